@@ -1,0 +1,61 @@
+// Memory per idle connection: the slope between two counts of open connections, after one echo on
+// each and a collection. A slope, because what a process needs once (code, pools, the space that
+// the collector keeps) is in both points and falls out.
+
+import { anonymousBytes, descriptorLimit } from '../lib/machine.mjs';
+import { startLoad, startServer } from './bench.mjs';
+
+const FEW = 1000;
+const SPARE = 200; // descriptors of the runtimes themselves, and the reserve of a careful server
+
+/** The connections that a process may have here, at most `wanted` over the first point. */
+export function idleConnections(wanted) {
+  const limit = descriptorLimit() ?? 1024;
+  return Math.max(0, Math.min(wanted, limit - FEW - SPARE));
+}
+
+async function point(server) {
+  const { rss, heapUsed, external } = await server.ask('gc');
+  return { resident: anonymousBytes(server.pid) ?? rss, heap: heapUsed && heapUsed + external };
+}
+
+async function measure(server, open, connections) {
+  await open(FEW);
+  const few = await point(server);
+  await open(connections);
+  const many = await point(server);
+  return {
+    resident: (many.resident - few.resident) / connections,
+    heap: many.heap && (many.heap - few.heap) / connections,
+  };
+}
+
+async function once(spec, connections, env) {
+  const { server, port } = await startServer(spec, env.place);
+  const loads = [];
+  const open = async (count) => {
+    loads.push(await startLoad({ ...env, depth: 1, port, connections: count }));
+  };
+  try {
+    return await measure(server, open, connections);
+  } finally {
+    await server.stop();
+    for (const load of loads) await load.stop();
+  }
+}
+
+/** [{ name, rounds: [{ resident, heap? }], failed? }], bytes per connection. */
+export async function measureMemory(connections, specs, env) {
+  const results = specs.map((spec) => ({ spec, name: spec.name, rounds: [] }));
+  for (let i = 0; i < env.memoryStarts; i++) {
+    for (const result of results) {
+      if (result.failed) continue;
+      try {
+        result.rounds.push(await once(result.spec, connections, env));
+      } catch (error) {
+        result.failed = error.message;
+      }
+    }
+  }
+  return results.map(({ name, rounds, failed }) => ({ name, rounds, failed }));
+}

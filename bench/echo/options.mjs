@@ -1,0 +1,120 @@
+// What `npm run bench -- echo` understands.
+
+import { parseArgs } from 'node:util';
+
+export const HELP = `Usage: npm run bench -- echo [options]
+
+Measures echo servers side by side, in a closed loop on loopback: CPU per message of the server
+process, rate, and memory per idle connection.
+
+  --servers a,b        c, coronet-epoll, coronet-portable, node-net, go   (default: what is here)
+  --peer name=path     one more server; may be repeated
+                         bun=<program>             Bun's own sockets
+                         node=<program>            node:net in another Node
+                         coronet=<dist/index.js>   another build of Coronet, epoll
+  --connections 1,50   connections of a cell                   (default 1,50,1000)
+  --size 64,16K        bytes of a message                      (default 64,16K)
+  --depth n            messages outstanding per connection     (default 1)
+  --background n       idle connections beside the active ones (default 0)
+  --rounds n           interleaved rounds of each start        (default 3)
+  --starts n           fresh processes for each cell           (default 3)
+  --seconds s          length of a round                       (default 0.4)
+  --memory n           idle connections of the memory table; 0 leaves it out (default 5000)
+  --load-sleeps        the load sleeps in epoll_wait instead of polling (see bench/README.md)
+  --js-load            the load in JavaScript, even where a C compiler is
+  --quick              three cells, two starts, no Go: under a minute
+  --json               one JSON document with every round, instead of tables
+`;
+
+// Node's echo gets cheaper for about a second of traffic (compilation, the young generation's
+// size): a shorter warm-up is seen in the first rounds. Fresh processes differ from one another by
+// more than the rounds of one do, so rather more starts than more rounds.
+const FULL = { rounds: 3, starts: 3, seconds: 0.4, warmMs: 1200, memoryStarts: 3 };
+const QUICK = { rounds: 3, starts: 2, seconds: 0.3, warmMs: 800, memoryStarts: 1 };
+
+const text = { type: 'string' };
+const flag = { type: 'boolean', default: false };
+const SPEC = {
+  servers: text,
+  peer: { type: 'string', multiple: true, default: [] },
+  connections: text,
+  size: text,
+  depth: text,
+  background: text,
+  rounds: text,
+  starts: text,
+  seconds: text,
+  memory: text,
+  'load-sleeps': flag,
+  'js-load': flag,
+  quick: flag,
+  json: flag,
+  help: { ...flag, short: 'h' },
+};
+
+export class UsageError extends Error {}
+
+function number(name, value, least) {
+  const parsed = Number(value.replace(/k$/i, '')) * (/k$/i.test(value) ? 1024 : 1);
+  if (Number.isFinite(parsed) && parsed >= least) return parsed;
+  throw new UsageError(`Expected --${name} to be a number ≥ ${least}, got '${value}'`);
+}
+
+function count(name, value, least = 1) {
+  const parsed = number(name, value, least);
+  if (Number.isInteger(parsed)) return parsed;
+  throw new UsageError(`Expected --${name} to be a whole number, got '${value}'`);
+}
+
+const counts = (name, list) => list.split(',').map((value) => count(name, value.trim()));
+
+/** Every pair of the two lists; in a quick run without lists, the three that tell most. */
+function cells(values) {
+  if (values.quick && !values.connections && !values.size) {
+    return [
+      [50, 64],
+      [50, 16384],
+      [1000, 64],
+    ].map(([connections, size]) => ({ connections, size }));
+  }
+  const sizes = counts('size', values.size ?? '64,16K');
+  const connections = counts('connections', values.connections ?? '1,50,1000');
+  return sizes.flatMap((size) => connections.map((n) => ({ connections: n, size })));
+}
+
+function peer(text) {
+  const at = text.indexOf('=');
+  if (at > 0 && at < text.length - 1) return { name: text.slice(0, at), path: text.slice(at + 1) };
+  throw new UsageError(`Expected --peer name=path, got '${text}'`);
+}
+
+function parse(args) {
+  try {
+    return parseArgs({ args, options: SPEC }).values;
+  } catch (error) {
+    throw new UsageError(error.message);
+  }
+}
+
+export function readOptions(args) {
+  const values = parse(args);
+  const base = values.quick ? QUICK : FULL;
+  const given = (name, least) => values[name] && count(name, values[name], least);
+  return {
+    ...base,
+    cells: cells(values),
+    servers: values.servers?.split(',').map((name) => name.trim()),
+    peers: values.peer.map(peer),
+    depth: given('depth') ?? 1,
+    background: given('background', 0) ?? 0,
+    rounds: given('rounds') ?? base.rounds,
+    starts: given('starts') ?? base.starts,
+    seconds: values.seconds ? number('seconds', values.seconds, 0.01) : base.seconds,
+    memory: given('memory', 0) ?? 5000,
+    loadSleeps: values['load-sleeps'],
+    jsLoad: values['js-load'],
+    quick: values.quick,
+    json: values.json,
+    help: values.help,
+  };
+}

@@ -1,0 +1,162 @@
+/*
+ * The limit: what an echo server costs when nothing stands between it and the kernel.
+ *
+ * One thread, one edge-triggered epoll set, one read buffer for all connections, each descriptor
+ * registered once for its whole life. One recv and one send per message: a read that does not fill
+ * the buffer has drained the socket, so the recv that would only say EAGAIN is not made (epoll(7),
+ * question 9). It has no limits, no timeouts and no counters: a server fit for production does
+ * more work than this one, and the distance to it is what that work costs.
+ *
+ * Control, the same for every server of this benchmark: the first line on stdout says the port;
+ * each line on stdin is answered with the process's usage; the end of stdin ends the process.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { READ_SIZE = 65536, EVENTS = 1024, BACKLOG = 4096 };
+
+/* What the kernel would not take yet. A connection that has some is not read until it is gone. */
+struct pending {
+  char *bytes;
+  size_t from, to;
+};
+
+static struct pending *pending; /* indexed by descriptor */
+static int max_fds, ep, listener;
+static char buffer[READ_SIZE];
+
+static void die(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static void watch(int fd, uint32_t events) {
+  struct epoll_event event = {.events = events, .data.fd = fd};
+  if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event) < 0) die("epoll_ctl");
+}
+
+static void drop(int fd) {
+  free(pending[fd].bytes);
+  memset(&pending[fd], 0, sizeof pending[fd]);
+  close(fd);
+}
+
+static void keep(int fd, const char *bytes, size_t length) {
+  char *copy = malloc(length);
+  if (!copy) die("malloc");
+  memcpy(copy, bytes, length);
+  pending[fd] = (struct pending){copy, 0, length};
+}
+
+/* 1: all was sent; 0: the rest is pending; -1: the connection is gone. */
+static int put(int fd, const char *bytes, size_t length) {
+  ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL);
+  if (sent == (ssize_t)length) return 1;
+  if (sent < 0 && errno != EAGAIN) return -1;
+  if (sent < 0) sent = 0;
+  keep(fd, bytes + sent, length - sent);
+  return 0;
+}
+
+static int flush(int fd) {
+  struct pending *rest = &pending[fd];
+  ssize_t sent = send(fd, rest->bytes + rest->from, rest->to - rest->from, MSG_NOSIGNAL);
+  if (sent < 0) return errno == EAGAIN ? 0 : -1;
+  rest->from += sent;
+  if (rest->from < rest->to) return 0;
+  free(rest->bytes);
+  rest->bytes = NULL;
+  return 1;
+}
+
+static void echo(int fd) {
+  int clear = pending[fd].bytes ? flush(fd) : 1;
+  while (clear == 1) {
+    ssize_t got = recv(fd, buffer, READ_SIZE, 0);
+    if (got < 0 && errno == EAGAIN) return;
+    clear = got > 0 ? put(fd, buffer, got) : -1;
+    if (clear == 1 && got < READ_SIZE) return;
+  }
+  if (clear < 0) drop(fd);
+}
+
+static void accept_all(void) {
+  for (;;) {
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;
+    if (fd >= max_fds) {
+      close(fd);
+      continue;
+    }
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    watch(fd, EPOLLIN | EPOLLOUT | EPOLLET);
+  }
+}
+
+static long micros(struct timeval t) { return t.tv_sec * 1000000L + t.tv_usec; }
+
+static void report(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  printf("{\"user\":%ld,\"sys\":%ld}\n", micros(usage.ru_utime), micros(usage.ru_stime));
+  fflush(stdout);
+}
+
+static void control(void) {
+  char lines[256];
+  ssize_t got = read(0, lines, sizeof lines);
+  if (got <= 0) exit(0);
+  for (ssize_t i = 0; i < got; i++) {
+    if (lines[i] == '\n') report();
+  }
+}
+
+static void open_listener(void) {
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof at;
+  listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (listener < 0 || bind(listener, (struct sockaddr *)&at, length) < 0) die("bind");
+  if (listen(listener, BACKLOG) < 0) die("listen");
+  if (getsockname(listener, (struct sockaddr *)&at, &length) < 0) die("getsockname");
+  printf("{\"port\":%d}\n", ntohs(at.sin_port));
+  fflush(stdout);
+}
+
+static void allow_descriptors(void) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  max_fds = limit.rlim_cur < 1000000 ? (int)limit.rlim_cur : 1000000;
+  pending = calloc(max_fds, sizeof *pending);
+  if (!pending) die("calloc");
+}
+
+int main(void) {
+  static struct epoll_event events[EVENTS];
+  allow_descriptors();
+  ep = epoll_create1(EPOLL_CLOEXEC);
+  open_listener();
+  watch(listener, EPOLLIN | EPOLLET);
+  watch(0, EPOLLIN);
+  for (;;) {
+    int count = epoll_wait(ep, events, EVENTS, -1);
+    for (int i = 0; i < count; i++) {
+      int fd = events[i].data.fd;
+      if (fd == listener) accept_all();
+      else if (fd == 0) control();
+      else echo(fd);
+    }
+  }
+}

@@ -1,0 +1,124 @@
+/*
+ * One instance of the addon: made when an environment (the main thread, a worker) loads it, ended
+ * by the environment's cleanup hook.
+ *
+ * The end of an environment, in order:
+ *   1. The hook runs. JavaScript is not called any more.
+ *   2. Every poller is ended: its sockets are closed, its references dropped, its uv handle told to
+ *      close. (A uv handle that is there when a worker's loop is closed aborts the process.)
+ *   3. libuv gives the handles back, one by one, in later turns of the loop.
+ *   4. With the last one the record is freed and the hook is reported as done. Node waits for that.
+ *
+ * process.exit() on the main thread skips all of this; the system closes the descriptors.
+ */
+#include <stdlib.h>
+
+#include "coronet.h"
+
+typedef struct {
+  const char *name;
+  napi_callback function;
+} Export;
+
+static const Export EXPORTS[] = {
+    {"createPoller", coronet_create_poller},
+    {"destroyPoller", coronet_destroy_poller},
+    {"poll", coronet_poll},
+    {"useSlab", coronet_use_slab},
+    {"listen", coronet_listen},
+    {"accept", coronet_accept},
+    {"connect", coronet_connect},
+    {"connected", coronet_connected},
+    {"local", coronet_local},
+    {"peer", coronet_peer},
+    {"recv", coronet_recv},
+    {"recvInto", coronet_recv_into},
+    {"discard", coronet_discard},
+    {"send", coronet_send},
+    {"sendv", coronet_sendv},
+    {"shutdown", coronet_shutdown},
+    {"noDelay", coronet_no_delay},
+    {"keepAlive", coronet_keep_alive},
+    {"close", coronet_close},
+};
+
+/* Frees the record once the environment is ending and libuv has given every handle back. */
+void environment_release(Environment *environment) {
+  if (!environment->ending || environment->watches > 0) return;
+  napi_async_cleanup_hook_handle cleanup = environment->cleanup;
+  free(environment->slots);
+  free(environment);
+  napi_remove_async_cleanup_hook(cleanup);
+}
+
+static void on_environment_end(napi_async_cleanup_hook_handle cleanup, void *data) {
+  Environment *environment = data;
+  environment->cleanup = cleanup;
+  environment->ending = true;
+  while (environment->pollers != NULL) poller_end(environment->pollers);
+  environment_release(environment);
+}
+
+static napi_status set_count(napi_env env, napi_value object, const char *name, uint32_t count) {
+  napi_value value = NULL;
+  napi_status status = napi_create_uint32(env, count, &value);
+  return status == napi_ok ? napi_set_named_property(env, object, name, value) : status;
+}
+
+/* stats(): what is open in this environment; all zero when nothing is */
+static napi_value coronet_stats(napi_env env, napi_callback_info info) {
+  Call call;
+  napi_value result = NULL;
+  if (!call_begin(env, info, 0, &call)) return NULL;
+  if (napi_create_object(env, &result) != napi_ok) return NULL;
+  set_count(env, result, "sockets", call.environment->sockets);
+  set_count(env, result, "slabs", call.environment->slabs);
+  set_count(env, result, "handles", call.environment->watches);
+  return result;
+}
+
+static napi_status add(napi_env env, napi_value exports, Export entry, void *environment) {
+  napi_value function = NULL;
+  napi_status status = napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.function,
+                                            environment, &function);
+  if (status != napi_ok) return status;
+  return napi_set_named_property(env, exports, entry.name, function);
+}
+
+static napi_status add_all(napi_env env, napi_value exports, Environment *environment) {
+  const size_t count = sizeof EXPORTS / sizeof EXPORTS[0];
+  napi_status status = set_count(env, exports, "abi", CORONET_ABI);
+  for (size_t i = 0; i < count && status == napi_ok; i += 1) {
+    status = add(env, exports, EXPORTS[i], environment);
+  }
+  if (status != napi_ok) return status;
+  return add(env, exports, (Export){"stats", coronet_stats}, environment);
+}
+
+static Environment *environment_make(napi_env env) {
+  Environment *environment = calloc(1, sizeof *environment);
+  if (environment == NULL) return NULL;
+  environment->env = env;
+  environment->first_free = NO_SLOT;
+  environment->last_free = NO_SLOT;
+  return environment;
+}
+
+/*
+ * Each function gets the record as its data pointer, which spares a look-up per call; setting it as
+ * instance data as well makes it findable in a debugger. No finalizer: the cleanup hook frees it.
+ */
+NAPI_MODULE_INIT() {
+  Environment *environment = environment_make(env);
+  napi_status status = environment == NULL ? napi_generic_failure : napi_ok;
+  if (status == napi_ok) status = napi_set_instance_data(env, environment, NULL, NULL);
+  if (status == napi_ok) status = add_all(env, exports, environment);
+  if (status == napi_ok) {
+    status = napi_add_async_cleanup_hook(env, on_environment_end, environment,
+                                         &environment->cleanup);
+  }
+  if (status == napi_ok) return exports;
+  free(environment);
+  napi_throw_error(env, "ERR_ADDON_INIT", "The addon could not be set up");
+  return NULL;
+}

@@ -1,0 +1,173 @@
+/*
+ * Receive and send: one system call each, straight between the socket and memory of JavaScript.
+ *
+ * Invariants:
+ *  1. Memory is looked up from its object in the call that uses it. A pointer that outlived its
+ *     buffer (collected, detached, transferred) would corrupt the heap, or give EFAULT and eat the
+ *     edge that announced the bytes.
+ *  2. EINTR never reaches JavaScript. No send raises SIGPIPE.
+ *  3. Fewer bytes than asked for means that nothing more was there. JavaScript relies on it to
+ *     spare the recv that would only say EAGAIN; receive_local restores it where the kernel breaks
+ *     it, and the event PRI warns where TCP does (urgent data).
+ */
+#include <errno.h>
+#include <sys/uio.h>
+
+#include "coronet.h"
+
+#define MOST_PIECES 64
+#define DISCARD_ROUNDS 64
+
+static int32_t receive_stream(int fd, uint8_t *data, size_t length) {
+  ssize_t received = 0;
+  do {
+    received = recv(fd, data, length, 0);
+  } while (received < 0 && errno == EINTR);
+  return received < 0 ? -errno : (int32_t)received;
+}
+
+/*
+ * On a Unix socket a read stops behind bytes that carried descriptors, whatever lies behind them.
+ * MSG_CTRUNC tells that this happened (the descriptors themselves are closed by the kernel, since
+ * nobody has room for them): go on reading, so that short still means empty.
+ */
+static int32_t receive_local(int fd, uint8_t *data, size_t length) {
+  size_t filled = 0;
+  while (filled < length) {
+    struct iovec rest = {.iov_base = data + filled, .iov_len = length - filled};
+    struct msghdr message = {.msg_iov = &rest, .msg_iovlen = 1};
+    ssize_t received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    if (received < 0 && errno == EINTR) continue;
+    if (received < 0 && filled == 0) return -errno;
+    if (received <= 0) break;
+    filled += (size_t)received;
+    if ((message.msg_flags & MSG_CTRUNC) == 0) break;
+  }
+  return (int32_t)filled;
+}
+
+static int32_t receive(const Slot *slot, uint8_t *data, size_t length) {
+  if (slot->peer.family == AF_UNIX) return receive_local(slot->fd, data, length);
+  return receive_stream(slot->fd, data, length);
+}
+
+/* The slab of the network that this socket belongs to. A detached one has no bytes. */
+static size_t slab_memory(const Poller *poller, uint8_t **data) {
+  napi_env env = poller->environment->env;
+  napi_value slab = NULL;
+  void *start = NULL;
+  size_t length = 0;
+  if (poller->slab == NULL) return 0;
+  if (napi_get_reference_value(env, poller->slab, &slab) != napi_ok || slab == NULL) return 0;
+  if (napi_get_arraybuffer_info(env, slab, &start, &length) != napi_ok) return 0;
+  *data = start;
+  return start == NULL ? 0 : length;
+}
+
+/* recv(handle, offset, length): bytes received into the current slab, 0 at the end, or an errno */
+napi_value coronet_recv(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0, offset = 0, length = 0;
+  uint8_t *data = NULL;
+  if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_int(&call, 1, &offset) || !call_int(&call, 2, &length)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  size_t size = slab_memory(slot->poller, &data);
+  if (offset < 0 || length <= 0 || (size_t)offset + (size_t)length > size) {
+    call_wrong(&call, 2, "at least 1 and to end within the slab");
+    return NULL;
+  }
+  return call_result(&call, receive(slot, data + offset, (size_t)length));
+}
+
+/* recvInto(handle, into: Uint8Array): the same, into memory of the caller's */
+napi_value coronet_recv_into(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0;
+  uint8_t *data = NULL;
+  size_t length = 0;
+  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_bytes(&call, 1, &data, &length)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  return call_result(&call, slot == NULL ? -EBADF : receive(slot, data, length));
+}
+
+/*
+ * discard(handle): throws away what is there to receive: 0, or an errno. After shutdown(SHUT_RD)
+ * Linux goes on queueing what a TCP peer sends, until the window is full and the peer stalls. On
+ * TCP the bytes are not even copied (MSG_TRUNC, tcp(7)).
+ */
+napi_value coronet_discard(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0;
+  uint8_t scratch[16384];
+  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  bool local = slot->peer.family == AF_UNIX;
+  size_t length = local ? sizeof scratch : (size_t)1 << 30;
+  for (int round = 0; round < DISCARD_ROUNDS; round += 1) {
+    if (recv(slot->fd, scratch, length, local ? 0 : MSG_TRUNC) <= 0) break;
+  }
+  return call_result(&call, 0);
+}
+
+static int32_t sent_or_error(ssize_t sent) {
+  return sent < 0 ? -errno : (int32_t)sent;
+}
+
+/* send(handle, data: Uint8Array): bytes taken, or an errno */
+napi_value coronet_send(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0;
+  uint8_t *data = NULL;
+  size_t length = 0;
+  ssize_t sent = 0;
+  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_bytes(&call, 1, &data, &length)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  do {
+    sent = send(slot->fd, data, length, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return call_result(&call, sent_or_error(sent));
+}
+
+/* Up to MOST_PIECES pieces of the array; empty ones are skipped. False: an exception is pending. */
+static bool gather(Call *call, struct iovec *pieces, size_t *count) {
+  uint32_t length = 0;
+  *count = 0;
+  if (napi_get_array_length(call->env, call->values[1], &length) != napi_ok) {
+    return call_wrong(call, 1, "an array of Uint8Arrays");
+  }
+  for (uint32_t i = 0; i < length && i < MOST_PIECES; i += 1) {
+    napi_value piece = NULL;
+    struct iovec *next = &pieces[*count];
+    if (napi_get_element(call->env, call->values[1], i, &piece) != napi_ok) return false;
+    if (napi_get_buffer_info(call->env, piece, &next->iov_base, &next->iov_len) != napi_ok) {
+      return call_wrong(call, 1, "an array of Uint8Arrays");
+    }
+    if (next->iov_len > 0) *count += 1;
+  }
+  return true;
+}
+
+/* sendv(handle, pieces: Uint8Array[]): bytes taken of their concatenation, or an errno */
+napi_value coronet_sendv(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0;
+  struct iovec pieces[MOST_PIECES];
+  struct msghdr message = {.msg_iov = pieces};
+  size_t count = 0;
+  ssize_t sent = 0;
+  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!gather(&call, pieces, &count)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  message.msg_iovlen = count;
+  do {
+    sent = count == 0 ? 0 : sendmsg(slot->fd, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return call_result(&call, sent_or_error(sent));
+}

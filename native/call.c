@@ -1,0 +1,87 @@
+/*
+ * Arguments in, integers and typed errors out.
+ *
+ * Every exported function starts with call_begin and reads its arguments with the functions below.
+ * Each of them answers false after it has thrown; the function then returns NULL at once, which
+ * leaves the exception to JavaScript. A missing argument arrives as undefined and fails alike.
+ */
+#include <limits.h>
+#include <stdio.h>
+
+#include "coronet.h"
+
+/* The most that one system call moves (MAX_RW_COUNT of Linux); it also fits the int32 result. */
+#define LONGEST_TRANSFER ((size_t)0x7ffff000)
+
+bool call_begin(napi_env env, napi_callback_info info, size_t count, Call *call) {
+  void *environment = NULL;
+  call->env = env;
+  if (napi_get_cb_info(env, info, &count, call->values, NULL, &environment) != napi_ok) {
+    return false;
+  }
+  call->environment = environment;
+  return true;
+}
+
+/* "Expected argument 2 to be an integer". Always false, so that callers can return it. */
+bool call_wrong(Call *call, size_t index, const char *wanted) {
+  char message[96];
+  snprintf(message, sizeof message, "Expected argument %zu to be %s", index + 1, wanted);
+  napi_throw_type_error(call->env, "ERR_INVALID_ARG_TYPE", message);
+  return false;
+}
+
+bool call_int(Call *call, size_t index, int32_t *out) {
+  if (napi_get_value_int32(call->env, call->values[index], out) == napi_ok) return true;
+  return call_wrong(call, index, "an integer");
+}
+
+/*
+ * The memory of a Uint8Array or Buffer. Empty is an error here: a system call that moves no bytes
+ * answers 0, which a receiver would take for the end of file and a sender for "would block". A
+ * detached buffer shows as empty and is caught by the same line.
+ */
+bool call_bytes(Call *call, size_t index, uint8_t **data, size_t *length) {
+  void *start = NULL;
+  size_t size = 0;
+  if (napi_get_buffer_info(call->env, call->values[index], &start, &size) != napi_ok) {
+    return call_wrong(call, index, "a Uint8Array");
+  }
+  if (size == 0 || start == NULL) return call_wrong(call, index, "not empty and not detached");
+  *data = start;
+  *length = size < LONGEST_TRANSFER ? size : LONGEST_TRANSFER;
+  return true;
+}
+
+bool call_int32_array(Call *call, size_t index, int32_t **data, size_t *length) {
+  napi_typedarray_type type = napi_uint8_array;
+  void *start = NULL;
+  napi_status status = napi_get_typedarray_info(call->env, call->values[index], &type, length,
+                                                &start, NULL, NULL);
+  if (status != napi_ok || type != napi_int32_array) {
+    return call_wrong(call, index, "an Int32Array");
+  }
+  if (*length == 0 || start == NULL) return call_wrong(call, index, "not empty and not detached");
+  *data = start;
+  return true;
+}
+
+/* A string of fewer than `size` bytes in UTF-8; what is longer is cut, and *length tells. */
+bool call_text(Call *call, size_t index, char *out, size_t size, size_t *length) {
+  napi_value value = call->values[index];
+  if (napi_get_value_string_utf8(call->env, value, out, size, length) == napi_ok) return true;
+  return call_wrong(call, index, "a string");
+}
+
+bool call_typed(Call *call, size_t index, napi_valuetype type, const char *wanted) {
+  napi_valuetype actual = napi_undefined;
+  napi_status status = napi_typeof(call->env, call->values[index], &actual);
+  if (status == napi_ok && actual == type) return true;
+  return call_wrong(call, index, wanted);
+}
+
+napi_value call_result(Call *call, int32_t value) {
+  napi_value result = NULL;
+  napi_create_int32(call->env, value, &result);
+  return result;
+}

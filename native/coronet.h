@@ -1,0 +1,159 @@
+/*
+ * What the files of the addon share: the records, and who offers which function to whom.
+ *
+ *   addon.c    one instance per environment: its life, its exports
+ *   call.c     arguments in, integers and typed errors out
+ *   slots.c    handles: index and generation, checked at every call
+ *   poller.c   the inner epoll descriptor, nested in libuv as one poll handle
+ *   address.c  endpoints to sockaddr and back
+ *   sockets.c  listen, accept, connect, options, close
+ *   bytes.c    receive and send
+ *
+ * Rules of this directory:
+ *  1. No static state. Everything hangs on the Environment, and each worker thread has its own.
+ *  2. A result is an integer: >= 0 is an answer, < 0 is a negated errno. Exceptions are for callers
+ *     that break the contract (TypeError); a stale handle is -EBADF.
+ *  3. Nothing here ends the process: no assertion, no napi_fatal_error, no signal from a send.
+ *  4. Memory that belongs to JavaScript is looked up anew in each call and used in that call only.
+ */
+#ifndef CORONET_H
+#define CORONET_H
+
+#ifndef _GNU_SOURCE
+#error "Build with -D_GNU_SOURCE (accept4, SO_REUSEPORT), as build.mjs does"
+#endif
+#define NAPI_VERSION 8 /* napi_add_async_cleanup_hook as it is today; Node 16 and later */
+
+#include <netinet/in.h>
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* Changes with every change of an exported function, so that a stale build is not loaded. */
+#define CORONET_ABI 1
+
+#define MAX_ARGUMENTS 7
+#define NO_SLOT UINT32_MAX
+
+typedef struct Environment Environment;
+typedef struct Poller Poller;
+
+/* The peer of a TCP connection. Unix sockets only fill in the family: their names are asked for. */
+typedef union {
+  sa_family_t family;
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+} PeerAddress;
+
+/* One open socket. */
+typedef struct {
+  int fd;             /* -1: the slot is free */
+  int32_t handle;     /* what its owner holds; a free slot has the handle of its next owner */
+  uint32_t next_free; /* the free list is first in, first out, so generations last long */
+  Poller *poller;     /* where it is registered, and whose slab it receives into */
+  PeerAddress peer;   /* kept because the system forgets it when the peer resets */
+} Slot;
+
+/* One readiness queue: what one network in JavaScript stands on. */
+struct Poller {
+  Environment *environment;
+  Poller *next;         /* in Environment.pollers */
+  void *watch;          /* the uv_poll_t; freed in its close callback, together with this record */
+  int32_t id;           /* never reused within an environment */
+  int epoll_fd;         /* the inner epoll descriptor */
+  napi_ref events;      /* Int32Array that readiness is reported in: handle, bits, handle, bits */
+  napi_ref wake;        /* function (count): called once per wake-up that found events */
+  napi_ref slab;        /* ArrayBuffer that recv writes into, or NULL */
+};
+
+/* Everything that one environment (main thread or worker) owns. */
+struct Environment {
+  napi_env env;
+  napi_async_cleanup_hook_handle cleanup;
+  bool ending;           /* the cleanup hook has run; free this record with the last handle */
+  Slot *slots;
+  uint32_t capacity;     /* length of slots */
+  uint32_t first_free;   /* NO_SLOT: none */
+  uint32_t last_free;
+  Poller *pollers;       /* open ones */
+  int32_t next_poller;
+  uint32_t sockets;      /* open descriptors in slots */
+  uint32_t slabs;        /* slabs that pollers hold a reference to */
+  uint32_t watches;      /* uv handles that libuv has not given back yet */
+};
+
+/* The arguments of the call in progress. */
+typedef struct {
+  napi_env env;
+  Environment *environment;
+  napi_value values[MAX_ARGUMENTS];
+} Call;
+
+/* An address on its way into a system call. */
+typedef struct {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un path;
+    struct sockaddr_storage storage;
+  } u;
+  socklen_t length;
+} Address;
+
+/* call.c: every function returns false after it has thrown a TypeError. */
+bool call_begin(napi_env env, napi_callback_info info, size_t count, Call *call);
+bool call_int(Call *call, size_t index, int32_t *out);
+bool call_bytes(Call *call, size_t index, uint8_t **data, size_t *length);
+bool call_int32_array(Call *call, size_t index, int32_t **data, size_t *length);
+bool call_text(Call *call, size_t index, char *out, size_t size, size_t *length);
+bool call_typed(Call *call, size_t index, napi_valuetype type, const char *wanted);
+bool call_wrong(Call *call, size_t index, const char *wanted);
+napi_value call_result(Call *call, int32_t value);
+
+/* slots.c */
+int32_t slot_reserve(Environment *environment, uint32_t *index);
+int32_t slot_fill(Environment *environment, uint32_t index, int fd, Poller *poller);
+Slot *slot_find(Environment *environment, int32_t handle);
+void slot_release(Environment *environment, Slot *slot, bool reset);
+void slots_release_of(Environment *environment, const Poller *poller);
+uint32_t slot_index_of(int32_t handle);
+
+/* poller.c */
+void poller_end(Poller *poller);
+Poller *poller_find(Environment *environment, int32_t id);
+int poller_register(const Poller *poller, int fd, int32_t handle, uint32_t interest);
+
+/* address.c */
+bool address_read(Call *call, size_t first, Address *out, int *error);
+napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length);
+
+/* addon.c */
+void environment_release(Environment *environment);
+
+/* The exported functions. Their TypeScript types and meaning are in src/node/addon.ts. */
+napi_value coronet_create_poller(napi_env env, napi_callback_info info);
+napi_value coronet_destroy_poller(napi_env env, napi_callback_info info);
+napi_value coronet_poll(napi_env env, napi_callback_info info);
+napi_value coronet_use_slab(napi_env env, napi_callback_info info);
+napi_value coronet_listen(napi_env env, napi_callback_info info);
+napi_value coronet_accept(napi_env env, napi_callback_info info);
+napi_value coronet_connect(napi_env env, napi_callback_info info);
+napi_value coronet_connected(napi_env env, napi_callback_info info);
+napi_value coronet_local(napi_env env, napi_callback_info info);
+napi_value coronet_peer(napi_env env, napi_callback_info info);
+napi_value coronet_recv(napi_env env, napi_callback_info info);
+napi_value coronet_recv_into(napi_env env, napi_callback_info info);
+napi_value coronet_discard(napi_env env, napi_callback_info info);
+napi_value coronet_send(napi_env env, napi_callback_info info);
+napi_value coronet_sendv(napi_env env, napi_callback_info info);
+napi_value coronet_shutdown(napi_env env, napi_callback_info info);
+napi_value coronet_no_delay(napi_env env, napi_callback_info info);
+napi_value coronet_keep_alive(napi_env env, napi_callback_info info);
+napi_value coronet_close(napi_env env, napi_callback_info info);
+
+#endif

@@ -1,0 +1,288 @@
+/*
+ * Listening, accepting, connecting, options, closing.
+ *
+ * Invariants:
+ *  1. Every descriptor is made non-blocking and close-on-exec in the call that makes it.
+ *  2. A descriptor is in a slot before it is in epoll, so an event always carries a valid handle.
+ *  3. A failure on the way leaves nothing open.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "coronet.h"
+
+#define SOCKET_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
+#define REUSE_PORT 1 /* flags of listen */
+#define IPV6_ONLY 2
+#define MOST_ACCEPTED 64
+
+/*
+ * All a connection can report, both directions at once. PRI is there because urgent data makes recv
+ * stop early (tcp(7)): whoever sees it must not take a short read for the end of what is there.
+ */
+#define CONNECTION_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI)
+
+static int set_option(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
+}
+
+/* Fills the reserved slot and registers it. On failure the descriptor is closed. */
+static int32_t adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
+  Environment *environment = poller->environment;
+  int32_t handle = slot_fill(environment, index, fd, poller);
+  int error = poller_register(poller, fd, handle, interest);
+  if (error == 0) return handle;
+  slot_release(environment, slot_find(environment, handle), true);
+  return error;
+}
+
+/* SO_REUSEADDR lets a restarted server bind while old connections are in TIME_WAIT. Dual stack is
+ * set both ways, because its default is a setting of the machine (net.ipv6.bindv6only). */
+static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
+  if (family == AF_UNIX) return 0;
+  int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (error == 0 && (flags & REUSE_PORT) != 0) error = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (error == 0 && family == AF_INET6) {
+    error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & IPV6_ONLY) != 0);
+  }
+  return error;
+}
+
+static int open_listener(const Address *at, int32_t backlog, int32_t flags) {
+  sa_family_t family = at->u.any.sa_family;
+  int fd = socket(family, SOCK_STREAM | SOCKET_FLAGS, 0);
+  if (fd < 0) return -errno;
+  int error = prepare_listener(fd, family, flags);
+  if (error == 0 && bind(fd, &at->u.any, at->length) != 0) error = -errno;
+  if (error == 0 && listen(fd, backlog) != 0) error = -errno;
+  if (error == 0) return fd;
+  close(fd);
+  return error;
+}
+
+/* listen(poller, family, host, port, backlog, flags): handle, or an errno */
+napi_value coronet_listen(napi_env env, napi_callback_info info) {
+  Call call;
+  Address at;
+  int32_t id = 0, backlog = 0, flags = 0;
+  int error = 0;
+  uint32_t index = 0;
+  if (!call_begin(env, info, 6, &call) || !call_int(&call, 0, &id)) return NULL;
+  if (!address_read(&call, 1, &at, &error)) return NULL;
+  if (!call_int(&call, 4, &backlog) || !call_int(&call, 5, &flags)) return NULL;
+  Poller *poller = poller_find(call.environment, id);
+  if (poller == NULL) return call_result(&call, -EBADF);
+  if (error == 0 && at.length == 0) error = -EINVAL;
+  if (error == 0) error = slot_reserve(call.environment, &index);
+  if (error != 0) return call_result(&call, error);
+  int fd = open_listener(&at, backlog, flags);
+  return call_result(&call, fd < 0 ? fd : adopt(poller, index, fd, EPOLLIN));
+}
+
+/*
+ * Errors of accept4 that belong to the connection at the head of the queue, which is gone with them
+ * (accept(2), "Error handling"): take the next one.
+ */
+static bool died_in_queue(int error) {
+  switch (error) {
+    case EINTR: case ECONNABORTED: case EPROTO: case ENETDOWN: case ENOPROTOOPT: case EHOSTDOWN:
+    case ENONET: case EHOSTUNREACH: case EOPNOTSUPP: case ENETUNREACH: case EPERM:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/* The next connection: its handle, or a negated errno. */
+static int32_t accept_one(Environment *environment, int32_t listener) {
+  PeerAddress peer = {.family = AF_UNSPEC};
+  socklen_t length = sizeof peer;
+  uint32_t index = 0;
+  int32_t error = slot_reserve(environment, &index); /* first: it may move the table */
+  if (error != 0) return error;
+  Slot *from = slot_find(environment, listener);
+  int fd = accept4(from->fd, &peer.any, &length, SOCKET_FLAGS);
+  if (fd < 0) return -errno;
+  if (peer.family != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  int32_t handle = adopt(from->poller, index, fd, CONNECTION_EVENTS);
+  if (handle >= 0) slot_find(environment, handle)->peer = peer;
+  return handle;
+}
+
+/*
+ * accept(listener, out: Int32Array, most): how many connections were accepted, or -EBADF. Their
+ * handles are in out[1..]; out[0] says why there are no more: 0 (there may be), -EAGAIN (the queue
+ * is empty), or what went wrong. The connection that met an error is still in the queue.
+ */
+napi_value coronet_accept(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t listener = 0, most = 0, *out = NULL;
+  size_t length = 0;
+  if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &listener)) return NULL;
+  if (!call_int32_array(&call, 1, &out, &length) || !call_int(&call, 2, &most)) return NULL;
+  if (slot_find(call.environment, listener) == NULL) return call_result(&call, -EBADF);
+  if (most > MOST_ACCEPTED) most = MOST_ACCEPTED;
+  if (most > (int32_t)(length - 1)) most = (int32_t)(length - 1);
+  int32_t count = 0;
+  out[0] = 0;
+  for (int tries = 0; count < most && tries < 2 * MOST_ACCEPTED; tries += 1) {
+    int32_t handle = accept_one(call.environment, listener);
+    if (handle >= 0) {
+      count += 1;
+      out[count] = handle;
+    } else if (!died_in_queue(-handle)) {
+      out[0] = handle == -EWOULDBLOCK ? -EAGAIN : handle;
+      break;
+    }
+  }
+  return call_result(&call, count);
+}
+
+/* The near end first. Without a wanted port, the port is chosen by connect, which knows the peer
+ * and can use one port for several peers (IP_BIND_ADDRESS_NO_PORT, ip(7)). */
+static int bind_near_end(int fd, const Address *local) {
+  if (local->length == 0) return 0;
+  if (local->u.any.sa_family != AF_UNIX && local->u.v4.sin_port == 0) {
+    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  }
+  return bind(fd, &local->u.any, local->length) == 0 ? 0 : -errno;
+}
+
+/* A socket whose connection is made or under way, or a negated errno. */
+static int begin_connect(const Address *to, const Address *local) {
+  sa_family_t family = to->u.any.sa_family;
+  int fd = socket(family, SOCK_STREAM | SOCKET_FLAGS, 0);
+  if (fd < 0) return -errno;
+  if (family != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  int error = bind_near_end(fd, local);
+  if (error == 0 && connect(fd, &to->u.any, to->length) != 0) error = -errno;
+  if (error == 0 || error == -EINPROGRESS || error == -EINTR) return fd;
+  close(fd);
+  return error;
+}
+
+static PeerAddress peer_of(const Address *to) {
+  PeerAddress peer = {.family = to->u.any.sa_family};
+  if (peer.family == AF_INET) peer.v4 = to->u.v4;
+  if (peer.family == AF_INET6) peer.v6 = to->u.v6;
+  return peer;
+}
+
+/* connect(poller, family, host, port, localFamily, localHost, localPort): handle, or an errno */
+napi_value coronet_connect(napi_env env, napi_callback_info info) {
+  Call call;
+  Address to, local;
+  int32_t id = 0;
+  int error = 0, local_error = 0;
+  uint32_t index = 0;
+  if (!call_begin(env, info, 7, &call) || !call_int(&call, 0, &id)) return NULL;
+  if (!address_read(&call, 1, &to, &error)) return NULL;
+  if (!address_read(&call, 4, &local, &local_error)) return NULL;
+  Poller *poller = poller_find(call.environment, id);
+  if (poller == NULL) return call_result(&call, -EBADF);
+  if (error == 0) error = local_error;
+  if (error == 0 && to.length == 0) error = -EINVAL;
+  if (error == 0) error = slot_reserve(call.environment, &index);
+  if (error != 0) return call_result(&call, error);
+  int fd = begin_connect(&to, &local);
+  if (fd < 0) return call_result(&call, fd);
+  /* Registered after connect: before it, epoll reports HUP for a socket that is nothing yet. */
+  int32_t handle = adopt(poller, index, fd, CONNECTION_EVENTS);
+  if (handle >= 0) slot_find(call.environment, handle)->peer = peer_of(&to);
+  return call_result(&call, handle);
+}
+
+/* connected(handle): 1 yes, 0 still under way, or why it failed. Asks poll(2) first: SO_ERROR alone
+ * is also 0 while the attempt is under way. */
+napi_value coronet_connected(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0;
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  struct pollfd ready = {.fd = slot->fd, .events = POLLOUT};
+  if (poll(&ready, 1, 0) <= 0) return call_result(&call, 0);
+  if (getsockopt(slot->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+  return call_result(&call, error == 0 ? 1 : -error);
+}
+
+/* local(handle): { host, port, family } or { path }, or an errno */
+napi_value coronet_local(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0;
+  Address name = {.length = sizeof name.u};
+  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  if (getsockname(slot->fd, &name.u.any, &name.length) != 0) return call_result(&call, -errno);
+  return address_write(env, &name.u.any, name.length);
+}
+
+/* peer(handle): the same for the far end; of a TCP connection also after a reset */
+napi_value coronet_peer(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0;
+  Address name = {.length = sizeof name.u};
+  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  if (slot->peer.family == AF_INET || slot->peer.family == AF_INET6) {
+    return address_write(env, &slot->peer.any, sizeof slot->peer);
+  }
+  if (getpeername(slot->fd, &name.u.any, &name.length) != 0) return call_result(&call, -errno);
+  return address_write(env, &name.u.any, name.length);
+}
+
+/* shutdown(handle, how): 0, or an errno; how is 0 receive, 1 send, 2 both */
+napi_value coronet_shutdown(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0, how = 0;
+  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_int(&call, 1, &how)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  return call_result(&call, shutdown(slot->fd, how) == 0 ? 0 : -errno);
+}
+
+/* noDelay(handle, on: 0 | 1): 0, or an errno */
+napi_value coronet_no_delay(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0, on = 0;
+  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_int(&call, 1, &on)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  return call_result(&call, set_option(slot->fd, IPPROTO_TCP, TCP_NODELAY, on != 0));
+}
+
+/* keepAlive(handle, on: 0 | 1, idleSeconds): 0, or an errno; idleSeconds 0 leaves the system's */
+napi_value coronet_keep_alive(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0, on = 0, idle = 0;
+  if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_int(&call, 1, &on) || !call_int(&call, 2, &idle)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  int error = set_option(slot->fd, SOL_SOCKET, SO_KEEPALIVE, on != 0);
+  if (error == 0 && on != 0 && idle > 0) {
+    error = set_option(slot->fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+  }
+  return call_result(&call, error);
+}
+
+/* close(handle, reset: 0 | 1): 0, or -EBADF when it is closed already */
+napi_value coronet_close(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0, reset = 0;
+  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_int(&call, 1, &reset)) return NULL;
+  Slot *slot = slot_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  slot_release(call.environment, slot, reset != 0);
+  return call_result(&call, 0);
+}

@@ -1,0 +1,52 @@
+/** Argument checks. Messages follow one formula: expected, got, type. */
+
+/** A TypeError with Node's code for it: expected, got, type. */
+export function wrongType(name: string, expected: string, got: unknown): TypeError {
+  const message = `Expected \`${name}\` to be ${expected}, got ${show(got)} (${typeName(got)})`;
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+/** A RangeError with Node's code for it: expected, got, type. */
+export function outOfRange(name: string, expected: string, got: unknown): RangeError {
+  const message = `Expected \`${name}\` to be ${expected}, got ${show(got)} (${typeName(got)})`;
+  return Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
+}
+
+/** Throws unless `ms` is a number ≥ 0. Infinity is legal: it never comes. */
+export function checkDuration(name: string, ms: number): void {
+  if (typeof ms !== 'number') throw wrongType(name, 'a number ≥ 0', ms);
+  if (!(ms >= 0)) throw outOfRange(name, 'a number ≥ 0', ms);
+}
+
+/** Throws unless `at` is a number (a point on the scheduler's clock; Infinity and the past are). */
+export function checkInstant(name: string, at: number): void {
+  if (typeof at !== 'number') throw wrongType(name, 'a number', at);
+  if (Number.isNaN(at)) throw outOfRange(name, 'a number', at);
+}
+
+/** Throws unless `value` is a whole number from `least` up to `most`. */
+export function checkInteger(name: string, value: number, least: number, most: number): void {
+  const expected = `a whole number from ${least} to ${most}`;
+  if (typeof value !== 'number') throw wrongType(name, expected, value);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw outOfRange(name, expected, value);
+  }
+}
+
+/** How a message shows a value: short, and never by running the value's own code twice. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(clip(value));
+  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
+  if (Array.isArray(value)) return clip(`[${value.slice(0, 4).map(show).join(', ')}]`);
+  if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value);
+  return String(value);
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+function clip(text: string): string {
+  return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
+}

@@ -1,0 +1,11 @@
+/** What the scheduler asks of the host that drives it. The rest of a host is its own affair. */
+export interface Host {
+  /** Monotonic milliseconds, fractional, from any fixed origin. */
+  now(): number;
+  /** Something became ready, or a timer was armed, outside of a turn: call `turn()` soon. */
+  wake(): void;
+  /** A number in [0, 1), from the host's source of randomness. */
+  random(): number;
+  /** Tells a person of something that no task is left to receive. Never throws. */
+  warn(problem: unknown): void;
+}

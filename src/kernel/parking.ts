@@ -1,0 +1,151 @@
+/**
+ * Parking: the wait from which every other wait is built. One task parks, somebody wakes it with a
+ * value or an error. Locks, channels, joins and promises are parkings with a queue or a source.
+ *
+ * Invariants:
+ *  1. At most one task is parked at a time; a second one gets ERR_BUSY.
+ *  2. A parked task is settled once: by `wake`, by `fail`, or by its cancellation. Whichever comes
+ *     first takes the task out and the others answer false or do nothing.
+ *  3. A parking is in its queue only while its task is parked. It is taken out before it is woken,
+ *     and in the same moment in which it is cancelled.
+ */
+import type { TaskRecord } from './task.ts';
+
+export class Parking {
+  /** The task that waits here. @internal */
+  waiter: TaskRecord | null = null;
+  /** Set when `wake` or `fail` came before the task parked: the outcome waits for the task. */
+  #early: 'none' | 'value' | 'error' = 'none';
+  #outcome: unknown;
+  /** The FIFO that holds this parking, and its neighbours there. @internal */
+  queue: ParkingQueue | null = null;
+  /** @internal */
+  before: Parking | null = null;
+  /** @internal */
+  behind: Parking | null = null;
+
+  /** True while a task waits here. */
+  get occupied(): boolean {
+    return this.waiter !== null;
+  }
+
+  /** What `task.waitingOn` shows. */
+  describe(): string {
+    return 'a wake-up';
+  }
+
+  /** The task that has to act before this one can be woken, where that is known. */
+  holder(): TaskRecord | null {
+    return null;
+  }
+
+  /** True: the wake-up may come from outside the program, so waiting for it is no deadlock. */
+  get outside(): boolean {
+    return false;
+  }
+
+  /** False only inside the kernel: a group waits for its children even when it is cancelled. */
+  get cancellable(): boolean {
+    return true;
+  }
+
+  /**
+   * Resumes the parked task with `value`. Before the task has parked, the value is kept for it.
+   * False if a wake-up is there already.
+   */
+  wake(value?: unknown): boolean {
+    const task = this.#take();
+    if (task !== null) task.wakeWith(value);
+    else return this.#keep('value', value);
+    return true;
+  }
+
+  /** Throws `error` into the parked task; otherwise as `wake`. */
+  fail(error: unknown): boolean {
+    const task = this.#take();
+    if (task !== null) task.refuse(error);
+    else return this.#keep('error', error);
+    return true;
+  }
+
+  /** Hands over an outcome that came early. True if there was one. @internal */
+  deliverEarly(task: TaskRecord): boolean {
+    const kind = this.#early;
+    if (kind === 'none') return false;
+    const outcome = this.#outcome;
+    this.#early = 'none';
+    this.#outcome = undefined;
+    if (kind === 'value') task.wakeWith(outcome);
+    else task.refuse(outcome);
+    return true;
+  }
+
+  /** The wait was cut short by a cancellation: forget the task, leave the queue. @internal */
+  withdraw(): void {
+    this.waiter = null;
+    this.queue?.remove(this);
+    this.onWithdrawn();
+  }
+
+  /** Called when a cancellation has taken the task away: undo what the wait had set up. */
+  protected onWithdrawn(): void {}
+
+  #take(): TaskRecord | null {
+    const task = this.waiter;
+    this.waiter = null;
+    this.queue?.remove(this);
+    return task;
+  }
+
+  #keep(kind: 'value' | 'error', outcome: unknown): boolean {
+    if (this.#early !== 'none') return false;
+    this.#early = kind;
+    this.#outcome = outcome;
+    return true;
+  }
+}
+
+/** A FIFO of parkings: push, shift and removal from the middle are O(1). */
+export class ParkingQueue<P extends Parking = Parking> {
+  #first: Parking | null = null;
+  #last: Parking | null = null;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The one that has waited longest. */
+  get first(): P | null {
+    return this.#first as P | null;
+  }
+
+  push(parking: P): void {
+    parking.queue = this as unknown as ParkingQueue;
+    parking.before = this.#last;
+    parking.behind = null;
+    if (this.#last === null) this.#first = parking;
+    else this.#last.behind = parking;
+    this.#last = parking;
+    this.#size++;
+  }
+
+  /** Takes out the one that has waited longest. */
+  shift(): P | null {
+    const first = this.#first;
+    if (first !== null) this.remove(first);
+    return first as P | null;
+  }
+
+  remove(parking: Parking): void {
+    const { before, behind } = parking;
+    if (before === null) this.#first = behind;
+    else before.behind = behind;
+    if (behind === null) this.#last = before;
+    else behind.before = before;
+    parking.queue = null;
+    parking.before = null;
+    parking.behind = null;
+    this.#size--;
+  }
+}

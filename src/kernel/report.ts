@@ -1,0 +1,59 @@
+/** How waits and tasks are told to people: `waitingOn`, reports of deadlocks, bad yields. */
+import { isPromise, type Wait } from './operation.ts';
+import { show } from './checks.ts';
+import { DeadlockError, UsageError } from './errors.ts';
+import type { TaskRecord } from './task.ts';
+
+/** "recv 127.0.0.1:51512", "sleep 40 ms", "join of task 7 'writer'". */
+export function describeWait(wait: Wait): string {
+  if (wait === undefined) return '';
+  switch (wait[0]) {
+    case 'recv':
+    case 'send':
+      return `${wait[0]} ${wait[1].readiness.describe()}`;
+    case 'sleep':
+      return `sleep ${wait[1]} ms`;
+    case 'park':
+      return wait[1].describe();
+  }
+}
+
+/** The error for something yielded that is no wait. It is thrown into the task that yielded it. */
+export function unknownReason(task: TaskRecord, yielded: unknown): UsageError {
+  return new UsageError(
+    'ERR_UNKNOWN_REASON',
+    `Task '${task.name}' yielded ${show(yielded)}, which is no reason to wait. ${hint(yielded)}`,
+  );
+}
+
+function hint(yielded: unknown): string {
+  if (isPromise(yielded)) {
+    return 'A promise is awaited with `yield* until(promise)`, not with `yield promise`.';
+  }
+  if (typeof yielded === 'object' && yielded !== null && Symbol.iterator in yielded) {
+    if (!Array.isArray(yielded)) {
+      return 'An operation is driven with `yield* operation`, not with `yield operation`.';
+    }
+    if (isReason(yielded[0])) return `The resource of '${yielded[0]}' is not one to wait for.`;
+  }
+  return "Expected `yield`, or one of ['recv', socket], ['send', socket], ['sleep', ms].";
+}
+
+function isReason(word: unknown): boolean {
+  return word === 'recv' || word === 'send' || word === 'sleep' || word === 'park';
+}
+
+/** The report of a deadlock: every unfinished task, what it waits for, who holds that. */
+export function deadlock(tasks: readonly TaskRecord[], cycle: readonly TaskRecord[]): DeadlockError {
+  const lines = tasks.map(taskLine);
+  const head =
+    cycle.length === 0
+      ? 'No task can ever run again, and nothing outside can wake one.'
+      : `These tasks wait for each other: ${cycle.map((task) => `'${task.name}'`).join(' → ')}.`;
+  return new DeadlockError([head, ...lines.map((line) => `  ${line}`)].join('\n'), lines);
+}
+
+function taskLine(task: TaskRecord): string {
+  const waits = task.waitingOn === '' ? task.state : `waits for ${task.waitingOn}`;
+  return `task ${task.id} '${task.name}' ${waits}`;
+}

@@ -1,0 +1,293 @@
+/**
+ * Scopes: the regions that can be cancelled. They form a tree; each lies on the stack of one task.
+ *
+ *   run ── main task's scope ── scope(…) ── group's scope ──┬── child task's scope ── …
+ *                                                           └── child task's scope
+ *
+ * Invariants:
+ *  1. `cancelledBy` is the outermost cancelled scope whose cancellation reaches this one (itself
+ *     included), or null. It is kept up to date by `spread`, so that the check on every operation is
+ *     one field. It never becomes null again.
+ *  2. A shield (shield.ts) keeps `cancelledBy` null below itself until it falls.
+ *  3. Cancelling resumes exactly the tasks whose innermost scope is reached; all others meet the
+ *     cancellation at their next operation.
+ *  4. A scope that has ended is out of the tree and cannot be cancelled any more.
+ *
+ * Cancelling is iterative: a tree of a hundred thousand tasks needs no stack.
+ */
+import { Cancelled } from './cancelled.ts';
+import { checkDuration, checkInstant } from './checks.ts';
+import { TimeoutError, UsageError } from './errors.ts';
+import type { Operation } from './operation.ts';
+import type { Scheduler } from './scheduler.ts';
+import { StopState, waitStopping } from './stop.ts';
+import type { TaskRecord } from './task.ts';
+import { Timer, type TimerTarget } from './timers.ts';
+
+/** A region that can be cancelled or stopped, with a deadline that may be moved. */
+export interface Scope {
+  /** Cancels everything inside. A request: returns at once; the first reason stays. */
+  cancel(reason?: unknown): void;
+  /** True once this scope, or one around it, is cancelled. */
+  readonly cancelled: boolean;
+  /** Why; `undefined` while not cancelled. */
+  readonly reason: unknown;
+  /** Asks what is inside to come to an end by itself; `graceMs` later it is cancelled. */
+  stop(options?: { readonly graceMs?: number }): void;
+  /** True once this scope, or one around it, was asked to stop. */
+  readonly stopping: boolean;
+  /** Returns once `stopping` is true. Cancel: nothing has happened. */
+  waitStopping(): Operation<void>;
+  /** When the scope is cancelled by itself, on the clock of `now()`; Infinity: never. */
+  deadline: number;
+  /** Aborts when the scope is cancelled: for libraries that take an AbortSignal. */
+  readonly signal: AbortSignal;
+}
+
+export class ScopeRecord implements Scope, TimerTarget {
+  /** The task on whose stack the scope lies. */
+  readonly task: TaskRecord;
+  readonly parent: ScopeRecord | null;
+  /** For reports. */
+  readonly name: string;
+  /** The tree below, in the order of opening, as a doubly linked list of siblings. */
+  firstChild: ScopeRecord | null = null;
+  lastChild: ScopeRecord | null = null;
+  next: ScopeRecord | null = null;
+  previous: ScopeRecord | null = null;
+  /** Invariant 1. */
+  cancelledBy: ScopeRecord | null = null;
+  /** True once `cancel` was called on this very scope. */
+  requested = false;
+  /** True once the deadline has passed. */
+  expired = false;
+  ended = false;
+  #reason: unknown;
+  #thrown: Cancelled | null = null;
+  /** The deadline's timer, and the limit that a TimeoutError gives for it. */
+  #timer: Timer | null = null;
+  #limitMs = Infinity;
+  #stop: StopState | null = null;
+  #aborter: AbortController | null = null;
+
+  constructor(task: TaskRecord, parent: ScopeRecord | null, name = '') {
+    this.task = task;
+    this.parent = parent;
+    this.name = name;
+    if (parent === null) return;
+    this.cancelledBy = parent.cancelledBy;
+    this.previous = parent.lastChild;
+    if (parent.lastChild === null) parent.firstChild = this;
+    else parent.lastChild.next = this;
+    parent.lastChild = this;
+  }
+
+  get cancelled(): boolean {
+    return this.cancelledBy !== null;
+  }
+
+  get reason(): unknown {
+    return this.cancelledBy?.ownReason;
+  }
+
+  /** The reason given to this very scope. */
+  get ownReason(): unknown {
+    return this.#reason;
+  }
+
+  /** What operations inside throw because of this scope: one object for all of them. */
+  get thrown(): Cancelled {
+    this.#thrown ??= new Cancelled(this, this.#reason);
+    return this.#thrown;
+  }
+
+  /** True for the scopes of timeouts and shields, which `currentScope()` passes over. */
+  get hidden(): boolean {
+    return false;
+  }
+
+  /** True for a shield that still keeps cancellations out. */
+  get shelters(): boolean {
+    return false;
+  }
+
+  /** Shields only: a cancellation has come up around it, so its time is counted from now on. */
+  startLimit(): void {}
+
+  /** Shields only: it keeps nothing out any more. */
+  fall(): void {}
+
+  /** True if `error` is the cancellation that this scope has to swallow. */
+  owns(error: unknown): boolean {
+    return error instanceof Cancelled && error.scope === this;
+  }
+
+  /** True if this scope is `other` or lies around it. */
+  encloses(other: ScopeRecord): boolean {
+    let scope: ScopeRecord | null = other;
+    while (scope !== null && scope !== this) scope = scope.parent;
+    return scope === this;
+  }
+
+  cancel(reason?: unknown): void {
+    if (this.requested || this.ended) return;
+    this.requested = true;
+    this.#reason = reason;
+    if (this.cancelledBy === null) spread(this, this);
+  }
+
+  /** A cancellation has reached this scope: wakes its task if it waits right here. */
+  reach(source: ScopeRecord): void {
+    this.cancelledBy = source;
+    if (this.task.scope === this) this.task.interrupt();
+  }
+
+  get deadline(): number {
+    return this.#timer?.armed ? this.#timer.at : Infinity;
+  }
+
+  set deadline(at: number) {
+    checkInstant('deadline', at);
+    this.limit(at, at - this.scheduler.now());
+  }
+
+  /** Moves the deadline to `at`; a TimeoutError will say `limitMs`. */
+  limit(at: number, limitMs: number): void {
+    if (this.ended || this.requested) return;
+    this.#timer ??= new Timer(this);
+    this.#limitMs = Math.max(0, limitMs);
+    this.scheduler.arm(this.#timer, at);
+  }
+
+  /** The deadline has passed. */
+  expire(): void {
+    this.expired = true;
+    this.cancel(new TimeoutError(this.#limitMs, this.task.waitingOn));
+  }
+
+  stop(options: { readonly graceMs?: number } = {}): void {
+    if (options.graceMs !== undefined) checkDuration('graceMs', options.graceMs);
+    if (this.ended) return;
+    this.stopState.begin(options.graceMs);
+    for (let at: ScopeRecord | null = this; at !== null; at = nextBelow(at, this)) {
+      at.#stop?.wakeAll();
+    }
+  }
+
+  get stopping(): boolean {
+    let scope: ScopeRecord | null = this;
+    while (scope !== null && scope.#stop?.begun !== true) scope = scope.parent;
+    return scope !== null;
+  }
+
+  /** What stopping needs; made when it is first asked for. */
+  get stopState(): StopState {
+    this.#stop ??= new StopState(this);
+    return this.#stop;
+  }
+
+  waitStopping(): Operation<void> {
+    return waitStopping(this);
+  }
+
+  get signal(): AbortSignal {
+    if (this.#aborter === null) {
+      this.#aborter = new AbortController();
+      if (this.cancelled) this.#aborter.abort(this.reason);
+    }
+    return this.#aborter.signal;
+  }
+
+  /** Tells the listeners of `signal`, after the cancellation has spread. */
+  abortSignal(): void {
+    this.#aborter?.abort(this.reason);
+  }
+
+  get hasSignal(): boolean {
+    return this.#aborter !== null;
+  }
+
+  get scheduler(): Scheduler {
+    return this.task.scheduler;
+  }
+
+  /** Control enters: operations of the task now belong to this scope. */
+  enter(): void {
+    this.task.moveTo(this);
+  }
+
+  /** Control leaves: back to the scope around it, which must be where the task came from. */
+  leave(): void {
+    if (this.ended) return;
+    const nested = this.task.scope === this;
+    this.end();
+    if (this.parent !== null) this.task.moveTo(this.parent);
+    if (!nested) throw misnested(this);
+  }
+
+  /** Takes the scope out of the tree. Idempotent. */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    if (this.#timer !== null) this.scheduler.disarm(this.#timer);
+    this.#stop?.end();
+    const { parent, previous, next } = this;
+    if (parent === null) return;
+    if (previous === null) parent.firstChild = next;
+    else previous.next = next;
+    if (next === null) parent.lastChild = previous;
+    else next.previous = previous;
+  }
+}
+
+/**
+ * Carries a cancellation of `source` down from `top`. A shield that stands keeps it out: in there,
+ * only the clocks of the shields are started. When `top` is itself a shield that has just fallen,
+ * the shields inside it fall with it: the earliest limit counts.
+ */
+export function spread(top: ScopeRecord, source: ScopeRecord, through = false): void {
+  const signals: ScopeRecord[] = [];
+  let scope: ScopeRecord | null = top;
+  while (scope !== null) {
+    if (scope.shelters && scope !== top && !through) {
+      startLimits(scope);
+      scope = nextBeside(scope, top);
+      continue;
+    }
+    if (through) scope.fall();
+    scope.reach(source);
+    if (scope.hasSignal) signals.push(scope);
+    scope = nextBelow(scope, top);
+  }
+  for (const reached of signals) reached.abortSignal();
+}
+
+function startLimits(shield: ScopeRecord): void {
+  for (let at: ScopeRecord | null = shield; at !== null; at = nextBelow(at, shield)) {
+    at.startLimit();
+  }
+}
+
+/** The next scope of the tree under `top`, parents before children, without recursion. */
+function nextBelow(scope: ScopeRecord, top: ScopeRecord): ScopeRecord | null {
+  return scope.firstChild ?? nextBeside(scope, top);
+}
+
+/** As nextBelow, leaving out what is below `scope`. */
+function nextBeside(scope: ScopeRecord, top: ScopeRecord): ScopeRecord | null {
+  let at = scope;
+  while (at !== top) {
+    if (at.next !== null) return at.next;
+    if (at.parent === null) return null;
+    at = at.parent;
+  }
+  return null;
+}
+
+function misnested(scope: ScopeRecord): UsageError {
+  return new UsageError(
+    'ERR_SCOPE_MISNESTED',
+    `Scope '${scope.name}' was left while another one was open inside it. Let \`yield*\` drive ` +
+      'every operation; an operation must not be left half-way and driven by hand.',
+  );
+}

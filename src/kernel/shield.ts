@@ -1,0 +1,109 @@
+/** Shields: regions into which a cancellation does not reach, for a limited time. */
+import { checkDuration } from './checks.ts';
+import { currentRecord } from './current.ts';
+import {
+  checkSource,
+  Lazy,
+  type Operation,
+  operationOf,
+  type OperationSource,
+  type Wait,
+} from './operation.ts';
+import { ScopeRecord, spread } from './scope.ts';
+import type { TaskRecord } from './task.ts';
+import { Timer } from './timers.ts';
+
+/**
+ * Lets `op` use operations although an enclosing scope is cancelled: for cleanup that has to wait
+ * (`finally { socket.close() }` needs none: closing never waits).
+ *
+ * The time limit (milliseconds, 5000 unless told) counts from the later of entry and the first
+ * cancellation of an enclosing scope; without a cancellation a shield never expires. When it does, the
+ * operation in progress and all later ones throw the enclosing scope's Cancelled, and the hook
+ * `onUnhandled` gets ERR_SHIELD_EXPIRED. Of nested shields the earliest limit counts.
+ *
+ * Cancel: that of enclosing scopes is kept out as said; scopes opened inside work as usual.
+ */
+export function shield<T>(
+  op: OperationSource<T>,
+  options: { readonly withinMs?: number } = {},
+): Operation<T> {
+  const { withinMs = 5000 } = options;
+  checkSource(op);
+  checkDuration('withinMs', withinMs);
+  return new Lazy(() => runShielded(op, withinMs));
+}
+
+function* runShielded<T>(op: OperationSource<T>, withinMs: number): Generator<Wait, T> {
+  const task = currentRecord();
+  const scope = new ShieldScope(task, task.scope, withinMs);
+  scope.enter();
+  try {
+    return yield* operationOf(op);
+  } finally {
+    scope.leave();
+    task.forgiveRefusals();
+  }
+}
+
+class ShieldScope extends ScopeRecord {
+  readonly #withinMs: number;
+  #limit: Timer | null = null;
+  #fallen = false;
+
+  constructor(task: TaskRecord, parent: ScopeRecord, withinMs: number) {
+    super(task, parent, 'shield');
+    this.#withinMs = withinMs;
+    this.#fallen = isInsideFallen(parent);
+    if (this.#fallen) return;
+    this.cancelledBy = null;
+    if (cancelledAround(this) !== null) this.startLimit();
+  }
+
+  override get hidden(): boolean {
+    return true;
+  }
+
+  override get shelters(): boolean {
+    return !this.#fallen;
+  }
+
+  override startLimit(): void {
+    if (this.#limit !== null) return;
+    this.#limit = new Timer({ expire: () => this.#expireShield() });
+    this.scheduler.arm(this.#limit, this.scheduler.now() + this.#withinMs);
+  }
+
+  override fall(): void {
+    this.#fallen = true;
+  }
+
+  override end(): void {
+    if (this.#limit !== null) this.scheduler.disarm(this.#limit);
+    super.end();
+  }
+
+  #expireShield(): void {
+    const source = cancelledAround(this);
+    if (source === null || this.#fallen) return;
+    this.scheduler.shieldExpired(this.task, this.#withinMs);
+    spread(this, source, true);
+  }
+}
+
+/** True if a shield around has fallen: its limit was the earlier one. */
+function isInsideFallen(scope: ScopeRecord | null): boolean {
+  for (let at = scope; at !== null; at = at.parent) {
+    if (at instanceof ShieldScope && !at.shelters) return true;
+  }
+  return false;
+}
+
+/** The outermost cancelled scope around a shield, seen through all other shields. */
+function cancelledAround(shield: ScopeRecord): ScopeRecord | null {
+  let found: ScopeRecord | null = null;
+  for (let scope = shield.parent; scope !== null; scope = scope.parent) {
+    found = scope.cancelledBy ?? found;
+  }
+  return found;
+}

@@ -1,0 +1,65 @@
+/** The soft end of a scope: `stop()` cancels nothing, it asks; `waitStopping()` hears the question. */
+import { Lazy, type Operation, type Wait } from './operation.ts';
+import { Parking, ParkingQueue } from './parking.ts';
+import type { ScopeRecord } from './scope.ts';
+import { Timer, type TimerTarget } from './timers.ts';
+import { checkpoint, park } from './waits.ts';
+
+/** What stopping needs of a scope; most scopes never have one. */
+export class StopState implements TimerTarget {
+  readonly #scope: ScopeRecord;
+  /** The tasks in `waitStopping()`. */
+  readonly waiters: ParkingQueue = new ParkingQueue();
+  begun = false;
+  #grace: Timer | null = null;
+
+  constructor(scope: ScopeRecord) {
+    this.#scope = scope;
+  }
+
+  /** A second stop can only bring the end nearer. */
+  begin(graceMs: number | undefined): void {
+    this.begun = true;
+    if (graceMs === undefined) return;
+    const { scheduler } = this.#scope;
+    const at = scheduler.now() + graceMs;
+    if (this.#grace?.armed && this.#grace.at <= at) return;
+    this.#grace ??= new Timer(this);
+    scheduler.arm(this.#grace, at);
+  }
+
+  /** The grace period is over. */
+  expire(): void {
+    this.#scope.cancel('the grace period of stop() is over');
+  }
+
+  wakeAll(): void {
+    while (this.waiters.first !== null) this.waiters.first.wake();
+  }
+
+  end(): void {
+    if (this.#grace !== null) this.#scope.scheduler.disarm(this.#grace);
+  }
+}
+
+/** Waits until somebody calls `stop()`: nearly always somebody outside, such as a signal. */
+class StopPlace extends Parking {
+  override get outside(): boolean {
+    return true;
+  }
+
+  override describe(): string {
+    return 'stopping';
+  }
+}
+
+/** Returns once `scope`, or one around it, was asked to stop. */
+export function waitStopping(scope: ScopeRecord): Operation<void> {
+  return new Lazy(function* (): Generator<Wait, void> {
+    yield* checkpoint();
+    if (scope.stopping) return;
+    const place = new StopPlace();
+    scope.stopState.waiters.push(place);
+    yield* park(place);
+  });
+}

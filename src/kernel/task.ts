@@ -1,0 +1,189 @@
+/**
+ * Tasks: a generator, and all that the scheduler knows about it.
+ *
+ *            spawn                 step                  wait
+ *   (none) ────────► ready ────────────────► running ────────────► waiting
+ *                      ▲                        │ │                   │
+ *                      │      bare yield        │ │                   │
+ *                      ├────────────────────────┘ └──► done, failed,  │
+ *                      │ grant, wake, error, cancellation  cancelled  │
+ *                      └──────────────────────────────────────────────┘
+ *
+ * Invariants:
+ *  1. A task is in the run queue exactly while it is ready.
+ *  2. While it waits, `wait` says for what, and exactly one place outside (a readiness, a parking, the
+ *     timers) knows of it. Leaving the wait and becoming ready are one step.
+ *  3. `scope` is the innermost scope that control is in; it lies on the path from `ownScope` down.
+ */
+import type { GroupRecord } from './group.ts';
+import { JoinOperation } from './join.ts';
+import type { Frames, Operation, OperationSource, Wait } from './operation.ts';
+import type { ParkingQueue } from './parking.ts';
+import type { ReadinessWaiter } from './readiness.ts';
+import { describeWait } from './report.ts';
+import type { Scheduler } from './scheduler.ts';
+import { ScopeRecord } from './scope.ts';
+import { Timer, type TimerTarget } from './timers.ts';
+
+/** How a task is doing. */
+export type TaskState = 'ready' | 'running' | 'waiting' | 'done' | 'failed' | 'cancelled';
+
+/** A running operation, as others see it. */
+export interface Task<T> {
+  /** Unique within a scheduler, counting from 1 in the order of spawning. */
+  readonly id: number;
+  readonly name: string;
+  /** The task whose group it belongs to; null for the main task. */
+  readonly parent: Task<unknown> | null;
+  readonly state: TaskState;
+  /** '' or what it waits for: "recv 127.0.0.1:51512", "sleep 40 ms", "join of task 7 'writer'". */
+  readonly waitingOn: string;
+  /**
+   * Waits for the end of the task and gives its result; rethrows its error; ERR_TASK_CANCELLED if it
+   * was cancelled. Joining oneself or an ancestor throws at once (ERR_JOIN_CYCLE).
+   * Cancel: only the waiting ends, not the task.
+   */
+  join(): Operation<T>;
+  /** Asks the task to end: its operations throw Cancelled. Returns at once. */
+  cancel(reason?: unknown): void;
+  /** The unfinished tasks of the groups that this task has open. */
+  children(): readonly Task<unknown>[];
+}
+
+/** Operations that a task may complete before it has to let the others run. */
+export const FUEL = 128;
+
+/** How the next step resumes the generator. */
+export type Resume = 'start' | 'next' | 'throw' | 'refuse';
+
+export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerTarget {
+  readonly id: number;
+  readonly scheduler: Scheduler;
+  readonly parent: TaskRecord | null;
+  /** Null for the main task. */
+  readonly group: GroupRecord | null;
+  /** Daemons do not hold their group back. */
+  readonly daemon: boolean;
+  readonly #name: string;
+  state: TaskState = 'ready';
+  /** What is driven: null until the first step and after the last one. */
+  frames: Frames<T> | null = null;
+  /** What the first step begins to drive. */
+  source: OperationSource<T> | null;
+  /** The scope that `cancel()` cancels. */
+  readonly ownScope: ScopeRecord;
+  /** Invariant 3. */
+  scope: ScopeRecord;
+  /** Operations left before the task must let the others run; 0 as soon as it is cancelled. */
+  fuel: number = FUEL;
+  /** What it waits for; meaningful only while `waiting`. */
+  wait: Wait = undefined;
+  resume: Resume = 'start';
+  /** What it is resumed with: a value or an error. */
+  inbox: unknown = undefined;
+  /** True after a bare yield: a cancellation before the resume is thrown there. */
+  paused = false;
+  /** For sleeps; made by the first one. */
+  timer: Timer | null = null;
+  /** The result, or the error. */
+  outcome: unknown = undefined;
+  /** Tasks that wait in `join()`. */
+  joiners: ParkingQueue | null = null;
+  /** The innermost group that this task has open. */
+  openGroup: GroupRecord | null = null;
+  /** Neighbours among the members of the group. */
+  nextMember: TaskRecord | null = null;
+  previousMember: TaskRecord | null = null;
+  /** How often and since when the task has thrown a cancellation away. See Scheduler. */
+  refusals = 0;
+  refusedSince = 0;
+
+  constructor(scheduler: Scheduler, source: OperationSource<T>, options: TaskOptions) {
+    this.id = scheduler.nextTaskId();
+    this.scheduler = scheduler;
+    this.source = source;
+    this.group = options.group;
+    this.parent = options.group?.owner ?? null;
+    this.daemon = options.daemon;
+    this.#name = options.name;
+    this.ownScope = new ScopeRecord(this, options.group?.scope ?? null);
+    this.scope = this.ownScope;
+  }
+
+  get name(): string {
+    return this.#name === '' ? `task ${this.id}` : this.#name;
+  }
+
+  get waitingOn(): string {
+    return this.state === 'waiting' ? describeWait(this.wait) : '';
+  }
+
+  get finished(): boolean {
+    return this.frames === null && this.source === null;
+  }
+
+  join(): Operation<T> {
+    return new JoinOperation(this);
+  }
+
+  cancel(reason?: unknown): void {
+    this.ownScope.cancel(reason);
+  }
+
+  children(): readonly TaskRecord[] {
+    const children: TaskRecord[] = [];
+    for (let group = this.openGroup; group !== null; group = group.outer) {
+      children.unshift(...group.members());
+    }
+    return children;
+  }
+
+  /** Control passes into `scope`: its cancellation counts from the next operation on. */
+  moveTo(scope: ScopeRecord): void {
+    this.scope = scope;
+    if (scope.cancelledBy !== null) this.fuel = 0;
+  }
+
+  /** The resource is ready: resume in the next batch. */
+  grant(): void {
+    this.scheduler.outside--;
+    this.scheduler.ready(this);
+  }
+
+  /** The wait has failed: throw `error` in the next batch. Called after the wait has let go. */
+  refuse(error: unknown): void {
+    this.scheduler.letGo(this);
+    this.resume = 'throw';
+    this.inbox = error;
+    this.scheduler.ready(this);
+  }
+
+  /** A parking wakes its task. */
+  wakeWith(value: unknown): void {
+    this.scheduler.letGo(this);
+    this.inbox = value;
+    this.scheduler.ready(this);
+  }
+
+  /** The sleep is over. */
+  expire(): void {
+    this.scheduler.ready(this);
+  }
+
+  /** A cancellation has reached the innermost scope: end the wait, if there is one to end. */
+  interrupt(): void {
+    this.fuel = 0;
+    if (this.state === 'waiting') this.scheduler.interrupt(this);
+  }
+
+  /** Time spent where cancellations do not reach is not held against the task. */
+  forgiveRefusals(): void {
+    this.refusedSince = this.scheduler.now();
+  }
+}
+
+export interface TaskOptions {
+  readonly group: GroupRecord | null;
+  readonly name: string;
+  readonly daemon: boolean;
+}

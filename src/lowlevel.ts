@@ -1,0 +1,35 @@
+/**
+ * coronet/lowlevel: the kernel's inside, for people who build their own operations or their own host.
+ * Here the names are stable, too, but less is kept from you.
+ */
+export type { Host } from './kernel/host.ts';
+export { Lazy, type Frames, isOperation, operationOf, PAUSE, Step } from './kernel/operation.ts';
+export { Parking, ParkingQueue } from './kernel/parking.ts';
+export { Readiness, type ReadinessWaiter } from './kernel/readiness.ts';
+export { Scheduler, type SchedulerOptions } from './kernel/scheduler.ts';
+export {
+  checkpoint,
+  mustPause,
+  park,
+  parkWait,
+  pause,
+  recvWait,
+  sendWait,
+  type WaitResult,
+} from './kernel/waits.ts';
+export { epollNetwork } from './node/epoll.ts';
+export { NodeHost } from './node/host.ts';
+export { portableNetwork } from './node/portable.ts';
+export type {
+  Capabilities,
+  ConnectOptions,
+  Endpoint,
+  ListenerTransport,
+  Network,
+  NetworkCounters,
+  NetworkLimits,
+  NetworkOwner,
+  Transport,
+} from './world/network.ts';
+export type { EndSignal, Platform } from './world/platform.ts';
+export type { World } from './world/world.ts';

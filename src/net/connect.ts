@@ -1,0 +1,73 @@
+/** `connect`: from an address to a Socket. */
+import { checkDuration } from '../kernel/checks.ts';
+import { Lazy, type Operation, type Wait } from '../kernel/operation.ts';
+import { checkpoint, writable } from '../kernel/waits.ts';
+import { timeout } from '../kernel/with-scope.ts';
+import type { ConnectOptions as NetworkOptions, Endpoint } from '../world/network.ts';
+import { type Address, ipFamily, type ParsedAddress, parseAddress } from './address.ts';
+import { endpointsOf } from './resolve.ts';
+import { Socket } from './socket.ts';
+import { currentNetwork } from './world.ts';
+
+export interface ConnectOptions {
+  /** Milliseconds for the whole of it, names included. Default: what the system allows. */
+  readonly timeoutMs?: number;
+  /** The near end: an IP address, with a port or port 0. */
+  readonly localAddress?: Address;
+  /** TCP_NODELAY; default true. */
+  readonly noDelay?: boolean;
+}
+
+/**
+ * Connects to `address`. A name with several addresses is tried in order until one answers.
+ * Cancel: the attempt is given up and nothing is left open.
+ * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; ERR_TIMEOUT after `timeoutMs`; ERR_ADDRESS.
+ */
+export function connect(address: Address, options: ConnectOptions = {}): Operation<Socket> {
+  const parsed = parseAddress(address);
+  const { timeoutMs = Infinity } = options;
+  checkDuration('timeoutMs', timeoutMs);
+  const network = networkOptions(options);
+  return new Lazy(function* (): Generator<Wait, Socket> {
+    const attempt = () => new Lazy(() => runConnect(parsed, network));
+    const socket = yield* timeoutMs === Infinity ? attempt() : timeout(timeoutMs, attempt);
+    if (options.noDelay === false) socket.noDelay = false;
+    return socket;
+  });
+}
+
+function* runConnect(address: ParsedAddress, options: NetworkOptions): Generator<Wait, Socket> {
+  yield* checkpoint();
+  if ('path' in address) return yield* attempt(address, options);
+  const endpoints = yield* endpointsOf(address.host || 'localhost', address.port);
+  let failure: unknown;
+  for (const endpoint of endpoints) {
+    try {
+      return yield* attempt(endpoint, options);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+function* attempt(to: Endpoint, options: NetworkOptions): Generator<Wait, Socket> {
+  const transport = currentNetwork().connect(to, options);
+  let connected = false;
+  try {
+    while (!transport.tryConnect()) yield* writable(transport);
+    connected = true;
+    return new Socket(transport);
+  } finally {
+    if (!connected) transport.close();
+  }
+}
+
+function networkOptions(options: ConnectOptions): NetworkOptions {
+  if (options.localAddress === undefined) return {};
+  const local = parseAddress(options.localAddress);
+  if ('path' in local) return { localAddress: local };
+  const family = ipFamily(local.host) || 4;
+  return { localAddress: { host: local.host || '0.0.0.0', port: local.port, family } };
+}

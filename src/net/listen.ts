@@ -1,0 +1,57 @@
+/** `listen`: from an address to a Listener. */
+import { checkInteger } from '../kernel/checks.ts';
+import { Lazy, type Operation, type Wait } from '../kernel/operation.ts';
+import { checkpoint, writable } from '../kernel/waits.ts';
+import type { Endpoint, ListenerTransport, ListenOptions } from '../world/network.ts';
+import { type Address, type ParsedAddress, parseAddress } from './address.ts';
+import { Listener } from './listener.ts';
+import { endpointsOf } from './resolve.ts';
+import { currentNetwork } from './world.ts';
+
+/**
+ * Listens at `address`. A number or an empty host means all interfaces, IPv4 and IPv6; port 0 means
+ * any free port (see `listener.address`).
+ *
+ * Options: `backlog`, connections that may wait to be accepted (default: the system's maximum);
+ * `reusePort`, several listeners share the port; `ipv6Only`.
+ * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND.
+ */
+export function listen(address: Address, options: ListenOptions = {}): Operation<Listener> {
+  const parsed = parseAddress(address);
+  if (options.backlog !== undefined) checkInteger('backlog', options.backlog, 1, 2 ** 31 - 1);
+  return new Lazy(() => runListen(parsed, options));
+}
+
+function* runListen(address: ParsedAddress, options: ListenOptions): Generator<Wait, Listener> {
+  yield* checkpoint();
+  if ('path' in address) return new Listener(yield* begin(address, options));
+  if (address.host === '') return new Listener(yield* beginEverywhere(address.port, options));
+  const [endpoint] = yield* endpointsOf(address.host, address.port);
+  return new Listener(yield* begin(endpoint as Endpoint, options));
+}
+
+/** All interfaces: one dual-stack socket, or IPv4 alone where the machine has no IPv6. */
+function* beginEverywhere(
+  port: number,
+  options: ListenOptions,
+): Generator<Wait, ListenerTransport> {
+  try {
+    return yield* begin({ host: '::', port, family: 6 }, options);
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
+    return yield* begin({ host: '0.0.0.0', port, family: 4 }, options);
+  }
+}
+
+function* begin(at: Endpoint, options: ListenOptions): Generator<Wait, ListenerTransport> {
+  const transport = currentNetwork().listen(at, options);
+  let listening = false;
+  try {
+    while (!transport.tryListen()) yield* writable(transport);
+    listening = true;
+    return transport;
+  } finally {
+    if (!listening) transport.close();
+  }
+}

@@ -1,0 +1,77 @@
+/** The receiving half of a socket: `recv` and `recvInto` as operations that allocate nothing. */
+import type { Wait } from '../kernel/operation.ts';
+import { PAUSE } from '../kernel/operation.ts';
+import { mustPause, recvWait, type WaitResult } from '../kernel/waits.ts';
+import { busySocket } from './errors.ts';
+import { KeptOperation } from './kept.ts';
+import type { Socket } from './socket.ts';
+
+/** What `recv` and `recvInto` share: try, wait for 'recv', try again. */
+abstract class Receive<T> extends KeptOperation<T> {
+  protected readonly socket: Socket;
+  readonly #wait: WaitResult;
+
+  constructor(socket: Socket) {
+    super();
+    this.socket = socket;
+    this.#wait = recvWait(socket.transport);
+  }
+
+  next(): IteratorResult<Wait, T> {
+    const { socket } = this;
+    if (!this.begun) {
+      // The last result must not keep its slab alive while an idle connection waits.
+      this.done.value = undefined;
+      if (socket.receiving !== null) return this.throw(busySocket('receive', socket.name));
+      this.begun = true;
+      socket.receiving = this;
+      if (mustPause()) return PAUSE;
+    }
+    let result: T | undefined;
+    try {
+      result = socket.worthReceiving() ? this.attempt() : undefined;
+    } catch (error) {
+      return this.throw(error);
+    }
+    return result === undefined ? this.#wait : this.finish(result);
+  }
+
+  /** One try; `undefined`: would block. */
+  protected abstract attempt(): T | undefined;
+
+  protected settle(): void {
+    this.state = 'idle';
+    if (this.socket.receiving === this) this.socket.receiving = null;
+  }
+}
+
+export class ReceiveBuffer extends Receive<Buffer> {
+  protected get call(): string {
+    return 'socket.recv()';
+  }
+
+  max = 0;
+
+  protected attempt(): Buffer | undefined {
+    return this.socket.receive(this.max);
+  }
+}
+
+export class ReceiveInto extends Receive<number> {
+  protected get call(): string {
+    return 'socket.recvInto(buffer)';
+  }
+
+  into: Uint8Array;
+
+  constructor(socket: Socket, into: Uint8Array) {
+    super(socket);
+    this.into = into;
+    this.state = 'made';
+  }
+
+  protected attempt(): number | undefined {
+    const count = this.socket.receiveInto(this.into);
+    return count < 0 ? undefined : count;
+  }
+}

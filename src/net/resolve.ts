@@ -1,0 +1,57 @@
+/** Looking names up, as an operation. */
+import type { Wait } from '../kernel/operation.ts';
+import { Parking } from '../kernel/parking.ts';
+import { checkpoint, park } from '../kernel/waits.ts';
+import type { Endpoint } from '../world/network.ts';
+import { ipFamily } from './address.ts';
+import { currentNetwork } from './world.ts';
+
+type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
+
+/**
+ * The endpoints of a host name, in the order to try them. An IP address is not looked up.
+ * Cancel: the question is given up. Errors: ENOTFOUND, EAI_AGAIN.
+ */
+export function* endpointsOf(host: string, port: number): Generator<Wait, readonly Endpoint[]> {
+  const family = ipFamily(host);
+  if (family !== 0) return [{ host, port, family }];
+  const found = yield* lookUp(host);
+  return found.map((each) => ({ host: each.host, port, family: each.family }));
+}
+
+function* lookUp(host: string): Generator<Wait, FoundHosts> {
+  yield* checkpoint();
+  const place = new ResolvePlace(host);
+  place.ask();
+  return yield* park<FoundHosts>(place);
+}
+
+/** Waits for the answer to one question. */
+class ResolvePlace extends Parking {
+  readonly #host: string;
+  #giveUp: (() => void) | null = null;
+
+  constructor(host: string) {
+    super();
+    this.#host = host;
+  }
+
+  ask(): void {
+    this.#giveUp = currentNetwork().resolve(this.#host, (error, hosts) => {
+      if (error === null || error === undefined) this.wake(hosts);
+      else this.fail(error);
+    });
+  }
+
+  override get outside(): boolean {
+    return true;
+  }
+
+  override describe(): string {
+    return `the address of '${this.#host}'`;
+  }
+
+  protected override onWithdrawn(): void {
+    this.#giveUp?.();
+  }
+}

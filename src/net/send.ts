@@ -1,0 +1,146 @@
+/** The sending half of a socket: `send`, `sendAll`, `sendv`. */
+import { PAUSE, type Wait } from '../kernel/operation.ts';
+import { mustPause, sendWait, type WaitResult } from '../kernel/waits.ts';
+import { busySocket } from './errors.ts';
+import { KeptOperation } from './kept.ts';
+import type { Socket } from './socket.ts';
+
+/** What all sends share: try, wait for 'send', try again until `attempt` says that it is done. */
+abstract class Send<T> extends KeptOperation<T> {
+  protected readonly socket: Socket;
+  readonly #wait: WaitResult;
+  /** Bytes of this operation that the network has taken. */
+  protected sent = 0;
+
+  constructor(socket: Socket) {
+    super();
+    this.socket = socket;
+    this.#wait = sendWait(socket.transport);
+  }
+
+  next(): IteratorResult<Wait, T> {
+    const { socket } = this;
+    if (!this.begun) {
+      if (socket.sending !== null) return this.throw(busySocket('send', socket.name));
+      this.begun = true;
+      this.sent = 0;
+      socket.sending = this;
+      if (mustPause()) return PAUSE;
+    }
+    let complete: boolean;
+    try {
+      complete = this.attempt();
+    } catch (error) {
+      return this.throw(error);
+    }
+    return complete ? this.finish(this.result()) : this.#wait;
+  }
+
+  /** One try, or several while they make progress. True: nothing is left to do. */
+  protected abstract attempt(): boolean;
+  protected abstract result(): T;
+
+  /** A send that was cut off after its first byte leaves the stream torn. */
+  protected settle(complete: boolean): void {
+    this.state = 'idle';
+    const { socket } = this;
+    if (socket.sending !== this) return;
+    socket.sending = null;
+    if (complete) socket.sendCompleted();
+    else if (this.sent > 0) socket.tear(this.sent);
+  }
+}
+
+/** `send`: as much as the network takes at once. */
+export class SendSome extends Send<number> {
+  protected get call(): string {
+    return 'socket.send(data)';
+  }
+
+  readonly #data: Uint8Array;
+
+  constructor(socket: Socket, data: Uint8Array) {
+    super(socket);
+    this.#data = data;
+    this.state = 'made';
+  }
+
+  protected attempt(): boolean {
+    this.sent = this.socket.transmit(this.#data);
+    return this.sent > 0 || this.#data.length === 0;
+  }
+
+  protected result(): number {
+    return this.sent;
+  }
+}
+
+/** `sendAll`: all of it, over as many tries as it takes. */
+export class SendAll extends Send<void> {
+  protected get call(): string {
+    return 'socket.sendAll(data)';
+  }
+
+  /** What is still to be sent; let go of when the operation is over. */
+  data: Uint8Array = NOTHING;
+
+  protected attempt(): boolean {
+    while (this.data.length > 0) {
+      const count = this.socket.transmit(this.data);
+      this.sent += count;
+      if (count === this.data.length) break;
+      if (count === 0) return false;
+      this.data = this.data.subarray(count);
+    }
+    return true;
+  }
+
+  protected result(): void {}
+
+  protected override settle(complete: boolean): void {
+    this.data = NOTHING;
+    super.settle(complete);
+  }
+}
+
+/** `sendv`: several pieces as one, without joining them. */
+export class SendVector extends Send<void> {
+  protected get call(): string {
+    return 'socket.sendv(chunks)';
+  }
+
+  #chunks: readonly Uint8Array[];
+
+  constructor(socket: Socket, chunks: readonly Uint8Array[]) {
+    super(socket);
+    this.#chunks = chunks.filter((chunk) => chunk.length > 0);
+    this.state = 'made';
+  }
+
+  protected attempt(): boolean {
+    while (this.#chunks.length > 0) {
+      const count = this.socket.transmitv(this.#chunks);
+      if (count === 0) return false;
+      this.sent += count;
+      this.#chunks = afterBytes(this.#chunks, count);
+    }
+    return true;
+  }
+
+  protected result(): void {}
+}
+
+/** What is left of `chunks` behind its first `count` bytes. */
+function afterBytes(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let index = 0;
+  let left = count;
+  while (index < chunks.length && left >= (chunks[index] as Uint8Array).length) {
+    left -= (chunks[index] as Uint8Array).length;
+    index++;
+  }
+  if (left === 0) return chunks.slice(index);
+  const first = (chunks[index] as Uint8Array).subarray(left);
+  return [first, ...chunks.slice(index + 1)];
+}
+
+const NOTHING: Uint8Array = new Uint8Array(0);

@@ -1,0 +1,298 @@
+/**
+ * Socket: a connection as a task uses it.
+ *
+ * Invariants:
+ *  1. At most one receive and one send are in progress (`receiving`, `sending`); another one gets
+ *     ERR_BUSY before it touches a byte.
+ *  2. A cancelled operation did not happen: a receive is tried only when its task runs, so no byte is
+ *     taken for a task that will not see it; a send that was cut off after its first byte cannot be
+ *     undone and marks the sending side torn.
+ *  3. The transport knows the connection's state; the socket adds what concerns tasks.
+ *  4. While draining, "would block" on an idle connection is end of file, for ever.
+ */
+import { checkInteger, wrongType } from '../kernel/checks.ts';
+import type { Operation } from '../kernel/operation.ts';
+import type { Pollable, Readiness } from '../kernel/readiness.ts';
+import { chargeBytes } from '../kernel/waits.ts';
+import type { KeepAliveOptions, Transport } from '../world/network.ts';
+import { SocketAddress } from './address.ts';
+import { TornError } from './errors.ts';
+import { ReceiveBuffer, ReceiveInto } from './receive.ts';
+import { SendAll, SendSome, SendVector } from './send.ts';
+
+/** The most bytes that one `recv` gives unless told otherwise. */
+const DEFAULT_MAX = 65536;
+
+export class Socket implements Pollable, Disposable {
+  /** @internal */
+  readonly transport: Transport;
+  /** The operation that is receiving, and the one that is sending. @internal */
+  receiving: object | null = null;
+  /** @internal */
+  sending: object | null = null;
+  readonly #recv: ReceiveBuffer;
+  #sendAll: SendAll | null = null;
+  #remoteAddress: SocketAddress | null = null;
+  #bytesReceived = 0;
+  #bytesSent = 0;
+  #closed = false;
+  /** Bytes of the send that was cut off; −1: none was. */
+  #tornAt = -1;
+  /** True once the peer's end of file was seen. @internal */
+  ended = false;
+  /** True: bytes were received since the last completed send, so an answer may be due. */
+  #answerDue = false;
+  #draining = false;
+
+  /** Sockets are made by `connect` and `Listener.accept`. @internal */
+  constructor(transport: Transport) {
+    this.transport = transport;
+    this.#recv = new ReceiveBuffer(this);
+  }
+
+  // ---- receiving ----
+
+  /**
+   * Receives 1..max bytes; an empty Buffer at end of file. The Buffer is the caller's.
+   * Cancel: no byte is lost. Errors: ERR_CLOSED, ERR_BUSY, and the system's (ECONNRESET, …).
+   */
+  recv(max: number = DEFAULT_MAX): Operation<Buffer> {
+    if (max !== DEFAULT_MAX) checkInteger('max', max, 1, 2 ** 31 - 1);
+    let operation = this.#recv;
+    if (!operation.take()) {
+      operation = new ReceiveBuffer(this);
+      operation.take();
+    }
+    operation.max = max;
+    return operation;
+  }
+
+  /**
+   * Receives into `into`: the number of bytes, 0 at end of file.
+   * Cancel: no byte is lost. Errors: as `recv`; TypeError if `into` is not a Uint8Array or is empty.
+   */
+  recvInto(into: Uint8Array): Operation<number> {
+    checkBytes('into', into);
+    if (into.length === 0) throw wrongType('into', 'room for at least one byte', into);
+    return new ReceiveInto(this, into);
+  }
+
+  /** Receives without waiting. `undefined`: would block; an empty Buffer: end of file. */
+  tryRecv(max: number = DEFAULT_MAX): Buffer | undefined {
+    checkInteger('max', max, 1, 2 ** 31 - 1);
+    return this.receive(max);
+  }
+
+  // ---- sending ----
+
+  /**
+   * Sends some of `data` (at least one byte of it) and gives the number of bytes taken.
+   * Cancel: nothing was sent. Errors: ERR_CLOSED, ERR_BUSY, ERR_TORN, the system's (EPIPE, …).
+   */
+  send(data: Uint8Array | string): Operation<number> {
+    return new SendSome(this, bytesOf(data));
+  }
+
+  /**
+   * Sends all of `data`, waiting for room as often as it takes. Until it returns, `data` must not be
+   * changed. Cancel: once the first byte has gone out the sending side is torn: later sends throw
+   * ERR_TORN. Errors: as `send`.
+   */
+  sendAll(data: Uint8Array | string): Operation<void> {
+    const bytes = bytesOf(data);
+    let operation = this.#sendAll;
+    if (operation === null) {
+      operation = new SendAll(this);
+      this.#sendAll = operation;
+    }
+    if (!operation.take()) {
+      operation = new SendAll(this);
+      operation.take();
+    }
+    operation.data = bytes;
+    return operation;
+  }
+
+  /** Sends all the pieces in order, as one `sendAll` of their concatenation would. */
+  sendv(chunks: readonly Uint8Array[]): Operation<void> {
+    if (!Array.isArray(chunks)) throw wrongType('chunks', 'an array of Uint8Array', chunks);
+    for (const chunk of chunks) checkBytes('chunk', chunk);
+    return new SendVector(this, chunks);
+  }
+
+  /** Sends what can be sent without waiting: the number of bytes taken, 0: would block. */
+  trySend(data: Uint8Array | string): number {
+    const bytes = bytesOf(data);
+    const count = bytes.length === 0 ? 0 : this.transmit(bytes);
+    if (count > 0) this.sendCompleted();
+    return count;
+  }
+
+  // ---- ending ----
+
+  /** 'send': the peer sees end of file. 'recv': nothing more is received. */
+  shutdown(how: 'send' | 'recv' | 'both' = 'send'): void {
+    if (how !== 'send' && how !== 'recv' && how !== 'both') {
+      throw wrongType('how', "'send', 'recv' or 'both'", how);
+    }
+    this.transport.shutdown(how);
+  }
+
+  /** Closes the connection. Idempotent; a task that waits on it gets ERR_CLOSED. */
+  close(): void {
+    this.#closed = true;
+    this.transport.close();
+  }
+
+  /** Closes the connection with RST: the peer gets ECONNRESET, what is unsent is dropped. */
+  reset(): void {
+    this.#closed = true;
+    this.transport.reset();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  // ---- facts and options ----
+
+  get localAddress(): SocketAddress {
+    return new SocketAddress(this.transport.local);
+  }
+
+  get remoteAddress(): SocketAddress {
+    this.#remoteAddress ??= new SocketAddress(this.transport.remote);
+    return this.#remoteAddress;
+  }
+
+  get bytesReceived(): number {
+    return this.#bytesReceived;
+  }
+
+  get bytesSent(): number {
+    return this.#bytesSent;
+  }
+
+  /** TCP_NODELAY: small sends leave at once. True from the start. */
+  get noDelay(): boolean {
+    return this.transport.noDelay;
+  }
+
+  set noDelay(on: boolean) {
+    this.transport.noDelay = on;
+  }
+
+  /** Lets the system probe a silent peer; `idleMs` without traffic before the first probe. */
+  setKeepAlive(options: KeepAliveOptions): void {
+    this.transport.setKeepAlive(options);
+  }
+
+  /** What `yield ['recv', socket]` waits on. */
+  get readiness(): Readiness {
+    return this.transport;
+  }
+
+  // ---- for the operations of this room and for the server ----
+
+  /** The name in messages and in `waitingOn`. @internal */
+  get name(): string {
+    return this.transport.describe();
+  }
+
+  /** False: a try is known to find nothing. @internal */
+  worthReceiving(): boolean {
+    return this.transport.canRecv || this.#draining;
+  }
+
+  /** One try to receive, counted. @internal */
+  receive(max: number): Buffer | undefined {
+    const data = this.transport.tryRecv(max);
+    if (data === undefined) return this.#drained() ? EMPTY : undefined;
+    this.#received(data.length);
+    return data;
+  }
+
+  /** One try to receive into memory of the caller's, counted. −1: would block. @internal */
+  receiveInto(into: Uint8Array): number {
+    const count = this.transport.tryRecvInto(into);
+    if (count < 0) return this.#drained() ? 0 : -1;
+    this.#received(count);
+    return count;
+  }
+
+  /** One try to send, counted. @internal */
+  transmit(data: Uint8Array): number {
+    if (this.#tornAt >= 0) throw new TornError(this.name, this.#tornAt);
+    return this.#sent(this.transport.trySend(data));
+  }
+
+  /** One try to send several pieces, counted. @internal */
+  transmitv(chunks: readonly Uint8Array[]): number {
+    if (this.#tornAt >= 0) throw new TornError(this.name, this.#tornAt);
+    return this.#sent(this.transport.trySendv(chunks));
+  }
+
+  /** @internal */
+  sendCompleted(): void {
+    this.#answerDue = false;
+  }
+
+  /** A send was cut off after `bytes` bytes. @internal */
+  tear(bytes: number): void {
+    this.#tornAt = bytes;
+  }
+
+  /** @internal */
+  get torn(): boolean {
+    return this.#tornAt >= 0;
+  }
+
+  /** From now on an idle connection has come to its end. @internal */
+  drain(): void {
+    this.#draining = true;
+    this.transport.grantRecv();
+  }
+
+  /** Throws if an operation of this socket was made and never driven. @internal */
+  checkDriven(): void {
+    for (const kept of [this.#recv, this.#sendAll]) {
+      if (kept?.state === 'made') throw kept.forgotten();
+    }
+  }
+
+  #drained(): boolean {
+    return this.#draining && !this.#answerDue;
+  }
+
+  #received(count: number): void {
+    if (count === 0) {
+      this.ended = true;
+      return;
+    }
+    this.#bytesReceived += count;
+    this.#answerDue = true;
+    chargeBytes(count);
+  }
+
+  #sent(count: number): number {
+    this.#bytesSent += count;
+    chargeBytes(count);
+    return count;
+  }
+}
+
+const EMPTY: Buffer = Buffer.alloc(0);
+
+function bytesOf(data: Uint8Array | string): Uint8Array {
+  if (typeof data === 'string') return Buffer.from(data);
+  checkBytes('data', data);
+  return data;
+}
+
+function checkBytes(name: string, data: unknown): void {
+  if (!(data instanceof Uint8Array)) throw wrongType(name, 'a Uint8Array', data);
+}

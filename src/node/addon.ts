@@ -1,0 +1,147 @@
+/**
+ * The native addon: what it offers, and how it is found.
+ *
+ * The addon is optional. `loadAddon` never throws: it answers with the addon, or with one sentence
+ * that says why there is none, which `coronet doctor` prints.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Endpoint } from '../world/network.ts';
+
+/**
+ * The functions of native/. A socket is named by its handle: slot index and generation in one int,
+ * never negative. A result below zero is a negated errno; −EBADF for a handle that is not open (or
+ * no longer). Arguments of the wrong type, empty and detached buffers throw a TypeError.
+ */
+export interface Addon {
+  /** Must equal ADDON_ABI. */
+  readonly abi: number;
+  /** A readiness queue in this thread's event loop. `wake(count)` is called when `events` holds
+   *  `count` new pairs of handle and epoll bits. */
+  createPoller(events: Int32Array, wake: (count: number) => void): number;
+  /** Closes its sockets and lets its arrays go. */
+  destroyPoller(poller: number): number;
+  /** Fills `events` now, without blocking and without `wake`; how many pairs. */
+  poll(poller: number): number;
+  /** From now on `recv` writes into `memory`. */
+  useSlab(poller: number, memory: ArrayBuffer): number;
+
+  listen(
+    poller: number,
+    family: number,
+    host: string,
+    port: number,
+    backlog: number,
+    flags: number,
+  ): number;
+  /** How many were accepted; their handles are in out[1..], why there are no more in out[0]. */
+  accept(listener: number, out: Int32Array, most: number): number;
+  connect(
+    poller: number,
+    family: number,
+    host: string,
+    port: number,
+    localFamily: number,
+    localHost: string,
+    localPort: number,
+  ): number;
+  /** 1: connected, 0: under way, below: why the attempt failed. */
+  connected(handle: number): number;
+  local(handle: number): Endpoint | number;
+  peer(handle: number): Endpoint | number;
+
+  /** Into the slab of the poller; 0: end of file. */
+  recv(handle: number, offset: number, length: number): number;
+  recvInto(handle: number, into: Uint8Array): number;
+  /** Throws away what is there to receive. */
+  discard(handle: number): number;
+  send(handle: number, data: Uint8Array): number;
+  /** At most 64 pieces are looked at. */
+  sendv(handle: number, pieces: readonly Uint8Array[]): number;
+  /** how: 0 receive, 1 send, 2 both */
+  shutdown(handle: number, how: number): number;
+  noDelay(handle: number, on: number): number;
+  keepAlive(handle: number, on: number, idleSeconds: number): number;
+  close(handle: number, reset: number): number;
+
+  /** What is open in this thread; all zero when nothing is. */
+  stats(): { readonly sockets: number; readonly slabs: number; readonly handles: number };
+}
+
+/** The addon, or why there is none. */
+export interface AddonAnswer {
+  readonly addon: Addon | undefined;
+  /** One sentence for people: where it was loaded from, or why it was not. */
+  readonly reason: string;
+}
+
+/** CORONET_ABI of native/coronet.h. */
+const ADDON_ABI = 1;
+
+/** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
+const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+let answer: AddonAnswer | undefined;
+
+/** Loads the addon once; later calls give the same answer. */
+export function loadAddon(): AddonAnswer {
+  answer ??= findAddon();
+  return answer;
+}
+
+function findAddon(): AddonAnswer {
+  const unfit = unfitRuntime();
+  if (unfit !== undefined) return { addon: undefined, reason: unfit };
+  const explicit = process.env['CORONET_ADDON'];
+  if (explicit !== undefined && explicit !== '') return loadFrom(resolve(explicit));
+  const file = candidates().find((path) => existsSync(path));
+  if (file !== undefined) return loadFrom(file);
+  const target = `linux-${process.arch}-${libc()}`;
+  return {
+    addon: undefined,
+    reason: `There is no addon for ${target}; native/build.mjs builds it`,
+  };
+}
+
+/**
+ * Asked before anything is loaded: Bun and Deno answer Node-API calls, but end the process when an
+ * addon touches libuv (oven-sh/bun#18546), and no error could be caught.
+ */
+function unfitRuntime(): string | undefined {
+  const { bun, deno } = process.versions as Record<string, string | undefined>;
+  if (bun !== undefined) return 'Bun has no libuv event loop that an addon could join';
+  if (deno !== undefined) return 'Deno has no libuv event loop that an addon could join';
+  if (process.platform !== 'linux') return `epoll is a part of Linux; this is ${process.platform}`;
+  return undefined;
+}
+
+/** Ready-made files of the package first, then what was built in this checkout. */
+function candidates(): string[] {
+  return [
+    join(PACKAGE_ROOT, 'prebuilds', `linux-${process.arch}-${libc()}.node`),
+    join(PACKAGE_ROOT, 'native', 'build', 'coronet.node'),
+  ];
+}
+
+/** musl's dynamic loader is mapped into every process that runs on it. */
+function libc(): 'glibc' | 'musl' {
+  try {
+    return readFileSync('/proc/self/maps', 'utf8').includes('/ld-musl-') ? 'musl' : 'glibc';
+  } catch {
+    return 'glibc';
+  }
+}
+
+function loadFrom(file: string): AddonAnswer {
+  try {
+    const addon: Addon = createRequire(import.meta.url)(file);
+    if (addon.abi === ADDON_ABI) return { addon, reason: `Loaded from ${file}` };
+    const made = `made for version ${addon.abi} of the interface, ${ADDON_ABI} is needed`;
+    return { addon: undefined, reason: `The addon ${file} is ${made}` };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { addon: undefined, reason: `The addon ${file} did not load: ${why.split('\n', 1)[0]}` };
+  }
+}

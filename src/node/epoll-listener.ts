@@ -1,0 +1,173 @@
+/**
+ * A listening socket on the epoll network.
+ *
+ * Connections are accepted in batches and handed out one at a time. A batch begins with one and
+ * doubles while batches come back full, so a burst costs few calls, and a program that stops
+ * accepting has left all but a few connections in the system's queue.
+ *
+ * Invariants:
+ *  1. `canRecv` is true while the queue here is not empty, or the system's may not be.
+ *  2. A queued connection is a transport from the moment it was accepted: its first edges come
+ *     while it waits here, and must find it.
+ *  3. An error of accept is thrown only when nothing was accepted in that call. It clears nothing:
+ *     the connection is still in the system's queue, and its edge will not come again.
+ */
+import { lstatSync, unlinkSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ClosedError } from '../kernel/errors.ts';
+import { Readiness } from '../kernel/readiness.ts';
+import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../world/network.ts';
+import { endpointText, familyOf, hostOf, portOf } from './endpoint.ts';
+import type { Registered, Registry } from './epoll-registry.ts';
+import { EAGAIN, EBADF } from './epoll-registry.ts';
+import { EpollTransport } from './epoll-transport.ts';
+import { systemError } from './system-error.ts';
+
+/** MOST_ACCEPTED of native/sockets.c. */
+const LONGEST_BATCH = 64;
+/** The kernel cuts the backlog to somaxconn. */
+const LONGEST_BACKLOG = 0x7fffffff;
+/** Flags of the addon's listen. */
+const REUSE_PORT = 1;
+const IPV6_ONLY = 2;
+
+/** Status and handles of one accept call; read to its end before the next call, so one serves all
+ *  listeners of a thread. */
+const batch: Int32Array = new Int32Array(1 + LONGEST_BATCH);
+
+export class EpollListener extends Readiness implements ListenerTransport, Registered {
+  readonly kind = 'listener';
+  readonly handle: number;
+  readonly local: Endpoint;
+  readonly #registry: Registry;
+  /** Accepted, not handed out yet. */
+  readonly #queue: EpollTransport[] = [];
+  /** What accepted connections call their near end; `undefined`: a wildcard, so each is asked. */
+  readonly #nearEnd: Endpoint | undefined;
+  /** The file of a Unix socket, to be removed at close. */
+  readonly #file: SocketFile | undefined;
+  /** The system's queue was empty, and no edge has come since. */
+  #drained = false;
+  /** Length of the next batch. */
+  #batchLength = 1;
+  #closed = false;
+
+  constructor(registry: Registry, handle: number, at: Endpoint) {
+    super();
+    this.#registry = registry;
+    this.handle = handle;
+    const bound = registry.addon.local(handle);
+    this.local = typeof bound === 'number' || 'path' in at ? at : bound;
+    this.#nearEnd = isWildcard(this.local) ? undefined : this.local;
+    this.#file = 'path' in at ? socketFile(at.path) : undefined;
+    registry.add(this);
+  }
+
+  tryListen(): boolean {
+    if (this.#closed) throw this.#closedError();
+    return true;
+  }
+
+  tryAccept(): Transport | undefined {
+    if (this.#closed) throw this.#closedError();
+    if (this.#queue.length === 0) this.#acceptBatch();
+    const next = this.#queue.shift();
+    this.canRecv = this.#queue.length > 0 || !this.#drained;
+    return next;
+  }
+
+  #acceptBatch(): void {
+    const { addon } = this.#registry;
+    const accepted = addon.accept(this.handle, batch, this.#batchLength);
+    if (accepted === EBADF) throw this.#closedError();
+    const status = batch[0] as number;
+    for (let i = 1; i <= accepted; i += 1) this.#enqueue(batch[i] as number);
+    this.#drained = status === EAGAIN;
+    if (this.#drained) this.#batchLength = 1;
+    else if (accepted === this.#batchLength) this.#batchLength = doubled(accepted);
+    else if (accepted === 0 && status < 0) throw systemError(status, 'accept');
+  }
+
+  #enqueue(handle: number): void {
+    const registry = this.#registry;
+    const local = this.#nearEnd;
+    this.#queue.push(new EpollTransport({ registry, handle, local, to: undefined }));
+  }
+
+  onEvents(): void {
+    this.#drained = false;
+    this.grantRecv();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.canRecv = true;
+    removeFile(this.#file); // while the socket is open: its inode cannot be another's
+    this.#registry.remove(this);
+    this.#registry.addon.close(this.handle, 0);
+    for (const connection of this.#queue.splice(0)) connection.reset();
+    this.refuseWaiters(this.#closedError());
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
+  }
+
+  override describe(): string {
+    return endpointText(this.local);
+  }
+
+  openLine(): string {
+    return `listener ${endpointText(this.local)}`;
+  }
+}
+
+/** Listens. The system's answer to bind(2) is reported as one of listen, as Node does. */
+export function beginListen(
+  registry: Registry,
+  poller: number,
+  at: Endpoint,
+  options: ListenOptions,
+): EpollListener {
+  const { backlog = LONGEST_BACKLOG, reusePort = false, ipv6Only = false } = options;
+  const flags = (reusePort ? REUSE_PORT : 0) | (ipv6Only ? IPV6_ONLY : 0);
+  const { addon } = registry;
+  const handle = addon.listen(poller, familyOf(at), hostOf(at), portOf(at), backlog, flags);
+  if (handle < 0) throw systemError(handle, 'listen', at);
+  return new EpollListener(registry, handle, at);
+}
+
+function doubled(length: number): number {
+  return Math.min(2 * length, LONGEST_BATCH);
+}
+
+function isWildcard(endpoint: Endpoint): boolean {
+  return 'host' in endpoint && (endpoint.host === '0.0.0.0' || endpoint.host === '::');
+}
+
+/** The file that a Unix listener made: a successor's file at the same path has another inode. */
+interface SocketFile {
+  readonly path: string;
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
+/** Abstract names have no file. */
+function socketFile(path: string): SocketFile | undefined {
+  if (path.startsWith('\0')) return undefined;
+  const absolute = resolve(path);
+  const stat = lstatSync(absolute, { bigint: true, throwIfNoEntry: false });
+  return stat && { path: absolute, device: stat.dev, inode: stat.ino };
+}
+
+function removeFile(file: SocketFile | undefined): void {
+  if (file === undefined) return;
+  const now = socketFile(file.path);
+  if (now?.inode !== file.inode || now.device !== file.device) return;
+  try {
+    unlinkSync(file.path);
+  } catch {
+    // The directory is gone or not ours any more; the socket closes all the same.
+  }
+}

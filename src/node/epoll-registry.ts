@@ -1,0 +1,37 @@
+/** What the resources of the epoll network and the network itself know of each other. */
+import type { Addon } from './addon.ts';
+import type { Slabs } from './slab.ts';
+
+/** Event bits as the addon passes them on (epoll_ctl(2)). */
+export const EPOLLIN = 0x001;
+export const EPOLLPRI = 0x002;
+export const EPOLLOUT = 0x004;
+export const EPOLLERR = 0x008;
+export const EPOLLHUP = 0x010;
+export const EPOLLRDHUP = 0x2000;
+
+/** The results that are answers rather than errors. */
+export const EAGAIN = -11;
+export const EBADF = -9;
+
+/** A socket in the table of its network. */
+export interface Registered {
+  /** Index and generation of its slot. An event that carries another handle is for another. */
+  readonly handle: number;
+  readonly kind: 'transport' | 'listener';
+  /** Takes note of readiness and wakes waiters. */
+  onEvents(bits: number): void;
+  /** One line for the report of leaks. */
+  openLine(): string;
+  close(): void;
+}
+
+/** What a resource needs of its network. */
+export interface Registry {
+  readonly addon: Addon;
+  readonly slabs: Slabs;
+  /** From now on events of `resource.handle` reach it. */
+  add(resource: Registered): void;
+  /** From now on they are dropped. Called before the descriptor is closed. */
+  remove(resource: Registered): void;
+}

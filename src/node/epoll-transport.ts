@@ -1,0 +1,352 @@
+/**
+ * A connection on the epoll network.
+ *
+ * Edge-triggered readiness, in five facts (epoll(7), and the kernel's sources where it is silent):
+ *  - An edge is told once. What it announced is remembered in `canRecv` / `canSend` until a system
+ *    call has met its end: EAGAIN, or fewer bytes than asked for.
+ *  - A short read means "empty" as long as nothing was in the queue behind the bytes. Behind them
+ *    may stand the end of file, an error, or urgent data, and their edge has been told already. So
+ *    once RDHUP, HUP, ERR or PRI has been seen, only EAGAIN clears `canRecv`.
+ *  - Every event reports both directions as they are now. A flag may be set although a try has just
+ *    cleared it: spurious, and legal.
+ *  - An error (RST, timeout) stands behind the bytes that arrived before it. recv gives those
+ *    first, then the error, ONCE, to whichever of recv and send asks first; then come end of file
+ *    and EPIPE. What the receiving side must still say is kept in `#fate`.
+ *  - Events of a closed descriptor may still be under way; the handle in them does not match.
+ *
+ * Gates. Each direction is `open`, or shut in one of four ways. Tries look at one field.
+ *
+ *   connecting ──► open ──► ended (recv only: end of file, or shutdown('recv'))
+ *       │           │ └───► failed (sticky: every try throws the same error)
+ *       └─► failed  └─────► closed (from every state; every try throws ERR_CLOSED)
+ *
+ * Invariants:
+ *  1. A shut gate (except connecting) has its flag set: a task that waits is resumed at once and
+ *     its try tells.
+ *  2. `handle` is used only while not closed; the addon would refuse it anyway.
+ */
+import { ClosedError } from '../kernel/errors.ts';
+import { Readiness } from '../kernel/readiness.ts';
+import type { ConnectOptions, Endpoint, KeepAliveOptions, Transport } from '../world/network.ts';
+import { endpointText, familyOf, hostOf, portOf } from './endpoint.ts';
+import type { Registered, Registry } from './epoll-registry.ts';
+import {
+  EAGAIN,
+  EBADF,
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLPRI,
+  EPOLLRDHUP,
+} from './epoll-registry.ts';
+import { systemError } from './system-error.ts';
+
+const RECV_EVENTS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+const SEND_EVENTS = EPOLLOUT | EPOLLHUP | EPOLLERR;
+/** After these a short read proves nothing. */
+const BEHIND_EVENTS = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
+const EPIPE = -32;
+/** The system is short of memory: the call failed, the connection did not. */
+const PASSING: readonly number[] = [-12 /* ENOMEM */, -105 /* ENOBUFS */];
+
+const SHUT_RECV = 0;
+const SHUT_SEND = 1;
+const LONGEST_KEEPALIVE_SECONDS = 32767; // MAX_TCP_KEEPIDLE
+
+/** How many pieces the addon looks at in one call. */
+const MOST_PIECES = 64;
+
+const END_OF_FILE: Buffer = Buffer.alloc(0);
+const NOWHERE: Endpoint = { path: '' };
+
+type Gate = 'open' | 'connecting' | 'ended' | 'failed' | 'closed';
+
+/** Where a transport comes from. */
+export interface Origin {
+  readonly registry: Registry;
+  readonly handle: number;
+  /** The near end, where it is known beforehand: a listener with a concrete address. */
+  readonly local: Endpoint | undefined;
+  /** The far end of an attempt to connect; `undefined`: accepted, so the system knows it. */
+  readonly to: Endpoint | undefined;
+}
+
+export class EpollTransport extends Readiness implements Transport, Registered {
+  readonly kind = 'transport';
+  readonly handle: number;
+  readonly #registry: Registry;
+  #recvGate: Gate;
+  #sendGate: Gate;
+  /** The sticky error of a failed gate. */
+  #recvError: unknown = undefined;
+  #sendError: unknown = undefined;
+  /** The error number that ended the connection, when a send was the one to be told. */
+  #fate = 0;
+  /** Something stands behind the bytes: only EAGAIN clears `canRecv` (see above). */
+  #readToEnd = false;
+  /** shutdown('recv') was called: what comes in is thrown away. */
+  #discarding = false;
+  /** Accepted, or the attempt has succeeded. */
+  #connected: boolean;
+  /** Size of the last receive: how much room the next one is offered. */
+  #lastReceived = 0;
+  #noDelay = true;
+  /** Asked of the system when first needed, at close at the latest. */
+  #local: Endpoint | undefined;
+  #remote: Endpoint | undefined;
+
+  constructor(origin: Origin) {
+    super();
+    this.handle = origin.handle;
+    this.#registry = origin.registry;
+    this.#local = origin.local;
+    this.#remote = origin.to;
+    this.#connected = origin.to === undefined;
+    this.#recvGate = this.#connected ? 'open' : 'connecting';
+    this.#sendGate = this.#recvGate;
+    origin.registry.add(this);
+  }
+
+  // ------------------------------------------------------------------------------------- receive
+
+  tryRecv(max: number): Buffer | undefined {
+    if (this.#recvGate !== 'open' && !this.#passRecvGate()) {
+      return this.#recvGate === 'ended' ? END_OF_FILE : undefined;
+    }
+    const { addon, slabs } = this.#registry;
+    const asked = slabs.reserve(max, this.#lastReceived);
+    const received = addon.recv(this.handle, slabs.offset, asked);
+    if (received > 0) {
+      this.#lastReceived = received;
+      if (received < asked && !this.#readToEnd) this.canRecv = false;
+      return slabs.take(received);
+    }
+    return this.#foundNothing(received) ? END_OF_FILE : undefined;
+  }
+
+  tryRecvInto(into: Uint8Array): number {
+    if (this.#recvGate !== 'open' && !this.#passRecvGate()) {
+      return this.#recvGate === 'ended' ? 0 : -1;
+    }
+    const received = this.#registry.addon.recvInto(this.handle, into);
+    if (received > 0) {
+      if (received < into.length && !this.#readToEnd) this.canRecv = false;
+      return received;
+    }
+    return this.#foundNothing(received) ? 0 : -1;
+  }
+
+  /** True: the end of file. False: would block. Anything else is thrown, now and later. */
+  #foundNothing(result: number): boolean {
+    if (result === EAGAIN) {
+      this.canRecv = false;
+      return false;
+    }
+    const errno = result === 0 ? this.#fate : result;
+    if (errno !== 0) throw this.#failRecv(errno);
+    this.#recvGate = 'ended';
+    this.canRecv = true;
+    return true;
+  }
+
+  #failRecv(errno: number): unknown {
+    if (errno === EBADF) return this.#closedError();
+    const error = systemError(errno, 'read');
+    if (PASSING.includes(errno)) return error;
+    this.#recvGate = 'failed';
+    this.#recvError = error;
+    this.canRecv = true;
+    return error;
+  }
+
+  /** True: the gate is open after all. False: ended, or still connecting. */
+  #passRecvGate(): boolean {
+    if (this.#recvGate === 'connecting') return this.tryConnect();
+    if (this.#recvGate === 'failed') throw this.#recvError;
+    if (this.#recvGate === 'closed') throw this.#closedError();
+    return false;
+  }
+
+  // ---------------------------------------------------------------------------------------- send
+
+  trySend(data: Uint8Array): number {
+    if (this.#sendGate !== 'open' && !this.#passSendGate()) return 0;
+    const sent = this.#registry.addon.send(this.handle, data);
+    return sent === data.length ? sent : this.#sentLess(sent);
+  }
+
+  trySendv(chunks: readonly Uint8Array[]): number {
+    if (this.#sendGate !== 'open' && !this.#passSendGate()) return 0;
+    const sent = this.#registry.addon.sendv(this.handle, chunks);
+    return sent === offeredBy(chunks) ? sent : this.#sentLess(sent);
+  }
+
+  /** The buffer of the system is full; the edge comes when there is room again. */
+  #sentLess(result: number): number {
+    if (result < 0 && result !== EAGAIN) throw this.#failSend(result);
+    this.canSend = false;
+    return Math.max(result, 0);
+  }
+
+  #failSend(errno: number): unknown {
+    if (errno === EBADF) return this.#closedError();
+    const error = systemError(errno, 'write');
+    if (PASSING.includes(errno)) return error;
+    if (errno !== EPIPE) this.#fate = errno;
+    this.#sendGate = 'failed';
+    this.#sendError = error;
+    this.canSend = true;
+    return error;
+  }
+
+  #passSendGate(): boolean {
+    if (this.#sendGate === 'connecting') return this.tryConnect();
+    throw this.#sendGate === 'failed' ? this.#sendError : this.#closedError();
+  }
+
+  // ---------------------------------------------------------------------------- connecting, ending
+
+  tryConnect(): boolean {
+    if (this.#sendGate === 'closed') throw this.#closedError();
+    if (this.#connected) return true;
+    if (this.#sendGate === 'failed') throw this.#sendError;
+    const result = this.#registry.addon.connected(this.handle);
+    if (result < 0) throw this.#failConnect(result);
+    this.canSend = result > 0;
+    if (result > 0) this.#openGates();
+    return result > 0;
+  }
+
+  #openGates(): void {
+    this.#connected = true;
+    this.#sendGate = 'open';
+    if (this.#recvGate === 'connecting') this.#recvGate = 'open';
+  }
+
+  #failConnect(errno: number): unknown {
+    const error = systemError(errno, 'connect', this.#remote);
+    this.#recvGate = 'failed';
+    this.#sendGate = 'failed';
+    this.#recvError = error;
+    this.#sendError = error;
+    this.canRecv = true;
+    this.canSend = true;
+    return error;
+  }
+
+  /** A connection that has already ended answers ENOTCONN, which is not an error here. */
+  shutdown(how: 'send' | 'recv' | 'both'): void {
+    if (this.#sendGate === 'closed') return;
+    if (how !== 'recv') this.#registry.addon.shutdown(this.handle, SHUT_SEND);
+    if (how !== 'send') this.#shutdownRecv();
+  }
+
+  #shutdownRecv(): void {
+    const { addon } = this.#registry;
+    addon.shutdown(this.handle, SHUT_RECV);
+    addon.discard(this.handle);
+    this.#discarding = true;
+    if (this.#recvGate !== 'failed') this.#recvGate = 'ended';
+    this.grantRecv();
+  }
+
+  close(): void {
+    this.#end(false);
+  }
+
+  reset(): void {
+    this.#end(true);
+  }
+
+  #end(reset: boolean): void {
+    if (this.#sendGate === 'closed') return;
+    this.#local = this.#connected ? this.local : NOWHERE;
+    this.#remote = this.remote;
+    this.#recvGate = 'closed';
+    this.#sendGate = 'closed';
+    this.canRecv = true;
+    this.canSend = true;
+    this.#registry.remove(this);
+    this.#registry.addon.close(this.handle, reset ? 1 : 0);
+    if (this.recvWaiter === null && this.sendWaiter === null) return;
+    this.refuseWaiters(this.#closedError());
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError('ERR_CLOSED', `The connection with ${this.describe()} was closed here`);
+  }
+
+  onEvents(bits: number): void {
+    if ((bits & BEHIND_EVENTS) !== 0) this.#readToEnd = true;
+    if ((bits & RECV_EVENTS) !== 0) {
+      if (this.#discarding) this.#registry.addon.discard(this.handle);
+      this.grantRecv();
+    }
+    if ((bits & SEND_EVENTS) !== 0) this.grantSend();
+  }
+
+  // --------------------------------------------------------------------------- names and options
+
+  get local(): Endpoint {
+    if (this.#local !== undefined) return this.#local;
+    const answer = this.#registry.addon.local(this.handle);
+    if (typeof answer === 'number') return NOWHERE;
+    if (this.#connected) this.#local = answer;
+    return answer;
+  }
+
+  get remote(): Endpoint {
+    if (this.#remote !== undefined) return this.#remote;
+    const answer = this.#registry.addon.peer(this.handle);
+    this.#remote = typeof answer === 'number' ? NOWHERE : answer;
+    return this.#remote;
+  }
+
+  get noDelay(): boolean {
+    return this.#noDelay;
+  }
+
+  set noDelay(on: boolean) {
+    this.#noDelay = on;
+    this.#registry.addon.noDelay(this.handle, on ? 1 : 0);
+  }
+
+  setKeepAlive({ enable, idleMs = 0 }: KeepAliveOptions): void {
+    const seconds = Math.min(Math.ceil(idleMs / 1000), LONGEST_KEEPALIVE_SECONDS);
+    this.#registry.addon.keepAlive(this.handle, enable ? 1 : 0, seconds);
+  }
+
+  /** An accepted Unix connection has no name of its own: it goes by the listener's. */
+  override describe(): string {
+    const text = endpointText(this.remote);
+    return text === '' ? endpointText(this.local) : text;
+  }
+
+  openLine(): string {
+    const verb = this.#connected ? 'connection' : 'attempt to connect';
+    return `${verb} ${endpointText(this.local)} to ${endpointText(this.remote)}`;
+  }
+}
+
+/** Begins to connect. Throws what is known at once: no route, no descriptor, no listener. */
+export function beginConnect(
+  registry: Registry,
+  poller: number,
+  to: Endpoint,
+  { localAddress: from }: ConnectOptions,
+): EpollTransport {
+  const near = [familyOf(from), hostOf(from), portOf(from)] as const;
+  const handle = registry.addon.connect(poller, familyOf(to), hostOf(to), portOf(to), ...near);
+  if (handle < 0) throw systemError(handle, 'connect', to);
+  return new EpollTransport({ registry, handle, local: undefined, to });
+}
+
+/** How many bytes the addon saw. */
+function offeredBy(chunks: readonly Uint8Array[]): number {
+  const looked = Math.min(chunks.length, MOST_PIECES);
+  let bytes = 0;
+  for (let i = 0; i < looked; i += 1) bytes += (chunks[i] as Uint8Array).length;
+  return bytes;
+}

@@ -1,0 +1,163 @@
+/**
+ * The epoll network: Linux, through the addon in native/.
+ *
+ * One readiness queue per network (an epoll descriptor, nested in libuv's loop). A wake-up brings
+ * an array of (handle, bits) pairs in one call; each pair sets the flags of its resource and moves
+ * its waiters to the run queue; then the owner runs them, in the same call from outside.
+ *
+ * Invariants:
+ *  1. A resource is in the table from before its first event until before its descriptor is closed.
+ *     An event whose handle is not exactly that of the resource in its place is dropped: it was
+ *     meant for a predecessor in the same slot.
+ *  2. The array of events is read to its end before anything can fill it again. `poll` and the
+ *     wake-up share it; granting a waiter files its task and runs nothing.
+ *  3. Nothing here keeps the process alive; the scheduler's host does.
+ *
+ * Several networks may live in one thread, one after the other or side by side: they share nothing
+ * but the addon's table of slots.
+ */
+import { ClosedError, CoronetError } from '../kernel/errors.ts';
+import type {
+  Capabilities,
+  ConnectOptions,
+  Endpoint,
+  ListenerTransport,
+  ListenOptions,
+  Network,
+  NetworkCounters,
+  NetworkLimits,
+  NetworkOwner,
+  Transport,
+} from '../world/network.ts';
+import type { Addon } from './addon.ts';
+import { loadAddon } from './addon.ts';
+import { beginListen } from './epoll-listener.ts';
+import type { Registered, Registry } from './epoll-registry.ts';
+import { beginConnect } from './epoll-transport.ts';
+import { readLimits } from './limits.ts';
+import type { ResolveDone } from './resolve.ts';
+import { resolveName } from './resolve.ts';
+import { Slabs } from './slab.ts';
+import { systemError } from './system-error.ts';
+
+/** The most events that one wake-up brings. What is left wakes again at once, after the others in
+ *  the event loop had their turn. */
+const MOST_EVENTS = 2048;
+
+/** The slot index in a handle: INDEX_BITS of native/slots.c. */
+const SLOT_MASK = 0xfffff;
+
+const CAPABILITIES: Capabilities = {
+  pausesAccept: true,
+  exactTorn: true,
+  batchedAccept: true,
+  reusePort: true,
+};
+
+/** A network on the epoll addon. Throws ERR_BACKEND_UNAVAILABLE where the addon does not load. */
+export function epollNetwork(owner: NetworkOwner): Network {
+  const { addon, reason } = loadAddon();
+  if (addon === undefined) throw new CoronetError('ERR_BACKEND_UNAVAILABLE', reason);
+  return new EpollNetwork(owner, addon);
+}
+
+class EpollNetwork implements Network, Registry {
+  readonly backend = 'epoll';
+  readonly capabilities: Capabilities = CAPABILITIES;
+  readonly addon: Addon;
+  readonly slabs: Slabs;
+  readonly #poller: number;
+  /** Handle and bits of each event, filled by the addon. */
+  readonly #events = new Int32Array(2 * MOST_EVENTS);
+  /** How many pairs of it are valid now. */
+  #eventCount = 0;
+  /** By slot index. */
+  readonly #table: (Registered | undefined)[] = [];
+  #closed = false;
+
+  constructor(owner: NetworkOwner, addon: Addon) {
+    this.addon = addon;
+    const deliver = () => this.#deliver();
+    const poller = addon.createPoller(this.#events, (count) => {
+      this.#eventCount = count;
+      owner.deliver(deliver);
+    });
+    if (poller < 0) throw systemError(poller, 'epoll_create');
+    this.#poller = poller;
+    this.slabs = new Slabs(addon, poller);
+  }
+
+  /** Grants what the events announce. */
+  #deliver(): void {
+    const events = this.#events;
+    const table = this.#table;
+    const end = 2 * this.#eventCount;
+    this.#eventCount = 0;
+    for (let i = 0; i < end; i += 2) {
+      const handle = events[i] as number;
+      const resource = table[handle & SLOT_MASK];
+      if (resource?.handle === handle) resource.onEvents(events[i + 1] as number);
+    }
+  }
+
+  add(resource: Registered): void {
+    this.#table[resource.handle & SLOT_MASK] = resource;
+  }
+
+  remove(resource: Registered): void {
+    this.#table[resource.handle & SLOT_MASK] = undefined;
+  }
+
+  listen(at: Endpoint, options: ListenOptions): ListenerTransport {
+    this.#mustBeOpen();
+    return beginListen(this, this.#poller, at, options);
+  }
+
+  connect(to: Endpoint, options: ConnectOptions): Transport {
+    this.#mustBeOpen();
+    return beginConnect(this, this.#poller, to, options);
+  }
+
+  #mustBeOpen(): void {
+    if (!this.#closed) return;
+    throw new ClosedError('ERR_CLOSED', 'The network was closed: its run has ended');
+  }
+
+  resolve(host: string, done: ResolveDone): () => void {
+    return resolveName(host, done);
+  }
+
+  poll(): boolean {
+    if (this.#closed) return true;
+    this.#eventCount = Math.max(0, this.addon.poll(this.#poller));
+    this.#deliver();
+    return true;
+  }
+
+  limits(): NetworkLimits {
+    return readLimits();
+  }
+
+  counters(): NetworkCounters {
+    const open = this.#resources();
+    const listeners = open.filter((resource) => resource.kind === 'listener').length;
+    return { transports: open.length - listeners, listeners, slabs: this.slabs.held };
+  }
+
+  open(): readonly string[] {
+    return this.#resources().map((resource) => resource.openLine());
+  }
+
+  #resources(): Registered[] {
+    return this.#table.filter((resource) => resource !== undefined);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const resource of this.#resources()) resource.close();
+    this.#table.length = 0;
+    this.slabs.drop();
+    this.addon.destroyPoller(this.#poller);
+  }
+}

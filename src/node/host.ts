@@ -1,0 +1,207 @@
+/**
+ * The host in Node's event loop: it decides when the scheduler runs, and when the loop does.
+ *
+ * Entrances: the network's wake-up (`deliver`), the one timer, and `wake` for everything that comes
+ * from elsewhere in the process (promises, other libraries). Each of them ends in `#pump`.
+ *
+ * Rules:
+ *  1. Batches run until 256 steps or 0.5 ms have passed; then the network is asked without blocking.
+ *     After 2 ms control returns to libuv in any case, through setImmediate, which is used only while
+ *     a backlog remains: it costs about 2 µs.
+ *  2. A wake-up from elsewhere is answered in the same tick, but after MICRO_PUMPS of these in a row
+ *     through libuv: a task that plays ping-pong with a promise must not keep the loop from its I/O.
+ *  3. One timer serves all deadlines. It also keeps the process alive while a task waits for something
+ *     that can come, and only then: Node ends, or `beforeExit` finds a deadlock, otherwise.
+ */
+import type { Scheduler } from '../kernel/scheduler.ts';
+import type { Host } from '../world/host.ts';
+import type { Network, NetworkOwner } from '../world/network.ts';
+import { type Idler, whenLoopIsEmpty } from './before-exit.ts';
+
+/** Steps between two looks at the clock. */
+const CHUNK_STEPS = 32;
+/** Steps, and milliseconds, after which the network is asked. */
+const POLL_STEPS = 256;
+const POLL_MS = 0.5;
+/** Milliseconds after which control returns to libuv. */
+const TURN_MS = 2;
+/** Wake-ups from elsewhere that are answered without a return to libuv in between. */
+const MICRO_PUMPS = 32;
+/** The longest delay of Node's timers; longer ones are armed again when it has passed. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+export interface HostOptions {
+  readonly now?: (() => number) | undefined;
+  readonly random?: (() => number) | undefined;
+  /** Called after every pump that left no unfinished task. */
+  ended(): void;
+}
+
+export class NodeHost implements Host, NetworkOwner, Idler {
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly #ended: () => void;
+  #scheduler: Scheduler | null = null;
+  /** Set when the program first asks for it. */
+  network: Network | null = null;
+  /** True while an entrance is open: what becomes ready is seen before it closes. */
+  #inside = false;
+  #microPumps = 0;
+  /** The one timer, the time it is armed for (on `now()`), and whether it holds the process. */
+  #timer: NodeJS.Timeout | null = null;
+  #timerAt = Infinity;
+  #holding = false;
+  #immediate: NodeJS.Immediate | null = null;
+  #closed = false;
+  /** True: something outside the program (an AbortSignal, the caller) may always call in. */
+  heldFromOutside = false;
+
+  constructor(options: HostOptions) {
+    this.now = options.now ?? (() => performance.now());
+    this.random = options.random ?? Math.random;
+    this.#ended = options.ended;
+  }
+
+  /** From now on the host drives `scheduler`. */
+  drive(scheduler: Scheduler): void {
+    this.#scheduler = scheduler;
+    whenLoopIsEmpty(this);
+  }
+
+  // ---- entrances ----
+
+  wake(): void {
+    if (this.#inside || this.#closed) return;
+    if (this.#microPumps < MICRO_PUMPS) {
+      this.#microPumps++;
+      process.nextTick(this.#pump);
+    } else {
+      this.#pumpLater();
+    }
+  }
+
+  deliver(deliver: () => void): void {
+    this.#microPumps = 0;
+    if (this.#inside) return deliver();
+    this.#inside = true;
+    try {
+      deliver();
+    } finally {
+      this.#inside = false;
+    }
+    this.#pump();
+  }
+
+  readonly #pumpFromLoop = (): void => {
+    this.#microPumps = 0;
+    this.#immediate = null;
+    this.#pump();
+  };
+
+  readonly #onTimer = (): void => {
+    this.#microPumps = 0;
+    this.#timerAt = Infinity;
+    this.#pump();
+  };
+
+  // ---- running ----
+
+  readonly #pump = (): void => {
+    const scheduler = this.#scheduler;
+    if (scheduler === null || this.#inside || this.#closed) return;
+    this.#inside = true;
+    let backlog: boolean;
+    try {
+      backlog = this.#runBatches(scheduler);
+    } finally {
+      this.#inside = false;
+    }
+    if (scheduler.live === 0) return this.#ended();
+    if (backlog) this.#pumpLater();
+    this.#arm(scheduler);
+  };
+
+  /** Rule 1. True if tasks are ready but libuv has to come first. */
+  #runBatches(scheduler: Scheduler): boolean {
+    const begun = this.now();
+    let lookedAt = scheduler.steps;
+    let polledSteps = lookedAt;
+    let polledAt = begun;
+    while (scheduler.turn(CHUNK_STEPS) === 0) {
+      if (scheduler.steps - lookedAt < CHUNK_STEPS) continue;
+      lookedAt = scheduler.steps;
+      const now = this.now();
+      if (now - begun >= TURN_MS) return this.#noteTime(scheduler, now - begun, true);
+      if (lookedAt - polledSteps < POLL_STEPS && now - polledAt < POLL_MS) continue;
+      if (!this.#poll(scheduler)) return this.#noteTime(scheduler, now - begun, true);
+      polledSteps = lookedAt;
+      polledAt = now;
+    }
+    return this.#noteTime(scheduler, this.now() - begun, false);
+  }
+
+  /** False if only libuv can deliver what has come. */
+  #poll(scheduler: Scheduler): boolean {
+    if (this.network === null) return true;
+    scheduler.hooks?.polled?.();
+    return this.network.poll();
+  }
+
+  #noteTime(scheduler: Scheduler, tookMs: number, backlog: boolean): boolean {
+    if (tookMs > scheduler.longestMs) scheduler.longestMs = tookMs;
+    return backlog;
+  }
+
+  #pumpLater(): void {
+    this.#immediate ??= setImmediate(this.#pumpFromLoop);
+  }
+
+  // ---- waiting ----
+
+  /** Rule 3. */
+  #arm(scheduler: Scheduler): void {
+    const at = scheduler.nextTimerAt;
+    this.#armTimer(scheduler, at);
+    this.#hold(at !== Infinity || scheduler.outside > 0 || this.heldFromOutside);
+  }
+
+  /** The timer may stay armed too early: it fires for nothing once, and is armed again then. */
+  #armTimer(scheduler: Scheduler, at: number): void {
+    if (this.#timer !== null && this.#timerAt <= at && this.#timerAt !== Infinity) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const now = scheduler.now();
+    const delay = Math.min(Math.max(1, Math.ceil(at - now)), LONGEST_MS);
+    this.#timer = setTimeout(this.#onTimer, delay);
+    this.#timerAt = now + delay;
+    this.#holding = true;
+  }
+
+  #hold(wanted: boolean): void {
+    if (wanted === this.#holding) return;
+    this.#holding = wanted;
+    if (wanted) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
+
+  /** The loop has run empty: nothing outside can wake a task any more. */
+  loopIsEmpty(): void {
+    if (this.#closed || this.#scheduler === null) return;
+    this.#scheduler.declareDeadlock();
+    this.#pump();
+  }
+
+  // ---- the end ----
+
+  warn(problem: unknown): void {
+    process.emitWarning(problem instanceof Error ? problem : new Error(String(problem)));
+  }
+
+  /** Lets go of the loop. */
+  close(): void {
+    this.#closed = true;
+    whenLoopIsEmpty(this, false);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#immediate !== null) clearImmediate(this.#immediate);
+    this.#timer = null;
+  }
+}

@@ -1,0 +1,41 @@
+/** What the system grants this process, read from /proc. `undefined` where there is no /proc. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { NetworkLimits } from '../world/network.ts';
+
+/** Read anew at each call: descriptors come and go, and limits can be changed from outside. */
+export function readLimits(): NetworkLimits {
+  return {
+    descriptors: descriptorLimit(),
+    openDescriptors: openDescriptors(),
+    backlog: longestBacklog(),
+  };
+}
+
+/** The soft limit is the one that EMFILE answers to. */
+function descriptorLimit(): number | undefined {
+  const soft = /^Max open files\s+(\S+)/m.exec(readText('/proc/self/limits') ?? '')?.[1];
+  if (soft === undefined) return undefined;
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+}
+
+/** The directory shows one descriptor too many: the one that it is being read through. */
+function openDescriptors(): number | undefined {
+  try {
+    return readdirSync('/proc/self/fd').length - 1;
+  } catch {
+    return undefined;
+  }
+}
+
+function longestBacklog(): number | undefined {
+  const text = readText('/proc/sys/net/core/somaxconn');
+  return text === undefined ? undefined : Number(text);
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * A listening socket of the portable network.
+ *
+ *   starting ──listening──▶ listening ──close()──▶ closed
+ *       └──error──▶ failed
+ *
+ * node:net cannot leave connections in the kernel's queue: it accepts whatever comes. So this file
+ * keeps the queue that the kernel would have kept.
+ *
+ * Invariants:
+ *  1. A held connection is paused: nothing is read before somebody has accepted it.
+ *  2. At most `backlog` connections are held. Those beyond are reset and counted.
+ *  3. After close() no connection is held and none is handed out.
+ */
+import { createServer, type ListenOptions as NodeListenOptions } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { ClosedError } from '../kernel/errors.ts';
+import { Readiness } from '../kernel/readiness.ts';
+import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../world/network.ts';
+import { acceptedEnds, boundEnd, endpointText } from './portable-endpoints.ts';
+import { abort, attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
+import type { TransportHome } from './portable-transport.ts';
+
+/** What the listeners of one network share. */
+export interface ListenerHome extends TransportHome {
+  /** The open ones. */
+  readonly listeners: Set<PortableListener>;
+}
+
+export class PortableListener extends Readiness implements ListenerTransport {
+  local: Endpoint;
+  /** Connections that were reset because nobody accepted them and the queue was full. */
+  overflowed = 0;
+  readonly #home: ListenerHome;
+  readonly #server: Server;
+  /** Accepted by node:net and by nobody else, oldest first. */
+  readonly #held = new Set<Socket>();
+  readonly #backlog: number;
+  #listening = false;
+  /** What tryListen throws. */
+  #listenError: unknown = null;
+  /** What the next tryAccept throws, once. */
+  #acceptError: unknown = null;
+  #closed = false;
+
+  constructor(at: Endpoint, options: ListenOptions & { backlog: number }, home: ListenerHome) {
+    super();
+    this.local = at;
+    this.#home = home;
+    this.#backlog = options.backlog;
+    this.#server = createServer({
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      noDelay: true,
+      highWaterMark: HIGH_WATER_MARK,
+    });
+    this.#listen(nodeOptions(at, options));
+    home.listeners.add(this);
+  }
+
+  override describe(): string {
+    return `listener ${endpointText(this.local)}`;
+  }
+
+  tryListen(): boolean {
+    if (this.#listenError !== null) throw this.#listenError;
+    if (!this.#listening) this.canSend = false;
+    return this.#listening;
+  }
+
+  tryAccept(): Transport | undefined {
+    this.#throwOnce();
+    for (const socket of this.#held) {
+      this.#held.delete(socket);
+      const ends = acceptedEnds(socket, this.local);
+      if (ends !== undefined) return PortableTransport.accepted(socket, this.#home, ends);
+      // It died in the queue.
+      abort(socket);
+    }
+    this.canRecv = false;
+    return undefined;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#home.listeners.delete(this);
+    this.#server.close();
+    for (const socket of this.#held) abort(socket);
+    this.#held.clear();
+    const error = new ClosedError('ERR_CLOSED', `${this.describe()} was closed here`);
+    this.#listenError = error;
+    this.canRecv = this.canSend = true;
+    this.refuseWaiters(error);
+  }
+
+  #listen(options: NodeListenOptions): void {
+    const server = this.#server;
+    server.on('listening', () => this.#started());
+    server.on('connection', (socket) => this.#hold(socket));
+    server.on('error', (error) => this.#failed(error));
+    server.listen(options);
+    server.unref();
+  }
+
+  #started(): void {
+    // node:net cannot be stopped between listen() and here.
+    if (this.#closed) {
+      this.#server.close();
+      return;
+    }
+    this.#listening = true;
+    this.local = boundEnd(this.#server) ?? this.local;
+    this.grantSend();
+  }
+
+  #failed(error: Error): void {
+    if (this.#closed) return;
+    if (this.#listening) {
+      this.#acceptError = error;
+      this.grantRecv();
+    } else {
+      this.#listenError = error;
+      this.grantSend();
+    }
+  }
+
+  #hold(socket: Socket): void {
+    attach(socket);
+    if (this.#closed || this.#held.size >= this.#backlog) {
+      this.overflowed += 1;
+      abort(socket);
+      return;
+    }
+    this.#held.add(socket);
+    this.grantRecv();
+  }
+
+  #throwOnce(): void {
+    if (this.#listenError !== null) throw this.#listenError;
+    const error = this.#acceptError;
+    this.#acceptError = null;
+    if (error !== null) throw error;
+  }
+}
+
+/** `exclusive`: in a cluster's worker too, the port is this process's own. */
+function nodeOptions(
+  at: Endpoint,
+  { backlog, reusePort, ipv6Only }: ListenOptions & { backlog: number },
+): NodeListenOptions {
+  if ('path' in at) return { path: at.path, backlog, exclusive: true };
+  const { host, port } = at;
+  const shared = reusePort === true ? { reusePort } : {};
+  return { host, port, backlog, exclusive: true, ipv6Only: ipv6Only === true, ...shared };
+}

@@ -1,0 +1,457 @@
+/**
+ * A connection of the portable network: a node:net socket turned from push to pull.
+ *
+ *   connecting ──connect──▶ connected ──end, error──▶ ended, failed
+ *       └──error──▶ failed         (close() and reset() lead from anywhere to closed)
+ *
+ * Invariants:
+ *  1. Node pushes into a bounded queue and is paused when it is full; tries take from the queue. So a
+ *     peer is read ahead of the program by READ_AHEAD and the one or two chunks under way, no more.
+ *  2. Queued bytes come before the end of file, and before an error.
+ *  3. A try in a direction that has failed throws the error kept for it, every time.
+ *  4. At most WRITE_AHEAD bytes wait in node:net for the kernel.
+ *  5. The listeners are attached for ever, the one for 'error' above all: no failure of a socket can
+ *     become an uncaught exception. They find their transport through one property of the socket,
+ *     which close() empties: what comes later is dropped.
+ *  6. The socket does not keep the process alive, except while it delivers its last bytes after
+ *     close().
+ *
+ * Reading begins when the connection is handed out, not at the first try: a task may wait before it
+ * tries, and only a socket that is being read learns of a reset.
+ */
+import type { Socket } from 'node:net';
+import { constants } from 'node:os';
+import { ClosedError, SystemError } from '../kernel/errors.ts';
+import { Readiness } from '../kernel/readiness.ts';
+import type { Endpoint, KeepAliveOptions, Transport } from '../world/network.ts';
+import { gather, ReceiveQueue, type SendSlab, WRITE_AHEAD } from './portable-buffers.ts';
+import { endpointText, type Ends, localEnd, remoteEnd } from './portable-endpoints.ts';
+
+/**
+ * The mark of the streams inside node:net. READ_AHEAD and WRITE_AHEAD do the counting, so node's own
+ * marks are out of the way: a paused socket stops after the next chunk, and every write that stays
+ * behind is followed by 'drain'.
+ */
+export const HIGH_WATER_MARK = 1;
+
+/** What the connections of one network share. */
+export interface TransportHome {
+  /** The open ones. */
+  readonly transports: Set<Transport>;
+  readonly sendSlab: SendSlab;
+  /** How long a closed connection with unsent bytes may make no progress before it is given up. */
+  readonly lingerMs: number;
+}
+
+/** A try takes at most so much before others have their turn, however fast the peer is. */
+const SEND_PER_TRY = 16 * WRITE_AHEAD;
+
+/** The contract looks at no more pieces than this in one vectored send. */
+const SEND_PIECES = 64;
+
+/** A closed connection delivers its last bytes for so many linger periods at most. */
+const LINGER_PERIODS = 12;
+
+const EMPTY: Buffer = Buffer.alloc(0);
+
+/**
+ * libuv before 1.52 takes a hang-up behind a short read for the end of file, although it comes with
+ * every reset too. A stream cut off in the middle would look complete. (libuv pull request 4997)
+ */
+const HIDES_RESETS: boolean = libuvBefore(52);
+
+const transportOf: unique symbol = Symbol('transport');
+
+/** A socket with the way back to its transport. */
+interface Carrier extends Socket {
+  [transportOf]?: PortableTransport | undefined;
+}
+
+export class PortableTransport extends Readiness implements Transport {
+  local: Endpoint;
+  remote: Endpoint;
+  readonly #socket: Carrier;
+  readonly #home: TransportHome;
+  readonly #received = new ReceiveQueue();
+  /** The socket was paused because the queue is full. */
+  #paused = false;
+  /** End of file: the peer's, or by shutdown('recv'). */
+  #recvEnded = false;
+  /** What every later receive throws, once the queue is empty. */
+  #recvError: unknown = null;
+  /** What every later send throws. */
+  #sendError: unknown = null;
+  #connected = false;
+  /** What tryConnect throws. */
+  #connectError: unknown = null;
+  /** Bytes that may wait in node:net. 0 before the connection stands, so that sends would block. */
+  #writeAhead = 0;
+  #noDelay = true;
+  #closed = false;
+
+  /** `attach` was called on `socket` when it was made. */
+  private constructor(socket: Socket, home: TransportHome, ends: Ends) {
+    super();
+    this.#socket = socket;
+    this.#home = home;
+    this.local = ends.local;
+    this.remote = ends.remote;
+    this.#socket[transportOf] = this;
+    home.transports.add(this);
+  }
+
+  /** The transport of an attempt that is under way. */
+  static connecting(socket: Socket, home: TransportHome, ends: Ends): PortableTransport {
+    socket.once('connect', onConnect);
+    return new PortableTransport(socket, home, ends);
+  }
+
+  /** The transport of an accepted connection, still paused. */
+  static accepted(socket: Socket, home: TransportHome, ends: Ends): PortableTransport {
+    const transport = new PortableTransport(socket, home, ends);
+    transport.opened();
+    return transport;
+  }
+
+  get noDelay(): boolean {
+    return this.#noDelay;
+  }
+
+  set noDelay(value: boolean) {
+    this.#noDelay = value;
+    this.#socket.setNoDelay(value);
+  }
+
+  override describe(): string {
+    return endpointText(this.remote);
+  }
+
+  tryConnect(): boolean {
+    if (this.#connectError !== null) throw this.#connectError;
+    if (!this.#connected) this.canSend = false;
+    return this.#connected;
+  }
+
+  tryRecv(max: number): Buffer | undefined {
+    const chunk = this.#received.take(max);
+    if (chunk === undefined) return this.#atEnd() ? EMPTY : undefined;
+    if (this.#received.empty) this.#emptied();
+    return chunk;
+  }
+
+  tryRecvInto(into: Uint8Array): number {
+    const filled = this.#received.takeInto(into);
+    if (filled === 0) return this.#atEnd() ? 0 : -1;
+    if (this.#received.empty) this.#emptied();
+    return filled;
+  }
+
+  trySend(data: Uint8Array): number {
+    const most = Math.min(data.length, SEND_PER_TRY);
+    let taken = 0;
+    while (taken < most) {
+      const length = Math.min(this.#room(), most - taken);
+      if (length === 0) break;
+      const piece = this.#home.sendSlab.piece(length);
+      piece.set(length === data.length ? data : data.subarray(taken, taken + length));
+      if (!this.#write(piece)) return this.#cutOff(taken);
+      taken += length;
+    }
+    return taken;
+  }
+
+  /** One write for all pieces: since they must be copied anyway, they are copied side by side. */
+  trySendv(chunks: readonly Uint8Array[]): number {
+    const pieces = chunks.length > SEND_PIECES ? chunks.slice(0, SEND_PIECES) : chunks;
+    const total = pieces.reduce((sum, { length }) => sum + length, 0);
+    const length = Math.min(this.#room(), total);
+    if (length === 0) return 0;
+    const piece = this.#home.sendSlab.piece(length);
+    gather(pieces, piece);
+    return this.#write(piece) ? length : this.#cutOff(0);
+  }
+
+  shutdown(how: 'send' | 'recv' | 'both'): void {
+    if (this.#closed) return;
+    if (how !== 'send') this.#shutdownRecv();
+    if (how !== 'recv') this.#shutdownSend();
+  }
+
+  setKeepAlive({ enable, idleMs }: KeepAliveOptions): void {
+    this.#socket.setKeepAlive(enable, idleMs ?? 0);
+  }
+
+  close(): void {
+    if (this.#forget()) release(this.#socket, this.#home.lingerMs);
+  }
+
+  reset(): void {
+    if (this.#forget()) abort(this.#socket);
+  }
+
+  /** The connection stands. */
+  opened(): void {
+    const socket = this.#socket;
+    this.#connected = true;
+    this.#writeAhead = WRITE_AHEAD;
+    socket.unref();
+    if (!('path' in this.remote)) socket.setNoDelay(this.#noDelay);
+    socket.on('data', onData);
+    socket.resume();
+    this.canSend = true;
+  }
+
+  /** 'connect' of an attempt. */
+  connected(): void {
+    this.local = localEnd(this.#socket) ?? this.local;
+    this.remote = remoteEnd(this.#socket) ?? this.remote;
+    this.opened();
+    this.grantSend();
+  }
+
+  received(chunk: Buffer): void {
+    if (this.#recvEnded) return;
+    if (!this.#received.push(chunk)) this.#pause();
+    this.grantRecv();
+  }
+
+  ended(): void {
+    if (HIDES_RESETS && this.#isReset()) return;
+    this.#recvEnded = true;
+    this.grantRecv();
+  }
+
+  /** `error` ends both directions, as it has ended the socket. Called once or several times. */
+  failed(error: NodeJS.ErrnoException): void {
+    if (!this.#connected) this.#connectError ??= error;
+    this.#rescue();
+    if (this.#connected) {
+      this.#recvError ??= recvFailure(error);
+      this.#sendError ??= sendFailure(error);
+    } else {
+      this.#recvError ??= error;
+      this.#sendError ??= error;
+    }
+    this.grantRecv();
+    this.grantSend();
+  }
+
+  /** The kernel has taken what node:net held. */
+  drained(): void {
+    this.grantSend();
+  }
+
+  /** The descriptor is gone. Without a cause this is the peer's doing as far as a program can see. */
+  gone(): void {
+    this.failed(peerReset());
+  }
+
+  /** Nothing is queued. True at end of file, false when more may come. */
+  #atEnd(): boolean {
+    if (this.#recvEnded) return true;
+    if (this.#recvError !== null) throw this.#recvError;
+    this.canRecv = false;
+    return false;
+  }
+
+  /** The queue has just become empty. What is left to report then is the end, if it is known. */
+  #emptied(): void {
+    if (!this.#recvEnded && this.#recvError === null) this.canRecv = false;
+    this.#resume();
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#socket.resume();
+  }
+
+  /** How much may be written now; 0: would block. The mark was reached, so 'drain' will follow. */
+  #room(): number {
+    if (this.#sendError !== null) throw this.#sendError;
+    const room = this.#writeAhead - this.#socket.writableLength;
+    if (room > 0) return room;
+    this.canSend = false;
+    return 0;
+  }
+
+  /** Writes a piece of the send slab. False: the connection has failed instead. */
+  #write(piece: Buffer): boolean {
+    const socket = this.#socket;
+    socket.write(piece);
+    if (socket.errored) {
+      this.failed(socket.errored);
+      return false;
+    }
+    // Node reports what it holds at once: nothing, when the kernel took the whole piece.
+    if (socket.writableLength > 0) this.#home.sendSlab.keep(piece);
+    return true;
+  }
+
+  /** Asks the system whether "end of file" is a reset: then even an empty write fails. */
+  #isReset(): boolean {
+    if ('path' in this.remote || this.#sendError !== null) return false;
+    if (this.#socket.writableLength > 0) return false;
+    return !this.#write(EMPTY);
+  }
+
+  /** A send met the failure of the connection after `taken` bytes: the next try throws it. */
+  #cutOff(taken: number): number {
+    if (taken === 0) throw this.#sendError;
+    return taken;
+  }
+
+  #shutdownRecv(): void {
+    this.#received.clear();
+    this.#resume();
+    this.#recvEnded = true;
+    this.grantRecv();
+  }
+
+  #shutdownSend(): void {
+    this.#sendError ??= brokenPipe();
+    this.#socket.end();
+    this.grantSend();
+  }
+
+  /** Saves what a paused stream still holds: it is lost when the failed socket is closed. */
+  #rescue(): void {
+    const socket = this.#socket;
+    if (socket.readableLength === 0 || this.#recvEnded) return;
+    socket.off('data', onData);
+    const chunk: Buffer | null = socket.read();
+    if (chunk !== null) this.#received.push(chunk);
+  }
+
+  /** The program is done with the transport. False if it was before. */
+  #forget(): boolean {
+    if (this.#closed) return false;
+    this.#closed = true;
+    this.#home.transports.delete(this);
+    this.#socket[transportOf] = undefined;
+    this.#received.clear();
+    this.#recvEnded = false;
+    const error = new ClosedError('ERR_CLOSED', `${this.describe()} was closed here`);
+    this.#connectError = this.#recvError = this.#sendError = error;
+    this.canRecv = this.canSend = true;
+    this.refuseWaiters(error);
+    return true;
+  }
+}
+
+/** Adds the listeners that every socket of the network has from its first moment. */
+export function attach(socket: Carrier): void {
+  socket.on('end', onEnd);
+  socket.on('drain', onDrain);
+  socket.on('error', onError);
+  socket.on('close', onClose);
+}
+
+// Shared by all sockets, so that an idle connection pays for no closures. Node calls them with the
+// socket as `this`.
+
+function onConnect(this: Carrier): void {
+  this[transportOf]?.connected();
+}
+
+function onData(this: Carrier, chunk: Buffer): void {
+  this[transportOf]?.received(chunk);
+}
+
+function onEnd(this: Carrier): void {
+  this[transportOf]?.ended();
+}
+
+function onDrain(this: Carrier): void {
+  this[transportOf]?.drained();
+}
+
+function onError(this: Carrier, error: NodeJS.ErrnoException): void {
+  this[transportOf]?.failed(error);
+}
+
+function onClose(this: Carrier): void {
+  this[transportOf]?.gone();
+}
+
+function destroy(this: Socket): void {
+  this.destroy();
+}
+
+/**
+ * Closes `socket` once the kernel has its last bytes, or the peer takes none of them for `lingerMs`,
+ * or altogether too long. The kernel would try for minutes, but these bytes are in our memory and
+ * hold the process up.
+ *
+ * Node restarts its timer whenever some of a pending write has gone: a slow peer gets everything, a
+ * dead one is given up after one to two periods. The limit for the whole is for peers that take a
+ * byte now and then, and for Bun, whose timer does not fire behind a blocked write.
+ */
+function release(socket: Socket, lingerMs: number): void {
+  if (socket.writableLength === 0 || socket.destroyed) {
+    socket.destroy();
+    return;
+  }
+  socket.pause();
+  socket.ref();
+  socket.once('finish', destroy);
+  socket.setTimeout(lingerMs, destroy);
+  const limit = setTimeout(() => socket.destroy(), LINGER_PERIODS * lingerMs);
+  socket.once('close', () => clearTimeout(limit));
+  socket.end();
+}
+
+/** Closes `socket` with RST where there is such a thing. */
+export function abort(socket: Socket): void {
+  if (socket.destroyed) return;
+  // libuv cannot reset while its shutdown(2) is under way, and would leak the descriptor.
+  if (finUnderWay(socket)) socket.once('finish', resetOrDestroy);
+  else resetOrDestroy.call(socket);
+}
+
+function finUnderWay(socket: Socket): boolean {
+  return socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+}
+
+/** Only TCP knows RST: for a pipe Node throws, and an attempt it would first let succeed. */
+function resetOrDestroy(this: Socket): void {
+  const isTcp = this.remoteAddress !== undefined;
+  if (isTcp && !this.connecting && 'resetAndDestroy' in this) this.resetAndDestroy();
+  else this.destroy();
+}
+
+/**
+ * What receivers see of a socket's failure. A reset that a write has met is EPIPE there, yet to a
+ * reader it is the reset that it is.
+ */
+function recvFailure(error: NodeJS.ErrnoException): Error {
+  return isReset(error) && error.syscall !== 'read' ? peerReset() : error;
+}
+
+/** What senders see: after a reset there is nobody to send to. */
+function sendFailure(error: NodeJS.ErrnoException): Error {
+  return isReset(error) && error.code !== 'EPIPE' ? brokenPipe() : error;
+}
+
+function isReset({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+function peerReset(): SystemError {
+  return new SystemError('ECONNRESET', -constants.errno.ECONNRESET, 'read');
+}
+
+function brokenPipe(): SystemError {
+  return new SystemError('EPIPE', -constants.errno.EPIPE, 'write');
+}
+
+function libuvBefore(minor: number): boolean {
+  const { uv, bun, deno } = process.versions;
+  return bun === undefined && deno === undefined && Number(uv.split('.')[1]) < minor;
+}

@@ -1,0 +1,125 @@
+/**
+ * The portable network: node:net in pull mode behind the contract of world/network.ts, for every
+ * system and every runtime that has node:net.
+ *
+ * node:net pushes: it accepts by itself, reads by itself and takes any number of bytes. The files
+ * beside this one turn each of the three around with a bounded queue:
+ *   portable-listener.ts   connections, held paused until they are accepted
+ *   portable-transport.ts  bytes in both directions
+ *   portable-buffers.ts    the queue and the memory for them
+ *
+ * Each socket's news comes by itself, in a callback of its own, so waiters are granted on the spot
+ * and nothing is gathered for `NetworkOwner.deliver`.
+ */
+import { connect as connectSocket, type NetConnectOpts } from 'node:net';
+import type {
+  Capabilities,
+  ConnectOptions,
+  Endpoint,
+  ListenerTransport,
+  ListenOptions,
+  Network,
+  NetworkCounters,
+  NetworkLimits,
+  NetworkOwner,
+  Transport,
+} from '../world/network.ts';
+import { readLimits } from './limits.ts';
+import { SendSlab } from './portable-buffers.ts';
+import { endpointText, unboundEnd } from './portable-endpoints.ts';
+import { type ListenerHome, PortableListener } from './portable-listener.ts';
+import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
+import { type ResolveDone, resolveName } from './resolve.ts';
+
+/** The queue where the system does not say how long it may be: Node's own default. */
+const DEFAULT_BACKLOG = 511;
+
+/** Long enough for a few retransmissions, short enough to wait for at the end of a process. */
+const DEFAULT_LINGER_MS = 5000;
+
+export interface PortableOptions {
+  /** How long a closed connection with unsent bytes may make no progress; default 5000. */
+  readonly lingerMs?: number;
+}
+
+/** A network on node:net. `owner` is not needed: see the head of this file. */
+export function portableNetwork(_owner: NetworkOwner, options: PortableOptions = {}): Network {
+  return new PortableNetwork(options.lingerMs ?? DEFAULT_LINGER_MS);
+}
+
+class PortableNetwork implements Network, ListenerHome {
+  readonly backend = 'portable';
+  readonly capabilities: Capabilities = {
+    pausesAccept: false,
+    exactTorn: false,
+    batchedAccept: false,
+    reusePort: hasReusePort(),
+  };
+  readonly transports = new Set<PortableTransport>();
+  readonly listeners = new Set<PortableListener>();
+  readonly sendSlab = new SendSlab();
+  readonly lingerMs: number;
+
+  constructor(lingerMs: number) {
+    this.lingerMs = lingerMs;
+  }
+
+  listen(at: Endpoint, options: ListenOptions): ListenerTransport {
+    const backlog = options.backlog ?? readLimits().backlog ?? DEFAULT_BACKLOG;
+    return new PortableListener(at, { ...options, backlog }, this);
+  }
+
+  connect(to: Endpoint, { localAddress }: ConnectOptions): Transport {
+    const socket = connectSocket(connectOptions(to, localAddress));
+    attach(socket);
+    return PortableTransport.connecting(socket, this, { local: unboundEnd(to), remote: to });
+  }
+
+  resolve(host: string, done: ResolveDone): () => void {
+    return resolveName(host, done);
+  }
+
+  poll(): boolean {
+    return false;
+  }
+
+  limits(): NetworkLimits {
+    return readLimits();
+  }
+
+  counters(): NetworkCounters {
+    return { transports: this.transports.size, listeners: this.listeners.size, slabs: 0 };
+  }
+
+  open(): readonly string[] {
+    const listeners = [...this.listeners].map((listener) => listener.describe());
+    const transports = [...this.transports].map(transportText);
+    return [...listeners, ...transports];
+  }
+
+  close(): void {
+    for (const listener of this.listeners) listener.close();
+    for (const transport of this.transports) transport.close();
+  }
+}
+
+function transportText({ local, remote }: Transport): string {
+  return `connection ${endpointText(local)} to ${endpointText(remote)}`;
+}
+
+function connectOptions(to: Endpoint, from: Endpoint | undefined): NetConnectOpts {
+  const socket = { allowHalfOpen: true, highWaterMark: HIGH_WATER_MARK };
+  if ('path' in to) return { ...socket, path: to.path };
+  const near =
+    from === undefined || 'path' in from ? {} : { localAddress: from.host, localPort: from.port };
+  const { host, port, family } = to;
+  return { ...socket, ...near, host, port, family, autoSelectFamily: false, noDelay: true };
+}
+
+/** net.Server has had `reusePort` since 22.12 and 23.1. Only Linux spreads connections with it. */
+function hasReusePort(): boolean {
+  const { node, bun, deno } = process.versions;
+  if (process.platform !== 'linux' || bun !== undefined || deno !== undefined) return false;
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+}

@@ -1,0 +1,143 @@
+/** `run`: a scheduler, a host in Node's loop and a network, for as long as one operation takes. */
+import { isCancelled } from '../kernel/cancelled.ts';
+import { CoronetError, TaskCancelledError } from '../kernel/errors.ts';
+import type { Hooks } from '../kernel/hooks.ts';
+import { checkSource, type OperationSource } from '../kernel/operation.ts';
+import { Scheduler } from '../kernel/scheduler.ts';
+import type { TaskRecord } from '../kernel/task.ts';
+import type { Network, NetworkOwner } from '../world/network.ts';
+import type { Platform } from '../world/platform.ts';
+import type { World } from '../world/world.ts';
+import { type Backend, type BackendChoice, decideBackend, makeNetwork } from './backend.ts';
+import { NodeHost } from './host.ts';
+import { nodePlatform } from './platform.ts';
+
+/** Where time comes from: monotonic milliseconds, fractional, from any fixed origin. */
+export interface Clock {
+  now(): number;
+}
+
+export interface RunOptions {
+  /** Aborting it cancels the main task; `run` rejects with its reason. */
+  readonly signal?: AbortSignal;
+  /** 'epoll', 'portable', 'auto', or a function that makes a network of your own. */
+  readonly network?: BackendChoice | ((owner: NetworkOwner) => Network);
+  readonly clock?: Clock;
+  /** Gives numbers in [0, 1): for jitter and fair choices. */
+  readonly random?: () => number;
+  /** The name of the main task. */
+  readonly name?: string;
+  readonly hooks?: Hooks;
+  /** True: something outside the program may always wake it, so nothing is a deadlock. @internal */
+  readonly outside?: boolean;
+}
+
+/**
+ * Runs `op` as the main task and gives a promise of its result. Never throws synchronously, and steps
+ * no task before it has returned. Settles when every task has finished and everything that the run
+ * opened has been closed; what the program left open is closed and named in a warning. Keeps the
+ * process alive while tasks are unfinished, and not longer.
+ *
+ * Rejects with the main operation's own error, unwrapped; with the reason of `signal` if that
+ * cancelled it; with DeadlockError (ERR_DEADLOCK) when nothing can ever run again.
+ */
+export function run<T>(op: OperationSource<T>, options: RunOptions = {}): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    checkSource(op);
+    new Run<T>(options, resolve, reject).begin(op);
+  });
+}
+
+class Run<T> {
+  readonly #options: RunOptions;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #host: NodeHost;
+  readonly #scheduler: Scheduler;
+  #main: TaskRecord<T> | null = null;
+  readonly #onAbort = (): void => this.#main?.cancel(this.#options.signal?.reason);
+
+  constructor(options: RunOptions, resolve: (value: T) => void, reject: (error: unknown) => void) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    const { clock, random, hooks, network, signal, outside = false } = options;
+    const now = clock === undefined ? undefined : () => clock.now();
+    this.#host = new NodeHost({ now, random, ended: () => this.#end() });
+    this.#host.heldFromOutside = outside || signal !== undefined;
+    const world = new NodeWorld(this.#host, network);
+    this.#scheduler = new Scheduler({ host: this.#host, world, hooks });
+  }
+
+  begin(op: OperationSource<T>): void {
+    const { signal, name } = this.#options;
+    this.#host.drive(this.#scheduler);
+    this.#main = this.#scheduler.start(op, name);
+    if (signal === undefined) return;
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  #end(): void {
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    this.#closeNetwork();
+    this.#host.close();
+    this.#settle(this.#main as TaskRecord<T>);
+  }
+
+  #closeNetwork(): void {
+    const { network } = this.#host;
+    if (network === null) return;
+    const open = network.open();
+    if (open.length > 0) this.#host.warn(leak(this.#main?.name ?? '', open));
+    network.close();
+  }
+
+  #settle(main: TaskRecord<T>): void {
+    const { deadlock } = this.#scheduler;
+    const error = main.outcome;
+    if (deadlock !== null) {
+      if (main.state === 'failed') deadlock.errors.push(error);
+      return this.#reject(deadlock);
+    }
+    if (main.state === 'done') return this.#resolve(main.outcome as T);
+    if (main.state === 'failed' && !isCancelled(error)) return this.#reject(error);
+    const { signal } = this.#options;
+    const aborted = signal?.aborted === true && isCancelled(error) && error.reason === signal.reason;
+    this.#reject(aborted ? signal.reason : wasCancelled(main, error));
+  }
+}
+
+class NodeWorld implements World {
+  readonly platform: Platform = nodePlatform;
+  readonly #host: NodeHost;
+  readonly #make: (owner: NetworkOwner) => Network;
+
+  constructor(host: NodeHost, choice: RunOptions['network']) {
+    this.#host = host;
+    if (typeof choice === 'function') {
+      this.#make = choice;
+      return;
+    }
+    const backend: Backend = decideBackend(choice).backend;
+    this.#make = (owner) => makeNetwork(backend, owner);
+  }
+
+  get network(): Network {
+    this.#host.network ??= this.#make(this.#host);
+    return this.#host.network;
+  }
+}
+
+function wasCancelled(main: TaskRecord, thrown: unknown): TaskCancelledError {
+  const cause = isCancelled(thrown) ? thrown.reason : thrown;
+  const text = `The main task '${main.name}' was cancelled`;
+  return new TaskCancelledError('ERR_TASK_CANCELLED', text, { cause });
+}
+
+function leak(name: string, open: readonly string[]): CoronetError {
+  const list = open.slice(0, 10).join(', ');
+  const more = open.length > 10 ? ` and ${open.length - 10} more` : '';
+  const text = `Run '${name}' left open, and closed now: ${list}${more}`;
+  return new CoronetError('ERR_LEFT_OPEN', text);
+}

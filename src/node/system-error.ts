@@ -1,0 +1,18 @@
+/** Errors of the operating system, in the shape that Node gives its own. */
+import { getSystemErrorName } from 'node:util';
+import { SystemError } from '../kernel/errors.ts';
+
+/** Whom a failed call was about: an endpoint, or as much of one as is known. */
+export interface ErrorPeer {
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+}
+
+/**
+ * The error for a failed system call: `systemError(-111, 'connect', peer)` is `connect ECONNREFUSED
+ * 127.0.0.1:1`. `errno` is negative, as libuv and Node report it.
+ */
+export function systemError(errno: number, syscall: string, peer?: ErrorPeer): SystemError {
+  return new SystemError(getSystemErrorName(errno), errno, syscall, peer);
+}

@@ -1,0 +1,96 @@
+/**
+ * The life of one connection: its handler, then its end.
+ *
+ *   handler returns or fails ──► shutdown(send) ──► discard input until end of file ──► close
+ *   handler was cut in a send (torn) ──► reset
+ *   handler was cancelled ──► close
+ *
+ * A plain close with unread input would reset the connection, and the reset would destroy the last
+ * reply on its way; hence the discarding, which the server bounds in time.
+ */
+import { isCancelled } from '../kernel/cancelled.ts';
+import { currentRecord } from '../kernel/current.ts';
+import { operationOf, type Wait } from '../kernel/operation.ts';
+import { moveOnAfter } from '../kernel/with-scope.ts';
+import type { SocketAddress } from '../net/address.ts';
+import type { Socket } from '../net/socket.ts';
+import { currentWorld } from '../net/world.ts';
+import type { Handler, ServerRecord } from './server.ts';
+
+/** Serves `socket` with `handler`. However the handler ends, the socket is closed. */
+export function* connection(
+  server: ServerRecord,
+  socket: Socket,
+  handler: Handler,
+): Generator<Wait, void> {
+  try {
+    yield* handle(server, socket, handler);
+    yield* linger(socket, server.lingerMs);
+  } finally {
+    socket.close();
+    server.remove(socket);
+  }
+}
+
+/** A handler's failure ends its connection only. */
+function* handle(
+  server: ServerRecord,
+  socket: Socket,
+  handler: Handler,
+): Generator<Wait, void> {
+  const peer = socket.remoteAddress;
+  try {
+    yield* operationOf(() => handler(socket, peer));
+    socket.checkDriven();
+  } catch (error) {
+    if (isCancelled(error)) throw error;
+    noteFailure(server, error, peer);
+  }
+}
+
+function noteFailure(server: ServerRecord, error: unknown, peer: SocketAddress): void {
+  if (isResetByPeer(error)) {
+    server.resetByPeer++;
+    return;
+  }
+  server.failed++;
+  const { onError } = server.options;
+  if (onError === undefined) {
+    currentWorld().platform.report(`coronet: the handler of ${peer} failed: ${describe(error)}`);
+    return;
+  }
+  try {
+    onError(error, peer);
+  } catch (thrown) {
+    currentRecord().scheduler.unhandled(thrown);
+  }
+}
+
+function isResetByPeer(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+function describe(error: unknown): string {
+  return (error instanceof Error && error.stack) || String(error);
+}
+
+/** The end of a connection whose handler is through. */
+function* linger(socket: Socket, lingerMs: number): Generator<Wait, void> {
+  if (socket.closed || socket.ended) return;
+  if (socket.torn) return socket.reset();
+  socket.shutdown('send');
+  yield* moveOnAfter(lingerMs, () => discard(socket));
+}
+
+/** Where discarded input goes: nobody reads it, so all connections share it. */
+const DISCARDED = new Uint8Array(65536);
+
+function* discard(socket: Socket): Generator<Wait, void> {
+  try {
+    while ((yield* socket.recvInto(DISCARDED)) > 0);
+  } catch (error) {
+    // Whatever the peer does now, the connection is at its end.
+    if (isCancelled(error)) throw error;
+  }
+}

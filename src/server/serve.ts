@@ -1,0 +1,142 @@
+/** `tcpServer` and `serve`: accept for ever, a task for every connection. */
+import { type Group, group } from '../kernel/group.ts';
+import { Lazy, type Operation, type Wait } from '../kernel/operation.ts';
+import type { Scope } from '../kernel/scope.ts';
+import { sleep } from '../kernel/waits.ts';
+import { scope } from '../kernel/with-scope.ts';
+import { type Address, parseAddress } from '../net/address.ts';
+import { listen } from '../net/listen.ts';
+import type { Listener } from '../net/listener.ts';
+import type { Socket } from '../net/socket.ts';
+import { currentWorld } from '../net/world.ts';
+import { connection } from './connection.ts';
+import { checkServer, type Handler, ServerRecord, type ServerOptions } from './server.ts';
+
+/** Accepting pauses for this long when there is no descriptor left; twice as long each time. */
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 1000;
+
+/**
+ * Listens at `address` and serves every connection with `handler`, in a task of its own. Returns when
+ * the server has been stopped and the last connection has ended.
+ *
+ * Cancel: the listener is closed, every handler is cancelled and has unwound before Cancelled goes on.
+ * Errors: those of `listen`; what `onListening` throws.
+ */
+export function tcpServer(
+  address: Address,
+  handler: Handler,
+  options: ServerOptions = {},
+): Operation<void> {
+  parseAddress(address);
+  checkServer(handler, options);
+  return new Lazy(function* (): Generator<Wait, void> {
+    yield* serve(yield* listen(address, options), handler, options);
+  });
+}
+
+/** As `tcpServer`, on a listener that is open already. The listener is closed at the end. */
+export function serve(
+  listener: Listener,
+  handler: Handler,
+  options: ServerOptions = {},
+): Operation<void> {
+  checkServer(handler, options);
+  return new Lazy(() => runServe(listener, handler, options));
+}
+
+function* runServe(
+  listener: Listener,
+  handler: Handler,
+  options: ServerOptions,
+): Generator<Wait, void> {
+  try {
+    yield* scope((own) => serveInside(own, listener, handler, options));
+  } finally {
+    listener.close();
+  }
+}
+
+function* serveInside(
+  own: Scope,
+  listener: Listener,
+  handler: Handler,
+  options: ServerOptions,
+): Generator<Wait, void> {
+  const server = new ServerRecord(listener, options, own);
+  options.onListening?.(server);
+  yield* group(
+    function* (tasks) {
+      tasks.spawn(() => drainWhenStopped(server, own, tasks, handler), {
+        name: 'drain',
+        daemon: true,
+      });
+      yield* acceptAll(server, tasks, handler);
+    },
+    { name: `server ${listener.address}` },
+  );
+}
+
+function* acceptAll(server: ServerRecord, tasks: Group, handler: Handler): Generator<Wait, void> {
+  for (;;) {
+    const socket = yield* nextConnection(server);
+    if (socket === undefined) return;
+    begin(server, socket, tasks, handler);
+  }
+}
+
+function begin(server: ServerRecord, socket: Socket, tasks: Group, handler: Handler): void {
+  server.add(socket);
+  tasks.spawn(() => connection(server, socket, handler), { name: `from ${socket.remoteAddress}` });
+}
+
+/** The next connection; `undefined` once the listener has been closed. */
+function* nextConnection(server: ServerRecord): Generator<Wait, Socket | undefined> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    try {
+      return yield* server.listener.accept();
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      if (code === 'ERR_CLOSED') return undefined;
+      if (!isShortage(code)) throw error;
+      noteShortage(server, String(code));
+    }
+    yield* sleep(pauseMs);
+  }
+}
+
+/** The system has nothing left to give. The connection stays queued; it will be there later. */
+function isShortage(code: unknown): boolean {
+  return code === 'EMFILE' || code === 'ENFILE' || code === 'ENOBUFS' || code === 'ENOMEM';
+}
+
+function noteShortage(server: ServerRecord, code: string): void {
+  if (server.acceptPauses++ > 0) return;
+  currentWorld().platform.report(
+    `coronet: ${code}: the server at ${server.address} pauses accepting until descriptors or ` +
+      'memory are free again. See `ulimit -n`; this is said once.',
+  );
+}
+
+/** The soft end: take what is queued, close the door, let idle connections go. */
+function* drainWhenStopped(
+  server: ServerRecord,
+  own: Scope,
+  tasks: Group,
+  handler: Handler,
+): Generator<Wait, void> {
+  yield* own.waitStopping();
+  for (let socket = queued(server); socket !== undefined; socket = queued(server)) {
+    begin(server, socket, tasks, handler);
+  }
+  server.listener.close();
+  server.drain();
+}
+
+function queued(server: ServerRecord): Socket | undefined {
+  try {
+    return server.listener.tryAccept();
+  } catch {
+    return undefined;
+  }
+}

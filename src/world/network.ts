@@ -1,0 +1,192 @@
+/**
+ * The contract between the pure rooms (net, server) and whatever moves the bytes: the epoll network,
+ * the portable network on node:net, the simulated one. Types only; nothing here runs.
+ *
+ * The shape is the one of non-blocking sockets. A *try* never waits: it answers with what it could do,
+ * with "would block", or by throwing. A task that met "would block" yields `['recv', transport]` or
+ * `['send', transport]` and tries again when it is resumed.
+ *
+ * Rules that every network keeps (test/conformance/ runs the same cases on all of them):
+ *  1. The readiness flags start clear. A notice sets a flag and wakes the waiter of that direction,
+ *     through `grantRecv()` / `grantSend()` of Readiness. Only a try that found the end of what is
+ *     there clears the flag: a network that learns of readiness by edges must not lose one.
+ *  2. Bytes come before the end of file, and before an error that ended the connection, as long as
+ *     the operating system still has them.
+ *  3. An error that ended a direction is sticky: every later try in that direction throws it again.
+ *     Errors are thrown by tries. They are never events and never end the process.
+ *  4. `close()` is idempotent, wakes both waiters with ERR_CLOSED, and makes every later try throw
+ *     ERR_CLOSED. Notices that were under way for a closed transport are dropped, also when its
+ *     descriptor has been reused meanwhile.
+ *  5. A spurious notice is legal: the try says "would block" and the task waits again.
+ *  6. Nothing is buffered without a bound.
+ */
+import type { Readiness } from '../kernel/readiness.ts';
+
+/** An address as the operating system sees it: no names, only numbers or a path. */
+export type Endpoint =
+  | { readonly host: string; readonly port: number; readonly family: 4 | 6 }
+  | { readonly path: string };
+
+export interface ListenOptions {
+  /** Length of the queue of connections that nobody has accepted; absent: the system's maximum. */
+  readonly backlog?: number;
+  /** Several listeners share the port; the kernel spreads connections among them. */
+  readonly reusePort?: boolean;
+  /** A listener on '::' leaves IPv4 alone. Otherwise it serves both. */
+  readonly ipv6Only?: boolean;
+}
+
+export interface ConnectOptions {
+  /** Bind the near end to this address first. */
+  readonly localAddress?: Endpoint;
+}
+
+/** How TCP probes a silent peer. Absent: the system's value. */
+export interface KeepAliveOptions {
+  readonly enable: boolean;
+  /** Milliseconds without traffic before the first probe (whole seconds reach the system). */
+  readonly idleMs?: number;
+}
+
+/** A connection, or the attempt at one. */
+export interface Transport extends Readiness {
+  /** The near end. Known once connected or accepted; kept after close. */
+  readonly local: Endpoint;
+  /** The far end. Kept after close. */
+  readonly remote: Endpoint;
+  /** TCP_NODELAY; true from the start. Setting it on a Unix socket does nothing. */
+  noDelay: boolean;
+
+  /**
+   * Connection attempts only: true once connected, false while under way (wait for 'send').
+   * Throws why the attempt failed (ECONNREFUSED, ETIMEDOUT, …); the transport must still be closed.
+   * Always true on an accepted transport.
+   */
+  tryConnect(): boolean;
+
+  /**
+   * Receives 1..max bytes into memory of the network's choice; the caller owns the result.
+   * `undefined`: would block. An empty Buffer: end of file, again and again.
+   */
+  tryRecv(max: number): Buffer | undefined;
+
+  /** Receives into `into` (not empty): the number of bytes, 0 at end of file, −1: would block. */
+  tryRecvInto(into: Uint8Array): number;
+
+  /** Sends some of `data` (not empty): how many bytes were taken, 0: would block. The memory is the
+   *  caller's again at once. EPIPE after the near end was shut down or the peer has gone. */
+  trySend(data: Uint8Array): number;
+
+  /** As trySend, over several pieces in order: the number of bytes taken from their concatenation.
+   *  At most the first 64 pieces are looked at. Empty pieces are legal. */
+  trySendv(chunks: readonly Uint8Array[]): number;
+
+  /** 'send': the peer sees end of file after what was sent. 'recv': tryRecv gives end of file, what
+   *  comes in is dropped. Not an error on a connection that has already ended. */
+  shutdown(how: 'send' | 'recv' | 'both'): void;
+
+  setKeepAlive(options: KeepAliveOptions): void;
+
+  /** Ends the connection. What was sent is delivered if the peer takes it (the system may reset the
+   *  connection if unread input is pending). */
+  close(): void;
+
+  /** Ends the connection with RST; what is unsent is dropped. */
+  reset(): void;
+}
+
+/** A listening socket. `canRecv` means: an accept is worth a try. */
+export interface ListenerTransport extends Readiness {
+  /** The bound address; the port is the real one when 0 was asked for. */
+  readonly local: Endpoint;
+
+  /** True once listening; false while under way (wait for 'send'). Throws EADDRINUSE, EACCES, …. */
+  tryListen(): boolean;
+
+  /**
+   * The next connection; `undefined`: none is there. Throws EMFILE, ENFILE, ENOBUFS, ENOMEM when the
+   * system cannot give a descriptor; the connection stays queued. A connection that died in the
+   * queue is skipped.
+   */
+  tryAccept(): Transport | undefined;
+
+  /** Stops listening; connections that nobody has accepted are reset. */
+  close(): void;
+}
+
+/** What a network can and cannot do, so that tests and servers ask instead of guessing. */
+export interface Capabilities {
+  /** Not accepting leaves connections in the system's queue. Otherwise they are accepted, held
+   *  paused up to the backlog, and reset beyond it. */
+  readonly pausesAccept: boolean;
+  /** After a cut-off send, the number of bytes that the system took is known exactly. */
+  readonly exactTorn: boolean;
+  /** Several connections are accepted per call into the system. */
+  readonly batchedAccept: boolean;
+  /** Several listeners may share a port. */
+  readonly reusePort: boolean;
+}
+
+/** Bounds of the system that a server has to live within. `undefined`: not known here. */
+export interface NetworkLimits {
+  /** The most descriptors that the process may have open. */
+  readonly descriptors: number | undefined;
+  /** Descriptors open now. */
+  readonly openDescriptors: number | undefined;
+  /** The longest accept queue the system grants (somaxconn). */
+  readonly backlog: number | undefined;
+}
+
+/** What is open on a network now: all zero after a run. */
+export interface NetworkCounters {
+  readonly transports: number;
+  readonly listeners: number;
+  /** Shared receive slabs that the network itself holds. */
+  readonly slabs: number;
+}
+
+/** How a network reaches the scheduler that runs on it. Given to the network when it is made. */
+export interface NetworkOwner {
+  /**
+   * Runs `deliver` (which grants waiters), then the tasks that it made ready, in the same call from
+   * outside. A network that hears of many sockets at once uses this; one that hears of each by
+   * itself may grant at any time.
+   */
+  deliver(deliver: () => void): void;
+}
+
+export interface Network {
+  /** 'epoll', 'portable', 'sim'. */
+  readonly backend: string;
+  readonly capabilities: Capabilities;
+
+  /** Begins to listen; see `ListenerTransport.tryListen`. Throws what is known at once. */
+  listen(at: Endpoint, options: ListenOptions): ListenerTransport;
+
+  /** Begins to connect; see `Transport.tryConnect`. Throws what is known at once. */
+  connect(to: Endpoint, options: ConnectOptions): Transport;
+
+  /**
+   * Looks a name up. `done` is called once, later, with the addresses in the order to try them, or
+   * with the error (ENOTFOUND, EAI_AGAIN). The returned function gives the question up.
+   */
+  resolve(
+    host: string,
+    done: (error: unknown, hosts: readonly { host: string; family: 4 | 6 }[]) => void,
+  ): () => void;
+
+  /**
+   * Delivers the readiness that is there now, without blocking. False: this network can only hear
+   * of readiness when the process returns to its event loop.
+   */
+  poll(): boolean;
+
+  limits(): NetworkLimits;
+  counters(): NetworkCounters;
+
+  /** What is open, one line each ("listener 127.0.0.1:25000"), for the report of leaks. */
+  open(): readonly string[];
+
+  /** Closes everything that is open and releases the network's own resources. Idempotent. */
+  close(): void;
+}

@@ -1,0 +1,81 @@
+/** Rules about syntax: only what can be erased, and nothing that switches the types off. */
+
+import type { Finding } from './rules.ts';
+import type { Token } from './scan.ts';
+import type { CodeFile } from './tree.ts';
+
+/** What a type may stand behind. */
+const beforeType = new Set([':', '<', '|', '&', 'as', '=>', 'keyof', 'extends', 'satisfies', 'is']);
+
+export function checkAny(file: CodeFile): Finding[] {
+  return findTokens(file, 'any', isAnyType, 'any: name the type, or take `unknown` and narrow it');
+}
+
+function isAnyType(tokens: readonly Token[], at: number): boolean {
+  const before = tokens[at - 1]?.text ?? '';
+  const after = tokens[at + 1]?.text ?? '';
+  if (after === '(' || after === ':' || after === '.') return false;
+  return beforeType.has(before) || after === '>' || (before === '=' && isTypeAlias(tokens, at));
+}
+
+/** `type X = any`: the name stands two before, `type` three. */
+function isTypeAlias(tokens: readonly Token[], at: number): boolean {
+  return tokens[at - 3]?.text === 'type';
+}
+
+export function checkEnum(file: CodeFile): Finding[] {
+  return findTokens(
+    file,
+    'enum',
+    (tokens, at) => file.path.endsWith('.ts') && tokens[at + 2]?.text === '{',
+    'enum: write a union of string literals, or a frozen object of constants',
+  );
+}
+
+export function checkNamespace(file: CodeFile): Finding[] {
+  const message = 'namespace: a file is the namespace, so export from it';
+  const isNamespace = (tokens: readonly Token[], at: number): boolean =>
+    tokens[at + 1]?.kind !== 'punctuator' && ['{', '.'].includes(tokens[at + 2]?.text ?? '');
+  return [
+    ...findTokens(file, 'namespace', isNamespace, message),
+    ...findTokens(file, 'module', isNamespace, message),
+  ];
+}
+
+export function checkDefaultExport(file: CodeFile): Finding[] {
+  if (!file.path.startsWith('src/')) return [];
+  const isExported = (tokens: readonly Token[], at: number): boolean =>
+    tokens[at - 1]?.text === 'export' || (tokens[at - 1]?.text === 'as' && isInExport(file, at));
+  return findTokens(file, 'default', isExported, 'default export: export it under its name');
+}
+
+/** `export { x as default }`. */
+function isInExport({ scan }: CodeFile, at: number): boolean {
+  return scan.tokens[(scan.enclosing[at] ?? 0) - 1]?.text === 'export';
+}
+
+export function checkParameterProperties(file: CodeFile): Finding[] {
+  const { scan, path } = file;
+  const modifiers = new Set(['public', 'private', 'protected', 'readonly', 'override']);
+  return scan.tokens.flatMap((token, at) => {
+    const list = scan.enclosing[at] ?? -1;
+    const inConstructor = list > 0 && scan.tokens[list - 1]?.text === 'constructor';
+    const begins = ['(', ','].includes(scan.tokens[at - 1]?.text ?? '');
+    if (!inConstructor || !begins || !modifiers.has(token.text)) return [];
+    if (scan.tokens[at + 1]?.kind !== 'word') return [];
+    const message = 'parameter property: declare the field and assign it in the constructor';
+    return [{ path, line: token.line, message }];
+  });
+}
+
+function findTokens(
+  { path, scan }: CodeFile,
+  word: string,
+  matches: (tokens: readonly Token[], at: number) => boolean,
+  message: string,
+): Finding[] {
+  return scan.tokens.flatMap((token, at) => {
+    if (token.kind !== 'word' || token.text !== word || !matches(scan.tokens, at)) return [];
+    return [{ path, line: token.line, message }];
+  });
+}

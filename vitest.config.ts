@@ -1,0 +1,26 @@
+/**
+ * How the tests run: unit tests beside their source, everything else in test/.
+ * `CORONET_DEBUG=1 npm run test:unit` runs them in debug mode; it is off unless the caller sets it.
+ */
+import type { ViteUserConfig } from 'vitest/config';
+
+const config: ViteUserConfig = {
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    // Tests of leaks ask for a garbage collection.
+    execArgv: ['--expose-gc'],
+    testTimeout: 10_000,
+    hookTimeout: 10_000,
+    teardownTimeout: 5_000,
+    coverage: {
+      provider: 'v8',
+      reporter: ['text'],
+      include: ['src/**/*.ts'],
+      exclude: ['src/**/*.test.ts'],
+    },
+  },
+};
+
+export default config;
