@@ -29,9 +29,9 @@ export { type Group, group, type SpawnOptions } from './kernel/group.ts';
 export type { Hooks } from './kernel/hooks.ts';
 export type { Operation, OperationSource, Wait } from './kernel/operation.ts';
 export type { Pollable } from './kernel/readiness.ts';
-export type { SchedulerStats } from './kernel/scheduler.ts';
 export type { Scope } from './kernel/scope.ts';
 export { shield } from './kernel/shield.ts';
+export type { SchedulerStats } from './kernel/stats.ts';
 export type { Task, TaskState } from './kernel/task.ts';
 export { now } from './kernel/time.ts';
 export { readable, sleep, sleepForever, sleepUntil, writable } from './kernel/waits.ts';
@@ -44,13 +44,11 @@ export { TornError } from './net/errors.ts';
 export { listen } from './net/listen.ts';
 export { Listener } from './net/listener.ts';
 export { Socket } from './net/socket.ts';
-
-// server: a task for every connection
-export { type Handler, type Server, type ServerOptions, type ServerStats } from './server/server.ts';
-export { serve, tcpServer } from './server/serve.ts';
-
 // node: the real world
 export type { Backend, BackendChoice } from './node/backend.ts';
 export { type MainOptions, main } from './node/main.ts';
 export { type Clock, type RunOptions, run } from './node/run.ts';
+export { serve, tcpServer } from './server/serve.ts';
+// server: a task for every connection
+export type { Handler, Server, ServerOptions, ServerStats } from './server/server.ts';
 export type { KeepAliveOptions, ListenOptions } from './world/network.ts';

@@ -3,7 +3,7 @@
  * Here the names are stable, too, but less is kept from you.
  */
 export type { Host } from './kernel/host.ts';
-export { Lazy, type Frames, isOperation, operationOf, PAUSE, Step } from './kernel/operation.ts';
+export { type Frames, isOperation, Lazy, operationOf, PAUSE, Step } from './kernel/operation.ts';
 export { Parking, ParkingQueue } from './kernel/parking.ts';
 export { Readiness, type ReadinessWaiter } from './kernel/readiness.ts';
 export { Scheduler, type SchedulerOptions } from './kernel/scheduler.ts';

@@ -1,43 +1,124 @@
 /** `coronet echo`: the echo server that everything here grew out of. */
+import type { Operation, Wait } from '../kernel/operation.ts';
 import type { SocketAddress } from '../net/address.ts';
+import { formatAddress } from '../net/address.ts';
 import type { Socket } from '../net/socket.ts';
-import type { Wait } from '../kernel/operation.ts';
 import type { BackendChoice } from '../node/backend.ts';
+import { decideBackend } from '../node/backend.ts';
 import { main } from '../node/main.ts';
 import { tcpServer } from '../server/serve.ts';
-import type { Server } from '../server/server.ts';
+import type { Handler, Server } from '../server/server.ts';
+import { PlainError, UsageMistake } from './mistakes.ts';
+import { readOptions, readPort } from './options.ts';
 import { readVersion } from './version.ts';
+
+const HELP = `Examples:
+  coronet echo                      then, elsewhere: nc localhost 25000
+  coronet echo --host 0.0.0.0       for other machines, too
+  coronet echo --backend portable   on node:net instead of epoll
+
+Options:
+  --host HOST        the address to listen on; default 127.0.0.1
+  --port PORT        default 25000; 0: any free port
+  --backend NAME     auto, epoll or portable; default auto
+  --quiet            no line for each connection
+`;
+
+const OPTIONS = {
+  host: { type: 'string', default: '127.0.0.1' },
+  port: { type: 'string', default: '25000' },
+  backend: { type: 'string' },
+  quiet: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
 
 const PREFIX = Buffer.from('GOT:');
 /** After SIGINT or SIGTERM, handlers may go on for this long. */
 const GRACE_MS = 5000;
 
-export interface EchoOptions {
+interface EchoOptions {
   readonly host: string;
   readonly port: number;
-  readonly backend: BackendChoice;
+  readonly backend: BackendChoice | undefined;
   readonly quiet: boolean;
 }
 
-/** Serves until a signal ends it. Rejects if the server cannot start. */
-export async function echo(options: EchoOptions): Promise<void> {
-  const say = options.quiet ? () => {} : printLine;
-  await main(
-    () =>
-      tcpServer(
-        { host: options.host, port: options.port },
-        (socket, peer) => echoHandler(socket, peer, say),
-        { onListening: (server) => banner(server, options.quiet) },
-      ),
-    { graceMs: GRACE_MS, network: options.backend },
-  );
+/** Serves until a signal ends it. */
+export async function run(args: readonly string[]): Promise<void> {
+  const values = readOptions(args, OPTIONS);
+  if (values['help'] === true) {
+    process.stdout.write(HELP);
+    return;
+  }
+  await echo({
+    host: String(values['host']),
+    port: readPort(String(values['port'])),
+    backend: readBackend(values['backend']),
+    quiet: values['quiet'] === true,
+  });
 }
 
-function* echoHandler(
-  socket: Socket,
-  peer: SocketAddress,
-  say: (line: string) => void,
-): Generator<Wait, void> {
+async function echo(options: EchoOptions): Promise<void> {
+  const { host, port, backend, quiet } = options;
+  const say = quiet ? () => {} : printLine;
+  await main(() => explained(serveEcho(options, say), host, port), {
+    graceMs: GRACE_MS,
+    ...(backend === undefined ? {} : { network: backend }),
+  });
+}
+
+function serveEcho({ host, port, quiet }: EchoOptions, say: Say): Operation<void> {
+  const onListening = (server: Server): void => banner(server, quiet);
+  const handler: Handler = (socket, peer) => echoHandler(socket, peer, say);
+  return tcpServer({ host, port }, handler, { onListening });
+}
+
+/** Errors of listening, told with the way out. */
+function* explained(op: Operation<void>, host: string, port: number): Generator<Wait, void> {
+  try {
+    yield* op;
+  } catch (error) {
+    throw wayOut((error as { code?: unknown }).code, host, port) ?? error;
+  }
+}
+
+function wayOut(code: unknown, host: string, port: number): PlainError | undefined {
+  const at = formatAddress({ host, port });
+  switch (code) {
+    case 'EADDRINUSE':
+      return new PlainError(
+        `${at} is in use by another program. Take another port: coronet echo --port ${port + 1}`,
+      );
+    case 'EACCES':
+      return new PlainError(
+        `This user may not listen on ${at}. Take a port above 1023: coronet echo --port 25000`,
+      );
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new PlainError(`${host} is no address of this machine. Try --host 127.0.0.1`);
+  }
+  return undefined;
+}
+
+function readBackend(name: string | boolean | undefined): BackendChoice | undefined {
+  if (name === undefined) return undefined;
+  if (name === 'auto' || name === 'epoll' || name === 'portable') return checked(name);
+  throw new UsageMistake(`Expected --backend to be auto, epoll or portable, got '${name}'.`);
+}
+
+/** A backend that is not to be had here is a mistake of the call. */
+function checked(choice: BackendChoice): BackendChoice {
+  try {
+    decideBackend(choice);
+    return choice;
+  } catch (error) {
+    throw new PlainError((error as Error).message);
+  }
+}
+
+type Say = (line: string) => void;
+
+function* echoHandler(socket: Socket, peer: SocketAddress, say: Say): Generator<Wait, void> {
   say(`Connection from ${peer}`);
   try {
     for (;;) {

@@ -12,18 +12,13 @@
 import { Cancelled } from './cancelled.ts';
 import { currentRecord } from './current.ts';
 import { GroupError, GroupStateError } from './errors.ts';
-import {
-  checkSource,
-  discard,
-  Lazy,
-  type Operation,
-  operationOf,
-  type OperationSource,
-  type Wait,
-} from './operation.ts';
+import type { Operation, OperationSource, Wait } from './operation.ts';
+import { checkSource, discard, Lazy, operationOf } from './operation.ts';
 import { Parking } from './parking.ts';
-import { type Scope, ScopeRecord } from './scope.ts';
-import { type Task, TaskRecord } from './task.ts';
+import type { Scope } from './scope.ts';
+import { ScopeRecord } from './scope.ts';
+import type { Task } from './task.ts';
+import { TaskRecord } from './task.ts';
 import { park } from './waits.ts';
 
 export interface SpawnOptions {

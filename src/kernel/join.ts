@@ -1,7 +1,8 @@
 /** `task.join()`: waiting for the end of another task. */
 import { currentRecord } from './current.ts';
 import { TaskCancelledError, UsageError } from './errors.ts';
-import { PAUSE, Step, type Wait } from './operation.ts';
+import type { Wait } from './operation.ts';
+import { PAUSE, Step } from './operation.ts';
 import { Parking, ParkingQueue } from './parking.ts';
 import type { TaskRecord } from './task.ts';
 import { mustPause, parkWait } from './waits.ts';

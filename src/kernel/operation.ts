@@ -114,7 +114,10 @@ function notAnOperation(value: unknown): UsageError {
     ? 'A promise is awaited with `yield* until(promise)`; the function must be a generator ' +
       '(`function*`), not `async`.'
     : 'Pass a generator, an operation, or a function that returns one: `function* () { … }`.';
-  return new UsageError('ERR_NOT_AN_OPERATION', `Expected an operation, got ${show(value)}. ${hint}`);
+  return new UsageError(
+    'ERR_NOT_AN_OPERATION',
+    `Expected an operation, got ${show(value)}. ${hint}`,
+  );
 }
 
 export function isPromise(value: unknown): boolean {

@@ -1,7 +1,9 @@
 /** How waits and tasks are told to people: `waitingOn`, reports of deadlocks, bad yields. */
-import { isPromise, type Wait } from './operation.ts';
+
 import { show } from './checks.ts';
-import { DeadlockError, UsageError } from './errors.ts';
+import { BusyError, DeadlockError, UsageError } from './errors.ts';
+import type { Wait } from './operation.ts';
+import { isPromise } from './operation.ts';
 import type { TaskRecord } from './task.ts';
 
 /** "recv 127.0.0.1:51512", "sleep 40 ms", "join of task 7 'writer'". */
@@ -43,8 +45,24 @@ function isReason(word: unknown): boolean {
   return word === 'recv' || word === 'send' || word === 'sleep' || word === 'park';
 }
 
+/** The error for a second task that waits where one at a time may. */
+export function busy(task: TaskRecord, reason: string, resource: Described): BusyError {
+  return new BusyError(
+    'ERR_BUSY',
+    `Task '${task.name}' cannot wait for '${reason}' of ${resource.describe()}: another task ` +
+      'waits there already. One task at a time may wait for each direction.',
+  );
+}
+
+interface Described {
+  describe(): string;
+}
+
 /** The report of a deadlock: every unfinished task, what it waits for, who holds that. */
-export function deadlock(tasks: readonly TaskRecord[], cycle: readonly TaskRecord[]): DeadlockError {
+export function deadlock(
+  tasks: readonly TaskRecord[],
+  cycle: readonly TaskRecord[],
+): DeadlockError {
   const lines = tasks.map(taskLine);
   const head =
     cycle.length === 0

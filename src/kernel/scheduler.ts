@@ -11,57 +11,35 @@
  * Invariants:
  *  1. FIFO. A batch is what is ready when it begins; what becomes ready meanwhile is in the next one.
  *     Deadlines fire between batches, in the order of time, then of arming.
- *  2. Every wait is settled exactly once: the handler that files it and `letGo`, `interrupt` or
- *     `grant` that take it back are the only ones to touch it.
+ *  2. Every wait is settled exactly once (handlers.ts files waits and takes them back).
  *  3. A refusal (a cancelled operation) is always delivered as a step of its own: a task that catches
- *     its cancellations in a loop starves nobody, and is ended after REFUSALS of them.
+ *     its cancellations in a loop starves nobody, and is ended after enough of them (refusal.ts).
  *  4. `live` counts the unfinished tasks, `outside` the waits that something outside may end.
  */
-import { current } from './current.ts';
+
 import { isCancelled } from './cancelled.ts';
-import { checkDuration } from './checks.ts';
-import {
-  BusyError,
-  type DeadlockError,
-  ShieldExpiredError,
-  UncooperativeError,
-} from './errors.ts';
+import { current } from './current.ts';
+import { findCycle } from './cycle.ts';
+import type { DeadlockError } from './errors.ts';
+import { ShieldExpiredError } from './errors.ts';
+import { file, takeBack } from './handlers.ts';
 import type { Hooks } from './hooks.ts';
 import type { Host } from './host.ts';
-import { type Frames, type OperationSource, operationOf, type Wait } from './operation.ts';
-import { Parking } from './parking.ts';
-import { type Pollable, Readiness } from './readiness.ts';
-import { deadlock, unknownReason } from './report.ts';
+import type { Frames, OperationSource, Wait } from './operation.ts';
+import { operationOf } from './operation.ts';
+import { endByForce, refusesTooLong, throwInto } from './refusal.ts';
+import { deadlock } from './report.ts';
 import { RunQueue } from './run-queue.ts';
+import type { SchedulerStats } from './stats.ts';
 import { FUEL, TaskRecord } from './task.ts';
-import { Timer, Timers } from './timers.ts';
-
-/** A task that throws its cancellation away this often, or for this long, is ended by force. */
-const REFUSALS = 1000;
-const REFUSING_MS = 1000;
+import type { Timer } from './timers.ts';
+import { Timers } from './timers.ts';
 
 export interface SchedulerOptions {
   readonly host: Host;
   /** What the rooms above find through the running task; see world/world.ts. */
   readonly world?: unknown;
   readonly hooks?: Hooks | undefined;
-}
-
-/** What a scheduler has done and holds. */
-export interface SchedulerStats {
-  /** Unfinished tasks. */
-  readonly tasks: number;
-  /** Tasks that are ready to run. */
-  readonly ready: number;
-  /** Armed timers: sleeps and deadlines. */
-  readonly timers: number;
-  /** Waits that something outside may end: sockets, promises, signals. */
-  readonly outsideWaits: number;
-  readonly spawned: number;
-  readonly steps: number;
-  readonly batches: number;
-  /** The longest time for which the host heard nothing of the scheduler, in milliseconds. */
-  readonly longestMs: number;
 }
 
 export class Scheduler {
@@ -175,7 +153,7 @@ export class Scheduler {
     current.task = null;
     if (this.#hooks !== null) this.#tell('stepEnds', task);
     if (result.done === true) this.#finish(task, 'done', result.value);
-    else this.#file(task, result.value);
+    else this.#waits(task, result.value);
   }
 
   #advance(task: TaskRecord): IteratorResult<Wait, unknown> {
@@ -205,77 +183,9 @@ export class Scheduler {
     return frames.next();
   }
 
-  /** Files a task by the reason that it has yielded: one handler each. */
-  #file(task: TaskRecord, wait: Wait): void {
-    task.wait = wait;
+  #waits(task: TaskRecord, wait: Wait): void {
     if (this.#hooks !== null) this.#hooks.taskWaits?.(task, wait);
-    if (wait === undefined) return this.#onPause(task);
-    switch (wait?.[0]) {
-      case 'recv':
-        return this.#onRecv(task, wait[1]);
-      case 'send':
-        return this.#onSend(task, wait[1]);
-      case 'sleep':
-        return this.#onSleep(task, wait[1]);
-      case 'park':
-        return this.#onPark(task, wait[1]);
-      default:
-        return this.#throwLater(task, unknownReason(task, wait));
-    }
-  }
-
-  #onPause(task: TaskRecord): void {
-    task.paused = true;
-    this.ready(task);
-  }
-
-  #onRecv(task: TaskRecord, pollable: Pollable): void {
-    const readiness = pollable?.readiness;
-    if (!(readiness instanceof Readiness)) return this.#throwLater(task, unknownReason(task, task.wait));
-    if (readiness.recvWaiter !== null) return this.#throwLater(task, busy(task, 'recv', readiness));
-    if (task.scope.cancelledBy !== null) return this.#refuseLater(task);
-    if (readiness.canRecv) return this.ready(task);
-    readiness.recvWaiter = task;
-    task.state = 'waiting';
-    this.outside++;
-  }
-
-  #onSend(task: TaskRecord, pollable: Pollable): void {
-    const readiness = pollable?.readiness;
-    if (!(readiness instanceof Readiness)) return this.#throwLater(task, unknownReason(task, task.wait));
-    if (readiness.sendWaiter !== null) return this.#throwLater(task, busy(task, 'send', readiness));
-    if (task.scope.cancelledBy !== null) return this.#refuseLater(task);
-    if (readiness.canSend) return this.ready(task);
-    readiness.sendWaiter = task;
-    task.state = 'waiting';
-    this.outside++;
-  }
-
-  #onSleep(task: TaskRecord, ms: number): void {
-    try {
-      checkDuration('ms', ms);
-    } catch (error) {
-      return this.#throwLater(task, error);
-    }
-    if (task.scope.cancelledBy !== null) return this.#refuseLater(task);
-    if (ms === 0) return this.#onPause(task);
-    task.state = 'waiting';
-    task.timer ??= new Timer(task);
-    this.arm(task.timer, this.now() + ms);
-  }
-
-  #onPark(task: TaskRecord, parking: Parking): void {
-    if (!(parking instanceof Parking)) return this.#throwLater(task, unknownReason(task, task.wait));
-    if (parking.waiter !== null) return this.#throwLater(task, busy(task, 'park', parking));
-    if (parking.cancellable && task.scope.cancelledBy !== null) {
-      parking.withdraw();
-      return this.#refuseLater(task);
-    }
-    task.state = 'waiting';
-    if (parking.outside) this.outside++;
-    if (parking.deliverEarly(task)) return;
-    parking.waiter = task;
-    if (parking.holder() !== null) this.#findCycle(task);
+    file(this, task, wait);
   }
 
   // ---- leaving a wait ----
@@ -288,35 +198,13 @@ export class Scheduler {
     if (!this.#awake) this.#wakeHost();
   }
 
-  /** Takes back what filing a wait has counted. The place of the wait is empty already. */
-  letGo(task: TaskRecord): void {
-    const wait = task.wait;
-    if (wait === undefined || wait[0] === 'sleep') return;
-    if (wait[0] !== 'park' || wait[1].outside) this.outside--;
-  }
-
   /** A cancellation ends the wait of `task`, unless it waits where cancellations do not reach. */
   interrupt(task: TaskRecord): void {
-    const wait = task.wait as Exclude<Wait, undefined>;
-    switch (wait[0]) {
-      case 'recv':
-        wait[1].readiness.recvWaiter = null;
-        break;
-      case 'send':
-        wait[1].readiness.sendWaiter = null;
-        break;
-      case 'sleep':
-        this.disarm(task.timer as Timer);
-        break;
-      case 'park':
-        if (!wait[1].cancellable) return;
-        wait[1].withdraw();
-    }
-    this.letGo(task);
-    this.#refuseLater(task);
+    if (takeBack(this, task)) this.refuseLater(task);
   }
 
-  #throwLater(task: TaskRecord, error: unknown): void {
+  /** Throws `error` into the task in the next batch. */
+  throwLater(task: TaskRecord, error: unknown): void {
     task.resume = 'throw';
     task.inbox = error;
     this.ready(task);
@@ -324,31 +212,19 @@ export class Scheduler {
 
   // ---- cancellation ----
 
-  #refuseLater(task: TaskRecord): void {
+  /** Answers the operation of a cancelled task, in the next batch. */
+  refuseLater(task: TaskRecord): void {
     task.resume = 'refuse';
     this.ready(task);
   }
 
+  /** The answer to a cancelled operation: a throw, or the end of a task that will not hear. */
   #deliverRefusal(task: TaskRecord, frames: Frames<unknown>): IteratorResult<Wait, unknown> {
     const scope = task.scope.cancelledBy;
     if (scope === null) return frames.next();
     if (this.#hooks !== null) this.#tell('taskCancelled', task);
-    if (task.refusals++ === 0) task.refusedSince = this.now();
-    const tooLong = task.refusals > 16 && this.now() - task.refusedSince >= REFUSING_MS;
-    if (task.refusals > REFUSALS || tooLong) return this.#endByForce(task, frames);
+    if (refusesTooLong(task, this.now())) return endByForce(task, frames);
     return throwInto(frames, scope.thrown);
-  }
-
-  /** Skips the `catch` blocks that have swallowed the cancellation; what yields again is dropped. */
-  #endByForce(task: TaskRecord, frames: Frames<unknown>): never {
-    const operation = task.wait === undefined ? 'a bare yield' : `'${task.wait[0]}'`;
-    const left = frames.return === undefined ? undefined : frames.return(undefined);
-    const how = left === undefined || left.done ? 'ended by force' : 'abandoned';
-    throw new UncooperativeError(
-      'ERR_UNCOOPERATIVE',
-      `Task '${task.name}' went on after ${task.refusals} refusals of its operations (the last: ` +
-        `${operation}) and was ${how}. Do not catch Cancelled in a loop: rethrow it.`,
-    );
   }
 
   /** A shield has run out of time. */
@@ -398,14 +274,10 @@ export class Scheduler {
     this.main.cancel(this.deadlock);
   }
 
-  /** Follows who waits for whom; coming back to `task` is a deadlock at once. */
-  #findCycle(task: TaskRecord): void {
-    const cycle = [task];
-    for (let at = holderOf(task); at !== null; at = holderOf(at)) {
-      cycle.push(at);
-      if (at === task) return this.declareDeadlock(cycle);
-      if (cycle.length > this.live) return;
-    }
+  /** The task waits for something that another one holds: is that a way back to itself? */
+  checkCycle(task: TaskRecord): void {
+    const cycle = findCycle(task, this.live);
+    if (cycle.length > 0) this.declareDeadlock(cycle);
   }
 
   /** All unfinished tasks, parents before children. */
@@ -470,28 +342,7 @@ type TaskHook =
   | 'taskCancelled'
   | 'taskFinished';
 
-/** `yield*` passes a throw on; an iterator that has no `throw` is closed and the error goes on. */
-function throwInto(frames: Frames<unknown>, error: unknown): IteratorResult<Wait, unknown> {
-  if (frames.throw !== undefined) return frames.throw(error);
-  frames.return?.();
-  throw error;
-}
-
 /** True if the task ends because of its own scope or one around it: that is no failure. */
 function isOwnCancellation(task: TaskRecord, error: unknown): boolean {
   return isCancelled(error) && error.scope.encloses(task.ownScope);
-}
-
-/** The task that has to act before `task` can go on, where that is known. */
-function holderOf(task: TaskRecord): TaskRecord | null {
-  if (task.state !== 'waiting' || task.wait?.[0] !== 'park') return null;
-  return task.wait[1].holder();
-}
-
-function busy(task: TaskRecord, reason: string, resource: { describe(): string }): BusyError {
-  return new BusyError(
-    'ERR_BUSY',
-    `Task '${task.name}' cannot wait for '${reason}' of ${resource.describe()}: another task waits ` +
-      'there already. One task at a time may wait for each direction.',
-  );
 }

@@ -22,7 +22,8 @@ import type { Operation } from './operation.ts';
 import type { Scheduler } from './scheduler.ts';
 import { StopState, waitStopping } from './stop.ts';
 import type { TaskRecord } from './task.ts';
-import { Timer, type TimerTarget } from './timers.ts';
+import type { TimerTarget } from './timers.ts';
+import { Timer } from './timers.ts';
 
 /** A region that can be cancelled or stopped, with a deadline that may be moved. */
 export interface Scope {

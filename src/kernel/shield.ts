@@ -1,14 +1,8 @@
 /** Shields: regions into which a cancellation does not reach, for a limited time. */
 import { checkDuration } from './checks.ts';
 import { currentRecord } from './current.ts';
-import {
-  checkSource,
-  Lazy,
-  type Operation,
-  operationOf,
-  type OperationSource,
-  type Wait,
-} from './operation.ts';
+import type { Operation, OperationSource, Wait } from './operation.ts';
+import { checkSource, Lazy, operationOf } from './operation.ts';
 import { ScopeRecord, spread } from './scope.ts';
 import type { TaskRecord } from './task.ts';
 import { Timer } from './timers.ts';

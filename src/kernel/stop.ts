@@ -1,8 +1,10 @@
 /** The soft end of a scope: `stop()` cancels nothing, it asks; `waitStopping()` hears the question. */
-import { Lazy, type Operation, type Wait } from './operation.ts';
+import type { Operation, Wait } from './operation.ts';
+import { Lazy } from './operation.ts';
 import { Parking, ParkingQueue } from './parking.ts';
 import type { ScopeRecord } from './scope.ts';
-import { Timer, type TimerTarget } from './timers.ts';
+import type { TimerTarget } from './timers.ts';
+import { Timer } from './timers.ts';
 import { checkpoint, park } from './waits.ts';
 
 /** What stopping needs of a scope; most scopes never have one. */

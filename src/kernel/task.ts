@@ -16,6 +16,7 @@
  *  3. `scope` is the innermost scope that control is in; it lies on the path from `ownScope` down.
  */
 import type { GroupRecord } from './group.ts';
+import { letGo } from './handlers.ts';
 import { JoinOperation } from './join.ts';
 import type { Frames, Operation, OperationSource, Wait } from './operation.ts';
 import type { ParkingQueue } from './parking.ts';
@@ -23,7 +24,7 @@ import type { ReadinessWaiter } from './readiness.ts';
 import { describeWait } from './report.ts';
 import type { Scheduler } from './scheduler.ts';
 import { ScopeRecord } from './scope.ts';
-import { Timer, type TimerTarget } from './timers.ts';
+import type { Timer, TimerTarget } from './timers.ts';
 
 /** How a task is doing. */
 export type TaskState = 'ready' | 'running' | 'waiting' | 'done' | 'failed' | 'cancelled';
@@ -152,7 +153,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
 
   /** The wait has failed: throw `error` in the next batch. Called after the wait has let go. */
   refuse(error: unknown): void {
-    this.scheduler.letGo(this);
+    letGo(this);
     this.resume = 'throw';
     this.inbox = error;
     this.scheduler.ready(this);
@@ -160,7 +161,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
 
   /** A parking wakes its task. */
   wakeWith(value: unknown): void {
-    this.scheduler.letGo(this);
+    letGo(this);
     this.inbox = value;
     this.scheduler.ready(this);
   }

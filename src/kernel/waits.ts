@@ -6,7 +6,8 @@
  */
 import { checkDuration, checkInstant } from './checks.ts';
 import { current, currentRecord } from './current.ts';
-import { type Operation, PAUSE, Step, type Wait } from './operation.ts';
+import type { Operation, Wait } from './operation.ts';
+import { PAUSE, Step } from './operation.ts';
 import { Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
 

@@ -2,15 +2,10 @@
 import { checkDuration, checkInstant } from './checks.ts';
 import { currentRecord } from './current.ts';
 import type { TimeoutError } from './errors.ts';
-import {
-  checkSource,
-  Lazy,
-  type Operation,
-  type OperationSource,
-  operationOf,
-  type Wait,
-} from './operation.ts';
-import { type Scope, ScopeRecord } from './scope.ts';
+import type { Operation, OperationSource, Wait } from './operation.ts';
+import { checkSource, Lazy, operationOf } from './operation.ts';
+import type { Scope } from './scope.ts';
+import { ScopeRecord } from './scope.ts';
 
 /**
  * Runs `body` in the calling task, inside a scope that can be cancelled. Gives the body's value, or
@@ -114,10 +109,7 @@ function* runLimited<T>(op: OperationSource<T>, limit: Limit): Generator<Wait, T
   }
 }
 
-function* runUntilLimit<T>(
-  op: OperationSource<T>,
-  limit: Limit,
-): Generator<Wait, T | undefined> {
+function* runUntilLimit<T>(op: OperationSource<T>, limit: Limit): Generator<Wait, T | undefined> {
   const inner = limit.open();
   try {
     return yield* operationOf(op);

@@ -13,7 +13,7 @@ export type Address =
 
 /** An address taken apart, before names are looked up. `host` '' means: none was given. */
 export type ParsedAddress =
-  | { readonly host: string; readonly port: number }
+  | { readonly host: string; readonly port: number; readonly path?: undefined }
   | { readonly path: string };
 
 /** One end of a connection, or where a listener is bound. */
@@ -42,13 +42,13 @@ export class SocketAddress {
 
   /** '127.0.0.1:25000', '[::1]:80', '/run/x.sock'. */
   toString(): string {
-    return formatAddress(this.path === undefined ? this : { path: this.path });
+    return formatAddress(this as ParsedAddress);
   }
 }
 
 /** The text form of an address, as `parseAddress` takes it. */
 export function formatAddress(address: ParsedAddress): string {
-  if ('path' in address) return address.path;
+  if ('path' in address && address.path !== undefined) return address.path;
   const { host, port } = address;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,10 +1,12 @@
 /** `connect`: from an address to a Socket. */
 import { checkDuration } from '../kernel/checks.ts';
-import { Lazy, type Operation, type Wait } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { Lazy } from '../kernel/operation.ts';
 import { checkpoint, writable } from '../kernel/waits.ts';
 import { timeout } from '../kernel/with-scope.ts';
-import type { ConnectOptions as NetworkOptions, Endpoint } from '../world/network.ts';
-import { type Address, ipFamily, type ParsedAddress, parseAddress } from './address.ts';
+import type { Endpoint, ConnectOptions as NetworkOptions } from '../world/network.ts';
+import type { Address, ParsedAddress } from './address.ts';
+import { ipFamily, parseAddress } from './address.ts';
 import { endpointsOf } from './resolve.ts';
 import { Socket } from './socket.ts';
 import { currentNetwork } from './world.ts';
@@ -38,7 +40,7 @@ export function connect(address: Address, options: ConnectOptions = {}): Operati
 
 function* runConnect(address: ParsedAddress, options: NetworkOptions): Generator<Wait, Socket> {
   yield* checkpoint();
-  if ('path' in address) return yield* attempt(address, options);
+  if (address.path !== undefined) return yield* attempt(address, options);
   const endpoints = yield* endpointsOf(address.host || 'localhost', address.port);
   let failure: unknown;
   for (const endpoint of endpoints) {
@@ -67,7 +69,7 @@ function* attempt(to: Endpoint, options: NetworkOptions): Generator<Wait, Socket
 function networkOptions(options: ConnectOptions): NetworkOptions {
   if (options.localAddress === undefined) return {};
   const local = parseAddress(options.localAddress);
-  if ('path' in local) return { localAddress: local };
+  if (local.path !== undefined) return { localAddress: local };
   const family = ipFamily(local.host) || 4;
   return { localAddress: { host: local.host || '0.0.0.0', port: local.port, family } };
 }

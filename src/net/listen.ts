@@ -1,9 +1,11 @@
 /** `listen`: from an address to a Listener. */
 import { checkInteger } from '../kernel/checks.ts';
-import { Lazy, type Operation, type Wait } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { Lazy } from '../kernel/operation.ts';
 import { checkpoint, writable } from '../kernel/waits.ts';
 import type { Endpoint, ListenerTransport, ListenOptions } from '../world/network.ts';
-import { type Address, type ParsedAddress, parseAddress } from './address.ts';
+import type { Address, ParsedAddress } from './address.ts';
+import { parseAddress } from './address.ts';
 import { Listener } from './listener.ts';
 import { endpointsOf } from './resolve.ts';
 import { currentNetwork } from './world.ts';
@@ -24,7 +26,7 @@ export function listen(address: Address, options: ListenOptions = {}): Operation
 
 function* runListen(address: ParsedAddress, options: ListenOptions): Generator<Wait, Listener> {
   yield* checkpoint();
-  if ('path' in address) return new Listener(yield* begin(address, options));
+  if (address.path !== undefined) return new Listener(yield* begin(address, options));
   if (address.host === '') return new Listener(yield* beginEverywhere(address.port, options));
   const [endpoint] = yield* endpointsOf(address.host, address.port);
   return new Listener(yield* begin(endpoint as Endpoint, options));

@@ -1,5 +1,6 @@
 /** Listener: where connections come in. */
-import { PAUSE, Step, type Operation, type Wait } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { PAUSE, Step } from '../kernel/operation.ts';
 import type { Pollable, Readiness } from '../kernel/readiness.ts';
 import { mustPause, recvWait } from '../kernel/waits.ts';
 import type { ListenerTransport } from '../world/network.ts';

@@ -1,7 +1,8 @@
 /** The receiving half of a socket: `recv` and `recvInto` as operations that allocate nothing. */
 import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
-import { mustPause, recvWait, type WaitResult } from '../kernel/waits.ts';
+import type { WaitResult } from '../kernel/waits.ts';
+import { mustPause, recvWait } from '../kernel/waits.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import type { Socket } from './socket.ts';

@@ -1,6 +1,8 @@
 /** The sending half of a socket: `send`, `sendAll`, `sendv`. */
-import { PAUSE, type Wait } from '../kernel/operation.ts';
-import { mustPause, sendWait, type WaitResult } from '../kernel/waits.ts';
+import type { Wait } from '../kernel/operation.ts';
+import { PAUSE } from '../kernel/operation.ts';
+import type { WaitResult } from '../kernel/waits.ts';
+import { mustPause, sendWait } from '../kernel/waits.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import type { Socket } from './socket.ts';

@@ -16,7 +16,7 @@
  * Several networks may live in one thread, one after the other or side by side: they share nothing
  * but the addon's table of slots.
  */
-import { ClosedError, CoronetError } from '../kernel/errors.ts';
+import { ClosedError, UsageError } from '../kernel/errors.ts';
 import type {
   Capabilities,
   ConnectOptions,
@@ -54,10 +54,10 @@ const CAPABILITIES: Capabilities = {
   reusePort: true,
 };
 
-/** A network on the epoll addon. Throws ERR_BACKEND_UNAVAILABLE where the addon does not load. */
+/** A network on the epoll addon. Throws ERR_BACKEND where there is no addon. */
 export function epollNetwork(owner: NetworkOwner): Network {
   const { addon, reason } = loadAddon();
-  if (addon === undefined) throw new CoronetError('ERR_BACKEND_UNAVAILABLE', reason);
+  if (addon === undefined) throw new UsageError('ERR_BACKEND', reason);
   return new EpollNetwork(owner, addon);
 }
 

@@ -16,7 +16,8 @@
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { Host } from '../world/host.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
-import { type Idler, whenLoopIsEmpty } from './before-exit.ts';
+import type { Idler } from './before-exit.ts';
+import { whenLoopIsEmpty } from './before-exit.ts';
 
 /** Steps between two looks at the clock. */
 const CHUNK_STEPS = 32;

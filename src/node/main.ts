@@ -4,11 +4,13 @@
  */
 import { checkDuration } from '../kernel/checks.ts';
 import { currentRecord } from '../kernel/current.ts';
-import { type OperationSource, operationOf, type Wait } from '../kernel/operation.ts';
+import type { OperationSource, Wait } from '../kernel/operation.ts';
+import { operationOf } from '../kernel/operation.ts';
 import type { ScopeRecord } from '../kernel/scope.ts';
 import type { EndSignal, Platform } from '../world/platform.ts';
 import { nodePlatform } from './platform.ts';
-import { type RunOptions, run } from './run.ts';
+import type { RunOptions } from './run.ts';
+import { run } from './run.ts';
 
 export interface MainOptions extends RunOptions {
   /** How long the program may take to come to its end, in milliseconds. Default 10 000. */
@@ -22,10 +24,7 @@ const SIGNAL_NUMBER: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM:
  * 1 when it failed or was cut at the end of the grace, 128 + n when a second or third signal ended it.
  * Without a signal it sets `process.exitCode` and resolves; after one it ends the process.
  */
-export async function main(
-  op: OperationSource<unknown>,
-  options: MainOptions = {},
-): Promise<void> {
+export async function main(op: OperationSource<unknown>, options: MainOptions = {}): Promise<void> {
   const { graceMs = 10_000, ...runOptions } = options;
   checkDuration('graceMs', graceMs);
   const ending = new Ending(nodePlatform, graceMs);

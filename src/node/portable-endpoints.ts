@@ -1,18 +1,14 @@
-/** Addresses of node:net sockets as endpoints, and endpoints as text. */
+/** Addresses of node:net's sockets and servers, as endpoints. */
 import type { Server, Socket } from 'node:net';
 import type { Endpoint } from '../world/network.ts';
+
+/** An end that has no name: a Unix client's, or one that is not known yet. */
+export const NOWHERE: Endpoint = { path: '' };
 
 /** Both ends of a connection. */
 export interface Ends {
   readonly local: Endpoint;
   readonly remote: Endpoint;
-}
-
-/** "127.0.0.1:25000", "[::1]:25000", "/run/x.sock". */
-export function endpointText(endpoint: Endpoint): string {
-  if ('path' in endpoint) return endpoint.path === '' ? '(unnamed)' : endpoint.path;
-  const { host, port, family } = endpoint;
-  return family === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** The near end of a TCP socket; `undefined` once the system no longer knows it. */
@@ -36,16 +32,10 @@ export function boundEnd(server: Server): Endpoint | undefined {
 /** Both ends of an accepted connection; `undefined` when the peer has gone already. */
 export function acceptedEnds(socket: Socket, at: Endpoint): Ends | undefined {
   if (socket.destroyed) return undefined;
-  if ('path' in at) return { local: at, remote: { path: '' } };
+  if ('path' in at) return { local: at, remote: NOWHERE };
   const local = localEnd(socket);
   const remote = remoteEnd(socket);
   return local === undefined || remote === undefined ? undefined : { local, remote };
-}
-
-/** The near end of an attempt, of which nothing is known yet but its kind. */
-export function unboundEnd(to: Endpoint): Endpoint {
-  if ('path' in to) return { path: '' };
-  return { host: to.family === 6 ? '::' : '0.0.0.0', port: 0, family: to.family };
 }
 
 function ipEndpoint(host?: string, port?: number, family?: string): Endpoint | undefined {

@@ -17,7 +17,8 @@ import type { Server, Socket } from 'node:net';
 import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
 import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../world/network.ts';
-import { acceptedEnds, boundEnd, endpointText } from './portable-endpoints.ts';
+import { endpointText } from './endpoint.ts';
+import { acceptedEnds, boundEnd } from './portable-endpoints.ts';
 import { abort, attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 import type { TransportHome } from './portable-transport.ts';
 
@@ -59,6 +60,10 @@ export class PortableListener extends Readiness implements ListenerTransport {
   }
 
   override describe(): string {
+    return endpointText(this.local);
+  }
+
+  openLine(): string {
     return `listener ${endpointText(this.local)}`;
   }
 
@@ -88,7 +93,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.#server.close();
     for (const socket of this.#held) abort(socket);
     this.#held.clear();
-    const error = new ClosedError('ERR_CLOSED', `${this.describe()} was closed here`);
+    const error = new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
     this.#listenError = error;
     this.canRecv = this.canSend = true;
     this.refuseWaiters(error);
@@ -111,17 +116,17 @@ export class PortableListener extends Readiness implements ListenerTransport {
     }
     this.#listening = true;
     this.local = boundEnd(this.#server) ?? this.local;
-    this.grantSend();
+    this.#home.notices.canSend(this);
   }
 
   #failed(error: Error): void {
     if (this.#closed) return;
     if (this.#listening) {
       this.#acceptError = error;
-      this.grantRecv();
+      this.#home.notices.canRecv(this);
     } else {
       this.#listenError = error;
-      this.grantSend();
+      this.#home.notices.canSend(this);
     }
   }
 
@@ -133,7 +138,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
       return;
     }
     this.#held.add(socket);
-    this.grantRecv();
+    this.#home.notices.canRecv(this);
   }
 
   #throwOnce(): void {

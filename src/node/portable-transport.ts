@@ -24,8 +24,10 @@ import { constants } from 'node:os';
 import { ClosedError, SystemError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
 import type { Endpoint, KeepAliveOptions, Transport } from '../world/network.ts';
+import { endpointText } from './endpoint.ts';
 import { gather, ReceiveQueue, type SendSlab, WRITE_AHEAD } from './portable-buffers.ts';
-import { endpointText, type Ends, localEnd, remoteEnd } from './portable-endpoints.ts';
+import { type Ends, localEnd, remoteEnd } from './portable-endpoints.ts';
+import type { Notices } from './portable-notices.ts';
 
 /**
  * The mark of the streams inside node:net. READ_AHEAD and WRITE_AHEAD do the counting, so node's own
@@ -37,8 +39,9 @@ export const HIGH_WATER_MARK = 1;
 /** What the connections of one network share. */
 export interface TransportHome {
   /** The open ones. */
-  readonly transports: Set<Transport>;
+  readonly transports: Set<PortableTransport>;
   readonly sendSlab: SendSlab;
+  readonly notices: Notices;
   /** How long a closed connection with unsent bytes may make no progress before it is given up. */
   readonly lingerMs: number;
 }
@@ -122,8 +125,15 @@ export class PortableTransport extends Readiness implements Transport {
     this.#socket.setNoDelay(value);
   }
 
+  /** An accepted Unix connection has no name of its own: it goes by the listener's. */
   override describe(): string {
-    return endpointText(this.remote);
+    const text = endpointText(this.remote);
+    return text === '' ? endpointText(this.local) : text;
+  }
+
+  openLine(): string {
+    const verb = this.#connected ? 'connection' : 'attempt to connect';
+    return `${verb} ${endpointText(this.local)} to ${endpointText(this.remote)}`;
   }
 
   tryConnect(): boolean {
@@ -206,19 +216,19 @@ export class PortableTransport extends Readiness implements Transport {
     this.local = localEnd(this.#socket) ?? this.local;
     this.remote = remoteEnd(this.#socket) ?? this.remote;
     this.opened();
-    this.grantSend();
+    this.#home.notices.canSend(this);
   }
 
   received(chunk: Buffer): void {
     if (this.#recvEnded) return;
     if (!this.#received.push(chunk)) this.#pause();
-    this.grantRecv();
+    this.#home.notices.canRecv(this);
   }
 
   ended(): void {
     if (HIDES_RESETS && this.#isReset()) return;
     this.#recvEnded = true;
-    this.grantRecv();
+    this.#home.notices.canRecv(this);
   }
 
   /** `error` ends both directions, as it has ended the socket. Called once or several times. */
@@ -232,13 +242,13 @@ export class PortableTransport extends Readiness implements Transport {
       this.#recvError ??= error;
       this.#sendError ??= error;
     }
-    this.grantRecv();
-    this.grantSend();
+    this.#home.notices.canRecv(this);
+    this.#home.notices.canSend(this);
   }
 
   /** The kernel has taken what node:net held. */
   drained(): void {
-    this.grantSend();
+    this.#home.notices.canSend(this);
   }
 
   /** The descriptor is gone. Without a cause this is the peer's doing as far as a program can see. */
@@ -311,13 +321,13 @@ export class PortableTransport extends Readiness implements Transport {
     this.#received.clear();
     this.#resume();
     this.#recvEnded = true;
-    this.grantRecv();
+    this.#home.notices.canRecv(this);
   }
 
   #shutdownSend(): void {
     this.#sendError ??= brokenPipe();
     this.#socket.end();
-    this.grantSend();
+    this.#home.notices.canSend(this);
   }
 
   /** Saves what a paused stream still holds: it is lost when the failed socket is closed. */
@@ -337,7 +347,7 @@ export class PortableTransport extends Readiness implements Transport {
     this.#socket[transportOf] = undefined;
     this.#received.clear();
     this.#recvEnded = false;
-    const error = new ClosedError('ERR_CLOSED', `${this.describe()} was closed here`);
+    const error = new ClosedError('ERR_CLOSED', `The connection with ${this.describe()} was closed here`);
     this.#connectError = this.#recvError = this.#sendError = error;
     this.canRecv = this.canSend = true;
     this.refuseWaiters(error);

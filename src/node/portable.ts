@@ -7,9 +7,9 @@
  *   portable-listener.ts   connections, held paused until they are accepted
  *   portable-transport.ts  bytes in both directions
  *   portable-buffers.ts    the queue and the memory for them
+ *   portable-notices.ts    from node's callbacks to the waiting tasks
  *
- * Each socket's news comes by itself, in a callback of its own, so waiters are granted on the spot
- * and nothing is gathered for `NetworkOwner.deliver`.
+ * Nothing here keeps the process alive; the scheduler's host does.
  */
 import { connect as connectSocket, type NetConnectOpts } from 'node:net';
 import type {
@@ -24,10 +24,12 @@ import type {
   NetworkOwner,
   Transport,
 } from '../world/network.ts';
+import { ClosedError } from '../kernel/errors.ts';
 import { readLimits } from './limits.ts';
 import { SendSlab } from './portable-buffers.ts';
-import { endpointText, unboundEnd } from './portable-endpoints.ts';
+import { NOWHERE } from './portable-endpoints.ts';
 import { type ListenerHome, PortableListener } from './portable-listener.ts';
+import { Notices } from './portable-notices.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 import { type ResolveDone, resolveName } from './resolve.ts';
 
@@ -42,9 +44,9 @@ export interface PortableOptions {
   readonly lingerMs?: number;
 }
 
-/** A network on node:net. `owner` is not needed: see the head of this file. */
-export function portableNetwork(_owner: NetworkOwner, options: PortableOptions = {}): Network {
-  return new PortableNetwork(options.lingerMs ?? DEFAULT_LINGER_MS);
+/** A network on node:net. */
+export function portableNetwork(owner: NetworkOwner, options: PortableOptions = {}): Network {
+  return new PortableNetwork(owner, options.lingerMs ?? DEFAULT_LINGER_MS);
 }
 
 class PortableNetwork implements Network, ListenerHome {
@@ -58,21 +60,26 @@ class PortableNetwork implements Network, ListenerHome {
   readonly transports = new Set<PortableTransport>();
   readonly listeners = new Set<PortableListener>();
   readonly sendSlab = new SendSlab();
+  readonly notices: Notices;
   readonly lingerMs: number;
+  #closed = false;
 
-  constructor(lingerMs: number) {
+  constructor(owner: NetworkOwner, lingerMs: number) {
+    this.notices = new Notices(owner);
     this.lingerMs = lingerMs;
   }
 
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
+    this.#mustBeOpen();
     const backlog = options.backlog ?? readLimits().backlog ?? DEFAULT_BACKLOG;
     return new PortableListener(at, { ...options, backlog }, this);
   }
 
   connect(to: Endpoint, { localAddress }: ConnectOptions): Transport {
+    this.#mustBeOpen();
     const socket = connectSocket(connectOptions(to, localAddress));
     attach(socket);
-    return PortableTransport.connecting(socket, this, { local: unboundEnd(to), remote: to });
+    return PortableTransport.connecting(socket, this, { local: NOWHERE, remote: to });
   }
 
   resolve(host: string, done: ResolveDone): () => void {
@@ -92,19 +99,19 @@ class PortableNetwork implements Network, ListenerHome {
   }
 
   open(): readonly string[] {
-    const listeners = [...this.listeners].map((listener) => listener.describe());
-    const transports = [...this.transports].map(transportText);
-    return [...listeners, ...transports];
+    return [...this.listeners, ...this.transports].map((resource) => resource.openLine());
+  }
+
+  #mustBeOpen(): void {
+    if (!this.#closed) return;
+    throw new ClosedError('ERR_CLOSED', 'The network was closed: its run has ended');
   }
 
   close(): void {
+    this.#closed = true;
     for (const listener of this.listeners) listener.close();
     for (const transport of this.transports) transport.close();
   }
-}
-
-function transportText({ local, remote }: Transport): string {
-  return `connection ${endpointText(local)} to ${endpointText(remote)}`;
 }
 
 function connectOptions(to: Endpoint, from: Endpoint | undefined): NetConnectOpts {

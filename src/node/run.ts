@@ -2,13 +2,15 @@
 import { isCancelled } from '../kernel/cancelled.ts';
 import { CoronetError, TaskCancelledError } from '../kernel/errors.ts';
 import type { Hooks } from '../kernel/hooks.ts';
-import { checkSource, type OperationSource } from '../kernel/operation.ts';
+import type { OperationSource } from '../kernel/operation.ts';
+import { checkSource } from '../kernel/operation.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import type { Platform } from '../world/platform.ts';
 import type { World } from '../world/world.ts';
-import { type Backend, type BackendChoice, decideBackend, makeNetwork } from './backend.ts';
+import type { Backend, BackendChoice } from './backend.ts';
+import { decideBackend, makeNetwork } from './backend.ts';
 import { NodeHost } from './host.ts';
 import { nodePlatform } from './platform.ts';
 
@@ -103,7 +105,8 @@ class Run<T> {
     if (main.state === 'done') return this.#resolve(main.outcome as T);
     if (main.state === 'failed' && !isCancelled(error)) return this.#reject(error);
     const { signal } = this.#options;
-    const aborted = signal?.aborted === true && isCancelled(error) && error.reason === signal.reason;
+    const aborted =
+      signal?.aborted === true && isCancelled(error) && error.reason === signal.reason;
     this.#reject(aborted ? signal.reason : wasCancelled(main, error));
   }
 }

@@ -10,7 +10,8 @@
  */
 import { isCancelled } from '../kernel/cancelled.ts';
 import { currentRecord } from '../kernel/current.ts';
-import { operationOf, type Wait } from '../kernel/operation.ts';
+import type { Wait } from '../kernel/operation.ts';
+import { operationOf } from '../kernel/operation.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/socket.ts';
@@ -33,11 +34,7 @@ export function* connection(
 }
 
 /** A handler's failure ends its connection only. */
-function* handle(
-  server: ServerRecord,
-  socket: Socket,
-  handler: Handler,
-): Generator<Wait, void> {
+function* handle(server: ServerRecord, socket: Socket, handler: Handler): Generator<Wait, void> {
   const peer = socket.remoteAddress;
   try {
     yield* operationOf(() => handler(socket, peer));

@@ -1,16 +1,20 @@
 /** `tcpServer` and `serve`: accept for ever, a task for every connection. */
-import { type Group, group } from '../kernel/group.ts';
-import { Lazy, type Operation, type Wait } from '../kernel/operation.ts';
+import type { Group } from '../kernel/group.ts';
+import { group } from '../kernel/group.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { Lazy } from '../kernel/operation.ts';
 import type { Scope } from '../kernel/scope.ts';
 import { sleep } from '../kernel/waits.ts';
 import { scope } from '../kernel/with-scope.ts';
-import { type Address, parseAddress } from '../net/address.ts';
+import type { Address } from '../net/address.ts';
+import { parseAddress } from '../net/address.ts';
 import { listen } from '../net/listen.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
 import { currentWorld } from '../net/world.ts';
 import { connection } from './connection.ts';
-import { checkServer, type Handler, ServerRecord, type ServerOptions } from './server.ts';
+import type { Handler, ServerOptions } from './server.ts';
+import { checkServer, ServerRecord } from './server.ts';
 
 /** Accepting pauses for this long when there is no descriptor left; twice as long each time. */
 const FIRST_PAUSE_MS = 5;

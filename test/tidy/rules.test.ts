@@ -37,6 +37,7 @@ const enums = 'there are no enums';
 const namespaces = 'there are no namespaces';
 const defaults = 'the library has no default exports';
 const properties = 'constructors declare no properties';
+const silence = 'no error is dropped in silence';
 const code = 'no code is commented out';
 const todo = 'what is left to do has a reason';
 const opening = 'a source file opens with a comment that says what it holds';
@@ -181,6 +182,8 @@ const bad: readonly (Sample & { readonly says: string })[] = [
     text: 'class A {\n  constructor(a: B, private readonly c: D) {}\n}',
     says: 'src/net/sample.ts:2: parameter property: declare the field',
   },
+  { rule: silence, text: 'try { a(); }\ncatch {}', says: 'sample.ts:2: empty catch: say why' },
+  { rule: silence, text: 'try { a(); } catch (b) {\n}', says: 'empty catch: say why' },
   ...['// const a = f(1);', '// if (a) return;', '// return a;', '// a.b = c;', '// a.b(c);']
     .concat('// } else {', '// }', '/* f();\n   g(); */', "// import { a } from './b.ts';")
     .concat('// function f() {', '// await a;', '// for (const a of b) {')
@@ -232,6 +235,8 @@ const good: readonly Sample[] = [
     rule: properties,
     text: 'class A { readonly b: B; constructor(b: readonly B[], readonly: C) {} }',
   },
+  { rule: silence, text: 'try { a(); } catch {\n  // It has ended by itself.\n}' },
+  { rule: silence, text: 'try { a(); } catch (b) { c(b); } p.catch(() => {});' },
   { rule: code, text: '// Return early; the queue is empty (see above).\n// if it has one;' },
   { rule: code, text: '// The call close() wakes everybody;\n// x = 1 holds here' },
   { rule: code, text: '/**\n * const a = f(1);\n */' },
@@ -302,7 +307,8 @@ describe('the rule about private places', () => {
     `cd ${path('root', 'coronet')}`,
     `'${path('opt', 'a', 'node_modules', '.bin', 'tsc')}'`,
     ['C:', 'Users', 'ada'].join('\\'),
-    ['https://registry', 'npmjs', 'org'].join('.'),
+    ['registry', 'npmjs', 'org'].join('.'),
+    ['https://my-reg', 'istry.example.org'].join(''),
     ['https://npm', 'example', 'org'].join('.').concat(path('artifactory', 'npm')),
   ])('fires at %s', (text) => {
     expect(report(findPrivatePlaces({ path: 'docs/a.md', text: `\n${text}` }))).toMatch(
@@ -310,10 +316,13 @@ describe('the rule about private places', () => {
     );
   });
 
-  it.each(['./home/page', 'node_modules/.bin', '/tmp/x.sock', 'https://example.org/home/page'])(
-    'lets pass %s',
-    (text) => {
-      expect(findPrivatePlaces({ path: 'docs/a.md', text })).toEqual([]);
-    },
-  );
+  it.each([
+    './home/page',
+    'node_modules/.bin',
+    '/tmp/x.sock',
+    'this.registry.of.sockets',
+    'https://example.org/home/page',
+  ])('lets pass %s', (text) => {
+    expect(findPrivatePlaces({ path: 'docs/a.md', text })).toEqual([]);
+  });
 });

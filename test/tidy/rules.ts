@@ -8,6 +8,7 @@ import { checkColumns, checkFileLength, checkFunctions, checkParameters } from '
 import {
   checkAny,
   checkDefaultExport,
+  checkEmptyCatch,
   checkEnum,
   checkNamespace,
   checkParameterProperties,
@@ -38,6 +39,7 @@ export const rules: readonly Rule[] = [
   { sentence: 'there are no namespaces', check: checkNamespace },
   { sentence: 'the library has no default exports', check: checkDefaultExport },
   { sentence: 'constructors declare no properties', check: checkParameterProperties },
+  { sentence: 'no error is dropped in silence', check: checkEmptyCatch },
   { sentence: 'no code is commented out', check: checkCommentedCode },
   { sentence: 'what is left to do has a reason', check: checkTodos },
   { sentence: 'a source file opens with a comment that says what it holds', check: checkHeader },

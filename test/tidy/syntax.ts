@@ -68,6 +68,19 @@ export function checkParameterProperties(file: CodeFile): Finding[] {
   });
 }
 
+/** Nothing is dropped in silence: a `catch` that does nothing holds a comment at least. */
+export function checkEmptyCatch({ path, scan }: CodeFile): Finding[] {
+  return scan.tokens.flatMap((token, at) => {
+    if (token.text !== 'catch' || token.kind !== 'word') return [];
+    const body = scan.tokens[at + 1]?.text === '(' ? (scan.partner[at + 1] ?? at) + 1 : at + 1;
+    const isEmpty = scan.tokens[body]?.text === '{' && scan.partner[body] === body + 1;
+    const end = scan.tokens[body + 1]?.line ?? 0;
+    const isExplained = scan.comments.some(({ line }) => line >= token.line && line <= end);
+    if (!isEmpty || isExplained) return [];
+    return [{ path, line: token.line, message: 'empty catch: say why the error may be dropped' }];
+  });
+}
+
 function findTokens(
   { path, scan }: CodeFile,
   word: string,

@@ -54,7 +54,7 @@ const privatePlaces = [
     message: 'an absolute path to a tool: name the npm script that runs it',
   },
   {
-    shape: /\bregistry\.[\w-]+\.\w+|https?:\/\/[^\s'"`()]*(?:artifactory|verdaccio|npm\.pkg)/,
+    shape: /\bregistry\.(?:npmjs|yarnpkg|npmmirror)\b|:\/\/[^\s'"`()]*(?:registry|artifactory)/,
     message: 'the address of a package registry: npm is configured by whoever runs it',
   },
 ];

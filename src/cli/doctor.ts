@@ -1,0 +1,82 @@
+/** `coronet doctor`: what this machine offers, which backend is used, and why. */
+import { arch, availableParallelism, platform, release } from 'node:os';
+import { decideBackend } from '../node/backend.ts';
+import { readLimits } from '../node/limits.ts';
+import { readOptions } from './options.ts';
+import { readVersion } from './version.ts';
+
+const HELP = `Examples:
+  coronet doctor          for people
+  coronet doctor --json   for programs
+`;
+
+/** Below this, a server soon has to turn connections away. */
+const FEW_DESCRIPTORS = 4096;
+
+interface Facts {
+  readonly coronet: string;
+  readonly node: string;
+  readonly platform: string;
+  readonly processors: number;
+  readonly backend: string;
+  readonly reason: string;
+  /** null: not known here. */
+  readonly descriptors: number | null;
+  readonly openDescriptors: number | null;
+  readonly somaxconn: number | null;
+}
+
+export async function run(args: readonly string[]): Promise<void> {
+  const values = readOptions(args, {
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  });
+  if (values['help'] === true) process.stdout.write(HELP);
+  else if (values['json'] === true) process.stdout.write(`${JSON.stringify(gather(), null, 2)}\n`);
+  else process.stdout.write(`${render(gather())}\n`);
+}
+
+function gather(): Facts {
+  const limits = readLimits();
+  return {
+    coronet: readVersion(),
+    node: process.versions.node,
+    platform: `${platform()} ${release()} ${arch()}`,
+    processors: availableParallelism(),
+    ...backendFacts(),
+    descriptors: limits.descriptors ?? null,
+    openDescriptors: limits.openDescriptors ?? null,
+    somaxconn: limits.backlog ?? null,
+  };
+}
+
+/** A backend that was asked for by the environment and is not to be had is told, not thrown. */
+function backendFacts(): { readonly backend: string; readonly reason: string } {
+  try {
+    return decideBackend();
+  } catch (error) {
+    return { backend: 'none', reason: (error as Error).message };
+  }
+}
+
+function render(facts: Facts): string {
+  const lines: [string, string][] = [
+    ['coronet', facts.coronet],
+    ['node', facts.node],
+    ['platform', `${facts.platform}, ${facts.processors} processors`],
+    ['backend', `${facts.backend} (${facts.reason})`],
+    ['descriptors', descriptorText(facts)],
+    ['somaxconn', facts.somaxconn === null ? 'not known here' : backlogText(facts.somaxconn)],
+  ];
+  return lines.map(([name, value]) => `${name.padEnd(13)}${value}`).join('\n');
+}
+
+function descriptorText({ descriptors, openDescriptors }: Facts): string {
+  if (descriptors === null) return 'not known here';
+  const few = descriptors < FEW_DESCRIPTORS ? '; raise it with `ulimit -n 65536`' : '';
+  return `${descriptors} at most, ${openDescriptors ?? '?'} open now${few}`;
+}
+
+function backlogText(somaxconn: number): string {
+  return `${somaxconn} connections may wait to be accepted`;
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/env node
+import { PlainError, UsageMistake } from './mistakes.ts';
+import { nearest } from './nearest.ts';
+/**
+ * The `coronet` command: finds the subcommand, reads its options, turns errors into one sentence and
+ * an exit code. 0: all went well; 1: it failed; 2: it was called wrongly.
+ */
+import { checkNodeVersion } from './node-version.ts';
+
+interface Command {
+  readonly summary: string;
+  /** Imported only when it is used: `coronet --help` loads nothing. */
+  load(): Promise<{ run(args: readonly string[]): Promise<void> }>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  echo: {
+    summary: 'the echo server: answers GOT: and what it was sent',
+    load: () => import('./echo.ts'),
+  },
+  doctor: {
+    summary: 'what this machine offers, and which backend is used and why',
+    load: () => import('./doctor.ts'),
+  },
+};
+
+const HELP = `Examples:
+  coronet echo                      serve on 127.0.0.1, port 25000; then: nc localhost 25000
+  coronet echo --port 7 --quiet     another port, no lines on stdout
+  coronet doctor --json             facts for a program to read
+
+Commands:
+${Object.entries(COMMANDS)
+  .map(([name, command]) => `  ${name.padEnd(10)}${command.summary}`)
+  .join('\n')}
+
+Options of each command: coronet COMMAND --help`;
+
+async function dispatch(args: readonly string[]): Promise<void> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(`${HELP}\n`);
+    return;
+  }
+  if (name === '--version' || name === '-v') {
+    const { readVersion } = await import('./version.ts');
+    process.stdout.write(`${readVersion()}\n`);
+    return;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) throw unknownCommand(name);
+  await (await command.load()).run(rest);
+}
+
+function unknownCommand(name: string): UsageMistake {
+  const guess = nearest(name, Object.keys(COMMANDS));
+  const hint = guess === undefined ? 'See `coronet --help`.' : `Did you mean \`coronet ${guess}\`?`;
+  return new UsageMistake(`There is no command '${name}'. ${hint}`);
+}
+
+function fail(error: unknown): void {
+  const plain = error instanceof PlainError;
+  const text = plain ? error.message : (error instanceof Error && error.stack) || String(error);
+  process.stderr.write(`coronet: ${text}\n`);
+  process.exitCode = error instanceof UsageMistake ? 2 : 1;
+}
+
+/** A reader that has gone (`coronet doctor | head -1`) is no failure of ours. */
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+
+try {
+  checkNodeVersion();
+  await dispatch(process.argv.slice(2));
+} catch (error) {
+  fail(error);
+}

@@ -1,0 +1,28 @@
+/** "Did you mean": the known word that is nearest to a mistyped one. */
+
+/** The nearest of `words`, or `undefined` when none is near enough to be meant. */
+export function nearest(typed: string, words: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(2, Math.floor(typed.length / 3)) + 1;
+  for (const word of words) {
+    const steps = distance(typed, word);
+    if (steps >= least) continue;
+    least = steps;
+    best = word;
+  }
+  return best;
+}
+
+/** Levenshtein's distance: insertions, deletions and replacements between two words. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}

@@ -1,0 +1,33 @@
+/** Reading the options of a subcommand, with messages for people. */
+import type { ParseArgsConfig } from 'node:util';
+import { parseArgs } from 'node:util';
+import { UsageMistake } from './mistakes.ts';
+import { nearest } from './nearest.ts';
+
+export type OptionTable = NonNullable<ParseArgsConfig['options']>;
+export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
+
+/** The values of the options in `args`. Throws UsageMistake for what is not in `table`. */
+export function readOptions(args: readonly string[], table: OptionTable): OptionValues {
+  try {
+    const { values } = parseArgs({ args: [...args], options: table, strict: true });
+    return values as OptionValues;
+  } catch (error) {
+    throw new UsageMistake(`${explain(error as Error, table)} See --help.`);
+  }
+}
+
+/** parseArgs says what is wrong in its first sentence; a near miss is worth a guess. */
+function explain(error: Error, table: OptionTable): string {
+  const sentence = (error.message.split(/\. |\n/, 1)[0] as string).replace(/\.?$/, '.');
+  const typed = /Unknown option '--([^']+)'/.exec(error.message)?.[1];
+  const guess = typed === undefined ? undefined : nearest(typed, Object.keys(table));
+  return guess === undefined ? sentence : `${sentence} Did you mean --${guess}?`;
+}
+
+/** A port from 0 to 65535. */
+export function readPort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65535) return port;
+  throw new UsageMistake(`Expected --port to be a whole number from 0 to 65535, got '${text}'.`);
+}

@@ -1,0 +1,66 @@
+/**
+ * The worlds in which every case of the suite runs. A further network is one more entry in `worlds`.
+ */
+import type { RunOptions } from '../../src/index.ts';
+import { run } from '../../src/index.ts';
+import type { OperationSource } from '../../src/kernel/operation.ts';
+import type {
+  Capabilities,
+  Network,
+  NetworkCounters,
+  NetworkOwner,
+} from '../../src/lowlevel.ts';
+import { epollNetwork, portableNetwork } from '../../src/lowlevel.ts';
+import { loadAddon } from '../../src/node/addon.ts';
+
+export interface TestWorld {
+  readonly name: string;
+  /** True: the operating system's own network, so other processes can take part. */
+  readonly real: boolean;
+  /** What the network of the last run can and cannot do. */
+  readonly capabilities: Capabilities;
+  /** Runs a program in this world. */
+  run<T>(op: OperationSource<T>, options?: RunOptions): Promise<T>;
+  /** What the network of the last run holds. */
+  counters(): NetworkCounters;
+  /** What lies beneath the network and must be zero when no network is open. */
+  residue(): Readonly<Record<string, number>>;
+}
+
+type MakeNetwork = (owner: NetworkOwner) => Network;
+
+function realWorld(
+  name: string,
+  make: MakeNetwork,
+  residue: TestWorld['residue'] = () => ({}),
+): TestWorld {
+  let last: Network | undefined;
+  const network: MakeNetwork = (owner) => {
+    last = make(owner);
+    return last;
+  };
+  return {
+    name,
+    real: true,
+    get capabilities() {
+      if (last === undefined) throw new Error('The program has not used the network yet');
+      return last.capabilities;
+    },
+    run: (op, options) => run(op, { ...options, network }),
+    counters: () => last?.counters() ?? { transports: 0, listeners: 0, slabs: 0 },
+    residue,
+  };
+}
+
+/** The addon, where it loads; `addonReason` says from where, or why not. */
+const { addon, reason } = loadAddon();
+
+export const addonReason: string = reason;
+
+const epollWorlds: readonly TestWorld[] =
+  addon === undefined ? [] : [realWorld('epoll', epollNetwork, () => ({ ...addon.stats() }))];
+
+export const worlds: readonly TestWorld[] = [
+  ...epollWorlds,
+  realWorld('portable', (owner) => portableNetwork(owner)),
+];

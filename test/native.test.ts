@@ -1,0 +1,104 @@
+/**
+ * The addon under bad treatment. Each case is a child process in test/native/: a crash, a hang or a
+ * leak there is a failure here. scripts/test-native.mjs runs the same cases with the sanitizers and
+ * with a garbage collector under stress, through these variables:
+ *
+ *   CORONET_ADDON             the build to test
+ *   CORONET_TEST_PRELOAD      LD_PRELOAD of the children (the sanitizers' runtime)
+ *   CORONET_TEST_NODE_FLAGS   options of node for the children
+ *   CORONET_TEST_WORKERS      how many worker threads to start and terminate
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { loadAddon } from '../src/node/addon.ts';
+
+const FOLDER = fileURLToPath(new URL('./native/', import.meta.url));
+const LONGEST_MS = 240_000;
+/** Node needs about twenty for itself. */
+const FEW_DESCRIPTORS = 48;
+
+interface Outcome {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly output: string;
+}
+
+const PASSED: Outcome = { code: 0, signal: null, output: '' };
+
+function childEnvironment(): NodeJS.ProcessEnv {
+  const preload = process.env['CORONET_TEST_PRELOAD'];
+  const environment = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0' };
+  return preload === undefined ? environment : { ...environment, LD_PRELOAD: preload };
+}
+
+function nodeArguments(program: string, args: readonly string[]): string[] {
+  const flags = (process.env['CORONET_TEST_NODE_FLAGS'] ?? '').split(' ').filter(Boolean);
+  return ['--expose-gc', ...flags, `${FOLDER}${program}`, ...args];
+}
+
+function runProcess(command: string, args: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { env: childEnvironment(), timeout: LONGEST_MS });
+    let output = '';
+    child.stdout.on('data', (data) => {
+      output += data;
+    });
+    child.stderr.on('data', (data) => {
+      output += data;
+    });
+    child.on('close', (code, signal) => resolve({ code, signal, output }));
+  });
+}
+
+function run(program: string, ...args: string[]): Promise<Outcome> {
+  return runProcess(process.execPath, nodeArguments(program, args));
+}
+
+/** The shell lowers the limit for the child alone. */
+function runWithFewDescriptors(program: string): Promise<Outcome> {
+  const line = `ulimit -n ${FEW_DESCRIPTORS}; exec "$0" "$@"`;
+  return runProcess('/bin/sh', ['-c', line, process.execPath, ...nodeArguments(program, [])]);
+}
+
+describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: LONGEST_MS }, () => {
+  it('answers wrong arguments with a TypeError, whatever they are', async () => {
+    expect(await run('wrong-arguments.mjs')).toEqual(PASSED);
+  });
+
+  it('knows a stale handle, also after its slot was used again', async () => {
+    expect(await run('stale-handles.mjs')).toEqual(PASSED);
+  });
+
+  it('writes into no memory that was collected or detached', async () => {
+    expect(await run('memory.mjs')).toEqual(PASSED);
+  });
+
+  it('wakes JavaScript once per batch, with ticks after it and errors reported', async () => {
+    expect(await run('wake.mjs')).toEqual(PASSED);
+  });
+
+  it('leaves nothing behind after thousands of connections', async () => {
+    expect(await run('churn.mjs')).toEqual(PASSED);
+  });
+
+  it('keeps a connection queued while there is no descriptor for it', async () => {
+    expect(await runWithFewDescriptors('descriptor-limit.mjs')).toEqual(PASSED);
+  });
+
+  it('survives the end of 200 worker threads that are serving a connection', async () => {
+    expect(await run('workers.mjs')).toEqual(PASSED);
+  });
+
+  it('lets the process exit inside a wake-up', async () => {
+    expect(await run('exit-in-wake.mjs')).toEqual({ ...PASSED, code: 7 });
+  });
+
+  it('lets a worker exit inside a wake-up', async () => {
+    expect(await run('exit-in-wake.mjs', 'worker')).toEqual(PASSED);
+  });
+
+  it('keeps no process alive', async () => {
+    expect(await run('idle-exit.mjs')).toEqual(PASSED);
+  });
+});

@@ -1,0 +1,28 @@
+/** A worker that accepts one connection, echoes what it gets, and waits to be terminated. */
+import { parentPort } from 'node:worker_threads';
+import { addon, listen, makePoller } from './support.mjs';
+
+const array = new Int32Array(512);
+const out = new Int32Array(65);
+const { handle: listener, port } = (() => {
+  const id = addon.createPoller(array, onWake);
+  addon.useSlab(id, new ArrayBuffer(65536));
+  return { ...listen({ id }), id };
+})();
+makePoller(); // a second one, idle
+
+const connections = [];
+function onWake() {
+  const accepted = addon.accept(listener, out, 64);
+  for (let i = 1; i <= accepted; i += 1) connections.push(out[i]);
+  for (const handle of connections) echo(handle);
+}
+
+function echo(handle) {
+  const into = new Uint8Array(1024);
+  const received = addon.recvInto(handle, into);
+  if (received > 0) addon.send(handle, into.subarray(0, received));
+}
+
+setInterval(() => {}, 1000);
+parentPort.postMessage(port);

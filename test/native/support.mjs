@@ -1,0 +1,68 @@
+/**
+ * What the child programs share. Each of them is a process of its own, started by
+ * test/native.test.ts, so that a crash is a failure of one test and descriptors can be counted.
+ *
+ * They use the addon directly, without TypeScript in between: what holds here holds for every caller.
+ */
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+const BUILT = fileURLToPath(new URL('../../native/build/coronet.node', import.meta.url));
+
+export const addon = createRequire(import.meta.url)(process.env['CORONET_ADDON'] || BUILT);
+
+export const EBADF = -9;
+export const EAGAIN = -11;
+export const EMFILE = -24;
+
+/** A poller that keeps the events it was given as pairs. */
+export function makePoller() {
+  const array = new Int32Array(512);
+  const events = [];
+  const keep = (count) => {
+    for (let i = 0; i < 2 * count; i += 2) events.push([array[i], array[i + 1]]);
+  };
+  const id = addon.createPoller(array, keep);
+  const slab = new ArrayBuffer(65536);
+  addon.useSlab(id, slab);
+  return { id, array, events, slab, drain: () => keep(addon.poll(id)) };
+}
+
+export function listen(poller) {
+  const handle = addon.listen(poller.id, 4, '127.0.0.1', 0, 128, 0);
+  return { handle, port: addon.local(handle).port };
+}
+
+/** A connected pair of handles on one poller. */
+export async function connectedPair(poller) {
+  const { handle: listener, port } = listen(poller);
+  const near = addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0);
+  while (addon.connected(near) === 0) await pause(1);
+  const out = new Int32Array(2);
+  while (addon.accept(listener, out, 1) === 0) await pause(1);
+  return { near, far: out[1], listener };
+}
+
+export function pause(ms) {
+  return new Promise((resume) => setTimeout(resume, ms));
+}
+
+/** Open descriptors of this process. */
+export function descriptors() {
+  return readdirSync('/proc/self/fd').length;
+}
+
+export function check(truth, what) {
+  if (!truth) throw new Error(`Expected: ${what}`);
+}
+
+/** Nothing of ours is open any more. libuv gives handles back in a later turn of its loop. */
+export async function checkAllClosed() {
+  await pause(5);
+  const { sockets, slabs, handles } = addon.stats();
+  check(
+    sockets === 0 && slabs === 0 && handles === 0,
+    `none open, got ${JSON.stringify(addon.stats())}`,
+  );
+}

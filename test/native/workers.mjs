@@ -1,0 +1,41 @@
+/** 200 worker threads, four at a time, each terminated while it serves a connection. */
+import { connect } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import { check, checkAllClosed, descriptors, pause } from './support.mjs';
+
+const WORKERS = Number(process.env['CORONET_TEST_WORKERS'] || 200);
+const AT_ONCE = 4;
+
+function once(emitter, event) {
+  return new Promise((resolve, reject) => {
+    emitter.once(event, resolve);
+    emitter.once('error', reject);
+  });
+}
+
+async function serveOnce() {
+  const worker = new Worker(new URL('./serving-worker.mjs', import.meta.url));
+  const socket = connect(await once(worker, 'message'), '127.0.0.1');
+  socket.write('ping');
+  const reply = await once(socket, 'data');
+  check(String(reply) === 'ping', 'the worker echoes');
+  socket.on('error', () => {}); // the end of the worker may come as a reset
+  const closed = new Promise((resume) => socket.once('close', resume));
+  socket.write('more'); // it may be inside its wake-up when it ends
+  await worker.terminate();
+  await closed;
+}
+
+async function series() {
+  for (let i = 0; i < WORKERS / AT_ONCE; i += 1) await serveOnce();
+}
+
+await serveOnce();
+const before = descriptors();
+await Promise.all(Array.from({ length: AT_ONCE }, series));
+await pause(20);
+check(
+  descriptors() <= before,
+  `every descriptor is closed: ${before} before, ${descriptors()} now`,
+);
+await checkAllClosed();
