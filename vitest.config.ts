@@ -2,9 +2,21 @@
  * How the tests run: unit tests beside their source, everything else in test/.
  * `CORONET_DEBUG=1 npm run test:unit` runs them in debug mode; it is off unless the caller sets it.
  */
+import { fileURLToPath } from 'node:url';
 import type { ViteUserConfig } from 'vitest/config';
 
+function source(name: string): string {
+  return fileURLToPath(new URL(`./src/${name}`, import.meta.url));
+}
+
 const config: ViteUserConfig = {
+  // The examples import the package by its name, as a user does.
+  resolve: {
+    alias: [
+      { find: /^coronet$/, replacement: source('index.ts') },
+      { find: /^coronet\/lowlevel$/, replacement: source('lowlevel.ts') },
+    ],
+  },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',

@@ -29,11 +29,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
 #define CORONET_ABI 1
+
+/*
+ * All that a connection can report, both directions at once. PRI is there because urgent data makes
+ * recv stop early (tcp(7)): whoever sees it must not take a short read for the end of what is there.
+ */
+#define CONNECTION_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI)
 
 #define MAX_ARGUMENTS 7
 #define NO_SLOT UINT32_MAX
@@ -126,7 +133,8 @@ uint32_t slot_index_of(int32_t handle);
 /* poller.c */
 void poller_end(Poller *poller);
 Poller *poller_find(Environment *environment, int32_t id);
-int poller_register(const Poller *poller, int fd, int32_t handle, uint32_t interest);
+int poller_register(const Slot *slot, uint32_t interest);
+int poller_rearm(const Slot *slot);
 
 /* address.c */
 bool address_read(Call *call, size_t first, Address *out, int *error);

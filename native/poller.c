@@ -24,7 +24,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "coronet.h"
@@ -52,9 +51,19 @@ void uv_close(uv_handle_t *handle, uv_close_cb callback);
 void *uv_handle_get_data(const uv_handle_t *handle);
 void uv_handle_set_data(uv_handle_t *handle, void *data);
 
-int poller_register(const Poller *poller, int fd, int32_t handle, uint32_t interest) {
-  struct epoll_event event = {.events = interest | EPOLLET, .data.u64 = (uint32_t)handle};
-  return epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+static int control(const Slot *slot, int operation, uint32_t interest) {
+  struct epoll_event event = {.events = interest | EPOLLET, .data.u64 = (uint32_t)slot->handle};
+  return epoll_ctl(slot->poller->epoll_fd, operation, slot->fd, &event) == 0 ? 0 : -errno;
+}
+
+/* Once per socket. What is ready already is reported as the first edge. */
+int poller_register(const Slot *slot, uint32_t interest) {
+  return control(slot, EPOLL_CTL_ADD, interest);
+}
+
+/* Reports what is ready now once more, for a connection that was left with its edge used up. */
+int poller_rearm(const Slot *slot) {
+  return control(slot, EPOLL_CTL_MOD, CONNECTION_EVENTS);
 }
 
 Poller *poller_find(Environment *environment, int32_t id) {

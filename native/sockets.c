@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "coronet.h"
@@ -19,11 +18,6 @@
 #define IPV6_ONLY 2
 #define MOST_ACCEPTED 64
 
-/*
- * All a connection can report, both directions at once. PRI is there because urgent data makes recv
- * stop early (tcp(7)): whoever sees it must not take a short read for the end of what is there.
- */
-#define CONNECTION_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI)
 
 static int set_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
@@ -33,9 +27,10 @@ static int set_option(int fd, int level, int name, int value) {
 static int32_t adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
   Environment *environment = poller->environment;
   int32_t handle = slot_fill(environment, index, fd, poller);
-  int error = poller_register(poller, fd, handle, interest);
+  Slot *slot = slot_find(environment, handle);
+  int error = poller_register(slot, interest);
   if (error == 0) return handle;
-  slot_release(environment, slot_find(environment, handle), true);
+  slot_release(environment, slot, true);
   return error;
 }
 

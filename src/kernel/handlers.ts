@@ -38,7 +38,7 @@ export function file(scheduler: Scheduler, task: TaskRecord, wait: Wait): void {
 }
 
 function onPause(scheduler: Scheduler, task: TaskRecord): void {
-  task.paused = true;
+  task.resume = 'pause';
   scheduler.ready(task);
 }
 

@@ -15,11 +15,22 @@ const REFUSING_MS = 1000;
 /** A few refusals may be far apart: cleanup computes, too. */
 const FEW_REFUSALS = 16;
 
-/** Counts one more refusal of `task`. True: it has had enough of them. */
-export function refusesTooLong(task: TaskRecord, now: number): boolean {
-  if (task.refusals++ === 0) task.refusedSince = now;
-  if (task.refusals > REFUSALS) return true;
-  return task.refusals > FEW_REFUSALS && now - task.refusedSince >= REFUSING_MS;
+/** The refusals of one task. */
+export class Refusals {
+  count = 0;
+  /** When they began, or when the task was last where cancellations do not reach. */
+  since: number;
+
+  constructor(now: number) {
+    this.since = now;
+  }
+
+  /** Counts one more. True: the task has had enough of them. */
+  tooMany(now: number): boolean {
+    this.count++;
+    if (this.count > REFUSALS) return true;
+    return this.count > FEW_REFUSALS && now - this.since >= REFUSING_MS;
+  }
 }
 
 /** Skips the `catch` blocks that have swallowed the cancellation; what yields again is dropped. */
@@ -29,7 +40,7 @@ export function endByForce(task: TaskRecord, frames: Frames<unknown>): never {
   const how = left === undefined || left.done === true ? 'ended by force' : 'abandoned';
   throw new UncooperativeError(
     'ERR_UNCOOPERATIVE',
-    `Task '${task.name}' went on after ${task.refusals} refusals of its operations (the last: ` +
+    `Task '${task.name}' went on after ${task.refusals?.count} refusals of its operations (the last: ` +
       `${operation}) and was ${how}. Do not catch Cancelled in a loop: rethrow it.`,
   );
 }

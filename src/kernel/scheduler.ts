@@ -27,9 +27,10 @@ import type { Hooks } from './hooks.ts';
 import type { Host } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf } from './operation.ts';
-import { endByForce, refusesTooLong, throwInto } from './refusal.ts';
+import { endByForce, Refusals, throwInto } from './refusal.ts';
 import { deadlock } from './report.ts';
 import { RunQueue } from './run-queue.ts';
+import type { ScopeRecord } from './scope.ts';
 import type { SchedulerStats } from './stats.ts';
 import { FUEL, TaskRecord } from './task.ts';
 import type { Timer } from './timers.ts';
@@ -159,10 +160,6 @@ export class Scheduler {
   #advance(task: TaskRecord): IteratorResult<Wait, unknown> {
     const { frames, resume, inbox } = task;
     if (frames === null) return this.#begin(task);
-    if (task.paused) {
-      task.paused = false;
-      if (task.scope.cancelledBy !== null) return this.#deliverRefusal(task, frames);
-    }
     if (resume === 'next') {
       if (inbox === undefined) return frames.next();
       task.inbox = undefined;
@@ -170,7 +167,9 @@ export class Scheduler {
     }
     task.resume = 'next';
     task.inbox = undefined;
-    return resume === 'throw' ? throwInto(frames, inbox) : this.#deliverRefusal(task, frames);
+    if (resume === 'throw') return throwInto(frames, inbox);
+    if (task.scope.cancelledBy === null) return frames.next();
+    return this.#deliverRefusal(task, frames, task.scope.cancelledBy);
   }
 
   /** The first step: even a task that is cancelled already gets it, so that its `finally` can run. */
@@ -219,11 +218,15 @@ export class Scheduler {
   }
 
   /** The answer to a cancelled operation: a throw, or the end of a task that will not hear. */
-  #deliverRefusal(task: TaskRecord, frames: Frames<unknown>): IteratorResult<Wait, unknown> {
-    const scope = task.scope.cancelledBy;
-    if (scope === null) return frames.next();
+  #deliverRefusal(
+    task: TaskRecord,
+    frames: Frames<unknown>,
+    scope: ScopeRecord,
+  ): IteratorResult<Wait, unknown> {
     if (this.#hooks !== null) this.#tell('taskCancelled', task);
-    if (refusesTooLong(task, this.now())) return endByForce(task, frames);
+    const now = this.now();
+    task.refusals ??= new Refusals(now);
+    if (task.refusals.tooMany(now)) return endByForce(task, frames);
     return throwInto(frames, scope.thrown);
   }
 
@@ -238,7 +241,7 @@ export class Scheduler {
 
   #finish(task: TaskRecord, state: 'done' | 'failed' | 'cancelled', outcome: unknown): void {
     task.state = state;
-    task.outcome = outcome;
+    task.inbox = outcome;
     task.frames = null;
     task.ownScope.end();
     this.live--;

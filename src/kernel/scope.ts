@@ -45,6 +45,15 @@ export interface Scope {
   readonly signal: AbortSignal;
 }
 
+/** What few scopes need; made when the first of it is asked for. */
+class Extras {
+  /** The deadline's timer, and the limit that a TimeoutError gives for it. */
+  timer: Timer | null = null;
+  limitMs = Infinity;
+  stop: StopState | null = null;
+  aborter: AbortController | null = null;
+}
+
 export class ScopeRecord implements Scope, TimerTarget {
   /** The task on whose stack the scope lies. */
   readonly task: TaskRecord;
@@ -58,20 +67,13 @@ export class ScopeRecord implements Scope, TimerTarget {
   previous: ScopeRecord | null = null;
   /** Invariant 1. */
   cancelledBy: ScopeRecord | null = null;
-  /** True once `cancel` was called on this very scope. */
-  requested = false;
-  /** True once the deadline has passed. */
-  expired = false;
   ended = false;
-  #reason: unknown;
+  /** Made by `cancel`: what operations inside throw because of this very scope. */
   #thrown: Cancelled | null = null;
-  /** The deadline's timer, and the limit that a TimeoutError gives for it. */
-  #timer: Timer | null = null;
-  #limitMs = Infinity;
-  #stop: StopState | null = null;
-  #aborter: AbortController | null = null;
+  /** Every task and every timeout has a scope: what is rare is kept out of it. */
+  #extras: Extras | null = null;
 
-  constructor(task: TaskRecord, parent: ScopeRecord | null, name = '') {
+  constructor(task: TaskRecord, parent: ScopeRecord | null, name: string) {
     this.task = task;
     this.parent = parent;
     this.name = name;
@@ -91,15 +93,19 @@ export class ScopeRecord implements Scope, TimerTarget {
     return this.cancelledBy?.ownReason;
   }
 
+  /** True once `cancel` was called on this very scope. */
+  get requested(): boolean {
+    return this.#thrown !== null;
+  }
+
   /** The reason given to this very scope. */
   get ownReason(): unknown {
-    return this.#reason;
+    return this.#thrown?.reason;
   }
 
   /** What operations inside throw because of this scope: one object for all of them. */
   get thrown(): Cancelled {
-    this.#thrown ??= new Cancelled(this, this.#reason);
-    return this.#thrown;
+    return this.#thrown as Cancelled;
   }
 
   /** True for the scopes of timeouts and shields, which `currentScope()` passes over. */
@@ -132,8 +138,7 @@ export class ScopeRecord implements Scope, TimerTarget {
 
   cancel(reason?: unknown): void {
     if (this.requested || this.ended) return;
-    this.requested = true;
-    this.#reason = reason;
+    this.#thrown = new Cancelled(this, reason);
     if (this.cancelledBy === null) spread(this, this);
   }
 
@@ -144,7 +149,8 @@ export class ScopeRecord implements Scope, TimerTarget {
   }
 
   get deadline(): number {
-    return this.#timer?.armed ? this.#timer.at : Infinity;
+    const timer = this.#extras?.timer;
+    return timer?.armed ? timer.at : Infinity;
   }
 
   set deadline(at: number) {
@@ -155,15 +161,15 @@ export class ScopeRecord implements Scope, TimerTarget {
   /** Moves the deadline to `at`; a TimeoutError will say `limitMs`. */
   limit(at: number, limitMs: number): void {
     if (this.ended || this.requested) return;
-    this.#timer ??= new Timer(this);
-    this.#limitMs = Math.max(0, limitMs);
-    this.scheduler.arm(this.#timer, at);
+    const extras = this.#more();
+    extras.timer ??= new Timer(this);
+    extras.limitMs = Math.max(0, limitMs);
+    this.scheduler.arm(extras.timer, at);
   }
 
   /** The deadline has passed. */
   expire(): void {
-    this.expired = true;
-    this.cancel(new TimeoutError(this.#limitMs, this.task.waitingOn));
+    this.cancel(new TimeoutError(this.#more().limitMs, this.task.waitingOn));
   }
 
   stop(options: { readonly graceMs?: number } = {}): void {
@@ -171,20 +177,20 @@ export class ScopeRecord implements Scope, TimerTarget {
     if (this.ended) return;
     this.stopState.begin(options.graceMs);
     for (let at: ScopeRecord | null = this; at !== null; at = nextBelow(at, this)) {
-      at.#stop?.wakeAll();
+      at.#extras?.stop?.wakeAll();
     }
   }
 
   get stopping(): boolean {
     let scope: ScopeRecord | null = this;
-    while (scope !== null && scope.#stop?.begun !== true) scope = scope.parent;
+    while (scope !== null && scope.#extras?.stop?.begun !== true) scope = scope.parent;
     return scope !== null;
   }
 
-  /** What stopping needs; made when it is first asked for. */
   get stopState(): StopState {
-    this.#stop ??= new StopState(this);
-    return this.#stop;
+    const extras = this.#more();
+    extras.stop ??= new StopState(this);
+    return extras.stop;
   }
 
   waitStopping(): Operation<void> {
@@ -192,20 +198,26 @@ export class ScopeRecord implements Scope, TimerTarget {
   }
 
   get signal(): AbortSignal {
-    if (this.#aborter === null) {
-      this.#aborter = new AbortController();
-      if (this.cancelled) this.#aborter.abort(this.reason);
+    const extras = this.#more();
+    if (extras.aborter === null) {
+      extras.aborter = new AbortController();
+      if (this.cancelled) extras.aborter.abort(this.reason);
     }
-    return this.#aborter.signal;
+    return extras.aborter.signal;
   }
 
   /** Tells the listeners of `signal`, after the cancellation has spread. */
   abortSignal(): void {
-    this.#aborter?.abort(this.reason);
+    this.#extras?.aborter?.abort(this.reason);
   }
 
   get hasSignal(): boolean {
-    return this.#aborter !== null;
+    return this.#extras !== null && this.#extras.aborter !== null;
+  }
+
+  #more(): Extras {
+    this.#extras ??= new Extras();
+    return this.#extras;
   }
 
   get scheduler(): Scheduler {
@@ -230,14 +242,18 @@ export class ScopeRecord implements Scope, TimerTarget {
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    if (this.#timer !== null) this.scheduler.disarm(this.#timer);
-    this.#stop?.end();
+    if (this.#extras !== null) this.#endExtras(this.#extras);
     const { parent, previous, next } = this;
     if (parent === null) return;
     if (previous === null) parent.firstChild = next;
     else previous.next = next;
     if (next === null) parent.lastChild = previous;
     else next.previous = previous;
+  }
+
+  #endExtras({ timer, stop }: Extras): void {
+    if (timer !== null) this.scheduler.disarm(timer);
+    stop?.end();
   }
 }
 

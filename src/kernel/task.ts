@@ -21,6 +21,7 @@ import { JoinOperation } from './join.ts';
 import type { Frames, Operation, OperationSource, Wait } from './operation.ts';
 import type { ParkingQueue } from './parking.ts';
 import type { ReadinessWaiter } from './readiness.ts';
+import type { Refusals } from './refusal.ts';
 import { describeWait } from './report.ts';
 import type { Scheduler } from './scheduler.ts';
 import { ScopeRecord } from './scope.ts';
@@ -54,13 +55,15 @@ export interface Task<T> {
 /** Operations that a task may complete before it has to let the others run. */
 export const FUEL = 128;
 
-/** How the next step resumes the generator. */
-export type Resume = 'start' | 'next' | 'throw' | 'refuse';
+/**
+ * How the next step resumes the generator. 'pause': as 'next', but a cancellation that comes before
+ * the step is thrown there.
+ */
+export type Resume = 'start' | 'next' | 'pause' | 'throw' | 'refuse';
 
 export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerTarget {
   readonly id: number;
   readonly scheduler: Scheduler;
-  readonly parent: TaskRecord | null;
   /** Null for the main task. */
   readonly group: GroupRecord | null;
   /** Daemons do not hold their group back. */
@@ -80,14 +83,10 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   /** What it waits for; meaningful only while `waiting`. */
   wait: Wait = undefined;
   resume: Resume = 'start';
-  /** What it is resumed with: a value or an error. */
+  /** What it is resumed with, a value or an error; after the end, the result or the error. */
   inbox: unknown = undefined;
-  /** True after a bare yield: a cancellation before the resume is thrown there. */
-  paused = false;
   /** For sleeps; made by the first one. */
   timer: Timer | null = null;
-  /** The result, or the error. */
-  outcome: unknown = undefined;
   /** Tasks that wait in `join()`. */
   joiners: ParkingQueue | null = null;
   /** The innermost group that this task has open. */
@@ -95,20 +94,22 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   /** Neighbours among the members of the group. */
   nextMember: TaskRecord | null = null;
   previousMember: TaskRecord | null = null;
-  /** How often and since when the task has thrown a cancellation away. See Scheduler. */
-  refusals = 0;
-  refusedSince = 0;
+  /** How often the task has thrown a cancellation away; made by the first time. */
+  refusals: Refusals | null = null;
 
   constructor(scheduler: Scheduler, source: OperationSource<T>, options: TaskOptions) {
     this.id = scheduler.nextTaskId();
     this.scheduler = scheduler;
     this.source = source;
     this.group = options.group;
-    this.parent = options.group?.owner ?? null;
     this.daemon = options.daemon;
     this.#name = options.name;
-    this.ownScope = new ScopeRecord(this, options.group?.scope ?? null);
+    this.ownScope = new ScopeRecord(this, options.group?.scope ?? null, '');
     this.scope = this.ownScope;
+  }
+
+  get parent(): TaskRecord | null {
+    return this.group === null ? null : this.group.owner;
   }
 
   get name(): string {
@@ -117,6 +118,11 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
 
   get waitingOn(): string {
     return this.state === 'waiting' ? describeWait(this.wait) : '';
+  }
+
+  /** The result or the error of a finished task. */
+  get outcome(): unknown {
+    return this.inbox;
   }
 
   get finished(): boolean {
@@ -179,7 +185,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
 
   /** Time spent where cancellations do not reach is not held against the task. */
   forgiveRefusals(): void {
-    this.refusedSince = this.scheduler.now();
+    if (this.refusals !== null) this.refusals.since = this.scheduler.now();
   }
 }
 

@@ -1,11 +1,11 @@
 /** Operations that run another one inside a scope: `scope`, `timeout`, `moveOnAfter`, `deadline`. */
 import { checkDuration, checkInstant } from './checks.ts';
 import { currentRecord } from './current.ts';
-import type { TimeoutError } from './errors.ts';
-import type { Operation, OperationSource, Wait } from './operation.ts';
-import { checkSource, Lazy, operationOf } from './operation.ts';
+import type { Frames, Operation, OperationSource, Wait } from './operation.ts';
+import { checkSource, discard, operationOf, Step } from './operation.ts';
 import type { Scope } from './scope.ts';
 import { ScopeRecord } from './scope.ts';
+import type { TaskRecord } from './task.ts';
 
 /**
  * Runs `body` in the calling task, inside a scope that can be cancelled. Gives the body's value, or
@@ -20,104 +20,182 @@ export function scope<T>(
   const { deadline = Infinity, name = '' } = options;
   checkSource(body);
   checkInstant('deadline', deadline);
-  return new Lazy(() => runScope(body, deadline, name));
-}
-
-function* runScope<T>(
-  body: (scope: Scope) => Operation<T>,
-  deadline: number,
-  name: string,
-): Generator<Wait, T | undefined> {
-  const task = currentRecord();
-  const inner = new ScopeRecord(task, task.scope, name);
-  if (deadline !== Infinity) inner.deadline = deadline;
-  inner.enter();
-  try {
-    return yield* operationOf(() => body(inner));
-  } catch (error) {
-    if (!inner.owns(error)) throw error;
-    return undefined;
-  } finally {
-    inner.leave();
-  }
+  return new Scoped(body, deadline, name);
 }
 
 /**
  * Gives `op` at most `ms` milliseconds. `timeout(0, op)`: the first try counts, waiting does not.
- * Errors: TimeoutError (ERR_TIMEOUT) with the limit and what was waited for; an error that `op` throws
- * while it unwinds leaves instead, with the TimeoutError as its `cause` if that is free.
+ *
+ * Errors: TimeoutError (ERR_TIMEOUT) with the limit and what was waited for; an error that `op`
+ * throws while it unwinds leaves instead, with the TimeoutError as its `cause` if that is free.
  * Cancel: from outside, Cancelled goes through.
  */
 export function timeout<T>(ms: number, op: OperationSource<T>): Operation<T> {
   checkDuration('ms', ms);
   checkSource(op);
-  return new Lazy(() => runLimited(op, new Limit(ms, Infinity)));
+  return new Limited(op, ms, Infinity);
 }
 
 /** As `timeout`, with an absolute time on the clock of `now()`. */
 export function deadline<T>(at: number, op: OperationSource<T>): Operation<T> {
   checkInstant('at', at);
   checkSource(op);
-  return new Lazy(() => runLimited(op, new Limit(Infinity, at)));
+  return new Limited(op, Infinity, at);
 }
 
 /** As `timeout`, but gives `undefined` when the time is over. */
 export function moveOnAfter<T>(ms: number, op: OperationSource<T>): Operation<T | undefined> {
   checkDuration('ms', ms);
   checkSource(op);
-  return new Lazy(() => runUntilLimit(op, new Limit(ms, Infinity)));
+  return new Patient<T | undefined>(op, ms, Infinity);
 }
 
-/** A time limit before it is known when it begins: a duration or a point in time. */
-class Limit {
+/**
+ * Drives the frames of another operation inside a scope of its own. Written by hand, not as a
+ * generator: a timeout around an operation that does not wait must cost next to nothing.
+ */
+abstract class InScope<T> extends Step<T> {
+  #scope: ScopeRecord | null = null;
+  #frames: Frames<T> | null = null;
+
+  /** Makes the scope, before anything is driven in it. */
+  protected abstract open(task: TaskRecord): ScopeRecord;
+  /** What is driven. */
+  protected abstract begin(scope: ScopeRecord): Operation<T>;
+  /** The scope has swallowed its own cancellation: what the operation gives, or throws. */
+  protected abstract swallowed(scope: ScopeRecord): T;
+  /** The operation has thrown something else. */
+  protected failed(_scope: ScopeRecord, _error: unknown): void {}
+
+  next(value?: unknown): IteratorResult<Wait, T> {
+    const scope = this.#scope ?? this.#open();
+    try {
+      this.#frames ??= this.begin(scope)[Symbol.iterator]();
+      return this.#passOn(scope, this.#frames.next(value));
+    } catch (error) {
+      return this.#leaveWith(scope, error);
+    }
+  }
+
+  override throw(error: unknown): IteratorResult<Wait, T> {
+    const scope = this.#scope as ScopeRecord;
+    const frames = this.#frames as Frames<T>;
+    try {
+      if (frames.throw === undefined) throw error;
+      return this.#passOn(scope, frames.throw(error));
+    } catch (thrown) {
+      return this.#leaveWith(scope, thrown);
+    }
+  }
+
+  override return(value?: unknown): IteratorResult<Wait, T> {
+    const scope = this.#scope;
+    if (scope === null) return super.return(value);
+    const result = this.#frames?.return?.(value as T) ?? { done: true, value: value as T };
+    return this.#passOn(scope, result);
+  }
+
+  #open(): ScopeRecord {
+    const task = currentRecord();
+    const scope = this.open(task);
+    this.#scope = scope;
+    scope.enter();
+    return scope;
+  }
+
+  #passOn(scope: ScopeRecord, result: IteratorResult<Wait, T>): IteratorResult<Wait, T> {
+    if (result.done === true) scope.leave();
+    return result;
+  }
+
+  #leaveWith(scope: ScopeRecord, error: unknown): IteratorResult<Wait, T> {
+    scope.leave();
+    if (scope.owns(error)) return { done: true, value: this.swallowed(scope) };
+    this.failed(scope, error);
+    throw error;
+  }
+}
+
+/** `scope(body)`. */
+class Scoped<T> extends InScope<T | undefined> {
+  readonly #body: (scope: Scope) => Operation<T>;
+  readonly #deadline: number;
+  readonly #name: string;
+
+  constructor(body: (scope: Scope) => Operation<T>, deadline: number, name: string) {
+    super();
+    this.#body = body;
+    this.#deadline = deadline;
+    this.#name = name;
+  }
+
+  protected open(task: TaskRecord): ScopeRecord {
+    const scope = new ScopeRecord(task, task.scope, this.#name);
+    if (this.#deadline !== Infinity) scope.deadline = this.#deadline;
+    return scope;
+  }
+
+  protected begin(scope: ScopeRecord): Operation<T | undefined> {
+    return operationOf(() => this.#body(scope));
+  }
+
+  protected swallowed(): undefined {
+    return undefined;
+  }
+}
+
+/** `timeout` and `deadline`: a duration or a point in time, the other one being Infinity. */
+class Limited<T> extends InScope<T> {
+  readonly #op: OperationSource<T>;
   readonly #ms: number;
   readonly #at: number;
 
-  constructor(ms: number, at: number) {
+  constructor(op: OperationSource<T>, ms: number, at: number) {
+    super();
+    this.#op = op;
     this.#ms = ms;
     this.#at = at;
   }
 
-  /** Opens the scope that the limit cancels. */
-  open(): LimitScope {
-    const task = currentRecord();
-    const inner = new LimitScope(task, task.scope);
-    if (this.#ms !== Infinity) inner.limit(task.scheduler.now() + this.#ms, this.#ms);
-    else if (this.#at !== Infinity) inner.deadline = this.#at;
-    inner.enter();
-    return inner;
+  protected open(task: TaskRecord): ScopeRecord {
+    const scope = new LimitScope(task, task.scope, '');
+    if (this.#ms !== Infinity) scope.limit(task.scheduler.now() + this.#ms, this.#ms);
+    else if (this.#at !== Infinity) scope.deadline = this.#at;
+    return scope;
   }
+
+  protected begin(): Operation<T> {
+    return operationOf(this.#op);
+  }
+
+  /** The limit is the only one that can cancel this scope. */
+  protected swallowed(scope: ScopeRecord): T {
+    throw scope.ownReason;
+  }
+
+  protected override failed(scope: ScopeRecord, error: unknown): void {
+    if (scope.requested) addCause(error, scope.ownReason);
+  }
+
+  override return(value?: unknown): IteratorResult<Wait, T> {
+    if (!this.driven) discard(this.#op);
+    return super.return(value);
+  }
+}
+
+/** `moveOnAfter`. */
+class Patient<T> extends Limited<T | undefined> {
+  protected override swallowed(): undefined {
+    return undefined;
+  }
+
+  protected override failed(): void {}
 }
 
 /** The scope of a time limit. `currentScope()` passes over it. */
 class LimitScope extends ScopeRecord {
   override get hidden(): boolean {
     return true;
-  }
-}
-
-function* runLimited<T>(op: OperationSource<T>, limit: Limit): Generator<Wait, T> {
-  const inner = limit.open();
-  try {
-    return yield* operationOf(op);
-  } catch (error) {
-    if (inner.owns(error)) throw inner.ownReason as TimeoutError;
-    if (inner.expired) addCause(error, inner.ownReason);
-    throw error;
-  } finally {
-    inner.leave();
-  }
-}
-
-function* runUntilLimit<T>(op: OperationSource<T>, limit: Limit): Generator<Wait, T | undefined> {
-  const inner = limit.open();
-  try {
-    return yield* operationOf(op);
-  } catch (error) {
-    if (inner.owns(error)) return undefined;
-    throw error;
-  } finally {
-    inner.leave();
   }
 }
 

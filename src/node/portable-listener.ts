@@ -12,15 +12,19 @@
  *  2. At most `backlog` connections are held. Those beyond are reset and counted.
  *  3. After close() no connection is held and none is handed out.
  */
-import { createServer, type ListenOptions as NodeListenOptions } from 'node:net';
-import type { Server, Socket } from 'node:net';
+
+import type { ListenOptions as NodeListenOptions, Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
 import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../world/network.ts';
 import { endpointText } from './endpoint.ts';
+import { abort } from './portable-closing.ts';
 import { acceptedEnds, boundEnd } from './portable-endpoints.ts';
-import { abort, attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
+import type { PathFile } from './portable-path.ts';
+import { closeKeepingSuccessor, fileAt } from './portable-path.ts';
 import type { TransportHome } from './portable-transport.ts';
+import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 
 /** What the listeners of one network share. */
 export interface ListenerHome extends TransportHome {
@@ -37,6 +41,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
   /** Accepted by node:net and by nobody else, oldest first. */
   readonly #held = new Set<Socket>();
   readonly #backlog: number;
+  /** The file of a Unix listener. */
+  #file: PathFile | undefined;
   #listening = false;
   /** What tryListen throws. */
   #listenError: unknown = null;
@@ -90,7 +96,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
     if (this.#closed) return;
     this.#closed = true;
     this.#home.listeners.delete(this);
-    this.#server.close();
+    closeKeepingSuccessor(this.#file, () => this.#server.close());
     for (const socket of this.#held) abort(socket);
     this.#held.clear();
     const error = new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
@@ -116,6 +122,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
     }
     this.#listening = true;
     this.local = boundEnd(this.#server) ?? this.local;
+    if ('path' in this.local) this.#file = fileAt(this.local.path);
     this.#home.notices.canSend(this);
   }
 

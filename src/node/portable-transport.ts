@@ -20,13 +20,16 @@
  * tries, and only a socket that is being read learns of a reset.
  */
 import type { Socket } from 'node:net';
-import { constants } from 'node:os';
-import { ClosedError, SystemError } from '../kernel/errors.ts';
+import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
 import type { Endpoint, KeepAliveOptions, Transport } from '../world/network.ts';
 import { endpointText } from './endpoint.ts';
-import { gather, ReceiveQueue, type SendSlab, WRITE_AHEAD } from './portable-buffers.ts';
-import { type Ends, localEnd, remoteEnd } from './portable-endpoints.ts';
+import type { SendSlab } from './portable-buffers.ts';
+import { gather, ReceiveQueue, WRITE_AHEAD } from './portable-buffers.ts';
+import { abort, release } from './portable-closing.ts';
+import type { Ends } from './portable-endpoints.ts';
+import { localEnd, remoteEnd } from './portable-endpoints.ts';
+import { brokenPipe, peerReset, recvFailure, sendFailure } from './portable-failures.ts';
 import type { Notices } from './portable-notices.ts';
 
 /**
@@ -51,9 +54,6 @@ const SEND_PER_TRY = 16 * WRITE_AHEAD;
 
 /** The contract looks at no more pieces than this in one vectored send. */
 const SEND_PIECES = 64;
-
-/** A closed connection delivers its last bytes for so many linger periods at most. */
-const LINGER_PERIODS = 12;
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
@@ -347,7 +347,10 @@ export class PortableTransport extends Readiness implements Transport {
     this.#socket[transportOf] = undefined;
     this.#received.clear();
     this.#recvEnded = false;
-    const error = new ClosedError('ERR_CLOSED', `The connection with ${this.describe()} was closed here`);
+    const error = new ClosedError(
+      'ERR_CLOSED',
+      `The connection with ${this.describe()} was closed here`,
+    );
     this.#connectError = this.#recvError = this.#sendError = error;
     this.canRecv = this.canSend = true;
     this.refuseWaiters(error);
@@ -388,77 +391,6 @@ function onError(this: Carrier, error: NodeJS.ErrnoException): void {
 
 function onClose(this: Carrier): void {
   this[transportOf]?.gone();
-}
-
-function destroy(this: Socket): void {
-  this.destroy();
-}
-
-/**
- * Closes `socket` once the kernel has its last bytes, or the peer takes none of them for `lingerMs`,
- * or altogether too long. The kernel would try for minutes, but these bytes are in our memory and
- * hold the process up.
- *
- * Node restarts its timer whenever some of a pending write has gone: a slow peer gets everything, a
- * dead one is given up after one to two periods. The limit for the whole is for peers that take a
- * byte now and then, and for Bun, whose timer does not fire behind a blocked write.
- */
-function release(socket: Socket, lingerMs: number): void {
-  if (socket.writableLength === 0 || socket.destroyed) {
-    socket.destroy();
-    return;
-  }
-  socket.pause();
-  socket.ref();
-  socket.once('finish', destroy);
-  socket.setTimeout(lingerMs, destroy);
-  const limit = setTimeout(() => socket.destroy(), LINGER_PERIODS * lingerMs);
-  socket.once('close', () => clearTimeout(limit));
-  socket.end();
-}
-
-/** Closes `socket` with RST where there is such a thing. */
-export function abort(socket: Socket): void {
-  if (socket.destroyed) return;
-  // libuv cannot reset while its shutdown(2) is under way, and would leak the descriptor.
-  if (finUnderWay(socket)) socket.once('finish', resetOrDestroy);
-  else resetOrDestroy.call(socket);
-}
-
-function finUnderWay(socket: Socket): boolean {
-  return socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
-}
-
-/** Only TCP knows RST: for a pipe Node throws, and an attempt it would first let succeed. */
-function resetOrDestroy(this: Socket): void {
-  const isTcp = this.remoteAddress !== undefined;
-  if (isTcp && !this.connecting && 'resetAndDestroy' in this) this.resetAndDestroy();
-  else this.destroy();
-}
-
-/**
- * What receivers see of a socket's failure. A reset that a write has met is EPIPE there, yet to a
- * reader it is the reset that it is.
- */
-function recvFailure(error: NodeJS.ErrnoException): Error {
-  return isReset(error) && error.syscall !== 'read' ? peerReset() : error;
-}
-
-/** What senders see: after a reset there is nobody to send to. */
-function sendFailure(error: NodeJS.ErrnoException): Error {
-  return isReset(error) && error.code !== 'EPIPE' ? brokenPipe() : error;
-}
-
-function isReset({ code }: NodeJS.ErrnoException): boolean {
-  return code === 'ECONNRESET' || code === 'EPIPE';
-}
-
-function peerReset(): SystemError {
-  return new SystemError('ECONNRESET', -constants.errno.ECONNRESET, 'read');
-}
-
-function brokenPipe(): SystemError {
-  return new SystemError('EPIPE', -constants.errno.EPIPE, 'write');
 }
 
 function libuvBefore(minor: number): boolean {

@@ -1,15 +1,16 @@
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { connect as rawConnect, createServer, type Server, type Socket } from 'node:net';
+import { existsSync, mkdtempSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import type { Server, Socket } from 'node:net';
+import { createServer, connect as rawConnect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Readiness } from '../kernel/readiness.ts';
 import type { Endpoint, ListenerTransport, Network, Transport } from '../world/network.ts';
-import { READ_AHEAD, WRITE_AHEAD } from './portable-buffers.ts';
-import { PortableListener } from './portable-listener.ts';
 import { portableNetwork } from './portable.ts';
+import { READ_AHEAD, WRITE_AHEAD } from './portable-buffers.ts';
+import type { PortableListener } from './portable-listener.ts';
 
 const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
 const LOOPBACK6: Endpoint = { host: '::1', port: 0, family: 6 };
@@ -259,21 +260,45 @@ describe('a listener', () => {
     const refused = connect({ host: '127.0.0.1', port: portOf(only.local), family: 4 });
     await expect(refused).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
+});
 
-  it('serves a Unix path', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'portable-'));
-    const path = join(folder, 'x.sock');
-    const [client, server] = await pair({ path });
+describe('a Unix listener', () => {
+  let folder: string;
+  let path: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'portable-'));
+    path = join(folder, 'x.sock');
+  });
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it('serves its path and removes the file when it closes', async () => {
+    const listener = await listen({ path });
+    const client = await connect({ path });
+    const server = await accept(listener);
     expect(server.local).toEqual({ path });
     expect(client.remote).toEqual({ path });
+    expect(server.describe()).toBe(path);
     client.noDelay = false;
     await sendAll(client, Buffer.from('path'));
     client.close();
     expect(String(await recvAll(server))).toBe('path');
     server.reset();
-    network.close();
-    await until(() => !existsSync(path));
-    rmSync(folder, { recursive: true });
+    listener.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('leaves the file of its successor alone', async () => {
+    const old = await listen({ path });
+    unlinkSync(path);
+    const successor = await listen({ path });
+    old.close();
+    await connect({ path });
+    expect(await accept(successor)).toBeDefined();
+    expect(readdirSync(folder)).toEqual(['x.sock']);
   });
 });
 
@@ -447,7 +472,8 @@ describe('sending', () => {
     }
     block.fill(255);
     const chunks: Buffer[] = [];
-    for (let got = 0; got < sent; got += chunks.at(-1)?.length ?? 0) chunks.push(await recv(server));
+    for (let got = 0; got < sent; got += chunks.at(-1)?.length ?? 0)
+      chunks.push(await recv(server));
     const received = Buffer.concat(chunks);
     const wrong = received.findIndex((byte, i) => byte !== (Math.floor(i / block.length) & 255));
     expect(wrong).toBe(-1);
@@ -631,9 +657,7 @@ describe('the end of a connection', () => {
   it('survives two thousand connections without keeping anything', async () => {
     const listener = await listen();
     for (let round = 0; round < 50; round++) {
-      const clients = await Promise.all(
-        Array.from({ length: 40 }, () => connect(listener.local)),
-      );
+      const clients = await Promise.all(Array.from({ length: 40 }, () => connect(listener.local)));
       for (const client of clients) {
         const server = await accept(listener);
         await sendAll(server, Buffer.from('x'));

@@ -11,7 +11,9 @@
  *
  * Nothing here keeps the process alive; the scheduler's host does.
  */
-import { connect as connectSocket, type NetConnectOpts } from 'node:net';
+import type { NetConnectOpts } from 'node:net';
+import { connect as connectSocket } from 'node:net';
+import { ClosedError } from '../kernel/errors.ts';
 import type {
   Capabilities,
   ConnectOptions,
@@ -24,14 +26,15 @@ import type {
   NetworkOwner,
   Transport,
 } from '../world/network.ts';
-import { ClosedError } from '../kernel/errors.ts';
 import { readLimits } from './limits.ts';
 import { SendSlab } from './portable-buffers.ts';
 import { NOWHERE } from './portable-endpoints.ts';
-import { type ListenerHome, PortableListener } from './portable-listener.ts';
+import type { ListenerHome } from './portable-listener.ts';
+import { PortableListener } from './portable-listener.ts';
 import { Notices } from './portable-notices.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
-import { type ResolveDone, resolveName } from './resolve.ts';
+import type { ResolveDone } from './resolve.ts';
+import { resolveName } from './resolve.ts';
 
 /** The queue where the system does not say how long it may be: Node's own default. */
 const DEFAULT_BACKLOG = 511;

@@ -202,6 +202,19 @@ export function* untilWaiting(task: Task<unknown>): Operation<void> {
   yield* eventually(`'${task.name}' waits`, () => task.state === 'waiting');
 }
 
+const NOBODY = 65534;
+
+/** Runs `body` as a user who is refused what users are refused; only the superuser has to change. */
+export function* withoutPrivilege(body: () => Operation<void>): Operation<void> {
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(NOBODY);
+  try {
+    yield* body();
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+}
+
 // ---- data ----
 
 /** `length` bytes that differ from those of another seed, and along the way. */

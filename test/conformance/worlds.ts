@@ -2,7 +2,7 @@
  * The worlds in which every case of the suite runs. A further network is one more entry in `worlds`.
  */
 import type { RunOptions } from '../../src/index.ts';
-import { run } from '../../src/index.ts';
+import { run, timeout } from '../../src/index.ts';
 import type { OperationSource } from '../../src/kernel/operation.ts';
 import type {
   Capabilities,
@@ -19,13 +19,16 @@ export interface TestWorld {
   readonly real: boolean;
   /** What the network of the last run can and cannot do. */
   readonly capabilities: Capabilities;
-  /** Runs a program in this world. */
+  /** Runs a program in this world. One that hangs fails with what it waits for. */
   run<T>(op: OperationSource<T>, options?: RunOptions): Promise<T>;
   /** What the network of the last run holds. */
   counters(): NetworkCounters;
   /** What lies beneath the network and must be zero when no network is open. */
   residue(): Readonly<Record<string, number>>;
 }
+
+/** Less than vitest grants a test, so that a program that hangs is closed and does not harm the next. */
+const LIMIT_MS = 9000;
 
 type MakeNetwork = (owner: NetworkOwner) => Network;
 
@@ -46,7 +49,7 @@ function realWorld(
       if (last === undefined) throw new Error('The program has not used the network yet');
       return last.capabilities;
     },
-    run: (op, options) => run(op, { ...options, network }),
+    run: (op, options) => run(timeout(LIMIT_MS, op), { ...options, network }),
     counters: () => last?.counters() ?? { transports: 0, listeners: 0, slabs: 0 },
     residue,
   };

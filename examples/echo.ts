@@ -1,0 +1,12 @@
+// The echo server: a task for every connection, straight-line code, no callback.
+import { main, type Operation, type Socket, tcpServer } from 'coronet';
+
+function* echo(socket: Socket): Operation<void> {
+  for (;;) {
+    const data = yield* socket.recv(1000);
+    if (data.length === 0) return;
+    yield* socket.sendAll(`GOT:${data}`);
+  }
+}
+
+await main(() => tcpServer('127.0.0.1:25000', echo));
