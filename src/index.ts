@@ -27,6 +27,7 @@ export {
 } from './kernel/errors.ts';
 export { type Group, group, type SpawnOptions } from './kernel/group.ts';
 export type { Hooks } from './kernel/hooks.ts';
+export { TaskLocal } from './kernel/local.ts';
 export type { Operation, OperationSource, Wait } from './kernel/operation.ts';
 export type { Pollable } from './kernel/readiness.ts';
 export type { Scope } from './kernel/scope.ts';

@@ -3,9 +3,10 @@
  * leak there is a failure here. scripts/test-native.mjs runs the same cases with the sanitizers and
  * with a garbage collector under stress, through these variables:
  *
- *   CORONET_ADDON             the build to test
+ *   CORONET_TEST_ADDON        the build that the children load
  *   CORONET_TEST_PRELOAD      LD_PRELOAD of the children (the sanitizers' runtime)
  *   CORONET_TEST_NODE_FLAGS   options of node for the children
+ *   CORONET_TEST_COLLECT      a full garbage collection every millisecond
  *   CORONET_TEST_WORKERS      how many worker threads to start and terminate
  */
 import { spawn } from 'node:child_process';
@@ -27,9 +28,11 @@ interface Outcome {
 const PASSED: Outcome = { code: 0, signal: null, output: '' };
 
 function childEnvironment(): NodeJS.ProcessEnv {
-  const preload = process.env['CORONET_TEST_PRELOAD'];
-  const environment = { ...process.env, ASAN_OPTIONS: 'detect_leaks=0' };
-  return preload === undefined ? environment : { ...environment, LD_PRELOAD: preload };
+  const environment = { ...process.env };
+  const { CORONET_TEST_ADDON: addon, CORONET_TEST_PRELOAD: preload } = environment;
+  if (addon !== undefined) environment['CORONET_ADDON'] = addon;
+  if (preload !== undefined) environment['LD_PRELOAD'] = preload;
+  return environment;
 }
 
 function nodeArguments(program: string, args: readonly string[]): string[] {

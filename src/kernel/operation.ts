@@ -5,6 +5,7 @@
  * Everything here may be used by every room; only waits.ts knows what reaches the scheduler.
  */
 import { show } from './checks.ts';
+import { debug } from './debug.ts';
 import { UsageError } from './errors.ts';
 import type { Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
@@ -45,9 +46,14 @@ export abstract class Step<T> implements Operation<T>, Frames<T> {
   /** True once `yield*` (or `return()`) has taken the operation. */
   protected driven = false;
 
+  constructor() {
+    debug.tracker?.made(this);
+  }
+
   [Symbol.iterator](): this {
     if (this.driven) throw alreadyDriven(this);
     this.driven = true;
+    debug.tracker?.driven(this);
     return this;
   }
 
@@ -59,6 +65,7 @@ export abstract class Step<T> implements Operation<T>, Frames<T> {
 
   return(value?: unknown): IteratorResult<Wait, T> {
     this.driven = true;
+    debug.tracker?.driven(this);
     return { done: true, value: value as T };
   }
 }
@@ -69,18 +76,21 @@ export class Lazy<T> implements Operation<T> {
 
   constructor(start: () => Frames<T>) {
     this.#start = start;
+    debug.tracker?.made(this);
   }
 
   [Symbol.iterator](): Frames<T> {
     const start = this.#start;
     if (start === null) throw alreadyDriven(this);
     this.#start = null;
+    debug.tracker?.driven(this);
     return start();
   }
 
   /** Gives the operation up undriven. */
   return(): void {
     this.#start = null;
+    debug.tracker?.driven(this);
   }
 }
 

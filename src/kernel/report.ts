@@ -1,7 +1,7 @@
 /** How waits and tasks are told to people: `waitingOn`, reports of deadlocks, bad yields. */
 
 import { show } from './checks.ts';
-import { BusyError, DeadlockError, UsageError } from './errors.ts';
+import { BusyError, CoronetError, DeadlockError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';
 import { isPromise } from './operation.ts';
 import type { TaskRecord } from './task.ts';
@@ -73,5 +73,44 @@ export function deadlock(
 
 function taskLine(task: TaskRecord): string {
   const waits = task.waitingOn === '' ? task.state : `waits for ${task.waitingOn}`;
-  return `task ${task.id} '${task.name}' ${waits}`;
+  const where = task.suspendedAt === undefined ? '' : ` at ${task.suspendedAt}`;
+  const from = task.spawnedAt === undefined ? '' : `, spawned at ${task.spawnedAt}`;
+  return `task ${task.id} '${task.name}' ${waits}${where}${from}`;
+}
+
+/** Debug mode: a step that held the thread. */
+export function longStep(task: TaskRecord, tookMs: number): CoronetError {
+  return new CoronetError(
+    'ERR_LONG_STEP',
+    `Task '${task.name}' held the thread for ${Math.floor(tookMs)} ms without a yield` +
+      `${task.suspendedAt === undefined ? '' : `, after ${task.suspendedAt}`}. Divide long ` +
+      'computations with a bare `yield`.',
+  );
+}
+
+/** What an error says of the tasks that it went through. */
+interface TaskChain {
+  /** The failed task first, then the tasks around it. */
+  tasks?: readonly string[];
+}
+
+/**
+ * Notes on a failed task's error which task that was, and in which tasks it lay: `error.tasks`, not
+ * enumerable. In debug mode the lines of spawning and suspension are added to the stack.
+ */
+export function noteTasks(error: unknown, task: TaskRecord): void {
+  if (!(error instanceof Error) || !Object.isExtensible(error) || 'tasks' in error) return;
+  const chain: string[] = [];
+  const lines: string[] = [];
+  for (let at: TaskRecord | null = task; at !== null; at = at.parent) {
+    chain.push(at.name);
+    if (at.spawnedAt !== undefined) lines.push(debugLine(at));
+  }
+  Object.defineProperty(error as TaskChain, 'tasks', { value: Object.freeze(chain) });
+  if (lines.length > 0) error.stack = [error.stack ?? String(error), ...lines].join('\n');
+}
+
+function debugLine(task: TaskRecord): string {
+  const suspended = task.suspendedAt === undefined ? '' : `, last suspended at ${task.suspendedAt}`;
+  return `    in task '${task.name}', spawned at ${task.spawnedAt}${suspended}`;
 }

@@ -20,6 +20,7 @@
 import { isCancelled } from './cancelled.ts';
 import { current } from './current.ts';
 import { findCycle } from './cycle.ts';
+import { debug, LONG_STEP_MS } from './debug.ts';
 import type { DeadlockError } from './errors.ts';
 import { ShieldExpiredError } from './errors.ts';
 import { file, takeBack } from './handlers.ts';
@@ -28,7 +29,7 @@ import type { Host } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf } from './operation.ts';
 import { endByForce, Refusals, throwInto } from './refusal.ts';
-import { deadlock } from './report.ts';
+import { deadlock, longStep, noteTasks } from './report.ts';
 import { RunQueue } from './run-queue.ts';
 import type { ScopeRecord } from './scope.ts';
 import type { SchedulerStats } from './stats.ts';
@@ -41,12 +42,16 @@ export interface SchedulerOptions {
   /** What the rooms above find through the running task; see world/world.ts. */
   readonly world?: unknown;
   readonly hooks?: Hooks | undefined;
+  /** True: debug mode has been entered for this scheduler; see debug.ts. */
+  readonly debug?: boolean;
 }
 
 export class Scheduler {
   readonly host: Host;
   readonly world: unknown;
   readonly #hooks: Hooks | null;
+  /** True: steps are seen by hooks or by debug mode, and cost more. */
+  readonly #watched: boolean;
   readonly #queue = new RunQueue<TaskRecord>();
   readonly #timers = new Timers();
   /** The host's clock at the beginning: `now()` counts from here. */
@@ -70,6 +75,7 @@ export class Scheduler {
     this.host = options.host;
     this.world = options.world;
     this.#hooks = options.hooks ?? null;
+    this.#watched = this.#hooks !== null || options.debug === true;
     this.#origin = this.host.now();
   }
 
@@ -89,7 +95,7 @@ export class Scheduler {
   /** Files a new task at the tail of the queue. */
   admit(task: TaskRecord): void {
     this.live++;
-    if (this.#hooks !== null) this.#tell('taskSpawned', task);
+    if (this.#hooks !== null) this.tell('taskSpawned', task);
     this.ready(task);
   }
 
@@ -123,7 +129,7 @@ export class Scheduler {
     this.#fireTimers();
     this.#batchLeft = this.#queue.length;
     this.#batches++;
-    if (this.#hooks !== null) this.#hooks.batchBegins?.(this.#batchLeft);
+    if (this.#hooks !== null) this.tell('batchBegins', this.#batchLeft);
   }
 
   #fireTimers(): void {
@@ -142,19 +148,44 @@ export class Scheduler {
     task.state = 'running';
     task.fuel = task.scope.cancelledBy === null ? FUEL : 0;
     current.task = task;
-    if (this.#hooks !== null) this.#tell('stepBegins', task);
+    if (this.#watched) return this.#watchedStep(task);
     let result: IteratorResult<Wait, unknown>;
     try {
       result = this.#advance(task);
     } catch (error) {
       current.task = null;
-      this.#finish(task, isOwnCancellation(task, error) ? 'cancelled' : 'failed', error);
-      return;
+      return this.#fail(task, error);
     }
     current.task = null;
-    if (this.#hooks !== null) this.#tell('stepEnds', task);
     if (result.done === true) this.#finish(task, 'done', result.value);
-    else this.#waits(task, result.value);
+    else file(this, task, result.value);
+  }
+
+  /** The same, seen by hooks and by debug mode. */
+  #watchedStep(task: TaskRecord): void {
+    const begun = this.now();
+    this.tell('stepBegins', task);
+    let result: IteratorResult<Wait, unknown> | null = null;
+    let thrown: unknown;
+    try {
+      result = this.#advance(task);
+    } catch (error) {
+      thrown = error;
+    }
+    current.task = null;
+    this.tell('stepEnds', task);
+    const tookMs = this.now() - begun;
+    if (debug.tracker !== null && tookMs > LONG_STEP_MS) this.host.warn(longStep(task, tookMs));
+    if (result === null) return this.#fail(task, thrown);
+    if (result.done === true) return this.#finish(task, 'done', result.value);
+    this.tell('taskWaits', task, result.value);
+    file(this, task, result.value);
+  }
+
+  #fail(task: TaskRecord, error: unknown): void {
+    if (isOwnCancellation(task, error)) return this.#finish(task, 'cancelled', error);
+    noteTasks(error, task);
+    this.#finish(task, 'failed', error);
   }
 
   #advance(task: TaskRecord): IteratorResult<Wait, unknown> {
@@ -182,18 +213,13 @@ export class Scheduler {
     return frames.next();
   }
 
-  #waits(task: TaskRecord, wait: Wait): void {
-    if (this.#hooks !== null) this.#hooks.taskWaits?.(task, wait);
-    file(this, task, wait);
-  }
-
   // ---- leaving a wait ----
 
   /** The task goes to the tail of the run queue. Whoever calls has taken it out of its wait. */
   ready(task: TaskRecord): void {
     task.state = 'ready';
     this.#queue.push(task);
-    if (this.#hooks !== null) this.#tell('taskWakes', task);
+    if (this.#hooks !== null) this.tell('taskWakes', task);
     if (!this.#awake) this.#wakeHost();
   }
 
@@ -223,7 +249,7 @@ export class Scheduler {
     frames: Frames<unknown>,
     scope: ScopeRecord,
   ): IteratorResult<Wait, unknown> {
-    if (this.#hooks !== null) this.#tell('taskCancelled', task);
+    if (this.#hooks !== null) this.tell('taskCancelled', task);
     const now = this.now();
     task.refusals ??= new Refusals(now);
     if (task.refusals.tooMany(now)) return endByForce(task, frames);
@@ -245,7 +271,7 @@ export class Scheduler {
     task.frames = null;
     task.ownScope.end();
     this.live--;
-    if (this.#hooks !== null) this.#tell('taskFinished', task);
+    if (this.#hooks !== null) this.tell('taskFinished', task);
     task.group?.memberEnded(task);
     const joiners = task.joiners;
     while (joiners !== null && joiners.first !== null) joiners.first.wake();
@@ -254,9 +280,8 @@ export class Scheduler {
   // ---- timers ----
 
   arm(timer: Timer, at: number): void {
-    const wasNext = this.#timers.nextAt;
+    if (!this.#awake && at < this.#timers.nextAt) this.#wakeHost();
     this.#timers.arm(timer, at);
-    if (!this.#awake && at < wasNext) this.#wakeHost();
   }
 
   disarm(timer: Timer): void {
@@ -294,12 +319,8 @@ export class Scheduler {
 
   /** An error that no task is left to receive. */
   unhandled(error: unknown): void {
-    if (this.#hooks?.onUnhandled === undefined) return this.host.warn(error);
-    try {
-      this.#hooks.onUnhandled(error);
-    } catch (thrown) {
-      this.host.warn(thrown);
-    }
+    if (this.#hooks?.onUnhandled === undefined) this.host.warn(error);
+    else this.tell('onUnhandled', error);
   }
 
   stats(): SchedulerStats {
@@ -319,31 +340,22 @@ export class Scheduler {
     return this.#steps;
   }
 
-  get hooks(): Hooks | null {
-    return this.#hooks;
-  }
-
   #wakeHost(): void {
     this.#awake = true;
     this.host.wake();
   }
 
-  #tell(name: TaskHook, task: TaskRecord): void {
+  /** Calls a hook, if there is one. What it throws is told and otherwise ignored. */
+  tell<K extends keyof Hooks>(name: K, ...args: Parameters<Required<Hooks>[K]>): void {
+    const hook = this.#hooks?.[name] as ((...args: unknown[]) => void) | undefined;
+    if (hook === undefined) return;
     try {
-      this.#hooks?.[name]?.(task);
+      hook.apply(this.#hooks, args);
     } catch (thrown) {
       this.host.warn(thrown);
     }
   }
 }
-
-type TaskHook =
-  | 'taskSpawned'
-  | 'stepBegins'
-  | 'stepEnds'
-  | 'taskWakes'
-  | 'taskCancelled'
-  | 'taskFinished';
 
 /** True if the task ends because of its own scope or one around it: that is no failure. */
 function isOwnCancellation(task: TaskRecord, error: unknown): boolean {

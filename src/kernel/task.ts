@@ -15,6 +15,8 @@
  *     timers) knows of it. Leaving the wait and becoming ready are one step.
  *  3. `scope` is the innermost scope that control is in; it lies on the path from `ownScope` down.
  */
+import { current } from './current.ts';
+import { debug } from './debug.ts';
 import type { GroupRecord } from './group.ts';
 import { letGo } from './handlers.ts';
 import { JoinOperation } from './join.ts';
@@ -94,6 +96,8 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   /** Neighbours among the members of the group. */
   nextMember: TaskRecord | null = null;
   previousMember: TaskRecord | null = null;
+  /** The values of TaskLocals; shared with the spawner until one of them sets something. */
+  locals: ReadonlyMap<object, unknown> | null;
   /** How often the task has thrown a cancellation away; made by the first time. */
   refusals: Refusals | null = null;
 
@@ -104,8 +108,20 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
     this.group = options.group;
     this.daemon = options.daemon;
     this.#name = options.name;
+    this.locals = current.task === null ? null : current.task.locals;
     this.ownScope = new ScopeRecord(this, options.group?.scope ?? null, '');
     this.scope = this.ownScope;
+    debug.tracker?.spawned(this as TaskRecord);
+  }
+
+  /** Debug mode: the line that spawned the task. */
+  get spawnedAt(): string | undefined {
+    return debug.tracker?.spawnedAt(this as TaskRecord);
+  }
+
+  /** Debug mode: the lines at which it was last suspended, the innermost first. */
+  get suspendedAt(): string | undefined {
+    return debug.tracker?.suspendedAt(this as TaskRecord);
   }
 
   get parent(): TaskRecord | null {

@@ -6,6 +6,7 @@
  */
 import { checkDuration, checkInstant } from './checks.ts';
 import { current, currentRecord } from './current.ts';
+import { debug } from './debug.ts';
 import type { Operation, Wait } from './operation.ts';
 import { PAUSE, Step } from './operation.ts';
 import { Parking } from './parking.ts';
@@ -36,6 +37,7 @@ export function parkWait(parking: Parking): WaitResult {
  */
 export function mustPause(): boolean {
   const task = current.task ?? currentRecord();
+  debug.tracker?.suspends(task);
   return --task.fuel < 0;
 }
 
@@ -61,6 +63,7 @@ class WaitOnce<T> extends Step<T> {
   next(value?: unknown): IteratorResult<Wait, T> {
     if (this.#waited) return { done: true, value: value as T };
     this.#waited = true;
+    debug.tracker?.suspends(currentRecord());
     return this.#wait;
   }
 }

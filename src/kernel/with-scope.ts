@@ -1,11 +1,13 @@
 /** Operations that run another one inside a scope: `scope`, `timeout`, `moveOnAfter`, `deadline`. */
 import { checkDuration, checkInstant } from './checks.ts';
 import { currentRecord } from './current.ts';
+import { TimeoutError } from './errors.ts';
 import type { Frames, Operation, OperationSource, Wait } from './operation.ts';
 import { checkSource, discard, operationOf, Step } from './operation.ts';
 import type { Scope } from './scope.ts';
 import { ScopeRecord } from './scope.ts';
 import type { TaskRecord } from './task.ts';
+import { Timer } from './timers.ts';
 
 /**
  * Runs `body` in the calling task, inside a scope that can be cancelled. Gives the body's value, or
@@ -159,8 +161,8 @@ class Limited<T> extends InScope<T> {
 
   protected open(task: TaskRecord): ScopeRecord {
     const scope = new LimitScope(task, task.scope, '');
-    if (this.#ms !== Infinity) scope.limit(task.scheduler.now() + this.#ms, this.#ms);
-    else if (this.#at !== Infinity) scope.deadline = this.#at;
+    if (this.#ms !== Infinity) scope.begin(task.scheduler.now() + this.#ms, this.#ms);
+    else if (this.#at !== Infinity) scope.begin(this.#at, this.#at - task.scheduler.now());
     return scope;
   }
 
@@ -192,8 +194,29 @@ class Patient<T> extends Limited<T | undefined> {
   protected override failed(): void {}
 }
 
-/** The scope of a time limit. `currentScope()` passes over it. */
+/**
+ * The scope of a time limit. `currentScope()` passes over it, so nobody can move its deadline: it
+ * keeps its timer to itself.
+ */
 class LimitScope extends ScopeRecord {
+  #limit: Timer | null = null;
+  #ms = 0;
+
+  begin(at: number, limitMs: number): void {
+    this.#limit = new Timer(this);
+    this.#ms = limitMs;
+    this.scheduler.arm(this.#limit, at);
+  }
+
+  override expire(): void {
+    this.cancel(new TimeoutError(Math.max(0, this.#ms), this.task.waitingOn));
+  }
+
+  override end(): void {
+    if (this.#limit !== null) this.scheduler.disarm(this.#limit);
+    super.end();
+  }
+
   override get hidden(): boolean {
     return true;
   }

@@ -144,7 +144,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   /** False if only libuv can deliver what has come. */
   #poll(scheduler: Scheduler): boolean {
     if (this.network === null) return true;
-    scheduler.hooks?.polled?.();
+    scheduler.tell('polled');
     return this.network.poll();
   }
 

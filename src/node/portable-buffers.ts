@@ -1,6 +1,6 @@
 /**
- * The two buffers of the portable network: what has come in and nobody has taken yet, and the memory
- * from which bytes go out.
+ * The two buffers of the portable network: what has come in and nobody has taken yet, and the
+ * memory from which bytes go out.
  *
  * Invariants:
  *  1. Received chunks are handed out as slices, never copied, in order, each byte once.
@@ -88,10 +88,10 @@ export class ReceiveQueue {
 /**
  * Memory for what goes out, one for all connections of a network.
  *
- * The caller may change its bytes as soon as a send has returned, but what the kernel does not take at
- * once stays with node:net by reference, and whether it will is known only afterwards. So every send
- * goes out of this slab: a copy, but no allocation, since the kernel nearly always takes everything
- * at once and the same memory serves the next send. What node:net keeps is cut off and left to it.
+ * The caller may change its bytes as soon as a send has returned. But what the kernel does not take
+ * at once stays with node:net by reference, and that is known only afterwards. So every send goes
+ * out of this slab: a copy, but no allocation, since the kernel nearly always takes everything at
+ * once and the same memory serves the next send. What node:net keeps is cut off and left to it.
  */
 export class SendSlab {
   #free: Buffer = Buffer.allocUnsafeSlow(2 * WRITE_AHEAD);

@@ -9,9 +9,9 @@ function destroy(this: Socket): void {
 }
 
 /**
- * Closes `socket` once the kernel has its last bytes, or the peer takes none of them for `lingerMs`,
- * or altogether too long. The kernel would try for minutes, but these bytes are in our memory and
- * hold the process up.
+ * Closes `socket` once the kernel has its last bytes, or the peer takes none of them for
+ * `lingerMs`, or altogether too long. The kernel would try for minutes, but these bytes are in our
+ * memory and hold the process up.
  *
  * Node restarts its timer whenever some of a pending write has gone: a slow peer gets everything, a
  * dead one is given up after one to two periods. The limit for the whole is for peers that take a

@@ -2,21 +2,26 @@
 import { constants } from 'node:os';
 import { SystemError } from '../kernel/errors.ts';
 
+/** Makes the error when a try throws it: ends that nobody notices cost nothing. */
+export type Failure = () => unknown;
+
+/**
+ * libuv before 1.52 takes a hang-up behind a short read for the end of file, although it comes with
+ * every reset too. A stream cut off in the middle would look complete. (libuv pull request 4997)
+ */
+export const HIDES_RESETS: boolean = libuvBefore(52);
+
 /**
  * What receivers see of a socket's failure. A reset that a write has met is EPIPE there, yet to a
  * reader it is the reset that it is.
  */
-export function recvFailure(error: NodeJS.ErrnoException): Error {
-  return isReset(error) && error.syscall !== 'read' ? peerReset() : error;
+export function recvFailure(error: NodeJS.ErrnoException): Failure {
+  return isReset(error) && error.syscall !== 'read' ? peerReset : () => error;
 }
 
 /** What senders see: after a reset there is nobody to send to. */
-export function sendFailure(error: NodeJS.ErrnoException): Error {
-  return isReset(error) && error.code !== 'EPIPE' ? brokenPipe() : error;
-}
-
-function isReset({ code }: NodeJS.ErrnoException): boolean {
-  return code === 'ECONNRESET' || code === 'EPIPE';
+export function sendFailure(error: NodeJS.ErrnoException): Failure {
+  return isReset(error) ? brokenPipe : () => error;
 }
 
 export function peerReset(): SystemError {
@@ -25,4 +30,13 @@ export function peerReset(): SystemError {
 
 export function brokenPipe(): SystemError {
   return new SystemError('EPIPE', -constants.errno.EPIPE, 'write');
+}
+
+function isReset({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+function libuvBefore(minor: number): boolean {
+  const { uv, bun, deno } = process.versions;
+  return bun === undefined && deno === undefined && Number(uv.split('.')[1]) < minor;
 }

@@ -12,7 +12,6 @@
  *  2. At most `backlog` connections are held. Those beyond are reset and counted.
  *  3. After close() no connection is held and none is handed out.
  */
-
 import type { ListenOptions as NodeListenOptions, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { ClosedError } from '../kernel/errors.ts';
@@ -21,8 +20,8 @@ import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../w
 import { endpointText } from './endpoint.ts';
 import { abort } from './portable-closing.ts';
 import { acceptedEnds, boundEnd } from './portable-endpoints.ts';
-import type { PathFile } from './portable-path.ts';
-import { closeKeepingSuccessor, fileAt } from './portable-path.ts';
+import type { SocketFile } from './portable-path.ts';
+import { closeKeepingSuccessor, removeStale, socketFileAt } from './portable-path.ts';
 import type { TransportHome } from './portable-transport.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 
@@ -38,11 +37,14 @@ export class PortableListener extends Readiness implements ListenerTransport {
   overflowed = 0;
   readonly #home: ListenerHome;
   readonly #server: Server;
+  readonly #options: NodeListenOptions;
   /** Accepted by node:net and by nobody else, oldest first. */
   readonly #held = new Set<Socket>();
   readonly #backlog: number;
   /** The file of a Unix listener. */
-  #file: PathFile | undefined;
+  #file: SocketFile | undefined;
+  /** Whether somebody lives behind that file has been found out. */
+  #probed = false;
   #listening = false;
   /** What tryListen throws. */
   #listenError: unknown = null;
@@ -61,7 +63,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
       noDelay: true,
       highWaterMark: HIGH_WATER_MARK,
     });
-    this.#listen(nodeOptions(at, options));
+    this.#options = nodeOptions(at, options);
+    this.#listen();
     home.listeners.add(this);
   }
 
@@ -105,12 +108,12 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.refuseWaiters(error);
   }
 
-  #listen(options: NodeListenOptions): void {
+  #listen(): void {
     const server = this.#server;
     server.on('listening', () => this.#started());
     server.on('connection', (socket) => this.#hold(socket));
     server.on('error', (error) => this.#failed(error));
-    server.listen(options);
+    server.listen(this.#options);
     server.unref();
   }
 
@@ -122,19 +125,31 @@ export class PortableListener extends Readiness implements ListenerTransport {
     }
     this.#listening = true;
     this.local = boundEnd(this.#server) ?? this.local;
-    if ('path' in this.local) this.#file = fileAt(this.local.path);
+    if ('path' in this.local) this.#file = socketFileAt(this.local.path);
     this.#home.notices.canSend(this);
   }
 
-  #failed(error: Error): void {
+  #failed(error: NodeJS.ErrnoException): void {
     if (this.#closed) return;
     if (this.#listening) {
       this.#acceptError = error;
       this.#home.notices.canRecv(this);
+    } else if (error.code === 'EADDRINUSE' && 'path' in this.local && !this.#probed) {
+      this.#replaceStale(this.local.path, error);
     } else {
       this.#listenError = error;
       this.#home.notices.canSend(this);
     }
+  }
+
+  /** The path is taken, perhaps only by a file. */
+  #replaceStale(path: string, error: Error): void {
+    this.#probed = true;
+    removeStale(path, (removed) => {
+      if (this.#closed) return;
+      if (removed) this.#server.listen(this.#options);
+      else this.#failed(error);
+    });
   }
 
   #hold(socket: Socket): void {

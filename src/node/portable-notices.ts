@@ -6,9 +6,9 @@
  * gathered and delivered together, by one setImmediate at the end of the round. (Echo of 64 bytes
  * over 50 connections: 1.04 times the cost of plain node:net, against 1.15.)
  *
- * A notice that comes alone would pay for the setImmediate by itself. So after a round that brought
- * only one, some are delivered on the spot before a round is gathered again, to see: 1 at first, and
- * twice as many after each further lonely round.
+ * A notice that comes alone would pay for the setImmediate by itself. So after a round that
+ * brought only one, some are delivered on the spot before a round is gathered again, to see: 1 at
+ * first, and twice as many after each further lonely round.
  *
  * Invariants:
  *  1. The flag of a readiness is set at once; only the waking of its waiter may come later.

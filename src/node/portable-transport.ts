@@ -5,14 +5,14 @@
  *       └──error──▶ failed         (close() and reset() lead from anywhere to closed)
  *
  * Invariants:
- *  1. Node pushes into a bounded queue and is paused when it is full; tries take from the queue. So a
- *     peer is read ahead of the program by READ_AHEAD and the one or two chunks under way, no more.
+ *  1. Node pushes into a bounded queue and is paused when it is full; tries take from the queue. So
+ *     a peer is read ahead of the program by READ_AHEAD and the chunks under way, no more.
  *  2. Queued bytes come before the end of file, and before an error.
  *  3. A try in a direction that has failed throws the error kept for it, every time.
  *  4. At most WRITE_AHEAD bytes wait in node:net for the kernel.
- *  5. The listeners are attached for ever, the one for 'error' above all: no failure of a socket can
- *     become an uncaught exception. They find their transport through one property of the socket,
- *     which close() empties: what comes later is dropped.
+ *  5. The listeners are attached for ever, the one for 'error' above all: no failure of a socket
+ *     can become an uncaught exception. They find their transport through one property of the
+ *     socket, which close() empties: what comes later is dropped.
  *  6. The socket does not keep the process alive, except while it delivers its last bytes after
  *     close().
  *
@@ -29,13 +29,20 @@ import { gather, ReceiveQueue, WRITE_AHEAD } from './portable-buffers.ts';
 import { abort, release } from './portable-closing.ts';
 import type { Ends } from './portable-endpoints.ts';
 import { localEnd, remoteEnd } from './portable-endpoints.ts';
-import { brokenPipe, peerReset, recvFailure, sendFailure } from './portable-failures.ts';
+import type { Failure } from './portable-failures.ts';
+import {
+  brokenPipe,
+  HIDES_RESETS,
+  peerReset,
+  recvFailure,
+  sendFailure,
+} from './portable-failures.ts';
 import type { Notices } from './portable-notices.ts';
 
 /**
- * The mark of the streams inside node:net. READ_AHEAD and WRITE_AHEAD do the counting, so node's own
- * marks are out of the way: a paused socket stops after the next chunk, and every write that stays
- * behind is followed by 'drain'.
+ * The mark of the streams inside node:net. READ_AHEAD and WRITE_AHEAD do the counting, so node's
+ * own marks are out of the way: a paused socket stops after the next chunk, and every write that
+ * stays behind is followed by 'drain'.
  */
 export const HIGH_WATER_MARK = 1;
 
@@ -57,12 +64,6 @@ const SEND_PIECES = 64;
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
-/**
- * libuv before 1.52 takes a hang-up behind a short read for the end of file, although it comes with
- * every reset too. A stream cut off in the middle would look complete. (libuv pull request 4997)
- */
-const HIDES_RESETS: boolean = libuvBefore(52);
-
 const transportOf: unique symbol = Symbol('transport');
 
 /** A socket with the way back to its transport. */
@@ -80,13 +81,13 @@ export class PortableTransport extends Readiness implements Transport {
   #paused = false;
   /** End of file: the peer's, or by shutdown('recv'). */
   #recvEnded = false;
-  /** What every later receive throws, once the queue is empty. */
-  #recvError: unknown = null;
-  /** What every later send throws. */
-  #sendError: unknown = null;
+  /** Why every later receive fails, once the queue is empty. */
+  #recvFailure: Failure | null = null;
+  /** Why every later send fails. */
+  #sendFailure: Failure | null = null;
   #connected = false;
-  /** What tryConnect throws. */
-  #connectError: unknown = null;
+  /** Why tryConnect fails. */
+  #connectFailure: Failure | null = null;
   /** Bytes that may wait in node:net. 0 before the connection stands, so that sends would block. */
   #writeAhead = 0;
   #noDelay = true;
@@ -137,7 +138,7 @@ export class PortableTransport extends Readiness implements Transport {
   }
 
   tryConnect(): boolean {
-    if (this.#connectError !== null) throw this.#connectError;
+    if (this.#connectFailure !== null) throw this.#connectFailure();
     if (!this.#connected) this.canSend = false;
     return this.#connected;
   }
@@ -188,7 +189,8 @@ export class PortableTransport extends Readiness implements Transport {
   }
 
   setKeepAlive({ enable, idleMs }: KeepAliveOptions): void {
-    this.#socket.setKeepAlive(enable, idleMs ?? 0);
+    // Whole seconds reach the system: rounded up, since 0 would mean its own value.
+    this.#socket.setKeepAlive(enable, Math.ceil((idleMs ?? 0) / 1000) * 1000);
   }
 
   close(): void {
@@ -204,10 +206,10 @@ export class PortableTransport extends Readiness implements Transport {
     const socket = this.#socket;
     this.#connected = true;
     this.#writeAhead = WRITE_AHEAD;
-    socket.unref();
     if (!('path' in this.remote)) socket.setNoDelay(this.#noDelay);
     socket.on('data', onData);
     socket.resume();
+    // The first notice: node:net would not give one before a send has been refused.
     this.canSend = true;
   }
 
@@ -231,16 +233,16 @@ export class PortableTransport extends Readiness implements Transport {
     this.#home.notices.canRecv(this);
   }
 
-  /** `error` ends both directions, as it has ended the socket. Called once or several times. */
+  /** `error` has ended the socket, and so both directions. Called once or several times. */
   failed(error: NodeJS.ErrnoException): void {
-    if (!this.#connected) this.#connectError ??= error;
     this.#rescue();
     if (this.#connected) {
-      this.#recvError ??= recvFailure(error);
-      this.#sendError ??= sendFailure(error);
+      this.#recvFailure ??= recvFailure(error);
+      this.#sendFailure ??= sendFailure(error);
     } else {
-      this.#recvError ??= error;
-      this.#sendError ??= error;
+      this.#connectFailure ??= () => error;
+      this.#recvFailure ??= this.#connectFailure;
+      this.#sendFailure ??= this.#connectFailure;
     }
     this.#home.notices.canRecv(this);
     this.#home.notices.canSend(this);
@@ -251,22 +253,23 @@ export class PortableTransport extends Readiness implements Transport {
     this.#home.notices.canSend(this);
   }
 
-  /** The descriptor is gone. Without a cause this is the peer's doing as far as a program can see. */
+  /** The descriptor is gone. What has ended without a cause, the peer has ended. */
   gone(): void {
-    this.failed(peerReset());
+    const over = this.#recvEnded || this.#recvFailure !== null;
+    if (!over || this.#sendFailure === null) this.failed(peerReset());
   }
 
   /** Nothing is queued. True at end of file, false when more may come. */
   #atEnd(): boolean {
     if (this.#recvEnded) return true;
-    if (this.#recvError !== null) throw this.#recvError;
+    if (this.#recvFailure !== null) throw this.#recvFailure();
     this.canRecv = false;
     return false;
   }
 
   /** The queue has just become empty. What is left to report then is the end, if it is known. */
   #emptied(): void {
-    if (!this.#recvEnded && this.#recvError === null) this.canRecv = false;
+    if (!this.#recvEnded && this.#recvFailure === null) this.canRecv = false;
     this.#resume();
   }
 
@@ -284,7 +287,7 @@ export class PortableTransport extends Readiness implements Transport {
 
   /** How much may be written now; 0: would block. The mark was reached, so 'drain' will follow. */
   #room(): number {
-    if (this.#sendError !== null) throw this.#sendError;
+    if (this.#sendFailure !== null) throw this.#sendFailure();
     const room = this.#writeAhead - this.#socket.writableLength;
     if (room > 0) return room;
     this.canSend = false;
@@ -306,14 +309,14 @@ export class PortableTransport extends Readiness implements Transport {
 
   /** Asks the system whether "end of file" is a reset: then even an empty write fails. */
   #isReset(): boolean {
-    if ('path' in this.remote || this.#sendError !== null) return false;
+    if ('path' in this.remote || this.#sendFailure !== null) return false;
     if (this.#socket.writableLength > 0) return false;
     return !this.#write(EMPTY);
   }
 
   /** A send met the failure of the connection after `taken` bytes: the next try throws it. */
   #cutOff(taken: number): number {
-    if (taken === 0) throw this.#sendError;
+    if (taken === 0) throw this.#sendFailure?.();
     return taken;
   }
 
@@ -325,7 +328,7 @@ export class PortableTransport extends Readiness implements Transport {
   }
 
   #shutdownSend(): void {
-    this.#sendError ??= brokenPipe();
+    this.#sendFailure ??= brokenPipe;
     this.#socket.end();
     this.#home.notices.canSend(this);
   }
@@ -347,19 +350,21 @@ export class PortableTransport extends Readiness implements Transport {
     this.#socket[transportOf] = undefined;
     this.#received.clear();
     this.#recvEnded = false;
-    const error = new ClosedError(
-      'ERR_CLOSED',
-      `The connection with ${this.describe()} was closed here`,
-    );
-    this.#connectError = this.#recvError = this.#sendError = error;
+    const failure = (): ClosedError => this.#closedError();
+    this.#connectFailure = this.#recvFailure = this.#sendFailure = failure;
     this.canRecv = this.canSend = true;
-    this.refuseWaiters(error);
+    if (this.recvWaiter ?? this.sendWaiter) this.refuseWaiters(failure());
     return true;
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError('ERR_CLOSED', `The connection with ${this.describe()} was closed here`);
   }
 }
 
-/** Adds the listeners that every socket of the network has from its first moment. */
+/** What every socket of the network gets in its first moment. */
 export function attach(socket: Carrier): void {
+  socket.unref();
   socket.on('end', onEnd);
   socket.on('drain', onDrain);
   socket.on('error', onError);
@@ -391,9 +396,4 @@ function onError(this: Carrier, error: NodeJS.ErrnoException): void {
 
 function onClose(this: Carrier): void {
   this[transportOf]?.gone();
-}
-
-function libuvBefore(minor: number): boolean {
-  const { uv, bun, deno } = process.versions;
-  return bun === undefined && deno === undefined && Number(uv.split('.')[1]) < minor;
 }

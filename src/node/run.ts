@@ -1,5 +1,6 @@
 /** `run`: a scheduler, a host in Node's loop and a network, for as long as one operation takes. */
 import { isCancelled } from '../kernel/cancelled.ts';
+import { enterDebug } from '../kernel/debug.ts';
 import { CoronetError, TaskCancelledError } from '../kernel/errors.ts';
 import type { Hooks } from '../kernel/hooks.ts';
 import type { OperationSource } from '../kernel/operation.ts';
@@ -30,6 +31,8 @@ export interface RunOptions {
   /** The name of the main task. */
   readonly name?: string;
   readonly hooks?: Hooks;
+  /** Debug mode; default: whether the environment variable CORONET_DEBUG is '1'. */
+  readonly debug?: boolean;
   /** True: something outside the program may always wake it, so nothing is a deadlock. @internal */
   readonly outside?: boolean;
 }
@@ -57,6 +60,7 @@ class Run<T> {
   readonly #host: NodeHost;
   readonly #scheduler: Scheduler;
   #main: TaskRecord<T> | null = null;
+  #leaveDebug: (() => void) | null = null;
   readonly #onAbort = (): void => this.#main?.cancel(this.#options.signal?.reason);
 
   constructor(options: RunOptions, resolve: (value: T) => void, reject: (error: unknown) => void) {
@@ -68,7 +72,9 @@ class Run<T> {
     this.#host = new NodeHost({ now, random, ended: () => this.#end() });
     this.#host.heldFromOutside = outside || signal !== undefined;
     const world = new NodeWorld(this.#host, network);
-    this.#scheduler = new Scheduler({ host: this.#host, world, hooks });
+    const debug = options.debug ?? process.env['CORONET_DEBUG'] === '1';
+    if (debug) this.#leaveDebug = enterDebug((problem) => this.#host.warn(problem));
+    this.#scheduler = new Scheduler({ host: this.#host, world, hooks, debug });
   }
 
   begin(op: OperationSource<T>): void {
@@ -84,6 +90,7 @@ class Run<T> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#closeNetwork();
     this.#host.close();
+    this.#leaveDebug?.();
     this.#settle(this.#main as TaskRecord<T>);
   }
 

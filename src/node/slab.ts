@@ -11,6 +11,7 @@
  *  3. The memory is made here, in JavaScript: external memory is not allowed everywhere (V8's
  *     sandbox), and where it is, making it costs fifty times as much as a view.
  */
+import { getHeapStatistics } from 'node:v8';
 import { markAsUntransferable } from 'node:worker_threads';
 import type { Addon } from './addon.ts';
 import { systemError } from './system-error.ts';
@@ -21,8 +22,8 @@ export const SLAB_BYTES: number = 65536;
 /** A receive is offered at least this much, so that little reads do not chop large messages. */
 const LEAST_ROOM = 4096;
 
-/** A slice below this part of its slab is copied when many slabs live: it would pin 64 times as
- *  much as it holds. */
+/** A slice below this size pins at least 64 times as much as it holds. It is copied while more than
+ *  so many slabs' worth of memory is alive. */
 const SMALL_SLICE = SLAB_BYTES / 64;
 const MANY_SLABS = 256;
 
@@ -44,11 +45,8 @@ export class Slabs {
   #memory: ArrayBuffer | undefined;
   /** Bytes left in the current slab; 0 before the first one. */
   #room = 0;
-  /** Slabs that slices (or this object) still keep alive, as far as the collector has told. */
-  #living = 0;
-  readonly #collected = new FinalizationRegistry<undefined>(() => {
-    this.#living -= 1;
-  });
+  /** Many slabs were alive when the current one was made. */
+  #crowded = false;
 
   constructor(addon: Addon, poller: number) {
     this.#addon = addon;
@@ -74,7 +72,7 @@ export class Slabs {
   /** The `length` bytes that were received at the offset. */
   take(length: number): Buffer {
     const slice = new Slice(this.#memory as ArrayBuffer, this.offset, length);
-    if (length < SMALL_SLICE && this.#living > MANY_SLABS) return Buffer.from(slice);
+    if (length < SMALL_SLICE && this.#crowded) return Buffer.from(slice);
     const next = (this.offset + length + 7) & ~7; // aligned: faster copies, typed views possible
     this.#room = SLAB_BYTES - next;
     this.offset = next;
@@ -96,7 +94,15 @@ export class Slabs {
     this.#memory = memory;
     this.#room = SLAB_BYTES;
     this.offset = 0;
-    this.#living += 1;
-    this.#collected.register(memory, undefined);
+    this.#crowded = externalBytes() > MANY_SLABS * SLAB_BYTES;
   }
+}
+
+/**
+ * All memory outside the heap, of which living slabs are a part: the bound errs on the side of
+ * copying. To count slabs exactly takes a WeakRef or a FinalizationRegistry, and both keep their
+ * targets alive until a full collection, so that every slab would outlive its slices.
+ */
+function externalBytes(): number {
+  return getHeapStatistics().external_memory;
 }

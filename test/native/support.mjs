@@ -12,6 +12,8 @@ const BUILT = fileURLToPath(new URL('../../native/build/coronet.node', import.me
 
 export const addon = createRequire(import.meta.url)(process.env['CORONET_ADDON'] || BUILT);
 
+if (process.env['CORONET_TEST_COLLECT']) setInterval(globalThis.gc, 1).unref();
+
 export const EBADF = -9;
 export const EAGAIN = -11;
 export const EMFILE = -24;

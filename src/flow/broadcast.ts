@@ -1,0 +1,207 @@
+/**
+ * Broadcast: every item to every subscription, in the order of sending.
+ *
+ * Invariants:
+ *  1. A subscription gets the items that were sent while it was open, from the moment `subscribe()`
+ *     returns, and each has a buffer of `capacity` items of its own.
+ *  2. An item is given to all subscriptions in one synchronous step, or to none.
+ *  3. `#full` counts the subscriptions that have no room. With `slow: 'wait'` a send takes effect only
+ *     while it is 0; the other policies never wait.
+ */
+import { wrongType } from '../kernel/checks.ts';
+import type { Operation } from '../kernel/operation.ts';
+import { ParkingQueue } from '../kernel/parking.ts';
+import { BroadcastClosedError } from './errors.ts';
+import { checkCount, checkName, titled } from './naming.ts';
+import { failAll, foremost, type Place } from './place.ts';
+import { WOULD_WAIT } from './selectable.ts';
+import { type Feed, type SlowPolicy, type Subscription, SubscriptionRecord } from './subscription.ts';
+import { Waiting } from './waiting.ts';
+
+export interface BroadcastOptions {
+  /** Items that may wait in each subscription: at least 1. Default 16. */
+  readonly capacity?: number;
+  /**
+   * What happens when a subscription has no room: senders wait ('wait', the default), its oldest item
+   * or the new one is dropped and counted, or it ends with ERR_SUBSCRIBER_SLOW ('fail').
+   */
+  readonly slow?: SlowPolicy;
+}
+
+export interface BroadcastStats {
+  readonly name: string;
+  readonly capacity: number;
+  readonly slow: SlowPolicy;
+  readonly subscriptions: number;
+  /** Tasks in `send()`. */
+  readonly senders: number;
+  readonly sent: number;
+  /** Items that open or closed subscriptions have missed. */
+  readonly dropped: number;
+  readonly closed: boolean;
+}
+
+/**
+ * @example
+ * const prices = new Broadcast<number>({ capacity: 100, slow: 'drop-oldest' }, 'prices');
+ * const subscription = prices.subscribe();
+ * yield* prices.send(42);
+ * const { done, value } = yield* subscription.next();
+ */
+export class Broadcast<T> implements Feed {
+  readonly name: string;
+  readonly capacity: number;
+  readonly slow: SlowPolicy;
+  readonly #subscriptions = new Set<SubscriptionRecord<T>>();
+  readonly #senders = new ParkingQueue<Place>();
+  #full = 0;
+  #sent = 0;
+  #dropped = 0;
+  #closed = false;
+
+  constructor(options: BroadcastOptions = {}, name = '') {
+    const { capacity = 16, slow = 'wait' } = options;
+    checkCount('capacity', capacity, 1);
+    checkPolicy(slow);
+    checkName(name);
+    this.capacity = capacity;
+    this.slow = slow;
+    this.name = name;
+  }
+
+  /**
+   * Sends `item` to every subscription; with `slow: 'wait'` it waits until all have room. Without
+   * subscriptions the item goes nowhere.
+   * Cancel: nobody has got the item. Errors: ERR_BROADCAST_CLOSED.
+   */
+  send(item: T): Operation<void> {
+    return new BroadcastSend(this, item);
+  }
+
+  /** Sends without waiting. False: a subscription has no room, or the broadcast is closed. */
+  trySend(item: T): boolean {
+    return !this.#closed && this.put(item);
+  }
+
+  /** A new subscription, active when this returns. On a closed broadcast it is at its end. */
+  subscribe(): Subscription<T> {
+    const subscription = new SubscriptionRecord<T>(this);
+    if (this.#closed) subscription.end();
+    else this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  /**
+   * No more items. Sends that wait end with ERR_BROADCAST_CLOSED and have not happened; subscriptions
+   * get what is in their buffers first. Idempotent.
+   */
+  close(): void {
+    this.#closed = true;
+    for (const subscription of this.#subscriptions) subscription.end();
+    this.#subscriptions.clear();
+    this.settle();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  stats(): BroadcastStats {
+    return Object.freeze({
+      name: this.name,
+      capacity: this.capacity,
+      slow: this.slow,
+      subscriptions: this.#subscriptions.size,
+      senders: this.#senders.size,
+      sent: this.#sent,
+      dropped: this.#dropped,
+      closed: this.#closed,
+    });
+  }
+
+  // ---- for the operations and for subscriptions ----
+
+  /** "broadcast 'prices'". @internal */
+  get title(): string {
+    return titled('broadcast', this.name);
+  }
+
+  /** One try to send on a broadcast that is open. @internal */
+  put(item: T): boolean {
+    if (this.#senders.size > 0) this.settle();
+    if (this.#full > 0 && this.slow === 'wait') return false;
+    this.#sent++;
+    for (const subscription of this.#subscriptions) subscription.offer(item);
+    return true;
+  }
+
+  /** @internal */
+  enlist(place: Place): void {
+    this.#senders.push(place);
+  }
+
+  /** Lets those send who can. After `close` it ends the others. @internal */
+  settle(): void {
+    if (this.#closed) return failAll(this.#senders, () => this.closedError());
+    while (this.#full === 0) {
+      const sender = foremost(this.#senders);
+      if (sender === null) return;
+      sender.wake();
+      this.put((sender.request as BroadcastSend<T>).item);
+    }
+  }
+
+  /** @internal */
+  closedError(): BroadcastClosedError {
+    return new BroadcastClosedError(this.title);
+  }
+
+  /** A subscription has run full, or has room again. @internal */
+  fullChanged(by: 1 | -1): void {
+    this.#full += by;
+    if (by < 0) this.settle();
+  }
+
+  /** A subscription has missed an item. @internal */
+  itemDropped(): void {
+    this.#dropped++;
+  }
+
+  /** A subscription takes no more items. @internal */
+  unsubscribed(subscription: object): void {
+    this.#subscriptions.delete(subscription as SubscriptionRecord<T>);
+  }
+}
+
+class BroadcastSend<T> extends Waiting<void> {
+  readonly #broadcast: Broadcast<T>;
+  readonly item: T;
+
+  constructor(broadcast: Broadcast<T>, item: T) {
+    super();
+    this.#broadcast = broadcast;
+    this.item = item;
+  }
+
+  attempt(): undefined | typeof WOULD_WAIT {
+    if (this.#broadcast.closed) throw this.#broadcast.closedError();
+    return this.#broadcast.put(this.item) ? undefined : WOULD_WAIT;
+  }
+
+  enlist(place: Place): void {
+    this.#broadcast.enlist(place);
+  }
+
+  settle(): void {
+    this.#broadcast.settle();
+  }
+
+  override describe(): string {
+    return `send to ${this.#broadcast.title}`;
+  }
+}
+
+function checkPolicy(slow: SlowPolicy): void {
+  if (slow === 'wait' || slow === 'drop-oldest' || slow === 'drop-newest' || slow === 'fail') return;
+  throw wrongType('slow', "'wait', 'drop-oldest', 'drop-newest' or 'fail'", slow);
+}

@@ -1,0 +1,93 @@
+/** Event: a flag that tasks can wait for. */
+import type { Operation } from '../kernel/operation.ts';
+import { ParkingQueue } from '../kernel/parking.ts';
+import { checkName, titled } from './naming.ts';
+import type { Place } from './place.ts';
+import { foremost } from './place.ts';
+import { WOULD_WAIT } from './selectable.ts';
+import { Waiting } from './waiting.ts';
+
+export interface EventStats {
+  readonly name: string;
+  readonly isSet: boolean;
+  /** Tasks in `wait()`. */
+  readonly waiters: number;
+}
+
+/**
+ * @example
+ * const ready = new Event('ready');
+ * yield* ready.wait(); // in any number of tasks
+ * ready.set();         // in another one: all go on
+ */
+export class Event {
+  readonly name: string;
+  readonly #waiters = new ParkingQueue<Place>();
+  #isSet = false;
+
+  constructor(name = '') {
+    checkName(name);
+    this.name = name;
+  }
+
+  get isSet(): boolean {
+    return this.#isSet;
+  }
+
+  /** Lets everybody go on who waits now, even if `clear` follows at once, or who waits later. */
+  set(): void {
+    this.#isSet = true;
+    this.settle();
+  }
+
+  /** From now on `wait` waits again. */
+  clear(): void {
+    this.#isSet = false;
+  }
+
+  /** Waits until the event is set. Cancel: only the waiting ends. */
+  wait(): Operation<void> {
+    return new EventWait(this);
+  }
+
+  stats(): EventStats {
+    const { name, isSet } = this;
+    return Object.freeze({ name, isSet, waiters: this.#waiters.size });
+  }
+
+  /** @internal */
+  enlist(place: Place): void {
+    this.#waiters.push(place);
+  }
+
+  /** @internal */
+  settle(): void {
+    if (!this.#isSet) return;
+    for (let at = foremost(this.#waiters); at !== null; at = foremost(this.#waiters)) at.wake();
+  }
+}
+
+class EventWait extends Waiting<void> {
+  readonly #event: Event;
+
+  constructor(event: Event) {
+    super();
+    this.#event = event;
+  }
+
+  attempt(): undefined | typeof WOULD_WAIT {
+    return this.#event.isSet ? undefined : WOULD_WAIT;
+  }
+
+  enlist(place: Place): void {
+    this.#event.enlist(place);
+  }
+
+  settle(): void {
+    this.#event.settle();
+  }
+
+  override describe(): string {
+    return titled('event', this.#event.name);
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * Lock: one task at a time, in the order of asking.
+ *
+ * Invariants:
+ *  1. `#owner` is the task that holds the lock. Releasing hands it to the foremost waiter in the same
+ *     step, so that nobody can slip in between.
+ *  2. While the lock is held, `#watch` stands among the joiners of the owner: the lock hears of the
+ *     owner's end.
+ *  3. A lock whose owner ended without releasing it is abandoned for good, because what it protects may
+ *     be half-changed: everybody who waits for it or asks for it later gets ERR_LOCK_ABANDONED.
+ */
+import { current, currentRecord } from '../kernel/current.ts';
+import {
+  checkSource,
+  discard,
+  Lazy,
+  type Operation,
+  type OperationSource,
+  operationOf,
+  type Wait,
+} from '../kernel/operation.ts';
+import { Parking, ParkingQueue } from '../kernel/parking.ts';
+import type { TaskRecord } from '../kernel/task.ts';
+import { AbandonedError, OwnerError } from './errors.ts';
+import { checkName, taskTitle, titled } from './naming.ts';
+import { failAll, foremost, type Place } from './place.ts';
+import { WOULD_WAIT } from './selectable.ts';
+import { Waiting } from './waiting.ts';
+
+export interface LockStats {
+  readonly name: string;
+  readonly locked: boolean;
+  /** The task that holds it, as "task 7 'writer'"; '' while it is free. */
+  readonly owner: string;
+  /** Tasks in `acquire()`. */
+  readonly waiters: number;
+  /** How often it was acquired. */
+  readonly acquired: number;
+}
+
+/**
+ * @example
+ * const db = new Lock('db');
+ * yield* db.with(function* () {
+ *   // One task at a time is here.
+ * });
+ */
+export class Lock {
+  readonly name: string;
+  readonly #waiters = new ParkingQueue<Place>();
+  readonly #watch: OwnerWatch = new OwnerWatch(() => this.#ownerEnded());
+  #owner: TaskRecord | null = null;
+  /** Invariant 3: who abandoned it. */
+  #abandonedBy = '';
+  #acquired = 0;
+
+  constructor(name = '') {
+    checkName(name);
+    this.name = name;
+  }
+
+  /**
+   * Acquires the lock for the calling task; waits while another task holds it. Prefer `with`: a task
+   * that ends without `release()` leaves the lock unusable.
+   * Cancel: the lock was not acquired. Errors: ERR_ALREADY_OWNER at once if the task holds it already,
+   * ERR_LOCK_ABANDONED.
+   */
+  acquire(): Operation<void> {
+    return new Acquire(this);
+  }
+
+  /** Acquires the lock if that needs no waiting. Errors: as `acquire`. */
+  tryAcquire(): boolean {
+    return this.take();
+  }
+
+  /** Gives the lock to whoever has waited longest. Errors: ERR_NOT_OWNER. */
+  release(): void {
+    if (!this.ownedByCaller) throw this.#notOwner();
+    this.#watch.stop();
+    this.#owner = null;
+    this.settle();
+  }
+
+  /**
+   * Runs `op` in the calling task while it holds the lock, and gives its value.
+   * Cancel: as `acquire`; while `op` runs, as `op`, and the lock is released.
+   * Errors: as `acquire`; those of `op`.
+   */
+  with<T>(op: OperationSource<T>): Operation<T> {
+    checkSource(op);
+    return new Lazy(() => holding(this, op));
+  }
+
+  get locked(): boolean {
+    return this.#owner !== null;
+  }
+
+  stats(): LockStats {
+    const owner = this.#owner;
+    return Object.freeze({
+      name: this.name,
+      locked: owner !== null,
+      owner: owner === null ? '' : taskTitle(owner),
+      waiters: this.#waiters.size,
+      acquired: this.#acquired,
+    });
+  }
+
+  // ---- for the operations of this room ----
+
+  /** "lock 'db' held by task 7 'writer'". @internal */
+  get title(): string {
+    const owner = this.#owner;
+    const title = titled('lock', this.name);
+    return owner === null ? title : `${title} held by ${taskTitle(owner)}`;
+  }
+
+  /** @internal */
+  get owner(): TaskRecord | null {
+    return this.#owner;
+  }
+
+  /** @internal */
+  get ownedByCaller(): boolean {
+    return this.#owner !== null && this.#owner === current.task;
+  }
+
+  /** One try. @internal */
+  take(): boolean {
+    this.#refuseOwner();
+    if (this.#abandonedBy !== '') throw this.#abandoned();
+    if (this.#waiters.size > 0) this.settle();
+    if (this.#owner !== null) return false;
+    this.#give(currentRecord());
+    return true;
+  }
+
+  /** @internal */
+  enlist(place: Place): void {
+    this.#refuseOwner();
+    this.#waiters.push(place);
+  }
+
+  /** @internal */
+  settle(): void {
+    if (this.#abandonedBy !== '') return failAll(this.#waiters, () => this.#abandoned());
+    if (this.#owner !== null) return;
+    const place = foremost(this.#waiters);
+    if (place === null) return;
+    this.#give(place.task);
+    place.wake();
+  }
+
+  #give(task: TaskRecord): void {
+    this.#owner = task;
+    this.#acquired++;
+    this.#watch.start(task);
+  }
+
+  #ownerEnded(): void {
+    this.#abandonedBy = taskTitle(this.#owner as TaskRecord);
+    this.#owner = null;
+    this.settle();
+  }
+
+  #refuseOwner(): void {
+    if (!this.ownedByCaller) return;
+    throw new OwnerError(
+      'ERR_ALREADY_OWNER',
+      `Task '${this.#owner?.name}' holds the ${titled('lock', this.name)} already and would wait ` +
+        'for itself: locks are not re-entrant',
+    );
+  }
+
+  #notOwner(): OwnerError {
+    const caller = current.task === null ? 'a caller outside of tasks' : taskTitle(current.task);
+    const state = this.#owner === null ? 'held by nobody' : `held by ${taskTitle(this.#owner)}`;
+    const text = `The ${titled('lock', this.name)} cannot be released by ${caller}: it is ${state}`;
+    return new OwnerError('ERR_NOT_OWNER', text);
+  }
+
+  #abandoned(): AbandonedError {
+    return new AbandonedError(
+      'ERR_LOCK_ABANDONED',
+      `The ${titled('lock', this.name)} was still held by ${this.#abandonedBy} when that task ` +
+        'ended. Use `with`, or release in a `finally`.',
+    );
+  }
+}
+
+/** Stands among the joiners of a task and hears of its end. */
+export class OwnerWatch extends Parking {
+  readonly #ended: () => void;
+
+  constructor(ended: () => void) {
+    super();
+    this.#ended = ended;
+  }
+
+  start(task: TaskRecord): void {
+    task.joiners ??= new ParkingQueue();
+    task.joiners.push(this);
+  }
+
+  stop(): void {
+    this.queue?.remove(this);
+  }
+
+  /** The task has ended. */
+  override wake(): boolean {
+    this.stop();
+    this.#ended();
+    return true;
+  }
+}
+
+class Acquire extends Waiting<void> {
+  readonly #lock: Lock;
+
+  constructor(lock: Lock) {
+    super();
+    this.#lock = lock;
+  }
+
+  attempt(): undefined | typeof WOULD_WAIT {
+    return this.#lock.take() ? undefined : WOULD_WAIT;
+  }
+
+  enlist(place: Place): void {
+    this.#lock.enlist(place);
+  }
+
+  settle(): void {
+    this.#lock.settle();
+  }
+
+  override holder(): TaskRecord | null {
+    return this.#lock.owner;
+  }
+
+  override describe(): string {
+    return this.#lock.title;
+  }
+}
+
+/** What `with` needs of a lock or a semaphore. */
+export interface Holdable {
+  acquire(): Operation<void>;
+  release(): void;
+  /** @internal */
+  readonly ownedByCaller: boolean;
+}
+
+/** The body of `with`: an error of `op` is never hidden by one of the release. */
+export function* holding<T>(held: Holdable, op: OperationSource<T>): Generator<Wait, T> {
+  let acquired = false;
+  try {
+    yield* held.acquire();
+    acquired = true;
+  } finally {
+    if (!acquired) discard(op);
+  }
+  let returned = false;
+  try {
+    const value = yield* operationOf(op);
+    returned = true;
+    return value;
+  } finally {
+    if (returned || held.ownedByCaller) held.release();
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * Semaphore: at most so many tasks at a time, in the order of asking.
+ *
+ * Invariants:
+ *  1. `#inUse` is the sum of the permits in `#holds`. It exceeds `#permits` only after `resize`, until
+ *     enough have been released.
+ *  2. A permit that becomes free goes to the foremost waiter in the same step.
+ *  3. Permits are held by tasks. The hold of a task stands among its joiners: when the task ends, what
+ *     it still holds is given back for it, since a task that has ended uses nothing, and
+ *     `hooks.onUnhandled` gets ERR_PERMIT_ABANDONED, since it should have done so itself.
+ */
+import { current, currentRecord } from '../kernel/current.ts';
+import {
+  checkSource,
+  Lazy,
+  type Operation,
+  type OperationSource,
+} from '../kernel/operation.ts';
+import { ParkingQueue } from '../kernel/parking.ts';
+import type { TaskRecord } from '../kernel/task.ts';
+import { AbandonedError, OwnerError } from './errors.ts';
+import { holding, OwnerWatch } from './lock.ts';
+import { checkCount, checkName, taskTitle, titled } from './naming.ts';
+import { foremost, type Place } from './place.ts';
+import { WOULD_WAIT } from './selectable.ts';
+import { Waiting } from './waiting.ts';
+
+export interface SemaphoreStats {
+  readonly name: string;
+  readonly permits: number;
+  /** Free permits; below 0 after `resize` to less than what is in use. */
+  readonly available: number;
+  /** Tasks that hold permits. */
+  readonly holders: number;
+  /** Tasks in `acquire()`. */
+  readonly waiters: number;
+}
+
+/**
+ * @example
+ * const slots = new Semaphore(10, 'slots');
+ * yield* slots.with(() => fetchPage(url)); // ten at a time
+ */
+export class Semaphore {
+  readonly name: string;
+  readonly #waiters = new ParkingQueue<Place>();
+  readonly #holds = new Map<TaskRecord, Hold>();
+  #permits: number;
+  #inUse = 0;
+
+  constructor(permits: number, name = '') {
+    checkCount('permits', permits, 0);
+    checkName(name);
+    this.#permits = permits;
+    this.name = name;
+  }
+
+  /**
+   * Acquires a permit for the calling task; waits while none is free.
+   * Cancel: no permit was taken. Errors: ERR_ALREADY_OWNER at once if the task holds all permits
+   * itself, so that it would wait for itself.
+   */
+  acquire(): Operation<void> {
+    return new Acquire(this);
+  }
+
+  /** Acquires a permit if that needs no waiting. Errors: as `acquire`. */
+  tryAcquire(): boolean {
+    return this.take();
+  }
+
+  /** Gives a permit of the calling task to whoever has waited longest. Errors: ERR_NOT_OWNER. */
+  release(): void {
+    const hold = current.task === null ? undefined : this.#holds.get(current.task);
+    if (hold === undefined) throw this.#notOwner();
+    hold.count--;
+    if (hold.count === 0) this.#drop(hold);
+    this.#inUse--;
+    this.settle();
+  }
+
+  /**
+   * Runs `op` in the calling task while it holds a permit, and gives its value.
+   * Cancel: as `acquire`; while `op` runs, as `op`, and the permit is released.
+   * Errors: as `acquire`; those of `op`.
+   */
+  with<T>(op: OperationSource<T>): Operation<T> {
+    checkSource(op);
+    return new Lazy(() => holding(this, op));
+  }
+
+  /** Changes the number of permits. What is in use stays; with fewer, releases make up for it. */
+  resize(permits: number): void {
+    checkCount('permits', permits, 0);
+    this.#permits = permits;
+    this.settle();
+  }
+
+  get permits(): number {
+    return this.#permits;
+  }
+
+  /** Free permits; below 0 after `resize` to less than what is in use. */
+  get available(): number {
+    return this.#permits - this.#inUse;
+  }
+
+  stats(): SemaphoreStats {
+    return Object.freeze({
+      name: this.name,
+      permits: this.#permits,
+      available: this.available,
+      holders: this.#holds.size,
+      waiters: this.#waiters.size,
+    });
+  }
+
+  // ---- for the operations of this room ----
+
+  /** "semaphore 'slots' (10 of 10 permits in use)". @internal */
+  get title(): string {
+    const title = titled('semaphore', this.name);
+    const owner = this.owner;
+    if (owner !== null) return `${title} held by ${taskTitle(owner)}`;
+    return `${title} (${this.#inUse} of ${this.#permits} permits in use)`;
+  }
+
+  /** The task that holds all the permits, if it is one. @internal */
+  get owner(): TaskRecord | null {
+    if (this.#holds.size !== 1) return null;
+    for (const task of this.#holds.keys()) return task;
+    return null;
+  }
+
+  /** @internal */
+  get ownedByCaller(): boolean {
+    return current.task !== null && this.#holds.has(current.task);
+  }
+
+  /** One try. @internal */
+  take(): boolean {
+    if (this.#waiters.size > 0) this.settle();
+    if (this.available <= 0) {
+      this.#refuseOwner();
+      return false;
+    }
+    this.#give(currentRecord());
+    return true;
+  }
+
+  /** @internal */
+  enlist(place: Place): void {
+    this.#waiters.push(place);
+  }
+
+  /** @internal */
+  settle(): void {
+    while (this.available > 0) {
+      const place = foremost(this.#waiters);
+      if (place === null) return;
+      this.#give(place.task);
+      place.wake();
+    }
+  }
+
+  #give(task: TaskRecord): void {
+    let hold = this.#holds.get(task);
+    if (hold === undefined) {
+      hold = new Hold(task, (ended) => this.#ownerEnded(ended));
+      this.#holds.set(task, hold);
+      hold.start(task);
+    }
+    hold.count++;
+    this.#inUse++;
+  }
+
+  #drop(hold: Hold): void {
+    this.#holds.delete(hold.task);
+    hold.stop();
+  }
+
+  #ownerEnded(hold: Hold): void {
+    this.#drop(hold);
+    this.#inUse -= hold.count;
+    const text =
+      `${taskTitle(hold.task)} ended while it held ${hold.count} permits of the ` +
+      `${titled('semaphore', this.name)}. Use \`with\`, or release in a \`finally\`.`;
+    hold.task.scheduler.unhandled(new AbandonedError('ERR_PERMIT_ABANDONED', text));
+    this.settle();
+  }
+
+  #refuseOwner(): void {
+    if (this.owner === null || this.owner !== current.task) return;
+    throw new OwnerError(
+      'ERR_ALREADY_OWNER',
+      `Task '${this.owner.name}' holds all permits of the ${titled('semaphore', this.name)} ` +
+        'already and would wait for itself',
+    );
+  }
+
+  #notOwner(): OwnerError {
+    const caller = current.task === null ? 'a caller outside of tasks' : taskTitle(current.task);
+    const text = `${caller} holds no permit of the ${titled('semaphore', this.name)} to release`;
+    return new OwnerError('ERR_NOT_OWNER', text);
+  }
+}
+
+/** The permits that one task holds. */
+class Hold extends OwnerWatch {
+  readonly task: TaskRecord;
+  count = 0;
+
+  constructor(task: TaskRecord, ended: (hold: Hold) => void) {
+    super(() => ended(this));
+    this.task = task;
+  }
+}
+
+class Acquire extends Waiting<void> {
+  readonly #semaphore: Semaphore;
+
+  constructor(semaphore: Semaphore) {
+    super();
+    this.#semaphore = semaphore;
+  }
+
+  attempt(): undefined | typeof WOULD_WAIT {
+    return this.#semaphore.take() ? undefined : WOULD_WAIT;
+  }
+
+  enlist(place: Place): void {
+    this.#semaphore.enlist(place);
+  }
+
+  settle(): void {
+    this.#semaphore.settle();
+  }
+
+  /** Known if one task holds all the permits. */
+  override holder(): TaskRecord | null {
+    return this.#semaphore.owner;
+  }
+
+  override describe(): string {
+    return this.#semaphore.title;
+  }
+}

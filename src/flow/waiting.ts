@@ -1,0 +1,177 @@
+/**
+ * Waiting: the base of every operation of this room that may have to wait. It is operation, iterator
+ * and place in one object, so that a send or an acquire costs one allocation and no generator.
+ *
+ *            yield*          next          attempt: would wait          wake
+ *   made ──────────► taken ───────► (try) ─────────────────────► parked ──────► granted ──► over
+ *                      │               ▲                           ▲   │ fail
+ *                      │ must pause    │ resumed, not in line      │   └──────► failed ───► over
+ *                      └────────────► paused ──────────────────────┘
+ *                                          resumed, in line: settle
+ *
+ * Invariants:
+ *  1. Tried first, waiting only on "would wait". The try and the grant are each one synchronous step.
+ *  2. A paused operation stands in line unless its scope is cancelled (place.ts, invariant 3). Being
+ *     granted or refused in that time counts: a cancellation that comes later does not undo it.
+ *  3. A cancelled operation has not happened: it has left the line without a grant.
+ */
+import { currentRecord } from '../kernel/current.ts';
+import { UsageError } from '../kernel/errors.ts';
+import type { Frames, Operation, Wait } from '../kernel/operation.ts';
+import { PAUSE } from '../kernel/operation.ts';
+import type { TaskRecord } from '../kernel/task.ts';
+import { mustPause, parkWait } from '../kernel/waits.ts';
+import { Place } from './place.ts';
+import type { Choice, Selectable } from './selectable.ts';
+import { WOULD_WAIT } from './selectable.ts';
+
+type Stage = 'made' | 'taken' | 'paused' | 'parked' | 'granted' | 'failed' | 'over';
+
+/** Most operations give nothing, and `yield*` only reads the result. */
+const NOTHING: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+export abstract class Waiting<T>
+  extends Place
+  implements Operation<T>, Frames<T>, Choice<T>, Selectable<T>
+{
+  #stage: Stage = 'made';
+  /** The value of the grant, or the error of the refusal, until the task has it. */
+  #outcome: unknown = undefined;
+  #task: TaskRecord | null = null;
+
+  /** One try. It takes effect in this very step or not at all. */
+  abstract attempt(): T | typeof WOULD_WAIT;
+
+  /** Puts `place`, this operation itself or an arm that stands for it, in line. */
+  abstract enlist(place: Place): void;
+
+  /** Grants those in line that can be granted. */
+  abstract settle(): void;
+
+  [Symbol.iterator](): this {
+    if (this.#stage !== 'made') throw alreadyDriven(this);
+    this.#stage = 'taken';
+    return this;
+  }
+
+  /** For `select`: the operation is taken, its arm stands in line for it. */
+  asChoice(): Choice<T> {
+    return this[Symbol.iterator]();
+  }
+
+  next(): IteratorResult<Wait, T> {
+    switch (this.#stage) {
+      case 'taken':
+        return mustPause() ? this.#pause() : this.#try();
+      case 'paused':
+        return this.#resume();
+      case 'granted':
+        return this.#finish(this.#outcome as T);
+      case 'failed':
+        return this.throw(this.#outcome);
+      default:
+        throw alreadyDriven(this);
+    }
+  }
+
+  /** A cancellation reaches a paused or parked operation; a grant that came before it counts. */
+  throw(error: unknown): IteratorResult<Wait, T> {
+    if (this.#stage === 'granted') return this.#finish(this.#outcome as T);
+    const thrown = this.#stage === 'failed' ? this.#outcome : error;
+    this.#giveUp();
+    throw thrown;
+  }
+
+  return(value?: unknown): IteratorResult<Wait, T> {
+    this.#giveUp();
+    return { done: true, value: value as T };
+  }
+
+  override wake(value?: unknown): boolean {
+    return this.#settled('granted', value);
+  }
+
+  override fail(error: unknown): boolean {
+    return this.#settled('failed', error);
+  }
+
+  get task(): TaskRecord {
+    return this.#task ?? currentRecord();
+  }
+
+  get request(): this {
+    return this;
+  }
+
+  get lapsed(): boolean {
+    return this.#stage === 'paused' && this.task.scope.cancelledBy !== null;
+  }
+
+  /** For `select`, whose arm stands in line for this operation. */
+  leave(arm: Place): void {
+    arm.queue?.remove(arm);
+  }
+
+  #try(): IteratorResult<Wait, T> {
+    const value = this.attempt();
+    if (value !== WOULD_WAIT) return this.#finish(value as T);
+    this.#task = currentRecord();
+    this.enlist(this);
+    return this.#park();
+  }
+
+  #pause(): IteratorResult<Wait, T> {
+    const task = currentRecord();
+    this.#stage = 'paused';
+    if (task.scope.cancelledBy !== null) return PAUSE;
+    this.#task = task;
+    this.enlist(this);
+    return PAUSE;
+  }
+
+  /** Nobody has granted or refused it during the pause. */
+  #resume(): IteratorResult<Wait, T> {
+    if (this.queue === null) return this.#try();
+    this.settle();
+    return this.queue === null ? this.next() : this.#park();
+  }
+
+  #park(): IteratorResult<Wait, T> {
+    this.#stage = 'parked';
+    return parkWait(this);
+  }
+
+  #settled(stage: 'granted' | 'failed', outcome: unknown): boolean {
+    const before = this.#stage;
+    if (before !== 'parked' && before !== 'paused') return false;
+    this.#stage = stage;
+    this.#outcome = outcome;
+    if (before === 'parked') return super.wake();
+    this.queue?.remove(this);
+    return true;
+  }
+
+  #finish(value: T): IteratorResult<Wait, T> {
+    this.#stage = 'over';
+    this.#outcome = undefined;
+    return value === undefined ? (NOTHING as IteratorReturnResult<T>) : { done: true, value };
+  }
+
+  /** Leaves the line. Those behind a paused one may be granted now. */
+  #giveUp(): void {
+    const { queue } = this;
+    this.#stage = 'over';
+    this.#outcome = undefined;
+    if (queue === null) return;
+    queue.remove(this);
+    this.settle();
+  }
+}
+
+export function alreadyDriven(operation: object): UsageError {
+  return new UsageError(
+    'ERR_ALREADY_DRIVEN',
+    `This operation (${operation.constructor.name}) has been driven already. Operations are ` +
+      'single-use: make a new one for every `yield*`.',
+  );
+}

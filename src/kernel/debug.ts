@@ -1,0 +1,98 @@
+/**
+ * Debug mode: what is worth knowing while a program is written, and too dear to know all the time.
+ *
+ *  - every operation that was made, never driven, and collected is reported, with the line that made it
+ *  - tasks know the line that spawned them, and the line at which they were last suspended
+ *  - a step that holds the thread for long is named
+ *
+ * It is on while a run with `debug: true` is under way (or all the time with CORONET_DEBUG=1, which the
+ * host reads). Otherwise each place that asks pays for one comparison.
+ */
+import { UsageError } from './errors.ts';
+import type { TaskRecord } from './task.ts';
+
+/** A step that takes longer than this is named. */
+export const LONG_STEP_MS = 50;
+
+/** The tracker of the runs in debug mode; null: debug mode is off. One for the whole thread. */
+export const debug: { tracker: Tracker | null } = { tracker: null };
+
+let users = 0;
+
+/** Turns debug mode on for one more run; what it finds goes to `report`. Returns the way back. */
+export function enterDebug(report: (problem: unknown) => void): () => void {
+  users++;
+  debug.tracker ??= new Tracker(report);
+  let left = false;
+  return () => {
+    if (left) return;
+    left = true;
+    users--;
+    if (users === 0) debug.tracker = null;
+  };
+}
+
+/** Watches operations and remembers lines. */
+export class Tracker {
+  readonly #collected: FinalizationRegistry<string>;
+  readonly #spawned = new WeakMap<TaskRecord, string>();
+  readonly #suspended = new WeakMap<TaskRecord, string>();
+
+  constructor(report: (problem: unknown) => void) {
+    this.#collected = new FinalizationRegistry((line) => report(forgotten(line)));
+  }
+
+  /** An operation was made. */
+  made(operation: object): void {
+    this.#collected.register(operation, callerLines(1), operation);
+  }
+
+  /** It was driven, or given up. */
+  driven(operation: object): void {
+    this.#collected.unregister(operation);
+  }
+
+  spawned(task: TaskRecord): void {
+    this.#spawned.set(task, callerLines(1));
+  }
+
+  suspends(task: TaskRecord): void {
+    this.#suspended.set(task, callerLines(4));
+  }
+
+  spawnedAt(task: TaskRecord): string | undefined {
+    return this.#spawned.get(task);
+  }
+
+  suspendedAt(task: TaskRecord): string | undefined {
+    return this.#suspended.get(task);
+  }
+}
+
+/** The innermost `most` lines of the stack that are not the runtime's own. */
+function callerLines(most: number): string {
+  const before = Error.stackTraceLimit;
+  Error.stackTraceLimit = 30;
+  const stack = new Error('line').stack ?? '';
+  Error.stackTraceLimit = before;
+  const lines = stack.split('\n').slice(1).filter(isUserLine);
+  return lines
+    .slice(0, most)
+    .map((line) => line.trim().replace(/^at /, ''))
+    .join(' ← ');
+}
+
+/** The directory of this runtime, as it stands in stack lines. */
+const OWN = import.meta.url.replace(/kernel\/debug\.[jt]s.*$/, '').replace(/^file:\/\//, '');
+
+function isUserLine(line: string): boolean {
+  if (line.includes('node:internal') || line.includes('(<anonymous>)')) return false;
+  return !line.includes(OWN) || line.includes('.test.');
+}
+
+function forgotten(line: string): UsageError {
+  return new UsageError(
+    'ERR_NOT_DRIVEN',
+    `An operation was made and never driven: a \`yield*\` is missing at ${line}`,
+  );
+}

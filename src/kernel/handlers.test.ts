@@ -1,0 +1,319 @@
+import { expect, test } from 'vitest';
+import { play } from '../../test/kernel/virtual-host.ts';
+import { isCancelled } from './cancelled.ts';
+import { group } from './group.ts';
+import type { Operation, Wait } from './operation.ts';
+import { Readiness } from './readiness.ts';
+import { now } from './time.ts';
+import { readable, sleep, writable } from './waits.ts';
+import { scope } from './with-scope.ts';
+
+/** What comes back when a task yields `value` raw: the error thrown into it. */
+function answerTo(value: unknown): { code?: string; message: string; name: string } {
+  return play(function* () {
+    try {
+      yield value as Wait;
+    } catch (error) {
+      return error as { code: string; message: string; name: string };
+    }
+    throw new Error('nothing was thrown');
+  });
+}
+
+test('recv waits until the resource is readable', () => {
+  const resource = new Readiness();
+  play(function* () {
+    yield* group(function* (g) {
+      const reader = g.spawn(function* (): Operation<string> {
+        yield ['recv', resource];
+        return 'read';
+      });
+      yield;
+      expect(reader.state).toBe('waiting');
+      resource.grantRecv();
+      expect(reader.state).toBe('ready');
+      expect(yield* reader.join()).toBe('read');
+    });
+  });
+});
+
+test('send waits until the resource is writable', () => {
+  const resource = new Readiness();
+  play(function* () {
+    yield* group(function* (g) {
+      const writer = g.spawn(function* (): Operation<string> {
+        yield ['send', resource];
+        return 'sent';
+      });
+      yield;
+      resource.grantRecv();
+      expect(writer.state).toBe('waiting');
+      resource.grantSend();
+      expect(yield* writer.join()).toBe('sent');
+    });
+  });
+});
+
+test('recv and send on what is ready already only let the others run', () => {
+  const resource = new Readiness();
+  resource.grantRecv();
+  resource.grantSend();
+  play(function* () {
+    yield ['recv', resource];
+    yield ['send', resource];
+    yield* readable(resource);
+    yield* writable(resource);
+  });
+});
+
+test('a reader and a writer may wait for the same resource', () => {
+  const resource = new Readiness();
+  const order: string[] = [];
+  play(function* () {
+    yield* group(function* (g) {
+      g.spawn(function* () {
+        yield* readable(resource);
+        order.push('read');
+      });
+      g.spawn(function* () {
+        yield* writable(resource);
+        order.push('write');
+      });
+      yield;
+      resource.grantSend();
+      resource.grantRecv();
+    });
+  });
+  expect(order).toEqual(['write', 'read']);
+});
+
+for (const direction of ['recv', 'send'] as const) {
+  test(`a second ${direction} on a resource gets ERR_BUSY and the first is untouched`, () => {
+    const resource = new Readiness();
+    play(function* () {
+      yield* group(function* (g) {
+        const first = g.spawn(function* (): Operation<string> {
+          yield [direction, resource];
+          return 'first';
+        });
+        yield;
+        let code: unknown;
+        try {
+          yield [direction, resource];
+        } catch (error) {
+          code = (error as { code: string }).code;
+        }
+        expect(code).toBe('ERR_BUSY');
+        expect(first.state).toBe('waiting');
+        resource.grantRecv();
+        resource.grantSend();
+        expect(yield* first.join()).toBe('first');
+      });
+    });
+  });
+}
+
+test('closing a resource throws into both of its waiters', () => {
+  const resource = new Readiness();
+  const closed = new Error('closed');
+  const caught: unknown[] = [];
+  function* waitFor(wait: () => Operation<void>): Operation<void> {
+    try {
+      yield* wait();
+    } catch (error) {
+      caught.push(error);
+    }
+  }
+  play(function* () {
+    yield* group(function* (g) {
+      g.spawn(() => waitFor(() => readable(resource)));
+      g.spawn(() => waitFor(() => writable(resource)));
+      yield;
+      resource.refuseWaiters(closed);
+    });
+  });
+  expect(caught).toEqual([closed, closed]);
+});
+
+test('a cancelled waiter leaves its place at once, for the next one', () => {
+  const resource = new Readiness();
+  play(function* () {
+    yield* group(function* (g) {
+      const first = g.spawn(() => readable(resource));
+      yield;
+      first.cancel();
+      expect(resource.recvWaiter).toBeNull();
+      const second = g.spawn(() => readable(resource));
+      yield;
+      resource.grantRecv();
+      yield* second.join();
+      expect([first.state, second.state]).toEqual(['cancelled', 'done']);
+    });
+  });
+});
+
+test('readiness that was granted wins over a later cancel, and the next operation is refused', () => {
+  const resource = new Readiness();
+  const seen: string[] = [];
+  play(function* () {
+    yield* group(function* (g) {
+      const reader = g.spawn(function* () {
+        yield* readable(resource);
+        seen.push('granted');
+        try {
+          yield* readable(new Readiness());
+        } catch (error) {
+          seen.push(isCancelled(error) ? 'cancelled' : 'error');
+        }
+      });
+      yield;
+      resource.grantRecv();
+      reader.cancel();
+    });
+  });
+  expect(seen).toEqual(['granted', 'cancelled']);
+});
+
+test('in a cancelled scope a wait on a busy resource throws Cancelled, not ERR_BUSY', () => {
+  const resource = new Readiness();
+  play(function* () {
+    yield* group(function* (g) {
+      g.spawn(() => readable(resource));
+      yield;
+      yield* scope(function* (s) {
+        s.cancel();
+        yield* readable(resource);
+      });
+      resource.grantRecv();
+    });
+  });
+});
+
+test('raw sleep waits for that many milliseconds', () => {
+  const woke = play(function* () {
+    yield ['sleep', 40];
+    yield ['sleep', 0.5];
+    return now();
+  });
+  expect(woke).toBe(40.5);
+});
+
+for (const ms of [Number.NaN, -1, Number.NEGATIVE_INFINITY]) {
+  test(`a raw sleep of ${ms} throws a RangeError into the task that yielded it`, () => {
+    expect(answerTo(['sleep', ms])).toBeInstanceOf(RangeError);
+  });
+}
+
+for (const ms of ['5', undefined, null, 5n]) {
+  test(`a raw sleep of ${typeof ms} ${ms} throws a TypeError into the task`, () => {
+    expect(answerTo(['sleep', ms])).toBeInstanceOf(TypeError);
+  });
+}
+
+test('a raw sleep of Infinity waits for ever, as an outside wait', () => {
+  play(function* () {
+    yield* group(function* (g) {
+      const sleeper = g.spawn(function* (): Operation<void> {
+        yield ['sleep', Infinity];
+      });
+      yield* sleep(1e9);
+      expect(sleeper.state).toBe('waiting');
+      sleeper.cancel();
+    });
+  });
+});
+
+const strange: readonly (readonly [name: string, value: unknown])[] = [
+  ['a string', 'recv'],
+  ['null', null],
+  ['a number', 42],
+  ['a symbol', Symbol('recv')],
+  ['a function', () => undefined],
+  ['an empty array', []],
+  ['an unknown reason', ['read', new Readiness()]],
+  ['an array of waits', [['sleep', 1]]],
+  ['a plain object', {}],
+  ['an object without a prototype', Object.create(null)],
+  ['recv of nothing', ['recv']],
+  ['recv of null', ['recv', null]],
+  ['recv of something that cannot be polled', ['recv', { readiness: {} }]],
+  ['send of a number', ['send', 3]],
+  ['park of something that is no parking', ['park', { wake: () => undefined }]],
+];
+
+for (const [name, value] of strange) {
+  test(`${name} throws ERR_UNKNOWN_REASON into the task that yielded it`, () => {
+    expect(answerTo(value).code).toBe('ERR_UNKNOWN_REASON');
+  });
+}
+
+test('a yielded promise is an unknown reason that names until', () => {
+  const error = answerTo(Promise.resolve());
+  expect(error.code).toBe('ERR_UNKNOWN_REASON');
+  expect(error.message).toMatch(/until\(/);
+});
+
+test('an operation yielded without its asterisk is an unknown reason that names yield*', () => {
+  for (const operation of [sleep(1), (function* () {})(), scope(function* () {})]) {
+    const error = answerTo(operation);
+    expect(error.code).toBe('ERR_UNKNOWN_REASON');
+    expect(error.message).toMatch(/yield\* /);
+  }
+});
+
+test('the message of an unknown reason names the task and the value', () => {
+  const error = play(
+    function* () {
+      try {
+        yield 'recv' as unknown as Wait;
+      } catch (thrown) {
+        return thrown as Error;
+      }
+      return new Error('nothing was thrown');
+    },
+    { name: 'teller' },
+  );
+  expect(error.message).toMatch(/'teller'/);
+  expect(error.message).toMatch(/"recv"/);
+});
+
+test('an unknown reason fails its task alone', () => {
+  play(function* () {
+    yield* group(function* (g) {
+      const worker = g.spawn(function* () {
+        yield* sleep(10);
+        return 'done';
+      });
+      g.spawn(function* () {
+        try {
+          yield 'nonsense' as unknown as Wait;
+        } catch {
+          yield* sleep(1);
+        }
+      });
+      expect(yield* worker.join()).toBe('done');
+    });
+  });
+});
+
+test('a resource whose readiness cannot be read throws into its task alone', () => {
+  const broken = {
+    get readiness(): Readiness {
+      throw new Error('gone');
+    },
+  };
+  expect(answerTo(['recv', broken]).message).toMatch(/gone|recv/);
+  expect(answerTo(['send', broken]).message).toMatch(/gone|send/);
+});
+
+test('an array that holds itself is an unknown reason like any other', () => {
+  const circle: unknown[] = [];
+  circle.push(circle);
+  expect(answerTo(circle).code).toBe('ERR_UNKNOWN_REASON');
+});
+
+test('a value that cannot be shown is an unknown reason like any other', () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  expect(answerTo(proxy)).toBeInstanceOf(Error);
+});

@@ -1,0 +1,274 @@
+import { expect, test } from 'vitest';
+import { play, VirtualHost } from '../../test/kernel/virtual-host.ts';
+import { group } from './group.ts';
+import type { Operation } from './operation.ts';
+import { Readiness } from './readiness.ts';
+import { now } from './time.ts';
+import { readable, sleep, sleepForever } from './waits.ts';
+import { moveOnAfter } from './with-scope.ts';
+
+test('ready tasks run first in, first out', () => {
+  const log: string[] = [];
+  function* twice(name: string): Operation<void> {
+    log.push(`${name}1`);
+    yield;
+    log.push(`${name}2`);
+  }
+  play(() =>
+    group(function* (g) {
+      for (const name of ['a', 'b', 'c']) g.spawn(() => twice(name));
+      yield;
+      log.push('body');
+    }),
+  );
+  expect(log).toEqual(['a1', 'b1', 'c1', 'body', 'a2', 'b2', 'c2']);
+});
+
+test('what becomes ready during a batch belongs to the next one', () => {
+  const batches: number[] = [];
+  play(
+    () =>
+      group(function* (g) {
+        g.spawn(function* () {
+          g.spawn(function* () {});
+          yield;
+        });
+      }),
+    { hooks: { batchBegins: (ready) => batches.push(ready) } },
+  );
+  expect(batches).toEqual([1, 1, 2, 1].slice(0, batches.length));
+});
+
+test('tasks wake in the order in which their resources became ready', () => {
+  const log: string[] = [];
+  const resources = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, new Readiness()]));
+  play(() =>
+    group(function* (g) {
+      for (const [name, resource] of Object.entries(resources)) {
+        g.spawn(function* () {
+          yield* readable(resource);
+          log.push(name);
+        });
+      }
+      yield;
+      for (const name of ['c', 'a', 'b']) resources[name]?.grantRecv();
+    }),
+  );
+  expect(log).toEqual(['c', 'a', 'b']);
+});
+
+test('a task that yields for ever starves no other', () => {
+  const done = play(() =>
+    group(function* (g) {
+      g.spawn(
+        function* () {
+          for (;;) yield;
+        },
+        { daemon: true },
+      );
+      for (let i = 0; i < 100; i++) yield;
+      return 'done';
+    }),
+  );
+  expect(done).toBe('done');
+});
+
+test('timers fire between batches, not inside one', () => {
+  const host = new VirtualHost();
+  const log: string[] = [];
+  host.play(() =>
+    group(function* (g) {
+      g.spawn(function* () {
+        yield* sleep(5);
+        log.push('woke');
+      });
+      yield;
+      host.time += 10;
+      log.push('late');
+      yield;
+      log.push('next batch');
+    }),
+  );
+  expect(log).toEqual(['late', 'woke', 'next batch'].sort(byFirst('late')));
+});
+
+/** The two tasks of the second batch may stand in either order; 'late' comes first. */
+function byFirst(first: string): (one: string, other: string) => number {
+  return (one, other) => (one === first ? -1 : other === first ? 1 : 0);
+}
+
+test('readiness granted before a turn comes before the timers that are due', () => {
+  const host = new VirtualHost();
+  const resource = new Readiness();
+  const log: string[] = [];
+  host.play(() =>
+    group(function* (g) {
+      g.spawn(function* () {
+        yield* sleep(10);
+        log.push('timer');
+      });
+      g.spawn(function* () {
+        yield* readable(resource);
+        log.push('readiness');
+      });
+      yield;
+      host.time += 20;
+      resource.grantRecv();
+    }),
+  );
+  expect(log).toEqual(['readiness', 'timer']);
+});
+
+test('readiness granted before a turn saves an operation whose deadline is due', () => {
+  const host = new VirtualHost();
+  const resource = new Readiness();
+  const value = host.play(() =>
+    group(function* (g) {
+      const reader = g.spawn(() =>
+        moveOnAfter(10, function* () {
+          yield* readable(resource);
+          return 'read';
+        }),
+      );
+      yield;
+      host.time += 20;
+      resource.grantRecv();
+      return yield* reader.join();
+    }),
+  );
+  expect(value).toBe('read');
+});
+
+test('turn runs one batch and says when it wants to be called again', () => {
+  const host = new VirtualHost();
+  const { scheduler } = host;
+  scheduler.start(function* () {
+    yield;
+    yield* sleep(25);
+    yield* moveOnAfter(10, sleepForever());
+  });
+  expect(scheduler.delay()).toBe(0);
+  const delays = [scheduler.turn(), scheduler.turn()];
+  host.time = 5;
+  delays.push(scheduler.delay());
+  host.time = 25;
+  delays.push(scheduler.turn());
+  host.time = 35;
+  delays.push(scheduler.turn());
+  expect(delays).toEqual([0, 25, 20, 10, Infinity]);
+  expect(scheduler.live).toBe(0);
+});
+
+test('a turn may be cut into steps: the batch goes on where it was left', () => {
+  const batches: number[] = [];
+  const host = new VirtualHost({ hooks: { batchBegins: (ready) => batches.push(ready) } });
+  const { scheduler } = host;
+  scheduler.start(() =>
+    group(function* (g) {
+      for (let i = 0; i < 5; i++) g.spawn(function* () { yield; });
+    }),
+  );
+  scheduler.turn();
+  for (let i = 0; i < 5; i++) expect(scheduler.turn(1)).toBe(0);
+  expect(batches).toEqual([1, 5]);
+  while (scheduler.live > 0) scheduler.turn();
+  expect(batches.slice(0, 3)).toEqual([1, 5, 5]);
+});
+
+test('a turn with nothing to do is harmless', () => {
+  const host = new VirtualHost();
+  expect(host.scheduler.turn()).toBe(Infinity);
+});
+
+test('the host is woken once for what becomes ready outside of a turn', () => {
+  const host = new VirtualHost();
+  const resources = [new Readiness(), new Readiness()];
+  host.scheduler.start(() =>
+    group(function* (g) {
+      for (const resource of resources) g.spawn(() => readable(resource));
+    }),
+  );
+  expect(host.wakes).toBe(1);
+  host.scheduler.turn();
+  host.scheduler.turn();
+  expect(host.wakes).toBe(1);
+  for (const resource of resources) resource.grantRecv();
+  expect(host.wakes).toBe(2);
+});
+
+test('no step is made before the first turn', () => {
+  let ran = false;
+  const host = new VirtualHost();
+  host.scheduler.start(function* () {
+    ran = true;
+  });
+  expect(ran).toBe(false);
+  host.scheduler.turn();
+  expect(ran).toBe(true);
+});
+
+test('now counts from the beginning of the scheduler, in fractions', () => {
+  const host = new VirtualHost();
+  host.time = 1234.5;
+  expect(host.scheduler.now()).toBe(1234.5);
+  const seen = play(function* () {
+    yield* sleep(0.125);
+    return now();
+  });
+  expect(seen).toBe(0.125);
+});
+
+test('several schedulers live side by side', () => {
+  const hosts = [new VirtualHost(), new VirtualHost()];
+  const log: string[] = [];
+  for (const [i, { scheduler }] of hosts.entries()) {
+    scheduler.start(function* () {
+      for (let step = 0; step < 3; step++) {
+        log.push(`${i}${step}`);
+        yield;
+      }
+    });
+  }
+  for (let turn = 0; turn < 4; turn++) for (const { scheduler } of hosts) scheduler.turn();
+  expect(log).toEqual(['00', '10', '01', '11', '02', '12']);
+});
+
+test('stats tell what the scheduler holds and has done, and are frozen', () => {
+  const host = new VirtualHost();
+  const resource = new Readiness();
+  host.play(() =>
+    group(function* (g) {
+      const reader = g.spawn(() => readable(resource));
+      g.spawn(() => sleep(1000));
+      yield;
+      const stats = host.scheduler.stats();
+      expect(stats).toMatchObject({ tasks: 3, timers: 1, outsideWaits: 1, spawned: 3 });
+      expect(Object.isFrozen(stats)).toBe(true);
+      reader.cancel();
+      expect(host.scheduler.stats().outsideWaits).toBe(0);
+    }),
+  );
+  expect(host.scheduler.stats()).toMatchObject({
+    tasks: 0,
+    ready: 0,
+    timers: 0,
+    outsideWaits: 0,
+  });
+});
+
+test('the tasks of a scheduler are listed, parents before children', () => {
+  const host = new VirtualHost();
+  host.play(() =>
+    group(function* (g) {
+      g.spawn(() => group((inner) => void inner.spawn(() => sleep(5), { name: 'c' }) ?? sleep(5)), {
+        name: 'a',
+      });
+      g.spawn(() => sleep(5), { name: 'b' });
+      yield;
+      yield;
+      const names = host.scheduler.tasks().map(({ name }) => name);
+      expect(names).toEqual(['main', 'a', 'b', 'c']);
+    }),
+  );
+  expect(host.scheduler.tasks()).toEqual([]);
+});

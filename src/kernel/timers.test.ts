@@ -1,0 +1,113 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Timer, Timers } from './timers.ts';
+
+function timer(): Timer {
+  return new Timer({ expire: () => undefined });
+}
+
+function takeAll(timers: Timers, now = Infinity): Timer[] {
+  const taken: Timer[] = [];
+  for (let due = timers.takeDue(now); due !== undefined; due = timers.takeDue(now)) taken.push(due);
+  return taken;
+}
+
+test('timers come out by time, then in the order of arming', () => {
+  const timers = new Timers();
+  const [a, b, c, d] = [timer(), timer(), timer(), timer()];
+  timers.arm(a, 20);
+  timers.arm(b, 10);
+  timers.arm(c, 20);
+  timers.arm(d, 10);
+  expect(takeAll(timers)).toEqual([b, d, a, c]);
+});
+
+test('only what is due is taken', () => {
+  const timers = new Timers();
+  const [soon, later] = [timer(), timer()];
+  timers.arm(later, 11);
+  timers.arm(soon, 10);
+  expect(takeAll(timers, 10)).toEqual([soon]);
+  expect(timers.nextAt).toBe(11);
+});
+
+test('a timer at Infinity is not armed, and arming it there disarms it', () => {
+  const timers = new Timers();
+  const moved = timer();
+  timers.arm(moved, 5);
+  timers.arm(moved, Infinity);
+  expect(moved.armed).toBe(false);
+  expect([timers.size, timers.nextAt]).toEqual([0, Infinity]);
+});
+
+test('arming again moves the timer and counts as the latest arming', () => {
+  const timers = new Timers();
+  const [a, b] = [timer(), timer()];
+  timers.arm(a, 1);
+  timers.arm(b, 5);
+  timers.arm(a, 5);
+  expect(timers.size).toBe(2);
+  expect(takeAll(timers)).toEqual([b, a]);
+});
+
+test('a disarmed timer is gone at once, and disarming twice is harmless', () => {
+  const timers = new Timers();
+  const gone = timer();
+  timers.arm(gone, 1);
+  timers.disarm(gone);
+  timers.disarm(gone);
+  expect([timers.size, gone.armed]).toEqual([0, false]);
+});
+
+test('times above 2 ** 31 are kept exactly', () => {
+  const timers = new Timers();
+  const [far, farther] = [timer(), timer()];
+  timers.arm(farther, 2 ** 52 + 1);
+  timers.arm(far, 2 ** 52);
+  expect(takeAll(timers, 2 ** 52)).toEqual([far]);
+});
+
+type Act = { readonly arm: readonly [which: number, at: number] } | { readonly disarm: number };
+
+const acts = fc.array(
+  fc.oneof(fc.record({ arm: fc.tuple(fc.nat(19), fc.nat(30)) }), fc.record({ disarm: fc.nat(19) })),
+  { maxLength: 300 },
+);
+
+test('it behaves as a sorted list does, whatever is armed, moved and disarmed', () => {
+  fc.assert(
+    fc.property(acts, (sequence) => {
+      const all = Array.from({ length: 20 }, timer);
+      const timers = new Timers();
+      const model = new Map<Timer, number>();
+      for (const act of sequence) perform(act, all, timers, model);
+      const sorted = [...model].sort((one, other) => one[1] - other[1]).map(([armed]) => armed);
+      expect(takeAll(timers).map((armed) => all.indexOf(armed))).toEqual(
+        sorted.map((armed) => all.indexOf(armed)),
+      );
+    }),
+    { numRuns: 50 },
+  );
+});
+
+/** A Map keeps the order of insertion, which is that of arming; sorting is stable. */
+function perform(act: Act, all: Timer[], timers: Timers, model: Map<Timer, number>): void {
+  const which = all['arm' in act ? act.arm[0] : act.disarm] as Timer;
+  model.delete(which);
+  if ('arm' in act) {
+    timers.arm(which, act.arm[1]);
+    model.set(which, act.arm[1]);
+  } else {
+    timers.disarm(which);
+  }
+  expect(timers.size).toBe(model.size);
+  expect(timers.nextAt).toBe(Math.min(Infinity, ...model.values()));
+}
+
+test('disarming a hundred thousand timers in the order of arming takes no time', () => {
+  const timers = new Timers();
+  const all = Array.from({ length: 100_000 }, timer);
+  for (const [i, one] of all.entries()) timers.arm(one, 1000 + i);
+  for (const one of all) timers.disarm(one);
+  expect(timers.size).toBe(0);
+});
