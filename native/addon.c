@@ -24,7 +24,6 @@ static const Export EXPORTS[] = {
     {"createPoller", coronet_create_poller},
     {"destroyPoller", coronet_destroy_poller},
     {"poll", coronet_poll},
-    {"useSlab", coronet_use_slab},
     {"listen", coronet_listen},
     {"accept", coronet_accept},
     {"connect", coronet_connect},
@@ -32,7 +31,6 @@ static const Export EXPORTS[] = {
     {"local", coronet_local},
     {"peer", coronet_peer},
     {"recv", coronet_recv},
-    {"recvInto", coronet_recv_into},
     {"discard", coronet_discard},
     {"send", coronet_send},
     {"sendv", coronet_sendv},
@@ -72,7 +70,6 @@ static napi_value coronet_stats(napi_env env, napi_callback_info info) {
   if (!call_begin(env, info, 0, &call)) return NULL;
   if (napi_create_object(env, &result) != napi_ok) return NULL;
   set_count(env, result, "sockets", call.environment->sockets);
-  set_count(env, result, "slabs", call.environment->slabs);
   set_count(env, result, "handles", call.environment->watches);
   return result;
 }

@@ -2,9 +2,9 @@
  * Receive and send: one system call each, straight between the socket and memory of JavaScript.
  *
  * Invariants:
- *  1. Memory is looked up from its object in the call that uses it. A pointer that outlived its
- *     buffer (collected, detached, transferred) would corrupt the heap, or give EFAULT and eat the
- *     edge that announced the bytes.
+ *  1. Memory is an argument of the call that uses it. A pointer that outlived its buffer (collected,
+ *     detached, transferred) would corrupt the heap, or give EFAULT and eat the edge that announced
+ *     the bytes.
  *  2. EINTR never reaches JavaScript. No send raises SIGPIPE.
  *  3. Fewer bytes than asked for means that nothing more was there. JavaScript relies on it to
  *     spare the recv that would only say EAGAIN; receive_local restores it where the kernel breaks
@@ -51,46 +51,28 @@ static int32_t receive(const Slot *slot, uint8_t *data, size_t length) {
   return receive_stream(slot->fd, data, length);
 }
 
-/* The slab of the network that this socket belongs to. A detached one has no bytes. */
-static size_t slab_memory(const Poller *poller, uint8_t **data) {
-  napi_env env = poller->environment->env;
-  napi_value slab = NULL;
-  void *start = NULL;
-  size_t length = 0;
-  if (poller->slab == NULL) return 0;
-  if (napi_get_reference_value(env, poller->slab, &slab) != napi_ok || slab == NULL) return 0;
-  if (napi_get_arraybuffer_info(env, slab, &start, &length) != napi_ok) return 0;
-  *data = start;
-  return start == NULL ? 0 : length;
-}
-
-/* recv(handle, offset, length): bytes received into the current slab, 0 at the end, or an errno */
+/*
+ * recv(handle, memory: Uint8Array, offset, length): bytes received into that part of the memory, 0
+ * at the end of file, or an errno.
+ *
+ * The memory comes with every call. To keep a reference to it here and look that up was measured to
+ * be slower, besides being one more thing that can be detached or forgotten.
+ */
 napi_value coronet_recv(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0, offset = 0, length = 0;
   uint8_t *data = NULL;
-  if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &handle)) return NULL;
-  if (!call_int(&call, 1, &offset) || !call_int(&call, 2, &length)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
-  if (slot == NULL) return call_result(&call, -EBADF);
-  size_t size = slab_memory(slot->poller, &data);
+  size_t size = 0;
+  if (!call_begin(env, info, 4, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_bytes(&call, 1, &data, &size)) return NULL;
+  if (!call_int(&call, 2, &offset) || !call_int(&call, 3, &length)) return NULL;
   if (offset < 0 || length <= 0 || (size_t)offset + (size_t)length > size) {
-    call_wrong(&call, 2, "at least 1 and to end within the slab");
+    call_wrong(&call, 3, "at least 1 and to end within the memory");
     return NULL;
   }
-  return call_result(&call, receive(slot, data + offset, (size_t)length));
-}
-
-/* recvInto(handle, into: Uint8Array): the same, into memory of the caller's */
-napi_value coronet_recv_into(napi_env env, napi_callback_info info) {
-  Call call;
-  int32_t handle = 0;
-  uint8_t *data = NULL;
-  size_t length = 0;
-  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
-  if (!call_bytes(&call, 1, &data, &length)) return NULL;
   Slot *slot = slot_find(call.environment, handle);
-  return call_result(&call, slot == NULL ? -EBADF : receive(slot, data, length));
+  if (slot == NULL) return call_result(&call, -EBADF);
+  return call_result(&call, receive(slot, data + offset, (size_t)length));
 }
 
 /*

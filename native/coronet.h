@@ -14,7 +14,8 @@
  *  2. A result is an integer: >= 0 is an answer, < 0 is a negated errno. Exceptions are for callers
  *     that break the contract (TypeError); a stale handle is -EBADF.
  *  3. Nothing here ends the process: no assertion, no napi_fatal_error, no signal from a send.
- *  4. Memory that belongs to JavaScript is looked up anew in each call and used in that call only.
+ *  4. Memory that belongs to JavaScript is an argument of the call that uses it, and is used in that
+ *     call only. No pointer to it is kept: it could be collected or detached in between.
  */
 #ifndef CORONET_H
 #define CORONET_H
@@ -34,7 +35,7 @@
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 1
+#define CORONET_ABI 2
 
 /*
  * All that a connection can report, both directions at once. PRI is there because urgent data makes
@@ -61,7 +62,7 @@ typedef struct {
   int fd;             /* -1: the slot is free */
   int32_t handle;     /* what its owner holds; a free slot has the handle of its next owner */
   uint32_t next_free; /* the free list is first in, first out, so generations last long */
-  Poller *poller;     /* where it is registered, and whose slab it receives into */
+  Poller *poller;     /* where it is registered */
   PeerAddress peer;   /* kept because the system forgets it when the peer resets */
 } Slot;
 
@@ -74,7 +75,6 @@ struct Poller {
   int epoll_fd;         /* the inner epoll descriptor */
   napi_ref events;      /* Int32Array that readiness is reported in: handle, bits, handle, bits */
   napi_ref wake;        /* function (count): called once per wake-up that found events */
-  napi_ref slab;        /* ArrayBuffer that recv writes into, or NULL */
 };
 
 /* Everything that one environment (main thread or worker) owns. */
@@ -89,7 +89,6 @@ struct Environment {
   Poller *pollers;       /* open ones */
   int32_t next_poller;
   uint32_t sockets;      /* open descriptors in slots */
-  uint32_t slabs;        /* slabs that pollers hold a reference to */
   uint32_t watches;      /* uv handles that libuv has not given back yet */
 };
 
@@ -147,7 +146,6 @@ void environment_release(Environment *environment);
 napi_value coronet_create_poller(napi_env env, napi_callback_info info);
 napi_value coronet_destroy_poller(napi_env env, napi_callback_info info);
 napi_value coronet_poll(napi_env env, napi_callback_info info);
-napi_value coronet_use_slab(napi_env env, napi_callback_info info);
 napi_value coronet_listen(napi_env env, napi_callback_info info);
 napi_value coronet_accept(napi_env env, napi_callback_info info);
 napi_value coronet_connect(napi_env env, napi_callback_info info);
@@ -155,7 +153,6 @@ napi_value coronet_connected(napi_env env, napi_callback_info info);
 napi_value coronet_local(napi_env env, napi_callback_info info);
 napi_value coronet_peer(napi_env env, napi_callback_info info);
 napi_value coronet_recv(napi_env env, napi_callback_info info);
-napi_value coronet_recv_into(napi_env env, napi_callback_info info);
 napi_value coronet_discard(napi_env env, napi_callback_info info);
 napi_value coronet_send(napi_env env, napi_callback_info info);
 napi_value coronet_sendv(napi_env env, napi_callback_info info);

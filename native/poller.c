@@ -147,13 +147,6 @@ static void on_closed(uv_handle_t *watch) {
   environment_release(environment);
 }
 
-static void drop_slab(Poller *poller) {
-  if (poller->slab == NULL) return;
-  napi_delete_reference(poller->environment->env, poller->slab);
-  poller->slab = NULL;
-  poller->environment->slabs -= 1;
-}
-
 static void unlink_poller(Poller *poller) {
   Poller **place = &poller->environment->pollers;
   while (*place != poller) place = &(*place)->next;
@@ -166,7 +159,6 @@ void poller_end(Poller *poller) {
   napi_env env = poller->environment->env;
   unlink_poller(poller);
   slots_release_of(poller->environment, poller);
-  drop_slab(poller);
   napi_delete_reference(env, poller->events);
   napi_delete_reference(env, poller->wake);
   uv_close(poller->watch, on_closed); /* takes the descriptor out of libuv's epoll at once */
@@ -237,24 +229,4 @@ napi_value coronet_poll(napi_env env, napi_callback_info info) {
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &id)) return NULL;
   Poller *poller = poller_find(call.environment, id);
   return call_result(&call, poller == NULL ? -EBADF : drain(poller));
-}
-
-/* useSlab(id, memory: ArrayBuffer): from now on recv writes there; the slab before it is let go */
-napi_value coronet_use_slab(napi_env env, napi_callback_info info) {
-  Call call;
-  int32_t id = 0;
-  bool is_memory = false;
-  napi_ref slab = NULL;
-  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &id)) return NULL;
-  if (napi_is_arraybuffer(env, call.values[1], &is_memory) != napi_ok || !is_memory) {
-    call_wrong(&call, 1, "an ArrayBuffer");
-    return NULL;
-  }
-  Poller *poller = poller_find(call.environment, id);
-  if (poller == NULL) return call_result(&call, -EBADF);
-  if (napi_create_reference(env, call.values[1], 1, &slab) != napi_ok) return NULL;
-  drop_slab(poller);
-  poller->slab = slab;
-  call.environment->slabs += 1;
-  return call_result(&call, 0);
 }

@@ -22,12 +22,17 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'what this machine offers, and which backend is used and why',
     load: () => import('./doctor.ts'),
   },
+  explain: {
+    summary: 'what an error code means, what leads there, what to do',
+    load: () => import('./explain.ts'),
+  },
 };
 
 const HELP = `Examples:
   coronet echo                      serve on 127.0.0.1, port 25000; then: nc localhost 25000
   coronet echo --port 7 --quiet     another port, no lines on stdout
   coronet doctor --json             facts for a program to read
+  coronet explain ERR_BUSY          an error code in words
 
 Commands:
 ${Object.entries(COMMANDS)

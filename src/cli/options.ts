@@ -9,9 +9,25 @@ export type OptionValues = Readonly<Record<string, string | boolean | undefined>
 
 /** The values of the options in `args`. Throws UsageMistake for what is not in `table`. */
 export function readOptions(args: readonly string[], table: OptionTable): OptionValues {
+  return parse(args, table, false).values;
+}
+
+/** As readOptions, with the words that are no options. */
+export function readArguments(
+  args: readonly string[],
+  table: OptionTable,
+): { readonly values: OptionValues; readonly words: readonly string[] } {
+  return parse(args, table, true);
+}
+
+function parse(
+  args: readonly string[],
+  table: OptionTable,
+  allowPositionals: boolean,
+): { readonly values: OptionValues; readonly words: readonly string[] } {
   try {
-    const { values } = parseArgs({ args: [...args], options: table, strict: true });
-    return values as OptionValues;
+    const parsed = parseArgs({ args: [...args], options: table, strict: true, allowPositionals });
+    return { values: parsed.values as OptionValues, words: parsed.positionals };
   } catch (error) {
     throw new UsageMistake(`${explain(error as Error, table)} See --help.`);
   }

@@ -13,9 +13,11 @@ import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import { BroadcastClosedError } from './errors.ts';
 import { checkCount, checkName, titled } from './naming.ts';
-import { failAll, foremost, type Place } from './place.ts';
+import type { Place } from './place.ts';
+import { failAll, foremost } from './place.ts';
 import { WOULD_WAIT } from './selectable.ts';
-import { type Feed, type SlowPolicy, type Subscription, SubscriptionRecord } from './subscription.ts';
+import type { Feed, SlowPolicy, Subscription } from './subscription.ts';
+import { SubscriptionRecord } from './subscription.ts';
 import { Waiting } from './waiting.ts';
 
 export interface BroadcastOptions {
@@ -55,6 +57,7 @@ export class Broadcast<T> implements Feed {
   readonly #subscriptions = new Set<SubscriptionRecord<T>>();
   readonly #senders = new ParkingQueue<Place>();
   #full = 0;
+  #delivering = false;
   #sent = 0;
   #dropped = 0;
   #closed = false;
@@ -129,9 +132,9 @@ export class Broadcast<T> implements Feed {
   /** One try to send on a broadcast that is open. @internal */
   put(item: T): boolean {
     if (this.#senders.size > 0) this.settle();
-    if (this.#full > 0 && this.slow === 'wait') return false;
-    this.#sent++;
-    for (const subscription of this.#subscriptions) subscription.offer(item);
+    if (this.#blocked) return false;
+    this.#deliver(item);
+    if (this.#senders.size > 0) this.settle();
     return true;
   }
 
@@ -143,11 +146,12 @@ export class Broadcast<T> implements Feed {
   /** Lets those send who can. After `close` it ends the others. @internal */
   settle(): void {
     if (this.#closed) return failAll(this.#senders, () => this.closedError());
-    while (this.#full === 0) {
+    while (!this.#delivering && !this.#blocked) {
       const sender = foremost(this.#senders);
       if (sender === null) return;
+      const { item } = sender.request as BroadcastSend<T>;
       sender.wake();
-      this.put((sender.request as BroadcastSend<T>).item);
+      this.#deliver(item);
     }
   }
 
@@ -170,6 +174,18 @@ export class Broadcast<T> implements Feed {
   /** A subscription takes no more items. @internal */
   unsubscribed(subscription: object): void {
     this.#subscriptions.delete(subscription as SubscriptionRecord<T>);
+  }
+
+  get #blocked(): boolean {
+    return this.#full > 0 && this.slow === 'wait';
+  }
+
+  /** Invariant 2: room that comes free meanwhile is for the next item. */
+  #deliver(item: T): void {
+    this.#delivering = true;
+    this.#sent++;
+    for (const subscription of this.#subscriptions) subscription.offer(item);
+    this.#delivering = false;
   }
 }
 
@@ -202,6 +218,7 @@ class BroadcastSend<T> extends Waiting<void> {
 }
 
 function checkPolicy(slow: SlowPolicy): void {
-  if (slow === 'wait' || slow === 'drop-oldest' || slow === 'drop-newest' || slow === 'fail') return;
+  if (slow === 'wait' || slow === 'drop-oldest' || slow === 'drop-newest' || slow === 'fail')
+    return;
   throw wrongType('slow', "'wait', 'drop-oldest', 'drop-newest' or 'fail'", slow);
 }

@@ -1,6 +1,7 @@
 /** Condition: waiting for a change of what a lock protects. */
 import { wrongType } from '../kernel/checks.ts';
-import { Lazy, type Operation, type Wait } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { Lazy } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';
 import { shield } from '../kernel/shield.ts';
 import { checkpoint, park } from '../kernel/waits.ts';

@@ -1,5 +1,5 @@
 /** The errors of the flow room: classes, codes, and their entries for the catalogue. */
-import type { CatalogueEntry } from '../kernel/errors.ts';
+import type { Catalogue } from '../kernel/catalogue.ts';
 import { ClosedError, CoronetError } from '../kernel/errors.ts';
 
 /** The channel is closed: nothing more can be sent, or all that was sent has been received. */
@@ -34,7 +34,7 @@ export class OwnerError extends CoronetError {}
 export class AbandonedError extends CoronetError {}
 
 /** What `coronet explain` says about the codes of this room. */
-export const flowErrors: Readonly<Record<string, CatalogueEntry>> = {
+export const FLOW_ERRORS: Catalogue = {
   ERR_CHANNEL_CLOSED: {
     className: 'ChannelClosedError',
     sentence: 'The channel is closed; a receive throws it once the channel is drained, too.',

@@ -10,20 +10,15 @@
  *     be half-changed: everybody who waits for it or asks for it later gets ERR_LOCK_ABANDONED.
  */
 import { current, currentRecord } from '../kernel/current.ts';
-import {
-  checkSource,
-  discard,
-  Lazy,
-  type Operation,
-  type OperationSource,
-  operationOf,
-  type Wait,
-} from '../kernel/operation.ts';
-import { Parking, ParkingQueue } from '../kernel/parking.ts';
+import type { Operation, OperationSource } from '../kernel/operation.ts';
+import { checkSource, Lazy } from '../kernel/operation.ts';
+import { ParkingQueue } from '../kernel/parking.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import { AbandonedError, OwnerError } from './errors.ts';
+import { holding, OwnerWatch } from './holding.ts';
 import { checkName, taskTitle, titled } from './naming.ts';
-import { failAll, foremost, type Place } from './place.ts';
+import type { Place } from './place.ts';
+import { failAll, foremost } from './place.ts';
 import { WOULD_WAIT } from './selectable.ts';
 import { Waiting } from './waiting.ts';
 
@@ -36,6 +31,8 @@ export interface LockStats {
   readonly waiters: number;
   /** How often it was acquired. */
   readonly acquired: number;
+  /** True: its owner ended without releasing it, so nobody can acquire it any more. */
+  readonly abandoned: boolean;
 }
 
 /**
@@ -104,6 +101,7 @@ export class Lock {
       owner: owner === null ? '' : taskTitle(owner),
       waiters: this.#waiters.size,
       acquired: this.#acquired,
+      abandoned: this.#abandonedBy !== '',
     });
   }
 
@@ -189,32 +187,6 @@ export class Lock {
   }
 }
 
-/** Stands among the joiners of a task and hears of its end. */
-export class OwnerWatch extends Parking {
-  readonly #ended: () => void;
-
-  constructor(ended: () => void) {
-    super();
-    this.#ended = ended;
-  }
-
-  start(task: TaskRecord): void {
-    task.joiners ??= new ParkingQueue();
-    task.joiners.push(this);
-  }
-
-  stop(): void {
-    this.queue?.remove(this);
-  }
-
-  /** The task has ended. */
-  override wake(): boolean {
-    this.stop();
-    this.#ended();
-    return true;
-  }
-}
-
 class Acquire extends Waiting<void> {
   readonly #lock: Lock;
 
@@ -241,32 +213,5 @@ class Acquire extends Waiting<void> {
 
   override describe(): string {
     return this.#lock.title;
-  }
-}
-
-/** What `with` needs of a lock or a semaphore. */
-export interface Holdable {
-  acquire(): Operation<void>;
-  release(): void;
-  /** @internal */
-  readonly ownedByCaller: boolean;
-}
-
-/** The body of `with`: an error of `op` is never hidden by one of the release. */
-export function* holding<T>(held: Holdable, op: OperationSource<T>): Generator<Wait, T> {
-  let acquired = false;
-  try {
-    yield* held.acquire();
-    acquired = true;
-  } finally {
-    if (!acquired) discard(op);
-  }
-  let returned = false;
-  try {
-    const value = yield* operationOf(op);
-    returned = true;
-    return value;
-  } finally {
-    if (returned || held.ownedByCaller) held.release();
   }
 }

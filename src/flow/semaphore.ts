@@ -10,18 +10,15 @@
  *     `hooks.onUnhandled` gets ERR_PERMIT_ABANDONED, since it should have done so itself.
  */
 import { current, currentRecord } from '../kernel/current.ts';
-import {
-  checkSource,
-  Lazy,
-  type Operation,
-  type OperationSource,
-} from '../kernel/operation.ts';
+import type { Operation, OperationSource } from '../kernel/operation.ts';
+import { checkSource, Lazy } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import { AbandonedError, OwnerError } from './errors.ts';
-import { holding, OwnerWatch } from './lock.ts';
+import { holding, OwnerWatch } from './holding.ts';
 import { checkCount, checkName, taskTitle, titled } from './naming.ts';
-import { foremost, type Place } from './place.ts';
+import type { Place } from './place.ts';
+import { foremost } from './place.ts';
 import { WOULD_WAIT } from './selectable.ts';
 import { Waiting } from './waiting.ts';
 

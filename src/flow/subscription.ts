@@ -9,7 +9,8 @@
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import { SlowSubscriberError } from './errors.ts';
-import { foremost, type Place } from './place.ts';
+import type { Place } from './place.ts';
+import { foremost } from './place.ts';
 import { Ring } from './ring.ts';
 import { WOULD_WAIT } from './selectable.ts';
 import { Waiting } from './waiting.ts';
@@ -73,8 +74,8 @@ export class SubscriptionRecord<T> implements Subscription<T> {
   close(): void {
     this.#buffer.clear();
     this.#failed = false;
-    this.end();
     this.#feed.unsubscribed(this);
+    this.end();
   }
 
   [Symbol.dispose](): void {
@@ -104,9 +105,14 @@ export class SubscriptionRecord<T> implements Subscription<T> {
 
   /** An item was sent. */
   offer(item: T): void {
+    if (this.#ended) return;
     if (this.#receivers.size > 0) this.settle();
     const receiver = foremost(this.#receivers);
-    if (receiver !== null) return this.#hand(receiver, item);
+    if (receiver !== null) {
+      this.#received++;
+      receiver.wake({ done: false, value: item });
+      return;
+    }
     if (this.#buffer.length >= this.#feed.capacity) return this.#overflow(item);
     this.#buffer.push(item);
     if (this.#buffer.length >= this.#feed.capacity) this.#setFull(true);
@@ -115,7 +121,11 @@ export class SubscriptionRecord<T> implements Subscription<T> {
   /** One try to receive. */
   take(): IteratorResult<T, undefined> | typeof WOULD_WAIT {
     if (this.#receivers.size > 0) this.settle();
-    if (this.#buffer.length > 0) return { done: false, value: this.#shift() };
+    if (this.#buffer.length > 0) {
+      const item = this.#shift();
+      this.#setFull(false);
+      return { done: false, value: item };
+    }
     if (this.#failed) throw this.#failure();
     return this.#ended ? { done: true, value: undefined } : WOULD_WAIT;
   }
@@ -126,22 +136,19 @@ export class SubscriptionRecord<T> implements Subscription<T> {
 
   settle(): void {
     for (let at = foremost(this.#receivers); at !== null; at = foremost(this.#receivers)) {
-      if (this.#buffer.length > 0) this.#hand(at, this.#shift());
-      else if (this.#failed) at.fail(this.#failure());
+      if (this.#buffer.length > 0) {
+        at.wake({ done: false, value: this.#shift() });
+        this.#setFull(false);
+      } else if (this.#failed) at.fail(this.#failure());
       else if (this.#ended) at.wake({ done: true, value: undefined });
       else return;
     }
   }
 
-  #hand(receiver: Place, item: T): void {
-    this.#received++;
-    receiver.wake({ done: false, value: item });
-  }
-
+  /** Room is made known only after the item has its receiver: the next one may come in at once. */
   #shift(): T {
-    const item = this.#buffer.shift();
-    this.#setFull(false);
-    return item;
+    this.#received++;
+    return this.#buffer.shift();
   }
 
   #overflow(item: T): void {
@@ -149,8 +156,8 @@ export class SubscriptionRecord<T> implements Subscription<T> {
     this.#feed.itemDropped();
     if (this.#feed.slow === 'fail') {
       this.#failed = true;
-      this.end();
       this.#feed.unsubscribed(this);
+      this.end();
     } else if (this.#feed.slow === 'drop-oldest') {
       this.#buffer.shift();
       this.#buffer.push(item);

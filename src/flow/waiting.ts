@@ -16,6 +16,7 @@
  *  3. A cancelled operation has not happened: it has left the line without a grant.
  */
 import { currentRecord } from '../kernel/current.ts';
+import { debug } from '../kernel/debug.ts';
 import { UsageError } from '../kernel/errors.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
@@ -39,6 +40,11 @@ export abstract class Waiting<T>
   #outcome: unknown = undefined;
   #task: TaskRecord | null = null;
 
+  constructor() {
+    super();
+    debug.tracker?.made(this);
+  }
+
   /** One try. It takes effect in this very step or not at all. */
   abstract attempt(): T | typeof WOULD_WAIT;
 
@@ -51,6 +57,7 @@ export abstract class Waiting<T>
   [Symbol.iterator](): this {
     if (this.#stage !== 'made') throw alreadyDriven(this);
     this.#stage = 'taken';
+    debug.tracker?.driven(this);
     return this;
   }
 
@@ -83,6 +90,7 @@ export abstract class Waiting<T>
   }
 
   return(value?: unknown): IteratorResult<Wait, T> {
+    debug.tracker?.driven(this);
     this.#giveUp();
     return { done: true, value: value as T };
   }

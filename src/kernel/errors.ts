@@ -1,21 +1,9 @@
 /**
- * Every error that Coronet itself makes: a class, a stable `code`, and one catalogue entry.
+ * Every error that the kernel makes: a class, a stable `code`, an entry in catalogue.ts.
  *
  * A program should branch on `error.code`, never on the text. Operating-system errors keep the codes
  * that Node gives them ('ECONNRESET', 'EADDRINUSE', …) and are not listed here.
  */
-
-/** What `coronet explain CODE` prints: the sentence, the likely cause, the way out. */
-export interface CatalogueEntry {
-  /** The class whose instances carry the code. */
-  readonly className: string;
-  /** What happened, in one sentence. */
-  readonly sentence: string;
-  /** What usually leads there. */
-  readonly cause: string;
-  /** What to do about it. */
-  readonly remedy: string;
-}
 
 /** Base of the errors that Coronet itself makes. `code` is stable; the message is for people. */
 export class CoronetError extends Error {

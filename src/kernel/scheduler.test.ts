@@ -36,7 +36,7 @@ test('what becomes ready during a batch belongs to the next one', () => {
       }),
     { hooks: { batchBegins: (ready) => batches.push(ready) } },
   );
-  expect(batches).toEqual([1, 1, 2, 1].slice(0, batches.length));
+  expect(batches).toEqual([1, 1, 2, 1]);
 });
 
 test('tasks wake in the order in which their resources became ready', () => {
@@ -89,13 +89,8 @@ test('timers fire between batches, not inside one', () => {
       log.push('next batch');
     }),
   );
-  expect(log).toEqual(['late', 'woke', 'next batch'].sort(byFirst('late')));
+  expect(log).toEqual(['late', 'next batch', 'woke']);
 });
-
-/** The two tasks of the second batch may stand in either order; 'late' comes first. */
-function byFirst(first: string): (one: string, other: string) => number {
-  return (one, other) => (one === first ? -1 : other === first ? 1 : 0);
-}
 
 test('readiness granted before a turn comes before the timers that are due', () => {
   const host = new VirtualHost();
@@ -165,7 +160,10 @@ test('a turn may be cut into steps: the batch goes on where it was left', () => 
   const { scheduler } = host;
   scheduler.start(() =>
     group(function* (g) {
-      for (let i = 0; i < 5; i++) g.spawn(function* () { yield; });
+      for (let i = 0; i < 5; i++)
+        g.spawn(function* () {
+          yield;
+        });
     }),
   );
   scheduler.turn();
@@ -260,9 +258,10 @@ test('the tasks of a scheduler are listed, parents before children', () => {
   const host = new VirtualHost();
   host.play(() =>
     group(function* (g) {
-      g.spawn(() => group((inner) => void inner.spawn(() => sleep(5), { name: 'c' }) ?? sleep(5)), {
-        name: 'a',
+      const parent = group(function* (inner) {
+        inner.spawn(() => sleep(5), { name: 'c' });
       });
+      g.spawn(parent, { name: 'a' });
       g.spawn(() => sleep(5), { name: 'b' });
       yield;
       yield;

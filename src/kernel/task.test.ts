@@ -103,7 +103,11 @@ test('waitingOn says what a waiting task waits for, and is empty otherwise', () 
         g.spawn(() => writable(resource)),
         g.spawn(() => sleep(40)),
         g.spawn(() => sleepForever()),
-        g.spawn(() => group((inner) => void inner.spawn(() => sleep(9)) ?? sleep(0))),
+        g.spawn(
+          group(function* (inner) {
+            inner.spawn(() => sleep(9));
+          }),
+        ),
       ];
       expect(tasks.map(({ waitingOn }) => waitingOn)).toEqual(['', '', '', '', '']);
       yield* sleep(1);
@@ -194,7 +198,11 @@ test('they throw ERR_NO_TASK outside of a task while a program runs, too', () =>
 test('a scheduler that runs inside a task gives the task back', () => {
   play(function* () {
     const outer = currentTask();
-    expect(play(function* () { return currentTask() === outer; })).toBe(false);
+    expect(
+      play(function* () {
+        return currentTask() === outer;
+      }),
+    ).toBe(false);
     expect(currentTask()).toBe(outer);
     yield* sleep(1);
   });

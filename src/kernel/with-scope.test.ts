@@ -120,7 +120,10 @@ test('timeout(0) and a past deadline: an operation that need not wait succeeds',
 
 for (const [name, make] of Object.entries({
   'timeout(0)': () => timeout(0, sleep(1)),
-  'timeout(0) of a bare yield': () => timeout(0, function* () { yield; }),
+  'timeout(0) of a bare yield': () =>
+    timeout(0, function* () {
+      yield;
+    }),
   'a deadline that is now': () => deadline(0, sleep(1)),
   'a past deadline': () => deadline(-5, sleep(1)),
 })) {
@@ -255,7 +258,12 @@ test('an error of the body in time gets no cause', () => {
 
 test('failures inside a group that a timeout cut give GroupError', () => {
   const broken = new Error('broken');
-  const error = failureOf(() => timeout(10, group(() => failUnwinding(broken))));
+  const error = failureOf(() =>
+    timeout(
+      10,
+      group(() => failUnwinding(broken)),
+    ),
+  );
   expect(error).toBeInstanceOf(GroupError);
   expect((error as GroupError).errors).toEqual([broken]);
 });

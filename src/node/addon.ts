@@ -25,8 +25,6 @@ export interface Addon {
   destroyPoller(poller: number): number;
   /** Fills `events` now, without blocking and without `wake`; how many pairs. */
   poll(poller: number): number;
-  /** From now on `recv` writes into `memory`. */
-  useSlab(poller: number, memory: ArrayBuffer): number;
 
   listen(
     poller: number,
@@ -52,9 +50,8 @@ export interface Addon {
   local(handle: number): Endpoint | number;
   peer(handle: number): Endpoint | number;
 
-  /** Into the slab of the poller; 0: end of file. */
-  recv(handle: number, offset: number, length: number): number;
-  recvInto(handle: number, into: Uint8Array): number;
+  /** 0: end of file. Fewer than `length`: there is no more now. */
+  recv(handle: number, memory: Uint8Array, offset: number, length: number): number;
   /** Throws away what is there to receive. */
   discard(handle: number): number;
   send(handle: number, data: Uint8Array): number;
@@ -67,7 +64,7 @@ export interface Addon {
   close(handle: number, reset: number): number;
 
   /** What is open in this thread; all zero when nothing is. */
-  stats(): { readonly sockets: number; readonly slabs: number; readonly handles: number };
+  stats(): { readonly sockets: number; readonly handles: number };
 }
 
 /** The addon, or why there is none. */
@@ -78,7 +75,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 1;
+const ADDON_ABI = 2;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

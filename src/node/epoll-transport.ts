@@ -55,6 +55,9 @@ const SHUT_RECV = 0;
 const SHUT_SEND = 1;
 const LONGEST_KEEPALIVE_SECONDS = 32767; // MAX_TCP_KEEPIDLE
 
+/** The most that one system call moves (MAX_RW_COUNT of Linux). */
+const LONGEST_RECEIVE = 0x7ffff000;
+
 /** How many pieces the addon looks at in one call. */
 const MOST_PIECES = 64;
 
@@ -117,7 +120,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     }
     const { addon, slabs } = this.#registry;
     const asked = slabs.reserve(max, this.#lastReceived);
-    const received = addon.recv(this.handle, slabs.offset, asked);
+    const received = addon.recv(this.handle, slabs.memory, slabs.offset, asked);
     if (received > 0) {
       this.#lastReceived = received;
       if (received < asked && !this.#readToEnd) this.canRecv = false;
@@ -130,9 +133,10 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     if (this.#recvGate !== 'open' && !this.#passRecvGate()) {
       return this.#recvGate === 'ended' ? 0 : -1;
     }
-    const received = this.#registry.addon.recvInto(this.handle, into);
+    const asked = Math.min(into.length, LONGEST_RECEIVE);
+    const received = this.#registry.addon.recv(this.handle, into, 0, asked);
     if (received > 0) {
-      if (received < into.length && !this.#readToEnd) this.canRecv = false;
+      if (received < asked && !this.#readToEnd) this.canRecv = false;
       return received;
     }
     return this.#foundNothing(received) ? 0 : -1;

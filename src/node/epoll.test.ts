@@ -116,7 +116,7 @@ describe.runIf(addon !== undefined)('the epoll network', () => {
     network.close();
     expect(network.counters()).toEqual({ transports: 0, listeners: 0, slabs: 0 });
     await settle();
-    expect(addon?.stats()).toEqual({ sockets: 0, slabs: 0, handles: 0 });
+    expect(addon?.stats()).toEqual({ sockets: 0, handles: 0 });
   });
 
   describe('listening', () => {
@@ -585,7 +585,7 @@ describe.runIf(addon !== undefined)('the epoll network', () => {
       far.tryRecv(1);
       near.trySend(Buffer.from('x'));
       deliveries = 0;
-      expect(network.poll()).toBe(true);
+      expect(network.poll()).toBe(1);
       expect(far.canRecv).toBe(true);
       expect(deliveries).toBe(0);
     });
@@ -612,7 +612,7 @@ describe.runIf(addon !== undefined)('the epoll network', () => {
       network.close();
       await expect(waiting).rejects.toMatchObject({ code: 'ERR_CLOSED' });
       expect(network.open()).toEqual([]);
-      expect(network.poll()).toBe(true);
+      expect(network.poll()).toBe(0);
       expect(errorOf(() => network.listen(ANY_PORT, {})).code).toBe('ERR_CLOSED');
       expect(errorOf(() => network.connect(ANY_PORT, {})).code).toBe('ERR_CLOSED');
     });

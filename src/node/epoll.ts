@@ -65,7 +65,7 @@ class EpollNetwork implements Network, Registry {
   readonly backend = 'epoll';
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly addon: Addon;
-  readonly slabs: Slabs;
+  readonly slabs: Slabs = new Slabs();
   readonly #poller: number;
   /** Handle and bits of each event, filled by the addon. */
   readonly #events = new Int32Array(2 * MOST_EVENTS);
@@ -84,7 +84,6 @@ class EpollNetwork implements Network, Registry {
     });
     if (poller < 0) throw systemError(poller, 'epoll_create');
     this.#poller = poller;
-    this.slabs = new Slabs(addon, poller);
   }
 
   /** Grants what the events announce. */
@@ -127,11 +126,12 @@ class EpollNetwork implements Network, Registry {
     return resolveName(host, done);
   }
 
-  poll(): boolean {
-    if (this.#closed) return true;
-    this.#eventCount = Math.max(0, this.addon.poll(this.#poller));
-    this.#deliver();
-    return true;
+  poll(): number {
+    if (this.#closed) return 0;
+    const count = Math.max(0, this.addon.poll(this.#poller));
+    this.#eventCount = count;
+    if (count > 0) this.#deliver();
+    return count;
   }
 
   limits(): NetworkLimits {

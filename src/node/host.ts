@@ -24,6 +24,11 @@ const CHUNK_STEPS = 32;
 /** Steps, and milliseconds, after which the network is asked. */
 const POLL_STEPS = 256;
 const POLL_MS = 0.5;
+/**
+ * After this many steps the network is asked once more before control goes back to libuv: under load
+ * something has come meanwhile, and asking costs a fraction of a round through libuv.
+ */
+const BUSY_STEPS = 4;
 /** Milliseconds after which control returns to libuv. */
 const TURN_MS = 2;
 /** Wake-ups from elsewhere that are answered without a return to libuv in between. */
@@ -125,32 +130,36 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   /** Rule 1. True if tasks are ready but libuv has to come first. */
   #runBatches(scheduler: Scheduler): boolean {
     const begun = this.now();
-    let lookedAt = scheduler.steps;
-    let polledSteps = lookedAt;
-    let polledAt = begun;
-    while (scheduler.turn(CHUNK_STEPS) === 0) {
-      if (scheduler.steps - lookedAt < CHUNK_STEPS) continue;
-      lookedAt = scheduler.steps;
-      const now = this.now();
-      if (now - begun >= TURN_MS) return this.#noteTime(scheduler, now - begun, true);
-      if (lookedAt - polledSteps < POLL_STEPS && now - polledAt < POLL_MS) continue;
-      if (!this.#poll(scheduler)) return this.#noteTime(scheduler, now - begun, true);
-      polledSteps = lookedAt;
-      polledAt = now;
+    let now = begun;
+    for (;;) {
+      const stepsBefore = scheduler.steps;
+      const idle = this.#runSome(scheduler, now);
+      now = this.now();
+      if (now - begun > scheduler.longestMs) scheduler.longestMs = now - begun;
+      if (now - begun >= TURN_MS) return !idle;
+      if (idle && scheduler.steps - stepsBefore < BUSY_STEPS) return false;
+      const found = this.#poll(scheduler);
+      if (found < 0 || (idle && found === 0)) return !idle;
     }
-    return this.#noteTime(scheduler, this.now() - begun, false);
   }
 
-  /** False if only libuv can deliver what has come. */
-  #poll(scheduler: Scheduler): boolean {
-    if (this.network === null) return true;
+  /** True: no task is ready any more. False: it is time to look at the network. */
+  #runSome(scheduler: Scheduler, since: number): boolean {
+    const most = scheduler.steps + POLL_STEPS;
+    let look = scheduler.steps + CHUNK_STEPS;
+    while (scheduler.turn(CHUNK_STEPS) === 0) {
+      if (scheduler.steps < look) continue;
+      if (scheduler.steps >= most || this.now() - since >= POLL_MS) return false;
+      look = scheduler.steps + CHUNK_STEPS;
+    }
+    return true;
+  }
+
+  /** Of how many sockets something was heard; −1: only libuv can tell. */
+  #poll(scheduler: Scheduler): number {
+    if (this.network === null) return 0;
     scheduler.tell('polled');
     return this.network.poll();
-  }
-
-  #noteTime(scheduler: Scheduler, tookMs: number, backlog: boolean): boolean {
-    if (tookMs > scheduler.longestMs) scheduler.longestMs = tookMs;
-    return backlog;
   }
 
   #pumpLater(): void {

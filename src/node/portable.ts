@@ -89,8 +89,8 @@ class PortableNetwork implements Network, ListenerHome {
     return resolveName(host, done);
   }
 
-  poll(): boolean {
-    return false;
+  poll(): number {
+    return -1;
   }
 
   limits(): NetworkLimits {

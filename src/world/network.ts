@@ -176,10 +176,10 @@ export interface Network {
   ): () => void;
 
   /**
-   * Delivers the readiness that is there now, without blocking. False: this network can only hear
-   * of readiness when the process returns to its event loop.
+   * Delivers the readiness that is there now, without blocking, and says of how many sockets. −1:
+   * this network can only hear of readiness when the process returns to its event loop.
    */
-  poll(): boolean;
+  poll(): number;
 
   limits(): NetworkLimits;
   counters(): NetworkCounters;

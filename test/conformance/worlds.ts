@@ -17,7 +17,7 @@ export interface TestWorld {
   readonly name: string;
   /** True: the operating system's own network, so other processes can take part. */
   readonly real: boolean;
-  /** What the network of the last run can and cannot do. */
+  /** What its networks can and cannot do. */
   readonly capabilities: Capabilities;
   /** Runs a program in this world. One that hangs fails with what it waits for. */
   run<T>(op: OperationSource<T>, options?: RunOptions): Promise<T>;
@@ -45,14 +45,17 @@ function realWorld(
   return {
     name,
     real: true,
-    get capabilities() {
-      if (last === undefined) throw new Error('The program has not used the network yet');
-      return last.capabilities;
-    },
+    capabilities: capabilitiesOf(make),
     run: (op, options) => run(timeout(LIMIT_MS, op), { ...options, network }),
     counters: () => last?.counters() ?? { transports: 0, listeners: 0, slabs: 0 },
     residue,
   };
+}
+
+function capabilitiesOf(make: MakeNetwork): Capabilities {
+  const network = make({ deliver: (deliver) => deliver() });
+  network.close();
+  return network.capabilities;
 }
 
 /** The addon, where it loads; `addonReason` says from where, or why not. */

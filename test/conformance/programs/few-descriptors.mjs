@@ -1,6 +1,6 @@
 /**
  * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND. It tells its port,
- * answers each message of its parent with its figures, and ends when its parent goes.
+ * answers 'stats' with its figures, and ends when it is told so or when its parent is gone.
  */
 import { run, tcpServer } from '../../../dist/index.js';
 
@@ -19,7 +19,8 @@ function onListening(listening) {
   process.send({ port: server.address.port });
 }
 
-process.on('message', () => {
+process.on('message', (message) => {
+  if (message === 'stop') return process.disconnect();
   const { user, system } = process.cpuUsage();
   process.send({ ...server.stats(), cpuMs: (user + system) / 1000 });
 });

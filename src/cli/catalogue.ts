@@ -1,0 +1,13 @@
+/** All error codes: the parts of the rooms put together. */
+import { FLOW_ERRORS } from '../flow/errors.ts';
+import type { Catalogue } from '../kernel/catalogue.ts';
+import { KERNEL_ERRORS } from '../kernel/catalogue.ts';
+import { NET_ERRORS } from '../net/catalogue.ts';
+import { NODE_ERRORS } from '../node/catalogue.ts';
+
+/** In the order of the codes. */
+export const catalogue: Catalogue = Object.fromEntries(
+  Object.entries({ ...KERNEL_ERRORS, ...FLOW_ERRORS, ...NET_ERRORS, ...NODE_ERRORS }).sort(
+    ([a], [b]) => (a < b ? -1 : 1),
+  ),
+);

@@ -1,0 +1,58 @@
+/** What locks and semaphores share: the body of `with`, and the watch over a task that holds them. */
+import type { Operation, OperationSource, Wait } from '../kernel/operation.ts';
+import { discard, operationOf } from '../kernel/operation.ts';
+import { Parking, ParkingQueue } from '../kernel/parking.ts';
+import type { TaskRecord } from '../kernel/task.ts';
+
+/** What `with` needs of a lock or a semaphore. */
+export interface Holdable {
+  acquire(): Operation<void>;
+  release(): void;
+  /** @internal */
+  readonly ownedByCaller: boolean;
+}
+
+/** The body of `with`: an error of `op` is never hidden by one of the release. */
+export function* holding<T>(held: Holdable, op: OperationSource<T>): Generator<Wait, T> {
+  let acquired = false;
+  try {
+    yield* held.acquire();
+    acquired = true;
+  } finally {
+    if (!acquired) discard(op);
+  }
+  let returned = false;
+  try {
+    const value = yield* operationOf(op);
+    returned = true;
+    return value;
+  } finally {
+    if (returned || held.ownedByCaller) held.release();
+  }
+}
+
+/** Stands among the joiners of a task and hears of its end. */
+export class OwnerWatch extends Parking {
+  readonly #ended: () => void;
+
+  constructor(ended: () => void) {
+    super();
+    this.#ended = ended;
+  }
+
+  start(task: TaskRecord): void {
+    task.joiners ??= new ParkingQueue();
+    task.joiners.push(this);
+  }
+
+  stop(): void {
+    this.queue?.remove(this);
+  }
+
+  /** The task has ended. */
+  override wake(): boolean {
+    this.stop();
+    this.#ended();
+    return true;
+  }
+}

@@ -1,0 +1,328 @@
+/**
+ * Select: waits for several things and takes exactly one of them.
+ *
+ *            yield*          next                               an arm is woken
+ *   made ──────────► taken ───────► (try each) ──────► parked ───────────────────► decided ──► over
+ *                      │                 ▲             │    ▲                          ▲
+ *                      │ must pause      │             │ an arm is worth a try         │
+ *                      └────► paused ────┘             └──► awake: try it ─────────────┘
+ *
+ * Invariants:
+ *  1. One synchronous step decides: it takes the value of one arm and takes all others out of their
+ *     lines, before the selecting task is woken. That step belongs to the counterpart, to the timer, or
+ *     to the selecting task itself when a try succeeds. An arm that was taken out has not happened.
+ *  2. The arms stand in line only while the select is paused, parked or awake.
+ *  3. A cancellation before the decision means that no arm has happened; one after it comes too late.
+ *  4. Among several arms that are ready the choice rotates, from a beginning that the host draws: in a
+ *     simulation the seed decides it.
+ */
+import { show, wrongType } from '../kernel/checks.ts';
+import { currentRecord } from '../kernel/current.ts';
+import { debug } from '../kernel/debug.ts';
+import type { Frames, Operation, OperationSource, Wait } from '../kernel/operation.ts';
+import { discard, PAUSE } from '../kernel/operation.ts';
+import { Parking } from '../kernel/parking.ts';
+import type { Scheduler } from '../kernel/scheduler.ts';
+import type { TaskRecord } from '../kernel/task.ts';
+import { mustPause, parkWait } from '../kernel/waits.ts';
+import type { Selecting } from './arm.ts';
+import { Arm } from './arm.ts';
+import { choiceOfStep, isStep } from './kernel-waits.ts';
+import type { Choice } from './selectable.ts';
+import { isSelectable, WOULD_WAIT } from './selectable.ts';
+import { alreadyDriven } from './waiting.ts';
+
+/** The waits that a select chooses from, by the names that its answer uses. */
+export type SelectArms = Readonly<Record<string, Operation<unknown>>>;
+
+/** `{ key, value }` of the arm that was taken; checking `key` tells the type of `value`. */
+export type Selected<A extends SelectArms> = {
+  [K in keyof A & string]: {
+    readonly key: K;
+    readonly value: A[K] extends Operation<infer T> ? T : never;
+  };
+}[keyof A & string];
+
+/**
+ * Waits until one of `arms` can happen, and takes that one; all others have not happened. Arms are
+ * operations of channels, broadcasts, events, locks, semaphores, barriers; receives and accepts;
+ * `readable`, `writable`; `sleep`, `sleepUntil`, `sleepForever`. A body of code is no arm: use `race`.
+ *
+ * Cancel: none has happened. Errors: that of the arm that fails first, for instance
+ * ERR_CHANNEL_CLOSED (`next()` tells the end without an error); TypeError for what can be no arm, such
+ * as a generator or a function; RangeError for none at all.
+ *
+ * @example
+ * const { key, value } = yield* select({ job: jobs.receive(), late: sleep(1000) });
+ */
+export function select<A extends SelectArms>(arms: A): Operation<Selected<A>> {
+  checkArms(arms);
+  return new Select<Selected<A>>(arms);
+}
+
+type Stage = 'made' | 'taken' | 'paused' | 'parked' | 'awake' | 'decided' | 'over';
+
+class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
+  readonly #given: SelectArms;
+  #stage: Stage = 'made';
+  #arms: Arm[] = [];
+  #task: TaskRecord | null = null;
+  /** Which arm is tried first this time. */
+  #start = 0;
+  /** True once the select has stood in line before it had tried. */
+  #paused = false;
+  #outside = false;
+  /** The decision: a result, or the error of an arm. */
+  #outcome: unknown = undefined;
+  #failed = false;
+
+  constructor(given: SelectArms) {
+    super();
+    this.#given = given;
+    debug.tracker?.made(this);
+  }
+
+  [Symbol.iterator](): this {
+    if (this.#stage !== 'made') throw alreadyDriven(this);
+    this.#stage = 'taken';
+    debug.tracker?.driven(this);
+    return this;
+  }
+
+  next(): IteratorResult<Wait, R> {
+    switch (this.#stage) {
+      case 'taken':
+        return this.#begin();
+      case 'paused':
+        return this.#resume();
+      case 'awake':
+        return this.#tryAgain();
+      case 'decided':
+        return this.#conclude();
+      default:
+        throw alreadyDriven(this);
+    }
+  }
+
+  /** A cancellation; a decision that came before it counts. */
+  throw(error: unknown): IteratorResult<Wait, R> {
+    if (this.#stage === 'decided') return this.#conclude();
+    this.#giveUp();
+    throw error;
+  }
+
+  return(value?: unknown): IteratorResult<Wait, R> {
+    debug.tracker?.driven(this);
+    if (this.#stage === 'made') discardAll(this.#given);
+    this.#giveUp();
+    return { done: true, value: value as R };
+  }
+
+  override describe(): string {
+    const arms = this.#arms.map(({ key, request }) => `${key}: ${request.describe()}`);
+    return `select of ${arms.join(', ')}`;
+  }
+
+  override get outside(): boolean {
+    return this.#outside;
+  }
+
+  protected override onWithdrawn(): void {
+    this.#leaveAll();
+  }
+
+  // ---- for its arms ----
+
+  get task(): TaskRecord {
+    return this.#task as TaskRecord;
+  }
+
+  get lapsed(): boolean {
+    if (this.#stage === 'parked') return false;
+    if (this.#stage !== 'paused' && this.#stage !== 'awake') return true;
+    return this.task.scope.cancelledBy !== null;
+  }
+
+  /** Invariant 1. False if something else was decided before. */
+  decide(outcome: unknown, failed: boolean): boolean {
+    const before = this.#stage;
+    if (before !== 'parked' && before !== 'paused' && before !== 'awake') return false;
+    this.#settleOn(outcome, failed);
+    if (before === 'parked') this.wake();
+    return true;
+  }
+
+  /** An arm is worth a try, which only the selecting task can make. */
+  rouse(): void {
+    if (this.#stage !== 'parked') return;
+    this.#stage = 'awake';
+    this.wake();
+  }
+
+  // ---- steps of the selecting task ----
+
+  #begin(): IteratorResult<Wait, R> {
+    const task = currentRecord();
+    this.#task = task;
+    this.#takeArms();
+    this.#start = nextStart(task.scheduler) % this.#arms.length;
+    if (mustPause()) return this.#pause(task);
+    return this.#guard(() => this.#tryAll() || this.#enlistAll());
+  }
+
+  #pause(task: TaskRecord): IteratorResult<Wait, R> {
+    if (task.scope.cancelledBy === null) {
+      this.#paused = true;
+      return this.#guard(() => this.#enlistAll(), 'paused');
+    }
+    this.#stage = 'paused';
+    return PAUSE;
+  }
+
+  /** After a pause in line: those before us first, then we, in the order of the choice. */
+  #resume(): IteratorResult<Wait, R> {
+    return this.#guard(() => {
+      for (const arm of this.#inOrder()) {
+        arm.request.settle();
+        if (this.#stage === 'decided') return;
+      }
+      this.#tryFlagged();
+    });
+  }
+
+  #tryAgain(): IteratorResult<Wait, R> {
+    return this.#guard(() => this.#tryFlagged());
+  }
+
+  /** Runs a step, then waits or ends. An error ends the select: none of the arms has happened. */
+  #guard(step: () => unknown, stage: 'parked' | 'paused' = 'parked'): IteratorResult<Wait, R> {
+    try {
+      step();
+    } catch (error) {
+      this.#giveUp();
+      throw error;
+    }
+    if (this.#stage === 'decided') return this.#conclude();
+    const tryAgain = this.#arms.some((arm) => arm.flagged);
+    this.#stage = stage === 'parked' && tryAgain ? 'awake' : stage;
+    return this.#stage === 'parked' ? parkWait(this) : PAUSE;
+  }
+
+  #takeArms(): void {
+    try {
+      for (const [key, operation] of Object.entries(this.#given)) {
+        const choice = choiceOf(key, operation);
+        this.#arms.push(new Arm(this, key, choice));
+        if (choice.outside) this.#outside = true;
+      }
+    } catch (error) {
+      this.#giveUp();
+      discardAll(this.#given);
+      throw error;
+    }
+  }
+
+  #tryAll(): boolean {
+    return this.#inOrder().some((arm) => this.#try(arm));
+  }
+
+  /** The arms that were told that a try is worth it; those that still would wait go on waiting. */
+  #tryFlagged(): void {
+    for (const arm of this.#inOrder()) {
+      if (!arm.flagged) continue;
+      arm.flagged = false;
+      if (this.#try(arm)) return;
+      arm.request.enlist(arm);
+    }
+  }
+
+  #try(arm: Arm): boolean {
+    const value = arm.request.attempt();
+    if (value === WOULD_WAIT) return false;
+    this.#settleOn({ key: arm.key, value }, false);
+    return true;
+  }
+
+  #enlistAll(): void {
+    for (const arm of this.#arms) arm.request.enlist(arm);
+  }
+
+  #inOrder(): readonly Arm[] {
+    const arms = this.#arms;
+    return [...arms.slice(this.#start), ...arms.slice(0, this.#start)];
+  }
+
+  // ---- the end ----
+
+  #settleOn(outcome: unknown, failed: boolean): void {
+    this.#stage = 'decided';
+    this.#outcome = outcome;
+    this.#failed = failed;
+    this.#leaveAll();
+  }
+
+  #leaveAll(): void {
+    for (const arm of this.#arms) arm.leave();
+  }
+
+  #conclude(): IteratorResult<Wait, R> {
+    const outcome = this.#outcome;
+    this.#giveUp();
+    if (this.#failed) throw outcome;
+    return { done: true, value: outcome as R };
+  }
+
+  /** Leaves everything. Those who stood behind a paused arm may be granted now. */
+  #giveUp(): void {
+    const arms = this.#arms;
+    this.#stage = 'over';
+    this.#outcome = undefined;
+    this.#leaveAll();
+    this.#arms = [];
+    if (this.#paused) for (const arm of arms) arm.request.settle();
+  }
+}
+
+function choiceOf(key: string, operation: unknown): Choice<unknown> {
+  if (isSelectable(operation)) return operation.asChoice();
+  const choice = isStep(operation) ? choiceOfStep(operation) : null;
+  if (choice === null) throw notAnArm(key, operation);
+  return choice;
+}
+
+function checkArms(arms: SelectArms): void {
+  if (typeof arms !== 'object' || arms === null) {
+    throw wrongType('arms', 'an object of operations', arms);
+  }
+  const entries = Object.entries(arms);
+  if (entries.length === 0)
+    throw new RangeError('Expected at least one arm to select from, got {}');
+  for (const [key, operation] of entries) {
+    if (isSelectable(operation) || isStep(operation)) continue;
+    discardAll(arms);
+    throw notAnArm(key, operation);
+  }
+}
+
+function discardAll(arms: SelectArms): void {
+  for (const operation of Object.values(arms)) {
+    if (typeof operation === 'object' && operation !== null) discard(operation);
+  }
+}
+
+function notAnArm(key: string, operation: unknown): TypeError {
+  const text =
+    `Expected arm \`${key}\` of select to be a wait (receive, send, sleep, readable, …), got ` +
+    `${show(operation as OperationSource<unknown>)} (${typeof operation}). What runs code of yours ` +
+    'cannot be undone: use `race`.';
+  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+/** How many selects a scheduler has begun, counted from a number that its host has drawn. */
+const starts = new WeakMap<Scheduler, number>();
+
+function nextStart(scheduler: Scheduler): number {
+  const start = starts.get(scheduler) ?? Math.floor(scheduler.host.random() * 2 ** 20);
+  starts.set(scheduler, start + 1);
+  return start;
+}

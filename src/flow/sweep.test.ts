@@ -1,0 +1,490 @@
+import { expect, test } from 'vitest';
+import { VirtualHost } from '../../test/kernel/virtual-host.ts';
+import { type Group, group } from '../kernel/group.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import type { Task } from '../kernel/task.ts';
+import { checkpoint, pause, sleep } from '../kernel/waits.ts';
+import { Barrier } from './barrier.ts';
+import { Broadcast } from './broadcast.ts';
+import { Channel } from './channel.ts';
+import { Condition } from './condition.ts';
+import { Event } from './event.ts';
+import { Lock } from './lock.ts';
+import { select } from './select.ts';
+import { Semaphore } from './semaphore.ts';
+
+/** A program with one task that is cancelled, and what has to hold afterwards. */
+interface Scenario {
+  /** Starts the tasks, gives the one to cancel. `tired` goes before each of its operations. */
+  begin(g: Group, tired: () => Operation<void>): Task<unknown>;
+  /** Called when all tasks have ended. */
+  verify(): void;
+}
+
+/**
+ * Cancels the victim at every step of the scenario in turn, for a victim that has all its operations
+ * left before it must pause, and for one that must pause at each.
+ */
+function sweep(make: () => Scenario): void {
+  for (const burnt of [0, 127, 128]) {
+    let cancelAt = 0;
+    while (playCancelling(make(), cancelAt, () => burn(burnt))) cancelAt++;
+    expect(cancelAt).toBeGreaterThan(2);
+  }
+}
+
+/** Completes `count` operations, so that the task is that near to its pause. */
+function* burn(count: number): Generator<Wait, void> {
+  if (count > 0) yield;
+  for (let i = 0; i < count; i++) yield* checkpoint();
+}
+
+/** False if the scenario was over before step `cancelAt`. */
+function playCancelling(
+  scenario: Scenario,
+  cancelAt: number,
+  tired: () => Operation<void>,
+): boolean {
+  const host = new VirtualHost();
+  const { scheduler } = host;
+  let victim: Task<unknown> | undefined;
+  const main = scheduler.start(() =>
+    group(function* (g) {
+      victim = scenario.begin(g, tired);
+      yield* pause();
+    }),
+  );
+  let step = 0;
+  for (; scheduler.live > 0; step++) {
+    if (step === cancelAt) victim?.cancel('swept');
+    if (scheduler.turn(1) === 0) continue;
+    if (scheduler.live === 0) break;
+    if (scheduler.nextTimerAt === Infinity) scheduler.declareDeadlock();
+    else host.time = Math.max(host.time, scheduler.nextTimerAt);
+    if (scheduler.deadlock !== null) throw scheduler.deadlock;
+  }
+  if (main.state !== 'done') throw main.outcome;
+  expect(host.warnings).toEqual([]);
+  scenario.verify();
+  return step > cancelAt;
+}
+
+/** Ends with `task`, however that ends. */
+function* ended(task: Task<unknown>): Generator<Wait, void> {
+  try {
+    yield* task.join();
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ERR_TASK_CANCELLED') throw error;
+  }
+}
+
+/** Receives until the channel is closed. */
+function* drain<T>(channel: Channel<T>, log: T[]): Generator<Wait, void> {
+  for (;;) {
+    const { done, value } = yield* channel.next();
+    if (done) return;
+    log.push(value as T);
+  }
+}
+
+/** Closes `channel` when `task` has ended. */
+function closeAfter(g: Group, task: Task<unknown>, channel: { close(): void }): void {
+  g.spawn(function* () {
+    yield* ended(task);
+    channel.close();
+  });
+}
+
+function* ascending(count: number): Generator<number> {
+  for (let i = 0; i < count; i++) yield i;
+}
+
+const items: readonly number[] = [...ascending(5)];
+
+for (const capacity of [0, 1, 2, Infinity]) {
+  test(`channel of ${capacity}: a cancelled send was not sent, one that returned was`, () => {
+    sweep(() => {
+      const channel = new Channel<number>(capacity);
+      const sent: number[] = [];
+      const received: number[] = [];
+      return {
+        begin(g, tired) {
+          const victim = g.spawn(function* () {
+            for (const item of items) {
+              yield* tired();
+              yield* channel.send(item);
+              sent.push(item);
+            }
+          });
+          g.spawn(() => drain(channel, received));
+          closeAfter(g, victim, channel);
+          return victim;
+        },
+        verify: () => expect(received).toEqual(sent),
+      };
+    });
+  });
+
+  test(`channel of ${capacity}: a cancelled receive takes nothing, one that returned did`, () => {
+    sweep(() => {
+      const channel = new Channel<number>(capacity);
+      const first: number[] = [];
+      const second: number[] = [];
+      return {
+        begin(g, tired) {
+          const victim = g.spawn(function* () {
+            for (let i = 0; i < 3; i++) {
+              yield* tired();
+              first.push(yield* channel.receive());
+            }
+          });
+          g.spawn(() => drain(channel, second));
+          g.spawn(function* () {
+            for (const item of items) {
+              yield* channel.send(item);
+              yield;
+            }
+            yield* ended(victim);
+            channel.close();
+          });
+          // Whatever the second one takes away comes back until the victim has had enough.
+          g.spawn(function* () {
+            while (victim.state !== 'done' && victim.state !== 'cancelled') {
+              channel.trySend(100);
+              yield;
+            }
+          });
+          return victim;
+        },
+        verify() {
+          const own = [...first, ...second].filter((item) => item !== 100);
+          expect(own.sort()).toEqual(items);
+        },
+      };
+    });
+  });
+
+  test(`channels of ${capacity}: a cancelled select has taken and sent nothing`, () => {
+    sweep(() => {
+      const [input, output] = [new Channel<number>(capacity), new Channel<number>(capacity)];
+      const spare = new Channel<number>(capacity);
+      const [fed, got, sent, received]: number[][] = [[], [], [], []] as number[][];
+      return {
+        begin(g, tired) {
+          const victim = g.spawn(function* () {
+            let next = 0;
+            while (next < 3 || (got as number[]).length < 2) {
+              yield* tired();
+              const arms = { take: input.receive(), give: output.send(next), never: spare.send(0) };
+              const { key, value } = yield* select({ ...arms, late: sleep(5) });
+              if (key === 'take') got?.push(value);
+              if (key === 'give') sent?.push(next++);
+            }
+          });
+          g.spawn(() => drain(output, received as number[]));
+          g.spawn(function* () {
+            for (const item of items) {
+              if (victim.state !== 'done' && victim.state !== 'cancelled' && input.trySend(item)) {
+                fed?.push(item);
+              }
+              yield* sleep(1);
+            }
+            while (victim.state === 'ready' || victim.state === 'waiting') {
+              if (input.trySend(9)) fed?.push(9);
+              yield* sleep(1);
+            }
+          });
+          closeAfter(g, victim, output);
+          return victim;
+        },
+        verify() {
+          expect(received).toEqual(sent);
+          const left: number[] = [];
+          for (let item = input.tryReceive(); item !== undefined; item = input.tryReceive()) {
+            left.push(item);
+          }
+          expect([...(got as number[]), ...left]).toEqual(fed);
+          if (capacity === 0) expect(spare.stats()).toMatchObject({ sent: 0, senders: 0 });
+          expect(input.stats().receivers).toBe(0);
+        },
+      };
+    });
+  });
+}
+
+/** Tasks that use what `hold` gives one after the other; gives what `verify` looks at. */
+function holders(hold: (body: () => Operation<void>) => Operation<void>): {
+  readonly most: () => number;
+  readonly done: () => number;
+  readonly begin: Scenario['begin'];
+} {
+  let [inside, most, done] = [0, 0, 0];
+  function* body(): Generator<Wait, void> {
+    inside++;
+    most = Math.max(most, inside);
+    try {
+      yield;
+      yield;
+    } finally {
+      inside--;
+    }
+  }
+  const begin: Scenario['begin'] = (g, tired) => {
+    function* user(): Generator<Wait, void> {
+      for (let round = 0; round < 2; round++) {
+        yield* hold(body);
+        done++;
+        yield;
+      }
+    }
+    g.spawn(user);
+    const victim = g.spawn(function* () {
+      for (let round = 0; round < 2; round++) {
+        yield* tired();
+        yield* hold(body);
+        yield;
+      }
+    });
+    g.spawn(user);
+    g.spawn(user);
+    return victim;
+  };
+  return { most: () => most, done: () => done, begin };
+}
+
+test('lock: one task at a time, and it is free in the end', () => {
+  sweep(() => {
+    const lock = new Lock('swept');
+    const { begin, most, done } = holders((body) => lock.with(body));
+    return {
+      begin,
+      verify() {
+        expect(most()).toBe(1);
+        expect(done()).toBe(6);
+        expect(lock.stats()).toMatchObject({ locked: false, waiters: 0, abandoned: false });
+      },
+    };
+  });
+});
+
+test('lock taken through a select: one task at a time, and it is free in the end', () => {
+  sweep(() => {
+    const lock = new Lock('swept');
+    const never = new Event();
+    const { begin, most, done } = holders(function* (body) {
+      yield* select({ never: never.wait(), lock: lock.acquire() });
+      try {
+        yield* body();
+      } finally {
+        lock.release();
+      }
+    });
+    return {
+      begin,
+      verify() {
+        expect(most()).toBe(1);
+        expect(done()).toBe(6);
+        expect(lock.stats()).toMatchObject({ locked: false, waiters: 0, abandoned: false });
+        expect(never.stats().waiters).toBe(0);
+      },
+    };
+  });
+});
+
+test('semaphore: never more than its permits, and all come back', () => {
+  sweep(() => {
+    const semaphore = new Semaphore(2, 'swept');
+    const { begin, most, done } = holders((body) => semaphore.with(body));
+    return {
+      begin,
+      verify() {
+        expect(most()).toBe(2);
+        expect(done()).toBe(6);
+        expect(semaphore.stats()).toMatchObject({ available: 2, holders: 0, waiters: 0 });
+      },
+    };
+  });
+});
+
+test('event: a cancelled wait leaves the others waiting', () => {
+  sweep(() => {
+    const event = new Event('swept');
+    let through = 0;
+    function* waiter(): Generator<Wait, void> {
+      yield* event.wait();
+      through++;
+    }
+    return {
+      begin(g, tired) {
+        g.spawn(waiter);
+        const victim = g.spawn(function* () {
+          yield* tired();
+          yield* event.wait();
+        });
+        g.spawn(waiter);
+        g.spawn(function* () {
+          for (let i = 0; i < 3; i++) yield;
+          event.set();
+          event.clear();
+        });
+        return victim;
+      },
+      verify() {
+        expect(through).toBe(2);
+        expect(event.stats().waiters).toBe(0);
+      },
+    };
+  });
+});
+
+test('condition: no notification is lost, and the lock is held when wait ends', () => {
+  sweep(() => {
+    const lock = new Lock();
+    const changed = new Condition(lock);
+    const queue: number[] = [];
+    const taken: number[] = [];
+    let finished = false;
+    function* take(tired: () => Operation<void>, most: number): Generator<Wait, void> {
+      for (let count = 0; count < most; count++) {
+        yield* tired();
+        yield* lock.with(function* () {
+          try {
+            while (queue.length === 0 && !finished) yield* changed.wait();
+          } finally {
+            expect(lock.ownedByCaller).toBe(true);
+            const item = queue.shift();
+            if (item !== undefined) taken.push(item);
+          }
+        });
+      }
+    }
+    return {
+      begin(g, tired) {
+        const victim = g.spawn(() => take(tired, 2));
+        g.spawn(() => take(() => pause(), items.length));
+        g.spawn(function* () {
+          for (const item of items) {
+            yield* lock.with(function* () {
+              queue.push(item);
+              changed.notify();
+              yield;
+            });
+          }
+          for (let i = 0; i < 40; i++) yield;
+          finished = true;
+          changed.notifyAll();
+        });
+        return victim;
+      },
+      verify() {
+        expect(taken.sort()).toEqual(items);
+        expect(lock.locked).toBe(false);
+        expect(changed.stats().waiters).toBe(0);
+      },
+    };
+  });
+});
+
+test('barrier: a cancelled wait has not come, and one that returned has', () => {
+  sweep(() => {
+    const barrier = new Barrier(2);
+    let arrived = 0;
+    return {
+      begin(g, tired) {
+        const victim = g.spawn(function* () {
+          yield* tired();
+          yield* barrier.wait();
+          arrived++;
+        });
+        g.spawn(function* () {
+          yield* barrier.wait();
+          arrived++;
+        });
+        g.spawn(function* () {
+          for (let i = 0; i < 4; i++) yield;
+          yield* ended(victim);
+          // The other one has gone through with the victim, or still waits for a second one.
+          if (barrier.stats().waiting > 0) yield* barrier.wait();
+        });
+        return victim;
+      },
+      verify() {
+        expect(barrier.stats()).toMatchObject({ waiting: 0, rounds: 1 });
+        expect(arrived).toBeGreaterThan(0);
+      },
+    };
+  });
+});
+
+test('broadcast: a cancelled send has reached nobody, one that returned everybody', () => {
+  sweep(() => {
+    const broadcast = new Broadcast<number>({ capacity: 1 });
+    const sent: number[] = [];
+    const received: number[][] = [[], []];
+    return {
+      begin(g, tired) {
+        for (const log of received) {
+          const subscription = broadcast.subscribe();
+          g.spawn(function* () {
+            for (;;) {
+              const { done, value } = yield* subscription.next();
+              if (done) return;
+              log.push(value as number);
+              yield;
+            }
+          });
+        }
+        const victim = g.spawn(function* () {
+          for (const item of items) {
+            yield* tired();
+            yield* broadcast.send(item);
+            sent.push(item);
+          }
+        });
+        closeAfter(g, victim, broadcast);
+        return victim;
+      },
+      verify: () => expect(received).toEqual([sent, sent]),
+    };
+  });
+});
+
+test('subscription: a cancelled next loses nothing and does not hold the others up', () => {
+  sweep(() => {
+    const broadcast = new Broadcast<number>({ capacity: 2 });
+    const own = broadcast.subscribe();
+    const log: number[] = [];
+    const other: number[] = [];
+    return {
+      begin(g, tired) {
+        const victim = g.spawn(function* () {
+          try {
+            for (let i = 0; i < items.length; i++) {
+              yield* tired();
+              log.push((yield* own.next()).value as number);
+            }
+          } finally {
+            const left = own.stats().buffered;
+            own.close();
+            expect(own.stats()).toMatchObject({ buffered: 0, receivers: 0 });
+            expect(left).toBeLessThanOrEqual(2);
+          }
+        });
+        const subscription = broadcast.subscribe();
+        g.spawn(function* () {
+          for (let i = 0; i < items.length; i++) {
+            other.push((yield* subscription.next()).value as number);
+          }
+        });
+        g.spawn(function* () {
+          for (const item of items) yield* broadcast.send(item);
+        });
+        return victim;
+      },
+      verify() {
+        expect(other).toEqual(items);
+        expect(log).toEqual(items.slice(0, log.length));
+      },
+    };
+  });
+});

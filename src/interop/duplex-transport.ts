@@ -1,0 +1,124 @@
+/**
+ * A transport over a Duplex of Node: a TLS or WebSocket stream, a pipe, one end of a `duplexPair`.
+ *
+ * The stream stays paused and is read piece by piece, so it reads ahead by its own high-water mark and
+ * no more. It is written to until its high-water mark is reached, then 'drain' is waited for. One
+ * listener for errors stays attached until the stream is gone: no error of it may become uncaught.
+ */
+import type { Duplex } from 'node:stream';
+import type { Endpoint, KeepAliveOptions } from '../world/network.ts';
+import { brokenPipe, cutOff, ForeignTransport } from './foreign-transport.ts';
+
+/** A stream with a tiny high-water mark is still given pieces of this size. */
+const LEAST_ROOM = 16_384;
+/** How long a closed stream may take to deliver its last bytes. */
+const LINGER_MS = 5000;
+
+/** What a Duplex has beside that if it is a socket. */
+interface MaybeSocket {
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  setKeepAlive?(enable: boolean, delay: number): unknown;
+  resetAndDestroy?(): unknown;
+}
+
+export class DuplexTransport extends ForeignTransport {
+  readonly #stream: Duplex & MaybeSocket;
+  readonly #onReadable = (): void => this.grantRecv();
+  readonly #onEnd = (): void => this.ended();
+  readonly #onDrain = (): void => this.grantSend();
+  readonly #onError = (error: unknown): void => this.failed(error);
+  readonly #onClose = (): void => this.#gone();
+
+  constructor(stream: Duplex & MaybeSocket) {
+    super(
+      endpointOf(stream.localAddress, stream.localPort),
+      endpointOf(stream.remoteAddress, stream.remotePort),
+    );
+    this.#stream = stream;
+    stream.on('error', this.#onError);
+    stream.on('close', this.#onClose);
+    stream.on('end', this.#onEnd);
+    stream.on('drain', this.#onDrain);
+    stream.on('readable', this.#onReadable);
+    if (stream.readableEnded) this.ended();
+    if (stream.errored) this.failed(stream.errored);
+    else if (stream.destroyed) this.#gone();
+  }
+
+  override describe(): string {
+    const name = this.#stream.constructor.name;
+    const { remoteAddress, remotePort } = this.#stream;
+    return remoteAddress === undefined ? `stream ${name}` : `${remoteAddress}:${remotePort}`;
+  }
+
+  override setKeepAlive({ enable, idleMs = 0 }: KeepAliveOptions): void {
+    this.#stream.setKeepAlive?.(enable, idleMs);
+  }
+
+  /** An empty read makes the stream fetch more, or notice its end. */
+  protected take(max: number): Buffer | undefined {
+    const stream = this.#stream;
+    if (stream.readableLength === 0) stream.read(0);
+    const length = Math.min(max, stream.readableLength);
+    return length === 0 ? undefined : ((stream.read(length) as Buffer | null) ?? undefined);
+  }
+
+  protected room(): number {
+    const stream = this.#stream;
+    if (stream.writableEnded || !stream.writable) throw brokenPipe();
+    if (stream.writableNeedDrain) return 0;
+    return Math.max(LEAST_ROOM, stream.writableHighWaterMark - stream.writableLength);
+  }
+
+  protected write(piece: Buffer): void {
+    this.#stream.write(piece);
+  }
+
+  protected dropInput(): void {
+    this.#stream.off('readable', this.#onReadable);
+    this.#stream.resume();
+  }
+
+  protected endOutput(): void {
+    this.#stream.end();
+  }
+
+  protected finish(): void {
+    const stream = this.#stream;
+    this.#stopListening();
+    if (stream.destroyed) return;
+    if (stream.writableFinished || !stream.writable) return void stream.destroy();
+    const limit = setTimeout(() => stream.destroy(), LINGER_MS).unref();
+    stream.once('close', () => clearTimeout(limit));
+    stream.once('finish', () => stream.destroy());
+    stream.resume();
+    stream.end();
+  }
+
+  protected abort(): void {
+    const stream = this.#stream;
+    this.#stopListening();
+    if (stream.remoteAddress !== undefined && stream.resetAndDestroy) stream.resetAndDestroy();
+    else stream.destroy();
+  }
+
+  #gone(): void {
+    this.#stream.off('error', this.#onError);
+    this.#stream.off('close', this.#onClose);
+    this.failed(cutOff(), brokenPipe());
+  }
+
+  #stopListening(): void {
+    this.#stream.off('end', this.#onEnd);
+    this.#stream.off('drain', this.#onDrain);
+    this.#stream.off('readable', this.#onReadable);
+  }
+}
+
+function endpointOf(host: string | undefined, port: number | undefined): Endpoint {
+  if (host === undefined || port === undefined) return { path: '' };
+  return { host, port, family: host.includes(':') ? 6 : 4 };
+}

@@ -1,0 +1,171 @@
+/**
+ * What the transports have in common that are built on a stream of somebody else's, instead of on a
+ * connection of a network of ours.
+ *
+ * Invariants:
+ *  1. Received bytes come before the end of file and before an error.
+ *  2. An error is kept, and thrown by every later try in its direction.
+ *  3. What is sent is copied: the stream keeps it, and the caller may change it at once.
+ */
+import { constants } from 'node:os';
+import { ClosedError, SystemError } from '../kernel/errors.ts';
+import { Readiness } from '../kernel/readiness.ts';
+import type { Endpoint, KeepAliveOptions, Transport } from '../world/network.ts';
+
+const EMPTY: Buffer = Buffer.alloc(0);
+/** The contract looks at no more pieces than this in one vectored send. */
+const SEND_PIECES = 64;
+/** The end of a stream that has no address. */
+const NOWHERE: Endpoint = { path: '' };
+
+export abstract class ForeignTransport extends Readiness implements Transport {
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  noDelay = true;
+  protected recvEnded = false;
+  protected closed = false;
+  #recvError: unknown = null;
+  #sendError: unknown = null;
+
+  constructor(local: Endpoint = NOWHERE, remote: Endpoint = NOWHERE) {
+    super();
+    this.local = local;
+    this.remote = remote;
+    // A stream tells of changes only, so the first try has to look.
+    this.canRecv = true;
+    this.canSend = true;
+  }
+
+  // ---- what the stream has to do ----
+
+  /** The next 1..max bytes; `undefined`: none is here now, and a notice will follow. */
+  protected abstract take(max: number): Buffer | undefined;
+
+  /** How many bytes the stream takes now. 0: none, and a notice will follow. */
+  protected abstract room(): number;
+
+  /** Hands `piece` over, which is ours. */
+  protected abstract write(piece: Buffer): void;
+
+  /** Input that is here or that comes is dropped. */
+  protected abstract dropInput(): void;
+
+  /** Nothing more is written. */
+  protected abstract endOutput(): void;
+
+  /** Delivers what was written, then closes the stream. */
+  protected abstract finish(): void;
+
+  /** Closes the stream, whatever was written. */
+  protected abstract abort(): void;
+
+  // ---- the contract of a transport ----
+
+  tryConnect(): boolean {
+    if (this.closed) throw this.#sendError;
+    return true;
+  }
+
+  tryRecv(max: number): Buffer | undefined {
+    const chunk = this.recvEnded || this.closed ? undefined : this.take(max);
+    if (chunk !== undefined) return chunk;
+    if (this.recvEnded) return EMPTY;
+    if (this.#recvError !== null) throw this.#recvError;
+    this.canRecv = false;
+    return undefined;
+  }
+
+  tryRecvInto(into: Uint8Array): number {
+    const chunk = this.tryRecv(into.length);
+    if (chunk === undefined) return -1;
+    into.set(chunk);
+    return chunk.length;
+  }
+
+  trySend(data: Uint8Array): number {
+    return this.#send([data], data.length);
+  }
+
+  trySendv(chunks: readonly Uint8Array[]): number {
+    const pieces = chunks.slice(0, SEND_PIECES);
+    return this.#send(
+      pieces,
+      pieces.reduce((sum, { length }) => sum + length, 0),
+    );
+  }
+
+  shutdown(how: 'send' | 'recv' | 'both'): void {
+    if (this.closed) return;
+    if (how !== 'send') {
+      this.dropInput();
+      this.ended();
+    }
+    if (how !== 'recv' && this.#sendError === null) {
+      this.#sendError = brokenPipe();
+      this.endOutput();
+      this.grantSend();
+    }
+  }
+
+  setKeepAlive(_options: KeepAliveOptions): void {}
+
+  close(): void {
+    if (this.#forget()) this.finish();
+  }
+
+  reset(): void {
+    if (this.#forget()) this.abort();
+  }
+
+  // ---- notices of the stream ----
+
+  /** The input has come to its end, and all of it was taken. */
+  protected ended(): void {
+    this.recvEnded = true;
+    this.grantRecv();
+  }
+
+  /** The stream has failed, or is gone: then `error` counts where the direction had not ended. */
+  protected failed(recvError: unknown, sendError: unknown = recvError): void {
+    if (this.closed) return;
+    this.#recvError ??= recvError;
+    this.#sendError ??= sendError;
+    this.grantRecv();
+    this.grantSend();
+  }
+
+  // ---- the inside ----
+
+  #send(pieces: readonly Uint8Array[], total: number): number {
+    if (this.#sendError !== null) throw this.#sendError;
+    if (total === 0) return 0;
+    const length = Math.min(this.room(), total);
+    if (length === 0) {
+      this.canSend = false;
+      return 0;
+    }
+    this.write(Buffer.concat(pieces, length));
+    return length;
+  }
+
+  #forget(): boolean {
+    if (this.closed) return false;
+    this.closed = true;
+    this.recvEnded = false;
+    const error = new ClosedError('ERR_CLOSED', `${this.describe()} was closed here`);
+    this.#recvError = error;
+    this.#sendError = error;
+    this.refuseWaiters(error);
+    return true;
+  }
+}
+
+/** The stream is gone, without an end of file. */
+export function cutOff(): SystemError {
+  return new SystemError('ECONNRESET', -constants.errno.ECONNRESET, 'read');
+}
+
+/** Nobody takes what is sent. */
+export function brokenPipe(): SystemError {
+  return new SystemError('EPIPE', -constants.errno.EPIPE, 'write');
+}

@@ -1,0 +1,167 @@
+/**
+ * The two directions of a socket for code outside of tasks: streams ask for the next bytes, or hand
+ * some over, and are called back.
+ *
+ * Each side takes its direction of the socket for itself: a task that uses it meanwhile gets ERR_BUSY.
+ * A notice of the network is answered in the next tick, not inside the network's own loop, since
+ * whoever is called back may do anything.
+ */
+import type { ReadinessWaiter } from '../kernel/readiness.ts';
+import { busySocket } from '../net/errors.ts';
+import type { Socket } from '../net/socket.ts';
+
+/** The error, or null and the result. */
+export type Done<T> = (error: Error | null, result?: T) => void;
+
+abstract class Side<T> implements ReadinessWaiter {
+  protected abstract readonly direction: 'receive' | 'send';
+  protected readonly socket: Socket;
+  #done: Done<T> | null = null;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+  }
+
+  /** The notice has come: try again, soon. */
+  grant(): void {
+    process.nextTick(() => this.#try());
+  }
+
+  /** The socket was closed under the wait. */
+  refuse(error: unknown): void {
+    process.nextTick(() => this.#settle(error as Error));
+  }
+
+  /** Gives the direction back. A wait is forgotten, and nobody is called. */
+  release(): void {
+    this.#done = null;
+    this.letGo();
+  }
+
+  protected begin(done: Done<T>): void {
+    this.#done = done;
+    this.#try();
+  }
+
+  /** One try; `undefined`: would block. */
+  protected abstract attempt(): T | undefined;
+  /** Stands in the socket's waiting place. False: somebody else does. */
+  protected abstract wait(): boolean;
+  protected abstract letGo(): void;
+
+  #try(): void {
+    if (this.#done === null) return;
+    let result: T | undefined;
+    try {
+      result = this.attempt();
+    } catch (error) {
+      return this.#settle(error as Error);
+    }
+    if (result !== undefined) this.#settle(null, result);
+    else if (!this.wait()) this.#settle(busySocket(this.direction, this.socket.name));
+  }
+
+  #settle(error: Error | null, result?: T): void {
+    const done = this.#done;
+    this.#done = null;
+    done?.(error, result);
+  }
+}
+
+/** What comes in. */
+export class ReceiveSide extends Side<Buffer> {
+  protected readonly direction = 'receive';
+  #max = 0;
+
+  constructor(socket: Socket) {
+    super(socket);
+    if (socket.receiving !== null) throw busySocket('receive', socket.name);
+    socket.receiving = this;
+  }
+
+  /** Calls `done` once, with 1..max bytes, or with none at end of file. */
+  next(max: number, done: Done<Buffer>): void {
+    this.#max = max;
+    this.begin(done);
+  }
+
+  protected attempt(): Buffer | undefined {
+    return this.socket.worthReceiving() ? this.socket.receive(this.#max) : undefined;
+  }
+
+  protected wait(): boolean {
+    const { readiness } = this.socket;
+    if (readiness.recvWaiter !== null) return false;
+    readiness.recvWaiter = this;
+    return true;
+  }
+
+  protected letGo(): void {
+    if (this.socket.receiving === this) this.socket.receiving = null;
+    const { readiness } = this.socket;
+    if (readiness.recvWaiter === this) readiness.recvWaiter = null;
+  }
+}
+
+/** What goes out. */
+export class SendSide extends Side<true> {
+  protected readonly direction = 'send';
+  /** What is still to be sent. */
+  #pieces: Uint8Array[] = [];
+  #begun = false;
+
+  constructor(socket: Socket) {
+    super(socket);
+    if (socket.sending !== null) throw busySocket('send', socket.name);
+    socket.sending = this;
+  }
+
+  /** Calls `done` once all of `pieces` was sent. They must not be changed until then. */
+  send(pieces: readonly Uint8Array[], done: Done<true>): void {
+    this.#pieces = pieces.filter((piece) => piece.length > 0);
+    this.#begun = false;
+    this.begin(done);
+  }
+
+  /** True: a send was begun and has not come to its end, so the stream is cut in the middle. */
+  get cut(): boolean {
+    return this.#begun && this.#pieces.length > 0;
+  }
+
+  protected attempt(): true | undefined {
+    while (this.#pieces.length > 0) {
+      const count = this.socket.transmitv(this.#pieces);
+      if (count === 0) return undefined;
+      this.#begun = true;
+      this.#drop(count);
+    }
+    this.socket.sendCompleted();
+    return true;
+  }
+
+  protected wait(): boolean {
+    const { readiness } = this.socket;
+    if (readiness.sendWaiter !== null) return false;
+    readiness.sendWaiter = this;
+    return true;
+  }
+
+  protected letGo(): void {
+    if (this.socket.sending === this) this.socket.sending = null;
+    const { readiness } = this.socket;
+    if (readiness.sendWaiter === this) readiness.sendWaiter = null;
+  }
+
+  /** Takes the first `count` bytes off the pieces. */
+  #drop(count: number): void {
+    let left = count;
+    let whole = 0;
+    for (const { length } of this.#pieces) {
+      if (length > left) break;
+      left -= length;
+      whole++;
+    }
+    this.#pieces = this.#pieces.slice(whole);
+    if (left > 0) this.#pieces[0] = (this.#pieces[0] as Uint8Array).subarray(left);
+  }
+}

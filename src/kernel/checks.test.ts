@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { checkDuration, checkInstant, checkInteger, show } from './checks.ts';
+
+test('a duration is a number from 0 to Infinity', () => {
+  for (const ms of [0, 0.5, 2 ** 40, Infinity]) checkDuration('ms', ms);
+  expect(() => checkDuration('ms', Number.NaN)).toThrow(RangeError);
+  expect(() => checkDuration('ms', -0.001)).toThrow(RangeError);
+  expect(() => checkDuration('ms', '1' as unknown as number)).toThrow(TypeError);
+});
+
+test('an instant is any number, the past and Infinity too', () => {
+  for (const at of [-5, 0, Infinity, Number.NEGATIVE_INFINITY]) checkInstant('at', at);
+  expect(() => checkInstant('at', Number.NaN)).toThrow(RangeError);
+  expect(() => checkInstant('at', undefined as unknown as number)).toThrow(TypeError);
+});
+
+test('an integer lies between its bounds', () => {
+  checkInteger('n', 1, 1, 2);
+  for (const n of [0, 3, 1.5, Number.NaN]) {
+    expect(() => checkInteger('n', n, 1, 2)).toThrow(RangeError);
+  }
+});
+
+test('the message says expected, got, type; the codes are those of Node', () => {
+  expect(() => checkDuration('ms', Number.NaN)).toThrow(
+    expect.objectContaining({
+      message: 'Expected `ms` to be a number ≥ 0, got NaN (number)',
+      code: 'ERR_OUT_OF_RANGE',
+    }),
+  );
+  expect(() => checkDuration('ms', null as unknown as number)).toThrow(
+    expect.objectContaining({
+      message: 'Expected `ms` to be a number ≥ 0, got null (null)',
+      code: 'ERR_INVALID_ARG_TYPE',
+    }),
+  );
+});
+
+test('every value can be shown, briefly', () => {
+  const circle: unknown[] = [];
+  circle.push(circle, circle);
+  const values = [
+    ...['text'.repeat(100), 5, 5n, Symbol('s'), null, undefined, true, () => undefined],
+    ...[[1, 'a'], {}, Object.create(null), new Map(), Promise.resolve(), circle],
+  ];
+  for (const value of values) expect(show(value).length).toBeLessThan(100);
+});
+
+test('showing a value does not run code of the value that throws', () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const tagged = {
+    get [Symbol.toStringTag](): string {
+      throw new Error('tag');
+    },
+  };
+  for (const value of [proxy, tagged]) expect(typeof show(value)).toBe('string');
+});

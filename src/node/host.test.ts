@@ -1,0 +1,193 @@
+import { setTimeout as delay, setImmediate as nextLoop } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { group } from '../kernel/group.ts';
+import type { Operation, OperationSource } from '../kernel/operation.ts';
+import { Parking } from '../kernel/parking.ts';
+import { Scheduler } from '../kernel/scheduler.ts';
+import { park, sleep } from '../kernel/waits.ts';
+import { NodeHost } from './host.ts';
+
+class OutsidePlace extends Parking {
+  override get outside(): boolean {
+    return true;
+  }
+}
+
+interface Driven {
+  readonly host: NodeHost;
+  readonly scheduler: Scheduler;
+  readonly ended: Promise<void>;
+}
+
+/** A host that drives `op` until it ends. */
+function drive(op: OperationSource<unknown>): Driven {
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const host = new NodeHost({
+    ended: () => {
+      host.close();
+      end();
+    },
+  });
+  const scheduler = new Scheduler({ host });
+  host.drive(scheduler);
+  scheduler.start(op);
+  return { host, scheduler, ended };
+}
+
+test('a wake-up from elsewhere in the process is answered before the loop goes on', async () => {
+  const log: string[] = [];
+  const place = new OutsidePlace();
+  const { ended } = drive(function* () {
+    yield* park(place);
+    log.push('task');
+  });
+  await nextLoop();
+  setImmediate(() => log.push('immediate'));
+  place.wake();
+  await ended;
+  await nextLoop();
+  expect(log).toEqual(['task', 'immediate']);
+});
+
+test('a task that plays ping-pong with promises does not keep the loop from its timers', async () => {
+  let fired = false;
+  const { ended } = drive(function* () {
+    setTimeout(() => {
+      fired = true;
+    }, 1);
+    for (let i = 0; i < 200_000 && !fired; i++) {
+      const place = new OutsidePlace();
+      void Promise.resolve().then(() => place.wake());
+      yield* park(place);
+    }
+  });
+  await ended;
+  expect(fired).toBe(true);
+});
+
+test('a backlog returns to the loop within a few milliseconds', async () => {
+  const gaps: number[] = [];
+  let last = performance.now();
+  let running = true;
+  const watch = (): void => {
+    const time = performance.now();
+    gaps.push(time - last);
+    last = time;
+    if (running) setImmediate(watch);
+  };
+  setImmediate(watch);
+  const { ended } = drive(function* () {
+    const until = performance.now() + 60;
+    while (performance.now() < until) yield;
+  });
+  await ended;
+  running = false;
+  gaps.sort((one, other) => one - other);
+  expect(gaps.length).toBeGreaterThan(5);
+  expect(gaps[Math.floor(gaps.length / 2)]).toBeLessThan(10);
+});
+
+test('deliver grants inside one entrance: all that it wakes runs in one pump, once', async () => {
+  const places = [new OutsidePlace(), new OutsidePlace()];
+  const log: number[] = [];
+  const { host, scheduler, ended } = drive(() =>
+    group(function* (g) {
+      for (const [i, place] of places.entries()) {
+        g.spawn(function* () {
+          yield* park(place);
+          log.push(i);
+        });
+      }
+    }),
+  );
+  await nextLoop();
+  const before = scheduler.stats().batches;
+  host.deliver(() => {
+    for (const place of places) place.wake();
+    expect(log).toEqual([]);
+  });
+  expect(log).toEqual([0, 1]);
+  expect(scheduler.stats().batches - before).toBeLessThanOrEqual(3);
+  await ended;
+});
+
+test('an error in what is delivered does not stop the host', async () => {
+  const place = new OutsidePlace();
+  const { host, ended } = drive(() => park(place));
+  await nextLoop();
+  expect(() =>
+    host.deliver(() => {
+      throw new Error('delivery');
+    }),
+  ).toThrow('delivery');
+  place.wake();
+  await ended;
+});
+
+test('a timer armed for earlier than the one that is set comes in time', async () => {
+  const place = new OutsidePlace();
+  const times: number[] = [];
+  const { ended } = drive(() =>
+    group(function* (g) {
+      g.spawn(() => sleep(300));
+      g.spawn(function* () {
+        yield* park(place);
+        const began = performance.now();
+        yield* sleep(5);
+        times.push(performance.now() - began);
+      });
+      yield;
+    }),
+  );
+  await delay(5);
+  place.wake();
+  await ended;
+  expect(times[0]).toBeLessThan(200);
+});
+
+test('the longest time without a return to the loop is kept', async () => {
+  const { scheduler, ended } = drive(function* (): Operation<void> {
+    const until = performance.now() + 15;
+    while (performance.now() < until);
+  });
+  await ended;
+  expect(scheduler.stats().longestMs).toBeGreaterThanOrEqual(14);
+});
+
+test('clock and randomness can be given', () => {
+  const host = new NodeHost({ now: () => 42, random: () => 0.25, ended: () => undefined });
+  expect([host.now(), host.random()]).toEqual([42, 0.25]);
+});
+
+test('warn makes a process warning of whatever it is given', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', note);
+  const host = new NodeHost({ ended: () => undefined });
+  for (const problem of [new Error('an error'), 'a text', undefined]) host.warn(problem);
+  await delay(5);
+  process.off('warning', note);
+  expect(warnings.map(({ message }) => message)).toEqual(['an error', 'a text', 'undefined']);
+});
+
+test('warn never throws, whatever it is given', () => {
+  const host = new NodeHost({ ended: () => undefined });
+  expect(() => host.warn(Object.create(null))).not.toThrow();
+});
+
+test('a closed host does nothing more', async () => {
+  const place = new OutsidePlace();
+  let ran = false;
+  const { host } = drive(function* () {
+    yield* park(place);
+    ran = true;
+  });
+  await nextLoop();
+  host.close();
+  place.wake();
+  await delay(5);
+  expect(ran).toBe(false);
+});

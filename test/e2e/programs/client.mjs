@@ -1,0 +1,5 @@
+/** A client for people, where no other one is installed: client.mjs PORT. */
+import { connect } from 'node:net';
+
+const socket = connect(Number(process.argv[2]), '127.0.0.1');
+process.stdin.pipe(socket).pipe(process.stdout);

@@ -1,0 +1,112 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import { endProcesses } from '../conformance/processes.ts';
+import { worlds } from '../conformance/worlds.ts';
+import type { Echo } from './command.ts';
+import { isServed, PlainClient, startEcho } from './command.ts';
+
+/** What `coronet echo` gives its handlers. */
+const GRACE_MS = 5000;
+
+const open: Socket[] = [];
+
+for (const { name: backend } of worlds) {
+  describe(`coronet echo and signals on ${backend}`, () => {
+    endProcesses();
+    afterEach(() => {
+      for (const socket of open.splice(0)) socket.destroy();
+    });
+
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      it(`${signal} ends it with code 0 when nobody is there`, async () => {
+        const echo = await startEcho('--backend', backend);
+        echo.process.child.kill(signal);
+        expect(await echo.process.exit).toEqual({ code: 0, signal: null });
+        expect(echo.process.stderr).toBe('');
+      });
+
+      it(`${signal} ends idle connections in order, and it with code 0`, async () => {
+        const echo = await startEcho('--backend', backend);
+        const fresh = new PlainClient(echo.port);
+        const used = new PlainClient(echo.port);
+        open.push(fresh.socket, used.socket);
+        expect(await used.ask('Hello')).toBe(true);
+        await echo.process.until('both are served', () => echo.process.lines.length === 2);
+        echo.process.child.kill(signal);
+        expect(await echo.process.exit).toEqual({ code: 0, signal: null });
+        await fresh.until(() => fresh.socket.closed);
+        await used.until(() => used.socket.closed);
+        expect([fresh.heard, used.heard]).toEqual(['', 'GOT:Hello']);
+        expect(echo.process.lines.filter((line) => line === 'Task done').length).toBe(2);
+      });
+
+      it(`a second ${signal} ends it at once with 128 + its number`, async () => {
+        const echo = await startEcho('--backend', backend);
+        await blockedClient(echo);
+        echo.process.child.kill(signal);
+        await untilStopping(echo);
+        echo.process.child.kill(signal);
+        const code = signal === 'SIGINT' ? 130 : 143;
+        expect(await echo.process.exit).toEqual({ code, signal: null });
+        expect(echo.process.lines).toContain('Task done');
+      });
+    }
+
+    it('a handler that is in the middle of an answer may finish it', async () => {
+      const echo = await startEcho('--backend', backend);
+      const client = await blockedClient(echo);
+      echo.process.child.kill('SIGTERM');
+      await untilStopping(echo);
+      await delay(300);
+      expect(echo.process.ended).toBe(false);
+      client.resume();
+      client.end();
+      expect(await echo.process.exit).toEqual({ code: 0, signal: null });
+    });
+  });
+}
+
+describe('coronet echo and its grace', () => {
+  endProcesses();
+  afterEach(() => {
+    for (const socket of open.splice(0)) socket.destroy();
+  });
+
+  // `main` gives 0 although the program was cut: `fails` will tell when it does not any more.
+  it.fails('a handler that does not end within five seconds is cut, which is a failure', async () => {
+    await Promise.all(worlds.map(({ name }) => expectCut(name)));
+  });
+});
+
+async function expectCut(backend: string): Promise<void> {
+  const echo = await startEcho('--backend', backend);
+  await blockedClient(echo);
+  const begun = performance.now();
+  echo.process.child.kill('SIGTERM');
+  const exit = await echo.process.exit;
+  expect(performance.now() - begun).toBeGreaterThan(GRACE_MS - 100);
+  expect(performance.now() - begun).toBeLessThan(GRACE_MS + 2000);
+  expect(echo.process.lines).toContain('Task done');
+  expect(exit).toEqual({ code: 1, signal: null });
+}
+
+/** A client that sends and never reads, until the server cannot send it any more. */
+async function blockedClient(echo: Echo): Promise<Socket> {
+  const socket = connect(echo.port, '127.0.0.1');
+  open.push(socket);
+  socket.on('error', () => {}); // The server may end first.
+  const block = Buffer.alloc(1_000_000, 'x');
+  for (let blocked = false; !blocked; ) {
+    const taken = socket.write(block) || once(socket, 'drain').then(() => true);
+    blocked = (await Promise.race([taken, delay(250, 'blocked')])) === 'blocked';
+  }
+  return socket;
+}
+
+/** The first signal was heard: nobody is let in any more. */
+async function untilStopping(echo: Echo): Promise<void> {
+  while (await isServed(echo.port)) await delay(5);
+}

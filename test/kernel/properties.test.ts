@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { isCancelled } from '../../src/kernel/cancelled.ts';
+import type { DeadlockError } from '../../src/kernel/errors.ts';
+import type { Hooks } from '../../src/kernel/hooks.ts';
+import type { Task } from '../../src/kernel/task.ts';
+import type { Program } from './random-program.ts';
+import { Books, execute, programs } from './random-program.ts';
+import { VirtualHost } from './virtual-host.ts';
+
+interface Outcome {
+  readonly books: Books;
+  readonly host: VirtualHost;
+  readonly trace: readonly string[];
+  /** Spawned, finished, begun and ended steps. */
+  readonly counts: readonly [number, number, number, number];
+}
+
+function tracer(trace: string[], time: () => number): Hooks {
+  const write = (what: string) => (task: Task<unknown>) => {
+    trace.push(`${time()} ${what} ${task.id} ${task.state} ${task.waitingOn}`);
+  };
+  return {
+    taskSpawned: write('spawned'),
+    stepBegins: write('begins'),
+    stepEnds: write('ends'),
+    taskWaits: (task, wait) => trace.push(`${time()} waits ${task.id} ${wait?.[0]}`),
+    taskWakes: write('wakes'),
+    taskCancelled: write('cancelled'),
+    taskFinished: write('finished'),
+    batchBegins: (ready) => trace.push(`batch ${ready}`),
+  };
+}
+
+function runOnce(program: Program): Outcome {
+  const trace: string[] = [];
+  const books = new Books();
+  const unhandled = (error: unknown): void => {
+    if ((error as { code: string }).code !== 'ERR_SHIELD_EXPIRED') throw error;
+  };
+  const hooks = { ...tracer(trace, () => host.time), onUnhandled: unhandled };
+  const host: VirtualHost = new VirtualHost({ hooks, maxTurns: 20_000 });
+  try {
+    host.play(execute(program, books));
+  } catch (error) {
+    noteOutcome(error, books);
+  }
+  const count = (what: string): number => trace.filter((line) => line.includes(what)).length;
+  const counts = [' spawned ', ' finished ', ' begins ', ' ends '].map(count);
+  return { books, host, trace, counts: counts as [number, number, number, number] };
+}
+
+/** The main task failed, was cancelled, or there was a deadlock: only the first is a report. */
+function noteOutcome(error: unknown, books: Books): void {
+  if (books.thrown.includes(error as Error)) books.reported.push(error);
+  else if (!isCancelled(error) && (error as DeadlockError).code !== 'ERR_DEADLOCK') throw error;
+}
+
+function check(property: (outcome: Outcome) => void): void {
+  fc.assert(
+    fc.property(programs, (program) => {
+      property(runOnce(program));
+    }),
+    { numRuns: 400 },
+  );
+}
+
+test('whatever is run, every finally runs exactly once', () => {
+  check(({ books }) => {
+    expect(books.finals.every((times) => times === 1)).toBe(true);
+  });
+});
+
+test('whatever is run, no task is alive when its group has been left', () => {
+  check(({ books }) => {
+    expect(books.survivors).toEqual([]);
+  });
+});
+
+test('whatever is run, every error is reported exactly once', () => {
+  check(({ books, host }) => {
+    if (host.scheduler.deadlock !== null) return;
+    const { thrown, reported } = books;
+    expect(reported.length).toBe(thrown.length);
+    expect(new Set(reported)).toEqual(new Set(thrown));
+  });
+});
+
+test('whatever is run, the scheduler holds nothing afterwards', () => {
+  check(({ host }) => {
+    const nothing = { tasks: 0, ready: 0, timers: 0, outsideWaits: 0 };
+    expect(host.scheduler.stats()).toMatchObject(nothing);
+    expect(host.warnings).toEqual([]);
+  });
+});
+
+test('whatever is run, hooks see every task finish and every step end', () => {
+  check(({ counts: [spawned, finished, begins, ends] }) => {
+    expect([finished, ends]).toEqual([spawned, begins]);
+  });
+});
+
+test('the same program gives the same trace', () => {
+  fc.assert(
+    fc.property(programs, (program) => {
+      expect(runOnce(program).trace).toEqual(runOnce(program).trace);
+    }),
+    { numRuns: 100 },
+  );
+});

@@ -1,0 +1,161 @@
+import { expect, test } from 'vitest';
+import type { Group } from '../../src/kernel/group.ts';
+import { group } from '../../src/kernel/group.ts';
+import type { Operation } from '../../src/kernel/operation.ts';
+import { Parking } from '../../src/kernel/parking.ts';
+import { ScopeRecord } from '../../src/kernel/scope.ts';
+import { checkpoint, park, sleep, sleepForever } from '../../src/kernel/waits.ts';
+import { moveOnAfter, scope } from '../../src/kernel/with-scope.ts';
+import { VirtualHost } from './virtual-host.ts';
+
+const nothing = { tasks: 0, ready: 0, timers: 0, outsideWaits: 0 };
+
+/** Spawns `count` tasks: each has `width` children, which have children again. */
+function* plant(g: Group, left: { count: number }, width: number): Operation<void> {
+  for (let i = 0; i < width && left.count > 0; i++) {
+    left.count--;
+    g.spawn(() =>
+      group(function* (inner) {
+        yield* plant(inner, left, width);
+        yield* sleepForever();
+      }),
+    );
+  }
+}
+
+/** Each task has one child: the deepest tree there can be. */
+function* nest(depth: number): Operation<void> {
+  if (depth === 0) return yield* sleepForever();
+  yield* group(function* (g) {
+    g.spawn(() => nest(depth - 1));
+    yield* sleepForever();
+  });
+}
+
+/** Cancels what `op` has started after a millisecond; gives the steps that the unwinding took. */
+function stepsToCancel(op: (g: Group) => Operation<void>): { steps: number; tasks: number } {
+  const host = new VirtualHost();
+  const { scheduler } = host;
+  let before = 0;
+  let tasks = 0;
+  host.play(() =>
+    scope(function* (s) {
+      yield* group(function* (g) {
+        yield* op(g);
+        yield* sleep(1);
+        tasks = scheduler.live;
+        before = scheduler.steps;
+        s.cancel();
+        yield* sleepForever();
+      });
+    }),
+  );
+  expect(scheduler.stats()).toMatchObject(nothing);
+  return { steps: scheduler.steps - before, tasks };
+}
+
+test('a hundred thousand tasks of one group are cancelled in a few steps each', () => {
+  const { steps, tasks } = stepsToCancel(function* (g) {
+    for (let i = 0; i < 100_000; i++) g.spawn(() => sleepForever());
+  });
+  expect(tasks).toBe(100_001);
+  expect(steps).toBeLessThan(3 * tasks);
+});
+
+test('a tree of a hundred thousand tasks is cancelled in a few steps each', () => {
+  const { steps, tasks } = stepsToCancel((g) => plant(g, { count: 100_000 }, 10));
+  expect(tasks).toBe(100_001);
+  expect(steps).toBeLessThan(3 * tasks);
+});
+
+test('cancelling a chain of tasks looks at each scope a few times, however deep it is', () => {
+  const depth = 3000;
+  const looks = countParentReads(() => {
+    const { steps, tasks } = stepsToCancel(function* (g) {
+      g.spawn(() => nest(depth));
+    });
+    expect(steps).toBeLessThan(3 * tasks);
+  });
+  expect(looks).toBeLessThan(100 * depth);
+});
+
+/** How many scopes `encloses` walks over while `work` runs. */
+function countParentReads(work: () => void): number {
+  const { encloses } = ScopeRecord.prototype;
+  let looks = 0;
+  ScopeRecord.prototype.encloses = function (other: ScopeRecord): boolean {
+    for (let at: ScopeRecord | null = other; at !== null && at !== this; at = at.parent) looks++;
+    return encloses.call(this, other);
+  };
+  try {
+    work();
+  } finally {
+    ScopeRecord.prototype.encloses = encloses;
+  }
+  return looks;
+}
+
+test('a million steps of everything leave nothing behind', () => {
+  const host = new VirtualHost();
+  function* round(g: Group): Operation<void> {
+    const place = new Parking();
+    const joined = g.spawn(function* () {
+      yield* park(place);
+    });
+    yield* moveOnAfter(1, sleepForever());
+    yield* moveOnAfter(100, sleep(1));
+    place.wake();
+    yield* joined.join();
+    const cancelled = g.spawn(() => sleepForever());
+    yield;
+    cancelled.cancel();
+    yield;
+    yield* checkpoint();
+  }
+  host.play(() =>
+    group(function* (g) {
+      for (let i = 0; i < 200; i++) {
+        yield* g
+          .spawn(function* () {
+            for (let turn = 0; turn < 560; turn++) yield* round(g);
+          })
+          .join();
+        expect(host.scheduler.stats()).toMatchObject({ tasks: 1, timers: 0, outsideWaits: 0 });
+      }
+    }),
+  );
+  expect(host.scheduler.steps).toBeGreaterThan(1_000_000);
+  expect(host.scheduler.stats()).toMatchObject(nothing);
+});
+
+test('a finished task, its result and its error are not held by the group it ended in', async () => {
+  const host = new VirtualHost();
+  const held: WeakRef<object>[] = [];
+  let alive = 0;
+  function* server(g: Group): Operation<void> {
+    for (let i = 0; i < 50; i++) {
+      g.spawn(function* () {
+        const large = { bytes: new Uint8Array(1000) };
+        held.push(new WeakRef(large));
+        yield* sleep(1);
+        return large;
+      });
+      yield* sleep(2);
+    }
+  }
+  const { scheduler } = host;
+  scheduler.start(() =>
+    group(function* (g) {
+      yield* server(g);
+      yield* sleepForever();
+    }),
+  );
+  while (scheduler.turn() !== Infinity) host.time = Math.max(host.time, scheduler.nextTimerAt);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  globalThis.gc?.();
+  alive = held.filter((ref) => ref.deref() !== undefined).length;
+  expect(held).toHaveLength(50);
+  expect(alive).toBeLessThan(3);
+  scheduler.main?.cancel();
+  while (scheduler.live > 0) scheduler.turn();
+});
