@@ -56,23 +56,22 @@ static int read_v6(char *host, uint16_t port, Address *out) {
  * negated errno; out->length is 0 for "none".
  */
 bool address_read(Call *call, size_t first, Address *out, int *error) {
-  char text[sizeof out->u.path.sun_path + 2];
-  size_t length = 0;
+  Text text = {.length = 0};
   int32_t family = 0, port = 0;
   memset(out, 0, sizeof *out);
   *error = 0;
   if (!call_int(call, first, &family)) return false;
   if (family == 0) return true;
-  if (!call_text(call, first + 1, text, sizeof text, &length)) return false;
+  if (!call_text(call, first + 1, &text)) return false;
   if (!call_int(call, first + 2, &port)) return false;
   if (family == LOCAL) {
-    *error = read_path(text, length, out);
-  } else if (port < 0 || port > UINT16_MAX || strlen(text) != length) {
+    *error = read_path(text.bytes, text.length, out);
+  } else if (port < 0 || port > UINT16_MAX || strlen(text.bytes) != text.length) {
     *error = -EINVAL;
   } else if (family == 4) {
-    *error = read_v4(text, (uint16_t)port, out);
+    *error = read_v4(text.bytes, (uint16_t)port, out);
   } else {
-    *error = family == 6 ? read_v6(text, (uint16_t)port, out) : -EAFNOSUPPORT;
+    *error = family == 6 ? read_v6(text.bytes, (uint16_t)port, out) : -EAFNOSUPPORT;
   }
   return true;
 }

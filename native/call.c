@@ -66,11 +66,11 @@ bool call_int32_array(Call *call, size_t index, int32_t **data, size_t *length) 
   return true;
 }
 
-/* A string of fewer than `size` bytes in UTF-8; what is longer is cut, and *length tells. */
-bool call_text(Call *call, size_t index, char *out, size_t size, size_t *length) {
-  napi_value value = call->values[index];
-  if (napi_get_value_string_utf8(call->env, value, out, size, length) == napi_ok) return true;
-  return call_wrong(call, index, "a string");
+/* What is too long is cut to a length that no address has, so that it is refused as an address. */
+bool call_text(Call *call, size_t index, Text *out) {
+  napi_status status = napi_get_value_string_utf8(call->env, call->values[index], out->bytes,
+                                                  sizeof out->bytes, &out->length);
+  return status == napi_ok || call_wrong(call, index, "a string");
 }
 
 bool call_typed(Call *call, size_t index, napi_valuetype type, const char *wanted) {

@@ -14,8 +14,8 @@
  *  2. A result is an integer: >= 0 is an answer, < 0 is a negated errno. Exceptions are for callers
  *     that break the contract (TypeError); a stale handle is -EBADF.
  *  3. Nothing here ends the process: no assertion, no napi_fatal_error, no signal from a send.
- *  4. Memory that belongs to JavaScript is an argument of the call that uses it, and is used in that
- *     call only. No pointer to it is kept: it could be collected or detached in between.
+ *  4. Memory that belongs to JavaScript is an argument of the call that uses it, and is used in
+ *     that call only. No pointer to it is kept: it could be collected or detached in between.
  */
 #ifndef CORONET_H
 #define CORONET_H
@@ -38,8 +38,9 @@
 #define CORONET_ABI 2
 
 /*
- * All that a connection can report, both directions at once. PRI is there because urgent data makes
- * recv stop early (tcp(7)): whoever sees it must not take a short read for the end of what is there.
+ * All that a connection can report, both directions at once. PRI is there because urgent data
+ * makes recv stop early (tcp(7)): whoever sees it must not take a short read for the end of what is
+ * there.
  */
 #define CONNECTION_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI)
 
@@ -92,6 +93,12 @@ struct Environment {
   uint32_t watches;      /* uv handles that libuv has not given back yet */
 };
 
+/* A string argument: long enough for a path of a Unix socket and for any numeric host. */
+typedef struct {
+  char bytes[sizeof((struct sockaddr_un *)0)->sun_path + 8];
+  size_t length; /* without the terminator */
+} Text;
+
 /* The arguments of the call in progress. */
 typedef struct {
   napi_env env;
@@ -116,7 +123,7 @@ bool call_begin(napi_env env, napi_callback_info info, size_t count, Call *call)
 bool call_int(Call *call, size_t index, int32_t *out);
 bool call_bytes(Call *call, size_t index, uint8_t **data, size_t *length);
 bool call_int32_array(Call *call, size_t index, int32_t **data, size_t *length);
-bool call_text(Call *call, size_t index, char *out, size_t size, size_t *length);
+bool call_text(Call *call, size_t index, Text *out);
 bool call_typed(Call *call, size_t index, napi_valuetype type, const char *wanted);
 bool call_wrong(Call *call, size_t index, const char *wanted);
 napi_value call_result(Call *call, int32_t value);

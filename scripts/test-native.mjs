@@ -18,7 +18,7 @@ const SANITIZED = fileURLToPath(new URL('../native/build/coronet-asan.node', imp
 
 /** Child processes, each a hard case, and the behaviour of the network on top. */
 const NATIVE = 'test/native.test.ts';
-const NETWORK = 'src/node/epoll.test.ts';
+const NETWORK = 'src/node/epoll';
 
 /** V8's --gc-interval does nothing in release builds; these do. */
 const STRESS = ['--stress-scavenge=20', '--stress-compaction', '--max-semi-space-size=1'];

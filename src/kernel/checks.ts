@@ -33,13 +33,39 @@ export function checkInteger(name: string, value: number, least: number, most: n
   }
 }
 
-/** How a message shows a value: short, and never by running the value's own code twice. */
+/** How a message shows a value: short, and whatever the value is. Never throws. */
 export function show(value: unknown): string {
+  try {
+    return clip(showOf(value, 0));
+  } catch {
+    // A revoked proxy, a `toString` that throws: the message matters more.
+    return 'a value that cannot be shown';
+  }
+}
+
+function showOf(value: unknown, depth: number): string {
   if (typeof value === 'string') return JSON.stringify(clip(value));
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
-  if (Array.isArray(value)) return clip(`[${value.slice(0, 4).map(show).join(', ')}]`);
+  if (Array.isArray(value)) {
+    if (depth > 1) return '[…]';
+    return `[${value
+      .slice(0, 4)
+      .map((item) => showOf(item, depth + 1))
+      .join(', ')}]`;
+  }
   if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value);
   return String(value);
+}
+
+/** The first line of what a thrown value says of itself, clipped. Never throws. */
+export function firstLine(thrown: unknown): string {
+  try {
+    const line = String(thrown).split('\n', 1)[0] as string;
+    return line.length <= 200 ? line : `${line.slice(0, 197)}…`;
+  } catch {
+    // As above.
+    return 'a value that cannot be shown';
+  }
 }
 
 function typeName(value: unknown): string {

@@ -11,7 +11,7 @@ import { now } from './time.ts';
 import { checkpoint, sleep, sleepForever } from './waits.ts';
 import { scope } from './with-scope.ts';
 
-test('a body that cancel cut short makes the group throw ERR_GROUP_CANCELLED with the reason', () => {
+test('a body that cancel cut short makes the group throw ERR_GROUP_CANCELLED', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.cancel('enough');
@@ -128,7 +128,7 @@ test('a task cancelled before its first step that needs no operation gives its v
   expect(value).toBe('value');
 });
 
-test('an operation that could succeed at once is refused in a task cancelled before its start', () => {
+test('what could succeed at once is refused in a task cancelled before its start', () => {
   const state = play(() =>
     group(function* (g) {
       const task = g.spawn(() => checkpoint());

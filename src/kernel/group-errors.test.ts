@@ -197,6 +197,19 @@ test('a thousand failures are all in errors, and the message stays short', () =>
   expect(error.message.length).toBeLessThan(2000);
 });
 
+/** A task inside a group inside a task …, the innermost of which fails. */
+function* failDeep(depth: number): Operation<void> {
+  if (depth === 0) throw new Error('deep');
+  yield* group(function* (g) {
+    g.spawn(() => failDeep(depth - 1));
+  });
+}
+
+test('a failure that comes up through many groups keeps its message short', () => {
+  const error = errorOf(() => failDeep(300));
+  expect(error.message.length).toBeLessThan(2000);
+});
+
 for (const [name, thrown] of [
   ['undefined', undefined],
   ['null', null],

@@ -5,11 +5,12 @@
  * Invariants:
  *  1. Members are linked while they are unfinished and unlinked in O(1) when they end: a server's group
  *     holds nothing of the connections that it has served.
- *  2. `errors` holds each error object once, in the order of occurrence.
+ *  2. Each error object counts once as a failure; failures are kept in the order of occurrence.
  *  3. The group's scope is the parent of its children's scopes. The owner's control is in that scope
  *     from the body's first step until the group is left.
  */
 import { Cancelled } from './cancelled.ts';
+import { firstLine } from './checks.ts';
 import { currentRecord } from './current.ts';
 import { GroupError, GroupStateError } from './errors.ts';
 import type { Operation, OperationSource, Wait } from './operation.ts';
@@ -91,9 +92,9 @@ export class GroupRecord implements Group {
   size = 0;
   /** Of these, how many are daemons. */
   #daemons = 0;
-  #errors: Set<unknown> | null = null;
-  /** The names of the tasks that failed, for the message. */
-  readonly #failed: string[] = [];
+  #failures: Failures | null = null;
+  /** True once only daemons were left: they, and daemons that come later, are cancelled. */
+  #dismissed = false;
   #bodyRuns = true;
   #left = false;
   #place: Parking | null = null;
@@ -121,6 +122,7 @@ export class GroupRecord implements Group {
     const task = new TaskRecord<T>(this.owner.scheduler, op, { group: this, name, daemon });
     this.#link(task as TaskRecord);
     this.owner.scheduler.admit(task as TaskRecord);
+    if (daemon && this.#dismissed) task.cancel(DISMISSED);
     return task;
   }
 
@@ -148,7 +150,7 @@ export class GroupRecord implements Group {
 
   /** The body threw. Its own cancellation, or one from outside, is no failure. */
   bodyThrew(error: unknown): void {
-    if (error instanceof Cancelled && error.scope.encloses(this.scope)) return;
+    if (error instanceof Cancelled && error.scope.reaches(this.scope)) return;
     this.#fail(this.owner.name, error);
   }
 
@@ -171,7 +173,8 @@ export class GroupRecord implements Group {
 
   /** What the group gives or throws: failures first, then the body's value, then cancellation. */
   conclude<T>(returned: { readonly value: T } | null, thrown: unknown): T {
-    if (this.#errors !== null) throw new GroupError([...this.#errors], this.#failureText());
+    const failure = this.failure();
+    if (failure !== null) throw failure;
     if (returned !== null) return returned.value;
     if (!this.scope.owns(thrown)) throw thrown;
     const outer = this.owner.scope.cancelledBy;
@@ -180,24 +183,24 @@ export class GroupRecord implements Group {
     throw new GroupStateError('ERR_GROUP_CANCELLED', text, { cause: this.scope.ownReason });
   }
 
-  #fail(name: string, error: unknown): void {
-    this.#errors ??= new Set();
-    if (this.#failed.length < 8) this.#failed.push(`${name}: ${firstLine(error)}`);
-    this.#errors.add(error);
-    this.scope.cancel(error);
+  /** All failures as one error; null if there was none. */
+  failure(): GroupError | null {
+    if (this.#failures === null) return null;
+    return new GroupError(this.#failures.errors, `${this.name}: ${this.#failures.text()}`);
   }
 
-  #failureText(): string {
-    const count = this.#errors?.size ?? 0;
-    const more = count > this.#failed.length ? `; and ${count - this.#failed.length} more` : '';
-    return `${this.name}: ${this.#failed.join('; ')}${more}`;
+  #fail(name: string, error: unknown): void {
+    this.#failures ??= new Failures();
+    this.#failures.add(name, error);
+    this.scope.cancel(error);
   }
 
   /** Daemons go once nobody else is left; the owner goes on once nobody at all is. */
   #whenFewer(): void {
     if (this.#bodyRuns) return;
-    if (this.size > 0 && this.size === this.#daemons) {
-      for (const daemon of this.members()) daemon.cancel('its group has ended');
+    if (this.size > 0 && this.size === this.#daemons && !this.#dismissed) {
+      this.#dismissed = true;
+      for (const daemon of this.members()) daemon.cancel(DISMISSED);
     }
     if (this.size === 0) this.#place?.wake();
   }
@@ -224,6 +227,30 @@ export class GroupRecord implements Group {
   }
 }
 
+/** Why daemons are cancelled. */
+const DISMISSED = 'its group has ended';
+
+/** The failures of a group, in the order of occurrence; an error object counts once. */
+class Failures {
+  readonly errors: unknown[] = [];
+  readonly #seen = new Set<unknown>();
+  /** The tasks that failed, and with what, as far as the message shows them. */
+  readonly #lines: string[] = [];
+
+  add(name: string, error: unknown): void {
+    const isObject = typeof error === 'object' && error !== null;
+    if (isObject && this.#seen.has(error)) return;
+    if (isObject) this.#seen.add(error);
+    this.errors.push(error);
+    if (this.#lines.length < 8) this.#lines.push(`${name}: ${firstLine(error)}`);
+  }
+
+  text(): string {
+    const more = this.errors.length - this.#lines.length;
+    return this.#lines.join('; ') + (more > 0 ? `; and ${more} more` : '');
+  }
+}
+
 /** Where the owner waits for its members: no cancellation ends that, the members get it instead. */
 class GroupPlace extends Parking {
   readonly #group: GroupRecord;
@@ -240,8 +267,4 @@ class GroupPlace extends Parking {
   override describe(): string {
     return `${this.#group.size} tasks of ${this.#group.name}`;
   }
-}
-
-function firstLine(error: unknown): string {
-  return String(error).split('\n', 1)[0] as string;
 }

@@ -152,7 +152,7 @@ test('a cancelled waiter leaves its place at once, for the next one', () => {
   });
 });
 
-test('readiness that was granted wins over a later cancel, and the next operation is refused', () => {
+test('granted readiness wins over a later cancel, and the next operation is refused', () => {
   const resource = new Readiness();
   const seen: string[] = [];
   play(function* () {

@@ -22,6 +22,7 @@ import { Timer } from './timers.ts';
 /** Files `task` by the reason that it has yielded. */
 export function file(scheduler: Scheduler, task: TaskRecord, wait: Wait): void {
   task.wait = wait;
+  if (task.scope.cancelledBy !== null && isRefused(wait)) return scheduler.refuseLater(task);
   if (wait === undefined) return onPause(scheduler, task);
   switch (wait?.[0]) {
     case 'recv':
@@ -37,6 +38,19 @@ export function file(scheduler: Scheduler, task: TaskRecord, wait: Wait): void {
   }
 }
 
+/**
+ * In a cancelled scope every wait is refused, whatever it is for. A parking is left at once, so that
+ * nobody wakes it any more; one that was woken already wins, and one that is the kernel's own is not
+ * for cancellations to end.
+ */
+function isRefused(wait: Wait): boolean {
+  if (wait?.[0] !== 'park' || !(wait[1] instanceof Parking)) return true;
+  const parking = wait[1];
+  if (!parking.cancellable || parking.wokenEarly) return false;
+  if (parking.waiter === null) parking.withdraw();
+  return true;
+}
+
 function onPause(scheduler: Scheduler, task: TaskRecord): void {
   task.resume = 'pause';
   scheduler.ready(task);
@@ -46,7 +60,6 @@ function onRecv(scheduler: Scheduler, task: TaskRecord, pollable: Pollable): voi
   const place = pollable?.readiness;
   if (!(place instanceof Readiness)) return noResource(scheduler, task);
   if (place.recvWaiter !== null) return scheduler.throwLater(task, busy(task, 'recv', place));
-  if (task.scope.cancelledBy !== null) return scheduler.refuseLater(task);
   if (place.canRecv) return scheduler.ready(task);
   place.recvWaiter = task;
   task.state = 'waiting';
@@ -57,7 +70,6 @@ function onSend(scheduler: Scheduler, task: TaskRecord, pollable: Pollable): voi
   const place = pollable?.readiness;
   if (!(place instanceof Readiness)) return noResource(scheduler, task);
   if (place.sendWaiter !== null) return scheduler.throwLater(task, busy(task, 'send', place));
-  if (task.scope.cancelledBy !== null) return scheduler.refuseLater(task);
   if (place.canSend) return scheduler.ready(task);
   place.sendWaiter = task;
   task.state = 'waiting';
@@ -70,9 +82,13 @@ function onSleep(scheduler: Scheduler, task: TaskRecord, ms: number): void {
   } catch (error) {
     return scheduler.throwLater(task, error);
   }
-  if (task.scope.cancelledBy !== null) return scheduler.refuseLater(task);
   if (ms === 0) return onPause(scheduler, task);
   task.state = 'waiting';
+  if (ms === Infinity) {
+    // Nothing inside will ever end it: it counts as a wait for somebody outside.
+    scheduler.outside++;
+    return;
+  }
   task.timer ??= new Timer(task);
   scheduler.arm(task.timer, scheduler.now() + ms);
 }
@@ -80,10 +96,6 @@ function onSleep(scheduler: Scheduler, task: TaskRecord, ms: number): void {
 function onPark(scheduler: Scheduler, task: TaskRecord, parking: Parking): void {
   if (!(parking instanceof Parking)) return noResource(scheduler, task);
   if (parking.waiter !== null) return scheduler.throwLater(task, busy(task, 'park', parking));
-  if (parking.cancellable && task.scope.cancelledBy !== null) {
-    parking.withdraw();
-    return scheduler.refuseLater(task);
-  }
   task.state = 'waiting';
   if (parking.outside) scheduler.outside++;
   if (parking.deliverEarly(task)) return;
@@ -106,7 +118,7 @@ export function takeBack(scheduler: Scheduler, task: TaskRecord): boolean {
       wait[1].readiness.sendWaiter = null;
       break;
     case 'sleep':
-      scheduler.disarm(task.timer as Timer);
+      if (task.timer !== null) scheduler.disarm(task.timer);
       break;
     case 'park':
       if (!wait[1].cancellable) return false;
@@ -119,6 +131,7 @@ export function takeBack(scheduler: Scheduler, task: TaskRecord): boolean {
 /** Takes back what filing a wait has counted. Its place is empty already. */
 export function letGo(task: TaskRecord): void {
   const wait = task.wait;
-  if (wait === undefined || wait[0] === 'sleep') return;
+  if (wait === undefined) return;
+  if (wait[0] === 'sleep' && wait[1] !== Infinity) return;
   if (wait[0] !== 'park' || wait[1].outside) task.scheduler.outside--;
 }

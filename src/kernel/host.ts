@@ -4,6 +4,11 @@ export interface Host {
   now(): number;
   /** Something became ready, or a timer was armed, outside of a turn: call `turn()` soon. */
   wake(): void;
+  /**
+   * Deadlines are about to fire: deliver first what has come for the tasks meanwhile. Readiness that
+   * is there wins over a time limit that is over.
+   */
+  beforeDeadlines?(): void;
   /** A number in [0, 1), from the host's source of randomness. */
   random(): number;
   /** Tells a person of something that no task is left to receive. Never throws. */

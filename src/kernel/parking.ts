@@ -29,6 +29,11 @@ export class Parking {
     return this.waiter !== null;
   }
 
+  /** True if `wake` or `fail` came before the task: it wins over a later cancellation. @internal */
+  get wokenEarly(): boolean {
+    return this.#early !== 'none';
+  }
+
   /** What `task.waitingOn` shows. */
   describe(): string {
     return 'a wake-up';

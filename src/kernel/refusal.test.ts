@@ -238,7 +238,7 @@ test('the children of a task that is ended by force end before the group around 
   expect(order).toEqual(['child ended', 'group left']);
 });
 
-test('the children of a task that is abandoned are cancelled, and end before its group is left', () => {
+test('the children of an abandoned task are cancelled, and end before its group is left', () => {
   const order = orderOfEnd((child) =>
     group(function* (inner) {
       inner.spawn(child);

@@ -3,46 +3,85 @@
  *
  * A cancelled operation is answered with a throw. A task that catches it and goes on is answered so
  * again, up to a limit; then it is ended by `return()`, which skips the `catch` blocks. What yields even
- * then is abandoned.
+ * then is abandoned. Either way its groups are still waited for: no child outlives them.
  */
 import { UncooperativeError } from './errors.ts';
 import type { Frames, Wait } from './operation.ts';
+import type { ScopeRecord } from './scope.ts';
 import type { TaskRecord } from './task.ts';
+import { park } from './waits.ts';
 
 /** A task that throws its cancellation away this often, or for this long, is ended by force. */
 const REFUSALS = 1000;
 const REFUSING_MS = 1000;
-/** A few refusals may be far apart: cleanup computes, too. */
-const FEW_REFUSALS = 16;
 
-/** The refusals of one task. */
+/** The refusals of one task in one scope. */
 export class Refusals {
-  count = 0;
+  #scope: ScopeRecord;
+  #count = 0;
   /** When they began, or when the task was last where cancellations do not reach. */
   since: number;
 
-  constructor(now: number) {
+  constructor(scope: ScopeRecord, now: number) {
+    this.#scope = scope;
     this.since = now;
   }
 
-  /** Counts one more. True: the task has had enough of them. */
-  tooMany(now: number): boolean {
-    this.count++;
-    if (this.count > REFUSALS) return true;
-    return this.count > FEW_REFUSALS && now - this.since >= REFUSING_MS;
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Counts one more, by `scope`. True: the task has had enough of them. */
+  tooMany(scope: ScopeRecord, now: number): boolean {
+    if (scope !== this.#scope) this.#beginAnew(scope, now);
+    this.#count++;
+    return this.#count > REFUSALS || (this.#count > 1 && now - this.since >= REFUSING_MS);
+  }
+
+  #beginAnew(scope: ScopeRecord, now: number): void {
+    this.#scope = scope;
+    this.#count = 0;
+    this.since = now;
   }
 }
 
-/** Skips the `catch` blocks that have swallowed the cancellation; what yields again is dropped. */
-export function endByForce(task: TaskRecord, frames: Frames<unknown>): never {
-  const operation = task.wait === undefined ? 'a bare yield' : `'${task.wait[0]}'`;
-  const left = frames.return === undefined ? undefined : frames.return(undefined);
-  const how = left === undefined || left.done === true ? 'ended by force' : 'abandoned';
-  throw new UncooperativeError(
-    'ERR_UNCOOPERATIVE',
-    `Task '${task.name}' went on after ${task.refusals?.count} refusals of its operations (the last: ` +
-      `${operation}) and was ${how}. Do not catch Cancelled in a loop: rethrow it.`,
-  );
+/**
+ * Skips the `catch` blocks that have swallowed the cancellation; what yields again is dropped. From
+ * now on the task only waits for its groups, and then fails.
+ */
+export function endByForce(
+  task: TaskRecord,
+  frames: Frames<unknown>,
+): IteratorResult<Wait, unknown> {
+  const operation = task.wait === undefined ? 'a bare yield' : `'${String(task.wait[0])}'`;
+  let how = 'ended by force';
+  let cause: unknown;
+  try {
+    if (frames.return?.(undefined).done === false) how = 'abandoned';
+  } catch (error) {
+    cause = error;
+  }
+  const text =
+    `Task '${task.name}' went on after ${task.refusals?.count} refusals of its operations (the ` +
+    `last: ${operation}) and was ${how}. Do not catch Cancelled in a loop: rethrow it.`;
+  const options = cause === undefined ? undefined : { cause };
+  task.frames = forcedEnd(task, new UncooperativeError('ERR_UNCOOPERATIVE', text, options));
+  return task.frames.next();
+}
+
+/** What is left to do for the task: its open groups, from the innermost outwards. */
+function* forcedEnd(task: TaskRecord, error: UncooperativeError): Generator<Wait, never> {
+  for (let group = task.openGroup; group !== null; group = task.openGroup) {
+    task.dropScopesBelow(group.scope);
+    group.cancel(error);
+    group.bodyEnded();
+    while (group.size > 0) yield* park(group.waitingPlace());
+    group.leave();
+    const failure = group.failure();
+    if (failure !== null) task.scheduler.unhandled(failure);
+  }
+  task.dropScopesBelow(task.ownScope);
+  throw error;
 }
 
 /** `yield*` passes a throw on; an iterator that has no `throw` is closed and the error goes on. */

@@ -14,7 +14,7 @@ export function describeWait(wait: Wait): string {
     case 'send':
       return `${wait[0]} ${wait[1].readiness.describe()}`;
     case 'sleep':
-      return `sleep ${wait[1]} ms`;
+      return wait[1] === Infinity ? 'sleep forever' : `sleep ${wait[1]} ms`;
     case 'park':
       return wait[1].describe();
   }
@@ -88,6 +88,9 @@ export function longStep(task: TaskRecord, tookMs: number): CoronetError {
   );
 }
 
+/** Names of tasks that an error carries at most. */
+const MOST_NAMES = 32;
+
 /** What an error says of the tasks that it went through. */
 interface TaskChain {
   /** The failed task first, then the tasks around it. */
@@ -103,11 +106,21 @@ export function noteTasks(error: unknown, task: TaskRecord): void {
   const chain: string[] = [];
   const lines: string[] = [];
   for (let at: TaskRecord | null = task; at !== null; at = at.parent) {
+    if (chain.length === MOST_NAMES) {
+      chain.push('…');
+      break;
+    }
     chain.push(at.name);
     if (at.spawnedAt !== undefined) lines.push(debugLine(at));
   }
   Object.defineProperty(error as TaskChain, 'tasks', { value: Object.freeze(chain) });
-  if (lines.length > 0) error.stack = [error.stack ?? String(error), ...lines].join('\n');
+  if (lines.length > 0) Reflect.set(error, 'stack', [error.stack ?? '', ...lines].join('\n'));
+}
+
+/** Notes why a scope was unwinding on the error that left it instead, where there is room. */
+export function addCause(error: unknown, cause: unknown): void {
+  if (!(error instanceof Error) || error.cause !== undefined || error === cause) return;
+  if (Object.isExtensible(error)) error.cause = cause;
 }
 
 function debugLine(task: TaskRecord): string {

@@ -33,7 +33,7 @@ import { deadlock, longStep, noteTasks } from './report.ts';
 import { RunQueue } from './run-queue.ts';
 import type { ScopeRecord } from './scope.ts';
 import type { SchedulerStats } from './stats.ts';
-import { FUEL, TaskRecord } from './task.ts';
+import { TaskRecord } from './task.ts';
 import type { Timer } from './timers.ts';
 import { Timers } from './timers.ts';
 
@@ -96,7 +96,7 @@ export class Scheduler {
   admit(task: TaskRecord): void {
     this.live++;
     if (this.#hooks !== null) this.tell('taskSpawned', task);
-    this.ready(task);
+    this.#enqueue(task);
   }
 
   nextTaskId(): number {
@@ -134,8 +134,9 @@ export class Scheduler {
 
   #fireTimers(): void {
     if (this.#timers.size === 0) return;
+    if (this.#timers.nextAt > this.now()) return;
+    this.host.beforeDeadlines?.();
     const now = this.now();
-    if (this.#timers.nextAt > now) return;
     for (let due = this.#timers.takeDue(now); due; due = this.#timers.takeDue(now)) {
       due.target.expire(due);
     }
@@ -146,23 +147,33 @@ export class Scheduler {
   #step(task: TaskRecord): void {
     this.#steps++;
     task.state = 'running';
-    task.fuel = task.scope.cancelledBy === null ? FUEL : 0;
+    task.refuel();
+    const outer = current.task;
     current.task = task;
-    if (this.#watched) return this.#watchedStep(task);
+    if (this.#watched) return this.#watchedStep(task, outer);
     let result: IteratorResult<Wait, unknown>;
     try {
       result = this.#advance(task);
     } catch (error) {
-      current.task = null;
+      current.task = outer;
       return this.#fail(task, error);
     }
-    current.task = null;
+    current.task = outer;
     if (result.done === true) this.#finish(task, 'done', result.value);
-    else file(this, task, result.value);
+    else this.#file(task, result.value);
+  }
+
+  /** What a task yields may be anything, even something that throws when it is looked at. */
+  #file(task: TaskRecord, wait: Wait): void {
+    try {
+      file(this, task, wait);
+    } catch (error) {
+      this.throwLater(task, error);
+    }
   }
 
   /** The same, seen by hooks and by debug mode. */
-  #watchedStep(task: TaskRecord): void {
+  #watchedStep(task: TaskRecord, outer: TaskRecord | null): void {
     const begun = this.now();
     this.tell('stepBegins', task);
     let result: IteratorResult<Wait, unknown> | null = null;
@@ -172,14 +183,14 @@ export class Scheduler {
     } catch (error) {
       thrown = error;
     }
-    current.task = null;
+    current.task = outer;
     this.tell('stepEnds', task);
     const tookMs = this.now() - begun;
     if (debug.tracker !== null && tookMs > LONG_STEP_MS) this.host.warn(longStep(task, tookMs));
     if (result === null) return this.#fail(task, thrown);
     if (result.done === true) return this.#finish(task, 'done', result.value);
     this.tell('taskWaits', task, result.value);
-    file(this, task, result.value);
+    this.#file(task, result.value);
   }
 
   #fail(task: TaskRecord, error: unknown): void {
@@ -217,9 +228,13 @@ export class Scheduler {
 
   /** The task goes to the tail of the run queue. Whoever calls has taken it out of its wait. */
   ready(task: TaskRecord): void {
+    if (this.#hooks !== null) this.tell('taskWakes', task);
+    this.#enqueue(task);
+  }
+
+  #enqueue(task: TaskRecord): void {
     task.state = 'ready';
     this.#queue.push(task);
-    if (this.#hooks !== null) this.tell('taskWakes', task);
     if (!this.#awake) this.#wakeHost();
   }
 
@@ -251,8 +266,8 @@ export class Scheduler {
   ): IteratorResult<Wait, unknown> {
     if (this.#hooks !== null) this.tell('taskCancelled', task);
     const now = this.now();
-    task.refusals ??= new Refusals(now);
-    if (task.refusals.tooMany(now)) return endByForce(task, frames);
+    task.refusals ??= new Refusals(scope, now);
+    if (task.refusals.tooMany(scope, now)) return endByForce(task, frames);
     return throwInto(frames, scope.thrown);
   }
 
@@ -311,7 +326,9 @@ export class Scheduler {
   /** All unfinished tasks, parents before children. */
   tasks(): readonly TaskRecord[] {
     const found: TaskRecord[] = this.main === null || this.main.finished ? [] : [this.main];
-    for (let i = 0; i < found.length; i++) found.push(...(found[i] as TaskRecord).children());
+    for (let i = 0; i < found.length; i++) {
+      for (const child of (found[i] as TaskRecord).children()) found.push(child);
+    }
     return found;
   }
 
@@ -359,5 +376,5 @@ export class Scheduler {
 
 /** True if the task ends because of its own scope or one around it: that is no failure. */
 function isOwnCancellation(task: TaskRecord, error: unknown): boolean {
-  return isCancelled(error) && error.scope.encloses(task.ownScope);
+  return isCancelled(error) && error.scope.reaches(task.ownScope);
 }

@@ -136,6 +136,11 @@ export class ScopeRecord implements Scope, TimerTarget {
     return scope === this;
   }
 
+  /** As `encloses`, and at no cost where this scope's cancellation has reached `other`. */
+  reaches(other: ScopeRecord): boolean {
+    return other.cancelledBy === this || this.encloses(other);
+  }
+
   cancel(reason?: unknown): void {
     if (this.requested || this.ended) return;
     this.#thrown = new Cancelled(this, reason);
@@ -149,8 +154,7 @@ export class ScopeRecord implements Scope, TimerTarget {
   }
 
   get deadline(): number {
-    const timer = this.#extras?.timer;
-    return timer?.armed ? timer.at : Infinity;
+    return this.#extras?.timer?.at ?? Infinity;
   }
 
   set deadline(at: number) {

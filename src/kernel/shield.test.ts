@@ -36,7 +36,7 @@ test('operations in a shield run although the scope around it is cancelled', () 
   expect([end, log, reports]).toEqual([100, ['cleaned up'], []]);
 });
 
-test('statements behind the shield in the same finally run, and operations there are refused', () => {
+test('behind the shield, in the same finally, statements run and operations are refused', () => {
   const log: string[] = [];
   inCancelled(function* () {
     try {
@@ -109,7 +109,7 @@ test('the limit counts from the first cancellation of several', () => {
   expect(host.time).toBe(110);
 });
 
-test('an expired shield throws the Cancelled of the enclosing scope, into all later operations', () => {
+test('an expired shield throws the Cancelled of the scope around into all later operations', () => {
   const seen: unknown[] = [];
   inCancelled(() =>
     shield(

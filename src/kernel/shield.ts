@@ -1,8 +1,8 @@
 /** Shields: regions into which a cancellation does not reach, for a limited time. */
 import { checkDuration } from './checks.ts';
-import { currentRecord } from './current.ts';
-import type { Operation, OperationSource, Wait } from './operation.ts';
-import { checkSource, Lazy, operationOf } from './operation.ts';
+import { InScope } from './in-scope.ts';
+import type { Operation, OperationSource } from './operation.ts';
+import { checkSource } from './operation.ts';
 import { ScopeRecord, spread } from './scope.ts';
 import type { TaskRecord } from './task.ts';
 import { Timer } from './timers.ts';
@@ -25,17 +25,27 @@ export function shield<T>(
   const { withinMs = 5000 } = options;
   checkSource(op);
   checkDuration('withinMs', withinMs);
-  return new Lazy(() => runShielded(op, withinMs));
+  return new Shielded(op, withinMs);
 }
 
-function* runShielded<T>(op: OperationSource<T>, withinMs: number): Generator<Wait, T> {
-  const task = currentRecord();
-  const scope = new ShieldScope(task, task.scope, withinMs);
-  scope.enter();
-  try {
-    return yield* operationOf(op);
-  } finally {
-    scope.leave();
+class Shielded<T> extends InScope<T> {
+  readonly #withinMs: number;
+
+  constructor(op: OperationSource<T>, withinMs: number) {
+    super(op);
+    this.#withinMs = withinMs;
+  }
+
+  protected open(task: TaskRecord): ScopeRecord {
+    return new ShieldScope(task, task.scope, this.#withinMs);
+  }
+
+  /** Nobody can cancel a shield's own scope: `currentScope()` passes over it. */
+  protected swallowed(scope: ScopeRecord): T {
+    throw scope.thrown;
+  }
+
+  protected override left(task: TaskRecord): void {
     task.forgiveRefusals();
   }
 }

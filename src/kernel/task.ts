@@ -82,6 +82,8 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   scope: ScopeRecord;
   /** Operations left before the task must let the others run; 0 as soon as it is cancelled. */
   fuel: number = FUEL;
+  /** What was left when a cancellation set `fuel` to 0; given back when control leaves its scope. */
+  #spareFuel = 0;
   /** What it waits for; meaningful only while `waiting`. */
   wait: Wait = undefined;
   resume: Resume = 'start';
@@ -155,8 +157,10 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
 
   children(): readonly TaskRecord[] {
     const children: TaskRecord[] = [];
-    for (let group = this.openGroup; group !== null; group = group.outer) {
-      children.unshift(...group.members());
+    const open: GroupRecord[] = [];
+    for (let group = this.openGroup; group !== null; group = group.outer) open.push(group);
+    for (const group of open.reverse()) {
+      for (const member of group.members()) children.push(member);
     }
     return children;
   }
@@ -164,7 +168,32 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   /** Control passes into `scope`: its cancellation counts from the next operation on. */
   moveTo(scope: ScopeRecord): void {
     this.scope = scope;
-    if (scope.cancelledBy !== null) this.fuel = 0;
+    if (scope.cancelledBy !== null) this.#cutFuel();
+    else if (this.#spareFuel > 0) this.#restoreFuel();
+  }
+
+  /** At the beginning of a step: the task has waited, so its budget is whole. */
+  refuel(): void {
+    const cancelled = this.scope.cancelledBy !== null;
+    this.fuel = cancelled ? 0 : FUEL;
+    this.#spareFuel = cancelled ? FUEL : 0;
+  }
+
+  #cutFuel(): void {
+    if (this.fuel <= 0) return;
+    this.#spareFuel = this.fuel;
+    this.fuel = 0;
+  }
+
+  #restoreFuel(): void {
+    this.fuel = this.#spareFuel;
+    this.#spareFuel = 0;
+  }
+
+  /** Ends by force whatever scopes are open below `scope`. */
+  dropScopesBelow(scope: ScopeRecord): void {
+    for (let at = this.scope; at !== scope && at.parent !== null; at = at.parent) at.end();
+    this.moveTo(scope);
   }
 
   /** The resource is ready: resume in the next batch. */
@@ -195,7 +224,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
 
   /** A cancellation has reached the innermost scope: end the wait, if there is one to end. */
   interrupt(): void {
-    this.fuel = 0;
+    this.#cutFuel();
     if (this.state === 'waiting') this.scheduler.interrupt(this);
   }
 

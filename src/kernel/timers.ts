@@ -51,8 +51,8 @@ export class Timers {
   /** Arms `timer` for `at`, moving it if it is armed already. */
   arm(timer: Timer, at: number): void {
     if (timer.index >= 0) this.disarm(timer);
-    if (at === Infinity) return;
     timer.at = at;
+    if (at === Infinity) return;
     timer.order = this.#order++;
     this.#heap.push(timer);
     this.#rise(timer, this.#heap.length - 1);

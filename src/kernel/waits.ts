@@ -9,7 +9,7 @@ import { current, currentRecord } from './current.ts';
 import { debug } from './debug.ts';
 import type { Operation, Wait } from './operation.ts';
 import { PAUSE, Step } from './operation.ts';
-import { Parking } from './parking.ts';
+import type { Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
 
 /** A wait as a hand-written operation returns it from `next()`. */
@@ -95,7 +95,7 @@ export function park<T>(parking: Parking): Operation<T> {
  */
 export function sleep(ms: number): Operation<void> {
   checkDuration('ms', ms);
-  return new WaitOnce(ms === Infinity ? parkWait(new Forever()) : sleepWait(ms));
+  return new WaitOnce(sleepWait(ms));
 }
 
 /** Sleeps until `at` on the clock of `now()`; a time that is past only lets the others run. */
@@ -116,14 +116,13 @@ class SleepUntil extends Step<void> {
   next(): IteratorResult<Wait, void> {
     if (this.#waited) return { done: true, value: undefined };
     this.#waited = true;
-    if (this.#at === Infinity) return parkWait(new Forever());
     return sleepWait(Math.max(0, this.#at - currentRecord().scheduler.now()));
   }
 }
 
 /** Sleeps until cancelled. Keeps the process alive: the wake-up comes from outside. */
 export function sleepForever(): Operation<never> {
-  return new WaitOnce<never>(parkWait(new Forever()));
+  return new WaitOnce<never>(sleepWait(Infinity));
 }
 
 /** Lets the other ready tasks run once: the operation form of a bare `yield`. */
@@ -148,15 +147,4 @@ class Checkpoint extends Step<void> {
 
 function sleepWait(ms: number): WaitResult {
   return { done: false, value: ['sleep', ms] };
-}
-
-/** Nobody wakes it; only a cancellation ends the wait. */
-class Forever extends Parking {
-  override get outside(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'sleep forever';
-  }
 }

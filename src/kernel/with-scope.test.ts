@@ -222,7 +222,7 @@ test('an inner timeout that expires leaves the outer one running', () => {
   expect([error?.limitMs, host.time]).toEqual([100, 100]);
 });
 
-test('an error thrown while it unwinds leaves a timeout, with the TimeoutError as its cause', () => {
+test('an error while unwinding leaves a timeout, with the TimeoutError as its cause', () => {
   const broken = new Error('broken');
   const error = failureOf(() => timeout(10, failUnwinding(broken)));
   expect(error).toBe(broken);
@@ -235,7 +235,7 @@ test('a cause that is there already is kept', () => {
   expect(broken.cause).toBe('mine');
 });
 
-test('an error thrown while it unwinds leaves a scope and a moveOnAfter instead of undefined', () => {
+test('an error while unwinding leaves scope and moveOnAfter instead of undefined', () => {
   const [one, other] = [new Error('one'), new Error('other')];
   expect(failureOf(() => scope(() => failUnwinding(one), { deadline: 5 }))).toBe(one);
   expect(failureOf(() => moveOnAfter(5, failUnwinding(other)))).toBe(other);

@@ -1,9 +1,10 @@
 /** Operations that run another one inside a scope: `scope`, `timeout`, `moveOnAfter`, `deadline`. */
 import { checkDuration, checkInstant } from './checks.ts';
-import { currentRecord } from './current.ts';
 import { TimeoutError } from './errors.ts';
-import type { Frames, Operation, OperationSource, Wait } from './operation.ts';
-import { checkSource, discard, operationOf, Step } from './operation.ts';
+import { InScope } from './in-scope.ts';
+import type { Operation, OperationSource } from './operation.ts';
+import { checkSource, operationOf } from './operation.ts';
+import { addCause } from './report.ts';
 import type { Scope } from './scope.ts';
 import { ScopeRecord } from './scope.ts';
 import type { TaskRecord } from './task.ts';
@@ -52,72 +53,6 @@ export function moveOnAfter<T>(ms: number, op: OperationSource<T>): Operation<T 
   return new Patient<T | undefined>(op, ms, Infinity);
 }
 
-/**
- * Drives the frames of another operation inside a scope of its own. Written by hand, not as a
- * generator: a timeout around an operation that does not wait must cost next to nothing.
- */
-abstract class InScope<T> extends Step<T> {
-  #scope: ScopeRecord | null = null;
-  #frames: Frames<T> | null = null;
-
-  /** Makes the scope, before anything is driven in it. */
-  protected abstract open(task: TaskRecord): ScopeRecord;
-  /** What is driven. */
-  protected abstract begin(scope: ScopeRecord): Operation<T>;
-  /** The scope has swallowed its own cancellation: what the operation gives, or throws. */
-  protected abstract swallowed(scope: ScopeRecord): T;
-  /** The operation has thrown something else. */
-  protected failed(_scope: ScopeRecord, _error: unknown): void {}
-
-  next(value?: unknown): IteratorResult<Wait, T> {
-    const scope = this.#scope ?? this.#open();
-    try {
-      this.#frames ??= this.begin(scope)[Symbol.iterator]();
-      return this.#passOn(scope, this.#frames.next(value));
-    } catch (error) {
-      return this.#leaveWith(scope, error);
-    }
-  }
-
-  override throw(error: unknown): IteratorResult<Wait, T> {
-    const scope = this.#scope as ScopeRecord;
-    const frames = this.#frames as Frames<T>;
-    try {
-      if (frames.throw === undefined) throw error;
-      return this.#passOn(scope, frames.throw(error));
-    } catch (thrown) {
-      return this.#leaveWith(scope, thrown);
-    }
-  }
-
-  override return(value?: unknown): IteratorResult<Wait, T> {
-    const scope = this.#scope;
-    if (scope === null) return super.return(value);
-    const result = this.#frames?.return?.(value as T) ?? { done: true, value: value as T };
-    return this.#passOn(scope, result);
-  }
-
-  #open(): ScopeRecord {
-    const task = currentRecord();
-    const scope = this.open(task);
-    this.#scope = scope;
-    scope.enter();
-    return scope;
-  }
-
-  #passOn(scope: ScopeRecord, result: IteratorResult<Wait, T>): IteratorResult<Wait, T> {
-    if (result.done === true) scope.leave();
-    return result;
-  }
-
-  #leaveWith(scope: ScopeRecord, error: unknown): IteratorResult<Wait, T> {
-    scope.leave();
-    if (scope.owns(error)) return { done: true, value: this.swallowed(scope) };
-    this.failed(scope, error);
-    throw error;
-  }
-}
-
 /** `scope(body)`. */
 class Scoped<T> extends InScope<T | undefined> {
   readonly #body: (scope: Scope) => Operation<T>;
@@ -125,7 +60,7 @@ class Scoped<T> extends InScope<T | undefined> {
   readonly #name: string;
 
   constructor(body: (scope: Scope) => Operation<T>, deadline: number, name: string) {
-    super();
+    super(body as () => Operation<T>);
     this.#body = body;
     this.#deadline = deadline;
     this.#name = name;
@@ -137,7 +72,7 @@ class Scoped<T> extends InScope<T | undefined> {
     return scope;
   }
 
-  protected begin(scope: ScopeRecord): Operation<T | undefined> {
+  protected override begin(scope: ScopeRecord): Operation<T | undefined> {
     return operationOf(() => this.#body(scope));
   }
 
@@ -148,13 +83,11 @@ class Scoped<T> extends InScope<T | undefined> {
 
 /** `timeout` and `deadline`: a duration or a point in time, the other one being Infinity. */
 class Limited<T> extends InScope<T> {
-  readonly #op: OperationSource<T>;
   readonly #ms: number;
   readonly #at: number;
 
   constructor(op: OperationSource<T>, ms: number, at: number) {
-    super();
-    this.#op = op;
+    super(op);
     this.#ms = ms;
     this.#at = at;
   }
@@ -166,10 +99,6 @@ class Limited<T> extends InScope<T> {
     return scope;
   }
 
-  protected begin(): Operation<T> {
-    return operationOf(this.#op);
-  }
-
   /** The limit is the only one that can cancel this scope. */
   protected swallowed(scope: ScopeRecord): T {
     throw scope.ownReason;
@@ -177,11 +106,6 @@ class Limited<T> extends InScope<T> {
 
   protected override failed(scope: ScopeRecord, error: unknown): void {
     if (scope.requested) addCause(error, scope.ownReason);
-  }
-
-  override return(value?: unknown): IteratorResult<Wait, T> {
-    if (!this.driven) discard(this.#op);
-    return super.return(value);
   }
 }
 
@@ -220,10 +144,4 @@ class LimitScope extends ScopeRecord {
   override get hidden(): boolean {
     return true;
   }
-}
-
-/** Notes why the scope was unwinding on the error that left it, where there is room. */
-function addCause(error: unknown, cause: unknown): void {
-  if (!(error instanceof Error) || error.cause !== undefined || !Object.isExtensible(error)) return;
-  error.cause = cause;
 }

@@ -52,7 +52,7 @@ test('a wake-up from elsewhere in the process is answered before the loop goes o
   expect(log).toEqual(['task', 'immediate']);
 });
 
-test('a task that plays ping-pong with promises does not keep the loop from its timers', async () => {
+test('a ping-pong with promises does not keep the loop from its timers', async () => {
   let fired = false;
   const { ended } = drive(function* () {
     setTimeout(() => {

@@ -13,6 +13,7 @@
  *  3. One timer serves all deadlines. It also keeps the process alive while a task waits for something
  *     that can come, and only then: Node ends, or `beforeExit` finds a deadlock, otherwise.
  */
+import { firstLine } from '../kernel/checks.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { Host } from '../world/host.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
@@ -129,12 +130,12 @@ export class NodeHost implements Host, NetworkOwner, Idler {
 
   /** Rule 1. True if tasks are ready but libuv has to come first. */
   #runBatches(scheduler: Scheduler): boolean {
-    const begun = this.now();
+    const begun = performance.now();
     let now = begun;
     for (;;) {
       const stepsBefore = scheduler.steps;
       const idle = this.#runSome(scheduler, now);
-      now = this.now();
+      now = performance.now();
       if (now - begun > scheduler.longestMs) scheduler.longestMs = now - begun;
       if (now - begun >= TURN_MS) return !idle;
       if (idle && scheduler.steps - stepsBefore < BUSY_STEPS) return false;
@@ -149,7 +150,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
     let look = scheduler.steps + CHUNK_STEPS;
     while (scheduler.turn(CHUNK_STEPS) === 0) {
       if (scheduler.steps < look) continue;
-      if (scheduler.steps >= most || this.now() - since >= POLL_MS) return false;
+      if (scheduler.steps >= most || performance.now() - since >= POLL_MS) return false;
       look = scheduler.steps + CHUNK_STEPS;
     }
     return true;
@@ -196,14 +197,21 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   /** The loop has run empty: nothing outside can wake a task any more. */
   loopIsEmpty(): void {
     if (this.#closed || this.#scheduler === null) return;
+    // What was cancelled because of a deadlock has run into another one: there is no way out.
+    if (this.#scheduler.deadlock !== null) return this.#ended();
     this.#scheduler.declareDeadlock();
     this.#pump();
   }
 
   // ---- the end ----
 
+  /** Readiness that has come meanwhile wins over the deadlines that are due. */
+  beforeDeadlines(): void {
+    if (this.#scheduler !== null) this.#poll(this.#scheduler);
+  }
+
   warn(problem: unknown): void {
-    process.emitWarning(problem instanceof Error ? problem : new Error(String(problem)));
+    process.emitWarning(problem instanceof Error ? problem : new Error(firstLine(problem)));
   }
 
   /** Lets go of the loop. */

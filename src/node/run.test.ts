@@ -283,7 +283,7 @@ test('an aborted run whose main operation returned a value resolves', async () =
   expect(value).toBe(true);
 });
 
-test('an aborted run that fails while it unwinds rejects with that error, the reason as cause', async () => {
+test('an aborted run that fails while unwinding rejects so, the reason as cause', async () => {
   const broken = new Error('broken');
   const reason = new Error('enough');
   const running = run(

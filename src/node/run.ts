@@ -5,6 +5,7 @@ import { CoronetError, TaskCancelledError } from '../kernel/errors.ts';
 import type { Hooks } from '../kernel/hooks.ts';
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource } from '../kernel/operation.ts';
+import { addCause } from '../kernel/report.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
@@ -104,14 +105,17 @@ class Run<T> {
 
   #settle(main: TaskRecord<T>): void {
     const { deadlock } = this.#scheduler;
+    const { signal } = this.#options;
     const error = main.outcome;
     if (deadlock !== null) {
       if (main.state === 'failed') deadlock.errors.push(error);
       return this.#reject(deadlock);
     }
     if (main.state === 'done') return this.#resolve(main.outcome as T);
-    if (main.state === 'failed' && !isCancelled(error)) return this.#reject(error);
-    const { signal } = this.#options;
+    if (main.state === 'failed' && !isCancelled(error)) {
+      if (signal?.aborted === true && main.ownScope.requested) addCause(error, signal.reason);
+      return this.#reject(error);
+    }
     const aborted =
       signal?.aborted === true && isCancelled(error) && error.reason === signal.reason;
     this.#reject(aborted ? signal.reason : wasCancelled(main, error));

@@ -157,7 +157,6 @@ for (const world of worlds) {
         expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', address: '203.0.113.77' });
       });
     });
-
   });
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket } from '../../src/index.ts';
-import { connect, group, listen, moveOnAfter, sleep, timeout, TornError } from '../../src/index.ts';
+import { connect, group, listen, moveOnAfter, sleep, TornError, timeout } from '../../src/index.ts';
 import {
   collect,
   digest,
@@ -44,7 +44,10 @@ for (const world of worlds) {
       return world.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
-          yield* together(() => sendInPieces(near, sent), () => receiveImpatiently(far, parts));
+          yield* together(
+            () => sendInPieces(near, sent),
+            () => receiveImpatiently(far, parts),
+          );
           expect(digest(Buffer.concat(parts))).toBe(digest(sent));
         }),
       );
@@ -115,7 +118,10 @@ for (const world of worlds) {
       return world.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const heard: number[] = [];
-        yield* together(() => connectAll(listener, 60), () => acceptImpatiently(listener, heard));
+        yield* together(
+          () => connectAll(listener, 60),
+          () => acceptImpatiently(listener, heard),
+        );
         expect(heard.toSorted((a, b) => a - b)).toEqual(heard.map((_, i) => i));
       });
     });
@@ -203,7 +209,7 @@ for (const world of worlds) {
   });
 }
 
-/** Cancels a reader of small parts as soon as it has `offset` bytes; the rest is read afterwards. */
+/** Cancels a reader of small parts once it has `offset` bytes; the rest is read afterwards. */
 function* cancelAt(near: Socket, far: Socket, offset: number): Operation<void> {
   const sent = pattern(1600, offset + 1);
   const parts: Buffer[] = [];

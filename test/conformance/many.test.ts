@@ -17,7 +17,8 @@ for (const world of worlds) {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           tasks.spawn(() => answerAll(listener), { daemon: true });
-          for (let client = 0; client < CLIENTS; client++) tasks.spawn(() => askMany(listener, client));
+          for (let client = 0; client < CLIENTS; client++)
+            tasks.spawn(() => askMany(listener, client));
         });
       });
     });

@@ -157,6 +157,18 @@ export function* fill(socket: Socket): Operation<number> {
   return socket.bytesSent - before;
 }
 
+/** One byte, in each of the ways to send it. */
+export function sendsOf(socket: Socket): (() => Operation<unknown>)[] {
+  return [
+    () => socket.send('x'),
+    () => socket.sendAll('x'),
+    () => socket.sendv([Buffer.from('x')]),
+    function* (): Operation<number> {
+      return socket.trySend('x');
+    },
+  ];
+}
+
 // ---- tasks ----
 
 /** What a program is expected to fail with. */

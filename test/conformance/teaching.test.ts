@@ -42,9 +42,12 @@ for (const world of worlds) {
           const clients = Array.from({ length: 100 }, (_, i) => `client ${i}`);
           const answers: string[] = [];
           yield* together(
-            ...clients.map((text) => function* (): Operation<void> {
-              answers.push(yield* askOnce(listener, text));
-            }),
+            ...clients.map(
+              (text) =>
+                function* (): Operation<void> {
+                  answers.push(yield* askOnce(listener, text));
+                },
+            ),
           );
           expect(new Set(answers)).toEqual(new Set(clients.map((text) => `GOT:${text}`)));
           server.cancel();

@@ -10,7 +10,7 @@ export interface ChildEnd {
   readonly stderr: string;
 }
 
-/** Runs `source`, a module, in which every name that Coronet exports can be used as `coronet.name`. */
+/** Runs `source`, a module in which all that Coronet exports is in the namespace `coronet`. */
 export function runProgram(source: string, timeoutMs = 6000): Promise<ChildEnd> {
   const program = `import * as coronet from ${JSON.stringify(built)};\n${source}`;
   const args = ['--input-type=module', '--eval', program];

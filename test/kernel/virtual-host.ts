@@ -1,6 +1,6 @@
 /**
- * A host without a world, for tests of the kernel: its clock stands still while tasks run and jumps to
- * the next timer when none can, so nothing ever sleeps. When not even a timer is left, that is a
+ * A host without a world, for tests of the kernel: its clock stands still while tasks run and jumps
+ * to the next timer when none can, so nothing ever sleeps. When not even a timer is left, that is a
  * deadlock.
  */
 import { isCancelled } from '../../src/kernel/cancelled.ts';

@@ -18,8 +18,7 @@ addon.close(near, 0);
 const bytes = new Uint8Array(8);
 const answers = {
   close: addon.close(near, 0),
-  recv: addon.recv(near, 0, 8),
-  recvInto: addon.recvInto(near, bytes),
+  recv: addon.recv(near, bytes, 0, 8),
   send: addon.send(near, bytes),
   sendv: addon.sendv(near, [bytes]),
   discard: addon.discard(near),
@@ -56,6 +55,5 @@ check(addon.destroyPoller(poller.id) === 0, 'the poller ends');
 for (const call of ['destroyPoller', 'poll']) {
   check(addon[call](poller.id) === EBADF, `${call} of an ended poller is -EBADF`);
 }
-check(addon.useSlab(poller.id, poller.slab) === EBADF, 'useSlab of an ended poller is -EBADF');
 await checkAllClosed();
 check(descriptors() === before, 'every descriptor is closed');

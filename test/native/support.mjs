@@ -2,7 +2,7 @@
  * What the child programs share. Each of them is a process of its own, started by
  * test/native.test.ts, so that a crash is a failure of one test and descriptors can be counted.
  *
- * They use the addon directly, without TypeScript in between: what holds here holds for every caller.
+ * They use the addon directly, without TypeScript in between: what holds here holds for everybody.
  */
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -26,9 +26,7 @@ export function makePoller() {
     for (let i = 0; i < 2 * count; i += 2) events.push([array[i], array[i + 1]]);
   };
   const id = addon.createPoller(array, keep);
-  const slab = new ArrayBuffer(65536);
-  addon.useSlab(id, slab);
-  return { id, array, events, slab, drain: () => keep(addon.poll(id)) };
+  return { id, array, events, drain: () => keep(addon.poll(id)) };
 }
 
 export function listen(poller) {
@@ -62,9 +60,6 @@ export function check(truth, what) {
 /** Nothing of ours is open any more. libuv gives handles back in a later turn of its loop. */
 export async function checkAllClosed() {
   await pause(5);
-  const { sockets, slabs, handles } = addon.stats();
-  check(
-    sockets === 0 && slabs === 0 && handles === 0,
-    `none open, got ${JSON.stringify(addon.stats())}`,
-  );
+  const { sockets, handles } = addon.stats();
+  check(sockets === 0 && handles === 0, `none open, got ${JSON.stringify(addon.stats())}`);
 }

@@ -1,4 +1,4 @@
-/** The call into JavaScript: microtasks run after it, errors surface, the poller may end inside it. */
+/** The call into JavaScript: microtasks run after it, errors surface, the poller may end in it. */
 import {
   addon,
   check,

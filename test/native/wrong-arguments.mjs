@@ -1,4 +1,4 @@
-/** Whatever is passed: an integer, an object, or a TypeError. Never a crash, never another error. */
+/** Whatever is passed: an integer, an object, or a TypeError. No crash, and no other error. */
 import { addon, check, checkAllClosed, connectedPair, makePoller } from './support.mjs';
 
 function detached(make) {

@@ -1,5 +1,14 @@
 /** Programs for `run`, one per case: run-cases.mjs CASE. What they print is what the test looks at. */
-import { connect, group, listen, run, shield, sleep, sleepForever, tcpServer } from '../../../dist/index.js';
+import {
+  connect,
+  group,
+  listen,
+  run,
+  shield,
+  sleep,
+  sleepForever,
+  tcpServer,
+} from '../../../dist/index.js';
 import { Parking, park } from '../../../dist/lowlevel.js';
 
 const begun = performance.now();

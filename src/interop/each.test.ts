@@ -1,0 +1,203 @@
+import { EventEmitter, on } from 'node:events';
+import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { Wait } from '../kernel/operation.ts';
+import { sleep } from '../kernel/waits.ts';
+import { moveOnAfter, timeout } from '../kernel/with-scope.ts';
+import { run } from '../node/run.ts';
+import { each } from './each.ts';
+
+const ERROR = new Error('no');
+
+/** Counts up to `end`, and notes how it was left. */
+async function* numbers(end: number, log: string[], ms = 0): AsyncGenerator<number> {
+  try {
+    for (let i = 0; i < end; i++) {
+      if (ms > 0) await delay(ms);
+      yield i;
+    }
+    log.push('end');
+  } finally {
+    await delay(1);
+    log.push('closed');
+  }
+}
+
+describe('each', () => {
+  it('runs an operation for every item, one after the other', async () => {
+    const log: string[] = [];
+    await run(() =>
+      each(numbers(3, log), function* (n) {
+        log.push(`begin ${n}`);
+        yield* sleep(2);
+        log.push(`end ${n}`);
+      }),
+    );
+    expect(log).toEqual([
+      'begin 0',
+      'end 0',
+      'begin 1',
+      'end 1',
+      'begin 2',
+      'end 2',
+      'end',
+      'closed',
+    ]);
+  });
+
+  it('closes the iterator when the operation fails, and waits for it', async () => {
+    const log: string[] = [];
+    const failing = run(function* () {
+      try {
+        yield* each(numbers(3, log), function* (): Generator<Wait, void> {
+          throw ERROR;
+        });
+      } finally {
+        log.push('left');
+      }
+    });
+    await expect(failing).rejects.toBe(ERROR);
+    expect(log).toEqual(['closed', 'left']);
+  });
+
+  it('closes the iterator when it is cancelled in an operation', async () => {
+    const log: string[] = [];
+    await run(() =>
+      moveOnAfter(
+        5,
+        each(numbers(3, log), () => sleep(1000)),
+      ),
+    );
+    expect(log).toEqual(['closed']);
+  });
+
+  it('closes the iterator when it is cancelled between items', async () => {
+    const log: string[] = [];
+    await run(() =>
+      moveOnAfter(
+        5,
+        each(numbers(3, log, 20), () => sleep(0)),
+      ),
+    );
+    expect(log).toEqual(['closed']);
+  });
+
+  it('does not close an iterator that has failed or is done', async () => {
+    const log: string[] = [];
+    const items = (next: () => Promise<IteratorResult<number>>): AsyncIterable<number> => ({
+      [Symbol.asyncIterator]: () => ({
+        next,
+        return: async () => {
+          log.push('return');
+          return { done: true, value: undefined };
+        },
+      }),
+    });
+    await run(() =>
+      each(
+        items(async () => ({ done: true, value: undefined })),
+        () => sleep(0),
+      ),
+    );
+    const rejecting = run(() =>
+      each(
+        items(() => Promise.reject(ERROR)),
+        () => sleep(0),
+      ),
+    );
+    await expect(rejecting).rejects.toBe(ERROR);
+    const throwing = run(() =>
+      each(
+        items(() => {
+          throw ERROR;
+        }),
+        () => sleep(0),
+      ),
+    );
+    await expect(throwing).rejects.toBe(ERROR);
+    expect(log).toEqual([]);
+  });
+
+  it('tells of an iterator that fails in closing, and keeps the first error', async () => {
+    const told: unknown[] = [];
+    const items = {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => ({ done: false as const, value: 1 }),
+        return: () => Promise.reject(new Error('in closing')),
+      }),
+    };
+    const op = () =>
+      each(items, function* (): Generator<Wait, void> {
+        throw ERROR;
+      });
+    const failing = run(op, { hooks: { onUnhandled: (error) => told.push(error) } });
+    await expect(failing).rejects.toBe(ERROR);
+    expect(told).toMatchObject([{ message: 'in closing' }]);
+  });
+
+  it('takes iterators that have no return', async () => {
+    const items = {
+      [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false as const, value: 1 }) }),
+    };
+    const failing = run(() =>
+      each(items, () => {
+        throw ERROR;
+      }),
+    );
+    await expect(failing).rejects.toBe(ERROR);
+  });
+
+  it('gives up on an iterator that hangs, and tells', { timeout: 5000 }, async () => {
+    const told: unknown[] = [];
+    async function* hanging(): AsyncGenerator<number> {
+      await new Promise(() => {});
+      yield 1;
+    }
+    const op = () =>
+      timeout(
+        5,
+        each(hanging(), () => sleep(0)),
+      );
+    const cancelled = run(op, { hooks: { onUnhandled: (error) => told.push(error) } });
+    await expect(cancelled).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
+    expect(told).toMatchObject([{ code: 'ERR_SHIELD_EXPIRED' }]);
+  });
+
+  it('destroys a stream that it leaves early', async () => {
+    const stream = Readable.from(['a', 'b', 'c']);
+    const seen: unknown[] = [];
+    await expect(
+      run(() =>
+        each(stream, function* (chunk): Generator<Wait, void> {
+          seen.push(chunk);
+          throw ERROR;
+        }),
+      ),
+    ).rejects.toBe(ERROR);
+    expect(seen).toEqual(['a']);
+    expect(stream.destroyed).toBe(true);
+  });
+
+  it('removes the listeners of an iterator of events', async () => {
+    const emitter = new EventEmitter();
+    const seen: unknown[] = [];
+    setTimeout(() => emitter.emit('data', 1), 2);
+    await run(() =>
+      moveOnAfter(
+        20,
+        each(on(emitter, 'data'), function* (event) {
+          seen.push(event);
+        }),
+      ),
+    );
+    expect(seen).toEqual([[1]]);
+    expect(emitter.listenerCount('data')).toBe(0);
+  });
+
+  it('refuses what is not async iterable, and what is no function', () => {
+    expect(() => each([1] as never, () => sleep(0))).toThrow(TypeError);
+    expect(() => each(undefined as never, () => sleep(0))).toThrow(TypeError);
+    expect(() => each(numbers(1, []), undefined as never)).toThrow(TypeError);
+  });
+});

@@ -1,0 +1,157 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { group } from '../kernel/group.ts';
+import type { Operation } from '../kernel/operation.ts';
+import { pause, sleep } from '../kernel/waits.ts';
+import { moveOnAfter } from '../kernel/with-scope.ts';
+import { run } from '../node/run.ts';
+import { once } from './once.ts';
+
+/** Counts its listeners: an EventTarget does not tell. */
+class CountingTarget extends EventTarget {
+  listeners = 0;
+
+  override addEventListener(...args: Parameters<EventTarget['addEventListener']>): void {
+    this.listeners++;
+    super.addEventListener(...args);
+  }
+
+  override removeEventListener(...args: Parameters<EventTarget['removeEventListener']>): void {
+    this.listeners = Math.max(0, this.listeners - 1);
+    super.removeEventListener(...args);
+  }
+}
+
+function listeners(emitter: EventEmitter): number {
+  return emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
+}
+
+describe('once', () => {
+  it('gives the arguments of the next event as an array', async () => {
+    const emitter = new EventEmitter();
+    const waiting = run(() => once(emitter, 'data'));
+    setTimeout(() => {
+      emitter.emit('data', 1, 'x');
+      emitter.emit('data', 2);
+    }, 1);
+    expect(await waiting).toEqual([1, 'x']);
+    expect(listeners(emitter)).toBe(0);
+  });
+
+  it('listens from the moment in which it is driven', async () => {
+    const emitter = new EventEmitter();
+    const operation = once(emitter, 'data');
+    expect(listeners(emitter)).toBe(0);
+    const waiting = run(() => operation);
+    setTimeout(() => emitter.emit('data', 'late'), 1);
+    expect(await waiting).toEqual(['late']);
+  });
+
+  it('takes symbols as events, and gives an empty array for an event without arguments', async () => {
+    const emitter = new EventEmitter();
+    const event = Symbol('done');
+    const waiting = run(() => once(emitter, event));
+    setTimeout(() => emitter.emit(event), 1);
+    expect(await waiting).toEqual([]);
+  });
+
+  it("throws an 'error' event", async () => {
+    const emitter = new EventEmitter();
+    const error = new Error('no');
+    const waiting = run(() => once(emitter, 'data'));
+    setTimeout(() => emitter.emit('error', error), 1);
+    await expect(waiting).rejects.toBe(error);
+    expect(listeners(emitter)).toBe(0);
+  });
+
+  it("gives an 'error' event that is waited for", async () => {
+    const emitter = new EventEmitter();
+    const waiting = run(() => once(emitter, 'error'));
+    setTimeout(() => emitter.emit('error', 'told'), 1);
+    expect(await waiting).toEqual(['told']);
+    expect(listeners(emitter)).toBe(0);
+  });
+
+  it('listens to an EventTarget, too', async () => {
+    const target = new CountingTarget();
+    const event = new Event('change');
+    const waiting = run(() => once(target, 'change'));
+    setTimeout(() => target.dispatchEvent(event), 1);
+    expect(await waiting).toEqual([event]);
+    expect(target.listeners).toBe(0);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 1);
+    expect(await run(() => once(controller.signal, 'abort'))).toHaveLength(1);
+  });
+
+  it('removes its listeners when it is cancelled', async () => {
+    const emitter = new EventEmitter();
+    const target = new CountingTarget();
+    const during: number[] = [];
+    await run(() =>
+      group(function* (g) {
+        const tasks = [g.spawn(() => once(emitter, 'data')), g.spawn(() => once(target, 'x'))];
+        yield* sleep(1);
+        during.push(listeners(emitter), target.listeners);
+        for (const task of tasks) task.cancel();
+      }),
+    );
+    expect(during).toEqual([2, 1]);
+    expect([listeners(emitter), target.listeners]).toEqual([0, 0]);
+  });
+
+  it('leaves no listener behind after a thousand timeouts', async () => {
+    const emitter = new EventEmitter();
+    await run(function* () {
+      for (let i = 0; i < 1000; i++) yield* moveOnAfter(0, once(emitter, 'data'));
+    });
+    expect(listeners(emitter)).toBe(0);
+  });
+
+  it('hides no error that comes between its cancellation and its end', async () => {
+    const emitter = new EventEmitter();
+    const error = new Error('late');
+    const told: unknown[] = [];
+    const op = () =>
+      group(function* (g) {
+        const task = g.spawn(() => once(emitter, 'data'));
+        yield* sleep(1);
+        task.cancel();
+        emitter.emit('error', error);
+      });
+    await run(op, { hooks: { onUnhandled: (problem) => told.push(problem) } });
+    expect(told).toEqual([error]);
+  });
+
+  it('says what it waits for', async () => {
+    const emitter = new EventEmitter();
+    const words: string[] = [];
+    await run(() =>
+      group(function* (g) {
+        const tasks = [
+          g.spawn(() => once(emitter, 'data')),
+          g.spawn(() => once(emitter, Symbol('s'))),
+        ];
+        yield* pause();
+        for (const task of tasks) {
+          words.push(task.waitingOn);
+          task.cancel();
+        }
+      }),
+    );
+    expect(words).toEqual(["event 'data'", 'event Symbol(s)']);
+  });
+
+  it('refuses what emits no events', () => {
+    for (const wrong of [undefined, null, 5, {}, new Map()]) {
+      expect(() => once(wrong as never, 'data')).toThrow(TypeError);
+    }
+  });
+
+  it('has the types that are asked for', () => {
+    const emitter = new EventEmitter();
+    expectTypeOf(once(emitter, 'x')).toEqualTypeOf<Operation<unknown[]>>();
+    expectTypeOf(once<[Buffer]>(emitter, 'x')).toEqualTypeOf<Operation<[Buffer]>>();
+    expectTypeOf(once(new EventTarget(), 'x')).toEqualTypeOf<Operation<[Event]>>();
+  });
+});

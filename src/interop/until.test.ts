@@ -1,0 +1,282 @@
+import { once as eventOf } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest';
+import { currentTask } from '../kernel/current.ts';
+import { group } from '../kernel/group.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { pause, sleep } from '../kernel/waits.ts';
+import { moveOnAfter, scope, timeout } from '../kernel/with-scope.ts';
+import { run } from '../node/run.ts';
+import { until } from './until.ts';
+
+let unhandled: unknown[];
+const note = (error: unknown): void => void unhandled.push(error);
+
+beforeEach(() => {
+  unhandled = [];
+  process.on('unhandledRejection', note);
+});
+
+afterEach(async () => {
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+});
+
+function later<T>(ms: number, value: T): Promise<T> {
+  return new Promise((resolve) => setTimeout(resolve, ms, value));
+}
+
+function failLater(ms: number, error: unknown): Promise<never> {
+  return new Promise((_resolve, reject) => setTimeout(reject, ms, error));
+}
+
+/** A promise that never settles, and counts the reactions attached to it. */
+class Endless extends Promise<never> {
+  reactions = 0;
+
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: counting the calls is what it is for
+  override then<A = never, B = never>(
+    resolve?: ((value: never) => A | PromiseLike<A>) | null,
+    reject?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.reactions++;
+    return super.then(resolve, reject);
+  }
+}
+
+describe('until a promise', () => {
+  it('gives its value, settled before or after', async () => {
+    expect(await run(() => until(later(2, 'x')))).toBe('x');
+    expect(await run(() => until(Promise.resolve('y')))).toBe('y');
+    expect(await run(() => until(Promise.resolve(undefined)))).toBe(undefined);
+  });
+
+  it('throws its error, itself', async () => {
+    const error = new Error('no');
+    await expect(run(() => until(failLater(2, error)))).rejects.toBe(error);
+    await expect(run(() => until(Promise.reject(error)))).rejects.toBe(error);
+    await expect(run(() => until(Promise.reject()))).rejects.toBe(undefined);
+  });
+
+  it('gives the value again, for another wait and at the same time', async () => {
+    const promise = later(2, 'x');
+    const values = await run(function* () {
+      const seen: string[] = [];
+      yield* group(function* (g) {
+        g.spawn(function* () {
+          seen.push(yield* until(promise));
+        });
+        g.spawn(function* () {
+          seen.push(yield* until(promise));
+        });
+      });
+      seen.push(yield* until(promise));
+      return seen;
+    });
+    expect(values).toEqual(['x', 'x', 'x']);
+  });
+
+  it('takes any thenable, and asks it anew each time', async () => {
+    let calls = 0;
+    const thenable = {
+      // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
+      then(resolve: (value: number) => void): void {
+        resolve(++calls);
+      },
+    } as unknown as PromiseLike<number>;
+    const values = await run(function* () {
+      return [yield* until(thenable), yield* until(thenable)];
+    });
+    expect(values).toEqual([1, 2]);
+  });
+
+  it('marks it as handled when the operation is made, driven or not', async () => {
+    until(Promise.reject(new Error('dropped')));
+    const operation = until(failLater(1, new Error('late')));
+    await later(5, 0);
+    await expect(run(() => operation)).rejects.toThrow('late');
+  });
+
+  it('keeps the process alive and says what it waits for', async () => {
+    const seen = await run(function* () {
+      let word = '';
+      yield* group(function* (g) {
+        const child = g.spawn(() => until(later(10, 0)));
+        yield* pause();
+        word = child.waitingOn;
+      });
+      return word;
+    });
+    expect(seen).toBe('until a promise');
+  });
+
+  it('ends at once when cancelled, and drops what comes later', async () => {
+    const begun = performance.now();
+    const result = await run(() => moveOnAfter(5, until(failLater(60, new Error('late')))));
+    expect(result).toBe(undefined);
+    expect(performance.now() - begun).toBeLessThan(50);
+    await later(80, 0);
+  });
+
+  it('waits again and again for the same promise without leaving anything on it', async () => {
+    const endless = new Endless(() => {});
+    await run(function* () {
+      for (let i = 0; i < 1000; i++) yield* moveOnAfter(0, until(endless));
+    });
+    expect(endless.reactions).toBe(1);
+  });
+
+  it('is refused for what is no promise', async () => {
+    expect(() => until(5 as never)).toThrow(TypeError);
+    expect(() => until(undefined as never)).toThrow('a promise, or a function that returns one');
+    await expect(run(() => until((() => 5) as never))).rejects.toThrow(TypeError);
+  });
+
+  it('infers the type of the value', () => {
+    expectTypeOf(until(later(1, 'x'))).toEqualTypeOf<Operation<string>>();
+    expectTypeOf(until(async (signal) => signal.aborted)).toEqualTypeOf<Operation<boolean>>();
+  });
+});
+
+describe('until a function that makes a promise', () => {
+  it('calls it when driven, and gives the value', async () => {
+    let calls = 0;
+    const operation = until(async () => ++calls);
+    expect(calls).toBe(0);
+    expect(await run(() => operation)).toBe(1);
+  });
+
+  it('throws what the function throws', async () => {
+    const error = new Error('no');
+    await expect(
+      run(() =>
+        until(() => {
+          throw error;
+        }),
+      ),
+    ).rejects.toBe(error);
+  });
+
+  it('does not abort the signal of a promise that has settled', async () => {
+    const signals: AbortSignal[] = [];
+    const keep =
+      <T>(promise: Promise<T>) =>
+      (signal: AbortSignal): Promise<T> => {
+        signals.push(signal);
+        return promise;
+      };
+    await run(() => until(keep(later(1, 'x'))));
+    await run(() => until(keep(failLater(1, 'no')))).catch(() => {});
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
+  });
+
+  it('aborts the signal when the wait is cancelled, with the reason', async () => {
+    const reasons: unknown[] = [];
+    const waiting = (signal: AbortSignal): Promise<never> => {
+      signal.addEventListener('abort', () => reasons.push(signal.reason));
+      return new Promise(() => {});
+    };
+    await run(() => moveOnAfter(2, until(waiting)));
+    await run(() =>
+      group(function* (g) {
+        const child = g.spawn(() => until(waiting));
+        yield* sleep(1);
+        child.cancel('because');
+        yield* sleep(1);
+        const other = g.spawn(() => until(waiting));
+        yield* sleep(1);
+        other.cancel();
+      }),
+    );
+    expect(reasons).toMatchObject([{ code: 'ERR_TIMEOUT' }, 'because', { name: 'AbortError' }]);
+  });
+
+  it('may cancel whatever it likes when its signal aborts', async () => {
+    const result = await run(function* () {
+      return yield* scope(function* (outer) {
+        return yield* moveOnAfter(
+          2,
+          until((signal) => {
+            signal.addEventListener('abort', () => outer.cancel('from inside'));
+            return new Promise(() => {});
+          }),
+        );
+      });
+    });
+    expect(result).toBe(undefined);
+  });
+
+  it('is not called in a scope that is cancelled', async () => {
+    let calls = 0;
+    await run(() =>
+      scope(function* (s) {
+        s.cancel();
+        yield* until(async () => ++calls);
+      }),
+    );
+    expect(calls).toBe(0);
+  });
+
+  it('drops the AbortError of a promise that was aborted', async () => {
+    const aborted = (signal: AbortSignal): Promise<never> =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    await expect(run(() => timeout(2, until(aborted)))).rejects.toMatchObject({
+      code: 'ERR_TIMEOUT',
+    });
+  });
+
+  it('really aborts a fetch: the server sees the connection go', async () => {
+    const controller = new AbortController();
+    let response: ServerResponse | null = null;
+    const server = createServer((_request, opened) => {
+      response = opened;
+      controller.abort('enough');
+    });
+    server.listen(0, '127.0.0.1');
+    await eventOf(server, 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const fetching = run(() => until((signal) => fetch(url, { signal })), controller);
+    await expect(fetching).rejects.toBe('enough');
+    const seen = response as unknown as ServerResponse;
+    if (!seen.closed) await eventOf(seen, 'close');
+    expect(seen.writableFinished).toBe(false);
+    server.close();
+  });
+
+  it('gives the answer of a fetch that is in time', async () => {
+    const server = createServer((_request, response) => response.end('hello'));
+    server.listen(0, '127.0.0.1');
+    await eventOf(server, 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const text = await run(function* (): Generator<Wait, string> {
+      const response = yield* until((signal) => fetch(url, { signal }));
+      return yield* until(response.text());
+    });
+    expect(text).toBe('hello');
+    server.closeAllConnections();
+    server.close();
+  });
+});
+
+describe('a promise that settles in the same moment as the cancellation', () => {
+  it('wins if it came first', async () => {
+    const value = await run(function* () {
+      return yield* scope(function* () {
+        const task = currentTask();
+        const promise = later(2, 'x');
+        promise.then(() => queueMicrotask(() => task.cancel()));
+        return yield* until(promise);
+      });
+    });
+    expect(value).toBe('x');
+  });
+});

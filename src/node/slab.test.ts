@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { SLAB_BYTES, Slabs } from './slab.ts';
+
+/** What a receive of `length` bytes does, without the system call. */
+function receive(slabs: Slabs, length: number, fill = 0): Buffer {
+  const asked = slabs.reserve(65536, length);
+  expect(asked).toBeGreaterThanOrEqual(length);
+  slabs.memory.fill(fill, slabs.offset, slabs.offset + length);
+  return slabs.take(length);
+}
+
+describe('slabs', () => {
+  it('holds none before the first receive, and none after drop', () => {
+    const slabs = new Slabs();
+    expect(slabs.held).toBe(0);
+    slabs.reserve(1, 0);
+    expect(slabs.held).toBe(1);
+    slabs.drop();
+    expect(slabs.held).toBe(0);
+    expect(receive(slabs, 10)).toHaveLength(10);
+  });
+
+  it('gives small receives slices of one slab, which are Buffers', () => {
+    const slabs = new Slabs();
+    const first = receive(slabs, 5);
+    const second = receive(slabs, 5);
+    expect(Buffer.isBuffer(first)).toBe(true);
+    expect(second.buffer).toBe(first.buffer);
+    expect(second.byteOffset).toBeGreaterThanOrEqual(first.byteOffset + 5);
+    expect(second.toString('hex')).toBe('0000000000');
+  });
+
+  it('never asks for more than max, nor for more than is left', () => {
+    const slabs = new Slabs();
+    expect(slabs.reserve(10, 0)).toBe(10);
+    expect(slabs.reserve(1 << 30, 0)).toBe(SLAB_BYTES);
+    slabs.take(SLAB_BYTES - 8000);
+    expect(slabs.reserve(1 << 30, 0)).toBe(8000);
+  });
+
+  it('begins a new slab rather than offer a short rest', () => {
+    const slabs = new Slabs();
+    const first = receive(slabs, SLAB_BYTES - 8000);
+    expect(slabs.reserve(65536, 20_000)).toBe(SLAB_BYTES);
+    expect(receive(slabs, 4096).buffer).not.toBe(first.buffer);
+    const third = receive(slabs, SLAB_BYTES - 4096 - 100);
+    expect(slabs.reserve(65536, 0)).toBe(SLAB_BYTES);
+    expect(slabs.memory.buffer).not.toBe(third.buffer);
+  });
+
+  it('uses the last bytes for a receive that asks for no more', () => {
+    const slabs = new Slabs();
+    const first = receive(slabs, SLAB_BYTES - 16);
+    expect(slabs.reserve(16, 0)).toBe(16);
+    expect(slabs.take(16).buffer).toBe(first.buffer);
+  });
+
+  it('copies small messages while much memory is pinned', () => {
+    const slabs = new Slabs();
+    const pinned = Array.from({ length: 300 }, () => receive(slabs, SLAB_BYTES, 1));
+    for (let i = 0; i < 20; i += 1) receive(slabs, SLAB_BYTES); // it asks now and then
+    const small = receive(slabs, 100, 7);
+    expect(small.buffer).not.toBe(slabs.memory.buffer);
+    expect(small.equals(Buffer.alloc(100, 7))).toBe(true);
+    expect(receive(slabs, 2000).buffer).toBe(slabs.memory.buffer);
+    expect(pinned.every((slice) => slice[0] === 1)).toBe(true);
+  });
+
+  it('replaces a slab that was detached through one of its slices', () => {
+    const slabs = new Slabs();
+    const slice = receive(slabs, 10);
+    const { buffer } = slice as unknown as { buffer: ArrayBuffer & { transfer?(): unknown } };
+    if (buffer.transfer === undefined) return; // before Node 22 nothing can do that
+    buffer.transfer();
+    expect(receive(slabs, 10, 3)).toEqual(Buffer.alloc(10, 3));
+  });
+});
