@@ -1,5 +1,6 @@
 // The echo server: a task for every connection, straight-line code, no callback.
-import { main, type Operation, type Socket, tcpServer } from 'coronet';
+import type { Operation, Socket } from 'coronet';
+import { main, tcpServer } from 'coronet';
 
 function* echo(socket: Socket): Operation<void> {
   for (;;) {

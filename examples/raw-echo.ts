@@ -1,14 +1,7 @@
 // The echo server in the form of the teaching program: a task yields a reason and a resource, and the
 // scheduler resumes it when the resource is ready. Everything else in Coronet is built on this.
-import {
-  type Group,
-  group,
-  type Listener,
-  listen,
-  main,
-  type Operation,
-  type Socket,
-} from 'coronet';
+import type { Group, Listener, Operation, Socket } from 'coronet';
+import { group, listen, main } from 'coronet';
 
 function* echoHandler(client: Socket): Operation<void> {
   console.log(`Connection from ${client.remoteAddress}`);
@@ -35,7 +28,7 @@ function* tcpServer(listener: Listener, tasks: Group): Operation<void> {
   }
 }
 
-await main(function* () {
+await run(function* () {
   const listener = yield* listen('127.0.0.1:25000');
   yield* group((tasks) => tcpServer(listener, tasks));
 });

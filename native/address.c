@@ -11,6 +11,7 @@
 
 #include "coronet.h"
 
+/* Not AF_* values: those differ between systems, and JavaScript should not have to know them. */
 #define LOCAL 1 /* a Unix socket; the host argument is its path */
 #define HOST_SIZE (INET6_ADDRSTRLEN + 1 + IF_NAMESIZE)
 
@@ -30,6 +31,7 @@ static int read_path(const char *path, size_t length, Address *out) {
   return 0;
 }
 
+/* The host is numeric, four decimal parts: inet_pton takes no shorthand such as 127.1. */
 static int read_v4(const char *host, uint16_t port, Address *out) {
   out->u.v4.sin_family = AF_INET;
   out->u.v4.sin_port = htons(port);
@@ -76,6 +78,10 @@ bool address_read(Call *call, size_t first, Address *out, int *error) {
   return true;
 }
 
+/*
+ * { host, port, family }. Failures of these calls are not looked at: they happen only when memory or
+ * the environment is at its end, and then the next return to JavaScript says so.
+ */
 static napi_value write_host(napi_env env, const char *host, uint16_t port, int32_t family) {
   napi_value result = NULL, value = NULL;
   napi_create_object(env, &result);
@@ -88,6 +94,10 @@ static napi_value write_host(napi_env env, const char *host, uint16_t port, int3
   return result;
 }
 
+/*
+ * The zone is shown for link-local addresses only, as Node shows it: elsewhere it says nothing. An
+ * interface that has gone meanwhile has no name, and the address stands alone.
+ */
 static napi_value write_v6(napi_env env, const struct sockaddr_in6 *address) {
   char host[HOST_SIZE] = "";
   char zone[IF_NAMESIZE] = "";
@@ -113,6 +123,7 @@ static napi_value write_path(napi_env env, const struct sockaddr_un *local, sock
   return result;
 }
 
+/* What is neither IPv4 nor IPv6 is a Unix socket: there are no others here. */
 napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length) {
   char host[INET_ADDRSTRLEN] = "";
   if (address->sa_family == AF_INET6) return write_v6(env, (const struct sockaddr_in6 *)address);

@@ -28,6 +28,7 @@ uint32_t slot_index_of(int32_t handle) {
   return (uint32_t)handle & INDEX_MASK;
 }
 
+/* To the end of the queue: the slot that was given back longest ago is used next. */
 static void append_free(Environment *environment, uint32_t index) {
   environment->slots[index].next_free = NO_SLOT;
   if (environment->first_free == NO_SLOT) {
@@ -38,6 +39,7 @@ static void append_free(Environment *environment, uint32_t index) {
   environment->last_free = index;
 }
 
+/* Doubles the table. Slots never move to another index; their addresses do (invariant 4). */
 static int32_t grow(Environment *environment) {
   uint32_t before = environment->capacity;
   uint32_t after = before == 0 ? 2 * SPARE_SLOTS : 2 * before;

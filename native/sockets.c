@@ -19,6 +19,7 @@
 #define MOST_ACCEPTED 64
 
 
+/* Every option here is an int. */
 static int set_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
 }
@@ -46,6 +47,10 @@ static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
   return error;
 }
 
+/*
+ * All steps or none. EADDRINUSE may come from bind or, where reusing the address let bind pass, from
+ * listen; both count as the same failure.
+ */
 static int open_listener(const Address *at, int32_t backlog, int32_t flags) {
   sa_family_t family = at->u.any.sa_family;
   int fd = socket(family, SOCK_STREAM | SOCKET_FLAGS, 0);
@@ -91,7 +96,10 @@ static bool died_in_queue(int error) {
   }
 }
 
-/* The next connection: its handle, or a negated errno. */
+/*
+ * The next connection: its handle, or a negated errno. Registered at once, even if nobody asks for
+ * it yet: its first edge is "writable", and "readable" too if the peer was quick.
+ */
 static int32_t accept_one(Environment *environment, int32_t listener) {
   PeerAddress peer = {.family = AF_UNSPEC};
   socklen_t length = sizeof peer;
@@ -146,7 +154,11 @@ static int bind_near_end(int fd, const Address *local) {
   return bind(fd, &local->u.any, local->length) == 0 ? 0 : -errno;
 }
 
-/* A socket whose connection is made or under way, or a negated errno. */
+/*
+ * A socket whose connection is made or under way, or a negated errno. EINTR counts as under way:
+ * connect(2) goes on by itself. A Unix socket is connected at once or fails at once; EAGAIN there
+ * means that the listener's queue is full, and no edge would tell when it is not.
+ */
 static int begin_connect(const Address *to, const Address *local) {
   sa_family_t family = to->u.any.sa_family;
   int fd = socket(family, SOCK_STREAM | SOCKET_FLAGS, 0);
@@ -159,6 +171,7 @@ static int begin_connect(const Address *to, const Address *local) {
   return error;
 }
 
+/* Known before anybody answers, and kept: getpeername(2) has no answer for a failed attempt. */
 static PeerAddress peer_of(const Address *to) {
   PeerAddress peer = {.family = to->u.any.sa_family};
   if (peer.family == AF_INET) peer.v4 = to->u.v4;
@@ -190,8 +203,10 @@ napi_value coronet_connect(napi_env env, napi_callback_info info) {
   return call_result(&call, handle);
 }
 
-/* connected(handle): 1 yes, 0 still under way, or why it failed. Asks poll(2) first: SO_ERROR alone
- * is also 0 while the attempt is under way. */
+/*
+ * connected(handle): 1 yes, 0 still under way, or why it failed. Asks poll(2) first: SO_ERROR alone
+ * is also 0 while the attempt is under way. It gives the error once, so the caller must keep it.
+ */
 napi_value coronet_connected(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0;
@@ -233,7 +248,10 @@ napi_value coronet_peer(napi_env env, napi_callback_info info) {
   return address_write(env, &name.u.any, name.length);
 }
 
-/* shutdown(handle, how): 0, or an errno; how is 0 receive, 1 send, 2 both */
+/*
+ * shutdown(handle, how): 0, or an errno; how is 0 receive, 1 send, 2 both (SHUT_RD, SHUT_WR,
+ * SHUT_RDWR). ENOTCONN when the connection has ended by itself; the caller decides if it minds.
+ */
 napi_value coronet_shutdown(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0, how = 0;
@@ -255,7 +273,10 @@ napi_value coronet_no_delay(napi_env env, napi_callback_info info) {
   return call_result(&call, set_option(slot->fd, IPPROTO_TCP, TCP_NODELAY, on != 0));
 }
 
-/* keepAlive(handle, on: 0 | 1, idleSeconds): 0, or an errno; idleSeconds 0 leaves the system's */
+/*
+ * keepAlive(handle, on: 0 | 1, idleSeconds): 0, or an errno. Zero seconds leave the system's value
+ * (two hours by default, tcp(7)). A Unix socket knows the switch but not the seconds: EOPNOTSUPP.
+ */
 napi_value coronet_keep_alive(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0, on = 0, idle = 0;

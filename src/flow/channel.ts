@@ -136,7 +136,9 @@ export class Channel<T> {
 
   /** One try to send into a channel that is open. @internal */
   put(item: T): boolean {
-    if (this.#senders.size > 0) this.settle();
+    if (this.#senders.size > 0 || (this.#buffer.length > 0 && this.#receivers.size > 0)) {
+      this.settle();
+    }
     if (this.#buffer.length === 0) {
       const receiver = foremost(this.#receivers);
       if (receiver !== null) {

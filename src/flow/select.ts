@@ -167,7 +167,11 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
     this.#takeArms();
     this.#start = nextStart(task.scheduler) % this.#arms.length;
     if (mustPause()) return this.#pause(task);
-    return this.#guard(() => this.#tryAll() || this.#enlistAll());
+    return this.#guard(() => {
+      if (this.#tryAll()) return;
+      this.#enlistAll();
+      this.#lookAgain();
+    });
   }
 
   #pause(task: TaskRecord): IteratorResult<Wait, R> {
@@ -179,15 +183,8 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
     return PAUSE;
   }
 
-  /** After a pause in line: those before us first, then we, in the order of the choice. */
   #resume(): IteratorResult<Wait, R> {
-    return this.#guard(() => {
-      for (const arm of this.#inOrder()) {
-        arm.request.settle();
-        if (this.#stage === 'decided') return;
-      }
-      this.#tryFlagged();
-    });
+    return this.#guard(() => this.#lookAgain());
   }
 
   #tryAgain(): IteratorResult<Wait, R> {
@@ -195,7 +192,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
   }
 
   /** Runs a step, then waits or ends. An error ends the select: none of the arms has happened. */
-  #guard(step: () => unknown, stage: 'parked' | 'paused' = 'parked'): IteratorResult<Wait, R> {
+  #guard(step: () => void, stage: 'parked' | 'paused' = 'parked'): IteratorResult<Wait, R> {
     try {
       step();
     } catch (error) {
@@ -226,6 +223,19 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
     return this.#inOrder().some((arm) => this.#try(arm));
   }
 
+  /**
+   * In line: those before us are served first, then we, in the order of the choice. This is due after a
+   * pause, and after the tries too: the try of one arm may have served somebody who stood in the way
+   * of an arm that was tried before.
+   */
+  #lookAgain(): void {
+    for (const arm of this.#inOrder()) {
+      arm.request.settle();
+      if (this.#stage === 'decided') return;
+    }
+    this.#tryFlagged();
+  }
+
   /** The arms that were told that a try is worth it; those that still would wait go on waiting. */
   #tryFlagged(): void {
     for (const arm of this.#inOrder()) {
@@ -244,6 +254,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
   }
 
   #enlistAll(): void {
+    this.#stage = 'paused';
     for (const arm of this.#arms) arm.request.enlist(arm);
   }
 

@@ -76,6 +76,10 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     return next;
   }
 
+  /**
+   * One call into the addon. What it says about the end of the batch (`batch[0]`) is EAGAIN, an
+   * error, or 0 for "there may be more".
+   */
   #acceptBatch(): void {
     const { addon } = this.#registry;
     const accepted = addon.accept(this.handle, batch, this.#batchLength);
@@ -94,11 +98,13 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     this.#queue.push(new EpollTransport({ registry, handle, local, to: undefined }));
   }
 
+  /** Any event means: try. An error of the listening socket is met by the try, too. */
   onEvents(): void {
     this.#drained = false;
     this.grantRecv();
   }
 
+  /** The kernel resets what is in its queue; what waits in ours is reset here. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -142,6 +148,7 @@ function doubled(length: number): number {
   return Math.min(2 * length, LONGEST_BATCH);
 }
 
+/** Connections of a wildcard listener have various near ends. */
 function isWildcard(endpoint: Endpoint): boolean {
   return 'host' in endpoint && (endpoint.host === '0.0.0.0' || endpoint.host === '::');
 }
@@ -161,6 +168,7 @@ function socketFile(path: string): SocketFile | undefined {
   return stat && { path: absolute, device: stat.dev, inode: stat.ino };
 }
 
+/** Node unlinks blindly, and takes a successor's socket away (nodejs/node#19729). */
 function removeFile(file: SocketFile | undefined): void {
   if (file === undefined) return;
   const now = socketFile(file.path);

@@ -114,6 +114,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
 
   // ------------------------------------------------------------------------------------- receive
 
+  /** One crossing into the addon, at most. */
   tryRecv(max: number): Buffer | undefined {
     if (this.#recvGate !== 'open' && !this.#passRecvGate()) {
       return this.#recvGate === 'ended' ? END_OF_FILE : undefined;
@@ -129,6 +130,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     return this.#foundNothing(received) ? END_OF_FILE : undefined;
   }
 
+  /** The way without garbage: the same memory again and again, still warm in the cache. */
   tryRecvInto(into: Uint8Array): number {
     if (this.#recvGate !== 'open' && !this.#passRecvGate()) {
       return this.#recvGate === 'ended' ? 0 : -1;
@@ -155,6 +157,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     return true;
   }
 
+  /** The error to throw. It is kept, unless it was about the system's memory and may pass. */
   #failRecv(errno: number): unknown {
     if (errno === EBADF) return this.#closedError();
     const error = systemError(errno, 'read');
@@ -194,6 +197,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     return Math.max(result, 0);
   }
 
+  /** Likewise. EPIPE says nothing about receiving: the peer's last words may still be there. */
   #failSend(errno: number): unknown {
     if (errno === EBADF) return this.#closedError();
     const error = systemError(errno, 'write');
@@ -205,6 +209,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     return error;
   }
 
+  /** True: the gate is open after all. False: still connecting. */
   #passSendGate(): boolean {
     if (this.#sendGate === 'connecting') return this.tryConnect();
     throw this.#sendGate === 'failed' ? this.#sendError : this.#closedError();
@@ -212,6 +217,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
 
   // ---------------------------------------------------------------------------- connecting, ending
 
+  /** Asks the system, whatever the flags say: a spurious notice must not pass for a connection. */
   tryConnect(): boolean {
     if (this.#sendGate === 'closed') throw this.#closedError();
     if (this.#connected) return true;
@@ -223,12 +229,14 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     return result > 0;
   }
 
+  /** shutdown('recv') may have ended the one gate while the attempt was under way. */
   #openGates(): void {
     this.#connected = true;
     this.#sendGate = 'open';
     if (this.#recvGate === 'connecting') this.#recvGate = 'open';
   }
 
+  /** Both directions fail for the same reason, and with the same error. */
   #failConnect(errno: number): unknown {
     const error = systemError(errno, 'connect', this.#remote);
     this.#recvGate = 'failed';
@@ -247,6 +255,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     if (how !== 'send') this.#shutdownRecv();
   }
 
+  /** The kernel would go on queueing; from now on every notice empties the queue instead. */
   #shutdownRecv(): void {
     const { addon } = this.#registry;
     addon.shutdown(this.handle, SHUT_RECV);
@@ -264,6 +273,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     this.#end(true);
   }
 
+  /** Names first, while the descriptor can still be asked; then the table; then the descriptor. */
   #end(reset: boolean): void {
     if (this.#sendGate === 'closed') return;
     this.#local = this.#connected ? this.local : NOWHERE;
@@ -282,6 +292,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     return new ClosedError('ERR_CLOSED', `The connection with ${this.describe()} was closed here`);
   }
 
+  /** Never acts on the end of a connection: a try meets it, after the bytes before it. */
   onEvents(bits: number): void {
     if ((bits & BEHIND_EVENTS) !== 0) this.#readToEnd = true;
     if ((bits & RECV_EVENTS) !== 0) {

@@ -61,6 +61,10 @@ export function epollNetwork(owner: NetworkOwner): Network {
   return new EpollNetwork(owner, addon);
 }
 
+/**
+ * Also the registry of its resources: they keep their table entry up to date and find the addon and
+ * the slabs here.
+ */
 class EpollNetwork implements Network, Registry {
   readonly backend = 'epoll';
   readonly capabilities: Capabilities = CAPABILITIES;
@@ -71,13 +75,13 @@ class EpollNetwork implements Network, Registry {
   readonly #events = new Int32Array(2 * MOST_EVENTS);
   /** How many pairs of it are valid now. */
   #eventCount = 0;
-  /** By slot index. */
+  /** By slot index; with several networks in a thread, each has only some of the indices. */
   readonly #table: (Registered | undefined)[] = [];
   #closed = false;
 
   constructor(owner: NetworkOwner, addon: Addon) {
     this.addon = addon;
-    const deliver = () => this.#deliver();
+    const deliver = () => this.#deliver(); // made once, not per wake-up
     const poller = addon.createPoller(this.#events, (count) => {
       this.#eventCount = count;
       owner.deliver(deliver);
@@ -148,6 +152,7 @@ class EpollNetwork implements Network, Registry {
     return this.#resources().map((resource) => resource.openLine());
   }
 
+  /** A walk over the table: nothing is counted on the hot path for the sake of reports. */
   #resources(): Registered[] {
     return this.#table.filter((resource) => resource !== undefined);
   }

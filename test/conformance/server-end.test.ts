@@ -198,11 +198,8 @@ for (const world of worlds) {
       },
     );
 
-    itFailsOn(
-      world,
-      'epoll',
-      'portable',
-    )('a connection that was drained lingers like any other', () => {
+    // Its drain makes the lingering end at once: what comes then resets the connection.
+    it.fails('a connection that was drained lingers like any other', () => {
       const handler = function* (socket: Socket): Operation<void> {
         expect((yield* socket.recv()).length).toBe(0);
         yield* socket.sendAll('goodbye');

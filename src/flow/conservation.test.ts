@@ -1,0 +1,218 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { VirtualHost } from '../../test/kernel/virtual-host.ts';
+import { group } from '../kernel/group.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import type { Task } from '../kernel/task.ts';
+import { checkpoint } from '../kernel/waits.ts';
+import { Channel } from './channel.ts';
+import type { SelectArms } from './select.ts';
+import { select } from './select.ts';
+import { Semaphore } from './semaphore.ts';
+
+/** What one task does next. `at` names the channel or the semaphore. */
+type Deed =
+  | { readonly kind: 'send' | 'receive' | 'next' | 'trySend' | 'tryReceive'; readonly at: number }
+  | {
+      readonly kind: 'select';
+      readonly sends: readonly number[];
+      readonly takes: readonly number[];
+    }
+  | { readonly kind: 'hold'; readonly at: number; readonly rounds: number }
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'burn'; readonly count: number }
+  | { readonly kind: 'close'; readonly at: number };
+
+interface Program {
+  readonly capacities: readonly number[];
+  readonly permits: number;
+  readonly tasks: readonly (readonly Deed[])[];
+  readonly cancels: readonly { readonly step: number; readonly task: number }[];
+}
+
+interface Item {
+  readonly sender: number;
+  readonly number: number;
+}
+
+/** Everything that a program touches, and what its tasks know to have happened. */
+class Worldlet {
+  readonly channels: readonly Channel<Item>[];
+  readonly semaphore: Semaphore;
+  readonly sent: Item[][];
+  readonly received: Item[][];
+  inside = 0;
+  #number = 0;
+
+  constructor(program: Program) {
+    this.channels = program.capacities.map((capacity, at) => new Channel(capacity, `c${at}`));
+    this.semaphore = new Semaphore(program.permits);
+    this.sent = this.channels.map(() => []);
+    this.received = this.channels.map(() => []);
+  }
+
+  *live(sender: number, deeds: readonly Deed[]): Generator<Wait, void> {
+    for (const deed of deeds) {
+      try {
+        yield* this.#do(sender, deed);
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'ERR_CHANNEL_CLOSED') throw error;
+      }
+    }
+  }
+
+  *#do(sender: number, deed: Deed): Generator<Wait, void> {
+    switch (deed.kind) {
+      case 'pause':
+        return yield;
+      case 'burn':
+        for (let i = 0; i < deed.count; i++) yield* checkpoint();
+        return;
+      case 'hold':
+        return yield* this.semaphore.with(() => this.#inside(deed.rounds));
+      case 'select':
+        return yield* this.#select(sender, deed.sends, deed.takes);
+      default:
+        return yield* this.#use(sender, deed.kind, deed.at % this.channels.length);
+    }
+  }
+
+  *#inside(rounds: number): Generator<Wait, void> {
+    this.inside++;
+    expect(this.inside).toBeLessThanOrEqual(this.semaphore.permits);
+    try {
+      for (let i = 0; i < rounds; i++) yield;
+    } finally {
+      this.inside--;
+    }
+  }
+
+  *#use(sender: number, kind: string, at: number): Generator<Wait, void> {
+    const channel = this.channels[at] as Channel<Item>;
+    const item = { sender, number: this.#number++ };
+    if (kind === 'close') channel.close();
+    if (kind === 'trySend' && channel.trySend(item)) this.sent[at]?.push(item);
+    if (kind === 'tryReceive') this.#note(at, channel.tryReceive());
+    if (kind === 'receive') this.#note(at, yield* channel.receive());
+    if (kind === 'next') this.#note(at, (yield* channel.next()).value);
+    if (kind !== 'send') return;
+    yield* channel.send(item);
+    this.sent[at]?.push(item);
+  }
+
+  *#select(
+    sender: number,
+    sends: readonly number[],
+    takes: readonly number[],
+  ): Generator<Wait, void> {
+    const count = this.channels.length;
+    const items = sends.map(() => ({ sender, number: this.#number++ }));
+    const arms: Record<string, Operation<unknown>> = {};
+    for (const [i, at] of sends.entries()) {
+      arms[`s${i}`] = (this.channels[at % count] as Channel<Item>).send(items[i] as Item);
+    }
+    for (const [i, at] of takes.entries()) {
+      arms[`t${i}`] = (this.channels[at % count] as Channel<Item>).receive();
+    }
+    if (Object.keys(arms).length === 0) return;
+    const { key, value } = yield* select(arms as SelectArms);
+    const index = Number(key.slice(1));
+    const at = ((key.startsWith('s') ? sends : takes)[index] as number) % count;
+    if (key.startsWith('t')) this.#note(at, value as Item);
+    else this.sent[at]?.push(items[index] as Item);
+  }
+
+  #note(at: number, item: Item | undefined): void {
+    if (item !== undefined) this.received[at]?.push(item);
+  }
+
+  /** Nobody who can run is left: then nobody may be waiting for what is there. */
+  checkNothingMissed(selecting: boolean): void {
+    for (const channel of this.channels) {
+      const { buffered, capacity, senders, receivers, closed } = channel.stats();
+      expect(buffered).toBeLessThanOrEqual(capacity);
+      if (closed) expect(senders + receivers).toBe(0);
+      if (senders > 0) expect(buffered).toBe(capacity);
+      if (receivers > 0) expect(buffered).toBe(0);
+      // A select may offer and ask for the same thing, and cannot serve itself.
+      if (senders > 0 && !selecting) expect(receivers).toBe(0);
+    }
+    const { available, waiters } = this.semaphore.stats();
+    if (waiters > 0) expect(available).toBe(0);
+  }
+
+  checkConserved(): void {
+    for (const [at, channel] of this.channels.entries()) {
+      const received = [...(this.received[at] as Item[])];
+      for (let item = channel.tryReceive(); item !== undefined; item = channel.tryReceive()) {
+        received.push(item);
+      }
+      const inOrder = (items: readonly Item[]) => [...items].sort((a, b) => a.number - b.number);
+      expect(inOrder(received)).toEqual(inOrder(this.sent[at] as Item[]));
+      expect(channel.stats()).toMatchObject({ senders: 0, receivers: 0, sent: received.length });
+    }
+    const { permits } = this.semaphore;
+    expect(this.semaphore.stats()).toMatchObject({ available: permits, waiters: 0, holders: 0 });
+  }
+}
+
+function play(program: Program): void {
+  const host = new VirtualHost();
+  const { scheduler } = host;
+  const world = new Worldlet(program);
+  const tasks: Task<void>[] = [];
+  const main = scheduler.start(() =>
+    group(function* (g) {
+      for (const [at, deeds] of program.tasks.entries())
+        tasks.push(g.spawn(() => world.live(at, deeds)));
+      yield;
+    }),
+  );
+  for (let step = 0; scheduler.turn(1) === 0; step++) {
+    for (const cancel of program.cancels) {
+      if (cancel.step === step) tasks[cancel.task % tasks.length]?.cancel();
+    }
+  }
+  const selecting = program.tasks.some((deeds) => deeds.some(({ kind }) => kind === 'select'));
+  world.checkNothingMissed(selecting);
+  for (const task of tasks) task.cancel();
+  for (let steps = 0; scheduler.live > 0 && steps < 10_000; steps++) scheduler.turn(1);
+  expect(scheduler.live).toBe(0);
+  if (main.state === 'failed') throw main.outcome;
+  world.checkConserved();
+}
+
+const at = fc.nat(2);
+const deed: fc.Arbitrary<Deed> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom('send', 'receive'), at }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constantFrom('next', 'trySend', 'tryReceive'), at }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('select'),
+      sends: fc.array(at, { maxLength: 2 }),
+      takes: fc.array(at, { maxLength: 2 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('hold'), at, rounds: fc.nat(2) }) },
+  { weight: 2, arbitrary: fc.constant({ kind: 'pause' }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('burn'), count: fc.integer({ min: 125, max: 128 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('close'), at }) },
+) as fc.Arbitrary<Deed>;
+
+const program: fc.Arbitrary<Program> = fc.record({
+  capacities: fc.array(fc.constantFrom(0, 0, 1, 2, Infinity), { minLength: 1, maxLength: 3 }),
+  permits: fc.integer({ min: 1, max: 2 }),
+  tasks: fc.array(fc.array(deed, { maxLength: 8 }), { minLength: 2, maxLength: 5 }),
+  cancels: fc.array(fc.record({ step: fc.nat(40), task: fc.nat(4) }), { maxLength: 4 }),
+});
+
+test('whatever tasks do and whenever they are cancelled, items and permits are conserved', () => {
+  fc.assert(fc.property(program, play), { numRuns: Number(process.env['FLOW_RUNS'] ?? 2000) });
+});

@@ -1,0 +1,47 @@
+/** Every TypeScript sample in the documents is a file of examples/, word for word. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+interface Sample {
+  readonly document: string;
+  /** What stands behind the three backticks. */
+  readonly label: string;
+  readonly code: string;
+}
+
+function documents(): string[] {
+  const docs = existsSync(join(ROOT, 'docs')) ? readdirSync(join(ROOT, 'docs')) : [];
+  return [
+    'README.md',
+    'ARCHITECTURE.md',
+    'CONTRIBUTING.md',
+    ...docs.map((name) => `docs/${name}`),
+  ].filter((name) => name.endsWith('.md'));
+}
+
+function samplesOf(document: string): Sample[] {
+  const text = readFileSync(join(ROOT, document), 'utf8');
+  return [...text.matchAll(/^```(ts.*)\n([\s\S]*?)^```$/gm)].map((match) => ({
+    document,
+    label: match[1] as string,
+    code: match[2] as string,
+  }));
+}
+
+const samples = documents().flatMap(samplesOf);
+
+test('there are samples', () => {
+  expect(samples.length).toBeGreaterThan(0);
+});
+
+describe('a sample is the file that it names', () => {
+  test.each(samples)('$document: $label', ({ label, code }) => {
+    const path = /^ts file=(examples\/\S+\.ts)$/.exec(label)?.[1];
+    expect(path, 'write ```ts file=examples/NAME.ts').toBeDefined();
+    expect(code).toBe(readFileSync(join(ROOT, path as string), 'utf8'));
+  });
+});
