@@ -42,8 +42,8 @@ static const Export EXPORTS[] = {
 };
 
 /*
- * Frees the record once the environment is ending and libuv has given every handle back. Called from
- * both places that can be the last: the hook itself, and the close callback of each handle.
+ * Frees the record once the environment is ending and libuv has given every handle back. Called
+ * from both places that can be the last: the hook itself, and the close callback of each handle.
  */
 void environment_release(Environment *environment) {
   if (!environment->ending || environment->watches > 0) return;

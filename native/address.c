@@ -79,8 +79,8 @@ bool address_read(Call *call, size_t first, Address *out, int *error) {
 }
 
 /*
- * { host, port, family }. Failures of these calls are not looked at: they happen only when memory or
- * the environment is at its end, and then the next return to JavaScript says so.
+ * { host, port, family }. Failures of these calls are not looked at: they happen only when memory
+ * or the environment is at its end, and then the next return to JavaScript says so.
  */
 static napi_value write_host(napi_env env, const char *host, uint16_t port, int32_t family) {
   napi_value result = NULL, value = NULL;

@@ -14,8 +14,8 @@
 #define LONGEST_TRANSFER ((size_t)0x7ffff000)
 
 /*
- * `count` arguments are read; further ones are ignored, missing ones become undefined. The record of
- * the environment is the data pointer of each function, which is cheaper to get at than the
+ * `count` arguments are read; further ones are ignored, missing ones become undefined. The record
+ * of the environment is the data pointer of each function, which is cheaper to get at than the
  * instance data.
  */
 bool call_begin(napi_env env, napi_callback_info info, size_t count, Call *call) {
@@ -36,8 +36,10 @@ bool call_wrong(Call *call, size_t index, const char *wanted) {
   return false;
 }
 
-/* Numbers are taken as JavaScript's bit operators take them: 1.5 is 1, NaN is 0, 2^32 is 0. No
- * conversion is called, so no code of the caller's runs between reading arguments and using them. */
+/*
+ * Numbers are taken as JavaScript's bit operators take them: 1.5 is 1, NaN is 0, 2^32 is 0. No
+ * conversion is called: no code of the caller's runs between reading arguments and using them.
+ */
 bool call_int(Call *call, size_t index, int32_t *out) {
   if (napi_get_value_int32(call->env, call->values[index], out) == napi_ok) return true;
   return call_wrong(call, index, "an integer");

@@ -48,8 +48,8 @@ static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
 }
 
 /*
- * All steps or none. EADDRINUSE may come from bind or, where reusing the address let bind pass, from
- * listen; both count as the same failure.
+ * All steps or none. EADDRINUSE may come from bind or, where reusing the address let bind pass,
+ * from listen; both count as the same failure.
  */
 static int open_listener(const Address *at, int32_t backlog, int32_t flags) {
   sa_family_t family = at->u.any.sa_family;

@@ -4,18 +4,21 @@ import { Contest } from './contest.ts';
 import type { Members, Places } from './members.ts';
 import { Combination, MemberList } from './members.ts';
 
-/** For each place what Promise.allSettled would tell: `{ status, value }` or `{ status, reason }`. */
+/**
+ * For each place what Promise.allSettled would tell: `{ status, value }` or `{ status, reason }`.
+ */
 export type Settled<T> = { -readonly [K in keyof T]: PromiseSettledResult<T[K]> };
 
 /**
- * Runs the operations of an array or a record at once, each as a task ("allSettled[0]"), and tells in
- * the same places how they have ended: `{ status: 'fulfilled', value }` or
- * `{ status: 'rejected', reason }`. A failure stops nobody. A member that was cancelled by itself is
- * rejected with ERR_TASK_CANCELLED.
+ * Runs the operations of an array or a record at once, each as a task ("allSettled[0]"), and tells
+ * in the same places how they have ended: `{ status: 'fulfilled', value }` or `{ status:
+ * 'rejected', reason }`. A failure stops nobody. A member that was cancelled by itself is rejected
+ * with ERR_TASK_CANCELLED.
  *
  * Errors: TypeError and ERR_NOT_AN_OPERATION as `all`.
- * Cancel: the members are cancelled, and have unwound before Cancelled goes on. If one of them throws
- * an error meanwhile, the first such error is thrown instead; the others go to `hooks.onUnhandled`.
+ * Cancel: the members are cancelled, and have unwound before Cancelled goes on. If one of them
+ * throws an error meanwhile, the first such error is thrown instead; the others go to
+ * `hooks.onUnhandled`.
  *
  * @example
  * const [primary, replica] = yield* allSettled([write(a, row), write(b, row)]);

@@ -8,12 +8,12 @@ import { Combination, MemberList } from './members.ts';
  * Runs the operations of an array or a record at once, each as a task ("all[0]", "all.left"), and
  * gives their values in the same places. `all([])` gives `[]`.
  *
- * Errors: the first error of a member, itself. The other members are cancelled then, and have unwound
- * before it is thrown; what they throw meanwhile goes to `hooks.onUnhandled`. A member that was
- * cancelled by itself counts as failed with ERR_TASK_CANCELLED. TypeError for no array or record,
- * ERR_NOT_AN_OPERATION for a member that is none.
- * Cancel: the members are cancelled, and have unwound before Cancelled goes on; an error that one of
- * them throws meanwhile is thrown instead.
+ * Errors: the first error of a member, itself. The other members are cancelled then, and have
+ * unwound before it is thrown; what they throw meanwhile goes to `hooks.onUnhandled`. A member
+ * that was cancelled by itself counts as failed with ERR_TASK_CANCELLED. TypeError for no array or
+ * record, ERR_NOT_AN_OPERATION for a member that is none.
+ * Cancel: the members are cancelled, and have unwound before Cancelled goes on; an error that one
+ * of them throws meanwhile is thrown instead.
  *
  * @example
  * const [user, orders] = yield* all([loadUser(id), loadOrders(id)]);

@@ -11,11 +11,12 @@ import type { Place } from './race.ts';
  * gives the first value. A member that fails is out, no more. The losers are cancelled, and have
  * unwound before control returns; what they throw meanwhile goes to `hooks.onUnhandled`.
  *
- * Errors: AllFailedError (ERR_ALL_FAILED, an AggregateError) if none gave a value, with the errors in
- * the order of the members; `any([])` throws it, too, as Promise.any does. A member that was cancelled
- * by itself counts as failed with ERR_TASK_CANCELLED. TypeError and ERR_NOT_AN_OPERATION as `all`.
- * Cancel: the members are cancelled, and have unwound before Cancelled goes on. If one of them throws
- * an error meanwhile, AllFailedError is thrown instead, with all errors there have been.
+ * Errors: AllFailedError (ERR_ALL_FAILED, an AggregateError) if none gave a value, with the errors
+ * in the order of the members; `any([])` throws it, too, as Promise.any does. A member that was
+ * cancelled by itself counts as failed with ERR_TASK_CANCELLED. TypeError and ERR_NOT_AN_OPERATION
+ * as `all`.
+ * Cancel: the members are cancelled, and have unwound before Cancelled goes on. If one of them
+ * throws an error meanwhile, AllFailedError is thrown instead, with all errors there have been.
  *
  * @example
  * const socket = yield* any(mirrors.map((mirror) => connect(mirror)));

@@ -10,12 +10,14 @@
  * Invariants:
  *  1. The contest is decided once, by the first ending that decides it, in the order in which the
  *     scheduler runs the members. Control returns only when every member has ended.
- *  2. No error is dropped: it decides, is part of what is thrown or given, or, when it comes up after
- *     the decision, goes to `hooks.onUnhandled`.
- *  3. What was decided stands, also when a cancellation from outside comes meanwhile. Undecided, the
- *     cancellation goes through; an error that a member throws while it unwinds comes before it.
- *  4. A member that was cancelled by itself (`task.cancel()`) has failed with ERR_TASK_CANCELLED, as
- *     `join()` would tell. One that has to be ended by force (ERR_UNCOOPERATIVE) cancels the others.
+ *  2. No error is dropped: it decides, is part of what is thrown or given, or, when it comes up
+ *     after the decision, goes to `hooks.onUnhandled`.
+ *  3. What was decided stands, also when a cancellation from outside comes meanwhile. Undecided,
+ *     the cancellation goes through; an error that a member throws while it unwinds comes before
+ *     it.
+ *  4. A member that was cancelled by itself (`task.cancel()`) has failed with ERR_TASK_CANCELLED,
+ *     as `join()` would tell. One that has to be ended by force (ERR_UNCOOPERATIVE) cancels the
+ *     others.
  */
 import { isCancelled } from '../kernel/cancelled.ts';
 import { currentRecord } from '../kernel/current.ts';

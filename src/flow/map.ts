@@ -12,9 +12,10 @@ export interface MapOptions {
 const DEFAULT_CONCURRENCY = 16;
 
 /**
- * Runs `fn(item, index)` for every item, each as a task ("map[0]", "map[1]", …), at most `concurrency`
- * (16 unless told) at once, and gives the values in the order of the items. The next item is taken
- * only when there is room for it, so `items` may be a generator that makes them as they are needed.
+ * Runs `fn(item, index)` for every item, each as a task ("map[0]", "map[1]", …), at most
+ * `concurrency` (16 unless told) at once, and gives the values in the order of the items. The next
+ * item is taken only when there is room for it, so `items` may be a generator that makes them as
+ * they are needed.
  *
  * Errors: the first error of a task or of `items`, itself. The other tasks are cancelled then, and
  * have unwound before it is thrown, and `items` is closed; what comes up meanwhile goes to

@@ -73,7 +73,10 @@ export class Combination<T> extends Lazy<T> {
   }
 }
 
-/** An array, or an object that is no iterable: `all(generator())` and `all(new Set())` are mistakes. */
+/**
+ * An array, or an object that is no iterable: `all(generator())` and `all(new Set())` are
+ * mistakes.
+ */
 function isCollection(value: unknown): value is object {
   if (Array.isArray(value)) return true;
   return typeof value === 'object' && value !== null && !(Symbol.iterator in value);

@@ -6,15 +6,16 @@ import type { Members, Places } from './members.ts';
 import { Combination, MemberList } from './members.ts';
 
 /**
- * Runs the operations of an array or a record at once, each as a task ("race[0]", "race.left"), and
- * gives the value of the first one that ends, or throws its error. The others are cancelled then, and
- * have unwound before control returns; what they throw meanwhile goes to `hooks.onUnhandled`.
+ * Runs the operations of an array or a record at once, each as a task ("race[0]", "race.left"),
+ * and gives the value of the first one that ends, or throws its error. The others are cancelled
+ * then, and have unwound before control returns; what they throw meanwhile goes to
+ * `hooks.onUnhandled`.
  *
  * Errors: that of the first one to end, itself (ERR_TASK_CANCELLED if it was cancelled by itself).
  * RangeError for no operation at all: that race would never end. TypeError and ERR_NOT_AN_OPERATION
  * as `all`.
- * Cancel: the members are cancelled, and have unwound before Cancelled goes on; an error that one of
- * them throws meanwhile is thrown instead, and a value that one returns is given.
+ * Cancel: the members are cancelled, and have unwound before Cancelled goes on; an error that one
+ * of them throws meanwhile is thrown instead, and a value that one returns is given.
  *
  * @example
  * const answer = yield* race([fromCache(key), fromServer(key)]);

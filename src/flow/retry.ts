@@ -28,11 +28,11 @@ interface Plan {
 }
 
 /**
- * Calls `fn(attempt)` and drives what it returns; if that fails, does so again, up to `times` times
- * altogether. Before the second try it sleeps `delayMs`, before the third `delayMs × factor`, and so
- * on. Of each delay the part `jitter` is random, so that many clients do not come back all at once:
- * with 1 it is anything from 0 to the full delay ("full jitter"; see Marc Brooker, "Exponential
- * backoff and jitter", AWS Architecture Blog, 2015).
+ * Calls `fn(attempt)` and drives what it returns; if that fails, does so again, up to `times`
+ * times altogether. Before the second try it sleeps `delayMs`, before the third `delayMs ×
+ * factor`, and so on. Of each delay the part `jitter` is random, so that many clients do not come
+ * back all at once: with 1 it is anything from 0 to the full delay ("full jitter"; see Marc
+ * Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015).
  *
  * Errors: the last error, itself, when the tries are used up or `when` said no. TypeError for an
  * operation in place of a function: it could be driven only once. RangeError for wrong numbers.

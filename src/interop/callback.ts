@@ -13,10 +13,10 @@ export type Begin<T> = (
 ) => (() => void) | void;
 
 /**
- * Calls `begin` when it is driven, and waits until that calls `resume(value)` or `fail(error)`: the
- * first call counts, later ones do nothing. They may be called at once, inside `begin`. The function
- * that `begin` returns cleans up: it runs once, in the task, however the wait ends. Keeps the process
- * alive while it waits.
+ * Calls `begin` when it is driven, and waits until that calls `resume(value)` or `fail(error)`:
+ * the first call counts, later ones do nothing. They may be called at once, inside `begin`. The
+ * function that `begin` returns cleans up: it runs once, in the task, however the wait ends. Keeps
+ * the process alive while it waits.
  *
  * Errors: what `fail` was given; what `begin` throws; what the cleanup throws, where no error is on
  * its way already (it goes to `hooks.onUnhandled` then).

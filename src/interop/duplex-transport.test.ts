@@ -24,17 +24,17 @@ function pair(highWaterMark = 16_384): [Half, Half] {
 class Half extends Duplex {
   peer: Half | null = null;
   /** Called when the peer has room again. */
-  resume1: (() => void) | null = null;
+  release: (() => void) | null = null;
 
   override _read(): void {
-    const resume = this.peer?.resume1;
-    if (this.peer !== null) this.peer.resume1 = null;
+    const resume = this.peer?.release;
+    if (this.peer !== null) this.peer.release = null;
     resume?.();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
     if (this.peer?.push(chunk)) callback();
-    else this.resume1 = callback;
+    else this.release = callback;
   }
 
   override _final(callback: () => void): void {
@@ -243,8 +243,7 @@ describe('fromDuplex', () => {
       socket.shutdown('recv');
       expect((yield* socket.recv()).length).toBe(0);
       for (let i = 0; i < 10; i++) two.write(Buffer.alloc(16_384));
-      yield* sleep(5);
-      expect(two.writableLength).toBe(0);
+      while (two.writableLength > 0) yield* sleep(1);
       socket.close();
     });
   });
@@ -259,7 +258,7 @@ describe('fromDuplex', () => {
       socket.close();
       socket.close();
     });
-    await eventOf(two, 'end');
+    if (!two.readableEnded) await eventOf(two, 'end');
     expect(Buffer.concat(delivered).toString()).toBe('last words');
     expect(one.destroyed).toBe(true);
     expect(one.eventNames().filter((name) => name !== 'finish')).toEqual([]);

@@ -1,9 +1,10 @@
 /**
  * A transport over a Duplex of Node: a TLS or WebSocket stream, a pipe, one end of a `duplexPair`.
  *
- * The stream stays paused and is read piece by piece, so it reads ahead by its own high-water mark and
- * no more. It is written to until its high-water mark is reached, then 'drain' is waited for. One
- * listener for errors stays attached until the stream is gone: no error of it may become uncaught.
+ * The stream stays paused and is read piece by piece, so it reads ahead by its own high-water mark
+ * and no more. It is written to until its high-water mark is reached, then 'drain' is waited for.
+ * One listener for errors stays attached until the stream is gone: no error of it may become
+ * uncaught.
  */
 import type { Duplex } from 'node:stream';
 import type { Endpoint, KeepAliveOptions } from '../world/network.ts';
@@ -26,7 +27,11 @@ interface MaybeSocket {
 
 export class DuplexTransport extends ForeignTransport {
   readonly #stream: Duplex & MaybeSocket;
-  readonly #onReadable = (): void => this.grantRecv();
+  /** What a try did not take of the last read. */
+  #rest: Buffer | null = null;
+  /** The receiving half was shut down. */
+  #dropping = false;
+  readonly #onReadable = (): void => (this.#dropping ? this.#drop() : this.grantRecv());
   readonly #onEnd = (): void => this.ended();
   readonly #onDrain = (): void => this.grantSend();
   readonly #onError = (error: unknown): void => this.failed(error);
@@ -58,12 +63,12 @@ export class DuplexTransport extends ForeignTransport {
     this.#stream.setKeepAlive?.(enable, idleMs);
   }
 
-  /** An empty read makes the stream fetch more, or notice its end. */
+  /** Only a read that finds nothing makes the stream fetch more, tell of it, or notice its end. */
   protected take(max: number): Buffer | undefined {
-    const stream = this.#stream;
-    if (stream.readableLength === 0) stream.read(0);
-    const length = Math.min(max, stream.readableLength);
-    return length === 0 ? undefined : ((stream.read(length) as Buffer | null) ?? undefined);
+    const chunk = this.#rest ?? (this.#stream.read() as Buffer | null);
+    if (chunk === null) return undefined;
+    this.#rest = chunk.length > max ? chunk.subarray(max) : null;
+    return chunk.subarray(0, max);
   }
 
   protected room(): number {
@@ -78,8 +83,8 @@ export class DuplexTransport extends ForeignTransport {
   }
 
   protected dropInput(): void {
-    this.#stream.off('readable', this.#onReadable);
-    this.#stream.resume();
+    this.#dropping = true;
+    this.#drop();
   }
 
   protected endOutput(): void {
@@ -94,7 +99,6 @@ export class DuplexTransport extends ForeignTransport {
     const limit = setTimeout(() => stream.destroy(), LINGER_MS).unref();
     stream.once('close', () => clearTimeout(limit));
     stream.once('finish', () => stream.destroy());
-    stream.resume();
     stream.end();
   }
 
@@ -103,6 +107,13 @@ export class DuplexTransport extends ForeignTransport {
     this.#stopListening();
     if (stream.remoteAddress !== undefined && stream.resetAndDestroy) stream.resetAndDestroy();
     else stream.destroy();
+  }
+
+  /** In its own time: a source that never ends must not keep the loop, as `resume()` would let it. */
+  #drop(): void {
+    setImmediate(() => {
+      if (this.#stream.read() !== null) this.#drop();
+    });
   }
 
   #gone(): void {

@@ -15,13 +15,13 @@ export interface DuplexSocket extends Duplex {
 
 /**
  * Makes a Duplex of `socket`, for libraries that want one: `pipeline`, `http.Server` (through
- * `server.emit('connection', duplex)`), `tls.connect({ socket: duplex })`. It may be used inside and
- * outside of tasks, for as long as the run of the socket lasts.
+ * `server.emit('connection', duplex)`), `tls.connect({ socket: duplex })`. It may be used inside
+ * and outside of tasks, for as long as the run of the socket lasts.
  *
- * From now on the stream owns the socket: recv and send of it throw ERR_BUSY. The stream receives only
- * as fast as it is read, and a write ends when the network has taken all of it. Ending it closes the
- * sending half; when both directions have ended, or when it is destroyed, the socket is closed (reset,
- * if that cuts a write off in the middle). Errors of the socket destroy the stream.
+ * From now on the stream owns the socket: recv and send of it throw ERR_BUSY. The stream receives
+ * only as fast as it is read, and a write ends when the network has taken all of it. Ending it
+ * closes the sending half; when both directions have ended, or when it is destroyed, the socket is
+ * closed (reset, if that cuts a write off in the middle). Errors of the socket destroy the stream.
  *
  * Throws ERR_BUSY if a task is receiving or sending, TypeError for what is no Socket.
  *
@@ -39,10 +39,10 @@ export function toDuplex(socket: Socket): DuplexSocket {
 
 /**
  * Makes a Socket of a Duplex that carries bytes, with all operations of one. It reads ahead by the
- * stream's high-water mark and no more; `sendAll` waits for 'drain' as often as it takes. `shutdown`
- * ends the stream, `close` ends it and destroys it once it has finished (after five seconds at the
- * latest), `reset` destroys it. Errors of the stream are thrown by the operations; a stream that is
- * gone without an end counts as ECONNRESET.
+ * stream's high-water mark and no more; `sendAll` waits for 'drain' as often as it takes.
+ * `shutdown` ends the stream, `close` ends it and destroys it once it has finished (after five
+ * seconds at the latest), `reset` destroys it. Errors of the stream are thrown by the operations;
+ * a stream that is gone without an end counts as ECONNRESET.
  *
  * The stream belongs to the socket from now on; it is not closed by itself at the end of the run.
  * Throws TypeError for what is no Duplex, or one of objects or texts.

@@ -12,7 +12,7 @@ import { until } from './until.ts';
  * How long a cancelled `each` waits for the iterator to close while an item is under way: an async
  * generator that hangs in an `await` hears of its end only afterwards, or never.
  */
-const CLOSING_MS = 1000;
+const CLOSING_MS = 500;
 
 /**
  * Runs `fn(item)` for every item of `items`, one after the other, in the calling task: what
@@ -23,7 +23,8 @@ const CLOSING_MS = 1000;
  * `hooks.onUnhandled`, since another error is on its way then. TypeError for what is not async
  * iterable.
  * Cancel: as leaving early. An item that the iterator was just asked for is lost. The iterator has
- * then one second to close, five between two items; ERR_SHIELD_EXPIRED tells of one that takes longer.
+ * then half a second to close, five between two items; ERR_SHIELD_EXPIRED tells of one that takes
+ * longer.
  *
  * @example
  * yield* each(createReadStream(path), (chunk) => socket.sendAll(chunk));

@@ -47,7 +47,7 @@ describe('once', () => {
     expect(await waiting).toEqual(['late']);
   });
 
-  it('takes symbols as events, and gives an empty array for an event without arguments', async () => {
+  it('takes symbols as events, and gives an empty array where there are no arguments', async () => {
     const emitter = new EventEmitter();
     const event = Symbol('done');
     const waiting = run(() => once(emitter, event));

@@ -15,12 +15,12 @@ export interface EmitterLike {
 }
 
 /**
- * Waits for the next `event` and gives its arguments as an array; of an EventTarget, the event in an
- * array. Listens from the moment in which it is driven. No listener stays behind, however it ends.
- * Keeps the process alive while it waits.
+ * Waits for the next `event` and gives its arguments as an array; of an EventTarget, the event in
+ * an array. Listens from the moment in which it is driven. No listener stays behind, however it
+ * ends. Keeps the process alive while it waits.
  *
- * Errors: an 'error' event of an EventEmitter is thrown, unless 'error' is what is waited for (as in
- * events.once of Node). TypeError for what emits no events.
+ * Errors: an 'error' event of an EventEmitter is thrown, unless 'error' is what is waited for (as
+ * in events.once of Node). TypeError for what emits no events.
  * Cancel: the listeners are removed; an event that comes later is not seen.
  *
  * @example
@@ -106,7 +106,9 @@ class EventPlace extends Parking {
     this.#event = event;
   }
 
-  /** Between its cancellation and its next step a task still listens, and must not hide an error. */
+  /**
+   * Between its cancellation and its next step a task still listens, and must not hide an error.
+   */
   failOrTell(error: unknown): void {
     if (this.#withdrawn) this.#scheduler.unhandled(error);
     else this.fail(error);

@@ -2,9 +2,9 @@
  * The two directions of a socket for code outside of tasks: streams ask for the next bytes, or hand
  * some over, and are called back.
  *
- * Each side takes its direction of the socket for itself: a task that uses it meanwhile gets ERR_BUSY.
- * A notice of the network is answered in the next tick, not inside the network's own loop, since
- * whoever is called back may do anything.
+ * Each side takes its direction of the socket for itself: a task that uses it meanwhile gets
+ * ERR_BUSY. A notice of the network is answered in the next tick, not inside the network's own
+ * loop, since whoever is called back may do anything.
  */
 import type { ReadinessWaiter } from '../kernel/readiness.ts';
 import { busySocket } from '../net/errors.ts';

@@ -25,8 +25,8 @@ export class AbortError extends Error {
 }
 
 /**
- * Makes `toAsync` out of a `run`. `toAsync(fn, options)` turns a generator function into an async one:
- * every call of it is a run of its own, with the given options.
+ * Makes `toAsync` out of a `run`. `toAsync(fn, options)` turns a generator function into an async
+ * one: every call of it is a run of its own, with the given options.
  *
  * It rejects with what the operation throws, and with an AbortError if that was cancelled: by the
  * `signal` of the options, whose reason is the `cause`, or because the main task was cancelled.

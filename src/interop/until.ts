@@ -1,9 +1,10 @@
 /**
  * `until`: a task waits for a promise.
  *
- * A promise keeps every reaction that was ever attached to it, so a program that waits for the same
- * long-lived promise again and again, and gives up again and again, would pile them up. Therefore each
- * promise gets one reaction from here, and the waits stand in a queue from which they can be removed.
+ * A promise keeps every reaction that was ever attached to it, so a program that waits for the
+ * same long-lived promise again and again, and gives up again and again, would pile them up.
+ * Therefore each promise gets one reaction from here, and the waits stand in a queue from which
+ * they can be removed.
  */
 import { wrongType } from '../kernel/checks.ts';
 import { currentRecord } from '../kernel/current.ts';
@@ -14,10 +15,11 @@ import { checkpoint, park } from '../kernel/waits.ts';
 
 /**
  * Waits until a promise has settled, and gives its value. From the moment of this call the promise
- * counts as handled: it never becomes an unhandled rejection. Keeps the process alive while it waits.
+ * counts as handled: it never becomes an unhandled rejection. Keeps the process alive while it
+ * waits.
  *
- * With a function, the promise is made when the operation is driven, and `signal` aborts when the wait
- * is cancelled, with the reason of the cancellation (an AbortError if there is none).
+ * With a function, the promise is made when the operation is driven, and `signal` aborts when the
+ * wait is cancelled, with the reason of the cancellation (an AbortError if there is none).
  *
  * Errors: what the promise rejects with, itself; what the function throws. TypeError for what is no
  * promise.

@@ -17,14 +17,14 @@ export interface WebStreams {
 const RECV_MAX = 65_536;
 
 /**
- * Makes a pair of web streams of `socket`. They may be used inside and outside of tasks, for as long
- * as the run of the socket lasts.
+ * Makes a pair of web streams of `socket`. They may be used inside and outside of tasks, for as
+ * long as the run of the socket lasts.
  *
  * From now on the streams own the socket: recv and send of it throw ERR_BUSY. `readable` is a byte
- * stream; it receives when it is read and never ahead. A write settles when the network has taken all
- * of the chunk. Closing `writable` closes the sending half, aborting it resets the connection;
- * cancelling `readable` drops what comes. When both have ended, the socket is closed. Errors of the
- * socket become those of the streams.
+ * stream; it receives when it is read and never ahead. A write settles when the network has taken
+ * all of the chunk. Closing `writable` closes the sending half, aborting it resets the connection;
+ * cancelling `readable` drops what comes. When both have ended, the socket is closed. Errors of
+ * the socket become those of the streams.
  *
  * Throws ERR_BUSY if a task is receiving or sending, TypeError for what is no Socket.
  */
@@ -35,11 +35,11 @@ export function toWebStreams(socket: Socket): WebStreams {
 }
 
 /**
- * Makes a Socket of a pair of web streams that carry bytes (a `TransformStream` is one, and so is the
- * stream of a WebTransport). It asks for a chunk when a task receives, and reads no further ahead than
- * the readable stream itself does; `sendAll` waits while the writable stream has no room. `shutdown`
- * closes the writable stream, `close` closes both, `reset` aborts. Errors of the streams are thrown by
- * the operations.
+ * Makes a Socket of a pair of web streams that carry bytes (a `TransformStream` is one, and so is
+ * the stream of a WebTransport). It asks for a chunk when a task receives, and reads no further
+ * ahead than the readable stream itself does; `sendAll` waits while the writable stream has no
+ * room. `shutdown` closes the writable stream, `close` closes both, `reset` aborts. Errors of the
+ * streams are thrown by the operations.
  *
  * Locks both streams. Throws TypeError if they are locked already, or are no streams.
  */

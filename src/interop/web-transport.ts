@@ -1,6 +1,6 @@
 /**
- * A transport over a pair of web streams. It asks for one chunk at a time, when a try has found none,
- * and writes while the writable stream says that there is room (`desiredSize`).
+ * A transport over a pair of web streams. It asks for one chunk at a time, when a try has found
+ * none, and writes while the writable stream says that there is room (`desiredSize`).
  */
 import type {
   ReadableStreamDefaultReader,

@@ -145,10 +145,9 @@ describeEpoll('an epoll connection', () => {
       const sent = near.trySend(data);
       expect(sent).toBeGreaterThan(0);
       expect(sent).toBeLessThan(data.length);
-      await settle();
+      do await settle();
       while (near.trySend(data) > 0);
       expect(near.canSend).toBe(false);
-      expect(near.trySend(data)).toBe(0);
       while (far.tryRecv(65536) !== undefined);
       await writable(near);
       expect(near.trySend(data)).toBeGreaterThan(0);

@@ -10,6 +10,7 @@ import {
   receiveExactly,
   untilWaiting,
   withPair,
+  withTightPair,
 } from './support.ts';
 import { worlds } from './worlds.ts';
 
@@ -57,7 +58,7 @@ for (const world of worlds) {
 
     it('a second sender gets ERR_BUSY, and the first one sends all of its bytes', () => {
       return world.run(() =>
-        withPair(function* (near, far): Operation<void> {
+        withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
             const sent = pattern(500_000);
@@ -99,7 +100,7 @@ for (const world of worlds) {
 
     it('one task may receive while another one sends', () => {
       return world.run(() =>
-        withPair(function* (near, far): Operation<void> {
+        withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
             const receiver = tasks.spawn(() => near.recv());
@@ -138,7 +139,7 @@ for (const world of worlds) {
 
     it('two raw waits to send are one too many', () => {
       return world.run(() =>
-        withPair(function* (near, far): Operation<void> {
+        withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
             const first = tasks.spawn(() => writable(near));

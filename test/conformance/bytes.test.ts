@@ -16,6 +16,7 @@ import {
   together,
   untilWaiting,
   withPair,
+  withTightPair,
 } from './support.ts';
 import { itFailsOn, worlds } from './worlds.ts';
 
@@ -210,7 +211,7 @@ for (const world of worlds) {
 
     it('trySend never waits: it takes what there is room for, and 0 when there is none', () => {
       return world.run(() =>
-        withPair(function* (near, far): Operation<void> {
+        withTightPair(function* (near, far): Operation<void> {
           const sent = yield* fill(near);
           expect(near.trySend('more')).toBe(0);
           expect(near.bytesSent).toBe(sent);

@@ -15,6 +15,7 @@ import {
   together,
   untilWaiting,
   withPair,
+  withTightPair,
 } from './support.ts';
 import type { TestWorld } from './worlds.ts';
 import { worlds } from './worlds.ts';
@@ -163,7 +164,7 @@ for (const world of worlds) {
 
     it('a cancelled sendAll that had not begun sends nothing and tears nothing', () => {
       return world.run(() =>
-        withPair(function* (near, far): Operation<void> {
+        withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* cutSend(near, () => near.sendAll('never'));
           yield* cutSend(near, () => near.sendv([Buffer.from('never')]));

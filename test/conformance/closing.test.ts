@@ -14,6 +14,7 @@ import {
   untilWaiting,
   withPair,
   withPairs,
+  withTightPair,
 } from './support.ts';
 import { worlds } from './worlds.ts';
 
@@ -50,11 +51,11 @@ for (const world of worlds) {
     });
 
     it('closing wakes the receiver and the sender with ERR_CLOSED', () => {
-      return world.run(() => withPair((near) => closeUnder(near)));
+      return world.run(() => withTightPair((near) => closeUnder(near)));
     });
 
     it('resetting wakes the receiver and the sender with ERR_CLOSED', () => {
-      return world.run(() => withPair((near) => closeUnder(near, () => near.reset())));
+      return world.run(() => withTightPair((near) => closeUnder(near, () => near.reset())));
     });
 
     it('closing a listener wakes the task that accepts with ERR_CLOSED', () => {

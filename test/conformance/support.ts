@@ -1,9 +1,21 @@
 /** What the cases share: connected pairs, expected failures, test data, and the check for leaks. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect } from 'vitest';
 import type { Address, Operation, Socket, Task } from '../../src/index.ts';
-import { connect, GroupError, group, isCancelled, listen, now, sleep } from '../../src/index.ts';
+import {
+  connect,
+  GroupError,
+  group,
+  isCancelled,
+  listen,
+  moveOnAfter,
+  now,
+  sleep,
+  writable,
+} from '../../src/index.ts';
 import type { TestWorld } from './worlds.ts';
 
 /** Any free port. */
@@ -11,6 +23,9 @@ export const LOOPBACK = '127.0.0.1:0';
 
 /** As long as anything may take that happens by itself. */
 const PATIENCE_MS = 5000;
+
+/** A connection that is not writable for so long is full. */
+const SILENCE_MS = 20;
 
 // ---- leaks ----
 
@@ -86,6 +101,17 @@ export function* withPair<T>(
   }
 }
 
+/**
+ * As withPair, on a connection that is full for good once it is full: the buffers of a Unix socket do
+ * not grow, those of TCP move and grow while nobody looks.
+ */
+export function withTightPair<T>(body: (near: Socket, far: Socket) => Operation<T>): Operation<T> {
+  tightPairs++;
+  return withPair(body, { path: join(tmpdir(), `coronet-${process.pid}-${tightPairs}.sock`) });
+}
+
+let tightPairs = 0;
+
 /** Runs `body` with the ends of `count` connections, and closes them. */
 export function* withPairs<T>(
   count: number,
@@ -148,12 +174,11 @@ export function* echo(socket: Socket): Operation<void> {
 export function* fill(socket: Socket): Operation<number> {
   const block = Buffer.alloc(65536, 'f');
   const before = socket.bytesSent;
-  // The system takes a little more when it has moved bytes on; three refusals in a row are the end.
-  for (let refused = 0; refused < 3; ) {
-    if (socket.trySend(block) > 0) refused = 0;
-    else refused++;
-    yield* sleep(refused > 0 ? 2 : 0);
-  }
+  // The system moves bytes on to the peer for a while: full is what is full after a silence, too.
+  do {
+    while (socket.trySend(block) > 0) yield* sleep(0);
+    yield* moveOnAfter(SILENCE_MS, () => writable(socket));
+  } while (socket.trySend(block) > 0);
   return socket.bytesSent - before;
 }
 
@@ -209,9 +234,15 @@ export function* eventually(what: string, holds: () => boolean): Operation<void>
   }
 }
 
-/** Waits until `task` waits. */
+/** Waits until `task` waits; it must not end before. */
 export function* untilWaiting(task: Task<unknown>): Operation<void> {
-  yield* eventually(`'${task.name}' waits`, () => task.state === 'waiting');
+  yield* eventually(`'${task.name}' waits`, () => isBlocked(task));
+}
+
+function isBlocked({ state, name }: Task<unknown>): boolean {
+  if (state === 'waiting') return true;
+  if (state === 'ready' || state === 'running') return false;
+  throw new Error(`Expected '${name}' to wait, but it has ended: ${state}`);
 }
 
 const NOBODY = 65534;

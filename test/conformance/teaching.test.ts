@@ -14,6 +14,7 @@ import {
   together,
   untilWaiting,
   withPair,
+  withTightPair,
 } from './support.ts';
 import { worlds } from './worlds.ts';
 
@@ -120,7 +121,7 @@ for (const world of worlds) {
 
     it('a spurious wake-up of sendAll and sendv is harmless', () => {
       return world.run(() =>
-        withPair(function* (near, far): Operation<void> {
+        withTightPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             for (const send of [() => near.sendAll('a'), () => near.sendv([Buffer.from('a')])]) {
               const filled = yield* fill(near);

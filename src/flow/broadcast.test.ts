@@ -1,0 +1,199 @@
+import { expect, test } from 'vitest';
+import { codeOf, play } from '../../test/kernel/virtual-host.ts';
+import { group } from '../kernel/group.ts';
+import type { Wait } from '../kernel/operation.ts';
+import { checkpoint } from '../kernel/waits.ts';
+import { Broadcast } from './broadcast.ts';
+import { select } from './select.ts';
+import type { SlowPolicy, Subscription } from './subscription.ts';
+
+/** What `subscription` holds now. */
+function* held<T>(subscription: Subscription<T>): Generator<Wait, T[]> {
+  const items: T[] = [];
+  while (subscription.stats().buffered > 0) items.push((yield* subscription.next()).value as T);
+  return items;
+}
+
+test('every subscription gets every item from the moment it was made', () => {
+  play(function* () {
+    const news = new Broadcast<number>({ capacity: 10 }, 'news');
+    yield* news.send(0);
+    const first = news.subscribe();
+    yield* news.send(1);
+    const second = news.subscribe();
+    yield* news.send(2);
+    expect(yield* held(first)).toEqual([1, 2]);
+    expect(yield* held(second)).toEqual([2]);
+    expect(news.stats()).toEqual({
+      name: 'news',
+      capacity: 10,
+      slow: 'wait',
+      subscriptions: 2,
+      senders: 0,
+      sent: 3,
+      dropped: 0,
+      closed: false,
+    });
+  });
+});
+
+test('a task that waits gets the item at once', () => {
+  play(() =>
+    group(function* (g) {
+      const news = new Broadcast<string>({}, 'news');
+      const subscription = news.subscribe();
+      const task = g.spawn(() => subscription.next());
+      yield;
+      expect(task.waitingOn).toBe("receive from broadcast 'news'");
+      expect(news.trySend('a')).toBe(true);
+      expect(yield* task.join()).toEqual({ done: false, value: 'a' });
+      expect(subscription.stats()).toMatchObject({ buffered: 0, received: 1 });
+    }),
+  );
+});
+
+test("slow: 'wait' makes senders wait for the slowest, in the order in which they came", () => {
+  play(() =>
+    group(function* (g) {
+      const news = new Broadcast<number>({ capacity: 1, slow: 'wait' }, 'news');
+      const [slow, fast] = [news.subscribe(), news.subscribe()];
+      yield* news.send(1);
+      expect((yield* fast.next()).value).toBe(1);
+      expect(news.trySend(9)).toBe(false);
+      const senders = [2, 3].map((item) => g.spawn(() => news.send(item)));
+      yield;
+      expect(senders[0]?.waitingOn).toBe("send to broadcast 'news'");
+      expect(fast.stats().buffered).toBe(0);
+      expect((yield* slow.next()).value).toBe(1);
+      expect((yield* fast.next()).value).toBe(2);
+      expect((yield* slow.next()).value).toBe(2);
+      expect((yield* fast.next()).value).toBe(3);
+      slow.close();
+      yield* news.send(4);
+      expect(yield* held(fast)).toEqual([4]);
+    }),
+  );
+});
+
+test.each<[SlowPolicy, number[]]>([
+  ['drop-oldest', [3, 4]],
+  ['drop-newest', [1, 2]],
+])("slow: '%s' drops, counts, and never waits", (slow, left) => {
+  play(function* () {
+    const news = new Broadcast<number>({ capacity: 2, slow });
+    const subscription = news.subscribe();
+    for (const item of [1, 2, 3, 4]) yield* news.send(item);
+    expect(subscription.stats().dropped).toBe(2);
+    expect(news.stats().dropped).toBe(2);
+    expect(yield* held(subscription)).toEqual(left);
+  });
+});
+
+test("slow: 'fail' ends the slow subscription after what it holds, and no other", () => {
+  const code = codeOf(function* () {
+    const news = new Broadcast<number>({ capacity: 1, slow: 'fail' });
+    const [slow, fast] = [news.subscribe(), news.subscribe()];
+    for (const item of [1, 2, 3]) {
+      yield* news.send(item);
+      expect((yield* fast.next()).value).toBe(item);
+    }
+    expect(news.stats()).toMatchObject({ subscriptions: 1, dropped: 1 });
+    expect((yield* slow.next()).value).toBe(1);
+    yield* slow.next();
+  });
+  expect(code).toBe('ERR_SUBSCRIBER_SLOW');
+});
+
+test('close ends subscriptions after what they hold, and senders with an error', () => {
+  play(() =>
+    group(function* (g) {
+      const news = new Broadcast<number>({ capacity: 1 });
+      const [full, empty] = [news.subscribe(), news.subscribe()];
+      news.trySend(1);
+      expect((yield* empty.next()).value).toBe(1);
+      const waiter = g.spawn(() => empty.next());
+      const codes: string[] = [];
+      g.spawn(function* () {
+        try {
+          yield* news.send(2);
+        } catch (error) {
+          codes.push((error as { code: string }).code);
+        }
+      });
+      yield;
+      news.close();
+      expect(news.trySend(3)).toBe(false);
+      expect((yield* waiter.join()).done).toBe(true);
+      expect(yield* full.next()).toEqual({ done: false, value: 1 });
+      expect((yield* full.next()).done).toBe(true);
+      expect((yield* news.subscribe().next()).done).toBe(true);
+      expect(codes).toEqual(['ERR_BROADCAST_CLOSED']);
+    }),
+  );
+});
+
+test('closing a subscription ends its next and drops what it holds', () => {
+  play(() =>
+    group(function* (g) {
+      const news = new Broadcast<number>({ capacity: 5 });
+      const subscription = news.subscribe();
+      const waiter = g.spawn(() => subscription.next());
+      yield;
+      subscription.close();
+      subscription.close();
+      expect((yield* waiter.join()).done).toBe(true);
+      yield* news.send(1);
+      expect(subscription.stats()).toMatchObject({ buffered: 0, closed: true });
+      expect(news.stats().subscriptions).toBe(0);
+    }),
+  );
+});
+
+test.each<SlowPolicy>(['wait', 'drop-oldest', 'drop-newest', 'fail'])(
+  "slow: '%s': tired tasks keep the order and lose nothing",
+  (slow) => {
+    const received: number[] = [];
+    play(() =>
+      group(function* (g) {
+        const news = new Broadcast<number>({ capacity: 1, slow });
+        const subscription = news.subscribe();
+        const tire = function* () {
+          for (let i = 0; i < 128; i++) yield* checkpoint();
+        };
+        g.spawn(function* () {
+          yield* tire();
+          for (let i = 0; i < 3; i++) received.push((yield* subscription.next()).value as number);
+        });
+        g.spawn(function* () {
+          for (const item of [1, 2, 3]) {
+            yield* tire();
+            yield* news.send(item);
+          }
+        });
+        yield;
+      }),
+    );
+    expect(received).toEqual([1, 2, 3]);
+  },
+);
+
+test('a select that offers and asks at one broadcast is served by its own room', () => {
+  play(() =>
+    group(function* (g) {
+      const news = new Broadcast<number>({ capacity: 1 });
+      const subscription = news.subscribe();
+      news.trySend(1);
+      g.spawn(function* () {
+        for (let i = 0; i < 128; i++) yield* checkpoint();
+        yield* subscription.next();
+      });
+      const both = g.spawn(() => select({ give: news.send(2), take: subscription.next() }));
+      expect((yield* both.join()).key).toBe('give');
+    }),
+  );
+});
+
+test('arguments are checked', () => {
+  expect(() => new Broadcast({ capacity: 0 })).toThrow(RangeError);
+  expect(() => new Broadcast({ slow: 'panic' as never })).toThrow("'wait', 'drop-oldest'");
+});

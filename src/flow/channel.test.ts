@@ -1,0 +1,277 @@
+import { expect, test } from 'vitest';
+import { codeOf, play } from '../../test/kernel/virtual-host.ts';
+import { group } from '../kernel/group.ts';
+import type { Operation } from '../kernel/operation.ts';
+import { checkpoint } from '../kernel/waits.ts';
+import { timeout } from '../kernel/with-scope.ts';
+import { Channel } from './channel.ts';
+
+test('capacity 0 is a rendezvous: a send returns once a task has received', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<string>();
+      g.spawn(function* () {
+        yield* channel.send('a');
+        log.push('sent');
+      });
+      yield;
+      expect(channel.stats()).toMatchObject({ buffered: 0, senders: 1 });
+      log.push(yield* channel.receive());
+    }),
+  );
+  expect(log).toEqual(['a', 'sent']);
+});
+
+test('a bounded channel takes its capacity without waiting', () => {
+  play(function* () {
+    const channel = new Channel<number>(2);
+    yield* channel.send(1);
+    yield* channel.send(2);
+    expect(channel.trySend(3)).toBe(false);
+    expect(channel.size).toBe(2);
+    expect(yield* channel.receive()).toBe(1);
+    expect(channel.trySend(3)).toBe(true);
+    expect([channel.tryReceive(), channel.tryReceive(), channel.tryReceive()]).toEqual([
+      2,
+      3,
+      undefined,
+    ]);
+  });
+});
+
+test('an unbounded channel never makes a sender wait', () => {
+  play(function* () {
+    const channel = new Channel<number>(Infinity);
+    for (let i = 0; i < 100_000; i++) yield* channel.send(i);
+    for (let i = 0; i < 100_000; i++) expect(channel.tryReceive()).toBe(i);
+  });
+});
+
+test('waiting senders and receivers are served in the order in which they came', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<string>(1);
+      for (const name of ['a', 'b', 'c', 'd']) {
+        g.spawn(function* () {
+          yield* channel.send(name);
+        });
+      }
+      yield;
+      for (let i = 0; i < 4; i++) log.push(yield* channel.receive());
+      for (const name of ['1', '2', '3']) {
+        g.spawn(function* () {
+          log.push(name + (yield* channel.receive()));
+        });
+      }
+      yield;
+      for (const item of ['x', 'y', 'z']) channel.trySend(item);
+    }),
+  );
+  expect(log).toEqual(['a', 'b', 'c', 'd', '1x', '2y', '3z']);
+});
+
+test('trySend serves a task that waits, trySend and tryReceive do not wait', () => {
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<number>();
+      expect(channel.trySend(1)).toBe(false);
+      expect(channel.tryReceive()).toBeUndefined();
+      const receiver = g.spawn(() => channel.receive());
+      yield;
+      expect(channel.trySend(2)).toBe(true);
+      expect(channel.trySend(3)).toBe(false);
+      expect(yield* receiver.join()).toBe(2);
+      g.spawn(() => channel.send(4));
+      yield;
+      expect(channel.tryReceive()).toBe(4);
+    }),
+  );
+});
+
+test('close lets what is in the buffer be received, and then ends', () => {
+  play(function* () {
+    const channel = new Channel<number>(3, 'jobs');
+    yield* channel.send(1);
+    yield* channel.send(2);
+    channel.close();
+    channel.close();
+    expect(channel.closed).toBe(true);
+    expect(channel.trySend(3)).toBe(false);
+    expect(yield* channel.receive()).toBe(1);
+    expect(yield* channel.next()).toEqual({ done: false, value: 2 });
+    expect(yield* channel.next()).toEqual({ done: true, value: undefined });
+  });
+  const closed = (use: (channel: Channel<number>) => Operation<unknown>) =>
+    codeOf(function* () {
+      const channel = new Channel<number>(3);
+      channel.close();
+      yield* use(channel);
+    });
+  expect(closed((channel) => channel.receive())).toBe('ERR_CHANNEL_CLOSED');
+  expect(closed((channel) => channel.send(1))).toBe('ERR_CHANNEL_CLOSED');
+});
+
+test('close ends the tasks that wait', () => {
+  const outcomes: unknown[] = [];
+  play(() =>
+    group(function* (g) {
+      const [full, empty] = [new Channel<number>(1), new Channel<number>()];
+      full.trySend(0);
+      for (const use of [() => full.send(1), () => empty.receive(), () => empty.next()]) {
+        g.spawn(function* () {
+          try {
+            outcomes.push(yield* use() as Operation<unknown>);
+          } catch (error) {
+            outcomes.push((error as { code: string }).code);
+          }
+        });
+      }
+      yield;
+      full.close();
+      empty.close();
+      expect(full.tryReceive()).toBe(0);
+      expect(full.tryReceive()).toBeUndefined();
+    }),
+  );
+  const code = 'ERR_CHANNEL_CLOSED';
+  expect(outcomes).toEqual([code, code, { done: true, value: undefined }]);
+});
+
+test('an item that was handed over before the cancellation stays received', () => {
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<number>();
+      const got: number[] = [];
+      const task = g.spawn(function* () {
+        got.push(yield* channel.receive());
+        got.push(yield* channel.receive());
+      });
+      yield;
+      expect(channel.trySend(1)).toBe(true);
+      task.cancel();
+      expect(channel.trySend(2)).toBe(false);
+      yield;
+      expect(got).toEqual([1]);
+      expect(task.state).toBe('cancelled');
+    }),
+  );
+});
+
+test('every operation in a cancelled scope throws, also one that needs no waiting', () => {
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<number>(5);
+      let refused = 0;
+      const task = g.spawn(function* () {
+        for (let i = 0; i < 3; i++) {
+          try {
+            yield* channel.send(i);
+          } catch {
+            refused++;
+          }
+        }
+      });
+      task.cancel();
+      yield* task.join();
+      expect([refused, channel.size]).toEqual([3, 0]);
+    }),
+  );
+});
+
+test('the 129th operation lets the others run before it tries', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<number>(Infinity);
+      g.spawn(function* () {
+        for (let i = 1; i <= 129; i++) yield* channel.send(i);
+        log.push('all');
+      });
+      g.spawn(function* () {
+        yield* checkpoint();
+        log.push(`other sees ${channel.size}`);
+      });
+      yield;
+    }),
+  );
+  expect(log).toEqual(['other sees 128', 'all']);
+});
+
+test('a task that pauses before it tries is not overtaken', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<string>(Infinity);
+      channel.trySend('first');
+      channel.trySend('second');
+      g.spawn(function* () {
+        for (let i = 0; i < 128; i++) yield* checkpoint();
+        log.push(`tired ${yield* channel.receive()}`);
+      });
+      g.spawn(function* () {
+        log.push(`fresh ${yield* channel.receive()}`);
+      });
+      yield;
+    }),
+  );
+  expect(log.sort()).toEqual(['fresh second', 'tired first']);
+});
+
+test('waitingOn and stats name the channel; stats are frozen', () => {
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<number>(0, 'jobs');
+      const receiver = g.spawn(() => channel.receive());
+      yield;
+      expect(receiver.waitingOn).toBe("receive from channel 'jobs'");
+      channel.trySend(1);
+      const sender = g.spawn(() => channel.send(2));
+      yield;
+      yield;
+      expect(sender.waitingOn).toBe("send to channel 'jobs'");
+      const stats = channel.stats();
+      expect(Object.isFrozen(stats)).toBe(true);
+      expect(stats).toEqual({
+        name: 'jobs',
+        capacity: 0,
+        buffered: 0,
+        senders: 1,
+        receivers: 0,
+        sent: 1,
+        received: 1,
+        closed: false,
+      });
+      channel.tryReceive();
+    }),
+  );
+});
+
+test('a timeout around a receive takes nothing', () => {
+  play(function* () {
+    const channel = new Channel<number>();
+    try {
+      yield* timeout(5, channel.receive());
+    } catch (error) {
+      expect(String(error)).toContain('receive from channel');
+    }
+    expect(channel.stats().receivers).toBe(0);
+    expect(channel.trySend(1)).toBe(false);
+  });
+});
+
+test('operations are single-use, arguments are checked', () => {
+  const again = codeOf(function* () {
+    const receive = new Channel<number>(1).send(1);
+    yield* receive;
+    yield* receive;
+  });
+  expect(again).toBe('ERR_ALREADY_DRIVEN');
+  expect(() => new Channel(-1)).toThrow(RangeError);
+  expect(() => new Channel(1.5)).toThrow('Expected `capacity` to be a whole number ≥ 0');
+  expect(() => new Channel('1' as never)).toThrow(TypeError);
+  expect(() => new Channel(1, 7 as never)).toThrow(
+    'Expected `name` to be a string, got 7 (number)',
+  );
+});

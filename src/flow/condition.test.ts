@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest';
+import { codeOf, play, VirtualHost } from '../../test/kernel/virtual-host.ts';
+import { group } from '../kernel/group.ts';
+import type { Wait } from '../kernel/operation.ts';
+import { sleep } from '../kernel/waits.ts';
+import { Condition } from './condition.ts';
+import { Lock } from './lock.ts';
+
+test('wait gives the lock away and has it again when it returns', () => {
+  play(() =>
+    group(function* (g) {
+      const lock = new Lock();
+      const changed = new Condition(lock, 'changed');
+      const waiter = g.spawn(() =>
+        lock.with(function* () {
+          yield* changed.wait();
+          expect(lock.ownedByCaller).toBe(true);
+        }),
+      );
+      yield;
+      expect(lock.locked).toBe(false);
+      expect(waiter.waitingOn).toBe("condition 'changed'");
+      expect(changed.stats()).toEqual({ name: 'changed', waiters: 1 });
+      changed.notify();
+      yield* waiter.join();
+    }),
+  );
+});
+
+test('notify lets go on as many as it says, in the order of waiting', () => {
+  const log: number[] = [];
+  play(() =>
+    group(function* (g) {
+      const lock = new Lock();
+      const changed = new Condition(lock);
+      for (let id = 0; id < 5; id++) {
+        g.spawn(() =>
+          lock.with(function* () {
+            yield* changed.wait();
+            log.push(id);
+          }),
+        );
+      }
+      yield* sleep(1);
+      changed.notify();
+      yield* sleep(1);
+      expect(log).toEqual([0]);
+      changed.notify(2);
+      yield* sleep(1);
+      expect(log).toEqual([0, 1, 2]);
+      changed.notifyAll();
+    }),
+  );
+  expect(log).toEqual([0, 1, 2, 3, 4]);
+});
+
+test('a cancelled wait throws only once it has the lock again', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const lock = new Lock();
+      const changed = new Condition(lock);
+      const waiter = g.spawn(() =>
+        lock.with(function* (): Generator<Wait, void> {
+          try {
+            yield* changed.wait();
+          } finally {
+            log.push(`waiter ${lock.ownedByCaller}`);
+          }
+        }),
+      );
+      yield;
+      yield* lock.with(function* () {
+        waiter.cancel();
+        yield* sleep(3);
+        log.push('holder');
+      });
+    }),
+  );
+  expect(log).toEqual(['holder', 'waiter true']);
+});
+
+test('a lock that does not come back ends the shield, and the cancellation goes on', () => {
+  const host = new VirtualHost();
+  const waits: string[] = [];
+  host.play(() =>
+    group(function* (g) {
+      const lock = new Lock();
+      const changed = new Condition(lock);
+      const waiter = g.spawn(() => lock.with(() => changed.wait()));
+      yield;
+      yield* lock.with(function* () {
+        waiter.cancel();
+        yield* sleep(6000);
+        waits.push(waiter.state);
+      });
+    }),
+  );
+  expect(waits).toEqual(['cancelled']);
+  expect(host.warnings).toMatchObject([{ code: 'ERR_SHIELD_EXPIRED' }]);
+});
+
+test('needs its lock, and the caller must hold it', () => {
+  expect(() => new Condition({} as never)).toThrow('Expected `lock` to be a Lock');
+  expect(codeOf(() => new Condition(new Lock()).wait())).toBe('ERR_NOT_OWNER');
+});

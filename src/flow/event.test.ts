@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { play } from '../../test/kernel/virtual-host.ts';
+import { group } from '../kernel/group.ts';
+import { Event } from './event.ts';
+
+test('set lets all go on who wait, and all who come later', () => {
+  play(() =>
+    group(function* (g) {
+      const event = new Event('ready');
+      const tasks = [g.spawn(() => event.wait()), g.spawn(() => event.wait())];
+      yield;
+      expect(tasks[0]?.waitingOn).toBe("event 'ready'");
+      expect(event.stats()).toEqual({ name: 'ready', isSet: false, waiters: 2 });
+      event.set();
+      event.set();
+      for (const task of tasks) yield* task.join();
+      yield* event.wait();
+      expect(event.isSet).toBe(true);
+    }),
+  );
+});
+
+test('who waited when it was set goes on, even if it is cleared at once', () => {
+  play(() =>
+    group(function* (g) {
+      const event = new Event();
+      const early = g.spawn(() => event.wait());
+      yield;
+      event.set();
+      event.clear();
+      const late = g.spawn(() => event.wait());
+      yield* early.join();
+      expect(late.waitingOn).toBe('event');
+      late.cancel();
+    }),
+  );
+});

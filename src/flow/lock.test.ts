@@ -1,0 +1,188 @@
+import { expect, test } from 'vitest';
+import { codeOf, failureOf, play } from '../../test/kernel/virtual-host.ts';
+import { currentTask } from '../kernel/current.ts';
+import type { GroupError } from '../kernel/errors.ts';
+import { group } from '../kernel/group.ts';
+import { pause, sleep } from '../kernel/waits.ts';
+import { Lock } from './lock.ts';
+
+test('hands over in the order of asking; nobody slips in', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const lock = new Lock('db');
+      yield* lock.acquire();
+      for (const name of ['a', 'b', 'c']) {
+        const body = function* () {
+          log.push(name);
+          yield;
+        };
+        g.spawn(() => lock.with(body));
+      }
+      yield;
+      lock.release();
+      expect(lock.tryAcquire()).toBe(false);
+      yield* lock.acquire();
+      log.push('main');
+      lock.release();
+    }),
+  );
+  expect(log).toEqual(['a', 'b', 'c', 'main']);
+});
+
+test('waitingOn and stats tell who holds it', () => {
+  play(() =>
+    group(function* (g) {
+      const lock = new Lock('db');
+      g.spawn(() => lock.with(sleep(5)), { name: 'writer' });
+      const reader = g.spawn(() => lock.with(sleep(5)));
+      yield* pause();
+      expect(reader.waitingOn).toBe("lock 'db' held by task 2 'writer'");
+      expect(lock.stats()).toEqual({
+        name: 'db',
+        locked: true,
+        owner: "task 2 'writer'",
+        waiters: 1,
+        acquired: 1,
+        abandoned: false,
+      });
+    }),
+  );
+});
+
+test('only the owner can release', () => {
+  const lock = new Lock();
+  expect(() => lock.release()).toThrow('held by nobody');
+  const error = failureOf(() =>
+    group(function* (g) {
+      yield* lock.acquire();
+      g.spawn(function* () {
+        yield;
+        lock.release();
+      });
+      yield* sleep(1);
+    }),
+  ) as GroupError;
+  expect(error.errors[0]).toMatchObject({ code: 'ERR_NOT_OWNER', name: 'OwnerError' });
+});
+
+test('is not re-entrant: the owner is told at once', () => {
+  const lock = new Lock('db');
+  expect(codeOf(() => lock.with(lock.acquire()))).toBe('ERR_ALREADY_OWNER');
+  expect(lock.locked).toBe(false);
+  const tired = codeOf(() =>
+    lock.with(function* () {
+      for (let i = 0; i < 200; i++) yield* pause();
+      yield* lock.acquire();
+    }),
+  );
+  expect(tired).toBe('ERR_ALREADY_OWNER');
+});
+
+test('with runs in the calling task and gives the value; it releases whatever happens', () => {
+  const lock = new Lock();
+  play(function* () {
+    const task = currentTask();
+    const value = yield* lock.with(function* () {
+      expect(currentTask()).toBe(task);
+      expect(lock.locked).toBe(true);
+      yield;
+      return 7;
+    });
+    expect(value).toBe(7);
+    expect(lock.locked).toBe(false);
+  });
+  const failed = failureOf(() =>
+    lock.with(function* () {
+      yield;
+      throw new Error('inside');
+    }),
+  );
+  expect(failed).toMatchObject({ message: 'inside' });
+  expect(lock.locked).toBe(false);
+});
+
+test('with gives up an operation that it does not come to drive', () => {
+  play(() =>
+    group(function* (g) {
+      const lock = new Lock();
+      yield* lock.acquire();
+      const inner = sleep(1);
+      const task = g.spawn(() => lock.with(inner));
+      yield;
+      task.cancel();
+      yield;
+      expect(() => inner[Symbol.iterator]()).toThrow('driven already');
+      lock.release();
+    }),
+  );
+});
+
+test('an error of the body is not hidden by the release', () => {
+  const lock = new Lock();
+  const failed = failureOf(() =>
+    lock.with(function* () {
+      yield;
+      lock.release();
+      throw new Error('inside');
+    }),
+  );
+  expect(failed).toMatchObject({ message: 'inside' });
+  expect(
+    codeOf(() =>
+      lock.with(function* () {
+        lock.release();
+      }),
+    ),
+  ).toBe('ERR_NOT_OWNER');
+});
+
+test('a lock whose owner has ended is an error to all who wait or come later', () => {
+  const codes: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const lock = new Lock('db');
+      g.spawn(() => lock.acquire(), { name: 'careless' });
+      const user = function* () {
+        try {
+          yield* lock.acquire();
+        } catch (error) {
+          codes.push((error as { code: string }).code);
+          expect(String(error)).toContain("task 2 'careless'");
+        }
+      };
+      g.spawn(user);
+      yield* sleep(1);
+      g.spawn(user);
+      expect(lock.stats()).toMatchObject({ locked: false, abandoned: true });
+    }),
+  );
+  expect(codes).toEqual(['ERR_LOCK_ABANDONED', 'ERR_LOCK_ABANDONED']);
+});
+
+test('a circle of tasks that wait for locks is a deadlock at once', () => {
+  const error = failureOf(() =>
+    group(function* (g) {
+      const [a, b] = [new Lock('a'), new Lock('b')];
+      const take = (first: Lock, second: Lock) => () =>
+        first.with(function* () {
+          yield;
+          yield* second.with(pause());
+        });
+      g.spawn(take(a, b), { name: 'one' });
+      g.spawn(take(b, a), { name: 'two' });
+      yield* sleep(1_000_000);
+    }),
+  );
+  expect(error).toMatchObject({ code: 'ERR_DEADLOCK' });
+  expect(String(error)).toContain("lock 'a' held by task 2 'one'");
+});
+
+test('keeps nothing of the tasks that have held it', () => {
+  play(function* () {
+    const lock = new Lock();
+    for (let i = 0; i < 3; i++) yield* lock.with(pause());
+    const task = currentTask() as unknown as { joiners: { size: number } };
+    expect(task.joiners.size).toBe(0);
+  });
+});

@@ -1,0 +1,114 @@
+import { expect, test } from 'vitest';
+import { codeOf, failureOf, play, VirtualHost } from '../../test/kernel/virtual-host.ts';
+import { group } from '../kernel/group.ts';
+import { pause, sleep } from '../kernel/waits.ts';
+import { Semaphore } from './semaphore.ts';
+
+test('as many tasks as it has permits, the others in the order of asking', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const slots = new Semaphore(2, 'slots');
+      for (const name of ['a', 'b', 'c', 'd']) {
+        g.spawn(() =>
+          slots.with(function* () {
+            log.push(`${name} in`);
+            yield;
+            log.push(`${name} out`);
+          }),
+        );
+      }
+      yield;
+      expect(slots.available).toBe(0);
+      expect(slots.stats()).toEqual({
+        name: 'slots',
+        permits: 2,
+        available: 0,
+        holders: 2,
+        waiters: 2,
+      });
+    }),
+  );
+  expect(log).toEqual(['a in', 'b in', 'a out', 'b out', 'c in', 'd in', 'c out', 'd out']);
+});
+
+test('only who holds a permit can release one', () => {
+  expect(() => new Semaphore(1).release()).toThrow('outside of tasks');
+  const codes = codeOf(function* () {
+    const slots = new Semaphore(3);
+    yield* slots.acquire();
+    slots.release();
+    slots.release();
+  });
+  expect(codes).toBe('ERR_NOT_OWNER');
+});
+
+test('a task may hold several permits, but not wait for its own', () => {
+  const code = codeOf(function* () {
+    const slots = new Semaphore(2);
+    yield* slots.acquire();
+    yield* slots.acquire();
+    expect(slots.stats()).toMatchObject({ available: 0, holders: 1 });
+    yield* slots.acquire();
+  });
+  expect(code).toBe('ERR_ALREADY_OWNER');
+});
+
+test('resize up lets the next ones in, resize down lets releases make up for it', () => {
+  play(() =>
+    group(function* (g) {
+      const slots = new Semaphore(1, 'slots');
+      const tasks = [1, 2, 3].map(() => g.spawn(() => slots.with(() => sleep(5))));
+      yield* pause();
+      expect(tasks[1]?.waitingOn).toBe("semaphore 'slots' held by task 2 'task 2'");
+      slots.resize(2);
+      expect(slots.stats()).toMatchObject({ permits: 2, available: 0, waiters: 1 });
+      expect(tasks[2]?.waitingOn).toBe("semaphore 'slots' (2 of 2 permits in use)");
+      slots.resize(0);
+      expect(slots.available).toBe(-2);
+      yield* sleep(10);
+      expect(slots.stats()).toMatchObject({ available: 0, waiters: 1 });
+      slots.resize(1);
+    }),
+  );
+});
+
+test('what a task holds when it ends comes back, and is reported', () => {
+  const host = new VirtualHost();
+  host.play(() =>
+    group(function* (g) {
+      const slots = new Semaphore(2, 'slots');
+      g.spawn(function* () {
+        yield* slots.acquire();
+        yield* slots.acquire();
+      });
+      const waiter = g.spawn(() => slots.with(() => pause()));
+      yield* waiter.join();
+      expect(slots.available).toBe(2);
+    }),
+  );
+  expect(host.warnings).toMatchObject([{ code: 'ERR_PERMIT_ABANDONED' }]);
+});
+
+test('a circle through a semaphore with one holder is a deadlock at once', () => {
+  const error = failureOf(() =>
+    group(function* (g) {
+      const [a, b] = [new Semaphore(1, 'a'), new Semaphore(1, 'b')];
+      const take = (first: Semaphore, second: Semaphore) => () =>
+        first.with(function* () {
+          yield;
+          yield* second.with(pause());
+        });
+      g.spawn(take(a, b));
+      g.spawn(take(b, a));
+      yield* sleep(1_000_000);
+    }),
+  );
+  expect(error).toMatchObject({ code: 'ERR_DEADLOCK' });
+});
+
+test('arguments are checked', () => {
+  expect(() => new Semaphore(-1)).toThrow(RangeError);
+  expect(() => new Semaphore('2' as never)).toThrow(TypeError);
+  expect(() => new Semaphore(1).resize(Number.NaN)).toThrow('Expected `permits`');
+});
