@@ -1,5 +1,5 @@
-// The echo server in the form of the teaching program: a task yields a reason and a resource, and the
-// scheduler resumes it when the resource is ready. Everything else in Coronet is built on this.
+// The echo server in the form of the teaching program: a task yields a reason and a resource, and
+// the scheduler resumes it when the resource is ready. Everything else in Coronet is built on this.
 import type { Group, Listener, Operation, Socket } from 'coronet';
 import { group, listen, run } from 'coronet';
 

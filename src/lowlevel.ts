@@ -1,6 +1,6 @@
 /**
- * coronet/lowlevel: the kernel's inside, for people who build their own operations or their own host.
- * Here the names are stable, too, but less is kept from you.
+ * coronet/lowlevel: the kernel's inside, for people who build their own operations or their own
+ * host. Here the names are stable, too, but less is kept from you.
  */
 export type { Host } from './kernel/host.ts';
 export { type Frames, isOperation, Lazy, operationOf, PAUSE, Step } from './kernel/operation.ts';

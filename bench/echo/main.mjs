@@ -41,7 +41,7 @@ async function measureIdle(env, specs, print) {
   return { connections, entries };
 }
 
-function document(machine, env, absent, cells, memory) {
+function document({ machine, env, absent, cells, memory }) {
   const { place, depth, background, seconds, starts, rounds } = env;
   return {
     machine,
@@ -68,7 +68,7 @@ async function measure(env, specs, absent) {
   const cells = await measureCells(env, specs, print);
   const memory = await measureIdle(env, specs, print);
   print(`\n${LEGEND}`);
-  if (env.json) out(JSON.stringify(document(machine, env, absent, cells, memory), null, 2));
+  if (env.json) out(JSON.stringify(document({ machine, env, absent, cells, memory }), null, 2));
   if (cells.some(({ entries }) => anyFailed(entries)) || (memory && anyFailed(memory.entries))) {
     process.exitCode = 1;
   }

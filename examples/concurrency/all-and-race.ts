@@ -1,4 +1,5 @@
-// all, race and any keep Promise's words; what loses is cancelled and has unwound before they return.
+// all, race and any keep Promise's words; what loses is cancelled and has unwound before they
+// return.
 import type { Operation } from 'coronet';
 import { all, race, run, sleep } from 'coronet';
 

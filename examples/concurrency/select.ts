@@ -12,7 +12,7 @@ await run(function* () {
       closing: closing.wait(),
       late: sleep(5),
     });
-    console.log(chosen.key === "order" ? `order: ${chosen.value}` : chosen.key);
+    console.log(chosen.key === 'order' ? `order: ${chosen.value}` : chosen.key);
   }
 });
 

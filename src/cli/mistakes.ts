@@ -1,4 +1,6 @@
-/** Errors that are told in one sentence, without a stack: the person at the keyboard can mend them. */
+/**
+ * Errors that are told in one sentence, without a stack: the person at the keyboard can mend them.
+ */
 export class PlainError extends Error {
   constructor(message: string) {
     super(message);

@@ -5,8 +5,8 @@
  *  1. A subscription gets the items that were sent while it was open, from the moment `subscribe()`
  *     returns, and each has a buffer of `capacity` items of its own.
  *  2. An item is given to all subscriptions in one synchronous step, or to none.
- *  3. `#full` counts the subscriptions that have no room. With `slow: 'wait'` a send takes effect only
- *     while it is 0; the other policies never wait.
+ *  3. `#full` counts the subscriptions that have no room. With `slow: 'wait'` a send takes effect
+ *     only while it is 0; the other policies never wait.
  */
 import { wrongType } from '../kernel/checks.ts';
 import type { Operation } from '../kernel/operation.ts';
@@ -24,8 +24,8 @@ export interface BroadcastOptions {
   /** Items that may wait in each subscription: at least 1. Default 16. */
   readonly capacity?: number;
   /**
-   * What happens when a subscription has no room: senders wait ('wait', the default), its oldest item
-   * or the new one is dropped and counted, or it ends with ERR_SUBSCRIBER_SLOW ('fail').
+   * What happens when a subscription has no room: senders wait ('wait', the default), its oldest
+   * item or the new one is dropped and counted, or it ends with ERR_SUBSCRIBER_SLOW ('fail').
    */
   readonly slow?: SlowPolicy;
 }
@@ -95,8 +95,8 @@ export class Broadcast<T> implements Feed {
   }
 
   /**
-   * No more items. Sends that wait end with ERR_BROADCAST_CLOSED and have not happened; subscriptions
-   * get what is in their buffers first. Idempotent.
+   * No more items. Sends that wait end with ERR_BROADCAST_CLOSED and have not happened;
+   * subscriptions get what is in their buffers first. Idempotent.
    */
   close(): void {
     this.#closed = true;

@@ -1,13 +1,13 @@
 /**
- * Channel: items from tasks that send to tasks that receive, each item to exactly one of them, in the
- * order of sending.
+ * Channel: items from tasks that send to tasks that receive, each item to exactly one of them, in
+ * the order of sending.
  *
  * Invariants:
- *  1. Items leave in the order in which their sends took effect; senders and receivers are served in
- *     the order in which they came.
+ *  1. Items leave in the order in which their sends took effect; senders and receivers are served
+ *     in the order in which they came.
  *  2. At most `capacity` items wait in the buffer. With capacity 0 an item goes from hand to hand.
- *  3. An item is in exactly one place: with its sender (whose send has not happened), in the buffer,
- *     or with its receiver (whose receive has). Moving it is one synchronous step.
+ *  3. An item is in exactly one place: with its sender (whose send has not happened), in the
+ *     buffer, or with its receiver (whose receive has). Moving it is one synchronous step.
  *  4. After `close` no send takes effect; what is in the buffer can still be received.
  *  5. Senders and receivers that could be served are in line together only while one of them pauses
  *     (place.ts) or while both belong to one select, which cannot be its own counterpart.

@@ -39,7 +39,8 @@ export class Condition {
    * waited for: another task may have had the lock in between.
    *
    * Cancel: throws Cancelled only after the lock has been acquired again; a shield of 5 s protects
-   * that. A task that was notified before it was cancelled has used up the notification and returns.
+   * that. A task that was notified before it was cancelled has used up the notification and
+   * returns.
    * Errors: ERR_NOT_OWNER unless the calling task holds the lock.
    */
   wait(): Operation<void> {

@@ -1,4 +1,6 @@
-/** What locks and semaphores share: the body of `with`, and the watch over a task that holds them. */
+/**
+ * What locks and semaphores share: the body of `with`, and the watch over a task that holds them.
+ */
 import type { Operation, OperationSource, Wait } from '../kernel/operation.ts';
 import { discard, operationOf } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';

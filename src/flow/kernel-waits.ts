@@ -1,4 +1,6 @@
-/** The kernel's own waits as arms of a select: sleep, sleepUntil, sleepForever, readable, writable. */
+/**
+ * The kernel's own waits as arms of a select: sleep, sleepUntil, sleepForever, readable, writable.
+ */
 import { currentRecord } from '../kernel/current.ts';
 import type { Wait } from '../kernel/operation.ts';
 import { Step } from '../kernel/operation.ts';
@@ -7,14 +9,16 @@ import { Timer } from '../kernel/timers.ts';
 import type { ArmPlace, Choice } from './selectable.ts';
 import { ReadinessChoice, WOULD_WAIT } from './selectable.ts';
 
-/** True for an operation of the kernel; `choiceOfStep` tells whether it is one that can be chosen. */
+/**
+ * True for an operation of the kernel; `choiceOfStep` tells whether it is one that can be chosen.
+ */
 export function isStep(value: unknown): value is Step<unknown> {
   return value instanceof Step;
 }
 
 /**
- * The choice that `step` stands for, or null if it is more than one wait. Takes the operation: what it
- * would have yielded first is what is waited for.
+ * The choice that `step` stands for, or null if it is more than one wait. Takes the operation: what
+ * it would have yielded first is what is waited for.
  */
 export function choiceOfStep(step: Step<unknown>): Choice<unknown> | null {
   const first = step[Symbol.iterator]().next();

@@ -2,12 +2,12 @@
  * Lock: one task at a time, in the order of asking.
  *
  * Invariants:
- *  1. `#owner` is the task that holds the lock. Releasing hands it to the foremost waiter in the same
- *     step, so that nobody can slip in between.
+ *  1. `#owner` is the task that holds the lock. Releasing hands it to the foremost waiter in the
+ *     same step, so that nobody can slip in between.
  *  2. While the lock is held, `#watch` stands among the joiners of the owner: the lock hears of the
  *     owner's end.
- *  3. A lock whose owner ended without releasing it is abandoned for good, because what it protects may
- *     be half-changed: everybody who waits for it or asks for it later gets ERR_LOCK_ABANDONED.
+ *  3. A lock whose owner ended without releasing it is abandoned for good, because what it protects
+ *     may be half-changed: everybody who waits for it or asks for it later gets ERR_LOCK_ABANDONED.
  */
 import { current, currentRecord } from '../kernel/current.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
@@ -57,10 +57,10 @@ export class Lock {
   }
 
   /**
-   * Acquires the lock for the calling task; waits while another task holds it. Prefer `with`: a task
-   * that ends without `release()` leaves the lock unusable.
-   * Cancel: the lock was not acquired. Errors: ERR_ALREADY_OWNER at once if the task holds it already,
-   * ERR_LOCK_ABANDONED.
+   * Acquires the lock for the calling task; waits while another task holds it. Prefer `with`: a
+   * task that ends without `release()` leaves the lock unusable.
+   * Cancel: the lock was not acquired. Errors: ERR_ALREADY_OWNER at once if the task holds it
+   * already, ERR_LOCK_ABANDONED.
    */
   acquire(): Operation<void> {
     return new Acquire(this);

@@ -2,15 +2,16 @@
  * Places: what stands in the queues of channels, locks and the rest. A place is granted with `wake`
  * or refused with `fail`, by the task that makes it possible, in that task's step.
  *
- * Two kinds of places exist, and the queues need not know which one they hold: an operation that waits
- * by itself (waiting.ts), and the arm of a `select` (select.ts), whose grant decides the select.
+ * Two kinds of places exist, and the queues need not know which one they hold: an operation that
+ * waits by itself (waiting.ts), and the arm of a `select` (select.ts), whose grant decides the
+ * select.
  *
  * Invariants:
  *  1. A place is in at most one queue, and leaves it before its task hears of the grant.
  *  2. A place that has lapsed is never granted. `foremost` takes such places out.
- *  3. A task that must pause before it tries stands in line meanwhile, so nobody overtakes it. That is
- *     the only time in which a place can be both in line and grantable: whoever comes next, or the
- *     task itself when it resumes, calls `settle` first, which grants in the order of the line.
+ *  3. A task that must pause before it tries stands in line meanwhile, so nobody overtakes it. That
+ *     is the only time in which a place can be both in line and grantable: whoever comes next, or
+ *     the task itself when it resumes, calls `settle` first, which grants in the order of the line.
  */
 import type { ParkingQueue } from '../kernel/parking.ts';
 import { Parking } from '../kernel/parking.ts';

@@ -9,12 +9,14 @@
  *
  * Invariants:
  *  1. One synchronous step decides: it takes the value of one arm and takes all others out of their
- *     lines, before the selecting task is woken. That step belongs to the counterpart, to the timer, or
- *     to the selecting task itself when a try succeeds. An arm that was taken out has not happened.
+ *     lines, before the selecting task is woken. That step belongs to the counterpart, to the
+ *     timer, or to the selecting task itself when a try succeeds. An arm that was taken out has not
+ *     happened.
  *  2. The arms stand in line only while the select is paused, parked or awake.
- *  3. A cancellation before the decision means that no arm has happened; one after it comes too late.
- *  4. Among several arms that are ready the choice rotates, from a beginning that the host draws: in a
- *     simulation the seed decides it.
+ *  3. A cancellation before the decision means that no arm has happened; one after it comes too
+ *     late.
+ *  4. Among several arms that are ready the choice rotates, from a beginning that the host draws:
+ *     in a simulation the seed decides it.
  */
 import { show, wrongType } from '../kernel/checks.ts';
 import { currentRecord } from '../kernel/current.ts';
@@ -46,11 +48,12 @@ export type Selected<A extends SelectArms> = {
 /**
  * Waits until one of `arms` can happen, and takes that one; all others have not happened. Arms are
  * operations of channels, broadcasts, events, locks, semaphores, barriers; receives and accepts;
- * `readable`, `writable`; `sleep`, `sleepUntil`, `sleepForever`. A body of code is no arm: use `race`.
+ * `readable`, `writable`; `sleep`, `sleepUntil`, `sleepForever`. A body of code is no arm: use
+ * `race`.
  *
  * Cancel: none has happened. Errors: that of the arm that fails first, for instance
- * ERR_CHANNEL_CLOSED (`next()` tells the end without an error); TypeError for what can be no arm, such
- * as a generator or a function; RangeError for none at all.
+ * ERR_CHANNEL_CLOSED (`next()` tells the end without an error); TypeError for what can be no arm,
+ * such as a generator or a function; RangeError for none at all.
  *
  * @example
  * const { key, value } = yield* select({ job: jobs.receive(), late: sleep(1000) });
@@ -224,9 +227,9 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
   }
 
   /**
-   * In line: those before us are served first, then we, in the order of the choice. This is due after a
-   * pause, and after the tries too: the try of one arm may have served somebody who stood in the way
-   * of an arm that was tried before.
+   * In line: those before us are served first, then we, in the order of the choice. This is due
+   * after a pause, and after the tries too: the try of one arm may have served somebody who stood
+   * in the way of an arm that was tried before.
    */
   #lookAgain(): void {
     for (const arm of this.#inOrder()) {

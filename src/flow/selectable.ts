@@ -1,9 +1,9 @@
 /**
  * The protocol between `select` and the waits that it chooses from.
  *
- * An operation that can be an arm has a method `asChoice()`. The operations of this room have it from
- * Waiting; those of other rooms implement it, and `ReadinessChoice` does most of the work for waits
- * on a socket.
+ * An operation that can be an arm has a method `asChoice()`. The operations of this room have it
+ * from Waiting; those of other rooms implement it, and `ReadinessChoice` does most of the work for
+ * waits on a socket.
  */
 import { BusyError } from '../kernel/errors.ts';
 import type { Operation } from '../kernel/operation.ts';
@@ -32,11 +32,13 @@ export interface Choice<T> {
   /** One try, in the step of the selecting task. Throws if the wait has failed. */
   attempt(): T | typeof WOULD_WAIT;
   /**
-   * Files `arm` where it will be granted: with `wake(value)` if the wait is over then, with `grant()`
-   * if it is worth another attempt, with `fail(error)`. May do so at once.
+   * Files `arm` where it will be granted: with `wake(value)` if the wait is over then, with
+   * `grant()` if it is worth another attempt, with `fail(error)`. May do so at once.
    */
   enlist(arm: ArmPlace): void;
-  /** The task has paused since `enlist`: grants whoever can be granted, in the order of the line. */
+  /**
+   * The task has paused since `enlist`: grants whoever can be granted, in the order of the line.
+   */
   settle(): void;
   /** The select is over: leaves no trace of `arm`. Called once, whether or not it was enlisted. */
   leave(arm: ArmPlace): void;

@@ -2,11 +2,11 @@
  * Semaphore: at most so many tasks at a time, in the order of asking.
  *
  * Invariants:
- *  1. `#inUse` is the sum of the permits in `#holds`. It exceeds `#permits` only after `resize`, until
- *     enough have been released.
+ *  1. `#inUse` is the sum of the permits in `#holds`. It exceeds `#permits` only after `resize`,
+ *     until enough have been released.
  *  2. A permit that becomes free goes to the foremost waiter in the same step.
- *  3. Permits are held by tasks. The hold of a task stands among its joiners: when the task ends, what
- *     it still holds is given back for it, since a task that has ended uses nothing, and
+ *  3. Permits are held by tasks. The hold of a task stands among its joiners: when the task ends,
+ *     what it still holds is given back for it, since a task that has ended uses nothing, and
  *     `hooks.onUnhandled` gets ERR_PERMIT_ABANDONED, since it should have done so itself.
  */
 import { current, currentRecord } from '../kernel/current.ts';

@@ -34,7 +34,8 @@ export interface Subscription<T> extends Disposable {
   /**
    * The next item, as an IteratorResult; `{ done: true }` once the subscription is closed, or the
    * broadcast is and the buffer is empty.
-   * Cancel: no item is lost. Errors: ERR_SUBSCRIBER_SLOW with `slow: 'fail'`, after what is buffered.
+   * Cancel: no item is lost. Errors: ERR_SUBSCRIBER_SLOW with `slow: 'fail'`, after what is
+   * buffered.
    */
   next(): Operation<IteratorResult<T, undefined>>;
   /** Takes no more items and drops what is buffered. Idempotent. */

@@ -23,8 +23,8 @@ interface Scenario {
 }
 
 /**
- * Cancels the victim at every step of the scenario in turn, for a victim that has all its operations
- * left before it must pause, and for one that must pause at each.
+ * Cancels the victim at every step of the scenario in turn, for a victim that has all its
+ * operations left before it must pause, and for one that must pause at each.
  */
 function sweep(make: () => Scenario): void {
   for (const burnt of [0, 127, 128]) {

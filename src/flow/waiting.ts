@@ -1,6 +1,7 @@
 /**
- * Waiting: the base of every operation of this room that may have to wait. It is operation, iterator
- * and place in one object, so that a send or an acquire costs one allocation and no generator.
+ * Waiting: the base of every operation of this room that may have to wait. It is operation,
+ * iterator and place in one object, so that a send or an acquire costs one allocation and no
+ * generator.
  *
  *            yield*          next          attempt: would wait          wake
  *   made ──────────► taken ───────► (try) ─────────────────────► parked ──────► granted ──► over
@@ -10,9 +11,11 @@
  *                                          resumed, in line: settle
  *
  * Invariants:
- *  1. Tried first, waiting only on "would wait". The try and the grant are each one synchronous step.
- *  2. A paused operation stands in line unless its scope is cancelled (place.ts, invariant 3). Being
- *     granted or refused in that time counts: a cancellation that comes later does not undo it.
+ *  1. Tried first, waiting only on "would wait". The try and the grant are each one synchronous
+ *     step.
+ *  2. A paused operation stands in line unless its scope is cancelled (place.ts, invariant 3).
+ *     Being granted or refused in that time counts: a cancellation that comes later does not undo
+ *     it.
  *  3. A cancelled operation has not happened: it has left the line without a grant.
  */
 import { currentRecord } from '../kernel/current.ts';

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket as NetSocket } from 'node:net';
 import { createServer, connect as netConnect } from 'node:net';
 import { Duplex, PassThrough, Transform } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { group } from '../kernel/group.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
@@ -108,6 +109,34 @@ describe('fromDuplex', () => {
       }),
     );
     expect(received === text).toBe(true);
+  });
+
+  it('carries every byte through streams of any high-water mark, in pieces of any size', async () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1, maxLength: 20 });
+    const marks = fc.constantFrom(1, 100, 16_384, 100_000);
+    const property = fc.asyncProperty(sizes, sizes, marks, async (sends, receives, mark) => {
+      const [one, two] = pair(mark);
+      const sent = sends.map((size, index) => Buffer.alloc(size, index + 1));
+      const received: Buffer[] = [];
+      await limited(() =>
+        group(function* (g) {
+          const near = fromDuplex(one);
+          const far = fromDuplex(two);
+          g.spawn(function* () {
+            for (const data of sent) yield* near.sendAll(data);
+            near.close();
+          });
+          for (let i = 0; ; i++) {
+            const chunk = yield* far.recv(receives[i % receives.length]);
+            if (chunk.length === 0) break;
+            received.push(Buffer.from(chunk));
+          }
+          far.close();
+        }),
+      );
+      expect(Buffer.concat(received).equals(Buffer.concat(sent))).toBe(true);
+    });
+    await fc.assert(property, { numRuns: 60 });
   });
 
   it('does not read ahead without bound', async () => {

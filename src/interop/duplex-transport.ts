@@ -84,6 +84,7 @@ export class DuplexTransport extends ForeignTransport {
 
   protected dropInput(): void {
     this.#dropping = true;
+    this.#rest = null;
     this.#drop();
   }
 
@@ -109,7 +110,9 @@ export class DuplexTransport extends ForeignTransport {
     else stream.destroy();
   }
 
-  /** In its own time: a source that never ends must not keep the loop, as `resume()` would let it. */
+  /**
+   * In its own time: a source that never ends must not keep the loop, as `resume()` would let it.
+   */
   #drop(): void {
     setImmediate(() => {
       if (this.#stream.read() !== null) this.#drop();

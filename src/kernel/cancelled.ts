@@ -2,7 +2,8 @@
  * What a cancelled scope throws into the operations inside it.
  *
  * It does not extend Error, so that `catch (e) { if (e instanceof Error) … else throw e }` lets it
- * pass. Each belongs to the scope that made it: that scope swallows it at its own edge, and no other.
+ * pass. Each belongs to the scope that made it: that scope swallows it at its own edge, and no
+ * other.
  */
 import type { ScopeRecord } from './scope.ts';
 

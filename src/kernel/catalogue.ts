@@ -1,7 +1,7 @@
 /**
- * The kernel's part of the catalogue of error codes. Every room keeps its own part beside its errors;
- * `coronet explain CODE` and docs/errors.md show all of them, and a test proves that they agree with
- * the code.
+ * The kernel's part of the catalogue of error codes. Every room keeps its own part beside its
+ * errors; `coronet explain CODE` and docs/errors.md show all of them, and a test proves that they
+ * agree with the code.
  */
 
 /** What is told about a code. */

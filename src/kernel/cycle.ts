@@ -2,8 +2,8 @@
 import type { TaskRecord } from './task.ts';
 
 /**
- * Follows who waits for whom from `task`: the way back to it, or an empty list if there is none. `most`
- * bounds the walk: no way is longer than there are tasks.
+ * Follows who waits for whom from `task`: the way back to it, or an empty list if there is none.
+ * `most` bounds the walk: no way is longer than there are tasks.
  */
 export function findCycle(task: TaskRecord, most: number): readonly TaskRecord[] {
   const way = [task];

@@ -1,12 +1,13 @@
 /**
  * Debug mode: what is worth knowing while a program is written, and too dear to know all the time.
  *
- *  - every operation that was made, never driven, and collected is reported, with the line that made it
+ *  - every operation that was made, never driven, and collected is reported, with the line that
+ *    made it
  *  - tasks know the line that spawned them, and the line at which they were last suspended
  *  - a step that holds the thread for long is named
  *
- * It is on while a run with `debug: true` is under way (or all the time with CORONET_DEBUG=1, which the
- * host reads). Otherwise each place that asks pays for one comparison.
+ * It is on while a run with `debug: true` is under way (or all the time with CORONET_DEBUG=1, which
+ * the host reads). Otherwise each place that asks pays for one comparison.
  */
 import { UsageError } from './errors.ts';
 import type { TaskRecord } from './task.ts';

@@ -1,8 +1,8 @@
 /**
  * Every error that the kernel makes: a class, a stable `code`, an entry in catalogue.ts.
  *
- * A program should branch on `error.code`, never on the text. Operating-system errors keep the codes
- * that Node gives them ('ECONNRESET', 'EADDRINUSE', …) and are not listed here.
+ * A program should branch on `error.code`, never on the text. Operating-system errors keep the
+ * codes that Node gives them ('ECONNRESET', 'EADDRINUSE', …) and are not listed here.
  */
 
 /** Base of the errors that Coronet itself makes. `code` is stable; the message is for people. */
@@ -60,7 +60,9 @@ export class UncooperativeError extends CoronetError {}
 /** A shield outlived the time it was granted, so its operation was cancelled after all. */
 export class ShieldExpiredError extends CoronetError {}
 
-/** No task can ever run again. `tasks` has one line per waiting task, `errors` those of unwinding. */
+/**
+ * No task can ever run again. `tasks` has one line per waiting task, `errors` those of unwinding.
+ */
 export class DeadlockError extends CoronetError {
   readonly tasks: readonly string[];
   /** Errors raised by tasks while they were unwound because of the deadlock. */

@@ -3,11 +3,11 @@
  * children have ended; a failure of one cancels the others; no error is dropped.
  *
  * Invariants:
- *  1. Members are linked while they are unfinished and unlinked in O(1) when they end: a server's group
- *     holds nothing of the connections that it has served.
+ *  1. Members are linked while they are unfinished and unlinked in O(1) when they end: a server's
+ *     group holds nothing of the connections that it has served.
  *  2. Each error object counts once as a failure; failures are kept in the order of occurrence.
- *  3. The group's scope is the parent of its children's scopes. The owner's control is in that scope
- *     from the body's first step until the group is left.
+ *  3. The group's scope is the parent of its children's scopes. The owner's control is in that
+ *     scope from the body's first step until the group is left.
  */
 import { Cancelled } from './cancelled.ts';
 import { firstLine } from './checks.ts';
@@ -31,8 +31,8 @@ export interface SpawnOptions {
 /** Where tasks are started. */
 export interface Group {
   /**
-   * Starts a task: it goes to the tail of the run queue, the caller goes on. In a cancelled group the
-   * task starts cancelled. Errors: ERR_GROUP_ENDED once the group has been left.
+   * Starts a task: it goes to the tail of the run queue, the caller goes on. In a cancelled group
+   * the task starts cancelled. Errors: ERR_GROUP_ENDED once the group has been left.
    */
   spawn<T>(op: OperationSource<T>, options?: SpawnOptions): Task<T>;
   readonly scope: Scope;
@@ -43,11 +43,11 @@ export interface Group {
 }
 
 /**
- * Runs `body` in the calling task, with a group in which it can spawn children, and gives the body's
- * value once all have ended.
+ * Runs `body` in the calling task, with a group in which it can spawn children, and gives the
+ * body's value once all have ended.
  *
- * Errors: GroupError (ERR_GROUP) when the body or a child failed, always, with all errors in order of
- * occurrence; ERR_GROUP_CANCELLED when `cancel()` cut the body short.
+ * Errors: GroupError (ERR_GROUP) when the body or a child failed, always, with all errors in order
+ * of occurrence; ERR_GROUP_CANCELLED when `cancel()` cut the body short.
  * Cancel: body and children are cancelled, and have unwound before Cancelled goes on.
  */
 export function group<T>(

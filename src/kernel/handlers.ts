@@ -1,5 +1,6 @@
 /**
- * One handler for each reason: where a task that has yielded is filed, and how a wait is taken back.
+ * One handler for each reason: where a task that has yielded is filed, and how a wait is taken
+ * back.
  *
  *   recv, send   the waiting place of the resource, one for each direction
  *   sleep        the timers
@@ -39,9 +40,9 @@ export function file(scheduler: Scheduler, task: TaskRecord, wait: Wait): void {
 }
 
 /**
- * In a cancelled scope every wait is refused, whatever it is for. A parking is left at once, so that
- * nobody wakes it any more; one that was woken already wins, and one that is the kernel's own is not
- * for cancellations to end.
+ * In a cancelled scope every wait is refused, whatever it is for. A parking is left at once, so
+ * that nobody wakes it any more; one that was woken already wins, and one that is the kernel's own
+ * is not for cancellations to end.
  */
 function isRefused(wait: Wait): boolean {
   if (wait?.[0] !== 'park' || !(wait[1] instanceof Parking)) return true;

@@ -1,7 +1,7 @@
 /**
- * Hooks: what can be seen of a run from outside. All are optional; nothing is paid for while none is
- * installed. A hook runs inside the scheduler: it must not wait, and what it throws is reported by
- * the host and otherwise ignored.
+ * Hooks: what can be seen of a run from outside. All are optional; nothing is paid for while none
+ * is installed. A hook runs inside the scheduler: it must not wait, and what it throws is reported
+ * by the host and otherwise ignored.
  */
 import type { Wait } from './operation.ts';
 import type { Task } from './task.ts';

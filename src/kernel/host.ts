@@ -5,8 +5,8 @@ export interface Host {
   /** Something became ready, or a timer was armed, outside of a turn: call `turn()` soon. */
   wake(): void;
   /**
-   * Deadlines are about to fire: deliver first what has come for the tasks meanwhile. Readiness that
-   * is there wins over a time limit that is over.
+   * Deadlines are about to fire: deliver first what has come for the tasks meanwhile. Readiness
+   * that is there wins over a time limit that is over.
    */
   beforeDeadlines?(): void;
   /** A number in [0, 1), from the host's source of randomness. */

@@ -1,8 +1,8 @@
 /**
  * The base of operations that run another one inside a scope of its own: scope, timeout, shield.
  *
- * Written by hand, not as a generator: a timeout around an operation that does not wait must cost next
- * to nothing.
+ * Written by hand, not as a generator: a timeout around an operation that does not wait must cost
+ * next to nothing.
  */
 import { currentRecord } from './current.ts';
 import type { Frames, Operation, OperationSource, Wait } from './operation.ts';

@@ -1,8 +1,8 @@
 /**
  * TaskLocal: a value that belongs to a task and is inherited by the tasks it spawns.
  *
- * A task shares the map of its spawner until one of them sets something: then the setter gets a copy.
- * Setting is rare and reading is one look-up; a task that uses none pays one field.
+ * A task shares the map of its spawner until one of them sets something: then the setter gets a
+ * copy. Setting is rare and reading is one look-up; a task that uses none pays one field.
  */
 import { currentRecord } from './current.ts';
 import type { Operation, OperationSource, Wait } from './operation.ts';

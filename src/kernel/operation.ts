@@ -1,6 +1,6 @@
 /**
- * What can be `yield*`-ed. An operation is lazy and single-use: nothing happens until `yield*` drives
- * it, and it can be driven once.
+ * What can be `yield*`-ed. An operation is lazy and single-use: nothing happens until `yield*`
+ * drives it, and it can be driven once.
  *
  * Everything here may be used by every room; only waits.ts knows what reaches the scheduler.
  */
@@ -94,7 +94,9 @@ export class Lazy<T> implements Operation<T> {
   }
 }
 
-/** True for what `yield*` can drive as an operation (strings and arrays are iterable, but no use). */
+/**
+ * True for what `yield*` can drive as an operation (strings and arrays are iterable, but no use).
+ */
 export function isOperation(value: unknown): value is Operation<unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   return typeof (value as Partial<Operation<unknown>>)[Symbol.iterator] === 'function';

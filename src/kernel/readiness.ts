@@ -7,8 +7,8 @@
  * Invariants:
  *  1. A flag says "a try may succeed". It is set by a notice from outside and cleared only by a try
  *     that met the end of what is there (see world/network.ts).
- *  2. A waiter is in its place only while its task waits. Granting, closing and cancelling empty the
- *     place in the same step, so a wait is settled exactly once.
+ *  2. A waiter is in its place only while its task waits. Granting, closing and cancelling empty
+ *     the place in the same step, so a wait is settled exactly once.
  *  3. A grant gives the right to try, nothing more: the woken task may find nothing and wait again.
  */
 
@@ -63,8 +63,8 @@ export class Readiness implements Pollable {
   }
 
   /**
-   * Both waits end with `error`: the resource was closed under them. The flags stay set from now on,
-   * so that a later wait returns at once and its try can tell that the resource is closed.
+   * Both waits end with `error`: the resource was closed under them. The flags stay set from now
+   * on, so that a later wait returns at once and its try can tell that the resource is closed.
    */
   refuseWaiters(error: unknown): void {
     const { recvWaiter, sendWaiter } = this;

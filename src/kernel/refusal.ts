@@ -2,8 +2,8 @@
  * Refusals: what happens to a task that throws its cancellations away.
  *
  * A cancelled operation is answered with a throw. A task that catches it and goes on is answered so
- * again, up to a limit; then it is ended by `return()`, which skips the `catch` blocks. What yields even
- * then is abandoned. Either way its groups are still waited for: no child outlives them.
+ * again, up to a limit; then it is ended by `return()`, which skips the `catch` blocks. What yields
+ * even then is abandoned. Either way its groups are still waited for: no child outlives them.
  */
 import { UncooperativeError } from './errors.ts';
 import type { Frames, Wait } from './operation.ts';

@@ -1,6 +1,6 @@
 /**
- * The run queue: the deque `tasks` of the teaching program, as a ring buffer. FIFO; push and shift are
- * O(1) and allocate only while the ring grows.
+ * The run queue: the deque `tasks` of the teaching program, as a ring buffer. FIFO; push and shift
+ * are O(1) and allocate only while the ring grows.
  */
 export class RunQueue<T> {
   /** Power of two slots; `undefined` where no item is, so that nothing finished is held. */

@@ -3,17 +3,20 @@
  *
  * Principles:
  *  1. It is a pure state machine. It reads no clock and calls nobody back by itself: a host calls
- *     `turn()` and is told when to call again. Node's event loop is one host, the simulator another.
- *  2. It knows tasks, waits, scopes and timers. It does not know sockets, locks, channels, promises:
- *     those are built on `recv`, `send` and `park`. What can be built outside is not added here.
+ *     `turn()` and is told when to call again. Node's event loop is one host, the simulator
+ *     another.
+ *  2. It knows tasks, waits, scopes and timers. It does not know sockets, locks, channels,
+ *     promises: those are built on `recv`, `send` and `park`. What can be built outside is not
+ *     added here.
  *  3. No task can break it. Whatever a task throws or yields ends or resumes that task alone.
  *
  * Invariants:
- *  1. FIFO. A batch is what is ready when it begins; what becomes ready meanwhile is in the next one.
- *     Deadlines fire between batches, in the order of time, then of arming.
+ *  1. FIFO. A batch is what is ready when it begins; what becomes ready meanwhile is in the next
+ *     one. Deadlines fire between batches, in the order of time, then of arming.
  *  2. Every wait is settled exactly once (handlers.ts files waits and takes them back).
- *  3. A refusal (a cancelled operation) is always delivered as a step of its own: a task that catches
- *     its cancellations in a loop starves nobody, and is ended after enough of them (refusal.ts).
+ *  3. A refusal (a cancelled operation) is always delivered as a step of its own: a task that
+ *     catches its cancellations in a loop starves nobody, and is ended after enough of them
+ *     (refusal.ts).
  *  4. `live` counts the unfinished tasks, `outside` the waits that something outside may end.
  */
 
@@ -104,9 +107,9 @@ export class Scheduler {
   }
 
   /**
-   * Runs the batch that has begun, or the next one, for at most `maxSteps` steps. Answers in how many
-   * milliseconds it wants to be called again if nothing happens before: 0 while tasks are ready,
-   * Infinity if there is nothing to wait for.
+   * Runs the batch that has begun, or the next one, for at most `maxSteps` steps. Answers in how
+   * many milliseconds it wants to be called again if nothing happens before: 0 while tasks are
+   * ready, Infinity if there is nothing to wait for.
    */
   turn(maxSteps: number = Infinity): number {
     this.#awake = true;
@@ -214,7 +217,9 @@ export class Scheduler {
     return this.#deliverRefusal(task, frames, task.scope.cancelledBy);
   }
 
-  /** The first step: even a task that is cancelled already gets it, so that its `finally` can run. */
+  /**
+   * The first step: even a task that is cancelled already gets it, so that its `finally` can run.
+   */
   #begin(task: TaskRecord): IteratorResult<Wait, unknown> {
     const source = task.source as OperationSource<unknown>;
     task.source = null;

@@ -6,8 +6,8 @@
  *
  * Invariants:
  *  1. `cancelledBy` is the outermost cancelled scope whose cancellation reaches this one (itself
- *     included), or null. It is kept up to date by `spread`, so that the check on every operation is
- *     one field. It never becomes null again.
+ *     included), or null. It is kept up to date by `spread`, so that the check on every operation
+ *     is one field. It never becomes null again.
  *  2. A shield (shield.ts) keeps `cancelledBy` null below itself until it falls.
  *  3. Cancelling resumes exactly the tasks whose innermost scope is reached; all others meet the
  *     cancellation at their next operation.

@@ -12,8 +12,8 @@ import { Timer } from './timers.ts';
  * (`finally { socket.close() }` needs none: closing never waits).
  *
  * The time limit (milliseconds, 5000 unless told) counts from the later of entry and the first
- * cancellation of an enclosing scope; without a cancellation a shield never expires. When it does, the
- * operation in progress and all later ones throw the enclosing scope's Cancelled, and the hook
+ * cancellation of an enclosing scope; without a cancellation a shield never expires. When it does,
+ * the operation in progress and all later ones throw the enclosing scope's Cancelled, and the hook
  * `onUnhandled` gets ERR_SHIELD_EXPIRED. Of nested shields the earliest limit counts.
  *
  * Cancel: that of enclosing scopes is kept out as said; scopes opened inside work as usual.

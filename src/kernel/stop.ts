@@ -1,4 +1,6 @@
-/** The soft end of a scope: `stop()` cancels nothing, it asks; `waitStopping()` hears the question. */
+/**
+ * The soft end of a scope: `stop()` cancels nothing, it asks; `waitStopping()` hears the question.
+ */
 import type { Operation, Wait } from './operation.ts';
 import { Lazy } from './operation.ts';
 import { Parking, ParkingQueue } from './parking.ts';

@@ -11,8 +11,8 @@
  *
  * Invariants:
  *  1. A task is in the run queue exactly while it is ready.
- *  2. While it waits, `wait` says for what, and exactly one place outside (a readiness, a parking, the
- *     timers) knows of it. Leaving the wait and becoming ready are one step.
+ *  2. While it waits, `wait` says for what, and exactly one place outside (a readiness, a parking,
+ *     the timers) knows of it. Leaving the wait and becoming ready are one step.
  *  3. `scope` is the innermost scope that control is in; it lies on the path from `ownScope` down.
  */
 import { current } from './current.ts';
@@ -43,8 +43,8 @@ export interface Task<T> {
   /** '' or what it waits for: "recv 127.0.0.1:51512", "sleep 40 ms", "join of task 7 'writer'". */
   readonly waitingOn: string;
   /**
-   * Waits for the end of the task and gives its result; rethrows its error; ERR_TASK_CANCELLED if it
-   * was cancelled. Joining oneself or an ancestor throws at once (ERR_JOIN_CYCLE).
+   * Waits for the end of the task and gives its result; rethrows its error; ERR_TASK_CANCELLED if
+   * it was cancelled. Joining oneself or an ancestor throws at once (ERR_JOIN_CYCLE).
    * Cancel: only the waiting ends, not the task.
    */
   join(): Operation<T>;
@@ -82,7 +82,9 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   scope: ScopeRecord;
   /** Operations left before the task must let the others run; 0 as soon as it is cancelled. */
   fuel: number = FUEL;
-  /** What was left when a cancellation set `fuel` to 0; given back when control leaves its scope. */
+  /**
+   * What was left when a cancellation set `fuel` to 0; given back when control leaves its scope.
+   */
   #spareFuel = 0;
   /** What it waits for; meaningful only while `waiting`. */
   wait: Wait = undefined;

@@ -6,9 +6,9 @@
  *  2. Removal is real: a disarmed timer is out of the heap at once, so nothing stale is kept.
  *  3. A timer at Infinity is never put in: it could not fire.
  *
- * Why a heap: most deadlines are armed in order of time and disarmed before they fire, so arming ends
- * at the bottom and disarming takes from the bottom, both in O(1); the rest is O(log n). Four children
- * a node halve the depth and lie in one cache line.
+ * Why a heap: most deadlines are armed in order of time and disarmed before they fire, so arming
+ * ends at the bottom and disarming takes from the bottom, both in O(1); the rest is O(log n). Four
+ * children a node halve the depth and lie in one cache line.
  */
 
 /** Who is told when a timer fires. */

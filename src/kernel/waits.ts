@@ -31,9 +31,10 @@ export function parkWait(parking: Parking): WaitResult {
 }
 
 /**
- * The checkpoint rule, for the start of every operation that can succeed without waiting: true if the
- * operation must return PAUSE before it tries. That is so when its task has completed 128 operations
- * since it last waited, and when its scope is cancelled (the scheduler's answer is the throw then).
+ * The checkpoint rule, for the start of every operation that can succeed without waiting: true if
+ * the operation must return PAUSE before it tries. That is so when its task has completed 128
+ * operations since it last waited, and when its scope is cancelled (the scheduler's answer is the
+ * throw then).
  */
 export function mustPause(): boolean {
   const task = current.task ?? currentRecord();

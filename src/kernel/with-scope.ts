@@ -1,4 +1,6 @@
-/** Operations that run another one inside a scope: `scope`, `timeout`, `moveOnAfter`, `deadline`. */
+/**
+ * Operations that run another one inside a scope: `scope`, `timeout`, `moveOnAfter`, `deadline`.
+ */
 import { checkDuration, checkInstant } from './checks.ts';
 import { TimeoutError } from './errors.ts';
 import { InScope } from './in-scope.ts';

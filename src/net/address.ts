@@ -3,7 +3,9 @@ import { checkInteger, show, wrongType } from '../kernel/checks.ts';
 import { UsageError } from '../kernel/errors.ts';
 import type { Endpoint } from '../world/network.ts';
 
-/** 25000, '127.0.0.1:25000', '[::1]:80', 'example.org:80', '/run/x.sock', { host, port }, { path }. */
+/**
+ * 25000, '127.0.0.1:25000', '[::1]:80', 'example.org:80', '/run/x.sock', { host, port }, { path }.
+ */
 export type Address =
   | number
   | string

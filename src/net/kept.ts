@@ -1,12 +1,12 @@
 /**
- * Kept operations: the base of an operation object of which a socket keeps one for each direction, so
- * that a receive or a send allocates nothing.
+ * Kept operations: the base of an operation object of which a socket keeps one for each direction,
+ * so that a receive or a send allocates nothing.
  *
  *             the method hands it out        yield* takes it          it returns or throws
  *   idle ────────────────────────► made ─────────────────► driven ─────────────────────► idle
  *
- * A second one asked for while the kept one is `made` shows the classic mistake, a forgotten `yield*`,
- * at no cost. While it is `driven` a fresh one is handed out, which then meets ERR_BUSY.
+ * A second one asked for while the kept one is `made` shows the classic mistake, a forgotten
+ * `yield*`, at no cost. While it is `driven` a fresh one is handed out, which then meets ERR_BUSY.
  */
 import { UsageError } from '../kernel/errors.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';

@@ -25,8 +25,8 @@ export class Listener implements Pollable, Disposable {
 
   /**
    * Waits for the next connection. A connection that died in the queue is passed over.
-   * Cancel: no connection is lost. Errors: ERR_CLOSED, ERR_BUSY; EMFILE, ENFILE, ENOBUFS, ENOMEM when
-   * the system has no descriptor left (the connection stays queued).
+   * Cancel: no connection is lost. Errors: ERR_CLOSED, ERR_BUSY; EMFILE, ENFILE, ENOBUFS, ENOMEM
+   * when the system has no descriptor left (the connection stays queued).
    */
   accept(): Operation<Socket> {
     return new Accept(this);

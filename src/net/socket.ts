@@ -4,9 +4,9 @@
  * Invariants:
  *  1. At most one receive and one send are in progress (`receiving`, `sending`); another one gets
  *     ERR_BUSY before it touches a byte.
- *  2. A cancelled operation did not happen: a receive is tried only when its task runs, so no byte is
- *     taken for a task that will not see it; a send that was cut off after its first byte cannot be
- *     undone and marks the sending side torn.
+ *  2. A cancelled operation did not happen: a receive is tried only when its task runs, so no byte
+ *     is taken for a task that will not see it; a send that was cut off after its first byte cannot
+ *     be undone and marks the sending side torn.
  *  3. The transport knows the connection's state; the socket adds what concerns tasks.
  *  4. While draining, "would block" on an idle connection is end of file, for ever.
  */
@@ -69,7 +69,8 @@ export class Socket implements Pollable, Disposable {
 
   /**
    * Receives into `into`: the number of bytes, 0 at end of file.
-   * Cancel: no byte is lost. Errors: as `recv`; TypeError if `into` is not a Uint8Array or is empty.
+   * Cancel: no byte is lost. Errors: as `recv`; TypeError if `into` is not a Uint8Array or is
+   * empty.
    */
   recvInto(into: Uint8Array): Operation<number> {
     checkBytes('into', into);
@@ -94,9 +95,9 @@ export class Socket implements Pollable, Disposable {
   }
 
   /**
-   * Sends all of `data`, waiting for room as often as it takes. Until it returns, `data` must not be
-   * changed. Cancel: once the first byte has gone out the sending side is torn: later sends throw
-   * ERR_TORN. Errors: as `send`.
+   * Sends all of `data`, waiting for room as often as it takes. Until it returns, `data` must not
+   * be changed. Cancel: once the first byte has gone out the sending side is torn: later sends
+   * throw ERR_TORN. Errors: as `send`.
    */
   sendAll(data: Uint8Array | string): Operation<void> {
     const bytes = bytesOf(data);

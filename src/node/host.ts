@@ -5,13 +5,15 @@
  * from elsewhere in the process (promises, other libraries). Each of them ends in `#pump`.
  *
  * Rules:
- *  1. Batches run until 256 steps or 0.5 ms have passed; then the network is asked without blocking.
- *     After 2 ms control returns to libuv in any case, through setImmediate, which is used only while
- *     a backlog remains: it costs about 2 µs.
- *  2. A wake-up from elsewhere is answered in the same tick, but after MICRO_PUMPS of these in a row
- *     through libuv: a task that plays ping-pong with a promise must not keep the loop from its I/O.
- *  3. One timer serves all deadlines. It also keeps the process alive while a task waits for something
- *     that can come, and only then: Node ends, or `beforeExit` finds a deadlock, otherwise.
+ *  1. Batches run until 256 steps or 0.5 ms have passed; then the network is asked without
+ *     blocking. After 2 ms control returns to libuv in any case, through setImmediate, which is
+ *     used only while a backlog remains: it costs about 2 µs.
+ *  2. A wake-up from elsewhere is answered in the same tick, but after MICRO_PUMPS of these in a
+ *     row through libuv: a task that plays ping-pong with a promise must not keep the loop from its
+ *     I/O.
+ *  3. One timer serves all deadlines. It also keeps the process alive while a task waits for
+ *     something that can come, and only then: Node ends, or `beforeExit` finds a deadlock,
+ *     otherwise.
  */
 import { firstLine } from '../kernel/checks.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
@@ -26,8 +28,8 @@ const CHUNK_STEPS = 32;
 const POLL_STEPS = 256;
 const POLL_MS = 0.5;
 /**
- * After this many steps the network is asked once more before control goes back to libuv: under load
- * something has come meanwhile, and asking costs a fraction of a round through libuv.
+ * After this many steps the network is asked once more before control goes back to libuv: under
+ * load something has come meanwhile, and asking costs a fraction of a round through libuv.
  */
 const BUSY_STEPS = 4;
 /** Milliseconds after which control returns to libuv. */

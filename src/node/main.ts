@@ -20,9 +20,10 @@ export interface MainOptions extends RunOptions {
 const SIGNAL_NUMBER: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM: 15 };
 
 /**
- * Runs `op` as the program. Exit codes: 0 when it ended by itself or within the grace after a signal,
- * 1 when it failed or was cut at the end of the grace, 128 + n when a second or third signal ended it.
- * Without a signal it sets `process.exitCode` and resolves; after one it ends the process.
+ * Runs `op` as the program. Exit codes: 0 when it ended by itself or within the grace after a
+ * signal, 1 when it failed or was cut at the end of the grace, 128 + n when a second or third
+ * signal ended it. Without a signal it sets `process.exitCode` and resolves; after one it ends the
+ * process.
  */
 export async function main(op: OperationSource<unknown>, options: MainOptions = {}): Promise<void> {
   const { graceMs = 10_000, ...runOptions } = options;

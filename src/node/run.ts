@@ -39,10 +39,10 @@ export interface RunOptions {
 }
 
 /**
- * Runs `op` as the main task and gives a promise of its result. Never throws synchronously, and steps
- * no task before it has returned. Settles when every task has finished and everything that the run
- * opened has been closed; what the program left open is closed and named in a warning. Keeps the
- * process alive while tasks are unfinished, and not longer.
+ * Runs `op` as the main task and gives a promise of its result. Never throws synchronously, and
+ * steps no task before it has returned. Settles when every task has finished and everything that
+ * the run opened has been closed; what the program left open is closed and named in a warning.
+ * Keeps the process alive while tasks are unfinished, and not longer.
  *
  * Rejects with the main operation's own error, unwrapped; with the reason of `signal` if that
  * cancelled it; with DeadlockError (ERR_DEADLOCK) when nothing can ever run again.

@@ -21,10 +21,11 @@ const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 1000;
 
 /**
- * Listens at `address` and serves every connection with `handler`, in a task of its own. Returns when
- * the server has been stopped and the last connection has ended.
+ * Listens at `address` and serves every connection with `handler`, in a task of its own. Returns
+ * when the server has been stopped and the last connection has ended.
  *
- * Cancel: the listener is closed, every handler is cancelled and has unwound before Cancelled goes on.
+ * Cancel: the listener is closed, every handler is cancelled and has unwound before Cancelled goes
+ * on.
  * Errors: those of `listen`; what `onListening` throws.
  */
 export function tcpServer(

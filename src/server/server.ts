@@ -16,7 +16,9 @@ export interface ServerOptions extends ListenOptions {
   onListening?(server: Server): void;
   /** A handler failed. Default: one line on standard error. Resets by peers are only counted. */
   onError?(error: unknown, peer: SocketAddress): void;
-  /** How long the end of a connection waits for the peer to finish, in milliseconds. Default 2000. */
+  /**
+   * How long the end of a connection waits for the peer to finish, in milliseconds. Default 2000.
+   */
   lingerMs?: number;
 }
 
@@ -41,8 +43,8 @@ export interface Server {
   readonly backend: string;
   stats(): ServerStats;
   /**
-   * Drains: what waits to be accepted is accepted, the listener is closed, idle connections get end of
-   * file at `recv`, busy ones once they have answered. What is left after `graceMs` is cut.
+   * Drains: what waits to be accepted is accepted, the listener is closed, idle connections get end
+   * of file at `recv`, busy ones once they have answered. What is left after `graceMs` is cut.
    */
   stop(options?: { readonly graceMs?: number }): void;
 }

@@ -1,10 +1,10 @@
 /**
- * The contract between the pure rooms (net, server) and whatever moves the bytes: the epoll network,
- * the portable network on node:net, the simulated one. Types only; nothing here runs.
+ * The contract between the pure rooms (net, server) and whatever moves the bytes: the epoll
+ * network, the portable network on node:net, the simulated one. Types only; nothing here runs.
  *
- * The shape is the one of non-blocking sockets. A *try* never waits: it answers with what it could do,
- * with "would block", or by throwing. A task that met "would block" yields `['recv', transport]` or
- * `['send', transport]` and tries again when it is resumed.
+ * The shape is the one of non-blocking sockets. A *try* never waits: it answers with what it could
+ * do, with "would block", or by throwing. A task that met "would block" yields `['recv',
+ * transport]` or `['send', transport]` and tries again when it is resumed.
  *
  * Rules that every network keeps (test/conformance/ runs the same cases on all of them):
  *  1. The readiness flags start clear. A notice sets a flag and wakes the waiter of that direction,
@@ -104,8 +104,8 @@ export interface ListenerTransport extends Readiness {
   tryListen(): boolean;
 
   /**
-   * The next connection; `undefined`: none is there. Throws EMFILE, ENFILE, ENOBUFS, ENOMEM when the
-   * system cannot give a descriptor; the connection stays queued. A connection that died in the
+   * The next connection; `undefined`: none is there. Throws EMFILE, ENFILE, ENOBUFS, ENOMEM when
+   * the system cannot give a descriptor; the connection stays queued. A connection that died in the
    * queue is skipped.
    */
   tryAccept(): Transport | undefined;

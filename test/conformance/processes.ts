@@ -1,4 +1,6 @@
-/** Other processes as a test uses them: what they print, how they end, and that none outlives it. */
+/**
+ * Other processes as a test uses them: what they print, how they end, and that none outlives it.
+ */
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

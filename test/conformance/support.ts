@@ -24,8 +24,8 @@ export const LOOPBACK = '127.0.0.1:0';
 /** As long as anything may take that happens by itself. */
 const PATIENCE_MS = 5000;
 
-/** A connection that is not writable for so long is full. */
-const SILENCE_MS = 20;
+/** A connection that is not writable for a few times as long is full. */
+const SILENCE_MS = 8;
 
 // ---- leaks ----
 
@@ -102,8 +102,8 @@ export function* withPair<T>(
 }
 
 /**
- * As withPair, on a connection that is full for good once it is full: the buffers of a Unix socket do
- * not grow, those of TCP move and grow while nobody looks.
+ * As withPair, on a connection that is full for good once it is full: the buffers of a Unix socket
+ * do not grow, those of TCP move and grow while nobody looks.
  */
 export function withTightPair<T>(body: (near: Socket, far: Socket) => Operation<T>): Operation<T> {
   tightPairs++;
@@ -174,11 +174,14 @@ export function* echo(socket: Socket): Operation<void> {
 export function* fill(socket: Socket): Operation<number> {
   const block = Buffer.alloc(65536, 'f');
   const before = socket.bytesSent;
-  // The system moves bytes on to the peer for a while: full is what is full after a silence, too.
-  do {
-    while (socket.trySend(block) > 0) yield* sleep(0);
+  // Bytes move on to the peer for a while: full is what is full after some silence, too.
+  for (let silences = 0; silences < 3; silences++) {
+    while (socket.trySend(block) > 0) {
+      silences = 0;
+      yield* sleep(0);
+    }
     yield* moveOnAfter(SILENCE_MS, () => writable(socket));
-  } while (socket.trySend(block) > 0);
+  }
   return socket.bytesSent - before;
 }
 
@@ -247,7 +250,9 @@ function isBlocked({ state, name }: Task<unknown>): boolean {
 
 const NOBODY = 65534;
 
-/** Runs `body` as a user who is refused what users are refused; only the superuser has to change. */
+/**
+ * Runs `body` as a user who is refused what users are refused; only the superuser has to change.
+ */
 export function* withoutPrivilege(body: () => Operation<void>): Operation<void> {
   const isRoot = process.geteuid?.() === 0;
   if (isRoot) process.seteuid?.(NOBODY);

@@ -1,5 +1,6 @@
 /**
- * The worlds in which every case of the suite runs. A further network is one more entry in `worlds`.
+ * The worlds in which every case of the suite runs. A further network is one more entry in
+ * `worlds`.
  */
 import { it } from 'vitest';
 import type { RunOptions } from '../../src/index.ts';
@@ -23,7 +24,10 @@ export interface TestWorld {
   residue(): Readonly<Record<string, number>>;
 }
 
-/** Less than vitest grants a test, so that a program that hangs is closed and does not harm the next. */
+/**
+ * Less than vitest grants a test, so that a program that hangs is closed and does not harm the
+ * next.
+ */
 const LIMIT_MS = 9000;
 
 type MakeNetwork = (owner: NetworkOwner) => Network;
@@ -68,8 +72,8 @@ export const worlds: readonly TestWorld[] = [
 ];
 
 /**
- * `it` for a case that `backends` do not pass yet, although the contract asks for it: it has to fail
- * there, so that whoever repairs it is told to take the name out.
+ * `it` for a case that `backends` do not pass yet, although the contract asks for it: it has to
+ * fail there, so that whoever repairs it is told to take the name out.
  */
 export function itFailsOn({ name }: TestWorld, ...backends: readonly string[]): typeof it {
   return backends.includes(name) ? (it.fails as typeof it) : it;

@@ -1,6 +1,6 @@
 /**
- * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND. It tells its port,
- * answers 'stats' with its figures, and ends when it is told so or when its parent is gone.
+ * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND. It tells its
+ * port, answers 'stats' with its figures, and ends when it is told so or when its parent is gone.
  */
 import { run, tcpServer } from '../../../dist/index.js';
 

@@ -1,4 +1,6 @@
-/** Programs for `run`, one per case: run-cases.mjs CASE. What they print is what the test looks at. */
+/**
+ * Programs for `run`, one per case: run-cases.mjs CASE. What they print is what the test looks at.
+ */
 import {
   connect,
   group,

@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest';
+import { play, VirtualHost } from '../../test/kernel/virtual-host.ts';
+import { group } from '../kernel/group.ts';
+import type { Frames, Wait } from '../kernel/operation.ts';
+import { Readiness } from '../kernel/readiness.ts';
+import { sleep } from '../kernel/waits.ts';
+import { moveOnAfter } from '../kernel/with-scope.ts';
+import { Channel } from './channel.ts';
+import { select } from './select.ts';
+import type { ArmPlace, Choice } from './selectable.ts';
+import { ReadinessChoice, WOULD_WAIT } from './selectable.ts';
+
+/** A socket as a select sees it: bytes that a try may find, and one reader at a time. */
+class Wire extends Readiness {
+  bytes = '';
+  reading = false;
+
+  arrive(bytes: string): void {
+    this.bytes += bytes;
+    this.grantRecv();
+  }
+
+  recv(): Frames<string> & { asChoice(): Choice<string>; [Symbol.iterator](): Frames<string> } {
+    const next = (): IteratorResult<Wait, string> => ({ done: true, value: '' });
+    const asChoice = () => new WireChoice(this);
+    return { asChoice, next, return: () => next(), [Symbol.iterator]: () => ({ next }) };
+  }
+}
+
+class WireChoice extends ReadinessChoice<string> {
+  readonly #wire: Wire;
+
+  constructor(wire: Wire) {
+    super(wire, 'recv');
+    this.#wire = wire;
+    wire.reading = true;
+  }
+
+  attempt(): string | typeof WOULD_WAIT {
+    const { bytes } = this.#wire;
+    this.#wire.bytes = '';
+    this.#wire.canRecv = false;
+    return bytes === '' ? WOULD_WAIT : bytes;
+  }
+
+  override leave(arm: ArmPlace): void {
+    super.leave(arm);
+    this.#wire.reading = false;
+  }
+}
+
+test('a receive is tried when its task runs; a notice for nothing goes on waiting', () => {
+  play(() =>
+    group(function* (g) {
+      const wire = new Wire();
+      const task = g.spawn(() => select({ in: wire.recv(), late: sleep(50) }));
+      yield;
+      wire.arrive('');
+      yield;
+      yield;
+      expect(task.waitingOn).toBe('select of in: recv a resource, late: sleep 50 ms');
+      wire.arrive('hello');
+      expect(wire.bytes).toBe('hello');
+      expect(yield* task.join()).toEqual({ key: 'in', value: 'hello' });
+      expect([wire.reading, wire.recvWaiter]).toEqual([false, null]);
+    }),
+  );
+});
+
+test('between the notice and the try another arm may happen; the bytes stay', () => {
+  play(() =>
+    group(function* (g) {
+      const wire = new Wire();
+      const channel = new Channel<number>();
+      const task = g.spawn(() => select({ in: wire.recv(), item: channel.receive() }));
+      yield;
+      wire.arrive('hello');
+      expect(channel.trySend(1)).toBe(true);
+      expect(yield* task.join()).toEqual({ key: 'item', value: 1 });
+      expect([wire.bytes, wire.reading]).toEqual(['hello', false]);
+    }),
+  );
+});
+
+test('a notice, then a cancellation: the try decides', () => {
+  play(() =>
+    group(function* (g) {
+      const wire = new Wire();
+      const channel = new Channel<number>();
+      const arms = () => ({ in: wire.recv(), item: channel.receive() });
+      const lucky = g.spawn(() => select(arms()));
+      yield;
+      wire.arrive('hello');
+      lucky.cancel();
+      expect(channel.trySend(1)).toBe(false);
+      expect((yield* lucky.join()).value).toBe('hello');
+      const unlucky = g.spawn(() => select(arms()));
+      yield;
+      wire.arrive('');
+      unlucky.cancel();
+      yield;
+      yield;
+      expect([unlucky.state, wire.reading]).toEqual(['cancelled', false]);
+    }),
+  );
+});
+
+test('a wait for the outside is counted while it lasts', () => {
+  const host = new VirtualHost();
+  host.play(function* () {
+    const wire = new Wire();
+    const counts: number[] = [];
+    yield* group(function* (g) {
+      for (let round = 0; round < 3; round++) {
+        const task = g.spawn(() => select({ in: wire.recv(), late: sleep(9) }));
+        yield;
+        counts.push(host.scheduler.outside);
+        if (round === 0) wire.arrive('');
+        if (round === 1) wire.arrive('bytes');
+        if (round === 2) task.cancel();
+        counts.push(host.scheduler.outside);
+        if (round === 0) task.cancel();
+        yield;
+        yield;
+      }
+    });
+    yield* moveOnAfter(1, select({ in: wire.recv() }));
+    expect(counts).toEqual([1, 0, 1, 0, 1, 0]);
+  });
+  expect(host.scheduler.outside).toBe(0);
+});
