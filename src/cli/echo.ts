@@ -67,8 +67,9 @@ async function echo(options: EchoOptions): Promise<void> {
   });
 }
 
-function serveEcho({ host, port, quiet }: EchoOptions, say: Say): Operation<void> {
-  const onListening = (server: Server): void => banner(server, quiet);
+function serveEcho(options: EchoOptions, say: Say): Operation<void> {
+  const { host, port } = options;
+  const onListening = (server: Server): void => banner(server, options);
   const handler: Handler = (socket, peer) => echoHandler(socket, peer, say);
   return tcpServer({ host, port }, handler, { onListening });
 }
@@ -87,15 +88,15 @@ function wayOut(code: unknown, host: string, port: number): PlainError | undefin
   switch (code) {
     case 'EADDRINUSE':
       return new PlainError(
-        `${at} is in use by another program. Take another port: coronet echo --port ${port + 1}`,
+        `coronet: ${at} is in use by another program. Take another port: coronet echo --port ${port + 1}`,
       );
     case 'EACCES':
       return new PlainError(
-        `This user may not listen on ${at}. Take a port above 1023: coronet echo --port 25000`,
+        `coronet: this user may not listen on ${at}. Take a port above 1023: coronet echo --port 25000`,
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new PlainError(`${host} is no address of this machine. Try --host 127.0.0.1`);
+      return new PlainError(`coronet: ${host} is no address of this machine. Try --host 127.0.0.1`);
   }
   return undefined;
 }
@@ -136,9 +137,9 @@ function printLine(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Only for people: a program that reads our output gets the data alone. */
-function banner(server: Server, quiet: boolean): void {
-  if (quiet || !process.stderr.isTTY) return;
+/** For people; and where nobody can know the port, for whoever started us. */
+function banner(server: Server, { port, quiet }: EchoOptions): void {
+  if (port !== 0 && (quiet || !process.stderr.isTTY)) return;
   process.stderr.write(
     `coronet ${readVersion()} echo on ${server.address} (${server.backend}); ` +
       `try: nc ${server.address.host} ${server.address.port}\n`,

@@ -48,6 +48,12 @@ export const KERNEL_ERRORS: Catalogue = {
       'Take locks in one order, close channels when the last sender is done, or wait with a ' +
       '`timeout`.',
   },
+  ERR_GRACE_OVER: {
+    className: 'CoronetError',
+    sentence: 'What was asked to stop had not ended when its grace period was over, and was cut.',
+    cause: 'A handler in the middle of its work, or one that does not heed `waitStopping()`.',
+    remedy: 'The message lists the tasks and what they waited for. Raise `graceMs`, or end sooner.',
+  },
   ERR_GROUP: {
     className: 'GroupError',
     sentence: 'A task of a group, or its body, failed.',

@@ -12,7 +12,7 @@ export class CoronetError extends Error {
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
-    this.name = new.target.name;
+    Object.defineProperty(this, 'name', { value: new.target.name, configurable: true });
   }
 }
 
@@ -44,7 +44,7 @@ export class GroupError extends AggregateError {
 
   constructor(errors: readonly unknown[], message: string) {
     super(errors, message, { cause: errors[0] });
-    this.name = 'GroupError';
+    Object.defineProperty(this, 'name', { value: 'GroupError', configurable: true });
   }
 }
 
@@ -90,7 +90,6 @@ export class SystemError extends Error {
     peer?: { readonly host?: string; readonly port?: number; readonly path?: string },
   ) {
     super(`${syscall} ${code}${peerText(peer)}`);
-    this.name = 'Error';
     this.code = code;
     this.errno = errno;
     this.syscall = syscall;

@@ -4,6 +4,7 @@ import { show } from './checks.ts';
 import { BusyError, CoronetError, DeadlockError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';
 import { isPromise } from './operation.ts';
+import type { ScopeRecord } from './scope.ts';
 import type { TaskRecord } from './task.ts';
 
 /** "recv 127.0.0.1:51512", "sleep 40 ms", "join of task 7 'writer'". */
@@ -76,6 +77,18 @@ function taskLine(task: TaskRecord): string {
   const where = task.suspendedAt === undefined ? '' : ` at ${task.suspendedAt}`;
   const from = task.spawnedAt === undefined ? '' : `, spawned at ${task.spawnedAt}`;
   return `task ${task.id} '${task.name}' ${waits}${where}${from}`;
+}
+
+/** Lines that a report of tasks shows at most. */
+const MOST_LINES = 20;
+
+/** Why `stop({ graceMs })` cancels in the end: who was left, and what they waited for. */
+export function graceOver(scope: ScopeRecord, graceMs: number): CoronetError {
+  const left = scope.scheduler.tasks().filter((task) => scope.encloses(task.ownScope));
+  const lines = left.slice(0, MOST_LINES).map((task) => `  ${taskLine(task)}`);
+  if (left.length > MOST_LINES) lines.push(`  and ${left.length - MOST_LINES} more`);
+  const head = `The grace period of ${graceMs} ms is over; cut off:`;
+  return new CoronetError('ERR_GRACE_OVER', [head, ...lines].join('\n'));
 }
 
 /** Debug mode: a step that held the thread. */

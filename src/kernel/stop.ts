@@ -4,6 +4,7 @@
 import type { Operation, Wait } from './operation.ts';
 import { Lazy } from './operation.ts';
 import { Parking, ParkingQueue } from './parking.ts';
+import { graceOver } from './report.ts';
 import type { ScopeRecord } from './scope.ts';
 import type { TimerTarget } from './timers.ts';
 import { Timer } from './timers.ts';
@@ -16,6 +17,7 @@ export class StopState implements TimerTarget {
   readonly waiters: ParkingQueue = new ParkingQueue();
   begun = false;
   #grace: Timer | null = null;
+  #graceMs = 0;
 
   constructor(scope: ScopeRecord) {
     this.#scope = scope;
@@ -28,13 +30,14 @@ export class StopState implements TimerTarget {
     const { scheduler } = this.#scope;
     const at = scheduler.now() + graceMs;
     if (this.#grace?.armed && this.#grace.at <= at) return;
+    this.#graceMs = graceMs;
     this.#grace ??= new Timer(this);
     scheduler.arm(this.#grace, at);
   }
 
   /** The grace period is over. */
   expire(): void {
-    this.#scope.cancel('the grace period of stop() is over');
+    this.#scope.cancel(graceOver(this.#scope, this.#graceMs));
   }
 
   wakeAll(): void {

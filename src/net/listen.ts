@@ -1,4 +1,5 @@
 /** `listen`: from an address to a Listener. */
+import { isCancelled } from '../kernel/cancelled.ts';
 import { checkInteger } from '../kernel/checks.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
@@ -6,6 +7,7 @@ import { checkpoint, writable } from '../kernel/waits.ts';
 import type { Endpoint, ListenerTransport, ListenOptions } from '../world/network.ts';
 import type { Address, ParsedAddress } from './address.ts';
 import { parseAddress } from './address.ts';
+import { connect } from './connect.ts';
 import { Listener } from './listener.ts';
 import { endpointsOf } from './resolve.ts';
 import { currentNetwork } from './world.ts';
@@ -26,10 +28,40 @@ export function listen(address: Address, options: ListenOptions = {}): Operation
 
 function* runListen(address: ParsedAddress, options: ListenOptions): Generator<Wait, Listener> {
   yield* checkpoint();
-  if (address.path !== undefined) return new Listener(yield* begin(address, options));
+  if (address.path !== undefined) return new Listener(yield* beginAtPath(address, options));
   if (address.host === '') return new Listener(yield* beginEverywhere(address.port, options));
   const [endpoint] = yield* endpointsOf(address.host, address.port);
   return new Listener(yield* begin(endpoint as Endpoint, options));
+}
+
+/**
+ * A path that is in use may be the file that a dead server has left behind: nobody answers behind
+ * it. Then it is replaced.
+ */
+function* beginAtPath(
+  at: { readonly path: string },
+  options: ListenOptions,
+): Generator<Wait, ListenerTransport> {
+  const remove = currentNetwork().socketFile(at.path);
+  try {
+    return yield* begin(at, options);
+  } catch (error) {
+    if (codeOf(error) !== 'EADDRINUSE' || !(yield* isAbandoned(at.path))) throw error;
+  }
+  remove?.();
+  return yield* begin(at, options);
+}
+
+/** Only a refusal proves it: a live server that is too busy answers otherwise. */
+function* isAbandoned(path: string): Generator<Wait, boolean> {
+  try {
+    const socket = yield* connect({ path });
+    socket.close();
+    return false;
+  } catch (error) {
+    if (isCancelled(error)) throw error;
+    return codeOf(error) === 'ECONNREFUSED';
+  }
 }
 
 /** All interfaces: one dual-stack socket, or IPv4 alone where the machine has no IPv6. */
@@ -40,7 +72,7 @@ function* beginEverywhere(
   try {
     return yield* begin({ host: '::', port, family: 6 }, options);
   } catch (error) {
-    const { code } = error as { code?: unknown };
+    const code = codeOf(error);
     if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
     return yield* begin({ host: '0.0.0.0', port, family: 4 }, options);
   }
@@ -56,4 +88,8 @@ function* begin(at: Endpoint, options: ListenOptions): Generator<Wait, ListenerT
   } finally {
     if (!listening) transport.close();
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null | undefined)?.code;
 }

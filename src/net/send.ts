@@ -33,6 +33,8 @@ abstract class Send<T> extends KeptOperation<T> {
     try {
       complete = this.attempt();
     } catch (error) {
+      // The connection has failed, and says so from now on: nothing is torn.
+      this.sent = 0;
       return this.throw(error);
     }
     return complete ? this.finish(this.result()) : this.#wait;
@@ -68,8 +70,9 @@ export class SendSome extends Send<number> {
   }
 
   protected attempt(): boolean {
+    if (this.#data.length === 0) return true;
     this.sent = this.socket.transmit(this.#data);
-    return this.sent > 0 || this.#data.length === 0;
+    return this.sent > 0;
   }
 
   protected result(): number {

@@ -12,8 +12,6 @@
  *  3. An error of accept is thrown only when nothing was accepted in that call. It clears nothing:
  *     the connection is still in the system's queue, and its edge will not come again.
  */
-import { lstatSync, unlinkSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
 import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../world/network.ts';
@@ -21,6 +19,8 @@ import { endpointText, familyOf, hostOf, portOf } from './endpoint.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import { EAGAIN, EBADF } from './epoll-registry.ts';
 import { EpollTransport } from './epoll-transport.ts';
+import type { SocketFile } from './socket-file.ts';
+import { removeSocketFile, socketFileAt } from './socket-file.ts';
 import { systemError } from './system-error.ts';
 
 /** MOST_ACCEPTED of native/sockets.c. */
@@ -59,7 +59,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     const bound = registry.addon.local(handle);
     this.local = typeof bound === 'number' || 'path' in at ? at : bound;
     this.#nearEnd = isWildcard(this.local) ? undefined : this.local;
-    this.#file = 'path' in at ? socketFile(at.path) : undefined;
+    this.#file = 'path' in at ? socketFileAt(at.path) : undefined;
     registry.add(this);
   }
 
@@ -109,7 +109,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     if (this.#closed) return;
     this.#closed = true;
     this.canRecv = true;
-    removeFile(this.#file); // while the socket is open: its inode cannot be another's
+    removeSocketFile(this.#file); // while the socket is open: its inode cannot be another's
     this.#registry.remove(this);
     this.#registry.addon.close(this.handle, 0);
     for (const connection of this.#queue.splice(0)) connection.reset();
@@ -151,31 +151,4 @@ function doubled(length: number): number {
 /** Connections of a wildcard listener have various near ends. */
 function isWildcard(endpoint: Endpoint): boolean {
   return 'host' in endpoint && (endpoint.host === '0.0.0.0' || endpoint.host === '::');
-}
-
-/** The file that a Unix listener made: a successor's file at the same path has another inode. */
-interface SocketFile {
-  readonly path: string;
-  readonly device: bigint;
-  readonly inode: bigint;
-}
-
-/** Abstract names have no file. */
-function socketFile(path: string): SocketFile | undefined {
-  if (path.startsWith('\0')) return undefined;
-  const absolute = resolve(path);
-  const stat = lstatSync(absolute, { bigint: true, throwIfNoEntry: false });
-  return stat && { path: absolute, device: stat.dev, inode: stat.ino };
-}
-
-/** Node unlinks blindly, and takes a successor's socket away (nodejs/node#19729). */
-function removeFile(file: SocketFile | undefined): void {
-  if (file === undefined) return;
-  const now = socketFile(file.path);
-  if (now?.inode !== file.inode || now.device !== file.device) return;
-  try {
-    unlinkSync(file.path);
-  } catch {
-    // The directory is gone or not ours any more; the socket closes all the same.
-  }
 }

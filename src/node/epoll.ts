@@ -38,6 +38,7 @@ import { readLimits } from './limits.ts';
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
 import { Slabs } from './slab.ts';
+import { removeSocketFile, socketFileAt } from './socket-file.ts';
 import { systemError } from './system-error.ts';
 
 /** The most events that one wake-up brings. What is left wakes again at once, after the others in
@@ -136,6 +137,11 @@ class EpollNetwork implements Network, Registry {
     this.#eventCount = count;
     if (count > 0) this.#deliver();
     return count;
+  }
+
+  socketFile(path: string): (() => void) | undefined {
+    const file = socketFileAt(path);
+    return file && (() => removeSocketFile(file));
   }
 
   limits(): NetworkLimits {

@@ -36,7 +36,7 @@ export async function main(op: OperationSource<unknown>, options: MainOptions = 
     code = 1;
     if (!ending.cut) nodePlatform.report(textOf(error));
   }
-  code = ending.exitCode ?? code;
+  if (ending.cut) code = ending.exitCode ?? ending.reportCut();
   nodePlatform.setExitCode(code);
   if (ending.signals > 0) nodePlatform.exit(code);
 }
@@ -58,6 +58,13 @@ class Ending {
   /** True if the program was cancelled because its time was over, or by a second signal. */
   get cut(): boolean {
     return this.signals > 0 && this.#scope?.cancelled === true;
+  }
+
+  /** Tells who was cut at the end of the grace, and what they waited for. */
+  reportCut(): number {
+    const { reason } = this.#scope ?? {};
+    this.#platform.report(reason instanceof Error ? reason.message : String(reason));
+    return 1;
   }
 
   *around(op: OperationSource<unknown>): Generator<Wait, void> {

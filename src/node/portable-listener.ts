@@ -20,10 +20,10 @@ import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../w
 import { endpointText } from './endpoint.ts';
 import { abort } from './portable-closing.ts';
 import { acceptedEnds, boundEnd } from './portable-endpoints.ts';
-import type { SocketFile } from './portable-path.ts';
-import { closeKeepingSuccessor, removeStale, socketFileAt } from './portable-path.ts';
 import type { TransportHome } from './portable-transport.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
+import type { SocketFile } from './socket-file.ts';
+import { closeKeepingSuccessor, socketFileAt } from './socket-file.ts';
 
 /** What the listeners of one network share. */
 export interface ListenerHome extends TransportHome {
@@ -43,8 +43,6 @@ export class PortableListener extends Readiness implements ListenerTransport {
   readonly #backlog: number;
   /** The file of a Unix listener. */
   #file: SocketFile | undefined;
-  /** Whether somebody lives behind that file has been found out. */
-  #probed = false;
   #listening = false;
   /** What tryListen throws. */
   #listenError: unknown = null;
@@ -134,22 +132,10 @@ export class PortableListener extends Readiness implements ListenerTransport {
     if (this.#listening) {
       this.#acceptError = error;
       this.#home.notices.canRecv(this);
-    } else if (error.code === 'EADDRINUSE' && 'path' in this.local && !this.#probed) {
-      this.#replaceStale(this.local.path, error);
     } else {
       this.#listenError = error;
       this.#home.notices.canSend(this);
     }
-  }
-
-  /** The path is taken, perhaps only by a file. */
-  #replaceStale(path: string, error: Error): void {
-    this.#probed = true;
-    removeStale(path, (removed) => {
-      if (this.#closed) return;
-      if (removed) this.#server.listen(this.#options);
-      else this.#failed(error);
-    });
   }
 
   #hold(socket: Socket): void {

@@ -35,6 +35,7 @@ import { Notices } from './portable-notices.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
+import { removeSocketFile, socketFileAt } from './socket-file.ts';
 
 /** The queue where the system does not say how long it may be: Node's own default. */
 const DEFAULT_BACKLOG = 511;
@@ -91,6 +92,11 @@ class PortableNetwork implements Network, ListenerHome {
 
   poll(): number {
     return -1;
+  }
+
+  socketFile(path: string): (() => void) | undefined {
+    const file = socketFileAt(path);
+    return file && (() => removeSocketFile(file));
   }
 
   limits(): NetworkLimits {

@@ -12,6 +12,7 @@ import { isCancelled } from '../kernel/cancelled.ts';
 import { currentRecord } from '../kernel/current.ts';
 import type { Wait } from '../kernel/operation.ts';
 import { operationOf } from '../kernel/operation.ts';
+import { checkpoint, readable } from '../kernel/waits.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/socket.ts';
@@ -83,9 +84,15 @@ function* linger(socket: Socket, lingerMs: number): Generator<Wait, void> {
 /** Where discarded input goes: nobody reads it, so all connections share it. */
 const DISCARDED = new Uint8Array(65536);
 
-function* discard(socket: Socket): Generator<Wait, void> {
+/** Past the socket, which may be draining: what matters here is the end of file of the peer. */
+function* discard({ transport }: Socket): Generator<Wait, void> {
   try {
-    while ((yield* socket.recvInto(DISCARDED)) > 0);
+    for (;;) {
+      yield* checkpoint();
+      const count = transport.tryRecvInto(DISCARDED);
+      if (count === 0) return;
+      if (count < 0) yield* readable(transport);
+    }
   } catch (error) {
     // Whatever the peer does now, the connection is at its end.
     if (isCancelled(error)) throw error;

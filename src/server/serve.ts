@@ -11,10 +11,16 @@ import { parseAddress } from '../net/address.ts';
 import { listen } from '../net/listen.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
-import { currentWorld } from '../net/world.ts';
+import { currentNetwork, currentWorld } from '../net/world.ts';
 import { connection } from './connection.ts';
 import type { Handler, ServerOptions } from './server.ts';
 import { checkServer, ServerRecord } from './server.ts';
+
+/**
+ * What has been sent before a drain counts as received. A network that hears of it only in the event
+ * loop is given this long to hear.
+ */
+const SETTLE_MS = 10;
 
 /** Accepting pauses for this long when there is no descriptor left; twice as long each time. */
 const FIRST_PAUSE_MS = 5;
@@ -135,6 +141,7 @@ function* drainWhenStopped(
     begin(server, socket, tasks, handler);
   }
   server.listener.close();
+  if (currentNetwork().poll() < 0) yield* sleep(SETTLE_MS);
   server.drain();
 }
 

@@ -80,7 +80,7 @@ for (const world of worlds) {
       });
     });
 
-    it('a refused connection fails in the shape of Node: code, errno, syscall, address, port', () => {
+    it('a refused connection fails in the shape of Node: code, errno, syscall, address', () => {
       return world.run(function* (): Operation<void> {
         const port = yield* unusedPort();
         const error = yield* failure(() => connect(port));

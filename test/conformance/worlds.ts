@@ -1,8 +1,3 @@
-/**
- * The worlds in which every case of the suite runs. A further network is one more entry in
- * `worlds`.
- */
-import { it } from 'vitest';
 import type { RunOptions } from '../../src/index.ts';
 import { run, timeout } from '../../src/index.ts';
 import type { OperationSource } from '../../src/kernel/operation.ts';
@@ -70,11 +65,3 @@ export const worlds: readonly TestWorld[] = [
   ...epollWorlds,
   realWorld('portable', (owner) => portableNetwork(owner)),
 ];
-
-/**
- * `it` for a case that `backends` do not pass yet, although the contract asks for it: it has to
- * fail there, so that whoever repairs it is told to take the name out.
- */
-export function itFailsOn({ name }: TestWorld, ...backends: readonly string[]): typeof it {
-  return backends.includes(name) ? (it.fails as typeof it) : it;
-}

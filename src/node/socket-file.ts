@@ -1,11 +1,8 @@
-/**
- * The files of Unix listeners on node:net: a dead predecessor's is removed, a successor's is kept.
- */
+/** The files of Unix listeners: telling one from its successor under the same name. */
 import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
-import { connect } from 'node:net';
 import { resolve } from 'node:path';
 
-/** Tells one socket file from its successor under the same name. */
+/** A socket's file, as it was when it was looked at. */
 export interface SocketFile {
   readonly path: string;
   readonly device: bigint;
@@ -21,22 +18,15 @@ export function socketFileAt(path: string): SocketFile | undefined {
   return { path: absolute, device: stat.dev, inode: stat.ino };
 }
 
-/**
- * Removes the socket at `path` if nobody listens behind it, and says whether it did. Only a refusal
- * proves that: a live server that is too busy answers EAGAIN.
- */
-export function removeStale(path: string, done: (removed: boolean) => void): void {
-  const file = socketFileAt(path);
-  if (file === undefined) return done(false);
-  const probe = connect({ path });
-  probe.unref();
-  probe.on('connect', () => {
-    probe.destroy();
-    done(false);
-  });
-  probe.on('error', (error: NodeJS.ErrnoException) => {
-    done(error.code === 'ECONNREFUSED' && removed(file));
-  });
+/** Removes `file`, unless it has gone or another one has taken its place (nodejs/node#19729). */
+export function removeSocketFile(file: SocketFile | undefined): void {
+  const now = file && socketFileAt(file.path);
+  if (file === undefined || now === undefined || !isSame(file, now)) return;
+  try {
+    unlinkSync(file.path);
+  } catch {
+    // The directory is gone or not ours to change: the address stays in use, and listening says so.
+  }
 }
 
 /**
@@ -52,18 +42,6 @@ export function closeKeepingSuccessor(ours: SocketFile | undefined, close: () =>
   linkSync(now.path, aside);
   close();
   renameSync(aside, now.path);
-}
-
-/** Removes `file` unless another one has taken its place; false if it is still in the way. */
-function removed(file: SocketFile): boolean {
-  const now = socketFileAt(file.path);
-  if (now === undefined || !isSame(file, now)) return now === undefined;
-  try {
-    unlinkSync(file.path);
-    return true;
-  } catch {
-    return false; // Not ours to remove: the address stays in use.
-  }
 }
 
 function isSame(a: SocketFile, b: SocketFile): boolean {
