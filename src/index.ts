@@ -7,7 +7,28 @@
  *   server   a task for every connection
  *   node     the real world: Node's event loop, epoll
  */
+import type { Run, ToAsync } from './interop/to-async.ts';
+import { makeToAsync } from './interop/to-async.ts';
+import type { RunOptions } from './node/run.ts';
+import { run } from './node/run.ts';
 
+// flow: several at once, and between tasks
+export { all } from './flow/all.ts';
+export { allSettled, type Settled } from './flow/all-settled.ts';
+export { any } from './flow/any.ts';
+export { AllFailedError } from './flow/combinator-errors.ts';
+export { type MapOptions, map } from './flow/map.ts';
+export type { Members, Places } from './flow/members.ts';
+export { type Place, race } from './flow/race.ts';
+export { type RetryOptions, retry } from './flow/retry.ts';
+// interop: promises, emitters, streams
+export { type Begin, callback } from './interop/callback.ts';
+export { type DuplexSocket, fromDuplex, toDuplex } from './interop/duplex.ts';
+export { each } from './interop/each.ts';
+export { type EmitterLike, once } from './interop/once.ts';
+export { AbortError } from './interop/to-async.ts';
+export { until } from './interop/until.ts';
+export { fromWebStreams, toWebStreams, type WebStreams } from './interop/web-streams.ts';
 // kernel: what tasks are made of
 export { Cancelled, isCancelled } from './kernel/cancelled.ts';
 export { currentScope, currentTask } from './kernel/current.ts';
@@ -37,7 +58,6 @@ export type { Task, TaskState } from './kernel/task.ts';
 export { now } from './kernel/time.ts';
 export { readable, sleep, sleepForever, sleepUntil, writable } from './kernel/waits.ts';
 export { deadline, moveOnAfter, scope, timeout } from './kernel/with-scope.ts';
-
 // net: sockets
 export { type Address, SocketAddress } from './net/address.ts';
 export { type ConnectOptions, connect } from './net/connect.ts';
@@ -53,3 +73,6 @@ export { serve, tcpServer } from './server/serve.ts';
 // server: a task for every connection
 export type { Handler, Server, ServerOptions, ServerStats } from './server/server.ts';
 export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
+
+/** `toAsync(fn)`: an async function that runs the generator function `fn`. See interop/to-async.ts. */
+export const toAsync: ToAsync<RunOptions> = makeToAsync<RunOptions>(run as Run<RunOptions>);

@@ -1,4 +1,5 @@
 /** All error codes: the parts of the rooms put together. */
+import { COMBINATOR_ERRORS } from '../flow/combinator-errors.ts';
 import { FLOW_ERRORS } from '../flow/errors.ts';
 import type { Catalogue } from '../kernel/catalogue.ts';
 import { KERNEL_ERRORS } from '../kernel/catalogue.ts';
@@ -7,7 +8,11 @@ import { NODE_ERRORS } from '../node/catalogue.ts';
 
 /** In the order of the codes. */
 export const catalogue: Catalogue = Object.fromEntries(
-  Object.entries({ ...KERNEL_ERRORS, ...FLOW_ERRORS, ...NET_ERRORS, ...NODE_ERRORS }).sort(
-    ([a], [b]) => (a < b ? -1 : 1),
-  ),
+  Object.entries({
+    ...KERNEL_ERRORS,
+    ...FLOW_ERRORS,
+    ...COMBINATOR_ERRORS,
+    ...NET_ERRORS,
+    ...NODE_ERRORS,
+  }).sort(([a], [b]) => (a < b ? -1 : 1)),
 );

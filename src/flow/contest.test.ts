@@ -47,6 +47,14 @@ describe('errors that come up after the decision', () => {
     expect(watch(() => race(members()))).toEqual({ result: A, unhandled: [B, C] });
   });
 
+  it('are told at once, not when the last loser has unwound', () => {
+    const log: string[] = [];
+    const hooks: Hooks = { onUnhandled: (error) => log.push(String(error)) };
+    const losers = () => [cleanupFor(50, log, 'loser'), failWhenCancelled(A)];
+    play(() => race([give(1, 'x'), ...losers()]), { hooks });
+    expect(log).toEqual(['Error: a', 'loser at 51']);
+  });
+
   it('are told once where several members throw the same object', () => {
     const members = () => [failAfter(5, A), failAfter(5, A), failAfter(5, B), failAfter(5, B)];
     expect(watch(() => all(members()))).toEqual({ result: A, unhandled: [B] });

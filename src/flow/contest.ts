@@ -154,11 +154,10 @@ export abstract class Contest<R> {
     return own || this.#decision !== null;
   }
 
-  /** What the group throws: failures that are known, and those of members ended by force. */
+  /** What the group throws: failures that were told before, and those of members ended by force. */
   #dealWith(error: unknown): void {
     if (!(error instanceof GroupError)) throw error;
     for (const failure of error.errors) {
-      if (this.#known.has(failure)) continue;
       if (this.#decision === null) this.lose(failure);
       else this.report(failure);
     }

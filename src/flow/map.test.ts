@@ -11,6 +11,7 @@ import {
 import { codeOf, failureOf, play } from '../../test/kernel/virtual-host.ts';
 import { currentTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
+import { shield } from '../kernel/shield.ts';
 import { now } from '../kernel/time.ts';
 import { sleep, sleepForever } from '../kernel/waits.ts';
 import { moveOnAfter, scope, timeout } from '../kernel/with-scope.ts';
@@ -178,6 +179,18 @@ describe('map', () => {
     );
     expect(code).toBe('ERR_TIMEOUT');
     expect(log).toEqual(['takes 0', 'cleaned at 20', 'closed']);
+  });
+
+  it('takes no further item when a task gives a value although it is cancelled', () => {
+    const log: string[] = [];
+    const code = codeOf(() =>
+      timeout(
+        15,
+        map(endless(log), () => shield(sleep(20)), { concurrency: 1 }),
+      ),
+    );
+    expect(code).toBe('ERR_TIMEOUT');
+    expect(log).toEqual(['takes 0', 'closed']);
   });
 
   it('names its tasks after the index', () => {

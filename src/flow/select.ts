@@ -92,19 +92,16 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
     return this;
   }
 
+  /** An error ends the select: none of the arms has happened. */
   next(): IteratorResult<Wait, R> {
-    switch (this.#stage) {
-      case 'taken':
-        return this.#begin();
-      case 'paused':
-        return this.#resume();
-      case 'awake':
-        return this.#tryAgain();
-      case 'decided':
-        return this.#conclude();
-      default:
-        throw alreadyDriven(this);
+    let waits: 'parked' | 'paused';
+    try {
+      waits = this.#advance();
+    } catch (error) {
+      this.#giveUp();
+      throw error;
     }
+    return this.#decided ? this.#conclude() : this.#wait(waits);
   }
 
   /** A cancellation; a decision that came before it counts. */
@@ -117,7 +114,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
   return(value?: unknown): IteratorResult<Wait, R> {
     debug.tracker?.driven(this);
     if (this.#stage === 'made') discardAll(this.#given);
-    this.#giveUp();
+    if (this.waiter === null) this.#giveUp();
     return { done: true, value: value as R };
   }
 
@@ -164,66 +161,71 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
 
   // ---- steps of the selecting task ----
 
-  #begin(): IteratorResult<Wait, R> {
-    const task = currentRecord();
+  /** As far as it goes without waiting. How it has to wait, unless that was a decision. */
+  #advance(): 'parked' | 'paused' {
+    switch (this.#stage) {
+      case 'taken':
+        return this.#begin(currentRecord());
+      case 'paused':
+        this.#lookAgain();
+        return 'parked';
+      case 'awake':
+        this.#tryFlagged();
+        return 'parked';
+      case 'decided':
+        return 'parked';
+      default:
+        throw alreadyDriven(this);
+    }
+  }
+
+  #begin(task: TaskRecord): 'parked' | 'paused' {
     this.#task = task;
     this.#takeArms();
     this.#start = nextStart(task.scheduler) % this.#arms.length;
-    if (mustPause()) return this.#pause(task);
-    return this.#guard(() => {
-      if (this.#tryAll()) return;
-      this.#enlistAll();
-      this.#lookAgain();
-    });
-  }
-
-  #pause(task: TaskRecord): IteratorResult<Wait, R> {
-    if (task.scope.cancelledBy === null) {
-      this.#paused = true;
-      return this.#guard(() => this.#enlistAll(), 'paused');
+    if (mustPause()) {
+      this.#paused = task.scope.cancelledBy === null;
+      if (this.#paused) this.#enlistAll();
+      return 'paused';
     }
-    this.#stage = 'paused';
-    return PAUSE;
+    if (this.#tryAll()) return 'parked';
+    this.#enlistAll();
+    this.#lookAgain();
+    return 'parked';
   }
 
-  #resume(): IteratorResult<Wait, R> {
-    return this.#guard(() => this.#lookAgain());
+  get #decided(): boolean {
+    return this.#stage === 'decided';
   }
 
-  #tryAgain(): IteratorResult<Wait, R> {
-    return this.#guard(() => this.#tryFlagged());
-  }
-
-  /** Runs a step, then waits or ends. An error ends the select: none of the arms has happened. */
-  #guard(step: () => void, stage: 'parked' | 'paused' = 'parked'): IteratorResult<Wait, R> {
-    try {
-      step();
-    } catch (error) {
-      this.#giveUp();
-      throw error;
-    }
-    if (this.#stage === 'decided') return this.#conclude();
-    const tryAgain = this.#arms.some((arm) => arm.flagged);
-    this.#stage = stage === 'parked' && tryAgain ? 'awake' : stage;
+  #wait(stage: 'parked' | 'paused'): IteratorResult<Wait, R> {
+    this.#stage = stage === 'parked' && this.#arms.some(isFlagged) ? 'awake' : stage;
     return this.#stage === 'parked' ? parkWait(this) : PAUSE;
   }
 
   #takeArms(): void {
+    const keys = Object.keys(this.#given);
+    let taken = 0;
     try {
-      for (const [key, operation] of Object.entries(this.#given)) {
-        const choice = choiceOf(key, operation);
+      for (const key of keys) {
+        taken++;
+        const choice = choiceOf(key, this.#given[key]);
         this.#arms.push(new Arm(this, key, choice));
         if (choice.outside) this.#outside = true;
       }
-    } catch (error) {
-      this.#giveUp();
-      discardAll(this.#given);
-      throw error;
+    } finally {
+      for (const key of keys.slice(taken)) discard(this.#given[key] as Operation<unknown>);
     }
   }
 
+  /** The arms in the order of the choice: rotated by `#start`. */
+  #armAt(index: number): Arm {
+    return this.#arms[(this.#start + index) % this.#arms.length] as Arm;
+  }
+
   #tryAll(): boolean {
-    return this.#inOrder().some((arm) => this.#try(arm));
+    for (let i = 0; i < this.#arms.length; i++) if (this.#try(this.#armAt(i))) return true;
+    return false;
   }
 
   /**
@@ -232,16 +234,17 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
    * in the way of an arm that was tried before.
    */
   #lookAgain(): void {
-    for (const arm of this.#inOrder()) {
-      arm.request.settle();
-      if (this.#stage === 'decided') return;
+    for (let i = 0; i < this.#arms.length; i++) {
+      this.#armAt(i).request.settle();
+      if (this.#decided) return;
     }
     this.#tryFlagged();
   }
 
   /** The arms that were told that a try is worth it; those that still would wait go on waiting. */
   #tryFlagged(): void {
-    for (const arm of this.#inOrder()) {
+    for (let i = 0; i < this.#arms.length; i++) {
+      const arm = this.#armAt(i);
       if (!arm.flagged) continue;
       arm.flagged = false;
       if (this.#try(arm)) return;
@@ -259,11 +262,6 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
   #enlistAll(): void {
     this.#stage = 'paused';
     for (const arm of this.#arms) arm.request.enlist(arm);
-  }
-
-  #inOrder(): readonly Arm[] {
-    const arms = this.#arms;
-    return [...arms.slice(this.#start), ...arms.slice(0, this.#start)];
   }
 
   // ---- the end ----
@@ -297,6 +295,10 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
   }
 }
 
+function isFlagged(arm: Arm): boolean {
+  return arm.flagged;
+}
+
 function choiceOf(key: string, operation: unknown): Choice<unknown> {
   if (isSelectable(operation)) return operation.asChoice();
   const choice = isStep(operation) ? choiceOfStep(operation) : null;
@@ -308,10 +310,10 @@ function checkArms(arms: SelectArms): void {
   if (typeof arms !== 'object' || arms === null) {
     throw wrongType('arms', 'an object of operations', arms);
   }
-  const entries = Object.entries(arms);
-  if (entries.length === 0)
-    throw new RangeError('Expected at least one arm to select from, got {}');
-  for (const [key, operation] of entries) {
+  const keys = Object.keys(arms);
+  if (keys.length === 0) throw new RangeError('Expected at least one arm to select from, got {}');
+  for (const key of keys) {
+    const operation = arms[key];
     if (isSelectable(operation) || isStep(operation)) continue;
     discardAll(arms);
     throw notAnArm(key, operation);

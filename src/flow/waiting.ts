@@ -38,13 +38,20 @@ export abstract class Waiting<T>
   extends Place
   implements Operation<T>, Frames<T>, Choice<T>, Selectable<T>
 {
-  #stage: Stage = 'made';
+  declare private stage: Stage;
   /** The value of the grant, or the error of the refusal, until the task has it. */
-  #outcome: unknown = undefined;
-  #task: TaskRecord | null = null;
+  declare private outcome: unknown;
+  declare private waitingTask: TaskRecord | null;
 
+  /**
+   * The fields are assigned here: defining class fields in a base of many classes calls into V8's
+   * runtime for each of them and each object, which makes an operation cost four times as much.
+   */
   constructor() {
     super();
+    this.stage = 'made';
+    this.outcome = undefined;
+    this.waitingTask = null;
     debug.tracker?.made(this);
   }
 
@@ -58,8 +65,8 @@ export abstract class Waiting<T>
   abstract settle(): void;
 
   [Symbol.iterator](): this {
-    if (this.#stage !== 'made') throw alreadyDriven(this);
-    this.#stage = 'taken';
+    if (this.stage !== 'made') throw alreadyDriven(this);
+    this.stage = 'taken';
     debug.tracker?.driven(this);
     return this;
   }
@@ -70,15 +77,15 @@ export abstract class Waiting<T>
   }
 
   next(): IteratorResult<Wait, T> {
-    switch (this.#stage) {
+    switch (this.stage) {
       case 'taken':
-        return mustPause() ? this.#pause() : this.#try();
+        return mustPause() ? this.pause() : this.tryNow();
       case 'paused':
-        return this.#resume();
+        return this.resume();
       case 'granted':
-        return this.#finish(this.#outcome as T);
+        return this.finish(this.outcome as T);
       case 'failed':
-        return this.throw(this.#outcome);
+        return this.throw(this.outcome);
       default:
         throw alreadyDriven(this);
     }
@@ -86,28 +93,28 @@ export abstract class Waiting<T>
 
   /** A cancellation reaches a paused or parked operation; a grant that came before it counts. */
   throw(error: unknown): IteratorResult<Wait, T> {
-    if (this.#stage === 'granted') return this.#finish(this.#outcome as T);
-    const thrown = this.#stage === 'failed' ? this.#outcome : error;
-    this.#giveUp();
+    if (this.stage === 'granted') return this.finish(this.outcome as T);
+    const thrown = this.stage === 'failed' ? this.outcome : error;
+    this.giveUp();
     throw thrown;
   }
 
   return(value?: unknown): IteratorResult<Wait, T> {
     debug.tracker?.driven(this);
-    this.#giveUp();
+    if (this.waiter === null) this.giveUp();
     return { done: true, value: value as T };
   }
 
   override wake(value?: unknown): boolean {
-    return this.#settled('granted', value);
+    return this.settled('granted', value);
   }
 
   override fail(error: unknown): boolean {
-    return this.#settled('failed', error);
+    return this.settled('failed', error);
   }
 
   get task(): TaskRecord {
-    return this.#task ?? currentRecord();
+    return this.waitingTask ?? currentRecord();
   }
 
   get request(): this {
@@ -115,7 +122,7 @@ export abstract class Waiting<T>
   }
 
   get lapsed(): boolean {
-    return this.#stage === 'paused' && this.task.scope.cancelledBy !== null;
+    return this.stage === 'paused' && this.task.scope.cancelledBy !== null;
   }
 
   /** For `select`, whose arm stands in line for this operation. */
@@ -123,56 +130,56 @@ export abstract class Waiting<T>
     arm.queue?.remove(arm);
   }
 
-  #try(): IteratorResult<Wait, T> {
+  private tryNow(): IteratorResult<Wait, T> {
     const value = this.attempt();
-    if (value !== WOULD_WAIT) return this.#finish(value as T);
-    this.#task = currentRecord();
+    if (value !== WOULD_WAIT) return this.finish(value as T);
+    this.waitingTask = currentRecord();
     this.enlist(this);
-    return this.#park();
+    return this.park();
   }
 
-  #pause(): IteratorResult<Wait, T> {
+  private pause(): IteratorResult<Wait, T> {
     const task = currentRecord();
-    this.#stage = 'paused';
+    this.stage = 'paused';
     if (task.scope.cancelledBy !== null) return PAUSE;
-    this.#task = task;
+    this.waitingTask = task;
     this.enlist(this);
     return PAUSE;
   }
 
   /** Nobody has granted or refused it during the pause. */
-  #resume(): IteratorResult<Wait, T> {
-    if (this.queue === null) return this.#try();
+  private resume(): IteratorResult<Wait, T> {
+    if (this.queue === null) return this.tryNow();
     this.settle();
-    return this.queue === null ? this.next() : this.#park();
+    return this.queue === null ? this.next() : this.park();
   }
 
-  #park(): IteratorResult<Wait, T> {
-    this.#stage = 'parked';
+  private park(): IteratorResult<Wait, T> {
+    this.stage = 'parked';
     return parkWait(this);
   }
 
-  #settled(stage: 'granted' | 'failed', outcome: unknown): boolean {
-    const before = this.#stage;
+  private settled(stage: 'granted' | 'failed', outcome: unknown): boolean {
+    const before = this.stage;
     if (before !== 'parked' && before !== 'paused') return false;
-    this.#stage = stage;
-    this.#outcome = outcome;
+    this.stage = stage;
+    this.outcome = outcome;
     if (before === 'parked') return super.wake();
     this.queue?.remove(this);
     return true;
   }
 
-  #finish(value: T): IteratorResult<Wait, T> {
-    this.#stage = 'over';
-    this.#outcome = undefined;
+  private finish(value: T): IteratorResult<Wait, T> {
+    this.stage = 'over';
+    this.outcome = undefined;
     return value === undefined ? (NOTHING as IteratorReturnResult<T>) : { done: true, value };
   }
 
   /** Leaves the line. Those behind a paused one may be granted now. */
-  #giveUp(): void {
+  private giveUp(): void {
     const { queue } = this;
-    this.#stage = 'over';
-    this.#outcome = undefined;
+    this.stage = 'over';
+    this.outcome = undefined;
     if (queue === null) return;
     queue.remove(this);
     this.settle();

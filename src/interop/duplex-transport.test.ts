@@ -111,7 +111,7 @@ describe('fromDuplex', () => {
     expect(received === text).toBe(true);
   });
 
-  it('carries every byte through streams of any high-water mark, in pieces of any size', async () => {
+  it('carries every byte through any high-water mark, in pieces of any size', async () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1, maxLength: 20 });
     const portions = fc.array(fc.integer({ min: 700, max: 40_000 }), {
       minLength: 1,

@@ -123,6 +123,8 @@ export function takeBack(scheduler: Scheduler, task: TaskRecord): boolean {
       break;
     case 'park':
       if (!wait[1].cancellable) return false;
+      // Not waiting any more: what `onWithdrawn` does may cancel a scope around this one.
+      task.state = 'ready';
       wait[1].withdraw();
   }
   letGo(task);

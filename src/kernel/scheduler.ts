@@ -28,7 +28,7 @@ import type { DeadlockError } from './errors.ts';
 import { ShieldExpiredError } from './errors.ts';
 import { file, takeBack } from './handlers.ts';
 import type { Hooks } from './hooks.ts';
-import type { Host } from './host.ts';
+import type { AsyncContext, Host } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf } from './operation.ts';
 import { endByForce, Refusals, throwInto } from './refusal.ts';
@@ -102,6 +102,10 @@ export class Scheduler {
     this.#enqueue(task);
   }
 
+  captureContext(): AsyncContext | null {
+    return this.host.captureContext === undefined ? null : this.host.captureContext();
+  }
+
   nextTaskId(): number {
     return ++this.#lastTaskId;
   }
@@ -153,7 +157,7 @@ export class Scheduler {
     task.refuel();
     const outer = current.task;
     current.task = task;
-    if (this.#watched) return this.#watchedStep(task, outer);
+    if (this.#watched || task.context !== null) return this.#specialStep(task, outer);
     let result: IteratorResult<Wait, unknown>;
     try {
       result = this.#advance(task);
@@ -175,25 +179,31 @@ export class Scheduler {
     }
   }
 
-  /** The same, seen by hooks and by debug mode. */
-  #watchedStep(task: TaskRecord, outer: TaskRecord | null): void {
-    const begun = this.now();
+  /** The same, in an async context of the task's own, or seen by hooks and by debug mode. */
+  #specialStep(task: TaskRecord, outer: TaskRecord | null): void {
+    const begun = this.#watched ? this.now() : 0;
     this.tell('stepBegins', task);
     let result: IteratorResult<Wait, unknown> | null = null;
     let thrown: unknown;
     try {
-      result = this.#advance(task);
+      result =
+        task.context === null
+          ? this.#advance(task)
+          : task.context.runInAsyncScope(() => this.#advance(task));
     } catch (error) {
       thrown = error;
     }
     current.task = outer;
     this.tell('stepEnds', task);
-    const tookMs = this.now() - begun;
-    if (debug.tracker !== null && tookMs > LONG_STEP_MS) this.host.warn(longStep(task, tookMs));
+    if (this.#watched) this.#noteLongStep(task, this.now() - begun);
     if (result === null) return this.#fail(task, thrown);
     if (result.done === true) return this.#finish(task, 'done', result.value);
     this.tell('taskWaits', task, result.value);
     this.#file(task, result.value);
+  }
+
+  #noteLongStep(task: TaskRecord, tookMs: number): void {
+    if (debug.tracker !== null && tookMs > LONG_STEP_MS) this.host.warn(longStep(task, tookMs));
   }
 
   #fail(task: TaskRecord, error: unknown): void {

@@ -91,6 +91,7 @@ class ShieldScope extends ScopeRecord {
     const source = cancelledAround(this);
     if (source === null || this.#fallen) return;
     this.scheduler.shieldExpired(this.task, this.#withinMs);
+    this.task.forgiveRefusals();
     spread(this, source, true);
   }
 }

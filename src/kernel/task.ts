@@ -19,6 +19,7 @@ import { current } from './current.ts';
 import { debug } from './debug.ts';
 import type { GroupRecord } from './group.ts';
 import { letGo } from './handlers.ts';
+import type { AsyncContext } from './host.ts';
 import { JoinOperation } from './join.ts';
 import type { Frames, Operation, OperationSource, Wait } from './operation.ts';
 import type { ParkingQueue } from './parking.ts';
@@ -102,6 +103,8 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   previousMember: TaskRecord | null = null;
   /** The values of TaskLocals; shared with the spawner until one of them sets something. */
   locals: ReadonlyMap<object, unknown> | null;
+  /** The async context of the spawner, where it differs from the run's. */
+  readonly context: AsyncContext | null;
   /** How often the task has thrown a cancellation away; made by the first time. */
   refusals: Refusals | null = null;
 
@@ -115,6 +118,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
     this.locals = current.task === null ? null : current.task.locals;
     this.ownScope = new ScopeRecord(this, options.group?.scope ?? null, '');
     this.scope = this.ownScope;
+    this.context = options.group === null ? null : scheduler.captureContext();
     debug.tracker?.spawned(this as TaskRecord);
   }
 

@@ -16,9 +16,11 @@
  *     otherwise.
  */
 import { firstLine } from '../kernel/checks.ts';
+import type { AsyncContext } from '../kernel/host.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { Host } from '../world/host.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
+import { AsyncContexts } from './async-context.ts';
 import type { Idler } from './before-exit.ts';
 import { whenLoopIsEmpty } from './before-exit.ts';
 
@@ -50,6 +52,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   readonly now: () => number;
   readonly random: () => number;
   readonly #ended: () => void;
+  readonly #contexts = new AsyncContexts();
   #scheduler: Scheduler | null = null;
   /** Set when the program first asks for it. */
   network: Network | null = null;
@@ -121,7 +124,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
     this.#inside = true;
     let backlog: boolean;
     try {
-      backlog = this.#runBatches(scheduler);
+      backlog = this.#contexts.own.runInAsyncScope(this.#runBatches, this, scheduler);
     } finally {
       this.#inside = false;
     }
@@ -210,6 +213,10 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   /** Readiness that has come meanwhile wins over the deadlines that are due. */
   beforeDeadlines(): void {
     if (this.#scheduler !== null) this.#poll(this.#scheduler);
+  }
+
+  captureContext(): AsyncContext | null {
+    return this.#contexts.capture();
   }
 
   warn(problem: unknown): void {

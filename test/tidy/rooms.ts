@@ -25,7 +25,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   server: { uses: ['kernel', 'flow', 'net', 'world'], typesOf: [], node: false },
   node: { uses: ['kernel', 'world'], typesOf: [], node: true },
   sim: { uses: ['kernel', 'flow', 'world'], typesOf: ['net'], node: false },
-  interop: { uses: ['kernel', 'net'], typesOf: [], node: true },
+  interop: { uses: ['kernel', 'net'], typesOf: ['world'], node: true },
   cli: { uses: everyRoom, typesOf: [], node: true },
 };
 
