@@ -74,5 +74,7 @@ export { serve, tcpServer } from './server/serve.ts';
 export type { Handler, Server, ServerOptions, ServerStats } from './server/server.ts';
 export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
 
-/** `toAsync(fn)`: an async function that runs the generator function `fn`. See interop/to-async.ts. */
+/**
+ * `toAsync(fn)`: an async function that runs the generator function `fn`. See interop/to-async.ts.
+ */
 export const toAsync: ToAsync<RunOptions> = makeToAsync<RunOptions>(run as Run<RunOptions>);

@@ -88,11 +88,13 @@ function wayOut(code: unknown, host: string, port: number): PlainError | undefin
   switch (code) {
     case 'EADDRINUSE':
       return new PlainError(
-        `coronet: ${at} is in use by another program. Take another port: coronet echo --port ${port + 1}`,
+        `coronet: ${at} is in use by another program. ` +
+          `Take another port: coronet echo --port ${port + 1}`,
       );
     case 'EACCES':
       return new PlainError(
-        `coronet: this user may not listen on ${at}. Take a port above 1023: coronet echo --port 25000`,
+        `coronet: this user may not listen on ${at}. ` +
+          'Take a port above 1023: coronet echo --port 25000',
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':

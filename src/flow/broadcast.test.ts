@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { codeOf, play } from '../../test/kernel/virtual-host.ts';
 import { group } from '../kernel/group.ts';
-import type { Wait } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
 import { checkpoint } from '../kernel/waits.ts';
 import { Broadcast } from './broadcast.ts';
 import { select } from './select.ts';
@@ -176,6 +176,44 @@ test.each<SlowPolicy>(['wait', 'drop-oldest', 'drop-newest', 'fail'])(
     expect(received).toEqual([1, 2, 3]);
   },
 );
+
+test('a tired receiver gets what came first', () => {
+  play(() =>
+    group(function* (g) {
+      const news = new Broadcast<number>({ capacity: 2 });
+      const subscription = news.subscribe();
+      news.trySend(1);
+      const tired = g.spawn(function* () {
+        for (let i = 0; i < 128; i++) yield* checkpoint();
+        return (yield* subscription.next()).value;
+      });
+      g.spawn(() => news.send(2));
+      expect(yield* tired.join()).toBe(1);
+      expect(yield* held(subscription)).toEqual([2]);
+    }),
+  );
+});
+
+test('room that comes free while an item is given out does not let the next one pass it', () => {
+  play(() =>
+    group(function* (g) {
+      const news = new Broadcast<number>({ capacity: 3, slow: 'drop-oldest' });
+      const subscription = news.subscribe();
+      for (const item of [1, 2, 3]) news.trySend(item);
+      const tired = (then: () => Operation<unknown>) =>
+        g.spawn(function* () {
+          for (let i = 0; i < 128; i++) yield* checkpoint();
+          yield* then();
+        });
+      tired(() => subscription.next());
+      tired(() => news.send(4));
+      tired(() => news.send(5));
+      yield;
+      news.trySend(6);
+      expect(yield* held(subscription)).toEqual([4, 5, 6]);
+    }),
+  );
+});
 
 test('a select that offers and asks at one broadcast is served by its own room', () => {
   play(() =>

@@ -231,6 +231,25 @@ test('a task that pauses before it tries is not overtaken', () => {
   expect(log.sort()).toEqual(['fresh second', 'tired first']);
 });
 
+test.each([0, 1, Infinity])('capacity %d: a tired sender is not overtaken either', (capacity) => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<string>(capacity);
+      g.spawn(function* () {
+        for (let i = 0; i < 128; i++) yield* checkpoint();
+        yield* channel.send('tired');
+      });
+      g.spawn(() => channel.send('fresh'));
+      g.spawn(function* () {
+        for (let i = 0; i < 2; i++) log.push(yield* channel.receive());
+      });
+      yield;
+    }),
+  );
+  expect(log).toEqual(['tired', 'fresh']);
+});
+
 test('waitingOn and stats name the channel; stats are frozen', () => {
   play(() =>
     group(function* (g) {

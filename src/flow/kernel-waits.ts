@@ -2,29 +2,28 @@
  * The kernel's own waits as arms of a select: sleep, sleepUntil, sleepForever, readable, writable.
  */
 import { currentRecord } from '../kernel/current.ts';
-import type { Wait } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
 import { Step } from '../kernel/operation.ts';
-import type { Parking } from '../kernel/parking.ts';
 import { Timer } from '../kernel/timers.ts';
+import { sleep, sleepForever, sleepUntil } from '../kernel/waits.ts';
 import type { ArmPlace, Choice } from './selectable.ts';
 import { ReadinessChoice, WOULD_WAIT } from './selectable.ts';
 
-/**
- * True for an operation of the kernel; `choiceOfStep` tells whether it is one that can be chosen.
- */
-export function isStep(value: unknown): value is Step<unknown> {
-  return value instanceof Step;
+/** The classes of the operations that are one wait and nothing else. */
+const soleWaits: ReadonlySet<unknown> = new Set([classOf(sleep(0)), classOf(sleepUntil(0))]);
+
+/** The class of the parking that nobody ever wakes. */
+const Forever: unknown = classOfParking(sleepForever());
+
+/** True for an operation of the kernel that waits once; `choiceOfKernelWait` tells for what. */
+export function isKernelWait(operation: unknown): operation is Step<unknown> {
+  return operation instanceof Step && soleWaits.has(operation.constructor);
 }
 
-/**
- * The choice that `step` stands for, or null if it is more than one wait. Takes the operation: what
- * it would have yielded first is what is waited for.
- */
-export function choiceOfStep(step: Step<unknown>): Choice<unknown> | null {
-  const first = step[Symbol.iterator]().next();
-  const choice = first.done === true ? null : choiceOfWait(first.value);
-  if (choice === null) step.return();
-  return choice;
+/** The choice that `operation` stands for, or null if it can be none. Takes the operation. */
+export function choiceOfKernelWait(operation: Step<unknown>): Choice<unknown> | null {
+  const first = operation[Symbol.iterator]().next();
+  return first.done === true ? null : choiceOfWait(first.value);
 }
 
 function choiceOfWait(wait: Wait): Choice<unknown> | null {
@@ -36,17 +35,20 @@ function choiceOfWait(wait: Wait): Choice<unknown> | null {
     case 'sleep':
       return new SleepChoice(wait[1]);
     case 'park':
-      return choiceOfParking(wait[1]);
+      return wait[1].constructor === Forever ? new NeverChoice() : null;
     default:
       return null;
   }
 }
 
-/** Sleeping for ever is the one parking that nobody can wake; any other is taken back. */
-function choiceOfParking(parking: Parking): Choice<unknown> | null {
-  const forever = parking.outside && parking.queue === null;
-  parking.withdraw();
-  return forever ? new NeverChoice() : null;
+function classOf(operation: Operation<unknown>): unknown {
+  (operation as Step<unknown>).return();
+  return operation.constructor;
+}
+
+function classOfParking(operation: Operation<unknown>): unknown {
+  const wait: Wait = operation[Symbol.iterator]().next().value as Wait;
+  return wait?.[0] === 'park' ? wait[1].constructor : undefined;
 }
 
 /** "Readable" or "writable": true as soon as a try is worth it. */

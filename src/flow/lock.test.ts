@@ -3,7 +3,7 @@ import { codeOf, failureOf, play } from '../../test/kernel/virtual-host.ts';
 import { currentTask } from '../kernel/current.ts';
 import type { GroupError } from '../kernel/errors.ts';
 import { group } from '../kernel/group.ts';
-import { pause, sleep } from '../kernel/waits.ts';
+import { checkpoint, pause, sleep } from '../kernel/waits.ts';
 import { Lock } from './lock.ts';
 
 test('hands over in the order of asking; nobody slips in', () => {
@@ -185,4 +185,26 @@ test('keeps nothing of the tasks that have held it', () => {
     const task = currentTask() as unknown as { joiners: { size: number } };
     expect(task.joiners.size).toBe(0);
   });
+});
+
+test('a tired task is not overtaken', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const lock = new Lock();
+      g.spawn(function* () {
+        for (let i = 0; i < 128; i++) yield* checkpoint();
+        yield* lock.acquire();
+        log.push('tired');
+        lock.release();
+      });
+      g.spawn(function* () {
+        yield* lock.acquire();
+        log.push('fresh');
+        lock.release();
+      });
+      yield;
+    }),
+  );
+  expect(log).toEqual(['tired', 'fresh']);
 });

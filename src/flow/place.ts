@@ -10,8 +10,9 @@
  *  1. A place is in at most one queue, and leaves it before its task hears of the grant.
  *  2. A place that has lapsed is never granted. `foremost` takes such places out.
  *  3. A task that must pause before it tries stands in line meanwhile, so nobody overtakes it. That
- *     is the only time in which a place can be both in line and grantable: whoever comes next, or
- *     the task itself when it resumes, calls `settle` first, which grants in the order of the line.
+ *     is the only time in which a place can be both in line and grantable. Whoever tries, and the
+ *     task itself when it resumes, calls `settle` first, which grants in the order of the line. So
+ *     nobody ever parks behind a place that could be granted, and leaving a line needs no `settle`.
  */
 import type { ParkingQueue } from '../kernel/parking.ts';
 import { Parking } from '../kernel/parking.ts';

@@ -1,11 +1,15 @@
 import { expect, test } from 'vitest';
 import { codeOf, failureOf, play } from '../../test/kernel/virtual-host.ts';
 import { group } from '../kernel/group.ts';
-import type { Operation } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { Step } from '../kernel/operation.ts';
+import { Parking } from '../kernel/parking.ts';
 import { Readiness } from '../kernel/readiness.ts';
 import { now } from '../kernel/time.ts';
 import {
   checkpoint,
+  park,
+  pause,
   readable,
   sleep,
   sleepForever,
@@ -278,12 +282,21 @@ test('arms count as driven, whatever happens to the select', () => {
   expect(codeOf(() => select({ a: twice, b: twice }))).toBe('ERR_ALREADY_DRIVEN');
 });
 
+/** An operation that waits for a resource as part of something else. */
+class Waits extends Step<void> {
+  next(): IteratorResult<Wait, void> {
+    throw new Error('driven');
+  }
+}
+
 test('a generator, a function or a body of code is a TypeError', () => {
   const wrong: unknown[] = [
     (function* () {})(),
     () => sleep(1),
     select({ a: sleep(1) }),
     new Lock().with(sleep(1)),
+    checkpoint(),
+    new Waits(),
     7,
   ];
   for (const operation of wrong) {
@@ -293,7 +306,9 @@ test('a generator, a function or a body of code is a TypeError', () => {
     expect(() => select(arms)).toThrow('Expected arm `wrong` of select to be a wait');
     expect(codeOf(() => good)).toBe('ERR_ALREADY_DRIVEN');
   }
-  expect(codeOf(() => select({ checkpoint: checkpoint() }))).toBe('ERR_INVALID_ARG_TYPE');
+  for (const operation of [pause(), park(new Parking())]) {
+    expect(codeOf(() => select({ operation }))).toBe('ERR_INVALID_ARG_TYPE');
+  }
   expect(() => select({})).toThrow(RangeError);
   expect(() => select(null as never)).toThrow('Expected `arms`');
 });

@@ -29,7 +29,7 @@ import type { TaskRecord } from '../kernel/task.ts';
 import { mustPause, parkWait } from '../kernel/waits.ts';
 import type { Selecting } from './arm.ts';
 import { Arm } from './arm.ts';
-import { choiceOfStep, isStep } from './kernel-waits.ts';
+import { choiceOfKernelWait, isKernelWait } from './kernel-waits.ts';
 import type { Choice } from './selectable.ts';
 import { isSelectable, WOULD_WAIT } from './selectable.ts';
 import { alreadyDriven } from './waiting.ts';
@@ -72,8 +72,6 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
   #task: TaskRecord | null = null;
   /** Which arm is tried first this time. */
   #start = 0;
-  /** True once the select has stood in line before it had tried. */
-  #paused = false;
   #outside = false;
   /** The decision: a result, or the error of an arm. */
   #outcome: unknown = undefined;
@@ -184,8 +182,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
     this.#takeArms();
     this.#start = nextStart(task.scheduler) % this.#arms.length;
     if (mustPause()) {
-      this.#paused = task.scope.cancelledBy === null;
-      if (this.#paused) this.#enlistAll();
+      if (task.scope.cancelledBy === null) this.#enlistAll();
       return 'paused';
     }
     if (this.#tryAll()) return 'parked';
@@ -284,14 +281,11 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
     return { done: true, value: outcome as R };
   }
 
-  /** Leaves everything. Those who stood behind a paused arm may be granted now. */
   #giveUp(): void {
-    const arms = this.#arms;
     this.#stage = 'over';
     this.#outcome = undefined;
     this.#leaveAll();
     this.#arms = [];
-    if (this.#paused) for (const arm of arms) arm.request.settle();
   }
 }
 
@@ -301,7 +295,7 @@ function isFlagged(arm: Arm): boolean {
 
 function choiceOf(key: string, operation: unknown): Choice<unknown> {
   if (isSelectable(operation)) return operation.asChoice();
-  const choice = isStep(operation) ? choiceOfStep(operation) : null;
+  const choice = isKernelWait(operation) ? choiceOfKernelWait(operation) : null;
   if (choice === null) throw notAnArm(key, operation);
   return choice;
 }
@@ -314,7 +308,7 @@ function checkArms(arms: SelectArms): void {
   if (keys.length === 0) throw new RangeError('Expected at least one arm to select from, got {}');
   for (const key of keys) {
     const operation = arms[key];
-    if (isSelectable(operation) || isStep(operation)) continue;
+    if (isSelectable(operation) || isKernelWait(operation)) continue;
     discardAll(arms);
     throw notAnArm(key, operation);
   }

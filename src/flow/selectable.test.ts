@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest';
 import { play, VirtualHost } from '../../test/kernel/virtual-host.ts';
 import { group } from '../kernel/group.ts';
-import type { Frames, Wait } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { Step } from '../kernel/operation.ts';
 import { Readiness } from '../kernel/readiness.ts';
-import { sleep } from '../kernel/waits.ts';
+import { recvWait, sleep } from '../kernel/waits.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
 import { Channel } from './channel.ts';
 import { select } from './select.ts';
-import type { ArmPlace, Choice } from './selectable.ts';
-import { ReadinessChoice, WOULD_WAIT } from './selectable.ts';
+import type { Choice, Selectable } from './selectable.ts';
+import { TryChoice } from './selectable.ts';
 
 /** A socket as a select sees it: bytes that a try may find, and one reader at a time. */
 class Wire extends Readiness {
@@ -20,32 +21,37 @@ class Wire extends Readiness {
     this.grantRecv();
   }
 
-  recv(): Frames<string> & { asChoice(): Choice<string>; [Symbol.iterator](): Frames<string> } {
-    const next = (): IteratorResult<Wait, string> => ({ done: true, value: '' });
-    const asChoice = () => new WireChoice(this);
-    return { asChoice, next, return: () => next(), [Symbol.iterator]: () => ({ next }) };
+  recv(): Operation<string> {
+    return new WireRecv(this);
+  }
+
+  take(): string | undefined {
+    const { bytes } = this;
+    this.bytes = '';
+    this.canRecv = false;
+    return bytes === '' ? undefined : bytes;
   }
 }
 
-class WireChoice extends ReadinessChoice<string> {
+class WireRecv extends Step<string> implements Selectable<string> {
   readonly #wire: Wire;
 
   constructor(wire: Wire) {
-    super(wire, 'recv');
+    super();
     this.#wire = wire;
+  }
+
+  asChoice(): Choice<string> {
+    const wire = this[Symbol.iterator]().#wire;
     wire.reading = true;
+    const left = () => {
+      wire.reading = false;
+    };
+    return new TryChoice(wire, 'recv', () => wire.take(), left);
   }
 
-  attempt(): string | typeof WOULD_WAIT {
-    const { bytes } = this.#wire;
-    this.#wire.bytes = '';
-    this.#wire.canRecv = false;
-    return bytes === '' ? WOULD_WAIT : bytes;
-  }
-
-  override leave(arm: ArmPlace): void {
-    super.leave(arm);
-    this.#wire.reading = false;
+  next(): IteratorResult<Wait, string> {
+    return recvWait(this.#wire);
   }
 }
 

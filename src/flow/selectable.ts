@@ -93,6 +93,34 @@ export abstract class ReadinessChoice<T> implements Choice<T> {
   }
 }
 
+/** The choice of an operation that tries, and waits for readiness when the try would block. */
+export class TryChoice<T> extends ReadinessChoice<T> {
+  readonly #try: () => T | undefined;
+  readonly #left: () => void;
+
+  /** `attempt` gives `undefined` when it would block; `left` is called once the select is over. */
+  constructor(
+    resource: Pollable,
+    direction: 'recv' | 'send',
+    attempt: () => T | undefined,
+    left: () => void,
+  ) {
+    super(resource, direction);
+    this.#try = attempt;
+    this.#left = left;
+  }
+
+  attempt(): T | typeof WOULD_WAIT {
+    const value = this.#try();
+    return value === undefined ? WOULD_WAIT : value;
+  }
+
+  override leave(arm: ArmPlace): void {
+    super.leave(arm);
+    this.#left();
+  }
+}
+
 function busy(what: string): BusyError {
   return new BusyError(
     'ERR_BUSY',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { codeOf, failureOf, play, VirtualHost } from '../../test/kernel/virtual-host.ts';
 import { group } from '../kernel/group.ts';
-import { pause, sleep } from '../kernel/waits.ts';
+import { checkpoint, pause, sleep } from '../kernel/waits.ts';
 import { Semaphore } from './semaphore.ts';
 
 test('as many tasks as it has permits, the others in the order of asking', () => {
@@ -111,4 +111,26 @@ test('arguments are checked', () => {
   expect(() => new Semaphore(-1)).toThrow(RangeError);
   expect(() => new Semaphore('2' as never)).toThrow(TypeError);
   expect(() => new Semaphore(1).resize(Number.NaN)).toThrow('Expected `permits`');
+});
+
+test('a tired task is not overtaken', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const semaphore = new Semaphore(1);
+      g.spawn(function* () {
+        for (let i = 0; i < 128; i++) yield* checkpoint();
+        yield* semaphore.acquire();
+        log.push('tired');
+        semaphore.release();
+      });
+      g.spawn(function* () {
+        yield* semaphore.acquire();
+        log.push('fresh');
+        semaphore.release();
+      });
+      yield;
+    }),
+  );
+  expect(log).toEqual(['tired', 'fresh']);
 });

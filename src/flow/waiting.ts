@@ -175,14 +175,10 @@ export abstract class Waiting<T>
     return value === undefined ? (NOTHING as IteratorReturnResult<T>) : { done: true, value };
   }
 
-  /** Leaves the line. Those behind a paused one may be granted now. */
   private giveUp(): void {
-    const { queue } = this;
     this.stage = 'over';
     this.outcome = undefined;
-    if (queue === null) return;
-    queue.remove(this);
-    this.settle();
+    this.queue?.remove(this);
   }
 }
 

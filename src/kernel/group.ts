@@ -23,7 +23,8 @@ import { TaskRecord } from './task.ts';
 import { park } from './waits.ts';
 
 export interface SpawnOptions {
-  readonly name?: string;
+  /** For reports. An object is asked for its text only when somebody wants to know. */
+  readonly name?: string | { toString(): string };
   /** A daemon does not hold the group back: it is cancelled once all others have ended. */
   readonly daemon?: boolean;
 }

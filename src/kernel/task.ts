@@ -71,7 +71,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   readonly group: GroupRecord | null;
   /** Daemons do not hold their group back. */
   readonly daemon: boolean;
-  readonly #name: string;
+  readonly #name: string | { toString(): string };
   state: TaskState = 'ready';
   /** What is driven: null until the first step and after the last one. */
   frames: Frames<T> | null = null;
@@ -137,7 +137,8 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   }
 
   get name(): string {
-    return this.#name === '' ? `task ${this.id}` : this.#name;
+    const name = String(this.#name);
+    return name === '' ? `task ${this.id}` : name;
   }
 
   get waitingOn(): string {
@@ -242,6 +243,6 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
 
 export interface TaskOptions {
   readonly group: GroupRecord | null;
-  readonly name: string;
+  readonly name: string | { toString(): string };
   readonly daemon: boolean;
 }

@@ -9,8 +9,8 @@ export class TornError extends CoronetError {
   constructor(who: string, bytesSent: number) {
     super(
       'ERR_TORN',
-      `Nothing more can be sent to ${who}: an earlier send was cancelled after ${bytesSent} bytes ` +
-        'had gone out, so the stream is torn in the middle of it. Close the socket.',
+      `Nothing more can be sent to ${who}: an earlier send was cancelled after ${bytesSent} ` +
+        'bytes had gone out, so the stream is torn in the middle of it. Close the socket.',
     );
     this.bytesSent = bytesSent;
   }

@@ -13,8 +13,9 @@ import type { Frames, Operation, Wait } from '../kernel/operation.ts';
 
 export abstract class KeptOperation<T> implements Operation<T>, Frames<T> {
   state: 'idle' | 'made' | 'driven' = 'idle';
-  /** Handed back again and again: `yield*` reads it at once. */
-  protected readonly done: IteratorReturnResult<T | undefined> = { done: true, value: undefined };
+  /** The operation is its own last result: `yield*` reads `done` and `value` at once. */
+  readonly done = true;
+  value: T | undefined = undefined;
 
   /** What the wrong line would have called, for the message: "socket.recv()". */
   protected abstract get call(): string;
@@ -72,7 +73,7 @@ export abstract class KeptOperation<T> implements Operation<T>, Frames<T> {
   /** Ends the operation with its value. */
   protected finish(value: T): IteratorReturnResult<T> {
     this.settle(true);
-    this.done.value = value;
-    return this.done as IteratorReturnResult<T>;
+    this.value = value;
+    return this as IteratorReturnResult<T>;
   }
 }

@@ -10,19 +10,19 @@ import type { Socket } from './socket.ts';
 /** What `recv` and `recvInto` share: try, wait for 'recv', try again. */
 abstract class Receive<T> extends KeptOperation<T> {
   protected readonly socket: Socket;
-  readonly #wait: WaitResult;
+  /** Made by the first wait, and kept. */
+  #wait: WaitResult | null = null;
 
   constructor(socket: Socket) {
     super();
     this.socket = socket;
-    this.#wait = recvWait(socket.transport);
   }
 
   next(): IteratorResult<Wait, T> {
     const { socket } = this;
     if (!this.begun) {
       // The last result must not keep its slab alive while an idle connection waits.
-      this.done.value = undefined;
+      this.value = undefined;
       if (socket.receiving !== null) return this.throw(busySocket('receive', socket.name));
       this.begun = true;
       socket.receiving = this;
@@ -34,7 +34,9 @@ abstract class Receive<T> extends KeptOperation<T> {
     } catch (error) {
       return this.throw(error);
     }
-    return result === undefined ? this.#wait : this.finish(result);
+    if (result !== undefined) return this.finish(result);
+    this.#wait ??= recvWait(socket.transport);
+    return this.#wait;
   }
 
   /** One try; `undefined`: would block. */

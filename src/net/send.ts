@@ -10,14 +10,14 @@ import type { Socket } from './socket.ts';
 /** What all sends share: try, wait for 'send', try again until `attempt` says that it is done. */
 abstract class Send<T> extends KeptOperation<T> {
   protected readonly socket: Socket;
-  readonly #wait: WaitResult;
+  /** Made by the first wait, and kept: most sends never wait. */
+  #wait: WaitResult | null = null;
   /** Bytes of this operation that the network has taken. */
   protected sent = 0;
 
   constructor(socket: Socket) {
     super();
     this.socket = socket;
-    this.#wait = sendWait(socket.transport);
   }
 
   next(): IteratorResult<Wait, T> {
@@ -37,7 +37,9 @@ abstract class Send<T> extends KeptOperation<T> {
       this.sent = 0;
       return this.throw(error);
     }
-    return complete ? this.finish(this.result()) : this.#wait;
+    if (complete) return this.finish(this.result());
+    this.#wait ??= sendWait(socket.transport);
+    return this.#wait;
   }
 
   /** One try, or several while they make progress. True: nothing is left to do. */

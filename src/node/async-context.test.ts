@@ -34,7 +34,7 @@ test('whoever wakes a task does not lend it his context', async () => {
   expect(seen).toBe('caller');
 });
 
-test('what was set around spawn is seen by the task and its children, and by nobody else', async () => {
+test('what was set around spawn is seen by the task and its children alone', async () => {
   const seen: (string | undefined)[] = [];
   function* look(): Operation<void> {
     yield* sleep(1);

@@ -3,9 +3,10 @@
  * around `spawn` by that task and its children.
  *
  * A generator sees the context of whoever resumes it, and that is the host. So the host runs the
- * scheduler in a resource made by `run` (5 ns for each pump), and a task that was spawned in another
- * context brings a resource of its own, in which its steps run (20 ns for each step). Making one for
- * every spawn would cost as much as the spawn, so that begins once some AsyncLocalStorage is in use.
+ * scheduler in a resource made by `run` (5 ns for each pump), and a task that was spawned in
+ * another context brings a resource of its own, in which its steps run (20 ns for each step).
+ * Making one for every spawn would cost as much as the spawn, so that begins once some
+ * AsyncLocalStorage is in use.
  *
  * There is no public way to ask for that. What can be seen: a new AsyncResource carries
  * what is stored: under a symbol of each storage (Node 20, 22) or in one frame (from 24 on).

@@ -22,3 +22,13 @@ export function hostOf(endpoint: Endpoint | undefined): string {
 export function portOf(endpoint: Endpoint | undefined): number {
   return endpoint === undefined || 'path' in endpoint ? 0 : endpoint.port;
 }
+
+/** The host that was seen last. Many connections come from one: they need not have a copy each. */
+let lastHost = '';
+
+/** The same endpoint, its host being one string with that of the last one if they are equal. */
+export function withSharedHost(endpoint: Endpoint): Endpoint {
+  if (!('host' in endpoint)) return endpoint;
+  if (endpoint.host !== lastHost) lastHost = endpoint.host;
+  return { host: lastHost, port: endpoint.port, family: endpoint.family };
+}

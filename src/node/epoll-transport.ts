@@ -28,7 +28,7 @@
 import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
 import type { ConnectOptions, Endpoint, KeepAliveOptions, Transport } from '../world/network.ts';
-import { endpointText, familyOf, hostOf, portOf } from './endpoint.ts';
+import { endpointText, familyOf, hostOf, portOf, withSharedHost } from './endpoint.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import {
   EAGAIN,
@@ -315,7 +315,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
   get remote(): Endpoint {
     if (this.#remote !== undefined) return this.#remote;
     const answer = this.#registry.addon.peer(this.handle);
-    this.#remote = typeof answer === 'number' ? NOWHERE : answer;
+    this.#remote = typeof answer === 'number' ? NOWHERE : withSharedHost(answer);
     return this.#remote;
   }
 

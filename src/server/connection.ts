@@ -19,30 +19,27 @@ import type { Socket } from '../net/socket.ts';
 import { currentWorld } from '../net/world.ts';
 import type { Handler, ServerRecord } from './server.ts';
 
-/** Serves `socket` with `handler`. However the handler ends, the socket is closed. */
+/**
+ * Serves `socket` with `handler`. However the handler ends, the socket is closed; its failure ends
+ * this connection only.
+ */
 export function* connection(
   server: ServerRecord,
   socket: Socket,
   handler: Handler,
 ): Generator<Wait, void> {
   try {
-    yield* handle(server, socket, handler);
+    try {
+      yield* operationOf(() => handler(socket, socket.remoteAddress));
+      socket.checkDriven();
+    } catch (error) {
+      if (isCancelled(error)) throw error;
+      noteFailure(server, error, socket.remoteAddress);
+    }
     yield* linger(socket, server.lingerMs);
   } finally {
     socket.close();
     server.remove(socket);
-  }
-}
-
-/** A handler's failure ends its connection only. */
-function* handle(server: ServerRecord, socket: Socket, handler: Handler): Generator<Wait, void> {
-  const peer = socket.remoteAddress;
-  try {
-    yield* operationOf(() => handler(socket, peer));
-    socket.checkDriven();
-  } catch (error) {
-    if (isCancelled(error)) throw error;
-    noteFailure(server, error, peer);
   }
 }
 

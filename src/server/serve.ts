@@ -17,8 +17,8 @@ import type { Handler, ServerOptions } from './server.ts';
 import { checkServer, ServerRecord } from './server.ts';
 
 /**
- * What has been sent before a drain counts as received. A network that hears of it only in the event
- * loop is given this long to hear.
+ * What has been sent before a drain counts as received. A network that hears of it only in the
+ * event loop is given this long to hear.
  */
 const SETTLE_MS = 10;
 
@@ -98,7 +98,7 @@ function* acceptAll(server: ServerRecord, tasks: Group, handler: Handler): Gener
 
 function begin(server: ServerRecord, socket: Socket, tasks: Group, handler: Handler): void {
   server.add(socket);
-  tasks.spawn(() => connection(server, socket, handler), { name: `from ${socket.remoteAddress}` });
+  tasks.spawn(() => connection(server, socket, handler), { name: socket.remoteAddress });
 }
 
 /** The next connection; `undefined` once the listener has been closed. */

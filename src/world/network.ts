@@ -182,8 +182,8 @@ export interface Network {
   poll(): number;
 
   /**
-   * Notes the file of the Unix socket at `path`, if there is one. The returned function removes that
-   * very file, and none that has taken its place meanwhile.
+   * Notes the file of the Unix socket at `path`, if there is one. The returned function removes
+   * that very file, and none that has taken its place meanwhile.
    */
   socketFile(path: string): (() => void) | undefined;
 

@@ -14,7 +14,9 @@ const sources = readdirSync(join(ROOT, 'src'), { recursive: true })
   .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
   .map((name) => readFileSync(join(ROOT, 'src', name), 'utf8'));
 
-/** Codes that the sources give to errors: the words in quotes, without the keys of the catalogue. */
+/**
+ * Codes that the sources give to errors: the words in quotes, without the keys of the catalogue.
+ */
 function usedCodes(): Set<string> {
   const used = new Set<string>();
   for (const text of sources) {

@@ -89,7 +89,13 @@ const bad: readonly (Sample & { readonly says: string })[] = [
     rule: imports,
     path: 'src/interop/a.ts',
     text: "import { b } from '../world/b.ts';",
-    says: 'interop/ must not import world/: it may use kernel, net, node:*',
+    says: 'interop/ may import types of world/ only',
+  },
+  {
+    rule: imports,
+    path: 'src/interop/a.ts',
+    text: "import { b } from '../server/b.ts';",
+    says: 'interop/ must not import server/',
   },
   {
     rule: imports,
