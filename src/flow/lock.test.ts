@@ -4,6 +4,7 @@ import { currentTask } from '../kernel/current.ts';
 import type { GroupError } from '../kernel/errors.ts';
 import { group } from '../kernel/group.ts';
 import { checkpoint, pause, sleep } from '../kernel/waits.ts';
+import { scope } from '../kernel/with-scope.ts';
 import { Lock } from './lock.ts';
 
 test('hands over in the order of asking; nobody slips in', () => {
@@ -77,6 +78,22 @@ test('is not re-entrant: the owner is told at once', () => {
     }),
   );
   expect(tired).toBe('ERR_ALREADY_OWNER');
+});
+
+test('in a cancelled scope even that is Cancelled', () => {
+  const lock = new Lock();
+  const ended = play(() =>
+    scope(function* (own) {
+      yield* lock.acquire();
+      own.cancel();
+      try {
+        yield* lock.acquire();
+      } finally {
+        lock.release();
+      }
+    }),
+  );
+  expect(ended).toBeUndefined();
 });
 
 test('with runs in the calling task and gives the value; it releases whatever happens', () => {

@@ -1,0 +1,49 @@
+/** What a server says of mistakes in its use. */
+import { expect, test } from 'vitest';
+import type { Operation } from '../kernel/operation.ts';
+import { connect } from '../net/connect.ts';
+import type { Socket } from '../net/socket.ts';
+import { run } from '../node/run.ts';
+import { tcpServer } from './serve.ts';
+import type { Handler, Server } from './server.ts';
+
+test('a handler that forgot a yield* fails with the wrong and the right line', async () => {
+  const errors: unknown[] = [];
+  function* handler(socket: Socket): Operation<void> {
+    socket.sendAll('never');
+  }
+  await serveOnce(handler, errors);
+  expect(errors).toEqual([expect.objectContaining({ code: 'ERR_NOT_DRIVEN' })]);
+});
+
+test('a handler that is an async function is told that it must be a generator', async () => {
+  const errors: unknown[] = [];
+  await serveOnce((async () => {}) as unknown as Handler, errors);
+  expect(errors).toEqual([expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' })]);
+});
+
+test('a handler that is no function, and a bad address, are refused at once', () => {
+  expect(() => tcpServer(0, 1 as unknown as Handler)).toThrow(/`handler` to be a function/);
+  expect(() => tcpServer('nowhere', function* () {})).toThrow(/Expected an address/);
+  expect(() => tcpServer(0, function* () {}, { lingerMs: -1 })).toThrow(/`lingerMs`/);
+});
+
+/** Serves one connection, which the client closes, and then stops. */
+function serveOnce(handler: Handler, errors: unknown[]): Promise<void> {
+  let server: Server;
+  const visit = function* (): Operation<void> {
+    const socket = yield* connect(server.address);
+    yield* socket.recv();
+    socket.close();
+    server.stop();
+  };
+  return run(() =>
+    tcpServer('127.0.0.1:0', handler, {
+      onListening: (listening) => {
+        server = listening;
+        void run(visit);
+      },
+      onError: (error) => errors.push(error),
+    }),
+  );
+}
