@@ -1,12 +1,17 @@
 #!/usr/bin/env node
-// `npm run bench -- <name> [options]`: one table, name -> module. A module exports
-// `main(args)`; it parses its own options (`--help` included) and prints its own tables.
+// `npm run bench -- <name>... [options]`: one table, name -> module. A module exports
+// `main(args, names)`; it parses its own options (`--help` included) and prints its own tables.
 
 const BENCHMARKS = {
   echo: {
     module: './echo/main.mjs',
     summary: 'CPU per message, rate and memory per idle connection, beside C and node:net',
   },
+  switch: { module: './micro/main.mjs', summary: 'tasks that yield in turn, beside Effect …' },
+  spawn: { module: './micro/main.mjs', summary: 'a task that starts and ends' },
+  channel: { module: './micro/main.mjs', summary: 'items from task to task' },
+  timers: { module: './micro/main.mjs', summary: 'timeouts, scopes, a million sleeping tasks' },
+  cancel: { module: './micro/main.mjs', summary: 'cancelling a task, and a tree of 100,000' },
 };
 
 function help() {
@@ -14,22 +19,42 @@ function help() {
   const lines = Object.entries(BENCHMARKS).map(
     ([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`,
   );
-  return `Usage: npm run bench -- <name> [options]\n\n${lines.join('\n')}\n
+  return `Usage: npm run bench -- <name>... [options]\n\n${lines.join('\n')}\n
 Options of one benchmark: npm run bench -- <name> --help. How to read it: bench/README.md\n`;
 }
 
-async function start([name, ...args]) {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+/** The names that come first, and the options behind them. */
+function split(args) {
+  const end = args.findIndex((arg) => arg.startsWith('-'));
+  return end < 0 ? [args, []] : [args.slice(0, end), args.slice(end)];
+}
+
+/** Benchmarks of one module are one run: module -> names, in the order given. */
+function byModule(names) {
+  const modules = new Map();
+  for (const name of new Set(names)) {
+    const { module } = BENCHMARKS[name];
+    modules.set(module, [...(modules.get(module) ?? []), name]);
+  }
+  return modules;
+}
+
+async function start(args) {
+  const [names, options] = split(args);
+  if (names.length === 0 || names[0] === 'help') {
     process.stdout.write(help());
     return;
   }
-  if (!Object.hasOwn(BENCHMARKS, name)) {
-    process.stderr.write(`Unknown benchmark '${name}'\n\n${help()}`);
+  const unknown = names.find((name) => !Object.hasOwn(BENCHMARKS, name));
+  if (unknown !== undefined) {
+    process.stderr.write(`Unknown benchmark '${unknown}'\n\n${help()}`);
     process.exitCode = 2;
     return;
   }
-  const { main } = await import(BENCHMARKS[name].module);
-  await main(args);
+  for (const [module, chosen] of byModule(names)) {
+    const { main } = await import(module);
+    await main(options, chosen);
+  }
 }
 
 await start(process.argv.slice(2));

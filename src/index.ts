@@ -3,33 +3,20 @@
  * the resource is ready.
  *
  *   kernel   tasks, scopes, groups, time
+ *   flow     several operations at once, and what tasks share
  *   net      sockets and listeners
  *   server   a task for every connection
- *   node     the real world: Node's event loop, epoll
+ *   node     the real world: Node's event loop, epoll; run and main
+ *   interop  promises, emitters, streams
  */
+
 import type { Run, ToAsync } from './interop/to-async.ts';
 import { makeToAsync } from './interop/to-async.ts';
 import type { RunOptions } from './node/run.ts';
 import { run } from './node/run.ts';
 
-// flow: several at once, and between tasks
-export { all } from './flow/all.ts';
-export { allSettled, type Settled } from './flow/all-settled.ts';
-export { any } from './flow/any.ts';
-export { AllFailedError } from './flow/combinator-errors.ts';
-export { type MapOptions, map } from './flow/map.ts';
-export type { Members, Places } from './flow/members.ts';
-export { type Place, race } from './flow/race.ts';
-export { type RetryOptions, retry } from './flow/retry.ts';
-// interop: promises, emitters, streams
-export { type Begin, callback } from './interop/callback.ts';
-export { type DuplexSocket, fromDuplex, toDuplex } from './interop/duplex.ts';
-export { each } from './interop/each.ts';
-export { type EmitterLike, once } from './interop/once.ts';
-export { AbortError } from './interop/to-async.ts';
-export { until } from './interop/until.ts';
-export { fromWebStreams, toWebStreams, type WebStreams } from './interop/web-streams.ts';
 // kernel: what tasks are made of
+
 export { Cancelled, isCancelled } from './kernel/cancelled.ts';
 export { currentScope, currentTask } from './kernel/current.ts';
 export {
@@ -58,23 +45,64 @@ export type { Task, TaskState } from './kernel/task.ts';
 export { now } from './kernel/time.ts';
 export { readable, sleep, sleepForever, sleepUntil, writable } from './kernel/waits.ts';
 export { deadline, moveOnAfter, scope, timeout } from './kernel/with-scope.ts';
+
+// flow: several operations at once, and what tasks share
+
+export { all } from './flow/all.ts';
+export { allSettled, type Settled } from './flow/all-settled.ts';
+export { any } from './flow/any.ts';
+export { Barrier, type BarrierStats } from './flow/barrier.ts';
+export { Broadcast, type BroadcastOptions, type BroadcastStats } from './flow/broadcast.ts';
+export { Channel, type ChannelStats } from './flow/channel.ts';
+export { AllFailedError } from './flow/combinator-errors.ts';
+export { Condition, type ConditionStats } from './flow/condition.ts';
+export {
+  AbandonedError,
+  BroadcastClosedError,
+  ChannelClosedError,
+  OwnerError,
+  SlowSubscriberError,
+} from './flow/errors.ts';
+export { Event, type EventStats } from './flow/event.ts';
+export { Lock, type LockStats } from './flow/lock.ts';
+export { type MapOptions, map } from './flow/map.ts';
+export type { Members, Places } from './flow/members.ts';
+export { type Place, race } from './flow/race.ts';
+export { type RetryOptions, retry } from './flow/retry.ts';
+export { type SelectArms, type Selected, select } from './flow/select.ts';
+export { Semaphore, type SemaphoreStats } from './flow/semaphore.ts';
+export type { SlowPolicy, Subscription, SubscriptionStats } from './flow/subscription.ts';
+
 // net: sockets
+
 export { type Address, SocketAddress } from './net/address.ts';
 export { type ConnectOptions, connect } from './net/connect.ts';
 export { TornError } from './net/errors.ts';
 export { listen } from './net/listen.ts';
 export { Listener } from './net/listener.ts';
 export { Socket } from './net/socket.ts';
+export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
+
+// server: a task for every connection
+
+export { serve, tcpServer } from './server/serve.ts';
+export type { Handler, Server, ServerOptions, ServerStats } from './server/server.ts';
+
 // node: the real world
+
 export type { Backend, BackendChoice } from './node/backend.ts';
 export { type MainOptions, main } from './node/main.ts';
 export { type Clock, type RunOptions, run } from './node/run.ts';
-export { serve, tcpServer } from './server/serve.ts';
-// server: a task for every connection
-export type { Handler, Server, ServerOptions, ServerStats } from './server/server.ts';
-export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
 
-/**
- * `toAsync(fn)`: an async function that runs the generator function `fn`. See interop/to-async.ts.
- */
+// interop: promises, emitters, streams
+
+export { type Begin, callback } from './interop/callback.ts';
+export { type DuplexSocket, fromDuplex, toDuplex } from './interop/duplex.ts';
+export { each } from './interop/each.ts';
+export { type EmitterLike, once } from './interop/once.ts';
+export { AbortError } from './interop/to-async.ts';
+export { until } from './interop/until.ts';
+export { fromWebStreams, toWebStreams, type WebStreams } from './interop/web-streams.ts';
+
+/** An async function that runs the generator function `fn`. See interop/to-async.ts. */
 export const toAsync: ToAsync<RunOptions> = makeToAsync<RunOptions>(run as Run<RunOptions>);

@@ -10,30 +10,32 @@ import { createInterface } from 'node:readline';
 import { measure } from 'mitata';
 
 const SAMPLES = 5;
-// Divisible by the counts of tasks and by the batches.
-const LEAST = 1000;
+// Divisible by the counts of tasks and by BATCH, and so are its multiples.
+const LEAST = 200;
 
 const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
-/** Runs for `warmMs`; then doubles the count until a sample is long enough for such a round. */
+/** Doubles the count until a sample is long enough for such a round, and runs until it is warm. */
 async function prepare(body, warmMs, roundMs) {
-  let count = LEAST;
   const warm = performance.now() + warmMs;
-  while (performance.now() < warm) await body(count);
-  while ((await body(count)) < (roundMs * 1e6) / SAMPLES) count *= 2;
-  return count;
+  for (let count = LEAST; ; ) {
+    const ns = await body(count);
+    if (ns < (roundMs * 1e6) / SAMPLES) count *= 2;
+    else if (performance.now() >= warm) return count;
+  }
 }
 
 /**
  * The mean of the samples, because a collection belongs to what caused it; a round's luck is left
- * to the median over rounds. mitata collects the garbage before, and runs one sample unmeasured.
+ * to the median over rounds. No collection is forced before: it would throw away the compiled code
+ * that knows objects of the last round's run, and the round would measure the compiler.
  */
 async function round(body, count, ms) {
   const run = { manual: () => body(count), budget: 'manual' };
-  const budget = { min_cpu_time: ms * 1e6, min_samples: SAMPLES };
+  const options = { gc: false, min_cpu_time: ms * 1e6, min_samples: SAMPLES };
   const { avg, ticks } = await measure(function* () {
     yield run;
-  }, budget);
+  }, options);
   return { ns: avg / count, operations: count, samples: ticks };
 }
 

@@ -40,10 +40,9 @@ const MB = 1024 * 1024;
 export class Once {
   #at = performance.now();
   #heap = Once.#used();
-  figures = {};
 
   constructor(tasks) {
-    this.figures.tasks = tasks;
+    this.figures = { tasks };
     this.#at = performance.now(); // after the collection
   }
 

@@ -24,3 +24,7 @@ try {
 }
 
 // Output:
+// These tasks wait for each other: 'writer' → 'reader' → 'writer'.
+//   task 1 'main' waits for 2 tasks of group of 'main'
+//   task 2 'reader' waits for lock 'b' held by task 3 'writer'
+//   task 3 'writer' waits for lock 'a' held by task 2 'reader'

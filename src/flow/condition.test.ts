@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { codeOf, play } from '../../test/kernel/virtual-host.ts';
+import { codeOf, play, VirtualHost } from '../../test/kernel/virtual-host.ts';
 import { group } from '../kernel/group.ts';
 import type { Wait } from '../kernel/operation.ts';
 import { sleep } from '../kernel/waits.ts';
@@ -78,6 +78,26 @@ test('a cancelled wait throws only once it has the lock again', () => {
     }),
   );
   expect(log).toEqual(['holder', 'waiter true']);
+});
+
+test('a lock that does not come back ends the shield, and the cancellation goes on', () => {
+  const host = new VirtualHost();
+  const waits: string[] = [];
+  host.play(() =>
+    group(function* (g) {
+      const lock = new Lock();
+      const changed = new Condition(lock);
+      const waiter = g.spawn(() => lock.with(() => changed.wait()));
+      yield;
+      yield* lock.with(function* () {
+        waiter.cancel();
+        yield* sleep(6000);
+        waits.push(waiter.state);
+      });
+    }),
+  );
+  expect(waits).toEqual(['cancelled']);
+  expect(host.warnings).toMatchObject([{ code: 'ERR_SHIELD_EXPIRED' }]);
 });
 
 test('needs its lock, and the caller must hold it', () => {

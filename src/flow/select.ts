@@ -21,7 +21,7 @@
 import { show, wrongType } from '../kernel/checks.ts';
 import { currentRecord } from '../kernel/current.ts';
 import { debug } from '../kernel/debug.ts';
-import type { Frames, Operation, OperationSource, Wait } from '../kernel/operation.ts';
+import type { Frames, Operation, Wait } from '../kernel/operation.ts';
 import { discard, PAUSE } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
@@ -323,8 +323,8 @@ function discardAll(arms: SelectArms): void {
 function notAnArm(key: string, operation: unknown): TypeError {
   const text =
     `Expected arm \`${key}\` of select to be a wait (receive, send, sleep, readable, …), got ` +
-    `${show(operation as OperationSource<unknown>)} (${typeof operation}). What runs code of yours ` +
-    'cannot be undone: use `race`.';
+    `${show(operation)} (${typeof operation}). What runs code of yours cannot be undone: use ` +
+    '`race`.';
   return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
 }
 

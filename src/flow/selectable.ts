@@ -2,8 +2,8 @@
  * The protocol between `select` and the waits that it chooses from.
  *
  * An operation that can be an arm has a method `asChoice()`. The operations of this room have it
- * from Waiting; those of other rooms implement it, and `ReadinessChoice` does most of the work for
- * waits on a socket.
+ * from Waiting; those of other rooms implement it, and `TryChoice` does the work for what tries and
+ * waits for readiness, such as a receive on a socket.
  */
 import { BusyError } from '../kernel/errors.ts';
 import type { Operation } from '../kernel/operation.ts';
@@ -124,7 +124,7 @@ export class TryChoice<T> extends ReadinessChoice<T> {
 function busy(what: string): BusyError {
   return new BusyError(
     'ERR_BUSY',
-    `A select cannot wait for '${what}': another task waits there already. One task at a time may ` +
-      'wait for each direction.',
+    `A select cannot wait for '${what}': another task waits there already. One task at a time ` +
+      'may wait for each direction.',
   );
 }

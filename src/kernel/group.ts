@@ -266,6 +266,7 @@ class GroupPlace extends Parking {
   }
 
   override describe(): string {
-    return `${this.#group.size} tasks of ${this.#group.name}`;
+    const { size, name } = this.#group;
+    return `${size} ${size === 1 ? 'task' : 'tasks'} of ${name}`;
   }
 }

@@ -134,7 +134,11 @@ function trees({ tasks }) {
       for (const part of fan(size - 1)) yield* Effect.forkChild(node(part));
       yield* Effect.never;
     });
-    const node = (size) => Effect.ensuring(body(size), Effect.sync(() => unwound++));
+    const node = (size) =>
+      Effect.ensuring(
+        body(size),
+        Effect.sync(() => unwound++),
+      );
     const once = new Once(tasks);
     const program = Effect.gen(function* () {
       const root = yield* Effect.forkChild(node(tasks));

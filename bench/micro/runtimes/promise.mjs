@@ -1,9 +1,13 @@
 // The micro-benchmarks in async functions, promises and AbortController: the language and Node
 // alone. What has no counterpart there is written in the usual way.
 
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Lap, Once, same } from '../clock.mjs';
 import { BATCH, fan, HOUR_MS } from '../sizes.mjs';
+
+// A node of the tree has a listener for each child: the warning would be most of its cost.
+setMaxListeners(0);
 
 const empty = async () => {};
 

@@ -1,0 +1,94 @@
+// Rounds to medians, medians to tables, and whether the bars are met.
+
+import { median, pairedRatio, spread } from '../lib/stats.mjs';
+import { digits, grouped, percent, table } from '../lib/table.mjs';
+
+const OURS = 'coronet';
+const NS = [{ name: '', unit: 'ns', of: ({ ns }) => ns }];
+
+const figure = (value) => (value < 100 ? digits(value, 1) : grouped(value));
+const valuesOf = (entry, of) => entry?.rounds.map((round) => round && of(round)) ?? [];
+const present = (values) => values.filter((value) => value !== undefined);
+
+/** [{ name, unit, contestants: [{ name, values, median, least, spread, times }] }] of one case. */
+export function summarizeCase(one, entries) {
+  return (one.rows ?? NS).map(({ name, unit, of }) => {
+    const ours = valuesOf(
+      entries.find((entry) => entry.name === OURS),
+      of,
+    );
+    const contestants = entries.map((entry) => {
+      const all = valuesOf(entry, of);
+      const values = present(all);
+      return {
+        name: entry.name,
+        values,
+        median: median(values),
+        least: Math.min(...values),
+        spread: spread(values),
+        times: pairedRatio(all, ours),
+      };
+    });
+    return { name: name ? `${one.name}: ${name}, ${unit}` : one.name, unit, contestants };
+  });
+}
+
+/** [{ text, value, met }]: what was asked, what was found. */
+export function judge(one, entries) {
+  const [row] = summarizeCase(one, entries);
+  const of = (name) => row.contestants.find((contestant) => contestant.name === name);
+  const ours = entries.find((entry) => entry.name === OURS);
+  return (one.bars ?? []).flatMap((bar) => {
+    const { name, unit, over, atMost, atLeast } = bar;
+    if (over) {
+      const value = of(over)?.times;
+      const text = `${name}: ≥ ${atLeast} × cheaper than ${over}`;
+      return value === undefined ? [] : [{ text, value, unit: '×', met: value >= atLeast }];
+    }
+    const value = bar.of ? median(present(valuesOf(ours, bar.of))) : of(OURS)?.median;
+    if (value === undefined) return [];
+    return [{ text: `${name}: ≤ ${atMost} ${unit}`, value, unit, met: value <= atMost }];
+  });
+}
+
+const HEADER = ['least', 'spread'];
+
+/** One row per figure: ours, then the peers, then how many times as much the peers take. */
+export function printSuite(title, rows, names) {
+  const peers = names.filter((name) => name !== OURS);
+  const header = [...[OURS, ...HEADER].filter(() => names.includes(OURS)), ...peers];
+  const ratios = names.includes(OURS) ? peers.map((name) => `× ${name}`) : [];
+  const line = ({ name, contestants }) => {
+    const by = new Map(contestants.map((contestant) => [contestant.name, contestant]));
+    const ours = by.get(OURS);
+    return [
+      name,
+      ...(ours ? [figure(ours.median), figure(ours.least), percent(ours.spread)] : []),
+      ...peers.map((peer) => figure(by.get(peer)?.median)),
+      ...ratios.map((_, i) => digits(by.get(peers[i])?.times, 1)),
+    ];
+  };
+  return `${title}\n${table(['case', ...header, ...ratios], rows.map(line))}`;
+}
+
+export function printBars(bars) {
+  return bars
+    .map(({ text, value, unit, met }) => {
+      return `  bar: ${text}: ${figure(value)} ${unit}, ${met ? 'met' : 'MISSED'}`;
+    })
+    .join('\n');
+}
+
+export function printFacts(facts, { starts, rounds, ms }) {
+  return (
+    `Node ${facts.node}, ${facts.kernel}, ${facts.cores} × ${facts.cpu}, ` +
+    `load average ${digits(facts.loadAverage)}\n` +
+    `${starts} × ${rounds} rounds of ${ms} ms, interleaved; one process for each runtime and case`
+  );
+}
+
+export const LEGEND = `Medians of the rounds. least: the best round; spread: the middle half of \
+them, as a share of the median;
+both of coronet (of all: --json). × name: how many times what coronet takes, median over the rounds;
+below 1 coronet takes more. ns are CPU time of the process, collections included; µs of what
+happens once are wall time. What the cases do: bench/README.md`;
