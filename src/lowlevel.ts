@@ -2,6 +2,13 @@
  * coronet/lowlevel: the kernel's inside, for people who build their own operations or their own
  * host. Here the names are stable, too, but less is kept from you.
  */
+export {
+  type Choice,
+  ReadinessChoice,
+  type Selectable,
+  TryChoice,
+  WOULD_WAIT,
+} from './flow/selectable.ts';
 export type { Host } from './kernel/host.ts';
 export { type Frames, isOperation, Lazy, operationOf, PAUSE, Step } from './kernel/operation.ts';
 export { Parking, ParkingQueue } from './kernel/parking.ts';

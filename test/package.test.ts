@@ -18,12 +18,12 @@ interface Manifest {
 }
 
 interface Packed {
+  readonly size: number;
   readonly unpackedSize: number;
   readonly files: readonly { readonly path: string; readonly mode: number }[];
 }
 
 const manifest = JSON.parse(read('package.json')) as Manifest;
-const megabyte = 1_000_000;
 
 function read(path: string): string {
   return readFileSync(join(root, path), 'utf8');
@@ -46,8 +46,16 @@ describe('the package', () => {
     paths = packed.files.map(({ path }) => path);
   });
 
-  it('is smaller than a megabyte when unpacked', () => {
-    expect(packed.unpackedSize).toBeLessThan(megabyte);
+  it('is smaller than 600 kB packed, and than 2 MB with its sources in the maps unpacked', () => {
+    expect(packed.size).toBeLessThan(600_000);
+    expect(packed.unpackedSize).toBeLessThan(2_000_000);
+  });
+
+  it('has declarations that check in a strict program, every file of them', () => {
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const check = () => execFileSync(process.execPath, [tsc, '-p', 'test/package-types'], options);
+    const options = { cwd: root, encoding: 'utf8', stdio: 'pipe' } as const;
+    expect(check()).toBe('');
   });
 
   it('has no runtime dependencies', () => {

@@ -12,13 +12,13 @@ its own. The peers are installed apart: npm install --prefix bench
   --only text          the cases whose name contains the text
   --rounds n           interleaved rounds of each start        (default 3)
   --starts n           fresh processes for each case           (default 2)
-  --ms n               length of a round                       (default 80)
+  --ms n               length of a round                       (default 60)
   --quick              fewer and shorter: all five in about half a minute
   --json               one JSON document with every round, instead of tables
 `;
 
 // `once`: rounds of what happens once, each in a fresh process. `part`: of the peers' tasks there.
-const FULL = { rounds: 3, starts: 2, ms: 80, warmMs: 200, once: 3, part: 1 };
+const FULL = { rounds: 3, starts: 2, ms: 60, warmMs: 200, once: 3, part: 1 };
 const QUICK = { rounds: 3, starts: 1, ms: 40, warmMs: 120, once: 1, part: 0.2 };
 
 const text = { type: 'string' };

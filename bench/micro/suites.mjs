@@ -57,6 +57,7 @@ export const SUITES = {
         bars: [{ name: 'spawn, finish', unit: 'ns', atMost: 600 }, ...times('spawn, finish')],
       },
       { name: 'spawn, join', kind: 'spawn-join', quick: true, bars: times('spawn, join') },
+      { name: 'all of 100', kind: 'all', quick: true },
     ],
   },
   channel: {
@@ -87,12 +88,12 @@ export const SUITES = {
       {
         name: 'sleepers',
         kind: 'sleepers',
-        tasks: { coronet: MILLION, promise: 20_000, effect: 100_000, effection: 10_000 },
+        tasks: { coronet: MILLION, promise: 10_000, effect: 50_000, effection: 10_000 },
         quick: true,
         rows: perTask,
         bars: [
           {
-            name: '1 000 000 sleepers, resident',
+            name: '1 000 000 sleepers, most resident',
             unit: 'MB',
             atMost: 1024,
             of: ({ peakMb }) => peakMb,

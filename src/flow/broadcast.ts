@@ -16,7 +16,7 @@ import { checkCount, checkName, titled } from './naming.ts';
 import type { Place } from './place.ts';
 import { failAll, foremost } from './place.ts';
 import { WOULD_WAIT } from './selectable.ts';
-import type { Feed, SlowPolicy, Subscription } from './subscription.ts';
+import type { SlowPolicy, Subscription } from './subscription.ts';
 import { SubscriptionRecord } from './subscription.ts';
 import { Waiting } from './waiting.ts';
 
@@ -50,7 +50,7 @@ export interface BroadcastStats {
  * yield* prices.send(42);
  * const { done, value } = yield* subscription.next();
  */
-export class Broadcast<T> implements Feed {
+export class Broadcast<T> {
   readonly name: string;
   readonly capacity: number;
   readonly slow: SlowPolicy;

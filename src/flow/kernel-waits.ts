@@ -2,31 +2,16 @@
  * The kernel's own waits as arms of a select: sleep, sleepUntil, sleepForever, readable, writable.
  */
 import { currentRecord } from '../kernel/current.ts';
-import type { Operation, Wait } from '../kernel/operation.ts';
-import { Step } from '../kernel/operation.ts';
 import { Timer } from '../kernel/timers.ts';
-import { sleep, sleepForever, sleepUntil } from '../kernel/waits.ts';
+import { SoleWait } from '../kernel/waits.ts';
 import type { ArmPlace, Choice } from './selectable.ts';
 import { ReadinessChoice, WOULD_WAIT } from './selectable.ts';
 
-/** The classes of the operations that are one wait and nothing else. */
-const soleWaits: ReadonlySet<unknown> = new Set([classOf(sleep(0)), classOf(sleepUntil(0))]);
-
-/** The class of the parking that nobody ever wakes. */
-const Forever: unknown = classOfParking(sleepForever());
-
-/** True for an operation of the kernel that waits once; `choiceOfKernelWait` tells for what. */
-export function isKernelWait(operation: unknown): operation is Step<unknown> {
-  return operation instanceof Step && soleWaits.has(operation.constructor);
-}
-
-/** The choice that `operation` stands for, or null if it can be none. Takes the operation. */
-export function choiceOfKernelWait(operation: Step<unknown>): Choice<unknown> | null {
-  const first = operation[Symbol.iterator]().next();
-  return first.done === true ? null : choiceOfWait(first.value);
-}
-
-function choiceOfWait(wait: Wait): Choice<unknown> | null {
+/**
+ * The choice that the kernel's wait `operation` stands for, or null if it can be none. Takes it.
+ */
+export function choiceOfKernelWait(operation: SoleWait<unknown>): Choice<unknown> | null {
+  const wait = operation.takeWait();
   switch (wait?.[0]) {
     case 'recv':
       return new ReadyChoice(wait[1], 'recv');
@@ -34,21 +19,14 @@ function choiceOfWait(wait: Wait): Choice<unknown> | null {
       return new ReadyChoice(wait[1], 'send');
     case 'sleep':
       return new SleepChoice(wait[1]);
-    case 'park':
-      return wait[1].constructor === Forever ? new NeverChoice() : null;
     default:
       return null;
   }
 }
 
-function classOf(operation: Operation<unknown>): unknown {
-  (operation as Step<unknown>).return();
-  return operation.constructor;
-}
-
-function classOfParking(operation: Operation<unknown>): unknown {
-  const wait: Wait = operation[Symbol.iterator]().next().value as Wait;
-  return wait?.[0] === 'park' ? wait[1].constructor : undefined;
+/** True for an operation of the kernel that waits once; `choiceOfKernelWait` tells for what. */
+export function isKernelWait(operation: unknown): operation is SoleWait<unknown> {
+  return operation instanceof SoleWait;
 }
 
 /** "Readable" or "writable": true as soon as a try is worth it. */
@@ -67,13 +45,13 @@ class SleepChoice implements Choice<void> {
     this.#ms = ms;
   }
 
-  /** A timer is armed; the host knows of it. */
+  /** A timer is armed, and the host knows of it. Nothing inside ends a sleep for ever. */
   get outside(): boolean {
-    return false;
+    return this.#ms === Infinity;
   }
 
   describe(): string {
-    return `sleep ${this.#ms} ms`;
+    return this.outside ? 'sleep forever' : `sleep ${this.#ms} ms`;
   }
 
   attempt(): typeof WOULD_WAIT {
@@ -90,24 +68,4 @@ class SleepChoice implements Choice<void> {
   leave(): void {
     if (this.#timer !== null) this.#scheduler.disarm(this.#timer);
   }
-}
-
-class NeverChoice implements Choice<never> {
-  get outside(): boolean {
-    return true;
-  }
-
-  describe(): string {
-    return 'sleep forever';
-  }
-
-  attempt(): typeof WOULD_WAIT {
-    return WOULD_WAIT;
-  }
-
-  enlist(): void {}
-
-  settle(): void {}
-
-  leave(): void {}
 }

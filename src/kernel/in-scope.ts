@@ -12,8 +12,8 @@ import type { TaskRecord } from './task.ts';
 
 export abstract class InScope<T> extends Step<T> {
   protected readonly source: OperationSource<T>;
-  #scope: ScopeRecord | null = null;
-  #frames: Frames<T> | null = null;
+  private inner: ScopeRecord | null = null;
+  private frames: Frames<T> | null = null;
 
   constructor(source: OperationSource<T>) {
     super();
@@ -38,60 +38,60 @@ export abstract class InScope<T> extends Step<T> {
   protected left(_task: TaskRecord): void {}
 
   next(value?: unknown): IteratorResult<Wait, T> {
-    const scope = this.#scope ?? this.#enter();
+    const scope = this.inner ?? this.enterScope();
     try {
-      this.#frames ??= this.begin(scope)[Symbol.iterator]();
-      return this.#passOn(scope, this.#frames.next(value));
+      this.frames ??= this.begin(scope)[Symbol.iterator]();
+      return this.passOn(scope, this.frames.next(value));
     } catch (error) {
-      return this.#leaveWith(scope, error);
+      return this.leaveWith(scope, error);
     }
   }
 
   override throw(error: unknown): IteratorResult<Wait, T> {
-    const scope = this.#scope;
-    const frames = this.#frames;
+    const scope = this.inner;
+    const frames = this.frames;
     if (scope === null) throw error;
     try {
       if (frames?.throw === undefined) throw error;
-      return this.#passOn(scope, frames.throw(error));
+      return this.passOn(scope, frames.throw(error));
     } catch (thrown) {
-      return this.#leaveWith(scope, thrown);
+      return this.leaveWith(scope, thrown);
     }
   }
 
   override return(value?: unknown): IteratorResult<Wait, T> {
     if (!this.driven) discard(this.source);
-    const scope = this.#scope;
+    const scope = this.inner;
     if (scope === null || scope.ended) return super.return(value);
     try {
-      const result = this.#frames?.return?.(value as T) ?? { done: true, value: value as T };
-      return this.#passOn(scope, result);
+      const result = this.frames?.return?.(value as T) ?? { done: true, value: value as T };
+      return this.passOn(scope, result);
     } catch (error) {
-      return this.#leaveWith(scope, error);
+      return this.leaveWith(scope, error);
     }
   }
 
-  #enter(): ScopeRecord {
+  private enterScope(): ScopeRecord {
     const task = currentRecord();
     const scope = this.open(task);
-    this.#scope = scope;
+    this.inner = scope;
     scope.enter();
     return scope;
   }
 
-  #passOn(scope: ScopeRecord, result: IteratorResult<Wait, T>): IteratorResult<Wait, T> {
-    if (result.done === true) this.#leave(scope);
+  private passOn(scope: ScopeRecord, result: IteratorResult<Wait, T>): IteratorResult<Wait, T> {
+    if (result.done === true) this.leaveScope(scope);
     return result;
   }
 
-  #leaveWith(scope: ScopeRecord, error: unknown): IteratorResult<Wait, T> {
-    this.#leave(scope);
+  private leaveWith(scope: ScopeRecord, error: unknown): IteratorResult<Wait, T> {
+    this.leaveScope(scope);
     if (scope.owns(error)) return { done: true, value: this.swallowed(scope) };
     this.failed(scope, error);
     throw error;
   }
 
-  #leave(scope: ScopeRecord): void {
+  private leaveScope(scope: ScopeRecord): void {
     scope.leave();
     this.left(scope.task);
   }

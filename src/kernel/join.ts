@@ -8,18 +8,18 @@ import type { TaskRecord } from './task.ts';
 import { mustPause, parkWait } from './waits.ts';
 
 export class JoinOperation<T> extends Step<T> {
-  readonly #task: TaskRecord<T>;
-  #checked = false;
+  private readonly target: TaskRecord<T>;
+  private checked = false;
 
   constructor(task: TaskRecord<T>) {
     super();
-    this.#task = task;
+    this.target = task;
   }
 
   next(): IteratorResult<Wait, T> {
-    const task = this.#task;
-    if (!this.#checked) {
-      this.#checked = true;
+    const task = this.target;
+    if (!this.checked) {
+      this.checked = true;
       refuseCycle(task);
       if (mustPause()) return PAUSE;
     }
@@ -32,19 +32,19 @@ export class JoinOperation<T> extends Step<T> {
 }
 
 class JoinPlace extends Parking {
-  readonly #task: TaskRecord;
+  private readonly target: TaskRecord;
 
   constructor(task: TaskRecord) {
     super();
-    this.#task = task;
+    this.target = task;
   }
 
   override describe(): string {
-    return `join of task ${this.#task.id} '${this.#task.name}'`;
+    return `join of task ${this.target.id} '${this.target.name}'`;
   }
 
   override holder(): TaskRecord {
-    return this.#task;
+    return this.target;
   }
 }
 

@@ -13,16 +13,25 @@ import type { TaskRecord } from './task.ts';
 
 export class Parking {
   /** The task that waits here. @internal */
-  waiter: TaskRecord | null = null;
+  declare waiter: TaskRecord | null;
   /** Set when `wake` or `fail` came before the task parked: the outcome waits for the task. */
-  #early: 'none' | 'value' | 'error' = 'none';
-  #outcome: unknown;
+  declare private early: 'none' | 'value' | 'error';
+  declare private earlyOutcome: unknown;
   /** The FIFO that holds this parking, and its neighbours there. @internal */
-  queue: ParkingQueue | null = null;
+  declare queue: ParkingQueue | null;
   /** @internal */
-  before: Parking | null = null;
+  declare before: Parking | null;
   /** @internal */
-  behind: Parking | null = null;
+  declare behind: Parking | null;
+
+  constructor() {
+    this.waiter = null;
+    this.early = 'none';
+    this.earlyOutcome = undefined;
+    this.queue = null;
+    this.before = null;
+    this.behind = null;
+  }
 
   /** True while a task waits here. */
   get occupied(): boolean {
@@ -31,7 +40,7 @@ export class Parking {
 
   /** True if `wake` or `fail` came before the task: it wins over a later cancellation. @internal */
   get wokenEarly(): boolean {
-    return this.#early !== 'none';
+    return this.early !== 'none';
   }
 
   /** What `task.waitingOn` shows. */
@@ -59,27 +68,27 @@ export class Parking {
    * False if a wake-up is there already.
    */
   wake(value?: unknown): boolean {
-    const task = this.#take();
+    const task = this.takeOut();
     if (task !== null) task.wakeWith(value);
-    else return this.#keep('value', value);
+    else return this.keepEarly('value', value);
     return true;
   }
 
   /** Throws `error` into the parked task; otherwise as `wake`. */
   fail(error: unknown): boolean {
-    const task = this.#take();
+    const task = this.takeOut();
     if (task !== null) task.refuse(error);
-    else return this.#keep('error', error);
+    else return this.keepEarly('error', error);
     return true;
   }
 
   /** Hands over an outcome that came early. True if there was one. @internal */
   deliverEarly(task: TaskRecord): boolean {
-    const kind = this.#early;
+    const kind = this.early;
     if (kind === 'none') return false;
-    const outcome = this.#outcome;
-    this.#early = 'none';
-    this.#outcome = undefined;
+    const outcome = this.earlyOutcome;
+    this.early = 'none';
+    this.earlyOutcome = undefined;
     if (kind === 'value') task.wakeWith(outcome);
     else task.refuse(outcome);
     return true;
@@ -95,17 +104,17 @@ export class Parking {
   /** Called when a cancellation has taken the task away: undo what the wait had set up. */
   protected onWithdrawn(): void {}
 
-  #take(): TaskRecord | null {
+  private takeOut(): TaskRecord | null {
     const task = this.waiter;
     this.waiter = null;
     this.queue?.remove(this);
     return task;
   }
 
-  #keep(kind: 'value' | 'error', outcome: unknown): boolean {
-    if (this.#early !== 'none') return false;
-    this.#early = kind;
-    this.#outcome = outcome;
+  private keepEarly(kind: 'value' | 'error', outcome: unknown): boolean {
+    if (this.early !== 'none') return false;
+    this.early = kind;
+    this.earlyOutcome = outcome;
     return true;
   }
 }

@@ -69,9 +69,9 @@ export class ScopeRecord implements Scope, TimerTarget {
   cancelledBy: ScopeRecord | null = null;
   ended = false;
   /** Made by `cancel`: what operations inside throw because of this very scope. */
-  #thrown: Cancelled | null = null;
+  private token: Cancelled | null = null;
   /** Every task and every timeout has a scope: what is rare is kept out of it. */
-  #extras: Extras | null = null;
+  private extras: Extras | null = null;
 
   constructor(task: TaskRecord, parent: ScopeRecord | null, name: string) {
     this.task = task;
@@ -95,17 +95,17 @@ export class ScopeRecord implements Scope, TimerTarget {
 
   /** True once `cancel` was called on this very scope. */
   get requested(): boolean {
-    return this.#thrown !== null;
+    return this.token !== null;
   }
 
   /** The reason given to this very scope. */
   get ownReason(): unknown {
-    return this.#thrown?.reason;
+    return this.token?.reason;
   }
 
   /** What operations inside throw because of this scope: one object for all of them. */
   get thrown(): Cancelled {
-    return this.#thrown as Cancelled;
+    return this.token as Cancelled;
   }
 
   /** True for the scopes of timeouts and shields, which `currentScope()` passes over. */
@@ -143,7 +143,7 @@ export class ScopeRecord implements Scope, TimerTarget {
 
   cancel(reason?: unknown): void {
     if (this.requested || this.ended) return;
-    this.#thrown = new Cancelled(this, reason);
+    this.token = new Cancelled(this, reason);
     if (this.cancelledBy === null) spread(this, this);
   }
 
@@ -154,7 +154,7 @@ export class ScopeRecord implements Scope, TimerTarget {
   }
 
   get deadline(): number {
-    return this.#extras?.timer?.at ?? Infinity;
+    return this.extras?.timer?.at ?? Infinity;
   }
 
   set deadline(at: number) {
@@ -165,7 +165,7 @@ export class ScopeRecord implements Scope, TimerTarget {
   /** Moves the deadline to `at`; a TimeoutError will say `limitMs`. */
   limit(at: number, limitMs: number): void {
     if (this.ended || this.requested) return;
-    const extras = this.#more();
+    const extras = this.more();
     extras.timer ??= new Timer(this);
     extras.limitMs = Math.max(0, limitMs);
     this.scheduler.arm(extras.timer, at);
@@ -173,7 +173,7 @@ export class ScopeRecord implements Scope, TimerTarget {
 
   /** The deadline has passed. */
   expire(): void {
-    this.cancel(new TimeoutError(this.#more().limitMs, this.task.waitingOn));
+    this.cancel(new TimeoutError(this.more().limitMs, this.task.waitingOn));
   }
 
   stop(options: { readonly graceMs?: number } = {}): void {
@@ -181,18 +181,18 @@ export class ScopeRecord implements Scope, TimerTarget {
     if (this.ended) return;
     this.stopState.begin(options.graceMs);
     for (let at: ScopeRecord | null = this; at !== null; at = nextBelow(at, this)) {
-      at.#extras?.stop?.wakeAll();
+      at.extras?.stop?.wakeAll();
     }
   }
 
   get stopping(): boolean {
     let scope: ScopeRecord | null = this;
-    while (scope !== null && scope.#extras?.stop?.begun !== true) scope = scope.parent;
+    while (scope !== null && scope.extras?.stop?.begun !== true) scope = scope.parent;
     return scope !== null;
   }
 
   get stopState(): StopState {
-    const extras = this.#more();
+    const extras = this.more();
     extras.stop ??= new StopState(this);
     return extras.stop;
   }
@@ -202,7 +202,7 @@ export class ScopeRecord implements Scope, TimerTarget {
   }
 
   get signal(): AbortSignal {
-    const extras = this.#more();
+    const extras = this.more();
     if (extras.aborter === null) {
       extras.aborter = new AbortController();
       if (this.cancelled) extras.aborter.abort(this.reason);
@@ -212,16 +212,16 @@ export class ScopeRecord implements Scope, TimerTarget {
 
   /** Tells the listeners of `signal`, after the cancellation has spread. */
   abortSignal(): void {
-    this.#extras?.aborter?.abort(this.reason);
+    this.extras?.aborter?.abort(this.reason);
   }
 
   get hasSignal(): boolean {
-    return this.#extras !== null && this.#extras.aborter !== null;
+    return this.extras !== null && this.extras.aborter !== null;
   }
 
-  #more(): Extras {
-    this.#extras ??= new Extras();
-    return this.#extras;
+  private more(): Extras {
+    this.extras ??= new Extras();
+    return this.extras;
   }
 
   get scheduler(): Scheduler {
@@ -246,7 +246,7 @@ export class ScopeRecord implements Scope, TimerTarget {
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    if (this.#extras !== null) this.#endExtras(this.#extras);
+    if (this.extras !== null) this.endExtras(this.extras);
     const { parent, previous, next } = this;
     if (parent === null) return;
     if (previous === null) parent.firstChild = next;
@@ -255,7 +255,7 @@ export class ScopeRecord implements Scope, TimerTarget {
     else next.previous = previous;
   }
 
-  #endExtras({ timer, stop }: Extras): void {
+  private endExtras({ timer, stop }: Extras): void {
     if (timer !== null) this.scheduler.disarm(timer);
     stop?.end();
   }

@@ -29,15 +29,15 @@ export function shield<T>(
 }
 
 class Shielded<T> extends InScope<T> {
-  readonly #withinMs: number;
+  private readonly withinMs: number;
 
   constructor(op: OperationSource<T>, withinMs: number) {
     super(op);
-    this.#withinMs = withinMs;
+    this.withinMs = withinMs;
   }
 
   protected open(task: TaskRecord): ScopeRecord {
-    return new ShieldScope(task, task.scope, this.#withinMs);
+    return new ShieldScope(task, task.scope, this.withinMs);
   }
 
   /** Nobody can cancel a shield's own scope: `currentScope()` passes over it. */
@@ -51,15 +51,15 @@ class Shielded<T> extends InScope<T> {
 }
 
 class ShieldScope extends ScopeRecord {
-  readonly #withinMs: number;
-  #limit: Timer | null = null;
-  #fallen = false;
+  private readonly withinMs: number;
+  private limitTimer: Timer | null = null;
+  private fallen = false;
 
   constructor(task: TaskRecord, parent: ScopeRecord, withinMs: number) {
     super(task, parent, 'shield');
-    this.#withinMs = withinMs;
-    this.#fallen = isInsideFallen(parent);
-    if (this.#fallen) return;
+    this.withinMs = withinMs;
+    this.fallen = isInsideFallen(parent);
+    if (this.fallen) return;
     this.cancelledBy = null;
     if (cancelledAround(this) !== null) this.startLimit();
   }
@@ -69,28 +69,28 @@ class ShieldScope extends ScopeRecord {
   }
 
   override get shelters(): boolean {
-    return !this.#fallen;
+    return !this.fallen;
   }
 
   override startLimit(): void {
-    if (this.#limit !== null) return;
-    this.#limit = new Timer({ expire: () => this.#expireShield() });
-    this.scheduler.arm(this.#limit, this.scheduler.now() + this.#withinMs);
+    if (this.limitTimer !== null) return;
+    this.limitTimer = new Timer({ expire: () => this.expireShield() });
+    this.scheduler.arm(this.limitTimer, this.scheduler.now() + this.withinMs);
   }
 
   override fall(): void {
-    this.#fallen = true;
+    this.fallen = true;
   }
 
   override end(): void {
-    if (this.#limit !== null) this.scheduler.disarm(this.#limit);
+    if (this.limitTimer !== null) this.scheduler.disarm(this.limitTimer);
     super.end();
   }
 
-  #expireShield(): void {
+  private expireShield(): void {
     const source = cancelledAround(this);
-    if (source === null || this.#fallen) return;
-    this.scheduler.shieldExpired(this.task, this.#withinMs);
+    if (source === null || this.fallen) return;
+    this.scheduler.shieldExpired(this.task, this.withinMs);
     this.task.forgiveRefusals();
     spread(this, source, true);
   }

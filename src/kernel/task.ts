@@ -71,7 +71,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   readonly group: GroupRecord | null;
   /** Daemons do not hold their group back. */
   readonly daemon: boolean;
-  readonly #name: string | { toString(): string };
+  private readonly givenName: string | { toString(): string };
   state: TaskState = 'ready';
   /** What is driven: null until the first step and after the last one. */
   frames: Frames<T> | null = null;
@@ -86,7 +86,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   /**
    * What was left when a cancellation set `fuel` to 0; given back when control leaves its scope.
    */
-  #spareFuel = 0;
+  private spareFuel = 0;
   /** What it waits for; meaningful only while `waiting`. */
   wait: Wait = undefined;
   resume: Resume = 'start';
@@ -114,7 +114,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
     this.source = source;
     this.group = options.group;
     this.daemon = options.daemon;
-    this.#name = options.name;
+    this.givenName = options.name;
     this.locals = current.task === null ? null : current.task.locals;
     this.ownScope = new ScopeRecord(this, options.group?.scope ?? null, '');
     this.scope = this.ownScope;
@@ -137,7 +137,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   }
 
   get name(): string {
-    const name = String(this.#name);
+    const name = String(this.givenName);
     return name === '' ? `task ${this.id}` : name;
   }
 
@@ -175,26 +175,26 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   /** Control passes into `scope`: its cancellation counts from the next operation on. */
   moveTo(scope: ScopeRecord): void {
     this.scope = scope;
-    if (scope.cancelledBy !== null) this.#cutFuel();
-    else if (this.#spareFuel > 0) this.#restoreFuel();
+    if (scope.cancelledBy !== null) this.cutFuel();
+    else if (this.spareFuel > 0) this.restoreFuel();
   }
 
   /** At the beginning of a step: the task has waited, so its budget is whole. */
   refuel(): void {
     const cancelled = this.scope.cancelledBy !== null;
     this.fuel = cancelled ? 0 : FUEL;
-    this.#spareFuel = cancelled ? FUEL : 0;
+    this.spareFuel = cancelled ? FUEL : 0;
   }
 
-  #cutFuel(): void {
+  private cutFuel(): void {
     if (this.fuel <= 0) return;
-    this.#spareFuel = this.fuel;
+    this.spareFuel = this.fuel;
     this.fuel = 0;
   }
 
-  #restoreFuel(): void {
-    this.fuel = this.#spareFuel;
-    this.#spareFuel = 0;
+  private restoreFuel(): void {
+    this.fuel = this.spareFuel;
+    this.spareFuel = 0;
   }
 
   /** Ends by force whatever scopes are open below `scope`. */
@@ -231,7 +231,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
 
   /** A cancellation has reached the innermost scope: end the wait, if there is one to end. */
   interrupt(): void {
-    this.#cutFuel();
+    this.cutFuel();
     if (this.state === 'waiting') this.scheduler.interrupt(this);
   }
 

@@ -51,21 +51,39 @@ export function chargeBytes(bytes: number): void {
   current.task.fuel = Math.max(0, current.task.fuel - Math.floor(bytes / BYTES_PER_OPERATION));
 }
 
-/** An operation that waits once and gives what the scheduler resumes it with. */
-class WaitOnce<T> extends Step<T> {
-  readonly #wait: WaitResult;
-  #waited = false;
+/**
+ * An operation that is one wait and nothing else, and gives what the scheduler resumes it with.
+ * `select` takes these as arms.
+ */
+export abstract class SoleWait<T> extends Step<T> {
+  private waited = false;
 
-  constructor(wait: WaitResult) {
-    super();
-    this.#wait = wait;
-  }
+  /** The wait, made when the operation is driven. */
+  protected abstract wait(): WaitResult;
 
   next(value?: unknown): IteratorResult<Wait, T> {
-    if (this.#waited) return { done: true, value: value as T };
-    this.#waited = true;
+    if (this.waited) return { done: true, value: value as T };
+    this.waited = true;
     debug.tracker?.suspends(currentRecord());
-    return this.#wait;
+    return this.wait();
+  }
+
+  /** Takes the operation, and gives the wait that it would have yielded. */
+  takeWait(): Wait {
+    return this[Symbol.iterator]().wait().value;
+  }
+}
+
+class WaitFor<T> extends SoleWait<T> {
+  private readonly result: WaitResult;
+
+  constructor(result: WaitResult) {
+    super();
+    this.result = result;
+  }
+
+  protected wait(): WaitResult {
+    return this.result;
   }
 }
 
@@ -74,7 +92,7 @@ class WaitOnce<T> extends Step<T> {
  * Cancel: nothing has happened. Errors: ERR_BUSY if another task waits to read from it already.
  */
 export function readable(resource: Pollable): Operation<void> {
-  return new WaitOnce(recvWait(resource));
+  return new WaitFor(recvWait(resource));
 }
 
 /**
@@ -82,12 +100,12 @@ export function readable(resource: Pollable): Operation<void> {
  * Cancel: nothing has happened. Errors: ERR_BUSY if another task waits to write to it already.
  */
 export function writable(resource: Pollable): Operation<void> {
-  return new WaitOnce(sendWait(resource));
+  return new WaitFor(sendWait(resource));
 }
 
 /** Waits until somebody calls `parking.wake(value)`, and gives the value. */
 export function park<T>(parking: Parking): Operation<T> {
-  return new WaitOnce(parkWait(parking));
+  return new WaitFor(parkWait(parking));
 }
 
 /**
@@ -96,7 +114,7 @@ export function park<T>(parking: Parking): Operation<T> {
  */
 export function sleep(ms: number): Operation<void> {
   checkDuration('ms', ms);
-  return new WaitOnce(sleepWait(ms));
+  return new WaitFor(sleepWait(ms));
 }
 
 /** Sleeps until `at` on the clock of `now()`; a time that is past only lets the others run. */
@@ -105,30 +123,27 @@ export function sleepUntil(at: number): Operation<void> {
   return new SleepUntil(at);
 }
 
-class SleepUntil extends Step<void> {
-  readonly #at: number;
-  #waited = false;
+class SleepUntil extends SoleWait<void> {
+  private readonly at: number;
 
   constructor(at: number) {
     super();
-    this.#at = at;
+    this.at = at;
   }
 
-  next(): IteratorResult<Wait, void> {
-    if (this.#waited) return { done: true, value: undefined };
-    this.#waited = true;
-    return sleepWait(Math.max(0, this.#at - currentRecord().scheduler.now()));
+  protected wait(): WaitResult {
+    return sleepWait(Math.max(0, this.at - currentRecord().scheduler.now()));
   }
 }
 
 /** Sleeps until cancelled. Keeps the process alive: the wake-up comes from outside. */
 export function sleepForever(): Operation<never> {
-  return new WaitOnce<never>(sleepWait(Infinity));
+  return new WaitFor<never>(sleepWait(Infinity));
 }
 
 /** Lets the other ready tasks run once: the operation form of a bare `yield`. */
 export function pause(): Operation<void> {
-  return new WaitOnce(PAUSE);
+  return new WaitFor(PAUSE);
 }
 
 /** A cancel point, and a schedule point once the task has used up its 128 operations. */
@@ -137,11 +152,11 @@ export function checkpoint(): Operation<void> {
 }
 
 class Checkpoint extends Step<void> {
-  #checked = false;
+  private checked = false;
 
   next(): IteratorResult<Wait, void> {
-    if (this.#checked) return { done: true, value: undefined };
-    this.#checked = true;
+    if (this.checked) return { done: true, value: undefined };
+    this.checked = true;
     return mustPause() ? PAUSE : { done: true, value: undefined };
   }
 }

@@ -57,25 +57,25 @@ export function moveOnAfter<T>(ms: number, op: OperationSource<T>): Operation<T 
 
 /** `scope(body)`. */
 class Scoped<T> extends InScope<T | undefined> {
-  readonly #body: (scope: Scope) => Operation<T>;
-  readonly #deadline: number;
-  readonly #name: string;
+  private readonly body: (scope: Scope) => Operation<T>;
+  private readonly deadline: number;
+  private readonly name: string;
 
   constructor(body: (scope: Scope) => Operation<T>, deadline: number, name: string) {
     super(body as () => Operation<T>);
-    this.#body = body;
-    this.#deadline = deadline;
-    this.#name = name;
+    this.body = body;
+    this.deadline = deadline;
+    this.name = name;
   }
 
   protected open(task: TaskRecord): ScopeRecord {
-    const scope = new ScopeRecord(task, task.scope, this.#name);
-    if (this.#deadline !== Infinity) scope.deadline = this.#deadline;
+    const scope = new ScopeRecord(task, task.scope, this.name);
+    if (this.deadline !== Infinity) scope.deadline = this.deadline;
     return scope;
   }
 
   protected override begin(scope: ScopeRecord): Operation<T | undefined> {
-    return operationOf(() => this.#body(scope));
+    return operationOf(() => this.body(scope));
   }
 
   protected swallowed(): undefined {
@@ -85,19 +85,20 @@ class Scoped<T> extends InScope<T | undefined> {
 
 /** `timeout` and `deadline`: a duration or a point in time, the other one being Infinity. */
 class Limited<T> extends InScope<T> {
-  readonly #ms: number;
-  readonly #at: number;
+  private readonly limitMs: number;
+  private readonly limitAt: number;
 
   constructor(op: OperationSource<T>, ms: number, at: number) {
     super(op);
-    this.#ms = ms;
-    this.#at = at;
+    this.limitMs = ms;
+    this.limitAt = at;
   }
 
   protected open(task: TaskRecord): ScopeRecord {
     const scope = new LimitScope(task, task.scope, '');
-    if (this.#ms !== Infinity) scope.begin(task.scheduler.now() + this.#ms, this.#ms);
-    else if (this.#at !== Infinity) scope.begin(this.#at, this.#at - task.scheduler.now());
+    if (this.limitMs !== Infinity) scope.begin(task.scheduler.now() + this.limitMs, this.limitMs);
+    else if (this.limitAt !== Infinity)
+      scope.begin(this.limitAt, this.limitAt - task.scheduler.now());
     return scope;
   }
 
@@ -125,21 +126,21 @@ class Patient<T> extends Limited<T | undefined> {
  * keeps its timer to itself.
  */
 class LimitScope extends ScopeRecord {
-  #limit: Timer | null = null;
-  #ms = 0;
+  private limitTimer: Timer | null = null;
+  private limitMs = 0;
 
   begin(at: number, limitMs: number): void {
-    this.#limit = new Timer(this);
-    this.#ms = limitMs;
-    this.scheduler.arm(this.#limit, at);
+    this.limitTimer = new Timer(this);
+    this.limitMs = limitMs;
+    this.scheduler.arm(this.limitTimer, at);
   }
 
   override expire(): void {
-    this.cancel(new TimeoutError(Math.max(0, this.#ms), this.task.waitingOn));
+    this.cancel(new TimeoutError(Math.max(0, this.limitMs), this.task.waitingOn));
   }
 
   override end(): void {
-    if (this.#limit !== null) this.scheduler.disarm(this.#limit);
+    if (this.limitTimer !== null) this.scheduler.disarm(this.limitTimer);
     super.end();
   }
 

@@ -1,4 +1,7 @@
 /** Listener: where connections come in. */
+
+import type { Choice, Selectable } from '../flow/selectable.ts';
+import { TryChoice } from '../flow/selectable.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { PAUSE, Step } from '../kernel/operation.ts';
 import type { Pollable, Readiness } from '../kernel/readiness.ts';
@@ -58,7 +61,7 @@ export class Listener implements Pollable, Disposable {
   }
 }
 
-class Accept extends Step<Socket> {
+class Accept extends Step<Socket> implements Selectable<Socket> {
   readonly #listener: Listener;
 
   constructor(listener: Listener) {
@@ -81,6 +84,15 @@ class Accept extends Step<Socket> {
     } catch (error) {
       return this.throw(error);
     }
+  }
+
+  /** For `select`: the accept is in progress until the choice is left. */
+  asChoice(): Choice<Socket> {
+    const listener = this[Symbol.iterator]().#listener;
+    if (listener.accepting !== null) throw busySocket('accept', `${listener.address}`);
+    listener.accepting = this;
+    const attempt = () => (listener.transport.canRecv ? listener.tryAccept() : undefined);
+    return new TryChoice(listener, 'recv', attempt, () => this.return());
   }
 
   override throw(error: unknown): IteratorResult<Wait, Socket> {

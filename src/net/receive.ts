@@ -1,4 +1,6 @@
 /** The receiving half of a socket: `recv` and `recvInto` as operations that allocate nothing. */
+import type { Choice, Selectable } from '../flow/selectable.ts';
+import { TryChoice } from '../flow/selectable.ts';
 import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
@@ -8,10 +10,10 @@ import { KeptOperation } from './kept.ts';
 import type { Socket } from './socket.ts';
 
 /** What `recv` and `recvInto` share: try, wait for 'recv', try again. */
-abstract class Receive<T> extends KeptOperation<T> {
+abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
   protected readonly socket: Socket;
   /** Made by the first wait, and kept. */
-  #wait: WaitResult | null = null;
+  private wait: WaitResult | null = null;
 
   constructor(socket: Socket) {
     super();
@@ -35,8 +37,18 @@ abstract class Receive<T> extends KeptOperation<T> {
       return this.throw(error);
     }
     if (result !== undefined) return this.finish(result);
-    this.#wait ??= recvWait(socket.transport);
-    return this.#wait;
+    this.wait ??= recvWait(socket.transport);
+    return this.wait;
+  }
+
+  /** For `select`: the receive is in progress until the choice is left. */
+  asChoice(): Choice<T> {
+    const { socket } = this[Symbol.iterator]();
+    if (socket.receiving !== null) return this.throw(busySocket('receive', socket.name)) as never;
+    this.begun = true;
+    socket.receiving = this;
+    const attempt = () => (socket.worthReceiving() ? this.attempt() : undefined);
+    return new TryChoice(socket, 'recv', attempt, () => this.settle());
   }
 
   /** One try; `undefined`: would block. */

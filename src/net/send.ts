@@ -11,7 +11,7 @@ import type { Socket } from './socket.ts';
 abstract class Send<T> extends KeptOperation<T> {
   protected readonly socket: Socket;
   /** Made by the first wait, and kept: most sends never wait. */
-  #wait: WaitResult | null = null;
+  private wait: WaitResult | null = null;
   /** Bytes of this operation that the network has taken. */
   protected sent = 0;
 
@@ -38,8 +38,8 @@ abstract class Send<T> extends KeptOperation<T> {
       return this.throw(error);
     }
     if (complete) return this.finish(this.result());
-    this.#wait ??= sendWait(socket.transport);
-    return this.#wait;
+    this.wait ??= sendWait(socket.transport);
+    return this.wait;
   }
 
   /** One try, or several while they make progress. True: nothing is left to do. */
@@ -63,17 +63,17 @@ export class SendSome extends Send<number> {
     return 'socket.send(data)';
   }
 
-  readonly #data: Uint8Array;
+  private readonly data: Uint8Array;
 
   constructor(socket: Socket, data: Uint8Array) {
     super(socket);
-    this.#data = data;
+    this.data = data;
     this.state = 'made';
   }
 
   protected attempt(): boolean {
-    if (this.#data.length === 0) return true;
-    this.sent = this.socket.transmit(this.#data);
+    if (this.data.length === 0) return true;
+    this.sent = this.socket.transmit(this.data);
     return this.sent > 0;
   }
 
@@ -116,20 +116,20 @@ export class SendVector extends Send<void> {
     return 'socket.sendv(chunks)';
   }
 
-  #chunks: readonly Uint8Array[];
+  private rest: readonly Uint8Array[];
 
   constructor(socket: Socket, chunks: readonly Uint8Array[]) {
     super(socket);
-    this.#chunks = chunks.filter((chunk) => chunk.length > 0);
+    this.rest = chunks.filter((chunk) => chunk.length > 0);
     this.state = 'made';
   }
 
   protected attempt(): boolean {
-    while (this.#chunks.length > 0) {
-      const count = this.socket.transmitv(this.#chunks);
+    while (this.rest.length > 0) {
+      const count = this.socket.transmitv(this.rest);
       if (count === 0) return false;
       this.sent += count;
-      this.#chunks = afterBytes(this.#chunks, count);
+      this.rest = afterBytes(this.rest, count);
     }
     return true;
   }

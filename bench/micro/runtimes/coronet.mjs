@@ -10,6 +10,7 @@ import { BATCH, fan, HOUR_MS } from '../sizes.mjs';
 const [, , , , given] = process.argv;
 const entry = given ? pathToFileURL(given) : new URL('../../../dist/index.js', import.meta.url);
 const { group, run, scope, sleep, sleepForever, timeout } = await import(entry.href);
+const { all } = await import(new URL('flow/all.js', entry).href);
 const { Channel } = await import(new URL('flow/channel.js', entry).href);
 
 const empty = function* () {};
@@ -60,6 +61,11 @@ function* spawnAndJoin(n) {
   yield* group(function* (members) {
     for (let i = 0; i < n; i++) yield* members.spawn(empty).join();
   });
+}
+
+function* allOfBatch(n) {
+  const members = Array.from({ length: BATCH }, () => empty);
+  for (let left = n; left > 0; left -= BATCH) yield* all(members.map((member) => member()));
 }
 
 function* sendAll(channel, n) {
@@ -173,6 +179,7 @@ export const cases = {
   switch: switches,
   'spawn-finish': () => timed(spawnAndFinish),
   'spawn-join': () => timed(spawnAndJoin),
+  all: () => timed(allOfBatch),
   channel: channels,
   timeout: () => timed(timeouts),
   scope: () => timed(scopes),

@@ -53,6 +53,14 @@ const spawnAndJoin = Effect.fnUntraced(function* (n) {
   }
 });
 
+// The documentation prefers this to forking; it starts each fiber at once, not in a later turn.
+const allOfBatch = Effect.fnUntraced(function* (n) {
+  const members = Array.from({ length: BATCH }, () => empty);
+  for (let left = n; left > 0; left -= BATCH) {
+    yield* Effect.all(members, { concurrency: 'unbounded', discard: true });
+  }
+});
+
 function channels({ capacity }) {
   return timed(
     Effect.fnUntraced(function* (n) {
@@ -156,6 +164,7 @@ export const cases = {
   switch: switches,
   'spawn-finish': () => timed(spawnAndFinish),
   'spawn-join': () => timed(spawnAndJoin),
+  all: () => timed(allOfBatch),
   channel: channels,
   timeout: () => timed(timeouts),
   scope: () => timed(scopes),

@@ -3,6 +3,7 @@
 // scheduler, without a timer of the host.
 
 import {
+  all,
   createChannel,
   lift,
   race,
@@ -35,11 +36,11 @@ function switches({ tasks, depth }) {
   return async (n) => {
     const lap = new Lap();
     await run(function* () {
-      const all = [];
+      const members = [];
       for (let i = 0; i < tasks; i++) {
-        all.push(yield* spawn(() => switching(depth, n / tasks, lap)));
+        members.push(yield* spawn(() => switching(depth, n / tasks, lap)));
       }
-      yield* joinAll(all);
+      yield* joinAll(members);
     });
     return lap.ns;
   };
@@ -70,6 +71,11 @@ function* spawnAndJoin(n) {
     const task = yield* spawn(empty);
     yield* task;
   }
+}
+
+function* allOfBatch(n) {
+  const members = Array.from({ length: BATCH }, () => empty);
+  for (let left = n; left > 0; left -= BATCH) yield* all(members.map((member) => member()));
 }
 
 /** Its channels are never full: only the unbounded case has a counterpart. */
@@ -192,6 +198,7 @@ export const cases = {
   switch: switches,
   'spawn-finish': () => timed(spawnAndFinish),
   'spawn-join': () => timed(spawnAndJoin),
+  all: () => timed(allOfBatch),
   channel: channels,
   timeout: () => timed(timeouts),
   scope: () => timed(scopes),

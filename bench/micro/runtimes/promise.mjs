@@ -37,7 +37,7 @@ function timed(body) {
   };
 }
 
-async function callAll(n) {
+async function allOfBatch(n) {
   for (let left = n; left > 0; left -= BATCH) {
     await Promise.all(Array.from({ length: BATCH }, empty));
   }
@@ -197,8 +197,9 @@ function trees({ tasks }) {
 
 export const cases = {
   switch: switches,
-  'spawn-finish': () => timed(callAll),
+  'spawn-finish': () => timed(allOfBatch),
   'spawn-join': () => timed(callAndAwait),
+  all: () => timed(allOfBatch),
   channel: channels,
   timeout: () => timed(timeouts),
   'abort-signal': () => timed(signals),
