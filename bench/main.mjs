@@ -7,7 +7,10 @@ const BENCHMARKS = {
     module: './echo/main.mjs',
     summary: 'CPU per message, rate and memory per idle connection, beside C and node:net',
   },
-  switch: { module: './micro/main.mjs', summary: 'tasks that yield in turn, beside Effect …' },
+  switch: {
+    module: './micro/main.mjs',
+    summary: 'tasks that yield in turn, beside async functions, Effect, effection',
+  },
   spawn: { module: './micro/main.mjs', summary: 'a task that starts and ends' },
   channel: { module: './micro/main.mjs', summary: 'items from task to task' },
   timers: { module: './micro/main.mjs', summary: 'timeouts, scopes, a million sleeping tasks' },

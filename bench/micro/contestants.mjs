@@ -17,11 +17,11 @@ function installed(runtime) {
 }
 
 function built(entry) {
-  return existsSync(entry) ? {} : { missing: `no ${entry}: npm run build` };
+  return existsSync(entry) ? {} : { missing: 'dist/index.js is not built: npm run build' };
 }
 
 const RUNTIMES = {
-  coronet: () => (built(path('../dist/index.js')).missing ? { missing: 'npm run build' } : {}),
+  coronet: () => built(path('../dist/index.js')),
   promise: () => ({}),
   effect: () => installed('effect'),
   effection: () => installed('effection'),

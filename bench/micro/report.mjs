@@ -33,22 +33,21 @@ export function summarizeCase(one, entries) {
   });
 }
 
-/** [{ text, value, met }]: what was asked, what was found. */
+/** [{ text, value, unit, met }]: what was asked, what was found; nothing where it was not found. */
 export function judge(one, entries) {
   const [row] = summarizeCase(one, entries);
   const of = (name) => row.contestants.find((contestant) => contestant.name === name);
   const ours = entries.find((entry) => entry.name === OURS);
-  return (one.bars ?? []).flatMap((bar) => {
-    const { name, unit, over, atMost, atLeast } = bar;
+  const bars = (one.bars ?? []).map(({ name, unit, over, atMost, atLeast, of: get }) => {
     if (over) {
       const value = of(over)?.times;
       const text = `${name}: ≥ ${atLeast} × cheaper than ${over}`;
-      return value === undefined ? [] : [{ text, value, unit: '×', met: value >= atLeast }];
+      return { text, value, unit: '×', met: value >= atLeast };
     }
-    const value = bar.of ? median(present(valuesOf(ours, bar.of))) : of(OURS)?.median;
-    if (value === undefined) return [];
-    return [{ text: `${name}: ≤ ${atMost} ${unit}`, value, unit, met: value <= atMost }];
+    const value = get ? median(present(valuesOf(ours, get))) : of(OURS)?.median;
+    return { text: `${name}: ≤ ${grouped(atMost)} ${unit}`, value, unit, met: value <= atMost };
   });
+  return bars.filter(({ value }) => Number.isFinite(value));
 }
 
 const HEADER = ['least', 'spread'];

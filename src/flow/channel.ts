@@ -14,11 +14,11 @@
  */
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
+import { Ring } from '../kernel/ring.ts';
 import { ChannelClosedError } from './errors.ts';
 import { checkCount, checkName, titled } from './naming.ts';
 import type { Place } from './place.ts';
 import { failAll, foremost, foremostBeside } from './place.ts';
-import { Ring } from './ring.ts';
 import { WOULD_WAIT } from './selectable.ts';
 import { Waiting } from './waiting.ts';
 

@@ -1,10 +1,14 @@
 /**
- * What locks and semaphores share: the body of `with`, and the watch over a task that holds them.
+ * What locks and semaphores share: acquiring, the body of `with`, the watch over a task that holds
+ * them.
  */
 import type { Operation, OperationSource, Wait } from '../kernel/operation.ts';
 import { discard, operationOf } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';
 import type { TaskRecord } from '../kernel/task.ts';
+import type { Place } from './place.ts';
+import { WOULD_WAIT } from './selectable.ts';
+import { Waiting } from './waiting.ts';
 
 /** What `with` needs of a lock or a semaphore. */
 export interface Holdable {
@@ -30,6 +34,47 @@ export function* holding<T>(held: Holdable, op: OperationSource<T>): Generator<W
     return value;
   } finally {
     if (returned || held.ownedByCaller) held.release();
+  }
+}
+
+/** What `acquire` needs of a lock or a semaphore. */
+export interface Acquirable {
+  /** One try. */
+  take(): boolean;
+  enlist(place: Place): void;
+  settle(): void;
+  /** The task that holds all there is, if it is one. */
+  readonly owner: TaskRecord | null;
+  readonly title: string;
+}
+
+/** The acquiring of a lock or of a permit. */
+export class Acquire extends Waiting<void> {
+  private readonly source: Acquirable;
+
+  constructor(source: Acquirable) {
+    super();
+    this.source = source;
+  }
+
+  attempt(): undefined | typeof WOULD_WAIT {
+    return this.source.take() ? undefined : WOULD_WAIT;
+  }
+
+  enlist(place: Place): void {
+    this.source.enlist(place);
+  }
+
+  settle(): void {
+    this.source.settle();
+  }
+
+  override holder(): TaskRecord | null {
+    return this.source.owner;
+  }
+
+  override describe(): string {
+    return this.source.title;
   }
 }
 

@@ -15,12 +15,10 @@ import { checkSource, Lazy } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import { AbandonedError, OwnerError } from './errors.ts';
-import { holding, OwnerWatch } from './holding.ts';
+import { Acquire, holding, OwnerWatch } from './holding.ts';
 import { checkName, taskTitle, titled } from './naming.ts';
 import type { Place } from './place.ts';
 import { failAll, foremost } from './place.ts';
-import { WOULD_WAIT } from './selectable.ts';
-import { Waiting } from './waiting.ts';
 
 export interface LockStats {
   readonly name: string;
@@ -184,34 +182,5 @@ export class Lock {
       `The ${titled('lock', this.name)} was still held by ${this.#abandonedBy} when that task ` +
         'ended. Use `with`, or release in a `finally`.',
     );
-  }
-}
-
-class Acquire extends Waiting<void> {
-  readonly #lock: Lock;
-
-  constructor(lock: Lock) {
-    super();
-    this.#lock = lock;
-  }
-
-  attempt(): undefined | typeof WOULD_WAIT {
-    return this.#lock.take() ? undefined : WOULD_WAIT;
-  }
-
-  enlist(place: Place): void {
-    this.#lock.enlist(place);
-  }
-
-  settle(): void {
-    this.#lock.settle();
-  }
-
-  override holder(): TaskRecord | null {
-    return this.#lock.owner;
-  }
-
-  override describe(): string {
-    return this.#lock.title;
   }
 }

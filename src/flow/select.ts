@@ -22,7 +22,7 @@ import { show, wrongType } from '../kernel/checks.ts';
 import { currentRecord } from '../kernel/current.ts';
 import { debug } from '../kernel/debug.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
-import { discard, PAUSE } from '../kernel/operation.ts';
+import { alreadyDriven, discard, PAUSE } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskRecord } from '../kernel/task.ts';
@@ -32,7 +32,6 @@ import { Arm } from './arm.ts';
 import { choiceOfKernelWait, isKernelWait } from './kernel-waits.ts';
 import type { Choice } from './selectable.ts';
 import { isSelectable, WOULD_WAIT } from './selectable.ts';
-import { alreadyDriven } from './waiting.ts';
 
 /** The waits that a select chooses from, by the names that its answer uses. */
 export type SelectArms = Readonly<Record<string, Operation<unknown>>>;

@@ -15,12 +15,10 @@ import { checkSource, Lazy } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import { AbandonedError, OwnerError } from './errors.ts';
-import { holding, OwnerWatch } from './holding.ts';
+import { Acquire, holding, OwnerWatch } from './holding.ts';
 import { checkCount, checkName, taskTitle, titled } from './naming.ts';
 import type { Place } from './place.ts';
 import { foremost } from './place.ts';
-import { WOULD_WAIT } from './selectable.ts';
-import { Waiting } from './waiting.ts';
 
 export interface SemaphoreStats {
   readonly name: string;
@@ -210,35 +208,5 @@ class Hold extends OwnerWatch {
   constructor(task: TaskRecord, ended: (hold: Hold) => void) {
     super(() => ended(this));
     this.task = task;
-  }
-}
-
-class Acquire extends Waiting<void> {
-  readonly #semaphore: Semaphore;
-
-  constructor(semaphore: Semaphore) {
-    super();
-    this.#semaphore = semaphore;
-  }
-
-  attempt(): undefined | typeof WOULD_WAIT {
-    return this.#semaphore.take() ? undefined : WOULD_WAIT;
-  }
-
-  enlist(place: Place): void {
-    this.#semaphore.enlist(place);
-  }
-
-  settle(): void {
-    this.#semaphore.settle();
-  }
-
-  /** Known if one task holds all the permits. */
-  override holder(): TaskRecord | null {
-    return this.#semaphore.owner;
-  }
-
-  override describe(): string {
-    return this.#semaphore.title;
   }
 }

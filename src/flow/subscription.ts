@@ -8,10 +8,10 @@
  */
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
+import { Ring } from '../kernel/ring.ts';
 import { SlowSubscriberError } from './errors.ts';
 import type { Place } from './place.ts';
 import { foremost } from './place.ts';
-import { Ring } from './ring.ts';
 import { WOULD_WAIT } from './selectable.ts';
 import { Waiting } from './waiting.ts';
 

@@ -20,9 +20,8 @@
  */
 import { currentRecord } from '../kernel/current.ts';
 import { debug } from '../kernel/debug.ts';
-import { UsageError } from '../kernel/errors.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
-import { PAUSE } from '../kernel/operation.ts';
+import { alreadyDriven, PAUSE } from '../kernel/operation.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import { mustPause, parkWait } from '../kernel/waits.ts';
 import { Place } from './place.ts';
@@ -180,12 +179,4 @@ export abstract class Waiting<T>
     this.outcome = undefined;
     this.queue?.remove(this);
   }
-}
-
-export function alreadyDriven(operation: object): UsageError {
-  return new UsageError(
-    'ERR_ALREADY_DRIVEN',
-    `This operation (${operation.constructor.name}) has been driven already. Operations are ` +
-      'single-use: make a new one for every `yield*`.',
-  );
 }

@@ -136,7 +136,8 @@ export function isPromise(value: unknown): boolean {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }
 
-function alreadyDriven(operation: object): UsageError {
+/** The error for an operation that is driven a second time. */
+export function alreadyDriven(operation: object): UsageError {
   return new UsageError(
     'ERR_ALREADY_DRIVEN',
     `This operation (${operation.constructor.name}) has been driven already. Operations are ` +

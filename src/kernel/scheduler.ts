@@ -33,7 +33,7 @@ import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf } from './operation.ts';
 import { endByForce, Refusals, throwInto } from './refusal.ts';
 import { deadlock, longStep, noteTasks } from './report.ts';
-import { RunQueue } from './run-queue.ts';
+import { Ring } from './ring.ts';
 import type { ScopeRecord } from './scope.ts';
 import type { SchedulerStats } from './stats.ts';
 import { TaskRecord } from './task.ts';
@@ -55,7 +55,8 @@ export class Scheduler {
   readonly #hooks: Hooks | null;
   /** True: steps are seen by hooks or by debug mode, and cost more. */
   readonly #watched: boolean;
-  readonly #queue = new RunQueue<TaskRecord>();
+  /** The ready tasks, the oldest first. */
+  readonly #queue = new Ring<TaskRecord>();
   readonly #timers = new Timers();
   /** The host's clock at the beginning: `now()` counts from here. */
   readonly #origin: number;

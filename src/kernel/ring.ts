@@ -1,4 +1,7 @@
-/** A ring buffer: the items of a channel. Push and shift are O(1), amortised over its growth. */
+/**
+ * A ring buffer: the run queue of a scheduler (the deque `tasks` of the teaching program), the items
+ * of a channel. FIFO; push and shift are O(1), amortised over its growth.
+ */
 
 /** A ring that has grown beyond this is given up when it runs empty. */
 const KEPT_SLOTS = 64;
