@@ -2,7 +2,9 @@
 
 import { parseArgs } from 'node:util';
 
-export const HELP = `Usage: npm run bench -- <switch | spawn | channel | timers | cancel>... [options]
+export const HELP = `Usage: npm run bench -- <name>... [options]
+
+Names: switch, spawn, channel, timers, cancel.
 
 Measures what tasks cost, beside async functions, Effect 4 and effection 4, each in processes of
 its own. The peers are installed apart: npm install --prefix bench

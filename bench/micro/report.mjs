@@ -7,6 +7,7 @@ const OURS = 'coronet';
 const NS = [{ name: '', unit: 'ns', of: ({ ns }) => ns }];
 
 const figure = (value) => (value < 100 ? digits(value, 1) : grouped(value));
+const factor = (value) => digits(value, value < 1 ? 2 : 1);
 const valuesOf = (entry, of) => entry?.rounds.map((round) => round && of(round)) ?? [];
 const present = (values) => values.filter((value) => value !== undefined);
 
@@ -64,7 +65,7 @@ export function printSuite(title, rows, names) {
       name,
       ...(ours ? [figure(ours.median), figure(ours.least), percent(ours.spread)] : []),
       ...peers.map((peer) => figure(by.get(peer)?.median)),
-      ...ratios.map((_, i) => digits(by.get(peers[i])?.times, 1)),
+      ...ratios.map((_, i) => factor(by.get(peers[i])?.times)),
     ];
   };
   return `${title}\n${table(['case', ...header, ...ratios], rows.map(line))}`;
