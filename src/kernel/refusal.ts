@@ -15,10 +15,27 @@ import { park } from './waits.ts';
 const REFUSALS = 1000;
 const REFUSING_MS = 1000;
 
+/**
+ * Counts one more refusal of `task`, by `scope`. True: the task has had enough of them. Nearly every
+ * cancelled task is refused once, so the first one is only noted; the counting begins with the second.
+ */
+export function refusesTooLong(task: TaskRecord, scope: ScopeRecord): boolean {
+  const { refusals } = task;
+  if (refusals === null) {
+    task.refusals = scope;
+    return false;
+  }
+  const now = task.scheduler.now();
+  const counted = refusals instanceof Refusals ? refusals : new Refusals(refusals, now);
+  task.refusals = counted;
+  return counted.tooMany(scope, now);
+}
+
 /** The refusals of one task in one scope. */
 export class Refusals {
   #scope: ScopeRecord;
-  #count = 0;
+  /** The one that was only noted is counted here. */
+  #count = 1;
   /** When they began, or when the task was last where cancellations do not reach. */
   since: number;
 
@@ -62,11 +79,15 @@ export function endByForce(
     cause = error;
   }
   const text =
-    `Task '${task.name}' went on after ${task.refusals?.count} refusals of its operations (the ` +
+    `Task '${task.name}' went on after ${countOf(task)} refusals of its operations (the ` +
     `last: ${operation}) and was ${how}. Do not catch Cancelled in a loop: rethrow it.`;
   const options = cause === undefined ? undefined : { cause };
   task.frames = forcedEnd(task, new UncooperativeError('ERR_UNCOOPERATIVE', text, options));
   return task.frames.next();
+}
+
+function countOf({ refusals }: TaskRecord): number {
+  return refusals instanceof Refusals ? refusals.count : 1;
 }
 
 /** What is left to do for the task: its open groups, from the innermost outwards. */

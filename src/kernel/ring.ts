@@ -1,6 +1,6 @@
 /**
- * A ring buffer: the run queue of a scheduler (the deque `tasks` of the teaching program), the items
- * of a channel. FIFO; push and shift are O(1), amortised over its growth.
+ * A ring buffer: the run queue of a scheduler (the deque `tasks` of the teaching program), the
+ * items of a channel. FIFO; push and shift are O(1), amortised over its growth.
  */
 
 /** A ring that has grown beyond this is given up when it runs empty. */

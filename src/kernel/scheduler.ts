@@ -31,7 +31,7 @@ import type { Hooks } from './hooks.ts';
 import type { AsyncContext, Host } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf } from './operation.ts';
-import { endByForce, Refusals, throwInto } from './refusal.ts';
+import { endByForce, refusesTooLong, throwInto } from './refusal.ts';
 import { deadlock, longStep, noteTasks } from './report.ts';
 import { Ring } from './ring.ts';
 import type { ScopeRecord } from './scope.ts';
@@ -281,9 +281,7 @@ export class Scheduler {
     scope: ScopeRecord,
   ): IteratorResult<Wait, unknown> {
     if (this.#hooks !== null) this.tell('taskCancelled', task);
-    const now = this.now();
-    task.refusals ??= new Refusals(scope, now);
-    if (task.refusals.tooMany(scope, now)) return endByForce(task, frames);
+    if (refusesTooLong(task, scope)) return endByForce(task, frames);
     return throwInto(frames, scope.thrown);
   }
 

@@ -24,7 +24,7 @@ import { JoinOperation } from './join.ts';
 import type { Frames, Operation, OperationSource, Wait } from './operation.ts';
 import type { ParkingQueue } from './parking.ts';
 import type { ReadinessWaiter } from './readiness.ts';
-import type { Refusals } from './refusal.ts';
+import { Refusals } from './refusal.ts';
 import { describeWait } from './report.ts';
 import type { Scheduler } from './scheduler.ts';
 import { ScopeRecord } from './scope.ts';
@@ -105,8 +105,8 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
   locals: ReadonlyMap<object, unknown> | null;
   /** The async context of the spawner, where it differs from the run's. */
   readonly context: AsyncContext | null;
-  /** How often the task has thrown a cancellation away; made by the first time. */
-  refusals: Refusals | null = null;
+  /** The scope of the first refusal, then how often the task has thrown one away (refusal.ts). */
+  refusals: Refusals | ScopeRecord | null = null;
 
   constructor(scheduler: Scheduler, source: OperationSource<T>, options: TaskOptions) {
     this.id = scheduler.nextTaskId();
@@ -237,7 +237,7 @@ export class TaskRecord<T = unknown> implements Task<T>, ReadinessWaiter, TimerT
 
   /** Time spent where cancellations do not reach is not held against the task. */
   forgiveRefusals(): void {
-    if (this.refusals !== null) this.refusals.since = this.scheduler.now();
+    if (this.refusals instanceof Refusals) this.refusals.since = this.scheduler.now();
   }
 }
 
