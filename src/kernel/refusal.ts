@@ -16,8 +16,9 @@ const REFUSALS = 1000;
 const REFUSING_MS = 1000;
 
 /**
- * Counts one more refusal of `task`, by `scope`. True: the task has had enough of them. Nearly every
- * cancelled task is refused once, so the first one is only noted; the counting begins with the second.
+ * Counts one more refusal of `task`, by `scope`. True: the task has had enough of them. Nearly
+ * every cancelled task is refused once, so the first one is only noted; the counting begins with
+ * the second.
  */
 export function refusesTooLong(task: TaskRecord, scope: ScopeRecord): boolean {
   const { refusals } = task;
