@@ -81,6 +81,7 @@ export { TornError } from './net/errors.ts';
 export { listen } from './net/listen.ts';
 export { Listener } from './net/listener.ts';
 export { Socket } from './net/socket.ts';
+export { backend } from './net/world.ts';
 export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
 
 // server: a task for every connection

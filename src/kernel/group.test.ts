@@ -294,3 +294,20 @@ test('members that have ended are not held by the group', () => {
   );
   expect(host.scheduler.stats()).toMatchObject({ tasks: 0, timers: 0, spawned: 1001 });
 });
+
+test('disposing of a group cancels it, so `using` takes its tasks along', async () => {
+  const ended: string[] = [];
+  await play(function* () {
+    yield* group(function* (tasks) {
+      tasks.spawn(function* () {
+        try {
+          yield* sleepForever();
+        } finally {
+          ended.push('child');
+        }
+      });
+      tasks[Symbol.dispose]();
+    });
+  });
+  expect(ended).toEqual(['child']);
+});

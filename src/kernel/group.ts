@@ -30,7 +30,7 @@ export interface SpawnOptions {
 }
 
 /** Where tasks are started. */
-export interface Group {
+export interface Group extends Disposable {
   /**
    * Starts a task: it goes to the tail of the run queue, the caller goes on. In a cancelled group
    * the task starts cancelled. Errors: ERR_GROUP_ENDED once the group has been left.
@@ -41,6 +41,8 @@ export interface Group {
   cancel(reason?: unknown): void;
   /** Asks them to come to an end; see Scope.stop. */
   stop(options?: { readonly graceMs?: number }): void;
+  /** As `cancel()`: with `using`, a block that is left takes its tasks along. */
+  [Symbol.dispose](): void;
 }
 
 /**
@@ -133,6 +135,10 @@ export class GroupRecord implements Group {
 
   stop(options?: { readonly graceMs?: number }): void {
     this.scope.stop(options);
+  }
+
+  [Symbol.dispose](): void {
+    this.cancel();
   }
 
   /** The unfinished members, in the order of spawning. */

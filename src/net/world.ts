@@ -8,6 +8,14 @@ export function currentWorld(): World {
   return currentRecord().scheduler.world as World;
 }
 
+/**
+ * What carries the sockets of the running task: 'epoll', 'portable', or 'sim'. `coronet doctor` says
+ * why.
+ */
+export function backend(): string {
+  return currentNetwork().backend;
+}
+
 /** The network of the running task. */
 export function currentNetwork(): Network {
   return currentWorld().network;
