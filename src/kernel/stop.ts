@@ -60,7 +60,10 @@ class StopPlace extends Parking {
   }
 }
 
-/** Returns once `scope`, or one around it, was asked to stop. */
+/**
+ * Returns once `scope`, or one around it, was asked to stop.
+ * Cancel: nothing has happened.
+ */
 export function waitStopping(scope: ScopeRecord): Operation<void> {
   return new Lazy(function* (): Generator<Wait, void> {
     yield* checkpoint();

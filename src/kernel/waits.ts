@@ -103,7 +103,10 @@ export function writable(resource: Pollable): Operation<void> {
   return new WaitFor(sendWait(resource));
 }
 
-/** Waits until somebody calls `parking.wake(value)`, and gives the value. */
+/**
+ * Waits until somebody calls `parking.wake(value)`, and gives the value.
+ * Cancel: the wait is taken back; `onWithdrawn` is called. Errors: what `parking.fail` was given.
+ */
 export function park<T>(parking: Parking): Operation<T> {
   return new WaitFor(parkWait(parking));
 }
@@ -117,7 +120,10 @@ export function sleep(ms: number): Operation<void> {
   return new WaitFor(sleepWait(ms));
 }
 
-/** Sleeps until `at` on the clock of `now()`; a time that is past only lets the others run. */
+/**
+ * Sleeps until `at` on the clock of `now()`; a time that is past only lets the others run.
+ * Cancel: wakes at once.
+ */
 export function sleepUntil(at: number): Operation<void> {
   checkInstant('at', at);
   return new SleepUntil(at);
@@ -136,17 +142,26 @@ class SleepUntil extends SoleWait<void> {
   }
 }
 
-/** Sleeps until cancelled. Keeps the process alive: the wake-up comes from outside. */
+/**
+ * Sleeps until cancelled. Keeps the process alive: the wake-up comes from outside.
+ * Cancel: the only way it ends.
+ */
 export function sleepForever(): Operation<never> {
   return new WaitFor<never>(sleepWait(Infinity));
 }
 
-/** Lets the other ready tasks run once: the operation form of a bare `yield`. */
+/**
+ * Lets the other ready tasks run once: the operation form of a bare `yield`.
+ * Cancel: throws instead.
+ */
 export function pause(): Operation<void> {
   return new WaitFor(PAUSE);
 }
 
-/** A cancel point, and a schedule point once the task has used up its 128 operations. */
+/**
+ * A cancel point, and a schedule point once the task has used up its 128 operations.
+ * Cancel: throws instead.
+ */
 export function checkpoint(): Operation<void> {
   return new Checkpoint();
 }

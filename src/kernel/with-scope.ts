@@ -41,14 +41,20 @@ export function timeout<T>(ms: number, op: OperationSource<T>): Operation<T> {
   return new Limited(op, ms, Infinity);
 }
 
-/** As `timeout`, with an absolute time on the clock of `now()`. */
+/**
+ * As `timeout`, with an absolute time on the clock of `now()`.
+ * Cancel: from outside, Cancelled goes through.
+ */
 export function deadline<T>(at: number, op: OperationSource<T>): Operation<T> {
   checkInstant('at', at);
   checkSource(op);
   return new Limited(op, Infinity, at);
 }
 
-/** As `timeout`, but gives `undefined` when the time is over. */
+/**
+ * As `timeout`, but gives `undefined` when the time is over.
+ * Cancel: from outside, Cancelled goes through.
+ */
 export function moveOnAfter<T>(ms: number, op: OperationSource<T>): Operation<T | undefined> {
   checkDuration('ms', ms);
   checkSource(op);

@@ -114,7 +114,10 @@ export class Socket implements Pollable, Disposable {
     return operation;
   }
 
-  /** Sends all the pieces in order, as one `sendAll` of their concatenation would. */
+  /**
+   * Sends all the pieces in order, as one `sendAll` of their concatenation would.
+   * Cancel: as `sendAll`.
+   */
   sendv(chunks: readonly Uint8Array[]): Operation<void> {
     if (!Array.isArray(chunks)) throw wrongType('chunks', 'an array of Uint8Array', chunks);
     for (const chunk of chunks) checkBytes('chunk', chunk);

@@ -9,8 +9,8 @@ export function currentWorld(): World {
 }
 
 /**
- * What carries the sockets of the running task: 'epoll', 'portable', or 'sim'. `coronet doctor` says
- * why.
+ * What carries the sockets of the running task: 'epoll', 'portable', or 'sim'. `coronet doctor`
+ * says why.
  */
 export function backend(): string {
   return currentNetwork().backend;

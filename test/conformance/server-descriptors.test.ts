@@ -8,7 +8,7 @@ import { endProcesses, Process } from './processes.ts';
 import { worlds } from './worlds.ts';
 
 /** More than Node needs for itself, fewer than there are clients. */
-const DESCRIPTORS = 60;
+const DESCRIPTORS = 96;
 const CLIENTS = 120;
 
 const program = fileURLToPath(new URL('programs/few-descriptors.mjs', import.meta.url));

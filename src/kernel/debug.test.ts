@@ -1,0 +1,125 @@
+/** Debug mode: what it reports, where from, and that it costs nothing when it is off. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { RunOptions } from '../node/run.ts';
+import { run } from '../node/run.ts';
+import { debug } from './debug.ts';
+import { group } from './group.ts';
+import type { Operation, OperationSource } from './operation.ts';
+import type { TaskRecord } from './task.ts';
+import { sleep, sleepForever } from './waits.ts';
+import { timeout } from './with-scope.ts';
+
+/** Runs `op` in debug mode, and gives what it failed with and the warnings of the process. */
+async function inDebug(
+  op: OperationSource<unknown>,
+  options: RunOptions = {},
+): Promise<{ readonly error: unknown; readonly warnings: readonly Error[] }> {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', note);
+  let error: unknown;
+  await run(op, { debug: true, ...options }).catch((thrown) => {
+    error = thrown;
+  });
+  await delay(5);
+  process.off('warning', note);
+  return { error, warnings };
+}
+
+function codes(warnings: readonly Error[]): unknown[] {
+  return warnings.map((warning) => (warning as { code?: unknown }).code);
+}
+
+/** Lets the collector take what nobody holds, and its callbacks run. */
+function* collect(): Operation<void> {
+  for (let i = 0; i < 10; i++) {
+    globalThis.gc?.();
+    yield* sleep(2);
+  }
+}
+
+test('an operation that was never driven is reported with the line that made it', async () => {
+  function* forgetful(): Operation<void> {
+    sleep(1);
+    yield* collect();
+  }
+  const { warnings } = await inDebug(forgetful);
+  expect(codes(warnings)).toEqual(['ERR_NOT_DRIVEN']);
+  expect(warnings[0]?.message).toMatch(/missing at .*forgetful .*debug\.test\.ts/);
+});
+
+test('an operation that was driven, or given up by whoever took it, is not', async () => {
+  const { warnings } = await inDebug(function* () {
+    yield* sleep(0);
+    (timeout(1, sleep(1)) as unknown as { return(): void }).return();
+    yield* collect();
+  });
+  expect(codes(warnings)).toEqual([]);
+});
+
+test('a step that holds the thread is named', async () => {
+  const { warnings } = await inDebug(
+    function* () {
+      yield* sleep(0);
+      const until = performance.now() + 60;
+      while (performance.now() < until);
+      yield* sleep(0);
+    },
+    { name: 'parser' },
+  );
+  expect(codes(warnings)).toEqual(['ERR_LONG_STEP']);
+  expect(warnings[0]?.message).toMatch(/'parser' held the thread for \d+ ms/);
+});
+
+test('an error carries the tasks that it went through, and where they were', async () => {
+  function* failing(): Operation<void> {
+    yield* sleep(0);
+    throw new Error('broken');
+  }
+  const { error } = await inDebug(
+    () =>
+      group(function* (tasks) {
+        tasks.spawn(failing, { name: 'worker' });
+      }),
+    { name: 'program' },
+  );
+  const [inner] = (error as AggregateError).errors as (Error & { tasks: string[] })[];
+  expect(inner?.tasks).toEqual(['worker', 'program']);
+  expect(inner?.stack).toMatch(/in task 'worker', spawned at .*debug\.test\.ts/);
+  expect(inner?.stack).toMatch(/last suspended at failing .*debug\.test\.ts/);
+});
+
+test('without debug mode the names are there, and the lines are not', async () => {
+  const failure = await run(
+    function* (): Operation<void> {
+      throw new Error('broken');
+    },
+    { name: 'program', debug: false },
+  ).catch((error: Error & { tasks: string[] }) => error);
+  expect(failure?.tasks).toEqual(['program']);
+  expect(failure?.stack).not.toContain('in task');
+});
+
+test('a waiting task tells where it was spawned and where it waits', async () => {
+  function* waiter(): Operation<void> {
+    yield* sleepForever();
+  }
+  const seen: (string | undefined)[] = [];
+  await inDebug(() =>
+    group(function* (tasks) {
+      const task = tasks.spawn(waiter) as TaskRecord<void>;
+      yield* sleep(0);
+      seen.push(task.spawnedAt, task.suspendedAt);
+      tasks.cancel();
+    }),
+  );
+  expect(seen[0]).toMatch(/debug\.test\.ts/);
+  expect(seen[1]).toMatch(/^waiter .*debug\.test\.ts/);
+});
+
+test('the mode ends with the last run that asked for it', async () => {
+  const before = debug.tracker;
+  await Promise.all([inDebug(() => sleep(1)), inDebug(() => sleep(5))]);
+  expect(debug.tracker).toBe(before);
+});
