@@ -8,6 +8,7 @@ import type { Place } from './place.ts';
 import { WOULD_WAIT } from './selectable.ts';
 import { Waiting } from './waiting.ts';
 
+/** What a barrier has done and holds. */
 export interface BarrierStats {
   readonly name: string;
   /** How many tasks have to come. */

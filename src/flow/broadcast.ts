@@ -20,6 +20,7 @@ import type { SlowPolicy, Subscription } from './subscription.ts';
 import { SubscriptionRecord } from './subscription.ts';
 import { Waiting } from './waiting.ts';
 
+/** How much a subscription holds, and what happens when it is full. */
 export interface BroadcastOptions {
   /** Items that may wait in each subscription: at least 1. Default 16. */
   readonly capacity?: number;
@@ -30,6 +31,7 @@ export interface BroadcastOptions {
   readonly slow?: SlowPolicy;
 }
 
+/** What a broadcast has done and holds. */
 export interface BroadcastStats {
   readonly name: string;
   readonly capacity: number;
@@ -44,6 +46,8 @@ export interface BroadcastStats {
 }
 
 /**
+ * Every subscription gets every item that is sent.
+ *
  * @example
  * const prices = new Broadcast<number>({ capacity: 100, slow: 'drop-oldest' }, 'prices');
  * const subscription = prices.subscribe();

@@ -38,6 +38,8 @@ export interface ChannelStats {
 }
 
 /**
+ * A bounded queue between tasks; with capacity 0 a rendezvous.
+ *
  * @example
  * const jobs = new Channel<Job>(16, 'jobs');
  * yield* jobs.send(job);             // in one task

@@ -9,6 +9,7 @@ import { OwnerError } from './errors.ts';
 import { Lock } from './lock.ts';
 import { checkCount, checkName, titled } from './naming.ts';
 
+/** What a condition has done and holds. */
 export interface ConditionStats {
   readonly name: string;
   /** Tasks in `wait()` that have not been notified. */
@@ -16,6 +17,8 @@ export interface ConditionStats {
 }
 
 /**
+ * Waits, while a lock is held, until a state may have changed.
+ *
  * @example
  * yield* lock.with(function* () {
  *   while (queue.length === 0) yield* notEmpty.wait();

@@ -7,6 +7,7 @@ import { foremost } from './place.ts';
 import { WOULD_WAIT } from './selectable.ts';
 import { Waiting } from './waiting.ts';
 
+/** What an event has done and holds. */
 export interface EventStats {
   readonly name: string;
   readonly isSet: boolean;
@@ -15,6 +16,8 @@ export interface EventStats {
 }
 
 /**
+ * A flag that tasks can wait for.
+ *
  * @example
  * const ready = new Event('ready');
  * yield* ready.wait(); // in any number of tasks

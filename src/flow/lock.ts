@@ -20,6 +20,7 @@ import { checkName, taskTitle, titled } from './naming.ts';
 import type { Place } from './place.ts';
 import { failAll, foremost } from './place.ts';
 
+/** What a lock has done and holds. */
 export interface LockStats {
   readonly name: string;
   readonly locked: boolean;
@@ -34,6 +35,8 @@ export interface LockStats {
 }
 
 /**
+ * One task at a time, in the order of asking.
+ *
  * @example
  * const db = new Lock('db');
  * yield* db.with(function* () {

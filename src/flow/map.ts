@@ -4,6 +4,7 @@ import type { Operation } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { Contest } from './contest.ts';
 
+/** How many items `map` works on at once. */
 export interface MapOptions {
   /** How many items are worked on at once: a whole number from 1, or Infinity. Default: 16. */
   readonly concurrency?: number;

@@ -6,6 +6,7 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import { discard, isOperation, Lazy, operationOf } from '../kernel/operation.ts';
 import { checkpoint, sleep } from '../kernel/waits.ts';
 
+/** How often and how far apart `retry` tries. */
 export interface RetryOptions {
   /** How often it is tried altogether: a whole number from 1, or Infinity. Default: 3. */
   readonly times?: number;

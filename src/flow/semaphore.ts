@@ -20,6 +20,7 @@ import { checkCount, checkName, taskTitle, titled } from './naming.ts';
 import type { Place } from './place.ts';
 import { foremost } from './place.ts';
 
+/** What a semaphore has done and holds. */
 export interface SemaphoreStats {
   readonly name: string;
   readonly permits: number;
@@ -32,6 +33,8 @@ export interface SemaphoreStats {
 }
 
 /**
+ * At most so many tasks at a time, in the order of asking.
+ *
  * @example
  * const slots = new Semaphore(10, 'slots');
  * yield* slots.with(() => fetchPage(url)); // ten at a time

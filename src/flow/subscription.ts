@@ -18,6 +18,7 @@ import { Waiting } from './waiting.ts';
 /** What a broadcast does about a subscription that has no room. */
 export type SlowPolicy = 'wait' | 'drop-oldest' | 'drop-newest' | 'fail';
 
+/** What a subscription has received and holds. */
 export interface SubscriptionStats {
   /** Items in the buffer. */
   readonly buffered: number;

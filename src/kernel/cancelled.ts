@@ -7,6 +7,9 @@
  */
 import type { ScopeRecord } from './scope.ts';
 
+/**
+ * What a cancelled scope throws into the operations inside it. It is no Error; see `isCancelled`.
+ */
 export class Cancelled {
   /** Why: what was given to `cancel(reason)`, or the TimeoutError of a deadline. */
   readonly reason: unknown;

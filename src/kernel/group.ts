@@ -22,6 +22,7 @@ import type { Task } from './task.ts';
 import { TaskRecord } from './task.ts';
 import { park } from './waits.ts';
 
+/** How a task is spawned. */
 export interface SpawnOptions {
   /** For reports. An object is asked for its text only when somebody wants to know. */
   readonly name?: string | { toString(): string };

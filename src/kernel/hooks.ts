@@ -6,6 +6,7 @@
 import type { Wait } from './operation.ts';
 import type { Task } from './task.ts';
 
+/** What can be seen of a run from outside; all are optional. */
 export interface Hooks {
   /** A task was made; it has not run yet. */
   taskSpawned?(task: Task<unknown>): void;

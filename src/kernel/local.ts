@@ -8,6 +8,7 @@ import { currentRecord } from './current.ts';
 import type { Operation, OperationSource, Wait } from './operation.ts';
 import { checkSource, Lazy, operationOf } from './operation.ts';
 
+/** A value that belongs to a task and is inherited by the tasks that it spawns. */
 export class TaskLocal<T> {
   readonly #initial: T;
 

@@ -11,6 +11,7 @@ import { endpointsOf } from './resolve.ts';
 import { Socket } from './socket.ts';
 import { currentNetwork } from './world.ts';
 
+/** How `connect` goes about it. */
 export interface ConnectOptions {
   /** Milliseconds for the whole of it, names included. Default: what the system allows. */
   readonly timeoutMs?: number;

@@ -11,6 +11,7 @@ import { SocketAddress } from './address.ts';
 import { busySocket } from './errors.ts';
 import { Socket } from './socket.ts';
 
+/** Where connections come in; made by `listen`. */
 export class Listener implements Pollable, Disposable {
   /** @internal */
   readonly transport: ListenerTransport;

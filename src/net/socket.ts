@@ -23,6 +23,7 @@ import { SendAll, SendSome, SendVector } from './send.ts';
 /** The most bytes that one `recv` gives unless told otherwise. */
 const DEFAULT_MAX = 65536;
 
+/** A connection; made by `connect` and by `Listener.accept`. */
 export class Socket implements Pollable, Disposable {
   /** @internal */
   readonly transport: Transport;

@@ -5,7 +5,9 @@ import { loadAddon } from './addon.ts';
 import { epollNetwork } from './epoll.ts';
 import { portableNetwork } from './portable.ts';
 
+/** What carries the sockets of a run. */
 export type Backend = 'epoll' | 'portable';
+/** A backend, or 'auto' for epoll where it is to be had. */
 export type BackendChoice = Backend | 'auto';
 
 /** A backend, and one sentence about why it is used. */

@@ -12,6 +12,7 @@ import { nodePlatform } from './platform.ts';
 import type { RunOptions } from './run.ts';
 import { run } from './run.ts';
 
+/** What `main` can be told, beside the options of `run`. */
 export interface MainOptions extends RunOptions {
   /** How long the program may take to come to its end, in milliseconds. Default 10 000. */
   readonly graceMs?: number;

@@ -21,6 +21,7 @@ export interface Clock {
   now(): number;
 }
 
+/** What `run` can be told. */
 export interface RunOptions {
   /** Aborting it cancels the main task; `run` rejects with its reason. */
   readonly signal?: AbortSignal;

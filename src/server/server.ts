@@ -11,6 +11,7 @@ import type { ListenOptions } from '../world/network.ts';
 /** Serves one connection: runs in a task of its own, and the connection ends when it does. */
 export type Handler = (socket: Socket, peer: SocketAddress) => Operation<unknown>;
 
+/** What `tcpServer` and `serve` can be told. */
 export interface ServerOptions extends ListenOptions {
   /** Called once, before the first connection is accepted. What it throws ends the server. */
   onListening?(server: Server): void;
@@ -37,6 +38,7 @@ export interface ServerStats {
   readonly acceptPauses: number;
 }
 
+/** A running server, as `onListening` gets it. */
 export interface Server {
   readonly address: SocketAddress;
   /** The network it runs on: 'epoll', 'portable', 'sim'. */

@@ -27,6 +27,7 @@ export type Endpoint =
   | { readonly host: string; readonly port: number; readonly family: 4 | 6 }
   | { readonly path: string };
 
+/** How `listen` binds and queues. */
 export interface ListenOptions {
   /** Length of the queue of connections that nobody has accepted; absent: the system's maximum. */
   readonly backlog?: number;
