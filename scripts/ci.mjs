@@ -5,7 +5,7 @@
  * Each stage prints how long it took. The first failure ends the run; so does the limit.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,6 +80,8 @@ async function testFreshClone(line) {
 async function testPackage() {
   const cwd = join(scratch, 'consumer');
   mkdirSync(cwd);
+  // npm looks for a project further up, and stumbles, where there is none.
+  writeFileSync(join(cwd, 'package.json'), '{ "private": true }\n');
   await run(`npm pack --pack-destination ${JSON.stringify(cwd)}`);
   await run('npm install --no-save ./coronet-*.tgz', { cwd });
   const entries = "await import('coronet'); await import('coronet/lowlevel')";
