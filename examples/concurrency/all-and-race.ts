@@ -13,9 +13,9 @@ function* answer(name: string, ms: number): Operation<string> {
 }
 
 await run(function* () {
-  const { left, right } = yield* all({ left: answer('left', 2), right: answer('right', 1) });
+  const { left, right } = yield* all({ left: answer('left', 60), right: answer('right', 5) });
   console.log(left, right);
-  console.log(yield* race([answer('slow', 60_000), answer('fast', 1)]));
+  console.log(yield* race([answer('slow', 60_000), answer('fast', 5)]));
 });
 
 // Output:

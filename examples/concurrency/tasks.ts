@@ -11,7 +11,7 @@ function* work(name: string, ms: number): Operation<string> {
 await run(function* () {
   const longest = yield* group(function* (tasks) {
     tasks.spawn(() => work('short', 1));
-    const long = tasks.spawn(() => work('long', 20), { name: 'long' });
+    const long = tasks.spawn(() => work('long', 60), { name: 'long' });
     return yield* long.join();
   });
   console.log(`all have ended, the longest was ${longest}`);
