@@ -40,7 +40,6 @@ export type { Operation, OperationSource, Wait } from './kernel/operation.ts';
 export type { Pollable } from './kernel/readiness.ts';
 export type { Scope } from './kernel/scope.ts';
 export { shield } from './kernel/shield.ts';
-export type { SchedulerStats } from './kernel/stats.ts';
 export type { Task, TaskState } from './kernel/task.ts';
 export { now } from './kernel/time.ts';
 export { readable, sleep, sleepForever, sleepUntil, writable } from './kernel/waits.ts';

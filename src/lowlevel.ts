@@ -14,6 +14,7 @@ export { type Frames, isOperation, Lazy, operationOf, PAUSE, Step } from './kern
 export { Parking, ParkingQueue } from './kernel/parking.ts';
 export { Readiness, type ReadinessWaiter } from './kernel/readiness.ts';
 export { Scheduler, type SchedulerOptions } from './kernel/scheduler.ts';
+export type { SchedulerStats } from './kernel/stats.ts';
 export {
   checkpoint,
   mustPause,

@@ -4,6 +4,7 @@
  */
 import { checkDuration } from '../kernel/checks.ts';
 import { currentRecord } from '../kernel/current.ts';
+import { TaskCancelledError } from '../kernel/errors.ts';
 import type { OperationSource, Wait } from '../kernel/operation.ts';
 import { operationOf } from '../kernel/operation.ts';
 import type { ScopeRecord } from '../kernel/scope.ts';
@@ -35,7 +36,7 @@ export async function main(op: OperationSource<unknown>, options: MainOptions = 
     await run(() => ending.around(op), { ...runOptions, outside: true });
   } catch (error) {
     code = 1;
-    if (!ending.cut) nodePlatform.report(textOf(error));
+    if (!(ending.cut && error instanceof TaskCancelledError)) nodePlatform.report(textOf(error));
   }
   if (ending.cut) code = ending.exitCode ?? ending.reportCut();
   nodePlatform.setExitCode(code);

@@ -168,8 +168,8 @@ export interface Network {
   connect(to: Endpoint, options: ConnectOptions): Transport;
 
   /**
-   * Looks a name up. `done` is called once, later, with the addresses in the order to try them, or
-   * with the error (ENOTFOUND, EAI_AGAIN). The returned function gives the question up.
+   * Looks a name up. `done` is called once, later, with at least one address, in the order to try,
+   * or with the error (ENOTFOUND, EAI_AGAIN). The returned function gives the question up.
    */
   resolve(
     host: string,

@@ -4,10 +4,12 @@
  * is left.
  */
 import { afterEach, beforeEach, describe, expect } from 'vitest';
-import type { Readiness } from '../../src/kernel/readiness.ts';
 import { loadAddon } from '../../src/node/addon.ts';
 import { epollNetwork } from '../../src/node/epoll.ts';
 import type { Endpoint, ListenerTransport, Network, Transport } from '../../src/world/network.ts';
+import { accept, recv, writable } from '../transports.ts';
+
+export { accept, readable, recv, writable } from '../transports.ts';
 
 export const ANY_PORT: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
 
@@ -51,40 +53,10 @@ export function makeNetwork(): Network {
   });
 }
 
-export function readable(resource: Readiness): Promise<void> {
-  if (resource.canRecv) return Promise.resolve();
-  return new Promise((grant, refuse) => {
-    resource.recvWaiter = { grant, refuse };
-  });
-}
-
-export function writable(resource: Readiness): Promise<void> {
-  if (resource.canSend) return Promise.resolve();
-  return new Promise((grant, refuse) => {
-    resource.sendWaiter = { grant, refuse };
-  });
-}
-
-export async function accept(listener: ListenerTransport): Promise<Transport> {
-  for (;;) {
-    const transport = listener.tryAccept();
-    if (transport !== undefined) return transport;
-    await readable(listener);
-  }
-}
-
 export async function connect(to: Endpoint): Promise<Transport> {
   const transport = network.connect(to, {});
   while (!transport.tryConnect()) await writable(transport);
   return transport;
-}
-
-export async function recv(transport: Transport, max = 65536): Promise<Buffer> {
-  for (;;) {
-    const data = transport.tryRecv(max);
-    if (data !== undefined) return data;
-    await readable(transport);
-  }
 }
 
 export async function recvAll(transport: Transport): Promise<string> {

@@ -4,9 +4,11 @@ import type { Server, Socket } from 'node:net';
 import { createServer, connect as rawConnect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect } from 'vitest';
-import type { Readiness } from '../../src/kernel/readiness.ts';
 import { portableNetwork } from '../../src/node/portable.ts';
 import type { Endpoint, ListenerTransport, Network, Transport } from '../../src/world/network.ts';
+import { accept, recv, writable } from '../transports.ts';
+
+export { accept, readable, recv, writable } from '../transports.ts';
 
 export const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
 
@@ -34,46 +36,16 @@ export function freshNetwork(): void {
   });
 }
 
-export function readable(resource: Readiness): Promise<void> {
-  if (resource.canRecv) return Promise.resolve();
-  return new Promise((grant, refuse) => {
-    resource.recvWaiter = { grant, refuse };
-  });
-}
-
-export function writable(resource: Readiness): Promise<void> {
-  if (resource.canSend) return Promise.resolve();
-  return new Promise((grant, refuse) => {
-    resource.sendWaiter = { grant, refuse };
-  });
-}
-
 export async function listen(at: Endpoint = LOOPBACK, options = {}): Promise<ListenerTransport> {
   const listener = network.listen(at, options);
   while (!listener.tryListen()) await writable(listener);
   return listener;
 }
 
-export async function accept(listener: ListenerTransport): Promise<Transport> {
-  for (;;) {
-    const transport = listener.tryAccept();
-    if (transport !== undefined) return transport;
-    await readable(listener);
-  }
-}
-
 export async function connect(to: Endpoint, options = {}): Promise<Transport> {
   const transport = network.connect(to, options);
   while (!transport.tryConnect()) await writable(transport);
   return transport;
-}
-
-export async function recv(transport: Transport, max = 65_536): Promise<Buffer> {
-  for (;;) {
-    const chunk = transport.tryRecv(max);
-    if (chunk !== undefined) return chunk;
-    await readable(transport);
-  }
 }
 
 export async function recvAll(transport: Transport): Promise<Buffer> {

@@ -1,0 +1,40 @@
+/** `main` when the grace is over: the program is cut, and what went wrong meanwhile is told. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const ENTRY = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
+
+/** A program that says when it runs, and whose cleanup does `cleanup`. */
+function program(cleanup: string): string {
+  return `
+    import { main, sleepForever } from ${JSON.stringify(ENTRY)};
+    await main(function* () {
+      console.log('running');
+      try { yield* sleepForever(); } finally { ${cleanup} }
+    }, { graceMs: 20, name: 'deaf' });`;
+}
+
+/** Starts it, sends SIGTERM once it runs, and gives how it ended and what it said. */
+function terminated(source: string): Promise<{ code: number | null; said: string }> {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source]);
+  let said = '';
+  child.stderr.on('data', (text) => {
+    said += text;
+  });
+  child.stdout.once('data', () => child.kill('SIGTERM'));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, said })));
+}
+
+test('a program that is cut exits with 1 and says who was cut, waiting for what', async () => {
+  const { code, said } = await terminated(program(''));
+  expect(code).toBe(1);
+  expect(said).toMatch(/grace period of 20 ms is over.*\n.*'deaf' waits for sleep forever/);
+});
+
+test('an error of its cleanup is told as well', async () => {
+  const { code, said } = await terminated(program("throw new Error('disk full')"));
+  expect(code).toBe(1);
+  expect(said).toContain('disk full');
+  expect(said).toContain('grace period of 20 ms is over');
+});
