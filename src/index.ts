@@ -76,6 +76,7 @@ export type { SlowPolicy, Subscription, SubscriptionStats } from './flow/subscri
 
 export { type Address, SocketAddress } from './net/address.ts';
 export { type ConnectOptions, connect } from './net/connect.ts';
+export { ConnectError } from './net/connect-error.ts';
 export { TornError } from './net/errors.ts';
 export { listen } from './net/listen.ts';
 export { Listener } from './net/listener.ts';

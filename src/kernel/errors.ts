@@ -83,12 +83,7 @@ export class SystemError extends Error {
   readonly address?: string;
   readonly port?: number;
 
-  constructor(
-    code: string,
-    errno: number,
-    syscall: string,
-    peer?: { readonly host?: string; readonly port?: number; readonly path?: string },
-  ) {
+  constructor(code: string, errno: number, syscall: string, peer?: ErrorPeer) {
     super(`${syscall} ${code}${peerText(peer)}`);
     this.code = code;
     this.errno = errno;
@@ -99,8 +94,17 @@ export class SystemError extends Error {
   }
 }
 
-function peerText(peer?: { host?: string; port?: number; path?: string }): string {
+/** Whom a failed call was about. `text` is what the message says instead of the address. */
+export interface ErrorPeer {
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+  readonly text?: string;
+}
+
+function peerText(peer?: ErrorPeer): string {
   if (peer === undefined) return '';
+  if (peer.text !== undefined) return ` ${peer.text}`;
   if (peer.path !== undefined) return ` ${peer.path}`;
   return peer.host?.includes(':') ? ` [${peer.host}]:${peer.port}` : ` ${peer.host}:${peer.port}`;
 }

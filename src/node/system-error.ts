@@ -1,13 +1,7 @@
 /** Errors of the operating system, in the shape that Node gives its own. */
 import { getSystemErrorName } from 'node:util';
+import type { ErrorPeer } from '../kernel/errors.ts';
 import { SystemError } from '../kernel/errors.ts';
-
-/** Whom a failed call was about: an endpoint, or as much of one as is known. */
-export interface ErrorPeer {
-  readonly host?: string;
-  readonly port?: number;
-  readonly path?: string;
-}
 
 /**
  * The error for a failed system call: `systemError(-111, 'connect', peer)` is `connect ECONNREFUSED

@@ -1,0 +1,150 @@
+/**
+ * One connection out of several addresses, as RFC 8305 ("happy eyeballs") races them.
+ *
+ * Address families take turns, beginning with the one that the resolver put first. An attempt
+ * begins when the one before it has failed, or has had no answer for ATTEMPT_DELAY_MS. The first
+ * that stands wins; the others are closed at once. Everything happens in the calling task: it waits
+ * for all attempts that are under way at the same time.
+ */
+import { select } from '../flow/select.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { now } from '../kernel/time.ts';
+import { sleepUntil, writable } from '../kernel/waits.ts';
+import type { ConnectOptions, Endpoint, Network, Transport } from '../world/network.ts';
+import { formatAddress } from './address.ts';
+
+/** "Connection Attempt Delay": the value that RFC 8305 recommends in section 8. */
+const ATTEMPT_DELAY_MS = 250;
+
+/** So many may be under way: each holds a descriptor. */
+const MOST_AT_ONCE = 8;
+
+/** An address that was tried, and why it failed; `undefined`: it has not answered so far. */
+export interface Attempt {
+  readonly to: Endpoint;
+  error: Error | undefined;
+}
+
+/** An attempt that is under way. */
+interface Running {
+  readonly attempt: Attempt;
+  readonly transport: Transport;
+}
+
+export class Attempts {
+  /** In the order in which they were begun. */
+  readonly tried: Attempt[] = [];
+  readonly #network: Network;
+  readonly #options: ConnectOptions;
+  readonly #running: Running[] = [];
+
+  constructor(network: Network, options: ConnectOptions) {
+    this.#network = network;
+    this.#options = options;
+  }
+
+  /**
+   * The first connection that stands; `undefined`: every attempt has failed (see `tried`).
+   * Cancel: all attempts are given up.
+   */
+  *race(endpoints: readonly Endpoint[]): Generator<Wait, Transport | undefined> {
+    const waiting = inTurns(endpoints);
+    const delayMs = this.#sharesPort() ? Infinity : ATTEMPT_DELAY_MS;
+    try {
+      for (let next = waiting.shift(); ; next = waiting.shift()) {
+        if (next !== undefined) this.#begin(next);
+        const more = waiting.length > 0 && this.#running.length < MOST_AT_ONCE;
+        const late = more ? now() + delayMs : Infinity;
+        const connected = yield* this.#untilFailure(late);
+        if (connected !== undefined) return connected;
+        if (this.#running.length === 0 && waiting.length === 0) return undefined;
+      }
+    } finally {
+      for (const { transport } of this.#running) transport.close();
+    }
+  }
+
+  /** With one port for all of them, no two attempts may be under way. */
+  #sharesPort(): boolean {
+    const { localAddress } = this.#options;
+    return localAddress !== undefined && 'port' in localAddress && localAddress.port !== 0;
+  }
+
+  /** What is known to fail at once has failed: no route, no descriptor. */
+  #begin(to: Endpoint): void {
+    const attempt: Attempt = { to, error: undefined };
+    this.tried.push(attempt);
+    try {
+      this.#running.push({ attempt, transport: this.#network.connect(to, this.#options) });
+    } catch (error) {
+      attempt.error = failureOf(error);
+    }
+  }
+
+  /** The connection that stands; `undefined` when one has failed, or when `late` has come. */
+  *#untilFailure(late: number): Generator<Wait, Transport | undefined> {
+    for (let running = this.#running.length; running > 0; ) {
+      const connected = this.#settle();
+      if (connected !== undefined || this.#running.length < running) return connected;
+      if (yield* this.#wait(late)) return undefined;
+    }
+    return undefined;
+  }
+
+  /** Asks every attempt. Those that have failed are closed and noted. */
+  #settle(): Transport | undefined {
+    for (const running of [...this.#running]) {
+      try {
+        if (!running.transport.tryConnect()) continue;
+        this.#forget(running);
+        return running.transport;
+      } catch (error) {
+        running.attempt.error = failureOf(error);
+        this.#forget(running);
+        running.transport.close();
+      }
+    }
+    return undefined;
+  }
+
+  #forget(running: Running): void {
+    this.#running.splice(this.#running.indexOf(running), 1);
+  }
+
+  /** Waits for an answer to any of the attempts. True: `late` has come. */
+  *#wait(late: number): Generator<Wait, boolean> {
+    const [first, ...others] = this.#running as [Running, ...Running[]];
+    if (others.length === 0 && late === Infinity) {
+      yield* writable(first.transport);
+      return false;
+    }
+    const arms: Record<string, Operation<unknown>> = { late: sleepUntil(late) };
+    for (const { attempt, transport } of this.#running) {
+      arms[formatAddress(attempt.to)] = writable(transport);
+    }
+    return (yield* select(arms)).key === 'late';
+  }
+}
+
+/** An answer of the network; anything else is a mistake in it, or a cancellation. */
+function failureOf(error: unknown): Error {
+  if (error instanceof Error) return error;
+  throw error;
+}
+
+/**
+ * IPv6 and IPv4 in turns, the order within a family being kept (RFC 8305, section 4): where one
+ * family leads nowhere, the second attempt is of the other. An address that is there twice counts
+ * once.
+ */
+function inTurns(endpoints: readonly Endpoint[]): Endpoint[] {
+  const unique = [...new Map(endpoints.map((each) => [formatAddress(each), each])).values()];
+  const familyOf = (each: Endpoint | undefined) => each && 'family' in each && each.family;
+  const first = unique.filter((each) => familyOf(each) === familyOf(unique[0]));
+  const second = unique.filter((each) => familyOf(each) !== familyOf(unique[0]));
+  const turns: Endpoint[] = [];
+  for (let i = 0; i < first.length || i < second.length; i++) {
+    turns.push(...first.slice(i, i + 1), ...second.slice(i, i + 1));
+  }
+  return turns;
+}
