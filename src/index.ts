@@ -80,6 +80,7 @@ export { ConnectError } from './net/connect-error.ts';
 export { TornError } from './net/errors.ts';
 export { listen } from './net/listen.ts';
 export { Listener } from './net/listener.ts';
+export { type PipeOptions, pipe } from './net/pipe.ts';
 export { Socket } from './net/socket.ts';
 export { backend } from './net/world.ts';
 export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
