@@ -5,6 +5,7 @@ import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
 import { mustPause, recvWait } from '../kernel/waits.ts';
+import { memoryChanged } from './bytes.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import type { Socket } from './socket.ts';
@@ -86,6 +87,8 @@ export class ReceiveInto extends Receive<number> {
   }
 
   protected attempt(): number | undefined {
+    // Empty by now: the end of file would be read into it.
+    if (this.into.length === 0) throw memoryChanged('into', this.into);
     const count = this.socket.receiveInto(this.into);
     return count < 0 ? undefined : count;
   }

@@ -12,6 +12,7 @@
  *  2. At most `backlog` connections are held. Those beyond are reset and counted.
  *  3. After close() no connection is held and none is handed out.
  */
+import { chmodSync } from 'node:fs';
 import type { ListenOptions as NodeListenOptions, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { ClosedError } from '../kernel/errors.ts';
@@ -41,6 +42,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
   /** Accepted by node:net and by nobody else, oldest first. */
   readonly #held = new Set<Socket>();
   readonly #backlog: number;
+  /** Permission bits that the file of a Unix listener still has to get. */
+  #mode: number | undefined;
   /** The file of a Unix listener. */
   #file: SocketFile | undefined;
   #listening = false;
@@ -55,6 +58,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.local = at;
     this.#home = home;
     this.#backlog = options.backlog;
+    this.#mode = options.mode;
     this.#server = createServer({
       allowHalfOpen: true,
       pauseOnConnect: true,
@@ -113,6 +117,22 @@ export class PortableListener extends Readiness implements ListenerTransport {
     server.on('error', (error) => this.#failed(error));
     server.listen(this.#options);
     server.unref();
+    // node:net has called bind(2) and listen(2) by now and tells of it later. Where it has not, the
+    // notice comes first.
+    if (server.listening) this.#setMode();
+  }
+
+  /** Between listen(2) and here the file is as the umask left it: for two system calls. */
+  #setMode(): void {
+    const mode = this.#mode;
+    this.#mode = undefined;
+    if (mode === undefined || !('path' in this.local)) return;
+    try {
+      chmodSync(this.local.path, mode);
+    } catch (error) {
+      this.#listenError = error;
+      this.#server.close();
+    }
   }
 
   #started(): void {
@@ -121,6 +141,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
       this.#server.close();
       return;
     }
+    this.#setMode();
+    if (this.#listenError !== null) return this.#home.notices.canSend(this);
     this.#listening = true;
     this.local = boundEnd(this.#server) ?? this.local;
     if ('path' in this.local) this.#file = socketFileAt(this.local.path);
