@@ -2,6 +2,7 @@
 import { checkInteger, show, wrongType } from '../kernel/checks.ts';
 import { UsageError } from '../kernel/errors.ts';
 import type { Endpoint } from '../world/network.ts';
+import { checkKeys } from './keys.ts';
 
 /**
  * 25000, '127.0.0.1:25000', '[::1]:80', 'example.org:80', '/run/x.sock', { host, port }, { path }.
@@ -19,6 +20,8 @@ export type Address =
 export type ParsedAddress =
   | { readonly host: string; readonly port: number; readonly path?: undefined }
   | { readonly path: string };
+
+const ADDRESS_KEYS = { host: true, port: true, path: true, family: true } as const;
 
 /** One end of a connection, or where a listener is bound. */
 export class SocketAddress {
@@ -75,6 +78,7 @@ export function parseAddress(address: Address): ParsedAddress {
   if (typeof address !== 'object' || address === null) {
     throw wrongType('address', 'a port, a text or an object', address);
   }
+  checkKeys('address', address, ADDRESS_KEYS);
   if ('path' in address && address.path !== undefined) return atPath(address.path);
   if (!('port' in address)) throw noAddress(address);
   const { host = '', port } = address;

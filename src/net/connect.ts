@@ -17,13 +17,11 @@ import { formatAddress, ipFamily, parseAddress } from './address.ts';
 import type { Attempt } from './attempts.ts';
 import { Attempts } from './attempts.ts';
 import { connectError, listOf } from './connect-error.ts';
-import type { Keys } from './options.ts';
+import type { Keys } from './keys.ts';
+import { checkKeys, checkSwitch, pick } from './keys.ts';
 import {
   checkKeepAlive,
-  checkKeys,
   checkSizes,
-  checkSwitch,
-  pick,
   requireKeepAlive,
   requireSizes,
   SIZE_KEYS,

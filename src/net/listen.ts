@@ -9,9 +9,10 @@ import type { Endpoint, ListenerTransport, ListenOptions } from '../world/networ
 import type { Address, ParsedAddress } from './address.ts';
 import { formatAddress, parseAddress } from './address.ts';
 import { connect } from './connect.ts';
+import type { Keys } from './keys.ts';
+import { checkKeys, checkSwitch, pick } from './keys.ts';
 import { Listener } from './listener.ts';
-import type { Keys } from './options.ts';
-import { checkKeys, checkSizes, checkSwitch, pick, requireSizes } from './options.ts';
+import { checkSizes, requireSizes } from './options.ts';
 import { endpointsOf } from './resolve.ts';
 import { currentNetwork } from './world.ts';
 

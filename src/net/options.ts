@@ -3,7 +3,6 @@
  * network. A network tells what it can in `capabilities.options`; anything else is ERR_UNSUPPORTED.
  */
 import { checkInteger, wrongType } from '../kernel/checks.ts';
-import { nearest } from '../kernel/nearest.ts';
 import { unsupportedOption } from '../kernel/unsupported.ts';
 import type {
   BufferSizes,
@@ -12,6 +11,8 @@ import type {
   SocketOption,
   Transport,
 } from '../world/network.ts';
+import type { Keys } from './keys.ts';
+import { checkKeys } from './keys.ts';
 
 /** MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL of Linux, in seconds; MAX_TCP_KEEPCNT. */
 const LONGEST_PROBING_MS = 32_767_000;
@@ -36,31 +37,6 @@ const KEEP_ALIVE_KEYS: Keys<KeepAliveOptions> = {
 };
 
 export const SIZE_KEYS: Keys<BufferSizes> = { recvBufferSize: true, sendBufferSize: true };
-
-/** Every name of an options object. A name that is added to the type must be added to the list. */
-export type Keys<T> = { readonly [K in keyof Required<T>]: true };
-
-/** Throws unless `options` is an object whose names are all in `keys`: a mistyped one is silent. */
-export function checkKeys<T extends object>(name: string, options: T, keys: Keys<T>): void {
-  if (typeof options !== 'object' || options === null) throw wrongType(name, 'an object', options);
-  const known = Object.keys(keys);
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined || known.includes(key)) continue;
-    const guess = nearest(key, known);
-    const hint = guess === undefined ? `known: ${known.join(', ')}` : `did you mean \`${guess}\`?`;
-    throw wrongType(`${name}.${key}`, `absent (${hint})`, value);
-  }
-}
-
-/** Of `options`, which may have others, those that are in `keys`. */
-export function pick<T extends object>(options: T, keys: Keys<T>): T {
-  return Object.fromEntries(Object.entries(options).filter(([key]) => key in keys)) as T;
-}
-
-/** Throws unless `value` is absent or a boolean. */
-export function checkSwitch(name: string, value: boolean | undefined): void {
-  if (value !== undefined && typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
-}
 
 /** Throws unless the sizes are absent or numbers of bytes. */
 export function checkSizes({ recvBufferSize, sendBufferSize }: BufferSizes): void {

@@ -86,8 +86,13 @@ export class ReceiveInto extends Receive<number> {
     this.state = 'made';
   }
 
+  override next(): IteratorResult<Wait, number> {
+    if (this.into.length === 0) return this.throw(memoryChanged('into', this.into));
+    return super.next();
+  }
+
   protected attempt(): number | undefined {
-    // Empty by now: the end of file would be read into it.
+    // In a `select` only. Nothing received would look like the end of file.
     if (this.into.length === 0) throw memoryChanged('into', this.into);
     const count = this.socket.receiveInto(this.into);
     return count < 0 ? undefined : count;

@@ -1,4 +1,4 @@
-/** What can be the path of a Unix socket here. Both real networks ask before the system is asked. */
+/** What can be the path of a Unix socket here. Both real networks look before they ask. */
 import { constants } from 'node:os';
 import { SystemError } from '../kernel/errors.ts';
 import { unsupported } from '../kernel/unsupported.ts';
