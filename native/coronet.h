@@ -148,7 +148,7 @@ bool address_read(Call *call, size_t first, Address *out, int *error);
 napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length);
 
 /* options.c: 0, or a negated errno */
-int set_option(int fd, int level, int name, int value);
+int socket_option(int fd, int level, int name, int value);
 int set_buffer_sizes(int fd, int32_t receive, int32_t send);
 
 /* addon.c */

@@ -26,14 +26,14 @@ static const Option OPTIONS[] = {
 };
 #define OPTION_COUNT ((int32_t)(sizeof OPTIONS / sizeof OPTIONS[0]))
 
-int set_option(int fd, int level, int name, int value) {
+int socket_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
 }
 
 /* Before listen or connect; 0 leaves a size to the system, which then adapts it as it goes. */
 int set_buffer_sizes(int fd, int32_t receive, int32_t send) {
-  int error = receive == 0 ? 0 : set_option(fd, SOL_SOCKET, SO_RCVBUF, receive);
-  return error != 0 || send == 0 ? error : set_option(fd, SOL_SOCKET, SO_SNDBUF, send);
+  int error = receive == 0 ? 0 : socket_option(fd, SOL_SOCKET, SO_RCVBUF, receive);
+  return error != 0 || send == 0 ? error : socket_option(fd, SOL_SOCKET, SO_SNDBUF, send);
 }
 
 /*
@@ -72,5 +72,5 @@ napi_value coronet_set_option(napi_env env, napi_callback_info info) {
   if (!call_int(&call, 1, &code) || !call_int(&call, 2, &value)) return NULL;
   int fd = find_option(&call, handle, code, &option);
   if (fd < 0) return call_result(&call, fd);
-  return call_result(&call, set_option(fd, option->level, option->name, value));
+  return call_result(&call, socket_option(fd, option->level, option->name, value));
 }

@@ -34,10 +34,10 @@ static int32_t adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) 
  * set both ways, because its default is a setting of the machine (net.ipv6.bindv6only). */
 static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
   if (family == AF_UNIX) return 0;
-  int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (error == 0 && (flags & REUSE_PORT) != 0) error = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  int error = socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (error == 0 && (flags & REUSE_PORT)) error = socket_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (error == 0 && family == AF_INET6) {
-    error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & IPV6_ONLY) != 0);
+    error = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & IPV6_ONLY) != 0);
   }
   return error;
 }
@@ -147,7 +147,7 @@ static int32_t accept_one(Environment *environment, int32_t listener) {
   Slot *from = slot_find(environment, listener);
   int fd = accept4(from->fd, &peer.any, &length, SOCKET_FLAGS);
   if (fd < 0) return -errno;
-  if (peer.family != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (peer.family != AF_UNIX) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   int32_t handle = adopt(from->poller, index, fd, CONNECTION_EVENTS);
   if (handle >= 0) slot_find(environment, handle)->peer = peer;
   return handle;
@@ -187,7 +187,7 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
 static int bind_near_end(int fd, const Address *local) {
   if (local->length == 0) return 0;
   if (local->u.any.sa_family != AF_UNIX && local->u.v4.sin_port == 0) {
-    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    socket_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
   }
   return bind(fd, &local->u.any, local->length) == 0 ? 0 : -errno;
 }
@@ -201,7 +201,7 @@ static int begin_connect(const Address *to, const Address *local, const int32_t 
   sa_family_t family = to->u.any.sa_family;
   int fd = socket(family, SOCK_STREAM | SOCKET_FLAGS, 0);
   if (fd < 0) return -errno;
-  if (family != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (family != AF_UNIX) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   int error = set_buffer_sizes(fd, buffers[0], buffers[1]); /* the first segment tells the peer */
   if (error == 0) error = bind_near_end(fd, local);
   if (error == 0 && connect(fd, &to->u.any, to->length) != 0) error = -errno;

@@ -25,6 +25,7 @@ import type { TransportHome } from './portable-transport.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 import type { SocketFile } from './socket-file.ts';
 import { closeKeepingSuccessor, socketFileAt } from './socket-file.ts';
+import { absolutePath } from './unix-path.ts';
 
 /** What the listeners of one network share. */
 export interface ListenerHome extends TransportHome {
@@ -144,8 +145,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.#setMode();
     if (this.#listenError !== null) return this.#home.notices.canSend(this);
     this.#listening = true;
-    this.local = boundEnd(this.#server) ?? this.local;
-    if ('path' in this.local) this.#file = socketFileAt(this.local.path);
+    if (!('path' in this.local)) this.local = boundEnd(this.#server) ?? this.local;
+    else this.#file = socketFileAt(this.local.path);
     this.#home.notices.canSend(this);
   }
 
@@ -184,7 +185,7 @@ function nodeOptions(
   at: Endpoint,
   { backlog, reusePort, ipv6Only }: ListenOptions & { backlog: number },
 ): NodeListenOptions {
-  if ('path' in at) return { path: at.path, backlog, exclusive: true };
+  if ('path' in at) return { path: absolutePath(at), backlog, exclusive: true };
   const { host, port } = at;
   const shared = reusePort === true ? { reusePort } : {};
   return { host, port, backlog, exclusive: true, ipv6Only: ipv6Only === true, ...shared };

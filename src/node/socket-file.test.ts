@@ -1,5 +1,13 @@
 /** The files of Unix listeners: which one is removed, and which one never. */
-import { existsSync, linkSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Server } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -86,6 +94,18 @@ describe.skipIf(process.platform === 'win32')('the file of a socket', () => {
     linkSync(path, claimOf(file));
     vi.useFakeTimers({ now: Date.now() + 60_000, toFake: ['Date'] });
     removeAbandoned(file);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.skipIf(process.geteuid?.() !== 0)('is removed when it is of another user, too', async () => {
+    const file = await serve();
+    chmodSync(folder, 0o777);
+    process.seteuid?.(65534);
+    try {
+      removeAbandoned(file);
+    } finally {
+      process.seteuid?.(0);
+    }
     expect(readdirSync(folder)).toEqual([]);
   });
 });

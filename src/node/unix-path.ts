@@ -1,5 +1,6 @@
 /** What can be the path of a Unix socket here. Both real networks look before they ask. */
 import { constants } from 'node:os';
+import { resolve } from 'node:path';
 import { SystemError } from '../kernel/errors.ts';
 import { unsupported } from '../kernel/unsupported.ts';
 import type { Endpoint } from '../world/network.ts';
@@ -30,6 +31,16 @@ export function checkPath(at: Endpoint, syscall: 'listen' | 'connect'): void {
   const text = `${path}: a path of a Unix socket has up to ${PATH_SIZE - 1} bytes here`;
   const { ENAMETOOLONG } = constants.errno;
   throw new SystemError('ENAMETOOLONG', -ENAMETOOLONG, syscall, { path: at.path, text });
+}
+
+/**
+ * The path from the root, if that is not too long. libuv unlinks the path of a listener when it is
+ * closed: one from the current directory would be another file's once the process has moved on.
+ */
+export function absolutePath({ path }: { readonly path: string }): string {
+  if (path.startsWith('\0')) return path;
+  const absolute = resolve(path);
+  return Buffer.byteLength(absolute) < PATH_SIZE ? absolute : path;
 }
 
 /** Throws ERR_UNSUPPORTED for an abstract name where node:net has none. */

@@ -238,6 +238,26 @@ for (const world of worlds) {
         .finally(() => process.chdir(before));
     });
 
+    it('the file goes with its listener also after the current directory has changed', () => {
+      const before = process.cwd();
+      const elsewhere = join(folder, 'elsewhere');
+      mkdirSync(elsewhere);
+      return world
+        .run(function* (): Operation<void> {
+          process.chdir(elsewhere);
+          using other = yield* listen('./moved.sock');
+          process.chdir(folder);
+          const listener = yield* listen('./moved.sock');
+          expect(`${listener.address}`).toBe('./moved.sock');
+          process.chdir(elsewhere);
+          listener.close();
+          expect(existsSync(join(folder, 'moved.sock'))).toBe(false);
+          (yield* connect('./moved.sock')).close();
+          (yield* other.accept()).close();
+        })
+        .finally(() => process.chdir(before));
+    });
+
     it('a file that a dead server has left behind is replaced', () => {
       return world.run(function* (): Operation<void> {
         const path = join(folder, 'stale.sock');
