@@ -36,8 +36,8 @@ static const Export EXPORTS[] = {
     {"send", coronet_send},
     {"sendv", coronet_sendv},
     {"shutdown", coronet_shutdown},
-    {"noDelay", coronet_no_delay},
-    {"keepAlive", coronet_keep_alive},
+    {"getOption", coronet_get_option},
+    {"setOption", coronet_set_option},
     {"close", coronet_close},
 };
 

@@ -6,7 +6,8 @@
  *   slots.c    handles: index and generation, checked at every call
  *   poller.c   the inner epoll descriptor, nested in libuv as one poll handle
  *   address.c  endpoints to sockaddr and back
- *   sockets.c  listen, accept, connect, options, close
+ *   sockets.c  listen, accept, connect, close
+ *   options.c  options of a socket, by small codes
  *   bytes.c    receive and send
  *
  * Rules of this directory:
@@ -35,7 +36,7 @@
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 2
+#define CORONET_ABI 3
 
 /*
  * All that a connection can report, both directions at once. PRI is there because urgent data
@@ -44,7 +45,7 @@
  */
 #define CONNECTION_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI)
 
-#define MAX_ARGUMENTS 7
+#define MAX_ARGUMENTS 9
 #define NO_SLOT UINT32_MAX
 
 typedef struct Environment Environment;
@@ -146,6 +147,10 @@ int poller_rearm(const Slot *slot);
 bool address_read(Call *call, size_t first, Address *out, int *error);
 napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length);
 
+/* options.c: 0, or a negated errno */
+int socket_option(int fd, int level, int name, int value);
+int set_buffer_sizes(int fd, int32_t receive, int32_t send);
+
 /* addon.c */
 void environment_release(Environment *environment);
 
@@ -164,8 +169,8 @@ napi_value coronet_discard(napi_env env, napi_callback_info info);
 napi_value coronet_send(napi_env env, napi_callback_info info);
 napi_value coronet_sendv(napi_env env, napi_callback_info info);
 napi_value coronet_shutdown(napi_env env, napi_callback_info info);
-napi_value coronet_no_delay(napi_env env, napi_callback_info info);
-napi_value coronet_keep_alive(napi_env env, napi_callback_info info);
+napi_value coronet_get_option(napi_env env, napi_callback_info info);
+napi_value coronet_set_option(napi_env env, napi_callback_info info);
 napi_value coronet_close(napi_env env, napi_callback_info info);
 
 #endif

@@ -37,6 +37,7 @@ export type {
   NetworkCounters,
   NetworkLimits,
   NetworkOwner,
+  SocketOption,
   Transport,
 } from './world/network.ts';
 export type { EndSignal, Platform } from './world/platform.ts';

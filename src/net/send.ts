@@ -3,6 +3,7 @@ import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
 import { mustPause, sendWait } from '../kernel/waits.ts';
+import { memoryChanged } from './bytes.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import type { Socket } from './socket.ts';
@@ -42,6 +43,12 @@ abstract class Send<T> extends KeptOperation<T> {
     return this.wait;
   }
 
+  /** What was handed in is not what it was: bytes of it can be lost, so nothing more is sent. */
+  protected changed(data: unknown): TypeError {
+    if (this.sent > 0) this.socket.tear(this.sent);
+    return memoryChanged('data', data);
+  }
+
   /** One try, or several while they make progress. True: nothing is left to do. */
   protected abstract attempt(): boolean;
   protected abstract result(): T;
@@ -64,14 +71,17 @@ export class SendSome extends Send<number> {
   }
 
   private readonly data: Uint8Array;
+  private readonly length: number;
 
   constructor(socket: Socket, data: Uint8Array) {
     super(socket);
     this.data = data;
+    this.length = data.length;
     this.state = 'made';
   }
 
   protected attempt(): boolean {
+    if (this.data.length !== this.length) throw this.changed(this.data);
     if (this.data.length === 0) return true;
     this.sent = this.socket.transmit(this.data);
     return this.sent > 0;
@@ -90,14 +100,18 @@ export class SendAll extends Send<void> {
 
   /** What is still to be sent; let go of when the operation is over. */
   data: Uint8Array = NOTHING;
+  /** Its length, unless somebody else has changed it. */
+  left = 0;
 
   protected attempt(): boolean {
+    if (this.data.length !== this.left) throw this.changed(this.data);
     while (this.data.length > 0) {
       const count = this.socket.transmit(this.data);
       this.sent += count;
       if (count === this.data.length) break;
       if (count === 0) return false;
       this.data = this.data.subarray(count);
+      this.left = this.data.length;
     }
     return true;
   }
@@ -117,24 +131,35 @@ export class SendVector extends Send<void> {
   }
 
   private rest: readonly Uint8Array[];
+  /** The bytes of it, unless somebody else has changed them. */
+  private left: number;
 
   constructor(socket: Socket, chunks: readonly Uint8Array[]) {
     super(socket);
     this.rest = chunks.filter((chunk) => chunk.length > 0);
+    this.left = totalOf(this.rest);
     this.state = 'made';
   }
 
   protected attempt(): boolean {
+    if (totalOf(this.rest) !== this.left) throw this.changed(this.rest);
     while (this.rest.length > 0) {
       const count = this.socket.transmitv(this.rest);
       if (count === 0) return false;
       this.sent += count;
+      this.left -= count;
       this.rest = afterBytes(this.rest, count);
     }
     return true;
   }
 
   protected result(): void {}
+}
+
+function totalOf(chunks: readonly Uint8Array[]): number {
+  let total = 0;
+  for (const chunk of chunks) total += chunk.length;
+  return total;
 }
 
 /** What is left of `chunks` behind its first `count` bytes. */

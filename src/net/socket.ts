@@ -16,7 +16,16 @@ import type { Pollable, Readiness } from '../kernel/readiness.ts';
 import { chargeBytes } from '../kernel/waits.ts';
 import type { KeepAliveOptions, Transport } from '../world/network.ts';
 import { SocketAddress } from './address.ts';
+import { bytesOf, checkBytes, checkRoom } from './bytes.ts';
 import { TornError } from './errors.ts';
+import {
+  keepAliveOf,
+  noDelayOf,
+  setBufferSize,
+  setKeepAlive,
+  setNoDelay,
+  setUserTimeout,
+} from './options.ts';
 import { ReceiveBuffer, ReceiveInto } from './receive.ts';
 import { SendAll, SendSome, SendVector } from './send.ts';
 
@@ -74,8 +83,7 @@ export class Socket implements Pollable, Disposable {
    * empty.
    */
   recvInto(into: Uint8Array): Operation<number> {
-    checkBytes('into', into);
-    if (into.length === 0) throw wrongType('into', 'room for at least one byte', into);
+    checkRoom(into);
     return new ReceiveInto(this, into);
   }
 
@@ -112,6 +120,7 @@ export class Socket implements Pollable, Disposable {
       operation.take();
     }
     operation.data = bytes;
+    operation.left = bytes.length;
     return operation;
   }
 
@@ -182,18 +191,58 @@ export class Socket implements Pollable, Disposable {
     return this.#bytesSent;
   }
 
-  /** TCP_NODELAY: small sends leave at once. True from the start. */
+  // Setters throw ERR_CLOSED after close, and ERR_UNSUPPORTED where the network cannot set it.
+  // Getters never throw: what is not known is `undefined`, and after close nothing is.
+
+  /** TCP_NODELAY: small sends leave at once. True from the start, and always on a Unix socket. */
   get noDelay(): boolean {
-    return this.transport.noDelay;
+    return noDelayOf(this.transport);
   }
 
   set noDelay(on: boolean) {
-    this.transport.noDelay = on;
+    setNoDelay(this.transport, on);
   }
 
-  /** Lets the system probe a silent peer; `idleMs` without traffic before the first probe. */
+  /** Whether and how the system probes a silent peer, as far as it is known. */
+  get keepAlive(): KeepAliveOptions {
+    return keepAliveOf(this.transport);
+  }
+
+  /**
+   * Lets the system probe a silent peer: after `idleMs` without traffic, every `intervalMs`, until
+   * `count` probes are unanswered (ETIMEDOUT). Does nothing on a Unix socket.
+   * Errors: TypeError, RangeError; ERR_CLOSED; ERR_UNSUPPORTED, and then nothing was set.
+   */
   setKeepAlive(options: KeepAliveOptions): void {
-    this.transport.setKeepAlive(options);
+    setKeepAlive(this.transport, options);
+  }
+
+  /** TCP_USER_TIMEOUT: milliseconds for which sent data may stay unacknowledged before the
+   *  connection fails with ETIMEDOUT; 0: the system decides (minutes). */
+  get userTimeoutMs(): number | undefined {
+    return this.transport.getOption('userTimeoutMs');
+  }
+
+  set userTimeoutMs(ms: number) {
+    setUserTimeout(this.transport, ms);
+  }
+
+  /** SO_RCVBUF in bytes: what the system uses, which on Linux is twice what it was told. */
+  get recvBufferSize(): number | undefined {
+    return this.transport.getOption('recvBufferSize');
+  }
+
+  set recvBufferSize(bytes: number) {
+    setBufferSize(this.transport, 'recvBufferSize', bytes);
+  }
+
+  /** SO_SNDBUF in bytes, likewise. */
+  get sendBufferSize(): number | undefined {
+    return this.transport.getOption('sendBufferSize');
+  }
+
+  set sendBufferSize(bytes: number) {
+    setBufferSize(this.transport, 'sendBufferSize', bytes);
   }
 
   /** What `yield ['recv', socket]` waits on. */
@@ -291,13 +340,3 @@ export class Socket implements Pollable, Disposable {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
-
-function bytesOf(data: Uint8Array | string): Uint8Array {
-  if (typeof data === 'string') return Buffer.from(data);
-  checkBytes('data', data);
-  return data;
-}
-
-function checkBytes(name: string, data: unknown): void {
-  if (!(data instanceof Uint8Array)) throw wrongType(name, 'a Uint8Array', data);
-}

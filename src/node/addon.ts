@@ -33,6 +33,11 @@ export interface Addon {
     port: number,
     backlog: number,
     flags: number,
+    /** Permission bits of a Unix socket's file; −1: what the umask leaves. */
+    mode: number,
+    /** Bytes; 0: the system's choice. */
+    receiveBuffer: number,
+    sendBuffer: number,
   ): number;
   /** How many were accepted; their handles are in out[1..], why there are no more in out[0]. */
   accept(listener: number, out: Int32Array, most: number): number;
@@ -44,6 +49,8 @@ export interface Addon {
     localFamily: number,
     localHost: string,
     localPort: number,
+    receiveBuffer: number,
+    sendBuffer: number,
   ): number;
   /** 1: connected, 0: under way, below: why the attempt failed. */
   connected(handle: number): number;
@@ -59,8 +66,9 @@ export interface Addon {
   sendv(handle: number, pieces: readonly Uint8Array[]): number;
   /** how: 0 receive, 1 send, 2 both */
   shutdown(handle: number, how: number): number;
-  noDelay(handle: number, on: number): number;
-  keepAlive(handle: number, on: number, idleSeconds: number): number;
+  /** By the place in the table of native/options.c; values in the system's units. */
+  getOption(handle: number, code: number): number;
+  setOption(handle: number, code: number, value: number): number;
   close(handle: number, reset: number): number;
 
   /** What is open in this thread; all zero when nothing is. */
@@ -75,7 +83,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 2;
+const ADDON_ABI = 3;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

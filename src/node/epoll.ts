@@ -32,13 +32,14 @@ import type {
 import type { Addon } from './addon.ts';
 import { loadAddon } from './addon.ts';
 import { beginListen } from './epoll-listener.ts';
+import { EPOLL_OPTIONS } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import { beginConnect } from './epoll-transport.ts';
 import { readLimits } from './limits.ts';
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
 import { Slabs } from './slab.ts';
-import { removeSocketFile, socketFileAt } from './socket-file.ts';
+import { removeAbandoned, socketFileAt } from './socket-file.ts';
 import { systemError } from './system-error.ts';
 
 /** The most events that one wake-up brings. What is left wakes again at once, after the others in
@@ -53,6 +54,8 @@ const CAPABILITIES: Capabilities = {
   exactTorn: true,
   batchedAccept: true,
   reusePort: true,
+  options: EPOLL_OPTIONS,
+  abstractNames: true,
 };
 
 /** A network on the epoll addon. Throws ERR_BACKEND where there is no addon. */
@@ -141,7 +144,7 @@ class EpollNetwork implements Network, Registry {
 
   socketFile(path: string): (() => void) | undefined {
     const file = socketFileAt(path);
-    return file && (() => removeSocketFile(file));
+    return file && (() => removeAbandoned(file));
   }
 
   limits(): NetworkLimits {

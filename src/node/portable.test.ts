@@ -153,7 +153,7 @@ describe('a Unix listener', () => {
     expect(server.local).toEqual({ path });
     expect(client.remote).toEqual({ path });
     expect(server.describe()).toBe(path);
-    client.noDelay = false;
+    client.setOption('noDelay', 0);
     await sendAll(client, Buffer.from('path'));
     client.close();
     expect(String(await recvAll(server))).toBe('path');

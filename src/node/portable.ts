@@ -14,7 +14,9 @@
 import type { NetConnectOpts } from 'node:net';
 import { connect as connectSocket } from 'node:net';
 import { ClosedError } from '../kernel/errors.ts';
+import { unsupportedOption } from '../kernel/unsupported.ts';
 import type {
+  BufferSizes,
   Capabilities,
   ConnectOptions,
   Endpoint,
@@ -32,10 +34,12 @@ import { NOWHERE } from './portable-endpoints.ts';
 import type { ListenerHome } from './portable-listener.ts';
 import { PortableListener } from './portable-listener.ts';
 import { Notices } from './portable-notices.ts';
+import { PORTABLE_OPTIONS } from './portable-options.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
-import { removeSocketFile, socketFileAt } from './socket-file.ts';
+import { removeAbandoned, socketFileAt } from './socket-file.ts';
+import { ABSTRACT_NAMES, checkAbstract, checkPath } from './unix-path.ts';
 
 /** The queue where the system does not say how long it may be: Node's own default. */
 const DEFAULT_BACKLOG = 511;
@@ -60,6 +64,8 @@ class PortableNetwork implements Network, ListenerHome {
     exactTorn: false,
     batchedAccept: false,
     reusePort: hasReusePort(),
+    options: PORTABLE_OPTIONS,
+    abstractNames: ABSTRACT_NAMES,
   };
   readonly transports = new Set<PortableTransport>();
   readonly listeners = new Set<PortableListener>();
@@ -75,13 +81,15 @@ class PortableNetwork implements Network, ListenerHome {
 
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
     this.#mustBeOpen();
+    checkCan(at, options, 'listen');
     const backlog = options.backlog ?? readLimits().backlog ?? DEFAULT_BACKLOG;
     return new PortableListener(at, { ...options, backlog }, this);
   }
 
-  connect(to: Endpoint, { localAddress }: ConnectOptions): Transport {
+  connect(to: Endpoint, options: ConnectOptions): Transport {
     this.#mustBeOpen();
-    const socket = connectSocket(connectOptions(to, localAddress));
+    checkCan(to, options, 'connect');
+    const socket = connectSocket(connectOptions(to, options.localAddress));
     attach(socket);
     return PortableTransport.connecting(socket, this, { local: NOWHERE, remote: to });
   }
@@ -96,7 +104,7 @@ class PortableNetwork implements Network, ListenerHome {
 
   socketFile(path: string): (() => void) | undefined {
     const file = socketFileAt(path);
-    return file && (() => removeSocketFile(file));
+    return file && (() => removeAbandoned(file));
   }
 
   limits(): NetworkLimits {
@@ -120,6 +128,15 @@ class PortableNetwork implements Network, ListenerHome {
     this.#closed = true;
     for (const listener of this.listeners) listener.close();
     for (const transport of this.transports) transport.close();
+  }
+}
+
+/** node:net has no name for the sizes of buffers, and not everywhere one for abstract names. */
+function checkCan(at: Endpoint, sizes: BufferSizes, syscall: 'listen' | 'connect'): void {
+  checkAbstract(at);
+  checkPath(at, syscall);
+  for (const size of ['recvBufferSize', 'sendBufferSize'] as const) {
+    if (sizes[size] !== undefined) throw unsupportedOption('portable', size);
   }
 }
 

@@ -8,7 +8,7 @@ import { sleep } from '../kernel/waits.ts';
 import { scope } from '../kernel/with-scope.ts';
 import type { Address } from '../net/address.ts';
 import { parseAddress } from '../net/address.ts';
-import { listen } from '../net/listen.ts';
+import { listen, listenOptions } from '../net/listen.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
 import { currentNetwork, currentWorld } from '../net/world.ts';
@@ -42,7 +42,7 @@ export function tcpServer(
   parseAddress(address);
   checkServer(handler, options);
   return new Lazy(function* (): Generator<Wait, void> {
-    yield* serve(yield* listen(address, options), handler, options);
+    yield* serve(yield* listen(address, listenOptions(options)), handler, options);
   });
 }
 

@@ -27,26 +27,62 @@ export type Endpoint =
   | { readonly host: string; readonly port: number; readonly family: 4 | 6 }
   | { readonly path: string };
 
-/** How `listen` binds and queues. */
-export interface ListenOptions {
+/**
+ * What can be set of a connection. Values are numbers: 0 and 1 for switches, milliseconds, bytes,
+ * a count of probes.
+ */
+export type SocketOption =
+  | 'noDelay'
+  | 'keepAlive'
+  | 'keepAliveIdleMs'
+  | 'keepAliveIntervalMs'
+  | 'keepAliveCount'
+  | 'userTimeoutMs'
+  | 'recvBufferSize'
+  | 'sendBufferSize';
+
+/**
+ * The buffers of the system, in bytes. Linux keeps twice what it is told, from 2 KB up to twice its
+ * limits (net.core.rmem_max, wmem_max; socket(7)), and no longer adapts a size that was set.
+ */
+export interface BufferSizes {
+  /** SO_RCVBUF, before the first segment: so the window of the connection can be as large. */
+  readonly recvBufferSize?: number;
+  /** SO_SNDBUF. */
+  readonly sendBufferSize?: number;
+}
+
+/** How `listen` binds and queues. Accepted connections inherit the sizes of the buffers. */
+export interface ListenOptions extends BufferSizes {
   /** Length of the queue of connections that nobody has accepted; absent: the system's maximum. */
   readonly backlog?: number;
   /** Several listeners share the port; the kernel spreads connections among them. */
   readonly reusePort?: boolean;
   /** A listener on '::' leaves IPv4 alone. Otherwise it serves both. */
   readonly ipv6Only?: boolean;
+  /** Permission bits of a Unix socket's file, 0 to 0o777: who may write to it may connect. Absent:
+   *  what the umask leaves of 0o777. On epoll nobody can connect before they are set; the portable
+   *  network sets them as soon as it listens. */
+  readonly mode?: number;
 }
 
-export interface ConnectOptions {
+export interface ConnectOptions extends BufferSizes {
   /** Bind the near end to this address first. */
   readonly localAddress?: Endpoint;
 }
 
-/** How TCP probes a silent peer. Absent: the system's value. */
+/**
+ * How TCP probes a silent peer. What is absent stays as it is. Times are rounded up to the whole
+ * seconds that reach the system.
+ */
 export interface KeepAliveOptions {
   readonly enable: boolean;
-  /** Milliseconds without traffic before the first probe (whole seconds reach the system). */
+  /** Milliseconds without traffic before the first probe: 1 to 32,767,000 (TCP_KEEPIDLE). */
   readonly idleMs?: number;
+  /** Milliseconds between probes: 1 to 32,767,000 (TCP_KEEPINTVL). */
+  readonly intervalMs?: number;
+  /** Probes without an answer that end the connection: 1 to 127 (TCP_KEEPCNT). */
+  readonly count?: number;
 }
 
 /** A connection, or the attempt at one. */
@@ -55,9 +91,6 @@ export interface Transport extends Readiness {
   readonly local: Endpoint;
   /** The far end. Kept after close. */
   readonly remote: Endpoint;
-  /** TCP_NODELAY; true from the start. Setting it on a Unix socket does nothing. */
-  noDelay: boolean;
-
   /**
    * Connection attempts only: true once connected, false while under way (wait for 'send').
    * Throws why the attempt failed (ECONNREFUSED, ETIMEDOUT, …); the transport must still be closed.
@@ -86,7 +119,18 @@ export interface Transport extends Readiness {
    *  comes in is dropped. Not an error on a connection that has already ended. */
   shutdown(how: 'send' | 'recv' | 'both'): void;
 
-  setKeepAlive(options: KeepAliveOptions): void;
+  /**
+   * What an option is, as far as it is known: `undefined` for what this network cannot read, for
+   * options of TCP on a Unix socket, and after close. Never throws.
+   */
+  getOption(option: SocketOption): number | undefined;
+
+  /**
+   * Sets an option; the caller has checked the range. `noDelay` is 1 from the start. Options of TCP
+   * do nothing on a Unix socket. Throws ERR_UNSUPPORTED for what is not in
+   * `Capabilities.options`, ERR_CLOSED after close, and the system's refusal (setsockopt).
+   */
+  setOption(option: SocketOption, value: number): void;
 
   /** Ends the connection. What was sent is delivered if the peer takes it (the system may reset the
    *  connection if unread input is pending). */
@@ -126,6 +170,11 @@ export interface Capabilities {
   readonly batchedAccept: boolean;
   /** Several listeners may share a port. */
   readonly reusePort: boolean;
+  /** What this network can set of a connection, and read back. */
+  readonly options: readonly SocketOption[];
+  /** Unix sockets may have names without a file (unix(7), "abstract"): paths that begin with NUL.
+   *  Otherwise they are refused with ERR_UNSUPPORTED. */
+  readonly abstractNames: boolean;
 }
 
 /** Bounds of the system that a server has to live within. `undefined`: not known here. */

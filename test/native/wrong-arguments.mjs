@@ -77,7 +77,7 @@ function nasty(name) {
     for (const value of VALUES) callWith(name, [handle, value, 1]);
   }
   for (let i = 0; i < 500; i += 1) {
-    const args = Array.from({ length: random(9) }, () => VALUES[random(VALUES.length)]);
+    const args = Array.from({ length: random(11) }, () => VALUES[random(VALUES.length)]);
     callWith(name, random(2) ? args : [HANDLES[random(4)], ...args]);
   }
 }
