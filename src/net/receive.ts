@@ -9,8 +9,8 @@ import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import type { Socket } from './socket.ts';
 
-/** What `recv` and `recvInto` share: try, wait for 'recv', try again. */
-abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
+/** What all receives share: try, wait for 'recv', try again. */
+export abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
   protected readonly socket: Socket;
   /** Made by the first wait, and kept. */
   private wait: WaitResult | null = null;
@@ -32,7 +32,7 @@ abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
     }
     let result: T | undefined;
     try {
-      result = socket.worthReceiving() ? this.attempt() : undefined;
+      result = this.attempt();
     } catch (error) {
       return this.throw(error);
     }
@@ -47,8 +47,12 @@ abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
     if (socket.receiving !== null) return this.throw(busySocket('receive', socket.name)) as never;
     this.begun = true;
     socket.receiving = this;
-    const attempt = () => (socket.worthReceiving() ? this.attempt() : undefined);
-    return new TryChoice(socket, 'recv', attempt, () => this.settle());
+    return new TryChoice(
+      socket,
+      'recv',
+      () => this.attempt(),
+      () => this.settle(),
+    );
   }
 
   /** One try; `undefined`: would block. */
@@ -68,7 +72,9 @@ export class ReceiveBuffer extends Receive<Buffer> {
   max = 0;
 
   protected attempt(): Buffer | undefined {
-    return this.socket.receive(this.max);
+    const { socket } = this;
+    socket.checkUnread();
+    return socket.worthReceiving() ? socket.receive(this.max) : undefined;
   }
 }
 
@@ -86,7 +92,9 @@ export class ReceiveInto extends Receive<number> {
   }
 
   protected attempt(): number | undefined {
-    const count = this.socket.receiveInto(this.into);
+    const { socket } = this;
+    socket.checkUnread();
+    const count = socket.worthReceiving() ? socket.receiveInto(this.into) : -1;
     return count < 0 ? undefined : count;
   }
 }

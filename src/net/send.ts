@@ -1,10 +1,11 @@
-/** The sending half of a socket: `send`, `sendAll`, `sendv`. */
+/** The sending half of a socket: `send`, `sendAll`, `sendv`, and what a Writer flushes with. */
 import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
 import { mustPause, sendWait } from '../kernel/waits.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
+import { NO_PIECES, Pieces } from './pieces.ts';
 import type { Socket } from './socket.ts';
 
 /** What all sends share: try, wait for 'send', try again until `attempt` says that it is done. */
@@ -34,6 +35,7 @@ abstract class Send<T> extends KeptOperation<T> {
       complete = this.attempt();
     } catch (error) {
       // The connection has failed, and says so from now on: nothing is torn.
+      this.failed();
       this.sent = 0;
       return this.throw(error);
     }
@@ -46,14 +48,19 @@ abstract class Send<T> extends KeptOperation<T> {
   protected abstract attempt(): boolean;
   protected abstract result(): T;
 
-  /** A send that was cut off after its first byte leaves the stream torn. */
+  /** The network has thrown; `sent` bytes had gone out before. */
+  protected failed(): void {}
+
+  /** A send that was cut off after its first byte leaves the stream torn. A send of nothing is no
+   *  answer. */
   protected settle(complete: boolean): void {
     this.state = 'idle';
     const { socket } = this;
     if (socket.sending !== this) return;
     socket.sending = null;
+    if (this.sent === 0) return;
     if (complete) socket.sendCompleted();
-    else if (this.sent > 0) socket.tear(this.sent);
+    else socket.tear(this.sent);
   }
 }
 
@@ -110,44 +117,39 @@ export class SendAll extends Send<void> {
   }
 }
 
-/** `sendv`: several pieces as one, without joining them. */
-export class SendVector extends Send<void> {
-  protected get call(): string {
-    return 'socket.sendv(chunks)';
-  }
-
-  private rest: readonly Uint8Array[];
-
-  constructor(socket: Socket, chunks: readonly Uint8Array[]) {
-    super(socket);
-    this.rest = chunks.filter((chunk) => chunk.length > 0);
-    this.state = 'made';
-  }
+/** Several pieces as one, without joining them. */
+export abstract class SendPieces extends Send<void> {
+  protected pieces: Pieces = NO_PIECES;
 
   protected attempt(): boolean {
-    while (this.rest.length > 0) {
-      const count = this.socket.transmitv(this.rest);
+    const { pieces, socket } = this;
+    while (pieces.length > 0) {
+      const count = pieces.transmit(socket);
       if (count === 0) return false;
       this.sent += count;
-      this.rest = afterBytes(this.rest, count);
     }
     return true;
   }
 
   protected result(): void {}
+
+  protected override settle(complete: boolean): void {
+    this.pieces = NO_PIECES;
+    super.settle(complete);
+  }
 }
 
-/** What is left of `chunks` behind its first `count` bytes. */
-function afterBytes(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  let index = 0;
-  let left = count;
-  while (index < chunks.length && left >= (chunks[index] as Uint8Array).length) {
-    left -= (chunks[index] as Uint8Array).length;
-    index++;
+/** `sendv`: the pieces of the caller's. */
+export class SendVector extends SendPieces {
+  protected get call(): string {
+    return 'socket.sendv(chunks)';
   }
-  if (left === 0) return chunks.slice(index);
-  const first = (chunks[index] as Uint8Array).subarray(left);
-  return [first, ...chunks.slice(index + 1)];
+
+  constructor(socket: Socket, chunks: readonly Uint8Array[]) {
+    super(socket);
+    this.pieces = new Pieces(chunks);
+    this.state = 'made';
+  }
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);
