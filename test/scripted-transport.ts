@@ -10,6 +10,9 @@ export class ScriptedTransport extends Readiness implements Transport {
   readonly local: Endpoint = { host: '127.0.0.1', port: 1, family: 4 };
   readonly remote: Endpoint = { host: '127.0.0.1', port: 2, family: 4 };
   noDelay = true;
+  /** True: the flag is cleared with the last chunk, as after a short read. False: by the try behind
+   *  it. */
+  clearsEarly = false;
   /** Tries to receive that brought bytes. */
   receives = 0;
   /** What each send has taken: a copy, since the memory is the caller's again at once. */
@@ -73,6 +76,9 @@ export class ScriptedTransport extends Readiness implements Transport {
     this.receives++;
     if (chunk.length <= max) {
       this.#chunks[this.#next++] = Buffer.alloc(0);
+      if (this.clearsEarly && this.#chunks.length === this.#next && this.#end === 'open') {
+        this.canRecv = false;
+      }
       return chunk;
     }
     this.#chunks[this.#next] = chunk.subarray(max);

@@ -1,9 +1,10 @@
 /**
  * The bytes that a Reader holds: received, and not yet given to the program.
  *
- *            start          searched      end        room behind it
- *   ─────────┬───────────────┬────────────┬──────────────────────
- *   given out│ held, no delimiter │ held  │ of memory of our own
+ *              start            searched          end
+ *   ─────────────┬──────────────────┬───────────────┬────────────────────
+ *      given out │ no delimiter     │ not looked at │ room, in memory of
+ *                │                  │               │ our own
  *
  * Invariants:
  *  1. Bytes that were given out are never written again: memory is only written behind `end`.
@@ -41,7 +42,7 @@ export class ReaderBuffer {
   /** There is no `#soughtFor` that ends before this. */
   #searched = 0;
   #soughtFor: Buffer | null = null;
-  /** The size of the last receive: the next one is expected to be like it. */
+  /** How much the next receive is expected to bring. */
   #expected = 0;
 
   /** Bytes held. */
@@ -100,7 +101,7 @@ export class ReaderBuffer {
     const data = socket.receive(MOST_PER_RECEIVE);
     if (data === undefined) return -1;
     this.#keep(data, null);
-    this.#expected = data.length;
+    this.#note(data.length);
     return data.length;
   }
 
@@ -120,10 +121,15 @@ export class ReaderBuffer {
     const most = Math.min(memory.length, this.#end + MOST_PER_RECEIVE);
     const count = socket.receiveInto(memory.subarray(this.#end, most));
     if (count <= 0) return count;
-    this.#expected = count;
+    this.#note(count);
     this.#end += count;
     this.#bytes = memory.subarray(0, this.#end);
     return count;
+  }
+
+  /** As much again, if there was all that a receive takes; otherwise little, if anything. */
+  #note(received: number): void {
+    this.#expected = received < MOST_PER_RECEIVE ? Math.min(received, FEW_BYTES) : MOST_PER_RECEIVE;
   }
 
   /** Moves what is held into memory of our own with `room` behind it. */

@@ -54,6 +54,7 @@ describe('memory', () => {
 
   it('of a slab is let go while a few bytes that came in it wait for more', async () => {
     const transport = new ScriptedTransport();
+    transport.clearsEarly = true;
     const reader = new Socket(transport).reader();
     const slab = new WeakRef(feedFromSlab(transport));
     const host = new VirtualHost();

@@ -45,13 +45,16 @@ const scenario = fc.record({
   program: fc.array(step, { minLength: 1, maxLength: 12 }),
   cuts: fc.array(fc.nat(120), { maxLength: 30 }),
   delays: fc.array(fc.nat(2), { minLength: 1, maxLength: 8 }),
+  clearsEarly: fc.boolean(),
 });
+
+type Feed = Omit<typeof scenario extends fc.Arbitrary<infer T> ? T : never, 'program'>;
 
 test('any chunks give what the whole stream gives', () => {
   fc.assert(
-    fc.property(scenario, ({ stream, program, cuts, delays }) => {
-      const results = play(() => readWhileFed(stream, cuts, delays, (r) => runAll(r, program)));
-      expect(results).toEqual(modelOf(stream, program));
+    fc.property(scenario, ({ program, ...feed }) => {
+      const results = play(() => readWhileFed(feed, (r) => runAll(r, program)));
+      expect(results).toEqual(modelOf(feed.stream, program));
     }),
     { numRuns: 1500 },
   );
@@ -60,11 +63,9 @@ test('any chunks give what the whole stream gives', () => {
 test('reads that are timed out and asked for again lose nothing', () => {
   fc.assert(
     fc.property(scenario, fc.array(fc.nat(2), { minLength: 1 }), (given, limits) => {
-      const { stream, program, cuts, delays } = given;
-      const results = play(() =>
-        readWhileFed(stream, cuts, delays, (r) => runAll(r, program, impatient(limits))),
-      );
-      expect(results).toEqual(modelOf(stream, program));
+      const { program, ...feed } = given;
+      const results = play(() => readWhileFed(feed, (r) => runAll(r, program, impatient(limits))));
+      expect(results).toEqual(modelOf(feed.stream, program));
     }),
     { numRuns: 700 },
   );
@@ -72,13 +73,11 @@ test('reads that are timed out and asked for again lose nothing', () => {
 
 test('a reader that is cancelled at any step leaves the rest to the next one', () => {
   fc.assert(
-    fc.property(scenario, fc.nat(60), ({ stream, program: given, cuts, delays }, steps) => {
+    fc.property(scenario, fc.nat(60), ({ program: given, ...feed }, steps) => {
       const messages = given.filter(({ kind }) => kind !== 'rest');
       const program: Step[] = [...messages, { kind: 'rest', max: 9 }];
-      const results = play(() =>
-        readWhileFed(stream, cuts, delays, (r) => runInterrupted(r, program, steps)),
-      );
-      expect(results).toEqual(modelOf(stream, program));
+      const results = play(() => readWhileFed(feed, (r) => runInterrupted(r, program, steps)));
+      expect(results).toEqual(modelOf(feed.stream, program));
     }),
     { numRuns: 700 },
   );
@@ -88,12 +87,11 @@ test('a reader that is cancelled at any step leaves the rest to the next one', (
 
 /** Feeds `stream`, cut at `cuts`, with pauses of some milliseconds, while `read` reads. */
 function* readWhileFed(
-  stream: Buffer,
-  cuts: readonly number[],
-  delays: readonly number[],
+  { stream, cuts, delays, clearsEarly }: Feed,
   read: (reader: Reader) => Operation<string[]>,
 ): Operation<string[]> {
   const transport = new ScriptedTransport();
+  transport.clearsEarly = clearsEarly;
   const reader = new Socket(transport).reader();
   return yield* group(function* (tasks): Operation<string[]> {
     tasks.spawn(function* (): Operation<void> {

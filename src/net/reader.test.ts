@@ -153,6 +153,19 @@ describe('readUntil', () => {
     });
   });
 
+  it('finds what was there before another read has moved the bytes, and what it brought', () => {
+    const { reader, transport } = openReaderOf('abc\ndef');
+    expect(codeOf(() => reader.readUntil('\n', { max: 3 }))).toBe('ERR_LIMIT');
+    play(function* () {
+      expect(yield* moveOnAfter(1, () => reader.readExactly(20))).toBeUndefined();
+      expect(textOf(yield* reader.readUntil('\n'))).toBe('abc\n');
+      expect(yield* moveOnAfter(1, () => reader.readUntil('\n'))).toBeUndefined();
+      transport.feed('g\nhi');
+      expect(yield* moveOnAfter(1, () => reader.readExactly(20))).toBeUndefined();
+      expect(textOf(yield* reader.readUntil('\n'))).toBe('defg\n');
+    });
+  });
+
   it('ends with an error that has the bytes if the end comes first', () => {
     const reader = readerOf('abc');
     const error = failureOf(() => reader.readUntil('\n'));

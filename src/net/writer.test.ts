@@ -173,14 +173,15 @@ describe('flush', () => {
         const flush = tasks.spawn(() => writer.flush());
         yield;
         writer.write(' two');
-        expect(writer.buffered).toBe(5008);
+        writer.write(Buffer.alloc(5000, 'y'));
+        expect(writer.buffered).toBe(10_008);
         flush.cancel();
       });
-      expect([socket.torn, writer.buffered]).toEqual([false, 5008]);
-      transport.admit(10_000);
+      expect([socket.torn, writer.buffered]).toEqual([false, 10_008]);
+      transport.admit(20_000);
       yield* writer.flush();
     });
-    expect(transport.sentText).toBe(`one ${'x'.repeat(5000)} two`);
+    expect(transport.sentText).toBe(`one ${'x'.repeat(5000)} two${'y'.repeat(5000)}`);
   });
 
   it('that is cancelled after its first byte tears the sending side', () => {
