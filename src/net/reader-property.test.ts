@@ -1,4 +1,4 @@
-/** However bytes are cut into chunks, and wherever reads are cancelled, the same messages come out. */
+/** However bytes are cut into chunks and reads are cancelled, the same messages come out. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { play } from '../../test/kernel/virtual-host.ts';

@@ -198,7 +198,7 @@ describe('flush', () => {
     expect(writer.buffered).toBe(4);
   });
 
-  it('that meets an error says so; the program has been told, and has not forgotten a flush', () => {
+  it('that meets an error says so: the program has been told, and has forgotten no flush', () => {
     const { socket, transport, writer } = place();
     writer.write('lost');
     transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));

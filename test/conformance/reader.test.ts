@@ -27,7 +27,7 @@ for (const world of worlds) {
       const bytes = Buffer.from(lines.join('\r\n'));
       return world.run(function* (): Operation<void> {
         for (const length of [1, 7, 1000, 70_000]) {
-          const sent = length === 1 ? bytes.subarray(0, 3000) : bytes;
+          const sent = bytes.subarray(0, length * 300);
           yield* withPair(function* (near, far): Operation<void> {
             const heard: string[] = [];
             yield* together(
