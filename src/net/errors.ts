@@ -33,8 +33,7 @@ export class UnexpectedEofError extends CoronetError {
   constructor(who: string, expected: string, bytes: Buffer) {
     super(
       'ERR_UNEXPECTED_EOF',
-      `Expected bytes from ${who} until ${expected}, got its end of file after ` +
-        `${bytes.length} bytes`,
+      `Expected ${expected} from ${who}, got ${bytes.length} bytes and the end of file`,
     );
     this.bytes = bytes;
   }
@@ -67,28 +66,28 @@ export class FlushNeededError extends UsageError {
     super('ERR_FLUSH_NEEDED', message);
     this.buffered = buffered;
   }
+}
 
-  /** A piece of `length` bytes does not fit below the mark. @internal */
-  static full(buffered: number, length: number, mark: number): FlushNeededError {
-    const expected = `Expected at most ${mark - buffered} bytes (${buffered} of ${mark} wait), got`;
-    const advice =
-      length <= mark
-        ? `Flush first.\n  wrong:  writer.write(data)\n` +
-          '  right:  yield* writer.flush(); writer.write(data)'
-        : 'No flush makes room for so many.\n  wrong:  writer.write(data)\n' +
-          '  right:  yield* writer.flush(); yield* socket.sendAll(data)';
-    return new FlushNeededError(`${expected} ${length}. ${advice}`, buffered);
-  }
+/** A piece of `length` bytes does not fit below the mark. */
+export function pastMark(buffered: number, length: number, mark: number): FlushNeededError {
+  const expected = `Expected at most ${mark - buffered} bytes (${buffered} of ${mark} wait), got`;
+  const advice =
+    length <= mark
+      ? `Flush first.\n  wrong:  writer.write(data)\n` +
+        '  right:  yield* writer.flush(); writer.write(data)'
+      : 'No flush makes room for so many.\n  wrong:  writer.write(data)\n' +
+        '  right:  yield* writer.flush(); yield* socket.sendAll(data)';
+  return new FlushNeededError(`${expected} ${length}. ${advice}`, buffered);
+}
 
-  /** A send would go out before bytes that were written before it. @internal */
-  static overtaken(who: string, buffered: number): FlushNeededError {
-    return new FlushNeededError(
-      `This send to ${who} would overtake ${buffered} bytes that wait in its writer.\n` +
-        '  wrong:  writer.write(head); yield* socket.sendAll(body)\n' +
-        '  right:  writer.write(head); yield* writer.flush(); yield* socket.sendAll(body)',
-      buffered,
-    );
-  }
+/** A send would go out before bytes that were written before it. */
+export function overtaking(who: string, buffered: number): FlushNeededError {
+  return new FlushNeededError(
+    `This send to ${who} would overtake ${buffered} bytes that wait in its writer.\n` +
+      '  wrong:  writer.write(head); yield* socket.sendAll(body)\n' +
+      '  right:  writer.write(head); yield* writer.flush(); yield* socket.sendAll(body)',
+    buffered,
+  );
 }
 
 /** A receive would pass over bytes that a reader holds. */

@@ -88,7 +88,7 @@ export const EXACTLY: Want<Buffer | null> = {
   take: (held, { max }) => (held.length < max ? undefined : held.take(max)),
   end(held, { max, peer }) {
     if (held.length === 0) return null;
-    throw new UnexpectedEofError(peer, `the ${max} bytes had come`, held.take(held.length));
+    throw new UnexpectedEofError(peer, `${max} bytes`, held.take(held.length));
   },
 };
 
@@ -105,7 +105,7 @@ export const UNTIL: Want<Buffer | null> = {
   },
   end(held, { peer }) {
     if (held.length === 0) return null;
-    throw new UnexpectedEofError(peer, 'the delimiter had come', held.take(held.length));
+    throw new UnexpectedEofError(peer, 'the delimiter', held.take(held.length));
   },
 };
 

@@ -2,7 +2,7 @@
 import { checkInteger } from '../kernel/checks.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { checkBytes } from './bytes.ts';
-import { FlushNeededError, notFlushed } from './errors.ts';
+import { notFlushed, overtaking, pastMark } from './errors.ts';
 import type { KeptOperation } from './kept.ts';
 import { NO_PIECES, Pieces } from './pieces.ts';
 import { SendPieces } from './send.ts';
@@ -81,7 +81,7 @@ export class Writer {
     const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
     if (length === 0) return;
     if (this.buffered + length > this.#mark) {
-      throw FlushNeededError.full(this.buffered, length, this.#mark);
+      throw pastMark(this.buffered, length, this.#mark);
     }
     if (length < LARGE_PIECE) {
       this.#copy(data, length);
@@ -118,7 +118,7 @@ export class Writer {
   /** Throws if a send past the writer would overtake bytes. @internal */
   checkEmpty(): void {
     const { buffered } = this;
-    if (buffered > 0) throw FlushNeededError.overtaken(this.#socket.name, buffered);
+    if (buffered > 0) throw overtaking(this.#socket.name, buffered);
   }
 
   /** Throws if the program has left bytes behind. @internal */
