@@ -7,6 +7,7 @@
  * loop, since whoever is called back may do anything.
  */
 import type { ReadinessWaiter } from '../kernel/readiness.ts';
+import { memoryChanged } from '../net/bytes.ts';
 import { busySocket } from '../net/errors.ts';
 import { NO_PIECES, Pieces } from '../net/pieces.ts';
 import type { Socket } from '../net/socket.ts';
@@ -132,6 +133,7 @@ export class SendSide extends Side<true> {
   }
 
   protected attempt(): true | undefined {
+    if (!this.#pieces.intact) throw memoryChanged('chunk', this.#pieces.rest());
     while (this.#pieces.length > 0) {
       if (this.#pieces.transmit(this.socket) === 0) return undefined;
       this.#begun = true;

@@ -21,6 +21,15 @@ export class Pieces {
     return this.#length;
   }
 
+  /** False: memory of a piece was detached or resized by somebody else. */
+  get intact(): boolean {
+    let length = 0;
+    for (let i = this.#next; i < this.#list.length; i++) {
+      length += (this.#list[i] as Uint8Array).length;
+    }
+    return length === this.#length;
+  }
+
   /** One try to send: the number of bytes that the network took, 0: would block. */
   transmit(socket: Socket): number {
     const batch = this.#batch();

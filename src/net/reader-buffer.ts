@@ -50,6 +50,11 @@ export class ReaderBuffer {
     return this.#end - this.#start;
   }
 
+  /** False: what is held was detached together with bytes that were given out before. */
+  get intact(): boolean {
+    return this.#bytes.length === this.#end;
+  }
+
   /** The byte at `index`, counted from the first one that is held. */
   byteAt(index: number): number {
     return this.#bytes[this.#start + index] as number;

@@ -52,6 +52,19 @@ describe('memory', () => {
     expect(reader.buffered).toBe(6);
   });
 
+  it('that was given away with a message, and held more, is an error and not silence', () => {
+    const transport = new ScriptedTransport();
+    const reader = new Socket(transport).reader();
+    const chunk = Buffer.allocUnsafeSlow(6);
+    chunk.write('a\nb\nc\n');
+    transport.feed(chunk);
+    play(function* () {
+      const line = (yield* reader.readUntil('\n')) as Buffer;
+      structuredClone(line.buffer, { transfer: [line.buffer as ArrayBuffer] });
+    });
+    expect(() => play(() => reader.readLine())).toThrow(/detached/);
+  });
+
   it('of a slab is let go while a few bytes that came in it wait for more', async () => {
     const transport = new ScriptedTransport();
     transport.clearsEarly = true;

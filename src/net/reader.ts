@@ -25,8 +25,9 @@ export interface ReaderOptions {
  * One task at a time may read, and no other receive may be in progress: ERR_BUSY. While bytes are
  * held, `socket.recv` and its kin would pass over them: they throw ERR_BUFFERED. Bytes that came
  * before an error of the connection can be read; then reads throw that error. Memory grows with the
- * bytes that were received, up to the message asked for and 64 KB more. Reads can be arms of
- * `select`.
+ * bytes that were received, up to the message asked for and 64 KB more. What is given out may share
+ * memory with what is held: if it is transferred (to a worker), reads throw a TypeError. Reads can
+ * be arms of `select`.
  *
  * @example
  * const reader = socket.reader({ max: 8192 });

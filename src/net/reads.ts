@@ -5,6 +5,7 @@
  * An attempt takes from what the reader holds, and receives as long as that is not enough. It can
  * be given up at any point: what was received is in the reader and stays there.
  */
+import { memoryChanged } from './bytes.ts';
 import { LimitError, UnexpectedEofError } from './errors.ts';
 import type { ReaderBuffer } from './reader-buffer.ts';
 import { Receive } from './receive.ts';
@@ -53,6 +54,7 @@ export class Read extends Receive<unknown> {
   protected attempt(): unknown {
     const held = this.#held;
     const { want } = this;
+    if (!held.intact) throw memoryChanged('bytes of a reader', held);
     let result = want.take(held, this);
     for (let receives = 0; result === undefined; receives++) {
       const count = this.#receive(receives);

@@ -5,6 +5,7 @@ import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
 import { mustPause, recvWait } from '../kernel/waits.ts';
+import { memoryChanged } from './bytes.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import type { Socket } from './socket.ts';
@@ -91,7 +92,14 @@ export class ReceiveInto extends Receive<number> {
     this.state = 'made';
   }
 
+  override next(): IteratorResult<Wait, number> {
+    if (this.into.length === 0) return this.throw(memoryChanged('into', this.into));
+    return super.next();
+  }
+
   protected attempt(): number | undefined {
+    // In a `select` only. Nothing received would look like the end of file.
+    if (this.into.length === 0) throw memoryChanged('into', this.into);
     const { socket } = this;
     socket.checkUnread();
     const count = socket.worthReceiving() ? socket.receiveInto(this.into) : -1;

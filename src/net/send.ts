@@ -3,6 +3,7 @@ import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
 import { mustPause, sendWait } from '../kernel/waits.ts';
+import { memoryChanged } from './bytes.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import { NO_PIECES, Pieces } from './pieces.ts';
@@ -44,6 +45,12 @@ abstract class Send<T> extends KeptOperation<T> {
     return this.wait;
   }
 
+  /** What was handed in is not what it was: bytes of it can be lost, so nothing more is sent. */
+  protected changed(data: unknown): TypeError {
+    if (this.sent > 0) this.socket.tear(this.sent);
+    return memoryChanged('data', data);
+  }
+
   /** One try, or several while they make progress. True: nothing is left to do. */
   protected abstract attempt(): boolean;
   protected abstract result(): T;
@@ -71,14 +78,17 @@ export class SendSome extends Send<number> {
   }
 
   private readonly data: Uint8Array;
+  private readonly length: number;
 
   constructor(socket: Socket, data: Uint8Array) {
     super(socket);
     this.data = data;
+    this.length = data.length;
     this.state = 'made';
   }
 
   protected attempt(): boolean {
+    if (this.data.length !== this.length) throw this.changed(this.data);
     if (this.data.length === 0) return true;
     this.sent = this.socket.transmit(this.data);
     return this.sent > 0;
@@ -97,14 +107,18 @@ export class SendAll extends Send<void> {
 
   /** What is still to be sent; let go of when the operation is over. */
   data: Uint8Array = NOTHING;
+  /** Its length, unless somebody else has changed it. */
+  left = 0;
 
   protected attempt(): boolean {
+    if (this.data.length !== this.left) throw this.changed(this.data);
     while (this.data.length > 0) {
       const count = this.socket.transmit(this.data);
       this.sent += count;
       if (count === this.data.length) break;
       if (count === 0) return false;
       this.data = this.data.subarray(count);
+      this.left = this.data.length;
     }
     return true;
   }
@@ -123,6 +137,7 @@ export abstract class SendPieces extends Send<void> {
 
   protected attempt(): boolean {
     const { pieces, socket } = this;
+    if (!pieces.intact) throw this.changed(pieces.rest());
     while (pieces.length > 0) {
       const count = pieces.transmit(socket);
       if (count === 0) return false;

@@ -20,7 +20,7 @@ import type { Pollable, Readiness } from '../kernel/readiness.ts';
 import { chargeBytes } from '../kernel/waits.ts';
 import type { KeepAliveOptions, Transport } from '../world/network.ts';
 import { SocketAddress } from './address.ts';
-import { bytesOf, checkBytes } from './bytes.ts';
+import { bytesOf, checkBytes, checkRoom } from './bytes.ts';
 import { TornError } from './errors.ts';
 import type { ReaderOptions } from './reader.ts';
 import { Reader } from './reader.ts';
@@ -88,8 +88,7 @@ export class Socket implements Pollable, Disposable {
    * empty.
    */
   recvInto(into: Uint8Array): Operation<number> {
-    checkBytes('into', into);
-    if (into.length === 0) throw wrongType('into', 'room for at least one byte', into);
+    checkRoom(into);
     this.checkUnread();
     return new ReceiveInto(this, into);
   }
@@ -141,6 +140,7 @@ export class Socket implements Pollable, Disposable {
       operation.take();
     }
     operation.data = bytes;
+    operation.left = bytes.length;
     return operation;
   }
 

@@ -217,20 +217,37 @@ describe('flush', () => {
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
         writer.write('12345');
-        const flush = tasks.spawn(function* (): Operation<string> {
-          try {
-            yield* writer.flush();
-          } catch (error) {
-            return (error as { code: string }).code;
-          }
-          return '';
-        });
+        const flush = tasks.spawn(() => codeIn(() => writer.flush()));
         yield;
         transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));
         expect(yield* flush.join()).toBe('EPIPE');
       });
     });
     expect([writer.buffered, socket.torn]).toEqual([0, false]);
+  });
+
+  it('fails if a piece was given away, before it begins or while it waits', () => {
+    const { socket, transport, writer } = place();
+    const gone = Buffer.alloc(5000);
+    writer.write(gone);
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    const failed = expect.objectContaining({ message: expect.stringContaining('detached') });
+    expect(failureOf(() => writer.flush())).toEqual(failed);
+    writer.drop();
+    const piece = Buffer.alloc(5000);
+    transport.room = 1;
+    play(function* () {
+      yield* group(function* (tasks): Operation<void> {
+        writer.write('x');
+        writer.write(piece);
+        const flush = tasks.spawn(() => errorIn(() => writer.flush()));
+        yield;
+        structuredClone(piece.buffer, { transfer: [piece.buffer] });
+        transport.admit(1000);
+        expect(yield* flush.join()).toEqual(failed);
+      });
+    });
+    expect([transport.sentText, socket.torn, writer.buffered]).toEqual(['x', true, 0]);
   });
 
   it('meets ERR_BUSY and ERR_CLOSED as sendAll does, and keeps the bytes', () => {
@@ -352,11 +369,15 @@ function* flushInParts(
   });
 }
 
-function* codeIn(body: () => Operation<unknown>): Operation<string> {
+function* codeIn(body: () => Operation<unknown>): Operation<string | undefined> {
+  return ((yield* errorIn(body)) as { code?: string }).code;
+}
+
+function* errorIn(body: () => Operation<unknown>): Operation<unknown> {
   try {
     yield* body();
   } catch (error) {
-    return (error as { code: string }).code;
+    return error;
   }
-  return 'no error';
+  return {};
 }

@@ -1,7 +1,7 @@
 /** Writer: many small pieces gathered into few sends. */
 import { checkInteger } from '../kernel/checks.ts';
 import type { Operation } from '../kernel/operation.ts';
-import { checkBytes } from './bytes.ts';
+import { checkBytes, memoryChanged } from './bytes.ts';
 import { notFlushed, overtaking, pastMark } from './errors.ts';
 import type { KeptOperation } from './kept.ts';
 import { NO_PIECES, Pieces } from './pieces.ts';
@@ -72,7 +72,8 @@ export class Writer {
 
   /**
    * Takes `data` (a text as UTF-8) to be sent by the next flush. Pieces of 4 KB and more are not
-   * copied: they must not be changed until that flush has returned.
+   * copied: they must not be changed until that flush has returned (one that was detached makes it
+   * fail with a TypeError).
    * Throws ERR_FLUSH_NEEDED, and takes nothing of `data`, if more than `highWaterMark` bytes would
    * wait then.
    */
@@ -134,10 +135,12 @@ export class Writer {
 
   // ---- for the flush ----
 
-  /** A flush begins: it gets all that waits. @internal */
+  /** A flush begins: it gets all that waits. Throws if some of that is gone. @internal */
   begin(): Pieces {
     this.#seal();
-    this.#flushing = new Pieces(this.#pieces);
+    const pieces = new Pieces(this.#pieces);
+    if (pieces.length !== this.#waiting) throw memoryChanged('data', this.#pieces);
+    this.#flushing = pieces;
     this.#pieces = [];
     this.#waiting = 0;
     return this.#flushing;
