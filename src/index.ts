@@ -77,12 +77,14 @@ export type { SlowPolicy, Subscription, SubscriptionStats } from './flow/subscri
 export { type Address, SocketAddress } from './net/address.ts';
 export { type ConnectOptions, connect } from './net/connect.ts';
 export { ConnectError } from './net/connect-error.ts';
-export { TornError } from './net/errors.ts';
+export { FlushNeededError, LimitError, TornError, UnexpectedEofError } from './net/errors.ts';
 export { listen } from './net/listen.ts';
 export { Listener } from './net/listener.ts';
 export { type PipeOptions, pipe } from './net/pipe.ts';
+export { Reader, type ReaderOptions } from './net/reader.ts';
 export { Socket } from './net/socket.ts';
 export { backend } from './net/world.ts';
+export { Writer, type WriterOptions } from './net/writer.ts';
 export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
 
 // server: a task for every connection

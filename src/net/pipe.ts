@@ -35,6 +35,8 @@ export function pipe(from: Socket, to: Socket, options: PipeOptions = {}): Opera
 function* runPipe(from: Socket, to: Socket, end: boolean): Generator<Wait, number> {
   if (from.receiving !== null) throw busySocket('receive', from.name);
   if (to.sending !== null) throw busySocket('send', to.name);
+  from.checkUnread();
+  to.checkUnflushed();
   const user = {};
   from.receiving = user;
   to.sending = user;

@@ -10,8 +10,8 @@ import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import type { Socket } from './socket.ts';
 
-/** What `recv` and `recvInto` share: try, wait for 'recv', try again. */
-abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
+/** What all receives share: try, wait for 'recv', try again. */
+export abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
   protected readonly socket: Socket;
   /** Made by the first wait, and kept. */
   private wait: WaitResult | null = null;
@@ -33,7 +33,7 @@ abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
     }
     let result: T | undefined;
     try {
-      result = socket.worthReceiving() ? this.attempt() : undefined;
+      result = this.attempt();
     } catch (error) {
       return this.throw(error);
     }
@@ -48,8 +48,12 @@ abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
     if (socket.receiving !== null) return this.throw(busySocket('receive', socket.name)) as never;
     this.begun = true;
     socket.receiving = this;
-    const attempt = () => (socket.worthReceiving() ? this.attempt() : undefined);
-    return new TryChoice(socket, 'recv', attempt, () => this.settle());
+    return new TryChoice(
+      socket,
+      'recv',
+      () => this.attempt(),
+      () => this.settle(),
+    );
   }
 
   /** One try; `undefined`: would block. */
@@ -69,7 +73,9 @@ export class ReceiveBuffer extends Receive<Buffer> {
   max = 0;
 
   protected attempt(): Buffer | undefined {
-    return this.socket.receive(this.max);
+    const { socket } = this;
+    socket.checkUnread();
+    return socket.worthReceiving() ? socket.receive(this.max) : undefined;
   }
 }
 
@@ -94,7 +100,9 @@ export class ReceiveInto extends Receive<number> {
   protected attempt(): number | undefined {
     // In a `select` only. Nothing received would look like the end of file.
     if (this.into.length === 0) throw memoryChanged('into', this.into);
-    const count = this.socket.receiveInto(this.into);
+    const { socket } = this;
+    socket.checkUnread();
+    const count = socket.worthReceiving() ? socket.receiveInto(this.into) : -1;
     return count < 0 ? undefined : count;
   }
 }

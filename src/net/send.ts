@@ -1,4 +1,4 @@
-/** The sending half of a socket: `send`, `sendAll`, `sendv`. */
+/** The sending half of a socket: `send`, `sendAll`, `sendv`, and what a Writer flushes with. */
 import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
@@ -6,6 +6,7 @@ import { mustPause, sendWait } from '../kernel/waits.ts';
 import { memoryChanged } from './bytes.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
+import { NO_PIECES, Pieces } from './pieces.ts';
 import type { Socket } from './socket.ts';
 
 /** What all sends share: try, wait for 'send', try again until `attempt` says that it is done. */
@@ -35,6 +36,7 @@ abstract class Send<T> extends KeptOperation<T> {
       complete = this.attempt();
     } catch (error) {
       // The connection has failed, and says so from now on: nothing is torn.
+      this.failed();
       this.sent = 0;
       return this.throw(error);
     }
@@ -53,14 +55,19 @@ abstract class Send<T> extends KeptOperation<T> {
   protected abstract attempt(): boolean;
   protected abstract result(): T;
 
-  /** A send that was cut off after its first byte leaves the stream torn. */
+  /** The network has thrown; `sent` bytes had gone out before. */
+  protected failed(): void {}
+
+  /** A send that was cut off after its first byte leaves the stream torn. A send of nothing is no
+   *  answer. */
   protected settle(complete: boolean): void {
     this.state = 'idle';
     const { socket } = this;
     if (socket.sending !== this) return;
     socket.sending = null;
+    if (this.sent === 0) return;
     if (complete) socket.sendCompleted();
-    else if (this.sent > 0) socket.tear(this.sent);
+    else socket.tear(this.sent);
   }
 }
 
@@ -124,55 +131,40 @@ export class SendAll extends Send<void> {
   }
 }
 
-/** `sendv`: several pieces as one, without joining them. */
-export class SendVector extends Send<void> {
-  protected get call(): string {
-    return 'socket.sendv(chunks)';
-  }
-
-  private rest: readonly Uint8Array[];
-  /** The bytes of it, unless somebody else has changed them. */
-  private left: number;
-
-  constructor(socket: Socket, chunks: readonly Uint8Array[]) {
-    super(socket);
-    this.rest = chunks.filter((chunk) => chunk.length > 0);
-    this.left = totalOf(this.rest);
-    this.state = 'made';
-  }
+/** Several pieces as one, without joining them. */
+export abstract class SendPieces extends Send<void> {
+  protected pieces: Pieces = NO_PIECES;
 
   protected attempt(): boolean {
-    if (totalOf(this.rest) !== this.left) throw this.changed(this.rest);
-    while (this.rest.length > 0) {
-      const count = this.socket.transmitv(this.rest);
+    const { pieces, socket } = this;
+    if (!pieces.intact) throw this.changed(pieces.rest());
+    while (pieces.length > 0) {
+      const count = pieces.transmit(socket);
       if (count === 0) return false;
       this.sent += count;
-      this.left -= count;
-      this.rest = afterBytes(this.rest, count);
     }
     return true;
   }
 
   protected result(): void {}
-}
 
-function totalOf(chunks: readonly Uint8Array[]): number {
-  let total = 0;
-  for (const chunk of chunks) total += chunk.length;
-  return total;
-}
-
-/** What is left of `chunks` behind its first `count` bytes. */
-function afterBytes(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  let index = 0;
-  let left = count;
-  while (index < chunks.length && left >= (chunks[index] as Uint8Array).length) {
-    left -= (chunks[index] as Uint8Array).length;
-    index++;
+  protected override settle(complete: boolean): void {
+    this.pieces = NO_PIECES;
+    super.settle(complete);
   }
-  if (left === 0) return chunks.slice(index);
-  const first = (chunks[index] as Uint8Array).subarray(left);
-  return [first, ...chunks.slice(index + 1)];
+}
+
+/** `sendv`: the pieces of the caller's. */
+export class SendVector extends SendPieces {
+  protected get call(): string {
+    return 'socket.sendv(chunks)';
+  }
+
+  constructor(socket: Socket, chunks: readonly Uint8Array[]) {
+    super(socket);
+    this.pieces = new Pieces(chunks);
+    this.state = 'made';
+  }
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);

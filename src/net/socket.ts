@@ -8,32 +8,33 @@
  *     is taken for a task that will not see it; a send that was cut off after its first byte cannot
  *     be undone and marks the sending side torn.
  *  3. The transport knows the connection's state; the socket adds what concerns tasks.
- *  4. While draining, "would block" on an idle connection is end of file, for ever.
+ *  4. While draining, "would block" on an idle connection is end of file, for ever. A connection is
+ *     idle when no byte was received, or read from its reader, since the last completed send, and
+ *     its reader holds none.
+ *  5. The socket has one reader and one writer at most. What they hold comes before what is
+ *     received or sent without them, so that is refused while they hold something.
  */
 import { checkInteger, wrongType } from '../kernel/checks.ts';
 import type { Operation } from '../kernel/operation.ts';
 import type { Pollable, Readiness } from '../kernel/readiness.ts';
 import { chargeBytes } from '../kernel/waits.ts';
-import type { KeepAliveOptions, Transport } from '../world/network.ts';
+import type { Transport } from '../world/network.ts';
 import { SocketAddress } from './address.ts';
 import { bytesOf, checkBytes, checkRoom } from './bytes.ts';
 import { TornError } from './errors.ts';
-import {
-  keepAliveOf,
-  noDelayOf,
-  setBufferSize,
-  setKeepAlive,
-  setNoDelay,
-  setUserTimeout,
-} from './options.ts';
+import type { ReaderOptions } from './reader.ts';
+import { Reader } from './reader.ts';
 import { ReceiveBuffer, ReceiveInto } from './receive.ts';
 import { SendAll, SendSome, SendVector } from './send.ts';
+import { Tunable } from './tunable.ts';
+import type { WriterOptions } from './writer.ts';
+import { Writer } from './writer.ts';
 
 /** The most bytes that one `recv` gives unless told otherwise. */
 const DEFAULT_MAX = 65536;
 
 /** A connection; made by `connect` and by `Listener.accept`. */
-export class Socket implements Pollable, Disposable {
+export class Socket extends Tunable implements Pollable, Disposable {
   /** @internal */
   readonly transport: Transport;
   /** The operation that is receiving, and the one that is sending. @internal */
@@ -42,6 +43,9 @@ export class Socket implements Pollable, Disposable {
   sending: object | null = null;
   readonly #recv: ReceiveBuffer;
   #sendAll: SendAll | null = null;
+  /** Made when they are asked for. */
+  #reader: Reader | null = null;
+  #writer: Writer | null = null;
   #remoteAddress: SocketAddress | null = null;
   #bytesReceived = 0;
   #bytesSent = 0;
@@ -50,12 +54,13 @@ export class Socket implements Pollable, Disposable {
   #tornAt = -1;
   /** True once the peer's end of file was seen. @internal */
   ended = false;
-  /** True: bytes were received since the last completed send, so an answer may be due. */
+  /** True: bytes were received or read since the last completed send, so an answer may be due. */
   #answerDue = false;
   #draining = false;
 
   /** Sockets are made by `connect` and `Listener.accept`. @internal */
   constructor(transport: Transport) {
+    super();
     this.transport = transport;
     this.#recv = new ReceiveBuffer(this);
   }
@@ -64,10 +69,12 @@ export class Socket implements Pollable, Disposable {
 
   /**
    * Receives 1..max bytes; an empty Buffer at end of file. The Buffer is the caller's.
-   * Cancel: no byte is lost. Errors: ERR_CLOSED, ERR_BUSY, and the system's (ECONNRESET, …).
+   * Cancel: no byte is lost. Errors: ERR_CLOSED, ERR_BUSY, ERR_BUFFERED while a reader of the
+   * socket holds bytes, and the system's (ECONNRESET, …).
    */
   recv(max: number = DEFAULT_MAX): Operation<Buffer> {
     if (max !== DEFAULT_MAX) checkInteger('max', max, 1, 2 ** 31 - 1);
+    this.checkUnread();
     let operation = this.#recv;
     if (!operation.take()) {
       operation = new ReceiveBuffer(this);
@@ -84,22 +91,36 @@ export class Socket implements Pollable, Disposable {
    */
   recvInto(into: Uint8Array): Operation<number> {
     checkRoom(into);
+    this.checkUnread();
     return new ReceiveInto(this, into);
   }
 
   /** Receives without waiting. `undefined`: would block; an empty Buffer: end of file. */
   tryRecv(max: number = DEFAULT_MAX): Buffer | undefined {
     checkInteger('max', max, 1, 2 ** 31 - 1);
+    this.checkUnread();
     return this.receive(max);
+  }
+
+  /**
+   * The socket's reader, for whole messages: lines, so many bytes, up to a delimiter. There is one:
+   * asking again gives the same, with the options that are given replaced.
+   */
+  reader(options: ReaderOptions = {}): Reader {
+    this.#reader ??= new Reader(this);
+    this.#reader.configure(options);
+    return this.#reader;
   }
 
   // ---- sending ----
 
   /**
    * Sends some of `data` (at least one byte of it) and gives the number of bytes taken.
-   * Cancel: nothing was sent. Errors: ERR_CLOSED, ERR_BUSY, ERR_TORN, the system's (EPIPE, …).
+   * Cancel: nothing was sent. Errors: ERR_CLOSED, ERR_BUSY, ERR_TORN, ERR_FLUSH_NEEDED while a
+   * writer of the socket holds bytes, the system's (EPIPE, …).
    */
   send(data: Uint8Array | string): Operation<number> {
+    this.checkUnflushed();
     return new SendSome(this, bytesOf(data));
   }
 
@@ -110,6 +131,7 @@ export class Socket implements Pollable, Disposable {
    */
   sendAll(data: Uint8Array | string): Operation<void> {
     const bytes = bytesOf(data);
+    this.checkUnflushed();
     let operation = this.#sendAll;
     if (operation === null) {
       operation = new SendAll(this);
@@ -131,15 +153,27 @@ export class Socket implements Pollable, Disposable {
   sendv(chunks: readonly Uint8Array[]): Operation<void> {
     if (!Array.isArray(chunks)) throw wrongType('chunks', 'an array of Uint8Array', chunks);
     for (const chunk of chunks) checkBytes('chunk', chunk);
+    this.checkUnflushed();
     return new SendVector(this, chunks);
   }
 
   /** Sends what can be sent without waiting: the number of bytes taken, 0: would block. */
   trySend(data: Uint8Array | string): number {
     const bytes = bytesOf(data);
+    if (this.#writer !== null) this.#writer.checkEmpty();
     const count = bytes.length === 0 ? 0 : this.transmit(bytes);
     if (count > 0) this.sendCompleted();
     return count;
+  }
+
+  /**
+   * The socket's writer, which gathers small pieces into few sends. There is one: asking again
+   * gives the same, with the options that are given replaced.
+   */
+  writer(options: WriterOptions = {}): Writer {
+    this.#writer ??= new Writer(this);
+    this.#writer.configure(options);
+    return this.#writer;
   }
 
   // ---- ending ----
@@ -161,6 +195,7 @@ export class Socket implements Pollable, Disposable {
   /** Closes the connection with RST: the peer gets ECONNRESET, what is unsent is dropped. */
   reset(): void {
     this.#closed = true;
+    this.#writer?.drop();
     this.transport.reset();
   }
 
@@ -172,7 +207,7 @@ export class Socket implements Pollable, Disposable {
     return this.#closed;
   }
 
-  // ---- facts and options ----
+  // ---- facts ----
 
   get localAddress(): SocketAddress {
     return new SocketAddress(this.transport.local);
@@ -189,60 +224,6 @@ export class Socket implements Pollable, Disposable {
 
   get bytesSent(): number {
     return this.#bytesSent;
-  }
-
-  // Setters throw ERR_CLOSED after close, and ERR_UNSUPPORTED where the network cannot set it.
-  // Getters never throw: what is not known is `undefined`, and after close nothing is.
-
-  /** TCP_NODELAY: small sends leave at once. True from the start, and always on a Unix socket. */
-  get noDelay(): boolean {
-    return noDelayOf(this.transport);
-  }
-
-  set noDelay(on: boolean) {
-    setNoDelay(this.transport, on);
-  }
-
-  /** Whether and how the system probes a silent peer, as far as it is known. */
-  get keepAlive(): KeepAliveOptions {
-    return keepAliveOf(this.transport);
-  }
-
-  /**
-   * Lets the system probe a silent peer: after `idleMs` without traffic, every `intervalMs`, until
-   * `count` probes are unanswered (ETIMEDOUT). Does nothing on a Unix socket.
-   * Errors: TypeError, RangeError; ERR_CLOSED; ERR_UNSUPPORTED, and then nothing was set.
-   */
-  setKeepAlive(options: KeepAliveOptions): void {
-    setKeepAlive(this.transport, options);
-  }
-
-  /** TCP_USER_TIMEOUT: milliseconds for which sent data may stay unacknowledged before the
-   *  connection fails with ETIMEDOUT; 0: the system decides (minutes). */
-  get userTimeoutMs(): number | undefined {
-    return this.transport.getOption('userTimeoutMs');
-  }
-
-  set userTimeoutMs(ms: number) {
-    setUserTimeout(this.transport, ms);
-  }
-
-  /** SO_RCVBUF in bytes: what the system uses, which on Linux is twice what it was told. */
-  get recvBufferSize(): number | undefined {
-    return this.transport.getOption('recvBufferSize');
-  }
-
-  set recvBufferSize(bytes: number) {
-    setBufferSize(this.transport, 'recvBufferSize', bytes);
-  }
-
-  /** SO_SNDBUF in bytes, likewise. */
-  get sendBufferSize(): number | undefined {
-    return this.transport.getOption('sendBufferSize');
-  }
-
-  set sendBufferSize(bytes: number) {
-    setBufferSize(this.transport, 'sendBufferSize', bytes);
   }
 
   /** What `yield ['recv', socket]` waits on. */
@@ -290,9 +271,35 @@ export class Socket implements Pollable, Disposable {
     return this.#sent(this.transport.trySendv(chunks));
   }
 
-  /** @internal */
+  /** The connection is idle now, which ends a receive that waits while draining. @internal */
   sendCompleted(): void {
     this.#answerDue = false;
+    if (this.#draining) this.transport.grantRecv();
+  }
+
+  /** Bytes that were received before are given to the program now. @internal */
+  noteRead(): void {
+    this.#answerDue = true;
+  }
+
+  /** Bytes that the reader holds: a message, or the beginning of one. @internal */
+  get unread(): number {
+    return this.#reader === null ? 0 : this.#reader.buffered;
+  }
+
+  /** Throws if a receive would pass over bytes that the reader holds. @internal */
+  checkUnread(): void {
+    if (this.#reader !== null) this.#reader.checkEmpty();
+  }
+
+  /** Throws if a send would overtake bytes of the writer. One in progress is ERR_BUSY. @internal */
+  checkUnflushed(): void {
+    if (this.#writer !== null && this.sending === null) this.#writer.checkEmpty();
+  }
+
+  /** Throws if the program has left bytes in the writer. @internal */
+  checkFlushed(): void {
+    this.#writer?.checkFlushed();
   }
 
   /** A send was cut off after `bytes` bytes. @internal */
@@ -313,13 +320,13 @@ export class Socket implements Pollable, Disposable {
 
   /** Throws if an operation of this socket was made and never driven. @internal */
   checkDriven(): void {
-    for (const kept of [this.#recv, this.#sendAll]) {
+    for (const kept of [this.#recv, this.#sendAll, this.#reader?.kept, this.#writer?.kept]) {
       if (kept?.state === 'made') throw kept.forgotten();
     }
   }
 
   #drained(): boolean {
-    return this.#draining && !this.#answerDue;
+    return this.#draining && !this.#answerDue && this.unread === 0;
   }
 
   #received(count: number): void {

@@ -32,6 +32,7 @@ export function* connection(
     try {
       yield* operationOf(() => handler(socket, socket.remoteAddress));
       socket.checkDriven();
+      socket.checkFlushed();
     } catch (error) {
       if (isCancelled(error)) throw error;
       noteFailure(server, error, socket.remoteAddress);
