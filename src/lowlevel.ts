@@ -37,6 +37,9 @@ export type {
   NetworkCounters,
   NetworkLimits,
   NetworkOwner,
+  TlsClient,
+  TlsListenerTransport,
+  TlsServer,
   Transport,
 } from './world/network.ts';
 export type { EndSignal, Platform } from './world/platform.ts';

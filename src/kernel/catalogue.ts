@@ -158,4 +158,10 @@ export const KERNEL_ERRORS: Catalogue = {
     cause: '`yield operation` instead of `yield* operation`, or a yielded promise.',
     remedy: 'Use `yield*` for operations and `yield* until(promise)` for promises.',
   },
+  ERR_UNSUPPORTED: {
+    className: 'UsageError',
+    sentence: 'What was asked for is not to be had on this network or in this runtime.',
+    cause: 'TLS in a simulation, or in a runtime without the node:tls of Node.',
+    remedy: 'Run it on another network or runtime; the message names the one in use.',
+  },
 };

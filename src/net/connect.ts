@@ -5,10 +5,12 @@ import { Lazy } from '../kernel/operation.ts';
 import { checkpoint, writable } from '../kernel/waits.ts';
 import { timeout } from '../kernel/with-scope.ts';
 import type { Endpoint, ConnectOptions as NetworkOptions } from '../world/network.ts';
+import type { TlsClientOptions } from '../world/tls.ts';
 import type { Address, ParsedAddress } from './address.ts';
 import { ipFamily, parseAddress } from './address.ts';
 import { endpointsOf } from './resolve.ts';
 import { Socket } from './socket.ts';
+import { checkedClient, connectSecurely } from './tls.ts';
 import { currentNetwork } from './world.ts';
 
 /** How `connect` goes about it. */
@@ -19,20 +21,35 @@ export interface ConnectOptions {
   readonly localAddress?: Address;
   /** TCP_NODELAY; default true. */
   readonly noDelay?: boolean;
+  /** True, or options: the connection is TLS, and stands when the handshake is complete. */
+  readonly tls?: true | TlsClientOptions;
 }
 
 /**
  * Connects to `address`. A name with several addresses is tried in order until one answers.
+ *
+ * With `tls` the server's certificate must be valid, and for the host or `tls.servername`. A send
+ * on TLS takes at most one record (16 KB) ahead of the network below: when `sendAll` has returned,
+ * no more than that is still in memory.
+ *
  * Cancel: the attempt is given up and nothing is left open.
- * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; ERR_TIMEOUT after `timeoutMs`; ERR_ADDRESS.
+ * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; ERR_TIMEOUT after `timeoutMs`; ERR_ADDRESS. Of
+ * TLS: node's own (DEPTH_ZERO_SELF_SIGNED_CERT, ERR_TLS_CERT_ALTNAME_INVALID, ERR_SSL_…),
+ * ECONNRESET if the server ends the connection in the handshake, ERR_TIMEOUT after
+ * `tls.handshakeTimeoutMs`, ERR_TLS_OPTIONS for a certificate or a key that cannot be used,
+ * ERR_UNSUPPORTED where there is no TLS.
  */
 export function connect(address: Address, options: ConnectOptions = {}): Operation<Socket> {
   const parsed = parseAddress(address);
   const { timeoutMs = Infinity } = options;
   checkDuration('timeoutMs', timeoutMs);
   const network = networkOptions(options);
+  const tls = checkedClient(options.tls);
   return new Lazy(function* (): Generator<Wait, Socket> {
-    const attempt = () => new Lazy(() => runConnect(parsed, network));
+    const plain = () => new Lazy(() => runConnect(parsed, network));
+    const host = parsed.path === undefined ? parsed.host || 'localhost' : 'localhost';
+    const attempt = () =>
+      tls === undefined ? plain() : new Lazy(() => connectSecurely(host, tls, plain));
     const socket = yield* timeoutMs === Infinity ? attempt() : timeout(timeoutMs, attempt);
     if (options.noDelay === false) socket.noDelay = false;
     return socket;

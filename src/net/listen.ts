@@ -10,6 +10,8 @@ import { parseAddress } from './address.ts';
 import { connect } from './connect.ts';
 import { Listener } from './listener.ts';
 import { endpointsOf } from './resolve.ts';
+import { tlsServer } from './tls.ts';
+import { checkTlsServer } from './tls-options.ts';
 import { currentNetwork } from './world.ts';
 
 /**
@@ -17,21 +19,38 @@ import { currentNetwork } from './world.ts';
  * any free port (see `listener.address`).
  *
  * Options: `backlog`, connections that may wait to be accepted (default: the system's maximum);
- * `reusePort`, several listeners share the port; `ipv6Only`.
- * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND.
+ * `reusePort`, several listeners share the port; `ipv6Only`; `tls`, certificate and key: then only
+ * connections whose handshake is complete are accepted, see `listener.handshakes`.
+ * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND;
+ * ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED where there is no
+ * TLS.
  */
 export function listen(address: Address, options: ListenOptions = {}): Operation<Listener> {
   const parsed = parseAddress(address);
   if (options.backlog !== undefined) checkInteger('backlog', options.backlog, 1, 2 ** 31 - 1);
+  if (options.tls !== undefined) checkTlsServer(options.tls);
   return new Lazy(() => runListen(parsed, options));
 }
 
-function* runListen(address: ParsedAddress, options: ListenOptions): Generator<Wait, Listener> {
+/** A certificate that cannot be used is found before anything is opened. */
+function* runListen(
+  address: ParsedAddress,
+  { tls, ...options }: ListenOptions,
+): Generator<Wait, Listener> {
   yield* checkpoint();
-  if (address.path !== undefined) return new Listener(yield* beginAtPath(address, options));
-  if (address.host === '') return new Listener(yield* beginEverywhere(address.port, options));
+  const secured = tls && tlsServer(tls);
+  const transport = yield* beginAt(address, options);
+  return secured === undefined ? new Listener(transport) : new Listener(secured(transport));
+}
+
+function* beginAt(
+  address: ParsedAddress,
+  options: ListenOptions,
+): Generator<Wait, ListenerTransport> {
+  if (address.path !== undefined) return yield* beginAtPath(address, options);
+  if (address.host === '') return yield* beginEverywhere(address.port, options);
   const [endpoint] = yield* endpointsOf(address.host, address.port);
-  return new Listener(yield* begin(endpoint as Endpoint, options));
+  return yield* begin(endpoint as Endpoint, options);
 }
 
 /**

@@ -15,6 +15,7 @@ import type { Operation } from '../kernel/operation.ts';
 import type { Pollable, Readiness } from '../kernel/readiness.ts';
 import { chargeBytes } from '../kernel/waits.ts';
 import type { KeepAliveOptions, Transport } from '../world/network.ts';
+import type { TlsInfo } from '../world/tls.ts';
 import { SocketAddress } from './address.ts';
 import { TornError } from './errors.ts';
 import { ReceiveBuffer, ReceiveInto } from './receive.ts';
@@ -180,6 +181,11 @@ export class Socket implements Pollable, Disposable {
 
   get bytesSent(): number {
     return this.#bytesSent;
+  }
+
+  /** Protocol, cipher, names and certificate of a TLS connection; `undefined` without TLS. */
+  get tls(): TlsInfo | undefined {
+    return this.transport.tls;
   }
 
   /** TCP_NODELAY: small sends leave at once. True from the start. */
