@@ -32,6 +32,9 @@ import { ConnectionInfo } from './tls-info.ts';
 /** The longest record of TLS (RFC 8446, section 5.1). */
 const RECORD = 16_384;
 
+/** A record costs as much as a few hundred bytes: a try takes this much, or all, or waits. */
+const LEAST_PIECE = 4096;
+
 /** The contract looks at no more pieces than this in one vectored send. */
 const SEND_PIECES = 64;
 
@@ -67,6 +70,8 @@ export class TlsTransport extends Readiness implements Transport, CipherOwner {
   #sendError: unknown = null;
   /** The connection below gives no more bytes; `cause` is `undefined` if that was end of file. */
   #rawEnd: { readonly cause: unknown } | null = null;
+  /** Bytes that were written to the engine, and that it does not call written yet. */
+  #passing = 0;
   /** Why the connection below takes no more bytes. */
   #rawSendError: unknown = null;
   #closed = false;
@@ -152,7 +157,7 @@ export class TlsTransport extends Readiness implements Transport, CipherOwner {
   // ---- sending ----
 
   trySend(data: Uint8Array): number {
-    const length = Math.min(this.#room(), data.length);
+    const length = this.#room(data.length);
     if (length > 0) this.#write(length === data.length ? data : data.subarray(0, length));
     return length;
   }
@@ -160,7 +165,7 @@ export class TlsTransport extends Readiness implements Transport, CipherOwner {
   trySendv(chunks: readonly Uint8Array[]): number {
     const pieces = chunks.length > SEND_PIECES ? chunks.slice(0, SEND_PIECES) : chunks;
     const total = pieces.reduce((sum, { length }) => sum + length, 0);
-    const length = Math.min(this.#room(), total);
+    const length = this.#room(total);
     if (length === 0) return 0;
     const record = Buffer.allocUnsafe(length);
     gather(pieces, record);
@@ -168,12 +173,22 @@ export class TlsTransport extends Readiness implements Transport, CipherOwner {
     return length;
   }
 
-  /** How much may be written now; 0: would block, and a notice will follow. */
-  #room(): number {
+  /** How much of `wanted` may be written now; 0: would block, and a notice will follow. */
+  #room(wanted: number): number {
     if (this.#sendError !== null) throw this.#sendError;
-    const room = this.#info === undefined ? 0 : RECORD - this.#socket.writableLength;
-    if (room <= 0) this.canSend = false;
-    return Math.max(0, room);
+    const room = this.#info === undefined ? 0 : RECORD - this.#held();
+    if (room >= Math.min(wanted, LEAST_PIECE)) return Math.min(room, wanted);
+    this.canSend = false;
+    return 0;
+  }
+
+  /**
+   * Bytes in our memory. node:tls calls a write finished one round of the event loop after the
+   * connection below has taken it.
+   */
+  #held(): number {
+    const passed = this.#cipher.unsent === 0 ? this.#passing : 0;
+    return this.#socket.writableLength - passed;
   }
 
   /**
@@ -182,11 +197,15 @@ export class TlsTransport extends Readiness implements Transport, CipherOwner {
    */
   #write(piece: Uint8Array): void {
     const socket = this.#socket;
-    socket.write(socket.writableLength === 0 ? piece : Buffer.from(piece), this.#onSent);
+    const direct = socket.writableLength === 0;
+    if (direct) this.#passing = piece.length;
+    socket.write(direct ? piece : Buffer.from(piece), this.#onSent);
     if (this.#sendError !== null) throw this.#sendError;
   }
 
+  /** What has waited was written together, before anybody is told. */
   #sent(): void {
+    this.#passing = this.#socket.writableLength;
     if (!this.canSend) this.grantSend();
   }
 
