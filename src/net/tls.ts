@@ -1,4 +1,5 @@
 /** TLS over a connection that stands, and under a listener: what `connect` and `listen` call. */
+import { isCancelled } from '../kernel/cancelled.ts';
 import { TimeoutError, UsageError } from '../kernel/errors.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { writable } from '../kernel/waits.ts';
@@ -36,7 +37,7 @@ export function* connectSecurely(
   return yield* secure(client(socket.transport, host), options);
 }
 
-/** The handshake. Cancel: the connection is reset. */
+/** The handshake. Cancel: the connection is reset, as it is when the time is over. */
 function* secure(
   transport: Transport,
   { handshakeTimeoutMs = DEFAULT_HANDSHAKE_TIMEOUT_MS }: TlsClientOptions,
@@ -47,6 +48,10 @@ function* secure(
     if (complete) return new Socket(transport);
     const what = `the TLS handshake with ${transport.describe()}`;
     throw new TimeoutError(handshakeTimeoutMs, what);
+  } catch (error) {
+    // A server that was refused is told why: an alert may be on its way.
+    if (!isCancelled(error) && !(error instanceof TimeoutError)) transport.close();
+    throw error;
   } finally {
     if (!complete) transport.reset();
   }

@@ -14,8 +14,10 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 /** What OpenSSL says of a certificate or a key (the words differ between its versions). */
 const COMPLAINTS: readonly (readonly [RegExp, string])[] = [
   [/key values mismatch|KEY_VALUES_MISMATCH|key type mismatch/i, '`cert` and `key` do not match'],
-  [/bad decrypt|mac verify failure|BAD_DECRYPT/i, 'the `passphrase` is wrong'],
-  [/passphrase|interrupted or cancelled|bad password read/i, 'the key needs a `passphrase`'],
+  [
+    /bad decrypt|mac verify failure|passphrase|interrupted or cancelled|bad password read/i,
+    'the `passphrase` is missing or wrong',
+  ],
   [/no start line|PEM|DECODER|asn1|not enough data|wrong tag/i, 'it is not in PEM or PKCS#12 form'],
   [/cipher/i, 'no such cipher is known'],
 ];

@@ -1,6 +1,8 @@
 /** What the cases about TLS share: the certificates of test/tls/, and secured pairs. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import type {
   Listener,
@@ -10,7 +12,7 @@ import type {
   TlsClientOptions,
   TlsServerOptions,
 } from '../../src/index.ts';
-import { connect, group, listen } from '../../src/index.ts';
+import { connect, group, listen, toDuplex } from '../../src/index.ts';
 import { LOOPBACK } from './support.ts';
 
 const FOLDER = fileURLToPath(new URL('../tls/', import.meta.url));
@@ -88,4 +90,29 @@ export function withSecurePair<T>(
       far.close();
     }
   }, server);
+}
+
+/** A connection whose near end is node:tls over a plain socket of ours, which a case can cut. */
+export interface ForeignPair {
+  readonly raw: Socket;
+  readonly foreign: TLSSocket;
+  readonly far: Socket;
+}
+
+/** Runs `body` with such a connection, and closes it. */
+export function withForeignClient<T>(
+  body: (pair: ForeignPair) => Operation<T>,
+  options: Partial<TlsServerOptions> = {},
+): Operation<T> {
+  return withListener(function* (listener): Operation<T> {
+    using raw = yield* connect(listener.address);
+    const foreign = connectTls({ socket: toDuplex(raw), ca: CA, host: '127.0.0.1' });
+    foreign.on('error', () => {}); // What is done to it here is not its failure.
+    using far = yield* listener.accept();
+    try {
+      return yield* body({ raw, foreign, far });
+    } finally {
+      foreign.destroy();
+    }
+  }, options);
 }
