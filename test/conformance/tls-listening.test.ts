@@ -1,4 +1,6 @@
 /** Listeners with TLS: handshakes beside each other, limits, what an operator can see. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Listener, Operation, Socket } from '../../src/index.ts';
 import { connect, group, listen, moveOnAfter } from '../../src/index.ts';
@@ -11,7 +13,7 @@ import {
   receiveExactly,
   untilWaiting,
 } from './support.ts';
-import { connectTo, SERVER, securePair, withListener } from './tls-support.ts';
+import { connectTo, SERVER, securePair, TRUSTING, withListener } from './tls-support.ts';
 import { worlds } from './worlds.ts';
 
 /** Runs `body` while `listener` accepts; every connection gets a greeting. */
@@ -204,12 +206,11 @@ describe.each(worlds)('a listener with TLS, on $name', (world) => {
 
   test('a Unix socket carries TLS, too', () =>
     world.run(function* (): Operation<void> {
-      const path = `${process.env['TMPDIR'] ?? '/tmp'}/coronet-tls-${process.pid}-${world.name}.sock`;
+      const path = join(tmpdir(), `coronet-tls-${process.pid}-${world.name}.sock`);
       using listener = yield* listen({ path }, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         const accepting = tasks.spawn(() => listener.accept());
-        const options = { ca: SERVER.cert, servername: 'localhost', rejectUnauthorized: false };
-        using near = yield* connect({ path }, { tls: options });
+        using near = yield* connect({ path }, { tls: TRUSTING });
         using far = yield* accepting.join();
         yield* near.sendAll('x');
         expect(String(yield* receiveExactly(far, 1))).toBe('x');

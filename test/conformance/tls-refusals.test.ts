@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Operation, TlsClientOptions, TlsServerOptions } from '../../src/index.ts';
 import { connect, group, listen, moveOnAfter } from '../../src/index.ts';
+import { currentNetwork } from '../../src/net/world.ts';
 import type { Failure } from './support.ts';
 import {
   eventually,
@@ -291,5 +292,25 @@ describe.each(worlds)('options of TLS that cannot be used, on $name', (world) =>
         'ERR_TLS_OPTIONS',
       );
       expect(listener.tryAccept()).toBeUndefined();
+    }));
+});
+
+describe.each(worlds)('a network without TLS, on $name', (world) => {
+  expectNothingLeft(world);
+
+  test('says so, before anything is opened', () =>
+    world.run(function* (): Operation<void> {
+      const network = currentNetwork();
+      const capabilities = Object.getOwnPropertyDescriptor(network, 'capabilities');
+      const less = { ...network.capabilities, tls: false };
+      Object.defineProperty(network, 'capabilities', { value: less, configurable: true });
+      try {
+        const error = yield* failure(() => listen(LOOPBACK, { tls: SERVER }));
+        expect(error.code).toBe('ERR_UNSUPPORTED');
+        expect(error.message).toContain(world.name);
+        expect((yield* failure(() => connect(1, { tls: true }))).code).toBe('ERR_UNSUPPORTED');
+      } finally {
+        Object.defineProperty(network, 'capabilities', capabilities as PropertyDescriptor);
+      }
     }));
 });

@@ -1,6 +1,9 @@
 /** TLS between two sockets of ours: bytes, ends, names. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../src/index.ts';
+import { connect, group, listen } from '../../src/index.ts';
 import {
   digest,
   expectNothingLeft,
@@ -11,7 +14,7 @@ import {
   receiveExactly,
   together,
 } from './support.ts';
-import { withSecurePair } from './tls-support.ts';
+import { SERVER, TRUSTING, withSecurePair } from './tls-support.ts';
 import { worlds } from './worlds.ts';
 
 const MANY = 10_000_000;
@@ -55,6 +58,22 @@ describe.each(worlds)('TLS, on $name', (world) => {
         expect((yield* receiveAll(far)).length).toBe(sent);
       }),
     ));
+
+  test('what is in memory between a sender and a receiver that sleeps is bounded', () =>
+    world.run(function* (): Operation<void> {
+      const path = join(tmpdir(), `coronet-tls-full-${process.pid}.sock`);
+      using listener = yield* listen({ path }, { tls: SERVER });
+      yield* group(function* (tasks): Operation<void> {
+        const accepting = tasks.spawn(() => listener.accept());
+        // The buffers of a Unix socket do not grow.
+        using near = yield* connect({ path }, { tls: TRUSTING });
+        using far = yield* accepting.join();
+        const sent = yield* fill(near);
+        expect(sent).toBeLessThan(2_000_000);
+        near.reset();
+        expect((yield* failure(() => receiveAll(far))).code).toMatch(/^ECONNRESET|TRUNCATED$/);
+      });
+    }));
 
   test('a closed connection delivers what was sent, and then its end', () =>
     world.run(() =>
