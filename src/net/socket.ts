@@ -56,7 +56,8 @@ export class Socket implements Pollable, Disposable {
 
   /**
    * Receives 1..max bytes; an empty Buffer at end of file. The Buffer is the caller's.
-   * Cancel: no byte is lost. Errors: ERR_CLOSED, ERR_BUSY, and the system's (ECONNRESET, …).
+   * Cancel: no byte is lost. Errors: ERR_CLOSED, ERR_BUSY, and the system's (ECONNRESET, …). On TLS
+   * an end without close_notify is ERR_TLS_TRUNCATED, behind the bytes that came before it.
    */
   recv(max: number = DEFAULT_MAX): Operation<Buffer> {
     if (max !== DEFAULT_MAX) checkInteger('max', max, 1, 2 ** 31 - 1);

@@ -34,7 +34,14 @@ export function* connectSecurely(
 ): Generator<Wait, Socket> {
   const client = tlsClient(options);
   const socket = yield* connecting();
-  return yield* secure(client(socket.transport, host), options);
+  let transport: Transport;
+  try {
+    transport = client(socket.transport, host);
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+  return yield* secure(transport, options);
 }
 
 /** The handshake. Cancel: the connection is reset, as it is when the time is over. */

@@ -64,7 +64,11 @@ export class Handshake implements CipherOwner {
   begin(server: Server): void {
     const view: ServerView = Object.create(server);
     view.handshake = this;
-    view.emit('connection', this.#cipher);
+    try {
+      view.emit('connection', this.#cipher);
+    } catch (error) {
+      this.failed(error as Error);
+    }
   }
 
   secured(socket: TLSSocket): void {

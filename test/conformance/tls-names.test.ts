@@ -164,6 +164,15 @@ describe.each(worlds)('sessions of TLS, on $name', (world) => {
     ),
   );
 
+  test('a session that is none does no harm', () =>
+    world.run(() =>
+      withListener(function* (listener): Operation<void> {
+        const session = Buffer.from('no session');
+        const { near } = yield* known(listener, { session });
+        expect([near.authorized, near.sessionReused]).toEqual([true, false]);
+      }),
+    ));
+
   test.each(VERSIONS)('ticket keys outlive a reload, with %s', (version) =>
     world.run(() => {
       const ticketKeys = randomBytes(48);
