@@ -86,6 +86,20 @@ export { Socket } from './net/socket.ts';
 export { backend } from './net/world.ts';
 export { Writer, type WriterOptions } from './net/writer.ts';
 export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
+export type {
+  HandshakeFailure,
+  HandshakeStats,
+  TlsClientOptions,
+  TlsIdentity,
+  TlsInfo,
+  TlsKey,
+  TlsOptions,
+  TlsPeerCertificate,
+  TlsPem,
+  TlsPfx,
+  TlsServerOptions,
+  TlsVersion,
+} from './world/tls.ts';
 
 // server: a task for every connection
 
@@ -95,6 +109,7 @@ export type { Handler, Server, ServerOptions, ServerStats } from './server/serve
 // node: the real world
 
 export type { Backend, BackendChoice } from './node/backend.ts';
+export { TruncatedError } from './node/errors.ts';
 export { type MainOptions, main } from './node/main.ts';
 export { type Clock, type RunOptions, run } from './node/run.ts';
 

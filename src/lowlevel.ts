@@ -38,6 +38,9 @@ export type {
   NetworkLimits,
   NetworkOwner,
   SocketOption,
+  TlsClient,
+  TlsListenerTransport,
+  TlsServer,
   Transport,
 } from './world/network.ts';
 export type { EndSignal, Platform } from './world/platform.ts';

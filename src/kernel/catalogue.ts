@@ -161,7 +161,9 @@ export const KERNEL_ERRORS: Catalogue = {
   ERR_UNSUPPORTED: {
     className: 'UsageError',
     sentence: 'A network, a kind of socket or this system cannot do what was asked for.',
-    cause: 'An option of sockets on the portable network, or a Unix name that only Linux has.',
+    cause:
+      'TLS in a simulation, an option of sockets on the portable network, or a Unix name that ' +
+      'only Linux has.',
     remedy: 'The message says what to do: leave it out, or use a network that can.',
   },
 };

@@ -33,6 +33,14 @@ export const NET_ERRORS: Catalogue = {
     cause: 'The last `yield* writer.flush()` is missing, perhaps before an early `return`.',
     remedy: 'Flush before the handler returns, or drop the bytes with `socket.reset()`.',
   },
+  ERR_TLS_OPTIONS: {
+    className: 'UsageError',
+    sentence: 'The options of TLS cannot be used: a certificate, a key, or one that is unknown.',
+    cause:
+      'A key that does not belong to the certificate, a wrong passphrase, a file that is not in ' +
+      'PEM form, a misspelt option. The message says which.',
+    remedy: 'Give `cert` and the `key` that belongs to it, as the contents of the files.',
+  },
   ERR_TORN: {
     className: 'TornError',
     sentence: 'Nothing more can be sent: an earlier send was cut off in its middle.',

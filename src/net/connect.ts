@@ -12,9 +12,9 @@ import type {
   ConnectOptions as NetworkOptions,
   Transport,
 } from '../world/network.ts';
+import type { TlsClientOptions } from '../world/tls.ts';
 import type { Address, ParsedAddress } from './address.ts';
 import { formatAddress, ipFamily, parseAddress } from './address.ts';
-import type { Attempt } from './attempts.ts';
 import { Attempts } from './attempts.ts';
 import { connectError, listOf } from './connect-error.ts';
 import type { Keys } from './keys.ts';
@@ -28,6 +28,7 @@ import {
 } from './options.ts';
 import { endpointsOf } from './resolve.ts';
 import { Socket } from './socket.ts';
+import { checkedClient, connectSecurely } from './tls.ts';
 import { currentNetwork } from './world.ts';
 
 /** How `connect` goes about it. */
@@ -40,6 +41,8 @@ export interface ConnectOptions extends BufferSizes {
   readonly noDelay?: boolean;
   /** Let the system probe a silent peer; see `Socket.setKeepAlive`. */
   readonly keepAlive?: KeepAliveOptions;
+  /** True, or options: the connection is TLS, and stands when the handshake is complete. */
+  readonly tls?: true | TlsClientOptions;
 }
 
 const CONNECT_KEYS: Keys<ConnectOptions> = {
@@ -49,6 +52,7 @@ const CONNECT_KEYS: Keys<ConnectOptions> = {
   keepAlive: true,
   recvBufferSize: true,
   sendBufferSize: true,
+  tls: true,
 };
 
 /**
@@ -56,20 +60,29 @@ const CONNECT_KEYS: Keys<ConnectOptions> = {
  * and IPv4 in turns, each begun when the one before it has failed or has not answered for 250 ms;
  * the first that stands wins, the others are closed.
  *
+ * With `tls` the server's certificate must be valid, and for the host or `tls.servername`. A send
+ * on TLS takes at most one record (16 KB) ahead of the network below: when `sendAll` has returned,
+ * no more than that is still in memory.
+ *
  * Cancel: the attempts are given up and nothing is left open.
  * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; where several addresses have failed, a
  * ConnectError that lists each with its reason; ERR_TIMEOUT after `timeoutMs`; ERR_ADDRESS;
- * ERR_UNSUPPORTED for an option that the network cannot set; TypeError, RangeError.
+ * ERR_UNSUPPORTED for an option that the network cannot set; TypeError, RangeError. Of TLS: node's
+ * own (DEPTH_ZERO_SELF_SIGNED_CERT, ERR_TLS_CERT_ALTNAME_INVALID, ERR_SSL_…), ECONNRESET if the
+ * server ends the connection in the handshake, ERR_TIMEOUT after `tls.handshakeTimeoutMs`,
+ * ERR_TLS_OPTIONS for a certificate or a key that cannot be used.
  */
 export function connect(address: Address, options: ConnectOptions = {}): Operation<Socket> {
   const parsed = parseAddress(address);
   checkConnectOptions(options);
-  const { timeoutMs = Infinity } = options;
-  checkDuration('timeoutMs', timeoutMs);
-  const network = networkOptions(options);
+  const plan: Plan = {
+    address: parsed,
+    network: networkOptions(options),
+    tls: checkedClient(options.tls),
+  };
   return new Lazy(function* (): Generator<Wait, Socket> {
     requireOptions(options);
-    const socket = new Socket(yield* reach(parsed, network, timeoutMs));
+    const socket = new Socket(yield* reach(plan, options.timeoutMs ?? Infinity));
     if (options.noDelay === false) socket.noDelay = false;
     if (options.keepAlive !== undefined) socket.setKeepAlive(options.keepAlive);
     return socket;
@@ -78,6 +91,7 @@ export function connect(address: Address, options: ConnectOptions = {}): Operati
 
 function checkConnectOptions(options: ConnectOptions): void {
   checkKeys('options', options, CONNECT_KEYS);
+  if (options.timeoutMs !== undefined) checkDuration('timeoutMs', options.timeoutMs);
   checkSwitch('noDelay', options.noDelay);
   checkSizes(options);
   if (options.keepAlive !== undefined) checkKeepAlive(options.keepAlive);
@@ -89,27 +103,40 @@ function requireOptions(options: ConnectOptions): void {
   if (options.keepAlive !== undefined) requireKeepAlive(currentNetwork(), options.keepAlive);
 }
 
-function* reach(
-  address: ParsedAddress,
-  options: NetworkOptions,
-  timeoutMs: number,
-): Generator<Wait, Transport> {
-  const attempts = new Attempts(currentNetwork(), options);
-  const race = () => new Lazy(() => runConnect(address, options, attempts));
-  const { tried } = attempts;
-  if (timeoutMs === Infinity) return yield* race();
-  const transport = yield* moveOnAfter(timeoutMs, race);
-  if (transport === undefined) throw new TimeoutError(timeoutMs, unanswered(address, tried));
+/** What is to be done. */
+interface Plan {
+  readonly address: ParsedAddress;
+  readonly network: NetworkOptions;
+  readonly tls: TlsClientOptions | undefined;
+}
+
+function* reach(plan: Plan, timeoutMs: number): Generator<Wait, Transport> {
+  const attempts = new Attempts(currentNetwork(), plan.network);
+  const plain = () => new Lazy(() => runConnect(plan, attempts));
+  const { tls } = plan;
+  const stand =
+    tls === undefined ? plain : () => new Lazy(() => connectSecurely(hostOf(plan), tls, plain));
+  if (timeoutMs === Infinity) return yield* stand();
+  const transport = yield* moveOnAfter(timeoutMs, stand);
+  if (transport === undefined) throw new TimeoutError(timeoutMs, missing(plan, attempts));
   return transport;
 }
 
-function* runConnect(
-  address: ParsedAddress,
-  options: NetworkOptions,
-  attempts: Attempts,
-): Generator<Wait, Transport> {
+/** The name that the certificate has to be for. */
+function hostOf({ address }: Plan): string {
+  return address.path === undefined ? address.host || 'localhost' : 'localhost';
+}
+
+/** What a connection was waited for, and how far it came: for the message of the timeout. */
+function missing({ address }: Plan, { tried, won }: Attempts): string {
+  if (won) return `the TLS handshake with ${formatAddress(address)}`;
+  const what = `a connection to ${formatAddress(address)}`;
+  return tried.length === 0 ? what : `${what} (${listOf(tried)})`;
+}
+
+function* runConnect({ address, network }: Plan, attempts: Attempts): Generator<Wait, Transport> {
   yield* checkpoint();
-  const endpoints = yield* destinations(address, options.localAddress);
+  const endpoints = yield* destinations(address, network.localAddress);
   const transport = yield* attempts.race(endpoints);
   if (transport === undefined) throw connectError(formatAddress(address), attempts.tried);
   return transport;
@@ -130,12 +157,6 @@ function* destinations(
     `${formatAddress(address)} has no IPv${near.family} address, which the local address ` +
       `${formatAddress(near)} needs`,
   );
-}
-
-/** What a connection was waited for, and how far it came: for the message of the timeout. */
-function unanswered(address: ParsedAddress, tried: readonly Attempt[]): string {
-  const what = `a connection to ${formatAddress(address)}`;
-  return tried.length === 0 ? what : `${what} (${listOf(tried)})`;
 }
 
 function networkOptions(options: ConnectOptions): NetworkOptions {

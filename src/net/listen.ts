@@ -14,6 +14,8 @@ import { checkKeys, checkSwitch, pick } from './keys.ts';
 import { Listener } from './listener.ts';
 import { checkSizes, requireSizes } from './options.ts';
 import { endpointsOf } from './resolve.ts';
+import { tlsServer } from './tls.ts';
+import { checkTlsServer } from './tls-options.ts';
 import { currentNetwork } from './world.ts';
 
 /** A file of a Unix socket that refuses is asked again after this time: between bind(2) and
@@ -27,6 +29,7 @@ const LISTEN_KEYS: Keys<ListenOptions> = {
   mode: true,
   recvBufferSize: true,
   sendBufferSize: true,
+  tls: true,
 };
 
 /**
@@ -36,9 +39,12 @@ const LISTEN_KEYS: Keys<ListenOptions> = {
  *
  * Options: `backlog`, connections that may wait to be accepted (default: the system's maximum);
  * `reusePort`, several listeners share the port; `ipv6Only`; `mode`, the permissions of a Unix
- * socket's file; `recvBufferSize` and `sendBufferSize` in bytes, inherited by what is accepted.
+ * socket's file; `recvBufferSize` and `sendBufferSize` in bytes, inherited by what is accepted;
+ * `tls`, certificate and key: then only connections whose handshake is complete are accepted, see
+ * `listener.handshakes`.
  * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND,
- * ENAMETOOLONG; ERR_UNSUPPORTED for what the network cannot do; TypeError, RangeError.
+ * ENAMETOOLONG; ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED for
+ * what the network cannot do; TypeError, RangeError.
  */
 export function listen(address: Address, options: ListenOptions = {}): Operation<Listener> {
   const parsed = parseAddress(address);
@@ -58,6 +64,7 @@ function checkListenOptions(address: ParsedAddress, options: ListenOptions): voi
   checkSwitch('reusePort', options.reusePort);
   checkSwitch('ipv6Only', options.ipv6Only);
   checkSizes(options);
+  if (options.tls !== undefined) checkTlsServer(options.tls);
   if (mode === undefined) return;
   checkInteger('mode', mode, 0, 0o777);
   if (address.path !== undefined && !address.path.startsWith('\0')) return;
@@ -65,13 +72,26 @@ function checkListenOptions(address: ParsedAddress, options: ListenOptions): voi
   throw unsupported(who, 'have a `mode`', 'Only the file of a Unix socket has permissions.');
 }
 
-function* runListen(address: ParsedAddress, options: ListenOptions): Generator<Wait, Listener> {
+/** A certificate that cannot be used is found before anything is opened. */
+function* runListen(
+  address: ParsedAddress,
+  { tls, ...options }: ListenOptions,
+): Generator<Wait, Listener> {
   yield* checkpoint();
   requireSizes(currentNetwork(), options);
-  if (address.path !== undefined) return new Listener(yield* beginAtPath(address, options));
-  if (address.host === '') return new Listener(yield* beginEverywhere(address.port, options));
+  const secured = tls && tlsServer(tls);
+  const transport = yield* beginAt(address, options);
+  return secured === undefined ? new Listener(transport) : new Listener(secured(transport));
+}
+
+function* beginAt(
+  address: ParsedAddress,
+  options: ListenOptions,
+): Generator<Wait, ListenerTransport> {
+  if (address.path !== undefined) return yield* beginAtPath(address, options);
+  if (address.host === '') return yield* beginEverywhere(address.port, options);
   const [endpoint] = yield* endpointsOf(address.host, address.port);
-  return new Listener(yield* begin(endpoint as Endpoint, options));
+  return yield* begin(endpoint as Endpoint, options);
 }
 
 /**

@@ -19,6 +19,7 @@ import type { Operation } from '../kernel/operation.ts';
 import type { Pollable, Readiness } from '../kernel/readiness.ts';
 import { chargeBytes } from '../kernel/waits.ts';
 import type { Transport } from '../world/network.ts';
+import type { TlsInfo } from '../world/tls.ts';
 import { SocketAddress } from './address.ts';
 import { bytesOf, checkBytes, checkRoom } from './bytes.ts';
 import { TornError } from './errors.ts';
@@ -71,6 +72,7 @@ export class Socket extends Tunable implements Pollable, Disposable {
    * Receives 1..max bytes; an empty Buffer at end of file. The Buffer is the caller's.
    * Cancel: no byte is lost. Errors: ERR_CLOSED, ERR_BUSY, ERR_BUFFERED while a reader of the
    * socket holds bytes, and the system's (ECONNRESET, …).
+   * On TLS an end without close_notify is ERR_TLS_TRUNCATED, behind the bytes before it.
    */
   recv(max: number = DEFAULT_MAX): Operation<Buffer> {
     if (max !== DEFAULT_MAX) checkInteger('max', max, 1, 2 ** 31 - 1);
@@ -224,6 +226,11 @@ export class Socket extends Tunable implements Pollable, Disposable {
 
   get bytesSent(): number {
     return this.#bytesSent;
+  }
+
+  /** Protocol, cipher, names and certificate of a TLS connection; `undefined` without TLS. */
+  get tls(): TlsInfo | undefined {
+    return this.transport.tls;
   }
 
   /** What `yield ['recv', socket]` waits on. */

@@ -27,8 +27,11 @@ import type {
   NetworkCounters,
   NetworkLimits,
   NetworkOwner,
+  TlsClient,
+  TlsServer,
   Transport,
 } from '../world/network.ts';
+import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import type { Addon } from './addon.ts';
 import { loadAddon } from './addon.ts';
 import { beginListen } from './epoll-listener.ts';
@@ -41,6 +44,7 @@ import { resolveName } from './resolve.ts';
 import { Slabs } from './slab.ts';
 import { removeAbandoned, socketFileAt } from './socket-file.ts';
 import { systemError } from './system-error.ts';
+import { HAS_TLS, TlsLayer } from './tls-layer.ts';
 
 /** The most events that one wake-up brings. What is left wakes again at once, after the others in
  *  the event loop had their turn. */
@@ -56,6 +60,7 @@ const CAPABILITIES: Capabilities = {
   reusePort: true,
   options: EPOLL_OPTIONS,
   abstractNames: true,
+  tls: HAS_TLS,
 };
 
 /** A network on the epoll addon. Throws ERR_BACKEND where there is no addon. */
@@ -81,6 +86,7 @@ class EpollNetwork implements Network, Registry {
   #eventCount = 0;
   /** By slot index; with several networks in a thread, each has only some of the indices. */
   readonly #table: (Registered | undefined)[] = [];
+  readonly #tls = new TlsLayer();
   #closed = false;
 
   constructor(owner: NetworkOwner, addon: Addon) {
@@ -130,6 +136,18 @@ class EpollNetwork implements Network, Registry {
     throw new ClosedError('ERR_CLOSED', 'The network was closed: its run has ended');
   }
 
+  tlsClient(options: TlsClientOptions): TlsClient {
+    return this.#tls.client(options);
+  }
+
+  tlsServer(options: TlsServerOptions): TlsServer {
+    return this.#tls.server(options);
+  }
+
+  get closing(): number {
+    return this.#tls.farewells.size;
+  }
+
   resolve(host: string, done: ResolveDone): () => void {
     return resolveName(host, done);
   }
@@ -158,7 +176,8 @@ class EpollNetwork implements Network, Registry {
   }
 
   open(): readonly string[] {
-    return this.#resources().map((resource) => resource.openLine());
+    const open = this.#resources().filter((resource) => !this.#tls.isClosing(resource));
+    return open.map((resource) => resource.openLine());
   }
 
   /** A walk over the table: nothing is counted on the hot path for the sake of reports. */
@@ -168,6 +187,7 @@ class EpollNetwork implements Network, Registry {
 
   close(): void {
     if (this.#closed) return;
+    this.#tls.close();
     this.#closed = true;
     for (const resource of this.#resources()) resource.close();
     this.#table.length = 0;

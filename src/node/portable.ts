@@ -26,8 +26,11 @@ import type {
   NetworkCounters,
   NetworkLimits,
   NetworkOwner,
+  TlsClient,
+  TlsServer,
   Transport,
 } from '../world/network.ts';
+import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import { readLimits } from './limits.ts';
 import { SendSlab } from './portable-buffers.ts';
 import { NOWHERE } from './portable-endpoints.ts';
@@ -39,6 +42,7 @@ import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
 import { removeAbandoned, socketFileAt } from './socket-file.ts';
+import { HAS_TLS, TlsLayer } from './tls-layer.ts';
 import { ABSTRACT_NAMES, checkAbstract, checkPath } from './unix-path.ts';
 
 /** The queue where the system does not say how long it may be: Node's own default. */
@@ -66,12 +70,14 @@ class PortableNetwork implements Network, ListenerHome {
     reusePort: hasReusePort(),
     options: PORTABLE_OPTIONS,
     abstractNames: ABSTRACT_NAMES,
+    tls: HAS_TLS,
   };
   readonly transports = new Set<PortableTransport>();
   readonly listeners = new Set<PortableListener>();
   readonly sendSlab = new SendSlab();
   readonly notices: Notices;
   readonly lingerMs: number;
+  readonly #tls = new TlsLayer();
   #closed = false;
 
   constructor(owner: NetworkOwner, lingerMs: number) {
@@ -92,6 +98,18 @@ class PortableNetwork implements Network, ListenerHome {
     const socket = connectSocket(connectOptions(to, options.localAddress));
     attach(socket);
     return PortableTransport.connecting(socket, this, { local: NOWHERE, remote: to });
+  }
+
+  tlsClient(options: TlsClientOptions): TlsClient {
+    return this.#tls.client(options);
+  }
+
+  tlsServer(options: TlsServerOptions): TlsServer {
+    return this.#tls.server(options);
+  }
+
+  get closing(): number {
+    return this.#tls.farewells.size;
   }
 
   resolve(host: string, done: ResolveDone): () => void {
@@ -116,7 +134,8 @@ class PortableNetwork implements Network, ListenerHome {
   }
 
   open(): readonly string[] {
-    return [...this.listeners, ...this.transports].map((resource) => resource.openLine());
+    const transports = [...this.transports].filter((each) => !this.#tls.isClosing(each));
+    return [...this.listeners, ...transports].map((resource) => resource.openLine());
   }
 
   #mustBeOpen(): void {
@@ -125,6 +144,7 @@ class PortableNetwork implements Network, ListenerHome {
   }
 
   close(): void {
+    this.#tls.close();
     this.#closed = true;
     for (const listener of this.listeners) listener.close();
     for (const transport of this.transports) transport.close();

@@ -21,6 +21,7 @@
  *  6. Nothing is buffered without a bound.
  */
 import type { Readiness } from '../kernel/readiness.ts';
+import type { HandshakeStats, TlsClientOptions, TlsInfo, TlsServerOptions } from './tls.ts';
 
 /** An address as the operating system sees it: no names, only numbers or a path. */
 export type Endpoint =
@@ -64,6 +65,8 @@ export interface ListenOptions extends BufferSizes {
    *  what the umask leaves of 0o777. On epoll nobody can connect before they are set; the portable
    *  network sets them as soon as it listens. */
   readonly mode?: number;
+  /** Connections are TLS: certificate, key and the rest of it. */
+  readonly tls?: TlsServerOptions;
 }
 
 export interface ConnectOptions extends BufferSizes {
@@ -91,6 +94,9 @@ export interface Transport extends Readiness {
   readonly local: Endpoint;
   /** The far end. Kept after close. */
   readonly remote: Endpoint;
+  /** What is known of the TLS connection, once it stands. Absent on what is not TLS. */
+  readonly tls?: TlsInfo | undefined;
+
   /**
    * Connection attempts only: true once connected, false while under way (wait for 'send').
    * Throws why the attempt failed (ECONNREFUSED, ETIMEDOUT, …); the transport must still be closed.
@@ -159,6 +165,25 @@ export interface ListenerTransport extends Readiness {
   close(): void;
 }
 
+/**
+ * A listener whose connections are TLS, over one whose are not. It hands out connections whose
+ * handshake is complete; a failed handshake is only counted. Handshakes begin in `tryAccept`, so
+ * that a program that does not accept has left what comes in the queue below.
+ */
+export interface TlsListenerTransport extends ListenerTransport {
+  /** For connections from now on. Throws ERR_TLS_OPTIONS, and changes nothing then. */
+  reload(options: TlsServerOptions): void;
+  handshakes(): HandshakeStats;
+  /** Stops listening. Handshakes under way go on; after the last, accepting gives ERR_CLOSED. */
+  finish(): void;
+}
+
+/** Lays TLS over a connection to `host`. `tryConnect` of the result tells of the handshake. */
+export type TlsClient = (raw: Transport, host: string) => Transport;
+
+/** Lays TLS over a listener. */
+export type TlsServer = (raw: ListenerTransport) => TlsListenerTransport;
+
 /** What a network can and cannot do, so that tests and servers ask instead of guessing. */
 export interface Capabilities {
   /** Not accepting leaves connections in the system's queue. Otherwise they are accepted, held
@@ -175,6 +200,8 @@ export interface Capabilities {
   /** Unix sockets may have names without a file (unix(7), "abstract"): paths that begin with NUL.
    *  Otherwise they are refused with ERR_UNSUPPORTED. */
   readonly abstractNames: boolean;
+  /** Connections may be TLS. */
+  readonly tls: boolean;
 }
 
 /** Bounds of the system that a server has to live within. `undefined`: not known here. */
@@ -216,6 +243,12 @@ export interface Network {
   /** Begins to connect; see `Transport.tryConnect`. Throws what is known at once. */
   connect(to: Endpoint, options: ConnectOptions): Transport;
 
+  /** Prepares what connections with these options share. Throws ERR_TLS_OPTIONS. */
+  tlsClient(options: TlsClientOptions): TlsClient;
+
+  /** Likewise, for a listener. */
+  tlsServer(options: TlsServerOptions): TlsServer;
+
   /**
    * Looks a name up. `done` is called once, later, with at least one address, in the order to try,
    * or with the error (ENOTFOUND, EAI_AGAIN). The returned function gives the question up.
@@ -236,6 +269,9 @@ export interface Network {
    * that very file, and none that has taken its place meanwhile.
    */
   socketFile(path: string): (() => void) | undefined;
+
+  /** Connections that were closed while some of their last bytes were still in our memory. */
+  readonly closing: number;
 
   limits(): NetworkLimits;
   counters(): NetworkCounters;
