@@ -18,14 +18,13 @@
 #define IPV6_ONLY 2
 #define MOST_ACCEPTED 64
 
-
 /* Every option here is an int. */
-static int set_option(int fd, int level, int name, int value) {
+int socket_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
 }
 
 /* Fills the reserved slot and registers it. On failure the descriptor is closed. */
-static int32_t adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
+int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
   Environment *environment = poller->environment;
   int32_t handle = slot_fill(environment, index, fd, poller);
   Slot *slot = slot_find(environment, handle);
@@ -39,10 +38,10 @@ static int32_t adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) 
  * set both ways, because its default is a setting of the machine (net.ipv6.bindv6only). */
 static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
   if (family == AF_UNIX) return 0;
-  int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (error == 0 && (flags & REUSE_PORT) != 0) error = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  int error = socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (error == 0 && (flags & REUSE_PORT)) error = socket_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (error == 0 && family == AF_INET6) {
-    error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & IPV6_ONLY) != 0);
+    error = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & IPV6_ONLY) != 0);
   }
   return error;
 }
@@ -79,7 +78,7 @@ napi_value coronet_listen(napi_env env, napi_callback_info info) {
   if (error == 0) error = slot_reserve(call.environment, &index);
   if (error != 0) return call_result(&call, error);
   int fd = open_listener(&at, backlog, flags);
-  return call_result(&call, fd < 0 ? fd : adopt(poller, index, fd, EPOLLIN));
+  return call_result(&call, fd < 0 ? fd : socket_adopt(poller, index, fd, EPOLLIN));
 }
 
 /*
@@ -109,8 +108,8 @@ static int32_t accept_one(Environment *environment, int32_t listener) {
   Slot *from = slot_find(environment, listener);
   int fd = accept4(from->fd, &peer.any, &length, SOCKET_FLAGS);
   if (fd < 0) return -errno;
-  if (peer.family != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  int32_t handle = adopt(from->poller, index, fd, CONNECTION_EVENTS);
+  if (peer.family != AF_UNIX) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  int32_t handle = socket_adopt(from->poller, index, fd, CONNECTION_EVENTS);
   if (handle >= 0) slot_find(environment, handle)->peer = peer;
   return handle;
 }
@@ -126,7 +125,7 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
   size_t length = 0;
   if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &listener)) return NULL;
   if (!call_int32_array(&call, 1, &out, &length) || !call_int(&call, 2, &most)) return NULL;
-  if (slot_find(call.environment, listener) == NULL) return call_result(&call, -EBADF);
+  if (stream_find(call.environment, listener) == NULL) return call_result(&call, -EBADF);
   if (most > MOST_ACCEPTED) most = MOST_ACCEPTED;
   if (most > (int32_t)(length - 1)) most = (int32_t)(length - 1);
   int32_t count = 0;
@@ -149,7 +148,7 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
 static int bind_near_end(int fd, const Address *local) {
   if (local->length == 0) return 0;
   if (local->u.any.sa_family != AF_UNIX && local->u.v4.sin_port == 0) {
-    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    socket_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
   }
   return bind(fd, &local->u.any, local->length) == 0 ? 0 : -errno;
 }
@@ -163,7 +162,7 @@ static int begin_connect(const Address *to, const Address *local) {
   sa_family_t family = to->u.any.sa_family;
   int fd = socket(family, SOCK_STREAM | SOCKET_FLAGS, 0);
   if (fd < 0) return -errno;
-  if (family != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (family != AF_UNIX) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   int error = bind_near_end(fd, local);
   if (error == 0 && connect(fd, &to->u.any, to->length) != 0) error = -errno;
   if (error == 0 || error == -EINPROGRESS || error == -EINTR) return fd;
@@ -198,7 +197,7 @@ napi_value coronet_connect(napi_env env, napi_callback_info info) {
   int fd = begin_connect(&to, &local);
   if (fd < 0) return call_result(&call, fd);
   /* Registered after connect: before it, epoll reports HUP for a socket that is nothing yet. */
-  int32_t handle = adopt(poller, index, fd, CONNECTION_EVENTS);
+  int32_t handle = socket_adopt(poller, index, fd, CONNECTION_EVENTS);
   if (handle >= 0) slot_find(call.environment, handle)->peer = peer_of(&to);
   return call_result(&call, handle);
 }
@@ -213,7 +212,7 @@ napi_value coronet_connected(napi_env env, napi_callback_info info) {
   int error = 0;
   socklen_t length = sizeof error;
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   struct pollfd ready = {.fd = slot->fd, .events = POLLOUT};
   if (poll(&ready, 1, 0) <= 0) return call_result(&call, 0);
@@ -257,7 +256,7 @@ napi_value coronet_shutdown(napi_env env, napi_callback_info info) {
   int32_t handle = 0, how = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_int(&call, 1, &how)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   return call_result(&call, shutdown(slot->fd, how) == 0 ? 0 : -errno);
 }
@@ -268,9 +267,9 @@ napi_value coronet_no_delay(napi_env env, napi_callback_info info) {
   int32_t handle = 0, on = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_int(&call, 1, &on)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
-  return call_result(&call, set_option(slot->fd, IPPROTO_TCP, TCP_NODELAY, on != 0));
+  return call_result(&call, socket_option(slot->fd, IPPROTO_TCP, TCP_NODELAY, on != 0));
 }
 
 /*
@@ -282,11 +281,11 @@ napi_value coronet_keep_alive(napi_env env, napi_callback_info info) {
   int32_t handle = 0, on = 0, idle = 0;
   if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_int(&call, 1, &on) || !call_int(&call, 2, &idle)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
-  int error = set_option(slot->fd, SOL_SOCKET, SO_KEEPALIVE, on != 0);
+  int error = socket_option(slot->fd, SOL_SOCKET, SO_KEEPALIVE, on != 0);
   if (error == 0 && on != 0 && idle > 0) {
-    error = set_option(slot->fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+    error = socket_option(slot->fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
   }
   return call_result(&call, error);
 }
