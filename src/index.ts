@@ -4,7 +4,7 @@
  *
  *   kernel   tasks, scopes, groups, time
  *   flow     several operations at once, and what tasks share
- *   net      sockets and listeners
+ *   net      sockets, listeners, datagrams
  *   server   a task for every connection
  *   node     the real world: Node's event loop, epoll; run and main
  *   interop  promises, emitters, streams
@@ -75,13 +75,15 @@ export type { SlowPolicy, Subscription, SubscriptionStats } from './flow/subscri
 // net: sockets
 
 export { type Address, SocketAddress } from './net/address.ts';
+export { bindDatagram } from './net/bind-datagram.ts';
 export { type ConnectOptions, connect } from './net/connect.ts';
+export { Datagram, type ReceivedDatagram } from './net/datagram.ts';
 export { TornError } from './net/errors.ts';
 export { listen } from './net/listen.ts';
 export { Listener } from './net/listener.ts';
 export { Socket } from './net/socket.ts';
 export { backend } from './net/world.ts';
-export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
+export type { DatagramOptions, KeepAliveOptions, ListenOptions } from './world/network.ts';
 
 // server: a task for every connection
 

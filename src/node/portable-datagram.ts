@@ -229,6 +229,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     this.#mustBeOpen();
     const { host, port, family } = ipOnly(to);
     if (family !== this.#family) throw systemError(-constants.errno.EAFNOSUPPORT, 'connect', to);
+    this.#connectError = null;
     this.#connecting = true;
     this.#socket.connect(port, host, (error?: Error) => {
       this.#connecting = false;

@@ -1,0 +1,84 @@
+/** What the cases about datagrams share. */
+import type { Address, Datagram, Operation, ReceivedDatagram, Wait } from '../../src/index.ts';
+import { bindDatagram, moveOnAfter } from '../../src/index.ts';
+import { LOOPBACK } from './support.ts';
+
+/** After so long nothing more comes over loopback: everything was there, or was dropped. */
+const SILENCE_MS = 30;
+
+/** Runs `body` with two sockets, and closes them. */
+export function* withTwo<T>(
+  body: (near: Datagram, far: Datagram) => Operation<T>,
+  address: Address = LOOPBACK,
+): Operation<T> {
+  using near = yield* bindDatagram(address);
+  using far = yield* bindDatagram(address);
+  return yield* body(near, far);
+}
+
+/** Sends back what comes. */
+export function* echoDatagrams(socket: Datagram): Operation<void> {
+  for (;;) {
+    const { data, from } = yield* socket.recvFrom();
+    yield* socket.sendTo(data, from);
+  }
+}
+
+/** Everything that comes before a silence. */
+export function* receiveAll(socket: Datagram): Operation<ReceivedDatagram[]> {
+  const all: ReceivedDatagram[] = [];
+  for (;;) {
+    const next = yield* moveOnAfter(SILENCE_MS, () => socket.recvFrom());
+    if (next === undefined) return all;
+    all.push(next);
+  }
+}
+
+/** The form of the classic teaching program: a raw wait, then a try. */
+export function* rawReceive(socket: Datagram): Operation<ReceivedDatagram> {
+  for (;;) {
+    const wait: Wait = ['recv', socket];
+    yield wait;
+    const received = socket.tryRecvFrom();
+    if (received !== undefined) return received;
+  }
+}
+
+/** Likewise. */
+export function* rawSend(socket: Datagram, data: string, to: Address): Operation<void> {
+  for (;;) {
+    const wait: Wait = ['send', socket];
+    yield wait;
+    if (socket.trySendTo(data, to)) return;
+  }
+}
+
+/** Everything that a closed socket has to refuse. */
+export function usesOf(socket: Datagram, peer: Address): (() => Operation<unknown>)[] {
+  const calls: (() => unknown)[] = [
+    () => socket.tryRecvFrom(),
+    () => socket.trySendTo('x', peer),
+    () => socket.trySend('x'),
+    () => socket.setBroadcast(true),
+    () => socket.setTtl(1),
+    () => socket.setMulticastTtl(1),
+    () => socket.setMulticastLoopback(true),
+    () => socket.setMulticastInterface('127.0.0.1'),
+    () => socket.joinGroup('239.1.2.3'),
+    () => socket.leaveGroup('239.1.2.3'),
+    () => socket.recvBufferSize,
+    () => socket.sendBufferSize,
+  ];
+  return [
+    () => socket.recvFrom(),
+    () => socket.sendTo('x', peer),
+    () => socket.send('x'),
+    () => socket.connect(peer),
+    ...calls.map(
+      (call) =>
+        function* (): Operation<unknown> {
+          return call();
+        },
+    ),
+  ];
+}
