@@ -1,4 +1,4 @@
-/** Receiving and sending datagrams, as operations of which a socket keeps one for each direction. */
+/** Receiving and sending datagrams: operations of which a socket keeps one for each direction. */
 import type { Choice, Selectable } from '../flow/selectable.ts';
 import { TryChoice } from '../flow/selectable.ts';
 import { isCancelled } from '../kernel/cancelled.ts';

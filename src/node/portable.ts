@@ -153,7 +153,8 @@ function connectOptions(to: Endpoint, from: Endpoint | undefined): NetConnectOpt
   return { ...socket, ...near, host, port, family, autoSelectFamily: false, noDelay: true };
 }
 
-/** net.Server and dgram have had `reusePort` since 22.12 and 23.1. Only Linux spreads connections with it. */
+/** net.Server and node:dgram have had `reusePort` since 22.12 and 23.1. Only Linux spreads what
+ *  comes with it. */
 function hasReusePort(): boolean {
   const { node, bun, deno } = process.versions;
   if (process.platform !== 'linux' || bun !== undefined || deno !== undefined) return false;

@@ -1,7 +1,13 @@
 /** What the cases about datagrams share. */
+import { networkInterfaces } from 'node:os';
 import type { Address, Datagram, Operation, ReceivedDatagram, Wait } from '../../src/index.ts';
 import { bindDatagram, moveOnAfter } from '../../src/index.ts';
 import { LOOPBACK } from './support.ts';
+
+/** Whether this machine speaks IPv6 with itself. */
+export const hasIpv6: boolean = Object.values(networkInterfaces()).some((all) =>
+  all?.some(({ address }) => address === '::1'),
+);
 
 /** After so long nothing more comes over loopback: everything was there, or was dropped. */
 const SILENCE_MS = 30;
@@ -53,6 +59,13 @@ export function* rawSend(socket: Datagram, data: string, to: Address): Operation
   }
 }
 
+/** A plain call, where an operation is expected. */
+export function called(call: () => unknown): () => Operation<unknown> {
+  return function* (): Operation<unknown> {
+    return call();
+  };
+}
+
 /** Everything that a closed socket has to refuse. */
 export function usesOf(socket: Datagram, peer: Address): (() => Operation<unknown>)[] {
   const calls: (() => unknown)[] = [
@@ -74,11 +87,6 @@ export function usesOf(socket: Datagram, peer: Address): (() => Operation<unknow
     () => socket.sendTo('x', peer),
     () => socket.send('x'),
     () => socket.connect(peer),
-    ...calls.map(
-      (call) =>
-        function* (): Operation<unknown> {
-          return call();
-        },
-    ),
+    ...calls.map(called),
   ];
 }
