@@ -1,30 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Datagram, Operation, ReceivedDatagram, Wait } from '../../src/index.ts';
-import {
-  bindDatagram,
-  group,
-  scope,
-  select,
-  sleep,
-  sleepForever,
-  timeout,
-} from '../../src/index.ts';
-import {
-  echoDatagrams,
-  rawReceive,
-  rawSend,
-  receiveAll,
-  usesOf,
-  withTwo,
-} from './datagram-support.ts';
-import {
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  pattern,
-  takeLeftOpen,
-  untilWaiting,
-} from './support.ts';
+import type { Operation, ReceivedDatagram, Wait } from '../../src/index.ts';
+import { bindDatagram, group } from '../../src/index.ts';
+import { echoDatagrams, rawReceive, rawSend, receiveAll, withTwo } from './datagram-support.ts';
+import { expectNothingLeft, failure, LOOPBACK, pattern } from './support.ts';
 import { worlds } from './worlds.ts';
 
 for (const world of worlds) {
