@@ -8,7 +8,7 @@
  *   address.c  endpoints to sockaddr and back
  *   sockets.c  listen, accept, connect, options, close
  *   bytes.c    receive and send
- *   datagrams.c  bind, receive in batches, send, groups (UDP)
+ *   datagrams.c  UDP: bind, receive in batches, send, options, groups
  *
  * Rules of this directory:
  *  1. No static state. Everything hangs on the Environment, and each worker thread has its own.

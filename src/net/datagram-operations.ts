@@ -79,7 +79,8 @@ export class ReceiveDatagram
  * `sendTo` and `send`: try until the network has taken the datagram, then until it knows what the
  * system says to it; many know at once.
  *
- * Once it was taken it has happened: a cancellation that comes then is left to the next operation.
+ * Once it was taken it has happened: a cancellation that comes then is left to the next operation,
+ * and so is what the system should still have to say.
  */
 export class SendDatagram extends KeptOperation<void> {
   private readonly datagram: Datagram;

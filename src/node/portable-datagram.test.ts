@@ -59,8 +59,8 @@ describe('a datagram socket of the portable network', () => {
   it('keeps a bounded number of bytes', async () => {
     const far = await bind();
     const near = await bind();
-    for (let i = 0; i < 40; i += 1) {
-      near.trySendTo(bytes(20_000), far.local);
+    for (let i = 0; i < 80; i += 1) {
+      near.trySendTo(bytes(8000), far.local);
       await sent(near);
       await new Promise(setImmediate);
     }
@@ -80,16 +80,16 @@ describe('a datagram socket of the portable network', () => {
     const far = await bind();
     const near = await bind();
     let taken = 0;
-    while (near.trySendTo(bytes(10_000), far.local)) taken += 1;
-    expect([taken, near.canSend, near.trySent()]).toEqual([6, false, false]);
+    while (near.trySendTo(bytes(8000), far.local)) taken += 1;
+    expect([taken, near.canSend, near.trySent()]).toEqual([7, false, false]);
     await sent(near);
-    expect(near.trySendTo(bytes(10_000), far.local)).toBe(true);
+    expect(near.trySendTo(bytes(8000), far.local)).toBe(true);
     let empty = 0;
     while (near.trySendTo(bytes(0), far.local)) empty += 1;
     expect(empty).toBeLessThan(129);
   });
 
-  it('one datagram of any length is always taken', async () => {
+  it.runIf(process.platform === 'linux')('takes one datagram of any length', async () => {
     const far = await bind();
     const near = await bind();
     expect(near.trySendTo(bytes(65_507), far.local)).toBe(true);
@@ -122,11 +122,11 @@ describe('a datagram socket of the portable network', () => {
   it('does not keep the rest of a datagram that it has cut', async () => {
     const far = await bind({ maxLength: 10 });
     const near = await bind();
-    near.trySendTo(bytes(60_000), far.local);
+    near.trySendTo(bytes(9000), far.local);
     await until(() => far.canRecv);
     const { data, truncated } = far.tryRecvFrom() ?? {};
     expect([data?.length, truncated]).toEqual([10, true]);
-    expect(data?.buffer.byteLength).toBeLessThan(60_000);
+    expect(data?.buffer.byteLength).toBeLessThan(9000);
   });
 
   it('fails to bind where somebody is, for ever, and is closed nevertheless', async () => {

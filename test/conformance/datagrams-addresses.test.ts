@@ -87,17 +87,19 @@ for (const world of worlds) {
         }
       }));
 
-    it.runIf(hasIpv6)('IPv6 carries more than IPv4, and names its addresses alike', () =>
-      world.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const longest = pattern(65_527);
-          yield* near.sendTo(longest, far.address);
-          const { data, from } = yield* far.recvFrom();
-          expect(data.equals(longest)).toBe(true);
-          expect(from).toEqual(near.address);
-          expect(`${from}`).toBe(`[::1]:${near.address.port}`);
-        }, '[::1]:0'),
-      ),
+    it.runIf(hasIpv6 && process.platform === 'linux')(
+      'IPv6 carries more than IPv4, and names its addresses alike',
+      () =>
+        world.run(() =>
+          withTwo(function* (near, far): Operation<void> {
+            const longest = pattern(65_527);
+            yield* near.sendTo(longest, far.address);
+            const { data, from } = yield* far.recvFrom();
+            expect(data.equals(longest)).toBe(true);
+            expect(from).toEqual(near.address);
+            expect(`${from}`).toBe(`[::1]:${near.address.port}`);
+          }, '[::1]:0'),
+        ),
     );
 
     it('a socket of IPv4 takes the mapped form of an address, and no other of IPv6', () =>
