@@ -3,8 +3,8 @@
  *
  * A call into the addon fills it with a batch: the bytes of each datagram in a part of its own, and
  * nine ints for each that say how long it is and who sent it. What it holds is taken out, copied,
- * before another call can fill it again; so a datagram that waits for its receiver pins its own
- * length and no more, and the arena never leaves this file's hands.
+ * before another call can fill it again; so a datagram pins its own bytes (small ones a slice of
+ * Node's pool), and the arena's memory reaches nobody else.
  */
 import type { Endpoint, IncomingDatagram } from '../world/network.ts';
 import type { Addon } from './addon.ts';

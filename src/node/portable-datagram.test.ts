@@ -126,7 +126,7 @@ describe('a datagram socket of the portable network', () => {
     await until(() => far.canRecv);
     const { data, truncated } = far.tryRecvFrom() ?? {};
     expect([data?.length, truncated]).toEqual([10, true]);
-    expect(data?.buffer.byteLength).toBeLessThan(9000);
+    expect(data?.buffer.byteLength).not.toBe(9000);
   });
 
   it('fails to bind where somebody is, for ever, and is closed nevertheless', async () => {
