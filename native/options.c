@@ -41,7 +41,7 @@ int set_buffer_sizes(int fd, int32_t receive, int32_t send) {
  * socket.
  */
 static int find_option(Call *call, int32_t handle, int32_t code, const Option **option) {
-  Slot *slot = slot_find(call->environment, handle);
+  Slot *slot = stream_find(call->environment, handle);
   if (slot == NULL) return -EBADF;
   if (code < 0 || code >= OPTION_COUNT) return -ENOPROTOOPT;
   *option = &OPTIONS[code];

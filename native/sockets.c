@@ -20,7 +20,7 @@
 #define MOST_ACCEPTED 64
 
 /* Fills the reserved slot and registers it. On failure the descriptor is closed. */
-static int32_t adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
+int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
   Environment *environment = poller->environment;
   int32_t handle = slot_fill(environment, index, fd, poller);
   Slot *slot = slot_find(environment, handle);
@@ -117,7 +117,7 @@ napi_value coronet_listen(napi_env env, napi_callback_info info) {
   if (error == 0) error = slot_reserve(call.environment, &index);
   if (error != 0) return call_result(&call, error);
   int fd = open_listener(&at, &how);
-  return call_result(&call, fd < 0 ? fd : adopt(poller, index, fd, EPOLLIN));
+  return call_result(&call, fd < 0 ? fd : socket_adopt(poller, index, fd, EPOLLIN));
 }
 
 /*
@@ -148,7 +148,7 @@ static int32_t accept_one(Environment *environment, int32_t listener) {
   int fd = accept4(from->fd, &peer.any, &length, SOCKET_FLAGS);
   if (fd < 0) return -errno;
   if (peer.family != AF_UNIX) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  int32_t handle = adopt(from->poller, index, fd, CONNECTION_EVENTS);
+  int32_t handle = socket_adopt(from->poller, index, fd, CONNECTION_EVENTS);
   if (handle >= 0) slot_find(environment, handle)->peer = peer;
   return handle;
 }
@@ -164,7 +164,7 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
   size_t length = 0;
   if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &listener)) return NULL;
   if (!call_int32_array(&call, 1, &out, &length) || !call_int(&call, 2, &most)) return NULL;
-  if (slot_find(call.environment, listener) == NULL) return call_result(&call, -EBADF);
+  if (stream_find(call.environment, listener) == NULL) return call_result(&call, -EBADF);
   if (most > MOST_ACCEPTED) most = MOST_ACCEPTED;
   if (most > (int32_t)(length - 1)) most = (int32_t)(length - 1);
   int32_t count = 0;
@@ -241,7 +241,7 @@ napi_value coronet_connect(napi_env env, napi_callback_info info) {
   int fd = begin_connect(&to, &local, buffers);
   if (fd < 0) return call_result(&call, fd);
   /* Registered after connect: before it, epoll reports HUP for a socket that is nothing yet. */
-  int32_t handle = adopt(poller, index, fd, CONNECTION_EVENTS);
+  int32_t handle = socket_adopt(poller, index, fd, CONNECTION_EVENTS);
   if (handle >= 0) slot_find(call.environment, handle)->peer = peer_of(&to);
   return call_result(&call, handle);
 }
@@ -256,7 +256,7 @@ napi_value coronet_connected(napi_env env, napi_callback_info info) {
   int error = 0;
   socklen_t length = sizeof error;
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   struct pollfd ready = {.fd = slot->fd, .events = POLLOUT};
   if (poll(&ready, 1, 0) <= 0) return call_result(&call, 0);
@@ -300,7 +300,7 @@ napi_value coronet_shutdown(napi_env env, napi_callback_info info) {
   int32_t handle = 0, how = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_int(&call, 1, &how)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   return call_result(&call, shutdown(slot->fd, how) == 0 ? 0 : -errno);
 }

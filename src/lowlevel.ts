@@ -31,7 +31,10 @@ export { portableNetwork } from './node/portable.ts';
 export type {
   Capabilities,
   ConnectOptions,
+  DatagramOptions,
+  DatagramTransport,
   Endpoint,
+  IncomingDatagram,
   ListenerTransport,
   Network,
   NetworkCounters,

@@ -81,6 +81,10 @@ describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: LONGEST_
     expect(await run('memory.mjs')).toEqual(PASSED);
   });
 
+  it('receives and sends datagrams, in batches, and nothing beside its memory', async () => {
+    expect(await run('datagrams.mjs')).toEqual(PASSED);
+  });
+
   it('wakes JavaScript once per batch, with ticks after it and errors reported', async () => {
     expect(await run('wake.mjs')).toEqual(PASSED);
   });

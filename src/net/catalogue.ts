@@ -41,6 +41,18 @@ export const NET_ERRORS: Catalogue = {
       'PEM form, a misspelt option. The message says which.',
     remedy: 'Give `cert` and the `key` that belongs to it, as the contents of the files.',
   },
+  ERR_CONNECTED: {
+    className: 'UsageError',
+    sentence: 'A datagram socket has a peer already, and no other one beside it.',
+    cause: '`sendTo` or a second `connect` on a datagram socket that is connected.',
+    remedy: 'Send to the peer with `send`; for others, bind another socket.',
+  },
+  ERR_NOT_CONNECTED: {
+    className: 'UsageError',
+    sentence: 'A datagram socket has no peer to send to.',
+    cause: '`send` or `trySend` on a datagram socket that was not connected.',
+    remedy: 'Name the receiver, `sendTo(data, address)`, or `connect(address)` first.',
+  },
   ERR_TORN: {
     className: 'TornError',
     sentence: 'Nothing more can be sent: an earlier send was cut off in its middle.',

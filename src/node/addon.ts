@@ -71,6 +71,63 @@ export interface Addon {
   setOption(handle: number, code: number, value: number): number;
   close(handle: number, reset: number): number;
 
+  /** A bound datagram socket; the functions for connections answer −EBADF to its handle. */
+  bindDatagram(
+    poller: number,
+    family: number,
+    host: string,
+    port: number,
+    flags: number,
+    recvBuffer: number,
+    sendBuffer: number,
+  ): number;
+  connectDatagram(handle: number, family: number, host: string, port: number): number;
+  /** How many: the bytes of each at i * stride in the memory, nine ints for each in `records`. */
+  recvDatagrams(
+    handle: number,
+    memory: Uint8Array,
+    stride: number,
+    records: Int32Array,
+    most: number,
+  ): number;
+  /** The sender in a record. */
+  sender(records: Int32Array, index: number): Endpoint;
+  /** Sends the first `length` bytes of the memory. Family 0: to the peer. */
+  sendDatagram(
+    handle: number,
+    memory: Uint8Array,
+    length: number,
+    family: number,
+    host: string,
+    port: number,
+  ): number;
+  /** on: EPOLLOUT is reported as well, also if it holds now. */
+  watchSend(handle: number, on: number): number;
+  /** option: 0 broadcast, 1 ttl, 2 multicast ttl, 3 multicast loopback */
+  datagramOption(handle: number, option: number, value: number): number;
+  /** figure: 0 receive buffer, 1 send buffer, 2 dropped */
+  datagramFigure(handle: number, figure: number): number;
+  /** The group, then the interface, each as an endpoint with port 0; no interface: family 0. */
+  joinGroup(
+    handle: number,
+    family: number,
+    group: string,
+    port: number,
+    byFamily: number,
+    by: string,
+    byPort: number,
+  ): number;
+  leaveGroup(
+    handle: number,
+    family: number,
+    group: string,
+    port: number,
+    byFamily: number,
+    by: string,
+    byPort: number,
+  ): number;
+  multicastInterface(handle: number, family: number, by: string, port: number): number;
+
   /** What is open in this thread; all zero when nothing is. */
   stats(): { readonly sockets: number; readonly handles: number };
 }
@@ -83,7 +140,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 3;
+const ADDON_ABI = 4;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

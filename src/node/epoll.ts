@@ -20,6 +20,8 @@ import { ClosedError, UsageError } from '../kernel/errors.ts';
 import type {
   Capabilities,
   ConnectOptions,
+  DatagramOptions,
+  DatagramTransport,
   Endpoint,
   ListenerTransport,
   ListenOptions,
@@ -34,6 +36,8 @@ import type {
 import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import type { Addon } from './addon.ts';
 import { loadAddon } from './addon.ts';
+import { DatagramArena } from './epoll-arena.ts';
+import { openDatagram } from './epoll-datagram.ts';
 import { beginListen } from './epoll-listener.ts';
 import { EPOLL_OPTIONS } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
@@ -61,6 +65,9 @@ const CAPABILITIES: Capabilities = {
   options: EPOLL_OPTIONS,
   abstractNames: true,
   tls: HAS_TLS,
+  batchedDatagrams: true,
+  sendsAtOnce: true,
+  exactDropped: true,
 };
 
 /** A network on the epoll addon. Throws ERR_BACKEND where there is no addon. */
@@ -87,6 +94,7 @@ class EpollNetwork implements Network, Registry {
   /** By slot index; with several networks in a thread, each has only some of the indices. */
   readonly #table: (Registered | undefined)[] = [];
   readonly #tls = new TlsLayer();
+  #arena: DatagramArena | null = null;
   #closed = false;
 
   constructor(owner: NetworkOwner, addon: Addon) {
@@ -131,6 +139,16 @@ class EpollNetwork implements Network, Registry {
     return beginConnect(this, this.#poller, to, options);
   }
 
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
+    this.#mustBeOpen();
+    return openDatagram(this, this.#poller, at, options);
+  }
+
+  get arena(): DatagramArena {
+    this.#arena ??= new DatagramArena(this.addon);
+    return this.#arena;
+  }
+
   #mustBeOpen(): void {
     if (!this.#closed) return;
     throw new ClosedError('ERR_CLOSED', 'The network was closed: its run has ended');
@@ -171,8 +189,13 @@ class EpollNetwork implements Network, Registry {
 
   counters(): NetworkCounters {
     const open = this.#resources();
-    const listeners = open.filter((resource) => resource.kind === 'listener').length;
-    return { transports: open.length - listeners, listeners, slabs: this.slabs.held };
+    const count = (kind: Registered['kind']) => open.filter((each) => each.kind === kind).length;
+    return {
+      transports: count('transport'),
+      listeners: count('listener'),
+      datagrams: count('datagram'),
+      slabs: this.slabs.held,
+    };
   }
 
   open(): readonly string[] {
@@ -192,6 +215,7 @@ class EpollNetwork implements Network, Registry {
     for (const resource of this.#resources()) resource.close();
     this.#table.length = 0;
     this.slabs.drop();
+    this.#arena = null;
     this.addon.destroyPoller(this.#poller);
   }
 }

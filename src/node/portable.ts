@@ -1,11 +1,12 @@
 /**
- * The portable network: node:net in pull mode behind the contract of world/network.ts, for every
- * system and every runtime that has node:net.
+ * The portable network: node:net and node:dgram in pull mode behind the contract of
+ * world/network.ts, for every system and every runtime that has them.
  *
- * node:net pushes: it accepts by itself, reads by itself and takes any number of bytes. The files
- * beside this one turn each of the three around with a bounded queue:
+ * node:net pushes: it accepts by itself, reads by itself and takes any number of bytes. So does
+ * node:dgram. The files beside this one turn each of these around with a bounded queue:
  *   portable-listener.ts   connections, held paused until they are accepted
  *   portable-transport.ts  bytes in both directions
+ *   portable-datagram.ts   datagrams in both directions
  *   portable-buffers.ts    the queue and the memory for them
  *   portable-notices.ts    from node's callbacks to the waiting tasks
  *
@@ -19,6 +20,8 @@ import type {
   BufferSizes,
   Capabilities,
   ConnectOptions,
+  DatagramOptions,
+  DatagramTransport,
   Endpoint,
   ListenerTransport,
   ListenOptions,
@@ -33,6 +36,8 @@ import type {
 import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import { readLimits } from './limits.ts';
 import { SendSlab } from './portable-buffers.ts';
+import type { DatagramHome } from './portable-datagram.ts';
+import { PortableDatagram } from './portable-datagram.ts';
 import { NOWHERE } from './portable-endpoints.ts';
 import type { ListenerHome } from './portable-listener.ts';
 import { PortableListener } from './portable-listener.ts';
@@ -61,7 +66,7 @@ export function portableNetwork(owner: NetworkOwner, options: PortableOptions = 
   return new PortableNetwork(owner, options.lingerMs ?? DEFAULT_LINGER_MS);
 }
 
-class PortableNetwork implements Network, ListenerHome {
+class PortableNetwork implements Network, ListenerHome, DatagramHome {
   readonly backend = 'portable';
   readonly capabilities: Capabilities = {
     pausesAccept: false,
@@ -71,9 +76,13 @@ class PortableNetwork implements Network, ListenerHome {
     options: PORTABLE_OPTIONS,
     abstractNames: ABSTRACT_NAMES,
     tls: HAS_TLS,
+    batchedDatagrams: false,
+    sendsAtOnce: false,
+    exactDropped: false,
   };
   readonly transports = new Set<PortableTransport>();
   readonly listeners = new Set<PortableListener>();
+  readonly datagrams = new Set<PortableDatagram>();
   readonly sendSlab = new SendSlab();
   readonly notices: Notices;
   readonly lingerMs: number;
@@ -112,6 +121,11 @@ class PortableNetwork implements Network, ListenerHome {
     return this.#tls.farewells.size;
   }
 
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
+    this.#mustBeOpen();
+    return new PortableDatagram(at, options, this);
+  }
+
   resolve(host: string, done: ResolveDone): () => void {
     return resolveName(host, done);
   }
@@ -130,12 +144,18 @@ class PortableNetwork implements Network, ListenerHome {
   }
 
   counters(): NetworkCounters {
-    return { transports: this.transports.size, listeners: this.listeners.size, slabs: 0 };
+    return {
+      transports: this.transports.size,
+      listeners: this.listeners.size,
+      datagrams: this.datagrams.size,
+      slabs: 0,
+    };
   }
 
   open(): readonly string[] {
     const transports = [...this.transports].filter((each) => !this.#tls.isClosing(each));
-    return [...this.listeners, ...transports].map((resource) => resource.openLine());
+    const open = [...this.listeners, ...this.datagrams, ...transports];
+    return open.map((resource) => resource.openLine());
   }
 
   #mustBeOpen(): void {
@@ -147,6 +167,7 @@ class PortableNetwork implements Network, ListenerHome {
     this.#tls.close();
     this.#closed = true;
     for (const listener of this.listeners) listener.close();
+    for (const datagram of this.datagrams) datagram.close();
     for (const transport of this.transports) transport.close();
   }
 }
@@ -169,7 +190,8 @@ function connectOptions(to: Endpoint, from: Endpoint | undefined): NetConnectOpt
   return { ...socket, ...near, host, port, family, autoSelectFamily: false, noDelay: true };
 }
 
-/** net.Server has had `reusePort` since 22.12 and 23.1. Only Linux spreads connections with it. */
+/** net.Server and node:dgram have had `reusePort` since 22.12 and 23.1. Only Linux spreads what
+ *  comes with it. */
 function hasReusePort(): boolean {
   const { node, bun, deno } = process.versions;
   if (process.platform !== 'linux' || bun !== undefined || deno !== undefined) return false;

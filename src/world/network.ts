@@ -184,6 +184,102 @@ export type TlsClient = (raw: Transport, host: string) => Transport;
 /** Lays TLS over a listener. */
 export type TlsServer = (raw: ListenerTransport) => TlsListenerTransport;
 
+// ---- datagrams ----
+//
+// The rules above hold, with these differences, which are those between a datagram and a stream:
+//  7. Every datagram stands for itself. It is sent whole or not at all, received whole or cut at
+//     `maxLength` (and says so); empty ones are legal. What comes faster than it is received is
+//     dropped, the newest first, by the system or by the network.
+//  8. No error is sticky but ERR_CLOSED. An error of the last send, or of the peer of a connected
+//     socket (ICMP: ECONNREFUSED, EHOSTUNREACH), is thrown once, by the next try, which has done
+//     nothing then; the try after it goes on as if nothing had been.
+//  9. A bound socket can send at once: `canSend` is set from then on.
+
+/** How `bindDatagram` binds, and how much a socket holds. */
+export interface DatagramOptions {
+  /** A socket on '::' leaves IPv4 alone. Otherwise it serves both. */
+  readonly ipv6Only?: boolean;
+  /** Several sockets share the port; the kernel spreads senders among them. */
+  readonly reusePort?: boolean;
+  /** Several sockets have the same port, and each gets what is sent to a group (SO_REUSEADDR). */
+  readonly reuseAddress?: boolean;
+  /** Datagrams may be sent to broadcast addresses; otherwise that is EACCES. */
+  readonly broadcast?: boolean;
+  /** Bytes that the system's receive queue may hold; absent: its own value. */
+  readonly recvBufferSize?: number;
+  /** Bytes that the system's send queue may hold; absent: its own value. */
+  readonly sendBufferSize?: number;
+  /** The longest datagram that is received whole, 1..65535 bytes; default 65535. */
+  readonly maxLength?: number;
+}
+
+/** A datagram as a network hands it over. */
+export interface IncomingDatagram {
+  /** What was sent, or its first `maxLength` bytes; the receiver's own. */
+  readonly data: Buffer;
+  /** The sender. While it stays the same it may be the same object. */
+  readonly from: Endpoint;
+  /** True: the datagram was longer than `maxLength`, and the rest is lost. */
+  readonly truncated: boolean;
+}
+
+/** A datagram socket. */
+export interface DatagramTransport extends Readiness {
+  /** The bound address; the port is the real one when 0 was asked for. Kept after close. */
+  readonly local: Endpoint;
+  /** The peer of a connected socket. */
+  readonly remote: Endpoint | undefined;
+
+  /** True once bound; false while under way (wait for 'send'). Throws EADDRINUSE, EACCES, …. */
+  tryBind(): boolean;
+
+  /** The next datagram; `undefined`: would block. */
+  tryRecvFrom(): IncomingDatagram | undefined;
+
+  /**
+   * Sends `data` (it may be empty) as one datagram to `to`, which is of the family of `local`;
+   * `undefined`: to the peer of a connected socket. False: would block. The memory is the caller's
+   * again at once. Throws why the system refuses it (EMSGSIZE, EACCES, EHOSTUNREACH, …), unless the
+   * network learns that later: see `trySent`.
+   */
+  trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean;
+
+  /**
+   * What became of the datagrams that were taken. True: the system has them all. False: it has not
+   * answered yet (wait for 'send'). Throws the error of one that it refused, once; unless somebody
+   * asks here, the next `trySendTo` throws it.
+   */
+  trySent(): boolean;
+
+  /** Begins to fix the peer: from then on only its datagrams come in. Called once. */
+  connect(to: Endpoint): void;
+
+  /** True once `remote` is set; false while under way (wait for 'send'). Throws why it failed. */
+  tryConnected(): boolean;
+
+  setBroadcast(on: boolean): void;
+  /** Hops of what is sent to one receiver, 1..255, and to a group, 0..255. */
+  setTtl(hops: number): void;
+  setMulticastTtl(hops: number): void;
+  /** Whether this machine hears what is sent to its own groups. */
+  setMulticastLoopback(on: boolean): void;
+  /** An interface is named by an address of it, or by a zone: '::%eth0'. */
+  setMulticastInterface(by: string): void;
+  joinGroup(group: string, by: string | undefined): void;
+  leaveGroup(group: string, by: string | undefined): void;
+
+  /** As the system reports it: Linux doubles what was asked for. */
+  readonly recvBufferSize: number;
+  readonly sendBufferSize: number;
+  /** Datagrams dropped for want of room; `undefined`: not known here. Kept after close. */
+  readonly dropped: number | undefined;
+
+  /** Stops receiving; what nobody has received is dropped. */
+  close(): void;
+}
+
+// ---- networks ----
+
 /** What a network can and cannot do, so that tests and servers ask instead of guessing. */
 export interface Capabilities {
   /** Not accepting leaves connections in the system's queue. Otherwise they are accepted, held
@@ -193,7 +289,7 @@ export interface Capabilities {
   readonly exactTorn: boolean;
   /** Several connections are accepted per call into the system. */
   readonly batchedAccept: boolean;
-  /** Several listeners may share a port. */
+  /** Several listeners, or datagram sockets, may share a port. */
   readonly reusePort: boolean;
   /** What this network can set of a connection, and read back. */
   readonly options: readonly SocketOption[];
@@ -202,6 +298,13 @@ export interface Capabilities {
   readonly abstractNames: boolean;
   /** Connections may be TLS. */
   readonly tls: boolean;
+  /** Several datagrams are received per call into the system. */
+  readonly batchedDatagrams: boolean;
+  /** What the system says to a datagram is known when `trySendTo` returns: `trySent` is true. */
+  readonly sendsAtOnce: boolean;
+  /** A datagram that nobody receives waits in the system's queue, and those that it drops are
+   *  counted. Otherwise it waits in a queue of the network's, and those that this drops are. */
+  readonly exactDropped: boolean;
 }
 
 /** Bounds of the system that a server has to live within. `undefined`: not known here. */
@@ -218,6 +321,8 @@ export interface NetworkLimits {
 export interface NetworkCounters {
   readonly transports: number;
   readonly listeners: number;
+  /** Datagram sockets. */
+  readonly datagrams: number;
   /** Shared receive slabs that the network itself holds. */
   readonly slabs: number;
 }
@@ -248,6 +353,9 @@ export interface Network {
 
   /** Likewise, for a listener. */
   tlsServer(options: TlsServerOptions): TlsServer;
+
+  /** Begins to bind; see `DatagramTransport.tryBind`. Throws what is known at once. */
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport;
 
   /**
    * Looks a name up. `done` is called once, later, with at least one address, in the order to try,

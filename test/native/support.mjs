@@ -34,6 +34,11 @@ export function listen(poller) {
   return { handle, port: addon.local(handle).port };
 }
 
+export function bindDatagram(poller, flags = 0) {
+  const handle = addon.bindDatagram(poller.id, 4, '127.0.0.1', 0, flags, 0, 0);
+  return { handle, port: addon.local(handle).port };
+}
+
 /** A connected pair of handles on one poller. */
 export async function connectedPair(poller) {
   const { handle: listener, port } = listen(poller);
