@@ -1,13 +1,17 @@
 /*
  * The load of a relay: bytes in at one connection, out of another, as many as it carries.
  *
- *   bulk <port> <pairs> [spin]
+ *   bulk <port> <pairs> <window> [spin]
  *
  * It opens <pairs> pairs of connections, moves one byte over each (the proof that the relay paired
  * them as they came), and prints a JSON line. Then it obeys stdin:
  *   run <bytes>        send so many on the first connection of each pair, count them at the second
  *   check <bytes>      the same, and compare every byte with what was sent (warm-up)
  * and answers each with a JSON line. The end of stdin ends it.
+ *
+ * No more than <window> bytes of a pair are under way. Without that bound megabytes pile up in front
+ * of the slower relays, and what they read has long left the caches: they would be charged for
+ * their rank, not for their work.
  *
  * A run ends when every byte has arrived, so that the CPU time that the relay used meanwhile is
  * that of exactly these bytes. In `run` they are counted and dropped inside the kernel (MSG_TRUNC,
@@ -46,7 +50,7 @@ struct pair {
 static struct pair *pairs;
 static size_t count;
 static int ep, spin, comparing;
-static uint64_t goal; /* what every pair shall have sent and received */
+static uint64_t window, goal; /* `goal`: what every pair shall have sent and received */
 static size_t unfinished;
 static char *pattern, *buffer;
 
@@ -72,6 +76,12 @@ static const char *phase(const struct pair *p, uint64_t offset) {
 
 static size_t at_most(uint64_t bytes) { return bytes < PIECE ? bytes : PIECE; }
 
+/* How many bytes the pair may send now. */
+static uint64_t allowed(const struct pair *p) {
+  uint64_t end = p->received + window < goal ? p->received + window : goal;
+  return end - p->sent;
+}
+
 /* The bytes that one system call moved; 0: it would have blocked, and an edge will tell. */
 static size_t moved(struct end *end, ssize_t result, const char *what) {
   if (result >= 0) return result;
@@ -81,8 +91,9 @@ static size_t moved(struct end *end, ssize_t result, const char *what) {
 }
 
 static void push(struct pair *p) {
-  if (!p->in.ready || p->sent == goal) return;
-  ssize_t n = send(p->in.fd, phase(p, p->sent), at_most(goal - p->sent), MSG_NOSIGNAL);
+  size_t length = at_most(allowed(p));
+  if (!p->in.ready || length == 0) return;
+  ssize_t n = send(p->in.fd, phase(p, p->sent), length, MSG_NOSIGNAL);
   p->sent += moved(&p->in, n, "send");
 }
 
@@ -116,7 +127,7 @@ static int turn(void) {
     struct pair *p = &pairs[i];
     push(p);
     pull(p);
-    active |= (p->in.ready && p->sent < goal) || (p->out.ready && p->received < goal);
+    active |= (p->in.ready && allowed(p) > 0) || (p->out.ready && p->received < goal);
   }
   return active;
 }
@@ -206,10 +217,11 @@ static void prepare(int port) {
 
 int main(int argc, char **argv) {
   char line[64];
-  if (argc < 3) wrong("usage: bulk <port> <pairs> [spin]");
+  if (argc < 4) wrong("usage: bulk <port> <pairs> <window> [spin]");
   count = strtoul(argv[2], NULL, 10);
-  if (!count) wrong("the number of pairs is > 0");
-  spin = argc > 3 && strcmp(argv[3], "spin") == 0;
+  window = strtoull(argv[3], NULL, 10);
+  if (!count || !window) wrong("pairs and window are numbers > 0");
+  spin = argc > 4 && strcmp(argv[4], "spin") == 0;
   prepare(atoi(argv[1]));
   printf("{\"pairs\":%zu}\n", count);
   fflush(stdout);

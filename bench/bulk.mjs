@@ -1,7 +1,7 @@
 // The load of a relay where there is no C compiler: the protocol of bulk.c (see there) over
 // node:net.
 //
-//   node bulk.mjs <port> <pairs>
+//   node bulk.mjs <port> <pairs> <window>
 //
 // It costs more than most relays, so it is the limit: rates say little, CPU per GB still tells.
 // Every byte is compared in `check`; in `run` only the count is.
@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 
 const PERIOD = 251;
 const PIECE = 262_144;
-const [port, count] = process.argv.slice(2).map(Number);
+const [port, count, window] = process.argv.slice(2).map(Number);
 const pattern = Buffer.from(Array.from({ length: PIECE + PERIOD }, (_, i) => i % PERIOD));
 const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
@@ -31,10 +31,12 @@ function slice(pair, offset, length) {
 }
 
 function push(pair) {
-  while (pair.sent < goal) {
-    const piece = slice(pair, pair.sent, Math.min(PIECE, goal - pair.sent));
-    pair.sent += piece.length;
-    if (!pair.in.write(piece)) return; // 'drain' comes back here
+  for (;;) {
+    const length = Math.min(PIECE, goal - pair.sent, pair.received + window - pair.sent);
+    if (length === 0 || pair.in.writableNeedDrain) return; // `pull` or 'drain' comes back here
+    const piece = slice(pair, pair.sent, length);
+    pair.sent += length;
+    pair.in.write(piece);
   }
 }
 
@@ -47,7 +49,8 @@ function pull(pair, data) {
   }
   pair.received += data.length;
   if (pair.received > pair.sent) fail('more came out than was sent');
-  if (pair.received === goal && --unfinished === 0) whenFinished();
+  if (pair.received < goal) push(pair);
+  else if (--unfinished === 0) whenFinished();
 }
 
 async function dial() {

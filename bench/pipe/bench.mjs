@@ -19,7 +19,7 @@ class Relay extends Contestant {
     const { place, load } = env;
     const { process, said } = await begin(spec.name, place.server, spec.command);
     this.relay = process;
-    const command = [...load.command, said.port, pairs, ...load.tail];
+    const command = [...load.command, said.port, pairs, env.window, ...load.tail];
     this.load = (await begin('load', place.load, command, 30_000)).process;
     await this.move('check', env.warmBytes / 2);
     await this.move('run', env.warmBytes / 2);

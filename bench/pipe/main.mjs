@@ -22,11 +22,11 @@ async function measureCells(env, specs, print) {
 }
 
 function document({ machine, env, absent, cells }) {
-  const { place, bytes, starts, rounds } = env;
+  const { place, bytes, window, starts, rounds } = env;
   return {
     machine,
     place,
-    load: { bytes, starts, rounds, note: env.load.note },
+    load: { bytes, window, starts, rounds, note: env.load.note },
     absent,
     cells: cells.map(({ entries, ...cell }) => ({
       ...cell,
@@ -38,7 +38,9 @@ function document({ machine, env, absent, cells }) {
 async function measure(env, specs, absent) {
   const machine = facts();
   const print = env.json ? note : out;
-  const plan = `${env.starts} × ${env.rounds} rounds of ${env.bytes / 1e9} GB`;
+  const plan =
+    `${env.starts} × ${env.rounds} rounds of ${env.bytes / 1e9} GB, ` +
+    `${env.window / 1024} KB of a pair under way`;
   print(`${printFacts(machine, env.place, plan)}\n`);
   for (const { name, missing } of absent) note(`${name}: left out (${missing})`);
   if (env.load.note) note(`load: ${env.load.note}`);

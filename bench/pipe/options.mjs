@@ -14,6 +14,8 @@ second. CPU time of the relay per GB (10⁹ bytes), and the rate.
                          coronet=<dist/index.js>   another build of Coronet, epoll
   --pairs 1,50         pairs of connections that are at work together   (default 1,50)
   --bytes 1G           bytes of a round, over all pairs; K, M, G: 10³, 10⁶, 10⁹ (default 1G)
+  --window 512K        bytes of a pair that are under way at most; K: 1024
+                                                            (default 512K, see bench/README.md)
   --rounds n           interleaved rounds of each start                 (default 4)
   --starts n           fresh processes for each cell                    (default 3)
   --load-sleeps        the load sleeps in epoll_wait instead of polling (see bench/README.md)
@@ -33,6 +35,7 @@ const SPEC = {
   peer: { type: 'string', multiple: true, default: [] },
   pairs: { type: 'string', default: '1,50' },
   bytes: text,
+  window: { type: 'string', default: '512K' },
   rounds: text,
   starts: text,
   'load-sleeps': flag,
@@ -51,6 +54,7 @@ export function readOptions(args) {
     servers: names(values.servers),
     peers: values.peer.map(peer),
     bytes: values.bytes ? count('bytes', values.bytes, 1, UNITS) : base.bytes,
+    window: count('window', values.window, 1, { K: 1024, M: 1024 ** 2 }),
     rounds: values.rounds ? count('rounds', values.rounds) : base.rounds,
     starts: values.starts ? count('starts', values.starts) : base.starts,
     loadSleeps: values['load-sleeps'],
