@@ -9,9 +9,9 @@
  *   check <bytes>      the same, and compare every byte with what was sent (warm-up)
  * and answers each with a JSON line. The end of stdin ends it.
  *
- * No more than <window> bytes of a pair are under way. Without that bound megabytes pile up in front
- * of the slower relays, and what they read has long left the caches: they would be charged for
- * their rank, not for their work.
+ * No more than <window> bytes of a pair are under way. Without that bound megabytes pile up in
+ * front of the slower relays, and what they read has long left the caches: they would be charged
+ * for their rank, not for their work.
  *
  * A run ends when every byte has arrived, so that the CPU time that the relay used meanwhile is
  * that of exactly these bytes. In `run` they are counted and dropped inside the kernel (MSG_TRUNC,
@@ -226,10 +226,11 @@ int main(int argc, char **argv) {
   printf("{\"pairs\":%zu}\n", count);
   fflush(stdout);
   while (fgets(line, sizeof line, stdin)) {
-    const char *bytes = strchr(line, ' ');
-    if (!bytes || strtoull(bytes, NULL, 10) == 0) wrong("a command is: run <bytes> | check <bytes>");
+    const char *argument = strchr(line, ' ');
+    uint64_t bytes = argument ? strtoull(argument, NULL, 10) : 0;
+    if (bytes == 0) wrong("a command is: run <bytes> | check <bytes>");
     comparing = strncmp(line, "check", 5) == 0;
-    run(strtoull(bytes, NULL, 10));
+    run(bytes);
   }
   return 0;
 }

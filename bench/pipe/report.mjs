@@ -54,7 +54,7 @@ export function printCell({ pairs }, entries, { bytes }) {
   return [title, ...lines.filter((line) => line !== '')].join('\n');
 }
 
-export const LEGEND = `user, sys, total: ms of the relay's CPU per GB (10⁹ bytes), medians of the rounds.
+export const LEGEND = `user, sys, total: ms of the relay's CPU per GB (10⁹ bytes), medians.
 × C, × node:net: the total's ratio, median over the rounds (below 1: cheaper than that relay).
 spread: the middle half of the rounds, as a share of the median. busy: the relay's use of its core;
 under about 95 % the rate is the load's or the latency's, not the relay's: compare CPU only.`;
