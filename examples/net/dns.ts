@@ -86,5 +86,6 @@ const [port = '5300'] = process.argv.slice(2);
 
 await main(function* () {
   using datagram = yield* bindDatagram(`127.0.0.1:${port}`, { maxLength: 512 });
+  console.log(`answering at ${datagram.address}`);
   yield* race([serveNames(datagram), currentScope().waitStopping()]);
 });

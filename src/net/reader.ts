@@ -120,6 +120,11 @@ export class Reader implements Disposable {
     this.#max = this.#limitOf(options);
   }
 
+  /** Gives out all that is held. @internal */
+  takeAll(): Buffer {
+    return this.#held.take(this.#held.length);
+  }
+
   /** Throws if a receive past the reader would leave bytes out. @internal */
   checkEmpty(): void {
     if (this.#held.length > 0) throw unreadBytes(this.#socket.name, this.#held.length);

@@ -294,6 +294,11 @@ export class Socket extends Tunable implements Pollable, Disposable {
     return this.#reader === null ? 0 : this.#reader.buffered;
   }
 
+  /** Gives out what the reader holds; often nothing. @internal */
+  takeUnread(): Uint8Array {
+    return this.#reader === null ? EMPTY : this.#reader.takeAll();
+  }
+
   /** Throws if a receive would pass over bytes that the reader holds. @internal */
   checkUnread(): void {
     if (this.#reader !== null) this.#reader.checkEmpty();

@@ -123,7 +123,8 @@ describe.each(backends)('the servers of examples/net on %s', (backend) => {
       const args = ['@127.0.0.1', '-p', `${port}`, name, '+time=1', '+tries=8', '+noall'];
       return ask('dig', [...args, '+answer', '+comments']);
     };
-    await start(backend, ['dns', `${port}`], () => true);
+    const server = await start(backend, ['dns', `${port}`], () => true);
+    await server.until('it answers', () => server.lines.length > 0);
     expect(await dig('router.test')).toMatch(/router\.test\.\s+60\s+IN\s+A\s+192\.0\.2\.1/);
     expect(await dig('nobody.test')).toContain('status: NXDOMAIN');
   });
@@ -131,10 +132,10 @@ describe.each(backends)('the servers of examples/net on %s', (backend) => {
   test.skipIf(!installed('nc'))(
     'proxy stands at a path for nc -U, in front of a port',
     async () => {
-      const path = join(folder, 'proxy.sock');
+      const path = join(folder, `proxy-${backend}.sock`);
       const upstream = await startAtPort(backend, 'redis');
       await start(backend, ['proxy', path, `127.0.0.1:${upstream}`], () => isSocket(path));
-      expect(await talk('nc', ['-U', path], 'PING\r\n')).toBe('+PONG\r\n');
+      expect(await talk('nc', ['-N', '-U', path], 'PING\r\n')).toBe('+PONG\r\n');
     },
   );
 
