@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
+/** What the C programs include. */
+const CONTROL = 'servers/control.h';
+
 const modified = (file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
 export const installed = (program, ...args) => !spawnSync(program, args).error;
@@ -14,7 +17,7 @@ export const installed = (program, ...args) => !spawnSync(program, args).error;
 function build(source, output, command, env) {
   const from = path(source);
   const to = path(`build/${output}`);
-  if (modified(to) > modified(from)) return { path: to };
+  if (modified(to) > Math.max(modified(from), modified(path(CONTROL)))) return { path: to };
   mkdirSync(path('build'), { recursive: true });
   const [program, ...args] = command(to, from);
   const { error, status, stderr } = spawnSync(program, args, {

@@ -6,24 +6,20 @@
  * the buffer has drained the socket, so the recv that would only say EAGAIN is not made (epoll(7),
  * question 9). It has no limits, no timeouts and no counters: a server fit for production does
  * more work than this one, and the distance to it is what that work costs.
- *
- * Control, the same for every server of this benchmark: the first line on stdout says the port;
- * each line on stdin is answered with the process's usage; the end of stdin ends the process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 65536, EVENTS = 1024, BACKLOG = 4096 };
+#include "control.h"
+
+enum { READ_SIZE = 65536, EVENTS = 1024 };
 
 /* What the kernel would not take yet. A connection that has some is not read until it is gone. */
 struct pending {
@@ -34,11 +30,6 @@ struct pending {
 static struct pending *pending; /* indexed by descriptor */
 static int max_fds, ep, listener;
 static char buffer[READ_SIZE];
-
-static void die(const char *what) {
-  perror(what);
-  exit(1);
-}
 
 static void watch(int fd, uint32_t events) {
   struct epoll_event event = {.events = events, .data.fd = fd};
@@ -104,50 +95,13 @@ static void accept_all(void) {
   }
 }
 
-static long micros(struct timeval t) { return t.tv_sec * 1000000L + t.tv_usec; }
-
-static void report(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  printf("{\"user\":%ld,\"sys\":%ld}\n", micros(usage.ru_utime), micros(usage.ru_stime));
-  fflush(stdout);
-}
-
-static void control(void) {
-  char lines[256];
-  ssize_t got = read(0, lines, sizeof lines);
-  if (got <= 0) exit(0);
-  for (ssize_t i = 0; i < got; i++) {
-    if (lines[i] == '\n') report();
-  }
-}
-
-static void open_listener(void) {
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t length = sizeof at;
-  listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (listener < 0 || bind(listener, (struct sockaddr *)&at, length) < 0) die("bind");
-  if (listen(listener, BACKLOG) < 0) die("listen");
-  if (getsockname(listener, (struct sockaddr *)&at, &length) < 0) die("getsockname");
-  printf("{\"port\":%d}\n", ntohs(at.sin_port));
-  fflush(stdout);
-}
-
-static void allow_descriptors(void) {
-  struct rlimit limit;
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  max_fds = limit.rlim_cur < 1000000 ? (int)limit.rlim_cur : 1000000;
-  pending = calloc(max_fds, sizeof *pending);
-  if (!pending) die("calloc");
-}
-
 int main(void) {
   static struct epoll_event events[EVENTS];
-  allow_descriptors();
+  max_fds = allow_descriptors();
+  pending = calloc(max_fds, sizeof *pending);
+  if (!pending) die("calloc");
   ep = epoll_create1(EPOLL_CLOEXEC);
-  open_listener();
+  listener = open_listener();
   watch(listener, EPOLLIN | EPOLLET);
   watch(0, EPOLLIN);
   for (;;) {

@@ -9,25 +9,21 @@
  * edge-triggered epoll set, each descriptor registered once. A pair owns memory only while the
  * second connection does not take what was read from the first, and the first is not read then.
  * There are no limits, no timeouts and no counters.
- *
- * Control, the same for every program here: the first line on stdout says the port; each line on
- * stdin is answered with the process's usage; the end of stdin ends the process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 65536, PIPE_SIZE = 1 << 20, EVENTS = 1024, BACKLOG = 4096 };
+#include "control.h"
+
+enum { READ_SIZE = 65536, PIPE_SIZE = 1 << 20, EVENTS = 1024 };
 enum { BROKEN = -1, WAIT = 0, GO_ON = 1 };
 
 struct pair {
@@ -42,11 +38,6 @@ static struct pair **pairs; /* by descriptor, both of them */
 static int max_fds, ep, listener, splicing;
 static int single = -1; /* a first connection whose second has not come yet */
 static char *buffer;
-
-static void die(const char *what) {
-  perror(what);
-  exit(1);
-}
 
 static void watch(int fd, uint32_t events) {
   struct epoll_event event = {.events = events, .data.fd = fd};
@@ -161,45 +152,6 @@ static void accept_all(void) {
   }
 }
 
-static long micros(struct timeval t) { return t.tv_sec * 1000000L + t.tv_usec; }
-
-static void report(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  printf("{\"user\":%ld,\"sys\":%ld}\n", micros(usage.ru_utime), micros(usage.ru_stime));
-  fflush(stdout);
-}
-
-static void control(void) {
-  char lines[256];
-  ssize_t got = read(0, lines, sizeof lines);
-  if (got <= 0) exit(0);
-  for (ssize_t i = 0; i < got; i++) {
-    if (lines[i] == '\n') report();
-  }
-}
-
-static void open_listener(void) {
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t length = sizeof at;
-  listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (listener < 0 || bind(listener, (struct sockaddr *)&at, length) < 0) die("bind");
-  if (listen(listener, BACKLOG) < 0) die("listen");
-  if (getsockname(listener, (struct sockaddr *)&at, &length) < 0) die("getsockname");
-  printf("{\"port\":%d}\n", ntohs(at.sin_port));
-  fflush(stdout);
-}
-
-static void allow_descriptors(void) {
-  struct rlimit limit;
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  max_fds = limit.rlim_cur < 1000000 ? (int)limit.rlim_cur : 1000000;
-  pairs = calloc(max_fds, sizeof *pairs);
-  if (!pairs) die("calloc");
-}
-
 /* The pair that an event of this batch was about may have been dropped meanwhile, or another may
  * have its descriptors: then the event is spurious, and harmless. */
 static void obey(const struct epoll_event *event) {
@@ -212,10 +164,12 @@ static void obey(const struct epoll_event *event) {
 int main(int argc, char **argv) {
   static struct epoll_event events[EVENTS];
   splicing = argc > 1 && strcmp(argv[1], "splice") == 0;
-  allow_descriptors();
+  max_fds = allow_descriptors();
+  pairs = calloc(max_fds, sizeof *pairs);
+  if (!pairs) die("calloc");
   buffer = new_buffer();
   ep = epoll_create1(EPOLL_CLOEXEC);
-  open_listener();
+  listener = open_listener();
   watch(listener, EPOLLIN | EPOLLET);
   watch(0, EPOLLIN);
   for (;;) {
