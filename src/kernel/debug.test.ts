@@ -31,6 +31,11 @@ function codes(warnings: readonly Error[]): unknown[] {
   return warnings.map((warning) => (warning as { code?: unknown }).code);
 }
 
+/** Without the steps that took long: on a busy machine any may. */
+function butLongSteps(warnings: readonly Error[]): Error[] {
+  return warnings.filter((warning) => (warning as { code?: unknown }).code !== 'ERR_LONG_STEP');
+}
+
 /** Lets the collector take what nobody holds, and its callbacks run. */
 function* collect(): Operation<void> {
   for (let i = 0; i < 10; i++) {
@@ -45,8 +50,9 @@ test('an operation that was never driven is reported with the line that made it'
     yield* collect();
   }
   const { warnings } = await inDebug(forgetful);
-  expect(codes(warnings)).toEqual(['ERR_NOT_DRIVEN']);
-  expect(warnings[0]?.message).toMatch(/missing at .*forgetful .*debug\.test\.ts/);
+  const [forgotten, ...others] = butLongSteps(warnings);
+  expect([forgotten, others]).toMatchObject([{ code: 'ERR_NOT_DRIVEN' }, []]);
+  expect(forgotten?.message).toMatch(/missing at .*forgetful .*debug\.test\.ts/);
 });
 
 test('an operation that was driven, or given up by whoever took it, is not', async () => {
@@ -55,7 +61,7 @@ test('an operation that was driven, or given up by whoever took it, is not', asy
     (timeout(1, sleep(1)) as unknown as { return(): void }).return();
     yield* collect();
   });
-  expect(codes(warnings)).toEqual([]);
+  expect(butLongSteps(warnings)).toEqual([]);
 });
 
 test('a step that holds the thread is named', async () => {
@@ -68,8 +74,8 @@ test('a step that holds the thread is named', async () => {
     },
     { name: 'parser' },
   );
-  expect(codes(warnings)).toEqual(['ERR_LONG_STEP']);
-  expect(warnings[0]?.message).toMatch(/'parser' held the thread for \d+ ms/);
+  expect(codes(warnings)).toContain('ERR_LONG_STEP');
+  expect(String(warnings)).toMatch(/'parser' held the thread for \d+ ms/);
 });
 
 test('an error carries the tasks that it went through, and where they were', async () => {
