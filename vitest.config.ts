@@ -23,8 +23,8 @@ const config: ViteUserConfig = {
     maxWorkers: 2,
     // Tests of leaks ask for a garbage collection.
     execArgv: ['--expose-gc'],
-    testTimeout: 10_000,
-    hookTimeout: 10_000,
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
     teardownTimeout: 5_000,
     coverage: {
       provider: 'v8',

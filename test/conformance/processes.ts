@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
 
-const PATIENCE_MS = 8000;
+const PATIENCE_MS = 25_000;
 
 /** How a process has ended. */
 export interface Exit {

@@ -23,7 +23,7 @@ export interface TestWorld {
  * Less than vitest grants a test, so that a program that hangs is closed and does not harm the
  * next.
  */
-const LIMIT_MS = 9000;
+const LIMIT_MS = 27_000;
 
 type MakeNetwork = (owner: NetworkOwner) => Network;
 
