@@ -22,7 +22,7 @@ import type { TestWorld } from './worlds.ts';
 export const LOOPBACK = '127.0.0.1:0';
 
 /** As long as anything may take that happens by itself. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 20_000;
 
 /** A connection that is not writable for a few times as long is full. */
 const SILENCE_MS = 8;
