@@ -8,8 +8,6 @@ import { worlds } from '../conformance/worlds.ts';
 import type { Echo } from './command.ts';
 import { isServed, PlainClient, startEcho } from './command.ts';
 
-/** What `coronet echo` gives its handlers. */
-
 const open: Socket[] = [];
 
 for (const { name: backend } of worlds) {
