@@ -1,0 +1,145 @@
+/**
+ * A listening socket on the simulated network.
+ *
+ * Invariants:
+ *  1. `backlog + 1` connections at most wait here, those included whose handshake is not complete:
+ *     as on Linux, where the queue is full when it is longer than the backlog.
+ *  2. A connection is in the queue from the moment at which a program may accept it. It stays there
+ *     when the peer resets it: who accepts it learns that from its first try.
+ */
+import { Readiness } from '../../kernel/readiness.ts';
+import type { Endpoint, ListenerTransport, Transport } from '../../world/network.ts';
+import { endpointText } from './addresses.ts';
+import { closedHere, systemError } from './errors.ts';
+import { soon, strikes } from './faults.ts';
+import type { SimTransport } from './transport.ts';
+import type { TransportOwner } from './wire.ts';
+
+/** net.core.somaxconn of Linux. */
+export const LONGEST_BACKLOG = 4096;
+
+/** What a listener needs from the network of its host. */
+export interface ListenerOwner extends TransportOwner {
+  /** Throws EMFILE if no descriptor is left. A connection that is accepted holds one. */
+  adopt(transport: SimTransport): void;
+}
+
+/** How a listener was bound. */
+export interface Binding {
+  readonly local: Endpoint;
+  readonly backlog: number;
+  readonly reusePort: boolean;
+  /** On '::', IPv4 reaches it, too. */
+  readonly dualStack: boolean;
+}
+
+export class SimListener extends Readiness implements ListenerTransport {
+  readonly local: Endpoint;
+  readonly binding: Binding;
+  /** Handshakes that are not complete. */
+  halfOpen = 0;
+  closed = false;
+  readonly #owner: ListenerOwner;
+  readonly #queue: SimTransport[] = [];
+  /** A wake-up for nothing has happened since the last connection: one is enough. */
+  #fooled = false;
+  /** Called when it is closed: takes it out of the table of its host. */
+  readonly #onClose: () => void;
+
+  constructor(owner: ListenerOwner, binding: Binding, onClose: () => void) {
+    super();
+    this.#owner = owner;
+    this.local = binding.local;
+    this.binding = binding;
+    this.#onClose = onClose;
+  }
+
+  get isFull(): boolean {
+    return this.#queue.length + this.halfOpen > this.binding.backlog;
+  }
+
+  /** Names of host and core for what is connected to it. */
+  get owner(): ListenerOwner {
+    return this.#owner;
+  }
+
+  tryListen(): boolean {
+    if (this.closed) throw this.#closedError();
+    return true;
+  }
+
+  /** Puts a connection into the queue. If a fault delays it, it keeps its place in the backlog. */
+  enqueue(connection: SimTransport): void {
+    const { core, host } = this.#owner;
+    if (!strikes(core, 'slowAccept', host)) return this.#show(connection);
+    this.halfOpen++;
+    core.at(soon(core), () => {
+      this.halfOpen--;
+      if (this.closed) connection.reset();
+      else this.#show(connection);
+    });
+  }
+
+  #show(connection: SimTransport): void {
+    this.#fooled = false;
+    this.#queue.push(connection);
+    this.grantRecv();
+  }
+
+  tryAccept(): Transport | undefined {
+    if (this.closed) throw this.#closedError();
+    const next = this.#queue[0];
+    if (next === undefined) return this.#foundNothing();
+    const { core, host } = this.#owner;
+    if (strikes(core, 'emfile', host)) throw systemError('EMFILE', 'accept');
+    this.#owner.adopt(next);
+    this.#queue.shift();
+    if (this.#queue.length === 0) this.canRecv = false;
+    core.trace('accept', host, '', 0, () => next.describe());
+    return next;
+  }
+
+  #foundNothing(): undefined {
+    const { core, host } = this.#owner;
+    this.canRecv = false;
+    if (this.#fooled || !strikes(core, 'spuriousWakeups', host)) return;
+    this.#fooled = true;
+    core.at(soon(core), () => {
+      if (!this.closed) this.grantRecv();
+    });
+  }
+
+  /** Connections that nobody has accepted are reset. */
+  close(): void {
+    if (this.closed) return;
+    this.#end();
+    for (const connection of this.#queue.splice(0)) connection.reset();
+    this.refuseWaiters(this.#closedError());
+  }
+
+  /** The host has crashed: nobody waits any more, and what is in the queue is reset. */
+  crash(): void {
+    if (this.closed) return;
+    this.recvWaiter = null;
+    this.#end();
+    for (const connection of this.#queue.splice(0)) connection.crash();
+  }
+
+  #end(): void {
+    this.closed = true;
+    this.canRecv = true;
+    this.#onClose();
+  }
+
+  #closedError(): unknown {
+    return closedHere(`The listener ${this.describe()}`);
+  }
+
+  override describe(): string {
+    return endpointText(this.local);
+  }
+
+  openLine(): string {
+    return `listener ${endpointText(this.local)}`;
+  }
+}
