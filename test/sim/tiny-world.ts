@@ -55,7 +55,7 @@ export class TinyWorld implements SimCore {
     return host;
   }
 
-  /** Goes on until every program has ended, nothing is left to come, or `until`. */
+  /** Goes on until every program has ended, which they must, or until `until`. */
   run(until = Infinity): void {
     for (;;) {
       for (const host of [...this.#hosts.values()]) host.turns();
@@ -67,7 +67,7 @@ export class TinyWorld implements SimCore {
       this.#fire();
     }
     if (until !== Infinity) this.now = Math.max(this.now, until);
-    for (const host of this.#hosts.values()) host.mustHaveGoneWell();
+    for (const host of this.#hosts.values()) host.mustHaveGoneWell(until === Infinity);
   }
 
   #fire(): void {
@@ -136,8 +136,11 @@ export class TinyHost implements Host {
     while (this.scheduler.turn() === 0);
   }
 
-  mustHaveGoneWell(): void {
-    const { main } = this.scheduler;
+  mustHaveGoneWell(toTheEnd: boolean): void {
+    const { main, live } = this.scheduler;
     if (main?.state === 'failed' && !isCancelled(main.outcome)) throw main.outcome;
+    if (toTheEnd && live > 0) {
+      throw new Error(`'${main?.name}' waits for ever: ${main?.waitingOn}`);
+    }
   }
 }

@@ -52,6 +52,7 @@ export class SimListener extends Readiness implements ListenerTransport {
     this.local = binding.local;
     this.binding = binding;
     this.#onClose = onClose;
+    this.#mayFool();
   }
 
   get isFull(): boolean {
@@ -89,19 +90,24 @@ export class SimListener extends Readiness implements ListenerTransport {
   tryAccept(): Transport | undefined {
     if (this.closed) throw this.#closedError();
     const next = this.#queue[0];
-    if (next === undefined) return this.#foundNothing();
+    if (next === undefined) return this.#hasNothing();
     const { core, host } = this.#owner;
     if (strikes(core, 'emfile', host)) throw systemError('EMFILE', 'accept');
     this.#owner.adopt(next);
     this.#queue.shift();
-    if (this.#queue.length === 0) this.canRecv = false;
+    if (this.#queue.length === 0) this.#hasNothing();
     core.trace('accept', host, '', 0, () => next.describe());
     return next;
   }
 
-  #foundNothing(): undefined {
-    const { core, host } = this.#owner;
+  #hasNothing(): undefined {
     this.canRecv = false;
+    this.#mayFool();
+  }
+
+  /** A task that waits from now on is woken although nothing has come. */
+  #mayFool(): void {
+    const { core, host } = this.#owner;
     if (this.#fooled || !strikes(core, 'spuriousWakeups', host)) return;
     this.#fooled = true;
     core.at(soon(core), () => {

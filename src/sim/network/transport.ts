@@ -72,6 +72,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
     if (this.#recvGate === 'connecting') this.#recvGate = 'open';
     if (this.#sendGate === 'connecting') this.#sendGate = 'open';
     if (this.#discarding) wire.incoming.unwanted();
+    this.#mayFool('recv');
     this.grantSend();
   }
 
@@ -127,7 +128,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
 
   #tookBytes(count: number): void {
     this.#fooled = false;
-    if (this.#inbox.length === 0 && !this.#atEnd && this.#fate === null) this.canRecv = false;
+    if (this.#inbox.length === 0 && !this.#atEnd && this.#fate === null) this.#hasNothing();
     this.#wire?.incoming.wasRead(count);
   }
 
@@ -143,9 +144,13 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
       this.#fateTold = true;
       throw this.#recvError;
     }
+    this.#hasNothing();
+    return false;
+  }
+
+  #hasNothing(): void {
     this.canRecv = false;
     this.#mayFool('recv');
-    return false;
   }
 
   /** True: the gate is open after all. False: ended, or still connecting. */
@@ -202,7 +207,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   #sentLess(count: number): number {
     this.canSend = false;
     (this.#wire as Wire).outgoing.waitForRoom();
-    if (count === 0) this.#mayFool('send');
+    this.#mayFool('send');
     return count;
   }
 
@@ -229,7 +234,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
     return bytes > 1 && strikes(core, name, host) ? shortened(core, bytes) : bytes;
   }
 
-  /** Wakes the task that is about to wait, although nothing has come. */
+  /** A task that waits from now on is woken although nothing has come. */
   #mayFool(direction: 'recv' | 'send'): void {
     const { core, host } = this.#owner;
     if (this.#fooled || !strikes(core, 'spuriousWakeups', host)) return;
