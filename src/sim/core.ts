@@ -50,18 +50,18 @@ export interface SimCore {
   readonly decisions: Decisions;
   readonly faults: Faults;
   /**
-   * Calls `action` at `time`, between steps. The timer can be disarmed through `forget`. What is due
-   * at `now` comes before the next step, also while tasks are ready: on a link without latency a
-   * program that spins (`while (!there) yield`) still hears of what was sent.
+   * Calls `action` at `time`, between steps. The timer can be disarmed through `forget`. What is
+   * due at `now` comes before the next step, also while tasks are ready: on a link without latency
+   * a program that spins (`while (!there) yield`) still hears of what was sent.
    */
   at(time: number, action: () => void): Timer;
-  /** The same for a timer of the caller's own, kept and armed again and again: its target is told. */
+  /** The same for a timer of the caller's own, kept and armed again: its target is told. */
   arm(timer: Timer, time: number): void;
   forget(timer: Timer): void;
   /**
    * Adds `kind`, the two hosts ('' for none) and `value` to the hash of the trace; `text` is made
-   * when needed. Of a payload `value` is `sample(bytes)` of trace-hash.ts. A fault that has fired is
-   * of the kind 'fault', and its text begins with its name in `Faults`: so it is counted.
+   * when needed. Of a payload `value` is `sample(bytes)` of trace-hash.ts. A fault that has fired
+   * is of the kind 'fault', and its text begins with its name in `Faults`: so it is counted.
    */
   trace(kind: string, host: string, peer: string, value: number, text: () => string): void;
 }

@@ -1,0 +1,77 @@
+/**
+ * coronet/sim: the same program, on simulated hosts, under virtual time, with a schedule and faults
+ * from a seed.
+ */
+import { breathe, later, watch } from './node/outside.ts';
+import { SimNet } from './sim/network/network.ts';
+import type { RunSimulated } from './sim/run-program.ts';
+import { makeRunSimulated } from './sim/run-program.ts';
+import type { Parts, Simulate } from './sim/simulate.ts';
+import { makeSimulate } from './sim/simulate.ts';
+
+export type { Faults, Link, TraceEvent } from './sim/core.ts';
+export {
+  InvariantError,
+  NotDeterministicError,
+  SimulationError,
+  SimulationLimitError,
+} from './sim/errors.ts';
+export type { SimOptions } from './sim/options.ts';
+export type { OrderName } from './sim/order.ts';
+export type { SimReport } from './sim/report.ts';
+export type { ProgramOptions } from './sim/run-program.ts';
+export type {
+  EventuallyOptions,
+  Host,
+  HostOptions,
+  HostRef,
+  Scenario,
+  World,
+} from './sim/world.ts';
+
+const parts: Parts = {
+  outside: { breathe, later, watch },
+  makeMedium: (core, defaults) => new SimNet(core, defaults),
+  debug: () => process.env['CORONET_DEBUG'] === '1',
+};
+
+/**
+ * Runs `scenario` in a simulated world: `runs` times, with the seeds `seed`, `seed + 1`, …, until a
+ * run fails. Each run has a world of its own with virtual time that jumps to the next event, and
+ * takes every choice (schedule, latencies, faults, `world.random()`) from its seed: the same seed
+ * gives the same run, bit for bit, on every machine.
+ *
+ * A run succeeds when the scenario has returned, everything given to `world.eventually` has come
+ * true, and the hosts, cancelled then, have ended. Between two runs, and in long ones, the event
+ * loop gets its turn.
+ *
+ * Rejects with SimulationError (ERR_SIMULATION) for the first run that fails: a program or the
+ * scenario threw, nothing can ever happen again (ERR_DEADLOCK), an error that no task was left to
+ * receive, an invariant (ERR_ALWAYS, ERR_EVENTUALLY), a limit (ERR_SIMULATION_LIMIT), a host that
+ * does not end (ERR_NOT_UNWOUND); with NotDeterministicError (ERR_NOT_DETERMINISTIC) if
+ * `checkDeterminism` finds a difference; with TypeError or RangeError for wrong arguments.
+ *
+ * @example
+ * await simulate(function* (world) {
+ *   world.host('server', () => tcpServer(25000, echo));
+ *   const socket = yield* connect('server:25000');
+ *   yield* socket.sendAll('Hello');
+ * }, { runs: 1000 });
+ */
+export const simulate: Simulate = makeSimulate(parts);
+
+/**
+ * Runs one program on one simulated host, as `run` does on the real one, and gives a promise of its
+ * result: for tests that need virtual time or a network of their own, but no world. A program that
+ * sleeps a year takes milliseconds.
+ *
+ * Rejects with the program's own error, unwrapped; with DeadlockError (ERR_DEADLOCK) when nothing
+ * can ever happen again; with SimulationLimitError (ERR_SIMULATION_LIMIT) at `maxVirtualMs` or
+ * `maxSteps`; with TypeError or RangeError for wrong arguments.
+ *
+ * @example
+ * await runSimulated(function* () {
+ *   yield* sleep(365 * 24 * 3_600_000);
+ * }, { maxVirtualMs: Infinity });
+ */
+export const runSimulated: RunSimulated = makeRunSimulated(parts);

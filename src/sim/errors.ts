@@ -1,0 +1,76 @@
+/** The errors of simulations. The texts of failed runs are made in failure.ts. */
+import { CoronetError } from '../kernel/errors.ts';
+import type { TraceEvent } from './core.ts';
+import type { OrderName } from './order.ts';
+
+/** What is known of the run that failed. */
+export interface FailedRun {
+  readonly seed: number;
+  readonly run: number;
+  readonly order: OrderName;
+  readonly error: unknown;
+  readonly virtualMs: number;
+  readonly steps: number;
+  readonly events: readonly TraceEvent[];
+  readonly tasks: readonly string[];
+  readonly traceHash: string;
+  readonly replay: string | undefined;
+}
+
+/**
+ * A run of a simulation has failed. `error` (and `cause`) is why; `seed` plays that run again,
+ * alone.
+ */
+export class SimulationError extends CoronetError {
+  /** Plays the run again: `simulate(scenario, { seed, order })`. */
+  readonly seed: number;
+  /** Which of the runs it was, from 0. */
+  readonly run: number;
+  readonly order: OrderName;
+  /** What failed: the error of a program, or one of the codes of simulations. */
+  readonly error: unknown;
+  /** When, in virtual milliseconds, and after how many steps of tasks. */
+  readonly virtualMs: number;
+  readonly steps: number;
+  /** The last events, the oldest first; at most 200. */
+  readonly events: readonly TraceEvent[];
+  /** A line for every task that had not ended: its host, and what it waits for. */
+  readonly tasks: readonly string[];
+  readonly traceHash: string;
+  /** Replays the run with only the choices that matter for the failure, where they are known. */
+  readonly replay: string | undefined;
+
+  constructor(message: string, run: FailedRun, code = 'ERR_SIMULATION') {
+    super(code, message, { cause: run.error });
+    this.seed = run.seed;
+    this.run = run.run;
+    this.order = run.order;
+    this.error = run.error;
+    this.virtualMs = run.virtualMs;
+    this.steps = run.steps;
+    this.events = run.events;
+    this.tasks = run.tasks;
+    this.traceHash = run.traceHash;
+    this.replay = run.replay;
+  }
+}
+
+/** Two runs with the same seed went different ways; the message shows where, and guesses why. */
+export class NotDeterministicError extends SimulationError {
+  constructor(message: string, run: FailedRun) {
+    super(message, run, 'ERR_NOT_DETERMINISTIC');
+  }
+}
+
+/** What `always` or `eventually` demanded did not hold. `invariant` is its name. */
+export class InvariantError extends CoronetError {
+  readonly invariant: string;
+
+  constructor(code: string, message: string, invariant: string, cause?: unknown) {
+    super(code, message, cause === undefined ? undefined : { cause });
+    this.invariant = invariant;
+  }
+}
+
+/** A run did not come to its end within what it was given: steps, virtual time, or unwinding. */
+export class SimulationLimitError extends CoronetError {}
