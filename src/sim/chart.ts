@@ -2,9 +2,9 @@
  * The last events of a run as a sequence chart: time at the left, a lane for each host, an arrow
  * for what goes from one to another, words at the right.
  *
- *        time  main      server
- *     0.00 ms  ●         │          task 1 'main' starts, waits for sleep 5 ms
- *     5.00 ms  ├────────►│          send 12 bytes
+ *         time  main      server
+ *     0.000 ms  ●         │          task 1 'main' starts, waits for sleep 5 ms
+ *     5.000 ms  ├────────►│          send 12 bytes
  */
 import type { TraceEvent } from './core.ts';
 
@@ -13,11 +13,8 @@ const WIDEST_LANE = 14;
 /** Columns of the words; what is longer is cut. */
 const WORDS = 100;
 
-/** Messages that are told by the host they come to. */
-const ARRIVALS = new Set(['deliver', 'accept', 'arrive', 'receive', 'recv']);
-
-/** One line for each event, and one above with the names. `events` are in order. */
-export function chart(events: readonly TraceEvent[]): string[] {
+/** The last `mostLines` lines, and one above with the names. `events` are in order. */
+export function chart(events: readonly TraceEvent[], mostLines: number): string[] {
   const hosts = [...new Set(events.flatMap(({ host, peer }) => [host, peer ?? '']))];
   const lanes = hosts.filter((host) => host !== '');
   const width = Math.min(
@@ -27,12 +24,13 @@ export function chart(events: readonly TraceEvent[]): string[] {
   const times = events.map(({ at }) => `${timeText(at)} ms`);
   const timeWidth = times.reduce((most, time) => Math.max(most, time.length), 7);
   const head = lanes.map((name) => name.slice(0, width).padEnd(width + 2)).join('');
-  const lines = squeeze(events).map(({ event, times: often }) => {
+  const lines = squeeze(events).map(({ event, last, times: often }) => {
     const time = `${timeText(event.at)} ms`.padStart(timeWidth);
-    const words = wordsOf(event) + (often > 1 ? `  (${often} times)` : '');
-    return `${time}  ${draw(event, lanes, width + 2)} ${cut(words)}`.trimEnd();
+    const until = last === event.at ? '' : `, until ${timeText(last)} ms`;
+    const words = cut(wordsOf(event)) + (often > 1 ? ` (${often} times${until})` : '');
+    return `${time}  ${draw(event, lanes, width + 2)} ${words}`.trimEnd();
   });
-  return [`${'time'.padStart(timeWidth)}  ${head}`.trimEnd(), ...lines];
+  return [`${'time'.padStart(timeWidth)}  ${head}`.trimEnd(), ...lines.slice(-mostLines)];
 }
 
 /** Virtual milliseconds to the microsecond. */
@@ -42,22 +40,28 @@ function timeText(at: number): string {
 
 interface Squeezed {
   readonly event: TraceEvent;
+  /** When it happened for the last time, and how often. */
+  last: number;
   times: number;
 }
 
-/** The same event again and again, at one instant, is one line. */
+/** The same event again and again is one line. */
 function squeeze(events: readonly TraceEvent[]): Squeezed[] {
   const lines: Squeezed[] = [];
   for (const event of events) {
-    const last = lines.at(-1);
-    if (last !== undefined && isSame(last.event, event)) last.times++;
-    else lines.push({ event, times: 1 });
+    const line = lines.at(-1);
+    if (line === undefined || !isSame(line.event, event)) {
+      lines.push({ event, last: event.at, times: 1 });
+      continue;
+    }
+    line.times++;
+    line.last = event.at;
   }
   return lines;
 }
 
 function isSame(a: TraceEvent, b: TraceEvent): boolean {
-  if (a.at !== b.at || a.host !== b.host || a.peer !== b.peer) return false;
+  if (a.host !== b.host || a.peer !== b.peer) return false;
   return a.kind === b.kind && a.text === b.text;
 }
 
@@ -76,10 +80,10 @@ function draw({ host, peer, kind }: TraceEvent, lanes: readonly string[], width:
   if (peer === undefined || !lanes.includes(peer)) return put(cells, own, '●');
   const other = lanes.indexOf(peer) * width;
   if (own === other) return put(cells, own, '●');
-  const [from, to] = ARRIVALS.has(kind) ? [other, own] : [own, other];
-  const [left, right] = [Math.min(from, to), Math.max(from, to)];
+  const [left, right] = [Math.min(own, other), Math.max(own, other)];
   const line = '─'.repeat(right - left - 2);
-  return put(cells, left, from < to ? `├${line}►│` : `│◄${line}┤`);
+  const [east, west] = kind === 'drop' ? ['✗', '✗'] : ['►', '◄'];
+  return put(cells, left, own < other ? `├${line}${east}│` : `│${west}${line}┤`);
 }
 
 function put(cells: string, at: number, what: string): string {

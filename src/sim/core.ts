@@ -34,7 +34,7 @@ export interface Link {
 export interface TraceEvent {
   /** Virtual milliseconds. */
   readonly at: number;
-  /** The host where it happened, and the other one of a message. */
+  /** The host where it happened, or from which a message comes, and where that goes. */
   readonly host: string;
   readonly peer?: string;
   /** 'step', 'send', 'deliver', 'reset', 'drop', 'fault', 'crash', 'partition', 'timer', … */

@@ -82,7 +82,7 @@ export class Course {
 
   #overLimit(code: string, text: string): void {
     const lines = taskLines(this.#simulator.lives).map((line) => `  ${line}`);
-    this.fail(new SimulationLimitError(code, [`${text}. The tasks:`, ...lines].join('\n')));
+    this.fail(new SimulationLimitError(code, [`${text}.`, 'The tasks:', ...lines].join('\n')));
   }
 
   // ---- ends of hosts ----

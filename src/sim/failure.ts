@@ -46,7 +46,7 @@ export function failedRun(result: RunResult, which: RunIdentity): FailedRun {
 
 function runText({ seed, run, runs }: RunIdentity, { virtualMs, steps }: FailedRun): string {
   const which = runs === 1 ? '' : `, run ${run + 1} of ${runs}`;
-  const when = `after ${virtualMs} virtual ms and ${steps} steps`;
+  const when = `after ${Number(virtualMs.toFixed(3))} virtual ms and ${steps} steps`;
   return `The simulation failed with seed ${seed}${which}, ${when}`;
 }
 
@@ -65,7 +65,7 @@ function errorText({ failure }: RunResult): string {
 function story(run: FailedRun): string[] {
   const lines: string[] = [];
   if (run.events.length > 0) {
-    lines.push('', 'What happened last:', ...indent(chart(run.events.slice(-MOST_EVENTS))));
+    lines.push('', 'What happened last:', ...indent(chart(run.events, MOST_EVENTS)));
   }
   if (run.tasks.length > 0) {
     lines.push('', 'Tasks that had not ended:', ...indent(run.tasks.slice(0, MOST_TASKS)));

@@ -141,8 +141,8 @@ export class Simulator implements SimCore {
     const { scheduler } = task;
     const life = scheduler.host as Life;
     life.length--;
+    if (this.steps + this.events >= this.settings.maxSteps) return this.course.tooManySteps();
     this.steps++;
-    if (this.steps + this.events > this.settings.maxSteps) return this.course.tooManySteps();
     const note = history.step(this.now, life.machine, task);
     scheduler.step(task);
     history.stepEnded(note, task);
@@ -178,10 +178,10 @@ export class Simulator implements SimCore {
     const timers = this.#timers;
     const { now } = this;
     for (let due = timers.takeDue(now); due !== undefined; due = timers.takeDue(now)) {
+      if (this.steps + this.events >= this.settings.maxSteps) return this.course.tooManySteps();
       this.events++;
       this.#untilBreath--;
       due.target.expire(due);
-      if (this.steps + this.events > this.settings.maxSteps) return this.course.tooManySteps();
     }
   }
 
