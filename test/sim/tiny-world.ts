@@ -2,6 +2,9 @@
  * Hosts on the simulated network, stepped in the order of their names: for tests of the network
  * alone, without the simulator. Tasks run until none is ready; then time jumps to what comes next.
  */
+
+import type { Listener, Operation, Socket } from '../../src/index.ts';
+import { connect, listen } from '../../src/index.ts';
 import { isCancelled } from '../../src/kernel/cancelled.ts';
 import type { Host } from '../../src/kernel/host.ts';
 import type { OperationSource } from '../../src/kernel/operation.ts';
@@ -18,6 +21,8 @@ export interface TinyOptions {
   readonly seed?: number;
 }
 
+const ONE_MS: Link = { latencyMs: [1, 1] };
+
 export class TinyWorld implements SimCore {
   now = 0;
   events = 0;
@@ -29,7 +34,8 @@ export class TinyWorld implements SimCore {
   readonly #timers = new Timers();
   readonly #hosts = new Map<string, TinyHost>();
 
-  constructor({ link = { latencyMs: [1, 1] }, faults = {}, seed = 1 }: TinyOptions = {}) {
+  constructor(options: TinyOptions = {}) {
+    const { link = ONE_MS, faults = {}, seed = 1 } = options;
     this.decisions = new Decisions(seed);
     this.faults = faults;
     this.net = new SimNet(this, { link });
@@ -56,7 +62,7 @@ export class TinyWorld implements SimCore {
   }
 
   /** Goes on until every program has ended, which they must, or until `until`. */
-  run(until = Infinity): void {
+  run(until: number = Infinity): void {
     for (;;) {
       for (const host of [...this.#hosts.values()]) host.turns();
       const hosts = [...this.#hosts.values()];
@@ -143,4 +149,22 @@ export class TinyHost implements Host {
       throw new Error(`'${main?.name}' waits for ever: ${main?.waitingOn}`);
     }
   }
+}
+
+/** Runs `server` and `client` on hosts of their own, each with one end of a connection. */
+export function between(
+  world: TinyWorld,
+  client: (socket: Socket) => Operation<unknown>,
+  server: (socket: Socket, listener: Listener) => Operation<unknown>,
+): void {
+  world.host('server', function* (): Operation<void> {
+    using listener = yield* listen(80);
+    using socket = yield* listener.accept();
+    yield* server(socket, listener);
+  });
+  world.host('client', function* (): Operation<void> {
+    using socket = yield* connect('server:80');
+    yield* client(socket);
+  });
+  world.run();
 }

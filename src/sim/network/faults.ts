@@ -24,3 +24,30 @@ export function shortened(core: SimCore, most: number): number {
 export function soon(core: SimCore): number {
   return core.now + core.decisions.between('fault', 0, LONGEST_DELAY_MS);
 }
+
+/**
+ * Wake-ups for nothing, of one socket. One is enough until something has really happened: a task
+ * that is fooled for ever would keep the world from coming to rest.
+ */
+export class Fooling {
+  readonly #core: SimCore;
+  readonly #host: string;
+  #done = false;
+
+  constructor(core: SimCore, host: string) {
+    this.#core = core;
+    this.#host = host;
+  }
+
+  /** Nothing is there from now on. If the fault strikes, `wake` is called all the same. */
+  begin(wake: () => void): void {
+    if (this.#done || !strikes(this.#core, 'spuriousWakeups', this.#host)) return;
+    this.#done = true;
+    this.#core.at(soon(this.#core), wake);
+  }
+
+  /** Something has happened. */
+  end(): void {
+    this.#done = false;
+  }
+}

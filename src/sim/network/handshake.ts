@@ -7,9 +7,9 @@
  *   connected                      │
  *     │ ──────── ACK ───────────►  │  in the queue: may be accepted
  *
- * No listener: the answer is a reset (ECONNREFUSED). No room: no answer. What gets no answer is sent
- * again after 1, 3, 7, … s. The client gives up after 127 s (ETIMEDOUT; tcp_syn_retries in tcp(7)
- * is 6), the server after 63 s (tcp_synack_retries is 5).
+ * No listener: the answer is a reset (ECONNREFUSED). No room: no answer. What gets no answer is
+ * sent again after 1, 3, 7, … s. The client gives up after 127 s (ETIMEDOUT; tcp_syn_retries in
+ * tcp(7) is 6), the server after 63 s (tcp_synack_retries is 5).
  *
  * Timers are armed only where something is known to be lost.
  */

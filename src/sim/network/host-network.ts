@@ -38,7 +38,7 @@ const MOST_DESCRIPTORS = 65_536;
 const STANDARD_DESCRIPTORS = 3;
 const NEIGHBOUR_MS = 3000;
 
-const CAPABILITIES: Capabilities = {
+export const CAPABILITIES: Capabilities = {
   pausesAccept: true,
   exactTorn: true,
   batchedAccept: true,

@@ -1,4 +1,6 @@
-/** Bytes that have arrived and wait to be read. Bounded by the window that the sender was granted. */
+/**
+ * Bytes that have arrived and wait to be read. Bounded by the window that the sender was granted.
+ */
 
 const NOTHING: Buffer = Buffer.alloc(0);
 

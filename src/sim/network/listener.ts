@@ -11,7 +11,7 @@ import { Readiness } from '../../kernel/readiness.ts';
 import type { Endpoint, ListenerTransport, Transport } from '../../world/network.ts';
 import { endpointText } from './addresses.ts';
 import { closedHere, systemError } from './errors.ts';
-import { soon, strikes } from './faults.ts';
+import { Fooling, soon, strikes } from './faults.ts';
 import type { SimTransport } from './transport.ts';
 import type { TransportOwner } from './wire.ts';
 
@@ -41,8 +41,7 @@ export class SimListener extends Readiness implements ListenerTransport {
   closed = false;
   readonly #owner: ListenerOwner;
   readonly #queue: SimTransport[] = [];
-  /** A wake-up for nothing has happened since the last connection: one is enough. */
-  #fooled = false;
+  readonly #fooling: Fooling;
   /** Called when it is closed: takes it out of the table of its host. */
   readonly #onClose: () => void;
 
@@ -52,6 +51,7 @@ export class SimListener extends Readiness implements ListenerTransport {
     this.local = binding.local;
     this.binding = binding;
     this.#onClose = onClose;
+    this.#fooling = new Fooling(owner.core, owner.host);
     this.#mayFool();
   }
 
@@ -82,7 +82,7 @@ export class SimListener extends Readiness implements ListenerTransport {
   }
 
   #show(connection: SimTransport): void {
-    this.#fooled = false;
+    this.#fooling.end();
     this.#queue.push(connection);
     this.grantRecv();
   }
@@ -107,10 +107,7 @@ export class SimListener extends Readiness implements ListenerTransport {
 
   /** A task that waits from now on is woken although nothing has come. */
   #mayFool(): void {
-    const { core, host } = this.#owner;
-    if (this.#fooled || !strikes(core, 'spuriousWakeups', host)) return;
-    this.#fooled = true;
-    core.at(soon(core), () => {
+    this.#fooling.begin(() => {
       if (!this.closed) this.grantRecv();
     });
   }

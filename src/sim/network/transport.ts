@@ -20,7 +20,7 @@ import type { Endpoint, KeepAliveOptions, Transport } from '../../world/network.
 import { endpointText, NOWHERE } from './addresses.ts';
 import type { ErrorCode } from './errors.ts';
 import { closedHere, systemError } from './errors.ts';
-import { shortened, soon, strikes } from './faults.ts';
+import { Fooling, shortened, strikes } from './faults.ts';
 import type { FlowEnd } from './flow.ts';
 import { Inbox, joined } from './inbox.ts';
 import type { TransportOwner, Wire } from './wire.ts';
@@ -51,8 +51,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   #fateTold = false;
   /** shutdown('recv') was called: what arrives is dropped. */
   #discarding = false;
-  /** A wake-up for nothing has happened since the last real one: one is enough. */
-  #fooled = false;
+  readonly #fooling: Fooling;
   /** Gives up what is under way before the connection stands. */
   onGiveUp: (() => void) | null = null;
   /** Something has come from the peer. */
@@ -61,6 +60,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   constructor(owner: TransportOwner, remote: Endpoint) {
     super();
     this.#owner = owner;
+    this.#fooling = new Fooling(owner.core, owner.host);
     this.remote = remote;
   }
 
@@ -127,7 +127,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   }
 
   #tookBytes(count: number): void {
-    this.#fooled = false;
+    this.#fooling.end();
     if (this.#inbox.length === 0 && !this.#atEnd && this.#fate === null) this.#hasNothing();
     this.#wire?.incoming.wasRead(count);
   }
@@ -193,7 +193,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
 
   #send(bytes: Buffer, offered: number): number {
     (this.#wire as Wire).outgoing.take(bytes);
-    this.#fooled = false;
+    this.#fooling.end();
     if (bytes.length === offered) return offered;
     if (this.#roomLeft() === 0) this.#sentLess(bytes.length);
     return bytes.length;
@@ -236,10 +236,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
 
   /** A task that waits from now on is woken although nothing has come. */
   #mayFool(direction: 'recv' | 'send'): void {
-    const { core, host } = this.#owner;
-    if (this.#fooled || !strikes(core, 'spuriousWakeups', host)) return;
-    this.#fooled = true;
-    core.at(soon(core), () => {
+    this.#fooling.begin(() => {
       if (this.#sendGate === 'closed') return;
       if (direction === 'recv') this.grantRecv();
       else this.grantSend();
@@ -253,7 +250,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
     throw this.#failSend();
   }
 
-  // ------------------------------------------------------------------- what the flows tell (FlowEnd)
+  // ---------------------------------------------------------------- what the flows tell (FlowEnd)
 
   get wantsRoom(): boolean {
     return !this.canSend && this.#sendGate === 'open';
