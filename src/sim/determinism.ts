@@ -85,12 +85,16 @@ function guess(parting: Parting | null, used: ReadonlySet<string>, run: RunResul
   if (!run.deterministic)
     return 'A task waited for the process: a promise, an emitter, a callback.';
   if (parting === null) return 'Perhaps something is kept from one run to the next.';
-  const time = (line: string | undefined): string => line?.split(' ', 1)[0] ?? '';
-  if (time(parting.left) !== time(parting.right)) {
-    return 'The times differ: perhaps a duration comes from a real clock, or from what is kept.';
+  if (sleepIn(parting.left) !== sleepIn(parting.right)) {
+    return 'A duration differs: perhaps it comes from a real clock, or from what is kept.';
   }
   return (
     'Perhaps something is kept from one run to the next (a variable of a module), or comes from ' +
     'outside (the environment, a file).'
   );
+}
+
+/** How long a step has gone to sleep for, as far as it has. */
+function sleepIn(line: string | undefined): string | undefined {
+  return /waits for sleep (\S+) ms/.exec(line ?? '')?.[1];
 }

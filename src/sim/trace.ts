@@ -24,6 +24,15 @@ const RESUMES: Readonly<Record<Resume, number>> = {
   refuse: 4,
 };
 
+const STATES: Readonly<Record<TaskRecord['state'], number>> = {
+  ready: 1,
+  running: 2,
+  waiting: 3,
+  done: 4,
+  failed: 5,
+  cancelled: 6,
+};
+
 const VERBS: Readonly<Record<Resume, string>> = {
   start: 'starts',
   next: 'goes on',
@@ -44,6 +53,8 @@ export class Note {
   resume: Resume = 'start';
   wait: Wait = undefined;
   after: TaskRecord['state'] = 'running';
+  /** Where it is written down, −1 if it is not. */
+  line = -1;
 
   toEvent(): TraceEvent {
     const { at, host, kind, peer } = this;
@@ -107,10 +118,14 @@ export class Trace {
 
   /** What `task` has come to in the step that was noted in `note`. */
   stepEnded(note: Note, task: TaskRecord): void {
+    const { state, wait } = task;
+    this.#hash.word(STATES[state]);
+    if (state === 'waiting' && wait?.[0] === 'sleep') this.#hash.number(wait[1]);
     // The note belongs to a later event if the step has caused very many.
     if (note.task !== task) return;
-    note.after = task.state;
-    note.wait = task.wait;
+    note.after = state;
+    note.wait = wait;
+    if (this.recorded !== null) this.#record(note, task.id);
   }
 
   /** Something else has happened on `host`, between it and `peer`. `tell` says the rest of it. */
@@ -149,6 +164,7 @@ export class Trace {
     note.peer = peer;
     note.text = null;
     note.task = null;
+    note.line = -1;
     return note;
   }
 
@@ -168,9 +184,11 @@ export class Trace {
   }
 
   #record(note: Note, value: number): void {
-    if (this.recorded === null || this.recorded.length >= MOST_RECORDED) return;
+    if (this.recorded === null) return;
+    if (note.line < 0) note.line = this.recorded.length;
+    if (note.line >= MOST_RECORDED) return;
     const { at, host, peer, kind, text } = note.toEvent();
     const where = peer === undefined ? host : `${host} → ${peer}`;
-    this.recorded.push(`${at} ms  ${where}  ${kind}: ${text} [${value}]`);
+    this.recorded[note.line] = `${at} ms  ${where}  ${kind}: ${text} [${value}]`;
   }
 }
