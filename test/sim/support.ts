@@ -5,12 +5,16 @@ import { connect, listen } from '../../src/index.ts';
 import type { Scenario, SimOptions, World } from '../../src/sim.ts';
 import { SimulationError, simulate } from '../../src/sim.ts';
 
-/** Runs a scenario that has to fail. */
+/**
+ * Runs a scenario that has to fail. Not in debug mode, which adds lines of sources to the texts.
+ */
 export async function failureOf(
   scenario: Scenario,
   options?: SimOptions,
 ): Promise<SimulationError> {
-  const outcome: unknown = await simulate(scenario, options).catch((error: unknown) => error);
+  const outcome: unknown = await simulate(scenario, { debug: false, ...options }).catch(
+    (error: unknown) => error,
+  );
   expect(outcome).toBeInstanceOf(SimulationError);
   return outcome as SimulationError;
 }
