@@ -50,6 +50,7 @@ export function mapped({ host, port }: IpEndpoint): IpEndpoint {
 
 /** RFC 5952: lower case, no leading zeros, the longest run of zeros is '::'. */
 function shortest(host: string): string {
+  if (host === '::' || host === '::1') return host;
   const text = host.toLowerCase().replace(/%.*$/, '');
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
   const groups = groupsOf(dotted === null ? text : `${dotted[1]}${asGroups(dotted.slice(2))}`);

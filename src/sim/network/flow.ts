@@ -13,14 +13,14 @@
  *
  *             read  ─────────── delivered ─────────── transmitted ─────────── accepted
  *   receiver has read │  in its inbox     │   under way         │ waits for the window │
- *                     └── at most WINDOW ──────────────────────┘
- *          acked (what the sender knows of delivered) └── at most SEND_BUFFER ─────────┘
+ *                     └── at most the window (recvRoom) ───────┘
+ *          acked (what the sender knows of delivered) └── at most sendRoom ────────────┘
  *
  * Invariants:
  *  1. Bytes arrive in the order in which they were taken; the end (FIN) comes behind all of them.
  *     When a segment is lost, all behind it are sent again (go-back-N), a time-out later.
- *  2. Not more than SEND_BUFFER bytes are taken beyond what is acknowledged, and not more than
- *     WINDOW are sent beyond what was read, as far as the sender has heard of it.
+ *  2. Not more than `sendRoom` bytes are taken beyond what is acknowledged, and not more than
+ *     `recvRoom` are sent beyond what was read, as far as the sender has heard of it.
  *  3. A sender that is stuck has either an acknowledgement under way to it, or a timer armed, or a
  *     receiver that has not read enough. It hears of the first room there is.
  */
@@ -30,10 +30,6 @@ import type { SimCore } from '../core.ts';
 import { sample } from '../trace-hash.ts';
 import type { Path } from './path.ts';
 
-/** Bytes that a system takes from a program before they are acknowledged, and that it receives
- *  before they are read. Linux begins with as much (net.ipv4.tcp_rmem) and does not stop there. */
-const SEND_BUFFER = 131072;
-const WINDOW = 131072;
 /** The most bytes that travel together. Network cards take 64 KB and cut it up. */
 const LONGEST_SEGMENT = 16384;
 /** The first retransmission time-out of Linux (TCP_RTO_MIN), the longest (TCP_RTO_MAX), and when
@@ -54,6 +50,11 @@ export interface FlowEnd {
   timesOut(): void;
   /** True while the program waits for room. */
   readonly wantsRoom: boolean;
+  /** Bytes that its system takes before they are acknowledged, and receives before they are read. */
+  readonly sendRoom: number;
+  readonly recvRoom: number;
+  /** Milliseconds without an acknowledgement after which it gives up; 0: the system's own. */
+  readonly userTimeoutMs: number;
 }
 
 /** The sending side of a stream, as a transport uses it. */
@@ -72,6 +73,8 @@ export interface Outgoing {
   wasRead(count: number): void;
   /** The receiver will not read any more. */
   unwanted(): void;
+  /** True: bytes were taken and their acknowledgement has not come. */
+  readonly unacknowledged: boolean;
   /** True: nobody will ever receive, so a send fails at once (EPIPE). */
   readonly broken: boolean;
 }
@@ -102,8 +105,8 @@ export class Flow implements Outgoing, TimerTarget {
   #read = 0;
   #acked = 0;
   /** How far the sender may transmit, as far as it knows, and as far as the receiver has told. */
-  #edge = WINDOW;
-  #toldEdge = WINDOW;
+  #edge: number;
+  #toldEdge: number;
   /** Acknowledgements under way to the sender, in order: each a time, a total and an edge. */
   #acks: number[] = [];
   /** A segment was lost: nothing is sent until the time-out. */
@@ -125,6 +128,13 @@ export class Flow implements Outgoing, TimerTarget {
     this.#back = ways.back;
     this.#sender = sender;
     this.#receiver = receiver;
+    this.#edge = receiver.recvRoom;
+    this.#toldEdge = receiver.recvRoom;
+  }
+
+  get unacknowledged(): boolean {
+    this.#hearAcks();
+    return this.#acked < this.#accepted;
   }
 
   /** When what has left so far has arrived: a reset that leaves now comes behind it. */
@@ -136,7 +146,7 @@ export class Flow implements Outgoing, TimerTarget {
 
   room(): number {
     this.#hearAcks();
-    return SEND_BUFFER - (this.#accepted - this.#acked);
+    return this.#sender.sendRoom - (this.#accepted - this.#acked);
   }
 
   take(bytes: Buffer): void {
@@ -237,7 +247,7 @@ export class Flow implements Outgoing, TimerTarget {
     if (this.#back.held) return this.#back.whenReleased(() => this.#acknowledge());
     if (this.#back.cut) return this.#missAck();
     if (this.#troubleSince >= 0) this.#endTrouble();
-    this.#toldEdge = this.#read + WINDOW;
+    this.#toldEdge = Math.max(this.#toldEdge, this.#read + this.#receiver.recvRoom);
     const at = this.#core.now + this.#back.leastMs;
     const acks = this.#acks;
     const last = acks.length - 3;
@@ -262,7 +272,8 @@ export class Flow implements Outgoing, TimerTarget {
 
   /** As RFC 9293 (3.8.6.2.2) says: not before the window has opened by half of it. */
   #updateWindow(): void {
-    if (this.#read + WINDOW - this.#toldEdge >= WINDOW / 2) this.#acknowledge();
+    const window = this.#receiver.recvRoom;
+    if (this.#read + window - this.#toldEdge >= window / 2) this.#acknowledge();
   }
 
   #expectAcks(): void {
@@ -296,7 +307,7 @@ export class Flow implements Outgoing, TimerTarget {
     if (this.#isStuck()) this.#push();
     if (!this.#sender.wantsRoom) return;
     // The mark of Linux (sk_stream_is_writeable): a third of the buffer is free.
-    if (this.room() * 3 >= SEND_BUFFER) this.#sender.mayTake();
+    if (this.room() * 3 >= this.#sender.sendRoom) this.#sender.mayTake();
     else this.#armAcks();
   }
 
@@ -344,12 +355,15 @@ export class Flow implements Outgoing, TimerTarget {
     const wait = Math.min(FIRST_TIMEOUT * 2 ** this.#timeouts, LONGEST_TIMEOUT);
     this.#timeouts++;
     this.#timeout ??= new Timer(this);
-    this.#core.arm(this.#timeout, Math.min(now + wait, this.#troubleSince + GIVES_UP_AFTER));
+    this.#core.arm(this.#timeout, Math.min(now + wait, this.#givesUpAt));
+  }
+
+  get #givesUpAt(): number {
+    return this.#troubleSince + (this.#sender.userTimeoutMs || GIVES_UP_AFTER);
   }
 
   #retry(): void {
-    const { now } = this.#core;
-    if (this.#troubleSince >= 0 && now >= this.#troubleSince + GIVES_UP_AFTER) {
+    if (this.#troubleSince >= 0 && this.#core.now >= this.#givesUpAt) {
       this.drop();
       return this.#sender.timesOut();
     }

@@ -21,7 +21,7 @@ import type { Ways } from './flow.ts';
 import type { SimListener } from './listener.ts';
 import { SimTransport } from './transport.ts';
 import type { Wire } from './wire.ts';
-import { sendReset, tcpWires } from './wire.ts';
+import { tcpWires } from './wire.ts';
 
 const SYN_RETRIES = 6;
 /** When the server gives up: after 5 retries. */
@@ -106,6 +106,7 @@ export class Handshake {
     const clothed = listener.binding.dualStack && to.family === 4;
     const server = new SimTransport(listener.owner, clothed ? mapped(from) : from);
     server.local = clothed ? mapped(to) : to;
+    server.inherit(listener.binding.sizes);
     const [near, far] = tcpWires(this.#core, ways, this.#client, server);
     this.#wire = near;
     server.established(far);
@@ -137,7 +138,8 @@ export class Handshake {
   /** An answer to a client that is no more. */
   #disown(halfOpen: HalfOpen): void {
     halfOpen.limit();
-    sendReset(this.#core, this.#route.ways.path, 0, () => halfOpen.drop());
+    this.#trace('rst', () => 'nobody waits for the answer');
+    this.#route.ways.path.carry(0, () => halfOpen.drop());
   }
 
   #fail(code: 'ECONNREFUSED' | 'ETIMEDOUT'): void {
@@ -224,6 +226,7 @@ class HalfOpen {
   drop(): void {
     if (!this.#settle()) return;
     this.dropped = true;
+    this.#passive.server.gone = true;
     this.#passive.server.vanish();
   }
 }

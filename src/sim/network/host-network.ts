@@ -27,6 +27,8 @@ import { Handshake } from './handshake.ts';
 import type { Binding, ListenerOwner } from './listener.ts';
 import { LONGEST_BACKLOG, SimListener } from './listener.ts';
 import type { Station, Stations } from './network.ts';
+import type { SimOption, SimSizes } from './options.ts';
+import { SIM_OPTIONS } from './options.ts';
 import type { PortClaim } from './ports.ts';
 import { isDualStack, Ports } from './ports.ts';
 import { SimTransport } from './transport.ts';
@@ -38,18 +40,25 @@ const MOST_DESCRIPTORS = 65_536;
 const STANDARD_DESCRIPTORS = 3;
 const NEIGHBOUR_MS = 3000;
 
-export const CAPABILITIES: Capabilities = {
+export const CAPABILITIES: SimCapabilities = {
   pausesAccept: true,
   exactTorn: true,
   batchedAccept: true,
   reusePort: true,
+  options: SIM_OPTIONS,
+  abstractNames: true,
 };
+
+export interface SimCapabilities extends Capabilities {
+  readonly options: readonly SimOption[];
+  readonly abstractNames: boolean;
+}
 
 type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
 export class SimNetwork implements HostNetwork, ListenerOwner {
   readonly backend = 'sim';
-  readonly capabilities: Capabilities = CAPABILITIES;
+  readonly capabilities: SimCapabilities = CAPABILITIES;
   readonly core: SimCore;
   readonly host: string;
   readonly address: string;
@@ -113,7 +122,8 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
   ): SimListener {
     const { backlog = LONGEST_BACKLOG, reusePort = false } = options;
     const longest = Math.min(backlog, LONGEST_BACKLOG);
-    const binding: Binding = { local, backlog: longest, reusePort, dualStack };
+    const sizes = options as SimSizes;
+    const binding: Binding = { local, backlog: longest, reusePort, dualStack, sizes };
     const listener = new SimListener(this, binding, () => {
       this.#listeners.delete(listener);
       release();
@@ -131,11 +141,12 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
     this.#mustBeOpen();
     this.#needDescriptor('connect', to);
     if (strikes(this.core, 'emfile', this.host)) throw systemError('EMFILE', 'connect', to);
-    if ('path' in to) return this.#connectToPath(to);
+    if ('path' in to) return this.#connectToPath(to, options as SimSizes);
     const far = withoutWildcard(canonical(to));
     const claim = this.#claim(far, to, options.localAddress);
     const transport = new SimTransport(this, to);
     transport.local = claim.endpoint;
+    transport.inherit(options as SimSizes);
     this.#transports.add(transport);
     this.#claims.set(transport, claim);
     this.#reach(transport, claim.endpoint, far);
@@ -178,13 +189,15 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
   }
 
   /** On a Unix socket the connection stands at once, or never (unix(7)). */
-  #connectToPath(to: { readonly path: string }): Transport {
+  #connectToPath(to: { readonly path: string }, sizes: SimSizes): Transport {
     const listener = this.#station.files.at(to.path);
     const problem = problemOf(to.path, listener);
     if (problem !== null) throw systemError(problem, 'connect', to);
     const near = new SimTransport(this, to);
     const far = new SimTransport(listener?.owner ?? this, NOWHERE);
     far.local = to;
+    near.inherit(sizes);
+    far.inherit(listener?.binding.sizes ?? {});
     const [one, other] = localWires(this.core, this.host, near, far);
     this.#transports.add(near);
     far.established(other);

@@ -12,6 +12,7 @@ import type { Endpoint, ListenerTransport, Transport } from '../../world/network
 import { endpointText } from './addresses.ts';
 import { closedHere, systemError } from './errors.ts';
 import { Fooling, soon, strikes } from './faults.ts';
+import type { SimSizes } from './options.ts';
 import type { SimTransport } from './transport.ts';
 import type { TransportOwner } from './wire.ts';
 
@@ -31,6 +32,8 @@ export interface Binding {
   readonly reusePort: boolean;
   /** On '::', IPv4 reaches it, too. */
   readonly dualStack: boolean;
+  /** Of the buffers of connections. */
+  readonly sizes: SimSizes;
 }
 
 export class SimListener extends Readiness implements ListenerTransport {

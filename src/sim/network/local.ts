@@ -6,10 +6,8 @@ import type { SimCore } from '../core.ts';
 import { sample } from '../trace-hash.ts';
 import type { FlowEnd, Outgoing } from './flow.ts';
 
-/** net.core.wmem_default of Linux. */
-const BUFFER = 212_992;
-
 export class LocalFlow implements Outgoing {
+  readonly unacknowledged = false;
   broken = false;
   readonly #core: SimCore;
   readonly #host: string;
@@ -25,7 +23,7 @@ export class LocalFlow implements Outgoing {
   }
 
   room(): number {
-    return BUFFER - this.#unread;
+    return this.#sender.sendRoom - this.#unread;
   }
 
   take(bytes: Buffer): void {
@@ -56,6 +54,6 @@ export class LocalFlow implements Outgoing {
   /** A sender that waits is woken when a quarter is all that is left (unix_writable in Linux). */
   wasRead(count: number): void {
     this.#unread -= count;
-    if (this.#sender.wantsRoom && this.#unread * 4 <= BUFFER) this.#sender.mayTake();
+    if (this.#sender.wantsRoom && this.#unread * 4 <= this.#sender.sendRoom) this.#sender.mayTake();
   }
 }

@@ -17,8 +17,10 @@ export class Path {
   readonly from: string;
   readonly to: string;
   link: Link;
-  cut = false;
   held = false;
+  /** Told when the way is cut. */
+  readonly watchers: Set<() => void> = new Set();
+  #cut = false;
   readonly #core: SimCore;
   /** When the last byte that was sent so far has left: the way carries `bandwidth` and no more. */
   #busyUntil = 0;
@@ -37,6 +39,16 @@ export class Path {
     return this.link.latencyMs[0];
   }
 
+  /** True: nothing gets through. */
+  get cut(): boolean {
+    return this.#cut;
+  }
+
+  set cut(cut: boolean) {
+    this.#cut = cut;
+    if (cut) for (const watcher of [...this.watchers]) watcher();
+  }
+
   /** When `bytes` bytes arrive that leave now. */
   arrivalOf(bytes: number): number {
     const { latencyMs, bandwidth } = this.link;
@@ -50,7 +62,7 @@ export class Path {
 
   /** Whether a packet that leaves now gets lost. */
   loses(): boolean {
-    return this.cut || this.#core.decisions.chance('latency', this.link.loss ?? 0);
+    return this.#cut || this.#core.decisions.chance('latency', this.link.loss ?? 0);
   }
 
   /**
@@ -62,7 +74,7 @@ export class Path {
     const time = Math.max(earliest, this.arrivalOf(0));
     const arrive = (): void => {
       if (this.held) this.#waiting.push(arrive);
-      else if (this.cut) lost();
+      else if (this.#cut) lost();
       else arrives();
     };
     this.#core.at(time, arrive);

@@ -15,15 +15,13 @@
  *     its try tells.
  *  2. Once closed, nothing is granted any more. What arrives then is answered with a reset.
  */
-import { Readiness } from '../../kernel/readiness.ts';
-import type { Endpoint, KeepAliveOptions, Transport } from '../../world/network.ts';
-import { endpointText, NOWHERE } from './addresses.ts';
+import type { Transport } from '../../world/network.ts';
+import { SimEnd } from './end.ts';
 import type { ErrorCode } from './errors.ts';
-import { closedHere, systemError } from './errors.ts';
-import { Fooling, shortened, strikes } from './faults.ts';
-import type { FlowEnd } from './flow.ts';
+import { systemError } from './errors.ts';
+import { strikes } from './faults.ts';
 import { Inbox, joined } from './inbox.ts';
-import type { TransportOwner, Wire } from './wire.ts';
+import type { Wire, WireEnd } from './wire.ts';
 
 const END_OF_FILE: Buffer = Buffer.alloc(0);
 
@@ -32,18 +30,12 @@ const MOST_PIECES = 64;
 
 type Gate = 'connecting' | 'open' | 'ended' | 'shut' | 'failed' | 'closed';
 
-export class SimTransport extends Readiness implements Transport, FlowEnd {
-  local: Endpoint = NOWHERE;
-  readonly remote: Endpoint;
-  noDelay = true;
-  readonly #owner: TransportOwner;
+export class SimTransport extends SimEnd implements Transport, WireEnd {
   readonly #inbox = new Inbox();
   #recvGate: Gate = 'connecting';
   #sendGate: Gate = 'connecting';
   #recvError: unknown = undefined;
   #sendError: unknown = undefined;
-  /** Null while connecting. */
-  #wire: Wire | null = null;
   /** The end of file has arrived, behind what is in the inbox. */
   #atEnd = false;
   /** What has ended the connection from outside, and whether somebody was told. */
@@ -51,28 +43,26 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   #fateTold = false;
   /** shutdown('recv') was called: what arrives is dropped. */
   #discarding = false;
-  readonly #fooling: Fooling;
   /** Gives up what is under way before the connection stands. */
   onGiveUp: (() => void) | null = null;
   /** Something has come from the peer. */
   onContact: (() => void) | null = null;
 
-  constructor(owner: TransportOwner, remote: Endpoint) {
-    super();
-    this.#owner = owner;
-    this.#fooling = new Fooling(owner.core, owner.host);
-    this.remote = remote;
+  protected get isClosed(): boolean {
+    return this.#sendGate === 'closed';
   }
 
   // ---------------------------------------------------------------------------------- connecting
 
   /** The connection stands. */
   established(wire: Wire): void {
-    this.#wire = wire;
+    this.wire = wire;
     if (this.#recvGate === 'connecting') this.#recvGate = 'open';
     if (this.#sendGate === 'connecting') this.#sendGate = 'open';
     if (this.#discarding) wire.incoming.unwanted();
-    this.#mayFool('recv');
+    this.heardAt = this.owner.core.now;
+    if (this.options.get('keepAlive') !== 0) this.probe();
+    this.mayFool('recv');
     this.grantSend();
   }
 
@@ -89,11 +79,11 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   }
 
   tryConnect(): boolean {
-    if (this.#sendGate === 'closed') throw this.#closedError();
-    if (this.#wire !== null) return true;
+    if (this.#sendGate === 'closed') throw this.closedError();
+    if (this.wire !== null) return true;
     if (this.#sendGate === 'failed') throw this.#sendError;
     this.canSend = false;
-    this.#mayFool('send');
+    this.mayFool('send');
     return false;
   }
 
@@ -106,7 +96,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
     const there = this.#inbox.length;
     if (there === 0) return this.#foundNothing() ? END_OF_FILE : undefined;
     const most = Math.min(max, there);
-    return this.#took(this.#inbox.take(this.#cutShort('shortReads', most)));
+    return this.#took(this.#inbox.take(this.cutShort('shortReads', most)));
   }
 
   tryRecvInto(into: Uint8Array): number {
@@ -115,7 +105,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
     }
     const there = this.#inbox.length;
     if (there === 0) return this.#foundNothing() ? 0 : -1;
-    const most = this.#cutShort('shortReads', Math.min(into.length, there));
+    const most = this.cutShort('shortReads', Math.min(into.length, there));
     const count = this.#inbox.takeInto(most === into.length ? into : into.subarray(0, most));
     this.#tookBytes(count);
     return count;
@@ -127,9 +117,9 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   }
 
   #tookBytes(count: number): void {
-    this.#fooling.end();
+    this.endFooling();
     if (this.#inbox.length === 0 && !this.#atEnd && this.#fate === null) this.#hasNothing();
-    this.#wire?.incoming.wasRead(count);
+    this.wire?.incoming.wasRead(count);
   }
 
   /** True: the end of file. False: would block. */
@@ -150,14 +140,14 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
 
   #hasNothing(): void {
     this.canRecv = false;
-    this.#mayFool('recv');
+    this.mayFool('recv');
   }
 
   /** True: the gate is open after all. False: ended, or still connecting. */
   #passRecvGate(): boolean {
     if (this.#recvGate === 'connecting') return this.tryConnect();
     if (this.#recvGate === 'failed') throw this.#recvError;
-    if (this.#recvGate === 'closed') throw this.#closedError();
+    if (this.#recvGate === 'closed') throw this.closedError();
     return false;
   }
 
@@ -183,31 +173,31 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
 
   /** How many of `offered` bytes can be sent now. Throws if the connection has ended. */
   #roomFor(offered: number): number {
-    const { outgoing, local } = this.#wire as Wire;
+    const { outgoing, local } = this.wire as Wire;
     if (this.#fate !== null || outgoing.broken) throw this.#failSend();
-    const { core, host } = this.#owner;
+    const { core, host } = this.owner;
     if (!local && strikes(core, 'resets', host)) this.#resetFromOutside();
     const room = Math.max(0, outgoing.room());
-    return room === 0 ? 0 : this.#cutShort('shortWrites', Math.min(offered, room));
+    return room === 0 ? 0 : this.cutShort('shortWrites', Math.min(offered, room));
   }
 
   #send(bytes: Buffer, offered: number): number {
-    (this.#wire as Wire).outgoing.take(bytes);
-    this.#fooling.end();
+    (this.wire as Wire).outgoing.take(bytes);
+    this.endFooling();
     if (bytes.length === offered) return offered;
     if (this.#roomLeft() === 0) this.#sentLess(bytes.length);
     return bytes.length;
   }
 
   #roomLeft(): number {
-    return Math.max(0, (this.#wire as Wire).outgoing.room());
+    return Math.max(0, (this.wire as Wire).outgoing.room());
   }
 
   /** The buffer of the system is full. */
   #sentLess(count: number): number {
     this.canSend = false;
-    (this.#wire as Wire).outgoing.waitForRoom();
-    this.#mayFool('send');
+    (this.wire as Wire).outgoing.waitForRoom();
+    this.mayFool('send');
     return count;
   }
 
@@ -224,28 +214,12 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   #passSendGate(): boolean {
     if (this.#sendGate === 'connecting') return this.tryConnect();
     if (this.#sendGate === 'shut') throw this.#fate === null ? brokenPipe() : this.#failSend();
-    throw this.#sendGate === 'failed' ? this.#sendError : this.#closedError();
-  }
-
-  // -------------------------------------------------------------------------------------- faults
-
-  #cutShort(name: 'shortReads' | 'shortWrites', bytes: number): number {
-    const { core, host } = this.#owner;
-    return bytes > 1 && strikes(core, name, host) ? shortened(core, bytes) : bytes;
-  }
-
-  /** A task that waits from now on is woken although nothing has come. */
-  #mayFool(direction: 'recv' | 'send'): void {
-    this.#fooling.begin(() => {
-      if (this.#sendGate === 'closed') return;
-      if (direction === 'recv') this.grantRecv();
-      else this.grantSend();
-    });
+    throw this.#sendGate === 'failed' ? this.#sendError : this.closedError();
   }
 
   /** Somebody between the two has broken the connection: both ends hear of it. */
   #resetFromOutside(): never {
-    (this.#wire as Wire).reset();
+    (this.wire as Wire).reset();
     this.receivesReset();
     throw this.#failSend();
   }
@@ -258,14 +232,15 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
 
   receives(bytes: Buffer): boolean {
     this.onContact?.();
+    this.heardAt = this.owner.core.now;
     if (this.#recvGate === 'closed') {
       // RFC 9293, 3.10.7: to bytes for a connection that is closed the answer is a reset.
-      this.#wire?.reset();
+      this.wire?.reset();
       return false;
     }
     if (this.#fate !== null) return false;
     if (this.#discarding) {
-      this.#wire?.incoming.wasRead(bytes.length);
+      this.wire?.incoming.wasRead(bytes.length);
       return true;
     }
     this.#inbox.push(bytes);
@@ -294,9 +269,11 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   }
 
   #endBy(code: ErrorCode): void {
-    this.#wire?.outgoing.drop();
+    this.wire?.outgoing.drop();
     if (this.#sendGate === 'closed' || this.#fate !== null) return;
     this.#fate = code;
+    this.gone = true;
+    this.endProbing();
     this.grantRecv();
     this.grantSend();
   }
@@ -311,7 +288,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
 
   #shutdownSend(): void {
     if (this.#sendGate !== 'open') return;
-    if (this.#fate === null) this.#wire?.outgoing.finish();
+    if (this.#fate === null) this.wire?.outgoing.finish();
     this.#sendGate = 'shut';
     this.grantSend();
   }
@@ -321,8 +298,8 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
     const unread = this.#inbox.length;
     this.#inbox.clear();
     if (this.#recvGate !== 'failed') this.#recvGate = 'ended';
-    this.#wire?.incoming.wasRead(unread);
-    this.#wire?.incoming.unwanted();
+    this.wire?.incoming.wasRead(unread);
+    this.wire?.incoming.unwanted();
     this.grantRecv();
   }
 
@@ -332,16 +309,17 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
 
   /** A Unix socket has no resets, but for input that is unread. */
   reset(): void {
-    this.#leave(this.#wire?.local !== true);
+    this.#leave(this.wire?.local !== true);
   }
 
   /** With unread input the system resets, as Linux does; what was not sent is lost then. */
   #leave(hard: boolean): void {
     if (this.#sendGate === 'closed') return;
-    const wire = this.#fate === null ? this.#wire : null;
+    const wire = this.#fate === null ? this.wire : null;
     const resets = hard || this.#inbox.length > 0;
     const finishes = this.#sendGate === 'open';
     this.#end();
+    this.gone ||= resets;
     if (resets) wire?.reset();
     else if (finishes) wire?.outgoing.finish();
     wire?.incoming.unwanted();
@@ -350,11 +328,11 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
   #end(): void {
     this.vanish();
     this.onGiveUp?.();
-    this.#owner.forget(this);
+    this.owner.forget(this);
     this.canRecv = true;
     this.canSend = true;
     if (this.recvWaiter === null && this.sendWaiter === null) return;
-    this.refuseWaiters(this.#closedError());
+    this.refuseWaiters(this.closedError());
   }
 
   /** Closed, and nobody is told: the host has crashed, or its system has given up on it. */
@@ -362,6 +340,7 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
     this.#recvGate = 'closed';
     this.#sendGate = 'closed';
     this.#inbox.clear();
+    this.endProbing();
   }
 
   /** The host has crashed: nobody waits any more, and the peer is told by the system. */
@@ -369,27 +348,9 @@ export class SimTransport extends Readiness implements Transport, FlowEnd {
     this.recvWaiter = null;
     this.sendWaiter = null;
     this.vanish();
+    this.gone = true;
     this.onGiveUp?.();
-    if (this.#fate === null) this.#wire?.reset();
-  }
-
-  #closedError(): unknown {
-    return closedHere(`The connection with ${this.describe()}`);
-  }
-
-  // --------------------------------------------------------------------------- names and options
-
-  setKeepAlive(_options: KeepAliveOptions): void {}
-
-  /** An accepted Unix connection has no name of its own: it goes by the listener's. */
-  override describe(): string {
-    const text = endpointText(this.remote);
-    return text === '' ? endpointText(this.local) : text;
-  }
-
-  openLine(): string {
-    const verb = this.#wire === null ? 'attempt to connect' : 'connection';
-    return `${verb} ${endpointText(this.local)} to ${endpointText(this.remote)}`;
+    if (this.#fate === null) this.wire?.reset();
   }
 }
 

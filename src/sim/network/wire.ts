@@ -3,7 +3,6 @@ import type { SimCore } from '../core.ts';
 import type { FlowEnd, Outgoing, Ways } from './flow.ts';
 import { Flow } from './flow.ts';
 import { LocalFlow } from './local.ts';
-import type { Path } from './path.ts';
 
 /** What a transport needs from the network of its host. */
 export interface TransportOwner<T = object> {
@@ -21,13 +20,20 @@ export interface Wire {
   readonly incoming: Outgoing;
   /** True: a Unix socket. */
   readonly local: boolean;
+  /** There and back, for TCP. */
+  readonly ways?: Ways;
+  /** True: the other end is no more, and may not have been able to tell. */
+  readonly peerGone: boolean;
   /** Drops what has not left, and tells the other end that the connection is no more. */
   reset(): void;
 }
 
 /** An end that can be told of a reset. */
 export interface WireEnd extends FlowEnd {
+  readonly gone: boolean;
   receivesReset(): void;
+  /** A reset got lost on the way. */
+  missesReset(): void;
 }
 
 /** A TCP connection from `one` to `other`: the wires of both, in this order. */
@@ -36,8 +42,8 @@ export function tcpWires(core: SimCore, ways: Ways, one: WireEnd, other: WireEnd
   const there = new Flow(core, ways, one, other);
   const here = new Flow(core, { path: back, back: path }, other, one);
   return [
-    new TcpWire(core, path, { outgoing: there, incoming: here, peer: other }),
-    new TcpWire(core, back, { outgoing: here, incoming: there, peer: one }),
+    new TcpWire(core, ways, { outgoing: there, incoming: here, peer: other }),
+    new TcpWire(core, { path: back, back: path }, { outgoing: here, incoming: there, peer: one }),
   ];
 }
 
@@ -51,29 +57,33 @@ class TcpWire implements Wire {
   readonly local = false;
   readonly outgoing: Flow;
   readonly incoming: Flow;
+  readonly ways: Ways;
   readonly #core: SimCore;
-  readonly #path: Path;
   readonly #peer: WireEnd;
 
-  constructor(core: SimCore, path: Path, { outgoing, incoming, peer }: Ends) {
+  constructor(core: SimCore, ways: Ways, { outgoing, incoming, peer }: Ends) {
     this.#core = core;
-    this.#path = path;
+    this.ways = ways;
     this.outgoing = outgoing;
     this.incoming = incoming;
     this.#peer = peer;
   }
 
+  get peerGone(): boolean {
+    return this.#peer.gone;
+  }
+
   /** A reset is sent once: if it gets lost, the peer's next bytes are answered with another one. */
   reset(): void {
+    const { path } = this.ways;
     this.outgoing.drop();
-    sendReset(this.#core, this.#path, this.outgoing.lastArrival, () => this.#peer.receivesReset());
+    this.#core.trace('rst', path.from, path.to, 0, () => 'reset');
+    path.carry(
+      this.outgoing.lastArrival,
+      () => this.#peer.receivesReset(),
+      () => this.#peer.missesReset(),
+    );
   }
-}
-
-/** Sends a reset, to arrive at `earliest` or later. */
-export function sendReset(core: SimCore, path: Path, earliest: number, arrives: () => void): void {
-  core.trace('rst', path.from, path.to, 0, () => 'reset');
-  path.carry(earliest, arrives);
 }
 
 /** A Unix socket connection within `host`: the wires of both ends, in this order. */
@@ -93,5 +103,5 @@ function localWire(outgoing: LocalFlow, incoming: LocalFlow, peer: WireEnd): Wir
     outgoing.drop();
     peer.receivesReset();
   };
-  return { outgoing, incoming, local: true, reset };
+  return { outgoing, incoming, local: true, peerGone: false, reset };
 }
