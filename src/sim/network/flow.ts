@@ -50,8 +50,9 @@ export interface FlowEnd {
   timesOut(): void;
   /** True while the program waits for room. */
   readonly wantsRoom: boolean;
-  /** Bytes that its system takes before they are acknowledged, and receives before they are read. */
+  /** Bytes that its system takes before they are acknowledged. */
   readonly sendRoom: number;
+  /** Bytes that its system receives before they are read. */
   readonly recvRoom: number;
   /** Milliseconds without an acknowledgement after which it gives up; 0: the system's own. */
   readonly userTimeoutMs: number;
