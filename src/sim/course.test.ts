@@ -135,6 +135,28 @@ describe('the end of a scenario', () => {
     expect(cleaned).toBe(true);
   });
 
+  it('ends hosts that cleanup has started, and does not miss those that it has crashed', async () => {
+    let cancelled = false;
+    await simulate(function* (world): Operation<void> {
+      world.host('a', function* (): Operation<void> {
+        try {
+          yield* sleepForever();
+        } finally {
+          world.host('late', function* (): Operation<void> {
+            try {
+              yield* sleepForever();
+            } finally {
+              cancelled = true;
+            }
+          });
+          world.crash('a');
+        }
+      });
+      yield* sleep(1);
+    });
+    expect(cancelled).toBe(true);
+  });
+
   it('fails the run if cleanup fails', async () => {
     const failure = await failureOf(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {

@@ -53,6 +53,11 @@ export class Course {
     this.hosts = new Hosts(simulator);
   }
 
+  /** True once the programs were asked to end. */
+  get unwinding(): boolean {
+    return this.#phase === 'unwinding';
+  }
+
   // ---- failing ----
 
   /** The first failure counts. */
@@ -115,9 +120,7 @@ export class Course {
     if (this.#phase !== 'settling' || this.#simulator.invariants.pending) return;
     this.#phase = 'unwinding';
     this.#unwindBy = this.#simulator.now + UNWIND_MS;
-    for (const life of [...this.#simulator.lives]) {
-      life.scheduler.main?.cancel('the scenario has returned');
-    }
+    this.hosts.cancelAll();
     this.#endIfAlone();
   }
 
@@ -139,9 +142,11 @@ export class Course {
     return false;
   }
 
-  /** True: time does not go on to `at`, because the run fails before. */
+  /** True: time does not go on to `at`, because the run ends or fails before. */
   standsBefore(at: number): boolean {
     const { invariants, settings } = this.#simulator;
+    this.#endIfAlone();
+    if (this.ended) return true;
     if (invariants.pending && invariants.nextEnd < at) {
       this.#simulator.now = Math.max(this.#simulator.now, invariants.nextEnd);
       invariants.failPending();

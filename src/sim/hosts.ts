@@ -5,6 +5,9 @@ import { Machine } from './machine.ts';
 import type { HostNetwork, Medium } from './medium.ts';
 import type { Simulator } from './simulator.ts';
 
+/** Why programs are cancelled. */
+const ENDED = 'the scenario has returned';
+
 export class Hosts {
   readonly #simulator: Simulator;
   readonly #byName = new Map<string, Machine>();
@@ -24,7 +27,7 @@ export class Hosts {
   add(name: string, program: OperationSource<unknown>, clockRate: number): Machine {
     const { machines } = this.#simulator;
     const identity = { name, program, clockRate, index: machines.length };
-    const machine = new Machine(identity, (ended) => this.exit(ended));
+    const machine = new Machine(identity, (ended) => this.#exitItself(ended));
     const network = this.medium.addHost(name);
     machine.address = network.address;
     machines.push(machine);
@@ -48,6 +51,8 @@ export class Hosts {
     simulator.lives.push(life);
     this.#note('start', machine);
     life.scheduler.start(machine.program, machine.index === 0 ? mainName : machine.name);
+    // Cleanup may start hosts, too; they have to end with the others.
+    if (simulator.course.unwinding) life.scheduler.main?.cancel(ENDED);
   }
 
   /** The process is killed: nothing of it happens any more, its peers get a reset. */
@@ -63,6 +68,16 @@ export class Hosts {
     this.#note('exit', machine);
     this.#drop(machine);
     life.network.close();
+  }
+
+  /** The run needs its scenario: there, the error that `exit` throws has to do. */
+  #exitItself(machine: Machine): void {
+    if (machine.index > 0) this.exit(machine);
+  }
+
+  /** The scenario has returned: every program is asked to end. */
+  cancelAll(): void {
+    for (const { scheduler } of [...this.#simulator.lives]) scheduler.main?.cancel(ENDED);
   }
 
   #drop(machine: Machine): void {

@@ -120,10 +120,7 @@ export class Simulator implements SimCore {
       }
       const at = this.#nextAt();
       if (course.waitsOutside()) return 'outside';
-      if (course.standsBefore(at)) {
-        if (course.ended) return 'ended';
-        continue;
-      }
+      if (course.standsBefore(at)) return 'ended';
       this.#jump(at);
       if (course.ended) return 'ended';
       if (this.#untilBreath <= 0) return this.#breath();

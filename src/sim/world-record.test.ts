@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { askEcho, echoServer, failureOf, resultOf } from '../../test/sim/support.ts';
 import type { Operation } from '../index.ts';
 import { Channel, connect, currentTask, moveOnAfter, now, sleep, timeout } from '../index.ts';
+import { currentWorld } from '../net/world.ts';
 import type { Host, World } from '../sim.ts';
 import { simulate } from '../sim.ts';
 
@@ -296,5 +297,41 @@ describe('signals', () => {
     });
     const hup = await mistake((world) => world.signal('there', 'SIGHUP' as never));
     expect(hup).toContain("Expected `signal` to be 'SIGINT' or 'SIGTERM'");
+  });
+});
+
+describe('the process of a host', () => {
+  it('hears signals that it listens for, and may end itself', async () => {
+    const heard: string[] = [];
+    let unreached = true;
+    await simulate(function* (world): Operation<void> {
+      const host = world.host('a', function* (): Operation<void> {
+        const { platform } = currentWorld();
+        platform.report('a line');
+        const forget = platform.onEndSignals((signal) => heard.push(signal));
+        yield* sleep(10);
+        forget();
+        platform.exit(3);
+        unreached = false;
+      });
+      yield* sleep(5);
+      world.signal('a', 'SIGINT');
+      world.signal('*', 'SIGTERM');
+      expect([host.running, host.exitCode]).toEqual([true, undefined]);
+      yield* sleep(10);
+      expect([host.running, host.exitCode, host.lines]).toEqual([false, 3, ['a line']]);
+      world.restart(host);
+      expect([host.running, host.exitCode]).toEqual([true, undefined]);
+      yield* sleep(1);
+      world.signal('a', 'SIGINT');
+    });
+    expect([heard, unreached]).toEqual([['SIGINT', 'SIGTERM', 'SIGINT'], true]);
+  });
+
+  it('of the scenario cannot end itself: that fails the run', async () => {
+    const failure = await failureOf(function* (): Operation<void> {
+      currentWorld().platform.exit(0);
+    });
+    expect((failure.error as Error).message).toContain("The program of host 'main' has ended");
   });
 });
