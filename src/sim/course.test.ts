@@ -135,7 +135,7 @@ describe('the end of a scenario', () => {
     expect(cleaned).toBe(true);
   });
 
-  it('ends hosts that cleanup has started, and does not miss those that it has crashed', async () => {
+  it('ends hosts that cleanup has started, whoever has crashed meanwhile', async () => {
     let cancelled = false;
     await simulate(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
