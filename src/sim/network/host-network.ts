@@ -23,6 +23,7 @@ import { canonical, isLoopback, isOnNetwork, isWildcard, NOWHERE } from './addre
 import type { ErrorCode } from './errors.ts';
 import { closedHere, systemError, unknownName } from './errors.ts';
 import { strikes } from './faults.ts';
+import { checkPath } from './files.ts';
 import { Handshake } from './handshake.ts';
 import type { Binding, ListenerOwner } from './listener.ts';
 import { LONGEST_BACKLOG, SimListener } from './listener.ts';
@@ -106,6 +107,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
   /** A file that is there is in the way, also one that a crash has left behind. */
   #listenAtPath(path: string, options: ListenOptions): SimListener {
     const { files } = this.#station;
+    checkPath(path, 'listen');
     if (files.at(path) !== undefined) throw systemError('EADDRINUSE', 'listen', { path });
     const listener = this.#listener({ path }, options, false, () => {
       if (!this.#closed) files.remove(path, listener);
@@ -190,6 +192,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
 
   /** On a Unix socket the connection stands at once, or never (unix(7)). */
   #connectToPath(to: { readonly path: string }, sizes: SimSizes): Transport {
+    checkPath(to.path, 'connect');
     const listener = this.#station.files.at(to.path);
     const problem = problemOf(to.path, listener);
     if (problem !== null) throw systemError(problem, 'connect', to);

@@ -79,7 +79,7 @@ export class SimListener extends Readiness implements ListenerTransport {
     this.halfOpen++;
     core.at(soon(core), () => {
       this.halfOpen--;
-      if (this.closed) connection.reset();
+      if (this.closed) connection.disown();
       else this.#show(connection);
     });
   }
@@ -119,7 +119,7 @@ export class SimListener extends Readiness implements ListenerTransport {
   close(): void {
     if (this.closed) return;
     this.#end();
-    for (const connection of this.#queue.splice(0)) connection.reset();
+    for (const connection of this.#queue.splice(0)) connection.disown();
     this.refuseWaiters(this.#closedError());
   }
 

@@ -312,6 +312,11 @@ export class SimTransport extends SimEnd implements Transport, WireEnd {
     this.#leave(this.wire?.local !== true);
   }
 
+  /** Nobody has accepted it, or ever will: the peer is told so, on a Unix socket, too. */
+  disown(): void {
+    this.#leave(true);
+  }
+
   /** With unread input the system resets, as Linux does; what was not sent is lost then. */
   #leave(hard: boolean): void {
     if (this.#sendGate === 'closed') return;
