@@ -14,13 +14,13 @@ export function later(ms: number, action: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-type AnyFunction = (...args: unknown[]) => unknown;
-
-/** What gives other results every time: where it lies, and how it is called. */
+/** What gives other results every time: where it lies, and what it is called in a message. */
 const SOURCES: readonly (readonly [object: object, key: string, name: string])[] = [
   [Math, 'random', 'Math.random'],
   [Date, 'now', 'Date.now'],
+  [globalThis, 'Date', 'new Date()'],
   [performance, 'now', 'performance.now'],
+  [process.hrtime, 'bigint', 'process.hrtime.bigint'],
   [process, 'hrtime', 'process.hrtime'],
   [crypto, 'getRandomValues', 'crypto.getRandomValues'],
   [crypto, 'randomUUID', 'crypto.randomUUID'],
@@ -31,18 +31,14 @@ const SOURCES: readonly (readonly [object: object, key: string, name: string])[]
 ];
 
 /**
- * Puts a function before each source that calls `used` when a task is running, and then the
- * source. `new Date()` cannot be seen. The answer puts everything back.
+ * Puts a proxy in the place of each source: it calls `used` when a task is running, and then does
+ * what the source does. The answer puts everything back.
  */
 export function watch(used: (name: string) => void): () => void {
   const undo = SOURCES.map(([object, key, name]) => {
-    const original = Reflect.get(object, key) as AnyFunction;
     const own = Object.getOwnPropertyDescriptor(object, key);
-    function watched(this: unknown, ...args: unknown[]): unknown {
-      if (current.task !== null) used(`${name} (by task '${current.task.name}')`);
-      return Reflect.apply(original, this, args);
-    }
-    Object.defineProperty(object, key, { value: watched, configurable: true, writable: true });
+    const value = watched(Reflect.get(object, key) as object, name, used);
+    Object.defineProperty(object, key, { value, configurable: true, writable: true });
     return () => {
       if (own === undefined) Reflect.deleteProperty(object, key);
       else Object.defineProperty(object, key, own);
@@ -51,4 +47,21 @@ export function watch(used: (name: string) => void): () => void {
   return () => {
     for (const back of undo) back();
   };
+}
+
+function watched(source: object, name: string, used: (name: string) => void): object {
+  const note = (): void => {
+    if (current.task !== null) used(`${name} (by task '${current.task.name}')`);
+  };
+  return new Proxy(source, {
+    apply(target, self: unknown, args: unknown[]): unknown {
+      note();
+      return Reflect.apply(target as () => unknown, self, args);
+    },
+    construct(target, args: unknown[], made): object {
+      // A Date of a given time is as good as any other value.
+      if (args.length === 0) note();
+      return Reflect.construct(target as DateConstructor, args, made) as object;
+    },
+  });
 }

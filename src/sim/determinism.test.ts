@@ -46,6 +46,8 @@ describe('checkDeterminism', () => {
     ['Math.random', () => Math.random()],
     ['Date.now', () => (Date.now() % 1000) + Math.random()],
     ['performance.now', () => performance.now() % 1],
+    ['new Date()', () => new Date().getMilliseconds() + Math.random()],
+    ['process.hrtime.bigint', () => Number(process.hrtime.bigint() % 1000n) / 7],
     ['process.hrtime', () => Number(process.hrtime()[1]) % 7.3],
   ])('names %s', async (name, chance) => {
     const error = await differenceOf(function* (): Operation<void> {
@@ -56,12 +58,14 @@ describe('checkDeterminism', () => {
   });
 
   it('puts the functions back that it has watched', async () => {
-    const before = [Math.random, Date.now, performance.now, globalThis.setTimeout];
+    const sources = () => [Math.random, Date, Date.now, performance.now, setTimeout];
+    const before = sources();
     await differenceOf(function* (): Operation<void> {
       yield* sleep(Math.random());
     });
-    expect([Math.random, Date.now, performance.now, globalThis.setTimeout]).toEqual(before);
+    for (const [i, source] of sources().entries()) expect(source).toBe(before[i]);
     expect(Object.hasOwn(performance, 'now')).toBe(false);
+    expect(new Date(5).getTime()).toBe(5);
   });
 
   it('tells of a failure only once both runs were the same', async () => {

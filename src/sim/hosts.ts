@@ -38,7 +38,6 @@ export class Hosts {
 
   /** A new process runs the program of a host whose process has ended. */
   start(machine: Machine): void {
-    machine.crashed = false;
     machine.reset();
     this.#begin(machine, this.medium.restart(machine.name));
   }

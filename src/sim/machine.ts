@@ -18,8 +18,6 @@ export class Machine implements Host, Platform {
   readonly clockRate: number;
   address = '';
   life: Life | null = null;
-  /** True from `crash` until `restart`. */
-  crashed = false;
   exitCode: number | undefined = undefined;
   readonly lines: string[] = [];
   readonly #hearers: ((signal: EndSignal) => void)[] = [];

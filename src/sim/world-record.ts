@@ -52,7 +52,6 @@ export class WorldRecord implements World {
     for (const machine of this.#processes('host', host)) {
       if (machine.life === null) continue;
       this.#simulator.course.hosts.crash(machine);
-      machine.crashed = true;
       this.#faultBegins('crash', `crash ${machine.name}`);
     }
   }
