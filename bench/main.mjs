@@ -7,6 +7,10 @@ const BENCHMARKS = {
     module: './echo/main.mjs',
     summary: 'CPU per message, rate and memory per idle connection, beside C and node:net',
   },
+  pipe: {
+    module: './pipe/main.mjs',
+    summary: 'CPU per GB from one connection to another, beside C and node:net',
+  },
   switch: {
     module: './micro/main.mjs',
     summary: 'tasks that yield in turn, beside async functions, Effect, effection',

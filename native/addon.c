@@ -36,9 +36,20 @@ static const Export EXPORTS[] = {
     {"send", coronet_send},
     {"sendv", coronet_sendv},
     {"shutdown", coronet_shutdown},
-    {"noDelay", coronet_no_delay},
-    {"keepAlive", coronet_keep_alive},
+    {"getOption", coronet_get_option},
+    {"setOption", coronet_set_option},
     {"close", coronet_close},
+    {"bindDatagram", coronet_bind_datagram},
+    {"connectDatagram", coronet_connect_datagram},
+    {"recvDatagrams", coronet_recv_datagrams},
+    {"sender", coronet_sender},
+    {"sendDatagram", coronet_send_datagram},
+    {"watchSend", coronet_watch_send},
+    {"datagramOption", coronet_datagram_option},
+    {"datagramFigure", coronet_datagram_figure},
+    {"joinGroup", coronet_join_group},
+    {"leaveGroup", coronet_leave_group},
+    {"multicastInterface", coronet_multicast_interface},
 };
 
 /*

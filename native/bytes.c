@@ -93,7 +93,7 @@ napi_value coronet_recv(napi_env env, napi_callback_info info) {
     call_wrong(&call, 3, "at least 1 and to end within the memory");
     return NULL;
   }
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   return call_result(&call, receive(slot, data + offset, (size_t)length));
 }
@@ -111,7 +111,7 @@ napi_value coronet_discard(napi_env env, napi_callback_info info) {
   int32_t handle = 0;
   uint8_t scratch[16384];
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   bool local = slot->peer.family == AF_UNIX;
   ssize_t received = 1;
@@ -119,7 +119,7 @@ napi_value coronet_discard(napi_env env, napi_callback_info info) {
     received = local ? recv(slot->fd, scratch, sizeof scratch, 0)
                      : recv(slot->fd, NULL, (size_t)1 << 30, MSG_TRUNC);
   }
-  return call_result(&call, received > 0 ? poller_rearm(slot) : 0);
+  return call_result(&call, received > 0 ? poller_rearm(slot, CONNECTION_EVENTS) : 0);
 }
 
 static int32_t sent_or_error(ssize_t sent) {
@@ -135,7 +135,7 @@ napi_value coronet_send(napi_env env, napi_callback_info info) {
   ssize_t sent = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_bytes(&call, 1, &data, &length)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   do {
     sent = send_now(slot->fd, data, length);
@@ -172,7 +172,7 @@ napi_value coronet_sendv(napi_env env, napi_callback_info info) {
   ssize_t sent = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!gather(&call, pieces, &count)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   message.msg_iovlen = count;
   do {

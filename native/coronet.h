@@ -6,8 +6,10 @@
  *   slots.c    handles: index and generation, checked at every call
  *   poller.c   the inner epoll descriptor, nested in libuv as one poll handle
  *   address.c  endpoints to sockaddr and back
- *   sockets.c  listen, accept, connect, options, close
+ *   sockets.c  listen, accept, connect, close
+ *   options.c  options of a socket, by small codes
  *   bytes.c    receive and send
+ *   datagrams.c  UDP: bind, receive in batches, send, options, groups
  *
  * Rules of this directory:
  *  1. No static state. Everything hangs on the Environment, and each worker thread has its own.
@@ -35,7 +37,7 @@
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 2
+#define CORONET_ABI 4
 
 /*
  * All that a connection can report, both directions at once. PRI is there because urgent data
@@ -44,7 +46,7 @@
  */
 #define CONNECTION_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI)
 
-#define MAX_ARGUMENTS 7
+#define MAX_ARGUMENTS 9
 #define NO_SLOT UINT32_MAX
 
 typedef struct Environment Environment;
@@ -65,6 +67,7 @@ typedef struct {
   uint32_t next_free; /* the free list is first in, first out, so generations last long */
   Poller *poller;     /* where it is registered */
   PeerAddress peer;   /* kept because the system forgets it when the peer resets */
+  sa_family_t datagram; /* AF_INET or AF_INET6 of a datagram socket; AF_UNSPEC: a stream */
 } Slot;
 
 /* One readiness queue: what one network in JavaScript stands on. */
@@ -132,6 +135,8 @@ napi_value call_result(Call *call, int32_t value);
 int32_t slot_reserve(Environment *environment, uint32_t *index);
 int32_t slot_fill(Environment *environment, uint32_t index, int fd, Poller *poller);
 Slot *slot_find(Environment *environment, int32_t handle);
+Slot *stream_find(Environment *environment, int32_t handle);
+Slot *datagram_find(Environment *environment, int32_t handle);
 void slot_release(Environment *environment, Slot *slot, bool reset);
 void slots_release_of(Environment *environment, const Poller *poller);
 uint32_t slot_index_of(int32_t handle);
@@ -140,11 +145,19 @@ uint32_t slot_index_of(int32_t handle);
 void poller_end(Poller *poller);
 Poller *poller_find(Environment *environment, int32_t id);
 int poller_register(const Slot *slot, uint32_t interest);
-int poller_rearm(const Slot *slot);
+int poller_rearm(const Slot *slot, uint32_t interest);
+
+/* sockets.c */
+int socket_option(int fd, int level, int name, int value);
+int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest);
 
 /* address.c */
 bool address_read(Call *call, size_t first, Address *out, int *error);
 napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length);
+
+/* options.c: 0, or a negated errno */
+int socket_option(int fd, int level, int name, int value);
+int set_buffer_sizes(int fd, int32_t receive, int32_t send);
 
 /* addon.c */
 void environment_release(Environment *environment);
@@ -164,8 +177,19 @@ napi_value coronet_discard(napi_env env, napi_callback_info info);
 napi_value coronet_send(napi_env env, napi_callback_info info);
 napi_value coronet_sendv(napi_env env, napi_callback_info info);
 napi_value coronet_shutdown(napi_env env, napi_callback_info info);
-napi_value coronet_no_delay(napi_env env, napi_callback_info info);
-napi_value coronet_keep_alive(napi_env env, napi_callback_info info);
+napi_value coronet_get_option(napi_env env, napi_callback_info info);
+napi_value coronet_set_option(napi_env env, napi_callback_info info);
 napi_value coronet_close(napi_env env, napi_callback_info info);
+napi_value coronet_bind_datagram(napi_env env, napi_callback_info info);
+napi_value coronet_connect_datagram(napi_env env, napi_callback_info info);
+napi_value coronet_recv_datagrams(napi_env env, napi_callback_info info);
+napi_value coronet_sender(napi_env env, napi_callback_info info);
+napi_value coronet_send_datagram(napi_env env, napi_callback_info info);
+napi_value coronet_watch_send(napi_env env, napi_callback_info info);
+napi_value coronet_datagram_option(napi_env env, napi_callback_info info);
+napi_value coronet_datagram_figure(napi_env env, napi_callback_info info);
+napi_value coronet_join_group(napi_env env, napi_callback_info info);
+napi_value coronet_leave_group(napi_env env, napi_callback_info info);
+napi_value coronet_multicast_interface(napi_env env, napi_callback_info info);
 
 #endif

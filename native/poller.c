@@ -61,9 +61,10 @@ int poller_register(const Slot *slot, uint32_t interest) {
   return control(slot, EPOLL_CTL_ADD, interest);
 }
 
-/* Reports what is ready now once more, for a connection that was left with its edge used up. */
-int poller_rearm(const Slot *slot) {
-  return control(slot, EPOLL_CTL_MOD, CONNECTION_EVENTS);
+/* Sets the interest anew. What of it is ready now is reported once more, also where its edge has
+ * been used up. */
+int poller_rearm(const Slot *slot, uint32_t interest) {
+  return control(slot, EPOLL_CTL_MOD, interest);
 }
 
 Poller *poller_find(Environment *environment, int32_t id) {

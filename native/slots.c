@@ -10,6 +10,8 @@
  *  3. Free slots wait in a queue, first in, first out, behind at least SPARE_SLOTS others. A handle
  *     value comes back only after 2048 uses of its slot.
  *  4. slot_reserve may move the table: no Slot pointer is held across it.
+ *  5. A slot holds a stream or a datagram socket. The functions for the one kind do not find the
+ *     other: to them it is a stale handle.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -77,6 +79,7 @@ int32_t slot_fill(Environment *environment, uint32_t index, int fd, Poller *poll
   slot->fd = fd;
   slot->poller = poller;
   slot->peer = (PeerAddress){.family = AF_UNSPEC};
+  slot->datagram = AF_UNSPEC;
   environment->sockets += 1;
   return slot->handle;
 }
@@ -87,6 +90,18 @@ Slot *slot_find(Environment *environment, int32_t handle) {
   if (index >= environment->capacity) return NULL;
   Slot *slot = &environment->slots[index];
   return slot->handle == handle && slot->fd >= 0 ? slot : NULL;
+}
+
+/* As slot_find, for connections and listeners alone. */
+Slot *stream_find(Environment *environment, int32_t handle) {
+  Slot *slot = slot_find(environment, handle);
+  return slot != NULL && slot->datagram == AF_UNSPEC ? slot : NULL;
+}
+
+/* As slot_find, for datagram sockets alone. */
+Slot *datagram_find(Environment *environment, int32_t handle) {
+  Slot *slot = slot_find(environment, handle);
+  return slot != NULL && slot->datagram != AF_UNSPEC ? slot : NULL;
 }
 
 /*

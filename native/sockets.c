@@ -1,5 +1,5 @@
 /*
- * Listening, accepting, connecting, options, closing.
+ * Listening, accepting, connecting, closing.
  *
  * Invariants:
  *  1. Every descriptor is made non-blocking and close-on-exec in the call that makes it.
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "coronet.h"
@@ -18,14 +19,8 @@
 #define IPV6_ONLY 2
 #define MOST_ACCEPTED 64
 
-
-/* Every option here is an int. */
-static int set_option(int fd, int level, int name, int value) {
-  return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
-}
-
 /* Fills the reserved slot and registers it. On failure the descriptor is closed. */
-static int32_t adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
+int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
   Environment *environment = poller->environment;
   int32_t handle = slot_fill(environment, index, fd, poller);
   Slot *slot = slot_find(environment, handle);
@@ -39,47 +34,90 @@ static int32_t adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) 
  * set both ways, because its default is a setting of the machine (net.ipv6.bindv6only). */
 static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
   if (family == AF_UNIX) return 0;
-  int error = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (error == 0 && (flags & REUSE_PORT) != 0) error = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  int error = socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (error == 0 && (flags & REUSE_PORT)) error = socket_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (error == 0 && family == AF_INET6) {
-    error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & IPV6_ONLY) != 0);
+    error = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & IPV6_ONLY) != 0);
   }
   return error;
 }
 
+/* How a listener is made, beside its address. */
+typedef struct {
+  int32_t backlog;
+  int32_t flags;
+  int32_t mode;    /* permission bits of a Unix socket's file; negative: the umask decides */
+  int32_t receive; /* bytes of the buffers, which accepted sockets inherit; 0: the system's */
+  int32_t send;
+} ListenHow;
+
+/*
+ * The permissions of a Unix socket's file, between bind and listen: nobody can connect yet, so
+ * nobody can connect who may not. fchmod(2) would change the socket's own inode and not that of the
+ * file, and the umask, which bind obeys, is one for all threads of the process. An abstract name
+ * has no file.
+ */
+static int set_mode(const Address *at, int32_t mode) {
+  if (mode < 0) return 0;
+  const char *path = at->u.path.sun_path;
+  if (at->u.any.sa_family != AF_UNIX || path[0] == '\0') return -EINVAL;
+  return chmod(path, (mode_t)mode) == 0 ? 0 : -errno;
+}
+
+/* A file that bind has made is ours, and nobody else would remove it. */
+static void unbind(const Address *at) {
+  if (at->u.any.sa_family != AF_UNIX || at->u.path.sun_path[0] == '\0') return;
+  unlink(at->u.path.sun_path);
+}
+
 /*
  * All steps or none. EADDRINUSE may come from bind or, where reusing the address let bind pass,
- * from listen; both count as the same failure.
+ * from listen; both count as the same failure. Buffer sizes come before listen: the window scale
+ * of a connection is settled by its first segments (tcp(7), SO_RCVBUF).
  */
-static int open_listener(const Address *at, int32_t backlog, int32_t flags) {
+static int open_listener(const Address *at, const ListenHow *how) {
   sa_family_t family = at->u.any.sa_family;
   int fd = socket(family, SOCK_STREAM | SOCKET_FLAGS, 0);
   if (fd < 0) return -errno;
-  int error = prepare_listener(fd, family, flags);
+  int error = prepare_listener(fd, family, how->flags);
+  if (error == 0) error = set_buffer_sizes(fd, how->receive, how->send);
   if (error == 0 && bind(fd, &at->u.any, at->length) != 0) error = -errno;
-  if (error == 0 && listen(fd, backlog) != 0) error = -errno;
+  bool bound = error == 0;
+  if (error == 0) error = set_mode(at, how->mode);
+  if (error == 0 && listen(fd, how->backlog) != 0) error = -errno;
   if (error == 0) return fd;
+  if (bound) unbind(at);
   close(fd);
   return error;
 }
 
-/* listen(poller, family, host, port, backlog, flags): handle, or an errno */
+/* Arguments 4 to 8 of listen. */
+static bool read_listen_how(Call *call, ListenHow *how) {
+  return call_int(call, 4, &how->backlog) && call_int(call, 5, &how->flags) &&
+         call_int(call, 6, &how->mode) && call_int(call, 7, &how->receive) &&
+         call_int(call, 8, &how->send);
+}
+
+/*
+ * listen(poller, family, host, port, backlog, flags, mode, receiveBuffer, sendBuffer): handle, or
+ * an errno
+ */
 napi_value coronet_listen(napi_env env, napi_callback_info info) {
   Call call;
   Address at;
-  int32_t id = 0, backlog = 0, flags = 0;
+  ListenHow how;
+  int32_t id = 0;
   int error = 0;
   uint32_t index = 0;
-  if (!call_begin(env, info, 6, &call) || !call_int(&call, 0, &id)) return NULL;
-  if (!address_read(&call, 1, &at, &error)) return NULL;
-  if (!call_int(&call, 4, &backlog) || !call_int(&call, 5, &flags)) return NULL;
+  if (!call_begin(env, info, 9, &call) || !call_int(&call, 0, &id)) return NULL;
+  if (!address_read(&call, 1, &at, &error) || !read_listen_how(&call, &how)) return NULL;
   Poller *poller = poller_find(call.environment, id);
   if (poller == NULL) return call_result(&call, -EBADF);
   if (error == 0 && at.length == 0) error = -EINVAL;
   if (error == 0) error = slot_reserve(call.environment, &index);
   if (error != 0) return call_result(&call, error);
-  int fd = open_listener(&at, backlog, flags);
-  return call_result(&call, fd < 0 ? fd : adopt(poller, index, fd, EPOLLIN));
+  int fd = open_listener(&at, &how);
+  return call_result(&call, fd < 0 ? fd : socket_adopt(poller, index, fd, EPOLLIN));
 }
 
 /*
@@ -109,8 +147,8 @@ static int32_t accept_one(Environment *environment, int32_t listener) {
   Slot *from = slot_find(environment, listener);
   int fd = accept4(from->fd, &peer.any, &length, SOCKET_FLAGS);
   if (fd < 0) return -errno;
-  if (peer.family != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  int32_t handle = adopt(from->poller, index, fd, CONNECTION_EVENTS);
+  if (peer.family != AF_UNIX) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  int32_t handle = socket_adopt(from->poller, index, fd, CONNECTION_EVENTS);
   if (handle >= 0) slot_find(environment, handle)->peer = peer;
   return handle;
 }
@@ -126,7 +164,7 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
   size_t length = 0;
   if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &listener)) return NULL;
   if (!call_int32_array(&call, 1, &out, &length) || !call_int(&call, 2, &most)) return NULL;
-  if (slot_find(call.environment, listener) == NULL) return call_result(&call, -EBADF);
+  if (stream_find(call.environment, listener) == NULL) return call_result(&call, -EBADF);
   if (most > MOST_ACCEPTED) most = MOST_ACCEPTED;
   if (most > (int32_t)(length - 1)) most = (int32_t)(length - 1);
   int32_t count = 0;
@@ -149,7 +187,7 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
 static int bind_near_end(int fd, const Address *local) {
   if (local->length == 0) return 0;
   if (local->u.any.sa_family != AF_UNIX && local->u.v4.sin_port == 0) {
-    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    socket_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
   }
   return bind(fd, &local->u.any, local->length) == 0 ? 0 : -errno;
 }
@@ -159,12 +197,13 @@ static int bind_near_end(int fd, const Address *local) {
  * connect(2) goes on by itself. A Unix socket is connected at once or fails at once; EAGAIN there
  * means that the listener's queue is full, and no edge would tell when it is not.
  */
-static int begin_connect(const Address *to, const Address *local) {
+static int begin_connect(const Address *to, const Address *local, const int32_t buffers[2]) {
   sa_family_t family = to->u.any.sa_family;
   int fd = socket(family, SOCK_STREAM | SOCKET_FLAGS, 0);
   if (fd < 0) return -errno;
-  if (family != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  int error = bind_near_end(fd, local);
+  if (family != AF_UNIX) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  int error = set_buffer_sizes(fd, buffers[0], buffers[1]); /* the first segment tells the peer */
+  if (error == 0) error = bind_near_end(fd, local);
   if (error == 0 && connect(fd, &to->u.any, to->length) != 0) error = -errno;
   if (error == 0 || error == -EINPROGRESS || error == -EINTR) return fd;
   close(fd);
@@ -179,26 +218,30 @@ static PeerAddress peer_of(const Address *to) {
   return peer;
 }
 
-/* connect(poller, family, host, port, localFamily, localHost, localPort): handle, or an errno */
+/*
+ * connect(poller, family, host, port, localFamily, localHost, localPort, receiveBuffer,
+ * sendBuffer): handle, or an errno
+ */
 napi_value coronet_connect(napi_env env, napi_callback_info info) {
   Call call;
   Address to, local;
-  int32_t id = 0;
+  int32_t id = 0, buffers[2] = {0, 0};
   int error = 0, local_error = 0;
   uint32_t index = 0;
-  if (!call_begin(env, info, 7, &call) || !call_int(&call, 0, &id)) return NULL;
+  if (!call_begin(env, info, 9, &call) || !call_int(&call, 0, &id)) return NULL;
   if (!address_read(&call, 1, &to, &error)) return NULL;
   if (!address_read(&call, 4, &local, &local_error)) return NULL;
+  if (!call_int(&call, 7, &buffers[0]) || !call_int(&call, 8, &buffers[1])) return NULL;
   Poller *poller = poller_find(call.environment, id);
   if (poller == NULL) return call_result(&call, -EBADF);
   if (error == 0) error = local_error;
   if (error == 0 && to.length == 0) error = -EINVAL;
   if (error == 0) error = slot_reserve(call.environment, &index);
   if (error != 0) return call_result(&call, error);
-  int fd = begin_connect(&to, &local);
+  int fd = begin_connect(&to, &local, buffers);
   if (fd < 0) return call_result(&call, fd);
   /* Registered after connect: before it, epoll reports HUP for a socket that is nothing yet. */
-  int32_t handle = adopt(poller, index, fd, CONNECTION_EVENTS);
+  int32_t handle = socket_adopt(poller, index, fd, CONNECTION_EVENTS);
   if (handle >= 0) slot_find(call.environment, handle)->peer = peer_of(&to);
   return call_result(&call, handle);
 }
@@ -213,7 +256,7 @@ napi_value coronet_connected(napi_env env, napi_callback_info info) {
   int error = 0;
   socklen_t length = sizeof error;
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   struct pollfd ready = {.fd = slot->fd, .events = POLLOUT};
   if (poll(&ready, 1, 0) <= 0) return call_result(&call, 0);
@@ -257,38 +300,9 @@ napi_value coronet_shutdown(napi_env env, napi_callback_info info) {
   int32_t handle = 0, how = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_int(&call, 1, &how)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
+  Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   return call_result(&call, shutdown(slot->fd, how) == 0 ? 0 : -errno);
-}
-
-/* noDelay(handle, on: 0 | 1): 0, or an errno */
-napi_value coronet_no_delay(napi_env env, napi_callback_info info) {
-  Call call;
-  int32_t handle = 0, on = 0;
-  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
-  if (!call_int(&call, 1, &on)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
-  if (slot == NULL) return call_result(&call, -EBADF);
-  return call_result(&call, set_option(slot->fd, IPPROTO_TCP, TCP_NODELAY, on != 0));
-}
-
-/*
- * keepAlive(handle, on: 0 | 1, idleSeconds): 0, or an errno. Zero seconds leave the system's value
- * (two hours by default, tcp(7)). A Unix socket knows the switch but not the seconds: EOPNOTSUPP.
- */
-napi_value coronet_keep_alive(napi_env env, napi_callback_info info) {
-  Call call;
-  int32_t handle = 0, on = 0, idle = 0;
-  if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &handle)) return NULL;
-  if (!call_int(&call, 1, &on) || !call_int(&call, 2, &idle)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
-  if (slot == NULL) return call_result(&call, -EBADF);
-  int error = set_option(slot->fd, SOL_SOCKET, SO_KEEPALIVE, on != 0);
-  if (error == 0 && on != 0 && idle > 0) {
-    error = set_option(slot->fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
-  }
-  return call_result(&call, error);
 }
 
 /* close(handle, reset: 0 | 1): 0, or -EBADF when it is closed already */

@@ -4,7 +4,7 @@
  *
  *   kernel   tasks, scopes, groups, time
  *   flow     several operations at once, and what tasks share
- *   net      sockets and listeners
+ *   net      sockets, listeners, datagrams
  *   server   a task for every connection
  *   node     the real world: Node's event loop, epoll; run and main
  *   interop  promises, emitters, streams
@@ -75,15 +75,33 @@ export type { SlowPolicy, Subscription, SubscriptionStats } from './flow/subscri
 // net: sockets
 
 export { type Address, SocketAddress } from './net/address.ts';
+export { bindDatagram } from './net/bind-datagram.ts';
 export { type ConnectOptions, connect } from './net/connect.ts';
 export { ConnectError } from './net/connect-error.ts';
-export { TornError } from './net/errors.ts';
+export { Datagram, type ReceivedDatagram } from './net/datagram.ts';
+export { FlushNeededError, LimitError, TornError, UnexpectedEofError } from './net/errors.ts';
 export { listen } from './net/listen.ts';
 export { Listener } from './net/listener.ts';
 export { type PipeOptions, pipe } from './net/pipe.ts';
+export { Reader, type ReaderOptions } from './net/reader.ts';
 export { Socket } from './net/socket.ts';
 export { backend } from './net/world.ts';
-export type { KeepAliveOptions, ListenOptions } from './world/network.ts';
+export { Writer, type WriterOptions } from './net/writer.ts';
+export type { DatagramOptions, KeepAliveOptions, ListenOptions } from './world/network.ts';
+export type {
+  HandshakeFailure,
+  HandshakeStats,
+  TlsClientOptions,
+  TlsIdentity,
+  TlsInfo,
+  TlsKey,
+  TlsOptions,
+  TlsPeerCertificate,
+  TlsPem,
+  TlsPfx,
+  TlsServerOptions,
+  TlsVersion,
+} from './world/tls.ts';
 
 // server: a task for every connection
 
@@ -93,6 +111,7 @@ export type { Handler, Server, ServerOptions, ServerStats } from './server/serve
 // node: the real world
 
 export type { Backend, BackendChoice } from './node/backend.ts';
+export { TruncatedError } from './node/errors.ts';
 export { type MainOptions, main } from './node/main.ts';
 export { type Clock, type RunOptions, run } from './node/run.ts';
 

@@ -31,12 +31,19 @@ export { portableNetwork } from './node/portable.ts';
 export type {
   Capabilities,
   ConnectOptions,
+  DatagramOptions,
+  DatagramTransport,
   Endpoint,
+  IncomingDatagram,
   ListenerTransport,
   Network,
   NetworkCounters,
   NetworkLimits,
   NetworkOwner,
+  SocketOption,
+  TlsClient,
+  TlsListenerTransport,
+  TlsServer,
   Transport,
 } from './world/network.ts';
 export type { EndSignal, Platform } from './world/platform.ts';

@@ -73,8 +73,16 @@ describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: LONGEST_
     expect(await run('stale-handles.mjs')).toEqual(PASSED);
   });
 
+  it('sets options and tells them as the system keeps them, from birth on', async () => {
+    expect(await run('options.mjs')).toEqual(PASSED);
+  });
+
   it('writes into no memory that was collected or detached', async () => {
     expect(await run('memory.mjs')).toEqual(PASSED);
+  });
+
+  it('receives and sends datagrams, in batches, and nothing beside its memory', async () => {
+    expect(await run('datagrams.mjs')).toEqual(PASSED);
   });
 
   it('wakes JavaScript once per batch, with ticks after it and errors reported', async () => {

@@ -3,56 +3,29 @@
 // All servers of a cell are up at once, each with its own load, all quiet but the one whose turn it
 // is. A round is: ask the server for its usage, let the load run and drain, ask again.
 
-import { machineUse, on } from '../lib/machine.mjs';
-import { LineProcess } from '../lib/process.mjs';
-
-const SETTLE_MS = 20;
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+import { begin, Contestant, charged, contest } from '../lib/contest.mjs';
 
 export async function startServer(spec, place) {
-  const server = new LineProcess(spec.name, on(place.server, spec.command));
-  try {
-    const { port } = await server.answer();
-    return { server, port };
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  const { process, said } = await begin(spec.name, place.server, spec.command);
+  return { server: process, port: said.port };
 }
 
 /** A load with its connections open, one echo done on each. */
 export async function startLoad({ load, place, port, connections, size = 64, depth = 1 }) {
-  const command = [...load.command, port, connections, size, depth].map(String);
-  const process = new LineProcess('load', on(place.load, [...command, ...load.tail]));
-  try {
-    await process.answer(30_000);
-    return process;
-  } catch (error) {
-    await process.stop();
-    throw error;
-  }
+  const command = [...load.command, port, connections, size, depth, ...load.tail];
+  return (await begin('load', place.load, command, 30_000)).process;
 }
 
-class Contestant {
-  rounds = [];
-  failed; // the first failure; a contestant that has one sits out the rest of the cell
-
-  constructor(spec) {
-    this.spec = spec;
+class Server extends Contestant {
+  constructor(spec, cell, env) {
+    super(spec);
+    this.cell = cell;
+    this.env = env;
   }
 
-  /** Runs `step`, and keeps its failure: one broken server must not cost the others' figures. */
-  async attempt(step) {
-    if (this.failed) return;
-    try {
-      await step();
-    } catch (error) {
-      this.failed = error.message;
-    }
-  }
-
-  async start(cell, env) {
-    const { server, port } = await startServer(this.spec, env.place);
+  async start() {
+    const { spec, cell, env } = this;
+    const { server, port } = await startServer(spec, env.place);
     this.server = server;
     if (env.background > 0) {
       this.idle = await startLoad({ ...env, port, connections: env.background });
@@ -67,61 +40,32 @@ class Contestant {
     this.load = this.idle = this.server = undefined;
   }
 
-  async round(at, seconds) {
-    const machine = machineUse();
-    const before = await this.server.ask('usage');
-    const load = await this.load.ask(`run ${seconds * 1000}`, seconds * 1000 + 20_000);
-    const after = await this.server.ask('usage');
-    this.rounds[at] = summary(before, after, load, neighbours(machine, load, before, after));
+  async round() {
+    const ms = this.env.seconds * 1000;
+    return summary(await charged(this.server, () => this.load.ask(`run ${ms}`, ms + 20_000)));
   }
 }
 
-/** Shares of one core, used by processes that are not ours, and taken by the hypervisor. */
-function neighbours(before, load, usedBefore, usedAfter) {
-  const after = machineUse();
-  if (!before || !after) return {};
-  const server = usedAfter.user + usedAfter.sys - usedBefore.user - usedBefore.sys;
-  const wall = load.ns / 1000;
-  const others = (after.used - before.used - server - load.user - load.sys) / wall;
-  return { others: Math.max(0, others), stolen: (after.stolen - before.stolen) / wall };
-}
-
-function summary(before, after, load, neighbour) {
-  const user = (after.user - before.user) / load.messages;
-  const sys = (after.sys - before.sys) / load.messages;
-  const wall = load.ns / 1000 / load.messages;
+/** Per message. */
+function summary({ load, user, sys, ...neighbours }) {
+  const { messages } = load;
+  const wall = load.ns / 1000 / messages;
+  const total = (user + sys) / messages;
   return {
     rate: 1e6 / wall,
-    user,
-    sys,
-    total: user + sys,
-    busy: (user + sys) / wall,
-    loadCpu: (load.user + load.sys) / load.messages,
-    ...neighbour,
+    user: user / messages,
+    sys: sys / messages,
+    total,
+    busy: total / wall,
+    loadCpu: (load.user + load.sys) / messages,
+    ...neighbours,
   };
 }
 
-/** Each round begins with another server, so that none always runs after the same one. */
-async function rounds(contestants, first, { rounds, seconds }) {
-  for (let i = 0; i < rounds; i++) {
-    for (let j = 0; j < contestants.length; j++) {
-      const one = contestants[(i + j) % contestants.length];
-      await one.attempt(() => one.round(first + i, seconds));
-      await pause(SETTLE_MS);
-    }
-  }
-}
-
 /** All rounds of one cell: [{ name, rounds, failed? }], in the order of `specs`. */
-export async function measureCell(cell, specs, env) {
-  const contestants = specs.map((spec) => new Contestant(spec));
-  for (let start = 0; start < env.starts; start++) {
-    try {
-      for (const one of contestants) await one.attempt(() => one.start(cell, env));
-      await rounds(contestants, start * env.rounds, env);
-    } finally {
-      for (const one of contestants) await one.stop();
-    }
-  }
-  return contestants.map(({ spec, rounds, failed }) => ({ name: spec.name, rounds, failed }));
+export function measureCell(cell, specs, env) {
+  return contest(
+    specs.map((spec) => new Server(spec, cell, env)),
+    env,
+  );
 }

@@ -1,18 +1,13 @@
 // `npm run bench -- echo`: echo servers side by side.
 
 import { facts, placement } from '../lib/machine.mjs';
+import { UsageError } from '../lib/options.mjs';
+import { printFacts } from '../lib/rounds.mjs';
 import { measureCell } from './bench.mjs';
 import { idleConnections, measureMemory } from './memory.mjs';
-import { HELP, readOptions, UsageError } from './options.mjs';
+import { HELP, readOptions } from './options.mjs';
 import { chooseLoad, chooseServers } from './programs.mjs';
-import {
-  LEGEND,
-  printCell,
-  printFacts,
-  printMemory,
-  summarizeCell,
-  summarizeMemory,
-} from './report.mjs';
+import { LEGEND, printCell, printMemory, summarizeCell, summarizeMemory } from './report.mjs';
 
 const out = (text) => process.stdout.write(`${text}\n`);
 const note = (text) => process.stderr.write(`${text}\n`);
@@ -62,7 +57,8 @@ function document({ machine, env, absent, cells, memory }) {
 async function measure(env, specs, absent) {
   const machine = facts();
   const print = env.json ? note : out;
-  print(`${printFacts(machine, env.place, env)}\n`);
+  const plan = `${env.starts} × ${env.rounds} rounds of ${env.seconds} s`;
+  print(`${printFacts(machine, env.place, plan)}\n`);
   for (const { name, missing } of absent) note(`${name}: left out (${missing})`);
   if (env.load.note) note(`load: ${env.load.note}`);
   const cells = await measureCells(env, specs, print);

@@ -1,6 +1,6 @@
 // What `npm run bench -- echo` understands.
 
-import { parseArgs } from 'node:util';
+import { count, counts, flag, names, number, parse, peer, text } from '../lib/options.mjs';
 
 export const HELP = `Usage: npm run bench -- echo [options]
 
@@ -32,8 +32,8 @@ process, rate, and memory per idle connection.
 const FULL = { rounds: 3, starts: 3, seconds: 0.4, warmMs: 1200, memoryStarts: 3 };
 const QUICK = { rounds: 3, starts: 2, seconds: 0.3, warmMs: 800, memoryStarts: 1 };
 
-const text = { type: 'string' };
-const flag = { type: 'boolean', default: false };
+const UNITS = { K: 1024 };
+
 const SPEC = {
   servers: text,
   peer: { type: 'string', multiple: true, default: [] },
@@ -52,22 +52,6 @@ const SPEC = {
   help: { ...flag, short: 'h' },
 };
 
-export class UsageError extends Error {}
-
-function number(name, value, least) {
-  const parsed = Number(value.replace(/k$/i, '')) * (/k$/i.test(value) ? 1024 : 1);
-  if (Number.isFinite(parsed) && parsed >= least) return parsed;
-  throw new UsageError(`Expected --${name} to be a number ≥ ${least}, got '${value}'`);
-}
-
-function count(name, value, least = 1) {
-  const parsed = number(name, value, least);
-  if (Number.isInteger(parsed)) return parsed;
-  throw new UsageError(`Expected --${name} to be a whole number, got '${value}'`);
-}
-
-const counts = (name, list) => list.split(',').map((value) => count(name, value.trim()));
-
 /** Every pair of the two lists; in a quick run without lists, the three that tell most. */
 function cells(values) {
   if (values.quick && !values.connections && !values.size) {
@@ -77,33 +61,19 @@ function cells(values) {
       [1000, 64],
     ].map(([connections, size]) => ({ connections, size }));
   }
-  const sizes = counts('size', values.size ?? '64,16K');
+  const sizes = counts('size', values.size ?? '64,16K', UNITS);
   const connections = counts('connections', values.connections ?? '1,50,1000');
   return sizes.flatMap((size) => connections.map((n) => ({ connections: n, size })));
 }
 
-function peer(text) {
-  const at = text.indexOf('=');
-  if (at > 0 && at < text.length - 1) return { name: text.slice(0, at), path: text.slice(at + 1) };
-  throw new UsageError(`Expected --peer name=path, got '${text}'`);
-}
-
-function parse(args) {
-  try {
-    return parseArgs({ args, options: SPEC }).values;
-  } catch (error) {
-    throw new UsageError(error.message);
-  }
-}
-
 export function readOptions(args) {
-  const values = parse(args);
+  const values = parse(args, SPEC);
   const base = values.quick ? QUICK : FULL;
   const given = (name, least) => values[name] && count(name, values[name], least);
   return {
     ...base,
     cells: cells(values),
-    servers: values.servers?.split(',').map((name) => name.trim()),
+    servers: names(values.servers),
     peers: values.peer.map(peer),
     depth: given('depth') ?? 1,
     background: given('background', 0) ?? 0,

@@ -1,30 +1,7 @@
 // Rounds to medians, medians to tables.
 
-import { median, pairedRatio, spread } from '../lib/stats.mjs';
+import { column, failures, mid, neighbourLine, quiet, ratioOf, spreadOf } from '../lib/rounds.mjs';
 import { bytes, digits, grouped, percent, table } from '../lib/table.mjs';
-
-const REFERENCES = { toC: 'c', toNode: 'node-net' };
-
-const column = (rounds, name) => rounds.map((round) => round?.[name]);
-const present = (values) => values.filter((value) => value !== undefined);
-const mid = (rounds, name) => median(present(column(rounds, name)));
-
-function ratioOf(entry, entries, reference, name) {
-  const other = entries.find((one) => one.name === reference);
-  return other ? pairedRatio(column(entry.rounds, name), column(other.rounds, name)) : Number.NaN;
-}
-
-// A round in which others used more than this share of a core measured them too. It is left out
-// by that mark alone, never by its result.
-const DISTURBED = 0.2;
-const disturbed = (round) => (round?.others ?? 0) + (round?.stolen ?? 0) > DISTURBED;
-
-/** The rounds with the disturbed ones blanked, so that pairs stay pairs; all, if most are. */
-function quiet(entry) {
-  const rounds = entry.rounds.map((round) => (disturbed(round) ? undefined : round));
-  const enough = rounds.filter(Boolean).length * 2 >= rounds.length;
-  return enough ? { ...entry, rounds } : entry;
-}
 
 /** The medians of one cell; ratios are medians of ratios within a round. */
 export function summarizeCell(measured) {
@@ -37,9 +14,9 @@ export function summarizeCell(measured) {
     sys: mid(entry.rounds, 'sys'),
     total: mid(entry.rounds, 'total'),
     busy: mid(entry.rounds, 'busy'),
-    spread: spread(present(column(entry.rounds, 'total'))),
-    toC: ratioOf(entry, entries, REFERENCES.toC, 'total'),
-    toNode: ratioOf(entry, entries, REFERENCES.toNode, 'total'),
+    spread: spreadOf(entry.rounds, 'total'),
+    toC: ratioOf(entry, entries, 'c', 'total'),
+    toNode: ratioOf(entry, entries, 'node-net', 'total'),
   }));
 }
 
@@ -66,24 +43,6 @@ const CELL_HEADER = [
   '× node:net',
   'busy',
 ];
-
-const failures = (rows) => rows.filter((row) => row.failed).map((row) => `  failed: ${row.failed}`);
-
-function neighbourLine(entries) {
-  const rounds = entries.flatMap((entry) => entry.rounds).filter(Boolean);
-  const others = present(column(rounds, 'others'));
-  if (others.length === 0) return '';
-  const stolen = percent(median(present(column(rounds, 'stolen'))));
-  const worst = percent(Math.max(...others));
-  const used = entries.flatMap((entry) => quiet(entry).rounds).filter(Boolean);
-  const kept = used.filter(disturbed).length;
-  const left = rounds.length - used.length;
-  return [
-    `other processes: ${percent(median(others))} of a core, at worst ${worst}`,
-    `stolen: ${stolen}`,
-    `disturbed rounds: ${left} left out, ${kept} kept, of ${rounds.length}`,
-  ].join('; ');
-}
 
 export function printCell(cell, entries, env) {
   const rows = summarizeCell(entries);
@@ -117,18 +76,6 @@ export function printMemory(connections, entries) {
   const header = ['server', 'resident B', 'least', 'most', 'JS heap B'];
   const title = `Memory per idle connection (${grouped(connections)} connections, one echo each)`;
   return [title, table(header, rows.map(memoryRow)), ...failures(rows)].join('\n');
-}
-
-export function printFacts(facts, place, env) {
-  const pins = place.pinned
-    ? `server on core ${place.server}, load on core ${place.load}`
-    : `NOT pinned (${place.why}): server and load disturb each other`;
-  const { starts, rounds, seconds } = env;
-  return [
-    `Node ${facts.node}, ${facts.kernel}, ${facts.cores} × ${facts.cpu}, ` +
-      `load average ${digits(facts.loadAverage)}`,
-    `${pins}; ${starts} × ${rounds} rounds of ${seconds} s, interleaved`,
-  ].join('\n');
 }
 
 export const LEGEND = `user, sys, total: µs of the server's CPU per message, medians of the rounds.

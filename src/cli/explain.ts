@@ -1,8 +1,8 @@
 /** `coronet explain CODE`: an error code in words, offline. */
 import type { Catalogue, CatalogueEntry } from '../kernel/catalogue.ts';
+import { nearest } from '../kernel/nearest.ts';
 import { catalogue } from './catalogue.ts';
 import { UsageMistake } from './mistakes.ts';
-import { nearest } from './nearest.ts';
 import { readArguments } from './options.ts';
 
 const HELP = `Examples:

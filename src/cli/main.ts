@@ -1,11 +1,12 @@
 #!/usr/bin/env node
+
 /**
  * The `coronet` command: finds the subcommand, reads its options, turns errors into one sentence
  * and an exit code. 0: all went well; 1: it failed; 2: it was called wrongly.
  */
 
+import { nearest } from '../kernel/nearest.ts';
 import { PlainError, UsageMistake } from './mistakes.ts';
-import { nearest } from './nearest.ts';
 import { checkNodeVersion } from './node-version.ts';
 
 interface Command {

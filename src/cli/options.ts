@@ -1,8 +1,8 @@
 /** Reading the options of a subcommand, with messages for people. */
 import type { ParseArgsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
+import { nearest } from '../kernel/nearest.ts';
 import { UsageMistake } from './mistakes.ts';
-import { nearest } from './nearest.ts';
 
 export type OptionTable = NonNullable<ParseArgsConfig['options']>;
 export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;

@@ -7,7 +7,7 @@
  * uncaught.
  */
 import type { Duplex } from 'node:stream';
-import type { Endpoint, KeepAliveOptions } from '../world/network.ts';
+import type { Endpoint, SocketOption } from '../world/network.ts';
 import { brokenPipe, cutOff, ForeignTransport } from './foreign-transport.ts';
 
 /** A stream with a tiny high-water mark is still given pieces of this size. */
@@ -21,6 +21,7 @@ interface MaybeSocket {
   readonly localPort?: number | undefined;
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
+  setNoDelay?(on: boolean): unknown;
   setKeepAlive?(enable: boolean, delay: number): unknown;
   resetAndDestroy?(): unknown;
 }
@@ -29,6 +30,7 @@ export class DuplexTransport extends ForeignTransport {
   readonly #stream: Duplex & MaybeSocket;
   /** What a try did not take of the last read. */
   #rest: Buffer | null = null;
+  readonly #options = new Map<SocketOption, number>();
   /** The receiving half was shut down. */
   #dropping = false;
   readonly #onReadable = (): void => (this.#dropping ? this.#drop() : this.grantRecv());
@@ -59,8 +61,25 @@ export class DuplexTransport extends ForeignTransport {
     return remoteAddress === undefined ? `stream ${name}` : `${remoteAddress}:${remotePort}`;
   }
 
-  override setKeepAlive({ enable, idleMs = 0 }: KeepAliveOptions): void {
-    this.#stream.setKeepAlive?.(enable, idleMs);
+  protected override readOption(option: SocketOption): number | undefined {
+    return this.#options.get(option);
+  }
+
+  /** What sockets of Node, plain or TLS, offer on every version. They cannot tell what is set. */
+  protected override changeOption(option: SocketOption, value: number): boolean {
+    const stream = this.#stream;
+    const isTime = option === 'keepAliveIdleMs';
+    if (option !== 'noDelay' && option !== 'keepAlive' && !isTime) return false;
+    if (option === 'noDelay' ? !stream.setNoDelay : !stream.setKeepAlive) return false;
+    this.#options.set(option, isTime ? Math.ceil(value / 1000) * 1000 : value);
+    if (option === 'noDelay') stream.setNoDelay?.(value === 1);
+    else stream.setKeepAlive?.(this.#options.get('keepAlive') === 1, this.#idleMs());
+    return true;
+  }
+
+  /** 0 leaves what the system has. */
+  #idleMs(): number {
+    return this.#options.get('keepAliveIdleMs') ?? 0;
   }
 
   /** Only a read that finds nothing makes the stream fetch more, tell of it, or notice its end. */

@@ -23,7 +23,8 @@ export interface DuplexSocket extends Duplex {
  * closes the sending half; when both directions have ended, or when it is destroyed, the socket is
  * closed (reset, if that cuts a write off in the middle). Errors of the socket destroy the stream.
  *
- * Throws ERR_BUSY if a task is receiving or sending, TypeError for what is no Socket.
+ * Throws ERR_BUSY if a task is receiving or sending, ERR_BUFFERED or ERR_FLUSH_NEEDED if a reader
+ * or a writer of the socket holds bytes, TypeError for what is no Socket.
  *
  * @example
  * yield* tcpServer(8080, function* (socket) {

@@ -10,7 +10,8 @@
 import { constants } from 'node:os';
 import { ClosedError, SystemError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
-import type { Endpoint, KeepAliveOptions, Transport } from '../world/network.ts';
+import { unsupported } from '../kernel/unsupported.ts';
+import type { Endpoint, SocketOption, Transport } from '../world/network.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 /** The contract looks at no more pieces than this in one vectored send. */
@@ -21,7 +22,6 @@ const NOWHERE: Endpoint = { path: '' };
 export abstract class ForeignTransport extends Readiness implements Transport {
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  noDelay = true;
   protected recvEnded = false;
   protected closed = false;
   #recvError: unknown = null;
@@ -58,6 +58,16 @@ export abstract class ForeignTransport extends Readiness implements Transport {
 
   /** Closes the stream, whatever was written. */
   protected abstract abort(): void;
+
+  /** What an option was set to; `undefined`: it was not, or there is no such thing. */
+  protected readOption(_option: SocketOption): number | undefined {
+    return undefined;
+  }
+
+  /** Sets an option of what is below the stream. False: there is no such thing. */
+  protected changeOption(_option: SocketOption, _value: number): boolean {
+    return false;
+  }
 
   // ---- the contract of a transport ----
 
@@ -107,7 +117,15 @@ export abstract class ForeignTransport extends Readiness implements Transport {
     }
   }
 
-  setKeepAlive(_options: KeepAliveOptions): void {}
+  getOption(option: SocketOption): number | undefined {
+    return this.closed ? undefined : this.readOption(option);
+  }
+
+  setOption(option: SocketOption, value: number): void {
+    if (this.closed) throw this.#sendError;
+    if (this.changeOption(option, value)) return;
+    throw unsupported(this.describe(), `set \`${option}\``, 'Set it where the stream comes from.');
+  }
 
   close(): void {
     if (this.#forget()) this.finish();

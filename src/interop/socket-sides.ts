@@ -7,7 +7,9 @@
  * loop, since whoever is called back may do anything.
  */
 import type { ReadinessWaiter } from '../kernel/readiness.ts';
+import { memoryChanged } from '../net/bytes.ts';
 import { busySocket } from '../net/errors.ts';
+import { NO_PIECES, Pieces } from '../net/pieces.ts';
 import type { Socket } from '../net/socket.ts';
 
 /** The error, or null and the result. */
@@ -76,6 +78,7 @@ export class ReceiveSide extends Side<Buffer> {
   constructor(socket: Socket) {
     super(socket);
     if (socket.receiving !== null) throw busySocket('receive', socket.name);
+    socket.checkUnread();
     socket.receiving = this;
   }
 
@@ -107,18 +110,19 @@ export class ReceiveSide extends Side<Buffer> {
 export class SendSide extends Side<true> {
   protected readonly direction = 'send';
   /** What is still to be sent. */
-  #pieces: Uint8Array[] = [];
+  #pieces: Pieces = NO_PIECES;
   #begun = false;
 
   constructor(socket: Socket) {
     super(socket);
     if (socket.sending !== null) throw busySocket('send', socket.name);
+    socket.checkUnflushed();
     socket.sending = this;
   }
 
   /** Calls `done` once all of `pieces` was sent. They must not be changed until then. */
   send(pieces: readonly Uint8Array[], done: Done<true>): void {
-    this.#pieces = pieces.filter((piece) => piece.length > 0);
+    this.#pieces = new Pieces(pieces);
     this.#begun = false;
     this.begin(done);
   }
@@ -129,11 +133,10 @@ export class SendSide extends Side<true> {
   }
 
   protected attempt(): true | undefined {
+    if (!this.#pieces.intact) throw memoryChanged('chunk', this.#pieces.rest());
     while (this.#pieces.length > 0) {
-      const count = this.socket.transmitv(this.#pieces);
-      if (count === 0) return undefined;
+      if (this.#pieces.transmit(this.socket) === 0) return undefined;
       this.#begun = true;
-      this.#drop(count);
     }
     this.socket.sendCompleted();
     return true;
@@ -150,18 +153,5 @@ export class SendSide extends Side<true> {
     if (this.socket.sending === this) this.socket.sending = null;
     const { readiness } = this.socket;
     if (readiness.sendWaiter === this) readiness.sendWaiter = null;
-  }
-
-  /** Takes the first `count` bytes off the pieces. */
-  #drop(count: number): void {
-    let left = count;
-    let whole = 0;
-    for (const { length } of this.#pieces) {
-      if (length > left) break;
-      left -= length;
-      whole++;
-    }
-    this.#pieces = this.#pieces.slice(whole);
-    if (left > 0) this.#pieces[0] = (this.#pieces[0] as Uint8Array).subarray(left);
   }
 }

@@ -26,7 +26,8 @@ const RECV_MAX = 65_536;
  * cancelling `readable` drops what comes. When both have ended, the socket is closed. Errors of
  * the socket become those of the streams.
  *
- * Throws ERR_BUSY if a task is receiving or sending, TypeError for what is no Socket.
+ * Throws ERR_BUSY if a task is receiving or sending, ERR_BUFFERED or ERR_FLUSH_NEEDED if a reader
+ * or a writer of the socket holds bytes, TypeError for what is no Socket.
  */
 export function toWebStreams(socket: Socket): WebStreams {
   if (!(socket instanceof Socket)) throw wrongType('socket', 'a Socket', socket);

@@ -158,4 +158,12 @@ export const KERNEL_ERRORS: Catalogue = {
     cause: '`yield operation` instead of `yield* operation`, or a yielded promise.',
     remedy: 'Use `yield*` for operations and `yield* until(promise)` for promises.',
   },
+  ERR_UNSUPPORTED: {
+    className: 'UsageError',
+    sentence: 'A network, a kind of socket or this system cannot do what was asked for.',
+    cause:
+      'TLS in a simulation, an option of sockets on the portable network, or a Unix name that ' +
+      'only Linux has.',
+    remedy: 'The message says what to do: leave it out, or use a network that can.',
+  },
 };

@@ -33,6 +33,11 @@ export function checkInteger(name: string, value: number, least: number, most: n
   }
 }
 
+/** Throws unless `value` is true or false. */
+export function checkBoolean(name: string, value: boolean): void {
+  if (typeof value !== 'boolean') throw wrongType(name, 'true or false', value);
+}
+
 /** How a message shows a value: short, and whatever the value is. Never throws. */
 export function show(value: unknown): string {
   try {

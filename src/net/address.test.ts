@@ -1,4 +1,6 @@
 /** Addresses: every form in which they are given, and what is none. */
+import { isIP } from 'node:net';
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { Address } from './address.ts';
 import { ipFamily, parseAddress, SocketAddress } from './address.ts';
@@ -10,7 +12,19 @@ const forms: [Address, unknown][] = [
   ['127.0.0.1:25000', { host: '127.0.0.1', port: 25000 }],
   ['example.org:443', { host: 'example.org', port: 443 }],
   ['[::1]:80', { host: '::1', port: 80 }],
+  ['[fe80::1%eth0]:80', { host: 'fe80::1%eth0', port: 80 }],
+  ['[::ffff:127.0.0.1]:80', { host: '::ffff:127.0.0.1', port: 80 }],
+  ['localhost:00080', { host: 'localhost', port: 80 }],
+  ['127.1:80', { host: '127.1', port: 80 }],
+  ['_dns.example.org.:53', { host: '_dns.example.org.', port: 53 }],
+  ['1.2.3.example:53', { host: '1.2.3.example', port: 53 }],
   ['/run/x.sock', { path: '/run/x.sock' }],
+  ['/run/x:80', { path: '/run/x:80' }],
+  ['../x.sock', { path: '../x.sock' }],
+  ['@name', { path: '\0name' }],
+  [{ path: '\0name' }, { path: '\0name' }],
+  [{ path: '@name' }, { path: '@name' }],
+  [new SocketAddress({ path: '\0name' }), { path: '\0name' }],
   ['./x.sock', { path: './x.sock' }],
   [{ port: 0 }, { host: '', port: 0 }],
   [
@@ -28,9 +42,60 @@ describe('an address is understood', () => {
   });
 });
 
+const noAddresses: unknown[] = [
+  ...[
+    '',
+    ' ',
+    'localhost',
+    'host',
+    'host:',
+    'host:http',
+    'a:b',
+    'a:b:c',
+    'a:b:80',
+    '::1',
+    '::1:80',
+  ],
+  ...[
+    '[::1]',
+    '[]:80',
+    '[host]:80',
+    '[127.0.0.1]:80',
+    '[::1]80',
+    '[::1]:',
+    '[::1%]:80',
+    '127.0.0.1',
+  ],
+  ...['127.0.0.1:', '1.2.3.4.5:80', '256.0.0.1:80', '010.0.0.1:80', '1.2.3.4.:80', '-1', '+80'],
+  ...['host:-1', 'host:1.5', 'host: 80', 'ho st:80', 'http://host:80', 'host/x:80', 'me@host:80'],
+  ...['\0name', 'a\0b:80', '/run/\0x', '@', '@a\0b', '~/x.sock', 'x.sock', '.', '..'],
+  ...[{}, [], { host: 'a' }, { path: '' }, { path: '\0' }, { path: 'a\0b' }, { path: '\0a\0' }],
+  ...[
+    { host: 'a:b', port: 1 },
+    { host: '[::1]', port: 1 },
+    { host: '256.0.0.1', port: 1 },
+  ],
+];
+
+const wrongTypes: unknown[] = [
+  ...[null, undefined, true, 80n, Symbol('port'), () => 80],
+  ...[{ host: 1, port: 1 }, { host: null, port: 1 }, { port: '80' }, { port: null }, { path: 5 }],
+];
+
+/** All interfaces, if they were taken for addresses without a host. */
+const wrongNames: [unknown, RegExp][] = [
+  [{ hostname: 'a', port: 1 }, /`address\.hostname` to be absent \(known: host, /],
+  [{ address: '::1', family: 'IPv6', port: 1 }, /`address\.address` to be absent \(known: host, /],
+];
+
+const wrongPorts: unknown[] = [
+  ...[-1, 65536, 70000, 1.5, Number.NaN, Infinity, '65536', '127.0.0.1:70000', '[::1]:99999999999'],
+  ...[{ port: -1 }, { host: 'a', port: 1e9 }, { port: Number.NaN }],
+];
+
 describe('what is no address says which ones there are', () => {
-  test.each(['', 'localhost', '::1', '[::1]', '127.0.0.1', 'a:b', '127.0.0.1:'])('%j', (text) => {
-    expect(() => parseAddress(text)).toThrow(
+  test.each(noAddresses)('%j', (value) => {
+    expect(() => parseAddress(value as Address)).toThrow(
       expect.objectContaining({
         code: 'ERR_ADDRESS',
         message: expect.stringContaining("'127.0.0.1:25000'"),
@@ -38,23 +103,45 @@ describe('what is no address says which ones there are', () => {
     );
   });
 
-  test.each([-1, 65536, 1.5, Number.NaN, '127.0.0.1:70000'])('port %s', (address) => {
-    expect(() => parseAddress(address)).toThrow(/`port` to be a whole number from 0 to 65535/);
+  test.each(wrongNames)('%j', (value, message) => {
+    expect(() => parseAddress(value as Address)).toThrow(message);
   });
 
-  test.each([null, undefined, true, {}, { host: 1, port: 1 }, { path: '' }])('%j', (value) => {
-    expect(() => parseAddress(value as unknown as Address)).toThrow(/Expected/);
+  test.each(wrongPorts)('port %j', (address) => {
+    expect(() => parseAddress(address as Address)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_OUT_OF_RANGE',
+        message: expect.stringMatching(/`port` to be a whole number from 0 to 65535/),
+      }),
+    );
+  });
+
+  test.each(wrongTypes.map((value) => [inspect(value), value]))('%s', (_, value) => {
+    expect(() => parseAddress(value as Address)).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: expect.stringMatching(/^Expected `.*` to be .*, got /),
+      }),
+    );
   });
 });
 
 describe('a SocketAddress', () => {
   test('is written as parseAddress reads it', () => {
-    for (const text of ['127.0.0.1:25000', '[::1]:80', '/run/x.sock']) {
+    for (const text of ['127.0.0.1:25000', '[::1]:80', '/run/x.sock', '@name']) {
       const parsed = parseAddress(text);
       const family = 'host' in parsed && parsed.host.includes(':') ? 6 : 4;
       const endpoint = 'host' in parsed ? { ...parsed, family: family as 4 | 6 } : parsed;
       expect(String(new SocketAddress(endpoint as { path: string }))).toBe(text);
     }
+  });
+
+  test('of a path says which path it is, and no other address', () => {
+    const paths = ['x', '@name', './x', '../x', '80', 'a:1', '\0name'];
+    const texts = paths.map((path) => String(new SocketAddress({ path })));
+    expect(texts).toEqual(['./x', './@name', './x', '../x', './80', './a:1', '@name']);
+    expect(String(new SocketAddress({ path: '' }))).toBe('');
   });
 
   test('names its family', () => {
@@ -68,8 +155,28 @@ describe('a SocketAddress', () => {
   });
 });
 
-test('an IP address is told from a name', () => {
-  expect(['::1', '1.2.3.4', '256.1.1.1', 'a.b', 'localhost'].map(ipFamily)).toEqual([
-    6, 4, 0, 0, 0,
-  ]);
+describe('an IP address is told from a name', () => {
+  const v4 = ['1.2.3.4', '0.0.0.0', '255.255.255.255'];
+  const v6 = [
+    ...[
+      '::',
+      '::1',
+      '1::',
+      '1:2:3:4:5:6:7:8',
+      '1:2:3:4:5:6:7::',
+      '::2:3:4:5:6:7:8',
+      'fe80::1%eth0',
+    ],
+    ...['ABCD::ef01', '::ffff:1.2.3.4', '1:2:3:4:5:6:1.2.3.4', '64:ff9b::192.0.2.1', '::1%1'],
+  ];
+  const names = [
+    ...['', 'localhost', 'a.b', '256.1.1.1', '1.2.3', '1.2.3.4.5', '01.2.3.4', '1.2.3.4%eth0', ':'],
+    ...['a:b', ':::', '1::2::3', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '12345::', '::g', '::1%'],
+    ...['1:2:3:4:5:6:7:8::', '::1.2.3', '1.2.3.4::', '::1.2.3.4:5', '::1%a%b', '[::1]', ' ::1'],
+  ];
+
+  test.each([...v4, ...v6, ...names])('%j', (text) => {
+    expect(ipFamily(text)).toBe(v4.includes(text) ? 4 : v6.includes(text) ? 6 : 0);
+    expect(ipFamily(text)).toBe(isIP(text));
+  });
 });

@@ -2,9 +2,12 @@
 import { checkInteger, show, wrongType } from '../kernel/checks.ts';
 import { UsageError } from '../kernel/errors.ts';
 import type { Endpoint } from '../world/network.ts';
+import { checkKeys } from './keys.ts';
 
 /**
  * 25000, '127.0.0.1:25000', '[::1]:80', 'example.org:80', '/run/x.sock', { host, port }, { path }.
+ * A text that begins with / ./ or ../ is the path of a Unix socket; '@name' is an abstract one
+ * (Linux), as { path: '\0name' } is. An interface is named as in '[fe80::1%eth0]:80'.
  */
 export type Address =
   | number
@@ -18,6 +21,8 @@ export type ParsedAddress =
   | { readonly host: string; readonly port: number; readonly path?: undefined }
   | { readonly path: string };
 
+const ADDRESS_KEYS = { host: true, port: true, path: true, family: true } as const;
+
 /** One end of a connection, or where a listener is bound. */
 export class SocketAddress {
   /** The IP address; '' for a Unix socket. */
@@ -25,7 +30,8 @@ export class SocketAddress {
   /** The port; 0 for a Unix socket. */
   readonly port: number;
   readonly family: 'IPv4' | 'IPv6' | 'unix';
-  /** The path of a Unix socket ('' for an unnamed one); `undefined` for TCP. */
+  /** The path of a Unix socket: '' for an unnamed one, '\0name' for an abstract one. `undefined`
+   *  for TCP. */
   readonly path: string | undefined;
 
   constructor(endpoint: Endpoint) {
@@ -42,7 +48,7 @@ export class SocketAddress {
     }
   }
 
-  /** '127.0.0.1:25000', '[::1]:80', '/run/x.sock'. */
+  /** '127.0.0.1:25000', '[::1]:80', '/run/x.sock', '@name': as `parseAddress` reads it. */
   toString(): string {
     return formatAddress(this as ParsedAddress);
   }
@@ -50,14 +56,21 @@ export class SocketAddress {
 
 /** The text form of an address, as `parseAddress` takes it. */
 export function formatAddress(address: ParsedAddress): string {
-  if ('path' in address && address.path !== undefined) return address.path;
+  if ('path' in address && address.path !== undefined) return formatPath(address.path);
   const { host, port } = address;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** A path that could be read as something else is written from the current directory. */
+function formatPath(path: string): string {
+  if (path.startsWith('\0')) return `@${path.slice(1)}`;
+  const isPlain = path === '' || path.startsWith('\\') || isPath(path);
+  return isPlain ? path : `./${path}`;
+}
+
 /**
  * Takes an address apart. Errors: TypeError or RangeError for what is of the wrong type or range,
- * ERR_ADDRESS for a text that is no address.
+ * ERR_ADDRESS for what is no address.
  */
 export function parseAddress(address: Address): ParsedAddress {
   if (typeof address === 'number') return atPort('', address);
@@ -65,19 +78,25 @@ export function parseAddress(address: Address): ParsedAddress {
   if (typeof address !== 'object' || address === null) {
     throw wrongType('address', 'a port, a text or an object', address);
   }
+  checkKeys('address', address, ADDRESS_KEYS);
   if ('path' in address && address.path !== undefined) return atPath(address.path);
-  if (!('port' in address)) throw noAddress(show(address));
+  if (!('port' in address)) throw noAddress(address);
   const { host = '', port } = address;
   if (typeof host !== 'string') throw wrongType('address.host', 'a string', host);
+  if (!isHost(host)) throw noAddress(host);
   return atPort(host, port);
 }
 
 function parseText(text: string): ParsedAddress {
-  if (text.startsWith('/') || text.startsWith('./') || text.startsWith('@')) return atPath(text);
+  if (text.startsWith('@')) return atPath(`\0${text.slice(1)}`);
+  if (isPath(text)) return atPath(text);
   if (/^\d+$/.test(text)) return atPort('', Number(text));
   const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(text);
   if (match === null) throw noAddress(text);
-  return atPort(match[1] ?? match[2] ?? '', Number(match[3]));
+  const [, bracketed, plain = '', port] = match;
+  const host = bracketed ?? plain;
+  if (bracketed === undefined ? !isHost(host) : ipFamily(host) !== 6) throw noAddress(text);
+  return atPort(host, Number(port));
 }
 
 function atPort(host: string, port: number): ParsedAddress {
@@ -85,24 +104,65 @@ function atPort(host: string, port: number): ParsedAddress {
   return { host, port };
 }
 
+/** The system would take a NUL byte for the end of the path, and libuv refuses it in names too. */
 function atPath(path: string): ParsedAddress {
   if (typeof path !== 'string') throw wrongType('address.path', 'a string', path);
-  if (path === '') throw noAddress(path);
+  if (path === '' || path === '\0' || path.includes('\0', 1)) throw noAddress(path);
   return { path };
 }
 
-function noAddress(text: string): UsageError {
+function noAddress(got: unknown): UsageError {
   return new UsageError(
     'ERR_ADDRESS',
     `Expected an address such as 25000, '127.0.0.1:25000', '[::1]:80' or '/run/x.sock', got ` +
-      show(text),
+      show(got),
   );
+}
+
+function isPath(text: string): boolean {
+  return /^\.{0,2}\//.test(text);
+}
+
+/**
+ * An IP address, or what may be a name. Not: what has a colon and is no IPv6 address, what looks
+ * like an IPv4 address and is none (no name ends in a number, RFC 3696, section 2), and signs that
+ * no name has and that show another mistake (a URL, a space).
+ */
+function isHost(host: string): boolean {
+  if (ipFamily(host) !== 0) return true;
+  return !/[\s\p{Cc}:/\\@[\]%]/u.test(host) && !/^\d+(\.\d+){3,}\.?$/.test(host);
 }
 
 /** 4 or 6 for the text of an IP address, 0 for anything else (a name). */
 export function ipFamily(host: string): 0 | 4 | 6 {
-  if (host.includes(':')) return 6;
-  return /^\d{1,3}(\.\d{1,3}){3}$/.test(host) && host.split('.').every((n) => Number(n) < 256)
-    ? 4
-    : 0;
+  if (isIpv4(host)) return 4;
+  return isIpv6(host) ? 6 : 0;
+}
+
+/** Four decimal numbers. No leading zeros: some would read them as octal (RFC 6943, 3.1.1). */
+function isIpv4(text: string): boolean {
+  const parts = text.split('.');
+  return (
+    parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && +part < 256)
+  );
+}
+
+/** RFC 4291, section 2.2, with the zone of RFC 4007. */
+function isIpv6(text: string): boolean {
+  const [address = '', zone, ...more] = text.split('%');
+  if (more.length > 0 || zone === '' || /[\s\0/[\]]/.test(zone ?? '')) return false;
+  const halves = address.split('::');
+  if (halves.length > 2) return false;
+  const groups = halves.map((half, at) => groupsOf(half, at === halves.length - 1));
+  const total = groups.reduce((sum, count) => sum + count, 0);
+  return halves.length === 2 ? total <= 7 : total === 8;
+}
+
+/** How many groups of 16 bits `text` has; an IPv4 address at the end is two. NaN: it is none. */
+function groupsOf(text: string, mayEndInIpv4: boolean): number {
+  if (text === '') return 0;
+  const groups = text.split(':');
+  const tail = mayEndInIpv4 && isIpv4(groups.at(-1) as string) ? groups.pop() : undefined;
+  if (!groups.every((group) => /^[\da-f]{1,4}$/i.test(group))) return Number.NaN;
+  return groups.length + (tail === undefined ? 0 : 2);
 }

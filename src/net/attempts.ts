@@ -34,6 +34,8 @@ interface Running {
 export class Attempts {
   /** In the order in which they were begun. */
   readonly tried: Attempt[] = [];
+  /** True once one of them stands. */
+  won = false;
   readonly #network: Network;
   readonly #options: ConnectOptions;
   readonly #running: Running[] = [];
@@ -97,6 +99,7 @@ export class Attempts {
       try {
         if (!running.transport.tryConnect()) continue;
         this.#forget(running);
+        this.won = true;
         return running.transport;
       } catch (error) {
         running.attempt.error = failureOf(error);

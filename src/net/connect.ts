@@ -5,68 +5,138 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { checkpoint } from '../kernel/waits.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
-import type { Endpoint, ConnectOptions as NetworkOptions, Transport } from '../world/network.ts';
+import type {
+  BufferSizes,
+  Endpoint,
+  KeepAliveOptions,
+  ConnectOptions as NetworkOptions,
+  Transport,
+} from '../world/network.ts';
+import type { TlsClientOptions } from '../world/tls.ts';
 import type { Address, ParsedAddress } from './address.ts';
 import { formatAddress, ipFamily, parseAddress } from './address.ts';
-import type { Attempt } from './attempts.ts';
 import { Attempts } from './attempts.ts';
 import { connectError, listOf } from './connect-error.ts';
+import type { Keys } from './keys.ts';
+import { checkKeys, checkSwitch, pick } from './keys.ts';
+import {
+  checkKeepAlive,
+  checkSizes,
+  requireKeepAlive,
+  requireSizes,
+  SIZE_KEYS,
+} from './options.ts';
 import { endpointsOf } from './resolve.ts';
 import { Socket } from './socket.ts';
+import { checkedClient, connectSecurely } from './tls.ts';
 import { currentNetwork } from './world.ts';
 
 /** How `connect` goes about it. */
-export interface ConnectOptions {
+export interface ConnectOptions extends BufferSizes {
   /** Milliseconds for the whole of it, names included. Default: what the system allows. */
   readonly timeoutMs?: number;
   /** The near end: an IP address, with a port or port 0. */
   readonly localAddress?: Address;
   /** TCP_NODELAY; default true. */
   readonly noDelay?: boolean;
+  /** Let the system probe a silent peer; see `Socket.setKeepAlive`. */
+  readonly keepAlive?: KeepAliveOptions;
+  /** True, or options: the connection is TLS, and stands when the handshake is complete. */
+  readonly tls?: true | TlsClientOptions;
 }
+
+const CONNECT_KEYS: Keys<ConnectOptions> = {
+  timeoutMs: true,
+  localAddress: true,
+  noDelay: true,
+  keepAlive: true,
+  recvBufferSize: true,
+  sendBufferSize: true,
+  tls: true,
+};
 
 /**
  * Connects to `address`. Where a name has several addresses, they are raced as RFC 8305 says: IPv6
  * and IPv4 in turns, each begun when the one before it has failed or has not answered for 250 ms;
  * the first that stands wins, the others are closed.
  *
+ * With `tls` the server's certificate must be valid, and for the host or `tls.servername`. A send
+ * on TLS takes at most one record (16 KB) ahead of the network below: when `sendAll` has returned,
+ * no more than that is still in memory.
+ *
  * Cancel: the attempts are given up and nothing is left open.
  * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; where several addresses have failed, a
- * ConnectError that lists each with its reason; ERR_TIMEOUT after `timeoutMs`; ERR_ADDRESS.
+ * ConnectError that lists each with its reason; ERR_TIMEOUT after `timeoutMs`; ERR_ADDRESS;
+ * ERR_UNSUPPORTED for an option that the network cannot set; TypeError, RangeError. Of TLS: node's
+ * own (DEPTH_ZERO_SELF_SIGNED_CERT, ERR_TLS_CERT_ALTNAME_INVALID, ERR_SSL_…), ECONNRESET if the
+ * server ends the connection in the handshake, ERR_TIMEOUT after `tls.handshakeTimeoutMs`,
+ * ERR_TLS_OPTIONS for a certificate or a key that cannot be used.
  */
 export function connect(address: Address, options: ConnectOptions = {}): Operation<Socket> {
   const parsed = parseAddress(address);
-  const { timeoutMs = Infinity } = options;
-  checkDuration('timeoutMs', timeoutMs);
-  const network = networkOptions(options);
+  checkConnectOptions(options);
+  const plan: Plan = {
+    address: parsed,
+    network: networkOptions(options),
+    tls: checkedClient(options.tls),
+  };
   return new Lazy(function* (): Generator<Wait, Socket> {
-    const socket = new Socket(yield* reach(parsed, network, timeoutMs));
+    requireOptions(options);
+    const socket = new Socket(yield* reach(plan, options.timeoutMs ?? Infinity));
     if (options.noDelay === false) socket.noDelay = false;
+    if (options.keepAlive !== undefined) socket.setKeepAlive(options.keepAlive);
     return socket;
   });
 }
 
-function* reach(
-  address: ParsedAddress,
-  options: NetworkOptions,
-  timeoutMs: number,
-): Generator<Wait, Transport> {
-  const attempts = new Attempts(currentNetwork(), options);
-  const race = () => new Lazy(() => runConnect(address, options, attempts));
-  const { tried } = attempts;
-  if (timeoutMs === Infinity) return yield* race();
-  const transport = yield* moveOnAfter(timeoutMs, race);
-  if (transport === undefined) throw new TimeoutError(timeoutMs, unanswered(address, tried));
+function checkConnectOptions(options: ConnectOptions): void {
+  checkKeys('options', options, CONNECT_KEYS);
+  if (options.timeoutMs !== undefined) checkDuration('timeoutMs', options.timeoutMs);
+  checkSwitch('noDelay', options.noDelay);
+  checkSizes(options);
+  if (options.keepAlive !== undefined) checkKeepAlive(options.keepAlive);
+}
+
+/** Before anything is opened: a refusal must leave nothing behind. */
+function requireOptions(options: ConnectOptions): void {
+  requireSizes(currentNetwork(), options);
+  if (options.keepAlive !== undefined) requireKeepAlive(currentNetwork(), options.keepAlive);
+}
+
+/** What is to be done. */
+interface Plan {
+  readonly address: ParsedAddress;
+  readonly network: NetworkOptions;
+  readonly tls: TlsClientOptions | undefined;
+}
+
+function* reach(plan: Plan, timeoutMs: number): Generator<Wait, Transport> {
+  const attempts = new Attempts(currentNetwork(), plan.network);
+  const plain = () => new Lazy(() => runConnect(plan, attempts));
+  const { tls } = plan;
+  const stand =
+    tls === undefined ? plain : () => new Lazy(() => connectSecurely(hostOf(plan), tls, plain));
+  if (timeoutMs === Infinity) return yield* stand();
+  const transport = yield* moveOnAfter(timeoutMs, stand);
+  if (transport === undefined) throw new TimeoutError(timeoutMs, missing(plan, attempts));
   return transport;
 }
 
-function* runConnect(
-  address: ParsedAddress,
-  options: NetworkOptions,
-  attempts: Attempts,
-): Generator<Wait, Transport> {
+/** The name that the certificate has to be for. */
+function hostOf({ address }: Plan): string {
+  return address.path === undefined ? address.host || 'localhost' : 'localhost';
+}
+
+/** What a connection was waited for, and how far it came: for the message of the timeout. */
+function missing({ address }: Plan, { tried, won }: Attempts): string {
+  if (won) return `the TLS handshake with ${formatAddress(address)}`;
+  const what = `a connection to ${formatAddress(address)}`;
+  return tried.length === 0 ? what : `${what} (${listOf(tried)})`;
+}
+
+function* runConnect({ address, network }: Plan, attempts: Attempts): Generator<Wait, Transport> {
   yield* checkpoint();
-  const endpoints = yield* destinations(address, options.localAddress);
+  const endpoints = yield* destinations(address, network.localAddress);
   const transport = yield* attempts.race(endpoints);
   if (transport === undefined) throw connectError(formatAddress(address), attempts.tried);
   return transport;
@@ -89,18 +159,13 @@ function* destinations(
   );
 }
 
-/** What a connection was waited for, and how far it came: for the message of the timeout. */
-function unanswered(address: ParsedAddress, tried: readonly Attempt[]): string {
-  const what = `a connection to ${formatAddress(address)}`;
-  return tried.length === 0 ? what : `${what} (${listOf(tried)})`;
-}
-
 function networkOptions(options: ConnectOptions): NetworkOptions {
-  if (options.localAddress === undefined) return {};
+  const sizes = pick<BufferSizes>(options, SIZE_KEYS);
+  if (options.localAddress === undefined) return sizes;
   const local = parseAddress(options.localAddress);
-  if (local.path !== undefined) return { localAddress: local };
+  if (local.path !== undefined) return { ...sizes, localAddress: local };
   const host = local.host || '0.0.0.0';
   const family = ipFamily(host);
-  if (family !== 0) return { localAddress: { host, port: local.port, family } };
+  if (family !== 0) return { ...sizes, localAddress: { host, port: local.port, family } };
   throw new UsageError('ERR_ADDRESS', `Expected \`localAddress\` to be an IP address, got ${host}`);
 }

@@ -1,5 +1,5 @@
 /** The errors of the net room. */
-import { BusyError, CoronetError } from '../kernel/errors.ts';
+import { BusyError, CoronetError, UsageError } from '../kernel/errors.ts';
 
 /** A cancelled `sendAll` had begun: how much of it went out is in `bytesSent`. */
 export class TornError extends CoronetError {
@@ -22,5 +22,90 @@ export function busySocket(direction: 'receive' | 'send' | 'accept', who: string
     'ERR_BUSY',
     `Another task is in the middle of a ${direction} on ${who}. One task at a time may use each ` +
       'direction.',
+  );
+}
+
+/** The end came in the middle of a message. */
+export class UnexpectedEofError extends CoronetError {
+  /** What had come of the message; the reader has given it out. */
+  readonly bytes: Buffer;
+
+  constructor(who: string, expected: string, bytes: Buffer) {
+    super(
+      'ERR_UNEXPECTED_EOF',
+      `Expected ${expected} from ${who}, got ${bytes.length} bytes and the end of file`,
+    );
+    this.bytes = bytes;
+  }
+}
+
+/** A message is longer than the program allows. Its bytes stay readable. */
+export class LimitError extends CoronetError {
+  /** The most bytes that were allowed. */
+  readonly limit: number;
+  /** Bytes that the reader holds. */
+  readonly buffered: number;
+
+  constructor(who: string, what: string, limit: number, buffered: number) {
+    super(
+      'ERR_LIMIT',
+      `Expected at most ${limit} bytes ${what} from ${who}, got more (${buffered} bytes are ` +
+        'buffered and stay readable)',
+    );
+    this.limit = limit;
+    this.buffered = buffered;
+  }
+}
+
+/** The bytes of a writer have to be flushed first. Nothing was accepted or sent. */
+export class FlushNeededError extends UsageError {
+  /** Bytes that wait to be flushed. */
+  readonly buffered: number;
+
+  constructor(message: string, buffered: number) {
+    super('ERR_FLUSH_NEEDED', message);
+    this.buffered = buffered;
+  }
+}
+
+/** A piece of `length` bytes does not fit below the mark. */
+export function pastMark(buffered: number, length: number, mark: number): FlushNeededError {
+  const expected = `Expected at most ${mark - buffered} bytes (${buffered} of ${mark} wait), got`;
+  const advice =
+    length <= mark
+      ? `Flush first.\n  wrong:  writer.write(data)\n` +
+        '  right:  yield* writer.flush(); writer.write(data)'
+      : 'No flush makes room for so many.\n  wrong:  writer.write(data)\n' +
+        '  right:  yield* writer.flush(); yield* socket.sendAll(data)';
+  return new FlushNeededError(`${expected} ${length}. ${advice}`, buffered);
+}
+
+/** A send would go out before bytes that were written before it. */
+export function overtaking(who: string, buffered: number): FlushNeededError {
+  return new FlushNeededError(
+    `This send to ${who} would overtake ${buffered} bytes that wait in its writer.\n` +
+      '  wrong:  writer.write(head); yield* socket.sendAll(body)\n' +
+      '  right:  writer.write(head); yield* writer.flush(); yield* socket.sendAll(body)',
+    buffered,
+  );
+}
+
+/** A receive would pass over bytes that a reader holds. */
+export function unreadBytes(who: string, buffered: number): UsageError {
+  return new UsageError(
+    'ERR_BUFFERED',
+    `This receive from ${who} would pass over ${buffered} bytes that its reader holds.\n` +
+      '  wrong:  yield* reader.readLine(); yield* socket.recv()\n' +
+      '  right:  yield* reader.readLine(); yield* reader.read()',
+  );
+}
+
+/** A handler has returned and left bytes in a writer. */
+export function notFlushed(who: string, buffered: number): UsageError {
+  return new UsageError(
+    'ERR_NOT_FLUSHED',
+    `The handler has returned while ${buffered} bytes to ${who} waited to be flushed.\n` +
+      '  wrong:  writer.write(answer)\n' +
+      '  right:  writer.write(answer); yield* writer.flush()',
   );
 }

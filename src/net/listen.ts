@@ -3,40 +3,101 @@ import { isCancelled } from '../kernel/cancelled.ts';
 import { checkInteger } from '../kernel/checks.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
-import { checkpoint, writable } from '../kernel/waits.ts';
+import { unsupported } from '../kernel/unsupported.ts';
+import { checkpoint, sleep, writable } from '../kernel/waits.ts';
 import type { Endpoint, ListenerTransport, ListenOptions } from '../world/network.ts';
 import type { Address, ParsedAddress } from './address.ts';
-import { parseAddress } from './address.ts';
+import { formatAddress, parseAddress } from './address.ts';
 import { connect } from './connect.ts';
+import type { Keys } from './keys.ts';
+import { checkKeys, checkSwitch, pick } from './keys.ts';
 import { Listener } from './listener.ts';
+import { checkSizes, requireSizes } from './options.ts';
 import { endpointsOf } from './resolve.ts';
+import { tlsServer } from './tls.ts';
+import { checkTlsServer } from './tls-options.ts';
 import { currentNetwork } from './world.ts';
+
+/** A file of a Unix socket that refuses is asked again after this time: between bind(2) and
+ *  listen(2) of a server that is just starting lie microseconds, in which it refuses as well. */
+const STARTING_MS = 50;
+
+const LISTEN_KEYS: Keys<ListenOptions> = {
+  backlog: true,
+  reusePort: true,
+  ipv6Only: true,
+  mode: true,
+  recvBufferSize: true,
+  sendBufferSize: true,
+  tls: true,
+};
 
 /**
  * Listens at `address`. A number or an empty host means all interfaces, IPv4 and IPv6; port 0 means
- * any free port (see `listener.address`).
+ * any free port (see `listener.address`). A Unix socket's file goes with its listener; one that a
+ * dead server has left is replaced.
  *
  * Options: `backlog`, connections that may wait to be accepted (default: the system's maximum);
- * `reusePort`, several listeners share the port; `ipv6Only`.
- * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND.
+ * `reusePort`, several listeners share the port; `ipv6Only`; `mode`, the permissions of a Unix
+ * socket's file; `recvBufferSize` and `sendBufferSize` in bytes, inherited by what is accepted;
+ * `tls`, certificate and key: then only connections whose handshake is complete are accepted, see
+ * `listener.handshakes`.
+ * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND,
+ * ENAMETOOLONG; ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED for
+ * what the network cannot do; TypeError, RangeError.
  */
 export function listen(address: Address, options: ListenOptions = {}): Operation<Listener> {
   const parsed = parseAddress(address);
-  if (options.backlog !== undefined) checkInteger('backlog', options.backlog, 1, 2 ** 31 - 1);
+  checkListenOptions(parsed, options);
   return new Lazy(() => runListen(parsed, options));
 }
 
-function* runListen(address: ParsedAddress, options: ListenOptions): Generator<Wait, Listener> {
+/** What concerns `listen` among the options of a server. */
+export function listenOptions(options: ListenOptions): ListenOptions {
+  return pick(options, LISTEN_KEYS);
+}
+
+function checkListenOptions(address: ParsedAddress, options: ListenOptions): void {
+  checkKeys('options', options, LISTEN_KEYS);
+  const { backlog, mode } = options;
+  if (backlog !== undefined) checkInteger('backlog', backlog, 1, 2 ** 31 - 1);
+  checkSwitch('reusePort', options.reusePort);
+  checkSwitch('ipv6Only', options.ipv6Only);
+  checkSizes(options);
+  if (options.tls !== undefined) checkTlsServer(options.tls);
+  if (mode === undefined) return;
+  checkInteger('mode', mode, 0, 0o777);
+  if (address.path !== undefined && !address.path.startsWith('\0')) return;
+  const who = `A listener at ${formatAddress(address)}`;
+  throw unsupported(who, 'have a `mode`', 'Only the file of a Unix socket has permissions.');
+}
+
+/** A certificate that cannot be used is found before anything is opened. */
+function* runListen(
+  address: ParsedAddress,
+  { tls, ...options }: ListenOptions,
+): Generator<Wait, Listener> {
   yield* checkpoint();
-  if (address.path !== undefined) return new Listener(yield* beginAtPath(address, options));
-  if (address.host === '') return new Listener(yield* beginEverywhere(address.port, options));
+  requireSizes(currentNetwork(), options);
+  const secured = tls && tlsServer(tls);
+  const transport = yield* beginAt(address, options);
+  return secured === undefined ? new Listener(transport) : new Listener(secured(transport));
+}
+
+function* beginAt(
+  address: ParsedAddress,
+  options: ListenOptions,
+): Generator<Wait, ListenerTransport> {
+  if (address.path !== undefined) return yield* beginAtPath(address, options);
+  if (address.host === '') return yield* beginEverywhere(address.port, options);
   const [endpoint] = yield* endpointsOf(address.host, address.port);
-  return new Listener(yield* begin(endpoint as Endpoint, options));
+  return yield* begin(endpoint as Endpoint, options);
 }
 
 /**
  * A path that is in use may be the file that a dead server has left behind: nobody answers behind
- * it. Then it is replaced.
+ * it. Then it is replaced. Of several servers that find it so one wins: only the file that was seen
+ * here is removed, by one of them, and bind(2) lets one in.
  */
 function* beginAtPath(
   at: { readonly path: string },
@@ -46,21 +107,30 @@ function* beginAtPath(
   try {
     return yield* begin(at, options);
   } catch (error) {
-    if (codeOf(error) !== 'EADDRINUSE' || !(yield* isAbandoned(at.path))) throw error;
+    const mayBeLeft = remove !== undefined && codeOf(error) === 'EADDRINUSE';
+    if (!mayBeLeft || !(yield* isAbandoned(at.path))) throw error;
   }
   remove?.();
   return yield* begin(at, options);
 }
 
-/** Only a refusal proves it: a live server that is too busy answers otherwise. */
 function* isAbandoned(path: string): Generator<Wait, boolean> {
+  if (!(yield* refuses(path))) return false;
+  yield* sleep(STARTING_MS);
+  return yield* refuses(path);
+}
+
+/** Only a refusal proves it: a live server that is too busy answers otherwise. A file that has gone
+ *  meanwhile is no obstacle any more. */
+function* refuses(path: string): Generator<Wait, boolean> {
   try {
     const socket = yield* connect({ path });
     socket.close();
     return false;
   } catch (error) {
     if (isCancelled(error)) throw error;
-    return codeOf(error) === 'ECONNREFUSED';
+    const code = codeOf(error);
+    return code === 'ECONNREFUSED' || code === 'ENOENT';
   }
 }
 

@@ -6,15 +6,19 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import { PAUSE, Step } from '../kernel/operation.ts';
 import type { Pollable, Readiness } from '../kernel/readiness.ts';
 import { mustPause, recvWait } from '../kernel/waits.ts';
-import type { ListenerTransport } from '../world/network.ts';
+import type { ListenerTransport, TlsListenerTransport } from '../world/network.ts';
+import type { HandshakeStats, TlsServerOptions } from '../world/tls.ts';
 import { SocketAddress } from './address.ts';
 import { busySocket } from './errors.ts';
 import { Socket } from './socket.ts';
+import { checkTlsServer, unusable } from './tls-options.ts';
 
 /** Where connections come in; made by `listen`. */
 export class Listener implements Pollable, Disposable {
   /** @internal */
   readonly transport: ListenerTransport;
+  /** The same, if connections are TLS. @internal */
+  readonly tls: TlsListenerTransport | undefined;
   /** Where it is bound; the port is the real one if 0 was asked for. */
   readonly address: SocketAddress;
   /** The accept that is in progress. @internal */
@@ -22,8 +26,9 @@ export class Listener implements Pollable, Disposable {
   #closed = false;
 
   /** Listeners are made by `listen`. @internal */
-  constructor(transport: ListenerTransport) {
+  constructor(transport: ListenerTransport | TlsListenerTransport) {
     this.transport = transport;
+    this.tls = 'reload' in transport ? transport : undefined;
     this.address = new SocketAddress(transport.local);
   }
 
@@ -40,6 +45,32 @@ export class Listener implements Pollable, Disposable {
   tryAccept(): Socket | undefined {
     const transport = this.transport.tryAccept();
     return transport === undefined ? undefined : new Socket(transport);
+  }
+
+  /**
+   * Handshakes of TLS since the listener began, as a frozen record: under way, waiting to be
+   * accepted, completed, failed, timed out, and the last failure. A failed handshake reaches no
+   * handler, so this is where it shows. `undefined` without TLS.
+   */
+  get handshakes(): HandshakeStats | undefined {
+    return this.tls?.handshakes();
+  }
+
+  /**
+   * Certificate, key and all other options of TLS, for connections from now on; they replace the
+   * old ones as a whole. Connections that stand keep theirs.
+   * Errors: ERR_TLS_OPTIONS for a certificate or a key that cannot be used (the old ones stay in
+   * force), and on a listener without TLS; ERR_CLOSED.
+   */
+  reloadTls(options: TlsServerOptions): void {
+    if (this.tls === undefined) {
+      throw unusable(
+        `The listener ${this.address} was made without TLS, so there is nothing to reload.\n` +
+          '  right:  listen(address, { tls: { cert, key } })',
+      );
+    }
+    checkTlsServer(options);
+    this.tls.reload(options);
   }
 
   /** Stops listening. Idempotent; connections that nobody has accepted are reset. */

@@ -5,12 +5,13 @@ import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
 import { mustPause, recvWait } from '../kernel/waits.ts';
+import { memoryChanged } from './bytes.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import type { Socket } from './socket.ts';
 
-/** What `recv` and `recvInto` share: try, wait for 'recv', try again. */
-abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
+/** What all receives share: try, wait for 'recv', try again. */
+export abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
   protected readonly socket: Socket;
   /** Made by the first wait, and kept. */
   private wait: WaitResult | null = null;
@@ -32,7 +33,7 @@ abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
     }
     let result: T | undefined;
     try {
-      result = socket.worthReceiving() ? this.attempt() : undefined;
+      result = this.attempt();
     } catch (error) {
       return this.throw(error);
     }
@@ -47,8 +48,12 @@ abstract class Receive<T> extends KeptOperation<T> implements Selectable<T> {
     if (socket.receiving !== null) return this.throw(busySocket('receive', socket.name)) as never;
     this.begun = true;
     socket.receiving = this;
-    const attempt = () => (socket.worthReceiving() ? this.attempt() : undefined);
-    return new TryChoice(socket, 'recv', attempt, () => this.settle());
+    return new TryChoice(
+      socket,
+      'recv',
+      () => this.attempt(),
+      () => this.settle(),
+    );
   }
 
   /** One try; `undefined`: would block. */
@@ -68,7 +73,9 @@ export class ReceiveBuffer extends Receive<Buffer> {
   max = 0;
 
   protected attempt(): Buffer | undefined {
-    return this.socket.receive(this.max);
+    const { socket } = this;
+    socket.checkUnread();
+    return socket.worthReceiving() ? socket.receive(this.max) : undefined;
   }
 }
 
@@ -85,8 +92,17 @@ export class ReceiveInto extends Receive<number> {
     this.state = 'made';
   }
 
+  override next(): IteratorResult<Wait, number> {
+    if (this.into.length === 0) return this.throw(memoryChanged('into', this.into));
+    return super.next();
+  }
+
   protected attempt(): number | undefined {
-    const count = this.socket.receiveInto(this.into);
+    // In a `select` only. Nothing received would look like the end of file.
+    if (this.into.length === 0) throw memoryChanged('into', this.into);
+    const { socket } = this;
+    socket.checkUnread();
+    const count = socket.worthReceiving() ? socket.receiveInto(this.into) : -1;
     return count < 0 ? undefined : count;
   }
 }

@@ -1,10 +1,12 @@
-/** The sending half of a socket: `send`, `sendAll`, `sendv`. */
+/** The sending half of a socket: `send`, `sendAll`, `sendv`, and what a Writer flushes with. */
 import type { Wait } from '../kernel/operation.ts';
 import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
 import { mustPause, sendWait } from '../kernel/waits.ts';
+import { memoryChanged } from './bytes.ts';
 import { busySocket } from './errors.ts';
 import { KeptOperation } from './kept.ts';
+import { NO_PIECES, Pieces } from './pieces.ts';
 import type { Socket } from './socket.ts';
 
 /** What all sends share: try, wait for 'send', try again until `attempt` says that it is done. */
@@ -34,6 +36,7 @@ abstract class Send<T> extends KeptOperation<T> {
       complete = this.attempt();
     } catch (error) {
       // The connection has failed, and says so from now on: nothing is torn.
+      this.failed();
       this.sent = 0;
       return this.throw(error);
     }
@@ -42,18 +45,29 @@ abstract class Send<T> extends KeptOperation<T> {
     return this.wait;
   }
 
+  /** What was handed in is not what it was: bytes of it can be lost, so nothing more is sent. */
+  protected changed(data: unknown): TypeError {
+    if (this.sent > 0) this.socket.tear(this.sent);
+    return memoryChanged('data', data);
+  }
+
   /** One try, or several while they make progress. True: nothing is left to do. */
   protected abstract attempt(): boolean;
   protected abstract result(): T;
 
-  /** A send that was cut off after its first byte leaves the stream torn. */
+  /** The network has thrown; `sent` bytes had gone out before. */
+  protected failed(): void {}
+
+  /** A send that was cut off after its first byte leaves the stream torn. A send of nothing is no
+   *  answer. */
   protected settle(complete: boolean): void {
     this.state = 'idle';
     const { socket } = this;
     if (socket.sending !== this) return;
     socket.sending = null;
+    if (this.sent === 0) return;
     if (complete) socket.sendCompleted();
-    else if (this.sent > 0) socket.tear(this.sent);
+    else socket.tear(this.sent);
   }
 }
 
@@ -64,14 +78,17 @@ export class SendSome extends Send<number> {
   }
 
   private readonly data: Uint8Array;
+  private readonly length: number;
 
   constructor(socket: Socket, data: Uint8Array) {
     super(socket);
     this.data = data;
+    this.length = data.length;
     this.state = 'made';
   }
 
   protected attempt(): boolean {
+    if (this.data.length !== this.length) throw this.changed(this.data);
     if (this.data.length === 0) return true;
     this.sent = this.socket.transmit(this.data);
     return this.sent > 0;
@@ -90,14 +107,18 @@ export class SendAll extends Send<void> {
 
   /** What is still to be sent; let go of when the operation is over. */
   data: Uint8Array = NOTHING;
+  /** Its length, unless somebody else has changed it. */
+  left = 0;
 
   protected attempt(): boolean {
+    if (this.data.length !== this.left) throw this.changed(this.data);
     while (this.data.length > 0) {
       const count = this.socket.transmit(this.data);
       this.sent += count;
       if (count === this.data.length) break;
       if (count === 0) return false;
       this.data = this.data.subarray(count);
+      this.left = this.data.length;
     }
     return true;
   }
@@ -110,44 +131,40 @@ export class SendAll extends Send<void> {
   }
 }
 
-/** `sendv`: several pieces as one, without joining them. */
-export class SendVector extends Send<void> {
-  protected get call(): string {
-    return 'socket.sendv(chunks)';
-  }
-
-  private rest: readonly Uint8Array[];
-
-  constructor(socket: Socket, chunks: readonly Uint8Array[]) {
-    super(socket);
-    this.rest = chunks.filter((chunk) => chunk.length > 0);
-    this.state = 'made';
-  }
+/** Several pieces as one, without joining them. */
+export abstract class SendPieces extends Send<void> {
+  protected pieces: Pieces = NO_PIECES;
 
   protected attempt(): boolean {
-    while (this.rest.length > 0) {
-      const count = this.socket.transmitv(this.rest);
+    const { pieces, socket } = this;
+    if (!pieces.intact) throw this.changed(pieces.rest());
+    while (pieces.length > 0) {
+      const count = pieces.transmit(socket);
       if (count === 0) return false;
       this.sent += count;
-      this.rest = afterBytes(this.rest, count);
     }
     return true;
   }
 
   protected result(): void {}
+
+  protected override settle(complete: boolean): void {
+    this.pieces = NO_PIECES;
+    super.settle(complete);
+  }
 }
 
-/** What is left of `chunks` behind its first `count` bytes. */
-function afterBytes(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  let index = 0;
-  let left = count;
-  while (index < chunks.length && left >= (chunks[index] as Uint8Array).length) {
-    left -= (chunks[index] as Uint8Array).length;
-    index++;
+/** `sendv`: the pieces of the caller's. */
+export class SendVector extends SendPieces {
+  protected get call(): string {
+    return 'socket.sendv(chunks)';
   }
-  if (left === 0) return chunks.slice(index);
-  const first = (chunks[index] as Uint8Array).subarray(left);
-  return [first, ...chunks.slice(index + 1)];
+
+  constructor(socket: Socket, chunks: readonly Uint8Array[]) {
+    super(socket);
+    this.pieces = new Pieces(chunks);
+    this.state = 'made';
+  }
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);

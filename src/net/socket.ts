@@ -8,23 +8,34 @@
  *     is taken for a task that will not see it; a send that was cut off after its first byte cannot
  *     be undone and marks the sending side torn.
  *  3. The transport knows the connection's state; the socket adds what concerns tasks.
- *  4. While draining, "would block" on an idle connection is end of file, for ever.
+ *  4. While draining, "would block" on an idle connection is end of file, for ever. A connection is
+ *     idle when no byte was received, or read from its reader, since the last completed send, and
+ *     its reader holds none.
+ *  5. The socket has one reader and one writer at most. What they hold comes before what is
+ *     received or sent without them, so that is refused while they hold something.
  */
 import { checkInteger, wrongType } from '../kernel/checks.ts';
 import type { Operation } from '../kernel/operation.ts';
 import type { Pollable, Readiness } from '../kernel/readiness.ts';
 import { chargeBytes } from '../kernel/waits.ts';
-import type { KeepAliveOptions, Transport } from '../world/network.ts';
+import type { Transport } from '../world/network.ts';
+import type { TlsInfo } from '../world/tls.ts';
 import { SocketAddress } from './address.ts';
+import { bytesOf, checkBytes, checkRoom } from './bytes.ts';
 import { TornError } from './errors.ts';
+import type { ReaderOptions } from './reader.ts';
+import { Reader } from './reader.ts';
 import { ReceiveBuffer, ReceiveInto } from './receive.ts';
 import { SendAll, SendSome, SendVector } from './send.ts';
+import { Tunable } from './tunable.ts';
+import type { WriterOptions } from './writer.ts';
+import { Writer } from './writer.ts';
 
 /** The most bytes that one `recv` gives unless told otherwise. */
 const DEFAULT_MAX = 65536;
 
 /** A connection; made by `connect` and by `Listener.accept`. */
-export class Socket implements Pollable, Disposable {
+export class Socket extends Tunable implements Pollable, Disposable {
   /** @internal */
   readonly transport: Transport;
   /** The operation that is receiving, and the one that is sending. @internal */
@@ -33,6 +44,9 @@ export class Socket implements Pollable, Disposable {
   sending: object | null = null;
   readonly #recv: ReceiveBuffer;
   #sendAll: SendAll | null = null;
+  /** Made when they are asked for. */
+  #reader: Reader | null = null;
+  #writer: Writer | null = null;
   #remoteAddress: SocketAddress | null = null;
   #bytesReceived = 0;
   #bytesSent = 0;
@@ -41,12 +55,13 @@ export class Socket implements Pollable, Disposable {
   #tornAt = -1;
   /** True once the peer's end of file was seen. @internal */
   ended = false;
-  /** True: bytes were received since the last completed send, so an answer may be due. */
+  /** True: bytes were received or read since the last completed send, so an answer may be due. */
   #answerDue = false;
   #draining = false;
 
   /** Sockets are made by `connect` and `Listener.accept`. @internal */
   constructor(transport: Transport) {
+    super();
     this.transport = transport;
     this.#recv = new ReceiveBuffer(this);
   }
@@ -55,10 +70,13 @@ export class Socket implements Pollable, Disposable {
 
   /**
    * Receives 1..max bytes; an empty Buffer at end of file. The Buffer is the caller's.
-   * Cancel: no byte is lost. Errors: ERR_CLOSED, ERR_BUSY, and the system's (ECONNRESET, …).
+   * Cancel: no byte is lost. Errors: ERR_CLOSED, ERR_BUSY, ERR_BUFFERED while a reader of the
+   * socket holds bytes, and the system's (ECONNRESET, …).
+   * On TLS an end without close_notify is ERR_TLS_TRUNCATED, behind the bytes before it.
    */
   recv(max: number = DEFAULT_MAX): Operation<Buffer> {
     if (max !== DEFAULT_MAX) checkInteger('max', max, 1, 2 ** 31 - 1);
+    this.checkUnread();
     let operation = this.#recv;
     if (!operation.take()) {
       operation = new ReceiveBuffer(this);
@@ -74,24 +92,37 @@ export class Socket implements Pollable, Disposable {
    * empty.
    */
   recvInto(into: Uint8Array): Operation<number> {
-    checkBytes('into', into);
-    if (into.length === 0) throw wrongType('into', 'room for at least one byte', into);
+    checkRoom(into);
+    this.checkUnread();
     return new ReceiveInto(this, into);
   }
 
   /** Receives without waiting. `undefined`: would block; an empty Buffer: end of file. */
   tryRecv(max: number = DEFAULT_MAX): Buffer | undefined {
     checkInteger('max', max, 1, 2 ** 31 - 1);
+    this.checkUnread();
     return this.receive(max);
+  }
+
+  /**
+   * The socket's reader, for whole messages: lines, so many bytes, up to a delimiter. There is one:
+   * asking again gives the same, with the options that are given replaced.
+   */
+  reader(options: ReaderOptions = {}): Reader {
+    this.#reader ??= new Reader(this);
+    this.#reader.configure(options);
+    return this.#reader;
   }
 
   // ---- sending ----
 
   /**
    * Sends some of `data` (at least one byte of it) and gives the number of bytes taken.
-   * Cancel: nothing was sent. Errors: ERR_CLOSED, ERR_BUSY, ERR_TORN, the system's (EPIPE, …).
+   * Cancel: nothing was sent. Errors: ERR_CLOSED, ERR_BUSY, ERR_TORN, ERR_FLUSH_NEEDED while a
+   * writer of the socket holds bytes, the system's (EPIPE, …).
    */
   send(data: Uint8Array | string): Operation<number> {
+    this.checkUnflushed();
     return new SendSome(this, bytesOf(data));
   }
 
@@ -102,6 +133,7 @@ export class Socket implements Pollable, Disposable {
    */
   sendAll(data: Uint8Array | string): Operation<void> {
     const bytes = bytesOf(data);
+    this.checkUnflushed();
     let operation = this.#sendAll;
     if (operation === null) {
       operation = new SendAll(this);
@@ -112,6 +144,7 @@ export class Socket implements Pollable, Disposable {
       operation.take();
     }
     operation.data = bytes;
+    operation.left = bytes.length;
     return operation;
   }
 
@@ -122,15 +155,27 @@ export class Socket implements Pollable, Disposable {
   sendv(chunks: readonly Uint8Array[]): Operation<void> {
     if (!Array.isArray(chunks)) throw wrongType('chunks', 'an array of Uint8Array', chunks);
     for (const chunk of chunks) checkBytes('chunk', chunk);
+    this.checkUnflushed();
     return new SendVector(this, chunks);
   }
 
   /** Sends what can be sent without waiting: the number of bytes taken, 0: would block. */
   trySend(data: Uint8Array | string): number {
     const bytes = bytesOf(data);
+    if (this.#writer !== null) this.#writer.checkEmpty();
     const count = bytes.length === 0 ? 0 : this.transmit(bytes);
     if (count > 0) this.sendCompleted();
     return count;
+  }
+
+  /**
+   * The socket's writer, which gathers small pieces into few sends. There is one: asking again
+   * gives the same, with the options that are given replaced.
+   */
+  writer(options: WriterOptions = {}): Writer {
+    this.#writer ??= new Writer(this);
+    this.#writer.configure(options);
+    return this.#writer;
   }
 
   // ---- ending ----
@@ -152,6 +197,7 @@ export class Socket implements Pollable, Disposable {
   /** Closes the connection with RST: the peer gets ECONNRESET, what is unsent is dropped. */
   reset(): void {
     this.#closed = true;
+    this.#writer?.drop();
     this.transport.reset();
   }
 
@@ -163,7 +209,7 @@ export class Socket implements Pollable, Disposable {
     return this.#closed;
   }
 
-  // ---- facts and options ----
+  // ---- facts ----
 
   get localAddress(): SocketAddress {
     return new SocketAddress(this.transport.local);
@@ -182,18 +228,9 @@ export class Socket implements Pollable, Disposable {
     return this.#bytesSent;
   }
 
-  /** TCP_NODELAY: small sends leave at once. True from the start. */
-  get noDelay(): boolean {
-    return this.transport.noDelay;
-  }
-
-  set noDelay(on: boolean) {
-    this.transport.noDelay = on;
-  }
-
-  /** Lets the system probe a silent peer; `idleMs` without traffic before the first probe. */
-  setKeepAlive(options: KeepAliveOptions): void {
-    this.transport.setKeepAlive(options);
+  /** Protocol, cipher, names and certificate of a TLS connection; `undefined` without TLS. */
+  get tls(): TlsInfo | undefined {
+    return this.transport.tls;
   }
 
   /** What `yield ['recv', socket]` waits on. */
@@ -241,9 +278,40 @@ export class Socket implements Pollable, Disposable {
     return this.#sent(this.transport.trySendv(chunks));
   }
 
-  /** @internal */
+  /** The connection is idle now, which ends a receive that waits while draining. @internal */
   sendCompleted(): void {
     this.#answerDue = false;
+    if (this.#draining) this.transport.grantRecv();
+  }
+
+  /** Bytes that were received before are given to the program now. @internal */
+  noteRead(): void {
+    this.#answerDue = true;
+  }
+
+  /** Bytes that the reader holds: a message, or the beginning of one. @internal */
+  get unread(): number {
+    return this.#reader === null ? 0 : this.#reader.buffered;
+  }
+
+  /** Gives out what the reader holds; often nothing. @internal */
+  takeUnread(): Uint8Array {
+    return this.#reader === null ? EMPTY : this.#reader.takeAll();
+  }
+
+  /** Throws if a receive would pass over bytes that the reader holds. @internal */
+  checkUnread(): void {
+    if (this.#reader !== null) this.#reader.checkEmpty();
+  }
+
+  /** Throws if a send would overtake bytes of the writer. One in progress is ERR_BUSY. @internal */
+  checkUnflushed(): void {
+    if (this.#writer !== null && this.sending === null) this.#writer.checkEmpty();
+  }
+
+  /** Throws if the program has left bytes in the writer. @internal */
+  checkFlushed(): void {
+    this.#writer?.checkFlushed();
   }
 
   /** A send was cut off after `bytes` bytes. @internal */
@@ -264,13 +332,13 @@ export class Socket implements Pollable, Disposable {
 
   /** Throws if an operation of this socket was made and never driven. @internal */
   checkDriven(): void {
-    for (const kept of [this.#recv, this.#sendAll]) {
+    for (const kept of [this.#recv, this.#sendAll, this.#reader?.kept, this.#writer?.kept]) {
       if (kept?.state === 'made') throw kept.forgotten();
     }
   }
 
   #drained(): boolean {
-    return this.#draining && !this.#answerDue;
+    return this.#draining && !this.#answerDue && this.unread === 0;
   }
 
   #received(count: number): void {
@@ -291,13 +359,3 @@ export class Socket implements Pollable, Disposable {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
-
-function bytesOf(data: Uint8Array | string): Uint8Array {
-  if (typeof data === 'string') return Buffer.from(data);
-  checkBytes('data', data);
-  return data;
-}
-
-function checkBytes(name: string, data: unknown): void {
-  if (!(data instanceof Uint8Array)) throw wrongType(name, 'a Uint8Array', data);
-}

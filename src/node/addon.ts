@@ -33,6 +33,11 @@ export interface Addon {
     port: number,
     backlog: number,
     flags: number,
+    /** Permission bits of a Unix socket's file; −1: what the umask leaves. */
+    mode: number,
+    /** Bytes; 0: the system's choice. */
+    receiveBuffer: number,
+    sendBuffer: number,
   ): number;
   /** How many were accepted; their handles are in out[1..], why there are no more in out[0]. */
   accept(listener: number, out: Int32Array, most: number): number;
@@ -44,6 +49,8 @@ export interface Addon {
     localFamily: number,
     localHost: string,
     localPort: number,
+    receiveBuffer: number,
+    sendBuffer: number,
   ): number;
   /** 1: connected, 0: under way, below: why the attempt failed. */
   connected(handle: number): number;
@@ -59,9 +66,67 @@ export interface Addon {
   sendv(handle: number, pieces: readonly Uint8Array[]): number;
   /** how: 0 receive, 1 send, 2 both */
   shutdown(handle: number, how: number): number;
-  noDelay(handle: number, on: number): number;
-  keepAlive(handle: number, on: number, idleSeconds: number): number;
+  /** By the place in the table of native/options.c; values in the system's units. */
+  getOption(handle: number, code: number): number;
+  setOption(handle: number, code: number, value: number): number;
   close(handle: number, reset: number): number;
+
+  /** A bound datagram socket; the functions for connections answer −EBADF to its handle. */
+  bindDatagram(
+    poller: number,
+    family: number,
+    host: string,
+    port: number,
+    flags: number,
+    recvBuffer: number,
+    sendBuffer: number,
+  ): number;
+  connectDatagram(handle: number, family: number, host: string, port: number): number;
+  /** How many: the bytes of each at i * stride in the memory, nine ints for each in `records`. */
+  recvDatagrams(
+    handle: number,
+    memory: Uint8Array,
+    stride: number,
+    records: Int32Array,
+    most: number,
+  ): number;
+  /** The sender in a record. */
+  sender(records: Int32Array, index: number): Endpoint;
+  /** Sends the first `length` bytes of the memory. Family 0: to the peer. */
+  sendDatagram(
+    handle: number,
+    memory: Uint8Array,
+    length: number,
+    family: number,
+    host: string,
+    port: number,
+  ): number;
+  /** on: EPOLLOUT is reported as well, also if it holds now. */
+  watchSend(handle: number, on: number): number;
+  /** option: 0 broadcast, 1 ttl, 2 multicast ttl, 3 multicast loopback */
+  datagramOption(handle: number, option: number, value: number): number;
+  /** figure: 0 receive buffer, 1 send buffer, 2 dropped */
+  datagramFigure(handle: number, figure: number): number;
+  /** The group, then the interface, each as an endpoint with port 0; no interface: family 0. */
+  joinGroup(
+    handle: number,
+    family: number,
+    group: string,
+    port: number,
+    byFamily: number,
+    by: string,
+    byPort: number,
+  ): number;
+  leaveGroup(
+    handle: number,
+    family: number,
+    group: string,
+    port: number,
+    byFamily: number,
+    by: string,
+    byPort: number,
+  ): number;
+  multicastInterface(handle: number, family: number, by: string, port: number): number;
 
   /** What is open in this thread; all zero when nothing is. */
   stats(): { readonly sockets: number; readonly handles: number };
@@ -75,7 +140,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 2;
+const ADDON_ABI = 4;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -149,7 +149,7 @@ describeEpoll('an epoll listener', () => {
       expect(near.remote).toEqual({ path });
       expect(far.local).toEqual({ path });
       expect(far.describe()).toBe(path);
-      near.noDelay = true;
+      near.setOption('noDelay', 1);
       near.trySend(Buffer.from('hi'));
       expect(String(await recv(far))).toBe('hi');
       far.close();

@@ -22,6 +22,7 @@ import { EpollTransport } from './epoll-transport.ts';
 import type { SocketFile } from './socket-file.ts';
 import { removeSocketFile, socketFileAt } from './socket-file.ts';
 import { systemError } from './system-error.ts';
+import { checkPath } from './unix-path.ts';
 
 /** MOST_ACCEPTED of native/sockets.c. */
 const LONGEST_BATCH = 64;
@@ -137,9 +138,12 @@ export function beginListen(
   options: ListenOptions,
 ): EpollListener {
   const { backlog = LONGEST_BACKLOG, reusePort = false, ipv6Only = false } = options;
+  const { mode = -1, recvBufferSize = 0, sendBufferSize = 0 } = options;
+  checkPath(at, 'listen');
+  const where = [familyOf(at), hostOf(at), portOf(at)] as const;
   const flags = (reusePort ? REUSE_PORT : 0) | (ipv6Only ? IPV6_ONLY : 0);
-  const { addon } = registry;
-  const handle = addon.listen(poller, familyOf(at), hostOf(at), portOf(at), backlog, flags);
+  const how = [backlog, flags, mode, recvBufferSize, sendBufferSize] as const;
+  const handle = registry.addon.listen(poller, ...where, ...how);
   if (handle < 0) throw systemError(handle, 'listen', at);
   return new EpollListener(registry, handle, at);
 }

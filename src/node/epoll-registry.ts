@@ -1,5 +1,6 @@
 /** What the resources of the epoll network and the network itself know of each other. */
 import type { Addon } from './addon.ts';
+import type { DatagramArena } from './epoll-arena.ts';
 import type { Slabs } from './slab.ts';
 
 /** Event bits as the addon passes them on (epoll_ctl(2)). */
@@ -18,7 +19,7 @@ export const EBADF = -9;
 export interface Registered {
   /** Index and generation of its slot. An event that carries another handle is for another. */
   readonly handle: number;
-  readonly kind: 'transport' | 'listener';
+  readonly kind: 'transport' | 'listener' | 'datagram';
   /** Takes note of readiness and wakes waiters. */
   onEvents(bits: number): void;
   /** One line for the report of leaks. */
@@ -30,6 +31,8 @@ export interface Registered {
 export interface Registry {
   readonly addon: Addon;
   readonly slabs: Slabs;
+  /** Made when it is first asked for. */
+  readonly arena: DatagramArena;
   /** From now on events of `resource.handle` reach it. */
   add(resource: Registered): void;
   /** From now on they are dropped. Called before the descriptor is closed. */

@@ -16,6 +16,7 @@ import {
   writable,
 } from '../../test/native/network.ts';
 import type { Endpoint } from '../world/network.ts';
+import { EPOLL_OPTIONS } from './epoll-options.ts';
 
 describeEpoll('an epoll connection', () => {
   describe('connecting', () => {
@@ -280,12 +281,28 @@ describeEpoll('an epoll connection', () => {
     });
   });
 
-  it('sets and reports options, which do nothing on a Unix socket', async () => {
+  it('tells what the system uses of what was set, in units of the contract', async () => {
+    const { near, far } = await pair();
+    expect([near.getOption('noDelay'), far.getOption('noDelay')]).toEqual([1, 1]);
+    near.setOption('noDelay', 0);
+    near.setOption('keepAlive', 1);
+    near.setOption('keepAliveIdleMs', 14_001);
+    near.setOption('keepAliveIntervalMs', 1);
+    near.setOption('keepAliveCount', 7);
+    near.setOption('userTimeoutMs', 1234);
+    near.setOption('recvBufferSize', 8192);
+    near.setOption('sendBufferSize', 16_384);
+    expect(EPOLL_OPTIONS.map((option) => near.getOption(option))).toEqual([
+      ...[0, 1, 15_000, 1000, 7, 1234, 16_384, 32_768],
+    ]);
+    expect(far.getOption('keepAlive')).toBe(0);
+  });
+
+  it('passes the refusal of the system on', async () => {
     const { near } = await pair();
-    expect(near.noDelay).toBe(true);
-    near.noDelay = false;
-    expect(near.noDelay).toBe(false);
-    near.setKeepAlive({ enable: true, idleMs: 15_000 });
-    near.setKeepAlive({ enable: false });
+    expect(errorOf(() => near.setOption('keepAliveCount', 1000))).toMatchObject({
+      code: 'EINVAL',
+      syscall: 'setsockopt',
+    });
   });
 });

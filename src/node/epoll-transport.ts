@@ -27,8 +27,9 @@
  */
 import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
-import type { ConnectOptions, Endpoint, KeepAliveOptions, Transport } from '../world/network.ts';
+import type { ConnectOptions, Endpoint, SocketOption, Transport } from '../world/network.ts';
 import { endpointText, familyOf, hostOf, portOf, withSharedHost } from './endpoint.ts';
+import { readOption, writeOption } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import {
   EAGAIN,
@@ -41,6 +42,7 @@ import {
   EPOLLRDHUP,
 } from './epoll-registry.ts';
 import { systemError } from './system-error.ts';
+import { checkPath } from './unix-path.ts';
 
 const RECV_EVENTS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const SEND_EVENTS = EPOLLOUT | EPOLLHUP | EPOLLERR;
@@ -53,7 +55,6 @@ const PASSING: readonly number[] = [-12 /* ENOMEM */, -105 /* ENOBUFS */];
 
 const SHUT_RECV = 0;
 const SHUT_SEND = 1;
-const LONGEST_KEEPALIVE_SECONDS = 32767; // MAX_TCP_KEEPIDLE
 
 /** The most that one system call moves (MAX_RW_COUNT of Linux). */
 const LONGEST_RECEIVE = 0x7ffff000;
@@ -95,7 +96,6 @@ export class EpollTransport extends Readiness implements Transport, Registered {
   #connected: boolean;
   /** Size of the last receive: how much room the next one is offered. */
   #lastReceived = 0;
-  #noDelay = true;
   /** Asked of the system when first needed, at close at the latest. */
   #local: Endpoint | undefined;
   #remote: Endpoint | undefined;
@@ -319,18 +319,14 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     return this.#remote;
   }
 
-  get noDelay(): boolean {
-    return this.#noDelay;
+  getOption(option: SocketOption): number | undefined {
+    if (this.#sendGate === 'closed') return undefined;
+    return readOption(this.#registry.addon, this.handle, option);
   }
 
-  set noDelay(on: boolean) {
-    this.#noDelay = on;
-    this.#registry.addon.noDelay(this.handle, on ? 1 : 0);
-  }
-
-  setKeepAlive({ enable, idleMs = 0 }: KeepAliveOptions): void {
-    const seconds = Math.min(Math.ceil(idleMs / 1000), LONGEST_KEEPALIVE_SECONDS);
-    this.#registry.addon.keepAlive(this.handle, enable ? 1 : 0, seconds);
+  setOption(option: SocketOption, value: number): void {
+    if (this.#sendGate === 'closed') throw this.#closedError();
+    writeOption(this.#registry.addon, this.handle, option, value);
   }
 
   /** An accepted Unix connection has no name of its own: it goes by the listener's. */
@@ -350,10 +346,13 @@ export function beginConnect(
   registry: Registry,
   poller: number,
   to: Endpoint,
-  { localAddress: from }: ConnectOptions,
+  { localAddress: from, recvBufferSize = 0, sendBufferSize = 0 }: ConnectOptions,
 ): EpollTransport {
+  checkPath(to, 'connect');
+  const far = [familyOf(to), hostOf(to), portOf(to)] as const;
   const near = [familyOf(from), hostOf(from), portOf(from)] as const;
-  const handle = registry.addon.connect(poller, familyOf(to), hostOf(to), portOf(to), ...near);
+  const sizes = [recvBufferSize, sendBufferSize] as const;
+  const handle = registry.addon.connect(poller, ...far, ...near, ...sizes);
   if (handle < 0) throw systemError(handle, 'connect', to);
   return new EpollTransport({ registry, handle, local: undefined, to });
 }

@@ -20,6 +20,8 @@ import { ClosedError, UsageError } from '../kernel/errors.ts';
 import type {
   Capabilities,
   ConnectOptions,
+  DatagramOptions,
+  DatagramTransport,
   Endpoint,
   ListenerTransport,
   ListenOptions,
@@ -27,19 +29,26 @@ import type {
   NetworkCounters,
   NetworkLimits,
   NetworkOwner,
+  TlsClient,
+  TlsServer,
   Transport,
 } from '../world/network.ts';
+import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import type { Addon } from './addon.ts';
 import { loadAddon } from './addon.ts';
+import { DatagramArena } from './epoll-arena.ts';
+import { openDatagram } from './epoll-datagram.ts';
 import { beginListen } from './epoll-listener.ts';
+import { EPOLL_OPTIONS } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import { beginConnect } from './epoll-transport.ts';
 import { readLimits } from './limits.ts';
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
 import { Slabs } from './slab.ts';
-import { removeSocketFile, socketFileAt } from './socket-file.ts';
+import { removeAbandoned, socketFileAt } from './socket-file.ts';
 import { systemError } from './system-error.ts';
+import { HAS_TLS, TlsLayer } from './tls-layer.ts';
 
 /** The most events that one wake-up brings. What is left wakes again at once, after the others in
  *  the event loop had their turn. */
@@ -53,6 +62,12 @@ const CAPABILITIES: Capabilities = {
   exactTorn: true,
   batchedAccept: true,
   reusePort: true,
+  options: EPOLL_OPTIONS,
+  abstractNames: true,
+  tls: HAS_TLS,
+  batchedDatagrams: true,
+  sendsAtOnce: true,
+  exactDropped: true,
 };
 
 /** A network on the epoll addon. Throws ERR_BACKEND where there is no addon. */
@@ -78,6 +93,8 @@ class EpollNetwork implements Network, Registry {
   #eventCount = 0;
   /** By slot index; with several networks in a thread, each has only some of the indices. */
   readonly #table: (Registered | undefined)[] = [];
+  readonly #tls = new TlsLayer();
+  #arena: DatagramArena | null = null;
   #closed = false;
 
   constructor(owner: NetworkOwner, addon: Addon) {
@@ -122,9 +139,31 @@ class EpollNetwork implements Network, Registry {
     return beginConnect(this, this.#poller, to, options);
   }
 
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
+    this.#mustBeOpen();
+    return openDatagram(this, this.#poller, at, options);
+  }
+
+  get arena(): DatagramArena {
+    this.#arena ??= new DatagramArena(this.addon);
+    return this.#arena;
+  }
+
   #mustBeOpen(): void {
     if (!this.#closed) return;
     throw new ClosedError('ERR_CLOSED', 'The network was closed: its run has ended');
+  }
+
+  tlsClient(options: TlsClientOptions): TlsClient {
+    return this.#tls.client(options);
+  }
+
+  tlsServer(options: TlsServerOptions): TlsServer {
+    return this.#tls.server(options);
+  }
+
+  get closing(): number {
+    return this.#tls.farewells.size;
   }
 
   resolve(host: string, done: ResolveDone): () => void {
@@ -141,7 +180,7 @@ class EpollNetwork implements Network, Registry {
 
   socketFile(path: string): (() => void) | undefined {
     const file = socketFileAt(path);
-    return file && (() => removeSocketFile(file));
+    return file && (() => removeAbandoned(file));
   }
 
   limits(): NetworkLimits {
@@ -150,12 +189,18 @@ class EpollNetwork implements Network, Registry {
 
   counters(): NetworkCounters {
     const open = this.#resources();
-    const listeners = open.filter((resource) => resource.kind === 'listener').length;
-    return { transports: open.length - listeners, listeners, slabs: this.slabs.held };
+    const count = (kind: Registered['kind']) => open.filter((each) => each.kind === kind).length;
+    return {
+      transports: count('transport'),
+      listeners: count('listener'),
+      datagrams: count('datagram'),
+      slabs: this.slabs.held,
+    };
   }
 
   open(): readonly string[] {
-    return this.#resources().map((resource) => resource.openLine());
+    const open = this.#resources().filter((resource) => !this.#tls.isClosing(resource));
+    return open.map((resource) => resource.openLine());
   }
 
   /** A walk over the table: nothing is counted on the hot path for the sake of reports. */
@@ -165,10 +210,12 @@ class EpollNetwork implements Network, Registry {
 
   close(): void {
     if (this.#closed) return;
+    this.#tls.close();
     this.#closed = true;
     for (const resource of this.#resources()) resource.close();
     this.#table.length = 0;
     this.slabs.drop();
+    this.#arena = null;
     this.addon.destroyPoller(this.#poller);
   }
 }

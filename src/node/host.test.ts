@@ -68,6 +68,27 @@ test('a ping-pong with promises does not keep the loop from its timers', async (
   expect(fired).toBe(true);
 });
 
+test('steps that take long leave the event loop its turns just as often', async () => {
+  let turns = 0;
+  let over = false;
+  const watch = (): void => {
+    turns++;
+    if (!over) setImmediate(watch);
+  };
+  setImmediate(watch);
+  const { ended } = drive(function* () {
+    for (let i = 0; i < 100; i++) {
+      const begun = performance.now();
+      while (performance.now() - begun < 1);
+      yield;
+    }
+  });
+  await ended;
+  over = true;
+  // 2 ms are two steps; the first few strides were too long.
+  expect(turns).toBeGreaterThan(15);
+});
+
 test('a task that never waits leaves the event loop its turns', async () => {
   let turns = 0;
   const watch = (): void => {

@@ -24,8 +24,11 @@ import { AsyncContexts } from './async-context.ts';
 import type { Idler } from './before-exit.ts';
 import { whenLoopIsEmpty } from './before-exit.ts';
 
-/** Steps between two looks at the clock. */
-const CHUNK_STEPS = 32;
+/**
+ * The most steps between two looks at the clock. A look costs as much as a step; but a step that
+ * moves bytes in bulk takes thousands of times as long, so the stride follows what steps take.
+ */
+const LONGEST_STRIDE = 32;
 /** Steps, and milliseconds, after which the network is asked. */
 const POLL_STEPS = 256;
 const POLL_MS = 0.5;
@@ -59,6 +62,8 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   /** True while an entrance is open: what becomes ready is seen before it closes. */
   #inside = false;
   #microPumps = 0;
+  /** Steps between two looks at the clock, as things are going. */
+  #stride = LONGEST_STRIDE;
   /** The one timer, the time it is armed for (on `now()`), and whether it holds the process. */
   #timer: NodeJS.Timeout | null = null;
   #timerAt = Infinity;
@@ -152,13 +157,23 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   /** True: no task is ready any more. False: it is time to look at the network. */
   #runSome(scheduler: Scheduler, since: number): boolean {
     const most = scheduler.steps + POLL_STEPS;
-    let look = scheduler.steps + CHUNK_STEPS;
-    while (scheduler.turn(CHUNK_STEPS) === 0) {
+    let look = scheduler.steps + this.#stride;
+    let last = since;
+    while (scheduler.turn(this.#stride) === 0) {
       if (scheduler.steps < look) continue;
-      if (scheduler.steps >= most || performance.now() - since >= POLL_MS) return false;
-      look = scheduler.steps + CHUNK_STEPS;
+      const now = performance.now();
+      this.#pace(now - last);
+      last = now;
+      if (scheduler.steps >= most || now - since >= POLL_MS) return false;
+      look = scheduler.steps + this.#stride;
     }
     return true;
+  }
+
+  /** A stride took `ms`: aims at a few looks at the clock in POLL_MS. */
+  #pace(ms: number): void {
+    if (ms > POLL_MS / 2) this.#stride = Math.max(1, this.#stride >> 1);
+    else if (ms < POLL_MS / 8) this.#stride = Math.min(LONGEST_STRIDE, this.#stride << 1);
   }
 
   /** Of how many sockets something was heard; −1: only libuv can tell. */

@@ -12,6 +12,7 @@
  *  2. At most `backlog` connections are held. Those beyond are reset and counted.
  *  3. After close() no connection is held and none is handed out.
  */
+import { chmodSync } from 'node:fs';
 import type { ListenOptions as NodeListenOptions, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { ClosedError } from '../kernel/errors.ts';
@@ -24,6 +25,7 @@ import type { TransportHome } from './portable-transport.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 import type { SocketFile } from './socket-file.ts';
 import { closeKeepingSuccessor, socketFileAt } from './socket-file.ts';
+import { absolutePath } from './unix-path.ts';
 
 /** What the listeners of one network share. */
 export interface ListenerHome extends TransportHome {
@@ -41,6 +43,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
   /** Accepted by node:net and by nobody else, oldest first. */
   readonly #held = new Set<Socket>();
   readonly #backlog: number;
+  /** Permission bits that the file of a Unix listener still has to get. */
+  #mode: number | undefined;
   /** The file of a Unix listener. */
   #file: SocketFile | undefined;
   #listening = false;
@@ -55,6 +59,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.local = at;
     this.#home = home;
     this.#backlog = options.backlog;
+    this.#mode = options.mode;
     this.#server = createServer({
       allowHalfOpen: true,
       pauseOnConnect: true,
@@ -113,6 +118,22 @@ export class PortableListener extends Readiness implements ListenerTransport {
     server.on('error', (error) => this.#failed(error));
     server.listen(this.#options);
     server.unref();
+    // node:net has called bind(2) and listen(2) by now and tells of it later. Where it has not, the
+    // notice comes first.
+    if (server.listening) this.#setMode();
+  }
+
+  /** Between listen(2) and here the file is as the umask left it: for two system calls. */
+  #setMode(): void {
+    const mode = this.#mode;
+    this.#mode = undefined;
+    if (mode === undefined || !('path' in this.local)) return;
+    try {
+      chmodSync(this.local.path, mode);
+    } catch (error) {
+      this.#listenError = error;
+      this.#server.close();
+    }
   }
 
   #started(): void {
@@ -121,9 +142,11 @@ export class PortableListener extends Readiness implements ListenerTransport {
       this.#server.close();
       return;
     }
+    this.#setMode();
+    if (this.#listenError !== null) return this.#home.notices.canSend(this);
     this.#listening = true;
-    this.local = boundEnd(this.#server) ?? this.local;
-    if ('path' in this.local) this.#file = socketFileAt(this.local.path);
+    if (!('path' in this.local)) this.local = boundEnd(this.#server) ?? this.local;
+    else this.#file = socketFileAt(this.local.path);
     this.#home.notices.canSend(this);
   }
 
@@ -162,7 +185,7 @@ function nodeOptions(
   at: Endpoint,
   { backlog, reusePort, ipv6Only }: ListenOptions & { backlog: number },
 ): NodeListenOptions {
-  if ('path' in at) return { path: at.path, backlog, exclusive: true };
+  if ('path' in at) return { path: absolutePath(at), backlog, exclusive: true };
   const { host, port } = at;
   const shared = reusePort === true ? { reusePort } : {};
   return { host, port, backlog, exclusive: true, ipv6Only: ipv6Only === true, ...shared };

@@ -22,7 +22,7 @@
 import type { Socket } from 'node:net';
 import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
-import type { Endpoint, KeepAliveOptions, Transport } from '../world/network.ts';
+import type { Endpoint, SocketOption, Transport } from '../world/network.ts';
 import { endpointText } from './endpoint.ts';
 import type { SendSlab } from './portable-buffers.ts';
 import { gather, ReceiveQueue, WRITE_AHEAD } from './portable-buffers.ts';
@@ -38,6 +38,8 @@ import {
   sendFailure,
 } from './portable-failures.ts';
 import type { Notices } from './portable-notices.ts';
+import type { OptionsSet } from './portable-options.ts';
+import { applyOptions, readOption, withOption } from './portable-options.ts';
 
 /**
  * The mark of the streams inside node:net. READ_AHEAD and WRITE_AHEAD do the counting, so node's
@@ -90,7 +92,7 @@ export class PortableTransport extends Readiness implements Transport {
   #connectFailure: Failure | null = null;
   /** Bytes that may wait in node:net. 0 before the connection stands, so that sends would block. */
   #writeAhead = 0;
-  #noDelay = true;
+  #options: OptionsSet | null = null;
   #closed = false;
 
   /** `attach` was called on `socket` when it was made. */
@@ -115,15 +117,6 @@ export class PortableTransport extends Readiness implements Transport {
     const transport = new PortableTransport(socket, home, ends);
     transport.opened();
     return transport;
-  }
-
-  get noDelay(): boolean {
-    return this.#noDelay;
-  }
-
-  set noDelay(value: boolean) {
-    this.#noDelay = value;
-    this.#socket.setNoDelay(value);
   }
 
   /** An accepted Unix connection has no name of its own: it goes by the listener's. */
@@ -188,9 +181,17 @@ export class PortableTransport extends Readiness implements Transport {
     if (how !== 'recv') this.#shutdownSend();
   }
 
-  setKeepAlive({ enable, idleMs }: KeepAliveOptions): void {
-    // Whole seconds reach the system: rounded up, since 0 would mean its own value.
-    this.#socket.setKeepAlive(enable, Math.ceil((idleMs ?? 0) / 1000) * 1000);
+  getOption(option: SocketOption): number | undefined {
+    if (this.#closed || 'path' in this.remote) return undefined;
+    return readOption(this.#options, option);
+  }
+
+  setOption(option: SocketOption, value: number): void {
+    if (this.#closed) throw this.#closedError();
+    const options = withOption(this.#options, option, value);
+    if ('path' in this.remote) return;
+    this.#options = options;
+    if (this.#connected) applyOptions(options, this.#socket);
   }
 
   close(): void {
@@ -206,7 +207,7 @@ export class PortableTransport extends Readiness implements Transport {
     const socket = this.#socket;
     this.#connected = true;
     this.#writeAhead = WRITE_AHEAD;
-    if (!('path' in this.remote)) socket.setNoDelay(this.#noDelay);
+    if (this.#options !== null) applyOptions(this.#options, socket);
     socket.on('data', onData);
     socket.resume();
     // The first notice: node:net would not give one before a send has been refused.

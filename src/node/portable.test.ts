@@ -37,7 +37,7 @@ describe('a listener', () => {
     const server = await accept(listener);
     expect(server.remote).toEqual(client.local);
     expect(server.local).toEqual(client.remote);
-    expect(network.counters()).toEqual({ transports: 2, listeners: 1, slabs: 0 });
+    expect(network.counters()).toEqual({ transports: 2, listeners: 1, datagrams: 0, slabs: 0 });
     expect(network.open()).toContain(`listener 127.0.0.1:${portOf(listener.local)}`);
   });
 
@@ -153,7 +153,7 @@ describe('a Unix listener', () => {
     expect(server.local).toEqual({ path });
     expect(client.remote).toEqual({ path });
     expect(server.describe()).toBe(path);
-    client.noDelay = false;
+    client.setOption('noDelay', 0);
     await sendAll(client, Buffer.from('path'));
     client.close();
     expect(String(await recvAll(server))).toBe('path');

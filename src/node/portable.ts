@@ -1,11 +1,12 @@
 /**
- * The portable network: node:net in pull mode behind the contract of world/network.ts, for every
- * system and every runtime that has node:net.
+ * The portable network: node:net and node:dgram in pull mode behind the contract of
+ * world/network.ts, for every system and every runtime that has them.
  *
- * node:net pushes: it accepts by itself, reads by itself and takes any number of bytes. The files
- * beside this one turn each of the three around with a bounded queue:
+ * node:net pushes: it accepts by itself, reads by itself and takes any number of bytes. So does
+ * node:dgram. The files beside this one turn each of these around with a bounded queue:
  *   portable-listener.ts   connections, held paused until they are accepted
  *   portable-transport.ts  bytes in both directions
+ *   portable-datagram.ts   datagrams in both directions
  *   portable-buffers.ts    the queue and the memory for them
  *   portable-notices.ts    from node's callbacks to the waiting tasks
  *
@@ -14,9 +15,13 @@
 import type { NetConnectOpts } from 'node:net';
 import { connect as connectSocket } from 'node:net';
 import { ClosedError } from '../kernel/errors.ts';
+import { unsupportedOption } from '../kernel/unsupported.ts';
 import type {
+  BufferSizes,
   Capabilities,
   ConnectOptions,
+  DatagramOptions,
+  DatagramTransport,
   Endpoint,
   ListenerTransport,
   ListenOptions,
@@ -24,18 +29,26 @@ import type {
   NetworkCounters,
   NetworkLimits,
   NetworkOwner,
+  TlsClient,
+  TlsServer,
   Transport,
 } from '../world/network.ts';
+import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import { readLimits } from './limits.ts';
 import { SendSlab } from './portable-buffers.ts';
+import type { DatagramHome } from './portable-datagram.ts';
+import { PortableDatagram } from './portable-datagram.ts';
 import { NOWHERE } from './portable-endpoints.ts';
 import type { ListenerHome } from './portable-listener.ts';
 import { PortableListener } from './portable-listener.ts';
 import { Notices } from './portable-notices.ts';
+import { PORTABLE_OPTIONS } from './portable-options.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
-import { removeSocketFile, socketFileAt } from './socket-file.ts';
+import { removeAbandoned, socketFileAt } from './socket-file.ts';
+import { HAS_TLS, TlsLayer } from './tls-layer.ts';
+import { ABSTRACT_NAMES, checkAbstract, checkPath } from './unix-path.ts';
 
 /** The queue where the system does not say how long it may be: Node's own default. */
 const DEFAULT_BACKLOG = 511;
@@ -53,19 +66,27 @@ export function portableNetwork(owner: NetworkOwner, options: PortableOptions = 
   return new PortableNetwork(owner, options.lingerMs ?? DEFAULT_LINGER_MS);
 }
 
-class PortableNetwork implements Network, ListenerHome {
+class PortableNetwork implements Network, ListenerHome, DatagramHome {
   readonly backend = 'portable';
   readonly capabilities: Capabilities = {
     pausesAccept: false,
     exactTorn: false,
     batchedAccept: false,
     reusePort: hasReusePort(),
+    options: PORTABLE_OPTIONS,
+    abstractNames: ABSTRACT_NAMES,
+    tls: HAS_TLS,
+    batchedDatagrams: false,
+    sendsAtOnce: false,
+    exactDropped: false,
   };
   readonly transports = new Set<PortableTransport>();
   readonly listeners = new Set<PortableListener>();
+  readonly datagrams = new Set<PortableDatagram>();
   readonly sendSlab = new SendSlab();
   readonly notices: Notices;
   readonly lingerMs: number;
+  readonly #tls = new TlsLayer();
   #closed = false;
 
   constructor(owner: NetworkOwner, lingerMs: number) {
@@ -75,15 +96,34 @@ class PortableNetwork implements Network, ListenerHome {
 
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
     this.#mustBeOpen();
+    checkCan(at, options, 'listen');
     const backlog = options.backlog ?? readLimits().backlog ?? DEFAULT_BACKLOG;
     return new PortableListener(at, { ...options, backlog }, this);
   }
 
-  connect(to: Endpoint, { localAddress }: ConnectOptions): Transport {
+  connect(to: Endpoint, options: ConnectOptions): Transport {
     this.#mustBeOpen();
-    const socket = connectSocket(connectOptions(to, localAddress));
+    checkCan(to, options, 'connect');
+    const socket = connectSocket(connectOptions(to, options.localAddress));
     attach(socket);
     return PortableTransport.connecting(socket, this, { local: NOWHERE, remote: to });
+  }
+
+  tlsClient(options: TlsClientOptions): TlsClient {
+    return this.#tls.client(options);
+  }
+
+  tlsServer(options: TlsServerOptions): TlsServer {
+    return this.#tls.server(options);
+  }
+
+  get closing(): number {
+    return this.#tls.farewells.size;
+  }
+
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
+    this.#mustBeOpen();
+    return new PortableDatagram(at, options, this);
   }
 
   resolve(host: string, done: ResolveDone): () => void {
@@ -96,7 +136,7 @@ class PortableNetwork implements Network, ListenerHome {
 
   socketFile(path: string): (() => void) | undefined {
     const file = socketFileAt(path);
-    return file && (() => removeSocketFile(file));
+    return file && (() => removeAbandoned(file));
   }
 
   limits(): NetworkLimits {
@@ -104,11 +144,18 @@ class PortableNetwork implements Network, ListenerHome {
   }
 
   counters(): NetworkCounters {
-    return { transports: this.transports.size, listeners: this.listeners.size, slabs: 0 };
+    return {
+      transports: this.transports.size,
+      listeners: this.listeners.size,
+      datagrams: this.datagrams.size,
+      slabs: 0,
+    };
   }
 
   open(): readonly string[] {
-    return [...this.listeners, ...this.transports].map((resource) => resource.openLine());
+    const transports = [...this.transports].filter((each) => !this.#tls.isClosing(each));
+    const open = [...this.listeners, ...this.datagrams, ...transports];
+    return open.map((resource) => resource.openLine());
   }
 
   #mustBeOpen(): void {
@@ -117,9 +164,20 @@ class PortableNetwork implements Network, ListenerHome {
   }
 
   close(): void {
+    this.#tls.close();
     this.#closed = true;
     for (const listener of this.listeners) listener.close();
+    for (const datagram of this.datagrams) datagram.close();
     for (const transport of this.transports) transport.close();
+  }
+}
+
+/** node:net has no name for the sizes of buffers, and not everywhere one for abstract names. */
+function checkCan(at: Endpoint, sizes: BufferSizes, syscall: 'listen' | 'connect'): void {
+  checkAbstract(at);
+  checkPath(at, syscall);
+  for (const size of ['recvBufferSize', 'sendBufferSize'] as const) {
+    if (sizes[size] !== undefined) throw unsupportedOption('portable', size);
   }
 }
 
@@ -132,7 +190,8 @@ function connectOptions(to: Endpoint, from: Endpoint | undefined): NetConnectOpt
   return { ...socket, ...near, host, port, family, autoSelectFamily: false, noDelay: true };
 }
 
-/** net.Server has had `reusePort` since 22.12 and 23.1. Only Linux spreads connections with it. */
+/** net.Server and node:dgram have had `reusePort` since 22.12 and 23.1. Only Linux spreads what
+ *  comes with it. */
 function hasReusePort(): boolean {
   const { node, bun, deno } = process.versions;
   if (process.platform !== 'linux' || bun !== undefined || deno !== undefined) return false;

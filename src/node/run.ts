@@ -15,6 +15,10 @@ import { decideBackend, makeNetwork } from './backend.ts';
 import { NodeHost } from './host.ts';
 import { nodePlatform } from './platform.ts';
 
+/** So many rounds of the event loop a run lasts longer for closed connections to be rid of their
+ *  last bytes: TLS takes two or three, unless the peer does not read. */
+const LAST_ROUNDS = 8;
+
 /** Where time comes from: monotonic milliseconds, fractional, from any fixed origin. */
 export interface Clock {
   now(): number;
@@ -62,6 +66,8 @@ class Run<T> {
   readonly #scheduler: Scheduler;
   #main: TaskRecord<T> | null = null;
   #leaveDebug: (() => void) | null = null;
+  /** The last task has finished. */
+  #ending = false;
   readonly #onAbort = (): void => this.#main?.cancel(this.#options.signal?.reason);
 
   constructor(options: RunOptions, resolve: (value: T) => void, reject: (error: unknown) => void) {
@@ -87,7 +93,20 @@ class Run<T> {
     else signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
+  /** May be called again while the last rounds pass. */
   #end(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#lastRounds(LAST_ROUNDS);
+  }
+
+  #lastRounds(left: number): void {
+    const closing = this.#host.network?.closing ?? 0;
+    if (closing > 0 && left > 0) setImmediate(() => this.#lastRounds(left - 1));
+    else this.#close();
+  }
+
+  #close(): void {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#closeNetwork();
     this.#host.close();

@@ -32,6 +32,7 @@ export function* connection(
     try {
       yield* operationOf(() => handler(socket, socket.remoteAddress));
       socket.checkDriven();
+      socket.checkFlushed();
     } catch (error) {
       if (isCancelled(error)) throw error;
       noteFailure(server, error, socket.remoteAddress);
@@ -61,9 +62,10 @@ function noteFailure(server: ServerRecord, error: unknown, peer: SocketAddress):
   }
 }
 
+/** A peer that hangs up in the middle of TLS is as rude, and as common, as one that resets. */
 function isResetByPeer(error: unknown): boolean {
   const code = (error as { code?: unknown } | null | undefined)?.code;
-  return code === 'ECONNRESET' || code === 'EPIPE';
+  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ERR_TLS_TRUNCATED';
 }
 
 function describe(error: unknown): string {

@@ -8,9 +8,10 @@ import { sleep } from '../kernel/waits.ts';
 import { scope } from '../kernel/with-scope.ts';
 import type { Address } from '../net/address.ts';
 import { parseAddress } from '../net/address.ts';
-import { listen } from '../net/listen.ts';
+import { listen, listenOptions } from '../net/listen.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
+import { checkTlsServer } from '../net/tls-options.ts';
 import { currentNetwork, currentWorld } from '../net/world.ts';
 import { connection } from './connection.ts';
 import type { Handler, ServerOptions } from './server.ts';
@@ -21,6 +22,10 @@ import { checkServer, ServerRecord } from './server.ts';
  * event loop is given this long to hear.
  */
 const SETTLE_MS = 10;
+
+/** TLS handshakes that are under way when the server is stopped have so long to complete: a silent
+ *  client must not hold it up. */
+const LAST_HANDSHAKES_MS = 1000;
 
 /** Accepting pauses for this long when there is no descriptor left; twice as long each time. */
 const FIRST_PAUSE_MS = 5;
@@ -41,8 +46,9 @@ export function tcpServer(
 ): Operation<void> {
   parseAddress(address);
   checkServer(handler, options);
+  if (options.tls !== undefined) checkTlsServer(options.tls);
   return new Lazy(function* (): Generator<Wait, void> {
-    yield* serve(yield* listen(address, options), handler, options);
+    yield* serve(yield* listen(address, listenOptions(options)), handler, options);
   });
 }
 
@@ -140,9 +146,12 @@ function* drainWhenStopped(
   for (let socket = queued(server); socket !== undefined; socket = queued(server)) {
     begin(server, socket, tasks, handler);
   }
-  server.listener.close();
+  if (server.listener.tls === undefined) server.listener.close();
+  else server.listener.tls.finish();
   if (currentNetwork().poll() < 0) yield* sleep(SETTLE_MS);
   server.drain();
+  if (server.listener.tls !== undefined) yield* sleep(LAST_HANDSHAKES_MS);
+  server.listener.close();
 }
 
 function queued(server: ServerRecord): Socket | undefined {

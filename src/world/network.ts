@@ -21,32 +21,71 @@
  *  6. Nothing is buffered without a bound.
  */
 import type { Readiness } from '../kernel/readiness.ts';
+import type { HandshakeStats, TlsClientOptions, TlsInfo, TlsServerOptions } from './tls.ts';
 
 /** An address as the operating system sees it: no names, only numbers or a path. */
 export type Endpoint =
   | { readonly host: string; readonly port: number; readonly family: 4 | 6 }
   | { readonly path: string };
 
-/** How `listen` binds and queues. */
-export interface ListenOptions {
+/**
+ * What can be set of a connection. Values are numbers: 0 and 1 for switches, milliseconds, bytes,
+ * a count of probes.
+ */
+export type SocketOption =
+  | 'noDelay'
+  | 'keepAlive'
+  | 'keepAliveIdleMs'
+  | 'keepAliveIntervalMs'
+  | 'keepAliveCount'
+  | 'userTimeoutMs'
+  | 'recvBufferSize'
+  | 'sendBufferSize';
+
+/**
+ * The buffers of the system, in bytes. Linux keeps twice what it is told, from 2 KB up to twice its
+ * limits (net.core.rmem_max, wmem_max; socket(7)), and no longer adapts a size that was set.
+ */
+export interface BufferSizes {
+  /** SO_RCVBUF, before the first segment: so the window of the connection can be as large. */
+  readonly recvBufferSize?: number;
+  /** SO_SNDBUF. */
+  readonly sendBufferSize?: number;
+}
+
+/** How `listen` binds and queues. Accepted connections inherit the sizes of the buffers. */
+export interface ListenOptions extends BufferSizes {
   /** Length of the queue of connections that nobody has accepted; absent: the system's maximum. */
   readonly backlog?: number;
   /** Several listeners share the port; the kernel spreads connections among them. */
   readonly reusePort?: boolean;
   /** A listener on '::' leaves IPv4 alone. Otherwise it serves both. */
   readonly ipv6Only?: boolean;
+  /** Permission bits of a Unix socket's file, 0 to 0o777: who may write to it may connect. Absent:
+   *  what the umask leaves of 0o777. On epoll nobody can connect before they are set; the portable
+   *  network sets them as soon as it listens. */
+  readonly mode?: number;
+  /** Connections are TLS: certificate, key and the rest of it. */
+  readonly tls?: TlsServerOptions;
 }
 
-export interface ConnectOptions {
+export interface ConnectOptions extends BufferSizes {
   /** Bind the near end to this address first. */
   readonly localAddress?: Endpoint;
 }
 
-/** How TCP probes a silent peer. Absent: the system's value. */
+/**
+ * How TCP probes a silent peer. What is absent stays as it is. Times are rounded up to the whole
+ * seconds that reach the system.
+ */
 export interface KeepAliveOptions {
   readonly enable: boolean;
-  /** Milliseconds without traffic before the first probe (whole seconds reach the system). */
+  /** Milliseconds without traffic before the first probe: 1 to 32,767,000 (TCP_KEEPIDLE). */
   readonly idleMs?: number;
+  /** Milliseconds between probes: 1 to 32,767,000 (TCP_KEEPINTVL). */
+  readonly intervalMs?: number;
+  /** Probes without an answer that end the connection: 1 to 127 (TCP_KEEPCNT). */
+  readonly count?: number;
 }
 
 /** A connection, or the attempt at one. */
@@ -55,8 +94,8 @@ export interface Transport extends Readiness {
   readonly local: Endpoint;
   /** The far end. Kept after close. */
   readonly remote: Endpoint;
-  /** TCP_NODELAY; true from the start. Setting it on a Unix socket does nothing. */
-  noDelay: boolean;
+  /** What is known of the TLS connection, once it stands. Absent on what is not TLS. */
+  readonly tls?: TlsInfo | undefined;
 
   /**
    * Connection attempts only: true once connected, false while under way (wait for 'send').
@@ -86,7 +125,18 @@ export interface Transport extends Readiness {
    *  comes in is dropped. Not an error on a connection that has already ended. */
   shutdown(how: 'send' | 'recv' | 'both'): void;
 
-  setKeepAlive(options: KeepAliveOptions): void;
+  /**
+   * What an option is, as far as it is known: `undefined` for what this network cannot read, for
+   * options of TCP on a Unix socket, and after close. Never throws.
+   */
+  getOption(option: SocketOption): number | undefined;
+
+  /**
+   * Sets an option; the caller has checked the range. `noDelay` is 1 from the start. Options of TCP
+   * do nothing on a Unix socket. Throws ERR_UNSUPPORTED for what is not in
+   * `Capabilities.options`, ERR_CLOSED after close, and the system's refusal (setsockopt).
+   */
+  setOption(option: SocketOption, value: number): void;
 
   /** Ends the connection. What was sent is delivered if the peer takes it (the system may reset the
    *  connection if unread input is pending). */
@@ -115,6 +165,121 @@ export interface ListenerTransport extends Readiness {
   close(): void;
 }
 
+/**
+ * A listener whose connections are TLS, over one whose are not. It hands out connections whose
+ * handshake is complete; a failed handshake is only counted. Handshakes begin in `tryAccept`, so
+ * that a program that does not accept has left what comes in the queue below.
+ */
+export interface TlsListenerTransport extends ListenerTransport {
+  /** For connections from now on. Throws ERR_TLS_OPTIONS, and changes nothing then. */
+  reload(options: TlsServerOptions): void;
+  handshakes(): HandshakeStats;
+  /** Stops listening. Handshakes under way go on; after the last, accepting gives ERR_CLOSED. */
+  finish(): void;
+}
+
+/** Lays TLS over a connection to `host`. `tryConnect` of the result tells of the handshake. */
+export type TlsClient = (raw: Transport, host: string) => Transport;
+
+/** Lays TLS over a listener. */
+export type TlsServer = (raw: ListenerTransport) => TlsListenerTransport;
+
+// ---- datagrams ----
+//
+// The rules above hold, with these differences, which are those between a datagram and a stream:
+//  7. Every datagram stands for itself. It is sent whole or not at all, received whole or cut at
+//     `maxLength` (and says so); empty ones are legal. What comes faster than it is received is
+//     dropped, the newest first, by the system or by the network.
+//  8. No error is sticky but ERR_CLOSED. An error of the last send, or of the peer of a connected
+//     socket (ICMP: ECONNREFUSED, EHOSTUNREACH), is thrown once, by the next try, which has done
+//     nothing then; the try after it goes on as if nothing had been.
+//  9. A bound socket can send at once: `canSend` is set from then on.
+
+/** How `bindDatagram` binds, and how much a socket holds. */
+export interface DatagramOptions {
+  /** A socket on '::' leaves IPv4 alone. Otherwise it serves both. */
+  readonly ipv6Only?: boolean;
+  /** Several sockets share the port; the kernel spreads senders among them. */
+  readonly reusePort?: boolean;
+  /** Several sockets have the same port, and each gets what is sent to a group (SO_REUSEADDR). */
+  readonly reuseAddress?: boolean;
+  /** Datagrams may be sent to broadcast addresses; otherwise that is EACCES. */
+  readonly broadcast?: boolean;
+  /** Bytes that the system's receive queue may hold; absent: its own value. */
+  readonly recvBufferSize?: number;
+  /** Bytes that the system's send queue may hold; absent: its own value. */
+  readonly sendBufferSize?: number;
+  /** The longest datagram that is received whole, 1..65535 bytes; default 65535. */
+  readonly maxLength?: number;
+}
+
+/** A datagram as a network hands it over. */
+export interface IncomingDatagram {
+  /** What was sent, or its first `maxLength` bytes; the receiver's own. */
+  readonly data: Buffer;
+  /** The sender. While it stays the same it may be the same object. */
+  readonly from: Endpoint;
+  /** True: the datagram was longer than `maxLength`, and the rest is lost. */
+  readonly truncated: boolean;
+}
+
+/** A datagram socket. */
+export interface DatagramTransport extends Readiness {
+  /** The bound address; the port is the real one when 0 was asked for. Kept after close. */
+  readonly local: Endpoint;
+  /** The peer of a connected socket. */
+  readonly remote: Endpoint | undefined;
+
+  /** True once bound; false while under way (wait for 'send'). Throws EADDRINUSE, EACCES, …. */
+  tryBind(): boolean;
+
+  /** The next datagram; `undefined`: would block. */
+  tryRecvFrom(): IncomingDatagram | undefined;
+
+  /**
+   * Sends `data` (it may be empty) as one datagram to `to`, which is of the family of `local`;
+   * `undefined`: to the peer of a connected socket. False: would block. The memory is the caller's
+   * again at once. Throws why the system refuses it (EMSGSIZE, EACCES, EHOSTUNREACH, …), unless the
+   * network learns that later: see `trySent`.
+   */
+  trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean;
+
+  /**
+   * What became of the datagrams that were taken. True: the system has them all. False: it has not
+   * answered yet (wait for 'send'). Throws the error of one that it refused, once; unless somebody
+   * asks here, the next `trySendTo` throws it.
+   */
+  trySent(): boolean;
+
+  /** Begins to fix the peer: from then on only its datagrams come in. Called once. */
+  connect(to: Endpoint): void;
+
+  /** True once `remote` is set; false while under way (wait for 'send'). Throws why it failed. */
+  tryConnected(): boolean;
+
+  setBroadcast(on: boolean): void;
+  /** Hops of what is sent to one receiver, 1..255, and to a group, 0..255. */
+  setTtl(hops: number): void;
+  setMulticastTtl(hops: number): void;
+  /** Whether this machine hears what is sent to its own groups. */
+  setMulticastLoopback(on: boolean): void;
+  /** An interface is named by an address of it, or by a zone: '::%eth0'. */
+  setMulticastInterface(by: string): void;
+  joinGroup(group: string, by: string | undefined): void;
+  leaveGroup(group: string, by: string | undefined): void;
+
+  /** As the system reports it: Linux doubles what was asked for. */
+  readonly recvBufferSize: number;
+  readonly sendBufferSize: number;
+  /** Datagrams dropped for want of room; `undefined`: not known here. Kept after close. */
+  readonly dropped: number | undefined;
+
+  /** Stops receiving; what nobody has received is dropped. */
+  close(): void;
+}
+
+// ---- networks ----
+
 /** What a network can and cannot do, so that tests and servers ask instead of guessing. */
 export interface Capabilities {
   /** Not accepting leaves connections in the system's queue. Otherwise they are accepted, held
@@ -124,8 +289,22 @@ export interface Capabilities {
   readonly exactTorn: boolean;
   /** Several connections are accepted per call into the system. */
   readonly batchedAccept: boolean;
-  /** Several listeners may share a port. */
+  /** Several listeners, or datagram sockets, may share a port. */
   readonly reusePort: boolean;
+  /** What this network can set of a connection, and read back. */
+  readonly options: readonly SocketOption[];
+  /** Unix sockets may have names without a file (unix(7), "abstract"): paths that begin with NUL.
+   *  Otherwise they are refused with ERR_UNSUPPORTED. */
+  readonly abstractNames: boolean;
+  /** Connections may be TLS. */
+  readonly tls: boolean;
+  /** Several datagrams are received per call into the system. */
+  readonly batchedDatagrams: boolean;
+  /** What the system says to a datagram is known when `trySendTo` returns: `trySent` is true. */
+  readonly sendsAtOnce: boolean;
+  /** A datagram that nobody receives waits in the system's queue, and those that it drops are
+   *  counted. Otherwise it waits in a queue of the network's, and those that this drops are. */
+  readonly exactDropped: boolean;
 }
 
 /** Bounds of the system that a server has to live within. `undefined`: not known here. */
@@ -142,6 +321,8 @@ export interface NetworkLimits {
 export interface NetworkCounters {
   readonly transports: number;
   readonly listeners: number;
+  /** Datagram sockets. */
+  readonly datagrams: number;
   /** Shared receive slabs that the network itself holds. */
   readonly slabs: number;
 }
@@ -167,6 +348,15 @@ export interface Network {
   /** Begins to connect; see `Transport.tryConnect`. Throws what is known at once. */
   connect(to: Endpoint, options: ConnectOptions): Transport;
 
+  /** Prepares what connections with these options share. Throws ERR_TLS_OPTIONS. */
+  tlsClient(options: TlsClientOptions): TlsClient;
+
+  /** Likewise, for a listener. */
+  tlsServer(options: TlsServerOptions): TlsServer;
+
+  /** Begins to bind; see `DatagramTransport.tryBind`. Throws what is known at once. */
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport;
+
   /**
    * Looks a name up. `done` is called once, later, with at least one address, in the order to try,
    * or with the error (ENOTFOUND, EAI_AGAIN). The returned function gives the question up.
@@ -187,6 +377,9 @@ export interface Network {
    * that very file, and none that has taken its place meanwhile.
    */
   socketFile(path: string): (() => void) | undefined;
+
+  /** Connections that were closed while some of their last bytes were still in our memory. */
+  readonly closing: number;
 
   limits(): NetworkLimits;
   counters(): NetworkCounters;

@@ -4,6 +4,7 @@ import { all, group, moveOnAfter, pipe } from '../../src/index.ts';
 import {
   digest,
   echo,
+  eventually,
   expectNothingLeft,
   failure,
   fill,
@@ -82,7 +83,7 @@ for (const world of worlds) {
             const piping = tasks.spawn(() => pipe(from, to), { daemon: true });
             yield* fill(source);
             yield* untilWaiting(piping);
-            expect(from.bytesReceived - to.bytesSent).toBeLessThanOrEqual(65536);
+            expect(from.bytesReceived - to.bytesSent).toBeLessThanOrEqual(131072);
           });
         }, withTightPair),
       );
@@ -113,6 +114,56 @@ for (const world of worlds) {
       );
     });
 
+    it('a pipe that waits to send fails with ERR_CLOSED when its receiver is closed', () => {
+      return world.run(() =>
+        withTwoPairs(function* ({ source, from, to }): Operation<void> {
+          yield* fill(to);
+          yield* source.sendAll('stuck');
+          const closing = together(
+            () => pipe(from, to),
+            function* (): Operation<void> {
+              yield* eventually('the piece has come in', () => from.bytesReceived === 5);
+              to.close();
+            },
+          );
+          expect(yield* failure(() => closing)).toMatchObject({ code: 'ERR_CLOSED' });
+          const later = yield* failure(() => to.sendAll('more'));
+          expect(later).toMatchObject({ code: 'ERR_CLOSED' });
+          expect(String(from.tryRecv() ?? 'nothing')).toBe('nothing');
+        }, withTightPair),
+      );
+    });
+
+    it('leaves both directions free when it has ended, however it ended', () => {
+      return world.run(() =>
+        withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
+          yield* moveOnAfter(1, () => pipe(from, to));
+          yield* source.sendAll('one ');
+          expect(String(yield* from.recv())).toBe('one ');
+          source.shutdown('send');
+          expect(yield* pipe(from, to, { end: false })).toBe(0);
+          expect(yield* from.recv()).toHaveLength(0);
+          yield* to.sendAll('two');
+          expect(String(yield* sink.recv())).toBe('two');
+        }),
+      );
+    });
+
+    it('is driven once, and not at all when it is given up', () => {
+      return world.run(() =>
+        withTwoPairs(function* ({ source, from, to }): Operation<void> {
+          source.shutdown('send');
+          const piping = pipe(from, to);
+          yield* piping;
+          const again = { code: 'ERR_ALREADY_DRIVEN' };
+          expect(yield* failure(() => piping)).toMatchObject(again);
+          const unused = pipe(from, to) as Operation<number> & { return(): void };
+          unused.return();
+          expect(yield* failure(() => unused)).toMatchObject(again);
+        }),
+      );
+    });
+
     it('fails with ERR_BUSY where a task uses one of the directions, and touches no byte', () => {
       return world.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
@@ -139,6 +190,30 @@ for (const world of worlds) {
           yield* sink.sendAll('x');
           from.close();
           expect(yield* failure(() => pipe(to, from))).toMatchObject({ code: 'ERR_CLOSED' });
+        }),
+      );
+    });
+
+    it('what the reader of a socket holds goes first', () => {
+      return world.run(() =>
+        withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
+          yield* source.sendAll('header\nbody, ');
+          expect(yield* from.reader().readLine()).toBe('header');
+          yield* source.sendAll('and more');
+          source.shutdown('send');
+          expect(yield* pipe(from, to)).toBe(14);
+          expect(String(yield* receiveAll(sink))).toBe('body, and more');
+        }),
+      );
+    });
+
+    it('bytes that wait in the writer of the other side are not overtaken', () => {
+      return world.run(() =>
+        withTwoPairs(function* ({ from, to }): Operation<void> {
+          to.writer().write('first');
+          const error = yield* failure(() => pipe(from, to));
+          expect(error).toMatchObject({ code: 'ERR_FLUSH_NEEDED' });
+          yield* to.writer().flush();
         }),
       );
     });

@@ -47,7 +47,7 @@ export function expectNothingLeft(world: TestWorld): void {
     before = openSockets();
   });
   afterEach(async () => {
-    expect(world.counters()).toEqual({ transports: 0, listeners: 0, slabs: 0 });
+    expect(world.counters()).toEqual({ transports: 0, listeners: 0, datagrams: 0, slabs: 0 });
     await expect.poll(() => nonZero(world.residue()), { timeout: 2000, interval: 2 }).toEqual({});
     await expect.poll(openSockets, { timeout: 5000, interval: 5 }).toBe(before);
     expect(takeLeftOpen()).toEqual([]);

@@ -51,7 +51,7 @@ function realWorld(
     real: true,
     capabilities: capabilitiesOf(make),
     run: (op, options) => run(timeout(LIMIT_MS, op), { ...options, network }),
-    counters: () => last?.counters() ?? { transports: 0, listeners: 0, slabs: 0 },
+    counters: () => last?.counters() ?? { transports: 0, listeners: 0, datagrams: 0, slabs: 0 },
     residue,
   };
 }

@@ -17,7 +17,7 @@ const memory = new Uint8Array(100);
 async function round(poller, { handle: listener, port }, reset) {
   const near = [];
   for (let i = 0; i < CONNECTIONS; i += 1) {
-    near.push(addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0));
+    near.push(addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 0, 0));
   }
   const far = [];
   const out = new Int32Array(65);

@@ -15,7 +15,7 @@ const poller = makePoller();
 const { handle: listener, port } = listen(poller);
 const clients = [];
 for (let i = 0; i < 3; i += 1) {
-  clients.push(addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0));
+  clients.push(addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 0, 0));
 }
 await pause(5);
 
@@ -33,8 +33,11 @@ check(addon.accept(listener, out, 64) === 1, 'one is accepted');
 check(out[0] === EMFILE, `the batch says why it ended, got ${out[0]}`);
 const first = out[1];
 check(addon.accept(listener, out, 64) === 0 && out[0] === EMFILE, 'then none, for the same reason');
-check(addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0) === EMFILE, 'connect says so too');
-check(addon.listen(poller.id, 4, '127.0.0.1', 0, 1, 0) === EMFILE, 'and listen');
+check(
+  addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 0, 0) === EMFILE,
+  'connect says so too',
+);
+check(addon.listen(poller.id, 4, '127.0.0.1', 0, 1, 0, -1, 0, 0) === EMFILE, 'and listen');
 check(addon.createPoller(new Int32Array(2), () => {}) === EMFILE, 'and createPoller');
 
 for (const fd of fillers) closeSync(fd);

@@ -8,7 +8,7 @@ import { addon, check, checkAllClosed, listen } from './support.mjs';
 function exitInWake() {
   const id = addon.createPoller(new Int32Array(64), () => process.exit(7));
   const { port } = listen({ id });
-  addon.connect(id, 4, '127.0.0.1', port, 0, '', 0);
+  addon.connect(id, 4, '127.0.0.1', port, 0, '', 0, 0, 0);
   setInterval(() => {}, 1000);
 }
 

@@ -35,7 +35,7 @@ export function describeEpoll(title: string, body: () => void): void {
 
     afterEach(async () => {
       network.close();
-      expect(network.counters()).toEqual({ transports: 0, listeners: 0, slabs: 0 });
+      expect(network.counters()).toEqual({ transports: 0, listeners: 0, datagrams: 0, slabs: 0 });
       await settle();
       expect(addon?.stats()).toEqual({ sockets: 0, handles: 0 });
     });

@@ -1,6 +1,7 @@
 /** A handle of a closed socket is -EBADF everywhere, also after its slot has been used again. */
 import {
   addon,
+  bindDatagram,
   check,
   checkAllClosed,
   connectedPair,
@@ -16,23 +17,48 @@ const { near, far, listener } = await connectedPair(poller);
 addon.close(near, 0);
 
 const bytes = new Uint8Array(8);
-const answers = {
-  close: addon.close(near, 0),
-  recv: addon.recv(near, bytes, 0, 8),
-  send: addon.send(near, bytes),
-  sendv: addon.sendv(near, [bytes]),
-  discard: addon.discard(near),
-  shutdown: addon.shutdown(near, 2),
-  noDelay: addon.noDelay(near, 1),
-  keepAlive: addon.keepAlive(near, 1, 1),
-  local: addon.local(near),
-  peer: addon.peer(near),
-  connected: addon.connected(near),
-  accept: addon.accept(near, new Int32Array(2), 1),
-};
-for (const [name, answer] of Object.entries(answers)) {
-  check(answer === EBADF, `${name} of a stale handle is -EBADF, got ${answer}`);
+
+/** What only connections and listeners can do. */
+const forStreams = (handle) => ({
+  recv: addon.recv(handle, bytes, 0, 8),
+  send: addon.send(handle, bytes),
+  sendv: addon.sendv(handle, [bytes]),
+  discard: addon.discard(handle),
+  shutdown: addon.shutdown(handle, 2),
+  getOption: addon.getOption(handle, 0),
+  setOption: addon.setOption(handle, 0, 1),
+  connected: addon.connected(handle),
+  accept: addon.accept(handle, new Int32Array(2), 1),
+});
+
+/** What only datagram sockets can do. */
+const forDatagrams = (handle) => ({
+  connectDatagram: addon.connectDatagram(handle, 4, '127.0.0.1', 9),
+  recvDatagrams: addon.recvDatagrams(handle, bytes, 8, new Int32Array(9), 1),
+  sendDatagram: addon.sendDatagram(handle, bytes, 8, 4, '127.0.0.1', 9),
+  watchSend: addon.watchSend(handle, 1),
+  datagramOption: addon.datagramOption(handle, 0, 1),
+  datagramFigure: addon.datagramFigure(handle, 0),
+  joinGroup: addon.joinGroup(handle, 4, '239.1.2.3', 0, 0, '', 0),
+  leaveGroup: addon.leaveGroup(handle, 4, '239.1.2.3', 0, 0, '', 0),
+  multicastInterface: addon.multicastInterface(handle, 4, '127.0.0.1', 0),
+});
+
+function allRefused(answers, whose) {
+  for (const [name, answer] of Object.entries(answers)) {
+    check(answer === EBADF, `${name} of ${whose} is -EBADF, got ${answer}`);
+  }
 }
+
+const common = { local: addon.local(near), peer: addon.peer(near), close: addon.close(near, 0) };
+allRefused({ ...common, ...forStreams(near), ...forDatagrams(near) }, 'a stale handle');
+
+// A handle of the other kind is as good as stale, and what it names is untouched.
+const { handle: datagram } = bindDatagram(poller);
+allRefused(forStreams(datagram), 'a datagram socket');
+for (const stream of [far, listener]) allRefused(forDatagrams(stream), 'a stream');
+check(addon.local(datagram).host === '127.0.0.1', 'the datagram socket is still there');
+addon.close(datagram, 0);
 
 // The slots go round more than twice; none of these sockets may answer to the old handle.
 const seen = new Set([near]);

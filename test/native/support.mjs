@@ -30,14 +30,19 @@ export function makePoller() {
 }
 
 export function listen(poller) {
-  const handle = addon.listen(poller.id, 4, '127.0.0.1', 0, 128, 0);
+  const handle = addon.listen(poller.id, 4, '127.0.0.1', 0, 128, 0, -1, 0, 0);
+  return { handle, port: addon.local(handle).port };
+}
+
+export function bindDatagram(poller, flags = 0) {
+  const handle = addon.bindDatagram(poller.id, 4, '127.0.0.1', 0, flags, 0, 0);
   return { handle, port: addon.local(handle).port };
 }
 
 /** A connected pair of handles on one poller. */
 export async function connectedPair(poller) {
   const { handle: listener, port } = listen(poller);
-  const near = addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0);
+  const near = addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 0, 0);
   while (addon.connected(near) === 0) await pause(1);
   const out = new Int32Array(2);
   while (addon.accept(listener, out, 1) === 0) await pause(1);

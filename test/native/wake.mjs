@@ -19,8 +19,8 @@ const throwing = addon.createPoller(array, () => {
   throw new Error(`wake ${wakes}`);
 });
 for (let i = 1; i <= 3; i += 1) {
-  const port = addon.local(addon.listen(throwing, 4, '127.0.0.1', 0, 8, 0)).port;
-  addon.connect(throwing, 4, '127.0.0.1', port, 0, '', 0);
+  const port = addon.local(addon.listen(throwing, 4, '127.0.0.1', 0, 8, 0, -1, 0, 0)).port;
+  addon.connect(throwing, 4, '127.0.0.1', port, 0, '', 0, 0, 0);
   while (wakes < i) await pause(1);
 }
 await pause(5);
@@ -37,8 +37,8 @@ const settling = addon.createPoller(new Int32Array(64), () => {
   process.nextTick(() => order.push('tick'));
   order.push('wake');
 });
-const port = addon.local(addon.listen(settling, 4, '127.0.0.1', 0, 8, 0)).port;
-addon.connect(settling, 4, '127.0.0.1', port, 0, '', 0);
+const port = addon.local(addon.listen(settling, 4, '127.0.0.1', 0, 8, 0, -1, 0, 0)).port;
+addon.connect(settling, 4, '127.0.0.1', port, 0, '', 0, 0, 0);
 while (order.length === 0) await pause(1);
 check(
   order.slice(0, 3).join() === 'wake,tick,microtask',
@@ -54,7 +54,7 @@ const suicidal = addon.createPoller(new Int32Array(2), () => {
 });
 listen({ id: suicidal });
 const { port: target } = listen({ id: suicidal });
-for (let i = 0; i < 8; i += 1) addon.connect(suicidal, 4, '127.0.0.1', target, 0, '', 0);
+for (let i = 0; i < 8; i += 1) addon.connect(suicidal, 4, '127.0.0.1', target, 0, '', 0, 0, 0);
 while (ended === 0) await pause(1);
 await checkAllClosed();
 check(ended === 1, 'no wake-up after the end');
@@ -69,7 +69,7 @@ const narrow = addon.createPoller(short, (count) => {
 const { port: narrowPort } = listen({ id: narrow });
 const handles = [];
 for (let i = 0; i < 50; i += 1)
-  handles.push(addon.connect(narrow, 4, '127.0.0.1', narrowPort, 0, '', 0));
+  handles.push(addon.connect(narrow, 4, '127.0.0.1', narrowPort, 0, '', 0, 0, 0));
 await pause(50);
 check(
   handles.every((handle) => heard.has(handle)),

@@ -1,5 +1,12 @@
 /** Whatever is passed: an integer, an object, or a TypeError. No crash, and no other error. */
-import { addon, check, checkAllClosed, connectedPair, makePoller } from './support.mjs';
+import {
+  addon,
+  bindDatagram,
+  check,
+  checkAllClosed,
+  connectedPair,
+  makePoller,
+} from './support.mjs';
 
 function detached(make) {
   const gone = make();
@@ -67,7 +74,8 @@ function callWith(name, args) {
 
 const poller = makePoller();
 const { near, far, listener } = await connectedPair(poller);
-const HANDLES = [near, far, listener, poller.id];
+const { handle: datagram } = bindDatagram(poller);
+const HANDLES = [near, far, listener, datagram, poller.id];
 
 /** One argument from the list at a time, with a real handle in front, and all at random. */
 function nasty(name) {
@@ -77,8 +85,8 @@ function nasty(name) {
     for (const value of VALUES) callWith(name, [handle, value, 1]);
   }
   for (let i = 0; i < 500; i += 1) {
-    const args = Array.from({ length: random(9) }, () => VALUES[random(VALUES.length)]);
-    callWith(name, random(2) ? args : [HANDLES[random(4)], ...args]);
+    const args = Array.from({ length: random(11) }, () => VALUES[random(VALUES.length)]);
+    callWith(name, random(2) ? args : [HANDLES[random(HANDLES.length)], ...args]);
   }
 }
 

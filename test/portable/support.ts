@@ -31,7 +31,7 @@ export function freshNetwork(): void {
     network.close();
     for (const socket of rawSockets.splice(0)) socket.destroy();
     for (const server of rawServers.splice(0)) server.close();
-    expect(network.counters()).toEqual({ transports: 0, listeners: 0, slabs: 0 });
+    expect(network.counters()).toEqual({ transports: 0, listeners: 0, datagrams: 0, slabs: 0 });
     expect(network.open()).toEqual([]);
   });
 }

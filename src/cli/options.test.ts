@@ -1,18 +1,8 @@
-/** "Did you mean": near misses are recognised, far ones are not. */
+/** What stands on the command line, and what is wrong with it. */
 import { expect, test } from 'vitest';
 import { UsageMistake } from './mistakes.ts';
-import { nearest } from './nearest.ts';
 import { checkNodeVersion } from './node-version.ts';
 import { readArguments, readOptions, readPort } from './options.ts';
-
-test('a mistyped word finds the one that was meant', () => {
-  expect(nearest('ecko', ['echo', 'doctor'])).toBe('echo');
-  expect(nearest('docter', ['echo', 'doctor'])).toBe('doctor');
-});
-
-test('a word that is near to none finds none', () => {
-  expect(nearest('serve', ['echo', 'doctor'])).toBeUndefined();
-});
 
 test('an unknown option names the one that was meant', () => {
   expect(() => readOptions(['--prot', '1'], { port: { type: 'string' } })).toThrow(

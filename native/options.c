@@ -1,0 +1,76 @@
+/*
+ * Options of a socket. Every option here is an int.
+ *
+ * JavaScript names an option by its place in the table below, so that it need not know the numbers
+ * of this system. Values are the system's: seconds for TCP_KEEPIDLE and TCP_KEEPINTVL, milliseconds
+ * for TCP_USER_TIMEOUT, bytes for buffers, of which Linux keeps twice as much as it was told
+ * (socket(7)). What is out of range is the system's to refuse.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+
+#include "coronet.h"
+
+typedef struct {
+  int level;
+  int name;
+  bool tcp; /* about a TCP connection, whatever the level is: a Unix socket has no use for it */
+} Option;
+
+/* The order is that of OPTION_CODES in src/node/epoll-options.ts. */
+static const Option OPTIONS[] = {
+    {IPPROTO_TCP, TCP_NODELAY, true},   {SOL_SOCKET, SO_KEEPALIVE, true},
+    {IPPROTO_TCP, TCP_KEEPIDLE, true},  {IPPROTO_TCP, TCP_KEEPINTVL, true},
+    {IPPROTO_TCP, TCP_KEEPCNT, true},   {IPPROTO_TCP, TCP_USER_TIMEOUT, true},
+    {SOL_SOCKET, SO_RCVBUF, false},     {SOL_SOCKET, SO_SNDBUF, false},
+};
+#define OPTION_COUNT ((int32_t)(sizeof OPTIONS / sizeof OPTIONS[0]))
+
+int socket_option(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
+}
+
+/* Before listen or connect; 0 leaves a size to the system, which then adapts it as it goes. */
+int set_buffer_sizes(int fd, int32_t receive, int32_t send) {
+  int error = receive == 0 ? 0 : socket_option(fd, SOL_SOCKET, SO_RCVBUF, receive);
+  return error != 0 || send == 0 ? error : socket_option(fd, SOL_SOCKET, SO_SNDBUF, send);
+}
+
+/*
+ * The descriptor, or -EBADF, -ENOPROTOOPT for a code that is none, -EOPNOTSUPP for TCP on a Unix
+ * socket.
+ */
+static int find_option(Call *call, int32_t handle, int32_t code, const Option **option) {
+  Slot *slot = stream_find(call->environment, handle);
+  if (slot == NULL) return -EBADF;
+  if (code < 0 || code >= OPTION_COUNT) return -ENOPROTOOPT;
+  *option = &OPTIONS[code];
+  return (*option)->tcp && slot->peer.family == AF_UNIX ? -EOPNOTSUPP : slot->fd;
+}
+
+/* getOption(handle, code): the value, or a negated errno. No value here is negative. */
+napi_value coronet_get_option(napi_env env, napi_callback_info info) {
+  Call call;
+  const Option *option = NULL;
+  int32_t handle = 0, code = 0;
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_int(&call, 1, &code)) return NULL;
+  int fd = find_option(&call, handle, code, &option);
+  if (fd < 0) return call_result(&call, fd);
+  if (getsockopt(fd, option->level, option->name, &value, &length) != 0) value = -errno;
+  return call_result(&call, value);
+}
+
+/* setOption(handle, code, value): 0, or a negated errno */
+napi_value coronet_set_option(napi_env env, napi_callback_info info) {
+  Call call;
+  const Option *option = NULL;
+  int32_t handle = 0, code = 0, value = 0;
+  if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_int(&call, 1, &code) || !call_int(&call, 2, &value)) return NULL;
+  int fd = find_option(&call, handle, code, &option);
+  if (fd < 0) return call_result(&call, fd);
+  return call_result(&call, socket_option(fd, option->level, option->name, value));
+}

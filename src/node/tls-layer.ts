@@ -1,0 +1,94 @@
+/**
+ * TLS over the connections of one network, whichever it is: node:tls on top of its transports.
+ *
+ * The network counts and reports its own transports, so the layer does neither. It knows what it
+ * has made, to close it with the network.
+ */
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { connect } from 'node:tls';
+import type { TlsClient, TlsServer } from '../world/network.ts';
+import type { TlsClientOptions, TlsPeerCertificate, TlsServerOptions } from '../world/tls.ts';
+import { CipherStream } from './cipher-stream.ts';
+import type { Farewell } from './tls-closing.ts';
+import type { TlsListenerHome } from './tls-listener.ts';
+import { makeServer, TlsListener } from './tls-listener.ts';
+import { alpnOptions, contextOptions, secureContext, usable } from './tls-options.ts';
+import { TlsTransport } from './tls-transport.ts';
+
+/** As long as the portable network gives its own connections. */
+const LINGER_MS = 5000;
+
+/** Bun and Deno have a node:tls of their own, which cannot be laid over a stream of ours. */
+export const HAS_TLS: boolean =
+  process.versions['bun'] === undefined && process.versions['deno'] === undefined;
+
+export class TlsLayer implements TlsListenerHome {
+  readonly transports: Set<TlsTransport> = new Set();
+  readonly farewells: Set<Farewell> = new Set();
+  readonly listeners: Set<TlsListener> = new Set();
+  readonly lingerMs: number = LINGER_MS;
+
+  client(options: TlsClientOptions): TlsClient {
+    const context = secureContext(contextOptions(options), 'tls');
+    return (raw, host) => {
+      const cipher = new CipherStream(raw);
+      const socket = usable('tls', () => {
+        return connect({
+          ...sessionOptions(options, host),
+          secureContext: context,
+          socket: cipher,
+        });
+      });
+      const transport = new TlsTransport(socket, cipher, raw, this);
+      socket.on('secureConnect', () => transport.opened());
+      return transport;
+    };
+  }
+
+  server(options: TlsServerOptions): TlsServer {
+    const server = makeServer(options);
+    return (raw) => new TlsListener(raw, server, this);
+  }
+
+  /** Closed connections whose last bytes are on their way out: nobody has left them open. */
+  isClosing(raw: object): boolean {
+    for (const farewell of this.farewells) if (farewell.raw === raw) return true;
+    return false;
+  }
+
+  close(): void {
+    for (const listener of this.listeners) listener.close();
+    for (const transport of this.transports) transport.close();
+    for (const farewell of this.farewells) farewell.cutShort();
+  }
+}
+
+/** What node:tls is told about one connection. `host` is what its certificate must be for. */
+function sessionOptions(options: TlsClientOptions, host: string): ConnectionOptions {
+  const { rejectUnauthorized = true, checkServerIdentity, session } = options;
+  const servername = options.servername ?? (isIP(host) === 0 ? host : '');
+  return {
+    ...alpnOptions(options),
+    host,
+    servername,
+    rejectUnauthorized,
+    ...(session === undefined ? {} : { session: Buffer.from(session) }),
+    ...(checkServerIdentity === undefined
+      ? {}
+      : { checkServerIdentity: guarded(checkServerIdentity) }),
+  };
+}
+
+type IdentityCheck = NonNullable<TlsClientOptions['checkServerIdentity']>;
+
+/** What the program's own check throws is its answer: node:tls would let it out as uncaught. */
+function guarded(check: IdentityCheck): NonNullable<ConnectionOptions['checkServerIdentity']> {
+  return (host, certificate) => {
+    try {
+      return check(host, certificate as unknown as TlsPeerCertificate);
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  };
+}
