@@ -5,7 +5,7 @@ import type { Capabilities, Network, NetworkCounters, NetworkOwner } from '../..
 import { epollNetwork, portableNetwork } from '../../src/lowlevel.ts';
 import { loadAddon } from '../../src/node/addon.ts';
 import { breathe, later, watch } from '../../src/node/outside.ts';
-import { CAPABILITIES as SIM_CAPABILITIES } from '../../src/sim/network/host-network.ts';
+import { CAPABILITIES as SIM_CAPABILITIES } from '../../src/sim/network/capabilities.ts';
 import { SimNet } from '../../src/sim/network/network.ts';
 import type { ProgramOptions } from '../../src/sim/run-program.ts';
 import { makeRunSimulated } from '../../src/sim/run-program.ts';
@@ -105,7 +105,7 @@ function simulatedWorld(): TestWorld {
         ...Object.fromEntries(options),
       });
     },
-    counters: () => last?.counters() ?? { transports: 0, listeners: 0, slabs: 0 },
+    counters: () => last?.counters() ?? { transports: 0, listeners: 0, datagrams: 0, slabs: 0 },
     residue: () => ({}),
   };
 }
@@ -115,3 +115,8 @@ export const worlds: readonly TestWorld[] = [
   realWorld('portable', (owner) => portableNetwork(owner)),
   simulatedWorld(),
 ];
+
+/** Those whose connections may be TLS. */
+export const worldsWithTls: readonly TestWorld[] = worlds.filter(
+  ({ capabilities }) => capabilities.tls,
+);

@@ -31,6 +31,37 @@ export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
 }
 
+/** To all addresses means to this host (ip(7)). */
+export function withoutWildcard(endpoint: IpEndpoint): IpEndpoint {
+  return isWildcard(endpoint.host) ? { ...endpoint, host: loopbackOf(endpoint) } : endpoint;
+}
+
+/** The loopback address of the family. */
+export function loopbackOf({ family }: IpEndpoint): string {
+  return family === 4 ? '127.0.0.1' : '::1';
+}
+
+/** Everybody on the network, on the loopback's, or on that of the host (RFC 919). */
+export function isBroadcast(host: string): boolean {
+  return host === '255.255.255.255' || host === '127.255.255.255' || host === '10.255.255.255';
+}
+
+/** 224.0.0.0/4 (RFC 5771) and ff00::/8 (RFC 4291). */
+export function isMulticast(host: string): boolean {
+  const first = Number.parseInt(host, 10);
+  return host.includes(':') ? /^ff/i.test(host) : first >= 224 && first < 240;
+}
+
+/** An IPv4 address in IPv6 clothes. */
+export function isMapped(host: string): boolean {
+  return host.includes(':') && shortest(host).startsWith(MAPPED);
+}
+
+/** `canonical`, of an address without a port. */
+export function canonicalHost(host: string): string {
+  return canonical({ host, port: 0, family: host.includes(':') ? 6 : 4 }).host;
+}
+
 /**
  * The one text of an address: what is written in another way ('0:0:0:0:0:0:0:1') is the same. An
  * IPv4 address in IPv6 clothes ('::ffff:10.0.0.1') is taken out of them.

@@ -58,7 +58,12 @@ describe('a crash', () => {
     world.run(10_000);
     expect(woken).toEqual([]);
     expect(crashed.scheduler.stats().ready).toBe(0);
-    expect(crashed.network.counters()).toEqual({ transports: 0, listeners: 0, slabs: 0 });
+    expect(crashed.network.counters()).toEqual({
+      transports: 0,
+      listeners: 0,
+      datagrams: 0,
+      slabs: 0,
+    });
   });
 
   it('resets what waits to be accepted, and refuses what comes later', () => {

@@ -1,10 +1,9 @@
 /** What one end of a connection is beside its bytes: its names, its options, its faults. */
 import { Readiness } from '../../kernel/readiness.ts';
-import type { Endpoint, KeepAliveOptions } from '../../world/network.ts';
+import type { BufferSizes, Endpoint, SocketOption } from '../../world/network.ts';
 import { endpointText, NOWHERE } from './addresses.ts';
 import { closedHere } from './errors.ts';
 import { Fooling, shortened, strikes } from './faults.ts';
-import type { SimOption, SimSizes } from './options.ts';
 import { isOfTcp, Options } from './options.ts';
 import { Probing } from './probing.ts';
 import type { TransportOwner, Wire } from './wire.ts';
@@ -38,33 +37,19 @@ export abstract class SimEnd extends Readiness {
 
   // ------------------------------------------------------------------------------------- options
 
-  get noDelay(): boolean {
-    return this.getOption('noDelay') !== 0;
-  }
-
-  set noDelay(on: boolean) {
-    if (!this.isClosed) this.setOption('noDelay', on ? 1 : 0);
-  }
-
-  setKeepAlive({ enable, idleMs }: KeepAliveOptions): void {
-    if (this.isClosed) return;
-    if (idleMs !== undefined) this.setOption('keepAliveIdleMs', idleMs);
-    this.setOption('keepAlive', enable ? 1 : 0);
-  }
-
-  getOption(option: SimOption): number | undefined {
+  getOption(option: SocketOption): number | undefined {
     if (this.isClosed || (isOfTcp(option) && 'path' in this.remote)) return undefined;
     return this.options.get(option);
   }
 
-  setOption(option: SimOption, value: number): void {
+  setOption(option: SocketOption, value: number): void {
     if (this.isClosed) throw this.closedError();
     if (isOfTcp(option) && 'path' in this.remote) return;
     this.options.set(option, value);
     if (option === 'keepAlive') this.probe();
   }
 
-  inherit(sizes: SimSizes): void {
+  inherit(sizes: BufferSizes): void {
     this.options.setSizes(sizes);
   }
 

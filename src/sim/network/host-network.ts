@@ -6,9 +6,13 @@
  * it: other addresses are ENETUNREACH at once, those on it that no host has are EHOSTUNREACH after
  * 3 s, the time in which a system asks three times who has the address (arp(7): mcast_solicit).
  */
+
 import type {
+  BufferSizes,
   Capabilities,
   ConnectOptions,
+  DatagramOptions,
+  DatagramTransport,
   Endpoint,
   ListenerTransport,
   ListenOptions,
@@ -19,55 +23,61 @@ import type {
 import type { SimCore } from '../core.ts';
 import type { HostNetwork } from '../medium.ts';
 import type { IpEndpoint } from './addresses.ts';
-import { canonical, isLoopback, isOnNetwork, isWildcard, NOWHERE } from './addresses.ts';
+import {
+  canonical,
+  isLoopback,
+  isMapped,
+  isOnNetwork,
+  isWildcard,
+  NOWHERE,
+  withoutWildcard,
+} from './addresses.ts';
+import {
+  CAPABILITIES,
+  MOST_DESCRIPTORS,
+  STANDARD_DESCRIPTORS,
+  withoutTls,
+} from './capabilities.ts';
+import type { DatagramOwner } from './datagram.ts';
+import { SimDatagram } from './datagram.ts';
+import { DatagramPorts } from './datagram-ports.ts';
 import type { ErrorCode } from './errors.ts';
 import { closedHere, systemError, unknownName } from './errors.ts';
 import { strikes } from './faults.ts';
 import { checkPath } from './files.ts';
+import { Groups } from './groups.ts';
 import { Handshake } from './handshake.ts';
 import type { Binding, ListenerOwner } from './listener.ts';
 import { LONGEST_BACKLOG, SimListener } from './listener.ts';
 import type { Station, Stations } from './network.ts';
-import type { SimOption, SimSizes } from './options.ts';
-import { SIM_OPTIONS } from './options.ts';
+import type { Path } from './path.ts';
 import type { PortClaim } from './ports.ts';
 import { isDualStack, Ports } from './ports.ts';
+import { Post } from './post.ts';
 import { SimTransport } from './transport.ts';
 import { localWires } from './wire.ts';
 
-/** Descriptors that a program of the model may have open. */
-const MOST_DESCRIPTORS = 65_536;
-/** Standard input, output and error. */
-const STANDARD_DESCRIPTORS = 3;
 const NEIGHBOUR_MS = 3000;
-
-export const CAPABILITIES: SimCapabilities = {
-  pausesAccept: true,
-  exactTorn: true,
-  batchedAccept: true,
-  reusePort: true,
-  options: SIM_OPTIONS,
-  abstractNames: true,
-};
-
-export interface SimCapabilities extends Capabilities {
-  readonly options: readonly SimOption[];
-  readonly abstractNames: boolean;
-}
 
 type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
-export class SimNetwork implements HostNetwork, ListenerOwner {
+export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   readonly backend = 'sim';
-  readonly capabilities: SimCapabilities = CAPABILITIES;
+  readonly capabilities: Capabilities = CAPABILITIES;
   readonly core: SimCore;
   readonly host: string;
   readonly address: string;
   readonly ports: Ports = new Ports();
+  readonly datagramPorts: DatagramPorts = new DatagramPorts();
+  readonly groups: Groups = new Groups((host) => this.#isOwn(host));
+  /** What is closed leaves nothing in our memory but what the simulated system holds. */
+  readonly closing = 0;
   readonly #stations: Stations;
   readonly #station: Station;
   readonly #transports = new Set<SimTransport>();
   readonly #listeners = new Set<SimListener>();
+  readonly #datagrams = new Set<SimDatagram>();
+  #post: Post | null = null;
   readonly #claims = new Map<SimTransport, PortClaim>();
   #closed = false;
 
@@ -124,8 +134,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
   ): SimListener {
     const { backlog = LONGEST_BACKLOG, reusePort = false } = options;
     const longest = Math.min(backlog, LONGEST_BACKLOG);
-    const sizes = options as SimSizes;
-    const binding: Binding = { local, backlog: longest, reusePort, dualStack, sizes };
+    const binding: Binding = { local, backlog: longest, reusePort, dualStack, sizes: options };
     const listener = new SimListener(this, binding, () => {
       this.#listeners.delete(listener);
       release();
@@ -143,12 +152,12 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
     this.#mustBeOpen();
     this.#needDescriptor('connect', to);
     if (strikes(this.core, 'emfile', this.host)) throw systemError('EMFILE', 'connect', to);
-    if ('path' in to) return this.#connectToPath(to, options as SimSizes);
+    if ('path' in to) return this.#connectToPath(to, options);
     const far = withoutWildcard(canonical(to));
     const claim = this.#claim(far, to, options.localAddress);
     const transport = new SimTransport(this, to);
     transport.local = claim.endpoint;
-    transport.inherit(options as SimSizes);
+    transport.inherit(options);
     this.#transports.add(transport);
     this.#claims.set(transport, claim);
     this.#reach(transport, claim.endpoint, far);
@@ -191,7 +200,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
   }
 
   /** On a Unix socket the connection stands at once, or never (unix(7)). */
-  #connectToPath(to: { readonly path: string }, sizes: SimSizes): Transport {
+  #connectToPath(to: { readonly path: string }, sizes: BufferSizes): Transport {
     checkPath(to.path, 'connect');
     const listener = this.#station.files.at(to.path);
     const problem = problemOf(to.path, listener);
@@ -207,6 +216,60 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
     near.established(one);
     listener?.enqueue(far);
     return near;
+  }
+
+  // --------------------------------------------------------------------------------- datagrams
+
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
+    this.#mustBeOpen();
+    this.#needDescriptor('bind', at);
+    const fail = (code: ErrorCode): never => {
+      throw systemError(code, 'bind', at);
+    };
+    const wanted = withoutMapping(at as IpEndpoint);
+    if (!this.#isOwn(wanted.host)) fail('EADDRNOTAVAIL');
+    const port = wanted.port === 0 ? this.datagramPorts.freePort() : wanted.port;
+    const local = { ...wanted, port };
+    if (port === 0 || !this.datagramPorts.isFree(local, options)) fail('EADDRINUSE');
+    const socket = new SimDatagram(this, local, options);
+    this.datagramPorts.add(socket);
+    this.#datagrams.add(socket);
+    return socket;
+  }
+
+  post(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode {
+    return this.#postOffice().send(socket, bytes, to);
+  }
+
+  problemWith(socket: SimDatagram, to: IpEndpoint): ErrorCode | null {
+    return this.#postOffice().problemWith(socket, to);
+  }
+
+  #postOffice(): Post {
+    this.#post ??= new Post(this.#stations, this.#station);
+    return this.#post;
+  }
+
+  /** How an answer goes to where a datagram came from. */
+  wayBackTo({ host }: IpEndpoint): Path | undefined {
+    const sender = isLoopback(host) ? this.#station : this.#stations.stationAt(host);
+    return sender && this.#stations.waysBetween(this.#station, sender).path;
+  }
+
+  forgetDatagram(socket: SimDatagram): void {
+    this.#datagrams.delete(socket);
+    this.datagramPorts.remove(socket);
+    this.groups.forget(socket);
+  }
+
+  // --------------------------------------------------------------------------------------- TLS
+
+  tlsClient(): never {
+    throw withoutTls();
+  }
+
+  tlsServer(): never {
+    throw withoutTls();
   }
 
   // ------------------------------------------------------------------------------------- names
@@ -264,16 +327,21 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
   }
 
   counters(): NetworkCounters {
-    return { transports: this.#transports.size, listeners: this.#listeners.size, slabs: 0 };
+    return {
+      transports: this.#transports.size,
+      listeners: this.#listeners.size,
+      datagrams: this.#datagrams.size,
+      slabs: 0,
+    };
   }
 
   open(): readonly string[] {
-    return [...this.#listeners, ...this.#transports].map((resource) => resource.openLine());
+    return this.#resources().map((resource) => resource.openLine());
   }
 
   close(): void {
     if (this.#closed) return;
-    for (const resource of [...this.#listeners, ...this.#transports]) resource.close();
+    for (const resource of this.#resources()) resource.close();
     this.#closed = true;
   }
 
@@ -283,12 +351,17 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
     this.#closed = true;
     for (const listener of [...this.#listeners]) listener.crash();
     for (const transport of this.#transports) transport.crash();
-    this.#transports.clear();
-    this.#claims.clear();
+    for (const datagram of this.#datagrams) datagram.crash();
+    for (const set of [this.#transports, this.#claims, this.#datagrams]) set.clear();
+  }
+
+  #resources(): (SimListener | SimTransport | SimDatagram)[] {
+    return [...this.#listeners, ...this.#transports, ...this.#datagrams];
   }
 
   #openDescriptors(): number {
-    return this.#transports.size + this.#listeners.size + STANDARD_DESCRIPTORS;
+    const { transports, listeners, datagrams } = this.counters();
+    return transports + listeners + datagrams + STANDARD_DESCRIPTORS;
   }
 
   #needDescriptor(syscall: string, about?: Endpoint): void {
@@ -301,10 +374,9 @@ export class SimNetwork implements HostNetwork, ListenerOwner {
   }
 }
 
-/** To all interfaces means to this host (ip(7)). */
-function withoutWildcard(endpoint: IpEndpoint): IpEndpoint {
-  if (!isWildcard(endpoint.host)) return endpoint;
-  return { ...endpoint, host: endpoint.family === 4 ? '127.0.0.1' : '::1' };
+/** A socket of IPv6 that is bound to an IPv4 address in its clothes is one of IPv6 all the same. */
+function withoutMapping(at: IpEndpoint): IpEndpoint {
+  return isMapped(at.host) ? at : canonical(at);
 }
 
 function problemOf(path: string, listener: SimListener | undefined): ErrorCode | null {

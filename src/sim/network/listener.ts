@@ -8,11 +8,10 @@
  *     when the peer resets it: who accepts it learns that from its first try.
  */
 import { Readiness } from '../../kernel/readiness.ts';
-import type { Endpoint, ListenerTransport, Transport } from '../../world/network.ts';
+import type { BufferSizes, Endpoint, ListenerTransport, Transport } from '../../world/network.ts';
 import { endpointText } from './addresses.ts';
 import { closedHere, systemError } from './errors.ts';
 import { Fooling, soon, strikes } from './faults.ts';
-import type { SimSizes } from './options.ts';
 import type { SimTransport } from './transport.ts';
 import type { TransportOwner } from './wire.ts';
 
@@ -33,7 +32,7 @@ export interface Binding {
   /** On '::', IPv4 reaches it, too. */
   readonly dualStack: boolean;
   /** Of the buffers of connections. */
-  readonly sizes: SimSizes;
+  readonly sizes: BufferSizes;
 }
 
 export class SimListener extends Readiness implements ListenerTransport {

@@ -28,6 +28,7 @@ export interface Stations {
   readonly core: SimCore;
   stationNamed(name: string): Station | undefined;
   stationAt(address: string): Station | undefined;
+  all(): Iterable<Station>;
   waysBetween(from: Station, to: Station): Ways;
 }
 
@@ -83,6 +84,10 @@ export class SimNet implements Medium, Stations {
 
   stationAt(address: string): Station | undefined {
     return this.#byAddress.get(address);
+  }
+
+  all(): Iterable<Station> {
+    return this.#byName.values();
   }
 
   #station(name: string): Station {

@@ -3,11 +3,11 @@ import { failure } from '../../../test/conformance/support.ts';
 import { TinyWorld } from '../../../test/sim/tiny-world.ts';
 import type { Operation, Socket } from '../../index.ts';
 import { connect, listen, moveOnAfter, now, sleepForever } from '../../index.ts';
-import type { SimOption } from './options.ts';
+import type { SocketOption } from '../../world/network.ts';
 import { Options } from './options.ts';
 import type { SimTransport } from './transport.ts';
 
-type Settings = Partial<Record<SimOption, number>>;
+type Settings = Partial<Record<SocketOption, number>>;
 
 const PROBES: Settings = {
   keepAliveIdleMs: 10_000,
@@ -19,7 +19,7 @@ const PROBES: Settings = {
 function set(socket: Socket, settings: Settings): void {
   const transport = socket.transport as SimTransport;
   for (const [option, value] of Object.entries(settings)) {
-    transport.setOption(option as SimOption, value);
+    transport.setOption(option as SocketOption, value);
   }
 }
 
@@ -62,7 +62,7 @@ class Quiet {
 describe('options are kept as Linux keeps them', () => {
   it('sizes of buffers are doubled, within limits; seconds are whole', () => {
     const options = new Options();
-    const kept = (option: SimOption, value: number): number => {
+    const kept = (option: SocketOption, value: number): number => {
       options.set(option, value);
       return options.get(option);
     };

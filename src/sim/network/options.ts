@@ -4,24 +4,10 @@
  *
  * `noDelay` is kept and has no effect: in this network nothing waits to be sent together.
  */
-export type SimOption =
-  | 'noDelay'
-  | 'keepAlive'
-  | 'keepAliveIdleMs'
-  | 'keepAliveIntervalMs'
-  | 'keepAliveCount'
-  | 'userTimeoutMs'
-  | 'recvBufferSize'
-  | 'sendBufferSize';
-
-/** The sizes of buffers that are given when a connection begins. */
-export interface SimSizes {
-  readonly recvBufferSize?: number;
-  readonly sendBufferSize?: number;
-}
+import type { BufferSizes, SocketOption } from '../../world/network.ts';
 
 /** What Linux begins with. Of a buffer half is for bytes (tcp_adv_win_scale in tcp(7)). */
-const DEFAULTS: Readonly<Record<SimOption, number>> = {
+const DEFAULTS: Readonly<Record<SocketOption, number>> = {
   noDelay: 1,
   keepAlive: 0,
   keepAliveIdleMs: 7_200_000,
@@ -32,7 +18,7 @@ const DEFAULTS: Readonly<Record<SimOption, number>> = {
   sendBufferSize: 262_144,
 };
 
-export const SIM_OPTIONS: readonly SimOption[] = Object.keys(DEFAULTS) as SimOption[];
+export const SIM_OPTIONS: readonly SocketOption[] = Object.keys(DEFAULTS) as SocketOption[];
 
 /** SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF of Linux, and twice net.core.rmem_max and wmem_max. */
 const LEAST_SIZES = { recvBufferSize: 2304, sendBufferSize: 4608 };
@@ -40,29 +26,38 @@ const LARGEST_SIZE = 425_984;
 
 export class Options {
   /** Null until something was set: most connections never set anything. */
-  #values: Record<SimOption, number> | null = null;
+  #values: Record<SocketOption, number> | null = null;
 
-  get(option: SimOption): number {
+  get(option: SocketOption): number {
     return (this.#values ?? DEFAULTS)[option];
   }
 
-  set(option: SimOption, value: number): void {
+  set(option: SocketOption, value: number): void {
     this.#values ??= { ...DEFAULTS };
     this.#values[option] = kept(option, value);
   }
 
-  setSizes({ recvBufferSize, sendBufferSize }: SimSizes): void {
+  setSizes({ recvBufferSize, sendBufferSize }: BufferSizes): void {
     if (recvBufferSize !== undefined) this.set('recvBufferSize', recvBufferSize);
     if (sendBufferSize !== undefined) this.set('sendBufferSize', sendBufferSize);
   }
 }
 
+/** The size of a buffer that was asked for, or `otherwise`. */
+export function keptSize(
+  option: 'recvBufferSize' | 'sendBufferSize',
+  asked: number | undefined,
+  otherwise: number,
+): number {
+  return asked === undefined ? otherwise : kept(option, asked);
+}
+
 /** Options of a Unix socket are those that every socket has. */
-export function isOfTcp(option: SimOption): boolean {
+export function isOfTcp(option: SocketOption): boolean {
   return option !== 'recvBufferSize' && option !== 'sendBufferSize';
 }
 
-function kept(option: SimOption, value: number): number {
+function kept(option: SocketOption, value: number): number {
   switch (option) {
     case 'keepAliveIdleMs':
     case 'keepAliveIntervalMs':

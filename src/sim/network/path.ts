@@ -24,6 +24,8 @@ export class Path {
   readonly #core: SimCore;
   /** When the last byte that was sent so far has left: the way carries `bandwidth` and no more. */
   #busyUntil = 0;
+  /** When the last datagram arrives that was not to be overtaken. */
+  #lastDatagram = 0;
   /** What waits for the release. */
   #waiting: (() => void)[] = [];
 
@@ -78,6 +80,36 @@ export class Path {
       else arrives();
     };
     this.#core.at(time, arrive);
+  }
+
+  /**
+   * Carries a datagram of `bytes` bytes and answers with when it leaves. Datagrams keep their
+   * order, but for those that the link lets the later ones overtake.
+   */
+  carryDatagram(bytes: number, arrives: () => void): number {
+    const { reorder = 0, latencyMs } = this.link;
+    if (this.loses()) {
+      this.#trace('drop', () => 'a datagram, lost on the way');
+      return this.#core.now;
+    }
+    let time = this.arrivalOf(bytes);
+    if (this.#core.decisions.chance('latency', reorder)) {
+      time += this.#core.decisions.between('latency', 0, latencyMs[1]) + latencyMs[1];
+    } else {
+      time = Math.max(time, this.#lastDatagram);
+      this.#lastDatagram = time;
+    }
+    const arrive = (): void => {
+      if (this.held) this.#waiting.push(arrive);
+      else if (this.#cut) this.#trace('drop', () => 'a datagram, lost on the way');
+      else arrives();
+    };
+    this.#core.at(time, arrive);
+    return Math.max(this.#core.now, this.#busyUntil);
+  }
+
+  #trace(kind: string, text: () => string): void {
+    this.#core.trace(kind, this.from, this.to, 0, text);
   }
 
   /** Calls `action` once the way is free, a latency later. */

@@ -6,8 +6,8 @@ import type { ErrorCode } from './errors.ts';
 import type { SimListener } from './listener.ts';
 
 /** net.ipv4.ip_local_port_range of Linux. */
-const FIRST_EPHEMERAL = 32768;
-const LAST_EPHEMERAL = 60999;
+export const FIRST_EPHEMERAL = 32768;
+export const LAST_EPHEMERAL = 60999;
 
 /** The address that a connection of this host has taken. */
 export interface PortClaim {
@@ -80,12 +80,15 @@ export class Ports {
   }
 }
 
-export function isDualStack(at: IpEndpoint, { ipv6Only }: ListenOptions): boolean {
+export function isDualStack(
+  at: IpEndpoint,
+  { ipv6Only }: { readonly ipv6Only?: boolean },
+): boolean {
   return at.host === '::' && ipv6Only !== true;
 }
 
 /** True if a connection to the port could be meant for either. */
-function overlap(one: IpEndpoint, other: IpEndpoint, dualStack: boolean): boolean {
+export function overlap(one: IpEndpoint, other: IpEndpoint, dualStack: boolean): boolean {
   if (one.family !== other.family && !dualStack) return false;
   return one.host === other.host || isWildcard(one.host) || isWildcard(other.host);
 }

@@ -308,11 +308,21 @@ describe('endings between hosts', () => {
       yield* sleepForever();
     });
     world.run(100);
-    expect(host.network.counters()).toEqual({ transports: 1, listeners: 1, slabs: 0 });
+    expect(host.network.counters()).toEqual({
+      transports: 1,
+      listeners: 1,
+      datagrams: 0,
+      slabs: 0,
+    });
     expect(host.network.open().join()).toMatch(/^listener \[::\]:80,connection 127\.0\.0\.1:\d+/);
     host.network.close();
     host.network.close();
-    expect(host.network.counters()).toEqual({ transports: 0, listeners: 0, slabs: 0 });
+    expect(host.network.counters()).toEqual({
+      transports: 0,
+      listeners: 0,
+      datagrams: 0,
+      slabs: 0,
+    });
     expect(() => host.network.listen({ path: '/x' }, {})).toThrow('was closed here');
   });
 });
