@@ -83,7 +83,10 @@ export class Handshake {
   // ---------------------------------------------------------------------------------- the server
 
   #synArrives(): void {
-    if (this.#halfOpen?.dropped === false) return this.#sendSynAck();
+    if (this.#halfOpen?.dropped === false) {
+      this.#halfOpen.restart();
+      return this.#sendSynAck();
+    }
     const listener = this.#route.listener();
     if (listener === undefined) return this.#refuse();
     if (listener.isFull) return this.#tryAgain();
@@ -165,7 +168,7 @@ class HalfOpen {
   readonly #core: SimCore;
   readonly #ways: Ways;
   readonly #passive: Passive;
-  readonly #begunAt: number;
+  #begunAt: number;
   #retries = 0;
   #settled = false;
   #limit: Timer | null = null;
@@ -184,6 +187,16 @@ class HalfOpen {
   limit(): void {
     if (this.#settled || this.#limit !== null) return;
     this.#limit = this.#core.at(this.#begunAt + HALF_OPEN_MS, () => this.drop());
+  }
+
+  /** The SYN has come again: the time for the ACK begins anew, as on Linux (tcp_check_req). */
+  restart(): void {
+    this.#begunAt = this.#core.now;
+    this.#retries = 0;
+    if (this.#limit === null) return;
+    this.#core.forget(this.#limit);
+    this.#limit = null;
+    this.limit();
   }
 
   awaitAck(): void {

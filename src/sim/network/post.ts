@@ -4,6 +4,7 @@ import { sample } from '../trace-hash.ts';
 import type { IpEndpoint } from './addresses.ts';
 import {
   canonical,
+  endpointText,
   isBroadcast,
   isLoopback,
   isMapped,
@@ -19,11 +20,12 @@ import { hears, servesBoth } from './datagram-ports.ts';
 import type { ErrorCode } from './errors.ts';
 import { isLoopbackInterface } from './groups.ts';
 import type { Station, Stations } from './network.ts';
-import type { Path } from './path.ts';
 
 /** A datagram under way. */
 interface Packet {
   readonly sender: SimDatagram;
+  /** The name of its host. */
+  readonly home: string;
   readonly bytes: Buffer;
   readonly from: IpEndpoint;
   readonly to: IpEndpoint;
@@ -50,10 +52,7 @@ export class Post {
     if (isBroadcast(to.host) && !sender.broadcast) return 'EACCES';
     const from = this.#sourceOf(sender, to, within);
     if (from === null) return 'EINVAL';
-    const packet = { sender, bytes, from, to };
-    this.#core.trace('send', this.#home.name, '', sample(bytes), () => {
-      return `a datagram of ${bytes.length} bytes to ${to.host}:${to.port}`;
-    });
+    const packet = { sender, bytes, from, to, home: this.#home.name };
     return many ? this.#sendToMany(packet, within) : this.#sendToOne(packet);
   }
 
@@ -102,8 +101,11 @@ export class Post {
   }
 
   /** To the host itself at once, as a system does it. */
-  #carry({ bytes }: Packet, station: Station, arrive: () => void): number {
+  #carry({ bytes, to }: Packet, station: Station, arrive: () => void): number {
     const { path } = this.#stations.waysBetween(this.#home, station);
+    this.#core.trace('send', path.from, path.to, sample(bytes), () => {
+      return `a datagram of ${bytes.length} bytes to ${endpointText(to)}`;
+    });
     if (path.from !== path.to) return path.carryDatagram(bytes.length, arrive);
     arrive();
     return this.#core.now;
@@ -113,22 +115,27 @@ export class Post {
 function deliver(packet: Packet, station: Station): void {
   const { network } = station;
   const receiver = network.datagramPorts.receiverOf(packet.to, packet.from);
-  if (receiver !== undefined) return hand(packet, receiver, network.core, station);
-  const back: Path | undefined = network.wayBackTo(packet.from);
-  const tell = (): void => packet.sender.refused(packet.to);
-  network.core.trace('refuse', station.name, back?.to ?? '', 0, () => 'nobody is at the port');
-  if (packet.sender.remote === undefined || back === undefined) return;
+  if (receiver === undefined) refuse(packet, station);
+  else hand(packet, receiver, station);
+}
+
+/** "Port unreachable" (RFC 1122, 4.1.3.1). Only who has connected to the address is told. */
+function refuse({ sender, from, to }: Packet, { network }: Station): void {
+  const back = network.wayBackTo(from);
+  const tell = (): void => sender.refused(to);
+  if (sender.remote === undefined || back === undefined) return;
+  network.core.trace('refuse', back.from, back.to, to.port, () => 'nobody is at the port');
   if (back.from === back.to) tell();
   else back.carry(0, tell);
 }
 
 function deliverToMany(packet: Packet, station: Station, within: boolean): void {
-  const { network } = station;
+  const { groups, datagramPorts } = station.network;
   const { to, from } = packet;
   const receivers = isMulticast(to.host)
-    ? network.groups.membersOf(to.host, within).filter((each) => isMeant(each, packet))
-    : network.datagramPorts.hearersAt(to, from);
-  for (const receiver of receivers) hand(packet, receiver, network.core, station);
+    ? groups.membersOf(to.host, within).filter((each) => isMeant(each, packet))
+    : datagramPorts.hearersAt(to, from);
+  for (const receiver of receivers) hand(packet, receiver, station);
 }
 
 function isMeant(socket: SimDatagram, { to, from }: Packet): boolean {
@@ -136,12 +143,8 @@ function isMeant(socket: SimDatagram, { to, from }: Packet): boolean {
   return port === to.port && (isWildcard(host) || host === to.host) && hears(socket, from);
 }
 
-function hand(
-  { bytes, from, to }: Packet,
-  receiver: SimDatagram,
-  core: SimCore,
-  at: Station,
-): void {
-  core.trace('deliver', at.name, '', bytes.length, () => `a datagram of ${bytes.length} bytes`);
+function hand({ bytes, from, to, home }: Packet, receiver: SimDatagram, at: Station): void {
+  const text = (): string => `a datagram of ${bytes.length} bytes`;
+  at.network.core.trace('deliver', home, at.name, bytes.length, text);
   receiver.receives(bytes, to.family === 4 && servesBoth(receiver) ? mapped(from) : from);
 }
