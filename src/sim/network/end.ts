@@ -80,6 +80,7 @@ export abstract class SimEnd extends Readiness {
   /** The peer has reset the connection, and the reset got lost. */
   missesReset(): void {
     this.#probing?.doubt();
+    this.wire?.outgoing.doubt();
   }
 
   /** Keep-alive begins or ends, as the option says. */

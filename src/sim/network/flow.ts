@@ -28,6 +28,7 @@ import type { TimerTarget } from '../../kernel/timers.ts';
 import { Timer } from '../../kernel/timers.ts';
 import type { SimCore } from '../core.ts';
 import { sample } from '../trace-hash.ts';
+import type { FlowEnd, Outgoing, Ways } from './direction.ts';
 import type { Path } from './path.ts';
 
 /** The most bytes that travel together. Network cards take 64 KB and cut it up. */
@@ -38,47 +39,7 @@ const FIRST_TIMEOUT = 200;
 const LONGEST_TIMEOUT = 120_000;
 const GIVES_UP_AFTER = 924_600;
 
-/** What a flow tells the two transports that it connects. */
-export interface FlowEnd {
-  /** Bytes have arrived. False: nobody is there to take them. */
-  receives(bytes: Buffer): boolean;
-  /** The end of file has arrived. */
-  receivesEnd(): void;
-  /** There is room to send again. */
-  mayTake(): void;
-  /** The peer does not answer. */
-  timesOut(): void;
-  /** True while the program waits for room. */
-  readonly wantsRoom: boolean;
-  /** Bytes that its system takes before they are acknowledged. */
-  readonly sendRoom: number;
-  /** Bytes that its system receives before they are read. */
-  readonly recvRoom: number;
-  /** Milliseconds without an acknowledgement after which it gives up; 0: the system's own. */
-  readonly userTimeoutMs: number;
-}
-
-/** The sending side of a stream, as a transport uses it. */
-export interface Outgoing {
-  /** How many bytes it takes now. */
-  room(): number;
-  /** Takes bytes; the memory is its own from now on. Not more than there is room for. */
-  take(bytes: Buffer): void;
-  /** The program is told "would block": it wants to hear when there is room. */
-  waitForRoom(): void;
-  /** End of file, behind everything that was taken. */
-  finish(): void;
-  /** Drops what has not left. Nothing more is sent or told. */
-  drop(): void;
-  /** The receiver has read `count` bytes. */
-  wasRead(count: number): void;
-  /** The receiver will not read any more. */
-  unwanted(): void;
-  /** True: bytes were taken and their acknowledgement has not come. */
-  readonly unacknowledged: boolean;
-  /** True: nobody will ever receive, so a send fails at once (EPIPE). */
-  readonly broken: boolean;
-}
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Bytes on their way; `null`: the end of file. */
 interface Segment {
@@ -114,6 +75,8 @@ export class Flow implements Outgoing, TimerTarget {
   #recovering = false;
   /** Bytes have arrived and their acknowledgement got lost. */
   #ackMissing = false;
+  /** The receiver is no more, and the reset that says so got lost. */
+  #knocking = false;
   /** Time-outs since the last acknowledgement, and when the trouble began; −1: there is none. */
   #timeouts = 0;
   #troubleSince = -1;
@@ -369,10 +332,22 @@ export class Flow implements Outgoing, TimerTarget {
       return this.#sender.timesOut();
     }
     this.#trace('retransmit', this.#timeouts, () => `after time-out ${this.#timeouts}`);
+    if (this.#knocking) return this.#knock();
     if (this.#ackMissing) this.#askAgain();
     if (!this.#recovering) return;
     this.#recovering = false;
     this.#push();
+  }
+
+  doubt(): void {
+    this.#knocking = this.unacknowledged && !this.#dropped;
+    if (this.#knocking) this.#awaitTimeout();
+  }
+
+  /** Sends again what nobody took, or probes a closed window: the answer is another reset. */
+  #knock(): void {
+    const knocks = (): void => void this.#receiver.receives(NOTHING);
+    this.#path.carry(0, knocks, () => this.#awaitTimeout());
   }
 
   /** What has arrived arrives a second time, and is acknowledged again if that gets through. */
@@ -388,10 +363,4 @@ export class Flow implements Outgoing, TimerTarget {
   #trace(kind: string, value: number, text: () => string): void {
     this.#core.trace(kind, this.#path.from, this.#path.to, value, text);
   }
-}
-
-/** There and back. */
-export interface Ways {
-  readonly path: Path;
-  readonly back: Path;
 }

@@ -17,7 +17,7 @@ import type { Timer } from '../../kernel/timers.ts';
 import type { SimCore } from '../core.ts';
 import type { IpEndpoint } from './addresses.ts';
 import { endpointText, mapped } from './addresses.ts';
-import type { Ways } from './flow.ts';
+import type { Ways } from './direction.ts';
 import type { SimListener } from './listener.ts';
 import { SimTransport } from './transport.ts';
 import type { Wire } from './wire.ts';

@@ -4,7 +4,7 @@
  */
 import type { SimCore } from '../core.ts';
 import { sample } from '../trace-hash.ts';
-import type { FlowEnd, Outgoing } from './flow.ts';
+import type { FlowEnd, Outgoing } from './direction.ts';
 
 export class LocalFlow implements Outgoing {
   readonly unacknowledged = false;
@@ -35,6 +35,9 @@ export class LocalFlow implements Outgoing {
 
   /** The receiver's reading tells. */
   waitForRoom(): void {}
+
+  /** Nothing gets lost. */
+  doubt(): void {}
 
   finish(): void {
     if (this.broken) return;

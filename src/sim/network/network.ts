@@ -8,8 +8,8 @@
 import type { Link, SimCore } from '../core.ts';
 import type { Medium } from '../medium.ts';
 import { addressesOf } from './addresses.ts';
+import type { Ways } from './direction.ts';
 import { SocketFiles } from './files.ts';
-import type { Ways } from './flow.ts';
 import { SimNetwork } from './host-network.ts';
 import { Path } from './path.ts';
 

@@ -7,7 +7,7 @@
  */
 import type { Timer } from '../../kernel/timers.ts';
 import type { SimCore } from '../core.ts';
-import type { Ways } from './flow.ts';
+import type { Ways } from './direction.ts';
 import type { Options } from './options.ts';
 
 /** The connection that is probed. */

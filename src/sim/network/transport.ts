@@ -233,12 +233,11 @@ export class SimTransport extends SimEnd implements Transport, WireEnd {
   receives(bytes: Buffer): boolean {
     this.onContact?.();
     this.heardAt = this.owner.core.now;
-    if (this.#recvGate === 'closed') {
-      // RFC 9293, 3.10.7: to bytes for a connection that is closed the answer is a reset.
+    if (this.#recvGate === 'closed' || this.#fate !== null) {
+      // RFC 9293, 3.10.7: to bytes for a connection that is no more the answer is a reset.
       this.wire?.reset();
       return false;
     }
-    if (this.#fate !== null) return false;
     if (this.#discarding) {
       this.wire?.incoming.wasRead(bytes.length);
       return true;

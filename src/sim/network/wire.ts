@@ -1,6 +1,6 @@
 /** What ties the two ends of a connection together. */
 import type { SimCore } from '../core.ts';
-import type { FlowEnd, Outgoing, Ways } from './flow.ts';
+import type { FlowEnd, Outgoing, Ways } from './direction.ts';
 import { Flow } from './flow.ts';
 import { LocalFlow } from './local.ts';
 
