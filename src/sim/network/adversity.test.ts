@@ -6,14 +6,17 @@ import type { Operation, Socket } from '../../index.ts';
 import { connect, group, listen, sleep } from '../../index.ts';
 import { Decisions } from '../decisions.ts';
 
-/** Cuts, heals, holds and releases the ways between the hosts for a minute, then heals all. */
+/**
+ * Cuts, heals, holds and releases the ways between the hosts, then heals all: before a system gives
+ * up on a handshake, after 63 s.
+ */
 function disturb(world: TinyWorld, draws: Decisions): void {
   const { net } = world;
   const ways: readonly (readonly [string, string])[] = [
     ['client', 'server'],
     ['server', 'client'],
   ];
-  for (let at = 0; at < 60_000; at += draws.between('program', 1, 8000)) {
+  for (let at = 0; at < 30_000; at += draws.between('program', 1, 5000)) {
     const [from, to] = ways[draws.choose('program', 2)] as readonly [string, string];
     const act = [
       () => net.partition(from, to),
@@ -23,7 +26,7 @@ function disturb(world: TinyWorld, draws: Decisions): void {
     ][draws.choose('program', 4)] as () => void;
     world.at(at, act);
   }
-  world.at(60_000, () => {
+  world.at(30_000, () => {
     for (const [from, to] of ways) {
       net.heal(from, to);
       net.release(from, to);
