@@ -331,7 +331,8 @@ export class Flow implements Outgoing, TimerTarget {
       this.drop();
       return this.#sender.timesOut();
     }
-    this.#trace('retransmit', this.#timeouts, () => `after time-out ${this.#timeouts}`);
+    const count = this.#timeouts; // The text is made later, if at all.
+    this.#trace('retransmit', count, () => `after time-out ${count}`);
     if (this.#knocking) return this.#knock();
     if (this.#ackMissing) this.#askAgain();
     if (!this.#recovering) return;

@@ -35,7 +35,12 @@ export interface Route {
   listener(): SimListener | undefined;
 }
 
-export class Handshake {
+/** Sends the SYN. `client` is told how it ends. */
+export function beginHandshake(core: SimCore, client: SimTransport, route: Route): void {
+  new Handshake(core, client, route).begin();
+}
+
+class Handshake {
   readonly #core: SimCore;
   readonly #client: SimTransport;
   readonly #route: Route;
@@ -56,6 +61,9 @@ export class Handshake {
     client.onGiveUp = () => {
       this.#over = true;
     };
+  }
+
+  begin(): void {
     this.#sendSyn();
   }
 

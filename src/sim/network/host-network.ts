@@ -46,7 +46,7 @@ import { closedHere, systemError, unknownName } from './errors.ts';
 import { strikes } from './faults.ts';
 import { checkPath } from './files.ts';
 import { Groups } from './groups.ts';
-import { Handshake } from './handshake.ts';
+import { beginHandshake } from './handshake.ts';
 import type { Binding, ListenerOwner } from './listener.ts';
 import { LONGEST_BACKLOG, SimListener } from './listener.ts';
 import type { Station, Stations } from './network.ts';
@@ -170,7 +170,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
       this.core.at(this.core.now + NEIGHBOUR_MS, () => transport.failConnect('EHOSTUNREACH'));
       return;
     }
-    new Handshake(this.core, transport, {
+    beginHandshake(this.core, transport, {
       ways: this.#stations.waysBetween(this.#station, station),
       from,
       to,
@@ -276,7 +276,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
 
   /** Names of hosts, and 'localhost'. */
   resolve(host: string, done: (error: unknown, hosts: FoundHosts) => void): () => void {
-    const found = this.#hostsNamed(host.toLowerCase().replace(/\.$/, ''));
+    const found = this.#hostsNamed(host.replace(/\.$/, ''));
     const timer = this.core.at(this.core.now, () => {
       if (this.#closed) return;
       if (found.length > 0) done(undefined, found);
@@ -286,7 +286,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   }
 
   #hostsNamed(name: string): FoundHosts {
-    if (name === 'localhost') return bothFamilies('127.0.0.1', '::1');
+    if (name.toLowerCase() === 'localhost') return bothFamilies('127.0.0.1', '::1');
     const station = this.#stations.stationNamed(name);
     return station === undefined ? [] : bothFamilies(station.v4, station.v6);
   }

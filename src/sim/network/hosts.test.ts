@@ -35,7 +35,7 @@ function* reached(address: string): Operation<Socket> {
 describe('hosts', () => {
   it('have addresses in the order in which they were added, and go by their names', () => {
     const world = new TinyWorld();
-    world.host('server', function* (): Operation<void> {
+    world.host('Server', function* (): Operation<void> {
       using listener = yield* listen('server:80');
       expect(`${listener.address}`).toBe('10.0.0.1:80');
       for (const host of ['127.0.0.1', '::1', 'fd00::2', '10.0.0.2']) {

@@ -5,7 +5,7 @@ import type { Operation } from '../../index.ts';
 import { connect, listen, sleep } from '../../index.ts';
 import { simulate } from '../../sim.ts';
 
-test('who sends to a peer that is gone hears of it, even if the first reset gets lost', async () => {
+test('who sends to a peer that is gone hears of it, even if the reset gets lost', async () => {
   let code = '';
   await simulate(function* (world) {
     world.host('server', function* (): Operation<void> {

@@ -36,6 +36,8 @@ export class SimNet implements Medium, Stations {
   readonly core: SimCore;
   readonly #link: Link;
   readonly #byName = new Map<string, Station>();
+  /** The same for resolvers, to which capitals are the same as small letters (RFC 4343). */
+  readonly #byHostName = new Map<string, Station>();
   readonly #byAddress = new Map<string, Station>();
   /** By the names of both hosts. */
   readonly #paths = new Map<string, Map<string, Path>>();
@@ -54,6 +56,7 @@ export class SimNet implements Medium, Stations {
     const station = { name, v4, v6, files } as Station;
     station.network = new SimNetwork(this, station);
     this.#byName.set(name, station);
+    this.#byHostName.set(name.toLowerCase(), station);
     this.#byAddress.set(v4, station);
     this.#byAddress.set(v6, station);
     return station.network;
@@ -79,7 +82,7 @@ export class SimNet implements Medium, Stations {
   }
 
   stationNamed(name: string): Station | undefined {
-    return this.#byName.get(name);
+    return this.#byHostName.get(name.toLowerCase());
   }
 
   stationAt(address: string): Station | undefined {
