@@ -2,7 +2,7 @@
  * coronet/sim: the same program, on simulated hosts, under virtual time, with a schedule and faults
  * from a seed.
  */
-import { breathe, later, watch } from './node/outside.ts';
+import { breathe, later, limit, watch } from './node/outside.ts';
 import { SimNet } from './sim/network/network.ts';
 import type { RunSimulated } from './sim/run-program.ts';
 import { makeRunSimulated } from './sim/run-program.ts';
@@ -10,13 +10,15 @@ import type { Parts, Simulate } from './sim/simulate.ts';
 import { makeSimulate } from './sim/simulate.ts';
 
 export type { Faults, Link, TraceEvent } from './sim/core.ts';
+export type { ShrunkRun } from './sim/errors.ts';
 export {
   InvariantError,
   NotDeterministicError,
+  ReplayTokenError,
   SimulationError,
   SimulationLimitError,
 } from './sim/errors.ts';
-export type { SimOptions } from './sim/options.ts';
+export type { ShrinkOptions, SimOptions } from './sim/options.ts';
 export type { OrderName } from './sim/order.ts';
 export type { SimReport } from './sim/report.ts';
 export type { ProgramOptions } from './sim/run-program.ts';
@@ -30,7 +32,7 @@ export type {
 } from './sim/world.ts';
 
 const parts: Parts = {
-  outside: { breathe, later, watch },
+  outside: { breathe, later, limit, watch },
   makeMedium: (core, defaults) => new SimNet(core, defaults),
   debug: () => process.env['CORONET_DEBUG'] === '1',
 };
@@ -49,7 +51,12 @@ const parts: Parts = {
  * scenario threw, nothing can ever happen again (ERR_DEADLOCK), an error that no task was left to
  * receive, an invariant (ERR_ALWAYS, ERR_EVENTUALLY), a limit (ERR_SIMULATION_LIMIT), a host that
  * does not end (ERR_NOT_UNWOUND); with NotDeterministicError (ERR_NOT_DETERMINISTIC) if
- * `checkDeterminism` finds a difference; with TypeError or RangeError for wrong arguments.
+ * `checkDeterminism` finds a difference; with TypeError or RangeError for wrong arguments; with
+ * ReplayTokenError (ERR_REPLAY_TOKEN) for a `replay` that is no token.
+ *
+ * A run that has failed is shrunk: it is made again with fewer and fewer of its random choices,
+ * until only those are left without which it does not fail the same way. The message tells that
+ * run, and `error.replay` plays it again.
  *
  * @example
  * await simulate(function* (world) {

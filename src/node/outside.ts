@@ -14,6 +14,12 @@ export function later(ms: number, action: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
+/** A question that is answered with true once so many milliseconds have passed. */
+export function limit(ms: number): () => boolean {
+  const end = performance.now() + ms;
+  return () => performance.now() >= end;
+}
+
 /** What gives other results every time: where it lies, and what it is called in a message. */
 const SOURCES: readonly (readonly [object: object, key: string, name: string])[] = [
   [Math, 'random', 'Math.random'],

@@ -31,6 +31,12 @@ export const SIM_ERRORS: Catalogue = {
     cause: 'A `finally` that waits for somebody who is gone, or a task that catches Cancelled.',
     remedy: 'The message lists the tasks. Give cleanup a limit: `shield(op, { withinMs })`.',
   },
+  ERR_REPLAY_TOKEN: {
+    className: 'ReplayTokenError',
+    sentence: 'A text that was given as a replay token is none.',
+    cause: 'A part is missing, or it is from another version of Coronet.',
+    remedy: 'Copy the token whole, or find the failure again: `coronet sim FILE --seed N`.',
+  },
   ERR_SIMULATION: {
     className: 'SimulationError',
     sentence: 'A run of a simulation has failed.',

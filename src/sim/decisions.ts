@@ -4,7 +4,8 @@
  *
  * A choice is a pure function of the seed, the kind of the choice and its number within the kind.
  * So choices do not depend on each other: one that is set to its default leaves all others as they
- * were, which is what makes a failing run shrinkable.
+ * were, which is what makes a failing run shrinkable. Lanes go further: the choices of one link, or
+ * one task, are counted by themselves, so that they stay the same when others come and go.
  *
  * Invariants:
  *  1. The default of a choice is 0: the first task, the least latency, no fault. A draw of 0 always
@@ -12,8 +13,13 @@
  *  2. Only 32-bit integer arithmetic and one division by a power of two: the same bits everywhere.
  */
 
+import { hashText } from './trace-hash.ts';
+
 /** Kinds count separately. */
 export type DecisionKind = 'schedule' | 'latency' | 'fault' | 'program';
+
+/** In the order in which tokens list them. */
+export const DECISION_KINDS: readonly DecisionKind[] = ['schedule', 'latency', 'fault', 'program'];
 
 const SALTS: Readonly<Record<DecisionKind, number>> = {
   schedule: 0x2545f491,
@@ -28,19 +34,32 @@ export type Kept = Readonly<Record<DecisionKind, ReadonlySet<number>>>;
 /** The numbers of the choices that did differ. */
 export type Deviations = Record<DecisionKind, number[]>;
 
+/** Choices that are counted by themselves. Numbers of lanes may meet: then they draw the same. */
+export class Lane {
+  readonly kind: DecisionKind;
+  /** The number of the next choice. */
+  next: number;
+
+  constructor(kind: DecisionKind, name = '') {
+    this.kind = kind;
+    this.next = name === '' ? 0 : (hashText(name) & 0xffff) * 0x10000;
+  }
+}
+
 export class Decisions {
   readonly seed: number;
   readonly #low: number;
   readonly #high: number;
   /** `null`: all choices are free. */
   readonly #kept: Kept | null;
-  /** How many choices of each kind were made. */
-  readonly #counts: Record<DecisionKind, number> = {
-    schedule: 0,
-    latency: 0,
-    fault: 0,
-    program: 0,
+  /** The choices of each kind that belong to no lane of their own. */
+  readonly #lanes: Readonly<Record<DecisionKind, Lane>> = {
+    schedule: new Lane('schedule'),
+    latency: new Lane('latency'),
+    fault: new Lane('fault'),
+    program: new Lane('program'),
   };
+  readonly #named = new Map<string, Lane>();
   /** Filled while somebody wants to know. */
   readonly #deviations: Deviations | null;
 
@@ -52,28 +71,46 @@ export class Decisions {
     this.#deviations = deviations;
   }
 
+  /** The lane of that name: the same one whenever it is asked for. */
+  lane(kind: DecisionKind, name: string): Lane {
+    const key = `${kind} ${name}`;
+    let lane = this.#named.get(key);
+    if (lane === undefined) {
+      lane = new Lane(kind, key);
+      this.#named.set(key, lane);
+    }
+    return lane;
+  }
+
   /** One of `count` possibilities, 0 being the default. */
-  choose(kind: DecisionKind, count: number): number {
+  choose(which: DecisionKind | Lane, count: number): number {
     if (count <= 1) return 0;
-    const number = this.#counts[kind]++;
-    return this.#note(kind, number, Math.floor(this.#draw(kind, number) * count));
+    const lane = this.#laneOf(which);
+    const number = lane.next++;
+    return this.#note(lane.kind, number, Math.floor(this.#draw(lane.kind, number) * count));
   }
 
   /** True with probability `p`; false by default. */
-  chance(kind: DecisionKind, p: number): boolean {
+  chance(which: DecisionKind | Lane, p: number): boolean {
     if (p <= 0) return false;
-    const number = this.#counts[kind]++;
-    const happens = this.#draw(kind, number) >= 1 - p;
-    return this.#note(kind, number, happens ? 1 : 0) === 1;
+    const lane = this.#laneOf(which);
+    const number = lane.next++;
+    const happens = this.#draw(lane.kind, number) >= 1 - p;
+    return this.#note(lane.kind, number, happens ? 1 : 0) === 1;
   }
 
   /** A number from `least` (the default) up to `most`. */
-  between(kind: DecisionKind, least: number, most: number): number {
+  between(which: DecisionKind | Lane, least: number, most: number): number {
     if (most <= least) return least;
-    const number = this.#counts[kind]++;
-    const draw = this.#draw(kind, number);
-    this.#note(kind, number, draw);
+    const lane = this.#laneOf(which);
+    const number = lane.next++;
+    const draw = this.#draw(lane.kind, number);
+    this.#note(lane.kind, number, draw);
     return least + draw * (most - least);
+  }
+
+  #laneOf(which: DecisionKind | Lane): Lane {
+    return typeof which === 'string' ? this.#lanes[which] : which;
   }
 
   #note(kind: DecisionKind, number: number, outcome: number): number {

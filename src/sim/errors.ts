@@ -3,6 +3,19 @@ import { CoronetError } from '../kernel/errors.ts';
 import type { TraceEvent } from './core.ts';
 import type { OrderName } from './order.ts';
 
+/** A run that fails the same way as another one, with the fewest choices that were found. */
+export interface ShrunkRun {
+  /** How many choices differ from their defaults, and how many did in the whole run. */
+  readonly choices: number;
+  readonly of: number;
+  readonly error: unknown;
+  readonly virtualMs: number;
+  readonly steps: number;
+  readonly events: readonly TraceEvent[];
+  readonly tasks: readonly string[];
+  readonly traceHash: string;
+}
+
 /** What is known of the run that failed. */
 export interface FailedRun {
   readonly seed: number;
@@ -15,6 +28,7 @@ export interface FailedRun {
   readonly tasks: readonly string[];
   readonly traceHash: string;
   readonly replay: string | undefined;
+  readonly shrunk: ShrunkRun | undefined;
 }
 
 /**
@@ -37,8 +51,14 @@ export class SimulationError extends CoronetError {
   /** A line for every task that had not ended: its host, and what it waits for. */
   readonly tasks: readonly string[];
   readonly traceHash: string;
-  /** Replays the run with only the choices that matter for the failure, where they are known. */
+  /**
+   * Plays the shrunk run again, or, where there is none, the run itself:
+   * `simulate(scenario, { replay })`, `coronet sim FILE --replay TOKEN`. Undefined for a run that is
+   * not the same every time.
+   */
   readonly replay: string | undefined;
+  /** The run in which only the choices are left that the failure needs, if it is another one. */
+  readonly shrunk: ShrunkRun | undefined;
 
   constructor(message: string, run: FailedRun, code = 'ERR_SIMULATION') {
     super(code, message, { cause: run.error });
@@ -52,6 +72,7 @@ export class SimulationError extends CoronetError {
     this.tasks = run.tasks;
     this.traceHash = run.traceHash;
     this.replay = run.replay;
+    this.shrunk = run.shrunk;
   }
 }
 
@@ -74,3 +95,10 @@ export class InvariantError extends CoronetError {
 
 /** A run did not come to its end within what it was given: steps, virtual time, or unwinding. */
 export class SimulationLimitError extends CoronetError {}
+
+/** A text is no token of a run, or not of this version, or not whole. */
+export class ReplayTokenError extends CoronetError {
+  constructor(message: string) {
+    super('ERR_REPLAY_TOKEN', message);
+  }
+}

@@ -36,6 +36,7 @@ describe('a failed run', () => {
       "  main: task 1 'main' waits for sleep 40 ms",
       '',
       'Replay: coronet sim FILE --seed 99 --order fifo',
+      `    or: coronet sim FILE --replay ${failure.replay}`,
     ]);
   });
 
@@ -57,12 +58,12 @@ describe('a failed run', () => {
       order: 'random',
       virtualMs: 1,
       steps: 2,
-      replay: undefined,
+      shrunk: undefined,
     });
     expect(failure.error).toBe(error);
     expect(failure.cause).toBe(error);
     expect(failure.message).toContain('seed 5, run 1 of 3, after');
-    expect(failure.message).toMatch(/Replay: coronet sim FILE --seed 5$/);
+    expect(failure.message).toMatch(/Replay: coronet sim FILE --seed 5$/m);
   });
 
   it('names the tasks in which the error was thrown', async () => {

@@ -13,6 +13,7 @@ import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import type { Platform } from '../world/platform.ts';
 import type { World } from '../world/world.ts';
+import type { Lane } from './decisions.ts';
 import type { Machine } from './machine.ts';
 import type { HostNetwork } from './medium.ts';
 import type { Simulator } from './simulator.ts';
@@ -36,6 +37,8 @@ export class Life implements Host, Queue<TaskRecord>, World {
   /** The host's clock shows at least this: a timer that fires finds its time come, to the bit. */
   #least = 0;
   readonly #leaveDebug: (() => void) | null;
+  /** What the host's own `random` draws from. */
+  readonly #lane: Lane;
 
   constructor(machine: Machine, simulator: Simulator, network: HostNetwork, options: LifeOptions) {
     this.machine = machine;
@@ -43,6 +46,7 @@ export class Life implements Host, Queue<TaskRecord>, World {
     this.#simulator = simulator;
     this.#clockRate = machine.clockRate;
     this.#born = simulator.now;
+    this.#lane = simulator.decisions.lane('program', machine.name);
     const { hooks, debug } = options;
     this.#leaveDebug = debug ? enterDebug((problem) => this.warn(problem)) : null;
     this.scheduler = new Scheduler({ host: this, world: this, hooks, debug, runQueue: this });
@@ -91,7 +95,7 @@ export class Life implements Host, Queue<TaskRecord>, World {
   wake(): void {}
 
   random(): number {
-    return this.#simulator.decisions.between('program', 0, 1);
+    return this.#simulator.decisions.between(this.#lane, 0, 1);
   }
 
   warn(problem: unknown): void {

@@ -4,6 +4,8 @@
  */
 import type { TaskRecord } from '../kernel/task.ts';
 import type { Decisions } from './decisions.ts';
+import { Lane } from './decisions.ts';
+import type { Life } from './life.ts';
 import type { ReadyTasks } from './ready.ts';
 
 /**
@@ -107,7 +109,9 @@ class PriorityOrder implements Order {
   #priorityOf(task: TaskRecord): number {
     let priority = this.#priorities.get(task);
     if (priority === undefined) {
-      priority = this.#decisions.choose('schedule', PRIORITIES);
+      const { machine } = task.scheduler.host as Life;
+      const lane = new Lane('schedule', `${machine.name} ${task.id}`);
+      priority = this.#decisions.choose(lane, PRIORITIES);
       this.#priorities.set(task, priority);
     }
     return priority;

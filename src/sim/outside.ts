@@ -8,6 +8,8 @@ export interface Outside {
   breathe(): Promise<void>;
   /** Calls `action` after so many real milliseconds, and holds the process until then. */
   later(ms: number, action: () => void): () => void;
+  /** A question that is answered with true once so many real milliseconds have passed. */
+  limit(ms: number): () => boolean;
   /**
    * Has `used` called whenever the running task reaches for the real world, with the name of what
    * it reached for ("Math.random"). The answer ends that.

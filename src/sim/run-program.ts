@@ -7,7 +7,8 @@ import { runOnce } from './run-once.ts';
 import type { Parts } from './simulate.ts';
 
 /** What `runSimulated` can be told: what `simulate` can, of one run. */
-export interface ProgramOptions extends Omit<SimOptions, 'runs' | 'checkDeterminism'> {
+export interface ProgramOptions
+  extends Omit<SimOptions, 'runs' | 'checkDeterminism' | 'shrink' | 'replay'> {
   /** The name of the main task. Default: 'main'. */
   readonly name?: string;
   /** Aborting it cancels the main task, as with `run`. */

@@ -175,6 +175,9 @@ describe('simulate rejects', () => {
     ],
     ['no time at all', { maxVirtualMs: NaN }, 'Expected `maxVirtualMs` to be a number'],
     ['endless steps', { maxSteps: Infinity }, 'Expected `maxSteps` to be a whole number'],
+    ['a shrink of text', { shrink: 'yes' }, '`shrink` to be true, false or { maxTries, maxMs }'],
+    ['no tries', { shrink: { maxTries: 0 } }, '`shrink.maxTries` to be a whole number from 1'],
+    ['a token of digits', { replay: 5 }, 'Expected `replay` to be a token, got 5 (number)'],
     ['a check of text', { checkDeterminism: 'yes' }, '`checkDeterminism` to be true or false'],
   ];
 

@@ -11,6 +11,8 @@ import type { SimReport } from './report.ts';
 import { Tally } from './report.ts';
 import type { RunResult } from './run-once.ts';
 import { runOnce } from './run-once.ts';
+import { noChoices } from './shrink.ts';
+import { shrinkRun } from './shrunk.ts';
 import type { Scenario } from './world.ts';
 
 /** Events after which the event loop gets its turn between two runs; a run counts for some. */
@@ -41,28 +43,55 @@ async function runAll(scenario: Scenario, plan: Plan, outside: Outside): Promise
   const tally = new Tally(plan);
   // `simulate` returns before the first task makes a step.
   await outside.breathe();
+  await runSome(scenario, plan, outside, {
+    first: 0,
+    count: plan.runs,
+    done: (result) => tally.add(result),
+  });
+  return tally.report();
+}
+
+/** Some of the runs of a plan, and who is told of each one that has succeeded. */
+export interface Share {
+  /** The number of the first run, from 0. */
+  readonly first: number;
+  readonly count: number;
+  readonly done: (result: RunResult) => void;
+}
+
+/** Throws SimulationError for the first run that fails. */
+export async function runSome(
+  scenario: Scenario,
+  plan: Plan,
+  outside: Outside,
+  { first, count, done }: Share,
+): Promise<void> {
   let untilBreath = BREATH;
-  for (let run = 0; run < plan.runs; run++) {
+  for (let run = first; run < first + count; run++) {
     const result = await runOne(scenario, plan, { run, outside });
-    tally.add(result);
+    done(result);
     untilBreath -= result.events + RUN_COUNTS;
     if (untilBreath > 0) continue;
     untilBreath = BREATH;
     await outside.breathe();
   }
-  return tally.report();
 }
 
 async function runOne(
   scenario: Scenario,
-  { seed: first, runs, settings, checkDeterminism }: Plan,
+  { seed: first, runs, settings, shrink, checkDeterminism, command }: Plan,
   { run, outside }: { readonly run: number; readonly outside: Outside },
 ): Promise<RunResult> {
-  const seed = first + run;
-  const which: RunIdentity = { seed, run, runs, order: settings.order };
-  const own = { ...settings, seed };
-  const result = await runOnce(scenario, own, outside);
+  const { order, pctDepth, kept } = settings;
+  const which: RunIdentity = { seed: first + run, run, runs, order, pctDepth, kept, command };
+  const own = { ...settings, seed: which.seed };
+  const found = shrink === null ? null : noChoices();
+  const result = await runOnce(scenario, { ...own, deviations: found }, outside);
   if (checkDeterminism) await checkSame(result, scenario, own, { outside, which });
-  if (result.failure !== null) throw simulationError(result, which);
-  return result;
+  if (result.failure === null) return result;
+  const isToShrink = shrink !== null && found !== null && result.deterministic;
+  const shrunk = isToShrink
+    ? await shrinkRun(result, found, scenario, { settings: own, limits: shrink, outside })
+    : null;
+  throw simulationError(result, which, shrunk);
 }

@@ -4,7 +4,7 @@ import type { OperationSource } from '../../src/kernel/operation.ts';
 import type { Capabilities, Network, NetworkCounters, NetworkOwner } from '../../src/lowlevel.ts';
 import { epollNetwork, portableNetwork } from '../../src/lowlevel.ts';
 import { loadAddon } from '../../src/node/addon.ts';
-import { breathe, later, watch } from '../../src/node/outside.ts';
+import { breathe, later, limit, watch } from '../../src/node/outside.ts';
 import { CAPABILITIES as SIM_CAPABILITIES } from '../../src/sim/network/capabilities.ts';
 import { SimNet } from '../../src/sim/network/network.ts';
 import type { ProgramOptions } from '../../src/sim/run-program.ts';
@@ -77,7 +77,7 @@ const CONDITIONS = JSON.parse(process.env['CORONET_TEST_SIM'] ?? '{}') as Progra
 function simulatedWorld(): TestWorld {
   let last: Network | undefined;
   const runSimulated = makeRunSimulated({
-    outside: { breathe, later, watch },
+    outside: { breathe, later, limit, watch },
     debug: () => process.env['CORONET_DEBUG'] === '1',
     makeMedium: (core, defaults) => {
       const net = new SimNet(core, defaults);

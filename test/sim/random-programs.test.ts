@@ -33,7 +33,7 @@ test('a hundred random programs run the same way twice', async () => {
     fc.asyncProperty(programs, orders, fc.nat(), async (program, order, seed) => {
       const hooks = { onUnhandled: () => {} };
       // Debug mode takes a stack at every step: that would be minutes.
-      const options = { order, seed, hooks, maxSteps: 20_000, debug: false };
+      const options = { order, seed, hooks, maxSteps: 20_000, debug: false, shrink: false };
       const scenario = scenarioOf(program);
       expect(await storyOf(scenario, options)).toEqual(await storyOf(scenario, options));
     }),

@@ -10,7 +10,9 @@ const LONGEST_DELAY_MS = 50;
 /** True: the fault happens this time. */
 export function strikes(core: SimCore, name: keyof Faults, host: string): boolean {
   const chance = core.faults[name];
-  if (chance === undefined || !core.decisions.chance('fault', chance)) return false;
+  if (chance === undefined || chance === 0) return false;
+  const lane = core.decisions.lane('fault', `${host} ${name}`);
+  if (!core.decisions.chance(lane, chance)) return false;
   core.trace('fault', host, '', 0, () => name);
   return true;
 }

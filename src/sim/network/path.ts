@@ -8,6 +8,7 @@
  *  3. Messages may overtake each other; a stream keeps its own order (flow.ts).
  */
 import type { Link, SimCore } from '../core.ts';
+import type { Lane } from '../decisions.ts';
 
 /** What the memory of a host takes: a message to itself arrives at once. */
 const LOOPBACK: Link = { latencyMs: [0, 0] };
@@ -22,6 +23,7 @@ export class Path {
   readonly watchers: Set<() => void> = new Set();
   #cut = false;
   readonly #core: SimCore;
+  readonly #lane: Lane;
   /** When the last byte that was sent so far has left: the way carries `bandwidth` and no more. */
   #busyUntil = 0;
   /** When the last datagram arrives that was not to be overtaken. */
@@ -33,6 +35,7 @@ export class Path {
     this.#core = core;
     this.from = from;
     this.to = to;
+    this.#lane = core.decisions.lane('latency', `${from} ${to}`);
     this.link = from === to ? LOOPBACK : link;
   }
 
@@ -59,12 +62,12 @@ export class Path {
       leaves = Math.max(leaves, this.#busyUntil) + (bytes * 1000) / bandwidth;
       this.#busyUntil = leaves;
     }
-    return leaves + this.#core.decisions.between('latency', latencyMs[0], latencyMs[1]);
+    return leaves + this.#core.decisions.between(this.#lane, latencyMs[0], latencyMs[1]);
   }
 
   /** Whether a packet that leaves now gets lost. */
   loses(): boolean {
-    return this.#cut || this.#core.decisions.chance('latency', this.link.loss ?? 0);
+    return this.#cut || this.#core.decisions.chance(this.#lane, this.link.loss ?? 0);
   }
 
   /**
@@ -93,8 +96,8 @@ export class Path {
       return this.#core.now;
     }
     let time = this.arrivalOf(bytes);
-    if (this.#core.decisions.chance('latency', reorder)) {
-      time += this.#core.decisions.between('latency', 0, latencyMs[1]) + latencyMs[1];
+    if (this.#core.decisions.chance(this.#lane, reorder)) {
+      time += this.#core.decisions.between(this.#lane, 0, latencyMs[1]) + latencyMs[1];
     } else {
       time = Math.max(time, this.#lastDatagram);
       this.#lastDatagram = time;
