@@ -3,11 +3,14 @@
  * from a seed.
  */
 import { breathe, later, limit, watch } from './node/outside.ts';
+import { appendText, readText } from './node/text-file.ts';
 import { SimNet } from './sim/network/network.ts';
 import type { RunSimulated } from './sim/run-program.ts';
 import { makeRunSimulated } from './sim/run-program.ts';
 import type { Parts, Simulate } from './sim/simulate.ts';
 import { makeSimulate } from './sim/simulate.ts';
+import type { SimulateTest } from './sim/simulate-test.ts';
+import { makeSimulateTest } from './sim/simulate-test.ts';
 
 export type { Faults, Link, TraceEvent } from './sim/core.ts';
 export type { ShrunkRun } from './sim/errors.ts';
@@ -22,6 +25,7 @@ export type { ShrinkOptions, SimOptions } from './sim/options.ts';
 export type { OrderName } from './sim/order.ts';
 export type { SimReport } from './sim/report.ts';
 export type { ProgramOptions } from './sim/run-program.ts';
+export type { RegisterTest, SimulateTestOptions } from './sim/simulate-test.ts';
 export type {
   EventuallyOptions,
   Host,
@@ -82,3 +86,29 @@ export const simulate: Simulate = makeSimulate(parts);
  * }, { maxVirtualMs: Infinity });
  */
 export const runSimulated: RunSimulated = makeRunSimulated(parts);
+
+/**
+ * Registers a test that runs `scenario` in simulated worlds, 100 of them unless `runs` says else,
+ * with the `test` of whatever runner there is: vitest, node:test, jest. With a file for
+ * `regressions`, every run that fails is added to it, as a token that people can read the error of,
+ * and is made again first from then on. A run that passes stays in the list; lines can be removed
+ * by hand, and `seed 42` can be added. Nothing is written where the variable CI is set.
+ *
+ * The test rejects as `simulate` does. Errors: UsageError (ERR_NO_TEST_RUNNER) where there is no
+ * runner; in the test, ReplayTokenError (ERR_REPLAY_TOKEN) for a line of the list that is no run.
+ *
+ * @example
+ * import { test } from 'vitest';
+ * simulateTest('no update is lost', scenario, {
+ *   test,
+ *   runs: 500,
+ *   regressions: new URL('./no-update-is-lost.txt', import.meta.url),
+ * });
+ */
+export const simulateTest: SimulateTest = makeSimulateTest({
+  simulate,
+  runner: () => Reflect.get(globalThis, 'test') ?? Reflect.get(globalThis, 'it'),
+  inCi: () => !['', '0', 'false', undefined].includes(process.env['CI']),
+  read: readText,
+  append: appendText,
+});

@@ -25,6 +25,12 @@ export const SIM_ERRORS: Catalogue = {
       'Use `now()`, `sleep` and `world.random()`, and make all state inside the scenario. The ' +
       'message shows the first event that differs.',
   },
+  ERR_NO_TEST_RUNNER: {
+    className: 'UsageError',
+    sentence: '`simulateTest` was called where there is no global `test` or `it`.',
+    cause: 'The runner has no globals: node:test never has, vitest unless they are turned on.',
+    remedy: "Hand it over: `simulateTest(name, scenario, { test })`, with `test` from 'vitest'.",
+  },
   ERR_NOT_UNWOUND: {
     className: 'SimulationLimitError',
     sentence: 'The scenario had returned, and a host that was cancelled then did not end.',

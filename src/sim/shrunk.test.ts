@@ -96,7 +96,7 @@ describe('a failed run is shrunk', () => {
         yield* sleep(100);
         throw new Error('always');
       },
-      { order: 'pct', faults: { shortReads: 0.5, spuriousWakeups: 0.5 } },
+      { order: 'pct', faults: { slowAccept: 0.5, spuriousWakeups: 0.5 } },
     );
     expect(failure.shrunk).toMatchObject({ choices: 0 });
     expect(failure.shrunk?.of).toBeGreaterThan(50);
