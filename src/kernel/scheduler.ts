@@ -71,6 +71,8 @@ export class Scheduler {
   #steps = 0;
   #batches = 0;
   longestMs = 0;
+  /** Where the next `select` begins to look; −1: the host has not drawn it yet. */
+  selectStart = -1;
   /** Unfinished tasks, and the waits of theirs that something outside may end. */
   live = 0;
   outside = 0;

@@ -119,6 +119,7 @@ export class SimListener extends Readiness implements ListenerTransport {
     if (this.closed) return;
     this.#end();
     for (const connection of this.#queue.splice(0)) connection.disown();
+    if (this.recvWaiter === null && this.sendWaiter === null) return;
     this.refuseWaiters(this.#closedError());
   }
 
