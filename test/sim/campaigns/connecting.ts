@@ -145,7 +145,7 @@ export const queues: Campaign = {
   name: 'queues',
   shows: 'clients that find the queue full are served in the end, once each',
   scenario: fullQueue,
-  options: { faults: HOSTILE, link: LOSSY },
+  options: { faults: HOSTILE, link: { latencyMs: [0, 20] } },
 };
 
 export const paths: Campaign = {

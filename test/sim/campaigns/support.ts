@@ -51,16 +51,23 @@ export class Chance {
     return this.#world.random() < p;
   }
 
-  /** Bytes that differ along the way and from draw to draw. */
+  /** Bytes that differ along the way and from draw to draw. Nobody may write to them. */
   bytes(length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(length);
-    let state = this.integer(1, 0x7fffffff);
-    for (let i = 0; i < length; i++) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      bytes[i] = state >>> 24;
-    }
-    return bytes;
+    const at = this.integer(0, NOISE.length - length);
+    return NOISE.subarray(at, at + length);
   }
+}
+
+const NOISE = noise(1_000_000);
+
+function noise(length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  let state = 1;
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bytes[i] = state >>> 24;
+  }
+  return bytes;
 }
 
 const ERRORS_OF_NETWORKS = new Set([
