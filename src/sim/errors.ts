@@ -47,18 +47,18 @@ export class SimulationError extends CoronetError {
   readonly virtualMs: number;
   readonly steps: number;
   /** The last events, the oldest first; at most 200. */
-  readonly events: readonly TraceEvent[];
+  declare readonly events: readonly TraceEvent[];
   /** A line for every task that had not ended: its host, and what it waits for. */
-  readonly tasks: readonly string[];
+  declare readonly tasks: readonly string[];
   readonly traceHash: string;
   /**
    * Plays the shrunk run again, or, where there is none, the run itself:
-   * `simulate(scenario, { replay })`, `coronet sim FILE --replay TOKEN`. Undefined for a run that is
-   * not the same every time.
+   * `simulate(scenario, { replay })`, `coronet sim FILE --replay TOKEN`. Undefined for a run that
+   * is not the same every time.
    */
   readonly replay: string | undefined;
   /** The run in which only the choices are left that the failure needs, if it is another one. */
-  readonly shrunk: ShrunkRun | undefined;
+  declare readonly shrunk: ShrunkRun | undefined;
 
   constructor(message: string, run: FailedRun, code = 'ERR_SIMULATION') {
     super(code, message, { cause: run.error });
@@ -68,11 +68,12 @@ export class SimulationError extends CoronetError {
     this.error = run.error;
     this.virtualMs = run.virtualMs;
     this.steps = run.steps;
-    this.events = run.events;
-    this.tasks = run.tasks;
     this.traceHash = run.traceHash;
     this.replay = run.replay;
-    this.shrunk = run.shrunk;
+    // The message tells of them. Whoever prints the error must not get hundreds of lines more.
+    for (const name of ['events', 'tasks', 'shrunk'] as const) {
+      Object.defineProperty(this, name, { value: run[name], enumerable: false });
+    }
   }
 }
 

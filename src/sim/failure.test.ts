@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { askEcho, echoServer, failureOf } from '../../test/sim/support.ts';
 import type { Operation } from '../index.ts';
@@ -166,5 +167,16 @@ describe('a sequence chart', () => {
     ) as [string, string];
     expect(head).toBe('    time  a-very-long-na');
     expect(line.length).toBeLessThan(140);
+  });
+});
+
+describe('somebody who prints a failure', () => {
+  it('gets its message, not hundreds of events', async () => {
+    const error = await failureOf(function* () {
+      for (let i = 0; i < 300; i++) yield* sleep(1);
+      throw new Error('broken');
+    });
+    expect(error.events).toHaveLength(200);
+    expect(inspect(error).split('\n').length).toBeLessThan(100);
   });
 });
