@@ -37,8 +37,8 @@ export interface SimOptions {
    */
   readonly shrink?: boolean | ShrinkOptions;
   /**
-   * A token (`SimulationError.replay`): that one run is made. `seed`, `runs`, `order` and `pctDepth`
-   * come from the token, all other options have to be those of the run that failed.
+   * A token (`SimulationError.replay`): that one run is made. `seed`, `runs`, `order` and
+   * `pctDepth` come from the token, all other options have to be those of the run that failed.
    */
   readonly replay?: string;
   /** Hooks of every host's scheduler. With `onUnhandled`, unhandled errors fail no run. */

@@ -30,7 +30,26 @@ export interface SimReport {
 /** Different warnings that a report has at most. */
 const MOST_WARNINGS = 100;
 
-/** Adds the runs up. */
+/** What a report needs of a run: nothing that could not go to another thread. */
+export type RunFigures = Pick<
+  RunResult,
+  | 'traceHash'
+  | 'schedule'
+  | 'steps'
+  | 'events'
+  | 'virtualMs'
+  | 'faults'
+  | 'deterministic'
+  | 'warnings'
+>;
+
+export function figuresOf(result: RunFigures): RunFigures {
+  const { traceHash, schedule, steps, events } = result;
+  const { virtualMs, faults, deterministic, warnings } = result;
+  return { traceHash, schedule, steps, events, virtualMs, faults, deterministic, warnings };
+}
+
+/** Adds the runs up, in their order. */
 export class Tally {
   readonly #plan: Plan;
   #runs = 0;
@@ -49,7 +68,12 @@ export class Tally {
     this.#plan = plan;
   }
 
-  add(result: RunResult): void {
+  /** How many runs there were. */
+  get runs(): number {
+    return this.#runs;
+  }
+
+  add(result: RunFigures): void {
     if (this.#runs++ === 0) this.#firstHash = result.traceHash;
     this.#hash.word(hashText(result.traceHash));
     this.#steps += result.steps;

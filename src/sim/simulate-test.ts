@@ -1,4 +1,4 @@
-/** `simulateTest`: a campaign as a test of whatever runner there is, which remembers its failures. */
+/** `simulateTest`: a campaign as a test of any runner, which remembers its failures. */
 import { checkBoolean, show, wrongType } from '../kernel/checks.ts';
 import { UsageError } from '../kernel/errors.ts';
 import { SimulationError } from './errors.ts';
@@ -17,9 +17,9 @@ export interface SimulateTestOptions extends Omit<SimOptions, 'replay'> {
   /** The runner's `test`. Default: the global `test` or `it`. */
   readonly test?: RegisterTest;
   /**
-   * A text file of runs that have failed: they are made again first, and new ones are added to it. A
-   * relative path begins at the working directory; `new URL('./runs.txt', import.meta.url)` lies
-   * beside the test. Absent: nothing is remembered.
+   * A text file of runs that have failed: they are made again first, and new ones are added to
+   * it. A relative path begins at the working directory; `new URL('./runs.txt', import.meta.url)`
+   * lies beside the test. Absent: nothing is remembered.
    */
   readonly regressions?: string | URL;
   /** Whether failures are added to the file. Default: unless the variable CI is set. */

@@ -116,6 +116,9 @@ export const worlds: readonly TestWorld[] = [
   simulatedWorld(),
 ];
 
+/** Those of this machine: what `--backend` and the option `network` can name. */
+export const realWorlds: readonly TestWorld[] = worlds.filter(({ real }) => real);
+
 /** Those whose connections may be TLS. */
 export const worldsWithTls: readonly TestWorld[] = worlds.filter(
   ({ capabilities }) => capabilities.tls,

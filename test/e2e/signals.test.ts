@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { endProcesses } from '../conformance/processes.ts';
-import { worlds } from '../conformance/worlds.ts';
+import { realWorlds } from '../conformance/worlds.ts';
 import type { Echo } from './command.ts';
 import { isServed, PlainClient, startEcho } from './command.ts';
 
@@ -13,7 +13,7 @@ const GRACE_MS = 5000;
 
 const open: Socket[] = [];
 
-for (const { name: backend } of worlds) {
+for (const { name: backend } of realWorlds) {
   describe(`coronet echo and signals on ${backend}`, () => {
     endProcesses();
     afterEach(() => {
@@ -77,7 +77,7 @@ describe('coronet echo and its grace', () => {
 
   // `main` gives 0 although the program was cut: `fails` will tell when it does not any more.
   it('a handler that does not end within five seconds is cut: a failure', async () => {
-    await Promise.all(worlds.map(({ name }) => expectCut(name)));
+    await Promise.all(realWorlds.map(({ name }) => expectCut(name)));
   });
 });
 
