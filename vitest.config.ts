@@ -15,6 +15,7 @@ const config: ViteUserConfig = {
     alias: [
       { find: /^coronet$/, replacement: source('index.ts') },
       { find: /^coronet\/lowlevel$/, replacement: source('lowlevel.ts') },
+      { find: /^coronet\/sim$/, replacement: source('sim.ts') },
     ],
   },
   test: {

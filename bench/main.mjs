@@ -11,6 +11,7 @@ const BENCHMARKS = {
     module: './pipe/main.mjs',
     summary: 'CPU per GB from one connection to another, beside C and node:net',
   },
+  sim: { module: './sim/main.mjs', summary: 'simulated runs and events a second' },
   switch: {
     module: './micro/main.mjs',
     summary: 'tasks that yield in turn, beside async functions, Effect, effection',

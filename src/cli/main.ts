@@ -20,6 +20,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'the echo server: answers GOT: and what it was sent',
     load: () => import('./echo.ts'),
   },
+  sim: {
+    summary: 'a scenario in simulated worlds: seeds, faults, replays',
+    load: () => import('./sim.ts'),
+  },
   doctor: {
     summary: 'what this machine offers, and which backend is used and why',
     load: () => import('./doctor.ts'),
@@ -33,6 +37,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 const HELP = `Examples:
   coronet echo                      serve on 127.0.0.1, port 25000; then: nc localhost 25000
   coronet echo --port 7 --quiet     another port, no lines on stdout
+  coronet sim race.mjs --runs 1000  a scenario in a thousand simulated worlds
   coronet doctor --json             facts for a program to read
   coronet explain ERR_BUSY          an error code in words
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { failAfter, give } from '../../test/flow/members.ts';
+import { A, B, failAfter, give, watch } from '../../test/flow/members.ts';
 import { play } from '../../test/kernel/virtual-host.ts';
 import { allSettled } from './all-settled.ts';
 
@@ -15,5 +15,15 @@ describe('allSettled', () => {
       y: { status: 'fulfilled', value: 2 },
     });
     expect(play(() => allSettled([]))).toEqual([]);
+  });
+
+  it('tells of each failure once, also of the one that comes last', () => {
+    expect(watch(() => allSettled([failAfter(1, A), failAfter(2, B)]))).toEqual({
+      result: [
+        { status: 'rejected', reason: A },
+        { status: 'rejected', reason: B },
+      ],
+      unhandled: [],
+    });
   });
 });

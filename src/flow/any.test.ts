@@ -21,6 +21,12 @@ describe('any', () => {
     expect(error.message).toBe('No operation of any() gave a value: [0] Error: a; [1] Error: b');
   });
 
+  it('tells of each failure once, also of the one that comes last', () => {
+    const { result, unhandled } = watch(() => any([failAfter(1, A), failAfter(2, B)]));
+    expect(result).toMatchObject({ errors: [A, B] });
+    expect(unhandled).toEqual([]);
+  });
+
   it('names the members of a record in its error', () => {
     const error = failureOf(() => any({ one: failAfter(3, A), two: failAfter(1, A) }));
     expect(error).toMatchObject({ errors: [A, A] });

@@ -149,8 +149,13 @@ export abstract class Contest<R> {
     const own = isCancelled(error) && error.scope.encloses(task.ownScope);
     if (own && this.ending) return true;
     const failure = own ? memberCancelled(task.name, error) : error;
-    if (this.#decision === null) this.failed(index, failure);
-    else this.report(failure);
+    if (this.#decision === null) {
+      this.failed(index, failure);
+      // It has decided, so what was decided tells of it.
+      if (this.#decision !== null) this.#known.add(failure);
+    } else {
+      this.report(failure);
+    }
     return own || this.#decision !== null;
   }
 

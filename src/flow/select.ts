@@ -327,11 +327,14 @@ function notAnArm(key: string, operation: unknown): TypeError {
   return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
-/** How many selects a scheduler has begun, counted from a number that its host has drawn. */
-const starts = new WeakMap<Scheduler, number>();
-
+/**
+ * Counts the selects of a scheduler, from a number that its host has drawn. It counts in a field of
+ * the scheduler: in a WeakMap, a scheduler that is young would keep all that it reaches alive until
+ * the next full collection, and a simulation makes thousands of schedulers a second.
+ */
 function nextStart(scheduler: Scheduler): number {
-  const start = starts.get(scheduler) ?? Math.floor(scheduler.host.random() * 2 ** 20);
-  starts.set(scheduler, start + 1);
-  return start;
+  if (scheduler.selectStart < 0) {
+    scheduler.selectStart = Math.floor(scheduler.host.random() * 2 ** 20);
+  }
+  return scheduler.selectStart++;
 }

@@ -102,6 +102,10 @@ class Call<T> extends Parking {
     return true;
   }
 
+  override get foreign(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return 'a callback';
   }

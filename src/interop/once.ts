@@ -122,6 +122,10 @@ class EventPlace extends Parking {
     return true;
   }
 
+  override get foreign(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return typeof this.#event === 'string'
       ? `event '${this.#event}'`

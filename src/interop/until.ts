@@ -115,6 +115,10 @@ class PromisePlace extends Parking {
     return true;
   }
 
+  override get foreign(): boolean {
+    return true;
+  }
+
   override describe(): string {
     return 'until a promise';
   }

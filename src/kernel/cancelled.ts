@@ -6,6 +6,7 @@
  * other.
  */
 import type { ScopeRecord } from './scope.ts';
+import type { TaskRecord } from './task.ts';
 
 /**
  * What a cancelled scope throws into the operations inside it. It is no Error; see `isCancelled`.
@@ -30,4 +31,9 @@ export class Cancelled {
 /** True for what a cancellation throws. Rethrow it after cleaning up. */
 export function isCancelled(thrown: unknown): thrown is Cancelled {
   return thrown instanceof Cancelled;
+}
+
+/** True if `task` ends because of its own scope or one around it: that is no failure. */
+export function isOwnCancellation(task: TaskRecord, error: unknown): boolean {
+  return isCancelled(error) && error.scope.reaches(task.ownScope);
 }

@@ -98,7 +98,7 @@ function onPark(scheduler: Scheduler, task: TaskRecord, parking: Parking): void 
   if (!(parking instanceof Parking)) return noResource(scheduler, task);
   if (parking.waiter !== null) return scheduler.throwLater(task, busy(task, 'park', parking));
   task.state = 'waiting';
-  if (parking.outside) scheduler.outside++;
+  if (parking.outside) count(scheduler, parking, 1);
   if (parking.deliverEarly(task)) return;
   parking.waiter = task;
   if (parking.holder() !== null) scheduler.checkCycle(task);
@@ -136,5 +136,11 @@ export function letGo(task: TaskRecord): void {
   const wait = task.wait;
   if (wait === undefined) return;
   if (wait[0] === 'sleep' && wait[1] !== Infinity) return;
-  if (wait[0] !== 'park' || wait[1].outside) task.scheduler.outside--;
+  if (wait[0] !== 'park') task.scheduler.outside--;
+  else if (wait[1].outside) count(task.scheduler, wait[1], -1);
+}
+
+function count(scheduler: Scheduler, parking: Parking, change: 1 | -1): void {
+  scheduler.outside += change;
+  if (parking.foreign) scheduler.foreign += change;
 }

@@ -70,7 +70,12 @@ export abstract class Step<T> implements Operation<T>, Frames<T> {
   }
 }
 
-/** An operation whose body is a generator function, made single-use. */
+/**
+ * An operation whose body is a generator function, made single-use. On hot paths, give it an arrow
+ * function that calls a generator function with a name: for every `function*` expression that runs,
+ * V8 makes a prototype and a map, some microseconds of work, and the map, being old, keeps what the
+ * function has captured until the next full collection.
+ */
 export class Lazy<T> implements Operation<T> {
   #start: (() => Frames<T>) | null;
 

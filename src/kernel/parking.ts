@@ -58,6 +58,14 @@ export class Parking {
     return false;
   }
 
+  /**
+   * True: the wake-up comes from the process around the runtime (a promise, an emitter), so the
+   * clock of a simulation stands still meanwhile. Where it is, `outside` is, too.
+   */
+  get foreign(): boolean {
+    return false;
+  }
+
   /** False only inside the kernel: a group waits for its children even when it is cancelled. */
   get cancellable(): boolean {
     return true;

@@ -72,7 +72,8 @@ export function deadlock(
   return new DeadlockError([head, ...lines.map((line) => `  ${line}`)].join('\n'), lines);
 }
 
-function taskLine(task: TaskRecord): string {
+/** One line about an unfinished task: what it waits for and, in debug mode, where. */
+export function taskLine(task: TaskRecord): string {
   const waits = task.waitingOn === '' ? task.state : `waits for ${task.waitingOn}`;
   const where = task.suspendedAt === undefined ? '' : ` at ${task.suspendedAt}`;
   const from = task.spawnedAt === undefined ? '' : `, spawned at ${task.spawnedAt}`;

@@ -3,10 +3,18 @@
  * items of a channel. FIFO; push and shift are O(1), amortised over its growth.
  */
 
+/** What a scheduler needs of its run queue. */
+export interface Queue<T> {
+  readonly length: number;
+  push(item: T): void;
+  /** The item whose turn it is. The queue must not be empty. */
+  shift(): T;
+}
+
 /** A ring that has grown beyond this is given up when it runs empty. */
 const KEPT_SLOTS = 64;
 
-export class Ring<T> {
+export class Ring<T> implements Queue<T> {
   /** A power of two of slots, none before the first item; `undefined` where no item is. */
   #slots: (T | undefined)[] = [];
   /** Index of the oldest item. */

@@ -20,7 +20,7 @@
  *  4. `live` counts the unfinished tasks, `outside` the waits that something outside may end.
  */
 
-import { isCancelled } from './cancelled.ts';
+import { isOwnCancellation } from './cancelled.ts';
 import { current } from './current.ts';
 import { findCycle } from './cycle.ts';
 import { debug, LONG_STEP_MS } from './debug.ts';
@@ -33,6 +33,7 @@ import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf } from './operation.ts';
 import { endByForce, refusesTooLong, throwInto } from './refusal.ts';
 import { deadlock, longStep, noteTasks } from './report.ts';
+import type { Queue } from './ring.ts';
 import { Ring } from './ring.ts';
 import type { ScopeRecord } from './scope.ts';
 import type { SchedulerStats } from './stats.ts';
@@ -47,6 +48,8 @@ export interface SchedulerOptions {
   readonly hooks?: Hooks | undefined;
   /** True: debug mode has been entered for this scheduler; see debug.ts. */
   readonly debug?: boolean;
+  /** Where ready tasks go, for a host that picks them itself and calls `step`; see sim/. */
+  readonly runQueue?: Queue<TaskRecord>;
 }
 
 export class Scheduler {
@@ -56,7 +59,7 @@ export class Scheduler {
   /** True: steps are seen by hooks or by debug mode, and cost more. */
   readonly #watched: boolean;
   /** The ready tasks, the oldest first. */
-  readonly #queue = new Ring<TaskRecord>();
+  readonly #queue: Queue<TaskRecord>;
   readonly #timers = new Timers();
   /** The host's clock at the beginning: `now()` counts from here. */
   readonly #origin: number;
@@ -68,9 +71,13 @@ export class Scheduler {
   #steps = 0;
   #batches = 0;
   longestMs = 0;
+  /** Where the next `select` begins to look; −1: the host has not drawn it yet. */
+  selectStart = -1;
   /** Unfinished tasks, and the waits of theirs that something outside may end. */
   live = 0;
   outside = 0;
+  /** Of these, the waits for something that no simulated world can bring about. */
+  foreign = 0;
   main: TaskRecord | null = null;
   /** Set once a deadlock was found: why the main task is being cancelled. */
   deadlock: DeadlockError | null = null;
@@ -78,6 +85,7 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.host = options.host;
     this.world = options.world;
+    this.#queue = options.runQueue ?? new Ring();
     this.#hooks = options.hooks ?? null;
     this.#watched = this.#hooks !== null || options.debug === true;
     this.#origin = this.host.now();
@@ -121,7 +129,7 @@ export class Scheduler {
     if (this.#batchLeft === 0) this.#beginBatch();
     let left = Math.min(maxSteps, this.#batchLeft);
     this.#batchLeft -= left;
-    while (left-- > 0) this.#step(this.#queue.shift());
+    while (left-- > 0) this.step(this.#queue.shift());
     this.#awake = false;
     return this.delay();
   }
@@ -134,13 +142,14 @@ export class Scheduler {
   }
 
   #beginBatch(): void {
-    this.#fireTimers();
+    this.fireTimers();
     this.#batchLeft = this.#queue.length;
     this.#batches++;
     if (this.#hooks !== null) this.tell('batchBegins', this.#batchLeft);
   }
 
-  #fireTimers(): void {
+  /** Whatever is due by now expires: at the beginning of a batch, or when a host says so. */
+  fireTimers(): void {
     if (this.#timers.size === 0) return;
     if (this.#timers.nextAt > this.now()) return;
     this.host.beforeDeadlines?.();
@@ -152,7 +161,8 @@ export class Scheduler {
 
   // ---- one step of one task ----
 
-  #step(task: TaskRecord): void {
+  /** Runs `task`, which was ready, until it yields or ends. Called by `turn`, or by a host. */
+  step(task: TaskRecord): void {
     this.#steps++;
     task.state = 'running';
     task.refuel();
@@ -386,9 +396,4 @@ export class Scheduler {
       this.host.warn(thrown);
     }
   }
-}
-
-/** True if the task ends because of its own scope or one around it: that is no failure. */
-function isOwnCancellation(task: TaskRecord, error: unknown): boolean {
-  return isCancelled(error) && error.scope.reaches(task.ownScope);
 }

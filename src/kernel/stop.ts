@@ -65,11 +65,13 @@ class StopPlace extends Parking {
  * Cancel: nothing has happened.
  */
 export function waitStopping(scope: ScopeRecord): Operation<void> {
-  return new Lazy(function* (): Generator<Wait, void> {
-    yield* checkpoint();
-    if (scope.stopping) return;
-    const place = new StopPlace();
-    scope.stopState.waiters.push(place);
-    yield* park(place);
-  });
+  return new Lazy(() => untilStopping(scope));
+}
+
+function* untilStopping(scope: ScopeRecord): Generator<Wait, void> {
+  yield* checkpoint();
+  if (scope.stopping) return;
+  const place = new StopPlace();
+  scope.stopState.waiters.push(place);
+  yield* park(place);
 }

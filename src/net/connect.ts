@@ -80,13 +80,15 @@ export function connect(address: Address, options: ConnectOptions = {}): Operati
     network: networkOptions(options),
     tls: checkedClient(options.tls),
   };
-  return new Lazy(function* (): Generator<Wait, Socket> {
-    requireOptions(options);
-    const socket = new Socket(yield* reach(plan, options.timeoutMs ?? Infinity));
-    if (options.noDelay === false) socket.noDelay = false;
-    if (options.keepAlive !== undefined) socket.setKeepAlive(options.keepAlive);
-    return socket;
-  });
+  return new Lazy(() => connectBy(plan, options));
+}
+
+function* connectBy(plan: Plan, options: ConnectOptions): Generator<Wait, Socket> {
+  requireOptions(options);
+  const socket = new Socket(yield* reach(plan, options.timeoutMs ?? Infinity));
+  if (options.noDelay === false) socket.noDelay = false;
+  if (options.keepAlive !== undefined) socket.setKeepAlive(options.keepAlive);
+  return socket;
 }
 
 function checkConnectOptions(options: ConnectOptions): void {

@@ -1,11 +1,10 @@
 /** `run`: a scheduler, a host in Node's loop and a network, for as long as one operation takes. */
-import { isCancelled } from '../kernel/cancelled.ts';
+import { conclude } from '../kernel/conclude.ts';
 import { enterDebug } from '../kernel/debug.ts';
-import { CoronetError, TaskCancelledError } from '../kernel/errors.ts';
+import { CoronetError } from '../kernel/errors.ts';
 import type { Hooks } from '../kernel/hooks.ts';
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource } from '../kernel/operation.ts';
-import { addCause } from '../kernel/report.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
@@ -124,21 +123,9 @@ class Run<T> {
   }
 
   #settle(main: TaskRecord<T>): void {
-    const { deadlock } = this.#scheduler;
-    const { signal } = this.#options;
-    const error = main.outcome;
-    if (deadlock !== null) {
-      if (main.state === 'failed') deadlock.errors.push(error);
-      return this.#reject(deadlock);
-    }
-    if (main.state === 'done') return this.#resolve(main.outcome as T);
-    if (main.state === 'failed' && !isCancelled(error)) {
-      if (signal?.aborted === true && main.ownScope.requested) addCause(error, signal.reason);
-      return this.#reject(error);
-    }
-    const aborted =
-      signal?.aborted === true && isCancelled(error) && error.reason === signal.reason;
-    this.#reject(aborted ? signal.reason : wasCancelled(main, error));
+    const conclusion = conclude(main, this.#options.signal);
+    if ('error' in conclusion) this.#reject(conclusion.error);
+    else this.#resolve(conclusion.value);
   }
 }
 
@@ -161,12 +148,6 @@ class NodeWorld implements World {
     this.#host.network ??= this.#make(this.#host);
     return this.#host.network;
   }
-}
-
-function wasCancelled(main: TaskRecord, thrown: unknown): TaskCancelledError {
-  const cause = isCancelled(thrown) ? thrown.reason : thrown;
-  const text = `The main task '${main.name}' was cancelled`;
-  return new TaskCancelledError('ERR_TASK_CANCELLED', text, { cause });
 }
 
 function leak(name: string, open: readonly string[]): CoronetError {

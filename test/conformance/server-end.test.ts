@@ -88,6 +88,7 @@ for (const world of worlds) {
       return world.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
+          yield* eventually('it is served', () => server.stats().accepted === 1);
           yield* untilNobodyIsLeft(server);
           expect(yield* failure(() => receiveAll(client))).toMatchObject({ code: 'ECONNRESET' });
         }),

@@ -20,9 +20,9 @@ import {
   withListener,
   withSecurePair,
 } from './tls-support.ts';
-import { worlds } from './worlds.ts';
+import { worldsWithTls } from './worlds.ts';
 
-describe.each(worlds)('TLS comes to an end, on $name', (world) => {
+describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
   expectNothingLeft(world);
 
   test('close_notify is the end of file', () =>

@@ -14,7 +14,7 @@ import {
   untilWaiting,
 } from './support.ts';
 import { connectTo, SERVER, securePair, TRUSTING, withListener } from './tls-support.ts';
-import { worlds } from './worlds.ts';
+import { worldsWithTls } from './worlds.ts';
 
 /** Runs `body` while `listener` accepts; every connection gets a greeting. */
 function greeting<T>(listener: Listener, body: () => Operation<T>): Operation<T> {
@@ -56,7 +56,7 @@ function closeAll(sockets: readonly Socket[]): void {
   for (const socket of sockets) socket.close();
 }
 
-describe.each(worlds)('a listener with TLS, on $name', (world) => {
+describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
   expectNothingLeft(world);
 
   test('a hundred clients at once are served, beside ten that say nothing', () =>

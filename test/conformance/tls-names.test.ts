@@ -13,7 +13,7 @@ import type {
 import { connect, group, listen } from '../../src/index.ts';
 import { eventually, expectNothingLeft, failure, LOOPBACK, receiveExactly } from './support.ts';
 import { CA, SECOND, SERVER, securePair, withListener } from './tls-support.ts';
-import { worlds } from './worlds.ts';
+import { worldsWithTls } from './worlds.ts';
 
 /** What a client and the listener know of a connection between them. */
 function* known(
@@ -27,7 +27,7 @@ function* known(
   return { near: near.tls as TlsInfo, far: far.tls as TlsInfo, name };
 }
 
-describe.each(worlds)('names and protocols of TLS, on $name', (world) => {
+describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => {
   expectNothingLeft(world);
 
   test('both sides know version, cipher and protocol, also after the end', () =>
@@ -148,7 +148,7 @@ function* exchange(near: Socket, far: Socket): Operation<void> {
   yield* receiveExactly(near, 1);
 }
 
-describe.each(worlds)('sessions of TLS, on $name', (world) => {
+describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
   expectNothingLeft(world);
 
   test.each(VERSIONS)('a session is resumed, with %s', (version) =>
@@ -191,7 +191,7 @@ describe.each(worlds)('sessions of TLS, on $name', (world) => {
   );
 });
 
-describe.each(worlds)('a new certificate, on $name', (world) => {
+describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
   expectNothingLeft(world);
 
   test('is for new connections; those that stand go on', () =>

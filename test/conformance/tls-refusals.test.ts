@@ -24,7 +24,7 @@ import {
   securePair,
   withListener,
 } from './tls-support.ts';
-import { worlds } from './worlds.ts';
+import { worlds, worldsWithTls } from './worlds.ts';
 
 /** The failure of a client, while the listener accepts what it may. */
 function* refused(
@@ -48,7 +48,7 @@ function* acceptAll(accept: () => Operation<Disposable>): Operation<void> {
   }
 }
 
-describe.each(worlds)('TLS refuses, on $name', (world) => {
+describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
   expectNothingLeft(world);
 
   test('a certificate that signed itself', () =>
@@ -175,7 +175,7 @@ describe.each(worlds)('TLS refuses, on $name', (world) => {
     }));
 });
 
-describe.each(worlds)('clients with certificates, on $name', (world) => {
+describe.each(worldsWithTls)('clients with certificates, on $name', (world) => {
   expectNothingLeft(world);
 
   test('a client that has one is known by it', () =>
@@ -234,7 +234,7 @@ describe.each(worlds)('clients with certificates, on $name', (world) => {
   );
 });
 
-describe.each(worlds)('options of TLS that cannot be used, on $name', (world) => {
+describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (world) => {
   expectNothingLeft(world);
 
   const cases: [string, Partial<TlsServerOptions>, RegExp][] = [

@@ -27,11 +27,11 @@ import {
   withForeignClient,
   withListener,
 } from './tls-support.ts';
-import { worlds } from './worlds.ts';
+import { worldsWithTls } from './worlds.ts';
 
 const TLS = { tls: SERVER };
 
-describe.each(worlds)('a server with TLS, on $name', (world) => {
+describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
   expectNothingLeft(world);
 
   test('serves every connection in a task of its own', () =>
@@ -127,7 +127,7 @@ describe.each(worlds)('a server with TLS, on $name', (world) => {
     ));
 });
 
-describe.each(worlds)('a stream over a TLS socket, on $name', (world) => {
+describe.each(worldsWithTls)('a stream over a TLS socket, on $name', (world) => {
   expectNothingLeft(world);
 
   test('serves HTTP to a client of node:https', () =>

@@ -15,11 +15,11 @@ import {
   together,
 } from './support.ts';
 import { SERVER, TRUSTING, withSecurePair } from './tls-support.ts';
-import { worlds } from './worlds.ts';
+import { worldsWithTls } from './worlds.ts';
 
 const MANY = 10_000_000;
 
-describe.each(worlds)('TLS, on $name', (world) => {
+describe.each(worldsWithTls)('TLS, on $name', (world) => {
   expectNothingLeft(world);
 
   test('bytes arrive in both directions', () =>

@@ -4,10 +4,19 @@ import type { OperationSource } from '../../src/kernel/operation.ts';
 import type { Capabilities, Network, NetworkCounters, NetworkOwner } from '../../src/lowlevel.ts';
 import { epollNetwork, portableNetwork } from '../../src/lowlevel.ts';
 import { loadAddon } from '../../src/node/addon.ts';
+import { breathe, later, limit, watch } from '../../src/node/outside.ts';
+import { CAPABILITIES as SIM_CAPABILITIES } from '../../src/sim/network/capabilities.ts';
+import { SimNet } from '../../src/sim/network/network.ts';
+import type { ProgramOptions } from '../../src/sim/run-program.ts';
+import { makeRunSimulated } from '../../src/sim/run-program.ts';
 
 export interface TestWorld {
   readonly name: string;
-  /** True: the operating system's own network, so other processes can take part. */
+  /**
+   * True: the operating system's own network, so other processes can take part, the files of Unix
+   * sockets lie on the disk, users have rights, and standard error is the process's. A simulated
+   * host has nothing of that but what its network knows.
+   */
   readonly real: boolean;
   /** What its networks can and cannot do. */
   readonly capabilities: Capabilities;
@@ -61,7 +70,56 @@ export const withoutEpoll: string | undefined = addon === undefined ? reason : u
 const epollWorlds: readonly TestWorld[] =
   addon === undefined ? [] : [realWorld('epoll', epollNetwork, () => ({ ...addon.stats() }))];
 
+/** Which schedule, and which faults: for runs of the suite under worse conditions. */
+const CONDITIONS = JSON.parse(process.env['CORONET_TEST_SIM'] ?? '{}') as ProgramOptions;
+
+/** One simulated host, on virtual time. */
+function simulatedWorld(): TestWorld {
+  let last: Network | undefined;
+  const runSimulated = makeRunSimulated({
+    outside: { breathe, later, limit, watch },
+    debug: () => process.env['CORONET_DEBUG'] === '1',
+    makeMedium: (core, defaults) => {
+      const net = new SimNet(core, defaults);
+      const addHost = net.addHost.bind(net);
+      net.addHost = (name) => {
+        const network = addHost(name);
+        last = network;
+        return network;
+      };
+      return net;
+    },
+  });
+  const emitWarning = (problem: unknown) => process.emitWarning(problem as Error);
+  return {
+    name: 'sim',
+    real: false,
+    capabilities: SIM_CAPABILITIES,
+    run: (op, { hooks, signal, name } = {}) => {
+      const options = Object.entries({ hooks, signal, name }).filter(([, value]) => value);
+      return runSimulated(timeout(LIMIT_MS, op), {
+        order: 'fifo',
+        maxSteps: 10_000_000,
+        warn: emitWarning,
+        ...CONDITIONS,
+        ...Object.fromEntries(options),
+      });
+    },
+    counters: () => last?.counters() ?? { transports: 0, listeners: 0, datagrams: 0, slabs: 0 },
+    residue: () => ({}),
+  };
+}
+
 export const worlds: readonly TestWorld[] = [
   ...epollWorlds,
   realWorld('portable', (owner) => portableNetwork(owner)),
+  simulatedWorld(),
 ];
+
+/** Those of this machine: what `--backend` and the option `network` can name. */
+export const realWorlds: readonly TestWorld[] = worlds.filter(({ real }) => real);
+
+/** Those whose connections may be TLS. */
+export const worldsWithTls: readonly TestWorld[] = worlds.filter(
+  ({ capabilities }) => capabilities.tls,
+);

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { catalogue } from '../../src/cli/catalogue.ts';
 import * as coronet from '../../src/index.ts';
+import * as sim from '../../src/sim.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const codes = Object.keys(catalogue);
@@ -37,7 +38,7 @@ describe('the catalogue', () => {
 
   test.each(codes)('names an exported class for %s', (code) => {
     const { className } = catalogue[code] as { className: string };
-    const known = { ...coronet, TypeError, RangeError } as Record<string, unknown>;
+    const known = { ...coronet, ...sim, TypeError, RangeError } as Record<string, unknown>;
     expect(known[className], className).toBeTypeOf('function');
   });
 

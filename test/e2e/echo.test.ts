@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { endProcesses } from '../conformance/processes.ts';
-import { worlds } from '../conformance/worlds.ts';
+import { realWorlds } from '../conformance/worlds.ts';
 import { client, PlainClient, startEcho } from './command.ts';
 
 const CLIENTS = [
@@ -17,7 +17,7 @@ function plainClient(port: number, host?: string): PlainClient {
   return made;
 }
 
-for (const { name: backend } of worlds) {
+for (const { name: backend } of realWorlds) {
   describe(`coronet echo on ${backend}`, () => {
     endProcesses();
     afterEach(() => {

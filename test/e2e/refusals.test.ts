@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Process } from '../conformance/processes.ts';
 import { endProcesses, Process as Started } from '../conformance/processes.ts';
-import { worlds } from '../conformance/worlds.ts';
+import { realWorlds } from '../conformance/worlds.ts';
 import { coronet, freePort, startEcho } from './command.ts';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -12,7 +12,7 @@ const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 describe('the command', () => {
   endProcesses();
 
-  for (const { name: backend } of worlds) {
+  for (const { name: backend } of realWorlds) {
     it(`says in one sentence that the port is in use, on ${backend}`, async () => {
       const { port } = await startEcho('--backend', backend);
       const second = coronet('echo', '--port', `${port}`, '--backend', backend);
@@ -83,7 +83,7 @@ describe('coronet doctor', () => {
   it('tells people which backend is used, and why', async () => {
     const started = coronet('doctor');
     expect(await started.exit).toEqual({ code: 0, signal: null });
-    const backend = worlds[0]?.name ?? '';
+    const backend = realWorlds[0]?.name ?? '';
     expect(started.stdout).toMatch(new RegExp(`^backend +${backend} \\(.+\\)$`, 'm'));
     expect(started.stdout).toContain(process.versions.node);
   });
@@ -93,7 +93,7 @@ describe('coronet doctor', () => {
     expect(await started.exit).toEqual({ code: 0, signal: null });
     expect(JSON.parse(started.stdout)).toMatchObject({
       node: process.versions.node,
-      backend: worlds[0]?.name,
+      backend: realWorlds[0]?.name,
       reason: expect.stringMatching(/./),
     });
   });

@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { endProcesses, Process } from '../conformance/processes.ts';
-import { worlds } from '../conformance/worlds.ts';
+import { realWorlds } from '../conformance/worlds.ts';
 
 const program = fileURLToPath(new URL('programs/run-cases.mjs', import.meta.url));
 
-for (const { name: backend } of worlds) {
+for (const { name: backend } of realWorlds) {
   describe(`a process that runs a program on ${backend}`, () => {
     endProcesses();
 

@@ -4,13 +4,13 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { endProcesses } from '../conformance/processes.ts';
-import { worlds } from '../conformance/worlds.ts';
+import { realWorlds } from '../conformance/worlds.ts';
 import type { Echo } from './command.ts';
 import { isServed, PlainClient, startEcho } from './command.ts';
 
 const open: Socket[] = [];
 
-for (const { name: backend } of worlds) {
+for (const { name: backend } of realWorlds) {
   describe(`coronet echo and signals on ${backend}`, () => {
     endProcesses();
     afterEach(() => {
@@ -73,7 +73,7 @@ describe('coronet echo and its grace', () => {
   });
 
   it('a handler that does not end within five seconds is cut: a failure', async () => {
-    await Promise.all(worlds.map(({ name }) => expectCut(name)));
+    await Promise.all(realWorlds.map(({ name }) => expectCut(name)));
   });
 });
 

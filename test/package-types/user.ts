@@ -2,6 +2,8 @@
 import type { Operation, Socket } from 'coronet';
 import { all, Channel, group, run, select, sleep, tcpServer, timeout } from 'coronet';
 import { Parking, park } from 'coronet/lowlevel';
+import type { SimReport } from 'coronet/sim';
+import { SimulationError, simulate } from 'coronet/sim';
 
 function* echo(socket: Socket): Operation<void> {
   yield ['recv', socket];
@@ -33,3 +35,15 @@ function* justText(): Operation<string> {
 
 const promise: Promise<number> = run(program);
 void promise;
+
+const report: Promise<SimReport> = simulate(
+  function* (world) {
+    const server = world.host('server', () => tcpServer(25000, echo));
+    world.always('runs', () => server.running);
+    world.partition(server, '*');
+    const waited: void = yield* sleep(world.random());
+    return waited;
+  },
+  { runs: 10, order: 'pct', faults: { shortReads: 0.5 }, link: { latencyMs: [1, 5] } },
+);
+report.catch((error: unknown) => (error instanceof SimulationError ? error.seed : 0));

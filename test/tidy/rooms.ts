@@ -29,8 +29,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   cli: { uses: everyRoom, typesOf: [], node: true },
 };
 
-/** The two entry files beside the rooms: they choose the concrete world, like the command. */
-const entries = new Set(['src/index.ts', 'src/lowlevel.ts']);
+/** The entry files beside the rooms: they choose the concrete world, like the command. */
+const entries = new Set(['src/index.ts', 'src/lowlevel.ts', 'src/sim.ts']);
 
 const pureRooms = new Set('kernel flow world net server sim'.split(' '));
 

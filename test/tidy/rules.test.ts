@@ -281,9 +281,10 @@ describe('the rule about dead files', () => {
   const entries = [
     { path: 'src/index.ts', text: "export { a } from './net/a.ts';" },
     { path: 'src/lowlevel.ts', text: "export type { B } from './net/b.ts';" },
+    { path: 'src/sim.ts', text: "export { d } from './sim/d.ts';" },
     { path: 'src/cli/main.ts', text: "await import('./late.ts');" },
   ];
-  const reached = ['src/net/a.ts', 'src/net/b.ts', 'src/cli/late.ts'];
+  const reached = ['src/net/a.ts', 'src/net/b.ts', 'src/sim/d.ts', 'src/cli/late.ts'];
   const live = [...entries, ...reached.map((path) => ({ path, text: '' }))];
   const tested = { path: 'src/net/c.test.ts', text: "import './c.ts';" };
 

@@ -4,8 +4,13 @@ import type { Finding } from './rules.ts';
 import type { CodeFile, TextFile } from './tree.ts';
 import { isTest } from './tree.ts';
 
-/** Where programs enter: the two exports of the package and the command. */
-export const entryFiles: readonly string[] = ['src/index.ts', 'src/lowlevel.ts', 'src/cli/main.ts'];
+/** Where programs enter: the exports of the package and the command. */
+export const entryFiles: readonly string[] = [
+  'src/index.ts',
+  'src/lowlevel.ts',
+  'src/sim.ts',
+  'src/cli/main.ts',
+];
 
 /** Every source file that no entry leads to, over any number of imports. */
 export function findDeadFiles(files: readonly CodeFile[]): Finding[] {

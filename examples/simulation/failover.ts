@@ -1,0 +1,49 @@
+// A scenario for `coronet sim`: a client that tries again, and a server that crashes. Nothing may
+// be counted twice, and in the end everything has to be counted.
+import type { Operation, Socket } from 'coronet';
+import { connect, retry, sleep, tcpServer, timeout } from 'coronet';
+import type { Scenario, SimOptions, World } from 'coronet/sim';
+
+/** What survives a crash. */
+const makeDisk = () => ({ counted: new Set<string>() });
+
+function* count(disk: { counted: Set<string> }, socket: Socket): Operation<void> {
+  const reader = socket.reader();
+  for (;;) {
+    const name = yield* reader.readLine();
+    if (name === null) return;
+    disk.counted.add(name);
+    yield* socket.sendAll('ok\n');
+  }
+}
+
+function* send(name: string): Operation<void> {
+  using socket = yield* connect('server:80');
+  yield* socket.sendAll(`${name}\n`);
+  if ((yield* socket.reader().readLine()) !== 'ok') throw new Error('The server has hung up');
+}
+
+export function* scenario(world: World): Operation<void> {
+  const disk = makeDisk();
+  const server = world.host('server', () => tcpServer(80, (socket) => count(disk, socket)));
+  world.always('at most three are counted', () => disk.counted.size <= 3);
+  world.eventually('all three are counted', () => disk.counted.size === 3, { withinMs: 60_000 });
+  world.host('client', function* () {
+    for (const name of ['one', 'two', 'three']) {
+      yield* retry(() => timeout(500, send(name)), { times: Infinity, delayMs: 50, jitter: 1 });
+    }
+  });
+  yield* sleep(world.random() * 100);
+  world.crash(server);
+  yield* sleep(world.random() * 1000);
+  world.restart(server);
+}
+
+const options: SimOptions = {
+  link: { latencyMs: [1, 20], loss: 0.02 },
+  faults: { resets: 0.01, shortReads: 0.2 },
+};
+
+const failover: { scenario: Scenario; options: SimOptions } = { scenario, options };
+
+export default failover;

@@ -1,0 +1,121 @@
+/** What `coronet sim` is told on the command line, and the command that says the same again. */
+import type { ReplayCommand, SimOptions } from '../../sim/options.ts';
+import { DEFAULT_COMMAND } from '../../sim/options.ts';
+import type { OrderName } from '../../sim/order.ts';
+import { ORDERS } from '../../sim/order.ts';
+import { UsageMistake } from '../mistakes.ts';
+import type { OptionTable, OptionValues } from '../options.ts';
+
+export const OPTIONS: OptionTable = {
+  seed: { type: 'string' },
+  runs: { type: 'string' },
+  order: { type: 'string' },
+  'pct-depth': { type: 'string' },
+  replay: { type: 'string' },
+  'check-determinism': { type: 'boolean' },
+  'max-virtual-ms': { type: 'string' },
+  'max-steps': { type: 'string' },
+  'no-shrink': { type: 'boolean' },
+  workers: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+};
+
+/** Options of `simulate` that stand on the command line. */
+export type Flags = Pick<
+  SimOptions,
+  | 'seed'
+  | 'runs'
+  | 'order'
+  | 'pctDepth'
+  | 'replay'
+  | 'checkDeterminism'
+  | 'maxVirtualMs'
+  | 'maxSteps'
+  | 'shrink'
+>;
+
+/** Throws UsageMistake for values that make no sense. */
+export function flagsOf(values: OptionValues): Flags {
+  const seed = readWhole(values, 'seed', 0);
+  // A seed alone stands for one run, however many the module asks for.
+  const runs = readWhole(values, 'runs', 1) ?? (seed === undefined ? undefined : 1);
+  const order = readOrder(values['order']);
+  const pctDepth = readWhole(values, 'pct-depth', 1);
+  const maxVirtualMs = readDuration(values, 'max-virtual-ms');
+  const maxSteps = readWhole(values, 'max-steps', 1);
+  const replay = readToken(values);
+  const flags: Record<keyof Flags, Flags[keyof Flags]> = {
+    seed,
+    runs,
+    order,
+    pctDepth,
+    replay,
+    maxVirtualMs,
+    maxSteps,
+    checkDeterminism: values['check-determinism'] === true ? true : undefined,
+    shrink: values['no-shrink'] === true ? false : undefined,
+  };
+  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+}
+
+export function readWorkers(values: OptionValues): number | undefined {
+  return readWhole(values, 'workers', 1, 1024);
+}
+
+function readWhole(
+  values: OptionValues,
+  name: string,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number | undefined {
+  const text = values[name];
+  if (text === undefined) return undefined;
+  const number = /^\d{1,16}$/.test(String(text)) ? Number(text) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
+  throw new UsageMistake(`Expected --${name} to be a whole number ${range}, got '${text}'.`);
+}
+
+function readDuration(values: OptionValues, name: string): number | undefined {
+  const text = values[name];
+  if (text === undefined) return undefined;
+  if (/^(?:\d{1,16}(?:\.\d+)?|Infinity)$/.test(String(text))) return Number(text);
+  throw new UsageMistake(
+    `Expected --${name} to be a number of milliseconds, or Infinity, got '${text}'.`,
+  );
+}
+
+function readOrder(text: string | boolean | undefined): OrderName | undefined {
+  if (text === undefined) return undefined;
+  const order = ORDERS.find((name) => name === text);
+  if (order !== undefined) return order;
+  throw new UsageMistake(`Expected --order to be fifo, random or pct, got '${text}'.`);
+}
+
+function readToken(values: OptionValues): string | undefined {
+  const token = values['replay'];
+  if (token === undefined) return undefined;
+  for (const name of ['seed', 'runs', 'order', 'pct-depth']) {
+    if (values[name] === undefined) continue;
+    throw new UsageMistake(`The token of --replay says which run it is: leave out --${name}.`);
+  }
+  return String(token);
+}
+
+/** The command for the same file, without what says which run. */
+export function commandOf(file: string, flags: Flags, options: SimOptions): ReplayCommand {
+  const { maxVirtualMs, maxSteps, checkDeterminism } = flags;
+  const words = ['coronet sim', quoted(file)];
+  if (maxVirtualMs !== undefined) words.push(`--max-virtual-ms ${maxVirtualMs}`);
+  if (maxSteps !== undefined) words.push(`--max-steps ${maxSteps}`);
+  if (checkDeterminism === true) words.push('--check-determinism');
+  const { order = DEFAULT_COMMAND.order, pctDepth = DEFAULT_COMMAND.pctDepth } = options;
+  return { text: words.join(' '), order, pctDepth };
+}
+
+/** As a shell takes it for one word. */
+function quoted(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,126 @@
+/** What `coronet sim` says of a campaign: for people, and as JSON. */
+import type { Plan } from '../../sim/options.ts';
+import type { SimReport } from '../../sim/report.ts';
+import type { FailureRecord } from './record.ts';
+
+/** Lines of the stack of an error that are shown, its text included. */
+const MOST_STACK_LINES = 12;
+const MOST_WARNINGS = 10;
+
+/** All runs have succeeded. */
+export function successText(report: SimReport): string {
+  const { runs, events, virtualMs, interleavings, faults, traceHash, deterministic } = report;
+  const lines = [
+    `${seedsText(report.seed, runs)}: ${runs === 1 ? 'succeeded' : 'all succeeded'}`,
+    `  order          ${report.order}, ${count(interleavings, 'interleaving')}`,
+    `  events         ${events}, ${report.steps} of them steps of tasks`,
+    `  simulated time ${timeText(virtualMs)}`,
+    `  faults         ${faultsText(faults)}`,
+    `  trace          ${traceHash}${deterministic ? '' : ' (not deterministic)'}`,
+  ];
+  const { warnings } = report;
+  for (const warning of warnings.slice(0, MOST_WARNINGS)) lines.push(`  warning: ${warning}`);
+  const more = warnings.length - MOST_WARNINGS;
+  if (more > 0) lines.push(`  and ${more} more warnings`);
+  return `${lines.join('\n')}\n`;
+}
+
+export function successJson(report: SimReport): string {
+  return json({ ok: true, ...report });
+}
+
+/** The story, and above the way back to it where the error was thrown. */
+export function failureText({ message, error }: FailureRecord, note = ''): string {
+  const at = message.lastIndexOf('\n\nReplay: ');
+  const [story, wayBack] = at < 0 ? [message, ''] : [message.slice(0, at), message.slice(at)];
+  const stack = ownLines(error.stack ?? '');
+  const thrown = stack.length > 1 ? ['', 'What was thrown:', ...stack.map(indent)] : [];
+  const told = note === '' ? [] : ['', note];
+  return `${[story, ...thrown, ...told].join('\n')}${wayBack}\n`;
+}
+
+/** The stack down to where the scheduler has resumed the task: from there it is always the same. */
+function ownLines(stack: string): string[] {
+  const lines = stack.split('\n');
+  const end = lines.findIndex((line) => /[\\/]kernel[\\/]scheduler\.[jt]s:/.test(line));
+  return lines.slice(0, Math.min(end < 0 ? lines.length : end, MOST_STACK_LINES));
+}
+
+export function failureJson(failure: FailureRecord, plan: Plan, note = ''): string {
+  const { text } = plan.command;
+  const commands = {
+    seed: /^Replay: (.*)$/m.exec(failure.message)?.[1] ?? null,
+    replay: failure.replay === null ? null : `${text} --replay ${failure.replay}`,
+  };
+  const notes = note === '' ? {} : { note };
+  return json({ ok: false, runs: plan.runs, ...failure, commands, ...notes });
+}
+
+/** A failure of a campaign that does not come again when its seed is run alone. */
+export function notAloneText(failure: FailureRecord): string {
+  const { seed } = failure;
+  return (
+    `Seed ${seed} has failed among others, but it does not when it is run alone. ` +
+    'Perhaps something is kept from one run to the next (a variable of the module), or comes from outside.'
+  );
+}
+
+/** Somebody has pressed Ctrl-C. */
+export function interruptedText(report: SimReport, plan: Plan): string {
+  const { runs } = report;
+  const done = runs === 0 ? 'no run was done' : `${seedsText(plan.seed, runs)} succeeded`;
+  return `Interrupted: ${done}.\nGo on: ${goOn(report, plan)}\n`;
+}
+
+export function interruptedJson(report: SimReport, plan: Plan): string {
+  const next = plan.seed + report.runs;
+  return json({
+    ok: true,
+    interrupted: true,
+    ...report,
+    next,
+    commands: { goOn: goOn(report, plan) },
+  });
+}
+
+function goOn({ runs }: SimReport, plan: Plan): string {
+  const { command, seed, settings } = plan;
+  const order = settings.order === command.order ? '' : ` --order ${settings.order}`;
+  const isSame = settings.pctDepth === command.pctDepth;
+  const depth = isSame ? '' : ` --pct-depth ${settings.pctDepth}`;
+  return `${command.text} --seed ${seed + runs} --runs ${plan.runs - runs}${order}${depth}`;
+}
+
+function json(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function seedsText(seed: number, runs: number): string {
+  if (runs === 1) return `1 run, seed ${seed}`;
+  return `${runs} runs, seeds ${seed} to ${seed + runs - 1}`;
+}
+
+function faultsText(faults: Readonly<Record<string, number>>): string {
+  const list = Object.entries(faults).map(([name, times]) => `${name} ${times}`);
+  return list.length === 0 ? 'none' : list.join(', ');
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+/** The largest unit of which there is at least one. */
+function timeText(ms: number): string {
+  const units = [
+    [86_400_000, 'days'],
+    [3_600_000, 'hours'],
+    [60_000, 'minutes'],
+    [1000, 'seconds'],
+  ] as const;
+  const [unit, name] = units.find(([least]) => ms >= least) ?? [1, 'ms'];
+  return `${Number((ms / unit).toFixed(3))} ${name}`;
+}
+
+function indent(line: string): string {
+  return `  ${line}`;
+}

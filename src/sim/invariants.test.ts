@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest';
+import { codeOf, failureOf } from '../../test/sim/support.ts';
+import type { Operation } from '../index.ts';
+import { sleep } from '../index.ts';
+import type { World } from '../sim.ts';
+import { InvariantError, simulate } from '../sim.ts';
+
+function* forEver(): Operation<void> {
+  for (;;) yield* sleep(1000);
+}
+
+describe('always', () => {
+  it('is looked at after every step, and stops the run at the first that breaks it', async () => {
+    let counter = 0;
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.always('the counter stays below 3', () => counter < 3);
+      for (;;) {
+        counter++;
+        yield* sleep(1);
+      }
+    });
+    expect(failure.error).toBeInstanceOf(InvariantError);
+    expect(failure.error).toMatchObject({
+      code: 'ERR_ALWAYS',
+      invariant: 'the counter stays below 3',
+      message: "'the counter stays below 3' does not hold",
+    });
+    expect([counter, failure.virtualMs]).toEqual([3, 2]);
+  });
+
+  it('is looked at at once', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.always('false', () => false);
+    });
+    expect(failure.error).toMatchObject({ code: 'ERR_ALWAYS' });
+  });
+
+  it('sees the steps of every host', async () => {
+    let broken = false;
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.always('whole', () => !broken);
+      world.host('a', function* (): Operation<void> {
+        yield* sleep(5);
+        broken = true;
+      });
+      yield* sleep(10);
+    });
+    expect(failure.virtualMs).toBe(5);
+  });
+
+  it('fails the run when its predicate throws, with what it threw as cause', async () => {
+    const cause = new Error('no such field');
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.always('looks', () => {
+        throw cause;
+      });
+    });
+    expect(failure.error).toMatchObject({
+      message: "'looks' threw Error: no such field",
+      cause,
+    });
+  });
+
+  it('wants a boolean: a generator or a promise is a mistake', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.always('later', (async () => true) as never);
+    });
+    expect(failure.error).toMatchObject({
+      message: "'later' has to give a boolean, got [object Promise] (object)",
+    });
+  });
+
+  it('takes a name and a function', async () => {
+    const wrong = (use: (world: World) => void): Promise<unknown> =>
+      codeOf(function* (world): Operation<void> {
+        use(world);
+      });
+    const always = (name: unknown, predicate: unknown) => (world: World) => {
+      world.always(name as string, predicate as () => boolean);
+    };
+    expect(await wrong(always('x', 5))).toBe('ERR_INVALID_ARG_TYPE');
+    expect(await wrong(always(5, () => true))).toBe('ERR_INVALID_ARG_TYPE');
+    const eventually = (options: unknown) => (world: World) => {
+      world.eventually('x', () => true, options as { withinMs: number });
+    };
+    expect(await wrong(eventually(undefined))).toBe('ERR_INVALID_ARG_TYPE');
+    expect(await wrong(eventually({ withinMs: -1 }))).toBe('ERR_OUT_OF_RANGE');
+  });
+});
+
+describe('eventually', () => {
+  it('lets the hosts go on after the scenario until it has come true', async () => {
+    let done = false;
+    const report = await simulate(function* (world): Operation<void> {
+      world.host('a', function* (): Operation<void> {
+        yield* sleep(500);
+        done = true;
+        yield* forEver();
+      });
+      world.eventually('done', () => done, { withinMs: 1000 });
+    });
+    expect(report.virtualMs).toBe(500);
+  });
+
+  it('is in time at the very end of its time, and too late after it', async () => {
+    const doneAfter = (ms: number) =>
+      function* (world: World): Operation<void> {
+        let done = false;
+        world.host('a', function* (): Operation<void> {
+          yield* sleep(ms);
+          done = true;
+        });
+        world.eventually('done', () => done, { withinMs: 1000 });
+      };
+    await simulate(doneAfter(1000));
+    const failure = await failureOf(doneAfter(1001));
+    expect(failure.error).toMatchObject({
+      code: 'ERR_EVENTUALLY',
+      invariant: 'done',
+      message: "'done' did not come true within 1000 ms from 0 ms",
+    });
+    expect(failure.virtualMs).toBe(1000);
+  });
+
+  it('fails while the scenario still runs, too', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      yield* sleep(10);
+      world.eventually('never', () => false, { withinMs: 5 });
+      yield* sleep(1000);
+    });
+    expect(failure.virtualMs).toBe(15);
+  });
+
+  it('has come true once, and may be false again', async () => {
+    let there = false;
+    await simulate(function* (world): Operation<void> {
+      world.eventually('there', () => there, { withinMs: 10 });
+      yield* sleep(5);
+      there = true;
+      yield* sleep(1);
+      there = false;
+      yield* sleep(100);
+    });
+  });
+
+  it.each<[string, (world: World) => void, (world: World) => void]>([
+    ['a partition', (w) => w.partition('main', 'a'), (w) => w.heal('main', 'a')],
+    ['half a partition', (w) => w.partitionOneWay('a', '*'), (w) => w.heal('main', 'a')],
+    ['a hold', (w) => w.hold('main', 'a'), (w) => w.release('a', 'main')],
+    ['a crashed host', (w) => w.crash('a'), (w) => w.restart('a')],
+  ])('counts its time from the end of %s', async (_, begin, end) => {
+    let done = false;
+    const scenario = (doneAt: number) =>
+      function* (world: World): Operation<void> {
+        done = false;
+        world.host('a', forEver);
+        world.eventually('done', () => done, { withinMs: 100 });
+        yield* sleep(50);
+        begin(world);
+        yield* sleep(500);
+        end(world);
+        yield* sleep(doneAt);
+        done = true;
+      };
+    await simulate(scenario(100));
+    const failure = await failureOf(scenario(101));
+    expect(failure.error).toMatchObject({ code: 'ERR_EVENTUALLY' });
+    expect(failure.virtualMs).toBe(650);
+  });
+
+  it('does not wait for faults that nobody is left to heal', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.host('a', forEver);
+      world.partition('main', 'a');
+      world.eventually('never', () => false, { withinMs: 100 });
+      yield* sleep(500);
+    });
+    expect(failure.virtualMs).toBe(600);
+  });
+
+  it('fails at once when nothing can happen any more', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.eventually('never', () => false, { withinMs: Infinity });
+    });
+    expect((failure.error as Error).message).toContain('nothing can happen any more');
+  });
+});

@@ -1,0 +1,133 @@
+/**
+ * IP addresses of the simulated network: host N has 10.0.0.N and fd00::N, and every host has its
+ * own loopback (127.0.0.0/8 and ::1).
+ */
+import type { Endpoint } from '../../world/network.ts';
+
+/** An address and a port. */
+export type IpEndpoint = Exclude<Endpoint, { readonly path: string }>;
+
+/** The end of an attempt that has no address yet, and of a Unix socket that has no name. */
+export const NOWHERE: Endpoint = { path: '' };
+
+const MAPPED = '::ffff:';
+
+/** The addresses of host number `index`, counting from 1. */
+export function addressesOf(index: number): { readonly v4: string; readonly v6: string } {
+  const v4 = `10.${(index >>> 16) & 255}.${(index >>> 8) & 255}.${index & 255}`;
+  return { v4, v6: `fd00::${index.toString(16)}` };
+}
+
+/** True for an address on the one network that all hosts are on. */
+export function isOnNetwork(host: string): boolean {
+  return host.startsWith('10.') || host.startsWith('fd00::');
+}
+
+export function isLoopback(host: string): boolean {
+  return host === '::1' || host.startsWith('127.');
+}
+
+export function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
+/** To all addresses means to this host (ip(7)). */
+export function withoutWildcard(endpoint: IpEndpoint): IpEndpoint {
+  return isWildcard(endpoint.host) ? { ...endpoint, host: loopbackOf(endpoint) } : endpoint;
+}
+
+/** The loopback address of the family. */
+export function loopbackOf({ family }: IpEndpoint): string {
+  return family === 4 ? '127.0.0.1' : '::1';
+}
+
+/** Everybody on the network, on the loopback's, or on that of the host (RFC 919). */
+export function isBroadcast(host: string): boolean {
+  return host === '255.255.255.255' || host === '127.255.255.255' || host === '10.255.255.255';
+}
+
+/** 224.0.0.0/4 (RFC 5771) and ff00::/8 (RFC 4291). */
+export function isMulticast(host: string): boolean {
+  const first = Number.parseInt(host, 10);
+  return host.includes(':') ? /^ff/i.test(host) : first >= 224 && first < 240;
+}
+
+/** An IPv4 address in IPv6 clothes. */
+export function isMapped(host: string): boolean {
+  return host.includes(':') && shortest(host).startsWith(MAPPED);
+}
+
+/** `canonical`, of an address without a port. */
+export function canonicalHost(host: string): string {
+  return canonical({ host, port: 0, family: host.includes(':') ? 6 : 4 }).host;
+}
+
+/**
+ * The one text of an address: what is written in another way ('0:0:0:0:0:0:0:1') is the same. An
+ * IPv4 address in IPv6 clothes ('::ffff:10.0.0.1') is taken out of them.
+ */
+export function canonical(endpoint: IpEndpoint): IpEndpoint {
+  const { host, port, family } = endpoint;
+  if (family === 4) return endpoint;
+  const text = shortest(host);
+  if (!text.startsWith(MAPPED)) return text === host ? endpoint : { host: text, port, family };
+  return { host: text.slice(MAPPED.length), port, family: 4 };
+}
+
+/** How a dual-stack listener sees an IPv4 address (RFC 4291, section 2.5.5.2). */
+export function mapped({ host, port }: IpEndpoint): IpEndpoint {
+  return { host: MAPPED + host, port, family: 6 };
+}
+
+/** RFC 5952: lower case, no leading zeros, the longest run of zeros is '::'. */
+function shortest(host: string): string {
+  if (host === '::' || host === '::1') return host;
+  const text = host.toLowerCase().replace(/%.*$/, '');
+  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
+  const groups = groupsOf(dotted === null ? text : `${dotted[1]}${asGroups(dotted.slice(2))}`);
+  if (groups.length !== 8) return text;
+  if (groups.slice(0, 6).join() === '0,0,0,0,0,65535') return MAPPED + asDotted(groups);
+  return withoutZeros(groups);
+}
+
+function groupsOf(text: string): number[] {
+  const [head = '', tail] = text.split('::');
+  const parse = (part: string) => part.split(':').filter(Boolean).map(hexNumber);
+  const [before, after] = [parse(head), parse(tail ?? '')];
+  if (tail === undefined) return before;
+  const missing = Math.max(0, 8 - before.length - after.length);
+  return [...before, ...new Array<number>(missing).fill(0), ...after];
+}
+
+function hexNumber(text: string): number {
+  return Number.parseInt(text, 16);
+}
+
+function asGroups(bytes: readonly string[]): string {
+  const [a, b, c, d] = bytes.map(Number) as [number, number, number, number];
+  return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+}
+
+function asDotted(groups: readonly number[]): string {
+  const [high, low] = groups.slice(6) as [number, number];
+  return `${high >>> 8}.${high & 255}.${low >>> 8}.${low & 255}`;
+}
+
+function withoutZeros(groups: readonly number[]): string {
+  let [start, length] = [0, 0];
+  for (let i = 0; i < 8; i++) {
+    let run = 0;
+    while (groups[i + run] === 0) run++;
+    if (run > length) [start, length] = [i, run];
+  }
+  const hex = groups.map((group) => group.toString(16));
+  if (length < 2) return hex.join(':');
+  return `${hex.slice(0, start).join(':')}::${hex.slice(start + length).join(':')}`;
+}
+
+/** "10.0.0.1:25000", "[fd00::1]:25000", "/run/x.sock", "@abstract". */
+export function endpointText(endpoint: Endpoint): string {
+  if ('path' in endpoint) return endpoint.path.replace(/^\0/, '@');
+  const { host, port, family } = endpoint;
+  return family === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import { failure, receiveAll } from '../../../test/conformance/support.ts';
+import { TinyWorld } from '../../../test/sim/tiny-world.ts';
+import type { Operation } from '../../index.ts';
+import { connect, listen, now, sleep, sleepForever } from '../../index.ts';
+
+/** Accepts one connection and keeps it. */
+function* keepOne(): Operation<void> {
+  const listener = yield* listen(80);
+  const socket = yield* listener.accept();
+  yield* socket.sendAll('hello');
+  yield* sleepForever();
+}
+
+function* echoOne(): Operation<void> {
+  using listener = yield* listen(80);
+  using socket = yield* listener.accept();
+  yield* socket.sendAll(yield* socket.recv());
+}
+
+describe('a crash', () => {
+  it('resets the connections of the host, a latency later', () => {
+    const world = new TinyWorld({ link: { latencyMs: [5, 5] } });
+    let ended = 0;
+    world.host('server', keepOne);
+    world.host('client', function* (): Operation<void> {
+      using socket = yield* connect('server:80');
+      expect(String(yield* socket.recv())).toBe('hello');
+      expect(yield* failure(() => socket.recv())).toMatchObject({ code: 'ECONNRESET' });
+      ended = now();
+    });
+    world.run(100);
+    world.crash('server');
+    world.run();
+    expect(ended).toBe(105);
+  });
+
+  it('wakes nobody on the host itself', () => {
+    const world = new TinyWorld();
+    const woken: string[] = [];
+    world.host('server', function* (): Operation<void> {
+      try {
+        yield* keepOne();
+      } finally {
+        woken.push('server');
+      }
+    });
+    const crashed = world.host('client', function* (): Operation<void> {
+      try {
+        using socket = yield* connect('server:80');
+        yield* receiveAll(socket);
+      } finally {
+        woken.push('client');
+      }
+    });
+    world.run(100);
+    world.crash('client');
+    world.run(10_000);
+    expect(woken).toEqual([]);
+    expect(crashed.scheduler.stats().ready).toBe(0);
+    expect(crashed.network.counters()).toEqual({
+      transports: 0,
+      listeners: 0,
+      datagrams: 0,
+      slabs: 0,
+    });
+  });
+
+  it('resets what waits to be accepted, and refuses what comes later', () => {
+    const world = new TinyWorld();
+    const codes: unknown[] = [];
+    world.host('server', function* (): Operation<void> {
+      yield* listen(80);
+      yield* sleepForever();
+    });
+    world.host('client', function* (): Operation<void> {
+      using socket = yield* connect('server:80');
+      codes.push((yield* failure(() => socket.recv())).code);
+      codes.push((yield* failure(() => connect('10.0.0.1:80'))).code);
+    });
+    world.run(100);
+    world.crash('server');
+    world.run();
+    expect(codes).toEqual(['ECONNRESET', 'ECONNREFUSED']);
+  });
+
+  it('behind a partition is silent: the peer learns of it when it sends after the healing', () => {
+    const world = new TinyWorld();
+    const heard: unknown[] = [];
+    world.host('server', keepOne);
+    world.host('client', function* (): Operation<void> {
+      using socket = yield* connect('server:80');
+      heard.push(String(yield* socket.recv()));
+      yield* sleep(1000);
+      heard.push(now());
+      yield* socket.sendAll('are you there?');
+      heard.push((yield* failure(() => socket.recv())).code);
+    });
+    world.run(100);
+    world.net.partition('server', 'client');
+    world.crash('server');
+    world.restart('server', echoOne);
+    world.run(500);
+    expect(heard).toEqual(['hello']);
+    world.net.heal('server', 'client');
+    world.run(100_000);
+    expect(heard).toEqual(['hello', 1004, 'ECONNRESET']);
+  });
+
+  it('in the middle of a handshake ends the attempt', () => {
+    const world = new TinyWorld({ link: { latencyMs: [10, 10] } });
+    let ending: unknown;
+    world.host('server', keepOne);
+    world.host('client', function* (): Operation<void> {
+      using socket = yield* connect('server:80');
+      ending = (yield* failure(() => socket.recv())).code;
+    });
+    world.run(15);
+    world.crash('server');
+    world.run();
+    expect(ending).toBe('ECONNRESET');
+  });
+
+  it('of a client that connects leaves the server with a connection that is reset', () => {
+    const world = new TinyWorld({ link: { latencyMs: [10, 10] } });
+    let accepted = 0;
+    world.host('server', function* (): Operation<void> {
+      using listener = yield* listen(80, { backlog: 1 });
+      for (let i = 0; i < 2; i++) {
+        using socket = yield* listener.accept();
+        yield* receiveAll(socket);
+        accepted++;
+      }
+    });
+    for (const name of ['one', 'two', 'three']) {
+      world.host(name, function* (): Operation<void> {
+        yield* connect('server:80');
+        yield* sleepForever();
+      });
+    }
+    world.run(15);
+    for (const name of ['one', 'two', 'three']) world.crash(name);
+    world.run(100);
+    for (const name of ['one', 'two']) {
+      world.restart(name, function* (): Operation<void> {
+        using _socket = yield* connect('server:80');
+      });
+    }
+    world.run();
+    expect(accepted).toBe(2);
+  });
+});
+
+describe('a restart', () => {
+  it('gives the host its addresses back, and free ports', () => {
+    const world = new TinyWorld();
+    world.host('server', keepOne);
+    world.run(10);
+    world.crash('server');
+    world.restart('server', echoOne);
+    world.host('client', function* (): Operation<void> {
+      using socket = yield* connect('10.0.0.1:80');
+      yield* socket.sendAll('again');
+      expect(String(yield* socket.recv())).toBe('again');
+    });
+    world.run();
+  });
+
+  it('finds the files of Unix sockets, and listen replaces them', () => {
+    const world = new TinyWorld();
+    world.host('server', function* (): Operation<void> {
+      yield* listen('/run/x.sock');
+      yield* listen('@abstract');
+      yield* sleepForever();
+    });
+    world.run(10);
+    world.crash('server');
+    const again = world.restart('server', function* (): Operation<void> {
+      expect(yield* failure(() => connect('/run/x.sock'))).toMatchObject({ code: 'ECONNREFUSED' });
+      expect(yield* failure(() => connect('/run/y.sock'))).toMatchObject({ code: 'ENOENT' });
+      using listener = yield* listen('/run/x.sock');
+      using near = yield* connect('/run/x.sock');
+      using far = yield* listener.accept();
+      expect([near.closed, far.closed]).toEqual([false, false]);
+    });
+    world.run();
+    expect(again.network.socketFile('/run/x.sock')).toBe(undefined);
+  });
+});

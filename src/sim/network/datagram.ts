@@ -1,0 +1,284 @@
+/**
+ * A datagram socket on the simulated network.
+ *
+ * Nothing is bounded but by its own queue: what finds it full is dropped and counted. A send would
+ * block only where the link has a bandwidth and the bytes that have not left fill the buffer.
+ *
+ * Invariants:
+ *  1. `canRecv` is true while a datagram or an error waits here, and may be when none does.
+ *  2. An error (ICMP: nobody is at the port of the peer) waits for the next try, of whichever kind,
+ *     and is gone then.
+ */
+import { Readiness } from '../../kernel/readiness.ts';
+import { Timer } from '../../kernel/timers.ts';
+import type {
+  DatagramOptions,
+  DatagramTransport,
+  Endpoint,
+  IncomingDatagram,
+} from '../../world/network.ts';
+import type { SimCore } from '../core.ts';
+import type { IpEndpoint } from './addresses.ts';
+import { endpointText, isMapped } from './addresses.ts';
+import type { ErrorCode } from './errors.ts';
+import { closedHere, systemError } from './errors.ts';
+import { Fooling } from './faults.ts';
+import type { Groups } from './groups.ts';
+import { keptSize } from './options.ts';
+
+/** net.core.rmem_default and wmem_default of Linux, and what a datagram takes beside its bytes. */
+const DEFAULT_SIZE = 212_992;
+const OVERHEAD = 768;
+/** 65535 less the headers: of IPv4 and UDP, and of UDP alone (RFC 8200, section 3). */
+const LONGEST_V4 = 65_507;
+const LONGEST_V6 = 65_527;
+
+/** What a datagram socket needs from the network of its host. */
+export interface DatagramOwner {
+  readonly core: SimCore;
+  readonly host: string;
+  readonly groups: Groups;
+  /** Sends; answers with when the bytes leave, or with why they cannot. */
+  post(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode;
+  /** Why the socket cannot have this peer. */
+  problemWith(socket: SimDatagram, to: IpEndpoint): ErrorCode | null;
+  forgetDatagram(socket: SimDatagram): void;
+}
+
+export class SimDatagram extends Readiness implements DatagramTransport {
+  readonly local: IpEndpoint;
+  remote: IpEndpoint | undefined = undefined;
+  readonly options: DatagramOptions;
+  broadcast: boolean;
+  /** Hops of what is sent to a group; whether this host hears it; by which interface it goes. */
+  multicastTtl = 1;
+  multicastLoopback = true;
+  multicastBy: string | undefined = undefined;
+  closed = false;
+  dropped = 0;
+  readonly #owner: DatagramOwner;
+  readonly #maxLength: number;
+  readonly #recvBufferSize: number;
+  readonly #sendBufferSize: number;
+  readonly #queue: IncomingDatagram[] = [];
+  /** Bytes that the queue takes. */
+  #held = 0;
+  #error: ErrorCode | null = null;
+  /** Bytes that have not left: each a time and a size, in order. */
+  readonly #leaving: number[] = [];
+  #leavingBytes = 0;
+  readonly #room = new Timer({ expire: () => this.grantSend() });
+  readonly #fooling: Fooling;
+
+  constructor(owner: DatagramOwner, local: IpEndpoint, options: DatagramOptions) {
+    super();
+    this.#owner = owner;
+    this.local = local;
+    this.options = options;
+    this.broadcast = options.broadcast === true;
+    this.#maxLength = options.maxLength ?? 65_535;
+    this.#recvBufferSize = keptSize('recvBufferSize', options.recvBufferSize, DEFAULT_SIZE);
+    this.#sendBufferSize = keptSize('sendBufferSize', options.sendBufferSize, DEFAULT_SIZE);
+    this.#fooling = new Fooling(owner.core, owner.host);
+    this.canSend = true;
+    this.#hasNothing();
+  }
+
+  tryBind(): boolean {
+    this.#mustBeOpen();
+    return true;
+  }
+
+  // ------------------------------------------------------------------------------------- receive
+
+  tryRecvFrom(): IncomingDatagram | undefined {
+    this.#mustBeOpen();
+    this.#throwError('recvmsg', undefined);
+    const next = this.#queue.shift();
+    if (next !== undefined) this.#held -= next.data.length + OVERHEAD;
+    if (this.#queue.length === 0) this.#hasNothing();
+    return next;
+  }
+
+  #hasNothing(): void {
+    this.canRecv = false;
+    this.#fooling.begin(() => {
+      if (!this.closed) this.grantRecv();
+    });
+  }
+
+  /** A datagram has arrived; `bytes` may have other receivers, too. */
+  receives(bytes: Buffer, from: IpEndpoint): void {
+    const length = Math.min(bytes.length, this.#maxLength);
+    if (this.#held + length + OVERHEAD > this.#recvBufferSize) {
+      this.dropped++;
+      this.#owner.core.trace('drop', this.#owner.host, '', bytes.length, () => 'no room');
+      return;
+    }
+    this.#held += length + OVERHEAD;
+    const data = Buffer.from(bytes.subarray(0, length));
+    this.#queue.push({ data, from, truncated: length < bytes.length });
+    this.#fooling.end();
+    this.grantRecv();
+  }
+
+  /** The answer to a datagram: nobody is there. Only a connected socket is told (udp(7)). */
+  refused(to: IpEndpoint): void {
+    const { remote } = this;
+    if (this.closed || remote?.port !== to.port) return;
+    this.#error = 'ECONNREFUSED';
+    this.grantRecv();
+    this.grantSend();
+  }
+
+  // ---------------------------------------------------------------------------------------- send
+
+  trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean {
+    this.#mustBeOpen();
+    const target = (to ?? this.remote) as IpEndpoint;
+    this.#throwError('send', target);
+    if (data.length > longestTo(target)) throw systemError('EMSGSIZE', 'send', target);
+    if (!this.#hasRoom(data.length)) return false;
+    const leaves = this.#owner.post(this, Buffer.from(data), target);
+    if (typeof leaves === 'string') throw systemError(leaves, 'send', target);
+    if (leaves > this.#owner.core.now) this.#noteLeaving(leaves, data.length);
+    return true;
+  }
+
+  #hasRoom(length: number): boolean {
+    const leaving = this.#leaving;
+    const { now } = this.#owner.core;
+    while (leaving.length > 0 && (leaving[0] as number) <= now) {
+      this.#leavingBytes -= leaving[1] as number;
+      leaving.splice(0, 2);
+    }
+    if (leaving.length === 0 || this.#leavingBytes + length <= this.#sendBufferSize) return true;
+    this.canSend = false;
+    this.#owner.core.arm(this.#room, leaving[0] as number);
+    return false;
+  }
+
+  #noteLeaving(at: number, length: number): void {
+    this.#leaving.push(at, length + OVERHEAD);
+    this.#leavingBytes += length + OVERHEAD;
+  }
+
+  /** The system's answer comes with the call. */
+  trySent(): boolean {
+    this.#mustBeOpen();
+    return true;
+  }
+
+  #throwError(syscall: string, peer: IpEndpoint | undefined): void {
+    const code = this.#error;
+    if (code === null) return;
+    this.#error = null;
+    if (this.#queue.length === 0) this.canRecv = false;
+    throw systemError(code, syscall, peer);
+  }
+
+  // ------------------------------------------------------------------------- peer, options, groups
+
+  connect(to: Endpoint): void {
+    this.#mustBeOpen();
+    const problem = this.#owner.problemWith(this, to as IpEndpoint);
+    if (problem !== null) throw systemError(problem, 'connect', to);
+    this.remote = to as IpEndpoint;
+  }
+
+  tryConnected(): boolean {
+    this.#mustBeOpen();
+    return this.remote !== undefined;
+  }
+
+  setBroadcast(on: boolean): void {
+    this.#mustBeOpen();
+    this.broadcast = on;
+  }
+
+  /** Every host is one hop away. */
+  setTtl(_hops: number): void {
+    this.#mustBeOpen();
+  }
+
+  setMulticastTtl(hops: number): void {
+    this.#mustBeOpen();
+    this.multicastTtl = hops;
+  }
+
+  setMulticastLoopback(on: boolean): void {
+    this.#mustBeOpen();
+    this.multicastLoopback = on;
+  }
+
+  setMulticastInterface(by: string): void {
+    this.#mustBeOpen();
+    const problem = this.#owner.groups.problemWithInterface(by);
+    if (problem !== null) throw systemError(problem, 'setMulticastInterface');
+    this.multicastBy = by;
+  }
+
+  joinGroup(group: string, by: string | undefined): void {
+    this.#mustBeOpen();
+    const problem = this.#owner.groups.join(this, group, by);
+    if (problem !== null) throw systemError(problem, 'addMembership');
+  }
+
+  leaveGroup(group: string, by: string | undefined): void {
+    this.#mustBeOpen();
+    const problem = this.#owner.groups.leave(this, group, by);
+    if (problem !== null) throw systemError(problem, 'dropMembership');
+  }
+
+  get recvBufferSize(): number {
+    this.#mustBeOpen();
+    return this.#recvBufferSize;
+  }
+
+  get sendBufferSize(): number {
+    this.#mustBeOpen();
+    return this.#sendBufferSize;
+  }
+
+  // ----------------------------------------------------------------------------------------- end
+
+  close(): void {
+    if (this.closed) return;
+    this.#end();
+    this.#owner.forgetDatagram(this);
+    this.refuseWaiters(this.#closedError());
+  }
+
+  /** The host has crashed: nobody waits any more. */
+  crash(): void {
+    this.recvWaiter = null;
+    this.sendWaiter = null;
+    this.#end();
+  }
+
+  #end(): void {
+    this.closed = true;
+    this.#queue.length = 0;
+    this.#owner.core.forget(this.#room);
+  }
+
+  #mustBeOpen(): void {
+    if (this.closed) throw this.#closedError();
+  }
+
+  #closedError(): unknown {
+    return closedHere(`The datagram socket ${endpointText(this.local)}`);
+  }
+
+  override describe(): string {
+    return endpointText(this.remote ?? this.local);
+  }
+
+  openLine(): string {
+    return `datagram socket ${endpointText(this.local)}`;
+  }
+}
+
+function longestTo({ host, family }: IpEndpoint): number {
+  return family === 4 || isMapped(host) ? LONGEST_V4 : LONGEST_V6;
+}

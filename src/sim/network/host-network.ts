@@ -1,0 +1,393 @@
+/**
+ * The network as the programs of one simulated host see it.
+ *
+ * What the system of the host knows at once is thrown at once: no route, no descriptor, a port that
+ * is taken. There is one network that all hosts are on (10.0.0.0/8 and fd00::/64) and no way out of
+ * it: other addresses are ENETUNREACH at once, those on it that no host has are EHOSTUNREACH after
+ * 3 s, the time in which a system asks three times who has the address (arp(7): mcast_solicit).
+ */
+
+import type {
+  BufferSizes,
+  Capabilities,
+  ConnectOptions,
+  DatagramOptions,
+  DatagramTransport,
+  Endpoint,
+  ListenerTransport,
+  ListenOptions,
+  NetworkCounters,
+  NetworkLimits,
+  Transport,
+} from '../../world/network.ts';
+import type { SimCore } from '../core.ts';
+import type { HostNetwork } from '../medium.ts';
+import type { IpEndpoint } from './addresses.ts';
+import {
+  canonical,
+  isLoopback,
+  isMapped,
+  isOnNetwork,
+  isWildcard,
+  NOWHERE,
+  withoutWildcard,
+} from './addresses.ts';
+import {
+  CAPABILITIES,
+  MOST_DESCRIPTORS,
+  STANDARD_DESCRIPTORS,
+  withoutTls,
+} from './capabilities.ts';
+import type { DatagramOwner } from './datagram.ts';
+import { SimDatagram } from './datagram.ts';
+import { DatagramPorts } from './datagram-ports.ts';
+import type { ErrorCode } from './errors.ts';
+import { closedHere, systemError, unknownName } from './errors.ts';
+import { strikes } from './faults.ts';
+import { checkPath } from './files.ts';
+import { Groups } from './groups.ts';
+import { beginHandshake } from './handshake.ts';
+import type { Binding, ListenerOwner } from './listener.ts';
+import { LONGEST_BACKLOG, SimListener } from './listener.ts';
+import type { Station, Stations } from './network.ts';
+import type { Path } from './path.ts';
+import type { PortClaim } from './ports.ts';
+import { isDualStack, Ports } from './ports.ts';
+import { Post } from './post.ts';
+import { SimTransport } from './transport.ts';
+import { localWires } from './wire.ts';
+
+const NEIGHBOUR_MS = 3000;
+
+type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
+
+export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
+  readonly backend = 'sim';
+  readonly capabilities: Capabilities = CAPABILITIES;
+  readonly core: SimCore;
+  readonly host: string;
+  readonly address: string;
+  readonly ports: Ports = new Ports();
+  readonly datagramPorts: DatagramPorts = new DatagramPorts();
+  readonly groups: Groups = new Groups((host) => this.#isOwn(host));
+  /** What is closed leaves nothing in our memory but what the simulated system holds. */
+  readonly closing = 0;
+  readonly #stations: Stations;
+  readonly #station: Station;
+  readonly #transports = new Set<SimTransport>();
+  readonly #listeners = new Set<SimListener>();
+  readonly #datagrams = new Set<SimDatagram>();
+  #post: Post | null = null;
+  readonly #claims = new Map<SimTransport, PortClaim>();
+  #closed = false;
+
+  constructor(stations: Stations, station: Station) {
+    this.core = stations.core;
+    this.host = station.name;
+    this.address = station.v4;
+    this.#stations = stations;
+    this.#station = station;
+  }
+
+  // --------------------------------------------------------------------------------- listening
+
+  listen(at: Endpoint, options: ListenOptions): ListenerTransport {
+    this.#mustBeOpen();
+    this.#needDescriptor('listen', at);
+    const listener = 'path' in at ? this.#listenAtPath(at.path, options) : this.#bind(at, options);
+    this.#listeners.add(listener);
+    return listener;
+  }
+
+  #bind(at: IpEndpoint, options: ListenOptions): SimListener {
+    const wanted = canonical(at);
+    if (!this.#isOwn(wanted.host)) throw systemError('EADDRNOTAVAIL', 'listen', at);
+    const port = wanted.port === 0 ? this.ports.freePort() : wanted.port;
+    const local = { ...wanted, port };
+    const problem = port === 0 ? 'EADDRINUSE' : this.ports.problemWith(local, options);
+    if (problem !== null) throw systemError(problem, 'listen', at);
+    const dualStack = isDualStack(local, options);
+    const listener = this.#listener(local, options, dualStack, () => {
+      this.ports.remove(port, listener);
+    });
+    this.ports.add(port, listener);
+    return listener;
+  }
+
+  /** A file that is there is in the way, also one that a crash has left behind. */
+  #listenAtPath(path: string, options: ListenOptions): SimListener {
+    const { files } = this.#station;
+    checkPath(path, 'listen');
+    if (files.at(path) !== undefined) throw systemError('EADDRINUSE', 'listen', { path });
+    const listener = this.#listener({ path }, options, false, () => {
+      if (!this.#closed) files.remove(path, listener);
+    });
+    files.add(path, listener);
+    return listener;
+  }
+
+  #listener(
+    local: Endpoint,
+    options: ListenOptions,
+    dualStack: boolean,
+    release: () => void,
+  ): SimListener {
+    const { backlog = LONGEST_BACKLOG, reusePort = false } = options;
+    const longest = Math.min(backlog, LONGEST_BACKLOG);
+    const binding: Binding = { local, backlog: longest, reusePort, dualStack, sizes: options };
+    const listener = new SimListener(this, binding, () => {
+      this.#listeners.delete(listener);
+      release();
+    });
+    return listener;
+  }
+
+  #isOwn(host: string): boolean {
+    return isWildcard(host) || isLoopback(host) || this.#stations.stationAt(host) === this.#station;
+  }
+
+  // -------------------------------------------------------------------------------- connecting
+
+  connect(to: Endpoint, options: ConnectOptions): Transport {
+    this.#mustBeOpen();
+    this.#needDescriptor('connect', to);
+    if (strikes(this.core, 'emfile', this.host)) throw systemError('EMFILE', 'connect', to);
+    if ('path' in to) return this.#connectToPath(to, options);
+    const far = withoutWildcard(canonical(to));
+    const claim = this.#claim(far, to, options.localAddress);
+    const transport = new SimTransport(this, to);
+    transport.local = claim.endpoint;
+    transport.inherit(options);
+    this.#transports.add(transport);
+    this.#claims.set(transport, claim);
+    this.#reach(transport, claim.endpoint, far);
+    return transport;
+  }
+
+  #reach(transport: SimTransport, from: IpEndpoint, to: IpEndpoint): void {
+    const station = isLoopback(to.host) ? this.#station : this.#stations.stationAt(to.host);
+    if (station === undefined) {
+      this.core.at(this.core.now + NEIGHBOUR_MS, () => transport.failConnect('EHOSTUNREACH'));
+      return;
+    }
+    beginHandshake(this.core, transport, {
+      ways: this.#stations.waysBetween(this.#station, station),
+      from,
+      to,
+      listener: () => station.network.ports.listenerAt(to, from),
+    });
+  }
+
+  /** The near end: what was asked for, or the address from which `far` is reached. */
+  #claim(far: IpEndpoint, to: Endpoint, near: Endpoint | undefined): PortClaim {
+    const fail = (code: ErrorCode): never => {
+      throw systemError(code, 'connect', to);
+    };
+    if (!isLoopback(far.host) && !isOnNetwork(far.host)) fail('ENETUNREACH');
+    const source = this.#sourceFor(far);
+    const asked = near === undefined || 'path' in near ? undefined : canonical(near);
+    if (asked === undefined) return this.ports.claim(source) ?? fail('EADDRNOTAVAIL');
+    if (!this.#isOwn(asked.host)) fail('EADDRNOTAVAIL');
+    if (asked.family !== far.family) fail('EINVAL');
+    const host = isWildcard(asked.host) ? source.host : asked.host;
+    return this.ports.claim({ ...asked, host }) ?? fail('EADDRINUSE');
+  }
+
+  #sourceFor({ host, family }: IpEndpoint): IpEndpoint {
+    const { v4, v6 } = this.#station;
+    if (family === 6) return { host: host === '::1' ? host : v6, port: 0, family };
+    return { host: isLoopback(host) ? '127.0.0.1' : v4, port: 0, family };
+  }
+
+  /** On a Unix socket the connection stands at once, or never (unix(7)). */
+  #connectToPath(to: { readonly path: string }, sizes: BufferSizes): Transport {
+    checkPath(to.path, 'connect');
+    const listener = this.#station.files.at(to.path);
+    const problem = problemOf(to.path, listener);
+    if (problem !== null) throw systemError(problem, 'connect', to);
+    const near = new SimTransport(this, to);
+    const far = new SimTransport(listener?.owner ?? this, NOWHERE);
+    far.local = to;
+    near.inherit(sizes);
+    far.inherit(listener?.binding.sizes ?? {});
+    const [one, other] = localWires(this.core, this.host, near, far);
+    this.#transports.add(near);
+    far.established(other);
+    near.established(one);
+    listener?.enqueue(far);
+    return near;
+  }
+
+  // --------------------------------------------------------------------------------- datagrams
+
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
+    this.#mustBeOpen();
+    this.#needDescriptor('bind', at);
+    const fail = (code: ErrorCode): never => {
+      throw systemError(code, 'bind', at);
+    };
+    const wanted = withoutMapping(at as IpEndpoint);
+    if (!this.#isOwn(wanted.host)) fail('EADDRNOTAVAIL');
+    const port = wanted.port === 0 ? this.datagramPorts.freePort() : wanted.port;
+    const local = { ...wanted, port };
+    if (port === 0 || !this.datagramPorts.isFree(local, options)) fail('EADDRINUSE');
+    const socket = new SimDatagram(this, local, options);
+    this.datagramPorts.add(socket);
+    this.#datagrams.add(socket);
+    return socket;
+  }
+
+  post(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode {
+    return this.#postOffice().send(socket, bytes, to);
+  }
+
+  problemWith(socket: SimDatagram, to: IpEndpoint): ErrorCode | null {
+    return this.#postOffice().problemWith(socket, to);
+  }
+
+  #postOffice(): Post {
+    this.#post ??= new Post(this.#stations, this.#station);
+    return this.#post;
+  }
+
+  /** How an answer goes to where a datagram came from. */
+  wayBackTo({ host }: IpEndpoint): Path | undefined {
+    const sender = isLoopback(host) ? this.#station : this.#stations.stationAt(host);
+    return sender && this.#stations.waysBetween(this.#station, sender).path;
+  }
+
+  forgetDatagram(socket: SimDatagram): void {
+    this.#datagrams.delete(socket);
+    this.datagramPorts.remove(socket);
+    this.groups.forget(socket);
+  }
+
+  // --------------------------------------------------------------------------------------- TLS
+
+  tlsClient(): never {
+    throw withoutTls();
+  }
+
+  tlsServer(): never {
+    throw withoutTls();
+  }
+
+  // ------------------------------------------------------------------------------------- names
+
+  /** Names of hosts, and 'localhost'. */
+  resolve(host: string, done: (error: unknown, hosts: FoundHosts) => void): () => void {
+    const found = this.#hostsNamed(host.replace(/\.$/, ''));
+    const timer = this.core.at(this.core.now, () => {
+      if (this.#closed) return;
+      if (found.length > 0) done(undefined, found);
+      else done(unknownName(host), found);
+    });
+    return () => this.core.forget(timer);
+  }
+
+  #hostsNamed(name: string): FoundHosts {
+    if (name.toLowerCase() === 'localhost') return bothFamilies('127.0.0.1', '::1');
+    const station = this.#stations.stationNamed(name);
+    return station === undefined ? [] : bothFamilies(station.v4, station.v6);
+  }
+
+  // ----------------------------------------------------------------------------------- the rest
+
+  adopt(transport: SimTransport): void {
+    this.#needDescriptor('accept');
+    this.#transports.add(transport);
+  }
+
+  forget(transport: SimTransport): void {
+    this.#transports.delete(transport);
+    const claim = this.#claims.get(transport);
+    if (claim === undefined) return;
+    this.#claims.delete(transport);
+    this.ports.unclaim(claim);
+  }
+
+  /** Everything is told when it happens. */
+  poll(): number {
+    return 0;
+  }
+
+  socketFile(path: string): (() => void) | undefined {
+    const { files } = this.#station;
+    const listener = files.at(path);
+    if (listener === undefined || path.startsWith('\0')) return undefined;
+    return () => files.remove(path, listener);
+  }
+
+  limits(): NetworkLimits {
+    return {
+      descriptors: MOST_DESCRIPTORS,
+      openDescriptors: this.#openDescriptors(),
+      backlog: LONGEST_BACKLOG,
+    };
+  }
+
+  counters(): NetworkCounters {
+    return {
+      transports: this.#transports.size,
+      listeners: this.#listeners.size,
+      datagrams: this.#datagrams.size,
+      slabs: 0,
+    };
+  }
+
+  open(): readonly string[] {
+    return this.#resources().map((resource) => resource.openLine());
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    for (const resource of this.#resources()) resource.close();
+    this.#closed = true;
+  }
+
+  /** As `SimNet.crash` says. Files of Unix sockets stay. */
+  crash(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const listener of [...this.#listeners]) listener.crash();
+    for (const transport of this.#transports) transport.crash();
+    for (const datagram of this.#datagrams) datagram.crash();
+    for (const set of [this.#transports, this.#claims, this.#datagrams]) set.clear();
+  }
+
+  #resources(): (SimListener | SimTransport | SimDatagram)[] {
+    return [...this.#listeners, ...this.#transports, ...this.#datagrams];
+  }
+
+  #openDescriptors(): number {
+    const { transports, listeners, datagrams } = this.counters();
+    return transports + listeners + datagrams + STANDARD_DESCRIPTORS;
+  }
+
+  #needDescriptor(syscall: string, about?: Endpoint): void {
+    if (this.#openDescriptors() < MOST_DESCRIPTORS) return;
+    throw systemError('EMFILE', syscall, about);
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw closedHere('The network');
+  }
+}
+
+/** A socket of IPv6 that is bound to an IPv4 address in its clothes is one of IPv6 all the same. */
+function withoutMapping(at: IpEndpoint): IpEndpoint {
+  return isMapped(at.host) ? at : canonical(at);
+}
+
+function problemOf(path: string, listener: SimListener | undefined): ErrorCode | null {
+  if (listener === undefined) return path.startsWith('\0') ? 'ECONNREFUSED' : 'ENOENT';
+  if (listener.closed) return 'ECONNREFUSED';
+  return listener.isFull ? 'EAGAIN' : null;
+}
+
+function bothFamilies(v4: string, v6: string): FoundHosts {
+  return [
+    { host: v4, family: 4 },
+    { host: v6, family: 6 },
+  ];
+}

@@ -1,0 +1,151 @@
+/**
+ * A listening socket on the simulated network.
+ *
+ * Invariants:
+ *  1. `backlog + 1` connections at most wait here, those included whose handshake is not complete:
+ *     as on Linux, where the queue is full when it is longer than the backlog.
+ *  2. A connection is in the queue from the moment at which a program may accept it. It stays there
+ *     when the peer resets it: who accepts it learns that from its first try.
+ */
+import { Readiness } from '../../kernel/readiness.ts';
+import type { BufferSizes, Endpoint, ListenerTransport, Transport } from '../../world/network.ts';
+import { endpointText } from './addresses.ts';
+import { closedHere, systemError } from './errors.ts';
+import { Fooling, soon, strikes } from './faults.ts';
+import type { SimTransport } from './transport.ts';
+import type { TransportOwner } from './wire.ts';
+
+/** net.core.somaxconn of Linux. */
+export const LONGEST_BACKLOG = 4096;
+
+/** What a listener needs from the network of its host. */
+export interface ListenerOwner extends TransportOwner {
+  /** Throws EMFILE if no descriptor is left. A connection that is accepted holds one. */
+  adopt(transport: SimTransport): void;
+}
+
+/** How a listener was bound. */
+export interface Binding {
+  readonly local: Endpoint;
+  readonly backlog: number;
+  readonly reusePort: boolean;
+  /** On '::', IPv4 reaches it, too. */
+  readonly dualStack: boolean;
+  /** Of the buffers of connections. */
+  readonly sizes: BufferSizes;
+}
+
+export class SimListener extends Readiness implements ListenerTransport {
+  readonly local: Endpoint;
+  readonly binding: Binding;
+  /** Handshakes that are not complete. */
+  halfOpen = 0;
+  closed = false;
+  readonly #owner: ListenerOwner;
+  readonly #queue: SimTransport[] = [];
+  readonly #fooling: Fooling;
+  /** Called when it is closed: takes it out of the table of its host. */
+  readonly #onClose: () => void;
+
+  constructor(owner: ListenerOwner, binding: Binding, onClose: () => void) {
+    super();
+    this.#owner = owner;
+    this.local = binding.local;
+    this.binding = binding;
+    this.#onClose = onClose;
+    this.#fooling = new Fooling(owner.core, owner.host);
+    this.#mayFool();
+  }
+
+  get isFull(): boolean {
+    return this.#queue.length + this.halfOpen > this.binding.backlog;
+  }
+
+  /** Names of host and core for what is connected to it. */
+  get owner(): ListenerOwner {
+    return this.#owner;
+  }
+
+  tryListen(): boolean {
+    if (this.closed) throw this.#closedError();
+    return true;
+  }
+
+  /** Puts a connection into the queue. If a fault delays it, it keeps its place in the backlog. */
+  enqueue(connection: SimTransport): void {
+    const { core, host } = this.#owner;
+    if (!strikes(core, 'slowAccept', host)) return this.#show(connection);
+    this.halfOpen++;
+    core.at(soon(core), () => {
+      this.halfOpen--;
+      if (this.closed) connection.disown();
+      else this.#show(connection);
+    });
+  }
+
+  #show(connection: SimTransport): void {
+    this.#fooling.end();
+    this.#queue.push(connection);
+    this.grantRecv();
+  }
+
+  tryAccept(): Transport | undefined {
+    if (this.closed) throw this.#closedError();
+    const next = this.#queue[0];
+    if (next === undefined) return this.#hasNothing();
+    const { core, host } = this.#owner;
+    if (strikes(core, 'emfile', host)) throw systemError('EMFILE', 'accept');
+    this.#owner.adopt(next);
+    this.#queue.shift();
+    if (this.#queue.length === 0) this.#hasNothing();
+    core.trace('accept', host, '', 0, () => next.describe());
+    return next;
+  }
+
+  #hasNothing(): undefined {
+    this.canRecv = false;
+    this.#mayFool();
+  }
+
+  /** A task that waits from now on is woken although nothing has come. */
+  #mayFool(): void {
+    this.#fooling.begin(() => {
+      if (!this.closed) this.grantRecv();
+    });
+  }
+
+  /** Connections that nobody has accepted are reset. */
+  close(): void {
+    if (this.closed) return;
+    this.#end();
+    for (const connection of this.#queue.splice(0)) connection.disown();
+    if (this.recvWaiter === null && this.sendWaiter === null) return;
+    this.refuseWaiters(this.#closedError());
+  }
+
+  /** The host has crashed: nobody waits any more, and what is in the queue is reset. */
+  crash(): void {
+    if (this.closed) return;
+    this.recvWaiter = null;
+    this.#end();
+    for (const connection of this.#queue.splice(0)) connection.crash();
+  }
+
+  #end(): void {
+    this.closed = true;
+    this.canRecv = true;
+    this.#onClose();
+  }
+
+  #closedError(): unknown {
+    return closedHere(`The listener ${this.describe()}`);
+  }
+
+  override describe(): string {
+    return endpointText(this.local);
+  }
+
+  openLine(): string {
+    return `listener ${endpointText(this.local)}`;
+  }
+}

@@ -1,0 +1,74 @@
+import { EventEmitter } from 'node:events';
+import { setTimeout as later } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { codeOf } from '../../test/sim/support.ts';
+import type { Operation } from '../index.ts';
+import { callback, group, now, once, sleep, timeout, until } from '../index.ts';
+import { simulate } from '../sim.ts';
+
+describe('while a task of a simulation waits for the process around', () => {
+  it('time stands still', async () => {
+    const report = await simulate(function* (): Operation<void> {
+      const value = yield* timeout(5, until(later(20, 'from outside')));
+      expect([value, now()]).toEqual(['from outside', 0]);
+      yield* sleep(1);
+    });
+    expect([report.deterministic, report.virtualMs]).toEqual([false, 1]);
+  });
+
+  it('the others go on as long as they need no time', async () => {
+    const order: string[] = [];
+    await simulate(function* (): Operation<void> {
+      yield* group(function* (g): Operation<void> {
+        g.spawn(function* (): Operation<void> {
+          yield* until(later(5));
+          order.push('promise');
+        });
+        g.spawn(function* (): Operation<void> {
+          for (let i = 0; i < 10; i++) yield;
+          order.push('steps');
+          yield* sleep(1);
+          order.push('sleep');
+        });
+      });
+    });
+    expect(order).toEqual(['steps', 'promise', 'sleep']);
+  });
+
+  it('events and callbacks of the process come, too', async () => {
+    await simulate(function* (): Operation<void> {
+      const emitter = new EventEmitter();
+      setImmediate(() => emitter.emit('ready', 5));
+      expect(yield* once(emitter, 'ready')).toEqual([5]);
+      const called = yield* callback<string>((resume) => {
+        setImmediate(() => resume('called'));
+      });
+      expect([called, now()]).toEqual(['called', 0]);
+    });
+  });
+
+  it('time goes on in the end, if only the simulation itself can settle the promise', async () => {
+    const report = await simulate(function* (): Operation<void> {
+      let settle = (_value: string): void => {};
+      const promise = new Promise<string>((resolve) => {
+        settle = resolve;
+      });
+      yield* group(function* (g): Operation<void> {
+        g.spawn(function* (): Operation<void> {
+          yield* sleep(5);
+          settle('from inside');
+        });
+        expect(yield* until(promise)).toBe('from inside');
+        expect(now()).toBe(5);
+      });
+    });
+    expect(report.deterministic).toBe(false);
+  });
+
+  it('rejections reach the task', async () => {
+    const code = await codeOf(() =>
+      until(Promise.reject(Object.assign(new Error(), { code: 'X' }))),
+    );
+    expect(code).toBe('X');
+  });
+});

@@ -1,0 +1,199 @@
+import { describe, expect, it } from 'vitest';
+import { askEcho, echoServer, failureOf } from '../../test/sim/support.ts';
+import type { Operation } from '../index.ts';
+import { group, now, sleep } from '../index.ts';
+import type { Scenario, SimOptions, SimReport } from '../sim.ts';
+import { simulate } from '../sim.ts';
+
+const YEAR_MS = 365 * 24 * 3_600_000;
+
+function* nothing(): Operation<void> {}
+
+/** Two hosts, some messages, some chance. */
+const chatter: Scenario = function* (world): Operation<void> {
+  world.host('server', echoServer);
+  yield* sleep(world.random() * 10);
+  yield* group(function* (g): Operation<void> {
+    for (let i = 0; i < 3; i++) g.spawn(() => askEcho('server', `message ${i}`));
+  });
+};
+
+describe('virtual time', () => {
+  it('passes a year of sleep without waiting', async () => {
+    const report = await simulate(
+      function* (): Operation<void> {
+        yield* sleep(YEAR_MS);
+        expect(now()).toBe(YEAR_MS);
+      },
+      { maxVirtualMs: Infinity },
+    );
+    expect(report.virtualMs).toBe(YEAR_MS);
+  });
+
+  it('stands still while tasks run', async () => {
+    await simulate(function* (): Operation<void> {
+      for (let i = 0; i < 900; i++) yield;
+      expect(now()).toBe(0);
+    });
+  });
+
+  it('goes on in the end while a task spins until something has come', async () => {
+    await simulate(function* (): Operation<void> {
+      let there = false;
+      yield* group(function* (g): Operation<void> {
+        g.spawn(function* (): Operation<void> {
+          yield* sleep(2);
+          there = true;
+        });
+        while (!there) yield;
+      });
+      expect(now()).toBeGreaterThanOrEqual(2);
+    });
+  });
+});
+
+describe('simulate', () => {
+  it('steps no task before it has returned', async () => {
+    let begun = false;
+    const ended = simulate(function* (): Operation<void> {
+      begun = true;
+    });
+    await Promise.resolve();
+    expect(begun).toBe(false);
+    await ended;
+    expect(begun).toBe(true);
+  });
+
+  it('tells what the runs were like', async () => {
+    const report = await simulate(chatter, { seed: 7, runs: 5 });
+    expect(report).toMatchObject({
+      runs: 5,
+      seed: 7,
+      order: 'random',
+      faults: {},
+      deterministic: true,
+      warnings: [],
+    });
+    expect(report.traceHash).toMatch(/^[0-9a-f]{16}$/);
+    expect(report.events).toBeGreaterThan(report.steps);
+    expect(report.interleavings).toBeGreaterThan(1);
+    expect(report.interleavings).toBeLessThanOrEqual(5);
+  });
+
+  it('begins with seed 1 and runs once by default', async () => {
+    const report = await simulate(nothing);
+    expect([report.seed, report.runs, report.interleavings]).toEqual([1, 1, 1]);
+  });
+
+  it('gives the same report for the same seed, and another one for another', async () => {
+    const [first, again, other] = [
+      await simulate(chatter, { seed: 3 }),
+      await simulate(chatter, { seed: 3 }),
+      await simulate(chatter, { seed: 4 }),
+    ] as [SimReport, SimReport, SimReport];
+    expect(again).toEqual(first);
+    expect(other.traceHash).not.toBe(first.traceHash);
+  });
+
+  it('has one trace for a seed on every machine and every version of the engine', async () => {
+    expect((await simulate(fixedProgram, { seed: 42 })).traceHash).toBe('1e15e09c1994bffb');
+  });
+
+  it('runs the i-th time with seed + i, as a single run with that seed', async () => {
+    const hashes: string[] = [];
+    for (const seed of [10, 11, 12]) hashes.push((await simulate(chatter, { seed })).traceHash);
+    expect(new Set(hashes).size).toBe(3);
+    const failing: Scenario = function* (world): Operation<void> {
+      yield* chatter(world);
+      if (world.random() > 0.8) throw new Error('by chance');
+    };
+    const failure = await failureOf(failing, { seed: 10, runs: 100 });
+    const alone = await failureOf(failing, { seed: failure.seed });
+    expect(failure.run).toBe(failure.seed - 10);
+    expect(alone.run).toBe(0);
+    expect(alone.traceHash).toBe(failure.traceHash);
+  });
+
+  it('stops at the first run that fails', async () => {
+    let runs = 0;
+    const failure = await failureOf(
+      function* (): Operation<void> {
+        if (++runs === 3) throw new Error('third');
+      },
+      { runs: 10 },
+    );
+    expect([runs, failure.run, failure.seed]).toEqual([3, 2, 3]);
+  });
+
+  it('lets the event loop turn in the course of many runs, and of a long one', async () => {
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      immediate = setImmediate(count);
+    };
+    let immediate = setImmediate(count);
+    await simulate(nothing, { runs: 1000 });
+    const between = turns;
+    await simulate(function* (): Operation<void> {
+      for (let i = 0; i < 100_000; i++) yield;
+    });
+    clearImmediate(immediate);
+    expect(between).toBeGreaterThan(2);
+    expect(turns - between).toBeGreaterThan(2);
+  });
+});
+
+/** Nothing but the kernel and the choices of the simulator: no network whose model may change. */
+const fixedProgram: Scenario = function* (world): Operation<void> {
+  for (const name of ['a', 'b']) {
+    world.host(name, function* (): Operation<void> {
+      for (let i = 0; i < 10; i++) yield* sleep(world.random() * 3);
+    });
+  }
+  yield* group(function* (g): Operation<void> {
+    for (let i = 0; i < 10; i++) g.spawn(() => sleep(i % 3));
+  });
+  yield* sleep(100);
+};
+
+describe('simulate rejects', () => {
+  const wrong: readonly [title: string, options: unknown, message: string][] = [
+    ['options that are no object', 5, 'Expected `options` to be an object, got 5 (number)'],
+    ['a seed of text', { seed: 'x' }, 'Expected `seed` to be a whole number from 0'],
+    ['a negative seed', { seed: -1 }, 'Expected `seed` to be a whole number from 0'],
+    ['half a run', { runs: 0.5 }, 'Expected `runs` to be a whole number from 1'],
+    ['an unknown order', { order: 'lifo' }, "one of 'fifo', 'random', 'pct', got \"lifo\""],
+    ['a depth of 0', { pctDepth: 0 }, 'Expected `pctDepth` to be a whole number from 1 to 100'],
+    ['a fault it does not know', { faults: { shortRead: 1 } }, 'got "shortRead" (string)'],
+    ['a chance above 1', { faults: { resets: 2 } }, '`faults.resets` to be a number from 0 to 1'],
+    ['a link without latency', { link: {} }, 'Expected `link.latencyMs` to be two numbers'],
+    ['a latency that shrinks', { link: { latencyMs: [5, 1] } }, 'Expected `link.latencyMs`'],
+    [
+      'a link of unknown parts',
+      { link: { latencyMs: [1, 1], jitter: 1 } },
+      'latencyMs, bandwidth, loss, reorder, got "jitter"',
+    ],
+    ['no time at all', { maxVirtualMs: NaN }, 'Expected `maxVirtualMs` to be a number'],
+    ['endless steps', { maxSteps: Infinity }, 'Expected `maxSteps` to be a whole number'],
+    ['a shrink of text', { shrink: 'yes' }, '`shrink` to be true, false or { maxTries, maxMs }'],
+    ['no tries', { shrink: { maxTries: 0 } }, '`shrink.maxTries` to be a whole number from 1'],
+    ['a token of digits', { replay: 5 }, 'Expected `replay` to be a token, got 5 (number)'],
+    ['a check of text', { checkDeterminism: 'yes' }, '`checkDeterminism` to be true or false'],
+  ];
+
+  it.each(wrong)('%s', async (_, options, message) => {
+    const error: unknown = await simulate(nothing, options as SimOptions).catch((e: unknown) => e);
+    expect(error).toMatchObject({ message: expect.stringContaining(message) as unknown });
+    expect((error as { code: string }).code).toMatch(/^ERR_(INVALID_ARG_TYPE|OUT_OF_RANGE)$/);
+  });
+
+  it('what is no scenario, without throwing at once', async () => {
+    const outcome = simulate('main' as never);
+    await expect(outcome).rejects.toThrow('Expected `scenario` to be a function');
+  });
+
+  it('a scenario that gives no operation', async () => {
+    const failure = await failureOf((async () => {}) as never);
+    expect(failure.error).toMatchObject({ code: 'ERR_NOT_AN_OPERATION' });
+  });
+});

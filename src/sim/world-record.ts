@@ -1,0 +1,210 @@
+/** The world as the scenario uses it: checks what it is given, and tells the core. */
+import { checkDuration, outOfRange, wrongType } from '../kernel/checks.ts';
+import type { OperationSource } from '../kernel/operation.ts';
+import { checkSource } from '../kernel/operation.ts';
+import type { EndSignal } from '../world/platform.ts';
+import { checkLink } from './checks.ts';
+import type { Link } from './core.ts';
+import { Machine } from './machine.ts';
+import type { Simulator } from './simulator.ts';
+import type { EventuallyOptions, Host, HostOptions, HostRef, World } from './world.ts';
+
+const SIGNAL_NUMBER: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM: 15 };
+
+/** Names that mean something else already. */
+const TAKEN = new Set(['localhost', '*']);
+
+export class WorldRecord implements World {
+  readonly #simulator: Simulator;
+
+  constructor(simulator: Simulator) {
+    this.#simulator = simulator;
+  }
+
+  get self(): Host {
+    return this.#simulator.machines[0] as Machine;
+  }
+
+  // ---- hosts ----
+
+  host(name: string, program: OperationSource<unknown>, options: HostOptions = {}): Host {
+    const { clockRate = 1 } = options;
+    this.#checkName(name);
+    checkSource(program);
+    if (typeof clockRate !== 'number') throw wrongType('clockRate', 'a number > 0', clockRate);
+    if (!(clockRate > 0 && clockRate < Infinity)) {
+      throw outOfRange('clockRate', 'a finite number > 0', clockRate);
+    }
+    return this.#simulator.course.hosts.add(name, program, clockRate);
+  }
+
+  #checkName(name: string): void {
+    if (typeof name !== 'string') throw wrongType('name', 'the name of a host', name);
+    if (!/^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$/.test(name) || isNumeric(name)) {
+      throw outOfRange('name', 'letters, digits, "_", "-" or ".", and no address', name);
+    }
+    if (TAKEN.has(name) || this.#simulator.course.hosts.find(name) !== undefined) {
+      throw outOfRange('name', 'a name that no host has yet', name);
+    }
+  }
+
+  crash(host: HostRef): void {
+    for (const machine of this.#processes('host', host)) {
+      if (machine.life === null) continue;
+      this.#simulator.course.hosts.crash(machine);
+      this.#faultBegins('crash', `crash ${machine.name}`);
+    }
+  }
+
+  restart(host: HostRef): void {
+    for (const machine of this.#processes('host', host)) {
+      const { hosts } = this.#simulator.course;
+      if (machine.life !== null) hosts.crash(machine);
+      hosts.start(machine);
+      this.#simulator.invariants.faultEnds(`crash ${machine.name}`);
+    }
+  }
+
+  signal(host: HostRef, signal: EndSignal): void {
+    const number = SIGNAL_NUMBER[signal];
+    if (number === undefined) throw outOfRange('signal', "'SIGINT' or 'SIGTERM'", signal);
+    for (const machine of this.#processes('host', host)) {
+      if (machine.life === null || machine.hear(signal)) continue;
+      machine.setExitCode(128 + number);
+      this.#simulator.course.hosts.exit(machine);
+    }
+  }
+
+  // ---- the network between hosts ----
+
+  partition(a: HostRef, b: HostRef): void {
+    this.#eachPair(a, b, (from, to) => {
+      this.#cut(from, to);
+      this.#cut(to, from);
+    });
+  }
+
+  partitionOneWay(from: HostRef, to: HostRef): void {
+    this.#eachPair(from, to, (near, far) => this.#cut(near, far));
+  }
+
+  #cut(from: string, to: string): void {
+    this.#simulator.course.hosts.medium.partition(from, to);
+    this.#faultBegins('partition', `partition ${from} ${to}`);
+  }
+
+  heal(a: HostRef, b: HostRef): void {
+    this.#eachPair(a, b, (from, to) => {
+      for (const [near, far] of [
+        [from, to],
+        [to, from],
+      ] as const) {
+        this.#simulator.course.hosts.medium.heal(near, far);
+        this.#simulator.invariants.faultEnds(`partition ${near} ${far}`);
+      }
+    });
+  }
+
+  hold(a: HostRef, b: HostRef): void {
+    this.#eachPair(a, b, (from, to) => {
+      this.#simulator.course.hosts.medium.hold(from, to);
+      this.#faultBegins('hold', holdName(from, to));
+    });
+  }
+
+  release(a: HostRef, b: HostRef): void {
+    this.#eachPair(a, b, (from, to) => {
+      this.#simulator.course.hosts.medium.release(from, to);
+      this.#simulator.invariants.faultEnds(holdName(from, to));
+    });
+  }
+
+  link(a: HostRef, b: HostRef, link: Link): void {
+    checkLink('link', link);
+    this.#eachPair(a, b, (from, to) => {
+      this.#simulator.course.hosts.medium.setLink(from, to, link);
+      this.#simulator.course.hosts.medium.setLink(to, from, link);
+      this.#note('link', from, to);
+    });
+  }
+
+  // ---- chance, time, demands ----
+
+  random(): number {
+    return this.#simulator.decisions.between('program', 0, 1);
+  }
+
+  now(): number {
+    return this.#simulator.now;
+  }
+
+  always(name: string, predicate: () => boolean): void {
+    checkDemand(name, predicate);
+    this.#simulator.invariants.always(name, predicate);
+  }
+
+  eventually(name: string, predicate: () => boolean, options: EventuallyOptions): void {
+    checkDemand(name, predicate);
+    const withinMs: unknown = (options as Partial<EventuallyOptions> | undefined)?.withinMs;
+    checkDuration('withinMs', withinMs as number);
+    this.#simulator.invariants.eventually(name, predicate, withinMs as number);
+  }
+
+  // ---- inside ----
+
+  #faultBegins(kind: string, name: string): void {
+    this.#simulator.countFault(kind);
+    this.#simulator.invariants.faultBegins(name);
+  }
+
+  #note(kind: string, from: string, to: string): void {
+    this.#simulator.trace(kind, from, to, 0, () => '');
+  }
+
+  #find(argument: string, host: HostRef): Machine {
+    const name = host instanceof Machine ? host.name : host;
+    if (typeof name !== 'string') throw wrongType(argument, 'a host or the name of one', name);
+    const found = this.#simulator.course.hosts.find(name);
+    if (found !== undefined) return found;
+    const known = this.#simulator.machines.map((machine) => `'${machine.name}'`).join(', ');
+    throw outOfRange(argument, `'*' or one of the hosts ${known}`, name);
+  }
+
+  /** Hosts whose process may be ended: the scenario's own goes on to the end of the run. */
+  #processes(argument: string, host: HostRef): Machine[] {
+    if (host === '*') return this.#simulator.machines.slice(1);
+    const machine = this.#find(argument, host);
+    if (machine.index > 0) return [machine];
+    throw outOfRange(argument, "another host than 'main', where the scenario runs", machine.name);
+  }
+
+  #eachPair(a: HostRef, b: HostRef, act: (from: string, to: string) => void): void {
+    const { machines } = this.#simulator;
+    const from = a === '*' ? machines : [this.#find('a', a)];
+    const to = b === '*' ? machines : [this.#find('b', b)];
+    if (from === to) {
+      for (const [i, near] of machines.entries()) {
+        for (const far of machines.slice(i + 1)) act(near.name, far.name);
+      }
+      return;
+    }
+    if (a !== '*' && b !== '*' && from[0] === to[0]) {
+      throw outOfRange('b', 'another host than `a`', (to[0] as Machine).name);
+    }
+    for (const near of from) for (const far of to) if (near !== far) act(near.name, far.name);
+  }
+}
+
+/** The same in both directions. */
+function holdName(a: string, b: string): string {
+  return a < b ? `hold ${a} ${b}` : `hold ${b} ${a}`;
+}
+
+function isNumeric(name: string): boolean {
+  return /^[0-9.]+$/.test(name);
+}
+
+function checkDemand(name: string, predicate: unknown): void {
+  if (typeof name !== 'string') throw wrongType('name', 'a name for reports', name);
+  if (typeof predicate !== 'function') throw wrongType('predicate', 'a function', predicate);
+}

@@ -1,0 +1,30 @@
+/** All campaigns. */
+import { storms, torn } from './cancelling.ts';
+import { paths, queues, races } from './connecting.ts';
+import { barrierRounds, broadcast, channels, conditions, locks } from './conservation.ts';
+import { crashes } from './crashes.ts';
+import { drain, drainWithGrace } from './drain.ts';
+import { frames, readLines } from './frames.ts';
+import { halfClose } from './half-close.ts';
+import { proxy } from './proxy.ts';
+import type { Campaign } from './support.ts';
+
+export const campaigns: readonly Campaign[] = [
+  drain,
+  drainWithGrace,
+  frames,
+  readLines,
+  proxy,
+  halfClose,
+  crashes,
+  torn,
+  storms,
+  races,
+  queues,
+  paths,
+  channels,
+  locks,
+  conditions,
+  barrierRounds,
+  broadcast,
+];

@@ -1,0 +1,71 @@
+/** What tests of simulations share. */
+import { expect } from 'vitest';
+import type { Operation, Socket } from '../../src/index.ts';
+import { connect, listen } from '../../src/index.ts';
+import type { Scenario, SimOptions, World } from '../../src/sim.ts';
+import { SimulationError, simulate } from '../../src/sim.ts';
+
+/**
+ * Runs a scenario that has to fail. Not in debug mode, which adds lines of sources to the texts.
+ */
+export async function failureOf(
+  scenario: Scenario,
+  options?: SimOptions,
+): Promise<SimulationError> {
+  const outcome: unknown = await simulate(scenario, { debug: false, ...options }).catch(
+    (error: unknown) => error,
+  );
+  expect(outcome).toBeInstanceOf(SimulationError);
+  return outcome as SimulationError;
+}
+
+/** The code of what a scenario fails with. */
+export async function codeOf(scenario: Scenario, options?: SimOptions): Promise<unknown> {
+  const { error } = await failureOf(scenario, options);
+  return (error as { code?: unknown }).code;
+}
+
+/** A scenario whose result is looked at. */
+export async function resultOf<T>(
+  scenario: (world: World) => Operation<T>,
+  options?: SimOptions,
+): Promise<T> {
+  let result: { readonly value: T } | undefined;
+  await simulate(function* (world): Operation<void> {
+    result = { value: yield* scenario(world) };
+  }, options);
+  return (result as { readonly value: T }).value;
+}
+
+/** Answers every connection with what it sends, one after the other. */
+export function* echoServer(): Operation<void> {
+  const listener = yield* listen(7);
+  try {
+    for (;;) yield* echo(yield* listener.accept());
+  } finally {
+    listener.close();
+  }
+}
+
+function* echo(socket: Socket): Operation<void> {
+  try {
+    for (;;) {
+      const data = yield* socket.recv();
+      if (data.length === 0) return;
+      yield* socket.sendAll(data);
+    }
+  } finally {
+    socket.close();
+  }
+}
+
+/** Sends `text` to the echo server of `host` on a new connection, and gives what comes back. */
+export function* askEcho(host: string, text: string): Operation<string> {
+  const socket = yield* connect(`${host}:7`);
+  try {
+    yield* socket.sendAll(text);
+    return String(yield* socket.recv());
+  } finally {
+    socket.close();
+  }
+}
