@@ -83,11 +83,13 @@ for (const world of worlds) {
 
     it('a handler that was cut in the middle of a send ends with a reset', () => {
       const handler = function* (socket: Socket): Operation<void> {
+        yield* socket.recv(); // The client knows that it is connected.
         yield* moveOnAfter(20, () => socket.sendAll(Buffer.alloc(30_000_000)));
       };
       return world.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
+          yield* client.sendAll('go');
           yield* eventually('it is served', () => server.stats().accepted === 1);
           yield* untilNobodyIsLeft(server);
           expect(yield* failure(() => receiveAll(client))).toMatchObject({ code: 'ECONNRESET' });
