@@ -80,6 +80,10 @@ export class TlsListener
     return this.#raw.local;
   }
 
+  get descriptor(): number | undefined {
+    return this.#raw.descriptor;
+  }
+
   override describe(): string {
     return this.#raw.describe();
   }

@@ -154,6 +154,10 @@ export interface ListenerTransport extends Readiness {
   /** True once listening; false while under way (wait for 'send'). Throws EADDRINUSE, EACCES, …. */
   tryListen(): boolean;
 
+  /** The descriptor, so that a process which is started here can inherit it; `undefined` where
+   *  there is none, and after close. */
+  readonly descriptor: number | undefined;
+
   /**
    * The next connection; `undefined`: none is there. Throws EMFILE, ENFILE, ENOBUFS, ENOMEM when
    * the system cannot give a descriptor; the connection stays queued. A connection that died in the
@@ -344,6 +348,13 @@ export interface Network {
 
   /** Begins to listen; see `ListenerTransport.tryListen`. Throws what is known at once. */
   listen(at: Endpoint, options: ListenOptions): ListenerTransport;
+
+  /**
+   * Begins to listen on a descriptor that this process has inherited, and owns it from then on: it
+   * is closed with the listener. The file of a Unix socket is left alone: it belongs to whoever has
+   * made it. EBADF, ENOTSOCK, EINVAL: the descriptor is no socket that listens; it is left as it is.
+   */
+  adopt(fd: number): ListenerTransport;
 
   /** Begins to connect; see `Transport.tryConnect`. Throws what is known at once. */
   connect(to: Endpoint, options: ConnectOptions): Transport;
