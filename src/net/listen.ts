@@ -6,8 +6,9 @@ import { Lazy } from '../kernel/operation.ts';
 import { unsupported } from '../kernel/unsupported.ts';
 import { checkpoint, sleep, writable } from '../kernel/waits.ts';
 import type { Endpoint, ListenerTransport, ListenOptions } from '../world/network.ts';
+import type { TlsServerOptions } from '../world/tls.ts';
 import type { Address, ParsedAddress } from './address.ts';
-import { formatAddress, parseAddress } from './address.ts';
+import { formatAddress, inheritedFd, parseAddress } from './address.ts';
 import { connect } from './connect.ts';
 import type { Keys } from './keys.ts';
 import { checkKeys, checkSwitch, pick } from './keys.ts';
@@ -35,7 +36,8 @@ const LISTEN_KEYS: Keys<ListenOptions> = {
 /**
  * Listens at `address`. A number or an empty host means all interfaces, IPv4 and IPv6; port 0 means
  * any free port (see `listener.address`). A Unix socket's file goes with its listener; one that a
- * dead server has left is replaced.
+ * dead server has left is replaced. `{ fd: 3 }` takes over a listening socket that the process has
+ * inherited (see `inheritedListeners`); of the options only `tls` goes with it, and its file stays.
  *
  * Options: `backlog`, connections that may wait to be accepted (default: the system's maximum);
  * `reusePort`, several listeners share the port; `ipv6Only`; `mode`, the permissions of a Unix
@@ -43,18 +45,35 @@ const LISTEN_KEYS: Keys<ListenOptions> = {
  * `tls`, certificate and key: then only connections whose handshake is complete are accepted, see
  * `listener.handshakes`.
  * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND,
- * ENAMETOOLONG; ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED for
+ * ENAMETOOLONG; for a descriptor EBADF,
+ * ENOTSOCK, EINVAL (it does not listen), EBUSY (it is open here already); ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED for
  * what the network cannot do; TypeError, RangeError.
  */
 export function listen(address: Address, options: ListenOptions = {}): Operation<Listener> {
+  const fd = inheritedFd(address);
+  if (fd !== undefined) return adopt(fd, options);
   const parsed = parseAddress(address);
   checkListenOptions(parsed, options);
-  return new Lazy(() => runListen(parsed, options));
+  const { tls, ...plain } = options;
+  return new Lazy(() => runListen(tls, () => beginAt(parsed, plain)));
 }
 
 /** What concerns `listen` among the options of a server. */
 export function listenOptions(options: ListenOptions): ListenOptions {
   return pick(options, LISTEN_KEYS);
+}
+
+/** Whoever made the socket has settled everything below TLS. */
+function adopt(fd: number, options: ListenOptions): Operation<Listener> {
+  checkKeys('options', options, LISTEN_KEYS);
+  const { tls, ...settled } = options;
+  const name = Object.entries(settled).find(([, value]) => value !== undefined)?.[0];
+  if (name !== undefined) {
+    const instead = 'Whoever made the socket sets it: in a .socket unit of systemd, for example.';
+    throw unsupported(`A listener at { fd: ${fd} }`, `have a \`${name}\``, instead);
+  }
+  if (tls !== undefined) checkTlsServer(tls);
+  return new Lazy(() => runListen(tls, () => started(currentNetwork().adopt(fd))));
 }
 
 function checkListenOptions(address: ParsedAddress, options: ListenOptions): void {
@@ -74,13 +93,12 @@ function checkListenOptions(address: ParsedAddress, options: ListenOptions): voi
 
 /** A certificate that cannot be used is found before anything is opened. */
 function* runListen(
-  address: ParsedAddress,
-  { tls, ...options }: ListenOptions,
+  tls: TlsServerOptions | undefined,
+  begins: () => Generator<Wait, ListenerTransport>,
 ): Generator<Wait, Listener> {
   yield* checkpoint();
-  requireSizes(currentNetwork(), options);
   const secured = tls && tlsServer(tls);
-  const transport = yield* beginAt(address, options);
+  const transport = yield* begins();
   return secured === undefined ? new Listener(transport) : new Listener(secured(transport));
 }
 
@@ -88,6 +106,7 @@ function* beginAt(
   address: ParsedAddress,
   options: ListenOptions,
 ): Generator<Wait, ListenerTransport> {
+  requireSizes(currentNetwork(), options);
   if (address.path !== undefined) return yield* beginAtPath(address, options);
   if (address.host === '') return yield* beginEverywhere(address.port, options);
   const [endpoint] = yield* endpointsOf(address.host, address.port);
@@ -148,8 +167,11 @@ function* beginEverywhere(
   }
 }
 
-function* begin(at: Endpoint, options: ListenOptions): Generator<Wait, ListenerTransport> {
-  const transport = currentNetwork().listen(at, options);
+function begin(at: Endpoint, options: ListenOptions): Generator<Wait, ListenerTransport> {
+  return started(currentNetwork().listen(at, options));
+}
+
+function* started(transport: ListenerTransport): Generator<Wait, ListenerTransport> {
   let listening = false;
   try {
     while (!transport.tryListen()) yield* writable(transport);

@@ -32,7 +32,7 @@ export class Frame implements Program, TimerTarget {
   ready = false;
   /** How many of the signals that end a program have come. */
   signals = 0;
-  readonly servers: Set<Figures> = new Set();
+  readonly #servers = new Map<object, Figures>();
   /** Set by the second signal. */
   exitCode: number | undefined;
   readonly #platform: Platform;
@@ -53,6 +53,10 @@ export class Frame implements Program, TimerTarget {
 
   get stopping(): boolean {
     return this.signals > 0;
+  }
+
+  get servers(): Iterable<Figures> {
+    return this.#servers.values();
   }
 
   /** True if the program was cancelled because its time was over, or by a second signal. */
@@ -76,12 +80,12 @@ export class Frame implements Program, TimerTarget {
   }
 
   serverListens(server: Figures): void {
-    this.servers.add(server);
+    this.#servers.set(server.address, server);
     if (this.#options.ready === 'listening') this.becomeReady();
   }
 
-  serverEnds(server: Figures): void {
-    this.servers.delete(server);
+  serverEnds(address: object): void {
+    this.#servers.delete(address);
   }
 
   /** The main operation. Runs in the main task. */

@@ -7,7 +7,7 @@ import type { Scope } from '../kernel/scope.ts';
 import { sleep } from '../kernel/waits.ts';
 import { scope } from '../kernel/with-scope.ts';
 import type { Address } from '../net/address.ts';
-import { parseAddress } from '../net/address.ts';
+import { checkListenAddress } from '../net/address.ts';
 import { listen, listenOptions } from '../net/listen.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
@@ -44,7 +44,7 @@ export function tcpServer(
   handler: Handler,
   options: ServerOptions = {},
 ): Operation<void> {
-  parseAddress(address);
+  checkListenAddress(address);
   checkServer(handler, options);
   if (options.tls !== undefined) checkTlsServer(options.tls);
   return new Lazy(function* (): Generator<Wait, void> {
@@ -70,6 +70,7 @@ function* runServe(
   try {
     yield* scope((own) => serveInside(own, listener, handler, options));
   } finally {
+    currentWorld().program?.serverEnds(listener.address);
     listener.close();
   }
 }
@@ -82,6 +83,7 @@ function* serveInside(
 ): Generator<Wait, void> {
   const server = new ServerRecord(listener, options, own);
   options.onListening?.(server);
+  currentWorld().program?.serverListens(server);
   yield* group(
     function* (tasks) {
       tasks.spawn(() => drainWhenStopped(server, own, tasks, handler), {

@@ -2,7 +2,8 @@
 
 /** A server, as far as a page of figures is concerned. */
 export interface Figures {
-  readonly address: { toString(): string };
+  /** Its listener's own object: a server is known by it. */
+  readonly address: object;
   stats(): object;
 }
 
@@ -17,6 +18,6 @@ export interface Program {
   becomeReady(): void;
   /** A server listens. That is being ready, unless the program said that it will tell itself. */
   serverListens(server: Figures): void;
-  /** A server has come to its end. */
-  serverEnds(server: Figures): void;
+  /** The server at this address has come to its end. */
+  serverEnds(address: object): void;
 }
