@@ -38,7 +38,7 @@
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 5
+#define CORONET_ABI 6
 
 /*
  * All that a connection can report, both directions at once. PRI is there because urgent data
@@ -192,6 +192,8 @@ napi_value coronet_datagram_figure(napi_env env, napi_callback_info info);
 napi_value coronet_join_group(napi_env env, napi_callback_info info);
 napi_value coronet_leave_group(napi_env env, napi_callback_info info);
 napi_value coronet_multicast_interface(napi_env env, napi_callback_info info);
+napi_value coronet_hold(napi_env env, napi_callback_info info);
+napi_value coronet_bound(napi_env env, napi_callback_info info);
 napi_value coronet_adopt(napi_env env, napi_callback_info info);
 napi_value coronet_descriptor(napi_env env, napi_callback_info info);
 napi_value coronet_notify(napi_env env, napi_callback_info info);

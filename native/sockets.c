@@ -121,6 +121,22 @@ napi_value coronet_listen(napi_env env, napi_callback_info info) {
 }
 
 /*
+ * hold(family, host, port, backlog, flags): a descriptor that listens, or an errno. It is in no slot
+ * and in no epoll, so what waits in its queue wakes nobody here: processes that are started inherit
+ * it and accept. The caller closes it.
+ */
+napi_value coronet_hold(napi_env env, napi_callback_info info) {
+  Call call;
+  Address at;
+  ListenHow how = {.mode = -1};
+  int error = 0;
+  if (!call_begin(env, info, 5, &call) || !address_read(&call, 0, &at, &error)) return NULL;
+  if (!call_int(&call, 3, &how.backlog) || !call_int(&call, 4, &how.flags)) return NULL;
+  if (error == 0 && at.length == 0) error = -EINVAL;
+  return call_result(&call, error == 0 ? open_listener(&at, &how) : error);
+}
+
+/*
  * Errors of accept4 that belong to the connection at the head of the queue, which is gone with them
  * (accept(2), "Error handling"): take the next one.
  */

@@ -107,6 +107,15 @@ export type {
 
 export { serve, tcpServer } from './server/serve.ts';
 export type { Handler, Server, ServerOptions, ServerStats } from './server/server.ts';
+export type { WorkerState } from './server/worker.ts';
+export { WorkerError } from './server/worker-errors.ts';
+export type { WorkerStats, WorkersStats } from './server/worker-stats.ts';
+export {
+  type WorkerEvent,
+  type Workers,
+  type WorkersOptions,
+  workers,
+} from './server/workers.ts';
 
 // node: the real world
 

@@ -5,6 +5,7 @@ import type { Catalogue } from '../kernel/catalogue.ts';
 import { KERNEL_ERRORS } from '../kernel/catalogue.ts';
 import { NET_ERRORS } from '../net/catalogue.ts';
 import { NODE_ERRORS } from '../node/catalogue.ts';
+import { WORKER_ERRORS } from '../server/worker-errors.ts';
 
 /** In the order of the codes. */
 export const catalogue: Catalogue = Object.fromEntries(
@@ -14,5 +15,6 @@ export const catalogue: Catalogue = Object.fromEntries(
     ...COMBINATOR_ERRORS,
     ...NET_ERRORS,
     ...NODE_ERRORS,
+    ...WORKER_ERRORS,
   }).sort(([a], [b]) => (a < b ? -1 : 1)),
 );

@@ -10,6 +10,7 @@ import type { TlsServerOptions } from '../world/tls.ts';
 import type { Address, ParsedAddress } from './address.ts';
 import { formatAddress, inheritedFd, parseAddress } from './address.ts';
 import { connect } from './connect.ts';
+import { takeFromParent } from './from-parent.ts';
 import type { Keys } from './keys.ts';
 import { checkKeys, checkSwitch, pick } from './keys.ts';
 import { Listener } from './listener.ts';
@@ -55,7 +56,7 @@ export function listen(address: Address, options: ListenOptions = {}): Operation
   const parsed = parseAddress(address);
   checkListenOptions(parsed, options);
   const { tls, ...plain } = options;
-  return new Lazy(() => runListen(tls, () => beginAt(parsed, plain)));
+  return new Lazy(() => runListen(tls, () => listenAt(parsed, plain)));
 }
 
 /** What concerns `listen` among the options of a server. */
@@ -73,7 +74,7 @@ function adopt(fd: number, options: ListenOptions): Operation<Listener> {
     throw unsupported(`A listener at { fd: ${fd} }`, `have a \`${name}\``, instead);
   }
   if (tls !== undefined) checkTlsServer(tls);
-  return new Lazy(() => runListen(tls, () => started(currentNetwork().adopt(fd))));
+  return new Lazy(() => runListen(tls, () => adoptAt(fd)));
 }
 
 function checkListenOptions(address: ParsedAddress, options: ListenOptions): void {
@@ -102,35 +103,47 @@ function* runListen(
   return secured === undefined ? new Listener(transport) : new Listener(secured(transport));
 }
 
-function* beginAt(
+/** A worker's supervisor may have opened it for the worker; then its number is another one here. */
+function* adoptAt(fd: number): Generator<Wait, ListenerTransport> {
+  return yield* started(currentNetwork().adopt(takeFromParent(`fd:${fd}`) ?? fd));
+}
+
+/** What a worker's supervisor has opened is taken over; the supervisor has settled its options. */
+function* listenAt(
   address: ParsedAddress,
   options: ListenOptions,
 ): Generator<Wait, ListenerTransport> {
+  const fd = takeFromParent(formatAddress(address));
+  if (fd !== undefined) return yield* started(currentNetwork().adopt(fd));
   requireSizes(currentNetwork(), options);
-  if (address.path !== undefined) return yield* beginAtPath(address, options);
-  if (address.host === '') return yield* beginEverywhere(address.port, options);
-  const [endpoint] = yield* endpointsOf(address.host, address.port);
-  return yield* begin(endpoint as Endpoint, options);
+  return yield* beginAt(address, (at) => started(currentNetwork().listen(at, options)));
 }
+
+/** Begins something at the endpoint that a listener at `address` is bound to. */
+export function* beginAt<T>(address: ParsedAddress, begin: Begin<T>): Generator<Wait, T> {
+  if (address.path !== undefined) return yield* beginAtPath(address, begin);
+  if (address.host === '') return yield* beginEverywhere(address.port, begin);
+  const [endpoint] = yield* endpointsOf(address.host, address.port);
+  return yield* begin(endpoint as Endpoint);
+}
+
+type Begin<T> = (at: Endpoint) => Generator<Wait, T>;
 
 /**
  * A path that is in use may be the file that a dead server has left behind: nobody answers behind
  * it. Then it is replaced. Of several servers that find it so one wins: only the file that was seen
  * here is removed, by one of them, and bind(2) lets one in.
  */
-function* beginAtPath(
-  at: { readonly path: string },
-  options: ListenOptions,
-): Generator<Wait, ListenerTransport> {
+function* beginAtPath<T>(at: { readonly path: string }, begin: Begin<T>): Generator<Wait, T> {
   const remove = currentNetwork().socketFile(at.path);
   try {
-    return yield* begin(at, options);
+    return yield* begin(at);
   } catch (error) {
     const mayBeLeft = remove !== undefined && codeOf(error) === 'EADDRINUSE';
     if (!mayBeLeft || !(yield* isAbandoned(at.path))) throw error;
   }
   remove?.();
-  return yield* begin(at, options);
+  return yield* begin(at);
 }
 
 function* isAbandoned(path: string): Generator<Wait, boolean> {
@@ -154,21 +167,14 @@ function* refuses(path: string): Generator<Wait, boolean> {
 }
 
 /** All interfaces: one dual-stack socket, or IPv4 alone where the machine has no IPv6. */
-function* beginEverywhere(
-  port: number,
-  options: ListenOptions,
-): Generator<Wait, ListenerTransport> {
+function* beginEverywhere<T>(port: number, begin: Begin<T>): Generator<Wait, T> {
   try {
-    return yield* begin({ host: '::', port, family: 6 }, options);
+    return yield* begin({ host: '::', port, family: 6 });
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
-    return yield* begin({ host: '0.0.0.0', port, family: 4 }, options);
+    return yield* begin({ host: '0.0.0.0', port, family: 4 });
   }
-}
-
-function begin(at: Endpoint, options: ListenOptions): Generator<Wait, ListenerTransport> {
-  return started(currentNetwork().listen(at, options));
 }
 
 function* started(transport: ListenerTransport): Generator<Wait, ListenerTransport> {

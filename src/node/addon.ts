@@ -39,6 +39,10 @@ export interface Addon {
     receiveBuffer: number,
     sendBuffer: number,
   ): number;
+  /** A listening descriptor that is registered nowhere; the caller closes it. Flags as of listen. */
+  hold(family: number, host: string, port: number, backlog: number, flags: number): number;
+  /** Where a descriptor is bound. */
+  bound(fd: number): Endpoint | number;
   /** As listen, on a listening descriptor that was inherited. */
   adopt(poller: number, fd: number): number;
   descriptor(handle: number): number;
@@ -146,7 +150,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 5;
+const ADDON_ABI = 6;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -17,6 +17,8 @@ import type { TimerTarget } from '../kernel/timers.ts';
 import { Timer } from '../kernel/timers.ts';
 import type { EndSignal, Platform } from '../world/platform.ts';
 import type { Figures, Program } from '../world/program.ts';
+import type { Supervised } from './supervised.ts';
+import { supervisedBy } from './supervised.ts';
 
 const SIGNAL_NUMBER: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM: 15 };
 
@@ -39,6 +41,8 @@ export class Frame implements Program, TimerTarget {
   readonly #options: FrameOptions;
   #told = false;
   #scope: ScopeRecord | null = null;
+  /** Set in a process that `workers` has started. */
+  readonly #supervised: Supervised | undefined;
   /** When the lame duck ends. */
   readonly #lameDuck = new Timer(this);
   /** When the service manager wants to hear of us again. */
@@ -48,6 +52,7 @@ export class Frame implements Program, TimerTarget {
   constructor(platform: Platform, options: FrameOptions) {
     this.#platform = platform;
     this.#options = options;
+    this.#supervised = supervisedBy(platform);
     this.#watchdogMs = watchdogPeriod(platform);
   }
 
@@ -76,6 +81,7 @@ export class Frame implements Program, TimerTarget {
     this.#told = true;
     this.ready = true;
     this.#platform.notify('READY=1\nSTATUS=Ready');
+    this.#supervised?.ready();
     this.#options.onReady?.();
   }
 
@@ -92,9 +98,7 @@ export class Frame implements Program, TimerTarget {
   *around(op: OperationSource<unknown>): Generator<Wait, void> {
     const { scheduler, ownScope } = currentRecord();
     this.#scope = ownScope;
-    const forgets = (['SIGINT', 'SIGTERM'] as const).map((signal) =>
-      this.#platform.onSignal(signal, () => this.#heard(signal)),
-    );
+    const forgets = this.#hear();
     this.#armWatchdog(scheduler);
     try {
       yield* operationOf(op);
@@ -104,6 +108,14 @@ export class Frame implements Program, TimerTarget {
       scheduler.disarm(this.#watchdog);
       for (const forget of forgets) forget();
     }
+  }
+
+  /** A worker hears its supervisor instead of the signals. */
+  #hear(): readonly (() => void)[] {
+    const heard = (signal: EndSignal): void => this.#heard(signal);
+    if (this.#supervised !== undefined) return [this.#supervised.hear(this.servers, heard)];
+    const signals = ['SIGINT', 'SIGTERM'] as const;
+    return signals.map((signal) => this.#platform.onSignal(signal, () => heard(signal)));
   }
 
   expire(timer: Timer): void {

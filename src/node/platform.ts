@@ -1,5 +1,6 @@
 /** The process as a program sees it. */
 import { availableParallelism } from 'node:os';
+import type { Endpoint } from '../world/network.ts';
 import type {
   HeardSignal,
   Metric,
@@ -9,6 +10,8 @@ import type {
   WorkerProcess,
   WorkerStart,
 } from '../world/platform.ts';
+import type { HeldListeners } from '../world/workers.ts';
+import { holdListeners } from './held-listeners.ts';
 import { metricsPage } from './metrics.ts';
 import { notifyManager } from './notify.ts';
 import { parentProcess, startWorker } from './worker-process.ts';
@@ -38,6 +41,10 @@ export const nodePlatform: Platform = {
 
   metricsPage(metrics: readonly Metric[], done: (error: unknown, page: string) => void): void {
     metricsPage(metrics, done);
+  },
+
+  holdListeners(at: Endpoint, most: number): HeldListeners {
+    return holdListeners(at, most);
   },
 
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {

@@ -2,6 +2,8 @@
  * What a program asks of the process that it runs in. A world without processes (a simulation)
  * refuses with ERR_UNSUPPORTED what it does not have.
  */
+import type { Endpoint } from './network.ts';
+import type { HeldListeners } from './workers.ts';
 
 /** The signals that end a program. */
 export type EndSignal = 'SIGINT' | 'SIGTERM';
@@ -85,6 +87,12 @@ export interface Platform {
   /** The page of metrics in Prometheus text: those of the process, and `metrics`. `done` is called
    *  once, later. */
   metricsPage(metrics: readonly Metric[], done: (error: unknown, page: string) => void): void;
+  /**
+   * Listens at `at` for processes that inherit the descriptors: on up to `most` sockets that share
+   * the port, so that each process has a queue of its own, where the system can do that. Errors:
+   * those of listening; ERR_UNSUPPORTED.
+   */
+  holdListeners(at: Endpoint, most: number): HeldListeners;
   /** Starts a process with the same runtime, and a channel for messages to it. */
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess;
   /** Who has started this process with `startWorker`. */
