@@ -75,7 +75,7 @@ export class Supervisor implements Workers {
   readonly #platform: Platform;
   readonly #options: SupervisorOptions;
   readonly #live = new Set<WorkerRecord>();
-  #slots: Slot[] = [];
+  readonly #slots: Slot[] = [];
   /** When workers were started again: no more than the limit, and one. */
   readonly #restartTimes: number[] = [];
   #restarts = 0;
@@ -122,11 +122,20 @@ export class Supervisor implements Workers {
 
   // ---- the beginning ----
 
-  /** Starts all workers and waits until each is ready. The first that is not fails the whole. */
+  /**
+   * Starts all workers and waits until each is ready; the first that is not fails the whole. One
+   * begins alone, so that what is wrong with the module is met, and told, once.
+   */
   *startAll(): Generator<Wait, void> {
     const places = Array.from({ length: this.#options.count }, (_, place) => place);
-    this.#slots = places.map((place) => ({ place, current: this.#start(place), failures: 0 }));
-    for (const { current } of this.#slots) {
+    yield* this.#startSome(places.slice(0, 1));
+    if (!this.ending) yield* this.#startSome(places.slice(1));
+  }
+
+  *#startSome(places: readonly number[]): Generator<Wait, void> {
+    const slots = places.map((place) => ({ place, current: this.#start(place), failures: 0 }));
+    this.#slots.push(...slots);
+    for (const { current } of slots) {
       yield* this.#settled(current);
       if (this.ending) return;
       if (!current.wasReady) return this.fail(notStarted(current, this.#options.readyTimeoutMs));
