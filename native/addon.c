@@ -53,7 +53,6 @@ static const Export EXPORTS[] = {
     {"hold", coronet_hold},
     {"bound", coronet_bound},
     {"adopt", coronet_adopt},
-    {"descriptor", coronet_descriptor},
     {"notify", coronet_notify},
 };
 

@@ -195,7 +195,6 @@ napi_value coronet_multicast_interface(napi_env env, napi_callback_info info);
 napi_value coronet_hold(napi_env env, napi_callback_info info);
 napi_value coronet_bound(napi_env env, napi_callback_info info);
 napi_value coronet_adopt(napi_env env, napi_callback_info info);
-napi_value coronet_descriptor(napi_env env, napi_callback_info info);
 napi_value coronet_notify(napi_env env, napi_callback_info info);
 
 #endif

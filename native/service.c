@@ -64,25 +64,6 @@ napi_value coronet_adopt(napi_env env, napi_callback_info info) {
   return call_result(&call, socket_adopt(poller, index, fd, EPOLLIN));
 }
 
-/* descriptor(handle): the number that the system knows it by, or -EBADF */
-napi_value coronet_descriptor(napi_env env, napi_callback_info info) {
-  Call call;
-  int32_t handle = 0;
-  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
-  Slot *slot = slot_find(call.environment, handle);
-  return call_result(&call, slot == NULL ? -EBADF : slot->fd);
-}
-
-/* bound(fd): where a socket that is in no slot is bound, as `local` says it; or an errno */
-napi_value coronet_bound(napi_env env, napi_callback_info info) {
-  Call call;
-  int32_t fd = 0;
-  Address name = {.length = sizeof name.u};
-  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &fd)) return NULL;
-  if (getsockname(fd, &name.u.any, &name.length) != 0) return call_result(&call, -errno);
-  return address_write(env, &name.u.any, name.length);
-}
-
 /*
  * notify(family, path, 0, message): sends one datagram to a Unix socket: 0, or an errno. A manager
  * that does not read in time misses the message; the program does not wait for it.

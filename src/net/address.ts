@@ -7,9 +7,9 @@ import { checkKeys } from './keys.ts';
 /**
  * 25000, '127.0.0.1:25000', '[::1]:80', 'example.org:80', '/run/x.sock', { host, port }, { path }.
  * A text that begins with / ./ or ../ is the path of a Unix socket; '@name' is an abstract one
- * (Linux), as { path: '\0name' } is. An interface is named as in '[fe80::1%eth0]:80'. { fd: 3 } is a
- * listening socket that the process has inherited as a descriptor, and may have a name for people:
- * for `listen` and `tcpServer` alone.
+ * (Linux), as { path: '\0name' } is. An interface is named as in '[fe80::1%eth0]:80'. { fd: 3 } is
+ * a listening socket that the process has inherited as a descriptor, and may have a name for
+ * people: for `listen` and `tcpServer` alone.
  */
 export type Address =
   | number

@@ -46,9 +46,9 @@ const LISTEN_KEYS: Keys<ListenOptions> = {
  * `tls`, certificate and key: then only connections whose handshake is complete are accepted, see
  * `listener.handshakes`.
  * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND,
- * ENAMETOOLONG; for a descriptor EBADF,
- * ENOTSOCK, EINVAL (it does not listen), EBUSY (it is open here already); ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED for
- * what the network cannot do; TypeError, RangeError.
+ * ENAMETOOLONG; for a descriptor EBADF, ENOTSOCK, EINVAL (it does not listen) and EBUSY (it is open
+ * here already); ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED
+ * for what the network cannot do; TypeError, RangeError.
  */
 export function listen(address: Address, options: ListenOptions = {}): Operation<Listener> {
   const fd = inheritedFd(address);

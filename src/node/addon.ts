@@ -45,7 +45,6 @@ export interface Addon {
   bound(fd: number): Endpoint | number;
   /** As listen, on a listening descriptor that was inherited. */
   adopt(poller: number, fd: number): number;
-  descriptor(handle: number): number;
   /** How many were accepted; their handles are in out[1..], why there are no more in out[0]. */
   accept(listener: number, out: Int32Array, most: number): number;
   connect(

@@ -67,11 +67,6 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     registry.add(this);
   }
 
-  get descriptor(): number | undefined {
-    const fd = this.#registry.addon.descriptor(this.handle);
-    return fd < 0 ? undefined : fd;
-  }
-
   tryListen(): boolean {
     if (this.#closed) throw this.#closedError();
     return true;

@@ -18,7 +18,7 @@ export interface MainOptions extends RunOptions {
   readonly graceMs?: number;
   /**
    * How long the program serves on after the first signal while it says that it is not ready, in
-   * milliseconds, before the grace begins: the time that a load balancer needs to notice. Default 0.
+   * milliseconds, before the grace begins: what a load balancer needs to notice. Default 0.
    */
   readonly lameDuckMs?: number;
   /**
@@ -33,9 +33,9 @@ export interface MainOptions extends RunOptions {
 /**
  * Runs `op` as the program. After the first SIGTERM or SIGINT it is not ready any more; after
  * `lameDuckMs` it is asked to stop, and servers drain. Exit codes: 0 when it ended by itself or
- * within the grace after a signal, 1 when it failed or was cut at the end of the grace, 128 + n when
- * a second or third signal ended it. Without a signal it sets `process.exitCode` and resolves; after
- * one it ends the process.
+ * within the grace after a signal, 1 when it failed or was cut at the end of the grace, 128 + n
+ * when a second or third signal ended it. Without a signal it sets `process.exitCode` and resolves;
+ * after one it ends the process.
  *
  * Under systemd (`Type=notify`) the service manager hears READY=1, STOPPING=1 and, if it asks for
  * it, WATCHDOG=1 while the program turns.

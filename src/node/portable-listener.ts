@@ -85,7 +85,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
     return `listener ${endpointText(this.local)}`;
   }
 
-  /** Of net.Server's handle: undocumented, but what `child_process` itself goes by. */
+  /** Of net.Server's handle: undocumented, but what `child_process` itself goes by. `undefined`
+   *  where there is none, and after close. */
   get descriptor(): number | undefined {
     const { _handle: handle } = this.#server as { _handle?: { readonly fd?: number } | null };
     return handle?.fd === undefined || handle.fd < 0 ? undefined : handle.fd;

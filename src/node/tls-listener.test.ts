@@ -16,7 +16,6 @@ const OWN = { cert: pem('cert'), key: pem('key') };
 /** A listener that gives what it is told to give. */
 class FakeListener extends Readiness implements ListenerTransport {
   readonly local = HERE;
-  readonly descriptor = undefined;
   readonly answers: (Transport | Error)[] = [];
   closed = false;
 

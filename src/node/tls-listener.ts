@@ -80,10 +80,6 @@ export class TlsListener
     return this.#raw.local;
   }
 
-  get descriptor(): number | undefined {
-    return this.#raw.descriptor;
-  }
-
   override describe(): string {
     return this.#raw.describe();
   }

@@ -154,10 +154,6 @@ export interface ListenerTransport extends Readiness {
   /** True once listening; false while under way (wait for 'send'). Throws EADDRINUSE, EACCES, …. */
   tryListen(): boolean;
 
-  /** The descriptor, so that a process which is started here can inherit it; `undefined` where
-   *  there is none, and after close. */
-  readonly descriptor: number | undefined;
-
   /**
    * The next connection; `undefined`: none is there. Throws EMFILE, ENFILE, ENOBUFS, ENOMEM when
    * the system cannot give a descriptor; the connection stays queued. A connection that died in the
@@ -352,7 +348,7 @@ export interface Network {
   /**
    * Begins to listen on a descriptor that this process has inherited, and owns it from then on: it
    * is closed with the listener. The file of a Unix socket is left alone: it belongs to whoever has
-   * made it. EBADF, ENOTSOCK, EINVAL: the descriptor is no socket that listens; it is left as it is.
+   * made it. EBADF, ENOTSOCK, EINVAL: the descriptor is no socket that listens; it stays open.
    */
   adopt(fd: number): ListenerTransport;
 
