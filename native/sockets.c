@@ -136,6 +136,16 @@ napi_value coronet_hold(napi_env env, napi_callback_info info) {
   return call_result(&call, error == 0 ? open_listener(&at, &how) : error);
 }
 
+/* bound(fd): where such a descriptor is bound, as `local` says it; or an errno */
+napi_value coronet_bound(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t fd = 0;
+  Address name = {.length = sizeof name.u};
+  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &fd)) return NULL;
+  if (getsockname(fd, &name.u.any, &name.length) != 0) return call_result(&call, -errno);
+  return address_write(env, &name.u.any, name.length);
+}
+
 /*
  * Errors of accept4 that belong to the connection at the head of the queue, which is gone with them
  * (accept(2), "Error handling"): take the next one.

@@ -1,18 +1,21 @@
 /** `coronet serve FILE`: serves with the handler that a module exports. */
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { race } from '../flow/race.ts';
 import { callback } from '../interop/callback.ts';
+import { currentScope } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { shield } from '../kernel/shield.ts';
 import type { BackendChoice } from '../node/backend.ts';
 import { main } from '../node/main.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Server } from '../server/server.ts';
+import { WorkerError } from '../server/worker-errors.ts';
 import type { Workers } from '../server/workers.ts';
 import { workers } from '../server/workers.ts';
 import type { HandlerModule } from './handler-module.ts';
 import { checkFile, loadHandler } from './handler-module.ts';
-import { UsageMistake } from './mistakes.ts';
+import { PlainError, UsageMistake } from './mistakes.ts';
 import { readArguments, readMs, readPort, readWorkers } from './options.ts';
 import { ServeReport } from './serve-report.ts';
 import type { WorkerTask } from './serve-worker.ts';
@@ -111,7 +114,12 @@ function onlyFile(words: readonly string[]): string {
 
 function* told(options: ServeOptions, op: Operation<void>): Generator<Wait, void> {
   const { host, port, file } = options;
-  yield* explained(op, { command: `coronet serve ${file}`, host, port });
+  try {
+    yield* explained(op, { command: `coronet serve ${file}`, host, port });
+  } catch (error) {
+    // What there is to see of it the workers have written.
+    throw error instanceof WorkerError ? new PlainError(`coronet: ${error.message}`) : error;
+  }
 }
 
 // ---- in this process ----
@@ -166,7 +174,8 @@ function* serveWatched(options: ServeOptions, report: ServeReport): Generator<Wa
         throw error;
       report.waiting(error as Error);
     }
-    yield* change(folderOf(options));
+    yield* race([currentScope().waitStopping(), change(folderOf(options))]);
+    if (currentScope().stopping) return;
   }
 }
 

@@ -91,7 +91,9 @@ export class Frame implements Program, TimerTarget {
   }
 
   serverEnds(address: object): void {
+    const server = this.#servers.get(address);
     this.#servers.delete(address);
+    if (server !== undefined) this.#supervised?.serverEnds(server, this.servers);
   }
 
   /** The main operation. Runs in the main task. */

@@ -240,7 +240,7 @@ function* supervise(
     );
   } finally {
     forget();
-    program?.serverEnds(supervisor.figures);
+    program?.serverEnds(supervisor.figures.address);
     if (supervisor.hasLive) yield* shield(() => supervisor.cutAll());
   }
 }
