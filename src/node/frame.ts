@@ -115,7 +115,7 @@ export class Frame implements Program, TimerTarget {
   /** A worker hears its supervisor instead of the signals. */
   #hear(): readonly (() => void)[] {
     const heard = (signal: EndSignal): void => this.#heard(signal);
-    if (this.#supervised !== undefined) return [this.#supervised.hear(this.servers, heard)];
+    if (this.#supervised !== undefined) return [this.#supervised.hear(this, heard)];
     const signals = ['SIGINT', 'SIGTERM'] as const;
     return signals.map((signal) => this.#platform.onSignal(signal, () => heard(signal)));
   }

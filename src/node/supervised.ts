@@ -7,7 +7,7 @@
  * its word is the second. A worker whose supervisor has gone drains, and listens to signals itself.
  */
 import type { EndSignal, ParentProcess, Platform } from '../world/platform.ts';
-import type { Figures } from '../world/program.ts';
+import type { Figures, Program } from '../world/program.ts';
 import type { FromWorker, ServerFigures, ToWorker } from '../world/workers.ts';
 
 /** Servers that have ended and whose figures are kept: more than programs have. */
@@ -34,13 +34,13 @@ export class Supervised {
   }
 
   /** Calls `heard` for what means a signal to the program, until the returned function is called. */
-  hear(servers: Iterable<Figures>, heard: (signal: EndSignal) => void): () => void {
+  hear(program: Pick<Program, 'servers'>, heard: (signal: EndSignal) => void): () => void {
     const platform = this.#platform;
     const forgets = [
       platform.onSignal('SIGHUP', () => {}),
       platform.onSignal('SIGINT', () => this.#signal('SIGINT', heard)),
       platform.onSignal('SIGTERM', () => this.#signal('SIGTERM', heard)),
-      this.#parent.onMessage((message) => this.#obey(message as ToWorker, servers, heard)),
+      this.#parent.onMessage((message) => this.#obey(message as ToWorker, program, heard)),
       this.#parent.onGone(() => {
         this.#orphan = true;
         this.#first(heard);
@@ -75,7 +75,7 @@ export class Supervised {
 
   #obey(
     message: ToWorker | undefined,
-    servers: Iterable<Figures>,
+    program: Pick<Program, 'servers'>,
     heard: (signal: EndSignal) => void,
   ): void {
     switch (message?.kind) {
@@ -85,7 +85,7 @@ export class Supervised {
         this.#first(heard);
         return heard('SIGTERM');
       case 'tell':
-        return this.#tell(message.question, servers);
+        return this.#tell(message.question, program.servers);
     }
   }
 
