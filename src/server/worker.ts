@@ -89,7 +89,7 @@ export class WorkerRecord {
       this.state = 'ready';
       this.wasReady = true;
     } else if (said?.kind === 'figures' && Array.isArray(said.servers)) {
-      this.servers = said.servers.slice(0, MOST_SERVERS);
+      this.servers = said.servers.slice(0, MOST_SERVERS).filter(isRecord);
       this.answered = Math.max(this.answered, Number(said.question) || 0);
     }
     this.#changed();
@@ -100,4 +100,8 @@ export class WorkerRecord {
     this.state = 'ended';
     this.#changed();
   }
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }
