@@ -122,9 +122,11 @@ describe('a reload', () => {
 
 describe('the end', () => {
   test('all workers are asked at the same time, and none is started again', () => {
-    const seen = supervising(3, {}, function* (seen) {
+    const seen = supervising(3, { listen: 25000 }, function* (seen) {
       (yield* seen.begin(3)).stop();
+      expect(seen.platform.held).toBe(1);
       for (const process of seen.processes) yield* seen.toldTo(process, 'stop');
+      expect(seen.platform.held).toBe(0);
       expect(seen.processes.some(({ ended }) => ended)).toBe(false);
       for (const process of seen.processes) process.end({ code: 0 });
       yield* sleep(60_000);

@@ -53,6 +53,8 @@ export interface SupervisorOptions {
   /** How the worker at a place (from 0) begins. */
   startAt(place: number): WorkerStart;
   onEvent(event: WorkerEvent): void;
+  /** Lets the listeners go: from then on they are those of the workers alone. */
+  closeListeners(): void;
 }
 
 interface Slot {
@@ -264,8 +266,13 @@ export class Supervisor implements Workers {
 
   // ---- the end ----
 
-  /** Ends all workers at the same time. The first that does not end well is the failure. */
+  /**
+   * Ends all workers at the same time. The first that does not end well is the failure. A worker
+   * takes what waits in its queue and closes its listener; if that were still open here, whoever
+   * comes then would wait in a queue that nobody serves.
+   */
   *endAll(): Generator<Wait, void> {
+    this.#options.closeListeners();
     const ending = [...this.#live];
     yield* all(ending.map((worker) => () => this.#end(worker)));
     const bad = ending.find((worker) => !endedWell(worker));

@@ -186,6 +186,7 @@ function* runWorkers(
       restarts: { times, withinMs },
       startAt: (place) => startOf(module, place, held.at(place), options),
       onEvent: (event) => (options.onEvent ?? tellBy(platform))(event),
+      closeListeners: () => held.close(),
     });
     yield* scope((own) => supervise(own, supervisor, options));
     if (supervisor.failed) throw supervisor.failure;

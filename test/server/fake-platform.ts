@@ -97,8 +97,10 @@ export class FakePlatform implements Platform {
 
   holdListeners(_at: unknown, most: number): HeldListeners {
     this.held++;
+    let open = true;
     const close = (): void => {
-      this.held--;
+      if (open) this.held--;
+      open = false;
     };
     const descriptors = Array.from({ length: most }, (_, index) => 10 * this.held + index);
     return { local: { host: '127.0.0.1', port: 4711, family: 4 }, descriptors, close };
