@@ -2,7 +2,6 @@
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { race } from '../flow/race.ts';
-import { callback } from '../interop/callback.ts';
 import { currentScope } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { shield } from '../kernel/shield.ts';
@@ -20,7 +19,7 @@ import { readArguments, readMs, readPort, readWorkers } from './options.ts';
 import { ServeReport } from './serve-report.ts';
 import type { WorkerTask } from './serve-worker.ts';
 import { explained, readBackend } from './serving.ts';
-import { watchFolder } from './watch.ts';
+import { Changes } from './watch.ts';
 
 const HELP = `Examples:
   coronet serve handler.mjs                then, elsewhere: nc localhost 25000
@@ -166,32 +165,46 @@ async function serveInWorkers(options: ServeOptions, report: ServeReport): Promi
 
 /** Until it has been stopped: a program that does not even start is tried again when it changes. */
 function* serveWatched(options: ServeOptions, report: ServeReport): Generator<Wait, void> {
-  for (;;) {
-    try {
-      return yield* serveOnce(options, report);
-    } catch (error) {
-      if ((error as { code?: unknown } | null | undefined)?.code !== 'ERR_WORKER_START')
-        throw error;
-      report.waiting(error as Error);
+  const changes = new Changes(dirname(resolve(options.file)));
+  try {
+    while (!currentScope().stopping) {
+      const { count } = changes;
+      if (yield* startsAndServes(options, report, changes)) return;
+      yield* race([currentScope().waitStopping(), changes.after(count)]);
     }
-    yield* race([currentScope().waitStopping(), change(folderOf(options))]);
-    if (currentScope().stopping) return;
+  } finally {
+    changes.close();
   }
 }
 
-/** Waits for the next change. */
-function change(folder: string): Operation<void> {
-  return callback<void>((resume) => watchFolder(folder, resume));
+/** False: it did not start. */
+function* startsAndServes(
+  options: ServeOptions,
+  report: ServeReport,
+  changes: Changes,
+): Generator<Wait, boolean> {
+  try {
+    yield* serveOnce(options, report, changes);
+    return true;
+  } catch (error) {
+    if (!(error instanceof WorkerError) || error.code !== 'ERR_WORKER_START') throw error;
+    report.waiting(error);
+    return false;
+  }
 }
 
-function* serveOnce(options: ServeOptions, report: ServeReport): Generator<Wait, void> {
+function* serveOnce(
+  options: ServeOptions,
+  report: ServeReport,
+  changes?: Changes,
+): Generator<Wait, void> {
   const { host, port, backend, graceMs, watch } = options;
   const task: WorkerTask = { file: resolve(options.file), host, port, graceMs };
-  const count = options.workers ?? 1;
+  const workerCount = options.workers ?? 1;
+  const before = changes?.count;
   let running: Workers | undefined;
-  let forget = (): void => {};
   try {
-    yield* workers(count, WORKER, {
+    yield* workers(workerCount, WORKER, {
       listen: { host, port },
       args: [JSON.stringify(task)],
       env: environment(watch, backend),
@@ -199,14 +212,20 @@ function* serveOnce(options: ServeOptions, report: ServeReport): Generator<Wait,
       onEvent: (event) => report.event(event),
       onReady: (ready) => {
         running = ready;
-        report.listening(ready.addresses[0], { anyPort: port === 0, workers: count, watch });
-        if (watch) forget = watchFolder(folderOf(options), () => ready.reload());
+        report.listening(ready.addresses[0], { anyPort: port === 0, workers: workerCount, watch });
+        reloadOn(changes, before, ready);
       },
     });
   } finally {
-    forget();
     if (running !== undefined) yield* shield(() => tellEnd(running as Workers, report));
   }
+}
+
+/** What has changed while the workers began may not be in them. */
+function reloadOn(changes: Changes | undefined, before: number | undefined, ready: Workers): void {
+  if (changes === undefined) return;
+  changes.heard = () => ready.reload();
+  if (changes.count !== before) ready.reload();
 }
 
 function* tellEnd(running: Workers, report: ServeReport): Generator<Wait, void> {
@@ -222,8 +241,4 @@ function environment(
     ...(watch ? { CORONET_DEBUG: process.env['CORONET_DEBUG'] ?? '1' } : {}),
     ...(backend === undefined ? {} : { CORONET_BACKEND: backend }),
   };
-}
-
-function folderOf({ file }: ServeOptions): string {
-  return dirname(resolve(file));
 }

@@ -2,6 +2,8 @@
 import type { FSWatcher } from 'node:fs';
 import { readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import { callback } from '../interop/callback.ts';
+import type { Operation } from '../kernel/operation.ts';
 
 /** An editor writes a file in several steps, and a build many files. */
 const QUIET_MS = 100;
@@ -16,7 +18,7 @@ const SOURCE = /\.(?:[cm]?[jt]s|json|node|wasm)$/;
  * Calls `changed` whenever a source file in `folder` or below has changed and nothing has changed
  * for a moment, until the returned function is called.
  */
-export function watchFolder(folder: string, changed: () => void): () => void {
+function watchFolder(folder: string, changed: () => void): () => void {
   const watched = new Map<string, FSWatcher>();
   let timer: NodeJS.Timeout | undefined;
   const heard = (at: string, name: string | null): void => {
@@ -61,4 +63,32 @@ function foldersIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !SKIPPED.test(entry.name))
     .map((entry) => join(folder, entry.name));
+}
+
+/** The changes in a folder since a program began to be served. */
+export class Changes {
+  /** How many there were. */
+  count = 0;
+  /** Called for each one. */
+  heard: () => void = () => {};
+  readonly #forget: () => void;
+
+  constructor(folder: string) {
+    this.#forget = watchFolder(folder, () => {
+      this.count++;
+      this.heard();
+    });
+  }
+
+  /** Waits until there were more than `count`. */
+  after(count: number): Operation<void> {
+    return callback<void>((resume) => {
+      if (this.count > count) resume();
+      this.heard = resume;
+    });
+  }
+
+  close(): void {
+    this.#forget();
+  }
 }
