@@ -145,7 +145,8 @@ export class Frame implements Program, TimerTarget {
   #begin(): void {
     const { lameDuckMs, graceMs } = this.#options;
     const scope = this.#scope as ScopeRecord;
-    this.#platform.notify(`STOPPING=1\nSTATUS=Draining, for ${graceMs} ms at most`);
+    const limit = graceMs === Infinity ? '' : `, for ${graceMs} ms at most`;
+    this.#platform.notify(`STOPPING=1\nSTATUS=Draining${limit}`);
     if (lameDuckMs === 0) this.#drain();
     else scope.scheduler.arm(this.#lameDuck, scope.scheduler.now() + lameDuckMs);
   }

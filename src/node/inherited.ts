@@ -6,6 +6,7 @@
 import { fstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { SystemError } from '../kernel/errors.ts';
+import { unsupported } from '../kernel/unsupported.ts';
 import type { Endpoint } from '../world/network.ts';
 import { systemError } from './system-error.ts';
 
@@ -27,6 +28,15 @@ const WHY: readonly (readonly [number, string])[] = [
   [constants.errno.EBUSY, 'a listener of this process has it already'],
 ];
 
+/** Throws ERR_UNSUPPORTED where node:net takes no descriptors. */
+export function checkAdoptable(): void {
+  const { bun, deno } = process.versions as Record<string, string | undefined>;
+  const runtime = bun !== undefined ? 'Bun' : deno !== undefined ? 'Deno' : process.platform;
+  if (runtime === process.platform && runtime !== 'win32') return;
+  const what = 'take over a listener that was inherited as a descriptor';
+  throw unsupported(`The portable network on ${runtime}`, what, 'Listen at an address there.');
+}
+
 /**
  * Where the descriptor listens, as far as the system tells: `undefined` where node:net has to say.
  * Throws what adoptError makes: EBADF, ENOTSOCK, EINVAL.
@@ -38,9 +48,10 @@ export function inspectListener(fd: number): Endpoint | undefined {
   if (inode === undefined) return undefined;
   const path = unixPath(inode);
   if (path !== undefined) return { path };
-  const known = ['tcp', 'tcp6'].map((name) => tcpListens(name, inode));
-  if (known.includes(true)) return undefined;
-  if (known.includes(undefined)) return undefined;
+  // On a machine with many connections the tables are long: the second is read if it has to be.
+  for (const table of ['tcp', 'tcp6']) {
+    if (tcpListens(table, inode) !== false) return undefined;
+  }
   throw adoptError(-EINVAL, fd);
 }
 

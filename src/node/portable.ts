@@ -35,7 +35,7 @@ import type {
   Transport,
 } from '../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
-import { adoptError, inspectListener } from './inherited.ts';
+import { adoptError, checkAdoptable, inspectListener } from './inherited.ts';
 import { readLimits } from './limits.ts';
 import { SendSlab } from './portable-buffers.ts';
 import type { DatagramHome } from './portable-datagram.ts';
@@ -105,6 +105,7 @@ class PortableNetwork implements Network, ListenerHome, DatagramHome {
 
   adopt(fd: number): ListenerTransport {
     this.#mustBeOpen();
+    checkAdoptable();
     const held = [...this.listeners].some(({ descriptor }) => descriptor === fd);
     if (held) throw adoptError(-constants.errno.EBUSY, fd);
     const backlog = readLimits().backlog ?? DEFAULT_BACKLOG;

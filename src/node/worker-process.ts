@@ -1,4 +1,4 @@
-/** Processes that run the same runtime, over node:child_process: the parent's end and the child's. */
+/** Processes that run the same runtime, over node:child_process: the parent's end and a child's. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -120,7 +120,7 @@ export function parentProcess(): ParentProcess | undefined {
   return parent;
 }
 
-/** Nothing here keeps the process alive: listeners would, if the channel were not told otherwise. */
+/** Nothing here keeps the process alive: listeners would if the channel were not told otherwise. */
 class NodeParent implements ParentProcess {
   readonly #outbox = new Outbox(process as Channel);
 

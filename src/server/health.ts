@@ -55,11 +55,12 @@ const HEALTH_KEYS: Keys<HealthOptions> = { ready: true, servers: true, onListeni
 
 /**
  * Answers `GET /livez`, `/readyz` and `/metrics` at `address` until it is cancelled: spawn it as a
- * daemon. A port alone is one of 127.0.0.1; for probes from elsewhere name the host: '0.0.0.0:9090'.
+ * daemon. A port alone is one of 127.0.0.1; for probes from elsewhere name the host, as in
+ * '0.0.0.0:9090'.
  *
  * `/readyz` answers 200 while the program is ready (see `ready`) and 503 before and from the first
- * signal on; without `main` it is ready unless `ready` in the options says otherwise. `/metrics` has
- * the figures of the process, of the scheduler and of servers.
+ * signal on; without `main` it is ready unless `ready` in the options says otherwise. `/metrics`
+ * has the figures of the process, of the scheduler and of servers.
  *
  * @example
  * yield* group(function* (tasks) {
@@ -67,7 +68,8 @@ const HEALTH_KEYS: Keys<HealthOptions> = { ready: true, servers: true, onListeni
  *   yield* tcpServer(25000, echo);
  * });
  *
- * Cancel: listener and connections are closed. Errors: those of `listen`; what `onListening` throws.
+ * Cancel: listener and connections are closed. Errors: those of `listen`; what `onListening`
+ * throws.
  */
 export function health(address: Address, options: HealthOptions = {}): Operation<never> {
   const at = typeof address === 'number' ? { host: '127.0.0.1', port: address } : address;

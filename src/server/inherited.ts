@@ -36,12 +36,15 @@ const taken = new WeakMap<Platform, readonly InheritedListener[]>();
 export function inheritedListeners(name?: string): readonly InheritedListener[] {
   if (name !== undefined && typeof name !== 'string') throw wrongType('name', 'a string', name);
   const { platform } = currentWorld();
-  const all = taken.get(platform) ?? take(platform);
+  const all = taken.get(platform) ?? takeInherited(platform);
   taken.set(platform, all);
   return name === undefined ? all : all.filter((listener) => listener.name === name);
 }
 
-function take(platform: Platform): readonly InheritedListener[] {
+/** What the variables say, once: they are gone then. @internal */
+export function takeInherited(
+  platform: Pick<Platform, 'pid' | 'environment' | 'unsetEnvironment'>,
+): readonly InheritedListener[] {
   const pid = platform.environment('LISTEN_PID');
   const count = platform.environment('LISTEN_FDS');
   const names = platform.environment('LISTEN_FDNAMES');

@@ -18,7 +18,7 @@ export const PROXY_ERRORS: Catalogue = {
       'The proxy is not told to send it (`send-proxy` in haproxy, `proxy_protocol on` in nginx), ' +
       'or somebody connects directly from an address in `trusted`.',
     remedy:
-      'Turn it on in the proxy, or narrow `trusted`. With `required: false` connections without a ' +
-      'header are served, too.',
+      'Turn it on in the proxy, or narrow `trusted`. With `required: false` connections without ' +
+      'a header are served, too.',
   },
 };

@@ -44,7 +44,11 @@ async function listening(options: ListenOptions): Promise<Server> {
 function inherit(backend: string, servers: readonly Server[], env = {}): Process {
   const command = ['-c', 'LISTEN_FDS' in env ? AS_SYSTEMD : 'exec "$@"', 'sh', process.execPath];
   const stdio = ['pipe', 'pipe', 'pipe', ...servers.map(fdOf)] as const;
-  const child = new Process('sh', [...command, program, backend], { env, stdio: [...stdio] });
+  const quiet = { CORONET_DEBUG: '', ...env }; // Debug mode names steps that were long.
+  const child = new Process('sh', [...command, program, backend], {
+    env: quiet,
+    stdio: [...stdio],
+  });
   for (const server of servers) server.close();
   return child;
 }

@@ -14,6 +14,9 @@ const program = fileURLToPath(new URL('programs/framed.mjs', import.meta.url));
 /** Longer than any test takes. */
 const FOR_EVER_MS = 600_000;
 
+/** Debug mode names steps that a busy machine has made long, and standard error is compared. */
+const QUIET = { CORONET_DEBUG: '' };
+
 const clients: PlainClient[] = [];
 
 /** The program, once it answers. */
@@ -21,7 +24,8 @@ class Framed {
   readonly process: Process;
 
   constructor(options: object = {}, env: Readonly<Record<string, string>> = {}) {
-    this.process = new Process(process.execPath, [program, JSON.stringify(options)], { env });
+    const args = [program, JSON.stringify(options)];
+    this.process = new Process(process.execPath, args, { env: { ...QUIET, ...env } });
   }
 
   async until(line: RegExp): Promise<void> {

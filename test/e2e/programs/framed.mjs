@@ -1,7 +1,7 @@
 /**
- * A program with everything that `main` gives: framed.mjs OPTIONS, as JSON. The options are those of
- * `main`, and `holds`: handlers that received something never answer; `fails`: onReady throws. It
- * says its ports, when it is ready, and what a child of it would see of its manager. A line on
+ * A program with everything that `main` gives: framed.mjs OPTIONS, as JSON. The options are those
+ * of `main`, and `holds`: handlers that received something never answer; `fails`: onReady throws.
+ * It says its ports, when it is ready, and what a child of it would see of its manager. A line on
  * standard input calls `ready()`.
  */
 import { group, health, main, once, ready, sleepForever, tcpServer } from '../../../dist/index.js';
