@@ -68,6 +68,7 @@ typedef struct {
   uint32_t next_free; /* the free list is first in, first out, so generations last long */
   Poller *poller;     /* where it is registered */
   PeerAddress peer;   /* kept because the system forgets it when the peer resets */
+  bool inherited;     /* other processes may have the same socket open */
   sa_family_t datagram; /* AF_INET or AF_INET6 of a datagram socket; AF_UNSPEC: a stream */
 } Slot;
 

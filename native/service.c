@@ -61,7 +61,9 @@ napi_value coronet_adopt(napi_env env, napi_callback_info info) {
   if (error == 0) error = prepare_inherited(fd);
   if (error == 0) error = slot_reserve(call.environment, &index);
   if (error != 0) return call_result(&call, error);
-  return call_result(&call, socket_adopt(poller, index, fd, EPOLLIN));
+  int32_t handle = socket_adopt(poller, index, fd, EPOLLIN);
+  if (handle >= 0) slot_find(call.environment, handle)->inherited = true;
+  return call_result(&call, handle);
 }
 
 /*

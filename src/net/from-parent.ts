@@ -24,16 +24,29 @@ export function takeFromParent(address: string): number | undefined {
   return fd;
 }
 
-function read(platform: Platform): readonly (readonly [string, number])[] {
+type Inherited = readonly [address: string, fd: number];
+
+function read(platform: Platform): readonly Inherited[] {
   const text = platform.environment('CORONET_LISTEN');
   if (text === undefined) return [];
   platform.unsetEnvironment('CORONET_LISTEN');
+  const list = parsed(text);
+  if (Array.isArray(list) && list.every(isInherited)) return list;
+  throw new UsageError(
+    'ERR_ADDRESS',
+    `Expected CORONET_LISTEN to be the list that a supervisor makes, got ${show(text)}`,
+  );
+}
+
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(text) as readonly (readonly [string, number])[];
+    return JSON.parse(text);
   } catch {
-    throw new UsageError(
-      'ERR_ADDRESS',
-      `Expected CORONET_LISTEN to be the list that a supervisor makes, got ${show(text)}`,
-    );
+    // Told by the caller, as any other text that is no such list.
+    return undefined;
   }
+}
+
+function isInherited(item: unknown): item is Inherited {
+  return Array.isArray(item) && typeof item[0] === 'string' && Number.isInteger(item[1]);
 }

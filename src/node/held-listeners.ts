@@ -100,7 +100,8 @@ interface BoundHandle {
 
 type MakeHandle = (host: string, port: number, family: number) => BoundHandle | number;
 
-function heldByNode(at: Endpoint): HeldListeners {
+/** As holdListeners, without the addon: one for all. */
+export function heldByNode(at: Endpoint): HeldListeners {
   checkAbstract(at);
   const { _createServerHandle: make } = net as { _createServerHandle?: MakeHandle };
   const handle = make === undefined ? undefined : boundHandle(make, at);
@@ -112,16 +113,16 @@ function heldByNode(at: Endpoint): HeldListeners {
       'Run one process without workers.',
     );
   }
-  const local = localOf(handle, at);
   const file = 'path' in at ? socketFileAt(at.path) : undefined;
   const close = (): void => closeKeepingSuccessor(file, () => handle.close());
   try {
+    const local = localOf(handle, at);
     listenBehind(handle.fd, at);
+    return { local, descriptors: [handle.fd], close };
   } catch (error) {
     close();
     throw error;
   }
-  return { local, descriptors: [handle.fd], close };
 }
 
 function boundHandle(make: MakeHandle, at: Endpoint): BoundHandle {
@@ -130,7 +131,7 @@ function boundHandle(make: MakeHandle, at: Endpoint): BoundHandle {
   return handle;
 }
 
-/** An address in use may come out only here: libuv keeps that error of bind for listen. */
+/** Two sockets may be bound to one address; which of them may listen comes out here. */
 function listenBehind(fd: number, at: Endpoint): void {
   const script = `
     const server = require('node:net').createServer();
@@ -146,9 +147,11 @@ function listenBehind(fd: number, at: Endpoint): void {
   throw systemError(-(status || constants.errno.EIO), 'listen', at);
 }
 
+/** libuv keeps an address that is in use to itself at bind(2), and tells it when it is asked. */
 function localOf(handle: BoundHandle, at: Endpoint): Endpoint {
   if ('path' in at) return at;
   const name: { port?: number } = {};
-  handle.getsockname?.(name);
+  const error = handle.getsockname?.(name) ?? 0;
+  if (error < 0) throw systemError(error, 'listen', at);
   return { ...at, port: name.port ?? at.port };
 }
