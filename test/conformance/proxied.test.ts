@@ -1,7 +1,7 @@
 /** A server behind a proxy that speaks the PROXY protocol. */
 import { describe, expect, it } from 'vitest';
 import type { Handler, Operation, Server, Socket, SocketAddress } from '../../src/index.ts';
-import { connect, proxied, proxyHeader, sleep } from '../../src/index.ts';
+import { connect, pipe, proxied, proxyHeader, sleep } from '../../src/index.ts';
 import { heardBy, untilNobodyIsLeft, withServer } from './server-support.ts';
 import { echo, eventually, expectNothingLeft, failure } from './support.ts';
 import { worlds } from './worlds.ts';
@@ -155,6 +155,15 @@ for (const world of worlds) {
           const [one, two] = [yield* reader.readLine(), yield* reader.readLine()];
           yield* socket.sendAll(`${first}${one},${two}`);
         },
+      ));
+
+    it('given back goes through a pipe as well', () =>
+      behind(
+        function* (server): Operation<void> {
+          expect(yield* told(server, 'PRO', 'FIT and more')).toBe('PROFIT and more');
+        },
+        { required: false },
+        (socket) => pipe(socket, socket),
       ));
 
     it('that is wrong, missing or cut off is a failure, and the connection is reset', () =>
