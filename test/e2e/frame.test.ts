@@ -235,10 +235,13 @@ describe.skipIf(!isInstalled('socat'))('a program under systemd', () => {
     expect(await tells(false, watch)).not.toContain('WATCHDOG');
   });
 
-  it('goes on when nobody hears it, and warns once', async () => {
-    const framed = await Framed.start({}, { NOTIFY_SOCKET: '/nowhere/notify.sock' });
-    framed.kill();
-    expect(await framed.process.exit).toEqual({ code: 0, signal: null });
-    expect(framed.process.stderr.split('cannot be told')).toHaveLength(2);
-  });
+  it.runIf(withoutEpoll === undefined)(
+    'goes on when nobody hears it, with one warning',
+    async () => {
+      const framed = await Framed.start({}, { NOTIFY_SOCKET: '/nowhere/notify.sock' });
+      framed.kill();
+      expect(await framed.process.exit).toEqual({ code: 0, signal: null });
+      expect(framed.process.stderr.split('cannot be told')).toHaveLength(2);
+    },
+  );
 });

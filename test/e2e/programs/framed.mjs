@@ -22,6 +22,7 @@ function* handler(socket) {
 }
 
 function* tellWhenAsked() {
+  process.stdin.unref(); // It is open as long as the parent likes.
   yield* once(process.stdin, 'data');
   ready();
 }
