@@ -121,9 +121,9 @@ napi_value coronet_listen(napi_env env, napi_callback_info info) {
 }
 
 /*
- * hold(family, host, port, backlog, flags): a descriptor that listens, or an errno. It is in no slot
- * and in no epoll, so what waits in its queue wakes nobody here: processes that are started inherit
- * it and accept. The caller closes it.
+ * hold(family, host, port, backlog, flags): a descriptor that listens, or an errno. It is in no
+ * slot and in no epoll, so what waits in its queue wakes nobody here: processes that are started
+ * inherit it and accept. The caller closes it.
  */
 napi_value coronet_hold(napi_env env, napi_callback_info info) {
   Call call;

@@ -61,7 +61,7 @@ function describe(error: unknown, url: string): string {
 /** What is missing says it all; where Node looked for it says nothing more. */
 function missing(error: unknown): string | undefined {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
-  return code === 'ERR_MODULE_NOT_FOUND' ? String(message) : undefined;
+  return String(code).endsWith('MODULE_NOT_FOUND') ? String(message) : undefined;
 }
 
 /**
@@ -104,8 +104,8 @@ function checked(file: string, handler: object): Handler {
   const kind = Object.prototype.toString.call(handler).slice(8, -1);
   if (kind === 'AsyncFunction' || kind === 'AsyncGeneratorFunction') {
     throw new PlainError(
-      `Expected the handler of ${file} to be a generator function, got an async one. Promises are ` +
-        `awaited with \`yield* until(promise)\`.\n${RIGHT}`,
+      `Expected the handler of ${file} to be a generator function, got an async one. Promises ` +
+        `are awaited with \`yield* until(promise)\`.\n${RIGHT}`,
     );
   }
   if (/^class\b/.test(Function.prototype.toString.call(handler))) {

@@ -62,7 +62,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** The workers cut themselves at the end of their grace; the supervisor waits for that to happen. */
+/** Workers cut themselves at the end of their grace; the supervisor waits for that to happen. */
 const SUPERVISOR_MARGIN_MS = 5000;
 
 const WORKER = fileURLToPath(new URL('./serve-worker.js', import.meta.url));

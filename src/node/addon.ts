@@ -39,7 +39,7 @@ export interface Addon {
     receiveBuffer: number,
     sendBuffer: number,
   ): number;
-  /** A listening descriptor that is registered nowhere; the caller closes it. Flags as of listen. */
+  /** A listening descriptor, registered nowhere; the caller closes it. Flags as of listen. */
   hold(family: number, host: string, port: number, backlog: number, flags: number): number;
   /** Where a descriptor is bound. */
   bound(fd: number): Endpoint | number;

@@ -5,8 +5,8 @@
  * The addon opens them. Without it they come from the function of node:net by which node:cluster
  * opens the sockets of its workers: a handle that is bound and does not listen. For that a process
  * is run that calls listen(2) on the descriptor that it inherits and is gone before it could accept
- * anything: the socket goes on listening, since whether it does is kept with the socket and not with
- * the process.
+ * anything: the socket goes on listening, since whether it does is kept with the socket and not
+ * with the process.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';

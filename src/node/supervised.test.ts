@@ -58,7 +58,7 @@ test('a process with a parent is no worker unless it was told so, and none witho
   expect(supervisedBy(platform)).toBeUndefined();
 });
 
-test('whatever asks first for the end is the first signal; the next one is the word of the supervisor', () => {
+test('whatever asks first is the first signal; the next is the word of the supervisor', () => {
   supervised();
   platform.signal('SIGINT');
   platform.signal('SIGHUP');

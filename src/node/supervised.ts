@@ -2,9 +2,10 @@
  * A program that runs as a worker: the other end of src/server/worker.ts.
  *
  * The supervisor decides when its workers end. Signals that reach the whole family of processes (a
- * terminal sends SIGINT and SIGHUP to all of it, a service manager SIGTERM) must not count twice, so
- * while the supervisor lives, whatever asks for the first time is the first signal, and nothing but
- * its word is the second. A worker whose supervisor has gone drains, and listens to signals itself.
+ * terminal sends SIGINT and SIGHUP to all of it, a service manager SIGTERM) must not count twice,
+ * so while the supervisor lives, whatever asks for the first time is the first signal, and nothing
+ * but its word is the second. A worker whose supervisor has gone drains, and listens to signals
+ * itself.
  */
 import type { EndSignal, ParentProcess, Platform } from '../world/platform.ts';
 import type { Figures, Program } from '../world/program.ts';
@@ -33,7 +34,7 @@ export class Supervised {
     this.#parent = parent;
   }
 
-  /** Calls `heard` for what means a signal to the program, until the returned function is called. */
+  /** Calls `heard` for what means a signal to the program, until the returned call. */
   hear(program: Pick<Program, 'servers'>, heard: (signal: EndSignal) => void): () => void {
     const platform = this.#platform;
     const forgets = [

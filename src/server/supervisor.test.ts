@@ -213,7 +213,7 @@ describe('the figures', () => {
     });
   });
 
-  test('a figure inside of another one has the names of both; what is no number does not count', () => {
+  test('a figure inside of another one has both names; what is no number does not count', () => {
     const stats = { closed: { idle: 1, by: { x: 1 } }, name: 'x', nothing: null };
     supervising(1, {}, function* (seen) {
       const running = yield* seen.begin(1);

@@ -206,8 +206,10 @@ export class Supervisor implements Workers {
     slot.failures = healthy ? 1 : slot.failures + 1;
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (slot.failures - 1), LONGEST_PAUSE_MS);
     const { worker, pid, exit } = ended;
-    if (exit !== null) this.#tell({ kind: 'ended', worker, pid, exit, restartMs: pauseMs });
-    if (this.#tooOften()) return this.fail(restartedTooOften(ended, this.#options.restarts));
+    const isLast = this.#tooOften();
+    const restartMs = isLast ? undefined : pauseMs;
+    if (exit !== null) this.#tell({ kind: 'ended', worker, pid, exit, restartMs });
+    if (isLast) return this.fail(restartedTooOften(ended, this.#options.restarts));
     yield* moveOnAfter(pauseMs, () =>
       this.bell.until('the next try', () => this.ending || slot.current !== ended),
     );
@@ -226,7 +228,7 @@ export class Supervisor implements Workers {
 
   // ---- replacing all ----
 
-  /** Replaces all workers whenever somebody asks for it. One that is asked for meanwhile follows. */
+  /** Replaces all workers when somebody asks for it. What is asked for meanwhile follows. */
   *reloads(): Generator<Wait, void> {
     for (;;) {
       yield* this.bell.until('a reload', () => this.#reloadAsked && !this.ending);

@@ -48,10 +48,10 @@ export const WORKER_ERRORS: Catalogue = {
     className: 'WorkerError',
     sentence: 'A worker was not ready in time, or ended before it was, at the very beginning.',
     cause:
-      'A mistake in its module, an address that is in use, or a module that neither listens under ' +
-      '`main` nor calls `ready()`.',
+      'A mistake in its module, an address that is in use, or a module that neither listens ' +
+      'under `main` nor calls `ready()`.',
     remedy:
-      'Run the module alone first: `node module`. Raise `readyTimeoutMs` if it needs long to begin.',
+      'Run the module alone first: `node module`. Raise `readyTimeoutMs` if it begins slowly.',
   },
   ERR_WORKER_STOP: {
     className: 'WorkerError',

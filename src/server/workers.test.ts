@@ -153,6 +153,7 @@ describe('workers that end by themselves', () => {
         yield* seen.toldTo(seen.process(1), 'stop');
         seen.process(1).end({ code: 0 });
         log = seen.platform.log;
+        expect(seen.pauses).toEqual([100, 200]);
       }),
     );
     expect(error.code).toBe('ERR_WORKER_RESTARTS');

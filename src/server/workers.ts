@@ -56,13 +56,13 @@ export type WorkerEvent =
       readonly worker: number;
       readonly pid?: number | undefined;
     }
-  /** It has ended by itself; the next one starts after `restartMs`, unless the limit is reached. */
+  /** It has ended by itself; the next one starts after `restartMs`. Absent: the limit is reached. */
   | {
       readonly kind: 'ended';
       readonly worker: number;
       readonly pid?: number | undefined;
       readonly exit: WorkerExit;
-      readonly restartMs: number;
+      readonly restartMs?: number | undefined;
     }
   | { readonly kind: 'reloading' | 'reloaded' }
   /** A new worker was not ready in time, or has ended before; those that are left serve on. */
@@ -270,8 +270,9 @@ function tellBy(platform: Platform): (event: WorkerEvent) => void {
 /** What nobody has asked for, in words; `undefined` for the rest. */
 export function textOf(event: WorkerEvent): string | undefined {
   if (event.kind === 'ended') {
-    const next = `the next one starts in ${event.restartMs} ms`;
-    return `${nameOf({ ...event, pid: event.pid })} ${exitText(event.exit)}; ${next}`;
+    const { restartMs } = event;
+    const next = restartMs === undefined ? '' : `; the next one starts in ${restartMs} ms`;
+    return `${nameOf({ ...event, pid: event.pid })} ${exitText(event.exit)}${next}`;
   }
   if (event.kind === 'reload-failed') {
     const who = nameOf({ ...event, pid: event.pid });

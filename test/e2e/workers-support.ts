@@ -24,7 +24,7 @@ export async function heard(process: Process, kind: string, times = 1): Promise<
   return found().at(-1) as Told;
 }
 
-/** Whether a process is there (it may be a zombie for a moment: nobody else reaps our grandchild). */
+/** Whether a process is there; one that has ended is, until its parent has asked for its end. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

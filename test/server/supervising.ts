@@ -27,7 +27,7 @@ export class Supervised {
 
   /** The pauses before restarts, in milliseconds. */
   get pauses(): number[] {
-    return this.events.flatMap((event) => (event.kind === 'ended' ? [event.restartMs] : []));
+    return this.events.flatMap((event) => (event.kind === 'ended' ? (event.restartMs ?? []) : []));
   }
 
   kinds(): string[] {

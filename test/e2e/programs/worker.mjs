@@ -1,7 +1,7 @@
 /**
- * A worker, as users write them: it works alone as well. It answers each line: "who" with its number
- * and what the file says that its command line names, "block" by holding the thread for ever, "busy"
- * only when the next line has come.
+ * A worker, as users write them: it works alone as well. It answers each line with its number and
+ * what the file says that its command line names: "busy" only when the next line has come, and
+ * "block" never, since it holds the thread for ever then.
  */
 import { readFileSync } from 'node:fs';
 import { main, tcpServer } from '../../../dist/index.js';
