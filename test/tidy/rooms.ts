@@ -89,7 +89,7 @@ function importProblem(path: string, name: string, room: Room, found: Import): s
 
 function packageProblem(name: string, room: Room, specifier: string): string {
   if (!specifier.startsWith('node:')) {
-    return `must not import the package '${specifier}': CONTRIBUTING.md lists those that Coronet has`;
+    return `must not import the package '${specifier}': CONTRIBUTING.md lists those we have`;
   }
   if (room.node) return '';
   return `${name}/ must not import ${specifier}: ask the Host, Network or Platform (world/)`;
