@@ -64,6 +64,10 @@ export class Frame implements Program, TimerTarget {
     return this.#servers.values();
   }
 
+  get replaced(): boolean {
+    return this.#supervised?.replaced === true;
+  }
+
   /** True if the program was cancelled because its time was over, or by a second signal. */
   get cut(): boolean {
     return this.signals > 0 && this.#scope?.cancelled === true;

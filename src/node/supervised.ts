@@ -27,6 +27,8 @@ export class Supervised {
   /** Something has asked the program to come to its end. */
   #asked = false;
   #orphan = false;
+  /** A successor has begun. */
+  replaced = false;
   readonly #ended: ServerFigures[] = [];
 
   constructor(platform: Platform, parent: ParentProcess) {
@@ -81,6 +83,7 @@ export class Supervised {
   ): void {
     switch (message?.kind) {
       case 'stop':
+        this.replaced = message.replaced;
         return this.#first(heard);
       case 'cut':
         this.#first(heard);

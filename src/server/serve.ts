@@ -23,6 +23,12 @@ import { checkServer, ServerRecord } from './server.ts';
  */
 const SETTLE_MS = 10;
 
+/**
+ * A program that is replaced by a successor is in no hurry: clients that it has accepted last have
+ * so long for their first bytes, since they count as idle before.
+ */
+const HANDOVER_MS = 200;
+
 /** TLS handshakes that are under way when the server is stopped have so long to complete: a silent
  *  client must not hold it up. */
 const LAST_HANDSHAKES_MS = 1000;
@@ -151,6 +157,7 @@ function* drainWhenStopped(
   if (server.listener.tls === undefined) server.listener.close();
   else server.listener.tls.finish();
   if (currentNetwork().poll() < 0) yield* sleep(SETTLE_MS);
+  if (currentWorld().program?.replaced === true) yield* sleep(HANDOVER_MS);
   server.drain();
   if (server.listener.tls !== undefined) yield* sleep(LAST_HANDSHAKES_MS);
   server.listener.close();

@@ -15,7 +15,7 @@ describe('a reload', () => {
         yield* sleep(1000);
         expect(seen.process(place).told).toEqual([]);
         next.ready();
-        yield* seen.toldTo(seen.process(place), 'stop');
+        yield* seen.toldTo(seen.process(place), 'replaced');
         yield* sleep(1000);
         expect(seen.processes.length).toBe(count);
         seen.process(place).end({ code: 0 });
@@ -25,7 +25,7 @@ describe('a reload', () => {
       yield* seen.endAll();
     });
     expect(seen.platform.log.slice(0, 6)).toEqual([
-      ...['100 starts', '101 starts', '102 starts', '100 stop', '103 starts', '101 stop'],
+      ...['100 starts', '101 starts', '102 starts', '100 replaced', '103 starts', '101 replaced'],
     ]);
     expect(seen.pauses).toEqual([]);
   });
@@ -35,7 +35,7 @@ describe('a reload', () => {
       yield* seen.begin(1);
       seen.platform.signal('SIGHUP');
       (yield* seen.started(2)).ready();
-      yield* seen.toldTo(seen.process(0), 'stop');
+      yield* seen.toldTo(seen.process(0), 'replaced');
       seen.process(0).end({ code: 0 });
       while (!seen.kinds().includes('reloaded')) yield* sleep(1);
       seen.running?.stop();
@@ -80,10 +80,10 @@ describe('a reload', () => {
       const second = yield* seen.started(2);
       for (let count = 0; count < 10; count++) running.reload();
       second.ready();
-      yield* seen.toldTo(seen.process(0), 'stop');
+      yield* seen.toldTo(seen.process(0), 'replaced');
       seen.process(0).end({ code: 0 });
       (yield* seen.started(3)).ready();
-      yield* seen.toldTo(second, 'stop');
+      yield* seen.toldTo(second, 'replaced');
       second.end({ code: 0 });
       yield* sleep(60_000);
       running.stop();

@@ -261,6 +261,7 @@ export class Supervisor implements Workers {
       slot.current = next;
       slot.failures = 0;
       this.bell.ring();
+      old.stop(true);
       yield* this.#end(old);
     }
     return undefined;

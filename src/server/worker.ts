@@ -56,11 +56,11 @@ export class WorkerRecord {
   }
 
   /** Asks it to come to its end. It hears that once, however often it is said. */
-  stop(): void {
+  stop(replaced = false): void {
     if (this.exit !== null || this.asked) return;
     this.asked = true;
     this.state = 'stopping';
-    if (!this.#tell({ kind: 'stop' })) this.#process.kill('SIGTERM');
+    if (!this.#tell({ kind: 'stop', replaced })) this.#process.kill('SIGTERM');
   }
 
   /** Has its program cancelled. */

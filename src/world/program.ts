@@ -12,6 +12,8 @@ export interface Program {
   readonly ready: boolean;
   /** A signal has asked the program to come to its end. */
   readonly stopping: boolean;
+  /** The program stops because a successor has taken its place, which accepts from the same queue. */
+  readonly replaced: boolean;
   /** The servers that are at work, oldest first. */
   readonly servers: Iterable<Figures>;
   /** The program can serve. Heard once, and not after the first signal. */

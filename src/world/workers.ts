@@ -11,8 +11,9 @@ import type { Endpoint } from './network.ts';
 
 /** What a supervisor tells a worker. */
 export type ToWorker =
-  /** Come to your end: what the first signal means to a program. */
-  | { readonly kind: 'stop' }
+  /** Come to your end: what the first signal means to a program. `replaced`: a successor listens on
+   *  the same sockets already. */
+  | { readonly kind: 'stop'; readonly replaced: boolean }
   /** Be cancelled: what the second one means. */
   | { readonly kind: 'cut' }
   /** Tell your figures. */

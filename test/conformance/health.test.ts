@@ -13,6 +13,7 @@ const PLACES = 16;
 class FakeProgram implements Program {
   ready = false;
   stopping = false;
+  readonly replaced = false;
   readonly servers: Program['servers'] = [
     { address: { toString: () => 'main' }, stats: () => ({ open: 7, closed: { idle: 3 } }) },
   ];

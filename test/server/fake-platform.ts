@@ -30,7 +30,8 @@ export class FakeProcess implements WorkerProcess {
 
   send(message: unknown): boolean {
     const told = message as ToWorker;
-    this.#note(told.kind === 'tell' ? `tell ${told.question}` : told.kind);
+    if (told.kind === 'tell') this.#note(`tell ${told.question}`);
+    else this.#note(told.kind === 'stop' && told.replaced ? 'replaced' : told.kind);
     return !this.ended;
   }
 
