@@ -56,7 +56,7 @@ export type WorkerEvent =
       readonly worker: number;
       readonly pid?: number | undefined;
     }
-  /** It has ended by itself; the next one starts after `restartMs`. Absent: the limit is reached. */
+  /** It has ended by itself; the next one starts after `restartMs`. Absent: that was the last. */
   | {
       readonly kind: 'ended';
       readonly worker: number;

@@ -12,7 +12,7 @@ export interface Program {
   readonly ready: boolean;
   /** A signal has asked the program to come to its end. */
   readonly stopping: boolean;
-  /** The program stops because a successor has taken its place, which accepts from the same queue. */
+  /** The program stops because a successor has its place, and accepts from the same queue. */
   readonly replaced: boolean;
   /** The servers that are at work, oldest first. */
   readonly servers: Iterable<Figures>;
