@@ -50,6 +50,10 @@ static const Export EXPORTS[] = {
     {"joinGroup", coronet_join_group},
     {"leaveGroup", coronet_leave_group},
     {"multicastInterface", coronet_multicast_interface},
+    {"hold", coronet_hold},
+    {"bound", coronet_bound},
+    {"adopt", coronet_adopt},
+    {"notify", coronet_notify},
 };
 
 /*

@@ -10,6 +10,7 @@
  *   options.c  options of a socket, by small codes
  *   bytes.c    receive and send
  *   datagrams.c  UDP: bind, receive in batches, send, options, groups
+ *   service.c  inherited listeners, messages to a service manager
  *
  * Rules of this directory:
  *  1. No static state. Everything hangs on the Environment, and each worker thread has its own.
@@ -37,7 +38,7 @@
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 4
+#define CORONET_ABI 6
 
 /*
  * All that a connection can report, both directions at once. PRI is there because urgent data
@@ -67,6 +68,7 @@ typedef struct {
   uint32_t next_free; /* the free list is first in, first out, so generations last long */
   Poller *poller;     /* where it is registered */
   PeerAddress peer;   /* kept because the system forgets it when the peer resets */
+  bool inherited;     /* other processes may have the same socket open */
   sa_family_t datagram; /* AF_INET or AF_INET6 of a datagram socket; AF_UNSPEC: a stream */
 } Slot;
 
@@ -191,5 +193,9 @@ napi_value coronet_datagram_figure(napi_env env, napi_callback_info info);
 napi_value coronet_join_group(napi_env env, napi_callback_info info);
 napi_value coronet_leave_group(napi_env env, napi_callback_info info);
 napi_value coronet_multicast_interface(napi_env env, napi_callback_info info);
+napi_value coronet_hold(napi_env env, napi_callback_info info);
+napi_value coronet_bound(napi_env env, napi_callback_info info);
+napi_value coronet_adopt(napi_env env, napi_callback_info info);
+napi_value coronet_notify(napi_env env, napi_callback_info info);
 
 #endif

@@ -79,6 +79,7 @@ int32_t slot_fill(Environment *environment, uint32_t index, int fd, Poller *poll
   slot->fd = fd;
   slot->poller = poller;
   slot->peer = (PeerAddress){.family = AF_UNSPEC};
+  slot->inherited = false;
   slot->datagram = AF_UNSPEC;
   environment->sockets += 1;
   return slot->handle;
@@ -108,13 +109,15 @@ Slot *datagram_find(Environment *environment, int32_t handle) {
  * Closes the descriptor and gives the slot its next generation. `reset` makes the close an RST:
  * what is unsent is dropped, and the peer sees ECONNRESET. close(2) also takes the descriptor out
  * of epoll, unless a fork holds a copy until its exec: events still come then, and invariant 2
- * applies.
+ * applies. An inherited listener is open elsewhere for good (epoll(7), question 6), and every
+ * connection to it would go on waking this process.
  */
 void slot_release(Environment *environment, Slot *slot, bool reset) {
   if (reset) {
     struct linger abort_now = {.l_onoff = 1, .l_linger = 0};
     setsockopt(slot->fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof abort_now);
   }
+  if (slot->inherited) epoll_ctl(slot->poller->epoll_fd, EPOLL_CTL_DEL, slot->fd, NULL);
   close(slot->fd); /* EINTR and EIO leave it closed on Linux; there is nothing to repeat */
   slot->fd = -1;
   slot->poller = NULL;

@@ -121,6 +121,32 @@ napi_value coronet_listen(napi_env env, napi_callback_info info) {
 }
 
 /*
+ * hold(family, host, port, backlog, flags): a descriptor that listens, or an errno. It is in no
+ * slot and in no epoll, so what waits in its queue wakes nobody here: processes that are started
+ * inherit it and accept. The caller closes it.
+ */
+napi_value coronet_hold(napi_env env, napi_callback_info info) {
+  Call call;
+  Address at;
+  ListenHow how = {.mode = -1};
+  int error = 0;
+  if (!call_begin(env, info, 5, &call) || !address_read(&call, 0, &at, &error)) return NULL;
+  if (!call_int(&call, 3, &how.backlog) || !call_int(&call, 4, &how.flags)) return NULL;
+  if (error == 0 && at.length == 0) error = -EINVAL;
+  return call_result(&call, error == 0 ? open_listener(&at, &how) : error);
+}
+
+/* bound(fd): where such a descriptor is bound, as `local` says it; or an errno */
+napi_value coronet_bound(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t fd = 0;
+  Address name = {.length = sizeof name.u};
+  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &fd)) return NULL;
+  if (getsockname(fd, &name.u.any, &name.length) != 0) return call_result(&call, -errno);
+  return address_write(env, &name.u.any, name.length);
+}
+
+/*
  * Errors of accept4 that belong to the connection at the head of the queue, which is gone with them
  * (accept(2), "Error handling"): take the next one.
  */

@@ -46,5 +46,17 @@ export type {
   TlsServer,
   Transport,
 } from './world/network.ts';
-export type { EndSignal, Platform } from './world/platform.ts';
+export type {
+  EndSignal,
+  HeardSignal,
+  Metric,
+  MetricSample,
+  ParentProcess,
+  Platform,
+  WorkerEvents,
+  WorkerExit,
+  WorkerProcess,
+  WorkerStart,
+} from './world/platform.ts';
+export type { Program } from './world/program.ts';
 export type { World } from './world/world.ts';

@@ -5,6 +5,8 @@ import type { Catalogue } from '../kernel/catalogue.ts';
 import { KERNEL_ERRORS } from '../kernel/catalogue.ts';
 import { NET_ERRORS } from '../net/catalogue.ts';
 import { NODE_ERRORS } from '../node/catalogue.ts';
+import { PROXY_ERRORS } from '../server/proxy-errors.ts';
+import { WORKER_ERRORS } from '../server/worker-errors.ts';
 import { SIM_ERRORS } from '../sim/catalogue.ts';
 
 /** In the order of the codes. */
@@ -15,6 +17,8 @@ export const catalogue: Catalogue = Object.fromEntries(
     ...COMBINATOR_ERRORS,
     ...NET_ERRORS,
     ...NODE_ERRORS,
+    ...PROXY_ERRORS,
+    ...WORKER_ERRORS,
     ...SIM_ERRORS,
   }).sort(([a], [b]) => (a < b ? -1 : 1)),
 );

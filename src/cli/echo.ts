@@ -1,15 +1,13 @@
 /** `coronet echo`: the echo server that everything here grew out of. */
 import type { Operation, Wait } from '../kernel/operation.ts';
 import type { SocketAddress } from '../net/address.ts';
-import { formatAddress } from '../net/address.ts';
 import type { Socket } from '../net/socket.ts';
 import type { BackendChoice } from '../node/backend.ts';
-import { decideBackend } from '../node/backend.ts';
 import { main } from '../node/main.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Handler, Server } from '../server/server.ts';
-import { PlainError, UsageMistake } from './mistakes.ts';
 import { readOptions, readPort } from './options.ts';
+import { explained, printLine, readBackend } from './serving.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `Examples:
@@ -61,7 +59,8 @@ export async function run(args: readonly string[]): Promise<void> {
 async function echo(options: EchoOptions): Promise<void> {
   const { host, port, backend, quiet } = options;
   const say = quiet ? () => {} : printLine;
-  await main(() => explained(serveEcho(options, say), host, port), {
+  const called = { command: 'coronet echo', host, port };
+  await main(() => explained(serveEcho(options, say), called), {
     graceMs: GRACE_MS,
     ...(backend === undefined ? {} : { network: backend }),
   });
@@ -72,51 +71,6 @@ function serveEcho(options: EchoOptions, say: Say): Operation<void> {
   const onListening = (server: Server): void => banner(server, options);
   const handler: Handler = (socket, peer) => echoHandler(socket, peer, say);
   return tcpServer({ host, port }, handler, { onListening });
-}
-
-/** Errors of listening, told with the way out. */
-function* explained(op: Operation<void>, host: string, port: number): Generator<Wait, void> {
-  try {
-    yield* op;
-  } catch (error) {
-    throw wayOut((error as { code?: unknown }).code, host, port) ?? error;
-  }
-}
-
-function wayOut(code: unknown, host: string, port: number): PlainError | undefined {
-  const at = formatAddress({ host, port });
-  switch (code) {
-    case 'EADDRINUSE':
-      return new PlainError(
-        `coronet: ${at} is in use by another program. ` +
-          `Take another port: coronet echo --port ${port + 1}`,
-      );
-    case 'EACCES':
-      return new PlainError(
-        `coronet: this user may not listen on ${at}. ` +
-          'Take a port above 1023: coronet echo --port 25000',
-      );
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return new PlainError(`coronet: ${host} is no address of this machine. Try --host 127.0.0.1`);
-  }
-  return undefined;
-}
-
-function readBackend(name: string | boolean | undefined): BackendChoice | undefined {
-  if (name === undefined) return undefined;
-  if (name === 'auto' || name === 'epoll' || name === 'portable') return checked(name);
-  throw new UsageMistake(`Expected --backend to be auto, epoll or portable, got '${name}'.`);
-}
-
-/** A backend that is not to be had here is a mistake of the call. */
-function checked(choice: BackendChoice): BackendChoice {
-  try {
-    decideBackend(choice);
-    return choice;
-  } catch (error) {
-    throw new PlainError((error as Error).message);
-  }
 }
 
 type Say = (line: string) => void;
@@ -133,10 +87,6 @@ function* echoHandler(socket: Socket, peer: SocketAddress, say: Say): Generator<
     say(`Connection closed ${peer}`);
     say('Task done');
   }
-}
-
-function printLine(line: string): void {
-  process.stdout.write(`${line}\n`);
 }
 
 /** For people; and where nobody can know the port, for whoever started us. */

@@ -6,7 +6,7 @@
  */
 
 import { nearest } from '../kernel/nearest.ts';
-import { PlainError, UsageMistake } from './mistakes.ts';
+import { fail, UsageMistake } from './mistakes.ts';
 import { checkNodeVersion } from './node-version.ts';
 
 interface Command {
@@ -19,6 +19,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   echo: {
     summary: 'the echo server: answers GOT: and what it was sent',
     load: () => import('./echo.ts'),
+  },
+  serve: {
+    summary: 'serves connections with the handler that a module exports',
+    load: () => import('./serve.ts'),
   },
   sim: {
     summary: 'a scenario in simulated worlds: seeds, faults, replays',
@@ -37,6 +41,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 const HELP = `Examples:
   coronet echo                      serve on 127.0.0.1, port 25000; then: nc localhost 25000
   coronet echo --port 7 --quiet     another port, no lines on stdout
+  coronet serve handler.mjs         serve with the generator function that the file exports
   coronet sim race.mjs --runs 1000  a scenario in a thousand simulated worlds
   coronet doctor --json             facts for a program to read
   coronet explain ERR_BUSY          an error code in words
@@ -68,13 +73,6 @@ function unknownCommand(name: string): UsageMistake {
   const guess = nearest(name, Object.keys(COMMANDS));
   const hint = guess === undefined ? 'See `coronet --help`.' : `Did you mean \`coronet ${guess}\`?`;
   return new UsageMistake(`There is no command '${name}'. ${hint}`);
-}
-
-function fail(error: unknown): void {
-  const plain = error instanceof PlainError;
-  const text = plain ? error.message : (error instanceof Error && error.stack) || String(error);
-  process.stderr.write(`coronet: ${text}\n`);
-  process.exitCode = error instanceof UsageMistake ? 2 : 1;
 }
 
 /** A reader that has gone (`coronet doctor | head -1`) is no failure of ours. */

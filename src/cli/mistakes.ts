@@ -11,3 +11,11 @@ export class PlainError extends Error {
 
 /** The command was called wrongly: exit code 2. */
 export class UsageMistake extends PlainError {}
+
+/** Tells the error on standard error, and sets the exit code. */
+export function fail(error: unknown): void {
+  const plain = error instanceof PlainError;
+  const text = plain ? error.message : (error instanceof Error && error.stack) || String(error);
+  process.stderr.write(`coronet: ${text}\n`);
+  process.exitCode = error instanceof UsageMistake ? 2 : 1;
+}

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { UsageMistake } from './mistakes.ts';
 import { checkNodeVersion } from './node-version.ts';
-import { readArguments, readOptions, readPort } from './options.ts';
+import { readArguments, readMs, readOptions, readPort, readWorkers } from './options.ts';
 
 test('an unknown option names the one that was meant', () => {
   expect(() => readOptions(['--prot', '1'], { port: { type: 'string' } })).toThrow(
@@ -19,6 +19,20 @@ test('a port is a whole number that ports can be', () => {
   expect(readPort('0')).toBe(0);
   for (const text of ['', '-1', '1e3', '65536', 'http']) {
     expect(() => readPort(text)).toThrow(UsageMistake);
+  }
+});
+
+test('a duration is a whole number of milliseconds', () => {
+  expect([readMs('grace-ms', '0'), readMs('grace-ms', '1500')]).toEqual([0, 1500]);
+  for (const text of ['', '-1', '1.5', '5s']) {
+    expect(() => readMs('grace-ms', text)).toThrow(/--grace-ms to be a whole number of millisec/);
+  }
+});
+
+test('workers are counted, or as many as the machine has use for', () => {
+  expect([readWorkers('auto'), readWorkers('1'), readWorkers('1024')]).toEqual(['auto', 1, 1024]);
+  for (const text of ['', '0', '1025', 'many']) {
+    expect(() => readWorkers(text)).toThrow(UsageMistake);
   }
 });
 

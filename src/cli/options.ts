@@ -47,3 +47,19 @@ export function readPort(text: string): number {
   if (port <= 65535) return port;
   throw new UsageMistake(`Expected --port to be a whole number from 0 to 65535, got '${text}'.`);
 }
+
+/** A duration in milliseconds: a whole number. */
+export function readMs(name: string, text: string): number {
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  throw new UsageMistake(`Expected --${name} to be a whole number of milliseconds, got '${text}'.`);
+}
+
+/** A number of processes, or 'auto'. */
+export function readWorkers(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= 1024) return count;
+  throw new UsageMistake(
+    `Expected --workers to be auto or a whole number from 1 to 1024, got '${text}'.`,
+  );
+}

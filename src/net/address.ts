@@ -7,13 +7,16 @@ import { checkKeys } from './keys.ts';
 /**
  * 25000, '127.0.0.1:25000', '[::1]:80', 'example.org:80', '/run/x.sock', { host, port }, { path }.
  * A text that begins with / ./ or ../ is the path of a Unix socket; '@name' is an abstract one
- * (Linux), as { path: '\0name' } is. An interface is named as in '[fe80::1%eth0]:80'.
+ * (Linux), as { path: '\0name' } is. An interface is named as in '[fe80::1%eth0]:80'. { fd: 3 } is
+ * a listening socket that the process has inherited as a descriptor, and may have a name for
+ * people: for `listen` and `tcpServer` alone.
  */
 export type Address =
   | number
   | string
   | { readonly host?: string; readonly port: number; readonly path?: undefined }
   | { readonly path: string }
+  | { readonly fd: number; readonly name?: string }
   | SocketAddress;
 
 /** An address taken apart, before names are looked up. `host` '' means: none was given. */
@@ -78,6 +81,7 @@ export function parseAddress(address: Address): ParsedAddress {
   if (typeof address !== 'object' || address === null) {
     throw wrongType('address', 'a port, a text or an object', address);
   }
+  if (inheritedFd(address) !== undefined) throw onlyListens(address);
   checkKeys('address', address, ADDRESS_KEYS);
   if ('path' in address && address.path !== undefined) return atPath(address.path);
   if (!('port' in address)) throw noAddress(address);
@@ -85,6 +89,22 @@ export function parseAddress(address: Address): ParsedAddress {
   if (typeof host !== 'string') throw wrongType('address.host', 'a string', host);
   if (!isHost(host)) throw noAddress(host);
   return atPort(host, port);
+}
+
+/**
+ * The descriptor of { fd }, an inherited listener; `undefined` for every other form of address.
+ * Errors: TypeError, RangeError.
+ */
+export function inheritedFd(address: Address): number | undefined {
+  if (typeof address !== 'object' || address === null || !('fd' in address)) return undefined;
+  checkKeys('address', address, { fd: true, name: true });
+  checkInteger('address.fd', address.fd, 0, 2 ** 31 - 1);
+  return address.fd;
+}
+
+/** Throws for what `listen` would refuse as an address. */
+export function checkListenAddress(address: Address): void {
+  if (inheritedFd(address) === undefined) parseAddress(address);
 }
 
 function parseText(text: string): ParsedAddress {
@@ -116,6 +136,14 @@ function noAddress(got: unknown): UsageError {
     'ERR_ADDRESS',
     `Expected an address such as 25000, '127.0.0.1:25000', '[::1]:80' or '/run/x.sock', got ` +
       show(got),
+  );
+}
+
+function onlyListens(address: unknown): UsageError {
+  return new UsageError(
+    'ERR_ADDRESS',
+    `Expected an address to connect to or to bind, got ${show(address)}: an inherited descriptor ` +
+      'is a listener.\n  right:  listen({ fd: 3 })',
   );
 }
 

@@ -6,9 +6,11 @@ import { Lazy } from '../kernel/operation.ts';
 import { unsupported } from '../kernel/unsupported.ts';
 import { checkpoint, sleep, writable } from '../kernel/waits.ts';
 import type { Endpoint, ListenerTransport, ListenOptions } from '../world/network.ts';
+import type { TlsServerOptions } from '../world/tls.ts';
 import type { Address, ParsedAddress } from './address.ts';
-import { formatAddress, parseAddress } from './address.ts';
+import { formatAddress, inheritedFd, parseAddress } from './address.ts';
 import { connect } from './connect.ts';
+import { takeFromParent } from './from-parent.ts';
 import type { Keys } from './keys.ts';
 import { checkKeys, checkSwitch, pick } from './keys.ts';
 import { Listener } from './listener.ts';
@@ -35,7 +37,8 @@ const LISTEN_KEYS: Keys<ListenOptions> = {
 /**
  * Listens at `address`. A number or an empty host means all interfaces, IPv4 and IPv6; port 0 means
  * any free port (see `listener.address`). A Unix socket's file goes with its listener; one that a
- * dead server has left is replaced.
+ * dead server has left is replaced. `{ fd: 3 }` takes over a listening socket that the process has
+ * inherited (see `inheritedListeners`); of the options only `tls` goes with it, and its file stays.
  *
  * Options: `backlog`, connections that may wait to be accepted (default: the system's maximum);
  * `reusePort`, several listeners share the port; `ipv6Only`; `mode`, the permissions of a Unix
@@ -43,18 +46,35 @@ const LISTEN_KEYS: Keys<ListenOptions> = {
  * `tls`, certificate and key: then only connections whose handshake is complete are accepted, see
  * `listener.handshakes`.
  * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND,
- * ENAMETOOLONG; ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED for
- * what the network cannot do; TypeError, RangeError.
+ * ENAMETOOLONG; for a descriptor EBADF, ENOTSOCK, EINVAL (it does not listen) and EBUSY (it is open
+ * here already); ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED
+ * for what the network cannot do; TypeError, RangeError.
  */
 export function listen(address: Address, options: ListenOptions = {}): Operation<Listener> {
+  const fd = inheritedFd(address);
+  if (fd !== undefined) return adopt(fd, options);
   const parsed = parseAddress(address);
   checkListenOptions(parsed, options);
-  return new Lazy(() => runListen(parsed, options));
+  const { tls, ...plain } = options;
+  return new Lazy(() => runListen(tls, () => listenAt(parsed, plain)));
 }
 
 /** What concerns `listen` among the options of a server. */
 export function listenOptions(options: ListenOptions): ListenOptions {
   return pick(options, LISTEN_KEYS);
+}
+
+/** Whoever made the socket has settled everything below TLS. */
+function adopt(fd: number, options: ListenOptions): Operation<Listener> {
+  checkKeys('options', options, LISTEN_KEYS);
+  const { tls, ...settled } = options;
+  const name = Object.entries(settled).find(([, value]) => value !== undefined)?.[0];
+  if (name !== undefined) {
+    const instead = 'Whoever made the socket sets it: in a .socket unit of systemd, for example.';
+    throw unsupported(`A listener at { fd: ${fd} }`, `have a \`${name}\``, instead);
+  }
+  if (tls !== undefined) checkTlsServer(tls);
+  return new Lazy(() => runListen(tls, () => adoptAt(fd)));
 }
 
 function checkListenOptions(address: ParsedAddress, options: ListenOptions): void {
@@ -74,44 +94,56 @@ function checkListenOptions(address: ParsedAddress, options: ListenOptions): voi
 
 /** A certificate that cannot be used is found before anything is opened. */
 function* runListen(
-  address: ParsedAddress,
-  { tls, ...options }: ListenOptions,
+  tls: TlsServerOptions | undefined,
+  begins: () => Generator<Wait, ListenerTransport>,
 ): Generator<Wait, Listener> {
   yield* checkpoint();
-  requireSizes(currentNetwork(), options);
   const secured = tls && tlsServer(tls);
-  const transport = yield* beginAt(address, options);
+  const transport = yield* begins();
   return secured === undefined ? new Listener(transport) : new Listener(secured(transport));
 }
 
-function* beginAt(
+/** A worker's supervisor may have opened it for the worker; then its number is another one here. */
+function* adoptAt(fd: number): Generator<Wait, ListenerTransport> {
+  return yield* started(currentNetwork().adopt(takeFromParent(`fd:${fd}`) ?? fd));
+}
+
+/** What a worker's supervisor has opened is taken over; the supervisor has settled its options. */
+function* listenAt(
   address: ParsedAddress,
   options: ListenOptions,
 ): Generator<Wait, ListenerTransport> {
-  if (address.path !== undefined) return yield* beginAtPath(address, options);
-  if (address.host === '') return yield* beginEverywhere(address.port, options);
-  const [endpoint] = yield* endpointsOf(address.host, address.port);
-  return yield* begin(endpoint as Endpoint, options);
+  const fd = takeFromParent(formatAddress(address));
+  if (fd !== undefined) return yield* started(currentNetwork().adopt(fd));
+  requireSizes(currentNetwork(), options);
+  return yield* beginAt(address, (at) => started(currentNetwork().listen(at, options)));
 }
+
+/** Begins something at the endpoint that a listener at `address` is bound to. */
+export function* beginAt<T>(address: ParsedAddress, begin: Begin<T>): Generator<Wait, T> {
+  if (address.path !== undefined) return yield* beginAtPath(address, begin);
+  if (address.host === '') return yield* beginEverywhere(address.port, begin);
+  const [endpoint] = yield* endpointsOf(address.host, address.port);
+  return yield* begin(endpoint as Endpoint);
+}
+
+type Begin<T> = (at: Endpoint) => Generator<Wait, T>;
 
 /**
  * A path that is in use may be the file that a dead server has left behind: nobody answers behind
  * it. Then it is replaced. Of several servers that find it so one wins: only the file that was seen
  * here is removed, by one of them, and bind(2) lets one in.
  */
-function* beginAtPath(
-  at: { readonly path: string },
-  options: ListenOptions,
-): Generator<Wait, ListenerTransport> {
+function* beginAtPath<T>(at: { readonly path: string }, begin: Begin<T>): Generator<Wait, T> {
   const remove = currentNetwork().socketFile(at.path);
   try {
-    return yield* begin(at, options);
+    return yield* begin(at);
   } catch (error) {
     const mayBeLeft = remove !== undefined && codeOf(error) === 'EADDRINUSE';
     if (!mayBeLeft || !(yield* isAbandoned(at.path))) throw error;
   }
   remove?.();
-  return yield* begin(at, options);
+  return yield* begin(at);
 }
 
 function* isAbandoned(path: string): Generator<Wait, boolean> {
@@ -135,21 +167,17 @@ function* refuses(path: string): Generator<Wait, boolean> {
 }
 
 /** All interfaces: one dual-stack socket, or IPv4 alone where the machine has no IPv6. */
-function* beginEverywhere(
-  port: number,
-  options: ListenOptions,
-): Generator<Wait, ListenerTransport> {
+function* beginEverywhere<T>(port: number, begin: Begin<T>): Generator<Wait, T> {
   try {
-    return yield* begin({ host: '::', port, family: 6 }, options);
+    return yield* begin({ host: '::', port, family: 6 });
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error;
-    return yield* begin({ host: '0.0.0.0', port, family: 4 }, options);
+    return yield* begin({ host: '0.0.0.0', port, family: 4 });
   }
 }
 
-function* begin(at: Endpoint, options: ListenOptions): Generator<Wait, ListenerTransport> {
-  const transport = currentNetwork().listen(at, options);
+function* started(transport: ListenerTransport): Generator<Wait, ListenerTransport> {
   let listening = false;
   try {
     while (!transport.tryListen()) yield* writable(transport);

@@ -39,6 +39,12 @@ export interface Addon {
     receiveBuffer: number,
     sendBuffer: number,
   ): number;
+  /** A listening descriptor, registered nowhere; the caller closes it. Flags as of listen. */
+  hold(family: number, host: string, port: number, backlog: number, flags: number): number;
+  /** Where a descriptor is bound. */
+  bound(fd: number): Endpoint | number;
+  /** As listen, on a listening descriptor that was inherited. */
+  adopt(poller: number, fd: number): number;
   /** How many were accepted; their handles are in out[1..], why there are no more in out[0]. */
   accept(listener: number, out: Int32Array, most: number): number;
   connect(
@@ -128,6 +134,9 @@ export interface Addon {
   ): number;
   multicastInterface(handle: number, family: number, by: string, port: number): number;
 
+  /** Sends `message` to the datagram socket at `path`; family 1, port 0. */
+  notify(family: number, path: string, port: number, message: Uint8Array): number;
+
   /** What is open in this thread; all zero when nothing is. */
   stats(): { readonly sockets: number; readonly handles: number };
 }
@@ -140,7 +149,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 4;
+const ADDON_ABI = 6;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -19,6 +19,7 @@ import { endpointText, familyOf, hostOf, portOf } from './endpoint.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import { EAGAIN, EBADF } from './epoll-registry.ts';
 import { EpollTransport } from './epoll-transport.ts';
+import { adoptError } from './inherited.ts';
 import type { SocketFile } from './socket-file.ts';
 import { removeSocketFile, socketFileAt } from './socket-file.ts';
 import { systemError } from './system-error.ts';
@@ -53,14 +54,16 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   #batchLength = 1;
   #closed = false;
 
-  constructor(registry: Registry, handle: number, at: Endpoint) {
+  /** `at`: what was asked for; `undefined`: it was inherited, and its file is not ours. */
+  constructor(registry: Registry, handle: number, at?: Endpoint) {
     super();
     this.#registry = registry;
     this.handle = handle;
     const bound = registry.addon.local(handle);
-    this.local = typeof bound === 'number' || 'path' in at ? at : bound;
+    const asked = at !== undefined && 'path' in at ? at : undefined;
+    this.local = asked ?? (typeof bound === 'number' ? (at ?? { path: '' }) : bound);
     this.#nearEnd = isWildcard(this.local) ? undefined : this.local;
-    this.#file = 'path' in at ? socketFileAt(at.path) : undefined;
+    this.#file = asked && socketFileAt(asked.path);
     registry.add(this);
   }
 
@@ -146,6 +149,13 @@ export function beginListen(
   const handle = registry.addon.listen(poller, ...where, ...how);
   if (handle < 0) throw systemError(handle, 'listen', at);
   return new EpollListener(registry, handle, at);
+}
+
+/** Listens on a descriptor that was inherited. */
+export function adoptListener(registry: Registry, poller: number, fd: number): EpollListener {
+  const handle = registry.addon.adopt(poller, fd);
+  if (handle < 0) throw adoptError(handle, fd);
+  return new EpollListener(registry, handle);
 }
 
 function doubled(length: number): number {

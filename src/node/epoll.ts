@@ -38,7 +38,7 @@ import type { Addon } from './addon.ts';
 import { loadAddon } from './addon.ts';
 import { DatagramArena } from './epoll-arena.ts';
 import { openDatagram } from './epoll-datagram.ts';
-import { beginListen } from './epoll-listener.ts';
+import { adoptListener, beginListen } from './epoll-listener.ts';
 import { EPOLL_OPTIONS } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import { beginConnect } from './epoll-transport.ts';
@@ -132,6 +132,11 @@ class EpollNetwork implements Network, Registry {
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
     this.#mustBeOpen();
     return beginListen(this, this.#poller, at, options);
+  }
+
+  adopt(fd: number): ListenerTransport {
+    this.#mustBeOpen();
+    return adoptListener(this, this.#poller, fd);
   }
 
   connect(to: Endpoint, options: ConnectOptions): Transport {

@@ -1,16 +1,61 @@
 /** The process as a program sees it. */
-import type { EndSignal, Platform } from '../world/platform.ts';
+import { availableParallelism } from 'node:os';
+import type { Endpoint } from '../world/network.ts';
+import type {
+  HeardSignal,
+  Metric,
+  ParentProcess,
+  Platform,
+  WorkerEvents,
+  WorkerProcess,
+  WorkerStart,
+} from '../world/platform.ts';
+import type { HeldListeners } from '../world/workers.ts';
+import { holdListeners } from './held-listeners.ts';
+import { metricsPage } from './metrics.ts';
+import { notifyManager } from './notify.ts';
+import { parentProcess, startWorker } from './worker-process.ts';
 
 export const nodePlatform: Platform = {
-  onEndSignals(heard: (signal: EndSignal) => void): () => void {
-    const listener = (signal: NodeJS.Signals): void => heard(signal as EndSignal);
-    process.on('SIGINT', listener);
-    process.on('SIGTERM', listener);
+  pid: process.pid,
+
+  environment(name: string): string | undefined {
+    return process.env[name];
+  },
+
+  unsetEnvironment(name: string): void {
+    delete process.env[name];
+  },
+
+  onSignal(signal: HeardSignal, heard: () => void): () => void {
+    const listener = (): void => heard();
+    process.on(signal, listener);
     return () => {
-      process.off('SIGINT', listener);
-      process.off('SIGTERM', listener);
+      process.off(signal, listener);
     };
   },
+
+  notify(lines: string): void {
+    notifyManager(lines);
+  },
+
+  metricsPage(metrics: readonly Metric[], done: (error: unknown, page: string) => void): void {
+    metricsPage(metrics, done);
+  },
+
+  holdListeners(at: Endpoint, most: number): HeldListeners {
+    return holdListeners(at, most);
+  },
+
+  startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {
+    return startWorker(start, events);
+  },
+
+  get parent(): ParentProcess | undefined {
+    return parentProcess();
+  },
+
+  parallelism: availableParallelism(),
 
   report(line: string): void {
     process.stderr.write(`${line}\n`);

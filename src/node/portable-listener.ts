@@ -20,7 +20,7 @@ import { Readiness } from '../kernel/readiness.ts';
 import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../world/network.ts';
 import { endpointText } from './endpoint.ts';
 import { abort } from './portable-closing.ts';
-import { acceptedEnds, boundEnd } from './portable-endpoints.ts';
+import { acceptedEnds, boundEnd, NOWHERE } from './portable-endpoints.ts';
 import type { TransportHome } from './portable-transport.ts';
 import { attach, HIGH_WATER_MARK, PortableTransport } from './portable-transport.ts';
 import type { SocketFile } from './socket-file.ts';
@@ -32,6 +32,9 @@ export interface ListenerHome extends TransportHome {
   /** The open ones. */
   readonly listeners: Set<PortableListener>;
 }
+
+/** Where to listen: an address, or a descriptor that was inherited and what is known of it. */
+export type Bound = Endpoint | { readonly fd: number; readonly local: Endpoint | undefined };
 
 export class PortableListener extends Readiness implements ListenerTransport {
   local: Endpoint;
@@ -47,6 +50,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
   #mode: number | undefined;
   /** The file of a Unix listener. */
   #file: SocketFile | undefined;
+  /** The descriptor was inherited: the file is not ours. */
+  readonly #inherited: boolean;
   #listening = false;
   /** What tryListen throws. */
   #listenError: unknown = null;
@@ -54,9 +59,10 @@ export class PortableListener extends Readiness implements ListenerTransport {
   #acceptError: unknown = null;
   #closed = false;
 
-  constructor(at: Endpoint, options: ListenOptions & { backlog: number }, home: ListenerHome) {
+  constructor(at: Bound, options: ListenOptions & { backlog: number }, home: ListenerHome) {
     super();
-    this.local = at;
+    this.local = 'fd' in at ? (at.local ?? NOWHERE) : at;
+    this.#inherited = 'fd' in at;
     this.#home = home;
     this.#backlog = options.backlog;
     this.#mode = options.mode;
@@ -77,6 +83,13 @@ export class PortableListener extends Readiness implements ListenerTransport {
 
   openLine(): string {
     return `listener ${endpointText(this.local)}`;
+  }
+
+  /** Of net.Server's handle: undocumented, but what `child_process` itself goes by. `undefined`
+   *  where there is none, and after close. */
+  get descriptor(): number | undefined {
+    const { _handle: handle } = this.#server as { _handle?: { readonly fd?: number } | null };
+    return handle?.fd === undefined || handle.fd < 0 ? undefined : handle.fd;
   }
 
   tryListen(): boolean {
@@ -145,8 +158,11 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.#setMode();
     if (this.#listenError !== null) return this.#home.notices.canSend(this);
     this.#listening = true;
-    if (!('path' in this.local)) this.local = boundEnd(this.#server) ?? this.local;
-    else this.#file = socketFileAt(this.local.path);
+    if (!('path' in this.local) || this.local === NOWHERE) {
+      this.local = boundEnd(this.#server) ?? this.local;
+    } else if (!this.#inherited) {
+      this.#file = socketFileAt(this.local.path);
+    }
     this.#home.notices.canSend(this);
   }
 
@@ -182,9 +198,11 @@ export class PortableListener extends Readiness implements ListenerTransport {
 
 /** `exclusive`: in a cluster's worker too, the port is this process's own. */
 function nodeOptions(
-  at: Endpoint,
+  at: Bound,
   { backlog, reusePort, ipv6Only }: ListenOptions & { backlog: number },
 ): NodeListenOptions {
+  // The types of Node do not know `fd`; its documentation does.
+  if ('fd' in at) return { fd: at.fd, backlog, exclusive: true } as NodeListenOptions;
   if ('path' in at) return { path: absolutePath(at), backlog, exclusive: true };
   const { host, port } = at;
   const shared = reusePort === true ? { reusePort } : {};

@@ -14,6 +14,7 @@
  */
 import type { NetConnectOpts } from 'node:net';
 import { connect as connectSocket } from 'node:net';
+import { constants } from 'node:os';
 import { ClosedError } from '../kernel/errors.ts';
 import { unsupportedOption } from '../kernel/unsupported.ts';
 import type {
@@ -34,6 +35,7 @@ import type {
   Transport,
 } from '../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
+import { adoptError, checkAdoptable, inspectListener } from './inherited.ts';
 import { readLimits } from './limits.ts';
 import { SendSlab } from './portable-buffers.ts';
 import type { DatagramHome } from './portable-datagram.ts';
@@ -99,6 +101,15 @@ class PortableNetwork implements Network, ListenerHome, DatagramHome {
     checkCan(at, options, 'listen');
     const backlog = options.backlog ?? readLimits().backlog ?? DEFAULT_BACKLOG;
     return new PortableListener(at, { ...options, backlog }, this);
+  }
+
+  adopt(fd: number): ListenerTransport {
+    this.#mustBeOpen();
+    checkAdoptable();
+    const held = [...this.listeners].some(({ descriptor }) => descriptor === fd);
+    if (held) throw adoptError(-constants.errno.EBUSY, fd);
+    const backlog = readLimits().backlog ?? DEFAULT_BACKLOG;
+    return new PortableListener({ fd, local: inspectListener(fd) }, { backlog }, this);
   }
 
   connect(to: Endpoint, options: ConnectOptions): Transport {

@@ -9,6 +9,7 @@ import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import type { Platform } from '../world/platform.ts';
+import type { Program } from '../world/program.ts';
 import type { World } from '../world/world.ts';
 import type { Backend, BackendChoice } from './backend.ts';
 import { decideBackend, makeNetwork } from './backend.ts';
@@ -38,8 +39,8 @@ export interface RunOptions {
   readonly hooks?: Hooks;
   /** Debug mode; default: whether the environment variable CORONET_DEBUG is '1'. */
   readonly debug?: boolean;
-  /** True: something outside the program may always wake it, so nothing is a deadlock. @internal */
-  readonly outside?: boolean;
+  /** What `main` runs: then signals may always wake it, so nothing is a deadlock. @internal */
+  readonly program?: Program;
 }
 
 /**
@@ -74,11 +75,11 @@ class Run<T> {
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
-    const { clock, random, hooks, network, signal, outside = false } = options;
+    const { clock, random, hooks, network, signal, program } = options;
     const now = clock === undefined ? undefined : () => clock.now();
     this.#host = new NodeHost({ now, random, ended: () => this.#end() });
-    this.#host.heldFromOutside = outside || signal !== undefined;
-    const world = new NodeWorld(this.#host, network);
+    this.#host.heldFromOutside = program !== undefined || signal !== undefined;
+    const world = new NodeWorld(this.#host, network, program);
     const debug = options.debug ?? process.env['CORONET_DEBUG'] === '1';
     if (debug) this.#leaveDebug = enterDebug((problem) => this.#host.warn(problem));
     this.#scheduler = new Scheduler({ host: this.#host, world, hooks, debug });
@@ -131,10 +132,12 @@ class Run<T> {
 
 class NodeWorld implements World {
   readonly platform: Platform = nodePlatform;
+  readonly program: Program | undefined;
   readonly #host: NodeHost;
   readonly #make: (owner: NetworkOwner) => Network;
 
-  constructor(host: NodeHost, choice: RunOptions['network']) {
+  constructor(host: NodeHost, choice: RunOptions['network'], program: Program | undefined) {
+    this.program = program;
     this.#host = host;
     if (typeof choice === 'function') {
       this.#make = choice;

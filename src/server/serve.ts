@@ -7,7 +7,7 @@ import type { Scope } from '../kernel/scope.ts';
 import { sleep } from '../kernel/waits.ts';
 import { scope } from '../kernel/with-scope.ts';
 import type { Address } from '../net/address.ts';
-import { parseAddress } from '../net/address.ts';
+import { checkListenAddress } from '../net/address.ts';
 import { listen, listenOptions } from '../net/listen.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
@@ -22,6 +22,12 @@ import { checkServer, ServerRecord } from './server.ts';
  * event loop is given this long to hear.
  */
 const SETTLE_MS = 10;
+
+/**
+ * A program that is replaced by a successor is in no hurry: clients that it has accepted last have
+ * so long for their first bytes, since they count as idle before.
+ */
+const HANDOVER_MS = 200;
 
 /** TLS handshakes that are under way when the server is stopped have so long to complete: a silent
  *  client must not hold it up. */
@@ -44,7 +50,7 @@ export function tcpServer(
   handler: Handler,
   options: ServerOptions = {},
 ): Operation<void> {
-  parseAddress(address);
+  checkListenAddress(address);
   checkServer(handler, options);
   if (options.tls !== undefined) checkTlsServer(options.tls);
   return new Lazy(function* (): Generator<Wait, void> {
@@ -70,6 +76,7 @@ function* runServe(
   try {
     yield* scope((own) => serveInside(own, listener, handler, options));
   } finally {
+    currentWorld().program?.serverEnds(listener.address);
     listener.close();
   }
 }
@@ -82,6 +89,7 @@ function* serveInside(
 ): Generator<Wait, void> {
   const server = new ServerRecord(listener, options, own);
   options.onListening?.(server);
+  currentWorld().program?.serverListens(server);
   yield* group(
     function* (tasks) {
       tasks.spawn(() => drainWhenStopped(server, own, tasks, handler), {
@@ -149,6 +157,7 @@ function* drainWhenStopped(
   if (server.listener.tls === undefined) server.listener.close();
   else server.listener.tls.finish();
   if (currentNetwork().poll() < 0) yield* sleep(SETTLE_MS);
+  if (currentWorld().program?.replaced === true) yield* sleep(HANDOVER_MS);
   server.drain();
   if (server.listener.tls !== undefined) yield* sleep(LAST_HANDSHAKES_MS);
   server.listener.close();

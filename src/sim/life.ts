@@ -27,6 +27,8 @@ export class Life implements Host, Queue<TaskRecord>, World {
   readonly machine: Machine;
   readonly network: HostNetwork;
   readonly scheduler: Scheduler;
+  /** `main` is not simulated: a program has no frame here. */
+  readonly program = undefined;
   /** How many of its tasks are ready. */
   length = 0;
   over = false;

@@ -1,7 +1,8 @@
 /** A simulated host: its name, its address and its program stay, its lives come and go. */
 import type { OperationSource } from '../kernel/operation.ts';
-import type { EndSignal, Platform } from '../world/platform.ts';
+import type { HeardSignal, Metric, Platform } from '../world/platform.ts';
 import type { Life } from './life.ts';
+import { withoutProcesses } from './without-processes.ts';
 import type { Host } from './world.ts';
 
 /** Lines of standard error that are kept of a host. */
@@ -20,7 +21,9 @@ export class Machine implements Host, Platform {
   life: Life | null = null;
   exitCode: number | undefined = undefined;
   readonly lines: string[] = [];
-  readonly #hearers: ((signal: EndSignal) => void)[] = [];
+  readonly parallelism = 1;
+  readonly parent = undefined;
+  readonly #hearers: Hearer[] = [];
   /** Ends the life: what `exit` does beside not returning. */
   readonly #ended: (machine: Machine) => void;
 
@@ -38,12 +41,38 @@ export class Machine implements Host, Platform {
 
   // ---- Platform ----
 
-  onEndSignals(heard: (signal: EndSignal) => void): () => void {
-    this.#hearers.push(heard);
+  /** The same in every life. */
+  get pid(): number {
+    return this.index + 1;
+  }
+
+  /** There are no variables. */
+  environment(): undefined {}
+
+  unsetEnvironment(): void {}
+
+  onSignal(signal: HeardSignal, heard: () => void): () => void {
+    const hearer: Hearer = { signal, heard };
+    this.#hearers.push(hearer);
     return () => {
-      const index = this.#hearers.indexOf(heard);
+      const index = this.#hearers.indexOf(hearer);
       if (index >= 0) this.#hearers.splice(index, 1);
     };
+  }
+
+  /** There is no service manager. */
+  notify(): void {}
+
+  metricsPage(_metrics: readonly Metric[], done: (error: unknown, page: string) => void): void {
+    done(withoutProcesses('write a page of metrics'), '');
+  }
+
+  holdListeners(): never {
+    throw withoutProcesses('hold listeners for others');
+  }
+
+  startWorker(): never {
+    throw withoutProcesses('start a process');
   }
 
   report(line: string): void {
@@ -61,9 +90,9 @@ export class Machine implements Host, Platform {
   }
 
   /** False: nobody listens for it, so the system ends the process. */
-  hear(signal: EndSignal): boolean {
-    const hearers = [...this.#hearers];
-    for (const heard of hearers) heard(signal);
+  hear(signal: HeardSignal): boolean {
+    const hearers = this.#hearers.filter((hearer) => hearer.signal === signal);
+    for (const { heard } of hearers) heard();
     return hearers.length > 0;
   }
 
@@ -72,6 +101,12 @@ export class Machine implements Host, Platform {
     this.#hearers.length = 0;
     this.exitCode = undefined;
   }
+}
+
+/** Who listens for a signal. */
+interface Hearer {
+  readonly signal: HeardSignal;
+  readonly heard: () => void;
 }
 
 export interface MachineIdentity {

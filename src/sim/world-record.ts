@@ -2,14 +2,21 @@
 import { checkDuration, outOfRange, wrongType } from '../kernel/checks.ts';
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource } from '../kernel/operation.ts';
-import type { EndSignal } from '../world/platform.ts';
+import type { HeardSignal } from '../world/platform.ts';
 import { checkLink } from './checks.ts';
 import type { Link } from './core.ts';
 import { Machine } from './machine.ts';
 import type { Simulator } from './simulator.ts';
 import type { EventuallyOptions, Host, HostOptions, HostRef, World } from './world.ts';
 
-const SIGNAL_NUMBER: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM: 15 };
+const SIGNAL_NUMBER: Readonly<Record<HeardSignal, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGUSR2: 12,
+  SIGTERM: 15,
+};
+
+const SIGNAL_NAMES = Object.keys(SIGNAL_NUMBER).join(', ');
 
 /** Names that mean something else already. */
 const TAKEN = new Set(['localhost', '*']);
@@ -65,9 +72,9 @@ export class WorldRecord implements World {
     }
   }
 
-  signal(host: HostRef, signal: EndSignal): void {
+  signal(host: HostRef, signal: HeardSignal): void {
     const number = SIGNAL_NUMBER[signal];
-    if (number === undefined) throw outOfRange('signal', "'SIGINT' or 'SIGTERM'", signal);
+    if (number === undefined) throw outOfRange('signal', SIGNAL_NAMES, signal);
     for (const machine of this.#processes('host', host)) {
       if (machine.life === null || machine.hear(signal)) continue;
       machine.setExitCode(128 + number);

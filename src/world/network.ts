@@ -345,6 +345,13 @@ export interface Network {
   /** Begins to listen; see `ListenerTransport.tryListen`. Throws what is known at once. */
   listen(at: Endpoint, options: ListenOptions): ListenerTransport;
 
+  /**
+   * Begins to listen on a descriptor that this process has inherited, and owns it from then on: it
+   * is closed with the listener. The file of a Unix socket is left alone: it belongs to whoever has
+   * made it. EBADF, ENOTSOCK, EINVAL: the descriptor is no socket that listens; it stays open.
+   */
+  adopt(fd: number): ListenerTransport;
+
   /** Begins to connect; see `Transport.tryConnect`. Throws what is known at once. */
   connect(to: Endpoint, options: ConnectOptions): Transport;
 

@@ -1,11 +1,104 @@
-/** What a program asks of the process that it runs in. */
+/**
+ * What a program asks of the process that it runs in. A world without processes (a simulation)
+ * refuses with ERR_UNSUPPORTED what it does not have.
+ */
+import type { Endpoint } from './network.ts';
+import type { HeldListeners } from './workers.ts';
 
 /** The signals that end a program. */
 export type EndSignal = 'SIGINT' | 'SIGTERM';
 
+/** The signals that a program can hear. */
+export type HeardSignal = EndSignal | 'SIGHUP' | 'SIGUSR2';
+
+/** How a process begins that runs the same runtime. */
+export interface WorkerStart {
+  /** The module that it runs: a path or a file: URL. */
+  readonly module: string;
+  /** What stands behind the module on its command line. */
+  readonly args?: readonly string[];
+  /** Beside what this process has; `undefined` takes a variable away. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Descriptors that it inherits: the first as 3, the next as 4, …. They stay open here, too. */
+  readonly descriptors?: readonly number[];
+}
+
+/** How a process has ended: a code, or the signal that ended it, or why it never began. */
+export interface WorkerExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly error?: Error;
+}
+
+/** Who is told what about a process; called from the event loop, never inside `startWorker`. */
+export interface WorkerEvents {
+  onMessage(message: unknown): void;
+  /** Called once, last. */
+  onExit(exit: WorkerExit): void;
+}
+
+/** A process that was started here. It ends with this one: it sees that its channel is closed. */
+export interface WorkerProcess {
+  /** `undefined`: it could not be started; `onExit` tells why. */
+  readonly pid: number | undefined;
+  /** Sends what JSON can express. False: the process does not read, or has ended; it is lost. */
+  send(message: unknown): boolean;
+  kill(signal: EndSignal | 'SIGHUP' | 'SIGKILL'): void;
+}
+
+/** The process that has started this one with `startWorker`. */
+export interface ParentProcess {
+  /** As `WorkerProcess.send`. */
+  send(message: unknown): boolean;
+  /** Calls `heard` for every message until the returned function is called. */
+  onMessage(heard: (message: unknown) => void): () => void;
+  /** Calls `heard` once, if the parent ends (or closes the channel) before the returned call. */
+  onGone(heard: () => void): () => void;
+}
+
+/** A figure for the page of metrics. */
+export interface Metric {
+  /** `counter` only grows, as long as the process runs. */
+  readonly kind: 'counter' | 'gauge';
+  /** As Prometheus has them: [a-zA-Z_:][a-zA-Z0-9_:]*. */
+  readonly name: string;
+  readonly help: string;
+  readonly samples: readonly MetricSample[];
+}
+
+/** One value of a figure, told from the others by its labels. */
+export interface MetricSample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
 export interface Platform {
-  /** Calls `heard` for every SIGINT and SIGTERM until the returned function is called. */
-  onEndSignals(heard: (signal: EndSignal) => void): () => void;
+  /** The number of this process. */
+  readonly pid: number;
+  /** A variable of the environment. */
+  environment(name: string): string | undefined;
+  /** Takes a variable away: what is started from now on does not have it. */
+  unsetEnvironment(name: string): void;
+  /** Calls `heard` for every such signal until the returned function is called. Meanwhile the
+   *  signal does nothing else. */
+  onSignal(signal: HeardSignal, heard: () => void): () => void;
+  /** Tells the service manager of NOTIFY_SOCKET: lines such as 'READY=1'. Nothing without one. */
+  notify(lines: string): void;
+  /** The page of metrics in Prometheus text: those of the process, and `metrics`. `done` is called
+   *  once, later. */
+  metricsPage(metrics: readonly Metric[], done: (error: unknown, page: string) => void): void;
+  /**
+   * Listens at `at` for processes that inherit the descriptors: on up to `most` sockets that share
+   * the port, so that each process has a queue of its own, where the system can do that. Errors:
+   * those of listening; ERR_UNSUPPORTED.
+   */
+  holdListeners(at: Endpoint, most: number): HeldListeners;
+  /** Starts a process with the same runtime, and a channel for messages to it. */
+  startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess;
+  /** Who has started this process with `startWorker`. */
+  readonly parent: ParentProcess | undefined;
+  /** How many tasks of the machine's can compute at the same time. */
+  readonly parallelism: number;
   /** Writes one line to standard error. */
   report(line: string): void;
   /** Sets the code with which the process will end. */

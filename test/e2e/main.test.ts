@@ -38,3 +38,26 @@ test('an error of its cleanup is told as well', async () => {
   expect(said).toContain('disk full');
   expect(said).toContain('grace period of 20 ms is over');
 });
+
+test('a third signal ends it at once, whatever it is still doing', async () => {
+  const source = `
+    import { main, shield, sleepForever } from ${JSON.stringify(ENTRY)};
+    await main(function* () {
+      console.log('running');
+      try { yield* sleepForever(); } finally {
+        console.log('unwinding');
+        yield* shield(() => sleepForever(), { withinMs: Infinity });
+      }
+    }, { graceMs: Infinity });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source]);
+  child.stdout.on('data', (text) => {
+    // Two signals of a kind that come at once may be one: they are not counted by the system.
+    if (String(text).includes('running')) {
+      child.kill('SIGTERM');
+      child.kill('SIGINT');
+    }
+    if (String(text).includes('unwinding')) child.kill('SIGINT');
+  });
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  expect(code).toBe(130);
+});

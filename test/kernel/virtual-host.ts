@@ -13,6 +13,8 @@ import type { TaskRecord } from '../../src/kernel/task.ts';
 export interface PlayOptions {
   readonly hooks?: Hooks;
   readonly name?: string;
+  /** What the pure rooms above the kernel find; a test's own. */
+  readonly world?: unknown;
   /** Turns after which the play is given up: the program runs for ever. */
   readonly maxTurns?: number;
 }
@@ -27,8 +29,8 @@ export class VirtualHost implements Host {
   readonly #maxTurns: number;
 
   constructor(options: PlayOptions = {}) {
-    const { hooks, maxTurns = 3_000_000 } = options;
-    this.scheduler = new Scheduler({ host: this, hooks });
+    const { hooks, world, maxTurns = 3_000_000 } = options;
+    this.scheduler = new Scheduler({ host: this, hooks, world });
     this.#maxTurns = maxTurns;
   }
 

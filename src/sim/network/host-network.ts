@@ -22,6 +22,7 @@ import type {
 } from '../../world/network.ts';
 import type { SimCore } from '../core.ts';
 import type { HostNetwork } from '../medium.ts';
+import { withoutProcesses } from '../without-processes.ts';
 import type { IpEndpoint } from './addresses.ts';
 import {
   canonical,
@@ -262,7 +263,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
     this.groups.forget(socket);
   }
 
-  // --------------------------------------------------------------------------------------- TLS
+  // ------------------------------------------------------------------- what there is none of
 
   tlsClient(): never {
     throw withoutTls();
@@ -270,6 +271,10 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
 
   tlsServer(): never {
     throw withoutTls();
+  }
+
+  adopt(): never {
+    throw withoutProcesses('inherit listeners');
   }
 
   // ------------------------------------------------------------------------------------- names
@@ -293,7 +298,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
 
   // ----------------------------------------------------------------------------------- the rest
 
-  adopt(transport: SimTransport): void {
+  accepted(transport: SimTransport): void {
     this.#needDescriptor('accept');
     this.#transports.add(transport);
   }

@@ -21,7 +21,7 @@ export const LONGEST_BACKLOG = 4096;
 /** What a listener needs from the network of its host. */
 export interface ListenerOwner extends TransportOwner {
   /** Throws EMFILE if no descriptor is left. A connection that is accepted holds one. */
-  adopt(transport: SimTransport): void;
+  accepted(transport: SimTransport): void;
 }
 
 /** How a listener was bound. */
@@ -95,7 +95,7 @@ export class SimListener extends Readiness implements ListenerTransport {
     if (next === undefined) return this.#hasNothing();
     const { core, host } = this.#owner;
     if (strikes(core, 'emfile', host)) throw systemError('EMFILE', 'accept');
-    this.#owner.adopt(next);
+    this.#owner.accepted(next);
     this.#queue.shift();
     if (this.#queue.length === 0) this.#hasNothing();
     core.trace('accept', host, '', 0, () => next.describe());

@@ -1,0 +1,79 @@
+/** What `coronet serve` says: to people on standard error, to programs on standard output. */
+import type { SocketAddress } from '../net/address.ts';
+import type { WorkerEvent } from '../server/workers.ts';
+import { textOf } from '../server/workers.ts';
+import { printLine } from './serving.ts';
+import { readVersion } from './version.ts';
+
+/** How it serves. */
+interface How {
+  /** The port is one that nobody has asked for. */
+  readonly anyPort?: boolean;
+  /** In this process; the workers tell theirs by themselves. */
+  readonly backend?: string;
+  readonly workers?: number | 'auto';
+  readonly watch?: boolean;
+}
+
+export class ServeReport {
+  readonly #file: string;
+  readonly #json: boolean;
+  /** Nobody is looking, or nobody wants to see more than errors. */
+  readonly #quiet: boolean;
+
+  constructor(file: string, json: boolean, quiet: boolean) {
+    this.#file = file;
+    this.#json = json;
+    this.#quiet = quiet || json || !process.stderr.isTTY;
+  }
+
+  /** For people; and where nobody can know the port, for whoever started us. */
+  listening(address: SocketAddress | undefined, { anyPort = false, ...how }: How): void {
+    if (address === undefined) return;
+    const { host, port } = address;
+    const version = readVersion();
+    this.#event({ event: 'listening', version, pid: process.pid, host, port, ...how });
+    if (this.#json || (this.#quiet && !anyPort)) return;
+    const details = [
+      ...(how.backend === undefined ? [] : [how.backend]),
+      ...(how.workers === undefined ? [] : [workersText(how.workers)]),
+      ...(how.watch === true ? ['watching'] : []),
+    ];
+    this.#say(
+      `coronet ${version} serves ${this.#file} on ${address} (${details.join(', ')}); ` +
+        `try: nc ${host} ${port}`,
+    );
+  }
+
+  event(event: WorkerEvent): void {
+    const { kind, ...rest } = event;
+    this.#event({ event: kind, ...rest });
+    const text = textOf(event);
+    if (text !== undefined) this.#say(`coronet: ${text}`);
+    else if (event.kind === 'reloaded' && !this.#quiet)
+      this.#say(`coronet: reloaded ${this.#file}`);
+  }
+
+  /** The program did not start, and will be tried again. */
+  waiting(error: Error): void {
+    this.#event({ event: 'waiting', reason: error.message });
+    this.#say(`coronet: ${error.message}; waiting for a change`);
+  }
+
+  /** The figures at the end. */
+  ended(figures: Readonly<Record<string, unknown>>): void {
+    this.#event({ event: 'end', ...figures });
+  }
+
+  #event(event: Readonly<Record<string, unknown>>): void {
+    if (this.#json) printLine(JSON.stringify(event));
+  }
+
+  #say(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+}
+
+function workersText(count: number | 'auto'): string {
+  return count === 1 ? '1 worker' : `${count} workers`;
+}

@@ -1,0 +1,25 @@
+/** What each process of `coronet serve --workers` runs. Started by serve.ts, never by people. */
+import { main } from '../node/main.ts';
+import { tcpServer } from '../server/serve.ts';
+import { loadHandler } from './handler-module.ts';
+import { fail } from './mistakes.ts';
+
+/** What stands on the command line, as JSON. */
+export interface WorkerTask {
+  readonly file: string;
+  readonly host: string;
+  readonly port: number;
+  readonly graceMs: number;
+}
+
+/** A reader that has gone is no failure of ours. */
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+
+try {
+  const { file, host, port, graceMs } = JSON.parse(process.argv[2] ?? '{}') as WorkerTask;
+  const { handler, options } = await loadHandler(file);
+  await main(() => tcpServer({ host, port }, handler, options), { graceMs });
+} catch (error) {
+  fail(error);
+}

@@ -1,0 +1,244 @@
+/** `coronet serve FILE`: serves with the handler that a module exports. */
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { race } from '../flow/race.ts';
+import { currentScope } from '../kernel/current.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { shield } from '../kernel/shield.ts';
+import type { BackendChoice } from '../node/backend.ts';
+import { main } from '../node/main.ts';
+import { tcpServer } from '../server/serve.ts';
+import type { Server } from '../server/server.ts';
+import { WorkerError } from '../server/worker-errors.ts';
+import type { Workers } from '../server/workers.ts';
+import { workers } from '../server/workers.ts';
+import type { HandlerModule } from './handler-module.ts';
+import { checkFile, loadHandler } from './handler-module.ts';
+import { PlainError, UsageMistake } from './mistakes.ts';
+import { readArguments, readMs, readPort, readWorkers } from './options.ts';
+import { ServeReport } from './serve-report.ts';
+import type { WorkerTask } from './serve-worker.ts';
+import { explained, readBackend } from './serving.ts';
+import { Changes } from './watch.ts';
+
+const HELP = `Examples:
+  coronet serve handler.mjs                then, elsewhere: nc localhost 25000
+  coronet serve handler.mjs --watch        with the new code whenever a file changes
+  coronet serve handler.mjs --workers 4    in four processes; SIGHUP replaces them one by one
+
+handler.mjs:
+  export default function* (socket, peer) {
+    for (;;) {
+      const data = yield* socket.recv();
+      if (data.length === 0) return;
+      yield* socket.sendAll(data);
+    }
+  }
+or, with the options of tcpServer:
+  export default { handler, options: { lingerMs: 500 } };
+
+Options:
+  --host HOST          the address to listen on; default 127.0.0.1
+  --port PORT          default 25000; 0: any free port
+  --workers N          that many processes, or auto: as many as there are processors
+  --watch              replaces the program when a file in its folder changes; debug mode is on
+  --backend NAME       auto, epoll or portable; default auto
+  --grace-ms MS        how long connections may go on after SIGTERM or SIGINT; default 10000
+  --lame-duck-ms MS    how long it serves on after the signal before that begins; default 0
+  --json               one line of JSON on standard output for each event
+  --quiet              nothing but errors
+`;
+
+const OPTIONS = {
+  host: { type: 'string', default: '127.0.0.1' },
+  port: { type: 'string', default: '25000' },
+  workers: { type: 'string' },
+  watch: { type: 'boolean', default: false },
+  backend: { type: 'string' },
+  'grace-ms': { type: 'string', default: '10000' },
+  'lame-duck-ms': { type: 'string', default: '0' },
+  json: { type: 'boolean', default: false },
+  quiet: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/** Workers cut themselves at the end of their grace; the supervisor waits for that to happen. */
+const SUPERVISOR_MARGIN_MS = 5000;
+
+const WORKER = fileURLToPath(new URL('./serve-worker.js', import.meta.url));
+
+interface ServeOptions {
+  readonly file: string;
+  readonly host: string;
+  readonly port: number;
+  readonly workers: number | 'auto' | undefined;
+  readonly watch: boolean;
+  readonly backend: BackendChoice | undefined;
+  readonly graceMs: number;
+  readonly lameDuckMs: number;
+}
+
+/** Serves until a signal ends it. */
+export async function run(args: readonly string[]): Promise<void> {
+  const { values, words } = readArguments(args, OPTIONS);
+  if (values['help'] === true) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const { workers: count } = values;
+  const options: ServeOptions = {
+    file: onlyFile(words),
+    host: String(values['host']),
+    port: readPort(String(values['port'])),
+    workers: count === undefined ? undefined : readWorkers(String(count)),
+    watch: values['watch'] === true,
+    backend: readBackend(values['backend']),
+    graceMs: readMs('grace-ms', String(values['grace-ms'])),
+    lameDuckMs: readMs('lame-duck-ms', String(values['lame-duck-ms'])),
+  };
+  checkFile(options.file);
+  const report = new ServeReport(options.file, values['json'] === true, values['quiet'] === true);
+  if (options.workers === undefined && !options.watch) await serveHere(options, report);
+  else await serveInWorkers(options, report);
+}
+
+function onlyFile(words: readonly string[]): string {
+  const [file, extra] = words;
+  if (file === undefined) {
+    throw new UsageMistake('Expected a file to serve with: coronet serve handler.mjs. See --help.');
+  }
+  if (extra !== undefined) throw new UsageMistake(`Expected one file, got '${extra}' as well.`);
+  return file;
+}
+
+function* told(options: ServeOptions, op: Operation<void>): Generator<Wait, void> {
+  const { host, port, file } = options;
+  try {
+    yield* explained(op, { command: `coronet serve ${file}`, host, port });
+  } catch (error) {
+    // What there is to see of it the workers have written.
+    throw error instanceof WorkerError ? new PlainError(`coronet: ${error.message}`) : error;
+  }
+}
+
+// ---- in this process ----
+
+async function serveHere(options: ServeOptions, report: ServeReport): Promise<void> {
+  const { backend, graceMs, lameDuckMs } = options;
+  const loaded = await loadHandler(options.file);
+  await main(() => told(options, serveLoaded(options, loaded, report)), {
+    graceMs,
+    lameDuckMs,
+    ...(backend === undefined ? {} : { network: backend }),
+  });
+}
+
+function* serveLoaded(
+  { host, port }: ServeOptions,
+  loaded: HandlerModule,
+  report: ServeReport,
+): Generator<Wait, void> {
+  let server: Server | undefined;
+  const onListening = (listening: Server): void => {
+    server = listening;
+    report.listening(listening.address, { anyPort: port === 0, backend: listening.backend });
+    loaded.options.onListening?.(listening);
+  };
+  try {
+    yield* tcpServer({ host, port }, loaded.handler, { ...loaded.options, onListening });
+  } finally {
+    if (server !== undefined) report.ended({ ...server.stats() });
+  }
+}
+
+// ---- in workers ----
+
+async function serveInWorkers(options: ServeOptions, report: ServeReport): Promise<void> {
+  const { graceMs, lameDuckMs, backend } = options;
+  const program = options.watch ? serveWatched(options, report) : serveOnce(options, report);
+  await main(() => told(options, program), {
+    graceMs: graceMs + SUPERVISOR_MARGIN_MS,
+    lameDuckMs,
+    ...(backend === undefined ? {} : { network: backend }),
+  });
+}
+
+/** Until it has been stopped: a program that does not even start is tried again when it changes. */
+function* serveWatched(options: ServeOptions, report: ServeReport): Generator<Wait, void> {
+  const changes = new Changes(dirname(resolve(options.file)));
+  try {
+    while (!currentScope().stopping) {
+      const { count } = changes;
+      if (yield* startsAndServes(options, report, changes)) return;
+      yield* race([currentScope().waitStopping(), changes.after(count)]);
+    }
+  } finally {
+    changes.close();
+  }
+}
+
+/** False: it did not start. */
+function* startsAndServes(
+  options: ServeOptions,
+  report: ServeReport,
+  changes: Changes,
+): Generator<Wait, boolean> {
+  try {
+    yield* serveOnce(options, report, changes);
+    return true;
+  } catch (error) {
+    if (!(error instanceof WorkerError) || error.code !== 'ERR_WORKER_START') throw error;
+    report.waiting(error);
+    return false;
+  }
+}
+
+function* serveOnce(
+  options: ServeOptions,
+  report: ServeReport,
+  changes?: Changes,
+): Generator<Wait, void> {
+  const { host, port, backend, graceMs, watch } = options;
+  const task: WorkerTask = { file: resolve(options.file), host, port, graceMs };
+  const workerCount = options.workers ?? 1;
+  const before = changes?.count;
+  let running: Workers | undefined;
+  try {
+    yield* workers(workerCount, WORKER, {
+      listen: { host, port },
+      args: [JSON.stringify(task)],
+      env: environment(watch, backend),
+      graceMs,
+      onEvent: (event) => report.event(event),
+      onReady: (ready) => {
+        running = ready;
+        report.listening(ready.addresses[0], { anyPort: port === 0, workers: workerCount, watch });
+        reloadOn(changes, before, ready);
+      },
+    });
+  } finally {
+    if (running !== undefined) yield* shield(() => tellEnd(running as Workers, report));
+  }
+}
+
+/** What has changed while the workers began may not be in them. */
+function reloadOn(changes: Changes | undefined, before: number | undefined, ready: Workers): void {
+  if (changes === undefined) return;
+  changes.heard = () => ready.reload();
+  if (changes.count !== before) ready.reload();
+}
+
+function* tellEnd(running: Workers, report: ServeReport): Generator<Wait, void> {
+  const { total, restarts, reloads } = yield* running.stats();
+  report.ended({ restarts, reloads, ...total });
+}
+
+function environment(
+  watch: boolean,
+  backend: BackendChoice | undefined,
+): Readonly<Record<string, string>> {
+  return {
+    ...(watch ? { CORONET_DEBUG: process.env['CORONET_DEBUG'] ?? '1' } : {}),
+    ...(backend === undefined ? {} : { CORONET_BACKEND: backend }),
+  };
+}

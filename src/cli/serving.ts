@@ -1,0 +1,64 @@
+/** What the commands that serve have in common: where to listen, and what goes wrong there. */
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { formatAddress } from '../net/address.ts';
+import type { BackendChoice } from '../node/backend.ts';
+import { decideBackend } from '../node/backend.ts';
+import { PlainError, UsageMistake } from './mistakes.ts';
+
+/** The backend that `--backend` names. */
+export function readBackend(name: string | boolean | undefined): BackendChoice | undefined {
+  if (name === undefined) return undefined;
+  if (name === 'auto' || name === 'epoll' || name === 'portable') return checked(name);
+  throw new UsageMistake(`Expected --backend to be auto, epoll or portable, got '${name}'.`);
+}
+
+/** A backend that is not to be had here is a mistake of the call. */
+function checked(choice: BackendChoice): BackendChoice {
+  try {
+    decideBackend(choice);
+    return choice;
+  } catch (error) {
+    throw new PlainError((error as Error).message);
+  }
+}
+
+/** How a command was called, for the advice that it gives. */
+export interface Called {
+  /** 'coronet echo' */
+  readonly command: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Errors of listening, told with the way out. */
+export function* explained(op: Operation<void>, called: Called): Generator<Wait, void> {
+  try {
+    yield* op;
+  } catch (error) {
+    throw wayOut((error as { code?: unknown } | null | undefined)?.code, called) ?? error;
+  }
+}
+
+function wayOut(code: unknown, { command, host, port }: Called): PlainError | undefined {
+  const at = formatAddress({ host, port });
+  switch (code) {
+    case 'EADDRINUSE':
+      return new PlainError(
+        `coronet: ${at} is in use by another program. ` +
+          `Take another port: ${command} --port ${port + 1}`,
+      );
+    case 'EACCES':
+      return new PlainError(
+        `coronet: this user may not listen on ${at}. ` +
+          `Take a port above 1023: ${command} --port 25000`,
+      );
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new PlainError(`coronet: ${host} is no address of this machine. Try --host 127.0.0.1`);
+  }
+  return undefined;
+}
+
+export function printLine(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,53 @@
+/**
+ * The page of metrics, in Prometheus text, by prom-client: it knows the figures of the process
+ * (memory, CPU, event loop, collector) under the names that dashboards expect, and the text form.
+ * It is loaded when the page is asked for, and so costs nothing to programs without one.
+ */
+import type { Counter, Gauge, Registry } from 'prom-client';
+import type { Metric } from '../world/platform.ts';
+
+type Library = typeof import('prom-client');
+
+/** A registry of our own: the library's is for the program. */
+interface Page {
+  readonly library: Library;
+  readonly registry: Registry;
+}
+
+let loading: Promise<Page> | undefined;
+
+/** Writes the page; `done` is called once, later. */
+export function metricsPage(
+  metrics: readonly Metric[],
+  done: (error: unknown, page: string) => void,
+): void {
+  loading ??= load();
+  loading
+    .then((page) => write(page, metrics))
+    .then(
+      (text) => done(null, text),
+      (error) => done(error, ''),
+    );
+}
+
+async function load(): Promise<Page> {
+  const library = await import('prom-client');
+  const registry = new library.Registry();
+  library.collectDefaultMetrics({ register: registry });
+  return { library, registry };
+}
+
+/** The figures are taken at this moment: a fresh registry holds them, as counters must not jump. */
+async function write({ library, registry }: Page, metrics: readonly Metric[]): Promise<string> {
+  const ours = new library.Registry();
+  for (const metric of metrics) fill(library, ours, metric);
+  return library.Registry.merge([registry, ours]).metrics();
+}
+
+function fill({ Counter, Gauge }: Library, registry: Registry, metric: Metric): void {
+  const { kind, name, help, samples } = metric;
+  const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
+  const settings = { name, help, labelNames, registers: [registry] };
+  const made: Counter | Gauge = kind === 'counter' ? new Counter(settings) : new Gauge(settings);
+  for (const { labels, value } of samples) made.inc(labels, value);
+}

@@ -1,0 +1,151 @@
+/** Processes that run the same runtime, over node:child_process: the parent's end and a child's. */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type {
+  EndSignal,
+  ParentProcess,
+  WorkerEvents,
+  WorkerExit,
+  WorkerProcess,
+  WorkerStart,
+} from '../world/platform.ts';
+
+/** Options of Node that are about the parent's own program, or about one process at a time. */
+const OWN_OPTION = /^--(?:inspect|eval|print|input-type|watch|test)\b/;
+const OWN_SHORT = new Set(['-e', '-p', '-pe', '-i']);
+
+/** Starts `start.module` with the same Node. Descriptors come first, then the channel. */
+export function startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {
+  const { module, args = [], environment = {}, descriptors = [] } = start;
+  const file = module.startsWith('file:') ? fileURLToPath(module) : module;
+  const child = spawn(process.execPath, [...sharedOptions(), file, ...args], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'inherit', 'inherit', ...descriptors, 'ipc'],
+  });
+  return new NodeWorker(child, events);
+}
+
+/** What `node` was told on its command line, as far as it concerns every process. */
+function sharedOptions(): string[] {
+  const { execArgv } = process;
+  const evalAt = execArgv.findIndex((option) => OWN_SHORT.has(option));
+  const before = evalAt < 0 ? execArgv : execArgv.slice(0, evalAt);
+  return before.filter((option) => !OWN_OPTION.test(option));
+}
+
+class NodeWorker implements WorkerProcess {
+  readonly pid: number | undefined;
+  readonly #child: ChildProcess;
+  readonly #channel: Outbox;
+  /** What has to come before `onExit`: the end of the process, and the last message from it. */
+  #exit: WorkerExit | null = null;
+  #connected = true;
+
+  constructor(child: ChildProcess, events: WorkerEvents) {
+    this.pid = child.pid;
+    this.#child = child;
+    this.#channel = new Outbox(child);
+    const ended = (exit: WorkerExit | null): void => {
+      if (this.#exit !== null && exit !== null) return;
+      this.#exit ??= exit;
+      if (this.#exit !== null && !this.#connected) events.onExit(this.#exit);
+    };
+    child.on('message', (message) => events.onMessage(contentOf(message)));
+    child.on('exit', (code, signal) => ended({ code, signal }));
+    child.on('disconnect', () => {
+      this.#connected = false;
+      ended(null);
+    });
+    child.on('error', (error) => {
+      if (child.pid !== undefined) return; // A message or a signal that did not reach it.
+      this.#connected = false;
+      ended({ code: null, signal: null, error });
+    });
+  }
+
+  send(message: unknown): boolean {
+    return this.#channel.send(message);
+  }
+
+  kill(signal: EndSignal | 'SIGHUP' | 'SIGKILL'): void {
+    this.#child.kill(signal);
+  }
+}
+
+/** Either end of a channel. */
+interface Channel {
+  readonly connected?: boolean;
+  send?(message: object, done: (error: Error | null) => void): boolean;
+}
+
+/**
+ * Messages on their way out. Node keeps what the other end does not take, without a bound; so once
+ * it says that much is waiting, nothing is added until all of it has gone.
+ */
+class Outbox {
+  readonly #channel: Channel;
+  /** Messages that have not left. */
+  #waiting = 0;
+  #full = false;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  send(message: unknown): boolean {
+    const channel = this.#channel;
+    if (this.#full || channel.connected !== true) return false;
+    this.#waiting++;
+    const taken = channel.send?.({ coronet: message }, () => {
+      this.#waiting--;
+      if (this.#waiting === 0) this.#full = false;
+    });
+    if (taken === false) this.#full = true;
+    return true;
+  }
+}
+
+/** Messages travel in an object, since the channel takes no bare `null` or `undefined`. */
+function contentOf(message: unknown): unknown {
+  return (message as { coronet?: unknown } | null)?.coronet;
+}
+
+let parent: ParentProcess | undefined;
+
+/** The process at the other end of the channel; `undefined` without one. */
+export function parentProcess(): ParentProcess | undefined {
+  if (process.send === undefined) return undefined;
+  parent ??= new NodeParent();
+  return parent;
+}
+
+/** Nothing here keeps the process alive: listeners would if the channel were not told otherwise. */
+class NodeParent implements ParentProcess {
+  readonly #outbox = new Outbox(process as Channel);
+
+  send(message: unknown): boolean {
+    return this.#outbox.send(message);
+  }
+
+  onMessage(heard: (message: unknown) => void): () => void {
+    const listener = (message: unknown): void => heard(contentOf(message));
+    process.on('message', listener);
+    process.channel?.unref();
+    return () => {
+      process.off('message', listener);
+    };
+  }
+
+  onGone(heard: () => void): () => void {
+    if (!process.connected) {
+      const immediate = setImmediate(heard);
+      return () => clearImmediate(immediate);
+    }
+    process.once('disconnect', heard);
+    process.channel?.unref();
+    return () => {
+      process.off('disconnect', heard);
+    };
+  }
+}

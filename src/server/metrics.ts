@@ -1,0 +1,134 @@
+/** Figures of the scheduler and of servers, as metrics. */
+import { currentRecord } from '../kernel/current.ts';
+import type { Wait } from '../kernel/operation.ts';
+import { Parking } from '../kernel/parking.ts';
+import type { SchedulerStats } from '../kernel/stats.ts';
+import { checkpoint, park } from '../kernel/waits.ts';
+import { currentWorld } from '../net/world.ts';
+import type { Metric, MetricSample } from '../world/platform.ts';
+
+/** Whose figures can be told. */
+export interface Observed {
+  /** Numbers by name; a number inside of a record is told apart by its name there. */
+  stats(): object;
+}
+
+/** Figures that go down again; all others only grow. */
+const GAUGES: ReadonlySet<string> = new Set([
+  'open',
+  'idle',
+  'busy',
+  'closing',
+  'queue',
+  'queued',
+  'bufferedBytes',
+  'maxConnections',
+  'lagMs',
+  'longestMs',
+]);
+
+/** More figures than that is a mistake of a `stats()` of the program's own. */
+const MOST_SAMPLES = 1000;
+
+/** The metrics of the scheduler that runs this task, and of what is observed. */
+export function metricsOf(observed: readonly (readonly [string, Observed])[]): readonly Metric[] {
+  const metrics = schedulerMetrics(currentRecord().scheduler.stats());
+  const servers = new Map<string, Sampled>();
+  for (const [server, { stats }] of observed.map(bound)) {
+    for (const [figure, value] of Object.entries(stats)) addFigure(servers, server, figure, value);
+  }
+  return [...metrics, ...servers.values()];
+}
+
+function bound([name, each]: readonly [string, Observed]): readonly [string, { stats: object }] {
+  return [name, { stats: each.stats() }];
+}
+
+function schedulerMetrics(stats: SchedulerStats): readonly Metric[] {
+  const gauge = (name: string, help: string, value: number): Metric =>
+    metric('gauge', name, help, value);
+  const counter = (name: string, help: string, value: number): Metric =>
+    metric('counter', name, help, value);
+  return [
+    gauge('tasks', 'Tasks that have not ended.', stats.tasks),
+    gauge('tasks_ready', 'Tasks that are ready to run.', stats.ready),
+    gauge('timers', 'Sleeps and deadlines.', stats.timers),
+    counter('tasks_spawned_total', 'Tasks that were started.', stats.spawned),
+    counter('steps_total', 'Steps of tasks.', stats.steps),
+    counter('batches_total', 'Batches of steps.', stats.batches),
+    gauge(
+      'longest_turn_seconds',
+      'The longest time in which nothing but tasks ran.',
+      stats.longestMs / 1000,
+    ),
+  ];
+}
+
+function metric(kind: Metric['kind'], name: string, help: string, value: number): Metric {
+  return { kind, name: `coronet_${name}`, help, samples: [{ labels: {}, value }] };
+}
+
+interface Sampled extends Metric {
+  readonly samples: MetricSample[];
+}
+
+/** A number, or a record of numbers: then `kind` tells them apart. Texts are no figures. */
+function addFigure(
+  into: Map<string, Sampled>,
+  server: string,
+  figure: string,
+  value: unknown,
+): void {
+  if (typeof value === 'number') return addSample(into, figure, { server }, value);
+  if (typeof value !== 'object' || value === null) return;
+  for (const [kind, inner] of Object.entries(value)) {
+    if (typeof inner === 'number') addSample(into, figure, { server, kind }, inner);
+  }
+}
+
+function addSample(
+  into: Map<string, Sampled>,
+  figure: string,
+  labels: Readonly<Record<string, string>>,
+  value: number,
+): void {
+  const kind = GAUGES.has(figure) ? 'gauge' : 'counter';
+  const inSeconds = figure.endsWith('Ms');
+  const plain = snakeCase(figure.replace(/Ms$/, inSeconds ? 'Seconds' : ''));
+  const name = `coronet_server_${plain}${kind === 'counter' ? '_total' : ''}`;
+  const help = `\`${figure}\` of server.stats().`;
+  const made = into.get(name) ?? { kind, name, help, samples: [] };
+  if (made.samples.length >= MOST_SAMPLES || !Number.isFinite(value)) return;
+  made.samples.push({ labels, value: inSeconds ? value / 1000 : value });
+  into.set(name, made);
+}
+
+/** Letters and digits only: the rest has no place in a name of Prometheus. */
+function snakeCase(text: string): string {
+  const words = text.replace(/[^A-Za-z0-9]+/g, '_').replace(/([a-z0-9])([A-Z])/g, '$1_$2');
+  return words.toLowerCase();
+}
+
+/**
+ * The page with these metrics and those of the process.
+ * Cancel: the page is dropped.
+ */
+export function* metricsPage(metrics: readonly Metric[]): Generator<Wait, string> {
+  yield* checkpoint();
+  const place = new PagePlace();
+  currentWorld().platform.metricsPage(metrics, (error, page) => {
+    if (error === null || error === undefined) place.wake(page);
+    else place.fail(error);
+  });
+  return yield* park<string>(place);
+}
+
+class PagePlace extends Parking {
+  override get outside(): boolean {
+    return true;
+  }
+
+  override describe(): string {
+    return 'the page of metrics';
+  }
+}

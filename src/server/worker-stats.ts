@@ -1,0 +1,79 @@
+/** The figures of workers: of each one, and summed up. */
+import type { WorkerRecord, WorkerState } from './worker.ts';
+
+/** A worker now. */
+export interface WorkerStats {
+  /** Its place among the workers, from 1. */
+  readonly worker: number;
+  readonly pid: number | undefined;
+  readonly state: WorkerState;
+  /** Milliseconds since it was started. */
+  readonly upMs: number;
+  /** Of each of its servers: where it listens, and what `server.stats()` gives there. */
+  readonly servers: readonly {
+    readonly address: string;
+    readonly stats: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+/** The workers now, and what they have done since the beginning. */
+export interface WorkersStats {
+  /** Those that run: one for each place, and while one is replaced, both. */
+  readonly workers: readonly WorkerStats[];
+  /** How often a worker that had ended by itself was started again. */
+  readonly restarts: number;
+  /** How often all of them were replaced. */
+  readonly reloads: number;
+  /**
+   * Every number in the figures of all servers, summed up: `total.accepted`. Workers that have
+   * ended count with what they told last, but not in `open`. A figure inside of another one is
+   * named 'closed.idleTimeoutMs'.
+   */
+  readonly total: Readonly<Record<string, number>>;
+}
+
+export function statsOf(worker: WorkerRecord, now: number): WorkerStats {
+  const { pid, state, startedAt, servers } = worker;
+  const upMs = now - startedAt;
+  return Object.freeze({ worker: worker.worker, pid, state, upMs, servers });
+}
+
+/** Sums of figures by their names. */
+export class Totals {
+  readonly #sums: Map<string, number>;
+
+  constructor(from: Readonly<Record<string, number>> = {}) {
+    this.#sums = new Map(Object.entries(from));
+  }
+
+  /** What a worker has told. What is open in one that has ended is not any more. */
+  add(worker: WorkerRecord): void {
+    for (const { stats } of worker.servers) this.#addAll(stats, '');
+    if (worker.exit === null) return;
+    for (const { stats } of worker.servers) this.#note('open', -numberOf(stats?.['open']));
+  }
+
+  get record(): Readonly<Record<string, number>> {
+    return Object.freeze(Object.fromEntries(this.#sums));
+  }
+
+  /** Two levels: deeper than that no figure of ours lies, and a worker may say what it likes. */
+  #addAll(figures: Readonly<Record<string, unknown>> | undefined, prefix: string): void {
+    for (const [name, value] of Object.entries(figures ?? {})) {
+      if (typeof value === 'number') this.#note(prefix + name, value);
+      else if (prefix === '' && typeof value === 'object' && value !== null) {
+        this.#addAll(value as Readonly<Record<string, unknown>>, `${name}.`);
+      }
+    }
+  }
+
+  #note(name: string, value: number): void {
+    if (value !== 0 || !this.#sums.has(name)) {
+      this.#sums.set(name, (this.#sums.get(name) ?? 0) + numberOf(value));
+    }
+  }
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
+}

@@ -1,0 +1,28 @@
+/** supervisor.mjs COUNT FILE [OPTIONS as JSON]: tells all that happens as JSON, a line each. */
+import { main, workers } from '../../../dist/index.js';
+
+const [, , count, file, options = '{}'] = process.argv;
+const address = '127.0.0.1:0';
+
+await main(supervise, { graceMs: 8000 });
+
+function* supervise() {
+  let running;
+  yield* workers(Number(count), new URL('./worker.mjs', import.meta.url), {
+    listen: address,
+    args: [address, file],
+    graceMs: 5000,
+    onEvent: tell,
+    onReady(all) {
+      running = all;
+      tell({ kind: 'serving', port: all.addresses[0].port });
+    },
+    ...JSON.parse(options),
+  });
+  const { total, restarts, reloads } = yield* running.stats();
+  tell({ kind: 'end', total, restarts, reloads });
+}
+
+function tell(event) {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+}

@@ -1,0 +1,215 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Process } from '../conformance/processes.ts';
+import { endProcesses, startNode } from '../conformance/processes.ts';
+import { worlds } from '../conformance/worlds.ts';
+import { coronet } from './command.ts';
+import { ask, askWhile, heard, ownFolder, toldBy, untilGone, write } from './workers-support.ts';
+
+const folder = ownFolder();
+
+/** A handler that answers each connection's first bytes with the process and `text`. */
+function answering(text: string): string {
+  return `export default function* (socket) {
+    yield* socket.recv();
+    yield* socket.sendAll(process.pid + ' ' + ${text});
+  }`;
+}
+
+interface Serving {
+  readonly process: Process;
+  readonly port: number;
+}
+
+async function serving(file: string, ...args: readonly string[]): Promise<Serving> {
+  const process = coronet('serve', file, '--port', '0', '--json', ...args);
+  const { port } = await heard(process, 'listening');
+  return { process, port: Number(port) };
+}
+
+for (const { name: backend } of worlds) {
+  describe(`coronet serve on ${backend}`, () => {
+    endProcesses();
+
+    it('serves with the handler that a file exports, and tells as JSON what happens', async () => {
+      const file = write(folder, 'handler.mjs', answering('"one"'));
+      const { process, port } = await serving(file, '--backend', backend);
+      expect(await ask(port)).toBe(`${process.child.pid} one`);
+      process.child.kill('SIGTERM');
+      expect(await process.exit).toEqual({ code: 0, signal: null });
+      expect(toldBy(process)).toMatchObject([
+        { event: 'listening', host: '127.0.0.1', port, backend, pid: process.child.pid },
+        { event: 'end', accepted: 1, open: 0, failed: 0 },
+      ]);
+      expect(process.stderr).not.toContain('coronet ');
+    });
+
+    it('takes { handler, options } as well', async () => {
+      const text = `export default { options: { onError: (error) => console.error(error.message) },
+        *handler(socket) { throw new Error('as it should'); } }`;
+      const file = write(folder, 'options.mjs', text);
+      const { process, port } = await serving(file, '--backend', backend);
+      await ask(port);
+      process.child.kill('SIGTERM');
+      expect(await process.exit).toEqual({ code: 0, signal: null });
+      expect(process.stderr).toBe('as it should\n');
+    });
+
+    it('--workers serves from several processes, and drains them together', async () => {
+      const file = write(folder, 'several.mjs', answering('"here"'));
+      const { process, port } = await serving(file, '--backend', backend, '--workers', '2');
+      const answers = await askWhile(port, (seen) => seen.size < 2);
+      const pids = [...answers.keys()].map((answer) => Number.parseInt(answer, 10));
+      expect(pids).not.toContain(process.child.pid);
+      process.child.kill('SIGTERM');
+      expect(await process.exit).toEqual({ code: 0, signal: null });
+      const accepted = [...answers.values()].reduce((sum, each) => sum + each);
+      expect(await heard(process, 'end')).toMatchObject({ accepted, open: 0, restarts: 0 });
+      await untilGone(pids);
+    });
+
+    it('--watch serves with the new code when a file changes, and refuses nobody', async () => {
+      const dependency = join(folder, 'lib');
+      mkdirSync(dependency, { recursive: true });
+      write(dependency, 'text.mjs', 'export const text = "old";');
+      const file = write(
+        folder,
+        'watched.mjs',
+        `import { text } from './lib/text.mjs'; ${answering('text')}`,
+      );
+      const { process, port } = await serving(file, '--backend', backend, '--watch');
+      expect(await ask(port)).toMatch(/^\d+ old$/);
+      write(dependency, 'text.mjs', 'export const text = ;');
+      await heard(process, 'reload-failed');
+      expect(process.stderr).toContain('text.mjs:1\nexport const text = ;');
+      write(dependency, 'text.mjs', 'export const text = "new";');
+      const answers = await askWhile(port, (seen) => ![...seen.keys()].some(isNew));
+      for (const answer of answers.keys()) expect(answer).toMatch(/^\d+ (old|new)$/);
+      process.child.kill('SIGTERM');
+      expect(await process.exit).toEqual({ code: 0, signal: null });
+    });
+  });
+}
+
+function isNew(answer: string): boolean {
+  return answer.endsWith(' new');
+}
+
+describe('coronet serve --watch', () => {
+  endProcesses();
+
+  it('waits for a change when the program does not even start', async () => {
+    const file = write(folder, 'unfinished.mjs', 'export default function* (');
+    const process = coronet('serve', file, '--port', '0', '--json', '--watch');
+    await heard(process, 'waiting');
+    write(folder, 'unfinished.mjs', answering('"done"'));
+    const { port } = await heard(process, 'listening');
+    expect(await ask(Number(port))).toMatch(/ done$/);
+  });
+
+  it('heeds a signal while it waits', async () => {
+    const file = write(folder, 'never.mjs', 'export default 1');
+    const process = coronet('serve', file, '--port', '0', '--json', '--watch');
+    await heard(process, 'waiting');
+    process.child.kill('SIGTERM');
+    expect(await process.exit).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('what coronet serve cannot serve with', () => {
+  endProcesses();
+
+  const right = 'export default function* (socket, peer)';
+  const files: readonly (readonly [title: string, text: string, says: readonly string[]])[] = [
+    [
+      'a syntax error is shown with its place',
+      'const a = 1;\nconst b = = 2;',
+      ['cannot be loaded', 'bad.mjs:2\nconst b = = 2;\n          ^', "Unexpected token '='"],
+    ],
+    [
+      'one that throws is shown with the place',
+      '\nthrow new Error("boom");',
+      ['boom', 'bad.mjs:2:7'],
+    ],
+    ['an import that is missing', 'import "./nothing.mjs";', ['Cannot find module', 'nothing.mjs']],
+    ['no default export', 'export const handler = 1;', ['exports only handler', right]],
+    ['no export at all', '', ['exports nothing', right]],
+    [
+      'an async function',
+      'export default async () => {};',
+      ['got an async one', 'until(promise)', right],
+    ],
+    ['a class', 'export default class {}', ['got a class', right]],
+    ['a value', 'export default 7;', ['got number', right]],
+    [
+      'an object without a handler',
+      'export default { options: {} };',
+      ['{ handler, options }', right],
+    ],
+  ];
+
+  for (const [title, text, says] of files) {
+    it(title, async () => {
+      await expectRefusal(write(folder, 'bad.mjs', text), 1, says);
+    });
+  }
+
+  it('a file that is not there, and a folder', async () => {
+    await expectRefusal(join(folder, 'nothing.mjs'), 1, ['There is no file', 'nothing.mjs']);
+    await expectRefusal(folder, 1, ['Expected a file']);
+  });
+
+  it('TypeScript is run, or refused with the way out', async () => {
+    const file = write(folder, 'typed.ts', `const text: string = 'typed';\n${answering('text')}`);
+    const { typescript } = process.features as { typescript?: unknown };
+    if (typescript === undefined || typescript === false) {
+      await expectRefusal(file, 1, ['does not run', '22.18']);
+    } else {
+      const { port } = await serving(file);
+      expect(await ask(port)).toMatch(/ typed$/);
+    }
+  });
+
+  it('wrong calls are told in a sentence', async () => {
+    const file = write(folder, 'fine.mjs', answering('1'));
+    const calls: readonly (readonly [readonly string[], string])[] = [
+      [[], 'Expected a file'],
+      [[file, 'other.mjs'], "got 'other.mjs' as well"],
+      [[file, '--wrokers', '2'], 'Did you mean --workers?'],
+      [[file, '--workers', '0'], 'auto or a whole number'],
+      [[file, '--grace-ms', 'soon'], '--grace-ms'],
+      [[file, '--port', '70000'], '--port'],
+    ];
+    const started = calls.map(([args]) => coronet('serve', ...args));
+    for (const [index, [, says]] of calls.entries()) {
+      const process = started[index] as Process;
+      expect(await process.exit).toEqual({ code: 2, signal: null });
+      expect(process.stderr).toContain(says);
+    }
+  });
+
+  for (const workers of [[], ['--workers', '2']]) {
+    it(`an address that is in use ${workers.join(' ')}`, async () => {
+      const file = write(folder, 'fine.mjs', answering('1'));
+      const { port } = await serving(file, ...workers);
+      const second = coronet('serve', file, '--port', `${port}`, ...workers);
+      expect(await second.exit).toEqual({ code: 1, signal: null });
+      expect(second.stderr).toContain(`127.0.0.1:${port} is in use by another program`);
+      expect(second.stderr).toContain(`coronet serve ${file} --port ${port + 1}`);
+    });
+  }
+
+  it('explains itself with examples first', async () => {
+    const process = coronet('serve', '--help');
+    expect(await process.exit).toEqual({ code: 0, signal: null });
+    expect(process.stdout).toMatch(/^Examples:\n {2}coronet serve handler\.mjs/);
+  });
+
+  async function expectRefusal(file: string, code: number, says: readonly string[]): Promise<void> {
+    const process = startNode(import.meta.url, '../../dist/cli/main.js', 'serve', file);
+    expect(await process.exit).toEqual({ code, signal: null });
+    for (const each of says) expect(process.stderr).toContain(each);
+    expect(process.stdout).toBe('');
+  }
+});

@@ -1,0 +1,100 @@
+/** Processes that the platform starts, seen from the parent. Needs `npm run build` before. */
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { nodePlatform } from '../../src/node/platform.ts';
+import type { WorkerExit, WorkerProcess, WorkerStart } from '../../src/world/platform.ts';
+
+const MODULE = new URL('programs/worker-child.mjs', import.meta.url).href;
+
+/** More than a channel holds. */
+const BLOCK = 'x'.repeat(100_000);
+const MOST_BLOCKS = 1000;
+
+const running = new Set<Child>();
+
+class Child {
+  readonly worker: WorkerProcess;
+  readonly heard: unknown[] = [];
+  readonly exit: Promise<WorkerExit>;
+  #onMessage = () => {};
+  #onExit: (exit: WorkerExit) => void = () => {};
+
+  constructor(start: Partial<WorkerStart> = {}) {
+    const onMessage = (message: unknown) => {
+      this.heard.push(message);
+      this.#onMessage();
+    };
+    const onExit = (exit: WorkerExit) => {
+      running.delete(this);
+      this.#onExit(exit);
+    };
+    this.exit = new Promise((resolve) => {
+      this.#onExit = resolve;
+    });
+    this.worker = nodePlatform.startWorker({ module: MODULE, ...start }, { onMessage, onExit });
+    running.add(this);
+  }
+
+  async hears(count: number): Promise<readonly unknown[]> {
+    while (this.heard.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#onMessage = resolve;
+      });
+    }
+    return this.heard;
+  }
+}
+
+describe('a process that was started', () => {
+  afterEach(async () => {
+    const left = [...running];
+    for (const { worker } of left) worker.kill('SIGKILL');
+    await Promise.all(left.map(({ exit }) => exit));
+  });
+
+  it('is sent messages, and sends some, whatever JSON can express', async () => {
+    const child = new Child();
+    const messages = ['text', 0, null, { list: [1, { a: 'b' }] }, 'end'];
+    for (const message of messages) expect(child.worker.send(message)).toBe(true);
+    expect(await child.exit).toEqual({ code: 3, signal: null });
+    expect(child.heard).toEqual(messages);
+    expect(child.worker.send('more')).toBe(false);
+  });
+
+  it('has its arguments, its environment and its descriptors', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'coronet-worker-'));
+    const descriptors = [5, 7].map((size) => {
+      writeFileSync(join(folder, `${size}`), 'x'.repeat(size));
+      return openSync(join(folder, `${size}`), 'r');
+    });
+    process.env['TAKEN'] = 'yes';
+    const environment = { GIVEN: 'yes', TAKEN: undefined };
+    const child = new Child({ args: ['tell', 'a', 'b'], environment, descriptors });
+    expect(await child.exit).toEqual({ code: 0, signal: null });
+    expect(child.heard).toEqual([{ more: ['a', 'b'], given: 'yes', sizes: [5, 7] }]);
+    for (const fd of descriptors) closeSync(fd); // They are open here as before.
+    rmSync(folder, { recursive: true });
+    Reflect.deleteProperty(process.env, 'TAKEN');
+  });
+
+  it('may be ended by a signal', async () => {
+    const child = new Child();
+    child.worker.send('here');
+    await child.hears(1);
+    child.worker.kill('SIGKILL');
+    expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+
+  it('that does not read is sent a bounded number of messages', async () => {
+    const child = new Child({ args: ['deaf'] });
+    await child.hears(1);
+    let sent = 0;
+    while (sent < MOST_BLOCKS && child.worker.send(BLOCK)) sent++;
+    expect(sent).toBeLessThan(MOST_BLOCKS);
+    expect(child.worker.send('one more')).toBe(false);
+    child.worker.kill('SIGKILL');
+    expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+});

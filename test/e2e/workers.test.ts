@@ -1,0 +1,200 @@
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { endProcesses, Process } from '../conformance/processes.ts';
+import { worlds } from '../conformance/worlds.ts';
+import { PlainClient } from './command.ts';
+import {
+  ask,
+  askWhile,
+  busyClient,
+  heard,
+  ownFolder,
+  toldBy,
+  untilGone,
+  write,
+} from './workers-support.ts';
+
+const SUPERVISOR = fileURLToPath(new URL('programs/supervisor.mjs', import.meta.url));
+const folder = ownFolder();
+
+/** Where nothing is built, and where it is not used, one listener is shared by all. */
+const places = [
+  ...worlds.map(({ name }) => ({ name, env: { CORONET_BACKEND: name } })),
+  { name: 'portable, without the addon', env: { CORONET_ADDON: '/nowhere' } },
+];
+
+interface Supervisor {
+  readonly process: Process;
+  readonly port: number;
+  /** Those that were started, in their order. */
+  pids(): number[];
+}
+
+for (const { name, env } of places) {
+  describe(`workers on ${name}`, () => {
+    endProcesses();
+
+    async function supervise(count: number, options: object = {}): Promise<Supervisor> {
+      const file = write(folder, 'version', 'v1');
+      const args = [SUPERVISOR, `${count}`, file, JSON.stringify(options)];
+      const supervisor = new Process(process.execPath, args, { env });
+      const { port } = await heard(supervisor, 'serving');
+      const started = () => toldBy(supervisor).filter(({ kind }) => kind === 'started');
+      const pids = () => started().map(({ pid }) => Number(pid));
+      return { process: supervisor, port: Number(port), pids };
+    }
+
+    for (const count of [2, 4]) {
+      it(`${count} processes answer at one address, and tell their figures together`, async () => {
+        const { process, port, pids } = await supervise(count);
+        const answers = await askWhile(port, (seen) => seen.size < count);
+        expect([...answers.keys()].sort()).toEqual(
+          pids()
+            .map((pid) => `${pid} v1`)
+            .sort(),
+        );
+        process.child.kill('SIGTERM');
+        expect(await process.exit).toEqual({ code: 0, signal: null });
+        const asked = [...answers.values()].reduce((sum, each) => sum + each);
+        expect(await heard(process, 'end')).toMatchObject({ total: { accepted: asked, open: 0 } });
+        await untilGone(pids());
+      });
+    }
+
+    it('a worker that is killed loses none of the connections in its queue', async () => {
+      const { process, port, pids } = await supervise(1);
+      const blocking = new PlainClient(port);
+      await blocking.connected();
+      blocking.socket.write('who\n');
+      await blocking.until(() => blocking.heard.includes('v1'));
+      blocking.socket.write('block\n');
+      const asked = Array.from({ length: 30 }, () => ask(port));
+      await heard(process, 'ready');
+      globalThis.process.kill(pids()[0] as number, 'SIGKILL');
+      const answers = new Set(await Promise.all(asked));
+      expect(answers).toEqual(new Set([`${pids()[1]} v1`]));
+      expect(await heard(process, 'ended')).toMatchObject({ exit: { signal: 'SIGKILL' } });
+    });
+
+    it('SIGHUP replaces all workers, and refuses nobody meanwhile', async () => {
+      const { process, port, pids } = await supervise(2);
+      const [first, second] = pids() as [number, number];
+      write(folder, 'version', 'v2');
+      process.child.kill('SIGHUP');
+      let reloaded = false;
+      const done = heard(process, 'reloaded').then(() => {
+        reloaded = true;
+      });
+      const during = await askWhile(port, () => !reloaded);
+      await done;
+      for (const answer of during.keys()) expect(answer).toMatch(/^\d+ v[12]$/);
+      const after = await askWhile(port, (seen) => seen.size < 2);
+      expect([...after.keys()].sort()).toEqual(
+        pids()
+          .slice(2)
+          .map((pid) => `${pid} v2`)
+          .sort(),
+      );
+      await untilGone([first, second]);
+    });
+
+    it('a broken version is not taken: the workers serve on as they are', async () => {
+      const { process, port, pids } = await supervise(2);
+      write(folder, 'version', 'broken');
+      process.child.kill('SIGHUP');
+      expect(await heard(process, 'reload-failed')).toMatchObject({ worker: 1, pid: pids()[2] });
+      const answers = await askWhile(port, (seen) => seen.size < 2);
+      expect([...answers.keys()].sort()).toEqual(
+        pids()
+          .slice(0, 2)
+          .map((pid) => `${pid} v1`)
+          .sort(),
+      );
+      expect(process.stderr).toContain('this version is broken');
+    });
+
+    it('workers that die again and again end it all with an error', async () => {
+      const { process, pids } = await supervise(1, { restarts: { times: 2 } });
+      for (let count = 1; count <= 3; count++) {
+        await heard(process, 'ready', count);
+        globalThis.process.kill(pids().at(-1) as number, 'SIGKILL');
+        await heard(process, 'ended', count);
+      }
+      expect(await process.exit).toEqual({ code: 1, signal: null });
+      expect(process.stderr).toContain('more than 2 times within 60000 ms');
+    });
+  });
+}
+
+describe('the end of workers', () => {
+  endProcesses();
+
+  async function supervise(count: number): Promise<Supervisor> {
+    const file = write(folder, 'steady', 'v1');
+    const supervisor = new Process(process.execPath, [SUPERVISOR, `${count}`, file]);
+    const { port } = await heard(supervisor, 'serving');
+    const started = toldBy(supervisor).filter(({ kind }) => kind === 'started');
+    return {
+      process: supervisor,
+      port: Number(port),
+      pids: () => started.map(({ pid }) => Number(pid)),
+    };
+  }
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    it(`${signal} to the whole family lets every exchange come to its end`, async () => {
+      const { process, port, pids } = await supervise(2);
+      const clients = await Promise.all(Array.from({ length: 8 }, () => busyClient(port)));
+      for (const pid of [...pids(), process.child.pid as number, ...pids()]) {
+        globalThis.process.kill(pid, signal);
+      }
+      while ((await ask(port)) !== 'ECONNREFUSED');
+      for (const client of clients) {
+        client.socket.write('now\n');
+        expect(await client.until(() => client.heard.endsWith(' v1\n'))).toBe(true);
+        client.socket.end();
+      }
+      expect(await process.exit).toEqual({ code: 0, signal: null });
+      await untilGone(pids());
+    });
+  }
+
+  it('a second signal cuts them, and none is left', async () => {
+    const { process, port, pids } = await supervise(2);
+    const client = await busyClient(port);
+    process.child.kill('SIGTERM');
+    while ((await ask(port)) !== 'ECONNREFUSED');
+    process.child.kill('SIGTERM');
+    expect(await process.exit).toEqual({ code: 143, signal: null });
+    await untilGone(pids());
+    await client.until(() => client.socket.closed);
+  });
+
+  it('workers whose supervisor is killed drain and end', async () => {
+    const { process, port, pids } = await supervise(2);
+    const client = await busyClient(port);
+    process.child.kill('SIGKILL');
+    while ((await ask(port)) !== 'ECONNREFUSED');
+    client.socket.write('now\n');
+    expect(await client.until(() => client.heard.endsWith(' v1\n'))).toBe(true);
+    client.socket.end();
+    await untilGone(pids());
+  });
+
+  it('what is wrong with the module is told once, and the exit code is 1', async () => {
+    const file = write(folder, 'wrong', 'broken');
+    const failing = new Process(process.execPath, [SUPERVISOR, '4', file]);
+    expect(await failing.exit).toEqual({ code: 1, signal: null });
+    expect(failing.stderr.match(/Error: this version is broken/g)?.length).toBe(1);
+    expect(failing.stderr).toMatch(/worker 1 \(pid \d+\) ended with code 1 before it was ready/);
+  });
+
+  it('an address that another supervisor has is in use', async () => {
+    const { port } = await supervise(2);
+    const file = write(folder, 'steady', 'v1');
+    const options = JSON.stringify({ listen: `127.0.0.1:${port}` });
+    const second = new Process(process.execPath, [SUPERVISOR, '2', file, options]);
+    expect(await second.exit).toEqual({ code: 1, signal: null });
+    expect(second.stderr).toContain('EADDRINUSE');
+  });
+});
