@@ -24,7 +24,7 @@ describe.each(Object.entries(programs))('%s', (_name, program) => {
       function* () {
         results.add(JSON.stringify(yield* program()));
       },
-      { runs: 100, faults: { spuriousWakeups: 0.3, slowAccept: 0.3 } },
+      { runs: 100, debug: false, faults: { spuriousWakeups: 0.3, slowAccept: 0.3 } },
     );
     expect([...results]).toHaveLength(1);
   });
