@@ -102,8 +102,8 @@ function tellSingle(call: Call, { figures, failure }: BlockOutcome): void {
   tellSuccess(call, tally.report());
 }
 
-function tellSuccess({ isJson, print }: Call, report: SimReport): void {
-  print(isJson ? output.successJson(report) : output.successText(report));
+function tellSuccess({ plan, isJson, print }: Call, report: SimReport): void {
+  print(isJson ? output.successJson(report) : output.successText(report, plan));
 }
 
 /** The runs on threads, until they are done, one fails, or somebody has had enough. */

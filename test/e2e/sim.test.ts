@@ -2,12 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Scenario, SimOptions, SimulationError } from '../../src/sim.ts';
 import { simulate } from '../../src/sim.ts';
 import type { Process } from '../conformance/processes.ts';
-import { endProcesses } from '../conformance/processes.ts';
+import { endProcesses, startNode } from '../conformance/processes.ts';
 import { coronet } from './command.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'coronet-sim-'));
@@ -146,6 +146,13 @@ describe('coronet sim', () => {
     expect(started.stdout).toMatch(/^1 run, seed 9: succeeded\n/);
   });
 
+  it('says that a token stands for nothing any more', async () => {
+    const found = await jsonOf(1, fixture('race.mjs'), '--runs', '1000');
+    const started = sim(fixture('talk.mjs'), '--replay', found.replay);
+    expect(await started.exit).toEqual({ code: 0, signal: null });
+    expect(started.stdout).toContain('does not fail any more');
+  });
+
   it('puts a file into quotes where a shell needs it', async () => {
     const file = moduleOf("it's one.mjs", 'export default function* () { throw new Error(); }');
     const started = sim(file);
@@ -194,6 +201,27 @@ describe('coronet sim', () => {
     expect(started.stdout).toMatch(/^Examples:\n {2}coronet sim /);
   });
 });
+
+describe('simulateTest', () => {
+  endProcesses();
+
+  it('makes a test for node:test, which fails with the story', async () => {
+    const file = moduleOf('node-test.mjs', NODE_TEST);
+    const started = startNode(import.meta.url, pathToFileURL(file).href);
+    expect(await started.exit).toEqual({ code: 1, signal: null });
+    expect(started.stdout).toMatch(/^ok 1 - passes$/m);
+    expect(started.stdout).toMatch(/^not ok 2 - fails$/m);
+    expect(started.stdout).toContain('The simulation failed with seed 1, run 1 of 100');
+  });
+});
+
+const ENTRY = new URL('../../dist/sim.js', import.meta.url).href;
+const NODE_TEST = `
+import { test } from 'node:test';
+import { simulateTest } from '${ENTRY}';
+simulateTest('passes', function* () { yield; }, { test });
+simulateTest('fails', function* () { yield; throw new Error('always'); }, { test });
+`;
 
 describe('coronet sim does not run', () => {
   endProcesses();

@@ -3,7 +3,7 @@ import type { Operation, Socket } from 'coronet';
 import { all, Channel, group, run, select, sleep, tcpServer, timeout } from 'coronet';
 import { Parking, park } from 'coronet/lowlevel';
 import type { SimReport } from 'coronet/sim';
-import { SimulationError, simulate } from 'coronet/sim';
+import { SimulationError, simulate, simulateTest } from 'coronet/sim';
 
 function* echo(socket: Socket): Operation<void> {
   yield ['recv', socket];
@@ -46,4 +46,12 @@ const report: Promise<SimReport> = simulate(
   },
   { runs: 10, order: 'pct', faults: { shortReads: 0.5 }, link: { latencyMs: [1, 5] } },
 );
-report.catch((error: unknown) => (error instanceof SimulationError ? error.seed : 0));
+report.catch(async (error: unknown) => {
+  if (!(error instanceof SimulationError) || error.replay === undefined) return;
+  const left: number | undefined = error.shrunk?.choices;
+  void left;
+  await simulate(program, { replay: error.replay });
+});
+
+const test = (_name: string, body: () => Promise<void>): Promise<void> => body();
+simulateTest('the program runs', program, { test, runs: 10, regressions: 'failures.txt' });

@@ -8,7 +8,7 @@ const MOST_STACK_LINES = 12;
 const MOST_WARNINGS = 10;
 
 /** All runs have succeeded. */
-export function successText(report: SimReport): string {
+export function successText(report: SimReport, plan?: Plan): string {
   const { runs, events, virtualMs, interleavings, faults, traceHash, deterministic } = report;
   const lines = [
     `${seedsText(report.seed, runs)}: ${runs === 1 ? 'succeeded' : 'all succeeded'}`,
@@ -18,6 +18,8 @@ export function successText(report: SimReport): string {
     `  faults         ${faultsText(faults)}`,
     `  trace          ${traceHash}${deterministic ? '' : ' (not deterministic)'}`,
   ];
+  // A token is given to see a failure again.
+  if (plan?.settings.kept) lines.push('  What failed with this token does not fail any more.');
   const { warnings } = report;
   for (const warning of warnings.slice(0, MOST_WARNINGS)) lines.push(`  warning: ${warning}`);
   const more = warnings.length - MOST_WARNINGS;
@@ -60,8 +62,8 @@ export function failureJson(failure: FailureRecord, plan: Plan, note = ''): stri
 export function notAloneText(failure: FailureRecord): string {
   const { seed } = failure;
   return (
-    `Seed ${seed} has failed among others, but it does not when it is run alone. ` +
-    'Perhaps something is kept from one run to the next (a variable of the module), or comes from outside.'
+    `Seed ${seed} has failed among others, but it does not when it is run alone. Perhaps ` +
+    'something is kept from one run to the next (a variable of the module), or comes from outside.'
   );
 }
 

@@ -6,12 +6,15 @@ import { crashes } from './crashes.ts';
 import { drain, drainWithGrace } from './drain.ts';
 import { frames, readLines } from './frames.ts';
 import { halfClose } from './half-close.ts';
+import { lastWords, queuedLast } from './last-words.ts';
 import { proxy } from './proxy.ts';
 import type { Campaign } from './support.ts';
 
 export const campaigns: readonly Campaign[] = [
   drain,
   drainWithGrace,
+  queuedLast,
+  lastWords,
   frames,
   readLines,
   proxy,

@@ -1,0 +1,31 @@
+/** Parity: programs have the same results on simulated sockets as on real ones. */
+import { describe, expect, test } from 'vitest';
+import { simulate } from '../../src/sim.ts';
+import { worlds } from '../conformance/worlds.ts';
+import { programs } from './parity-programs.ts';
+
+const real = worlds.filter((world) => world.real);
+const simulated = worlds.filter((world) => !world.real);
+
+test('there is a world of each kind to compare', () => {
+  expect(real.length).toBeGreaterThan(0);
+  expect(simulated).toHaveLength(1);
+});
+
+describe.each(Object.entries(programs))('%s', (_name, program) => {
+  test.each(real)('is on $name what it is in the simulation', async (world) => {
+    const [sim] = simulated;
+    expect(await sim?.run(program)).toEqual(await world.run(program));
+  });
+
+  test('is the same in a hundred simulated worlds', async () => {
+    const results = new Set<string>();
+    await simulate(
+      function* () {
+        results.add(JSON.stringify(yield* program()));
+      },
+      { runs: 100, debug: false, faults: { spuriousWakeups: 0.3, slowAccept: 0.3 } },
+    );
+    expect([...results]).toHaveLength(1);
+  });
+});
