@@ -105,8 +105,18 @@ export type {
 
 // server: a task for every connection
 
+export type { AcceptRate, Handler, Limit, ReceiveRate, ServerOptions } from './server/options.ts';
+export type {
+  CloseCause,
+  CloseRecord,
+  CutConnection,
+  DrainReport,
+  LimitName,
+  RefusalCause,
+  ServerStats,
+} from './server/reports.ts';
 export { serve, tcpServer } from './server/serve.ts';
-export type { Handler, Server, ServerOptions, ServerStats } from './server/server.ts';
+export type { Server } from './server/server.ts';
 
 // node: the real world
 

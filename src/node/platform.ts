@@ -1,4 +1,5 @@
 /** The process as a program sees it. */
+import { channel } from 'node:diagnostics_channel';
 import type { EndSignal, Platform } from '../world/platform.ts';
 
 export const nodePlatform: Platform = {
@@ -23,4 +24,6 @@ export const nodePlatform: Platform = {
   exit(code: number): never {
     process.exit(code);
   },
+
+  channel,
 };

@@ -161,6 +161,21 @@ export interface ListenerTransport extends Readiness {
    */
   tryAccept(): Transport | undefined;
 
+  /** How many connections one `tryAccept` may take from the system's queue, to hand out later those
+   *  that it does not return; at least one. Written by who accepts; absent: as many as are good for
+   *  speed. A network that cannot leave them in the queue does not look at it. */
+  ahead?: number;
+
+  /**
+   * Resets up to `most` connections that wait in the system's queue, the oldest first, although
+   * the process has no descriptor left; how many. Absent: the network cannot, or does so by itself.
+   */
+  shed?(most: number): number;
+
+  /** Connections that were reset because nobody had accepted them and the queue was full. Absent:
+   *  the system keeps the queue, and does not tell. */
+  readonly overflowed?: number | undefined;
+
   /** Stops listening; connections that nobody has accepted are reset. */
   close(): void;
 }
@@ -382,6 +397,11 @@ export interface Network {
   readonly closing: number;
 
   limits(): NetworkLimits;
+
+  /** Connections that were dropped because the accept queue of some listener of this machine was
+   *  full, since it was started (ListenOverflows of Linux). Absent, `undefined`: not known. */
+  listenOverflows?(): number | undefined;
+
   counters(): NetworkCounters;
 
   /** What is open, one line each ("listener 127.0.0.1:25000"), for the report of leaks. */
