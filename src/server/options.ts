@@ -5,7 +5,7 @@ import type { SocketAddress } from '../net/address.ts';
 import type { Keys } from '../net/keys.ts';
 import { checkKeys } from '../net/keys.ts';
 import type { Socket } from '../net/socket.ts';
-import type { ListenOptions, NetworkLimits } from '../world/network.ts';
+import type { ListenOptions, Network, NetworkLimits } from '../world/network.ts';
 import type { CloseRecord, DrainReport } from './reports.ts';
 import type { Server } from './server.ts';
 
@@ -57,8 +57,9 @@ export interface ServerOptions extends ListenOptions {
   readonly lingerMs?: number;
   /**
    * The most open connections. With so many, accepting pauses until one ends, and the others wait
-   * in the system's queue (on a network that cannot leave them there, in the process). Default: the
-   * descriptors of the process that are free when the server begins, less 16, and at least 8.
+   * in the system's queue. Default: the descriptors of the process that are free when the server
+   * begins, less 16, and at least 8. The portable network cannot leave connections in the queue:
+   * there they wait in the process, with a descriptor each, and the default is 'unlimited'.
    */
   readonly maxConnections?: Limit;
   /**
@@ -204,13 +205,13 @@ function checkPositive(name: string, value: number): void {
   if (!(value > 0 && value < Infinity)) throw outOfRange(name, 'a finite number > 0', value);
 }
 
-/** The limits in force. `system` is asked only where the descriptors decide. */
-export function limitsOf(options: ServerOptions, system: () => NetworkLimits): Limits {
+/** The limits in force on `network`, which is asked for descriptors only where they decide. */
+export function limitsOf(options: ServerOptions, network: Network): Limits {
   const { maxConnections, minReceiveRate, maxAcceptRatePerPeer } = options;
   const rate = minReceiveRate === 'unlimited' ? undefined : minReceiveRate;
   return {
     maxConnections:
-      maxConnections === undefined ? connectionsFor(system()) : numberOf(maxConnections, 0),
+      maxConnections === undefined ? connectionsOn(network) : numberOf(maxConnections, 0),
     derived: maxConnections === undefined,
     perPeer: numberOf(options.maxConnectionsPerPeer, Infinity),
     acceptRate: maxAcceptRatePerPeer === 'unlimited' ? null : (maxAcceptRatePerPeer ?? null),
@@ -228,8 +229,10 @@ function numberOf(limit: Limit | undefined, otherwise: number): number {
   return limit === 'unlimited' ? Infinity : (limit ?? otherwise);
 }
 
-function connectionsFor(system: NetworkLimits): number {
-  const free = freeDescriptors(system);
+/** Where not accepting saves no descriptor, a limit would only make those wait who are there. */
+function connectionsOn(network: Network): number {
+  if (!network.capabilities.pausesAccept) return Infinity;
+  const free = freeDescriptors(network.limits());
   return free === Infinity ? Infinity : Math.max(LEAST_CONNECTIONS, free - SPARE_DESCRIPTORS);
 }
 

@@ -47,7 +47,7 @@ export class ServerRecord implements Server {
   /** Null where peers are not limited. */
   readonly #peers: PeerTable | null;
   readonly #drain = new DrainRecord();
-  readonly #hostOverflowed: number | undefined;
+  readonly #hostQueues: HostQueues;
   /** Where accepting waits until a connection ends. */
   #place: DeparturePlace | null = null;
   #draining = false;
@@ -59,7 +59,7 @@ export class ServerRecord implements Server {
     this.backend = this.network.backend;
     this.scheduler = currentRecord().scheduler;
     this.teller = new Teller(this.address, options, this.scheduler, currentWorld().platform);
-    this.limits = limitsOf(options, () => this.network.limits());
+    this.limits = limitsOf(options, this.network);
     this.open = this.#open;
     this.#scope = scope;
     this.#watch = new Watch(this.#open, this.limits, this.scheduler, (connection, limit) =>
@@ -67,7 +67,7 @@ export class ServerRecord implements Server {
     );
     const { perPeer, acceptRate } = this.limits;
     this.#peers = perPeer < Infinity || acceptRate !== null ? new PeerTable(this.limits) : null;
-    this.#hostOverflowed = this.network.listenOverflows?.();
+    this.#hostQueues = new HostQueues(this.network, this.scheduler.now());
     this.#checkDescriptors();
     scope.signal.addEventListener('abort', () => this.#cutOff(), { once: true });
   }
@@ -201,16 +201,10 @@ export class ServerRecord implements Server {
       bytesSent,
       acceptPauses,
       overflowed: this.listener.transport.overflowed,
-      hostOverflowed: this.#hostOverflows(),
+      hostOverflowed: this.#hostQueues.overflowed(this.scheduler.now()),
       handshakes: this.listener.handshakes,
       longestTurnMs: this.scheduler.stats().longestMs,
     });
-  }
-
-  #hostOverflows(): number | undefined {
-    const now = this.network.listenOverflows?.();
-    const before = this.#hostOverflowed;
-    return now === undefined || before === undefined ? undefined : now - before;
   }
 
   /** A limit that was given and cannot be kept is better known before the night in which it counts. */
@@ -223,6 +217,33 @@ export class ServerRecord implements Server {
       `maxConnections is ${maxConnections}, but this process may have ${system.descriptors} ` +
         `descriptors, and ${system.openDescriptors} are in use. Raise \`ulimit -n\`.`,
     );
+  }
+}
+
+/** The figure of the machine costs a system call or two: so often it is asked for. */
+const ASK_EVERY_MS = 1000;
+
+/** What the system dropped since a server began. */
+class HostQueues {
+  readonly #network: Network;
+  readonly #before: number | undefined;
+  #latest: number | undefined;
+  #askedAt: number;
+
+  constructor(network: Network, now: number) {
+    this.#network = network;
+    this.#before = network.listenOverflows?.();
+    this.#latest = this.#before;
+    this.#askedAt = now;
+  }
+
+  overflowed(now: number): number | undefined {
+    if (this.#before === undefined) return undefined;
+    if (now - this.#askedAt >= ASK_EVERY_MS) {
+      this.#askedAt = now;
+      this.#latest = this.#network.listenOverflows?.();
+    }
+    return (this.#latest ?? this.#before) - this.#before;
   }
 }
 

@@ -85,7 +85,8 @@ export interface ServerStats {
   readonly overflowed: number | undefined;
   /**
    * Connections that the system dropped since the server began because a queue was full: those of
-   * all listeners of the machine (ListenOverflows of Linux). `undefined`: not known.
+   * all listeners of the machine (ListenOverflows of Linux), as of a second ago. `undefined`: not
+   * known.
    */
   readonly hostOverflowed: number | undefined;
   /** Handshakes of TLS; `undefined` without TLS. */
