@@ -9,6 +9,8 @@
  *  1. The timer is armed exactly while a connection is open and some limit is set.
  *  2. At most MOST_LOOKS connections are looked at in one go: however many there are, tasks are not
  *     held up. The rest of a round follows at once.
+ *  3. A process that was held up (stopped, computing) does not take its own silence for that of its
+ *     peers: a round that begins late is put off once, and what has come meanwhile is received.
  */
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { TimerTarget } from '../kernel/timers.ts';
@@ -34,6 +36,7 @@ export class Watch implements TimerTarget {
   /** The round that has begun, and when. A Set's iterator is right whoever comes or goes. */
   #round: Iterator<ConnectionRecord> | null = null;
   #roundBegan = 0;
+  #isPutOff = false;
 
   constructor(
     open: ReadonlySet<ConnectionRecord>,
@@ -61,6 +64,8 @@ export class Watch implements TimerTarget {
 
   expire(): void {
     const now = this.#scheduler.now();
+    this.#isPutOff = !this.#isPutOff && now - this.#timer.at > this.#everyMs;
+    if (this.#isPutOff) return this.#arm(now + this.#everyMs);
     if (this.#round === null) {
       this.#round = this.#open.values();
       this.#roundBegan = now;
