@@ -1,0 +1,427 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { Operation, Server, Socket } from '../../src/index.ts';
+import { connect, currentScope, group, isCancelled, sleep, sleepForever } from '../../src/index.ts';
+import { ask, endings, untilNobodyIsLeft, withServer } from './server-support.ts';
+import {
+  echo,
+  eventually,
+  expectNothingLeft,
+  failure,
+  receiveExactly,
+  together,
+} from './support.ts';
+import { worlds } from './worlds.ts';
+
+/** The only limits are those of the test. */
+const OFF = {
+  firstByteTimeoutMs: 'unlimited',
+  idleTimeoutMs: 'unlimited',
+  sendStallTimeoutMs: 'unlimited',
+} as const;
+
+for (const world of worlds) {
+  describe(`limits in time of a server on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    it('a client that says nothing is let go, one that has spoken is not', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            using speaker = yield* connect(server.address);
+            yield* exchange(speaker, 'hello');
+            using silent = yield* connect(server.address);
+            expect((yield* silent.recv()).length).toBe(0);
+            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+            yield* exchange(speaker, 'still here');
+          },
+          { ...OFF, firstByteTimeoutMs: 20 },
+        ),
+      );
+    });
+
+    it('a handler that speaks first is not taken for a silent client while it does', () => {
+      const greeter = function* (socket: Socket): Operation<void> {
+        for (let i = 0; i < 20; i++) {
+          yield* socket.sendAll('.');
+          yield* sleep(10);
+        }
+        yield* sleepForever();
+      };
+      return world.run(() =>
+        withServer(
+          greeter,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            yield* receiveExactly(client, 20);
+            expect((yield* client.recv()).length).toBe(0);
+            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+          },
+          { ...OFF, firstByteTimeoutMs: 100 },
+        ),
+      );
+    });
+
+    it('a connection without traffic is ended, one with traffic now and then is not', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            using busy = yield* connect(server.address);
+            using idle = yield* connect(server.address);
+            yield* exchange(idle, 'once');
+            while (server.stats().closed.idleTimeoutMs === 0) {
+              yield* exchange(busy, 'again and again');
+              yield* sleep(5);
+            }
+            expect((yield* idle.recv()).length).toBe(0);
+            yield* exchange(busy, 'at the end');
+            expect(endings(server)).toEqual({ idleTimeoutMs: 1 });
+          },
+          { ...OFF, idleTimeoutMs: 200 },
+        ),
+      );
+    });
+
+    it('what only comes in, or only goes out, is traffic', () => {
+      const sides = function* (socket: Socket): Operation<void> {
+        const mode = String(yield* socket.recv(1));
+        for (;;) {
+          if (mode === 's') yield* socket.sendAll('x');
+          else yield* socket.recv();
+          if (mode === 's') yield* sleep(10);
+        }
+      };
+      return world.run(() =>
+        withServer(
+          sides,
+          function* (server): Operation<void> {
+            using source = yield* connect(server.address);
+            using sink = yield* connect(server.address);
+            yield* source.sendAll('r');
+            yield* sink.sendAll('s');
+            for (let i = 0; i < 40; i++) {
+              yield* source.sendAll('x');
+              yield* sink.recv();
+              yield* sleep(10);
+            }
+            expect([endings(server), server.stats().open]).toEqual([{}, 2]);
+          },
+          { ...OFF, idleTimeoutMs: 200 },
+        ),
+      );
+    });
+
+    it('the limit is the reason that the handler sees, and its finally runs', () => {
+      const seen: unknown[] = [];
+      const onError = vi.fn();
+      const handler = function* (socket: Socket): Operation<void> {
+        try {
+          yield* echo(socket);
+        } catch (error) {
+          seen.push(isCancelled(error) && error.reason);
+          throw error;
+        } finally {
+          seen.push(currentScope().reason);
+        }
+      };
+      return world
+        .run(() =>
+          withServer(
+            handler,
+            function* (server): Operation<void> {
+              using client = yield* connect(server.address);
+              yield* exchange(client, 'x');
+              yield* untilNobodyIsLeft(server);
+            },
+            { ...OFF, idleTimeoutMs: 20, onError },
+          ),
+        )
+        .then(() => {
+          expect(seen).toEqual(['idleTimeoutMs', 'idleTimeoutMs']);
+          expect(onError).not.toHaveBeenCalled();
+        });
+    });
+
+    it('a handler that swallows the end of its time is ended all the same', () => {
+      const stubborn = function* (socket: Socket): Operation<void> {
+        try {
+          yield* socket.recv();
+        } catch {
+          // As if nothing had happened.
+        }
+      };
+      return world.run(() =>
+        withServer(
+          stubborn,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            expect((yield* client.recv()).length).toBe(0);
+            yield* untilNobodyIsLeft(server);
+            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+          },
+          { ...OFF, firstByteTimeoutMs: 20 },
+        ),
+      );
+    });
+
+    it('an error that a handler throws while a limit ends it is told', () => {
+      const errors: unknown[] = [];
+      const handler = function* (socket: Socket): Operation<void> {
+        try {
+          yield* socket.recv();
+        } finally {
+          // biome-ignore lint/correctness/noUnsafeFinally: that is what is tested
+          throw new Error('in finally');
+        }
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            expect((yield* client.recv()).length).toBe(0);
+            yield* untilNobodyIsLeft(server);
+            expect(errors.map(String)).toEqual(['Error: in finally']);
+            expect(server.stats().failed).toBe(1);
+            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+          },
+          { ...OFF, firstByteTimeoutMs: 20, onError: (error) => errors.push(error) },
+        ),
+      );
+    });
+
+    it('readers that never read are reset, whatever the handler has still to send', () => {
+      const flood = function* (socket: Socket): Operation<void> {
+        for (;;) yield* socket.sendAll(Buffer.alloc(1_000_000));
+      };
+      return world.run(() =>
+        withServer(
+          flood,
+          function* (server): Operation<void> {
+            const clients: Socket[] = [];
+            for (let i = 0; i < 3; i++) clients.push(yield* connect(server.address));
+            yield* eventually(
+              'all are ended',
+              () => server.stats().closed.sendStallTimeoutMs === clients.length,
+            );
+            expect(endings(server)).toEqual({ sendStallTimeoutMs: 3 });
+            for (const client of clients) {
+              expect(yield* failure(() => drainOf(client))).toMatchObject({ code: 'ECONNRESET' });
+              client.close();
+            }
+          },
+          { ...OFF, sendStallTimeoutMs: 60 },
+        ),
+      );
+    });
+
+    it('a handler that waits for room to send is not idle', () => {
+      const flood = function* (socket: Socket): Operation<void> {
+        yield* socket.sendAll(Buffer.alloc(30_000_000));
+      };
+      return world.run(() =>
+        withServer(
+          flood,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            yield* eventually('the send waits', () => server.stats().bytesSent > 0);
+            yield* sleep(100);
+            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            client.reset();
+            yield* untilNobodyIsLeft(server);
+            expect(endings(server)).toEqual({ peerReset: 1 });
+          },
+          { ...OFF, idleTimeoutMs: 20 },
+        ),
+      );
+    });
+
+    it('an active slow transfer is never cut', () => {
+      const bytes = 6_000_000;
+      const send = function* (socket: Socket): Operation<void> {
+        yield* socket.sendAll(Buffer.alloc(bytes));
+      };
+      return world.run(() =>
+        withServer(
+          send,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            let received = 0;
+            while (received < bytes) {
+              received += (yield* client.recv(100_000)).length;
+              yield* sleep(5);
+            }
+            client.close();
+            yield* untilNobodyIsLeft(server);
+            expect(endings(server)).toEqual({ handler: 1 });
+          },
+          { ...OFF, sendStallTimeoutMs: 250, idleTimeoutMs: 250, firstByteTimeoutMs: 250 },
+        ),
+      );
+    });
+
+    // Elsewhere the system tells of room only when a third of its buffer is free.
+    it.runIf(world.capabilities.exactTorn)('a little progress is progress', () => {
+      const send = function* (socket: Socket): Operation<void> {
+        yield* socket.sendAll(Buffer.alloc(40_000_000));
+      };
+      return world.run(() =>
+        withServer(
+          send,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            for (let i = 0; i < 120; i++) {
+              yield* client.recv(16_384);
+              yield* sleep(5);
+            }
+            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+          },
+          { ...OFF, sendStallTimeoutMs: 150 },
+        ),
+      );
+    });
+
+    it('a connection is ended when its lifetime is over, however busy it is', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            const end = yield* failure(function* () {
+              for (;;) yield* exchange(client, 'x');
+            });
+            expect(String(end)).toMatch(/ends too early|ECONNRESET|EPIPE|too early/);
+            yield* untilNobodyIsLeft(server);
+            expect(endings(server)).toEqual({ maxLifetimeMs: 1 });
+          },
+          { ...OFF, maxLifetimeMs: 50 },
+        ),
+      );
+    });
+  });
+
+  describe(`slow messages to a server on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    const LINES = { ...OFF, minReceiveRate: { bytesPerSecond: 1500, graceMs: 100 } } as const;
+
+    it('those who send a byte now and then are let go, and others are served meanwhile', () => {
+      return world.run(() =>
+        withServer(
+          lines,
+          function* (server): Operation<void> {
+            using good = yield* connect(server.address);
+            yield* group(function* (tasks): Operation<void> {
+              for (let i = 0; i < 50; i++) tasks.spawn(() => dribble(server));
+              while (server.stats().closed.minReceiveRate < 50) {
+                yield* good.sendAll('quick\n');
+                expect(String(yield* receiveExactly(good, 6))).toBe('QUICK\n');
+                yield* sleep(5);
+              }
+            });
+            expect(endings(server)).toEqual({ minReceiveRate: 50 });
+            expect(yield* ask(server, 'and now?\n')).toBe('AND NOW?\n');
+          },
+          LINES,
+        ),
+      );
+    });
+
+    it('a client that thinks between messages is not slow', () => {
+      return world.run(() =>
+        withServer(
+          lines,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            for (let i = 0; i < 3; i++) {
+              yield* client.sendAll('a line\n');
+              yield* receiveExactly(client, 7);
+              yield* sleep(150);
+            }
+            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+          },
+          LINES,
+        ),
+      );
+    });
+
+    it('many short messages, each begun while the one before is answered, are not one slow one', () => {
+      return world.run(() =>
+        withServer(
+          lines,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            // Whenever anybody looks, a message has begun and is not complete.
+            yield* client.sendAll('x');
+            for (let i = 0; i < 30; i++) {
+              yield* sleep(10);
+              yield* client.sendAll('\nx');
+              yield* receiveExactly(client, 2);
+            }
+            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+          },
+          LINES,
+        ),
+      );
+    });
+
+    it('a handler that does not read holds nothing against the client', () => {
+      const busy = function* (socket: Socket): Operation<void> {
+        const reader = socket.reader();
+        yield* reader.readExactly(1);
+        yield* sleep(250);
+        yield* socket.sendAll(String(yield* reader.readExactly(1)));
+      };
+      return world.run(() =>
+        withServer(
+          busy,
+          function* (server): Operation<void> {
+            expect(yield* ask(server, 'ab')).toBe('b');
+            yield* untilNobodyIsLeft(server);
+            expect(endings(server)).toEqual({ handler: 1 });
+          },
+          LINES,
+        ),
+      );
+    });
+  });
+}
+
+function* exchange(socket: Socket, text: string): Operation<void> {
+  yield* socket.sendAll(text);
+  expect(String(yield* receiveExactly(socket, text.length))).toBe(text);
+}
+
+function* drainOf(socket: Socket): Operation<void> {
+  while ((yield* socket.recv()).length > 0);
+}
+
+/** Answers each line in capitals. */
+function* lines(socket: Socket): Operation<void> {
+  const reader = socket.reader();
+  for (;;) {
+    const line = yield* reader.readLine();
+    if (line === null) return;
+    yield* socket.sendAll(`${line.toUpperCase()}\n`);
+  }
+}
+
+/** A byte of a line every few milliseconds, until the server has had enough. */
+function* dribble(server: Server): Operation<void> {
+  using socket = yield* connect(server.address);
+  yield* failure(() =>
+    together(
+      function* (): Operation<void> {
+        for (;;) {
+          yield* socket.sendAll('x');
+          yield* sleep(10);
+        }
+      },
+      function* (): Operation<void> {
+        yield* socket.recv();
+        throw new Error('The server has ended the connection');
+      },
+    ),
+  );
+}
