@@ -24,7 +24,7 @@ const LONGEST_PAUSE_MS = 1000;
  * lasted for so long will not pass soon: those who wait are better off elsewhere, and know it.
  */
 const SHED_AFTER_MS = 2000;
-/** Connections that are shed at once, those that have waited longest; again after the next pause. */
+/** Connections that are shed at once, those that have waited longest; again after each pause. */
 const MOST_SHED = 64;
 
 /** Returns when the listener has been closed. */

@@ -33,7 +33,7 @@ export class ConnectionRecord {
   readonly peerKey: string | undefined;
   /** Set right after it was made: the task needs the record, and the record the task. */
   task: TaskRecord | null = null;
-  /** Points in time are whole milliseconds, rounded up: whole numbers take no memory of their own. */
+  /** Points in time are whole milliseconds, rounded up: they take no memory of their own. */
   readonly began: number;
   /** Why the connection ends; null: it does not. */
   cause: CloseCause | null = null;

@@ -17,7 +17,7 @@ describe('options of a server', () => {
     ['idleTimeoutMs', 0, "Expected `idleTimeoutMs` to be a number > 0 or 'unlimited', got 0"],
     ['idleTimeoutMs', -1, 'got -1 (number)'],
     ['idleTimeoutMs', Number.NaN, 'got NaN'],
-    ['firstByteTimeoutMs', 'none', "to be a number > 0 or 'unlimited', got \"none\" (string)"],
+    ['firstByteTimeoutMs', 'none', 'to be a number > 0 or \'unlimited\', got "none" (string)'],
     ['sendStallTimeoutMs', null, 'got null (null)'],
     ['maxLifetimeMs', [], 'got [] (array)'],
     ['maxConnections', 0, '`maxConnections`'],

@@ -207,7 +207,7 @@ export class ServerRecord implements Server {
     });
   }
 
-  /** A limit that was given and cannot be kept is better known before the night in which it counts. */
+  /** That a limit cannot be reached is better known now than in the night in which it counts. */
   #checkDescriptors(): void {
     const { derived, maxConnections } = this.limits;
     if (derived || maxConnections === Infinity) return;

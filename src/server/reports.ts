@@ -11,9 +11,9 @@ export type LimitName =
   | 'maxLifetimeMs';
 
 /**
- * Why a connection has ended: its handler returned ('handler'; 'drained' after `stop()`), failed, or
- * failed because the peer had reset the connection; the server was cancelled, or its grace was over
- * ('cut'); a limit.
+ * Why a connection has ended: its handler returned ('handler'; 'drained' after `stop()`), failed,
+ * or failed because the peer had reset the connection; the server was cancelled, or its grace was
+ * over ('cut'); a limit.
  */
 export type CloseCause = 'handler' | 'drained' | 'failed' | 'peerReset' | 'cut' | LimitName;
 
@@ -91,6 +91,6 @@ export interface ServerStats {
   readonly hostOverflowed: number | undefined;
   /** Handshakes of TLS; `undefined` without TLS. */
   readonly handshakes: HandshakeStats | undefined;
-  /** The longest time for which tasks have kept the event loop, in milliseconds, of the whole run. */
+  /** The longest time for which tasks have kept the event loop, in milliseconds; of the run. */
   readonly longestTurnMs: number;
 }

@@ -8,8 +8,8 @@ export type { ServerStats } from './reports.ts';
 /**
  * A running server, as `onListening` gets it.
  *
- * What happens to its connections is also told on channels of node:diagnostics_channel, each message
- * with the address of the server as `server`: 'coronet:server:connection' ({ peer }),
+ * What happens to its connections is also told on channels of node:diagnostics_channel, each
+ * message with the address of the server as `server`: 'coronet:server:connection' ({ peer }),
  * 'coronet:server:close' (a CloseRecord), 'coronet:server:limit' ({ limit, peer }: a limit, 'shed'
  * included, has ended, refused or held back connections; `peer` where it was one).
  */

@@ -21,7 +21,10 @@
  *  6. Nothing is buffered without a bound.
  */
 import type { Readiness } from '../kernel/readiness.ts';
+import type { NetworkCounters, NetworkLimits } from './figures.ts';
 import type { HandshakeStats, TlsClientOptions, TlsInfo, TlsServerOptions } from './tls.ts';
+
+export type { NetworkCounters, NetworkLimits } from './figures.ts';
 
 /** An address as the operating system sees it: no names, only numbers or a path. */
 export type Endpoint =
@@ -320,26 +323,6 @@ export interface Capabilities {
   /** A datagram that nobody receives waits in the system's queue, and those that it drops are
    *  counted. Otherwise it waits in a queue of the network's, and those that this drops are. */
   readonly exactDropped: boolean;
-}
-
-/** Bounds of the system that a server has to live within. `undefined`: not known here. */
-export interface NetworkLimits {
-  /** The most descriptors that the process may have open. */
-  readonly descriptors: number | undefined;
-  /** Descriptors open now. */
-  readonly openDescriptors: number | undefined;
-  /** The longest accept queue the system grants (somaxconn). */
-  readonly backlog: number | undefined;
-}
-
-/** What is open on a network now: all zero after a run. */
-export interface NetworkCounters {
-  readonly transports: number;
-  readonly listeners: number;
-  /** Datagram sockets. */
-  readonly datagrams: number;
-  /** Shared receive slabs that the network itself holds. */
-  readonly slabs: number;
 }
 
 /** How a network reaches the scheduler that runs on it. Given to the network when it is made. */

@@ -1,6 +1,15 @@
 /** Runs with few descriptors: shed makes room with the spare one, resets the oldest, keeps it. */
 import { closeSync, openSync } from 'node:fs';
-import { addon, check, checkAllClosed, EAGAIN, EMFILE, listen, makePoller, pause } from './support.mjs';
+import {
+  addon,
+  check,
+  checkAllClosed,
+  EAGAIN,
+  EMFILE,
+  listen,
+  makePoller,
+  pause,
+} from './support.mjs';
 
 const EBADF = -9;
 const ECONNRESET = -104;
