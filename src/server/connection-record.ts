@@ -72,7 +72,9 @@ export class ConnectionRecord {
   }
 
   private stalled(limits: Limits, now: number, hasSent: boolean): LimitName | null {
-    if (hasSent || this.stuckSince === NOT_WAITING) this.stuckSince = Math.ceil(now);
+    // Idleness begins when nobody waits for room any more.
+    this.quietSince = Math.ceil(now);
+    if (hasSent || this.stuckSince === NOT_WAITING) this.stuckSince = this.quietSince;
     if (now - this.stuckSince >= limits.sendStallMs) return 'sendStallTimeoutMs';
     // The system calls a socket writable when a third of its buffer is free (tcp(7) is silent;
     // sk_stream_is_writeable), which a slow peer may reach after minutes. It takes bytes before, so

@@ -9,7 +9,7 @@
  * reply on its way; hence the discarding, which the server bounds in time.
  */
 import { isCancelled } from '../kernel/cancelled.ts';
-import type { Wait } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
 import { operationOf } from '../kernel/operation.ts';
 import { checkpoint, readable } from '../kernel/waits.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
@@ -32,7 +32,7 @@ export function* connection(
   let whole = false;
   try {
     try {
-      yield* operationOf(() => handler(socket, socket.remoteAddress));
+      yield* begun(handler, socket);
       socket.checkDriven();
       socket.checkFlushed();
       record.cause ??= server.stopped ? 'drained' : 'handler';
@@ -46,6 +46,11 @@ export function* connection(
   } finally {
     end(server, record, whole);
   }
+}
+
+/** Not in the generator: what a function in it uses would be kept as long as the connection. */
+function begun(handler: Handler, socket: Socket): Operation<unknown> {
+  return operationOf(() => handler(socket, socket.remoteAddress));
 }
 
 /** `whole`: the handler and what follows it have come to their own end. */

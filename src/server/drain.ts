@@ -27,6 +27,8 @@ export function* drainWhenStopped(
 ): Generator<Wait, void> {
   yield* own.waitStopping();
   server.beginStop();
+  // A grace of no time: whoever were let in now would only be cut.
+  if (own.cancelled) return;
   for (let socket = queued(server); socket !== undefined; socket = queued(server)) {
     begin(server, socket, tasks, handler);
   }

@@ -1,15 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { Operation, Server, Socket } from '../../src/index.ts';
-import { connect, currentScope, group, isCancelled, sleep, sleepForever } from '../../src/index.ts';
-import { ask, endings, untilNobodyIsLeft, withServer } from './server-support.ts';
-import {
-  echo,
-  eventually,
-  expectNothingLeft,
-  failure,
-  receiveExactly,
-  together,
-} from './support.ts';
+import type { Operation, Socket } from '../../src/index.ts';
+import { connect, currentScope, isCancelled, now, sleep, sleepForever } from '../../src/index.ts';
+import { endings, untilNobodyIsLeft, withServer } from './server-support.ts';
+import { echo, eventually, expectNothingLeft, failure, receiveExactly } from './support.ts';
 import { worlds } from './worlds.ts';
 
 /** The only limits are those of the test. */
@@ -192,9 +185,6 @@ for (const world of worlds) {
     });
 
     it('readers that never read are reset, whatever the handler has still to send', () => {
-      const flood = function* (socket: Socket): Operation<void> {
-        for (;;) yield* socket.sendAll(Buffer.alloc(1_000_000));
-      };
       return world.run(() =>
         withServer(
           flood,
@@ -217,9 +207,6 @@ for (const world of worlds) {
     });
 
     it('a handler that waits for room to send is not idle', () => {
-      const flood = function* (socket: Socket): Operation<void> {
-        yield* socket.sendAll(Buffer.alloc(30_000_000));
-      };
       return world.run(() =>
         withServer(
           flood,
@@ -238,46 +225,32 @@ for (const world of worlds) {
     });
 
     it('an active slow transfer is never cut', () => {
-      const bytes = 6_000_000;
-      const send = function* (socket: Socket): Operation<void> {
-        yield* socket.sendAll(Buffer.alloc(bytes));
-      };
+      const limitMs = 400;
       return world.run(() =>
         withServer(
-          send,
+          flood,
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
-            let received = 0;
-            while (received < bytes) {
-              received += (yield* client.recv(100_000)).length;
-              yield* sleep(5);
-            }
-            client.close();
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ handler: 1 });
+            yield* readSlowly(client, 200_000, 2.5 * limitMs);
+            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
           },
-          { ...OFF, sendStallTimeoutMs: 250, idleTimeoutMs: 250, firstByteTimeoutMs: 250 },
+          { sendStallTimeoutMs: limitMs, idleTimeoutMs: limitMs, firstByteTimeoutMs: limitMs },
         ),
       );
     });
 
     // Elsewhere the system tells of room only when a third of its buffer is free.
     it.runIf(world.capabilities.exactTorn)('a little progress is progress', () => {
-      const send = function* (socket: Socket): Operation<void> {
-        yield* socket.sendAll(Buffer.alloc(40_000_000));
-      };
+      const limitMs = 250;
       return world.run(() =>
         withServer(
-          send,
+          flood,
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
-            for (let i = 0; i < 120; i++) {
-              yield* client.recv(16_384);
-              yield* sleep(5);
-            }
+            yield* readSlowly(client, 8000, 3.5 * limitMs);
             expect([endings(server), server.stats().open]).toEqual([{}, 1]);
           },
-          { ...OFF, sendStallTimeoutMs: 150 },
+          { ...OFF, sendStallTimeoutMs: limitMs },
         ),
       );
     });
@@ -305,6 +278,19 @@ for (const world of worlds) {
 function* exchange(socket: Socket, text: string): Operation<void> {
   yield* socket.sendAll(text);
   expect(String(yield* receiveExactly(socket, text.length))).toBe(text);
+}
+
+/** Sends for ever. */
+function* flood(socket: Socket): Operation<void> {
+  for (;;) yield* socket.sendAll(Buffer.alloc(1_000_000));
+}
+
+/** Receives up to `bytes` every few milliseconds. */
+function* readSlowly(socket: Socket, bytes: number, forMs: number): Operation<void> {
+  for (const end = now() + forMs; now() < end; ) {
+    yield* socket.recv(bytes);
+    yield* sleep(5);
+  }
 }
 
 function* drainOf(socket: Socket): Operation<void> {
