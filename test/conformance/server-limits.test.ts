@@ -255,6 +255,26 @@ for (const world of worlds) {
       );
     });
 
+    it('a process that was held up does not take that for the silence of its clients', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            yield* exchange(client, 'before');
+            for (let i = 0; i < 2; i++) {
+              yield* sleep(80); // What came before is long over.
+              yield* client.sendAll('meanwhile');
+              computeFor(400);
+              expect(String(yield* receiveExactly(client, 9))).toBe('meanwhile');
+            }
+            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+          },
+          { ...OFF, idleTimeoutMs: 300 },
+        ),
+      );
+    });
+
     it('a connection is ended when its lifetime is over, however busy it is', () => {
       return world.run(() =>
         withServer(
@@ -278,6 +298,11 @@ for (const world of worlds) {
 function* exchange(socket: Socket, text: string): Operation<void> {
   yield* socket.sendAll(text);
   expect(String(yield* receiveExactly(socket, text.length))).toBe(text);
+}
+
+/** Nothing else happens in the process. */
+function computeFor(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
 }
 
 /** Sends for ever. */
