@@ -65,19 +65,25 @@ function* untilRoom(server: ServerRecord): Generator<Wait, void> {
 
 /** The next connection; `undefined` once the listener has been closed. */
 function* nextConnection(server: ServerRecord): Generator<Wait, Socket | undefined> {
-  const { listener, scheduler } = server;
+  const { listener, scheduler, limits } = server;
   let pauseMs = FIRST_PAUSE_MS;
-  for (let since = Infinity; ; ) {
+  let since = Infinity;
+  for (;;) {
+    const triedAt = scheduler.now();
     try {
-      listener.transport.ahead = server.limits.maxConnections - server.open.size;
+      listener.transport.ahead = limits.maxConnections - server.open.size;
       return yield* listener.accept();
     } catch (error) {
       const { code } = error as { code?: unknown };
       if (code === 'ERR_CLOSED') return undefined;
       if (!isShortage(code)) throw error;
-      since = Math.min(since, scheduler.now());
+      const now = scheduler.now();
+      // It has waited for somebody to come: what was before is another shortage.
+      const isNew = now - triedAt > LONGEST_PAUSE_MS;
+      if (isNew) pauseMs = FIRST_PAUSE_MS;
+      since = isNew ? now : Math.min(since, now);
       noteShortage(server, String(code));
-      if (scheduler.now() - since >= SHED_AFTER_MS) shed(server);
+      if (now - since >= SHED_AFTER_MS) shed(server);
     }
     // A connection that ends gives a descriptor back.
     yield* moveOnAfter(pauseMs, () => server.departure());

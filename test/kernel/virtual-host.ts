@@ -15,6 +15,8 @@ export interface PlayOptions {
   readonly name?: string;
   /** Turns after which the play is given up: the program runs for ever. */
   readonly maxTurns?: number;
+  /** What stands for the network and the platform. */
+  readonly world?: unknown;
 }
 
 export class VirtualHost implements Host {
@@ -27,8 +29,8 @@ export class VirtualHost implements Host {
   readonly #maxTurns: number;
 
   constructor(options: PlayOptions = {}) {
-    const { hooks, maxTurns = 3_000_000 } = options;
-    this.scheduler = new Scheduler({ host: this, hooks });
+    const { hooks, maxTurns = 3_000_000, world } = options;
+    this.scheduler = new Scheduler({ host: this, hooks, world });
     this.#maxTurns = maxTurns;
   }
 
