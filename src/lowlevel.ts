@@ -46,5 +46,5 @@ export type {
   TlsServer,
   Transport,
 } from './world/network.ts';
-export type { EndSignal, Platform } from './world/platform.ts';
+export type { DiagnosticsChannel, EndSignal, Platform } from './world/platform.ts';
 export type { World } from './world/world.ts';

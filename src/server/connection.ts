@@ -37,7 +37,8 @@ export function* connection(
       socket.checkFlushed();
       record.cause ??= server.stopped ? 'drained' : 'handler';
     } catch (error) {
-      if (isCancelled(error)) throw error;
+      // One that is not of this connection (kept, and thrown elsewhere) is a failure as any other.
+      if (isCancelled(error) && record.task?.ownScope.cancelled === true) throw error;
       const cause = noteFailure(server, record, error);
       record.cause ??= cause;
     }

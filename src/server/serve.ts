@@ -21,7 +21,7 @@ import { ServerRecord } from './record.ts';
  *
  * Cancel: the listener is closed, every handler is cancelled and has unwound before Cancelled goes
  * on.
- * Errors: those of `listen`; what `onListening` throws.
+ * Errors: those of `listen`; what `onListening` throws; TypeError, RangeError for wrong options.
  */
 export function tcpServer(
   address: Address,

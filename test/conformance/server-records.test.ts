@@ -3,7 +3,7 @@ import diagnostics from 'node:diagnostics_channel';
 import { array, assert, asyncProperty, constantFrom, integer, record } from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CloseRecord, Operation, Server, Socket } from '../../src/index.ts';
-import { connect, group, sleep, sleepForever, TaskLocal } from '../../src/index.ts';
+import { connect, group, scope, sleep, sleepForever, TaskLocal } from '../../src/index.ts';
 import { ask, endings, untilNobodyIsLeft, withServer } from './server-support.ts';
 import {
   echo,
@@ -74,6 +74,34 @@ for (const world of worlds) {
         );
       await world.run(program, { hooks: { onUnhandled } });
       expect(onUnhandled.mock.calls.map(String)).toEqual(Array(2).fill('Error: in onClose'));
+    });
+
+    it('a cancellation that is not its own is a failure of the handler alone', () => {
+      const errors: unknown[] = [];
+      const handler = function* (): Operation<void> {
+        let kept: unknown;
+        yield* scope(function* (own): Operation<void> {
+          own.cancel('not yours');
+          try {
+            yield* sleep(1);
+          } catch (error) {
+            kept = error;
+          }
+        });
+        throw kept;
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            for (let i = 0; i < 2; i++) expect(yield* ask(server, 'x')).toBe('');
+            yield* untilNobodyIsLeft(server);
+            expect(errors.map(String)).toEqual(Array(2).fill('Cancelled: not yours'));
+            expect(endings(server)).toEqual({ failed: 2 });
+          },
+          { onError: (error) => errors.push(error) },
+        ),
+      );
     });
 
     it('messages on the channels of node:diagnostics_channel', () => {
