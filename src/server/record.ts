@@ -26,6 +26,7 @@ import type {
 import type { Server } from './server.ts';
 import { Tally } from './tally.ts';
 import { Teller } from './teller.ts';
+import { Traffic } from './traffic.ts';
 import { Watch } from './watch.ts';
 
 export class ServerRecord implements Server {
@@ -47,6 +48,7 @@ export class ServerRecord implements Server {
   /** Null where peers are not limited. */
   readonly #peers: PeerTable | null;
   readonly #drain = new DrainRecord();
+  readonly #traffic: Traffic = new Traffic(this.#open, this.tally);
   readonly #hostQueues: HostQueues;
   /** Where accepting waits until a connection ends. */
   #place: DeparturePlace | null = null;
@@ -184,11 +186,8 @@ export class ServerRecord implements Server {
   stats(): ServerStats {
     const { tally, backend } = this;
     const { accepted, failed, resetByPeer, acceptPauses } = tally;
-    let { bytesReceived, bytesSent } = tally;
-    for (const { socket } of this.#open) {
-      bytesReceived += socket.bytesReceived;
-      bytesSent += socket.bytesSent;
-    }
+    const { batches, longestMs } = this.scheduler.stats();
+    const { bytesReceived, bytesSent } = this.#traffic.update(batches);
     return Object.freeze({
       backend,
       accepted,
@@ -203,7 +202,7 @@ export class ServerRecord implements Server {
       overflowed: this.listener.transport.overflowed,
       hostOverflowed: this.#hostQueues.overflowed(this.scheduler.now()),
       handshakes: this.listener.handshakes,
-      longestTurnMs: this.scheduler.stats().longestMs,
+      longestTurnMs: longestMs,
     });
   }
 

@@ -28,14 +28,14 @@ for (const world of worlds) {
             expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
             yield* exchange(speaker, 'still here');
           },
-          { ...OFF, firstByteTimeoutMs: 20 },
+          { ...OFF, firstByteTimeoutMs: 150 },
         ),
       );
     });
 
     it('a handler that speaks first is not taken for a silent client while it does', () => {
       const greeter = function* (socket: Socket): Operation<void> {
-        for (let i = 0; i < 20; i++) {
+        for (let i = 0; i < 50; i++) {
           yield* socket.sendAll('.');
           yield* sleep(10);
         }
@@ -46,11 +46,11 @@ for (const world of worlds) {
           greeter,
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
-            yield* receiveExactly(client, 20);
+            yield* receiveExactly(client, 50);
             expect((yield* client.recv()).length).toBe(0);
             expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
           },
-          { ...OFF, firstByteTimeoutMs: 100 },
+          { ...OFF, firstByteTimeoutMs: 300 },
         ),
       );
     });
@@ -71,7 +71,7 @@ for (const world of worlds) {
             yield* exchange(busy, 'at the end');
             expect(endings(server)).toEqual({ idleTimeoutMs: 1 });
           },
-          { ...OFF, idleTimeoutMs: 200 },
+          { ...OFF, idleTimeoutMs: 400 },
         ),
       );
     });
@@ -93,14 +93,14 @@ for (const world of worlds) {
             using sink = yield* connect(server.address);
             yield* source.sendAll('r');
             yield* sink.sendAll('s');
-            for (let i = 0; i < 40; i++) {
+            for (let i = 0; i < 60; i++) {
               yield* source.sendAll('x');
               yield* sink.recv();
               yield* sleep(10);
             }
             expect([endings(server), server.stats().open]).toEqual([{}, 2]);
           },
-          { ...OFF, idleTimeoutMs: 200 },
+          { ...OFF, idleTimeoutMs: 400 },
         ),
       );
     });
@@ -127,7 +127,7 @@ for (const world of worlds) {
               yield* exchange(client, 'x');
               yield* untilNobodyIsLeft(server);
             },
-            { ...OFF, idleTimeoutMs: 20, onError },
+            { ...OFF, idleTimeoutMs: 150, onError },
           ),
         )
         .then(() => {
@@ -213,13 +213,13 @@ for (const world of worlds) {
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             yield* eventually('the send waits', () => server.stats().bytesSent > 0);
-            yield* sleep(100);
+            yield* sleep(250);
             expect([endings(server), server.stats().open]).toEqual([{}, 1]);
             client.reset();
             yield* untilNobodyIsLeft(server);
             expect(endings(server)).toEqual({ peerReset: 1 });
           },
-          { ...OFF, idleTimeoutMs: 20 },
+          { ...OFF, idleTimeoutMs: 80 },
         ),
       );
     });

@@ -51,7 +51,7 @@ for (const world of worlds) {
             expect(records.every((record) => Object.isFrozen(record) && record.ms >= 0)).toBe(true);
             expect(server.stats()).toMatchObject({ failed: 1, resetByPeer: 1 });
           },
-          { onClose, onError: () => {}, idleTimeoutMs: 50, lingerMs: 20 },
+          { onClose, onError: () => {}, idleTimeoutMs: 400, lingerMs: 20 },
         ),
       );
     });
@@ -129,7 +129,7 @@ for (const world of worlds) {
               ['close', { server: address, peer, why, ...facts }],
             ]);
           },
-          { firstByteTimeoutMs: 100, maxConnectionsPerPeer: 1 },
+          { firstByteTimeoutMs: 400, maxConnectionsPerPeer: 1 },
         ),
       );
     });

@@ -10,7 +10,7 @@ const LINES = {
   firstByteTimeoutMs: 'unlimited',
   idleTimeoutMs: 'unlimited',
   sendStallTimeoutMs: 'unlimited',
-  minReceiveRate: { bytesPerSecond: 1500, graceMs: 100 },
+  minReceiveRate: { bytesPerSecond: 1500, graceMs: 300 },
 } as const;
 
 for (const world of worlds) {
@@ -48,7 +48,7 @@ for (const world of worlds) {
             for (let i = 0; i < 3; i++) {
               yield* client.sendAll('a line\n');
               yield* receiveExactly(client, 7);
-              yield* sleep(150);
+              yield* sleep(350);
             }
             expect([endings(server), server.stats().open]).toEqual([{}, 1]);
           },
@@ -65,8 +65,8 @@ for (const world of worlds) {
             using client = yield* connect(server.address);
             // Whenever anybody looks, a message has begun and is not complete.
             yield* client.sendAll('x');
-            for (let i = 0; i < 30; i++) {
-              yield* sleep(10);
+            for (let i = 0; i < 40; i++) {
+              yield* sleep(20);
               yield* client.sendAll('\nx');
               yield* receiveExactly(client, 2);
             }
@@ -81,7 +81,7 @@ for (const world of worlds) {
       const busy = function* (socket: Socket): Operation<void> {
         const reader = socket.reader();
         yield* reader.readExactly(1);
-        yield* sleep(250);
+        yield* sleep(500);
         yield* socket.sendAll(String(yield* reader.readExactly(1)));
       };
       return world.run(() =>
