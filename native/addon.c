@@ -27,6 +27,7 @@ static const Export EXPORTS[] = {
     {"poll", coronet_poll},
     {"listen", coronet_listen},
     {"accept", coronet_accept},
+    {"shed", coronet_shed},
     {"connect", coronet_connect},
     {"connected", coronet_connected},
     {"local", coronet_local},

@@ -38,7 +38,7 @@
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 6
+#define CORONET_ABI 7
 
 /*
  * All that a connection can report, both directions at once. PRI is there because urgent data
@@ -79,6 +79,7 @@ struct Poller {
   void *watch;          /* the uv_poll_t; freed in its close callback, together with this record */
   int32_t id;           /* never reused within an environment */
   int epoll_fd;         /* the inner epoll descriptor */
+  int spare;            /* a descriptor to give up when there is none left (shed); -1: none */
   napi_ref events;      /* Int32Array that readiness is reported in: handle, bits, handle, bits */
   napi_ref wake;        /* function (count): called once per wake-up that found events */
 };
@@ -145,6 +146,7 @@ uint32_t slot_index_of(int32_t handle);
 
 /* poller.c */
 void poller_end(Poller *poller);
+void poller_keep_spare(Poller *poller);
 Poller *poller_find(Environment *environment, int32_t id);
 int poller_register(const Slot *slot, uint32_t interest);
 int poller_rearm(const Slot *slot, uint32_t interest);
@@ -170,6 +172,7 @@ napi_value coronet_destroy_poller(napi_env env, napi_callback_info info);
 napi_value coronet_poll(napi_env env, napi_callback_info info);
 napi_value coronet_listen(napi_env env, napi_callback_info info);
 napi_value coronet_accept(napi_env env, napi_callback_info info);
+napi_value coronet_shed(napi_env env, napi_callback_info info);
 napi_value coronet_connect(napi_env env, napi_callback_info info);
 napi_value coronet_connected(napi_env env, napi_callback_info info);
 napi_value coronet_local(napi_env env, napi_callback_info info);

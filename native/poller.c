@@ -23,6 +23,7 @@
  *     of libuv always finds them. What JavaScript can see of them is gone at once (poller_end).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -164,6 +165,15 @@ void poller_end(Poller *poller) {
   napi_delete_reference(env, poller->wake);
   uv_close(poller->watch, on_closed); /* takes the descriptor out of libuv's epoll at once */
   close(poller->epoll_fd);
+  if (poller->spare >= 0) close(poller->spare);
+}
+
+/*
+ * Holds a descriptor in reserve, from the first listener on. Giving it up makes room for one
+ * connection, which can so be accepted and turned away when there is no descriptor left.
+ */
+void poller_keep_spare(Poller *poller) {
+  if (poller->spare < 0) poller->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 /* The descriptor, and its watch in the loop of this environment. On an error nothing stays open. */
@@ -198,6 +208,7 @@ napi_value coronet_create_poller(napi_env env, napi_callback_info info) {
   if (poller == NULL) return call_result(&call, -ENOMEM);
   Environment *environment = call.environment;
   poller->environment = environment;
+  poller->spare = -1;
   int error = start_watch(poller);
   if (error != 0) {
     free(poller);

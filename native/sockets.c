@@ -117,6 +117,7 @@ napi_value coronet_listen(napi_env env, napi_callback_info info) {
   if (error == 0) error = slot_reserve(call.environment, &index);
   if (error != 0) return call_result(&call, error);
   int fd = open_listener(&at, &how);
+  if (fd >= 0) poller_keep_spare(poller);
   return call_result(&call, fd < 0 ? fd : socket_adopt(poller, index, fd, EPOLLIN));
 }
 
@@ -205,6 +206,41 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
       break;
     }
   }
+  return call_result(&call, count);
+}
+
+/* Accepts one connection and resets it: 1, 0 if it was gone already, or a negated errno. */
+static int shed_one(int listener) {
+  struct linger abort_now = {.l_onoff = 1, .l_linger = 0};
+  int fd = accept4(listener, NULL, NULL, SOCKET_FLAGS);
+  if (fd < 0) return died_in_queue(errno) ? 0 : -errno;
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof abort_now);
+  close(fd);
+  return 1;
+}
+
+/*
+ * shed(listener, most): how many of the connections at the head of the queue were accepted and
+ * reset, or -EBADF. The spare descriptor makes room for them, one after the other; it is taken back
+ * at the end. Another thread may have taken it meanwhile: then none is shed now.
+ */
+napi_value coronet_shed(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0, most = 0, count = 0;
+  if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
+  if (!call_int(&call, 1, &most)) return NULL;
+  Slot *slot = stream_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  if (most > MOST_ACCEPTED) most = MOST_ACCEPTED;
+  Poller *poller = slot->poller;
+  if (poller->spare >= 0) close(poller->spare);
+  poller->spare = -1;
+  for (int tries = 0; count < most && tries < 2 * MOST_ACCEPTED; tries += 1) {
+    int shed = shed_one(slot->fd);
+    if (shed < 0) break;
+    count += shed;
+  }
+  poller_keep_spare(poller);
   return call_result(&call, count);
 }
 

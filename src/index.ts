@@ -108,12 +108,22 @@ export type {
 export { type HealthOptions, health } from './server/health.ts';
 export { type InheritedListener, inheritedListeners } from './server/inherited.ts';
 export type { Observed } from './server/metrics.ts';
+export type { AcceptRate, Handler, Limit, ReceiveRate, ServerOptions } from './server/options.ts';
 export { type ProxyProtocolOptions, proxied, proxyHeader } from './server/proxied.ts';
 export { ProxyHeaderError } from './server/proxy-errors.ts';
 export type { ProxyField, ProxyHeader } from './server/proxy-protocol.ts';
 export { ready } from './server/ready.ts';
+export type {
+  CloseCause,
+  CloseRecord,
+  CutConnection,
+  DrainReport,
+  LimitName,
+  RefusalCause,
+  ServerStats,
+} from './server/reports.ts';
 export { serve, tcpServer } from './server/serve.ts';
-export type { Handler, Server, ServerOptions, ServerStats } from './server/server.ts';
+export type { Server } from './server/server.ts';
 export type { WorkerState } from './server/worker.ts';
 export { WorkerError } from './server/worker-errors.ts';
 export type { WorkerStats, WorkersStats } from './server/worker-stats.ts';

@@ -47,6 +47,7 @@ export type {
   Transport,
 } from './world/network.ts';
 export type {
+  DiagnosticsChannel,
   EndSignal,
   HeardSignal,
   Metric,

@@ -97,6 +97,10 @@ describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: LONGEST_
     expect(await runWithFewDescriptors('descriptor-limit.mjs')).toEqual(PASSED);
   });
 
+  it('sheds queued connections with the descriptor that it has spared', async () => {
+    expect(await runWithFewDescriptors('shed.mjs')).toEqual(PASSED);
+  });
+
   it('survives the end of 200 worker threads that are serving a connection', async () => {
     expect(await run('workers.mjs')).toEqual(PASSED);
   });

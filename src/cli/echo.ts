@@ -34,6 +34,9 @@ const PREFIX = Buffer.from('GOT:');
 /** After SIGINT or SIGTERM, handlers may go on for this long. */
 const GRACE_MS = 5000;
 
+/** Whoever tries it out by hand takes their time. */
+const PATIENT = { firstByteTimeoutMs: 'unlimited', idleTimeoutMs: 'unlimited' } as const;
+
 interface EchoOptions {
   readonly host: string;
   readonly port: number;
@@ -70,7 +73,7 @@ function serveEcho(options: EchoOptions, say: Say): Operation<void> {
   const { host, port } = options;
   const onListening = (server: Server): void => banner(server, options);
   const handler: Handler = (socket, peer) => echoHandler(socket, peer, say);
-  return tcpServer({ host, port }, handler, { onListening });
+  return tcpServer({ host, port }, handler, { onListening, ...PATIENT });
 }
 
 type Say = (line: string) => void;

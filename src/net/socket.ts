@@ -297,6 +297,11 @@ export class Socket extends Tunable implements Pollable, Disposable {
     this.#answerDue = true;
   }
 
+  /** True: bytes have come since the last completed send. @internal */
+  get answerDue(): boolean {
+    return this.#answerDue || this.unread > 0;
+  }
+
   /** Bytes that the reader holds, or that were given back: a message, or the beginning of one.
    *  @internal */
   get unread(): number {
@@ -362,7 +367,7 @@ export class Socket extends Tunable implements Pollable, Disposable {
   }
 
   #drained(): boolean {
-    return this.#draining && !this.#answerDue && this.unread === 0;
+    return this.#draining && !this.answerDue;
   }
 
   #received(count: number): void {

@@ -47,6 +47,8 @@ export interface Addon {
   adopt(poller: number, fd: number): number;
   /** How many were accepted; their handles are in out[1..], why there are no more in out[0]. */
   accept(listener: number, out: Int32Array, most: number): number;
+  /** Resets up to `most` queued connections, also where no descriptor is left; how many. */
+  shed(listener: number, most: number): number;
   connect(
     poller: number,
     family: number,
@@ -149,7 +151,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 6;
+const ADDON_ABI = 7;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

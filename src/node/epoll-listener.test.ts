@@ -64,6 +64,20 @@ describeEpoll('an epoll listener', () => {
   });
 
   describe('accepting', () => {
+    it('takes no more connections out of the queue than it is allowed to', async () => {
+      const listener = network.listen(ANY_PORT, {});
+      for (let i = 0; i < 8; i++) await connect(listener.local);
+      const open = () => network.counters().transports - 8;
+      listener.ahead = 1;
+      for (const taken of [1, 2, 3]) {
+        expect(listener.tryAccept()).toBeDefined();
+        expect(open()).toBe(taken);
+      }
+      listener.ahead = 64;
+      while (listener.tryAccept() !== undefined);
+      expect(open()).toBe(8);
+    });
+
     it('says undefined when nobody is there, and is told when somebody comes', async () => {
       const listener = network.listen(ANY_PORT, {});
       expect(listener.tryAccept()).toBe(undefined);

@@ -41,6 +41,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   readonly kind = 'listener';
   readonly handle: number;
   readonly local: Endpoint;
+  ahead: number = LONGEST_BATCH;
   readonly #registry: Registry;
   /** Accepted, not handed out yet. */
   readonly #queue: EpollTransport[] = [];
@@ -86,14 +87,19 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
    */
   #acceptBatch(): void {
     const { addon } = this.#registry;
-    const accepted = addon.accept(this.handle, batch, this.#batchLength);
+    const most = Math.max(1, Math.min(this.#batchLength, this.ahead));
+    const accepted = addon.accept(this.handle, batch, most);
     if (accepted === EBADF) throw this.#closedError();
     const status = batch[0] as number;
     for (let i = 1; i <= accepted; i += 1) this.#enqueue(batch[i] as number);
     this.#drained = status === EAGAIN;
     if (this.#drained) this.#batchLength = 1;
-    else if (accepted === this.#batchLength) this.#batchLength = doubled(accepted);
+    else if (accepted === most) this.#batchLength = doubled(accepted);
     else if (accepted === 0 && status < 0) throw systemError(status, 'accept');
+  }
+
+  shed(most: number): number {
+    return Math.max(0, this.#registry.addon.shed(this.handle, most));
   }
 
   #enqueue(handle: number): void {

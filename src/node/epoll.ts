@@ -42,7 +42,7 @@ import { adoptListener, beginListen } from './epoll-listener.ts';
 import { EPOLL_OPTIONS } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import { beginConnect } from './epoll-transport.ts';
-import { readLimits } from './limits.ts';
+import { readLimits, readListenOverflows } from './limits.ts';
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
 import { Slabs } from './slab.ts';
@@ -190,6 +190,10 @@ class EpollNetwork implements Network, Registry {
 
   limits(): NetworkLimits {
     return readLimits();
+  }
+
+  listenOverflows(): number | undefined {
+    return readListenOverflows();
   }
 
   counters(): NetworkCounters {

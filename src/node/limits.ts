@@ -32,6 +32,18 @@ function longestBacklog(): number | undefined {
   return text === undefined ? undefined : Number(text);
 }
 
+/**
+ * ListenOverflows of all listeners of the network namespace. /proc/net/netstat has a line of names
+ * and a line of values for each group (proc_pid_net(5)).
+ */
+export function readListenOverflows(): number | undefined {
+  const lines = (readText('/proc/net/netstat') ?? '').split('\n');
+  const [names, values] = lines.filter((line) => line.startsWith('TcpExt:'));
+  const at = names?.split(' ').indexOf('ListenOverflows') ?? -1;
+  const value = values?.split(' ')[at];
+  return value === undefined ? undefined : Number(value);
+}
+
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');

@@ -1,4 +1,5 @@
 /** The process as a program sees it. */
+import { channel } from 'node:diagnostics_channel';
 import { availableParallelism } from 'node:os';
 import type { Endpoint } from '../world/network.ts';
 import type {
@@ -68,4 +69,6 @@ export const nodePlatform: Platform = {
   exit(code: number): never {
     process.exit(code);
   },
+
+  channel,
 };

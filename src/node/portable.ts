@@ -36,7 +36,7 @@ import type {
 } from '../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import { adoptError, checkAdoptable, inspectListener } from './inherited.ts';
-import { readLimits } from './limits.ts';
+import { readLimits, readListenOverflows } from './limits.ts';
 import { SendSlab } from './portable-buffers.ts';
 import type { DatagramHome } from './portable-datagram.ts';
 import { PortableDatagram } from './portable-datagram.ts';
@@ -152,6 +152,10 @@ class PortableNetwork implements Network, ListenerHome, DatagramHome {
 
   limits(): NetworkLimits {
     return readLimits();
+  }
+
+  listenOverflows(): number | undefined {
+    return readListenOverflows();
   }
 
   counters(): NetworkCounters {

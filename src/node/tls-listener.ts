@@ -133,6 +133,14 @@ export class TlsListener
     this.close();
   }
 
+  shed(most: number): number {
+    return this.#raw.shed?.(most) ?? 0;
+  }
+
+  get overflowed(): number | undefined {
+    return this.#raw.overflowed;
+  }
+
   // ---- handshakes ----
 
   completed(handshake: Handshake, transport: TlsTransport): void {

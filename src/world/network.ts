@@ -21,7 +21,10 @@
  *  6. Nothing is buffered without a bound.
  */
 import type { Readiness } from '../kernel/readiness.ts';
+import type { NetworkCounters, NetworkLimits } from './figures.ts';
 import type { HandshakeStats, TlsClientOptions, TlsInfo, TlsServerOptions } from './tls.ts';
+
+export type { NetworkCounters, NetworkLimits } from './figures.ts';
 
 /** An address as the operating system sees it: no names, only numbers or a path. */
 export type Endpoint =
@@ -160,6 +163,21 @@ export interface ListenerTransport extends Readiness {
    * queue is skipped.
    */
   tryAccept(): Transport | undefined;
+
+  /** How many connections one `tryAccept` may take from the system's queue, to hand out later those
+   *  that it does not return; at least one. Written by who accepts; absent: as many as are good for
+   *  speed. A network that cannot leave them in the queue does not look at it. */
+  ahead?: number;
+
+  /**
+   * Resets up to `most` connections that wait in the system's queue, the oldest first, although
+   * the process has no descriptor left; how many. Absent: the network cannot, or does so by itself.
+   */
+  shed?(most: number): number;
+
+  /** Connections that were reset because nobody had accepted them and the queue was full. Absent:
+   *  the system keeps the queue, and does not tell. */
+  readonly overflowed?: number | undefined;
 
   /** Stops listening; connections that nobody has accepted are reset. */
   close(): void;
@@ -307,26 +325,6 @@ export interface Capabilities {
   readonly exactDropped: boolean;
 }
 
-/** Bounds of the system that a server has to live within. `undefined`: not known here. */
-export interface NetworkLimits {
-  /** The most descriptors that the process may have open. */
-  readonly descriptors: number | undefined;
-  /** Descriptors open now. */
-  readonly openDescriptors: number | undefined;
-  /** The longest accept queue the system grants (somaxconn). */
-  readonly backlog: number | undefined;
-}
-
-/** What is open on a network now: all zero after a run. */
-export interface NetworkCounters {
-  readonly transports: number;
-  readonly listeners: number;
-  /** Datagram sockets. */
-  readonly datagrams: number;
-  /** Shared receive slabs that the network itself holds. */
-  readonly slabs: number;
-}
-
 /** How a network reaches the scheduler that runs on it. Given to the network when it is made. */
 export interface NetworkOwner {
   /**
@@ -389,6 +387,11 @@ export interface Network {
   readonly closing: number;
 
   limits(): NetworkLimits;
+
+  /** Connections that were dropped because the accept queue of some listener of this machine was
+   *  full, since it was started (ListenOverflows of Linux). Absent, `undefined`: not known. */
+  listenOverflows?(): number | undefined;
+
   counters(): NetworkCounters;
 
   /** What is open, one line each ("listener 127.0.0.1:25000"), for the report of leaks. */

@@ -72,6 +72,13 @@ export interface MetricSample {
   readonly value: number;
 }
 
+/** A channel of node:diagnostics_channel, or one that is like it. */
+export interface DiagnosticsChannel {
+  /** False: nobody listens, so a message need not even be made. */
+  readonly hasSubscribers: boolean;
+  publish(message: unknown): void;
+}
+
 export interface Platform {
   /** The number of this process. */
   readonly pid: number;
@@ -105,4 +112,6 @@ export interface Platform {
   setExitCode(code: number): void;
   /** Ends the process at once. */
   exit(code: number): never;
+  /** The channel of that name. Absent where nobody could listen. */
+  channel?(name: string): DiagnosticsChannel;
 }

@@ -65,6 +65,12 @@ export function* heardBy(socket: Socket): Operation<string> {
   }
 }
 
+/** Why connections of `server` have ended, without the causes that there were none of. */
+export function endings(server: Server): Record<string, number> {
+  const { closed } = server.stats();
+  return Object.fromEntries(Object.entries(closed).filter(([, count]) => count > 0));
+}
+
 /** Waits until no connection of `server` is open. */
 export function* untilNobodyIsLeft(server: Server): Operation<void> {
   yield* eventually('every connection has ended', () => server.stats().open === 0);

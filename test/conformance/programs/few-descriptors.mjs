@@ -1,6 +1,7 @@
 /**
- * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND. It tells its
- * port, answers 'stats' with its figures, and ends when it is told so or when its parent is gone.
+ * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND OPTIONS, those of
+ * tcpServer as JSON. It tells its port, answers 'stats' with its figures, and ends when it is told
+ * so or when its parent is gone.
  */
 import { run, tcpServer } from '../../../dist/index.js';
 
@@ -26,4 +27,7 @@ process.on('message', (message) => {
 });
 process.on('disconnect', () => server.stop({ graceMs: 0 }));
 
-await run(() => tcpServer('127.0.0.1:0', echo, { onListening }), { network: process.argv[2] });
+const [, , network, options] = process.argv;
+await run(() => tcpServer('127.0.0.1:0', echo, { onListening, ...JSON.parse(options) }), {
+  network,
+});

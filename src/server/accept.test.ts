@@ -1,0 +1,137 @@
+/** Accepting while the system is short of descriptors or memory, on a virtual clock. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { play } from '../../test/kernel/virtual-host.ts';
+import { ClosedError, SystemError } from '../kernel/errors.ts';
+import { group } from '../kernel/group.ts';
+import type { Operation } from '../kernel/operation.ts';
+import { Readiness } from '../kernel/readiness.ts';
+import { sleep } from '../kernel/waits.ts';
+import { Listener } from '../net/listener.ts';
+import type { ListenerTransport, Transport } from '../world/network.ts';
+import type { ServerStats } from './reports.ts';
+import { serve } from './serve.ts';
+import type { Server } from './server.ts';
+
+/** A listener that answers with an error as long as there is one. */
+class ShortListener extends Readiness implements ListenerTransport {
+  readonly local = { host: '127.0.0.1', port: 1, family: 4 } as const;
+  code = '';
+  tries = 0;
+  readonly shedding: number[] = [];
+  #closed = false;
+
+  constructor() {
+    super();
+    this.canRecv = true;
+  }
+
+  tryListen(): boolean {
+    return true;
+  }
+
+  tryAccept(): Transport | undefined {
+    this.tries++;
+    if (this.#closed) throw new ClosedError('ERR_CLOSED', 'closed');
+    if (this.code !== '') throw new SystemError(this.code, -1, 'accept');
+    this.canRecv = false;
+    return undefined;
+  }
+
+  shed(most: number): number {
+    this.shedding.push(most);
+    return 3;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.refuseWaiters(new ClosedError('ERR_CLOSED', 'closed'));
+  }
+}
+
+let lines: string[];
+let listener: ShortListener;
+
+beforeEach(() => {
+  lines = [];
+  listener = new ShortListener();
+});
+
+/** Serves on the listener for so long; the figures at the end. */
+function serveFor(ms: number, during?: (server: Server) => Operation<void>): ServerStats {
+  let server: Server | undefined;
+  const world = {
+    network: {
+      backend: 'test',
+      capabilities: { pausesAccept: true },
+      limits: () => ({}),
+      poll: () => 0,
+    },
+    platform: { report: (line: string) => lines.push(line) },
+  };
+  play(
+    () =>
+      group(function* (tasks): Operation<void> {
+        const onListening = (listening: Server): void => {
+          server = listening;
+        };
+        tasks.spawn(() => serve(new Listener(listener), sleepy, { onListening }));
+        yield* sleep(ms);
+        if (during !== undefined) yield* during(server as Server);
+        server?.stop();
+      }),
+    { world },
+  );
+  return (server as unknown as Server).stats();
+}
+
+function* sleepy(): Operation<void> {
+  yield* sleep(1);
+}
+
+describe('a shortage', () => {
+  test.each(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])(
+    '%s makes accepting pause, ever longer, and is told once',
+    (code) => {
+      listener.code = code;
+      const { acceptPauses } = serveFor(1000);
+      // After 0, 5, 15, 35, … ms.
+      expect(acceptPauses).toBe(8);
+      expect(lines.map((line) => line.includes(code))).toEqual([true]);
+      expect(listener.shedding).toEqual([]);
+    },
+  );
+
+  test('that lasts makes those go who have waited longest, some each second', () => {
+    listener.code = 'EMFILE';
+    const { refused } = serveFor(10_000);
+    expect(listener.shedding).toEqual(Array(8).fill(64));
+    expect(refused.shed).toBe(24);
+  });
+
+  test('that goes on and on is told once a minute', () => {
+    listener.code = 'EMFILE';
+    serveFor(200_000);
+    expect(lines.length).toBe(4);
+    expect(listener.tries).toBeLessThan(220);
+  });
+
+  test('that passes is forgotten: the next one begins with a short pause and sheds nobody', () => {
+    listener.code = 'EMFILE';
+    const shortage = function* (): Operation<void> {
+      listener.code = '';
+      yield* sleep(5000);
+      const before = listener.tries;
+      listener.code = 'EMFILE';
+      listener.grantRecv();
+      yield* sleep(30);
+      expect(listener.tries - before).toBe(3);
+    };
+    serveFor(1500, shortage);
+    expect(listener.shedding).toEqual([]);
+  });
+});
+
+test('an error of another kind ends the server', () => {
+  listener.code = 'EINVAL';
+  expect(() => serveFor(1)).toThrow(/EINVAL/);
+});

@@ -1,0 +1,113 @@
+/**
+ * Accepting: one connection after the other, as long as there is room.
+ *
+ *   room ──► accept ──► refused by a limit of its peer: reset
+ *     ▲         ├─────► a task of its own
+ *     │         └─────► no descriptor left: pause ──► shed what has waited too long
+ *     └─ maxConnections are open: pause until one ends
+ */
+import type { Group } from '../kernel/group.ts';
+import type { Wait } from '../kernel/operation.ts';
+import type { TaskRecord } from '../kernel/task.ts';
+import { moveOnAfter } from '../kernel/with-scope.ts';
+import type { Socket } from '../net/socket.ts';
+import { connection } from './connection.ts';
+import type { Handler } from './options.ts';
+import type { ServerRecord } from './record.ts';
+
+/** Accepting pauses for this long when there is no descriptor left; twice as long each time. */
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 1000;
+
+/**
+ * A shortage that passes costs those who wait in the queue less than a refusal would. One that has
+ * lasted for so long will not pass soon: those who wait are better off elsewhere, and know it.
+ */
+const SHED_AFTER_MS = 2000;
+/** Connections that are shed at once, those that have waited longest; again after each pause. */
+const MOST_SHED = 64;
+
+/** Returns when the listener has been closed. */
+export function* acceptAll(
+  server: ServerRecord,
+  tasks: Group,
+  handler: Handler,
+): Generator<Wait, void> {
+  for (;;) {
+    if (!server.hasRoom) yield* untilRoom(server);
+    const socket = yield* nextConnection(server);
+    if (socket === undefined) return;
+    begin(server, socket, tasks, handler);
+  }
+}
+
+/** Serves `socket` in a task of its own, unless a limit of its peer refuses it. */
+export function begin(server: ServerRecord, socket: Socket, tasks: Group, handler: Handler): void {
+  const record = server.enter(socket);
+  if (record === null) return;
+  const name = socket.remoteAddress;
+  record.task = tasks.spawn(() => connection(server, record, handler), { name }) as TaskRecord;
+}
+
+/** Waits until there is room for a connection, or nobody comes in any more. */
+function* untilRoom(server: ServerRecord): Generator<Wait, void> {
+  const { maxConnections, derived } = server.limits;
+  notePause(server);
+  server.teller.limited('maxConnections');
+  if (derived && server.network.capabilities.pausesAccept) {
+    server.teller.warn(
+      `it pauses accepting: ${maxConnections} connections are open, and there are no descriptors ` +
+        'for more. See `ulimit -n`.',
+    );
+  }
+  while (!server.hasRoom && !server.listener.closed) yield* server.departure();
+}
+
+/** The next connection; `undefined` once the listener has been closed. */
+function* nextConnection(server: ServerRecord): Generator<Wait, Socket | undefined> {
+  const { listener, scheduler, limits } = server;
+  let pauseMs = FIRST_PAUSE_MS;
+  let since = Infinity;
+  for (;;) {
+    const triedAt = scheduler.now();
+    try {
+      listener.transport.ahead = limits.maxConnections - server.open.size;
+      return yield* listener.accept();
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      if (code === 'ERR_CLOSED') return undefined;
+      if (!isShortage(code)) throw error;
+      const now = scheduler.now();
+      // It has waited for somebody to come: what was before is another shortage.
+      const isNew = now - triedAt > LONGEST_PAUSE_MS;
+      if (isNew) pauseMs = FIRST_PAUSE_MS;
+      since = isNew ? now : Math.min(since, now);
+      noteShortage(server, String(code));
+      if (now - since >= SHED_AFTER_MS) shed(server);
+    }
+    // A connection that ends gives a descriptor back.
+    yield* moveOnAfter(pauseMs, () => server.departure());
+    pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+  }
+}
+
+/** The system has nothing left to give. The connection stays queued; it will be there later. */
+function isShortage(code: unknown): boolean {
+  return code === 'EMFILE' || code === 'ENFILE' || code === 'ENOBUFS' || code === 'ENOMEM';
+}
+
+function noteShortage(server: ServerRecord, code: string): void {
+  notePause(server);
+  server.teller.warn(
+    `${code}: it pauses accepting until descriptors or memory are free again. See \`ulimit -n\`.`,
+  );
+}
+
+function notePause(server: ServerRecord): void {
+  if (server.network.capabilities.pausesAccept) server.tally.acceptPauses++;
+}
+
+function shed(server: ServerRecord): void {
+  const count = server.listener.transport.shed?.(MOST_SHED) ?? 0;
+  if (count > 0) server.refused('shed', count);
+}

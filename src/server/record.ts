@@ -1,0 +1,253 @@
+/** A server from the inside: what accepting, serving, watching and draining share. */
+import { currentRecord } from '../kernel/current.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { Parking } from '../kernel/parking.ts';
+import type { Scheduler } from '../kernel/scheduler.ts';
+import type { Scope } from '../kernel/scope.ts';
+import { park } from '../kernel/waits.ts';
+import type { SocketAddress } from '../net/address.ts';
+import type { Listener } from '../net/listener.ts';
+import type { Socket } from '../net/socket.ts';
+import { currentNetwork, currentWorld } from '../net/world.ts';
+import type { Network } from '../world/network.ts';
+import { ConnectionRecord } from './connection-record.ts';
+import { DrainRecord } from './drain-record.ts';
+import type { Limits, ServerOptions } from './options.ts';
+import { freeDescriptors, limitsOf } from './options.ts';
+import { PeerTable, peerKey } from './peers.ts';
+import type {
+  CloseCause,
+  CloseRecord,
+  DrainReport,
+  LimitName,
+  RefusalCause,
+  ServerStats,
+} from './reports.ts';
+import type { Server } from './server.ts';
+import { Tally } from './tally.ts';
+import { Teller } from './teller.ts';
+import { Traffic } from './traffic.ts';
+import { Watch } from './watch.ts';
+
+export class ServerRecord implements Server {
+  readonly listener: Listener;
+  readonly options: ServerOptions;
+  readonly limits: Limits;
+  readonly backend: string;
+  readonly network: Network;
+  readonly scheduler: Scheduler;
+  readonly tally: Tally = new Tally();
+  readonly teller: Teller;
+  readonly open: ReadonlySet<ConnectionRecord>;
+  /** True once stopped: what ends from now on was drained. */
+  stopped = false;
+  readonly #open = new Set<ConnectionRecord>();
+  /** The scope of the server: stopping it is stopping the server. */
+  readonly #scope: Scope;
+  readonly #watch: Watch;
+  /** Null where peers are not limited. */
+  readonly #peers: PeerTable | null;
+  readonly #drain = new DrainRecord();
+  readonly #traffic: Traffic = new Traffic(this.#open, this.tally);
+  readonly #hostQueues: HostQueues;
+  /** Where accepting waits until a connection ends. */
+  #place: DeparturePlace | null = null;
+  #draining = false;
+
+  constructor(listener: Listener, options: ServerOptions, scope: Scope) {
+    this.listener = listener;
+    this.options = options;
+    this.network = currentNetwork();
+    this.backend = this.network.backend;
+    this.scheduler = currentRecord().scheduler;
+    this.teller = new Teller(this.address, options, this.scheduler, currentWorld().platform);
+    this.limits = limitsOf(options, this.network);
+    this.open = this.#open;
+    this.#scope = scope;
+    this.#watch = new Watch(this.#open, this.limits, this.scheduler, (connection, limit) =>
+      this.#passed(connection, limit),
+    );
+    const { perPeer, acceptRate } = this.limits;
+    this.#peers = perPeer < Infinity || acceptRate !== null ? new PeerTable(this.limits) : null;
+    this.#hostQueues = new HostQueues(this.network, this.scheduler.now());
+    this.#checkDescriptors();
+    scope.signal.addEventListener('abort', () => this.#cutOff(), { once: true });
+  }
+
+  get address(): SocketAddress {
+    return this.listener.address;
+  }
+
+  stop(options: { readonly graceMs?: number } = {}): void {
+    this.#scope.stop(options);
+  }
+
+  // ---- connections ----
+
+  /** True while `maxConnections` allows one more. */
+  get hasRoom(): boolean {
+    return this.#open.size < this.limits.maxConnections;
+  }
+
+  /** A connection has come in. Null: it is refused, and has been reset. */
+  enter(socket: Socket): ConnectionRecord | null {
+    const now = this.scheduler.now();
+    const key = this.#peers === null ? undefined : peerKey(socket.remoteAddress);
+    if (key !== undefined) {
+      const refusal = this.#peers?.enter(key, now) ?? null;
+      if (refusal !== null) {
+        socket.reset();
+        this.refused(refusal, 1, socket.remoteAddress);
+        return null;
+      }
+    }
+    const connection = new ConnectionRecord(socket, key, now);
+    this.tally.accepted++;
+    this.#open.add(connection);
+    this.#watch.begin();
+    if (this.#draining) socket.drain();
+    this.teller.connected(socket);
+    return connection;
+  }
+
+  /** A connection has ended, because of `why`, and its socket is closed. */
+  leave(connection: ConnectionRecord, why: CloseCause): void {
+    const { tally } = this;
+    const { socket, peerKey: key } = connection;
+    this.#open.delete(connection);
+    if (this.#open.size === 0) this.#watch.end();
+    if (key !== undefined) this.#peers?.leave(key);
+    tally.closed[why]++;
+    tally.bytesReceived += socket.bytesReceived;
+    tally.bytesSent += socket.bytesSent;
+    this.teller.closed((): CloseRecord => connection.ended(why, this.scheduler.now()));
+    this.#place?.wake();
+  }
+
+  refused(cause: RefusalCause, count: number, peer?: SocketAddress): void {
+    this.tally.refused[cause] += count;
+    this.teller.limited(cause, peer);
+  }
+
+  #passed(connection: ConnectionRecord, limit: LimitName): void {
+    this.teller.limited(limit, connection.socket.remoteAddress);
+    connection.cut(limit);
+  }
+
+  /** Waits until a connection ends, or the door is closed. Cancel: nothing has happened. */
+  *departure(): Generator<Wait, void> {
+    this.#place = new DeparturePlace();
+    try {
+      yield* park(this.#place) as Operation<void>;
+    } finally {
+      this.#place = null;
+    }
+  }
+
+  // ---- the end ----
+
+  /** The server has been asked to come to its end. */
+  beginStop(): void {
+    this.stopped = true;
+    this.#drain.begin(this.scheduler.now());
+  }
+
+  /** From now on, idle connections have come to their end. */
+  drain(): void {
+    this.#draining = true;
+    for (const { socket } of this.#open) socket.drain();
+  }
+
+  /** Nobody else comes in. */
+  closeDoor(): void {
+    this.listener.close();
+    this.#place?.wake();
+  }
+
+  /** The grace is over, or somebody has cancelled the server. No handler has noticed yet. */
+  #cutOff(): void {
+    if (this.#scope.stopping) this.#drain.cutOff(this.#open, this.scheduler.now());
+  }
+
+  /** The last connection has ended. */
+  end(): void {
+    this.#watch.end();
+    if (!this.#scope.stopping) return;
+    this.#drain.end(this.tally.closed.drained, this.scheduler.now());
+    if (this.drainReport !== undefined) this.teller.drained(this.drainReport);
+  }
+
+  get drainReport(): DrainReport | undefined {
+    return this.#drain.report;
+  }
+
+  // ---- figures ----
+
+  stats(): ServerStats {
+    const { tally, backend } = this;
+    const { accepted, failed, resetByPeer, acceptPauses } = tally;
+    const { batches, longestMs } = this.scheduler.stats();
+    const { bytesReceived, bytesSent } = this.#traffic.update(batches);
+    return Object.freeze({
+      backend,
+      accepted,
+      open: this.#open.size,
+      refused: Object.freeze({ ...tally.refused }),
+      closed: Object.freeze({ ...tally.closed }),
+      failed,
+      resetByPeer,
+      bytesReceived,
+      bytesSent,
+      acceptPauses,
+      overflowed: this.listener.transport.overflowed,
+      hostOverflowed: this.#hostQueues.overflowed(this.scheduler.now()),
+      handshakes: this.listener.handshakes,
+      longestTurnMs: longestMs,
+    });
+  }
+
+  /** That a limit cannot be reached is better known now than in the night in which it counts. */
+  #checkDescriptors(): void {
+    const { derived, maxConnections } = this.limits;
+    if (derived || maxConnections === Infinity) return;
+    const system = this.network.limits();
+    if (maxConnections <= freeDescriptors(system)) return;
+    this.teller.report(
+      `maxConnections is ${maxConnections}, but this process may have ${system.descriptors} ` +
+        `descriptors, and ${system.openDescriptors} are in use. Raise \`ulimit -n\`.`,
+    );
+  }
+}
+
+/** The figure of the machine costs a system call or two: so often it is asked for. */
+const ASK_EVERY_MS = 1000;
+
+/** What the system dropped since a server began. */
+class HostQueues {
+  readonly #network: Network;
+  readonly #before: number | undefined;
+  #latest: number | undefined;
+  #askedAt: number;
+
+  constructor(network: Network, now: number) {
+    this.#network = network;
+    this.#before = network.listenOverflows?.();
+    this.#latest = this.#before;
+    this.#askedAt = now;
+  }
+
+  overflowed(now: number): number | undefined {
+    if (this.#before === undefined) return undefined;
+    if (now - this.#askedAt >= ASK_EVERY_MS) {
+      this.#askedAt = now;
+      this.#latest = this.#network.listenOverflows?.();
+    }
+    return (this.#latest ?? this.#before) - this.#before;
+  }
+}
+
+class DeparturePlace extends Parking {
+  override describe(): string {
+    return 'the end of a connection';
+  }
+}

@@ -1,0 +1,96 @@
+/** What a server tells of itself: figures, the record of a connection, the report of a drain. */
+import type { SocketAddress } from '../net/address.ts';
+import type { HandshakeStats } from '../world/tls.ts';
+
+/** The limits that end a connection, by the names of their options. */
+export type LimitName =
+  | 'firstByteTimeoutMs'
+  | 'idleTimeoutMs'
+  | 'sendStallTimeoutMs'
+  | 'minReceiveRate'
+  | 'maxLifetimeMs';
+
+/**
+ * Why a connection has ended: its handler returned ('handler'; 'drained' after `stop()`), failed,
+ * or failed because the peer had reset the connection; the server was cancelled, or its grace was
+ * over ('cut'); a limit.
+ */
+export type CloseCause = 'handler' | 'drained' | 'failed' | 'peerReset' | 'cut' | LimitName;
+
+/**
+ * Why a connection was not accepted: a limit, or it had waited in the queue while the system had no
+ * descriptor left, for long ('shed').
+ */
+export type RefusalCause = 'maxConnectionsPerPeer' | 'maxAcceptRatePerPeer' | 'shed';
+
+/** A connection that has ended. */
+export interface CloseRecord {
+  readonly peer: SocketAddress;
+  readonly why: CloseCause;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  /** How long it lasted, in milliseconds. */
+  readonly ms: number;
+}
+
+/** A connection that was left when the grace of a drain was over. */
+export interface CutConnection {
+  readonly peer: SocketAddress;
+  /**
+   * 'new': no byte had come; 'idle': none since the last answer; 'busy': the handler was sending,
+   * or an answer was due; 'closing': the handler was through.
+   */
+  readonly state: 'new' | 'idle' | 'busy' | 'closing';
+  /** What its task waited for: "sleep 40 ms"; '' if it did not wait. */
+  readonly waitingOn: string;
+  /** How long it had lasted, in milliseconds. */
+  readonly ms: number;
+}
+
+/** How a server that was stopped came to its end. */
+export interface DrainReport {
+  /** The connections that were left at the end of the grace. */
+  readonly cut: readonly CutConnection[];
+  /** Connections whose handlers returned after the stop. */
+  readonly drained: number;
+  /** From the stop to the end of the last connection, in milliseconds. */
+  readonly ms: number;
+}
+
+/** Figures of a server since it began. */
+export interface ServerStats {
+  /** The network it runs on: 'epoll', 'portable', 'sim'. */
+  readonly backend: string;
+  /** Connections that were given to handlers: `open`, and the sum of `closed`. */
+  readonly accepted: number;
+  /** Connections that are open now. */
+  readonly open: number;
+  /** Connections that reached no handler, by cause. They are not in `accepted`. */
+  readonly refused: Readonly<Record<RefusalCause, number>>;
+  /** Connections that have ended, by cause. */
+  readonly closed: Readonly<Record<CloseCause, number>>;
+  /** Handlers that failed, without those whose peer had reset the connection. */
+  readonly failed: number;
+  /** Handlers that ended because the peer had reset the connection. */
+  readonly resetByPeer: number;
+  /** Bytes that all connections have received, and sent. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  /**
+   * How often accepting had to pause, because `maxConnections` were open or the system had no
+   * descriptor left. 0 on a network that cannot leave connections in the system's queue.
+   */
+  readonly acceptPauses: number;
+  /** Connections that were reset because the listener's queue was full; `undefined`: not known. */
+  readonly overflowed: number | undefined;
+  /**
+   * Connections that the system dropped since the server began because a queue was full: those of
+   * all listeners of the machine (ListenOverflows of Linux), as of a second ago. `undefined`: not
+   * known.
+   */
+  readonly hostOverflowed: number | undefined;
+  /** Handshakes of TLS; `undefined` without TLS. */
+  readonly handshakes: HandshakeStats | undefined;
+  /** The longest time for which tasks have kept the event loop, in milliseconds; of the run. */
+  readonly longestTurnMs: number;
+}

@@ -1,0 +1,92 @@
+/** Who is told what a server does: its callbacks, the channels of diagnostics, standard error. */
+import type { Scheduler } from '../kernel/scheduler.ts';
+import type { SocketAddress } from '../net/address.ts';
+import type { Socket } from '../net/socket.ts';
+import type { DiagnosticsChannel, Platform } from '../world/platform.ts';
+import type { ServerOptions } from './options.ts';
+import type { CloseRecord, DrainReport, LimitName, RefusalCause } from './reports.ts';
+
+/** The same warning again and again would fill a disk, and help nobody. */
+const WARN_EVERY_MS = 60_000;
+
+export class Teller {
+  readonly #server: SocketAddress;
+  readonly #options: ServerOptions;
+  readonly #scheduler: Scheduler;
+  readonly #platform: Platform;
+  readonly #connections: DiagnosticsChannel | undefined;
+  readonly #closes: DiagnosticsChannel | undefined;
+  readonly #limits: DiagnosticsChannel | undefined;
+  #warnedAt = -Infinity;
+
+  constructor(
+    server: SocketAddress,
+    options: ServerOptions,
+    scheduler: Scheduler,
+    platform: Platform,
+  ) {
+    this.#server = server;
+    this.#options = options;
+    this.#scheduler = scheduler;
+    this.#platform = platform;
+    this.#connections = platform.channel?.('coronet:server:connection');
+    this.#closes = platform.channel?.('coronet:server:close');
+    this.#limits = platform.channel?.('coronet:server:limit');
+  }
+
+  connected(socket: Socket): void {
+    if (this.#connections?.hasSubscribers !== true) return;
+    this.#connections.publish({ server: this.#server, peer: socket.remoteAddress });
+  }
+
+  /** `record` is called only if somebody wants to know. */
+  closed(record: () => CloseRecord): void {
+    const { onClose } = this.#options;
+    const isHeard = this.#closes?.hasSubscribers === true;
+    if (onClose === undefined && !isHeard) return;
+    const made = record();
+    if (isHeard) this.#closes?.publish({ server: this.#server, ...made });
+    if (onClose !== undefined) this.#guarded(() => onClose(made));
+  }
+
+  limited(limit: LimitName | RefusalCause | 'maxConnections', peer?: SocketAddress): void {
+    if (this.#limits?.hasSubscribers !== true) return;
+    this.#limits.publish({ server: this.#server, limit, peer });
+  }
+
+  drained(report: DrainReport): void {
+    const { onDrained } = this.#options;
+    if (onDrained !== undefined) this.#guarded(() => onDrained(report));
+  }
+
+  failed(error: unknown, peer: SocketAddress): void {
+    const { onError } = this.#options;
+    if (onError !== undefined) return this.#guarded(() => onError(error, peer));
+    this.#platform.report(`coronet: the handler of ${peer} failed: ${describe(error)}`);
+  }
+
+  report(text: string): void {
+    this.#platform.report(`coronet: the server at ${this.#server}: ${text}`);
+  }
+
+  /** For what may go on and on. */
+  warn(text: string): void {
+    const now = this.#scheduler.now();
+    if (now - this.#warnedAt < WARN_EVERY_MS) return;
+    this.#warnedAt = now;
+    this.report(`${text} This is said once a minute at most.`);
+  }
+
+  /** A callback that throws is nobody's failure but its own. */
+  #guarded(call: () => void): void {
+    try {
+      call();
+    } catch (thrown) {
+      this.#scheduler.unhandled(thrown);
+    }
+  }
+}
+
+function describe(error: unknown): string {
+  return (error instanceof Error && error.stack) || String(error);
+}

@@ -1,0 +1,136 @@
+/** The watch: when it looks, at whom, and that it holds nobody up. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Scheduler } from '../kernel/scheduler.ts';
+import type { Timer } from '../kernel/timers.ts';
+import { Timers } from '../kernel/timers.ts';
+import type { ConnectionRecord } from './connection-record.ts';
+import type { Limits } from './options.ts';
+import type { LimitName } from './reports.ts';
+import { Watch } from './watch.ts';
+
+/** A clock and its timers. */
+const timers = new Timers();
+let now = 0;
+const scheduler = {
+  now: () => now,
+  arm: (timer: Timer, at: number) => timers.arm(timer, at),
+  disarm: (timer: Timer) => timers.disarm(timer),
+} as unknown as Scheduler;
+
+const LIMITS = {
+  firstByteMs: 800,
+  idleMs: 3000,
+  sendStallMs: 3000,
+  lifetimeMs: Infinity,
+  receiveRate: 0,
+  receiveGraceMs: 8,
+} as Limits;
+
+let open: Set<ConnectionRecord>;
+let looks: number[];
+let passed: LimitName[];
+let watch: Watch;
+
+beforeEach(() => {
+  now = 0;
+  open = new Set();
+  looks = [];
+  passed = [];
+  watch = new Watch(open, LIMITS, scheduler, (_, limit) => passed.push(limit));
+});
+
+/** A connection comes, which has passed `limit`. */
+function enter(limit: LimitName | null = null): ConnectionRecord {
+  const overdue = (_: Limits, at: number) => {
+    looks.push(at);
+    return limit;
+  };
+  const connection = { overdue } as unknown as ConnectionRecord;
+  open.add(connection);
+  watch.begin();
+  return connection;
+}
+
+function advanceTo(at: number): void {
+  while (timers.nextAt <= at) {
+    now = timers.nextAt;
+    const due = timers.takeDue(now);
+    due?.target.expire(due);
+  }
+  now = at;
+}
+
+describe('the watch', () => {
+  test('looks eight times within the shortest limit', () => {
+    enter();
+    advanceTo(450);
+    expect(looks).toEqual([100, 200, 300, 400]);
+    watch.end();
+  });
+
+  test('tells which limit was passed', () => {
+    enter();
+    enter('idleTimeoutMs');
+    advanceTo(100);
+    expect(passed).toEqual(['idleTimeoutMs']);
+    watch.end();
+  });
+
+  test('has no timer while nobody is there', () => {
+    expect(timers.size).toBe(0);
+    const connection = enter();
+    expect(timers.size).toBe(1);
+    open.delete(connection);
+    advanceTo(1000);
+    expect([timers.size, looks]).toEqual([0, []]);
+    enter();
+    advanceTo(1100);
+    expect(looks).toEqual([1100]);
+    watch.end();
+    expect(timers.size).toBe(0);
+  });
+
+  test('has no timer where there is no limit', () => {
+    const none = { ...LIMITS, firstByteMs: Infinity, idleMs: Infinity, sendStallMs: Infinity };
+    const idle = new Watch(open, none, scheduler, () => {});
+    enter();
+    watch.end();
+    idle.begin();
+    expect(timers.size).toBe(0);
+  });
+
+  test('looks at some hundred in one go, and at the others right after', () => {
+    for (let i = 0; i < 1500; i++) enter();
+    advanceTo(150);
+    expect(looks.length).toBe(1500);
+    const counts = [100, 101, 102].map((at) => looks.filter((look) => look === at).length);
+    expect(counts).toEqual([512, 512, 476]);
+    advanceTo(200);
+    expect(looks.length).toBe(1500 + 512);
+    watch.end();
+  });
+
+  test('looks at those who come in the middle of a round, and not at those who go', () => {
+    const gone: ConnectionRecord[] = [];
+    for (let i = 0; i < 600; i++) gone.push(enter());
+    advanceTo(100);
+    for (const connection of gone.slice(512)) open.delete(connection);
+    enter();
+    advanceTo(101);
+    expect(looks.length).toBe(513);
+    watch.end();
+  });
+
+  test('puts a round off that begins late, once', () => {
+    enter();
+    now = 350;
+    const [due] = [timers.takeDue(now)];
+    due?.target.expire(due);
+    expect(looks).toEqual([]);
+    now = 700;
+    const again = timers.takeDue(now);
+    again?.target.expire(again);
+    expect(looks).toEqual([700]);
+    watch.end();
+  });
+});
