@@ -66,7 +66,8 @@ export class ConnectionRecord {
     this.received = bytesReceived;
     this.sent = bytesSent;
     if (socket.transport.sendWaiter !== null) return this.stalled(limits, now, hasSent);
-    this.stuckSince = NOT_WAITING;
+    // A sender that has just been woken has not tried yet: for it the time goes on.
+    if (hasSent || socket.sending === null) this.stuckSince = NOT_WAITING;
     if (limits.receiveRate > 0 && this.isSlow(limits, now)) return 'minReceiveRate';
     return this.silent(limits, now);
   }
@@ -83,11 +84,14 @@ export class ConnectionRecord {
     return null;
   }
 
-  /** A message is in the making, and has grown too slowly since it was first seen. */
+  /**
+   * A message is in the making, and has grown too slowly since it was first seen. The read counts,
+   * not its waiting: one that is woken for every byte often does not wait at the moment of a look.
+   */
   private isSlow({ receiveRate, receiveGraceMs }: Limits, now: number): boolean {
     const { socket } = this;
     const { unread } = socket;
-    if (unread === 0 || socket.transport.recvWaiter === null) {
+    if (unread === 0 || socket.receiving === null) {
       this.partial = null;
       return false;
     }

@@ -1,10 +1,10 @@
 /**
  * The bytes that all connections of a server have moved.
  *
- * They stand on the sockets, where counting them costs nothing, so whoever asks pays for a walk over
- * the open ones. Tasks that ask in one batch share a walk: a thousand that wait until something can
- * be seen in the figures would otherwise take a thousand walks each time. What a task has learnt
- * from another one, or from the network, has happened in an earlier batch.
+ * They stand on the sockets, where counting them costs nothing, so whoever asks pays for a walk
+ * over the open ones. Tasks that ask in one batch share a walk: a thousand that wait until
+ * something can be seen in the figures would otherwise take a thousand walks each time. What a task
+ * has learnt from another one, or from the network, has happened in an earlier batch.
  */
 import { current } from '../kernel/current.ts';
 import type { ConnectionRecord } from './connection-record.ts';
