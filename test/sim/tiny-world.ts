@@ -117,7 +117,8 @@ export class TinyHost implements Host {
   constructor(world: TinyWorld, network: Network) {
     this.#world = world;
     this.network = network;
-    this.scheduler = new Scheduler({ host: this, world: { network } });
+    const platform = { environment: () => undefined };
+    this.scheduler = new Scheduler({ host: this, world: { network, platform } });
   }
 
   get nextAt(): number {
