@@ -26,7 +26,6 @@ import type {
 import type { Server } from './server.ts';
 import { Tally } from './tally.ts';
 import { Teller } from './teller.ts';
-import { Traffic } from './traffic.ts';
 import { Watch } from './watch.ts';
 
 export class ServerRecord implements Server {
@@ -48,7 +47,6 @@ export class ServerRecord implements Server {
   /** Null where peers are not limited. */
   readonly #peers: PeerTable | null;
   readonly #drain = new DrainRecord();
-  readonly #traffic: Traffic = new Traffic(this.#open, this.tally);
   readonly #hostQueues: HostQueues;
   /** Where accepting waits until a connection ends. */
   #place: DeparturePlace | null = null;
@@ -186,8 +184,7 @@ export class ServerRecord implements Server {
   stats(): ServerStats {
     const { tally, backend } = this;
     const { accepted, failed, resetByPeer, acceptPauses } = tally;
-    const { batches, longestMs } = this.scheduler.stats();
-    const { bytesReceived, bytesSent } = this.#traffic.update(batches);
+    const { bytesReceived, bytesSent } = this.#traffic();
     return Object.freeze({
       backend,
       accepted,
@@ -202,8 +199,19 @@ export class ServerRecord implements Server {
       overflowed: this.listener.transport.overflowed,
       hostOverflowed: this.#hostQueues.overflowed(this.scheduler.now()),
       handshakes: this.listener.handshakes,
-      longestTurnMs: longestMs,
+      longestTurnMs: this.scheduler.longestMs,
     });
+  }
+
+  /** Bytes of open connections stand on their sockets, where counting them costs nothing: whoever
+   *  asks pays for a walk. */
+  #traffic(): { bytesReceived: number; bytesSent: number } {
+    let { bytesReceived, bytesSent } = this.tally;
+    for (const { socket } of this.#open) {
+      bytesReceived += socket.bytesReceived;
+      bytesSent += socket.bytesSent;
+    }
+    return { bytesReceived, bytesSent };
   }
 
   /** That a limit cannot be reached is better known now than in the night in which it counts. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { askEcho, echoServer, failureOf } from '../../test/sim/support.ts';
 import type { Operation } from '../index.ts';
-import { group, now, sleep } from '../index.ts';
+import { connect, group, listen, moveOnAfter, now, sleep } from '../index.ts';
 import type { Scenario, SimOptions, SimReport } from '../sim.ts';
 import { simulate } from '../sim.ts';
 
@@ -196,4 +196,22 @@ describe('simulate rejects', () => {
     const failure = await failureOf((async () => {}) as never);
     expect(failure.error).toMatchObject({ code: 'ERR_NOT_AN_OPERATION' });
   });
+});
+
+it('messages that take no time do not keep time from passing', async () => {
+  let exchanges = 0;
+  await simulate(function* (): Operation<void> {
+    const listener = yield* listen('127.0.0.1:0');
+    using near = yield* connect(listener.address);
+    using far = yield* listener.accept();
+    yield* moveOnAfter(5, function* (): Operation<void> {
+      for (;;) {
+        yield* near.sendAll('x');
+        yield* far.recv();
+        exchanges++;
+      }
+    });
+    listener.close();
+  });
+  expect(exchanges).toBeGreaterThan(100);
 });

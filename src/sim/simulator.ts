@@ -10,8 +10,9 @@
  *     the next step, too.
  *  3. Timers that are due already (a limit of 0 ms) fire between batches, as on real hosts. A batch
  *     only counts steps; it does not limit which task may be picked.
- *  4. Tasks that let each other run again and again at one instant would wait for ever for what
- *     only time can bring: after some batches each further one takes a little time.
+ *  4. Tasks that let each other run again and again at one instant, or send each other messages
+ *     that take no time, would wait for ever for what only time can bring: after some batches each
+ *     further one takes a little time.
  *  5. While a task waits for the process around (a promise), time stands still, and `advance`
  *     returns so that the event loop can turn.
  */
@@ -159,7 +160,8 @@ export class Simulator implements SimCore {
 
   /** Rule 2. */
   #jump(at: number): void {
-    this.#batchesAtNow = 0;
+    // An event at this very instant, such as a message on the loopback, is no progress of time.
+    if (at > this.now) this.#batchesAtNow = 0;
     this.#batchLeft = 0;
     this.#pass(Math.max(this.now, at));
   }

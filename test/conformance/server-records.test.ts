@@ -104,7 +104,7 @@ for (const world of worlds) {
       );
     });
 
-    it('messages on the channels of node:diagnostics_channel', () => {
+    it.runIf(world.real)('messages on the channels of node:diagnostics_channel', () => {
       const messages = subscribed(['connection', 'close', 'limit']);
       return world.run(() =>
         withServer(
@@ -143,7 +143,8 @@ for (const world of worlds) {
           yield* receiveExactly(client, 5);
           expect(server.stats()).toMatchObject({ bytesReceived: 17, bytesSent: 17 });
           expect(Object.isFrozen(server.stats())).toBe(true);
-          expect(server.stats().longestTurnMs).toBeGreaterThan(0);
+          // In a simulation, turns take no time.
+          expect(server.stats().longestTurnMs > 0).toBe(world.real);
         }),
       );
     });

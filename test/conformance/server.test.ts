@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Operation, Socket, Task } from '../../src/index.ts';
+import type { Operation, Server, Socket, Task } from '../../src/index.ts';
 import {
   connect,
   currentTask,
+  Event,
   listen,
   serve,
   sleep,
@@ -53,8 +54,15 @@ for (const world of worlds) {
     it('serves a thousand clients at once', () => {
       return world.run(() =>
         withServer(echo, function* (server): Operation<void> {
-          const clients = Array.from({ length: 1000 }, (_, i) => () => holdAndAsk(server, i));
-          yield* together(...clients);
+          const there = new Event('all clients are there');
+          const clients = Array.from(
+            { length: 1000 },
+            (_, i) => () => holdAndAsk(server, i, there),
+          );
+          yield* together(...clients, function* (): Operation<void> {
+            yield* eventually('all clients are there', () => server.stats().accepted === 1000);
+            there.set();
+          });
           expect(server.stats()).toMatchObject({ accepted: 1000, failed: 0, resetByPeer: 0 });
           yield* untilNobodyIsLeft(server);
         }),
@@ -268,9 +276,9 @@ function* failOnBad(socket: Socket): Operation<void> {
 }
 
 /** All clients are connected before the first of them asks. */
-function* holdAndAsk(server: Parameters<typeof ask>[0], number: number): Operation<void> {
+function* holdAndAsk(server: Server, number: number, allThere: Event): Operation<void> {
   using socket = yield* connect(server.address);
-  yield* eventually('all clients are there', () => server.stats().accepted === 1000);
+  yield* allThere.wait();
   yield* socket.sendAll(`client ${number}`);
   socket.shutdown('send');
   const heard = yield* heardBy(socket);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Process } from '../conformance/processes.ts';
 import { endProcesses, startNode } from '../conformance/processes.ts';
-import { worlds } from '../conformance/worlds.ts';
+import { realWorlds } from '../conformance/worlds.ts';
 import { coronet } from './command.ts';
 import { ask, askWhile, heard, ownFolder, toldBy, untilGone, write } from './workers-support.ts';
 
@@ -28,7 +28,7 @@ async function serving(file: string, ...args: readonly string[]): Promise<Servin
   return { process, port: Number(port) };
 }
 
-for (const { name: backend } of worlds) {
+for (const { name: backend } of realWorlds) {
   describe(`coronet serve on ${backend}`, () => {
     endProcesses();
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { endProcesses, Process } from '../conformance/processes.ts';
-import { worlds } from '../conformance/worlds.ts';
+import { realWorlds } from '../conformance/worlds.ts';
 import { PlainClient } from './command.ts';
 import {
   ask,
@@ -19,7 +19,7 @@ const folder = ownFolder();
 
 /** Where nothing is built, and where it is not used, one listener is shared by all. */
 const places = [
-  ...worlds.map(({ name }) => ({ name, env: { CORONET_BACKEND: name } })),
+  ...realWorlds.map(({ name }) => ({ name, env: { CORONET_BACKEND: name } })),
   { name: 'portable, without the addon', env: { CORONET_ADDON: '/nowhere' } },
 ];
 
