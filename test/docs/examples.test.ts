@@ -8,6 +8,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PORT = 25000;
+/** Those that simulate a thousand worlds compute for a second or two. */
+const PATIENCE_MS = 60_000;
 
 /** The examples import the built package by its name, as a user's program does. */
 beforeAll(() => {
@@ -33,13 +35,17 @@ function built(name: string): string {
 }
 
 describe('an example that ends by itself prints what its last comment says', () => {
-  test.each(programs())('%s', (name) => {
-    const output = execFileSync(process.execPath, [built(name)], {
-      encoding: 'utf8',
-      timeout: 10_000,
-    });
-    expect(output.trimEnd()).toBe(expectedOutput(name));
-  });
+  test.each(programs())(
+    '%s',
+    (name) => {
+      const output = execFileSync(process.execPath, [built(name)], {
+        encoding: 'utf8',
+        timeout: PATIENCE_MS,
+      });
+      expect(output.trimEnd()).toBe(expectedOutput(name));
+    },
+    PATIENCE_MS,
+  );
 });
 
 describe('an echo server among the examples answers GOT: and what it was sent', () => {

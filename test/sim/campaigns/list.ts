@@ -3,6 +3,7 @@ import { storms, torn } from './cancelling.ts';
 import { paths, queues, races } from './connecting.ts';
 import { barrierRounds, broadcast, channels, conditions, locks } from './conservation.ts';
 import { crashes } from './crashes.ts';
+import { datagrams } from './datagrams.ts';
 import { drain, drainWithGrace } from './drain.ts';
 import { frames, readLines } from './frames.ts';
 import { halfClose } from './half-close.ts';
@@ -19,6 +20,7 @@ export const campaigns: readonly Campaign[] = [
   readLines,
   proxy,
   halfClose,
+  datagrams,
   crashes,
   torn,
   storms,
