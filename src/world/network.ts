@@ -21,9 +21,11 @@
  *  6. Nothing is buffered without a bound.
  */
 import type { Readiness } from '../kernel/readiness.ts';
+import type { Capabilities } from './capabilities.ts';
 import type { NetworkCounters, NetworkLimits } from './figures.ts';
 import type { HandshakeStats, TlsClientOptions, TlsInfo, TlsServerOptions } from './tls.ts';
 
+export type { Capabilities } from './capabilities.ts';
 export type { NetworkCounters, NetworkLimits } from './figures.ts';
 
 /** An address as the operating system sees it: no names, only numbers or a path. */
@@ -297,33 +299,6 @@ export interface DatagramTransport extends Readiness {
 }
 
 // ---- networks ----
-
-/** What a network can and cannot do, so that tests and servers ask instead of guessing. */
-export interface Capabilities {
-  /** Not accepting leaves connections in the system's queue. Otherwise they are accepted, held
-   *  paused up to the backlog, and reset beyond it. */
-  readonly pausesAccept: boolean;
-  /** After a cut-off send, the number of bytes that the system took is known exactly. */
-  readonly exactTorn: boolean;
-  /** Several connections are accepted per call into the system. */
-  readonly batchedAccept: boolean;
-  /** Several listeners, or datagram sockets, may share a port. */
-  readonly reusePort: boolean;
-  /** What this network can set of a connection, and read back. */
-  readonly options: readonly SocketOption[];
-  /** Unix sockets may have names without a file (unix(7), "abstract"): paths that begin with NUL.
-   *  Otherwise they are refused with ERR_UNSUPPORTED. */
-  readonly abstractNames: boolean;
-  /** Connections may be TLS. */
-  readonly tls: boolean;
-  /** Several datagrams are received per call into the system. */
-  readonly batchedDatagrams: boolean;
-  /** What the system says to a datagram is known when `trySendTo` returns: `trySent` is true. */
-  readonly sendsAtOnce: boolean;
-  /** A datagram that nobody receives waits in the system's queue, and those that it drops are
-   *  counted. Otherwise it waits in a queue of the network's, and those that this drops are. */
-  readonly exactDropped: boolean;
-}
 
 /** How a network reaches the scheduler that runs on it. Given to the network when it is made. */
 export interface NetworkOwner {

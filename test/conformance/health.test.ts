@@ -5,7 +5,7 @@ import { connect, group, health, moveOnAfter } from '../../src/index.ts';
 import type { Program } from '../../src/lowlevel.ts';
 import { heardBy, withServer } from './server-support.ts';
 import { echo, eventually, expectNothingLeft, LOOPBACK } from './support.ts';
-import { worlds } from './worlds.ts';
+import { realWorlds } from './worlds.ts';
 
 /** MOST_CONNECTIONS of server/health.ts. */
 const PLACES = 16;
@@ -39,7 +39,7 @@ function short(answer: string): string {
   return `${head.split(' ')[1]} ${body}`;
 }
 
-for (const world of worlds) {
+for (const world of realWorlds) {
   describe(`health on ${world.name}`, () => {
     expectNothingLeft(world);
 
@@ -200,7 +200,7 @@ describe('health', () => {
   });
 
   it('listens on this machine only where a port is all that was said', () =>
-    (worlds[0] as (typeof worlds)[number]).run(function* (): Operation<void> {
+    (realWorlds[0] as (typeof realWorlds)[number]).run(function* (): Operation<void> {
       let host = '';
       const onListening = (address: SocketAddress) => {
         host = address.host;
