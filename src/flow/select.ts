@@ -117,7 +117,9 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, Selecting {
 
   override describe(): string {
     const arms = this.#arms.map(({ key, request }) => `${key}: ${request.describe()}`);
-    return `select of ${arms.join(', ')}`;
+    // Once it is over, a trace may still ask what it was.
+    const names = arms.length > 0 ? arms : Object.keys(this.#given);
+    return `select of ${names.join(', ')}`;
   }
 
   override get outside(): boolean {
