@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Wait } from '../kernel/operation.ts';
 import { sleep } from '../kernel/waits.ts';
-import { moveOnAfter, timeout } from '../kernel/with-scope.ts';
+import { moveOnAfter, scope, timeout } from '../kernel/with-scope.ts';
 import { run } from '../node/run.ts';
 import { each } from './each.ts';
 
@@ -182,12 +182,13 @@ describe('each', () => {
   it('removes the listeners of an iterator of events', async () => {
     const emitter = new EventEmitter();
     const seen: unknown[] = [];
-    setTimeout(() => emitter.emit('data', 1), 2);
+    const events = on(emitter, 'data');
+    emitter.emit('data', 1); // The iterator keeps it until it is asked.
     await run(() =>
-      moveOnAfter(
-        20,
-        each(on(emitter, 'data'), function* (event) {
+      scope((own) =>
+        each(events, function* (event) {
           seen.push(event);
+          own.cancel();
         }),
       ),
     );
