@@ -1,11 +1,11 @@
-// Two processes serve one address: node workers.js [port], then kill -HUP its pid to replace them
-// one by one, and kill -TERM to drain them all.
+// Two processes serve one address: node workers.js [port] [port of health]. Then kill -HUP its pid
+// to replace them one by one, and kill -TERM to drain them all.
 //
 // Probes and the scraper of figures ask this process, since there is one of it.
 import type { Operation, Workers } from 'coronet';
 import { group, health, main, sleep, workers } from 'coronet';
 
-const port = Number(process.argv[2] ?? 25000);
+const [port = '25000', healthPort = '9090'] = process.argv.slice(2);
 const module = new URL('./worker.js', import.meta.url);
 
 /** `/metrics` has what the workers told last, so they are asked now and then. */
@@ -18,10 +18,10 @@ function* ask(running: Workers): Operation<never> {
 
 function* program(): Operation<void> {
   yield* group(function* (tasks): Operation<void> {
-    tasks.spawn(() => health(9090), { daemon: true });
+    tasks.spawn(() => health(Number(healthPort)), { daemon: true });
     yield* workers(2, module, {
-      listen: { host: '127.0.0.1', port },
-      args: [String(port)],
+      listen: { host: '127.0.0.1', port: Number(port) },
+      args: [port],
       graceMs: 12_000, // what a worker gets: its own grace, and a little more
       onReady: (running) => {
         console.log(`process ${process.pid} serves on ${running.addresses.join(', ')}`);
