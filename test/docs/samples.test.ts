@@ -1,4 +1,7 @@
-/** Every TypeScript sample in the documents is a file of examples/, word for word. */
+/**
+ * Every TypeScript sample in the documents is a file of examples/, word for word; and so is
+ * whatever else names a file.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,7 +28,7 @@ function documents(): string[] {
 
 function samplesOf(document: string): Sample[] {
   const text = readFileSync(join(ROOT, document), 'utf8');
-  return [...text.matchAll(/^```(ts.*)\n([\s\S]*?)^```$/gm)].map((match) => ({
+  return [...text.matchAll(/^```(ts.*|\w+ file=.*)\n([\s\S]*?)^```$/gm)].map((match) => ({
     document,
     label: match[1] as string,
     code: match[2] as string,
@@ -40,7 +43,7 @@ test('there are samples', () => {
 
 describe('a sample is the file that it names', () => {
   test.each(samples)('$document: $label', ({ label, code }) => {
-    const path = /^ts file=(examples\/\S+\.ts)$/.exec(label)?.[1];
+    const path = /^\w+ file=(examples\/\S+)$/.exec(label)?.[1];
     expect(path, 'write ```ts file=examples/NAME.ts').toBeDefined();
     expect(code).toBe(readFileSync(join(ROOT, path as string), 'utf8'));
   });

@@ -1,0 +1,49 @@
+// What probes see: not ready before the server listens, ready, and not ready from the first signal
+// on, while the server serves on for `lameDuckMs` so that a load balancer has time to notice.
+import type { Operation, Socket, SocketAddress } from 'coronet';
+import { Event, group, health, main, sleep, tcpServer, until } from 'coronet';
+
+function* echo(socket: Socket): Operation<void> {
+  for (;;) {
+    const data = yield* socket.recv();
+    if (data.length === 0) return;
+    yield* socket.sendAll(data);
+  }
+}
+
+/** Asks as a probe does. */
+async function get(at: SocketAddress, path: string): Promise<string> {
+  const answer = await fetch(`http://${at}${path}`);
+  return `${answer.status} ${(await answer.text()).trim()}`;
+}
+
+function* program(): Operation<void> {
+  const opened = new Event('health listens');
+  const listening = new Event('the server listens');
+  let at!: SocketAddress;
+  const onListening = (address: SocketAddress): void => {
+    at = address;
+    opened.set();
+  };
+  yield* group(function* (tasks): Operation<void> {
+    tasks.spawn(() => health('127.0.0.1:0', { onListening }), { daemon: true });
+    yield* opened.wait();
+    console.log(yield* until(get(at, '/livez')));
+    console.log(yield* until(get(at, '/readyz')));
+    tasks.spawn(() => tcpServer('127.0.0.1:0', echo, { onListening: () => listening.set() }));
+    yield* listening.wait();
+    yield* sleep(0); // the server says that it is ready right after `onListening`
+    console.log(yield* until(get(at, '/readyz')));
+    process.kill(process.pid, 'SIGTERM');
+    while ((yield* until(get(at, '/readyz'))) === '200 ready') yield* sleep(5);
+    console.log(yield* until(get(at, '/readyz')));
+  });
+}
+
+await main(program, { lameDuckMs: 200 });
+
+// Output:
+// 200 alive
+// 503 not ready
+// 200 ready
+// 503 stopping

@@ -1,0 +1,56 @@
+// Limits: one client never says a word, one falls silent, and one comes too often.
+import type { Operation, Server, Socket, SocketAddress } from 'coronet';
+import { connect, group, listen, run, serve } from 'coronet';
+
+function* echo(socket: Socket): Operation<void> {
+  for (;;) {
+    const data = yield* socket.recv();
+    if (data.length === 0) return;
+    yield* socket.sendAll(data);
+  }
+}
+
+/** What becomes of a client that sends `word`, if any, and then waits. */
+function* visit(address: SocketAddress, word = ''): Operation<void> {
+  try {
+    using socket = yield* connect(address);
+    if (word !== '') yield* socket.sendAll(word);
+    for (;;) {
+      const data = yield* socket.recv();
+      console.log(data.length === 0 ? 'the client sees the end' : `the client gets ${data}`);
+      if (data.length === 0) return;
+    }
+  } catch (error) {
+    console.log(`the client gets ${(error as { code?: string }).code}`);
+  }
+}
+
+await run(function* () {
+  const listener = yield* listen('127.0.0.1:0');
+  let server: Server | undefined;
+  const options = {
+    firstByteTimeoutMs: 250,
+    idleTimeoutMs: 500,
+    maxAcceptRatePerPeer: { count: 2, perMs: 3_600_000 },
+    onListening: (listening: Server) => {
+      server = listening;
+    },
+    onClose: ({ why }: { why: string }) => console.log(`ended by ${why}`),
+  };
+  yield* group(function* (tasks): Operation<void> {
+    tasks.spawn(() => serve(listener, echo, options), { daemon: true });
+    yield* visit(listener.address);
+    yield* visit(listener.address, 'hello');
+    yield* visit(listener.address);
+    console.log(server?.stats().refused);
+  });
+});
+
+// Output:
+// ended by firstByteTimeoutMs
+// the client sees the end
+// the client gets hello
+// ended by idleTimeoutMs
+// the client sees the end
+// the client gets ECONNRESET
+// { maxConnectionsPerPeer: 0, maxAcceptRatePerPeer: 1, shed: 0 }

@@ -1,0 +1,36 @@
+// A server as docs/deploy.md runs it: under systemd, in a container, or by hand.
+//
+// PORT (25000) and HEALTH (127.0.0.1:9090) are where it listens. Where systemd has opened the
+// socket, it takes that one over.
+import type { Operation, Socket } from 'coronet';
+import { group, health, inheritedListeners, main, tcpServer } from 'coronet';
+
+const { PORT = '25000', HEALTH = '127.0.0.1:9090' } = process.env;
+
+function* shout(socket: Socket): Operation<void> {
+  const reader = socket.reader({ max: 8192 });
+  for (;;) {
+    const line = yield* reader.readLine();
+    if (line === null) return;
+    yield* socket.sendAll(`${line.toUpperCase()}\n`);
+  }
+}
+
+function* program(): Operation<void> {
+  const [inherited] = inheritedListeners();
+  yield* group(function* (tasks): Operation<void> {
+    tasks.spawn(() => health(HEALTH), { daemon: true });
+    yield* tcpServer(inherited ?? Number(PORT), shout, {
+      firstByteTimeoutMs: 10_000,
+      idleTimeoutMs: 120_000,
+      minReceiveRate: { bytesPerSecond: 100 },
+      maxConnections: 10_000,
+      maxConnectionsPerPeer: 200,
+      onDrained: ({ drained, cut, ms }) => {
+        console.log(`drained ${drained} in ${Math.round(ms)} ms, cut ${cut.length}`);
+      },
+    });
+  });
+}
+
+await main(program, { lameDuckMs: 5000, graceMs: 20_000 });
