@@ -1,14 +1,10 @@
 // What probes see: not ready before the server listens, ready, and not ready from the first signal
 // on, while the server serves on for `lameDuckMs` so that a load balancer has time to notice.
 import type { Operation, Socket, SocketAddress } from 'coronet';
-import { Event, group, health, main, sleep, tcpServer, until } from 'coronet';
+import { Event, group, health, main, pipe, sleep, tcpServer, until } from 'coronet';
 
 function* echo(socket: Socket): Operation<void> {
-  for (;;) {
-    const data = yield* socket.recv();
-    if (data.length === 0) return;
-    yield* socket.sendAll(data);
-  }
+  yield* pipe(socket, socket);
 }
 
 /** Asks as a probe does. */
@@ -21,11 +17,11 @@ function* program(): Operation<void> {
   const opened = new Event('health listens');
   const listening = new Event('the server listens');
   let at!: SocketAddress;
-  const onListening = (address: SocketAddress): void => {
-    at = address;
-    opened.set();
-  };
   yield* group(function* (tasks): Operation<void> {
+    const onListening = (address: SocketAddress): void => {
+      at = address;
+      opened.set();
+    };
     tasks.spawn(() => health('127.0.0.1:0', { onListening }), { daemon: true });
     yield* opened.wait();
     console.log(yield* until(get(at, '/livez')));

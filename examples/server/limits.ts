@@ -1,13 +1,9 @@
 // Limits: one client never says a word, one falls silent, and one comes too often.
 import type { Operation, Server, Socket, SocketAddress } from 'coronet';
-import { connect, group, listen, run, serve } from 'coronet';
+import { connect, group, listen, pipe, run, serve } from 'coronet';
 
 function* echo(socket: Socket): Operation<void> {
-  for (;;) {
-    const data = yield* socket.recv();
-    if (data.length === 0) return;
-    yield* socket.sendAll(data);
-  }
+  yield* pipe(socket, socket);
 }
 
 /** What becomes of a client that sends `word`, if any, and then waits. */
@@ -15,11 +11,8 @@ function* visit(address: SocketAddress, word = ''): Operation<void> {
   try {
     using socket = yield* connect(address);
     if (word !== '') yield* socket.sendAll(word);
-    for (;;) {
-      const data = yield* socket.recv();
-      console.log(data.length === 0 ? 'the client sees the end' : `the client gets ${data}`);
-      if (data.length === 0) return;
-    }
+    console.log(`the client gets '${yield* socket.recv()}'`);
+    if (word !== '') console.log(`the client gets '${yield* socket.recv()}'`);
   } catch (error) {
     console.log(`the client gets ${(error as { code?: string }).code}`);
   }
@@ -48,9 +41,9 @@ await run(function* () {
 
 // Output:
 // ended by firstByteTimeoutMs
-// the client sees the end
-// the client gets hello
+// the client gets ''
+// the client gets 'hello'
 // ended by idleTimeoutMs
-// the client sees the end
+// the client gets ''
 // the client gets ECONNRESET
 // { maxConnectionsPerPeer: 0, maxAcceptRatePerPeer: 1, shed: 0 }
