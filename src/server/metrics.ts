@@ -25,6 +25,7 @@ const GAUGES: ReadonlySet<string> = new Set([
   'maxConnections',
   'lagMs',
   'longestMs',
+  'longestTurnMs',
 ]);
 
 /** More figures than that is a mistake of a `stats()` of the program's own. */
@@ -72,14 +73,20 @@ interface Sampled extends Metric {
   readonly samples: MetricSample[];
 }
 
-/** A number, or a record of numbers: then `kind` tells them apart. Texts are no figures. */
+/**
+ * A number, or a record of numbers: then `kind` tells them apart. A supervisor of workers has such a
+ * record as single figures, "closed.handler". Texts are no figures.
+ */
 function addFigure(
   into: Map<string, Sampled>,
   server: string,
   figure: string,
   value: unknown,
 ): void {
-  if (typeof value === 'number') return addSample(into, figure, { server }, value);
+  if (typeof value === 'number') {
+    const [name = '', kind] = figure.split('.', 2);
+    return addSample(into, name, kind === undefined ? { server } : { server, kind }, value);
+  }
   if (typeof value !== 'object' || value === null) return;
   for (const [kind, inner] of Object.entries(value)) {
     if (typeof inner === 'number') addSample(into, figure, { server, kind }, inner);

@@ -38,6 +38,9 @@ export function statsOf(worker: WorkerRecord, now: number): WorkerStats {
   return Object.freeze({ worker: worker.worker, pid, state, upMs, servers });
 }
 
+/** The one figure that is not summed up: of several, the largest counts. */
+const LONGEST = 'longestTurnMs';
+
 /** Sums of figures by their names. */
 export class Totals {
   readonly #sums: Map<string, number>;
@@ -68,9 +71,10 @@ export class Totals {
   }
 
   #note(name: string, value: number): void {
-    if (value !== 0 || !this.#sums.has(name)) {
-      this.#sums.set(name, (this.#sums.get(name) ?? 0) + numberOf(value));
-    }
+    const before = this.#sums.get(name);
+    const number = numberOf(value);
+    if (before === undefined) this.#sums.set(name, number);
+    else this.#sums.set(name, name === LONGEST ? Math.max(before, number) : before + number);
   }
 }
 
