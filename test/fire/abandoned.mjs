@@ -1,6 +1,6 @@
 /** Connections that are opened and abandoned half-way, each at another place, some without a word. */
 import assert from 'node:assert/strict';
-import { beside, openMany } from './clients.mjs';
+import { beside, openMany, STEADY } from './clients.mjs';
 import { checkFlat, withTarget } from './target.mjs';
 
 const LIMITS = { firstByteTimeoutMs: 2000, idleTimeoutMs: 2000, lingerMs: 1000 };
@@ -33,9 +33,9 @@ export const abandoned = {
         sockets = await openMany(target.port, connections, { allowHalfOpen: true });
         for (const [i, socket] of sockets.entries()) WAYS[i % WAYS.length](socket);
         await target.until('the limits have ended them', async () => {
-          const { accepted, open } = await target.stats();
+          const { open, closed } = await target.stats();
           // Those of `beside` are served on.
-          return accepted >= connections && open <= 4;
+          return open <= STEADY && closed.firstByteTimeoutMs > 0 && closed.idleTimeoutMs > 0;
         });
       });
       await target.untilOpen(0);

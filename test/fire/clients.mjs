@@ -113,6 +113,8 @@ export class Load {
   tally = { whole: 0, none: 0, torn: 0, wrong: 0, refused: 0 };
   /** Of questions that ended otherwise than whole: by the process that served the client before. */
   failedAt = new Map();
+  /** How many answers each process has given. */
+  answeredBy = new Map();
   #goesOn = true;
   #all;
 
@@ -132,15 +134,20 @@ export class Load {
       let how = 'whole';
       for (let asked = 0; this.#goesOn && how === 'whole' && asked < perConnection; asked++) {
         how = await client.ask(size);
-        this.tally[how]++;
+        this.#note(how, client.pid);
         if (pauseMs > 0) await delay(pauseMs);
       }
       client.socket.destroy();
       if (how === 'whole') continue;
-      this.failedAt.set(client.pid, (this.failedAt.get(client.pid) ?? 0) + 1);
       if (!again) return;
       if (how === 'refused') await delay(10);
     }
+  }
+
+  #note(how, pid) {
+    this.tally[how]++;
+    const counts = how === 'whole' ? this.answeredBy : this.failedAt;
+    counts.set(pid, (counts.get(pid) ?? 0) + 1);
   }
 
   /** Resolves when every client has stopped by itself. */

@@ -7,6 +7,7 @@
  * empty one by nothing. It tells what happens as lines of JSON on standard output, and its figures
  * when it gets a line on standard input. The end of that input ends it: it outlives nobody.
  */
+import { getHeapStatistics } from 'node:v8';
 import { main, tcpServer, workers } from '../../dist/index.js';
 
 const { server = {}, backend, graceMs = 10_000, workers: count = 0 } = JSON.parse(
@@ -19,6 +20,9 @@ const isWorker = process.env['CORONET_WORKER'] !== undefined;
 const PIECE = 16_384;
 const MOST_LINE = 4096;
 
+/** Questions that were read, and answers that the system has taken whole. */
+const exchanges = { asked: 0, answered: 0 };
+
 function tell(what) {
   process.stdout.write(`${JSON.stringify(what)}\n`);
 }
@@ -27,8 +31,9 @@ function* handler(socket) {
   const reader = socket.reader({ max: MOST_LINE });
   try {
     for (;;) {
-      const line = yield* reader.readLine();
-      if (line === null) return;
+      const bytes = yield* reader.readUntil('\n');
+      if (bytes === null) return;
+      const line = String(bytes).trim();
       if (line === 'feed') yield* feed(socket);
       if (line !== '') yield* answer(socket, line);
     }
@@ -39,12 +44,14 @@ function* handler(socket) {
 }
 
 function* answer(socket, line) {
+  exchanges.asked++;
   const [id, size] = line.split(' ').map(Number);
   const head = Buffer.from(`${id} ${process.pid} ${size}\n`);
   const all = Buffer.concat([head, Buffer.alloc(size, 97 + (id % 26))]);
   for (let at = 0; at < all.length; at += PIECE) {
     yield* socket.sendAll(all.subarray(at, at + PIECE));
   }
+  exchanges.answered++;
 }
 
 function* feed(socket) {
@@ -57,9 +64,9 @@ function serveAlone() {
     ...server,
     onListening(listening) {
       if (!isWorker) listenToParent(() => listening.stats());
-      tell({ port: listening.address.port, pid: process.pid });
+      tell({ [isWorker ? 'worker' : 'port']: listening.address.port, pid: process.pid });
     },
-    onDrained: ({ cut, drained, ms }) => tell({ drained, cut: cut.length, ms }),
+    onDrained: ({ cut, drained }) => tell({ drained, cut: cut.length, ...exchanges }),
   });
 }
 
@@ -76,8 +83,9 @@ function superviseAll() {
 function listenToParent(stats) {
   process.stdin.on('data', () => {
     globalThis.gc?.();
-    const { rss, heapUsed, external } = process.memoryUsage();
-    tell({ stats: stats(), rss, held: heapUsed + external });
+    // process.memoryUsage() opens a file, which fails where no descriptor is left.
+    const { used_heap_size: used, external_memory: external } = getHeapStatistics();
+    tell({ stats: stats(), held: used + external });
   });
   process.stdin.on('end', () => process.exit(3));
 }

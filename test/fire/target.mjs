@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const program = fileURLToPath(new URL('program.mjs', import.meta.url));
 
 /** Nothing here takes so long unless it hangs. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 20_000;
 
 /** Waits until `isTrue()`, and fails with `what` if that never happens. */
 export async function until(what, isTrue, withinMs = PATIENCE_MS) {
@@ -87,7 +87,7 @@ export class Target {
     this.#child.stdin.write('figures\n');
     const answer = () => this.told.slice(count).find(({ stats }) => stats !== undefined);
     await this.until('it tells its figures', () => answer() !== undefined);
-    return { ...answer(), descriptors: this.descriptors() };
+    return { ...answer(), rss: this.rss(), descriptors: this.descriptors() };
   }
 
   async stats() {
@@ -96,6 +96,12 @@ export class Target {
 
   descriptors() {
     return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** Of the process, in bytes (proc(5): VmRSS is in kB). */
+  rss() {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
   }
 
   /** Processor time of the process so far, in milliseconds (proc(5): ticks of 10 ms). */
@@ -137,6 +143,9 @@ export async function withTarget(config, body, before = []) {
   const target = await startTarget(config, before);
   try {
     return await body(target);
+  } catch (error) {
+    error.message += `\nThe server: ${target.stderr.slice(-2000) || 'has said nothing'}`;
+    throw error;
   } finally {
     await target.end();
   }
