@@ -73,8 +73,21 @@ export class Client {
     return this.socket.readyState === 'open' || this.socket.connecting;
   }
 
-  /** Asks for `size` bytes. */
-  ask(size) {
+  /**
+   * Asks for `size` bytes. `nudgeMs`: sends an empty line every so often until the answer is there,
+   * for a server that was told "nothing there" where there was something.
+   */
+  async ask(size, nudgeMs = Infinity) {
+    if (nudgeMs === Infinity) return await this.#ask(size);
+    const nudge = setInterval(() => this.socket.write('\n'), nudgeMs);
+    try {
+      return await this.#ask(size);
+    } finally {
+      clearInterval(nudge);
+    }
+  }
+
+  #ask(size) {
     this.#id++;
     this.#size = size;
     this.#heard = '';
@@ -118,9 +131,13 @@ export class Load {
   #goesOn = true;
   #all;
 
-  /** `again`: a client whose connection has ended opens another one; otherwise it stops. */
-  constructor(port, { clients, size = 100, again = false, pauseMs = 0, perConnection = Infinity }) {
-    const options = { size, again, pauseMs, perConnection };
+  /**
+   * `clients`, each of which asks for `size` bytes at a time, with a pause of `pauseMs`, and
+   * `perConnection` times on a connection. `again`: one whose connection was ended opens another
+   * one; otherwise it stops.
+   */
+  constructor(port, { clients, ...given }) {
+    const options = { size: 100, again: false, pauseMs: 0, perConnection: Infinity, ...given };
     this.#all = Promise.all(Array.from({ length: clients }, () => this.#play(port, options)));
   }
 
@@ -128,12 +145,12 @@ export class Load {
     return this.tally.none + this.tally.torn + this.tally.wrong + this.tally.refused;
   }
 
-  async #play(port, { size, again, pauseMs, perConnection }) {
+  async #play(port, { size, again, pauseMs, perConnection, nudgeMs }) {
     while (this.#goesOn) {
       const client = new Client(port);
       let how = 'whole';
       for (let asked = 0; this.#goesOn && how === 'whole' && asked < perConnection; asked++) {
-        how = await client.ask(size);
+        how = await client.ask(size, nudgeMs);
         this.#note(how, client.pid);
         if (pauseMs > 0) await delay(pauseMs);
       }

@@ -9,8 +9,6 @@ export const workerKill = {
   name: 'worker-kill',
   short: { clients: 10, rounds: 1, workers: 2 },
   long: { clients: 50, rounds: 6, workers: 3 },
-  /** The portable network has no listeners that processes could inherit. */
-  backends: ['epoll'],
 
   async play({ clients, rounds, workers, backend }) {
     return await withTarget({ workers, backend }, async (target) => {
