@@ -100,6 +100,7 @@ export class Client {
 
   #onData(text) {
     this.#heard += text;
+    if (this.#heard.length <= this.#size) return;
     const head = this.#heard.indexOf('\n');
     if (head < 0 || this.#heard.length < head + 1 + this.#size) return;
     const [id, pid, size] = this.#heard.slice(0, head).split(' ').map(Number);

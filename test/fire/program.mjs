@@ -10,9 +10,12 @@
 import { getHeapStatistics } from 'node:v8';
 import { main, tcpServer, workers } from '../../dist/index.js';
 
-const { server = {}, backend, graceMs = 10_000, workers: count = 0 } = JSON.parse(
-  process.env['CORONET_FIRE'],
-);
+const {
+  server = {},
+  backend,
+  graceMs = 10_000,
+  workers: count = 0,
+} = JSON.parse(process.env['CORONET_FIRE']);
 const address = { host: '127.0.0.1', port: 0 };
 const isWorker = process.env['CORONET_WORKER'] !== undefined;
 

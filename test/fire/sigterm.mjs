@@ -5,7 +5,7 @@ import { Load } from './clients.mjs';
 import { withTarget } from './target.mjs';
 
 /** Answers of one piece, of several, and longer than what the system holds for a connection. */
-const SIZES = [100, 60_000, 4_000_000];
+const SIZES = [100, 60_000, 3_000_000];
 
 export const sigterm = {
   name: 'sigterm',
