@@ -36,7 +36,7 @@ for (const { name: backend } of realWorlds) {
       const reason = whyNot(scenario, backend);
       const sentence = SENTENCES[scenario.name] ?? scenario.name;
       const title = reason === undefined ? sentence : `${sentence} (${reason})`;
-      it.skipIf(reason !== undefined)(title, { timeout: 60_000 }, async () => {
+      it.skipIf(reason !== undefined)(title, { timeout: 90_000 }, async () => {
         await scenario.play({ ...scenario.short, backend });
       });
     }

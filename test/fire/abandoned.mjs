@@ -1,4 +1,4 @@
-/** Connections that are opened and abandoned half-way, each at another place, some without a word. */
+/** Connections that are opened and abandoned half-way, at several places, some without a word. */
 import assert from 'node:assert/strict';
 import { beside, openMany, STEADY } from './clients.mjs';
 import { checkFlat, withTarget } from './target.mjs';

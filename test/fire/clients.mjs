@@ -122,7 +122,7 @@ export class Client {
   }
 }
 
-/** Clients that ask and ask until they are told to stop. What became of their questions: `tally`. */
+/** Clients that ask and ask until they are told to stop; `tally`: what became of it. */
 export class Load {
   tally = { whole: 0, none: 0, torn: 0, wrong: 0, refused: 0 };
   /** Of questions that ended otherwise than whole: by the process that served the client before. */

@@ -1,7 +1,7 @@
 /**
- * Servers under fire: each scenario plays a real server, in a process of its own, against clients or
- * a system that do their worst. It throws if the server is brought down, hangs, keeps what it should
- * give back, or if a byte of an answer is lost; otherwise it gives the figures.
+ * Servers under fire: each scenario plays a real server, in a process of its own, against clients
+ * or a system that do their worst. It throws if the server is brought down, hangs, keeps what it
+ * should give back, or if a byte of an answer is lost; otherwise it gives the figures.
  *
  * Linux only: the figures of the server come from proc(5).
  */

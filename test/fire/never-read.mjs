@@ -6,7 +6,7 @@ import { checkFlat, withTarget } from './target.mjs';
 
 export const neverRead = {
   name: 'never-read',
-  short: { connections: 20, holdMs: 300, stallMs: 1500 },
+  short: { connections: 20, holdMs: 300, stallMs: 1000 },
   long: { connections: 500, holdMs: 5000, stallMs: 10_000 },
 
   async play({ connections, holdMs, stallMs, backend }) {
@@ -32,7 +32,8 @@ export const neverRead = {
       checkFlat(before, after);
       assert.equal(after.stats.failed, 0);
       const held = (stalled.rss - before.rss) / connections / 1024;
-      const load = `${connections} stalled (${held.toFixed(0)} KiB each), ${answers} answers to others`;
+      const each = `${held.toFixed(0)} KiB each`;
+      const load = `${connections} stalled (${each}), ${answers} answers to others`;
       return { load, faults: connections, lost: 0, before, after };
     });
   },

@@ -1,6 +1,6 @@
 /**
- * The server that is put under fire: a process of its own, so that its memory and descriptors can be
- * read from outside. CORONET_FIRE: what it is to do, as JSON: `server` (options of tcpServer),
+ * The server that is put under fire: a process of its own, so that its memory and descriptors can
+ * be read from outside. CORONET_FIRE: what it is to do, as JSON: `server` (options of tcpServer),
  * `backend`, `graceMs`, `workers`.
  *
  * A line `ID SIZE` is answered by `ID PID SIZE` and SIZE bytes; `feed` by bytes without end; an

@@ -9,7 +9,7 @@ const SIZES = [100, 60_000, 3_000_000];
 
 export const sigterm = {
   name: 'sigterm',
-  short: { clients: 5, rounds: 2 },
+  short: { clients: 4, rounds: 1 },
   long: { clients: 50, rounds: 20 },
 
   async play({ clients, rounds, backend }) {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const program = fileURLToPath(new URL('program.mjs', import.meta.url));
 
 /** Nothing here takes so long unless it hangs. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 /** Waits until `isTrue()`, and fails with `what` if that never happens. */
 export async function until(what, isTrue, withinMs = PATIENCE_MS) {
