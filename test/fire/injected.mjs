@@ -11,9 +11,9 @@ import { until, withTarget } from './target.mjs';
  * Each call fails from the second on, every so often. `ends`: it is an error of the connection,
  * which ends there, and the client asks again on another one. Otherwise nobody notices.
  *
- * "Nothing there" (EAGAIN) where there is something is what the system never says: it would not tell
- * again (epoll(7), edge-triggered). There the clients send an empty line when an answer is late
- * (`nudgeMs`), or others connect (`knockMs`): nothing is lost by then.
+ * "Nothing there" (EAGAIN) where there is something is what the system never says: it would not
+ * tell again (epoll(7), edge-triggered). There the clients send an empty line when an answer is
+ * late (`nudgeMs`), or others connect (`knockMs`): nothing is lost by then.
  */
 const CASES = [
   { calls: 'accept4', error: 'EMFILE' },

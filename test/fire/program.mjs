@@ -22,6 +22,7 @@ const isWorker = process.env['CORONET_WORKER'] !== undefined;
 /** Longer answers are sent in pieces: the end of the program may come between any two. */
 const PIECE = 16_384;
 const MOST_LINE = 4096;
+const FEED = Buffer.alloc(65_536, 'f');
 
 /** Questions that were read, and answers that the system has taken whole. */
 const exchanges = { asked: 0, answered: 0 };
@@ -58,8 +59,7 @@ function* answer(socket, line) {
 }
 
 function* feed(socket) {
-  const bytes = Buffer.alloc(65_536, 'f');
-  for (;;) yield* socket.sendAll(bytes);
+  for (;;) yield* socket.sendAll(FEED);
 }
 
 function serveAlone() {
