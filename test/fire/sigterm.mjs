@@ -10,17 +10,18 @@ const SIZES = [100, 60_000, 3_000_000];
 export const sigterm = {
   name: 'sigterm',
   short: { clients: 4, rounds: 1 },
-  long: { clients: 50, rounds: 20 },
+  long: { clients: 50, rounds: 10 },
 
   async play({ clients, rounds, backend }) {
-    const sum = { whole: 0, after: 0, away: 0 };
+    const sum = { whole: 0, after: 0, late: 0, refused: 0 };
     for (let round = 0; round < rounds; round++) {
       const some = await playRound(clients, round, backend);
       for (const key of Object.keys(sum)) sum[key] += some[key];
     }
     const load =
       `${clients * (SIZES.length + 1)} clients, ${sum.whole} answers, ${sum.after} of them after ` +
-      `the signal, ${sum.away} questions to a server that was gone`;
+      `the signal; ${sum.late} questions came after the end of a connection, ${sum.refused} ` +
+      'connections after that of the server';
     return { load, faults: rounds, lost: 0 };
   },
 };
@@ -51,5 +52,5 @@ function check(target, loads, before) {
     { cut, answered, whole, torn: sum('torn'), wrong: sum('wrong') },
     { cut: 0, answered: asked, whole: asked, torn: 0, wrong: 0 },
   );
-  return { whole, after: whole - before, away: sum('none') + sum('refused') };
+  return { whole, after: whole - before, late: sum('none'), refused: sum('refused') };
 }
