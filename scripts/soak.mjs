@@ -1,9 +1,13 @@
 /**
- * `npm run soak`: the campaigns of test/sim/campaigns with many more seeds than the tests play.
+ * `npm run soak`: what takes longer than a test may. Two parts:
+ *  - the campaigns of test/sim/campaigns with many more seeds than the tests play, spread over
+ *    threads, one per core;
+ *  - the scenarios of test/fire: servers in processes of their own, on real sockets of the loopback
+ *    interface, against clients and a system that do their worst.
  *
- * It uses dist/ (`npm run build`). Campaigns are spread over threads, one per core. Prints a table;
- * exits with 1 if a run failed, with the story of that run and the command that plays it again, and
- * with 2 for wrong options. Bounded by --runs, and by --minutes: what has not begun then is left
+ * It uses dist/ (`npm run build`). Prints a table for each part; exits with 1 if a run failed, with
+ * the story of that run and the command that plays it again, and with 2 for wrong options. Bounded
+ * by --runs and by the sizes of the scenarios, and by --minutes: what has not begun then is left
  * out.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,11 +19,16 @@ import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 
 const HELP = `Usage: npm run soak -- [options]
 
-  npm run soak                                     every campaign, 10,000 seeds in each order
+  npm run soak                                     every campaign, 10,000 seeds in each order;
+                                                   then every scenario on real sockets
+  npm run soak -- --only fire                      the scenarios on real sockets only
+  npm run soak -- --only slowloris,sigterm --size short
   npm run soak -- --only drain,proxy --runs 50000
   npm run soak -- --only drain --order pct --seed 77 --runs 1    plays one run again
 
-  --only a,b     campaigns by name       (default: all)
+  --only a,b     by name; sim: all campaigns; fire: all scenarios on real sockets
+                                         (default: sim,fire)
+  --size s       of those scenarios: short, long    (default: long)
   --order a,b    fifo, random, pct       (default: random,pct)
   --runs n       of each, in each order  (default: 10000)
   --seed n       the first seed          (default: 1)
@@ -27,6 +36,7 @@ const HELP = `Usage: npm run soak -- [options]
   --threads n    at once                 (default: one per core)
 `;
 
+const SIZES = ['short', 'long'];
 const ORDERS = ['fifo', 'random', 'pct'];
 const root = fileURLToPath(new URL('..', import.meta.url));
 const list = pathToFileURL(join(root, 'build/campaigns/list.js')).href;
@@ -76,7 +86,8 @@ function whole(name, value, least) {
 function readOptions() {
   const text = (value) => ({ type: 'string', default: value });
   const options = {
-    only: { type: 'string' },
+    only: text('sim,fire'),
+    size: text('long'),
     order: text('random,pct'),
     runs: text('10000'),
     seed: text('1'),
@@ -172,18 +183,34 @@ async function main() {
   const orders = options.order.split(',');
   const unknown = orders.find((order) => !ORDERS.includes(order));
   if (unknown !== undefined) wrong(`Unknown order '${unknown}': one of ${ORDERS.join(', ')}`);
+  if (!SIZES.includes(options.size)) wrong(`Unknown size '${options.size}': short or long`);
   build();
   const { campaigns } = await import(list);
-  const names = options.only?.split(',') ?? campaigns.map(({ name }) => name);
-  const rows = names.flatMap((name) => {
-    const campaign = campaigns.find((each) => each.name === name);
-    const known = campaigns.map((each) => each.name).join(', ');
-    if (campaign === undefined) wrong(`Unknown campaign '${name}': one of ${known}`);
-    return orders.map((order) => new Row(campaign, order));
-  });
+  const { fireNames, playFire, writeHead } = await import('./soak/fire.mjs');
+  const names = namesIn(options.only, { sim: campaigns.map(({ name }) => name), fire: fireNames });
+  const played = campaigns.filter(({ name }) => names.has(name));
+  const rows = played.flatMap((campaign) => orders.map((order) => new Row(campaign, order)));
   const deadline = Date.now() + minutes * 60_000;
-  await play(blocksOf(rows, seed, runs), threads, deadline);
-  report(rows, runs);
+  if (rows.length > 0) {
+    await play(blocksOf(rows, seed, runs), threads, deadline);
+    report(rows, runs);
+  }
+  const scenarios = fireNames.filter((name) => names.has(name));
+  if (scenarios.length === 0) return;
+  if (rows.length > 0) process.stdout.write('\n');
+  writeHead();
+  const isWell = await playFire(scenarios, { size: options.size, deadline });
+  if (!isWell) process.exitCode = 1;
+}
+
+/** The names in `text`, where the name of a part stands for all names of that part. */
+function namesIn(text, parts) {
+  const known = new Set(Object.values(parts).flat());
+  const names = text.split(',').flatMap((name) => parts[name] ?? [name]);
+  const unknown = names.find((name) => !known.has(name));
+  if (unknown === undefined) return new Set(names);
+  const all = [...Object.keys(parts), ...known].join(', ');
+  return wrong(`Nothing is called '${unknown}': one of ${all}`);
 }
 
 function report(rows, runs) {
