@@ -74,8 +74,8 @@ interface Sampled extends Metric {
 }
 
 /**
- * A number, or a record of numbers: then `kind` tells them apart. A supervisor of workers has such a
- * record as single figures, "closed.handler". Texts are no figures.
+ * A number, or a record of numbers: then `kind` tells them apart. A supervisor of workers has such
+ * a record as single figures, "closed.handler". Texts are no figures.
  */
 function addFigure(
   into: Map<string, Sampled>,
