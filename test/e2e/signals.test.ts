@@ -82,6 +82,7 @@ async function expectCut(backend: string): Promise<void> {
   await blockedClient(echo);
   echo.process.child.kill('SIGTERM');
   const exit = await echo.process.exit;
+  expect(echo.process.stderr).toContain('grace period of 5000 ms is over');
   expect(echo.process.lines).toContain('Task done');
   expect(exit).toEqual({ code: 1, signal: null });
 }

@@ -4,7 +4,7 @@
  *
  * They use the addon directly, without TypeScript in between: what holds here holds for everybody.
  */
-import { readdirSync } from 'node:fs';
+import { openSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -67,4 +67,15 @@ export async function checkAllClosed() {
   await pause(5);
   const { sockets, handles } = addon.stats();
   check(sockets === 0 && handles === 0, `none open, got ${JSON.stringify(addon.stats())}`);
+}
+
+/** Opens files until the process may have no more, and gives their descriptors. */
+export function useUpDescriptors() {
+  const fillers = [];
+  try {
+    for (;;) fillers.push(openSync('/dev/null'));
+  } catch (error) {
+    check(error.code === 'EMFILE', `the limit is met, got ${error.code}`);
+  }
+  return fillers;
 }
