@@ -83,14 +83,16 @@ export { FlushNeededError, LimitError, TornError, UnexpectedEofError } from './n
 export { listen } from './net/listen.ts';
 export { Listener } from './net/listener.ts';
 export { type PipeOptions, pipe } from './net/pipe.ts';
+export { ProxyHeaderError, ProxyUntrustedError } from './net/proxy-errors.ts';
+export { proxyHeader } from './net/proxy-gate.ts';
+export type { ProxyField, ProxyHeader } from './net/proxy-protocol.ts';
 export { Reader, type ReaderOptions } from './net/reader.ts';
 export { Socket } from './net/socket.ts';
 export { backend } from './net/world.ts';
 export { Writer, type WriterOptions } from './net/writer.ts';
+export type { HandshakeFailure, HandshakeStats, ProxyProtocolOptions } from './world/gate.ts';
 export type { DatagramOptions, KeepAliveOptions, ListenOptions } from './world/network.ts';
 export type {
-  HandshakeFailure,
-  HandshakeStats,
   TlsClientOptions,
   TlsIdentity,
   TlsInfo,
@@ -109,9 +111,6 @@ export { type HealthOptions, health } from './server/health.ts';
 export { type InheritedListener, inheritedListeners } from './server/inherited.ts';
 export type { Observed } from './server/metrics.ts';
 export type { AcceptRate, Handler, Limit, ReceiveRate, ServerOptions } from './server/options.ts';
-export { type ProxyProtocolOptions, proxied, proxyHeader } from './server/proxied.ts';
-export { ProxyHeaderError } from './server/proxy-errors.ts';
-export type { ProxyField, ProxyHeader } from './server/proxy-protocol.ts';
 export { ready } from './server/ready.ts';
 export type {
   CloseCause,

@@ -28,6 +28,7 @@ export {
 export { epollNetwork } from './node/epoll.ts';
 export { NodeHost } from './node/host.ts';
 export { portableNetwork } from './node/portable.ts';
+export type { Gate, Passage } from './world/gate.ts';
 export type {
   Capabilities,
   ConnectOptions,
@@ -42,8 +43,6 @@ export type {
   NetworkOwner,
   SocketOption,
   TlsClient,
-  TlsListenerTransport,
-  TlsServer,
   Transport,
 } from './world/network.ts';
 export type {

@@ -1,10 +1,11 @@
 // Behind a proxy that speaks the PROXY protocol: the handler gets the address of the real client.
 import type { Operation, Socket, SocketAddress } from 'coronet';
-import { connect, group, listen, proxied, run, serve } from 'coronet';
+import { connect, group, listen, proxyHeader, run, serve } from 'coronet';
 
 function* greet(socket: Socket, peer: SocketAddress): Operation<void> {
   const name = yield* socket.reader().readLine();
-  yield* socket.sendAll(`Hello, ${name} at ${peer}, through ${socket.remoteAddress.host}`);
+  const proxy = proxyHeader(socket)?.proxy;
+  yield* socket.sendAll(`Hello, ${name} at ${peer}, through ${proxy?.host}`);
 }
 
 /** Connects as the proxy would, and gives the answer. */
@@ -19,11 +20,11 @@ function* send(address: SocketAddress, text: string): Operation<string> {
 }
 
 await run(function* () {
-  const listener = yield* listen('127.0.0.1:0');
-  const handler = proxied(greet, { trusted: ['127.0.0.0/8', '::1'] });
+  const proxyProtocol = { trusted: ['127.0.0.0/8', '::1'] };
+  const listener = yield* listen('127.0.0.1:0', { proxyProtocol });
   const onError = (error: unknown): void => console.log(`${(error as { code?: string }).code}`);
   yield* group(function* (tasks): Operation<void> {
-    tasks.spawn(() => serve(listener, handler, { onError }), { daemon: true });
+    tasks.spawn(() => serve(listener, greet, { onError }), { daemon: true });
     const header = 'PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\n';
     console.log(yield* send(listener.address, `${header}Ada\n`));
     console.log(yield* send(listener.address, 'Ada\n'));

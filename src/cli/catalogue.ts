@@ -4,8 +4,8 @@ import { FLOW_ERRORS } from '../flow/errors.ts';
 import type { Catalogue } from '../kernel/catalogue.ts';
 import { KERNEL_ERRORS } from '../kernel/catalogue.ts';
 import { NET_ERRORS } from '../net/catalogue.ts';
+import { PROXY_ERRORS } from '../net/proxy-errors.ts';
 import { NODE_ERRORS } from '../node/catalogue.ts';
-import { PROXY_ERRORS } from '../server/proxy-errors.ts';
 import { WORKER_ERRORS } from '../server/worker-errors.ts';
 import { SIM_ERRORS } from '../sim/catalogue.ts';
 

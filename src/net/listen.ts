@@ -1,22 +1,26 @@
 /** `listen`: from an address to a Listener. */
 import { isCancelled } from '../kernel/cancelled.ts';
 import { checkInteger } from '../kernel/checks.ts';
+import { currentRecord } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { unsupported } from '../kernel/unsupported.ts';
 import { checkpoint, sleep, writable } from '../kernel/waits.ts';
+import type { ProxyProtocolOptions } from '../world/gate.ts';
 import type { Endpoint, ListenerTransport, ListenOptions } from '../world/network.ts';
 import type { TlsServerOptions } from '../world/tls.ts';
 import type { Address, ParsedAddress } from './address.ts';
 import { formatAddress, inheritedFd, parseAddress } from './address.ts';
 import { connect } from './connect.ts';
 import { takeFromParent } from './from-parent.ts';
+import { GatedListener } from './gated-listener.ts';
 import type { Keys } from './keys.ts';
 import { checkKeys, checkSwitch, pick } from './keys.ts';
 import { Listener } from './listener.ts';
 import { checkSizes, requireSizes } from './options.ts';
+import { checkProxyProtocol, ProxyGate } from './proxy-gate.ts';
 import { endpointsOf } from './resolve.ts';
-import { tlsServer } from './tls.ts';
+import { tlsGates } from './tls.ts';
 import { checkTlsServer } from './tls-options.ts';
 import { currentNetwork } from './world.ts';
 
@@ -32,19 +36,22 @@ const LISTEN_KEYS: Keys<ListenOptions> = {
   recvBufferSize: true,
   sendBufferSize: true,
   tls: true,
+  proxyProtocol: true,
 };
 
 /**
  * Listens at `address`. A number or an empty host means all interfaces, IPv4 and IPv6; port 0 means
  * any free port (see `listener.address`). A Unix socket's file goes with its listener; one that a
  * dead server has left is replaced. `{ fd: 3 }` takes over a listening socket that the process has
- * inherited (see `inheritedListeners`); of the options only `tls` goes with it, and its file stays.
+ * inherited (see `inheritedListeners`); of the options only `tls` and `proxyProtocol` go with it,
+ * and its file stays.
  *
  * Options: `backlog`, connections that may wait to be accepted (default: the system's maximum);
  * `reusePort`, several listeners share the port; `ipv6Only`; `mode`, the permissions of a Unix
  * socket's file; `recvBufferSize` and `sendBufferSize` in bytes, inherited by what is accepted;
  * `tls`, certificate and key: then only connections whose handshake is complete are accepted, see
- * `listener.handshakes`.
+ * `listener.handshakes`; `proxyProtocol`, who may say for whom it connects: then a socket's
+ * `remoteAddress` is the real peer's, see `proxyHeader` and `listener.proxyHeaders`.
  * Cancel: nothing is left open. Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND,
  * ENAMETOOLONG; for a descriptor EBADF, ENOTSOCK, EINVAL (it does not listen) and EBUSY (it is open
  * here already); ERR_TLS_OPTIONS for a certificate or a key that cannot be used; ERR_UNSUPPORTED
@@ -55,8 +62,8 @@ export function listen(address: Address, options: ListenOptions = {}): Operation
   if (fd !== undefined) return adopt(fd, options);
   const parsed = parseAddress(address);
   checkListenOptions(parsed, options);
-  const { tls, ...plain } = options;
-  return new Lazy(() => runListen(tls, () => listenAt(parsed, plain)));
+  const { tls, proxyProtocol, ...plain } = options;
+  return new Lazy(() => runListen({ tls, proxyProtocol }, () => listenAt(parsed, plain)));
 }
 
 /** What concerns `listen` among the options of a server. */
@@ -67,14 +74,14 @@ export function listenOptions(options: ListenOptions): ListenOptions {
 /** Whoever made the socket has settled everything below TLS. */
 function adopt(fd: number, options: ListenOptions): Operation<Listener> {
   checkKeys('options', options, LISTEN_KEYS);
-  const { tls, ...settled } = options;
+  const { tls, proxyProtocol, ...settled } = options;
   const name = Object.entries(settled).find(([, value]) => value !== undefined)?.[0];
   if (name !== undefined) {
     const instead = 'Whoever made the socket sets it: in a .socket unit of systemd, for example.';
     throw unsupported(`A listener at { fd: ${fd} }`, `have a \`${name}\``, instead);
   }
-  if (tls !== undefined) checkTlsServer(tls);
-  return new Lazy(() => runListen(tls, () => adoptAt(fd)));
+  checkGates(options);
+  return new Lazy(() => runListen({ tls, proxyProtocol }, () => adoptAt(fd)));
 }
 
 function checkListenOptions(address: ParsedAddress, options: ListenOptions): void {
@@ -84,7 +91,7 @@ function checkListenOptions(address: ParsedAddress, options: ListenOptions): voi
   checkSwitch('reusePort', options.reusePort);
   checkSwitch('ipv6Only', options.ipv6Only);
   checkSizes(options);
-  if (options.tls !== undefined) checkTlsServer(options.tls);
+  checkGates(options);
   if (mode === undefined) return;
   checkInteger('mode', mode, 0, 0o777);
   if (address.path !== undefined && !address.path.startsWith('\0')) return;
@@ -92,15 +99,37 @@ function checkListenOptions(address: ParsedAddress, options: ListenOptions): voi
   throw unsupported(who, 'have a `mode`', 'Only the file of a Unix socket has permissions.');
 }
 
-/** A certificate that cannot be used is found before anything is opened. */
+/** What connections have to come through. */
+interface GateOptions {
+  readonly tls?: TlsServerOptions | undefined;
+  readonly proxyProtocol?: ProxyProtocolOptions | undefined;
+}
+
+/** Throws for what can be seen to be wrong. */
+export function checkGates({ tls, proxyProtocol }: GateOptions): void {
+  if (tls !== undefined) checkTlsServer(tls);
+  if (proxyProtocol !== undefined) checkProxyProtocol(proxyProtocol);
+}
+
+/**
+ * A certificate that cannot be used is found before anything is opened. A proxy speaks first, and
+ * in clear.
+ */
 function* runListen(
-  tls: TlsServerOptions | undefined,
+  { tls: options, proxyProtocol }: GateOptions,
   begins: () => Generator<Wait, ListenerTransport>,
 ): Generator<Wait, Listener> {
   yield* checkpoint();
-  const secured = tls && tlsServer(tls);
-  const transport = yield* begins();
-  return secured === undefined ? new Listener(transport) : new Listener(secured(transport));
+  const tlsGate = options && tlsGates();
+  const gate = options && tlsGate?.(options);
+  const raw = yield* begins();
+  const proxies = proxyProtocol && behindProxies(raw, proxyProtocol);
+  const tls = gate && new GatedListener(proxies ?? raw, gate);
+  return new Listener(tls ?? proxies ?? raw, { proxies, tls, tlsGate });
+}
+
+function behindProxies(raw: ListenerTransport, options: ProxyProtocolOptions): GatedListener {
+  return new GatedListener(raw, new ProxyGate(options, currentRecord().scheduler));
 }
 
 /** A worker's supervisor may have opened it for the worker; then its number is another one here. */

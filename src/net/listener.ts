@@ -6,19 +6,29 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import { PAUSE, Step } from '../kernel/operation.ts';
 import type { Pollable, Readiness } from '../kernel/readiness.ts';
 import { mustPause, recvWait } from '../kernel/waits.ts';
-import type { ListenerTransport, TlsListenerTransport } from '../world/network.ts';
-import type { HandshakeStats, TlsServerOptions } from '../world/tls.ts';
+import type { Gate, HandshakeStats } from '../world/gate.ts';
+import type { ListenerTransport } from '../world/network.ts';
+import type { TlsServerOptions } from '../world/tls.ts';
 import { SocketAddress } from './address.ts';
 import { busySocket } from './errors.ts';
+import { GatedListener } from './gated-listener.ts';
 import { Socket } from './socket.ts';
 import { checkTlsServer, unusable } from './tls-options.ts';
+
+/** What stands in front of a listener's connections; `transport` is the last of them. */
+export interface Gates {
+  readonly proxies?: GatedListener | undefined;
+  readonly tls?: GatedListener | undefined;
+  /** Makes a gate for other options of TLS. */
+  readonly tlsGate?: ((options: TlsServerOptions) => Gate) | undefined;
+}
 
 /** Where connections come in; made by `listen`. */
 export class Listener implements Pollable, Disposable {
   /** @internal */
   readonly transport: ListenerTransport;
-  /** The same, if connections are TLS. @internal */
-  readonly tls: TlsListenerTransport | undefined;
+  /** @internal */
+  readonly gates: Gates;
   /** Where it is bound; the port is the real one if 0 was asked for. */
   readonly address: SocketAddress;
   /** The accept that is in progress. @internal */
@@ -26,9 +36,9 @@ export class Listener implements Pollable, Disposable {
   #closed = false;
 
   /** Listeners are made by `listen`. @internal */
-  constructor(transport: ListenerTransport | TlsListenerTransport) {
+  constructor(transport: ListenerTransport, gates: Gates = {}) {
     this.transport = transport;
-    this.tls = 'reload' in transport ? transport : undefined;
+    this.gates = gates;
     this.address = new SocketAddress(transport.local);
   }
 
@@ -53,7 +63,15 @@ export class Listener implements Pollable, Disposable {
    * handler, so this is where it shows. `undefined` without TLS.
    */
   get handshakes(): HandshakeStats | undefined {
-    return this.tls?.handshakes();
+    return this.gates.tls?.stats();
+  }
+
+  /**
+   * The same of the headers with which proxies begin. A connection of somebody who is not trusted
+   * has failed, with ERR_PROXY_UNTRUSTED. `undefined` without `proxyProtocol`.
+   */
+  get proxyHeaders(): HandshakeStats | undefined {
+    return this.gates.proxies?.stats();
   }
 
   /**
@@ -63,20 +81,29 @@ export class Listener implements Pollable, Disposable {
    * force), and on a listener without TLS; ERR_CLOSED.
    */
   reloadTls(options: TlsServerOptions): void {
-    if (this.tls === undefined) {
+    const { tls, tlsGate } = this.gates;
+    if (tls === undefined || tlsGate === undefined) {
       throw unusable(
         `The listener ${this.address} was made without TLS, so there is nothing to reload.\n` +
           '  right:  listen(address, { tls: { cert, key } })',
       );
     }
     checkTlsServer(options);
-    this.tls.reload(options);
+    tls.replaceGate(() => tlsGate(options));
   }
 
   /** Stops listening. Idempotent; connections that nobody has accepted are reset. */
   close(): void {
     this.#closed = true;
     this.transport.close();
+  }
+
+  /** Lets nobody else in, but those who are at a gate come through. False: there is no gate.
+   *  @internal */
+  finish(): boolean {
+    if (!(this.transport instanceof GatedListener)) return false;
+    this.transport.finish();
+    return true;
   }
 
   [Symbol.dispose](): void {

@@ -58,8 +58,6 @@ export class Socket extends Tunable implements Pollable, Disposable {
   /** True: bytes were received or read since the last completed send, so an answer may be due. */
   #answerDue = false;
   #draining = false;
-  /** Received, given back, and not received again. */
-  #returned: Buffer | null = null;
 
   /** Sockets are made by `connect` and `Listener.accept`. @internal */
   constructor(transport: Transport) {
@@ -254,7 +252,6 @@ export class Socket extends Tunable implements Pollable, Disposable {
 
   /** One try to receive, counted. @internal */
   receive(max: number): Buffer | undefined {
-    if (this.#returned !== null) return this.#takeReturned(this.#returned, max);
     const data = this.transport.tryRecv(max);
     if (data === undefined) return this.#drained() ? EMPTY : undefined;
     this.#received(data.length);
@@ -263,11 +260,6 @@ export class Socket extends Tunable implements Pollable, Disposable {
 
   /** One try to receive into memory of the caller's, counted. −1: would block. @internal */
   receiveInto(into: Uint8Array): number {
-    if (this.#returned !== null) {
-      const data = this.#takeReturned(this.#returned, into.length);
-      into.set(data);
-      return data.length;
-    }
     const count = this.transport.tryRecvInto(into);
     if (count < 0) return this.#drained() ? 0 : -1;
     this.#received(count);
@@ -302,18 +294,9 @@ export class Socket extends Tunable implements Pollable, Disposable {
     return this.#answerDue || this.unread > 0;
   }
 
-  /** Bytes that the reader holds, or that were given back: a message, or the beginning of one.
-   *  @internal */
+  /** Bytes that the reader holds: a message, or the beginning of one. @internal */
   get unread(): number {
-    const held = this.#reader === null ? 0 : this.#reader.buffered;
-    return this.#returned === null ? held : held + this.#returned.length;
-  }
-
-  /** Gives bytes back that were received: they are what is received next. @internal */
-  unreceive(bytes: Buffer): void {
-    if (bytes.length === 0) return;
-    this.#returned = this.#returned === null ? bytes : Buffer.concat([bytes, this.#returned]);
-    this.transport.grantRecv();
+    return this.#reader === null ? 0 : this.#reader.buffered;
   }
 
   /** Gives out what the reader holds; often nothing. @internal */
@@ -357,13 +340,6 @@ export class Socket extends Tunable implements Pollable, Disposable {
     for (const kept of [this.#recv, this.#sendAll, this.#reader?.kept, this.#writer?.kept]) {
       if (kept?.state === 'made') throw kept.forgotten();
     }
-  }
-
-  #takeReturned(bytes: Buffer, max: number): Buffer {
-    const taken = bytes.subarray(0, max);
-    this.#returned = taken.length < bytes.length ? bytes.subarray(max) : null;
-    this.#answerDue = true;
-    return taken;
   }
 
   #drained(): boolean {

@@ -4,7 +4,8 @@ import { TimeoutError, UsageError } from '../kernel/errors.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { writable } from '../kernel/waits.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
-import type { Network, TlsClient, TlsServer, Transport } from '../world/network.ts';
+import type { Gate } from '../world/gate.ts';
+import type { Network, TlsClient, Transport } from '../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import { checkTlsClient } from './tls-options.ts';
 import { currentNetwork } from './world.ts';
@@ -73,9 +74,10 @@ function tlsClient(options: TlsClientOptions): TlsClient {
   return networkWithTls().tlsClient(options);
 }
 
-/** Lays TLS over a listener of the running task's network. */
-export function tlsServer(options: TlsServerOptions): TlsServer {
-  return networkWithTls().tlsServer(options);
+/** What makes the gates of listeners with TLS on the running task's network. */
+export function tlsGates(): (options: TlsServerOptions) => Gate {
+  const network = networkWithTls();
+  return (options) => network.tlsServer(options);
 }
 
 function networkWithTls(): Network {

@@ -319,6 +319,10 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     return this.#remote;
   }
 
+  set remote(remote: Endpoint) {
+    this.#remote = remote;
+  }
+
   getOption(option: SocketOption): number | undefined {
     if (this.#sendGate === 'closed') return undefined;
     return readOption(this.#registry.addon, this.handle, option);

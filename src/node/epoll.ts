@@ -17,6 +17,7 @@
  * but the addon's table of slots.
  */
 import { ClosedError, UsageError } from '../kernel/errors.ts';
+import type { Gate } from '../world/gate.ts';
 import type {
   Capabilities,
   ConnectOptions,
@@ -30,7 +31,6 @@ import type {
   NetworkLimits,
   NetworkOwner,
   TlsClient,
-  TlsServer,
   Transport,
 } from '../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
@@ -163,7 +163,7 @@ class EpollNetwork implements Network, Registry {
     return this.#tls.client(options);
   }
 
-  tlsServer(options: TlsServerOptions): TlsServer {
+  tlsServer(options: TlsServerOptions): Gate {
     return this.#tls.server(options);
   }
 

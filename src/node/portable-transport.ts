@@ -60,7 +60,6 @@ export interface TransportHome {
 
 /** A try takes at most so much before others have their turn, however fast the peer is. */
 const SEND_PER_TRY = 16 * WRITE_AHEAD;
-
 /** The contract looks at no more pieces than this in one vectored send. */
 const SEND_PIECES = 64;
 
@@ -76,6 +75,7 @@ interface Carrier extends Socket {
 export class PortableTransport extends Readiness implements Transport {
   local: Endpoint;
   remote: Endpoint;
+  readonly #isUnix: boolean;
   readonly #socket: Carrier;
   readonly #home: TransportHome;
   readonly #received = new ReceiveQueue();
@@ -102,6 +102,7 @@ export class PortableTransport extends Readiness implements Transport {
     this.#home = home;
     this.local = ends.local;
     this.remote = ends.remote;
+    this.#isUnix = 'path' in ends.remote;
     this.#socket[transportOf] = this;
     home.transports.add(this);
   }
@@ -182,14 +183,14 @@ export class PortableTransport extends Readiness implements Transport {
   }
 
   getOption(option: SocketOption): number | undefined {
-    if (this.#closed || 'path' in this.remote) return undefined;
+    if (this.#closed || this.#isUnix) return undefined;
     return readOption(this.#options, option);
   }
 
   setOption(option: SocketOption, value: number): void {
     if (this.#closed) throw this.#closedError();
     const options = withOption(this.#options, option, value);
-    if ('path' in this.remote) return;
+    if (this.#isUnix) return;
     this.#options = options;
     if (this.#connected) applyOptions(options, this.#socket);
   }
@@ -310,8 +311,7 @@ export class PortableTransport extends Readiness implements Transport {
 
   /** Asks the system whether "end of file" is a reset: then even an empty write fails. */
   #isReset(): boolean {
-    if ('path' in this.remote || this.#sendFailure !== null) return false;
-    if (this.#socket.writableLength > 0) return false;
+    if (this.#isUnix || this.#sendFailure !== null || this.#socket.writableLength > 0) return false;
     return !this.#write(EMPTY);
   }
 

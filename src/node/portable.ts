@@ -17,6 +17,7 @@ import { connect as connectSocket } from 'node:net';
 import { constants } from 'node:os';
 import { ClosedError } from '../kernel/errors.ts';
 import { unsupportedOption } from '../kernel/unsupported.ts';
+import type { Gate } from '../world/gate.ts';
 import type {
   BufferSizes,
   Capabilities,
@@ -31,7 +32,6 @@ import type {
   NetworkLimits,
   NetworkOwner,
   TlsClient,
-  TlsServer,
   Transport,
 } from '../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
@@ -124,7 +124,7 @@ class PortableNetwork implements Network, ListenerHome, DatagramHome {
     return this.#tls.client(options);
   }
 
-  tlsServer(options: TlsServerOptions): TlsServer {
+  tlsServer(options: TlsServerOptions): Gate {
     return this.#tls.server(options);
   }
 

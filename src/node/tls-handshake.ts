@@ -1,5 +1,5 @@
 /**
- * One handshake of a TLS listener, from the accepted connection to a transport or a failure.
+ * One handshake of a listener with TLS, from the accepted connection to a transport or a failure.
  *
  * node:tls knows connections by the server that they came in at, and tells that server what becomes
  * of them; which stream below they belong to, it does not tell. So every handshake gives it a
@@ -8,18 +8,17 @@
  */
 import type { Server, TLSSocket } from 'node:tls';
 import { TimeoutError } from '../kernel/errors.ts';
+import type { Passage } from '../world/gate.ts';
 import type { Transport } from '../world/network.ts';
-import type { HandshakeFailure } from '../world/tls.ts';
 import type { CipherOwner } from './cipher-stream.ts';
 import { CipherStream } from './cipher-stream.ts';
 import type { TlsHome } from './tls-transport.ts';
 import { hungUp, TlsTransport } from './tls-transport.ts';
 
-/** Who began the handshake. */
-export interface HandshakeOwner {
-  readonly home: TlsHome;
-  completed(handshake: Handshake, transport: TlsTransport): void;
-  failed(handshake: Handshake, error: Error & { code?: string }): void;
+/** What the handshakes of one network share. */
+export interface HandshakeHome extends TlsHome {
+  /** Those that are under way. */
+  readonly handshakes: Set<Handshake>;
 }
 
 /** The server as one connection sees it. */
@@ -45,15 +44,19 @@ function refusal({ authorizationError }: TLSSocket): Error | undefined {
 }
 
 export class Handshake implements CipherOwner {
-  readonly raw: Transport;
-  readonly #owner: HandshakeOwner;
+  readonly #raw: Transport;
+  readonly #passage: Passage;
+  readonly #home: HandshakeHome;
   readonly #cipher: CipherStream;
   readonly #timer: NodeJS.Timeout | undefined;
   #over = false;
 
-  constructor(raw: Transport, owner: HandshakeOwner, timeoutMs: number) {
-    this.raw = raw;
-    this.#owner = owner;
+  constructor(passage: Passage, home: HandshakeHome, timeoutMs: number) {
+    const { raw } = passage;
+    this.#raw = raw;
+    this.#passage = passage;
+    this.#home = home;
+    home.handshakes.add(this);
     this.#cipher = new CipherStream(raw);
     this.#cipher.owner = this;
     this.#timer = armed(timeoutMs, () => {
@@ -73,29 +76,29 @@ export class Handshake implements CipherOwner {
 
   secured(socket: TLSSocket): void {
     if (!this.#end()) return void socket.destroy();
-    const transport = new TlsTransport(socket, this.#cipher, this.raw, this.#owner.home);
+    const transport = new TlsTransport(socket, this.#cipher, this.#raw, this.#home);
     transport.opened();
-    this.#owner.completed(this, transport);
+    this.#passage.passed(transport);
   }
 
   failed(error: Error & { code?: string }): void {
     if (!this.#end()) return;
-    this.raw.close();
+    this.#raw.close();
     this.#cipher.destroy();
-    this.#owner.failed(this, error);
+    this.#passage.failed(error);
   }
 
-  /** The listener is closed. */
-  abort(): void {
+  /** The listener is closed, or the network. */
+  giveUp(): void {
     if (!this.#end()) return;
-    this.raw.reset();
+    this.#raw.reset();
     this.#cipher.destroy();
   }
 
   /** In its own time: an alert among the last bytes says more than the end. */
   rawEnded(cause: unknown): void {
     setImmediate(() => {
-      this.failed((cause as Error | undefined) ?? hungUp('TLS handshake', this.raw.remote));
+      this.failed((cause as Error | undefined) ?? hungUp('TLS handshake', this.#raw.remote));
     });
   }
 
@@ -107,6 +110,7 @@ export class Handshake implements CipherOwner {
   #end(): boolean {
     if (this.#over) return false;
     this.#over = true;
+    this.#home.handshakes.delete(this);
     clearTimeout(this.#timer);
     return true;
   }
@@ -117,12 +121,4 @@ const LONGEST_MS = 2 ** 31 - 1;
 
 function armed(ms: number, call: () => void): NodeJS.Timeout | undefined {
   return ms > LONGEST_MS ? undefined : setTimeout(call, Math.ceil(ms)).unref();
-}
-
-/** What an operator is told of a failed handshake. */
-export function failureRecord(
-  { code = '', message }: Error & { code?: string },
-  peer: string,
-): HandshakeFailure {
-  return Object.freeze({ code, message, peer });
 }

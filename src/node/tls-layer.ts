@@ -7,12 +7,13 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { connect } from 'node:tls';
-import type { TlsClient, TlsServer } from '../world/network.ts';
+import type { Gate } from '../world/gate.ts';
+import type { TlsClient } from '../world/network.ts';
 import type { TlsClientOptions, TlsPeerCertificate, TlsServerOptions } from '../world/tls.ts';
 import { CipherStream } from './cipher-stream.ts';
 import type { Farewell } from './tls-closing.ts';
-import type { TlsListenerHome } from './tls-listener.ts';
-import { makeServer, TlsListener } from './tls-listener.ts';
+import { TlsGate } from './tls-gate.ts';
+import type { Handshake, HandshakeHome } from './tls-handshake.ts';
 import { alpnOptions, contextOptions, secureContext, usable } from './tls-options.ts';
 import { TlsTransport } from './tls-transport.ts';
 
@@ -23,10 +24,10 @@ const LINGER_MS = 5000;
 export const HAS_TLS: boolean =
   process.versions['bun'] === undefined && process.versions['deno'] === undefined;
 
-export class TlsLayer implements TlsListenerHome {
+export class TlsLayer implements HandshakeHome {
   readonly transports: Set<TlsTransport> = new Set();
   readonly farewells: Set<Farewell> = new Set();
-  readonly listeners: Set<TlsListener> = new Set();
+  readonly handshakes: Set<Handshake> = new Set();
   readonly lingerMs: number = LINGER_MS;
 
   client(options: TlsClientOptions): TlsClient {
@@ -46,9 +47,8 @@ export class TlsLayer implements TlsListenerHome {
     };
   }
 
-  server(options: TlsServerOptions): TlsServer {
-    const server = makeServer(options);
-    return (raw) => new TlsListener(raw, server, this);
+  server(options: TlsServerOptions): Gate {
+    return new TlsGate(options, this);
   }
 
   /** Closed connections whose last bytes are on their way out: nobody has left them open. */
@@ -58,7 +58,7 @@ export class TlsLayer implements TlsListenerHome {
   }
 
   close(): void {
-    for (const listener of this.listeners) listener.close();
+    for (const handshake of this.handshakes) handshake.giveUp();
     for (const transport of this.transports) transport.close();
     for (const farewell of this.farewells) farewell.cutShort();
   }

@@ -21,8 +21,8 @@ const SETTLE_MS = 10;
  */
 const HANDOVER_MS = 200;
 
-/** TLS handshakes that are under way when the server is stopped have so long to complete: a silent
- *  client must not hold it up. */
+/** Handshakes of TLS and headers of proxies that are under way when the server is stopped have so
+ *  long to complete: a silent client must not hold it up. */
 const LAST_HANDSHAKES_MS = 1000;
 
 /** Waits until the server is stopped, and drains it. */
@@ -39,13 +39,12 @@ export function* drainWhenStopped(
   for (let socket = queued(server); socket !== undefined; socket = queued(server)) {
     begin(server, socket, tasks, handler);
   }
-  const { tls } = server.listener;
-  if (tls === undefined) server.closeDoor();
-  else tls.finish();
+  const comeThrough = server.listener.finish();
+  if (!comeThrough) server.closeDoor();
   if (server.network.poll() < 0) yield* sleep(SETTLE_MS);
   if (currentWorld().program?.replaced === true) yield* sleep(HANDOVER_MS);
   server.drain();
-  if (tls !== undefined) yield* sleep(LAST_HANDSHAKES_MS);
+  if (comeThrough) yield* sleep(LAST_HANDSHAKES_MS);
   server.closeDoor();
 }
 

@@ -154,6 +154,7 @@ const KEYS: Keys<ServerOptions> = {
   recvBufferSize: true,
   sendBufferSize: true,
   tls: true,
+  proxyProtocol: true,
 };
 
 /** Throws for options that can be seen to be wrong. */

@@ -5,7 +5,8 @@ import { Parking } from '../kernel/parking.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { Scope } from '../kernel/scope.ts';
 import { park } from '../kernel/waits.ts';
-import type { SocketAddress } from '../net/address.ts';
+import { SocketAddress } from '../net/address.ts';
+import type { GateFailure } from '../net/gated-listener.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
 import { currentNetwork, currentWorld } from '../net/world.ts';
@@ -69,6 +70,8 @@ export class ServerRecord implements Server {
     this.#peers = perPeer < Infinity || acceptRate !== null ? new PeerTable(this.limits) : null;
     this.#hostQueues = new HostQueues(this.network, this.scheduler.now());
     this.#checkDescriptors();
+    const { proxies } = listener.gates;
+    if (proxies !== undefined) proxies.onFailed = (failure) => this.#refusedAtGate(failure);
     scope.signal.addEventListener('abort', () => this.#cutOff(), { once: true });
   }
 
@@ -125,6 +128,16 @@ export class ServerRecord implements Server {
   refused(cause: RefusalCause, count: number, peer?: SocketAddress): void {
     this.tally.refused[cause] += count;
     this.teller.limited(cause, peer);
+  }
+
+  /** The proxy, or somebody who is none. */
+  #refusedAtGate({ error, remote }: GateFailure): void {
+    const peer = new SocketAddress(remote);
+    const isStranger = error.code === 'ERR_PROXY_UNTRUSTED';
+    this.refused(isStranger ? 'untrusted' : 'proxyHeader', 1, peer);
+    // Strangers may come as often as they like: they are no failure of anybody here.
+    if (isStranger) this.teller.warn(error.message);
+    else this.teller.refused(error, peer);
   }
 
   #passed(connection: ConnectionRecord, limit: LimitName): void {
@@ -199,6 +212,7 @@ export class ServerRecord implements Server {
       overflowed: this.listener.transport.overflowed,
       hostOverflowed: this.#hostQueues.overflowed(this.scheduler.now()),
       handshakes: this.listener.handshakes,
+      proxyHeaders: this.listener.proxyHeaders,
       longestTurnMs: this.scheduler.longestMs,
     });
   }

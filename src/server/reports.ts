@@ -1,6 +1,6 @@
 /** What a server tells of itself: figures, the record of a connection, the report of a drain. */
 import type { SocketAddress } from '../net/address.ts';
-import type { HandshakeStats } from '../world/tls.ts';
+import type { HandshakeStats } from '../world/gate.ts';
 
 /** The limits that end a connection, by the names of their options. */
 export type LimitName =
@@ -18,10 +18,16 @@ export type LimitName =
 export type CloseCause = 'handler' | 'drained' | 'failed' | 'peerReset' | 'cut' | LimitName;
 
 /**
- * Why a connection was not accepted: a limit, or it had waited in the queue while the system had no
- * descriptor left, for long ('shed').
+ * Why a connection was not accepted: a limit; it had waited in the queue while the system had no
+ * descriptor left, for long ('shed'); it came from a proxy that did not say for whom
+ * ('proxyHeader'), or from somebody else where only proxies may come ('untrusted').
  */
-export type RefusalCause = 'maxConnectionsPerPeer' | 'maxAcceptRatePerPeer' | 'shed';
+export type RefusalCause =
+  | 'maxConnectionsPerPeer'
+  | 'maxAcceptRatePerPeer'
+  | 'shed'
+  | 'proxyHeader'
+  | 'untrusted';
 
 /** A connection that has ended. */
 export interface CloseRecord {
@@ -91,6 +97,8 @@ export interface ServerStats {
   readonly hostOverflowed: number | undefined;
   /** Handshakes of TLS; `undefined` without TLS. */
   readonly handshakes: HandshakeStats | undefined;
+  /** Headers of the PROXY protocol; `undefined` without `proxyProtocol`. */
+  readonly proxyHeaders: HandshakeStats | undefined;
   /** The longest time for which tasks have kept the event loop, in milliseconds; of the run. */
   readonly longestTurnMs: number;
 }

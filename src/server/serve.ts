@@ -6,9 +6,8 @@ import type { Scope } from '../kernel/scope.ts';
 import { scope } from '../kernel/with-scope.ts';
 import type { Address } from '../net/address.ts';
 import { checkListenAddress } from '../net/address.ts';
-import { listen, listenOptions } from '../net/listen.ts';
+import { checkGates, listen, listenOptions } from '../net/listen.ts';
 import type { Listener } from '../net/listener.ts';
-import { checkTlsServer } from '../net/tls-options.ts';
 import { currentWorld } from '../net/world.ts';
 import { acceptAll } from './accept.ts';
 import { drainWhenStopped } from './drain.ts';
@@ -31,7 +30,7 @@ export function tcpServer(
 ): Operation<void> {
   checkListenAddress(address);
   checkServer(handler, options);
-  if (options.tls !== undefined) checkTlsServer(options.tls);
+  checkGates(options);
   return new Lazy(function* (): Generator<Wait, void> {
     yield* serve(yield* listen(address, listenOptions(options)), handler, options);
   });

@@ -13,6 +13,8 @@ export class Tally {
     maxConnectionsPerPeer: 0,
     maxAcceptRatePerPeer: 0,
     shed: 0,
+    proxyHeader: 0,
+    untrusted: 0,
   };
   readonly closed: Record<CloseCause, number> = {
     handler: 0,

@@ -65,6 +65,13 @@ export class Teller {
     this.#platform.report(`coronet: the handler of ${peer} failed: ${describe(error)}`);
   }
 
+  /** A connection reached no handler, because its proxy did not do what it is there for. */
+  refused(error: Error, peer: SocketAddress): void {
+    const { onError } = this.#options;
+    if (onError !== undefined) return this.#guarded(() => onError(error, peer));
+    this.warn(error.message);
+  }
+
   report(text: string): void {
     this.#platform.report(`coronet: the server at ${this.#server}: ${text}`);
   }

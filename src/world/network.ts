@@ -23,7 +23,8 @@
 import type { Readiness } from '../kernel/readiness.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { NetworkCounters, NetworkLimits } from './figures.ts';
-import type { HandshakeStats, TlsClientOptions, TlsInfo, TlsServerOptions } from './tls.ts';
+import type { Gate, ProxyProtocolOptions } from './gate.ts';
+import type { TlsClientOptions, TlsInfo, TlsServerOptions } from './tls.ts';
 
 export type { Capabilities } from './capabilities.ts';
 export type { NetworkCounters, NetworkLimits } from './figures.ts';
@@ -72,6 +73,9 @@ export interface ListenOptions extends BufferSizes {
   readonly mode?: number;
   /** Connections are TLS: certificate, key and the rest of it. */
   readonly tls?: TlsServerOptions;
+  /** Connections come from proxies that say for whom, with the PROXY protocol: in clear, before
+   *  anything else, TLS included. */
+  readonly proxyProtocol?: ProxyProtocolOptions;
 }
 
 export interface ConnectOptions extends BufferSizes {
@@ -97,8 +101,8 @@ export interface KeepAliveOptions {
 export interface Transport extends Readiness {
   /** The near end. Known once connected or accepted; kept after close. */
   readonly local: Endpoint;
-  /** The far end. Kept after close. */
-  readonly remote: Endpoint;
+  /** The far end. Kept after close. Who accepts from a proxy may put here for whom it speaks. */
+  remote: Endpoint;
   /** What is known of the TLS connection, once it stands. Absent on what is not TLS. */
   readonly tls?: TlsInfo | undefined;
 
@@ -185,24 +189,8 @@ export interface ListenerTransport extends Readiness {
   close(): void;
 }
 
-/**
- * A listener whose connections are TLS, over one whose are not. It hands out connections whose
- * handshake is complete; a failed handshake is only counted. Handshakes begin in `tryAccept`, so
- * that a program that does not accept has left what comes in the queue below.
- */
-export interface TlsListenerTransport extends ListenerTransport {
-  /** For connections from now on. Throws ERR_TLS_OPTIONS, and changes nothing then. */
-  reload(options: TlsServerOptions): void;
-  handshakes(): HandshakeStats;
-  /** Stops listening. Handshakes under way go on; after the last, accepting gives ERR_CLOSED. */
-  finish(): void;
-}
-
 /** Lays TLS over a connection to `host`. `tryConnect` of the result tells of the handshake. */
 export type TlsClient = (raw: Transport, host: string) => Transport;
-
-/** Lays TLS over a listener. */
-export type TlsServer = (raw: ListenerTransport) => TlsListenerTransport;
 
 // ---- datagrams ----
 //
@@ -332,7 +320,7 @@ export interface Network {
   tlsClient(options: TlsClientOptions): TlsClient;
 
   /** Likewise, for a listener. */
-  tlsServer(options: TlsServerOptions): TlsServer;
+  tlsServer(options: TlsServerOptions): Gate;
 
   /** Begins to bind; see `DatagramTransport.tryBind`. Throws what is known at once. */
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport;

@@ -127,26 +127,3 @@ export interface TlsInfo {
   /** Clients: the latest ticket of the server, for `tls.session` of the next `connect`. */
   readonly session: Buffer | undefined;
 }
-
-/** Why a handshake failed. */
-export interface HandshakeFailure {
-  /** 'ECONNRESET', 'ERR_TIMEOUT', or a code of OpenSSL. */
-  readonly code: string;
-  readonly message: string;
-  /** The address of the client. */
-  readonly peer: string;
-}
-
-/** The handshakes of a listener since it began, and now. */
-export interface HandshakeStats {
-  /** Under way now. */
-  readonly underWay: number;
-  /** Complete, and not accepted yet. */
-  readonly waiting: number;
-  readonly completed: number;
-  /** Failed, those that took too long included. */
-  readonly failed: number;
-  /** Took longer than `handshakeTimeoutMs`. */
-  readonly timedOut: number;
-  readonly lastFailure: HandshakeFailure | undefined;
-}

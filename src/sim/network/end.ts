@@ -11,13 +11,15 @@ import type { TransportOwner, Wire } from './wire.ts';
 export abstract class SimEnd extends Readiness {
   /** The near end: known once an attempt has begun, and kept. */
   local: Endpoint = NOWHERE;
-  readonly remote: Endpoint;
+  remote: Endpoint;
   readonly options: Options = new Options();
   /** When something has come from the peer for the last time. */
   heardAt = 0;
   /** The connection is no more, and the peer may not know. */
   gone = false;
   protected readonly owner: TransportOwner;
+  /** Whatever `remote` is set to later. */
+  readonly #isUnix: boolean;
   /** Null while connecting. */
   protected wire: Wire | null = null;
   readonly #fooling: Fooling;
@@ -29,6 +31,7 @@ export abstract class SimEnd extends Readiness {
     this.owner = owner;
     this.#fooling = new Fooling(owner.core, owner.host);
     this.remote = remote;
+    this.#isUnix = 'path' in remote;
   }
 
   abstract timesOut(): void;
@@ -38,13 +41,13 @@ export abstract class SimEnd extends Readiness {
   // ------------------------------------------------------------------------------------- options
 
   getOption(option: SocketOption): number | undefined {
-    if (this.isClosed || (isOfTcp(option) && 'path' in this.remote)) return undefined;
+    if (this.isClosed || (isOfTcp(option) && this.#isUnix)) return undefined;
     return this.options.get(option);
   }
 
   setOption(option: SocketOption, value: number): void {
     if (this.isClosed) throw this.closedError();
-    if (isOfTcp(option) && 'path' in this.remote) return;
+    if (isOfTcp(option) && this.#isUnix) return;
     this.options.set(option, value);
     if (option === 'keepAlive') this.probe();
   }

@@ -41,7 +41,13 @@ export interface ProxyField {
 }
 
 /** What a proxy has said. */
-export interface ProxyHeader {
+export interface ProxyHeader extends ProxyWords {
+  /** The proxy itself. */
+  readonly proxy: SocketAddress;
+}
+
+/** What a header has in it. */
+export interface ProxyWords {
   readonly version: 1 | 2;
   /** True: the proxy speaks for itself (a health check), or cannot tell for whom. */
   readonly local: boolean;
@@ -58,7 +64,7 @@ export type ProxyParse =
    *  that is behind it. */
   | { readonly kind: 'more'; readonly atLeast: number }
   /** A header of `length` bytes. */
-  | { readonly kind: 'header'; readonly length: number; readonly header: ProxyHeader }
+  | { readonly kind: 'header'; readonly length: number; readonly header: ProxyWords }
   /** No header: these bytes belong to another protocol. */
   | { readonly kind: 'absent' }
   /** The beginning of a header, and then something else. */
@@ -90,7 +96,7 @@ function spoken(
   version: 1 | 2,
   ends: readonly [Endpoint, Endpoint] | undefined,
   fields: readonly ProxyField[] = [],
-): ProxyHeader {
+): ProxyWords {
   const [source, destination] = ends?.map((end) => new SocketAddress(end)) ?? [];
   return { version, local: ends === undefined, source, destination, fields };
 }
@@ -124,7 +130,7 @@ function missing(line: Buffer): number {
 }
 
 /** Exactly one space between the parts; behind UNKNOWN anything is passed over. */
-function lineHeader(line: string): ProxyHeader | string {
+function lineHeader(line: string): ProxyWords | string {
   if (/^PROXY UNKNOWN(?: .*)?$/.test(line)) return spoken(1, undefined);
   const [, protocol, source = '', destination = '', from = '', to = '', ...more] = line.split(' ');
   if (protocol !== 'TCP4' && protocol !== 'TCP6')
@@ -158,7 +164,7 @@ function parseBinary(bytes: Buffer, most: number): ProxyParse {
   return typeof header === 'string' ? wrong(header) : { kind: 'header', length, header };
 }
 
-function binaryHeader(bytes: Buffer): ProxyHeader | string {
+function binaryHeader(bytes: Buffer): ProxyWords | string {
   const family = bytes.readUInt8(13) >> 4;
   const protocol = bytes.readUInt8(13) & 0x0f;
   const size = ADDRESSES[family];

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { crc32c } from './crc32c.ts';
-import type { ProxyHeader, ProxyParse } from './proxy-protocol.ts';
+import type { ProxyParse, ProxyWords } from './proxy-protocol.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
 
 const MOST = 4096;
@@ -30,13 +30,13 @@ function checksummed(...before: readonly number[]): Buffer {
   return bytes;
 }
 
-function headerOf(bytes: Buffer): ProxyHeader {
+function headerOf(bytes: Buffer): ProxyWords {
   const parse = parseProxyHeader(bytes, MOST);
   if (parse.kind !== 'header') throw new Error(`Expected a header, got ${JSON.stringify(parse)}`);
   return parse.header;
 }
 
-function told(header: ProxyHeader): string {
+function told(header: ProxyWords): string {
   const { version, local, source, destination } = header;
   return `v${version} ${local ? 'local' : `${source} to ${destination}`}`;
 }

@@ -1,0 +1,267 @@
+import { describe, expect, test } from 'vitest';
+import { Readiness } from '../kernel/readiness.ts';
+import type { Gate, Passage } from '../world/gate.ts';
+import type { Endpoint, ListenerTransport, Transport } from '../world/network.ts';
+import { GatedListener } from './gated-listener.ts';
+
+const HERE: Endpoint = { host: '127.0.0.1', port: 1, family: 4 };
+
+/** A listener that gives what it is told to give. */
+class FakeListener extends Readiness implements ListenerTransport {
+  readonly local = HERE;
+  readonly answers: (Transport | Error)[] = [];
+  closed = false;
+  ahead = Infinity;
+
+  tryListen(): boolean {
+    return true;
+  }
+
+  tryAccept(): Transport | undefined {
+    const answer = this.answers.shift();
+    if (answer instanceof Error) throw answer;
+    this.canRecv = this.answers.length > 0;
+    return answer;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.refuseWaiters(new Error('closed'));
+  }
+
+  /** Something has come in. */
+  bring(...answers: (Transport | Error)[]): void {
+    this.answers.push(...answers);
+    this.grantRecv();
+  }
+}
+
+/** A connection that knows how it was ended. */
+class FakeTransport extends Readiness {
+  readonly local = HERE;
+  readonly remote = HERE;
+  ended: 'close' | 'reset' | undefined = undefined;
+
+  close(): void {
+    this.ended ??= 'close';
+  }
+
+  reset(): void {
+    this.ended ??= 'reset';
+  }
+}
+
+type Connection = FakeTransport & Transport;
+
+function connection(): Connection {
+  return new FakeTransport() as unknown as Connection;
+}
+
+/** A gate that does what a case says, when it says so. */
+class FakeGate implements Gate {
+  readonly most: number;
+  readonly passages: Passage[] = [];
+
+  constructor(most = 2) {
+    this.most = most;
+  }
+
+  begin(passage: Passage): () => void {
+    this.passages.push(passage);
+    return () => passage.raw.reset();
+  }
+
+  /** The passage that began as the `index`th. */
+  at(index: number): Passage {
+    return this.passages[index] as Passage;
+  }
+}
+
+/** Lets everybody through at once. */
+const OPEN: Gate = {
+  most: 2,
+  begin(passage) {
+    passage.passed(passage.raw);
+    return () => {};
+  },
+};
+
+interface Case {
+  readonly raw: FakeListener;
+  readonly gate: FakeGate;
+  readonly listener: GatedListener;
+}
+
+function gated(most = 2): Case {
+  const raw = new FakeListener();
+  const gate = new FakeGate(most);
+  return { raw, gate, listener: new GatedListener(raw, gate) };
+}
+
+const SHORTAGE: Error = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' });
+const REFUSED: Error = Object.assign(new Error('refused'), { code: 'ERR_TIMEOUT' });
+
+describe('a listener with a gate', () => {
+  test('hands out what has come through, in the order in which it did', () => {
+    const { raw, gate, listener } = gated();
+    const [first, second, outer] = [connection(), connection(), connection()];
+    raw.bring(first, second);
+    expect(listener.tryAccept()).toBeUndefined();
+    gate.at(1).passed(second);
+    gate.at(0).passed(outer);
+    expect([listener.canRecv, listener.tryAccept()]).toEqual([true, second]);
+    expect([listener.tryAccept(), listener.tryAccept()]).toEqual([outer, undefined]);
+    expect(listener.stats()).toMatchObject({ completed: 2, failed: 0, underWay: 0, waiting: 0 });
+  });
+
+  test('hands out at once what comes through at once', () => {
+    const raw = new FakeListener();
+    const listener = new GatedListener(raw, OPEN);
+    const only = connection();
+    raw.bring(only);
+    expect([listener.tryAccept(), listener.tryAccept()]).toEqual([only, undefined]);
+  });
+
+  test('throws a shortage, and goes on when it is over', () => {
+    const { raw, listener } = gated();
+    raw.bring(SHORTAGE, connection());
+    expect(() => listener.tryAccept()).toThrow('EMFILE');
+    expect(listener.canRecv).toBe(true);
+    expect(listener.tryAccept()).toBeUndefined();
+    expect(listener.stats().underWay).toBe(1);
+  });
+
+  test('throws no shortage while there is somebody to hand out', () => {
+    const raw = new FakeListener();
+    const listener = new GatedListener(raw, OPEN);
+    const only = connection();
+    raw.bring(only, SHORTAGE);
+    expect(listener.tryAccept()).toBe(only);
+  });
+
+  test('waits below only while nothing is there', () => {
+    const { raw, listener } = gated();
+    expect(listener.tryAccept()).toBeUndefined();
+    expect(listener.canRecv).toBe(false);
+    expect(raw.recvWaiter).toBe(listener);
+    raw.bring(connection());
+    expect(listener.canRecv).toBe(true);
+  });
+
+  test('takes no more than the gate allows, and the next when one has failed', () => {
+    const { raw, gate, listener } = gated(1);
+    raw.bring(connection(), connection());
+    expect(listener.tryAccept()).toBeUndefined();
+    expect([raw.answers.length, raw.ahead, listener.canRecv]).toEqual([1, 1, false]);
+    gate.at(0).failed(REFUSED);
+    expect(listener.canRecv).toBe(true);
+    expect(listener.tryAccept()).toBeUndefined();
+    expect(raw.answers.length).toBe(0);
+  });
+
+  test('takes no more than the program has room for, but always one', () => {
+    const { raw, listener } = gated(8);
+    raw.bring(connection(), connection(), connection());
+    listener.ahead = 2;
+    listener.tryAccept();
+    expect(listener.stats().underWay).toBe(2);
+    listener.ahead = 0;
+    expect([listener.tryAccept(), raw.answers.length]).toEqual([undefined, 1]);
+    const alone = gated(8);
+    alone.listener.ahead = 0;
+    alone.raw.bring(connection());
+    alone.listener.tryAccept();
+    expect(alone.listener.stats().underWay).toBe(1);
+  });
+
+  test('counts failures, keeps the last, and tells them in the next accept', () => {
+    const { raw, gate, listener } = gated();
+    const told: unknown[] = [];
+    listener.onFailed = ({ error, remote }) => told.push(error, remote);
+    raw.bring(connection(), connection());
+    listener.tryAccept();
+    gate.at(0).failed(REFUSED);
+    gate.at(1).gone();
+    expect(told).toEqual([]);
+    listener.tryAccept();
+    expect(told).toEqual([REFUSED, HERE]);
+    expect(listener.stats()).toMatchObject({ failed: 1, timedOut: 1, underWay: 0 });
+    expect(listener.stats().lastFailure).toMatchObject({ code: 'ERR_TIMEOUT', message: 'refused' });
+  });
+
+  test('passes over what a passage tells after its end', () => {
+    const { raw, gate, listener } = gated();
+    raw.bring(connection());
+    listener.tryAccept();
+    gate.at(0).failed(REFUSED);
+    gate.at(0).passed(connection());
+    gate.at(0).failed(REFUSED);
+    expect(listener.tryAccept()).toBeUndefined();
+    expect(listener.stats()).toMatchObject({ failed: 1, completed: 0 });
+  });
+
+  test('takes another gate for connections from then on', () => {
+    const { raw, gate, listener } = gated();
+    listener.replaceGate(() => OPEN);
+    const only = connection();
+    raw.bring(only);
+    expect([listener.tryAccept(), gate.passages]).toEqual([only, []]);
+    listener.close();
+    expect(() => listener.replaceGate(() => OPEN)).toThrow(/closed here/);
+  });
+});
+
+describe('the end of a listener with a gate', () => {
+  test('resets what is under way, and what is through', () => {
+    const { raw, gate, listener } = gated();
+    const [first, second] = [connection(), connection()];
+    raw.bring(first, second);
+    listener.tryAccept();
+    gate.at(0).passed(first);
+    listener.close();
+    expect([raw.closed, first.ended, second.ended]).toEqual([true, 'reset', 'reset']);
+    expect(() => listener.tryAccept()).toThrow(/closed here/);
+  });
+
+  test('comes behind the last passage when it is finished, and the door is closed at once', () => {
+    const { raw, gate, listener } = gated();
+    const last = connection();
+    raw.bring(last);
+    listener.tryAccept();
+    listener.finish();
+    expect([raw.closed, listener.tryAccept()]).toEqual([true, undefined]);
+    gate.at(0).passed(last);
+    expect(listener.tryAccept()).toBe(last);
+    expect(() => listener.tryAccept()).toThrow(/closed here/);
+    const empty = gated().listener;
+    empty.finish();
+    expect(() => empty.tryAccept()).toThrow(/closed here/);
+  });
+
+  test('comes behind both gates where there are two', () => {
+    const { raw, gate, listener: inner } = gated();
+    const second = new FakeGate();
+    const outer = new GatedListener(inner, second);
+    const last = connection();
+    raw.bring(last);
+    outer.tryAccept();
+    outer.finish();
+    expect([raw.closed, inner.through, outer.tryAccept()]).toEqual([true, false, undefined]);
+    gate.at(0).passed(last);
+    expect([outer.canRecv, outer.tryAccept(), second.passages.length]).toEqual([
+      true,
+      undefined,
+      1,
+    ]);
+    second.at(0).passed(last);
+    expect(outer.tryAccept()).toBe(last);
+    expect(() => outer.tryAccept()).toThrow(/closed here/);
+  });
+
+  test('comes when the listener below is closed under it', () => {
+    const { raw, listener } = gated();
+    listener.tryAccept();
+    raw.close();
+    expect(() => listener.tryAccept()).toThrow(/closed here/);
+  });
+});
