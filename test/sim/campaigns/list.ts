@@ -1,4 +1,5 @@
 /** All campaigns. */
+import { behindProxy, halfHeaders } from './behind-proxy.ts';
 import { storms, torn } from './cancelling.ts';
 import { paths, queues, races } from './connecting.ts';
 import { barrierRounds, broadcast, channels, conditions, locks } from './conservation.ts';
@@ -19,6 +20,8 @@ export const campaigns: readonly Campaign[] = [
   frames,
   readLines,
   proxy,
+  behindProxy,
+  halfHeaders,
   halfClose,
   datagrams,
   crashes,
