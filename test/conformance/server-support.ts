@@ -35,7 +35,7 @@ function* begin(
   let server: Server | undefined;
   const serving = tasks.spawn(() =>
     tcpServer(LOOPBACK, handler, {
-      lingerMs: 500,
+      lingerMs: 10_000, // on a machine that is busy, half a second is no time
       ...options,
       onListening(listening) {
         server = listening;
