@@ -28,6 +28,7 @@ static const Export EXPORTS[] = {
     {"listen", coronet_listen},
     {"accept", coronet_accept},
     {"shed", coronet_shed},
+    {"queued", coronet_queued},
     {"connect", coronet_connect},
     {"connected", coronet_connected},
     {"local", coronet_local},

@@ -38,7 +38,7 @@
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 7
+#define CORONET_ABI 8
 
 /*
  * All that a connection can report, both directions at once. PRI is there because urgent data
@@ -173,6 +173,7 @@ napi_value coronet_poll(napi_env env, napi_callback_info info);
 napi_value coronet_listen(napi_env env, napi_callback_info info);
 napi_value coronet_accept(napi_env env, napi_callback_info info);
 napi_value coronet_shed(napi_env env, napi_callback_info info);
+napi_value coronet_queued(napi_env env, napi_callback_info info);
 napi_value coronet_connect(napi_env env, napi_callback_info info);
 napi_value coronet_connected(napi_env env, napi_callback_info info);
 napi_value coronet_local(napi_env env, napi_callback_info info);

@@ -1,5 +1,5 @@
 /*
- * Options of a socket. Every option here is an int.
+ * Options of a socket, and what it tells of itself. Every option here is an int.
  *
  * JavaScript names an option by its place in the table below, so that it need not know the numbers
  * of this system. Values are the system's: seconds for TCP_KEEPIDLE and TCP_KEEPINTVL, milliseconds
@@ -61,6 +61,25 @@ napi_value coronet_get_option(napi_env env, napi_callback_info info) {
   if (fd < 0) return call_result(&call, fd);
   if (getsockopt(fd, option->level, option->name, &value, &length) != 0) value = -errno;
   return call_result(&call, value);
+}
+
+/*
+ * queued(listener): the connections that wait in the system's queue, or a negated errno. For a
+ * socket that listens Linux has that in tcpi_unacked (tcp_get_info of net/ipv4/tcp.c); of Unix
+ * sockets it does not tell (EOPNOTSUPP).
+ */
+napi_value coronet_queued(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0;
+  struct tcp_info figures;
+  socklen_t length = sizeof figures;
+  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
+  Slot *slot = stream_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  if (getsockopt(slot->fd, IPPROTO_TCP, TCP_INFO, &figures, &length) != 0) {
+    return call_result(&call, -errno);
+  }
+  return call_result(&call, (int32_t)figures.tcpi_unacked);
 }
 
 /* setOption(handle, code, value): 0, or a negated errno */

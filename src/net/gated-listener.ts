@@ -125,6 +125,10 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
     return this.#raw.shed?.(most) ?? 0;
   }
 
+  get queued(): number | undefined {
+    return this.#raw.queued;
+  }
+
   get overflowed(): number | undefined {
     return this.#raw.overflowed;
   }

@@ -49,6 +49,8 @@ export interface Addon {
   accept(listener: number, out: Int32Array, most: number): number;
   /** Resets up to `most` queued connections, also where no descriptor is left; how many. */
   shed(listener: number, most: number): number;
+  /** Connections that wait in the system's queue. */
+  queued(listener: number): number;
   connect(
     poller: number,
     family: number,
@@ -151,7 +153,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 7;
+const ADDON_ABI = 8;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

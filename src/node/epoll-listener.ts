@@ -102,6 +102,11 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     return Math.max(0, this.#registry.addon.shed(this.handle, most));
   }
 
+  get queued(): number | undefined {
+    const inSystem = this.#registry.addon.queued(this.handle);
+    return inSystem < 0 ? undefined : inSystem + this.#queue.length;
+  }
+
   #enqueue(handle: number): void {
     const registry = this.#registry;
     const local = this.#nearEnd;

@@ -111,6 +111,10 @@ export class PortableListener extends Readiness implements ListenerTransport {
     return undefined;
   }
 
+  get queued(): number {
+    return this.#held.size;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

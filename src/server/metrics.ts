@@ -21,6 +21,7 @@ const GAUGES: ReadonlySet<string> = new Set([
   'closing',
   'queue',
   'queued',
+  'stalled',
   'bufferedBytes',
   'maxConnections',
   'lagMs',

@@ -197,11 +197,13 @@ export class ServerRecord implements Server {
   stats(): ServerStats {
     const { tally, backend } = this;
     const { accepted, failed, resetByPeer, acceptPauses } = tally;
-    const { bytesReceived, bytesSent } = this.#traffic();
+    const { bytesReceived, bytesSent, stalled } = this.#traffic();
     return Object.freeze({
       backend,
       accepted,
       open: this.#open.size,
+      stalled,
+      queued: this.listener.transport.queued,
       refused: Object.freeze({ ...tally.refused }),
       closed: Object.freeze({ ...tally.closed }),
       failed,
@@ -213,19 +215,22 @@ export class ServerRecord implements Server {
       hostOverflowed: this.#hostQueues.overflowed(this.scheduler.now()),
       handshakes: this.listener.handshakes,
       proxyHeaders: this.listener.proxyHeaders,
+      lagMs: this.#watch.lagMs,
       longestTurnMs: this.scheduler.longestMs,
     });
   }
 
-  /** Bytes of open connections stand on their sockets, where counting them costs nothing: whoever
-   *  asks pays for a walk. */
-  #traffic(): { bytesReceived: number; bytesSent: number } {
+  /** What concerns open connections stands on their sockets, where keeping it costs nothing:
+   *  whoever asks pays for a walk. */
+  #traffic(): { bytesReceived: number; bytesSent: number; stalled: number } {
     let { bytesReceived, bytesSent } = this.tally;
+    let stalled = 0;
     for (const { socket } of this.#open) {
       bytesReceived += socket.bytesReceived;
       bytesSent += socket.bytesSent;
+      if (socket.transport.sendWaiter !== null) stalled++;
     }
-    return { bytesReceived, bytesSent };
+    return { bytesReceived, bytesSent, stalled };
   }
 
   /** That a limit cannot be reached is better known now than in the night in which it counts. */

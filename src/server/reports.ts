@@ -71,6 +71,10 @@ export interface ServerStats {
   readonly accepted: number;
   /** Connections that are open now. */
   readonly open: number;
+  /** Of these, those whose handler waits for room to send. */
+  readonly stalled: number;
+  /** Connections that wait to be accepted now; `undefined`: not known (Unix sockets on epoll). */
+  readonly queued: number | undefined;
   /** Connections that reached no handler, by cause. They are not in `accepted`. */
   readonly refused: Readonly<Record<RefusalCause, number>>;
   /** Connections that have ended, by cause. */
@@ -99,6 +103,12 @@ export interface ServerStats {
   readonly handshakes: HandshakeStats | undefined;
   /** Headers of the PROXY protocol; `undefined` without `proxyProtocol`. */
   readonly proxyHeaders: HandshakeStats | undefined;
+  /**
+   * How late the timer of the limits was when it last fired, in milliseconds: so the event loop
+   * lagged behind, whoever kept it. It fires eight times in the shortest limit while connections
+   * are open; 0 before that.
+   */
+  readonly lagMs: number;
   /** The longest time for which tasks have kept the event loop, in milliseconds; of the run. */
   readonly longestTurnMs: number;
 }

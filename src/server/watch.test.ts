@@ -133,4 +133,15 @@ describe('the watch', () => {
     expect(looks).toEqual([700]);
     watch.end();
   });
+
+  test('knows how late it was', () => {
+    enter();
+    advanceTo(100);
+    expect(watch.lagMs).toBe(0);
+    now = 230;
+    const due = timers.takeDue(now);
+    due?.target.expire(due);
+    expect(watch.lagMs).toBe(30);
+    watch.end();
+  });
 });

@@ -37,6 +37,8 @@ export class Watch implements TimerTarget {
   #round: Iterator<ConnectionRecord> | null = null;
   #roundBegan = 0;
   #isPutOff = false;
+  /** How late the timer was when it fired last. */
+  lagMs = 0;
 
   constructor(
     open: ReadonlySet<ConnectionRecord>,
@@ -64,7 +66,8 @@ export class Watch implements TimerTarget {
 
   expire(): void {
     const now = this.#scheduler.now();
-    this.#isPutOff = !this.#isPutOff && now - this.#timer.at > this.#everyMs;
+    this.lagMs = Math.max(0, now - this.#timer.at);
+    this.#isPutOff = !this.#isPutOff && this.lagMs > this.#everyMs;
     if (this.#isPutOff) return this.#arm(now + this.#everyMs);
     if (this.#round === null) {
       this.#round = this.#open.values();

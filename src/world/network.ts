@@ -181,6 +181,9 @@ export interface ListenerTransport extends Readiness {
    */
   shed?(most: number): number;
 
+  /** Connections that wait to be accepted now. Absent, `undefined`: not known. */
+  readonly queued?: number | undefined;
+
   /** Connections that were reset because nobody had accepted them and the queue was full. Absent:
    *  the system keeps the queue, and does not tell. */
   readonly overflowed?: number | undefined;

@@ -10,6 +10,7 @@ import {
   eventually,
   expectNothingLeft,
   failure,
+  pattern,
   receiveExactly,
   together,
 } from './support.ts';
@@ -168,6 +169,29 @@ for (const world of worlds) {
             });
           },
           { backlog: 2, maxConnections: 1 },
+        ),
+      );
+    });
+
+    it('connections that wait to be accepted, and handlers that wait to send', () => {
+      const handler = function* (socket: Socket): Operation<void> {
+        for (;;) yield* socket.sendAll(pattern(100_000));
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            expect(server.stats()).toMatchObject({ queued: 0, stalled: 0 });
+            using first = yield* connect(server.address);
+            yield* first.recv(1);
+            using second = yield* connect(server.address);
+            yield* eventually('one handler cannot go on', () => server.stats().stalled === 1);
+            yield* eventually('one client waits', () => server.stats().queued === 1);
+            first.reset();
+            yield* second.recv(1);
+            expect(server.stats().queued).toBe(0);
+          },
+          { maxConnections: 1 },
         ),
       );
     });

@@ -57,6 +57,10 @@ export class SimListener extends Readiness implements ListenerTransport {
     this.#mayFool();
   }
 
+  get queued(): number {
+    return this.#queue.length;
+  }
+
   get isFull(): boolean {
     return this.#queue.length + this.halfOpen > this.binding.backlog;
   }
