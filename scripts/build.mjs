@@ -1,19 +1,22 @@
 /**
- * `npm run build`: TypeScript into dist/, then the native addon where there is a compiler.
+ * `npm run build`: TypeScript into build/compiled/, bundled into dist/ with the declarations beside
+ * it, then the native addon where there is a compiler.
  *
  * dist/ is updated in place and stale files are removed from it, so that a program which runs from
  * dist/ never finds it half empty.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
+const compiled = join(root, 'build/compiled');
 
 runNode('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
-removeStaleFiles();
+removeStaleFiles(await bundle(compiled, dist));
 chmodSync(join(dist, 'cli/main.js'), 0o755);
 runNode('native/build.mjs');
 
@@ -27,12 +30,14 @@ function runNode(script, ...args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Removes what was compiled from a source file that no longer exists. */
-function removeStaleFiles() {
+/** Removes what is not of this build: neither bundled now, nor declared by a source file. */
+function removeStaleFiles(bundled) {
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
-    const stem = path.slice(dist.length).replace(/(?:\.d)?\.[jt]s(?:\.map)?$/, '');
-    if (!existsSync(join(root, 'src', `${stem}.ts`))) rmSync(path);
+    const file = relative(dist, path);
+    const source = join(root, 'src', file.replace(/\.d\.ts$/, '.ts'));
+    const declares = file.endsWith('.d.ts') && existsSync(source);
+    if (!declares && !bundled.includes(file)) rmSync(path);
   }
 }

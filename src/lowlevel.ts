@@ -27,6 +27,7 @@ export {
 } from './kernel/waits.ts';
 export { epollNetwork } from './node/epoll.ts';
 export { NodeHost } from './node/host.ts';
+export { nodePlatform } from './node/platform.ts';
 export { portableNetwork } from './node/portable.ts';
 export type { Gate, Passage } from './world/gate.ts';
 export type {

@@ -1,12 +1,16 @@
 /** The part of `npm run soak` on real sockets: the scenarios of test/fire, and their table. */
-import { decideBackend } from '../../dist/node/backend.js';
+import { backend, run } from '../../dist/index.js';
 import { scenarios, whyNot } from '../../test/fire/list.mjs';
 
 export const fireNames = scenarios.map(({ name }) => name);
 
 /** epoll is played where it is to be had. */
-function backendsHere() {
-  return decideBackend('auto').backend === 'epoll' ? ['epoll', 'portable'] : ['portable'];
+async function backendsHere() {
+  const first = await run(function* () {
+    yield;
+    return backend();
+  });
+  return [...new Set([first, 'portable'])];
 }
 
 /**
@@ -16,15 +20,16 @@ function backendsHere() {
 export async function playFire(names, { size, deadline }) {
   const wanted = scenarios.filter(({ name }) => names.includes(name));
   const rows = [];
+  const backends = await backendsHere();
   for (const scenario of wanted) {
-    for (const backend of backendsHere()) {
+    for (const backend of backends) {
       if (Date.now() > deadline) break;
       const row = await playOne(scenario, backend, size);
       rows.push(row);
       process.stdout.write(`${row.line}\n`);
     }
   }
-  const left = wanted.length * backendsHere().length - rows.length;
+  const left = wanted.length * backends.length - rows.length;
   if (left > 0) process.stdout.write('The time was over before all was played.\n');
   for (const { failure } of rows) if (failure !== undefined) process.stdout.write(`\n${failure}\n`);
   return rows.every(({ failure }) => failure === undefined);

@@ -83,8 +83,8 @@ function callerLines(most: number): string {
     .join(' ← ');
 }
 
-/** The directory of this runtime, as it stands in stack lines. */
-const OWN = import.meta.url.replace(/kernel\/debug\.[jt]s.*$/, '').replace(/^file:\/\//, '');
+/** The directory of this runtime, src/ or dist/, as it stands in stack lines. */
+const OWN = import.meta.url.replace(/[^/]+\/[^/]+$/, '').replace(/^file:\/\//, '');
 
 function isUserLine(line: string): boolean {
   if (line.includes('node:internal') || line.includes('(<anonymous>)')) return false;

@@ -155,7 +155,7 @@ export interface AddonAnswer {
 /** CORONET_ABI of native/coronet.h. */
 const ADDON_ABI = 8;
 
-/** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
+/** Two levels up, from src/node/addon.ts as well as from dist/rooms/node.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 let answer: AddonAnswer | undefined;

@@ -17,6 +17,7 @@ import { metricsPage } from './metrics.ts';
 import { notifyManager } from './notify.ts';
 import { parentProcess, startWorker } from './worker-process.ts';
 
+/** What the real world gives programs beside a network. */
 export const nodePlatform: Platform = {
   pid: process.pid,
 

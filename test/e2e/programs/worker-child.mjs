@@ -3,7 +3,7 @@
  * with itself, or does what is named: 'tell' says what it was started with, 'deaf' never listens.
  */
 import { fstatSync } from 'node:fs';
-import { nodePlatform } from '../../../dist/node/platform.js';
+import { nodePlatform } from '../../../dist/lowlevel.js';
 
 const { parent } = nodePlatform;
 const [deed, ...more] = process.argv.slice(2);

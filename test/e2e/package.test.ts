@@ -1,0 +1,29 @@
+/** The package as it is built: few files, and everything in them under its own name. */
+import { execFileSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+
+const ENTRIES = ['index', 'lowlevel', 'sim'];
+
+function entry(name: string): string {
+  return new URL(`../../dist/${name}.js`, import.meta.url).href;
+}
+
+describe('the package', () => {
+  test.skipIf(process.platform === 'win32')('is imported with a handful of descriptors', () => {
+    const program = `for (const entry of process.argv.slice(1)) await import(entry);
+      console.log('done');`;
+    const shell = 'ulimit -n 40 && exec "$@"';
+    const node = [process.execPath, '--input-type=module', '-e', program];
+    const given = ['-c', shell, 'sh', ...node, ...ENTRIES.map(entry)];
+    expect(String(execFileSync('/bin/sh', given))).toBe('done\n');
+  });
+
+  test.each(ENTRIES)('names its classes in %s as they are exported', async (name) => {
+    const exported = (await import(entry(name))) as Readonly<Record<string, unknown>>;
+    const classes = Object.entries(exported).filter(([key, value]) => {
+      return typeof value === 'function' && /^[A-Z]/.test(key);
+    });
+    expect(classes.length).toBeGreaterThan(0);
+    for (const [key, value] of classes) expect((value as { name: string }).name).toBe(key);
+  });
+});
