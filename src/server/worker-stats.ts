@@ -38,6 +38,9 @@ export function statsOf(worker: WorkerRecord, now: number): WorkerStats {
   return Object.freeze({ worker: worker.worker, pid, state, upMs, servers });
 }
 
+/** More names than all figures of ours have: a worker that makes up new ones fills no memory. */
+const MOST_FIGURES = 1000;
+
 /** The one figure that is not summed up: of several, the largest counts. */
 const LONGEST = 'longestTurnMs';
 
@@ -73,8 +76,9 @@ export class Totals {
   #note(name: string, value: number): void {
     const before = this.#sums.get(name);
     const number = numberOf(value);
-    if (before === undefined) this.#sums.set(name, number);
-    else this.#sums.set(name, name === LONGEST ? Math.max(before, number) : before + number);
+    if (before === undefined && this.#sums.size >= MOST_FIGURES) return;
+    const sum = name === LONGEST ? Math.max(before ?? number, number) : (before ?? 0) + number;
+    this.#sums.set(name, sum);
   }
 }
 
