@@ -51,7 +51,9 @@ describe('the beginning', () => {
 
   test('a descriptor that this process has inherited itself is handed down', () => {
     const seen = supervising(2, { listen: { fd: 7 } }, function* (seen) {
-      (yield* seen.begin(2)).stop();
+      const running = yield* seen.begin(2);
+      expect(running.addresses.map(String)).toEqual(['127.0.0.1:4711']);
+      running.stop();
       yield* seen.endAll();
     });
     expect(seen.processes.map(({ start }) => start.descriptors)).toEqual([[7], [7]]);

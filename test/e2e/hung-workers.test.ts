@@ -57,7 +57,7 @@ describe('a worker that hangs', () => {
   endProcesses();
 
   for (const deed of ['spin', 'block']) {
-    it(`(${deed}) is killed and replaced; the other one serves, and no client is lost`, async () => {
+    it(`(${deed}) is killed and replaced; the other one serves, no client is lost`, async () => {
       const supervisor = await Supervisor.begin(2);
       const hung = await engage(supervisor.port, deed);
       const other = supervisor.pids.find((pid) => pid !== hung);

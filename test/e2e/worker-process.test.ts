@@ -79,6 +79,17 @@ describe('a process that was started', () => {
     Reflect.deleteProperty(process.env, 'TAKEN');
   });
 
+  it('knows whether a debugger can reach it', async () => {
+    for (const [options, expected] of [
+      ['--inspect=127.0.0.1:0', true],
+      [undefined, false],
+    ] as const) {
+      const child = new Child({ args: ['inspected'], environment: { NODE_OPTIONS: options } });
+      expect(await child.hears(1)).toEqual([expected]);
+      await child.exit;
+    }
+  });
+
   it('may be ended by a signal', async () => {
     const child = new Child();
     child.worker.send('here');

@@ -1,8 +1,8 @@
 /**
  * A process that was started by `startWorker`: worker-child.mjs DEED ... It answers every message
- * with itself, or does what is named: 'tell' says what it was started with, 'deaf' never listens,
- * 'scribble' writes into its channel what is no message, 'bequeath' leaves the channel to a process
- * that outlives it.
+ * with itself, or does what is named: 'tell' says what it was started with, 'inspected' whether a
+ * debugger can reach it, 'deaf' never listens, 'scribble' writes into its channel what is no
+ * message, 'bequeath' leaves the channel to a process that outlives it.
  */
 import { spawn } from 'node:child_process';
 import { fstatSync, writeSync } from 'node:fs';
@@ -18,6 +18,8 @@ function stay() {
 if (deed === 'tell') {
   const { GIVEN: given, TAKEN: taken } = process.env;
   parent.send({ more, given, taken, sizes: [3, 4].map((fd) => fstatSync(fd).size) });
+} else if (deed === 'inspected') {
+  parent.send(nodePlatform.inspected());
 } else if (deed === 'scribble') {
   parent.send('before');
   setImmediate(() => {

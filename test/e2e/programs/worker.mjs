@@ -43,7 +43,10 @@ const DEEDS = {
   },
 };
 
-await main(() => tcpServer(address, answer, { onListening }), { graceMs: 5000 });
+const fd = /^fd:(\d+)$/.exec(address)?.[1];
+const at = fd === undefined ? address : { fd: Number(fd) };
+
+await main(() => tcpServer(at, answer, { onListening }), { graceMs: 5000 });
 
 function* answer(socket) {
   const reader = socket.reader();
