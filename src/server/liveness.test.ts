@@ -168,8 +168,8 @@ describe('nobody is taken for hung', () => {
     expect(killed(seen)).toEqual([]);
   });
 
-  test('but one that hangs is found although the supervisor is held up all the time', () => {
-    const seen = watching(1, LIMIT, function* (seen, first) {
+  test('who answers, but one that hangs is found although the supervisor is held up all the time', () => {
+    watching(1, LIMIT, function* (seen, first) {
       first.turns = false;
       for (let times = 0; times < 20 && killed(seen).length === 0; times++) {
         seen.host.time += HOUR_MS;
