@@ -168,7 +168,7 @@ describe('nobody is taken for hung', () => {
     expect(killed(seen)).toEqual([]);
   });
 
-  test('who answers, but one that hangs is found although the supervisor is held up all the time', () => {
+  test('but one that hangs is found although a supervisor is held up all the time', () => {
     watching(1, LIMIT, function* (seen, first) {
       first.turns = false;
       for (let times = 0; times < 20 && killed(seen).length === 0; times++) {
