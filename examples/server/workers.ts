@@ -1,20 +1,13 @@
 // Two processes serve one address: node workers.js [port] [port of health]. Then kill -HUP its pid
 // to replace them one by one, and kill -TERM to drain them all.
 //
-// Probes and the scraper of figures ask this process, since there is one of it.
-import type { Operation, Workers } from 'coronet';
-import { group, health, main, sleep, workers } from 'coronet';
+// Probes and the scraper of figures ask this process, since there is one of it: its `/metrics` asks
+// the workers and has their sums.
+import type { Operation } from 'coronet';
+import { group, health, main, workers } from 'coronet';
 
 const [port = '25000', healthPort = '9090'] = process.argv.slice(2);
 const module = new URL('./worker.js', import.meta.url);
-
-/** `/metrics` has what the workers told last, so they are asked now and then. */
-function* ask(running: Workers): Operation<never> {
-  for (;;) {
-    yield* running.stats();
-    yield* sleep(5000);
-  }
-}
 
 function* program(): Operation<void> {
   yield* group(function* (tasks): Operation<void> {
@@ -25,7 +18,6 @@ function* program(): Operation<void> {
       graceMs: 12_000, // what a worker gets: its own grace, and a little more
       onReady: (running) => {
         console.log(`process ${process.pid} serves on ${running.addresses.join(', ')}`);
-        tasks.spawn(() => ask(running), { daemon: true });
       },
     });
   });

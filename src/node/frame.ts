@@ -104,7 +104,7 @@ export class Frame implements Program, TimerTarget {
   *around(op: OperationSource<unknown>): Generator<Wait, void> {
     const { scheduler, ownScope } = currentRecord();
     this.#scope = ownScope;
-    const forgets = this.#hear();
+    const forgets = this.#hear(scheduler);
     this.#armWatchdog(scheduler);
     try {
       yield* operationOf(op);
@@ -117,9 +117,11 @@ export class Frame implements Program, TimerTarget {
   }
 
   /** A worker hears its supervisor instead of the signals. */
-  #hear(): readonly (() => void)[] {
+  #hear(scheduler: Scheduler): readonly (() => void)[] {
     const heard = (signal: EndSignal): void => this.#heard(signal);
-    if (this.#supervised !== undefined) return [this.#supervised.hear(this, heard)];
+    if (this.#supervised !== undefined) {
+      return [this.#supervised.hear({ program: this, scheduler }, heard)];
+    }
     const signals = ['SIGINT', 'SIGTERM'] as const;
     return signals.map((signal) => this.#platform.onSignal(signal, () => heard(signal)));
   }

@@ -30,11 +30,22 @@ const WHY: readonly (readonly [number, string])[] = [
 
 /** Throws ERR_UNSUPPORTED where node:net takes no descriptors. */
 export function checkAdoptable(): void {
-  const { bun, deno } = process.versions as Record<string, string | undefined>;
-  const runtime = bun !== undefined ? 'Bun' : deno !== undefined ? 'Deno' : process.platform;
-  if (runtime === process.platform && runtime !== 'win32') return;
+  if (canAdopt()) return;
+  const runtime = runtimeName();
   const what = 'take over a listener that was inherited as a descriptor';
   throw unsupported(`The portable network on ${runtime}`, what, 'Listen at an address there.');
+}
+
+/** Whether node:net takes descriptors here. */
+export function canAdopt(): boolean {
+  const runtime = runtimeName();
+  return runtime === process.platform && runtime !== 'win32';
+}
+
+function runtimeName(): string {
+  const { bun, deno } = process.versions as Record<string, string | undefined>;
+  if (bun !== undefined) return 'Bun';
+  return deno !== undefined ? 'Deno' : process.platform;
 }
 
 /**

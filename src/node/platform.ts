@@ -12,7 +12,9 @@ import type {
   WorkerStart,
 } from '../world/platform.ts';
 import type { HeldListeners } from '../world/workers.ts';
+import { holdInherited } from './held-inherited.ts';
 import { holdListeners } from './held-listeners.ts';
+import { isInspected } from './inspector.ts';
 import { metricsPage } from './metrics.ts';
 import { notifyManager } from './notify.ts';
 import { parentProcess, startWorker } from './worker-process.ts';
@@ -49,6 +51,10 @@ export const nodePlatform: Platform = {
     return holdListeners(at, most);
   },
 
+  holdInherited(fd: number): HeldListeners {
+    return holdInherited(fd);
+  },
+
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {
     return startWorker(start, events);
   },
@@ -69,6 +75,10 @@ export const nodePlatform: Platform = {
 
   exit(code: number): never {
     process.exit(code);
+  },
+
+  inspected(): boolean {
+    return isInspected();
   },
 
   channel,

@@ -1,5 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { FakePlatform } from '../../test/server/fake-platform.ts';
+import type { Timer } from '../kernel/timers.ts';
+import { Timers } from '../kernel/timers.ts';
 import type { ParentProcess } from '../world/platform.ts';
 import type { Figures } from '../world/program.ts';
 import { supervisedBy } from './supervised.ts';
@@ -30,6 +32,21 @@ class FakeParent implements ParentProcess {
   }
 }
 
+/** A scheduler as far as its timers are concerned. */
+const timers = new Timers();
+const scheduler = {
+  now: () => 5,
+  arm: (timer: Timer, at: number) => timers.arm(timer, at),
+  disarm: (timer: Timer) => timers.disarm(timer),
+};
+
+/** What is due is done. */
+function turn(): void {
+  for (let due = timers.takeDue(5); due !== undefined; due = timers.takeDue(5)) {
+    due.target.expire(due);
+  }
+}
+
 let platform: FakePlatform;
 let parent: FakeParent;
 let heard: string[];
@@ -38,7 +55,8 @@ const running: Figures[] = [];
 function supervised() {
   const made = supervisedBy(platform);
   if (made === undefined) throw new Error('expected a worker');
-  const forget = made.hear({ servers: running.values() }, (signal) => heard.push(signal));
+  const who = { program: { servers: running.values() }, scheduler };
+  const forget = made.hear(who, (signal) => heard.push(signal));
   return { made, forget };
 }
 
@@ -115,6 +133,30 @@ test('it tells that it is ready, and its figures, also those of servers that hav
     { kind: 'figures', question: 0, servers },
     { kind: 'figures', question: 9, servers },
   ]);
+});
+
+test('it says that it turns when the scheduler does, once for all who asked', () => {
+  supervised();
+  for (const question of [1, 2]) parent.tell({ kind: 'ping', question });
+  expect(parent.got).toEqual([]);
+  turn();
+  expect(parent.got).toEqual([{ kind: 'pong', question: 2, inspected: false }]);
+});
+
+test('it says that a debugger can stop it', () => {
+  supervised();
+  platform.inspected = () => true;
+  parent.tell({ kind: 'ping', question: 1 });
+  turn();
+  expect(parent.got).toEqual([{ kind: 'pong', question: 1, inspected: true }]);
+});
+
+test('when the program is over it does not turn', () => {
+  const { forget } = supervised();
+  parent.tell({ kind: 'ping', question: 1 });
+  forget();
+  turn();
+  expect(parent.got).toEqual([]);
 });
 
 test('of many servers that have ended the figures of the last 64 are kept', () => {

@@ -6,7 +6,14 @@
  * so while the supervisor lives, whatever asks for the first time is the first signal, and nothing
  * but its word is the second. A worker whose supervisor has gone drains, and listens to signals
  * itself.
+ *
+ * When the supervisor asks whether the program turns, a timer of the scheduler answers: it fires
+ * while tasks are run, and not when one of them never yields, when the event loop is blocked, or
+ * when the program under `main` is over and its process is not.
  */
+import type { Scheduler } from '../kernel/scheduler.ts';
+import type { TimerTarget } from '../kernel/timers.ts';
+import { Timer } from '../kernel/timers.ts';
 import type { EndSignal, ParentProcess, Platform } from '../world/platform.ts';
 import type { Figures, Program } from '../world/program.ts';
 import type { FromWorker, ServerFigures, ToWorker } from '../world/workers.ts';
@@ -21,7 +28,13 @@ export function supervisedBy(platform: Platform): Supervised | undefined {
   return parent && new Supervised(platform, parent);
 }
 
-export class Supervised {
+/** The program, and what it turns by. */
+export interface Supervisee {
+  readonly program: Pick<Program, 'servers'>;
+  readonly scheduler: Pick<Scheduler, 'now' | 'arm' | 'disarm'>;
+}
+
+export class Supervised implements TimerTarget {
   readonly #platform: Platform;
   readonly #parent: ParentProcess;
   /** Something has asked the program to come to its end. */
@@ -30,6 +43,9 @@ export class Supervised {
   /** A successor has begun. */
   replaced = false;
   readonly #ended: ServerFigures[] = [];
+  /** The last question whether it turns, and what answers it. */
+  #ping = 0;
+  readonly #answer = new Timer(this);
 
   constructor(platform: Platform, parent: ParentProcess) {
     this.#platform = platform;
@@ -37,21 +53,27 @@ export class Supervised {
   }
 
   /** Calls `heard` for what means a signal to the program, until the returned call. */
-  hear(program: Pick<Program, 'servers'>, heard: (signal: EndSignal) => void): () => void {
+  hear(who: Supervisee, heard: (signal: EndSignal) => void): () => void {
     const platform = this.#platform;
     const forgets = [
       platform.onSignal('SIGHUP', () => {}),
       platform.onSignal('SIGINT', () => this.#signal('SIGINT', heard)),
       platform.onSignal('SIGTERM', () => this.#signal('SIGTERM', heard)),
-      this.#parent.onMessage((message) => this.#obey(message as ToWorker, program, heard)),
+      this.#parent.onMessage((message) => this.#obey(message as ToWorker, who, heard)),
       this.#parent.onGone(() => {
         this.#orphan = true;
         this.#first(heard);
       }),
     ];
     return () => {
+      who.scheduler.disarm(this.#answer);
       for (const forget of forgets) forget();
     };
+  }
+
+  expire(): void {
+    const inspected = this.#platform.inspected?.() === true;
+    this.#say({ kind: 'pong', question: this.#ping, inspected });
   }
 
   ready(): void {
@@ -78,7 +100,7 @@ export class Supervised {
 
   #obey(
     message: ToWorker | undefined,
-    program: Pick<Program, 'servers'>,
+    { program, scheduler }: Supervisee,
     heard: (signal: EndSignal) => void,
   ): void {
     switch (message?.kind) {
@@ -90,6 +112,9 @@ export class Supervised {
         return heard('SIGTERM');
       case 'tell':
         return this.#tell(message.question, program.servers);
+      case 'ping':
+        this.#ping = message.question;
+        return scheduler.arm(this.#answer, scheduler.now());
     }
   }
 

@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { firstLine } from '../kernel/checks.ts';
 import type {
   EndSignal,
   ParentProcess,
@@ -10,6 +11,7 @@ import type {
   WorkerProcess,
   WorkerStart,
 } from '../world/platform.ts';
+import { guardChannel } from './channel-guard.ts';
 
 /** Options of Node that are about the parent's own program, or about one process at a time. */
 const OWN_OPTION = /^--(?:inspect|eval|print|input-type|watch|test)\b/;
@@ -34,34 +36,67 @@ function sharedOptions(): string[] {
   return before.filter((option) => !OWN_OPTION.test(option));
 }
 
+/**
+ * A channel ends with its process, unless a process that this one has started has the descriptor as
+ * well. Nobody waits for that longer than this.
+ */
+const LAST_WORDS_MS = 1000;
+
 class NodeWorker implements WorkerProcess {
   readonly pid: number | undefined;
   readonly #child: ChildProcess;
+  readonly #events: WorkerEvents;
   readonly #channel: Outbox;
   /** What has to come before `onExit`: the end of the process, and the last message from it. */
   #exit: WorkerExit | null = null;
   #connected = true;
+  #lastWords: NodeJS.Timeout | undefined;
+  #isOver = false;
+  #warned = false;
 
   constructor(child: ChildProcess, events: WorkerEvents) {
     this.pid = child.pid;
     this.#child = child;
+    this.#events = events;
     this.#channel = new Outbox(child);
-    const ended = (exit: WorkerExit | null): void => {
-      if (this.#exit !== null && exit !== null) return;
-      this.#exit ??= exit;
-      if (this.#exit !== null && !this.#connected) events.onExit(this.#exit);
-    };
-    child.on('message', (message) => events.onMessage(contentOf(message)));
-    child.on('exit', (code, signal) => ended({ code, signal }));
-    child.on('disconnect', () => {
-      this.#connected = false;
-      ended(null);
+    child.on('message', (message) => {
+      if (!this.#isOver) events.onMessage(contentOf(message));
     });
+    child.on('exit', (code, signal) => this.#ended({ code, signal }));
+    child.on('disconnect', () => this.#disconnected());
     child.on('error', (error) => {
       if (child.pid !== undefined) return; // A message or a signal that did not reach it.
-      this.#connected = false;
-      ended({ code: null, signal: null, error });
+      this.#exit ??= { code: null, signal: null, error };
+      this.#disconnected();
     });
+    guardChannel(child, (error) => this.#heardRubbish(error));
+  }
+
+  #ended(exit: WorkerExit): void {
+    this.#exit ??= exit;
+    if (!this.#connected) return this.#tellExit();
+    this.#lastWords = setTimeout(() => this.#disconnected(), LAST_WORDS_MS);
+  }
+
+  #disconnected(): void {
+    this.#connected = false;
+    clearTimeout(this.#lastWords);
+    this.#tellExit();
+  }
+
+  #tellExit(): void {
+    if (this.#isOver || this.#exit === null) return;
+    this.#isOver = true;
+    if (this.#child.connected) this.#child.disconnect();
+    this.#events.onExit(this.#exit);
+  }
+
+  /** Told once: a process may go on like that. */
+  #heardRubbish(error: unknown): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    const text = `The process ${this.pid} has written into its channel what is no message: `;
+    process.emitWarning(text + firstLine(error));
   }
 
   send(message: unknown): boolean {

@@ -29,7 +29,7 @@ import { currentWorld } from '../net/world.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { readRequest, sendAnswer } from './http-answer.ts';
 import type { Observed } from './metrics.ts';
-import { metricsOf, metricsPage } from './metrics.ts';
+import { metricsOf, metricsPage, refreshed } from './metrics.ts';
 
 /** A few probes, a scraper and a curious person. */
 const MOST_CONNECTIONS = 16;
@@ -173,6 +173,7 @@ function readiness(options: HealthOptions): HttpAnswer {
 
 function* figures(options: HealthOptions): Generator<Wait, HttpAnswer> {
   try {
+    yield* refreshed(observed(options));
     const body = yield* metricsPage(metricsOf(observed(options)));
     return { status: 200, body, type: 'text/plain; version=0.0.4; charset=utf-8' };
   } catch (error) {

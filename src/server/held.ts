@@ -37,19 +37,14 @@ function* holdAt(
   address: Address,
   count: number,
 ): Generator<Wait, { readonly text: string; readonly listeners: HeldListeners }> {
-  const fd = inheritedFd(address);
-  if (fd !== undefined) return { text: `fd:${fd}`, listeners: handedDown(fd) };
-  const parsed = parseAddress(address);
   const { platform } = currentWorld();
+  const fd = inheritedFd(address);
+  if (fd !== undefined) return { text: `fd:${fd}`, listeners: platform.holdInherited(fd) };
+  const parsed = parseAddress(address);
   const listeners = yield* beginAt(parsed, function* (at) {
     return platform.holdListeners(at, count);
   });
   return { text: formatAddress(parsed), listeners };
-}
-
-/** What this process has inherited itself is handed down as it is, and stays open here. */
-function handedDown(fd: number): HeldListeners {
-  return { local: { path: '' }, descriptors: [fd], close: () => {} };
 }
 
 function forPlace({ descriptors }: HeldListeners, place: number): number {

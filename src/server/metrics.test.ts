@@ -34,3 +34,10 @@ it('the sums of a supervisor have the same names as the figures of a server', ()
   const sums = { 'closed.handler': 5, 'closed.idleTimeoutMs': 2 };
   expect(linesOf(sums)).toEqual(linesOf({ closed: { handler: 5, idleTimeoutMs: 2 } }));
 });
+
+it('what goes down again inside of a record is a gauge beside it', () => {
+  expect(linesOf({ handshakes: { underWay: 1, completed: 7 } })).toEqual([
+    'gauge coronet_server_handshakes{"server":"a","kind":"underWay"} 1',
+    'counter coronet_server_handshakes_total{"server":"a","kind":"completed"} 7',
+  ]);
+});

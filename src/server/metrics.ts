@@ -1,9 +1,11 @@
 /** Figures of the scheduler and of servers, as metrics. */
+import { all } from '../flow/all.ts';
 import { currentRecord } from '../kernel/current.ts';
-import type { Wait } from '../kernel/operation.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import type { SchedulerStats } from '../kernel/stats.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
+import { moveOnAfter } from '../kernel/with-scope.ts';
 import { currentWorld } from '../net/world.ts';
 import type { Metric, MetricSample } from '../world/platform.ts';
 
@@ -11,7 +13,15 @@ import type { Metric, MetricSample } from '../world/platform.ts';
 export interface Observed {
   /** Numbers by name; a number inside of a record is told apart by its name there. */
   stats(): object;
+  /**
+   * Run before `stats()` for a page, for 2 s at most: figures that lie elsewhere are fetched here.
+   * Pages may ask at the same time. What it throws is told instead of the figures.
+   */
+  refresh?(): Operation<void>;
 }
+
+/** The most time for all that has to be fetched: it is a part of what a request may take. */
+const REFRESH_MS = 2000;
 
 /** Figures that go down again; all others only grow. */
 const GAUGES: ReadonlySet<string> = new Set([
@@ -29,8 +39,21 @@ const GAUGES: ReadonlySet<string> = new Set([
   'longestTurnMs',
 ]);
 
+/** The same, inside of another figure. */
+const INNER_GAUGES: ReadonlySet<string> = new Set(['underWay', 'waiting']);
+
 /** More figures than that is a mistake of a `stats()` of the program's own. */
 const MOST_SAMPLES = 1000;
+
+/** Has figures fetched that lie elsewhere. What has not come in time is shown as it was. */
+export function* refreshed(
+  observed: readonly (readonly [string, Observed])[],
+): Generator<Wait, void> {
+  const refreshes = observed.flatMap(([, each]) => {
+    return each.refresh === undefined ? [] : [() => (each as Required<Observed>).refresh()];
+  });
+  if (refreshes.length > 0) yield* moveOnAfter(REFRESH_MS, () => all(refreshes));
+}
 
 /** The metrics of the scheduler that runs this task, and of what is observed. */
 export function metricsOf(observed: readonly (readonly [string, Observed])[]): readonly Metric[] {
@@ -100,7 +123,8 @@ function addSample(
   labels: Readonly<Record<string, string>>,
   value: number,
 ): void {
-  const kind = GAUGES.has(figure) ? 'gauge' : 'counter';
+  const isGauge = GAUGES.has(figure) || INNER_GAUGES.has(labels['kind'] ?? '');
+  const kind = isGauge ? 'gauge' : 'counter';
   const inSeconds = figure.endsWith('Ms');
   const plain = snakeCase(figure.replace(/Ms$/, inSeconds ? 'Seconds' : ''));
   const name = `coronet_server_${plain}${kind === 'counter' ? '_total' : ''}`;

@@ -174,7 +174,8 @@ export function checkServer(handler: unknown, options: ServerOptions): void {
   checkRates(options);
 }
 
-function checkLimit(name: string, value: Limit | undefined): void {
+/** Throws for what is no limit: a number > 0, or 'unlimited'. */
+export function checkLimit(name: string, value: Limit | undefined): void {
   if (value === undefined || value === 'unlimited') return;
   const expected = "a number > 0 or 'unlimited'";
   if (typeof value !== 'number') throw wrongType(name, expected, value);
@@ -226,7 +227,8 @@ export function limitsOf(options: ServerOptions, network: Network): Limits {
   };
 }
 
-function numberOf(limit: Limit | undefined, otherwise: number): number {
+/** Infinity: there is no such limit. */
+export function numberOf(limit: Limit | undefined, otherwise: number): number {
   return limit === 'unlimited' ? Infinity : (limit ?? otherwise);
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { failureOf, supervising } from '../../test/server/supervising.ts';
+import { group } from '../kernel/group.ts';
 import type { Wait } from '../kernel/operation.ts';
 import { sleep } from '../kernel/waits.ts';
 import type { WorkersStats } from './worker-stats.ts';
@@ -219,6 +220,38 @@ describe('the figures', () => {
       const running = yield* seen.begin(1);
       seen.process(0).say({ kind: 'figures', question: 9, servers: [{ address: 'x', stats }] });
       expect((yield* ask(running)).total).toEqual({ 'closed.idle': 1 });
+      running.stop();
+      yield* seen.endAll();
+    });
+  });
+
+  test('an answer to a question that nobody has asked does not stand for one', () => {
+    supervising(1, {}, function* (seen) {
+      const running = yield* seen.begin(1);
+      seen.process(0).say({ kind: 'figures', question: 1e9, servers: [] });
+      const answers = group(function* (tasks): Generator<Wait, WorkersStats> {
+        tasks.spawn(function* () {
+          yield* sleep(500);
+          seen.process(0).say({ kind: 'figures', question: 1, servers: [SERVER] });
+        });
+        return yield* ask(running);
+      });
+      expect((yield* answers as Generator<Wait, WorkersStats>).total).toEqual({
+        accepted: 5,
+        open: 2,
+      });
+      running.stop();
+      yield* seen.endAll();
+    });
+  });
+
+  test('that a worker makes up without end are cut off', () => {
+    const made = Array.from({ length: 5000 }, (_, at) => [`made up ${at}`, 1] as const);
+    supervising(1, {}, function* (seen) {
+      const running = yield* seen.begin(1);
+      const stats = Object.fromEntries(made);
+      seen.process(0).say({ kind: 'figures', question: 0, servers: [{ address: 'x', stats }] });
+      expect(Object.keys((yield* ask(running)).total).length).toBe(1000);
       running.stop();
       yield* seen.endAll();
     });

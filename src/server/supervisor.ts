@@ -9,6 +9,9 @@
  *  2. A place has one current worker. While it is replaced there is a second one, and the old one
  *     is asked to end only when the new one is ready: at every moment somebody accepts.
  *  3. Once `ending`, no process is started.
+ *  4. A place is filled again when its worker has ended, or was killed and the system has had
+ *     KILL_MS to end it: a process that not even SIGKILL ends (it hangs in a call of the system)
+ *     must not keep its place.
  */
 import { all } from '../flow/all.ts';
 import { currentRecord } from '../kernel/current.ts';
@@ -19,12 +22,18 @@ import { checkpoint } from '../kernel/waits.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Platform, WorkerStart } from '../world/platform.ts';
-import type { Figures } from '../world/program.ts';
 import { Bell } from './bell.ts';
+import { watchLiveness } from './liveness.ts';
 import { WorkerRecord } from './worker.ts';
-import { exitText, nameOf, WorkerError } from './worker-errors.ts';
+import {
+  nameOf,
+  notStarted,
+  notStopped,
+  restartedTooOften,
+  startFailure,
+} from './worker-errors.ts';
+import { WorkerFigures } from './worker-figures.ts';
 import type { WorkersStats } from './worker-stats.ts';
-import { statsOf, Totals } from './worker-stats.ts';
 import type { WorkerEvent, Workers } from './workers.ts';
 
 /** A worker that ends is followed by the next one after this time, twice as long every time, … */
@@ -40,14 +49,13 @@ const CUT_MS = 2000;
 /** How long the system may take to end a process with SIGKILL. */
 const KILL_MS = 2000;
 
-/** How long workers have to tell their figures: one that computes does not hold up the others. */
-const TELL_MS = 1000;
-
 /** What the supervisor has to know, checked and complete. */
 export interface SupervisorOptions {
   readonly count: number;
   readonly readyTimeoutMs: number;
   readonly graceMs: number;
+  /** Infinity: nobody is asked whether it turns. */
+  readonly hangTimeoutMs: number;
   /** The restart limit: more than `times` within `withinMs` is too often. */
   readonly restarts: { readonly times: number; readonly withinMs: number };
   /** How the worker at a place (from 0) begins. */
@@ -67,8 +75,8 @@ interface Slot {
 
 export class Supervisor implements Workers {
   readonly addresses: readonly SocketAddress[];
-  /** For the program's page of metrics: what the workers told last. */
-  readonly figures: Figures;
+  /** Also those of the program's page of metrics. */
+  readonly figures: WorkerFigures;
   readonly bell: Bell = new Bell();
   /** What the end of it all will be reported as; set once. */
   failure: unknown = null;
@@ -80,21 +88,15 @@ export class Supervisor implements Workers {
   readonly #slots: Slot[] = [];
   /** When workers were started again: no more than the limit, and one. */
   readonly #restartTimes: number[] = [];
-  #restarts = 0;
-  #reloads = 0;
+  readonly #counts = { restarts: 0, reloads: 0 };
   #reloadAsked = false;
-  #questions = 0;
-  /** The figures of workers that have ended. */
-  readonly #gone = new Totals();
 
   constructor(platform: Platform, addresses: readonly SocketAddress[], options: SupervisorOptions) {
     this.#platform = platform;
     this.addresses = addresses;
     this.#options = options;
-    this.figures = {
-      address: { toString: () => `workers at ${addresses.join(', ')}` },
-      stats: () => ({ restarts: this.#restarts, reloads: this.#reloads, ...this.#total() }),
-    };
+    const name = `workers at ${addresses.join(', ')}`;
+    this.figures = new WorkerFigures(name, this.#live, this.bell, this.#counts);
   }
 
   /** Nobody is started any more. */
@@ -158,11 +160,7 @@ export class Supervisor implements Workers {
 
   /** Called from outside of tasks. */
   #changed(worker: WorkerRecord): void {
-    const isNews = this.#live.has(worker);
-    if (worker.exit !== null && isNews) {
-      this.#live.delete(worker);
-      this.#gone.add(worker);
-    }
+    if (worker.exit !== null && this.#live.delete(worker)) this.figures.keep(worker);
     this.bell.ring();
   }
 
@@ -185,19 +183,32 @@ export class Supervisor implements Workers {
   *#keep(slot: Slot): Generator<Wait, void> {
     while (!this.ending) {
       const { current } = slot;
-      yield* this.bell.until(
-        `${nameOf(current)} to end`,
-        () => this.ending || current.exit !== null || slot.current !== current,
-      );
-      if (this.ending || slot.current !== current) continue;
+      const isLeft = (): boolean => this.ending || slot.current !== current;
+      const isOver = (): boolean => current.exit !== null || current.killed;
+      yield* this.bell.until(`${nameOf(current)} to end`, () => isLeft() || isOver());
+      if (isLeft()) continue;
+      if (current.exit === null) yield* this.#endedWithin(current, KILL_MS);
+      if (isLeft()) continue;
       yield* this.#pause(slot, current);
-      if (this.ending || slot.current !== current) continue;
-      this.#restarts++;
+      if (isLeft()) continue;
+      this.#counts.restarts++;
       slot.current = this.#start(slot.place);
       yield* this.#settled(slot.current);
       // One that hangs at its beginning counts as one that has ended.
       if (!this.ending && !slot.current.wasReady) slot.current.kill();
     }
+  }
+
+  /** Ends workers that hang, for as long as the whole goes on. */
+  *watch(): Generator<Wait, void> {
+    const { hangTimeoutMs } = this.#options;
+    if (hangTimeoutMs === Infinity) return;
+    yield* watchLiveness(this.#live, hangTimeoutMs, (hung, silentMs) => {
+      this.#tell({ kind: 'hung', worker: hung.worker, pid: hung.pid, silentMs });
+      hung.hung = true;
+      hung.kill();
+      this.bell.ring();
+    });
   }
 
   /** Waits before the next worker begins; a reload may fill the place meanwhile. */
@@ -237,7 +248,7 @@ export class Supervisor implements Workers {
       const failed = yield* this.#reloadOnce();
       if (this.ending) return;
       if (failed === undefined) {
-        this.#reloads++;
+        this.#counts.reloads++;
         this.#tell({ kind: 'reloaded' });
       } else {
         const reason = startFailure(failed, this.#options.readyTimeoutMs);
@@ -315,27 +326,10 @@ export class Supervisor implements Workers {
 
   *#askAll(): Generator<Wait, WorkersStats> {
     yield* checkpoint();
-    const question = ++this.#questions;
-    const asked = [...this.#live].filter((worker) => worker.ask(question));
-    const answered = (): boolean =>
-      asked.every((worker) => worker.answered >= question || worker.exit !== null);
-    yield* moveOnAfter(TELL_MS, () => this.bell.until('the figures of workers', answered));
-    return this.#summary();
-  }
-
-  #summary(): WorkersStats {
-    return Object.freeze({
-      workers: Object.freeze([...this.#live].map((worker) => statsOf(worker, now()))),
-      restarts: this.#restarts,
-      reloads: this.#reloads,
-      total: this.#total(),
-    });
-  }
-
-  #total(): Readonly<Record<string, number>> {
-    const total = new Totals(this.#gone.record);
-    for (const worker of this.#live) total.add(worker);
-    return total.record;
+    const { figures } = this;
+    yield* figures.ask();
+    const { each, total } = figures;
+    return Object.freeze({ workers: Object.freeze(each), ...this.#counts, total });
   }
 
   #tell(event: WorkerEvent): void {
@@ -351,37 +345,4 @@ export class Supervisor implements Workers {
 function endedWell({ exit, wasReady }: WorkerRecord): boolean {
   if (exit === null || exit.error !== undefined) return false;
   return exit.code === 0 || (exit.signal === 'SIGTERM' && !wasReady);
-}
-
-function startFailure(worker: WorkerRecord, readyTimeoutMs: number): string {
-  const { exit } = worker;
-  return exit === null
-    ? `was not ready after ${readyTimeoutMs} ms`
-    : `${exitText(exit)} before it was ready`;
-}
-
-function notStarted(worker: WorkerRecord, readyTimeoutMs: number): WorkerError {
-  const text = `${nameOf(worker)} ${startFailure(worker, readyTimeoutMs)}`;
-  return failureOf('ERR_WORKER_START', text, worker);
-}
-
-function restartedTooOften(
-  worker: WorkerRecord,
-  { times, withinMs }: SupervisorOptions['restarts'],
-): WorkerError {
-  const last = worker.exit === null ? 'hangs' : exitText(worker.exit);
-  const text =
-    `Workers had to be started again more than ${times} times within ${withinMs} ms; the last ` +
-    `one, ${nameOf(worker)}, ${last}`;
-  return failureOf('ERR_WORKER_RESTARTS', text, worker);
-}
-
-function notStopped(worker: WorkerRecord): WorkerError {
-  const how = worker.exit === null ? 'survived SIGKILL' : exitText(worker.exit);
-  const text = `${nameOf(worker)} ${how} when it was asked to end`;
-  return failureOf('ERR_WORKER_STOP', text, worker);
-}
-
-function failureOf(code: string, text: string, { worker, pid, exit }: WorkerRecord): WorkerError {
-  return new WorkerError(code, text, { worker, pid, cause: exit?.error });
 }

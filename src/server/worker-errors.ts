@@ -35,12 +35,53 @@ export function exitText({ code, signal, error }: WorkerExit): string {
   return signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
 }
 
+/** A worker that is the reason why the whole fails. */
+interface Failed extends WorkerName {
+  readonly exit: WorkerExit | null;
+  readonly hung: boolean;
+}
+
+export function startFailure(worker: Failed, readyTimeoutMs: number): string {
+  const { exit } = worker;
+  return exit === null
+    ? `was not ready after ${readyTimeoutMs} ms`
+    : `${exitText(exit)} before it was ready`;
+}
+
+export function notStarted(worker: Failed, readyTimeoutMs: number): WorkerError {
+  const text = `${nameOf(worker)} ${startFailure(worker, readyTimeoutMs)}`;
+  return failureOf('ERR_WORKER_START', text, worker);
+}
+
+export function restartedTooOften(
+  worker: Failed,
+  { times, withinMs }: { readonly times: number; readonly withinMs: number },
+): WorkerError {
+  const last = worker.hung ? 'hung' : worker.exit === null ? 'hangs' : exitText(worker.exit);
+  const text =
+    `Workers had to be started again more than ${times} times within ${withinMs} ms; the last ` +
+    `one, ${nameOf(worker)}, ${last}`;
+  return failureOf('ERR_WORKER_RESTARTS', text, worker);
+}
+
+export function notStopped(worker: Failed): WorkerError {
+  const how = worker.exit === null ? 'survived SIGKILL' : exitText(worker.exit);
+  const text = `${nameOf(worker)} ${how} when it was asked to end`;
+  return failureOf('ERR_WORKER_STOP', text, worker);
+}
+
+function failureOf(code: string, text: string, { worker, pid, exit }: Failed): WorkerError {
+  return new WorkerError(code, text, { worker, pid, cause: exit?.error });
+}
+
 /** What `coronet explain` says about the codes of workers. */
 export const WORKER_ERRORS: Catalogue = {
   ERR_WORKER_RESTARTS: {
     className: 'WorkerError',
     sentence: 'Workers ended more often than the restart limit allows, and the rest was stopped.',
-    cause: 'Every new worker fails soon, for example because something that it needs has gone.',
+    cause:
+      'Every new worker fails soon, for example because something that it needs has gone; or ' +
+      'workers hang, and are killed after `hangTimeoutMs`.',
     remedy:
       'What the workers wrote to standard error tells why they end. `restarts` moves the limit.',
   },

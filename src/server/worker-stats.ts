@@ -26,8 +26,8 @@ export interface WorkersStats {
   readonly reloads: number;
   /**
    * Every number in the figures of all servers, summed up: `total.accepted`. Workers that have
-   * ended count with what they told last, but not in `open`. A figure inside of another one is
-   * named 'closed.idleTimeoutMs'.
+   * ended count with what they told last, without what is only now, such as `open`. A figure inside
+   * of another one is named 'closed.idleTimeoutMs'.
    */
   readonly total: Readonly<Record<string, number>>;
 }
@@ -38,8 +38,22 @@ export function statsOf(worker: WorkerRecord, now: number): WorkerStats {
   return Object.freeze({ worker: worker.worker, pid, state, upMs, servers });
 }
 
-/** The one figure that is not summed up: of several, the largest counts. */
-const LONGEST = 'longestTurnMs';
+/** More names than all figures of ours have: a worker that makes up new ones fills no memory. */
+const MOST_FIGURES = 1000;
+
+/** What is not summed up: of several, the largest counts. */
+const LONGEST: ReadonlySet<string> = new Set(['longestTurnMs', 'lagMs']);
+
+/** What is only now: a worker that has ended has nothing of it. */
+const CURRENT: ReadonlySet<string> = new Set([
+  'open',
+  'stalled',
+  'queued',
+  'handshakes.underWay',
+  'handshakes.waiting',
+  'proxyHeaders.underWay',
+  'proxyHeaders.waiting',
+]);
 
 /** Sums of figures by their names. */
 export class Totals {
@@ -49,11 +63,9 @@ export class Totals {
     this.#sums = new Map(Object.entries(from));
   }
 
-  /** What a worker has told. What is open in one that has ended is not any more. */
-  add(worker: WorkerRecord): void {
-    for (const { stats } of worker.servers) this.#addAll(stats, '');
-    if (worker.exit === null) return;
-    for (const { stats } of worker.servers) this.#note('open', -numberOf(stats?.['open']));
+  /** What a worker has told. */
+  add({ servers, exit }: WorkerRecord): void {
+    for (const { stats } of servers) this.#addAll(stats, '', exit === null);
   }
 
   get record(): Readonly<Record<string, number>> {
@@ -61,11 +73,12 @@ export class Totals {
   }
 
   /** Two levels: deeper than that no figure of ours lies, and a worker may say what it likes. */
-  #addAll(figures: Readonly<Record<string, unknown>> | undefined, prefix: string): void {
-    for (const [name, value] of Object.entries(figures ?? {})) {
-      if (typeof value === 'number') this.#note(prefix + name, value);
+  #addAll(figures: object | undefined, prefix: string, isLive: boolean): void {
+    for (const [key, value] of Object.entries(figures ?? {})) {
+      const name = prefix + key;
+      if (typeof value === 'number') this.#note(name, CURRENT.has(name) && !isLive ? 0 : value);
       else if (prefix === '' && typeof value === 'object' && value !== null) {
-        this.#addAll(value as Readonly<Record<string, unknown>>, `${name}.`);
+        this.#addAll(value, `${name}.`, isLive);
       }
     }
   }
@@ -73,8 +86,9 @@ export class Totals {
   #note(name: string, value: number): void {
     const before = this.#sums.get(name);
     const number = numberOf(value);
-    if (before === undefined) this.#sums.set(name, number);
-    else this.#sums.set(name, name === LONGEST ? Math.max(before, number) : before + number);
+    if (before === undefined && this.#sums.size >= MOST_FIGURES) return;
+    const sum = LONGEST.has(name) ? Math.max(before ?? number, number) : (before ?? 0) + number;
+    this.#sums.set(name, sum);
   }
 }
 

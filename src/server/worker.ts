@@ -1,9 +1,12 @@
 /**
  * One worker process, as its supervisor sees it.
  *
- *   starting ──it says so──▶ ready ──stop()──▶ stopping ──▶ ended
- *       └───────────────stop()────────────────────▲           ▲
- *                   whatever happens to the process ───────────┘
+ *   starting ──it says so──▶ ready ──stop(), kill()──▶ stopping ──▶ ended
+ *       └───────────────stop(), kill()────────────────────▲           ▲
+ *                   whatever happens to the process ───────────────────┘
+ *
+ * It runs a program that anybody may have written: what it sends is looked at before it is
+ * believed, and what is none of ours wakes nobody.
  */
 import type { Platform, WorkerExit, WorkerProcess, WorkerStart } from '../world/platform.ts';
 import type { FromWorker, ServerFigures, ToWorker } from '../world/workers.ts';
@@ -34,10 +37,22 @@ export class WorkerRecord {
   exit: WorkerExit | null = null;
   /** It was asked to end, or made to. */
   asked = false;
+  /** Its process was ended with SIGKILL by us: it does not hear anything else. */
+  killed = false;
+  /** It was killed because it did not answer any more. */
+  hung = false;
   /** The figures of its servers, as it told them last. */
   servers: readonly ServerFigures[] = [];
-  /** The last question that it has answered. */
+  /** The last question for its figures that it was asked, and the last that it has answered. */
+  #question = 0;
   answered = 0;
+  /** Likewise, of those whether it turns. */
+  #pings = 0;
+  #ponged = 0;
+  /** Looks in a row that have found a question without an answer, and none since. */
+  #silent = 0;
+  /** A debugger can stop it: so it said last. */
+  #inspected = false;
   readonly #process: WorkerProcess;
   readonly #changed: () => void;
 
@@ -71,12 +86,29 @@ export class WorkerRecord {
 
   kill(): void {
     this.asked = true;
-    if (this.exit === null) this.#process.kill('SIGKILL');
+    if (this.exit !== null) return;
+    this.killed = true;
+    this.state = 'stopping';
+    this.#process.kill('SIGKILL');
   }
 
   /** Asks for its figures. False: there will be no answer. */
   ask(question: number): boolean {
-    return this.exit === null && this.wasReady && this.#tell({ kind: 'tell', question });
+    if (this.exit !== null || this.killed || !this.wasReady) return false;
+    this.#question = question;
+    return this.#tell({ kind: 'tell', question });
+  }
+
+  /**
+   * Looks whether it has answered, and asks anew whether it turns: how many looks in a row it has
+   * been silent. A question that cannot even be sent, because it does not read or has closed its
+   * channel, is one without an answer.
+   */
+  look(): number {
+    const isSilent = this.#ponged < this.#pings && !this.#inspected;
+    this.#silent = isSilent ? this.#silent + 1 : 0;
+    this.#tell({ kind: 'ping', question: ++this.#pings });
+    return this.#silent;
   }
 
   #tell(message: ToWorker): boolean {
@@ -85,14 +117,36 @@ export class WorkerRecord {
 
   #heard(message: unknown): void {
     const said = message as Partial<FromWorker> | null | undefined;
-    if (said?.kind === 'ready' && this.state === 'starting') {
-      this.state = 'ready';
-      this.wasReady = true;
-    } else if (said?.kind === 'figures' && Array.isArray(said.servers)) {
-      this.servers = said.servers.slice(0, MOST_SERVERS).filter(isRecord);
-      this.answered = Math.max(this.answered, Number(said.question) || 0);
+    switch (said?.kind) {
+      case 'ready':
+        return this.#becomeReady();
+      case 'figures':
+        return this.#heardFigures(said.question, said.servers);
+      case 'pong':
+        return this.#heardPong(said.question, said.inspected);
     }
+  }
+
+  #becomeReady(): void {
+    if (this.state !== 'starting') return;
+    this.state = 'ready';
+    this.wasReady = true;
     this.#changed();
+  }
+
+  #heardFigures(question: unknown, servers: unknown): void {
+    if (!Array.isArray(servers)) return;
+    this.servers = servers.slice(0, MOST_SERVERS).filter(isRecord);
+    if (isBetween(question, this.answered, this.#question)) this.answered = question;
+    this.#changed();
+  }
+
+  /** An answer to an older question proves as much: it has just come. */
+  #heardPong(question: unknown, inspected: unknown): void {
+    if (!isBetween(question, this.#ponged, this.#pings)) return;
+    this.#ponged = question;
+    this.#silent = 0;
+    this.#inspected = inspected === true;
   }
 
   #ended(exit: WorkerExit): void {
@@ -100,6 +154,11 @@ export class WorkerRecord {
     this.state = 'ended';
     this.#changed();
   }
+}
+
+/** An answer to a question that was asked, and not answered before. */
+function isBetween(question: unknown, answered: number, asked: number): question is number {
+  return Number.isInteger(question) && Number(question) > answered && Number(question) <= asked;
 }
 
 function isRecord(value: unknown): boolean {

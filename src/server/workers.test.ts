@@ -51,7 +51,9 @@ describe('the beginning', () => {
 
   test('a descriptor that this process has inherited itself is handed down', () => {
     const seen = supervising(2, { listen: { fd: 7 } }, function* (seen) {
-      (yield* seen.begin(2)).stop();
+      const running = yield* seen.begin(2);
+      expect(running.addresses.map(String)).toEqual(['127.0.0.1:4711']);
+      running.stop();
       yield* seen.endAll();
     });
     expect(seen.processes.map(({ start }) => start.descriptors)).toEqual([[7], [7]]);
@@ -212,6 +214,11 @@ describe('workers that end by themselves', () => {
 });
 
 test('wrong arguments are refused at once', () => {
+  for (const hangTimeoutMs of [0, -1, Number.NaN]) {
+    expect(() => workers(1, 'x', { hangTimeoutMs })).toThrow(
+      /`hangTimeoutMs` to be a number > 0 or/,
+    );
+  }
   expect(() => workers(0, 'x')).toThrow(/`count` to be a whole number from 1 to 1024, got 0/);
   expect(() => workers('all' as 'auto', 'x')).toThrow(/'auto' or a whole number/);
   expect(() => workers(1, 7 as never)).toThrow(/`module` to be a path or a URL, got 7/);

@@ -13,6 +13,8 @@ import { checkKeys } from '../net/keys.ts';
 import { currentWorld } from '../net/world.ts';
 import type { Platform, WorkerExit, WorkerStart } from '../world/platform.ts';
 import { holdAll } from './held.ts';
+import type { Limit } from './options.ts';
+import { checkLimit, numberOf } from './options.ts';
 import { Supervisor } from './supervisor.ts';
 import { exitText, nameOf } from './worker-errors.ts';
 import type { WorkersStats } from './worker-stats.ts';
@@ -35,6 +37,14 @@ export interface WorkersOptions {
   readonly readyTimeoutMs?: number;
   /** How long a worker may take to end once it was asked to, in milliseconds. Default 10 000. */
   readonly graceMs?: number;
+  /**
+   * How long a worker that is ready may be silent, in milliseconds. Its scheduler is asked eight
+   * times in that time whether it turns; one that has not answered for so long hangs (an endless
+   * loop, a call that never returns, SIGSTOP) and is killed and started again, up to a quarter
+   * later and never before. Longer than the longest computation that is meant. Default 30 000;
+   * 'unlimited': nobody is asked. One with an open inspector is not judged.
+   */
+  readonly hangTimeoutMs?: Limit;
   /**
    * The restart limit: when workers had to be started again more than `times` (default 10) within
    * `withinMs` (default 60 000), the whole fails.
@@ -63,6 +73,13 @@ export type WorkerEvent =
       readonly pid?: number | undefined;
       readonly exit: WorkerExit;
       readonly restartMs?: number | undefined;
+    }
+  /** It has not answered for `silentMs` and is killed: 'ended' follows. */
+  | {
+      readonly kind: 'hung';
+      readonly worker: number;
+      readonly pid?: number | undefined;
+      readonly silentMs: number;
     }
   | { readonly kind: 'reloading' | 'reloaded' }
   /** A new worker was not ready in time, or has ended before; those that are left serve on. */
@@ -101,6 +118,7 @@ const OPTION_KEYS = {
   env: true,
   readyTimeoutMs: true,
   graceMs: true,
+  hangTimeoutMs: true,
   restarts: true,
   onReady: true,
   onEvent: true,
@@ -112,9 +130,9 @@ const OPTION_KEYS = {
  * stopped: by SIGTERM or SIGINT under `main`, or by `workers.stop()`.
  *
  * The module's program runs under `main`, and is ready when `main` says so. A worker that ends by
- * itself is followed by a new one, after 100 ms, and up to 10 s if that goes on; a minute of health
- * begins anew. SIGHUP replaces all of them without refusing a connection. A worker whose supervisor
- * dies drains and ends.
+ * itself, or hangs and is killed, is followed by a new one, after 100 ms, and up to 10 s if that
+ * goes on; a minute of health begins anew. SIGHUP replaces all of them without refusing a
+ * connection. A worker whose supervisor dies drains and ends.
  *
  * Cancel: all workers are cancelled and, after 2 s, killed; then Cancelled goes on.
  * Errors: WorkerError (ERR_WORKER_START, ERR_WORKER_RESTARTS, ERR_WORKER_STOP); those of listening;
@@ -153,9 +171,10 @@ function checkedHref(module: { readonly href: string }): string {
 function checkOptions(options: WorkersOptions): void {
   checkKeys('options', options, OPTION_KEYS);
   for (const address of addressesOf(options)) checkListenAddress(address);
-  const { readyTimeoutMs, graceMs, restarts, args } = options;
+  const { readyTimeoutMs, graceMs, hangTimeoutMs, restarts, args } = options;
   if (readyTimeoutMs !== undefined) checkDuration('readyTimeoutMs', readyTimeoutMs);
   if (graceMs !== undefined) checkDuration('graceMs', graceMs);
+  checkLimit('hangTimeoutMs', hangTimeoutMs);
   if (args !== undefined && !Array.isArray(args)) throw wrongType('args', 'an array', args);
   if (restarts === undefined) return;
   checkKeys('restarts', restarts, { times: true, withinMs: true });
@@ -183,6 +202,7 @@ function* runWorkers(
       count,
       readyTimeoutMs: options.readyTimeoutMs ?? 30_000,
       graceMs: options.graceMs ?? 10_000,
+      hangTimeoutMs: numberOf(options.hangTimeoutMs, 30_000),
       restarts: { times, withinMs },
       startAt: (place) => startOf(module, place, held.at(place), options),
       onEvent: (event) => (options.onEvent ?? tellBy(platform))(event),
@@ -231,6 +251,7 @@ function* supervise(
         if (!supervisor.ending) {
           for (const keep of supervisor.keepers()) tasks.spawn(keep, { name: 'keeper', ...daemon });
           tasks.spawn(() => supervisor.reloads(), { name: 'reloads', ...daemon });
+          tasks.spawn(() => supervisor.watch(), { name: 'watch', ...daemon });
           program?.serverListens(supervisor.figures);
           tellReady(supervisor, options);
         }
@@ -273,6 +294,10 @@ export function textOf(event: WorkerEvent): string | undefined {
     const { restartMs } = event;
     const next = restartMs === undefined ? '' : `; the next one starts in ${restartMs} ms`;
     return `${nameOf({ ...event, pid: event.pid })} ${exitText(event.exit)}${next}`;
+  }
+  if (event.kind === 'hung') {
+    const who = nameOf({ ...event, pid: event.pid });
+    return `${who} hangs: it has not answered for ${event.silentMs} ms, and is killed`;
   }
   if (event.kind === 'reload-failed') {
     const who = nameOf({ ...event, pid: event.pid });

@@ -71,6 +71,10 @@ export class Machine implements Host, Platform {
     throw withoutProcesses('hold listeners for others');
   }
 
+  holdInherited(): never {
+    throw withoutProcesses('hold listeners for others');
+  }
+
   startWorker(): never {
     throw withoutProcesses('start a process');
   }

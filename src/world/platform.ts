@@ -100,6 +100,12 @@ export interface Platform {
    * those of listening; ERR_UNSUPPORTED.
    */
   holdListeners(at: Endpoint, most: number): HeldListeners;
+  /**
+   * The listener that this process has inherited as `fd`, for processes that inherit it in their
+   * turn. Nothing about it changes, and it stays open. `local` is the path '' where the system does
+   * not tell. Errors: EBADF, ENOTSOCK, EINVAL (it does not listen); ERR_UNSUPPORTED.
+   */
+  holdInherited(fd: number): HeldListeners;
   /** Starts a process with the same runtime, and a channel for messages to it. */
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess;
   /** Who has started this process with `startWorker`. */
@@ -112,6 +118,8 @@ export interface Platform {
   setExitCode(code: number): void;
   /** Ends the process at once. */
   exit(code: number): never;
+  /** Whether a debugger can stop this process now. Absent: none can. */
+  inspected?(): boolean;
   /** The channel of that name. Absent where nobody could listen. */
   channel?(name: string): DiagnosticsChannel;
 }

@@ -1,10 +1,13 @@
 /** The state of a program as a whole: its frame, its servers and its health answers share it. */
+import type { Operation } from '../kernel/operation.ts';
 
 /** A server, as far as a page of figures is concerned. */
 export interface Figures {
   /** Its listener's own object: a server is known by it. */
   readonly address: object;
   stats(): object;
+  /** Fetches what `stats()` then shows. Absent: it lies here. */
+  refresh?(): Operation<void>;
 }
 
 export interface Program {

@@ -17,7 +17,9 @@ export type ToWorker =
   /** Be cancelled: what the second one means. */
   | { readonly kind: 'cut' }
   /** Tell your figures. */
-  | { readonly kind: 'tell'; readonly question: number };
+  | { readonly kind: 'tell'; readonly question: number }
+  /** Say that you turn. */
+  | { readonly kind: 'ping'; readonly question: number };
 
 /** What a worker tells its supervisor. */
 export type FromWorker =
@@ -29,6 +31,14 @@ export type FromWorker =
       /** Which question this answers; 0: it was not asked. */
       readonly question: number;
       readonly servers: readonly ServerFigures[];
+    }
+  /** It turns: this comes from a timer of its scheduler. */
+  | {
+      readonly kind: 'pong';
+      /** The last question that it has heard. */
+      readonly question: number;
+      /** A debugger can stop it at any moment, for as long as a person likes. */
+      readonly inspected: boolean;
     };
 
 /** A server in a worker. */

@@ -1,7 +1,13 @@
 /** What `health` answers, and that nobody can do it harm. */
 import { describe, expect, it } from 'vitest';
-import type { HealthOptions, Operation, RunOptions, SocketAddress } from '../../src/index.ts';
-import { connect, group, health, moveOnAfter } from '../../src/index.ts';
+import type {
+  HealthOptions,
+  Observed,
+  Operation,
+  RunOptions,
+  SocketAddress,
+} from '../../src/index.ts';
+import { connect, group, health, moveOnAfter, sleep, sleepForever } from '../../src/index.ts';
 import type { Program } from '../../src/lowlevel.ts';
 import { heardBy, withServer } from './server-support.ts';
 import { echo, eventually, expectNothingLeft, LOOPBACK } from './support.ts';
@@ -133,6 +139,44 @@ for (const world of realWorlds) {
           });
         }),
       ));
+
+    it('fetches first what lies elsewhere, and tells what goes wrong there', async () => {
+      let value = 0;
+      const fetched = {
+        stats: () => ({ value }),
+        *refresh(): Operation<void> {
+          yield* sleep(1);
+          value++;
+        },
+      };
+      const servers: Record<string, Observed> = { fetched, plain: { stats: () => ({ open: 3 }) } };
+      const body = function* (address: SocketAddress): Operation<void> {
+        for (const expected of [1, 2]) {
+          const page = yield* get(address, '/metrics');
+          expect(page).toContain(`coronet_server_value_total{server="fetched"} ${expected}\n`);
+          expect(page).toContain('coronet_server_open{server="plain"} 3\n');
+        }
+        servers['broken'] = {
+          stats: () => ({}),
+          refresh(): never {
+            throw new Error('out of reach');
+          },
+        };
+        expect(short(yield* get(address, '/metrics'))).toMatch(/^500 .*Error: out of reach\n$/);
+      };
+      await observed(body, { servers });
+    });
+
+    it('does not wait for what lies elsewhere for ever', () => {
+      const never = { stats: () => ({ open: 1 }), refresh: () => sleepForever() };
+      return observed(
+        function* (address): Operation<void> {
+          const page = yield* get(address, '/metrics');
+          expect(page).toContain('coronet_server_open{server="never"} 1\n');
+        },
+        { servers: { never } },
+      );
+    });
 
     it('gives those of the servers under main by themselves, also one inside of another', () =>
       observed(

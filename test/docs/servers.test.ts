@@ -90,6 +90,7 @@ describe('examples/server', () => {
     expect(before).toMatch(/^process \d+$/);
     server.child.kill('SIGHUP');
     const page = () => probe(healthPort, '/metrics');
+    expect(await page()).toMatch(/^coronet_server_accepted_total\{.*\} 1$/m);
     await until(server, page, (text) => /^coronet_server_reloads_total\{.*\} 1$/m.test(text));
     const after = await ask(port);
     expect(after).toMatch(/^process \d+$/);

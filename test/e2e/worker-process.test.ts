@@ -79,12 +79,43 @@ describe('a process that was started', () => {
     Reflect.deleteProperty(process.env, 'TAKEN');
   });
 
+  it('knows whether a debugger can reach it', async () => {
+    for (const [options, expected] of [
+      ['--inspect=127.0.0.1:0', true],
+      [undefined, false],
+    ] as const) {
+      const child = new Child({ args: ['inspected'], environment: { NODE_OPTIONS: options } });
+      expect(await child.hears(1)).toEqual([expected]);
+      await child.exit;
+    }
+  });
+
   it('may be ended by a signal', async () => {
     const child = new Child();
     child.worker.send('here');
     await child.hears(1);
     child.worker.kill('SIGKILL');
     expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+
+  it('that writes what is no message into its channel is heard as before', async () => {
+    const warnings: string[] = [];
+    const warned = (warning: Error) => warnings.push(warning.message);
+    process.on('warning', warned);
+    const child = new Child({ args: ['scribble'] });
+    expect((await child.hears(2)).slice(0, 2)).toEqual(['before', 'after']);
+    process.off('warning', warned);
+    expect(warnings.join()).toMatch(/^The process \d+ has written into its channel what is no/);
+    child.worker.kill('SIGKILL');
+    expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+
+  it('that leaves its channel to another process has ended nevertheless', async () => {
+    const child = new Child({ args: ['bequeath'] });
+    const [heir] = await child.hears(1);
+    expect(await child.exit).toEqual({ code: 5, signal: null });
+    expect(child.worker.send('anybody there?')).toBe(false);
+    process.kill(heir as number, 'SIGKILL'); // Throws if it has ended with the channel.
   });
 
   it('that does not read is sent a bounded number of messages', async () => {

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { endProcesses, Process } from '../conformance/processes.ts';
@@ -60,6 +63,23 @@ for (const { name, env } of places) {
         await untilGone(pids());
       });
     }
+
+    it('a listener that was inherited is handed down, and its address is known', async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
+      const file = write(folder, 'version', 'v1');
+      const options = JSON.stringify({ listen: { fd: 3 }, args: ['fd:3', file] });
+      const args = [SUPERVISOR, '2', file, options];
+      const stdio = ['ignore', 'pipe', 'pipe', fd] as const;
+      const supervisor = new Process(process.execPath, args, { env, stdio: [...stdio] });
+      const { port } = server.address() as AddressInfo;
+      expect(await heard(supervisor, 'serving')).toMatchObject({ port });
+      server.close();
+      expect(await ask(port)).toMatch(/^\d+ v1$/);
+      supervisor.child.kill('SIGTERM');
+      expect(await supervisor.exit).toEqual({ code: 0, signal: null });
+    });
 
     it('a worker that is killed loses none of the connections in its queue', async () => {
       const { process, port, pids } = await supervise(1);

@@ -18,6 +18,14 @@ export class FakeProcess implements WorkerProcess {
   /** What it was told, and the signals that it got, in their order. */
   readonly told: string[] = [];
   ended = false;
+  /** False: it hangs. */
+  turns = true;
+  /** True: it does not read, and its channel is full. */
+  deaf = false;
+  /** A debugger can stop it. */
+  inspected = false;
+  /** How often it was asked whether it turns. */
+  pings = 0;
   readonly #events: WorkerEvents;
   readonly #log: (line: string) => void;
 
@@ -29,7 +37,9 @@ export class FakeProcess implements WorkerProcess {
   }
 
   send(message: unknown): boolean {
+    if (this.deaf) return false;
     const told = message as ToWorker;
+    if (told.kind === 'ping') return this.#pinged(told.question);
     if (told.kind === 'tell') this.#note(`tell ${told.question}`);
     else this.#note(told.kind === 'stop' && told.replaced ? 'replaced' : told.kind);
     return !this.ended;
@@ -37,6 +47,13 @@ export class FakeProcess implements WorkerProcess {
 
   kill(signal: EndSignal | 'SIGHUP' | 'SIGKILL'): void {
     this.#note(signal);
+  }
+
+  /** Whether it turns: then it answers questions. They are not noted. */
+  #pinged(question: number): boolean {
+    this.pings++;
+    if (this.turns && !this.ended) this.say({ kind: 'pong', question, inspected: this.inspected });
+    return !this.ended;
   }
 
   ready(): void {
@@ -62,6 +79,7 @@ export class FakePlatform implements Platform {
   readonly pid = 1;
   readonly parallelism = 3;
   parent: ParentProcess | undefined;
+  inspected?: () => boolean;
   readonly processes: FakeProcess[] = [];
   /** All that has happened, in its order: "1 starts", "1 stop". */
   readonly log: string[] = [];
@@ -105,6 +123,11 @@ export class FakePlatform implements Platform {
     };
     const descriptors = Array.from({ length: most }, (_, index) => 10 * this.held + index);
     return { local: { host: '127.0.0.1', port: 4711, family: 4 }, descriptors, close };
+  }
+
+  holdInherited(fd: number): HeldListeners {
+    const local = { host: '127.0.0.1', port: 4711, family: 4 } as const;
+    return { local, descriptors: [fd], close: () => {} };
   }
 
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {

@@ -5,7 +5,8 @@ import type { Task } from '../../src/kernel/task.ts';
 import { sleep } from '../../src/kernel/waits.ts';
 import type { WorkerEvent, Workers, WorkersOptions } from '../../src/server/workers.ts';
 import { workers } from '../../src/server/workers.ts';
-import { play } from '../kernel/virtual-host.ts';
+import type { Figures, Program } from '../../src/world/program.ts';
+import { VirtualHost } from '../kernel/virtual-host.ts';
 import type { FakeProcess } from './fake-platform.ts';
 import { FakePlatform } from './fake-platform.ts';
 
@@ -16,6 +17,29 @@ export class Supervised {
   /** Set once all are ready. */
   running: Workers | undefined;
   task!: Task<void>;
+  /** What the program's page of metrics shows of the workers. */
+  figures!: Figures;
+  /** The clock of the supervisor, and who runs it. */
+  readonly host: VirtualHost;
+
+  constructor() {
+    const { platform } = this;
+    this.host = new VirtualHost({ world: { platform, program: this.#program() } });
+  }
+
+  #program(): Program {
+    return {
+      ready: true,
+      stopping: false,
+      replaced: false,
+      servers: [],
+      becomeReady: () => {},
+      serverListens: (server) => {
+        this.figures = server;
+      },
+      serverEnds: () => {},
+    };
+  }
 
   get processes(): readonly FakeProcess[] {
     return this.platform.processes;
@@ -77,7 +101,6 @@ export function supervising(
       options.onReady?.(running);
     },
   };
-  const world = { platform: seen.platform, program: undefined };
   const program = function* (): Generator<Wait, void> {
     yield* group(function* (tasks) {
       seen.task = tasks.spawn(() => workers(count, 'module.mjs', told));
@@ -85,7 +108,7 @@ export function supervising(
     });
   };
   try {
-    play(program, { world });
+    seen.host.play(program);
   } catch (error) {
     throw (error as AggregateError).errors?.[0] ?? error;
   }

@@ -1,8 +1,11 @@
 /**
  * A process that was started by `startWorker`: worker-child.mjs DEED ... It answers every message
- * with itself, or does what is named: 'tell' says what it was started with, 'deaf' never listens.
+ * with itself, or does what is named: 'tell' says what it was started with, 'inspected' whether a
+ * debugger can reach it, 'deaf' never listens, 'scribble' writes into its channel what is no
+ * message, 'bequeath' leaves the channel to a process that outlives it.
  */
-import { fstatSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { fstatSync, writeSync } from 'node:fs';
 import { nodePlatform } from '../../../dist/lowlevel.js';
 
 const { parent } = nodePlatform;
@@ -15,6 +18,22 @@ function stay() {
 if (deed === 'tell') {
   const { GIVEN: given, TAKEN: taken } = process.env;
   parent.send({ more, given, taken, sizes: [3, 4].map((fd) => fstatSync(fd).size) });
+} else if (deed === 'inspected') {
+  parent.send(nodePlatform.inspected());
+} else if (deed === 'scribble') {
+  parent.send('before');
+  setImmediate(() => {
+    for (const cmd of ['NODE_HANDLE', 'NODE_HANDLE_ACK']) process.send({ cmd });
+    writeSync(process.channel.fd, 'what is no message\n');
+    // What lies beside it in the channel may be lost.
+    setInterval(() => parent.send('after'), 50);
+  });
+  stay();
+} else if (deed === 'bequeath') {
+  const stdio = ['ignore', 'ignore', 'ignore', process.channel.fd];
+  const heir = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 20_000)'], { stdio });
+  heir.unref();
+  process.send({ coronet: heir.pid }, () => process.exit(5));
 } else if (deed === 'deaf') {
   parent.send('deaf');
   // A task that never ends: the channel is not read.

@@ -1,0 +1,149 @@
+/** Workers that hang, and what else a supervisor has to bear. Needs `npm run build` before. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { endProcesses, Process } from '../conformance/processes.ts';
+import { PlainClient } from './command.ts';
+import { ask, heard, ownFolder, toldBy, untilGone, write } from './workers-support.ts';
+
+const SUPERVISOR = fileURLToPath(new URL('programs/supervisor.mjs', import.meta.url));
+const folder = ownFolder();
+
+/** Enough for a busy machine: an answer takes a millisecond. */
+const LIMIT = { hangTimeoutMs: 1500 };
+
+class Supervisor extends Process {
+  port = 0;
+
+  constructor(count: number, options: object) {
+    const file = write(folder, 'version', 'v1');
+    super(process.execPath, [SUPERVISOR, `${count}`, file, JSON.stringify(options)]);
+  }
+
+  static async begin(count: number, options: object = LIMIT): Promise<Supervisor> {
+    const supervisor = new Supervisor(count, options);
+    supervisor.port = Number((await heard(supervisor, 'serving'))['port']);
+    return supervisor;
+  }
+
+  /** Those that were started, in their order. */
+  get pids(): number[] {
+    const started = toldBy(this).filter(({ kind }) => kind === 'started');
+    return started.map(({ pid }) => Number(pid));
+  }
+
+  kinds(): unknown[] {
+    return toldBy(this).map(({ kind }) => kind);
+  }
+
+  /** Drains all, which has to succeed. */
+  async drain(): Promise<void> {
+    this.child.kill('SIGTERM');
+    expect(await this.exit).toEqual({ code: 0, signal: null });
+    await untilGone(this.pids);
+  }
+}
+
+/** Has a worker do `deed` while a connection of it is open; gives its pid. */
+async function engage(port: number, deed: string): Promise<number> {
+  const client = new PlainClient(port);
+  client.socket.write('who\n');
+  if (!(await client.until(() => client.heard.endsWith('\n')))) throw new Error('not served');
+  client.socket.write(`${deed}\n`);
+  return Number.parseInt(client.heard, 10);
+}
+
+describe('a worker that hangs', () => {
+  endProcesses();
+
+  for (const deed of ['spin', 'block']) {
+    it(`(${deed}) is killed and replaced; the other one serves, no client is lost`, async () => {
+      const supervisor = await Supervisor.begin(2);
+      const hung = await engage(supervisor.port, deed);
+      const other = supervisor.pids.find((pid) => pid !== hung);
+      const asked: Promise<string>[] = [];
+      const answers: string[] = [];
+      while (!answers.includes(`${other} v1`)) {
+        const answer = ask(supervisor.port);
+        asked.push(answer.finally(async () => answers.push(await answer)));
+        await Promise.race([delay(20), answer]);
+      }
+      expect(await heard(supervisor, 'hung')).toMatchObject({ pid: hung, silentMs: 1500 });
+      expect(await heard(supervisor, 'ended')).toMatchObject({ exit: { signal: 'SIGKILL' } });
+      await heard(supervisor, 'ready', 3);
+      const served = new Set(await Promise.all(asked));
+      const successor = supervisor.pids[2];
+      for (const answer of served) {
+        expect([`${other} v1`, `${successor} v1`]).toContain(answer);
+      }
+      await supervisor.drain();
+    });
+  }
+
+  it('because it was stopped (SIGSTOP) is killed and replaced', async () => {
+    const supervisor = await Supervisor.begin(1);
+    const [stopped] = supervisor.pids as [number];
+    process.kill(stopped, 'SIGSTOP');
+    const answer = ask(supervisor.port);
+    expect(await heard(supervisor, 'hung')).toMatchObject({ pid: stopped });
+    await heard(supervisor, 'ready', 2);
+    expect(await answer).toBe(`${supervisor.pids[1]} v1`);
+    await supervisor.drain();
+  });
+
+  it('because its program is over and its process is not, likewise', async () => {
+    const supervisor = await Supervisor.begin(1);
+    const left = await engage(supervisor.port, 'leave');
+    expect(await heard(supervisor, 'hung')).toMatchObject({ pid: left });
+    await heard(supervisor, 'ready', 2);
+    await supervisor.drain();
+  });
+});
+
+describe('nobody is taken for hung', () => {
+  endProcesses();
+
+  it('who is busy for longer than the limit, and yields now and then', async () => {
+    const supervisor = await Supervisor.begin(1);
+    const client = new PlainClient(supervisor.port);
+    client.socket.write('compute\n');
+    expect(await client.until(() => client.heard.includes('v1'))).toBe(true);
+    expect(supervisor.kinds()).not.toContain('hung');
+    client.socket.end();
+    await supervisor.drain();
+  });
+
+  it('after a supervisor was stopped for longer than the limit', async () => {
+    const supervisor = await Supervisor.begin(2);
+    supervisor.child.kill('SIGSTOP');
+    await delay(2 * LIMIT.hangTimeoutMs);
+    supervisor.child.kill('SIGCONT');
+    supervisor.child.kill('SIGHUP');
+    await heard(supervisor, 'reloaded');
+    expect(supervisor.kinds()).not.toContain('hung');
+    await supervisor.drain();
+  });
+});
+
+describe('a supervisor bears', () => {
+  endProcesses();
+
+  it('a worker that floods it with messages: it reloads and drains as ever', async () => {
+    const supervisor = await Supervisor.begin(2);
+    await engage(supervisor.port, 'flood');
+    supervisor.child.kill('SIGHUP');
+    await heard(supervisor, 'reloaded');
+    await engage(supervisor.port, 'flood');
+    await supervisor.drain();
+    expect(supervisor.kinds()).not.toContain('hung');
+  });
+
+  it('a worker that closes its channel: it drains, and is followed by another one', async () => {
+    const supervisor = await Supervisor.begin(1);
+    const gone = await engage(supervisor.port, 'disconnect');
+    expect(await heard(supervisor, 'ended')).toMatchObject({ pid: gone, exit: { code: 0 } });
+    await heard(supervisor, 'ready', 2);
+    expect(await ask(supervisor.port)).toBe(`${supervisor.pids[1]} v1`);
+    await supervisor.drain();
+  });
+});
