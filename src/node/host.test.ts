@@ -85,8 +85,38 @@ test('steps that take long leave the event loop its turns just as often', async 
   });
   await ended;
   over = true;
-  // 2 ms are two steps; the first few strides were too long.
+  // 2 ms are two steps.
   expect(turns).toBeGreaterThan(15);
+});
+
+test('many tasks that compute at the same time hold the loop for a step or two', async () => {
+  let turn = 0;
+  let most = 0;
+  let inTurn = 0;
+  const watch = (): void => {
+    turn++;
+    inTurn = 0;
+    if (turn < 1000) setImmediate(watch);
+  };
+  const compute = function* (): Operation<void> {
+    for (let i = 0; i < 3; i++) {
+      const begun = performance.now();
+      while (performance.now() - begun < 3);
+      most = Math.max(most, ++inTurn);
+      yield;
+    }
+  };
+  const { ended } = drive(() =>
+    group(function* (g) {
+      for (let i = 0; i < 1000; i++) yield; // The host is used to short steps.
+      setImmediate(watch);
+      yield* sleep(1);
+      for (let i = 0; i < 16; i++) g.spawn(compute);
+    }),
+  );
+  await ended;
+  turn = 1000;
+  expect(most).toBeLessThan(4);
 });
 
 test('a task that never waits leaves the event loop its turns', async () => {

@@ -26,7 +26,8 @@ import { whenLoopIsEmpty } from './before-exit.ts';
 
 /**
  * The most steps between two looks at the clock. A look costs as much as a step; but a step that
- * moves bytes in bulk takes thousands of times as long, so the stride follows what steps take.
+ * moves bytes in bulk, or computes, takes thousands of times as long. So every turn begins with one
+ * step, and the stride follows what steps take.
  */
 const LONGEST_STRIDE = 32;
 /** Steps, and milliseconds, after which the network is asked. */
@@ -63,7 +64,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   #inside = false;
   #microPumps = 0;
   /** Steps between two looks at the clock, as things are going. */
-  #stride = LONGEST_STRIDE;
+  #stride = 1;
   /** The one timer, the time it is armed for (on `now()`), and whether it holds the process. */
   #timer: NodeJS.Timeout | null = null;
   #timerAt = Infinity;
@@ -142,6 +143,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   #runBatches(scheduler: Scheduler): boolean {
     const begun = performance.now();
     let now = begun;
+    this.#stride = 1;
     for (;;) {
       const stepsBefore = scheduler.steps;
       const idle = this.#runSome(scheduler, now);
@@ -172,8 +174,9 @@ export class NodeHost implements Host, NetworkOwner, Idler {
 
   /** A stride took `ms`: aims at a few looks at the clock in POLL_MS. */
   #pace(ms: number): void {
-    if (ms > POLL_MS / 2) this.#stride = Math.max(1, this.#stride >> 1);
-    else if (ms < POLL_MS / 8) this.#stride = Math.min(LONGEST_STRIDE, this.#stride << 1);
+    const asLong = POLL_MS / 4 / ms;
+    if (asLong < 0.5) this.#stride = Math.max(1, Math.floor(this.#stride * asLong));
+    else if (asLong > 2) this.#stride = Math.min(LONGEST_STRIDE, this.#stride << 1);
   }
 
   /** Of how many sockets something was heard; −1: only libuv can tell. */
