@@ -122,6 +122,24 @@ describe('a listener with a gate', () => {
     expect([listener.tryAccept(), listener.tryAccept()]).toEqual([only, undefined]);
   });
 
+  test('hears of what comes after it has handed out the only one', () => {
+    const raw = new FakeListener();
+    const listener = new GatedListener(raw, OPEN);
+    raw.bring(connection());
+    listener.tryAccept();
+    expect(listener.canRecv).toBe(false);
+    raw.bring(connection());
+    expect(listener.canRecv).toBe(true);
+  });
+
+  test('leaves those in the queue below whom nobody has accepted', () => {
+    const raw = new FakeListener();
+    const listener = new GatedListener(raw, OPEN);
+    raw.bring(connection(), connection(), connection());
+    listener.tryAccept();
+    expect([raw.answers.length, listener.canRecv]).toEqual([2, true]);
+  });
+
   test('throws a shortage, and goes on when it is over', () => {
     const { raw, listener } = gated();
     raw.bring(SHORTAGE, connection());

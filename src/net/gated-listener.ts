@@ -71,7 +71,7 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
     this.#takeMore();
     this.#tellFailures();
     const next = this.#ready.shift();
-    this.canRecv = this.#ready.length > 0 || (this.#room > 0 && this.#raw.canRecv);
+    this.#lookOut();
     if (next === undefined && this.through) {
       this.close();
       throw this.#closedError();
@@ -79,18 +79,20 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
     return next;
   }
 
+  /** While nobody is through: whoever is, is handed out first, and the others have left the queue
+   *  below no earlier than they have to. */
   #takeMore(): void {
     const raw = this.#raw;
     try {
-      for (let room = this.#room; room > 0; room = this.#room) {
-        raw.ahead = room;
+      while (this.#ready.length === 0 && this.#room > 0) {
+        raw.ahead = this.#room;
         const connection = raw.canRecv ? raw.tryAccept() : undefined;
-        if (connection === undefined) return this.#waitForMore();
+        if (connection === undefined) return;
         this.#begin(connection);
       }
     } catch (error) {
-      if (this.#finishing && (error as { code?: unknown }).code === 'ERR_CLOSED') return;
-      if (this.#ready.length === 0) throw error;
+      const isOver = this.#finishing && (error as { code?: unknown }).code === 'ERR_CLOSED';
+      if (!isOver) throw error;
     }
   }
 
@@ -107,8 +109,12 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
     return most - this.#ready.length - this.#underWay.size;
   }
 
-  #waitForMore(): void {
-    if (!this.#raw.canRecv) this.#raw.recvWaiter = this;
+  /** Another accept is worth a try now, or when something comes in below, or leaves the gate. */
+  #lookOut(): void {
+    const raw = this.#raw;
+    const hasRoom = this.#room > 0;
+    this.canRecv = this.#ready.length > 0 || (hasRoom && raw.canRecv);
+    if (hasRoom && !raw.canRecv) raw.recvWaiter = this;
   }
 
   /** Something has come in at the raw listener: an accept is worth a try. */

@@ -9,9 +9,8 @@ import { BATCH, fan, HOUR_MS } from '../sizes.mjs';
 
 const [, , , , given] = process.argv;
 const entry = given ? pathToFileURL(given) : new URL('../../../dist/index.js', import.meta.url);
-const { group, run, scope, sleep, sleepForever, timeout } = await import(entry.href);
-const { all } = await import(new URL('flow/all.js', entry).href);
-const { Channel } = await import(new URL('flow/channel.js', entry).href);
+const coronet = await import(entry.href);
+const { all, Channel, group, run, scope, sleep, sleepForever, timeout } = coronet;
 
 const empty = function* () {};
 
