@@ -1,7 +1,7 @@
 /** A server from the inside: what accepting, serving, watching and draining share. */
 import { currentRecord } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
-import { Parking } from '../kernel/parking.ts';
+import { Parking, ParkingQueue } from '../kernel/parking.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { Scope } from '../kernel/scope.ts';
 import { park } from '../kernel/waits.ts';
@@ -40,6 +40,8 @@ export class ServerRecord implements Server {
   readonly open: ReadonlySet<ConnectionRecord>;
   /** True once stopped: what ends from now on was drained. */
   stopped = false;
+  /** Whoever comes in during a drain is drained at once. False: the drain does it, in its time. */
+  drainsNewcomers = true;
   readonly #open = new Set<ConnectionRecord>();
   /** The scope of the server: stopping it is stopping the server. */
   readonly #scope: Scope;
@@ -48,8 +50,8 @@ export class ServerRecord implements Server {
   readonly #peers: PeerTable | null;
   readonly #drain = new DrainRecord();
   readonly #hostQueues: HostQueues;
-  /** Where accepting waits until a connection ends. */
-  #place: DeparturePlace | null = null;
+  /** Where accepting, and a drain, wait until a connection ends. */
+  readonly #departures = new ParkingQueue();
   #draining = false;
 
   constructor(listener: Listener, options: ServerOptions, scope: Scope) {
@@ -103,7 +105,7 @@ export class ServerRecord implements Server {
     this.tally.accepted++;
     this.#open.add(connection);
     this.#watch.begin();
-    if (this.#draining) socket.drain();
+    if (this.#draining && this.drainsNewcomers) socket.drain();
     this.teller.connected(socket);
     return connection;
   }
@@ -119,7 +121,7 @@ export class ServerRecord implements Server {
     tally.bytesReceived += socket.bytesReceived;
     tally.bytesSent += socket.bytesSent;
     this.teller.closed((): CloseRecord => connection.ended(why, this.scheduler.now()));
-    this.#place?.wake();
+    this.#departed();
   }
 
   refused(cause: RefusalCause, count: number, peer?: SocketAddress): void {
@@ -134,12 +136,13 @@ export class ServerRecord implements Server {
 
   /** Waits until a connection ends, or the door is closed. Cancel: nothing has happened. */
   *departure(): Generator<Wait, void> {
-    this.#place = new DeparturePlace();
-    try {
-      yield* park(this.#place) as Operation<void>;
-    } finally {
-      this.#place = null;
-    }
+    const place = new DeparturePlace();
+    this.#departures.push(place);
+    yield* park(place) as Operation<void>;
+  }
+
+  #departed(): void {
+    for (let left = this.#departures.size; left > 0; left--) this.#departures.first?.wake();
   }
 
   // ---- the end ----
@@ -150,16 +153,16 @@ export class ServerRecord implements Server {
     this.#drain.begin(this.scheduler.now());
   }
 
-  /** From now on, idle connections have come to their end. */
-  drain(): void {
+  /** From now on, idle connections that have begun by `until` have come to their end. */
+  drain(until: number = Infinity): void {
     this.#draining = true;
-    for (const { socket } of this.#open) socket.drain();
+    for (const { began, socket } of this.#open) if (began <= until) socket.drain();
   }
 
   /** Nobody else comes in. */
   closeDoor(): void {
     this.listener.close();
-    this.#place?.wake();
+    this.#departed();
   }
 
   /** The grace is over, or somebody has cancelled the server. No handler has noticed yet. */
