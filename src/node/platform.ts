@@ -13,6 +13,7 @@ import type {
 } from '../world/platform.ts';
 import type { HeldListeners } from '../world/workers.ts';
 import { holdListeners } from './held-listeners.ts';
+import { stderr } from './line-output.ts';
 import { metricsPage } from './metrics.ts';
 import { notifyManager } from './notify.ts';
 import { parentProcess, startWorker } from './worker-process.ts';
@@ -59,7 +60,7 @@ export const nodePlatform: Platform = {
   parallelism: availableParallelism(),
 
   report(line: string): void {
-    process.stderr.write(`${line}\n`);
+    stderr.write(line);
   },
 
   setExitCode(code: number): void {
