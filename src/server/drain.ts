@@ -49,7 +49,7 @@ export function* drainWhenStopped(
   if (isReplaced()) yield* sleep(HANDOVER_MS);
   server.drain();
   if (tls !== undefined) yield* sleep(LAST_HANDSHAKES_MS);
-  else if (!isEmpty) yield* takeTheRest(server, tasks, handler, hearsLate);
+  else if (!server.listener.closed) yield* takeTheRest(server, tasks, handler, hearsLate);
   server.closeDoor();
 }
 
@@ -107,9 +107,9 @@ function longestQueue({ network }: ServerRecord): number {
   return network.limits().backlog ?? USUAL_BACKLOG;
 }
 
-/** The next one in the queue; null: there is no room for it; undefined: nobody waits. */
+/** The next one in the queue; null: there is no room for one; undefined: nobody waits. */
 function queued({ hasRoom, listener }: ServerRecord): Socket | null | undefined {
-  if (!hasRoom) return listener.transport.canRecv ? null : undefined;
+  if (!hasRoom) return null;
   try {
     return listener.tryAccept();
   } catch (error) {
