@@ -63,6 +63,37 @@ test('their connections are ended by the limits, and nothing of them is left', a
   expect(report.runs).toBe(20);
 });
 
+test('where idleness is no reason, keep-alive finds them, and nobody is told', async () => {
+  await simulate(
+    function* (world) {
+      let server: Server | undefined;
+      const failures: unknown[] = [];
+      const patient = function* (socket: Socket): Operation<void> {
+        socket.setKeepAlive({ enable: true, idleMs: 60_000, intervalMs: 10_000, count: 6 });
+        yield* socket.recv();
+        yield* socket.recv();
+      };
+      world.host('server', () =>
+        tcpServer(80, patient, {
+          firstByteTimeoutMs: 'unlimited',
+          idleTimeoutMs: 'unlimited',
+          onError: (error) => failures.push(error),
+          onListening: (listening) => {
+            server = listening;
+          },
+        }),
+      );
+      const client = world.host('client', clients);
+      yield* sleep(1000);
+      world.partition(client, 'server');
+      yield* sleep(200_000);
+      expect(endings(server as Server)).toEqual({ peerReset: WORDS.length });
+      expect(failures).toEqual([]);
+    },
+    { runs: 20, order: 'random', link: { latencyMs: [0, 20] } },
+  );
+});
+
 test('a drain does not wait for them beyond its grace, and says what was waited for', async () => {
   await simulate(
     function* (world) {
