@@ -40,7 +40,10 @@ export function* drainWhenStopped(
   // A grace of no time: whoever were let in now would only be cut.
   if (own.cancelled) return;
   const { tls } = server.listener;
-  const isEmpty = takeQueued(server, tasks, handler);
+  // Once: to ask the system costs several files.
+  const most = server.network.limits().backlog ?? USUAL_BACKLOG;
+  const take = (): boolean => takeQueued(server, tasks, handler, most);
+  const isEmpty = take();
   if (tls !== undefined) tls.finish();
   // A successor has the same queue, and room for it.
   else if (isEmpty || isReplaced()) server.closeDoor();
@@ -49,7 +52,7 @@ export function* drainWhenStopped(
   if (isReplaced()) yield* sleep(HANDOVER_MS);
   server.drain();
   if (tls !== undefined) yield* sleep(LAST_HANDSHAKES_MS);
-  else if (!server.listener.closed) yield* takeTheRest(server, tasks, handler, hearsLate);
+  else if (!server.listener.closed) yield* takeTheRest(server, take, most, hearsLate);
   server.closeDoor();
 }
 
@@ -58,11 +61,11 @@ function isReplaced(): boolean {
 }
 
 /**
- * Gives what waits in the queue to handlers: as many as it can hold, since whoever comes meanwhile
- * queues up as well. False: more may wait, and there is no room for them now.
+ * Gives what waits in the queue to handlers: `most`, which is as many as it can hold, since whoever
+ * comes meanwhile queues up as well. False: more may wait, and there is no room for them now.
  */
-function takeQueued(server: ServerRecord, tasks: Group, handler: Handler): boolean {
-  for (let left = longestQueue(server); left > 0; left--) {
+function takeQueued(server: ServerRecord, tasks: Group, handler: Handler, most: number): boolean {
+  for (let left = most; left > 0; left--) {
     const next = queued(server);
     if (next === undefined || next === null) return next === undefined;
     begin(server, next, tasks, handler);
@@ -77,14 +80,14 @@ function takeQueued(server: ServerRecord, tasks: Group, handler: Handler): boole
  */
 function* takeTheRest(
   server: ServerRecord,
-  tasks: Group,
-  handler: Handler,
+  take: () => boolean,
+  most: number,
   hearsLate: boolean,
 ): Generator<Wait, void> {
   const { tally } = server;
-  const last = tally.accepted + longestQueue(server);
+  const last = tally.accepted + most;
   server.drainsNewcomers = !hearsLate;
-  while (!takeQueued(server, tasks, handler) && tally.accepted < last) {
+  while (!take() && tally.accepted < last) {
     // What is short is held by somebody else, who may never give it back.
     if (server.open.size === 0) break;
     if (hearsLate) yield* drainHeard(server);
@@ -101,10 +104,6 @@ function* drainHeard(server: ServerRecord): Generator<Wait, void> {
   const until = server.scheduler.now();
   yield* sleep(SETTLE_MS);
   server.drain(until);
-}
-
-function longestQueue({ network }: ServerRecord): number {
-  return network.limits().backlog ?? USUAL_BACKLOG;
 }
 
 /** The next one in the queue; null: there is no room for one; undefined: nobody waits. */
