@@ -1,5 +1,6 @@
 /** What `coronet serve` says: to people on standard error, to programs on standard output. */
 import type { SocketAddress } from '../net/address.ts';
+import { stderr } from '../node/line-output.ts';
 import type { WorkerEvent } from '../server/workers.ts';
 import { textOf } from '../server/workers.ts';
 import { printLine } from './serving.ts';
@@ -70,7 +71,7 @@ export class ServeReport {
   }
 
   #say(line: string): void {
-    process.stderr.write(`${line}\n`);
+    stderr.write(line);
   }
 }
 

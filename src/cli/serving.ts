@@ -3,6 +3,7 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import { formatAddress } from '../net/address.ts';
 import type { BackendChoice } from '../node/backend.ts';
 import { decideBackend } from '../node/backend.ts';
+import { stdout } from '../node/line-output.ts';
 import { PlainError, UsageMistake } from './mistakes.ts';
 
 /** The backend that `--backend` names. */
@@ -60,5 +61,5 @@ function wayOut(code: unknown, { command, host, port }: Called): PlainError | un
 }
 
 export function printLine(line: string): void {
-  process.stdout.write(`${line}\n`);
+  stdout.write(line);
 }

@@ -1,8 +1,30 @@
 import { describe, expect, test } from 'vitest';
 import { Readiness } from '../kernel/readiness.ts';
+import type { Scheduler } from '../kernel/scheduler.ts';
+import type { Timer } from '../kernel/timers.ts';
+import { Timers } from '../kernel/timers.ts';
 import type { Gate, Passage } from '../world/gate.ts';
 import type { Endpoint, ListenerTransport, Transport } from '../world/network.ts';
 import { GatedListener } from './gated-listener.ts';
+
+/** A clock and its timers. */
+const timers = new Timers();
+let now = 0;
+const scheduler = {
+  now: () => now,
+  arm: (timer: Timer, at: number) => timers.arm(timer, at),
+  disarm: (timer: Timer) => timers.disarm(timer),
+} as unknown as Scheduler;
+
+function advance(ms: number): void {
+  const until = now + ms;
+  while (timers.nextAt <= until) {
+    now = timers.nextAt;
+    const due = timers.takeDue(now);
+    due?.target.expire(due);
+  }
+  now = until;
+}
 
 const HERE: Endpoint = { host: '127.0.0.1', port: 1, family: 4 };
 
@@ -95,7 +117,7 @@ interface Case {
 function gated(most = 2): Case {
   const raw = new FakeListener();
   const gate = new FakeGate(most);
-  return { raw, gate, listener: new GatedListener(raw, gate) };
+  return { raw, gate, listener: new GatedListener(raw, gate, scheduler) };
 }
 
 const SHORTAGE: Error = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' });
@@ -116,7 +138,7 @@ describe('a listener with a gate', () => {
 
   test('hands out at once what comes through at once', () => {
     const raw = new FakeListener();
-    const listener = new GatedListener(raw, OPEN);
+    const listener = new GatedListener(raw, OPEN, scheduler);
     const only = connection();
     raw.bring(only);
     expect([listener.tryAccept(), listener.tryAccept()]).toEqual([only, undefined]);
@@ -124,7 +146,7 @@ describe('a listener with a gate', () => {
 
   test('hears of what comes after it has handed out the only one', () => {
     const raw = new FakeListener();
-    const listener = new GatedListener(raw, OPEN);
+    const listener = new GatedListener(raw, OPEN, scheduler);
     raw.bring(connection());
     listener.tryAccept();
     expect(listener.canRecv).toBe(false);
@@ -134,7 +156,7 @@ describe('a listener with a gate', () => {
 
   test('leaves those in the queue below whom nobody has accepted', () => {
     const raw = new FakeListener();
-    const listener = new GatedListener(raw, OPEN);
+    const listener = new GatedListener(raw, OPEN, scheduler);
     raw.bring(connection(), connection(), connection());
     listener.tryAccept();
     expect([raw.answers.length, listener.canRecv]).toEqual([2, true]);
@@ -151,7 +173,7 @@ describe('a listener with a gate', () => {
 
   test('throws no shortage while there is somebody to hand out', () => {
     const raw = new FakeListener();
-    const listener = new GatedListener(raw, OPEN);
+    const listener = new GatedListener(raw, OPEN, scheduler);
     const only = connection();
     raw.bring(only, SHORTAGE);
     expect(listener.tryAccept()).toBe(only);
@@ -229,6 +251,80 @@ describe('a listener with a gate', () => {
   });
 });
 
+describe('who is slow at a gate', () => {
+  test('gives way while others wait below, the oldest first, and not before its time', () => {
+    const { raw, gate, listener } = gated(2);
+    const all = [connection(), connection(), connection(), connection()];
+    raw.bring(...all.slice(0, 2));
+    listener.tryAccept();
+    advance(5000);
+    expect(listener.stats()).toMatchObject({ underWay: 2, failed: 0 });
+    raw.bring(...all.slice(2));
+    expect([listener.canRecv, all[0]?.ended]).toEqual([false, undefined]);
+    advance(0);
+    expect([listener.canRecv, all[0]?.ended, all[1]?.ended]).toEqual([true, 'reset', undefined]);
+    expect(listener.tryAccept()).toBeUndefined();
+    expect([gate.passages.length, listener.stats().timedOut]).toEqual([3, 1]);
+    advance(0);
+    listener.tryAccept();
+    expect([all[1]?.ended, listener.stats().underWay]).toEqual(['reset', 2]);
+    raw.bring(connection());
+    advance(1999);
+    expect(all[2]?.ended).toBeUndefined();
+    advance(1);
+    expect([all[2]?.ended, all[3]?.ended]).toEqual(['reset', undefined]);
+    listener.close();
+    expect(timers.size).toBe(0);
+  });
+
+  test('has all the time of the gate while nobody waits', () => {
+    const { raw, listener } = gated(1);
+    const only = connection();
+    raw.bring(only);
+    listener.tryAccept();
+    advance(1_000_000);
+    expect(only.ended).toBeUndefined();
+    listener.close();
+  });
+
+  test('can be given up by age', () => {
+    const { raw, listener } = gated(2);
+    const [old, young] = [connection(), connection()];
+    raw.bring(old);
+    listener.tryAccept();
+    advance(600);
+    raw.bring(young);
+    listener.tryAccept();
+    advance(500);
+    listener.giveUpAfter(1000);
+    expect([old.ended, young.ended, listener.busy]).toEqual(['reset', undefined, true]);
+    listener.close();
+  });
+});
+
+describe('a doorkeeper', () => {
+  test('decides who comes to the gate, and hears of those who do not come through', () => {
+    const { raw, gate, listener } = gated(8);
+    const log: string[] = [];
+    let admits = true;
+    listener.doorkeeper = {
+      admits: () => admits,
+      dismissed: () => log.push('dismissed'),
+    };
+    const [first, second, third, fourth] = [connection(), connection(), connection(), connection()];
+    raw.bring(first, second, third);
+    listener.tryAccept();
+    gate.at(0).passed(first);
+    gate.at(1).failed(REFUSED);
+    gate.at(2).gone();
+    expect(log).toEqual(['dismissed', 'dismissed']);
+    admits = false;
+    raw.bring(fourth);
+    expect([listener.tryAccept(), listener.tryAccept()]).toEqual([first, undefined]);
+    expect([gate.passages.length, fourth.ended]).toEqual([3, 'reset']);
+  });
+});
+
 describe('the end of a listener with a gate', () => {
   test('resets what is under way, and what is through', () => {
     const { raw, gate, listener } = gated();
@@ -247,7 +343,7 @@ describe('the end of a listener with a gate', () => {
     raw.bring(last);
     listener.tryAccept();
     listener.finish();
-    expect([raw.closed, listener.tryAccept()]).toEqual([true, undefined]);
+    expect([listener.tryAccept(), raw.closed]).toEqual([undefined, true]);
     gate.at(0).passed(last);
     expect(listener.tryAccept()).toBe(last);
     expect(() => listener.tryAccept()).toThrow(/closed here/);
@@ -256,15 +352,31 @@ describe('the end of a listener with a gate', () => {
     expect(() => empty.tryAccept()).toThrow(/closed here/);
   });
 
+  test('comes behind those who wait below, as there is room for them', () => {
+    const { raw, gate, listener } = gated(1);
+    const [first, second] = [connection(), connection()];
+    raw.bring(first, second);
+    listener.tryAccept();
+    listener.finish();
+    expect([listener.tryAccept(), raw.closed]).toEqual([undefined, false]);
+    gate.at(0).passed(first);
+    expect(listener.tryAccept()).toBe(first);
+    expect([listener.tryAccept(), raw.closed, listener.busy]).toEqual([undefined, false, true]);
+    gate.at(1).passed(second);
+    expect(listener.tryAccept()).toBe(second);
+    expect(() => listener.tryAccept()).toThrow(/closed here/);
+    expect(raw.closed).toBe(true);
+  });
+
   test('comes behind both gates where there are two', () => {
     const { raw, gate, listener: inner } = gated();
     const second = new FakeGate();
-    const outer = new GatedListener(inner, second);
+    const outer = new GatedListener(inner, second, scheduler);
     const last = connection();
     raw.bring(last);
     outer.tryAccept();
     outer.finish();
-    expect([raw.closed, inner.through, outer.tryAccept()]).toEqual([true, false, undefined]);
+    expect([outer.tryAccept(), raw.closed, inner.through]).toEqual([undefined, true, false]);
     gate.at(0).passed(last);
     expect([outer.canRecv, outer.tryAccept(), second.passages.length]).toEqual([
       true,

@@ -13,11 +13,16 @@
  *  2. No more connections than the gate allows, and than the program has room for, are under way or
  *     wait to be accepted behind it. One may always be.
  *  3. Nobody waits for a passage: each goes on by itself, and the gate bounds its time.
- *  4. A shortage (EMFILE, …) is thrown only where no connection is there to hand out.
+ *  4. Who says nothing at the gate keeps nobody out: while others wait below for a place, who is
+ *     slower than PATIENCE_MS gives way, the oldest first.
+ *  5. A shortage (EMFILE, …) is thrown only where no connection is there to hand out.
  */
-import { ClosedError } from '../kernel/errors.ts';
+import { ClosedError, TimeoutError } from '../kernel/errors.ts';
 import type { ReadinessWaiter } from '../kernel/readiness.ts';
 import { Readiness } from '../kernel/readiness.ts';
+import type { Scheduler } from '../kernel/scheduler.ts';
+import type { TimerTarget } from '../kernel/timers.ts';
+import { Timer } from '../kernel/timers.ts';
 import type { Gate, HandshakeFailure, HandshakeStats, Passage } from '../world/gate.ts';
 import type { Endpoint, ListenerTransport, Transport } from '../world/network.ts';
 
@@ -27,12 +32,30 @@ export interface GateFailure {
   readonly remote: Endpoint;
 }
 
-export class GatedListener extends Readiness implements ListenerTransport, ReadinessWaiter {
+/** Who decides whether a peer may come to the gate at all. */
+export interface Doorkeeper {
+  /** False: the connection is reset. */
+  admits(remote: Endpoint): boolean;
+  /** One that was admitted has not come through. */
+  dismissed(remote: Endpoint): void;
+}
+
+/** A handshake takes two round trips; a slow one, over a satellite, a second and a half. */
+const PATIENCE_MS = 2000;
+
+export class GatedListener
+  extends Readiness
+  implements ListenerTransport, ReadinessWaiter, TimerTarget
+{
   /** How many connections the program has room for. */
   ahead: number = Infinity;
   /** Hears of failures, in `tryAccept`. */
   onFailed: ((failure: GateFailure) => void) | null = null;
+  doorkeeper: Doorkeeper | null = null;
   readonly #raw: ListenerTransport;
+  readonly #scheduler: Scheduler;
+  /** For those who have to give way. */
+  readonly #timer = new Timer(this);
   #gate: Gate;
   readonly #underWay = new Set<Way>();
   /** Through, not handed out yet. */
@@ -43,14 +66,16 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
   #failed = 0;
   #timedOut = 0;
   #lastFailure: HandshakeFailure | undefined = undefined;
-  /** Nobody comes in any more, what is under way goes on. */
+  /** Whoever waits below is let in, and nobody else; what is under way goes on. */
   #finishing = false;
+  #rawClosed = false;
   #closed = false;
 
-  constructor(raw: ListenerTransport, gate: Gate) {
+  constructor(raw: ListenerTransport, gate: Gate, scheduler: Scheduler) {
     super();
     this.#raw = raw;
     this.#gate = gate;
+    this.#scheduler = scheduler;
     this.canRecv = true;
   }
 
@@ -87,7 +112,7 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
       while (this.#ready.length === 0 && this.#room > 0) {
         raw.ahead = this.#room;
         const connection = raw.canRecv ? raw.tryAccept() : undefined;
-        if (connection === undefined) return;
+        if (connection === undefined) return this.#belowIsEmpty();
         this.#begin(connection);
       }
     } catch (error) {
@@ -96,8 +121,13 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
     }
   }
 
+  #belowIsEmpty(): void {
+    if (this.#finishing && !(this.#raw instanceof GatedListener)) this.#closeRaw();
+  }
+
   #begin(raw: Transport): void {
-    const way = new Way(raw, this);
+    if (this.doorkeeper?.admits(raw.remote) === false) return raw.reset();
+    const way = new Way(raw, this, this.#scheduler.now());
     this.#underWay.add(way);
     const giveUp = this.#gate.begin(way);
     if (this.#underWay.has(way)) way.giveUp = giveUp;
@@ -114,12 +144,38 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
     const raw = this.#raw;
     const hasRoom = this.#room > 0;
     this.canRecv = this.#ready.length > 0 || (hasRoom && raw.canRecv);
-    if (hasRoom && !raw.canRecv) raw.recvWaiter = this;
+    if (!raw.canRecv) raw.recvWaiter = this;
+    else if (!hasRoom) this.#hurry();
   }
 
-  /** Something has come in at the raw listener: an accept is worth a try. */
+  /** Somebody has come in below, or the listener there was closed: an accept is worth a try. */
   grant(): void {
-    this.grantRecv();
+    if (this.#room > 0 || this.#finishing) this.grantRecv();
+    else this.#hurry();
+  }
+
+  /** Others wait for a place: the slowest has so much time left. */
+  #hurry(): void {
+    const [oldest] = this.#underWay;
+    if (oldest !== undefined) this.#scheduler.arm(this.#timer, oldest.began + PATIENCE_MS);
+  }
+
+  expire(): void {
+    const [oldest] = this.#underWay;
+    if (oldest === undefined || this.#room > 0) return;
+    if (this.#scheduler.now() < oldest.began + PATIENCE_MS) return this.#hurry();
+    this.#giveUp(oldest, PATIENCE_MS);
+  }
+
+  /** Gives up those who have been under way for so long. */
+  giveUpAfter(ms: number): void {
+    const now = this.#scheduler.now();
+    for (const way of this.#underWay) if (way.began + ms <= now) this.#giveUp(way, ms);
+  }
+
+  #giveUp(way: Way, ms: number): void {
+    way.giveUp?.();
+    this.failed(way, new TimeoutError(ms, `${way.raw.describe()} to come in`));
   }
 
   refuse(): void {
@@ -151,7 +207,9 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
   /** A connection has left the gate; there is room for another one now. */
   left(way: Way, transport: Transport | null): void {
     if (!this.#underWay.delete(way)) return;
-    if (transport !== null) {
+    if (transport === null) {
+      this.doorkeeper?.dismissed(way.raw.remote);
+    } else {
       this.#completed += 1;
       this.#ready.push(transport);
     }
@@ -186,12 +244,12 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
 
   // ---- the end ----
 
-  /** Stops listening. What is under way goes on; after the last, accepting gives ERR_CLOSED. */
+  /** Lets in whoever waits below, and stops listening then. What is under way goes on; after the
+   *  last, accepting gives ERR_CLOSED. */
   finish(): void {
     if (this.#closed || this.#finishing) return;
     this.#finishing = true;
     if (this.#raw instanceof GatedListener) this.#raw.finish();
-    else this.#closeRaw();
     this.grantRecv();
   }
 
@@ -199,12 +257,18 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
   get through(): boolean {
     if (this.#closed) return true;
     if (!this.#finishing || this.#underWay.size > 0 || this.#ready.length > 0) return false;
-    return !(this.#raw instanceof GatedListener) || this.#raw.through;
+    return this.#raw instanceof GatedListener ? this.#raw.through : this.#rawClosed;
+  }
+
+  /** True: somebody is under way, or has come through and waits to be accepted. */
+  get busy(): boolean {
+    return this.#underWay.size > 0 || this.#ready.length > 0;
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#scheduler.disarm(this.#timer);
     this.#closeRaw();
     for (const { giveUp } of this.#underWay) giveUp?.();
     this.#underWay.clear();
@@ -213,6 +277,7 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
   }
 
   #closeRaw(): void {
+    this.#rawClosed = true;
     if (this.#raw.recvWaiter === this) this.#raw.recvWaiter = null;
     this.#raw.close();
   }
@@ -225,12 +290,14 @@ export class GatedListener extends Readiness implements ListenerTransport, Readi
 /** One connection that is under way. What is told after its end is passed over. */
 class Way implements Passage {
   readonly raw: Transport;
+  readonly began: number;
   /** Absent while the gate begins. */
   giveUp: (() => void) | undefined = undefined;
   readonly #listener: GatedListener;
 
-  constructor(raw: Transport, listener: GatedListener) {
+  constructor(raw: Transport, listener: GatedListener, began: number) {
     this.raw = raw;
+    this.began = began;
     this.#listener = listener;
   }
 

@@ -123,13 +123,11 @@ function* runListen(
   const tlsGate = options && tlsGates();
   const gate = options && tlsGate?.(options);
   const raw = yield* begins();
-  const proxies = proxyProtocol && behindProxies(raw, proxyProtocol);
-  const tls = gate && new GatedListener(proxies ?? raw, gate);
+  const { scheduler } = currentRecord();
+  const proxyGate = proxyProtocol && new ProxyGate(proxyProtocol, scheduler);
+  const proxies = proxyGate && new GatedListener(raw, proxyGate, scheduler);
+  const tls = gate && new GatedListener(proxies ?? raw, gate, scheduler);
   return new Listener(tls ?? proxies ?? raw, { proxies, tls, tlsGate });
-}
-
-function behindProxies(raw: ListenerTransport, options: ProxyProtocolOptions): GatedListener {
-  return new GatedListener(raw, new ProxyGate(options, currentRecord().scheduler));
 }
 
 /** A worker's supervisor may have opened it for the worker; then its number is another one here. */

@@ -11,7 +11,7 @@ import type { ListenerTransport } from '../world/network.ts';
 import type { TlsServerOptions } from '../world/tls.ts';
 import { SocketAddress } from './address.ts';
 import { busySocket } from './errors.ts';
-import { GatedListener } from './gated-listener.ts';
+import type { GatedListener } from './gated-listener.ts';
 import { Socket } from './socket.ts';
 import { checkTlsServer, unusable } from './tls-options.ts';
 
@@ -98,12 +98,20 @@ export class Listener implements Pollable, Disposable {
     this.transport.close();
   }
 
-  /** Lets nobody else in, but those who are at a gate come through. False: there is no gate.
-   *  @internal */
-  finish(): boolean {
-    if (!(this.transport instanceof GatedListener)) return false;
-    this.transport.finish();
-    return true;
+  /** The gate that connections come out of; `undefined`: there is none. @internal */
+  get lastGate(): GatedListener | undefined {
+    return this.gates.tls ?? this.gates.proxies;
+  }
+
+  /** Gives up those who have been at a gate for so long. @internal */
+  giveUpAfter(ms: number): void {
+    this.gates.proxies?.giveUpAfter(ms);
+    this.gates.tls?.giveUpAfter(ms);
+  }
+
+  /** True: somebody is at a gate, or has come through and waits to be accepted. @internal */
+  get busyAtGates(): boolean {
+    return this.gates.proxies?.busy === true || this.gates.tls?.busy === true;
   }
 
   [Symbol.dispose](): void {

@@ -15,6 +15,7 @@ import type { HeldListeners } from '../world/workers.ts';
 import { holdInherited } from './held-inherited.ts';
 import { holdListeners } from './held-listeners.ts';
 import { isInspected } from './inspector.ts';
+import { stderr } from './line-output.ts';
 import { metricsPage } from './metrics.ts';
 import { notifyManager } from './notify.ts';
 import { parentProcess, startWorker } from './worker-process.ts';
@@ -66,7 +67,7 @@ export const nodePlatform: Platform = {
   parallelism: availableParallelism(),
 
   report(line: string): void {
-    process.stderr.write(`${line}\n`);
+    stderr.write(line);
   },
 
   setExitCode(code: number): void {

@@ -7,7 +7,7 @@ import type { HandshakeHome } from './tls-handshake.ts';
 import { Handshake, reportOutcomes } from './tls-handshake.ts';
 import { handshakeTimeoutOf, secureContext, serverOptions, usable } from './tls-options.ts';
 
-const DEFAULT_MAX_HANDSHAKES = 64;
+const DEFAULT_MAX_HANDSHAKES = 256;
 
 export class TlsGate implements Gate {
   readonly most: number;

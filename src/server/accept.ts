@@ -92,7 +92,7 @@ function* nextConnection(server: ServerRecord): Generator<Wait, Socket | undefin
 }
 
 /** The system has nothing left to give. The connection stays queued; it will be there later. */
-function isShortage(code: unknown): boolean {
+export function isShortage(code: unknown): boolean {
   return code === 'EMFILE' || code === 'ENFILE' || code === 'ENOBUFS' || code === 'ENOMEM';
 }
 

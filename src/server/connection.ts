@@ -16,6 +16,7 @@ import { moveOnAfter } from '../kernel/with-scope.ts';
 import type { Socket } from '../net/socket.ts';
 import type { ConnectionRecord } from './connection-record.ts';
 import type { Handler } from './options.ts';
+import { isFaultOfPeer } from './peer-fault.ts';
 import type { ServerRecord } from './record.ts';
 import type { CloseCause } from './reports.ts';
 
@@ -66,19 +67,13 @@ function end(server: ServerRecord, record: ConnectionRecord, whole: boolean): vo
 
 /** A failure of a handler that a limit has ended is told like any other: none is dropped. */
 function noteFailure(server: ServerRecord, record: ConnectionRecord, error: unknown): CloseCause {
-  if (isResetByPeer(error)) {
+  if (isFaultOfPeer(error, record.socket)) {
     server.tally.resetByPeer++;
     return 'peerReset';
   }
   server.tally.failed++;
   server.teller.failed(error, record.socket.remoteAddress);
   return 'failed';
-}
-
-/** A peer that hangs up in the middle of TLS is as rude, and as common, as one that resets. */
-function isResetByPeer(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null | undefined)?.code;
-  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ERR_TLS_TRUNCATED';
 }
 
 /** The end of a connection whose handler is through. */

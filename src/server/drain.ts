@@ -5,7 +5,7 @@ import type { Scope } from '../kernel/scope.ts';
 import { sleep } from '../kernel/waits.ts';
 import type { Socket } from '../net/socket.ts';
 import { currentWorld } from '../net/world.ts';
-import { begin } from './accept.ts';
+import { begin, isShortage } from './accept.ts';
 import type { Handler } from './options.ts';
 import type { ServerRecord } from './record.ts';
 
@@ -25,6 +25,9 @@ const HANDOVER_MS = 200;
  *  long to complete: a silent client must not hold it up. */
 const LAST_HANDSHAKES_MS = 1000;
 
+/** The longest queue where the system does not tell: what Linux allows unless it is told. */
+const USUAL_BACKLOG = 4096;
+
 /** Waits until the server is stopped, and drains it. */
 export function* drainWhenStopped(
   server: ServerRecord,
@@ -36,23 +39,97 @@ export function* drainWhenStopped(
   server.beginStop();
   // A grace of no time: whoever were let in now would only be cut.
   if (own.cancelled) return;
-  for (let socket = queued(server); socket !== undefined; socket = queued(server)) {
-    begin(server, socket, tasks, handler);
-  }
-  const comeThrough = server.listener.finish();
-  if (!comeThrough) server.closeDoor();
-  if (server.network.poll() < 0) yield* sleep(SETTLE_MS);
-  if (currentWorld().program?.replaced === true) yield* sleep(HANDOVER_MS);
+  const gate = server.listener.lastGate;
+  // Once: to ask the system costs several files.
+  const most = server.network.limits().backlog ?? USUAL_BACKLOG;
+  const take = (): boolean => takeQueued(server, tasks, handler, most);
+  const isEmpty = take();
+  if (gate !== undefined) gate.finish();
+  // A successor has the same queue, and room for it.
+  else if (isEmpty || isReplaced()) server.closeDoor();
+  const hearsLate = server.network.poll() < 0;
+  if (hearsLate) yield* sleep(SETTLE_MS);
+  if (isReplaced()) yield* sleep(HANDOVER_MS);
   server.drain();
-  if (comeThrough) yield* sleep(LAST_HANDSHAKES_MS);
+  if (gate !== undefined) yield* comeThrough(server, most);
+  else if (!server.listener.closed) yield* takeTheRest(server, take, most, hearsLate);
   server.closeDoor();
 }
 
-/** What waits in the queue is taken as far as there is room; the rest goes with the listener. */
-function queued(server: ServerRecord): Socket | undefined {
+function isReplaced(): boolean {
+  return currentWorld().program?.replaced === true;
+}
+
+/**
+ * Gives what waits in the queue to handlers: `most`, which is as many as it can hold, since whoever
+ * comes meanwhile queues up as well. False: more may wait, and there is no room for them now.
+ */
+function takeQueued(server: ServerRecord, tasks: Group, handler: Handler, most: number): boolean {
+  for (let left = most; left > 0; left--) {
+    const next = queued(server);
+    if (next === undefined || next === null) return next === undefined;
+    begin(server, next, tasks, handler);
+  }
+  return true;
+}
+
+/**
+ * Those at a gate, and those who wait below, come through as there is room; accepting goes on by
+ * itself and ends behind the last of them. Whoever has come through has a moment for the first
+ * bytes, which follow the handshake. Bounded as below.
+ */
+function* comeThrough(server: ServerRecord, most: number): Generator<Wait, void> {
+  const { listener, scheduler, tally } = server;
+  const last = tally.accepted + most;
+  server.drainsNewcomers = false;
+  while (tally.accepted < last) {
+    const until = scheduler.now();
+    yield* sleep(HANDOVER_MS);
+    server.drain(until);
+    listener.giveUpAfter(LAST_HANDSHAKES_MS);
+    if (server.open.size === 0 && !listener.busyAtGates) return;
+  }
+}
+
+/**
+ * Those who had connected while there was no room are served as connections end and make some.
+ * Closing the listener at once would reset them, with their requests. The grace bounds it, and
+ * without one the length of the queue.
+ */
+function* takeTheRest(
+  server: ServerRecord,
+  take: () => boolean,
+  most: number,
+  hearsLate: boolean,
+): Generator<Wait, void> {
+  const { tally } = server;
+  const last = tally.accepted + most;
+  server.drainsNewcomers = !hearsLate;
+  while (!take() && tally.accepted < last) {
+    // What is short is held by somebody else, who may never give it back.
+    if (server.open.size === 0) break;
+    if (hearsLate) yield* drainHeard(server);
+    else yield* server.departure();
+  }
+  server.closeDoor();
+  if (!hearsLate) return;
+  yield* sleep(SETTLE_MS);
+  server.drain();
+}
+
+/** Of those who have come in during the drain, drains those of whom the network has heard. */
+function* drainHeard(server: ServerRecord): Generator<Wait, void> {
+  const until = server.scheduler.now();
+  yield* sleep(SETTLE_MS);
+  server.drain(until);
+}
+
+/** The next one in the queue; null: there is no room for one; undefined: nobody waits. */
+function queued({ hasRoom, listener }: ServerRecord): Socket | null | undefined {
+  if (!hasRoom) return null;
   try {
-    return server.hasRoom ? server.listener.tryAccept() : undefined;
-  } catch {
-    return undefined;
+    return listener.tryAccept();
+  } catch (error) {
+    return isShortage((error as { code?: unknown }).code) ? null : undefined;
   }
 }

@@ -45,7 +45,10 @@ export interface AcceptRate {
 export interface ServerOptions extends ListenOptions {
   /** Called once, before the first connection is accepted. What it throws ends the server. */
   onListening?(server: Server): void;
-  /** A handler failed. Default: one line on standard error. Resets by peers are only counted. */
+  /**
+   * A handler failed. Default: one line on standard error; of very many, one a second. Resets by
+   * peers are only counted.
+   */
   onError?(error: unknown, peer: SocketAddress): void;
   /** A connection has ended. What it throws is unhandled, and the server goes on. */
   onClose?(record: CloseRecord): void;

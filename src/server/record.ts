@@ -1,16 +1,16 @@
 /** A server from the inside: what accepting, serving, watching and draining share. */
 import { currentRecord } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
-import { Parking } from '../kernel/parking.ts';
+import { Parking, ParkingQueue } from '../kernel/parking.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { Scope } from '../kernel/scope.ts';
 import { park } from '../kernel/waits.ts';
 import { SocketAddress } from '../net/address.ts';
-import type { GateFailure } from '../net/gated-listener.ts';
+import type { Doorkeeper, GateFailure } from '../net/gated-listener.ts';
 import type { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
 import { currentNetwork, currentWorld } from '../net/world.ts';
-import type { Network } from '../world/network.ts';
+import type { Endpoint, Network } from '../world/network.ts';
 import { ConnectionRecord } from './connection-record.ts';
 import { DrainRecord } from './drain-record.ts';
 import type { Limits, ServerOptions } from './options.ts';
@@ -29,7 +29,7 @@ import { Tally } from './tally.ts';
 import { Teller } from './teller.ts';
 import { Watch } from './watch.ts';
 
-export class ServerRecord implements Server {
+export class ServerRecord implements Server, Doorkeeper {
   readonly listener: Listener;
   readonly options: ServerOptions;
   readonly limits: Limits;
@@ -41,16 +41,20 @@ export class ServerRecord implements Server {
   readonly open: ReadonlySet<ConnectionRecord>;
   /** True once stopped: what ends from now on was drained. */
   stopped = false;
+  /** Whoever comes in during a drain is drained at once. False: the drain does it, in its time. */
+  drainsNewcomers = true;
   readonly #open = new Set<ConnectionRecord>();
   /** The scope of the server: stopping it is stopping the server. */
   readonly #scope: Scope;
   readonly #watch: Watch;
   /** Null where peers are not limited. */
   readonly #peers: PeerTable | null;
+  /** Under which those are counted who were admitted and have not come in yet. */
+  readonly #admitted = new Map<Endpoint, string>();
   readonly #drain = new DrainRecord();
   readonly #hostQueues: HostQueues;
-  /** Where accepting waits until a connection ends. */
-  #place: DeparturePlace | null = null;
+  /** Where accepting, and a drain, wait until a connection ends. */
+  readonly #departures = new ParkingQueue();
   #draining = false;
 
   constructor(listener: Listener, options: ServerOptions, scope: Scope) {
@@ -70,8 +74,10 @@ export class ServerRecord implements Server {
     this.#peers = perPeer < Infinity || acceptRate !== null ? new PeerTable(this.limits) : null;
     this.#hostQueues = new HostQueues(this.network, this.scheduler.now());
     this.#checkDescriptors();
-    const { proxies } = listener.gates;
+    const { proxies, tls } = listener.gates;
     if (proxies !== undefined) proxies.onFailed = (failure) => this.#refusedAtGate(failure);
+    // Peers are limited before they cost a handshake.
+    if (tls !== undefined) tls.doorkeeper = this;
     scope.signal.addEventListener('abort', () => this.#cutOff(), { once: true });
   }
 
@@ -92,23 +98,40 @@ export class ServerRecord implements Server {
 
   /** A connection has come in. Null: it is refused, and has been reset. */
   enter(socket: Socket): ConnectionRecord | null {
-    const now = this.scheduler.now();
-    const key = this.#peers === null ? undefined : peerKey(socket.remoteAddress);
-    if (key !== undefined) {
-      const refusal = this.#peers?.enter(key, now) ?? null;
-      if (refusal !== null) {
-        socket.reset();
-        this.refused(refusal, 1, socket.remoteAddress);
-        return null;
-      }
+    const { remote } = socket.transport;
+    const isCounted = this.#admitted.has(remote);
+    if (!isCounted && !this.admits(remote)) {
+      socket.reset();
+      return null;
     }
+    const now = this.scheduler.now();
+    const key = this.#admitted.get(remote);
+    this.#admitted.delete(remote);
     const connection = new ConnectionRecord(socket, key, now);
     this.tally.accepted++;
     this.#open.add(connection);
     this.#watch.begin();
-    if (this.#draining) socket.drain();
+    if (this.#draining && this.drainsNewcomers) socket.drain();
     this.teller.connected(socket);
     return connection;
+  }
+
+  /** Whether a peer may have one more connection, which is counted then. */
+  admits(remote: Endpoint): boolean {
+    const peer = this.#peers === null ? undefined : new SocketAddress(remote);
+    const key = peer && peerKey(peer);
+    if (key === undefined) return true;
+    const refusal = this.#peers?.enter(key, this.scheduler.now()) ?? null;
+    if (refusal === null) this.#admitted.set(remote, key);
+    else this.refused(refusal, 1, peer);
+    return refusal === null;
+  }
+
+  /** One that was admitted does not come in. */
+  dismissed(remote: Endpoint): void {
+    const key = this.#admitted.get(remote);
+    if (key !== undefined) this.#peers?.leave(key);
+    this.#admitted.delete(remote);
   }
 
   /** A connection has ended, because of `why`, and its socket is closed. */
@@ -122,7 +145,7 @@ export class ServerRecord implements Server {
     tally.bytesReceived += socket.bytesReceived;
     tally.bytesSent += socket.bytesSent;
     this.teller.closed((): CloseRecord => connection.ended(why, this.scheduler.now()));
-    this.#place?.wake();
+    this.#departed();
   }
 
   refused(cause: RefusalCause, count: number, peer?: SocketAddress): void {
@@ -147,12 +170,13 @@ export class ServerRecord implements Server {
 
   /** Waits until a connection ends, or the door is closed. Cancel: nothing has happened. */
   *departure(): Generator<Wait, void> {
-    this.#place = new DeparturePlace();
-    try {
-      yield* park(this.#place) as Operation<void>;
-    } finally {
-      this.#place = null;
-    }
+    const place = new DeparturePlace();
+    this.#departures.push(place);
+    yield* park(place) as Operation<void>;
+  }
+
+  #departed(): void {
+    for (let left = this.#departures.size; left > 0; left--) this.#departures.first?.wake();
   }
 
   // ---- the end ----
@@ -163,16 +187,16 @@ export class ServerRecord implements Server {
     this.#drain.begin(this.scheduler.now());
   }
 
-  /** From now on, idle connections have come to their end. */
-  drain(): void {
+  /** From now on, idle connections that have begun by `until` have come to their end. */
+  drain(until: number = Infinity): void {
     this.#draining = true;
-    for (const { socket } of this.#open) socket.drain();
+    for (const { began, socket } of this.#open) if (began <= until) socket.drain();
   }
 
   /** Nobody else comes in. */
   closeDoor(): void {
     this.listener.close();
-    this.#place?.wake();
+    this.#departed();
   }
 
   /** The grace is over, or somebody has cancelled the server. No handler has noticed yet. */

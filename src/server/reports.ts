@@ -79,9 +79,9 @@ export interface ServerStats {
   readonly refused: Readonly<Record<RefusalCause, number>>;
   /** Connections that have ended, by cause. */
   readonly closed: Readonly<Record<CloseCause, number>>;
-  /** Handlers that failed, without those whose peer had reset the connection. */
+  /** Handlers that failed, without those of `resetByPeer`. */
   readonly failed: number;
-  /** Handlers that ended because the peer had reset the connection. */
+  /** Handlers that ended because the peer had reset the connection, or was out of reach. */
   readonly resetByPeer: number;
   /** Bytes that all connections have received, and sent. */
   readonly bytesReceived: number;

@@ -20,8 +20,9 @@ export interface Server {
   /** The figures now, as a frozen record. */
   stats(): ServerStats;
   /**
-   * Drains: what waits to be accepted is accepted, the listener is closed, idle connections get end
-   * of file at `recv`, busy ones once they have answered. What is left after `graceMs` is cut.
+   * Drains: what waits to be accepted is accepted, as soon as there is room, and the listener is
+   * closed; idle connections get end of file at `recv`, busy ones once they have answered. What is
+   * left after `graceMs` is cut.
    */
   stop(options?: { readonly graceMs?: number }): void;
   /** How the server came to its end after a stop; `undefined` before that end. */

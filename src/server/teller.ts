@@ -9,6 +9,13 @@ import type { CloseRecord, DrainReport, LimitName, RefusalCause } from './report
 /** The same warning again and again would fill a disk, and help nobody. */
 const WARN_EVERY_MS = 60_000;
 
+/**
+ * Clients can make some handlers fail as often as they connect. So many failures are told at once
+ * where the program does not say what becomes of them, then one in so many milliseconds.
+ */
+const FAILURES_AT_ONCE = 100;
+const FAILURE_EVERY_MS = 1000;
+
 export class Teller {
   readonly #server: SocketAddress;
   readonly #options: ServerOptions;
@@ -18,6 +25,10 @@ export class Teller {
   readonly #closes: DiagnosticsChannel | undefined;
   readonly #limits: DiagnosticsChannel | undefined;
   #warnedAt = -Infinity;
+  /** Failures that may be told as of `#failedAt` (a token bucket), and those that were not. */
+  #failures = FAILURES_AT_ONCE;
+  #failedAt = 0;
+  #untold = 0;
 
   constructor(
     server: SocketAddress,
@@ -62,7 +73,23 @@ export class Teller {
   failed(error: unknown, peer: SocketAddress): void {
     const { onError } = this.#options;
     if (onError !== undefined) return this.#guarded(() => onError(error, peer));
-    this.#platform.report(`coronet: the handler of ${peer} failed: ${describe(error)}`);
+    if (!this.#mayTellFailure()) {
+      this.#untold++;
+      return;
+    }
+    const others = this.#untold === 0 ? '' : `, and ${this.#untold} others before it`;
+    this.#untold = 0;
+    this.#platform.report(`coronet: the handler of ${peer} failed${others}: ${describe(error)}`);
+  }
+
+  #mayTellFailure(): boolean {
+    const now = this.#scheduler.now();
+    const more = (now - this.#failedAt) / FAILURE_EVERY_MS;
+    this.#failures = Math.min(FAILURES_AT_ONCE, this.#failures + more);
+    this.#failedAt = now;
+    if (this.#failures < 1) return false;
+    this.#failures--;
+    return true;
   }
 
   /** A connection reached no handler, because its proxy did not do what it is there for. */

@@ -72,8 +72,8 @@ export interface TlsServerOptions extends TlsOptions {
   /** 48 bytes that encrypt session tickets; absent: random ones. Several processes, or a listener
    *  before and after `reloadTls`, resume each other's sessions if they share them. */
   readonly ticketKeys?: Uint8Array;
-  /** Connections that may be in a handshake or wait to be accepted after it; default 64. The others
-   *  stay in the network's queue. */
+  /** Connections that may be in a handshake or wait to be accepted after it; default 256. The
+   *  others stay in the network's queue; while some do, a handshake may take two seconds. */
   readonly maxHandshakes?: number;
 }
 

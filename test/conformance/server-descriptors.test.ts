@@ -73,6 +73,19 @@ for (const world of worlds.filter(({ real }) => real)) {
       },
     );
 
+    it.runIf(world.capabilities.pausesAccept)(
+      'answers those who wait before it ends, when it is stopped meanwhile',
+      async () => {
+        const server = await startServer(world.name, { maxConnections: 'unlimited' });
+        for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
+        await untilStuck(server, true);
+        server.process.child.send('drain');
+        expect(await server.process.exit).toEqual({ code: 0, signal: null });
+        while (clients.some(({ socket }) => !socket.closed)) await nextChange();
+        expect(new Set(clients.map(({ state }) => state))).toEqual(new Set(['answered']));
+      },
+    );
+
     it('says so when more connections are allowed than there can be', async () => {
       const server = await startServer(world.name, { maxConnections: 500 });
       const said = () => WARNING.test(server.process.stderr);
@@ -98,7 +111,7 @@ class Client {
     this.socket.on('data', () => this.#become('answered'));
     this.socket.on('error', () => {}); // Its 'close' follows.
     this.socket.on('close', () => {
-      if (this.state === 'waiting') this.#become('turned away');
+      this.#become(this.state === 'waiting' ? 'turned away' : this.state);
     });
   }
 

@@ -196,6 +196,29 @@ for (const world of worlds) {
       );
     });
 
+    // Elsewhere the queue is the process's own, or there is no machine to ask.
+    it.runIf(world.real && world.capabilities.pausesAccept)(
+      'connections that the system dropped because the queue was full',
+      () => {
+        return world.run(() =>
+          withServer(
+            sleepForever,
+            function* (server): Operation<void> {
+              expect(server.stats().hostOverflowed).toBe(0);
+              yield* group(function* (tasks): Operation<void> {
+                // One is served, two fit into a queue of one (listen(2)), the others are dropped.
+                for (let i = 0; i < 5; i++) tasks.spawn(() => visit(server), { daemon: true });
+                const dropped = () => server.stats().hostOverflowed ?? 0;
+                yield* eventually('the system has dropped some', () => dropped() > 0);
+              });
+              expect(server.stats().accepted).toBe(1);
+            },
+            { backlog: 1, maxConnections: 1 },
+          ),
+        );
+      },
+    );
+
     it('figures that add up, whatever has happened', async () => {
       const visits = array(
         record({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../src/index.ts';
-import { connect, moveOnAfter, sleep } from '../../src/index.ts';
+import { connect, moveOnAfter, sleep, sleepForever } from '../../src/index.ts';
 import { ask, endings, heardBy, untilNobodyIsLeft, withServer } from './server-support.ts';
 import { echo, eventually, expectNothingLeft, failure, receiveExactly } from './support.ts';
 import { worlds } from './worlds.ts';
@@ -56,9 +56,68 @@ for (const world of worlds) {
             server.stop();
             expect(yield* heardBy(inside)).toBe('');
             inside.close();
-            expect(yield* endOf(outside)).toMatch(/^(?:end of file|ECONNRESET)$/);
+            expect(yield* endOf(outside)).toBe('end of file');
+            outside.close();
             yield* serving.join();
-            expect(server.stats()).toMatchObject({ accepted: 1, open: 0 });
+            expect(server.stats()).toMatchObject({ accepted: 2, open: 0 });
+          },
+          { maxConnections: 1 },
+        ),
+      );
+    });
+
+    it('those who wait for room when it is stopped are answered, one after the other', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server, serving): Operation<void> {
+            using inside = yield* served(server);
+            const outside: Socket[] = [];
+            try {
+              for (let i = 0; i < 5; i++) {
+                const socket = yield* connect(server.address);
+                outside.push(socket);
+                yield* socket.sendAll(`question ${i}`);
+              }
+              yield* sleep(5);
+              server.stop();
+              expect(yield* heardBy(inside)).toBe('');
+              inside.close();
+              for (const [i, socket] of outside.entries()) {
+                expect(yield* heardBy(socket)).toBe(`question ${i}`);
+                socket.close();
+              }
+            } finally {
+              for (const socket of outside) socket.close();
+            }
+            yield* serving.join();
+            expect(server.stats()).toMatchObject({ accepted: 6, closed: { drained: 6 } });
+            const error = yield* failure(() => connect(server.address));
+            expect(error).toMatchObject({ code: 'ECONNREFUSED' });
+          },
+          { maxConnections: 1 },
+        ),
+      );
+    });
+
+    it('those who wait for room are reset when the grace is over', () => {
+      const busy = function* (socket: Socket): Operation<void> {
+        yield* socket.recv();
+        yield* sleepForever();
+      };
+      return world.run(() =>
+        withServer(
+          busy,
+          function* (server, serving): Operation<void> {
+            using inside = yield* connect(server.address);
+            yield* inside.sendAll('a question');
+            yield* eventually('it is being served', () => server.stats().bytesReceived > 0);
+            using outside = yield* connect(server.address);
+            yield* sleep(5);
+            server.stop({ graceMs: 30 });
+            expect(yield* endOf(outside)).toBe('ECONNRESET');
+            yield* serving.join();
+            expect(server.stats()).toMatchObject({ accepted: 1, closed: { cut: 1 } });
           },
           { maxConnections: 1 },
         ),

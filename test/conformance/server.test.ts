@@ -4,6 +4,7 @@ import {
   connect,
   currentTask,
   Event,
+  group,
   listen,
   serve,
   sleep,
@@ -178,6 +179,61 @@ for (const world of worlds) {
           { onError },
         ),
       );
+    });
+
+    it('a peer that resets a handler of several tasks is counted, not reported', () => {
+      const onError = vi.fn();
+      const handler = function* (socket: Socket): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          tasks.spawn(() => echo(socket));
+          yield* sleepForever();
+        });
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            const socket = yield* connect(server.address);
+            yield* socket.sendAll('x');
+            yield* receiveExactly(socket, 1);
+            socket.reset();
+            yield* eventually('the reset is counted', () => server.stats().resetByPeer === 1);
+            expect(onError).not.toHaveBeenCalled();
+          },
+          { onError },
+        ),
+      );
+    });
+
+    it('a reset of a connection that the handler has opened itself is a failure', () => {
+      const onError = vi.fn();
+      return world.run(function* (): Operation<void> {
+        using behind = yield* listen(LOOPBACK);
+        const handler = function* (socket: Socket): Operation<void> {
+          yield* socket.recv();
+          using upstream = yield* connect(behind.address);
+          yield* upstream.recv();
+        };
+        yield* withServer(
+          handler,
+          function* (server): Operation<void> {
+            for (const half of [false, true]) {
+              using client = yield* connect(server.address);
+              yield* client.sendAll('a question, and some more');
+              if (half) client.shutdown('send');
+              (yield* behind.accept()).reset();
+              expect(yield* heardBy(client)).toBe('');
+            }
+            expect(server.stats()).toMatchObject({ failed: 2, resetByPeer: 0 });
+            const reset = expect.objectContaining({ code: 'ECONNRESET' });
+            expect(onError.mock.calls).toEqual([
+              [reset, expect.anything()],
+              [reset, expect.anything()],
+            ]);
+          },
+          { onError },
+        );
+      });
     });
 
     it('an operation that a handler has forgotten to drive is a failure of the handler', () => {

@@ -5,8 +5,8 @@ import { request } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import type { Operation, Socket } from '../../src/index.ts';
-import { connect, group, once, timeout, toDuplex, until } from '../../src/index.ts';
+import type { Operation, Server, Socket } from '../../src/index.ts';
+import { connect, group, once, sleep, timeout, toDuplex, until } from '../../src/index.ts';
 import { heardBy, untilNobodyIsLeft, withServer } from './server-support.ts';
 import {
   digest,
@@ -31,6 +31,13 @@ import { worldsWithTls } from './worlds.ts';
 
 const TLS = { tls: SERVER };
 
+function* askSecurely(server: Server, text: string): Operation<void> {
+  using socket = yield* connectTo(server.address);
+  yield* socket.sendAll(text);
+  socket.shutdown('send');
+  expect(yield* heardBy(socket)).toBe(text);
+}
+
 describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
   expectNothingLeft(world);
 
@@ -39,17 +46,66 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
       withServer(
         echo,
         function* (server): Operation<void> {
-          const ask = function* (text: string): Operation<void> {
-            using socket = yield* connectTo(server.address);
-            yield* socket.sendAll(text);
-            socket.shutdown('send');
-            expect(yield* heardBy(socket)).toBe(text);
-          };
-          yield* together(...['a', 'b', 'c'].map((text) => () => ask(text)));
+          yield* together(...['a', 'b', 'c'].map((text) => () => askSecurely(server, text)));
           yield* untilNobodyIsLeft(server);
           expect(server.stats().accepted).toBe(3);
         },
         TLS,
+      ),
+    ));
+
+  test('silent clients keep nobody out', () =>
+    world.run(() =>
+      withServer(
+        echo,
+        function* (server): Operation<void> {
+          const silent: Socket[] = [];
+          for (let i = 0; i < 6; i++) silent.push(yield* connect(server.address));
+          yield* askSecurely(server, 'x');
+          expect(server.stats().handshakes?.timedOut).toBeGreaterThanOrEqual(3);
+          for (const each of silent) each.close();
+        },
+        { tls: { ...SERVER, maxHandshakes: 4 } },
+      ),
+    ));
+
+  test('counts those of a peer that are still in their handshake', () =>
+    world.run(() =>
+      withServer(
+        echo,
+        function* (server): Operation<void> {
+          using silent = yield* connect(server.address);
+          yield* eventually('it is at the gate', () => server.stats().handshakes?.underWay === 1);
+          yield* failure(() => connectTo(server.address));
+          expect(server.stats().refused.maxConnectionsPerPeer).toBe(1);
+          silent.close();
+          yield* eventually('it has left', () => server.stats().handshakes?.failed === 1);
+          using socket = yield* connectTo(server.address);
+          yield* socket.sendAll('x');
+          expect(String(yield* socket.recv())).toBe('x');
+        },
+        { ...TLS, maxConnectionsPerPeer: 1 },
+      ),
+    ));
+
+  test('serves those in the queue before it ends', () =>
+    world.run(() =>
+      withServer(
+        echo,
+        function* (server): Operation<void> {
+          const first = yield* connectTo(server.address);
+          yield* first.sendAll('a');
+          yield* first.recv();
+          const others = ['b', 'c'].map((text) => () => askSecurely(server, text));
+          yield* together(...others, function* (): Operation<void> {
+            yield* eventually('they wait', () => (server.stats().queued ?? 2) >= 2);
+            server.stop();
+            yield* sleep(20);
+            first.close();
+          });
+          expect(server.stats().accepted).toBe(3);
+        },
+        { ...TLS, maxConnections: 1 },
       ),
     ));
 

@@ -2,8 +2,12 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { endProcesses, startNode } from '../conformance/processes.ts';
+import { PlainClient } from './command.ts';
 
 const ENTRY = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
+
+endProcesses();
 
 /** A program that says when it runs, and whose cleanup does `cleanup`. */
 function program(cleanup: string): string {
@@ -60,4 +64,22 @@ test('a third signal ends it at once, whatever it is still doing', async () => {
   });
   const code = await new Promise((resolve) => child.once('close', resolve));
   expect(code).toBe(130);
+});
+
+test('a server whose log nobody reads any more serves on', async () => {
+  const server = startNode(import.meta.url, 'programs/failing.mjs');
+  await server.until('it says its port', () => server.lines.length > 0);
+  const port = Number(server.lines[0]);
+  const visit = async () => {
+    const client = new PlainClient(port);
+    client.socket.write('a question');
+    await client.until(() => false);
+    return client.socket.errored;
+  };
+  await visit();
+  await server.until('it tells the failure', () => server.stderr.includes('every one of them'));
+  server.child.stderr?.destroy();
+  for (let i = 0; i < 5; i++) expect(await visit()).toBe(null);
+  server.child.kill('SIGTERM');
+  expect(await server.exit).toEqual({ code: 0, signal: null });
 });

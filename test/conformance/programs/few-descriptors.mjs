@@ -1,7 +1,7 @@
 /**
  * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND OPTIONS, those of
- * tcpServer as JSON. It tells its port, answers 'stats' with its figures, and ends when it is told
- * so or when its parent is gone.
+ * tcpServer as JSON. It tells its port, answers 'stats' with its figures, drains when it is told to
+ * 'drain', and ends when it is told to 'stop' or when its parent is gone.
  */
 import { run, tcpServer } from '../../../dist/index.js';
 
@@ -22,6 +22,7 @@ function onListening(listening) {
 
 process.on('message', (message) => {
   if (message === 'stop') return process.disconnect();
+  if (message === 'drain') return server.stop();
   const { user, system } = process.cpuUsage();
   process.send({ ...server.stats(), cpuMs: (user + system) / 1000 });
 });
@@ -31,3 +32,4 @@ const [, , network, options] = process.argv;
 await run(() => tcpServer('127.0.0.1:0', echo, { onListening, ...JSON.parse(options) }), {
   network,
 });
+if (process.connected) process.disconnect();

@@ -28,6 +28,8 @@ class Books {
   *serve(): Operation<void> {
     yield* tcpServer(80, (socket) => this.#handle(socket), {
       lingerMs: LINGER_MS,
+      // Some wait for room when the server is stopped.
+      maxConnections: this.chance.pick(['unlimited', 1, 3] as const),
       onListening: (server) => {
         this.server = server;
       },

@@ -1,0 +1,138 @@
+/** What a drain does with those who wait in the queue of the listener, on a virtual clock. */
+import { expect, test } from 'vitest';
+import { play } from '../../test/kernel/virtual-host.ts';
+import { ScriptedTransport } from '../../test/scripted-transport.ts';
+import { ClosedError, SystemError } from '../kernel/errors.ts';
+import { group } from '../kernel/group.ts';
+import type { Operation } from '../kernel/operation.ts';
+import { Readiness } from '../kernel/readiness.ts';
+import { now } from '../kernel/time.ts';
+import { sleep } from '../kernel/waits.ts';
+import { Listener } from '../net/listener.ts';
+import type { Socket } from '../net/socket.ts';
+import type { ListenerTransport, Transport } from '../world/network.ts';
+import type { Limit } from './options.ts';
+import { serve } from './serve.ts';
+import type { Server } from './server.ts';
+
+/** The longest queue, as the system tells it. */
+const BACKLOG = 5;
+const STOPPED_AT = 100;
+
+/** One behind which so many wait, each with a question. */
+class CrowdedListener extends Readiness implements ListenerTransport {
+  readonly local = { host: '127.0.0.1', port: 1, family: 4 } as const;
+  /** Connections that there are descriptors for. */
+  descriptors = Infinity;
+  queue: number;
+  open = 0;
+  closedAt = Infinity;
+
+  constructor(queue: number) {
+    super();
+    this.queue = queue;
+    this.canRecv = true;
+  }
+
+  tryListen(): boolean {
+    return true;
+  }
+
+  tryAccept(): Transport | undefined {
+    if (this.closedAt < Infinity) throw new ClosedError('ERR_CLOSED', 'closed');
+    this.canRecv = this.queue > 0;
+    if (!this.canRecv) return undefined;
+    if (this.open >= this.descriptors) throw new SystemError('EMFILE', -24, 'accept');
+    this.queue--;
+    this.open++;
+    const connection = new ScriptedTransport();
+    connection.feed('a question');
+    return connection;
+  }
+
+  close(): void {
+    this.closedAt = Math.min(this.closedAt, now());
+    this.refuseWaiters(new ClosedError('ERR_CLOSED', 'closed'));
+  }
+}
+
+/** How a server ends that is stopped, without a grace, while it serves on `listener`. */
+function stopped(
+  listener: CrowdedListener,
+  options: { readonly maxConnections: Limit; readonly replaced?: boolean },
+): { readonly accepted: number; readonly endedAt: number } {
+  const { maxConnections, replaced = false } = options;
+  let server: Server | undefined;
+  const network = {
+    backend: 'test',
+    capabilities: { pausesAccept: true },
+    limits: () => ({ backlog: BACKLOG }),
+    poll: () => 0,
+  };
+  const program = { replaced, serverListens: () => {}, serverEnds: () => {} };
+  const world = { network, program, platform: { report: () => {} } };
+  const endedAt = play(
+    function* (): Operation<number> {
+      yield* group(function* (tasks): Operation<void> {
+        const onListening = (listening: Server): void => {
+          server = listening;
+        };
+        const own = { maxConnections, onListening, lingerMs: 0 };
+        tasks.spawn(() => serve(new Listener(listener), (socket) => answer(socket, listener), own));
+        yield* sleep(STOPPED_AT);
+        server?.stop();
+      });
+      return now();
+    },
+    { world, maxTurns: 10_000 },
+  );
+  return { accepted: (server as unknown as Server).stats().accepted, endedAt };
+}
+
+/** Takes its time, and goes on until the connection ends. */
+function* answer(socket: Socket, listener: CrowdedListener): Operation<void> {
+  try {
+    while ((yield* socket.recv()).length > 0) {
+      yield* sleep(2 * STOPPED_AT);
+      yield* socket.sendAll('an answer');
+    }
+  } finally {
+    socket.close();
+    listener.open--;
+  }
+}
+
+test('those for whom there was no descriptor are served as connections end', () => {
+  const listener = new CrowdedListener(4);
+  listener.descriptors = 1;
+  const { accepted, endedAt } = stopped(listener, { maxConnections: 'unlimited' });
+  expect(accepted).toBe(4);
+  expect(endedAt).toBeGreaterThan(listener.closedAt);
+  expect(listener.closedAt).toBeGreaterThanOrEqual(6 * STOPPED_AT);
+});
+
+test('a server in which nothing is open waits for no descriptor', () => {
+  const listener = new CrowdedListener(4);
+  listener.descriptors = 0;
+  const end = { accepted: 0, endedAt: STOPPED_AT };
+  expect(stopped(listener, { maxConnections: 'unlimited' })).toEqual(end);
+});
+
+test('a full server serves as many as its queue can hold, however many come', () => {
+  const { accepted } = stopped(new CrowdedListener(Infinity), { maxConnections: 2 });
+  // Both that were open, and one more that took the last place while the drain looked.
+  expect(accepted).toBeGreaterThanOrEqual(2 + BACKLOG);
+  expect(accepted).toBeLessThanOrEqual(2 + BACKLOG + 1);
+});
+
+test('a full server behind which nobody waits closes its door when a place is free', () => {
+  const listener = new CrowdedListener(2);
+  stopped(listener, { maxConnections: 2 });
+  expect(listener.closedAt).toBe(2 * STOPPED_AT);
+});
+
+test('what waits for a program that is replaced is left to its successor', () => {
+  const listener = new CrowdedListener(4);
+  const { accepted } = stopped(listener, { maxConnections: 1, replaced: true });
+  expect([accepted, listener.closedAt]).toEqual([1, STOPPED_AT]);
+});

@@ -1,0 +1,124 @@
+/** Peers that vanish without a word: no reset and no end of file ever comes from them. */
+import { expect, test } from 'vitest';
+import type { Operation, Server, Socket } from '../../src/index.ts';
+import { connect, group, sleep, sleepForever, tcpServer } from '../../src/index.ts';
+import { simulate } from '../../src/sim.ts';
+import { endings } from '../conformance/server-support.ts';
+
+const BLOCK = Buffer.alloc(65_536, 'b');
+
+/** `feed` is answered without end, any other line by itself. */
+function* handler(socket: Socket): Operation<void> {
+  const reader = socket.reader();
+  for (;;) {
+    const line = yield* reader.readLine();
+    if (line === null) return;
+    while (line === 'feed') yield* socket.sendAll(BLOCK);
+    yield* socket.sendAll(`${line}\n`);
+  }
+}
+
+/** What each client says; it stays, and reads nothing. */
+const WORDS = ['', 'a question\n', 'half a mess', 'feed\n'];
+
+function* clients(): Operation<void> {
+  yield* group(function* (tasks): Operation<void> {
+    for (const word of WORDS) {
+      tasks.spawn(function* (): Operation<void> {
+        using socket = yield* connect('server:80');
+        yield* socket.sendAll(word);
+        yield* sleepForever();
+      });
+    }
+  });
+}
+
+test('their connections are ended by the limits, and nothing of them is left', async () => {
+  const report = await simulate(
+    function* (world) {
+      let server: Server | undefined;
+      world.host('server', () =>
+        tcpServer(80, handler, {
+          minReceiveRate: { bytesPerSecond: 10 },
+          onListening: (listening) => {
+            server = listening;
+          },
+        }),
+      );
+      const client = world.host('client', clients);
+      yield* sleep(1000);
+      expect(server?.stats().open).toBe(WORDS.length);
+      world.partition(client, 'server');
+      yield* sleep(400_000);
+      expect(endings(server as Server)).toEqual({
+        firstByteTimeoutMs: 1,
+        idleTimeoutMs: 1,
+        minReceiveRate: 1,
+        sendStallTimeoutMs: 1,
+      });
+      expect(server?.stats().open).toBe(0);
+    },
+    { runs: 20, order: 'random', link: { latencyMs: [0, 20] } },
+  );
+  expect(report.runs).toBe(20);
+});
+
+test('where idleness is no reason, keep-alive finds them, and nobody is told', async () => {
+  await simulate(
+    function* (world) {
+      let server: Server | undefined;
+      const failures: unknown[] = [];
+      const patient = function* (socket: Socket): Operation<void> {
+        socket.setKeepAlive({ enable: true, idleMs: 60_000, intervalMs: 10_000, count: 6 });
+        yield* socket.recv();
+        yield* socket.recv();
+      };
+      world.host('server', () =>
+        tcpServer(80, patient, {
+          firstByteTimeoutMs: 'unlimited',
+          idleTimeoutMs: 'unlimited',
+          onError: (error) => failures.push(error),
+          onListening: (listening) => {
+            server = listening;
+          },
+        }),
+      );
+      const client = world.host('client', clients);
+      yield* sleep(1000);
+      world.partition(client, 'server');
+      yield* sleep(200_000);
+      expect(endings(server as Server)).toEqual({ peerReset: WORDS.length });
+      expect(failures).toEqual([]);
+    },
+    { runs: 20, order: 'random', link: { latencyMs: [0, 20] } },
+  );
+});
+
+test('a drain does not wait for them beyond its grace, and says what was waited for', async () => {
+  await simulate(
+    function* (world) {
+      let server: Server | undefined;
+      let ended = false;
+      world.host('server', function* (): Operation<void> {
+        yield* tcpServer(80, handler, {
+          onListening: (listening) => {
+            server = listening;
+          },
+        });
+        ended = true;
+      });
+      const client = world.host('client', clients);
+      yield* sleep(1000);
+      world.partition(client, 'server');
+      server?.stop({ graceMs: 10_000 });
+      yield* sleep(10_001);
+      expect(ended).toBe(true);
+      const cut = server?.drainReport?.cut.map(({ state, waitingOn }) => `${state}, ${waitingOn}`);
+      expect(cut?.sort()).toEqual([
+        expect.stringMatching(/^busy, recv /),
+        expect.stringMatching(/^busy, send /),
+      ]);
+    },
+    { runs: 20, order: 'random', link: { latencyMs: [0, 20] } },
+  );
+});
