@@ -1,4 +1,5 @@
 /** What each process of `coronet serve --workers` runs. Started by serve.ts, never by people. */
+import type { Address } from '../net/address.ts';
 import { main } from '../node/main.ts';
 import { tcpServer } from '../server/serve.ts';
 import { loadHandler } from './handler-module.ts';
@@ -7,8 +8,7 @@ import { fail } from './mistakes.ts';
 /** What stands on the command line, as JSON. */
 export interface WorkerTask {
   readonly file: string;
-  readonly host: string;
-  readonly port: number;
+  readonly address: Address;
   readonly graceMs: number;
 }
 
@@ -17,9 +17,9 @@ process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
 try {
-  const { file, host, port, graceMs } = JSON.parse(process.argv[2] ?? '{}') as WorkerTask;
+  const { file, address, graceMs } = JSON.parse(process.argv[2] ?? '{}') as WorkerTask;
   const { handler, options } = await loadHandler(file);
-  await main(() => tcpServer({ host, port }, handler, options), { graceMs });
+  await main(() => tcpServer(address, handler, options), { graceMs });
 } catch (error) {
   fail(error);
 }

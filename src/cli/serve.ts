@@ -5,8 +5,10 @@ import { race } from '../flow/race.ts';
 import { currentScope } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { shield } from '../kernel/shield.ts';
+import type { Address } from '../net/address.ts';
 import type { BackendChoice } from '../node/backend.ts';
 import { main } from '../node/main.ts';
+import { inheritedListeners } from '../server/inherited.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Server } from '../server/server.ts';
 import { WorkerError } from '../server/worker-errors.ts';
@@ -36,6 +38,8 @@ handler.mjs:
   }
 or, with the options of tcpServer:
   export default { handler, options: { lingerMs: 500 } };
+
+Started with a listening socket (LISTEN_FDS, a .socket unit of systemd), it serves there.
 
 Options:
   --host HOST          the address to listen on; default 127.0.0.1
@@ -134,21 +138,33 @@ async function serveHere(options: ServeOptions, report: ServeReport): Promise<vo
 }
 
 function* serveLoaded(
-  { host, port }: ServeOptions,
+  options: ServeOptions,
   loaded: HandlerModule,
   report: ServeReport,
 ): Generator<Wait, void> {
+  const address = placeFor(options);
   let server: Server | undefined;
   const onListening = (listening: Server): void => {
     server = listening;
-    report.listening(listening.address, { anyPort: port === 0, backend: listening.backend });
+    const anyPort = isAnyPort(address);
+    report.listening(listening.address, { anyPort, backend: listening.backend });
     loaded.options.onListening?.(listening);
   };
   try {
-    yield* tcpServer({ host, port }, loaded.handler, { ...loaded.options, onListening });
+    yield* tcpServer(address, loaded.handler, { ...loaded.options, onListening });
   } finally {
     if (server !== undefined) report.ended({ ...server.stats() });
   }
+}
+
+/** Whoever has opened a socket for the program has said where it serves. */
+function placeFor({ host, port }: ServeOptions): Address {
+  const [inherited] = inheritedListeners();
+  return inherited ?? { host, port };
+}
+
+function isAnyPort(address: Address): boolean {
+  return typeof address === 'object' && 'port' in address && address.port === 0;
 }
 
 // ---- in workers ----
@@ -198,21 +214,23 @@ function* serveOnce(
   report: ServeReport,
   changes?: Changes,
 ): Generator<Wait, void> {
-  const { host, port, backend, graceMs, watch } = options;
-  const task: WorkerTask = { file: resolve(options.file), host, port, graceMs };
+  const { backend, graceMs, watch } = options;
+  const address = placeFor(options);
+  const task: WorkerTask = { file: resolve(options.file), address, graceMs };
   const workerCount = options.workers ?? 1;
   const before = changes?.count;
   let running: Workers | undefined;
   try {
     yield* workers(workerCount, WORKER, {
-      listen: { host, port },
+      listen: address,
       args: [JSON.stringify(task)],
       env: environment(watch, backend),
       graceMs,
       onEvent: (event) => report.event(event),
       onReady: (ready) => {
         running = ready;
-        report.listening(ready.addresses[0], { anyPort: port === 0, workers: workerCount, watch });
+        const anyPort = isAnyPort(address);
+        report.listening(ready.addresses[0], { anyPort, workers: workerCount, watch });
         reloadOn(changes, before, ready);
       },
     });

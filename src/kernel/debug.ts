@@ -61,12 +61,13 @@ export class Tracker {
     this.#suspended.set(task, callerLines(4));
   }
 
+  /** `undefined`: not known, or by the runtime itself. */
   spawnedAt(task: TaskRecord): string | undefined {
-    return this.#spawned.get(task);
+    return this.#spawned.get(task) || undefined;
   }
 
   suspendedAt(task: TaskRecord): string | undefined {
-    return this.#suspended.get(task);
+    return this.#suspended.get(task) || undefined;
   }
 }
 
@@ -87,7 +88,7 @@ function callerLines(most: number): string {
 const OWN = import.meta.url.replace(/[^/]+\/[^/]+$/, '').replace(/^file:\/\//, '');
 
 function isUserLine(line: string): boolean {
-  if (line.includes('node:internal') || line.includes('(<anonymous>)')) return false;
+  if (/[ (]node:/.test(line) || line.includes('(<anonymous>)')) return false;
   return !line.includes(OWN) || line.includes('.test.');
 }
 

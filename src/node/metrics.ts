@@ -21,13 +21,21 @@ export function metricsPage(
   metrics: readonly Metric[],
   done: (error: unknown, page: string) => void,
 ): void {
-  loading ??= load();
-  loading
+  page()
     .then((page) => write(page, metrics))
     .then(
       (text) => done(null, text),
       (error) => done(error, ''),
     );
+}
+
+/** Tried again where it has failed: there may have been no descriptor left. */
+function page(): Promise<Page> {
+  loading ??= load().catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
+  return loading;
 }
 
 async function load(): Promise<Page> {

@@ -1,0 +1,50 @@
+/** `coronet serve` with a socket that somebody else has opened for it. */
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { endProcesses, Process } from '../conformance/processes.ts';
+import { realWorlds } from '../conformance/worlds.ts';
+import { ask, heard, ownFolder, write } from './workers-support.ts';
+
+const folder = ownFolder();
+const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** As systemd does it: the descriptor is 3, and LISTEN_PID the process itself. */
+const AS_SYSTEMD = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"';
+
+/** `coronet serve ARGS` with a listener of ours, which is closed here; and its port. */
+async function startWithSocket(...args: readonly string[]): Promise<[Process, number]> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const { fd } = (server as unknown as { readonly _handle: { readonly fd: number } })._handle;
+  const given = ['-c', AS_SYSTEMD, 'sh', process.execPath, COMMAND, 'serve', ...args];
+  const child = new Process('sh', given, { stdio: ['pipe', 'pipe', 'pipe', fd] });
+  server.close();
+  return [child, port];
+}
+
+for (const { name: backend } of realWorlds.filter(() => process.platform !== 'win32')) {
+  describe(`coronet serve with an inherited socket, on ${backend}`, () => {
+    endProcesses();
+
+    it.each([[[]], [['--workers', '2']]])(
+      'serves there, whatever --port says: %j',
+      async (more) => {
+        const text = `export default function* (socket) {
+        yield* socket.recv();
+        yield* socket.sendAll('here');
+      }`;
+        const file = write(folder, 'handler.mjs', text);
+        const args = [file, '--port', '1', '--json', '--backend', backend, ...more];
+        const [child, port] = await startWithSocket(...args);
+        expect(await heard(child, 'listening')).toMatchObject({ host: '127.0.0.1', port });
+        expect(await ask(port)).toBe('here');
+        child.child.kill('SIGTERM');
+        expect(await child.exit).toEqual({ code: 0, signal: null });
+      },
+    );
+  });
+}
