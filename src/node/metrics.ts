@@ -3,6 +3,7 @@
  * (memory, CPU, event loop, collector) under the names that dashboards expect, and the text form.
  * It is loaded when the page is asked for, and so costs nothing to programs without one.
  */
+import { createRequire } from 'node:module';
 import type { Counter, Gauge, Registry } from 'prom-client';
 import type { Metric } from '../world/platform.ts';
 
@@ -14,14 +15,14 @@ interface Page {
   readonly registry: Registry;
 }
 
-let loading: Promise<Page> | undefined;
+let loaded: Page | undefined;
 
 /** Writes the page; `done` is called once, later. */
 export function metricsPage(
   metrics: readonly Metric[],
   done: (error: unknown, page: string) => void,
 ): void {
-  page()
+  load()
     .then((page) => write(page, metrics))
     .then(
       (text) => done(null, text),
@@ -29,20 +30,15 @@ export function metricsPage(
     );
 }
 
-/** Tried again where it has failed: there may have been no descriptor left. */
-function page(): Promise<Page> {
-  loading ??= load().catch((error: unknown) => {
-    loading = undefined;
-    throw error;
-  });
-  return loading;
-}
-
+/** By `require`, which tries again where it has failed before: there may have been no descriptor
+ *  left. A failed `import` is remembered. */
 async function load(): Promise<Page> {
-  const library = await import('prom-client');
+  if (loaded !== undefined) return loaded;
+  const library = createRequire(import.meta.url)('prom-client') as Library;
   const registry = new library.Registry();
   library.collectDefaultMetrics({ register: registry });
-  return { library, registry };
+  loaded = { library, registry };
+  return loaded;
 }
 
 /** The figures are taken at this moment: a fresh registry holds them, as counters must not jump. */
