@@ -1,5 +1,5 @@
 import { setTimeout as delay, setImmediate as nextLoop } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { group } from '../kernel/group.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
@@ -158,6 +158,26 @@ test('a timer armed for earlier than the one that is set comes in time', async (
   place.wake();
   await ended;
   expect(times[0]).toBeLessThan(200);
+});
+
+test('a wake-up leaves the timer alone while its deadline stays', async () => {
+  const place = new OutsidePlace();
+  const { ended } = drive(() =>
+    group(function* (g) {
+      g.spawn(() => sleep(60_000.5), { daemon: true });
+      for (let i = 0; i < 20; i += 1) yield* park(place);
+    }),
+  );
+  await nextLoop();
+  const set = vi.spyOn(globalThis, 'setTimeout');
+  for (let i = 0; i < 19; i += 1) {
+    place.wake();
+    await nextLoop();
+  }
+  expect(set).not.toHaveBeenCalled();
+  set.mockRestore();
+  place.wake();
+  await ended;
 });
 
 test('the longest time without a return to the loop is kept', async () => {

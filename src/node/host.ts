@@ -15,6 +15,7 @@
  *     something that can come, and only then: Node ends, or `beforeExit` finds a deadlock,
  *     otherwise.
  */
+import { performance } from 'node:perf_hooks';
 import { firstLine } from '../kernel/checks.ts';
 import type { AsyncContext } from '../kernel/host.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
@@ -64,9 +65,10 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   #microPumps = 0;
   /** Steps between two looks at the clock, as things are going. */
   #stride = LONGEST_STRIDE;
-  /** The one timer, the time it is armed for (on `now()`), and whether it holds the process. */
+  /** The one timer while it is armed, the deadline it is for (on the scheduler's clock; not the
+   *  time it fires at, which is rounded up), and whether it holds the process. */
   #timer: NodeJS.Timeout | null = null;
-  #timerAt = Infinity;
+  #timerFor = Infinity;
   #holding = false;
   #immediate: NodeJS.Immediate | null = null;
   #closed = false;
@@ -117,7 +119,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
 
   readonly #onTimer = (): void => {
     this.#microPumps = 0;
-    this.#timerAt = Infinity;
+    this.#timer = null;
     this.#pump();
   };
 
@@ -198,12 +200,11 @@ export class NodeHost implements Host, NetworkOwner, Idler {
 
   /** The timer may stay armed too early: it fires for nothing once, and is armed again then. */
   #armTimer(scheduler: Scheduler, at: number): void {
-    if (this.#timer !== null && this.#timerAt <= at && this.#timerAt !== Infinity) return;
+    if (this.#timer !== null && this.#timerFor <= at) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const now = scheduler.now();
-    const delay = Math.min(Math.max(1, Math.ceil(at - now)), LONGEST_MS);
-    this.#timer = setTimeout(this.#onTimer, delay);
-    this.#timerAt = now + delay;
+    const delay = Math.max(1, Math.ceil(at - scheduler.now()));
+    this.#timer = setTimeout(this.#onTimer, Math.min(delay, LONGEST_MS));
+    this.#timerFor = at;
     this.#holding = true;
   }
 
