@@ -67,6 +67,10 @@ export interface Addon {
 
   /** 0: end of file. Fewer than `length`: there is no more now. */
   recv(handle: number, memory: Uint8Array, offset: number, length: number): number;
+  /** As recv, for each handle batch[2 * i], from ≤ i < to; the result is in batch[2 * i + 1]. The
+   *  bytes lie one after the other from the offset on, at multiples of 8, and each receive is offered
+   *  all the rest. How many were done before less than 4096 bytes were left. */
+  recvEach(batch: Int32Array, from: number, to: number, memory: Uint8Array, offset: number): number;
   /** Throws away what is there to receive. */
   discard(handle: number): number;
   send(handle: number, data: Uint8Array): number;
@@ -151,7 +155,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 7;
+const ADDON_ABI = 8;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/node/addon.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -6,6 +6,7 @@ import type { Addon } from './addon.ts';
 import { DatagramArena, LONGEST_BATCH } from './epoll-arena.ts';
 import { openDatagram } from './epoll-datagram.ts';
 import { EAGAIN, EPOLLERR, EPOLLIN, EPOLLOUT } from './epoll-registry.ts';
+import { ReceiveBatch } from './receive-batch.ts';
 import { Slabs } from './slab.ts';
 
 const AT: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
@@ -42,9 +43,11 @@ function makeSocket(maxLength = 100) {
     state.error = 0;
     return error;
   }
+  const slabs = new Slabs();
   const registry = {
     addon: addon as unknown as Addon,
-    slabs: new Slabs(),
+    slabs,
+    batch: new ReceiveBatch(addon as unknown as Addon, slabs),
     arena: new DatagramArena(addon as unknown as Addon),
     add() {},
     remove() {},

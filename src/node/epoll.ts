@@ -37,12 +37,13 @@ import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import type { Addon } from './addon.ts';
 import { loadAddon } from './addon.ts';
 import { DatagramArena } from './epoll-arena.ts';
+import { beginConnect } from './epoll-connect.ts';
 import { openDatagram } from './epoll-datagram.ts';
 import { adoptListener, beginListen } from './epoll-listener.ts';
 import { EPOLL_OPTIONS } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
-import { beginConnect } from './epoll-transport.ts';
 import { readLimits, readListenOverflows } from './limits.ts';
+import { ReceiveBatch } from './receive-batch.ts';
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
 import { Slabs } from './slab.ts';
@@ -86,6 +87,7 @@ class EpollNetwork implements Network, Registry {
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly addon: Addon;
   readonly slabs: Slabs = new Slabs();
+  readonly batch: ReceiveBatch;
   readonly #poller: number;
   /** Handle and bits of each event, filled by the addon. */
   readonly #events = new Int32Array(2 * MOST_EVENTS);
@@ -99,6 +101,7 @@ class EpollNetwork implements Network, Registry {
 
   constructor(owner: NetworkOwner, addon: Addon) {
     this.addon = addon;
+    this.batch = new ReceiveBatch(addon, this.slabs);
     const deliver = () => this.#deliver(); // made once, not per wake-up
     const poller = addon.createPoller(this.#events, (count) => {
       this.#eventCount = count;
@@ -108,7 +111,7 @@ class EpollNetwork implements Network, Registry {
     this.#poller = poller;
   }
 
-  /** Grants what the events announce. */
+  /** Receives what the events announce where a task waits for it, and grants the waiters. */
   #deliver(): void {
     const events = this.#events;
     const table = this.#table;
@@ -119,6 +122,7 @@ class EpollNetwork implements Network, Registry {
       const resource = table[handle & SLOT_MASK];
       if (resource?.handle === handle) resource.onEvents(events[i + 1] as number);
     }
+    this.batch.run();
   }
 
   add(resource: Registered): void {
