@@ -67,9 +67,11 @@ export interface Addon {
 
   /** 0: end of file. Fewer than `length`: there is no more now. */
   recv(handle: number, memory: Uint8Array, offset: number, length: number): number;
-  /** As recv, for each handle batch[2 * i], from ≤ i < to; the result is in batch[2 * i + 1]. The
-   *  bytes lie one after the other from the offset on, at multiples of 8, and each receive is offered
-   *  all the rest. How many were done before less than 4096 bytes were left. */
+  /**
+   * As recv, for each handle batch[2 * i], from ≤ i < to; the result is in batch[2 * i + 1]. The
+   * bytes lie one after the other from the offset on, each beginning at a multiple of 8, and each
+   * receive is offered all the rest. How many were made before less than 4096 bytes were left.
+   */
   recvEach(batch: Int32Array, from: number, to: number, memory: Uint8Array, offset: number): number;
   /** Throws away what is there to receive. */
   discard(handle: number): number;

@@ -86,7 +86,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   #fate = 0;
   /** Something stands behind the bytes: only EAGAIN clears `canRecv` (see above). */
   #readToEnd = false;
-  /** Received in a batch (receive-batch.ts) and not taken yet. While it is there `canRecv` is set. */
+  /** Received in a batch (receive-batch.ts), and not taken yet: until then `canRecv` is set. */
   #arrived: Buffer | null = null;
   /** More may be there behind it. */
   #moreBehind = false;
