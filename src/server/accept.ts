@@ -11,7 +11,7 @@ import type { Wait } from '../kernel/operation.ts';
 import type { TaskRecord } from '../kernel/task.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
 import type { Socket } from '../net/socket.ts';
-import { Connection } from './connection.ts';
+import { connection } from './connection.ts';
 import type { Handler } from './options.ts';
 import type { ServerRecord } from './record.ts';
 
@@ -46,7 +46,7 @@ export function begin(server: ServerRecord, socket: Socket, tasks: Group, handle
   const record = server.enter(socket);
   if (record === null) return;
   const name = socket.remoteAddress;
-  record.task = tasks.spawn(() => new Connection(server, record, handler), { name }) as TaskRecord;
+  record.task = tasks.spawn(() => connection(server, record, handler), { name }) as TaskRecord;
 }
 
 /** Waits until there is room for a connection, or nobody comes in any more. */

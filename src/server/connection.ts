@@ -9,9 +9,8 @@
  * reply on its way; hence the discarding, which the server bounds in time.
  */
 import { isCancelled } from '../kernel/cancelled.ts';
-import type { Frames, Wait } from '../kernel/operation.ts';
-import { operationOf, Step } from '../kernel/operation.ts';
-import { throwInto } from '../kernel/refusal.ts';
+import type { Operation, Wait } from '../kernel/operation.ts';
+import { operationOf } from '../kernel/operation.ts';
 import { checkpoint, readable } from '../kernel/waits.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
 import type { Socket } from '../net/socket.ts';
@@ -23,104 +22,19 @@ import type { CloseCause } from './reports.ts';
 /**
  * Serves a connection with `handler`. However the handler ends, the socket is closed; its failure
  * ends this connection only.
- *
- * Everything that the handler waits for passes through here, so that part is written by hand: a
- * generator more between the scheduler and the handler is 2 % of the CPU time of a small message.
- * What comes after the handler is a generator.
  */
-export class Connection extends Step<void> {
-  readonly #server: ServerRecord;
-  readonly #record: ConnectionRecord;
-  /** Let go of when it has begun: what a function uses would be kept as long as the connection. */
-  #handler: Handler | null;
-  /** What the handler has returned; null before it has begun, and once it is through. */
-  #frames: Frames<unknown> | null = null;
-  /** The end of the connection; null until the handler is through. */
-  #ending: Generator<Wait, void> | null = null;
-
-  constructor(server: ServerRecord, record: ConnectionRecord, handler: Handler) {
-    super();
-    this.#server = server;
-    this.#record = record;
-    this.#handler = handler;
-  }
-
-  next(value?: unknown): IteratorResult<Wait, void> {
-    if (this.#ending !== null) return this.#ending.next(value);
-    try {
-      const frames = this.#frames ?? this.#begin();
-      const result = frames.next(value);
-      if (result.done !== true) return result;
-    } catch (error) {
-      return this.#failed(error);
-    }
-    return this.#returned();
-  }
-
-  override throw(error: unknown): IteratorResult<Wait, void> {
-    if (this.#ending !== null) return this.#ending.throw(error);
-    try {
-      const result = throwInto(this.#frames ?? this.#begin(), error);
-      if (result.done !== true) return result;
-    } catch (failure) {
-      return this.#failed(failure);
-    }
-    return this.#returned();
-  }
-
-  /** By force: the handler is ended likewise, and nobody waits for the peer. */
-  override return(): IteratorResult<Wait, void> {
-    if (this.#ending !== null) return this.#ending.return();
-    try {
-      const result = this.#frames?.return?.();
-      if (result?.done === false) return result;
-    } catch (error) {
-      return this.#failed(error);
-    }
-    end(this.#server, this.#record, false);
-    return super.return();
-  }
-
-  #begin(): Frames<unknown> {
-    const { socket } = this.#record;
-    const handler = this.#handler as Handler;
-    this.#handler = null;
-    this.#frames = operationOf(() => handler(socket, socket.remoteAddress))[Symbol.iterator]();
-    return this.#frames;
-  }
-
-  #returned(): IteratorResult<Wait, void> {
-    const { socket } = this.#record;
-    return this.#end(() => {
-      socket.checkDriven();
-      socket.checkFlushed();
-    });
-  }
-
-  #failed(error: unknown): IteratorResult<Wait, void> {
-    return this.#end(() => {
-      throw error;
-    });
-  }
-
-  #end(outcome: () => void): IteratorResult<Wait, void> {
-    this.#frames = null;
-    this.#ending = ending(this.#server, this.#record, outcome);
-    return this.#ending.next();
-  }
-}
-
-/** The handler is through; `outcome` throws what it has thrown, or left undone. */
-function* ending(
+export function* connection(
   server: ServerRecord,
   record: ConnectionRecord,
-  outcome: () => void,
+  handler: Handler,
 ): Generator<Wait, void> {
   const { socket } = record;
   let whole = false;
   try {
     try {
-      outcome();
+      yield* begun(handler, socket);
+      socket.checkDriven();
+      socket.checkFlushed();
       record.cause ??= server.stopped ? 'drained' : 'handler';
     } catch (error) {
       // One that is not of this connection (kept, and thrown elsewhere) is a failure as any other.
@@ -133,6 +47,11 @@ function* ending(
   } finally {
     end(server, record, whole);
   }
+}
+
+/** Not in the generator: what a function in it uses would be kept as long as the connection. */
+function begun(handler: Handler, socket: Socket): Operation<unknown> {
+  return operationOf(() => handler(socket, socket.remoteAddress));
 }
 
 /** `whole`: the handler and what follows it have come to their own end. */
