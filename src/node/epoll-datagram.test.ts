@@ -47,7 +47,7 @@ function makeSocket(maxLength = 100) {
   const registry = {
     addon: addon as unknown as Addon,
     slabs,
-    batch: new ReceiveBatch(addon as unknown as Addon, slabs),
+    batch: new ReceiveBatch(addon as unknown as Addon, slabs, 1),
     arena: new DatagramArena(addon as unknown as Addon),
     add() {},
     remove() {},

@@ -171,7 +171,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   }
 
   arrived(data: Buffer, drained: boolean): void {
-    this.#arrived = data;
+    this.#arrived = this.#arrived === null ? data : Buffer.concat([this.#arrived, data]);
     this.#lastReceived = data.length;
     this.#moreBehind = this.#readToEnd || !drained;
   }

@@ -51,9 +51,12 @@ import { removeAbandoned, socketFileAt } from './socket-file.ts';
 import { systemError } from './system-error.ts';
 import { HAS_TLS, TlsLayer } from './tls-layer.ts';
 
-/** The most events that one wake-up brings. What is left wakes again at once, after the others in
- *  the event loop had their turn. */
-const MOST_EVENTS = 2048;
+/**
+ * The most events that one wake-up brings. The others come with the next one, as soon as the tasks
+ * of these have run: what the receives of a batch have brought into the caches must still be there
+ * when the tasks send. With 1,000 busy connections 2048 instead cost 4 % more CPU time.
+ */
+const MOST_EVENTS = 32;
 
 /** The slot index in a handle: INDEX_BITS of native/slots.c. */
 const SLOT_MASK = 0xfffff;
@@ -101,7 +104,7 @@ class EpollNetwork implements Network, Registry {
 
   constructor(owner: NetworkOwner, addon: Addon) {
     this.addon = addon;
-    this.batch = new ReceiveBatch(addon, this.slabs);
+    this.batch = new ReceiveBatch(addon, this.slabs, MOST_EVENTS);
     const deliver = () => this.#deliver(); // made once, not per wake-up
     const poller = addon.createPoller(this.#events, (count) => {
       this.#eventCount = count;

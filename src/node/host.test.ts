@@ -5,6 +5,7 @@ import type { Operation, OperationSource } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import { park, sleep } from '../kernel/waits.ts';
+import type { Network } from '../world/network.ts';
 import { NodeHost } from './host.ts';
 
 class OutsidePlace extends Parking {
@@ -178,6 +179,27 @@ test('a wake-up leaves the timer alone while its deadline stays', async () => {
   set.mockRestore();
   place.wake();
   await ended;
+});
+
+test('before deadlines fire the network is asked until it has nothing more', () => {
+  const { host } = drive(() => sleep(1));
+  const found = [32, 32, 5, 0, 7];
+  const poll = vi.fn(() => found.shift() as number);
+  host.network = { poll } as unknown as Network;
+  host.beforeDeadlines();
+  expect(found).toEqual([7]);
+  host.network = null;
+  host.close();
+});
+
+test('a network that always has more puts no deadline off for ever', () => {
+  const { host } = drive(() => sleep(1));
+  const poll = vi.fn(() => 32);
+  host.network = { poll } as unknown as Network;
+  host.beforeDeadlines();
+  expect(poll.mock.calls.length).toBeLessThan(100);
+  host.network = null;
+  host.close();
 });
 
 test('the longest time without a return to the loop is kept', async () => {

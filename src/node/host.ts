@@ -38,6 +38,9 @@ const POLL_MS = 0.5;
  * load something has come meanwhile, and asking costs a fraction of a round through libuv.
  */
 const BUSY_STEPS = 4;
+/** So often, at most, is the network asked for more before deadlines fire: peers that go on sending
+ *  do not put them off for ever. */
+const DEADLINE_POLLS = 64;
 /** Milliseconds after which control returns to libuv. */
 const TURN_MS = 2;
 /** Wake-ups from elsewhere that are answered without a return to libuv in between. */
@@ -228,7 +231,9 @@ export class NodeHost implements Host, NetworkOwner, Idler {
 
   /** Readiness that has come meanwhile wins over the deadlines that are due. */
   beforeDeadlines(): void {
-    if (this.#scheduler !== null) this.#poll(this.#scheduler);
+    const scheduler = this.#scheduler;
+    if (scheduler === null) return;
+    for (let left = DEADLINE_POLLS; left > 0 && this.#poll(scheduler) > 0; left--);
   }
 
   captureContext(): AsyncContext | null {

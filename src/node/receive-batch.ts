@@ -19,9 +19,6 @@ import type { Addon } from './addon.ts';
 import type { Slabs } from './slab.ts';
 import { LEAST_ROOM, SLAB_BYTES } from './slab.ts';
 
-/** Connections in a batch; a wake-up of more has several. */
-const MOST_RECEIVERS = 64;
-
 /** A connection that takes part. */
 export interface Receiver {
   readonly handle: number;
@@ -37,21 +34,23 @@ export class ReceiveBatch {
   readonly #addon: Addon;
   readonly #slabs: Slabs;
   /** Handle and result of each receive; read and written by the addon. */
-  readonly #results = new Int32Array(2 * MOST_RECEIVERS);
-  readonly #receivers = new Array<Receiver | null>(MOST_RECEIVERS).fill(null);
+  readonly #results: Int32Array;
+  readonly #receivers: (Receiver | null)[];
   #count = 0;
 
-  constructor(addon: Addon, slabs: Slabs) {
+  /** `most` connections at most are added between two runs. */
+  constructor(addon: Addon, slabs: Slabs, most: number) {
     this.#addon = addon;
     this.#slabs = slabs;
+    this.#results = new Int32Array(2 * most);
+    this.#receivers = new Array<Receiver | null>(most).fill(null);
   }
 
-  /** `receiver` is served by the next `run`, or now if that makes the batch full. */
+  /** `receiver` takes part in the next run. */
   add(receiver: Receiver): void {
     this.#results[2 * this.#count] = receiver.handle;
     this.#receivers[this.#count] = receiver;
     this.#count += 1;
-    if (this.#count === MOST_RECEIVERS) this.run();
   }
 
   /** Receives for all that were added, then grants their waiters. */
