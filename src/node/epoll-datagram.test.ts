@@ -4,9 +4,9 @@ import { describeEpoll, errorOf, makeNetwork, network, settle } from '../../test
 import type { Endpoint, IncomingDatagram } from '../world/network.ts';
 import type { Addon } from './addon.ts';
 import { DatagramArena, LONGEST_BATCH } from './epoll-arena.ts';
+import { ReceiveBatch } from './epoll-batch.ts';
 import { openDatagram } from './epoll-datagram.ts';
 import { EAGAIN, EPOLLERR, EPOLLIN, EPOLLOUT } from './epoll-registry.ts';
-import { ReceiveBatch } from './receive-batch.ts';
 import { Slabs } from './slab.ts';
 
 const AT: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };

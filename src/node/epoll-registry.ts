@@ -1,7 +1,7 @@
 /** What the resources of the epoll network and the network itself know of each other. */
 import type { Addon } from './addon.ts';
 import type { DatagramArena } from './epoll-arena.ts';
-import type { ReceiveBatch } from './receive-batch.ts';
+import type { ReceiveBatch } from './epoll-batch.ts';
 import type { Slabs } from './slab.ts';
 
 /** Event bits as the addon passes them on (epoll_ctl(2)). */

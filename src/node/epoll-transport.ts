@@ -31,6 +31,7 @@ import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
 import type { Endpoint, SocketOption, Transport } from '../world/network.ts';
 import { endpointText, withSharedHost } from './endpoint.ts';
+import type { Receiver } from './epoll-batch.ts';
 import { readOption, writeOption } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import {
@@ -41,7 +42,6 @@ import {
   RECV_EVENTS,
   SEND_EVENTS,
 } from './epoll-registry.ts';
-import type { Receiver } from './receive-batch.ts';
 import { LEAST_ROOM } from './slab.ts';
 import { systemError } from './system-error.ts';
 
@@ -86,7 +86,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   #fate = 0;
   /** Something stands behind the bytes: only EAGAIN clears `canRecv` (see above). */
   #readToEnd = false;
-  /** Received in a batch (receive-batch.ts), and not taken yet: until then `canRecv` is set. */
+  /** Received in a batch (epoll-batch.ts), and not taken yet: until then `canRecv` is set. */
   #arrived: Buffer | null = null;
   /** More may be there behind it. */
   #moreBehind = false;

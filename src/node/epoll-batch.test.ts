@@ -14,9 +14,9 @@ import {
   settle,
 } from '../../test/native/network.ts';
 import { loadAddon } from './addon.ts';
+import { ReceiveBatch } from './epoll-batch.ts';
 import { EPOLLIN } from './epoll-registry.ts';
 import type { EpollTransport } from './epoll-transport.ts';
-import { ReceiveBatch } from './receive-batch.ts';
 import { SLAB_BYTES, Slabs } from './slab.ts';
 
 const { addon } = loadAddon();
@@ -97,7 +97,7 @@ describeEpoll('a batch of receives', () => {
     const far = ends.far as EpollTransport;
     far.onEvents(EPOLLIN);
     const each = vi.spyOn(addon ?? expect.fail(), 'recvEach');
-    each.mockImplementationOnce((results, _from, to, memory, offset) => {
+    each.mockImplementationOnce((...[results, , to, memory, offset]) => {
       for (let i = 0; i < to; i += 1) {
         results[2 * i + 1] = 1;
         memory[offset + 8 * i] = 0x61 + i;
