@@ -34,6 +34,7 @@ static const Export EXPORTS[] = {
     {"local", coronet_local},
     {"peer", coronet_peer},
     {"recv", coronet_recv},
+    {"recvEach", coronet_recv_each},
     {"discard", coronet_discard},
     {"send", coronet_send},
     {"sendv", coronet_sendv},

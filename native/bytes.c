@@ -20,6 +20,9 @@
 #define MOST_PIECES 64
 #define DISCARD_ROUNDS 16
 
+/* The least that a receive of a batch is offered (src/node/slab.ts). */
+#define LEAST_ROOM 4096
+
 /*
  * Straight into the kernel. In a process with threads the C library makes recv and send points
  * where a thread can be cancelled, which costs two atomic operations a call. Nobody cancels threads
@@ -96,6 +99,37 @@ napi_value coronet_recv(napi_env env, napi_callback_info info) {
   Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
   return call_result(&call, receive(slot, data + offset, (size_t)length));
+}
+
+/*
+ * recvEach(batch: Int32Array, from, to, memory: Uint8Array, offset): receives once from each of the
+ * sockets with the handles batch[2 * i], from <= i < to, and puts into batch[2 * i + 1] what recv
+ * would have answered. The bytes lie in the memory one after the other, each beginning at a
+ * multiple of 8, and each receive is offered all that is left there. How many were made before less
+ * than LEAST_ROOM was left.
+ */
+napi_value coronet_recv_each(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t from = 0, to = 0, offset = 0;
+  int32_t *batch = NULL;
+  uint8_t *data = NULL;
+  size_t length = 0, size = 0;
+  if (!call_begin(env, info, 5, &call) || !call_int32_array(&call, 0, &batch, &length)) return NULL;
+  if (!call_int(&call, 1, &from) || !call_int(&call, 2, &to)) return NULL;
+  if (!call_bytes(&call, 3, &data, &size) || !call_int(&call, 4, &offset)) return NULL;
+  if (from < 0 || to < from || (size_t)to > length / 2 || offset < 0) {
+    call_wrong(&call, 2, "within the batch, and the offset not to be negative");
+    return NULL;
+  }
+  size_t at = (size_t)offset;
+  int32_t next = from;
+  for (; next < to && at + LEAST_ROOM <= size; next += 1) {
+    const Slot *slot = stream_find(call.environment, batch[2 * next]);
+    int32_t received = slot == NULL ? -EBADF : receive(slot, data + at, size - at);
+    batch[2 * next + 1] = received;
+    if (received > 0) at = (at + (size_t)received + 7) & ~(size_t)7;
+  }
+  return call_result(&call, next - from);
 }
 
 /*

@@ -38,7 +38,7 @@
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 8
+#define CORONET_ABI 9
 
 /*
  * All that a connection can report, both directions at once. PRI is there because urgent data
@@ -179,6 +179,7 @@ napi_value coronet_connected(napi_env env, napi_callback_info info);
 napi_value coronet_local(napi_env env, napi_callback_info info);
 napi_value coronet_peer(napi_env env, napi_callback_info info);
 napi_value coronet_recv(napi_env env, napi_callback_info info);
+napi_value coronet_recv_each(napi_env env, napi_callback_info info);
 napi_value coronet_discard(napi_env env, napi_callback_info info);
 napi_value coronet_send(napi_env env, napi_callback_info info);
 napi_value coronet_sendv(napi_env env, napi_callback_info info);

@@ -69,6 +69,12 @@ export interface Addon {
 
   /** 0: end of file. Fewer than `length`: there is no more now. */
   recv(handle: number, memory: Uint8Array, offset: number, length: number): number;
+  /**
+   * As recv, for each handle batch[2 * i], from ≤ i < to; the result is in batch[2 * i + 1]. The
+   * bytes lie one after the other from the offset on, each beginning at a multiple of 8, and each
+   * receive is offered all the rest. How many were made before less than 4096 bytes were left.
+   */
+  recvEach(batch: Int32Array, from: number, to: number, memory: Uint8Array, offset: number): number;
   /** Throws away what is there to receive. */
   discard(handle: number): number;
   send(handle: number, data: Uint8Array): number;
@@ -153,7 +159,7 @@ export interface AddonAnswer {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 8;
+const ADDON_ABI = 9;
 
 /** Two levels up, from src/node/addon.ts as well as from dist/rooms/node.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

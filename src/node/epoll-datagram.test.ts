@@ -4,6 +4,7 @@ import { describeEpoll, errorOf, makeNetwork, network, settle } from '../../test
 import type { Endpoint, IncomingDatagram } from '../world/network.ts';
 import type { Addon } from './addon.ts';
 import { DatagramArena, LONGEST_BATCH } from './epoll-arena.ts';
+import { ReceiveBatch } from './epoll-batch.ts';
 import { openDatagram } from './epoll-datagram.ts';
 import { EAGAIN, EPOLLERR, EPOLLIN, EPOLLOUT } from './epoll-registry.ts';
 import { Slabs } from './slab.ts';
@@ -42,9 +43,11 @@ function makeSocket(maxLength = 100) {
     state.error = 0;
     return error;
   }
+  const slabs = new Slabs();
   const registry = {
     addon: addon as unknown as Addon,
-    slabs: new Slabs(),
+    slabs,
+    batch: new ReceiveBatch(addon as unknown as Addon, slabs, 1),
     arena: new DatagramArena(addon as unknown as Addon),
     add() {},
     remove() {},

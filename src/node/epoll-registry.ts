@@ -1,6 +1,7 @@
 /** What the resources of the epoll network and the network itself know of each other. */
 import type { Addon } from './addon.ts';
 import type { DatagramArena } from './epoll-arena.ts';
+import type { ReceiveBatch } from './epoll-batch.ts';
 import type { Slabs } from './slab.ts';
 
 /** Event bits as the addon passes them on (epoll_ctl(2)). */
@@ -10,6 +11,12 @@ export const EPOLLOUT = 0x004;
 export const EPOLLERR = 0x008;
 export const EPOLLHUP = 0x010;
 export const EPOLLRDHUP = 0x2000;
+
+/** What a connection takes for "readable", and for "writable". */
+export const RECV_EVENTS: number = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+export const SEND_EVENTS: number = EPOLLOUT | EPOLLHUP | EPOLLERR;
+/** After these a short read proves nothing. */
+export const BEHIND_EVENTS: number = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 /** The results that are answers rather than errors. */
 export const EAGAIN = -11;
@@ -31,6 +38,8 @@ export interface Registered {
 export interface Registry {
   readonly addon: Addon;
   readonly slabs: Slabs;
+  /** Runs at the end of each delivery of events. */
+  readonly batch: ReceiveBatch;
   /** Made when it is first asked for. */
   readonly arena: DatagramArena;
   /** From now on events of `resource.handle` reach it. */

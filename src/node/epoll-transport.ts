@@ -24,30 +24,26 @@
  *  1. A shut gate (except connecting) has its flag set: a task that waits is resumed at once and
  *     its try tells.
  *  2. `handle` is used only while not closed; the addon would refuse it anyway.
+ *  3. What was received together with others is the first of what is there to receive, in every
+ *     respect: tries take it before they ask the system, and with it unread a close is a reset.
  */
 import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
-import type { ConnectOptions, Endpoint, SocketOption, Transport } from '../world/network.ts';
-import { endpointText, familyOf, hostOf, portOf, withSharedHost } from './endpoint.ts';
+import type { Endpoint, SocketOption, Transport } from '../world/network.ts';
+import { endpointText, withSharedHost } from './endpoint.ts';
+import type { Receiver } from './epoll-batch.ts';
 import { readOption, writeOption } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
 import {
+  BEHIND_EVENTS,
   EAGAIN,
   EBADF,
-  EPOLLERR,
-  EPOLLHUP,
   EPOLLIN,
-  EPOLLOUT,
-  EPOLLPRI,
-  EPOLLRDHUP,
+  RECV_EVENTS,
+  SEND_EVENTS,
 } from './epoll-registry.ts';
+import { LEAST_ROOM } from './slab.ts';
 import { systemError } from './system-error.ts';
-import { checkPath } from './unix-path.ts';
-
-const RECV_EVENTS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-const SEND_EVENTS = EPOLLOUT | EPOLLHUP | EPOLLERR;
-/** After these a short read proves nothing. */
-const BEHIND_EVENTS = EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 const EPIPE = -32;
 /** The system is short of memory: the call failed, the connection did not. */
@@ -77,7 +73,7 @@ export interface Origin {
   readonly to: Endpoint | undefined;
 }
 
-export class EpollTransport extends Readiness implements Transport, Registered {
+export class EpollTransport extends Readiness implements Transport, Registered, Receiver {
   readonly kind = 'transport';
   readonly handle: number;
   readonly #registry: Registry;
@@ -90,11 +86,16 @@ export class EpollTransport extends Readiness implements Transport, Registered {
   #fate = 0;
   /** Something stands behind the bytes: only EAGAIN clears `canRecv` (see above). */
   #readToEnd = false;
+  /** Received in a batch (epoll-batch.ts), and not taken yet: until then `canRecv` is set. */
+  #arrived: Buffer | null = null;
+  /** More may be there behind it. */
+  #moreBehind = false;
   /** shutdown('recv') was called: what comes in is thrown away. */
   #discarding = false;
   /** Accepted, or the attempt has succeeded. */
   #connected: boolean;
-  /** Size of the last receive: how much room the next one is offered. */
+  /** Size of the last receive into a slab, 0 where the memory was the caller's: how much room the
+   *  next one is offered. */
   #lastReceived = 0;
   /** Asked of the system when first needed, at close at the latest. */
   #local: Endpoint | undefined;
@@ -116,6 +117,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
 
   /** One crossing into the addon, at most. */
   tryRecv(max: number): Buffer | undefined {
+    if (this.#arrived !== null && max > 0) return this.#takeArrived(this.#arrived, max);
     if (this.#recvGate !== 'open' && !this.#passRecvGate()) {
       return this.#recvGate === 'ended' ? END_OF_FILE : undefined;
     }
@@ -132,6 +134,12 @@ export class EpollTransport extends Readiness implements Transport, Registered {
 
   /** The way without garbage: the same memory again and again, still warm in the cache. */
   tryRecvInto(into: Uint8Array): number {
+    this.#lastReceived = 0;
+    if (this.#arrived !== null && into.length > 0) {
+      const data = this.#takeArrived(this.#arrived, into.length);
+      into.set(data);
+      return data.length;
+    }
     if (this.#recvGate !== 'open' && !this.#passRecvGate()) {
       return this.#recvGate === 'ended' ? 0 : -1;
     }
@@ -142,6 +150,35 @@ export class EpollTransport extends Readiness implements Transport, Registered {
       return received;
     }
     return this.#foundNothing(received) ? 0 : -1;
+  }
+
+  /** Once all of it has been taken, the flag says again what is known of the system's queue. */
+  #takeArrived(data: Buffer, max: number): Buffer {
+    if (data.length > max) {
+      this.#arrived = data.subarray(max);
+      return data.subarray(0, max);
+    }
+    this.#arrived = null;
+    this.canRecv = this.#moreBehind;
+    return data;
+  }
+
+  /** A task waits for small messages, which go into a slab: the last receive tells. */
+  #joinsBatch(bits: number): boolean {
+    if (this.recvWaiter === null || (bits & EPOLLIN) === 0) return false;
+    const last = this.#lastReceived;
+    return last > 0 && last <= LEAST_ROOM && this.#recvGate === 'open' && this.#arrived === null;
+  }
+
+  arrived(data: Buffer, drained: boolean): void {
+    this.#arrived = this.#arrived === null ? data : Buffer.concat([this.#arrived, data]);
+    this.#lastReceived = data.length;
+    this.#moreBehind = this.#readToEnd || !drained;
+  }
+
+  /** The end of file and "would block" are told again; an error is told once. */
+  arrivedNone(result: number): void {
+    if (result < 0 && result !== EAGAIN) this.#failRecv(result);
   }
 
   /** True: the end of file. False: would block. Anything else is thrown, now and later. */
@@ -260,6 +297,7 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     const { addon } = this.#registry;
     addon.shutdown(this.handle, SHUT_RECV);
     addon.discard(this.handle);
+    this.#arrived = null;
     this.#discarding = true;
     if (this.#recvGate !== 'failed') this.#recvGate = 'ended';
     this.grantRecv();
@@ -283,7 +321,10 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     this.canRecv = true;
     this.canSend = true;
     this.#registry.remove(this);
-    this.#registry.addon.close(this.handle, reset ? 1 : 0);
+    // The system resets a connection that is closed with unread input; to it this is read.
+    const isUnread = this.#arrived !== null;
+    this.#arrived = null;
+    this.#registry.addon.close(this.handle, reset || isUnread ? 1 : 0);
     if (this.recvWaiter === null && this.sendWaiter === null) return;
     this.refuseWaiters(this.#closedError());
   }
@@ -292,13 +333,17 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     return new ClosedError('ERR_CLOSED', `The connection with ${this.describe()} was closed here`);
   }
 
+  #noteReadable(bits: number): void {
+    if (this.#discarding) this.#registry.addon.discard(this.handle);
+    if (this.#joinsBatch(bits)) return this.#registry.batch.add(this);
+    this.#moreBehind = true;
+    this.grantRecv();
+  }
+
   /** Never acts on the end of a connection: a try meets it, after the bytes before it. */
   onEvents(bits: number): void {
     if ((bits & BEHIND_EVENTS) !== 0) this.#readToEnd = true;
-    if ((bits & RECV_EVENTS) !== 0) {
-      if (this.#discarding) this.#registry.addon.discard(this.handle);
-      this.grantRecv();
-    }
+    if ((bits & RECV_EVENTS) !== 0) this.#noteReadable(bits);
     if ((bits & SEND_EVENTS) !== 0) this.grantSend();
   }
 
@@ -343,22 +388,6 @@ export class EpollTransport extends Readiness implements Transport, Registered {
     const verb = this.#connected ? 'connection' : 'attempt to connect';
     return `${verb} ${endpointText(this.local)} to ${endpointText(this.remote)}`;
   }
-}
-
-/** Begins to connect. Throws what is known at once: no route, no descriptor, no listener. */
-export function beginConnect(
-  registry: Registry,
-  poller: number,
-  to: Endpoint,
-  { localAddress: from, recvBufferSize = 0, sendBufferSize = 0 }: ConnectOptions,
-): EpollTransport {
-  checkPath(to, 'connect');
-  const far = [familyOf(to), hostOf(to), portOf(to)] as const;
-  const near = [familyOf(from), hostOf(from), portOf(from)] as const;
-  const sizes = [recvBufferSize, sendBufferSize] as const;
-  const handle = registry.addon.connect(poller, ...far, ...near, ...sizes);
-  if (handle < 0) throw systemError(handle, 'connect', to);
-  return new EpollTransport({ registry, handle, local: undefined, to });
 }
 
 /** How many bytes the addon saw. */

@@ -16,6 +16,20 @@ import {
   settle,
   takeDeliveries,
 } from '../../test/native/network.ts';
+import type { Operation, Socket, Task } from '../index.ts';
+import { connect as connectTo, group, listen, run, timeout } from '../index.ts';
+
+function* text(socket: Socket): Operation<string> {
+  const data = yield* socket.recv();
+  socket.close();
+  return String(data);
+}
+
+/** The process is busy with something else. */
+function holdUp(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
 
 describeEpoll('the epoll network', () => {
   it('brings many notices in one delivery', async () => {
@@ -42,6 +56,36 @@ describeEpoll('the epoll network', () => {
     expect(network.poll()).toBe(1);
     expect(far.canRecv).toBe(true);
     expect(takeDeliveries()).toBe(0);
+  });
+
+  it('lets what has come for many connections win over their deadlines', async () => {
+    const many = 100;
+    const outcome = await run(
+      function* (): Operation<string[]> {
+        const listener = yield* listen('127.0.0.1:0');
+        const clients: Socket[] = [];
+        const sockets: Socket[] = [];
+        for (let i = 0; i < many; i += 1) {
+          clients.push(yield* connectTo(listener.address));
+          sockets.push(yield* listener.accept());
+        }
+        const answers = yield* group(function* (tasks): Operation<Task<string>[]> {
+          const waiting = sockets.map((socket) =>
+            tasks.spawn(() => timeout(500, () => text(socket))),
+          );
+          yield;
+          for (const client of clients) client.trySend('in time');
+          holdUp(550);
+          return waiting;
+        });
+        const texts: string[] = [];
+        for (const answer of answers) texts.push(yield* answer.join());
+        for (const socket of [listener, ...clients]) socket.close();
+        return texts;
+      },
+      { network: 'epoll' },
+    );
+    expect(outcome).toEqual(new Array(many).fill('in time'));
   });
 
   it('lives beside another one', async () => {

@@ -37,11 +37,12 @@ import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
 import type { Addon } from './addon.ts';
 import { loadAddon } from './addon.ts';
 import { DatagramArena } from './epoll-arena.ts';
+import { ReceiveBatch } from './epoll-batch.ts';
+import { beginConnect } from './epoll-connect.ts';
 import { openDatagram } from './epoll-datagram.ts';
 import { adoptListener, beginListen } from './epoll-listener.ts';
 import { EPOLL_OPTIONS } from './epoll-options.ts';
 import type { Registered, Registry } from './epoll-registry.ts';
-import { beginConnect } from './epoll-transport.ts';
 import { readLimits, readListenOverflows } from './limits.ts';
 import type { ResolveDone } from './resolve.ts';
 import { resolveName } from './resolve.ts';
@@ -50,9 +51,12 @@ import { removeAbandoned, socketFileAt } from './socket-file.ts';
 import { systemError } from './system-error.ts';
 import { HAS_TLS, TlsLayer } from './tls-layer.ts';
 
-/** The most events that one wake-up brings. What is left wakes again at once, after the others in
- *  the event loop had their turn. */
-const MOST_EVENTS = 2048;
+/**
+ * The most events that one wake-up brings. The others come with the next one, as soon as the tasks
+ * of these have run: what the receives of a batch have brought into the caches must still be there
+ * when the tasks send. With 1,000 busy connections 2048 instead cost 4 % more CPU time.
+ */
+const MOST_EVENTS = 32;
 
 /** The slot index in a handle: INDEX_BITS of native/slots.c. */
 const SLOT_MASK = 0xfffff;
@@ -86,6 +90,7 @@ class EpollNetwork implements Network, Registry {
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly addon: Addon;
   readonly slabs: Slabs = new Slabs();
+  readonly batch: ReceiveBatch;
   readonly #poller: number;
   /** Handle and bits of each event, filled by the addon. */
   readonly #events = new Int32Array(2 * MOST_EVENTS);
@@ -99,6 +104,7 @@ class EpollNetwork implements Network, Registry {
 
   constructor(owner: NetworkOwner, addon: Addon) {
     this.addon = addon;
+    this.batch = new ReceiveBatch(addon, this.slabs, MOST_EVENTS);
     const deliver = () => this.#deliver(); // made once, not per wake-up
     const poller = addon.createPoller(this.#events, (count) => {
       this.#eventCount = count;
@@ -108,7 +114,7 @@ class EpollNetwork implements Network, Registry {
     this.#poller = poller;
   }
 
-  /** Grants what the events announce. */
+  /** Receives what the events announce where a task waits for it, and grants the waiters. */
   #deliver(): void {
     const events = this.#events;
     const table = this.#table;
@@ -119,6 +125,7 @@ class EpollNetwork implements Network, Registry {
       const resource = table[handle & SLOT_MASK];
       if (resource?.handle === handle) resource.onEvents(events[i + 1] as number);
     }
+    this.batch.run();
   }
 
   add(resource: Registered): void {

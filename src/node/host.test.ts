@@ -1,10 +1,11 @@
 import { setTimeout as delay, setImmediate as nextLoop } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { group } from '../kernel/group.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import { park, sleep } from '../kernel/waits.ts';
+import type { Network } from '../world/network.ts';
 import { NodeHost } from './host.ts';
 
 class OutsidePlace extends Parking {
@@ -188,6 +189,47 @@ test('a timer armed for earlier than the one that is set comes in time', async (
   place.wake();
   await ended;
   expect(times[0]).toBeLessThan(200);
+});
+
+test('a wake-up leaves the timer alone while its deadline stays', async () => {
+  const place = new OutsidePlace();
+  const { ended } = drive(() =>
+    group(function* (g) {
+      g.spawn(() => sleep(60_000.5), { daemon: true });
+      for (let i = 0; i < 20; i += 1) yield* park(place);
+    }),
+  );
+  await nextLoop();
+  const set = vi.spyOn(globalThis, 'setTimeout');
+  for (let i = 0; i < 19; i += 1) {
+    place.wake();
+    await nextLoop();
+  }
+  expect(set).not.toHaveBeenCalled();
+  set.mockRestore();
+  place.wake();
+  await ended;
+});
+
+test('before deadlines fire the network is asked until it has nothing more', () => {
+  const { host } = drive(() => sleep(1));
+  const found = [32, 32, 5, 0, 7];
+  const poll = vi.fn(() => found.shift() as number);
+  host.network = { poll } as unknown as Network;
+  host.beforeDeadlines();
+  expect(found).toEqual([7]);
+  host.network = null;
+  host.close();
+});
+
+test('a network that always has more puts no deadline off for ever', () => {
+  const { host } = drive(() => sleep(1));
+  const poll = vi.fn(() => 32);
+  host.network = { poll } as unknown as Network;
+  host.beforeDeadlines();
+  expect(poll.mock.calls.length).toBeLessThan(100);
+  host.network = null;
+  host.close();
 });
 
 test('the longest time without a return to the loop is kept', async () => {

@@ -15,6 +15,7 @@
  *     something that can come, and only then: Node ends, or `beforeExit` finds a deadlock,
  *     otherwise.
  */
+import { performance } from 'node:perf_hooks';
 import { firstLine } from '../kernel/checks.ts';
 import type { AsyncContext } from '../kernel/host.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
@@ -38,6 +39,9 @@ const POLL_MS = 0.5;
  * load something has come meanwhile, and asking costs a fraction of a round through libuv.
  */
 const BUSY_STEPS = 4;
+/** So often, at most, is the network asked for more before deadlines fire: peers that go on sending
+ *  do not put them off for ever. */
+const DEADLINE_POLLS = 64;
 /** Milliseconds after which control returns to libuv. */
 const TURN_MS = 2;
 /** Wake-ups from elsewhere that are answered without a return to libuv in between. */
@@ -65,9 +69,10 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   #microPumps = 0;
   /** Steps between two looks at the clock, as things are going. */
   #stride = 1;
-  /** The one timer, the time it is armed for (on `now()`), and whether it holds the process. */
+  /** The one timer while it is armed, the deadline it is for (on the scheduler's clock; not the
+   *  time it fires at, which is rounded up), and whether it holds the process. */
   #timer: NodeJS.Timeout | null = null;
-  #timerAt = Infinity;
+  #timerFor = Infinity;
   #holding = false;
   #immediate: NodeJS.Immediate | null = null;
   #closed = false;
@@ -118,7 +123,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
 
   readonly #onTimer = (): void => {
     this.#microPumps = 0;
-    this.#timerAt = Infinity;
+    this.#timer = null;
     this.#pump();
   };
 
@@ -201,12 +206,11 @@ export class NodeHost implements Host, NetworkOwner, Idler {
 
   /** The timer may stay armed too early: it fires for nothing once, and is armed again then. */
   #armTimer(scheduler: Scheduler, at: number): void {
-    if (this.#timer !== null && this.#timerAt <= at && this.#timerAt !== Infinity) return;
+    if (this.#timer !== null && this.#timerFor <= at) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const now = scheduler.now();
-    const delay = Math.min(Math.max(1, Math.ceil(at - now)), LONGEST_MS);
-    this.#timer = setTimeout(this.#onTimer, delay);
-    this.#timerAt = now + delay;
+    const delay = Math.max(1, Math.ceil(at - scheduler.now()));
+    this.#timer = setTimeout(this.#onTimer, Math.min(delay, LONGEST_MS));
+    this.#timerFor = at;
     this.#holding = true;
   }
 
@@ -230,7 +234,9 @@ export class NodeHost implements Host, NetworkOwner, Idler {
 
   /** Readiness that has come meanwhile wins over the deadlines that are due. */
   beforeDeadlines(): void {
-    if (this.#scheduler !== null) this.#poll(this.#scheduler);
+    const scheduler = this.#scheduler;
+    if (scheduler === null) return;
+    for (let left = DEADLINE_POLLS; left > 0 && this.#poll(scheduler) > 0; left--);
   }
 
   captureContext(): AsyncContext | null {

@@ -16,8 +16,9 @@ import { markAsUntransferable } from 'node:worker_threads';
 /** Length of a slab, and so the most that one receive takes. */
 export const SLAB_BYTES: number = 65536;
 
-/** A receive is offered at least this much, so that the rest of a slab does not chop messages. */
-const LEAST_ROOM = 4096;
+/** A receive is offered at least this much, so that the rest of a slab does not chop messages.
+ *  LEAST_ROOM of native/bytes.c. */
+export const LEAST_ROOM: number = 4096;
 
 /** A slice below this size pins at least 64 times as much as it holds. It is copied while more than
  *  so many slabs' worth of memory is alive. */
@@ -72,10 +73,21 @@ export class Slabs {
   take(length: number): Buffer {
     const slice = new Slice(this.#buffer, this.offset, length);
     if (length < SMALL_SLICE && this.#crowded) return Buffer.from(slice);
-    const next = (this.offset + length + 7) & ~7; // aligned: faster copies, typed views possible
-    this.#room = SLAB_BYTES - next;
-    this.offset = next;
+    this.#advance(length);
     return slice;
+  }
+
+  /** Likewise, where more has been received behind them: the offset moves on in any case. */
+  takeNext(length: number): Buffer {
+    const slice = new Slice(this.#buffer, this.offset, length);
+    this.#advance(length);
+    return length < SMALL_SLICE && this.#crowded ? Buffer.from(slice) : slice;
+  }
+
+  /** To a multiple of 8, as the addon does it: faster copies, typed views possible. */
+  #advance(length: number): void {
+    this.offset = (this.offset + length + 7) & ~7;
+    this.#room = SLAB_BYTES - this.offset;
   }
 
   /** Lets the current slab go. */

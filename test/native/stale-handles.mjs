@@ -18,9 +18,16 @@ addon.close(near, 0);
 
 const bytes = new Uint8Array(8);
 
+function recvEach(handle) {
+  const batch = Int32Array.of(handle, 0);
+  addon.recvEach(batch, 0, 1, new Uint8Array(4096), 0);
+  return batch[1];
+}
+
 /** What only connections and listeners can do. */
 const forStreams = (handle) => ({
   recv: addon.recv(handle, bytes, 0, 8),
+  recvEach: recvEach(handle),
   send: addon.send(handle, bytes),
   sendv: addon.sendv(handle, [bytes]),
   discard: addon.discard(handle),
