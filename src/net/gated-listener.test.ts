@@ -1,29 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import { FakeClock } from '../../test/kernel/fake-clock.ts';
 import { Readiness } from '../kernel/readiness.ts';
-import type { Scheduler } from '../kernel/scheduler.ts';
-import type { Timer } from '../kernel/timers.ts';
-import { Timers } from '../kernel/timers.ts';
 import type { Gate, Passage } from '../world/gate.ts';
 import type { Endpoint, ListenerTransport, Transport } from '../world/network.ts';
 import { GatedListener } from './gated-listener.ts';
 
-/** A clock and its timers. */
-const timers = new Timers();
-let now = 0;
-const scheduler = {
-  now: () => now,
-  arm: (timer: Timer, at: number) => timers.arm(timer, at),
-  disarm: (timer: Timer) => timers.disarm(timer),
-} as unknown as Scheduler;
+const clock = new FakeClock();
+const { scheduler, timers } = clock;
 
 function advance(ms: number): void {
-  const until = now + ms;
-  while (timers.nextAt <= until) {
-    now = timers.nextAt;
-    const due = timers.takeDue(now);
-    due?.target.expire(due);
-  }
-  now = until;
+  clock.advanceTo(clock.now + ms);
 }
 
 const HERE: Endpoint = { host: '127.0.0.1', port: 1, family: 4 };

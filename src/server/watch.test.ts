@@ -1,21 +1,13 @@
 /** The watch: when it looks, at whom, and that it holds nobody up. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Scheduler } from '../kernel/scheduler.ts';
-import type { Timer } from '../kernel/timers.ts';
-import { Timers } from '../kernel/timers.ts';
+import { FakeClock } from '../../test/kernel/fake-clock.ts';
 import type { ConnectionRecord } from './connection-record.ts';
 import type { Limits } from './options.ts';
 import type { LimitName } from './reports.ts';
 import { Watch } from './watch.ts';
 
-/** A clock and its timers. */
-const timers = new Timers();
-let now = 0;
-const scheduler = {
-  now: () => now,
-  arm: (timer: Timer, at: number) => timers.arm(timer, at),
-  disarm: (timer: Timer) => timers.disarm(timer),
-} as unknown as Scheduler;
+const clock = new FakeClock();
+const { scheduler, timers } = clock;
 
 const LIMITS = {
   firstByteMs: 800,
@@ -32,7 +24,7 @@ let passed: LimitName[];
 let watch: Watch;
 
 beforeEach(() => {
-  now = 0;
+  clock.now = 0;
   open = new Set();
   looks = [];
   passed = [];
@@ -51,19 +43,10 @@ function enter(limit: LimitName | null = null): ConnectionRecord {
   return connection;
 }
 
-function advanceTo(at: number): void {
-  while (timers.nextAt <= at) {
-    now = timers.nextAt;
-    const due = timers.takeDue(now);
-    due?.target.expire(due);
-  }
-  now = at;
-}
-
 describe('the watch', () => {
   test('looks eight times within the shortest limit', () => {
     enter();
-    advanceTo(450);
+    clock.advanceTo(450);
     expect(looks).toEqual([100, 200, 300, 400]);
     watch.end();
   });
@@ -71,7 +54,7 @@ describe('the watch', () => {
   test('tells which limit was passed', () => {
     enter();
     enter('idleTimeoutMs');
-    advanceTo(100);
+    clock.advanceTo(100);
     expect(passed).toEqual(['idleTimeoutMs']);
     watch.end();
   });
@@ -81,10 +64,10 @@ describe('the watch', () => {
     const connection = enter();
     expect(timers.size).toBe(1);
     open.delete(connection);
-    advanceTo(1000);
+    clock.advanceTo(1000);
     expect([timers.size, looks]).toEqual([0, []]);
     enter();
-    advanceTo(1100);
+    clock.advanceTo(1100);
     expect(looks).toEqual([1100]);
     watch.end();
     expect(timers.size).toBe(0);
@@ -101,11 +84,11 @@ describe('the watch', () => {
 
   test('looks at some hundred in one go, and at the others right after', () => {
     for (let i = 0; i < 1500; i++) enter();
-    advanceTo(150);
+    clock.advanceTo(150);
     expect(looks.length).toBe(1500);
     const counts = [100, 101, 102].map((at) => looks.filter((look) => look === at).length);
     expect(counts).toEqual([512, 512, 476]);
-    advanceTo(200);
+    clock.advanceTo(200);
     expect(looks.length).toBe(1500 + 512);
     watch.end();
   });
@@ -113,34 +96,28 @@ describe('the watch', () => {
   test('looks at those who come in the middle of a round, and not at those who go', () => {
     const gone: ConnectionRecord[] = [];
     for (let i = 0; i < 600; i++) gone.push(enter());
-    advanceTo(100);
+    clock.advanceTo(100);
     for (const connection of gone.slice(512)) open.delete(connection);
     enter();
-    advanceTo(101);
+    clock.advanceTo(101);
     expect(looks.length).toBe(513);
     watch.end();
   });
 
   test('puts a round off that begins late, once', () => {
     enter();
-    now = 350;
-    const [due] = [timers.takeDue(now)];
-    due?.target.expire(due);
+    clock.fireAt(350);
     expect(looks).toEqual([]);
-    now = 700;
-    const again = timers.takeDue(now);
-    again?.target.expire(again);
+    clock.fireAt(700);
     expect(looks).toEqual([700]);
     watch.end();
   });
 
   test('knows how late it was', () => {
     enter();
-    advanceTo(100);
+    clock.advanceTo(100);
     expect(watch.lagMs).toBe(0);
-    now = 230;
-    const due = timers.takeDue(now);
-    due?.target.expire(due);
+    clock.fireAt(230);
     expect(watch.lagMs).toBe(30);
     watch.end();
   });
