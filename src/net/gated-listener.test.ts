@@ -148,6 +148,16 @@ describe('a listener with a gate', () => {
     expect([raw.answers.length, listener.canRecv]).toEqual([2, true]);
   });
 
+  test('takes no more than some at once where all are refused', () => {
+    const { raw, gate, listener } = gated(8);
+    listener.doorkeeper = { admits: () => false, dismissed: () => {} };
+    raw.bring(...Array.from({ length: 100 }, connection));
+    expect([listener.tryAccept(), raw.answers.length]).toEqual([undefined, 36]);
+    expect(listener.canRecv).toBe(true);
+    expect([listener.tryAccept(), raw.answers.length]).toEqual([undefined, 0]);
+    expect([listener.canRecv, gate.passages.length]).toEqual([false, 0]);
+  });
+
   test('throws a shortage, and goes on when it is over', () => {
     const { raw, listener } = gated();
     raw.bring(SHORTAGE, connection());
@@ -330,6 +340,8 @@ describe('the end of a listener with a gate', () => {
     listener.tryAccept();
     listener.finish();
     expect([listener.tryAccept(), raw.closed]).toEqual([undefined, true]);
+    // Whoever accepts sleeps meanwhile.
+    expect(listener.canRecv).toBe(false);
     gate.at(0).passed(last);
     expect(listener.tryAccept()).toBe(last);
     expect(() => listener.tryAccept()).toThrow(/closed here/);
@@ -363,6 +375,7 @@ describe('the end of a listener with a gate', () => {
     outer.tryAccept();
     outer.finish();
     expect([outer.tryAccept(), raw.closed, inner.through]).toEqual([undefined, true, false]);
+    expect([inner.canRecv, outer.canRecv]).toEqual([false, false]);
     gate.at(0).passed(last);
     expect([outer.canRecv, outer.tryAccept(), second.passages.length]).toEqual([
       true,

@@ -43,6 +43,9 @@ export interface Doorkeeper {
 /** A handshake takes two round trips; a slow one, over a satellite, a second and a half. */
 const PATIENCE_MS = 2000;
 
+/** Connections that one accept takes at most: a gate may refuse all of them at once. */
+const MOST_AT_ONCE = 64;
+
 export class GatedListener
   extends Readiness
   implements ListenerTransport, ReadinessWaiter, TimerTarget
@@ -109,7 +112,8 @@ export class GatedListener
   #takeMore(): void {
     const raw = this.#raw;
     try {
-      while (this.#ready.length === 0 && this.#room > 0) {
+      for (let left = MOST_AT_ONCE; left > 0; left--) {
+        if (this.#ready.length > 0 || this.#room <= 0) return;
         raw.ahead = this.#room;
         const connection = raw.canRecv ? raw.tryAccept() : undefined;
         if (connection === undefined) return this.#belowIsEmpty();
@@ -143,7 +147,7 @@ export class GatedListener
   #lookOut(): void {
     const raw = this.#raw;
     const hasRoom = this.#room > 0;
-    this.canRecv = this.#ready.length > 0 || (hasRoom && raw.canRecv);
+    this.canRecv = this.#ready.length > 0 || (hasRoom && raw.canRecv && !this.#belowIsOver);
     if (!raw.canRecv) raw.recvWaiter = this;
     else if (!hasRoom) this.#hurry();
   }
@@ -256,7 +260,11 @@ export class GatedListener
   /** True: nobody will be handed out any more. */
   get through(): boolean {
     if (this.#closed) return true;
-    if (!this.#finishing || this.#underWay.size > 0 || this.#ready.length > 0) return false;
+    return this.#finishing && !this.busy && this.#belowIsOver;
+  }
+
+  /** Nobody will come in below any more. */
+  get #belowIsOver(): boolean {
     return this.#raw instanceof GatedListener ? this.#raw.through : this.#rawClosed;
   }
 
