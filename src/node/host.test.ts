@@ -193,17 +193,21 @@ test('a timer armed for earlier than the one that is set comes in time', async (
 
 test('a wake-up leaves the timer alone while its deadline stays', async () => {
   const place = new OutsidePlace();
-  const { ended } = drive(() =>
+  let parked = 0;
+  const { scheduler, ended } = drive(() =>
     group(function* (g) {
       g.spawn(() => sleep(60_000.5), { daemon: true });
-      for (let i = 0; i < 20; i += 1) yield* park(place);
+      for (let i = 0; i < 20; i += 1) {
+        parked += 1;
+        yield* park(place);
+      }
     }),
   );
-  await nextLoop();
+  while (parked === 0 || scheduler.nextTimerAt === Infinity) await nextLoop();
   const set = vi.spyOn(globalThis, 'setTimeout');
-  for (let i = 0; i < 19; i += 1) {
+  for (let i = 1; i < 20; i += 1) {
     place.wake();
-    await nextLoop();
+    while (parked === i) await nextLoop();
   }
   expect(set).not.toHaveBeenCalled();
   set.mockRestore();
