@@ -44,12 +44,14 @@ class Supervisor extends Process {
   }
 }
 
-/** Has a worker do `deed` while a connection of it is open; gives its pid. */
+/** Has a worker do `deed` while a connection of it is open, and gives its pid. It has begun then:
+ *  whoever comes now is not accepted by a worker that hangs. */
 async function engage(port: number, deed: string): Promise<number> {
   const client = new PlainClient(port);
   client.socket.write('who\n');
   if (!(await client.until(() => client.heard.endsWith('\n')))) throw new Error('not served');
   client.socket.write(`${deed}\n`);
+  if (!(await client.until(() => client.heard.endsWith('now\n')))) throw new Error('not heard');
   return Number.parseInt(client.heard, 10);
 }
 

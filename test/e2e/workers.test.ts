@@ -88,6 +88,7 @@ for (const { name, env } of places) {
       blocking.socket.write('who\n');
       await blocking.until(() => blocking.heard.includes('v1'));
       blocking.socket.write('block\n');
+      await blocking.until(() => blocking.heard.endsWith('now\n'));
       const asked = Array.from({ length: 30 }, () => ask(port));
       await heard(process, 'ready');
       globalThis.process.kill(pids()[0] as number, 'SIGKILL');

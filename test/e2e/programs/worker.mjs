@@ -1,7 +1,7 @@
 /**
  * A worker, as users write them: it works alone as well. It answers each line with its number and
  * what the file says that its command line names: "busy" only when the next line has come. What
- * else it can be asked for is in DEEDS.
+ * else it can be asked for is in DEEDS: it says "now", and does it in the same step.
  */
 import { readFileSync } from 'node:fs';
 import { main, tcpServer } from '../../../dist/index.js';
@@ -22,7 +22,7 @@ const DEEDS = {
   spin() {
     for (;;);
   },
-  /** Computes for seconds, with a bare `yield` now and then. Up to 32 steps are one turn. */
+  /** Computes for seconds, with a bare `yield` now and then. */
   *compute() {
     for (let times = 0; times < 400; times++) {
       const end = performance.now() + 10;
@@ -51,7 +51,10 @@ await main(() => tcpServer(at, answer, { onListening }), { graceMs: 5000 });
 function* answer(socket) {
   const reader = socket.reader();
   for (let line = yield* reader.readLine(); line !== null; line = yield* reader.readLine()) {
-    if (Object.hasOwn(DEEDS, line)) yield* DEEDS[line]() ?? [];
+    if (Object.hasOwn(DEEDS, line)) {
+      yield* socket.sendAll('now\n');
+      yield* DEEDS[line]() ?? [];
+    }
     if (line === 'busy') yield* reader.readLine();
     yield* socket.sendAll(`${process.pid} ${version}\n`);
   }
