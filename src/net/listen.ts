@@ -28,7 +28,8 @@ import { currentNetwork } from './world.ts';
  *  listen(2) of a server that is just starting lie microseconds, in which it refuses as well. */
 const STARTING_MS = 50;
 
-const LISTEN_KEYS: Keys<ListenOptions> = {
+/** The names of the options. */
+export const LISTEN_KEYS: Keys<ListenOptions> = {
   backlog: true,
   reusePort: true,
   ipv6Only: true,

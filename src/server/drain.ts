@@ -79,16 +79,23 @@ function takeQueued(server: ServerRecord, tasks: Group, handler: Handler, most: 
  * bytes, which follow the handshake. Bounded as below.
  */
 function* comeThrough(server: ServerRecord, most: number): Generator<Wait, void> {
-  const { listener, scheduler, tally } = server;
-  const last = tally.accepted + most;
+  const { listener, scheduler } = server;
+  const last = turnedUp(server) + most;
   server.drainsNewcomers = false;
-  while (tally.accepted < last) {
+  while (turnedUp(server) < last) {
     const until = scheduler.now();
     yield* sleep(HANDOVER_MS);
+    // In all that time nobody has come in: the queue is empty, or there is a shortage.
+    if (server.open.size === 0 && !listener.busyAtGates) return;
     server.drain(until);
     listener.giveUpAfter(LAST_HANDSHAKES_MS);
-    if (server.open.size === 0 && !listener.busyAtGates) return;
   }
+}
+
+/** How many have come so far, and are served or gone: silent ones could come for ever. */
+function turnedUp({ listener, tally }: ServerRecord): number {
+  const refused = Object.values(tally.refused).reduce((sum, count) => sum + count, 0);
+  return tally.accepted + refused + (listener.handshakes?.failed ?? 0);
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Operation } from '../kernel/operation.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Keys } from '../net/keys.ts';
 import { checkKeys } from '../net/keys.ts';
+import { LISTEN_KEYS } from '../net/listen.ts';
 import type { Socket } from '../net/socket.ts';
 import type { ListenOptions, Network, NetworkLimits } from '../world/network.ts';
 import type { CloseRecord, DrainReport } from './reports.ts';
@@ -150,14 +151,7 @@ const KEYS: Keys<ServerOptions> = {
   sendStallTimeoutMs: true,
   minReceiveRate: true,
   maxLifetimeMs: true,
-  backlog: true,
-  reusePort: true,
-  ipv6Only: true,
-  mode: true,
-  recvBufferSize: true,
-  sendBufferSize: true,
-  tls: true,
-  proxyProtocol: true,
+  ...LISTEN_KEYS,
 };
 
 /** Throws for options that can be seen to be wrong. */
