@@ -20,7 +20,7 @@ const running = new Set<Process>();
 /** After every test: what it has started is no more. */
 export function endProcesses(): void {
   afterEach(async () => {
-    for (const process of running) process.child.kill('SIGKILL');
+    for (const process of running) process.kill();
     await Promise.all([...running].map(({ exit }) => exit));
   });
 }
@@ -66,11 +66,16 @@ export class Process {
       this.#watchers.add(check);
       check();
     });
-    const limit = setTimeout(() => this.child.kill('SIGKILL'), PATIENCE_MS);
+    const limit = setTimeout(() => this.kill(), PATIENCE_MS);
     await held;
     clearTimeout(limit);
     this.#watchers.delete(check);
     if (!holds()) throw new Error(`Waited in vain until ${what}\n${this.stdout}${this.stderr}`);
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    this.child.kill('SIGKILL');
   }
 
   #changed(change: () => void): void {
