@@ -170,6 +170,33 @@ test('an error in what is delivered does not stop the host', async () => {
   await ended;
 });
 
+test('an error in what is delivered leaves nobody behind who was granted before it', async () => {
+  const place = new OutsidePlace();
+  const { host, ended } = drive(() => park(place));
+  await nextLoop();
+  expect(() =>
+    host.deliver(() => {
+      place.wake();
+      throw new Error('delivery');
+    }),
+  ).toThrow('delivery');
+  await ended;
+});
+
+test('a task that is woken while the network is asked runs', async () => {
+  const place = new OutsidePlace();
+  const { host, ended } = drive(function* () {
+    for (let i = 0; i < 10; i++) yield; // The network is asked after more than a few steps.
+    yield* park(place);
+  });
+  const poll = (): number => {
+    place.wake();
+    return 0;
+  };
+  host.network = { poll } as unknown as Network;
+  await ended;
+});
+
 test('a timer armed for earlier than the one that is set comes in time', async () => {
   const place = new OutsidePlace();
   const times: number[] = [];
