@@ -246,6 +246,16 @@ describe('a batch of receives without a system', () => {
     expect(log.slice(0, 3)).toEqual(['1 has 1', '2 has 2', '3 has 3']);
   });
 
+  it('leaves it to the receivers to receive what would take more than a few slabs', () => {
+    const { batch, log, receiver } = makeBatch((results, from, to) =>
+      handles(results, from, Math.min(from + 1, to)),
+    );
+    for (let i = 0; i < 8; i += 1) batch.add(receiver(SLAB_BYTES - i));
+    batch.run();
+    expect(log.filter((line) => line.includes('has'))).toHaveLength(3);
+    expect(log.filter((line) => line.includes('granted'))).toHaveLength(8);
+  });
+
   it('leaves it to the receivers to meet what has gone wrong, such as a lack of memory', () => {
     const { batch, log, receiver } = makeBatch(() => {
       throw new RangeError('Array buffer allocation failed');
