@@ -26,6 +26,7 @@
  *  2. `handle` is used only while not closed; the addon would refuse it anyway.
  *  3. What was received together with others is the first of what is there to receive, in every
  *     respect: tries take it before they ask the system, and with it unread a close is a reset.
+ *     (Only that of TCP. The peer of a Unix socket sees an ordinary end: nothing else resets one.)
  */
 import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
