@@ -11,6 +11,7 @@
  *     it, and the event PRI warns where TCP does (urgent data).
  */
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -52,10 +53,16 @@ static int32_t receive_stream(int fd, uint8_t *data, size_t length) {
   return received < 0 ? -errno : (int32_t)received;
 }
 
+static bool has_bytes(int fd) {
+  int waiting = 0;
+  return ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0;
+}
+
 /*
  * On a Unix socket a read stops behind bytes that carried descriptors, whatever lies behind them.
  * MSG_CTRUNC tells that this happened (the descriptors themselves are closed by the kernel, since
- * nobody has room for them): go on reading, so that short still means empty.
+ * nobody has room for them): go on reading, so that short still means empty. But only where there
+ * are bytes: an error behind them is told once, and would be lost here.
  */
 static int32_t receive_local(int fd, uint8_t *data, size_t length) {
   size_t filled = 0;
@@ -67,7 +74,7 @@ static int32_t receive_local(int fd, uint8_t *data, size_t length) {
     if (received < 0 && filled == 0) return -errno;
     if (received <= 0) break;
     filled += (size_t)received;
-    if ((message.msg_flags & MSG_CTRUNC) == 0) break;
+    if ((message.msg_flags & MSG_CTRUNC) == 0 || !has_bytes(fd)) break;
   }
   return (int32_t)filled;
 }

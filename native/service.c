@@ -62,7 +62,10 @@ napi_value coronet_adopt(napi_env env, napi_callback_info info) {
   if (error == 0) error = slot_reserve(call.environment, &index);
   if (error != 0) return call_result(&call, error);
   int32_t handle = socket_adopt(poller, index, fd, EPOLLIN);
-  if (handle >= 0) slot_find(call.environment, handle)->inherited = true;
+  if (handle >= 0) {
+    slot_find(call.environment, handle)->inherited = true;
+    poller_keep_spare(poller);
+  }
   return call_result(&call, handle);
 }
 

@@ -9,11 +9,18 @@ export class TornError extends CoronetError {
   constructor(who: string, bytesSent: number) {
     super(
       'ERR_TORN',
-      `Nothing more can be sent to ${who}: an earlier send was cancelled after ${bytesSent} ` +
+      `Nothing more can be sent to ${who}: an earlier send was cut off after ${bytesSent} ` +
         'bytes had gone out, so the stream is torn in the middle of it. Close the socket.',
     );
     this.bytesSent = bytesSent;
   }
+}
+
+/** The system was short of memory for one call. Such an error ends no direction: what comes next
+ *  may well succeed. Every other error of the network is thrown again and again. */
+export function isPassing(error: unknown): boolean {
+  const code = (error as { readonly code?: unknown } | undefined)?.code;
+  return code === 'ENOBUFS' || code === 'ENOMEM';
 }
 
 /** A second task uses a direction of a socket that one task at a time may use. */

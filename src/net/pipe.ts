@@ -4,7 +4,7 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import { PAUSE, Step } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
 import { mustPause, recvWait, sendWait } from '../kernel/waits.ts';
-import { busySocket } from './errors.ts';
+import { busySocket, isPassing } from './errors.ts';
 import { Socket } from './socket.ts';
 
 /** How `pipe` goes about it. */
@@ -72,7 +72,8 @@ class Pipe extends Step<number> {
       wait = this.move();
       if (wait === null && this.end) this.to.shutdown('send');
     } catch (error) {
-      this.leave();
+      if (isPassing(error)) this.cutOff();
+      else this.leave();
       throw error;
     }
     if (wait !== null) return wait;
@@ -148,8 +149,8 @@ class Pipe extends Step<number> {
   }
 
   /**
-   * Cut off while it waits. Bytes that were received and not sent are gone, so the stream has a
-   * gap, even if none of this piece has gone out.
+   * Cut off while it waits, or by an error that ends nothing. Bytes that were received and not sent
+   * are gone, so the stream has a gap, even if none of this piece has gone out.
    */
   override throw(error: unknown): IteratorResult<Wait, number> {
     this.cutOff();

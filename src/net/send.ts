@@ -4,7 +4,7 @@ import { PAUSE } from '../kernel/operation.ts';
 import type { WaitResult } from '../kernel/waits.ts';
 import { mustPause, sendWait } from '../kernel/waits.ts';
 import { memoryChanged } from './bytes.ts';
-import { busySocket } from './errors.ts';
+import { busySocket, isPassing } from './errors.ts';
 import { KeptOperation } from './kept.ts';
 import { NO_PIECES, Pieces } from './pieces.ts';
 import type { Socket } from './socket.ts';
@@ -35,9 +35,9 @@ abstract class Send<T> extends KeptOperation<T> {
     try {
       complete = this.attempt();
     } catch (error) {
-      // The connection has failed, and says so from now on: nothing is torn.
+      // The connection has failed, and says so from now on: nothing is torn, unless it goes on.
       this.failed();
-      this.sent = 0;
+      if (!isPassing(error)) this.sent = 0;
       return this.throw(error);
     }
     if (complete) return this.finish(this.result());

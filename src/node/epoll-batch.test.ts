@@ -73,6 +73,36 @@ describeEpoll('a batch of receives', () => {
     expect(ends.far.tryRecv(100)).toBe(undefined);
   });
 
+  it('pins no slab with a part of what has come while many slabs are pinned', async () => {
+    const ends = await talking();
+    const { slabs } = network as unknown as { slabs: Slabs };
+    const pinned = Array.from({ length: 300 }, () => {
+      slabs.reserve(SLAB_BYTES, SLAB_BYTES);
+      return slabs.take(SLAB_BYTES);
+    });
+    await bring(ends, Buffer.alloc(3000, 'a message '));
+    const parts = [
+      ends.far.tryRecv(10),
+      ends.far.tryRecv(2500),
+      ends.far.tryRecv(4096),
+    ] as Buffer[];
+    const isInSlab = parts.map((part) => part.buffer.byteLength === SLAB_BYTES);
+    expect(isInSlab).toEqual([false, true, false]);
+    expect(Buffer.concat(parts).equals(Buffer.alloc(3000, 'a message '))).toBe(true);
+    expect(pinned).toHaveLength(300);
+  });
+
+  it('does not take bytes whose memory was detached for the end of file', async () => {
+    const far = (await pair()).far as EpollTransport;
+    const bytes = Buffer.allocUnsafeSlow(100);
+    far.arrived(bytes, true);
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    for (let i = 0; i < 2; i += 1) {
+      expect(errorOf(() => far.tryRecv(100))).toMatchObject({ code: 'EFAULT', syscall: 'read' });
+    }
+    expect(errorOf(() => far.tryRecvInto(new Uint8Array(8))).code).toBe('EFAULT');
+  });
+
   it('refuses a receive without room also while bytes are there', async () => {
     const ends = await talking();
     await bring(ends, 'kept');
@@ -244,6 +274,16 @@ describe('a batch of receives without a system', () => {
       [2, 3],
     ]);
     expect(log.slice(0, 3)).toEqual(['1 has 1', '2 has 2', '3 has 3']);
+  });
+
+  it('leaves it to the receivers to receive what would take more than a few slabs', () => {
+    const { batch, log, receiver } = makeBatch((results, from, to) =>
+      handles(results, from, Math.min(from + 1, to)),
+    );
+    for (let i = 0; i < 8; i += 1) batch.add(receiver(SLAB_BYTES - i));
+    batch.run();
+    expect(log.filter((line) => line.includes('has'))).toHaveLength(3);
+    expect(log.filter((line) => line.includes('granted'))).toHaveLength(8);
   });
 
   it('leaves it to the receivers to meet what has gone wrong, such as a lack of memory', () => {

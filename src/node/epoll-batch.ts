@@ -14,10 +14,18 @@
  *     transport has what was received for it. Waiters are granted after that.
  *  3. Whatever happens, the waiters are granted: their edges have been used up. A task that finds
  *     nothing in its transport tries the system itself, and is the one to be told why.
+ *  4. A run receives no more than MOST_SLABS have room for; the others find nothing.
  */
 import type { Addon } from './addon.ts';
 import type { Slabs } from './slab.ts';
 import { LEAST_ROOM, SLAB_BYTES } from './slab.ts';
+
+/**
+ * What one run receives fits into so many slabs: 32 messages of 4 KB do, wherever in a slab they
+ * begin. A connection can send more than it did before, and while tasks are slow many may wait
+ * their turn, with all of it in our memory instead of the system's.
+ */
+const MOST_SLABS = 3;
 
 /** A connection that takes part. */
 export interface Receiver {
@@ -59,7 +67,8 @@ export class ReceiveBatch {
     if (count === 0) return;
     this.#count = 0;
     try {
-      for (let done = 0; done < count; ) done = this.#receive(done, count);
+      let done = 0;
+      for (let i = 0; i < MOST_SLABS && done < count; i += 1) done = this.#receive(done, count);
     } catch {
       // No memory for a slab, most likely: see invariant 3.
     }

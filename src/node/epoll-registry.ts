@@ -1,4 +1,5 @@
 /** What the resources of the epoll network and the network itself know of each other. */
+import type { Endpoint } from '../world/network.ts';
 import type { Addon } from './addon.ts';
 import type { DatagramArena } from './epoll-arena.ts';
 import type { ReceiveBatch } from './epoll-batch.ts';
@@ -46,4 +47,14 @@ export interface Registry {
   add(resource: Registered): void;
   /** From now on they are dropped. Called before the descriptor is closed. */
   remove(resource: Registered): void;
+}
+
+/** Where a transport comes from. */
+export interface Origin {
+  readonly registry: Registry;
+  readonly handle: number;
+  /** The near end, where it is known beforehand: a listener with a concrete address. */
+  readonly local: Endpoint | undefined;
+  /** The far end of an attempt to connect; `undefined`: accepted, so the system knows it. */
+  readonly to: Endpoint | undefined;
 }

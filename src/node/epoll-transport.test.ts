@@ -1,4 +1,9 @@
 /** Connections on the epoll network. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect as connectWithNode } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   ANY_PORT,
@@ -17,6 +22,15 @@ import {
 } from '../../test/native/network.ts';
 import type { Endpoint } from '../world/network.ts';
 import { EPOLL_OPTIONS } from './epoll-options.ts';
+
+/** A child that sends a descriptor over its channel, and is gone without reading from there. */
+const SENDS_A_LISTENER = `
+  const server = require('node:net').createServer();
+  server.listen(0, '127.0.0.1', () => {
+    process.send('', server);
+    require('node:fs').readSync(0, Buffer.alloc(1)); // until it may go
+    process.exit();
+  });`;
 
 describeEpoll('an epoll connection', () => {
   describe('connecting', () => {
@@ -296,6 +310,25 @@ describeEpoll('an epoll connection', () => {
       ...[0, 1, 15_000, 1000, 7, 1234, 16_384, 32_768],
     ]);
     expect(far.getOption('keepAlive')).toBe(0);
+  });
+
+  it('keeps an error behind bytes that came with a descriptor', async () => {
+    const path = join(tmpdir(), `coronet-${process.pid}-descriptor.sock`);
+    const listener = network.listen({ path }, {});
+    const client = connectWithNode({ path }).pause();
+    const far = await accept(listener);
+    // In the channel of a child of Node's, descriptors travel over the connection.
+    const child = spawn(process.execPath, ['-e', SENDS_A_LISTENER], {
+      stdio: ['pipe', 'inherit', 'inherit', client],
+      env: { ...process.env, NODE_CHANNEL_FD: '3' },
+    });
+    client.destroy();
+    await readable(far);
+    far.trySend(Buffer.from('never read'));
+    child.stdin?.end();
+    await once(child, 'exit');
+    expect(String(await recv(far))).toContain('NODE_HANDLE');
+    await expect(recv(far)).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 
   it('passes the refusal of the system on', async () => {

@@ -26,6 +26,7 @@
  *  2. `handle` is used only while not closed; the addon would refuse it anyway.
  *  3. What was received together with others is the first of what is there to receive, in every
  *     respect: tries take it before they ask the system, and with it unread a close is a reset.
+ *     (Only that of TCP. The peer of a Unix socket sees an ordinary end: nothing else resets one.)
  */
 import { ClosedError } from '../kernel/errors.ts';
 import { Readiness } from '../kernel/readiness.ts';
@@ -33,7 +34,7 @@ import type { Endpoint, SocketOption, Transport } from '../world/network.ts';
 import { endpointText, withSharedHost } from './endpoint.ts';
 import type { Receiver } from './epoll-batch.ts';
 import { readOption, writeOption } from './epoll-options.ts';
-import type { Registered, Registry } from './epoll-registry.ts';
+import type { Origin, Registered, Registry } from './epoll-registry.ts';
 import {
   BEHIND_EVENTS,
   EAGAIN,
@@ -46,6 +47,7 @@ import { LEAST_ROOM } from './slab.ts';
 import { systemError } from './system-error.ts';
 
 const EPIPE = -32;
+const EFAULT = -14;
 /** The system is short of memory: the call failed, the connection did not. */
 const PASSING: readonly number[] = [-12 /* ENOMEM */, -105 /* ENOBUFS */];
 
@@ -62,16 +64,6 @@ const END_OF_FILE: Buffer = Buffer.alloc(0);
 const NOWHERE: Endpoint = { path: '' };
 
 type Gate = 'open' | 'connecting' | 'ended' | 'failed' | 'closed';
-
-/** Where a transport comes from. */
-export interface Origin {
-  readonly registry: Registry;
-  readonly handle: number;
-  /** The near end, where it is known beforehand: a listener with a concrete address. */
-  readonly local: Endpoint | undefined;
-  /** The far end of an attempt to connect; `undefined`: accepted, so the system knows it. */
-  readonly to: Endpoint | undefined;
-}
 
 export class EpollTransport extends Readiness implements Transport, Registered, Receiver {
   readonly kind = 'transport';
@@ -152,13 +144,16 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return this.#foundNothing(received) ? 0 : -1;
   }
 
-  /** Once all of it has been taken, the flag says again what is known of the system's queue. */
+  /** Once all of it has been taken, the flag says again what is known of the system's queue. None
+   *  is left where somebody has detached the slab: that must not pass for the end of file. */
   #takeArrived(data: Buffer, max: number): Buffer {
+    const { slabs } = this.#registry;
     if (data.length > max) {
-      this.#arrived = data.subarray(max);
-      return data.subarray(0, max);
+      this.#arrived = slabs.partOf(data, max, data.length);
+      return slabs.partOf(data, 0, max);
     }
     this.#arrived = null;
+    if (data.length === 0) throw this.#failRecv(EFAULT);
     this.canRecv = this.#moreBehind;
     return data;
   }

@@ -10,7 +10,8 @@
  *     An event whose handle is not exactly that of the resource in its place is dropped: it was
  *     meant for a predecessor in the same slot.
  *  2. The array of events is read to its end before anything can fill it again. `poll` and the
- *     wake-up share it; granting a waiter files its task and runs nothing.
+ *     wake-up share it; granting a waiter files its task or reads the header that a gate waits for,
+ *     and asks for no events.
  *  3. Nothing here keeps the process alive; the scheduler's host does.
  *
  * Several networks may live in one thread, one after the other or side by side: they share nothing

@@ -111,8 +111,8 @@ export class NodeHost implements Host, NetworkOwner, Idler {
       deliver();
     } finally {
       this.#inside = false;
+      this.#pump(); // also for those who were granted before an error
     }
-    this.#pump();
   }
 
   readonly #pumpFromLoop = (): void => {
@@ -157,7 +157,8 @@ export class NodeHost implements Host, NetworkOwner, Idler {
       if (now - begun >= TURN_MS) return !idle;
       if (idle && scheduler.steps - stepsBefore < BUSY_STEPS) return false;
       const found = this.#poll(scheduler);
-      if (found < 0 || (idle && found === 0)) return !idle;
+      // Not `!idle`: a hook may have woken a task while the network was asked.
+      if (found < 0 || (idle && found === 0)) return scheduler.delay() === 0;
     }
   }
 

@@ -84,6 +84,13 @@ export class Slabs {
     return length < SMALL_SLICE && this.#crowded ? Buffer.from(slice) : slice;
   }
 
+  /** A part of what was received, to be handed out or kept by itself: light, as `take` has it. */
+  partOf(data: Buffer, from: number, to: number): Buffer {
+    const part = data.subarray(from, to);
+    const isSlice = data.buffer.byteLength === SLAB_BYTES;
+    return part.length < SMALL_SLICE && this.#crowded && isSlice ? Buffer.from(part) : part;
+  }
+
   /** To a multiple of 8, as the addon does it: faster copies, typed views possible. */
   #advance(length: number): void {
     this.offset = (this.offset + length + 7) & ~7;

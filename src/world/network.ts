@@ -13,6 +13,7 @@
  *  2. Bytes come before the end of file, and before an error that ended the connection, as long as
  *     the operating system still has them.
  *  3. An error that ended a direction is sticky: every later try in that direction throws it again.
+ *     Only ENOBUFS and ENOMEM end none: the system was short of memory, and that try did nothing.
  *     Errors are thrown by tries. They are never events and never end the process.
  *  4. `close()` is idempotent, wakes both waiters with ERR_CLOSED, and makes every later try throw
  *     ERR_CLOSED. Notices that were under way for a closed transport are dropped, also when its
