@@ -230,6 +230,23 @@ describe.skipIf(!isInstalled('socat'))('a program under systemd', () => {
     expect(framed.process.lines).toContain('sees ');
   });
 
+  it.runIf(withoutEpoll === undefined)('says so without a descriptor left, too', async () => {
+    const { at, heard } = await manager(false);
+    const options = JSON.stringify({ ready: 'told', fills: true });
+    const given = [process.execPath, program, options];
+    const env = { ...QUIET, NOTIFY_SOCKET: at, WATCHDOG_USEC: '20000' };
+    const full = new Process('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...given], { env });
+    await full.until('it serves', () => /^health[^]*^serves|^serves[^]*^health/m.test(full.stdout));
+    full.child.stdin?.write('now\n');
+    await full.until('it has none left', () => full.lines.includes('EMFILE'));
+    const before = heard.stdout.split('WATCHDOG=1').length;
+    const since = () => heard.stdout.split('WATCHDOG=1').length - before;
+    await heard.until('it is alive', () => since() > 5);
+    full.child.kill('SIGTERM');
+    expect(await full.exit).toEqual({ code: 0, signal: null });
+    expect(full.stderr).toBe('');
+  });
+
   it.runIf(withoutEpoll === undefined)('is not watched in the place of another', async () => {
     const watch = { WATCHDOG_USEC: '1000', WATCHDOG_PID: '1' };
     expect(await tells(false, watch)).not.toContain('WATCHDOG');
