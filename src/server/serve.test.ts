@@ -27,7 +27,6 @@ test('whatever a handler throws, the server goes on', async () => {
   const code = (): never => {
     throw new Error('not even a code');
   };
-  // biome-ignore lint/correctness/useYield: it fails before it would wait.
   const handler = function* (): Operation<void> {
     throw Object.defineProperty(new Error('odd'), 'code', { get: code });
   };
