@@ -221,6 +221,18 @@ describe.skipIf(!isInstalled('socat'))('a program under systemd', () => {
     tells(false, { CORONET_ADDON: '/nowhere/coronet.node' }),
   );
 
+  it('without the addon says what keeps it from telling', async () => {
+    const env = { ...QUIET, NOTIFY_SOCKET: '/nowhere', CORONET_ADDON: '/nowhere/coronet.node' };
+    const given = [process.execPath, program, JSON.stringify({ ready: 'told', fills: true })];
+    const full = new Process('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...given], { env });
+    await full.until('it has said both ports', () => full.lines.length === 3);
+    full.child.stdin?.write('now\n');
+    await full.until('it has none left', () => full.lines.includes('EMFILE'));
+    full.child.kill('SIGTERM');
+    await full.exit;
+    expect(full.stderr).toContain('no addon here, and EMFILE for systemd-notify');
+  });
+
   it.runIf(withoutEpoll === undefined)('says that it is alive, if that is asked for', async () => {
     const { at, heard } = await manager(false);
     const framed = new Framed({}, { NOTIFY_SOCKET: at, WATCHDOG_USEC: '20000' });
