@@ -168,7 +168,8 @@ export class Supervisor implements Workers {
   *#settled(worker: WorkerRecord): Generator<Wait, void> {
     const settled = (): boolean => worker.state !== 'starting' || this.ending;
     const what = `${nameOf(worker)} to be ready`;
-    yield* moveOnAfter(this.#options.readyTimeoutMs, () => this.bell.until(what, settled));
+    const leftMs = Math.max(0, worker.startedAt + this.#options.readyTimeoutMs - now());
+    yield* moveOnAfter(leftMs, () => this.bell.until(what, settled));
     if (!worker.wasReady) return;
     this.#tell({ kind: 'ready', worker: worker.worker, pid: worker.pid });
   }
