@@ -12,6 +12,7 @@
  * process.exit() on the main thread skips all of this; the system closes the descriptors.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "coronet.h"
 
@@ -80,6 +81,8 @@ static void on_environment_end(napi_async_cleanup_hook_handle cleanup, void *dat
   Environment *environment = data;
   environment->cleanup = cleanup;
   environment->ending = true;
+  if (environment->notifier >= 0) close(environment->notifier);
+  environment->notifier = -1;
   while (environment->pollers != NULL) poller_end(environment->pollers);
   environment_release(environment);
 }
@@ -129,6 +132,7 @@ static Environment *environment_make(napi_env env) {
   environment->env = env;
   environment->first_free = NO_SLOT;
   environment->last_free = NO_SLOT;
+  environment->notifier = -1;
   return environment;
 }
 

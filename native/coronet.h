@@ -97,6 +97,7 @@ struct Environment {
   int32_t next_poller;
   uint32_t sockets;      /* open descriptors in slots */
   uint32_t watches;      /* uv handles that libuv has not given back yet */
+  int notifier;          /* the socket that notify sends from; -1: it has not sent yet */
 };
 
 /* A string argument: long enough for a path of a Unix socket and for any numeric host. */

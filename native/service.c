@@ -71,7 +71,8 @@ napi_value coronet_adopt(napi_env env, napi_callback_info info) {
 
 /*
  * notify(family, path, 0, message): sends one datagram to a Unix socket: 0, or an errno. A manager
- * that does not read in time misses the message; the program does not wait for it.
+ * that does not read in time misses the message; the program does not wait for it. The socket is
+ * kept: a program whose descriptors have run out is alive, and must be able to say so.
  */
 napi_value coronet_notify(napi_env env, napi_callback_info info) {
   Call call;
@@ -83,10 +84,9 @@ napi_value coronet_notify(napi_env env, napi_callback_info info) {
   if (!call_bytes(&call, 3, &message, &length)) return NULL;
   if (error == 0 && to.u.any.sa_family != AF_UNIX) error = -EINVAL;
   if (error != 0) return call_result(&call, error);
-  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return call_result(&call, -errno);
-  ssize_t sent = sendto(fd, message, length, MSG_NOSIGNAL, &to.u.any, to.length);
-  error = sent < 0 ? -errno : 0;
-  close(fd);
-  return call_result(&call, error);
+  int *fd = &call.environment->notifier;
+  if (*fd < 0) *fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (*fd < 0) return call_result(&call, -errno);
+  ssize_t sent = sendto(*fd, message, length, MSG_NOSIGNAL, &to.u.any, to.length);
+  return call_result(&call, sent < 0 ? -errno : 0);
 }

@@ -31,9 +31,9 @@ export class ServeReport {
   /** For people; and where nobody can know the port, for whoever started us. */
   listening(address: SocketAddress | undefined, { anyPort = false, ...how }: How): void {
     if (address === undefined) return;
-    const { host, port } = address;
+    const { host, port, path } = address;
     const version = readVersion();
-    this.#event({ event: 'listening', version, pid: process.pid, host, port, ...how });
+    this.#event({ event: 'listening', version, pid: process.pid, host, port, path, ...how });
     if (this.#json || (this.#quiet && !anyPort)) return;
     const details = [
       ...(how.backend === undefined ? [] : [how.backend]),
@@ -42,7 +42,7 @@ export class ServeReport {
     ];
     this.#say(
       `coronet ${version} serves ${this.#file} on ${address} (${details.join(', ')}); ` +
-        `try: nc ${host} ${port}`,
+        `try: nc ${path === undefined ? `${host} ${port}` : `-U ${path}`}`,
     );
   }
 

@@ -46,7 +46,7 @@ function wayOut(code: unknown, { command, host, port }: Called): PlainError | un
     case 'EADDRINUSE':
       return new PlainError(
         `coronet: ${at} is in use by another program. ` +
-          `Take another port: ${command} --port ${port + 1}`,
+          `Take another port: ${command} --port ${port < 65_535 ? port + 1 : port - 1}`,
       );
     case 'EACCES':
       return new PlainError(

@@ -1,7 +1,7 @@
 /** `--watch`: hears of changes in the folder of a program. */
 import type { FSWatcher } from 'node:fs';
 import { readdirSync, watch } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { callback } from '../interop/callback.ts';
 import type { Operation } from '../kernel/operation.ts';
 
@@ -21,23 +21,33 @@ const SOURCE = /\.(?:[cm]?[jt]s|json|node|wasm)$/;
 function watchFolder(folder: string, changed: () => void): () => void {
   const watched = new Map<string, FSWatcher>();
   let timer: NodeJS.Timeout | undefined;
-  const heard = (at: string, name: string | null): void => {
-    // It may be the name of a new folder.
-    const isFolder = name !== null && isVisible(name) && follow(join(at, name));
-    if (name !== null && !isFolder && !SOURCE.test(name)) return;
+  const tell = (): void => {
     clearTimeout(timer);
     timer = setTimeout(changed, QUIET_MS);
   };
-  const drop = (at: string): void => {
-    watched.get(at)?.close();
-    watched.delete(at);
+  const heard = (at: string, event: string, name: string | null): void => {
+    // It may be the name of a new folder.
+    const isFolder = name !== null && isVisible(name) && isRenewed(event, join(at, name));
+    if (name === null || isFolder || SOURCE.test(name)) tell();
+  };
+  /** A folder that is removed takes its watcher along, also where another one has its name now. */
+  const isRenewed = (event: string, at: string): boolean => {
+    if (event === 'rename') drop(at);
+    return follow(at);
+  };
+  const drop = (top: string): void => {
+    for (const [at, watcher] of watched) {
+      if (at !== top && !at.startsWith(top + sep)) continue;
+      watcher.close();
+      watched.delete(at);
+    }
   };
   /** True if that is a folder which was not watched before. */
   const follow = (at: string): boolean => {
     if (watched.has(at) || watched.size >= MOST_FOLDERS) return false;
     try {
       const below = foldersIn(at);
-      const watcher = watch(at, (_, name) => heard(at, name));
+      const watcher = watch(at, (event, name) => heard(at, event, name));
       watcher.on('error', () => drop(at));
       watched.set(at, watcher);
       for (const each of below) follow(each);
@@ -48,10 +58,27 @@ function watchFolder(folder: string, changed: () => void): () => void {
     }
   };
   follow(folder);
+  const above = watchAbove(folder, (event) => {
+    if (isRenewed(event, folder)) tell();
+  });
   return () => {
     clearTimeout(timer);
+    above?.close();
     for (const at of [...watched.keys()]) drop(at);
   };
+}
+
+/** Hears of the folder itself, which a build or a deployment may make anew. */
+function watchAbove(folder: string, heard: (event: string) => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(dirname(folder), (event, name) => {
+      if (name === basename(folder)) heard(event);
+    });
+    return watcher.on('error', () => watcher.close());
+  } catch {
+    // The folder above is not ours to read.
+    return undefined;
+  }
 }
 
 /** False for what cannot be a folder with sources. */

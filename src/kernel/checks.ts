@@ -73,6 +73,16 @@ export function firstLine(thrown: unknown): string {
   }
 }
 
+/** The stack of an error, or what any other thrown value says of itself. Never throws. */
+export function stackOf(thrown: unknown): string {
+  try {
+    return String((thrown instanceof Error && thrown.stack) || thrown);
+  } catch {
+    // As above.
+    return 'a value that cannot be shown';
+  }
+}
+
 function typeName(value: unknown): string {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value;

@@ -2,7 +2,7 @@
  * `main`: a program's frame. The first SIGINT or SIGTERM asks the program to come to its end, the
  * second cancels it, the third ends the process at once.
  */
-import { checkDuration, wrongType } from '../kernel/checks.ts';
+import { checkDuration, stackOf, wrongType } from '../kernel/checks.ts';
 import { TaskCancelledError } from '../kernel/errors.ts';
 import type { OperationSource } from '../kernel/operation.ts';
 import type { FrameOptions } from './frame.ts';
@@ -49,7 +49,7 @@ export async function main(op: OperationSource<unknown>, options: MainOptions = 
     await run(() => frame.around(op), { ...runOptions, program: frame });
   } catch (error) {
     code = 1;
-    if (!(frame.cut && error instanceof TaskCancelledError)) nodePlatform.report(textOf(error));
+    if (!(frame.cut && error instanceof TaskCancelledError)) nodePlatform.report(stackOf(error));
   }
   if (frame.cut) code = frame.exitCode ?? frame.reportCut();
   nodePlatform.setExitCode(code);
@@ -65,8 +65,4 @@ function frameOptions(options: MainOptions): FrameOptions {
   }
   const onReady = options.onReady === undefined ? undefined : () => options.onReady?.();
   return { graceMs, lameDuckMs, ready, onReady };
-}
-
-function textOf(error: unknown): string {
-  return (error instanceof Error && error.stack) || String(error);
 }

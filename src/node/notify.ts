@@ -43,7 +43,11 @@ function notifyByCommand(lines: string, manager: string): void {
   const args = [`--pid=${process.pid}`, ...lines.split('\n').filter((line) => line !== '')];
   const env = { ...process.env, NOTIFY_SOCKET: manager };
   const child = spawn('systemd-notify', args, { env, stdio: 'ignore' });
-  child.on('error', () => tell('there is no addon here, and no systemd-notify to do it instead'));
+  child.on('error', ({ code }: NodeJS.ErrnoException) => {
+    const why =
+      code === 'ENOENT' ? 'no systemd-notify to do it instead' : `${code} for systemd-notify`;
+    tell(`there is no addon here, and ${why}`);
+  });
   child.on('exit', (code) => {
     if (code !== 0) tell(`systemd-notify ended with ${code}`);
   });

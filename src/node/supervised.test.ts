@@ -105,6 +105,13 @@ test('a worker whose supervisor has gone drains, and listens to signals from the
   expect(heard).toEqual(['SIGTERM', 'SIGINT', 'SIGTERM']);
 });
 
+test('a worker that was cut and whose supervisor has gone then ends at once', () => {
+  supervised();
+  parent.tell({ kind: 'cut' });
+  parent.leave();
+  expect(heard).toEqual(['SIGTERM', 'SIGTERM', 'SIGTERM']);
+});
+
 test('messages that are none of ours change nothing', () => {
   supervised();
   for (const message of [undefined, null, 7, 'stop', { kind: 'other' }]) parent.tell(message);

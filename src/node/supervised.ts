@@ -5,7 +5,7 @@
  * terminal sends SIGINT and SIGHUP to all of it, a service manager SIGTERM) must not count twice,
  * so while the supervisor lives, whatever asks for the first time is the first signal, and nothing
  * but its word is the second. A worker whose supervisor has gone drains, and listens to signals
- * itself.
+ * itself; after the second one that is the third, since nobody is left who would kill it.
  *
  * When the supervisor asks whether the program turns, a timer of the scheduler answers: it fires
  * while tasks are run, and not when one of them never yields, when the event loop is blocked, or
@@ -40,6 +40,8 @@ export class Supervised implements TimerTarget {
   /** Something has asked the program to come to its end. */
   #asked = false;
   #orphan = false;
+  /** The supervisor has said what means the second signal. */
+  #cut = false;
   /** A successor has begun. */
   replaced = false;
   readonly #ended: ServerFigures[] = [];
@@ -63,6 +65,7 @@ export class Supervised implements TimerTarget {
       this.#parent.onGone(() => {
         this.#orphan = true;
         this.#first(heard);
+        if (this.#cut) heard('SIGTERM');
       }),
     ];
     return () => {
@@ -108,6 +111,7 @@ export class Supervised implements TimerTarget {
         this.replaced = message.replaced;
         return this.#first(heard);
       case 'cut':
+        this.#cut = true;
         this.#first(heard);
         return heard('SIGTERM');
       case 'tell':

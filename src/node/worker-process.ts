@@ -14,26 +14,40 @@ import type {
 import { guardChannel } from './channel-guard.ts';
 
 /** Options of Node that are about the parent's own program, or about one process at a time. */
-const OWN_OPTION = /^--(?:inspect|eval|print|input-type|watch|test)\b/;
-const OWN_SHORT = new Set(['-e', '-p', '-pe', '-i']);
+const OWN_OPTION = /^(?:--(?:inspect|eval|print|input-type|watch|test)\b|-(?:e|p|pe|i)$)/;
 
 /** Starts `start.module` with the same Node. Descriptors come first, then the channel. */
 export function startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {
   const { module, args = [], environment = {}, descriptors = [] } = start;
   const file = module.startsWith('file:') ? fileURLToPath(module) : module;
-  const child = spawn(process.execPath, [...sharedOptions(), file, ...args], {
-    env: { ...process.env, ...environment },
-    stdio: ['ignore', 'inherit', 'inherit', ...descriptors, 'ipc'],
-  });
-  return new NodeWorker(child, events);
+  try {
+    const child = spawn(process.execPath, [...sharedOptions(), file, ...args], {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', 'inherit', 'inherit', ...descriptors, 'ipc'],
+    });
+    return new NodeWorker(child, events);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall !== 'spawn') throw error;
+    return unstarted(error as Error, events);
+  }
 }
 
-/** What `node` was told on its command line, as far as it concerns every process. */
-function sharedOptions(): string[] {
-  const { execArgv } = process;
-  const evalAt = execArgv.findIndex((option) => OWN_SHORT.has(option));
-  const before = evalAt < 0 ? execArgv : execArgv.slice(0, evalAt);
-  return before.filter((option) => !OWN_OPTION.test(option));
+/** Some of what the system may answer (ENOMEM, E2BIG, …) Node throws; the rest are events. */
+function unstarted(error: Error, events: WorkerEvents): WorkerProcess {
+  setImmediate(() => events.onExit({ code: null, signal: null, error }));
+  return { pid: undefined, send: () => false, kill: () => {} };
+}
+
+/**
+ * What `node` was told on its command line, as far as it concerns every process. The value of an
+ * option is a part of it, or stands behind it.
+ */
+export function sharedOptions(given: readonly string[] = process.execArgv): string[] {
+  let isShared = true;
+  return given.filter((argument) => {
+    if (argument.startsWith('-')) isShared = !OWN_OPTION.test(argument);
+    return isShared;
+  });
 }
 
 /**
@@ -104,7 +118,8 @@ class NodeWorker implements WorkerProcess {
   }
 
   kill(signal: EndSignal | 'SIGHUP' | 'SIGKILL'): void {
-    this.#child.kill(signal);
+    // A process that never began has no number, and Node would signal the whole group of ours.
+    if (this.pid !== undefined) this.#child.kill(signal);
   }
 }
 

@@ -41,3 +41,11 @@ it('what goes down again inside of a record is a gauge beside it', () => {
     'counter coronet_server_handshakes_total{"server":"a","kind":"completed"} 7',
   ]);
 });
+
+it('a figure below zero is a gauge, since no counter is ever there', () => {
+  expect(linesOf({ balance: -3, temperatures: { inside: 20, outside: -5 } })).toEqual([
+    'gauge coronet_server_balance{"server":"a"} -3',
+    'counter coronet_server_temperatures_total{"server":"a","kind":"inside"} 20',
+    'gauge coronet_server_temperatures{"server":"a","kind":"outside"} -5',
+  ]);
+});

@@ -123,7 +123,9 @@ function addSample(
   labels: Readonly<Record<string, string>>,
   value: number,
 ): void {
-  const isGauge = GAUGES.has(figure) || INNER_GAUGES.has(labels['kind'] ?? '');
+  const isKnown = GAUGES.has(figure) || INNER_GAUGES.has(labels['kind'] ?? '');
+  // What is below zero has gone down: a counter that does would cost the whole page.
+  const isGauge = isKnown || value < 0;
   const kind = isGauge ? 'gauge' : 'counter';
   const inSeconds = figure.endsWith('Ms');
   const plain = snakeCase(figure.replace(/Ms$/, inSeconds ? 'Seconds' : ''));

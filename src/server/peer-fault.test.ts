@@ -50,7 +50,11 @@ describe('the fault of the peer', () => {
   test('is nothing else that can be thrown', () => {
     let deep: Error = failure('ECONNRESET');
     for (let i = 0; i < 100; i++) deep = new AggregateError([deep]);
-    for (const thrown of [undefined, null, 'ECONNRESET', new Error('ECONNRESET'), deep]) {
+    const noCode = (): never => {
+      throw new Error('not even a code');
+    };
+    const odd = Object.defineProperty(new Error('odd'), 'code', { get: noCode });
+    for (const thrown of [undefined, null, 'ECONNRESET', new Error('ECONNRESET'), deep, odd]) {
       expect(faultIn(thrown)).toEqual([]);
     }
   });

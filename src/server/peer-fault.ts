@@ -21,7 +21,7 @@ const MOST_READS = 1024;
 const SCRATCH = new Uint8Array(65_536);
 
 export function isFaultOfPeer(error: unknown, socket: Socket): boolean {
-  const codes = codesOf(error, DEEPEST);
+  const codes = codesIn(error);
   if (codes.length === 0 || !codes.every((code) => HUNG_UP.has(code) || OUT_OF_REACH.has(code))) {
     return false;
   }
@@ -30,6 +30,16 @@ export function isFaultOfPeer(error: unknown, socket: Socket): boolean {
   const end = endOf(socket);
   // Who is sent to after the end may answer with a reset, which comes as EPIPE.
   return end === 'broken' || (end === 'ended' && codes.every((code) => code === 'EPIPE'));
+}
+
+/** None where even asking for them throws: anything can be thrown. */
+function codesIn(error: unknown): unknown[] {
+  try {
+    return codesOf(error, DEEPEST);
+  } catch {
+    // A getter that throws: no error of a socket has one.
+    return [];
+  }
 }
 
 /** The codes of an error, or of all that a group has collected. */

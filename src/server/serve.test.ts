@@ -22,6 +22,18 @@ test('a handler that is an async function is told that it must be a generator', 
   expect(errors).toEqual([expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' })]);
 });
 
+test('whatever a handler throws, the server goes on', async () => {
+  const errors: unknown[] = [];
+  const code = (): never => {
+    throw new Error('not even a code');
+  };
+  const handler = function* (): Operation<void> {
+    throw Object.defineProperty(new Error('odd'), 'code', { get: code });
+  };
+  await serveOnce(handler, errors);
+  expect(errors.length).toBe(1);
+});
+
 test('a handler that is no function, and a bad address, are refused at once', () => {
   expect(() => tcpServer(0, 1 as unknown as Handler)).toThrow(/`handler` to be a function/);
   expect(() => tcpServer('nowhere', function* () {})).toThrow(/Expected an address/);

@@ -106,6 +106,25 @@ describe('a reload', () => {
     expect(seen.processes.length).toBe(2);
   });
 
+  test('a successor that dies is followed at once, whoever it has replaced', () => {
+    supervising(1, {}, function* (seen) {
+      const running = yield* seen.begin(1);
+      running.reload();
+      const successor = yield* seen.started(2);
+      seen.process(0).end({ code: 1 });
+      const stopgap = yield* seen.started(3);
+      successor.ready();
+      yield* seen.toldTo(stopgap, 'replaced');
+      successor.end({ code: 1 });
+      yield* sleep(200);
+      expect(seen.processes.length).toBe(4);
+      seen.process(3).ready();
+      stopgap.end({ code: 0 });
+      running.stop();
+      yield* seen.endAll();
+    });
+  });
+
   test('that is under way when all are stopped leaves nobody behind', () => {
     const seen = supervising(1, {}, function* (seen) {
       const running = yield* seen.begin(1);

@@ -164,11 +164,12 @@ export class Supervisor implements Workers {
     this.bell.ring();
   }
 
-  /** Waits until the worker is ready, has ended, or has had its time. */
+  /** Waits until the worker is ready or will not become so, or has had its time. */
   *#settled(worker: WorkerRecord): Generator<Wait, void> {
-    const settled = (): boolean => worker.wasReady || worker.exit !== null || this.ending;
+    const settled = (): boolean => worker.state !== 'starting' || this.ending;
     const what = `${nameOf(worker)} to be ready`;
-    yield* moveOnAfter(this.#options.readyTimeoutMs, () => this.bell.until(what, settled));
+    const leftMs = Math.max(0, worker.startedAt + this.#options.readyTimeoutMs - now());
+    yield* moveOnAfter(leftMs, () => this.bell.until(what, settled));
     if (!worker.wasReady) return;
     this.#tell({ kind: 'ready', worker: worker.worker, pid: worker.pid });
   }

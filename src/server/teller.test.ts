@@ -37,6 +37,17 @@ describe('failures of handlers', () => {
     expect(lines[1]).toMatch(/failed: once more$/);
   });
 
+  it('may be of whatever can be thrown', () => {
+    const { teller, lines } = makeTeller();
+    const stack = () => {
+      throw new Error('no stack either');
+    };
+    teller.failed(Object.create(null), peer);
+    teller.failed(Object.defineProperty(new Error('x'), 'stack', { get: stack }), peer);
+    const line = 'coronet: the handler of 192.0.2.7:4711 failed: a value that cannot be shown';
+    expect(lines).toEqual([line, line]);
+  });
+
   it('are all given to onError', () => {
     let count = 0;
     const { teller, lines } = makeTeller({ onError: () => count++ });

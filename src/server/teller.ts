@@ -1,4 +1,5 @@
 /** Who is told what a server does: its callbacks, the channels of diagnostics, standard error. */
+import { stackOf } from '../kernel/checks.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/socket.ts';
@@ -79,7 +80,7 @@ export class Teller {
     }
     const others = this.#untold === 0 ? '' : `, and ${this.#untold} others before it`;
     this.#untold = 0;
-    this.#platform.report(`coronet: the handler of ${peer} failed${others}: ${describe(error)}`);
+    this.#platform.report(`coronet: the handler of ${peer} failed${others}: ${stackOf(error)}`);
   }
 
   #mayTellFailure(): boolean {
@@ -119,8 +120,4 @@ export class Teller {
       this.#scheduler.unhandled(thrown);
     }
   }
-}
-
-function describe(error: unknown): string {
-  return (error instanceof Error && error.stack) || String(error);
 }

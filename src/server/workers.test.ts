@@ -80,6 +80,23 @@ describe('the beginning', () => {
     expect(error.message).toContain('was not ready after 500 ms');
   });
 
+  test('the time to be ready is that of each worker, counted from its own beginning', () => {
+    const error = failureOf(() =>
+      supervising(3, { readyTimeoutMs: 500 }, function* (seen) {
+        (yield* seen.started(1)).ready();
+        yield* seen.started(3);
+        yield* sleep(400);
+        seen.process(1).ready();
+        yield* sleep(99);
+        expect(seen.process(2).told).toEqual([]);
+        yield* sleep(2);
+        expect(seen.process(2).told).toEqual(['stop']);
+        yield* seen.endAll();
+      }),
+    );
+    expect(error.message).toBe('worker 3 (pid 102) was not ready after 500 ms');
+  });
+
   test('a process that cannot be started is told with the reason', () => {
     const cause = new Error('spawn EAGAIN');
     const error = failureOf(() =>

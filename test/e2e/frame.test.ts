@@ -221,6 +221,18 @@ describe.skipIf(!isInstalled('socat'))('a program under systemd', () => {
     tells(false, { CORONET_ADDON: '/nowhere/coronet.node' }),
   );
 
+  it('without the addon says what keeps it from telling', async () => {
+    const env = { ...QUIET, NOTIFY_SOCKET: '/nowhere', CORONET_ADDON: '/nowhere/coronet.node' };
+    const given = [process.execPath, program, JSON.stringify({ ready: 'told', fills: true })];
+    const full = new Process('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...given], { env });
+    await full.until('it has said both ports', () => full.lines.length === 3);
+    full.child.stdin?.write('now\n');
+    await full.until('it has none left', () => full.lines.includes('EMFILE'));
+    full.child.kill('SIGTERM');
+    await full.exit;
+    expect(full.stderr).toContain('no addon here, and EMFILE for systemd-notify');
+  });
+
   it.runIf(withoutEpoll === undefined)('says that it is alive, if that is asked for', async () => {
     const { at, heard } = await manager(false);
     const framed = new Framed({}, { NOTIFY_SOCKET: at, WATCHDOG_USEC: '20000' });
@@ -228,6 +240,23 @@ describe.skipIf(!isInstalled('socat'))('a program under systemd', () => {
     framed.kill();
     expect(await framed.process.exit).toEqual({ code: 0, signal: null });
     expect(framed.process.lines).toContain('sees ');
+  });
+
+  it.runIf(withoutEpoll === undefined)('says so without a descriptor left, too', async () => {
+    const { at, heard } = await manager(false);
+    const options = JSON.stringify({ ready: 'told', fills: true });
+    const given = [process.execPath, program, options];
+    const env = { ...QUIET, NOTIFY_SOCKET: at, WATCHDOG_USEC: '20000' };
+    const full = new Process('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...given], { env });
+    await full.until('it has said both ports', () => full.lines.length === 3);
+    full.child.stdin?.write('now\n');
+    await full.until('it has none left', () => full.lines.includes('EMFILE'));
+    const before = heard.stdout.split('WATCHDOG=1').length;
+    const since = () => heard.stdout.split('WATCHDOG=1').length - before;
+    await heard.until('it is alive', () => since() > 5);
+    full.child.kill('SIGTERM');
+    expect(await full.exit).toEqual({ code: 0, signal: null });
+    expect(full.stderr).toBe('');
   });
 
   it.runIf(withoutEpoll === undefined)('is not watched in the place of another', async () => {

@@ -1,7 +1,8 @@
 /** `coronet serve` with a socket that somebody else has opened for it. */
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, ListenOptions } from 'node:net';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { endProcesses, Process } from '../conformance/processes.ts';
@@ -15,8 +16,11 @@ const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)
 const AS_SYSTEMD = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"';
 
 /** `coronet serve ARGS` with a listener of ours, which is closed here; and its port. */
-async function startWithSocket(...args: readonly string[]): Promise<[Process, number]> {
-  const server = createServer().listen(0, '127.0.0.1');
+async function startWithSocket(
+  at: ListenOptions,
+  ...args: readonly string[]
+): Promise<[Process, number]> {
+  const server = createServer().listen(at);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const { fd } = (server as unknown as { readonly _handle: { readonly fd: number } })._handle;
@@ -39,12 +43,19 @@ for (const { name: backend } of realWorlds.filter(() => process.platform !== 'wi
       }`;
         const file = write(folder, 'handler.mjs', text);
         const args = [file, '--port', '1', '--json', '--backend', backend, ...more];
-        const [child, port] = await startWithSocket(...args);
+        const [child, port] = await startWithSocket({ host: '127.0.0.1', port: 0 }, ...args);
         expect(await heard(child, 'listening')).toMatchObject({ host: '127.0.0.1', port });
         expect(await ask(port)).toBe('here');
         child.child.kill('SIGTERM');
         expect(await child.exit).toEqual({ code: 0, signal: null });
       },
     );
+
+    it('tells the path of a Unix socket', async () => {
+      const path = join(folder, `${backend}.sock`);
+      const file = write(folder, 'silent.mjs', 'export default function* () {}');
+      const [child] = await startWithSocket({ path }, file, '--json', '--backend', backend);
+      expect(await heard(child, 'listening')).toMatchObject({ path });
+    });
   });
 }

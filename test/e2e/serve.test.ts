@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Process } from '../conformance/processes.ts';
@@ -106,6 +106,27 @@ describe('coronet serve --watch', () => {
     write(folder, 'unfinished.mjs', answering('"done"'));
     const { port } = await heard(process, 'listening');
     expect(await ask(Number(port))).toMatch(/ done$/);
+  });
+
+  it('follows folders that are removed and made anew, its own one too', async () => {
+    const own = join(folder, 'made-anew');
+    const lib = join(own, 'lib');
+    const make = (text: string): string => {
+      mkdirSync(lib, { recursive: true });
+      write(lib, 'text.mjs', `export const text = "${text}";`);
+      return write(
+        own,
+        'handler.mjs',
+        `import { text } from './lib/text.mjs'; ${answering('text')}`,
+      );
+    };
+    const { process, port } = await serving(make('first'), '--watch');
+    for (const [index, removed] of [lib, own, lib].entries()) {
+      rmSync(removed, { recursive: true });
+      await heard(process, 'reload-failed', index + 1);
+      make(`number ${index}`);
+      await askWhile(port, (seen) => ![...seen.keys()].some((each) => each.endsWith(`${index}`)));
+    }
   });
 
   it('heeds a signal while it waits', async () => {

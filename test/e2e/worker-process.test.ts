@@ -1,9 +1,11 @@
 /** Processes that the platform starts, seen from the parent. Needs `npm run build` before. */
+import { ChildProcess } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nodePlatform } from '../../src/node/platform.ts';
+import { sharedOptions } from '../../src/node/worker-process.ts';
 import type { WorkerExit, WorkerProcess, WorkerStart } from '../../src/world/platform.ts';
 
 const MODULE = new URL('programs/worker-child.mjs', import.meta.url).href;
@@ -96,6 +98,38 @@ describe('a process that was started', () => {
     await child.hears(1);
     child.worker.kill('SIGKILL');
     expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+
+  it('for which the system has no room has ended with that error', async () => {
+    const child = new Child({ args: Array.from({ length: 100 }, () => BLOCK) });
+    expect(child.worker.pid).toBeUndefined();
+    const { code, error } = await child.exit;
+    expect([code, error]).toEqual([null, expect.objectContaining({ code: 'E2BIG' })]);
+  });
+
+  it('that could not be started is sent no signal, which would reach all of ours', async () => {
+    const kill = vi.spyOn(ChildProcess.prototype, 'kill').mockReturnValue(true);
+    const { execPath } = process;
+    process.execPath = join(tmpdir(), 'coronet', 'no', 'node');
+    const child = new Child();
+    process.execPath = execPath;
+    child.worker.kill('SIGTERM');
+    const calls = kill.mock.calls.length;
+    kill.mockRestore();
+    expect(calls).toBe(0);
+    expect((await child.exit).error).toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('has the options of Node that are for every process, with their values', () => {
+    for (const [given, shared] of [
+      ['--import ./hook.mjs --no-warnings', '--import ./hook.mjs --no-warnings'],
+      ['--inspect --inspect-port 0 --no-warnings', '--no-warnings'],
+      ['--input-type module --no-warnings --eval code', '--no-warnings'],
+      ['-e code --import ./hook.mjs', '--import ./hook.mjs'],
+      ['--watch --watch-path ./src --test-name-pattern=a -r ./hook.cjs', '-r ./hook.cjs'],
+    ] as const) {
+      expect(sharedOptions(given.split(' ')).join(' ')).toBe(shared);
+    }
   });
 
   it('that writes what is no message into its channel is heard as before', async () => {

@@ -1,12 +1,19 @@
 /**
  * A program with everything that `main` gives: framed.mjs OPTIONS, as JSON. The options are those
- * of `main`, and `holds`: handlers that received something never answer; `fails`: onReady throws.
+ * of `main`, and `holds`: handlers that received something never answer; `fails`: onReady throws;
+ * `fills`: once it is ready it opens files until there is no descriptor left.
  * It says its ports, when it is ready, and what a child of it would see of its manager. A line on
  * standard input calls `ready()`.
  */
+import { openSync } from 'node:fs';
 import { group, health, main, once, ready, sleepForever, tcpServer } from '../../../dist/index.js';
 
-const { holds = false, fails = false, ...options } = JSON.parse(process.argv[2] ?? '{}');
+const {
+  holds = false,
+  fails = false,
+  fills = false,
+  ...options
+} = JSON.parse(process.argv[2] ?? '{}');
 
 function say(line) {
   process.stdout.write(`${line}\n`);
@@ -40,10 +47,19 @@ function* program() {
   });
 }
 
+function fill() {
+  try {
+    for (;;) openSync('/dev/null');
+  } catch ({ code }) {
+    say(code);
+  }
+}
+
 await main(program, {
   ...options,
   onReady() {
     if (fails) throw new Error('not ready after all');
     say('ready');
+    if (fills) fill();
   },
 });
