@@ -37,6 +37,7 @@ export function* drainWhenStopped(
 ): Generator<Wait, void> {
   yield* own.waitStopping();
   server.beginStop();
+  const stoppedAt = server.scheduler.now();
   // A grace of no time: whoever were let in now would only be cut.
   if (own.cancelled) return;
   const gate = server.listener.lastGate;
@@ -50,7 +51,8 @@ export function* drainWhenStopped(
   const hearsLate = server.network.poll() < 0;
   if (hearsLate) yield* sleep(SETTLE_MS);
   if (isReplaced()) yield* sleep(HANDOVER_MS);
-  server.drain();
+  // Whoever comes through a gate from now on is drained in his time.
+  server.drain(gate === undefined ? Infinity : stoppedAt);
   if (gate !== undefined) yield* comeThrough(server, most);
   else if (!server.listener.closed) yield* takeTheRest(server, take, most, hearsLate);
   server.closeDoor();
@@ -84,12 +86,21 @@ function* comeThrough(server: ServerRecord, most: number): Generator<Wait, void>
   server.drainsNewcomers = false;
   while (turnedUp(server) < last) {
     const until = scheduler.now();
+    const before = isIdle(server) ? turnedUp(server) : -1;
     yield* sleep(HANDOVER_MS);
     // In all that time nobody has come in: the queue is empty, or there is a shortage.
-    if (server.open.size === 0 && !listener.busyAtGates) return;
+    if (isIdle(server) && turnedUp(server) === before) return;
     server.drain(until);
     listener.giveUpAfter(LAST_HANDSHAKES_MS);
   }
+  server.closeDoor();
+  yield* sleep(HANDOVER_MS);
+  server.drain();
+}
+
+/** Nobody is served, and nobody is at a gate. */
+function isIdle({ open, listener }: ServerRecord): boolean {
+  return open.size === 0 && !listener.busyAtGates;
 }
 
 /** How many have come so far, and are served or gone: silent ones could come for ever. */
