@@ -53,6 +53,8 @@ export class GatedListener
   /** Hears of failures, in `tryAccept`. */
   onFailed: ((failure: GateFailure) => void) | null = null;
   doorkeeper: Doorkeeper | null = null;
+  /** Those who have gone before they wanted anything: they are no failures. */
+  gone = 0;
   readonly #raw: ListenerTransport;
   readonly #scheduler: Scheduler;
   /** For those who have to give way. */
@@ -254,6 +256,11 @@ export class GatedListener
     this.left(way, null);
   }
 
+  wentAway(way: Way): void {
+    if (this.#underWay.has(way)) this.gone += 1;
+    this.left(way, null);
+  }
+
   #tellFailures(): void {
     if (this.#failures.length === 0) return;
     for (const failure of this.#failures.splice(0)) this.onFailed?.(failure);
@@ -342,6 +349,6 @@ class Way implements Passage {
   }
 
   gone(): void {
-    this.#listener.left(this, null);
+    this.#listener.wentAway(this);
   }
 }

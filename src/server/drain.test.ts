@@ -190,6 +190,29 @@ test('a silent one that comes through a gate as the last of many is ended, too',
   expect(endedAt).toBeLessThan(20 * STOPPED_AT);
 });
 
+test('those who come to a gate and go again hold up no drain', () => {
+  const listener = new CrowdedListener(Infinity);
+  const passages: Passage[] = [];
+  const gate: Gate = {
+    most: 2,
+    begin(passage) {
+      passages.push(passage);
+      return () => {};
+    },
+  };
+  stopped(listener, {
+    maxConnections: 2,
+    gate,
+    *after() {
+      for (let left = 100; left > 0 && listener.closedAt === Infinity; left--) {
+        yield* sleep(STOPPED_AT);
+        for (const passage of passages.splice(0)) passage.gone();
+      }
+    },
+  });
+  expect(listener.closedAt).toBeLessThan(20 * STOPPED_AT);
+});
+
 test('who waits below a gate is served, whenever the one before him ends', () => {
   for (let answerMs = 50; answerMs <= 1000; answerMs += 50) {
     const listener = new CrowdedListener(3);

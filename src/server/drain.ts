@@ -106,7 +106,8 @@ function isIdle({ open, listener }: ServerRecord): boolean {
 /** How many have come so far, and are served or gone: silent ones could come for ever. */
 function turnedUp({ listener, tally }: ServerRecord): number {
   const refused = Object.values(tally.refused).reduce((sum, count) => sum + count, 0);
-  return tally.accepted + refused + (listener.handshakes?.failed ?? 0);
+  const { proxies } = listener.gates;
+  return tally.accepted + refused + (listener.handshakes?.failed ?? 0) + (proxies?.gone ?? 0);
 }
 
 /**
