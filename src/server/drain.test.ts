@@ -190,6 +190,21 @@ test('a silent one that comes through a gate as the last of many is ended, too',
   expect(endedAt).toBeLessThan(20 * STOPPED_AT);
 });
 
+test.each([undefined, OPEN])('who had connected before a late notice of it is served', (gate) => {
+  const listener = new CrowdedListener(0);
+  stopped(listener, {
+    maxConnections: 2,
+    ...(gate && { gate }),
+    hearsLate: true,
+    *after() {
+      yield* sleep(1);
+      listener.queue = 1;
+      listener.grantRecv();
+    },
+  });
+  expect(listener.answered).toBe(1);
+});
+
 test('those who come to a gate and go again hold up no drain', () => {
   const listener = new CrowdedListener(Infinity);
   const passages: Passage[] = [];

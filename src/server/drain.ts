@@ -10,8 +10,8 @@ import type { Handler } from './options.ts';
 import type { ServerRecord } from './record.ts';
 
 /**
- * What has been sent before a drain counts as received. A network that hears of it only in the
- * event loop is given this long to hear.
+ * Who has connected before a drain has come in, and what has been sent before it counts as
+ * received. A network that hears of either only in the event loop is given this long to hear.
  */
 const SETTLE_MS = 10;
 
@@ -40,6 +40,8 @@ export function* drainWhenStopped(
   const stoppedAt = server.scheduler.now();
   // A grace of no time: whoever were let in now would only be cut.
   if (own.cancelled) return;
+  const hearsLate = server.network.poll() < 0;
+  if (hearsLate) yield* sleep(SETTLE_MS);
   const gate = server.listener.lastGate;
   // Once: to ask the system costs several files.
   const most = server.network.limits().backlog ?? USUAL_BACKLOG;
@@ -48,7 +50,6 @@ export function* drainWhenStopped(
   if (gate !== undefined) gate.finish();
   // A successor has the same queue, and room for it.
   else if (isEmpty || isReplaced()) server.closeDoor();
-  const hearsLate = server.network.poll() < 0;
   if (hearsLate) yield* sleep(SETTLE_MS);
   if (isReplaced()) yield* sleep(HANDOVER_MS);
   // Whoever comes through a gate from now on is drained in his time.
