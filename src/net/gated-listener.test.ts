@@ -224,6 +224,24 @@ describe('who is slow at a gate', () => {
     listener.close();
   });
 
+  test('gives way to who has come through the gate before it', () => {
+    const { raw, gate, listener: inner } = gated(8);
+    raw.queued = 0;
+    const outer = new GatedListener(inner, new FakeGate(), scheduler);
+    const [slow, next] = [connection(), connection()];
+    raw.bring(slow, next);
+    outer.tryAccept();
+    gate.at(0).passed(slow);
+    outer.tryAccept();
+    outer.ahead = 1;
+    advance(5000);
+    expect(slow.ended).toBeUndefined();
+    gate.at(1).passed(next);
+    advance(0);
+    expect([slow.ended, outer.canRecv]).toEqual(['reset', true]);
+    outer.close();
+  });
+
   test('has all the time of the gate while nobody waits', () => {
     const { raw, listener } = gated(1);
     const only = connection();
