@@ -1,109 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import { FakeClock } from '../../test/kernel/fake-clock.ts';
-import { Readiness } from '../kernel/readiness.ts';
-import type { Gate, Passage } from '../world/gate.ts';
-import type { Endpoint, ListenerTransport, Transport } from '../world/network.ts';
+import {
+  clock,
+  connection,
+  FakeGate,
+  FakeListener,
+  gated,
+  HERE,
+  OPEN,
+} from '../../test/fake-gates.ts';
 import { GatedListener } from './gated-listener.ts';
 
-const clock = new FakeClock();
 const { scheduler, timers } = clock;
 
 function advance(ms: number): void {
   clock.advanceTo(clock.now + ms);
-}
-
-const HERE: Endpoint = { host: '127.0.0.1', port: 1, family: 4 };
-
-/** A listener that gives what it is told to give. */
-class FakeListener extends Readiness implements ListenerTransport {
-  readonly local = HERE;
-  readonly answers: (Transport | Error)[] = [];
-  closed = false;
-  ahead = Infinity;
-
-  tryListen(): boolean {
-    return true;
-  }
-
-  tryAccept(): Transport | undefined {
-    const answer = this.answers.shift();
-    if (answer instanceof Error) throw answer;
-    this.canRecv = this.answers.length > 0;
-    return answer;
-  }
-
-  close(): void {
-    this.closed = true;
-    this.refuseWaiters(new Error('closed'));
-  }
-
-  /** Something has come in. */
-  bring(...answers: (Transport | Error)[]): void {
-    this.answers.push(...answers);
-    this.grantRecv();
-  }
-}
-
-/** A connection that knows how it was ended. */
-class FakeTransport extends Readiness {
-  readonly local = HERE;
-  readonly remote = HERE;
-  ended: 'close' | 'reset' | undefined = undefined;
-
-  close(): void {
-    this.ended ??= 'close';
-  }
-
-  reset(): void {
-    this.ended ??= 'reset';
-  }
-}
-
-type Connection = FakeTransport & Transport;
-
-function connection(): Connection {
-  return new FakeTransport() as unknown as Connection;
-}
-
-/** A gate that does what a case says, when it says so. */
-class FakeGate implements Gate {
-  readonly most: number;
-  readonly passages: Passage[] = [];
-
-  constructor(most = 2) {
-    this.most = most;
-  }
-
-  begin(passage: Passage): () => void {
-    this.passages.push(passage);
-    return () => passage.raw.reset();
-  }
-
-  /** The passage that began as the `index`th. */
-  at(index: number): Passage {
-    return this.passages[index] as Passage;
-  }
-}
-
-/** Lets everybody through at once. */
-const OPEN: Gate = {
-  most: 2,
-  begin(passage) {
-    passage.passed(passage.raw);
-    return () => {};
-  },
-};
-
-interface Case {
-  readonly raw: FakeListener;
-  readonly gate: FakeGate;
-  readonly listener: GatedListener;
-}
-
-function gated(most = 2): Case {
-  const raw = new FakeListener();
-  const gate = new FakeGate(most);
-  return { raw, gate, listener: new GatedListener(raw, gate, scheduler) };
 }
 
 const SHORTAGE: Error = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' });
@@ -210,6 +120,31 @@ describe('a listener with a gate', () => {
     expect(alone.listener.stats().underWay).toBe(1);
   });
 
+  test('takes more as soon as the program has room for more', () => {
+    const { raw, listener } = gated(8);
+    raw.bring(connection(), connection(), connection());
+    listener.ahead = 1;
+    listener.tryAccept();
+    expect([listener.canRecv, raw.answers.length]).toEqual([false, 2]);
+    listener.ahead = 2;
+    expect(listener.canRecv).toBe(true);
+    listener.tryAccept();
+    expect([listener.canRecv, raw.answers.length]).toEqual([false, 1]);
+  });
+
+  test('takes more then where somebody is at the gate before it, too', () => {
+    const { raw, listener: inner } = gated(8);
+    const outer = new GatedListener(inner, OPEN, scheduler);
+    raw.bring(connection(), connection());
+    outer.ahead = 1;
+    outer.tryAccept();
+    expect([outer.canRecv, raw.answers.length]).toEqual([false, 1]);
+    outer.ahead = 2;
+    expect(outer.canRecv).toBe(true);
+    outer.tryAccept();
+    expect([outer.canRecv, raw.answers.length]).toEqual([false, 0]);
+  });
+
   test('counts failures, keeps the last, and tells them in the next accept', () => {
     const { raw, gate, listener } = gated();
     const told: unknown[] = [];
@@ -271,6 +206,40 @@ describe('who is slow at a gate', () => {
     expect([all[2]?.ended, all[3]?.ended]).toEqual(['reset', undefined]);
     listener.close();
     expect(timers.size).toBe(0);
+  });
+
+  test('has it too where nobody waits although an accept may be worth a try', () => {
+    const { raw, listener } = gated(1);
+    raw.tellsLate = true;
+    raw.queued = 0;
+    const [slow, next] = [connection(), connection()];
+    raw.bring(slow);
+    listener.tryAccept();
+    advance(5000);
+    expect([raw.canRecv, slow.ended]).toEqual([true, undefined]);
+    raw.bring(next);
+    raw.queued = 1;
+    advance(0);
+    expect([slow.ended, listener.canRecv]).toEqual(['reset', true]);
+    listener.close();
+  });
+
+  test('gives way to who has come through the gate before it', () => {
+    const { raw, gate, listener: inner } = gated(8);
+    raw.queued = 0;
+    const outer = new GatedListener(inner, new FakeGate(), scheduler);
+    const [slow, next] = [connection(), connection()];
+    raw.bring(slow, next);
+    outer.tryAccept();
+    gate.at(0).passed(slow);
+    outer.tryAccept();
+    outer.ahead = 1;
+    advance(5000);
+    expect(slow.ended).toBeUndefined();
+    gate.at(1).passed(next);
+    advance(0);
+    expect([slow.ended, outer.canRecv]).toEqual(['reset', true]);
+    outer.close();
   });
 
   test('has all the time of the gate while nobody waits', () => {
@@ -385,6 +354,32 @@ describe('the end of a listener with a gate', () => {
     second.at(0).passed(last);
     expect(outer.tryAccept()).toBe(last);
     expect(() => outer.tryAccept()).toThrow(/closed here/);
+  });
+
+  test('comes behind those of whom the network has not told yet', () => {
+    const { raw, gate, listener } = gated();
+    listener.tryAccept();
+    raw.answers.push(connection());
+    listener.finish();
+    expect([listener.tryAccept(), gate.passages.length]).toEqual([undefined, 1]);
+  });
+
+  test('is told to every accept after it, also where it was closed in one', () => {
+    const { raw, gate, listener } = gated();
+    raw.bring(connection());
+    listener.tryAccept();
+    listener.onFailed = () => listener.close();
+    gate.at(0).failed(REFUSED);
+    expect(() => listener.tryAccept()).toThrow(/closed here/);
+    expect(listener.canRecv).toBe(true);
+  });
+
+  test('comes when the listener below is closed under one that is finished', () => {
+    const { raw, listener } = gated();
+    listener.tryAccept();
+    listener.finish();
+    raw.close();
+    expect(() => listener.tryAccept()).toThrow(/closed here/);
   });
 
   test('comes when the listener below is closed under it', () => {

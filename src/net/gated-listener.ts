@@ -50,16 +50,17 @@ export class GatedListener
   extends Readiness
   implements ListenerTransport, ReadinessWaiter, TimerTarget
 {
-  /** How many connections the program has room for. */
-  ahead: number = Infinity;
   /** Hears of failures, in `tryAccept`. */
   onFailed: ((failure: GateFailure) => void) | null = null;
   doorkeeper: Doorkeeper | null = null;
+  /** Those who have gone before they wanted anything: they are no failures. */
+  gone = 0;
   readonly #raw: ListenerTransport;
   readonly #scheduler: Scheduler;
   /** For those who have to give way. */
   readonly #timer = new Timer(this);
   #gate: Gate;
+  #ahead = Infinity;
   readonly #underWay = new Set<Way>();
   /** Through, not handed out yet. */
   readonly #ready: Transport[] = [];
@@ -90,6 +91,19 @@ export class GatedListener
     return this.#raw.describe();
   }
 
+  /** How many connections the program has room for. */
+  get ahead(): number {
+    return this.#ahead;
+  }
+
+  /** Whoever waits to accept hears of it where there was no room before, here or below. */
+  set ahead(count: number) {
+    const hadRoom = this.#room > 0;
+    this.#ahead = count;
+    if (this.#raw instanceof GatedListener) this.#raw.ahead = this.#room;
+    if (!hadRoom && this.#room > 0) this.grantRecv();
+  }
+
   tryListen(): boolean {
     return this.#raw.tryListen();
   }
@@ -115,13 +129,16 @@ export class GatedListener
       for (let left = MOST_AT_ONCE; left > 0; left--) {
         if (this.#ready.length > 0 || this.#room <= 0) return;
         raw.ahead = this.#room;
-        const connection = raw.canRecv ? raw.tryAccept() : undefined;
+        // Before the door is closed the system is asked, whatever it has told so far.
+        const isWorthIt = raw.canRecv || this.#finishing;
+        const connection = isWorthIt ? raw.tryAccept() : undefined;
         if (connection === undefined) return this.#belowIsEmpty();
         this.#begin(connection);
       }
     } catch (error) {
       const isOver = this.#finishing && (error as { code?: unknown }).code === 'ERR_CLOSED';
       if (!isOver) throw error;
+      this.#belowIsEmpty();
     }
   }
 
@@ -139,12 +156,13 @@ export class GatedListener
 
   /** Connections that may be taken from the raw listener now. */
   get #room(): number {
-    const most = Math.max(1, Math.min(this.#gate.most, this.ahead));
+    const most = Math.max(1, Math.min(this.#gate.most, this.#ahead));
     return most - this.#ready.length - this.#underWay.size;
   }
 
   /** Another accept is worth a try now, or when something comes in below, or leaves the gate. */
   #lookOut(): void {
+    if (this.#closed) return;
     const raw = this.#raw;
     const hasRoom = this.#room > 0;
     this.canRecv = this.#ready.length > 0 || (hasRoom && raw.canRecv && !this.#belowIsOver);
@@ -168,7 +186,15 @@ export class GatedListener
     const [oldest] = this.#underWay;
     if (oldest === undefined || this.#room > 0) return;
     if (this.#scheduler.now() < oldest.began + PATIENCE_MS) return this.#hurry();
-    this.#giveUp(oldest, PATIENCE_MS);
+    if (this.#isAwaited) this.#giveUp(oldest, PATIENCE_MS);
+    else this.#raw.recvWaiter = this;
+  }
+
+  /** Somebody waits below, or may: a flag there says only that an accept is worth a try. */
+  get #isAwaited(): boolean {
+    const raw = this.#raw;
+    const isThrough = raw instanceof GatedListener && raw.#ready.length > 0;
+    return isThrough || raw.queued !== 0;
   }
 
   /** Gives up those who have been under way for so long. */
@@ -227,6 +253,11 @@ export class GatedListener
     if (code === 'ERR_TIMEOUT') this.#timedOut += 1;
     this.#lastFailure = Object.freeze({ code, message, peer: way.raw.describe() });
     if (this.onFailed !== null) this.#failures.push({ error, remote: way.raw.remote });
+    this.left(way, null);
+  }
+
+  wentAway(way: Way): void {
+    if (this.#underWay.has(way)) this.gone += 1;
     this.left(way, null);
   }
 
@@ -318,6 +349,6 @@ class Way implements Passage {
   }
 
   gone(): void {
-    this.#listener.left(this, null);
+    this.#listener.wentAway(this);
   }
 }

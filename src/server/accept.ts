@@ -65,13 +65,13 @@ function* untilRoom(server: ServerRecord): Generator<Wait, void> {
 
 /** The next connection; `undefined` once the listener has been closed. */
 function* nextConnection(server: ServerRecord): Generator<Wait, Socket | undefined> {
-  const { listener, scheduler, limits } = server;
+  const { listener, scheduler } = server;
   let pauseMs = FIRST_PAUSE_MS;
   let since = Infinity;
   for (;;) {
     const triedAt = scheduler.now();
     try {
-      listener.transport.ahead = limits.maxConnections - server.open.size;
+      listener.transport.ahead = server.room;
       return yield* listener.accept();
     } catch (error) {
       const { code } = error as { code?: unknown };

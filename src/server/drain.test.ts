@@ -2,14 +2,17 @@
 import { expect, test } from 'vitest';
 import { play } from '../../test/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../test/scripted-transport.ts';
+import { currentRecord } from '../kernel/current.ts';
 import { ClosedError, SystemError } from '../kernel/errors.ts';
 import { group } from '../kernel/group.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { Readiness } from '../kernel/readiness.ts';
 import { now } from '../kernel/time.ts';
 import { sleep } from '../kernel/waits.ts';
+import { GatedListener } from '../net/gated-listener.ts';
 import { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
+import type { Gate, Passage } from '../world/gate.ts';
 import type { ListenerTransport, Transport } from '../world/network.ts';
 import type { Limit } from './options.ts';
 import { serve } from './serve.ts';
@@ -27,6 +30,13 @@ class CrowdedListener extends Readiness implements ListenerTransport {
   queue: number;
   open = 0;
   closedAt = Infinity;
+  /** Questions that were answered. */
+  answered = 0;
+  /** What comes in on a connection. */
+  arrive = (connection: ScriptedTransport): void => connection.feed('a question');
+  /** How long an answer takes. */
+  answerMs: number = 2 * STOPPED_AT;
+  readonly connections: ScriptedTransport[] = [];
 
   constructor(queue: number) {
     super();
@@ -46,7 +56,8 @@ class CrowdedListener extends Readiness implements ListenerTransport {
     this.queue--;
     this.open++;
     const connection = new ScriptedTransport();
-    connection.feed('a question');
+    this.arrive(connection);
+    this.connections.push(connection);
     return connection;
   }
 
@@ -56,18 +67,29 @@ class CrowdedListener extends Readiness implements ListenerTransport {
   }
 }
 
+interface Stop {
+  readonly maxConnections: Limit;
+  readonly replaced?: boolean;
+  /** What stands in front of the connections. */
+  readonly gate?: Gate;
+  /** True: the network hears of what has happened in the event loop only. */
+  readonly hearsLate?: boolean;
+  /** What happens after the stop. */
+  readonly after?: () => Operation<void>;
+}
+
 /** How a server ends that is stopped, without a grace, while it serves on `listener`. */
 function stopped(
   listener: CrowdedListener,
-  options: { readonly maxConnections: Limit; readonly replaced?: boolean },
+  options: Stop,
 ): { readonly accepted: number; readonly endedAt: number } {
-  const { maxConnections, replaced = false } = options;
+  const { maxConnections, replaced = false, hearsLate = false } = options;
   let server: Server | undefined;
   const network = {
     backend: 'test',
     capabilities: { pausesAccept: true },
     limits: () => ({ backlog: BACKLOG }),
-    poll: () => 0,
+    poll: () => (hearsLate ? -1 : 0),
   };
   const program = { replaced, serverListens: () => {}, serverEnds: () => {} };
   const world = { network, program, platform: { report: () => {} } };
@@ -78,9 +100,11 @@ function stopped(
           server = listening;
         };
         const own = { maxConnections, onListening, lingerMs: 0 };
-        tasks.spawn(() => serve(new Listener(listener), (socket) => answer(socket, listener), own));
+        const serving = gated(listener, options.gate);
+        tasks.spawn(() => serve(serving, (socket) => answer(socket, listener), own));
         yield* sleep(STOPPED_AT);
         server?.stop();
+        if (options.after !== undefined) yield* options.after();
       });
       return now();
     },
@@ -89,12 +113,19 @@ function stopped(
   return { accepted: (server as unknown as Server).stats().accepted, endedAt };
 }
 
+function gated(raw: CrowdedListener, gate: Gate | undefined): Listener {
+  if (gate === undefined) return new Listener(raw);
+  const proxies = new GatedListener(raw, gate, currentRecord().scheduler);
+  return new Listener(proxies, { proxies });
+}
+
 /** Takes its time, and goes on until the connection ends. */
 function* answer(socket: Socket, listener: CrowdedListener): Operation<void> {
   try {
     while ((yield* socket.recv()).length > 0) {
-      yield* sleep(2 * STOPPED_AT);
+      yield* sleep(listener.answerMs);
       yield* socket.sendAll('an answer');
+      listener.answered++;
     }
   } finally {
     socket.close();
@@ -135,4 +166,98 @@ test('what waits for a program that is replaced is left to its successor', () =>
   const listener = new CrowdedListener(4);
   const { accepted } = stopped(listener, { maxConnections: 1, replaced: true });
   expect([accepted, listener.closedAt]).toEqual([1, STOPPED_AT]);
+});
+
+/** Lets everybody through at once. */
+const OPEN: Gate = {
+  most: 2,
+  begin(passage) {
+    passage.passed(passage.raw);
+    return () => {};
+  },
+};
+
+test('a silent one that comes through a gate as the last of many is ended, too', () => {
+  const listener = new CrowdedListener(Infinity);
+  listener.answerMs = 50;
+  listener.arrive = (connection) => {
+    if (listener.connections.length % 2 !== 0) return;
+    connection.feed('a question');
+    connection.finish();
+  };
+  const { accepted, endedAt } = stopped(listener, { maxConnections: 1, gate: OPEN });
+  expect(accepted).toBeGreaterThanOrEqual(1 + BACKLOG);
+  expect(endedAt).toBeLessThan(20 * STOPPED_AT);
+});
+
+test.each([undefined, OPEN])('who had connected before a late notice of it is served', (gate) => {
+  const listener = new CrowdedListener(0);
+  stopped(listener, {
+    maxConnections: 2,
+    ...(gate && { gate }),
+    hearsLate: true,
+    *after() {
+      yield* sleep(1);
+      listener.queue = 1;
+      listener.grantRecv();
+    },
+  });
+  expect(listener.answered).toBe(1);
+});
+
+test('those who come to a gate and go again hold up no drain', () => {
+  const listener = new CrowdedListener(Infinity);
+  const passages: Passage[] = [];
+  const gate: Gate = {
+    most: 2,
+    begin(passage) {
+      passages.push(passage);
+      return () => {};
+    },
+  };
+  stopped(listener, {
+    maxConnections: 2,
+    gate,
+    *after() {
+      for (let left = 100; left > 0 && listener.closedAt === Infinity; left--) {
+        yield* sleep(STOPPED_AT);
+        for (const passage of passages.splice(0)) passage.gone();
+      }
+    },
+  });
+  expect(listener.closedAt).toBeLessThan(20 * STOPPED_AT);
+});
+
+test('who waits below a gate is served, whenever the one before him ends', () => {
+  for (let answerMs = 50; answerMs <= 1000; answerMs += 50) {
+    const listener = new CrowdedListener(3);
+    listener.answerMs = answerMs;
+    const { accepted } = stopped(listener, { maxConnections: 1, gate: OPEN });
+    expect([answerMs, accepted, listener.answered]).toEqual([answerMs, 3, 3]);
+  }
+});
+
+test('who comes through a gate after the stop has a moment for a question', () => {
+  const listener = new CrowdedListener(1);
+  listener.arrive = () => {};
+  let passage: Passage | undefined;
+  const gate: Gate = {
+    most: 2,
+    begin(begun) {
+      passage = begun;
+      return () => {};
+    },
+  };
+  stopped(listener, {
+    maxConnections: 2,
+    gate,
+    hearsLate: true,
+    *after() {
+      yield* sleep(5);
+      passage?.passed(passage.raw);
+      yield* sleep(50);
+      listener.connections[0]?.feed('a question');
+    },
+  });
+  expect(listener.answered).toBe(1);
 });

@@ -10,8 +10,8 @@ import type { Handler } from './options.ts';
 import type { ServerRecord } from './record.ts';
 
 /**
- * What has been sent before a drain counts as received. A network that hears of it only in the
- * event loop is given this long to hear.
+ * Who has connected before a drain has come in, and what has been sent before it counts as
+ * received. A network that hears of either only in the event loop is given this long to hear.
  */
 const SETTLE_MS = 10;
 
@@ -37,8 +37,11 @@ export function* drainWhenStopped(
 ): Generator<Wait, void> {
   yield* own.waitStopping();
   server.beginStop();
+  const stoppedAt = server.scheduler.now();
   // A grace of no time: whoever were let in now would only be cut.
   if (own.cancelled) return;
+  const hearsLate = server.network.poll() < 0;
+  if (hearsLate) yield* sleep(SETTLE_MS);
   const gate = server.listener.lastGate;
   // Once: to ask the system costs several files.
   const most = server.network.limits().backlog ?? USUAL_BACKLOG;
@@ -47,10 +50,10 @@ export function* drainWhenStopped(
   if (gate !== undefined) gate.finish();
   // A successor has the same queue, and room for it.
   else if (isEmpty || isReplaced()) server.closeDoor();
-  const hearsLate = server.network.poll() < 0;
   if (hearsLate) yield* sleep(SETTLE_MS);
   if (isReplaced()) yield* sleep(HANDOVER_MS);
-  server.drain();
+  // Whoever comes through a gate from now on is drained in his time.
+  server.drain(gate === undefined ? Infinity : stoppedAt);
   if (gate !== undefined) yield* comeThrough(server, most);
   else if (!server.listener.closed) yield* takeTheRest(server, take, most, hearsLate);
   server.closeDoor();
@@ -84,18 +87,28 @@ function* comeThrough(server: ServerRecord, most: number): Generator<Wait, void>
   server.drainsNewcomers = false;
   while (turnedUp(server) < last) {
     const until = scheduler.now();
+    const before = isIdle(server) ? turnedUp(server) : -1;
     yield* sleep(HANDOVER_MS);
     // In all that time nobody has come in: the queue is empty, or there is a shortage.
-    if (server.open.size === 0 && !listener.busyAtGates) return;
+    if (isIdle(server) && turnedUp(server) === before) return;
     server.drain(until);
     listener.giveUpAfter(LAST_HANDSHAKES_MS);
   }
+  server.closeDoor();
+  yield* sleep(HANDOVER_MS);
+  server.drain();
+}
+
+/** Nobody is served, and nobody is at a gate. */
+function isIdle({ open, listener }: ServerRecord): boolean {
+  return open.size === 0 && !listener.busyAtGates;
 }
 
 /** How many have come so far, and are served or gone: silent ones could come for ever. */
 function turnedUp({ listener, tally }: ServerRecord): number {
   const refused = Object.values(tally.refused).reduce((sum, count) => sum + count, 0);
-  return tally.accepted + refused + (listener.handshakes?.failed ?? 0);
+  const { proxies } = listener.gates;
+  return tally.accepted + refused + (listener.handshakes?.failed ?? 0) + (proxies?.gone ?? 0);
 }
 
 /**

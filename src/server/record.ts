@@ -93,7 +93,11 @@ export class ServerRecord implements Server, Doorkeeper {
 
   /** True while `maxConnections` allows one more. */
   get hasRoom(): boolean {
-    return this.#open.size < this.limits.maxConnections;
+    return this.room > 0;
+  }
+
+  get room(): number {
+    return this.limits.maxConnections - this.#open.size;
   }
 
   /** A connection has come in. Null: it is refused, and has been reset. */
@@ -140,6 +144,8 @@ export class ServerRecord implements Server, Doorkeeper {
     const { socket, peerKey: key } = connection;
     this.#open.delete(connection);
     if (this.#open.size === 0) this.#watch.end();
+    const gate = this.listener.lastGate;
+    if (gate !== undefined) gate.ahead = this.room;
     if (key !== undefined) this.#peers?.leave(key);
     tally.closed[why]++;
     tally.bytesReceived += socket.bytesReceived;
