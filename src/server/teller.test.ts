@@ -25,6 +25,12 @@ describe('failures of handlers', () => {
     expect(lines).toEqual(['coronet: the handler of 192.0.2.7:4711 failed: no such user']);
   });
 
+  it('are told whatever was thrown', () => {
+    const { teller, lines } = makeTeller();
+    teller.failed(Object.create(null), peer);
+    expect(lines).toEqual(['coronet: the handler of 192.0.2.7:4711 failed: [object Object]']);
+  });
+
   it('of which there are very many are told now and then, with the number of the others', () => {
     const { teller, clock, lines } = makeTeller();
     for (clock.time = 0; clock.time < 10_000; clock.time += 10) teller.failed('again', peer);

@@ -1,4 +1,5 @@
 /** Who is told what a server does: its callbacks, the channels of diagnostics, standard error. */
+import { show } from '../kernel/checks.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/socket.ts';
@@ -121,6 +122,11 @@ export class Teller {
   }
 }
 
+/** Never throws: what was thrown may be anything. */
 function describe(error: unknown): string {
-  return (error instanceof Error && error.stack) || String(error);
+  try {
+    return (error instanceof Error && error.stack) || String(error);
+  } catch {
+    return show(error);
+  }
 }
