@@ -22,7 +22,7 @@ import type { Transport } from '../world/network.ts';
 import type { TlsInfo } from '../world/tls.ts';
 import { SocketAddress } from './address.ts';
 import { bytesOf, checkBytes, checkRoom } from './bytes.ts';
-import { TornError } from './errors.ts';
+import { busySocket, TornError } from './errors.ts';
 import type { ReaderOptions } from './reader.ts';
 import { Reader } from './reader.ts';
 import { ReceiveBuffer, ReceiveInto } from './receive.ts';
@@ -97,10 +97,14 @@ export class Socket extends Tunable implements Pollable, Disposable {
     return new ReceiveInto(this, into);
   }
 
-  /** Receives without waiting. `undefined`: would block; an empty Buffer: end of file. */
+  /**
+   * Receives without waiting. `undefined`: would block; an empty Buffer: end of file.
+   * Errors: as `recv`.
+   */
   tryRecv(max: number = DEFAULT_MAX): Buffer | undefined {
     checkInteger('max', max, 1, 2 ** 31 - 1);
     this.checkUnread();
+    if (this.receiving !== null) throw busySocket('receive', this.name);
     return this.receive(max);
   }
 
@@ -159,9 +163,13 @@ export class Socket extends Tunable implements Pollable, Disposable {
     return new SendVector(this, chunks);
   }
 
-  /** Sends what can be sent without waiting: the number of bytes taken, 0: would block. */
+  /**
+   * Sends what can be sent without waiting: the number of bytes taken, 0: would block.
+   * Errors: as `send`.
+   */
   trySend(data: Uint8Array | string): number {
     const bytes = bytesOf(data);
+    if (this.sending !== null) throw busySocket('send', this.name);
     if (this.#writer !== null) this.#writer.checkEmpty();
     const count = bytes.length === 0 ? 0 : this.transmit(bytes);
     if (count > 0) this.sendCompleted();
