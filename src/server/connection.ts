@@ -131,7 +131,7 @@ function* ending(
       record.cause ??= server.stopped ? 'drained' : 'handler';
     } catch (error) {
       // One that is not of this connection (kept, and thrown elsewhere) is a failure as any other.
-      if (isCancelled(error) && record.task?.ownScope.cancelled === true) throw error;
+      if (record.task?.ownScope.cancelled === true && isCancelled(error)) throw error;
       const cause = noteFailure(server, record, error);
       record.cause ??= cause;
     }

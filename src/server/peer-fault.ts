@@ -32,11 +32,16 @@ export function isFaultOfPeer(error: unknown, socket: Socket): boolean {
   return end === 'broken' || (end === 'ended' && codes.every((code) => code === 'EPIPE'));
 }
 
-/** The codes of an error, or of all that a group has collected. */
+/** The codes of an error, or of all that a group has collected. Never throws. */
 function codesOf(error: unknown, depth: number): unknown[] {
-  const { code, errors } = (error ?? {}) as { code?: unknown; errors?: unknown };
-  if (!(error instanceof AggregateError) || !Array.isArray(errors)) return [code];
-  return depth === 0 ? [code] : errors.flatMap((each) => codesOf(each, depth - 1));
+  try {
+    const { code, errors } = (error ?? {}) as { code?: unknown; errors?: unknown };
+    if (!(error instanceof AggregateError) || !Array.isArray(errors)) return [code];
+    return depth === 0 ? [code] : errors.flatMap((each) => codesOf(each, depth - 1));
+  } catch {
+    // A revoked proxy, a getter that throws: no error of a network is like that.
+    return [undefined];
+  }
 }
 
 /** What a connection has to say behind the bytes that it still holds; they are discarded. */
