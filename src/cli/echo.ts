@@ -6,7 +6,7 @@ import type { BackendChoice } from '../node/backend.ts';
 import { main } from '../node/main.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Handler, Server } from '../server/server.ts';
-import { readOptions, readPort } from './options.ts';
+import { readHost, readOptions, readPort } from './options.ts';
 import { explained, printLine, readBackend } from './serving.ts';
 import { readVersion } from './version.ts';
 
@@ -52,7 +52,7 @@ export async function run(args: readonly string[]): Promise<void> {
     return;
   }
   await echo({
-    host: String(values['host']),
+    host: readHost(String(values['host'])),
     port: readPort(String(values['port'])),
     backend: readBackend(values['backend']),
     quiet: values['quiet'] === true,

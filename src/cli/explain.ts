@@ -16,8 +16,10 @@ export async function run(args: readonly string[]): Promise<void> {
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   });
+  const [typed, extra] = words;
+  if (extra !== undefined) throw new UsageMistake(`Expected one code, got '${extra}' as well.`);
   if (values['help'] === true) process.stdout.write(HELP);
-  else process.stdout.write(`${answer(words[0], values['json'] === true)}\n`);
+  else process.stdout.write(`${answer(typed, values['json'] === true)}\n`);
 }
 
 function answer(typed: string | undefined, json: boolean): string {

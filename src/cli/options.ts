@@ -2,6 +2,7 @@
 import type { ParseArgsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
 import { nearest } from '../kernel/nearest.ts';
+import { parseAddress } from '../net/address.ts';
 import { UsageMistake } from './mistakes.ts';
 
 export type OptionTable = NonNullable<ParseArgsConfig['options']>;
@@ -46,6 +47,18 @@ export function readPort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port <= 65535) return port;
   throw new UsageMistake(`Expected --port to be a whole number from 0 to 65535, got '${text}'.`);
+}
+
+/** What can be the host of an address. Whether it is one of this machine comes out later. */
+export function readHost(text: string): string {
+  try {
+    parseAddress({ host: text, port: 0 });
+    return text;
+  } catch {
+    throw new UsageMistake(
+      `Expected --host to be a name or an IP address (::1 without brackets), got '${text}'.`,
+    );
+  }
 }
 
 /** A duration in milliseconds: a whole number. */

@@ -17,7 +17,7 @@ import { workers } from '../server/workers.ts';
 import type { HandlerModule } from './handler-module.ts';
 import { checkFile, loadHandler } from './handler-module.ts';
 import { PlainError, UsageMistake } from './mistakes.ts';
-import { readArguments, readMs, readPort, readWorkers } from './options.ts';
+import { readArguments, readHost, readMs, readPort, readWorkers } from './options.ts';
 import { ServeReport } from './serve-report.ts';
 import type { WorkerTask } from './serve-worker.ts';
 import { explained, readBackend } from './serving.ts';
@@ -92,7 +92,7 @@ export async function run(args: readonly string[]): Promise<void> {
   const { workers: count } = values;
   const options: ServeOptions = {
     file: onlyFile(words),
-    host: String(values['host']),
+    host: readHost(String(values['host'])),
     port: readPort(String(values['port'])),
     workers: count === undefined ? undefined : readWorkers(String(count)),
     watch: values['watch'] === true,

@@ -3,10 +3,10 @@ import { play } from '../../test/kernel/virtual-host.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { explained } from './serving.ts';
 
-it('a port that is in use is told with another one, which there is', () => {
+it('a port that is in use is told with another one that there is', () => {
   for (const [port, other] of [
     [25000, 25001],
-    [65535, 65534],
+    [65535, 0],
   ] as const) {
     const called = { command: 'coronet echo', host: '127.0.0.1', port };
     const failing = function* (): Operation<void> {

@@ -6,15 +6,15 @@ import { decideBackend } from '../node/backend.ts';
 import { stdout } from '../node/line-output.ts';
 import { PlainError, UsageMistake } from './mistakes.ts';
 
-/** The backend that `--backend` names. */
+/** The backend that `--backend` names; without it CORONET_BACKEND may name one. */
 export function readBackend(name: string | boolean | undefined): BackendChoice | undefined {
-  if (name === undefined) return undefined;
+  if (name === undefined) return checked(undefined);
   if (name === 'auto' || name === 'epoll' || name === 'portable') return checked(name);
   throw new UsageMistake(`Expected --backend to be auto, epoll or portable, got '${name}'.`);
 }
 
 /** A backend that is not to be had here is a mistake of the call. */
-function checked(choice: BackendChoice): BackendChoice {
+function checked<T extends BackendChoice | undefined>(choice: T): T {
   try {
     decideBackend(choice);
     return choice;
@@ -46,7 +46,7 @@ function wayOut(code: unknown, { command, host, port }: Called): PlainError | un
     case 'EADDRINUSE':
       return new PlainError(
         `coronet: ${at} is in use by another program. ` +
-          `Take another port: ${command} --port ${port < 65_535 ? port + 1 : port - 1}`,
+          `Take another port: ${command} --port ${port < 65535 ? port + 1 : 0}`,
       );
     case 'EACCES':
       return new PlainError(

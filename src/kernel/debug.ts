@@ -77,7 +77,12 @@ function callerLines(most: number): string {
   Error.stackTraceLimit = 30;
   const stack = new Error('line').stack ?? '';
   Error.stackTraceLimit = before;
-  const lines = stack.split('\n').slice(1).filter(isUserLine);
+  return userLines(stack, most);
+}
+
+/** The innermost `most` lines of `stack` that are not the runtime's own; '' where there is none. */
+export function userLines(stack: string, most: number): string {
+  const lines = stack.split('\n').filter((line) => /^ +at /.test(line) && isUserLine(line));
   return lines
     .slice(0, most)
     .map((line) => line.trim().replace(/^at /, ''))

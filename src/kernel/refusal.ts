@@ -4,6 +4,7 @@
  * A cancelled operation is answered with a throw. A task that catches it and goes on is answered so
  * again, up to a limit; then it is ended by `return()`, which skips the `catch` blocks. What yields
  * even then is abandoned. Either way its groups are still waited for: no child outlives them.
+ * That is a failure of the task, unless what it drove answers for its end.
  */
 import { UncooperativeError } from './errors.ts';
 import type { Frames, Wait } from './operation.ts';
@@ -30,6 +31,11 @@ export function refusesTooLong(task: TaskRecord, scope: ScopeRecord): boolean {
   const counted = refusals instanceof Refusals ? refusals : new Refusals(refusals, now);
   task.refusals = counted;
   return counted.tooMany(scope, now);
+}
+
+/** What takes its end by force upon itself: then that is no failure of the task that drove it. */
+export interface Answerable {
+  endedByForce(error: UncooperativeError): void;
 }
 
 /** The refusals of one task in one scope. */
@@ -69,7 +75,7 @@ export class Refusals {
  */
 export function endByForce(
   task: TaskRecord,
-  frames: Frames<unknown>,
+  frames: Frames<unknown> & Partial<Answerable>,
 ): IteratorResult<Wait, unknown> {
   const operation = task.wait === undefined ? 'a bare yield' : `'${String(task.wait[0])}'`;
   let how = 'ended by force';
@@ -83,7 +89,8 @@ export function endByForce(
     `Task '${task.name}' went on after ${countOf(task)} refusals of its operations (the ` +
     `last: ${operation}) and was ${how}. Do not catch Cancelled in a loop: rethrow it.`;
   const options = cause === undefined ? undefined : { cause };
-  task.frames = forcedEnd(task, new UncooperativeError('ERR_UNCOOPERATIVE', text, options));
+  const error = new UncooperativeError('ERR_UNCOOPERATIVE', text, options);
+  task.frames = forcedEnd(task, frames, error);
   return task.frames.next();
 }
 
@@ -92,7 +99,11 @@ function countOf({ refusals }: TaskRecord): number {
 }
 
 /** What is left to do for the task: its open groups, from the innermost outwards. */
-function* forcedEnd(task: TaskRecord, error: UncooperativeError): Generator<Wait, never> {
+function* forcedEnd(
+  task: TaskRecord,
+  frames: Partial<Answerable>,
+  error: UncooperativeError,
+): Generator<Wait, void> {
   for (let group = task.openGroup; group !== null; group = task.openGroup) {
     task.dropScopesBelow(group.scope);
     group.cancel(error);
@@ -103,7 +114,8 @@ function* forcedEnd(task: TaskRecord, error: UncooperativeError): Generator<Wait
     if (failure !== null) task.scheduler.unhandled(failure);
   }
   task.dropScopesBelow(task.ownScope);
-  throw error;
+  if (frames.endedByForce === undefined) throw error;
+  frames.endedByForce(error);
 }
 
 /** `yield*` passes a throw on; an iterator that has no `throw` is closed and the error goes on. */

@@ -8,9 +8,9 @@
  *     is taken for a task that will not see it; a send that was cut off after its first byte cannot
  *     be undone and marks the sending side torn.
  *  3. The transport knows the connection's state; the socket adds what concerns tasks.
- *  4. While draining, "would block" on an idle connection is end of file, for ever. A connection is
- *     idle when no byte was received, or read from its reader, since the last completed send, and
- *     its reader holds none.
+ *  4. While draining, "would block" on an idle connection is end of file, for ever: nothing is
+ *     received after it. A connection is idle when no byte was received, or read from its reader,
+ *     since the last completed send, and its reader holds none.
  *  5. The socket has one reader and one writer at most. What they hold comes before what is
  *     received or sent without them, so that is refused while they hold something.
  */
@@ -22,7 +22,7 @@ import type { Transport } from '../world/network.ts';
 import type { TlsInfo } from '../world/tls.ts';
 import { SocketAddress } from './address.ts';
 import { bytesOf, checkBytes, checkRoom } from './bytes.ts';
-import { TornError } from './errors.ts';
+import { busySocket, TornError } from './errors.ts';
 import type { ReaderOptions } from './reader.ts';
 import { Reader } from './reader.ts';
 import { ReceiveBuffer, ReceiveInto } from './receive.ts';
@@ -58,6 +58,8 @@ export class Socket extends Tunable implements Pollable, Disposable {
   /** True: bytes were received or read since the last completed send, so an answer may be due. */
   #answerDue = false;
   #draining = false;
+  /** True once the drain has given end of file. */
+  #drainedOut = false;
 
   /** Sockets are made by `connect` and `Listener.accept`. @internal */
   constructor(transport: Transport) {
@@ -97,10 +99,14 @@ export class Socket extends Tunable implements Pollable, Disposable {
     return new ReceiveInto(this, into);
   }
 
-  /** Receives without waiting. `undefined`: would block; an empty Buffer: end of file. */
+  /**
+   * Receives without waiting. `undefined`: would block; an empty Buffer: end of file.
+   * Errors: as `recv`.
+   */
   tryRecv(max: number = DEFAULT_MAX): Buffer | undefined {
     checkInteger('max', max, 1, 2 ** 31 - 1);
     this.checkUnread();
+    if (this.receiving !== null) throw busySocket('receive', this.name);
     return this.receive(max);
   }
 
@@ -159,9 +165,13 @@ export class Socket extends Tunable implements Pollable, Disposable {
     return new SendVector(this, chunks);
   }
 
-  /** Sends what can be sent without waiting: the number of bytes taken, 0: would block. */
+  /**
+   * Sends what can be sent without waiting: the number of bytes taken, 0: would block.
+   * Errors: as `send`.
+   */
   trySend(data: Uint8Array | string): number {
     const bytes = bytesOf(data);
+    if (this.sending !== null) throw busySocket('send', this.name);
     if (this.#writer !== null) this.#writer.checkEmpty();
     const count = bytes.length === 0 ? 0 : this.transmit(bytes);
     if (count > 0) this.sendCompleted();
@@ -191,12 +201,14 @@ export class Socket extends Tunable implements Pollable, Disposable {
   /** Closes the connection. Idempotent; a task that waits on it gets ERR_CLOSED. */
   close(): void {
     this.#closed = true;
+    this.#drainedOut = false;
     this.transport.close();
   }
 
   /** Closes the connection with RST: the peer gets ECONNRESET, what is unsent is dropped. */
   reset(): void {
     this.#closed = true;
+    this.#drainedOut = false;
     this.#writer?.drop();
     this.transport.reset();
   }
@@ -252,7 +264,7 @@ export class Socket extends Tunable implements Pollable, Disposable {
 
   /** One try to receive, counted. @internal */
   receive(max: number): Buffer | undefined {
-    const data = this.transport.tryRecv(max);
+    const data = this.#drainedOut ? undefined : this.transport.tryRecv(max);
     if (data === undefined) return this.#drained() ? EMPTY : undefined;
     this.#received(data.length);
     return data;
@@ -260,7 +272,7 @@ export class Socket extends Tunable implements Pollable, Disposable {
 
   /** One try to receive into memory of the caller's, counted. −1: would block. @internal */
   receiveInto(into: Uint8Array): number {
-    const count = this.transport.tryRecvInto(into);
+    const count = this.#drainedOut ? -1 : this.transport.tryRecvInto(into);
     if (count < 0) return this.#drained() ? 0 : -1;
     this.#received(count);
     return count;
@@ -342,8 +354,12 @@ export class Socket extends Tunable implements Pollable, Disposable {
     }
   }
 
+  /** From the first time on it stays so, and a raw wait returns at once, as at the peer's end. */
   #drained(): boolean {
-    return this.#draining && !this.answerDue;
+    if (this.#drainedOut || !this.#draining || this.answerDue) return this.#drainedOut;
+    this.#drainedOut = true;
+    this.transport.grantRecv();
+    return true;
   }
 
   #received(count: number): void {

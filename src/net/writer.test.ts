@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codeOf, failureOf, play } from '../../test/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../test/scripted-transport.ts';
+import { BusyError } from '../kernel/errors.ts';
 import { group } from '../kernel/group.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
@@ -266,7 +267,7 @@ describe('flush', () => {
         yield;
         expect(yield* codeIn(() => writer.flush())).toBe('ERR_BUSY');
         expect(yield* codeIn(() => socket.sendAll('x'))).toBe('ERR_BUSY');
-        expect(() => socket.trySend('x')).toThrow(FlushNeededError);
+        expect(() => socket.trySend('x')).toThrow(BusyError);
         expect(writer.buffered).toBe(6);
         transport.admit(100);
         yield* flush.join();

@@ -9,8 +9,10 @@
  * reply on its way; hence the discarding, which the server bounds in time.
  */
 import { isCancelled } from '../kernel/cancelled.ts';
+import type { UncooperativeError } from '../kernel/errors.ts';
 import type { Frames, Wait } from '../kernel/operation.ts';
 import { operationOf, Step } from '../kernel/operation.ts';
+import type { Answerable } from '../kernel/refusal.ts';
 import { throwInto } from '../kernel/refusal.ts';
 import { checkpoint, readable } from '../kernel/waits.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
@@ -29,7 +31,7 @@ import type { CloseCause } from './reports.ts';
  * between the task and the handler would take a tenth of the memory of a connection. What comes
  * after the handler is one.
  */
-export class Connection extends Step<void> {
+export class Connection extends Step<void> implements Answerable {
   readonly #server: ServerRecord;
   readonly #record: ConnectionRecord;
   /** Let go of when it has begun: what a function uses would be kept as long as the connection. */
@@ -75,11 +77,15 @@ export class Connection extends Step<void> {
     try {
       const result = this.#frames?.return?.();
       if (result?.done === false) return result;
-    } catch (error) {
-      return this.#failed(error);
+    } finally {
+      end(this.#server, this.#record, false);
     }
-    end(this.#server, this.#record, false);
     return super.return();
+  }
+
+  /** A handler that would not hear of its cancellation: a failure of this connection alone. */
+  endedByForce(error: UncooperativeError): void {
+    noteFailure(this.#server, this.#record, error);
   }
 
   #begin(): Frames<unknown> {
@@ -125,7 +131,7 @@ function* ending(
       record.cause ??= server.stopped ? 'drained' : 'handler';
     } catch (error) {
       // One that is not of this connection (kept, and thrown elsewhere) is a failure as any other.
-      if (isCancelled(error) && record.task?.ownScope.cancelled === true) throw error;
+      if (record.task?.ownScope.cancelled === true && isCancelled(error)) throw error;
       const cause = noteFailure(server, record, error);
       record.cause ??= cause;
     }

@@ -27,6 +27,13 @@ function faultIn(error: unknown): readonly string[] {
 }
 
 describe('the fault of the peer', () => {
+  test('is not what throws when it is looked at', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const several = new AggregateError([failure('ECONNRESET'), proxy]);
+    expect([faultIn(proxy), faultIn(several)]).toEqual([[], []]);
+  });
+
   test.each([
     ['ECONNRESET', ['broken', 'closed']],
     ['ERR_TLS_TRUNCATED', ['broken', 'closed']],

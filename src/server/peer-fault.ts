@@ -21,7 +21,7 @@ const MOST_READS = 1024;
 const SCRATCH = new Uint8Array(65_536);
 
 export function isFaultOfPeer(error: unknown, socket: Socket): boolean {
-  const codes = codesIn(error);
+  const codes = codesOf(error, DEEPEST);
   if (codes.length === 0 || !codes.every((code) => HUNG_UP.has(code) || OUT_OF_REACH.has(code))) {
     return false;
   }
@@ -32,21 +32,16 @@ export function isFaultOfPeer(error: unknown, socket: Socket): boolean {
   return end === 'broken' || (end === 'ended' && codes.every((code) => code === 'EPIPE'));
 }
 
-/** None where even asking for them throws: anything can be thrown. */
-function codesIn(error: unknown): unknown[] {
-  try {
-    return codesOf(error, DEEPEST);
-  } catch {
-    // A getter that throws: no error of a socket has one.
-    return [];
-  }
-}
-
-/** The codes of an error, or of all that a group has collected. */
+/** The codes of an error, or of all that a group has collected. Never throws. */
 function codesOf(error: unknown, depth: number): unknown[] {
-  const { code, errors } = (error ?? {}) as { code?: unknown; errors?: unknown };
-  if (!(error instanceof AggregateError) || !Array.isArray(errors)) return [code];
-  return depth === 0 ? [code] : errors.flatMap((each) => codesOf(each, depth - 1));
+  try {
+    const { code, errors } = (error ?? {}) as { code?: unknown; errors?: unknown };
+    if (!(error instanceof AggregateError) || !Array.isArray(errors)) return [code];
+    return depth === 0 ? [code] : errors.flatMap((each) => codesOf(each, depth - 1));
+  } catch {
+    // A revoked proxy, a getter that throws: no error of a network is like that.
+    return [undefined];
+  }
 }
 
 /** What a connection has to say behind the bytes that it still holds; they are discarded. */

@@ -1,5 +1,6 @@
 /** Who is told what a server does: its callbacks, the channels of diagnostics, standard error. */
-import { stackOf } from '../kernel/checks.ts';
+import { firstLine, stackOf } from '../kernel/checks.ts';
+import { userLines } from '../kernel/debug.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/socket.ts';
@@ -80,7 +81,7 @@ export class Teller {
     }
     const others = this.#untold === 0 ? '' : `, and ${this.#untold} others before it`;
     this.#untold = 0;
-    this.#platform.report(`coronet: the handler of ${peer} failed${others}: ${stackOf(error)}`);
+    this.#platform.report(`coronet: the handler of ${peer} failed${others}: ${lineOf(error)}`);
   }
 
   #mayTellFailure(): boolean {
@@ -120,4 +121,12 @@ export class Teller {
       this.#scheduler.unhandled(thrown);
     }
   }
+}
+
+/** What was thrown, and the program's own line that it comes from. A peer may have had its say in
+ *  it: whatever that is, it stays in one line. */
+function lineOf(thrown: unknown): string {
+  const where = userLines(stackOf(thrown), 1);
+  const line = where === '' ? firstLine(thrown) : `${firstLine(thrown)} (at ${where})`;
+  return line.replace(/\p{Cc}/gu, ' ');
 }

@@ -30,6 +30,7 @@ for (const world of worlds) {
             const room = new Uint8Array(9);
             expect(yield* failure(() => far.recvInto(room))).toMatchObject({ code: 'ERR_BUSY' });
             expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
+            expect(() => far.tryRecv()).toThrow(BusyError);
             expect(first.state).toBe('waiting');
             yield* near.sendAll('for the first');
             expect(String(yield* first.join())).toBe('for the first');
@@ -71,6 +72,7 @@ for (const world of worlds) {
             ]) {
               expect(yield* failure(send)).toMatchObject({ code: 'ERR_BUSY' });
             }
+            expect(() => near.trySend('x')).toThrow(BusyError);
             yield* receiveExactly(far, filled);
             expect((yield* receiveExactly(far, sent.length)).equals(sent)).toBe(true);
             yield* first.join();

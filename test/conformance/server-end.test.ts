@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../src/index.ts';
-import { connect, listen, moveOnAfter, now, sleep, sleepForever } from '../../src/index.ts';
+import {
+  connect,
+  Event,
+  listen,
+  moveOnAfter,
+  now,
+  readable,
+  sleep,
+  sleepForever,
+} from '../../src/index.ts';
 import { heardBy, untilNobodyIsLeft, withServer } from './server-support.ts';
 import {
   digest,
@@ -257,6 +266,36 @@ for (const world of worlds) {
           client.close();
           yield* serving.join();
           expect(heard).toEqual([0, 0, 0]);
+        }),
+      );
+    });
+
+    it('the end stays although more comes: whoever was told of it is told nothing else', () => {
+      const heard: unknown[] = [];
+      const more = new Event('more was sent');
+      const handler = function* (socket: Socket): Operation<void> {
+        const reader = socket.reader();
+        heard.push(yield* reader.readLine());
+        yield* socket.sendAll('the end was heard');
+        yield* more.wait();
+        yield* sleep(20);
+        heard.push((yield* socket.recv()).length, socket.tryRecv()?.length);
+        heard.push(yield* reader.readLine());
+        yield* readable(socket);
+      };
+      return world.run(() =>
+        withServer(handler, function* (server, serving): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* eventually('it is served', () => server.stats().open === 1);
+          server.stop();
+          expect(String(yield* client.recv())).toBe('the end was heard');
+          yield* client.sendAll('too late\n');
+          more.set();
+          expect(yield* heardBy(client)).toBe('');
+          client.close();
+          yield* serving.join();
+          expect(heard).toEqual([null, 0, 0, null]);
+          expect(server.drainReport).toMatchObject({ cut: [], drained: 1 });
         }),
       );
     });

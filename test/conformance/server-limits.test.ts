@@ -158,6 +158,30 @@ for (const world of worlds) {
       );
     });
 
+    for (const evenInFinally of [false, true]) {
+      const deed = evenInFinally ? 'goes on even in its finally' : 'goes on';
+      it(`a handler that ${deed} when a limit has ended it fails alone`, () => {
+        const errors: unknown[] = [];
+        return world.run(() =>
+          withServer(
+            (socket) => deaf(socket, evenInFinally),
+            function* (server, serving): Operation<void> {
+              using client = yield* connect(server.address);
+              yield* client.sendAll('deaf');
+              yield* eventually('it was ended by force', () => errors.length > 0);
+              expect((yield* client.recv()).length).toBe(0);
+              expect(errors).toMatchObject([{ code: 'ERR_UNCOOPERATIVE' }]);
+              expect([endings(server), server.stats().open]).toEqual([{ idleTimeoutMs: 1 }, 0]);
+              using other = yield* connect(server.address);
+              yield* exchange(other, 'x');
+              expect(serving.state).toBe('waiting');
+            },
+            { ...OFF, idleTimeoutMs: 100, onError: (error) => errors.push(error) },
+          ),
+        );
+      });
+    }
+
     it('an error that a handler throws while a limit ends it is told', () => {
       const errors: unknown[] = [];
       const handler = function* (socket: Socket): Operation<void> {
@@ -318,4 +342,28 @@ function* readSlowly(socket: Socket, bytes: number, forMs: number): Operation<vo
 
 function* drainOf(socket: Socket): Operation<void> {
   while ((yield* socket.recv()).length > 0);
+}
+
+/** An echo that hears of nothing any more once it was told to be deaf. */
+function* deaf(socket: Socket, evenInFinally: boolean): Operation<void> {
+  for (let isDeaf = false; ; ) {
+    try {
+      const data = yield* socket.recv();
+      if (data.length === 0 && !isDeaf) return;
+      isDeaf ||= String(data) === 'deaf';
+      if (!isDeaf) yield* socket.sendAll(data);
+    } catch {
+      // As if nothing had happened.
+    } finally {
+      if (isDeaf && evenInFinally) yield* unheard();
+    }
+  }
+}
+
+function* unheard(): Operation<void> {
+  try {
+    yield;
+  } catch {
+    // As if nothing had happened.
+  }
 }

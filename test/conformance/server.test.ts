@@ -123,6 +123,27 @@ for (const world of worlds) {
       );
     });
 
+    it('a handler that throws what cannot even be looked at fails alone', () => {
+      const onError = vi.fn();
+      const handler = function* (socket: Socket): Operation<void> {
+        if (String(yield* socket.recv()) === 'good') return yield* socket.sendAll('good');
+        const { proxy, revoke } = Proxy.revocable({}, {});
+        revoke();
+        throw proxy;
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            expect(yield* ask(server, 'bad')).toBe('');
+            expect(yield* ask(server, 'good')).toBe('good');
+            expect(onError).toHaveBeenCalledOnce();
+          },
+          { onError },
+        ),
+      );
+    });
+
     it('an onError that throws is unhandled, and the server goes on', () => {
       const onUnhandled = vi.fn();
       const onError = () => {

@@ -139,7 +139,7 @@ for (const world of worlds) {
       return world.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => far.recv());
+            const reader = tasks.spawn(() => rawRecv(far));
             yield* untilWaiting(reader);
             near.trySend('stolen');
             while (reader.state === 'waiting') yield;
@@ -213,6 +213,14 @@ function* rawReceive(socket: Socket, parts: Buffer[]): Generator<Wait, void> {
     if (data === undefined) continue;
     if (data.length === 0) return;
     parts.push(data);
+  }
+}
+
+function* rawRecv(socket: Socket): Generator<Wait, Buffer> {
+  for (;;) {
+    yield ['recv', socket];
+    const data = socket.tryRecv(1000);
+    if (data !== undefined) return data;
   }
 }
 

@@ -36,3 +36,8 @@ test('an unknown code says what may have been meant, and exits with 2', () => {
   expect(err).toBe("coronet: There is no code 'ERR_BUSSY' in Coronet. Did you mean ERR_BUSY?\n");
   expect(code).toBe(2);
 });
+
+test('more than one code is one too many', () => {
+  const { err, code } = coronet('explain', 'ERR_BUSY', 'ERR_TORN');
+  expect([err, code]).toEqual(["coronet: Expected one code, got 'ERR_TORN' as well.\n", 2]);
+});

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { Process } from '../conformance/processes.ts';
@@ -51,9 +53,29 @@ describe('the command', () => {
     });
   }
 
+  for (const host of ['[::1]', 'a b', '1.2.3.4.5']) {
+    it(`does not take '${host}' for a host`, async () => {
+      for (const args of [['echo'], ['serve', 'handler.mjs']]) {
+        await expectRefusal(coronet(...args, '--host', host), 2, ['--host', `'${host}'`]);
+      }
+    });
+  }
+
+  it('behind the last port advises one that there is', async () => {
+    const holder = createServer();
+    holder.listen(65_535, '127.0.0.1');
+    // Whoever has it: it is in use.
+    await once(holder, 'listening').catch(() => {});
+    await expectRefusal(coronet('echo', '--port', '65535'), 1, ['in use', '--port 0']);
+    holder.close();
+  });
+
   it('does not take an unknown backend', async () => {
     const started = coronet('echo', '--backend', 'select');
     await expectRefusal(started, 2, ['auto', 'epoll', 'portable', "'select'"]);
+    const env = { CORONET_BACKEND: 'select' };
+    const byEnvironment = new Started(process.execPath, [main, 'echo'], { env });
+    await expectRefusal(byEnvironment, 1, ['auto', 'epoll', 'portable', "'select'"]);
   });
 
   it('does not take an argument that it has no use for', async () => {
