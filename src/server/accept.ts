@@ -6,9 +6,7 @@
  *     │         └─────► no descriptor left: pause ──► shed what has waited too long
  *     └─ maxConnections are open: pause until one ends
  */
-import type { Group } from '../kernel/group.ts';
 import type { Wait } from '../kernel/operation.ts';
-import type { TaskRecord } from '../kernel/task.ts';
 import { moveOnAfter } from '../kernel/with-scope.ts';
 import type { Socket } from '../net/socket.ts';
 import { Connection } from './connection.ts';
@@ -28,25 +26,20 @@ const SHED_AFTER_MS = 2000;
 const MOST_SHED = 64;
 
 /** Returns when the listener has been closed. */
-export function* acceptAll(
-  server: ServerRecord,
-  tasks: Group,
-  handler: Handler,
-): Generator<Wait, void> {
+export function* acceptAll(server: ServerRecord, handler: Handler): Generator<Wait, void> {
   for (;;) {
     if (!server.hasRoom) yield* untilRoom(server);
     const socket = yield* nextConnection(server);
     if (socket === undefined) return;
-    begin(server, socket, tasks, handler);
+    begin(server, socket, handler);
   }
 }
 
 /** Serves `socket` in a task of its own, unless a limit of its peer refuses it. */
-export function begin(server: ServerRecord, socket: Socket, tasks: Group, handler: Handler): void {
+export function begin(server: ServerRecord, socket: Socket, handler: Handler): void {
   const record = server.enter(socket);
   if (record === null) return;
-  const name = socket.remoteAddress;
-  record.task = tasks.spawn(new Connection(server, record, handler), { name }) as TaskRecord;
+  server.spawn(record, new Connection(server, record, handler));
 }
 
 /** Waits until there is room for a connection, or nobody comes in any more. */

@@ -1,12 +1,14 @@
 /**
  * The life of one connection: its handler, then its end.
  *
- *   handler returns or fails ──► shutdown(send) ──► discard input until end of file ──► close
- *   handler was cancelled, by a limit or with the server ──► close
+ *   handler returns, fails, or was ended by a limit
+ *                 ──► shutdown(send) ──► discard input until end of file ──► close
+ *   handler was cancelled with the server ──► close
  *   handler was cut in a send (torn), or its peer does not read ──► reset
  *
  * A plain close with unread input would reset the connection, and the reset would destroy the last
- * reply on its way; hence the discarding, which the server bounds in time.
+ * reply on its way; hence the discarding, which the server bounds in time. What a limit has ended
+ * is cancelled with all that follows in its task, so another one says good-bye.
  */
 import { isCancelled } from '../kernel/cancelled.ts';
 import type { UncooperativeError } from '../kernel/errors.ts';
@@ -123,7 +125,6 @@ function* ending(
   record: ConnectionRecord,
   outcome: () => void,
 ): Generator<Wait, void> {
-  const { socket } = record;
   let whole = false;
   try {
     try {
@@ -135,10 +136,22 @@ function* ending(
       const cause = noteFailure(server, record, error);
       record.cause ??= cause;
     }
-    yield* linger(socket, server.limits.lingerMs);
+    yield* linger(record.socket, server.limits.lingerMs);
     whole = true;
   } finally {
-    end(server, record, whole);
+    if (record.passedLimit) server.spawn(record, () => goodBye(server, record));
+    else end(server, record, whole);
+  }
+}
+
+/** A limit has ended the handler, which is through. */
+function* goodBye(server: ServerRecord, record: ConnectionRecord): Generator<Wait, void> {
+  try {
+    if (record.cause !== 'sendStallTimeoutMs') {
+      yield* linger(record.socket, server.limits.lingerMs);
+    }
+  } finally {
+    end(server, record, true);
   }
 }
 

@@ -1,5 +1,4 @@
 /** The soft end of a server: take what is queued, close the door, let idle connections go. */
-import type { Group } from '../kernel/group.ts';
 import type { Wait } from '../kernel/operation.ts';
 import type { Scope } from '../kernel/scope.ts';
 import { sleep } from '../kernel/waits.ts';
@@ -32,7 +31,6 @@ const USUAL_BACKLOG = 4096;
 export function* drainWhenStopped(
   server: ServerRecord,
   own: Scope,
-  tasks: Group,
   handler: Handler,
 ): Generator<Wait, void> {
   yield* own.waitStopping();
@@ -45,7 +43,7 @@ export function* drainWhenStopped(
   const gate = server.listener.lastGate;
   // Once: to ask the system costs several files.
   const most = server.network.limits().backlog ?? USUAL_BACKLOG;
-  const take = (): boolean => takeQueued(server, tasks, handler, most);
+  const take = (): boolean => takeQueued(server, handler, most);
   const isEmpty = take();
   if (gate !== undefined) gate.finish();
   // A successor has the same queue, and room for it.
@@ -67,11 +65,11 @@ function isReplaced(): boolean {
  * Gives what waits in the queue to handlers: `most`, which is as many as it can hold, since whoever
  * comes meanwhile queues up as well. False: more may wait, and there is no room for them now.
  */
-function takeQueued(server: ServerRecord, tasks: Group, handler: Handler, most: number): boolean {
+function takeQueued(server: ServerRecord, handler: Handler, most: number): boolean {
   for (let left = most; left > 0; left--) {
     const next = queued(server);
     if (next === undefined || next === null) return next === undefined;
-    begin(server, next, tasks, handler);
+    begin(server, next, handler);
   }
   return true;
 }

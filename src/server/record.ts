@@ -1,9 +1,11 @@
 /** A server from the inside: what accepting, serving, watching and draining share. */
 import { currentRecord } from '../kernel/current.ts';
-import type { Operation, Wait } from '../kernel/operation.ts';
+import type { Group } from '../kernel/group.ts';
+import type { Operation, OperationSource, Wait } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { Scope } from '../kernel/scope.ts';
+import type { TaskRecord } from '../kernel/task.ts';
 import { park } from '../kernel/waits.ts';
 import { SocketAddress } from '../net/address.ts';
 import type { Doorkeeper, GateFailure } from '../net/gated-listener.ts';
@@ -39,6 +41,8 @@ export class ServerRecord implements Server, Doorkeeper {
   readonly tally: Tally = new Tally();
   readonly teller: Teller;
   readonly open: ReadonlySet<ConnectionRecord>;
+  /** Where connections are served; null until the group has begun, and nobody comes in before. */
+  tasks: Group | null = null;
   /** True once stopped: what ends from now on was drained. */
   stopped = false;
   /** Whoever comes in during a drain is drained at once. False: the drain does it, in its time. */
@@ -118,6 +122,12 @@ export class ServerRecord implements Server, Doorkeeper {
     if (this.#draining && this.drainsNewcomers) socket.drain();
     this.teller.connected(socket);
     return connection;
+  }
+
+  /** What is to be done for a connection from now on, in a task named after its peer. */
+  spawn(connection: ConnectionRecord, work: OperationSource<void>): void {
+    const name = connection.socket.remoteAddress;
+    connection.task = (this.tasks as Group).spawn(work, { name }) as TaskRecord;
   }
 
   /** Whether a peer may have one more connection, which is counted then. */

@@ -71,11 +71,9 @@ function* serveInside(
   try {
     yield* group(
       function* (tasks) {
-        tasks.spawn(() => drainWhenStopped(server, own, tasks, handler), {
-          name: 'drain',
-          daemon: true,
-        });
-        yield* acceptAll(server, tasks, handler);
+        server.tasks = tasks;
+        tasks.spawn(() => drainWhenStopped(server, own, handler), { name: 'drain', daemon: true });
+        yield* acceptAll(server, handler);
       },
       { name: `server ${listener.address}` },
     );

@@ -7,10 +7,11 @@ import {
   moveOnAfter,
   now,
   readable,
+  shield,
   sleep,
   sleepForever,
 } from '../../src/index.ts';
-import { heardBy, untilNobodyIsLeft, withServer } from './server-support.ts';
+import { endings, heardBy, untilNobodyIsLeft, withServer } from './server-support.ts';
 import {
   digest,
   echo,
@@ -43,6 +44,31 @@ for (const world of worlds) {
           expect(digest(yield* receiveAll(client))).toBe(digest(reply));
           expect(server.stats()).toMatchObject({ failed: 0, resetByPeer: 0 });
         }),
+      );
+    });
+
+    it('the last words of a handler that a limit has ended survive what it has not read', () => {
+      const handler = function* (socket: Socket): Operation<void> {
+        try {
+          yield* sleepForever();
+        } finally {
+          yield* shield(() => socket.sendAll('out of time'));
+        }
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            yield* client.sendAll('a question');
+            expect(String(yield* receiveAll(client))).toBe('out of time');
+            yield* client.sendAll('and another one');
+            client.close();
+            yield* untilNobodyIsLeft(server);
+            expect(endings(server)).toEqual({ maxLifetimeMs: 1 });
+          },
+          { maxLifetimeMs: 50 },
+        ),
       );
     });
 

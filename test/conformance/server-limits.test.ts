@@ -1,8 +1,15 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { Operation, Socket } from '../../src/index.ts';
+import type { CloseRecord, Operation, Socket } from '../../src/index.ts';
 import { connect, currentScope, isCancelled, now, sleep, sleepForever } from '../../src/index.ts';
 import { endings, untilNobodyIsLeft, withServer } from './server-support.ts';
-import { echo, eventually, expectNothingLeft, failure, receiveExactly } from './support.ts';
+import {
+  echo,
+  eventually,
+  expectNothingLeft,
+  failure,
+  receiveAll,
+  receiveExactly,
+} from './support.ts';
 import { worlds } from './worlds.ts';
 
 /** The only limits are those of the test. */
@@ -25,6 +32,8 @@ for (const world of worlds) {
             yield* exchange(speaker, 'hello');
             using silent = yield* connect(server.address);
             expect((yield* silent.recv()).length).toBe(0);
+            silent.close();
+            yield* eventually('it is gone', () => server.stats().open === 1);
             expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
             yield* exchange(speaker, 'still here');
           },
@@ -48,6 +57,8 @@ for (const world of worlds) {
             using client = yield* connect(server.address);
             yield* receiveExactly(client, 50);
             expect((yield* client.recv()).length).toBe(0);
+            client.close();
+            yield* untilNobodyIsLeft(server);
             expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
           },
           { ...OFF, firstByteTimeoutMs: 300 },
@@ -134,6 +145,23 @@ for (const world of worlds) {
           expect(seen).toEqual(['idleTimeoutMs', 'idleTimeoutMs']);
           expect(onError).not.toHaveBeenCalled();
         });
+    });
+
+    it('a client that a limit has ended does not stay, whatever it does', () => {
+      const closed: CloseRecord[] = [];
+      return world
+        .run(() =>
+          withServer(
+            echo,
+            function* (server): Operation<void> {
+              using silent = yield* connect(server.address);
+              expect(yield* receiveAll(silent)).toHaveLength(0);
+              yield* untilNobodyIsLeft(server);
+            },
+            { ...OFF, firstByteTimeoutMs: 50, lingerMs: 50, onClose: (each) => closed.push(each) },
+          ),
+        )
+        .then(() => expect(closed).toMatchObject([{ why: 'firstByteTimeoutMs' }]));
     });
 
     it('a handler that swallows the end of its time is ended all the same', () => {
