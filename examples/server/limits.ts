@@ -21,6 +21,7 @@ function* visit(address: SocketAddress, word = ''): Operation<void> {
 await run(function* () {
   const listener = yield* listen('127.0.0.1:0');
   let server: Server | undefined;
+  const ended: string[] = [];
   const options = {
     firstByteTimeoutMs: 250,
     idleTimeoutMs: 500,
@@ -28,7 +29,7 @@ await run(function* () {
     onListening: (listening: Server) => {
       server = listening;
     },
-    onClose: ({ why }: { why: string }) => console.log(`ended by ${why}`),
+    onClose: ({ why }: { why: string }) => ended.push(why),
   };
   yield* group(function* (tasks): Operation<void> {
     tasks.spawn(() => serve(listener, echo, options), { daemon: true });
@@ -37,13 +38,13 @@ await run(function* () {
     yield* visit(listener.address);
     console.log(`${server?.stats().refused.maxAcceptRatePerPeer} came too often`);
   });
+  console.log(`ended by ${ended.join(' and ')}`);
 });
 
 // Output:
-// ended by firstByteTimeoutMs
 // the client gets ''
 // the client gets 'hello'
-// ended by idleTimeoutMs
 // the client gets ''
 // the client gets ECONNRESET
 // 1 came too often
+// ended by firstByteTimeoutMs and idleTimeoutMs
