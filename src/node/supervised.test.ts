@@ -69,11 +69,17 @@ beforeEach(() => {
 });
 
 test('a process with a parent is no worker unless it was told so, and none without one is', () => {
-  platform.variables.clear();
-  expect(supervisedBy(platform)).toBeUndefined();
-  platform.variables.set('CORONET_WORKER', '1');
   platform.parent = undefined;
   expect(supervisedBy(platform)).toBeUndefined();
+  platform = new FakePlatform();
+  platform.parent = parent;
+  expect(supervisedBy(platform)).toBeUndefined();
+});
+
+test('what a worker starts in its turn is not told that it is one', () => {
+  supervised().forget();
+  expect(platform.environment('CORONET_WORKER')).toBeUndefined();
+  expect(supervisedBy(platform)).toBeDefined();
 });
 
 test('whatever asks first is the first signal; the next is the word of the supervisor', () => {

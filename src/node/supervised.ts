@@ -21,9 +21,12 @@ import type { FromWorker, ServerFigures, ToWorker } from '../world/workers.ts';
 /** Servers that have ended and whose figures are kept: more than programs have. */
 const MOST_ENDED = 64;
 
+/** Whether a process is a worker, once that was asked. */
+const known = new WeakMap<Platform, boolean>();
+
 /** `undefined` for a program that is not a worker. */
 export function supervisedBy(platform: Platform): Supervised | undefined {
-  if (platform.environment('CORONET_WORKER') === undefined) return undefined;
+  if (!isWorker(platform)) return undefined;
   const { parent } = platform;
   return parent && new Supervised(platform, parent);
 }
@@ -32,6 +35,17 @@ export function supervisedBy(platform: Platform): Supervised | undefined {
 export interface Supervisee {
   readonly program: Pick<Program, 'servers'>;
   readonly scheduler: Pick<Scheduler, 'now' | 'arm' | 'disarm'>;
+}
+
+/** The variable is taken away, so that it misleads no child, which may have a channel as well. */
+function isWorker(platform: Platform): boolean {
+  let answer = known.get(platform);
+  if (answer === undefined) {
+    answer = platform.environment('CORONET_WORKER') !== undefined;
+    known.set(platform, answer);
+    platform.unsetEnvironment('CORONET_WORKER');
+  }
+  return answer;
 }
 
 export class Supervised implements TimerTarget {
