@@ -2,7 +2,7 @@
  * What a supervisor and its workers say to each other. The supervisor's end is in server/, the
  * worker's in node/frame.ts, and a worker finds its listeners in net/from-parent.ts.
  *
- * A worker is told in its environment what it is. It takes the variables away when it has read them:
+ * A worker is told in its environment what it is. It takes away the variables that it has read:
  *   CORONET_WORKER   its place among the workers, from 1
  *   CORONET_LISTEN   the listeners that it has inherited: [["127.0.0.1:25000", 3], …] as JSON, each
  *                    address as the supervisor was given it, with the descriptor
