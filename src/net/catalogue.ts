@@ -56,7 +56,9 @@ export const NET_ERRORS: Catalogue = {
   ERR_TORN: {
     className: 'TornError',
     sentence: 'Nothing more can be sent: an earlier send was cut off in its middle.',
-    cause: 'A `sendAll` was cancelled after some of its bytes had gone out (`.bytesSent`).',
+    cause:
+      'A `sendAll` was cancelled, or the system ran short of memory, after some of its bytes had ' +
+      'gone out (`.bytesSent`).',
     remedy: 'Close the socket; the peer has half a message and cannot be told.',
   },
   ERR_UNEXPECTED_EOF: {
