@@ -59,9 +59,18 @@ describe('slabs', () => {
     const slabs = new Slabs();
     const pinned = Array.from({ length: 300 }, () => receive(slabs, SLAB_BYTES, 1));
     for (let i = 0; i < 20; i += 1) receive(slabs, SLAB_BYTES); // it asks now and then
+    const copies: Buffer[] = [];
     const small = receive(slabs, 100, 7);
     expect(small.buffer === slabs.memory.buffer).toBe(false);
     expect(small.equals(Buffer.alloc(100, 7))).toBe(true);
+    for (let i = 0; i < 1000; i += 1) {
+      const copy = receive(slabs, (i % 1000) + 1, i % 256);
+      expect(copy.buffer.byteLength).toBeLessThan(SLAB_BYTES / 4);
+      copies.push(copy);
+    }
+    for (const [i, copy] of copies.entries()) {
+      expect(copy.equals(Buffer.alloc((i % 1000) + 1, i % 256))).toBe(true);
+    }
     expect(receive(slabs, 2000).buffer === slabs.memory.buffer).toBe(true);
     expect(pinned.every((slice) => slice[0] === 1)).toBe(true);
   });

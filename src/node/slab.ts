@@ -25,6 +25,10 @@ export const LEAST_ROOM: number = 4096;
 const SMALL_SLICE = SLAB_BYTES / 64;
 const MANY_SLABS = 256;
 
+/** Copies share memory of this size: one of them pins no more. The pool that `Buffer.from` shares is
+ *  as large as a slab from Node 24 on. */
+const COPIES_BYTES = 8192;
+
 /** Whether many slabs are alive is asked each time that so many have been made. */
 const ASK_EVERY = 16;
 
@@ -52,6 +56,9 @@ export class Slabs {
   /** Many slabs were alive when it was last asked. */
   #crowded = false;
   #made = 0;
+  /** Where copies are made, and up to where it is full. */
+  #copies: Buffer = NO_MEMORY;
+  #copied = 0;
 
   /** Slabs that this network itself holds. */
   get held(): number {
@@ -72,7 +79,7 @@ export class Slabs {
   /** The `length` bytes that were received at the offset. */
   take(length: number): Buffer {
     const slice = new Slice(this.#buffer, this.offset, length);
-    if (length < SMALL_SLICE && this.#crowded) return Buffer.from(slice);
+    if (length < SMALL_SLICE && this.#crowded) return this.#copyOf(slice);
     this.#advance(length);
     return slice;
   }
@@ -81,14 +88,27 @@ export class Slabs {
   takeNext(length: number): Buffer {
     const slice = new Slice(this.#buffer, this.offset, length);
     this.#advance(length);
-    return length < SMALL_SLICE && this.#crowded ? Buffer.from(slice) : slice;
+    return length < SMALL_SLICE && this.#crowded ? this.#copyOf(slice) : slice;
   }
 
   /** A part of what was received, to be handed out or kept by itself: light, as `take` has it. */
   partOf(data: Buffer, from: number, to: number): Buffer {
     const part = data.subarray(from, to);
     const isSlice = data.buffer.byteLength === SLAB_BYTES;
-    return part.length < SMALL_SLICE && this.#crowded && isSlice ? Buffer.from(part) : part;
+    return part.length < SMALL_SLICE && this.#crowded && isSlice ? this.#copyOf(part) : part;
+  }
+
+  #copyOf(slice: Buffer): Buffer {
+    const { length } = slice;
+    if (this.#copies.length - this.#copied < length) {
+      this.#copies = Buffer.allocUnsafeSlow(COPIES_BYTES);
+      markAsUntransferable(this.#copies.buffer);
+      this.#copied = 0;
+    }
+    const copy = new Slice(this.#copies.buffer, this.#copied, length);
+    copy.set(slice);
+    this.#copied = (this.#copied + length + 7) & ~7;
+    return copy;
   }
 
   /** To a multiple of 8, as the addon does it: faster copies, typed views possible. */
@@ -102,6 +122,8 @@ export class Slabs {
     this.memory = NO_MEMORY;
     this.#buffer = NO_MEMORY.buffer;
     this.#room = 0;
+    this.#copies = NO_MEMORY;
+    this.#copied = 0;
   }
 
   /** Not zeroed: every byte that is ever shown was received. */
