@@ -25,8 +25,8 @@ export const LEAST_ROOM: number = 4096;
 const SMALL_SLICE = SLAB_BYTES / 64;
 const MANY_SLABS = 256;
 
-/** Copies share memory of this size: one of them pins no more. The pool that `Buffer.from` shares is
- *  as large as a slab from Node 24 on. */
+/** Copies share memory of this size: one of them pins no more. The pool that `Buffer.from` shares
+ *  is as large as a slab from Node 24 on. */
 const COPIES_BYTES = 8192;
 
 /** Whether many slabs are alive is asked each time that so many have been made. */
