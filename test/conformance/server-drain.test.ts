@@ -192,7 +192,7 @@ for (const world of worlds) {
             expect(endings(server)).toEqual({ idleTimeoutMs: 1 });
             expect(server.drainReport).toMatchObject({ cut: [], drained: 0 });
           },
-          { idleTimeoutMs: 300 },
+          { idleTimeoutMs: 300, lingerMs: 20 },
         ),
       );
     });

@@ -130,7 +130,7 @@ for (const world of worlds) {
               ['close', { server: address, peer, why, ...facts }],
             ]);
           },
-          { firstByteTimeoutMs: 400, maxConnectionsPerPeer: 1 },
+          { firstByteTimeoutMs: 400, maxConnectionsPerPeer: 1, lingerMs: 20 },
         ),
       );
     });
