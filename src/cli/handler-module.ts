@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { stackOf } from '../kernel/checks.ts';
 import type { Handler, ServerOptions } from '../server/server.ts';
 import { PlainError } from './mistakes.ts';
 
@@ -53,7 +54,7 @@ function stripsTypes(): boolean {
 }
 
 function describe(error: unknown, url: string): string {
-  const text = (error instanceof Error && error.stack) || String(error);
+  const text = stackOf(error);
   if (!(error instanceof SyntaxError)) return missing(error) ?? text;
   return placeOf(text, url) ?? text;
 }

@@ -40,10 +40,14 @@ export function checkBoolean(name: string, value: boolean): void {
 
 /** How a message shows a value: short, and whatever the value is. Never throws. */
 export function show(value: unknown): string {
+  return ifItCan(() => clip(showOf(value, 0)));
+}
+
+/** A revoked proxy, a `toString` that throws: the message around it matters more. */
+function ifItCan(text: () => string): string {
   try {
-    return clip(showOf(value, 0));
+    return text();
   } catch {
-    // A revoked proxy, a `toString` that throws: the message matters more.
     return 'a value that cannot be shown';
   }
 }
@@ -64,23 +68,15 @@ function showOf(value: unknown, depth: number): string {
 
 /** The first line of what a thrown value says of itself, clipped. Never throws. */
 export function firstLine(thrown: unknown): string {
-  try {
+  return ifItCan(() => {
     const line = String(thrown).split('\n', 1)[0] as string;
     return line.length <= 200 ? line : `${line.slice(0, 197)}…`;
-  } catch {
-    // As above.
-    return 'a value that cannot be shown';
-  }
+  });
 }
 
 /** The stack of an error, or what any other thrown value says of itself. Never throws. */
 export function stackOf(thrown: unknown): string {
-  try {
-    return String((thrown instanceof Error && thrown.stack) || thrown);
-  } catch {
-    // As above.
-    return 'a value that cannot be shown';
-  }
+  return ifItCan(() => String((thrown instanceof Error && thrown.stack) || thrown));
 }
 
 function typeName(value: unknown): string {

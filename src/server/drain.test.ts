@@ -1,5 +1,6 @@
 /** What a drain does with those who wait in the queue of the listener, on a virtual clock. */
 import { expect, test } from 'vitest';
+import { FakeGate, OPEN } from '../../test/fake-gates.ts';
 import { play } from '../../test/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../test/scripted-transport.ts';
 import { currentRecord } from '../kernel/current.ts';
@@ -12,7 +13,7 @@ import { sleep } from '../kernel/waits.ts';
 import { GatedListener } from '../net/gated-listener.ts';
 import { Listener } from '../net/listener.ts';
 import type { Socket } from '../net/socket.ts';
-import type { Gate, Passage } from '../world/gate.ts';
+import type { Gate } from '../world/gate.ts';
 import type { ListenerTransport, Transport } from '../world/network.ts';
 import type { Limit } from './options.ts';
 import { serve } from './serve.ts';
@@ -168,15 +169,6 @@ test('what waits for a program that is replaced is left to its successor', () =>
   expect([accepted, listener.closedAt]).toEqual([1, STOPPED_AT]);
 });
 
-/** Lets everybody through at once. */
-const OPEN: Gate = {
-  most: 2,
-  begin(passage) {
-    passage.passed(passage.raw);
-    return () => {};
-  },
-};
-
 test('a silent one that comes through a gate as the last of many is ended, too', () => {
   const listener = new CrowdedListener(Infinity);
   listener.answerMs = 50;
@@ -207,21 +199,14 @@ test.each([undefined, OPEN])('who had connected before a late notice of it is se
 
 test('those who come to a gate and go again hold up no drain', () => {
   const listener = new CrowdedListener(Infinity);
-  const passages: Passage[] = [];
-  const gate: Gate = {
-    most: 2,
-    begin(passage) {
-      passages.push(passage);
-      return () => {};
-    },
-  };
+  const gate = new FakeGate();
   stopped(listener, {
     maxConnections: 2,
     gate,
     *after() {
       for (let left = 100; left > 0 && listener.closedAt === Infinity; left--) {
         yield* sleep(STOPPED_AT);
-        for (const passage of passages.splice(0)) passage.gone();
+        for (const passage of gate.passages.splice(0)) passage.gone();
       }
     },
   });
@@ -240,21 +225,14 @@ test('who waits below a gate is served, whenever the one before him ends', () =>
 test('who comes through a gate after the stop has a moment for a question', () => {
   const listener = new CrowdedListener(1);
   listener.arrive = () => {};
-  let passage: Passage | undefined;
-  const gate: Gate = {
-    most: 2,
-    begin(begun) {
-      passage = begun;
-      return () => {};
-    },
-  };
+  const gate = new FakeGate();
   stopped(listener, {
     maxConnections: 2,
     gate,
     hearsLate: true,
     *after() {
       yield* sleep(5);
-      passage?.passed(passage.raw);
+      gate.at(0).passed(gate.at(0).raw);
       yield* sleep(50);
       listener.connections[0]?.feed('a question');
     },

@@ -1,5 +1,6 @@
 /** The other side of a thread: one block of runs at a time. */
 import { Worker } from 'node:worker_threads';
+import { stackOf } from '../../kernel/checks.ts';
 import { PlainError } from '../mistakes.ts';
 import type { Block, BlockOutcome, Task } from './explorer.ts';
 
@@ -26,7 +27,7 @@ export class Thread {
       this.#waiting = null;
       waiting?.resolve(outcome);
     });
-    this.#worker.on('error', (error) => this.#end(textOf(error)));
+    this.#worker.on('error', (error) => this.#end(stackOf(error)));
     this.#worker.on('exit', (code) => this.#end(`It has ended itself with code ${code}.`));
   }
 
@@ -50,8 +51,4 @@ export class Thread {
     this.#end('It was ended.');
     await this.#worker.terminate();
   }
-}
-
-function textOf(error: unknown): string {
-  return (error instanceof Error && error.stack) || String(error);
 }
