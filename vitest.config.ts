@@ -15,7 +15,9 @@ const config: ViteUserConfig = {
     alias: [
       { find: /^coronet$/, replacement: source('index.ts') },
       { find: /^coronet\/lowlevel$/, replacement: source('lowlevel.ts') },
+      { find: /^coronet\/health$/, replacement: source('health.ts') },
       { find: /^coronet\/sim$/, replacement: source('sim.ts') },
+      { find: /^coronet\/workers$/, replacement: source('workers.ts') },
     ],
   },
   test: {

@@ -21,7 +21,7 @@
 #define MOST_PIECES 64
 #define DISCARD_ROUNDS 16
 
-/* The least that a receive of a batch is offered (src/node/slab.ts). */
+/* The least that a receive of a batch is offered (src/node/epoll/slab.ts). */
 #define LEAST_ROOM 4096
 
 /*

@@ -17,7 +17,7 @@ typedef struct {
   bool tcp; /* about a TCP connection, whatever the level is: a Unix socket has no use for it */
 } Option;
 
-/* The order is that of EPOLL_OPTIONS in src/node/epoll-options.ts. */
+/* The order is that of EPOLL_OPTIONS in src/node/epoll/options.ts. */
 static const Option OPTIONS[] = {
     {IPPROTO_TCP, TCP_NODELAY, true},   {SOL_SOCKET, SO_KEEPALIVE, true},
     {IPPROTO_TCP, TCP_KEEPIDLE, true},  {IPPROTO_TCP, TCP_KEEPINTVL, true},

@@ -8,7 +8,7 @@
  * its ready list is not empty.
  *
  * Why edge-triggered inside. A socket is registered once, for both directions, and never touched
- * again: no epoll_ctl per wait. The price is a duty, kept in src/node/epoll-transport.ts: readiness
+ * again: no epoll_ctl per wait. The price is a duty, kept in src/node/epoll/transport.ts: readiness
  * that was reported must be remembered until a system call has met its end.
  *
  * Why level-triggered outside. A wake-up drains a bounded number of events and returns, so that

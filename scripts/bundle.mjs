@@ -3,10 +3,10 @@
  * opens the files of a program side by side, so with one for each module `import 'coronet'` needs
  * seventy descriptors and takes twice as long.
  *
- *   build/compiled/**.js ──► dist/index.js, lowlevel.js, sim.js, cli/*.js ──► dist/rooms/*.js
+ *   build/compiled/**.js ──► dist/index.js, lowlevel.js, sim.js, cli/*.js ──► dist/layers/*.js
  *
- * A room is one file, two levels below the root as its modules in src/ are, so what finds its place
- * by `import.meta.url` finds it here as well.
+ * A layer is one file, two levels below the root of the package as its modules in src/ are, so a
+ * path relative to `import.meta.url` is the same in src/ and here.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,13 +16,15 @@ import { rolldown } from 'rolldown';
 const ENTRIES = {
   index: 'index.js',
   lowlevel: 'lowlevel.js',
+  health: 'health.js',
   sim: 'sim.js',
+  workers: 'workers.js',
   'cli/main': 'cli/main.js',
   'cli/serve-worker': 'cli/serve-worker.js',
   'cli/worker': 'cli/sim/worker.js',
 };
 
-const ROOMS = ['kernel', 'flow', 'net', 'server', 'node', 'interop', 'sim'];
+const LAYERS = ['support', 'kernel', 'flow', 'net', 'server', 'node', 'interop', 'sim'];
 
 /** Bundles `compiled` into `dist`. Resolves to the paths of the files there, relative to it. */
 export async function bundle(compiled, dist) {
@@ -42,9 +44,9 @@ export async function bundle(compiled, dist) {
     format: 'esm',
     sourcemap: true,
     chunkFileNames: ({ moduleIds: [first = ''] }) =>
-      first.startsWith(join(compiled, 'cli')) ? 'cli/[name].js' : 'rooms/[name].js',
+      first.startsWith(join(compiled, 'cli')) ? 'cli/[name].js' : 'layers/[name].js',
     codeSplitting: {
-      groups: ROOMS.map((room) => ({ name: room, test: new RegExp(`/compiled/${room}/`) })),
+      groups: LAYERS.map((name) => ({ name, test: new RegExp(`/compiled/${name}/`) })),
     },
   });
   await bundled.close();

@@ -21,7 +21,7 @@ const npmLines = [11, 12];
 
 const smoke = `node ${JSON.stringify(join(root, 'scripts/smoke-echo.mjs'))}`;
 /** What meets Node itself; and that a seed gives the same simulation on each. */
-const nodeTests = 'npx vitest run src/node src/interop src/sim/trace-hash test/conformance';
+const nodeTests = 'npx vitest run src/node src/interop src/sim/report/trace-hash test/conformance';
 
 const stages = [
   ['the README: npm install && npm test', () => run('npm install && npm test')],
@@ -86,7 +86,7 @@ async function testPackage() {
   writeFileSync(join(cwd, 'package.json'), '{ "private": true }\n');
   await run(`npm pack --pack-destination ${JSON.stringify(cwd)}`);
   await run('npm install --no-save ./coronet-*.tgz', { cwd });
-  const names = ['coronet', 'coronet/lowlevel', 'coronet/sim'];
+  const names = ['', '/health', '/lowlevel', '/sim', '/workers'].map((entry) => `coronet${entry}`);
   const entries = names.map((name) => `await import('${name}')`).join('; ');
   await run(`node --input-type=module -e "${entries}"`, { cwd });
   await run(`${smoke} node_modules/.bin/coronet echo`, { cwd });

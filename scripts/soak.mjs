@@ -2,7 +2,7 @@
  * `npm run soak`: what takes longer than a test may. Two parts:
  *  - the campaigns of test/sim/campaigns with many more seeds than the tests play, spread over
  *    threads, one per core;
- *  - the scenarios of test/fire: servers in processes of their own, on real sockets of the loopback
+ *  - the scenarios of test/faults: servers in processes of their own, on loopback sockets
  *    interface, against clients and a system that do their worst.
  *
  * It uses dist/ (`npm run build`). Prints a table for each part; exits with 1 if a run failed, with
@@ -21,13 +21,13 @@ const HELP = `Usage: npm run soak -- [options]
 
   npm run soak                                     every campaign, 10,000 seeds in each order;
                                                    then every scenario on real sockets
-  npm run soak -- --only fire                      the scenarios on real sockets only
+  npm run soak -- --only faults                      the scenarios on real sockets only
   npm run soak -- --only slowloris,sigterm --size short
   npm run soak -- --only drain,proxy --runs 50000
   npm run soak -- --only drain --order pct --seed 77 --runs 1    plays one run again
 
-  --only a,b     by name; sim: all campaigns; fire: all scenarios on real sockets
-                                         (default: sim,fire)
+  --only a,b     by name; sim: all campaigns; faults: all scenarios on real sockets
+                                         (default: sim,faults)
   --size s       of those scenarios: short, long    (default: long)
   --order a,b    fifo, random, pct       (default: random,pct)
   --runs n       of each, in each order  (default: 10000)
@@ -86,7 +86,7 @@ function whole(name, value, least) {
 function readOptions() {
   const text = (value) => ({ type: 'string', default: value });
   const options = {
-    only: text('sim,fire'),
+    only: text('sim,faults'),
     size: text('long'),
     order: text('random,pct'),
     runs: text('10000'),
@@ -186,8 +186,11 @@ async function main() {
   if (!SIZES.includes(options.size)) wrong(`Unknown size '${options.size}': short or long`);
   build();
   const { campaigns } = await import(list);
-  const { fireNames, playFire, writeHead } = await import('./soak/fire.mjs');
-  const names = namesIn(options.only, { sim: campaigns.map(({ name }) => name), fire: fireNames });
+  const { scenarioNames, playScenarios, writeHead } = await import('./soak/faults.mjs');
+  const names = namesIn(options.only, {
+    sim: campaigns.map(({ name }) => name),
+    faults: scenarioNames,
+  });
   const played = campaigns.filter(({ name }) => names.has(name));
   const rows = played.flatMap((campaign) => orders.map((order) => new Row(campaign, order)));
   const deadline = Date.now() + minutes * 60_000;
@@ -195,11 +198,11 @@ async function main() {
     await play(blocksOf(rows, seed, runs), threads, deadline);
     report(rows, runs);
   }
-  const scenarios = fireNames.filter((name) => names.has(name));
+  const scenarios = scenarioNames.filter((name) => names.has(name));
   if (scenarios.length === 0) return;
   if (rows.length > 0) process.stdout.write('\n');
   writeHead();
-  const isWell = await playFire(scenarios, { size: options.size, deadline });
+  const isWell = await playScenarios(scenarios, { size: options.size, deadline });
   if (!isWell) process.exitCode = 1;
 }
 

@@ -3,18 +3,18 @@
  * host. Here the names are stable, too, but less is kept from you.
  */
 export {
-  type Choice,
-  ReadinessChoice,
+  AttemptCase,
+  type Case,
+  ReadinessCase,
   type Selectable,
-  TryChoice,
   WOULD_WAIT,
-} from './flow/selectable.ts';
-export type { Host } from './kernel/host.ts';
+} from './flow/select/case.ts';
+export type { SchedulerHost } from './kernel/host.ts';
 export { type Frames, isOperation, Lazy, operationOf, PAUSE, Step } from './kernel/operation.ts';
 export { Parking, ParkingQueue } from './kernel/parking.ts';
 export { Readiness, type ReadinessWaiter } from './kernel/readiness.ts';
+export type { SchedulerStats } from './kernel/scheduler.ts';
 export { Scheduler, type SchedulerOptions } from './kernel/scheduler.ts';
-export type { SchedulerStats } from './kernel/stats.ts';
 export {
   checkpoint,
   mustPause,
@@ -25,14 +25,13 @@ export {
   sendWait,
   type WaitResult,
 } from './kernel/waits.ts';
-export { epollNetwork } from './node/epoll.ts';
+export { epollNetwork } from './node/epoll/network.ts';
 export { NodeHost } from './node/host.ts';
 export { nodePlatform } from './node/platform.ts';
-export { portableNetwork } from './node/portable.ts';
-export type { Gate, Passage } from './world/gate.ts';
+export { portableNetwork } from './node/portable/network.ts';
+export type { HandshakeStage, PendingHandshake } from './world/handshake.ts';
 export type {
   Capabilities,
-  ConnectOptions,
   DatagramOptions,
   DatagramTransport,
   Endpoint,
@@ -45,19 +44,19 @@ export type {
   SocketOption,
   TlsClient,
   Transport,
+  TransportConnectOptions,
 } from './world/network.ts';
 export type {
   DiagnosticsChannel,
-  EndSignal,
-  HeardSignal,
   Metric,
   MetricSample,
+  ObservedSignal,
   ParentProcess,
   Platform,
+  StopSignal,
   WorkerEvents,
   WorkerExit,
   WorkerProcess,
   WorkerStart,
 } from './world/platform.ts';
-export type { Program } from './world/program.ts';
-export type { World } from './world/world.ts';
+export type { Program, RuntimeWorld } from './world/world.ts';

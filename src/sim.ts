@@ -2,16 +2,16 @@
  * coronet/sim: the same program, on simulated hosts, under virtual time, with a schedule and faults
  * from a seed.
  */
-import { breathe, later, limit, watch } from './node/outside.ts';
-import { appendText, readText } from './node/text-file.ts';
-import { SimNet } from './sim/network/network.ts';
+import { appendText, breathe, later, limit, readText, watch } from './node/simulation-support.ts';
+import { SimulatedNetwork } from './sim/network/network.ts';
+import type { SimulateTest } from './sim/replay/simulate-test.ts';
+import { makeSimulateTest } from './sim/replay/simulate-test.ts';
 import type { RunSimulated } from './sim/run-program.ts';
 import { makeRunSimulated } from './sim/run-program.ts';
-import type { Parts, Simulate } from './sim/simulate.ts';
+import type { SimDependencies, Simulate } from './sim/simulate.ts';
 import { makeSimulate } from './sim/simulate.ts';
-import type { SimulateTest } from './sim/simulate-test.ts';
-import { makeSimulateTest } from './sim/simulate-test.ts';
 
+export type { OrderName } from './sim/choices/order.ts';
 export type { Faults, Link, TraceEvent } from './sim/core.ts';
 export type { ShrunkRun } from './sim/errors.ts';
 export {
@@ -22,10 +22,9 @@ export {
   SimulationLimitError,
 } from './sim/errors.ts';
 export type { ShrinkOptions, SimOptions } from './sim/options.ts';
-export type { OrderName } from './sim/order.ts';
-export type { SimReport } from './sim/report.ts';
+export type { RegisterTest, SimulateTestOptions } from './sim/replay/simulate-test.ts';
+export type { SimReport } from './sim/report/report.ts';
 export type { ProgramOptions } from './sim/run-program.ts';
-export type { RegisterTest, SimulateTestOptions } from './sim/simulate-test.ts';
 export type {
   EventuallyOptions,
   Host,
@@ -35,9 +34,14 @@ export type {
   World,
 } from './sim/world.ts';
 
-const parts: Parts = {
-  outside: { breathe, later, limit, watch },
-  makeMedium: (core, defaults) => new SimNet(core, defaults),
+const parts: SimDependencies = {
+  realProcess: {
+    yieldToEventLoop: breathe,
+    setTimer: later,
+    deadline: limit,
+    watchRealSources: watch,
+  },
+  makeNetwork: (core, defaults) => new SimulatedNetwork(core, defaults),
   debug: () => process.env['CORONET_DEBUG'] === '1',
 };
 

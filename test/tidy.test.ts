@@ -1,9 +1,9 @@
 /** The rules of the house, kept by a test instead of by hope. The rules themselves: test/tidy/. */
 import { describe, expect, it } from 'vitest';
+import { findDeadFiles, findPrivatePlaces } from './tidy/project.ts';
 import type { Finding } from './tidy/rules.ts';
 import { report, rules } from './tidy/rules.ts';
 import { isCode, parse, readTree } from './tidy/tree.ts';
-import { findDeadFiles, findPrivatePlaces } from './tidy/whole.ts';
 
 const tree = readTree();
 const code = tree.filter(isCode).map(parse);

@@ -3,7 +3,7 @@
 // All servers of a cell are up at once, each with its own load, all quiet but the one whose turn it
 // is. A round is: ask the server for its usage, let the load run and drain, ask again.
 
-import { begin, Contestant, charged, contest } from '../lib/contest.mjs';
+import { begin, Contestant, charged, contest } from '../lib/comparison.mjs';
 
 export async function startServer(spec, place) {
   const { process, said } = await begin(spec.name, place.server, spec.command);

@@ -1,7 +1,7 @@
 // `npm run bench -- switch spawn channel timers cancel`: what tasks cost, beside others.
 
 import { facts } from '../lib/machine.mjs';
-import { chooseContestants } from './contestants.mjs';
+import { chooseContestants } from './candidates.mjs';
 import { HELP, readOptions, UsageError } from './options.mjs';
 import { judge, LEGEND, printBars, printFacts, printSuite, summarizeCase } from './report.mjs';
 import { measureCase } from './rounds.mjs';

@@ -3,7 +3,7 @@
 // All relays of a cell are up at once, each with its own load, all quiet but the one whose turn it
 // is. A round is: ask the relay for its usage, move the bytes, ask again.
 
-import { begin, Contestant, charged, contest } from '../lib/contest.mjs';
+import { begin, Contestant, charged, contest } from '../lib/comparison.mjs';
 
 const ROUND_MS = 60_000;
 

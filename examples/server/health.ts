@@ -1,7 +1,8 @@
 // What probes see: not ready before the server listens, ready, and not ready from the first signal
 // on, while the server serves on for `lameDuckMs` so that a load balancer has time to notice.
 import type { Operation, Socket, SocketAddress } from 'coronet';
-import { Event, group, health, main, pipe, sleep, tcpServer, until } from 'coronet';
+import { Event, group, main, pipe, sleep, tcpServer, until } from 'coronet';
+import { health } from 'coronet/health';
 
 function* echo(socket: Socket): Operation<void> {
   yield* pipe(socket, socket);

@@ -29,7 +29,7 @@ await run(function* () {
     onListening: (listening: Server) => {
       server = listening;
     },
-    onClose: ({ why }: { why: string }) => ended.push(why),
+    onClose: ({ reason }: { reason: string }) => ended.push(reason),
   };
   yield* group(function* (tasks): Operation<void> {
     tasks.spawn(() => serve(listener, echo, options), { daemon: true });

@@ -3,7 +3,8 @@
 // PORT (25000) and HEALTH (127.0.0.1:9090) are where it listens. Where systemd has opened the
 // socket, it takes that one over.
 import type { Operation, Socket } from 'coronet';
-import { group, health, inheritedListeners, main, tcpServer } from 'coronet';
+import { group, inheritedListeners, main, tcpServer } from 'coronet';
+import { health } from 'coronet/health';
 
 const { PORT = '25000', HEALTH = '127.0.0.1:9090' } = process.env;
 
@@ -26,8 +27,8 @@ function* program(): Operation<void> {
       minReceiveRate: { bytesPerSecond: 100 },
       maxConnections: 10_000,
       maxConnectionsPerPeer: 200,
-      onDrained: ({ drained, cut, ms }) => {
-        console.log(`drained ${drained} in ${Math.round(ms)} ms, cut ${cut.length}`);
+      onDrained: ({ drained, cut, durationMs }) => {
+        console.log(`drained ${drained} in ${Math.round(durationMs)} ms, cut ${cut.length}`);
       },
     });
   });

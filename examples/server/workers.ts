@@ -4,7 +4,9 @@
 // Probes and the scraper of figures ask this process, since there is one of it: its `/metrics` asks
 // the workers and has their sums.
 import type { Operation } from 'coronet';
-import { group, health, main, workers } from 'coronet';
+import { group, main } from 'coronet';
+import { health } from 'coronet/health';
+import { workers } from 'coronet/workers';
 
 const [port = '25000', healthPort = '9090'] = process.argv.slice(2);
 const module = new URL('./worker.js', import.meta.url);

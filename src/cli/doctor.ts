@@ -1,7 +1,7 @@
 /** `coronet doctor`: what this machine offers, which backend is used, and why. */
 import { arch, availableParallelism, platform, release } from 'node:os';
 import { decideBackend } from '../node/backend.ts';
-import { readLimits } from '../node/limits.ts';
+import { readLimits } from '../node/process/limits.ts';
 import { readOptions } from './options.ts';
 import { readVersion } from './version.ts';
 

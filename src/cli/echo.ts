@@ -1,13 +1,13 @@
 /** `coronet echo`: the echo server that everything here grew out of. */
 import type { Operation, Wait } from '../kernel/operation.ts';
 import type { SocketAddress } from '../net/address.ts';
-import type { Socket } from '../net/socket.ts';
+import type { Socket } from '../net/tcp/socket.ts';
 import type { BackendChoice } from '../node/backend.ts';
 import { main } from '../node/main.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Handler, Server } from '../server/server.ts';
 import { readHost, readOptions, readPort } from './options.ts';
-import { explained, printLine, readBackend } from './serving.ts';
+import { printLine, readBackend, withListenAdvice } from './serving.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `Examples:
@@ -35,7 +35,7 @@ const PREFIX = Buffer.from('GOT:');
 const GRACE_MS = 5000;
 
 /** Whoever tries it out by hand takes their time. */
-const PATIENT = { firstByteTimeoutMs: 'unlimited', idleTimeoutMs: 'unlimited' } as const;
+const NO_TIMEOUTS = { firstByteTimeoutMs: 'unlimited', idleTimeoutMs: 'unlimited' } as const;
 
 interface EchoOptions {
   readonly host: string;
@@ -63,22 +63,22 @@ async function echo(options: EchoOptions): Promise<void> {
   const { host, port, backend, quiet } = options;
   const say = quiet ? () => {} : printLine;
   const called = { command: 'coronet echo', host, port };
-  await main(() => explained(serveEcho(options, say), called), {
+  await main(() => withListenAdvice(serveEcho(options, say), called), {
     graceMs: GRACE_MS,
-    ...(backend === undefined ? {} : { network: backend }),
+    ...(backend === undefined ? {} : { backend: backend }),
   });
 }
 
-function serveEcho(options: EchoOptions, say: Say): Operation<void> {
+function serveEcho(options: EchoOptions, say: PrintLine): Operation<void> {
   const { host, port } = options;
   const onListening = (server: Server): void => banner(server, options);
   const handler: Handler = (socket, peer) => echoHandler(socket, peer, say);
-  return tcpServer({ host, port }, handler, { onListening, ...PATIENT });
+  return tcpServer({ host, port }, handler, { onListening, ...NO_TIMEOUTS });
 }
 
-type Say = (line: string) => void;
+type PrintLine = (line: string) => void;
 
-function* echoHandler(socket: Socket, peer: SocketAddress, say: Say): Generator<Wait, void> {
+function* echoHandler(socket: Socket, peer: SocketAddress, say: PrintLine): Generator<Wait, void> {
   say(`Connection from ${peer}`);
   try {
     for (;;) {

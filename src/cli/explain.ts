@@ -1,8 +1,14 @@
 /** `coronet explain CODE`: an error code in words, offline. */
-import type { Catalogue, CatalogueEntry } from '../kernel/catalogue.ts';
-import { nearest } from '../kernel/nearest.ts';
-import { catalogue } from './catalogue.ts';
-import { UsageMistake } from './mistakes.ts';
+
+import { FLOW_ERRORS } from '../flow/error-codes.ts';
+import { KERNEL_ERRORS } from '../kernel/error-codes.ts';
+import { NET_ERRORS } from '../net/error-codes.ts';
+import { NODE_ERRORS } from '../node/error-codes.ts';
+import { SERVER_ERRORS } from '../server/error-codes.ts';
+import { SIM_ERRORS } from '../sim/error-codes.ts';
+import type { Catalogue, CatalogueEntry } from '../support/error-catalogue.ts';
+import { nearest } from '../support/nearest.ts';
+import { CommandUsageError } from './errors.ts';
 import { readArguments } from './options.ts';
 
 const HELP = `Examples:
@@ -17,7 +23,8 @@ export async function run(args: readonly string[]): Promise<void> {
     help: { type: 'boolean', short: 'h', default: false },
   });
   const [typed, extra] = words;
-  if (extra !== undefined) throw new UsageMistake(`Expected one code, got '${extra}' as well.`);
+  if (extra !== undefined)
+    throw new CommandUsageError(`Expected one code, got '${extra}' as well.`);
   if (values['help'] === true) process.stdout.write(HELP);
   else process.stdout.write(`${answer(typed, values['json'] === true)}\n`);
 }
@@ -47,11 +54,25 @@ function explain(code: string, entry: CatalogueEntry): string {
   ].join('\n');
 }
 
-function unknownCode(typed: string): UsageMistake {
+function unknownCode(typed: string): CommandUsageError {
   const guess = nearest(typed.toUpperCase(), Object.keys(catalogue));
   const hint =
     guess === undefined
       ? 'Codes of the operating system (ECONNRESET, …) are explained in `man errno`.'
       : `Did you mean ${guess}?`;
-  return new UsageMistake(`There is no code '${typed}' in Coronet. ${hint}`);
+  return new CommandUsageError(`There is no code '${typed}' in Coronet. ${hint}`);
 }
+
+/** All error codes: the parts of the rooms put together. */
+
+/** In the order of the codes. */
+export const catalogue: Catalogue = Object.fromEntries(
+  Object.entries({
+    ...KERNEL_ERRORS,
+    ...FLOW_ERRORS,
+    ...NET_ERRORS,
+    ...NODE_ERRORS,
+    ...SERVER_ERRORS,
+    ...SIM_ERRORS,
+  }).sort(([a], [b]) => (a < b ? -1 : 1)),
+);

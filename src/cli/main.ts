@@ -5,9 +5,9 @@
  * and an exit code. 0: all went well; 1: it failed; 2: it was called wrongly.
  */
 
-import { nearest } from '../kernel/nearest.ts';
-import { fail, UsageMistake } from './mistakes.ts';
-import { checkNodeVersion } from './node-version.ts';
+import { nearest } from '../support/nearest.ts';
+import { CommandUsageError, reportFailure } from './errors.ts';
+import { checkNodeVersion } from './version.ts';
 
 interface Command {
   readonly summary: string;
@@ -69,10 +69,10 @@ async function dispatch(args: readonly string[]): Promise<void> {
   await (await command.load()).run(rest);
 }
 
-function unknownCommand(name: string): UsageMistake {
+function unknownCommand(name: string): CommandUsageError {
   const guess = nearest(name, Object.keys(COMMANDS));
   const hint = guess === undefined ? 'See `coronet --help`.' : `Did you mean \`coronet ${guess}\`?`;
-  return new UsageMistake(`There is no command '${name}'. ${hint}`);
+  return new CommandUsageError(`There is no command '${name}'. ${hint}`);
 }
 
 /** A reader that has gone (`coronet doctor | head -1`) is no failure of ours. */
@@ -83,5 +83,5 @@ try {
   checkNodeVersion();
   await dispatch(process.argv.slice(2));
 } catch (error) {
-  fail(error);
+  reportFailure(error);
 }

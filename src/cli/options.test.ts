@@ -1,8 +1,8 @@
 /** What stands on the command line, and what is wrong with it. */
 import { expect, test } from 'vitest';
-import { UsageMistake } from './mistakes.ts';
-import { checkNodeVersion } from './node-version.ts';
+import { CommandUsageError } from './errors.ts';
 import { readArguments, readMs, readOptions, readPort, readWorkers } from './options.ts';
+import { checkNodeVersion } from './version.ts';
 
 test('an unknown option names the one that was meant', () => {
   expect(() => readOptions(['--prot', '1'], { port: { type: 'string' } })).toThrow(
@@ -18,7 +18,7 @@ test('options and words are told apart', () => {
 test('a port is a whole number that ports can be', () => {
   expect(readPort('0')).toBe(0);
   for (const text of ['', '-1', '1e3', '65536', 'http']) {
-    expect(() => readPort(text)).toThrow(UsageMistake);
+    expect(() => readPort(text)).toThrow(CommandUsageError);
   }
 });
 
@@ -32,7 +32,7 @@ test('a duration is a whole number of milliseconds', () => {
 test('workers are counted, or as many as the machine has use for', () => {
   expect([readWorkers('auto'), readWorkers('1'), readWorkers('1024')]).toEqual(['auto', 1, 1024]);
   for (const text of ['', '0', '1025', 'many']) {
-    expect(() => readWorkers(text)).toThrow(UsageMistake);
+    expect(() => readWorkers(text)).toThrow(CommandUsageError);
   }
 });
 

@@ -1,14 +1,14 @@
 /** Reading the options of a subcommand, with messages for people. */
 import type { ParseArgsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
-import { nearest } from '../kernel/nearest.ts';
 import { parseAddress } from '../net/address.ts';
-import { UsageMistake } from './mistakes.ts';
+import { nearest } from '../support/nearest.ts';
+import { CommandUsageError } from './errors.ts';
 
 export type OptionTable = NonNullable<ParseArgsConfig['options']>;
 export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
 
-/** The values of the options in `args`. Throws UsageMistake for what is not in `table`. */
+/** The values of the options in `args`. Throws CommandUsageError for what is not in `table`. */
 export function readOptions(args: readonly string[], table: OptionTable): OptionValues {
   return parse(args, table, false).values;
 }
@@ -30,7 +30,7 @@ function parse(
     const parsed = parseArgs({ args: [...args], options: table, strict: true, allowPositionals });
     return { values: parsed.values as OptionValues, words: parsed.positionals };
   } catch (error) {
-    throw new UsageMistake(`${explain(error as Error, table)} See --help.`);
+    throw new CommandUsageError(`${explain(error as Error, table)} See --help.`);
   }
 }
 
@@ -46,7 +46,9 @@ function explain(error: Error, table: OptionTable): string {
 export function readPort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port <= 65535) return port;
-  throw new UsageMistake(`Expected --port to be a whole number from 0 to 65535, got '${text}'.`);
+  throw new CommandUsageError(
+    `Expected --port to be a whole number from 0 to 65535, got '${text}'.`,
+  );
 }
 
 /** What can be the host of an address. Whether it is one of this machine comes out later. */
@@ -55,7 +57,7 @@ export function readHost(text: string): string {
     parseAddress({ host: text, port: 0 });
     return text;
   } catch {
-    throw new UsageMistake(
+    throw new CommandUsageError(
       `Expected --host to be a name or an IP address (::1 without brackets), got '${text}'.`,
     );
   }
@@ -64,7 +66,9 @@ export function readHost(text: string): string {
 /** A duration in milliseconds: a whole number. */
 export function readMs(name: string, text: string): number {
   if (/^\d{1,10}$/.test(text)) return Number(text);
-  throw new UsageMistake(`Expected --${name} to be a whole number of milliseconds, got '${text}'.`);
+  throw new CommandUsageError(
+    `Expected --${name} to be a whole number of milliseconds, got '${text}'.`,
+  );
 }
 
 /** A number of processes, or 'auto'. */
@@ -72,7 +76,7 @@ export function readWorkers(text: string): number | 'auto' {
   if (text === 'auto') return text;
   const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (count >= 1 && count <= 1024) return count;
-  throw new UsageMistake(
+  throw new CommandUsageError(
     `Expected --workers to be auto or a whole number from 1 to 1024, got '${text}'.`,
   );
 }

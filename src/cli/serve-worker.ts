@@ -2,8 +2,8 @@
 import type { Address } from '../net/address.ts';
 import { main } from '../node/main.ts';
 import { tcpServer } from '../server/serve.ts';
-import { loadHandler } from './handler-module.ts';
-import { fail } from './mistakes.ts';
+import { reportFailure } from './errors.ts';
+import { loadHandler } from './serve/handler-module.ts';
 
 /** What stands on the command line, as JSON. */
 export interface WorkerTask {
@@ -21,5 +21,5 @@ try {
   const { handler, options } = await loadHandler(file);
   await main(() => tcpServer(address, handler, options), { graceMs });
 } catch (error) {
-  fail(error);
+  reportFailure(error);
 }

@@ -1,27 +1,27 @@
 /** `coronet serve FILE`: serves with the handler that a module exports. */
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { race } from '../flow/race.ts';
+import { race } from '../flow/combinators/race.ts';
 import { currentScope } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
-import { shield } from '../kernel/shield.ts';
+import { shield } from '../kernel/scope/shield.ts';
 import type { Address } from '../net/address.ts';
 import type { BackendChoice } from '../node/backend.ts';
 import { main } from '../node/main.ts';
-import { inheritedListeners } from '../server/inherited.ts';
+import { inheritedListeners } from '../server/inherited-listeners.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Server } from '../server/server.ts';
-import { WorkerError } from '../server/worker-errors.ts';
-import type { Workers } from '../server/workers.ts';
-import { workers } from '../server/workers.ts';
-import type { HandlerModule } from './handler-module.ts';
-import { checkFile, loadHandler } from './handler-module.ts';
-import { PlainError, UsageMistake } from './mistakes.ts';
+import { WorkerError } from '../server/workers/errors.ts';
+import type { Workers } from '../server/workers/workers.ts';
+import { workers } from '../server/workers/workers.ts';
+import { CommandError, CommandUsageError } from './errors.ts';
 import { readArguments, readHost, readMs, readPort, readWorkers } from './options.ts';
-import { ServeReport } from './serve-report.ts';
+import { FolderChanges } from './serve/folder-watcher.ts';
+import type { HandlerModule } from './serve/handler-module.ts';
+import { checkFile, loadHandler } from './serve/handler-module.ts';
+import { ServeReport } from './serve/report.ts';
 import type { WorkerTask } from './serve-worker.ts';
-import { explained, readBackend } from './serving.ts';
-import { Changes } from './watch.ts';
+import { readBackend, withListenAdvice } from './serving.ts';
 
 const HELP = `Examples:
   coronet serve handler.mjs                then, elsewhere: nc localhost 25000
@@ -109,19 +109,22 @@ export async function run(args: readonly string[]): Promise<void> {
 function onlyFile(words: readonly string[]): string {
   const [file, extra] = words;
   if (file === undefined) {
-    throw new UsageMistake('Expected a file to serve with: coronet serve handler.mjs. See --help.');
+    throw new CommandUsageError(
+      'Expected a file to serve with: coronet serve handler.mjs. See --help.',
+    );
   }
-  if (extra !== undefined) throw new UsageMistake(`Expected one file, got '${extra}' as well.`);
+  if (extra !== undefined)
+    throw new CommandUsageError(`Expected one file, got '${extra}' as well.`);
   return file;
 }
 
-function* told(options: ServeOptions, op: Operation<void>): Generator<Wait, void> {
+function* withPlainErrors(options: ServeOptions, op: Operation<void>): Generator<Wait, void> {
   const { host, port, file } = options;
   try {
-    yield* explained(op, { command: `coronet serve ${file}`, host, port });
+    yield* withListenAdvice(op, { command: `coronet serve ${file}`, host, port });
   } catch (error) {
     // What there is to see of it the workers have written.
-    throw error instanceof WorkerError ? new PlainError(`coronet: ${error.message}`) : error;
+    throw error instanceof WorkerError ? new CommandError(`coronet: ${error.message}`) : error;
   }
 }
 
@@ -130,10 +133,10 @@ function* told(options: ServeOptions, op: Operation<void>): Generator<Wait, void
 async function serveHere(options: ServeOptions, report: ServeReport): Promise<void> {
   const { backend, graceMs, lameDuckMs } = options;
   const loaded = await loadHandler(options.file);
-  await main(() => told(options, serveLoaded(options, loaded, report)), {
+  await main(() => withPlainErrors(options, serveLoaded(options, loaded, report)), {
     graceMs,
     lameDuckMs,
-    ...(backend === undefined ? {} : { network: backend }),
+    ...(backend === undefined ? {} : { backend: backend }),
   });
 }
 
@@ -142,7 +145,7 @@ function* serveLoaded(
   loaded: HandlerModule,
   report: ServeReport,
 ): Generator<Wait, void> {
-  const address = placeFor(options);
+  const address = listenAddress(options);
   let server: Server | undefined;
   const onListening = (listening: Server): void => {
     server = listening;
@@ -158,7 +161,7 @@ function* serveLoaded(
 }
 
 /** Whoever has opened a socket for the program has said where it serves. */
-function placeFor({ host, port }: ServeOptions): Address {
+function listenAddress({ host, port }: ServeOptions): Address {
   const [inherited] = inheritedListeners();
   return inherited ?? { host, port };
 }
@@ -172,16 +175,16 @@ function isAnyPort(address: Address): boolean {
 async function serveInWorkers(options: ServeOptions, report: ServeReport): Promise<void> {
   const { graceMs, lameDuckMs, backend } = options;
   const program = options.watch ? serveWatched(options, report) : serveOnce(options, report);
-  await main(() => told(options, program), {
+  await main(() => withPlainErrors(options, program), {
     graceMs: graceMs + SUPERVISOR_MARGIN_MS,
     lameDuckMs,
-    ...(backend === undefined ? {} : { network: backend }),
+    ...(backend === undefined ? {} : { backend: backend }),
   });
 }
 
 /** Until it has been stopped: a program that does not even start is tried again when it changes. */
 function* serveWatched(options: ServeOptions, report: ServeReport): Generator<Wait, void> {
-  const changes = new Changes(dirname(resolve(options.file)));
+  const changes = new FolderChanges(dirname(resolve(options.file)));
   try {
     while (!currentScope().stopping) {
       const { count } = changes;
@@ -197,7 +200,7 @@ function* serveWatched(options: ServeOptions, report: ServeReport): Generator<Wa
 function* startsAndServes(
   options: ServeOptions,
   report: ServeReport,
-  changes: Changes,
+  changes: FolderChanges,
 ): Generator<Wait, boolean> {
   try {
     yield* serveOnce(options, report, changes);
@@ -212,10 +215,10 @@ function* startsAndServes(
 function* serveOnce(
   options: ServeOptions,
   report: ServeReport,
-  changes?: Changes,
+  changes?: FolderChanges,
 ): Generator<Wait, void> {
   const { backend, graceMs, watch } = options;
-  const address = placeFor(options);
+  const address = listenAddress(options);
   const task: WorkerTask = { file: resolve(options.file), address, graceMs };
   const workerCount = options.workers ?? 1;
   const before = changes?.count;
@@ -235,18 +238,22 @@ function* serveOnce(
       },
     });
   } finally {
-    if (running !== undefined) yield* shield(() => tellEnd(running as Workers, report));
+    if (running !== undefined) yield* shield(() => reportEnd(running as Workers, report));
   }
 }
 
 /** What has changed while the workers began may not be in them. */
-function reloadOn(changes: Changes | undefined, before: number | undefined, ready: Workers): void {
+function reloadOn(
+  changes: FolderChanges | undefined,
+  before: number | undefined,
+  ready: Workers,
+): void {
   if (changes === undefined) return;
-  changes.heard = () => ready.reload();
+  changes.onChange = () => ready.reload();
   if (changes.count !== before) ready.reload();
 }
 
-function* tellEnd(running: Workers, report: ServeReport): Generator<Wait, void> {
+function* reportEnd(running: Workers, report: ServeReport): Generator<Wait, void> {
   const { total, restarts, reloads } = yield* running.stats();
   report.ended({ restarts, reloads, ...total });
 }

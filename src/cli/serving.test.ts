@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { play } from '../../test/kernel/virtual-host.ts';
+import { play } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation } from '../kernel/operation.ts';
-import { explained } from './serving.ts';
+import { withListenAdvice } from './serving.ts';
 
 it('a port that is in use is told with another one that there is', () => {
   for (const [port, other] of [
@@ -12,6 +12,8 @@ it('a port that is in use is told with another one that there is', () => {
     const failing = function* (): Operation<void> {
       throw Object.assign(new Error('in use'), { code: 'EADDRINUSE' });
     };
-    expect(() => play(() => explained(failing(), called))).toThrow(`coronet echo --port ${other}`);
+    expect(() => play(() => withListenAdvice(failing(), called))).toThrow(
+      `coronet echo --port ${other}`,
+    );
   }
 });

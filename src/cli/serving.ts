@@ -3,28 +3,28 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import { formatAddress } from '../net/address.ts';
 import type { BackendChoice } from '../node/backend.ts';
 import { decideBackend } from '../node/backend.ts';
-import { stdout } from '../node/line-output.ts';
-import { PlainError, UsageMistake } from './mistakes.ts';
+import { stdout } from '../node/process/line-output.ts';
+import { CommandError, CommandUsageError } from './errors.ts';
 
 /** The backend that `--backend` names; without it CORONET_BACKEND may name one. */
 export function readBackend(name: string | boolean | undefined): BackendChoice | undefined {
-  if (name === undefined) return checked(undefined);
-  if (name === 'auto' || name === 'epoll' || name === 'portable') return checked(name);
-  throw new UsageMistake(`Expected --backend to be auto, epoll or portable, got '${name}'.`);
+  if (name === undefined) return checkBackend(undefined);
+  if (name === 'auto' || name === 'epoll' || name === 'portable') return checkBackend(name);
+  throw new CommandUsageError(`Expected --backend to be auto, epoll or portable, got '${name}'.`);
 }
 
 /** A backend that is not to be had here is a mistake of the call. */
-function checked<T extends BackendChoice | undefined>(choice: T): T {
+function checkBackend<T extends BackendChoice | undefined>(choice: T): T {
   try {
     decideBackend(choice);
     return choice;
   } catch (error) {
-    throw new PlainError((error as Error).message);
+    throw new CommandError((error as Error).message);
   }
 }
 
 /** How a command was called, for the advice that it gives. */
-export interface Called {
+export interface CommandCall {
   /** 'coronet echo' */
   readonly command: string;
   readonly host: string;
@@ -32,30 +32,32 @@ export interface Called {
 }
 
 /** Errors of listening, told with the way out. */
-export function* explained(op: Operation<void>, called: Called): Generator<Wait, void> {
+export function* withListenAdvice(op: Operation<void>, called: CommandCall): Generator<Wait, void> {
   try {
     yield* op;
   } catch (error) {
-    throw wayOut((error as { code?: unknown } | null | undefined)?.code, called) ?? error;
+    throw adviceFor((error as { code?: unknown } | null | undefined)?.code, called) ?? error;
   }
 }
 
-function wayOut(code: unknown, { command, host, port }: Called): PlainError | undefined {
+function adviceFor(code: unknown, { command, host, port }: CommandCall): CommandError | undefined {
   const at = formatAddress({ host, port });
   switch (code) {
     case 'EADDRINUSE':
-      return new PlainError(
+      return new CommandError(
         `coronet: ${at} is in use by another program. ` +
           `Take another port: ${command} --port ${port < 65535 ? port + 1 : 0}`,
       );
     case 'EACCES':
-      return new PlainError(
+      return new CommandError(
         `coronet: this user may not listen on ${at}. ` +
           `Take a port above 1023: ${command} --port 25000`,
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new PlainError(`coronet: ${host} is no address of this machine. Try --host 127.0.0.1`);
+      return new CommandError(
+        `coronet: ${host} is no address of this machine. Try --host 127.0.0.1`,
+      );
   }
   return undefined;
 }

@@ -1,19 +1,17 @@
 /** `coronet sim FILE`: the scenario of a module in many simulated worlds, or in one again. */
 import { availableParallelism } from 'node:os';
 import type { Plan } from '../sim/options.ts';
-import type { SimReport } from '../sim/report.ts';
-import { Tally } from '../sim/report.ts';
-import { UsageMistake } from './mistakes.ts';
+import type { SimReport } from '../sim/report/report.ts';
+import { RunTotals } from '../sim/report/report.ts';
+import { CommandUsageError } from './errors.ts';
 import { readArguments } from './options.ts';
 import type { CampaignOutcome } from './sim/campaign.ts';
-import { Campaign } from './sim/campaign.ts';
-import type { Block, BlockOutcome, Task } from './sim/explorer.ts';
+import { Campaign, Thread } from './sim/campaign.ts';
+import type { Block, BlockOutcome, FailureRecord, WorkerInput } from './sim/explorer.ts';
 import { loadExplorer } from './sim/explorer.ts';
 import { flagsOf, OPTIONS, readWorkers } from './sim/flags.ts';
 import * as output from './sim/output.ts';
-import { Progress } from './sim/progress.ts';
-import type { FailureRecord } from './sim/record.ts';
-import { Thread } from './sim/thread.ts';
+import { Progress } from './sim/output.ts';
 
 const HELP = `Examples:
   coronet sim race.mjs --runs 10000          seeds 1 to 10000, on all processors
@@ -41,12 +39,12 @@ Exit codes: 0 all runs succeeded, 1 one failed, 2 called wrongly, 130 interrupte
 `;
 
 /** Runs for which one more thread is worth its start. */
-const RUNS_OF_A_THREAD = 200;
+const RUNS_PER_THREAD = 200;
 const SIGINT_CODE = 130;
 
 /** What has come of a call, and how it is told. */
-interface Call {
-  readonly task: Task;
+interface Invocation {
+  readonly input: WorkerInput;
   readonly plan: Plan;
   readonly isJson: boolean;
   /** Prints data. */
@@ -65,12 +63,12 @@ export async function run(args: readonly string[]): Promise<void> {
   const print = isJson ? divertOutput() : write;
   const explorer = await loadExplorer(task);
   const { plan } = explorer;
-  const call: Call = { task, plan, isJson, print };
+  const call: Invocation = { input: task, plan, isJson, print };
   // One run stays on this thread, where a debugger finds it.
   if (plan.runs === 1 && workers === undefined) {
-    return tellSingle(call, await explorer.explore({ first: 0, count: 1, shrink: true }));
+    return printSingle(call, await explorer.explore({ first: 0, count: 1, shrink: true }));
   }
-  const most = Math.min(availableParallelism(), Math.ceil(plan.runs / RUNS_OF_A_THREAD));
+  const most = Math.min(availableParallelism(), Math.ceil(plan.runs / RUNS_PER_THREAD));
   await explore(call, workers ?? most);
 }
 
@@ -90,34 +88,35 @@ function divertOutput(): (text: string) => void {
 
 function fileOf(words: readonly string[]): string {
   const [file, extra] = words;
-  if (file === undefined) throw new UsageMistake('Expected a file: coronet sim FILE. See --help.');
+  if (file === undefined)
+    throw new CommandUsageError('Expected a file: coronet sim FILE. See --help.');
   if (extra === undefined) return file;
-  throw new UsageMistake(`Expected one file, got '${file}' and '${extra}'. See --help.`);
+  throw new CommandUsageError(`Expected one file, got '${file}' and '${extra}'. See --help.`);
 }
 
-function tellSingle(call: Call, { figures, failure }: BlockOutcome): void {
-  if (failure !== null) return tellFailure(call, failure);
-  const tally = new Tally(call.plan);
-  for (const figure of figures) tally.add(figure);
-  tellSuccess(call, tally.report());
+function printSingle(call: Invocation, { stats, failure }: BlockOutcome): void {
+  if (failure !== null) return printFailure(call, failure);
+  const tally = new RunTotals(call.plan);
+  for (const figure of stats) tally.add(figure);
+  printSuccess(call, tally.report());
 }
 
-function tellSuccess({ plan, isJson, print }: Call, report: SimReport): void {
+function printSuccess({ plan, isJson, print }: Invocation, report: SimReport): void {
   print(isJson ? output.successJson(report) : output.successText(report, plan));
 }
 
 /** The runs on threads, until they are done, one fails, or somebody has had enough. */
-async function explore(call: Call, threads: number): Promise<void> {
+async function explore(call: Invocation, threads: number): Promise<void> {
   const progress = new Progress(call.plan.runs);
-  const campaign = new Campaign(call.plan, call.task, (runs) => progress.update(runs));
+  const campaign = new Campaign(call.plan, call.input, (runs) => progress.update(runs));
   const outcome = await interruptible(
     () => campaign.run(threads).finally(() => progress.end()),
     () => campaign.interrupt(),
   );
   const { failure, isInterrupted, report } = outcome;
-  if (isInterrupted) return tellInterrupted(call, outcome);
-  if (failure !== null) return await tellAlone(call, failure);
-  tellSuccess(call, report);
+  if (isInterrupted) return printInterrupted(call, outcome);
+  if (failure !== null) return await rerunAlone(call, failure);
+  printSuccess(call, report);
 }
 
 /** Ctrl-C ends the work in order; a second one ends the process. */
@@ -136,17 +135,17 @@ async function interruptible<T>(work: () => Promise<T>, interrupt: () => void): 
   }
 }
 
-function tellInterrupted(call: Call, { report, failure }: CampaignOutcome): void {
+function printInterrupted(call: Invocation, { report, failure }: CampaignOutcome): void {
   const { plan, isJson, print } = call;
-  if (failure !== null) tellFailure(call, failure, 'Interrupted: seeds before may fail, too.');
+  if (failure !== null) printFailure(call, failure, 'Interrupted: seeds before may fail, too.');
   else if (isJson) print(output.interruptedJson(report, plan));
   else process.stderr.write(output.interruptedText(report, plan));
   process.exitCode = SIGINT_CODE;
 }
 
 /** The failed run once more, alone on a fresh thread, as the command in the message runs it. */
-async function tellAlone(call: Call, found: FailureRecord): Promise<void> {
-  const thread = new Thread(call.task);
+async function rerunAlone(call: Invocation, found: FailureRecord): Promise<void> {
+  const thread = new Thread(call.input);
   const block: Block = { first: found.run, count: 1, shrink: true };
   let isInterrupted = false;
   const interrupt = (): void => {
@@ -155,17 +154,21 @@ async function tellAlone(call: Call, found: FailureRecord): Promise<void> {
   };
   try {
     const { failure } = await interruptible(() => thread.explore(block), interrupt);
-    if (failure !== null) tellFailure(call, failure);
-    else tellFailure(call, found, output.notAloneText(found));
+    if (failure !== null) printFailure(call, failure);
+    else printFailure(call, found, output.notReproducedText(found));
   } catch (error) {
     if (!isInterrupted) throw error;
-    tellFailure(call, found);
+    printFailure(call, found);
   } finally {
     await thread.end();
   }
 }
 
-function tellFailure({ plan, isJson, print }: Call, failure: FailureRecord, note = ''): void {
+function printFailure(
+  { plan, isJson, print }: Invocation,
+  failure: FailureRecord,
+  note = '',
+): void {
   process.exitCode = 1;
   if (isJson) print(output.failureJson(failure, plan, note));
   else process.stderr.write(output.failureText(failure, note));

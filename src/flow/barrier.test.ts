@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/kernel/virtual-host.ts';
-import { group } from '../kernel/group.ts';
+import { play } from '../../test/support/kernel/virtual-host.ts';
+import { group } from '../kernel/task/group.ts';
 import { checkpoint } from '../kernel/waits.ts';
 import { Barrier } from './barrier.ts';
 import { Channel } from './channel.ts';
-import { select } from './select.ts';
+import { select } from './select/select.ts';
 
 test('opens for n tasks at a time and tells each its place', () => {
   const places: number[] = [];
@@ -59,7 +59,7 @@ test('two arms of one select count as one task', () => {
       const other = new Channel<number>();
       const task = g.spawn(() => select({ a: start.wait(), b: start.wait(), c: other.receive() }));
       yield;
-      expect(start.complete()).toBe(true);
+      expect(start.arrive()).toBe(true);
       expect((yield* task.join()).value).toBe(0);
       expect(start.stats()).toMatchObject({ waiting: 0, rounds: 1 });
     }),

@@ -1,12 +1,12 @@
 /** Barrier: tasks wait for each other until so many have come. */
-import { checkInteger } from '../kernel/checks.ts';
+
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
-import type { TaskRecord } from '../kernel/task.ts';
-import { checkName, titled } from './naming.ts';
-import type { Place } from './place.ts';
-import { WOULD_WAIT } from './selectable.ts';
-import { Waiting } from './waiting.ts';
+import type { TaskImpl } from '../kernel/task/task.ts';
+import { checkInteger, checkName, titled } from '../support/checks.ts';
+import { WOULD_WAIT } from './select/case.ts';
+import type { Waiter } from './wait-queue.ts';
+import { WaitingOperation } from './wait-queue.ts';
 
 /** What a barrier has done and holds. */
 export interface BarrierStats {
@@ -29,7 +29,7 @@ export interface BarrierStats {
 export class Barrier {
   readonly parties: number;
   readonly name: string;
-  readonly #waiters = new ParkingQueue<Place>();
+  readonly #waiters = new ParkingQueue<Waiter>();
   #rounds = 0;
 
   constructor(n: number, name = '') {
@@ -60,42 +60,42 @@ export class Barrier {
   }
 
   /** The caller comes: true if it is the last one. @internal */
-  complete(): boolean {
+  arrive(): boolean {
     if (this.#waiters.size >= this.parties) this.settle();
     if (this.#waiters.size < this.parties - 1) return false;
-    const others = this.#present();
+    const others = this.#waiterPerTask();
     if (others.length < this.parties - 1) return false;
     this.#open(others);
     return true;
   }
 
   /** @internal */
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#waiters.push(place);
   }
 
   /** @internal */
   settle(): void {
     while (this.#waiters.size >= this.parties) {
-      const present = this.#present();
+      const present = this.#waiterPerTask();
       if (present.length < this.parties) return;
       this.#open(present.slice(0, this.parties));
     }
   }
 
-  #open(places: readonly Place[]): void {
+  #open(places: readonly Waiter[]): void {
     this.#rounds++;
     let index = 0;
     for (const place of places) place.wake(index++);
   }
 
   /** One place for each task that is here; those that have lapsed leave. */
-  #present(): Place[] {
-    const found = new Map<TaskRecord, Place>();
+  #waiterPerTask(): Waiter[] {
+    const found = new Map<TaskImpl, Waiter>();
     let place = this.#waiters.first;
     while (place !== null) {
-      const behind = place.behind as Place | null;
-      if (place.lapsed) this.#waiters.remove(place);
+      const behind = place.nextInQueue as Waiter | null;
+      if (place.stale) this.#waiters.remove(place);
       else if (!found.has(place.task)) found.set(place.task, place);
       place = behind;
     }
@@ -103,7 +103,7 @@ export class Barrier {
   }
 }
 
-class BarrierWait extends Waiting<number> {
+class BarrierWait extends WaitingOperation<number> {
   readonly #barrier: Barrier;
 
   constructor(barrier: Barrier) {
@@ -112,10 +112,10 @@ class BarrierWait extends Waiting<number> {
   }
 
   attempt(): number | typeof WOULD_WAIT {
-    return this.#barrier.complete() ? this.#barrier.parties - 1 : WOULD_WAIT;
+    return this.#barrier.arrive() ? this.#barrier.parties - 1 : WOULD_WAIT;
   }
 
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#barrier.enlist(place);
   }
 

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { codeOf, play } from '../../test/kernel/virtual-host.ts';
-import { group } from '../kernel/group.ts';
+import { codeOf, play } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
+import { group } from '../kernel/task/group.ts';
 import { checkpoint } from '../kernel/waits.ts';
 import { Broadcast } from './broadcast.ts';
-import { select } from './select.ts';
+import { select } from './select/select.ts';
 import type { SlowPolicy, Subscription } from './subscription.ts';
 
 /** What `subscription` holds now. */

@@ -8,17 +8,16 @@
  *  3. `#full` counts the subscriptions that have no room. With `slow: 'wait'` a send takes effect
  *     only while it is 0; the other policies never wait.
  */
-import { wrongType } from '../kernel/checks.ts';
+
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
+import { checkCount, checkName, titled, wrongType } from '../support/checks.ts';
 import { BroadcastClosedError } from './errors.ts';
-import { checkCount, checkName, titled } from './naming.ts';
-import type { Place } from './place.ts';
-import { failAll, foremost } from './place.ts';
-import { WOULD_WAIT } from './selectable.ts';
+import { WOULD_WAIT } from './select/case.ts';
 import type { SlowPolicy, Subscription } from './subscription.ts';
-import { SubscriptionRecord } from './subscription.ts';
-import { Waiting } from './waiting.ts';
+import { SubscriptionImpl } from './subscription.ts';
+import type { Waiter } from './wait-queue.ts';
+import { failAll, firstWaiter, WaitingOperation } from './wait-queue.ts';
 
 /** How much a subscription holds, and what happens when it is full. */
 export interface BroadcastOptions {
@@ -58,9 +57,9 @@ export class Broadcast<T> {
   readonly name: string;
   readonly capacity: number;
   readonly slow: SlowPolicy;
-  readonly #subscriptions = new Set<SubscriptionRecord<T>>();
-  readonly #senders = new ParkingQueue<Place>();
-  #full = 0;
+  readonly #subscriptions = new Set<SubscriptionImpl<T>>();
+  readonly #senders = new ParkingQueue<Waiter>();
+  #fullCount = 0;
   #delivering = false;
   #sent = 0;
   #dropped = 0;
@@ -92,7 +91,7 @@ export class Broadcast<T> {
 
   /** A new subscription, active when this returns. On a closed broadcast it is at its end. */
   subscribe(): Subscription<T> {
-    const subscription = new SubscriptionRecord<T>(this);
+    const subscription = new SubscriptionImpl<T>(this);
     if (this.#closed) subscription.end();
     else this.#subscriptions.add(subscription);
     return subscription;
@@ -143,7 +142,7 @@ export class Broadcast<T> {
   }
 
   /** @internal */
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#senders.push(place);
   }
 
@@ -151,7 +150,7 @@ export class Broadcast<T> {
   settle(): void {
     if (this.#closed) return failAll(this.#senders, () => this.closedError());
     while (!this.#delivering && !this.#blocked) {
-      const sender = foremost(this.#senders);
+      const sender = firstWaiter(this.#senders);
       if (sender === null) return;
       const { item } = sender.request as BroadcastSend<T>;
       sender.wake();
@@ -166,7 +165,7 @@ export class Broadcast<T> {
 
   /** A subscription has run full, or has room again. @internal */
   fullChanged(by: 1 | -1): void {
-    this.#full += by;
+    this.#fullCount += by;
     if (by < 0) this.settle();
   }
 
@@ -177,11 +176,11 @@ export class Broadcast<T> {
 
   /** A subscription takes no more items. @internal */
   unsubscribed(subscription: object): void {
-    this.#subscriptions.delete(subscription as SubscriptionRecord<T>);
+    this.#subscriptions.delete(subscription as SubscriptionImpl<T>);
   }
 
   get #blocked(): boolean {
-    return this.#full > 0 && this.slow === 'wait';
+    return this.#fullCount > 0 && this.slow === 'wait';
   }
 
   /** Invariant 2: room that comes free meanwhile is for the next item. */
@@ -193,7 +192,7 @@ export class Broadcast<T> {
   }
 }
 
-class BroadcastSend<T> extends Waiting<void> {
+class BroadcastSend<T> extends WaitingOperation<void> {
   readonly #broadcast: Broadcast<T>;
   readonly item: T;
 
@@ -208,7 +207,7 @@ class BroadcastSend<T> extends Waiting<void> {
     return this.#broadcast.put(this.item) ? undefined : WOULD_WAIT;
   }
 
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#broadcast.enlist(place);
   }
 

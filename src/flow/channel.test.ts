@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { codeOf, play } from '../../test/kernel/virtual-host.ts';
-import { group } from '../kernel/group.ts';
+import { codeOf, play } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
-import type { Task } from '../kernel/task.ts';
+import { timeout } from '../kernel/scope/with-scope.ts';
+import { group } from '../kernel/task/group.ts';
+import type { Task } from '../kernel/task/task.ts';
 import { checkpoint } from '../kernel/waits.ts';
-import { timeout } from '../kernel/with-scope.ts';
 import { Channel } from './channel.ts';
 
 /** Ends with `task`, which was cancelled. */

@@ -14,13 +14,12 @@
  */
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
-import { Ring } from '../kernel/ring.ts';
+import { checkCount, checkName, titled } from '../support/checks.ts';
+import { RingBuffer } from '../support/ring-buffer.ts';
 import { ChannelClosedError } from './errors.ts';
-import { checkCount, checkName, titled } from './naming.ts';
-import type { Place } from './place.ts';
-import { failAll, foremost, foremostBeside } from './place.ts';
-import { WOULD_WAIT } from './selectable.ts';
-import { Waiting } from './waiting.ts';
+import { WOULD_WAIT } from './select/case.ts';
+import type { Waiter } from './wait-queue.ts';
+import { failAll, firstWaiter, firstWaiterExcept, WaitingOperation } from './wait-queue.ts';
 
 /** What a channel has done and holds. */
 export interface ChannelStats {
@@ -48,9 +47,9 @@ export interface ChannelStats {
 export class Channel<T> {
   readonly capacity: number;
   readonly name: string;
-  readonly #buffer = new Ring<T>();
-  readonly #senders = new ParkingQueue<Place>();
-  readonly #receivers = new ParkingQueue<Place>();
+  readonly #buffer = new RingBuffer<T>();
+  readonly #senders = new ParkingQueue<Waiter>();
+  readonly #receivers = new ParkingQueue<Waiter>();
   #sent = 0;
   #received = 0;
   #closed = false;
@@ -142,10 +141,10 @@ export class Channel<T> {
       this.settle();
     }
     if (this.#buffer.length === 0) {
-      const receiver = foremost(this.#receivers);
+      const receiver = firstWaiter(this.#receivers);
       if (receiver !== null) {
         this.#sent++;
-        this.#hand(receiver, item);
+        this.#deliver(receiver, item);
         return true;
       }
     }
@@ -164,19 +163,19 @@ export class Channel<T> {
       this.#refill();
       return item;
     }
-    const sender = this.#closed ? null : foremost(this.#senders);
+    const sender = this.#closed ? null : firstWaiter(this.#senders);
     if (sender === null) return WOULD_WAIT;
     this.#received++;
-    return this.#itemOf(sender);
+    return this.#takeFrom(sender);
   }
 
   /** @internal */
-  enlistSender(place: Place): void {
+  enlistSender(place: Waiter): void {
     this.#senders.push(place);
   }
 
   /** @internal */
-  enlistReceiver(place: Place): void {
+  enlistReceiver(place: Waiter): void {
     this.#receivers.push(place);
   }
 
@@ -186,8 +185,8 @@ export class Channel<T> {
     while (served) served = this.#serveOne();
     if (!this.#closed) return;
     failAll(this.#senders, () => this.closedError());
-    for (let at = foremost(this.#receivers); at !== null; at = foremost(this.#receivers)) {
-      (at.request as Receiving<T, unknown>).endAt(at);
+    for (let at = firstWaiter(this.#receivers); at !== null; at = firstWaiter(this.#receivers)) {
+      (at.request as ReceiveOperation<T, unknown>).endAt(at);
     }
   }
 
@@ -197,41 +196,41 @@ export class Channel<T> {
   }
 
   #serveOne(): boolean {
-    const receiver = foremost(this.#receivers);
+    const receiver = firstWaiter(this.#receivers);
     if (receiver !== null && this.#buffer.length > 0) {
-      this.#hand(receiver, this.#buffer.shift());
+      this.#deliver(receiver, this.#buffer.shift());
       return true;
     }
-    const sender = this.#closed ? null : foremost(this.#senders);
+    const sender = this.#closed ? null : firstWaiter(this.#senders);
     if (sender === null) return false;
     if (this.#buffer.length < this.capacity) {
-      this.#buffer.push(this.#itemOf(sender));
+      this.#buffer.push(this.#takeFrom(sender));
       return true;
     }
     return receiver !== null && this.#pair(sender, receiver);
   }
 
   /** Capacity 0: the foremost two, unless they are one task; then the next best pair. */
-  #pair(sender: Place, receiver: Place): boolean {
-    const other = foremostBeside(this.#receivers, sender.task);
+  #pair(sender: Waiter, receiver: Waiter): boolean {
+    const other = firstWaiterExcept(this.#receivers, sender.task);
     if (other !== null) {
-      this.#hand(other, this.#itemOf(sender));
+      this.#deliver(other, this.#takeFrom(sender));
       return true;
     }
-    const another = foremostBeside(this.#senders, receiver.task);
+    const another = firstWaiterExcept(this.#senders, receiver.task);
     if (another === null) return false;
-    this.#hand(receiver, this.#itemOf(another));
+    this.#deliver(receiver, this.#takeFrom(another));
     return true;
   }
 
   /** A slot has become free. */
   #refill(): void {
-    const sender = this.#closed ? null : foremost(this.#senders);
-    if (sender !== null) this.#buffer.push(this.#itemOf(sender));
+    const sender = this.#closed ? null : firstWaiter(this.#senders);
+    if (sender !== null) this.#buffer.push(this.#takeFrom(sender));
   }
 
   /** The send at `sender` takes effect: gives its item. */
-  #itemOf(sender: Place): T {
+  #takeFrom(sender: Waiter): T {
     const { item } = sender.request as Send<T>;
     this.#sent++;
     sender.wake();
@@ -239,13 +238,13 @@ export class Channel<T> {
   }
 
   /** The receive at `receiver` takes effect. */
-  #hand(receiver: Place, item: T): void {
+  #deliver(receiver: Waiter, item: T): void {
     this.#received++;
-    receiver.wake((receiver.request as Receiving<T, unknown>).wrap(item));
+    receiver.wake((receiver.request as ReceiveOperation<T, unknown>).wrap(item));
   }
 }
 
-class Send<T> extends Waiting<void> {
+class Send<T> extends WaitingOperation<void> {
   readonly #channel: Channel<T>;
   readonly item: T;
 
@@ -260,7 +259,7 @@ class Send<T> extends Waiting<void> {
     return this.#channel.put(this.item) ? undefined : WOULD_WAIT;
   }
 
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#channel.enlistSender(place);
   }
 
@@ -274,7 +273,7 @@ class Send<T> extends Waiting<void> {
 }
 
 /** What `receive` and `next` share: they take an item and differ in how they tell it. */
-abstract class Receiving<T, R> extends Waiting<R> {
+abstract class ReceiveOperation<T, R> extends WaitingOperation<R> {
   protected readonly channel: Channel<T>;
 
   constructor(channel: Channel<T>) {
@@ -289,7 +288,7 @@ abstract class Receiving<T, R> extends Waiting<R> {
   protected abstract end(): R;
 
   /** The end, as the task gets it that waits at `place`. */
-  abstract endAt(place: Place): void;
+  abstract endAt(place: Waiter): void;
 
   attempt(): R | typeof WOULD_WAIT {
     const item = this.channel.take();
@@ -297,7 +296,7 @@ abstract class Receiving<T, R> extends Waiting<R> {
     return this.channel.closed ? this.end() : WOULD_WAIT;
   }
 
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.channel.enlistReceiver(place);
   }
 
@@ -310,7 +309,7 @@ abstract class Receiving<T, R> extends Waiting<R> {
   }
 }
 
-class Receive<T> extends Receiving<T, T> {
+class Receive<T> extends ReceiveOperation<T, T> {
   wrap(item: T): T {
     return item;
   }
@@ -319,12 +318,12 @@ class Receive<T> extends Receiving<T, T> {
     throw this.channel.closedError();
   }
 
-  endAt(place: Place): void {
+  endAt(place: Waiter): void {
     place.fail(this.channel.closedError());
   }
 }
 
-class Next<T> extends Receiving<T, IteratorResult<T, undefined>> {
+class Next<T> extends ReceiveOperation<T, IteratorResult<T, undefined>> {
   wrap(item: T): IteratorResult<T, undefined> {
     return { done: false, value: item };
   }
@@ -333,7 +332,7 @@ class Next<T> extends Receiving<T, IteratorResult<T, undefined>> {
     return { done: true, value: undefined };
   }
 
-  endAt(place: Place): void {
+  endAt(place: Waiter): void {
     place.wake(this.end());
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { codeOf, play, VirtualHost } from '../../test/kernel/virtual-host.ts';
-import { group } from '../kernel/group.ts';
+import { codeOf, play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import type { Wait } from '../kernel/operation.ts';
+import { group } from '../kernel/task/group.ts';
 import { sleep } from '../kernel/waits.ts';
 import { Condition } from './condition.ts';
 import { Lock } from './lock.ts';

@@ -1,13 +1,13 @@
 /** Condition: waiting for a change of what a lock protects. */
-import { wrongType } from '../kernel/checks.ts';
+
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';
-import { shield } from '../kernel/shield.ts';
+import { shield } from '../kernel/scope/shield.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
+import { checkCount, checkName, titled, wrongType } from '../support/checks.ts';
 import { OwnerError } from './errors.ts';
 import { Lock } from './lock.ts';
-import { checkCount, checkName, titled } from './naming.ts';
 
 /** What a condition has done and holds. */
 export interface ConditionStats {
@@ -70,7 +70,7 @@ export class Condition {
   *#wait(): Generator<Wait, void> {
     this.#checkOwner();
     yield* checkpoint();
-    const place = new ConditionPlace(titled('condition', this.name));
+    const place = new ConditionWait(titled('condition', this.name));
     this.#waiters.push(place);
     this.lock.release();
     try {
@@ -90,7 +90,7 @@ export class Condition {
   }
 }
 
-class ConditionPlace extends Parking {
+class ConditionWait extends Parking {
   readonly #title: string;
 
   constructor(title: string) {

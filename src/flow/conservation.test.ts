@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { VirtualHost } from '../../test/kernel/virtual-host.ts';
-import { group } from '../kernel/group.ts';
+import { VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
-import type { Task } from '../kernel/task.ts';
+import { group } from '../kernel/task/group.ts';
+import type { Task } from '../kernel/task/task.ts';
 import { checkpoint } from '../kernel/waits.ts';
 import { Channel } from './channel.ts';
-import type { SelectArms } from './select.ts';
-import { select } from './select.ts';
+import type { SelectCases } from './select/select.ts';
+import { select } from './select/select.ts';
 import { Semaphore } from './semaphore.ts';
 
 /** What one task does next. `at` names the channel or the semaphore. */
@@ -115,7 +115,7 @@ class Worldlet {
       arms[`t${i}`] = (this.channels[at % count] as Channel<Item>).receive();
     }
     if (Object.keys(arms).length === 0) return;
-    const { key, value } = yield* select(arms as SelectArms);
+    const { key, value } = yield* select(arms as SelectCases);
     const index = Number(key.slice(1));
     const at = ((key.startsWith('s') ? sends : takes)[index] as number) % count;
     if (key.startsWith('t')) this.#note(at, value as Item);

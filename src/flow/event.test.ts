@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/kernel/virtual-host.ts';
-import { group } from '../kernel/group.ts';
+import { play } from '../../test/support/kernel/virtual-host.ts';
+import { group } from '../kernel/task/group.ts';
 import { Event } from './event.ts';
 
 test('set lets all go on who wait, and all who come later', () => {

@@ -1,11 +1,10 @@
 /** Event: a flag that tasks can wait for. */
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
-import { checkName, titled } from './naming.ts';
-import type { Place } from './place.ts';
-import { foremost } from './place.ts';
-import { WOULD_WAIT } from './selectable.ts';
-import { Waiting } from './waiting.ts';
+import { checkName, titled } from '../support/checks.ts';
+import { WOULD_WAIT } from './select/case.ts';
+import type { Waiter } from './wait-queue.ts';
+import { firstWaiter, WaitingOperation } from './wait-queue.ts';
 
 /** What an event has done and holds. */
 export interface EventStats {
@@ -25,7 +24,7 @@ export interface EventStats {
  */
 export class Event {
   readonly name: string;
-  readonly #waiters = new ParkingQueue<Place>();
+  readonly #waiters = new ParkingQueue<Waiter>();
   #isSet = false;
 
   constructor(name = '') {
@@ -59,18 +58,19 @@ export class Event {
   }
 
   /** @internal */
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#waiters.push(place);
   }
 
   /** @internal */
   settle(): void {
     if (!this.#isSet) return;
-    for (let at = foremost(this.#waiters); at !== null; at = foremost(this.#waiters)) at.wake();
+    for (let at = firstWaiter(this.#waiters); at !== null; at = firstWaiter(this.#waiters))
+      at.wake();
   }
 }
 
-class EventWait extends Waiting<void> {
+class EventWait extends WaitingOperation<void> {
   readonly #event: Event;
 
   constructor(event: Event) {
@@ -82,7 +82,7 @@ class EventWait extends Waiting<void> {
     return this.#event.isSet ? undefined : WOULD_WAIT;
   }
 
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#event.enlist(place);
   }
 

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { codeOf, failureOf, play } from '../../test/kernel/virtual-host.ts';
+import { codeOf, failureOf, play } from '../../test/support/kernel/virtual-host.ts';
 import { currentTask } from '../kernel/current.ts';
 import type { GroupError } from '../kernel/errors.ts';
-import { group } from '../kernel/group.ts';
+import { scope } from '../kernel/scope/with-scope.ts';
+import { group } from '../kernel/task/group.ts';
 import { checkpoint, pause, sleep } from '../kernel/waits.ts';
-import { scope } from '../kernel/with-scope.ts';
 import { Lock } from './lock.ts';
 
 test('hands over in the order of asking; nobody slips in', () => {

@@ -9,16 +9,16 @@
  *  3. A lock whose owner ended without releasing it is abandoned for good, because what it protects
  *     may be half-changed: everybody who waits for it or asks for it later gets ERR_LOCK_ABANDONED.
  */
-import { current, currentRecord } from '../kernel/current.ts';
+import { current, runningTask } from '../kernel/current.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
 import { checkSource, Lazy } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
-import type { TaskRecord } from '../kernel/task.ts';
+import type { TaskImpl } from '../kernel/task/task.ts';
+import { checkName, taskTitle, titled } from '../support/checks.ts';
 import { AbandonedError, OwnerError } from './errors.ts';
-import { Acquire, holding, OwnerWatch } from './holding.ts';
-import { checkName, taskTitle, titled } from './naming.ts';
-import type { Place } from './place.ts';
-import { failAll, foremost } from './place.ts';
+import { Acquire, OwnerMonitor, withHeld } from './ownership.ts';
+import type { Waiter } from './wait-queue.ts';
+import { failAll, firstWaiter } from './wait-queue.ts';
 
 /** What a lock has done and holds. */
 export interface LockStats {
@@ -45,9 +45,9 @@ export interface LockStats {
  */
 export class Lock {
   readonly name: string;
-  readonly #waiters = new ParkingQueue<Place>();
-  readonly #watch: OwnerWatch = new OwnerWatch(() => this.#ownerEnded());
-  #owner: TaskRecord | null = null;
+  readonly #waiters = new ParkingQueue<Waiter>();
+  readonly #ownerMonitor: OwnerMonitor = new OwnerMonitor(() => this.#ownerEnded());
+  #owner: TaskImpl | null = null;
   /** Invariant 3: who abandoned it. */
   #abandonedBy = '';
   #acquired = 0;
@@ -74,8 +74,8 @@ export class Lock {
 
   /** Gives the lock to whoever has waited longest. Errors: ERR_NOT_OWNER. */
   release(): void {
-    if (!this.ownedByCaller) throw this.#notOwner();
-    this.#watch.stop();
+    if (!this.ownedByCaller) throw this.#notOwnerError();
+    this.#ownerMonitor.stop();
     this.#owner = null;
     this.settle();
   }
@@ -87,7 +87,7 @@ export class Lock {
    */
   with<T>(op: OperationSource<T>): Operation<T> {
     checkSource(op);
-    return new Lazy(() => holding(this, op));
+    return new Lazy(() => withHeld(this, op));
   }
 
   get locked(): boolean {
@@ -116,7 +116,7 @@ export class Lock {
   }
 
   /** @internal */
-  get owner(): TaskRecord | null {
+  get owner(): TaskImpl | null {
     return this.#owner;
   }
 
@@ -127,43 +127,43 @@ export class Lock {
 
   /** One try. @internal */
   take(): boolean {
-    this.#refuseOwner();
-    if (this.#abandonedBy !== '') throw this.#abandoned();
+    this.#checkNotOwner();
+    if (this.#abandonedBy !== '') throw this.#abandonedError();
     if (this.#waiters.size > 0) this.settle();
     if (this.#owner !== null) return false;
-    this.#give(currentRecord());
+    this.#grantTo(runningTask());
     return true;
   }
 
   /** @internal */
-  enlist(place: Place): void {
-    this.#refuseOwner();
+  enlist(place: Waiter): void {
+    this.#checkNotOwner();
     this.#waiters.push(place);
   }
 
   /** @internal */
   settle(): void {
-    if (this.#abandonedBy !== '') return failAll(this.#waiters, () => this.#abandoned());
+    if (this.#abandonedBy !== '') return failAll(this.#waiters, () => this.#abandonedError());
     if (this.#owner !== null) return;
-    const place = foremost(this.#waiters);
+    const place = firstWaiter(this.#waiters);
     if (place === null) return;
-    this.#give(place.task);
+    this.#grantTo(place.task);
     place.wake();
   }
 
-  #give(task: TaskRecord): void {
+  #grantTo(task: TaskImpl): void {
     this.#owner = task;
     this.#acquired++;
-    this.#watch.start(task);
+    this.#ownerMonitor.start(task);
   }
 
   #ownerEnded(): void {
-    this.#abandonedBy = taskTitle(this.#owner as TaskRecord);
+    this.#abandonedBy = taskTitle(this.#owner as TaskImpl);
     this.#owner = null;
     this.settle();
   }
 
-  #refuseOwner(): void {
+  #checkNotOwner(): void {
     if (!this.ownedByCaller) return;
     throw new OwnerError(
       'ERR_ALREADY_OWNER',
@@ -172,14 +172,14 @@ export class Lock {
     );
   }
 
-  #notOwner(): OwnerError {
+  #notOwnerError(): OwnerError {
     const caller = current.task === null ? 'a caller outside of tasks' : taskTitle(current.task);
     const state = this.#owner === null ? 'held by nobody' : `held by ${taskTitle(this.#owner)}`;
     const text = `The ${titled('lock', this.name)} cannot be released by ${caller}: it is ${state}`;
     return new OwnerError('ERR_NOT_OWNER', text);
   }
 
-  #abandoned(): AbandonedError {
+  #abandonedError(): AbandonedError {
     return new AbandonedError(
       'ERR_LOCK_ABANDONED',
       `The ${titled('lock', this.name)} was still held by ${this.#abandonedBy} when that task ` +

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { group } from '../kernel/group.ts';
 import type { Wait } from '../kernel/operation.ts';
+import { group } from '../kernel/task/group.ts';
 import { sleep } from '../kernel/waits.ts';
 import { run } from '../node/run.ts';
 import { Broadcast } from './broadcast.ts';
 import { Channel } from './channel.ts';
-import { select } from './select.ts';
+import { select } from './select/select.ts';
 
 const collect = (globalThis as { gc?: () => void }).gc;
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { codeOf, failureOf, play, VirtualHost } from '../../test/kernel/virtual-host.ts';
-import { group } from '../kernel/group.ts';
+import { codeOf, failureOf, play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { group } from '../kernel/task/group.ts';
 import { checkpoint, pause, sleep } from '../kernel/waits.ts';
 import { Semaphore } from './semaphore.ts';
 

@@ -9,16 +9,16 @@
  *     what it still holds is given back for it, since a task that has ended uses nothing, and
  *     `hooks.onUnhandled` gets ERR_PERMIT_ABANDONED, since it should have done so itself.
  */
-import { current, currentRecord } from '../kernel/current.ts';
+import { current, runningTask } from '../kernel/current.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
 import { checkSource, Lazy } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
-import type { TaskRecord } from '../kernel/task.ts';
+import type { TaskImpl } from '../kernel/task/task.ts';
+import { checkCount, checkName, taskTitle, titled } from '../support/checks.ts';
 import { AbandonedError, OwnerError } from './errors.ts';
-import { Acquire, holding, OwnerWatch } from './holding.ts';
-import { checkCount, checkName, taskTitle, titled } from './naming.ts';
-import type { Place } from './place.ts';
-import { foremost } from './place.ts';
+import { Acquire, OwnerMonitor, withHeld } from './ownership.ts';
+import type { Waiter } from './wait-queue.ts';
+import { firstWaiter } from './wait-queue.ts';
 
 /** What a semaphore has done and holds. */
 export interface SemaphoreStats {
@@ -41,8 +41,8 @@ export interface SemaphoreStats {
  */
 export class Semaphore {
   readonly name: string;
-  readonly #waiters = new ParkingQueue<Place>();
-  readonly #holds = new Map<TaskRecord, Hold>();
+  readonly #waiters = new ParkingQueue<Waiter>();
+  readonly #holds = new Map<TaskImpl, Hold>();
   #permits: number;
   #inUse = 0;
 
@@ -70,9 +70,9 @@ export class Semaphore {
   /** Gives a permit of the calling task to whoever has waited longest. Errors: ERR_NOT_OWNER. */
   release(): void {
     const hold = current.task === null ? undefined : this.#holds.get(current.task);
-    if (hold === undefined) throw this.#notOwner();
+    if (hold === undefined) throw this.#notOwnerError();
     hold.count--;
-    if (hold.count === 0) this.#drop(hold);
+    if (hold.count === 0) this.#removeHold(hold);
     this.#inUse--;
     this.settle();
   }
@@ -84,7 +84,7 @@ export class Semaphore {
    */
   with<T>(op: OperationSource<T>): Operation<T> {
     checkSource(op);
-    return new Lazy(() => holding(this, op));
+    return new Lazy(() => withHeld(this, op));
   }
 
   /** Changes the number of permits. What is in use stays; with fewer, releases make up for it. */
@@ -124,7 +124,7 @@ export class Semaphore {
   }
 
   /** The task that holds all the permits, if it is one. @internal */
-  get owner(): TaskRecord | null {
+  get owner(): TaskImpl | null {
     if (this.#holds.size !== 1) return null;
     for (const task of this.#holds.keys()) return task;
     return null;
@@ -139,29 +139,29 @@ export class Semaphore {
   take(): boolean {
     if (this.#waiters.size > 0) this.settle();
     if (this.available <= 0) {
-      this.#refuseOwner();
+      this.#checkNotOwner();
       return false;
     }
-    this.#give(currentRecord());
+    this.#grantTo(runningTask());
     return true;
   }
 
   /** @internal */
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#waiters.push(place);
   }
 
   /** @internal */
   settle(): void {
     while (this.available > 0) {
-      const place = foremost(this.#waiters);
+      const place = firstWaiter(this.#waiters);
       if (place === null) return;
-      this.#give(place.task);
+      this.#grantTo(place.task);
       place.wake();
     }
   }
 
-  #give(task: TaskRecord): void {
+  #grantTo(task: TaskImpl): void {
     let hold = this.#holds.get(task);
     if (hold === undefined) {
       hold = new Hold(task, (ended) => this.#ownerEnded(ended));
@@ -172,13 +172,13 @@ export class Semaphore {
     this.#inUse++;
   }
 
-  #drop(hold: Hold): void {
+  #removeHold(hold: Hold): void {
     this.#holds.delete(hold.task);
     hold.stop();
   }
 
   #ownerEnded(hold: Hold): void {
-    this.#drop(hold);
+    this.#removeHold(hold);
     this.#inUse -= hold.count;
     const text =
       `${taskTitle(hold.task)} ended while it held ${hold.count} permits of the ` +
@@ -187,7 +187,7 @@ export class Semaphore {
     this.settle();
   }
 
-  #refuseOwner(): void {
+  #checkNotOwner(): void {
     if (this.owner === null || this.owner !== current.task) return;
     throw new OwnerError(
       'ERR_ALREADY_OWNER',
@@ -196,7 +196,7 @@ export class Semaphore {
     );
   }
 
-  #notOwner(): OwnerError {
+  #notOwnerError(): OwnerError {
     const caller = current.task === null ? 'a caller outside of tasks' : taskTitle(current.task);
     const text = `${caller} holds no permit of the ${titled('semaphore', this.name)} to release`;
     return new OwnerError('ERR_NOT_OWNER', text);
@@ -204,11 +204,11 @@ export class Semaphore {
 }
 
 /** The permits that one task holds. */
-class Hold extends OwnerWatch {
-  readonly task: TaskRecord;
+class Hold extends OwnerMonitor {
+  readonly task: TaskImpl;
   count = 0;
 
-  constructor(task: TaskRecord, ended: (hold: Hold) => void) {
+  constructor(task: TaskImpl, ended: (hold: Hold) => void) {
     super(() => ended(this));
     this.task = task;
   }

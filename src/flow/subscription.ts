@@ -8,12 +8,11 @@
  */
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
-import { Ring } from '../kernel/ring.ts';
+import { RingBuffer } from '../support/ring-buffer.ts';
 import { SlowSubscriberError } from './errors.ts';
-import type { Place } from './place.ts';
-import { foremost } from './place.ts';
-import { WOULD_WAIT } from './selectable.ts';
-import { Waiting } from './waiting.ts';
+import { WOULD_WAIT } from './select/case.ts';
+import type { Waiter } from './wait-queue.ts';
+import { firstWaiter, WaitingOperation } from './wait-queue.ts';
 
 /** What a broadcast does about a subscription that has no room. */
 export type SlowPolicy = 'wait' | 'drop-oldest' | 'drop-newest' | 'fail';
@@ -45,7 +44,7 @@ export interface Subscription<T> extends Disposable {
 }
 
 /** What a subscription needs of its broadcast, whatever the items are. */
-export interface Feed {
+export interface SubscriptionSource {
   readonly capacity: number;
   readonly slow: SlowPolicy;
   readonly title: string;
@@ -54,10 +53,10 @@ export interface Feed {
   unsubscribed(subscription: object): void;
 }
 
-export class SubscriptionRecord<T> implements Subscription<T> {
-  readonly #feed: Feed;
-  readonly #buffer = new Ring<T>();
-  readonly #receivers = new ParkingQueue<Place>();
+export class SubscriptionImpl<T> implements Subscription<T> {
+  readonly #source: SubscriptionSource;
+  readonly #buffer = new RingBuffer<T>();
+  readonly #receivers = new ParkingQueue<Waiter>();
   #full = false;
   #ended = false;
   /** Set when it has missed an item and `slow` is 'fail'. */
@@ -65,8 +64,8 @@ export class SubscriptionRecord<T> implements Subscription<T> {
   #received = 0;
   #dropped = 0;
 
-  constructor(feed: Feed) {
-    this.#feed = feed;
+  constructor(feed: SubscriptionSource) {
+    this.#source = feed;
   }
 
   next(): Operation<IteratorResult<T, undefined>> {
@@ -76,7 +75,7 @@ export class SubscriptionRecord<T> implements Subscription<T> {
   close(): void {
     this.#buffer.clear();
     this.#failed = false;
-    this.#feed.unsubscribed(this);
+    this.#source.unsubscribed(this);
     this.end();
   }
 
@@ -95,7 +94,7 @@ export class SubscriptionRecord<T> implements Subscription<T> {
   }
 
   get title(): string {
-    return this.#feed.title;
+    return this.#source.title;
   }
 
   /** No more items come. */
@@ -109,15 +108,15 @@ export class SubscriptionRecord<T> implements Subscription<T> {
   offer(item: T): void {
     if (this.#ended) return;
     if (this.#receivers.size > 0) this.settle();
-    const receiver = foremost(this.#receivers);
+    const receiver = firstWaiter(this.#receivers);
     if (receiver !== null) {
       this.#received++;
       receiver.wake({ done: false, value: item });
       return;
     }
-    if (this.#buffer.length >= this.#feed.capacity) return this.#overflow(item);
+    if (this.#buffer.length >= this.#source.capacity) return this.#overflow(item);
     this.#buffer.push(item);
-    if (this.#buffer.length >= this.#feed.capacity) this.#setFull(true);
+    if (this.#buffer.length >= this.#source.capacity) this.#setFull(true);
   }
 
   /** One try to receive. */
@@ -132,12 +131,12 @@ export class SubscriptionRecord<T> implements Subscription<T> {
     return this.#ended ? { done: true, value: undefined } : WOULD_WAIT;
   }
 
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#receivers.push(place);
   }
 
   settle(): void {
-    for (let at = foremost(this.#receivers); at !== null; at = foremost(this.#receivers)) {
+    for (let at = firstWaiter(this.#receivers); at !== null; at = firstWaiter(this.#receivers)) {
       if (this.#buffer.length > 0) {
         at.wake({ done: false, value: this.#shift() });
         this.#setFull(false);
@@ -155,12 +154,12 @@ export class SubscriptionRecord<T> implements Subscription<T> {
 
   #overflow(item: T): void {
     this.#dropped++;
-    this.#feed.itemDropped();
-    if (this.#feed.slow === 'fail') {
+    this.#source.itemDropped();
+    if (this.#source.slow === 'fail') {
       this.#failed = true;
-      this.#feed.unsubscribed(this);
+      this.#source.unsubscribed(this);
       this.end();
-    } else if (this.#feed.slow === 'drop-oldest') {
+    } else if (this.#source.slow === 'drop-oldest') {
       this.#buffer.shift();
       this.#buffer.push(item);
     }
@@ -169,18 +168,18 @@ export class SubscriptionRecord<T> implements Subscription<T> {
   #setFull(full: boolean): void {
     if (this.#full === full) return;
     this.#full = full;
-    this.#feed.fullChanged(full ? 1 : -1);
+    this.#source.fullChanged(full ? 1 : -1);
   }
 
   #failure(): SlowSubscriberError {
-    return new SlowSubscriberError(this.title, this.#feed.capacity);
+    return new SlowSubscriberError(this.title, this.#source.capacity);
   }
 }
 
-class SubscriptionNext<T> extends Waiting<IteratorResult<T, undefined>> {
-  readonly #subscription: SubscriptionRecord<T>;
+class SubscriptionNext<T> extends WaitingOperation<IteratorResult<T, undefined>> {
+  readonly #subscription: SubscriptionImpl<T>;
 
-  constructor(subscription: SubscriptionRecord<T>) {
+  constructor(subscription: SubscriptionImpl<T>) {
     super();
     this.#subscription = subscription;
   }
@@ -189,7 +188,7 @@ class SubscriptionNext<T> extends Waiting<IteratorResult<T, undefined>> {
     return this.#subscription.take();
   }
 
-  enlist(place: Place): void {
+  enlist(place: Waiter): void {
     this.#subscription.enlist(place);
   }
 

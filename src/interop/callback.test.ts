@@ -1,8 +1,8 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { group } from '../kernel/group.ts';
 import type { Operation } from '../kernel/operation.ts';
+import { moveOnAfter, scope, timeout } from '../kernel/scope/with-scope.ts';
+import { group } from '../kernel/task/group.ts';
 import { pause, sleep } from '../kernel/waits.ts';
-import { moveOnAfter, scope, timeout } from '../kernel/with-scope.ts';
 import { run } from '../node/run.ts';
 import { callback } from './callback.ts';
 

@@ -1,13 +1,14 @@
 /** `callback`: an operation made of something that calls back. */
-import { wrongType } from '../kernel/checks.ts';
-import { currentRecord } from '../kernel/current.ts';
+
+import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
+import { wrongType } from '../support/checks.ts';
 
 /** Begins something that will call `resume` or `fail`. What it returns undoes it. */
-export type Begin<T> = (
+export type Executor<T> = (
   resume: (value: T) => void,
   fail: (error: unknown) => void,
 ) => (() => void) | void;
@@ -29,15 +30,15 @@ export type Begin<T> = (
  *   return () => request.abort();
  * });
  */
-export function callback<T>(begin: Begin<T>): Operation<T> {
+export function callback<T>(begin: Executor<T>): Operation<T> {
   if (typeof begin !== 'function') throw wrongType('begin', 'a function', begin);
   return new Lazy(() => runCallback(begin));
 }
 
-function* runCallback<T>(begin: Begin<T>): Generator<Wait, T> {
+function* runCallback<T>(begin: Executor<T>): Generator<Wait, T> {
   yield* checkpoint();
-  const call = new Call<T>();
-  const cleanup = beginCall(begin, call);
+  const call = new CallbackWait<T>();
+  const cleanup = startExecutor(begin, call);
   try {
     if (!call.settled) yield* park(call);
   } finally {
@@ -47,7 +48,7 @@ function* runCallback<T>(begin: Begin<T>): Generator<Wait, T> {
 }
 
 /** Calls `begin`, and gives the cleanup. What it throws after the first call has no other place. */
-function beginCall<T>(begin: Begin<T>, call: Call<T>): (() => void) | void {
+function startExecutor<T>(begin: Executor<T>, call: CallbackWait<T>): (() => void) | void {
   try {
     return begin(
       (value) => call.settle({ value }),
@@ -55,13 +56,13 @@ function beginCall<T>(begin: Begin<T>, call: Call<T>): (() => void) | void {
     );
   } catch (error) {
     if (!call.settled) throw error;
-    currentRecord().scheduler.unhandled(error);
+    runningTask().scheduler.unhandled(error);
   }
 }
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
-class Call<T> extends Parking {
+class CallbackWait<T> extends Parking {
   #outcome: Outcome<T> | null = null;
   #closed = false;
 
@@ -87,7 +88,7 @@ class Call<T> extends Parking {
       cleanup();
     } catch (error) {
       if (this.#outcome === null || 'value' in this.#outcome) throw error;
-      currentRecord().scheduler.unhandled(error);
+      runningTask().scheduler.unhandled(error);
     }
   }
 
@@ -98,11 +99,11 @@ class Call<T> extends Parking {
     return outcome.value;
   }
 
-  override get outside(): boolean {
+  override get external(): boolean {
     return true;
   }
 
-  override get foreign(): boolean {
+  override get realTime(): boolean {
     return true;
   }
 

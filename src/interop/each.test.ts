@@ -3,8 +3,8 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Wait } from '../kernel/operation.ts';
+import { moveOnAfter, scope, timeout } from '../kernel/scope/with-scope.ts';
 import { sleep } from '../kernel/waits.ts';
-import { moveOnAfter, scope, timeout } from '../kernel/with-scope.ts';
 import { run } from '../node/run.ts';
 import { each } from './each.ts';
 

@@ -1,18 +1,18 @@
 /** `each`: an operation for every item of an async iterable. */
 
-import { isCancelled } from '../kernel/cancelled.ts';
-import { wrongType } from '../kernel/checks.ts';
-import { currentRecord } from '../kernel/current.ts';
+import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { isPromise, Lazy, operationOf } from '../kernel/operation.ts';
-import { shield } from '../kernel/shield.ts';
+import { isCancelled } from '../kernel/scope/cancelled.ts';
+import { shield } from '../kernel/scope/shield.ts';
+import { wrongType } from '../support/checks.ts';
 import { until } from './until.ts';
 
 /**
  * How long a cancelled `each` waits for the iterator to close while an item is under way: an async
  * generator that hangs in an `await` hears of its end only afterwards, or never.
  */
-const CLOSING_MS = 500;
+const CLOSE_GRACE_MS = 500;
 
 /**
  * Runs `fn(item)` for every item of `items`, one after the other, in the calling task: what
@@ -44,7 +44,7 @@ function* runEach<T>(
   items: AsyncIterable<T>,
   fn: (item: T) => Operation<unknown>,
 ): Generator<Wait, void> {
-  const source = new Source(items[Symbol.asyncIterator]());
+  const source = new PulledIterator(items[Symbol.asyncIterator]());
   try {
     for (;;) {
       const next = yield* source.next();
@@ -57,7 +57,7 @@ function* runEach<T>(
 }
 
 /** An iterator, and how far it is. */
-class Source<T> {
+class PulledIterator<T> {
   readonly #iterator: AsyncIterator<T>;
   #state: 'between' | 'pulling' | 'ended' = 'between';
 
@@ -86,13 +86,13 @@ class Source<T> {
 
   /** Something else is being thrown, so an error from here goes elsewhere. */
   *close(): Generator<Wait, void> {
-    const options = this.#state === 'pulling' ? { withinMs: CLOSING_MS } : {};
+    const options = this.#state === 'pulling' ? { withinMs: CLOSE_GRACE_MS } : {};
     try {
       const closing: unknown = this.#iterator.return?.();
       if (isPromise(closing)) yield* shield(until(closing as Promise<unknown>), options);
     } catch (error) {
       if (isCancelled(error)) throw error;
-      currentRecord().scheduler.unhandled(error);
+      runningTask().scheduler.unhandled(error);
     }
   }
 }

@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { group } from '../kernel/group.ts';
 import type { Operation } from '../kernel/operation.ts';
+import { moveOnAfter } from '../kernel/scope/with-scope.ts';
+import { group } from '../kernel/task/group.ts';
 import { pause, sleep } from '../kernel/waits.ts';
-import { moveOnAfter } from '../kernel/with-scope.ts';
 import { run } from '../node/run.ts';
 import { once } from './once.ts';
 

@@ -1,10 +1,11 @@
 /** `once`: a task waits for an event of an EventEmitter or an EventTarget. */
-import { show, wrongType } from '../kernel/checks.ts';
-import { currentRecord } from '../kernel/current.ts';
+
+import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
+import { show, wrongType } from '../support/checks.ts';
 
 type Listener = (...args: unknown[]) => void;
 
@@ -35,13 +36,13 @@ export function once(
   source: EmitterLike | EventTarget,
   event: string | symbol,
 ): Operation<unknown[]> {
-  const listen = listening(source, event);
+  const listen = subscriberOf(source, event);
   return new Lazy(() => runOnce(listen, event));
 }
 
-function* runOnce(listen: Listening, event: string | symbol): Generator<Wait, unknown[]> {
+function* runOnce(listen: Subscribe, event: string | symbol): Generator<Wait, unknown[]> {
   yield* checkpoint();
-  const place = new EventPlace(event);
+  const place = new EventWait(event);
   const stop = listen(
     (...args) => {
       stop();
@@ -49,7 +50,7 @@ function* runOnce(listen: Listening, event: string | symbol): Generator<Wait, un
     },
     (error) => {
       stop();
-      place.failOrTell(error);
+      place.failOrReport(error);
     },
   );
   try {
@@ -60,9 +61,9 @@ function* runOnce(listen: Listening, event: string | symbol): Generator<Wait, un
 }
 
 /** Adds both listeners. The answer removes them. */
-type Listening = (heard: Listener, failed: Listener) => () => void;
+type Subscribe = (heard: Listener, failed: Listener) => () => void;
 
-function listening(source: EmitterLike | EventTarget, event: string | symbol): Listening {
+function subscriberOf(source: EmitterLike | EventTarget, event: string | symbol): Subscribe {
   if (isEmitter(source)) return (heard, failed) => listenToEmitter(source, event, heard, failed);
   if (isTarget(source)) return (heard) => listenToTarget(source, String(event), heard);
   throw wrongType('emitter', 'an EventEmitter or an EventTarget', source);
@@ -96,9 +97,9 @@ function isTarget(source: unknown): source is EventTarget {
   return typeof (source as Partial<EventTarget> | null)?.addEventListener === 'function';
 }
 
-class EventPlace extends Parking {
+class EventWait extends Parking {
   readonly #event: string | symbol;
-  readonly #scheduler = currentRecord().scheduler;
+  readonly #scheduler = runningTask().scheduler;
   #withdrawn = false;
 
   constructor(event: string | symbol) {
@@ -109,7 +110,7 @@ class EventPlace extends Parking {
   /**
    * Between its cancellation and its next step a task still listens, and must not hide an error.
    */
-  failOrTell(error: unknown): void {
+  failOrReport(error: unknown): void {
     if (this.#withdrawn) this.#scheduler.unhandled(error);
     else this.fail(error);
   }
@@ -118,11 +119,11 @@ class EventPlace extends Parking {
     this.#withdrawn = true;
   }
 
-  override get outside(): boolean {
+  override get external(): boolean {
     return true;
   }
 
-  override get foreign(): boolean {
+  override get realTime(): boolean {
     return true;
   }
 

@@ -1,9 +1,10 @@
 /** `toAsync`: a generator function for callers that know only promises. */
-import { isCancelled } from '../kernel/cancelled.ts';
-import { wrongType } from '../kernel/checks.ts';
+
 import { DeadlockError, TaskCancelledError } from '../kernel/errors.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { operationOf } from '../kernel/operation.ts';
+import { isCancelled } from '../kernel/scope/cancelled.ts';
+import { wrongType } from '../support/checks.ts';
 
 /** What `makeToAsync` needs of `run`. `O` are its options. */
 export type Run<O> = <T>(op: () => Operation<T>, options?: O) => Promise<T>;
@@ -51,16 +52,16 @@ async function runAborting<T, O>(
 ): Promise<T> {
   const watch: { cancelled: { readonly reason: unknown } | null } = { cancelled: null };
   try {
-    return await run(() => watched(make, watch), options);
+    return await run(() => recordingCancellation(make, watch), options);
   } catch (error) {
-    if (watch.cancelled === null || !tellsOfCancellation(error, watch.cancelled.reason))
+    if (watch.cancelled === null || !isCancellationResult(error, watch.cancelled.reason))
       throw error;
     throw new AbortError(watch.cancelled.reason);
   }
 }
 
 /** Drives the operation, and notes whether a cancellation has ended it. */
-function* watched<T>(
+function* recordingCancellation<T>(
   make: () => Operation<T>,
   watch: { cancelled: { readonly reason: unknown } | null },
 ): Generator<Wait, T> {
@@ -73,7 +74,7 @@ function* watched<T>(
 }
 
 /** True for what `run` makes of a Cancelled; a report of a deadlock, say, is left as it is. */
-function tellsOfCancellation(error: unknown, reason: unknown): boolean {
+function isCancellationResult(error: unknown, reason: unknown): boolean {
   if (error instanceof DeadlockError) return false;
   return error === reason || error instanceof TaskCancelledError;
 }

@@ -4,10 +4,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest';
 import { currentTask } from '../kernel/current.ts';
-import { group } from '../kernel/group.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
+import { moveOnAfter, scope, timeout } from '../kernel/scope/with-scope.ts';
+import { group } from '../kernel/task/group.ts';
 import { pause, sleep } from '../kernel/waits.ts';
-import { moveOnAfter, scope, timeout } from '../kernel/with-scope.ts';
 import { run } from '../node/run.ts';
 import { until } from './until.ts';
 

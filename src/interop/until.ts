@@ -6,12 +6,13 @@
  * Therefore each promise gets one reaction from here, and the waits stand in a queue from which
  * they can be removed.
  */
-import { wrongType } from '../kernel/checks.ts';
-import { currentRecord } from '../kernel/current.ts';
+
+import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { isPromise, Lazy } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
+import { wrongType } from '../support/checks.ts';
 
 /**
  * Waits until a promise has settled, and gives its value. From the moment of this call the promise
@@ -34,11 +35,11 @@ export function until<T>(
   source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>),
 ): Operation<T> {
   if (typeof source === 'function') return new Lazy(() => untilAborting(source));
-  const watched = watch(source);
+  const watched = watchPromise(source);
   return new Lazy(() => untilWatched(watched));
 }
 
-function* untilWatched<T>(watched: Watched<T>): Generator<Wait, T> {
+function* untilWatched<T>(watched: WatchedPromise<T>): Generator<Wait, T> {
   yield* checkpoint();
   return yield* settlement(watched);
 }
@@ -46,17 +47,17 @@ function* untilWatched<T>(watched: Watched<T>): Generator<Wait, T> {
 function* untilAborting<T>(start: (signal: AbortSignal) => PromiseLike<T>): Generator<Wait, T> {
   yield* checkpoint();
   const controller = new AbortController();
-  const watched = watch(start(controller.signal));
+  const watched = watchPromise(start(controller.signal));
   try {
     return yield* settlement(watched);
   } finally {
-    if (!watched.settled) controller.abort(currentRecord().scope.reason);
+    if (!watched.settled) controller.abort(runningTask().scope.reason);
   }
 }
 
-function* settlement<T>(watched: Watched<T>): Generator<Wait, T> {
+function* settlement<T>(watched: WatchedPromise<T>): Generator<Wait, T> {
   if (!watched.settled) {
-    const place = new PromisePlace();
+    const place = new PromiseWait();
     watched.waiters.push(place);
     yield* park(place);
   }
@@ -66,7 +67,7 @@ function* settlement<T>(watched: Watched<T>): Generator<Wait, T> {
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
 /** A promise, with the tasks that wait for it. */
-class Watched<T> {
+class WatchedPromise<T> {
   readonly waiters: ParkingQueue = new ParkingQueue();
   #outcome: Outcome<T> | null = null;
 
@@ -94,28 +95,28 @@ class Watched<T> {
   }
 }
 
-const watchedPromises = new WeakMap<Promise<unknown>, Watched<unknown>>();
+const watchedPromises = new WeakMap<Promise<unknown>, WatchedPromise<unknown>>();
 
 /** Other thenables are asked anew each time: some begin their work only when `then` is called. */
-function watch<T>(source: PromiseLike<T>): Watched<T> {
+function watchPromise<T>(source: PromiseLike<T>): WatchedPromise<T> {
   if (!isPromise(source)) {
     throw wrongType('promise', 'a promise, or a function that returns one', source);
   }
-  if (!(source instanceof Promise)) return new Watched(Promise.resolve(source));
-  let watched = watchedPromises.get(source) as Watched<T> | undefined;
+  if (!(source instanceof Promise)) return new WatchedPromise(Promise.resolve(source));
+  let watched = watchedPromises.get(source) as WatchedPromise<T> | undefined;
   if (watched === undefined) {
-    watched = new Watched<T>(source);
+    watched = new WatchedPromise<T>(source);
     watchedPromises.set(source, watched);
   }
   return watched;
 }
 
-class PromisePlace extends Parking {
-  override get outside(): boolean {
+class PromiseWait extends Parking {
+  override get external(): boolean {
     return true;
   }
 
-  override get foreign(): boolean {
+  override get realTime(): boolean {
     return true;
   }
 

@@ -1,13 +1,13 @@
 /** Which task is running now. One field for the whole thread: tasks never run inside each other. */
 import { UsageError } from './errors.ts';
-import type { Scope, ScopeRecord } from './scope.ts';
-import type { Task, TaskRecord } from './task.ts';
+import type { Scope, ScopeImpl } from './scope/scope.ts';
+import type { Task, TaskImpl } from './task/task.ts';
 
 /** Written by the scheduler around every step. */
-export const current: { task: TaskRecord | null } = { task: null };
+export const current: { task: TaskImpl | null } = { task: null };
 
 /** The running task, for the inside of the runtime. */
-export function currentRecord(): TaskRecord {
+export function runningTask(): TaskImpl {
   const task = current.task;
   if (task === null) throw noTask();
   return task;
@@ -15,12 +15,12 @@ export function currentRecord(): TaskRecord {
 
 /** The task that is running. Throws ERR_NO_TASK outside of tasks (in a callback, at top level). */
 export function currentTask(): Task<unknown> {
-  return currentRecord();
+  return runningTask();
 }
 
 /** The innermost scope of the running task: of `scope(…)`, of a group, or the task's own. */
 export function currentScope(): Scope {
-  let scope: ScopeRecord = currentRecord().scope;
+  let scope: ScopeImpl = runningTask().scope;
   while (scope.hidden && scope.parent !== null) scope = scope.parent;
   return scope;
 }
@@ -31,4 +31,11 @@ function noTask(): UsageError {
     'This can only be used inside a task. Start one with `run(function* () { … })`, and use ' +
       '`yield*` to drive operations.',
   );
+}
+
+/** The time of the scheduler that runs the calling task. */
+
+/** Milliseconds since the scheduler began: monotonic, fractional. Virtual in a simulation. */
+export function now(): number {
+  return runningTask().scheduler.now();
 }

@@ -4,11 +4,11 @@ import { expect, test } from 'vitest';
 import type { RunOptions } from '../node/run.ts';
 import { run } from '../node/run.ts';
 import { debug } from './debug.ts';
-import { group } from './group.ts';
 import type { Operation, OperationSource } from './operation.ts';
-import type { TaskRecord } from './task.ts';
+import { timeout } from './scope/with-scope.ts';
+import { group } from './task/group.ts';
+import type { TaskImpl } from './task/task.ts';
 import { sleep, sleepForever } from './waits.ts';
-import { timeout } from './with-scope.ts';
 
 /** Runs `op` in debug mode, and gives what it failed with and the warnings of the process. */
 async function inDebug(
@@ -114,7 +114,7 @@ test('a waiting task tells where it was spawned and where it waits', async () =>
   const seen: (string | undefined)[] = [];
   await inDebug(() =>
     group(function* (tasks) {
-      const task = tasks.spawn(waiter) as TaskRecord<void>;
+      const task = tasks.spawn(waiter) as TaskImpl<void>;
       yield* sleep(0);
       seen.push(task.spawnedAt, task.suspendedAt);
       tasks.cancel();

@@ -10,7 +10,7 @@
  * the host reads). Otherwise each place that asks pays for one comparison.
  */
 import { UsageError } from './errors.ts';
-import type { TaskRecord } from './task.ts';
+import type { TaskImpl } from './task/task.ts';
 
 /** A step that takes longer than this is named. */
 export const LONG_STEP_MS = 50;
@@ -36,11 +36,11 @@ export function enterDebug(report: (problem: unknown) => void): () => void {
 /** Watches operations and remembers lines. */
 export class Tracker {
   readonly #collected: FinalizationRegistry<string>;
-  readonly #spawned = new WeakMap<TaskRecord, string>();
-  readonly #suspended = new WeakMap<TaskRecord, string>();
+  readonly #spawned = new WeakMap<TaskImpl, string>();
+  readonly #suspended = new WeakMap<TaskImpl, string>();
 
   constructor(report: (problem: unknown) => void) {
-    this.#collected = new FinalizationRegistry((line) => report(forgotten(line)));
+    this.#collected = new FinalizationRegistry((line) => report(notDriven(line)));
   }
 
   /** An operation was made. */
@@ -53,20 +53,20 @@ export class Tracker {
     this.#collected.unregister(operation);
   }
 
-  spawned(task: TaskRecord): void {
+  spawned(task: TaskImpl): void {
     this.#spawned.set(task, callerLines(1));
   }
 
-  suspends(task: TaskRecord): void {
+  suspends(task: TaskImpl): void {
     this.#suspended.set(task, callerLines(4));
   }
 
   /** `undefined`: not known, or by the runtime itself. */
-  spawnedAt(task: TaskRecord): string | undefined {
+  spawnedAt(task: TaskImpl): string | undefined {
     return this.#spawned.get(task) || undefined;
   }
 
-  suspendedAt(task: TaskRecord): string | undefined {
+  suspendedAt(task: TaskImpl): string | undefined {
     return this.#suspended.get(task) || undefined;
   }
 }
@@ -90,14 +90,14 @@ export function userLines(stack: string, most: number): string {
 }
 
 /** The directory of this runtime, src/ or dist/, as it stands in stack lines. */
-const OWN = import.meta.url.replace(/[^/]+\/[^/]+$/, '').replace(/^file:\/\//, '');
+const RUNTIME_DIRECTORY = import.meta.url.replace(/[^/]+\/[^/]+$/, '').replace(/^file:\/\//, '');
 
 function isUserLine(line: string): boolean {
   if (/[ (]node:/.test(line) || line.includes('(<anonymous>)')) return false;
-  return !line.includes(OWN) || line.includes('.test.');
+  return !line.includes(RUNTIME_DIRECTORY) || line.includes('.test.');
 }
 
-function forgotten(line: string): UsageError {
+function notDriven(line: string): UsageError {
   return new UsageError(
     'ERR_NOT_DRIVEN',
     `An operation was made and never driven: a \`yield*\` is missing at ${line}`,

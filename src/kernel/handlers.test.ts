@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/kernel/virtual-host.ts';
-import { isCancelled } from './cancelled.ts';
-import { group } from './group.ts';
+import { play } from '../../test/support/kernel/virtual-host.ts';
+import { now } from './current.ts';
 import type { Operation, Wait } from './operation.ts';
 import { Readiness } from './readiness.ts';
-import { now } from './time.ts';
+import { isCancelled } from './scope/cancelled.ts';
+import { scope } from './scope/with-scope.ts';
+import { group } from './task/group.ts';
 import { readable, sleep, writable } from './waits.ts';
-import { scope } from './with-scope.ts';
 
 /** What comes back when a task yields `value` raw: the error thrown into it. */
 function answerTo(value: unknown): { code?: string; message: string; name: string } {
@@ -30,7 +30,7 @@ test('recv waits until the resource is readable', () => {
       });
       yield;
       expect(reader.state).toBe('waiting');
-      resource.grantRecv();
+      resource.notifyRecv();
       expect(reader.state).toBe('ready');
       expect(yield* reader.join()).toBe('read');
     });
@@ -46,9 +46,9 @@ test('send waits until the resource is writable', () => {
         return 'sent';
       });
       yield;
-      resource.grantRecv();
+      resource.notifyRecv();
       expect(writer.state).toBe('waiting');
-      resource.grantSend();
+      resource.notifySend();
       expect(yield* writer.join()).toBe('sent');
     });
   });
@@ -56,8 +56,8 @@ test('send waits until the resource is writable', () => {
 
 test('recv and send on what is ready already only let the others run', () => {
   const resource = new Readiness();
-  resource.grantRecv();
-  resource.grantSend();
+  resource.notifyRecv();
+  resource.notifySend();
   play(function* () {
     yield ['recv', resource];
     yield ['send', resource];
@@ -80,8 +80,8 @@ test('a reader and a writer may wait for the same resource', () => {
         order.push('write');
       });
       yield;
-      resource.grantSend();
-      resource.grantRecv();
+      resource.notifySend();
+      resource.notifyRecv();
     });
   });
   expect(order).toEqual(['write', 'read']);
@@ -105,8 +105,8 @@ for (const direction of ['recv', 'send'] as const) {
         }
         expect(code).toBe('ERR_BUSY');
         expect(first.state).toBe('waiting');
-        resource.grantRecv();
-        resource.grantSend();
+        resource.notifyRecv();
+        resource.notifySend();
         expect(yield* first.join()).toBe('first');
       });
     });
@@ -129,7 +129,7 @@ test('closing a resource throws into both of its waiters', () => {
       g.spawn(() => waitFor(() => readable(resource)));
       g.spawn(() => waitFor(() => writable(resource)));
       yield;
-      resource.refuseWaiters(closed);
+      resource.rejectWaiters(closed);
     });
   });
   expect(caught).toEqual([closed, closed]);
@@ -145,7 +145,7 @@ test('a cancelled waiter leaves its place at once, for the next one', () => {
       expect(resource.recvWaiter).toBeNull();
       const second = g.spawn(() => readable(resource));
       yield;
-      resource.grantRecv();
+      resource.notifyRecv();
       yield* second.join();
       expect([first.state, second.state]).toEqual(['cancelled', 'done']);
     });
@@ -167,7 +167,7 @@ test('granted readiness wins over a later cancel, and the next operation is refu
         }
       });
       yield;
-      resource.grantRecv();
+      resource.notifyRecv();
       reader.cancel();
     });
   });
@@ -184,7 +184,7 @@ test('in a cancelled scope a wait on a busy resource throws Cancelled, not ERR_B
         s.cancel();
         yield* readable(resource);
       });
-      resource.grantRecv();
+      resource.notifyRecv();
     });
   });
 });

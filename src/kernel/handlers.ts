@@ -8,22 +8,23 @@
  *   (none)       the tail of the run queue
  *
  * A wait is settled by exactly one of: the place it was filed in (a grant, a wake-up, an error, the
- * time), or `takeBack` (a cancellation). Both empty the place first, so the other finds nothing.
+ * time), or `abortWait` (a cancellation). Both empty the place first, so the other finds nothing.
  */
-import { checkDuration } from './checks.ts';
+import { checkDuration } from '../support/checks.ts';
+import { busy, unknownReason } from './diagnostics.ts';
 import type { Wait } from './operation.ts';
 import { Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
 import { Readiness } from './readiness.ts';
-import { busy, unknownReason } from './report.ts';
 import type { Scheduler } from './scheduler.ts';
-import type { TaskRecord } from './task.ts';
+import type { TaskImpl } from './task/task.ts';
 import { Timer } from './timers.ts';
 
 /** Files `task` by the reason that it has yielded. */
-export function file(scheduler: Scheduler, task: TaskRecord, wait: Wait): void {
+export function dispatchWait(scheduler: Scheduler, task: TaskImpl, wait: Wait): void {
   task.wait = wait;
-  if (task.scope.cancelledBy !== null && isRefused(wait)) return scheduler.refuseLater(task);
+  if (task.scope.cancelledBy !== null && cancelsAtOnce(wait))
+    return scheduler.deliverCancellationLater(task);
   if (wait === undefined) return onPause(scheduler, task);
   switch (wait?.[0]) {
     case 'recv':
@@ -44,7 +45,7 @@ export function file(scheduler: Scheduler, task: TaskRecord, wait: Wait): void {
  * that nobody wakes it any more; one that was woken already wins, and one that is the kernel's own
  * is not for cancellations to end.
  */
-function isRefused(wait: Wait): boolean {
+function cancelsAtOnce(wait: Wait): boolean {
   if (wait?.[0] !== 'park' || !(wait[1] instanceof Parking)) return true;
   const parking = wait[1];
   if (!parking.cancellable || parking.wokenEarly) return false;
@@ -52,32 +53,32 @@ function isRefused(wait: Wait): boolean {
   return true;
 }
 
-function onPause(scheduler: Scheduler, task: TaskRecord): void {
+function onPause(scheduler: Scheduler, task: TaskImpl): void {
   task.resume = 'pause';
   scheduler.ready(task);
 }
 
-function onRecv(scheduler: Scheduler, task: TaskRecord, pollable: Pollable): void {
+function onRecv(scheduler: Scheduler, task: TaskImpl, pollable: Pollable): void {
   const place = pollable?.readiness;
-  if (!(place instanceof Readiness)) return noResource(scheduler, task);
+  if (!(place instanceof Readiness)) return throwUnknownReason(scheduler, task);
   if (place.recvWaiter !== null) return scheduler.throwLater(task, busy(task, 'recv', place));
   if (place.canRecv) return scheduler.ready(task);
   place.recvWaiter = task;
   task.state = 'waiting';
-  scheduler.outside++;
+  scheduler.externalWaits++;
 }
 
-function onSend(scheduler: Scheduler, task: TaskRecord, pollable: Pollable): void {
+function onSend(scheduler: Scheduler, task: TaskImpl, pollable: Pollable): void {
   const place = pollable?.readiness;
-  if (!(place instanceof Readiness)) return noResource(scheduler, task);
+  if (!(place instanceof Readiness)) return throwUnknownReason(scheduler, task);
   if (place.sendWaiter !== null) return scheduler.throwLater(task, busy(task, 'send', place));
   if (place.canSend) return scheduler.ready(task);
   place.sendWaiter = task;
   task.state = 'waiting';
-  scheduler.outside++;
+  scheduler.externalWaits++;
 }
 
-function onSleep(scheduler: Scheduler, task: TaskRecord, ms: number): void {
+function onSleep(scheduler: Scheduler, task: TaskImpl, ms: number): void {
   try {
     checkDuration('ms', ms);
   } catch (error) {
@@ -87,29 +88,29 @@ function onSleep(scheduler: Scheduler, task: TaskRecord, ms: number): void {
   task.state = 'waiting';
   if (ms === Infinity) {
     // Nothing inside will ever end it: it counts as a wait for somebody outside.
-    scheduler.outside++;
+    scheduler.externalWaits++;
     return;
   }
   task.timer ??= new Timer(task);
   scheduler.arm(task.timer, scheduler.now() + ms);
 }
 
-function onPark(scheduler: Scheduler, task: TaskRecord, parking: Parking): void {
-  if (!(parking instanceof Parking)) return noResource(scheduler, task);
+function onPark(scheduler: Scheduler, task: TaskImpl, parking: Parking): void {
+  if (!(parking instanceof Parking)) return throwUnknownReason(scheduler, task);
   if (parking.waiter !== null) return scheduler.throwLater(task, busy(task, 'park', parking));
   task.state = 'waiting';
-  if (parking.outside) count(scheduler, parking, 1);
+  if (parking.external) countParking(scheduler, parking, 1);
   if (parking.deliverEarly(task)) return;
   parking.waiter = task;
   if (parking.holder() !== null) scheduler.checkCycle(task);
 }
 
-function noResource(scheduler: Scheduler, task: TaskRecord): void {
+function throwUnknownReason(scheduler: Scheduler, task: TaskImpl): void {
   scheduler.throwLater(task, unknownReason(task, task.wait));
 }
 
 /** Takes the waiting `task` out of its place. False: it waits where cancellations do not reach. */
-export function takeBack(scheduler: Scheduler, task: TaskRecord): boolean {
+export function abortWait(scheduler: Scheduler, task: TaskImpl): boolean {
   const wait = task.wait as Exclude<Wait, undefined>;
   switch (wait[0]) {
     case 'recv':
@@ -127,20 +128,20 @@ export function takeBack(scheduler: Scheduler, task: TaskRecord): boolean {
       task.state = 'ready';
       wait[1].withdraw();
   }
-  letGo(task);
+  uncountWait(task);
   return true;
 }
 
 /** Takes back what filing a wait has counted. Its place is empty already. */
-export function letGo(task: TaskRecord): void {
+export function uncountWait(task: TaskImpl): void {
   const wait = task.wait;
   if (wait === undefined) return;
   if (wait[0] === 'sleep' && wait[1] !== Infinity) return;
-  if (wait[0] !== 'park') task.scheduler.outside--;
-  else if (wait[1].outside) count(task.scheduler, wait[1], -1);
+  if (wait[0] !== 'park') task.scheduler.externalWaits--;
+  else if (wait[1].external) countParking(task.scheduler, wait[1], -1);
 }
 
-function count(scheduler: Scheduler, parking: Parking, change: 1 | -1): void {
-  scheduler.outside += change;
-  if (parking.foreign) scheduler.foreign += change;
+function countParking(scheduler: Scheduler, parking: Parking, change: 1 | -1): void {
+  scheduler.externalWaits += change;
+  if (parking.realTime) scheduler.realTimeWaits += change;
 }

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../test/kernel/virtual-host.ts';
-import { group } from './group.ts';
+import { play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import type { Hooks } from './hooks.ts';
 import type { Operation } from './operation.ts';
-import { shield } from './shield.ts';
-import type { Task } from './task.ts';
+import { shield } from './scope/shield.ts';
+import { moveOnAfter } from './scope/with-scope.ts';
+import { group } from './task/group.ts';
+import type { Task } from './task/task.ts';
 import { sleep, sleepForever } from './waits.ts';
-import { moveOnAfter } from './with-scope.ts';
 
 /** Hooks that write one line for each call. */
 function recorder(log: string[]): Hooks {

@@ -4,7 +4,7 @@
  * by the host and otherwise ignored.
  */
 import type { Wait } from './operation.ts';
-import type { Task } from './task.ts';
+import type { Task } from './task/task.ts';
 
 /** What can be seen of a run from outside; all are optional. */
 export interface Hooks {

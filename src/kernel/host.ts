@@ -4,7 +4,7 @@ export interface AsyncContext {
 }
 
 /** What the scheduler asks of the host that drives it. The rest of a host is its own affair. */
-export interface Host {
+export interface SchedulerHost {
   /** Monotonic milliseconds, fractional, from any fixed origin. */
   now(): number;
   /** Something became ready, or a timer was armed, outside of a turn: call `turn()` soon. */

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/kernel/virtual-host.ts';
-import { isCancelled } from './cancelled.ts';
-import { group } from './group.ts';
+import { play } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation, Wait } from './operation.ts';
 import { checkSource, discard, isOperation, Lazy, operationOf, PAUSE, Step } from './operation.ts';
-import { shield } from './shield.ts';
+import { isCancelled } from './scope/cancelled.ts';
+import { shield } from './scope/shield.ts';
+import { deadline, moveOnAfter, scope, timeout } from './scope/with-scope.ts';
+import { group } from './task/group.ts';
 import { sleep } from './waits.ts';
-import { deadline, moveOnAfter, scope, timeout } from './with-scope.ts';
 
 class Two extends Step<string> {
   #paused = false;

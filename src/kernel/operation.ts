@@ -4,7 +4,7 @@
  *
  * Everything here may be used by every room; only waits.ts knows what reaches the scheduler.
  */
-import { show } from './checks.ts';
+import { show } from '../support/checks.ts';
 import { debug } from './debug.ts';
 import { UsageError } from './errors.ts';
 import type { Parking } from './parking.ts';

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/kernel/virtual-host.ts';
-import { isCancelled } from './cancelled.ts';
+import { play } from '../../test/support/kernel/virtual-host.ts';
 import { currentTask } from './current.ts';
-import { group } from './group.ts';
 import { Parking, ParkingQueue } from './parking.ts';
+import { isCancelled } from './scope/cancelled.ts';
+import { scope } from './scope/with-scope.ts';
+import { group } from './task/group.ts';
 import { park } from './waits.ts';
-import { scope } from './with-scope.ts';
 
 class Place extends Parking {
   withdrawn = 0;

@@ -9,28 +9,28 @@
  *  3. A parking is in its queue only while its task is parked. It is taken out before it is woken,
  *     and in the same moment in which it is cancelled.
  */
-import type { TaskRecord } from './task.ts';
+import type { TaskImpl } from './task/task.ts';
 
 export class Parking {
   /** The task that waits here. @internal */
-  declare waiter: TaskRecord | null;
+  declare waiter: TaskImpl | null;
   /** Set when `wake` or `fail` came before the task parked: the outcome waits for the task. */
   declare private early: 'none' | 'value' | 'error';
   declare private earlyOutcome: unknown;
   /** The FIFO that holds this parking, and its neighbours there. @internal */
   declare queue: ParkingQueue | null;
   /** @internal */
-  declare before: Parking | null;
+  declare previousInQueue: Parking | null;
   /** @internal */
-  declare behind: Parking | null;
+  declare nextInQueue: Parking | null;
 
   constructor() {
     this.waiter = null;
     this.early = 'none';
     this.earlyOutcome = undefined;
     this.queue = null;
-    this.before = null;
-    this.behind = null;
+    this.previousInQueue = null;
+    this.nextInQueue = null;
   }
 
   /** True while a task waits here. */
@@ -49,12 +49,12 @@ export class Parking {
   }
 
   /** The task that has to act before this one can be woken, where that is known. */
-  holder(): TaskRecord | null {
+  holder(): TaskImpl | null {
     return null;
   }
 
   /** True: the wake-up may come from outside the program, so waiting for it is no deadlock. */
-  get outside(): boolean {
+  get external(): boolean {
     return false;
   }
 
@@ -62,7 +62,7 @@ export class Parking {
    * True: the wake-up comes from the process around the runtime (a promise, an emitter), so the
    * clock of a simulation stands still meanwhile. Where it is, `outside` is, too.
    */
-  get foreign(): boolean {
+  get realTime(): boolean {
     return false;
   }
 
@@ -85,20 +85,20 @@ export class Parking {
   /** Throws `error` into the parked task; otherwise as `wake`. */
   fail(error: unknown): boolean {
     const task = this.takeOut();
-    if (task !== null) task.refuse(error);
+    if (task !== null) task.reject(error);
     else return this.keepEarly('error', error);
     return true;
   }
 
   /** Hands over an outcome that came early. True if there was one. @internal */
-  deliverEarly(task: TaskRecord): boolean {
+  deliverEarly(task: TaskImpl): boolean {
     const kind = this.early;
     if (kind === 'none') return false;
     const outcome = this.earlyOutcome;
     this.early = 'none';
     this.earlyOutcome = undefined;
     if (kind === 'value') task.wakeWith(outcome);
-    else task.refuse(outcome);
+    else task.reject(outcome);
     return true;
   }
 
@@ -112,7 +112,7 @@ export class Parking {
   /** Called when a cancellation has taken the task away: undo what the wait had set up. */
   protected onWithdrawn(): void {}
 
-  private takeOut(): TaskRecord | null {
+  private takeOut(): TaskImpl | null {
     const task = this.waiter;
     this.waiter = null;
     this.queue?.remove(this);
@@ -144,10 +144,10 @@ export class ParkingQueue<P extends Parking = Parking> {
 
   push(parking: P): void {
     parking.queue = this as unknown as ParkingQueue;
-    parking.before = this.#last;
-    parking.behind = null;
+    parking.previousInQueue = this.#last;
+    parking.nextInQueue = null;
     if (this.#last === null) this.#first = parking;
-    else this.#last.behind = parking;
+    else this.#last.nextInQueue = parking;
     this.#last = parking;
     this.#size++;
   }
@@ -160,14 +160,14 @@ export class ParkingQueue<P extends Parking = Parking> {
   }
 
   remove(parking: Parking): void {
-    const { before, behind } = parking;
-    if (before === null) this.#first = behind;
-    else before.behind = behind;
-    if (behind === null) this.#last = before;
-    else behind.before = before;
+    const { previousInQueue, nextInQueue } = parking;
+    if (previousInQueue === null) this.#first = nextInQueue;
+    else previousInQueue.nextInQueue = nextInQueue;
+    if (nextInQueue === null) this.#last = previousInQueue;
+    else nextInQueue.previousInQueue = previousInQueue;
     parking.queue = null;
-    parking.before = null;
-    parking.behind = null;
+    parking.previousInQueue = null;
+    parking.nextInQueue = null;
     this.#size--;
   }
 }

@@ -15,9 +15,9 @@
 /** Who waits here: settled once, by `grant` or by `refuse`. Implemented by the kernel's tasks. */
 export interface ReadinessWaiter {
   /** The resource is ready: resume the task in the next batch. */
-  grant(): void;
+  notify(): void;
   /** The wait has failed: throw `error` into the task in the next batch. */
-  refuse(error: unknown): void;
+  reject(error: unknown): void;
 }
 
 /** Anything that `yield ['recv', x]` and `yield ['send', x]` accept. */
@@ -45,34 +45,34 @@ export class Readiness implements Pollable {
   }
 
   /** The notice "readable": sets the flag and wakes the waiter. */
-  grantRecv(): void {
+  notifyRecv(): void {
     this.canRecv = true;
     const waiter = this.recvWaiter;
     if (waiter === null) return;
     this.recvWaiter = null;
-    waiter.grant();
+    waiter.notify();
   }
 
   /** The notice "writable": sets the flag and wakes the waiter. */
-  grantSend(): void {
+  notifySend(): void {
     this.canSend = true;
     const waiter = this.sendWaiter;
     if (waiter === null) return;
     this.sendWaiter = null;
-    waiter.grant();
+    waiter.notify();
   }
 
   /**
    * Both waits end with `error`: the resource was closed under them. The flags stay set from now
    * on, so that a later wait returns at once and its try can tell that the resource is closed.
    */
-  refuseWaiters(error: unknown): void {
+  rejectWaiters(error: unknown): void {
     const { recvWaiter, sendWaiter } = this;
     this.canRecv = true;
     this.canSend = true;
     this.recvWaiter = null;
     this.sendWaiter = null;
-    recvWaiter?.refuse(error);
-    sendWaiter?.refuse(error);
+    recvWaiter?.reject(error);
+    sendWaiter?.reject(error);
   }
 }

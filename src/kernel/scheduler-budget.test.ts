@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/kernel/virtual-host.ts';
+import { play } from '../../test/support/kernel/virtual-host.ts';
 import { currentTask } from './current.ts';
-import { group } from './group.ts';
 import type { Operation } from './operation.ts';
+import { scope } from './scope/with-scope.ts';
+import { group } from './task/group.ts';
 import { checkpoint, pause, sleep } from './waits.ts';
-import { scope } from './with-scope.ts';
 
 /** After how many operations of `op` another task has run for the first time. */
 function operationsUntilOthersRun(op: () => Operation<unknown>, most = 1000): number {

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../test/kernel/virtual-host.ts';
-import { group } from './group.ts';
+import { play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { now } from './current.ts';
 import type { Operation } from './operation.ts';
 import { Readiness } from './readiness.ts';
-import { now } from './time.ts';
+import { moveOnAfter } from './scope/with-scope.ts';
+import { group } from './task/group.ts';
 import { readable, sleep, sleepForever } from './waits.ts';
-import { moveOnAfter } from './with-scope.ts';
 
 test('ready tasks run first in, first out', () => {
   const log: string[] = [];
@@ -51,7 +51,7 @@ test('tasks wake in the order in which their resources became ready', () => {
         });
       }
       yield;
-      for (const name of ['c', 'a', 'b']) resources[name]?.grantRecv();
+      for (const name of ['c', 'a', 'b']) resources[name]?.notifyRecv();
     }),
   );
   expect(log).toEqual(['c', 'a', 'b']);
@@ -108,7 +108,7 @@ test('readiness granted before a turn comes before the timers that are due', () 
       });
       yield;
       host.time += 20;
-      resource.grantRecv();
+      resource.notifyRecv();
     }),
   );
   expect(log).toEqual(['readiness', 'timer']);
@@ -127,7 +127,7 @@ test('readiness granted before a turn saves an operation whose deadline is due',
       );
       yield;
       host.time += 20;
-      resource.grantRecv();
+      resource.notifyRecv();
       return yield* reader.join();
     }),
   );
@@ -190,7 +190,7 @@ test('the host is woken once for what becomes ready outside of a turn', () => {
   host.scheduler.turn();
   host.scheduler.turn();
   expect(host.wakes).toBe(1);
-  for (const resource of resources) resource.grantRecv();
+  for (const resource of resources) resource.notifyRecv();
   expect(host.wakes).toBe(2);
 });
 

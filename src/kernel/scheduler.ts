@@ -20,46 +20,44 @@
  *  4. `live` counts the unfinished tasks, `outside` the waits that something outside may end.
  */
 
-import { isOwnCancellation } from './cancelled.ts';
+import type { Queue } from '../support/ring-buffer.ts';
+import { RingBuffer } from '../support/ring-buffer.ts';
 import { current } from './current.ts';
-import { findCycle } from './cycle.ts';
 import { debug, LONG_STEP_MS } from './debug.ts';
+import { deadlock, findCycle, longStep, noteTasks } from './diagnostics.ts';
 import type { DeadlockError } from './errors.ts';
 import { ShieldExpiredError } from './errors.ts';
-import { file, takeBack } from './handlers.ts';
+import { abortWait, dispatchWait } from './handlers.ts';
 import type { Hooks } from './hooks.ts';
-import type { AsyncContext, Host } from './host.ts';
+import type { AsyncContext, SchedulerHost } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf } from './operation.ts';
-import { endByForce, refusesTooLong, throwInto } from './refusal.ts';
-import { deadlock, longStep, noteTasks } from './report.ts';
-import type { Queue } from './ring.ts';
-import { Ring } from './ring.ts';
-import type { ScopeRecord } from './scope.ts';
-import type { SchedulerStats } from './stats.ts';
-import { TaskRecord } from './task.ts';
+import { endByForce, throwInto, tooManyDeliveries } from './scope/cancellation-delivery.ts';
+import { isOwnCancellation } from './scope/cancelled.ts';
+import type { ScopeImpl } from './scope/scope.ts';
+import { TaskImpl } from './task/task.ts';
 import type { Timer } from './timers.ts';
 import { Timers } from './timers.ts';
 
 export interface SchedulerOptions {
-  readonly host: Host;
+  readonly host: SchedulerHost;
   /** What the rooms above find through the running task; see world/world.ts. */
   readonly world?: unknown;
   readonly hooks?: Hooks | undefined;
   /** True: debug mode has been entered for this scheduler; see debug.ts. */
   readonly debug?: boolean;
   /** Where ready tasks go, for a host that picks them itself and calls `step`; see sim/. */
-  readonly runQueue?: Queue<TaskRecord>;
+  readonly runQueue?: Queue<TaskImpl>;
 }
 
 export class Scheduler {
-  readonly host: Host;
+  readonly host: SchedulerHost;
   readonly world: unknown;
   readonly #hooks: Hooks | null;
   /** True: steps are seen by hooks or by debug mode, and cost more. */
-  readonly #watched: boolean;
+  readonly #instrumented: boolean;
   /** The ready tasks, the oldest first. */
-  readonly #queue: Queue<TaskRecord>;
+  readonly #queue: Queue<TaskImpl>;
   readonly #timers = new Timers();
   /** The host's clock at the beginning: `now()` counts from here. */
   readonly #origin: number;
@@ -75,19 +73,19 @@ export class Scheduler {
   selectStart = -1;
   /** Unfinished tasks, and the waits of theirs that something outside may end. */
   live = 0;
-  outside = 0;
+  externalWaits = 0;
   /** Of these, the waits for something that no simulated world can bring about. */
-  foreign = 0;
-  main: TaskRecord | null = null;
+  realTimeWaits = 0;
+  main: TaskImpl | null = null;
   /** Set once a deadlock was found: why the main task is being cancelled. */
   deadlock: DeadlockError | null = null;
 
   constructor(options: SchedulerOptions) {
     this.host = options.host;
     this.world = options.world;
-    this.#queue = options.runQueue ?? new Ring();
+    this.#queue = options.runQueue ?? new RingBuffer();
     this.#hooks = options.hooks ?? null;
-    this.#watched = this.#hooks !== null || options.debug === true;
+    this.#instrumented = this.#hooks !== null || options.debug === true;
     this.#origin = this.host.now();
   }
 
@@ -97,17 +95,17 @@ export class Scheduler {
   }
 
   /** Makes the main task. It runs in the next turn; it has ended when `main.finished`. */
-  start<T>(source: OperationSource<T>, name = 'main'): TaskRecord<T> {
-    const task = new TaskRecord<T>(this, source, { group: null, name, daemon: false });
-    this.main = task as TaskRecord;
-    this.admit(task as TaskRecord);
+  start<T>(source: OperationSource<T>, name = 'main'): TaskImpl<T> {
+    const task = new TaskImpl<T>(this, source, { group: null, name, daemon: false });
+    this.main = task as TaskImpl;
+    this.admit(task as TaskImpl);
     return task;
   }
 
   /** Files a new task at the tail of the queue. */
-  admit(task: TaskRecord): void {
+  admit(task: TaskImpl): void {
     this.live++;
-    if (this.#hooks !== null) this.tell('taskSpawned', task);
+    if (this.#hooks !== null) this.callHook('taskSpawned', task);
     this.#enqueue(task);
   }
 
@@ -145,7 +143,7 @@ export class Scheduler {
     this.fireTimers();
     this.#batchLeft = this.#queue.length;
     this.#batches++;
-    if (this.#hooks !== null) this.tell('batchBegins', this.#batchLeft);
+    if (this.#hooks !== null) this.callHook('batchBegins', this.#batchLeft);
   }
 
   /** Whatever is due by now expires: at the beginning of a batch, or when a host says so. */
@@ -162,13 +160,13 @@ export class Scheduler {
   // ---- one step of one task ----
 
   /** Runs `task`, which was ready, until it yields or ends. Called by `turn`, or by a host. */
-  step(task: TaskRecord): void {
+  step(task: TaskImpl): void {
     this.#steps++;
     task.state = 'running';
-    task.refuel();
+    task.resetBudget();
     const outer = current.task;
     current.task = task;
-    if (this.#watched || task.context !== null) return this.#specialStep(task, outer);
+    if (this.#instrumented || task.context !== null) return this.#instrumentedStep(task, outer);
     let result: IteratorResult<Wait, unknown>;
     try {
       result = this.#advance(task);
@@ -178,22 +176,22 @@ export class Scheduler {
     }
     current.task = outer;
     if (result.done === true) this.#finish(task, 'done', result.value);
-    else this.#file(task, result.value);
+    else this.#dispatchWait(task, result.value);
   }
 
   /** What a task yields may be anything, even something that throws when it is looked at. */
-  #file(task: TaskRecord, wait: Wait): void {
+  #dispatchWait(task: TaskImpl, wait: Wait): void {
     try {
-      file(this, task, wait);
+      dispatchWait(this, task, wait);
     } catch (error) {
       this.throwLater(task, error);
     }
   }
 
   /** The same, in an async context of the task's own, or seen by hooks and by debug mode. */
-  #specialStep(task: TaskRecord, outer: TaskRecord | null): void {
-    const begun = this.#watched ? this.now() : 0;
-    this.tell('stepBegins', task);
+  #instrumentedStep(task: TaskImpl, outer: TaskImpl | null): void {
+    const begun = this.#instrumented ? this.now() : 0;
+    this.callHook('stepBegins', task);
     let result: IteratorResult<Wait, unknown> | null = null;
     let thrown: unknown;
     try {
@@ -205,25 +203,25 @@ export class Scheduler {
       thrown = error;
     }
     current.task = outer;
-    this.tell('stepEnds', task);
-    if (this.#watched) this.#noteLongStep(task, this.now() - begun);
+    this.callHook('stepEnds', task);
+    if (this.#instrumented) this.#noteLongStep(task, this.now() - begun);
     if (result === null) return this.#fail(task, thrown);
     if (result.done === true) return this.#finish(task, 'done', result.value);
-    this.tell('taskWaits', task, result.value);
-    this.#file(task, result.value);
+    this.callHook('taskWaits', task, result.value);
+    this.#dispatchWait(task, result.value);
   }
 
-  #noteLongStep(task: TaskRecord, tookMs: number): void {
+  #noteLongStep(task: TaskImpl, tookMs: number): void {
     if (debug.tracker !== null && tookMs > LONG_STEP_MS) this.host.warn(longStep(task, tookMs));
   }
 
-  #fail(task: TaskRecord, error: unknown): void {
+  #fail(task: TaskImpl, error: unknown): void {
     if (isOwnCancellation(task, error)) return this.#finish(task, 'cancelled', error);
     noteTasks(error, task);
     this.#finish(task, 'failed', error);
   }
 
-  #advance(task: TaskRecord): IteratorResult<Wait, unknown> {
+  #advance(task: TaskImpl): IteratorResult<Wait, unknown> {
     const { frames, resume, inbox } = task;
     if (frames === null) return this.#begin(task);
     if (resume === 'next') {
@@ -235,13 +233,13 @@ export class Scheduler {
     task.inbox = undefined;
     if (resume === 'throw') return throwInto(frames, inbox);
     if (task.scope.cancelledBy === null) return frames.next();
-    return this.#deliverRefusal(task, frames, task.scope.cancelledBy);
+    return this.#deliverCancellation(task, frames, task.scope.cancelledBy);
   }
 
   /**
    * The first step: even a task that is cancelled already gets it, so that its `finally` can run.
    */
-  #begin(task: TaskRecord): IteratorResult<Wait, unknown> {
+  #begin(task: TaskImpl): IteratorResult<Wait, unknown> {
     const source = task.source as OperationSource<unknown>;
     task.source = null;
     task.resume = 'next';
@@ -253,24 +251,24 @@ export class Scheduler {
   // ---- leaving a wait ----
 
   /** The task goes to the tail of the run queue. Whoever calls has taken it out of its wait. */
-  ready(task: TaskRecord): void {
-    if (this.#hooks !== null) this.tell('taskWakes', task);
+  ready(task: TaskImpl): void {
+    if (this.#hooks !== null) this.callHook('taskWakes', task);
     this.#enqueue(task);
   }
 
-  #enqueue(task: TaskRecord): void {
+  #enqueue(task: TaskImpl): void {
     task.state = 'ready';
     this.#queue.push(task);
     if (!this.#awake) this.#wakeHost();
   }
 
   /** A cancellation ends the wait of `task`, unless it waits where cancellations do not reach. */
-  interrupt(task: TaskRecord): void {
-    if (takeBack(this, task)) this.refuseLater(task);
+  interrupt(task: TaskImpl): void {
+    if (abortWait(this, task)) this.deliverCancellationLater(task);
   }
 
   /** Throws `error` into the task in the next batch. */
-  throwLater(task: TaskRecord, error: unknown): void {
+  throwLater(task: TaskImpl, error: unknown): void {
     task.resume = 'throw';
     task.inbox = error;
     this.ready(task);
@@ -279,24 +277,24 @@ export class Scheduler {
   // ---- cancellation ----
 
   /** Answers the operation of a cancelled task, in the next batch. */
-  refuseLater(task: TaskRecord): void {
-    task.resume = 'refuse';
+  deliverCancellationLater(task: TaskImpl): void {
+    task.resume = 'cancel';
     this.ready(task);
   }
 
   /** The answer to a cancelled operation: a throw, or the end of a task that will not hear. */
-  #deliverRefusal(
-    task: TaskRecord,
+  #deliverCancellation(
+    task: TaskImpl,
     frames: Frames<unknown>,
-    scope: ScopeRecord,
+    scope: ScopeImpl,
   ): IteratorResult<Wait, unknown> {
-    if (this.#hooks !== null) this.tell('taskCancelled', task);
-    if (refusesTooLong(task, scope)) return endByForce(task, frames);
-    return throwInto(frames, scope.thrown);
+    if (this.#hooks !== null) this.callHook('taskCancelled', task);
+    if (tooManyDeliveries(task, scope)) return endByForce(task, frames);
+    return throwInto(frames, scope.cancellation);
   }
 
   /** A shield has run out of time. */
-  shieldExpired(task: TaskRecord, withinMs: number): void {
+  shieldExpired(task: TaskImpl, withinMs: number): void {
     const what = task.waitingOn === '' ? 'computing' : `waiting for ${task.waitingOn}`;
     const text = `A shield of task '${task.name}' did not end within ${withinMs} ms, ${what}`;
     this.unhandled(new ShieldExpiredError('ERR_SHIELD_EXPIRED', text));
@@ -304,13 +302,13 @@ export class Scheduler {
 
   // ---- the end of a task ----
 
-  #finish(task: TaskRecord, state: 'done' | 'failed' | 'cancelled', outcome: unknown): void {
+  #finish(task: TaskImpl, state: 'done' | 'failed' | 'cancelled', outcome: unknown): void {
     task.state = state;
     task.inbox = outcome;
     task.frames = null;
     task.ownScope.end();
     this.live--;
-    if (this.#hooks !== null) this.tell('taskFinished', task);
+    if (this.#hooks !== null) this.callHook('taskFinished', task);
     task.group?.memberEnded(task);
     const joiners = task.joiners;
     while (joiners !== null && joiners.first !== null) joiners.first.wake();
@@ -335,23 +333,23 @@ export class Scheduler {
   // ---- deadlock ----
 
   /** Nothing can ever happen again: the main task is cancelled, with the report as reason. */
-  declareDeadlock(cycle: readonly TaskRecord[] = []): void {
+  declareDeadlock(cycle: readonly TaskImpl[] = []): void {
     if (this.main === null || this.deadlock !== null) return;
     this.deadlock = deadlock(this.tasks(), cycle);
     this.main.cancel(this.deadlock);
   }
 
   /** The task waits for something that another one holds: is that a way back to itself? */
-  checkCycle(task: TaskRecord): void {
+  checkCycle(task: TaskImpl): void {
     const cycle = findCycle(task, this.live);
     if (cycle.length > 0) this.declareDeadlock(cycle);
   }
 
   /** All unfinished tasks, parents before children. */
-  tasks(): readonly TaskRecord[] {
-    const found: TaskRecord[] = this.main === null || this.main.finished ? [] : [this.main];
+  tasks(): readonly TaskImpl[] {
+    const found: TaskImpl[] = this.main === null || this.main.finished ? [] : [this.main];
     for (let i = 0; i < found.length; i++) {
-      for (const child of (found[i] as TaskRecord).children()) found.push(child);
+      for (const child of (found[i] as TaskImpl).children()) found.push(child);
     }
     return found;
   }
@@ -361,7 +359,7 @@ export class Scheduler {
   /** An error that no task is left to receive. */
   unhandled(error: unknown): void {
     if (this.#hooks?.onUnhandled === undefined) this.host.warn(error);
-    else this.tell('onUnhandled', error);
+    else this.callHook('onUnhandled', error);
   }
 
   stats(): SchedulerStats {
@@ -369,7 +367,7 @@ export class Scheduler {
       tasks: this.live,
       ready: this.#queue.length,
       timers: this.#timers.size,
-      outsideWaits: this.outside,
+      outsideWaits: this.externalWaits,
       spawned: this.#lastTaskId,
       steps: this.#steps,
       batches: this.#batches,
@@ -387,7 +385,7 @@ export class Scheduler {
   }
 
   /** Calls a hook, if there is one. What it throws is told and otherwise ignored. */
-  tell<K extends keyof Hooks>(name: K, ...args: Parameters<Required<Hooks>[K]>): void {
+  callHook<K extends keyof Hooks>(name: K, ...args: Parameters<Required<Hooks>[K]>): void {
     const hook = this.#hooks?.[name] as ((...args: unknown[]) => void) | undefined;
     if (hook === undefined) return;
     try {
@@ -396,4 +394,23 @@ export class Scheduler {
       this.host.warn(thrown);
     }
   }
+}
+
+/** The figures of a scheduler. */
+
+/** What a scheduler has done and holds. */
+export interface SchedulerStats {
+  /** Unfinished tasks. */
+  readonly tasks: number;
+  /** Tasks that are ready to run. */
+  readonly ready: number;
+  /** Armed timers: sleeps and deadlines. */
+  readonly timers: number;
+  /** Waits that something outside may end: sockets, promises, signals. */
+  readonly outsideWaits: number;
+  readonly spawned: number;
+  readonly steps: number;
+  readonly batches: number;
+  /** The longest time for which the host heard nothing of the scheduler, in milliseconds. */
+  readonly longestMs: number;
 }

@@ -55,7 +55,7 @@ export class Timers {
     if (at === Infinity) return;
     timer.order = this.#order++;
     this.#heap.push(timer);
-    this.#rise(timer, this.#heap.length - 1);
+    this.#siftUp(timer, this.#heap.length - 1);
   }
 
   disarm(timer: Timer): void {
@@ -64,8 +64,8 @@ export class Timers {
     timer.index = -1;
     const last = this.#heap.pop() as Timer;
     if (last === timer) return;
-    this.#rise(last, index);
-    if (last.index === index) this.#sink(last, index);
+    this.#siftUp(last, index);
+    if (last.index === index) this.#siftDown(last, index);
   }
 
   /** Takes out the earliest timer if it is due at `now`. */
@@ -76,7 +76,7 @@ export class Timers {
     return first;
   }
 
-  #rise(timer: Timer, from: number): void {
+  #siftUp(timer: Timer, from: number): void {
     const heap = this.#heap;
     let index = from;
     while (index > 0) {
@@ -91,7 +91,7 @@ export class Timers {
     timer.index = index;
   }
 
-  #sink(timer: Timer, from: number): void {
+  #siftDown(timer: Timer, from: number): void {
     const heap = this.#heap;
     let index = from;
     for (;;) {

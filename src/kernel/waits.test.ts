@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../test/kernel/virtual-host.ts';
-import { currentTask } from './current.ts';
-import { group } from './group.ts';
+import { play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { currentTask, now } from './current.ts';
 import type { Operation } from './operation.ts';
 import { Readiness } from './readiness.ts';
-import { now } from './time.ts';
+import { moveOnAfter, scope } from './scope/with-scope.ts';
+import { group } from './task/group.ts';
 import { pause, readable, sleep, sleepForever, sleepUntil, writable } from './waits.ts';
-import { moveOnAfter, scope } from './with-scope.ts';
 
 test('sleep lasts as long as it says, in fractions of milliseconds too', () => {
   const woke = play(function* () {

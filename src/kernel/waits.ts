@@ -4,8 +4,8 @@
  * Every wait of every operation is one of the five of `Wait`, and is made here. Waits on hot paths
  * are made once and kept (`recvWait`, `sendWait`, `parkWait`); PAUSE is the bare `yield`.
  */
-import { checkDuration, checkInstant } from './checks.ts';
-import { current, currentRecord } from './current.ts';
+import { checkDuration, checkInstant } from '../support/checks.ts';
+import { current, runningTask } from './current.ts';
 import { debug } from './debug.ts';
 import type { Operation, Wait } from './operation.ts';
 import { PAUSE, Step } from './operation.ts';
@@ -37,9 +37,9 @@ export function parkWait(parking: Parking): WaitResult {
  * throw then).
  */
 export function mustPause(): boolean {
-  const task = current.task ?? currentRecord();
+  const task = current.task ?? runningTask();
   debug.tracker?.suspends(task);
-  return --task.fuel < 0;
+  return --task.budget < 0;
 }
 
 /** Bytes that count as one operation: a bulk stream must let the others run, too. */
@@ -48,14 +48,14 @@ const BYTES_PER_OPERATION = 16384;
 /** Counts a transfer of `bytes` bytes as the operations that it weighs, beyond the one it is. */
 export function chargeBytes(bytes: number): void {
   if (bytes < BYTES_PER_OPERATION || current.task === null) return;
-  current.task.fuel = Math.max(0, current.task.fuel - Math.floor(bytes / BYTES_PER_OPERATION));
+  current.task.budget = Math.max(0, current.task.budget - Math.floor(bytes / BYTES_PER_OPERATION));
 }
 
 /**
  * An operation that is one wait and nothing else, and gives what the scheduler resumes it with.
  * `select` takes these as arms.
  */
-export abstract class SoleWait<T> extends Step<T> {
+export abstract class SingleWaitOperation<T> extends Step<T> {
   private waited = false;
 
   /** The wait, made when the operation is driven. */
@@ -64,7 +64,7 @@ export abstract class SoleWait<T> extends Step<T> {
   next(value?: unknown): IteratorResult<Wait, T> {
     if (this.waited) return { done: true, value: value as T };
     this.waited = true;
-    debug.tracker?.suspends(currentRecord());
+    debug.tracker?.suspends(runningTask());
     return this.wait();
   }
 
@@ -74,7 +74,7 @@ export abstract class SoleWait<T> extends Step<T> {
   }
 }
 
-class WaitFor<T> extends SoleWait<T> {
+class WaitFor<T> extends SingleWaitOperation<T> {
   private readonly result: WaitResult;
 
   constructor(result: WaitResult) {
@@ -129,7 +129,7 @@ export function sleepUntil(at: number): Operation<void> {
   return new SleepUntil(at);
 }
 
-class SleepUntil extends SoleWait<void> {
+class SleepUntil extends SingleWaitOperation<void> {
   private readonly at: number;
 
   constructor(at: number) {
@@ -138,7 +138,7 @@ class SleepUntil extends SoleWait<void> {
   }
 
   protected wait(): WaitResult {
-    return sleepWait(Math.max(0, this.at - currentRecord().scheduler.now()));
+    return sleepWait(Math.max(0, this.at - runningTask().scheduler.now()));
   }
 }
 

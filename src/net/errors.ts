@@ -18,7 +18,7 @@ export class TornError extends CoronetError {
 
 /** The system was short of memory for one call. Such an error ends no direction: what comes next
  *  may well succeed. Every other error of the network is thrown again and again. */
-export function isPassing(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   const code = (error as { readonly code?: unknown } | undefined)?.code;
   return code === 'ENOBUFS' || code === 'ENOMEM';
 }
@@ -76,7 +76,11 @@ export class FlushNeededError extends UsageError {
 }
 
 /** A piece of `length` bytes does not fit below the mark. */
-export function pastMark(buffered: number, length: number, mark: number): FlushNeededError {
+export function exceedsHighWaterMark(
+  buffered: number,
+  length: number,
+  mark: number,
+): FlushNeededError {
   const expected = `Expected at most ${mark - buffered} bytes (${buffered} of ${mark} wait), got`;
   const advice =
     length <= mark
@@ -88,7 +92,7 @@ export function pastMark(buffered: number, length: number, mark: number): FlushN
 }
 
 /** A send would go out before bytes that were written before it. */
-export function overtaking(who: string, buffered: number): FlushNeededError {
+export function unflushedBytes(who: string, buffered: number): FlushNeededError {
   return new FlushNeededError(
     `This send to ${who} would overtake ${buffered} bytes that wait in its writer.\n` +
       '  wrong:  writer.write(head); yield* socket.sendAll(body)\n' +
@@ -116,3 +120,22 @@ export function notFlushed(who: string, buffered: number): UsageError {
       '  right:  writer.write(answer); yield* writer.flush()',
   );
 }
+
+/** The errors of the PROXY protocol. */
+
+/** A proxy that is trusted has not said for whom it connects, as the PROXY protocol demands. */
+export class ProxyHeaderError extends CoronetError {
+  constructor(proxy: string, why: string) {
+    super('ERR_PROXY_HEADER', `Expected a header of the PROXY protocol from ${proxy}: ${why}`);
+  }
+}
+
+/** Somebody who is not among the trusted proxies has connected past them. */
+export class ProxyUntrustedError extends CoronetError {
+  constructor(peer: string) {
+    const text = `${peer} is not in \`trusted\` of \`proxyProtocol\`, and was refused`;
+    super('ERR_PROXY_UNTRUSTED', text);
+  }
+}
+
+/** What `coronet explain` says about them. */

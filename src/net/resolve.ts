@@ -4,7 +4,7 @@ import { Parking } from '../kernel/parking.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
 import type { Endpoint } from '../world/network.ts';
 import { ipFamily } from './address.ts';
-import { currentNetwork } from './world.ts';
+import { currentNetwork } from './current-world.ts';
 
 type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
@@ -12,7 +12,10 @@ type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
  * The endpoints of a host name, in the order to try them. An IP address is not looked up.
  * Cancel: the question is given up. Errors: ENOTFOUND, EAI_AGAIN.
  */
-export function* endpointsOf(host: string, port: number): Generator<Wait, readonly Endpoint[]> {
+export function* resolveEndpoints(
+  host: string,
+  port: number,
+): Generator<Wait, readonly Endpoint[]> {
   const family = ipFamily(host);
   if (family !== 0) return [{ host, port, family }];
   const found = yield* lookUp(host);
@@ -21,29 +24,29 @@ export function* endpointsOf(host: string, port: number): Generator<Wait, readon
 
 function* lookUp(host: string): Generator<Wait, FoundHosts> {
   yield* checkpoint();
-  const place = new ResolvePlace(host);
-  place.ask();
+  const place = new NameLookup(host);
+  place.start();
   return yield* park<FoundHosts>(place);
 }
 
 /** Waits for the answer to one question. */
-class ResolvePlace extends Parking {
+class NameLookup extends Parking {
   readonly #host: string;
-  #giveUp: (() => void) | null = null;
+  #abort: (() => void) | null = null;
 
   constructor(host: string) {
     super();
     this.#host = host;
   }
 
-  ask(): void {
-    this.#giveUp = currentNetwork().resolve(this.#host, (error, hosts) => {
+  start(): void {
+    this.#abort = currentNetwork().resolve(this.#host, (error, hosts) => {
       if (error === null || error === undefined) this.wake(hosts);
       else this.fail(error);
     });
   }
 
-  override get outside(): boolean {
+  override get external(): boolean {
     return true;
   }
 
@@ -52,6 +55,6 @@ class ResolvePlace extends Parking {
   }
 
   protected override onWithdrawn(): void {
-    this.#giveUp?.();
+    this.#abort?.();
   }
 }

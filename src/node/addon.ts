@@ -152,7 +152,7 @@ export interface Addon {
 }
 
 /** The addon, or why there is none. */
-export interface AddonAnswer {
+export interface LoadedAddon {
   readonly addon: Addon | undefined;
   /** One sentence for people: where it was loaded from, or why it was not. */
   readonly reason: string;
@@ -164,16 +164,16 @@ const ADDON_ABI = 9;
 /** Two levels up, from src/node/addon.ts as well as from dist/rooms/node.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-let answer: AddonAnswer | undefined;
+let cached: LoadedAddon | undefined;
 
 /** Loads the addon once; later calls give the same answer. */
-export function loadAddon(): AddonAnswer {
-  answer ??= findAddon();
-  return answer;
+export function loadAddon(): LoadedAddon {
+  cached ??= findAddon();
+  return cached;
 }
 
-function findAddon(): AddonAnswer {
-  const unfit = unfitRuntime();
+function findAddon(): LoadedAddon {
+  const unfit = unsupportedRuntime();
   if (unfit !== undefined) return { addon: undefined, reason: unfit };
   const explicit = process.env['CORONET_ADDON'];
   if (explicit !== undefined && explicit !== '') return loadFrom(resolve(explicit));
@@ -190,7 +190,7 @@ function findAddon(): AddonAnswer {
  * Asked before anything is loaded: Bun and Deno answer Node-API calls, but end the process when an
  * addon touches libuv (oven-sh/bun#18546), and no error could be caught.
  */
-function unfitRuntime(): string | undefined {
+function unsupportedRuntime(): string | undefined {
   const { bun, deno } = process.versions as Record<string, string | undefined>;
   if (bun !== undefined) return 'Bun has no libuv event loop that an addon could join';
   if (deno !== undefined) return 'Deno has no libuv event loop that an addon could join';
@@ -223,7 +223,7 @@ function fastCopy(exports: Addon): Addon {
   return { ...exports };
 }
 
-function loadFrom(file: string): AddonAnswer {
+function loadFrom(file: string): LoadedAddon {
   try {
     const addon = fastCopy(createRequire(import.meta.url)(file));
     if (addon.abi === ADDON_ABI) return { addon, reason: `Loaded from ${file}` };

@@ -1,9 +1,9 @@
 /** AsyncLocalStorage set around `run` and `spawn`, as tasks see it. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { expect, test } from 'vitest';
-import { group } from '../kernel/group.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
+import { group } from '../kernel/task/group.ts';
 import { park, sleep } from '../kernel/waits.ts';
 import { run } from './run.ts';
 

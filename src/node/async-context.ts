@@ -28,14 +28,14 @@ export class AsyncContexts {
 
   /** The context of the caller, where it is another one than the run's; otherwise null. */
   capture(): AsyncContext | null {
-    if (!this.#inUse && !this.#isTimeToLook()) return null;
+    if (!this.#inUse && !this.#shouldProbe()) return null;
     const here = makeResource();
     const found = marks(here);
     this.#inUse ||= isMarked(found);
     return this.#inUse && !isSame(found, this.#ownMarks) ? here : null;
   }
 
-  #isTimeToLook(): boolean {
+  #shouldProbe(): boolean {
     this.#spawns++;
     return this.#spawns <= FIRST_PROBES || this.#spawns % PROBE_EVERY === 0;
   }

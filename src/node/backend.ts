@@ -2,8 +2,8 @@
 import { UsageError } from '../kernel/errors.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import { loadAddon } from './addon.ts';
-import { epollNetwork } from './epoll.ts';
-import { portableNetwork } from './portable.ts';
+import { epollNetwork } from './epoll/network.ts';
+import { portableNetwork } from './portable/network.ts';
 
 /** What carries the sockets of a run. */
 export type Backend = 'epoll' | 'portable';

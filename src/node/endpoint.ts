@@ -27,7 +27,7 @@ export function portOf(endpoint: Endpoint | undefined): number {
 let lastHost = '';
 
 /** The same endpoint, its host being one string with that of the last one if they are equal. */
-export function withSharedHost(endpoint: Endpoint): Endpoint {
+export function withInternedHost(endpoint: Endpoint): Endpoint {
   if (!('host' in endpoint)) return endpoint;
   if (endpoint.host !== lastHost) lastHost = endpoint.host;
   return { host: lastHost, port: endpoint.port, family: endpoint.family };

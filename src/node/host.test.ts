@@ -1,15 +1,15 @@
 import { setTimeout as delay, setImmediate as nextLoop } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { group } from '../kernel/group.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
+import { group } from '../kernel/task/group.ts';
 import { park, sleep } from '../kernel/waits.ts';
 import type { Network } from '../world/network.ts';
 import { NodeHost } from './host.ts';
 
 class OutsidePlace extends Parking {
-  override get outside(): boolean {
+  override get external(): boolean {
     return true;
   }
 }

@@ -16,21 +16,18 @@
  *     otherwise.
  */
 import { performance } from 'node:perf_hooks';
-import { firstLine } from '../kernel/checks.ts';
-import type { AsyncContext } from '../kernel/host.ts';
+import type { AsyncContext, SchedulerHost } from '../kernel/host.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
-import type { Host } from '../world/host.ts';
+import { firstLine } from '../support/checks.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import { AsyncContexts } from './async-context.ts';
-import type { Idler } from './before-exit.ts';
-import { whenLoopIsEmpty } from './before-exit.ts';
 
 /**
  * The most steps between two looks at the clock. A look costs as much as a step; but a step that
  * moves bytes in bulk, or computes, takes thousands of times as long. So every turn begins with one
  * step, and the stride follows what steps take.
  */
-const LONGEST_STRIDE = 32;
+const MAX_STRIDE = 32;
 /** Steps, and milliseconds, after which the network is asked. */
 const POLL_STEPS = 256;
 const POLL_MS = 0.5;
@@ -47,7 +44,7 @@ const TURN_MS = 2;
 /** Wake-ups from elsewhere that are answered without a return to libuv in between. */
 const MICRO_PUMPS = 32;
 /** The longest delay of Node's timers; longer ones are armed again when it has passed. */
-const LONGEST_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface HostOptions {
   readonly now?: (() => number) | undefined;
@@ -56,7 +53,7 @@ export interface HostOptions {
   ended(): void;
 }
 
-export class NodeHost implements Host, NetworkOwner, Idler {
+export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener {
   readonly now: () => number;
   readonly random: () => number;
   readonly #ended: () => void;
@@ -77,7 +74,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   #immediate: NodeJS.Immediate | null = null;
   #closed = false;
   /** True: something outside the program (an AbortSignal, the caller) may always call in. */
-  heldFromOutside = false;
+  heldExternally = false;
 
   constructor(options: HostOptions) {
     this.now = options.now ?? (() => performance.now());
@@ -88,7 +85,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   /** From now on the host drives `scheduler`. */
   drive(scheduler: Scheduler): void {
     this.#scheduler = scheduler;
-    whenLoopIsEmpty(this);
+    listenBeforeExit(this);
   }
 
   // ---- entrances ----
@@ -151,7 +148,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
     this.#stride = 1;
     for (;;) {
       const stepsBefore = scheduler.steps;
-      const idle = this.#runSome(scheduler, now);
+      const idle = this.#runUntilPoll(scheduler, now);
       now = performance.now();
       if (now - begun > scheduler.longestMs) scheduler.longestMs = now - begun;
       if (now - begun >= TURN_MS) return !idle;
@@ -163,14 +160,14 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   }
 
   /** True: no task is ready any more. False: it is time to look at the network. */
-  #runSome(scheduler: Scheduler, since: number): boolean {
+  #runUntilPoll(scheduler: Scheduler, since: number): boolean {
     const most = scheduler.steps + POLL_STEPS;
     let look = scheduler.steps + this.#stride;
     let last = since;
     while (scheduler.turn(this.#stride) === 0) {
       if (scheduler.steps < look) continue;
       const now = performance.now();
-      this.#pace(now - last);
+      this.#adaptStride(now - last);
       last = now;
       if (scheduler.steps >= most || now - since >= POLL_MS) return false;
       look = scheduler.steps + this.#stride;
@@ -179,16 +176,16 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   }
 
   /** A stride took `ms`: aims at a few looks at the clock in POLL_MS. */
-  #pace(ms: number): void {
+  #adaptStride(ms: number): void {
     const asLong = POLL_MS / 4 / ms;
     if (asLong < 0.5) this.#stride = Math.max(1, Math.floor(this.#stride * asLong));
-    else if (asLong > 2) this.#stride = Math.min(LONGEST_STRIDE, this.#stride << 1);
+    else if (asLong > 2) this.#stride = Math.min(MAX_STRIDE, this.#stride << 1);
   }
 
   /** Of how many sockets something was heard; −1: only libuv can tell. */
   #poll(scheduler: Scheduler): number {
     if (this.network === null) return 0;
-    scheduler.tell('polled');
+    scheduler.callHook('polled');
     return this.network.poll();
   }
 
@@ -202,7 +199,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   #arm(scheduler: Scheduler): void {
     const at = scheduler.nextTimerAt;
     this.#armTimer(scheduler, at);
-    this.#hold(at !== Infinity || scheduler.outside > 0 || this.heldFromOutside);
+    this.#hold(at !== Infinity || scheduler.externalWaits > 0 || this.heldExternally);
   }
 
   /** The timer may stay armed too early: it fires for nothing once, and is armed again then. */
@@ -210,7 +207,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
     if (this.#timer !== null && this.#timerFor <= at) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
     const delay = Math.max(1, Math.ceil(at - scheduler.now()));
-    this.#timer = setTimeout(this.#onTimer, Math.min(delay, LONGEST_MS));
+    this.#timer = setTimeout(this.#onTimer, Math.min(delay, MAX_TIMER_MS));
     this.#timerFor = at;
     this.#holding = true;
   }
@@ -223,7 +220,7 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   }
 
   /** The loop has run empty: nothing outside can wake a task any more. */
-  loopIsEmpty(): void {
+  loopEmptied(): void {
     if (this.#closed || this.#scheduler === null) return;
     // What was cancelled because of a deadlock has run into another one: there is no way out.
     if (this.#scheduler.deadlock !== null) return this.#ended();
@@ -251,9 +248,30 @@ export class NodeHost implements Host, NetworkOwner, Idler {
   /** Lets go of the loop. */
   close(): void {
     this.#closed = true;
-    whenLoopIsEmpty(this, false);
+    listenBeforeExit(this, false);
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#immediate !== null) clearImmediate(this.#immediate);
     this.#timer = null;
   }
+}
+
+/** One `beforeExit` listener of the process for all hosts: a listener each would warn after ten. */
+
+/** Who wants to hear that Node's event loop has nothing left to wait for. */
+export interface BeforeExitListener {
+  loopEmptied(): void;
+}
+
+const beforeExitListeners = new Set<BeforeExitListener>();
+
+/** Adds `idler`, or takes it out. */
+export function listenBeforeExit(idler: BeforeExitListener, wanted = true): void {
+  if (wanted) beforeExitListeners.add(idler);
+  else beforeExitListeners.delete(idler);
+  process.off('beforeExit', notifyBeforeExit);
+  if (beforeExitListeners.size > 0) process.on('beforeExit', notifyBeforeExit);
+}
+
+function notifyBeforeExit(): void {
+  for (const idler of [...beforeExitListeners]) idler.loopEmptied();
 }

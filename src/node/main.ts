@@ -2,13 +2,14 @@
  * `main`: a program's frame. The first SIGINT or SIGTERM asks the program to come to its end, the
  * second cancels it, the third ends the process at once.
  */
-import { checkDuration, stackOf, wrongType } from '../kernel/checks.ts';
+
 import { TaskCancelledError } from '../kernel/errors.ts';
 import type { OperationSource } from '../kernel/operation.ts';
-import type { FrameOptions } from './frame.ts';
-import { Frame } from './frame.ts';
-import { takeNotifySocket } from './notify.ts';
+import { checkDuration, stackOf, wrongType } from '../support/checks.ts';
 import { nodePlatform } from './platform.ts';
+import type { LifecycleOptions } from './process/lifecycle.ts';
+import { ProgramLifecycle } from './process/lifecycle.ts';
+import { takeNotifySocket } from './process/systemd-notify.ts';
 import type { RunOptions } from './run.ts';
 import { run } from './run.ts';
 
@@ -23,9 +24,9 @@ export interface MainOptions extends RunOptions {
   readonly lameDuckMs?: number;
   /**
    * When the program is ready to serve: 'listening', once its first server listens (the default);
-   * 'told', when it calls `ready()` and not before.
+   * 'manual', when it calls `ready()` and not before.
    */
-  readonly ready?: 'listening' | 'told';
+  readonly ready?: 'listening' | 'manual';
   /** Called once, when the program is ready. What it throws is thrown where that was told. */
   onReady?(): void;
 }
@@ -43,7 +44,7 @@ export interface MainOptions extends RunOptions {
 export async function main(op: OperationSource<unknown>, options: MainOptions = {}): Promise<void> {
   const { graceMs, lameDuckMs, ready, onReady, ...runOptions } = options;
   takeNotifySocket();
-  const frame = new Frame(nodePlatform, frameOptions(options));
+  const frame = new ProgramLifecycle(nodePlatform, frameOptions(options));
   let code = 0;
   try {
     await run(() => frame.around(op), { ...runOptions, program: frame });
@@ -56,12 +57,12 @@ export async function main(op: OperationSource<unknown>, options: MainOptions = 
   if (frame.signals > 0) nodePlatform.exit(code);
 }
 
-function frameOptions(options: MainOptions): FrameOptions {
+function frameOptions(options: MainOptions): LifecycleOptions {
   const { graceMs = 10_000, lameDuckMs = 0, ready = 'listening' } = options;
   checkDuration('graceMs', graceMs);
   checkDuration('lameDuckMs', lameDuckMs);
-  if (ready !== 'listening' && ready !== 'told') {
-    throw wrongType('ready', "'listening' or 'told'", ready);
+  if (ready !== 'listening' && ready !== 'manual') {
+    throw wrongType('ready', "'listening' or 'manual'", ready);
   }
   const onReady = options.onReady === undefined ? undefined : () => options.onReady?.();
   return { graceMs, lameDuckMs, ready, onReady };

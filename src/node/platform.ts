@@ -1,24 +1,23 @@
 /** The process as a program sees it. */
 import { channel } from 'node:diagnostics_channel';
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import type { Endpoint } from '../world/network.ts';
 import type {
-  HeardSignal,
   Metric,
+  ObservedSignal,
   ParentProcess,
   Platform,
   WorkerEvents,
   WorkerProcess,
   WorkerStart,
 } from '../world/platform.ts';
-import type { HeldListeners } from '../world/workers.ts';
-import { holdInherited } from './held-inherited.ts';
-import { holdListeners } from './held-listeners.ts';
-import { isInspected } from './inspector.ts';
-import { stderr } from './line-output.ts';
+import type { SharedListeners } from '../world/worker-messages.ts';
 import { metricsPage } from './metrics.ts';
-import { notifyManager } from './notify.ts';
-import { parentProcess, startWorker } from './worker-process.ts';
+import { stderr } from './process/line-output.ts';
+import { shareInherited, shareListeners } from './process/shared-listeners.ts';
+import { notifyManager } from './process/systemd-notify.ts';
+import { parentProcess, startWorker } from './process/worker-process.ts';
 
 /** What the real world gives programs beside a network. */
 export const nodePlatform: Platform = {
@@ -32,7 +31,7 @@ export const nodePlatform: Platform = {
     delete process.env[name];
   },
 
-  onSignal(signal: HeardSignal, heard: () => void): () => void {
+  onSignal(signal: ObservedSignal, heard: () => void): () => void {
     const listener = (): void => heard();
     process.on(signal, listener);
     return () => {
@@ -48,12 +47,12 @@ export const nodePlatform: Platform = {
     metricsPage(metrics, done);
   },
 
-  holdListeners(at: Endpoint, most: number): HeldListeners {
-    return holdListeners(at, most);
+  shareListeners(at: Endpoint, most: number): SharedListeners {
+    return shareListeners(at, most);
   },
 
-  holdInherited(fd: number): HeldListeners {
-    return holdInherited(fd);
+  shareInherited(fd: number): SharedListeners {
+    return shareInherited(fd);
   },
 
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {
@@ -84,3 +83,30 @@ export const nodePlatform: Platform = {
 
   channel,
 };
+
+/** Whether a debugger can reach this process. */
+
+interface Inspector {
+  url(): string | undefined;
+}
+
+/** `null`: there is none. */
+let inspector: Inspector | null | undefined;
+
+/**
+ * Whether the inspector is open: then a breakpoint may stop the process for as long as a person
+ * likes. Node that was built without it, and runtimes that do not know it, throw when it is loaded.
+ */
+export function isInspected(): boolean {
+  if (inspector === undefined) inspector = loadInspector();
+  return inspector?.url() !== undefined;
+}
+
+function loadInspector(): Inspector | null {
+  try {
+    return createRequire(import.meta.url)('node:inspector') as Inspector;
+  } catch {
+    // There is none.
+    return null;
+  }
+}

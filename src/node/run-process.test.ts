@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { runProgram } from '../../test/kernel/child.ts';
+import { runProgram } from '../../test/support/process/child-program.ts';
 
 describe.concurrent('the process of a run', () => {
   test('stays alive while a task sleeps, and ends when it has finished', async () => {

@@ -1,17 +1,16 @@
 import { getEventListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { isCancelled } from '../kernel/cancelled.ts';
-import { currentTask } from '../kernel/current.ts';
+import { currentTask, now } from '../kernel/current.ts';
 import type { DeadlockError } from '../kernel/errors.ts';
 import { GroupError } from '../kernel/errors.ts';
-import { group } from '../kernel/group.ts';
 import type { Operation } from '../kernel/operation.ts';
-import type { Task } from '../kernel/task.ts';
-import { now } from '../kernel/time.ts';
+import { isCancelled } from '../kernel/scope/cancelled.ts';
+import { scope } from '../kernel/scope/with-scope.ts';
+import { group } from '../kernel/task/group.ts';
+import type { Task } from '../kernel/task/task.ts';
 import { sleep, sleepForever } from '../kernel/waits.ts';
-import { scope } from '../kernel/with-scope.ts';
-import { listen } from '../net/listen.ts';
+import { listen } from '../net/tcp/listen.ts';
 import { run } from './run.ts';
 
 /** What `promise` rejects with. */

@@ -1,16 +1,16 @@
 /** `run`: a scheduler, a host in Node's loop and a network, for as long as one operation takes. */
-import { conclude } from '../kernel/conclude.ts';
+
 import { enterDebug } from '../kernel/debug.ts';
 import { CoronetError } from '../kernel/errors.ts';
 import type { Hooks } from '../kernel/hooks.ts';
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource } from '../kernel/operation.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
-import type { TaskRecord } from '../kernel/task.ts';
+import type { TaskImpl } from '../kernel/task/task.ts';
+import { runOutcome } from '../kernel/task/task.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import type { Platform } from '../world/platform.ts';
-import type { Program } from '../world/program.ts';
-import type { World } from '../world/world.ts';
+import type { Program, RuntimeWorld } from '../world/world.ts';
 import type { Backend, BackendChoice } from './backend.ts';
 import { decideBackend, makeNetwork } from './backend.ts';
 import { NodeHost } from './host.ts';
@@ -30,7 +30,7 @@ export interface RunOptions {
   /** Aborting it cancels the main task; `run` rejects with its reason. */
   readonly signal?: AbortSignal;
   /** 'epoll', 'portable', 'auto', or a function that makes a network of your own. */
-  readonly network?: BackendChoice | ((owner: NetworkOwner) => Network);
+  readonly backend?: BackendChoice | ((owner: NetworkOwner) => Network);
   readonly clock?: Clock;
   /** Gives numbers in [0, 1): for jitter and fair choices. */
   readonly random?: () => number;
@@ -65,7 +65,7 @@ class Run<T> {
   readonly #reject: (error: unknown) => void;
   readonly #host: NodeHost;
   readonly #scheduler: Scheduler;
-  #main: TaskRecord<T> | null = null;
+  #main: TaskImpl<T> | null = null;
   #leaveDebug: (() => void) | null = null;
   /** The last task has finished. */
   #ending = false;
@@ -75,11 +75,11 @@ class Run<T> {
     this.#options = options;
     this.#resolve = resolve;
     this.#reject = reject;
-    const { clock, random, hooks, network, signal, program } = options;
+    const { clock, random, hooks, backend, signal, program } = options;
     const now = clock === undefined ? undefined : () => clock.now();
     this.#host = new NodeHost({ now, random, ended: () => this.#end() });
-    this.#host.heldFromOutside = program !== undefined || signal !== undefined;
-    const world = new NodeWorld(this.#host, network, program);
+    this.#host.heldExternally = program !== undefined || signal !== undefined;
+    const world = new NodeWorld(this.#host, backend, program);
     const debug = options.debug ?? process.env['CORONET_DEBUG'] === '1';
     if (debug) this.#leaveDebug = enterDebug((problem) => this.#host.warn(problem));
     this.#scheduler = new Scheduler({ host: this.#host, world, hooks, debug });
@@ -112,31 +112,31 @@ class Run<T> {
     this.#closeNetwork();
     this.#host.close();
     this.#leaveDebug?.();
-    this.#settle(this.#main as TaskRecord<T>);
+    this.#settle(this.#main as TaskImpl<T>);
   }
 
   #closeNetwork(): void {
     const { network } = this.#host;
     if (network === null) return;
     const open = network.open();
-    if (open.length > 0) this.#host.warn(leak(this.#main?.name ?? '', open));
+    if (open.length > 0) this.#host.warn(leakError(this.#main?.name ?? '', open));
     network.close();
   }
 
-  #settle(main: TaskRecord<T>): void {
-    const conclusion = conclude(main, this.#options.signal);
+  #settle(main: TaskImpl<T>): void {
+    const conclusion = runOutcome(main, this.#options.signal);
     if ('error' in conclusion) this.#reject(conclusion.error);
     else this.#resolve(conclusion.value);
   }
 }
 
-class NodeWorld implements World {
+class NodeWorld implements RuntimeWorld {
   readonly platform: Platform = nodePlatform;
   readonly program: Program | undefined;
   readonly #host: NodeHost;
   readonly #make: (owner: NetworkOwner) => Network;
 
-  constructor(host: NodeHost, choice: RunOptions['network'], program: Program | undefined) {
+  constructor(host: NodeHost, choice: RunOptions['backend'], program: Program | undefined) {
     this.program = program;
     this.#host = host;
     if (typeof choice === 'function') {
@@ -153,7 +153,7 @@ class NodeWorld implements World {
   }
 }
 
-function leak(name: string, open: readonly string[]): CoronetError {
+function leakError(name: string, open: readonly string[]): CoronetError {
   const list = open.slice(0, 10).join(', ');
   const more = open.length > 10 ? ` and ${open.length - 10} more` : '';
   const text = `Run '${name}' left open, and closed now: ${list}${more}`;

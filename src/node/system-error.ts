@@ -1,7 +1,7 @@
 /** Errors of the operating system, in the shape that Node gives its own. */
 import { getSystemErrorName } from 'node:util';
-import type { ErrorPeer } from '../kernel/errors.ts';
-import { SystemError } from '../kernel/errors.ts';
+import type { ErrorPeer } from '../support/system-error.ts';
+import { SystemError } from '../support/system-error.ts';
 
 /**
  * The error for a failed system call: `systemError(-111, 'connect', peer)` is `connect ECONNREFUSED

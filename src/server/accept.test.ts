@@ -1,16 +1,17 @@
 /** Accepting while the system is short of descriptors or memory, on a virtual clock. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { play } from '../../test/kernel/virtual-host.ts';
-import { ClosedError, SystemError } from '../kernel/errors.ts';
-import { group } from '../kernel/group.ts';
+import { play } from '../../test/support/kernel/virtual-host.ts';
+import { ClosedError } from '../kernel/errors.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { Readiness } from '../kernel/readiness.ts';
+import { group } from '../kernel/task/group.ts';
 import { sleep } from '../kernel/waits.ts';
-import { Listener } from '../net/listener.ts';
+import { Listener } from '../net/tcp/listener.ts';
+import { SystemError } from '../support/system-error.ts';
 import type { ListenerTransport, Transport } from '../world/network.ts';
-import type { ServerStats } from './reports.ts';
 import { serve } from './serve.ts';
 import type { Server } from './server.ts';
+import type { ServerStats } from './stats.ts';
 
 /** A listener that answers with an error as long as there is one. */
 class ShortListener extends Readiness implements ListenerTransport {
@@ -44,7 +45,7 @@ class ShortListener extends Readiness implements ListenerTransport {
 
   close(): void {
     this.#closed = true;
-    this.refuseWaiters(new ClosedError('ERR_CLOSED', 'closed'));
+    this.rejectWaiters(new ClosedError('ERR_CLOSED', 'closed'));
   }
 }
 
@@ -122,7 +123,7 @@ describe('a shortage', () => {
       yield* sleep(5000);
       const before = listener.tries;
       listener.code = 'EMFILE';
-      listener.grantRecv();
+      listener.notifyRecv();
       yield* sleep(30);
       expect(listener.tries - before).toBe(3);
     };

@@ -7,11 +7,11 @@
  *     └─ maxConnections are open: pause until one ends
  */
 import type { Wait } from '../kernel/operation.ts';
-import { moveOnAfter } from '../kernel/with-scope.ts';
-import type { Socket } from '../net/socket.ts';
-import { Connection } from './connection.ts';
+import { moveOnAfter } from '../kernel/scope/with-scope.ts';
+import type { Socket } from '../net/tcp/socket.ts';
+import { ConnectionOperation } from './connection-operation.ts';
 import type { Handler } from './options.ts';
-import type { ServerRecord } from './record.ts';
+import type { ServerImpl } from './server.ts';
 
 /** Accepting pauses for this long when there is no descriptor left; twice as long each time. */
 const FIRST_PAUSE_MS = 5;
@@ -23,48 +23,48 @@ const LONGEST_PAUSE_MS = 1000;
  */
 const SHED_AFTER_MS = 2000;
 /** Connections that are shed at once, those that have waited longest; again after each pause. */
-const MOST_SHED = 64;
+const MAX_SHED = 64;
 
 /** Returns when the listener has been closed. */
-export function* acceptAll(server: ServerRecord, handler: Handler): Generator<Wait, void> {
+export function* acceptAll(server: ServerImpl, handler: Handler): Generator<Wait, void> {
   for (;;) {
-    if (!server.hasRoom) yield* untilRoom(server);
-    const socket = yield* nextConnection(server);
+    if (!server.hasFreeSlot) yield* waitForFreeSlot(server);
+    const socket = yield* acceptNext(server);
     if (socket === undefined) return;
-    begin(server, socket, handler);
+    startConnection(server, socket, handler);
   }
 }
 
 /** Serves `socket` in a task of its own, unless a limit of its peer refuses it. */
-export function begin(server: ServerRecord, socket: Socket, handler: Handler): void {
-  const record = server.enter(socket);
+export function startConnection(server: ServerImpl, socket: Socket, handler: Handler): void {
+  const record = server.addConnection(socket);
   if (record === null) return;
-  server.spawn(record, new Connection(server, record, handler));
+  server.spawn(record, new ConnectionOperation(server, record, handler));
 }
 
 /** Waits until there is room for a connection, or nobody comes in any more. */
-function* untilRoom(server: ServerRecord): Generator<Wait, void> {
-  const { maxConnections, derived } = server.limits;
-  notePause(server);
-  server.teller.limited('maxConnections');
-  if (derived && server.network.capabilities.pausesAccept) {
-    server.teller.warn(
+function* waitForFreeSlot(server: ServerImpl): Generator<Wait, void> {
+  const { maxConnections, maxIsDerived } = server.limits;
+  countPause(server);
+  server.reporter.limited('maxConnections');
+  if (maxIsDerived && server.network.capabilities.pausesAccept) {
+    server.reporter.warn(
       `it pauses accepting: ${maxConnections} connections are open, and there are no descriptors ` +
         'for more. See `ulimit -n`.',
     );
   }
-  while (!server.hasRoom && !server.listener.closed) yield* server.departure();
+  while (!server.hasFreeSlot && !server.listener.closed) yield* server.waitForClose();
 }
 
 /** The next connection; `undefined` once the listener has been closed. */
-function* nextConnection(server: ServerRecord): Generator<Wait, Socket | undefined> {
+function* acceptNext(server: ServerImpl): Generator<Wait, Socket | undefined> {
   const { listener, scheduler } = server;
   let pauseMs = FIRST_PAUSE_MS;
   let since = Infinity;
   for (;;) {
     const triedAt = scheduler.now();
     try {
-      listener.transport.ahead = server.room;
+      listener.transport.acceptBatch = server.freeSlots;
       return yield* listener.accept();
     } catch (error) {
       const { code } = error as { code?: unknown };
@@ -75,11 +75,11 @@ function* nextConnection(server: ServerRecord): Generator<Wait, Socket | undefin
       const isNew = now - triedAt > LONGEST_PAUSE_MS;
       if (isNew) pauseMs = FIRST_PAUSE_MS;
       since = isNew ? now : Math.min(since, now);
-      noteShortage(server, String(code));
+      reportShortage(server, String(code));
       if (now - since >= SHED_AFTER_MS) shed(server);
     }
     // A connection that ends gives a descriptor back.
-    yield* moveOnAfter(pauseMs, () => server.departure());
+    yield* moveOnAfter(pauseMs, () => server.waitForClose());
     pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
   }
 }
@@ -89,18 +89,18 @@ export function isShortage(code: unknown): boolean {
   return code === 'EMFILE' || code === 'ENFILE' || code === 'ENOBUFS' || code === 'ENOMEM';
 }
 
-function noteShortage(server: ServerRecord, code: string): void {
-  notePause(server);
-  server.teller.warn(
+function reportShortage(server: ServerImpl, code: string): void {
+  countPause(server);
+  server.reporter.warn(
     `${code}: it pauses accepting until descriptors or memory are free again. See \`ulimit -n\`.`,
   );
 }
 
-function notePause(server: ServerRecord): void {
-  if (server.network.capabilities.pausesAccept) server.tally.acceptPauses++;
+function countPause(server: ServerImpl): void {
+  if (server.network.capabilities.pausesAccept) server.counters.acceptPauses++;
 }
 
-function shed(server: ServerRecord): void {
-  const count = server.listener.transport.shed?.(MOST_SHED) ?? 0;
+function shed(server: ServerImpl): void {
+  const count = server.listener.transport.shed?.(MAX_SHED) ?? 0;
   if (count > 0) server.refused('shed', count);
 }

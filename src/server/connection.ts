@@ -1,203 +1,143 @@
 /**
- * The life of one connection: its handler, then its end.
+ * What a server knows of one open connection.
  *
- *   handler returns, fails, or was ended by a limit
- *                 ──► shutdown(send) ──► discard input until end of file ──► close
- *   handler was cancelled with the server ──► close
- *   handler was cut in a send (torn), or its peer does not read ──► reset
+ *   new ──byte──► idle or busy ──handler is through, or cut──► closing ──► (gone)
  *
- * A plain close with unread input would reset the connection, and the reset would destroy the last
- * reply on its way; hence the discarding, which the server bounds in time. What a limit has ended
- * is cancelled with all that follows in its task, so another one says good-bye.
+ * Invariants:
+ *  1. Nothing is written here when bytes move. A look, every so often, compares the counters of the
+ *     socket with what they were at the look before (watch.ts), so limits cost a message nothing.
+ *  2. A point in time that is noted is not before the moment it stands for: a limit may act late by
+ *     the time between two looks, and never early.
+ *  3. `cause` is set once the end has begun, and says why.
  */
-import { isCancelled } from '../kernel/cancelled.ts';
-import type { UncooperativeError } from '../kernel/errors.ts';
-import type { Frames, Wait } from '../kernel/operation.ts';
-import { operationOf, Step } from '../kernel/operation.ts';
-import type { Answerable } from '../kernel/refusal.ts';
-import { throwInto } from '../kernel/refusal.ts';
-import { checkpoint, readable } from '../kernel/waits.ts';
-import { moveOnAfter } from '../kernel/with-scope.ts';
-import type { Socket } from '../net/socket.ts';
-import type { ConnectionRecord } from './connection-record.ts';
-import type { Handler } from './options.ts';
-import { isFaultOfPeer } from './peer-fault.ts';
-import type { ServerRecord } from './record.ts';
-import type { CloseCause } from './reports.ts';
+import { describeWait } from '../kernel/diagnostics.ts';
+import type { TaskImpl } from '../kernel/task/task.ts';
+import type { Socket } from '../net/tcp/socket.ts';
+import type { Limits } from './options.ts';
+import type { CloseCause, CloseRecord, CutConnection, LimitName } from './stats.ts';
 
-/**
- * Serves a connection with `handler`. However the handler ends, the socket is closed; its failure
- * ends this connection only.
- *
- * Written by hand as far as the handler runs, since that is where connections are idle: a generator
- * between the task and the handler would take a tenth of the memory of a connection. What comes
- * after the handler is one.
- */
-export class Connection extends Step<void> implements Answerable {
-  readonly #server: ServerRecord;
-  readonly #record: ConnectionRecord;
-  /** Let go of when it has begun: what a function uses would be kept as long as the connection. */
-  #handler: Handler | null;
-  /** What the handler has returned; null before it has begun, and once it is through. */
-  #frames: Frames<unknown> | null = null;
-  /** The end of the connection; null until the handler is through. */
-  #ending: Generator<Wait, void> | null = null;
+/** No wait for room to send was seen at the last look. */
+const NOT_STALLED = -1;
 
-  constructor(server: ServerRecord, record: ConnectionRecord, handler: Handler) {
-    super();
-    this.#server = server;
-    this.#record = record;
-    this.#handler = handler;
-  }
-
-  next(value?: unknown): IteratorResult<Wait, void> {
-    if (this.#ending !== null) return this.#ending.next(value);
-    try {
-      const frames = this.#frames ?? this.#begin();
-      const result = frames.next(value);
-      if (result.done !== true) return result;
-    } catch (error) {
-      return this.#failed(error);
-    }
-    return this.#returned();
-  }
-
-  override throw(error: unknown): IteratorResult<Wait, void> {
-    if (this.#ending !== null) return this.#ending.throw(error);
-    try {
-      const result = throwInto(this.#frames ?? this.#begin(), error);
-      if (result.done !== true) return result;
-    } catch (failure) {
-      return this.#failed(failure);
-    }
-    return this.#returned();
-  }
-
-  /** By force: the handler is ended likewise, and nobody waits for the peer. */
-  override return(): IteratorResult<Wait, void> {
-    if (this.#ending !== null) return this.#ending.return();
-    try {
-      const result = this.#frames?.return?.();
-      if (result?.done === false) return result;
-    } finally {
-      end(this.#server, this.#record, false);
-    }
-    return super.return();
-  }
-
-  /** A handler that would not hear of its cancellation: a failure of this connection alone. */
-  endedByForce(error: UncooperativeError): void {
-    noteFailure(this.#server, this.#record, error);
-  }
-
-  #begin(): Frames<unknown> {
-    const { socket } = this.#record;
-    const handler = this.#handler as Handler;
-    this.#handler = null;
-    this.#frames = operationOf(() => handler(socket, socket.remoteAddress))[Symbol.iterator]();
-    return this.#frames;
-  }
-
-  #returned(): IteratorResult<Wait, void> {
-    const { socket } = this.#record;
-    return this.#end(() => {
-      socket.checkDriven();
-      socket.checkFlushed();
-    });
-  }
-
-  #failed(error: unknown): IteratorResult<Wait, void> {
-    return this.#end(() => {
-      throw error;
-    });
-  }
-
-  #end(outcome: () => void): IteratorResult<Wait, void> {
-    this.#frames = null;
-    this.#ending = ending(this.#server, this.#record, outcome);
-    return this.#ending.next();
-  }
+/** The message that is coming in, for `minReceiveRate`. */
+interface PartialMessage {
+  /** Where in the stream it begins: another place is another message. */
+  readonly offset: number;
+  /** When it was first seen. */
+  readonly since: number;
 }
 
-/** The handler is through; `outcome` throws what it has thrown, or left undone. */
-function* ending(
-  server: ServerRecord,
-  record: ConnectionRecord,
-  outcome: () => void,
-): Generator<Wait, void> {
-  let whole = false;
-  try {
-    try {
-      outcome();
-      record.cause ??= server.stopped ? 'drained' : 'handler';
-    } catch (error) {
-      // One that is not of this connection (kept, and thrown elsewhere) is a failure as any other.
-      if (record.task?.ownScope.cancelled === true && isCancelled(error)) throw error;
-      const cause = noteFailure(server, record, error);
-      record.cause ??= cause;
-    }
-    yield* linger(record.socket, server.limits.lingerMs);
-    whole = true;
-  } finally {
-    if (record.passedLimit) server.spawn(record, () => goodBye(server, record));
-    else end(server, record, whole);
+export class Connection {
+  readonly socket: Socket;
+  /** Under which its peer is counted, if peers are. */
+  readonly peerKey: string | undefined;
+  /** Set right after it was made: the task needs the record, and the record the task. */
+  task: TaskImpl | null = null;
+  /** Points in time are whole milliseconds, rounded up: they take no memory of their own. */
+  readonly openedAt: number;
+  /** Why the connection ends; null: it does not. */
+  reason: CloseCause | null = null;
+  /** True: it was a limit, so the handler has no say in it any more. */
+  limitExceeded = false;
+  /** The counters at the last look, and since when they have been standing still. */
+  private received = 0;
+  private sent = 0;
+  private inactiveSince: number;
+  /** Since when a task waits for room to send without getting any. */
+  private stalledSince: number = NOT_STALLED;
+  private partial: PartialMessage | null = null;
+
+  constructor(socket: Socket, peerKey: string | undefined, now: number) {
+    this.socket = socket;
+    this.peerKey = peerKey;
+    this.openedAt = Math.ceil(now);
+    this.inactiveSince = this.openedAt;
   }
-}
 
-/** A limit has ended the handler, which is through. */
-function* goodBye(server: ServerRecord, record: ConnectionRecord): Generator<Wait, void> {
-  try {
-    if (record.cause !== 'sendStallTimeoutMs') {
-      yield* linger(record.socket, server.limits.lingerMs);
-    }
-  } finally {
-    end(server, record, true);
+  /** The limit that the connection has passed at `now`, if any. */
+  exceededLimit(limits: Limits, now: number): LimitName | null {
+    if (this.reason !== null) return null;
+    if (now - this.openedAt >= limits.lifetimeMs) return 'maxLifetimeMs';
+    const { socket } = this;
+    if (socket.closed) return null;
+    const { bytesReceived, bytesSent } = socket;
+    const hasSent = bytesSent !== this.sent;
+    if (hasSent || bytesReceived !== this.received) this.inactiveSince = Math.ceil(now);
+    this.received = bytesReceived;
+    this.sent = bytesSent;
+    if (socket.transport.sendWaiter !== null) return this.checkSendStall(limits, now, hasSent);
+    // A sender that has just been woken has not tried yet: for it the time goes on.
+    if (hasSent || socket.sending === null) this.stalledSince = NOT_STALLED;
+    if (limits.receiveRate > 0 && this.receivesTooSlowly(limits, now)) return 'minReceiveRate';
+    return this.checkInactivity(limits, now);
   }
-}
 
-/** `whole`: the handler and what follows it have come to their own end. */
-function end(server: ServerRecord, record: ConnectionRecord, whole: boolean): void {
-  const { socket, cause } = record;
-  const why = cause !== null && (whole || record.passedLimit) ? cause : 'cut';
-  // What the system still holds for a peer that does not read would stay for minutes.
-  if (socket.torn || why === 'sendStallTimeoutMs') socket.reset();
-  else socket.close();
-  server.leave(record, why);
-}
-
-/** A failure of a handler that a limit has ended is told like any other: none is dropped. */
-function noteFailure(server: ServerRecord, record: ConnectionRecord, error: unknown): CloseCause {
-  if (isFaultOfPeer(error, record.socket)) {
-    server.tally.resetByPeer++;
-    return 'peerReset';
+  private checkSendStall(limits: Limits, now: number, hasSent: boolean): LimitName | null {
+    // Idleness begins when nobody waits for room any more.
+    this.inactiveSince = Math.ceil(now);
+    if (hasSent || this.stalledSince === NOT_STALLED) this.stalledSince = this.inactiveSince;
+    if (now - this.stalledSince >= limits.sendStallMs) return 'sendStallTimeoutMs';
+    // The system calls a socket writable when a third of its buffer is free (tcp(7) is silent;
+    // sk_stream_is_writeable), which a slow peer may reach after minutes. It takes bytes before, so
+    // the sender tries again: that shows whether the peer takes any.
+    this.socket.transport.notifySend();
+    return null;
   }
-  server.tally.failed++;
-  server.teller.failed(error, record.socket.remoteAddress);
-  return 'failed';
-}
 
-/** The end of a connection whose handler is through. */
-function* linger(socket: Socket, lingerMs: number): Generator<Wait, void> {
-  if (socket.closed || socket.ended) return;
-  if (socket.torn) return socket.reset();
-  socket.shutdown('send');
-  yield* moveOnAfter(lingerMs, () => discard(socket));
-}
-
-/** Where discarded input goes: nobody reads it, so all connections share it. */
-const DISCARDED = new Uint8Array(65536);
-
-/** Past the socket, which may be draining: what matters here is the end of file of the peer. */
-function* discard({ transport }: Socket): Generator<Wait, void> {
-  try {
-    for (;;) {
-      yield* checkpoint();
-      const count = transport.tryRecvInto(DISCARDED);
-      if (count === 0) return;
-      if (count < 0) yield* readable(transport);
+  /**
+   * A message is in the making, and has grown too slowly since it was first seen. The read counts,
+   * not its waiting: one that is woken for every byte often does not wait at the moment of a look.
+   */
+  private receivesTooSlowly({ receiveRate, receiveGraceMs }: Limits, now: number): boolean {
+    const { socket } = this;
+    const { unread } = socket;
+    if (unread === 0 || socket.receiving === null) {
+      this.partial = null;
+      return false;
     }
-  } catch (error) {
-    // Whatever the peer does now, the connection is at its end.
-    if (isCancelled(error)) throw error;
+    const at = socket.bytesReceived - unread;
+    if (this.partial?.offset !== at) this.partial = { offset: at, since: Math.ceil(now) };
+    const ageMs = now - this.partial.since;
+    return ageMs >= receiveGraceMs && unread * 1000 < receiveRate * ageMs;
+  }
+
+  private checkInactivity(limits: Limits, now: number): LimitName | null {
+    const quietMs = now - this.inactiveSince;
+    const isNew = this.received === 0;
+    if (isNew && quietMs >= limits.firstByteMs) return 'firstByteTimeoutMs';
+    return quietMs >= limits.idleMs ? 'idleTimeoutMs' : null;
+  }
+
+  /** Ends the handler because of a limit. */
+  cut(limit: LimitName): void {
+    this.reason = limit;
+    this.limitExceeded = true;
+    this.task?.cancel(limit);
+  }
+
+  get state(): CutConnection['state'] {
+    if (this.reason !== null) return 'closing';
+    const { socket } = this;
+    if (socket.responseDue || socket.sending !== null) return 'busy';
+    return socket.bytesReceived === 0 ? 'new' : 'idle';
+  }
+
+  /** For the report of a drain; also right after the task was cancelled, before its next step. */
+  cutRecord(now: number): CutConnection {
+    const { task, state } = this;
+    const waited = task !== null && (task.state === 'waiting' || task.resume === 'cancel');
+    const waitingOn = waited ? describeWait(task.wait) : '';
+    const durationMs = this.age(now);
+    return Object.freeze({ peer: this.socket.remoteAddress, state, waitingOn, durationMs });
+  }
+
+  closeRecord(reason: CloseCause, now: number): CloseRecord {
+    const { remoteAddress: peer, bytesReceived, bytesSent } = this.socket;
+    const durationMs = this.age(now);
+    return Object.freeze({ peer, reason, bytesReceived, bytesSent, durationMs });
+  }
+
+  private age(now: number): number {
+    return Math.max(0, now - this.openedAt);
   }
 }

@@ -1,19 +1,19 @@
 /** What a drain does with those who wait in the queue of the listener, on a virtual clock. */
 import { expect, test } from 'vitest';
-import { FakeGate, OPEN } from '../../test/fake-gates.ts';
-import { play } from '../../test/kernel/virtual-host.ts';
-import { ScriptedTransport } from '../../test/scripted-transport.ts';
-import { currentRecord } from '../kernel/current.ts';
-import { ClosedError, SystemError } from '../kernel/errors.ts';
-import { group } from '../kernel/group.ts';
+import { play } from '../../test/support/kernel/virtual-host.ts';
+import { FakeHandshakeStage, IMMEDIATE_STAGE } from '../../test/support/network/fake-handshakes.ts';
+import { ScriptedTransport } from '../../test/support/network/scripted-transport.ts';
+import { now, runningTask } from '../kernel/current.ts';
+import { ClosedError } from '../kernel/errors.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { Readiness } from '../kernel/readiness.ts';
-import { now } from '../kernel/time.ts';
+import { group } from '../kernel/task/group.ts';
 import { sleep } from '../kernel/waits.ts';
-import { GatedListener } from '../net/gated-listener.ts';
-import { Listener } from '../net/listener.ts';
-import type { Socket } from '../net/socket.ts';
-import type { Gate } from '../world/gate.ts';
+import { HandshakingListener } from '../net/handshake/handshaking-listener.ts';
+import { Listener } from '../net/tcp/listener.ts';
+import type { Socket } from '../net/tcp/socket.ts';
+import { SystemError } from '../support/system-error.ts';
+import type { HandshakeStage } from '../world/handshake.ts';
 import type { ListenerTransport, Transport } from '../world/network.ts';
 import type { Limit } from './options.ts';
 import { serve } from './serve.ts';
@@ -64,7 +64,7 @@ class CrowdedListener extends Readiness implements ListenerTransport {
 
   close(): void {
     this.closedAt = Math.min(this.closedAt, now());
-    this.refuseWaiters(new ClosedError('ERR_CLOSED', 'closed'));
+    this.rejectWaiters(new ClosedError('ERR_CLOSED', 'closed'));
   }
 }
 
@@ -72,7 +72,7 @@ interface Stop {
   readonly maxConnections: Limit;
   readonly replaced?: boolean;
   /** What stands in front of the connections. */
-  readonly gate?: Gate;
+  readonly gate?: HandshakeStage;
   /** True: the network hears of what has happened in the event loop only. */
   readonly hearsLate?: boolean;
   /** What happens after the stop. */
@@ -114,10 +114,10 @@ function stopped(
   return { accepted: (server as unknown as Server).stats().accepted, endedAt };
 }
 
-function gated(raw: CrowdedListener, gate: Gate | undefined): Listener {
+function gated(raw: CrowdedListener, gate: HandshakeStage | undefined): Listener {
   if (gate === undefined) return new Listener(raw);
-  const proxies = new GatedListener(raw, gate, currentRecord().scheduler);
-  return new Listener(proxies, { proxies });
+  const proxies = new HandshakingListener(raw, gate, runningTask().scheduler);
+  return new Listener(proxies, { proxyHeaders: proxies });
 }
 
 /** Takes its time, and goes on until the connection ends. */
@@ -177,36 +177,39 @@ test('a silent one that comes through a gate as the last of many is ended, too',
     connection.feed('a question');
     connection.finish();
   };
-  const { accepted, endedAt } = stopped(listener, { maxConnections: 1, gate: OPEN });
+  const { accepted, endedAt } = stopped(listener, { maxConnections: 1, gate: IMMEDIATE_STAGE });
   expect(accepted).toBeGreaterThanOrEqual(1 + BACKLOG);
   expect(endedAt).toBeLessThan(20 * STOPPED_AT);
 });
 
-test.each([undefined, OPEN])('who had connected before a late notice of it is served', (gate) => {
-  const listener = new CrowdedListener(0);
-  stopped(listener, {
-    maxConnections: 2,
-    ...(gate && { gate }),
-    hearsLate: true,
-    *after() {
-      yield* sleep(1);
-      listener.queue = 1;
-      listener.grantRecv();
-    },
-  });
-  expect(listener.answered).toBe(1);
-});
+test.each([undefined, IMMEDIATE_STAGE])(
+  'who had connected before a late notice of it is served',
+  (gate) => {
+    const listener = new CrowdedListener(0);
+    stopped(listener, {
+      maxConnections: 2,
+      ...(gate && { gate }),
+      hearsLate: true,
+      *after() {
+        yield* sleep(1);
+        listener.queue = 1;
+        listener.notifyRecv();
+      },
+    });
+    expect(listener.answered).toBe(1);
+  },
+);
 
 test('those who come to a gate and go again hold up no drain', () => {
   const listener = new CrowdedListener(Infinity);
-  const gate = new FakeGate();
+  const gate = new FakeHandshakeStage();
   stopped(listener, {
     maxConnections: 2,
     gate,
     *after() {
       for (let left = 100; left > 0 && listener.closedAt === Infinity; left--) {
         yield* sleep(STOPPED_AT);
-        for (const passage of gate.passages.splice(0)) passage.gone();
+        for (const passage of gate.handshakes.splice(0)) passage.disconnected();
       }
     },
   });
@@ -217,7 +220,7 @@ test('who waits below a gate is served, whenever the one before him ends', () =>
   for (let answerMs = 50; answerMs <= 1000; answerMs += 50) {
     const listener = new CrowdedListener(3);
     listener.answerMs = answerMs;
-    const { accepted } = stopped(listener, { maxConnections: 1, gate: OPEN });
+    const { accepted } = stopped(listener, { maxConnections: 1, gate: IMMEDIATE_STAGE });
     expect([answerMs, accepted, listener.answered]).toEqual([answerMs, 3, 3]);
   }
 });
@@ -225,14 +228,14 @@ test('who waits below a gate is served, whenever the one before him ends', () =>
 test('who comes through a gate after the stop has a moment for a question', () => {
   const listener = new CrowdedListener(1);
   listener.arrive = () => {};
-  const gate = new FakeGate();
+  const gate = new FakeHandshakeStage();
   stopped(listener, {
     maxConnections: 2,
     gate,
     hearsLate: true,
     *after() {
       yield* sleep(5);
-      gate.at(0).passed(gate.at(0).raw);
+      gate.at(0).complete(gate.at(0).raw);
       yield* sleep(50);
       listener.connections[0]?.feed('a question');
     },

@@ -1,12 +1,12 @@
 /** The soft end of a server: take what is queued, close the door, let idle connections go. */
 import type { Wait } from '../kernel/operation.ts';
-import type { Scope } from '../kernel/scope.ts';
+import type { Scope } from '../kernel/scope/scope.ts';
 import { sleep } from '../kernel/waits.ts';
-import type { Socket } from '../net/socket.ts';
-import { currentWorld } from '../net/world.ts';
-import { begin, isShortage } from './accept.ts';
+import { currentWorld } from '../net/current-world.ts';
+import type { Socket } from '../net/tcp/socket.ts';
+import { isShortage, startConnection } from './accept.ts';
 import type { Handler } from './options.ts';
-import type { ServerRecord } from './record.ts';
+import type { ServerImpl } from './server.ts';
 
 /**
  * Who has connected before a drain has come in, and what has been sent before it counts as
@@ -22,14 +22,14 @@ const HANDOVER_MS = 200;
 
 /** Handshakes of TLS and headers of proxies that are under way when the server is stopped have so
  *  long to complete: a silent client must not hold it up. */
-const LAST_HANDSHAKES_MS = 1000;
+const HANDSHAKE_TIMEOUT_MS = 1000;
 
 /** The longest queue where the system does not tell: what Linux allows unless it is told. */
-const USUAL_BACKLOG = 4096;
+const DEFAULT_BACKLOG = 4096;
 
 /** Waits until the server is stopped, and drains it. */
 export function* drainWhenStopped(
-  server: ServerRecord,
+  server: ServerImpl,
   own: Scope,
   handler: Handler,
 ): Generator<Wait, void> {
@@ -40,21 +40,21 @@ export function* drainWhenStopped(
   if (own.cancelled) return;
   const hearsLate = server.network.poll() < 0;
   if (hearsLate) yield* sleep(SETTLE_MS);
-  const gate = server.listener.lastGate;
+  const gate = server.listener.lastStage;
   // Once: to ask the system costs several files.
-  const most = server.network.limits().backlog ?? USUAL_BACKLOG;
-  const take = (): boolean => takeQueued(server, handler, most);
+  const most = server.network.limits().backlog ?? DEFAULT_BACKLOG;
+  const take = (): boolean => acceptQueued(server, handler, most);
   const isEmpty = take();
   if (gate !== undefined) gate.finish();
   // A successor has the same queue, and room for it.
-  else if (isEmpty || isReplaced()) server.closeDoor();
+  else if (isEmpty || isReplaced()) server.closeListener();
   if (hearsLate) yield* sleep(SETTLE_MS);
   if (isReplaced()) yield* sleep(HANDOVER_MS);
   // Whoever comes through a gate from now on is drained in his time.
   server.drain(gate === undefined ? Infinity : stoppedAt);
-  if (gate !== undefined) yield* comeThrough(server, most);
-  else if (!server.listener.closed) yield* takeTheRest(server, take, most, hearsLate);
-  server.closeDoor();
+  if (gate !== undefined) yield* drainHandshakes(server, most);
+  else if (!server.listener.closed) yield* acceptRemaining(server, take, most, hearsLate);
+  server.closeListener();
 }
 
 function isReplaced(): boolean {
@@ -65,11 +65,11 @@ function isReplaced(): boolean {
  * Gives what waits in the queue to handlers: `most`, which is as many as it can hold, since whoever
  * comes meanwhile queues up as well. False: more may wait, and there is no room for them now.
  */
-function takeQueued(server: ServerRecord, handler: Handler, most: number): boolean {
+function acceptQueued(server: ServerImpl, handler: Handler, most: number): boolean {
   for (let left = most; left > 0; left--) {
-    const next = queued(server);
+    const next = tryAcceptNext(server);
     if (next === undefined || next === null) return next === undefined;
-    begin(server, next, handler);
+    startConnection(server, next, handler);
   }
   return true;
 }
@@ -79,34 +79,39 @@ function takeQueued(server: ServerRecord, handler: Handler, most: number): boole
  * itself and ends behind the last of them. Whoever has come through has a moment for the first
  * bytes, which follow the handshake. Bounded as below.
  */
-function* comeThrough(server: ServerRecord, most: number): Generator<Wait, void> {
+function* drainHandshakes(server: ServerImpl, most: number): Generator<Wait, void> {
   const { listener, scheduler } = server;
-  const last = turnedUp(server) + most;
-  server.drainsNewcomers = false;
-  while (turnedUp(server) < last) {
+  const last = arrivals(server) + most;
+  server.drainsNewConnections = false;
+  while (arrivals(server) < last) {
     const until = scheduler.now();
-    const before = isIdle(server) ? turnedUp(server) : -1;
+    const before = isIdle(server) ? arrivals(server) : -1;
     yield* sleep(HANDOVER_MS);
     // In all that time nobody has come in: the queue is empty, or there is a shortage.
-    if (isIdle(server) && turnedUp(server) === before) return;
+    if (isIdle(server) && arrivals(server) === before) return;
     server.drain(until);
-    listener.giveUpAfter(LAST_HANDSHAKES_MS);
+    listener.abortHandshakesOlderThan(HANDSHAKE_TIMEOUT_MS);
   }
-  server.closeDoor();
+  server.closeListener();
   yield* sleep(HANDOVER_MS);
   server.drain();
 }
 
 /** Nobody is served, and nobody is at a gate. */
-function isIdle({ open, listener }: ServerRecord): boolean {
-  return open.size === 0 && !listener.busyAtGates;
+function isIdle({ open, listener }: ServerImpl): boolean {
+  return open.size === 0 && !listener.hasHandshakes;
 }
 
 /** How many have come so far, and are served or gone: silent ones could come for ever. */
-function turnedUp({ listener, tally }: ServerRecord): number {
-  const refused = Object.values(tally.refused).reduce((sum, count) => sum + count, 0);
-  const { proxies } = listener.gates;
-  return tally.accepted + refused + (listener.handshakes?.failed ?? 0) + (proxies?.gone ?? 0);
+function arrivals({ listener, counters }: ServerImpl): number {
+  const refused = Object.values(counters.refused).reduce((sum, count) => sum + count, 0);
+  const { proxyHeaders } = listener.stages;
+  return (
+    counters.accepted +
+    refused +
+    (listener.handshakes?.failed ?? 0) +
+    (proxyHeaders?.disconnected ?? 0)
+  );
 }
 
 /**
@@ -114,37 +119,37 @@ function turnedUp({ listener, tally }: ServerRecord): number {
  * Closing the listener at once would reset them, with their requests. The grace bounds it, and
  * without one the length of the queue.
  */
-function* takeTheRest(
-  server: ServerRecord,
+function* acceptRemaining(
+  server: ServerImpl,
   take: () => boolean,
   most: number,
   hearsLate: boolean,
 ): Generator<Wait, void> {
-  const { tally } = server;
-  const last = tally.accepted + most;
-  server.drainsNewcomers = !hearsLate;
-  while (!take() && tally.accepted < last) {
+  const { counters } = server;
+  const last = counters.accepted + most;
+  server.drainsNewConnections = !hearsLate;
+  while (!take() && counters.accepted < last) {
     // What is short is held by somebody else, who may never give it back.
     if (server.open.size === 0) break;
-    if (hearsLate) yield* drainHeard(server);
-    else yield* server.departure();
+    if (hearsLate) yield* drainSettled(server);
+    else yield* server.waitForClose();
   }
-  server.closeDoor();
+  server.closeListener();
   if (!hearsLate) return;
   yield* sleep(SETTLE_MS);
   server.drain();
 }
 
 /** Of those who have come in during the drain, drains those of whom the network has heard. */
-function* drainHeard(server: ServerRecord): Generator<Wait, void> {
+function* drainSettled(server: ServerImpl): Generator<Wait, void> {
   const until = server.scheduler.now();
   yield* sleep(SETTLE_MS);
   server.drain(until);
 }
 
 /** The next one in the queue; null: there is no room for one; undefined: nobody waits. */
-function queued({ hasRoom, listener }: ServerRecord): Socket | null | undefined {
-  if (!hasRoom) return null;
+function tryAcceptNext({ hasFreeSlot, listener }: ServerImpl): Socket | null | undefined {
+  if (!hasFreeSlot) return null;
   try {
     return listener.tryAccept();
   } catch (error) {

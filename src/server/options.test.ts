@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Network, NetworkLimits } from '../world/network.ts';
 import type { ServerOptions } from './options.ts';
-import { checkServer, limitsOf } from './options.ts';
+import { checkServerOptions, resolveLimits } from './options.ts';
 
 const handler = () => [];
 
@@ -32,7 +32,7 @@ describe('options of a server', () => {
     ['onClose', 1, 'Expected `onClose` to be a function'],
     ['idleTimeout', 1, 'did you mean `idleTimeoutMs`?'],
   ])('%s: %j is refused', (name, value, message) => {
-    expect(() => checkServer(handler, { [name]: value } as ServerOptions)).toThrow(message);
+    expect(() => checkServerOptions(handler, { [name]: value } as ServerOptions)).toThrow(message);
   });
 
   test('every limit can be turned off, by the word and by Infinity', () => {
@@ -47,8 +47,8 @@ describe('options of a server', () => {
         minReceiveRate: 'unlimited',
         maxLifetimeMs: off,
       };
-      checkServer(handler, options);
-      expect(limitsOf(options, AMPLE)).toEqual({
+      checkServerOptions(handler, options);
+      expect(resolveLimits(options, AMPLE)).toEqual({
         maxConnections: Infinity,
         derived: false,
         perPeer: Infinity,
@@ -65,7 +65,7 @@ describe('options of a server', () => {
   });
 
   test('what is not said is safe', () => {
-    expect(limitsOf({}, AMPLE)).toEqual({
+    expect(resolveLimits({}, AMPLE)).toEqual({
       maxConnections: 960,
       derived: true,
       perPeer: Infinity,
@@ -81,7 +81,7 @@ describe('options of a server', () => {
   });
 
   test('the descriptors decide how many connections there may be, where that helps', () => {
-    const most = (network: Network) => limitsOf({}, network).maxConnections;
+    const most = (network: Network) => resolveLimits({}, network).maxConnections;
     expect(most(networkWith({ descriptors: 64, openDescriptors: 30 }))).toBe(18);
     expect(most(networkWith({ descriptors: 20, openDescriptors: 19 }))).toBe(8);
     expect(most(networkWith({ descriptors: Infinity, openDescriptors: 19 }))).toBe(Infinity);

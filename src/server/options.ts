@@ -1,14 +1,20 @@
 /** What `tcpServer` and `serve` can be told, and the limits that follow from it. */
-import { checkDuration, checkInteger, outOfRange, wrongType } from '../kernel/checks.ts';
+
 import type { Operation } from '../kernel/operation.ts';
 import type { SocketAddress } from '../net/address.ts';
-import type { Keys } from '../net/keys.ts';
-import { checkKeys } from '../net/keys.ts';
-import { LISTEN_KEYS } from '../net/listen.ts';
-import type { Socket } from '../net/socket.ts';
+import { LISTEN_KEYS } from '../net/tcp/listen.ts';
+import type { Socket } from '../net/tcp/socket.ts';
+import type { Keys } from '../support/checks.ts';
+import {
+  checkDuration,
+  checkInteger,
+  checkKeys,
+  outOfRange,
+  wrongType,
+} from '../support/checks.ts';
 import type { ListenOptions, Network, NetworkLimits } from '../world/network.ts';
-import type { CloseRecord, DrainReport } from './reports.ts';
 import type { Server } from './server.ts';
+import type { CloseRecord, DrainReport } from './stats.ts';
 
 /** Serves one connection: runs in a task of its own, and the connection ends when it does. */
 export type Handler = (socket: Socket, peer: SocketAddress) => Operation<unknown>;
@@ -107,8 +113,8 @@ export interface ServerOptions extends ListenOptions {
 export interface Limits {
   readonly maxConnections: number;
   /** True: `maxConnections` was not given, so reaching it means that descriptors are short. */
-  readonly derived: boolean;
-  readonly perPeer: number;
+  readonly maxIsDerived: boolean;
+  readonly maxPerPeer: number;
   readonly acceptRate: AcceptRate | null;
   readonly firstByteMs: number;
   readonly idleMs: number;
@@ -128,7 +134,7 @@ const DEFAULT_RECEIVE_GRACE_MS = 5000;
 
 /** Descriptors that are left to the program for files, its own connections, …. */
 const SPARE_DESCRIPTORS = 16;
-const LEAST_CONNECTIONS = 8;
+const MIN_CONNECTIONS = 8;
 
 const TIME_LIMITS = [
   'firstByteTimeoutMs',
@@ -155,7 +161,7 @@ const KEYS: Keys<ServerOptions> = {
 };
 
 /** Throws for options that can be seen to be wrong. */
-export function checkServer(handler: unknown, options: ServerOptions): void {
+export function checkServerOptions(handler: unknown, options: ServerOptions): void {
   if (typeof handler !== 'function') throw wrongType('handler', 'a function', handler);
   checkKeys('options', options, KEYS);
   for (const name of ['onListening', 'onError', 'onClose', 'onDrained'] as const) {
@@ -205,14 +211,14 @@ function checkPositive(name: string, value: number): void {
 }
 
 /** The limits in force on `network`, which is asked for descriptors only where they decide. */
-export function limitsOf(options: ServerOptions, network: Network): Limits {
+export function resolveLimits(options: ServerOptions, network: Network): Limits {
   const { maxConnections, minReceiveRate, maxAcceptRatePerPeer } = options;
   const rate = minReceiveRate === 'unlimited' ? undefined : minReceiveRate;
   return {
     maxConnections:
-      maxConnections === undefined ? connectionsOn(network) : numberOf(maxConnections, 0),
-    derived: maxConnections === undefined,
-    perPeer: numberOf(options.maxConnectionsPerPeer, Infinity),
+      maxConnections === undefined ? defaultMaxConnections(network) : numberOf(maxConnections, 0),
+    maxIsDerived: maxConnections === undefined,
+    maxPerPeer: numberOf(options.maxConnectionsPerPeer, Infinity),
     acceptRate: maxAcceptRatePerPeer === 'unlimited' ? null : (maxAcceptRatePerPeer ?? null),
     firstByteMs: numberOf(options.firstByteTimeoutMs, DEFAULT_FIRST_BYTE_MS),
     idleMs: numberOf(options.idleTimeoutMs, DEFAULT_IDLE_MS),
@@ -230,10 +236,10 @@ export function numberOf(limit: Limit | undefined, otherwise: number): number {
 }
 
 /** Where not accepting saves no descriptor, a limit would only make those wait who are there. */
-function connectionsOn(network: Network): number {
+function defaultMaxConnections(network: Network): number {
   if (!network.capabilities.pausesAccept) return Infinity;
   const free = freeDescriptors(network.limits());
-  return free === Infinity ? Infinity : Math.max(LEAST_CONNECTIONS, free - SPARE_DESCRIPTORS);
+  return free === Infinity ? Infinity : Math.max(MIN_CONNECTIONS, free - SPARE_DESCRIPTORS);
 }
 
 /** Infinity: not known here. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { ScriptedTransport } from '../../test/scripted-transport.ts';
-import { SystemError } from '../kernel/errors.ts';
-import { Socket } from '../net/socket.ts';
-import { isFaultOfPeer } from './peer-fault.ts';
+import { ScriptedTransport } from '../../test/support/network/scripted-transport.ts';
+import { Socket } from '../net/tcp/socket.ts';
+import { SystemError } from '../support/system-error.ts';
+import { isPeerFault } from './connection-operation.ts';
 
 const STATES = ['alive', 'ended', 'broken', 'closed'] as const;
 
@@ -23,7 +23,7 @@ function failure(code: string): Error {
 
 /** The states in which `error` is the fault of the peer. */
 function faultIn(error: unknown): readonly string[] {
-  return STATES.filter((state) => isFaultOfPeer(error, connection(state)));
+  return STATES.filter((state) => isPeerFault(error, connection(state)));
 }
 
 describe('the fault of the peer', () => {

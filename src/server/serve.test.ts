@@ -1,8 +1,8 @@
 /** What a server says of mistakes in its use. */
 import { expect, test } from 'vitest';
 import type { Operation } from '../kernel/operation.ts';
-import { connect } from '../net/connect.ts';
-import type { Socket } from '../net/socket.ts';
+import { connect } from '../net/tcp/connect.ts';
+import type { Socket } from '../net/tcp/socket.ts';
 import { run } from '../node/run.ts';
 import { tcpServer } from './serve.ts';
 import type { Handler, Server } from './server.ts';

@@ -1,19 +1,20 @@
 /** `tcpServer` and `serve`: accept for ever, a task for every connection. */
-import { group } from '../kernel/group.ts';
+
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
-import type { Scope } from '../kernel/scope.ts';
-import { scope } from '../kernel/with-scope.ts';
+import type { Scope } from '../kernel/scope/scope.ts';
+import { scope } from '../kernel/scope/with-scope.ts';
+import { group } from '../kernel/task/group.ts';
 import type { Address } from '../net/address.ts';
 import { checkListenAddress } from '../net/address.ts';
-import { checkGates, listen, listenOptions } from '../net/listen.ts';
-import type { Listener } from '../net/listener.ts';
-import { currentWorld } from '../net/world.ts';
+import { currentWorld } from '../net/current-world.ts';
+import { checkHandshakeOptions, listen, listenOptions } from '../net/tcp/listen.ts';
+import type { Listener } from '../net/tcp/listener.ts';
 import { acceptAll } from './accept.ts';
 import { drainWhenStopped } from './drain.ts';
 import type { Handler, ServerOptions } from './options.ts';
-import { checkServer } from './options.ts';
-import { ServerRecord } from './record.ts';
+import { checkServerOptions } from './options.ts';
+import { ServerImpl } from './server.ts';
 
 /**
  * Listens at `address` and serves every connection with `handler`, in a task of its own. Returns
@@ -29,8 +30,8 @@ export function tcpServer(
   options: ServerOptions = {},
 ): Operation<void> {
   checkListenAddress(address);
-  checkServer(handler, options);
-  checkGates(options);
+  checkServerOptions(handler, options);
+  checkHandshakeOptions(options);
   return new Lazy(function* (): Generator<Wait, void> {
     yield* serve(yield* listen(address, listenOptions(options)), handler, options);
   });
@@ -42,7 +43,7 @@ export function serve(
   handler: Handler,
   options: ServerOptions = {},
 ): Operation<void> {
-  checkServer(handler, options);
+  checkServerOptions(handler, options);
   return new Lazy(() => runServe(listener, handler, options));
 }
 
@@ -65,7 +66,7 @@ function* serveInside(
   handler: Handler,
   options: ServerOptions,
 ): Generator<Wait, void> {
-  const server = new ServerRecord(listener, options, own);
+  const server = new ServerImpl(listener, options, own);
   options.onListening?.(server);
   currentWorld().program?.serverListens(server);
   try {

@@ -1,7 +1,9 @@
 /** The errors of simulations. The texts of failed runs are made in failure.ts. */
-import { CoronetError } from '../kernel/errors.ts';
+
+import type { UsageError } from '../kernel/errors.ts';
+import { CoronetError, unsupported } from '../kernel/errors.ts';
+import type { OrderName } from './choices/order.ts';
 import type { TraceEvent } from './core.ts';
-import type { OrderName } from './order.ts';
 
 /** A run that fails the same way as another one, with the fewest choices that were found. */
 export interface ShrunkRun {
@@ -102,4 +104,10 @@ export class ReplayTokenError extends CoronetError {
   constructor(message: string) {
     super('ERR_REPLAY_TOKEN', message);
   }
+}
+
+/** A simulated host has no other processes, and no descriptors to give them or to get from them. */
+
+export function unsupportedBySimulatedHost(what: string): UsageError {
+  return unsupported('A simulated host', what, 'Give every program a host of its own.');
 }

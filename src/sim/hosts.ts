@@ -1,99 +1,100 @@
 /** The hosts of a world: how their processes begin and end. */
 import type { OperationSource } from '../kernel/operation.ts';
-import { Life } from './life.ts';
-import { Machine } from './machine.ts';
-import type { HostNetwork, Medium } from './medium.ts';
+import type { HostNetwork, NetworkModel } from './core.ts';
+import { SimHost } from './host.ts';
+import { SimProcess } from './process.ts';
 import type { Simulator } from './simulator.ts';
 
 /** Why programs are cancelled. */
-const ENDED = 'the scenario has returned';
+const CANCEL_REASON = 'the scenario has returned';
 
 export class Hosts {
   readonly #simulator: Simulator;
-  readonly #byName = new Map<string, Machine>();
-  readonly medium: Medium;
+  readonly #byName = new Map<string, SimHost>();
+  readonly network: NetworkModel;
 
   constructor(simulator: Simulator) {
     this.#simulator = simulator;
-    const { makeMedium, link } = simulator.settings;
-    this.medium = makeMedium(simulator, { link });
+    const { makeNetwork, link } = simulator.settings;
+    this.network = makeNetwork(simulator, { link });
   }
 
-  find(name: string): Machine | undefined {
+  find(name: string): SimHost | undefined {
     return this.#byName.get(name);
   }
 
   /** Adds a host and starts its program. */
-  add(name: string, program: OperationSource<unknown>, clockRate: number): Machine {
-    const { machines } = this.#simulator;
-    const identity = { name, program, clockRate, index: machines.length };
-    const machine = new Machine(identity, (ended) => this.#exitItself(ended));
-    const network = this.medium.addHost(name);
+  add(name: string, program: OperationSource<unknown>, clockRate: number): SimHost {
+    const { hosts } = this.#simulator;
+    const identity = { name, program, clockRate, index: hosts.length };
+    const machine = new SimHost(identity, (ended) => this.#onExit(ended));
+    const network = this.network.addHost(name);
     machine.address = network.address;
-    machines.push(machine);
+    hosts.push(machine);
     this.#byName.set(name, machine);
-    this.#begin(machine, network);
+    this.#startProcess(machine, network);
     return machine;
   }
 
   /** A new process runs the program of a host whose process has ended. */
-  start(machine: Machine): void {
-    machine.reset();
-    this.#begin(machine, this.medium.restart(machine.name));
+  start(machine: SimHost): void {
+    machine.resetProcessState();
+    this.#startProcess(machine, this.network.restart(machine.name));
   }
 
-  #begin(machine: Machine, network: HostNetwork): void {
+  #startProcess(machine: SimHost, network: HostNetwork): void {
     const simulator = this.#simulator;
     const { hooks, debug, name: mainName = 'main' } = simulator.settings;
-    const life = new Life(machine, simulator, network, { hooks, debug });
-    machine.life = life;
-    simulator.lives.push(life);
-    this.#note('start', machine);
+    const life = new SimProcess(machine, simulator, network, { hooks, debug });
+    machine.process = life;
+    simulator.processes.push(life);
+    this.#trace('start', machine);
     life.scheduler.start(machine.program, machine.index === 0 ? mainName : machine.name);
     // Cleanup may start hosts, too; they have to end with the others.
-    if (simulator.course.unwinding) life.scheduler.main?.cancel(ENDED);
+    if (simulator.runState.unwinding) life.scheduler.main?.cancel(CANCEL_REASON);
   }
 
   /** The process is killed: nothing of it happens any more, its peers get a reset. */
-  crash(machine: Machine): void {
-    this.#drop(machine);
-    this.medium.crash(machine.name);
+  crash(machine: SimHost): void {
+    this.#removeProcess(machine);
+    this.network.crash(machine.name);
   }
 
   /** The process ends: the system closes what it has left open. */
-  exit(machine: Machine): void {
-    const { life } = machine;
-    if (life === null) return;
-    this.#note('exit', machine);
-    this.#drop(machine);
-    life.network.close();
+  exit(machine: SimHost): void {
+    const { process: proc } = machine;
+    if (proc === null) return;
+    this.#trace('exit', machine);
+    this.#removeProcess(machine);
+    proc.network.close();
   }
 
   /** The run needs its scenario: there, the error that `exit` throws has to do. */
-  #exitItself(machine: Machine): void {
+  #onExit(machine: SimHost): void {
     if (machine.index > 0) this.exit(machine);
   }
 
   /** The scenario has returned: every program is asked to end. */
   cancelAll(): void {
-    for (const { scheduler } of [...this.#simulator.lives]) scheduler.main?.cancel(ENDED);
+    for (const { scheduler } of [...this.#simulator.processes])
+      scheduler.main?.cancel(CANCEL_REASON);
   }
 
-  #drop(machine: Machine): void {
-    const { life } = machine;
-    const { lives } = this.#simulator;
-    if (life === null) return;
-    life.end();
-    machine.life = null;
-    lives.splice(lives.indexOf(life), 1);
+  #removeProcess(machine: SimHost): void {
+    const { process: proc } = machine;
+    const { processes } = this.#simulator;
+    if (proc === null) return;
+    proc.end();
+    machine.process = null;
+    processes.splice(processes.indexOf(proc), 1);
   }
 
-  #note(kind: string, machine: Machine): void {
+  #trace(kind: string, machine: SimHost): void {
     this.#simulator.trace(kind, machine.name, '', machine.index, () => `host '${machine.name}'`);
   }
 
   /** Every run is over, however: nothing of it is left behind. */
-  end(): void {
-    for (const machine of this.#simulator.machines) this.#drop(machine);
+  removeAll(): void {
+    for (const machine of this.#simulator.hosts) this.#removeProcess(machine);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { codeOf, failureOf } from '../../test/sim/support.ts';
+import { codeOf, failureOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { sleep } from '../index.ts';
 import type { World } from '../sim.ts';

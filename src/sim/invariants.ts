@@ -1,24 +1,24 @@
 /** `always` and `eventually`: what a scenario demands of the whole world. */
-import { firstLine, show } from '../kernel/checks.ts';
+import { firstLine, show } from '../support/checks.ts';
 import { InvariantError } from './errors.ts';
 import type { Simulator } from './simulator.ts';
 
-interface Demand {
+interface Invariant {
   readonly code: 'ERR_ALWAYS' | 'ERR_EVENTUALLY';
   readonly name: string;
   readonly predicate: () => boolean;
 }
 
 /** A demand that still has to come true. */
-interface Pending extends Demand {
+interface PendingInvariant extends Invariant {
   readonly withinMs: number;
   readonly since: number;
 }
 
 export class Invariants {
   readonly #simulator: Simulator;
-  readonly #always: Demand[] = [];
-  #pending: Pending[] = [];
+  readonly #always: Invariant[] = [];
+  #pending: PendingInvariant[] = [];
   /** Faults that nobody has healed yet: "partition a → b". */
   readonly #faults = new Set<string>();
   /** When the last of them was healed, or stopped to count. */
@@ -57,7 +57,7 @@ export class Invariants {
   }
 
   /** The scenario has ended: nobody is left to heal anything, so all clocks run from now on. */
-  faultsStay(): void {
+  ignoreRemainingFaults(): void {
     if (this.#faults.size === 0) return;
     this.#faults.clear();
     this.#allHealed();
@@ -77,7 +77,7 @@ export class Invariants {
     this.idle = this.#always.length === 0 && this.#pending.length === 0;
   }
 
-  #holds(demand: Demand): boolean {
+  #holds(demand: Invariant): boolean {
     try {
       const holds: unknown = demand.predicate();
       if (typeof holds === 'boolean') return holds;
@@ -90,32 +90,32 @@ export class Invariants {
   }
 
   /** The first time at which something pending is too late; Infinity while a fault stands. */
-  get nextEnd(): number {
+  get nextDeadline(): number {
     if (this.#faults.size > 0) return Infinity;
     let next = Infinity;
-    for (const demand of this.#pending) next = Math.min(next, this.#endOf(demand));
+    for (const demand of this.#pending) next = Math.min(next, this.#deadlineOf(demand));
     return next;
   }
 
-  #endOf(demand: Pending): number {
-    return this.#beginOf(demand) + demand.withinMs;
+  #deadlineOf(demand: PendingInvariant): number {
+    return this.#startOf(demand) + demand.withinMs;
   }
 
-  #beginOf(demand: Pending): number {
+  #startOf(demand: PendingInvariant): number {
     return Math.max(demand.since, this.#healedAt);
   }
 
   /** The world is about to pass `nextEnd`, or, if that is Infinity, to stand still for ever. */
   failPending(): void {
-    const end = this.nextEnd;
-    const late = this.#pending.find((demand) => this.#endOf(demand) <= end);
+    const end = this.nextDeadline;
+    const late = this.#pending.find((demand) => this.#deadlineOf(demand) <= end);
     if (late === undefined) return;
     const never = 'cannot come true: nothing can happen any more';
-    const since = `did not come true within ${late.withinMs} ms from ${this.#beginOf(late)} ms`;
+    const since = `did not come true within ${late.withinMs} ms from ${this.#startOf(late)} ms`;
     this.#fail(late, `'${late.name}' ${end === Infinity ? never : since}`);
   }
 
-  #fail(demand: Demand, text: string, cause?: unknown): void {
-    this.#simulator.course.fail(new InvariantError(demand.code, text, demand.name, cause));
+  #fail(demand: Invariant, text: string, cause?: unknown): void {
+    this.#simulator.runState.fail(new InvariantError(demand.code, text, demand.name, cause));
   }
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as later } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { codeOf } from '../../test/sim/support.ts';
+import { codeOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { callback, group, now, once, sleep, timeout, until } from '../index.ts';
 import { simulate } from '../sim.ts';

@@ -4,7 +4,7 @@ import { checkSource, operationOf } from '../kernel/operation.ts';
 import type { SimOptions } from './options.ts';
 import { planOf } from './options.ts';
 import { runOnce } from './run-once.ts';
-import type { Parts } from './simulate.ts';
+import type { SimDependencies } from './simulate.ts';
 
 /** What `runSimulated` can be told: what `simulate` can, of one run. */
 export interface ProgramOptions
@@ -22,19 +22,19 @@ export interface ProgramOptions
 
 export type RunSimulated = <T>(op: OperationSource<T>, options?: ProgramOptions) => Promise<T>;
 
-export function makeRunSimulated(parts: Parts): RunSimulated {
+export function makeRunSimulated(parts: SimDependencies): RunSimulated {
   return async (op, options = {}) => {
     checkSource(op);
     const { warn, signal, name, ...rest } = options;
-    const { settings } = planOf(rest, parts.makeMedium, parts.debug());
+    const { settings } = planOf(rest, parts.makeNetwork, parts.debug());
     const run = {
       ...settings,
       ...(warn === undefined ? {} : { warn }),
       ...(signal === undefined ? {} : { signal }),
       ...(name === undefined ? {} : { name }),
     };
-    await parts.outside.breathe();
-    const result = await runOnce(() => operationOf(op), run, parts.outside);
+    await parts.realProcess.yieldToEventLoop();
+    const result = await runOnce(() => operationOf(op), run, parts.realProcess);
     if (result.failure !== null) throw result.failure.error;
     // The value of the scenario is that of `op`.
     return result.value as never;

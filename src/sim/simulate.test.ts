@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { askEcho, echoServer, failureOf } from '../../test/sim/support.ts';
+import { askEcho, echoServer, failureOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { connect, group, listen, moveOnAfter, now, sleep } from '../index.ts';
 import type { Scenario, SimOptions, SimReport } from '../sim.ts';
@@ -171,7 +171,7 @@ describe('simulate rejects', () => {
     [
       'a link of unknown parts',
       { link: { latencyMs: [1, 1], jitter: 1 } },
-      'latencyMs, bandwidth, loss, reorder, got "jitter"',
+      'latencyMs, bytesPerSecond, loss, reorder, got "jitter"',
     ],
     ['no time at all', { maxVirtualMs: NaN }, 'Expected `maxVirtualMs` to be a number'],
     ['endless steps', { maxSteps: Infinity }, 'Expected `maxSteps` to be a whole number'],

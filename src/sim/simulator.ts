@@ -16,30 +16,29 @@
  *  5. While a task waits for the process around (a promise), time stands still, and `advance`
  *     returns so that the event loop can turn.
  */
-import type { TaskRecord } from '../kernel/task.ts';
+import type { TaskImpl } from '../kernel/task/task.ts';
 import type { TimerTarget } from '../kernel/timers.ts';
 import { Timer, Timers } from '../kernel/timers.ts';
+import { Decisions } from './choices/decisions.ts';
+import type { Order } from './choices/order.ts';
+import { makeOrder, ReadyTasks } from './choices/order.ts';
 import type { Faults, SimCore } from './core.ts';
-import { Course } from './course.ts';
-import { Decisions } from './decisions.ts';
+import type { SimHost } from './host.ts';
 import { Invariants } from './invariants.ts';
-import type { Life } from './life.ts';
-import type { Machine } from './machine.ts';
-import type { Order } from './order.ts';
-import { makeOrder } from './order.ts';
-import { ReadyTasks } from './ready.ts';
-import type { RunSettings } from './settings.ts';
-import { Trace } from './trace.ts';
+import type { SimProcess } from './process.ts';
+import { Trace } from './report/trace.ts';
+import type { RunSettings } from './run-once.ts';
+import { RunState } from './run-state.ts';
 
 /** Batches at one instant after which each further one takes time. */
-const FREE_BATCHES = 1000;
+const MAX_INSTANT_BATCHES = 1000;
 /** How long such a batch takes, in milliseconds: a power of two, so that sums are exact. */
 const BATCH_MS = 2 ** -10;
 /** Steps and events after which `advance` lets the event loop turn. */
-const BREATH = 20_000;
+const EVENTS_PER_YIELD = 20_000;
 
 /** Why `advance` has returned. */
-export type Pause = 'ended' | 'breath' | 'outside';
+export type AdvanceResult = 'ended' | 'breath' | 'outside';
 
 /** An event of the world: a timer and its target in one. */
 class WorldTimer extends Timer {
@@ -63,73 +62,73 @@ export class Simulator implements SimCore {
   readonly decisions: Decisions;
   readonly faults: Faults;
   readonly ready: ReadyTasks = new ReadyTasks();
-  readonly course: Course;
+  readonly runState: RunState;
   readonly invariants: Invariants;
   readonly history: Trace;
-  readonly machines: Machine[] = [];
-  readonly lives: Life[] = [];
+  readonly hosts: SimHost[] = [];
+  readonly processes: SimProcess[] = [];
   /** Steps of tasks, and events of the world. */
   steps = 0;
   events = 0;
   /** How often a fault has happened, by name. */
   readonly faultCounts: Record<string, number> = {};
   /** Called when a task becomes ready while nobody steps: something outside has woken it. */
-  wokenOutside: (() => void) | null = null;
+  onExternalWakeUp: (() => void) | null = null;
   #advancing = false;
   readonly #order: Order;
   readonly #timers = new Timers();
   #batchLeft = 0;
   #batchesAtNow = 0;
-  #untilBreath = BREATH;
+  #untilYield = EVENTS_PER_YIELD;
 
   constructor(settings: RunSettings) {
-    const { seed, kept, deviations, order, pctDepth } = settings;
+    const { seed, allowed, deviations, order, pctDepth } = settings;
     this.settings = settings;
     this.faults = settings.faults;
-    this.decisions = new Decisions(seed, kept, deviations);
+    this.decisions = new Decisions(seed, allowed, deviations);
     this.#order = makeOrder(order, this.decisions, pctDepth);
     this.history = new Trace(settings.record);
     this.invariants = new Invariants(this);
-    this.course = new Course(this);
+    this.runState = new RunState(this);
   }
 
   // ---- the loop ----
 
   /** Goes on until the run has ended, or something else has to be let in. */
-  advance(): Pause {
+  advance(): AdvanceResult {
     this.#advancing = true;
     try {
-      return this.#go();
+      return this.#loop();
     } catch (error) {
-      this.course.fail(error);
+      this.runState.fail(error);
       return 'ended';
     } finally {
       this.#advancing = false;
     }
   }
 
-  #go(): Pause {
-    const { course, ready } = this;
+  #loop(): AdvanceResult {
+    const { runState, ready } = this;
     for (;;) {
       while (ready.length > 0) {
         if (this.#batchLeft === 0) this.#beginBatch();
         this.#batchLeft--;
-        if (this.#timers.nextAt <= this.now) this.#happen();
-        if (!course.ended) this.#step();
-        if (course.ended) return 'ended';
-        if (--this.#untilBreath <= 0) return this.#breath();
+        if (this.#timers.nextAt <= this.now) this.#fireDue();
+        if (!runState.ended) this.#step();
+        if (runState.ended) return 'ended';
+        if (--this.#untilYield <= 0) return this.#pauseForEventLoop();
       }
-      const at = this.#nextAt();
-      if (course.waitsOutside()) return 'outside';
-      if (course.standsBefore(at)) return 'ended';
-      this.#jump(at);
-      if (course.ended) return 'ended';
-      if (this.#untilBreath <= 0) return this.#breath();
+      const at = this.#nextEventAt();
+      if (runState.waitsForRealProcess()) return 'outside';
+      if (runState.endsBefore(at)) return 'ended';
+      this.#advanceTo(at);
+      if (runState.ended) return 'ended';
+      if (this.#untilYield <= 0) return this.#pauseForEventLoop();
     }
   }
 
-  #breath(): Pause {
-    this.#untilBreath = BREATH;
+  #pauseForEventLoop(): AdvanceResult {
+    this.#untilYield = EVENTS_PER_YIELD;
     return 'breath';
   }
 
@@ -137,56 +136,56 @@ export class Simulator implements SimCore {
     const { ready, history, invariants } = this;
     const task = ready.takeAt(this.#order.pick(ready));
     const { scheduler } = task;
-    const life = scheduler.host as Life;
+    const life = scheduler.host as SimProcess;
     life.length--;
-    if (this.steps + this.events >= this.settings.maxSteps) return this.course.tooManySteps();
+    if (this.steps + this.events >= this.settings.maxSteps) return this.runState.tooManySteps();
     this.steps++;
-    const note = history.step(this.now, life.machine, task);
+    const note = history.step(this.now, life.host, task);
     scheduler.step(task);
     history.stepEnded(note, task);
     if (!invariants.idle) {
       invariants.check();
-      this.course.invariantsChecked();
+      this.runState.invariantsChecked();
     }
-    if (scheduler.live === 0 && !life.over) this.course.lifeEnded(life);
+    if (scheduler.live === 0 && !life.ended) this.runState.processEnded(life);
   }
 
   /** Rules 3 and 4. */
   #beginBatch(): void {
-    if (++this.#batchesAtNow > FREE_BATCHES) this.#pass(this.now + BATCH_MS);
-    else for (const life of this.lives) life.fireTimers();
+    if (++this.#batchesAtNow > MAX_INSTANT_BATCHES) this.#setTime(this.now + BATCH_MS);
+    else for (const life of this.processes) life.fireTimers();
     this.#batchLeft = this.ready.length;
   }
 
   /** Rule 2. */
-  #jump(at: number): void {
+  #advanceTo(at: number): void {
     // An event at this very instant, such as a message on the loopback, is no progress of time.
     if (at > this.now) this.#batchesAtNow = 0;
     this.#batchLeft = 0;
-    this.#pass(Math.max(this.now, at));
+    this.#setTime(Math.max(this.now, at));
   }
 
-  #pass(at: number): void {
+  #setTime(at: number): void {
     this.now = at;
-    this.#happen();
-    for (const life of this.lives) life.fireTimers();
+    this.#fireDue();
+    for (const life of this.processes) life.fireTimers();
   }
 
   /** What is due of the world's events. */
-  #happen(): void {
+  #fireDue(): void {
     const timers = this.#timers;
     const { now } = this;
     for (let due = timers.takeDue(now); due !== undefined; due = timers.takeDue(now)) {
-      if (this.steps + this.events >= this.settings.maxSteps) return this.course.tooManySteps();
+      if (this.steps + this.events >= this.settings.maxSteps) return this.runState.tooManySteps();
       this.events++;
-      this.#untilBreath--;
+      this.#untilYield--;
       due.target.expire(due);
     }
   }
 
-  #nextAt(): number {
+  #nextEventAt(): number {
     let at = this.#timers.nextAt;
-    for (const life of this.lives) {
+    for (const life of this.processes) {
       const next = life.nextTimerAt;
       if (next < at) at = next;
     }
@@ -194,20 +193,20 @@ export class Simulator implements SimCore {
   }
 
   /** False: without the process around, nothing will ever happen again. */
-  get somethingIsToCome(): boolean {
-    return this.#nextAt() !== Infinity;
+  get hasFutureEvents(): boolean {
+    return this.#nextEventAt() !== Infinity;
   }
 
   // ---- what lives tell ----
 
-  becameReady(task: TaskRecord): void {
+  becameReady(task: TaskImpl): void {
     this.ready.push(task);
-    if (!this.#advancing) this.wokenOutside?.();
+    if (!this.#advancing) this.onExternalWakeUp?.();
   }
 
   // ---- SimCore ----
 
-  at(time: number, action: () => void): Timer {
+  callAt(time: number, action: () => void): Timer {
     const timer = new WorldTimer(action);
     this.#timers.arm(timer, time);
     return timer;
@@ -217,13 +216,13 @@ export class Simulator implements SimCore {
     this.#timers.arm(timer, time);
   }
 
-  forget(timer: Timer): void {
+  disarm(timer: Timer): void {
     this.#timers.disarm(timer);
   }
 
   trace(...[kind, host, peer, value, text]: Parameters<SimCore['trace']>): void {
     const { history } = this;
-    history.tell(history.event(this.now, kind, host, peer), value, text);
+    history.addDetail(history.event(this.now, kind, host, peer), value, text);
     if (kind === 'fault') this.countFault((text().split(' ', 1)[0] as string) || 'fault');
   }
 

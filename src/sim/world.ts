@@ -1,6 +1,6 @@
 /** What a scenario sees of its world: hosts, faults, links, invariants. Types only. */
 import type { Operation } from '../kernel/operation.ts';
-import type { HeardSignal } from '../world/platform.ts';
+import type { ObservedSignal } from '../world/platform.ts';
 import type { Link } from './core.ts';
 
 /** A simulated host: a machine with an address of its own and one program. */
@@ -65,7 +65,7 @@ export interface World {
    * Sends a signal to the host's process. If its program does not listen for it, the process ends
    * with exit code 128 + n.
    */
-  signal(host: HostRef, signal: HeardSignal): void;
+  signal(host: HostRef, signal: ObservedSignal): void;
 
   /** Nothing passes between the two, in either direction. */
   partition(a: HostRef, b: HostRef): void;

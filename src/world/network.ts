@@ -22,13 +22,11 @@
  *  6. Nothing is buffered without a bound.
  */
 import type { Readiness } from '../kernel/readiness.ts';
-import type { Capabilities } from './capabilities.ts';
-import type { NetworkCounters, NetworkLimits } from './figures.ts';
-import type { Gate, ProxyProtocolOptions } from './gate.ts';
+import type { Capabilities, NetworkCounters, NetworkLimits } from './capabilities.ts';
+import type { HandshakeStage, ProxyProtocolOptions } from './handshake.ts';
 import type { TlsClientOptions, TlsInfo, TlsServerOptions } from './tls.ts';
 
-export type { Capabilities } from './capabilities.ts';
-export type { NetworkCounters, NetworkLimits } from './figures.ts';
+export type { Capabilities, NetworkCounters, NetworkLimits } from './capabilities.ts';
 
 /** An address as the operating system sees it: no names, only numbers or a path. */
 export type Endpoint =
@@ -79,7 +77,7 @@ export interface ListenOptions extends BufferSizes {
   readonly proxyProtocol?: ProxyProtocolOptions;
 }
 
-export interface ConnectOptions extends BufferSizes {
+export interface TransportConnectOptions extends BufferSizes {
   /** Bind the near end to this address first. */
   readonly localAddress?: Endpoint;
 }
@@ -174,7 +172,7 @@ export interface ListenerTransport extends Readiness {
   /** How many connections one `tryAccept` may take from the system's queue, to hand out later those
    *  that it does not return; at least one. Written by who accepts; absent: as many as are good for
    *  speed. A network that cannot leave them in the queue does not look at it. */
-  ahead?: number;
+  acceptBatch?: number;
 
   /**
    * Resets up to `most` connections that wait in the system's queue, the oldest first, although
@@ -318,13 +316,13 @@ export interface Network {
   adopt(fd: number): ListenerTransport;
 
   /** Begins to connect; see `Transport.tryConnect`. Throws what is known at once. */
-  connect(to: Endpoint, options: ConnectOptions): Transport;
+  connect(to: Endpoint, options: TransportConnectOptions): Transport;
 
   /** Prepares what connections with these options share. Throws ERR_TLS_OPTIONS. */
   tlsClient(options: TlsClientOptions): TlsClient;
 
   /** Likewise, for a listener. */
-  tlsServer(options: TlsServerOptions): Gate;
+  tlsServer(options: TlsServerOptions): HandshakeStage;
 
   /** Begins to bind; see `DatagramTransport.tryBind`. Throws what is known at once. */
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport;

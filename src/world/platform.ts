@@ -3,13 +3,13 @@
  * refuses with ERR_UNSUPPORTED what it does not have.
  */
 import type { Endpoint } from './network.ts';
-import type { HeldListeners } from './workers.ts';
+import type { SharedListeners } from './worker-messages.ts';
 
 /** The signals that end a program. */
-export type EndSignal = 'SIGINT' | 'SIGTERM';
+export type StopSignal = 'SIGINT' | 'SIGTERM';
 
 /** The signals that a program can hear. */
-export type HeardSignal = EndSignal | 'SIGHUP' | 'SIGUSR2';
+export type ObservedSignal = StopSignal | 'SIGHUP' | 'SIGUSR2';
 
 /** How a process begins that runs the same runtime. */
 export interface WorkerStart {
@@ -43,7 +43,7 @@ export interface WorkerProcess {
   readonly pid: number | undefined;
   /** Sends what JSON can express. False: the process does not read, or has ended; it is lost. */
   send(message: unknown): boolean;
-  kill(signal: EndSignal | 'SIGHUP' | 'SIGKILL'): void;
+  kill(signal: StopSignal | 'SIGHUP' | 'SIGKILL'): void;
 }
 
 /** The process that has started this one with `startWorker`. */
@@ -53,7 +53,7 @@ export interface ParentProcess {
   /** Calls `heard` for every message until the returned function is called. */
   onMessage(heard: (message: unknown) => void): () => void;
   /** Calls `heard` once, if the parent ends (or closes the channel) before the returned call. */
-  onGone(heard: () => void): () => void;
+  onDisconnect(heard: () => void): () => void;
 }
 
 /** A figure for the page of metrics. */
@@ -88,7 +88,7 @@ export interface Platform {
   unsetEnvironment(name: string): void;
   /** Calls `heard` for every such signal until the returned function is called. Meanwhile the
    *  signal does nothing else. */
-  onSignal(signal: HeardSignal, heard: () => void): () => void;
+  onSignal(signal: ObservedSignal, heard: () => void): () => void;
   /** Tells the service manager of NOTIFY_SOCKET: lines such as 'READY=1'. Nothing without one. */
   notify(lines: string): void;
   /** The page of metrics in Prometheus text: those of the process, and `metrics`. `done` is called
@@ -99,13 +99,13 @@ export interface Platform {
    * the port, so that each process has a queue of its own, where the system can do that. Errors:
    * those of listening; ERR_UNSUPPORTED.
    */
-  holdListeners(at: Endpoint, most: number): HeldListeners;
+  shareListeners(at: Endpoint, most: number): SharedListeners;
   /**
    * The listener that this process has inherited as `fd`, for processes that inherit it in their
    * turn. Nothing about it changes, and it stays open. `local` is the path '' where the system does
    * not tell. Errors: EBADF, ENOTSOCK, EINVAL (it does not listen); ERR_UNSUPPORTED.
    */
-  holdInherited(fd: number): HeldListeners;
+  shareInherited(fd: number): SharedListeners;
   /** Starts a process with the same runtime, and a channel for messages to it. */
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess;
   /** Who has started this process with `startWorker`. */

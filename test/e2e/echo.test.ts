@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { endProcesses } from '../conformance/processes.ts';
-import { realWorlds } from '../conformance/worlds.ts';
-import { client, PlainClient, startEcho } from './command.ts';
+import { realWorlds } from '../support/backends.ts';
+import { client, PlainClient, startEcho } from '../support/process/coronet-command.ts';
+import { endProcesses } from '../support/process/process.ts';
 
 const CLIENTS = [
   client('nc', (port) => ['127.0.0.1', `${port}`]),

@@ -2,9 +2,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { endProcesses, Process } from '../conformance/processes.ts';
-import { PlainClient } from './command.ts';
-import { ask, heard, isAlive, ownFolder, toldBy, untilGone, write } from './workers-support.ts';
+import { PlainClient } from '../support/process/coronet-command.ts';
+import { endProcesses, Process } from '../support/process/process.ts';
+import {
+  ask,
+  heard,
+  isAlive,
+  ownFolder,
+  toldBy,
+  untilGone,
+  write,
+} from '../support/process/worker-processes.ts';
 
 const SUPERVISOR = fileURLToPath(new URL('programs/supervisor.mjs', import.meta.url));
 const folder = ownFolder();

@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { endProcesses, startNode } from '../conformance/processes.ts';
-import { PlainClient } from './command.ts';
+import { PlainClient } from '../support/process/coronet-command.ts';
+import { endProcesses, startNode } from '../support/process/process.ts';
 
 const ENTRY = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
 

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { endProcesses, Process } from '../conformance/processes.ts';
-import { realWorlds } from '../conformance/worlds.ts';
+import { realWorlds } from '../support/backends.ts';
+import { endProcesses, Process } from '../support/process/process.ts';
 
 const program = fileURLToPath(new URL('programs/run-cases.mjs', import.meta.url));
 

@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { endProcesses, Process } from '../conformance/processes.ts';
-import { realWorlds } from '../conformance/worlds.ts';
-import { ask, heard, ownFolder, write } from './workers-support.ts';
+import { realWorlds } from '../support/backends.ts';
+import { endProcesses, Process } from '../support/process/process.ts';
+import { ask, heard, ownFolder, write } from '../support/process/worker-processes.ts';
 
 const folder = ownFolder();
 const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));

@@ -1,11 +1,19 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Process } from '../conformance/processes.ts';
-import { endProcesses, startNode } from '../conformance/processes.ts';
-import { realWorlds } from '../conformance/worlds.ts';
-import { coronet } from './command.ts';
-import { ask, askWhile, heard, ownFolder, toldBy, untilGone, write } from './workers-support.ts';
+import { realWorlds } from '../support/backends.ts';
+import { coronet } from '../support/process/coronet-command.ts';
+import type { Process } from '../support/process/process.ts';
+import { endProcesses, startNode } from '../support/process/process.ts';
+import {
+  ask,
+  askWhile,
+  heard,
+  ownFolder,
+  toldBy,
+  untilGone,
+  write,
+} from '../support/process/worker-processes.ts';
 
 const folder = ownFolder();
 

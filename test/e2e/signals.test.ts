@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { endProcesses } from '../conformance/processes.ts';
-import { realWorlds } from '../conformance/worlds.ts';
-import type { Echo } from './command.ts';
-import { isServed, PlainClient, startEcho } from './command.ts';
+import { realWorlds } from '../support/backends.ts';
+import type { Echo } from '../support/process/coronet-command.ts';
+import { isServed, PlainClient, startEcho } from '../support/process/coronet-command.ts';
+import { endProcesses } from '../support/process/process.ts';
 
 const open: Socket[] = [];
 

@@ -6,9 +6,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Scenario, SimOptions, SimulationError } from '../../src/sim.ts';
 import { simulate } from '../../src/sim.ts';
-import type { Process } from '../conformance/processes.ts';
-import { endProcesses, startNode } from '../conformance/processes.ts';
-import { coronet } from './command.ts';
+import { coronet } from '../support/process/coronet-command.ts';
+import type { Process } from '../support/process/process.ts';
+import { endProcesses, startNode } from '../support/process/process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'coronet-sim-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -161,14 +161,14 @@ describe('coronet sim', () => {
   });
 
   it('says that a seed does not fail alone, where something is kept from run to run', async () => {
-    const started = sim(fixture('kept.mjs'), '--runs', '100', '--workers', '1');
+    const started = sim(fixture('module-state.mjs'), '--runs', '100', '--workers', '1');
     expect(await started.exit).toEqual({ code: 1, signal: null });
     expect(started.stderr).toContain('Error: the twentieth');
     expect(started.stderr).toContain('Seed 20 has failed among others, but it does not when');
   });
 
   it('keeps what scenarios print out of the JSON', async () => {
-    const started = sim(fixture('kept.mjs'), '--runs', '5', '--json', '--workers', '1');
+    const started = sim(fixture('module-state.mjs'), '--runs', '5', '--json', '--workers', '1');
     await started.exit;
     expect(started.stderr).toContain('printed while loaded\n');
     expect(JSON.parse(started.stdout)).toMatchObject({ runs: 5 });
@@ -263,7 +263,7 @@ describe('Ctrl-C', () => {
 
   it('stops a campaign, and says how to go on', async () => {
     const args = ['--runs', `${many}`, '--seed', '7', '--workers', '1'];
-    const started = sim(fixture('counts.mjs'), ...args);
+    const started = sim(fixture('run-counter.mjs'), ...args);
     await started.until('runs are done', () => started.stderr === 'a thousand\n');
     started.child.kill('SIGINT');
     expect(await started.exit).toEqual({ code: 130, signal: null });
@@ -271,7 +271,7 @@ describe('Ctrl-C', () => {
     const [, runs, last, command] = told.exec(started.stderr) ?? [];
     const done = Number(runs);
     expect(Number(last)).toBe(6 + done);
-    expect(command).toMatch(/^coronet sim \S+counts\.mjs --seed/);
+    expect(command).toMatch(/^coronet sim \S+run-counter\.mjs --seed/);
     expect(command).toContain(`--seed ${7 + done} --runs ${many - done}`);
   });
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nodePlatform } from '../../src/node/platform.ts';
-import { sharedOptions } from '../../src/node/worker-process.ts';
+import { sharedOptions } from '../../src/node/process/worker-process.ts';
 import type { WorkerExit, WorkerProcess, WorkerStart } from '../../src/world/platform.ts';
 
 const MODULE = new URL('programs/worker-child.mjs', import.meta.url).href;

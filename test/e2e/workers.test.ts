@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { endProcesses, Process } from '../conformance/processes.ts';
-import { realWorlds } from '../conformance/worlds.ts';
-import { PlainClient } from './command.ts';
+import { realWorlds } from '../support/backends.ts';
+import { PlainClient } from '../support/process/coronet-command.ts';
+import { endProcesses, Process } from '../support/process/process.ts';
 import {
   ask,
   askWhile,
@@ -15,7 +15,7 @@ import {
   toldBy,
   untilGone,
   write,
-} from './workers-support.ts';
+} from '../support/process/worker-processes.ts';
 
 const SUPERVISOR = fileURLToPath(new URL('programs/supervisor.mjs', import.meta.url));
 const folder = ownFolder();

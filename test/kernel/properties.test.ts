@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isCancelled } from '../../src/kernel/cancelled.ts';
 import type { DeadlockError } from '../../src/kernel/errors.ts';
 import type { Hooks } from '../../src/kernel/hooks.ts';
-import type { Task } from '../../src/kernel/task.ts';
-import type { Program } from './random-program.ts';
-import { Books, execute, programs } from './random-program.ts';
-import { VirtualHost } from './virtual-host.ts';
+import { isCancelled } from '../../src/kernel/scope/cancelled.ts';
+import type { Task } from '../../src/kernel/task/task.ts';
+import type { Program } from '../support/kernel/random-program.ts';
+import { Books, execute, programs } from '../support/kernel/random-program.ts';
+import { VirtualHost } from '../support/kernel/virtual-host.ts';
 
 interface Outcome {
   readonly books: Books;

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import type { Group } from '../../src/kernel/group.ts';
-import { group } from '../../src/kernel/group.ts';
 import type { Operation } from '../../src/kernel/operation.ts';
 import { Parking } from '../../src/kernel/parking.ts';
-import { ScopeRecord } from '../../src/kernel/scope.ts';
+import { ScopeImpl } from '../../src/kernel/scope/scope.ts';
+import { moveOnAfter, scope } from '../../src/kernel/scope/with-scope.ts';
+import type { Group } from '../../src/kernel/task/group.ts';
+import { group } from '../../src/kernel/task/group.ts';
 import { checkpoint, park, sleep, sleepForever } from '../../src/kernel/waits.ts';
-import { moveOnAfter, scope } from '../../src/kernel/with-scope.ts';
-import { VirtualHost } from './virtual-host.ts';
+import { VirtualHost } from '../support/kernel/virtual-host.ts';
 
 const nothing = { tasks: 0, ready: 0, timers: 0, outsideWaits: 0 };
 
@@ -81,16 +81,16 @@ test('cancelling a chain of tasks looks at each scope a few times, however deep 
 
 /** How many scopes `encloses` walks over while `work` runs. */
 function countParentReads(work: () => void): number {
-  const { encloses } = ScopeRecord.prototype;
+  const { encloses } = ScopeImpl.prototype;
   let looks = 0;
-  ScopeRecord.prototype.encloses = function (other: ScopeRecord): boolean {
-    for (let at: ScopeRecord | null = other; at !== null && at !== this; at = at.parent) looks++;
+  ScopeImpl.prototype.encloses = function (other: ScopeImpl): boolean {
+    for (let at: ScopeImpl | null = other; at !== null && at !== this; at = at.parent) looks++;
     return encloses.call(this, other);
   };
   try {
     work();
   } finally {
-    ScopeRecord.prototype.encloses = encloses;
+    ScopeImpl.prototype.encloses = encloses;
   }
   return looks;
 }

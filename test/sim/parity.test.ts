@@ -1,7 +1,7 @@
 /** Parity: programs have the same results on simulated sockets as on real ones. */
 import { describe, expect, test } from 'vitest';
 import { simulate } from '../../src/sim.ts';
-import { worlds } from '../conformance/worlds.ts';
+import { worlds } from '../support/backends.ts';
 import { programs } from './parity-programs.ts';
 
 const real = worlds.filter((world) => world.real);

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { OrderName, Scenario, SimOptions } from '../../src/sim.ts';
 import { SimulationError, simulate } from '../../src/sim.ts';
-import type { Program } from '../kernel/random-program.ts';
-import { Books, execute, programs } from '../kernel/random-program.ts';
+import type { Program } from '../support/kernel/random-program.ts';
+import { Books, execute, programs } from '../support/kernel/random-program.ts';
 
 /** The program on three hosts, at different speeds. */
 function scenarioOf(program: Program): Scenario {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Operation, Server, Socket } from '../../src/index.ts';
 import { connect, group, sleep, sleepForever, tcpServer } from '../../src/index.ts';
 import { simulate } from '../../src/sim.ts';
-import { endings } from '../conformance/server-support.ts';
+import { endings } from '../support/servers.ts';
 
 const BLOCK = Buffer.alloc(65_536, 'b');
 

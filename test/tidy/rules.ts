@@ -3,8 +3,8 @@
  * it with what to do instead. rules.test.ts proves of every rule that it fires.
  */
 import { checkCommentedCode, checkHeader, checkTodos } from './comments.ts';
-import { checkImports, checkPurity } from './rooms.ts';
-import { checkColumns, checkFileLength, checkFunctions, checkParameters } from './shape.ts';
+import { checkImports, checkPurity } from './layers.ts';
+import { checkColumns, checkFileLength, checkFunctions, checkParameters } from './size.ts';
 import {
   checkAny,
   checkDefaultExport,
@@ -28,9 +28,9 @@ export interface Rule {
 }
 
 export const rules: readonly Rule[] = [
-  { sentence: 'a room imports only the rooms below it', check: checkImports },
-  { sentence: 'the pure rooms touch nothing of the real world', check: checkPurity },
-  { sentence: 'a file has at most 400 lines', check: checkFileLength },
+  { sentence: 'a layer imports only the layers below it', check: checkImports },
+  { sentence: 'the pure layers touch nothing of the real world', check: checkPurity },
+  { sentence: 'a file has at most 600 lines', check: checkFileLength },
   { sentence: 'a function has at most 70 lines', check: checkFunctions },
   { sentence: 'a line has at most 100 columns', check: checkColumns },
   { sentence: 'a function has at most 4 positional parameters', check: checkParameters },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { UsageMistake } from '../mistakes.ts';
+import { CommandUsageError } from '../errors.ts';
 import { readArguments } from '../options.ts';
 import { commandOf, flagsOf, OPTIONS, readWorkers } from './flags.ts';
 
@@ -45,7 +45,7 @@ describe('the options of coronet sim', () => {
   it.each(wrong)('refuse %s', (args, message) => {
     const read = (): unknown => flagsOf(valuesOf(...args.split(' ')));
     expect(read).toThrow(message);
-    expect(read).toThrow(UsageMistake);
+    expect(read).toThrow(CommandUsageError);
   });
 
   it('bound the threads', () => {

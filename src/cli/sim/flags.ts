@@ -1,9 +1,10 @@
 /** What `coronet sim` is told on the command line, and the command that says the same again. */
+
+import type { OrderName } from '../../sim/choices/order.ts';
+import { ORDERS } from '../../sim/choices/order.ts';
 import type { ReplayCommand, SimOptions } from '../../sim/options.ts';
 import { DEFAULT_COMMAND } from '../../sim/options.ts';
-import type { OrderName } from '../../sim/order.ts';
-import { ORDERS } from '../../sim/order.ts';
-import { UsageMistake } from '../mistakes.ts';
+import { CommandUsageError } from '../errors.ts';
 import type { OptionTable, OptionValues } from '../options.ts';
 
 export const OPTIONS: OptionTable = {
@@ -35,7 +36,7 @@ export type Flags = Pick<
   | 'shrink'
 >;
 
-/** Throws UsageMistake for values that make no sense. */
+/** Throws CommandUsageError for values that make no sense. */
 export function flagsOf(values: OptionValues): Flags {
   const seed = readWhole(values, 'seed', 0);
   // A seed alone stands for one run, however many the module asks for.
@@ -74,14 +75,14 @@ function readWhole(
   const number = /^\d{1,16}$/.test(String(text)) ? Number(text) : Number.NaN;
   if (number >= least && number <= most) return number;
   const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
-  throw new UsageMistake(`Expected --${name} to be a whole number ${range}, got '${text}'.`);
+  throw new CommandUsageError(`Expected --${name} to be a whole number ${range}, got '${text}'.`);
 }
 
 function readDuration(values: OptionValues, name: string): number | undefined {
   const text = values[name];
   if (text === undefined) return undefined;
   if (/^(?:\d{1,16}(?:\.\d+)?|Infinity)$/.test(String(text))) return Number(text);
-  throw new UsageMistake(
+  throw new CommandUsageError(
     `Expected --${name} to be a number of milliseconds, or Infinity, got '${text}'.`,
   );
 }
@@ -90,7 +91,7 @@ function readOrder(text: string | boolean | undefined): OrderName | undefined {
   if (text === undefined) return undefined;
   const order = ORDERS.find((name) => name === text);
   if (order !== undefined) return order;
-  throw new UsageMistake(`Expected --order to be fifo, random or pct, got '${text}'.`);
+  throw new CommandUsageError(`Expected --order to be fifo, random or pct, got '${text}'.`);
 }
 
 function readToken(values: OptionValues): string | undefined {
@@ -98,7 +99,7 @@ function readToken(values: OptionValues): string | undefined {
   if (token === undefined) return undefined;
   for (const name of ['seed', 'runs', 'order', 'pct-depth']) {
     if (values[name] === undefined) continue;
-    throw new UsageMistake(`The token of --replay says which run it is: leave out --${name}.`);
+    throw new CommandUsageError(`The token of --replay says which run it is: leave out --${name}.`);
   }
   return String(token);
 }
@@ -106,7 +107,7 @@ function readToken(values: OptionValues): string | undefined {
 /** The command for the same file, without what says which run. */
 export function commandOf(file: string, flags: Flags, options: SimOptions): ReplayCommand {
   const { maxVirtualMs, maxSteps, checkDeterminism } = flags;
-  const words = ['coronet sim', quoted(file)];
+  const words = ['coronet sim', shellQuoted(file)];
   if (maxVirtualMs !== undefined) words.push(`--max-virtual-ms ${maxVirtualMs}`);
   if (maxSteps !== undefined) words.push(`--max-steps ${maxSteps}`);
   if (checkDeterminism === true) words.push('--check-determinism');
@@ -115,7 +116,7 @@ export function commandOf(file: string, flags: Flags, options: SimOptions): Repl
 }
 
 /** As a shell takes it for one word. */
-function quoted(word: string): string {
+function shellQuoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
   return `'${word.replaceAll("'", "'\\''")}'`;
 }

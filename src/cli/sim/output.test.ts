@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { SimReport } from '../../sim/report.ts';
-import { successText } from './output.ts';
-import { progressLine } from './progress.ts';
+import type { SimReport } from '../../sim/report/report.ts';
+import { progressLine, successText } from './output.ts';
 
 const report: SimReport = {
   runs: 1000,

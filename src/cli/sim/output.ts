@@ -1,11 +1,11 @@
 /** What `coronet sim` says of a campaign: for people, and as JSON. */
 import type { Plan } from '../../sim/options.ts';
-import type { SimReport } from '../../sim/report.ts';
-import type { FailureRecord } from './record.ts';
+import type { SimReport } from '../../sim/report/report.ts';
+import type { FailureRecord } from './explorer.ts';
 
 /** Lines of the stack of an error that are shown, its text included. */
-const MOST_STACK_LINES = 12;
-const MOST_WARNINGS = 10;
+const MAX_STACK_LINES = 12;
+const MAX_WARNINGS = 10;
 
 /** All runs have succeeded. */
 export function successText(report: SimReport, plan?: Plan): string {
@@ -19,10 +19,10 @@ export function successText(report: SimReport, plan?: Plan): string {
     `  trace          ${traceHash}${deterministic ? '' : ' (not deterministic)'}`,
   ];
   // A token is given to see a failure again.
-  if (plan?.settings.kept) lines.push('  What failed with this token does not fail any more.');
+  if (plan?.settings.allowed) lines.push('  What failed with this token does not fail any more.');
   const { warnings } = report;
-  for (const warning of warnings.slice(0, MOST_WARNINGS)) lines.push(`  warning: ${warning}`);
-  const more = warnings.length - MOST_WARNINGS;
+  for (const warning of warnings.slice(0, MAX_WARNINGS)) lines.push(`  warning: ${warning}`);
+  const more = warnings.length - MAX_WARNINGS;
   if (more > 0) lines.push(`  and ${more} more warnings`);
   return `${lines.join('\n')}\n`;
 }
@@ -45,7 +45,7 @@ export function failureText({ message, error }: FailureRecord, note = ''): strin
 function ownLines(stack: string): string[] {
   const lines = stack.split('\n');
   const end = lines.findIndex((line) => /[\\/]kernel[\\/]scheduler\.[jt]s:/.test(line));
-  return lines.slice(0, Math.min(end < 0 ? lines.length : end, MOST_STACK_LINES));
+  return lines.slice(0, Math.min(end < 0 ? lines.length : end, MAX_STACK_LINES));
 }
 
 export function failureJson(failure: FailureRecord, plan: Plan, note = ''): string {
@@ -59,7 +59,7 @@ export function failureJson(failure: FailureRecord, plan: Plan, note = ''): stri
 }
 
 /** A failure of a campaign that does not come again when its seed is run alone. */
-export function notAloneText(failure: FailureRecord): string {
+export function notReproducedText(failure: FailureRecord): string {
   const { seed } = failure;
   return (
     `Seed ${seed} has failed among others, but it does not when it is run alone. Perhaps ` +
@@ -71,7 +71,7 @@ export function notAloneText(failure: FailureRecord): string {
 export function interruptedText(report: SimReport, plan: Plan): string {
   const { runs } = report;
   const done = runs === 0 ? 'no run was done' : `${seedsText(plan.seed, runs)} succeeded`;
-  return `Interrupted: ${done}.\nGo on: ${goOn(report, plan)}\n`;
+  return `Interrupted: ${done}.\nGo on: ${continueCommand(report, plan)}\n`;
 }
 
 export function interruptedJson(report: SimReport, plan: Plan): string {
@@ -81,11 +81,11 @@ export function interruptedJson(report: SimReport, plan: Plan): string {
     interrupted: true,
     ...report,
     next,
-    commands: { goOn: goOn(report, plan) },
+    commands: { goOn: continueCommand(report, plan) },
   });
 }
 
-function goOn({ runs }: SimReport, plan: Plan): string {
+function continueCommand({ runs }: SimReport, plan: Plan): string {
   const { command, seed, settings } = plan;
   const order = settings.order === command.order ? '' : ` --order ${settings.order}`;
   const isSame = settings.pctDepth === command.pctDepth;
@@ -125,4 +125,46 @@ function timeText(ms: number): string {
 
 function indent(line: string): string {
   return `  ${line}`;
+}
+
+/** How far a long campaign is, on standard error, where a person is looking. */
+
+const WIDTH = 24;
+/** Campaigns that are over soon are not worth a line. */
+const QUIET_MS = 1000;
+const BETWEEN_MS = 200;
+
+export class Progress {
+  readonly #runs: number;
+  readonly #begun: number = performance.now();
+  readonly #isShown: boolean = process.stderr.isTTY === true;
+  #shownAt: number = this.#begun + QUIET_MS - BETWEEN_MS;
+  #isOnScreen = false;
+
+  constructor(runs: number) {
+    this.#runs = runs;
+  }
+
+  update(runs: number): void {
+    const now = performance.now();
+    if (!this.#isShown || now - this.#shownAt < BETWEEN_MS) return;
+    this.#shownAt = now;
+    this.#isOnScreen = true;
+    process.stderr.write(`\r${progressLine(runs, this.#runs, now - this.#begun)}\x1b[K`);
+  }
+
+  /** Leaves no trace. */
+  end(): void {
+    if (this.#isOnScreen) process.stderr.write('\r\x1b[K');
+    this.#isOnScreen = false;
+  }
+}
+
+/** "[########----------------] 3400 of 10000 runs, 1700 a second, 4 s left". */
+export function progressLine(runs: number, of: number, tookMs: number): string {
+  const full = Math.floor((runs / of) * WIDTH);
+  const bar = `${'#'.repeat(full)}${'-'.repeat(WIDTH - full)}`;
+  const perSecond = (runs * 1000) / Math.max(1, tookMs);
+  const left = runs === 0 ? '' : `, ${Math.ceil((of - runs) / perSecond)} s left`;
+  return `[${bar}] ${runs} of ${of} runs, ${Math.round(perSecond)} a second${left}`;
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { UsageMistake } from '../mistakes.ts';
+import { CommandUsageError } from '../errors.ts';
 import { loadScenario } from './scenario.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'coronet-scenario-'));
@@ -46,7 +46,7 @@ describe('a module with a scenario', () => {
 
   it.each(wrong)('is refused: %s', async (text, message) => {
     const outcome: unknown = await loadScenario(moduleOf(text)).catch((error: unknown) => error);
-    expect(outcome).toBeInstanceOf(UsageMistake);
+    expect(outcome).toBeInstanceOf(CommandUsageError);
     expect((outcome as Error).message).toMatch(message);
   });
 

@@ -4,11 +4,11 @@ import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { show } from '../../kernel/checks.ts';
-import { nearest } from '../../kernel/nearest.ts';
 import type { SimOptions } from '../../sim/options.ts';
 import type { Scenario } from '../../sim/world.ts';
-import { UsageMistake } from '../mistakes.ts';
+import { show } from '../../support/checks.ts';
+import { nearest } from '../../support/nearest.ts';
+import { CommandUsageError } from '../errors.ts';
 
 export interface ScenarioModule {
   readonly scenario: Scenario;
@@ -16,9 +16,9 @@ export interface ScenarioModule {
 }
 
 /** Lines of an error that are shown. */
-const MOST_LINES = 20;
+const MAX_LINES = 20;
 
-/** Throws UsageMistake for whatever is wrong with it. */
+/** Throws CommandUsageError for whatever is wrong with it. */
 export async function loadScenario(file: string): Promise<ScenarioModule> {
   const path = resolve(file);
   checkFile(file, path);
@@ -27,7 +27,7 @@ export async function loadScenario(file: string): Promise<ScenarioModule> {
   try {
     loaded = (await import(pathToFileURL(path).href)) as { default?: unknown };
   } catch (error) {
-    throw new UsageMistake(whyNotLoaded(error, file, path));
+    throw new CommandUsageError(whyNotLoaded(error, file, path));
   }
   return scenarioOf(loaded, file);
 }
@@ -38,24 +38,24 @@ function checkFile(file: string, path: string): void {
     const names = existsSync(folder) ? readdirSync(folder) : [];
     const guess = nearest(basename(path), names);
     const hint = guess === undefined ? '' : ` Did you mean ${guess}?`;
-    throw new UsageMistake(`There is no file '${file}'.${hint}`);
+    throw new CommandUsageError(`There is no file '${file}'.${hint}`);
   }
-  if (!statSync(path).isFile()) throw new UsageMistake(`'${file}' is no file.`);
+  if (!statSync(path).isFile()) throw new CommandUsageError(`'${file}' is no file.`);
 }
 
 /** The scenario has to run on the same Coronet as the command: tasks know their own only. */
 function checkCopy(file: string, path: string): void {
-  const theirs = placeOf(path);
-  const own = placeOf(import.meta.url);
+  const theirs = coronetLocation(path);
+  const own = coronetLocation(import.meta.url);
   if (theirs === undefined || own === undefined || theirs === own) return;
-  throw new UsageMistake(
+  throw new CommandUsageError(
     `'${file}' imports the Coronet at ${theirs}, and this command belongs to the one at ${own}. ` +
       'Use the one beside it: npx coronet sim …',
   );
 }
 
 /** Where `import 'coronet/sim'` in the module leads, if it does. */
-function placeOf(module: string): string | undefined {
+function coronetLocation(module: string): string | undefined {
   try {
     return realpathSync(createRequire(module).resolve('coronet/sim'));
   } catch {
@@ -74,7 +74,8 @@ function whyNotLoaded(error: unknown, file: string, path: string): string {
     );
   }
   if (error instanceof SyntaxError) {
-    return `'${file}' could not be loaded.\n${placeOfSyntaxError(path) ?? clip(error.stack ?? '')}`;
+    const where = syntaxErrorLocation(path) ?? clip(error.stack ?? '');
+    return `'${file}' could not be loaded.\n${where}`;
   }
   const text = (error instanceof Error && error.stack) || show(error);
   return `'${file}' failed while it was loaded.\n${clip(text)}`;
@@ -84,20 +85,20 @@ function whyNotLoaded(error: unknown, file: string, path: string): string {
  * Node tells the line of a syntax error on standard error only, when nobody catches it. Nothing of
  * the module runs: a syntax error is found before.
  */
-function placeOfSyntaxError(path: string): string | undefined {
+function syntaxErrorLocation(path: string): string | undefined {
   const load = `await import(${JSON.stringify(pathToFileURL(path).href)})`;
   const args = [...process.execArgv, '--input-type=module', '--eval', load];
   const { stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 10_000 });
   const lines = (stderr ?? '').split('\n');
   const end = lines.findIndex((line) => line.startsWith('    at '));
-  const text = lines.slice(0, end === -1 ? MOST_LINES : end).join('\n');
+  const text = lines.slice(0, end === -1 ? MAX_LINES : end).join('\n');
   return text.includes('SyntaxError') ? text.trim() : undefined;
 }
 
 /** Without what Node does inside to load a module. */
 function clip(text: string): string {
   const lines = text.split('\n').filter((line) => !/^ {4}at .*\(node:internal\//.test(line));
-  return lines.slice(0, MOST_LINES).join('\n');
+  return lines.slice(0, MAX_LINES).join('\n');
 }
 
 function scenarioOf(loaded: { readonly default?: unknown }, file: string): ScenarioModule {
@@ -106,7 +107,7 @@ function scenarioOf(loaded: { readonly default?: unknown }, file: string): Scena
   if (found === undefined) {
     const names = Object.keys(loaded);
     const has = names.length === 0 ? 'exports nothing' : `exports ${names.join(', ')}`;
-    throw new UsageMistake(`'${file}' has no default export: it ${has}.\n${RIGHT}`);
+    throw new CommandUsageError(`'${file}' has no default export: it ${has}.\n${USAGE}`);
   }
   if (typeof found !== 'object' || found === null) throw wrongExport(file, show(found));
   const { scenario, options = {} } = found as { scenario?: unknown; options?: unknown };
@@ -114,7 +115,7 @@ function scenarioOf(loaded: { readonly default?: unknown }, file: string): Scena
   for (const name of Object.keys(found)) {
     if (name === 'scenario' || name === 'options') continue;
     const expected = 'Expected the default export to have scenario and options';
-    throw new UsageMistake(`${expected}, '${file}' also has '${name}'.`);
+    throw new CommandUsageError(`${expected}, '${file}' also has '${name}'.`);
   }
   if (typeof options !== 'object' || options === null) {
     throw wrongExport(file, `{ scenario, options: ${show(options)} }`);
@@ -122,12 +123,12 @@ function scenarioOf(loaded: { readonly default?: unknown }, file: string): Scena
   return { scenario: scenario as Scenario, options };
 }
 
-const RIGHT = [
+const USAGE = [
   'Right: export default function* (world) { … }',
   '   or: export default { scenario: function* (world) { … }, options: { runs: 100 } };',
 ].join('\n');
 
-function wrongExport(file: string, got: string): UsageMistake {
+function wrongExport(file: string, got: string): CommandUsageError {
   const expected = `Expected the default export of '${file}' to be a scenario`;
-  return new UsageMistake(`${expected}, got ${got}.\n${RIGHT}`);
+  return new CommandUsageError(`${expected}, got ${got}.\n${USAGE}`);
 }

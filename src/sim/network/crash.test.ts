@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { failure, receiveAll } from '../../../test/conformance/support.ts';
-import { TinyWorld } from '../../../test/sim/tiny-world.ts';
+import { TinyWorld } from '../../../test/support/network/simulated-network.ts';
+import { failure, receiveAll } from '../../../test/support/sockets.ts';
 import type { Operation } from '../../index.ts';
 import { connect, listen, now, sleep, sleepForever } from '../../index.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { failure } from '../../../test/conformance/support.ts';
-import type { TinyOptions } from '../../../test/sim/tiny-world.ts';
-import { TinyWorld } from '../../../test/sim/tiny-world.ts';
+import type { TinyOptions } from '../../../test/support/network/simulated-network.ts';
+import { TinyWorld } from '../../../test/support/network/simulated-network.ts';
+import { failure } from '../../../test/support/sockets.ts';
 import type { Datagram, Operation } from '../../index.ts';
 import { bindDatagram, moveOnAfter, now, sleep, sleepForever } from '../../index.ts';
 
@@ -115,7 +115,7 @@ describe('datagrams between hosts', () => {
   });
 
   it('a send waits where the link is slow and the buffer is full', () => {
-    const world = new TinyWorld({ link: { latencyMs: [1, 1], bandwidth: 100_000 } });
+    const world = new TinyWorld({ link: { latencyMs: [1, 1], bytesPerSecond: 100_000 } });
     let received = 0;
     world.host('far', function* (): Operation<void> {
       using socket = yield* bindDatagram(7);

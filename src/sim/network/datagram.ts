@@ -20,26 +20,26 @@ import type {
 import type { SimCore } from '../core.ts';
 import type { IpEndpoint } from './addresses.ts';
 import { endpointText, isMapped } from './addresses.ts';
+import type { MulticastGroups } from './datagram/multicast.ts';
 import type { ErrorCode } from './errors.ts';
 import { closedHere, systemError } from './errors.ts';
-import { Fooling } from './faults.ts';
-import type { Groups } from './groups.ts';
-import { keptSize } from './options.ts';
+import { SpuriousWakeUps } from './faults.ts';
+import { effectiveSize } from './options.ts';
 
 /** net.core.rmem_default and wmem_default of Linux, and what a datagram takes beside its bytes. */
 const DEFAULT_SIZE = 212_992;
 const OVERHEAD = 768;
 /** 65535 less the headers: of IPv4 and UDP, and of UDP alone (RFC 8200, section 3). */
-const LONGEST_V4 = 65_507;
-const LONGEST_V6 = 65_527;
+const MAX_LENGTH_V4 = 65_507;
+const MAX_LENGTH_V6 = 65_527;
 
 /** What a datagram socket needs from the network of its host. */
 export interface DatagramOwner {
   readonly core: SimCore;
   readonly host: string;
-  readonly groups: Groups;
+  readonly multicastGroups: MulticastGroups;
   /** Sends; answers with when the bytes leave, or with why they cannot. */
-  post(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode;
+  sendDatagram(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode;
   /** Why the socket cannot have this peer. */
   problemWith(socket: SimDatagram, to: IpEndpoint): ErrorCode | null;
   forgetDatagram(socket: SimDatagram): void;
@@ -53,7 +53,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
   /** Hops of what is sent to a group; whether this host hears it; by which interface it goes. */
   multicastTtl = 1;
   multicastLoopback = true;
-  multicastBy: string | undefined = undefined;
+  multicastInterface: string | undefined = undefined;
   closed = false;
   dropped = 0;
   readonly #owner: DatagramOwner;
@@ -62,13 +62,13 @@ export class SimDatagram extends Readiness implements DatagramTransport {
   readonly #sendBufferSize: number;
   readonly #queue: IncomingDatagram[] = [];
   /** Bytes that the queue takes. */
-  #held = 0;
+  #queuedBytes = 0;
   #error: ErrorCode | null = null;
   /** Bytes that have not left: each a time and a size, in order. */
   readonly #leaving: number[] = [];
   #leavingBytes = 0;
-  readonly #room = new Timer({ expire: () => this.grantSend() });
-  readonly #fooling: Fooling;
+  readonly #roomTimer = new Timer({ expire: () => this.notifySend() });
+  readonly #spuriousWakeUps: SpuriousWakeUps;
 
   constructor(owner: DatagramOwner, local: IpEndpoint, options: DatagramOptions) {
     super();
@@ -77,69 +77,69 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     this.options = options;
     this.broadcast = options.broadcast === true;
     this.#maxLength = options.maxLength ?? 65_535;
-    this.#recvBufferSize = keptSize('recvBufferSize', options.recvBufferSize, DEFAULT_SIZE);
-    this.#sendBufferSize = keptSize('sendBufferSize', options.sendBufferSize, DEFAULT_SIZE);
-    this.#fooling = new Fooling(owner.core, owner.host);
+    this.#recvBufferSize = effectiveSize('recvBufferSize', options.recvBufferSize, DEFAULT_SIZE);
+    this.#sendBufferSize = effectiveSize('sendBufferSize', options.sendBufferSize, DEFAULT_SIZE);
+    this.#spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host);
     this.canSend = true;
-    this.#hasNothing();
+    this.#markEmpty();
   }
 
   tryBind(): boolean {
-    this.#mustBeOpen();
+    this.#checkOpen();
     return true;
   }
 
   // ------------------------------------------------------------------------------------- receive
 
   tryRecvFrom(): IncomingDatagram | undefined {
-    this.#mustBeOpen();
+    this.#checkOpen();
     this.#throwError('recvmsg', undefined);
     const next = this.#queue.shift();
-    if (next !== undefined) this.#held -= next.data.length + OVERHEAD;
-    if (this.#queue.length === 0) this.#hasNothing();
+    if (next !== undefined) this.#queuedBytes -= next.data.length + OVERHEAD;
+    if (this.#queue.length === 0) this.#markEmpty();
     return next;
   }
 
-  #hasNothing(): void {
+  #markEmpty(): void {
     this.canRecv = false;
-    this.#fooling.begin(() => {
-      if (!this.closed) this.grantRecv();
+    this.#spuriousWakeUps.mayWake(() => {
+      if (!this.closed) this.notifyRecv();
     });
   }
 
   /** A datagram has arrived; `bytes` may have other receivers, too. */
-  receives(bytes: Buffer, from: IpEndpoint): void {
+  deliver(bytes: Buffer, from: IpEndpoint): void {
     const length = Math.min(bytes.length, this.#maxLength);
-    if (this.#held + length + OVERHEAD > this.#recvBufferSize) {
+    if (this.#queuedBytes + length + OVERHEAD > this.#recvBufferSize) {
       this.dropped++;
       this.#owner.core.trace('drop', this.#owner.host, '', bytes.length, () => 'no room');
       return;
     }
-    this.#held += length + OVERHEAD;
+    this.#queuedBytes += length + OVERHEAD;
     const data = Buffer.from(bytes.subarray(0, length));
     this.#queue.push({ data, from, truncated: length < bytes.length });
-    this.#fooling.end();
-    this.grantRecv();
+    this.#spuriousWakeUps.reset();
+    this.notifyRecv();
   }
 
   /** The answer to a datagram: nobody is there. Only a connected socket is told (udp(7)). */
-  refused(to: IpEndpoint): void {
+  portUnreachable(to: IpEndpoint): void {
     const { remote } = this;
     if (this.closed || remote?.port !== to.port) return;
     this.#error = 'ECONNREFUSED';
-    this.grantRecv();
-    this.grantSend();
+    this.notifyRecv();
+    this.notifySend();
   }
 
   // ---------------------------------------------------------------------------------------- send
 
   trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean {
-    this.#mustBeOpen();
+    this.#checkOpen();
     const target = (to ?? this.remote) as IpEndpoint;
     this.#throwError('send', target);
-    if (data.length > longestTo(target)) throw systemError('EMSGSIZE', 'send', target);
+    if (data.length > maxLengthTo(target)) throw systemError('EMSGSIZE', 'send', target);
     if (!this.#hasRoom(data.length)) return false;
-    const leaves = this.#owner.post(this, Buffer.from(data), target);
+    const leaves = this.#owner.sendDatagram(this, Buffer.from(data), target);
     if (typeof leaves === 'string') throw systemError(leaves, 'send', target);
     if (leaves > this.#owner.core.now) this.#noteLeaving(leaves, data.length);
     return true;
@@ -154,7 +154,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     }
     if (leaving.length === 0 || this.#leavingBytes + length <= this.#sendBufferSize) return true;
     this.canSend = false;
-    this.#owner.core.arm(this.#room, leaving[0] as number);
+    this.#owner.core.arm(this.#roomTimer, leaving[0] as number);
     return false;
   }
 
@@ -165,7 +165,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
 
   /** The system's answer comes with the call. */
   trySent(): boolean {
-    this.#mustBeOpen();
+    this.#checkOpen();
     return true;
   }
 
@@ -180,63 +180,63 @@ export class SimDatagram extends Readiness implements DatagramTransport {
   // ------------------------------------------------------------------------- peer, options, groups
 
   connect(to: Endpoint): void {
-    this.#mustBeOpen();
+    this.#checkOpen();
     const problem = this.#owner.problemWith(this, to as IpEndpoint);
     if (problem !== null) throw systemError(problem, 'connect', to);
     this.remote = to as IpEndpoint;
   }
 
   tryConnected(): boolean {
-    this.#mustBeOpen();
+    this.#checkOpen();
     return this.remote !== undefined;
   }
 
   setBroadcast(on: boolean): void {
-    this.#mustBeOpen();
+    this.#checkOpen();
     this.broadcast = on;
   }
 
   /** Every host is one hop away. */
   setTtl(_hops: number): void {
-    this.#mustBeOpen();
+    this.#checkOpen();
   }
 
   setMulticastTtl(hops: number): void {
-    this.#mustBeOpen();
+    this.#checkOpen();
     this.multicastTtl = hops;
   }
 
   setMulticastLoopback(on: boolean): void {
-    this.#mustBeOpen();
+    this.#checkOpen();
     this.multicastLoopback = on;
   }
 
   setMulticastInterface(by: string): void {
-    this.#mustBeOpen();
-    const problem = this.#owner.groups.problemWithInterface(by);
+    this.#checkOpen();
+    const problem = this.#owner.multicastGroups.problemWithInterface(by);
     if (problem !== null) throw systemError(problem, 'setMulticastInterface');
-    this.multicastBy = by;
+    this.multicastInterface = by;
   }
 
   joinGroup(group: string, by: string | undefined): void {
-    this.#mustBeOpen();
-    const problem = this.#owner.groups.join(this, group, by);
+    this.#checkOpen();
+    const problem = this.#owner.multicastGroups.join(this, group, by);
     if (problem !== null) throw systemError(problem, 'addMembership');
   }
 
   leaveGroup(group: string, by: string | undefined): void {
-    this.#mustBeOpen();
-    const problem = this.#owner.groups.leave(this, group, by);
+    this.#checkOpen();
+    const problem = this.#owner.multicastGroups.leave(this, group, by);
     if (problem !== null) throw systemError(problem, 'dropMembership');
   }
 
   get recvBufferSize(): number {
-    this.#mustBeOpen();
+    this.#checkOpen();
     return this.#recvBufferSize;
   }
 
   get sendBufferSize(): number {
-    this.#mustBeOpen();
+    this.#checkOpen();
     return this.#sendBufferSize;
   }
 
@@ -244,25 +244,25 @@ export class SimDatagram extends Readiness implements DatagramTransport {
 
   close(): void {
     if (this.closed) return;
-    this.#end();
+    this.#release();
     this.#owner.forgetDatagram(this);
-    this.refuseWaiters(this.#closedError());
+    this.rejectWaiters(this.#closedError());
   }
 
   /** The host has crashed: nobody waits any more. */
   crash(): void {
     this.recvWaiter = null;
     this.sendWaiter = null;
-    this.#end();
+    this.#release();
   }
 
-  #end(): void {
+  #release(): void {
     this.closed = true;
     this.#queue.length = 0;
-    this.#owner.core.forget(this.#room);
+    this.#owner.core.disarm(this.#roomTimer);
   }
 
-  #mustBeOpen(): void {
+  #checkOpen(): void {
     if (this.closed) throw this.#closedError();
   }
 
@@ -279,6 +279,6 @@ export class SimDatagram extends Readiness implements DatagramTransport {
   }
 }
 
-function longestTo({ host, family }: IpEndpoint): number {
-  return family === 4 || isMapped(host) ? LONGEST_V4 : LONGEST_V6;
+function maxLengthTo({ host, family }: IpEndpoint): number {
+  return family === 4 || isMapped(host) ? MAX_LENGTH_V4 : MAX_LENGTH_V6;
 }

@@ -1,6 +1,8 @@
 /** Errors of the simulated system, in the shape and with the numbers of Linux. */
-import type { ErrorPeer } from '../../kernel/errors.ts';
-import { ClosedError, SystemError } from '../../kernel/errors.ts';
+
+import { ClosedError } from '../../kernel/errors.ts';
+import type { ErrorPeer } from '../../support/system-error.ts';
+import { SystemError } from '../../support/system-error.ts';
 
 /** The error numbers of Linux (errno(3)), negative as Node reports them. */
 const NUMBERS = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { failure, receiveAll } from '../../../test/conformance/support.ts';
-import { TinyWorld } from '../../../test/sim/tiny-world.ts';
+import { TinyWorld } from '../../../test/support/network/simulated-network.ts';
+import { failure, receiveAll } from '../../../test/support/sockets.ts';
 import type { Operation, Socket } from '../../index.ts';
 import { connect, group, listen, moveOnAfter, sleep } from '../../index.ts';
 import type { Faults } from '../core.ts';

@@ -7,10 +7,10 @@
  * 3 s, the time in which a system asks three times who has the address (arp(7): mcast_solicit).
  */
 
+import { unsupported } from '../../kernel/errors.ts';
 import type {
   BufferSizes,
   Capabilities,
-  ConnectOptions,
   DatagramOptions,
   DatagramTransport,
   Endpoint,
@@ -19,10 +19,10 @@ import type {
   NetworkCounters,
   NetworkLimits,
   Transport,
+  TransportConnectOptions,
 } from '../../world/network.ts';
-import type { SimCore } from '../core.ts';
-import type { HostNetwork } from '../medium.ts';
-import { withoutProcesses } from '../without-processes.ts';
+import type { HostNetwork, SimCore } from '../core.ts';
+import { unsupportedBySimulatedHost } from '../errors.ts';
 import type { IpEndpoint } from './addresses.ts';
 import {
   canonical,
@@ -33,68 +33,63 @@ import {
   NOWHERE,
   withoutWildcard,
 } from './addresses.ts';
-import {
-  CAPABILITIES,
-  MOST_DESCRIPTORS,
-  STANDARD_DESCRIPTORS,
-  withoutTls,
-} from './capabilities.ts';
+import { MulticastGroups } from './datagram/multicast.ts';
+import { DatagramPorts } from './datagram/ports.ts';
+import { DatagramRouter } from './datagram/router.ts';
 import type { DatagramOwner } from './datagram.ts';
 import { SimDatagram } from './datagram.ts';
-import { DatagramPorts } from './datagram-ports.ts';
 import type { ErrorCode } from './errors.ts';
 import { closedHere, systemError, unknownName } from './errors.ts';
-import { strikes } from './faults.ts';
-import { checkPath } from './files.ts';
-import { Groups } from './groups.ts';
-import { beginHandshake } from './handshake.ts';
+import { injectFault } from './faults.ts';
+import type { NetworkLink } from './link.ts';
 import type { Binding, ListenerOwner } from './listener.ts';
-import { LONGEST_BACKLOG, SimListener } from './listener.ts';
-import type { Station, Stations } from './network.ts';
-import type { Path } from './path.ts';
+import { MAX_BACKLOG, SimListener } from './listener.ts';
+import type { InterfaceTable, NetworkInterface } from './network.ts';
+import { SIM_OPTIONS } from './options.ts';
 import type { PortClaim } from './ports.ts';
-import { isDualStack, Ports } from './ports.ts';
-import { Post } from './post.ts';
+import { isDualStack, TcpPorts } from './ports.ts';
+import { checkPath } from './socket-files.ts';
+import { connectUnix } from './stream/connection.ts';
+import { beginHandshake } from './stream/handshake.ts';
 import { SimTransport } from './transport.ts';
-import { localWires } from './wire.ts';
 
-const NEIGHBOUR_MS = 3000;
+const NEIGHBOUR_TIMEOUT_MS = 3000;
 
 type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
-export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
+export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   readonly backend = 'sim';
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly core: SimCore;
   readonly host: string;
   readonly address: string;
-  readonly ports: Ports = new Ports();
+  readonly ports: TcpPorts = new TcpPorts();
   readonly datagramPorts: DatagramPorts = new DatagramPorts();
-  readonly groups: Groups = new Groups((host) => this.#isOwn(host));
+  readonly multicastGroups: MulticastGroups = new MulticastGroups((host) => this.#isOwn(host));
   /** What is closed leaves nothing in our memory but what the simulated system holds. */
   readonly closing = 0;
-  readonly #stations: Stations;
-  readonly #station: Station;
+  readonly #interfaces: InterfaceTable;
+  readonly #interface: NetworkInterface;
   readonly #transports = new Set<SimTransport>();
   readonly #listeners = new Set<SimListener>();
   readonly #datagrams = new Set<SimDatagram>();
-  #post: Post | null = null;
+  #router: DatagramRouter | null = null;
   readonly #claims = new Map<SimTransport, PortClaim>();
   #closed = false;
 
-  constructor(stations: Stations, station: Station) {
+  constructor(stations: InterfaceTable, station: NetworkInterface) {
     this.core = stations.core;
     this.host = station.name;
     this.address = station.v4;
-    this.#stations = stations;
-    this.#station = station;
+    this.#interfaces = stations;
+    this.#interface = station;
   }
 
   // --------------------------------------------------------------------------------- listening
 
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
-    this.#mustBeOpen();
-    this.#needDescriptor('listen', at);
+    this.#checkOpen();
+    this.#checkDescriptors('listen', at);
     const listener = 'path' in at ? this.#listenAtPath(at.path, options) : this.#bind(at, options);
     this.#listeners.add(listener);
     return listener;
@@ -108,7 +103,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
     const problem = port === 0 ? 'EADDRINUSE' : this.ports.problemWith(local, options);
     if (problem !== null) throw systemError(problem, 'listen', at);
     const dualStack = isDualStack(local, options);
-    const listener = this.#listener(local, options, dualStack, () => {
+    const listener = this.#createListener(local, options, dualStack, () => {
       this.ports.remove(port, listener);
     });
     this.ports.add(port, listener);
@@ -117,24 +112,24 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
 
   /** A file that is there is in the way, also one that a crash has left behind. */
   #listenAtPath(path: string, options: ListenOptions): SimListener {
-    const { files } = this.#station;
+    const { files } = this.#interface;
     checkPath(path, 'listen');
     if (files.at(path) !== undefined) throw systemError('EADDRINUSE', 'listen', { path });
-    const listener = this.#listener({ path }, options, false, () => {
+    const listener = this.#createListener({ path }, options, false, () => {
       if (!this.#closed) files.remove(path, listener);
     });
     files.add(path, listener);
     return listener;
   }
 
-  #listener(
+  #createListener(
     local: Endpoint,
     options: ListenOptions,
     dualStack: boolean,
     release: () => void,
   ): SimListener {
-    const { backlog = LONGEST_BACKLOG, reusePort = false } = options;
-    const longest = Math.min(backlog, LONGEST_BACKLOG);
+    const { backlog = MAX_BACKLOG, reusePort = false } = options;
+    const longest = Math.min(backlog, MAX_BACKLOG);
     const binding: Binding = { local, backlog: longest, reusePort, dualStack, sizes: options };
     const listener = new SimListener(this, binding, () => {
       this.#listeners.delete(listener);
@@ -144,15 +139,17 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   }
 
   #isOwn(host: string): boolean {
-    return isWildcard(host) || isLoopback(host) || this.#stations.stationAt(host) === this.#station;
+    return (
+      isWildcard(host) || isLoopback(host) || this.#interfaces.interfaceAt(host) === this.#interface
+    );
   }
 
   // -------------------------------------------------------------------------------- connecting
 
-  connect(to: Endpoint, options: ConnectOptions): Transport {
-    this.#mustBeOpen();
-    this.#needDescriptor('connect', to);
-    if (strikes(this.core, 'emfile', this.host)) throw systemError('EMFILE', 'connect', to);
+  connect(to: Endpoint, options: TransportConnectOptions): Transport {
+    this.#checkOpen();
+    this.#checkDescriptors('connect', to);
+    if (injectFault(this.core, 'emfile', this.host)) throw systemError('EMFILE', 'connect', to);
     if ('path' in to) return this.#connectToPath(to, options);
     const far = withoutWildcard(canonical(to));
     const claim = this.#claim(far, to, options.localAddress);
@@ -161,18 +158,20 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
     transport.inherit(options);
     this.#transports.add(transport);
     this.#claims.set(transport, claim);
-    this.#reach(transport, claim.endpoint, far);
+    this.#startHandshake(transport, claim.endpoint, far);
     return transport;
   }
 
-  #reach(transport: SimTransport, from: IpEndpoint, to: IpEndpoint): void {
-    const station = isLoopback(to.host) ? this.#station : this.#stations.stationAt(to.host);
+  #startHandshake(transport: SimTransport, from: IpEndpoint, to: IpEndpoint): void {
+    const station = isLoopback(to.host) ? this.#interface : this.#interfaces.interfaceAt(to.host);
     if (station === undefined) {
-      this.core.at(this.core.now + NEIGHBOUR_MS, () => transport.failConnect('EHOSTUNREACH'));
+      this.core.callAt(this.core.now + NEIGHBOUR_TIMEOUT_MS, () =>
+        transport.failConnect('EHOSTUNREACH'),
+      );
       return;
     }
     beginHandshake(this.core, transport, {
-      ways: this.#stations.waysBetween(this.#station, station),
+      links: this.#interfaces.linksBetween(this.#interface, station),
       from,
       to,
       listener: () => station.network.ports.listenerAt(to, from),
@@ -195,7 +194,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   }
 
   #sourceFor({ host, family }: IpEndpoint): IpEndpoint {
-    const { v4, v6 } = this.#station;
+    const { v4, v6 } = this.#interface;
     if (family === 6) return { host: host === '::1' ? host : v6, port: 0, family };
     return { host: isLoopback(host) ? '127.0.0.1' : v4, port: 0, family };
   }
@@ -203,7 +202,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   /** On a Unix socket the connection stands at once, or never (unix(7)). */
   #connectToPath(to: { readonly path: string }, sizes: BufferSizes): Transport {
     checkPath(to.path, 'connect');
-    const listener = this.#station.files.at(to.path);
+    const listener = this.#interface.files.at(to.path);
     const problem = problemOf(to.path, listener);
     if (problem !== null) throw systemError(problem, 'connect', to);
     const near = new SimTransport(this, to);
@@ -211,7 +210,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
     far.local = to;
     near.inherit(sizes);
     far.inherit(listener?.binding.sizes ?? {});
-    const [one, other] = localWires(this.core, this.host, near, far);
+    const [one, other] = connectUnix(this.core, this.host, near, far);
     this.#transports.add(near);
     far.established(other);
     near.established(one);
@@ -222,8 +221,8 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   // --------------------------------------------------------------------------------- datagrams
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
-    this.#mustBeOpen();
-    this.#needDescriptor('bind', at);
+    this.#checkOpen();
+    this.#checkDescriptors('bind', at);
     const fail = (code: ErrorCode): never => {
       throw systemError(code, 'bind', at);
     };
@@ -238,43 +237,43 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
     return socket;
   }
 
-  post(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode {
-    return this.#postOffice().send(socket, bytes, to);
+  sendDatagram(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode {
+    return this.#datagramRouter().send(socket, bytes, to);
   }
 
   problemWith(socket: SimDatagram, to: IpEndpoint): ErrorCode | null {
-    return this.#postOffice().problemWith(socket, to);
+    return this.#datagramRouter().problemWith(socket, to);
   }
 
-  #postOffice(): Post {
-    this.#post ??= new Post(this.#stations, this.#station);
-    return this.#post;
+  #datagramRouter(): DatagramRouter {
+    this.#router ??= new DatagramRouter(this.#interfaces, this.#interface);
+    return this.#router;
   }
 
   /** How an answer goes to where a datagram came from. */
-  wayBackTo({ host }: IpEndpoint): Path | undefined {
-    const sender = isLoopback(host) ? this.#station : this.#stations.stationAt(host);
-    return sender && this.#stations.waysBetween(this.#station, sender).path;
+  linkTo({ host }: IpEndpoint): NetworkLink | undefined {
+    const sender = isLoopback(host) ? this.#interface : this.#interfaces.interfaceAt(host);
+    return sender && this.#interfaces.linksBetween(this.#interface, sender).outbound;
   }
 
   forgetDatagram(socket: SimDatagram): void {
     this.#datagrams.delete(socket);
     this.datagramPorts.remove(socket);
-    this.groups.forget(socket);
+    this.multicastGroups.forget(socket);
   }
 
   // ------------------------------------------------------------------- what there is none of
 
   tlsClient(): never {
-    throw withoutTls();
+    throw unsupportedTls();
   }
 
   tlsServer(): never {
-    throw withoutTls();
+    throw unsupportedTls();
   }
 
   adopt(): never {
-    throw withoutProcesses('inherit listeners');
+    throw unsupportedBySimulatedHost('inherit listeners');
   }
 
   // ------------------------------------------------------------------------------------- names
@@ -282,24 +281,24 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   /** Names of hosts, and 'localhost'. */
   resolve(host: string, done: (error: unknown, hosts: FoundHosts) => void): () => void {
     const found = this.#hostsNamed(host.replace(/\.$/, ''));
-    const timer = this.core.at(this.core.now, () => {
+    const timer = this.core.callAt(this.core.now, () => {
       if (this.#closed) return;
       if (found.length > 0) done(undefined, found);
       else done(unknownName(host), found);
     });
-    return () => this.core.forget(timer);
+    return () => this.core.disarm(timer);
   }
 
   #hostsNamed(name: string): FoundHosts {
     if (name.toLowerCase() === 'localhost') return bothFamilies('127.0.0.1', '::1');
-    const station = this.#stations.stationNamed(name);
+    const station = this.#interfaces.interfaceNamed(name);
     return station === undefined ? [] : bothFamilies(station.v4, station.v6);
   }
 
   // ----------------------------------------------------------------------------------- the rest
 
   accepted(transport: SimTransport): void {
-    this.#needDescriptor('accept');
+    this.#checkDescriptors('accept');
     this.#transports.add(transport);
   }
 
@@ -317,7 +316,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   }
 
   socketFile(path: string): (() => void) | undefined {
-    const { files } = this.#station;
+    const { files } = this.#interface;
     const listener = files.at(path);
     if (listener === undefined || path.startsWith('\0')) return undefined;
     return () => files.remove(path, listener);
@@ -325,9 +324,9 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
 
   limits(): NetworkLimits {
     return {
-      descriptors: MOST_DESCRIPTORS,
+      descriptors: MAX_DESCRIPTORS,
       openDescriptors: this.#openDescriptors(),
-      backlog: LONGEST_BACKLOG,
+      backlog: MAX_BACKLOG,
     };
   }
 
@@ -350,7 +349,7 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
     this.#closed = true;
   }
 
-  /** As `SimNet.crash` says. Files of Unix sockets stay. */
+  /** As `SimulatedNetwork.crash` says. Files of Unix sockets stay. */
   crash(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -369,12 +368,12 @@ export class SimNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
     return transports + listeners + datagrams + STANDARD_DESCRIPTORS;
   }
 
-  #needDescriptor(syscall: string, about?: Endpoint): void {
-    if (this.#openDescriptors() < MOST_DESCRIPTORS) return;
+  #checkDescriptors(syscall: string, about?: Endpoint): void {
+    if (this.#openDescriptors() < MAX_DESCRIPTORS) return;
     throw systemError('EMFILE', syscall, about);
   }
 
-  #mustBeOpen(): void {
+  #checkOpen(): void {
     if (this.#closed) throw closedHere('The network');
   }
 }
@@ -395,4 +394,29 @@ function bothFamilies(v4: string, v6: string): FoundHosts {
     { host: v4, family: 4 },
     { host: v6, family: 6 },
   ];
+}
+
+/** What the simulated network can and cannot do, and its bounds. */
+
+export const CAPABILITIES: Capabilities = {
+  pausesAccept: true,
+  exactTorn: true,
+  batchedAccept: true,
+  reusePort: true,
+  options: SIM_OPTIONS,
+  abstractNames: true,
+  tls: false,
+  batchedDatagrams: false,
+  sendsAtOnce: true,
+  exactDropped: true,
+};
+
+/** Descriptors that a program of the model may have open. */
+export const MAX_DESCRIPTORS = 65_536;
+/** Standard input, output and error. */
+export const STANDARD_DESCRIPTORS = 3;
+
+/** The answer to who asks for TLS in spite of `capabilities.tls`. */
+export function unsupportedTls(): unknown {
+  return unsupported('A simulated network', 'carry TLS', 'Test the program without it.');
 }

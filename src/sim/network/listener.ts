@@ -11,12 +11,12 @@ import { Readiness } from '../../kernel/readiness.ts';
 import type { BufferSizes, Endpoint, ListenerTransport, Transport } from '../../world/network.ts';
 import { endpointText } from './addresses.ts';
 import { closedHere, systemError } from './errors.ts';
-import { Fooling, soon, strikes } from './faults.ts';
+import { delayedTime, injectFault, SpuriousWakeUps } from './faults.ts';
+import type { TransportOwner } from './stream/connection.ts';
 import type { SimTransport } from './transport.ts';
-import type { TransportOwner } from './wire.ts';
 
 /** net.core.somaxconn of Linux. */
-export const LONGEST_BACKLOG = 4096;
+export const MAX_BACKLOG = 4096;
 
 /** What a listener needs from the network of its host. */
 export interface ListenerOwner extends TransportOwner {
@@ -43,7 +43,7 @@ export class SimListener extends Readiness implements ListenerTransport {
   closed = false;
   readonly #owner: ListenerOwner;
   readonly #queue: SimTransport[] = [];
-  readonly #fooling: Fooling;
+  readonly #spuriousWakeUps: SpuriousWakeUps;
   /** Called when it is closed: takes it out of the table of its host. */
   readonly #onClose: () => void;
 
@@ -53,8 +53,8 @@ export class SimListener extends Readiness implements ListenerTransport {
     this.local = binding.local;
     this.binding = binding;
     this.#onClose = onClose;
-    this.#fooling = new Fooling(owner.core, owner.host);
-    this.#mayFool();
+    this.#spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host);
+    this.#mayWakeSpuriously();
   }
 
   get queued(): number {
@@ -78,64 +78,64 @@ export class SimListener extends Readiness implements ListenerTransport {
   /** Puts a connection into the queue. If a fault delays it, it keeps its place in the backlog. */
   enqueue(connection: SimTransport): void {
     const { core, host } = this.#owner;
-    if (!strikes(core, 'slowAccept', host)) return this.#show(connection);
+    if (!injectFault(core, 'slowAccept', host)) return this.#addToQueue(connection);
     this.halfOpen++;
-    core.at(soon(core), () => {
+    core.callAt(delayedTime(core), () => {
       this.halfOpen--;
-      if (this.closed) connection.disown();
-      else this.#show(connection);
+      if (this.closed) connection.abort();
+      else this.#addToQueue(connection);
     });
   }
 
-  #show(connection: SimTransport): void {
-    this.#fooling.end();
+  #addToQueue(connection: SimTransport): void {
+    this.#spuriousWakeUps.reset();
     this.#queue.push(connection);
-    this.grantRecv();
+    this.notifyRecv();
   }
 
   tryAccept(): Transport | undefined {
     if (this.closed) throw this.#closedError();
     const next = this.#queue[0];
-    if (next === undefined) return this.#hasNothing();
+    if (next === undefined) return this.#markEmpty();
     const { core, host } = this.#owner;
-    if (strikes(core, 'emfile', host)) throw systemError('EMFILE', 'accept');
+    if (injectFault(core, 'emfile', host)) throw systemError('EMFILE', 'accept');
     this.#owner.accepted(next);
     this.#queue.shift();
-    if (this.#queue.length === 0) this.#hasNothing();
+    if (this.#queue.length === 0) this.#markEmpty();
     core.trace('accept', host, '', 0, () => next.describe());
     return next;
   }
 
-  #hasNothing(): undefined {
+  #markEmpty(): undefined {
     this.canRecv = false;
-    this.#mayFool();
+    this.#mayWakeSpuriously();
   }
 
   /** A task that waits from now on is woken although nothing has come. */
-  #mayFool(): void {
-    this.#fooling.begin(() => {
-      if (!this.closed) this.grantRecv();
+  #mayWakeSpuriously(): void {
+    this.#spuriousWakeUps.mayWake(() => {
+      if (!this.closed) this.notifyRecv();
     });
   }
 
   /** Connections that nobody has accepted are reset. */
   close(): void {
     if (this.closed) return;
-    this.#end();
-    for (const connection of this.#queue.splice(0)) connection.disown();
+    this.#release();
+    for (const connection of this.#queue.splice(0)) connection.abort();
     if (this.recvWaiter === null && this.sendWaiter === null) return;
-    this.refuseWaiters(this.#closedError());
+    this.rejectWaiters(this.#closedError());
   }
 
   /** The host has crashed: nobody waits any more, and what is in the queue is reset. */
   crash(): void {
     if (this.closed) return;
     this.recvWaiter = null;
-    this.#end();
+    this.#release();
     for (const connection of this.#queue.splice(0)) connection.crash();
   }
 
-  #end(): void {
+  #release(): void {
     this.closed = true;
     this.canRecv = true;
     this.#onClose();

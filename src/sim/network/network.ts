@@ -2,59 +2,59 @@
  * The network of a simulated world: its hosts, and the ways between them. Every host is on the same
  * network and can reach every other one, as long as the way is not cut.
  *
- * Each host's programs see it through a `SimNetwork` (host-network.ts). A crash ends that, and a
+ * Each host's programs see it through a `SimHostNetwork` (host-network.ts). A crash ends that,
+ * and a
  * restart makes a new one; what belongs to the machine (its addresses, its files) stays.
  */
-import type { Link, SimCore } from '../core.ts';
-import type { Medium } from '../medium.ts';
+import type { Link, NetworkModel, SimCore } from '../core.ts';
 import { addressesOf } from './addresses.ts';
-import type { Ways } from './direction.ts';
-import { SocketFiles } from './files.ts';
-import { SimNetwork } from './host-network.ts';
-import { Path } from './path.ts';
+import { SimHostNetwork } from './host-network.ts';
+import { NetworkLink } from './link.ts';
+import { SocketFiles } from './socket-files.ts';
+import type { LinkPair } from './stream/connection.ts';
 
 /** A machine, as the others see it. */
-export interface Station {
+export interface NetworkInterface {
   readonly name: string;
   readonly v4: string;
   readonly v6: string;
   readonly files: SocketFiles;
   /** What its programs use now. Between a crash and a restart nobody listens there. */
-  network: SimNetwork;
+  network: SimHostNetwork;
 }
 
 /** What the network of one host sees of the world. */
-export interface Stations {
+export interface InterfaceTable {
   readonly core: SimCore;
-  stationNamed(name: string): Station | undefined;
-  stationAt(address: string): Station | undefined;
-  all(): Iterable<Station>;
-  waysBetween(from: Station, to: Station): Ways;
+  interfaceNamed(name: string): NetworkInterface | undefined;
+  interfaceAt(address: string): NetworkInterface | undefined;
+  all(): Iterable<NetworkInterface>;
+  linksBetween(from: NetworkInterface, to: NetworkInterface): LinkPair;
 }
 
-export class SimNet implements Medium, Stations {
+export class SimulatedNetwork implements NetworkModel, InterfaceTable {
   readonly core: SimCore;
-  readonly #link: Link;
-  readonly #byName = new Map<string, Station>();
+  readonly #defaultLink: Link;
+  readonly #byName = new Map<string, NetworkInterface>();
   /** The same for resolvers, to which capitals are the same as small letters (RFC 4343). */
-  readonly #byHostName = new Map<string, Station>();
-  readonly #byAddress = new Map<string, Station>();
+  readonly #byHostName = new Map<string, NetworkInterface>();
+  readonly #byAddress = new Map<string, NetworkInterface>();
   /** By the names of both hosts. */
-  readonly #paths = new Map<string, Map<string, Path>>();
+  readonly #links = new Map<string, Map<string, NetworkLink>>();
 
   constructor(core: SimCore, defaults: { readonly link: Link }) {
     this.core = core;
-    this.#link = defaults.link;
+    this.#defaultLink = defaults.link;
   }
 
   // --------------------------------------------------------------------------------------- hosts
 
   /** Hosts have 10.0.0.1 and fd00::1, 10.0.0.2 and fd00::2, … in the order in which they come. */
-  addHost(name: string): SimNetwork {
+  addHost(name: string): SimHostNetwork {
     const { v4, v6 } = addressesOf(this.#byName.size + 1);
     const files = new SocketFiles();
-    const station = { name, v4, v6, files } as Station;
-    station.network = new SimNetwork(this, station);
+    const station = { name, v4, v6, files } as NetworkInterface;
+    station.network = new SimHostNetwork(this, station);
     this.#byName.set(name, station);
     this.#byHostName.set(name.toLowerCase(), station);
     this.#byAddress.set(v4, station);
@@ -67,81 +67,84 @@ export class SimNet implements Medium, Stations {
    * hear of it after the latency of the link, unless the way is cut. Nobody is woken on the host.
    */
   crash(name: string): void {
-    const station = this.#station(name);
+    const station = this.#interfaceOf(name);
     station.network.crash();
     station.files.crash();
     this.core.trace('crash', name, '', 0, () => 'connections are reset');
   }
 
   /** The network for the programs that begin anew. */
-  restart(name: string): SimNetwork {
-    const station = this.#station(name);
+  restart(name: string): SimHostNetwork {
+    const station = this.#interfaceOf(name);
     station.network.crash();
-    station.network = new SimNetwork(this, station);
+    station.network = new SimHostNetwork(this, station);
     return station.network;
   }
 
-  stationNamed(name: string): Station | undefined {
+  interfaceNamed(name: string): NetworkInterface | undefined {
     return this.#byHostName.get(name.toLowerCase());
   }
 
-  stationAt(address: string): Station | undefined {
+  interfaceAt(address: string): NetworkInterface | undefined {
     return this.#byAddress.get(address);
   }
 
-  all(): Iterable<Station> {
+  all(): Iterable<NetworkInterface> {
     return this.#byName.values();
   }
 
-  #station(name: string): Station {
-    return this.#byName.get(name) as Station;
+  #interfaceOf(name: string): NetworkInterface {
+    return this.#byName.get(name) as NetworkInterface;
   }
 
   // ---------------------------------------------------------------------------------------- ways
 
   /** Nothing arrives any more that `from` sends to `to`. The other direction is its own. */
   partition(from: string, to: string): void {
-    this.#path(from, to).cut = true;
+    this.#linkBetween(from, to).cut = true;
     this.core.trace('partition', from, to, 0, () => 'nothing arrives');
   }
 
   /** What is sent from now on arrives again. Streams send again what they have lost. */
   heal(from: string, to: string): void {
-    this.#path(from, to).cut = false;
+    this.#linkBetween(from, to).cut = false;
     this.core.trace('heal', from, to, 0, () => '');
   }
 
   /** What goes between `a` and `b`, either way, waits until `release`. Nothing is lost. */
   hold(a: string, b: string): void {
-    this.#path(a, b).held = true;
-    this.#path(b, a).held = true;
+    this.#linkBetween(a, b).held = true;
+    this.#linkBetween(b, a).held = true;
     this.core.trace('hold', a, b, 0, () => 'messages wait');
   }
 
   release(a: string, b: string): void {
-    this.#path(a, b).release();
-    this.#path(b, a).release();
+    this.#linkBetween(a, b).release();
+    this.#linkBetween(b, a).release();
     this.core.trace('release', a, b, 0, () => '');
   }
 
   /** How messages travel that leave `from` for `to` from now on. */
   setLink(from: string, to: string, link: Link): void {
-    this.#path(from, to).link = link;
+    this.#linkBetween(from, to).parameters = link;
   }
 
-  waysBetween(from: Station, to: Station): Ways {
-    return { path: this.#path(from.name, to.name), back: this.#path(to.name, from.name) };
+  linksBetween(from: NetworkInterface, to: NetworkInterface): LinkPair {
+    return {
+      outbound: this.#linkBetween(from.name, to.name),
+      inbound: this.#linkBetween(to.name, from.name),
+    };
   }
 
-  #path(from: string, to: string): Path {
-    let ways = this.#paths.get(from);
+  #linkBetween(from: string, to: string): NetworkLink {
+    let ways = this.#links.get(from);
     if (ways === undefined) {
       ways = new Map();
-      this.#paths.set(from, ways);
+      this.#links.set(from, ways);
     }
     let path = ways.get(to);
     if (path === undefined) {
-      path = new Path(this.core, from, to, this.#link);
+      path = new NetworkLink(this.core, from, to, this.#defaultLink);
       ways.set(to, path);
     }
     return path;

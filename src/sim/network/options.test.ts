@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { failure } from '../../../test/conformance/support.ts';
-import { TinyWorld } from '../../../test/sim/tiny-world.ts';
+import { TinyWorld } from '../../../test/support/network/simulated-network.ts';
+import { failure } from '../../../test/support/sockets.ts';
 import type { Operation, Socket } from '../../index.ts';
 import { connect, listen, moveOnAfter, now, sleepForever } from '../../index.ts';
 import type { SocketOption } from '../../world/network.ts';
-import { Options } from './options.ts';
+import { SocketOptions } from './options.ts';
 import type { SimTransport } from './transport.ts';
 
 type Settings = Partial<Record<SocketOption, number>>;
@@ -61,7 +61,7 @@ class Quiet {
 
 describe('options are kept as Linux keeps them', () => {
   it('sizes of buffers are doubled, within limits; seconds are whole', () => {
-    const options = new Options();
+    const options = new SocketOptions();
     const kept = (option: SocketOption, value: number): number => {
       options.set(option, value);
       return options.get(option);
@@ -73,7 +73,7 @@ describe('options are kept as Linux keeps them', () => {
     expect(kept('keepAliveIntervalMs', 3000)).toBe(3000);
     expect(kept('userTimeoutMs', 1001)).toBe(1001);
     expect(options.get('keepAliveCount')).toBe(9);
-    expect(new Options().get('recvBufferSize')).toBe(262_144);
+    expect(new SocketOptions().get('recvBufferSize')).toBe(262_144);
   });
 });
 

@@ -21,10 +21,10 @@ const DEFAULTS: Readonly<Record<SocketOption, number>> = {
 export const SIM_OPTIONS: readonly SocketOption[] = Object.keys(DEFAULTS) as SocketOption[];
 
 /** SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF of Linux, and twice net.core.rmem_max and wmem_max. */
-const LEAST_SIZES = { recvBufferSize: 2304, sendBufferSize: 4608 };
-const LARGEST_SIZE = 425_984;
+const MIN_SIZES = { recvBufferSize: 2304, sendBufferSize: 4608 };
+const MAX_SIZE = 425_984;
 
-export class Options {
+export class SocketOptions {
   /** Null until something was set: most connections never set anything. */
   #values: Record<SocketOption, number> | null = null;
 
@@ -34,7 +34,7 @@ export class Options {
 
   set(option: SocketOption, value: number): void {
     this.#values ??= { ...DEFAULTS };
-    this.#values[option] = kept(option, value);
+    this.#values[option] = effectiveValue(option, value);
   }
 
   setSizes({ recvBufferSize, sendBufferSize }: BufferSizes): void {
@@ -44,12 +44,12 @@ export class Options {
 }
 
 /** The size of a buffer that was asked for, or `otherwise`. */
-export function keptSize(
+export function effectiveSize(
   option: 'recvBufferSize' | 'sendBufferSize',
   asked: number | undefined,
   otherwise: number,
 ): number {
-  return asked === undefined ? otherwise : kept(option, asked);
+  return asked === undefined ? otherwise : effectiveValue(option, asked);
 }
 
 /** Options of a Unix socket are those that every socket has. */
@@ -57,14 +57,14 @@ export function isOfTcp(option: SocketOption): boolean {
   return option !== 'recvBufferSize' && option !== 'sendBufferSize';
 }
 
-function kept(option: SocketOption, value: number): number {
+function effectiveValue(option: SocketOption, value: number): number {
   switch (option) {
     case 'keepAliveIdleMs':
     case 'keepAliveIntervalMs':
       return -Math.floor(-value / 1000) * 1000;
     case 'recvBufferSize':
     case 'sendBufferSize':
-      return Math.min(Math.max(2 * value, LEAST_SIZES[option]), LARGEST_SIZE);
+      return Math.min(Math.max(2 * value, MIN_SIZES[option]), MAX_SIZE);
     default:
       return value;
   }

@@ -14,7 +14,7 @@ export interface PortClaim {
   readonly endpoint: IpEndpoint;
 }
 
-export class Ports {
+export class TcpPorts {
   readonly #listeners = new Map<number, SimListener[]>();
   readonly #claims = new Map<number, PortClaim>();
   #next = FIRST_EPHEMERAL;

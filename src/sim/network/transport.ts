@@ -16,345 +16,349 @@
  *  2. Once closed, nothing is granted any more. What arrives then is answered with a reset.
  */
 import type { Transport } from '../../world/network.ts';
-import { SimEnd } from './end.ts';
 import type { ErrorCode } from './errors.ts';
 import { systemError } from './errors.ts';
-import { strikes } from './faults.ts';
-import { Inbox, joined } from './inbox.ts';
-import type { Wire, WireEnd } from './wire.ts';
+import { injectFault } from './faults.ts';
+import type { Connection, ConnectionEndpoint } from './stream/connection.ts';
+import { joined, ReceiveBuffer } from './stream/receive-buffer.ts';
+import { SimSocket } from './stream/socket.ts';
 
 const END_OF_FILE: Buffer = Buffer.alloc(0);
 
 /** How many pieces one send looks at, as on every network. */
-const MOST_PIECES = 64;
+const MAX_CHUNKS = 64;
 
-type Gate = 'connecting' | 'open' | 'ended' | 'shut' | 'failed' | 'closed';
+type DirectionState = 'connecting' | 'open' | 'ended' | 'shut' | 'failed' | 'closed';
 
-export class SimTransport extends SimEnd implements Transport, WireEnd {
-  readonly #inbox = new Inbox();
-  #recvGate: Gate = 'connecting';
-  #sendGate: Gate = 'connecting';
+export class SimTransport extends SimSocket implements Transport, ConnectionEndpoint {
+  readonly #receiveBuffer = new ReceiveBuffer();
+  #recvState: DirectionState = 'connecting';
+  #sendState: DirectionState = 'connecting';
   #recvError: unknown = undefined;
   #sendError: unknown = undefined;
   /** The end of file has arrived, behind what is in the inbox. */
   #atEnd = false;
   /** What has ended the connection from outside, and whether somebody was told. */
-  #fate: ErrorCode | null = null;
-  #fateTold = false;
+  #failure: ErrorCode | null = null;
+  #failureReported = false;
   /** shutdown('recv') was called: what arrives is dropped. */
   #discarding = false;
   /** Gives up what is under way before the connection stands. */
-  onGiveUp: (() => void) | null = null;
+  onAbandoned: (() => void) | null = null;
   /** Something has come from the peer. */
-  onContact: (() => void) | null = null;
+  onSegment: (() => void) | null = null;
 
   protected get isClosed(): boolean {
-    return this.#sendGate === 'closed';
+    return this.#sendState === 'closed';
   }
 
   // ---------------------------------------------------------------------------------- connecting
 
   /** The connection stands. */
-  established(wire: Wire): void {
-    this.wire = wire;
-    if (this.#recvGate === 'connecting') this.#recvGate = 'open';
-    if (this.#sendGate === 'connecting') this.#sendGate = 'open';
-    if (this.#discarding) wire.incoming.unwanted();
-    this.heardAt = this.owner.core.now;
-    if (this.options.get('keepAlive') !== 0) this.probe();
-    this.mayFool('recv');
-    this.grantSend();
+  established(wire: Connection): void {
+    this.connection = wire;
+    if (this.#recvState === 'connecting') this.#recvState = 'open';
+    if (this.#sendState === 'connecting') this.#sendState = 'open';
+    if (this.#discarding) wire.incoming.receiverShutdown();
+    this.lastReceivedAt = this.owner.core.now;
+    if (this.options.get('keepAlive') !== 0) this.updateKeepAlive();
+    this.mayWakeSpuriously('recv');
+    this.notifySend();
   }
 
   /** The attempt has failed: both directions fail, and with the same error. */
   failConnect(code: ErrorCode): void {
-    if (this.#sendGate === 'closed') return;
+    if (this.#sendState === 'closed') return;
     const error = systemError(code, 'connect', this.remote);
-    this.#recvGate = 'failed';
-    this.#sendGate = 'failed';
+    this.#recvState = 'failed';
+    this.#sendState = 'failed';
     this.#recvError = error;
     this.#sendError = error;
-    this.grantRecv();
-    this.grantSend();
+    this.notifyRecv();
+    this.notifySend();
   }
 
   tryConnect(): boolean {
-    if (this.#sendGate === 'closed') throw this.closedError();
-    if (this.wire !== null) return true;
-    if (this.#sendGate === 'failed') throw this.#sendError;
+    if (this.#sendState === 'closed') throw this.closedError();
+    if (this.connection !== null) return true;
+    if (this.#sendState === 'failed') throw this.#sendError;
     this.canSend = false;
-    this.mayFool('send');
+    this.mayWakeSpuriously('send');
     return false;
   }
 
   // ------------------------------------------------------------------------------------- receive
 
   tryRecv(max: number): Buffer | undefined {
-    if (this.#recvGate !== 'open' && !this.#passRecvGate()) {
-      return this.#recvGate === 'ended' ? END_OF_FILE : undefined;
+    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
+      return this.#recvState === 'ended' ? END_OF_FILE : undefined;
     }
-    const there = this.#inbox.length;
-    if (there === 0) return this.#foundNothing() ? END_OF_FILE : undefined;
+    const there = this.#receiveBuffer.length;
+    if (there === 0) return this.#recvFromEmpty() ? END_OF_FILE : undefined;
     const most = Math.min(max, there);
-    return this.#took(this.#inbox.take(this.cutShort('shortReads', most)));
+    return this.#consume(this.#receiveBuffer.take(this.shorten('shortReads', most)));
   }
 
   tryRecvInto(into: Uint8Array): number {
-    if (this.#recvGate !== 'open' && !this.#passRecvGate()) {
-      return this.#recvGate === 'ended' ? 0 : -1;
+    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
+      return this.#recvState === 'ended' ? 0 : -1;
     }
-    const there = this.#inbox.length;
-    if (there === 0) return this.#foundNothing() ? 0 : -1;
-    const most = this.cutShort('shortReads', Math.min(into.length, there));
-    const count = this.#inbox.takeInto(most === into.length ? into : into.subarray(0, most));
-    this.#tookBytes(count);
+    const there = this.#receiveBuffer.length;
+    if (there === 0) return this.#recvFromEmpty() ? 0 : -1;
+    const most = this.shorten('shortReads', Math.min(into.length, there));
+    const count = this.#receiveBuffer.takeInto(
+      most === into.length ? into : into.subarray(0, most),
+    );
+    this.#bytesConsumed(count);
     return count;
   }
 
-  #took(bytes: Buffer): Buffer {
-    this.#tookBytes(bytes.length);
+  #consume(bytes: Buffer): Buffer {
+    this.#bytesConsumed(bytes.length);
     return bytes;
   }
 
-  #tookBytes(count: number): void {
-    this.endFooling();
-    if (this.#inbox.length === 0 && !this.#atEnd && this.#fate === null) this.#hasNothing();
-    this.wire?.incoming.wasRead(count);
+  #bytesConsumed(count: number): void {
+    this.resetSpuriousWakeUps();
+    if (this.#receiveBuffer.length === 0 && !this.#atEnd && this.#failure === null)
+      this.#markEmpty();
+    this.connection?.incoming.bytesRead(count);
   }
 
   /** True: the end of file. False: would block. */
-  #foundNothing(): boolean {
+  #recvFromEmpty(): boolean {
     if (this.#atEnd) {
-      this.#recvGate = 'ended';
+      this.#recvState = 'ended';
       return true;
     }
-    if (this.#fate !== null) {
-      this.#recvGate = 'failed';
-      this.#recvError = systemError(this.#fate, 'read');
-      this.#fateTold = true;
+    if (this.#failure !== null) {
+      this.#recvState = 'failed';
+      this.#recvError = systemError(this.#failure, 'read');
+      this.#failureReported = true;
       throw this.#recvError;
     }
-    this.#hasNothing();
+    this.#markEmpty();
     return false;
   }
 
-  #hasNothing(): void {
+  #markEmpty(): void {
     this.canRecv = false;
-    this.mayFool('recv');
+    this.mayWakeSpuriously('recv');
   }
 
   /** True: the gate is open after all. False: ended, or still connecting. */
-  #passRecvGate(): boolean {
-    if (this.#recvGate === 'connecting') return this.tryConnect();
-    if (this.#recvGate === 'failed') throw this.#recvError;
-    if (this.#recvGate === 'closed') throw this.closedError();
+  #checkRecvState(): boolean {
+    if (this.#recvState === 'connecting') return this.tryConnect();
+    if (this.#recvState === 'failed') throw this.#recvError;
+    if (this.#recvState === 'closed') throw this.closedError();
     return false;
   }
 
   // ---------------------------------------------------------------------------------------- send
 
   trySend(data: Uint8Array): number {
-    if (this.#sendGate !== 'open' && !this.#passSendGate()) return 0;
+    if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
     const room = this.#roomFor(data.length);
-    if (room === 0) return this.#sentLess(0);
+    if (room === 0) return this.#markFull(0);
     const bytes = Buffer.from(room === data.length ? data : data.subarray(0, room));
     return this.#send(bytes, data.length);
   }
 
   trySendv(chunks: readonly Uint8Array[]): number {
-    if (this.#sendGate !== 'open' && !this.#passSendGate()) return 0;
-    const looked = chunks.length > MOST_PIECES ? chunks.slice(0, MOST_PIECES) : chunks;
+    if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
+    const looked = chunks.length > MAX_CHUNKS ? chunks.slice(0, MAX_CHUNKS) : chunks;
     let offered = 0;
     for (const chunk of looked) offered += chunk.length;
     const room = this.#roomFor(offered);
-    if (room === 0) return this.#sentLess(0);
+    if (room === 0) return this.#markFull(0);
     return this.#send(joined(looked, room), offered);
   }
 
   /** How many of `offered` bytes can be sent now. Throws if the connection has ended. */
   #roomFor(offered: number): number {
-    const { outgoing, local } = this.wire as Wire;
-    if (this.#fate !== null || outgoing.broken) throw this.#failSend();
+    const { outgoing, isUnix } = this.connection as Connection;
+    if (this.#failure !== null || outgoing.broken) throw this.#failSend();
     const { core, host } = this.owner;
-    if (!local && strikes(core, 'resets', host)) this.#resetFromOutside();
+    if (!isUnix && injectFault(core, 'resets', host)) this.#injectReset();
     const room = Math.max(0, outgoing.room());
-    return room === 0 ? 0 : this.cutShort('shortWrites', Math.min(offered, room));
+    return room === 0 ? 0 : this.shorten('shortWrites', Math.min(offered, room));
   }
 
   #send(bytes: Buffer, offered: number): number {
-    (this.wire as Wire).outgoing.take(bytes);
-    this.endFooling();
+    (this.connection as Connection).outgoing.write(bytes);
+    this.resetSpuriousWakeUps();
     if (bytes.length === offered) return offered;
-    if (this.#roomLeft() === 0) this.#sentLess(bytes.length);
+    if (this.#roomLeft() === 0) this.#markFull(bytes.length);
     return bytes.length;
   }
 
   #roomLeft(): number {
-    return Math.max(0, (this.wire as Wire).outgoing.room());
+    return Math.max(0, (this.connection as Connection).outgoing.room());
   }
 
   /** The buffer of the system is full. */
-  #sentLess(count: number): number {
+  #markFull(count: number): number {
     this.canSend = false;
-    (this.wire as Wire).outgoing.waitForRoom();
-    this.mayFool('send');
+    (this.connection as Connection).outgoing.waitForRoom();
+    this.mayWakeSpuriously('send');
     return count;
   }
 
   #failSend(): unknown {
-    const code = this.#fate === null || this.#fateTold || this.#atEnd ? 'EPIPE' : this.#fate;
-    this.#fateTold = true;
-    this.#sendGate = 'failed';
+    const code =
+      this.#failure === null || this.#failureReported || this.#atEnd ? 'EPIPE' : this.#failure;
+    this.#failureReported = true;
+    this.#sendState = 'failed';
     this.#sendError = systemError(code, 'write');
     this.canSend = true;
     return this.#sendError;
   }
 
   /** True: the gate is open after all. False: still connecting. */
-  #passSendGate(): boolean {
-    if (this.#sendGate === 'connecting') return this.tryConnect();
-    if (this.#sendGate === 'shut') throw this.#fate === null ? brokenPipe() : this.#failSend();
-    throw this.#sendGate === 'failed' ? this.#sendError : this.closedError();
+  #checkSendState(): boolean {
+    if (this.#sendState === 'connecting') return this.tryConnect();
+    if (this.#sendState === 'shut') throw this.#failure === null ? brokenPipe() : this.#failSend();
+    throw this.#sendState === 'failed' ? this.#sendError : this.closedError();
   }
 
   /** Somebody between the two has broken the connection: both ends hear of it. */
-  #resetFromOutside(): never {
-    (this.wire as Wire).reset();
-    this.receivesReset();
+  #injectReset(): never {
+    (this.connection as Connection).reset();
+    this.receiveReset();
     throw this.#failSend();
   }
 
-  // ---------------------------------------------------------------- what the flows tell (FlowEnd)
+  // ---- notifications of the streams (StreamEndpoint)
 
-  get wantsRoom(): boolean {
-    return !this.canSend && this.#sendGate === 'open';
+  get waitsForRoom(): boolean {
+    return !this.canSend && this.#sendState === 'open';
   }
 
-  receives(bytes: Buffer): boolean {
-    this.onContact?.();
-    this.heardAt = this.owner.core.now;
-    if (this.#recvGate === 'closed' || this.#fate !== null) {
+  receiveBytes(bytes: Buffer): boolean {
+    this.onSegment?.();
+    this.lastReceivedAt = this.owner.core.now;
+    if (this.#recvState === 'closed' || this.#failure !== null) {
       // RFC 9293, 3.10.7: to bytes for a connection that is no more the answer is a reset.
-      this.wire?.reset();
+      this.connection?.reset();
       return false;
     }
     if (this.#discarding) {
-      this.wire?.incoming.wasRead(bytes.length);
+      this.connection?.incoming.bytesRead(bytes.length);
       return true;
     }
-    this.#inbox.push(bytes);
-    this.grantRecv();
+    this.#receiveBuffer.push(bytes);
+    this.notifyRecv();
     return true;
   }
 
-  receivesEnd(): void {
-    this.onContact?.();
-    if (this.#recvGate === 'closed' || this.#fate !== null) return;
+  receiveFin(): void {
+    this.onSegment?.();
+    if (this.#recvState === 'closed' || this.#failure !== null) return;
     this.#atEnd = true;
-    this.grantRecv();
+    this.notifyRecv();
   }
 
-  mayTake(): void {
-    if (this.#sendGate !== 'closed') this.grantSend();
+  roomAvailable(): void {
+    if (this.#sendState !== 'closed') this.notifySend();
   }
 
-  timesOut(): void {
-    this.#endBy('ETIMEDOUT');
+  timeOut(): void {
+    this.#failWith('ETIMEDOUT');
   }
 
   /** The other end, or somebody between, has reset the connection. */
-  receivesReset(): void {
-    this.#endBy('ECONNRESET');
+  receiveReset(): void {
+    this.#failWith('ECONNRESET');
   }
 
-  #endBy(code: ErrorCode): void {
-    this.wire?.outgoing.drop();
-    if (this.#sendGate === 'closed' || this.#fate !== null) return;
-    this.#fate = code;
-    this.gone = true;
-    this.endProbing();
-    this.grantRecv();
-    this.grantSend();
+  #failWith(code: ErrorCode): void {
+    this.connection?.outgoing.abandon();
+    if (this.#sendState === 'closed' || this.#failure !== null) return;
+    this.#failure = code;
+    this.terminated = true;
+    this.stopKeepAlive();
+    this.notifyRecv();
+    this.notifySend();
   }
 
   // -------------------------------------------------------------------------------------- ending
 
   shutdown(how: 'send' | 'recv' | 'both'): void {
-    if (this.#sendGate === 'closed') return;
+    if (this.#sendState === 'closed') return;
     if (how !== 'recv') this.#shutdownSend();
     if (how !== 'send') this.#shutdownRecv();
   }
 
   #shutdownSend(): void {
-    if (this.#sendGate !== 'open') return;
-    if (this.#fate === null) this.wire?.outgoing.finish();
-    this.#sendGate = 'shut';
-    this.grantSend();
+    if (this.#sendState !== 'open') return;
+    if (this.#failure === null) this.connection?.outgoing.finish();
+    this.#sendState = 'shut';
+    this.notifySend();
   }
 
   #shutdownRecv(): void {
     this.#discarding = true;
-    const unread = this.#inbox.length;
-    this.#inbox.clear();
-    if (this.#recvGate !== 'failed') this.#recvGate = 'ended';
-    this.wire?.incoming.wasRead(unread);
-    this.wire?.incoming.unwanted();
-    this.grantRecv();
+    const unread = this.#receiveBuffer.length;
+    this.#receiveBuffer.clear();
+    if (this.#recvState !== 'failed') this.#recvState = 'ended';
+    this.connection?.incoming.bytesRead(unread);
+    this.connection?.incoming.receiverShutdown();
+    this.notifyRecv();
   }
 
   close(): void {
-    this.#leave(false);
+    this.#closeConnection(false);
   }
 
   /** A Unix socket has no resets, but for input that is unread. */
   reset(): void {
-    this.#leave(this.wire?.local !== true);
+    this.#closeConnection(this.connection?.isUnix !== true);
   }
 
   /** Nobody has accepted it, or ever will: the peer is told so, on a Unix socket, too. */
-  disown(): void {
-    this.#leave(true);
+  abort(): void {
+    this.#closeConnection(true);
   }
 
   /** With unread input the system resets, as Linux does; what was not sent is lost then. */
-  #leave(hard: boolean): void {
-    if (this.#sendGate === 'closed') return;
-    const wire = this.#fate === null ? this.wire : null;
-    const resets = hard || this.#inbox.length > 0;
-    const finishes = this.#sendGate === 'open';
-    this.#end();
-    this.gone ||= resets;
+  #closeConnection(hard: boolean): void {
+    if (this.#sendState === 'closed') return;
+    const wire = this.#failure === null ? this.connection : null;
+    const resets = hard || this.#receiveBuffer.length > 0;
+    const finishes = this.#sendState === 'open';
+    this.#release();
+    this.terminated ||= resets;
     if (resets) wire?.reset();
     else if (finishes) wire?.outgoing.finish();
-    wire?.incoming.unwanted();
+    wire?.incoming.receiverShutdown();
   }
 
-  #end(): void {
-    this.vanish();
-    this.onGiveUp?.();
+  #release(): void {
+    this.destroy();
+    this.onAbandoned?.();
     this.owner.forget(this);
     this.canRecv = true;
     this.canSend = true;
     if (this.recvWaiter === null && this.sendWaiter === null) return;
-    this.refuseWaiters(this.closedError());
+    this.rejectWaiters(this.closedError());
   }
 
   /** Closed, and nobody is told: the host has crashed, or its system has given up on it. */
-  vanish(): void {
-    this.#recvGate = 'closed';
-    this.#sendGate = 'closed';
-    this.#inbox.clear();
-    this.endProbing();
+  destroy(): void {
+    this.#recvState = 'closed';
+    this.#sendState = 'closed';
+    this.#receiveBuffer.clear();
+    this.stopKeepAlive();
   }
 
   /** The host has crashed: nobody waits any more, and the peer is told by the system. */
   crash(): void {
     this.recvWaiter = null;
     this.sendWaiter = null;
-    this.vanish();
-    this.gone = true;
-    this.onGiveUp?.();
-    if (this.#fate === null) this.wire?.reset();
+    this.destroy();
+    this.terminated = true;
+    this.onAbandoned?.();
+    if (this.#failure === null) this.connection?.reset();
   }
 }
 

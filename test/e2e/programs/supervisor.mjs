@@ -1,5 +1,6 @@
 /** supervisor.mjs COUNT FILE [OPTIONS as JSON]: tells all that happens as JSON, a line each. */
-import { main, workers } from '../../../dist/index.js';
+import { main } from '../../../dist/index.js';
+import { workers } from '../../../dist/workers.js';
 
 const [, , count, file, options = '{}'] = process.argv;
 const address = '127.0.0.1:0';

@@ -49,6 +49,6 @@ if (deed === 'tell') {
       setImmediate(() => process.disconnect());
     }
   });
-  parent.onGone(() => process.exit());
+  parent.onDisconnect(() => process.exit());
   stay();
 }

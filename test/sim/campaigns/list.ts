@@ -1,16 +1,17 @@
 /** All campaigns. */
-import { behindProxy, halfHeaders } from './behind-proxy.ts';
-import { storms, torn } from './cancelling.ts';
-import { paths, queues, races } from './connecting.ts';
-import { barrierRounds, broadcast, channels, conditions, locks } from './conservation.ts';
+
+import { paths, queues, races } from './connect.ts';
+import { lastWords, queuedLast } from './connection-end.ts';
 import { crashes } from './crashes.ts';
 import { datagrams } from './datagrams.ts';
 import { drain, drainWithGrace } from './drain.ts';
-import { frames, readLines } from './frames.ts';
 import { halfClose } from './half-close.ts';
-import { lastWords, queuedLast } from './last-words.ts';
-import { proxy } from './proxy.ts';
+import { proxy } from './pipe.ts';
+import { behindProxy, halfHeaders } from './proxy-protocol.ts';
+import { frames, readLines } from './reader-writer.ts';
+import { storms, torn } from './socket-cancellation.ts';
 import type { Campaign } from './support.ts';
+import { barrierRounds, broadcast, channels, conditions, locks } from './synchronization.ts';
 
 export const campaigns: readonly Campaign[] = [
   drain,

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { A, B, cleanupFor, failAfter, give } from '../../../test/support/kernel/operations.ts';
+import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import { currentTask, now } from '../../kernel/current.ts';
+import type { Task } from '../../kernel/task/task.ts';
+import { sleep } from '../../kernel/waits.ts';
+import { all } from './all.ts';
+
+describe('all', () => {
+  it('gives the values in the places of an array, however long each takes', () => {
+    const values = play(() => all([give(30, 'x'), give(10, 'y'), give(20, 'z')]));
+    expect(values).toEqual(['x', 'y', 'z']);
+  });
+
+  it('gives the values under the names of a record', () => {
+    const values = play(() =>
+      all({
+        left: give(2, 1),
+        right: function* () {
+          return 'r';
+        },
+      }),
+    );
+    expect(values).toEqual({ left: 1, right: 'r' });
+  });
+
+  it('runs its members at the same time', () => {
+    const time = play(function* () {
+      yield* all([sleep(30), sleep(40), sleep(20)]);
+      return now();
+    });
+    expect(time).toBe(40);
+  });
+
+  it('gives an empty array or record for nothing', () => {
+    expect(play(() => all([]))).toEqual([]);
+    expect(play(() => all({}))).toEqual({});
+  });
+
+  it('throws the first error itself, when the other members have unwound', () => {
+    const log: string[] = [];
+    const error = failureOf(function* () {
+      try {
+        yield* all([cleanupFor(50, log, 'cleaned'), failAfter(10, A), failAfter(20, B)]);
+      } finally {
+        log.push(`control back at ${now()}`);
+      }
+    });
+    expect(error).toBe(A);
+    expect(log).toEqual(['cleaned at 60', 'control back at 60']);
+  });
+
+  it('keeps a key named __proto__ a key', () => {
+    const values = play(() =>
+      all(
+        JSON.parse('{"__proto__": 0}', (key, value) => {
+          return key === '__proto__' ? () => give(1, 'own') : value;
+        }),
+      ),
+    );
+    expect(Object.keys(values as object)).toEqual(['__proto__']);
+  });
+
+  it('gives its members names, shown with what they wait for', () => {
+    const seen: string[] = [];
+    play(() =>
+      all({
+        slow: give(20, 1),
+        look: function* () {
+          yield* sleep(5);
+          const parent = currentTask().parent as Task<unknown>;
+          seen.push(parent.waitingOn);
+          for (const task of parent.children()) seen.push(`${task.name}: ${task.waitingOn}`);
+        },
+      }),
+    );
+    expect(seen).toEqual(["2 tasks of group 'all'", 'all.slow: sleep 20 ms', 'all.look: ']);
+    expect(
+      play(() =>
+        all([
+          function* () {
+            return currentTask().name;
+          },
+        ]),
+      ),
+    ).toEqual(['all[0]']);
+  });
+});

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import {
+  A,
+  B,
+  cleanupFor,
+  failAfter,
+  give,
+  watch,
+} from '../../../test/support/kernel/operations.ts';
+import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import { now } from '../../kernel/current.ts';
+import type { AllFailedError } from '../errors.ts';
+import { any } from './any.ts';
+
+describe('any', () => {
+  it('gives the first value and passes over failures', () => {
+    expect(watch(() => any([failAfter(1, A), give(20, 'x'), give(30, 'y')]))).toEqual({
+      result: 'x',
+      unhandled: [],
+    });
+  });
+
+  it('throws all errors in the order of the members when none gave a value', () => {
+    const error = failureOf(() => any([failAfter(30, A), failAfter(10, B)])) as AllFailedError;
+    expect(error).toBeInstanceOf(AggregateError);
+    expect(error).toMatchObject({ name: 'AllFailedError', code: 'ERR_ALL_FAILED' });
+    expect(error.errors).toEqual([A, B]);
+    expect(error.message).toBe('No operation of any() gave a value: [0] Error: a; [1] Error: b');
+  });
+
+  it('tells of each failure once, also of the one that comes last', () => {
+    const { result, unhandled } = watch(() => any([failAfter(1, A), failAfter(2, B)]));
+    expect(result).toMatchObject({ errors: [A, B] });
+    expect(unhandled).toEqual([]);
+  });
+
+  it('names the members of a record in its error', () => {
+    const error = failureOf(() => any({ one: failAfter(3, A), two: failAfter(1, A) }));
+    expect(error).toMatchObject({ errors: [A, A] });
+    expect(String(error)).toContain('.one Error: a; .two Error: a');
+  });
+
+  it('of nothing throws, as Promise.any does', () => {
+    expect(failureOf(() => any([]))).toMatchObject({ code: 'ERR_ALL_FAILED', errors: [] });
+  });
+
+  it('cancels the losers and waits until they have unwound', () => {
+    const log: string[] = [];
+    play(function* () {
+      yield* any([cleanupFor(40, log, 'loser'), failAfter(5, A), give(10, 1)]);
+      log.push(`won at ${now()}`);
+    });
+    expect(log).toEqual(['loser at 50', 'won at 50']);
+  });
+});

@@ -1,0 +1,237 @@
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import {
+  A,
+  B,
+  cleanupFor,
+  failAfter,
+  failWhenCancelled,
+  give,
+  watch,
+} from '../../../test/support/kernel/operations.ts';
+import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import { currentTask, now } from '../../kernel/current.ts';
+import type { Operation, Wait } from '../../kernel/operation.ts';
+import { shield } from '../../kernel/scope/shield.ts';
+import { moveOnAfter, scope, timeout } from '../../kernel/scope/with-scope.ts';
+import { sleep, sleepForever } from '../../kernel/waits.ts';
+import { map } from './map.ts';
+
+/** Counts how many are at work, and the most there ever were. */
+class Crew {
+  now = 0;
+  most = 0;
+
+  *work<T>(ms: number, value: T): Generator<Wait, T> {
+    this.most = Math.max(this.most, ++this.now);
+    try {
+      yield* sleep(ms);
+      return value;
+    } finally {
+      this.now--;
+    }
+  }
+}
+
+/** Numbers from 0 on, for ever; tells what happens to it. */
+function* endless(log: string[]): Generator<number, void> {
+  try {
+    for (let i = 0; ; i++) {
+      log.push(`takes ${i}`);
+      yield i;
+    }
+  } finally {
+    log.push('closed');
+  }
+}
+
+describe('map', () => {
+  it('gives the values in the order of the items', () => {
+    const values = play(() => map([30, 10, 20], (ms, index) => give(ms, `${index}: ${ms}`)));
+    expect(values).toEqual(['0: 30', '1: 10', '2: 20']);
+  });
+
+  it('works on as many items at once as it may, and on no more', () => {
+    const crew = new Crew();
+    const items = Array.from({ length: 20 }, (_, index) => index);
+    const [values, time] = play(function* () {
+      const done = yield* map(items, (n) => crew.work(10, n), { concurrency: 3 });
+      return [done, now()] as const;
+    });
+    expect(values).toEqual(items);
+    expect(crew.most).toBe(3);
+    expect(time).toBe(70);
+  });
+
+  it('works on 16 items at once unless told', () => {
+    const crew = new Crew();
+    const items = Array.from({ length: 40 }, (_, index) => index);
+    play(() => map(new Set(items), (n) => crew.work(1 + n, n)));
+    expect(crew.most).toBe(16);
+  });
+
+  it('works on all items at once with Infinity', () => {
+    const crew = new Crew();
+    play(() => map(new Array(100).fill(0), () => crew.work(5, 0), { concurrency: Infinity }));
+    expect(crew.most).toBe(100);
+  });
+
+  it('takes the next item only when there is room for it', () => {
+    const log: string[] = [];
+    play(() =>
+      moveOnAfter(
+        15,
+        map(endless(log), (n) => give(10, log.push(`does ${n}`)), { concurrency: 2 }),
+      ),
+    );
+    expect(log).toEqual([
+      'takes 0',
+      'takes 1',
+      'does 0',
+      'does 1',
+      'takes 2',
+      'takes 3',
+      'does 2',
+      'does 3',
+      'closed',
+    ]);
+  });
+
+  it('closes what gives the items after an error, when all tasks have unwound', () => {
+    const log: string[] = [];
+    const error = failureOf(() =>
+      map(endless(log), (n) => (n === 0 ? cleanupFor(20, log, 'cleaned') : failAfter(5, A)), {
+        concurrency: 2,
+      }),
+    );
+    expect(error).toBe(A);
+    expect(log).toEqual(['takes 0', 'takes 1', 'cleaned at 25', 'closed']);
+  });
+
+  it('throws the first error itself; later ones go to onUnhandled', () => {
+    const { result, unhandled } = watch(() =>
+      map([1, 2, 3], (n) => (n === 2 ? failAfter(5, A) : failWhenCancelled(B))),
+    );
+    expect(result).toBe(A);
+    expect(unhandled).toEqual([B]);
+  });
+
+  it('throws the error of the items, and starts nothing more', () => {
+    function* items(): Generator<number, void> {
+      yield 1;
+      yield 2;
+      throw A;
+    }
+    expect(failureOf(() => map(items(), () => sleepForever()))).toBe(A);
+    expect(failureOf(() => map(items(), () => sleep(1), { concurrency: 1 }))).toBe(A);
+    const unopened = {
+      [Symbol.iterator]: () => {
+        throw B;
+      },
+    };
+    expect(failureOf(() => map(unopened, () => sleep(1)))).toBe(B);
+  });
+
+  it('tells of items that cannot be closed', () => {
+    const items = {
+      [Symbol.iterator]: () => ({
+        next: () => ({ done: false as const, value: 1 }),
+        return: (): never => {
+          throw B;
+        },
+      }),
+    };
+    const { result, unhandled } = watch(() =>
+      map(items, () => failAfter(1, A), { concurrency: 1 }),
+    );
+    expect({ result, unhandled }).toEqual({ result: A, unhandled: [B] });
+  });
+
+  it('throws what the function throws, also for what is no operation', () => {
+    expect(
+      failureOf(() =>
+        map([1], () => {
+          throw A;
+        }),
+      ),
+    ).toBe(A);
+    expect(codeOf(() => map([1], (() => 5) as never))).toBe('ERR_NOT_AN_OPERATION');
+  });
+
+  it('gives an empty array for no items, and is a cancel point even then', () => {
+    expect(play(() => map([], () => sleep(1)))).toEqual([]);
+    const cancelled = play(() =>
+      scope(function* (s) {
+        s.cancel();
+        return yield* map([], () => sleep(1));
+      }),
+    );
+    expect(cancelled).toBe(undefined);
+  });
+
+  it('lets a cancellation through, and takes no further item', () => {
+    const log: string[] = [];
+    const code = codeOf(() =>
+      timeout(
+        15,
+        map(endless(log), () => cleanupFor(5, log, 'cleaned'), { concurrency: 1 }),
+      ),
+    );
+    expect(code).toBe('ERR_TIMEOUT');
+    expect(log).toEqual(['takes 0', 'cleaned at 20', 'closed']);
+  });
+
+  it('takes no further item when a task gives a value although it is cancelled', () => {
+    const log: string[] = [];
+    const code = codeOf(() =>
+      timeout(
+        15,
+        map(endless(log), () => shield(sleep(20)), { concurrency: 1 }),
+      ),
+    );
+    expect(code).toBe('ERR_TIMEOUT');
+    expect(log).toEqual(['takes 0', 'closed']);
+  });
+
+  it('names its tasks after the index', () => {
+    const names = play(() =>
+      map(['x', 'y'], function* () {
+        return currentTask().name;
+      }),
+    );
+    expect(names).toEqual(['map[0]', 'map[1]']);
+  });
+
+  it('does not sink into the stack when no item waits', () => {
+    const items = Array.from({ length: 20_000 }, (_, index) => index);
+    const sum = play(function* () {
+      const values = yield* map(
+        items,
+        function* (n) {
+          return n;
+        },
+        { concurrency: 1 },
+      );
+      return values.length;
+    });
+    expect(sum).toBe(20_000);
+  });
+
+  it('refuses wrong arguments at once', () => {
+    expect(() => map(5 as never, () => sleep(1))).toThrow(TypeError);
+    expect(() => map((async function* () {})() as never, () => sleep(1))).toThrow('use each(');
+    expect(() => map([], 5 as never)).toThrow(TypeError);
+    for (const concurrency of [0, -1, 1.5, Number.NaN]) {
+      expect(() => map([], () => sleep(1), { concurrency })).toThrow(RangeError);
+    }
+    expect(() => map([], () => sleep(1), { concurrency: '2' as never })).toThrow(TypeError);
+  });
+
+  it('infers the types of items and values', () => {
+    const lengths = map(new Set(['x']), function* (text, index) {
+      expectTypeOf(text).toEqualTypeOf<string>();
+      expectTypeOf(index).toEqualTypeOf<number>();
+      return text.length;
+    });
+    expectTypeOf(lengths).toEqualTypeOf<Operation<number[]>>();
+  });
+});

@@ -1,0 +1,119 @@
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { A, give } from '../../../test/support/kernel/operations.ts';
+import { codeOf, failureOf } from '../../../test/support/kernel/virtual-host.ts';
+import type { Operation } from '../../kernel/operation.ts';
+import { pause, sleep, sleepForever } from '../../kernel/waits.ts';
+import { all } from './all.ts';
+import { allSettled } from './all-settled.ts';
+import { any } from './any.ts';
+import { race } from './race.ts';
+
+describe('what is given', () => {
+  it('is refused at once if it is no array or record of operations', () => {
+    for (const combine of [all, race, any, allSettled]) {
+      for (const wrong of [undefined, null, 5, 'text', new Set(), give(1, 1)]) {
+        expect(() => combine(wrong as never)).toThrow(TypeError);
+      }
+      expect(() => combine([Promise.resolve()] as never)).toThrow('Expected an operation');
+    }
+  });
+
+  it('is given up when it is not driven', () => {
+    const member = give(1, 1);
+    const operation = all([member]) as ReturnType<typeof all> & { return(): void };
+    operation.return();
+    expect(member.next()).toEqual({ done: true, value: undefined });
+    const other = give(1, 1);
+    expect(() => all([other, 5] as never)).toThrow('Expected an operation');
+    expect(other.next().done).toBe(true);
+  });
+
+  it('can be driven once', () => {
+    const operation = all([give(1, 1)]);
+    expect(
+      codeOf(function* () {
+        yield* operation;
+        yield* operation;
+      }),
+    ).toBe('ERR_ALREADY_DRIVEN');
+  });
+
+  it('may fail in being made', () => {
+    expect(
+      failureOf(() =>
+        all([
+          () => {
+            throw A;
+          },
+          sleepForever(),
+        ]),
+      ),
+    ).toBe(A);
+    expect(codeOf(() => all([(() => 5) as never]))).toBe('ERR_NOT_AN_OPERATION');
+  });
+});
+
+describe('the types', () => {
+  it('follow tuples, arrays, records and inline generator functions', () => {
+    const tuple = all([
+      give(1, 1),
+      give(1, 'x'),
+      function* () {
+        return true;
+      },
+    ]);
+    expectTypeOf(tuple).toEqualTypeOf<Operation<[number, string, boolean]>>();
+    const list = all(['x', 'y'].map((word) => give(1, word)));
+    expectTypeOf(list).toEqualTypeOf<Operation<string[]>>();
+    const record = all({
+      left: give(1, 1),
+      right: function* () {
+        yield* pause();
+        return 'r';
+      },
+    });
+    expectTypeOf(record).toEqualTypeOf<Operation<{ left: number; right: string }>>();
+    expectTypeOf(all([])).toEqualTypeOf<Operation<[]>>();
+    expectTypeOf(race([give(1, 1), give(1, 'x')])).toEqualTypeOf<Operation<number | string>>();
+    expectTypeOf(race({ x: give(1, 1), y: sleepForever() })).toEqualTypeOf<Operation<number>>();
+    expectTypeOf(any([1, 2].map((n) => give(1, n)))).toEqualTypeOf<Operation<number>>();
+    expectTypeOf(allSettled([give(1, 1), give(1, 'x')])).toEqualTypeOf<
+      Operation<[PromiseSettledResult<number>, PromiseSettledResult<string>]>
+    >();
+    expectTypeOf(allSettled({ x: sleep(1) })).toEqualTypeOf<
+      Operation<{ x: PromiseSettledResult<void> }>
+    >();
+  });
+
+  it('follow the types of a generic function', () => {
+    function both<T>(one: Operation<T>, other: () => Operation<T>): Operation<[T, T]> {
+      return all([one, other]);
+    }
+    function every<T>(operations: readonly Operation<T>[]): Operation<T> {
+      return race(operations);
+    }
+    expectTypeOf(both(give(1, 1), () => give(1, 2))).toEqualTypeOf<Operation<[number, number]>>();
+    expectTypeOf(every([give(1, 'x')])).toEqualTypeOf<Operation<string>>();
+  });
+
+  it('accept an inline generator function that yields a wait', () => {
+    const raced = race([
+      function* () {
+        yield ['sleep', 5];
+        return 5;
+      },
+      function* () {
+        yield;
+        return 'x';
+      },
+    ]);
+    expectTypeOf(raced).toEqualTypeOf<Operation<number | string>>();
+  });
+
+  it('refuse promises and async functions', () => {
+    // @ts-expect-error a promise is no operation
+    expect(() => all([Promise.resolve(1)])).toThrow();
+    // @ts-expect-error an async function gives a promise
+    expect(codeOf(() => all([async () => 1]))).toBe('ERR_NOT_AN_OPERATION');
+  });
+});

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { A, cleanupFor, failAfter, give } from '../../../test/support/kernel/operations.ts';
+import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import { now } from '../../kernel/current.ts';
+import { isCancelled } from '../../kernel/scope/cancelled.ts';
+import { pause, sleepForever } from '../../kernel/waits.ts';
+import { race } from './race.ts';
+
+describe('race', () => {
+  it('gives the value of the first that ends', () => {
+    expect(play(() => race([give(30, 'x'), give(10, 'y')]))).toBe('y');
+    expect(play(() => race({ x: give(3, 'x'), y: give(10, 'y') }))).toBe('x');
+  });
+
+  it('throws the error of the first that ends', () => {
+    expect(failureOf(() => race([give(30, 'x'), failAfter(10, A)]))).toBe(A);
+  });
+
+  it('returns only when the losers have unwound', () => {
+    const log: string[] = [];
+    play(function* () {
+      const value = yield* race([cleanupFor(40, log, 'loser'), give(10, 'winner')]);
+      log.push(`${value} at ${now()}`);
+    });
+    expect(log).toEqual(['loser at 50', 'winner at 50']);
+  });
+
+  it('cancels the losers with a reason', () => {
+    let reason: unknown;
+    play(() =>
+      race([
+        give(1, 1),
+        function* () {
+          try {
+            yield* sleepForever();
+          } catch (error) {
+            if (isCancelled(error)) reason = error.reason;
+            throw error;
+          }
+        },
+      ]),
+    );
+    expect(reason).toBe('the race is decided');
+  });
+
+  it('of members that are ready at once, lets the first in order win', () => {
+    expect(play(() => race([give(10, 'x'), give(10, 'y')]))).toBe('x');
+    expect(play(() => race([pause(), failAfter(0, A)]))).toBe(undefined);
+  });
+
+  it('of nothing is a RangeError at once', () => {
+    expect(() => race([])).toThrow(RangeError);
+    expect(() => race({})).toThrow('Expected `members` to be at least one operation');
+  });
+});

@@ -1,0 +1,155 @@
+import { describe, expect, expectTypeOf, it } from 'vitest';
+import { A, failAfter, give } from '../../../test/support/kernel/operations.ts';
+import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { now } from '../../kernel/current.ts';
+import type { Operation, Wait } from '../../kernel/operation.ts';
+import { isCancelled } from '../../kernel/scope/cancelled.ts';
+import { timeout } from '../../kernel/scope/with-scope.ts';
+import { sleep, sleepForever } from '../../kernel/waits.ts';
+import type { RetryOptions } from './retry.ts';
+import { retry } from './retry.ts';
+
+/** Fails until the given attempt; notes when each attempt began. */
+function* flaky(succeedsAt: number, attempt: number, times: number[]): Generator<Wait, string> {
+  times.push(now());
+  yield* sleep(1);
+  if (attempt < succeedsAt) throw new Error(`attempt ${attempt}`);
+  return `attempt ${attempt}`;
+}
+
+/** When the attempts of an operation that always fails begin. */
+function attemptsOf(options: RetryOptions, host = new VirtualHost()): number[] {
+  const times: number[] = [];
+  const op = function* (): Generator<Wait, void> {
+    times.push(now());
+    throw A;
+  };
+  expect(() => host.play(() => retry(op, options))).toThrow(A);
+  return times;
+}
+
+describe('retry', () => {
+  it('gives the value of the first attempt that succeeds', () => {
+    const times: number[] = [];
+    expect(play(() => retry((n) => flaky(3, n, times), { times: 5 }))).toBe('attempt 3');
+    expect(times).toEqual([0, 1, 2]);
+  });
+
+  it('tries three times altogether unless told, and throws the last error', () => {
+    const times: number[] = [];
+    expect(() => play(() => retry((n) => flaky(9, n, times)))).toThrow('attempt 3');
+    expect(times).toHaveLength(3);
+    expect(attemptsOf({ times: 1 })).toEqual([0]);
+  });
+
+  it('waits longer and longer', () => {
+    expect(attemptsOf({ times: 5, delayMs: 10 })).toEqual([0, 10, 30, 70, 150]);
+    expect(attemptsOf({ times: 4, delayMs: 10, factor: 1 })).toEqual([0, 10, 20, 30]);
+    expect(attemptsOf({ times: 4, delayMs: 10, factor: 3 })).toEqual([0, 10, 40, 130]);
+  });
+
+  it("leaves the jittered part of a delay to the host's randomness", () => {
+    const host = new VirtualHost();
+    const drawn = [0, 0.25, 1];
+    host.random = () => drawn.shift() as number;
+    expect(attemptsOf({ times: 4, delayMs: 100, factor: 1, jitter: true }, host)).toEqual([
+      0, 100, 175, 175,
+    ]);
+    expect(attemptsOf({ times: 2, delayMs: 100, jitter: 0.5 })).toEqual([0, 75]);
+  });
+
+  it('asks `when` after each failure but the last', () => {
+    const asked: unknown[] = [];
+    const when = (error: unknown, attempt: number): boolean => {
+      asked.push([error, attempt]);
+      return attempt < 2;
+    };
+    expect(failureOf(() => retry(() => failAfter(1, A), { times: 9, when }))).toBe(A);
+    expect(asked).toEqual([
+      [A, 1],
+      [A, 2],
+    ]);
+    expect(failureOf(() => retry(() => failAfter(1, A), { times: 1, when }))).toBe(A);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('tries again when the function itself throws or gives no operation', () => {
+    let calls = 0;
+    const value = play(() =>
+      retry(() => {
+        calls++;
+        if (calls === 1) throw A;
+        return calls === 2 ? (5 as never) : give(1, 'x');
+      }),
+    );
+    expect(value).toBe('x');
+  });
+
+  it('never tries a cancelled operation again', () => {
+    let attempts = 0;
+    const op = function* (): Generator<Wait, void> {
+      attempts++;
+      yield* sleepForever();
+    };
+    expect(codeOf(() => timeout(10, retry(op, { times: 5 })))).toBe('ERR_TIMEOUT');
+    expect(attempts).toBe(1);
+  });
+
+  it('can be cancelled while it sleeps, and before it begins', () => {
+    const rest = () => retry(() => failAfter(1, A), { times: 5, delayMs: 1000 });
+    expect(codeOf(() => timeout(10, rest()))).toBe('ERR_TIMEOUT');
+    let calls = 0;
+    const cancelled = new VirtualHost();
+    const main = cancelled.scheduler.start(() => retry(() => give(calls++, 1)));
+    main.cancel();
+    cancelled.scheduler.turn();
+    cancelled.scheduler.turn();
+    expect(isCancelled(main.inbox)).toBe(true);
+    expect(calls).toBe(0);
+  });
+
+  it('lets the others run between attempts that fail at once', () => {
+    expect(
+      codeOf(() =>
+        timeout(
+          10,
+          retry(
+            function* () {
+              yield* sleep(0.001);
+              throw A;
+            },
+            { times: Infinity, delayMs: 0 },
+          ),
+        ),
+      ),
+    ).toBe('ERR_TIMEOUT');
+  });
+
+  it('takes functions only: an operation could be driven only once', () => {
+    const operation = give(1, 1);
+    expect(() => retry(operation as never)).toThrow(TypeError);
+    expect(() => retry(operation as never)).toThrow('retry(() => operation)');
+    expect(operation.next().done).toBe(true);
+    expect(() => retry(5 as never)).toThrow(TypeError);
+  });
+
+  it('refuses wrong options at once', () => {
+    const wrong = (options: unknown) => () => retry(() => sleep(1), options as RetryOptions);
+    for (const times of [0, -1, 1.5, Number.NaN]) expect(wrong({ times })).toThrow(RangeError);
+    expect(wrong({ times: '3' })).toThrow(TypeError);
+    expect(wrong({ delayMs: -1 })).toThrow(RangeError);
+    expect(wrong({ factor: Infinity })).toThrow(RangeError);
+    expect(wrong({ jitter: 2 })).toThrow(RangeError);
+    expect(wrong({ jitter: 'full' })).toThrow(TypeError);
+    expect(wrong({ when: true })).toThrow(TypeError);
+  });
+
+  it('infers the type of the value', () => {
+    expectTypeOf(retry(() => give(1, 'x'))).toEqualTypeOf<Operation<string>>();
+    expectTypeOf(
+      retry(function* () {
+        return 1;
+      }),
+    ).toEqualTypeOf<Operation<number>>();
+  });
+});

@@ -1,0 +1,137 @@
+import { expect, test } from 'vitest';
+import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import type { Operation, Wait } from '../../kernel/operation.ts';
+import { Step } from '../../kernel/operation.ts';
+import { Readiness } from '../../kernel/readiness.ts';
+import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
+import { group } from '../../kernel/task/group.ts';
+import { recvWait, sleep } from '../../kernel/waits.ts';
+import { Channel } from '../channel.ts';
+import type { Case, Selectable } from './case.ts';
+import { AttemptCase } from './case.ts';
+import { select } from './select.ts';
+
+/** A socket as a select sees it: bytes that a try may find, and one reader at a time. */
+class Wire extends Readiness {
+  bytes = '';
+  reading = false;
+
+  arrive(bytes: string): void {
+    this.bytes += bytes;
+    this.notifyRecv();
+  }
+
+  recv(): Operation<string> {
+    return new WireRecv(this);
+  }
+
+  take(): string | undefined {
+    const { bytes } = this;
+    this.bytes = '';
+    this.canRecv = false;
+    return bytes === '' ? undefined : bytes;
+  }
+}
+
+class WireRecv extends Step<string> implements Selectable<string> {
+  readonly #wire: Wire;
+
+  constructor(wire: Wire) {
+    super();
+    this.#wire = wire;
+  }
+
+  asCase(): Case<string> {
+    const wire = this[Symbol.iterator]().#wire;
+    wire.reading = true;
+    const left = () => {
+      wire.reading = false;
+    };
+    return new AttemptCase(wire, 'recv', () => wire.take(), left);
+  }
+
+  next(): IteratorResult<Wait, string> {
+    return recvWait(this.#wire);
+  }
+}
+
+test('a receive is tried when its task runs; a notice for nothing goes on waiting', () => {
+  play(() =>
+    group(function* (g) {
+      const wire = new Wire();
+      const task = g.spawn(() => select({ in: wire.recv(), late: sleep(50) }));
+      yield;
+      wire.arrive('');
+      yield;
+      yield;
+      expect(task.waitingOn).toBe('select of in: recv a resource, late: sleep 50 ms');
+      wire.arrive('hello');
+      expect(wire.bytes).toBe('hello');
+      expect(yield* task.join()).toEqual({ key: 'in', value: 'hello' });
+      expect([wire.reading, wire.recvWaiter]).toEqual([false, null]);
+    }),
+  );
+});
+
+test('between the notice and the try another arm may happen; the bytes stay', () => {
+  play(() =>
+    group(function* (g) {
+      const wire = new Wire();
+      const channel = new Channel<number>();
+      const task = g.spawn(() => select({ in: wire.recv(), item: channel.receive() }));
+      yield;
+      wire.arrive('hello');
+      expect(channel.trySend(1)).toBe(true);
+      expect(yield* task.join()).toEqual({ key: 'item', value: 1 });
+      expect([wire.bytes, wire.reading]).toEqual(['hello', false]);
+    }),
+  );
+});
+
+test('a notice, then a cancellation: the try decides', () => {
+  play(() =>
+    group(function* (g) {
+      const wire = new Wire();
+      const channel = new Channel<number>();
+      const arms = () => ({ in: wire.recv(), item: channel.receive() });
+      const lucky = g.spawn(() => select(arms()));
+      yield;
+      wire.arrive('hello');
+      lucky.cancel();
+      expect(channel.trySend(1)).toBe(false);
+      expect((yield* lucky.join()).value).toBe('hello');
+      const unlucky = g.spawn(() => select(arms()));
+      yield;
+      wire.arrive('');
+      unlucky.cancel();
+      yield;
+      yield;
+      expect([unlucky.state, wire.reading]).toEqual(['cancelled', false]);
+    }),
+  );
+});
+
+test('a wait for the outside is counted while it lasts', () => {
+  const host = new VirtualHost();
+  host.play(function* () {
+    const wire = new Wire();
+    const counts: number[] = [];
+    yield* group(function* (g) {
+      for (let round = 0; round < 3; round++) {
+        const task = g.spawn(() => select({ in: wire.recv(), late: sleep(9) }));
+        yield;
+        counts.push(host.scheduler.externalWaits);
+        if (round === 0) wire.arrive('');
+        if (round === 1) wire.arrive('bytes');
+        if (round === 2) task.cancel();
+        counts.push(host.scheduler.externalWaits);
+        if (round === 0) task.cancel();
+        yield;
+        yield;
+      }
+    });
+    yield* moveOnAfter(1, select({ in: wire.recv() }));
+    expect(counts).toEqual([1, 0, 1, 0, 1, 0]);
+  });
+  expect(host.scheduler.externalWaits).toBe(0);
+});

@@ -1,0 +1,314 @@
+import { expect, test } from 'vitest';
+import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import { now } from '../../kernel/current.ts';
+import type { Operation, Wait } from '../../kernel/operation.ts';
+import { Step } from '../../kernel/operation.ts';
+import { Parking } from '../../kernel/parking.ts';
+import { Readiness } from '../../kernel/readiness.ts';
+import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
+import { group } from '../../kernel/task/group.ts';
+import {
+  checkpoint,
+  park,
+  pause,
+  readable,
+  sleep,
+  sleepForever,
+  sleepUntil,
+  writable,
+} from '../../kernel/waits.ts';
+import { Channel } from '../channel.ts';
+import { Event } from '../event.ts';
+import { Lock } from '../lock.ts';
+import { Semaphore } from '../semaphore.ts';
+import { select } from './select.ts';
+
+test('takes what is ready without waiting, and nothing else', () => {
+  play(function* () {
+    const [a, b] = [new Channel<number>(1), new Channel<string>(1)];
+    b.trySend('b');
+    const taken = yield* select({ a: a.receive(), b: b.receive(), late: sleep(5) });
+    expect(taken).toEqual({ key: 'b', value: 'b' });
+    expect(now()).toBe(0);
+    expect([a.stats().receivers, b.size]).toEqual([0, 0]);
+  });
+});
+
+test('the key tells the type of the value', () => {
+  play(function* () {
+    const [numbers, texts] = [new Channel<number>(1), new Channel<string>(1)];
+    numbers.trySend(1);
+    const taken = yield* select({ numbers: numbers.receive(), texts: texts.receive() });
+    const text: string = taken.key === 'texts' ? taken.value : taken.value.toFixed(1);
+    expect(text).toBe('1.0');
+  });
+});
+
+test('waits, and is decided in the step of the counterpart', () => {
+  play(() =>
+    group(function* (g) {
+      const [a, b] = [new Channel<number>(), new Channel<number>()];
+      const event = new Event();
+      const task = g.spawn(() => select({ a: a.receive(), b: b.receive(), event: event.wait() }));
+      yield;
+      expect(task.waitingOn).toBe(
+        'select of a: receive from channel, b: receive from channel, event: event',
+      );
+      expect(b.trySend(2)).toBe(true);
+      expect(a.trySend(1)).toBe(false);
+      expect([a.stats().receivers, b.stats().receivers, event.stats().waiters]).toEqual([0, 0, 0]);
+      task.cancel();
+      expect(yield* task.join()).toEqual({ key: 'b', value: 2 });
+    }),
+  );
+});
+
+test('two selects meet on a rendezvous channel', () => {
+  play(() =>
+    group(function* (g) {
+      const [a, b] = [new Channel<number>(), new Channel<number>()];
+      const sender = g.spawn(() => select({ a: a.send(1), b: b.send(2) }));
+      const receiver = g.spawn(() => select({ b: b.receive(), late: sleep(9) }));
+      expect(yield* receiver.join()).toEqual({ key: 'b', value: 2 });
+      expect(yield* sender.join()).toEqual({ key: 'b', value: undefined });
+      expect(a.stats().senders).toBe(0);
+    }),
+  );
+});
+
+test('a select is never its own counterpart, and does not stand in the way of others', () => {
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<string>();
+      const both = () => select({ give: channel.send('own'), take: channel.receive() });
+      const first = g.spawn(both);
+      const tired = g.spawn(function* () {
+        for (let i = 0; i < 128; i++) yield* checkpoint();
+        yield* channel.send('other');
+      });
+      yield* tired.join();
+      expect(yield* first.join()).toEqual({ key: 'take', value: 'other' });
+      const [second, third] = [g.spawn(both), g.spawn(both)];
+      const keys = [(yield* second.join()).key, (yield* third.join()).key];
+      expect(keys.sort()).toEqual(['give', 'take']);
+      expect(channel.stats()).toMatchObject({ senders: 0, receivers: 0 });
+    }),
+  );
+});
+
+test('among several that are ready each has its turn', () => {
+  const taken = { a: 0, b: 0, c: 0 };
+  play(function* () {
+    const [a, b, c] = [1, 2, 3].map(() => new Channel<number>(Infinity)) as [
+      Channel<number>,
+      Channel<number>,
+      Channel<number>,
+    ];
+    for (let i = 0; i < 300; i++) for (const channel of [a, b, c]) channel.trySend(i);
+    for (let i = 0; i < 300; i++) {
+      taken[(yield* select({ a: a.receive(), b: b.receive(), c: c.receive() })).key]++;
+    }
+  });
+  expect(taken).toEqual({ a: 100, b: 100, c: 100 });
+});
+
+test('timers are arms', () => {
+  play(function* () {
+    const never = new Channel<number>();
+    const first = yield* select({ long: sleep(50), short: sleep(5), forever: sleepForever() });
+    expect([first.key, now()]).toEqual(['short', 5]);
+    const second = yield* select({ at: sleepUntil(7), item: never.receive(), no: sleep(Infinity) });
+    expect([second.key, now()]).toEqual(['at', 7]);
+    expect((yield* select({ past: sleepUntil(1), long: sleep(9) })).key).toBe('past');
+    expect((yield* select({ now: sleep(0), item: never.receive() })).key).toBe('now');
+  });
+});
+
+test('no timer of an arm that was not taken is left', () => {
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<number>();
+      const task = g.spawn(() => select({ item: channel.receive(), late: sleep(1000) }));
+      yield;
+      channel.trySend(1);
+      yield* task.join();
+      expect(now()).toBe(0);
+      yield* sleep(1);
+      expect(now()).toBe(1);
+    }),
+  );
+});
+
+test('locks and permits are arms, and belong to the selecting task', () => {
+  play(() =>
+    group(function* (g) {
+      const [lock, slots] = [new Lock(), new Semaphore(1)];
+      yield* lock.acquire();
+      yield* slots.acquire();
+      const task = g.spawn(function* () {
+        const { key } = yield* select({ lock: lock.acquire(), slot: slots.acquire() });
+        expect(key).toBe('slot');
+        slots.release();
+      });
+      yield;
+      slots.release();
+      lock.release();
+      yield* task.join();
+      expect(lock.locked).toBe(false);
+    }),
+  );
+});
+
+test('an arm that fails ends the select with its error; no other has happened', () => {
+  const [open, closing] = [new Channel<number>(1), new Channel<number>()];
+  const waiting = codeOf(() =>
+    group(function* (g) {
+      const task = g.spawn(function* () {
+        let code = '';
+        try {
+          yield* select({ open: open.receive(), closing: closing.receive() });
+        } catch (error) {
+          code = (error as { code: string }).code;
+        }
+        return code;
+      });
+      yield;
+      closing.close();
+      expect(yield* task.join()).toBe('ERR_CHANNEL_CLOSED');
+      yield* select({ closing: closing.send(1), late: sleep(1) });
+    }),
+  );
+  expect(waiting).toBe('ERR_GROUP');
+  expect(open.stats().receivers).toBe(0);
+});
+
+test('readable and writable are arms, and leave the resource free', () => {
+  play(() =>
+    group(function* (g) {
+      const socket = new Readiness();
+      const both = () => select({ in: readable(socket), out: writable(socket), late: sleep(50) });
+      const task = g.spawn(both);
+      yield;
+      expect(task.waitingOn).toContain('in: recv a resource, out: send a resource');
+      socket.notifySend();
+      expect((yield* task.join()).key).toBe('out');
+      expect([socket.recvWaiter, socket.sendWaiter]).toEqual([null, null]);
+      expect((yield* both()).key).toBe('out');
+      socket.canSend = false;
+      const cut = g.spawn(both);
+      yield;
+      cut.cancel();
+      expect([socket.recvWaiter, socket.sendWaiter]).toEqual([null, null]);
+      yield;
+    }),
+  );
+});
+
+test('a resource that another task waits for is busy', () => {
+  play(() =>
+    group(function* (g) {
+      const socket = new Readiness();
+      const reader = g.spawn(() => readable(socket));
+      yield;
+      let code = '';
+      try {
+        yield* select({ in: readable(socket), late: sleep(5) });
+      } catch (error) {
+        code = (error as { code: string }).code;
+      }
+      expect(code).toBe('ERR_BUSY');
+      socket.notifyRecv();
+      yield* reader.join();
+    }),
+  );
+});
+
+test('a resource that is closed ends the select with its error', () => {
+  const error = failureOf(() =>
+    group(function* (g) {
+      const socket = new Readiness();
+      g.spawn(function* () {
+        yield;
+        socket.rejectWaiters(new Error('closed'));
+      });
+      yield* select({ in: readable(socket), forever: sleepForever() });
+    }),
+  );
+  expect(error).toMatchObject({ cause: { message: 'closed' } });
+});
+
+test('cancelled: no arm has happened', () => {
+  play(function* () {
+    const [a, b] = [new Channel<number>(), new Channel<number>()];
+    const given = yield* moveOnAfter(5, select({ a: a.receive(), b: b.send(1) }));
+    expect(given).toBeUndefined();
+    expect(a.trySend(1)).toBe(false);
+    expect(b.tryReceive()).toBeUndefined();
+  });
+});
+
+test('a select that pauses before it tries is not overtaken', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<number>(Infinity);
+      for (const item of [1, 2]) channel.trySend(item);
+      g.spawn(function* () {
+        for (let i = 0; i < 128; i++) yield* checkpoint();
+        const { value } = yield* select({ item: channel.receive(), late: sleep(1) });
+        log.push(`tired ${value}`);
+      });
+      g.spawn(function* () {
+        log.push(`fresh ${yield* channel.receive()}`);
+      });
+      yield;
+    }),
+  );
+  expect(log.sort()).toEqual(['fresh 2', 'tired 1']);
+});
+
+test('arms count as driven, whatever happens to the select', () => {
+  const channel = new Channel<number>(1);
+  channel.trySend(1);
+  const given = channel.receive();
+  const dropped = select({ given }) as Operation<unknown> & { return(): void };
+  dropped.return();
+  expect(codeOf(() => given)).toBe('ERR_ALREADY_DRIVEN');
+  const [taken, left] = [channel.receive(), sleep(5)];
+  play(() => select({ taken, left }));
+  expect(codeOf(() => taken)).toBe('ERR_ALREADY_DRIVEN');
+  expect(codeOf(() => left)).toBe('ERR_ALREADY_DRIVEN');
+  const twice = sleep(1);
+  expect(codeOf(() => select({ a: twice, b: twice }))).toBe('ERR_ALREADY_DRIVEN');
+});
+
+/** An operation that waits for a resource as part of something else. */
+class Waits extends Step<void> {
+  next(): IteratorResult<Wait, void> {
+    throw new Error('driven');
+  }
+}
+
+test('a generator, a function or a body of code is a TypeError', () => {
+  const wrong: unknown[] = [
+    (function* () {})(),
+    () => sleep(1),
+    select({ a: sleep(1) }),
+    new Lock().with(sleep(1)),
+    checkpoint(),
+    new Waits(),
+    7,
+  ];
+  for (const operation of wrong) {
+    const good = sleep(1);
+    const arms = { good, wrong: operation as Operation<void> };
+    expect(() => select(arms)).toThrow(TypeError);
+    expect(() => select(arms)).toThrow('Expected arm `wrong` of select to be a wait');
+    expect(codeOf(() => good)).toBe('ERR_ALREADY_DRIVEN');
+  }
+  for (const operation of [pause(), park(new Parking())]) {
+    expect(codeOf(() => select({ operation }))).toBe('ERR_INVALID_ARG_TYPE');
+  }
+  expect(() => select({})).toThrow(RangeError);
+  expect(() => select(null as never)).toThrow('Expected `arms`');
+});

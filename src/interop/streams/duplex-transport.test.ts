@@ -1,0 +1,368 @@
+import { once as eventOf } from 'node:events';
+import type { AddressInfo, Socket as NetSocket } from 'node:net';
+import { createServer, connect as netConnect } from 'node:net';
+import { Duplex, PassThrough, Transform } from 'node:stream';
+import { createGunzip, createGzip } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Operation, Wait } from '../../kernel/operation.ts';
+import { moveOnAfter, timeout } from '../../kernel/scope/with-scope.ts';
+import { group } from '../../kernel/task/group.ts';
+import { pause, sleep } from '../../kernel/waits.ts';
+import { Socket } from '../../net/tcp/socket.ts';
+import { run } from '../../node/run.ts';
+import { fromDuplex } from './duplex.ts';
+
+/** Two streams; what is written to one is read from the other. */
+function pair(highWaterMark = 16_384): [Half, Half] {
+  const one = new Half({ highWaterMark });
+  const two = new Half({ highWaterMark });
+  one.peer = two;
+  two.peer = one;
+  return [one, two];
+}
+
+class Half extends Duplex {
+  peer: Half | null = null;
+  /** Called when the peer has room again. */
+  release: (() => void) | null = null;
+
+  override _read(): void {
+    const resume = this.peer?.release;
+    if (this.peer !== null) this.peer.release = null;
+    resume?.();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+    if (this.peer?.push(chunk)) callback();
+    else this.release = callback;
+  }
+
+  override _final(callback: () => void): void {
+    this.peer?.push(null);
+    callback();
+  }
+}
+
+function limited<T>(op: () => Operation<T>): Promise<T> {
+  return run(() => timeout(8000, op));
+}
+
+function* recvAll(socket: Socket): Generator<Wait, Buffer> {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const chunk = yield* socket.recv();
+    if (chunk.length === 0) return Buffer.concat(chunks);
+    chunks.push(Buffer.from(chunk));
+  }
+}
+
+function* codeOf(op: Operation<unknown>): Generator<Wait, unknown> {
+  try {
+    yield* op;
+  } catch (error) {
+    return (error as { code?: unknown }).code ?? (error as Error).message;
+  }
+  return 'no error';
+}
+
+describe('fromDuplex', () => {
+  it('makes a real Socket', async () => {
+    const [one, two] = pair();
+    await limited(function* () {
+      const near = fromDuplex(one);
+      const far = fromDuplex(two);
+      expect(near).toBeInstanceOf(Socket);
+      yield* near.sendAll('hello');
+      expect((yield* far.recv(3)).toString()).toBe('hel');
+      expect((yield* far.recv()).toString()).toBe('lo');
+      const into = new Uint8Array(2);
+      yield* near.sendv([Buffer.from('x'), Buffer.alloc(0), Buffer.from('y')]);
+      expect(yield* far.recvInto(into)).toBe(2);
+      near.shutdown();
+      expect((yield* far.recv()).length).toBe(0);
+      expect((yield* far.recv()).length).toBe(0);
+      yield* far.sendAll('still open');
+      expect((yield* near.recv()).toString()).toBe('still open');
+      expect(yield* codeOf(near.sendAll('x'))).toBe('EPIPE');
+      near.close();
+      far.close();
+      expect(yield* codeOf(near.recv())).toBe('ERR_CLOSED');
+    });
+  });
+
+  it('goes through the transforms of zlib', async () => {
+    const text = 'again and '.repeat(100_000);
+    const received = await limited(() =>
+      group(function* (g) {
+        const gzip = fromDuplex(createGzip());
+        const gunzip = fromDuplex(createGunzip());
+        g.spawn(function* () {
+          yield* gzip.sendAll(text);
+          gzip.shutdown();
+        });
+        g.spawn(function* () {
+          yield* gunzip.sendAll(yield* recvAll(gzip));
+          gunzip.shutdown();
+        });
+        return (yield* recvAll(gunzip)).toString();
+      }),
+    );
+    expect(received === text).toBe(true);
+  });
+
+  it('carries every byte through any high-water mark, in pieces of any size', async () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1, maxLength: 20 });
+    const portions = fc.array(fc.integer({ min: 700, max: 40_000 }), {
+      minLength: 1,
+      maxLength: 9,
+    });
+    const marks = fc.constantFrom(1, 100, 16_384, 100_000);
+    const property = fc.asyncProperty(sizes, portions, marks, async (sends, receives, mark) => {
+      const [one, two] = pair(mark);
+      const sent = sends.map((size, index) => Buffer.alloc(size, index + 1));
+      const received: Buffer[] = [];
+      await limited(() =>
+        group(function* (g) {
+          const near = fromDuplex(one);
+          const far = fromDuplex(two);
+          g.spawn(function* () {
+            for (const data of sent) yield* near.sendAll(data);
+            near.close();
+          });
+          for (let i = 0; ; i++) {
+            const chunk = yield* far.recv(receives[i % receives.length]);
+            if (chunk.length === 0) break;
+            received.push(Buffer.from(chunk));
+          }
+          far.close();
+        }),
+      );
+      expect(Buffer.concat(received).equals(Buffer.concat(sent))).toBe(true);
+    });
+    await fc.assert(property, { numRuns: 40 });
+  });
+
+  it('does not read ahead without bound', async () => {
+    let made = 0;
+    const source = new Duplex({
+      highWaterMark: 1000,
+      read() {
+        made += 100;
+        this.push(Buffer.alloc(100));
+      },
+      write(_chunk, _encoding, callback) {
+        callback();
+      },
+    });
+    await limited(function* () {
+      const socket = fromDuplex(source);
+      expect((yield* socket.recv(50)).length).toBe(50);
+      yield* sleep(20);
+      expect(made).toBeLessThanOrEqual(2000);
+      socket.close();
+    });
+  });
+
+  it('waits for the stream to drain in sendAll', async () => {
+    const held: (() => void)[] = [];
+    let written = 0;
+    const slow = new Duplex({
+      highWaterMark: 20_000,
+      read() {},
+      write(chunk: Buffer, _encoding, callback) {
+        written += chunk.length;
+        held.push(callback);
+      },
+    });
+    await limited(() =>
+      group(function* (g) {
+        const socket = fromDuplex(slow);
+        const sender = g.spawn(() => socket.sendAll(Buffer.alloc(200_000)));
+        yield* sleep(10);
+        expect(written).toBe(20_000);
+        expect(slow.writableLength).toBe(20_000);
+        expect(sender.waitingOn).toBe('send stream Duplex');
+        while (sender.state === 'waiting') {
+          expect(slow.writableLength).toBeLessThanOrEqual(40_000);
+          held.shift()?.();
+          yield* sleep(1);
+        }
+        expect(written).toBeGreaterThan(170_000);
+        socket.reset();
+      }),
+    );
+  });
+
+  it('copies what it sends: the memory is the caller’s again', async () => {
+    const through = new PassThrough();
+    await limited(function* () {
+      const socket = fromDuplex(through);
+      const data = Buffer.from('before');
+      yield* socket.sendAll(data);
+      data.write('after!');
+      expect((yield* socket.recv()).toString()).toBe('before');
+      socket.close();
+    });
+  });
+
+  it('gives the bytes that came before an error, then the error, every time', async () => {
+    const [one] = pair();
+    await limited(function* () {
+      const socket = fromDuplex(one);
+      one.push('last words');
+      yield* sleep(1);
+      one.destroy(new Error('torn down'));
+      yield* sleep(1);
+      expect((yield* socket.recv()).toString()).toBe('last words');
+      expect(yield* codeOf(socket.recv())).toBe('torn down');
+      expect(yield* codeOf(socket.recv())).toBe('torn down');
+      expect(yield* codeOf(socket.sendAll('x'))).toBe('torn down');
+      socket.close();
+    });
+  });
+
+  it('wakes tasks that wait when the stream fails', async () => {
+    const [one] = pair();
+    await limited(() =>
+      group(function* (g) {
+        const socket = fromDuplex(one);
+        const codes: unknown[] = [];
+        g.spawn(function* () {
+          codes.push(yield* codeOf(socket.recv()));
+        });
+        g.spawn(function* () {
+          codes.push(yield* codeOf(socket.sendAll(Buffer.alloc(1 << 20))));
+        });
+        yield* sleep(5);
+        one.destroy(new Error('gone'));
+        yield* sleep(5);
+        expect(codes).toEqual(['gone', 'gone']);
+      }),
+    );
+  });
+
+  it('counts a stream that is gone without an end as ECONNRESET', async () => {
+    const [one] = pair();
+    await limited(function* () {
+      const socket = fromDuplex(one);
+      one.destroy();
+      expect(yield* codeOf(socket.recv())).toBe('ECONNRESET');
+      expect(yield* codeOf(socket.sendAll('x'))).toBe('EPIPE');
+      const [late] = pair();
+      late.destroy();
+      yield* sleep(1);
+      expect(yield* codeOf(fromDuplex(late).recv())).toBe('ECONNRESET');
+    });
+  });
+
+  it('sees the end of a stream that has ended before', async () => {
+    const through = new PassThrough();
+    through.end();
+    through.resume();
+    await eventOf(through, 'end');
+    await limited(function* () {
+      const socket = fromDuplex(through);
+      expect((yield* socket.recv()).length).toBe(0);
+      expect(yield* codeOf(socket.send('x'))).toBe('EPIPE');
+    });
+  });
+
+  it('drops what comes after shutdown of the receiving half', async () => {
+    const [one, two] = pair();
+    await limited(function* () {
+      const socket = fromDuplex(one);
+      two.write('dropped');
+      socket.shutdown('recv');
+      expect((yield* socket.recv()).length).toBe(0);
+      for (let i = 0; i < 10; i++) two.write(Buffer.alloc(16_384));
+      while (two.writableLength > 0) yield* sleep(1);
+      socket.close();
+    });
+  });
+
+  it('closes with everything delivered, and leaves no listener behind', async () => {
+    const [one, two] = pair();
+    const delivered: Buffer[] = [];
+    two.on('data', (chunk: Buffer) => delivered.push(chunk));
+    await limited(function* () {
+      const socket = fromDuplex(one);
+      yield* socket.sendAll('last words');
+      socket.close();
+      socket.close();
+    });
+    if (!two.readableEnded) await eventOf(two, 'end');
+    expect(Buffer.concat(delivered).toString()).toBe('last words');
+    expect(one.destroyed).toBe(true);
+    expect(one.eventNames().filter((name) => name !== 'finish')).toEqual([]);
+  });
+
+  it('resets by destroying, and swallows errors that come afterwards', async () => {
+    const stream = new Duplex({
+      read() {},
+      write(_chunk, _encoding, _callback) {},
+      destroy(_error, callback) {
+        callback(new Error('in destroy'));
+      },
+    });
+    await limited(function* () {
+      const socket = fromDuplex(stream);
+      yield* socket.sendAll('x');
+      socket.reset();
+      yield* sleep(1);
+      expect(stream.destroyed).toBe(true);
+    });
+  });
+
+  it('wakes a waiting task with ERR_CLOSED when the socket is closed', async () => {
+    const [one] = pair();
+    await limited(() =>
+      group(function* (g) {
+        const socket = fromDuplex(one);
+        const receiver = g.spawn(() => codeOf(socket.recv()));
+        yield* pause();
+        yield* pause();
+        socket.close();
+        expect(yield* receiver.join()).toBe('ERR_CLOSED');
+      }),
+    );
+  });
+
+  it('loses no byte when a receive is cancelled', async () => {
+    const through = new PassThrough();
+    await limited(function* () {
+      const socket = fromDuplex(through);
+      expect(yield* moveOnAfter(5, socket.recv())).toBe(undefined);
+      through.write('kept');
+      expect((yield* socket.recv()).toString()).toBe('kept');
+      socket.close();
+    });
+  });
+
+  it('works for sockets of Node, with their addresses', async () => {
+    const accepted: NetSocket[] = [];
+    const server = createServer((socket) => accepted.push(socket)).listen(0, '127.0.0.1');
+    await eventOf(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const client = netConnect(port, '127.0.0.1');
+    await eventOf(client, 'connect');
+    await limited(function* () {
+      const socket = fromDuplex(client);
+      expect(socket.remoteAddress.toString()).toBe(`127.0.0.1:${port}`);
+      while (accepted.length === 0) yield* sleep(1);
+      const far = fromDuplex(accepted[0] as NetSocket);
+      yield* socket.sendAll(Buffer.alloc(100));
+      expect((yield* far.recv()).length).toBe(100);
+      far.reset();
+      expect(yield* codeOf(socket.recv())).toBe('ECONNRESET');
+      socket.close();
+    });
+    server.close();
+  });
+
+  it('refuses streams of objects and texts, and what is no Duplex', () => {
+    expect(() => fromDuplex(new Transform({ objectMode: true }))).toThrow(TypeError);
+    expect(() => fromDuplex(new PassThrough({ encoding: 'utf8' }))).toThrow('Duplex of bytes');
+    expect(() => fromDuplex(undefined as never)).toThrow(TypeError);
+  });
+});

@@ -1,0 +1,299 @@
+import { once as eventOf } from 'node:events';
+import {
+  createReadStream,
+  createWriteStream,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, get } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createServer as createNetServer, connect as netConnect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip, gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Operation, Wait } from '../../kernel/operation.ts';
+import { timeout } from '../../kernel/scope/with-scope.ts';
+import { group } from '../../kernel/task/group.ts';
+import { pause, sleep } from '../../kernel/waits.ts';
+import { connect } from '../../net/tcp/connect.ts';
+import { listen } from '../../net/tcp/listen.ts';
+import type { Socket } from '../../net/tcp/socket.ts';
+import { run } from '../../node/run.ts';
+import { tcpServer } from '../../server/serve.ts';
+import { once } from '../once.ts';
+import { until } from '../until.ts';
+import { toDuplex } from './duplex.ts';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'coronet-duplex-'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const networks = ['portable', 'auto'] as const;
+
+/** A megabyte in which every place differs from its neighbours. */
+const BULK = Buffer.from(
+  Uint32Array.from({ length: 1 << 18 }, (_, index) => index * 2654435761).buffer,
+);
+
+/** Runs `body` with the two ends of a connection; both are closed afterwards. */
+function withPair(
+  network: 'portable' | 'auto',
+  body: (near: Socket, far: Socket) => Operation<unknown>,
+): Promise<unknown> {
+  return run(
+    () =>
+      timeout(8000, function* (): Generator<Wait, unknown> {
+        const listener = yield* listen('127.0.0.1:0');
+        const near = yield* connect({ host: '127.0.0.1', port: listener.address.port });
+        const far = yield* listener.accept();
+        try {
+          return yield* body(near, far);
+        } finally {
+          near.close();
+          far.close();
+          listener.close();
+        }
+      }),
+    { backend: network },
+  );
+}
+
+function* recvAll(socket: Socket): Generator<Wait, Buffer> {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const chunk = yield* socket.recv();
+    if (chunk.length === 0) return Buffer.concat(chunks);
+    chunks.push(Buffer.from(chunk));
+  }
+}
+
+describe.each(networks)('toDuplex on the network %s', (network) => {
+  it('carries bytes both ways, and the end', async () => {
+    await withPair(network, function* (near, far) {
+      const stream = toDuplex(near);
+      yield* far.sendAll('question');
+      far.shutdown();
+      const seen: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => seen.push(chunk));
+      yield* once(stream, 'end');
+      expect(Buffer.concat(seen).toString()).toBe('question');
+      stream.end('answer');
+      expect((yield* recvAll(far)).toString()).toBe('answer');
+      if (!stream.closed) yield* once(stream, 'close');
+      expect(near.closed).toBe(true);
+    });
+  });
+
+  it('compresses a file through pipeline, socket to socket', async () => {
+    const from = join(directory, `from-${network}`);
+    const to = join(directory, `to-${network}`);
+    writeFileSync(from, BULK);
+    await withPair(network, (near, far) =>
+      group(function* (g) {
+        g.spawn(() => until(pipeline(createReadStream(from), createGzip(), toDuplex(near))));
+        yield* until(pipeline(toDuplex(far), createWriteStream(to)));
+      }),
+    );
+    expect(gunzipSync(readFileSync(to)).equals(BULK)).toBe(true);
+  });
+
+  it('serves HTTP through http.Server', async () => {
+    const http = createServer((request, response) => {
+      response.end(`${request.url} from ${request.socket.remoteAddress}`);
+    });
+    const text = await run(
+      () =>
+        group(function* (g) {
+          const listening: { port: number } = { port: 0 };
+          const server = g.spawn(() =>
+            tcpServer(
+              '127.0.0.1:0',
+              function* (socket) {
+                const stream = toDuplex(socket);
+                http.emit('connection', stream);
+                yield* once(stream, 'close');
+              },
+              {
+                onListening: ({ address }) => {
+                  listening.port = address.port;
+                },
+              },
+            ),
+          );
+          while (listening.port === 0) yield* pause();
+          const answers: string[] = [];
+          for (const path of ['/a', '/b']) {
+            answers.push(yield* until(fetchText(listening.port, path)));
+          }
+          server.cancel();
+          return answers;
+        }),
+      { backend: network },
+    );
+    expect(text).toEqual(['/a from 127.0.0.1', '/b from 127.0.0.1']);
+  });
+
+  it('receives no faster than it is read, and sends no faster than it is received', async () => {
+    await withPair(network, (near, far) =>
+      group(function* (g) {
+        const stream = toDuplex(far);
+        let sent = 0;
+        const sender = g.spawn(function* () {
+          for (; sent < 64; sent++) yield* near.sendAll(BULK);
+          near.shutdown();
+        });
+        stream.read(0);
+        yield* sleep(100);
+        expect(stream.readableLength).toBeLessThanOrEqual(2 * 65_536);
+        expect(sent).toBeLessThan(64);
+        let received = 0;
+        stream.on('data', (chunk: Buffer) => {
+          received += chunk.length;
+        });
+        yield* once(stream, 'end');
+        yield* sender.join();
+        expect(received).toBe(64 * BULK.length);
+        stream.end();
+      }),
+    );
+  });
+
+  it('answers `false` to a write that the network does not take, then drains', async () => {
+    await withPair(network, function* (near, far) {
+      const stream = toDuplex(near);
+      let done = 0;
+      for (let i = 0; i < 64; i++) stream.write(BULK, () => done++);
+      yield* sleep(20);
+      expect(done).toBeLessThan(64);
+      expect(stream.writableNeedDrain).toBe(true);
+      stream.end();
+      expect((yield* recvAll(far)).length).toBe(64 * BULK.length);
+      expect(done).toBe(64);
+    });
+  });
+
+  it('is destroyed by a reset of the peer', async () => {
+    await withPair(network, function* (near, far) {
+      const stream = toDuplex(near);
+      stream.resume();
+      far.reset();
+      const [error] = yield* once(stream, 'error');
+      expect(error).toMatchObject({ code: 'ECONNRESET' });
+      expect(near.closed).toBe(true);
+    });
+  });
+
+  it('is destroyed when the socket is closed under it', async () => {
+    await withPair(network, function* (near) {
+      const stream = toDuplex(near);
+      stream.resume();
+      yield* sleep(2);
+      near.close();
+      const [error] = yield* once(stream, 'error');
+      expect(error).toMatchObject({ code: 'ERR_CLOSED' });
+    });
+  });
+
+  it('destroyed in the middle of a write, resets the connection', async () => {
+    await withPair(network, function* (near, far) {
+      const stream = toDuplex(near);
+      stream.on('error', () => {});
+      stream.write(Buffer.alloc(64 << 20));
+      yield* sleep(5);
+      stream.destroy(new Error('enough'));
+      const receiving = recvAll(far);
+      yield* expectFailure(receiving, 'ECONNRESET');
+    });
+  });
+
+  it('destroyed while idle, closes the connection and gives both directions back', async () => {
+    await withPair(network, function* (near, far) {
+      const stream = toDuplex(near);
+      stream.read(0);
+      stream.destroy();
+      yield* once(stream, 'close');
+      expect(near.receiving).toBe(null);
+      expect(near.readiness.recvWaiter).toBe(null);
+      expect((yield* far.recv()).length).toBe(0);
+    });
+  });
+
+  it('owns the socket: tasks get ERR_BUSY, and a busy socket is not given away', async () => {
+    await withPair(network, (near, far) =>
+      group(function* (g) {
+        toDuplex(near);
+        yield* expectFailure(near.recv(), 'ERR_BUSY');
+        yield* expectFailure(near.sendAll('x'), 'ERR_BUSY');
+        const receiver = g.spawn(() => far.recv());
+        yield* pause();
+        expect(() => toDuplex(far)).toThrow('in the middle of a receive');
+        expect(far.sending).toBe(null);
+        receiver.cancel();
+      }),
+    );
+  });
+
+  it('tells the addresses of its socket, as net.Socket does', async () => {
+    await withPair(network, function* (near, far) {
+      const stream = toDuplex(near);
+      expect(stream.remotePort).toBe(far.localAddress.port);
+      expect(stream.localPort).toBe(far.remoteAddress.port);
+      expect([stream.localAddress, stream.remoteAddress]).toEqual(['127.0.0.1', '127.0.0.1']);
+    });
+  });
+
+  it('works beside plain sockets of Node, from callbacks', async () => {
+    const echo = createNetServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
+    await eventOf(echo, 'listening');
+    const { port } = echo.address() as AddressInfo;
+    const text = await run(
+      function* () {
+        const stream = toDuplex(yield* connect({ host: '127.0.0.1', port }));
+        const through = new PassThrough();
+        stream.pipe(through);
+        stream.end('over there and back');
+        const chunks: Buffer[] = [];
+        through.on('data', (chunk: Buffer) => chunks.push(chunk));
+        yield* once(through, 'end');
+        return Buffer.concat(chunks).toString();
+      },
+      { backend: network },
+    );
+    expect(text).toBe('over there and back');
+    echo.close();
+  });
+});
+
+function* expectFailure(op: Operation<unknown>, code: string): Generator<Wait, void> {
+  let thrown: unknown;
+  try {
+    yield* op;
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toMatchObject({ code });
+}
+
+function fetchText(port: number, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(text));
+    }).on('error', reject);
+  });
+}
+
+it('toDuplex takes sockets of Coronet only', () => {
+  expect(() => toDuplex(netConnect as never)).toThrow(TypeError);
+});

@@ -1,0 +1,318 @@
+import { expect, test } from 'vitest';
+import { failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import type { GroupError } from '../errors.ts';
+import { UncooperativeError } from '../errors.ts';
+import type { Operation, Wait } from '../operation.ts';
+import { group } from '../task/group.ts';
+import { sleep, sleepForever } from '../waits.ts';
+import { isCancelled } from './cancelled.ts';
+import { shield } from './shield.ts';
+import { moveOnAfter, scope } from './with-scope.ts';
+
+/** Catches every refusal and goes on; counts them. */
+function* stubborn(
+  count: () => void,
+  op: () => Operation<unknown> = () => sleep(1),
+): Operation<void> {
+  for (;;) {
+    try {
+      yield* op();
+    } catch (error) {
+      if (!isCancelled(error)) throw error;
+      count();
+    }
+  }
+}
+
+/** The failures of a group in which `op` runs and is cancelled after its first step. */
+function errorsOf(op: () => Operation<unknown>, host = new VirtualHost()): readonly unknown[] {
+  try {
+    host.play(() =>
+      group(function* (g) {
+        const task = g.spawn(op, { name: 'mule' });
+        yield;
+        task.cancel('please');
+      }),
+    );
+  } catch (error) {
+    return (error as GroupError).errors;
+  }
+  throw new Error('the group did not fail');
+}
+
+test('a task that catches its cancellation in a loop is ended after 1000 refusals', () => {
+  let refused = 0;
+  const errors = errorsOf(() => stubborn(() => refused++));
+  expect(refused).toBe(1000);
+  expect(errors).toEqual([expect.any(UncooperativeError)]);
+  expect(errors[0]).toMatchObject({ code: 'ERR_UNCOOPERATIVE' });
+});
+
+test('ERR_UNCOOPERATIVE names the task and the operation', () => {
+  const [error] = errorsOf(() => stubborn(() => undefined)) as [Error];
+  expect(error.message).toMatch(/'mule'/);
+  expect(error.message).toMatch(/sleep/);
+});
+
+test('a task that loops over bare yields is ended likewise', () => {
+  const errors = errorsOf(() =>
+    stubborn(
+      () => undefined,
+      function* () {
+        yield;
+      },
+    ),
+  );
+  expect(errors).toEqual([expect.any(UncooperativeError)]);
+});
+
+test('a task that yields nonsense in a loop is ended likewise', () => {
+  function* nonsense(): Operation<void> {
+    for (let i = 0; i < 5000; i++) {
+      try {
+        yield 'nonsense' as unknown as Wait;
+      } catch (error) {
+        if (i === 4999) throw error;
+      }
+    }
+  }
+  expect(errorsOf(nonsense)).toEqual([expect.any(UncooperativeError)]);
+});
+
+test('the task is ended by return(): finally blocks run, catch blocks do not', () => {
+  const log: string[] = [];
+  errorsOf(function* () {
+    try {
+      yield* stubborn(() => undefined);
+    } catch {
+      log.push('catch');
+    } finally {
+      log.push('finally');
+    }
+  });
+  expect(log).toEqual(['finally']);
+});
+
+test('a task that yields again when it is ended is abandoned, and says so', () => {
+  const log: string[] = [];
+  const [error] = errorsOf(function* () {
+    try {
+      yield* stubborn(() => undefined);
+    } finally {
+      log.push('before');
+      yield* sleep(1);
+      log.push('after');
+    }
+  }) as [Error];
+  expect(log).toEqual(['before']);
+  expect(error).toBeInstanceOf(UncooperativeError);
+  expect(error.message).toMatch(/abandoned/);
+});
+
+test('an error that its finally throws while it is ended by force is not dropped', () => {
+  const cleanup = new Error('cleanup');
+  const errors = errorsOf(function* () {
+    try {
+      yield* stubborn(() => undefined);
+    } finally {
+      // biome-ignore lint/correctness/noUnsafeFinally: errors while unwinding are what is tested
+      throw cleanup;
+    }
+  });
+  expect(errors.some((error) => error instanceof UncooperativeError)).toBe(true);
+  expect(errors.flatMap(withCauses)).toContain(cleanup);
+});
+
+function withCauses(error: unknown): unknown[] {
+  const causes: unknown[] = [];
+  for (let at = error; at !== undefined; at = (at as Error).cause) causes.push(at);
+  return causes;
+}
+
+test('a task that refuses for a second is ended, however few refusals that are', () => {
+  const host = new VirtualHost();
+  let refused = 0;
+  const errors = errorsOf(
+    () =>
+      stubborn(() => {
+        refused++;
+        host.time += 10;
+      }),
+    host,
+  );
+  expect(errors).toEqual([expect.any(UncooperativeError)]);
+  expect(refused).toBeLessThanOrEqual(102);
+});
+
+test('other tasks go on while one refuses', () => {
+  const log: string[] = [];
+  const host = new VirtualHost();
+  errorsOf(
+    () =>
+      stubborn(() => {
+        if (log.length < 3) log.push('refused');
+      }),
+    host,
+  );
+  expect(host.scheduler.stats().batches).toBeGreaterThan(1000);
+});
+
+test('a loop of 2000 timeouts is no refusal: each is swallowed by its own scope', () => {
+  const count = play(function* () {
+    let expired = 0;
+    for (let i = 0; i < 2000; i++) {
+      if ((yield* moveOnAfter(0.1, sleepForever())) === undefined) expired++;
+    }
+    return expired;
+  });
+  expect(count).toBe(2000);
+});
+
+test('twenty timeouts over two seconds are no refusal', () => {
+  const count = play(function* () {
+    let expired = 0;
+    for (let i = 0; i < 20; i++) {
+      if ((yield* moveOnAfter(100, sleepForever())) === undefined) expired++;
+    }
+    return expired;
+  });
+  expect(count).toBe(20);
+});
+
+test('a cancellation long after an earlier one is not held against the task', () => {
+  const host = new VirtualHost();
+  let refused = 0;
+  const errors = errorsOf(function* () {
+    yield* shield(function* () {
+      for (let i = 0; i < 20; i++) yield* moveOnAfter(1, sleepForever());
+      yield* sleep(3000);
+    });
+    yield* stubborn(() => refused++);
+  }, host);
+  expect(errors).toEqual([expect.any(UncooperativeError)]);
+  expect(refused).toBe(1000);
+});
+
+test('a scope refused inside a cancelled one counts once it is the one that refuses', () => {
+  const error = failureOf(function* () {
+    yield* scope(function* (s) {
+      s.cancel();
+      yield* stubborn(() => undefined);
+    });
+  });
+  expect(error).toBeInstanceOf(UncooperativeError);
+});
+
+/** The order in which a child of a stubborn task ends, and the group around that task is left. */
+function orderOfEnd(mule: (child: () => Operation<void>) => Operation<unknown>): string[] {
+  const log: string[] = [];
+  function* child(): Operation<void> {
+    try {
+      yield* sleepForever();
+    } finally {
+      yield* shield(sleep(50));
+      log.push('child ended');
+    }
+  }
+  play(function* () {
+    try {
+      yield* group(function* (g) {
+        const task = g.spawn(() => mule(child));
+        yield* sleep(1);
+        task.cancel();
+      });
+    } catch {
+      log.push('group left');
+    }
+  });
+  return log;
+}
+
+test('the children of a task that is ended by force end before the group around it is left', () => {
+  const order = orderOfEnd((child) =>
+    group(function* (inner) {
+      inner.spawn(child);
+      yield* stubborn(() => undefined);
+    }),
+  );
+  expect(order).toEqual(['child ended', 'group left']);
+});
+
+test('the children of an abandoned task are cancelled, and end before its group is left', () => {
+  const order = orderOfEnd((child) =>
+    group(function* (inner) {
+      inner.spawn(child);
+      yield;
+      yield* scope(function* (s) {
+        s.cancel();
+        try {
+          yield* stubborn(() => undefined);
+        } finally {
+          yield* sleep(1);
+        }
+      });
+    }),
+  );
+  expect(order).toEqual(['child ended', 'group left']);
+});
+
+test('a child of an abandoned task that spawns once more holds the group back, too', () => {
+  const log: string[] = [];
+  const order = orderOfEnd((child) =>
+    group(function* (inner) {
+      inner.spawn(function* () {
+        yield* shield(sleep(20));
+        try {
+          inner.spawn(child);
+          log.push('taken');
+        } catch (error) {
+          log.push((error as { code: string }).code);
+        }
+      });
+      try {
+        yield* stubborn(() => undefined);
+      } finally {
+        yield* sleep(1);
+      }
+    }),
+  );
+  log.push(...order);
+  expect(['child ended,group left', 'group left']).toContain(log.slice(1).join());
+  expect(log.length).toBe(log[0] === 'taken' ? 3 : 2);
+});
+
+test('an iterator without throw is closed when it is cancelled', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const task = g.spawn({
+        [Symbol.iterator]: () => ({
+          next: (): IteratorResult<Wait, void> => ({ done: false, value: ['sleep', 10] }),
+          return: (): IteratorResult<Wait, void> => {
+            log.push('closed');
+            return { done: true, value: undefined };
+          },
+        }),
+      });
+      yield;
+      task.cancel();
+      yield* sleep(1);
+      log.push(task.state);
+    }),
+  );
+  expect(log).toEqual(['closed', 'cancelled']);
+});
+
+test('an iterator with neither throw nor return just ends', () => {
+  const state = play(() =>
+    group(function* (g) {
+      const next = (): IteratorResult<Wait, void> => ({ done: false, value: undefined });
+      const task = g.spawn({ [Symbol.iterator]: () => ({ next }) });
+      yield;
+      task.cancel();
+      yield* sleep(1);
+      return task.state;
+    }),
+  );
+  expect(state).toBe('cancelled');
+});

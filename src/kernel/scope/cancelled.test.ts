@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { play } from '../../../test/support/kernel/virtual-host.ts';
+import type { Operation } from '../operation.ts';
+import { sleep } from '../waits.ts';
+import { Cancelled, isCancelled } from './cancelled.ts';
+import { scope } from './with-scope.ts';
+
+/** The Cancelled of a scope that was cancelled with `reason`. */
+function cancelledWith(reason: unknown): Cancelled {
+  let seen: unknown;
+  play(() =>
+    scope(function* (s) {
+      s.cancel(reason);
+      try {
+        yield* sleep(1);
+      } catch (error) {
+        seen = error;
+        throw error;
+      }
+    }),
+  );
+  if (!(seen instanceof Cancelled)) throw new Error('not refused');
+  return seen;
+}
+
+test('Cancelled carries the reason, whatever it is', () => {
+  for (const reason of [undefined, null, 0, 'why', new Error('why')]) {
+    expect(cancelledWith(reason).reason).toBe(reason);
+  }
+});
+
+test('a handler that catches errors only lets Cancelled pass', () => {
+  const log: string[] = [];
+  function* careful(): Operation<void> {
+    try {
+      yield* sleep(1);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      log.push('swallowed');
+    }
+    log.push('went on');
+  }
+  play(() =>
+    scope(function* (s) {
+      s.cancel();
+      yield* careful();
+    }),
+  );
+  expect(log).toEqual([]);
+});
+
+test('it tells its reason when it is printed', () => {
+  expect(String(cancelledWith('shutting down'))).toBe('Cancelled: shutting down');
+  expect(String(cancelledWith(undefined))).toBe('Cancelled');
+});
+
+test('isCancelled is false for an AbortError', () => {
+  expect(isCancelled(AbortSignal.abort().reason)).toBe(false);
+});

@@ -1,0 +1,324 @@
+import { expect, test } from 'vitest';
+import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { currentScope, currentTask, now } from '../current.ts';
+import type { Operation } from '../operation.ts';
+import { group } from '../task/group.ts';
+import { checkpoint, sleep, sleepForever, sleepUntil } from '../waits.ts';
+import { isCancelled } from './cancelled.ts';
+import { moveOnAfter, scope, timeout } from './with-scope.ts';
+
+/** What `op` throws; undefined if it throws nothing. */
+function* thrownBy(op: Operation<unknown>): Operation<unknown> {
+  try {
+    yield* op;
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+const operations: Readonly<Record<string, () => Operation<unknown>>> = {
+  'a bare yield': function* () {
+    yield;
+  },
+  'a raw sleep': function* (): Operation<void> {
+    yield ['sleep', 1];
+  },
+  'sleep(0)': () => sleep(0),
+  'sleep(1)': () => sleep(1),
+  sleepUntil: () => sleepUntil(0),
+  sleepForever: () => sleepForever(),
+  checkpoint: () => checkpoint(),
+  'join of a finished task': () =>
+    group(function* (g) {
+      const task = g.spawn(function* () {});
+      yield* sleep(0);
+      yield* task.join();
+    }),
+};
+
+for (const [name, make] of Object.entries(operations)) {
+  test(`${name} throws Cancelled in a cancelled scope, again and again`, () => {
+    const seen = play(function* () {
+      const thrown: unknown[] = [];
+      yield* scope(function* (s) {
+        s.cancel('why');
+        for (let i = 0; i < 3; i++) thrown.push(yield* thrownBy(make()));
+      });
+      return thrown;
+    });
+    expect(seen.map((error) => isCancelled(error) && error.reason)).toEqual(['why', 'why', 'why']);
+  });
+}
+
+test('Cancelled is no Error, and isCancelled tells it from everything else', () => {
+  const error = play(function* () {
+    let thrown: unknown;
+    yield* scope(function* (s) {
+      s.cancel(42);
+      thrown = yield* thrownBy(sleep(1));
+    });
+    return thrown;
+  });
+  expect(error).not.toBeInstanceOf(Error);
+  expect(isCancelled(error) && error.reason).toBe(42);
+  for (const other of [new Error('x'), undefined, null, 'Cancelled', { reason: 1 }]) {
+    expect(isCancelled(other)).toBe(false);
+  }
+});
+
+test('the operation in progress is cancelled at once', () => {
+  const host = new VirtualHost();
+  host.play(() =>
+    group(function* (g) {
+      const task = g.spawn(() => sleep(1000));
+      yield* sleep(10);
+      task.cancel();
+    }),
+  );
+  expect(host.time).toBe(10);
+});
+
+test('an operation in a nested finally that waits is refused too, and unwinding goes on', () => {
+  const log: string[] = [];
+  function* inner(): Operation<void> {
+    try {
+      yield* sleep(10);
+    } finally {
+      log.push('inner');
+      try {
+        yield* sleep(10);
+        log.push('never');
+      } finally {
+        log.push('innermost');
+      }
+    }
+  }
+  play(() =>
+    scope(function* (s) {
+      s.cancel();
+      try {
+        yield* inner();
+        log.push('never');
+      } finally {
+        log.push('outer');
+      }
+    }),
+  );
+  expect(log).toEqual(['inner', 'innermost', 'outer']);
+});
+
+test('operations behind the scope work again', () => {
+  const end = play(function* () {
+    yield* scope(function* (s) {
+      s.cancel();
+      yield* sleep(1);
+    });
+    yield* sleep(5);
+    return now();
+  });
+  expect(end).toBe(5);
+});
+
+test('a task may cancel itself: it goes on to its next operation', () => {
+  const log: string[] = [];
+  const state = play(() =>
+    group(function* (g) {
+      const task = g.spawn(function* () {
+        currentTask().cancel('self');
+        log.push('goes on');
+        yield* sleep(1);
+        log.push('never');
+      });
+      yield* sleep(2);
+      return task.state;
+    }),
+  );
+  expect([state, log]).toEqual(['cancelled', ['goes on']]);
+});
+
+test('a task that cancels itself and needs no operation more is done', () => {
+  const result = play(() =>
+    group(function* (g) {
+      const task = g.spawn(function* () {
+        currentTask().cancel();
+        return 'value';
+      });
+      return [yield* task.join(), task.state];
+    }),
+  );
+  expect(result).toEqual(['value', 'done']);
+});
+
+test('the first reason stays', () => {
+  play(() =>
+    scope(function* (s) {
+      expect([s.cancelled, s.reason]).toEqual([false, undefined]);
+      s.cancel('first');
+      s.cancel('second');
+      expect([s.cancelled, s.reason]).toEqual([true, 'first']);
+    }),
+  );
+});
+
+test('cancelling while the task cleans up changes nothing for it', () => {
+  const log: unknown[] = [];
+  play(() =>
+    group(function* (g) {
+      const task = g.spawn(function* () {
+        try {
+          yield* sleepForever();
+        } catch (error) {
+          log.push(isCancelled(error) && error.reason);
+          log.push(yield* thrownBy(sleep(1)));
+          throw error;
+        }
+      });
+      yield;
+      task.cancel('first');
+      yield;
+      task.cancel('second');
+    }),
+  );
+  expect(log).toEqual(['first', expect.objectContaining({ reason: 'first' })]);
+});
+
+test('the Cancelled of an outer scope passes the inner ones', () => {
+  const log: string[] = [];
+  const value = play(() =>
+    scope(function* (outer) {
+      yield* scope(function* () {
+        outer.cancel();
+        yield* sleep(1);
+      });
+      log.push('never');
+    }),
+  );
+  expect([value, log]).toEqual([undefined, []]);
+});
+
+test('when several scopes are cancelled, the outermost decides, whichever came first', () => {
+  for (const order of ['inner first', 'outer first']) {
+    const reasons = play(function* () {
+      const seen: unknown[] = [];
+      yield* scope(function* (outer) {
+        yield* scope(function* (inner) {
+          if (order === 'inner first') inner.cancel('inner');
+          outer.cancel('outer');
+          inner.cancel('inner');
+          seen.push(((yield* thrownBy(sleep(1))) as { reason: unknown }).reason, inner.reason);
+        });
+      });
+      return seen;
+    });
+    expect(reasons).toEqual(['outer', 'outer']);
+  }
+});
+
+test('a scope swallows only its own Cancelled', () => {
+  let foreign: unknown;
+  const log: string[] = [];
+  play(function* () {
+    yield* scope(function* (s) {
+      s.cancel();
+      foreign = yield* thrownBy(sleep(1));
+    });
+    const passed = yield* thrownBy(
+      scope(function* (): Operation<void> {
+        throw foreign;
+      }),
+    );
+    log.push(passed === foreign ? 'passed' : 'swallowed');
+  });
+  expect(log).toEqual(['passed']);
+});
+
+test('a stale Cancelled ends at its own scope, though an outer one is cancelled now', () => {
+  const value = play(() =>
+    scope(function* (outer) {
+      yield* scope(function* (inner) {
+        inner.cancel();
+        const stale = yield* thrownBy(sleep(1));
+        outer.cancel();
+        throw stale;
+      });
+      return 'went on';
+    }),
+  );
+  expect(value).toBe('went on');
+});
+
+test('cancelling a scope cancels the tasks of the groups inside it', () => {
+  const ended: string[] = [];
+  play(() =>
+    scope(function* (s) {
+      yield* group(function* (g) {
+        for (const name of ['a', 'b']) {
+          g.spawn(function* () {
+            try {
+              yield* sleepForever();
+            } finally {
+              ended.push(name);
+            }
+          });
+        }
+        yield;
+        s.cancel();
+        yield* sleep(1);
+      });
+    }),
+  );
+  expect(ended).toEqual(['a', 'b']);
+});
+
+test('a wake-up granted in the same turn wins over the cancellation', () => {
+  const log: string[] = [];
+  const host = new VirtualHost();
+  host.play(() =>
+    group(function* (g) {
+      const sleeper = g.spawn(function* () {
+        yield* sleep(10);
+        log.push('woke');
+        yield* sleep(1);
+        log.push('never');
+      });
+      // Both timers fire before the next batch, in which this task comes first.
+      yield* sleep(10);
+      expect(sleeper.state).toBe('ready');
+      sleeper.cancel();
+    }),
+  );
+  expect(log).toEqual(['woke']);
+});
+
+test('currentScope is the innermost scope, and timeouts are passed over', () => {
+  play(function* () {
+    const own = currentScope();
+    yield* scope(function* (s) {
+      expect(currentScope()).toBe(s);
+      yield* timeout(10, function* () {
+        expect(currentScope()).toBe(s);
+      });
+      yield* group(function* (g) {
+        expect(currentScope()).toBe(g.scope);
+      });
+      expect(currentScope()).toBe(s);
+    });
+    expect(currentScope()).toBe(own);
+  });
+});
+
+test('a scope driven half-way and left open is ERR_SCOPE_MISNESTED', () => {
+  const code = play(function* () {
+    try {
+      yield* scope(function* () {
+        const half = moveOnAfter(5, sleep(10))[Symbol.iterator]();
+        half.next();
+      });
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+    return 'none';
+  });
+  expect(code).toBe('ERR_SCOPE_MISNESTED');
+});

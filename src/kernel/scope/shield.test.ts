@@ -1,0 +1,288 @@
+import { expect, test } from 'vitest';
+import { codeOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { currentScope, now } from '../current.ts';
+import type { Operation } from '../operation.ts';
+import { group } from '../task/group.ts';
+import { sleep, sleepForever } from '../waits.ts';
+import { isCancelled } from './cancelled.ts';
+import type { Scope } from './scope.ts';
+import { shield } from './shield.ts';
+import { moveOnAfter, scope, timeout } from './with-scope.ts';
+
+/** Runs `body` inside a scope that is cancelled already; gives what hooks.onUnhandled got, too. */
+function inCancelled(body: (s: Scope) => Operation<unknown>): { reports: unknown[]; end: number } {
+  const reports: unknown[] = [];
+  const host = new VirtualHost({ hooks: { onUnhandled: (error) => reports.push(error) } });
+  host.play(() =>
+    scope(function* (s) {
+      s.cancel('why');
+      yield* body(s);
+    }),
+  );
+  return { reports, end: host.time };
+}
+
+test('operations in a shield run although the scope around it is cancelled', () => {
+  const log: string[] = [];
+  const { end, reports } = inCancelled(function* () {
+    try {
+      yield* sleep(1);
+    } finally {
+      yield* shield(sleep(100));
+      log.push('cleaned up');
+    }
+  });
+  expect([end, log, reports]).toEqual([100, ['cleaned up'], []]);
+});
+
+test('behind the shield, in the same finally, statements run and operations are refused', () => {
+  const log: string[] = [];
+  inCancelled(function* () {
+    try {
+      yield* sleep(1);
+    } finally {
+      log.push(
+        `${yield* shield(function* () {
+          return 'value';
+        })}`,
+      );
+      log.push('statement');
+      try {
+        yield* sleep(1);
+      } finally {
+        log.push('refused');
+      }
+    }
+  });
+  expect(log).toEqual(['value', 'statement', 'refused']);
+});
+
+test('a shield gives the value of its operation and throws its error', () => {
+  const value = play(() =>
+    shield(function* () {
+      return 5;
+    }),
+  );
+  expect(value).toBe(5);
+  const broken = new Error('broken');
+  expect(() =>
+    play(() =>
+      shield(function* () {
+        throw broken;
+      }),
+    ),
+  ).toThrow(broken);
+});
+
+test('without a cancellation a shield never expires', () => {
+  const end = play(function* () {
+    yield* shield(sleep(1e9), { withinMs: 10 });
+    return now();
+  });
+  expect(end).toBe(1e9);
+});
+
+test('the limit is 5000 ms unless told otherwise', () => {
+  const { end, reports } = inCancelled(() => shield(sleepForever()));
+  expect(end).toBe(5000);
+  expect(reports).toEqual([expect.objectContaining({ code: 'ERR_SHIELD_EXPIRED' })]);
+});
+
+test('the limit counts from entry if the scope was cancelled before', () => {
+  const { end } = inCancelled(function* () {
+    yield* shield(sleep(100));
+    yield* shield(sleepForever(), { withinMs: 30 });
+  });
+  expect(end).toBe(130);
+});
+
+test('the limit counts from the cancellation if that comes later', () => {
+  const host = new VirtualHost();
+  host.play(() => moveOnAfter(1000, shield(sleepForever(), { withinMs: 30 })));
+  expect(host.time).toBe(1030);
+});
+
+test('the limit counts from the first cancellation of several', () => {
+  const host = new VirtualHost();
+  host.play(() => moveOnAfter(20, moveOnAfter(10, shield(sleepForever(), { withinMs: 100 }))));
+  expect(host.time).toBe(110);
+});
+
+test('an expired shield throws the Cancelled of the scope around into all later operations', () => {
+  const seen: unknown[] = [];
+  inCancelled(() =>
+    shield(
+      function* () {
+        for (let i = 0; i < 3; i++) {
+          try {
+            yield* sleep(100);
+          } catch (error) {
+            seen.push(isCancelled(error) && error.reason);
+          }
+        }
+        yield* sleep(1);
+      },
+      { withinMs: 50 },
+    ),
+  );
+  expect(seen).toEqual(['why', 'why', 'why']);
+});
+
+test('ERR_SHIELD_EXPIRED says which operation was in progress, and is reported once', () => {
+  const { reports } = inCancelled(() => shield(sleep(77_777), { withinMs: 50 }));
+  expect(reports).toHaveLength(1);
+  expect((reports[0] as Error).message).toMatch(/sleep 77777 ms/);
+});
+
+test('an expired shield whose operation returned meanwhile gives the value', () => {
+  const host = new VirtualHost();
+  const value = host.play(() =>
+    moveOnAfter(
+      0,
+      shield(
+        function* () {
+          yield;
+          host.time += 100;
+          return 'value';
+        },
+        { withinMs: 50 },
+      ),
+    ),
+  );
+  expect(value).toBe('value');
+});
+
+test('of nested shields the earliest limit counts: the inner one', () => {
+  const { end, reports } = inCancelled(() =>
+    shield(shield(sleepForever(), { withinMs: 20 }), { withinMs: 100 }),
+  );
+  expect(end).toBe(20);
+  expect(reports).toHaveLength(1);
+});
+
+test('of nested shields the earliest limit counts: the outer one', () => {
+  const { end, reports } = inCancelled(() =>
+    shield(shield(sleepForever(), { withinMs: 100 }), { withinMs: 20 }),
+  );
+  expect(end).toBe(20);
+  expect(reports).toHaveLength(1);
+});
+
+test('a shield entered inside one that has expired keeps nothing out', () => {
+  const { end } = inCancelled(() =>
+    shield(
+      function* () {
+        try {
+          yield* sleepForever();
+        } finally {
+          yield* shield(sleep(1000));
+        }
+      },
+      { withinMs: 20 },
+    ),
+  );
+  expect(end).toBe(20);
+});
+
+test('the time limit of the outer shield covers the tasks of a group inside it', () => {
+  const { end } = inCancelled(() =>
+    shield(
+      group(function* (g) {
+        g.spawn(() => shield(sleepForever(), { withinMs: 500 }));
+        yield* sleepForever();
+      }),
+      { withinMs: 20 },
+    ),
+  );
+  expect(end).toBe(20);
+});
+
+test('tasks of a group inside a shield run on while the scope around it is cancelled', () => {
+  const log: string[] = [];
+  inCancelled(() =>
+    shield(
+      group(function* (g) {
+        g.spawn(function* () {
+          yield* sleep(10);
+          log.push('child');
+        });
+      }),
+    ),
+  );
+  expect(log).toEqual(['child']);
+});
+
+test('a scope inside a shield can be cancelled as usual', () => {
+  const { end } = inCancelled(() =>
+    shield(function* () {
+      yield* moveOnAfter(10, sleepForever());
+      yield* timeout(10, sleep(5));
+      yield* scope(function* (s) {
+        s.cancel();
+        yield* sleepForever();
+      });
+    }),
+  );
+  expect(end).toBe(15);
+});
+
+test('a timeout around a shield throws when the shield has ended', () => {
+  const log: string[] = [];
+  const code = codeOf(() =>
+    timeout(10, function* () {
+      yield* shield(sleep(50));
+      log.push(`shield left ${now()}`);
+      yield* sleep(1);
+    }),
+  );
+  expect([code, log]).toEqual(['ERR_TIMEOUT', ['shield left 50']]);
+});
+
+test('withinMs 0 lets the operation try once', () => {
+  const { end, reports } = inCancelled(function* () {
+    yield* shield(function* () {}, { withinMs: 0 });
+    yield* shield(sleepForever(), { withinMs: 0 });
+  });
+  expect([end, reports.length]).toEqual([0, 1]);
+});
+
+test('withinMs Infinity is legal: the shield never falls', () => {
+  const { end } = inCancelled(() => shield(sleep(1e7), { withinMs: Infinity }));
+  expect(end).toBe(1e7);
+});
+
+test('a shield is no scope that the program sees', () => {
+  play(function* () {
+    const around = currentScope();
+    yield* shield(function* () {
+      expect(currentScope()).toBe(around);
+    });
+  });
+});
+
+test('a shield that has been left holds no timer', () => {
+  const host = new VirtualHost();
+  host.play(() =>
+    scope(function* (s) {
+      s.cancel();
+      yield* shield(sleep(1));
+      expect(host.scheduler.stats().timers).toBe(0);
+    }),
+  );
+});
+
+for (const [withinMs, kind] of [
+  [Number.NaN, RangeError],
+  [-1, RangeError],
+  ['5', TypeError],
+] as const) {
+  test(`withinMs ${withinMs} is a ${kind.name}`, () => {
+    expect(() => shield(sleep(1), { withinMs: withinMs as number })).toThrow(kind);
+  });
+}
+
+test('a task of which a shield has expired without hooks is told of by the host', () => {
+  const host = new VirtualHost();
+  host.play(() => moveOnAfter(1, shield(sleepForever(), { withinMs: 1 })));
+  expect(host.warnings).toEqual([expect.objectContaining({ code: 'ERR_SHIELD_EXPIRED' })]);
+});

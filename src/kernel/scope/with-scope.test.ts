@@ -1,0 +1,349 @@
+import { expect, test } from 'vitest';
+import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { currentTask, now } from '../current.ts';
+import type { TimeoutError } from '../errors.ts';
+import { GroupError } from '../errors.ts';
+import type { Operation } from '../operation.ts';
+import { group } from '../task/group.ts';
+import { checkpoint, sleep, sleepForever } from '../waits.ts';
+import { shield } from './shield.ts';
+import { deadline, moveOnAfter, scope, timeout } from './with-scope.ts';
+
+function* failUnwinding(error: unknown): Operation<void> {
+  try {
+    yield* sleepForever();
+  } finally {
+    // biome-ignore lint/correctness/noUnsafeFinally: errors while unwinding are what is tested
+    throw error;
+  }
+}
+
+test('scope, timeout, moveOnAfter and deadline give the value of what they run', () => {
+  const values = play(function* () {
+    const work = function* (): Operation<string> {
+      yield* sleep(1);
+      return 'value';
+    };
+    return [
+      yield* scope(work),
+      yield* timeout(10, work),
+      yield* moveOnAfter(10, work),
+      yield* deadline(10, work),
+      yield* timeout(10, work()),
+    ];
+  });
+  expect(values).toEqual(['value', 'value', 'value', 'value', 'value']);
+});
+
+test('they run it in the calling task', () => {
+  play(function* () {
+    const caller = currentTask();
+    const work = function* () {
+      expect(currentTask()).toBe(caller);
+    };
+    yield* scope(work);
+    yield* timeout(10, work);
+    yield* moveOnAfter(10, work);
+    yield* deadline(10, work);
+  });
+});
+
+test('a scope that is cancelled before its body returned gives undefined', () => {
+  const value = play(() =>
+    scope(function* (s) {
+      s.cancel();
+      yield* sleep(1);
+      return 'never';
+    }),
+  );
+  expect(value).toBeUndefined();
+});
+
+test('a body that returned gives its value though its scope was cancelled meanwhile', () => {
+  const value = play(() =>
+    scope(function* (s) {
+      s.cancel();
+      return 'value';
+    }),
+  );
+  expect(value).toBe('value');
+});
+
+test('timeout throws a TimeoutError that says how long, and what was waited for', () => {
+  const error = failureOf(() => timeout(25, sleep(400))) as TimeoutError;
+  expect(error.code).toBe('ERR_TIMEOUT');
+  expect(error.limitMs).toBe(25);
+  expect(error.waitedFor).toMatch(/sleep 400 ms/);
+  expect(error.message).toMatch(/25 ms/);
+  expect(error.message).toMatch(/sleep 400 ms/);
+});
+
+test('moveOnAfter gives undefined instead', () => {
+  const host = new VirtualHost();
+  expect(host.play(() => moveOnAfter(25, sleepForever()))).toBeUndefined();
+  expect(host.time).toBe(25);
+});
+
+test('deadline takes an absolute time of the clock', () => {
+  const host = new VirtualHost();
+  const code = host.play(function* () {
+    yield* sleep(10);
+    try {
+      yield* deadline(25, sleepForever());
+    } catch (error) {
+      return (error as TimeoutError).code;
+    }
+    return 'none';
+  });
+  expect([code, host.time]).toEqual(['ERR_TIMEOUT', 25]);
+});
+
+test('timeout(0) and a past deadline: an operation that need not wait succeeds', () => {
+  const values = play(function* () {
+    const work = function* (): Operation<string> {
+      yield* checkpoint();
+      return 'value';
+    };
+    yield* sleep(10);
+    return [
+      yield* timeout(0, work),
+      yield* moveOnAfter(0, work),
+      yield* deadline(now(), work),
+      yield* deadline(5, work),
+      yield* deadline(Number.NEGATIVE_INFINITY, work),
+      yield* scope(work, { deadline: 5 }),
+    ];
+  });
+  expect(values).toEqual(Array(6).fill('value'));
+});
+
+for (const [name, make] of Object.entries({
+  'timeout(0)': () => timeout(0, sleep(1)),
+  'timeout(0) of a bare yield': () =>
+    timeout(0, function* () {
+      yield;
+    }),
+  'a deadline that is now': () => deadline(0, sleep(1)),
+  'a past deadline': () => deadline(-5, sleep(1)),
+})) {
+  test(`${name} expires when the operation would wait`, () => {
+    const host = new VirtualHost();
+    expect(() => host.play(make)).toThrow(expect.objectContaining({ code: 'ERR_TIMEOUT' }));
+    expect(host.time).toBe(0);
+  });
+}
+
+test('a timeout around a computation that overran gives the value', () => {
+  const host = new VirtualHost();
+  const value = host.play(() =>
+    timeout(10, function* () {
+      host.time += 1000;
+      yield* checkpoint();
+      return 'value';
+    }),
+  );
+  expect(value).toBe('value');
+});
+
+test('timeout(Infinity) never expires, and arms no timer', () => {
+  const host = new VirtualHost();
+  host.play(() =>
+    timeout(Infinity, function* () {
+      expect(host.scheduler.stats().timers).toBe(0);
+      yield* sleep(1e12);
+    }),
+  );
+  expect(host.time).toBe(1e12);
+});
+
+test('a timeout above 2 ** 31 is kept', () => {
+  const host = new VirtualHost();
+  expect(() => host.play(() => timeout(2 ** 33, sleepForever()))).toThrow();
+  expect(host.time).toBe(2 ** 33);
+});
+
+test('the expiry of an outer timeout is not mistaken for that of an inner one', () => {
+  const error = failureOf(() =>
+    timeout(10, function* () {
+      try {
+        yield* timeout(50, sleepForever());
+      } catch (caught) {
+        if ((caught as TimeoutError).code === 'ERR_TIMEOUT') throw new Error('mistaken');
+        throw caught;
+      }
+    }),
+  ) as TimeoutError;
+  expect([error.code, error.limitMs]).toEqual(['ERR_TIMEOUT', 10]);
+});
+
+test('an outer moveOnAfter that expires is not swallowed by an inner one', () => {
+  const log: string[] = [];
+  play(function* () {
+    const outer = yield* moveOnAfter(10, function* () {
+      yield* moveOnAfter(50, sleepForever());
+      log.push('went on');
+    });
+    log.push(`${outer}`);
+  });
+  expect(log).toEqual(['undefined']);
+});
+
+test('when both expire at the same time, the outer one decides', () => {
+  const log: string[] = [];
+  play(function* () {
+    yield* moveOnAfter(10, function* () {
+      try {
+        yield* timeout(10, sleepForever());
+      } catch (error) {
+        log.push(String((error as { code?: string }).code));
+        throw error;
+      }
+    });
+  });
+  expect(log).toEqual(['undefined']);
+});
+
+test('an inner timeout that expires leaves the outer one running', () => {
+  const host = new VirtualHost();
+  const error = (() => {
+    try {
+      host.play(() =>
+        timeout(100, function* () {
+          yield* moveOnAfter(10, sleepForever());
+          yield* sleepForever();
+        }),
+      );
+    } catch (thrown) {
+      return thrown as TimeoutError;
+    }
+    return undefined;
+  })();
+  expect([error?.limitMs, host.time]).toEqual([100, 100]);
+});
+
+test('an error while unwinding leaves a timeout, with the TimeoutError as its cause', () => {
+  const broken = new Error('broken');
+  const error = failureOf(() => timeout(10, failUnwinding(broken)));
+  expect(error).toBe(broken);
+  expect(broken.cause).toMatchObject({ code: 'ERR_TIMEOUT' });
+});
+
+test('a cause that is there already is kept', () => {
+  const broken = new Error('broken', { cause: 'mine' });
+  expect(failureOf(() => timeout(10, failUnwinding(broken)))).toBe(broken);
+  expect(broken.cause).toBe('mine');
+});
+
+test('an error while unwinding leaves scope and moveOnAfter instead of undefined', () => {
+  const [one, other] = [new Error('one'), new Error('other')];
+  expect(failureOf(() => scope(() => failUnwinding(one), { deadline: 5 }))).toBe(one);
+  expect(failureOf(() => moveOnAfter(5, failUnwinding(other)))).toBe(other);
+});
+
+test('errors that cannot carry a cause leave as they are', () => {
+  for (const thrown of ['text', null, Object.freeze(new Error('frozen'))]) {
+    expect(failureOf(() => timeout(10, failUnwinding(thrown)))).toBe(thrown);
+  }
+});
+
+test('an error of the body in time gets no cause', () => {
+  const broken = new Error('broken');
+  const work = function* (): Operation<void> {
+    throw broken;
+  };
+  expect(failureOf(() => timeout(10, work))).toBe(broken);
+  expect(broken.cause).toBeUndefined();
+});
+
+test('failures inside a group that a timeout cut give GroupError', () => {
+  const broken = new Error('broken');
+  const error = failureOf(() =>
+    timeout(
+      10,
+      group(() => failUnwinding(broken)),
+    ),
+  );
+  expect(error).toBeInstanceOf(GroupError);
+  expect((error as GroupError).errors).toEqual([broken]);
+});
+
+test('a timeout around a group cancels its tasks and waits for them', () => {
+  const log: string[] = [];
+  const code = codeOf(() =>
+    timeout(
+      10,
+      group(function* (g) {
+        g.spawn(function* () {
+          try {
+            yield* sleepForever();
+          } finally {
+            yield* shield(sleep(5));
+            log.push(`child ${now()}`);
+          }
+        });
+        yield* sleepForever();
+      }),
+    ),
+  );
+  expect([code, log]).toEqual(['ERR_TIMEOUT', ['child 15']]);
+});
+
+test('a timeout that was not needed leaves no timer', () => {
+  const host = new VirtualHost();
+  host.play(function* () {
+    yield* timeout(1e6, sleep(1));
+    expect(host.scheduler.stats().timers).toBe(0);
+  });
+});
+
+test('the time counts from when the timeout is driven, not from when it is made', () => {
+  const host = new VirtualHost();
+  host.play(function* () {
+    const limited = timeout(10, sleep(8));
+    yield* sleep(100);
+    yield* limited;
+  });
+  expect(host.time).toBe(108);
+});
+
+for (const [name, make] of Object.entries({
+  timeout: () => timeout(1, checkpoint()),
+  moveOnAfter: () => moveOnAfter(1, checkpoint()),
+  deadline: () => deadline(1, checkpoint()),
+  scope: () => scope(() => checkpoint()),
+  shield: () => shield(checkpoint()),
+})) {
+  test(`a second drive of ${name} is ERR_ALREADY_DRIVEN`, () => {
+    const code = codeOf(function* () {
+      const operation: Operation<unknown> = make();
+      yield* operation;
+      yield* operation;
+    });
+    expect(code).toBe('ERR_ALREADY_DRIVEN');
+  });
+}
+
+for (const [ms, kind] of [
+  [Number.NaN, RangeError],
+  [-1, RangeError],
+  ['5', TypeError],
+  [undefined, TypeError],
+] as const) {
+  test(`a limit of ${String(ms)} is a ${kind.name} that says expected, got and type`, () => {
+    const given = ms as number;
+    for (const make of [() => timeout(given, sleep(1)), () => moveOnAfter(given, sleep(1))]) {
+      expect(make).toThrow(kind);
+      expect(make).toThrow(/Expected `ms` to be .*, got .* \(\w+\)/);
+    }
+  });
+}
+
+test('a deadline of NaN is a RangeError', () => {
+  expect(() => deadline(Number.NaN, sleep(1))).toThrow(RangeError);
+});
+
+test('what is no operation is refused at once', () => {
+  const promise = Promise.resolve() as unknown as Operation<void>;
+  expect(() => timeout(5, promise)).toThrow(/until/);
+  expect(() => shield('op' as unknown as Operation<void>)).toThrow(/operation/i);
+});

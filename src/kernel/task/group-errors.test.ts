@@ -1,0 +1,258 @@
+import { expect, test } from 'vitest';
+import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import { now } from '../current.ts';
+import { GroupError } from '../errors.ts';
+import type { Operation } from '../operation.ts';
+import { shield } from '../scope/shield.ts';
+import { sleep, sleepForever } from '../waits.ts';
+import type { Group } from './group.ts';
+import { group } from './group.ts';
+
+/** The GroupError of a group with this body. */
+function errorOf(body: (g: Group) => Operation<unknown>): GroupError {
+  const error = failureOf(() => group(body));
+  expect(error).toBeInstanceOf(GroupError);
+  return error as GroupError;
+}
+
+function* failAfter(ms: number, error: unknown): Operation<never> {
+  yield* sleep(ms);
+  throw error;
+}
+
+/** Waits for ever, and throws `error` while it unwinds. */
+function* failUnwinding(error: unknown): Operation<void> {
+  try {
+    yield* sleepForever();
+  } finally {
+    // biome-ignore lint/correctness/noUnsafeFinally: errors while unwinding are what is tested
+    throw error;
+  }
+}
+
+test('a failed child makes the group throw a GroupError with that very error', () => {
+  const boom = new Error('boom');
+  const error = errorOf(function* (g) {
+    g.spawn(() => failAfter(1, boom));
+  });
+  expect(error).toBeInstanceOf(AggregateError);
+  expect(error.code).toBe('ERR_GROUP');
+  expect(error.errors).toHaveLength(1);
+  expect(error.errors[0]).toBe(boom);
+  expect(error.cause).toBe(boom);
+});
+
+test('a failed body makes the group throw a GroupError too, even if it is alone', () => {
+  const boom = new Error('boom');
+  const error = errorOf(function* () {
+    throw boom;
+  });
+  expect(error.errors[0]).toBe(boom);
+});
+
+test('a body that throws before it yields, or is no generator, is a failed body', () => {
+  const boom = new Error('boom');
+  const error = errorOf(() => {
+    throw boom;
+  });
+  expect(error.errors).toEqual([boom]);
+});
+
+test('a failed child cancels the body and the other children', () => {
+  const log: string[] = [];
+  function* watched(name: string): Operation<void> {
+    try {
+      yield* sleepForever();
+    } finally {
+      log.push(`${name} ${now()}`);
+    }
+  }
+  errorOf(function* (g) {
+    g.spawn(() => watched('sibling'));
+    g.spawn(() => failAfter(5, new Error('boom')));
+    yield* watched('body');
+  });
+  expect(log.sort()).toEqual(['body 5', 'sibling 5']);
+});
+
+test('the group throws after all others have unwound', () => {
+  const left = play(function* () {
+    try {
+      yield* group(function* (g) {
+        g.spawn(() => failAfter(5, new Error('boom')));
+        try {
+          yield* sleepForever();
+        } finally {
+          yield* shield(sleep(40));
+        }
+      });
+    } catch {
+      return now();
+    }
+    return -1;
+  });
+  expect(left).toBe(45);
+});
+
+test('errors stand in the order of occurrence, and the first one is the cause', () => {
+  const [a, b, c] = [new Error('a'), new Error('b'), new Error('c')];
+  const error = errorOf(function* (g) {
+    g.spawn(() => failUnwinding(c), { name: 'third' });
+    g.spawn(() => failAfter(10, a), { name: 'first' });
+    yield* failUnwinding(b);
+  });
+  expect(error.errors[0]).toBe(a);
+  expect(new Set(error.errors)).toEqual(new Set([a, b, c]));
+  expect(error.cause).toBe(a);
+});
+
+test('two children that fail in the same batch are both there', () => {
+  const [a, b] = [new Error('a'), new Error('b')];
+  const error = errorOf(function* (g) {
+    g.spawn(() => failAfter(1, a));
+    g.spawn(() => failAfter(1, b));
+    yield* sleepForever();
+  });
+  expect(error.errors).toEqual([a, b]);
+});
+
+test('an error object appears once, by identity: here of a child that the body joined', () => {
+  const boom = new Error('boom');
+  const error = errorOf(function* (g) {
+    yield* g.spawn(() => failAfter(1, boom)).join();
+  });
+  expect(error.errors).toHaveLength(1);
+  expect(error.errors[0]).toBe(boom);
+});
+
+test('two errors that look alike are two errors', () => {
+  const error = errorOf(function* (g) {
+    g.spawn(() => failAfter(1, new Error('same')));
+    g.spawn(() => failAfter(1, new Error('same')));
+  });
+  expect(error.errors).toHaveLength(2);
+});
+
+test('nested GroupErrors are not flattened', () => {
+  const boom = new Error('boom');
+  const error = errorOf(function* () {
+    yield* group(function* (inner) {
+      inner.spawn(() => failAfter(1, boom));
+    });
+  });
+  expect(error.errors).toHaveLength(1);
+  expect(error.errors[0]).toBeInstanceOf(GroupError);
+  expect((error.errors[0] as GroupError).errors[0]).toBe(boom);
+});
+
+test('errors raised while unwinding are kept, from shielded cleanup too', () => {
+  const [boom, late] = [new Error('boom'), new Error('late')];
+  const error = errorOf(function* (g) {
+    g.spawn(function* () {
+      try {
+        yield* sleepForever();
+      } finally {
+        yield* shield(failAfter(10, late));
+      }
+    });
+    yield* failAfter(1, boom);
+  });
+  expect(error.errors).toEqual([boom, late]);
+});
+
+test('failures inside a cancelled group give GroupError, never a bare Cancelled', () => {
+  const boom = new Error('boom');
+  const error = errorOf(function* (g) {
+    g.cancel();
+    yield* failUnwinding(boom);
+  });
+  expect(error.errors).toEqual([boom]);
+});
+
+test('failures inside a group that was cancelled from outside give GroupError', () => {
+  const boom = new Error('boom');
+  const error = errorOf(function* (outer) {
+    outer.spawn(() => group(() => failUnwinding(boom)), { name: 'holder' });
+    yield;
+    outer.cancel();
+  });
+  expect(error.errors[0]).toBeInstanceOf(GroupError);
+  expect((error.errors[0] as GroupError).errors).toEqual([boom]);
+});
+
+test('the message names the tasks that failed', () => {
+  const error = errorOf(function* (g) {
+    g.spawn(() => failAfter(1, new Error('no disk')), { name: 'writer' });
+    g.spawn(() => failAfter(1, new Error('no net')), { name: 'reader' });
+  });
+  expect(error.message).toMatch(/writer/);
+  expect(error.message).toMatch(/reader/);
+});
+
+test('a thousand failures are all in errors, and the message stays short', () => {
+  const error = errorOf(function* (g) {
+    for (let i = 0; i < 1000; i++) g.spawn(() => failAfter(1, new Error(`e${i}`)));
+  });
+  expect(error.errors).toHaveLength(1000);
+  expect(error.message.length).toBeLessThan(2000);
+});
+
+/** A task inside a group inside a task …, the innermost of which fails. */
+function* failDeep(depth: number): Operation<void> {
+  if (depth === 0) throw new Error('deep');
+  yield* group(function* (g) {
+    g.spawn(() => failDeep(depth - 1));
+  });
+}
+
+test('a failure that comes up through many groups keeps its message short', () => {
+  const error = errorOf(() => failDeep(300));
+  expect(error.message.length).toBeLessThan(2000);
+});
+
+for (const [name, thrown] of [
+  ['undefined', undefined],
+  ['null', null],
+  ['a string', 'boom'],
+  ['a symbol', Symbol('boom')],
+  ['an object without a prototype', Object.create(null)],
+] as const) {
+  test(`a child that throws ${name} fails as with any error`, () => {
+    const error = errorOf(function* (g) {
+      g.spawn(() => failAfter(1, thrown));
+    });
+    expect(error.errors).toEqual([thrown]);
+  });
+}
+
+test('an error whose text cannot be made breaks nothing', () => {
+  const hostile = {
+    toString(): string {
+      throw new Error('no text');
+    },
+  };
+  const error = errorOf(function* (g) {
+    g.spawn(() => failAfter(1, hostile));
+  });
+  expect(error.errors[0]).toBe(hostile);
+});
+
+test('a caught GroupError leaves the caller uncancelled', () => {
+  const after = play(function* () {
+    try {
+      yield* group(() => failAfter(1, new Error('boom')));
+    } catch {
+      yield* sleep(10);
+    }
+    return now();
+  });
+  expect(after).toBe(11);
+});
+
+test('a body that returned gives GroupError when a child fails later', () => {
+  const error = errorOf(function* (g) {
+    g.spawn(() => failAfter(10, new Error('late')));
+    return 'value';
+  });
+  expect(error.errors).toEqual([new Error('late')]);
+});

@@ -1,0 +1,312 @@
+import { expect, test } from 'vitest';
+import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { currentTask, now } from '../current.ts';
+import type { Operation } from '../operation.ts';
+import { sleep, sleepForever } from '../waits.ts';
+import type { Group } from './group.ts';
+import { group } from './group.ts';
+import type { Task } from './task.ts';
+
+test('a group gives the value of its body', () => {
+  expect(
+    play(() =>
+      group(function* () {
+        return 'value';
+      }),
+    ),
+  ).toBe('value');
+});
+
+test('a group is left when its body and all its children have ended', () => {
+  const left = play(function* () {
+    yield* group(function* (g) {
+      g.spawn(() => sleep(30));
+      g.spawn(() => sleep(10));
+      yield* sleep(20);
+    });
+    return now();
+  });
+  expect(left).toBe(30);
+});
+
+test('spawn returns at once: the child goes to the tail of the queue, the parent goes on', () => {
+  const log: string[] = [];
+  play(function* () {
+    yield* group(function* (g) {
+      const child = g.spawn(function* () {
+        log.push('child');
+      });
+      log.push(`spawned ${child.state}`);
+      yield;
+      log.push(`after a yield ${child.state}`);
+    });
+  });
+  expect(log).toEqual(['spawned ready', 'child', 'after a yield done']);
+});
+
+test('children begin in the order in which they were spawned', () => {
+  const log: number[] = [];
+  play(() =>
+    group(function* (g) {
+      for (let i = 0; i < 5; i++) {
+        g.spawn(function* () {
+          log.push(i);
+          yield;
+          log.push(i + 10);
+        });
+      }
+    }),
+  );
+  expect(log).toEqual([0, 1, 2, 3, 4, 10, 11, 12, 13, 14]);
+});
+
+test('spawn takes an operation, a generator, or a function that returns one', () => {
+  const values = play(() =>
+    group(function* (g) {
+      function* work(): Operation<string> {
+        return 'generator';
+      }
+      const tasks = [g.spawn(work()), g.spawn(work), g.spawn(sleep(1))];
+      const results: unknown[] = [];
+      for (const task of tasks) results.push(yield* task.join());
+      return results;
+    }),
+  );
+  expect(values).toEqual(['generator', 'generator', undefined]);
+});
+
+for (const [name, value] of Object.entries({
+  'a promise': Promise.resolve(),
+  'a string': 'op',
+  'an array': [],
+  nothing: undefined,
+  null: null,
+  'a number': 5,
+})) {
+  test(`spawn of ${name} throws at once`, () => {
+    play(() =>
+      group(function* (g) {
+        expect(() => g.spawn(value as unknown as Operation<void>)).toThrow(
+          expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' }),
+        );
+      }),
+    );
+  });
+}
+
+test('a spawned function that returns no operation fails its task', () => {
+  const error = failureOf(() =>
+    group(function* (g) {
+      g.spawn((async () => undefined) as unknown as () => Operation<void>);
+    }),
+  ) as AggregateError;
+  expect(error.errors).toEqual([expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' })]);
+  expect(error.errors[0].message).toMatch(/async/);
+});
+
+test('a spawned function runs inside its task, in the next batch', () => {
+  play(() =>
+    group(function* (g) {
+      const task = g.spawn(() => {
+        expect(currentTask()).toBe(task);
+        return sleep(0);
+      });
+    }),
+  );
+});
+
+test('the body runs in the calling task', () => {
+  play(function* () {
+    const caller = currentTask();
+    yield* group(function* () {
+      expect(currentTask()).toBe(caller);
+    });
+  });
+});
+
+test('a child can spawn siblings, even after the body has returned', () => {
+  const ends = play(function* () {
+    const log: string[] = [];
+    yield* group(function* (g) {
+      g.spawn(function* () {
+        yield* sleep(5);
+        g.spawn(function* () {
+          yield* sleep(5);
+          log.push(`late ${now()}`);
+        });
+      });
+    });
+    log.push(`left ${now()}`);
+    return log;
+  });
+  expect(ends).toEqual(['late 10', 'left 10']);
+});
+
+test('spawning into a group that has left throws ERR_GROUP_ENDED and closes the operation', () => {
+  play(function* () {
+    let left: Group | undefined;
+    yield* group(function* (g) {
+      left = g;
+    });
+    const given: string[] = [];
+    const operation = {
+      [Symbol.iterator]: () => sleep(1)[Symbol.iterator](),
+      return: () => given.push('returned'),
+    };
+    expect(() => left?.spawn(operation)).toThrow(
+      expect.objectContaining({ code: 'ERR_GROUP_ENDED' }),
+    );
+    expect(given).toEqual(['returned']);
+  });
+});
+
+test('an ended group ignores cancel and stop', () => {
+  play(function* () {
+    let left: Group | undefined;
+    yield* group(function* (g) {
+      left = g;
+    });
+    left?.cancel();
+    left?.stop({ graceMs: 1 });
+    yield* sleep(10);
+    expect(left?.scope.cancelled).toBe(false);
+  });
+});
+
+test('a group inside a group leaves before the outer one', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (outer) {
+      outer.spawn(function* () {
+        yield* sleep(20);
+        log.push('outer child');
+      });
+      yield* group(function* (inner) {
+        inner.spawn(function* () {
+          yield* sleep(10);
+          log.push('inner child');
+        });
+      });
+      log.push('inner left');
+    }),
+  );
+  expect(log).toEqual(['inner child', 'inner left', 'outer child']);
+});
+
+test('daemons do not hold the group back: they are cancelled when all others have ended', () => {
+  const log: string[] = [];
+  const left = play(function* () {
+    yield* group(function* (g) {
+      g.spawn(
+        function* () {
+          try {
+            yield* sleepForever();
+          } finally {
+            log.push(`daemon ends ${now()}`);
+          }
+        },
+        { daemon: true },
+      );
+      g.spawn(() => sleep(10));
+    });
+    return now();
+  });
+  expect([log, left]).toEqual([['daemon ends 10'], 10]);
+});
+
+test('a daemon that fails cancels the group as any member does', () => {
+  const error = failureOf(() =>
+    group(function* (g) {
+      g.spawn(
+        function* () {
+          yield* sleep(1);
+          throw new Error('daemon broke');
+        },
+        { daemon: true },
+      );
+      yield* sleepForever();
+    }),
+  ) as AggregateError;
+  expect(error.errors).toEqual([new Error('daemon broke')]);
+});
+
+test('a task that a daemon spawns while it unwinds is waited for', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      g.spawn(
+        function* () {
+          try {
+            yield* sleepForever();
+          } finally {
+            g.spawn(function* () {
+              log.push('last');
+            });
+          }
+        },
+        { daemon: true },
+      );
+      yield;
+    }),
+  );
+  expect(log).toEqual(['last']);
+});
+
+test('each of many daemons is asked to end a few times, not once for every other one', () => {
+  let asked = 0;
+  play(() =>
+    group(function* (g) {
+      for (let i = 0; i < 1000; i++) g.spawn(() => sleepForever(), { daemon: true });
+      const [last] = currentTask().children().slice(-1) as [Task<unknown>];
+      const cancel = last.cancel.bind(last);
+      last.cancel = (reason) => {
+        asked++;
+        cancel(reason);
+      };
+      yield;
+    }),
+  );
+  expect(asked).toBeLessThan(10);
+});
+
+test('a group is lazy and can be driven once only', () => {
+  let ran = 0;
+  const once = group(function* () {
+    ran++;
+  });
+  expect(ran).toBe(0);
+  play(() => once);
+  expect(codeOf(() => once)).toBe('ERR_ALREADY_DRIVEN');
+  expect(ran).toBe(1);
+});
+
+test('members that have ended are not held by the group', () => {
+  const host = new VirtualHost();
+  host.play(() =>
+    group(function* (g) {
+      for (let i = 0; i < 1000; i++) {
+        g.spawn(() => sleep(1));
+        yield* sleep(2);
+        expect(currentTask().children()).toEqual([]);
+      }
+    }),
+  );
+  expect(host.scheduler.stats()).toMatchObject({ tasks: 0, timers: 0, spawned: 1001 });
+});
+
+test('disposing of a group cancels it, so `using` takes its tasks along', async () => {
+  const ended: string[] = [];
+  await play(function* () {
+    yield* group(function* (tasks) {
+      tasks.spawn(function* () {
+        try {
+          yield* sleepForever();
+        } finally {
+          ended.push('child');
+        }
+      });
+      tasks[Symbol.dispose]();
+    });
+  });
+  expect(ended).toEqual(['child']);
+});

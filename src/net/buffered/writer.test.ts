@@ -1,0 +1,384 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import { ScriptedTransport } from '../../../test/support/network/scripted-transport.ts';
+import { BusyError } from '../../kernel/errors.ts';
+import type { Operation } from '../../kernel/operation.ts';
+import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
+import { group } from '../../kernel/task/group.ts';
+import { FlushNeededError } from '../errors.ts';
+import { Socket } from '../tcp/socket.ts';
+import type { Writer, WriterOptions } from './writer.ts';
+
+interface Place {
+  readonly transport: ScriptedTransport;
+  readonly socket: Socket;
+  readonly writer: Writer;
+}
+
+function place(options: WriterOptions = {}): Place {
+  const transport = new ScriptedTransport();
+  const socket = new Socket(transport);
+  return { transport, socket, writer: socket.writer(options) };
+}
+
+describe('a writer', () => {
+  it('is one for each socket, and takes new options', () => {
+    const { socket, writer } = place({ highWaterMark: 4 });
+    expect(socket.writer()).toBe(writer);
+    expect(() => writer.write('12345')).toThrow(FlushNeededError);
+    socket.writer({ highWaterMark: 5 });
+    writer.write('12345');
+    expect(writer.buffered).toBe(5);
+  });
+
+  it('sends nothing before it is flushed, and then everything in one piece', () => {
+    const { transport, writer } = place();
+    for (const word of ['HTTP/1.1', ' ', '200', ' ', 'OK', '\r\n']) writer.write(word);
+    writer.write(Buffer.from('→'));
+    expect([writer.buffered, transport.sends.length]).toEqual([20, 0]);
+    play(() => writer.flush());
+    expect(transport.sends.map(String)).toEqual(['HTTP/1.1 200 OK\r\n→']);
+    expect([writer.buffered, transport.offered]).toEqual([0, []]);
+  });
+
+  it('copies small pieces, and keeps large ones where they are', () => {
+    const { transport, writer } = place();
+    const small = Buffer.alloc(4095, 's');
+    const large = Buffer.alloc(4096, 'l');
+    writer.write(small);
+    writer.write(large);
+    writer.write('end');
+    small.fill('x');
+    large.fill('y');
+    play(() => writer.flush());
+    expect(transport.sentText).toBe(`${'s'.repeat(4095)}${'y'.repeat(4096)}end`);
+    expect(transport.offered).toEqual([3]);
+  });
+
+  it('sends sixty-four pieces at a time', () => {
+    const { transport, writer } = place({ highWaterMark: 1_000_000 });
+    const expected: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      const large = String(i % 10).repeat(4096);
+      writer.write(Buffer.from(large));
+      writer.write('|');
+      expected.push(large, '|');
+    }
+    play(() => writer.flush());
+    expect(transport.sentText).toBe(expected.join(''));
+    expect(transport.offered).toEqual([64, 64, 64, 8]);
+  });
+
+  it('writes texts as UTF-8, whatever is in them, and nothing for nothing', () => {
+    const { transport, writer } = place();
+    const texts = ['', 'ascii', 'grün', '漢字', '🎉', '\ud800', `${'→'.repeat(3000)}`];
+    for (const text of texts) writer.write(text);
+    writer.write(new Uint8Array(0));
+    const expected = Buffer.concat(texts.map((text) => Buffer.from(text)));
+    expect(writer.buffered).toBe(expected.length);
+    play(() => writer.flush());
+    expect(Buffer.concat(transport.sends).equals(expected)).toBe(true);
+  });
+
+  it('refuses what is no bytes, and marks that are none', () => {
+    const { socket, writer } = place();
+    expect(() => writer.write(7 as unknown as string)).toThrow(TypeError);
+    expect(() => socket.writer({ highWaterMark: 0 })).toThrow(RangeError);
+    expect(writer.buffered).toBe(0);
+  });
+});
+
+describe('the mark', () => {
+  it('may be reached and not passed; what does not fit is not taken', () => {
+    const { transport, writer } = place({ highWaterMark: 10 });
+    writer.write('1234567');
+    writer.write('89a');
+    expect(() => writer.write('b')).toThrow(
+      expect.objectContaining({
+        code: 'ERR_FLUSH_NEEDED',
+        buffered: 10,
+        message: expect.stringContaining('right:  yield* writer.flush(); writer.write(data)'),
+      }),
+    );
+    expect(writer.buffered).toBe(10);
+    play(() => writer.flush());
+    writer.write('b');
+    play(() => writer.flush());
+    expect(transport.sentText).toBe('123456789ab');
+  });
+
+  it('sends to sendAll what no flush would make room for', () => {
+    const { writer } = place({ highWaterMark: 10 });
+    expect(() => writer.write(Buffer.alloc(11))).toThrow(/yield\* socket\.sendAll\(data\)/);
+    expect(writer.buffered).toBe(0);
+  });
+
+  it('counts what a flush has yet to send', () => {
+    const { transport, writer } = place({ highWaterMark: 10 });
+    transport.room = 3;
+    play(function* () {
+      yield* group(function* (tasks): Operation<void> {
+        writer.write('12345678');
+        const flush = tasks.spawn(() => writer.flush());
+        yield;
+        expect([flush.state, writer.buffered]).toEqual(['waiting', 5]);
+        writer.write('90123');
+        expect(() => writer.write('x')).toThrow(FlushNeededError);
+        transport.admit(100);
+      });
+    });
+    expect([transport.sentText, writer.buffered]).toEqual(['12345678', 5]);
+  });
+});
+
+describe('flush', () => {
+  it('of nothing is done at once, and is no answer', () => {
+    const { socket, transport, writer } = place();
+    transport.feed('question');
+    play(function* () {
+      yield* socket.recv();
+      yield* writer.flush();
+      socket.drain();
+      expect(socket.tryRecv()).toBeUndefined();
+      writer.write('answer');
+      yield* writer.flush();
+      expect(socket.tryRecv()?.length).toBe(0);
+    });
+  });
+
+  it('leaves what is written meanwhile to the next one', () => {
+    const { transport, writer } = place();
+    transport.room = 2;
+    play(function* () {
+      yield* group(function* (tasks): Operation<void> {
+        writer.write('first');
+        tasks.spawn(() => writer.flush());
+        yield;
+        writer.write(' second');
+        transport.admit(100);
+      });
+      expect(transport.sentText).toBe('first');
+      yield* writer.flush();
+      expect(transport.sentText).toBe('first second');
+    });
+  });
+
+  it('that is cancelled before its first byte has not happened', () => {
+    const { socket, transport, writer } = place();
+    transport.room = 0;
+    play(function* () {
+      yield* group(function* (tasks): Operation<void> {
+        writer.write('one ');
+        writer.write(Buffer.alloc(5000, 'x'));
+        const flush = tasks.spawn(() => writer.flush());
+        yield;
+        writer.write(' two');
+        writer.write(Buffer.alloc(5000, 'y'));
+        expect(writer.buffered).toBe(10_008);
+        flush.cancel();
+      });
+      expect([socket.torn, writer.buffered]).toEqual([false, 10_008]);
+      transport.admit(20_000);
+      yield* writer.flush();
+    });
+    expect(transport.sentText).toBe(`one ${'x'.repeat(5000)} two${'y'.repeat(5000)}`);
+  });
+
+  it('that is cancelled after its first byte tears the sending side', () => {
+    const { socket, transport, writer } = place();
+    transport.room = 3;
+    play(function* () {
+      writer.write('12345');
+      expect(yield* moveOnAfter(1, () => writer.flush())).toBeUndefined();
+    });
+    expect([socket.torn, writer.buffered]).toEqual([true, 0]);
+    expect(failureOf(() => socket.sendAll('x'))).toMatchObject({ code: 'ERR_TORN', bytesSent: 3 });
+    writer.write('more');
+    expect(codeOf(() => writer.flush())).toBe('ERR_TORN');
+    expect(writer.buffered).toBe(4);
+  });
+
+  it('that meets an error says so: the program has been told, and has forgotten no flush', () => {
+    const { socket, transport, writer } = place();
+    writer.write('lost');
+    transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));
+    expect(codeOf(() => writer.flush())).toBe('EPIPE');
+    expect([writer.buffered, socket.torn]).toEqual([4, false]);
+    expect(() => socket.checkFlushed()).not.toThrow();
+    writer.write('more');
+    expect(() => socket.checkFlushed()).toThrow(
+      expect.objectContaining({ code: 'ERR_NOT_FLUSHED' }),
+    );
+  });
+
+  it('that meets an error in the middle drops the rest', () => {
+    const { socket, transport, writer } = place();
+    transport.room = 2;
+    play(function* () {
+      yield* group(function* (tasks): Operation<void> {
+        writer.write('12345');
+        const flush = tasks.spawn(() => codeIn(() => writer.flush()));
+        yield;
+        transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));
+        expect(yield* flush.join()).toBe('EPIPE');
+      });
+    });
+    expect([writer.buffered, socket.torn]).toEqual([0, false]);
+  });
+
+  it('fails if a piece was given away, before it begins or while it waits', () => {
+    const { socket, transport, writer } = place();
+    const gone = Buffer.alloc(5000);
+    writer.write(gone);
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    const failed = expect.objectContaining({ message: expect.stringContaining('detached') });
+    expect(failureOf(() => writer.flush())).toEqual(failed);
+    writer.drop();
+    const piece = Buffer.alloc(5000);
+    transport.room = 1;
+    play(function* () {
+      yield* group(function* (tasks): Operation<void> {
+        writer.write('x');
+        writer.write(piece);
+        const flush = tasks.spawn(() => errorIn(() => writer.flush()));
+        yield;
+        structuredClone(piece.buffer, { transfer: [piece.buffer] });
+        transport.admit(1000);
+        expect(yield* flush.join()).toEqual(failed);
+      });
+    });
+    expect([transport.sentText, socket.torn, writer.buffered]).toEqual(['x', true, 0]);
+  });
+
+  it('meets ERR_BUSY and ERR_CLOSED as sendAll does, and keeps the bytes', () => {
+    const { socket, transport, writer } = place();
+    transport.room = 0;
+    play(function* () {
+      yield* group(function* (tasks): Operation<void> {
+        const sending = tasks.spawn(() => socket.sendAll('first'));
+        yield;
+        writer.write('second');
+        expect(yield* codeIn(() => writer.flush())).toBe('ERR_BUSY');
+        transport.admit(100);
+        yield* sending.join();
+        transport.room = 0;
+        const flush = tasks.spawn(() => writer.flush());
+        yield;
+        expect(yield* codeIn(() => writer.flush())).toBe('ERR_BUSY');
+        expect(yield* codeIn(() => socket.sendAll('x'))).toBe('ERR_BUSY');
+        expect(() => socket.trySend('x')).toThrow(BusyError);
+        expect(writer.buffered).toBe(6);
+        transport.admit(100);
+        yield* flush.join();
+      });
+    });
+    expect(transport.sentText).toBe('firstsecond');
+    writer.write('x');
+    socket.close();
+    expect(codeOf(() => writer.flush())).toBe('ERR_CLOSED');
+  });
+
+  it('that is forgotten is noticed by the next one, and at the end', () => {
+    const { socket, writer } = place();
+    writer.write('x');
+    writer.flush();
+    const forgotten = expect.objectContaining({
+      code: 'ERR_NOT_DRIVEN',
+      message: expect.stringContaining('right:  yield* writer.flush()'),
+    });
+    expect(() => writer.flush()).toThrow(forgotten);
+    writer.flush();
+    expect(() => socket.checkDriven()).toThrow(forgotten);
+  });
+});
+
+describe('sends past the writer', () => {
+  it('are refused while it holds bytes', () => {
+    const { socket, transport, writer } = place();
+    writer.write('head');
+    const body = Buffer.from('body');
+    const refused = expect.objectContaining({ code: 'ERR_FLUSH_NEEDED', buffered: 4 });
+    expect(() => socket.sendAll(body)).toThrow(refused);
+    expect(() => socket.send(body)).toThrow(refused);
+    expect(() => socket.sendv([body])).toThrow(refused);
+    expect(() => socket.trySend(body)).toThrow(refused);
+    play(function* () {
+      yield* writer.flush();
+      yield* socket.sendAll(body);
+    });
+    expect(transport.sentText).toBe('headbody');
+  });
+
+  it('are free again after a reset, which drops the bytes', () => {
+    const { socket, writer } = place();
+    writer.write('never');
+    socket.reset();
+    expect(writer.buffered).toBe(0);
+    expect(() => socket.checkFlushed()).not.toThrow();
+    expect(codeOf(() => socket.sendAll('x'))).toBe('ERR_CLOSED');
+  });
+});
+
+describe('whatever is written, however the network takes it', () => {
+  const piece = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 20 }),
+    fc.integer({ min: 0, max: 5000 }).map((length) => Buffer.alloc(length, `${length} `)),
+  );
+  const action = fc.oneof(
+    { weight: 5, arbitrary: fc.record({ write: piece }) },
+    { weight: 1, arbitrary: fc.record({ flush: fc.array(fc.nat(9000), { maxLength: 4 }) }) },
+  );
+
+  it('arrives whole and in order, if flushes are given up before their first byte', () => {
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
+        const { transport, writer } = place({ highWaterMark: 2 ** 30 });
+        const written: Buffer[] = [];
+        play(function* () {
+          for (const step of actions) {
+            if ('flush' in step) yield* flushInParts(writer, transport, step.flush);
+            else written.push(Buffer.from(step.write as string));
+            if ('write' in step) writer.write(step.write);
+          }
+          transport.room = Infinity;
+          yield* writer.flush();
+        });
+        expect(Buffer.concat(transport.sends).equals(Buffer.concat(written))).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+/** Gives the first flush up, and lets the network take the bytes of the second in parts. */
+function* flushInParts(
+  writer: Writer,
+  transport: ScriptedTransport,
+  parts: readonly number[],
+): Operation<void> {
+  transport.room = 0;
+  yield* moveOnAfter(1, () => writer.flush());
+  yield* group(function* (tasks): Operation<void> {
+    tasks.spawn(() => writer.flush());
+    for (const part of parts) {
+      yield;
+      transport.admit(part);
+    }
+    yield;
+    transport.admit(Infinity);
+  });
+}
+
+function* codeIn(body: () => Operation<unknown>): Operation<string | undefined> {
+  return ((yield* errorIn(body)) as { code?: string }).code;
+}
+
+function* errorIn(body: () => Operation<unknown>): Operation<unknown> {
+  try {
+    yield* body();
+  } catch (error) {
+    return error;
+  }
+  return {};
+}

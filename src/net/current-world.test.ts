@@ -1,0 +1,23 @@
+/** What a task can ask of the world it runs in. */
+import { expect, test } from 'vitest';
+import { run } from '../node/run.ts';
+import { backend } from './current-world.ts';
+
+test('a task sees the backend that its run was given', async () => {
+  expect(
+    await run(
+      function* () {
+        return backend();
+      },
+      { backend: 'portable' },
+    ),
+  ).toBe('portable');
+});
+
+test('an unknown backend is refused, with the known ones', async () => {
+  const network = 'epol' as 'epoll';
+  await expect(run(function* () {}, { backend: network })).rejects.toMatchObject({
+    code: 'ERR_BACKEND',
+    message: expect.stringContaining("'auto', 'epoll' or 'portable', got 'epol'"),
+  });
+});

@@ -1,0 +1,240 @@
+/** The headers of the specification, what is near to them, and everything else. */
+import fc from 'fast-check';
+import { describe, expect, it, test } from 'vitest';
+import type { ParsedProxyHeader, ProxyParse } from './header.ts';
+import { crc32c, parseProxyHeader } from './header.ts';
+
+const MOST = 4096;
+const SIGNATURE = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a];
+const IPV4_BLOCK = [192, 0, 2, 1, 198, 51, 100, 2, 0xdc, 0x04, 0x01, 0xbb];
+const LONG = 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff';
+
+function line(text: string): Buffer {
+  return Buffer.from(text, 'latin1');
+}
+
+function binary(command: number, family: number, body: readonly number[], length = body.length) {
+  return Buffer.from([...SIGNATURE, command, family, length >> 8, length & 0xff, ...body]);
+}
+
+function field(type: number, ...value: readonly number[]): number[] {
+  return [type, value.length >> 8, value.length & 0xff, ...value];
+}
+
+/** A header with a checksum field, as a proxy makes it: first with zeros in its place. */
+function checksummed(...before: readonly number[]): Buffer {
+  const zeros = [...IPV4_BLOCK, ...before, ...field(0x03, 0, 0, 0, 0), ...field(0x04, 0)];
+  const bytes = binary(0x21, 0x11, zeros);
+  bytes.writeUInt32BE(crc32c(bytes), bytes.length - 8);
+  return bytes;
+}
+
+function headerOf(bytes: Buffer): ParsedProxyHeader {
+  const parse = parseProxyHeader(bytes, MOST);
+  if (parse.kind !== 'header') throw new Error(`Expected a header, got ${JSON.stringify(parse)}`);
+  return parse.header;
+}
+
+function told(header: ParsedProxyHeader): string {
+  const { version, local, source, destination } = header;
+  return `v${version} ${local ? 'local' : `${source} to ${destination}`}`;
+}
+
+const lines: readonly (readonly [string, string])[] = [
+  ['PROXY TCP4 192.168.0.1 192.168.0.11 56324 443', 'v1 192.168.0.1:56324 to 192.168.0.11:443'],
+  [
+    'PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535',
+    'v1 255.255.255.255:65535 to 255.255.255.255:65535',
+  ],
+  ['PROXY TCP4 1.1.1.1 1.1.1.1 0 0', 'v1 1.1.1.1:0 to 1.1.1.1:0'],
+  [`PROXY TCP6 ${LONG} ${LONG} 65535 65535`, `v1 [${LONG}]:65535 to [${LONG}]:65535`],
+  ['PROXY TCP6 ::1 :: 1 2', 'v1 [::1]:1 to [::]:2'],
+  ['PROXY UNKNOWN', 'v1 local'],
+  [`PROXY UNKNOWN ${LONG} ${LONG} 65535 65535`, 'v1 local'],
+];
+
+describe('version 1', () => {
+  test.each(lines)('reads %s', (text, expected) => {
+    const bytes = line(`${text}\r\nGET / HTTP/1.1\r\n`);
+    expect(told(headerOf(bytes))).toBe(expected);
+    expect(parseProxyHeader(bytes, MOST)).toMatchObject({ length: text.length + 2 });
+  });
+
+  it('takes the longest line of the specification, 107 bytes, and no longer one', () => {
+    const longest = `PROXY UNKNOWN ${LONG} ${LONG} 65535 65535\r\n`;
+    expect(longest.length).toBe(107);
+    expect(parseProxyHeader(line(longest), MOST).kind).toBe('header');
+    const longer = line(`PROXY UNKNOWN ${'x'.repeat(200)}\r\n`);
+    expect(parseProxyHeader(longer, MOST).kind).toBe('wrong');
+    expect(parseProxyHeader(longer.subarray(0, 107), MOST).kind).toBe('wrong');
+    expect(parseProxyHeader(longer.subarray(0, 106), MOST).kind).toBe('more');
+  });
+
+  test.each([
+    'PROXY TCP4 1.1.1.1 1.1.1.1 1',
+    'PROXY TCP4 1.1.1.1 1.1.1.1 1 1 1',
+    'PROXY TCP4 1.1.1.1  1.1.1.1 1 1',
+    'PROXY TCP4 ::1 ::1 1 1',
+    'PROXY TCP6 1.1.1.1 1.1.1.1 1 1',
+    'PROXY TCP6 fe80::1%eth0 ::1 1 1',
+    'PROXY TCP4 01.1.1.1 1.1.1.1 1 1',
+    'PROXY TCP4 1.1.1.1 1.1.1.1 1 65536',
+    'PROXY TCP4 1.1.1.1 1.1.1.1 01 1',
+    'PROXY TCP4 1.1.1.1 1.1.1.1 -1 1',
+    'PROXY TCP4 1.1.1.1 1.1.1.1 1 1 ',
+    'PROXY tcp4 1.1.1.1 1.1.1.1 1 1',
+    'PROXY UDP4 1.1.1.1 1.1.1.1 1 1',
+    'PROXY UNKNOWNS',
+    'PROXY ',
+  ])('refuses %s', (text) => {
+    expect(parseProxyHeader(line(`${text}\r\n`), MOST).kind).toBe('wrong');
+  });
+
+  it('refuses a line that ends without a carriage return', () => {
+    expect(parseProxyHeader(line('PROXY UNKNOWN\nGET'), MOST).kind).toBe('wrong');
+  });
+});
+
+const paths = [...Buffer.alloc(216)];
+paths.splice(0, 4, ...Buffer.from('/a/b'));
+paths.splice(108, 2, 0, 0x6e);
+
+const headers: readonly (readonly [string, Buffer, string])[] = [
+  ['IPv4', binary(0x21, 0x11, IPV4_BLOCK), 'v2 192.0.2.1:56324 to 198.51.100.2:443'],
+  ['IPv4 over UDP', binary(0x21, 0x12, IPV4_BLOCK), 'v2 192.0.2.1:56324 to 198.51.100.2:443'],
+  [
+    'IPv6',
+    binary(0x21, 0x21, [
+      ...[0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+      ...[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 9],
+      ...[0, 80, 1, 0],
+    ]),
+    'v2 [2001:db8::1]:80 to [::ffff:192.0.2.9]:256',
+  ],
+  ['Unix paths', binary(0x21, 0x31, paths), 'v2 /a/b to @n'],
+  ['the proxy itself', binary(0x20, 0x00, []), 'v2 local'],
+  ['the proxy itself with what is to be skipped', binary(0x20, 0xff, [1, 2, 3]), 'v2 local'],
+  ['an unknown family', binary(0x21, 0x00, []), 'v2 local'],
+];
+
+describe('version 2', () => {
+  test.each(headers)('reads %s', (_, bytes, expected) => {
+    const behind = Buffer.concat([bytes, Buffer.from('Hello')]);
+    expect(told(headerOf(behind))).toBe(expected);
+    expect(parseProxyHeader(behind, MOST)).toMatchObject({ length: bytes.length });
+  });
+
+  it('gives the further fields, also inside of the longest length that is allowed', () => {
+    const body = [...IPV4_BLOCK, ...field(0x02, 0x61, 0x62), ...field(0xe0), ...field(0x04, 0, 0)];
+    const bytes = binary(0x21, 0x11, body);
+    expect(headerOf(bytes).fields).toEqual([
+      { type: 0x02, value: Buffer.from('ab') },
+      { type: 0xe0, value: Buffer.alloc(0) },
+      { type: 0x04, value: Buffer.alloc(2) },
+    ]);
+    expect(parseProxyHeader(bytes, bytes.length).kind).toBe('header');
+    expect(parseProxyHeader(bytes, bytes.length - 1).kind).toBe('wrong');
+  });
+
+  it('holds a checksum against the whole header', () => {
+    const bytes = checksummed(...field(0x02, 0x61));
+    expect(headerOf(bytes).fields.map(({ type }) => type)).toEqual([0x02, 0x03, 0x04]);
+    const typeOfChecksum = bytes.length - 11; // Spoiled, it is a field like any other.
+    for (let at = 16; at < bytes.length; at++) {
+      if (at === typeOfChecksum) continue;
+      const spoiled = Buffer.from(bytes);
+      spoiled[at] = (spoiled[at] as number) ^ 1;
+      expect(parseProxyHeader(spoiled, MOST).kind, `byte ${at}`).not.toBe('header');
+    }
+  });
+
+  test.each<readonly [string, Buffer]>([
+    ['version 1 in binary', binary(0x11, 0x11, IPV4_BLOCK)],
+    ['an unknown command', binary(0x22, 0x11, IPV4_BLOCK)],
+    ['an unknown family', binary(0x21, 0x41, IPV4_BLOCK)],
+    ['an unknown protocol', binary(0x21, 0x13, IPV4_BLOCK)],
+    ['too few bytes for the addresses', binary(0x21, 0x11, IPV4_BLOCK.slice(1))],
+    ['a field without its length', binary(0x21, 0x11, [...IPV4_BLOCK, 1, 0])],
+    ['a field that is cut off', binary(0x21, 0x11, [...IPV4_BLOCK, 1, 0, 2, 9])],
+    ['a checksum of three bytes', binary(0x21, 0x11, [...IPV4_BLOCK, ...field(3, 0, 0, 0)])],
+    ['a length beyond the limit', binary(0x21, 0x11, IPV4_BLOCK, 0xffff)],
+  ])('refuses %s', (_, bytes) => {
+    expect(parseProxyHeader(bytes, MOST).kind).toBe('wrong');
+  });
+});
+
+describe('the beginning of a connection', () => {
+  test.each(['GET / HTTP/1.1\r\n', 'PROXZ', 'proxy TCP4', '\r\n\r\nX', '\0', '\x16\x03\x01', 'P '])(
+    'that is %j is no header',
+    (text) => {
+      expect(parseProxyHeader(line(text), MOST)).toEqual({ kind: 'absent' });
+    },
+  );
+
+  const whole = [
+    ...lines.map(([text]) => line(`${text}\r\n`)),
+    ...headers.map(([, bytes]) => bytes),
+    checksummed(),
+  ];
+
+  it('is a header however it is split, and never asks for bytes that are behind it', () => {
+    for (const bytes of whole) {
+      for (let length = 0; length < bytes.length; length++) {
+        const parse = parseProxyHeader(bytes.subarray(0, length), MOST);
+        if (parse.kind !== 'more') throw new Error(`${length}: ${JSON.stringify(parse)}`);
+        expect(parse.atLeast).toBeGreaterThan(length);
+        expect(parse.atLeast).toBeLessThanOrEqual(bytes.length);
+      }
+    }
+  });
+
+  it('is found in half as many reads as it has bytes at most', () => {
+    for (const bytes of whole) expect(readsFor(bytes)).toBeLessThan(bytes.length / 2);
+  });
+
+  it('gives one of four answers to any bytes, and never throws', () => {
+    const begins = fc.constantFrom(...whole, Buffer.from(SIGNATURE), line('PROXY '), line(''));
+    const input = fc.tuple(begins, fc.nat(60), fc.uint8Array({ maxLength: 300 }));
+    const property = fc.property(input, ([begin, keep, rest]) => {
+      const bytes = Buffer.concat([begin.subarray(0, keep), rest]);
+      expectSound(parseProxyHeader(bytes, MOST), bytes);
+    });
+    fc.assert(property, { numRuns: 2000 });
+  });
+
+  it('stays what it is when a bit of it is turned, or is refused', () => {
+    const place = fc.tuple(fc.constantFrom(...whole), fc.nat(300), fc.nat(7));
+    const property = fc.property(place, ([original, at, bit]) => {
+      const bytes = Buffer.from(original);
+      bytes[at % bytes.length] = (bytes[at % bytes.length] as number) ^ (1 << bit);
+      expectSound(parseProxyHeader(bytes, MOST), bytes);
+    });
+    fc.assert(property, { numRuns: 2000 });
+  });
+});
+
+/** How often somebody has to read who reads only what is asked for. */
+function readsFor(bytes: Buffer): number {
+  let reads = 0;
+  for (let length = 0; ; reads++) {
+    const parse = parseProxyHeader(bytes.subarray(0, length), MOST);
+    if (parse.kind !== 'more') return reads;
+    length = parse.atLeast;
+  }
+}
+
+function expectSound(parse: ProxyParse, bytes: Buffer): void {
+  if (parse.kind === 'more') expect(parse.atLeast).toBeGreaterThan(bytes.length);
+  if (parse.kind === 'wrong') expect(parse.why).not.toBe('');
+  if (parse.kind !== 'header') return;
+  expect(parse.length).toBeLessThanOrEqual(bytes.length);
+  expect(parse.header.local).toBe(parse.header.source === undefined);
+  // What is behind a header does not matter to it.
+  expect(parseProxyHeader(bytes.subarray(0, parse.length), MOST)).toEqual(parse);
+}
+
+test('the checksum is that of the test vectors of CRC-32C', () => {
+  expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
+  expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
+  expect(crc32c(Buffer.from('1234'), Buffer.from('56789'))).toBe(0xe3069283);
+});

@@ -1,0 +1,72 @@
+/** A forgotten `yield*` on a socket is noticed at once, and clears itself. */
+import { expect, test } from 'vitest';
+import type { Operation } from '../kernel/operation.ts';
+import { group } from '../kernel/task/group.ts';
+import { run } from '../node/run.ts';
+import { connect } from './tcp/connect.ts';
+import { listen } from './tcp/listen.ts';
+import type { Socket } from './tcp/socket.ts';
+
+/** Runs `body` with both ends of a connection. */
+function withPair(body: (near: Socket, far: Socket) => Operation<void>): Promise<void> {
+  return run(function* () {
+    const listener = yield* listen('127.0.0.1:0');
+    const near = yield* connect(listener.address);
+    const far = yield* listener.accept();
+    try {
+      yield* body(near, far);
+    } finally {
+      for (const open of [near, far, listener]) open.close();
+    }
+  });
+}
+
+const forgotten = expect.objectContaining({
+  code: 'ERR_NOT_DRIVEN',
+  message: expect.stringMatching(
+    /wrong: {2}socket\.sendAll.*\n *right: {2}yield\* socket\.sendAll/,
+  ),
+});
+
+test('a second send while the first was never driven shows the wrong and the right line', () =>
+  withPair(function* (near, far) {
+    near.sendAll('lost');
+    expect(() => near.sendAll('again')).toThrow(forgotten);
+    yield* near.sendAll('sent');
+    expect(String(yield* far.recv())).toBe('sent');
+  }));
+
+test('the same holds for receives', () =>
+  withPair(function* (near, far) {
+    near.recv();
+    expect(() => near.recv()).toThrow(expect.objectContaining({ code: 'ERR_NOT_DRIVEN' }));
+    yield* far.sendAll('x');
+    expect(String(yield* near.recv())).toBe('x');
+  }));
+
+test('an operation cannot be driven twice', () =>
+  withPair(function* (near, far) {
+    const operation = near.sendAll('once');
+    yield* operation;
+    expect(() => operation[Symbol.iterator]()).toThrow(
+      expect.objectContaining({ code: 'ERR_ALREADY_DRIVEN' }),
+    );
+    expect(String(yield* far.recv())).toBe('once');
+  }));
+
+test('while one is in progress a second one is busy, and the first is untouched', () =>
+  withPair(function* (near, far) {
+    yield* group(function* (tasks) {
+      const first = tasks.spawn(() => near.recv());
+      yield;
+      let code = '';
+      try {
+        yield* near.recv();
+      } catch (error) {
+        code = (error as { code: string }).code;
+      }
+      expect(code).toBe('ERR_BUSY');
+      yield* far.sendAll('for the first');
+      expect(String(yield* first.join())).toBe('for the first');
+    });
+  }));

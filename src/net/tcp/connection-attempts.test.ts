@@ -1,0 +1,274 @@
+import { describe, expect, it } from 'vitest';
+import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { now } from '../../kernel/current.ts';
+import type { Operation } from '../../kernel/operation.ts';
+import { Readiness } from '../../kernel/readiness.ts';
+import { isCancelled } from '../../kernel/scope/cancelled.ts';
+import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
+import { group } from '../../kernel/task/group.ts';
+import { sleep } from '../../kernel/waits.ts';
+import { SystemError } from '../../support/system-error.ts';
+import type { Endpoint, Network, TransportConnectOptions } from '../../world/network.ts';
+import { ConnectError, connect } from './connect.ts';
+import { ConnectionAttempts } from './connection-attempts.ts';
+
+/** What becomes of an attempt: a connection or an error after so many milliseconds. */
+type Fate = { readonly after: number; readonly error?: string } | 'refused at once' | 'silence';
+
+class FakeTransport extends Readiness {
+  readonly fate: Exclude<Fate, 'refused at once'>;
+  readonly to: Endpoint;
+  readonly begun: number;
+  closed = false;
+
+  constructor(to: Endpoint, fate: Exclude<Fate, 'refused at once'>) {
+    super();
+    this.to = to;
+    this.fate = fate;
+    this.begun = now();
+  }
+
+  tryConnect(): boolean {
+    const { fate } = this;
+    if (fate === 'silence' || now() < this.begun + fate.after) {
+      this.canSend = false;
+      return false;
+    }
+    if (fate.error !== undefined) throw failed(fate.error, this.to);
+    return true;
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+function failed(code: string, to: Endpoint): SystemError {
+  return new SystemError(code, -1, 'connect', to);
+}
+
+/** A network whose addresses behave as they are told to. */
+class FakeNetwork {
+  readonly begun: FakeTransport[] = [];
+  readonly #fates: Readonly<Record<string, Fate>>;
+
+  constructor(fates: Readonly<Record<string, Fate>>) {
+    this.#fates = fates;
+  }
+
+  connect(to: Endpoint): FakeTransport {
+    const { host } = to as { host: string };
+    const fate = this.#fates[host] ?? 'silence';
+    if (fate === 'refused at once') throw failed('ENETUNREACH', to);
+    const transport = new FakeTransport(to, fate);
+    this.begun.push(transport);
+    return transport;
+  }
+
+  resolve(_name: string, done: (error: unknown, hosts: readonly object[]) => void): () => void {
+    const hosts = Object.keys(this.#fates);
+    done(
+      undefined,
+      hosts.map((host) => ({ host, family: host.includes(':') ? 6 : 4 })),
+    );
+    return () => {};
+  }
+
+  /** When each attempt began, in milliseconds. */
+  get times(): [string, number][] {
+    return this.begun.map(({ to, begun }) => [(to as { host: string }).host, begun]);
+  }
+
+  /** Attempts that hold a descriptor. */
+  get open(): string[] {
+    return this.begun.filter(({ closed }) => !closed).map(({ to }) => (to as Host).host);
+  }
+}
+
+interface Host {
+  readonly host: string;
+}
+
+function endpoints(hosts: readonly string[]): Endpoint[] {
+  return hosts.map((host) => ({ host, port: 80, family: host.includes(':') ? 6 : 4 }));
+}
+
+/** Runs `body` while the network tells of answers, to the millisecond. */
+function* withNetwork<T>(network: FakeNetwork, body: () => Operation<T>): Operation<T> {
+  return yield* group(function* (tasks): Operation<T> {
+    tasks.spawn(
+      function* (): Operation<void> {
+        for (;;) {
+          yield* sleep(1);
+          for (const transport of network.begun) transport.notifySend();
+        }
+      },
+      { daemon: true },
+    );
+    return yield* body();
+  });
+}
+
+interface Race {
+  readonly winner: string | undefined;
+  readonly attempts: ConnectionAttempts;
+  readonly network: FakeNetwork;
+  readonly time: number;
+}
+
+function race(fates: Readonly<Record<string, Fate>>, options: TransportConnectOptions = {}): Race {
+  const network = new FakeNetwork(fates);
+  const attempts = new ConnectionAttempts(network as unknown as Network, options);
+  return play(() =>
+    withNetwork(network, function* (): Operation<Race> {
+      const winner = yield* attempts.race(endpoints(Object.keys(fates)));
+      const host = (winner as unknown as FakeTransport | undefined)?.to as Host | undefined;
+      return { winner: host?.host, attempts, network, time: now() };
+    }),
+  );
+}
+
+function codes({ attempts }: Race): (string | undefined)[] {
+  return attempts.tried.map(({ error }) => (error as SystemError | undefined)?.code);
+}
+
+describe('racing the addresses of a name (RFC 8305)', () => {
+  it('an address that answers is the only one that is tried', () => {
+    const { winner, network, time } = race({ '::1': { after: 5 }, '127.0.0.1': { after: 1 } });
+    expect([winner, time, network.begun.length]).toEqual(['::1', 5, 1]);
+  });
+
+  it('the next attempt begins after 250 ms of silence, and the first answer wins', () => {
+    const { winner, network, time } = race({ '::1': 'silence', '127.0.0.1': { after: 20 } });
+    expect([winner, time]).toEqual(['127.0.0.1', 270]);
+    expect(network.times).toEqual([
+      ['::1', 0],
+      ['127.0.0.1', 250],
+    ]);
+  });
+
+  it('an attempt that was begun early and answers late still wins', () => {
+    const { winner, time } = race({ '::1': { after: 300 }, '127.0.0.1': { after: 100 } });
+    expect([winner, time]).toEqual(['::1', 300]);
+  });
+
+  it('the losers are closed, the winner is not', () => {
+    const { network } = race({ '::1': 'silence', '10.0.0.1': 'silence', '::2': { after: 1 } });
+    expect(network.begun.length).toBe(3);
+    expect(network.open).toEqual(['::2']);
+  });
+
+  it('a failure begins the next attempt at once', () => {
+    const fates = { '::1': { after: 10, error: 'ECONNREFUSED' }, '127.0.0.1': { after: 5 } };
+    const result = race(fates);
+    expect([result.winner, result.time]).toEqual(['127.0.0.1', 15]);
+    expect(codes(result)).toEqual(['ECONNREFUSED', undefined]);
+    expect(result.network.open).toEqual(['127.0.0.1']);
+  });
+
+  it('an address without a route costs no time', () => {
+    const { winner, time } = race({ '::1': 'refused at once', '127.0.0.1': { after: 5 } });
+    expect([winner, time]).toEqual(['127.0.0.1', 5]);
+  });
+
+  it('families take turns, beginning with the first of the resolver', () => {
+    const hosts = ['::1', '::2', '::3', '10.0.0.1', '10.0.0.2'];
+    const fates = Object.fromEntries(hosts.map((host) => [host, 'refused at once' as Fate]));
+    const { attempts } = race(fates);
+    const order = attempts.tried.map(({ to }) => (to as Host).host);
+    expect(order).toEqual(['::1', '10.0.0.1', '::2', '10.0.0.2', '::3']);
+  });
+
+  it('an address that is there twice is tried once', () => {
+    const network = new FakeNetwork({ '::1': { after: 1, error: 'ECONNREFUSED' } });
+    const attempts = new ConnectionAttempts(network as unknown as Network, {});
+    const twice = endpoints(['::1', '::1']);
+    expect(play(() => withNetwork(network, () => attempts.race(twice)))).toBe(undefined);
+    expect(attempts.tried.length).toBe(1);
+  });
+
+  it('with a local port no two attempts are under way at once', () => {
+    const localAddress = { host: '127.0.0.1', port: 4000, family: 4 } as const;
+    const fates = { '10.0.0.1': { after: 900, error: 'EHOSTUNREACH' }, '10.0.0.2': { after: 1 } };
+    const { winner, network } = race(fates, { localAddress });
+    expect([winner, network.times]).toEqual([
+      '10.0.0.2',
+      [
+        ['10.0.0.1', 0],
+        ['10.0.0.2', 900],
+      ],
+    ]);
+  });
+
+  it('at most eight attempts are under way', () => {
+    const hosts = Array.from({ length: 12 }, (_, i) => `10.0.0.${i}`);
+    const fates = Object.fromEntries(hosts.map((host) => [host, 'silence' as Fate]));
+    const network = new FakeNetwork(fates);
+    const attempts = new ConnectionAttempts(network as unknown as Network, {});
+    const raced = () => attempts.race(endpoints(hosts));
+    play(() => withNetwork(network, () => moveOnAfter(10_000, raced)));
+    expect(network.begun.length).toBe(8);
+    expect(network.open).toEqual([]);
+  });
+
+  it('a cancelled race leaves nothing open', () => {
+    const network = new FakeNetwork({});
+    const attempts = new ConnectionAttempts(network as unknown as Network, {});
+    const raced = () => attempts.race(endpoints(['::1', '::2', '::3']));
+    play(() => withNetwork(network, () => moveOnAfter(600, raced)));
+    expect([network.begun.length, network.open]).toEqual([3, []]);
+  });
+});
+
+describe('connect to a name with several addresses', () => {
+  function connecting(fates: Readonly<Record<string, Fate>>, timeoutMs = Infinity): unknown {
+    const network = new FakeNetwork(fates);
+    const host = new VirtualHost();
+    Object.assign(host.scheduler, { world: { network } });
+    return host.play(() =>
+      withNetwork(network, function* (): Operation<unknown> {
+        try {
+          return yield* connect('example.test:80', { timeoutMs });
+        } catch (error) {
+          if (isCancelled(error)) throw error;
+          expect(network.open).toEqual([]);
+          return error;
+        }
+      }),
+    );
+  }
+
+  it('lists every address and its reason when all have failed', () => {
+    const error = connecting({
+      '::1': { after: 1, error: 'ECONNREFUSED' },
+      '10.0.0.1': { after: 2, error: 'EHOSTUNREACH' },
+    });
+    expect(error).toBeInstanceOf(ConnectError);
+    expect(error).toMatchObject({
+      code: 'ECONNREFUSED',
+      syscall: 'connect',
+      address: '::1',
+      port: 80,
+      message:
+        'connect ECONNREFUSED example.test:80: [::1]:80 ECONNREFUSED, 10.0.0.1:80 EHOSTUNREACH',
+      errors: [{ code: 'ECONNREFUSED' }, { code: 'EHOSTUNREACH' }],
+    });
+  });
+
+  it('gives the error of the only address as it is', () => {
+    const error = connecting({ '10.0.0.1': { after: 2, error: 'EHOSTUNREACH' } });
+    expect(error).toMatchObject({ message: 'connect EHOSTUNREACH 10.0.0.1:80' });
+  });
+
+  it('says at the timeout what was tried and what became of it', () => {
+    const error = connecting(
+      { '::1': { after: 1, error: 'ECONNREFUSED' }, '10.0.0.1': 'silence' },
+      900,
+    );
+    expect(error).toMatchObject({
+      code: 'ERR_TIMEOUT',
+      limitMs: 900,
+      waitedFor: 'a connection to example.test:80 ([::1]:80 ECONNREFUSED, 10.0.0.1:80 no answer)',
+    });
+  });
+});

@@ -1,0 +1,178 @@
+/** The options of TLS, checked before anything is opened: names, types, ranges. */
+
+import { UsageError } from '../../kernel/errors.ts';
+import { checkDuration, checkInteger, outOfRange, wrongType } from '../../support/checks.ts';
+import type { TlsClientOptions, TlsIdentity, TlsServerOptions } from '../../world/tls.ts';
+
+/** Throws if `value` is not what the option `name` takes. */
+type Check = (name: string, value: unknown) => void;
+
+const VERSIONS: readonly unknown[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
+
+/** The length of a protocol's name is sent in one byte (RFC 7301, section 3.1). */
+const LONGEST_PROTOCOL = 255;
+
+/** node:tls takes exactly so many bytes. */
+const TICKET_KEYS_LENGTH = 48;
+
+const MOST_HANDSHAKES = 65_536;
+
+const text: Check = (name, value) => {
+  if (typeof value !== 'string') throw wrongType(name, 'a string', value);
+};
+
+const flag: Check = (name, value) => {
+  if (typeof value !== 'boolean') throw wrongType(name, 'true or false', value);
+};
+
+const callable: Check = (name, value) => {
+  if (typeof value !== 'function') throw wrongType(name, 'a function', value);
+};
+
+const bytes: Check = (name, value) => {
+  if (!(value instanceof Uint8Array)) throw wrongType(name, 'a Uint8Array', value);
+};
+
+const duration: Check = (name, value) => checkDuration(name, value as number);
+
+/** A text or bytes, or an object with them under `key`; or an array of these. */
+function material(key: 'pem' | 'buf' | undefined): Check {
+  const one: Check = (name, value) => {
+    if (typeof value === 'string' || value instanceof Uint8Array) return;
+    const inside = key === undefined ? undefined : (value as Record<string, unknown> | null)?.[key];
+    if (typeof inside === 'string' || inside instanceof Uint8Array) return;
+    const objects = key === undefined ? '' : `, { ${key}, passphrase }`;
+    throw wrongType(name, `a string, a Uint8Array${objects} or an array of these`, value);
+  };
+  return (name, value) => {
+    if (!Array.isArray(value)) return one(name, value);
+    for (const [index, item] of value.entries()) one(`${name}[${index}]`, item);
+  };
+}
+
+const version: Check = (name, value) => {
+  const expected = VERSIONS.map((known) => `'${known}'`).join(', ');
+  if (!VERSIONS.includes(value)) throw wrongType(name, `one of ${expected}`, value);
+};
+
+const protocols: Check = (name, value) => {
+  if (!Array.isArray(value)) throw wrongType(name, "an array such as ['h2', 'http/1.1']", value);
+  for (const [index, protocol] of value.entries()) {
+    text(`${name}[${index}]`, protocol);
+    const { length } = Buffer.from(protocol);
+    if (length >= 1 && length <= LONGEST_PROTOCOL) continue;
+    throw outOfRange(`${name}[${index}]`, `a name of 1 to ${LONGEST_PROTOCOL} bytes`, protocol);
+  }
+};
+
+const ticketKeys: Check = (name, value) => {
+  bytes(name, value);
+  const { length } = value as Uint8Array;
+  if (length !== TICKET_KEYS_LENGTH) {
+    throw outOfRange(`${name}.length`, `${TICKET_KEYS_LENGTH} bytes`, length);
+  }
+};
+
+const identity: Readonly<Record<string, Check>> = {
+  cert: material(undefined),
+  key: material('pem'),
+  pfx: material('buf'),
+  passphrase: text,
+  ca: material(undefined),
+  crl: material(undefined),
+};
+
+const common: Readonly<Record<string, Check>> = {
+  ...identity,
+  ciphers: text,
+  ecdhCurve: text,
+  sigalgs: text,
+  minVersion: version,
+  maxVersion: version,
+  alpn: protocols,
+  ALPNProtocols: protocols,
+  handshakeTimeoutMs: duration,
+};
+
+const contexts: Check = (name, value) => {
+  for (const [servername, options] of Object.entries(checkedObject(name, value))) {
+    const place = `${name}[${JSON.stringify(servername)}]`;
+    checkAll(place, options, identity);
+    checkCertificateHasKey(place, options as TlsIdentity);
+  }
+};
+
+const server: Readonly<Record<string, Check>> = {
+  ...common,
+  dhparam: material(undefined),
+  sessionIdContext: text,
+  requestCert: flag,
+  rejectUnauthorized: flag,
+  contexts,
+  SNICallback: callable,
+  ticketKeys,
+  maxHandshakes: (name, value) => checkInteger(name, value as number, 1, MOST_HANDSHAKES),
+};
+
+const client: Readonly<Record<string, Check>> = {
+  ...common,
+  servername: text,
+  rejectUnauthorized: flag,
+  checkServerIdentity: callable,
+  session: bytes,
+};
+
+/** Throws for options of a listener that can be seen to be wrong. */
+export function checkTlsServer(options: TlsServerOptions): void {
+  checkAll('tls', options, server);
+  const { contexts: others, SNICallback } = options;
+  if (others === undefined && SNICallback === undefined) requireCertificate('tls', options);
+  checkCertificateHasKey('tls', options);
+}
+
+/** Throws for options of a connection that can be seen to be wrong. */
+export function checkTlsClient(options: TlsClientOptions): void {
+  checkAll('tls', options, client);
+  checkCertificateHasKey('tls', options);
+}
+
+function checkAll(name: string, options: unknown, checks: Readonly<Record<string, Check>>): void {
+  for (const [option, value] of Object.entries(checkedObject(name, options))) {
+    if (!Object.hasOwn(checks, option)) throw unknownOption(name, option, Object.keys(checks));
+    if (value !== undefined) checks[option]?.(`${name}.${option}`, value);
+  }
+}
+
+function checkedObject(name: string, value: unknown): object {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw wrongType(name, 'an object such as { cert, key }', value);
+}
+
+/** A misspelt option would be a wish that nobody hears. */
+function unknownOption(name: string, option: string, known: readonly string[]): UsageError {
+  const expected = known.join(', ');
+  return tlsOptionsError(`\`${name}\` has no option '${option}'. Expected one of: ${expected}`);
+}
+
+function requireCertificate(name: string, { cert, pfx }: TlsIdentity): void {
+  if (cert !== undefined || pfx !== undefined) return;
+  throw tlsOptionsError(
+    'A listener with TLS needs a certificate and its key.\n' +
+      `  wrong:  listen(address, { ${name}: {} })\n` +
+      `  right:  listen(address, { ${name}: { cert, key } })`,
+  );
+}
+
+/** node:tls would accept one without the other, and fail in every handshake. */
+function checkCertificateHasKey(name: string, { cert, key, pfx }: TlsIdentity): void {
+  if (pfx !== undefined || (cert === undefined) === (key === undefined)) return;
+  const [there, missing] = cert === undefined ? ['key', 'cert'] : ['cert', 'key'];
+  throw tlsOptionsError(
+    `\`${name}.${there}\` is given without \`${name}.${missing}\`: both are needed`,
+  );
+}
+
+/** The error for options of TLS that do not fit together. */
+export function tlsOptionsError(message: string): UsageError {
+  return new UsageError('ERR_TLS_OPTIONS', message);
+}

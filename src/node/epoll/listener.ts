@@ -1,0 +1,178 @@
+/**
+ * A listening socket on the epoll network.
+ *
+ * Connections are accepted in batches and handed out one at a time. A batch begins with one and
+ * doubles while batches come back full, so a burst costs few calls, and a program that stops
+ * accepting has left all but a few connections in the system's queue.
+ *
+ * Invariants:
+ *  1. `canRecv` is true while the queue here is not empty, or the system's may not be.
+ *  2. A queued connection is a transport from the moment it was accepted: its first edges come
+ *     while it waits here, and must find it.
+ *  3. An error of accept is thrown only when nothing was accepted in that call. It clears nothing:
+ *     the connection is still in the system's queue, and its edge will not come again.
+ */
+import { ClosedError } from '../../kernel/errors.ts';
+import { Readiness } from '../../kernel/readiness.ts';
+import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../../world/network.ts';
+import { endpointText, familyOf, hostOf, portOf } from '../endpoint.ts';
+import { adoptError } from '../process/inherited-listener.ts';
+import type { SocketFile } from '../process/unix-socket.ts';
+import { checkPath, removeSocketFile, socketFileAt } from '../process/unix-socket.ts';
+import { systemError } from '../system-error.ts';
+import type { Registered, Registry } from './registry.ts';
+import { EAGAIN, EBADF } from './registry.ts';
+import { EpollTransport } from './transport.ts';
+
+/** MOST_ACCEPTED of native/sockets.c. */
+const MAX_BATCH = 64;
+/** The kernel cuts the backlog to somaxconn. */
+const MAX_BACKLOG = 0x7fffffff;
+/** Flags of the addon's listen. */
+const REUSE_PORT = 1;
+const IPV6_ONLY = 2;
+
+/** Status and handles of one accept call; read to its end before the next call, so one serves all
+ *  listeners of a thread. */
+const acceptResults: Int32Array = new Int32Array(1 + MAX_BATCH);
+
+export class EpollListener extends Readiness implements ListenerTransport, Registered {
+  readonly kind = 'listener';
+  readonly handle: number;
+  readonly local: Endpoint;
+  acceptBatch: number = MAX_BATCH;
+  readonly #registry: Registry;
+  /** Accepted, not handed out yet. */
+  readonly #queue: EpollTransport[] = [];
+  /** What accepted connections call their near end; `undefined`: a wildcard, so each is asked. */
+  readonly #acceptedLocal: Endpoint | undefined;
+  /** The file of a Unix socket, to be removed at close. */
+  readonly #file: SocketFile | undefined;
+  /** The system's queue was empty, and no edge has come since. */
+  #drained = false;
+  /** Length of the next batch. */
+  #batchLength = 1;
+  #closed = false;
+
+  /** `at`: what was asked for; `undefined`: it was inherited, and its file is not ours. */
+  constructor(registry: Registry, handle: number, at?: Endpoint) {
+    super();
+    this.#registry = registry;
+    this.handle = handle;
+    const bound = registry.addon.local(handle);
+    const asked = at !== undefined && 'path' in at ? at : undefined;
+    this.local = asked ?? (typeof bound === 'number' ? (at ?? { path: '' }) : bound);
+    this.#acceptedLocal = isWildcard(this.local) ? undefined : this.local;
+    this.#file = asked && socketFileAt(asked.path);
+    registry.add(this);
+  }
+
+  tryListen(): boolean {
+    if (this.#closed) throw this.#closedError();
+    return true;
+  }
+
+  tryAccept(): Transport | undefined {
+    if (this.#closed) throw this.#closedError();
+    if (this.#queue.length === 0) this.#acceptBatch();
+    const next = this.#queue.shift();
+    this.canRecv = this.#queue.length > 0 || !this.#drained;
+    return next;
+  }
+
+  /**
+   * One call into the addon. What it says about the end of the batch (`batch[0]`) is EAGAIN, an
+   * error, or 0 for "there may be more".
+   */
+  #acceptBatch(): void {
+    const { addon } = this.#registry;
+    const most = Math.max(1, Math.min(this.#batchLength, this.acceptBatch));
+    const accepted = addon.accept(this.handle, acceptResults, most);
+    if (accepted === EBADF) throw this.#closedError();
+    const status = acceptResults[0] as number;
+    for (let i = 1; i <= accepted; i += 1) this.#enqueue(acceptResults[i] as number);
+    this.#drained = status === EAGAIN;
+    if (this.#drained) this.#batchLength = 1;
+    else if (accepted === most) this.#batchLength = doubled(accepted);
+    else if (accepted === 0 && status < 0) throw systemError(status, 'accept');
+  }
+
+  shed(most: number): number {
+    return Math.max(0, this.#registry.addon.shed(this.handle, most));
+  }
+
+  get queued(): number | undefined {
+    const inSystem = this.#registry.addon.queued(this.handle);
+    return inSystem < 0 ? undefined : inSystem + this.#queue.length;
+  }
+
+  #enqueue(handle: number): void {
+    const registry = this.#registry;
+    const local = this.#acceptedLocal;
+    this.#queue.push(new EpollTransport({ registry, handle, local, to: undefined }));
+  }
+
+  /** Any event means: try. An error of the listening socket is met by the try, too. */
+  onEvents(): void {
+    this.#drained = false;
+    this.notifyRecv();
+  }
+
+  /** The kernel resets what is in its queue; what waits in ours is reset here. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.canRecv = true;
+    removeSocketFile(this.#file); // while the socket is open: its inode cannot be another's
+    this.#registry.remove(this);
+    this.#registry.addon.close(this.handle, 0);
+    for (const connection of this.#queue.splice(0)) connection.reset();
+    this.rejectWaiters(this.#closedError());
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
+  }
+
+  override describe(): string {
+    return endpointText(this.local);
+  }
+
+  openLine(): string {
+    return `listener ${endpointText(this.local)}`;
+  }
+}
+
+/** Listens. The system's answer to bind(2) is reported as one of listen, as Node does. */
+export function openListener(
+  registry: Registry,
+  poller: number,
+  at: Endpoint,
+  options: ListenOptions,
+): EpollListener {
+  const { backlog = MAX_BACKLOG, reusePort = false, ipv6Only = false } = options;
+  const { mode = -1, recvBufferSize = 0, sendBufferSize = 0 } = options;
+  checkPath(at, 'listen');
+  const where = [familyOf(at), hostOf(at), portOf(at)] as const;
+  const flags = (reusePort ? REUSE_PORT : 0) | (ipv6Only ? IPV6_ONLY : 0);
+  const how = [backlog, flags, mode, recvBufferSize, sendBufferSize] as const;
+  const handle = registry.addon.listen(poller, ...where, ...how);
+  if (handle < 0) throw systemError(handle, 'listen', at);
+  return new EpollListener(registry, handle, at);
+}
+
+/** Listens on a descriptor that was inherited. */
+export function adoptListener(registry: Registry, poller: number, fd: number): EpollListener {
+  const handle = registry.addon.adopt(poller, fd);
+  if (handle < 0) throw adoptError(handle, fd);
+  return new EpollListener(registry, handle);
+}
+
+function doubled(length: number): number {
+  return Math.min(2 * length, MAX_BATCH);
+}
+
+/** Connections of a wildcard listener have various near ends. */
+function isWildcard(endpoint: Endpoint): boolean {
+  return 'host' in endpoint && (endpoint.host === '0.0.0.0' || endpoint.host === '::');
+}

@@ -1,0 +1,219 @@
+/**
+ * The portable network: node:net and node:dgram in pull mode behind the contract of
+ * world/network.ts, for every system and every runtime that has them.
+ *
+ * node:net pushes: it accepts by itself, reads by itself and takes any number of bytes. So does
+ * node:dgram. The files beside this one turn each of these around with a bounded queue:
+ *   portable-listener.ts   connections, held paused until they are accepted
+ *   portable-transport.ts  bytes in both directions
+ *   portable-datagram.ts   datagrams in both directions
+ *   portable-buffers.ts    the queue and the memory for them
+ *   portable-notices.ts    from node's callbacks to the waiting tasks
+ *
+ * Nothing here keeps the process alive; the scheduler's host does.
+ */
+import type { NetConnectOpts } from 'node:net';
+import { connect as connectSocket } from 'node:net';
+import { constants } from 'node:os';
+import { ClosedError } from '../../kernel/errors.ts';
+import type { HandshakeStage } from '../../world/handshake.ts';
+import type {
+  BufferSizes,
+  Capabilities,
+  DatagramOptions,
+  DatagramTransport,
+  Endpoint,
+  ListenerTransport,
+  ListenOptions,
+  Network,
+  NetworkCounters,
+  NetworkLimits,
+  NetworkOwner,
+  TlsClient,
+  Transport,
+  TransportConnectOptions,
+} from '../../world/network.ts';
+import type { TlsClientOptions, TlsServerOptions } from '../../world/tls.ts';
+import { adoptError, checkAdoptable, inspectListener } from '../process/inherited-listener.ts';
+import { readLimits, readListenOverflows } from '../process/limits.ts';
+import {
+  ABSTRACT_NAMES,
+  checkAbstract,
+  checkPath,
+  removeStaleFile,
+  socketFileAt,
+} from '../process/unix-socket.ts';
+import type { ResolveDone } from '../resolve.ts';
+import { resolveName } from '../resolve.ts';
+import { HAS_TLS, TlsLayer } from '../tls/layer.ts';
+import { SendSlab } from './buffers.ts';
+import type { DatagramContext } from './datagram.ts';
+import { PortableDatagram } from './datagram.ts';
+import type { ListenerContext } from './listener.ts';
+import { PortableListener } from './listener.ts';
+import { UNNAMED } from './node-socket.ts';
+import { NotificationQueue } from './notification-queue.ts';
+import { PORTABLE_OPTIONS, unsupportedOption } from './options.ts';
+import { attachListeners, HIGH_WATER_MARK, PortableTransport } from './transport.ts';
+
+/** The queue where the system does not say how long it may be: Node's own default. */
+const DEFAULT_BACKLOG = 511;
+
+/** Long enough for a few retransmissions, short enough to wait for at the end of a process. */
+const DEFAULT_LINGER_MS = 5000;
+
+export interface PortableOptions {
+  /** How long a closed connection with unsent bytes may make no progress; default 5000. */
+  readonly lingerMs?: number;
+}
+
+/** A network on node:net. */
+export function portableNetwork(owner: NetworkOwner, options: PortableOptions = {}): Network {
+  return new PortableNetwork(owner, options.lingerMs ?? DEFAULT_LINGER_MS);
+}
+
+class PortableNetwork implements Network, ListenerContext, DatagramContext {
+  readonly backend = 'portable';
+  readonly capabilities: Capabilities = {
+    pausesAccept: false,
+    exactTorn: false,
+    batchedAccept: false,
+    reusePort: hasReusePort(),
+    options: PORTABLE_OPTIONS,
+    abstractNames: ABSTRACT_NAMES,
+    tls: HAS_TLS,
+    batchedDatagrams: false,
+    sendsAtOnce: false,
+    exactDropped: false,
+  };
+  readonly transports = new Set<PortableTransport>();
+  readonly listeners = new Set<PortableListener>();
+  readonly datagrams = new Set<PortableDatagram>();
+  readonly sendSlab = new SendSlab();
+  readonly notifications: NotificationQueue;
+  readonly lingerMs: number;
+  readonly #tls = new TlsLayer();
+  #closed = false;
+
+  constructor(owner: NetworkOwner, lingerMs: number) {
+    this.notifications = new NotificationQueue(owner);
+    this.lingerMs = lingerMs;
+  }
+
+  listen(at: Endpoint, options: ListenOptions): ListenerTransport {
+    this.#assertOpen();
+    checkSupported(at, options, 'listen');
+    const backlog = options.backlog ?? readLimits().backlog ?? DEFAULT_BACKLOG;
+    return new PortableListener(at, { ...options, backlog }, this);
+  }
+
+  adopt(fd: number): ListenerTransport {
+    this.#assertOpen();
+    checkAdoptable();
+    const held = [...this.listeners].some(({ descriptor }) => descriptor === fd);
+    if (held) throw adoptError(-constants.errno.EBUSY, fd);
+    const backlog = readLimits().backlog ?? DEFAULT_BACKLOG;
+    return new PortableListener({ fd, local: inspectListener(fd) }, { backlog }, this);
+  }
+
+  connect(to: Endpoint, options: TransportConnectOptions): Transport {
+    this.#assertOpen();
+    checkSupported(to, options, 'connect');
+    const socket = connectSocket(connectOptions(to, options.localAddress));
+    attachListeners(socket);
+    return PortableTransport.connecting(socket, this, { local: UNNAMED, remote: to });
+  }
+
+  tlsClient(options: TlsClientOptions): TlsClient {
+    return this.#tls.client(options);
+  }
+
+  tlsServer(options: TlsServerOptions): HandshakeStage {
+    return this.#tls.server(options);
+  }
+
+  get closing(): number {
+    return this.#tls.lingering.size;
+  }
+
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
+    this.#assertOpen();
+    return new PortableDatagram(at, options, this);
+  }
+
+  resolve(host: string, done: ResolveDone): () => void {
+    return resolveName(host, done);
+  }
+
+  poll(): number {
+    return -1;
+  }
+
+  socketFile(path: string): (() => void) | undefined {
+    const file = socketFileAt(path);
+    return file && (() => removeStaleFile(file));
+  }
+
+  limits(): NetworkLimits {
+    return readLimits();
+  }
+
+  listenOverflows(): number | undefined {
+    return readListenOverflows();
+  }
+
+  counters(): NetworkCounters {
+    return {
+      transports: this.transports.size,
+      listeners: this.listeners.size,
+      datagrams: this.datagrams.size,
+      slabs: 0,
+    };
+  }
+
+  open(): readonly string[] {
+    const transports = [...this.transports].filter((each) => !this.#tls.isClosing(each));
+    const open = [...this.listeners, ...this.datagrams, ...transports];
+    return open.map((resource) => resource.openLine());
+  }
+
+  #assertOpen(): void {
+    if (!this.#closed) return;
+    throw new ClosedError('ERR_CLOSED', 'The network was closed: its run has ended');
+  }
+
+  close(): void {
+    this.#tls.close();
+    this.#closed = true;
+    for (const listener of this.listeners) listener.close();
+    for (const datagram of this.datagrams) datagram.close();
+    for (const transport of this.transports) transport.close();
+  }
+}
+
+/** node:net has no name for the sizes of buffers, and not everywhere one for abstract names. */
+function checkSupported(at: Endpoint, sizes: BufferSizes, syscall: 'listen' | 'connect'): void {
+  checkAbstract(at);
+  checkPath(at, syscall);
+  for (const size of ['recvBufferSize', 'sendBufferSize'] as const) {
+    if (sizes[size] !== undefined) throw unsupportedOption(size);
+  }
+}
+
+function connectOptions(to: Endpoint, from: Endpoint | undefined): NetConnectOpts {
+  const socket = { allowHalfOpen: true, highWaterMark: HIGH_WATER_MARK };
+  if ('path' in to) return { ...socket, path: to.path };
+  const near =
+    from === undefined || 'path' in from ? {} : { localAddress: from.host, localPort: from.port };
+  const { host, port, family } = to;
+  return { ...socket, ...near, host, port, family, autoSelectFamily: false, noDelay: true };
+}
+
+/** net.Server and node:dgram have had `reusePort` since 22.12 and 23.1. Only Linux spreads what
+ *  comes with it. */
+function hasReusePort(): boolean {
+  const { node, bun, deno } = process.versions;
+  if (process.platform !== 'linux' || bun !== undefined || deno !== undefined) return false;
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+}

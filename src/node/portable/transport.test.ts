@@ -1,0 +1,359 @@
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import {
+  accept,
+  connect,
+  fill,
+  freshNetwork,
+  listen,
+  network,
+  pair,
+  pattern,
+  portOf,
+  rawServer,
+  readable,
+  recv,
+  recvAll,
+  sendAll,
+  until,
+  withRawPeer,
+  writable,
+} from '../../../test/support/network/portable-network.ts';
+import type { Transport } from '../../world/network.ts';
+import { READ_AHEAD, WRITE_AHEAD } from './buffers.ts';
+
+freshNetwork();
+
+describe('receiving', () => {
+  it('would block on a quiet connection, and wakes a waiter that never tried', async () => {
+    const [client, server] = await pair();
+    const waiting = readable(server);
+    await sendAll(client, Buffer.from('hello'));
+    await waiting;
+    expect(String(server.tryRecv(100))).toBe('hello');
+    expect(server.tryRecv(100)).toBeUndefined();
+    expect(server.canRecv).toBe(false);
+  });
+
+  it('hands out slices of at most max bytes and keeps the rest', async () => {
+    const [client, server] = await pair();
+    await sendAll(client, Buffer.from('abcdefgh'));
+    expect(String(await recv(server, 3))).toBe('abc');
+    const into = new Uint8Array(4);
+    expect(server.tryRecvInto(into)).toBe(4);
+    expect(String(Buffer.from(into))).toBe('defg');
+    expect(server.canRecv).toBe(true);
+    expect(String(server.tryRecv(3))).toBe('h');
+    expect(server.tryRecvInto(into)).toBe(-1);
+  });
+
+  it('gives queued bytes before the end of file, which stays', async () => {
+    const [client, server] = await pair();
+    await sendAll(client, Buffer.from('last words'));
+    client.shutdown('send');
+    await delay(20);
+    expect(String(server.tryRecv(4))).toBe('last');
+    expect(String(server.tryRecv(100))).toBe(' words');
+    expect(server.canRecv).toBe(true);
+    expect(server.tryRecv(100)).toHaveLength(0);
+    expect(server.tryRecvInto(new Uint8Array(1))).toBe(0);
+    expect(server.tryRecv(100)).toHaveLength(0);
+  });
+
+  it('gives queued bytes before ECONNRESET, which stays', async () => {
+    const [server, peer] = await withRawPeer();
+    peer.write('last words');
+    await until(() => server.canRecv);
+    peer.resetAndDestroy();
+    await until(() => peer.destroyed);
+    await delay(20);
+    expect(String(server.tryRecv(100))).toBe('last words');
+    const reset = expect.objectContaining({ code: 'ECONNRESET', syscall: 'read' });
+    expect(() => server.tryRecv(100)).toThrow(reset);
+    expect(() => server.tryRecvInto(new Uint8Array(1))).toThrow(reset);
+    expect(() => server.trySend(Buffer.from('x'))).toThrow(
+      expect.objectContaining({ code: 'EPIPE', syscall: 'write' }),
+    );
+  });
+
+  it('loses nothing to a reset that comes while the reader is behind', async () => {
+    const [server, peer] = await withRawPeer();
+    peer.write(pattern(150_000));
+    await delay(50);
+    peer.resetAndDestroy();
+    await until(() => peer.destroyed);
+    await delay(20);
+    let total = 0;
+    const failure = (async () => {
+      for (;;) total += (await recv(server)).length || 1e9;
+    })();
+    await expect(failure).rejects.toMatchObject({ code: 'ECONNRESET' });
+    expect(total).toBe(150_000);
+  });
+
+  it('keeps what it had read when a blocked send meets the reset', async () => {
+    const [server, peer] = await withRawPeer();
+    peer.pause();
+    peer.write(pattern(300_000));
+    await fill(server);
+    const waiting = writable(server);
+    peer.resetAndDestroy();
+    await waiting;
+    const chunks: Buffer[] = [];
+    const failure = (async () => {
+      for (;;) chunks.push(await recv(server));
+    })();
+    await expect(failure).rejects.toMatchObject({ code: 'ECONNRESET', syscall: 'read' });
+    const received = Buffer.concat(chunks);
+    expect(received.length).toBeGreaterThan(READ_AHEAD);
+    expect(received.equals(pattern(300_000).subarray(0, received.length))).toBe(true);
+  });
+
+  it('reads no further ahead than its bound when nobody takes the bytes', async () => {
+    const [server, peer] = await withRawPeer();
+    peer.write(pattern(300_000));
+    await delay(50);
+    let held = 0;
+    for (let chunk = server.tryRecv(65_536); chunk; chunk = server.tryRecv(65_536)) {
+      held += chunk.length;
+    }
+    expect(held).toBeGreaterThan(0);
+    expect(held).toBeLessThanOrEqual(READ_AHEAD + 2 * 65_536);
+    let total = held;
+    while (total < 300_000) total += (await recv(server)).length;
+    expect(total).toBe(300_000);
+  });
+
+  it('wakes a waiter with ECONNRESET', async () => {
+    const [server, peer] = await withRawPeer();
+    const waiting = readable(server);
+    peer.resetAndDestroy();
+    await waiting;
+    expect(() => server.tryRecv(1)).toThrow(expect.objectContaining({ code: 'ECONNRESET' }));
+  });
+});
+
+describe('sending', () => {
+  it('leaves the memory to the caller at once', async () => {
+    const [client, server] = await pair();
+    const data = Buffer.alloc(1000);
+    const expected: Buffer[] = [];
+    for (let i = 0; i < 400; i++) {
+      data.fill(i & 255);
+      expected.push(Buffer.from(data));
+      await sendAll(client, data);
+    }
+    data.fill(255);
+    client.shutdown('send');
+    expect((await recvAll(server)).equals(Buffer.concat(expected))).toBe(true);
+  });
+
+  it('leaves the memory to the caller also when the kernel is full', async () => {
+    const [client, server] = await pair();
+    const block = Buffer.alloc(50_000);
+    let sent = 0;
+    for (;;) {
+      block.fill((sent / block.length) & 255);
+      const taken = client.trySend(block);
+      sent += taken;
+      if (taken < block.length) break;
+    }
+    block.fill(255);
+    const chunks: Buffer[] = [];
+    for (let got = 0; got < sent; got += chunks.at(-1)?.length ?? 0)
+      chunks.push(await recv(server));
+    const received = Buffer.concat(chunks);
+    const wrong = received.findIndex((byte, i) => byte !== (Math.floor(i / block.length) & 255));
+    expect(wrong).toBe(-1);
+  });
+
+  it('would block when the peer does not read, and wakes when there is room', async () => {
+    const [client, server] = await pair();
+    await fill(client);
+    expect(client.trySend(Buffer.alloc(1))).toBe(0);
+    expect(client.canSend).toBe(false);
+    const waiting = writable(client);
+    const reading = (async () => {
+      while (!client.canSend) await recv(server);
+    })();
+    await waiting;
+    await reading;
+    expect(client.trySend(Buffer.alloc(1))).toBe(1);
+  });
+
+  it('carries a megabyte to a slow reader', async () => {
+    const [client, server] = await pair();
+    const data = pattern(1_000_000);
+    const sending = sendAll(client, data).then(() => client.shutdown('send'));
+    const chunks: Buffer[] = [];
+    for (;;) {
+      const chunk = await recv(server, 10_000);
+      if (chunk.length === 0) break;
+      chunks.push(chunk);
+      if (chunks.length % 10 === 0) await delay(1);
+    }
+    await sending;
+    expect(Buffer.concat(chunks).equals(data)).toBe(true);
+  });
+
+  it('takes several pieces in order, at most 64 and as many bytes as fit', async () => {
+    const [client, server] = await pair();
+    const pieces = ['a', '', 'bc', 'def'].map((text) => Buffer.from(text));
+    expect(client.trySendv(pieces)).toBe(6);
+    expect(String(await recv(server))).toBe('abcdef');
+    expect(client.trySendv(Array.from({ length: 100 }, () => Buffer.from('x')))).toBe(64);
+    expect(client.trySendv([Buffer.alloc(60_000), Buffer.alloc(60_000)])).toBe(WRITE_AHEAD);
+  });
+
+  it('fails with EPIPE after its side was shut down, and the peer sees the end', async () => {
+    const [client, server] = await pair();
+    await sendAll(client, Buffer.from('bye'));
+    client.shutdown('send');
+    const pipe = expect.objectContaining({ code: 'EPIPE', syscall: 'write' });
+    expect(() => client.trySend(Buffer.from('x'))).toThrow(pipe);
+    expect(() => client.trySendv([Buffer.from('x')])).toThrow(pipe);
+    expect(String(await recvAll(server))).toBe('bye');
+    await sendAll(server, Buffer.from('still here'));
+    expect(String(await recv(client))).toBe('still here');
+  });
+
+  it('fails with EPIPE once the peer has reset, and receivers keep their end of file', async () => {
+    const [server, peer] = await withRawPeer();
+    peer.end();
+    expect(await recvAll(server)).toHaveLength(0);
+    peer.destroy();
+    await delay(10);
+    const failure = (async () => {
+      for (let i = 0; i < 100; i++) {
+        server.trySend(Buffer.from('x'));
+        await delay(2);
+      }
+    })();
+    await expect(failure).rejects.toMatchObject({ code: 'EPIPE' });
+    expect(server.tryRecv(1)).toHaveLength(0);
+  });
+
+  it('wakes a waiting sender when the peer resets', async () => {
+    const [server, peer] = await withRawPeer();
+    peer.pause();
+    await fill(server);
+    const waiting = writable(server);
+    peer.resetAndDestroy();
+    await waiting;
+    expect(() => server.trySend(Buffer.from('x'))).toThrow(
+      expect.objectContaining({ code: 'EPIPE' }),
+    );
+  });
+});
+
+describe('the end of a connection', () => {
+  it('shutdown of the receiving side is end of file, and drops what comes in', async () => {
+    const [client, server] = await pair();
+    await sendAll(client, Buffer.from('unread'));
+    await readable(server);
+    const waiting = readable(client);
+    client.shutdown('recv');
+    server.shutdown('recv');
+    await waiting;
+    expect(client.tryRecv(1)).toHaveLength(0);
+    expect(server.tryRecv(1)).toHaveLength(0);
+    await sendAll(client, pattern(200_000));
+    await delay(20);
+    expect(server.tryRecv(1)).toHaveLength(0);
+    await sendAll(server, Buffer.from('x'));
+  });
+
+  it('close delivers what was sent, although the kernel was full', async () => {
+    const [client, server] = await pair();
+    const total = await fill(client);
+    client.close();
+    expect(await recvAll(server)).toHaveLength(total);
+  });
+
+  it('close wakes both waiters with ERR_CLOSED, once, and makes every try throw it', async () => {
+    const [client] = await pair();
+    await fill(client);
+    const waiting = Promise.allSettled([readable(client), writable(client)]);
+    client.close();
+    client.close();
+    client.reset();
+    const closed = { code: 'ERR_CLOSED' };
+    for (const result of await waiting) expect(result).toMatchObject({ reason: closed });
+    const tries = [
+      () => client.tryRecv(1),
+      () => client.tryRecvInto(new Uint8Array(1)),
+      () => client.trySend(Buffer.from('x')),
+      () => client.trySendv([Buffer.from('x')]),
+      () => client.tryConnect(),
+    ];
+    for (const attempt of tries) expect(attempt).toThrow(expect.objectContaining(closed));
+    client.shutdown('both');
+  });
+
+  it('keeps the addresses after close', async () => {
+    const [client, server] = await pair();
+    const { local, remote } = server;
+    client.reset();
+    await readable(server);
+    server.close();
+    await delay(10);
+    expect([server.local, server.remote]).toEqual([local, remote]);
+    expect(server.describe()).toBe(`127.0.0.1:${portOf(remote)}`);
+  });
+
+  it('reset reaches the peer, also after a shutdown and with bytes unsent', async () => {
+    const preludes: ((transport: Transport) => unknown)[] = [
+      () => {},
+      fill,
+      (transport) => transport.shutdown('send'),
+      async (transport) => {
+        await fill(transport);
+        transport.shutdown('send');
+      },
+    ];
+    for (const prelude of preludes) {
+      const [server, peer] = await withRawPeer();
+      await prelude(server);
+      let failure: unknown;
+      peer.on('error', (error) => {
+        failure = error;
+      });
+      server.reset();
+      peer.resume();
+      // A peer that has seen the end already learns of the reset when it writes.
+      await until(() => {
+        if (!peer.destroyed) peer.write('x');
+        return failure !== undefined;
+      });
+      expect((failure as NodeJS.ErrnoException).code).toMatch(/^(ECONNRESET|EPIPE)$/);
+    }
+  });
+
+  it('gives up a closed connection whose peer takes nothing', { timeout: 10_000 }, async () => {
+    const [at, sockets] = await rawServer();
+    const client = await connect(at);
+    await fill(client);
+    client.close();
+    await until(() => sockets.length === 1);
+    // The far end learns of it by the reset that answers its own bytes.
+    await until(() => {
+      if (!sockets[0]?.destroyed) sockets[0]?.write('x');
+      return sockets[0]?.destroyed === true;
+    });
+  });
+
+  it('survives two thousand connections without keeping anything', async () => {
+    const listener = await listen();
+    for (let round = 0; round < 50; round++) {
+      const clients = await Promise.all(Array.from({ length: 40 }, () => connect(listener.local)));
+      for (const client of clients) {
+        const server = await accept(listener);
+        await sendAll(server, Buffer.from('x'));
+        client.close();
+        server.close();
+      }
+      await turn();
+    }
+    expect(network.counters()).toEqual({ transports: 0, listeners: 1, datagrams: 0, slabs: 0 });
+  });
+});

@@ -1,0 +1,177 @@
+/**
+ * What `main` knows of the program that it runs: whether it is ready, what the signals have done,
+ * and what the service manager has been told.
+ *
+ *   starting ──ready──▶ ready ──1st signal──▶ lame duck ──lameDuckMs──▶ draining ──▶ ended
+ *       └───────1st signal─────────────────────────▲                        └──graceMs──▶ cut
+ *
+ * From the first signal on the program is not ready; while it is a lame duck it serves on, so that
+ * a load balancer has time to notice. The second signal cancels it, the third ends the process.
+ */
+import { runningTask } from '../../kernel/current.ts';
+import type { OperationSource, Wait } from '../../kernel/operation.ts';
+import { operationOf } from '../../kernel/operation.ts';
+import type { Scheduler } from '../../kernel/scheduler.ts';
+import type { ScopeImpl } from '../../kernel/scope/scope.ts';
+import type { TimerTarget } from '../../kernel/timers.ts';
+import { Timer } from '../../kernel/timers.ts';
+import type { Platform, StopSignal } from '../../world/platform.ts';
+import type { Program, StatsSource } from '../../world/world.ts';
+import type { SupervisorLink } from './supervisor-link.ts';
+import { supervisorOf } from './supervisor-link.ts';
+
+const SIGNAL_NUMBER: Readonly<Record<StopSignal, number>> = { SIGINT: 2, SIGTERM: 15 };
+
+/** How the frame behaves; see MainOptions. */
+export interface LifecycleOptions {
+  readonly graceMs: number;
+  readonly lameDuckMs: number;
+  readonly ready: 'listening' | 'manual';
+  readonly onReady: (() => void) | undefined;
+}
+
+export class ProgramLifecycle implements Program, TimerTarget {
+  ready = false;
+  /** How many of the signals that end a program have come. */
+  signals = 0;
+  readonly #servers = new Map<object, StatsSource>();
+  /** Set by the second signal. */
+  exitCode: number | undefined;
+  readonly #platform: Platform;
+  readonly #options: LifecycleOptions;
+  #readyReported = false;
+  #scope: ScopeImpl | null = null;
+  /** Set in a process that `workers` has started. */
+  readonly #supervisor: SupervisorLink | undefined;
+  /** When the lame duck ends. */
+  readonly #lameDuck = new Timer(this);
+  /** When the service manager wants to hear of us again. */
+  readonly #watchdog = new Timer(this);
+  readonly #watchdogMs: number;
+
+  constructor(platform: Platform, options: LifecycleOptions) {
+    this.#platform = platform;
+    this.#options = options;
+    this.#supervisor = supervisorOf(platform);
+    this.#watchdogMs = watchdogPeriod(platform);
+  }
+
+  get stopping(): boolean {
+    return this.signals > 0;
+  }
+
+  get servers(): Iterable<StatsSource> {
+    return this.#servers.values();
+  }
+
+  get replaced(): boolean {
+    return this.#supervisor?.replaced === true;
+  }
+
+  /** True if the program was cancelled because its time was over, or by a second signal. */
+  get cut(): boolean {
+    return this.signals > 0 && this.#scope?.cancelled === true;
+  }
+
+  /** Tells who was cut at the end of the grace, and what they waited for. */
+  reportCut(): number {
+    const { reason } = this.#scope ?? {};
+    this.#platform.report(reason instanceof Error ? reason.message : String(reason));
+    return 1;
+  }
+
+  becomeReady(): void {
+    if (this.#readyReported || this.stopping) return;
+    this.#readyReported = true;
+    this.ready = true;
+    this.#platform.notify('READY=1\nSTATUS=Ready');
+    this.#supervisor?.ready();
+    this.#options.onReady?.();
+  }
+
+  serverListens(server: StatsSource): void {
+    this.#servers.set(server.address, server);
+    if (this.#options.ready === 'listening') this.becomeReady();
+  }
+
+  serverEnds(address: object): void {
+    const server = this.#servers.get(address);
+    this.#servers.delete(address);
+    if (server !== undefined) this.#supervisor?.serverEnds(server, this.servers);
+  }
+
+  /** The main operation. Runs in the main task. */
+  *around(op: OperationSource<unknown>): Generator<Wait, void> {
+    const { scheduler, ownScope } = runningTask();
+    this.#scope = ownScope;
+    const forgets = this.#listen(scheduler);
+    this.#armWatchdog(scheduler);
+    try {
+      yield* operationOf(op);
+    } finally {
+      this.ready = false;
+      scheduler.disarm(this.#lameDuck);
+      scheduler.disarm(this.#watchdog);
+      for (const forget of forgets) forget();
+    }
+  }
+
+  /** A worker hears its supervisor instead of the signals. */
+  #listen(scheduler: Scheduler): readonly (() => void)[] {
+    const heard = (signal: StopSignal): void => this.#onSignal(signal);
+    if (this.#supervisor !== undefined) {
+      return [this.#supervisor.listen({ program: this, scheduler }, heard)];
+    }
+    const signals = ['SIGINT', 'SIGTERM'] as const;
+    return signals.map((signal) => this.#platform.onSignal(signal, () => heard(signal)));
+  }
+
+  expire(timer: Timer): void {
+    if (timer === this.#lameDuck) return this.#drain();
+    this.#platform.notify('WATCHDOG=1');
+    this.#armWatchdog((this.#scope as ScopeImpl).scheduler);
+  }
+
+  /** A timer of the scheduler's: it fires while the scheduler turns, and not when it hangs. */
+  #armWatchdog(scheduler: Scheduler): void {
+    if (this.#watchdogMs < Infinity) {
+      scheduler.arm(this.#watchdog, scheduler.now() + this.#watchdogMs);
+    }
+  }
+
+  #onSignal(signal: StopSignal): void {
+    this.signals++;
+    this.ready = false;
+    if (this.signals === 1) return this.#beginStop();
+    this.exitCode = 128 + SIGNAL_NUMBER[signal];
+    if (this.signals === 2) this.#scope?.cancel(signal);
+    else this.#platform.exit(this.exitCode);
+  }
+
+  #beginStop(): void {
+    const { lameDuckMs, graceMs } = this.#options;
+    const scope = this.#scope as ScopeImpl;
+    const limit = graceMs === Infinity ? '' : `, for ${graceMs} ms at most`;
+    this.#platform.notify(`STOPPING=1\nSTATUS=Draining${limit}`);
+    if (lameDuckMs === 0) this.#drain();
+    else scope.scheduler.arm(this.#lameDuck, scope.scheduler.now() + lameDuckMs);
+  }
+
+  #drain(): void {
+    this.#scope?.stop({ graceMs: this.#options.graceMs });
+  }
+}
+
+/**
+ * Half of the time after which the manager takes the program for hung, in milliseconds; Infinity if
+ * it does not watch this process (sd_watchdog_enabled(3)). The variables are taken away: what is
+ * started from here is not watched.
+ */
+function watchdogPeriod(platform: Platform): number {
+  const limitUs = Number(platform.environment('WATCHDOG_USEC') ?? Number.NaN);
+  const pid = platform.environment('WATCHDOG_PID');
+  platform.unsetEnvironment('WATCHDOG_USEC');
+  platform.unsetEnvironment('WATCHDOG_PID');
+  const isOurs = pid === undefined || Number(pid) === platform.pid;
+  return isOurs && limitUs > 0 ? limitUs / 1000 / 2 : Infinity;
+}

@@ -1,0 +1,94 @@
+/**
+ * TLS over the connections of one network, whichever it is: node:tls on top of its transports.
+ *
+ * The network counts and reports its own transports, so the layer does neither. It knows what it
+ * has made, to close it with the network.
+ */
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { connect } from 'node:tls';
+import type { HandshakeStage } from '../../world/handshake.ts';
+import type { TlsClient } from '../../world/network.ts';
+import type { TlsClientOptions, TlsPeerCertificate, TlsServerOptions } from '../../world/tls.ts';
+import { CipherStream } from './cipher-stream.ts';
+import type { HandshakeContext, TlsHandshake } from './handshake.ts';
+import { TlsHandshakeStage } from './handshake.ts';
+import type { LingeringClose } from './lingering-close.ts';
+import { alpnOptions, contextOptions, secureContext, withPlainErrors } from './options.ts';
+import { TlsTransport } from './transport.ts';
+
+/** As long as the portable network gives its own connections. */
+const LINGER_MS = 5000;
+
+/** Bun and Deno have a node:tls of their own, which cannot be laid over a stream of ours. */
+export const HAS_TLS: boolean =
+  process.versions['bun'] === undefined && process.versions['deno'] === undefined;
+
+export class TlsLayer implements HandshakeContext {
+  readonly transports: Set<TlsTransport> = new Set();
+  readonly lingering: Set<LingeringClose> = new Set();
+  readonly handshakes: Set<TlsHandshake> = new Set();
+  readonly lingerMs: number = LINGER_MS;
+
+  client(options: TlsClientOptions): TlsClient {
+    const context = secureContext(contextOptions(options), 'tls');
+    return (raw, host) => {
+      const cipher = new CipherStream(raw);
+      const socket = withPlainErrors('tls', () => {
+        return connect({
+          ...sessionOptions(options, host),
+          secureContext: context,
+          socket: cipher,
+        });
+      });
+      const transport = new TlsTransport(socket, cipher, raw, this);
+      socket.on('secureConnect', () => transport.opened());
+      return transport;
+    };
+  }
+
+  server(options: TlsServerOptions): HandshakeStage {
+    return new TlsHandshakeStage(options, this);
+  }
+
+  /** Closed connections whose last bytes are on their way out: nobody has left them open. */
+  isClosing(raw: object): boolean {
+    for (const farewell of this.lingering) if (farewell.raw === raw) return true;
+    return false;
+  }
+
+  close(): void {
+    for (const handshake of this.handshakes) handshake.abort();
+    for (const transport of this.transports) transport.close();
+    for (const farewell of this.lingering) farewell.finish();
+  }
+}
+
+/** What node:tls is told about one connection. `host` is what its certificate must be for. */
+function sessionOptions(options: TlsClientOptions, host: string): ConnectionOptions {
+  const { rejectUnauthorized = true, checkServerIdentity, session } = options;
+  const servername = options.servername ?? (isIP(host) === 0 ? host : '');
+  return {
+    ...alpnOptions(options),
+    host,
+    servername,
+    rejectUnauthorized,
+    ...(session === undefined ? {} : { session: Buffer.from(session) }),
+    ...(checkServerIdentity === undefined
+      ? {}
+      : { checkServerIdentity: guarded(checkServerIdentity) }),
+  };
+}
+
+type IdentityCheck = NonNullable<TlsClientOptions['checkServerIdentity']>;
+
+/** What the program's own check throws is its answer: node:tls would let it out as uncaught. */
+function guarded(check: IdentityCheck): NonNullable<ConnectionOptions['checkServerIdentity']> {
+  return (host, certificate) => {
+    try {
+      return check(host, certificate as unknown as TlsPeerCertificate);
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  };
+}

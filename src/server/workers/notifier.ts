@@ -1,0 +1,41 @@
+/** Bell: wakes tasks when something has changed outside of the program. */
+import type { Wait } from '../../kernel/operation.ts';
+import { Parking, ParkingQueue } from '../../kernel/parking.ts';
+import { park } from '../../kernel/waits.ts';
+
+/** May be rung from anywhere, also from outside of tasks. */
+export class Notifier {
+  readonly #waiters = new ParkingQueue();
+
+  /** Whoever waits looks again. */
+  notify(): void {
+    for (let left = this.#waiters.size; left > 0; left--) this.#waiters.first?.wake();
+  }
+
+  /** Returns once `holds()`, which is asked now and whenever the bell has rung. */
+  *waitUntil(what: string, holds: () => boolean): Generator<Wait, void> {
+    while (!holds()) {
+      const place = new NotifierWaiter(what);
+      this.#waiters.push(place);
+      yield* park(place);
+    }
+  }
+}
+
+class NotifierWaiter extends Parking {
+  readonly #description: string;
+
+  constructor(what: string) {
+    super();
+    this.#description = what;
+  }
+
+  /** Processes end, and signals come, from outside. */
+  override get external(): boolean {
+    return true;
+  }
+
+  override describe(): string {
+    return this.#description;
+  }
+}

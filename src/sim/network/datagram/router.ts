@@ -1,0 +1,155 @@
+/** Carries datagrams from a host to those that they are meant for: one, everybody, or a group. */
+import type { SimCore } from '../../core.ts';
+import { sample } from '../../report/trace-hash.ts';
+import type { IpEndpoint } from '../addresses.ts';
+import {
+  canonical,
+  endpointText,
+  isBroadcast,
+  isLoopback,
+  isMapped,
+  isMulticast,
+  isOnNetwork,
+  isWildcard,
+  loopbackOf,
+  mapped,
+  withoutWildcard,
+} from '../addresses.ts';
+import type { SimDatagram } from '../datagram.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { InterfaceTable, NetworkInterface } from '../network.ts';
+import { isLoopbackInterface } from './multicast.ts';
+import { acceptsFrom, isDualStackSocket } from './ports.ts';
+
+/** A datagram under way. */
+interface Packet {
+  readonly sender: SimDatagram;
+  /** The name of its host. */
+  readonly home: string;
+  readonly bytes: Buffer;
+  readonly from: IpEndpoint;
+  readonly to: IpEndpoint;
+}
+
+export class DatagramRouter {
+  readonly #core: SimCore;
+  readonly #interfaces: InterfaceTable;
+  readonly #origin: NetworkInterface;
+
+  constructor(stations: InterfaceTable, home: NetworkInterface) {
+    this.#core = stations.core;
+    this.#interfaces = stations;
+    this.#origin = home;
+  }
+
+  /** When the bytes leave, or why they cannot. */
+  send(sender: SimDatagram, bytes: Buffer, target: IpEndpoint): number | ErrorCode {
+    const to = withoutWildcard(canonical(target));
+    const many = isBroadcast(to.host) || isMulticast(to.host);
+    const within = isLoopback(to.host) || (many && isLoopbackInterface(sender.multicastInterface));
+    const problem = this.problemWith(sender, target);
+    if (problem !== null) return problem;
+    if (isBroadcast(to.host) && !sender.broadcast) return 'EACCES';
+    const from = this.#sourceOf(sender, to, within);
+    if (from === null) return 'EINVAL';
+    const packet = { sender, bytes, from, to, home: this.#origin.name };
+    return many ? this.#sendToMany(packet, within) : this.#sendToOne(packet);
+  }
+
+  /** Why no way leads from the socket to `target`. */
+  problemWith({ local, options }: SimDatagram, target: IpEndpoint): ErrorCode | null {
+    if (local.family === 4 && target.family === 6) return 'EAFNOSUPPORT';
+    if (isMapped(target.host) && options.ipv6Only === true) return 'ENETUNREACH';
+    const { host } = withoutWildcard(canonical(target));
+    const leads = isLoopback(host) || isOnNetwork(host) || isBroadcast(host) || isMulticast(host);
+    return leads ? null : 'ENETUNREACH';
+  }
+
+  /** A socket of the loopback reaches nobody else: Linux says EINVAL. */
+  #sourceOf(sender: SimDatagram, to: IpEndpoint, within: boolean): IpEndpoint | null {
+    const { host, port } = canonical(sender.local);
+    const { family } = to;
+    if (!isWildcard(host)) {
+      const own =
+        isLoopback(to.host) || within || this.#interfaces.interfaceAt(to.host) === this.#origin;
+      return isLoopback(host) && !own ? null : { host, port, family };
+    }
+    if (isLoopback(to.host)) return { host: loopbackOf(to), port, family };
+    return { host: family === 4 ? this.#origin.v4 : this.#origin.v6, port, family };
+  }
+
+  #sendToOne(packet: Packet): number {
+    const { to } = packet;
+    const station = isLoopback(to.host) ? this.#origin : this.#interfaces.interfaceAt(to.host);
+    if (station !== undefined) return this.#carry(packet, station, () => deliver(packet, station));
+    this.#core.trace('drop', this.#origin.name, '', 0, () => `no host has ${to.host}`);
+    return this.#core.now;
+  }
+
+  /** A group of hops 0 and the broadcast of the loopback stay on the host. */
+  #sendToMany(packet: Packet, within: boolean): number {
+    const { sender, to } = packet;
+    const group = isMulticast(to.host);
+    const stays = within || (group && sender.multicastTtl === 0);
+    let leaves = this.#core.now;
+    for (const station of this.#interfaces.all()) {
+      const isHome = station === this.#origin;
+      if (isHome ? group && !sender.multicastLoopback : stays) continue;
+      const arrive = (): void => deliverToMany(packet, station, within);
+      leaves = Math.max(leaves, this.#carry(packet, station, arrive));
+    }
+    return leaves;
+  }
+
+  /** To the host itself at once, as a system does it. */
+  #carry({ bytes, to }: Packet, station: NetworkInterface, arrive: () => void): number {
+    const { outbound } = this.#interfaces.linksBetween(this.#origin, station);
+    this.#core.trace('send', outbound.from, outbound.to, sample(bytes), () => {
+      return `a datagram of ${bytes.length} bytes to ${endpointText(to)}`;
+    });
+    if (outbound.from !== outbound.to) return outbound.sendDatagram(bytes.length, arrive);
+    arrive();
+    return this.#core.now;
+  }
+}
+
+function deliver(packet: Packet, station: NetworkInterface): void {
+  const { network } = station;
+  const receiver = network.datagramPorts.receiverOf(packet.to, packet.from);
+  if (receiver === undefined) sendPortUnreachable(packet, station);
+  else handOver(packet, receiver, station);
+}
+
+/** "Port unreachable" (RFC 1122, 4.1.3.1). Only who has connected to the address is told. */
+function sendPortUnreachable({ sender, from, to }: Packet, { network }: NetworkInterface): void {
+  const back = network.linkTo(from);
+  const tell = (): void => sender.portUnreachable(to);
+  if (sender.remote === undefined || back === undefined) return;
+  network.core.trace('refuse', back.from, back.to, to.port, () => 'nobody is at the port');
+  if (back.from === back.to) tell();
+  else back.sendPacket(0, tell);
+}
+
+function deliverToMany(packet: Packet, station: NetworkInterface, within: boolean): void {
+  const { multicastGroups, datagramPorts } = station.network;
+  const { to, from } = packet;
+  const receivers = isMulticast(to.host)
+    ? multicastGroups.membersOf(to.host, within).filter((each) => isMemberFor(each, packet))
+    : datagramPorts.broadcastReceiversAt(to, from);
+  for (const receiver of receivers) handOver(packet, receiver, station);
+}
+
+function isMemberFor(socket: SimDatagram, { to, from }: Packet): boolean {
+  const { host, port } = socket.local;
+  return port === to.port && (isWildcard(host) || host === to.host) && acceptsFrom(socket, from);
+}
+
+function handOver(
+  { bytes, from, to, home }: Packet,
+  receiver: SimDatagram,
+  at: NetworkInterface,
+): void {
+  const text = (): string => `a datagram of ${bytes.length} bytes`;
+  at.network.core.trace('deliver', home, at.name, bytes.length, text);
+  receiver.deliver(bytes, to.family === 4 && isDualStackSocket(receiver) ? mapped(from) : from);
+}

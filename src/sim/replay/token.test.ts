@@ -1,0 +1,145 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ReplayTokenError } from '../../sim.ts';
+import { fromBase64url, toBase64url } from '../base64url.ts';
+import type { AllowedChoices } from '../choices/decisions.ts';
+import { ORDERS } from '../choices/order.ts';
+import type { Replay } from './token.ts';
+import { decodeReplay, encodeReplay } from './token.ts';
+
+const numbers = fc.uniqueArray(fc.nat(100_000), { maxLength: 60 }).map((list) => new Set(list));
+const keptChoices: fc.Arbitrary<AllowedChoices> = fc.record({
+  schedule: numbers,
+  latency: numbers,
+  fault: numbers,
+  program: numbers,
+});
+const replays: fc.Arbitrary<Replay> = fc.record({
+  seed: fc.maxSafeNat(),
+  order: fc.constantFrom(...ORDERS),
+  pctDepth: fc.integer({ min: 1, max: 100 }),
+  allowed: fc.option(keptChoices),
+});
+
+const few: Replay = {
+  seed: 42,
+  order: 'random',
+  pctDepth: 3,
+  allowed: {
+    schedule: new Set([3, 4, 5, 900]),
+    latency: new Set(),
+    fault: new Set([0]),
+    program: new Set(),
+  },
+};
+
+describe('a replay token', () => {
+  it('says what was put in', () => {
+    fc.assert(
+      fc.property(replays, (replay) => {
+        expect(decodeReplay(encodeReplay(replay))).toEqual(replay);
+      }),
+    );
+  });
+
+  it('is short, and of letters that need no quotes in a shell', () => {
+    expect(encodeReplay(few)).toBe('AQEDKgECAwL-BgAAAQAAAMz0rGE');
+    fc.assert(
+      fc.property(replays, (replay) => {
+        expect(encodeReplay(replay)).toMatch(/^A[A-Za-z0-9_-]*$/);
+      }),
+    );
+  });
+
+  it('may stand between spaces', () => {
+    expect(decodeReplay(` ${encodeReplay(few)}\n`)).toEqual(few);
+  });
+
+  it('is that of the seed where there are too many choices to list', () => {
+    const all = new Set(Array.from({ length: 20_000 }, (_, i) => 3 * i));
+    const token = encodeReplay({
+      ...few,
+      allowed: { ...(few.allowed as AllowedChoices), schedule: all },
+    });
+    expect(decodeReplay(token)).toEqual({ ...few, allowed: null });
+  });
+});
+
+describe('what is no token', () => {
+  const token = encodeReplay(few);
+
+  it('is refused with one letter altered, wherever that is', () => {
+    for (let i = 0; i < token.length; i++) {
+      for (const letter of 'AZaz09-_') {
+        if (letter === token[i]) continue;
+        const altered = token.slice(0, i) + letter + token.slice(i + 1);
+        expect(() => decodeReplay(altered), altered).toThrow(ReplayTokenError);
+      }
+    }
+  });
+
+  it('is refused when a part is missing, or comes in addition', () => {
+    for (let i = 0; i < token.length; i++) {
+      expect(() => decodeReplay(token.slice(0, i)), `${i} letters`).toThrow(ReplayTokenError);
+      expect(() => decodeReplay(token.slice(i + 1)), `from ${i + 1}`).toThrow(ReplayTokenError);
+    }
+    expect(() => decodeReplay(`${token}A`)).toThrow(ReplayTokenError);
+    expect(() => decodeReplay(token + token)).toThrow(ReplayTokenError);
+  });
+
+  it('says what is wrong with it', () => {
+    const wrong = [
+      ['', 'got "": it is none, or not whole'],
+      ['not a token', 'it is none, or not whole'],
+      ['A'.repeat(1000), 'version 0 is not one that this Coronet knows (1)'],
+      [`AQED${token.slice(4).replace('A', 'B')}`, 'its checksum does not match'],
+      ['A'.repeat(200_000), '…": it is none, or not whole'],
+    ] as const;
+    for (const [text, message] of wrong) {
+      expect(() => decodeReplay(text)).toThrow(message);
+    }
+    expect(() => decodeReplay(5 as never)).toThrow('Expected `replay` to be a token, got 5');
+  });
+
+  it('is refused when the checksum is right and the rest is not', () => {
+    const bodies = [
+      [1, 3, 3, 42, 0],
+      [1, 1, 0, 42, 0],
+      [1, 1, 3, 42, 2],
+      [1, 1, 3, 42, 0, 0],
+      [1, 1, 3, 42],
+      [1, 1, 3, 255, 255, 255, 255, 255, 255, 255, 255, 1, 0],
+      [1, 1, 3, 42, 1, 1, 0, 255, 255, 255, 1, 0, 0, 0],
+      [1, 1, 3, 42, 1, 255, 255, 63],
+    ];
+    for (const body of bodies) {
+      expect(() => decodeReplay(withChecksum(body)), `${body}`).toThrow('makes no run');
+    }
+  });
+});
+
+/** As a token is made, of bytes that no run makes. */
+function withChecksum(body: readonly number[]): string {
+  let hash = 0x811c9dc5;
+  for (const byte of body) hash = Math.imul(hash ^ byte, 0x01000193);
+  return toBase64url([...body, hash >>> 24, (hash >>> 16) & 255, (hash >>> 8) & 255, hash & 255]);
+}
+
+describe('base64url', () => {
+  it('is what Buffer makes of the same bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        const text = Buffer.from(bytes).toString('base64url');
+        expect(toBase64url([...bytes])).toBe(text);
+        expect(fromBase64url(text)).toEqual([...bytes]);
+      }),
+    );
+  });
+
+  it('has one text for the same bytes', () => {
+    expect(fromBase64url('AB')).toBeUndefined();
+    expect(fromBase64url('A')).toBeUndefined();
+    expect(fromBase64url('AA=')).toBeUndefined();
+    expect(fromBase64url('AA')).toEqual([0]);
+  });
+});

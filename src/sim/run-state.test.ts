@@ -1,0 +1,234 @@
+import { describe, expect, it } from 'vitest';
+import { codeOf, failureOf } from '../../test/support/simulation.ts';
+import type { Operation } from '../index.ts';
+import {
+  Channel,
+  group,
+  Lock,
+  listen,
+  map,
+  shield,
+  sleep,
+  sleepForever,
+  tcpServer,
+} from '../index.ts';
+import { simulate } from '../sim.ts';
+
+describe('a deadlock', () => {
+  it('of the whole world fails the run, and tells what everybody waits for', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      const channel = new Channel<number>(0, 'orders');
+      world.host('shop', function* (): Operation<void> {
+        yield* channel.receive();
+      });
+      yield* channel.receive();
+    });
+    expect(failure.error).toMatchObject({ code: 'ERR_DEADLOCK' });
+    expect(failure.tasks).toEqual([
+      "main: task 1 'main' waits for receive from channel 'orders'",
+      "shop: task 1 'shop' waits for receive from channel 'orders'",
+    ]);
+  });
+
+  it('of tasks that wait for each other fails the run, on every host', async () => {
+    function* circle(): Operation<void> {
+      const [a, b] = [new Lock('a'), new Lock('b')];
+      yield* map([a, b], function* (first): Operation<void> {
+        yield* first.acquire();
+        yield* sleep(1);
+        yield* (first === a ? b : a).acquire();
+      });
+    }
+    expect(await codeOf(circle)).toBe('ERR_DEADLOCK');
+    const elsewhere = await codeOf(function* (world): Operation<void> {
+      world.host('a', circle);
+      yield* sleep(1000);
+    });
+    expect(elsewhere).toBe('ERR_DEADLOCK');
+  });
+
+  it('is no matter of hosts that wait for connections when the scenario has returned', async () => {
+    await simulate(function* (world): Operation<void> {
+      world.host('server', () => tcpServer(80, () => sleep(0)));
+      world.host('idle', sleepForever);
+      yield* sleep(1);
+    });
+  });
+});
+
+describe('a limit', () => {
+  it('of virtual time fails the run', async () => {
+    const failure = await failureOf(
+      function* (world): Operation<void> {
+        world.host('a', sleepForever);
+        for (;;) yield* sleep(7);
+      },
+      { maxVirtualMs: 100 },
+    );
+    expect(failure.error).toMatchObject({ code: 'ERR_SIMULATION_LIMIT' });
+    expect((failure.error as Error).message).toBe(
+      [
+        'The run has not ended after 100 virtual ms.',
+        'The tasks:',
+        "  main: task 1 'main' waits for sleep 7 ms",
+        "  a: task 1 'a' waits for sleep forever",
+      ].join('\n'),
+    );
+    expect(failure.virtualMs).toBe(98);
+  });
+
+  it('of steps fails the run', async () => {
+    const failure = await failureOf(
+      function* (): Operation<void> {
+        for (;;) yield;
+      },
+      { maxSteps: 5000 },
+    );
+    expect(failure.error).toMatchObject({ code: 'ERR_SIMULATION_LIMIT' });
+    expect(failure.steps).toBe(5000);
+  });
+
+  it('that is just enough fails no run', async () => {
+    function* scenario(): Operation<void> {
+      yield* sleep(10);
+      yield* sleep(90);
+    }
+    const report = await simulate(scenario, { maxVirtualMs: 100, maxSteps: 3 });
+    expect([report.steps, report.virtualMs]).toEqual([3, 100]);
+    expect(await codeOf(scenario, { maxSteps: 2 })).toBe('ERR_SIMULATION_LIMIT');
+  });
+});
+
+describe('the end of a scenario', () => {
+  it('fails the run if a host does not end', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.host('stubborn', () => shield(sleepForever(), { withinMs: Infinity }));
+      yield* sleep(1);
+    });
+    expect(failure.error).toMatchObject({ code: 'ERR_NOT_UNWOUND' });
+    expect((failure.error as Error).message).toContain(
+      "stubborn: task 1 'stubborn' waits for sleep forever",
+    );
+  });
+
+  it('fails the run if a host takes too long to end', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.host('slow', () => shield(sleep(3_600_000), { withinMs: Infinity }));
+      yield* sleep(1);
+    });
+    expect(failure.error).toMatchObject({ code: 'ERR_NOT_UNWOUND' });
+  });
+
+  it('lets cleanup take its time', async () => {
+    let cleaned = false;
+    await simulate(function* (world): Operation<void> {
+      world.host('a', function* (): Operation<void> {
+        try {
+          yield* sleepForever();
+        } finally {
+          yield* shield(sleep(50));
+          cleaned = true;
+        }
+      });
+      yield* sleep(1);
+    });
+    expect(cleaned).toBe(true);
+  });
+
+  it('ends hosts that cleanup has started, whoever has crashed meanwhile', async () => {
+    let cancelled = false;
+    await simulate(function* (world): Operation<void> {
+      world.host('a', function* (): Operation<void> {
+        try {
+          yield* sleepForever();
+        } finally {
+          world.host('late', function* (): Operation<void> {
+            try {
+              yield* sleepForever();
+            } finally {
+              cancelled = true;
+            }
+          });
+          world.crash('a');
+        }
+      });
+      yield* sleep(1);
+    });
+    expect(cancelled).toBe(true);
+  });
+
+  it('fails the run if cleanup fails', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.host('a', function* (): Operation<void> {
+        try {
+          yield* sleepForever();
+        } finally {
+          // biome-ignore lint/correctness/noUnsafeFinally: that is what is tested.
+          throw new Error('cannot clean up');
+        }
+      });
+      yield* sleep(1);
+    });
+    expect(failure.message).toContain("Error: cannot clean up (host 'a'");
+  });
+});
+
+describe('what no task is left to receive', () => {
+  it('fails the run, if it is an error', async () => {
+    const failure = await failureOf(function* (world): Operation<void> {
+      world.host('a', function* (): Operation<void> {
+        yield* group(function* (g): Operation<void> {
+          g.spawn(() => shield(sleep(5000), { withinMs: 10 }));
+          yield* sleep(1);
+          g.cancel();
+        });
+      });
+      yield* sleep(100);
+    });
+    expect(failure.error).toMatchObject({ code: 'ERR_SHIELD_EXPIRED' });
+  });
+
+  it('goes to hooks.onUnhandled, where there is one', async () => {
+    const unhandled: unknown[] = [];
+    const failure = await failureOf(
+      function* (): Operation<void> {
+        yield* group(function* (g): Operation<void> {
+          g.spawn(() => shield(sleep(5000), { withinMs: 10 }));
+          yield* sleep(1);
+          g.cancel();
+          yield* sleep(1);
+        });
+      },
+      { hooks: { onUnhandled: (error) => unhandled.push(error) } },
+    );
+    expect(failure.error).toMatchObject({ code: 'ERR_GROUP_CANCELLED' });
+    expect(unhandled).toMatchObject([{ code: 'ERR_SHIELD_EXPIRED' }]);
+  });
+
+  it('is a warning in the report, if it is only a socket that was left open', async () => {
+    const { warnings } = await simulate(
+      function* (world): Operation<void> {
+        world.host('a', function* (): Operation<void> {
+          yield* listen(80);
+        });
+        yield* sleep(1);
+      },
+      { runs: 3 },
+    );
+    expect(warnings).toEqual(["a: Run 'a' left open, and closed now: listener [::]:80"]);
+  });
+});
+
+describe('what is shown of a run', () => {
+  it('goes to the hooks, of every host', async () => {
+    const finished: string[] = [];
+    await simulate(
+      function* (world): Operation<void> {
+        world.host('a', () => sleep(1));
+        yield* sleep(2);
+      },
+      { hooks: { taskFinished: (task) => finished.push(`${task.name} ${task.state}`) } },
+    );
+    expect(finished).toEqual(['a done', 'main done']);
+  });
+});

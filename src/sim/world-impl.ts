@@ -1,0 +1,218 @@
+/** The world as the scenario uses it: checks what it is given, and tells the core. */
+
+import type { OperationSource } from '../kernel/operation.ts';
+import { checkSource } from '../kernel/operation.ts';
+import { checkDuration, outOfRange, wrongType } from '../support/checks.ts';
+import type { ObservedSignal } from '../world/platform.ts';
+import type { Link } from './core.ts';
+import { SimHost } from './host.ts';
+import { checkLink } from './options.ts';
+import type { Simulator } from './simulator.ts';
+import type { EventuallyOptions, Host, HostOptions, HostRef, World } from './world.ts';
+
+const SIGNAL_NUMBER: Readonly<Record<ObservedSignal, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGUSR2: 12,
+  SIGTERM: 15,
+};
+
+const SIGNAL_NAMES = Object.keys(SIGNAL_NUMBER).join(', ');
+
+/** Names that mean something else already. */
+const RESERVED_NAMES = new Set(['localhost', '*']);
+
+export class WorldImpl implements World {
+  readonly #simulator: Simulator;
+
+  constructor(simulator: Simulator) {
+    this.#simulator = simulator;
+  }
+
+  get self(): Host {
+    return this.#simulator.hosts[0] as SimHost;
+  }
+
+  // ---- hosts ----
+
+  host(name: string, program: OperationSource<unknown>, options: HostOptions = {}): Host {
+    const { clockRate = 1 } = options;
+    this.#checkName(name);
+    checkSource(program);
+    if (typeof clockRate !== 'number') throw wrongType('clockRate', 'a number > 0', clockRate);
+    if (!(clockRate > 0 && clockRate < Infinity)) {
+      throw outOfRange('clockRate', 'a finite number > 0', clockRate);
+    }
+    return this.#simulator.runState.hosts.add(name, program, clockRate);
+  }
+
+  #checkName(name: string): void {
+    if (typeof name !== 'string') throw wrongType('name', 'the name of a host', name);
+    if (!/^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$/.test(name) || isNumeric(name)) {
+      throw outOfRange('name', 'letters, digits, "_", "-" or ".", and no address', name);
+    }
+    if (RESERVED_NAMES.has(name) || this.#simulator.runState.hosts.find(name) !== undefined) {
+      throw outOfRange('name', 'a name that no host has yet', name);
+    }
+  }
+
+  crash(host: HostRef): void {
+    for (const machine of this.#restartableHosts('host', host)) {
+      if (machine.process === null) continue;
+      this.#simulator.runState.hosts.crash(machine);
+      this.#faultBegins('crash', `crash ${machine.name}`);
+    }
+  }
+
+  restart(host: HostRef): void {
+    for (const machine of this.#restartableHosts('host', host)) {
+      const { hosts } = this.#simulator.runState;
+      if (machine.process !== null) hosts.crash(machine);
+      hosts.start(machine);
+      this.#simulator.invariants.faultEnds(`crash ${machine.name}`);
+    }
+  }
+
+  signal(host: HostRef, signal: ObservedSignal): void {
+    const number = SIGNAL_NUMBER[signal];
+    if (number === undefined) throw outOfRange('signal', SIGNAL_NAMES, signal);
+    for (const machine of this.#restartableHosts('host', host)) {
+      if (machine.process === null || machine.deliverSignal(signal)) continue;
+      machine.setExitCode(128 + number);
+      this.#simulator.runState.hosts.exit(machine);
+    }
+  }
+
+  // ---- the network between hosts ----
+
+  partition(a: HostRef, b: HostRef): void {
+    this.#eachPair(a, b, (from, to) => {
+      this.#partitionOneWay(from, to);
+      this.#partitionOneWay(to, from);
+    });
+  }
+
+  partitionOneWay(from: HostRef, to: HostRef): void {
+    this.#eachPair(from, to, (near, far) => this.#partitionOneWay(near, far));
+  }
+
+  #partitionOneWay(from: string, to: string): void {
+    this.#simulator.runState.hosts.network.partition(from, to);
+    this.#faultBegins('partition', `partition ${from} ${to}`);
+  }
+
+  heal(a: HostRef, b: HostRef): void {
+    this.#eachPair(a, b, (from, to) => {
+      for (const [near, far] of [
+        [from, to],
+        [to, from],
+      ] as const) {
+        this.#simulator.runState.hosts.network.heal(near, far);
+        this.#simulator.invariants.faultEnds(`partition ${near} ${far}`);
+      }
+    });
+  }
+
+  hold(a: HostRef, b: HostRef): void {
+    this.#eachPair(a, b, (from, to) => {
+      this.#simulator.runState.hosts.network.hold(from, to);
+      this.#faultBegins('hold', holdName(from, to));
+    });
+  }
+
+  release(a: HostRef, b: HostRef): void {
+    this.#eachPair(a, b, (from, to) => {
+      this.#simulator.runState.hosts.network.release(from, to);
+      this.#simulator.invariants.faultEnds(holdName(from, to));
+    });
+  }
+
+  link(a: HostRef, b: HostRef, link: Link): void {
+    checkLink('link', link);
+    this.#eachPair(a, b, (from, to) => {
+      this.#simulator.runState.hosts.network.setLink(from, to, link);
+      this.#simulator.runState.hosts.network.setLink(to, from, link);
+      this.#trace('link', from, to);
+    });
+  }
+
+  // ---- chance, time, demands ----
+
+  random(): number {
+    return this.#simulator.decisions.between('program', 0, 1);
+  }
+
+  now(): number {
+    return this.#simulator.now;
+  }
+
+  always(name: string, predicate: () => boolean): void {
+    checkInvariant(name, predicate);
+    this.#simulator.invariants.always(name, predicate);
+  }
+
+  eventually(name: string, predicate: () => boolean, options: EventuallyOptions): void {
+    checkInvariant(name, predicate);
+    const withinMs: unknown = (options as Partial<EventuallyOptions> | undefined)?.withinMs;
+    checkDuration('withinMs', withinMs as number);
+    this.#simulator.invariants.eventually(name, predicate, withinMs as number);
+  }
+
+  // ---- inside ----
+
+  #faultBegins(kind: string, name: string): void {
+    this.#simulator.countFault(kind);
+    this.#simulator.invariants.faultBegins(name);
+  }
+
+  #trace(kind: string, from: string, to: string): void {
+    this.#simulator.trace(kind, from, to, 0, () => '');
+  }
+
+  #find(argument: string, host: HostRef): SimHost {
+    const name = host instanceof SimHost ? host.name : host;
+    if (typeof name !== 'string') throw wrongType(argument, 'a host or the name of one', name);
+    const found = this.#simulator.runState.hosts.find(name);
+    if (found !== undefined) return found;
+    const known = this.#simulator.hosts.map((machine) => `'${machine.name}'`).join(', ');
+    throw outOfRange(argument, `'*' or one of the hosts ${known}`, name);
+  }
+
+  /** Hosts whose process may be ended: the scenario's own goes on to the end of the run. */
+  #restartableHosts(argument: string, host: HostRef): SimHost[] {
+    if (host === '*') return this.#simulator.hosts.slice(1);
+    const machine = this.#find(argument, host);
+    if (machine.index > 0) return [machine];
+    throw outOfRange(argument, "another host than 'main', where the scenario runs", machine.name);
+  }
+
+  #eachPair(a: HostRef, b: HostRef, act: (from: string, to: string) => void): void {
+    const { hosts } = this.#simulator;
+    const from = a === '*' ? hosts : [this.#find('a', a)];
+    const to = b === '*' ? hosts : [this.#find('b', b)];
+    if (from === to) {
+      for (const [i, near] of hosts.entries()) {
+        for (const far of hosts.slice(i + 1)) act(near.name, far.name);
+      }
+      return;
+    }
+    if (a !== '*' && b !== '*' && from[0] === to[0]) {
+      throw outOfRange('b', 'another host than `a`', (to[0] as SimHost).name);
+    }
+    for (const near of from) for (const far of to) if (near !== far) act(near.name, far.name);
+  }
+}
+
+/** The same in both directions. */
+function holdName(a: string, b: string): string {
+  return a < b ? `hold ${a} ${b}` : `hold ${b} ${a}`;
+}
+
+function isNumeric(name: string): boolean {
+  return /^[0-9.]+$/.test(name);
+}
+
+function checkInvariant(name: string, predicate: unknown): void {
+  if (typeof name !== 'string') throw wrongType('name', 'a name for reports', name);
+  if (typeof predicate !== 'function') throw wrongType('predicate', 'a function', predicate);
+}

@@ -1,0 +1,245 @@
+import { constants } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import type { Listener, Operation, Socket } from '../../../src/index.ts';
+import { connect, group, listen, sleep } from '../../../src/index.ts';
+import type { TestWorld } from '../../support/backends.ts';
+import { withoutEpoll, worlds } from '../../support/backends.ts';
+import {
+  echo,
+  eventually,
+  expectNothingLeft,
+  failure,
+  LOOPBACK,
+  receiveAll,
+  receiveExactly,
+  together,
+  withPair,
+} from '../../support/sockets.ts';
+
+const without = withoutEpoll === undefined ? '' : `, and not on epoll: ${withoutEpoll}`;
+
+it(`the suite runs on ${worlds.map(({ name }) => name).join(', ')}${without}`, () => {
+  const epoll = withoutEpoll === undefined ? ['epoll'] : [];
+  expect(worlds.map(({ name }) => name)).toEqual([...epoll, 'portable', 'sim']);
+});
+
+for (const world of worlds) {
+  describe(`connecting on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    it('a connection carries bytes both ways', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('question');
+          expect(String(yield* far.recv())).toBe('question');
+          yield* far.sendAll('answer');
+          expect(String(yield* near.recv())).toBe('answer');
+        }),
+      );
+    });
+
+    it('an echo server answers each of its clients', () => {
+      return world.run(function* (): Operation<void> {
+        using listener = yield* listen(LOOPBACK);
+        const serve = () => serveOne(listener);
+        yield* together(() => acceptTwo(listener, serve), ask(listener, 'a'), ask(listener, 'b'));
+      });
+    });
+
+    it('a connection may be made before anybody accepts it', () => {
+      return world.run(function* (): Operation<void> {
+        using listener = yield* listen(LOOPBACK);
+        using near = yield* connect(listener.address);
+        yield* near.sendAll('early');
+        using far = yield* listener.accept();
+        expect(String(yield* far.recv())).toBe('early');
+      });
+    });
+
+    it('connections are accepted in the order in which they were made', () => {
+      return world.run(function* (): Operation<void> {
+        using listener = yield* listen(LOOPBACK);
+        for (let i = 0; i < 40; i++) yield* sendNumber(listener, i);
+        for (let i = 0; i < 40; i++) expect(yield* acceptNumber(listener)).toBe(i);
+      });
+    });
+
+    it('tryAccept gives a connection if one is there, and nothing otherwise', () => {
+      return world.run(function* (): Operation<void> {
+        using listener = yield* listen(LOOPBACK);
+        expect(listener.tryAccept()).toBeUndefined();
+        using near = yield* connect(listener.address);
+        let far: Socket | undefined;
+        yield* eventually('a connection is there', () => {
+          far = listener.tryAccept();
+          return far !== undefined;
+        });
+        expect(far?.remoteAddress).toEqual(near.localAddress);
+        far?.close();
+        expect(listener.tryAccept()).toBeUndefined();
+      });
+    });
+
+    it('a refused connection fails in the shape of Node: code, errno, syscall, address', () => {
+      return world.run(function* (): Operation<void> {
+        const port = yield* unusedPort();
+        const error = yield* failure(() => connect(port));
+        expect(error).toBeInstanceOf(Error);
+        expect(error).toMatchObject({
+          code: 'ECONNREFUSED',
+          errno: -constants.errno.ECONNREFUSED,
+          syscall: 'connect',
+          port,
+        });
+        const exact = yield* failure(() => connect({ host: '127.0.0.1', port }));
+        expect(exact).toMatchObject({ code: 'ECONNREFUSED', address: '127.0.0.1', port });
+        expect(exact.message).toBe(`connect ECONNREFUSED 127.0.0.1:${port}`);
+      });
+    });
+
+    it('a refused connection leaves the way free for the next attempt', () => {
+      return world.run(function* (): Operation<void> {
+        const port = yield* unusedPort();
+        for (let i = 0; i < 20; i++) {
+          expect(yield* failure(() => connect({ host: '127.0.0.1', port }))).toMatchObject({
+            code: 'ECONNREFUSED',
+          });
+        }
+        using listener = yield* listen({ host: '127.0.0.1', port });
+        yield* sendNumber(listener, 7);
+        expect(yield* acceptNumber(listener)).toBe(7);
+      });
+    });
+
+    it('a connection that takes too long fails with ERR_TIMEOUT and leaves nothing open', () => {
+      return world.run(() => fullQueue(world));
+    });
+
+    it('a cancelled attempt to connect leaves nothing open', () => {
+      return world.run(function* (): Operation<void> {
+        using listener = yield* listen(LOOPBACK);
+        yield* group(function* (tasks): Operation<void> {
+          for (let steps = 0; steps < 12; steps++) {
+            const attempt = tasks.spawn(() => connectAndClose(listener));
+            for (let step = 0; step < steps; step++) yield;
+            attempt.cancel();
+          }
+        });
+      });
+    });
+
+    it('a server that closes its listener keeps the connections that it has accepted', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* together(
+            () => echo(far),
+            function* (): Operation<void> {
+              yield* sleep(5);
+              yield* near.sendAll('still here');
+              expect(String(yield* receiveExactly(near, 10))).toBe('still here');
+              near.shutdown('send');
+            },
+          );
+        }),
+      );
+    });
+
+    it('connections that nobody has accepted are reset when the listener is closed', () => {
+      return world.run(function* (): Operation<void> {
+        const listener = yield* listen(LOOPBACK);
+        using near = yield* connect(listener.address);
+        yield* untilQueued(world, listener);
+        listener.close();
+        expect(yield* failure(() => near.recv())).toMatchObject({ code: 'ECONNRESET' });
+      });
+    });
+  });
+}
+
+/** Lets the connection of a network that accepts by itself arrive where it is held. */
+function* untilQueued(world: TestWorld, listener: Listener): Operation<void> {
+  if (!world.capabilities.pausesAccept) {
+    yield* eventually('the connection is held', () => listener.readiness.canRecv);
+  }
+}
+
+function* acceptTwo(listener: Listener, serve: () => Operation<void>): Operation<void> {
+  yield* serve();
+  yield* serve();
+  expect(listener.closed).toBe(false);
+}
+
+function* serveOne(listener: Listener): Operation<void> {
+  using socket = yield* listener.accept();
+  yield* echo(socket);
+}
+
+function ask(listener: Listener, text: string): () => Operation<void> {
+  return function* (): Operation<void> {
+    using socket = yield* connect(listener.address);
+    yield* socket.sendAll(text);
+    socket.shutdown('send');
+    expect(String(yield* receiveAll(socket))).toBe(text);
+  };
+}
+
+function* sendNumber(listener: Listener, number: number): Operation<void> {
+  using socket = yield* connect(listener.address);
+  yield* socket.sendAll(String(number));
+}
+
+function* acceptNumber(listener: Listener): Operation<number> {
+  using socket = yield* listener.accept();
+  return Number(String(yield* receiveAll(socket)));
+}
+
+function* connectAndClose(listener: Listener): Operation<void> {
+  using socket = yield* connect(listener.address);
+  expect(socket.closed).toBe(false);
+}
+
+/** A port at which nobody listens: the last one to do so has just stopped. */
+function* unusedPort(): Operation<number> {
+  using listener = yield* listen(LOOPBACK);
+  return listener.address.port;
+}
+
+/**
+ * A queue of one is full after a connection or two. Where not accepting leaves connections to the
+ * system, the next ones get no answer; elsewhere they are accepted and reset.
+ */
+function* fullQueue(world: TestWorld): Operation<void> {
+  using listener = yield* listen(LOOPBACK, { backlog: 1 });
+  const clients: (Socket | string)[] = [];
+  for (let i = 0; i < 5; i++) clients.push(yield* connectOrCode(listener));
+  const endings: string[] = [];
+  yield* group(function* (tasks): Operation<void> {
+    tasks.spawn(() => acceptAndClose(listener), { daemon: true });
+    for (const client of clients) endings.push(yield* endingOf(client));
+  });
+  const overflow = world.capabilities.pausesAccept ? 'ERR_TIMEOUT' : 'ECONNRESET';
+  expect(endings.filter((ending) => ending === overflow).length).toBeGreaterThanOrEqual(3);
+  expect(new Set(endings)).toEqual(new Set([overflow, 'end of file']));
+}
+
+function* connectOrCode(listener: Listener): Operation<Socket | string> {
+  try {
+    return yield* connect(listener.address, { timeoutMs: 100 });
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+function* acceptAndClose(listener: Listener): Operation<void> {
+  for (;;) (yield* listener.accept()).close();
+}
+
+function* endingOf(client: Socket | string): Operation<string> {
+  if (typeof client === 'string') return client;
+  using socket = client;
+  try {
+    return (yield* socket.recv()).length === 0 ? 'end of file' : 'bytes';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import type { Operation } from '../../../src/index.ts';
+import { bindDatagram, isCancelled, UsageError } from '../../../src/index.ts';
+import { worlds } from '../../support/backends.ts';
+import { called, receiveAll, withTwo } from '../../support/datagrams.ts';
+import { expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
+
+for (const world of worlds) {
+  describe(`connected datagram sockets on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    it('send to their peer', () =>
+      world.run(() =>
+        withTwo(function* (near, far): Operation<void> {
+          expect(near.remoteAddress).toBe(undefined);
+          yield* near.connect(far.address);
+          expect(near.remoteAddress).toEqual(far.address);
+          yield* near.send('by send');
+          expect(near.trySend('by trySend')).toBe(true);
+          const first = yield* far.recvFrom();
+          expect([String(first.data), first.from]).toEqual(['by send', near.address]);
+          expect(String((yield* far.recvFrom()).data)).toBe('by trySend');
+          yield* far.sendTo('back', near.address);
+          expect(String((yield* near.recvFrom()).data)).toBe('back');
+          near.close();
+          expect(near.remoteAddress).toEqual(far.address);
+        }),
+      ));
+
+    it('hear nobody else, not even what was there before', () =>
+      world.run(function* (): Operation<void> {
+        using near = yield* bindDatagram(LOOPBACK);
+        using peer = yield* bindDatagram(LOOPBACK);
+        using other = yield* bindDatagram(LOOPBACK);
+        for (let i = 0; i < 5; i++) yield* other.sendTo('before', near.address);
+        yield* near.connect(peer.address);
+        yield* other.sendTo('after', near.address);
+        yield* peer.sendTo('peer', near.address);
+        expect((yield* receiveAll(near)).map(({ data }) => String(data))).toEqual(['peer']);
+        expect(near.datagramsReceived).toBe(1);
+      }));
+
+    it('a send without a peer is refused, and so is a second peer', () =>
+      world.run(() =>
+        withTwo(function* (near, far): Operation<void> {
+          const refused = function* (code: string, uses: (() => Operation<unknown>)[]) {
+            for (const use of uses) {
+              const error = yield* failure(use);
+              expect([error.code, error instanceof UsageError]).toEqual([code, true]);
+              expect(error.message).toContain('right:');
+            }
+          };
+          yield* refused('ERR_NOT_CONNECTED', [
+            () => near.send('x'),
+            called(() => near.trySend('x')),
+          ]);
+          yield* near.connect(far.address);
+          const again = [() => near.sendTo('x', far.address), () => near.connect(far.address)];
+          yield* refused('ERR_CONNECTED', again);
+          yield* near.send('still works');
+          expect(String((yield* far.recvFrom()).data)).toBe('still works');
+        }),
+      ));
+
+    it.runIf(process.platform === 'linux')('a refusal is thrown once, by whoever tries next', () =>
+      world.run(() =>
+        withTwo(function* (near, far): Operation<void> {
+          yield* near.connect(far.address);
+          far.close();
+          yield* near.send('to nobody');
+          expect(yield* failure(() => near.recvFrom())).toMatchObject({ code: 'ECONNREFUSED' });
+          expect(near.tryRecvFrom()).toBe(undefined);
+          using again = yield* bindDatagram(far.address);
+          yield* near.send('to somebody');
+          expect(String((yield* again.recvFrom()).data)).toBe('to somebody');
+          yield* again.sendTo('and back', near.address);
+          expect(String((yield* near.recvFrom()).data)).toBe('and back');
+        }),
+      ),
+    );
+
+    it.runIf(process.platform === 'linux')('a refusal reaches a sender, too', () =>
+      world.run(() =>
+        withTwo(function* (near, far): Operation<void> {
+          yield* near.connect(far.address);
+          far.close();
+          const errors: unknown[] = [];
+          for (let i = 0; i < 6; i++) {
+            try {
+              yield* near.send('to nobody');
+            } catch (error) {
+              if (isCancelled(error)) throw error;
+              errors.push((error as { code?: unknown }).code);
+            }
+          }
+          // Every other one: each that went out brings an answer, which the next one meets.
+          expect(errors.length).toBeGreaterThan(1);
+          expect(new Set(errors)).toEqual(new Set(['ECONNREFUSED']));
+        }),
+      ),
+    );
+
+    it('an unconnected socket is told of no refusal', () =>
+      world.run(() =>
+        withTwo(function* (near, far): Operation<void> {
+          const nobody = far.address;
+          far.close();
+          for (let i = 0; i < 3; i++) yield* near.sendTo('to nobody', nobody);
+          expect(yield* receiveAll(near)).toEqual([]);
+        }),
+      ));
+
+    it('serve a client that asks and is answered', () =>
+      world.run(() =>
+        withTwo(function* (near, far): Operation<void> {
+          yield* near.connect(far.address);
+          yield* far.connect(near.address);
+          yield* near.send('ping');
+          const { data } = yield* far.recvFrom();
+          yield* far.send(data);
+          expect(String((yield* near.recvFrom()).data)).toBe('ping');
+        }),
+      ));
+  });
+}

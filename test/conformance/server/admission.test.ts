@@ -1,0 +1,212 @@
+import { describe, expect, it } from 'vitest';
+import type { Operation, Server, Socket } from '../../../src/index.ts';
+import { connect, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
+import { worlds } from '../../support/backends.ts';
+import { ask, endings, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import {
+  echo,
+  eventually,
+  expectNothingLeft,
+  failure,
+  receiveExactly,
+} from '../../support/sockets.ts';
+
+for (const world of worlds) {
+  describe(`how many connections a server on ${world.name} takes`, () => {
+    expectNothingLeft(world);
+
+    it('with maxConnections open the next one waits, and is served when one leaves', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            const first = yield* served(server);
+            using second = yield* served(server);
+            using third = yield* connect(server.address);
+            yield* third.sendAll('third');
+            expect(yield* moveOnAfter(40, () => third.recv())).toBeUndefined();
+            expect(server.stats()).toMatchObject({ accepted: 2, open: 2 });
+            expect(server.stats().acceptPauses > 0).toBe(world.capabilities.pausesAccept);
+            first.close();
+            expect(String(yield* receiveExactly(third, 5))).toBe('third');
+            yield* exchange(second);
+            expect(server.stats()).toMatchObject({ accepted: 3, open: 2 });
+          },
+          { maxConnections: 2 },
+        ),
+      );
+    });
+
+    it('one after the other is served when only one may be open', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            for (let i = 0; i < 50; i++) expect(yield* ask(server, `${i}`)).toBe(`${i}`);
+            yield* untilNobodyIsLeft(server);
+            expect(endings(server)).toEqual({ handler: 50 });
+          },
+          { maxConnections: 1 },
+        ),
+      );
+    });
+
+    it('a server that is full can be stopped', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server, serving): Operation<void> {
+            using inside = yield* served(server);
+            using outside = yield* connect(server.address);
+            yield* sleep(5);
+            server.stop();
+            expect(yield* heardBy(inside)).toBe('');
+            inside.close();
+            expect(yield* endOf(outside)).toBe('end of file');
+            outside.close();
+            yield* serving.join();
+            expect(server.stats()).toMatchObject({ accepted: 2, open: 0 });
+          },
+          { maxConnections: 1 },
+        ),
+      );
+    });
+
+    it('those who wait for room when it is stopped are answered, one after the other', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server, serving): Operation<void> {
+            using inside = yield* served(server);
+            const outside: Socket[] = [];
+            try {
+              for (let i = 0; i < 5; i++) {
+                const socket = yield* connect(server.address);
+                outside.push(socket);
+                yield* socket.sendAll(`question ${i}`);
+              }
+              yield* sleep(5);
+              server.stop();
+              expect(yield* heardBy(inside)).toBe('');
+              inside.close();
+              for (const [i, socket] of outside.entries()) {
+                expect(yield* heardBy(socket)).toBe(`question ${i}`);
+                socket.close();
+              }
+            } finally {
+              for (const socket of outside) socket.close();
+            }
+            yield* serving.join();
+            expect(server.stats()).toMatchObject({ accepted: 6, closed: { drained: 6 } });
+            const error = yield* failure(() => connect(server.address));
+            expect(error).toMatchObject({ code: 'ECONNREFUSED' });
+          },
+          { maxConnections: 1 },
+        ),
+      );
+    });
+
+    it('those who wait for room are reset when the grace is over', () => {
+      const busy = function* (socket: Socket): Operation<void> {
+        yield* socket.recv();
+        yield* sleepForever();
+      };
+      return world.run(() =>
+        withServer(
+          busy,
+          function* (server, serving): Operation<void> {
+            using inside = yield* connect(server.address);
+            yield* inside.sendAll('a question');
+            yield* eventually('it is being served', () => server.stats().bytesReceived > 0);
+            using outside = yield* connect(server.address);
+            yield* sleep(5);
+            server.stop({ graceMs: 30 });
+            expect(yield* endOf(outside)).toBe('ECONNRESET');
+            yield* serving.join();
+            expect(server.stats()).toMatchObject({ accepted: 1, closed: { cut: 1 } });
+          },
+          { maxConnections: 1 },
+        ),
+      );
+    });
+
+    it('a peer has so many connections, and other peers have theirs', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            const mine = yield* served(server, '127.0.0.2');
+            using second = yield* served(server, '127.0.0.2');
+            yield* expectRefused(server, '127.0.0.2');
+            yield* expectRefused(server, '127.0.0.2');
+            using other = yield* served(server, '127.0.0.3');
+            yield* exchange(other);
+            mine.close();
+            yield* eventually('it has left', () => server.stats().open === 2);
+            using again = yield* served(server, '127.0.0.2');
+            yield* exchange(again);
+            yield* exchange(second);
+            const { refused, accepted } = server.stats();
+            expect(refused).toMatchObject({
+              maxConnectionsPerPeer: 2,
+              maxAcceptRatePerPeer: 0,
+              shed: 0,
+            });
+            expect(accepted).toBe(4);
+          },
+          { maxConnectionsPerPeer: 2 },
+        ),
+      );
+    });
+
+    it('a peer that connects too fast is refused, others are not', () => {
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            for (let i = 0; i < 3; i++) (yield* served(server, '127.0.0.2')).close();
+            for (let i = 0; i < 3; i++) yield* expectRefused(server, '127.0.0.2');
+            (yield* served(server, '127.0.0.3')).close();
+            yield* untilNobodyIsLeft(server);
+            expect(server.stats().refused.maxAcceptRatePerPeer).toBe(3);
+            expect(endings(server)).toEqual({ handler: 4 });
+          },
+          { maxAcceptRatePerPeer: { count: 3, perMs: 3_600_000 } },
+        ),
+      );
+    });
+  });
+}
+
+/** A connection that a handler has answered. */
+function* served(server: Server, localAddress = '127.0.0.1'): Operation<Socket> {
+  const socket = yield* connectFrom(server, localAddress);
+  yield* exchange(socket);
+  return socket;
+}
+
+function* connectFrom(server: Server, host: string): Operation<Socket> {
+  return yield* connect(server.address, { localAddress: { host, port: 0 } });
+}
+
+function* exchange(socket: Socket): Operation<void> {
+  yield* socket.sendAll('x');
+  expect(String(yield* receiveExactly(socket, 1))).toBe('x');
+}
+
+/** The system has made the connection before the server could refuse it. */
+function* expectRefused(server: Server, localAddress: string): Operation<void> {
+  const error = yield* failure(function* () {
+    using socket = yield* connectFrom(server, localAddress);
+    yield* socket.recv();
+  });
+  expect(error).toMatchObject({ code: 'ECONNRESET' });
+}
+
+function* endOf(socket: Socket): Operation<string> {
+  try {
+    return (yield* socket.recv()).length === 0 ? 'end of file' : 'bytes';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}

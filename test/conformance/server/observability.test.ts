@@ -1,0 +1,371 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import diagnostics from 'node:diagnostics_channel';
+import { array, assert, asyncProperty, constantFrom, integer, record } from 'fast-check';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { CloseRecord, Operation, Server, Socket } from '../../../src/index.ts';
+import { connect, group, scope, sleep, sleepForever, TaskLocal } from '../../../src/index.ts';
+import type { TestWorld } from '../../support/backends.ts';
+import { worlds } from '../../support/backends.ts';
+import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import {
+  echo,
+  eventually,
+  expectNothingLeft,
+  failure,
+  pattern,
+  receiveExactly,
+  together,
+} from '../../support/sockets.ts';
+
+const subscriptions: (() => void)[] = [];
+
+for (const world of worlds) {
+  describe(`what a server on ${world.name} tells of its connections`, () => {
+    expectNothingLeft(world);
+    afterEach(() => {
+      for (const unsubscribe of subscriptions.splice(0)) unsubscribe();
+    });
+
+    it('a frozen record of each, when it has ended', () => {
+      const records: CloseRecord[] = [];
+      const onClose = (record: CloseRecord): unknown => records.push(record);
+      return world.run(() =>
+        withServer(
+          byFirstWord,
+          function* (server): Operation<void> {
+            const peers: unknown[] = [];
+            for (const word of ['echo', 'fail', 'quit', 'wait']) {
+              using client = yield* connect(server.address);
+              peers.push(client.localAddress);
+              yield* client.sendAll(word);
+              yield* receiveExactly(client, 4);
+              if (word === 'echo') client.reset();
+              yield* untilNobodyIsLeft(server);
+            }
+            const facts = { bytesReceived: 4, bytesSent: 4, durationMs: expect.any(Number) };
+            expect(records).toEqual([
+              { peer: peers[0], reason: 'peerReset', ...facts },
+              { peer: peers[1], reason: 'failed', ...facts },
+              { peer: peers[2], reason: 'handler', ...facts },
+              { peer: peers[3], reason: 'idleTimeoutMs', ...facts },
+            ]);
+            expect(
+              records.every((record) => Object.isFrozen(record) && record.durationMs >= 0),
+            ).toBe(true);
+            expect(server.stats()).toMatchObject({ failed: 1, resetByPeer: 1 });
+          },
+          { onClose, onError: () => {}, idleTimeoutMs: 400, lingerMs: 20 },
+        ),
+      );
+    });
+
+    it('an onClose that throws is unhandled, and the server goes on', async () => {
+      const onUnhandled = vi.fn();
+      const onClose = () => {
+        throw new Error('in onClose');
+      };
+      const program = () =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            expect(yield* ask(server, 'one')).toBe('one');
+            expect(yield* ask(server, 'two')).toBe('two');
+            yield* untilNobodyIsLeft(server);
+            expect(endings(server)).toEqual({ handler: 2 });
+          },
+          { onClose },
+        );
+      await world.run(program, { hooks: { onUnhandled } });
+      expect(onUnhandled.mock.calls.map(String)).toEqual(Array(2).fill('Error: in onClose'));
+    });
+
+    it('a cancellation that is not its own is a failure of the handler alone', () => {
+      const errors: unknown[] = [];
+      const handler = function* (): Operation<void> {
+        let kept: unknown;
+        yield* scope(function* (own): Operation<void> {
+          own.cancel('not yours');
+          try {
+            yield* sleep(1);
+          } catch (error) {
+            kept = error;
+          }
+        });
+        throw kept;
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            for (let i = 0; i < 2; i++) expect(yield* ask(server, 'x')).toBe('');
+            yield* untilNobodyIsLeft(server);
+            expect(errors.map(String)).toEqual(Array(2).fill('Cancelled: not yours'));
+            expect(endings(server)).toEqual({ failed: 2 });
+          },
+          { onError: (error) => errors.push(error) },
+        ),
+      );
+    });
+
+    it.runIf(world.real)('messages on the channels of node:diagnostics_channel', () => {
+      const messages = subscribed(['connection', 'close', 'limit']);
+      return world.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            const peer = client.localAddress;
+            yield* eventually('it was accepted', () => server.stats().accepted === 1);
+            yield* failure(() => visit(server));
+            yield* failure(() => receiveExactly(client, 1));
+            yield* untilNobodyIsLeft(server);
+            const { address } = server;
+            const facts = { bytesReceived: 0, bytesSent: 0, durationMs: expect.any(Number) };
+            const [why, limit] = ['firstByteTimeoutMs', 'maxConnectionsPerPeer'];
+            expect(messages).toEqual([
+              ['connection', { server: address, peer }],
+              [
+                'limit',
+                { server: address, limit, peer: expect.objectContaining({ host: peer.host }) },
+              ],
+              ['limit', { server: address, limit: why, peer }],
+              ['close', { server: address, peer, why, ...facts }],
+            ]);
+          },
+          { firstByteTimeoutMs: 400, maxConnectionsPerPeer: 1, lingerMs: 20 },
+        ),
+      );
+    });
+
+    it('the bytes of open connections and of those that have ended', () => {
+      return world.run(() =>
+        withServer(echo, function* (server): Operation<void> {
+          expect(yield* ask(server, 'twelve bytes')).toBe('twelve bytes');
+          using client = yield* connect(server.address);
+          yield* client.sendAll('five!');
+          yield* receiveExactly(client, 5);
+          expect(server.stats()).toMatchObject({ bytesReceived: 17, bytesSent: 17 });
+          expect(Object.isFrozen(server.stats())).toBe(true);
+          // In a simulation, turns take no time.
+          expect(server.stats().longestTurnMs > 0).toBe(world.real);
+        }),
+      );
+    });
+
+    it('connections that found the queue full', () => {
+      return world.run(() =>
+        withServer(
+          sleepForever,
+          function* (server): Operation<void> {
+            const before = server.stats();
+            if (world.capabilities.pausesAccept) {
+              expect(before.overflowed).toBeUndefined();
+              expect([0, undefined]).toContain(before.hostOverflowed);
+              return;
+            }
+            yield* group(function* (tasks): Operation<void> {
+              for (let i = 0; i < 5; i++) {
+                tasks.spawn(() => failure(() => visit(server)), { daemon: true });
+              }
+              yield* eventually('two were turned away', () => server.stats().overflowed === 2);
+            });
+          },
+          { backlog: 2, maxConnections: 1 },
+        ),
+      );
+    });
+
+    it('connections that wait to be accepted, and handlers that wait to send', () => {
+      const handler = function* (socket: Socket): Operation<void> {
+        for (;;) yield* socket.sendAll(pattern(100_000));
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            expect(server.stats()).toMatchObject({ queued: 0, stalled: 0 });
+            using first = yield* connect(server.address);
+            yield* first.recv(1);
+            using second = yield* connect(server.address);
+            yield* eventually('one handler cannot go on', () => server.stats().stalled === 1);
+            yield* eventually('one client waits', () => server.stats().queued === 1);
+            first.reset();
+            yield* second.recv(1);
+            expect(server.stats().queued).toBe(0);
+          },
+          { maxConnections: 1 },
+        ),
+      );
+    });
+
+    // Elsewhere the queue is the process's own, or there is no machine to ask.
+    it.runIf(world.real && world.capabilities.pausesAccept)(
+      'connections that the system dropped because the queue was full',
+      () => {
+        return world.run(() =>
+          withServer(
+            sleepForever,
+            function* (server): Operation<void> {
+              expect(server.stats().hostOverflowed).toBe(0);
+              yield* group(function* (tasks): Operation<void> {
+                // One is served, two fit into a queue of one (listen(2)), the others are dropped.
+                for (let i = 0; i < 5; i++) tasks.spawn(() => visit(server), { daemon: true });
+                const dropped = () => server.stats().hostOverflowed ?? 0;
+                yield* eventually('the system has dropped some', () => dropped() > 0);
+              });
+              expect(server.stats().accepted).toBe(1);
+            },
+            { backlog: 1, maxConnections: 1 },
+          ),
+        );
+      },
+    );
+
+    it('figures that add up, whatever has happened', async () => {
+      const visits = array(
+        record({
+          word: constantFrom('echo', 'fail', 'quit', 'wait'),
+          end: constantFrom('close', 'reset', 'stay', 'mute'),
+          from: integer({ min: 1, max: 4 }),
+        }),
+        { minLength: 1, maxLength: 25 },
+      );
+      await assert(
+        asyncProperty(visits, (plan) => world.run(() => randomWorkload(world, plan))),
+        { numRuns: 12 },
+      );
+    });
+  });
+
+  describe(`request ids in handlers on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    it('AsyncLocalStorage around a task of a handler is seen after each of its waits', () => {
+      const ids = new AsyncLocalStorage<string>();
+      const handler = (socket: Socket): Operation<void> =>
+        group(function* (tasks): Operation<void> {
+          ids.run(String(socket.remoteAddress), () => tasks.spawn(() => answer(socket)));
+        });
+      function* answer(socket: Socket): Operation<void> {
+        for (;;) {
+          const data = yield* socket.recv();
+          if (data.length === 0) return;
+          yield* sleep(1);
+          yield* socket.sendAll(`${ids.getStore()}\n`);
+        }
+      }
+      return world.run(() => withServer(handler, idsAreRight));
+    });
+
+    it('so is a TaskLocal', () => {
+      const id = new TaskLocal<string>('none');
+      function* handler(socket: Socket): Operation<void> {
+        id.set(String(socket.remoteAddress));
+        for (;;) {
+          const data = yield* socket.recv();
+          if (data.length === 0) return;
+          yield* socket.sendAll(`${id.get()}\n`);
+        }
+      }
+      return world.run(() => withServer(handler, idsAreRight));
+    });
+  });
+}
+
+/** Waits for an answer, which never comes. */
+function* visit(server: Server): Operation<void> {
+  using socket = yield* connect(server.address);
+  yield* receiveExactly(socket, 1);
+}
+
+/** Several clients in turn: each is told its own address, again and again. */
+function* idsAreRight(server: Server): Operation<void> {
+  yield* together(
+    ...Array.from({ length: 5 }, () => {
+      return function* (): Operation<void> {
+        using client = yield* connect(server.address);
+        for (let i = 0; i < 5; i++) {
+          yield* client.sendAll('who?');
+          const own = `${client.localAddress}\n`;
+          expect(String(yield* receiveExactly(client, own.length))).toBe(own);
+        }
+      };
+    }),
+  );
+}
+
+/** Gives the word back; then: goes on with that, fails, returns, or does nothing any more. */
+function* byFirstWord(socket: Socket): Operation<void> {
+  const word = String(yield* receiveExactly(socket, 4));
+  yield* socket.sendAll(word);
+  if (word === 'fail') throw new Error('on purpose');
+  if (word === 'echo') yield* echo(socket);
+  if (word === 'wait') yield* sleepForever();
+}
+
+interface Visit {
+  readonly word: string;
+  readonly end: string;
+  readonly from: number;
+}
+
+function* randomWorkload(world: TestWorld, plan: readonly Visit[]): Operation<void> {
+  const records: CloseRecord[] = [];
+  const limits = { firstByteTimeoutMs: 30, idleTimeoutMs: 40, maxLifetimeMs: 60, lingerMs: 10 };
+  yield* withServer(
+    byFirstWord,
+    function* (server, serving): Operation<void> {
+      yield* together(...plan.map((visit) => () => pay(server, visit)));
+      server.stop({ graceMs: 20 });
+      yield* serving.join();
+      const { accepted, open, closed, refused, bytesReceived, bytesSent } = server.stats();
+      expect([open, records.length]).toEqual([0, accepted]);
+      expect(sum(Object.values(closed))).toBe(accepted);
+      expect(refused.maxConnectionsPerPeer + accepted).toBeLessThanOrEqual(plan.length);
+      if (world.capabilities.pausesAccept) {
+        expect(refused.maxConnectionsPerPeer + accepted).toBe(plan.length);
+      }
+      expect(sum(records.map((each) => each.bytesReceived))).toBe(bytesReceived);
+      expect(sum(records.map((each) => each.bytesSent))).toBe(bytesSent);
+      for (const [why, count] of Object.entries(closed)) {
+        expect(records.filter((each) => each.reason === why).length, why).toBe(count);
+      }
+    },
+    {
+      ...limits,
+      maxConnections: 5,
+      maxConnectionsPerPeer: 3,
+      onError: () => {},
+      onClose: (record) => records.push(record),
+    },
+  );
+}
+
+/** Whatever happens to it is right. */
+function* pay(server: Server, { word, end, from }: Visit): Operation<void> {
+  const localAddress = { host: `127.0.0.${from}`, port: 0 };
+  yield* failure(function* () {
+    using socket = yield* connect(server.address, { localAddress });
+    if (end !== 'mute') yield* socket.sendAll(word);
+    if (end !== 'mute') yield* receiveExactly(socket, 4);
+    if (end === 'reset') socket.reset();
+    if (end === 'stay' || end === 'mute') yield* receiveExactly(socket, 1);
+    throw new Error('The visit is over');
+  });
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
+
+/** What is published on the server's channels, in order, until the end of the test. */
+function subscribed(names: readonly string[]): [string, unknown][] {
+  const messages: [string, unknown][] = [];
+  for (const name of names) {
+    const channel = `coronet:server:${name}`;
+    const listener = (message: unknown): unknown => messages.push([name, message]);
+    diagnostics.subscribe(channel, listener);
+    subscriptions.push(() => diagnostics.unsubscribe(channel, listener));
+  }
+  return messages;
+}

@@ -1,0 +1,388 @@
+import { describe, expect, it } from 'vitest';
+import type { Operation, Server, Socket } from '../../../src/index.ts';
+import {
+  connect,
+  Event,
+  listen,
+  moveOnAfter,
+  now,
+  readable,
+  shield,
+  sleep,
+  sleepForever,
+} from '../../../src/index.ts';
+import { worlds } from '../../support/backends.ts';
+import { endings, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import {
+  digest,
+  echo,
+  eventually,
+  expectNothingLeft,
+  failure,
+  LOOPBACK,
+  pattern,
+  receiveAll,
+  receiveExactly,
+  together,
+} from '../../support/sockets.ts';
+
+for (const world of worlds) {
+  describe(`the end of connections on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    it('the last reply survives input that the handler has not read', () => {
+      const reply = pattern(200_000);
+      const handler = function* (socket: Socket): Operation<void> {
+        yield* receiveExactly(socket, 1);
+        yield* socket.sendAll(reply);
+      };
+      return world.run(() =>
+        withServer(handler, function* (server): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* client.sendAll(pattern(300_000));
+          yield* sleep(20);
+          expect(digest(yield* receiveAll(client))).toBe(digest(reply));
+          expect(server.stats()).toMatchObject({ failed: 0, resetByPeer: 0 });
+        }),
+      );
+    });
+
+    it('the last words of a handler that a limit has ended survive what it has not read', () => {
+      const handler = function* (socket: Socket): Operation<void> {
+        try {
+          yield* sleepForever();
+        } finally {
+          yield* shield(() => socket.sendAll('out of time'));
+        }
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            yield* client.sendAll('a question');
+            expect(String(yield* receiveAll(client))).toBe('out of time');
+            yield* client.sendAll('and another one');
+            client.close();
+            yield* untilNobodyIsLeft(server);
+            expect(endings(server)).toEqual({ maxLifetimeMs: 1 });
+          },
+          { maxLifetimeMs: 50 },
+        ),
+      );
+    });
+
+    it('the last reply survives a client that goes on sending', () => {
+      const handler = function* (socket: Socket): Operation<void> {
+        yield* socket.recv(1);
+        yield* socket.sendAll('enough');
+      };
+      return world.run(() =>
+        withServer(handler, function* (server): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* together(
+            function* (): Operation<void> {
+              for (let i = 0; i < 50; i++) {
+                yield* client.sendAll('more and more');
+                if (i % 10 === 0) yield* sleep(1);
+              }
+              client.shutdown('send');
+            },
+            function* (): Operation<void> {
+              expect(yield* heardBy(client)).toBe('enough');
+            },
+          );
+        }),
+      );
+    });
+
+    it('a client that never ends is let go after lingerMs', () => {
+      const handler = function* (socket: Socket): Operation<void> {
+        yield* socket.sendAll('done');
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server): Operation<void> {
+            using client = yield* connect(server.address);
+            const begun = now();
+            expect(yield* heardBy(client)).toBe('done');
+            yield* untilNobodyIsLeft(server);
+            expect(now() - begun).toBeGreaterThan(50);
+            expect(now() - begun).toBeLessThan(1000);
+          },
+          { lingerMs: 80 },
+        ),
+      );
+    });
+
+    it('a handler that was cut in the middle of a send ends with a reset', () => {
+      const handler = function* (socket: Socket): Operation<void> {
+        yield* socket.recv(); // The client knows that it is connected.
+        yield* moveOnAfter(20, () => socket.sendAll(Buffer.alloc(30_000_000)));
+      };
+      return world.run(() =>
+        withServer(handler, function* (server): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* client.sendAll('go');
+          yield* eventually('it is served', () => server.stats().accepted === 1);
+          yield* untilNobodyIsLeft(server);
+          expect(yield* failure(() => receiveAll(client))).toMatchObject({ code: 'ECONNRESET' });
+        }),
+      );
+    });
+  });
+
+  describe(`stopping a server on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    it('idle connections get end of file at recv, and the server returns', () => {
+      return world.run(() =>
+        withServer(echo, function* (server, serving): Operation<void> {
+          using fresh = yield* connect(server.address);
+          using used = yield* connect(server.address);
+          yield* used.sendAll('answered');
+          yield* receiveExactly(used, 8);
+          yield* eventually('both are open', () => server.stats().open === 2);
+          server.stop();
+          expect(yield* heardBy(fresh)).toBe('');
+          expect(yield* heardBy(used)).toBe('');
+          fresh.close();
+          used.close();
+          yield* serving.join();
+          expect(serving.state).toBe('done');
+        }),
+      );
+    });
+
+    it('a busy connection answers first', () => {
+      return world.run(() =>
+        withServer(slowEcho, function* (server, serving): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* client.sendAll('question');
+          yield* eventually('the question was heard', () => server.stats().open === 1);
+          yield* sleep(10);
+          server.stop();
+          expect(yield* heardBy(client)).toBe('question');
+          client.close();
+          yield* serving.join();
+        }),
+      );
+    });
+
+    it('bytes that are there already are answered before the end', () => {
+      return world.run(() =>
+        withServer(slowEcho, function* (server, serving): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* client.sendAll('one');
+          yield* sleep(10);
+          yield* client.sendAll('two');
+          yield* sleep(5);
+          server.stop();
+          expect(yield* heardBy(client)).toBe('onetwo');
+          client.close();
+          yield* serving.join();
+        }),
+      );
+    });
+
+    it('the grace cuts what is left, and the server returns', () => {
+      let cleaned = false;
+      const handler = function* (socket: Socket): Operation<void> {
+        try {
+          yield* socket.recv();
+          yield* sleepForever();
+        } finally {
+          cleaned = true;
+        }
+      };
+      return world.run(() =>
+        withServer(handler, function* (server, serving): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* client.sendAll('question');
+          yield* eventually('the connection is open', () => server.stats().open === 1);
+          yield* sleep(10);
+          const begun = now();
+          server.stop({ graceMs: 100 });
+          yield* serving.join();
+          expect(now() - begun).toBeGreaterThan(90);
+          expect(now() - begun).toBeLessThan(1000);
+          expect(cleaned).toBe(true);
+          expect(yield* endOf(client)).toMatch(/^(?:end of file|ECONNRESET)$/);
+        }),
+      );
+    });
+
+    it('connections that wait to be accepted are served, later ones are refused', () => {
+      return world.run(() =>
+        withServer(echo, function* (server, serving): Operation<void> {
+          const queued: Socket[] = [];
+          try {
+            yield* connectAndSend(server, queued, 10);
+            server.stop();
+            for (const [i, socket] of queued.entries()) {
+              expect(yield* heardBy(socket)).toBe(`queued ${i}`);
+            }
+          } finally {
+            for (const socket of queued) socket.close();
+          }
+          yield* serving.join();
+          const error = yield* failure(() => connect(server.address));
+          expect(error).toMatchObject({ code: 'ECONNREFUSED' });
+        }),
+      );
+    });
+
+    // Its drain makes the lingering end at once: what comes then resets the connection.
+    it('a connection that was drained lingers like any other', () => {
+      const handler = function* (socket: Socket): Operation<void> {
+        expect((yield* socket.recv()).length).toBe(0);
+        yield* socket.sendAll('goodbye');
+      };
+      return world.run(() =>
+        withServer(
+          handler,
+          function* (server, serving): Operation<void> {
+            using client = yield* connect(server.address);
+            yield* eventually('it is served', () => server.stats().open === 1);
+            server.stop();
+            expect(yield* heardBy(client)).toBe('goodbye');
+            yield* client.sendAll('too late, but no reason for a reset');
+            yield* sleep(20);
+            expect(server.stats().open).toBe(1);
+            client.close();
+            yield* serving.join();
+          },
+          { lingerMs: 5000 },
+        ),
+      );
+    });
+
+    it('silent connections that wait to be accepted get end of file, or a reset', () => {
+      return world.run(() =>
+        withServer(echo, function* (server, serving): Operation<void> {
+          const silent: Socket[] = [];
+          try {
+            for (let i = 0; i < 10; i++) silent.push(yield* connect(server.address));
+            server.stop();
+            // A network that accepts by itself cannot empty the queue of the system.
+            const allowed = world.capabilities.pausesAccept
+              ? /^end of file$/
+              : /^(?:end|ECONNRESET)/;
+            for (const socket of silent) expect(yield* endOf(socket)).toMatch(allowed);
+          } finally {
+            for (const socket of silent) socket.close();
+          }
+          yield* serving.join();
+        }),
+      );
+    });
+
+    it('the end stays: a handler that receives again gets end of file again', () => {
+      const heard: number[] = [];
+      const handler = function* (socket: Socket): Operation<void> {
+        for (let i = 0; i < 3; i++) heard.push((yield* socket.recv()).length);
+      };
+      return world.run(() =>
+        withServer(handler, function* (server, serving): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* eventually('it is served', () => server.stats().open === 1);
+          server.stop();
+          expect(yield* heardBy(client)).toBe('');
+          client.close();
+          yield* serving.join();
+          expect(heard).toEqual([0, 0, 0]);
+        }),
+      );
+    });
+
+    it('the end stays although more comes: whoever was told of it is told nothing else', () => {
+      const heard: unknown[] = [];
+      const more = new Event('more was sent');
+      const handler = function* (socket: Socket): Operation<void> {
+        const reader = socket.reader();
+        heard.push(yield* reader.readLine());
+        yield* socket.sendAll('the end was heard');
+        yield* more.wait();
+        yield* sleep(20);
+        heard.push((yield* socket.recv()).length, socket.tryRecv()?.length);
+        heard.push(yield* reader.readLine());
+        yield* readable(socket);
+      };
+      return world.run(() =>
+        withServer(handler, function* (server, serving): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* eventually('it is served', () => server.stats().open === 1);
+          server.stop();
+          expect(String(yield* client.recv())).toBe('the end was heard');
+          yield* client.sendAll('too late\n');
+          more.set();
+          expect(yield* heardBy(client)).toBe('');
+          client.close();
+          yield* serving.join();
+          expect(heard).toEqual([null, 0, 0, null]);
+          expect(server.drainReport).toMatchObject({ cut: [], drained: 1 });
+        }),
+      );
+    });
+
+    it('stopping leaves alone what handlers have opened themselves', () => {
+      return world.run(function* (): Operation<void> {
+        using behind = yield* listen(LOOPBACK);
+        const handler = function* (socket: Socket): Operation<void> {
+          yield* socket.recv();
+          using upstream = yield* connect(behind.address);
+          yield* socket.sendAll(yield* upstream.recv());
+        };
+        yield* withServer(handler, function* (server, serving): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* client.sendAll('question');
+          using far = yield* behind.accept();
+          server.stop();
+          yield* sleep(20);
+          yield* far.sendAll('from behind');
+          expect(yield* heardBy(client)).toBe('from behind');
+          client.close();
+          yield* serving.join();
+        });
+      });
+    });
+
+    it('stopping twice is stopping once', () => {
+      return world.run(() =>
+        withServer(echo, function* (server, serving): Operation<void> {
+          server.stop();
+          server.stop({ graceMs: 10 });
+          yield* serving.join();
+          server.stop();
+          expect(serving.state).toBe('done');
+        }),
+      );
+    });
+  });
+}
+
+function* slowEcho(socket: Socket): Operation<void> {
+  for (;;) {
+    const data = yield* socket.recv();
+    if (data.length === 0) return;
+    yield* sleep(40);
+    yield* socket.sendAll(data);
+  }
+}
+
+function* connectAndSend(server: Server, sockets: Socket[], count: number): Operation<void> {
+  for (let i = 0; i < count; i++) {
+    const socket = yield* connect(server.address);
+    sockets.push(socket);
+    socket.trySend(`queued ${i}`);
+  }
+}
+
+function* endOf(socket: Socket): Operation<string> {
+  try {
+    return (yield* socket.recv()).length === 0 ? 'end of file' : 'bytes';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}

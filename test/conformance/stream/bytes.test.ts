@@ -1,0 +1,305 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Operation, Socket } from '../../../src/index.ts';
+import { group, sleep } from '../../../src/index.ts';
+import { worlds } from '../../support/backends.ts';
+import {
+  digest,
+  eventually,
+  expectNothingLeft,
+  failure,
+  fill,
+  pattern,
+  receiveAll,
+  receiveExactly,
+  together,
+  untilWaiting,
+  withPair,
+  withTightPair,
+} from '../../support/sockets.ts';
+
+const MEGABYTE = 1_000_000;
+
+for (const world of worlds) {
+  describe(`bytes on ${world.name}`, () => {
+    let folder = '';
+    beforeAll(() => {
+      folder = mkdtempSync(join(tmpdir(), 'coronet-'));
+    });
+    afterAll(() => rmSync(folder, { recursive: true }));
+    expectNothingLeft(world);
+
+    it('a megabyte goes through a small buffer to a slow reader, whole and in order', () => {
+      // The system gives a Unix socket a fifth of that, and it does not grow.
+      const path = join(folder, 'small.sock');
+      return world.run(() => withPair((near, far) => slowly(near, far), { path }));
+    });
+
+    it('a sender waits while the peer reads nothing, and goes on when it does', () => {
+      return world.run(() => withPair(stallAndGoOn));
+    });
+
+    it('eight megabytes arrive unchanged', () => {
+      const sent = pattern(8 * MEGABYTE);
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* together(
+            () => sendAndFinish(near, sent),
+            function* (): Operation<void> {
+              expect(digest(yield* receiveAll(far))).toBe(digest(sent));
+            },
+          );
+          expect([near.bytesSent, far.bytesReceived]).toEqual([sent.length, sent.length]);
+        }),
+      );
+    });
+
+    it('both directions carry large messages at the same time', () => {
+      const [one, two] = [pattern(3 * MEGABYTE, 1), pattern(3 * MEGABYTE, 2)];
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const receive = (socket: Socket, sent: Buffer) =>
+            function* (): Operation<void> {
+              expect(digest(yield* receiveAll(socket))).toBe(digest(sent));
+            };
+          const sends = [() => sendAndFinish(near, one), () => sendAndFinish(far, two)];
+          yield* together(...sends, receive(far, one), receive(near, two));
+        }),
+      );
+    });
+
+    it('close delivers what was sent, however much of it was still under way', () => {
+      const sent = pattern(2 * MEGABYTE);
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* together(
+            function* (): Operation<void> {
+              yield* near.sendAll(sent);
+              near.close();
+            },
+            function* (): Operation<void> {
+              yield* sleep(5);
+              expect(digest(yield* receiveAll(far))).toBe(digest(sent));
+            },
+          );
+        }),
+      );
+    });
+
+    it('an empty message is sent at once and never arrives', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll(new Uint8Array(0));
+          yield* near.sendv([]);
+          yield* near.sendv([new Uint8Array(0), new Uint8Array(0)]);
+          expect(near.trySend('')).toBe(0);
+          expect(near.bytesSent).toBe(0);
+          yield* near.sendAll('x');
+          expect(String(yield* far.recv())).toBe('x');
+        }),
+      );
+    });
+
+    it('send of nothing sends nothing', () => {
+      return world.run(() =>
+        withPair(function* (near): Operation<void> {
+          expect(yield* near.send('')).toBe(0);
+          expect(yield* near.send(new Uint8Array(0))).toBe(0);
+        }),
+      );
+    });
+
+    it('recv gives at most `max` bytes and leaves the rest', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('abcdefgh');
+          expect(String(yield* receiveExactly(far, 3))).toBe('abc');
+          expect(String(yield* far.recv(1))).toBe('d');
+          expect(String(yield* receiveExactly(far, 4))).toBe('efgh');
+        }),
+      );
+    });
+
+    it('what recv has given is not changed by what comes later', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const parts: Buffer[] = [];
+          for (let i = 0; i < 500; i++) {
+            yield* near.sendAll(`message ${i}`);
+            parts.push(yield* far.recv());
+          }
+          expect(parts.map(String)).toEqual(parts.map((_, i) => `message ${i}`));
+        }),
+      );
+    });
+
+    it('what was sent may be changed as soon as the send has returned', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const bytes = Buffer.from('mine');
+          yield* near.sendAll(bytes);
+          bytes.fill('!');
+          const more = Buffer.from(' and yours');
+          expect(near.trySend(more)).toBe(more.length);
+          more.fill('!');
+          expect(String(yield* receiveExactly(far, 14))).toBe('mine and yours');
+        }),
+      );
+    });
+
+    it('strings are sent as UTF-8', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const text = 'größer als 漢字 🙂';
+          yield* near.sendAll(text);
+          expect(yield* near.send('ü')).toBe(2);
+          expect(near.trySend('ß')).toBe(2);
+          const length = Buffer.byteLength(text) + 4;
+          expect(String(yield* receiveExactly(far, length))).toBe(`${text}üß`);
+          expect(near.bytesSent).toBe(length);
+        }),
+      );
+    });
+
+    it('recvInto fills memory of the caller, from its beginning', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('into place');
+          const room = new Uint8Array(20).fill(46);
+          expect(yield* far.recvInto(room.subarray(5, 10))).toBe(5);
+          expect(String(Buffer.from(room))).toBe('.....into ..........');
+          expect(yield* far.recvInto(room)).toBe(5);
+          expect(String(Buffer.from(room))).toBe('placeinto ..........');
+          near.close();
+          expect(yield* far.recvInto(room)).toBe(0);
+        }),
+      );
+    });
+
+    it('recvInto waits for bytes', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* group(function* (tasks): Operation<void> {
+            const reader = tasks.spawn(() => far.recvInto(new Uint8Array(100)));
+            yield* untilWaiting(reader);
+            yield* near.sendAll('waited for');
+            expect(yield* reader.join()).toBe(10);
+          });
+        }),
+      );
+    });
+
+    it('tryRecv never waits: nothing, bytes, end of file', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          expect(far.tryRecv()).toBeUndefined();
+          yield* near.sendAll('bytes');
+          let got: Buffer | undefined;
+          yield* eventually('bytes are there', () => {
+            got = far.tryRecv(3);
+            return got !== undefined;
+          });
+          expect([String(got), String(far.tryRecv())]).toEqual(['byt', 'es']);
+          expect(far.tryRecv()).toBeUndefined();
+          near.close();
+          yield* eventually('the end is there', () => far.tryRecv()?.length === 0);
+        }),
+      );
+    });
+
+    it('trySend never waits: it takes what there is room for, and 0 when there is none', () => {
+      return world.run(() =>
+        withTightPair(function* (near, far): Operation<void> {
+          const sent = yield* fill(near);
+          expect(near.trySend('more')).toBe(0);
+          expect(near.bytesSent).toBe(sent);
+          expect((yield* receiveExactly(far, sent)).every((byte) => byte === 102)).toBe(true);
+          yield* eventually('there is room', () => near.trySend('more') === 4);
+          expect(String(yield* receiveExactly(far, 4))).toBe('more');
+        }),
+      );
+    });
+
+    it('arguments that are no bytes are refused before anything is sent', () => {
+      return world.run(() =>
+        withPair(function* (near): Operation<void> {
+          const wrong = 42 as unknown as string;
+          expect(() => near.send(wrong)).toThrow(TypeError);
+          expect(() => near.sendAll(wrong)).toThrow(TypeError);
+          expect(() => near.trySend(wrong)).toThrow(TypeError);
+          expect(() => near.sendv([wrong as unknown as Uint8Array])).toThrow(TypeError);
+          expect(() => near.recvInto(wrong as unknown as Uint8Array)).toThrow(TypeError);
+          expect(() => near.recvInto(new Uint8Array(0))).toThrow(TypeError);
+          for (const max of [0, -1, 1.5, Number.NaN]) {
+            expect(() => near.recv(max)).toThrow(RangeError);
+            expect(() => near.tryRecv(max)).toThrow(RangeError);
+          }
+          expect(yield* failure(() => near.recv('7' as unknown as number))).toBeInstanceOf(
+            TypeError,
+          );
+          expect(near.bytesSent).toBe(0);
+        }),
+      );
+    });
+
+    it('every byte is counted once, in the direction in which it went', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('12345');
+          yield* near.sendv([Buffer.from('67'), Buffer.from('8')]);
+          expect(yield* near.send('9')).toBe(1);
+          yield* receiveExactly(far, 9);
+          far.trySend('ok');
+          yield* near.recvInto(new Uint8Array(10));
+          expect([near.bytesSent, near.bytesReceived]).toEqual([9, 2]);
+          expect([far.bytesSent, far.bytesReceived]).toEqual([2, 9]);
+          near.close();
+          expect([near.bytesSent, near.bytesReceived]).toEqual([9, 2]);
+        }),
+      );
+    });
+  });
+}
+
+function* sendAndFinish(socket: Socket, data: Uint8Array): Operation<void> {
+  yield* socket.sendAll(data);
+  socket.shutdown('send');
+}
+
+/** Every send takes a part, and the sender waits again and again. */
+function* slowly(near: Socket, far: Socket): Operation<void> {
+  const sent = pattern(MEGABYTE);
+  let sends = 0;
+  yield* together(
+    function* (): Operation<void> {
+      for (let at = 0; at < sent.length; sends++) at += yield* near.send(sent.subarray(at));
+      near.shutdown('send');
+    },
+    function* (): Operation<void> {
+      const parts: Buffer[] = [];
+      for (;;) {
+        const part = yield* far.recv(1000);
+        if (part.length === 0) break;
+        parts.push(part);
+        yield;
+      }
+      expect(digest(Buffer.concat(parts))).toBe(digest(sent));
+    },
+  );
+  expect(sends).toBeGreaterThan(4);
+}
+
+function* stallAndGoOn(near: Socket, far: Socket): Operation<void> {
+  const sent = pattern(16 * MEGABYTE);
+  yield* group(function* (tasks): Operation<void> {
+    const sender = tasks.spawn(() => sendAndFinish(near, sent));
+    yield* untilWaiting(sender);
+    yield* sleep(20);
+    expect(sender.state).toBe('waiting');
+    expect(near.bytesSent).toBeLessThan(sent.length);
+    expect(digest(yield* receiveAll(far))).toBe(digest(sent));
+    yield* sender.join();
+  });
+}

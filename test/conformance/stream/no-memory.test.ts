@@ -1,0 +1,82 @@
+/** The system is short of memory for one send (ENOBUFS, ENOMEM): the connection goes on. */
+import { constants } from 'node:os';
+import { describe, expect, it } from 'vitest';
+import type { Operation, Socket } from '../../../src/index.ts';
+import { pipe, SystemError } from '../../../src/index.ts';
+import { worlds } from '../../support/backends.ts';
+import { expectNothingLeft, failure, withPair } from '../../support/sockets.ts';
+
+const NO_MEMORY = { code: 'ENOBUFS', syscall: 'write' } as const;
+
+/** The next sends take `first` bytes, then fail once; those after that are as always. */
+function failBehind(socket: Socket, first: number): void {
+  const { transport } = socket;
+  const before = transport.trySend.bind(transport);
+  const beforeV = transport.trySendv.bind(transport);
+  let left = first;
+  const attempt = (data: Uint8Array): number => {
+    if (left > 0) {
+      const sent = before(data.subarray(0, left));
+      left -= sent;
+      return sent;
+    }
+    transport.trySend = before;
+    transport.trySendv = beforeV;
+    throw new SystemError('ENOBUFS', -constants.errno.ENOBUFS, 'write');
+  };
+  transport.trySend = attempt;
+  transport.trySendv = ([data]) => attempt(data as Uint8Array);
+}
+
+for (const world of worlds) {
+  describe(`no memory to send on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    const sends: Record<string, (socket: Socket) => Operation<unknown>> = {
+      sendAll: (socket) => socket.sendAll('a message'),
+      sendv: (socket) => socket.sendv([Buffer.from('a mess'), Buffer.from('age')]),
+      *flush(socket) {
+        socket.writer().write('a message');
+        yield* socket.writer().flush();
+      },
+    };
+    for (const [name, send] of Object.entries(sends)) {
+      it(`behind a part of what a ${name} sends leaves the sending side torn`, () => {
+        return world.run(() =>
+          withPair(function* (near, far): Operation<void> {
+            failBehind(near, 4);
+            expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
+            const torn = { code: 'ERR_TORN', bytesSent: 4 };
+            expect(yield* failure(() => near.sendAll('the next'))).toMatchObject(torn);
+            expect(String(yield* far.recv())).toBe('a me');
+          }),
+        );
+      });
+
+      it(`before the first byte of a ${name} has sent nothing`, () => {
+        return world.run(() =>
+          withPair(function* (near, far): Operation<void> {
+            failBehind(near, 0);
+            expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
+            near.writer();
+            if (name === 'flush') yield* near.writer().flush();
+            else yield* send(near);
+            expect(String(yield* far.recv())).toBe('a message');
+          }),
+        );
+      });
+    }
+
+    it('for a piece of a pipe leaves the side that it should have gone to torn', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('a message');
+          failBehind(far, 4);
+          expect(yield* failure(() => pipe(far, far))).toMatchObject(NO_MEMORY);
+          const torn = { code: 'ERR_TORN', bytesSent: 4 };
+          expect(yield* failure(() => far.sendAll('the next'))).toMatchObject(torn);
+        }),
+      );
+    });
+  });
+}

@@ -1,0 +1,241 @@
+/** The form of the classic teaching program: a raw wait, then a try. */
+import { describe, expect, it } from 'vitest';
+import type { Listener, Operation, Socket, Task, Wait } from '../../../src/index.ts';
+import { connect, group, listen, readable, writable } from '../../../src/index.ts';
+import { worlds } from '../../support/backends.ts';
+import {
+  eventually,
+  expectNothingLeft,
+  failure,
+  fill,
+  LOOPBACK,
+  pattern,
+  receiveAll,
+  receiveExactly,
+  together,
+  untilWaiting,
+  withPair,
+  withTightPair,
+} from '../../support/sockets.ts';
+
+for (const world of worlds) {
+  describe(`the teaching program on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    it('waits, tries and sends: GOT:Hello to Hello', () => {
+      return world.run(function* (): Operation<void> {
+        using listener = yield* listen(LOOPBACK);
+        yield* group(function* (tasks): Operation<void> {
+          const server = tasks.spawn(() => tcpServer(listener));
+          for (const text of ['Hello', 'Hi', 'x'.repeat(999)]) {
+            expect(yield* askOnce(listener, text)).toBe(`GOT:${text}`);
+          }
+          server.cancel();
+        });
+      });
+    });
+
+    it('serves many clients at once', () => {
+      return world.run(function* (): Operation<void> {
+        using listener = yield* listen(LOOPBACK);
+        yield* group(function* (tasks): Operation<void> {
+          const server = tasks.spawn(() => tcpServer(listener));
+          const clients = Array.from({ length: 100 }, (_, i) => `client ${i}`);
+          const answers: string[] = [];
+          yield* together(
+            ...clients.map(
+              (text) =>
+                function* (): Operation<void> {
+                  answers.push(yield* askOnce(listener, text));
+                },
+            ),
+          );
+          expect(new Set(answers)).toEqual(new Set(clients.map((text) => `GOT:${text}`)));
+          server.cancel();
+        });
+      });
+    });
+
+    it('tryRecv(1000) gives at most 1000 bytes at a time, and all of them in the end', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const sent = pattern(10_500);
+          yield* near.sendAll(sent);
+          near.close();
+          const parts: Buffer[] = [];
+          yield* rawReceive(far, parts);
+          expect(Math.max(...parts.map(({ length }) => length))).toBe(1000);
+          expect(Buffer.concat(parts).equals(sent)).toBe(true);
+        }),
+      );
+    });
+
+    it("`yield ['send', socket]` waits for room, and trySend tells how much went", () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const sent = pattern(9_000_000);
+          yield* together(
+            () => rawSendAll(near, sent),
+            function* (): Operation<void> {
+              expect((yield* receiveAll(far)).equals(sent)).toBe(true);
+            },
+          );
+        }),
+      );
+    });
+
+    it('a spurious wake-up of a raw wait is harmless', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const parts: Buffer[] = [];
+          yield* group(function* (tasks): Operation<void> {
+            const reader = tasks.spawn(() => rawReceive(far, parts));
+            yield* wakeForNothing(reader, () => far.readiness.notifyRecv());
+            yield* near.sendAll('real');
+            near.close();
+          });
+          expect(String(Buffer.concat(parts))).toBe('real');
+        }),
+      );
+    });
+
+    it('a spurious wake-up of recv, recvInto and accept is harmless', () => {
+      return world.run(function* (): Operation<void> {
+        using listener = yield* listen(LOOPBACK);
+        yield* group(function* (tasks): Operation<void> {
+          const accepting = tasks.spawn(() => listener.accept());
+          yield* wakeForNothing(accepting, () => listener.readiness.notifyRecv());
+          using near = yield* connect(listener.address);
+          using far = yield* accepting.join();
+          const reader = tasks.spawn(() => far.recv());
+          yield* wakeForNothing(reader, () => far.readiness.notifyRecv());
+          yield* near.sendAll('one');
+          expect(String(yield* reader.join())).toBe('one');
+          const into = tasks.spawn(() => far.recvInto(new Uint8Array(9)));
+          yield* wakeForNothing(into, () => far.readiness.notifyRecv());
+          yield* near.sendAll('three');
+          expect(yield* into.join()).toBe(5);
+        });
+      });
+    });
+
+    it('a spurious wake-up of sendAll and sendv is harmless', () => {
+      return world.run(() =>
+        withTightPair(function* (near, far): Operation<void> {
+          yield* group(function* (tasks): Operation<void> {
+            for (const send of [() => near.sendAll('a'), () => near.sendv([Buffer.from('a')])]) {
+              const filled = yield* fill(near);
+              const sender = tasks.spawn(send);
+              yield* wakeForNothing(sender, () => near.readiness.notifySend());
+              expect((yield* receiveExactly(far, filled + 1)).at(-1)).toBe(97);
+              yield* sender.join();
+            }
+          });
+        }),
+      );
+    });
+
+    it('bytes that another task has taken meanwhile are a spurious wake-up, too', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* group(function* (tasks): Operation<void> {
+            const reader = tasks.spawn(() => rawRecv(far));
+            yield* untilWaiting(reader);
+            near.trySend('stolen');
+            while (reader.state === 'waiting') yield;
+            expect(String(far.tryRecv())).toBe('stolen');
+            yield* untilWaiting(reader);
+            yield* near.sendAll('own');
+            expect(String(yield* reader.join())).toBe('own');
+          });
+        }),
+      );
+    });
+
+    it('a raw wait on something that cannot be waited for is an error of the task', () => {
+      return world.run(function* (): Operation<void> {
+        const error = yield* failure(function* (): Generator<Wait, void> {
+          yield ['recv', {} as Socket];
+        });
+        expect(error.code).toBe('ERR_UNKNOWN_REASON');
+      });
+    });
+
+    it('readable and writable are the same waits as operations', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* writable(near);
+          expect(near.trySend('readable')).toBe(8);
+          yield* readable(far);
+          expect(String(far.tryRecv())).toBe('readable');
+        }),
+      );
+    });
+  });
+}
+
+function* tcpServer(listener: Listener): Generator<Wait, void> {
+  yield* group(function* (tasks): Generator<Wait, void> {
+    for (;;) {
+      yield ['recv', listener];
+      const client = listener.tryAccept();
+      if (client !== undefined) tasks.spawn(() => echoHandler(client));
+    }
+  });
+}
+
+function* echoHandler(client: Socket): Generator<Wait, void> {
+  try {
+    for (;;) {
+      yield ['recv', client];
+      const data = client.tryRecv(1000);
+      if (data === undefined) continue;
+      if (data.length === 0) break;
+      yield* rawSendAll(client, Buffer.concat([Buffer.from('GOT:'), data]));
+    }
+  } finally {
+    client.close();
+  }
+}
+
+function* rawSendAll(socket: Socket, data: Buffer): Generator<Wait, void> {
+  for (let at = 0; at < data.length; ) {
+    yield ['send', socket];
+    at += socket.trySend(data.subarray(at));
+  }
+  if (data.length > 1_000_000) socket.shutdown('send');
+}
+
+function* rawReceive(socket: Socket, parts: Buffer[]): Generator<Wait, void> {
+  for (;;) {
+    yield ['recv', socket];
+    const data = socket.tryRecv(1000);
+    if (data === undefined) continue;
+    if (data.length === 0) return;
+    parts.push(data);
+  }
+}
+
+function* rawRecv(socket: Socket): Generator<Wait, Buffer> {
+  for (;;) {
+    yield ['recv', socket];
+    const data = socket.tryRecv(1000);
+    if (data !== undefined) return data;
+  }
+}
+
+function* askOnce(listener: Listener, text: string): Operation<string> {
+  using socket = yield* connect(listener.address);
+  yield* socket.sendAll(text);
+  return String(yield* receiveExactly(socket, text.length + 4));
+}
+
+/** Wakes `task` three times although nothing has come; each time it goes back to its wait. */
+function* wakeForNothing(task: Task<unknown>, wake: () => void): Operation<void> {
+  for (let i = 0; i < 3; i++) {
+    yield* untilWaiting(task);
+    wake();
+    expect(task.state).toBe('ready');
+    yield* eventually('the task waits again', () => task.state === 'waiting');
+  }
+}

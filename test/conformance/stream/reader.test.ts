@@ -1,0 +1,349 @@
+import { describe, expect, it } from 'vitest';
+import type { Operation, Reader, Socket } from '../../../src/index.ts';
+import { connect, group, moveOnAfter, select, sleep, toDuplex } from '../../../src/index.ts';
+import { worlds } from '../../support/backends.ts';
+import { heardBy, withServer } from '../../support/servers.ts';
+import {
+  digest,
+  eventually,
+  expectNothingLeft,
+  failure,
+  pattern,
+  receiveExactly,
+  together,
+  untilWaiting,
+  withPair,
+} from '../../support/sockets.ts';
+
+for (const world of worlds) {
+  describe(`a reader on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    it('gives lines, however they arrive', () => {
+      const lines = Array.from(
+        { length: 300 },
+        (_, i) => `${i} grün → 漢字 🎉 ${'x'.repeat(i * 3)}`,
+      );
+      const bytes = Buffer.from(lines.join('\r\n'));
+      return world.run(function* (): Operation<void> {
+        for (const length of [1, 7, 1000, 70_000]) {
+          const sent = bytes.subarray(0, length * 300);
+          yield* withPair(function* (near, far): Operation<void> {
+            const heard: string[] = [];
+            yield* together(
+              () => sendInPieces(near, sent, length),
+              () => readLines(far.reader(), heard),
+            );
+            expect(heard.join('\n')).toBe(String(sent).replaceAll('\r\n', '\n'));
+          });
+        }
+      });
+    });
+
+    it('gives messages with a length before them, small and large', () => {
+      const lengths = [0, 1, 5, 4000, 70_000, 3_000_000, 17];
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* together(
+            function* (): Operation<void> {
+              for (const length of lengths) {
+                const head = Buffer.alloc(4);
+                head.writeUInt32BE(length);
+                yield* near.sendv([head, pattern(length, length + 1)]);
+              }
+              near.shutdown('send');
+            },
+            function* (): Operation<void> {
+              const reader = far.reader();
+              for (const length of lengths) {
+                expect((yield* reader.readExactly(4))?.readUInt32BE()).toBe(length);
+                const body = (yield* reader.readExactly(length)) as Buffer;
+                expect(digest(body)).toBe(digest(pattern(length, length + 1)));
+              }
+              expect(yield* reader.readExactly(4)).toBe(null);
+            },
+          );
+        }),
+      );
+    });
+
+    it('finds a delimiter of several bytes, and reads on behind it', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('GET / HTTP/1.1\r\nhost: x\r\n\r\nbody');
+          near.shutdown('send');
+          const reader = far.reader();
+          const head = yield* reader.readUntil('\r\n\r\n');
+          expect(String(head)).toBe('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+          expect(String(yield* reader.readExactly(4))).toBe('body');
+          expect((yield* reader.read()).length).toBe(0);
+        }),
+      );
+    });
+
+    it('refuses what is too long, keeps it readable, and can answer', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const reader = far.reader({ max: 100 });
+          yield* near.sendAll('x'.repeat(101));
+          const error = yield* failure(() => reader.readLine());
+          expect(error).toMatchObject({ code: 'ERR_LIMIT', limit: 100, buffered: 101 });
+          yield* far.sendAll('too long');
+          expect(String(yield* receiveExactly(near, 8))).toBe('too long');
+          expect((yield* reader.readExactly(101))?.length).toBe(101);
+        }),
+      );
+    });
+
+    it('tells an end between messages from one in the middle', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('whole|hal');
+          near.shutdown('send');
+          const reader = far.reader();
+          expect(String(yield* reader.readUntil('|'))).toBe('whole|');
+          const error = yield* failure(() => reader.readUntil('|'));
+          expect(error).toMatchObject({
+            code: 'ERR_UNEXPECTED_EOF',
+            bytes: Buffer.from('hal'),
+          });
+          expect(yield* reader.readUntil('|')).toBe(null);
+          expect(yield* reader.readLine()).toBe(null);
+        }),
+      );
+    });
+
+    it('gives what came before a reset, and then the reset', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const reader = far.reader();
+          yield* near.sendAll('line\npart');
+          expect(yield* reader.readLine()).toBe('line');
+          yield* eventually('all has come', () => far.bytesReceived === 9);
+          near.reset();
+          expect(yield* failure(() => reader.readLine())).toMatchObject({ code: 'ECONNRESET' });
+          expect(String(yield* reader.read())).toBe('part');
+          expect(yield* failure(() => reader.read())).toMatchObject({ code: 'ECONNRESET' });
+        }),
+      );
+    });
+
+    it('that waits gets ERR_CLOSED when the socket is closed', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('part');
+          yield* group(function* (tasks): Operation<void> {
+            const reading = tasks.spawn(() => failure(() => far.reader().readLine()));
+            yield* eventually('the part was read', () => far.reader().buffered === 4);
+            yield* untilWaiting(reading);
+            far.close();
+            expect(yield* reading.join()).toMatchObject({ code: 'ERR_CLOSED' });
+          });
+        }),
+      );
+    });
+
+    it('loses no byte to time limits', () => {
+      const sent = pattern(40_000);
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const parts: Buffer[] = [];
+          yield* together(
+            () => sendInPieces(near, sent, 333),
+            () => readImpatiently(far.reader(), parts),
+          );
+          expect(digest(Buffer.concat(parts))).toBe(digest(sent));
+        }),
+      );
+    });
+
+    it('loses no byte to a cancellation, after however many steps', () => {
+      return world.run(function* (): Operation<void> {
+        for (let steps = 0; steps < 40; steps++) {
+          yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
+        }
+      });
+    });
+
+    it('waits as an arm of select, and loses nothing to another arm', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const reader = far.reader();
+          yield* near.sendAll('par');
+          const late = yield* select({ line: reader.readLine(), late: sleep(5) });
+          expect(late.key).toBe('late');
+          yield* near.sendAll('t\n');
+          const chosen = yield* select({ line: reader.readLine(), never: sleep(Infinity) });
+          expect(chosen).toEqual({ key: 'line', value: 'part' });
+        }),
+      );
+    });
+
+    it('makes other receives wait their turn: ERR_BUSY, and ERR_BUFFERED', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const reader = far.reader();
+          yield* group(function* (tasks): Operation<void> {
+            const reading = tasks.spawn(() => reader.readLine());
+            yield* untilWaiting(reading);
+            expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
+            expect(yield* failure(() => reader.read())).toMatchObject({ code: 'ERR_BUSY' });
+            yield* near.sendAll('one\ntwo');
+            expect(yield* reading.join()).toBe('one');
+          });
+          expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUFFERED' });
+          expect(() => toDuplex(far)).toThrow(expect.objectContaining({ code: 'ERR_BUFFERED' }));
+          expect(String(yield* reader.read())).toBe('two');
+          yield* near.sendAll('three');
+          expect(String(yield* far.recv())).toBe('three');
+        }),
+      );
+    });
+  });
+
+  describe(`draining a reader on ${world.name}`, () => {
+    expectNothingLeft(world);
+
+    it('an idle connection is at its end', () => {
+      return world.run(() =>
+        withServer(lineEcho, function* (server, serving): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* client.sendAll('line\n');
+          expect(String(yield* receiveExactly(client, 5))).toBe('line\n');
+          server.stop();
+          expect(yield* heardBy(client)).toBe('');
+          client.close();
+          yield* serving.join();
+          expect(server.stats().failed).toBe(0);
+        }),
+      );
+    });
+
+    it('a message that has come in part keeps the connection until it is answered', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* group(function* (tasks): Operation<void> {
+            const serving = tasks.spawn(() => lineEcho(far));
+            yield* near.sendAll('whole\nhal');
+            expect(String(yield* receiveExactly(near, 6))).toBe('whole\n');
+            yield* eventually('the half has come', () => far.reader().buffered === 3);
+            far.drain();
+            yield* sleep(0);
+            yield* untilWaiting(serving);
+            yield* near.sendAll('f\n');
+            expect(String(yield* receiveExactly(near, 5))).toBe('half\n');
+            yield* serving.join();
+          });
+        }),
+      );
+    });
+
+    it('messages that are held already are answered before the end', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('1\n2\n3\n');
+          yield* eventually('they are there', () => far.readiness.canRecv);
+          far.drain();
+          yield* lineEcho(far);
+          far.close();
+          expect(yield* heardBy(near)).toBe('1\n2\n3\n');
+        }),
+      );
+    });
+
+    it('a question of which the first line was read is not cut short', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const reader = far.reader();
+          yield* near.sendAll('answered\nfirst\n');
+          expect(yield* reader.readLine()).toBe('answered');
+          yield* eventually('all has come', () => far.bytesReceived === 15);
+          yield* far.sendAll('.');
+          expect(yield* reader.readLine()).toBe('first');
+          far.drain();
+          yield* group(function* (tasks): Operation<void> {
+            const second = tasks.spawn(() => reader.readLine());
+            yield* untilWaiting(second);
+            yield* near.sendAll('second\n');
+            expect(yield* second.join()).toBe('second');
+          });
+        }),
+      );
+    });
+
+    it('a task that waits for more is told when another one has answered', () => {
+      return world.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          yield* near.sendAll('question\n');
+          expect(yield* far.reader().readLine()).toBe('question');
+          yield* group(function* (tasks): Operation<void> {
+            const more = tasks.spawn(() => far.reader().readLine());
+            yield* untilWaiting(more);
+            far.drain();
+            yield* sleep(0);
+            yield* untilWaiting(more);
+            yield* far.sendAll('answer\n');
+            expect(yield* more.join()).toBe(null);
+          });
+        }),
+      );
+    });
+  });
+}
+
+function* lineEcho(socket: Socket): Operation<void> {
+  const reader = socket.reader();
+  for (;;) {
+    const line = yield* reader.readLine();
+    if (line === null) return;
+    yield* socket.sendAll(`${line}\n`);
+  }
+}
+
+function* sendInPieces(socket: Socket, data: Buffer, length: number): Operation<void> {
+  for (let at = 0; at < data.length; at += length) {
+    yield* socket.sendAll(data.subarray(at, at + length));
+    yield;
+  }
+  socket.shutdown('send');
+}
+
+function* readLines(reader: Reader, lines: string[]): Operation<void> {
+  for (;;) {
+    const line = yield* reader.readLine();
+    if (line === null) return;
+    lines.push(line);
+  }
+}
+
+/** Messages of 250 bytes, each of them timed out now and then; the last one is cut off. */
+function* readImpatiently(reader: Reader, parts: Buffer[]): Operation<void> {
+  for (let turn = 0; ; turn++) {
+    const part = yield* moveOnAfter((turn % 4) / 4, () => reader.readExactly(250));
+    if (part === null) return;
+    if (part === undefined) yield;
+    else parts.push(part);
+  }
+}
+
+/** A reader of messages is cancelled; another task reads the rest. */
+function* cancelAfterSteps(near: Socket, far: Socket, steps: number): Operation<void> {
+  const sent = pattern(320, steps + 1);
+  const parts: Buffer[] = [];
+  yield* group(function* (tasks): Operation<void> {
+    tasks.spawn(() => sendInPieces(near, sent, 37));
+    const reading = tasks.spawn(() => readMessages(far.reader(), parts));
+    for (let step = 0; step < steps; step++) yield;
+    reading.cancel();
+  });
+  yield* readMessages(far.reader(), parts);
+  expect(digest(Buffer.concat(parts))).toBe(digest(sent));
+}
+
+function* readMessages(reader: Reader, parts: Buffer[]): Operation<void> {
+  for (;;) {
+    const part = yield* reader.readExactly(16);
+    if (part === null) return;
+    parts.push(part);
+  }
+}

@@ -1,0 +1,316 @@
+/** Connections that TLS refuses, and what each side is told. */
+import { describe, expect, test } from 'vitest';
+import type { Operation, TlsClientOptions, TlsServerOptions } from '../../../src/index.ts';
+import { connect, group, listen, moveOnAfter } from '../../../src/index.ts';
+import { currentNetwork } from '../../../src/net/current-world.ts';
+import { worlds, worldsWithTls } from '../../support/backends.ts';
+import type { Failure } from '../../support/sockets.ts';
+import {
+  eventually,
+  expectNothingLeft,
+  failure,
+  LOOPBACK,
+  receiveAll,
+  untilWaiting,
+} from '../../support/sockets.ts';
+import {
+  CA,
+  CLIENT,
+  connectTo,
+  EXPIRED,
+  pem,
+  SECOND,
+  SELF,
+  SERVER,
+  securePair,
+  withListener,
+} from '../../support/tls.ts';
+
+/** The failure of a client, while the listener accepts what it may. */
+function* refused(
+  server: Partial<TlsServerOptions>,
+  client: Partial<TlsClientOptions>,
+): Operation<Failure> {
+  return yield* withListener(
+    (listener) =>
+      group(function* (tasks): Operation<Failure> {
+        tasks.spawn(() => acceptAll(() => listener.accept()), { daemon: true });
+        return yield* failure(() => connectTo(listener.address, client));
+      }),
+    server,
+  );
+}
+
+/** Accepts, so that handshakes begin, and keeps nothing. */
+function* acceptAll(accept: () => Operation<Disposable>): Operation<void> {
+  for (;;) {
+    using _accepted = yield* accept();
+  }
+}
+
+describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
+  expectNothingLeft(world);
+
+  test('a certificate that signed itself', () =>
+    world.run(function* (): Operation<void> {
+      expect((yield* refused(SELF, {})).code).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
+    }));
+
+  test('an authority that is unknown', () =>
+    world.run(function* (): Operation<void> {
+      const { code } = yield* refused(SERVER, { ca: SELF.cert });
+      expect(code).toMatch(/^UNABLE_TO_/);
+    }));
+
+  test('an expired certificate', () =>
+    world.run(function* (): Operation<void> {
+      expect((yield* refused(EXPIRED, {})).code).toBe('CERT_HAS_EXPIRED');
+    }));
+
+  test('a certificate for another name', () =>
+    world.run(function* (): Operation<void> {
+      const error = yield* refused(SERVER, { servername: 'other.test' });
+      expect(error.code).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
+    }));
+
+  test('what the program itself does not accept, also if its check throws', () =>
+    world.run(function* (): Operation<void> {
+      const answer = Object.assign(new Error('not this one'), { code: 'MINE' });
+      const asked: string[] = [];
+      const check = (host: string): Error => {
+        asked.push(host);
+        return answer;
+      };
+      expect(yield* refused(SERVER, { checkServerIdentity: check })).toBe(answer);
+      const thrower = (): never => {
+        throw answer;
+      };
+      expect(yield* refused(SERVER, { checkServerIdentity: thrower })).toBe(answer);
+      expect(asked).toEqual(['127.0.0.1']);
+    }));
+
+  test('versions that have nothing in common', () =>
+    world.run(function* (): Operation<void> {
+      const server: Partial<TlsServerOptions> = { minVersion: 'TLSv1.3' };
+      const { code } = yield* refused(server, { maxVersion: 'TLSv1.2' });
+      expect(code).toMatch(/^ERR_SSL_.*ALERT/);
+    }));
+
+  test('protocols that have nothing in common', () =>
+    world.run(function* (): Operation<void> {
+      const { code } = yield* refused({ alpn: ['h2'] }, { alpn: ['http/1.1'] });
+      expect(code).toMatch(/^ERR_SSL_.*NO_APPLICATION_PROTOCOL/);
+    }));
+
+  test('nobody who is told not to be strict: then the reason stands in socket.tls', () =>
+    world.run(() =>
+      withListener(function* (listener): Operation<void> {
+        const [near, far] = yield* securePair(listener, { rejectUnauthorized: false });
+        expect(near.tls?.authorized).toBe(false);
+        expect(near.tls?.authorizationError).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
+        expect(near.tls?.peerCertificate?.subject['CN']).toBe('localhost');
+        near.close();
+        far.close();
+      }, SELF),
+    ));
+
+  test('a server that is no TLS', () =>
+    world.run(function* (): Operation<void> {
+      using listener = yield* listen(LOOPBACK);
+      yield* group(function* (tasks): Operation<void> {
+        tasks.spawn(function* (): Operation<void> {
+          using far = yield* listener.accept();
+          yield* far.sendAll('220 mail.test ESMTP\r\n');
+          yield* receiveAll(far);
+        });
+        const { code } = yield* failure(() => connectTo(listener.address));
+        expect(code).toMatch(/^ERR_SSL_/);
+      });
+    }));
+
+  test.each(['close', 'reset'] as const)('a server that does %s in the handshake', (end) =>
+    world.run(function* (): Operation<void> {
+      using listener = yield* listen(LOOPBACK);
+      yield* group(function* (tasks): Operation<void> {
+        tasks.spawn(function* (): Operation<void> {
+          const far = yield* listener.accept();
+          yield* far.recv();
+          far[end]();
+        });
+        expect((yield* failure(() => connectTo(listener.address))).code).toBe('ECONNRESET');
+      });
+    }),
+  );
+
+  test('a server that says nothing: after the time limit, by name', () =>
+    world.run(function* (): Operation<void> {
+      using listener = yield* listen(LOOPBACK);
+      const options = { ca: CA, handshakeTimeoutMs: 20 };
+      const error = yield* failure(() => connect(listener.address, { tls: options }));
+      expect(error.code).toBe('ERR_TIMEOUT');
+      expect(error.message).toContain(`20 ms while waiting for the TLS handshake with 127.0.0.1:`);
+    }));
+
+  test('a handshake can be cancelled', () =>
+    world.run(function* (): Operation<void> {
+      using listener = yield* listen(LOOPBACK);
+      yield* group(function* (tasks): Operation<void> {
+        const connecting = tasks.spawn(() => connectTo(listener.address));
+        using far = yield* listener.accept();
+        expect((yield* far.recv()).length).toBeGreaterThan(0);
+        yield* untilWaiting(connecting);
+        connecting.cancel();
+        expect((yield* failure(() => far.recv())).code).toBe('ECONNRESET');
+      });
+    }));
+
+  test('the time limit of connect includes the handshake', () =>
+    world.run(function* (): Operation<void> {
+      using listener = yield* listen(LOOPBACK);
+      const options = { tls: { ca: CA }, timeoutMs: 20 };
+      expect((yield* failure(() => connect(listener.address, options))).code).toBe('ERR_TIMEOUT');
+      expect(
+        yield* moveOnAfter(20, () => connect(listener.address, { tls: true })),
+      ).toBeUndefined();
+    }));
+});
+
+describe.each(worldsWithTls)('clients with certificates, on $name', (world) => {
+  expectNothingLeft(world);
+
+  test('a client that has one is known by it', () =>
+    world.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          const [near, far] = yield* securePair(listener, CLIENT);
+          expect(far.tls?.authorized).toBe(true);
+          expect(far.tls?.peerCertificate?.subject['CN']).toBe('a client');
+          near.close();
+          far.close();
+        },
+        { requestCert: true, ca: CA },
+      ),
+    ));
+
+  test.each([
+    ['without one', {}],
+    ['with one that nobody knows', SELF],
+  ])('a client %s is refused, and counted', (_what, identity) =>
+    world.run(() =>
+      withListener(
+        (listener) =>
+          group(function* (tasks): Operation<void> {
+            tasks.spawn(() => acceptAll(() => listener.accept()), { daemon: true });
+            yield* failure(function* (): Operation<void> {
+              // TLS 1.3 tells the client only after its own handshake is complete.
+              using near = yield* connectTo(listener.address, identity);
+              yield* near.recv();
+            });
+            yield* eventually('it was counted', () => listener.handshakes?.failed === 1);
+            expect(listener.handshakes?.lastFailure?.code).toMatch(/^[A-Z_0-9]+$/);
+          }),
+        { requestCert: true, ca: CA },
+      ),
+    ),
+  );
+
+  test.each([
+    ['without one', {}, undefined],
+    ['with one that nobody knows', SELF, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+  ])('a client %s is let in by a listener that is not strict', (_what, identity, reason) =>
+    world.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          const [near, far] = yield* securePair(listener, identity);
+          expect(far.tls?.authorized).toBe(false);
+          if (reason !== undefined) expect(far.tls?.authorizationError).toBe(reason);
+          expect(far.tls?.peerCertificate === undefined).toBe(reason === undefined);
+          near.close();
+          far.close();
+        },
+        { requestCert: true, rejectUnauthorized: false, ca: CA },
+      ),
+    ),
+  );
+});
+
+describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (world) => {
+  expectNothingLeft(world);
+
+  const cases: [string, Partial<TlsServerOptions>, RegExp][] = [
+    [
+      'a key of another certificate',
+      { ...SERVER, key: SECOND.key },
+      /`cert` and `key` do not match/,
+    ],
+    [
+      'a wrong passphrase',
+      { cert: SERVER.cert, key: pem('server.encrypted'), passphrase: 'wrong' },
+      /`passphrase` is missing or wrong/,
+    ],
+    [
+      'a missing passphrase',
+      { cert: SERVER.cert, key: pem('server.encrypted') },
+      /`passphrase` is missing or wrong/,
+    ],
+    ['a certificate that is none', { ...SERVER, cert: 'no PEM' }, /not in PEM/],
+    ['a key that is none', { ...SERVER, key: 'no PEM' }, /not in PEM/],
+    ['a container that is none', { pfx: Buffer.from('none') }, /`tls` cannot be used/],
+    ['ciphers that nobody knows', { ...SERVER, ciphers: 'NONE-SUCH' }, /no such cipher/],
+    [
+      'a bad certificate for a name',
+      { contexts: { 'a.test': { ...SELF, key: SERVER.key } } },
+      /a\.test/,
+    ],
+  ];
+
+  test.each(cases)('%s fails in listen, and nothing is left open', (_what, tls, message) =>
+    world.run(function* (): Operation<void> {
+      const error = yield* failure(() => listen(LOOPBACK, { tls }));
+      expect(error.code).toBe('ERR_TLS_OPTIONS');
+      expect(error.message).toMatch(message);
+    }),
+  );
+
+  test('the right passphrase opens the key', () =>
+    world.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          const [near, far] = yield* securePair(listener);
+          near.close();
+          far.close();
+        },
+        { key: pem('server.encrypted'), passphrase: 'correct' },
+      ),
+    ));
+
+  test('a bad certificate of a client fails before anything is opened', () =>
+    world.run(function* (): Operation<void> {
+      using listener = yield* listen(LOOPBACK);
+      const tls = { ...CLIENT, key: SERVER.key };
+      expect((yield* failure(() => connect(listener.address, { tls }))).code).toBe(
+        'ERR_TLS_OPTIONS',
+      );
+      expect(listener.tryAccept()).toBeUndefined();
+    }));
+});
+
+describe.each(worlds)('a network without TLS, on $name', (world) => {
+  expectNothingLeft(world);
+
+  test('says so, before anything is opened', () =>
+    world.run(function* (): Operation<void> {
+      const network = currentNetwork();
+      const capabilities = Object.getOwnPropertyDescriptor(network, 'capabilities');
+      const less = { ...network.capabilities, tls: false };
+      Object.defineProperty(network, 'capabilities', { value: less, configurable: true });
+      try {
+        const error = yield* failure(() => listen(LOOPBACK, { tls: SERVER }));
+        expect(error.code).toBe('ERR_UNSUPPORTED');
+        expect(error.message).toContain(world.name);
+        expect((yield* failure(() => connect(1, { tls: true }))).code).toBe('ERR_UNSUPPORTED');
+      } finally {
+        Object.defineProperty(network, 'capabilities', capabilities as PropertyDescriptor);
+      }
+    }));
+});

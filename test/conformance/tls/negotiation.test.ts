@@ -1,0 +1,249 @@
+/** Names, protocols, sessions and new certificates. */
+import { randomBytes } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import { describe, expect, test } from 'vitest';
+import type {
+  Listener,
+  Operation,
+  Socket,
+  TlsClientOptions,
+  TlsInfo,
+  TlsServerOptions,
+} from '../../../src/index.ts';
+import { connect, group, listen } from '../../../src/index.ts';
+import { worldsWithTls } from '../../support/backends.ts';
+import {
+  eventually,
+  expectNothingLeft,
+  failure,
+  LOOPBACK,
+  receiveExactly,
+} from '../../support/sockets.ts';
+import { CA, SECOND, SERVER, securePair, withListener } from '../../support/tls.ts';
+
+/** What a client and the listener know of a connection between them. */
+function* known(
+  listener: Listener,
+  client: Partial<TlsClientOptions> = {},
+): Operation<{ near: TlsInfo; far: TlsInfo; name: unknown }> {
+  const [near, far] = yield* securePair(listener, client);
+  const name = near.tls?.peerCertificate?.subject['CN'];
+  near.close();
+  far.close();
+  return { near: near.tls as TlsInfo, far: far.tls as TlsInfo, name };
+}
+
+describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => {
+  expectNothingLeft(world);
+
+  test('both sides know version, cipher and protocol, also after the end', () =>
+    world.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          const { near, far } = yield* known(listener, { alpn: ['http/1.1', 'h2'] });
+          expect(near.protocol).toBe('TLSv1.3');
+          expect(far.protocol).toBe('TLSv1.3');
+          expect(near.cipher).toMatch(/^TLS_/);
+          expect([near.alpn, far.alpn]).toEqual(['h2', 'h2']);
+          expect(near.authorized).toBe(true);
+          expect(near.authorizationError).toBeUndefined();
+        },
+        { alpn: ['h2', 'http/1.1'] },
+      ),
+    ));
+
+  test('the protocols may be given under the name of node:tls', () =>
+    world.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          expect((yield* known(listener, { ALPNProtocols: ['mine'] })).far.alpn).toBe('mine');
+          expect((yield* known(listener)).far.alpn).toBeUndefined();
+        },
+        { ALPNProtocols: ['mine'] },
+      ),
+    ));
+
+  test('an address asks for no name, a name asks for itself', () =>
+    world.run(() =>
+      withListener(function* (listener): Operation<void> {
+        expect((yield* known(listener)).far.servername).toBeUndefined();
+        const { far } = yield* known(listener, { servername: 'localhost' });
+        expect(far.servername).toBe('localhost');
+      }),
+    ));
+
+  test('a host that is a name is asked for, and the certificate must have it', () =>
+    world.run(function* (): Operation<void> {
+      using listener = yield* listen('localhost:0', { tls: SERVER });
+      yield* group(function* (tasks): Operation<void> {
+        const accepting = tasks.spawn(() => listener.accept());
+        const at = { host: 'localhost', port: listener.address.port };
+        using near = yield* connect(at, { tls: { ca: CA } });
+        using far = yield* accepting.join();
+        expect(far.tls?.servername).toBe('localhost');
+        expect(near.tls?.authorized).toBe(true);
+      });
+    }));
+
+  test('the name decides on the certificate, wildcards and capitals included', () =>
+    world.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          expect((yield* known(listener, { servername: 'localhost' })).name).toBe('localhost');
+          for (const servername of ['second.test', 'Second.Test', 'a.second.test']) {
+            expect((yield* known(listener, { servername })).name).toBe('second');
+          }
+        },
+        { contexts: { 'second.test': SECOND, '*.second.test': SECOND } },
+      ),
+    ));
+
+  test('a callback decides on names that are not listed', () =>
+    world.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          expect((yield* known(listener, { servername: 'second.test' })).name).toBe('second');
+          expect((yield* known(listener, { servername: 'localhost' })).name).toBe('localhost');
+        },
+        {
+          SNICallback: (name, done) =>
+            done(null, name === 'localhost' ? undefined : createSecureContext(SECOND)),
+        },
+      ),
+    ));
+
+  test.each([
+    ['gives an error', (_name: string, done: (error: Error) => void) => done(new Error('no'))],
+    [
+      'throws',
+      (): void => {
+        throw new Error('no');
+      },
+    ],
+    ['gives nonsense', (_n: string, done: (e: null, c: unknown) => void) => done(null, 'nonsense')],
+  ])('a callback that %s fails the handshake, and nothing else', (_what, callback) =>
+    world.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          const attempt = () => securePair(listener, { servername: 'second.test' });
+          yield* failure(attempt);
+          yield* eventually('it is counted', () => listener.handshakes?.failed === 1);
+          expect(yield* known(listener)).toHaveProperty('name', 'localhost');
+        },
+        { SNICallback: callback as NonNullable<TlsServerOptions['SNICallback']> },
+      ),
+    ),
+  );
+});
+
+const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
+
+/** Connects, waits for a ticket, and gives it. */
+function* ticket(listener: Listener, client: Partial<TlsClientOptions>): Operation<Buffer> {
+  const [near, far] = yield* securePair(listener, client);
+  yield* exchange(near, far);
+  yield* eventually('a ticket has come', () => near.tls?.session !== undefined);
+  near.close();
+  far.close();
+  return near.tls?.session as Buffer;
+}
+
+/** TLS 1.3 gives tickets behind the handshake. */
+function* exchange(near: Socket, far: Socket): Operation<void> {
+  yield* far.sendAll('x');
+  yield* receiveExactly(near, 1);
+}
+
+describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
+  expectNothingLeft(world);
+
+  test.each(VERSIONS)('a session is resumed, with %s', (version) =>
+    world.run(() =>
+      withListener(function* (listener): Operation<void> {
+        const client = { maxVersion: version };
+        const session = yield* ticket(listener, client);
+        const { near, far } = yield* known(listener, { ...client, session });
+        expect(near.protocol).toBe(version);
+        expect([near.sessionReused, far.sessionReused]).toEqual([true, true]);
+        expect((yield* known(listener, client)).near.sessionReused).toBe(false);
+      }),
+    ),
+  );
+
+  test('a session that is none does no harm', () =>
+    world.run(() =>
+      withListener(function* (listener): Operation<void> {
+        const session = Buffer.from('no session');
+        const { near } = yield* known(listener, { session });
+        expect([near.authorized, near.sessionReused]).toEqual([true, false]);
+      }),
+    ));
+
+  test.each(VERSIONS)('ticket keys outlive a reload, with %s', (version) =>
+    world.run(() => {
+      const ticketKeys = randomBytes(48);
+      return withListener(
+        function* (listener): Operation<void> {
+          const client = { maxVersion: version };
+          const session = yield* ticket(listener, client);
+          listener.reloadTls({ ...SERVER, ticketKeys });
+          expect((yield* known(listener, { ...client, session })).far.sessionReused).toBe(true);
+          listener.reloadTls(SERVER);
+          expect((yield* known(listener, { ...client, session })).far.sessionReused).toBe(false);
+        },
+        { ticketKeys },
+      );
+    }),
+  );
+});
+
+describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
+  expectNothingLeft(world);
+
+  test('is for new connections; those that stand go on', () =>
+    world.run(() =>
+      withListener(function* (listener): Operation<void> {
+        const [near, far] = yield* securePair(listener);
+        listener.reloadTls(SECOND);
+        expect((yield* known(listener)).name).toBe('second');
+        yield* exchange(near, far);
+        yield* exchange(far, near);
+        expect(near.tls?.peerCertificate?.subject['CN']).toBe('localhost');
+        near.close();
+        far.close();
+      }),
+    ));
+
+  test('that is no good changes nothing', () =>
+    world.run(() =>
+      withListener(function* (listener): Operation<void> {
+        expect(() => listener.reloadTls({ ...SECOND, key: SERVER.key })).toThrow(/do not match/);
+        expect(() => listener.reloadTls({})).toThrow(/needs a certificate/);
+        expect((yield* known(listener)).name).toBe('localhost');
+      }),
+    ));
+
+  test('replaces the names, too', () =>
+    world.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          const asking = { servername: 'second.test', rejectUnauthorized: false };
+          expect((yield* known(listener, asking)).name).toBe('second');
+          listener.reloadTls(SERVER);
+          expect((yield* known(listener, asking)).name).toBe('localhost');
+          listener.reloadTls({ ...SERVER, contexts: { 'second.test': SECOND } });
+          expect((yield* known(listener, asking)).name).toBe('second');
+        },
+        { contexts: { 'second.test': SECOND } },
+      ),
+    ));
+
+  test('is nothing for a listener without TLS', () =>
+    world.run(function* (): Operation<void> {
+      using listener = yield* listen(LOOPBACK);
+      const error = yield* failure(function* (): Operation<void> {
+        listener.reloadTls(SERVER);
+      });
+      expect(error.code).toBe('ERR_TLS_OPTIONS');
+    }));
+});

@@ -1,0 +1,28 @@
+/** Descriptors run out and come back, in a world in which every other accept finds none. */
+import { expect, test } from 'vitest';
+import { health } from '../../src/health.ts';
+import type { Operation } from '../../src/index.ts';
+import { connect, retry } from '../../src/index.ts';
+import { simulate } from '../../src/sim.ts';
+import { heardBy } from '../support/servers.ts';
+
+function* probe(): Operation<string> {
+  using socket = yield* connect('server:9090');
+  yield* socket.sendAll('GET /livez HTTP/1.0\r\n\r\n');
+  return yield* heardBy(socket);
+}
+
+test('probes of health are answered, and health goes on', async () => {
+  const report = await simulate(
+    function* (world) {
+      world.host('server', () => health('0.0.0.0:9090'));
+      for (let i = 0; i < 20; i++) {
+        // Connecting takes a descriptor as well.
+        const when = (error: unknown) => (error as { code?: unknown }).code === 'EMFILE';
+        expect(yield* retry(probe, { times: 50, when })).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+      }
+    },
+    { runs: 10, faults: { emfile: 0.5 } },
+  );
+  expect(report.runs).toBe(10);
+});

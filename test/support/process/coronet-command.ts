@@ -1,0 +1,107 @@
+/** The `coronet` command as a user starts it, and the clients that a user has. */
+import { existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Process, startNode } from './process.ts';
+
+/** `coronet ARGS`, from dist/. */
+export function coronet(...args: readonly string[]): Process {
+  return startNode(import.meta.url, '../../../dist/cli/main.js', ...args);
+}
+
+/** An echo server that answers. */
+export interface Echo {
+  readonly process: Process;
+  readonly port: number;
+}
+
+/** Starts `coronet echo` at a free port and waits until it serves. */
+export async function startEcho(...args: readonly string[]): Promise<Echo> {
+  const port = await freePort();
+  const process = coronet('echo', '--port', `${port}`, ...args);
+  while (!(await isServed(port))) {
+    if (process.ended) throw new Error(`coronet echo has ended: ${process.stderr}`);
+    await delay(10);
+  }
+  const quiet = args.includes('--quiet');
+  if (!quiet) await process.until('the first connection is told', () => process.lines.length === 3);
+  process.stdout = '';
+  return { process, port };
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** True if somebody accepts connections at `port`. */
+export function isServed(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.end());
+    socket.on('error', () => resolve(false));
+    socket.on('close', (failed) => resolve(!failed));
+    socket.resume();
+  });
+}
+
+/** What a plain client hears, from its first byte to the end. */
+export class PlainClient {
+  readonly socket: Socket;
+  heard = '';
+  #onChange = () => {};
+
+  constructor(port: number, host = '127.0.0.1') {
+    this.socket = connect(port, host);
+    this.socket.setEncoding('utf8');
+    this.socket.on('error', () => {}); // Its 'close' follows.
+    this.socket.on('close', () => this.#onChange());
+    this.socket.on('connect', () => this.#onChange());
+    this.socket.on('data', (text) => {
+      this.heard += text;
+      this.#onChange();
+    });
+  }
+
+  /** Waits until `holds`; false if the connection ended before. */
+  async until(holds: () => boolean): Promise<boolean> {
+    while (!holds() && !this.socket.closed) {
+      await new Promise<void>((resolve) => {
+        this.#onChange = resolve;
+      });
+    }
+    return holds();
+  }
+
+  async connected(): Promise<boolean> {
+    return await this.until(() => this.socket.localPort !== undefined);
+  }
+
+  /** Sends `text` and waits for the answer of an echo server to it. */
+  async ask(text: string): Promise<boolean> {
+    const answer = `${this.heard}GOT:${text}`;
+    this.socket.write(text);
+    return await this.until(() => this.heard.length >= answer.length && this.heard === answer);
+  }
+}
+
+/** A program that people use as a client, or a plain socket where it is not installed. */
+export interface Client {
+  /** The program that is really used. */
+  readonly name: string;
+  start(port: number): Process;
+}
+
+export function client(name: string, args: (port: number) => string[]): Client {
+  const path = (process.env['PATH'] ?? '').split(delimiter);
+  if (path.some((folder) => existsSync(join(folder, name)))) {
+    return { name, start: (port) => new Process(name, args(port)) };
+  }
+  const start = (port: number) => startNode(import.meta.url, 'client.mjs', `${port}`);
+  return { name: `a plain socket (${name} is not installed)`, start };
+}

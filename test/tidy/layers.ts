@@ -1,0 +1,143 @@
+/** Who may import whom, and which names of the real world stay outside of the pure layers. */
+import type { Import } from './imports.ts';
+import { resolveImport } from './imports.ts';
+import type { Finding } from './rules.ts';
+import type { CodeFile } from './tree.ts';
+import { isTest } from './tree.ts';
+
+interface Layer {
+  /** Rooms whose code it may run. */
+  readonly uses: readonly string[];
+  /** Rooms that it may know the types of, and no more. */
+  readonly typesOf: readonly string[];
+  /** True where `node:*` may be imported. */
+  readonly node: boolean;
+}
+
+const everyLayer = 'support kernel flow world net server node sim interop cli'.split(' ');
+
+/** The order is the one in which the tree is read: each layer stands on those above it. */
+export const layers: Readonly<Record<string, Layer>> = {
+  support: { uses: [], typesOf: [], node: false },
+  kernel: { uses: ['support'], typesOf: [], node: false },
+  flow: { uses: ['support', 'kernel'], typesOf: [], node: false },
+  world: { uses: [], typesOf: ['kernel', 'world'], node: false },
+  net: { uses: ['support', 'kernel', 'flow', 'world'], typesOf: [], node: false },
+  server: { uses: ['support', 'kernel', 'flow', 'net', 'world'], typesOf: [], node: false },
+  node: { uses: ['support', 'kernel', 'world'], typesOf: [], node: true },
+  sim: { uses: ['support', 'kernel', 'flow', 'world'], typesOf: ['net'], node: false },
+  interop: { uses: ['support', 'kernel', 'net'], typesOf: ['world'], node: true },
+  cli: { uses: everyLayer, typesOf: [], node: true },
+};
+
+/** The entry files beside the layers: they choose the concrete world, like the command. */
+const entries = new Set(
+  ['index', 'health', 'lowlevel', 'sim', 'workers'].map((n) => `src/${n}.ts`),
+);
+
+/** Which file may import which package; CONTRIBUTING.md has the reason of each. */
+const packagesOf: Readonly<Record<string, readonly string[]>> = {
+  'src/node/metrics.ts': ['prom-client'],
+};
+
+const pureLayers = new Set('support kernel flow world net server sim'.split(' '));
+
+const bannedGlobals: Readonly<Record<string, string>> = {
+  Date: 'ask the scheduler for the time: now()',
+  performance: 'ask the scheduler for the time: now()',
+  setTimeout: 'sleep, or arm a timer of the scheduler',
+  setInterval: 'sleep in a loop, or arm a timer of the scheduler',
+  setImmediate: 'yield, or ask the Host to call later',
+  queueMicrotask: 'yield, or ask the Host to call later',
+  process: 'ask the Platform or the Host',
+};
+
+/** The functions of Math that give the same bits on every machine. */
+const exactMath = new Set(['floor', 'min', 'max', 'imul']);
+
+function layerOf(path: string): string {
+  return /^src\/([^/]+)\//.exec(path)?.[1] ?? '';
+}
+
+/** The rule "who may import whom". Tests may import anything. */
+export function checkImports(file: CodeFile): Finding[] {
+  if (!file.path.startsWith('src/') || isTest(file.path) || entries.has(file.path)) return [];
+  const name = layerOf(file.path);
+  const layer = layers[name];
+  if (layer === undefined) {
+    const message = `belongs to no layer: move it to one of ${Object.keys(layers).join(', ')}`;
+    return [{ path: file.path, line: 1, message }];
+  }
+  return file.imports.flatMap((found) => {
+    const problem = importProblem(file.path, name, layer, found);
+    return problem === '' ? [] : [{ path: file.path, line: found.line, message: problem }];
+  });
+}
+
+function importProblem(path: string, name: string, layer: Layer, found: Import): string {
+  const { specifier, typeOnly } = found;
+  if (packagesOf[path]?.includes(specifier) === true) return '';
+  if (!specifier.startsWith('.')) return packageProblem(name, layer, specifier);
+  const target = resolveImport(path, specifier);
+  const targetLayer = layerOf(target);
+  if (targetLayer === '') return `must not import ${target}: import what it names instead`;
+  if (isTest(target)) return `must not import the test ${target}: move what is shared to test/`;
+  if (layer.typesOf.includes(targetLayer)) {
+    if (typeOnly) return '';
+    return `${name}/ may import types of ${targetLayer}/ only: write \`import type … from\``;
+  }
+  if (targetLayer === name || layer.uses.includes(targetLayer)) return '';
+  return `${name}/ must not import ${targetLayer}/: it may use ${describeLayer(layer)}`;
+}
+
+function packageProblem(name: string, layer: Layer, specifier: string): string {
+  if (!specifier.startsWith('node:')) {
+    return `must not import the package '${specifier}': CONTRIBUTING.md lists those we have`;
+  }
+  if (layer.node) return '';
+  return `${name}/ must not import ${specifier}: ask the Host, Network or Platform (world/)`;
+}
+
+function describeLayer(layer: Layer): string {
+  const types = layer.typesOf.map((name) => `types of ${name}`);
+  const allowed = [...layer.uses, ...types, ...(layer.node ? ['node:*'] : [])];
+  return allowed.length === 0 ? 'no other layer' : allowed.join(', ');
+}
+
+/** The rule "no clock, timer, process or randomness of the real world in the pure layers". */
+export function checkPurity(file: CodeFile): Finding[] {
+  const layer = layerOf(file.path);
+  if (!file.path.startsWith('src/') || !pureLayers.has(layer) || isTest(file.path)) return [];
+  return file.scan.tokens.flatMap((token, at) => {
+    if (token.kind !== 'word') return [];
+    const problem = token.text === 'Math' ? mathProblem(file, layer, at) : globalProblem(file, at);
+    const message = `${problem} (${layer}/ runs in every world)`;
+    return problem === '' ? [] : [{ path: file.path, line: token.line, message }];
+  });
+}
+
+function globalProblem(file: CodeFile, at: number): string {
+  const { tokens } = file.scan;
+  const name = tokens[at]?.text ?? '';
+  const instead = Object.hasOwn(bannedGlobals, name) ? bannedGlobals[name] : undefined;
+  if (instead === undefined || isMember(file, at)) return '';
+  return `must not use ${name}: ${instead}`;
+}
+
+/** True for the name of a property, as in `host.process` and `{ process: … }`. */
+function isMember(file: CodeFile, at: number): boolean {
+  const before = file.scan.tokens[at - 1]?.text ?? '';
+  if (before === '.' || before === '?.') return file.scan.tokens[at - 2]?.text !== 'globalThis';
+  const isKey = ['{', ',', ';', 'readonly'].includes(before);
+  return isKey && [':', '?'].includes(file.scan.tokens[at + 1]?.text ?? '');
+}
+
+function mathProblem(file: CodeFile, layer: string, at: number): string {
+  const { tokens } = file.scan;
+  if (tokens[at - 1]?.text === '.' && tokens[at - 2]?.text !== 'globalThis') return '';
+  const member = tokens[at + 1]?.text === '.' ? (tokens[at + 2]?.text ?? '') : '';
+  if (member === 'random') return 'must not use Math.random: ask the scheduler for its random()';
+  if (layer !== 'sim' || exactMath.has(member)) return '';
+  const used = member === '' ? 'Math as a value' : `Math.${member}`;
+  return `must not use ${used}: of Math only ${[...exactMath].join(', ')} are exact everywhere`;
+}
