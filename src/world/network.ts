@@ -342,6 +342,10 @@ export interface Network {
    */
   poll(): number;
 
+  /** Milliseconds after which every connection and byte that has arrived by now has been reported.
+   *  0: `poll()` reports all of them. */
+  readonly settleMs: number;
+
   /**
    * Notes the file of the Unix socket at `path`, if there is one. The returned function removes
    * that very file, and none that has taken its place meanwhile.

@@ -72,6 +72,21 @@ export interface MetricSample {
   readonly value: number;
 }
 
+/** How a number in the statistics of a source is shown as a metric. */
+export interface MetricDefinition {
+  /** `counter` only grows as long as the process runs; `gauge` may decrease. */
+  readonly kind: Metric['kind'];
+  readonly help: string;
+  /** 'milliseconds': the metric is shown in seconds. */
+  readonly unit?: 'milliseconds';
+  /** How the values of several workers are combined. Default 'sum'. */
+  readonly total?: 'sum' | 'maximum';
+}
+
+/** Definitions by the names of the numbers: 'accepted', 'handshakes.pending', or 'closed' for all
+ *  numbers in the record `closed`. A number without a definition is a gauge. */
+export type MetricDefinitions = Readonly<Record<string, MetricDefinition>>;
+
 /** A channel of node:diagnostics_channel, or one that is like it. */
 export interface DiagnosticsChannel {
   /** False: nobody listens, so a message need not even be made. */

@@ -5,7 +5,7 @@
 
 import type { Operation } from '../kernel/operation.ts';
 import type { Network } from './network.ts';
-import type { Platform } from './platform.ts';
+import type { MetricDefinitions, Platform } from './platform.ts';
 
 export interface RuntimeWorld {
   /** Sockets and names. Made when it is first asked for. */
@@ -23,6 +23,8 @@ export interface StatsSource {
   /** Its listener's own object: a server is known by it. */
   readonly address: object;
   stats(): object;
+  /** Definitions of the numbers in `stats()`. */
+  readonly metrics?: MetricDefinitions;
   /** Fetches what `stats()` then shows. Absent: it lies here. */
   refresh?(): Operation<void>;
 }

@@ -24,7 +24,7 @@ for (const world of worlds.filter(({ real }) => real)) {
       for (const client of clients.splice(0)) client.socket.destroy();
     });
 
-    it.each<ServerOptions>([{}, { maxConnections: 'unlimited' }])(
+    it.each<ServerOptions>([{}, { maxConnections: Infinity }])(
       'neither spins nor ends, and serves again when there are some: %j',
       async (options) => {
         const server = await startServer(world.name, options);
@@ -55,7 +55,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     it.runIf(world.capabilities.pausesAccept)(
       'turns those away who have waited for long, and serves again when there are some',
       async () => {
-        const server = await startServer(world.name, { maxConnections: 'unlimited' });
+        const server = await startServer(world.name, { maxConnections: Infinity });
         for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
         while (clients.some(({ state }) => state === 'waiting')) await nextChange();
         const turnedAway = clients.filter(({ state }) => state === 'turned away').length;
@@ -76,7 +76,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     it.runIf(world.capabilities.pausesAccept)(
       'answers those who wait before it ends, when it is stopped meanwhile',
       async () => {
-        const server = await startServer(world.name, { maxConnections: 'unlimited' });
+        const server = await startServer(world.name, { maxConnections: Infinity });
         for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
         await untilStuck(server, true);
         server.process.child.send('drain');

@@ -7,9 +7,9 @@ import { expectNothingLeft, failure, receiveExactly } from '../../support/socket
 
 /** The only limit is that of the test. */
 const LINES = {
-  firstByteTimeoutMs: 'unlimited',
-  idleTimeoutMs: 'unlimited',
-  sendStallTimeoutMs: 'unlimited',
+  firstByteTimeoutMs: Infinity,
+  idleTimeoutMs: Infinity,
+  sendStallTimeoutMs: Infinity,
   minReceiveRate: { bytesPerSecond: 1500, graceMs: 300 },
 } as const;
 
