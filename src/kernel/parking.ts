@@ -11,6 +11,17 @@
  */
 import type { TaskImpl } from './task/task.ts';
 
+/** The source of a wake-up; the default is another task of the program. */
+export interface ParkingOptions {
+  /** True: the wake-up may come from outside the program, so waiting for it is no deadlock. */
+  readonly external?: boolean;
+  /**
+   * True: the wake-up comes from the real process (a promise, an emitter), so the clock of a
+   * simulation does not advance during the wait. Implies `external`.
+   */
+  readonly realTime?: boolean;
+}
+
 export class Parking {
   /** The task that waits here. @internal */
   declare waiter: TaskImpl | null;
@@ -23,14 +34,20 @@ export class Parking {
   declare previousInQueue: Parking | null;
   /** @internal */
   declare nextInQueue: Parking | null;
+  /** Absent unless given: operations of locks and channels override what these describe. */
+  declare private readonly description?: string;
+  declare private readonly options?: ParkingOptions;
 
-  constructor() {
+  /** `description` is what `task.waitingOn` shows. */
+  constructor(description?: string, options?: ParkingOptions) {
     this.waiter = null;
     this.early = 'none';
     this.earlyOutcome = undefined;
     this.queue = null;
     this.previousInQueue = null;
     this.nextInQueue = null;
+    if (description !== undefined) this.description = description;
+    if (options !== undefined) this.options = options;
   }
 
   /** True while a task waits here. */
@@ -45,7 +62,7 @@ export class Parking {
 
   /** What `task.waitingOn` shows. */
   describe(): string {
-    return 'a wake-up';
+    return this.description ?? 'a wake-up';
   }
 
   /** The task that has to act before this one can be woken, where that is known. */
@@ -53,17 +70,15 @@ export class Parking {
     return null;
   }
 
-  /** True: the wake-up may come from outside the program, so waiting for it is no deadlock. */
+  /** See ParkingOptions. */
   get external(): boolean {
-    return false;
+    const { options } = this;
+    return options !== undefined && (options.external === true || options.realTime === true);
   }
 
-  /**
-   * True: the wake-up comes from the process around the runtime (a promise, an emitter), so the
-   * clock of a simulation stands still meanwhile. Where it is, `outside` is, too.
-   */
+  /** See ParkingOptions. */
   get realTime(): boolean {
-    return false;
+    return this.options?.realTime === true;
   }
 
   /** False only inside the kernel: a group waits for its children even when it is cancelled. */
