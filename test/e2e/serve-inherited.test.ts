@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 import { ask, heard, ownFolder, write } from '../support/process/worker-processes.ts';
 
@@ -30,7 +30,7 @@ async function startWithSocket(
   return [child, port];
 }
 
-for (const { name: backend } of realWorlds.filter(() => process.platform !== 'win32')) {
+for (const { name: backend } of realBackends.filter(() => process.platform !== 'win32')) {
   describe(`coronet serve with an inherited socket, on ${backend}`, () => {
     endProcesses();
 

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import { coronet } from '../support/process/coronet-command.ts';
 import type { Process } from '../support/process/process.ts';
 import { endProcesses, startNode } from '../support/process/process.ts';
@@ -36,7 +36,7 @@ async function serving(file: string, ...args: readonly string[]): Promise<Servin
   return { process, port: Number(port) };
 }
 
-for (const { name: backend } of realWorlds) {
+for (const { name: backend } of realBackends) {
   describe(`coronet serve on ${backend}`, () => {
     endProcesses();
 

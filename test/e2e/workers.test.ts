@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import { PlainClient } from '../support/process/coronet-command.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 import {
@@ -22,7 +22,7 @@ const folder = ownFolder();
 
 /** Where nothing is built, and where it is not used, one listener is shared by all. */
 const places = [
-  ...realWorlds.map(({ name }) => ({ name, env: { CORONET_BACKEND: name } })),
+  ...realBackends.map(({ name }) => ({ name, env: { CORONET_BACKEND: name } })),
   { name: 'portable, without the addon', env: { CORONET_ADDON: '/nowhere' } },
 ];
 

@@ -16,7 +16,7 @@ import {
   sleep,
   writable,
 } from '../../src/index.ts';
-import type { TestWorld } from './backends.ts';
+import type { TestBackend } from './backends.ts';
 
 /** Any free port. */
 export const LOOPBACK = '127.0.0.1:0';
@@ -41,14 +41,14 @@ export function takeLeftOpen(): Error[] {
 }
 
 /** After every test: the network, what lies beneath it and the process hold no socket more. */
-export function expectNothingLeft(world: TestWorld): void {
+export function expectNothingLeft(backend: TestBackend): void {
   let before = 0;
   beforeEach(() => {
     before = openSockets();
   });
   afterEach(async () => {
-    expect(world.counters()).toEqual({ transports: 0, listeners: 0, datagrams: 0, slabs: 0 });
-    await expect.poll(() => nonZero(world.residue()), { timeout: 2000, interval: 2 }).toEqual({});
+    expect(backend.counters()).toEqual({ transports: 0, listeners: 0, datagrams: 0, slabs: 0 });
+    await expect.poll(() => nonZero(backend.residue()), { timeout: 2000, interval: 2 }).toEqual({});
     await expect.poll(openSockets, { timeout: 5000, interval: 5 }).toBe(before);
     expect(takeLeftOpen()).toEqual([]);
   });

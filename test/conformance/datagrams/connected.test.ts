@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { bindDatagram, isCancelled, UsageError } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
 import { called, receiveAll, withTwo } from '../../support/datagrams.ts';
 import { expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`connected datagram sockets on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`connected datagram sockets on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('send to their peer', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           expect(near.remoteAddress).toBe(undefined);
           yield* near.connect(far.address);
@@ -28,7 +28,7 @@ for (const world of worlds) {
       ));
 
     it('hear nobody else, not even what was there before', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using near = yield* bindDatagram(LOOPBACK);
         using peer = yield* bindDatagram(LOOPBACK);
         using other = yield* bindDatagram(LOOPBACK);
@@ -41,7 +41,7 @@ for (const world of worlds) {
       }));
 
     it('a send without a peer is refused, and so is a second peer', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const refused = function* (code: string, uses: (() => Operation<unknown>)[]) {
             for (const use of uses) {
@@ -63,7 +63,7 @@ for (const world of worlds) {
       ));
 
     it.runIf(process.platform === 'linux')('a refusal is thrown once, by whoever tries next', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);
           far.close();
@@ -80,7 +80,7 @@ for (const world of worlds) {
     );
 
     it.runIf(process.platform === 'linux')('a refusal reaches a sender, too', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);
           far.close();
@@ -101,7 +101,7 @@ for (const world of worlds) {
     );
 
     it('an unconnected socket is told of no refusal', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const nobody = far.address;
           far.close();
@@ -111,7 +111,7 @@ for (const world of worlds) {
       ));
 
     it('serve a client that asks and is answered', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);
           yield* far.connect(near.address);

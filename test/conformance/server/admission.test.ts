@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
 import { ask, endings, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   echo,
@@ -11,12 +11,12 @@ import {
   receiveExactly,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`how many connections a server on ${world.name} takes`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`how many connections a server on ${backend.name} takes`, () => {
+    expectNothingLeft(backend);
 
     it('with maxConnections open the next one waits, and is served when one leaves', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -26,7 +26,7 @@ for (const world of worlds) {
             yield* third.sendAll('third');
             expect(yield* moveOnAfter(40, () => third.recv())).toBeUndefined();
             expect(server.stats()).toMatchObject({ accepted: 2, open: 2 });
-            expect(server.stats().acceptPauses > 0).toBe(world.capabilities.pausesAccept);
+            expect(server.stats().acceptPauses > 0).toBe(backend.capabilities.pausesAccept);
             first.close();
             expect(String(yield* receiveExactly(third, 5))).toBe('third');
             yield* exchange(second);
@@ -38,7 +38,7 @@ for (const world of worlds) {
     });
 
     it('one after the other is served when only one may be open', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -52,7 +52,7 @@ for (const world of worlds) {
     });
 
     it('a server that is full can be stopped', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server, serving): Operation<void> {
@@ -73,7 +73,7 @@ for (const world of worlds) {
     });
 
     it('those who wait for room when it is stopped are answered, one after the other', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server, serving): Operation<void> {
@@ -111,7 +111,7 @@ for (const world of worlds) {
         yield* socket.recv();
         yield* sleepForever();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           busy,
           function* (server, serving): Operation<void> {
@@ -131,7 +131,7 @@ for (const world of worlds) {
     });
 
     it('a peer has so many connections, and other peers have theirs', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -160,7 +160,7 @@ for (const world of worlds) {
     });
 
     it('a peer that connects too fast is refused, others are not', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {

@@ -5,7 +5,7 @@ import { health } from '../../../src/health.ts';
 import type { Operation, RunOptions, SocketAddress } from '../../../src/index.ts';
 import { connect, group, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
 import type { Program } from '../../../src/lowlevel.ts';
-import { realWorlds } from '../../support/backends.ts';
+import { realBackends } from '../../support/backends.ts';
 import { heardBy, withServer } from '../../support/servers.ts';
 import { echo, eventually, expectNothingLeft, LOOPBACK } from '../../support/sockets.ts';
 
@@ -41,9 +41,9 @@ function short(answer: string): string {
   return `${head.split(' ')[1]} ${body}`;
 }
 
-for (const world of realWorlds) {
-  describe(`health on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of realBackends) {
+  describe(`health on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     /** Runs `body` while health answers. */
     function observed(
@@ -55,7 +55,7 @@ for (const world of realWorlds) {
       const onListening = (at: SocketAddress) => {
         address = at;
       };
-      return world.run(
+      return backend.run(
         () =>
           group(function* (tasks): Operation<void> {
             tasks.spawn(() => health(LOOPBACK, { ...options, onListening }), { daemon: true });
@@ -111,7 +111,7 @@ for (const world of realWorlds) {
     });
 
     it('gives the figures of the process, of the scheduler and of servers', () =>
-      world.run(() =>
+      backend.run(() =>
         withServer(echo, function* (server): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             let address: SocketAddress | undefined;
@@ -243,7 +243,7 @@ describe('health', () => {
   });
 
   it('listens on this machine only where a port is all that was said', () =>
-    (realWorlds[0] as (typeof realWorlds)[number]).run(function* (): Operation<void> {
+    (realBackends[0] as (typeof realBackends)[number]).run(function* (): Operation<void> {
       let host = '';
       const onListening = (address: SocketAddress) => {
         host = address.host;

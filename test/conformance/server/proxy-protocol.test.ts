@@ -21,7 +21,7 @@ import {
   toDuplex,
   until,
 } from '../../../src/index.ts';
-import { worlds, worldsWithTls } from '../../support/backends.ts';
+import { backends, backendsWithTls } from '../../support/backends.ts';
 import { heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import { echo, eventually, expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
 import { CA, SERVER } from '../../support/tls.ts';
@@ -52,9 +52,9 @@ function* told(server: Server, ...pieces: readonly (Uint8Array | string)[]): Ope
   return yield* heardBy(socket);
 }
 
-for (const world of worlds) {
-  describe(`the PROXY protocol on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`the PROXY protocol on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     /** Runs `body` beside a server whose connections come from a trusted proxy. */
     function behind(
@@ -63,7 +63,7 @@ for (const world of worlds) {
       { handler = tell, ...options }: { readonly handler?: Handler } & ServerOptions = {},
     ): Promise<void> {
       const errors: unknown[] = [];
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, (server) => body(server, errors), {
           onError: (error) => errors.push(error),
           proxyProtocol: { ...TRUSTING, ...proxyProtocol },
@@ -245,7 +245,7 @@ for (const world of worlds) {
       }));
 
     it('is read at a listener of its own as well, and its end ends the passages', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK, { proxyProtocol: TRUSTING });
         using near = yield* connect(listener.address);
         using slow = yield* connect(listener.address);
@@ -278,8 +278,8 @@ for (const world of worlds) {
   });
 }
 
-describe.each(worldsWithTls)('the PROXY protocol in front of TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('the PROXY protocol in front of TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   /** What a client hears that comes through a proxy which passes TLS on as it is. */
   function* toldInside(server: Server, header: string, text: string): Operation<string> {
@@ -299,7 +299,7 @@ describe.each(worldsWithTls)('the PROXY protocol in front of TLS, on $name', (wo
   const options: ServerOptions = { tls: SERVER, proxyProtocol: TRUSTING };
 
   test('is read in clear, and the handshake follows it', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         tell,
         function* (server): Operation<void> {
@@ -312,7 +312,7 @@ describe.each(worldsWithTls)('the PROXY protocol in front of TLS, on $name', (wo
     ));
 
   test('names the peer of a handshake that fails', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         tell,
         function* (server): Operation<void> {
@@ -326,7 +326,7 @@ describe.each(worldsWithTls)('the PROXY protocol in front of TLS, on $name', (wo
     ));
 
   test('lets a drain wait for both', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         tell,
         function* (server): Operation<void> {

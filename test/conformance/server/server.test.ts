@@ -11,7 +11,7 @@ import {
   sleepForever,
   tcpServer,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
 import { ask, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   echo,
@@ -23,9 +23,9 @@ import {
   together,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`a server on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`a server on ${backend.name}`, () => {
+    expectNothingLeft(backend);
     afterEach(() => {
       vi.restoreAllMocks();
     });
@@ -36,7 +36,7 @@ for (const world of worlds) {
         seen.set(currentTask(), `${peer}`);
         yield* echo(socket);
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using one = yield* connect(server.address);
           using two = yield* connect(server.address);
@@ -47,13 +47,13 @@ for (const world of worlds) {
           const near = [`${one.localAddress}`, `${two.localAddress}`];
           expect(new Set(seen.values())).toEqual(new Set(near));
           expect(server.stats()).toMatchObject({ accepted: 2, open: 2, failed: 0 });
-          expect([server.backend, server.stats().backend]).toEqual([world.name, world.name]);
+          expect([server.backend, server.stats().backend]).toEqual([backend.name, backend.name]);
         }),
       );
     });
 
     it('serves a thousand clients at once', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server): Operation<void> {
           const there = new Event('all clients are there');
           const clients = Array.from(
@@ -72,7 +72,7 @@ for (const world of worlds) {
 
     it('a failing handler ends its connection only, and is given to onError', () => {
       const onError = vi.fn();
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           failOnBad,
           function* (server): Operation<void> {
@@ -93,9 +93,9 @@ for (const world of worlds) {
       );
     });
 
-    it.runIf(world.real)('without onError a failure is one line on standard error', () => {
+    it.runIf(backend.real)('without onError a failure is one line on standard error', () => {
       const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-      return world.run(() =>
+      return backend.run(() =>
         withServer(failOnBad, function* (server): Operation<void> {
           expect(yield* ask(server, 'bad')).toBe('');
           yield* untilNobodyIsLeft(server);
@@ -111,7 +111,7 @@ for (const world of worlds) {
       const handler = (() => {
         throw new Error('no operation');
       }) as unknown as typeof echo;
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -131,7 +131,7 @@ for (const world of worlds) {
         revoke();
         throw proxy;
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -158,7 +158,7 @@ for (const world of worlds) {
           },
           { onError },
         );
-      return world.run(program, { hooks: { onUnhandled } }).then(() => {
+      return backend.run(program, { hooks: { onUnhandled } }).then(() => {
         expect(onUnhandled.mock.calls.map(String)).toEqual(['Error: in onError']);
       });
     });
@@ -170,11 +170,11 @@ for (const world of worlds) {
           throw error;
         },
       };
-      await expect(world.run(() => tcpServer(LOOPBACK, echo, options))).rejects.toBe(error);
+      await expect(backend.run(() => tcpServer(LOOPBACK, echo, options))).rejects.toBe(error);
     });
 
     it('a port that is taken ends the server with EADDRINUSE', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const error = yield* failure(() => tcpServer(listener.address, echo));
         expect(error).toMatchObject({ code: 'EADDRINUSE', port: listener.address.port });
@@ -183,7 +183,7 @@ for (const world of worlds) {
 
     it('a peer that resets is counted, not reported', () => {
       const onError = vi.fn();
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -210,7 +210,7 @@ for (const world of worlds) {
           yield* sleepForever();
         });
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -228,7 +228,7 @@ for (const world of worlds) {
 
     it('a reset of a connection that the handler has opened itself is a failure', () => {
       const onError = vi.fn();
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using behind = yield* listen(LOOPBACK);
         const handler = function* (socket: Socket): Operation<void> {
           yield* socket.recv();
@@ -263,7 +263,7 @@ for (const world of worlds) {
         yield* socket.recv();
         socket.sendAll('lost');
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -280,7 +280,7 @@ for (const world of worlds) {
         yield* socket.sendAll('bye');
         socket.close();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using socket = yield* connect(server.address);
           expect(yield* heardBy(socket)).toBe('bye');
@@ -291,7 +291,7 @@ for (const world of worlds) {
     });
 
     it('serve takes a listener that is open, and closes it at its end', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         yield* serve(listener, echo, { onListening: (server) => server.stop() });
         expect(listener.closed).toBe(true);
@@ -307,7 +307,7 @@ for (const world of worlds) {
           cleaned++;
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           const clients: Socket[] = [];
           for (let i = 0; i < 20; i++) clients.push(yield* connect(server.address));
@@ -329,7 +329,7 @@ for (const world of worlds) {
       const handler = function* (socket: Socket): Operation<void> {
         for (;;) yield* socket.sendAll(Buffer.alloc(1_000_000));
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* eventually('bytes are on their way', () => client.readiness.canRecv);

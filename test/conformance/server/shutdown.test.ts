@@ -11,7 +11,7 @@ import {
   sleep,
   sleepForever,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
 import { endings, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   digest,
@@ -26,9 +26,9 @@ import {
   together,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`the end of connections on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`the end of connections on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('the last reply survives input that the handler has not read', () => {
       const reply = pattern(200_000);
@@ -36,7 +36,7 @@ for (const world of worlds) {
         yield* receiveExactly(socket, 1);
         yield* socket.sendAll(reply);
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll(pattern(300_000));
@@ -55,7 +55,7 @@ for (const world of worlds) {
           yield* shield(() => socket.sendAll('out of time'));
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -77,7 +77,7 @@ for (const world of worlds) {
         yield* socket.recv(1);
         yield* socket.sendAll('enough');
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
           yield* together(
@@ -100,7 +100,7 @@ for (const world of worlds) {
       const handler = function* (socket: Socket): Operation<void> {
         yield* socket.sendAll('done');
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -121,7 +121,7 @@ for (const world of worlds) {
         yield* socket.recv(); // The client knows that it is connected.
         yield* moveOnAfter(20, () => socket.sendAll(Buffer.alloc(30_000_000)));
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('go');
@@ -133,11 +133,11 @@ for (const world of worlds) {
     });
   });
 
-  describe(`stopping a server on ${world.name}`, () => {
-    expectNothingLeft(world);
+  describe(`stopping a server on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('idle connections get end of file at recv, and the server returns', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           using fresh = yield* connect(server.address);
           using used = yield* connect(server.address);
@@ -156,7 +156,7 @@ for (const world of worlds) {
     });
 
     it('a busy connection answers first', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(slowEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('question');
@@ -171,7 +171,7 @@ for (const world of worlds) {
     });
 
     it('bytes that are there already are answered before the end', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(slowEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('one');
@@ -196,7 +196,7 @@ for (const world of worlds) {
           cleaned = true;
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('question');
@@ -214,7 +214,7 @@ for (const world of worlds) {
     });
 
     it('connections that wait to be accepted are served, later ones are refused', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           const queued: Socket[] = [];
           try {
@@ -239,7 +239,7 @@ for (const world of worlds) {
         expect((yield* socket.recv()).length).toBe(0);
         yield* socket.sendAll('goodbye');
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server, serving): Operation<void> {
@@ -259,14 +259,14 @@ for (const world of worlds) {
     });
 
     it('silent connections that wait to be accepted get end of file, or a reset', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           const silent: Socket[] = [];
           try {
             for (let i = 0; i < 10; i++) silent.push(yield* connect(server.address));
             server.stop();
             // A network that accepts by itself cannot empty the queue of the system.
-            const allowed = world.capabilities.pausesAccept
+            const allowed = backend.capabilities.pausesAccept
               ? /^end of file$/
               : /^(?:end|ECONNRESET)/;
             for (const socket of silent) expect(yield* endOf(socket)).toMatch(allowed);
@@ -283,7 +283,7 @@ for (const world of worlds) {
       const handler = function* (socket: Socket): Operation<void> {
         for (let i = 0; i < 3; i++) heard.push((yield* socket.recv()).length);
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* eventually('it is served', () => server.stats().open === 1);
@@ -309,7 +309,7 @@ for (const world of worlds) {
         heard.push(yield* reader.readLine());
         yield* readable(socket);
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* eventually('it is served', () => server.stats().open === 1);
@@ -327,7 +327,7 @@ for (const world of worlds) {
     });
 
     it('stopping leaves alone what handlers have opened themselves', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using behind = yield* listen(LOOPBACK);
         const handler = function* (socket: Socket): Operation<void> {
           yield* socket.recv();
@@ -349,7 +349,7 @@ for (const world of worlds) {
     });
 
     it('stopping twice is stopping once', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           server.stop();
           server.stop({ graceMs: 10 });

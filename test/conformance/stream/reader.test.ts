@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Reader, Socket } from '../../../src/index.ts';
 import { connect, group, moveOnAfter, select, sleep, toDuplex } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
 import { heardBy, withServer } from '../../support/servers.ts';
 import {
   digest,
@@ -15,9 +15,9 @@ import {
   withPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`a reader on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`a reader on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('gives lines, however they arrive', () => {
       const lines = Array.from(
@@ -25,7 +25,7 @@ for (const world of worlds) {
         (_, i) => `${i} grün → 漢字 🎉 ${'x'.repeat(i * 3)}`,
       );
       const bytes = Buffer.from(lines.join('\r\n'));
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (const length of [1, 7, 1000, 70_000]) {
           const sent = bytes.subarray(0, length * 300);
           yield* withPair(function* (near, far): Operation<void> {
@@ -42,7 +42,7 @@ for (const world of worlds) {
 
     it('gives messages with a length before them, small and large', () => {
       const lengths = [0, 1, 5, 4000, 70_000, 3_000_000, 17];
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -68,7 +68,7 @@ for (const world of worlds) {
     });
 
     it('finds a delimiter of several bytes, and reads on behind it', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('GET / HTTP/1.1\r\nhost: x\r\n\r\nbody');
           near.shutdown('send');
@@ -82,7 +82,7 @@ for (const world of worlds) {
     });
 
     it('refuses what is too long, keeps it readable, and can answer', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader({ max: 100 });
           yield* near.sendAll('x'.repeat(101));
@@ -96,7 +96,7 @@ for (const world of worlds) {
     });
 
     it('tells an end between messages from one in the middle', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('whole|hal');
           near.shutdown('send');
@@ -114,7 +114,7 @@ for (const world of worlds) {
     });
 
     it('gives what came before a reset, and then the reset', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('line\npart');
@@ -129,7 +129,7 @@ for (const world of worlds) {
     });
 
     it('that waits gets ERR_CLOSED when the socket is closed', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('part');
           yield* group(function* (tasks): Operation<void> {
@@ -145,7 +145,7 @@ for (const world of worlds) {
 
     it('loses no byte to time limits', () => {
       const sent = pattern(40_000);
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
           yield* together(
@@ -158,7 +158,7 @@ for (const world of worlds) {
     });
 
     it('loses no byte to a cancellation, after however many steps', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 40; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
         }
@@ -166,7 +166,7 @@ for (const world of worlds) {
     });
 
     it('waits as an arm of select, and loses nothing to another arm', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('par');
@@ -180,7 +180,7 @@ for (const world of worlds) {
     });
 
     it('makes other receives wait their turn: ERR_BUSY, and ERR_BUFFERED', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* group(function* (tasks): Operation<void> {
@@ -201,11 +201,11 @@ for (const world of worlds) {
     });
   });
 
-  describe(`draining a reader on ${world.name}`, () => {
-    expectNothingLeft(world);
+  describe(`draining a reader on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('an idle connection is at its end', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(lineEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('line\n');
@@ -220,7 +220,7 @@ for (const world of worlds) {
     });
 
     it('a message that has come in part keeps the connection until it is answered', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const serving = tasks.spawn(() => lineEcho(far));
@@ -239,7 +239,7 @@ for (const world of worlds) {
     });
 
     it('messages that are held already are answered before the end', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('1\n2\n3\n');
           yield* eventually('they are there', () => far.readiness.canRecv);
@@ -252,7 +252,7 @@ for (const world of worlds) {
     });
 
     it('a question of which the first line was read is not cut short', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('answered\nfirst\n');
@@ -272,7 +272,7 @@ for (const world of worlds) {
     });
 
     it('a task that waits for more is told when another one has answered', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('question\n');
           expect(yield* far.reader().readLine()).toBe('question');
