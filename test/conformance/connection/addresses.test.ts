@@ -4,13 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { Address, Listener, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import {
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  withoutPrivilege,
-  withPair,
-} from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK, withoutPrivilege, withPair } from '../../support/sockets.ts';
 
 for (const backend of backends) {
   describe(`addresses on ${backend.name}`, () => {

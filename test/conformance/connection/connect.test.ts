@@ -4,10 +4,10 @@ import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import { connect, group, listen, sleep } from '../../../src/index.ts';
 import type { TestBackend } from '../../support/backends.ts';
 import { backends, withoutEpoll } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   echo,
   eventually,
-  expectNothingLeft,
   failure,
   LOOPBACK,
   receiveAll,

@@ -11,8 +11,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Address, Operation } from '../../../src/index.ts';
 import { bindDatagram, connect, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { endProcesses, Process } from '../../support/process/process.ts';
-import { expectNothingLeft, failure } from '../../support/sockets.ts';
+import { failure } from '../../support/sockets.ts';
 
 const program = fileURLToPath(new URL('../programs/inherited.mjs', import.meta.url));
 

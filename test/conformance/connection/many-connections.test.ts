@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import { connect, group, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { expectNothingLeft, LOOPBACK, receiveExactly, together } from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { LOOPBACK, receiveExactly, together } from '../../support/sockets.ts';
 
 const CONNECTIONS = 10_000;
 const CLIENTS = 50;

@@ -14,7 +14,8 @@ import { backend, connect, listen } from '../../../src/index.ts';
 import type { SocketOption } from '../../../src/lowlevel.ts';
 import type { TestBackend } from '../../support/backends.ts';
 import { backends } from '../../support/backends.ts';
-import { expectNothingLeft, failure, fill, LOOPBACK, withPair } from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, fill, LOOPBACK, withPair } from '../../support/sockets.ts';
 
 /** The keep-alive timer in /proc/net/tcp, and the tick of its clock in milliseconds. */
 const KEEP_ALIVE = 2;

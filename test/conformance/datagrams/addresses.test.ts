@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { bindDatagram } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { hasIpv6, receiveAll, withTwo } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK, pattern } from '../../support/sockets.ts';
+import { pattern } from '../../support/data.ts';
+import { hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
 for (const backend of backends) {
   describe(`addresses of datagram sockets on ${backend.name}`, () => {
@@ -131,7 +133,7 @@ for (const backend of backends) {
         using two = yield* again();
         using near = yield* bindDatagram(LOOPBACK);
         yield* near.sendTo('for either', one.address);
-        const received = [...(yield* receiveAll(one)), ...(yield* receiveAll(two))];
+        const received = [...(yield* receiveDatagrams(one)), ...(yield* receiveDatagrams(two))];
         expect(received.map(({ data }) => String(data))).toEqual(['for either']);
       }));
   });

@@ -11,13 +11,8 @@ import {
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { usesOf, withTwo } from '../../support/datagrams.ts';
-import {
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  takeLeftOpen,
-  untilWaiting,
-} from '../../support/sockets.ts';
+import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
+import { failure, LOOPBACK, untilWaiting } from '../../support/sockets.ts';
 
 for (const backend of backends) {
   describe(`datagram sockets and tasks on ${backend.name}`, () => {

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { bindDatagram, isCancelled, UsageError } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { called, receiveAll, withTwo } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
+import { called, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
 for (const backend of backends) {
   describe(`connected datagram sockets on ${backend.name}`, () => {
@@ -36,7 +37,7 @@ for (const backend of backends) {
         yield* near.connect(peer.address);
         yield* other.sendTo('after', near.address);
         yield* peer.sendTo('peer', near.address);
-        expect((yield* receiveAll(near)).map(({ data }) => String(data))).toEqual(['peer']);
+        expect((yield* receiveDatagrams(near)).map(({ data }) => String(data))).toEqual(['peer']);
         expect(near.datagramsReceived).toBe(1);
       }));
 
@@ -106,7 +107,7 @@ for (const backend of backends) {
           const nobody = far.address;
           far.close();
           for (let i = 0; i < 3; i++) yield* near.sendTo('to nobody', nobody);
-          expect(yield* receiveAll(near)).toEqual([]);
+          expect(yield* receiveDatagrams(near)).toEqual([]);
         }),
       ));
 

@@ -2,14 +2,16 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, ReceivedDatagram, Wait } from '../../../src/index.ts';
 import { bindDatagram, group } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
 import {
   echoDatagrams,
   rawReceive,
   rawSend,
-  receiveAll,
+  receiveDatagrams,
   withTwo,
 } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK, pattern } from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
 /** 65535 less the headers of IPv4 and UDP; macOS has a setting (net.inet.udp.maxdgram). */
 const LONGEST = process.platform === 'darwin' ? 9216 : 65_507;
@@ -198,7 +200,7 @@ for (const backend of backends) {
           yield* near.sendTo(block, far.address);
         }
         const numbers: number[] = [];
-        for (const { data } of yield* receiveAll(far)) numbers.push(data.readUInt32BE());
+        for (const { data } of yield* receiveDatagrams(far)) numbers.push(data.readUInt32BE());
         expect(numbers.length).toBeGreaterThan(10);
         expect(numbers.length).toBeLessThan(1000);
         expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
@@ -229,7 +231,7 @@ for (const backend of backends) {
         }
         expect(near.datagramsSent).toBe(200);
         if (!backend.capabilities.sendsAtOnce) expect(refused).toBeGreaterThan(0);
-        const received = yield* receiveAll(far);
+        const received = yield* receiveDatagrams(far);
         expect(received.length).toBeGreaterThan(0);
         expect(received.every(({ data }) => data.equals(block))).toBe(true);
       }));

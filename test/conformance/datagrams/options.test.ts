@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Address, Datagram, DatagramOptions, Operation } from '../../../src/index.ts';
 import { bindDatagram } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { called, hasIpv6, receiveAll, withTwo } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
+import { called, hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
 /** A group for use inside an organisation (RFC 2365), and one of this machine alone (RFC 4291). */
 const GROUP = '239.255.77.1';
@@ -66,7 +67,7 @@ for (const backend of backends) {
         one.leaveGroup(GROUP, '127.0.0.1');
         two.leaveGroup(GROUP, '127.0.0.1');
         yield* near.sendTo('to nobody', { host: GROUP, port });
-        expect(yield* receiveAll(one)).toEqual([]);
+        expect(yield* receiveDatagrams(one)).toEqual([]);
         near.setMulticastLoopback(false);
       }));
 

@@ -2,13 +2,16 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { ask, endings, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   echo,
+  endOf,
   eventually,
-  expectNothingLeft,
+  exchange,
   failure,
   receiveExactly,
+  receiveText,
 } from '../../support/sockets.ts';
 
 for (const backend of backends) {
@@ -60,7 +63,7 @@ for (const backend of backends) {
             using outside = yield* connect(server.address);
             yield* sleep(5);
             server.stop();
-            expect(yield* heardBy(inside)).toBe('');
+            expect(yield* receiveText(inside)).toBe('');
             inside.close();
             expect(yield* endOf(outside)).toBe('end of file');
             outside.close();
@@ -87,10 +90,10 @@ for (const backend of backends) {
               }
               yield* sleep(5);
               server.stop();
-              expect(yield* heardBy(inside)).toBe('');
+              expect(yield* receiveText(inside)).toBe('');
               inside.close();
               for (const [i, socket] of outside.entries()) {
-                expect(yield* heardBy(socket)).toBe(`question ${i}`);
+                expect(yield* receiveText(socket)).toBe(`question ${i}`);
                 socket.close();
               }
             } finally {
@@ -189,11 +192,6 @@ function* connectFrom(server: Server, host: string): Operation<Socket> {
   return yield* connect(server.address, { localAddress: { host, port: 0 } });
 }
 
-function* exchange(socket: Socket): Operation<void> {
-  yield* socket.sendAll('x');
-  expect(String(yield* receiveExactly(socket, 1))).toBe('x');
-}
-
 /** The system has made the connection before the server could refuse it. */
 function* expectRefused(server: Server, localAddress: string): Operation<void> {
   const error = yield* failure(function* () {
@@ -201,12 +199,4 @@ function* expectRefused(server: Server, localAddress: string): Operation<void> {
     yield* socket.recv();
   });
   expect(error).toMatchObject({ code: 'ECONNRESET' });
-}
-
-function* endOf(socket: Socket): Operation<string> {
-  try {
-    return (yield* socket.recv()).length === 0 ? 'end of file' : 'bytes';
-  } catch (error) {
-    return (error as { code: string }).code;
-  }
 }

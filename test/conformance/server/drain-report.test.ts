@@ -10,13 +10,15 @@ import {
   tcpServer,
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { endings, heardBy, withServer } from '../../support/servers.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { endings, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
-  expectNothingLeft,
+  exchange,
   LOOPBACK,
   receiveExactly,
+  receiveText,
 } from '../../support/sockets.ts';
 
 for (const backend of backends) {
@@ -41,7 +43,7 @@ for (const backend of backends) {
               expect(server.drainReport).toBeUndefined();
               server.stop({ graceMs: 5000 });
               for (const client of [one, two]) {
-                expect(yield* heardBy(client)).toBe('');
+                expect(yield* receiveText(client)).toBe('');
                 client.close();
               }
               yield* serving.join();
@@ -220,9 +222,4 @@ function* handlerByName(socket: Socket): Operation<void> {
   if (name === 'busy') yield* sleep(12_345);
   yield* socket.sendAll(name);
   if (name === 'idle') yield* sleep(54_321);
-}
-
-function* exchange(socket: Socket): Operation<void> {
-  yield* socket.sendAll('x');
-  expect(String(yield* receiveExactly(socket, 1))).toBe('x');
 }

@@ -6,8 +6,9 @@ import type { Operation, RunOptions, SocketAddress } from '../../../src/index.ts
 import { connect, group, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
 import type { Program } from '../../../src/lowlevel.ts';
 import { realBackends } from '../../support/backends.ts';
-import { heardBy, withServer } from '../../support/servers.ts';
-import { echo, eventually, expectNothingLeft, LOOPBACK } from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { withServer } from '../../support/servers.ts';
+import { echo, eventually, LOOPBACK, receiveText } from '../../support/sockets.ts';
 
 /** MOST_CONNECTIONS of server/health/health.ts. */
 const PLACES = 16;
@@ -28,7 +29,7 @@ class FakeProgram implements Program {
 function* answerTo(address: SocketAddress, request: string): Operation<string> {
   using socket = yield* connect(address);
   yield* socket.sendAll(request);
-  return yield* heardBy(socket);
+  return yield* receiveText(socket);
 }
 
 function* get(address: SocketAddress, path: string): Operation<string> {
@@ -229,7 +230,7 @@ for (const backend of realBackends) {
         yield* late.sendAll('GET /livez HTTP/1.1\r\n\r\n');
         expect(yield* moveOnAfter(50, () => late.recv())).toBe(undefined);
         silent.pop()?.close();
-        expect(short(yield* heardBy(late))).toBe('200 alive\n');
+        expect(short(yield* receiveText(late))).toBe('200 alive\n');
         for (const socket of silent) socket.close();
       }));
   });

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import type { Process } from '../../support/process/process.ts';
 import { endProcesses, startNode } from '../../support/process/process.ts';
 import { ask, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
-import { eventually, expectNothingLeft } from '../../support/sockets.ts';
+import { eventually } from '../../support/sockets.ts';
 
 /** How many bytes of its clients the server has received when they are killed. */
 const MOMENTS = [

@@ -6,16 +6,10 @@ import type { CloseRecord, Operation, Server, Socket } from '../../../src/index.
 import { connect, group, scope, sleep, sleepForever, TaskLocal } from '../../../src/index.ts';
 import type { TestBackend } from '../../support/backends.ts';
 import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
-import {
-  echo,
-  eventually,
-  expectNothingLeft,
-  failure,
-  pattern,
-  receiveExactly,
-  together,
-} from '../../support/sockets.ts';
+import { echo, eventually, failure, receiveExactly, together } from '../../support/sockets.ts';
 
 const subscriptions: (() => void)[] = [];
 

@@ -22,8 +22,9 @@ import {
   until,
 } from '../../../src/index.ts';
 import { backends, backendsWithTls } from '../../support/backends.ts';
-import { heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
-import { echo, eventually, expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { echo, eventually, failure, LOOPBACK, receiveText } from '../../support/sockets.ts';
 import { CA, SERVER } from '../../support/tls.ts';
 
 const LINE = 'PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n';
@@ -38,7 +39,7 @@ const BINARY: Buffer = Buffer.from([
 
 /** Says who the peer is, and what it sends. */
 function* tell(socket: Socket, peer: SocketAddress): Operation<void> {
-  yield* socket.sendAll(`${peer}: ${yield* heardBy(socket)}`);
+  yield* socket.sendAll(`${peer}: ${yield* receiveText(socket)}`);
 }
 
 /** What `tell` says to whom sends the pieces, each by itself. */
@@ -49,7 +50,7 @@ function* told(server: Server, ...pieces: readonly (Uint8Array | string)[]): Ope
     yield* sleep(0);
   }
   socket.shutdown('send');
-  return yield* heardBy(socket);
+  return yield* receiveText(socket);
 }
 
 for (const backend of backends) {
@@ -220,7 +221,7 @@ for (const backend of backends) {
           yield* socket.sendAll(LINE);
           yield* eventually('the handler runs', () => handled);
           server.stop();
-          expect(yield* heardBy(socket)).toBe('');
+          expect(yield* receiveText(socket)).toBe('');
         },
         {},
         {
@@ -241,7 +242,7 @@ for (const backend of backends) {
         yield* sleep(1);
         yield* socket.sendAll(`${LINE.slice(20)}x`);
         socket.shutdown('send');
-        expect(yield* heardBy(socket)).toBe('192.0.2.1:56324: x');
+        expect(yield* receiveText(socket)).toBe('192.0.2.1:56324: x');
       }));
 
     it('is read at a listener of its own as well, and its end ends the passages', () =>

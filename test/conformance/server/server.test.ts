@@ -12,14 +12,15 @@ import {
   tcpServer,
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { ask, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { ask, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
-  expectNothingLeft,
   failure,
   LOOPBACK,
   receiveExactly,
+  receiveText,
   together,
 } from '../../support/sockets.ts';
 
@@ -79,7 +80,7 @@ for (const backend of backends) {
             using bystander = yield* connect(server.address);
             using bad = yield* connect(server.address);
             yield* bad.sendAll('bad');
-            expect(yield* heardBy(bad)).toBe('');
+            expect(yield* receiveText(bad)).toBe('');
             yield* bystander.sendAll('good');
             expect(String(yield* receiveExactly(bystander, 4))).toBe('good');
             expect(yield* ask(server, 'good')).toBe('good');
@@ -243,7 +244,7 @@ for (const backend of backends) {
               yield* client.sendAll('a question, and some more');
               if (half) client.shutdown('send');
               (yield* behind.accept()).reset();
-              expect(yield* heardBy(client)).toBe('');
+              expect(yield* receiveText(client)).toBe('');
             }
             expect(server.stats()).toMatchObject({ failed: 2, resetByPeer: 0 });
             const reset = expect.objectContaining({ code: 'ECONNRESET' });
@@ -283,7 +284,7 @@ for (const backend of backends) {
       return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using socket = yield* connect(server.address);
-          expect(yield* heardBy(socket)).toBe('bye');
+          expect(yield* receiveText(socket)).toBe('bye');
           yield* untilNobodyIsLeft(server);
           expect(server.stats().failed).toBe(0);
         }),
@@ -358,6 +359,6 @@ function* holdAndAsk(server: Server, number: number, allThere: Event): Operation
   yield* allThere.wait();
   yield* socket.sendAll(`client ${number}`);
   socket.shutdown('send');
-  const heard = yield* heardBy(socket);
+  const heard = yield* receiveText(socket);
   if (heard !== `client ${number}`) expect.fail(`client ${number} heard '${heard}'`);
 }

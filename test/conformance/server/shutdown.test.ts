@@ -12,17 +12,18 @@ import {
   sleepForever,
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { endings, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
-  digest,
   echo,
+  endOf,
   eventually,
-  expectNothingLeft,
   failure,
   LOOPBACK,
-  pattern,
   receiveAll,
   receiveExactly,
+  receiveText,
   together,
 } from '../../support/sockets.ts';
 
@@ -89,7 +90,7 @@ for (const backend of backends) {
               client.shutdown('send');
             },
             function* (): Operation<void> {
-              expect(yield* heardBy(client)).toBe('enough');
+              expect(yield* receiveText(client)).toBe('enough');
             },
           );
         }),
@@ -106,7 +107,7 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             const begun = now();
-            expect(yield* heardBy(client)).toBe('done');
+            expect(yield* receiveText(client)).toBe('done');
             yield* untilNobodyIsLeft(server);
             expect(now() - begun).toBeGreaterThan(50);
             expect(now() - begun).toBeLessThan(1000);
@@ -145,8 +146,8 @@ for (const backend of backends) {
           yield* receiveExactly(used, 8);
           yield* eventually('both are open', () => server.stats().open === 2);
           server.stop();
-          expect(yield* heardBy(fresh)).toBe('');
-          expect(yield* heardBy(used)).toBe('');
+          expect(yield* receiveText(fresh)).toBe('');
+          expect(yield* receiveText(used)).toBe('');
           fresh.close();
           used.close();
           yield* serving.join();
@@ -163,7 +164,7 @@ for (const backend of backends) {
           yield* eventually('the question was heard', () => server.stats().open === 1);
           yield* sleep(10);
           server.stop();
-          expect(yield* heardBy(client)).toBe('question');
+          expect(yield* receiveText(client)).toBe('question');
           client.close();
           yield* serving.join();
         }),
@@ -179,7 +180,7 @@ for (const backend of backends) {
           yield* client.sendAll('two');
           yield* sleep(5);
           server.stop();
-          expect(yield* heardBy(client)).toBe('onetwo');
+          expect(yield* receiveText(client)).toBe('onetwo');
           client.close();
           yield* serving.join();
         }),
@@ -221,7 +222,7 @@ for (const backend of backends) {
             yield* connectAndSend(server, queued, 10);
             server.stop();
             for (const [i, socket] of queued.entries()) {
-              expect(yield* heardBy(socket)).toBe(`queued ${i}`);
+              expect(yield* receiveText(socket)).toBe(`queued ${i}`);
             }
           } finally {
             for (const socket of queued) socket.close();
@@ -246,7 +247,7 @@ for (const backend of backends) {
             using client = yield* connect(server.address);
             yield* eventually('it is served', () => server.stats().open === 1);
             server.stop();
-            expect(yield* heardBy(client)).toBe('goodbye');
+            expect(yield* receiveText(client)).toBe('goodbye');
             yield* client.sendAll('too late, but no reason for a reset');
             yield* sleep(20);
             expect(server.stats().open).toBe(1);
@@ -288,7 +289,7 @@ for (const backend of backends) {
           using client = yield* connect(server.address);
           yield* eventually('it is served', () => server.stats().open === 1);
           server.stop();
-          expect(yield* heardBy(client)).toBe('');
+          expect(yield* receiveText(client)).toBe('');
           client.close();
           yield* serving.join();
           expect(heard).toEqual([0, 0, 0]);
@@ -317,7 +318,7 @@ for (const backend of backends) {
           expect(String(yield* client.recv())).toBe('the end was heard');
           yield* client.sendAll('too late\n');
           more.set();
-          expect(yield* heardBy(client)).toBe('');
+          expect(yield* receiveText(client)).toBe('');
           client.close();
           yield* serving.join();
           expect(heard).toEqual([null, 0, 0, null]);
@@ -341,7 +342,7 @@ for (const backend of backends) {
           server.stop();
           yield* sleep(20);
           yield* far.sendAll('from behind');
-          expect(yield* heardBy(client)).toBe('from behind');
+          expect(yield* receiveText(client)).toBe('from behind');
           client.close();
           yield* serving.join();
         });
@@ -376,13 +377,5 @@ function* connectAndSend(server: Server, sockets: Socket[], count: number): Oper
     const socket = yield* connect(server.address);
     sockets.push(socket);
     socket.trySend(`queued ${i}`);
-  }
-}
-
-function* endOf(socket: Socket): Operation<string> {
-  try {
-    return (yield* socket.recv()).length === 0 ? 'end of file' : 'bytes';
-  } catch (error) {
-    return (error as { code: string }).code;
   }
 }

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, group, sleep } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
-import { expectNothingLeft, failure, receiveExactly } from '../../support/sockets.ts';
+import { failure, receiveExactly } from '../../support/sockets.ts';
 
 /** The only limit is that of the test. */
 const LINES = {

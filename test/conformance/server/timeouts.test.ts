@@ -9,11 +9,12 @@ import {
   sleepForever,
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
-  expectNothingLeft,
+  exchange,
   failure,
   receiveAll,
   receiveExactly,
@@ -351,11 +352,6 @@ for (const backend of backends) {
       );
     });
   });
-}
-
-function* exchange(socket: Socket, text: string): Operation<void> {
-  yield* socket.sendAll(text);
-  expect(String(yield* receiveExactly(socket, text.length))).toBe(text);
 }
 
 /** Nothing else happens in the process. */

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { connect, group, isCancelled, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  expectNothingLeft,
   failure,
   fill,
   receiveAll,

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, Socket, Wait } from '../../../src/index.ts';
 import { BusyError, connect, group, listen, readable, writable } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
-  pattern,
   receiveExactly,
   untilWaiting,
   withPair,

@@ -5,13 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { group, sleep } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  digest,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   receiveExactly,
   together,

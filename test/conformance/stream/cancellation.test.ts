@@ -11,17 +11,17 @@ import {
 } from '../../../src/index.ts';
 import type { TestBackend } from '../../support/backends.ts';
 import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   collect,
-  digest,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
-  pattern,
   receiveAll,
   receiveExactly,
+  sendInPieces,
   together,
   untilWaiting,
   withPair,
@@ -243,14 +243,6 @@ function* cancelAfterSteps(near: Socket, far: Socket, steps: number): Operation<
   });
   yield* collect(far, parts);
   expect(digest(Buffer.concat(parts))).toBe(digest(sent));
-}
-
-function* sendInPieces(socket: Socket, data: Buffer, length = 1000): Operation<void> {
-  for (let at = 0; at < data.length; at += length) {
-    yield* socket.sendAll(data.subarray(at, at + length));
-    yield;
-  }
-  socket.shutdown('send');
 }
 
 function* receiveImpatiently(socket: Socket, parts: Buffer[]): Operation<void> {

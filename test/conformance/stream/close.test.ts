@@ -2,15 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket, Wait } from '../../../src/index.ts';
 import { ClosedError, connect, group, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
 import {
   collect,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
   sendsOf,
-  takeLeftOpen,
   together,
   untilWaiting,
   withPair,

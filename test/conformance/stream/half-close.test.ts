@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { group, readable } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  expectNothingLeft,
   failure,
-  pattern,
   receiveAll,
   sendsOf,
   together,

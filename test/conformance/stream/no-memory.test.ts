@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { pipe, SystemError } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { expectNothingLeft, failure, withPair } from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, withPair } from '../../support/sockets.ts';
 
 const NO_MEMORY = { code: 'ENOBUFS', syscall: 'write' } as const;
 

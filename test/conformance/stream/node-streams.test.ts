@@ -18,13 +18,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { group, toDuplex, toWebStreams, until } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import {
-  digest,
-  expectNothingLeft,
-  pattern,
-  withPair,
-  withTightPair,
-} from '../../support/sockets.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { withPair, withTightPair } from '../../support/sockets.ts';
 import { withSecurePair } from '../../support/tls.ts';
 
 type Pair = (body: (near: Socket, far: Socket) => Operation<void>) => Operation<void>;

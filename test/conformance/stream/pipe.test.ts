@@ -2,14 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { all, group, moveOnAfter, pipe } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  digest,
   echo,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   together,
   untilWaiting,

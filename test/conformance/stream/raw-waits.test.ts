@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket, Task, Wait } from '../../../src/index.ts';
 import { connect, group, listen, readable, writable } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
-  pattern,
   receiveAll,
   receiveExactly,
   together,

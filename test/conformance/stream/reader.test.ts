@@ -2,14 +2,15 @@ import { describe, expect, it } from 'vitest';
 import type { Operation, Reader, Socket } from '../../../src/index.ts';
 import { connect, group, moveOnAfter, select, sleep, toDuplex } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { heardBy, withServer } from '../../support/servers.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { withServer } from '../../support/servers.ts';
 import {
-  digest,
   eventually,
-  expectNothingLeft,
   failure,
-  pattern,
   receiveExactly,
+  receiveText,
+  sendInPieces,
   together,
   untilWaiting,
   withPair,
@@ -211,7 +212,7 @@ for (const backend of backends) {
           yield* client.sendAll('line\n');
           expect(String(yield* receiveExactly(client, 5))).toBe('line\n');
           server.stop();
-          expect(yield* heardBy(client)).toBe('');
+          expect(yield* receiveText(client)).toBe('');
           client.close();
           yield* serving.join();
           expect(server.stats().failed).toBe(0);
@@ -246,7 +247,7 @@ for (const backend of backends) {
           far.drain();
           yield* lineEcho(far);
           far.close();
-          expect(yield* heardBy(near)).toBe('1\n2\n3\n');
+          expect(yield* receiveText(near)).toBe('1\n2\n3\n');
         }),
       );
     });
@@ -298,14 +299,6 @@ function* lineEcho(socket: Socket): Operation<void> {
     if (line === null) return;
     yield* socket.sendAll(`${line}\n`);
   }
-}
-
-function* sendInPieces(socket: Socket, data: Buffer, length: number): Operation<void> {
-  for (let at = 0; at < data.length; at += length) {
-    yield* socket.sendAll(data.subarray(at, at + length));
-    yield;
-  }
-  socket.shutdown('send');
 }
 
 function* readLines(reader: Reader, lines: string[]): Operation<void> {

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import { connect, group, listen, readable } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,

@@ -12,7 +12,8 @@ import {
   writable,
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { expectNothingLeft, LOOPBACK, withPair } from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { LOOPBACK, withPair } from '../../support/sockets.ts';
 
 for (const backend of backends) {
   describe(`select on ${backend.name}`, () => {

@@ -2,12 +2,11 @@ import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { group } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  digest,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   receiveExactly,
   together,

@@ -2,15 +2,15 @@ import { describe, expect, it, vi } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { connect, group, isCancelled, toDuplex } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
-  digest,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   receiveExactly,
+  receiveText,
   together,
   untilWaiting,
   withPair,
@@ -168,7 +168,7 @@ for (const backend of backends) {
       return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
-          expect(yield* heardBy(client)).toBe('one two');
+          expect(yield* receiveText(client)).toBe('one two');
           expect(server.stats().failed).toBe(0);
         }),
       );
@@ -186,7 +186,7 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             yield* client.sendAll('x');
-            expect(yield* heardBy(client)).toBe('');
+            expect(yield* receiveText(client)).toBe('');
             client.close();
             yield* untilNobodyIsLeft(server);
             expect(server.stats().failed).toBe(1);
@@ -232,7 +232,7 @@ for (const backend of backends) {
 /** What the client hears, or why it hears nothing. */
 function* endOf(client: Socket): Operation<string | undefined> {
   try {
-    return yield* heardBy(client);
+    return yield* receiveText(client);
   } catch (error) {
     if (isCancelled(error)) throw error;
     return (error as { code?: string }).code;

@@ -3,15 +3,14 @@ import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, group, listen, once, TruncatedError, until } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
   receiveAll,
   receiveExactly,
-  takeLeftOpen,
   untilWaiting,
 } from '../../support/sockets.ts';
 import {

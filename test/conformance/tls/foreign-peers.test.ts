@@ -10,17 +10,10 @@ import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, once, until } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { withServer } from '../../support/servers.ts';
-import {
-  digest,
-  echo,
-  expectNothingLeft,
-  failure,
-  pattern,
-  receiveAll,
-  receiveExactly,
-  together,
-} from '../../support/sockets.ts';
+import { echo, failure, receiveAll, receiveExactly, together } from '../../support/sockets.ts';
 import { CA, SERVER, TRUSTING } from '../../support/tls.ts';
 
 const CERTIFICATES = fileURLToPath(new URL('../../support/certificates/', import.meta.url));

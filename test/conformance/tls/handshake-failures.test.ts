@@ -4,15 +4,9 @@ import type { Operation, TlsClientOptions, TlsServerOptions } from '../../../src
 import { connect, group, listen, moveOnAfter } from '../../../src/index.ts';
 import { currentNetwork } from '../../../src/net/current-world.ts';
 import { backends, backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import type { Failure } from '../../support/sockets.ts';
-import {
-  eventually,
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  receiveAll,
-  untilWaiting,
-} from '../../support/sockets.ts';
+import { eventually, failure, LOOPBACK, receiveAll, untilWaiting } from '../../support/sockets.ts';
 import {
   CA,
   CLIENT,

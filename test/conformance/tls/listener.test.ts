@@ -5,9 +5,9 @@ import { describe, expect, test } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import { connect, group, listen, moveOnAfter } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   LOOPBACK,
   receiveAll,

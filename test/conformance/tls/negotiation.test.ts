@@ -12,13 +12,8 @@ import type {
 } from '../../../src/index.ts';
 import { connect, group, listen } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
-import {
-  eventually,
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  receiveExactly,
-} from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { eventually, failure, LOOPBACK, receiveExactly } from '../../support/sockets.ts';
 import { CA, SECOND, SERVER, securePair, withListener } from '../../support/tls.ts';
 
 /** What a client and the listener know of a connection between them. */

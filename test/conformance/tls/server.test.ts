@@ -8,16 +8,16 @@ import { describe, expect, test } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, group, once, sleep, timeout, toDuplex, until } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
-import { heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
-  digest,
   echo,
   eventually,
-  expectNothingLeft,
   failure,
-  pattern,
   receiveAll,
   receiveExactly,
+  receiveText,
   together,
 } from '../../support/sockets.ts';
 import {
@@ -35,7 +35,7 @@ function* askSecurely(server: Server, text: string): Operation<void> {
   using socket = yield* connectTo(server.address);
   yield* socket.sendAll(text);
   socket.shutdown('send');
-  expect(yield* heardBy(socket)).toBe(text);
+  expect(yield* receiveText(socket)).toBe(text);
 }
 
 describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {

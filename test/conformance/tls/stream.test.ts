@@ -5,16 +5,9 @@ import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, group, listen } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
-import {
-  digest,
-  expectNothingLeft,
-  failure,
-  fill,
-  pattern,
-  receiveAll,
-  receiveExactly,
-  together,
-} from '../../support/sockets.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, fill, receiveAll, receiveExactly, together } from '../../support/sockets.ts';
 import { SERVER, TRUSTING, withSecurePair } from '../../support/tls.ts';
 
 const MANY = 10_000_000;

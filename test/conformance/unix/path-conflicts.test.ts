@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Listener, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { endProcesses, Process } from '../../support/process/process.ts';
-import { expectNothingLeft, failure, together } from '../../support/sockets.ts';
+import { failure, together } from '../../support/sockets.ts';
 
 const RIVALS = 3;
 const ROUNDS = 8;

@@ -17,14 +17,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ListenOptions, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import {
-  echo,
-  expectNothingLeft,
-  failure,
-  receiveAll,
-  withoutPrivilege,
-  withPair,
-} from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { echo, failure, receiveAll, withoutPrivilege, withPair } from '../../support/sockets.ts';
 
 // The files of these cases are on disk; src/sim/network/stream/unix-stream.test.ts has simulated
 // ones.
