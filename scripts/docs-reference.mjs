@@ -66,17 +66,16 @@ function exportsOf(path, text) {
   return found;
 }
 
-/** The first sentence of the doc comment of `name`, which `file` declares or exports again. */
+/** The first sentence of the doc comment of `name`, which `file` declares or exports again; or ''. */
 function docOf(file, name) {
   const text = readFileSync(join(root, file), 'utf8');
   const declaration = new RegExp(
-    `/\\*\\*((?:(?!\\*/)[\\s\\S])*)\\*/\\s*export (?:abstract )?(?:class|function\\*?|const|interface|type) ${name}\\b`,
+    `/\\*\\*((?:(?!\\*/)[\\s\\S])*)\\*/\\s*export (?:abstract |async )?(?:class|function\\*?|const|interface|type) ${name}\\b`,
   );
   const found = declaration.exec(text);
   if (found !== null) return sentenceOf(`/**${found[1]}*/`);
   const again = exportsOf(file, text).find((other) => other.name === name && other.file !== file);
-  if (again === undefined) throw new Error(`${file}: no doc comment before the export of ${name}`);
-  return docOf(again.file, name);
+  return again === undefined ? '' : docOf(again.file, name);
 }
 
 /** The first sentence of the first doc comment in `text`, on one line. */
