@@ -75,7 +75,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
   readonly #drainRecorder = new DrainRecorder();
   readonly #hostOverflows: HostOverflowCounter;
   /** Notified when a connection ends, and when the listener is closed. */
-  readonly #closes = new Notifier(false);
+  readonly #closes = new Notifier();
   #draining = false;
 
   constructor(listener: Listener, options: ServerOptions, scope: Scope) {

@@ -122,20 +122,10 @@ function snakeCase(text: string): string {
 /** The page with `metrics` and those of the process. Cancel: the page is discarded. */
 export function* metricsPage(metrics: readonly Metric[]): Generator<Wait, string> {
   yield* checkpoint();
-  const place = new MetricsPageWaiter();
+  const parking = new Parking('the metrics page', { external: true });
   currentWorld().platform.metricsPage(metrics, (error, page) => {
-    if (error === null || error === undefined) place.wake(page);
-    else place.fail(error);
+    if (error === null || error === undefined) parking.wake(page);
+    else parking.fail(error);
   });
-  return yield* park<string>(place);
-}
-
-class MetricsPageWaiter extends Parking {
-  override get external(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'the page of metrics';
-  }
+  return yield* park<string>(parking);
 }

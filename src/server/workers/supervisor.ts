@@ -73,7 +73,7 @@ export class Supervisor implements Workers {
   readonly addresses: readonly SocketAddress[];
   readonly statsSource: WorkersStatsSource;
   /** Notified when a worker changes, and on commands such as `stop` and `reload`. */
-  readonly notifier: Notifier = new Notifier(true);
+  readonly notifier: Notifier = new Notifier({ external: true });
   /** The error with which `workers` fails; set once. */
   failure: unknown = null;
   failed = false;

@@ -14,9 +14,10 @@ import {
 import type { Program } from '../../../src/lowlevel.ts';
 import { nodePlatform } from '../../../src/node/platform.ts';
 import { SERVER_METRICS } from '../../../src/server/stats.ts';
-import { realWorlds } from '../../support/backends.ts';
+import { realBackends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { withServer } from '../../support/servers.ts';
-import { echo, eventually, expectNothingLeft, LOOPBACK, receiveText } from '../../support/sockets.ts';
+import { echo, eventually, LOOPBACK, receiveText } from '../../support/sockets.ts';
 
 /** MAX_CONNECTIONS of src/server/health/health.ts. */
 const MAX_CONNECTIONS = 16;
@@ -58,9 +59,9 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-for (const world of realWorlds) {
-  describe(`health on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of realBackends) {
+  describe(`health on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     /** Runs `body` while `health` listens at the address that is passed to it. */
     function withHealth(
@@ -72,7 +73,7 @@ for (const world of realWorlds) {
       const onListening = (at: SocketAddress) => {
         address = at;
       };
-      return world.run(
+      return backend.run(
         () =>
           group(function* (tasks): Operation<void> {
             tasks.spawn(() => health(LOOPBACK, { ...options, onListening }), { daemon: true });
@@ -128,7 +129,7 @@ for (const world of realWorlds) {
     });
 
     it('/metrics shows metrics of the process, of the scheduler and of servers', () =>
-      world.run(() =>
+      backend.run(() =>
         withServer(echo, function* (server): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             let address: SocketAddress | undefined;
@@ -271,7 +272,7 @@ describe('health', () => {
   });
 
   it('a port without a host means 127.0.0.1', () =>
-    (realWorlds[0] as (typeof realWorlds)[number]).run(function* (): Operation<void> {
+    (realBackends[0] as (typeof realBackends)[number]).run(function* (): Operation<void> {
       let host = '';
       const onListening = (address: SocketAddress) => {
         host = address.host;
