@@ -4,8 +4,8 @@
  *   new ──byte──► idle or busy ──handler ended, or cut──► closing ──► removed
  *
  * Invariants:
- *  1. Nothing is written here when bytes move. A sweep (timeout-sweeper.ts) compares the counters of
- *     the socket with those of the previous sweep, so limits cost a message nothing.
+ *  1. Nothing is written here when bytes move. A sweep (timeout-sweeper.ts) compares the counters
+ *     of the socket with those of the previous sweep, so limits cost a message nothing.
  *  2. A recorded time is never earlier than the event that it stands for: a limit may take effect
  *     late by the time between two sweeps, and never early.
  *  3. `reason` is set when the connection starts to end.

@@ -85,7 +85,7 @@ describe('server options', () => {
     });
   });
 
-  test('the default of maxConnections follows from the free descriptors, if accepting can pause', () => {
+  test('maxConnections defaults to the free descriptors if accepting can pause', () => {
     const maximum = (network: Network) => resolveLimits({}, network).maxConnections;
     expect(maximum(networkWith({ descriptors: 64, openDescriptors: 30 }))).toBe(18);
     expect(maximum(networkWith({ descriptors: 20, openDescriptors: 19 }))).toBe(8);

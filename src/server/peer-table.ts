@@ -85,7 +85,7 @@ export class PeerTable {
 
 const MAPPED_PREFIX = '::ffff:';
 
-/** The key under which a peer is counted; `undefined` for Unix sockets, whose peers are all alike. */
+/** The key under which a peer is counted; `undefined` for Unix sockets, which have no address. */
 export function peerKey({ family, host }: SocketAddress): string | undefined {
   if (family === 'unix') return undefined;
   if (family === 'IPv4') return host;

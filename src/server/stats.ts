@@ -169,7 +169,7 @@ export function longest(help: string): MetricDefinition {
   return { kind: 'gauge', unit: 'milliseconds', total: 'maximum', help };
 }
 
-/** The numbers in the record `stats`, by name; a number in a nested record is named 'closed.cut'. */
+/** The numbers in the record `stats` by name; one in a nested record is named 'closed.cut'. */
 export function* numbersIn(stats: object): Generator<readonly [name: string, value: number]> {
   for (const [name, value] of Object.entries(stats)) {
     if (typeof value === 'number') yield [name, value];

@@ -9,8 +9,8 @@
  *  1. The timer is armed exactly while a connection is open and a limit is set.
  *  2. At most MAX_CHECKS connections are checked at once, so that tasks are not delayed; the rest
  *     of the sweep follows in the next turns.
- *  3. A process that was stopped or busy must not mistake its own delay for inactivity of its peers:
- *     a sweep that starts late is postponed once, and pending input is received meanwhile.
+ *  3. A process that was stopped or busy must not mistake its own delay for inactivity of peers: a
+ *     sweep that starts late is postponed once, and pending input is received meanwhile.
  */
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { TimerTarget } from '../kernel/timers.ts';
@@ -33,7 +33,7 @@ export class TimeoutSweeper implements TimerTarget {
   readonly #onExceeded: (connection: Connection, limit: LimitName) => void;
   readonly #timer = new Timer(this);
   readonly #intervalMs: number;
-  /** The sweep in progress. The iterator of a Set stays valid when elements are added or removed. */
+  /** The sweep in progress. The iterator of a Set stays valid while the Set changes. */
   #sweep: Iterator<Connection> | null = null;
   #sweepStartedAt = 0;
   #isPostponed = false;

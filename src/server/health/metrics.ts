@@ -16,7 +16,7 @@ import { counter, gauge, longest, numbersIn } from '../stats.ts';
 
 /** An object whose statistics `/metrics` shows, such as a server. */
 export interface MetricsSource {
-  /** Numbers by name. A record of numbers is one metric; the names in it become the label `kind`. */
+  /** Numbers by name. A record of numbers is one metric; its names become the label `kind`. */
   stats(): object;
   /**
    * Declares the numbers: counter or gauge, help text, unit. A number that is not declared is a

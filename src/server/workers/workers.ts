@@ -36,10 +36,10 @@ import { Supervisor } from './supervisor.ts';
 /** Options of `workers`. */
 export interface WorkersOptions {
   /**
-   * The addresses at which the workers listen. The supervisor opens the listeners before it starts a
-   * worker and keeps them open, so that no connection is refused or lost while a worker is replaced.
-   * A worker that listens at the same address, in the same notation, takes the listener over. Each
-   * worker has an accept queue of its own if the system supports that.
+   * The addresses at which the workers listen. The supervisor opens the listeners before it starts
+   * a worker and keeps them open, so that no connection is refused or lost while a worker is
+   * replaced. A worker that listens at the same address, in the same notation, takes the listener
+   * over. Each worker has an accept queue of its own if the system supports that.
    */
   readonly listen?: Address | readonly Address[];
   /** Arguments after the module on the command line of each worker. */
@@ -139,8 +139,8 @@ const OPTION_KEYS = {
 
 /**
  * Runs `module` (a path, or a URL such as `new URL('./server.mjs', import.meta.url)`) in `count`
- * processes; 'auto' means the number of available processors. Returns when all workers were stopped:
- * by SIGTERM or SIGINT under `main`, or by `workers.stop()`.
+ * processes; 'auto' means the number of available processors. Returns when all workers were
+ * stopped: by SIGTERM or SIGINT under `main`, or by `workers.stop()`.
  *
  * The program of the module runs under `main`, which reports when it is ready. A worker that ends
  * by itself, or hangs and is killed, is restarted after 100 ms; the pause doubles with each failure
