@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../world/network.ts';
-import type { SharedListeners } from '../../world/worker-messages.ts';
+import type { SharedListeners } from '../../world/platform.ts';
 import { loadAddon } from '../addon.ts';
 import { shareByNode, shareListeners } from './shared-listeners.ts';
 
