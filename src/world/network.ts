@@ -175,7 +175,7 @@ export interface NetworkLimits {
   readonly backlog: number | undefined;
 }
 
-/** What is open on a network now. All zero after a run. */
+/** Open sockets of a network. All zero after a run. */
 export interface NetworkCounters {
   readonly transports: number;
   readonly listeners: number;

@@ -136,6 +136,6 @@ export interface Platform {
   exit(code: number): never;
   /** Whether a debugger can stop this process now. Absent: never. */
   inspected?(): boolean;
-  /** The channel of that name. Absent where there are no channels. */
+  /** The channel of that name. Absent if the platform has none. */
   channel?(name: string): DiagnosticsChannel;
 }

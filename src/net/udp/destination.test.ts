@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Address } from '../address.ts';
 import { SocketAddress } from '../address.ts';
-import { datagramBytes } from '../bytes.ts';
+import { bytesOf } from '../bytes.ts';
 import { endpointOf, parseDestination } from './destination.ts';
 
 describe('the destination of a datagram', () => {
@@ -48,11 +48,11 @@ describe('the destination of a datagram', () => {
 
 describe('the bytes of a datagram', () => {
   it('are those of the view or the text, empty ones too', () => {
-    expect(String(datagramBytes('größer'))).toBe('größer');
+    expect(String(bytesOf('größer'))).toBe('größer');
     const view = Uint8Array.of(1, 2, 3).subarray(1);
-    expect(datagramBytes(view)).toBe(view);
-    expect(datagramBytes(new Uint8Array(0))).toHaveLength(0);
-    expect(datagramBytes('')).toHaveLength(0);
+    expect(bytesOf(view)).toBe(view);
+    expect(bytesOf(new Uint8Array(0))).toHaveLength(0);
+    expect(bytesOf('')).toHaveLength(0);
   });
 
   it('are not those of memory that was given away, nor anything else', () => {
@@ -60,7 +60,7 @@ describe('the bytes of a datagram', () => {
     structuredClone(gone.buffer, { transfer: [gone.buffer] });
     for (const data of [gone, undefined, null, 5, [1], new ArrayBuffer(4), new Int16Array(2)]) {
       const wrong = expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' });
-      expect(() => datagramBytes(data as Uint8Array)).toThrow(wrong);
+      expect(() => bytesOf(data as Uint8Array)).toThrow(wrong);
     }
   });
 });

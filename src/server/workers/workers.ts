@@ -15,8 +15,8 @@ import {
   parseAddress,
   SocketAddress,
 } from '../../net/address.ts';
+import { bindAt } from '../../net/bind.ts';
 import { currentWorld } from '../../net/current-world.ts';
-import { bindAt } from '../../net/tcp/listen.ts';
 import {
   checkDuration,
   checkInteger,
