@@ -1,4 +1,4 @@
-/** Addresses: the forms that a program writes, the form that it reads, and IP addresses as bytes. */
+/** Addresses: parsing, formatting, and IP addresses as bytes. */
 
 import { UsageError } from '../kernel/errors.ts';
 import { checkInteger, checkKeys, show, wrongType } from '../support/checks.ts';

@@ -412,9 +412,9 @@ export interface DatagramTransport extends Readiness {
   trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean;
 
   /**
-   * The result of the datagrams that `trySendTo` took. True: the system has sent all of them. False:
-   * pending (wait for 'send'). Throws the error of a datagram that the system did not send, once. If
-   * this is not called, the next `trySendTo` throws that error.
+   * The result of the datagrams that `trySendTo` took. True: the system has sent all of them.
+   * False: pending (wait for 'send'). Throws the error of a datagram that the system did not send,
+   * once. If this is not called, the next `trySendTo` throws that error.
    */
   trySent(): boolean;
 

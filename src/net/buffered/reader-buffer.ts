@@ -12,8 +12,8 @@
  *     later ones are copied, into memory whose size doubles. The cost is linear, however small the
  *     chunks are.
  *  3. Memory grows with the received bytes, never with a length that a peer announces.
- *  4. A connection that waits does not keep a slab that it shares with others alive for a few bytes.
- *     A connection that holds no bytes owns no memory.
+ *  4. A connection that waits does not keep a slab that it shares with others alive for a few
+ *     bytes. A connection that holds no bytes owns no memory.
  */
 import type { Socket } from '../tcp/socket.ts';
 
@@ -61,8 +61,8 @@ export class ReaderBuffer {
   }
 
   /**
-   * The index of `delimiter`; −1: not found. A repeated search for the same Buffer object looks only
-   * at new bytes, and at the bytes before them that may be its beginning.
+   * The index of `delimiter`; −1: not found. A repeated search for the same Buffer object looks
+   * only at new bytes, and at the bytes before them that may be its beginning.
    */
   find(delimiter: Buffer): number {
     if (this.#lastDelimiter !== delimiter) {
@@ -98,8 +98,8 @@ export class ReaderBuffer {
   }
 
   /**
-   * One attempt to receive more of a message of at most `wanted` bytes. Returns the number of bytes;
-   * 0: end of file; −1: would block.
+   * One attempt to receive more of a message of at most `wanted` bytes. Returns the number of
+   * bytes; 0: end of file; −1: would block.
    */
   receive(socket: Socket, wanted: number): number {
     if (this.length > 0) return this.#append(socket, wanted);
@@ -110,7 +110,7 @@ export class ReaderBuffer {
     return data.length;
   }
 
-  /** Called before a wait, which may be long: releases memory that is much larger than its bytes. */
+  /** Called before a wait, which may be long: releases memory much larger than its bytes. */
   shrink(): void {
     if (this.length === 0 || this.length >= COPY_BELOW) return;
     if (this.#memory === null || this.#memory.length > SHRINK_ABOVE) this.#copyOut(0);

@@ -73,8 +73,8 @@ export class Reader implements Disposable {
    * Reads `n` bytes, or returns `null` if end of file comes before the first of them. `n` may come
    * from the peer: memory is allocated only as bytes arrive. Still check it, because it is the
    * amount that the program accepts.
-   * Cancel: no byte is lost. Errors: ERR_UNEXPECTED_EOF if end of file comes within the message (the
-   * received bytes are in `.bytes`), and as `socket.recv`.
+   * Cancel: no byte is lost. Errors: ERR_UNEXPECTED_EOF if end of file comes within the message
+   * (the received bytes are in `.bytes`), and as `socket.recv`.
    */
   readExactly(n: number): Operation<Buffer | null> {
     checkInteger('n', n, 0, MAX_BYTES);
@@ -85,8 +85,8 @@ export class Reader implements Disposable {
    * Reads up to and including the next `delimiter` (a text as UTF-8), or returns `null` if end of
    * file comes before the first byte.
    * Cancel: no byte is lost. Errors: ERR_LIMIT if the result would exceed `max` bytes (they stay
-   * readable), ERR_UNEXPECTED_EOF if end of file comes first (the received bytes are in `.bytes`), a
-   * RangeError for an empty delimiter, and as `socket.recv`.
+   * readable), ERR_UNEXPECTED_EOF if end of file comes first (the received bytes are in `.bytes`),
+   * a RangeError for an empty delimiter, and as `socket.recv`.
    */
   readUntil(delimiter: string | Uint8Array, options: ReaderOptions = {}): Operation<Buffer | null> {
     const max = this.#limitOf(options);

@@ -94,8 +94,8 @@ export class Writer {
   /**
    * Sends all bytes that were written so far, in order. Bytes that are written while it runs stay
    * for the next flush.
-   * Cancel: before the first byte is sent, the flush has no effect and the bytes stay. After it, the
-   * send half is torn, as by `sendAll`, and the bytes are dropped.
+   * Cancel: before the first byte is sent, the flush has no effect and the bytes stay. After it,
+   * the send half is torn, as by `sendAll`, and the bytes are dropped.
    * Errors: as `socket.sendAll`. If no byte was sent, the bytes stay.
    */
   flush(): Operation<void> {

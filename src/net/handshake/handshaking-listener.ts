@@ -16,10 +16,10 @@
  *     connections stay in the raw listener's queue.
  *  2. The number of pending and completed connections is at most the stage's `maxPending` and the
  *     program's `acceptBatch`, but at least one connection is always allowed.
- *  3. A connection enters `#pending` once and leaves it once. An outcome that is reported after that
- *     has no effect.
- *  4. Silent peers do not block others: while connections wait in the raw listener because the limit
- *     is reached, the oldest handshake is aborted once it has taken SLOW_HANDSHAKE_MS.
+ *  3. A connection enters `#pending` once and leaves it once. An outcome that is reported after
+ *     that has no effect.
+ *  4. Silent peers do not block others: while connections wait in the raw listener because the
+ *     limit is reached, the oldest handshake is aborted once it has taken SLOW_HANDSHAKE_MS.
  *  5. A shortage (EMFILE, …) is thrown only if no completed connection can be returned instead.
  *  6. After `finish()`, connections that already wait in the raw listener are still accepted. Then
  *     the raw listener is closed, and this one after its last connection was accepted.
@@ -298,8 +298,8 @@ export class HandshakingListener
 
   // ---- the end ----
 
-  /** Accepts the connections that wait in the raw listener, then stops listening. Pending handshakes
-   *  continue. Accepting fails with ERR_CLOSED after the last connection. */
+  /** Accepts the connections that wait in the raw listener, then stops listening. Pending
+   *  handshakes continue. Accepting fails with ERR_CLOSED after the last connection. */
   finish(): void {
     if (this.#closed || this.#finishing) return;
     this.#finishing = true;

@@ -50,7 +50,7 @@ export interface ParsedProxyHeader {
   readonly version: 1 | 2;
   /** True: the proxy connects for itself (a health check), or does not know its client. */
   readonly local: boolean;
-  /** The client. `undefined` if `local` is true, and for an address family that is not supported. */
+  /** The client. `undefined` if `local` is true or the address family is not supported. */
   readonly source: SocketAddress | undefined;
   /** The address that the client connected to. */
   readonly destination: SocketAddress | undefined;

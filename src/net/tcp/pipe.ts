@@ -151,8 +151,8 @@ class Pipe extends Step<number> {
   }
 
   /**
-   * Interrupted while it waits, or by an error that does not end the connection. Received bytes that
-   * are not sent are lost. The stream then has a gap, even if no byte of this piece was sent.
+   * Interrupted while it waits, or by an error that does not end the connection. Received bytes
+   * that are not sent are lost. The stream then has a gap, even if no byte of this piece was sent.
    */
   override throw(error: unknown): IteratorResult<Wait, number> {
     this.interrupt();

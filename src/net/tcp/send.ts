@@ -65,8 +65,8 @@ abstract class StreamSend<T> extends Send<T, Socket> {
     return memoryChanged('data', data);
   }
 
-  /** After an error of the connection, every later send throws that error. The stream counts as torn
-   *  only after an error that does not end the connection. */
+  /** After an error of the connection, every later send throws that error. The stream counts as
+   *  torn only after an error that does not end the connection. */
   protected failed(error: unknown): void {
     if (!isTransient(error)) this.sent = 0;
   }

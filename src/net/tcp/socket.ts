@@ -8,9 +8,9 @@
  *     takes bytes for a task that will not get them. The exception is a send that was interrupted
  *     after its first byte: it marks the send half as torn.
  *  3. The transport has the state of the connection; the socket adds the state that concerns tasks.
- *  4. While draining, "would block" on an idle connection means end of file, and nothing is received
- *     after it. A connection is idle if no byte was received, or read from its reader, since the
- *     last completed send, and its reader holds none.
+ *  4. While draining, "would block" on an idle connection means end of file, and nothing is
+ *     received after it. A connection is idle if no byte was received, or read from its reader,
+ *     since the last completed send, and its reader holds none.
  *  5. A socket has at most one reader and one writer. Their bytes come before bytes that are
  *     received or sent directly, so direct operations are rejected while they hold any.
  */

@@ -72,8 +72,8 @@ export class Datagram implements Pollable, Disposable {
   /**
    * Waits for the next datagram.
    * Cancel: no datagram is lost.
-   * Errors: ERR_CLOSED, ERR_BUSY; on a connected socket, an error that an earlier datagram caused at
-   * the peer (ECONNREFUSED, EHOSTUNREACH, …), once.
+   * Errors: ERR_CLOSED, ERR_BUSY; on a connected socket, an error that an earlier datagram caused
+   * at the peer (ECONNREFUSED, EHOSTUNREACH, …), once.
    */
   recvFrom(): Operation<ReceivedDatagram> {
     let operation = this.#recvFrom;
@@ -153,9 +153,9 @@ export class Datagram implements Pollable, Disposable {
   // ---- the peer ----
 
   /**
-   * Connects to a peer: from then on `send` sends to it, `sendTo` is an error, only datagrams of the
-   * peer are received, and the errors that it causes are thrown here. Nothing is sent, so the peer
-   * need not exist. For another peer, bind another socket.
+   * Connects to a peer: from then on `send` sends to it, `sendTo` is an error, only datagrams of
+   * the peer are received, and the errors that it causes are thrown here. Nothing is sent, so the
+   * peer need not exist. For another peer, bind another socket.
    * Cancel: the socket is not connected.
    * Errors: ERR_CLOSED, ERR_BUSY, ERR_CONNECTED, ERR_ADDRESS; ENOTFOUND, ENETUNREACH, EACCES, …
    */
@@ -214,8 +214,8 @@ export class Datagram implements Pollable, Disposable {
   }
 
   /**
-   * The interface for outgoing multicast datagrams: an IPv4 address of it ('192.0.2.1'), or its name
-   * as an IPv6 zone ('::%eth0').
+   * The interface for outgoing multicast datagrams: an IPv4 address of it ('192.0.2.1'), or its
+   * name as an IPv6 zone ('::%eth0').
    */
   setMulticastInterface(by: string): void {
     checkIp('by', by);
@@ -263,8 +263,8 @@ export class Datagram implements Pollable, Disposable {
   }
 
   /**
-   * The number of datagrams that were dropped because the queue was full; `undefined`: not known. On
-   * the portable backend it does not include drops of the system's queue.
+   * The number of datagrams that were dropped because the queue was full; `undefined`: not known.
+   * On the portable backend it does not include drops of the system's queue.
    */
   get dropped(): number | undefined {
     return this.transport.dropped;
