@@ -7,7 +7,7 @@ import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { Socket } from '../tcp/socket.ts';
 import type { Reader } from './reader.ts';
 
-describe('the work for a message that comes in short pieces', () => {
+describe('the work for a message that arrives in short chunks', () => {
   const LENGTH = 1_000_000;
 
   function shortPieces(): ScriptedTransport {
@@ -25,7 +25,7 @@ describe('the work for a message that comes in short pieces', () => {
     ['readLine', (reader) => reader.readLine({ max: 2 * LENGTH })],
     ['readUntil', (reader) => reader.readUntil('\r\n', { max: 2 * LENGTH })],
     ['readExactly', (reader) => reader.readExactly(LENGTH)],
-  ])('is linear in its length: %s', (_name, read) => {
+  ])('the work for a message in short chunks is linear in its length: %s', (_name, read) => {
     const reader = new Socket(shortPieces()).reader();
     let length = 0;
     const work = workOf(() => {
@@ -37,8 +37,8 @@ describe('the work for a message that comes in short pieces', () => {
   });
 });
 
-describe('memory', () => {
-  it('is taken for what has come, not for what was announced', () => {
+describe('the memory of a reader', () => {
+  it('a reader allocates memory for received bytes, not for an announced length', () => {
     const transport = new ScriptedTransport();
     const reader = new Socket(transport).reader();
     transport.feed('abc');
@@ -52,7 +52,7 @@ describe('memory', () => {
     expect(reader.buffered).toBe(6);
   });
 
-  it('that was given away with a message, and held more, is an error and not silence', () => {
+  it('a reader fails if a program detaches a message that shares memory with held bytes', () => {
     const transport = new ScriptedTransport();
     const reader = new Socket(transport).reader();
     const chunk = Buffer.allocUnsafeSlow(6);
@@ -65,7 +65,7 @@ describe('memory', () => {
     expect(() => play(() => reader.readLine())).toThrow(/detached/);
   });
 
-  it('of a slab is let go while a few bytes that came in it wait for more', async () => {
+  it('a reader that waits with a few held bytes releases their slab', async () => {
     const transport = new ScriptedTransport();
     transport.clearsEarly = true;
     const reader = new Socket(transport).reader();

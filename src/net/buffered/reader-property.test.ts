@@ -50,7 +50,7 @@ const scenario = fc.record({
 
 type Feed = Omit<typeof scenario extends fc.Arbitrary<infer T> ? T : never, 'program'>;
 
-test('any chunks give what the whole stream gives', () => {
+test('a reader returns the same messages for any chunks', () => {
   fc.assert(
     fc.property(scenario, ({ program, ...feed }) => {
       const results = play(() => readWhileFed(feed, (r) => runAll(r, program)));
@@ -60,7 +60,7 @@ test('any chunks give what the whole stream gives', () => {
   );
 });
 
-test('reads that are timed out and asked for again lose nothing', () => {
+test('a read that times out and is repeated loses no byte', () => {
   fc.assert(
     fc.property(scenario, fc.array(fc.nat(2), { minLength: 1 }), (given, limits) => {
       const { program, ...feed } = given;

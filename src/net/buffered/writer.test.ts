@@ -24,7 +24,7 @@ function place(options: WriterOptions = {}): Place {
 }
 
 describe('a writer', () => {
-  it('is one for each socket, and takes new options', () => {
+  it('a socket has one writer, which accepts new options', () => {
     const { socket, writer } = place({ highWaterMark: 4 });
     expect(socket.writer()).toBe(writer);
     expect(() => writer.write('12345')).toThrow(FlushNeededError);
@@ -33,7 +33,7 @@ describe('a writer', () => {
     expect(writer.buffered).toBe(5);
   });
 
-  it('sends nothing before it is flushed, and then everything in one piece', () => {
+  it('a writer sends nothing before a flush, and then all bytes in one piece', () => {
     const { transport, writer } = place();
     for (const word of ['HTTP/1.1', ' ', '200', ' ', 'OK', '\r\n']) writer.write(word);
     writer.write(Buffer.from('→'));
@@ -43,7 +43,7 @@ describe('a writer', () => {
     expect([writer.buffered, transport.offered]).toEqual([0, []]);
   });
 
-  it('copies small pieces, and keeps large ones where they are', () => {
+  it('a writer copies small pieces and does not copy large ones', () => {
     const { transport, writer } = place();
     const small = Buffer.alloc(4095, 's');
     const large = Buffer.alloc(4096, 'l');
@@ -57,7 +57,7 @@ describe('a writer', () => {
     expect(transport.offered).toEqual([3]);
   });
 
-  it('sends sixty-four pieces at a time', () => {
+  it('a writer sends at most sixty-four pieces per call', () => {
     const { transport, writer } = place({ highWaterMark: 1_000_000 });
     const expected: string[] = [];
     for (let i = 0; i < 100; i++) {
@@ -71,7 +71,7 @@ describe('a writer', () => {
     expect(transport.offered).toEqual([64, 64, 64, 8]);
   });
 
-  it('writes texts as UTF-8, whatever is in them, and nothing for nothing', () => {
+  it('a writer encodes any text as UTF-8, and ignores empty data', () => {
     const { transport, writer } = place();
     const texts = ['', 'ascii', 'grün', '漢字', '🎉', '\ud800', `${'→'.repeat(3000)}`];
     for (const text of texts) writer.write(text);
@@ -82,7 +82,7 @@ describe('a writer', () => {
     expect(Buffer.concat(transport.sends).equals(expected)).toBe(true);
   });
 
-  it('refuses what is no bytes, and marks that are none', () => {
+  it('a writer rejects values without bytes and invalid high water marks', () => {
     const { socket, writer } = place();
     expect(() => writer.write(7 as unknown as string)).toThrow(TypeError);
     expect(() => socket.writer({ highWaterMark: 0 })).toThrow(RangeError);
@@ -90,8 +90,8 @@ describe('a writer', () => {
   });
 });
 
-describe('the mark', () => {
-  it('may be reached and not passed; what does not fit is not taken', () => {
+describe('the high water mark', () => {
+  it('a writer can be filled up to the mark; a piece that exceeds it is not added', () => {
     const { transport, writer } = place({ highWaterMark: 10 });
     writer.write('1234567');
     writer.write('89a');
@@ -109,13 +109,13 @@ describe('the mark', () => {
     expect(transport.sentText).toBe('123456789ab');
   });
 
-  it('sends to sendAll what no flush would make room for', () => {
+  it('the error for a piece larger than the mark recommends sendAll', () => {
     const { writer } = place({ highWaterMark: 10 });
     expect(() => writer.write(Buffer.alloc(11))).toThrow(/yield\* socket\.sendAll\(data\)/);
     expect(writer.buffered).toBe(0);
   });
 
-  it('counts what a flush has yet to send', () => {
+  it('bytes that a flush has not sent yet count towards the mark', () => {
     const { transport, writer } = place({ highWaterMark: 10 });
     transport.room = 3;
     play(function* () {
@@ -134,7 +134,7 @@ describe('the mark', () => {
 });
 
 describe('flush', () => {
-  it('of nothing is done at once, and is no answer', () => {
+  it('a flush of nothing completes at once and does not count as a response', () => {
     const { socket, transport, writer } = place();
     transport.feed('question');
     play(function* () {
@@ -148,7 +148,7 @@ describe('flush', () => {
     });
   });
 
-  it('leaves what is written meanwhile to the next one', () => {
+  it('a flush leaves bytes that are written while it runs to the next one', () => {
     const { transport, writer } = place();
     transport.room = 2;
     play(function* () {
@@ -165,7 +165,7 @@ describe('flush', () => {
     });
   });
 
-  it('that is cancelled before its first byte has not happened', () => {
+  it('a flush that is cancelled before its first byte has no effect', () => {
     const { socket, transport, writer } = place();
     transport.room = 0;
     play(function* () {
@@ -186,7 +186,7 @@ describe('flush', () => {
     expect(transport.sentText).toBe(`one ${'x'.repeat(5000)} two${'y'.repeat(5000)}`);
   });
 
-  it('that is cancelled after its first byte tears the sending side', () => {
+  it('a flush that is cancelled after its first byte tears the send half', () => {
     const { socket, transport, writer } = place();
     transport.room = 3;
     play(function* () {
@@ -200,7 +200,7 @@ describe('flush', () => {
     expect(writer.buffered).toBe(4);
   });
 
-  it('that meets an error says so: the program has been told, and has forgotten no flush', () => {
+  it('a failed flush is not reported again as a forgotten one', () => {
     const { socket, transport, writer } = place();
     writer.write('lost');
     transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));
@@ -213,7 +213,7 @@ describe('flush', () => {
     );
   });
 
-  it('that meets an error in the middle drops the rest', () => {
+  it('a flush that fails after its first byte drops the rest', () => {
     const { socket, transport, writer } = place();
     transport.room = 2;
     play(function* () {
@@ -228,7 +228,7 @@ describe('flush', () => {
     expect([writer.buffered, socket.torn]).toEqual([0, false]);
   });
 
-  it('fails if a piece was given away, before it begins or while it waits', () => {
+  it('a flush fails if a piece is detached before it starts or while it waits', () => {
     const { socket, transport, writer } = place();
     const gone = Buffer.alloc(5000);
     writer.write(gone);
@@ -252,7 +252,7 @@ describe('flush', () => {
     expect([transport.sentText, socket.torn, writer.buffered]).toEqual(['x', true, 0]);
   });
 
-  it('meets ERR_BUSY and ERR_CLOSED as sendAll does, and keeps the bytes', () => {
+  it('a flush fails with ERR_BUSY and ERR_CLOSED as sendAll does, and keeps the bytes', () => {
     const { socket, transport, writer } = place();
     transport.room = 0;
     play(function* () {
@@ -280,7 +280,7 @@ describe('flush', () => {
     expect(codeOf(() => writer.flush())).toBe('ERR_CLOSED');
   });
 
-  it('that is forgotten is noticed by the next one, and at the end', () => {
+  it('a forgotten flush is reported by the next one, and when the handler ends', () => {
     const { socket, writer } = place();
     writer.write('x');
     writer.flush();
@@ -294,8 +294,8 @@ describe('flush', () => {
   });
 });
 
-describe('sends past the writer', () => {
-  it('are refused while it holds bytes', () => {
+describe('direct sends of a socket with a writer', () => {
+  it('direct sends fail while the writer holds bytes', () => {
     const { socket, transport, writer } = place();
     writer.write('head');
     const body = Buffer.from('body');
@@ -311,7 +311,7 @@ describe('sends past the writer', () => {
     expect(transport.sentText).toBe('headbody');
   });
 
-  it('are free again after a reset, which drops the bytes', () => {
+  it('direct sends work again after a reset, which drops the bytes', () => {
     const { socket, writer } = place();
     writer.write('never');
     socket.reset();
@@ -321,7 +321,7 @@ describe('sends past the writer', () => {
   });
 });
 
-describe('whatever is written, however the network takes it', () => {
+describe('a writer on a network that takes bytes in parts', () => {
   const piece = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 20 }),
     fc.integer({ min: 0, max: 5000 }).map((length) => Buffer.alloc(length, `${length} `)),
@@ -331,7 +331,7 @@ describe('whatever is written, however the network takes it', () => {
     { weight: 1, arbitrary: fc.record({ flush: fc.array(fc.nat(9000), { maxLength: 4 }) }) },
   );
 
-  it('arrives whole and in order, if flushes are given up before their first byte', () => {
+  it('all bytes arrive in order, even if flushes are cancelled before their first byte', () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
         const { transport, writer } = place({ highWaterMark: 2 ** 30 });

@@ -53,14 +53,14 @@ const lines: readonly (readonly [string, string])[] = [
   [`PROXY UNKNOWN ${LONG} ${LONG} 65535 65535`, 'v1 local'],
 ];
 
-describe('version 1', () => {
-  test.each(lines)('reads %s', (text, expected) => {
+describe('a version 1 header', () => {
+  test.each(lines)('the parser accepts %s', (text, expected) => {
     const bytes = line(`${text}\r\nGET / HTTP/1.1\r\n`);
     expect(told(headerOf(bytes))).toBe(expected);
     expect(parseProxyHeader(bytes, MOST)).toMatchObject({ length: text.length + 2 });
   });
 
-  it('takes the longest line of the specification, 107 bytes, and no longer one', () => {
+  it('the parser accepts a line of 107 bytes, the maximum of the specification', () => {
     const longest = `PROXY UNKNOWN ${LONG} ${LONG} 65535 65535\r\n`;
     expect(longest.length).toBe(107);
     expect(parseProxyHeader(line(longest), MOST).kind).toBe('header');
@@ -86,11 +86,11 @@ describe('version 1', () => {
     'PROXY UDP4 1.1.1.1 1.1.1.1 1 1',
     'PROXY UNKNOWNS',
     'PROXY ',
-  ])('refuses %s', (text) => {
+  ])('the parser rejects %s', (text) => {
     expect(parseProxyHeader(line(`${text}\r\n`), MOST).kind).toBe('wrong');
   });
 
-  it('refuses a line that ends without a carriage return', () => {
+  it('the parser rejects a line that ends without a carriage return', () => {
     expect(parseProxyHeader(line('PROXY UNKNOWN\nGET'), MOST).kind).toBe('wrong');
   });
 });
@@ -117,14 +117,14 @@ const headers: readonly (readonly [string, Buffer, string])[] = [
   ['an unknown family', binary(0x21, 0x00, []), 'v2 local'],
 ];
 
-describe('version 2', () => {
-  test.each(headers)('reads %s', (_, bytes, expected) => {
+describe('a version 2 header', () => {
+  test.each(headers)('the parser accepts %s', (_, bytes, expected) => {
     const behind = Buffer.concat([bytes, Buffer.from('Hello')]);
     expect(told(headerOf(behind))).toBe(expected);
     expect(parseProxyHeader(behind, MOST)).toMatchObject({ length: bytes.length });
   });
 
-  it('gives the further fields, also inside of the longest length that is allowed', () => {
+  it('the parser returns the additional fields, up to the maximum length', () => {
     const body = [...IPV4_BLOCK, ...field(0x02, 0x61, 0x62), ...field(0xe0), ...field(0x04, 0, 0)];
     const bytes = binary(0x21, 0x11, body);
     expect(headerOf(bytes).fields).toEqual([
@@ -136,7 +136,7 @@ describe('version 2', () => {
     expect(parseProxyHeader(bytes, bytes.length - 1).kind).toBe('wrong');
   });
 
-  it('holds a checksum against the whole header', () => {
+  it('the parser verifies the checksum over the whole header', () => {
     const bytes = checksummed(...field(0x02, 0x61));
     expect(headerOf(bytes).fields.map(({ type }) => type)).toEqual([0x02, 0x03, 0x04]);
     const typeOfChecksum = bytes.length - 11; // Spoiled, it is a field like any other.
@@ -158,14 +158,14 @@ describe('version 2', () => {
     ['a field that is cut off', binary(0x21, 0x11, [...IPV4_BLOCK, 1, 0, 2, 9])],
     ['a checksum of three bytes', binary(0x21, 0x11, [...IPV4_BLOCK, ...field(3, 0, 0, 0)])],
     ['a length beyond the limit', binary(0x21, 0x11, IPV4_BLOCK, 0xffff)],
-  ])('refuses %s', (_, bytes) => {
+  ])('the parser rejects %s', (_, bytes) => {
     expect(parseProxyHeader(bytes, MOST).kind).toBe('wrong');
   });
 });
 
-describe('the beginning of a connection', () => {
+describe('the first bytes of a connection', () => {
   test.each(['GET / HTTP/1.1\r\n', 'PROXZ', 'proxy TCP4', '\r\n\r\nX', '\0', '\x16\x03\x01', 'P '])(
-    'that is %j is no header',
+    '%j is not a PROXY header',
     (text) => {
       expect(parseProxyHeader(line(text), MOST)).toEqual({ kind: 'absent' });
     },
@@ -177,7 +177,7 @@ describe('the beginning of a connection', () => {
     checksummed(),
   ];
 
-  it('is a header however it is split, and never asks for bytes that are behind it', () => {
+  it('a header can be split at any byte, and the parser never asks for bytes after it', () => {
     for (const bytes of whole) {
       for (let length = 0; length < bytes.length; length++) {
         const parse = parseProxyHeader(bytes.subarray(0, length), MOST);
@@ -188,11 +188,11 @@ describe('the beginning of a connection', () => {
     }
   });
 
-  it('is found in half as many reads as it has bytes at most', () => {
+  it('a header takes fewer reads than half the number of its bytes', () => {
     for (const bytes of whole) expect(readsFor(bytes)).toBeLessThan(bytes.length / 2);
   });
 
-  it('gives one of four answers to any bytes, and never throws', () => {
+  it('the parser returns a valid result for any bytes, and never throws', () => {
     const begins = fc.constantFrom(...whole, Buffer.from(SIGNATURE), line('PROXY '), line(''));
     const input = fc.tuple(begins, fc.nat(60), fc.uint8Array({ maxLength: 300 }));
     const property = fc.property(input, ([begin, keep, rest]) => {
@@ -202,7 +202,7 @@ describe('the beginning of a connection', () => {
     fc.assert(property, { numRuns: 2000 });
   });
 
-  it('stays what it is when a bit of it is turned, or is refused', () => {
+  it('a header with a flipped bit parses to a consistent header or is rejected', () => {
     const place = fc.tuple(fc.constantFrom(...whole), fc.nat(300), fc.nat(7));
     const property = fc.property(place, ([original, at, bit]) => {
       const bytes = Buffer.from(original);
@@ -233,7 +233,7 @@ function expectSound(parse: ProxyParse, bytes: Buffer): void {
   expect(parseProxyHeader(bytes.subarray(0, parse.length), MOST)).toEqual(parse);
 }
 
-test('the checksum is that of the test vectors of CRC-32C', () => {
+test('crc32c matches the CRC-32C test vectors', () => {
   expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
   expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
   expect(crc32c(Buffer.from('1234'), Buffer.from('56789'))).toBe(0xe3069283);

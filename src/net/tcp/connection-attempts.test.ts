@@ -132,13 +132,13 @@ function codes({ attempts }: Race): (string | undefined)[] {
   return attempts.tried.map(({ error }) => (error as SystemError | undefined)?.code);
 }
 
-describe('racing the addresses of a name (RFC 8305)', () => {
-  it('an address that answers is the only one that is tried', () => {
+describe('connecting to the addresses of a name (RFC 8305)', () => {
+  it('no second attempt starts if the first address connects in time', () => {
     const { winner, network, time } = race({ '::1': { after: 5 }, '127.0.0.1': { after: 1 } });
     expect([winner, time, network.begun.length]).toEqual(['::1', 5, 1]);
   });
 
-  it('the next attempt begins after 250 ms of silence, and the first answer wins', () => {
+  it('the next attempt starts after 250 ms of silence, and the first connection wins', () => {
     const { winner, network, time } = race({ '::1': 'silence', '127.0.0.1': { after: 20 } });
     expect([winner, time]).toEqual(['127.0.0.1', 270]);
     expect(network.times).toEqual([
@@ -147,18 +147,18 @@ describe('racing the addresses of a name (RFC 8305)', () => {
     ]);
   });
 
-  it('an attempt that was begun early and answers late still wins', () => {
+  it('an early attempt that connects late still wins', () => {
     const { winner, time } = race({ '::1': { after: 300 }, '127.0.0.1': { after: 100 } });
     expect([winner, time]).toEqual(['::1', 300]);
   });
 
-  it('the losers are closed, the winner is not', () => {
+  it('the other attempts are closed and the winner is not', () => {
     const { network } = race({ '::1': 'silence', '10.0.0.1': 'silence', '::2': { after: 1 } });
     expect(network.begun.length).toBe(3);
     expect(network.open).toEqual(['::2']);
   });
 
-  it('a failure begins the next attempt at once', () => {
+  it('a failure starts the next attempt at once', () => {
     const fates = { '::1': { after: 10, error: 'ECONNREFUSED' }, '127.0.0.1': { after: 5 } };
     const result = race(fates);
     expect([result.winner, result.time]).toEqual(['127.0.0.1', 15]);
@@ -166,12 +166,12 @@ describe('racing the addresses of a name (RFC 8305)', () => {
     expect(result.network.open).toEqual(['127.0.0.1']);
   });
 
-  it('an address without a route costs no time', () => {
+  it('an unreachable address costs no time', () => {
     const { winner, time } = race({ '::1': 'refused at once', '127.0.0.1': { after: 5 } });
     expect([winner, time]).toEqual(['127.0.0.1', 5]);
   });
 
-  it('families take turns, beginning with the first of the resolver', () => {
+  it("address families alternate, starting with the resolver's first one", () => {
     const hosts = ['::1', '::2', '::3', '10.0.0.1', '10.0.0.2'];
     const fates = Object.fromEntries(hosts.map((host) => [host, 'refused at once' as Fate]));
     const { attempts } = race(fates);
@@ -179,7 +179,7 @@ describe('racing the addresses of a name (RFC 8305)', () => {
     expect(order).toEqual(['::1', '10.0.0.1', '::2', '10.0.0.2', '::3']);
   });
 
-  it('an address that is there twice is tried once', () => {
+  it('a duplicate address is tried once', () => {
     const network = new FakeNetwork({ '::1': { after: 1, error: 'ECONNREFUSED' } });
     const attempts = new ConnectionAttempts(network as unknown as Network, {});
     const twice = endpoints(['::1', '::1']);
@@ -187,7 +187,7 @@ describe('racing the addresses of a name (RFC 8305)', () => {
     expect(attempts.tried.length).toBe(1);
   });
 
-  it('with a local port no two attempts are under way at once', () => {
+  it('a fixed local port permits one pending attempt at a time', () => {
     const localAddress = { host: '127.0.0.1', port: 4000, family: 4 } as const;
     const fates = { '10.0.0.1': { after: 900, error: 'EHOSTUNREACH' }, '10.0.0.2': { after: 1 } };
     const { winner, network } = race(fates, { localAddress });
@@ -200,7 +200,7 @@ describe('racing the addresses of a name (RFC 8305)', () => {
     ]);
   });
 
-  it('at most eight attempts are under way', () => {
+  it('at most eight attempts are pending', () => {
     const hosts = Array.from({ length: 12 }, (_, i) => `10.0.0.${i}`);
     const fates = Object.fromEntries(hosts.map((host) => [host, 'silence' as Fate]));
     const network = new FakeNetwork(fates);
@@ -238,7 +238,7 @@ describe('connect to a name with several addresses', () => {
     );
   }
 
-  it('lists every address and its reason when all have failed', () => {
+  it('connect lists every address with its error when all attempts fail', () => {
     const error = connecting({
       '::1': { after: 1, error: 'ECONNREFUSED' },
       '10.0.0.1': { after: 2, error: 'EHOSTUNREACH' },
@@ -255,12 +255,12 @@ describe('connect to a name with several addresses', () => {
     });
   });
 
-  it('gives the error of the only address as it is', () => {
+  it('connect throws the error of the only address unchanged', () => {
     const error = connecting({ '10.0.0.1': { after: 2, error: 'EHOSTUNREACH' } });
     expect(error).toMatchObject({ message: 'connect EHOSTUNREACH 10.0.0.1:80' });
   });
 
-  it('says at the timeout what was tried and what became of it', () => {
+  it('connect lists the attempts and their state in its timeout error', () => {
     const error = connecting(
       { '::1': { after: 1, error: 'ECONNREFUSED' }, '10.0.0.1': 'silence' },
       900,

@@ -98,10 +98,10 @@ export class Worker {
   }
 
   /** Requests its statistics. False: no answer will come. */
-  requestStats(question: number): boolean {
+  requestStats(requestId: number): boolean {
     if (this.exit !== null || this.killed || !this.wasReady) return false;
-    this.#lastStatsId = question;
-    return this.#send({ kind: 'tell', question });
+    this.#lastStatsId = requestId;
+    return this.#send({ kind: 'stats-request', requestId });
   }
 
   /**
@@ -112,7 +112,7 @@ export class Worker {
   checkLiveness(): number {
     const isSilent = this.#answeredPingId < this.#lastPingId && !this.#inspected;
     this.#missedChecks = isSilent ? this.#missedChecks + 1 : 0;
-    this.#send({ kind: 'ping', question: ++this.#lastPingId });
+    this.#send({ kind: 'ping', requestId: ++this.#lastPingId });
     return this.#missedChecks;
   }
 
@@ -125,10 +125,10 @@ export class Worker {
     switch (received?.kind) {
       case 'ready':
         return this.#becomeReady();
-      case 'figures':
-        return this.#receiveStats(received.question, received.servers);
+      case 'stats':
+        return this.#receiveStats(received.requestId, received.servers);
       case 'pong':
-        return this.#receivePong(received.question, received.inspected);
+        return this.#receivePong(received.requestId, received.inspected);
     }
   }
 
@@ -139,18 +139,18 @@ export class Worker {
     this.#onChange();
   }
 
-  #receiveStats(question: unknown, servers: unknown): void {
+  #receiveStats(requestId: unknown, servers: unknown): void {
     if (!Array.isArray(servers)) return;
     this.servers = servers.slice(0, MAX_SERVERS).filter(isObject);
-    if (isNewAnswer(question, this.answeredStatsId, this.#lastStatsId))
-      this.answeredStatsId = question;
+    if (isNewAnswer(requestId, this.answeredStatsId, this.#lastStatsId))
+      this.answeredStatsId = requestId;
     this.#onChange();
   }
 
   /** A late answer to an older ping counts too: it has just arrived. */
-  #receivePong(question: unknown, inspected: unknown): void {
-    if (!isNewAnswer(question, this.#answeredPingId, this.#lastPingId)) return;
-    this.#answeredPingId = question;
+  #receivePong(requestId: unknown, inspected: unknown): void {
+    if (!isNewAnswer(requestId, this.#answeredPingId, this.#lastPingId)) return;
+    this.#answeredPingId = requestId;
     this.#missedChecks = 0;
     this.#inspected = inspected === true;
   }
@@ -163,8 +163,8 @@ export class Worker {
 }
 
 /** Whether the request was sent and has not been answered before. */
-function isNewAnswer(question: unknown, answered: number, asked: number): question is number {
-  return Number.isInteger(question) && Number(question) > answered && Number(question) <= asked;
+function isNewAnswer(requestId: unknown, answered: number, asked: number): requestId is number {
+  return Number.isInteger(requestId) && Number(requestId) > answered && Number(requestId) <= asked;
 }
 
 function isObject(value: unknown): boolean {

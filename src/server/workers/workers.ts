@@ -17,8 +17,8 @@ import {
   parseAddress,
   SocketAddress,
 } from '../../net/address.ts';
+import { bindAt } from '../../net/bind.ts';
 import { currentWorld } from '../../net/current-world.ts';
-import { bindAt } from '../../net/tcp/listen.ts';
 import {
   checkDuration,
   checkInteger,
@@ -26,8 +26,7 @@ import {
   outOfRange,
   wrongType,
 } from '../../support/checks.ts';
-import type { Platform, WorkerExit, WorkerStart } from '../../world/platform.ts';
-import type { SharedListeners } from '../../world/worker-messages.ts';
+import type { Platform, SharedListeners, WorkerExit, WorkerStart } from '../../world/platform.ts';
 import { checkLimit } from '../options.ts';
 import { describeExit, describeWorker } from './errors.ts';
 import type { WorkersStats } from './stats.ts';

@@ -15,28 +15,30 @@ for (const backend of backends) {
   describe(`options of datagram sockets on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it.runIf(process.platform === 'linux')('a broadcast needs permission: EACCES without it', () =>
-      backend.run(function* (): Operation<void> {
-        using far = yield* bindDatagram('0.0.0.0:0');
-        using near = yield* bindDatagram(LOOPBACK);
-        const everybody = { host: '127.255.255.255', port: far.address.port };
-        expect(yield* failure(() => near.sendTo('x', everybody))).toMatchObject({
-          code: 'EACCES',
-          syscall: 'send',
-          address: '127.255.255.255',
-        });
-        near.setBroadcast(true);
-        yield* near.sendTo('to all', everybody);
-        expect(String((yield* far.recvFrom()).data)).toBe('to all');
-        near.setBroadcast(false);
-        expect((yield* failure(() => near.sendTo('x', everybody))).code).toBe('EACCES');
-        using allowed = yield* bindDatagram(LOOPBACK, { broadcast: true });
-        yield* allowed.sendTo('from the start', everybody);
-        expect(String((yield* far.recvFrom()).data)).toBe('from the start');
-      }),
+    it.runIf(process.platform === 'linux')(
+      'sending to a broadcast address needs permission, otherwise EACCES',
+      () =>
+        backend.run(function* (): Operation<void> {
+          using far = yield* bindDatagram('0.0.0.0:0');
+          using near = yield* bindDatagram(LOOPBACK);
+          const everybody = { host: '127.255.255.255', port: far.address.port };
+          expect(yield* failure(() => near.sendTo('x', everybody))).toMatchObject({
+            code: 'EACCES',
+            syscall: 'send',
+            address: '127.255.255.255',
+          });
+          near.setBroadcast(true);
+          yield* near.sendTo('to all', everybody);
+          expect(String((yield* far.recvFrom()).data)).toBe('to all');
+          near.setBroadcast(false);
+          expect((yield* failure(() => near.sendTo('x', everybody))).code).toBe('EACCES');
+          using allowed = yield* bindDatagram(LOOPBACK, { broadcast: true });
+          yield* allowed.sendTo('from the start', everybody);
+          expect(String((yield* far.recvFrom()).data)).toBe('from the start');
+        }),
     );
 
-    it('the sizes of the queues can be asked for, and are told', () =>
+    it('queue sizes can be set and read', () =>
       backend.run(function* (): Operation<void> {
         const sizes = { recvBufferSize: 20_000, sendBufferSize: 30_000 };
         const larger = { recvBufferSize: 40_000, sendBufferSize: 60_000 };
@@ -48,7 +50,7 @@ for (const backend of backends) {
         expect(two.sendBufferSize).toBeGreaterThan(one.sendBufferSize);
       }));
 
-    it('a group reaches its members while they are in it', (test) =>
+    it('a group delivers to its members only while they are joined', (test) =>
       backend.run(function* (): Operation<void> {
         using one = yield* bindDatagram('0.0.0.0:0', { reuseAddress: true });
         const { port } = one.address;
@@ -71,7 +73,7 @@ for (const backend of backends) {
         near.setMulticastLoopback(false);
       }));
 
-    it('a group of IPv6 is joined by the name of an interface', (test) =>
+    it('an IPv6 group is joined by the name of an interface', (test) =>
       backend.run(function* (): Operation<void> {
         const by = `::%${interfaceOfIpv6()}`;
         if (!hasIpv6) return test.skip('no IPv6 here');
@@ -87,7 +89,7 @@ for (const backend of backends) {
         far.leaveGroup(GROUP6, by);
       }));
 
-    it('groups: what is none, twice, and never joined are errors', (test) =>
+    it('an invalid group, a second join, and a leave without a join are errors', (test) =>
       backend.run(function* (): Operation<void> {
         using socket = yield* bindDatagram('0.0.0.0:0');
         const join = (group: string) => failure(called(() => socket.joinGroup(group, '127.0.0.1')));
@@ -99,7 +101,7 @@ for (const backend of backends) {
         expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', syscall: 'dropMembership' });
       }));
 
-    it('hops have a range', () =>
+    it('hop limits have a range', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           near.setTtl(1);
@@ -114,7 +116,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('wrong arguments are told at the call', () =>
+    it('invalid arguments throw when the method is called', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const wrong = (call: () => unknown, code: string) =>
@@ -146,7 +148,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('wrong options are told at the call', () => {
+    it('invalid options throw when bindDatagram is called', () => {
       const wrong: [DatagramOptions, string][] = [
         [null as never, 'ERR_INVALID_ARG_TYPE'],
         [{ maxLength: 0 }, 'ERR_OUT_OF_RANGE'],

@@ -59,7 +59,7 @@ function closeAll(sockets: readonly Socket[]): void {
 describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
   expectNothingLeft(backend);
 
-  test('a hundred clients at once are served, beside ten that say nothing', () =>
+  test('a hundred clients are served at the same time as ten silent ones', () =>
     backend.run(() =>
       withListener((listener) =>
         greeting(listener, function* (): Operation<void> {
@@ -84,7 +84,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('nobody takes part in more handshakes at once than it allows', () =>
+  test('a listener limits the number of concurrent handshakes', () =>
     backend.run(() =>
       withListener(
         (listener) =>
@@ -101,7 +101,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('nobody accepts, and nothing is taken from the queue below', () =>
+  test('connections stay in the queue while no task accepts', () =>
     backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const waiting = yield* plainConnections(listener, 3);
@@ -110,7 +110,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       }),
     ));
 
-  test('a client that is silent is cut when its time is over', () =>
+  test('a silent client is disconnected after the time limit', () =>
     backend.run(() =>
       withListener(
         (listener) =>
@@ -126,7 +126,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('half of a greeting is cut when its time is over', () =>
+  test('a client that sends half a ClientHello is disconnected after the time limit', () =>
     backend.run(() =>
       withListener(
         (listener) =>
@@ -141,7 +141,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('a client that speaks plain text is refused', () =>
+  test('a client that sends plain text fails the handshake', () =>
     backend.run(() =>
       withListener((listener) =>
         greeting(listener, function* (): Operation<void> {
@@ -156,7 +156,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
     ));
 
   test.each(['close', 'reset'] as const)(
-    'a client that does %s in the handshake is counted',
+    'a client that does %s during the handshake is counted',
     (end) =>
       backend.run(() =>
         withListener((listener) =>
@@ -172,7 +172,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       ),
   );
 
-  test('a task can be cancelled while it accepts; the connection waits for the next', () =>
+  test('a cancelled accept leaves the connection to the next one', () =>
     backend.run(() =>
       withListener((listener) =>
         group(function* (tasks): Operation<void> {
@@ -190,7 +190,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('closing aborts the handshakes, and resets what nobody has accepted', () =>
+  test('closing a listener aborts its handshakes and resets connections that are not accepted', () =>
     backend.run(function* (): Operation<void> {
       const listener = yield* listen(LOOPBACK, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
@@ -204,7 +204,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       });
     }));
 
-  test('a Unix socket carries TLS, too', () =>
+  test('a Unix socket carries TLS', () =>
     backend.run(function* (): Operation<void> {
       const path = join(tmpdir(), `coronet-tls-${process.pid}-${backend.name}.sock`);
       using listener = yield* listen({ path }, { tls: SERVER });
@@ -217,7 +217,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       });
     }));
 
-  test('an accept goes on after a reload', () =>
+  test('an accept in progress continues after a reload', () =>
     backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener);

@@ -41,7 +41,7 @@ function* askSecurely(server: Server, text: string): Operation<void> {
 describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
   expectNothingLeft(backend);
 
-  test('serves every connection in a task of its own', () =>
+  test('a server with TLS serves every connection in its own task', () =>
     backend.run(() =>
       withServer(
         echo,
@@ -54,7 +54,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('silent clients keep nobody out', () =>
+  test('silent clients do not block other clients', () =>
     backend.run(() =>
       withServer(
         echo,
@@ -69,7 +69,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('counts those of a peer that are still in their handshake', () =>
+  test('the limit per peer includes connections in a handshake', () =>
     backend.run(() =>
       withServer(
         echo,
@@ -88,7 +88,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('serves those in the queue before it ends', () =>
+  test('a server with TLS serves the queued connections before it ends', () =>
     backend.run(() =>
       withServer(
         echo,
@@ -109,7 +109,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('a last answer arrives whole, and with a polite end', () =>
+  test('the last response arrives completely, followed by close_notify', () =>
     backend.run(() =>
       withServer(
         (socket) => socket.sendAll(pattern(100_000)),
@@ -121,7 +121,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('a peer that is gone without a goodbye is counted, and not reported', () => {
+  test('a peer that ends without close_notify is counted and not reported', () => {
     const errors: unknown[] = [];
     return backend
       .run(() =>
@@ -145,7 +145,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       .then(() => expect(errors).toEqual([]));
   });
 
-  test('a drain lets a handshake that is under way complete, and ends that connection well', () =>
+  test('a drain lets a pending handshake complete and ends its connection in order', () =>
     backend.run(() =>
       withServer(
         echo,
@@ -167,7 +167,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('a drain does not wait long for a client that says nothing', () =>
+  test('a drain does not wait long for a silent client', () =>
     backend.run(() =>
       withServer(
         echo,
@@ -186,7 +186,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
 describe.each(backendsWithTls)('a stream over a TLS socket, on $name', (backend) => {
   expectNothingLeft(backend);
 
-  test('serves HTTP to a client of node:https', () =>
+  test('a stream over a TLS socket serves HTTP to a client of node:https', () =>
     backend.run(function* (): Operation<void> {
       const http = createHttpServer((incoming, response) => {
         response.end(`you asked for ${incoming.url}`);
@@ -207,7 +207,7 @@ describe.each(backendsWithTls)('a stream over a TLS socket, on $name', (backend)
       );
     }));
 
-  test('goes through a pipeline', () =>
+  test('a stream over a TLS socket works in a pipeline', () =>
     backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener);

@@ -18,7 +18,7 @@ const ROUNDS = 8;
 const program = fileURLToPath(new URL('../programs/unix-listener.mjs', import.meta.url));
 
 for (const backend of backends.filter(({ real }) => real && process.platform !== 'win32')) {
-  describe(`rivals for a Unix path on ${backend.name}`, () => {
+  describe(`servers that compete for a Unix path on ${backend.name}`, () => {
     let folder = '';
     beforeAll(() => {
       folder = mkdtempSync(join(tmpdir(), 'coronet-rivals-'));
@@ -27,7 +27,7 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
     endProcesses();
     expectNothingLeft(backend);
 
-    it('of several tasks one gets the path of a dead server', async () => {
+    it('one of several tasks gets the path of a server that has ended', async () => {
       const path = join(folder, 'tasks.sock');
       await leaveDead(path);
       await backend.run(function* (): Operation<void> {
@@ -50,7 +50,7 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
       expect(readdirSync(folder)).toEqual([]);
     });
 
-    it('of several processes one gets it, and its file stays', async () => {
+    it('one of several processes gets the path, and its file stays', async () => {
       const rivals = Array.from({ length: RIVALS }, () => new Rival(backend.name));
       await Promise.all(rivals.map((rival) => rival.next('ready')));
       for (let round = 0; round < ROUNDS; round++) {
