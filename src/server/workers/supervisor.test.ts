@@ -1,6 +1,7 @@
+/** The supervisor of workers: reload, stop, and statistics. */
 import { describe, expect, test } from 'vitest';
 import { errorOf } from '../../../test/support/errors.ts';
-import { supervising } from '../../../test/support/server/supervised-workers.ts';
+import { superviseWorkers } from '../../../test/support/server/supervised-workers.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { group } from '../../kernel/task/group.ts';
 import { sleep } from '../../kernel/waits.ts';
@@ -9,18 +10,18 @@ import type { WorkersStats } from './stats.ts';
 const SERVER = { address: '127.0.0.1:4711', stats: { accepted: 5, open: 2, backend: 'epoll' } };
 
 describe('a reload', () => {
-  test('asks a worker to end only when its successor is ready, one place after the other', () => {
-    const seen = supervising(2, {}, function* (seen) {
+  test('stops a worker only when its successor is ready, one slot after the other', () => {
+    const seen = superviseWorkers(2, {}, function* (seen) {
       (yield* seen.begin(2)).reload();
-      for (const [place, count] of [3, 4].entries()) {
+      for (const [index, count] of [3, 4].entries()) {
         const next = yield* seen.started(count);
         yield* sleep(1000);
-        expect(seen.process(place).told).toEqual([]);
+        expect(seen.process(index).received).toEqual([]);
         next.ready();
-        yield* seen.toldTo(seen.process(place), 'replaced');
+        yield* seen.untilReceived(seen.process(index), 'replaced');
         yield* sleep(1000);
         expect(seen.processes.length).toBe(count);
-        seen.process(place).end({ code: 0 });
+        seen.process(index).end({ code: 0 });
       }
       while (!seen.kinds().includes('reloaded')) yield* sleep(1);
       seen.running?.stop();
@@ -32,12 +33,12 @@ describe('a reload', () => {
     expect(seen.pauses).toEqual([]);
   });
 
-  test('is what SIGHUP asks for, as long as the workers run', () => {
-    const seen = supervising(1, {}, function* (seen) {
+  test('is started by SIGHUP while the workers run', () => {
+    const seen = superviseWorkers(1, {}, function* (seen) {
       yield* seen.begin(1);
       seen.platform.signal('SIGHUP');
       (yield* seen.started(2)).ready();
-      yield* seen.toldTo(seen.process(0), 'replaced');
+      yield* seen.untilReceived(seen.process(0), 'replaced');
       seen.process(0).end({ code: 0 });
       while (!seen.kinds().includes('reloaded')) yield* sleep(1);
       seen.running?.stop();
@@ -46,12 +47,12 @@ describe('a reload', () => {
     expect(seen.platform.listeners('SIGHUP')).toBe(0);
   });
 
-  test('is given up when a new worker fails: the old ones serve on', () => {
-    const seen = supervising(2, {}, function* (seen) {
+  test('is aborted when a new worker fails, and the old workers continue', () => {
+    const seen = superviseWorkers(2, {}, function* (seen) {
       (yield* seen.begin(2)).reload();
       (yield* seen.started(3)).end({ code: 1 });
       yield* sleep(60_000);
-      expect(seen.processes.map(({ told }) => told)).toEqual([[], [], []]);
+      expect(seen.processes.map(({ received }) => received)).toEqual([[], [], []]);
       seen.running?.stop();
       yield* seen.endAll();
     });
@@ -63,29 +64,29 @@ describe('a reload', () => {
     });
   });
 
-  test('a new worker that hangs is killed', () => {
-    supervising(1, { readyTimeoutMs: 200 }, function* (seen) {
+  test('kills a new worker that is not ready in time', () => {
+    superviseWorkers(1, { readyTimeoutMs: 200 }, function* (seen) {
       (yield* seen.begin(1)).reload();
       const next = yield* seen.started(2);
-      yield* seen.toldTo(next, 'SIGKILL');
+      yield* seen.untilReceived(next, 'SIGKILL');
       next.end({ signal: 'SIGKILL' });
-      expect(seen.process(0).told).toEqual([]);
+      expect(seen.process(0).received).toEqual([]);
       seen.running?.stop();
       yield* seen.endAll();
     });
   });
 
-  test('that is asked for during another one follows it; ten of them are one', () => {
-    const seen = supervising(1, {}, function* (seen) {
+  test('that is requested several times during another one runs once after it', () => {
+    const seen = superviseWorkers(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
       running.reload();
       const second = yield* seen.started(2);
       for (let count = 0; count < 10; count++) running.reload();
       second.ready();
-      yield* seen.toldTo(seen.process(0), 'replaced');
+      yield* seen.untilReceived(seen.process(0), 'replaced');
       seen.process(0).end({ code: 0 });
       (yield* seen.started(3)).ready();
-      yield* seen.toldTo(second, 'replaced');
+      yield* seen.untilReceived(second, 'replaced');
       second.end({ code: 0 });
       yield* sleep(60_000);
       running.stop();
@@ -94,8 +95,8 @@ describe('a reload', () => {
     expect(seen.processes.length).toBe(3);
   });
 
-  test('a place whose worker has just died is filled by the reload, once', () => {
-    const seen = supervising(1, {}, function* (seen) {
+  test('fills the slot of a worker that has just ended, once', () => {
+    const seen = superviseWorkers(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
       seen.process(0).end({ code: 1 });
       running.reload();
@@ -107,47 +108,47 @@ describe('a reload', () => {
     expect(seen.processes.length).toBe(2);
   });
 
-  test('a successor that dies is followed at once, whoever it has replaced', () => {
-    supervising(1, {}, function* (seen) {
+  test('restarts a successor that ends, whichever worker it has replaced', () => {
+    superviseWorkers(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
       running.reload();
       const successor = yield* seen.started(2);
       seen.process(0).end({ code: 1 });
-      const stopgap = yield* seen.started(3);
+      const replacement = yield* seen.started(3);
       successor.ready();
-      yield* seen.toldTo(stopgap, 'replaced');
+      yield* seen.untilReceived(replacement, 'replaced');
       successor.end({ code: 1 });
       yield* sleep(200);
       expect(seen.processes.length).toBe(4);
       seen.process(3).ready();
-      stopgap.end({ code: 0 });
+      replacement.end({ code: 0 });
       running.stop();
       yield* seen.endAll();
     });
   });
 
-  test('that is under way when all are stopped leaves nobody behind', () => {
-    const seen = supervising(1, {}, function* (seen) {
+  test('that is in progress at a stop leaves no worker behind', () => {
+    const seen = superviseWorkers(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
       running.reload();
       yield* seen.started(2);
       running.stop();
       yield* seen.endAll();
     });
-    expect(seen.processes.map(({ told, ended }) => [told, ended])).toEqual([
+    expect(seen.processes.map(({ received, ended }) => [received, ended])).toEqual([
       [['stop'], true],
       [['stop'], true],
     ]);
   });
 });
 
-describe('the end', () => {
-  test('all workers are asked at the same time, and none is started again', () => {
-    const seen = supervising(3, { listen: 25000 }, function* (seen) {
+describe('a stop', () => {
+  test('stops all workers at the same time, and none is restarted', () => {
+    const seen = superviseWorkers(3, { listen: 25000 }, function* (seen) {
       (yield* seen.begin(3)).stop();
-      expect(seen.platform.held).toBe(1);
-      for (const process of seen.processes) yield* seen.toldTo(process, 'stop');
-      expect(seen.platform.held).toBe(0);
+      expect(seen.platform.openListeners).toBe(1);
+      for (const process of seen.processes) yield* seen.untilReceived(process, 'stop');
+      expect(seen.platform.openListeners).toBe(0);
       expect(seen.processes.some(({ ended }) => ended)).toBe(false);
       for (const process of seen.processes) process.end({ code: 0 });
       yield* sleep(60_000);
@@ -156,15 +157,15 @@ describe('the end', () => {
     expect(seen.task.state).toBe('done');
   });
 
-  test('who does not end is cut after the grace, then killed; that is a failure', () => {
+  test('cuts and then kills a worker that does not end, and fails', () => {
     const error = errorOf(() =>
-      supervising(1, { graceMs: 5000 }, function* (seen) {
+      superviseWorkers(1, { graceMs: 5000 }, function* (seen) {
         (yield* seen.begin(1)).stop();
         yield* sleep(5900);
-        expect(seen.process(0).told).toEqual(['stop']);
+        expect(seen.process(0).received).toEqual(['stop']);
         yield* sleep(200);
-        expect(seen.process(0).told).toEqual(['stop', 'cut']);
-        yield* seen.toldTo(seen.process(0), 'SIGKILL');
+        expect(seen.process(0).received).toEqual(['stop', 'cut']);
+        yield* seen.untilReceived(seen.process(0), 'SIGKILL');
         seen.process(0).end({ signal: 'SIGKILL' });
       }),
     );
@@ -172,22 +173,22 @@ describe('the end', () => {
     expect(error.code).toBe('ERR_WORKER_STOP');
   });
 
-  test('a process that survives SIGKILL does not hold it up for ever', () => {
+  test('does not wait indefinitely for a process that does not end after SIGKILL', () => {
     const error = errorOf(() =>
-      supervising(1, { graceMs: 0 }, function* (seen) {
+      superviseWorkers(1, { graceMs: 0 }, function* (seen) {
         (yield* seen.begin(1)).stop();
       }),
     );
     expect(error.message).toContain('did not end after SIGKILL');
   });
 
-  test('a cancellation cuts all workers, and waits for them', () => {
-    const seen = supervising(2, {}, function* (seen) {
+  test('by cancellation cuts all workers, and waits for them', () => {
+    const seen = superviseWorkers(2, {}, function* (seen) {
       yield* seen.begin(2);
       seen.task.cancel();
-      for (const process of seen.processes) yield* seen.toldTo(process, 'cut');
+      for (const process of seen.processes) yield* seen.untilReceived(process, 'cut');
       seen.process(0).end({ code: 143 });
-      yield* seen.toldTo(seen.process(1), 'SIGKILL');
+      yield* seen.untilReceived(seen.process(1), 'SIGKILL');
       expect(seen.task.state).toBe('waiting');
       seen.process(1).end({ signal: 'SIGKILL' });
     });
@@ -197,19 +198,19 @@ describe('the end', () => {
   });
 });
 
-describe('the figures', () => {
+describe('the statistics of workers', () => {
   function* ask(running: { stats(): Iterable<Wait> }): Generator<Wait, WorkersStats> {
     return (yield* running.stats() as Generator<Wait, WorkersStats>) as WorkersStats;
   }
 
-  test('are those of each worker, and their sums, also of those that have ended', () => {
-    supervising(2, {}, function* (seen) {
+  test('include each worker, and totals with workers that have ended', () => {
+    superviseWorkers(2, {}, function* (seen) {
       const running = yield* seen.begin(2);
-      seen.process(0).say({ kind: 'stats', requestId: 0, servers: [SERVER] });
+      seen.process(0).emit({ kind: 'stats', requestId: 0, servers: [SERVER] });
       seen.process(0).end({ code: 1 });
       (yield* seen.started(3)).ready();
       for (const index of [1, 2]) {
-        seen.process(index).say({ kind: 'stats', requestId: 1, servers: [SERVER, SERVER] });
+        seen.process(index).emit({ kind: 'stats', requestId: 1, servers: [SERVER, SERVER] });
       }
       const stats = yield* ask(running);
       expect(stats.total).toEqual({ accepted: 25, open: 8 });
@@ -223,36 +224,36 @@ describe('the figures', () => {
     });
   });
 
-  test('of a worker that does not answer are the last ones', () => {
-    supervising(1, {}, function* (seen) {
+  test('contain the last numbers of a worker that does not answer', () => {
+    superviseWorkers(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
-      seen.process(0).say({ kind: 'stats', requestId: 0, servers: [SERVER] });
+      seen.process(0).emit({ kind: 'stats', requestId: 0, servers: [SERVER] });
       expect((yield* ask(running)).total).toEqual({ accepted: 5, open: 2 });
-      expect(seen.process(0).told).toEqual(['tell 1']);
+      expect(seen.process(0).received).toEqual(['stats 1']);
       running.stop();
       yield* seen.endAll();
     });
   });
 
-  test('a figure inside of another one has both names; what is no number does not count', () => {
+  test('name a number in a nested record by both names, and ignore other values', () => {
     const stats = { closed: { idle: 1, by: { x: 1 } }, name: 'x', nothing: null };
-    supervising(1, {}, function* (seen) {
+    superviseWorkers(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
-      seen.process(0).say({ kind: 'stats', requestId: 9, servers: [{ address: 'x', stats }] });
+      seen.process(0).emit({ kind: 'stats', requestId: 9, servers: [{ address: 'x', stats }] });
       expect((yield* ask(running)).total).toEqual({ 'closed.idle': 1 });
       running.stop();
       yield* seen.endAll();
     });
   });
 
-  test('an answer to a question that nobody has asked does not stand for one', () => {
-    supervising(1, {}, function* (seen) {
+  test('ignore the request id of an answer without a request', () => {
+    superviseWorkers(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
-      seen.process(0).say({ kind: 'stats', requestId: 1e9, servers: [] });
+      seen.process(0).emit({ kind: 'stats', requestId: 1e9, servers: [] });
       const answers = group(function* (tasks): Generator<Wait, WorkersStats> {
         tasks.spawn(function* () {
           yield* sleep(500);
-          seen.process(0).say({ kind: 'stats', requestId: 1, servers: [SERVER] });
+          seen.process(0).emit({ kind: 'stats', requestId: 1, servers: [SERVER] });
         });
         return yield* ask(running);
       });
@@ -265,20 +266,20 @@ describe('the figures', () => {
     });
   });
 
-  test('that a worker makes up without end are cut off', () => {
-    const made = Array.from({ length: 5000 }, (_, at) => [`made up ${at}`, 1] as const);
-    supervising(1, {}, function* (seen) {
+  test('contain a bounded number of names', () => {
+    const entries = Array.from({ length: 5000 }, (_, at) => [`name ${at}`, 1] as const);
+    superviseWorkers(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
-      const stats = Object.fromEntries(made);
-      seen.process(0).say({ kind: 'stats', requestId: 0, servers: [{ address: 'x', stats }] });
+      const stats = Object.fromEntries(entries);
+      seen.process(0).emit({ kind: 'stats', requestId: 0, servers: [{ address: 'x', stats }] });
       expect(Object.keys((yield* ask(running)).total).length).toBe(1000);
       running.stop();
       yield* seen.endAll();
     });
   });
 
-  test('messages that are none of ours change nothing', () => {
-    supervising(1, {}, function* (seen) {
+  test('ignore invalid messages', () => {
+    superviseWorkers(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
       for (const message of [
         null,
@@ -288,7 +289,7 @@ describe('the figures', () => {
         { kind: 'x' },
         { kind: 'stats', servers: [null, 'x'] },
       ]) {
-        seen.process(0).say(message);
+        seen.process(0).emit(message);
       }
       expect((yield* ask(running)).total).toEqual({});
       running.stop();
