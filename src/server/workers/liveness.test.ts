@@ -132,11 +132,11 @@ describe('a worker that hangs', () => {
   test('cannot prove the opposite with answers to what nobody has asked', () => {
     const seen = watching(1, LIMIT, function* (seen, first) {
       first.turns = false;
-      for (const question of [Number.NaN, 1e9, Infinity, -1, 0, 0.5, '1', null, undefined]) {
-        first.say({ kind: 'pong', question });
+      for (const requestId of [Number.NaN, 1e9, Infinity, -1, 0, 0.5, '1', null, undefined]) {
+        first.say({ kind: 'pong', requestId });
       }
       yield* sleep(850);
-      first.say({ kind: 'pong', question: 1e9 });
+      first.say({ kind: 'pong', requestId: 1e9 });
       yield* replaced(seen, first);
     });
     expect(killed(seen)).toEqual([0]);
@@ -147,9 +147,9 @@ describe('nobody is taken for hung', () => {
   test('who is slow: any answer counts, also one to an older question', () => {
     const seen = watching(1, LIMIT, function* (_, first) {
       first.turns = false;
-      for (let question = 1; question <= 100; question++) {
+      for (let requestId = 1; requestId <= 100; requestId++) {
         yield* sleep(700);
-        first.say({ kind: 'pong', question });
+        first.say({ kind: 'pong', requestId });
       }
       first.turns = true;
     });
@@ -162,7 +162,7 @@ describe('nobody is taken for hung', () => {
       while (first.pings < 8) yield* sleep(1);
       seen.host.time += HOUR_MS; // Its answer lies there, but timers come before messages.
       yield* sleep(50);
-      first.say({ kind: 'pong', question: 8 });
+      first.say({ kind: 'pong', requestId: 8 });
       first.turns = true;
       yield* sleep(HOUR_MS);
     });
