@@ -1,6 +1,6 @@
 /** Servers under fire (test/fire), in sizes that a few seconds are enough for. */
 import { describe, it } from 'vitest';
-import { realWorlds } from './support/backends.ts';
+import { realBackends } from './support/backends.ts';
 
 interface Scenario {
   readonly name: string;
@@ -30,7 +30,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   injected: 'lives through system calls that fail',
 };
 
-for (const { name: backend } of realWorlds) {
+for (const { name: backend } of realBackends) {
   describe(`under fire, a server on ${backend}`, () => {
     for (const scenario of scenarios) {
       const reason = whyNot(scenario, backend);

@@ -1,10 +1,10 @@
-/** The part of `npm run soak` on real sockets: the scenarios of test/faults, and their table. */
+/** The part of `npm run soak` on real sockets: runs the scenarios of test/faults, prints a table. */
 import { backend, run } from '../../dist/index.js';
 import { scenarios, whyNot } from '../../test/faults/scenarios.mjs';
 
 export const scenarioNames = scenarios.map(({ name }) => name);
 
-/** epoll is played where it is to be had. */
+/** The backends that work on this machine. */
 async function backendsHere() {
   const first = await run(function* () {
     yield;

@@ -49,6 +49,7 @@ export interface TlsOptions extends TlsIdentity {
   readonly handshakeTimeoutMs?: number;
 }
 
+/** A version of the TLS protocol, as in the options of node:tls. */
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
 /** What `listen` and `tcpServer` can be told as `tls`. */

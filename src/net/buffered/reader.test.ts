@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../../test/support/network/scripted-transport.ts';
+import { failureCode } from '../../../test/support/sockets.ts';
 import { select } from '../../flow/select/select.ts';
 import type { Operation } from '../../kernel/operation.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
@@ -312,14 +313,14 @@ describe('a read', () => {
       yield* group(function* (tasks): Operation<void> {
         const first = tasks.spawn(() => reader.readLine());
         yield;
-        expect(yield* codeIn(() => reader.read())).toBe('ERR_BUSY');
-        expect(yield* codeIn(() => reader.readLine())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => reader.read())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => reader.readLine())).toBe('ERR_BUSY');
         expect(first.state).toBe('waiting');
         transport.feed('\nd');
         expect(yield* first.join()).toBe('abc');
         const raw = tasks.spawn(() => reader.readExactly(2));
         yield;
-        expect(yield* codeIn(() => reader.read())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => reader.read())).toBe('ERR_BUSY');
         transport.feed('e');
         expect(textOf(yield* raw.join())).toBe('de');
       });
@@ -371,13 +372,4 @@ function linesOf(...chunks: readonly (string | Uint8Array)[]): string[] {
       lines.push(line);
     }
   });
-}
-
-function* codeIn(body: () => Operation<unknown>): Operation<string> {
-  try {
-    yield* body();
-  } catch (error) {
-    return (error as { code: string }).code;
-  }
-  return 'no error';
 }

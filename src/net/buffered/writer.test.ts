@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../../test/support/network/scripted-transport.ts';
+import { failure, failureCode } from '../../../test/support/sockets.ts';
 import { BusyError } from '../../kernel/errors.ts';
 import type { Operation } from '../../kernel/operation.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
@@ -218,7 +219,7 @@ describe('flush', () => {
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
         writer.write('12345');
-        const flush = tasks.spawn(() => codeIn(() => writer.flush()));
+        const flush = tasks.spawn(() => failureCode(() => writer.flush()));
         yield;
         transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));
         expect(yield* flush.join()).toBe('EPIPE');
@@ -241,7 +242,7 @@ describe('flush', () => {
       yield* group(function* (tasks): Operation<void> {
         writer.write('x');
         writer.write(piece);
-        const flush = tasks.spawn(() => errorIn(() => writer.flush()));
+        const flush = tasks.spawn(() => failure(() => writer.flush()));
         yield;
         structuredClone(piece.buffer, { transfer: [piece.buffer] });
         transport.admit(1000);
@@ -259,14 +260,14 @@ describe('flush', () => {
         const sending = tasks.spawn(() => socket.sendAll('first'));
         yield;
         writer.write('second');
-        expect(yield* codeIn(() => writer.flush())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => writer.flush())).toBe('ERR_BUSY');
         transport.admit(100);
         yield* sending.join();
         transport.room = 0;
         const flush = tasks.spawn(() => writer.flush());
         yield;
-        expect(yield* codeIn(() => writer.flush())).toBe('ERR_BUSY');
-        expect(yield* codeIn(() => socket.sendAll('x'))).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => writer.flush())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => socket.sendAll('x'))).toBe('ERR_BUSY');
         expect(() => socket.trySend('x')).toThrow(BusyError);
         expect(writer.buffered).toBe(6);
         transport.admit(100);
@@ -368,17 +369,4 @@ function* flushInParts(
     yield;
     transport.admit(Infinity);
   });
-}
-
-function* codeIn(body: () => Operation<unknown>): Operation<string | undefined> {
-  return ((yield* errorIn(body)) as { code?: string }).code;
-}
-
-function* errorIn(body: () => Operation<unknown>): Operation<unknown> {
-  try {
-    yield* body();
-  } catch (error) {
-    return error;
-  }
-  return {};
 }

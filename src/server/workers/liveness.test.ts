@@ -1,8 +1,9 @@
 /** Workers that hang, on a virtual clock. */
 import { describe, expect, test } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import type { FakeProcess } from '../../../test/support/server/fake-platform.ts';
 import type { Supervised } from '../../../test/support/server/supervised-workers.ts';
-import { failureOf, supervising } from '../../../test/support/server/supervised-workers.ts';
+import { supervising } from '../../../test/support/server/supervised-workers.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { sleep } from '../../kernel/waits.ts';
 import type { WorkersOptions } from './workers.ts';
@@ -83,7 +84,7 @@ describe('a worker that hangs', () => {
 
   test('again and again counts as one that ends: there is a limit', () => {
     const options = { ...LIMIT, restarts: { times: 1 } };
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(1, options, function* (seen) {
         yield* seen.begin(1);
         seen.process(0).turns = false;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { failureOf, supervising } from '../../../test/support/server/supervised-workers.ts';
+import { errorOf } from '../../../test/support/errors.ts';
+import { supervising } from '../../../test/support/server/supervised-workers.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { group } from '../../kernel/task/group.ts';
 import { sleep } from '../../kernel/waits.ts';
@@ -156,7 +157,7 @@ describe('the end', () => {
   });
 
   test('who does not end is cut after the grace, then killed; that is a failure', () => {
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(1, { graceMs: 5000 }, function* (seen) {
         (yield* seen.begin(1)).stop();
         yield* sleep(5900);
@@ -172,7 +173,7 @@ describe('the end', () => {
   });
 
   test('a process that survives SIGKILL does not hold it up for ever', () => {
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(1, { graceMs: 0 }, function* (seen) {
         (yield* seen.begin(1)).stop();
       }),

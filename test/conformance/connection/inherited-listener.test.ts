@@ -10,9 +10,10 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Address, Operation } from '../../../src/index.ts';
 import { bindDatagram, connect, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { endProcesses, Process } from '../../support/process/process.ts';
-import { expectNothingLeft, failure } from '../../support/sockets.ts';
+import { failure } from '../../support/sockets.ts';
 
 const program = fileURLToPath(new URL('../programs/inherited.mjs', import.meta.url));
 
@@ -66,9 +67,9 @@ async function ended(child: Process): Promise<void> {
   expect(child.stderr).toBe('');
 }
 
-for (const world of worlds.filter(({ real }) => real && process.platform !== 'win32')) {
-  describe(`an inherited listener on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends.filter(({ real }) => real && process.platform !== 'win32')) {
+  describe(`an inherited listener on ${backend.name}`, () => {
+    expectNothingLeft(backend);
     endProcesses();
     afterEach(() => {
       for (const each of open.splice(0)) each.close();
@@ -78,7 +79,7 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
     it('serves, with what had come in before, and is taken over once', async () => {
       const server = await listening({ host: '127.0.0.1', port: 0 });
       const { port } = server.address() as { port: number };
-      const child = inherit(world.name, [server]);
+      const child = inherit(backend.name, [server]);
       const early = connectPlain(port, '127.0.0.1');
       await child.until('it serves', () => child.lines.length === 3);
       expect(child.lines[0]).toBe(`3 127.0.0.1:${port}`);
@@ -97,7 +98,7 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
       const { port } = tcp.address() as { port: number };
       renameSync(path, `${path}.aside`); // libuv will unlink the path when the parent closes.
       const env = { LISTEN_FDS: '2', LISTEN_FDNAMES: 'local' };
-      const child = inherit(world.name, [unix, tcp], env);
+      const child = inherit(backend.name, [unix, tcp], env);
       renameSync(`${path}.aside`, path);
       await child.until('it serves', () => child.lines.length === 4);
       const named = process.platform === 'linux' ? path : '';
@@ -110,14 +111,14 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
     });
 
     it('is none if nothing is open there', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         const error = yield* failure(() => listen({ fd: 99_999 }));
         expect(error).toMatchObject({ code: 'EBADF', syscall: 'listen' });
         expect(error.message).toMatch(/descriptor 99999: it is not open/);
       }));
 
     it('is none if that is a file, which stays open', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         const fd = openSync(program, 'r');
         expect((yield* failure(() => listen({ fd }))).code).toBe('ENOTSOCK');
         closeSync(fd); // Throws if it is closed already.
@@ -134,7 +135,7 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
         open.push(datagrams);
         datagrams.bind(0, '127.0.0.1');
         await Promise.all([once(socket, 'connect'), once(datagrams, 'listening')]);
-        await world.run(function* (): Operation<void> {
+        await backend.run(function* (): Operation<void> {
           for (const fd of [fdOf(socket), datagramFd(datagrams)]) {
             expect((yield* failure(() => listen({ fd }))).code).toBe('EINVAL');
           }
@@ -145,7 +146,7 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
     );
 
     it('has no options but those of TLS, and nothing else takes it', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         const backlog = () => listen({ fd: 3 }, { backlog: 5 });
         expect(backlog).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }));
         expect(() => listen({ fd: -1 })).toThrow(/`address.fd`/);

@@ -9,22 +9,17 @@ import {
   sleepForever,
   timeout,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
 import { usesOf, withTwo } from '../../support/datagrams.ts';
-import {
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  takeLeftOpen,
-  untilWaiting,
-} from '../../support/sockets.ts';
+import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
+import { failure, LOOPBACK, untilWaiting } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`datagram sockets and tasks on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`datagram sockets and tasks on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('a cancelled receive loses no datagram', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const received: string[] = [];
           yield* group(function* (tasks): Operation<void> {
@@ -44,7 +39,7 @@ for (const world of worlds) {
       ));
 
     it('a cancelled send has not happened, or completes', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           let completed = 0;
           for (let i = 0; i < 20; i++) {
@@ -71,7 +66,7 @@ for (const world of worlds) {
       ));
 
     it('close wakes the receiver with ERR_CLOSED, and every later use meets it', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const receiver = tasks.spawn(() => failure(() => far.recvFrom()));
@@ -89,7 +84,7 @@ for (const world of worlds) {
       ));
 
     it('what is queued when it is closed is dropped', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           for (let i = 0; i < 9; i++) yield* near.sendTo(`${i}`, far.address);
           expect(String((yield* far.recvFrom()).data)).toBe('0');
@@ -99,7 +94,7 @@ for (const world of worlds) {
       ));
 
     it('a second receiver gets ERR_BUSY, and the first one its datagram', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const first = tasks.spawn(() => far.recvFrom());
@@ -112,7 +107,7 @@ for (const world of worlds) {
       ));
 
     it('a second sender gets ERR_BUSY while the first one is in the middle', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const codes: unknown[] = [];
           yield* group(function* (tasks): Operation<void> {
@@ -131,7 +126,7 @@ for (const world of worlds) {
       ));
 
     it('is an arm of select: takes a datagram, and loses none to another arm', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const late = yield* select({ late: sleep(1), datagram: far.recvFrom() });
           expect(late.key).toBe('late');
@@ -145,7 +140,7 @@ for (const world of worlds) {
       ));
 
     it('a forgotten yield* is told by the next operation', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           near.sendTo('forgotten', far.address);
           expect(yield* failure(() => near.sendTo('x', far.address))).toMatchObject({
@@ -158,18 +153,18 @@ for (const world of worlds) {
 
     it('what a program leaves open is closed and named', async () => {
       let name = '';
-      await world.run(function* (): Operation<void> {
+      await backend.run(function* (): Operation<void> {
         name = `datagram socket ${(yield* bindDatagram(LOOPBACK)).address}`;
       });
       await expect.poll(() => takeLeftOpen().join()).toContain(name);
     });
 
     it('many sockets live side by side', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         const sockets: Datagram[] = [];
         try {
           for (let i = 0; i < 100; i++) sockets.push(yield* bindDatagram(LOOPBACK));
-          expect(world.counters().datagrams).toBe(100);
+          expect(backend.counters().datagrams).toBe(100);
           for (const [i, socket] of sockets.entries()) {
             const next = sockets[(i + 1) % 100] as Datagram;
             yield* socket.sendTo(`${i}`, next.address);

@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { bindDatagram, isCancelled, UsageError } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { called, receiveAll, withTwo } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { called, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`connected datagram sockets on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`connected datagram sockets on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('send to their peer', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           expect(near.remoteAddress).toBe(undefined);
           yield* near.connect(far.address);
@@ -28,7 +29,7 @@ for (const world of worlds) {
       ));
 
     it('hear nobody else, not even what was there before', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using near = yield* bindDatagram(LOOPBACK);
         using peer = yield* bindDatagram(LOOPBACK);
         using other = yield* bindDatagram(LOOPBACK);
@@ -36,12 +37,12 @@ for (const world of worlds) {
         yield* near.connect(peer.address);
         yield* other.sendTo('after', near.address);
         yield* peer.sendTo('peer', near.address);
-        expect((yield* receiveAll(near)).map(({ data }) => String(data))).toEqual(['peer']);
+        expect((yield* receiveDatagrams(near)).map(({ data }) => String(data))).toEqual(['peer']);
         expect(near.datagramsReceived).toBe(1);
       }));
 
     it('a send without a peer is refused, and so is a second peer', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const refused = function* (code: string, uses: (() => Operation<unknown>)[]) {
             for (const use of uses) {
@@ -63,7 +64,7 @@ for (const world of worlds) {
       ));
 
     it.runIf(process.platform === 'linux')('a refusal is thrown once, by whoever tries next', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);
           far.close();
@@ -80,7 +81,7 @@ for (const world of worlds) {
     );
 
     it.runIf(process.platform === 'linux')('a refusal reaches a sender, too', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);
           far.close();
@@ -101,17 +102,17 @@ for (const world of worlds) {
     );
 
     it('an unconnected socket is told of no refusal', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const nobody = far.address;
           far.close();
           for (let i = 0; i < 3; i++) yield* near.sendTo('to nobody', nobody);
-          expect(yield* receiveAll(near)).toEqual([]);
+          expect(yield* receiveDatagrams(near)).toEqual([]);
         }),
       ));
 
     it('serve a client that asks and is answered', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);
           yield* far.connect(near.address);

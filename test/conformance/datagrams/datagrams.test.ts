@@ -1,25 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, ReceivedDatagram, Wait } from '../../../src/index.ts';
 import { bindDatagram, group } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
 import {
   echoDatagrams,
   rawReceive,
   rawSend,
-  receiveAll,
+  receiveDatagrams,
   withTwo,
 } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK, pattern } from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
 /** 65535 less the headers of IPv4 and UDP; macOS has a setting (net.inet.udp.maxdgram). */
 const LONGEST = process.platform === 'darwin' ? 9216 : 65_507;
 
-for (const world of worlds) {
-  describe(`datagrams on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`datagrams on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('carries a question and its answer, and each end sees the other', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.sendTo('Hello', far.address);
           const question = yield* far.recvFrom();
@@ -34,7 +36,7 @@ for (const world of worlds) {
       ));
 
     it('keeps the order of many datagrams, and the edges of each', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const sent = Array.from({ length: 400 }, (_, i) => `${i}:${'x'.repeat(i % 50)}`);
           const received: string[] = [];
@@ -47,7 +49,7 @@ for (const world of worlds) {
       ));
 
     it('an answer is awaited each time, hundreds of times', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const server = tasks.spawn(() => echoDatagrams(far));
@@ -61,7 +63,7 @@ for (const world of worlds) {
       ));
 
     it('tells several senders apart', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK);
         using one = yield* bindDatagram(LOOPBACK);
         using two = yield* bindDatagram(LOOPBACK);
@@ -73,7 +75,7 @@ for (const world of worlds) {
       }));
 
     it('carries empty datagrams, both ways', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.sendTo('', far.address);
           yield* near.sendTo(new Uint8Array(0), far.address);
@@ -84,7 +86,7 @@ for (const world of worlds) {
       ));
 
     it('carries the longest datagram of IPv4, and refuses a longer one with EMSGSIZE', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const longest = pattern(LONGEST);
           yield* near.sendTo(longest, far.address);
@@ -101,10 +103,10 @@ for (const world of worlds) {
       ));
 
     it('trySendTo throws at once, or the next one does, as the network declares', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const tooLong = () => near.trySendTo(pattern(65_508), far.address);
-          if (world.capabilities.sendsAtOnce) {
+          if (backend.capabilities.sendsAtOnce) {
             expect(tooLong).toThrow(expect.objectContaining({ code: 'EMSGSIZE' }));
           } else {
             expect(tooLong()).toBe(true);
@@ -117,7 +119,7 @@ for (const world of worlds) {
       ));
 
     it('cuts what is longer than maxLength, and says so', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK, { maxLength: 10 });
         using near = yield* bindDatagram(LOOPBACK);
         for (const length of [9, 10, 11, 5000]) yield* near.sendTo(pattern(length), far.address);
@@ -136,7 +138,7 @@ for (const world of worlds) {
       }));
 
     it('what was received stays as it is when more comes', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const kept: ReceivedDatagram[] = [];
           for (let i = 0; i < 60; i++) {
@@ -150,7 +152,7 @@ for (const world of worlds) {
       ));
 
     it('what was sent may be changed afterwards', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const bytes = Buffer.from('first');
           expect(near.trySendTo(bytes, far.address)).toBe(true);
@@ -160,7 +162,7 @@ for (const world of worlds) {
       ));
 
     it('sends texts as UTF-8, and takes any view of bytes', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const memory = Uint8Array.of(1, 2, 3, 4, 5);
           yield* near.sendTo('größer', far.address);
@@ -171,7 +173,7 @@ for (const world of worlds) {
       ));
 
     it("`yield ['recv', datagram]` and tryRecvFrom do the same", () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           expect(far.tryRecvFrom()).toBe(undefined);
           yield* near.sendTo('raw', far.address);
@@ -180,7 +182,7 @@ for (const world of worlds) {
       ));
 
     it("`yield ['send', datagram]` goes on while there is room", () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           for (let i = 0; i < 100; i++) yield* rawSend(near, `${i}`, far.address);
           for (let i = 0; i < 100; i++) expect(String((yield* far.recvFrom()).data)).toBe(`${i}`);
@@ -188,7 +190,7 @@ for (const world of worlds) {
       ));
 
     it('a flood that nobody receives is held within bounds, and what is dropped is counted', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK, { recvBufferSize: 65_536 });
         using near = yield* bindDatagram(LOOPBACK);
         const count = 3000;
@@ -198,14 +200,14 @@ for (const world of worlds) {
           yield* near.sendTo(block, far.address);
         }
         const numbers: number[] = [];
-        for (const { data } of yield* receiveAll(far)) numbers.push(data.readUInt32BE());
+        for (const { data } of yield* receiveDatagrams(far)) numbers.push(data.readUInt32BE());
         expect(numbers.length).toBeGreaterThan(10);
         expect(numbers.length).toBeLessThan(1000);
         expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
         const dropped = far.dropped ?? 0;
         expect(dropped).toBeLessThanOrEqual(count - numbers.length);
         if (far.dropped !== undefined) expect(dropped).toBeGreaterThan(0);
-        if (world.capabilities.exactDropped && far.dropped !== undefined) {
+        if (backend.capabilities.exactDropped && far.dropped !== undefined) {
           expect(dropped).toBe(count - numbers.length);
         }
         yield* near.sendTo('after it', far.address);
@@ -215,7 +217,7 @@ for (const world of worlds) {
       }));
 
     it('trySendTo says false when there is no room, and `writable` waits for it', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK, { recvBufferSize: 4_000_000 });
         using near = yield* bindDatagram(LOOPBACK, { sendBufferSize: 4096 });
         const block = pattern(2000);
@@ -228,8 +230,8 @@ for (const world of worlds) {
           }
         }
         expect(near.datagramsSent).toBe(200);
-        if (!world.capabilities.sendsAtOnce) expect(refused).toBeGreaterThan(0);
-        const received = yield* receiveAll(far);
+        if (!backend.capabilities.sendsAtOnce) expect(refused).toBeGreaterThan(0);
+        const received = yield* receiveDatagrams(far);
         expect(received.length).toBeGreaterThan(0);
         expect(received.every(({ data }) => data.equals(block))).toBe(true);
       }));

@@ -2,20 +2,21 @@ import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Address, Datagram, DatagramOptions, Operation } from '../../../src/index.ts';
 import { bindDatagram } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { called, hasIpv6, receiveAll, withTwo } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { called, hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
 /** A group for use inside an organisation (RFC 2365), and one of this machine alone (RFC 4291). */
 const GROUP = '239.255.77.1';
 const GROUP6 = 'ff01::4d:1';
 
-for (const world of worlds) {
-  describe(`options of datagram sockets on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`options of datagram sockets on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it.runIf(process.platform === 'linux')('a broadcast needs permission: EACCES without it', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram('0.0.0.0:0');
         using near = yield* bindDatagram(LOOPBACK);
         const everybody = { host: '127.255.255.255', port: far.address.port };
@@ -36,7 +37,7 @@ for (const world of worlds) {
     );
 
     it('the sizes of the queues can be asked for, and are told', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         const sizes = { recvBufferSize: 20_000, sendBufferSize: 30_000 };
         const larger = { recvBufferSize: 40_000, sendBufferSize: 60_000 };
         using one = yield* bindDatagram(LOOPBACK, sizes);
@@ -48,7 +49,7 @@ for (const world of worlds) {
       }));
 
     it('a group reaches its members while they are in it', (test) =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using one = yield* bindDatagram('0.0.0.0:0', { reuseAddress: true });
         const { port } = one.address;
         using two = yield* bindDatagram({ host: '0.0.0.0', port }, { reuseAddress: true });
@@ -66,12 +67,12 @@ for (const world of worlds) {
         one.leaveGroup(GROUP, '127.0.0.1');
         two.leaveGroup(GROUP, '127.0.0.1');
         yield* near.sendTo('to nobody', { host: GROUP, port });
-        expect(yield* receiveAll(one)).toEqual([]);
+        expect(yield* receiveDatagrams(one)).toEqual([]);
         near.setMulticastLoopback(false);
       }));
 
     it('a group of IPv6 is joined by the name of an interface', (test) =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         const by = `::%${interfaceOfIpv6()}`;
         if (!hasIpv6) return test.skip('no IPv6 here');
         using far = yield* bindDatagram('[::]:0');
@@ -87,7 +88,7 @@ for (const world of worlds) {
       }));
 
     it('groups: what is none, twice, and never joined are errors', (test) =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using socket = yield* bindDatagram('0.0.0.0:0');
         const join = (group: string) => failure(called(() => socket.joinGroup(group, '127.0.0.1')));
         expect((yield* join('127.0.0.1')).code).toBe('EINVAL');
@@ -99,7 +100,7 @@ for (const world of worlds) {
       }));
 
     it('hops have a range', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           near.setTtl(1);
           near.setTtl(255);
@@ -114,7 +115,7 @@ for (const world of worlds) {
       ));
 
     it('wrong arguments are told at the call', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const wrong = (call: () => unknown, code: string) =>
             expect(call).toThrow(expect.objectContaining({ code }));

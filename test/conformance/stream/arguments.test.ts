@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { connect, group, isCancelled, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  expectNothingLeft,
   failure,
   fill,
   receiveAll,
@@ -23,12 +23,12 @@ const makeResizable = ArrayBuffer as unknown as new (
   options: { maxByteLength: number },
 ) => Resizable;
 
-for (const world of worlds) {
-  describe(`arguments on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`arguments on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('what is no data is a TypeError and moves no byte', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (const attempt of wrongData(near)) {
             expect(attempt, String(attempt)).toThrow(
@@ -43,7 +43,7 @@ for (const world of worlds) {
     });
 
     it('a size that no receive can have is refused', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const max of [0, -1, 1.5, Number.NaN, 2 ** 31]) {
             for (const attempt of [() => near.recv(max), () => near.tryRecv(max)]) {
@@ -57,7 +57,7 @@ for (const world of worlds) {
     });
 
     it('nothing to send is nothing sent', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const nothing = new Uint8Array(0);
           expect([yield* near.send(nothing), yield* near.send(''), near.trySend('')]).toEqual([
@@ -72,7 +72,7 @@ for (const world of worlds) {
     });
 
     it('bytes of a resizable or a shared buffer are sent and received as others are', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (const buffer of [
             new makeResizable(4, { maxByteLength: 8 }),
@@ -92,7 +92,7 @@ for (const world of worlds) {
     });
 
     it('memory that goes before an operation is driven is an error, not an empty send', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const data = [1, 2, 3, 4].map(() => new Uint8Array(8));
           const [one, two, three, four] = data as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
@@ -112,7 +112,7 @@ for (const world of worlds) {
     });
 
     it('memory that goes while a receive waits is an error, and no byte is lost', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const into = new Uint8Array(8);
           yield* group(function* (tasks): Operation<void> {
@@ -128,7 +128,7 @@ for (const world of worlds) {
     });
 
     it('memory that goes in the middle of a send tears the stream', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const data = new Uint8Array(8 << 20);
           yield* group(function* (tasks): Operation<void> {
@@ -144,7 +144,7 @@ for (const world of worlds) {
     });
 
     it('memory that goes while a send waits for its first byte tears nothing', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           yield* fill(near);
           const data = new Uint8Array(8);
@@ -164,7 +164,7 @@ for (const world of worlds) {
     });
 
     it('an address that is none is refused before anything is opened', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (const address of [null, {}, 'host', 70_000, { path: '' }, 'a\0b:1']) {
           for (const attempt of [listen, connect]) {
             const error = yield* failure(() => attempt(address as string));

@@ -9,31 +9,31 @@ import {
   TornError,
   timeout,
 } from '../../../src/index.ts';
-import type { TestWorld } from '../../support/backends.ts';
-import { worlds } from '../../support/backends.ts';
+import type { TestBackend } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   collect,
-  digest,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
-  pattern,
   receiveAll,
   receiveExactly,
+  sendInPieces,
   together,
   untilWaiting,
   withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`cancelling on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`cancelling on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('a cancelled recv loses no byte, after however many bytes it is cancelled', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (let offset = 0; offset <= 1500; offset += 25) {
           yield* withPair((near, far) => cancelAt(near, far, offset));
         }
@@ -41,7 +41,7 @@ for (const world of worlds) {
     });
 
     it('a cancelled recv loses no byte, after however many steps it is cancelled', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 60; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
         }
@@ -50,7 +50,7 @@ for (const world of worlds) {
 
     it('a recv that is cut by a time limit again and again loses no byte', () => {
       const sent = pattern(60_000);
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
           yield* together(
@@ -63,7 +63,7 @@ for (const world of worlds) {
     });
 
     it('a recvInto that is cut by a time limit leaves the bytes where they are', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const room = new Uint8Array(8);
           expect(yield* moveOnAfter(1, () => far.recvInto(room))).toBeUndefined();
@@ -74,7 +74,7 @@ for (const world of worlds) {
     });
 
     it('a time limit of 0 gives the bytes that are there, and nothing otherwise', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect(yield* moveOnAfter(0, () => far.recv())).toBeUndefined();
           yield* near.sendAll('there');
@@ -85,7 +85,7 @@ for (const world of worlds) {
     });
 
     it('a wake-up that was granted before a cancel wins', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => far.recv());
@@ -101,7 +101,7 @@ for (const world of worlds) {
     });
 
     it('a cancel that comes before the wake-up wins, and the bytes stay', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => far.recv());
@@ -118,13 +118,13 @@ for (const world of worlds) {
     });
 
     it('a cancelled accept loses no connection, after however many it is cancelled', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (let count = 0; count <= 20; count++) yield* cancelAccept(count);
       });
     });
 
     it('an accept that is cut by a time limit again and again loses no connection', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const heard: number[] = [];
         yield* together(
@@ -136,7 +136,7 @@ for (const world of worlds) {
     });
 
     it('an accept that was granted before a cancel wins', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => listener.accept());
@@ -151,17 +151,17 @@ for (const world of worlds) {
     });
 
     it('a cancelled sendAll that had begun tears the sending side', () => {
-      return world.run(() => withPair((near, far) => tear(world, near, far)));
+      return backend.run(() => withPair((near, far) => tear(backend, near, far)));
     });
 
     it('a cancelled sendv that had begun tears the sending side', () => {
-      return world.run(() =>
-        withPair((near, far) => tear(world, near, far, (data) => near.sendv([data, data]))),
+      return backend.run(() =>
+        withPair((near, far) => tear(backend, near, far, (data) => near.sendv([data, data]))),
       );
     });
 
     it('a torn socket still receives', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* cutSend(near, () => near.sendAll(Buffer.alloc(20_000_000)));
           yield* far.sendAll('heard');
@@ -171,7 +171,7 @@ for (const world of worlds) {
     });
 
     it('a cancelled sendAll that had not begun sends nothing and tears nothing', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* cutSend(near, () => near.sendAll('never'));
@@ -187,7 +187,7 @@ for (const world of worlds) {
     });
 
     it('a sendAll that met its time limit tells how far it came', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const error = yield* failure(() =>
             timeout(30, () => near.sendAll(Buffer.alloc(20_000_000))),
@@ -201,7 +201,7 @@ for (const world of worlds) {
     });
 
     it('a cancelled task that waits on a socket leaves it to the next one', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (let i = 0; i < 50; i++) {
             yield* group(function* (tasks): Operation<void> {
@@ -243,14 +243,6 @@ function* cancelAfterSteps(near: Socket, far: Socket, steps: number): Operation<
   });
   yield* collect(far, parts);
   expect(digest(Buffer.concat(parts))).toBe(digest(sent));
-}
-
-function* sendInPieces(socket: Socket, data: Buffer, length = 1000): Operation<void> {
-  for (let at = 0; at < data.length; at += length) {
-    yield* socket.sendAll(data.subarray(at, at + length));
-    yield;
-  }
-  socket.shutdown('send');
 }
 
 function* receiveImpatiently(socket: Socket, parts: Buffer[]): Operation<void> {
@@ -319,7 +311,7 @@ function* cutSend(socket: Socket, send: () => Operation<unknown>): Operation<voi
 }
 
 function* tear(
-  world: TestWorld,
+  backend: TestBackend,
   near: Socket,
   far: Socket,
   send: (data: Buffer) => Operation<void> = (data) => near.sendAll(data),
@@ -335,7 +327,7 @@ function* tear(
   const sent = near.bytesSent;
   near.close();
   const arrived = (yield* receiveAll(far)).length;
-  if (world.capabilities.exactTorn) expect(arrived).toBe(sent);
+  if (backend.capabilities.exactTorn) expect(arrived).toBe(sent);
   else expect(arrived).toBeLessThanOrEqual(sent);
 }
 

@@ -1,16 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket, Wait } from '../../../src/index.ts';
 import { ClosedError, connect, group, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
 import {
   collect,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
   sendsOf,
-  takeLeftOpen,
   together,
   untilWaiting,
   withPair,
@@ -18,12 +17,12 @@ import {
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`closing on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`closing on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('close is idempotent, and everything after it fails with ERR_CLOSED', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           near.close();
           near.close();
@@ -39,7 +38,7 @@ for (const world of worlds) {
     });
 
     it('a closed listener fails with ERR_CLOSED', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         listener.close();
         listener.close();
@@ -51,15 +50,15 @@ for (const world of worlds) {
     });
 
     it('closing wakes the receiver and the sender with ERR_CLOSED', () => {
-      return world.run(() => withTightPair((near) => closeUnder(near)));
+      return backend.run(() => withTightPair((near) => closeUnder(near)));
     });
 
     it('resetting wakes the receiver and the sender with ERR_CLOSED', () => {
-      return world.run(() => withTightPair((near) => closeUnder(near, () => near.reset())));
+      return backend.run(() => withTightPair((near) => closeUnder(near, () => near.reset())));
     });
 
     it('closing a listener wakes the task that accepts with ERR_CLOSED', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => failure(() => listener.accept()));
@@ -71,7 +70,7 @@ for (const world of worlds) {
     });
 
     it('a raw wait on a closed socket ends at once, and the try tells why', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Generator<Wait, void> {
           near.close();
           yield ['recv', near];
@@ -83,15 +82,15 @@ for (const world of worlds) {
     });
 
     it('a socket that is closed in the same batch as its event gets nothing', () => {
-      return world.run(() => withPairs(40, closeInBatch));
+      return backend.run(() => withPairs(40, closeInBatch));
     });
 
     it('a successor gets nothing of what was meant for a socket closed in the same batch', () => {
-      return world.run(() => withPairs(40, reuseInBatch));
+      return backend.run(() => withPairs(40, reuseInBatch));
     });
 
     it('a listener that is closed in the same batch as its event hands nothing out', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using one = yield* listen(LOOPBACK);
         using two = yield* listen(LOOPBACK);
         const endings: string[] = [];
@@ -106,7 +105,7 @@ for (const world of worlds) {
     });
 
     it('`using` closes a socket and a listener', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const kept: (Socket | Listener)[] = [];
         {
           using listener = yield* listen(LOOPBACK);
@@ -120,7 +119,7 @@ for (const world of worlds) {
     });
 
     it('what the program has left open is closed, and named in a warning', async () => {
-      const port = await world.run(function* (): Operation<number> {
+      const port = await backend.run(function* (): Operation<number> {
         const listener = yield* listen(LOOPBACK);
         yield* connect(listener.address);
         yield* listener.accept();
@@ -130,7 +129,7 @@ for (const world of worlds) {
     });
 
     it('what a failed program has left open is closed all the same', async () => {
-      const failed = world.run(function* (): Operation<void> {
+      const failed = backend.run(function* (): Operation<void> {
         yield* listen(LOOPBACK);
         throw new Error('on purpose');
       });

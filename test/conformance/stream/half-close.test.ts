@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { group, readable } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  expectNothingLeft,
   failure,
-  pattern,
   receiveAll,
   sendsOf,
   together,
@@ -13,20 +13,20 @@ import {
   withPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`ending on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`ending on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('a half-closed connection still carries bytes the other way', () => {
-      return world.run(() => withPair(halfClose));
+      return backend.run(() => withPair(halfClose));
     });
 
     it('the accepting side may be the first to half-close', () => {
-      return world.run(() => withPair((near, far) => halfClose(far, near)));
+      return backend.run(() => withPair((near, far) => halfClose(far, near)));
     });
 
     it('data that is still buffered comes before the end of file', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(40_000);
           yield* near.sendAll(sent);
@@ -38,7 +38,7 @@ for (const world of worlds) {
     });
 
     it('data and end of file may come in one segment', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.noDelay = false;
           // The second send waits for the acknowledgement of the first, so the end can join it.
@@ -50,7 +50,7 @@ for (const world of worlds) {
     });
 
     it('end of file is told again and again', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown();
           for (let i = 0; i < 5; i++) expect((yield* far.recv()).length).toBe(0);
@@ -61,7 +61,7 @@ for (const world of worlds) {
     });
 
     it('an end of file wakes the task that waits for bytes', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => receiveAll(far));
@@ -74,7 +74,7 @@ for (const world of worlds) {
     });
 
     it("after shutdown('send') every send fails with EPIPE, and receiving goes on", () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown('send');
           near.shutdown('send');
@@ -88,7 +88,7 @@ for (const world of worlds) {
     });
 
     it("after shutdown('recv') there is only end of file, and sending goes on", () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* far.sendAll('unread');
           yield* readable(near);
@@ -104,7 +104,7 @@ for (const world of worlds) {
     });
 
     it("shutdown('recv') wakes the task that waits for bytes", () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => near.recv());
@@ -117,7 +117,7 @@ for (const world of worlds) {
     });
 
     it("shutdown('both') is both", () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown('both');
           expect((yield* near.recv()).length).toBe(0);
@@ -128,7 +128,7 @@ for (const world of worlds) {
     });
 
     it('shutdown of a connection that the peer has ended is no error', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           far.reset();
           expect(yield* failure(() => near.recv())).toMatchObject({ code: 'ECONNRESET' });
@@ -138,7 +138,7 @@ for (const world of worlds) {
     });
 
     it('shutdown takes no other word', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           expect(() => near.shutdown('write' as 'send')).toThrow(TypeError);
         }),

@@ -3,8 +3,9 @@ import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { pipe, SystemError } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { expectNothingLeft, failure, withPair } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, withPair } from '../../support/sockets.ts';
 
 const NO_MEMORY = { code: 'ENOBUFS', syscall: 'write' } as const;
 
@@ -28,9 +29,9 @@ function failBehind(socket: Socket, first: number): void {
   transport.trySendv = ([data]) => attempt(data as Uint8Array);
 }
 
-for (const world of worlds) {
-  describe(`no memory to send on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`no memory to send on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     const sends: Record<string, (socket: Socket) => Operation<unknown>> = {
       sendAll: (socket) => socket.sendAll('a message'),
@@ -42,7 +43,7 @@ for (const world of worlds) {
     };
     for (const [name, send] of Object.entries(sends)) {
       it(`behind a part of what a ${name} sends leaves the sending side torn`, () => {
-        return world.run(() =>
+        return backend.run(() =>
           withPair(function* (near, far): Operation<void> {
             failBehind(near, 4);
             expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
@@ -54,7 +55,7 @@ for (const world of worlds) {
       });
 
       it(`before the first byte of a ${name} has sent nothing`, () => {
-        return world.run(() =>
+        return backend.run(() =>
           withPair(function* (near, far): Operation<void> {
             failBehind(near, 0);
             expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
@@ -68,7 +69,7 @@ for (const world of worlds) {
     }
 
     it('for a piece of a pipe leaves the side that it should have gone to torn', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('a message');
           failBehind(far, 4);

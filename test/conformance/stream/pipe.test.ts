@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { all, group, moveOnAfter, pipe } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  digest,
   echo,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   together,
   untilWaiting,
@@ -17,12 +16,12 @@ import {
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`pipe on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`pipe on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('moves everything up to the end of file, passes the end on and counts the bytes', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           const data = pattern(3_000_000);
           let moved = 0;
@@ -44,7 +43,7 @@ for (const world of worlds) {
     });
 
     it('leaves the sending side open when it is told not to end it', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* source.sendAll('first ');
           source.shutdown('send');
@@ -57,7 +56,7 @@ for (const world of worlds) {
     });
 
     it('two of them make a proxy that carries half-closes both ways', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* together(
             () => all([() => pipe(from, to), () => pipe(to, from)]),
@@ -77,7 +76,7 @@ for (const world of worlds) {
     });
 
     it('takes no more from a fast sender than the receiver takes', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const piping = tasks.spawn(() => pipe(from, to), { daemon: true });
@@ -90,7 +89,7 @@ for (const world of worlds) {
     });
 
     it('a cancelled pipe that waits for bytes has lost none, and both sockets go on', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           expect(yield* moveOnAfter(1, () => pipe(from, to))).toBe(undefined);
           yield* source.sendAll('later');
@@ -102,7 +101,7 @@ for (const world of worlds) {
     });
 
     it('a pipe that is cancelled while it sends leaves the sending side torn', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* fill(to);
           yield* source.sendAll('stuck');
@@ -115,7 +114,7 @@ for (const world of worlds) {
     });
 
     it('a pipe that waits to send fails with ERR_CLOSED when its receiver is closed', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* fill(to);
           yield* source.sendAll('stuck');
@@ -135,7 +134,7 @@ for (const world of worlds) {
     });
 
     it('leaves both directions free when it has ended, however it ended', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* moveOnAfter(1, () => pipe(from, to));
           yield* source.sendAll('one ');
@@ -150,7 +149,7 @@ for (const world of worlds) {
     });
 
     it('is driven once, and not at all when it is given up', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           source.shutdown('send');
           const piping = pipe(from, to);
@@ -165,7 +164,7 @@ for (const world of worlds) {
     });
 
     it('fails with ERR_BUSY where a task uses one of the directions, and touches no byte', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* source.sendAll('x');
           yield* group(function* (tasks): Operation<void> {
@@ -183,7 +182,7 @@ for (const world of worlds) {
     });
 
     it('fails with the error of the side that failed', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           source.reset();
           expect(yield* failure(() => pipe(from, to))).toMatchObject({ code: 'ECONNRESET' });
@@ -195,7 +194,7 @@ for (const world of worlds) {
     });
 
     it('what the reader of a socket holds goes first', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* source.sendAll('header\nbody, ');
           expect(yield* from.reader().readLine()).toBe('header');
@@ -208,7 +207,7 @@ for (const world of worlds) {
     });
 
     it('bytes that wait in the writer of the other side are not overtaken', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ from, to }): Operation<void> {
           to.writer().write('first');
           const error = yield* failure(() => pipe(from, to));
@@ -219,7 +218,7 @@ for (const world of worlds) {
     });
 
     it('a socket that is piped to itself is an echo', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('echo');
           near.shutdown('send');

@@ -1,23 +1,24 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Reader, Socket } from '../../../src/index.ts';
 import { connect, group, moveOnAfter, select, sleep, toDuplex } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { heardBy, withServer } from '../../support/servers.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { withServer } from '../../support/servers.ts';
 import {
-  digest,
   eventually,
-  expectNothingLeft,
   failure,
-  pattern,
   receiveExactly,
+  receiveText,
+  sendInPieces,
   together,
   untilWaiting,
   withPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`a reader on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`a reader on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('gives lines, however they arrive', () => {
       const lines = Array.from(
@@ -25,7 +26,7 @@ for (const world of worlds) {
         (_, i) => `${i} grün → 漢字 🎉 ${'x'.repeat(i * 3)}`,
       );
       const bytes = Buffer.from(lines.join('\r\n'));
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (const length of [1, 7, 1000, 70_000]) {
           const sent = bytes.subarray(0, length * 300);
           yield* withPair(function* (near, far): Operation<void> {
@@ -42,7 +43,7 @@ for (const world of worlds) {
 
     it('gives messages with a length before them, small and large', () => {
       const lengths = [0, 1, 5, 4000, 70_000, 3_000_000, 17];
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -68,7 +69,7 @@ for (const world of worlds) {
     });
 
     it('finds a delimiter of several bytes, and reads on behind it', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('GET / HTTP/1.1\r\nhost: x\r\n\r\nbody');
           near.shutdown('send');
@@ -82,7 +83,7 @@ for (const world of worlds) {
     });
 
     it('refuses what is too long, keeps it readable, and can answer', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader({ max: 100 });
           yield* near.sendAll('x'.repeat(101));
@@ -96,7 +97,7 @@ for (const world of worlds) {
     });
 
     it('tells an end between messages from one in the middle', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('whole|hal');
           near.shutdown('send');
@@ -114,7 +115,7 @@ for (const world of worlds) {
     });
 
     it('gives what came before a reset, and then the reset', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('line\npart');
@@ -129,7 +130,7 @@ for (const world of worlds) {
     });
 
     it('that waits gets ERR_CLOSED when the socket is closed', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('part');
           yield* group(function* (tasks): Operation<void> {
@@ -145,7 +146,7 @@ for (const world of worlds) {
 
     it('loses no byte to time limits', () => {
       const sent = pattern(40_000);
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
           yield* together(
@@ -158,7 +159,7 @@ for (const world of worlds) {
     });
 
     it('loses no byte to a cancellation, after however many steps', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 40; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
         }
@@ -166,7 +167,7 @@ for (const world of worlds) {
     });
 
     it('waits as an arm of select, and loses nothing to another arm', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('par');
@@ -180,7 +181,7 @@ for (const world of worlds) {
     });
 
     it('makes other receives wait their turn: ERR_BUSY, and ERR_BUFFERED', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* group(function* (tasks): Operation<void> {
@@ -201,17 +202,17 @@ for (const world of worlds) {
     });
   });
 
-  describe(`draining a reader on ${world.name}`, () => {
-    expectNothingLeft(world);
+  describe(`draining a reader on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('an idle connection is at its end', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(lineEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('line\n');
           expect(String(yield* receiveExactly(client, 5))).toBe('line\n');
           server.stop();
-          expect(yield* heardBy(client)).toBe('');
+          expect(yield* receiveText(client)).toBe('');
           client.close();
           yield* serving.join();
           expect(server.stats().failed).toBe(0);
@@ -220,7 +221,7 @@ for (const world of worlds) {
     });
 
     it('a message that has come in part keeps the connection until it is answered', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const serving = tasks.spawn(() => lineEcho(far));
@@ -239,20 +240,20 @@ for (const world of worlds) {
     });
 
     it('messages that are held already are answered before the end', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('1\n2\n3\n');
           yield* eventually('they are there', () => far.readiness.canRecv);
           far.drain();
           yield* lineEcho(far);
           far.close();
-          expect(yield* heardBy(near)).toBe('1\n2\n3\n');
+          expect(yield* receiveText(near)).toBe('1\n2\n3\n');
         }),
       );
     });
 
     it('a question of which the first line was read is not cut short', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('answered\nfirst\n');
@@ -272,7 +273,7 @@ for (const world of worlds) {
     });
 
     it('a task that waits for more is told when another one has answered', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('question\n');
           expect(yield* far.reader().readLine()).toBe('question');
@@ -298,14 +299,6 @@ function* lineEcho(socket: Socket): Operation<void> {
     if (line === null) return;
     yield* socket.sendAll(`${line}\n`);
   }
-}
-
-function* sendInPieces(socket: Socket, data: Buffer, length: number): Operation<void> {
-  for (let at = 0; at < data.length; at += length) {
-    yield* socket.sendAll(data.subarray(at, at + length));
-    yield;
-  }
-  socket.shutdown('send');
 }
 
 function* readLines(reader: Reader, lines: string[]): Operation<void> {

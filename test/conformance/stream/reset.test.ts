@@ -2,10 +2,10 @@ import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import { connect, group, listen, readable } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
@@ -23,12 +23,12 @@ const RESET = {
 /** What a sender is told: the reset itself, or that nobody is left to send to. */
 const GONE = /^(?:ECONNRESET|EPIPE)$/;
 
-for (const world of worlds) {
-  describe(`resets on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`resets on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('reset() gives the peer ECONNRESET in the shape of Node, every time it asks', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.reset();
           expect(near.closed).toBe(true);
@@ -43,7 +43,7 @@ for (const world of worlds) {
     });
 
     it('a reset wakes the task that is receiving', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => failure(() => far.recv()));
@@ -56,7 +56,7 @@ for (const world of worlds) {
     });
 
     it('a reset wakes the task that is sending', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
@@ -71,7 +71,7 @@ for (const world of worlds) {
     });
 
     it('a reset ends both directions: each task that uses the socket hears of it', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
@@ -88,7 +88,7 @@ for (const world of worlds) {
     });
 
     it('a sender is told of a reset again and again', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* fill(far);
           near.reset();
@@ -101,7 +101,7 @@ for (const world of worlds) {
 
     // It is called torn then, as if somebody had cancelled it.
     it('a send that a reset has cut off half-way is not called a cancelled one', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
@@ -115,7 +115,7 @@ for (const world of worlds) {
     });
 
     it('a peer that closes with unread input ends the connection, by a reset or in order', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* far.sendAll('never read');
           yield* readable(near);
@@ -128,7 +128,7 @@ for (const world of worlds) {
     });
 
     it('sending to a peer that has closed fails in the end, and only the task', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.close();
           const error = yield* failure(() => sendForEver(far));
@@ -138,7 +138,7 @@ for (const world of worlds) {
     });
 
     it('bytes that came before a reset are delivered before it, if at all', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('before');
           yield* readable(far);
@@ -153,7 +153,7 @@ for (const world of worlds) {
     });
 
     it('a connection that is reset before it is accepted does no harm to the next one', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         (yield* connect(listener.address)).reset();
         using second = yield* connect(listener.address);
@@ -163,7 +163,7 @@ for (const world of worlds) {
     });
 
     it('many resets before accept, between good connections, lose none of the good ones', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const heard: string[] = [];
         yield* together(
@@ -183,7 +183,7 @@ for (const world of worlds) {
     });
 
     it('a reset of one connection is nothing to the others', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair((near, far) =>
           withPair(function* (near2, far2): Operation<void> {
             near.reset();
@@ -196,7 +196,7 @@ for (const world of worlds) {
     });
 
     it('what was unsent at a reset is dropped', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = yield* fill(near);
           near.reset();

@@ -11,15 +11,16 @@ import {
   sleepForever,
   writable,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { expectNothingLeft, LOOPBACK, withPair } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { LOOPBACK, withPair } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`select on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`select on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('takes a receive when bytes come, and leaves the channel alone', () =>
-      world.run(() =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const channel = new Channel<string>(1);
           yield* far.sendAll('bytes');
@@ -31,7 +32,7 @@ for (const world of worlds) {
       ));
 
     it('loses no byte when another arm is taken', () =>
-      world.run(() =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const channel = new Channel<string>(1);
           for (let i = 0; i < 20; i++) {
@@ -53,7 +54,7 @@ for (const world of worlds) {
       ));
 
     it('can be followed by a receive, whichever arm was taken', () =>
-      world.run(() =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const late = yield* select({ late: sleep(1), data: near.recv() });
           expect(late.key).toBe('late');
@@ -63,7 +64,7 @@ for (const world of worlds) {
       ));
 
     it('takes an accept, and loses no connection to another arm', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         const late = yield* select({ late: sleep(1), connection: listener.accept() });
         expect(late.key).toBe('late');
@@ -76,7 +77,7 @@ for (const world of worlds) {
       }));
 
     it('knows readable and writable', () =>
-      world.run(() =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const first = yield* select({ out: writable(near), in: readable(near) });
           expect(first.key).toBe('out');

@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { group } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  digest,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   receiveExactly,
   together,
@@ -15,9 +14,9 @@ import {
   withPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`sendv on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`sendv on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('pieces arrive in order, as one message', () => expectWhole(['GOT:', 'Hello', '\n']));
 
@@ -44,7 +43,7 @@ for (const world of worlds) {
 
     it('large pieces go out over several partial sends', () => {
       const pieces = Array.from({ length: 90 }, (_, i) => pattern(70_001 + i, i + 1));
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -60,7 +59,7 @@ for (const world of worlds) {
     });
 
     it('it waits for room, and goes on within a piece', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -78,7 +77,7 @@ for (const world of worlds) {
 
     it('the list of pieces is not changed', () => {
       const pieces = Object.freeze([Buffer.from('a'), new Uint8Array(0), Buffer.from('b')]);
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendv(pieces);
           expect(pieces.map(String)).toEqual(['a', '', 'b']);
@@ -88,7 +87,7 @@ for (const world of worlds) {
     });
 
     it('what is no list of bytes is refused', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const wrong = 'text' as unknown as Uint8Array[];
           expect(yield* failure(() => near.sendv(wrong))).toBeInstanceOf(TypeError);
@@ -99,7 +98,7 @@ for (const world of worlds) {
     });
 
     function expectWhole(texts: readonly string[]): Promise<void> {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendv(texts.map((text) => Buffer.from(text)));
           near.shutdown('send');

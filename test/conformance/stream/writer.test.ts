@@ -1,29 +1,29 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { connect, group, isCancelled, toDuplex } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
-  digest,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   receiveExactly,
+  receiveText,
   together,
   untilWaiting,
   withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`a writer on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`a writer on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('sends small and large pieces in order', () => {
       const pieces = Array.from({ length: 400 }, (_, i) => pattern((i * 97) % 6000, i + 1));
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -46,7 +46,7 @@ for (const world of worlds) {
 
     it('waits for room, over several partial sends', () => {
       const pieces = Array.from({ length: 90 }, (_, i) => pattern(70_001 + i, i + 1));
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -68,7 +68,7 @@ for (const world of worlds) {
     });
 
     it('takes more pieces than one call of the system does', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const writer = near.writer({ highWaterMark: 2_000_000 });
           const large = pattern(4096);
@@ -90,7 +90,7 @@ for (const world of worlds) {
     });
 
     it('a flush that is cancelled before its first byte has not happened', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           const writer = near.writer();
@@ -106,7 +106,7 @@ for (const world of worlds) {
     });
 
     it('a flush that is cancelled after its first byte tears the sending side', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const writer = near.writer({ highWaterMark: 30_000_000 });
           for (let i = 0; i < 20; i++) writer.write(Buffer.alloc(1_000_000));
@@ -121,7 +121,7 @@ for (const world of worlds) {
     });
 
     it('a broken connection is an error of the flush', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           near.shutdown('send');
           near.writer().write('x');
@@ -132,7 +132,7 @@ for (const world of worlds) {
     });
 
     it('makes other sends wait their turn: ERR_FLUSH_NEEDED, and ERR_BUSY', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           const writer = near.writer();
@@ -156,8 +156,8 @@ for (const world of worlds) {
     });
   });
 
-  describe(`handlers with a writer on ${world.name}`, () => {
-    expectNothingLeft(world);
+  describe(`handlers with a writer on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('that flush are served', () => {
       const handler = function* (socket: Socket): Operation<void> {
@@ -165,10 +165,10 @@ for (const world of worlds) {
         for (const word of ['one', ' ', 'two']) writer.write(word);
         yield* writer.flush();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
-          expect(yield* heardBy(client)).toBe('one two');
+          expect(yield* receiveText(client)).toBe('one two');
           expect(server.stats().failed).toBe(0);
         }),
       );
@@ -180,13 +180,13 @@ for (const world of worlds) {
         socket.writer().write('forgotten');
         yield* socket.recv();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             yield* client.sendAll('x');
-            expect(yield* heardBy(client)).toBe('');
+            expect(yield* receiveText(client)).toBe('');
             client.close();
             yield* untilNobodyIsLeft(server);
             expect(server.stats().failed).toBe(1);
@@ -210,7 +210,7 @@ for (const world of worlds) {
         if (String(first) === 'fail') throw new Error('its own');
         socket.reset();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -232,7 +232,7 @@ for (const world of worlds) {
 /** What the client hears, or why it hears nothing. */
 function* endOf(client: Socket): Operation<string | undefined> {
   try {
-    return yield* heardBy(client);
+    return yield* receiveText(client);
   } catch (error) {
     if (isCancelled(error)) throw error;
     return (error as { code?: string }).code;

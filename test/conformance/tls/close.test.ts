@@ -2,16 +2,15 @@
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, group, listen, once, TruncatedError, until } from '../../../src/index.ts';
-import { worldsWithTls } from '../../support/backends.ts';
+import { backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
   receiveAll,
   receiveExactly,
-  takeLeftOpen,
   untilWaiting,
 } from '../../support/sockets.ts';
 import {
@@ -22,11 +21,11 @@ import {
   withSecurePair,
 } from '../../support/tls.ts';
 
-describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('close_notify is the end of file', () =>
-    world.run(() =>
+    backend.run(() =>
       withForeignClient(function* ({ foreign, far }): Operation<void> {
         foreign.end('all');
         expect(String(yield* receiveAll(far))).toBe('all');
@@ -37,7 +36,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('an end without close_notify is an error, behind the bytes and for ever', () =>
-    world.run(() =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
         foreign.write('not all');
         expect(String(yield* receiveExactly(far, 7))).toBe('not all');
@@ -50,7 +49,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('bytes that nobody has received come before the truncation', () =>
-    world.run(() =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
         const length = 300_000; // more than is received ahead
         const sent = new Promise<void>((resolve) =>
@@ -67,7 +66,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('a task that waits to receive is told of the truncation', () =>
-    world.run(() =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, far }): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
           const receiving = tasks.spawn(() => failure(() => far.recv()));
@@ -79,7 +78,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('a reset is a reset', () =>
-    world.run(() =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, far }): Operation<void> {
         raw.reset();
         expect((yield* failure(() => far.recv())).code).toBe('ECONNRESET');
@@ -89,7 +88,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('reset() resets the connection below', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         near.reset();
         expect((yield* failure(() => far.recv())).code).toBe('ECONNRESET');
@@ -98,7 +97,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('garbage in the middle is an error of the engine, in both directions', () =>
-    world.run(() =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
         foreign.write('x');
         expect(String(yield* far.recv())).toBe('x');
@@ -109,7 +108,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('a closed connection wakes its waiters with ERR_CLOSED', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
           const receiving = tasks.spawn(() => failure(() => near.recv()));
@@ -124,7 +123,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
 
   test('a program that sends, closes and ends has said goodbye', async () => {
     const ends: string[] = [];
-    await world.run(() =>
+    await backend.run(() =>
       withListener(function* (listener): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
           const told = tasks.spawn(function* (): Operation<string> {
@@ -133,7 +132,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
           });
           const { address } = listener;
           // Another run, on a network of its own: it ends in the very step of the close.
-          const ending = world.run(function* (): Operation<void> {
+          const ending = backend.run(function* (): Operation<void> {
             const near = yield* connectTo(address);
             yield* near.sendAll('bye');
             near.close();
@@ -147,7 +146,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
   });
 
   test('a close behind a full connection delivers what was sent', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         const sent = yield* fill(near);
         near.close();
@@ -156,7 +155,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('a close behind a full connection is nothing that was left open', async () => {
-    await world.run(() =>
+    await backend.run(() =>
       withSecurePair(function* (near): Operation<void> {
         yield* fill(near);
       }),
@@ -165,7 +164,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
   });
 
   test('what was left open is named once, and closed', async () => {
-    await world.run(function* (): Operation<void> {
+    await backend.run(function* (): Operation<void> {
       const listener = yield* listen(LOOPBACK, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         tasks.spawn(() => listener.accept());
@@ -176,17 +175,17 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
   });
 
   test('a close behind a full connection is over when the peer resets', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* fill(near);
         near.close();
         far.reset();
-        yield* eventually('nothing is open', () => world.counters().transports === 0);
+        yield* eventually('nothing is open', () => backend.counters().transports === 0);
       }),
     ));
 
   test('the connection below keeps the near end, the far end and the options', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         expect(`${near.remoteAddress}`).toBe(`${far.localAddress}`);
         expect(`${near.localAddress}`).toBe(`${far.remoteAddress}`);
@@ -196,7 +195,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('a plain connection has no tls', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       using near = yield* connect(listener.address);
       expect(near.tls).toBeUndefined();

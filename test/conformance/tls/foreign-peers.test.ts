@@ -9,18 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, once, until } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { withServer } from '../../support/servers.ts';
-import {
-  digest,
-  echo,
-  expectNothingLeft,
-  failure,
-  pattern,
-  receiveAll,
-  receiveExactly,
-  together,
-} from '../../support/sockets.ts';
+import { echo, failure, receiveAll, receiveExactly, together } from '../../support/sockets.ts';
 import { CA, SERVER, TRUSTING } from '../../support/tls.ts';
 
 const CERTIFICATES = fileURLToPath(new URL('../../support/certificates/', import.meta.url));
@@ -41,11 +34,11 @@ function* withNodeServer<T>(
   }
 }
 
-describe.each(worlds.filter(({ real }) => real))('peers of TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backends.filter(({ real }) => real))('peers of TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('a server of node:tls echoes a million bytes, and ends politely', () =>
-    world.run(() =>
+    backend.run(() =>
       withNodeServer(
         (socket) => socket.pipe(socket),
         function* (port): Operation<void> {
@@ -64,7 +57,7 @@ describe.each(worlds.filter(({ real }) => real))('peers of TLS, on $name', (worl
     ));
 
   test('a server of node:tls that is destroyed has cut the connection off', () =>
-    world.run(() =>
+    backend.run(() =>
       withNodeServer(
         (socket) => {
           socket.on('error', () => {});
@@ -79,7 +72,7 @@ describe.each(worlds.filter(({ real }) => real))('peers of TLS, on $name', (worl
     ));
 
   test.skipIf(withoutOpenssl)('openssl s_client is answered', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
@@ -107,7 +100,7 @@ describe.each(worlds.filter(({ real }) => real))('peers of TLS, on $name', (worl
   );
 
   test.skipIf(withoutOpenssl)('openssl s_server answers', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const args = 's_server -rev -accept 127.0.0.1:0 -naccept 1'.split(' ');
       const identity = ['-cert', 'server.cert.pem', '-key', 'server.key.pem'];
       const server = spawn('openssl', [...args, ...identity], { cwd: CERTIFICATES });

@@ -3,16 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { Operation, TlsClientOptions, TlsServerOptions } from '../../../src/index.ts';
 import { connect, group, listen, moveOnAfter } from '../../../src/index.ts';
 import { currentNetwork } from '../../../src/net/current-world.ts';
-import { worlds, worldsWithTls } from '../../support/backends.ts';
+import { backends, backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import type { Failure } from '../../support/sockets.ts';
-import {
-  eventually,
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  receiveAll,
-  untilWaiting,
-} from '../../support/sockets.ts';
+import { eventually, failure, LOOPBACK, receiveAll, untilWaiting } from '../../support/sockets.ts';
 import {
   CA,
   CLIENT,
@@ -48,33 +42,33 @@ function* acceptAll(accept: () => Operation<Disposable>): Operation<void> {
   }
 }
 
-describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('TLS refuses, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('a certificate that signed itself', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       expect((yield* refused(SELF, {})).code).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
     }));
 
   test('an authority that is unknown', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const { code } = yield* refused(SERVER, { ca: SELF.cert });
       expect(code).toMatch(/^UNABLE_TO_/);
     }));
 
   test('an expired certificate', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       expect((yield* refused(EXPIRED, {})).code).toBe('CERT_HAS_EXPIRED');
     }));
 
   test('a certificate for another name', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const error = yield* refused(SERVER, { servername: 'other.test' });
       expect(error.code).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
     }));
 
   test('what the program itself does not accept, also if its check throws', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const answer = Object.assign(new Error('not this one'), { code: 'MINE' });
       const asked: string[] = [];
       const check = (host: string): Error => {
@@ -90,20 +84,20 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
     }));
 
   test('versions that have nothing in common', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const server: Partial<TlsServerOptions> = { minVersion: 'TLSv1.3' };
       const { code } = yield* refused(server, { maxVersion: 'TLSv1.2' });
       expect(code).toMatch(/^ERR_SSL_.*ALERT/);
     }));
 
   test('protocols that have nothing in common', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const { code } = yield* refused({ alpn: ['h2'] }, { alpn: ['http/1.1'] });
       expect(code).toMatch(/^ERR_SSL_.*NO_APPLICATION_PROTOCOL/);
     }));
 
   test('nobody who is told not to be strict: then the reason stands in socket.tls', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener, { rejectUnauthorized: false });
         expect(near.tls?.authorized).toBe(false);
@@ -115,7 +109,7 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
     ));
 
   test('a server that is no TLS', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       yield* group(function* (tasks): Operation<void> {
         tasks.spawn(function* (): Operation<void> {
@@ -129,7 +123,7 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
     }));
 
   test.each(['close', 'reset'] as const)('a server that does %s in the handshake', (end) =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       yield* group(function* (tasks): Operation<void> {
         tasks.spawn(function* (): Operation<void> {
@@ -143,7 +137,7 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
   );
 
   test('a server that says nothing: after the time limit, by name', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       const options = { ca: CA, handshakeTimeoutMs: 20 };
       const error = yield* failure(() => connect(listener.address, { tls: options }));
@@ -152,7 +146,7 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
     }));
 
   test('a handshake can be cancelled', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       yield* group(function* (tasks): Operation<void> {
         const connecting = tasks.spawn(() => connectTo(listener.address));
@@ -165,7 +159,7 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
     }));
 
   test('the time limit of connect includes the handshake', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       const options = { tls: { ca: CA }, timeoutMs: 20 };
       expect((yield* failure(() => connect(listener.address, options))).code).toBe('ERR_TIMEOUT');
@@ -175,11 +169,11 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
     }));
 });
 
-describe.each(worldsWithTls)('clients with certificates, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('clients with certificates, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('a client that has one is known by it', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const [near, far] = yield* securePair(listener, CLIENT);
@@ -196,7 +190,7 @@ describe.each(worldsWithTls)('clients with certificates, on $name', (world) => {
     ['without one', {}],
     ['with one that nobody knows', SELF],
   ])('a client %s is refused, and counted', (_what, identity) =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         (listener) =>
           group(function* (tasks): Operation<void> {
@@ -218,7 +212,7 @@ describe.each(worldsWithTls)('clients with certificates, on $name', (world) => {
     ['without one', {}, undefined],
     ['with one that nobody knows', SELF, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
   ])('a client %s is let in by a listener that is not strict', (_what, identity, reason) =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const [near, far] = yield* securePair(listener, identity);
@@ -234,8 +228,8 @@ describe.each(worldsWithTls)('clients with certificates, on $name', (world) => {
   );
 });
 
-describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('options of TLS that cannot be used, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   const cases: [string, Partial<TlsServerOptions>, RegExp][] = [
     [
@@ -265,7 +259,7 @@ describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (wo
   ];
 
   test.each(cases)('%s fails in listen, and nothing is left open', (_what, tls, message) =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const error = yield* failure(() => listen(LOOPBACK, { tls }));
       expect(error.code).toBe('ERR_TLS_OPTIONS');
       expect(error.message).toMatch(message);
@@ -273,7 +267,7 @@ describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (wo
   );
 
   test('the right passphrase opens the key', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const [near, far] = yield* securePair(listener);
@@ -285,7 +279,7 @@ describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (wo
     ));
 
   test('a bad certificate of a client fails before anything is opened', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       const tls = { ...CLIENT, key: SERVER.key };
       expect((yield* failure(() => connect(listener.address, { tls }))).code).toBe(
@@ -295,11 +289,11 @@ describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (wo
     }));
 });
 
-describe.each(worlds)('a network without TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backends)('a network without TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('says so, before anything is opened', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const network = currentNetwork();
       const capabilities = Object.getOwnPropertyDescriptor(network, 'capabilities');
       const less = { ...network.capabilities, tls: false };
@@ -307,7 +301,7 @@ describe.each(worlds)('a network without TLS, on $name', (world) => {
       try {
         const error = yield* failure(() => listen(LOOPBACK, { tls: SERVER }));
         expect(error.code).toBe('ERR_UNSUPPORTED');
-        expect(error.message).toContain(world.name);
+        expect(error.message).toContain(backend.name);
         expect((yield* failure(() => connect(1, { tls: true }))).code).toBe('ERR_UNSUPPORTED');
       } finally {
         Object.defineProperty(network, 'capabilities', capabilities as PropertyDescriptor);

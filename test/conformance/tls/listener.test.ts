@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import { connect, group, listen, moveOnAfter } from '../../../src/index.ts';
-import { worldsWithTls } from '../../support/backends.ts';
+import { backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   LOOPBACK,
   receiveAll,
@@ -56,11 +56,11 @@ function closeAll(sockets: readonly Socket[]): void {
   for (const socket of sockets) socket.close();
 }
 
-describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('a hundred clients at once are served, beside ten that say nothing', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener((listener) =>
         greeting(listener, function* (): Operation<void> {
           const silent = yield* plainConnections(listener, 10);
@@ -85,7 +85,7 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
     ));
 
   test('nobody takes part in more handshakes at once than it allows', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         (listener) =>
           greeting(listener, function* (): Operation<void> {
@@ -102,7 +102,7 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
     ));
 
   test('nobody accepts, and nothing is taken from the queue below', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const waiting = yield* plainConnections(listener, 3);
         expect(listener.handshakes?.pending).toBe(0);
@@ -111,7 +111,7 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
     ));
 
   test('a client that is silent is cut when its time is over', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         (listener) =>
           greeting(listener, function* (): Operation<void> {
@@ -127,7 +127,7 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
     ));
 
   test('half of a greeting is cut when its time is over', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         (listener) =>
           greeting(listener, function* (): Operation<void> {
@@ -142,7 +142,7 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
     ));
 
   test('a client that speaks plain text is refused', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener((listener) =>
         greeting(listener, function* (): Operation<void> {
           using plain = yield* connect(listener.address);
@@ -158,7 +158,7 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
   test.each(['close', 'reset'] as const)(
     'a client that does %s in the handshake is counted',
     (end) =>
-      world.run(() =>
+      backend.run(() =>
         withListener((listener) =>
           greeting(listener, function* (): Operation<void> {
             const client = yield* connect(listener.address);
@@ -173,7 +173,7 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
   );
 
   test('a task can be cancelled while it accepts; the connection waits for the next', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener((listener) =>
         group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => listener.accept());
@@ -191,7 +191,7 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
     ));
 
   test('closing aborts the handshakes, and resets what nobody has accepted', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const listener = yield* listen(LOOPBACK, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         const accepting = tasks.spawn(() => failure(() => listener.accept()));
@@ -205,8 +205,8 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
     }));
 
   test('a Unix socket carries TLS, too', () =>
-    world.run(function* (): Operation<void> {
-      const path = join(tmpdir(), `coronet-tls-${process.pid}-${world.name}.sock`);
+    backend.run(function* (): Operation<void> {
+      const path = join(tmpdir(), `coronet-tls-${process.pid}-${backend.name}.sock`);
       using listener = yield* listen({ path }, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         const accepting = tasks.spawn(() => listener.accept());
@@ -218,7 +218,7 @@ describe.each(worldsWithTls)('a listener with TLS, on $name', (world) => {
     }));
 
   test('an accept goes on after a reload', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener);
         closeAll([near, far]);

@@ -11,14 +11,9 @@ import type {
   TlsServerOptions,
 } from '../../../src/index.ts';
 import { connect, group, listen } from '../../../src/index.ts';
-import { worldsWithTls } from '../../support/backends.ts';
-import {
-  eventually,
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  receiveExactly,
-} from '../../support/sockets.ts';
+import { backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { eventually, failure, LOOPBACK, receiveExactly } from '../../support/sockets.ts';
 import { CA, SECOND, SERVER, securePair, withListener } from '../../support/tls.ts';
 
 /** What a client and the listener know of a connection between them. */
@@ -33,11 +28,11 @@ function* known(
   return { near: near.tls as TlsInfo, far: far.tls as TlsInfo, name };
 }
 
-describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('names and protocols of TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('both sides know version, cipher and protocol, also after the end', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const { near, far } = yield* known(listener, { alpn: ['http/1.1', 'h2'] });
@@ -53,7 +48,7 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
     ));
 
   test('the protocols may be given under the name of node:tls', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           expect((yield* known(listener, { ALPNProtocols: ['mine'] })).far.alpn).toBe('mine');
@@ -64,7 +59,7 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
     ));
 
   test('an address asks for no name, a name asks for itself', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         expect((yield* known(listener)).far.servername).toBeUndefined();
         const { far } = yield* known(listener, { servername: 'localhost' });
@@ -73,7 +68,7 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
     ));
 
   test('a host that is a name is asked for, and the certificate must have it', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen('localhost:0', { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         const accepting = tasks.spawn(() => listener.accept());
@@ -86,7 +81,7 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
     }));
 
   test('the name decides on the certificate, wildcards and capitals included', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           expect((yield* known(listener, { servername: 'localhost' })).name).toBe('localhost');
@@ -99,7 +94,7 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
     ));
 
   test('a callback decides on names that are not listed', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           expect((yield* known(listener, { servername: 'second.test' })).name).toBe('second');
@@ -122,7 +117,7 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
     ],
     ['gives nonsense', (_n: string, done: (e: null, c: unknown) => void) => done(null, 'nonsense')],
   ])('a callback that %s fails the handshake, and nothing else', (_what, callback) =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const attempt = () => securePair(listener, { servername: 'second.test' });
@@ -154,11 +149,11 @@ function* exchange(near: Socket, far: Socket): Operation<void> {
   yield* receiveExactly(near, 1);
 }
 
-describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('sessions of TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test.each(VERSIONS)('a session is resumed, with %s', (version) =>
-    world.run(() =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const client = { maxVersion: version };
         const session = yield* ticket(listener, client);
@@ -171,7 +166,7 @@ describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
   );
 
   test('a session that is none does no harm', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const session = Buffer.from('no session');
         const { near } = yield* known(listener, { session });
@@ -180,7 +175,7 @@ describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
     ));
 
   test.each(VERSIONS)('ticket keys outlive a reload, with %s', (version) =>
-    world.run(() => {
+    backend.run(() => {
       const ticketKeys = randomBytes(48);
       return withListener(
         function* (listener): Operation<void> {
@@ -197,11 +192,11 @@ describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
   );
 });
 
-describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('a new certificate, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('is for new connections; those that stand go on', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener);
         listener.reloadTls(SECOND);
@@ -215,7 +210,7 @@ describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
     ));
 
   test('that is no good changes nothing', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         expect(() => listener.reloadTls({ ...SECOND, key: SERVER.key })).toThrow(/do not match/);
         expect(() => listener.reloadTls({})).toThrow(/needs a certificate/);
@@ -224,7 +219,7 @@ describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
     ));
 
   test('replaces the names, too', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const asking = { servername: 'second.test', rejectUnauthorized: false };
@@ -239,7 +234,7 @@ describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
     ));
 
   test('is nothing for a listener without TLS', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       const error = yield* failure(function* (): Operation<void> {
         listener.reloadTls(SERVER);

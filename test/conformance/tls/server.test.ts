@@ -7,17 +7,17 @@ import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, group, once, sleep, timeout, toDuplex, until } from '../../../src/index.ts';
-import { worldsWithTls } from '../../support/backends.ts';
-import { heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { backendsWithTls } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
-  digest,
   echo,
   eventually,
-  expectNothingLeft,
   failure,
-  pattern,
   receiveAll,
   receiveExactly,
+  receiveText,
   together,
 } from '../../support/sockets.ts';
 import {
@@ -35,14 +35,14 @@ function* askSecurely(server: Server, text: string): Operation<void> {
   using socket = yield* connectTo(server.address);
   yield* socket.sendAll(text);
   socket.shutdown('send');
-  expect(yield* heardBy(socket)).toBe(text);
+  expect(yield* receiveText(socket)).toBe(text);
 }
 
-describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('serves every connection in a task of its own', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
@@ -55,7 +55,7 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
     ));
 
   test('silent clients keep nobody out', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
@@ -70,7 +70,7 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
     ));
 
   test('counts those of a peer that are still in their handshake', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
@@ -89,7 +89,7 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
     ));
 
   test('serves those in the queue before it ends', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
@@ -110,7 +110,7 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
     ));
 
   test('a last answer arrives whole, and with a polite end', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         (socket) => socket.sendAll(pattern(100_000)),
         function* (server): Operation<void> {
@@ -123,7 +123,7 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
 
   test('a peer that is gone without a goodbye is counted, and not reported', () => {
     const errors: unknown[] = [];
-    return world
+    return backend
       .run(() =>
         withServer(
           echo,
@@ -146,13 +146,13 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
   });
 
   test('a drain lets a handshake that is under way complete, and ends that connection well', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server, serving): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             using raw = yield* connect(server.address);
-            yield* eventually('it is accepted below', () => world.counters().transports === 2);
+            yield* eventually('it is accepted below', () => backend.counters().transports === 2);
             server.stop();
             const foreign = connectTls({ socket: toDuplex(raw), ca: CA, host: '127.0.0.1' });
             const closed = tasks.spawn(() => once(foreign, 'end'));
@@ -168,12 +168,12 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
     ));
 
   test('a drain does not wait long for a client that says nothing', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server, serving): Operation<void> {
           using silent = yield* connect(server.address);
-          yield* eventually('it is accepted below', () => world.counters().transports === 2);
+          yield* eventually('it is accepted below', () => backend.counters().transports === 2);
           server.stop();
           yield* timeout(5000, () => serving.join());
           expect((yield* failure(() => silent.recv())).code).toBe('ECONNRESET');
@@ -183,11 +183,11 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
     ));
 });
 
-describe.each(worldsWithTls)('a stream over a TLS socket, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('a stream over a TLS socket, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('serves HTTP to a client of node:https', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const http = createHttpServer((incoming, response) => {
         response.end(`you asked for ${incoming.url}`);
       });
@@ -208,7 +208,7 @@ describe.each(worldsWithTls)('a stream over a TLS socket, on $name', (world) => 
     }));
 
   test('goes through a pipeline', () =>
-    world.run(() =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener);
         const stream = toDuplex(far);
@@ -229,7 +229,7 @@ describe.each(worldsWithTls)('a stream over a TLS socket, on $name', (world) => 
     ));
 
   test('a client of node:tls sends and receives a million bytes', () =>
-    world.run(() =>
+    backend.run(() =>
       withForeignClient(function* ({ foreign, far }): Operation<void> {
         const data = pattern(1_000_000);
         foreign.write(data);

@@ -4,26 +4,19 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, group, listen } from '../../../src/index.ts';
-import { worldsWithTls } from '../../support/backends.ts';
-import {
-  digest,
-  expectNothingLeft,
-  failure,
-  fill,
-  pattern,
-  receiveAll,
-  receiveExactly,
-  together,
-} from '../../support/sockets.ts';
+import { backendsWithTls } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, fill, receiveAll, receiveExactly, together } from '../../support/sockets.ts';
 import { SERVER, TRUSTING, withSecurePair } from '../../support/tls.ts';
 
 const MANY = 10_000_000;
 
-describe.each(worldsWithTls)('TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('bytes arrive in both directions', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* near.sendAll('Hello');
         expect(String(yield* far.recv())).toBe('Hello');
@@ -33,7 +26,7 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
     ));
 
   test('ten million bytes each way arrive whole, while both sides send', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         const [there, back] = [pattern(MANY, 1), pattern(MANY, 2)];
         yield* together(
@@ -50,7 +43,7 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
     ));
 
   test('a sender waits for a receiver that does not receive', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         const sent = yield* fill(near);
         expect(near.trySend('x')).toBe(0);
@@ -60,7 +53,7 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
     ));
 
   test('what is in memory between a sender and a receiver that sleeps is bounded', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       const path = join(tmpdir(), `coronet-tls-full-${process.pid}.sock`);
       using listener = yield* listen({ path }, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
@@ -76,7 +69,7 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
     }));
 
   test('a closed connection delivers what was sent, and then its end', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* near.sendAll('last words');
         near.close();
@@ -86,7 +79,7 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
     ));
 
   test('one half can be shut down while the other goes on', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* near.sendAll('question');
         near.shutdown('send');

@@ -7,29 +7,30 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Listener, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { endProcesses, Process } from '../../support/process/process.ts';
-import { expectNothingLeft, failure, together } from '../../support/sockets.ts';
+import { failure, together } from '../../support/sockets.ts';
 
 const RIVALS = 3;
 const ROUNDS = 8;
 
 const program = fileURLToPath(new URL('../programs/unix-listener.mjs', import.meta.url));
 
-for (const world of worlds.filter(({ real }) => real && process.platform !== 'win32')) {
-  describe(`rivals for a Unix path on ${world.name}`, () => {
+for (const backend of backends.filter(({ real }) => real && process.platform !== 'win32')) {
+  describe(`rivals for a Unix path on ${backend.name}`, () => {
     let folder = '';
     beforeAll(() => {
       folder = mkdtempSync(join(tmpdir(), 'coronet-rivals-'));
     });
     afterAll(() => rmSync(folder, { recursive: true }));
     endProcesses();
-    expectNothingLeft(world);
+    expectNothingLeft(backend);
 
     it('of several tasks one gets the path of a dead server', async () => {
       const path = join(folder, 'tasks.sock');
       await leaveDead(path);
-      await world.run(function* (): Operation<void> {
+      await backend.run(function* (): Operation<void> {
         const listeners: Listener[] = [];
         const codes: unknown[] = [];
         function* attempt(): Operation<void> {
@@ -50,14 +51,14 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
     });
 
     it('of several processes one gets it, and its file stays', async () => {
-      const rivals = Array.from({ length: RIVALS }, () => new Rival(world.name));
+      const rivals = Array.from({ length: RIVALS }, () => new Rival(backend.name));
       await Promise.all(rivals.map((rival) => rival.next('ready')));
       for (let round = 0; round < ROUNDS; round++) {
         const path = join(folder, `round-${round}.sock`);
         await leaveDead(path);
         const outcomes = await Promise.all(rivals.map((rival) => rival.ask(path)));
         expect(outcomes.sort()).toEqual(['EADDRINUSE', 'EADDRINUSE', 'listening']);
-        await world.run(function* (): Operation<void> {
+        await backend.run(function* (): Operation<void> {
           (yield* connect(path)).close();
         });
         await Promise.all(rivals.map((rival) => rival.next('ready')));

@@ -16,20 +16,14 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ListenOptions, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import {
-  echo,
-  expectNothingLeft,
-  failure,
-  receiveAll,
-  withoutPrivilege,
-  withPair,
-} from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { echo, failure, receiveAll, withoutPrivilege, withPair } from '../../support/sockets.ts';
 
 // The files of these cases are on disk; src/sim/network/stream/unix-stream.test.ts has simulated
 // ones.
-for (const world of worlds.filter(({ real }) => real)) {
-  describe(`Unix sockets on ${world.name}`, () => {
+for (const backend of backends.filter(({ real }) => real)) {
+  describe(`Unix sockets on ${backend.name}`, () => {
     let folder = '';
     let barred = '';
     beforeAll(() => {
@@ -39,11 +33,11 @@ for (const world of worlds.filter(({ real }) => real)) {
       mkdirSync(barred, { mode: 0o555 });
     });
     afterAll(() => rmSync(folder, { recursive: true }));
-    expectNothingLeft(world);
+    expectNothingLeft(backend);
 
     it('a Unix socket carries bytes both ways and has a path for an address', () => {
       const path = join(folder, 'echo.sock');
-      return world.run(() =>
+      return backend.run(() =>
         withPair(
           function* (near, far): Operation<void> {
             expect(near.remoteAddress).toMatchObject({ family: 'unix', path, host: '', port: 0 });
@@ -60,7 +54,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('the file of a Unix socket goes with its listener', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'short.sock');
         const listener = yield* listen(path);
         expect(existsSync(path)).toBe(true);
@@ -72,7 +66,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('a file that is no socket is neither connected to nor replaced', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'file');
         writeFileSync(path, 'precious');
         expect(yield* failure(() => listen(path))).toMatchObject({ code: 'EADDRINUSE' });
@@ -82,7 +76,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('the path of a live Unix socket fails with EADDRINUSE', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'live.sock');
         using listener = yield* listen(path);
         const error = yield* failure(() => listen(path));
@@ -93,7 +87,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('a folder in which one may not write is refused with EACCES', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withoutPrivilege(function* (): Operation<void> {
           const path = join(barred, 'x.sock');
           expect(yield* failure(() => listen({ path }))).toMatchObject({
@@ -107,7 +101,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it("the file of a successor stays when its predecessor's listener is closed", () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'handed-over.sock');
         const old = yield* listen(path);
         renameSync(path, `${path}.old`);
@@ -121,9 +115,9 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('an abstract name carries bytes both ways and leaves no file', () => {
-      const name = `coronet-${process.pid}-${world.name}`;
-      return world.run(function* (): Operation<void> {
-        if (!world.capabilities.abstractNames) return yield* refusesAbstract(`@${name}`);
+      const name = `coronet-${process.pid}-${backend.name}`;
+      return backend.run(function* (): Operation<void> {
+        if (!backend.capabilities.abstractNames) return yield* refusesAbstract(`@${name}`);
         yield* withPair(function* (near, far): Operation<void> {
           expect(`${near.remoteAddress}`).toBe(`@${name}`);
           expect(near.remoteAddress).toMatchObject({ family: 'unix', path: `\0${name}` });
@@ -142,9 +136,9 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('an abstract name is taken while its listener is open, and free at once after', () => {
-      return world.run(function* (): Operation<void> {
-        if (!world.capabilities.abstractNames) return;
-        const name = `@coronet-taken-${process.pid}-${world.name}`;
+      return backend.run(function* (): Operation<void> {
+        if (!backend.capabilities.abstractNames) return;
+        const name = `@coronet-taken-${process.pid}-${backend.name}`;
         for (let round = 0; round < 3; round++) {
           using listener = yield* listen(name);
           expect(`${listener.address}`).toBe(name);
@@ -154,7 +148,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('the mode of the file is what was asked for, whatever the umask', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'mode.sock');
         for (const mode of [0o600, 0o660, 0o777, 0]) {
           using listener = yield* listen(path, { mode });
@@ -165,7 +159,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('who may not write to the file may not connect', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'private.sock');
         using listener = yield* listen(path, { mode: 0 });
         yield* withoutPrivilege(function* (): Operation<void> {
@@ -180,7 +174,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('a mode is for files of Unix sockets, and for nothing else', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (const address of ['127.0.0.1:0', '@coronet-no-file', { path: '\0coronet-no-file' }]) {
           expect(() => listen(address, { mode: 0o600 })).toThrow(
             expect.objectContaining({ code: 'ERR_UNSUPPORTED' }),
@@ -194,7 +188,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('a path that is too long is refused with ENAMETOOLONG and the limit', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         if (process.platform === 'win32') return;
         const long = join(folder, 'x'.repeat(120));
         for (const [syscall, attempt] of [
@@ -211,7 +205,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('the longest path carries bytes under its whole name', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const path = `${folder}/`.padEnd(process.platform === 'linux' ? 107 : 103, 'y');
         using listener = yield* listen(path);
         using near = yield* connect(path);
@@ -224,7 +218,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     it('paths from the current directory work in all their forms', () => {
       const before = process.cwd();
       process.chdir(folder);
-      return world
+      return backend
         .run(function* (): Operation<void> {
           const forms = ['./here.sock', { path: 'here.sock' }, { path: '@here' }];
           for (const form of [...forms, `../${basename(folder)}/here.sock`]) {
@@ -244,7 +238,7 @@ for (const world of worlds.filter(({ real }) => real)) {
       const before = process.cwd();
       const elsewhere = join(folder, 'elsewhere');
       mkdirSync(elsewhere);
-      return world
+      return backend
         .run(function* (): Operation<void> {
           process.chdir(elsewhere);
           using other = yield* listen('./moved.sock');
@@ -261,7 +255,7 @@ for (const world of worlds.filter(({ real }) => real)) {
     });
 
     it('a file that a dead server has left behind is replaced', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'stale.sock');
         leaveStale(path);
         using listener = yield* listen(path);
