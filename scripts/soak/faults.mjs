@@ -1,4 +1,4 @@
-/** The part of `npm run soak` on real sockets: runs the scenarios of test/faults, prints a table. */
+/** The part of `npm run soak` on real sockets: runs the scenarios of test/faults. */
 import { backend, run } from '../../dist/index.js';
 import { scenarios, whyNot } from '../../test/faults/scenarios.mjs';
 
