@@ -70,7 +70,7 @@ export class Condition {
   *#wait(): Generator<Wait, void> {
     this.#checkOwner();
     yield* checkpoint();
-    const place = new ConditionWait(titled('condition', this.name));
+    const place = new Parking(titled('condition', this.name));
     this.#waiters.push(place);
     this.lock.release();
     try {
@@ -87,18 +87,5 @@ export class Condition {
       `To wait for the ${titled('condition', this.name)} a task must hold its lock: ` +
         '`yield* lock.with(…)`',
     );
-  }
-}
-
-class ConditionWait extends Parking {
-  readonly #title: string;
-
-  constructor(title: string) {
-    super();
-    this.#title = title;
-  }
-
-  override describe(): string {
-    return this.#title;
   }
 }

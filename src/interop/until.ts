@@ -57,7 +57,7 @@ function* untilAborting<T>(start: (signal: AbortSignal) => PromiseLike<T>): Gene
 
 function* settlement<T>(watched: WatchedPromise<T>): Generator<Wait, T> {
   if (!watched.settled) {
-    const place = new PromiseWait();
+    const place = new Parking('until a promise', { realTime: true });
     watched.waiters.push(place);
     yield* park(place);
   }
@@ -109,18 +109,4 @@ function watchPromise<T>(source: PromiseLike<T>): WatchedPromise<T> {
     watchedPromises.set(source, watched);
   }
   return watched;
-}
-
-class PromiseWait extends Parking {
-  override get external(): boolean {
-    return true;
-  }
-
-  override get realTime(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'until a promise';
-  }
 }

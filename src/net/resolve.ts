@@ -35,7 +35,7 @@ class NameLookup extends Parking {
   #abort: (() => void) | null = null;
 
   constructor(host: string) {
-    super();
+    super(`the address of '${host}'`, { external: true });
     this.#host = host;
   }
 
@@ -44,14 +44,6 @@ class NameLookup extends Parking {
       if (error === null || error === undefined) this.wake(hosts);
       else this.fail(error);
     });
-  }
-
-  override get external(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return `the address of '${this.#host}'`;
   }
 
   protected override onWithdrawn(): void {
