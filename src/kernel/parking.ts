@@ -43,10 +43,7 @@ export class Parking {
   declare previousInQueue: Parking | null;
   /** @internal */
   declare nextInQueue: Parking | null;
-  /**
-   * Not assigned where the arguments are absent: operations of locks and channels override
-   * `describe()`, and two more fields would make each of them slower.
-   */
+  /** Not assigned if absent: lock and channel operations must not pay for two unused fields. */
   declare private readonly description?: string;
   declare private readonly options?: ParkingOptions;
 
