@@ -176,13 +176,11 @@ export function moveOnAfter<T>(ms: number, op: OperationSource<T>): Operation<T 
 
 /** `scope(body)`. */
 class ScopeBodyOperation<T> extends ScopedOperation<T | undefined> {
-  private readonly body: (scope: Scope) => Operation<T>;
   private readonly deadline: number;
   private readonly name: string;
 
   constructor(body: (scope: Scope) => Operation<T>, deadline: number, name: string) {
     super(body as () => Operation<T>);
-    this.body = body;
     this.deadline = deadline;
     this.name = name;
   }
@@ -194,7 +192,8 @@ class ScopeBodyOperation<T> extends ScopedOperation<T | undefined> {
   }
 
   protected override createOperation(scope: ScopeImpl): Operation<T | undefined> {
-    return operationOf(() => this.body(scope));
+    const body = this.source as (scope: Scope) => Operation<T>;
+    return operationOf(() => body(scope));
   }
 
   protected resultWhenCancelled(): undefined {
