@@ -193,7 +193,7 @@ export abstract class ListCombinator<R> extends Combinator<R> {
     if (this.members.size === 0) this.onEmpty();
   }
 
-  /** There are no members. */
+  /** Decides when the list of members is empty. */
   protected onEmpty(): void {
     this.complete(this.members.shape([]) as R);
   }

@@ -118,7 +118,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
 
   override describe(): string {
     const cases = this.#cases.map(({ key, request }) => `${key}: ${request.describe()}`);
-    // A trace may ask for the description after the end, when there are no cases any more.
+    // A trace may ask for the description after the end, when the cases are gone.
     const names = cases.length > 0 ? cases : Object.keys(this.#given);
     return `select of ${names.join(', ')}`;
   }
