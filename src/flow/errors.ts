@@ -20,8 +20,9 @@ export class SlowSubscriberError extends CoronetError {
   constructor(title: string, capacity: number) {
     super(
       'ERR_SUBSCRIBER_SLOW',
-      `This subscription of the ${title} has ended: its buffer of ${capacity} items was full when ` +
-        'the next item was sent. Receive faster, increase `capacity`, or choose another `slow`.',
+      `This subscription of the ${title} has ended: its buffer of ${capacity} items was full ` +
+        'when the next item was sent. Receive faster, increase `capacity`, or choose another ' +
+        '`slow`.',
     );
   }
 }

@@ -15,8 +15,8 @@ export type Executor<T> = (
 /**
  * Calls `begin` when it is driven, and waits until `begin` calls `resume(value)` or `fail(error)`.
  * The first call counts; later ones have no effect. The call may happen inside `begin`. If `begin`
- * returns a function, it runs once in the task as the cleanup, however the wait ends. The wait keeps
- * the process alive.
+ * returns a function, it runs once in the task as the cleanup, however the wait ends. The wait
+ * keeps the process alive.
  *
  * Errors: the argument of `fail`; an error of `begin`; an error of the cleanup, which goes to
  * `hooks.onUnhandled` if the operation fails with another error.

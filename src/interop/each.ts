@@ -14,9 +14,9 @@ import { until } from './until.ts';
 const CLOSE_GRACE_MS = 500;
 
 /**
- * Runs `fn(item)` for every item of `items` in sequence, in the calling task, as `for await` does in
- * an async function. The next item is requested when the operation has ended. After an error or a
- * cancellation it calls `return()` of the iterator and waits for it.
+ * Runs `fn(item)` for every item of `items` in sequence, in the calling task, as `for await` does
+ * in an async function. The next item is requested when the operation has ended. After an error or
+ * a cancellation it calls `return()` of the iterator and waits for it.
  *
  * Errors: an error of `items` or of `fn`, itself. An error of closing the iterator goes to
  * `hooks.onUnhandled`, because another error is already being thrown. TypeError if `items` is not

@@ -15,9 +15,9 @@ export interface EmitterLike {
 }
 
 /**
- * Waits for the next `event` and returns its arguments in an array; for an EventTarget, the event in
- * an array. It listens from the moment in which it is driven, and removes its listeners however the
- * wait ends. The wait keeps the process alive.
+ * Waits for the next `event` and returns its arguments in an array; for an EventTarget, the event
+ * in an array. It listens from the moment in which it is driven, and removes its listeners however
+ * the wait ends. The wait keeps the process alive.
  *
  * Errors: an 'error' event of an EventEmitter is thrown, unless `event` is 'error' (as in
  * events.once of Node). TypeError if `emitter` does not emit events.

@@ -25,7 +25,9 @@ describe('any', () => {
     expect(error).toBeInstanceOf(AggregateError);
     expect(error).toMatchObject({ name: 'AllFailedError', code: 'ERR_ALL_FAILED' });
     expect(error.errors).toEqual([A, B]);
-    expect(error.message).toBe('No operation of any() returned a value: [0] Error: a; [1] Error: b');
+    expect(error.message).toBe(
+      'No operation of any() returned a value: [0] Error: a; [1] Error: b',
+    );
   });
 
   it('tells of each failure once, also of the one that comes last', () => {

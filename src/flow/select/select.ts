@@ -35,7 +35,7 @@ import { caseOfKernelWait, isKernelWait, isSelectable, WOULD_WAIT } from './case
 /** The operations that a select chooses from, by the keys that its result uses. */
 export type SelectCases = Readonly<Record<string, Operation<unknown>>>;
 
-/** `{ key, value }` of the case that was carried out. Checking `key` narrows the type of `value`. */
+/** `{ key, value }` of the case that was carried out. A check of `key` narrows `value`. */
 export type Selected<A extends SelectCases> = {
   [K in keyof A & string]: {
     readonly key: K;
