@@ -99,7 +99,7 @@ function closeAfter(g: Group, task: Task<unknown>, channel: { close(): void }): 
 const items: readonly number[] = [0, 1, 2, 3, 4];
 
 for (const capacity of [0, 1, 2, Infinity]) {
-  test(`a sender that is cancelled while it waits has sent nothing (capacity ${capacity})`, () => {
+  test(`a sender that is cancelled has sent nothing (capacity ${capacity})`, () => {
     sweep(() => {
       const channel = new Channel<number>(capacity);
       const sent: number[] = [];
@@ -122,7 +122,7 @@ for (const capacity of [0, 1, 2, Infinity]) {
     });
   });
 
-  test(`a receiver that is cancelled while it waits has taken nothing (capacity ${capacity})`, () => {
+  test(`a receiver that is cancelled has taken nothing (capacity ${capacity})`, () => {
     sweep(() => {
       const channel = new Channel<number>(capacity);
       const received: number[] = [];
@@ -147,7 +147,7 @@ for (const capacity of [0, 1, 2, Infinity]) {
     });
   });
 
-  test(`a select that is cancelled while it waits has taken and sent nothing (capacity ${capacity})`, () => {
+  test(`a cancelled select has taken and sent nothing (capacity ${capacity})`, () => {
     sweep(() => {
       const [input, output] = [new Channel<number>(capacity), new Channel<number>(capacity)];
       const spare = new Channel<number>(capacity);
