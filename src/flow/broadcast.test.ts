@@ -52,7 +52,7 @@ test('a task that waits in next receives the item without buffering', () => {
   );
 });
 
-test("slow: 'wait' makes senders wait in FIFO order for the slowest subscription", () => {
+test("a broadcast with slow: 'wait' makes senders wait for the slowest subscription", () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 1, slow: 'wait' }, 'news');
@@ -78,7 +78,7 @@ test("slow: 'wait' makes senders wait in FIFO order for the slowest subscription
 test.each<[SlowPolicy, number[]]>([
   ['drop-oldest', [3, 4]],
   ['drop-newest', [1, 2]],
-])("slow: '%s' drops and counts items and never waits", (slow, left) => {
+])("a broadcast with slow: '%s' drops and counts items and never waits", (slow, left) => {
   play(function* () {
     const news = new Broadcast<number>({ capacity: 2, slow });
     const subscription = news.subscribe();
@@ -89,7 +89,7 @@ test.each<[SlowPolicy, number[]]>([
   });
 });
 
-test("slow: 'fail' ends only the slow subscription, after its buffered items", () => {
+test("a broadcast with slow: 'fail' ends only the slow subscription, after its items", () => {
   const code = codeOf(function* () {
     const news = new Broadcast<number>({ capacity: 1, slow: 'fail' });
     const [slow, fast] = [news.subscribe(), news.subscribe()];
@@ -104,7 +104,7 @@ test("slow: 'fail' ends only the slow subscription, after its buffered items", (
   expect(code).toBe('ERR_SUBSCRIBER_SLOW');
 });
 
-test('close ends subscriptions after their buffered items, and waiting senders with an error', () => {
+test('close ends subscriptions after their items, and waiting senders with an error', () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 1 });
@@ -150,7 +150,7 @@ test('a subscription that is closed ends its waiting next and drops its buffered
 });
 
 test.each<SlowPolicy>(['wait', 'drop-oldest', 'drop-newest', 'fail'])(
-  "slow: '%s' keeps the order for tasks that have spent their budget",
+  "a broadcast with slow: '%s' keeps the order for tasks that have spent their budget",
   (slow) => {
     const received: number[] = [];
     play(() =>
@@ -194,7 +194,7 @@ test('a receiver that has spent its budget receives the first item', () => {
   );
 });
 
-test('operations of tasks that have spent their budget take effect in the order of their steps', () => {
+test('operations that spend the budget take effect in the order of their steps', () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 3, slow: 'drop-oldest' });
@@ -215,7 +215,7 @@ test('operations of tasks that have spent their budget take effect in the order 
   );
 });
 
-test('a select that sends to and receives from one broadcast sends if the buffer has space', () => {
+test('a select that sends to and receives from one broadcast can send', () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 1 });

@@ -125,7 +125,7 @@ test('a closed channel can be drained, and then reports its end', () => {
   expect(closed((channel) => channel.send(1))).toBe('ERR_CHANNEL_CLOSED');
 });
 
-test('close ends waiting sends with an error and waiting receives with the end of the channel', () => {
+test('close ends waiting sends with an error and waiting receives with the end', () => {
   const outcomes: unknown[] = [];
   play(() =>
     group(function* (g) {
@@ -298,7 +298,7 @@ test.each([0, 1, Infinity])(
   },
 );
 
-test('waitingOn and stats name the channel, and stats are frozen', () => {
+test('waitingOn and stats name the channel', () => {
   play(() =>
     group(function* (g) {
       const channel = new Channel<number>(0, 'jobs');

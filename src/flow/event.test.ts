@@ -3,7 +3,7 @@ import { play } from '../../test/support/kernel/virtual-host.ts';
 import { group } from '../kernel/task/group.ts';
 import { Event } from './event.ts';
 
-test('set wakes the tasks that wait, and later waits return at once', () => {
+test('event.set wakes the waiting tasks, and later waits return at once', () => {
   play(() =>
     group(function* (g) {
       const event = new Event('ready');

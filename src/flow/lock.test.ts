@@ -7,7 +7,7 @@ import { group } from '../kernel/task/group.ts';
 import { checkpoint, pause, sleep } from '../kernel/waits.ts';
 import { Lock } from './lock.ts';
 
-test('release passes the lock to waiting tasks in FIFO order, and tryAcquire cannot overtake them', () => {
+test('release passes the lock to waiting tasks in FIFO order', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -80,7 +80,7 @@ test('a lock is not re-entrant: acquire by its owner throws at once', () => {
   expect(later).toBe('ERR_ALREADY_OWNER');
 });
 
-test('acquire by the owner throws Cancelled in a cancelled scope', () => {
+test('lock.acquire by the owner throws Cancelled in a cancelled scope', () => {
   const lock = new Lock();
   const ended = play(() =>
     scope(function* (own) {
@@ -96,7 +96,7 @@ test('acquire by the owner throws Cancelled in a cancelled scope', () => {
   expect(ended).toBeUndefined();
 });
 
-test('with runs its body in the calling task, returns the value, and always releases the lock', () => {
+test('lock.with runs its body in the calling task and always releases the lock', () => {
   const lock = new Lock();
   play(function* () {
     const task = currentTask();
@@ -119,7 +119,7 @@ test('with runs its body in the calling task, returns the value, and always rele
   expect(lock.locked).toBe(false);
 });
 
-test('with discards its operation when the acquire is cancelled', () => {
+test('lock.with discards its operation when the acquire is cancelled', () => {
   play(() =>
     group(function* (g) {
       const lock = new Lock();
@@ -135,7 +135,7 @@ test('with discards its operation when the acquire is cancelled', () => {
   );
 });
 
-test('an error of the body takes precedence over an error of the release', () => {
+test('an error of the body of lock.with takes precedence over an error of the release', () => {
   const lock = new Lock();
   const failed = failureOf(() =>
     lock.with(function* () {

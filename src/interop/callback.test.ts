@@ -120,7 +120,7 @@ describe('callback', () => {
     expect(reported).toEqual([ERROR]);
   });
 
-  it('throws an error of the cleanup, and reports it if the wait has failed with another error', async () => {
+  it('throws an error of the cleanup, or reports it after another error', async () => {
     const reported: unknown[] = [];
     const hooks = { onUnhandled: (error: unknown) => reported.push(error) };
     const cleanup = (): never => {
@@ -182,7 +182,7 @@ describe('callback', () => {
     expect(word).toBe('a callback');
   });
 
-  it('ignores a cleanup that is not a function, and throws if `begin` is not a function', async () => {
+  it('ignores a cleanup that is not a function, and checks `begin`', async () => {
     expect(
       await run(() =>
         callback(((resume: (n: number) => void) => setTimeout(resume, 1, 3)) as never),

@@ -47,7 +47,7 @@ describe('once', () => {
     expect(await waiting).toEqual(['late']);
   });
 
-  it('accepts a symbol as the event, and returns an empty array for an event without arguments', async () => {
+  it('accepts a symbol, and returns an empty array for an event without arguments', async () => {
     const emitter = new EventEmitter();
     const event = Symbol('done');
     const waiting = run(() => once(emitter, event));

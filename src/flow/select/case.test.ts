@@ -55,7 +55,7 @@ class WireRecv extends Step<string> implements Selectable<string> {
   }
 }
 
-test('a notified receive is attempted when its task runs, and waits on after a spurious wake-up', () => {
+test('a notified receive is attempted when its task runs, and may wait again', () => {
   play(() =>
     group(function* (g) {
       const wire = new Wire();
@@ -88,7 +88,7 @@ test('another case may happen between the notification and the attempt, and the 
   );
 });
 
-test('a select that is cancelled after a notification still makes its attempt, but takes no items', () => {
+test('a notified select that is cancelled makes its attempt but takes no item', () => {
   play(() =>
     group(function* (g) {
       const wire = new Wire();
