@@ -11,8 +11,8 @@ const MAX_DELAY_MS = 50;
 export function injectFault(core: SimCore, name: keyof Faults, host: string): boolean {
   const chance = core.faults[name];
   if (chance === undefined || chance === 0) return false;
-  const lane = core.decisions.stream('fault', `${host} ${name}`);
-  if (!core.decisions.chance(lane, chance)) return false;
+  const stream = core.decisions.stream('fault', `${host} ${name}`);
+  if (!core.decisions.chance(stream, chance)) return false;
   core.trace('fault', host, '', 0, () => name);
   return true;
 }

@@ -8,7 +8,7 @@
  *
  * As on Linux, an error that comes from outside (a reset, a time-out) stands behind the bytes that
  * came before it, is told to whichever of recv and send asks first, and to recv in any case; a send
- * that asks later gets EPIPE. Behind an end of file there is no error for recv.
+ * that asks later gets EPIPE. Behind an end of file available is no error for recv.
  *
  * Invariants:
  *  1. A gate that is shut (except connecting) has its flag set: a task that waits is resumed and
@@ -55,11 +55,11 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
   // ---------------------------------------------------------------------------------- connecting
 
   /** The connection stands. */
-  established(wire: Connection): void {
-    this.connection = wire;
+  established(connection: Connection): void {
+    this.connection = connection;
     if (this.#recvState === 'connecting') this.#recvState = 'open';
     if (this.#sendState === 'connecting') this.#sendState = 'open';
-    if (this.#discarding) wire.incoming.receiverShutdown();
+    if (this.#discarding) connection.incoming.receiverShutdown();
     this.lastReceivedAt = this.owner.core.now;
     if (this.options.get('keepAlive') !== 0) this.updateKeepAlive();
     this.mayWakeSpuriously('recv');
@@ -93,9 +93,9 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     if (this.#recvState !== 'open' && !this.#checkRecvState()) {
       return this.#recvState === 'ended' ? END_OF_FILE : undefined;
     }
-    const there = this.#receiveBuffer.length;
-    if (there === 0) return this.#recvFromEmpty() ? END_OF_FILE : undefined;
-    const most = Math.min(max, there);
+    const available = this.#receiveBuffer.length;
+    if (available === 0) return this.#recvFromEmpty() ? END_OF_FILE : undefined;
+    const most = Math.min(max, available);
     return this.#consume(this.#receiveBuffer.take(this.shorten('shortReads', most)));
   }
 
@@ -103,9 +103,9 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     if (this.#recvState !== 'open' && !this.#checkRecvState()) {
       return this.#recvState === 'ended' ? 0 : -1;
     }
-    const there = this.#receiveBuffer.length;
-    if (there === 0) return this.#recvFromEmpty() ? 0 : -1;
-    const most = this.shorten('shortReads', Math.min(into.length, there));
+    const available = this.#receiveBuffer.length;
+    if (available === 0) return this.#recvFromEmpty() ? 0 : -1;
+    const most = this.shorten('shortReads', Math.min(into.length, available));
     const count = this.#receiveBuffer.takeInto(
       most === into.length ? into : into.subarray(0, most),
     );
@@ -323,14 +323,14 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
   /** With unread input the system resets, as Linux does; what was not sent is lost then. */
   #closeConnection(hard: boolean): void {
     if (this.#sendState === 'closed') return;
-    const wire = this.#failure === null ? this.connection : null;
+    const connection = this.#failure === null ? this.connection : null;
     const resets = hard || this.#receiveBuffer.length > 0;
     const finishes = this.#sendState === 'open';
     this.#release();
     this.terminated ||= resets;
-    if (resets) wire?.reset();
-    else if (finishes) wire?.outgoing.finish();
-    wire?.incoming.receiverShutdown();
+    if (resets) connection?.reset();
+    else if (finishes) connection?.outgoing.finish();
+    connection?.incoming.receiverShutdown();
   }
 
   #release(): void {

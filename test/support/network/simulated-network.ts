@@ -12,7 +12,7 @@ import { isCancelled } from '../../../src/kernel/scope/cancelled.ts';
 import { Timer, Timers } from '../../../src/kernel/timers.ts';
 import { Decisions } from '../../../src/sim/choices/decisions.ts';
 import type { Faults, Link, SimCore } from '../../../src/sim/core.ts';
-import { SimulatedNetwork } from '../../../src/sim/network/network.ts';
+import { SimulatedNetwork } from '../../../src/sim/network/simulated-network.ts';
 import type { Network } from '../../../src/world/network.ts';
 
 export interface TinyOptions {

@@ -17,7 +17,7 @@ import {
 } from '../addresses.ts';
 import type { SimDatagram } from '../datagram.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { InterfaceTable, NetworkInterface } from '../network.ts';
+import type { InterfaceTable, NetworkInterface } from '../simulated-network.ts';
 import { isLoopbackInterface } from './multicast.ts';
 import { acceptsFrom, isDualStackSocket } from './ports.ts';
 
@@ -36,9 +36,9 @@ export class DatagramRouter {
   readonly #interfaces: InterfaceTable;
   readonly #origin: NetworkInterface;
 
-  constructor(stations: InterfaceTable, home: NetworkInterface) {
-    this.#core = stations.core;
-    this.#interfaces = stations;
+  constructor(interfaces: InterfaceTable, home: NetworkInterface) {
+    this.#core = interfaces.core;
+    this.#interfaces = interfaces;
     this.#origin = home;
   }
 
@@ -80,8 +80,8 @@ export class DatagramRouter {
 
   #sendToOne(packet: Packet): number {
     const { to } = packet;
-    const station = isLoopback(to.host) ? this.#origin : this.#interfaces.interfaceAt(to.host);
-    if (station !== undefined) return this.#carry(packet, station, () => deliver(packet, station));
+    const iface = isLoopback(to.host) ? this.#origin : this.#interfaces.interfaceAt(to.host);
+    if (iface !== undefined) return this.#carry(packet, iface, () => deliver(packet, iface));
     this.#core.trace('drop', this.#origin.name, '', 0, () => `no host has ${to.host}`);
     return this.#core.now;
   }
@@ -92,18 +92,18 @@ export class DatagramRouter {
     const group = isMulticast(to.host);
     const stays = within || (group && sender.multicastTtl === 0);
     let leaves = this.#core.now;
-    for (const station of this.#interfaces.all()) {
-      const isHome = station === this.#origin;
+    for (const iface of this.#interfaces.all()) {
+      const isHome = iface === this.#origin;
       if (isHome ? group && !sender.multicastLoopback : stays) continue;
-      const arrive = (): void => deliverToMany(packet, station, within);
-      leaves = Math.max(leaves, this.#carry(packet, station, arrive));
+      const arrive = (): void => deliverToMany(packet, iface, within);
+      leaves = Math.max(leaves, this.#carry(packet, iface, arrive));
     }
     return leaves;
   }
 
   /** To the host itself at once, as a system does it. */
-  #carry({ bytes, to }: Packet, station: NetworkInterface, arrive: () => void): number {
-    const { outbound } = this.#interfaces.linksBetween(this.#origin, station);
+  #carry({ bytes, to }: Packet, iface: NetworkInterface, arrive: () => void): number {
+    const { outbound } = this.#interfaces.linksBetween(this.#origin, iface);
     this.#core.trace('send', outbound.from, outbound.to, sample(bytes), () => {
       return `a datagram of ${bytes.length} bytes to ${endpointText(to)}`;
     });
@@ -113,11 +113,11 @@ export class DatagramRouter {
   }
 }
 
-function deliver(packet: Packet, station: NetworkInterface): void {
-  const { network } = station;
+function deliver(packet: Packet, iface: NetworkInterface): void {
+  const { network } = iface;
   const receiver = network.datagramPorts.receiverOf(packet.to, packet.from);
-  if (receiver === undefined) sendPortUnreachable(packet, station);
-  else handOver(packet, receiver, station);
+  if (receiver === undefined) sendPortUnreachable(packet, iface);
+  else handOver(packet, receiver, iface);
 }
 
 /** "Port unreachable" (RFC 1122, 4.1.3.1). Only who has connected to the address is told. */
@@ -130,13 +130,13 @@ function sendPortUnreachable({ sender, from, to }: Packet, { network }: NetworkI
   else back.sendPacket(0, tell);
 }
 
-function deliverToMany(packet: Packet, station: NetworkInterface, within: boolean): void {
-  const { multicastGroups, datagramPorts } = station.network;
+function deliverToMany(packet: Packet, iface: NetworkInterface, within: boolean): void {
+  const { multicastGroups, datagramPorts } = iface.network;
   const { to, from } = packet;
   const receivers = isMulticast(to.host)
     ? multicastGroups.membersOf(to.host, within).filter((each) => isMemberFor(each, packet))
     : datagramPorts.broadcastReceiversAt(to, from);
-  for (const receiver of receivers) handOver(packet, receiver, station);
+  for (const receiver of receivers) handOver(packet, receiver, iface);
 }
 
 function isMemberFor(socket: SimDatagram, { to, from }: Packet): boolean {

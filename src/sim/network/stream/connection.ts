@@ -39,15 +39,15 @@ export interface ConnectionEndpoint extends StreamEndpoint {
 /** A TCP connection from `one` to `other`: the wires of both, in this order. */
 export function connectTcp(
   core: SimCore,
-  ways: LinkPair,
+  links: LinkPair,
   one: ConnectionEndpoint,
   other: ConnectionEndpoint,
 ): [Connection, Connection] {
-  const { outbound, inbound } = ways;
-  const there = new TcpStream(core, ways, one, other);
+  const { outbound, inbound } = links;
+  const there = new TcpStream(core, links, one, other);
   const here = new TcpStream(core, { outbound: inbound, inbound: outbound }, other, one);
   return [
-    new TcpConnection(core, ways, { outgoing: there, incoming: here, peer: other }),
+    new TcpConnection(core, links, { outgoing: there, incoming: here, peer: other }),
     new TcpConnection(
       core,
       { outbound: inbound, inbound: outbound },
@@ -70,9 +70,9 @@ class TcpConnection implements Connection {
   readonly #core: SimCore;
   readonly #peer: ConnectionEndpoint;
 
-  constructor(core: SimCore, ways: LinkPair, { outgoing, incoming, peer }: TcpStreams) {
+  constructor(core: SimCore, links: LinkPair, { outgoing, incoming, peer }: TcpStreams) {
     this.#core = core;
-    this.links = ways;
+    this.links = links;
     this.outgoing = outgoing;
     this.incoming = incoming;
     this.#peer = peer;

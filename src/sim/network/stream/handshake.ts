@@ -180,9 +180,9 @@ class HalfOpen {
   #settled = false;
   #limitTimer: Timer | null = null;
 
-  constructor(core: SimCore, ways: LinkPair, passive: HalfOpenServer) {
+  constructor(core: SimCore, links: LinkPair, passive: HalfOpenServer) {
     this.#core = core;
-    this.#links = ways;
+    this.#links = links;
     this.#ends = passive;
     this.#startedAt = core.now;
     passive.listener.halfOpen++;

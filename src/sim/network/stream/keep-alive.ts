@@ -32,9 +32,9 @@ export class KeepAlive {
   #timer: Timer | null = null;
   readonly #onCut = (): void => this.scheduleProbe();
 
-  constructor(core: SimCore, ways: LinkPair, probed: KeepAliveTarget) {
+  constructor(core: SimCore, links: LinkPair, probed: KeepAliveTarget) {
     this.#core = core;
-    this.#links = ways;
+    this.#links = links;
     this.#target = probed;
   }
 

@@ -86,10 +86,10 @@ export class TcpStream implements SendStream, TimerTarget {
   #ackTimer: Timer | null = null;
   #retransmitTimer: Timer | null = null;
 
-  constructor(core: SimCore, ways: LinkPair, sender: StreamEndpoint, receiver: StreamEndpoint) {
+  constructor(core: SimCore, links: LinkPair, sender: StreamEndpoint, receiver: StreamEndpoint) {
     this.#core = core;
-    this.#outbound = ways.outbound;
-    this.#inbound = ways.inbound;
+    this.#outbound = links.outbound;
+    this.#inbound = links.inbound;
     this.#sender = sender;
     this.#receiver = receiver;
     this.#sendWindowEdge = receiver.recvWindow;
