@@ -1,10 +1,10 @@
 /**
  * The network as the programs of one simulated host see it.
  *
- * What the system of the host knows at once is thrown at once: no route, no descriptor, a port that
- * is taken. There is one network that all hosts are on (10.0.0.0/8 and fd00::/64) and no way out of
- * it: other addresses are ENETUNREACH at once, those on it that no host has are EHOSTUNREACH after
- * 3 s, the time in which a system asks three times who has the address (arp(7): mcast_solicit).
+ * Errors that the system knows at once are thrown at once: no route, no descriptor, a port in use.
+ * All hosts are on one network (10.0.0.0/8 and fd00::/64) without a route out of it. Other addresses
+ * fail with ENETUNREACH at once; addresses without a host fail with EHOSTUNREACH after 3 s, in which
+ * a real system sends three ARP requests (arp(7): mcast_solicit).
  */
 
 import { unsupported } from '../../kernel/errors.ts';
@@ -36,13 +36,12 @@ import {
 import { MulticastGroups } from './datagram/multicast.ts';
 import { DatagramPorts } from './datagram/ports.ts';
 import { DatagramRouter } from './datagram/router.ts';
-import type { DatagramOwner } from './datagram.ts';
 import { SimDatagram } from './datagram.ts';
 import type { ErrorCode } from './errors.ts';
 import { closedHere, systemError, unknownName } from './errors.ts';
 import { injectFault } from './faults.ts';
 import type { NetworkLink } from './link.ts';
-import type { Binding, ListenerOwner } from './listener.ts';
+import type { Binding } from './listener.ts';
 import { MAX_BACKLOG, SimListener } from './listener.ts';
 import { SIM_OPTIONS } from './options.ts';
 import type { PortClaim } from './ports.ts';
@@ -54,10 +53,27 @@ import { beginHandshake } from './stream/handshake.ts';
 import { SimTransport } from './transport.ts';
 
 const NEIGHBOUR_TIMEOUT_MS = 3000;
+/** The maximum number of open descriptors of a simulated process. */
+export const MAX_DESCRIPTORS = 65_536;
+/** Standard input, output and error. */
+export const STANDARD_DESCRIPTORS = 3;
+
+export const CAPABILITIES: Capabilities = {
+  pausesAccept: true,
+  exactTorn: true,
+  batchedAccept: true,
+  reusePort: true,
+  options: SIM_OPTIONS,
+  abstractNames: true,
+  tls: false,
+  batchedDatagrams: false,
+  sendsAtOnce: true,
+  exactDropped: true,
+};
 
 type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
-export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
+export class SimHostNetwork implements HostNetwork {
   readonly backend = 'sim';
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly core: SimCore;
@@ -66,7 +82,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
   readonly ports: TcpPorts = new TcpPorts();
   readonly datagramPorts: DatagramPorts = new DatagramPorts();
   readonly multicastGroups: MulticastGroups = new MulticastGroups((host) => this.#isOwn(host));
-  /** What is closed leaves nothing in our memory but what the simulated system holds. */
+  /** Closing a simulated socket completes at once. */
   readonly closing = 0;
   readonly #interfaces: InterfaceTable;
   readonly #interface: NetworkInterface;
@@ -110,7 +126,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
     return listener;
   }
 
-  /** A file that is there is in the way, also one that a crash has left behind. */
+  /** An existing file prevents listening, even one that a crash has left behind. */
   #listenAtPath(path: string, options: ListenOptions): SimListener {
     const { files } = this.#interface;
     checkPath(path, 'listen');
@@ -178,7 +194,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
     });
   }
 
-  /** The near end: what was asked for, or the address from which `far` is reached. */
+  /** The local address: the requested one, or the address from which `far` is reached. */
   #claim(far: IpEndpoint, to: Endpoint, near: Endpoint | undefined): PortClaim {
     const fail = (code: ErrorCode): never => {
       throw systemError(code, 'connect', to);
@@ -199,7 +215,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
     return { host: isLoopback(host) ? '127.0.0.1' : v4, port: 0, family };
   }
 
-  /** On a Unix socket the connection stands at once, or never (unix(7)). */
+  /** A Unix socket connects at once, or fails (unix(7)). */
   #connectToPath(to: { readonly path: string }, sizes: BufferSizes): Transport {
     checkPath(to.path, 'connect');
     const listener = this.#interface.files.at(to.path);
@@ -210,10 +226,10 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
     far.local = to;
     near.inherit(sizes);
     far.inherit(listener?.binding.sizes ?? {});
-    const [one, other] = connectUnix(this.core, this.host, near, far);
+    const [nearEnd, farEnd] = connectUnix(this.core, this.host, near, far);
     this.#transports.add(near);
-    far.established(other);
-    near.established(one);
+    far.established(farEnd);
+    near.established(nearEnd);
     listener?.enqueue(far);
     return near;
   }
@@ -250,7 +266,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
     return this.#router;
   }
 
-  /** How an answer goes to where a datagram came from. */
+  /** The link to the sender of a datagram, for an answer. */
   linkTo({ host }: IpEndpoint): NetworkLink | undefined {
     const sender = isLoopback(host) ? this.#interface : this.#interfaces.interfaceAt(host);
     return sender && this.#interfaces.linksBetween(this.#interface, sender).outbound;
@@ -262,7 +278,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
     this.multicastGroups.forget(socket);
   }
 
-  // ------------------------------------------------------------------- what there is none of
+  // ---------------------------------------------------------------------------- not supported
 
   tlsClient(): never {
     throw unsupportedTls();
@@ -278,7 +294,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
 
   // ------------------------------------------------------------------------------------- names
 
-  /** Names of hosts, and 'localhost'. */
+  /** Resolves names of hosts, and 'localhost'. */
   resolve(host: string, done: (error: unknown, hosts: FoundHosts) => void): () => void {
     const found = this.#hostsNamed(host.replace(/\.$/, ''));
     const timer = this.core.callAt(this.core.now, () => {
@@ -297,11 +313,13 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
 
   // ----------------------------------------------------------------------------------- the rest
 
+  /** Registers an accepted connection. Throws EMFILE if no descriptor is left. */
   accepted(transport: SimTransport): void {
     this.#checkDescriptors('accept');
     this.#transports.add(transport);
   }
 
+  /** Releases a closed connection. */
   forget(transport: SimTransport): void {
     this.#transports.delete(transport);
     const claim = this.#claims.get(transport);
@@ -310,7 +328,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
     this.ports.unclaim(claim);
   }
 
-  /** Everything is told when it happens. */
+  /** Events are reported when they happen, so there is nothing to poll. */
   poll(): number {
     return 0;
   }
@@ -349,7 +367,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
     this.#closed = true;
   }
 
-  /** As `SimulatedNetwork.crash` says. Files of Unix sockets stay. */
+  /** Ends the network after a crash of the host. Files of Unix sockets stay. */
   crash(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -378,7 +396,7 @@ export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner
   }
 }
 
-/** A socket of IPv6 that is bound to an IPv4 address in its clothes is one of IPv6 all the same. */
+/** An IPv6 socket that is bound to an IPv4-mapped address keeps that address. */
 function withoutMapping(at: IpEndpoint): IpEndpoint {
   return isMapped(at.host) ? at : canonical(at);
 }
@@ -396,27 +414,7 @@ function bothFamilies(v4: string, v6: string): FoundHosts {
   ];
 }
 
-/** What the simulated network can and cannot do, and its bounds. */
-
-export const CAPABILITIES: Capabilities = {
-  pausesAccept: true,
-  exactTorn: true,
-  batchedAccept: true,
-  reusePort: true,
-  options: SIM_OPTIONS,
-  abstractNames: true,
-  tls: false,
-  batchedDatagrams: false,
-  sendsAtOnce: true,
-  exactDropped: true,
-};
-
-/** Descriptors that a program of the model may have open. */
-export const MAX_DESCRIPTORS = 65_536;
-/** Standard input, output and error. */
-export const STANDARD_DESCRIPTORS = 3;
-
-/** The answer to who asks for TLS in spite of `capabilities.tls`. */
-export function unsupportedTls(): unknown {
+/** The error of TLS on a simulated network. */
+function unsupportedTls(): unknown {
   return unsupported('A simulated network', 'carry TLS', 'Test the program without it.');
 }

@@ -1,10 +1,9 @@
 /**
- * The network of a simulated world: its hosts, and the links between them. Every host is on the same
- * network and can reach every other one, as long as the way is not cut.
+ * The network of a simulated world: its hosts and the links between them. All hosts are on the same
+ * network and reach each other unless a link is cut.
  *
- * Each host's programs see it through a `SimHostNetwork` (host-network.ts). A crash ends that,
- * and a
- * restart makes a new one; what belongs to the machine (its addresses, its files) stays.
+ * The programs of a host use it through a `SimHostNetwork` (network.ts). A crash ends that object,
+ * and a restart creates a new one. The addresses and files of the host stay.
  */
 import type { Link, NetworkModel, SimCore } from '../core.ts';
 import { addressesOf } from './addresses.ts';
@@ -13,17 +12,17 @@ import { SimHostNetwork } from './network.ts';
 import { SocketFiles } from './socket-files.ts';
 import type { LinkPair } from './stream/connection.ts';
 
-/** A machine, as the others see it. */
+/** A host, as the other hosts see it. */
 export interface NetworkInterface {
   readonly name: string;
   readonly v4: string;
   readonly v6: string;
   readonly files: SocketFiles;
-  /** What its programs use now. Between a crash and a restart nobody listens there. */
+  /** The network of its current process. After a crash it is closed, until a restart. */
   network: SimHostNetwork;
 }
 
-/** What the network of one host sees of the world. */
+/** The lookups that the network of one host needs. */
 export interface InterfaceTable {
   readonly core: SimCore;
   interfaceNamed(name: string): NetworkInterface | undefined;
@@ -36,10 +35,10 @@ export class SimulatedNetwork implements NetworkModel, InterfaceTable {
   readonly core: SimCore;
   readonly #defaultLink: Link;
   readonly #byName = new Map<string, NetworkInterface>();
-  /** The same for resolvers, to which capitals are the same as small letters (RFC 4343). */
+  /** The same for resolvers, which ignore case (RFC 4343). */
   readonly #byHostName = new Map<string, NetworkInterface>();
   readonly #byAddress = new Map<string, NetworkInterface>();
-  /** By the names of both hosts. */
+  /** By the names of both hosts, the sender first. */
   readonly #links = new Map<string, Map<string, NetworkLink>>();
 
   constructor(core: SimCore, defaults: { readonly link: Link }) {
@@ -49,7 +48,7 @@ export class SimulatedNetwork implements NetworkModel, InterfaceTable {
 
   // --------------------------------------------------------------------------------------- hosts
 
-  /** Hosts have 10.0.0.1 and fd00::1, 10.0.0.2 and fd00::2, … in the order in which they come. */
+  /** Hosts have the addresses 10.0.0.1 and fd00::1, 10.0.0.2 and fd00::2, … in order of creation. */
   addHost(name: string): SimHostNetwork {
     const { v4, v6 } = addressesOf(this.#byName.size + 1);
     const files = new SocketFiles();
@@ -63,8 +62,8 @@ export class SimulatedNetwork implements NetworkModel, InterfaceTable {
   }
 
   /**
-   * The programs of the host are no more. Its system is, and resets their connections: the peers
-   * hear of it after the latency of the link, unless the way is cut. Nobody is woken on the host.
+   * Ends the process of the host. Its system resets the connections: the peers are notified after
+   * the latency of the link, unless the link is cut. No task of the host is woken.
    */
   crash(name: string): void {
     const iface = this.#interfaceOf(name);
@@ -73,7 +72,7 @@ export class SimulatedNetwork implements NetworkModel, InterfaceTable {
     this.core.trace('crash', name, '', 0, () => 'connections are reset');
   }
 
-  /** The network for the programs that begin anew. */
+  /** Creates the network of a new process. */
   restart(name: string): SimHostNetwork {
     const iface = this.#interfaceOf(name);
     iface.network.crash();
@@ -97,21 +96,21 @@ export class SimulatedNetwork implements NetworkModel, InterfaceTable {
     return this.#byName.get(name) as NetworkInterface;
   }
 
-  // ---------------------------------------------------------------------------------------- links
+  // --------------------------------------------------------------------------------------- links
 
-  /** Nothing arrives any more that `from` sends to `to`. The other direction is its own. */
+  /** Drops everything that `from` sends to `to`. */
   partition(from: string, to: string): void {
     this.#linkBetween(from, to).cut = true;
-    this.core.trace('partition', from, to, 0, () => 'nothing arrives');
+    this.core.trace('partition', from, to, 0, () => 'messages are dropped');
   }
 
-  /** What is sent from now on arrives again. Streams send again what they have lost. */
+  /** Ends a partition. Streams retransmit what they have lost. */
   heal(from: string, to: string): void {
     this.#linkBetween(from, to).cut = false;
     this.core.trace('heal', from, to, 0, () => '');
   }
 
-  /** What goes between `a` and `b`, either way, waits until `release`. Nothing is lost. */
+  /** Delays everything between the two hosts, in both directions, until `release`. */
   hold(a: string, b: string): void {
     this.#linkBetween(a, b).held = true;
     this.#linkBetween(b, a).held = true;
@@ -124,7 +123,7 @@ export class SimulatedNetwork implements NetworkModel, InterfaceTable {
     this.core.trace('release', a, b, 0, () => '');
   }
 
-  /** How messages travel that leave `from` for `to` from now on. */
+  /** Sets how messages travel from `from` to `to` from now on. */
   setLink(from: string, to: string, link: Link): void {
     this.#linkBetween(from, to).parameters = link;
   }

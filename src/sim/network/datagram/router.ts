@@ -1,4 +1,4 @@
-/** Carries datagrams from a host to those that they are meant for: one, everybody, or a group. */
+/** Routes datagrams from one host to their receivers: unicast, broadcast, multicast. */
 import type { SimCore } from '../../core.ts';
 import { sample } from '../../report/trace-hash.ts';
 import type { IpEndpoint } from '../addresses.ts';
@@ -21,10 +21,10 @@ import type { InterfaceTable, NetworkInterface } from '../simulated-network.ts';
 import { isLoopbackInterface } from './multicast.ts';
 import { acceptsFrom, isDualStackSocket } from './ports.ts';
 
-/** A datagram under way. */
+/** A datagram in flight. */
 interface Packet {
   readonly sender: SimDatagram;
-  /** The name of its host. */
+  /** The name of the sending host. */
   readonly home: string;
   readonly bytes: Buffer;
   readonly from: IpEndpoint;
@@ -42,7 +42,7 @@ export class DatagramRouter {
     this.#origin = home;
   }
 
-  /** When the bytes leave, or why they cannot. */
+  /** Sends a datagram. Returns the time at which its bytes leave, or why they cannot. */
   send(sender: SimDatagram, bytes: Buffer, target: IpEndpoint): number | ErrorCode {
     const to = withoutWildcard(canonical(target));
     const many = isBroadcast(to.host) || isMulticast(to.host);
@@ -56,16 +56,17 @@ export class DatagramRouter {
     return many ? this.#sendToMany(packet, within) : this.#sendToOne(packet);
   }
 
-  /** Why no way leads from the socket to `target`. */
+  /** Why the socket cannot reach `target`; null if it can. */
   problemWith({ local, options }: SimDatagram, target: IpEndpoint): ErrorCode | null {
     if (local.family === 4 && target.family === 6) return 'EAFNOSUPPORT';
     if (isMapped(target.host) && options.ipv6Only === true) return 'ENETUNREACH';
     const { host } = withoutWildcard(canonical(target));
-    const leads = isLoopback(host) || isOnNetwork(host) || isBroadcast(host) || isMulticast(host);
-    return leads ? null : 'ENETUNREACH';
+    const isRouted =
+      isLoopback(host) || isOnNetwork(host) || isBroadcast(host) || isMulticast(host);
+    return isRouted ? null : 'ENETUNREACH';
   }
 
-  /** A socket of the loopback reaches nobody else: Linux says EINVAL. */
+  /** A socket bound to the loopback reaches only its own host; otherwise Linux reports EINVAL. */
   #sourceOf(sender: SimDatagram, to: IpEndpoint, within: boolean): IpEndpoint | null {
     const { host, port } = canonical(sender.local);
     const { family } = to;
@@ -86,7 +87,7 @@ export class DatagramRouter {
     return this.#core.now;
   }
 
-  /** A group of hops 0 and the broadcast of the loopback stay on the host. */
+  /** A multicast with 0 hops and a broadcast on the loopback stay on the host. */
   #sendToMany(packet: Packet, within: boolean): number {
     const { sender, to } = packet;
     const group = isMulticast(to.host);
@@ -101,7 +102,7 @@ export class DatagramRouter {
     return leaves;
   }
 
-  /** To the host itself at once, as a system does it. */
+  /** Datagrams within the host arrive at once. */
   #carry({ bytes, to }: Packet, iface: NetworkInterface, arrive: () => void): number {
     const { outbound } = this.#interfaces.linksBetween(this.#origin, iface);
     this.#core.trace('send', outbound.from, outbound.to, sample(bytes), () => {
@@ -120,14 +121,14 @@ function deliver(packet: Packet, iface: NetworkInterface): void {
   else handOver(packet, receiver, iface);
 }
 
-/** "Port unreachable" (RFC 1122, 4.1.3.1). Only who has connected to the address is told. */
+/** "Port unreachable" (RFC 1122, 4.1.3.1). Only a connected sender is notified. */
 function sendPortUnreachable({ sender, from, to }: Packet, { network }: NetworkInterface): void {
   const back = network.linkTo(from);
-  const tell = (): void => sender.portUnreachable(to);
+  const notify = (): void => sender.portUnreachable(to);
   if (sender.remote === undefined || back === undefined) return;
-  network.core.trace('refuse', back.from, back.to, to.port, () => 'nobody is at the port');
-  if (back.from === back.to) tell();
-  else back.sendPacket(0, tell);
+  network.core.trace('refuse', back.from, back.to, to.port, () => 'port unreachable');
+  if (back.from === back.to) notify();
+  else back.sendPacket(0, notify);
 }
 
 function deliverToMany(packet: Packet, iface: NetworkInterface, within: boolean): void {
