@@ -88,7 +88,7 @@ export const runSimulated: RunSimulated = makeRunSimulated({ realProcess: nodePr
  * written if the environment variable CI is set.
  *
  * The test rejects as `simulate` does, and with ReplayTokenError (ERR_REPLAY_TOKEN) for an invalid
- * line of the file. `simulateTest` throws UsageError (ERR_NO_TEST_RUNNER) if there is no runner.
+ * line of the file. `simulateTest` throws UsageError (ERR_NO_TEST_RUNNER) without a runner.
  *
  * @example
  * import { test } from 'vitest';

@@ -1,4 +1,4 @@
-/** What a simulation needs of the real process: the event loop, timers, files, CORONET_DEBUG. */
+/** Services of the real process for simulations: event loop, timers, files, CORONET_DEBUG. */
 
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -26,7 +26,7 @@ export const SIM_ERRORS: Catalogue = {
   },
   ERR_NO_TEST_RUNNER: {
     className: 'UsageError',
-    sentence: '`simulateTest` was called, and there is no global `test` or `it`.',
+    sentence: '`simulateTest` was called without a test runner.',
     cause: 'The runner has no globals: node:test never has, vitest only if they are enabled.',
     remedy: "Pass it: `simulateTest(name, scenario, { test })`, with `test` from 'vitest'.",
   },

@@ -23,7 +23,7 @@ export class Invariants {
   readonly #faults = new Set<string>();
   /** The time at which the last fault was healed or stopped to count. */
   #healedAt = 0;
-  /** True while there are no invariants, so that steps need no check. */
+  /** True while there is nothing to check after a step. */
   idle = true;
 
   constructor(simulator: Simulator) {

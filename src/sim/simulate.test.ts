@@ -99,7 +99,7 @@ describe('simulate', () => {
     expect((await simulate(fixedProgram, { seed: 42 })).traceHash).toBe('1e15e09c1994bffb');
   });
 
-  it('gives run i the seed + i, and that seed alone repeats the run', async () => {
+  it('uses the seed + i for run i, and that seed alone repeats the run', async () => {
     const hashes: string[] = [];
     for (const seed of [10, 11, 12]) hashes.push((await simulate(chatter, { seed })).traceHash);
     expect(new Set(hashes).size).toBe(3);

@@ -211,7 +211,7 @@ describe('a crash', () => {
     expect(starts).toBe(3);
   });
 
-  it('of the host of the scenario is rejected', async () => {
+  it('is rejected for the host of the scenario', async () => {
     expect(await usageErrorOf((world) => world.crash('main'))).toContain(
       "a host other than 'main'",
     );

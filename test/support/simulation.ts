@@ -1,13 +1,11 @@
-/** What tests of simulations share. */
+/** Helpers for tests of simulations. */
 import { expect } from 'vitest';
 import type { Operation, Socket } from '../../src/index.ts';
 import { connect, listen } from '../../src/index.ts';
 import type { Scenario, SimOptions, World } from '../../src/sim.ts';
 import { SimulationError, simulate } from '../../src/sim.ts';
 
-/**
- * Runs a scenario that has to fail. Not in debug mode, which adds lines of sources to the texts.
- */
+/** Runs a scenario that has to fail. Without debug mode, which adds source lines to messages. */
 export async function failureOf(
   scenario: Scenario,
   options?: SimOptions,
@@ -19,13 +17,13 @@ export async function failureOf(
   return outcome as SimulationError;
 }
 
-/** The code of what a scenario fails with. */
+/** The code of the error that a scenario fails with. */
 export async function codeOf(scenario: Scenario, options?: SimOptions): Promise<unknown> {
   const { error } = await failureOf(scenario, options);
   return (error as { code?: unknown }).code;
 }
 
-/** A scenario whose result is looked at. */
+/** The return value of a scenario. */
 export async function resultOf<T>(
   scenario: (world: World) => Operation<T>,
   options?: SimOptions,
@@ -37,7 +35,7 @@ export async function resultOf<T>(
   return (result as { readonly value: T }).value;
 }
 
-/** Answers every connection with what it sends, one after the other. */
+/** Echoes the bytes of every connection, one connection after the other. */
 export function* echoServer(): Operation<void> {
   const listener = yield* listen(7);
   try {
@@ -59,7 +57,7 @@ function* echo(socket: Socket): Operation<void> {
   }
 }
 
-/** Sends `text` to the echo server of `host` on a new connection, and gives what comes back. */
+/** Sends `text` to the echo server of `host` on a new connection and returns the answer. */
 export function* askEcho(host: string, text: string): Operation<string> {
   const socket = yield* connect(`${host}:7`);
   try {

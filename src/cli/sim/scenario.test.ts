@@ -53,9 +53,11 @@ describe('the module of coronet sim', () => {
   it('is rejected if the file does not exist or is not a file', async () => {
     const path = moduleOf('');
     const near = path.replace('module', 'modul');
-    await expect(loadScenario(near)).rejects.toThrow(/There is no file '.*Did you mean module-/);
+    await expect(loadScenario(near)).rejects.toThrow(
+      /File '.*' does not exist\. Did you mean module-/,
+    );
     await expect(loadScenario(join(folder, 'no', 'x.mjs'))).rejects.toThrow(
-      /no file '.*x\.mjs'\.$/,
+      /File '.*x\.mjs' does not exist\.$/,
     );
     await expect(loadScenario(folder)).rejects.toThrow(/is not a file\./);
   });

@@ -38,7 +38,7 @@ function checkFile(file: string, path: string): void {
     const names = existsSync(folder) ? readdirSync(folder) : [];
     const guess = nearest(basename(path), names);
     const hint = guess === undefined ? '' : ` Did you mean ${guess}?`;
-    throw new CommandUsageError(`There is no file '${file}'.${hint}`);
+    throw new CommandUsageError(`File '${file}' does not exist.${hint}`);
   }
   if (!statSync(path).isFile()) throw new CommandUsageError(`'${file}' is not a file.`);
 }

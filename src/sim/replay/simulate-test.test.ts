@@ -73,7 +73,7 @@ describe('simulateTest', () => {
     expect((globalTest.mock.calls[0] as unknown[])[1]).toHaveLength(0);
   });
 
-  it('throws an error that shows how to pass the runner if there is no global', () => {
+  it('throws an error that shows how to pass the runner without a global one', () => {
     const register = (): void => simulateTest('first', flaky().scenario);
     expect(register).toThrow(expect.objectContaining({ code: 'ERR_NO_TEST_RUNNER' }));
     expect(register).toThrow(/Wrong: simulateTest[\s\S]*Right: import \{ test \} from 'vitest'/);

@@ -36,7 +36,7 @@ describe('shrinking', () => {
     expect(attempts()).toBe(1);
   });
 
-  it('makes no attempt if there was no choice', async () => {
+  it('makes no attempt without a random choice', async () => {
     const { attempt, attempts } = failingWith(noChoices(), {});
     expect(await shrink(noChoices(), attempt, always)).toEqual(noChoices());
     expect(attempts()).toBe(0);

@@ -7,7 +7,7 @@
  *   connected                      │
  *     │ ──────── ACK ───────────►  │  queued: may be accepted
  *
- * Without a listener the answer is a reset (ECONNREFUSED). With a full queue there is no answer. The
+ * Without a listener the answer is a reset (ECONNREFUSED). With a full queue the SYN is dropped. The
  * client sends the SYN again after 1, 3, 7, … s and fails after 127 s (ETIMEDOUT; tcp_syn_retries in
  * tcp(7) is 6). The server drops the connection after 63 s (tcp_synack_retries is 5).
  *
