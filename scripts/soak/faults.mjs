@@ -4,7 +4,7 @@ import { scenarios, whyNot } from '../../test/faults/scenarios.mjs';
 
 export const scenarioNames = scenarios.map(({ name }) => name);
 
-/** epoll is played where it is to be had. */
+/** The backends of this machine: epoll if it is available, and portable. */
 async function backendsHere() {
   const first = await run(function* () {
     yield;
@@ -14,8 +14,8 @@ async function backendsHere() {
 }
 
 /**
- * Plays the scenarios called `names`, one after the other, until `deadline`. `size`: 'short' or
- * 'long'. Resolves to false if one has failed.
+ * Runs the scenarios called `names`, one after the other, until `deadline`. `size`: 'short' or
+ * 'long'. Resolves to false if a scenario failed.
  */
 export async function playScenarios(names, { size, deadline }) {
   const wanted = scenarios.filter(({ name }) => names.includes(name));
@@ -30,12 +30,12 @@ export async function playScenarios(names, { size, deadline }) {
     }
   }
   const left = wanted.length * backends.length - rows.length;
-  if (left > 0) process.stdout.write('The time was over before all was played.\n');
+  if (left > 0) process.stdout.write('The time limit was reached.\n');
   for (const { failure } of rows) if (failure !== undefined) process.stdout.write(`\n${failure}\n`);
   return rows.every(({ failure }) => failure === undefined);
 }
 
-const HEAD = 'scenario           network   faults  lost   rss MiB    held MiB   fds     s  load';
+const HEAD = 'scenario           backend   faults  lost   rss MiB    held MiB   fds     s  load';
 
 export function writeHead() {
   process.stdout.write(`${HEAD}\n`);
@@ -44,19 +44,19 @@ export function writeHead() {
 async function playOne(scenario, backend, size) {
   const start = `${scenario.name.padEnd(18)} ${backend.padEnd(8)}`;
   const reason = whyNot(scenario, backend);
-  if (reason !== undefined) return { line: `${start} not played: ${reason}` };
+  if (reason !== undefined) return { line: `${start} skipped: ${reason}` };
   const began = performance.now();
   try {
     const result = await scenario.play({ ...scenario[size], backend });
     return { line: `${start} ${columns(result, performance.now() - began)}` };
   } catch (error) {
-    const again = `Again: npm run soak -- --only ${scenario.name} --size ${size}`;
+    const again = `Repeat: npm run soak -- --only ${scenario.name} --size ${size}`;
     const failure = `${scenario.name} on ${backend}: ${error.message}\n${error.stack}\n${again}`;
     return { line: `${start} FAILED`, failure };
   }
 }
 
-/** Figures of the server before and after, where the scenario has one server for both. */
+/** Memory and descriptors before and after, if one server has run the whole scenario. */
 function columns({ faults, lost, before, after, load }, ms) {
   const pair = (of) => (before === undefined ? '-' : `${of(before)} → ${of(after)}`);
   const mebibytes = (key) => pair((figures) => (figures[key] / 2 ** 20).toFixed(0));
