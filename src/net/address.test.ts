@@ -1,4 +1,4 @@
-/** Addresses: every form in which they are given, and what is none. */
+/** Addresses: all valid forms, and invalid ones. */
 import { isIP } from 'node:net';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -82,7 +82,7 @@ const wrongTypes: unknown[] = [
   ...[{ host: 1, port: 1 }, { host: null, port: 1 }, { port: '80' }, { port: null }, { path: 5 }],
 ];
 
-/** All interfaces, if they were taken for addresses without a host. */
+/** A typo of `host`. Without a check, these would mean all interfaces. */
 const wrongNames: [unknown, RegExp][] = [
   [{ hostname: 'a', port: 1 }, /`address\.hostname` to be absent \(known: host, /],
   [{ address: '::1', family: 'IPv6', port: 1 }, /`address\.address` to be absent \(known: host, /],

@@ -1,4 +1,4 @@
-/** What a task can ask of the world it runs in. */
+/** The world of the running task. */
 import { expect, test } from 'vitest';
 import { run } from '../node/run.ts';
 import { backend } from './current-world.ts';

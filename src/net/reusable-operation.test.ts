@@ -1,4 +1,4 @@
-/** A forgotten `yield*` on a socket is noticed at once, and clears itself. */
+/** A forgotten `yield*` on a socket is reported by the next operation, which clears the state. */
 import { expect, test } from 'vitest';
 import { runWithPair } from '../../test/support/sockets.ts';
 import { group } from '../kernel/task/group.ts';

@@ -1,4 +1,4 @@
-/** What reading costs: work that is linear in the bytes, and memory that is no more than needed. */
+/** The cost of reading: work that is linear in the bytes, and memory that is bounded by need. */
 import { describe, expect, it } from 'vitest';
 import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../../test/support/network/scripted-transport.ts';
@@ -78,7 +78,7 @@ describe('the memory of a reader', () => {
   });
 });
 
-/** A small chunk at the end of a large block of memory, which is given. */
+/** A small chunk at the end of the large block `memory`. */
 function feedFromSlab(transport: ScriptedTransport): ArrayBufferLike {
   const slab = Buffer.allocUnsafeSlow(65536);
   slab.write('hello');
@@ -91,7 +91,7 @@ function collected(reference: WeakRef<ArrayBufferLike>): boolean {
   return reference.deref() === undefined;
 }
 
-/** The sizes of the Buffers that are made meanwhile. */
+/** The sizes of the Buffers that are allocated while `body` runs. */
 function allocationsOf(body: () => void): number[] {
   const sizes: number[] = [0];
   const original = Buffer.allocUnsafe;
@@ -107,10 +107,10 @@ function allocationsOf(body: () => void): number[] {
   return sizes;
 }
 
-/** Into what, where, and from where to where. */
+/** The arguments of Buffer.copy: target, target start, source start, source end. */
 type Copy = [into: Uint8Array, at?: number, start?: number, end?: number];
 
-/** How many bytes are searched through, and copied from one Buffer into another, meanwhile. */
+/** The number of bytes that are searched and copied while `body` runs. */
 function workOf(body: () => void): { readonly searched: number; readonly copied: number } {
   const work = { searched: 0, copied: 0 };
   const { indexOf, copy } = Buffer.prototype;

@@ -10,7 +10,7 @@ import { sleep } from '../../kernel/waits.ts';
 import { Socket } from '../tcp/socket.ts';
 import type { Reader } from './reader.ts';
 
-/** A reader of the chunks, and the end of file behind them. */
+/** A reader of the chunks, followed by end of file. */
 function readerOf(...chunks: readonly (string | Uint8Array)[]): Reader {
   const { reader, transport } = openReaderOf(...chunks);
   transport.finish();
@@ -279,14 +279,14 @@ describe('direct receives of a socket with a reader', () => {
     play(function* () {
       const early = socket.recvInto(new Uint8Array(1));
       expect(yield* reader.readLine()).toBe('a');
-      const refused = expect.objectContaining({
+      const rejected = expect.objectContaining({
         code: 'ERR_BUFFERED',
         message: expect.stringContaining('2 bytes'),
       });
-      expect(() => socket.recv()).toThrow(refused);
-      expect(() => socket.recvInto(new Uint8Array(1))).toThrow(refused);
-      expect(() => socket.tryRecv()).toThrow(refused);
-      expect(failureOf(() => early)).toEqual(refused);
+      expect(() => socket.recv()).toThrow(rejected);
+      expect(() => socket.recvInto(new Uint8Array(1))).toThrow(rejected);
+      expect(() => socket.tryRecv()).toThrow(rejected);
+      expect(failureOf(() => early)).toEqual(rejected);
       expect(String(yield* reader.read())).toBe('bc');
       expect(socket.tryRecv()).toBeUndefined();
     });

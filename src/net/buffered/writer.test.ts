@@ -11,13 +11,13 @@ import { FlushNeededError } from '../errors.ts';
 import { Socket } from '../tcp/socket.ts';
 import type { Writer, WriterOptions } from './writer.ts';
 
-interface Place {
+interface WriterSetup {
   readonly transport: ScriptedTransport;
   readonly socket: Socket;
   readonly writer: Writer;
 }
 
-function place(options: WriterOptions = {}): Place {
+function writerOver(options: WriterOptions = {}): WriterSetup {
   const transport = new ScriptedTransport();
   const socket = new Socket(transport);
   return { transport, socket, writer: socket.writer(options) };
@@ -25,7 +25,7 @@ function place(options: WriterOptions = {}): Place {
 
 describe('a writer', () => {
   it('a socket has one writer, which accepts new options', () => {
-    const { socket, writer } = place({ highWaterMark: 4 });
+    const { socket, writer } = writerOver({ highWaterMark: 4 });
     expect(socket.writer()).toBe(writer);
     expect(() => writer.write('12345')).toThrow(FlushNeededError);
     socket.writer({ highWaterMark: 5 });
@@ -34,7 +34,7 @@ describe('a writer', () => {
   });
 
   it('a writer sends nothing before a flush, and then all bytes in one piece', () => {
-    const { transport, writer } = place();
+    const { transport, writer } = writerOver();
     for (const word of ['HTTP/1.1', ' ', '200', ' ', 'OK', '\r\n']) writer.write(word);
     writer.write(Buffer.from('→'));
     expect([writer.buffered, transport.sends.length]).toEqual([20, 0]);
@@ -44,7 +44,7 @@ describe('a writer', () => {
   });
 
   it('a writer copies small pieces and does not copy large ones', () => {
-    const { transport, writer } = place();
+    const { transport, writer } = writerOver();
     const small = Buffer.alloc(4095, 's');
     const large = Buffer.alloc(4096, 'l');
     writer.write(small);
@@ -58,7 +58,7 @@ describe('a writer', () => {
   });
 
   it('a writer sends at most sixty-four pieces per call', () => {
-    const { transport, writer } = place({ highWaterMark: 1_000_000 });
+    const { transport, writer } = writerOver({ highWaterMark: 1_000_000 });
     const expected: string[] = [];
     for (let i = 0; i < 100; i++) {
       const large = String(i % 10).repeat(4096);
@@ -72,7 +72,7 @@ describe('a writer', () => {
   });
 
   it('a writer encodes any text as UTF-8, and ignores empty data', () => {
-    const { transport, writer } = place();
+    const { transport, writer } = writerOver();
     const texts = ['', 'ascii', 'grün', '漢字', '🎉', '\ud800', `${'→'.repeat(3000)}`];
     for (const text of texts) writer.write(text);
     writer.write(new Uint8Array(0));
@@ -83,7 +83,7 @@ describe('a writer', () => {
   });
 
   it('a writer rejects values without bytes and invalid high water marks', () => {
-    const { socket, writer } = place();
+    const { socket, writer } = writerOver();
     expect(() => writer.write(7 as unknown as string)).toThrow(TypeError);
     expect(() => socket.writer({ highWaterMark: 0 })).toThrow(RangeError);
     expect(writer.buffered).toBe(0);
@@ -92,7 +92,7 @@ describe('a writer', () => {
 
 describe('the high water mark', () => {
   it('a writer can be filled up to the mark; a piece that exceeds it is not added', () => {
-    const { transport, writer } = place({ highWaterMark: 10 });
+    const { transport, writer } = writerOver({ highWaterMark: 10 });
     writer.write('1234567');
     writer.write('89a');
     expect(() => writer.write('b')).toThrow(
@@ -110,13 +110,13 @@ describe('the high water mark', () => {
   });
 
   it('the error for a piece larger than the mark recommends sendAll', () => {
-    const { writer } = place({ highWaterMark: 10 });
+    const { writer } = writerOver({ highWaterMark: 10 });
     expect(() => writer.write(Buffer.alloc(11))).toThrow(/yield\* socket\.sendAll\(data\)/);
     expect(writer.buffered).toBe(0);
   });
 
   it('bytes that a flush has not sent yet count towards the mark', () => {
-    const { transport, writer } = place({ highWaterMark: 10 });
+    const { transport, writer } = writerOver({ highWaterMark: 10 });
     transport.room = 3;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
@@ -135,7 +135,7 @@ describe('the high water mark', () => {
 
 describe('flush', () => {
   it('a flush of nothing completes at once and does not count as a response', () => {
-    const { socket, transport, writer } = place();
+    const { socket, transport, writer } = writerOver();
     transport.feed('question');
     play(function* () {
       yield* socket.recv();
@@ -149,7 +149,7 @@ describe('flush', () => {
   });
 
   it('a flush leaves bytes that are written while it runs to the next one', () => {
-    const { transport, writer } = place();
+    const { transport, writer } = writerOver();
     transport.room = 2;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
@@ -166,7 +166,7 @@ describe('flush', () => {
   });
 
   it('a flush that is cancelled before its first byte has no effect', () => {
-    const { socket, transport, writer } = place();
+    const { socket, transport, writer } = writerOver();
     transport.room = 0;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
@@ -187,7 +187,7 @@ describe('flush', () => {
   });
 
   it('a flush that is cancelled after its first byte tears the send half', () => {
-    const { socket, transport, writer } = place();
+    const { socket, transport, writer } = writerOver();
     transport.room = 3;
     play(function* () {
       writer.write('12345');
@@ -201,7 +201,7 @@ describe('flush', () => {
   });
 
   it('a failed flush is not reported again as a forgotten one', () => {
-    const { socket, transport, writer } = place();
+    const { socket, transport, writer } = writerOver();
     writer.write('lost');
     transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));
     expect(codeOf(() => writer.flush())).toBe('EPIPE');
@@ -214,7 +214,7 @@ describe('flush', () => {
   });
 
   it('a flush that fails after its first byte drops the rest', () => {
-    const { socket, transport, writer } = place();
+    const { socket, transport, writer } = writerOver();
     transport.room = 2;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
@@ -229,10 +229,10 @@ describe('flush', () => {
   });
 
   it('a flush fails if a piece is detached before it starts or while it waits', () => {
-    const { socket, transport, writer } = place();
-    const gone = Buffer.alloc(5000);
-    writer.write(gone);
-    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    const { socket, transport, writer } = writerOver();
+    const detached = Buffer.alloc(5000);
+    writer.write(detached);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
     const failed = expect.objectContaining({ message: expect.stringContaining('detached') });
     expect(failureOf(() => writer.flush())).toEqual(failed);
     writer.drop();
@@ -253,7 +253,7 @@ describe('flush', () => {
   });
 
   it('a flush fails with ERR_BUSY and ERR_CLOSED as sendAll does, and keeps the bytes', () => {
-    const { socket, transport, writer } = place();
+    const { socket, transport, writer } = writerOver();
     transport.room = 0;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
@@ -281,7 +281,7 @@ describe('flush', () => {
   });
 
   it('a forgotten flush is reported by the next one, and when the handler ends', () => {
-    const { socket, writer } = place();
+    const { socket, writer } = writerOver();
     writer.write('x');
     writer.flush();
     const forgotten = expect.objectContaining({
@@ -296,14 +296,14 @@ describe('flush', () => {
 
 describe('direct sends of a socket with a writer', () => {
   it('direct sends fail while the writer holds bytes', () => {
-    const { socket, transport, writer } = place();
+    const { socket, transport, writer } = writerOver();
     writer.write('head');
     const body = Buffer.from('body');
-    const refused = expect.objectContaining({ code: 'ERR_FLUSH_NEEDED', buffered: 4 });
-    expect(() => socket.sendAll(body)).toThrow(refused);
-    expect(() => socket.send(body)).toThrow(refused);
-    expect(() => socket.sendv([body])).toThrow(refused);
-    expect(() => socket.trySend(body)).toThrow(refused);
+    const rejected = expect.objectContaining({ code: 'ERR_FLUSH_NEEDED', buffered: 4 });
+    expect(() => socket.sendAll(body)).toThrow(rejected);
+    expect(() => socket.send(body)).toThrow(rejected);
+    expect(() => socket.sendv([body])).toThrow(rejected);
+    expect(() => socket.trySend(body)).toThrow(rejected);
     play(function* () {
       yield* writer.flush();
       yield* socket.sendAll(body);
@@ -312,7 +312,7 @@ describe('direct sends of a socket with a writer', () => {
   });
 
   it('direct sends work again after a reset, which drops the bytes', () => {
-    const { socket, writer } = place();
+    const { socket, writer } = writerOver();
     writer.write('never');
     socket.reset();
     expect(writer.buffered).toBe(0);
@@ -334,7 +334,7 @@ describe('a writer on a network that takes bytes in parts', () => {
   it('all bytes arrive in order, even if flushes are cancelled before their first byte', () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
-        const { transport, writer } = place({ highWaterMark: 2 ** 30 });
+        const { transport, writer } = writerOver({ highWaterMark: 2 ** 30 });
         const written: Buffer[] = [];
         play(function* () {
           for (const step of actions) {
@@ -352,7 +352,7 @@ describe('a writer on a network that takes bytes in parts', () => {
   });
 });
 
-/** Gives the first flush up, and lets the network take the bytes of the second in parts. */
+/** Cancels the first flush, and lets the network take the bytes of the second one in parts. */
 function* flushInParts(
   writer: Writer,
   transport: ScriptedTransport,

@@ -147,15 +147,15 @@ describe('a handshaking listener', () => {
 
   test('failures are counted, the last one is kept, and the next accept reports them', () => {
     const { raw, stage, listener } = handshaking();
-    const told: unknown[] = [];
-    listener.onHandshakeFailed = ({ error, remote }) => told.push(error, remote);
+    const reported: unknown[] = [];
+    listener.onHandshakeFailed = ({ error, remote }) => reported.push(error, remote);
     raw.arrive(connection(), connection());
     listener.tryAccept();
     stage.at(0).fail(REFUSED);
     stage.at(1).disconnected();
-    expect(told).toEqual([]);
+    expect(reported).toEqual([]);
     listener.tryAccept();
-    expect(told).toEqual([REFUSED, HERE]);
+    expect(reported).toEqual([REFUSED, HERE]);
     expect(listener.stats()).toMatchObject({ failed: 1, timedOut: 1, pending: 0 });
     expect(listener.stats().lastFailure).toMatchObject({ code: 'ERR_TIMEOUT', message: 'refused' });
   });
@@ -274,7 +274,7 @@ describe('an admission policy', () => {
     let admits = true;
     listener.admissionPolicy = {
       admits: () => admits,
-      released: () => log.push('dismissed'),
+      released: () => log.push('released'),
     };
     const [first, second, third, fourth] = [connection(), connection(), connection(), connection()];
     raw.arrive(first, second, third);
@@ -282,7 +282,7 @@ describe('an admission policy', () => {
     stage.at(0).complete(first);
     stage.at(1).fail(REFUSED);
     stage.at(2).disconnected();
-    expect(log).toEqual(['dismissed', 'dismissed']);
+    expect(log).toEqual(['released', 'released']);
     admits = false;
     raw.arrive(fourth);
     expect([listener.tryAccept(), listener.tryAccept()]).toEqual([first, undefined]);
@@ -309,7 +309,7 @@ describe('the end of a handshaking listener', () => {
     listener.tryAccept();
     listener.finish();
     expect([listener.tryAccept(), raw.closed]).toEqual([undefined, true]);
-    // Whoever accepts sleeps meanwhile.
+    // The accepting task would sleep now.
     expect(listener.canRecv).toBe(false);
     stage.at(0).complete(last);
     expect(listener.tryAccept()).toBe(last);

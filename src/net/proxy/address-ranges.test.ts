@@ -1,4 +1,4 @@
-/** Who is in a range of addresses. */
+/** Address ranges, and IP addresses as text and bytes. */
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { ipBytes, ipFamily, ipv4Text, ipv6Text, SocketAddress } from '../address.ts';

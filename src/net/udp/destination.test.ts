@@ -15,7 +15,7 @@ describe('the destination of a datagram', () => {
     expect(parseDestination('a.name:53', 6)).toEqual({ host: 'a.name', port: 53, family: 0 });
   });
 
-  it('parseDestination takes the loopback address if there is no host', () => {
+  it('parseDestination takes the loopback address without a host', () => {
     expect(parseDestination(53, 4)).toEqual({ host: '127.0.0.1', port: 53, family: 4 });
     expect(parseDestination({ port: 53 }, 6)).toEqual({ host: '::1', port: 53, family: 6 });
   });
@@ -25,8 +25,8 @@ describe('the destination of a datagram', () => {
     const codeOf = (address: Address) => () => parseDestination(address, 4);
     const code = (text: string) => expect.objectContaining({ code: text });
     expect(codeOf('192.0.2.1:0')).toThrow(code('ERR_OUT_OF_RANGE'));
-    const nobody = new SocketAddress({ host: '192.0.2.1', port: 0, family: 4 });
-    expect(codeOf(nobody)).toThrow(code('ERR_OUT_OF_RANGE'));
+    const portZero = new SocketAddress({ host: '192.0.2.1', port: 0, family: 4 });
+    expect(codeOf(portZero)).toThrow(code('ERR_OUT_OF_RANGE'));
     expect(codeOf('/run/x.sock')).toThrow(code('ERR_ADDRESS'));
     expect(codeOf(unix)).toThrow(code('ERR_ADDRESS'));
     expect(codeOf('nonsense')).toThrow(code('ERR_ADDRESS'));
@@ -56,9 +56,9 @@ describe('the bytes of a datagram', () => {
   });
 
   it('bytesOf rejects detached memory and other values', () => {
-    const gone = new Uint8Array(8);
-    structuredClone(gone.buffer, { transfer: [gone.buffer] });
-    for (const data of [gone, undefined, null, 5, [1], new ArrayBuffer(4), new Int16Array(2)]) {
+    const detached = new Uint8Array(8);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    for (const data of [detached, undefined, null, 5, [1], new ArrayBuffer(4), new Int16Array(2)]) {
       const wrong = expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' });
       expect(() => bytesOf(data as Uint8Array)).toThrow(wrong);
     }

@@ -169,7 +169,7 @@ function* peerOf(address: Address, listener: Listener): Operation<string> {
   return far.remoteAddress.host;
 }
 
-/** The system says which ports everybody may have. */
+/** The first port that needs no privilege. */
 function* listenAtPortOne(): Operation<void> {
   if (lowestFreePort() <= 1) return (yield* listen('127.0.0.1:1')).close();
   expect(yield* failure(() => listen('127.0.0.1:1'))).toMatchObject({
@@ -185,6 +185,6 @@ function lowestFreePort(): number {
   try {
     return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
   } catch {
-    return 1024; // Only Linux lets it be changed.
+    return 1024; // Only Linux has a setting for it.
   }
 }

@@ -70,7 +70,7 @@ for (const backend of backends) {
         expect(listener.tryAccept()).toBeUndefined();
         using near = yield* connect(listener.address);
         let far: Socket | undefined;
-        yield* eventually('a connection is there', () => {
+        yield* eventually('a connection waits', () => {
           far = listener.tryAccept();
           return far !== undefined;
         });
@@ -156,10 +156,10 @@ for (const backend of backends) {
   });
 }
 
-/** Lets the connection of a network that accepts by itself arrive where it is held. */
+/** Waits until a backend that accepts by itself has the connection. */
 function* untilQueued(backend: TestBackend, listener: Listener): Operation<void> {
   if (!backend.capabilities.pausesAccept) {
-    yield* eventually('the connection is held', () => listener.readiness.canRecv);
+    yield* eventually('the backend has accepted the connection', () => listener.readiness.canRecv);
   }
 }
 
@@ -198,15 +198,15 @@ function* connectAndClose(listener: Listener): Operation<void> {
   expect(socket.closed).toBe(false);
 }
 
-/** A port at which nobody listens: the last one to do so has just stopped. */
+/** A port without a listener: its last one was just closed. */
 function* unusedPort(): Operation<number> {
   using listener = yield* listen(LOOPBACK);
   return listener.address.port;
 }
 
 /**
- * A queue of one is full after a connection or two. Where not accepting leaves connections to the
- * system, the next ones get no answer; elsewhere they are accepted and reset.
+ * A queue of length one is full after one or two connections. Where connections wait in the
+ * system's queue, further ones get no answer; elsewhere they are accepted and reset.
  */
 function* fullQueue(backend: TestBackend): Operation<void> {
   using listener = yield* listen(LOOPBACK, { backlog: 1 });

@@ -17,7 +17,7 @@ import { failure } from '../../support/sockets.ts';
 
 const program = fileURLToPath(new URL('../programs/inherited.mjs', import.meta.url));
 
-/** `$$` is the number of the process that `exec` keeps. */
+/** `$$` is the process id, which `exec` keeps. */
 const AS_SYSTEMD = 'LISTEN_PID=$$ exec "$@"';
 
 const open: { close(): void }[] = [];
@@ -41,11 +41,11 @@ async function listening(options: ListenOptions): Promise<Server> {
   return server;
 }
 
-/** Starts the program with copies of the listeners' descriptors, and closes them here. */
+/** Starts the program with copies of the listeners' descriptors, and closes the originals. */
 function inherit(backend: string, servers: readonly Server[], env = {}): Process {
   const command = ['-c', 'LISTEN_FDS' in env ? AS_SYSTEMD : 'exec "$@"', 'sh', process.execPath];
   const stdio = ['pipe', 'pipe', 'pipe', ...servers.map(fdOf)] as const;
-  const quiet = { CORONET_DEBUG: '', ...env }; // Debug mode names steps that were long.
+  const quiet = { CORONET_DEBUG: '', ...env }; // Debug mode reports long steps.
   const child = new Process('sh', [...command, program, backend], {
     env: quiet,
     stdio: [...stdio],
@@ -96,7 +96,7 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
       const unix = await listening({ path });
       const tcp = await listening({ host: '::1', port: 0 });
       const { port } = tcp.address() as { port: number };
-      renameSync(path, `${path}.aside`); // libuv will unlink the path when the parent closes.
+      renameSync(path, `${path}.aside`); // libuv unlinks the path when the parent closes.
       const env = { LISTEN_FDS: '2', LISTEN_FDNAMES: 'local' };
       const child = inherit(backend.name, [unix, tcp], env);
       renameSync(`${path}.aside`, path);
@@ -121,7 +121,7 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
       backend.run(function* (): Operation<void> {
         const fd = openSync(program, 'r');
         expect((yield* failure(() => listen({ fd }))).code).toBe('ENOTSOCK');
-        closeSync(fd); // Throws if it is closed already.
+        closeSync(fd); // Throws if it is already closed.
       }));
 
     it.runIf(process.platform === 'linux')(

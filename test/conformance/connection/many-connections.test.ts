@@ -47,7 +47,7 @@ for (const backend of backends) {
   });
 }
 
-/** Answers the number that each connection carries, from a task of its own. */
+/** Echoes the number that each connection carries, in one task per connection. */
 function* answerAll(listener: Listener): Operation<void> {
   yield* group(function* (tasks): Operation<void> {
     for (;;) {

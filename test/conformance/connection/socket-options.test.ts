@@ -236,7 +236,7 @@ for (const testBackend of backends) {
         expect(() => connect(LOOPBACK, { timeout: 5 } as ConnectOptions)).toThrow(/`timeoutMs`/);
         expect(() => connect(LOOPBACK, null as unknown as ConnectOptions)).toThrow(/an object/);
         expect(() => listen(LOOPBACK, { reusePort: 1 } as unknown as ListenOptions)).toThrow(
-          /`reusePort` to be a boolean/,
+          /`reusePort` to be true or false/,
         );
       });
     });
@@ -246,7 +246,7 @@ for (const testBackend of backends) {
 interface Change {
   readonly set: (socket: Socket) => void;
   readonly get: (socket: Socket) => unknown;
-  /** What Linux makes of it: twice the size of a buffer. */
+  /** The value that Linux reports: twice the size of a buffer. */
   readonly taken: unknown;
 }
 
@@ -299,7 +299,7 @@ function can(testBackend: TestBackend, option: SocketOption): boolean {
   return testBackend.capabilities.options.includes(option);
 }
 
-/** What every network refuses, and with which code. */
+/** Values that every network rejects, and the error codes. */
 function wrongValues(socket: Socket): (readonly [string, () => void])[] {
   const type = 'ERR_INVALID_ARG_TYPE';
   const range = 'ERR_OUT_OF_RANGE';
@@ -326,7 +326,7 @@ function wrongValues(socket: Socket): (readonly [string, () => void])[] {
   ];
 }
 
-/** The sizes of the buffers as `ss` shows them; `expected` where there is no `ss`. */
+/** The buffer sizes in the output of `ss`; `expected` if `ss` is not installed. */
 function memoryOf({ localAddress, remoteAddress }: Socket, expected: number[]): number[] {
   const filter = ['sport', '=', `:${localAddress.port}`, 'dport', '=', `:${remoteAddress.port}`];
   const { stdout } = spawnSync('ss', ['-tnmH', ...filter], { encoding: 'utf8' });
@@ -334,7 +334,7 @@ function memoryOf({ localAddress, remoteAddress }: Socket, expected: number[]): 
   return found === null ? expected : [Number(found[1]), Number(found[2])];
 }
 
-/** The timer that the system has armed for a connection, as /proc/net/tcp shows it. */
+/** The timer of a connection in /proc/net/tcp. */
 function timerOf({ localAddress, remoteAddress }: Socket): { kind: number; dueMs: number } {
   const near = hex(localAddress.port);
   const far = hex(remoteAddress.port);

@@ -111,7 +111,7 @@ for (const backend of backends) {
         withTwo(function* (near, far): Operation<void> {
           const codes: unknown[] = [];
           yield* group(function* (tasks): Operation<void> {
-            // More than a task may do in one step, and than a network takes without an answer.
+            // More than the budget of a step, and than a network takes without a result.
             tasks.spawn(function* (): Operation<void> {
               for (let i = 0; i < 200; i++) yield* near.sendTo(`${i}`, far.address);
             });

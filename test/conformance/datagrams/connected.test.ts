@@ -70,12 +70,12 @@ for (const backend of backends) {
           withTwo(function* (near, far): Operation<void> {
             yield* near.connect(far.address);
             far.close();
-            yield* near.send('to nobody');
+            yield* near.send('to a closed port');
             expect(yield* failure(() => near.recvFrom())).toMatchObject({ code: 'ECONNREFUSED' });
             expect(near.tryRecvFrom()).toBe(undefined);
             using again = yield* bindDatagram(far.address);
-            yield* near.send('to somebody');
-            expect(String((yield* again.recvFrom()).data)).toBe('to somebody');
+            yield* near.send('to the new socket');
+            expect(String((yield* again.recvFrom()).data)).toBe('to the new socket');
             yield* again.sendTo('and back', near.address);
             expect(String((yield* near.recvFrom()).data)).toBe('and back');
           }),
@@ -90,13 +90,13 @@ for (const backend of backends) {
           const errors: unknown[] = [];
           for (let i = 0; i < 6; i++) {
             try {
-              yield* near.send('to nobody');
+              yield* near.send('to a closed port');
             } catch (error) {
               if (isCancelled(error)) throw error;
               errors.push((error as { code?: unknown }).code);
             }
           }
-          // Every other one: each that went out brings an answer, which the next one meets.
+          // Every other send fails: each datagram causes an error, which the next send throws.
           expect(errors.length).toBeGreaterThan(1);
           expect(new Set(errors)).toEqual(new Set(['ECONNREFUSED']));
         }),
@@ -106,9 +106,9 @@ for (const backend of backends) {
     it('an unconnected socket gets no ECONNREFUSED', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
-          const nobody = far.address;
+          const closedPort = far.address;
           far.close();
-          for (let i = 0; i < 3; i++) yield* near.sendTo('to nobody', nobody);
+          for (let i = 0; i < 3; i++) yield* near.sendTo('to a closed port', closedPort);
           expect(yield* receiveDatagrams(near)).toEqual([]);
         }),
       ));

@@ -13,7 +13,7 @@ import {
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
 
-/** 65535 less the headers of IPv4 and UDP; macOS has a setting (net.inet.udp.maxdgram). */
+/** 65535 less the headers of IPv4 and UDP. macOS has a setting (net.inet.udp.maxdgram). */
 const LONGEST = process.platform === 'darwin' ? 9216 : 65_507;
 
 for (const backend of backends) {

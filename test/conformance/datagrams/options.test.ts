@@ -7,7 +7,7 @@ import { called, hasIpv6, receiveDatagrams, withTwo } from '../../support/datagr
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
 
-/** A group for use inside an organisation (RFC 2365), and one of this machine alone (RFC 4291). */
+/** An organisation-local group (RFC 2365), and an interface-local one (RFC 4291). */
 const GROUP = '239.255.77.1';
 const GROUP6 = 'ff01::4d:1';
 
@@ -68,7 +68,7 @@ for (const backend of backends) {
         }
         one.leaveGroup(GROUP, '127.0.0.1');
         two.leaveGroup(GROUP, '127.0.0.1');
-        yield* near.sendTo('to nobody', { host: GROUP, port });
+        yield* near.sendTo('to no member', { host: GROUP, port });
         expect(yield* receiveDatagrams(one)).toEqual([]);
         near.setMulticastLoopback(false);
       }));
@@ -81,7 +81,7 @@ for (const backend of backends) {
         using near = yield* bindDatagram('[::]:0');
         if (!joined(far, GROUP6, by)) return test.skip('no multicast here');
         near.setMulticastInterface(by);
-        near.setMulticastTtl(0); // it does not leave this machine
+        near.setMulticastTtl(0); // the datagram does not leave this machine
         const to = { host: GROUP6, port: far.address.port };
         if (!(yield* reachable(near, to))) return test.skip('no route');
         const { data, from } = yield* far.recvFrom();
@@ -121,9 +121,9 @@ for (const backend of backends) {
         withTwo(function* (near, far): Operation<void> {
           const wrong = (call: () => unknown, code: string) =>
             expect(call).toThrow(expect.objectContaining({ code }));
-          const gone = new Uint8Array(8);
-          structuredClone(gone.buffer, { transfer: [gone.buffer] });
-          for (const data of [undefined, null, 7, {}, [1], new ArrayBuffer(1), gone]) {
+          const detached = new Uint8Array(8);
+          structuredClone(detached.buffer, { transfer: [detached.buffer] });
+          for (const data of [undefined, null, 7, {}, [1], new ArrayBuffer(1), detached]) {
             wrong(() => near.sendTo(data as never, far.address), 'ERR_INVALID_ARG_TYPE');
             wrong(() => near.trySend(data as never), 'ERR_INVALID_ARG_TYPE');
           }
@@ -167,7 +167,7 @@ for (const backend of backends) {
   });
 }
 
-/** False where the system has no such group to offer. */
+/** False if the system does not support the group. */
 function joined(socket: Datagram, group: string, by: string): boolean {
   try {
     socket.joinGroup(group, by);
@@ -179,7 +179,7 @@ function joined(socket: Datagram, group: string, by: string): boolean {
   }
 }
 
-/** Sends a probe; false where no route leads to the group. */
+/** Sends a probe; false without a route to the group. */
 function* reachable(socket: Datagram, to: Address): Operation<boolean> {
   try {
     yield* socket.sendTo('probe', to);
@@ -191,7 +191,7 @@ function* reachable(socket: Datagram, to: Address): Operation<boolean> {
   }
 }
 
-/** A real one if there is one: on many systems the loopback interface has no groups. */
+/** Prefers a real interface: on many systems the loopback interface has no groups. */
 function interfaceOfIpv6(): string {
   const all = Object.entries(networkInterfaces());
   const real = all.find(([, addresses]) =>

@@ -1,4 +1,4 @@
-/** What is handed to the operations of a socket: refused alike on every network. */
+/** Arguments of socket operations: every network rejects the same ones. */
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { connect, group, isCancelled, listen } from '../../../src/index.ts';
@@ -177,18 +177,18 @@ for (const backend of backends) {
   });
 }
 
-/** Gives the memory away, as `postMessage` with a transfer list does. */
+/** Detached memory, as `postMessage` with a transfer list leaves it. */
 function detach(data: Uint8Array): void {
   structuredClone(data.buffer, { transfer: [data.buffer as ArrayBuffer] });
 }
 
-function gone(): Uint8Array {
+function detached(): Uint8Array {
   const data = new Uint8Array(8);
   detach(data);
   return data;
 }
 
-/** A part of a buffer that has become shorter than where the part begins. */
+/** A view of a resizable buffer that has become shorter than the start of the view. */
 function cutOff(): Uint8Array {
   const buffer = new makeResizable(8, { maxByteLength: 8 });
   const data = new Uint8Array(buffer, 4, 4);
@@ -198,7 +198,7 @@ function cutOff(): Uint8Array {
 
 function wrongData(socket: Socket): (() => unknown)[] {
   const values = [null, undefined, 5, true, {}, ['x'], new ArrayBuffer(8), new Int16Array(2)];
-  const all = [...values, gone(), cutOff()] as Uint8Array[];
+  const all = [...values, detached(), cutOff()] as Uint8Array[];
   return [
     ...all.flatMap((data) => [
       () => socket.send(data),

@@ -31,7 +31,7 @@ for (const backend of backends) {
     expectNothingLeft(backend);
 
     it('a megabyte passes a small buffer to a slow reader, complete and in order', () => {
-      // The system gives a Unix socket a fifth of that, and it does not grow.
+      // A Unix socket gets a fifth of that, and its buffer does not grow.
       const path = join(folder, 'small.sock');
       return backend.run(() => withPair((near, far) => slowly(near, far), { path }));
     });
@@ -196,14 +196,14 @@ for (const backend of backends) {
           expect(far.tryRecv()).toBeUndefined();
           yield* near.sendAll('bytes');
           let got: Buffer | undefined;
-          yield* eventually('bytes are there', () => {
+          yield* eventually('bytes have arrived', () => {
             got = far.tryRecv(3);
             return got !== undefined;
           });
           expect([String(got), String(far.tryRecv())]).toEqual(['byt', 'es']);
           expect(far.tryRecv()).toBeUndefined();
           near.close();
-          yield* eventually('the end is there', () => far.tryRecv()?.length === 0);
+          yield* eventually('the end of file has arrived', () => far.tryRecv()?.length === 0);
         }),
       );
     });
@@ -215,7 +215,7 @@ for (const backend of backends) {
           expect(near.trySend('more')).toBe(0);
           expect(near.bytesSent).toBe(sent);
           expect((yield* receiveExactly(far, sent)).every((byte) => byte === 102)).toBe(true);
-          yield* eventually('there is room', () => near.trySend('more') === 4);
+          yield* eventually('sending may succeed', () => near.trySend('more') === 4);
           expect(String(yield* receiveExactly(far, 4))).toBe('more');
         }),
       );
@@ -267,7 +267,7 @@ function* sendAndFinish(socket: Socket, data: Uint8Array): Operation<void> {
   socket.shutdown('send');
 }
 
-/** Every send takes a part, and the sender waits again and again. */
+/** Every send takes a part, so the sender waits repeatedly. */
 function* slowly(near: Socket, far: Socket): Operation<void> {
   const sent = pattern(MEGABYTE);
   let sends = 0;

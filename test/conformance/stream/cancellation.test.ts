@@ -78,7 +78,7 @@ for (const backend of backends) {
         withPair(function* (near, far): Operation<void> {
           expect(yield* moveOnAfter(0, () => far.recv())).toBeUndefined();
           yield* near.sendAll('there');
-          yield* eventually('bytes are there', () => far.readiness.canRecv);
+          yield* eventually('bytes have arrived', () => far.readiness.canRecv);
           expect(String(yield* moveOnAfter(0, () => far.recv()))).toBe('there');
         }),
       );
@@ -126,12 +126,12 @@ for (const backend of backends) {
     it('an accept that times out repeatedly loses no connection', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
-        const heard: number[] = [];
+        const received: number[] = [];
         yield* together(
           () => connectAll(listener, 60),
-          () => acceptImpatiently(listener, heard),
+          () => acceptWithTimeouts(listener, received),
         );
-        expect(heard.toSorted((a, b) => a - b)).toEqual(heard.map((_, i) => i));
+        expect(received.toSorted((a, b) => a - b)).toEqual(received.map((_, i) => i));
       });
     });
 
@@ -164,8 +164,8 @@ for (const backend of backends) {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* cutSend(near, () => near.sendAll(Buffer.alloc(20_000_000)));
-          yield* far.sendAll('heard');
-          expect(String(yield* near.recv())).toBe('heard');
+          yield* far.sendAll('received');
+          expect(String(yield* near.recv())).toBe('received');
         }),
       );
     });
@@ -218,7 +218,7 @@ for (const backend of backends) {
   });
 }
 
-/** Cancels a reader of small parts once it has `offset` bytes; the rest is read afterwards. */
+/** Cancels a reader of small parts after `offset` bytes, then reads the rest. */
 function* cancelAt(near: Socket, far: Socket, offset: number): Operation<void> {
   const sent = pattern(1600, offset + 1);
   const parts: Buffer[] = [];
@@ -254,7 +254,7 @@ function* receiveImpatiently(socket: Socket, parts: Buffer[]): Operation<void> {
   }
 }
 
-/** An accepter is cancelled after `count` connections; another one gets the rest. */
+/** Cancels an accepting task after `count` connections; another one accepts the rest. */
 function* cancelAccept(count: number): Operation<void> {
   using listener = yield* listen(LOOPBACK);
   const accepted: Socket[] = [];
@@ -265,23 +265,23 @@ function* cancelAccept(count: number): Operation<void> {
     first.cancel();
   });
   yield* acceptInto(listener, accepted, 20);
-  const heard: number[] = [];
+  const received: number[] = [];
   for (const socket of accepted) {
-    heard.push(yield* numberFrom(socket));
+    received.push(yield* numberFrom(socket));
     socket.close();
   }
-  expect(heard).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  expect(received).toEqual(Array.from({ length: 20 }, (_, i) => i));
 }
 
 function* acceptInto(listener: Listener, accepted: Socket[], wanted: number): Operation<void> {
   while (accepted.length < wanted) accepted.push(yield* listener.accept());
 }
 
-function* acceptImpatiently(listener: Listener, heard: number[]): Operation<void> {
-  while (heard.length < 60) {
-    using socket = yield* moveOnAfter(heard.length % 3 === 0 ? 0 : 0.3, () => listener.accept());
+function* acceptWithTimeouts(listener: Listener, received: number[]): Operation<void> {
+  while (received.length < 60) {
+    using socket = yield* moveOnAfter(received.length % 3 === 0 ? 0 : 0.3, () => listener.accept());
     if (socket === undefined) yield;
-    else heard.push(yield* numberFrom(socket));
+    else received.push(yield* numberFrom(socket));
   }
 }
 

@@ -162,7 +162,7 @@ function* closeUnder(near: Socket, close = () => near.close()): Operation<void> 
   });
 }
 
-/** The first task to be woken closes the sockets of all others. */
+/** The first task that wakes closes the sockets of all others. */
 function* closeInBatch(near: readonly Socket[], far: readonly Socket[]): Operation<void> {
   const endings: string[] = [];
   yield* together(
@@ -188,7 +188,7 @@ function* receiveThenClose(
   for (const other of all) other.close();
 }
 
-/** As closeInBatch; descriptors are used again before the other events are looked at. */
+/** As closeInBatch, but descriptors are reused before the other events are handled. */
 function* reuseInBatch(near: readonly Socket[], far: readonly Socket[]): Operation<void> {
   const successors: Buffer[][] = [];
   yield* together(
@@ -229,7 +229,7 @@ function* receivedSomething(socket: Socket): Operation<boolean> {
   try {
     return (yield* socket.recv()).length > 0;
   } catch {
-    return false; // It was closed under this task.
+    return false; // Another task has closed it.
   }
 }
 
@@ -243,7 +243,7 @@ function* acceptThenClose(one: Listener, other: Listener, endings: string[]): Op
   other.close();
 }
 
-/** One of the two may be closed before the attempt at it is over. */
+/** One of the two may be closed before its attempt ends. */
 function* connectBoth(one: Listener, two: Listener): Operation<void> {
   const attempts = [one, two].map((listener) => () => tryToConnect(listener));
   yield* together(...attempts);

@@ -41,7 +41,7 @@ for (const backend of backends) {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.noDelay = false;
-          // The second send waits for the acknowledgement of the first, so the end can join it.
+          // The second send waits for the acknowledgement of the first, so the FIN can join it.
           for (const text of ['one', 'two', 'three']) near.trySend(text);
           near.shutdown('send');
           expect(String(yield* receiveAll(far))).toBe('onetwothree');

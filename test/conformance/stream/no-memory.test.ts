@@ -1,4 +1,4 @@
-/** The system is short of memory for one send (ENOBUFS, ENOMEM): the connection goes on. */
+/** A shortage of memory in one send (ENOBUFS, ENOMEM) does not end the connection. */
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
@@ -9,7 +9,7 @@ import { failure, withPair } from '../../support/sockets.ts';
 
 const NO_MEMORY = { code: 'ENOBUFS', syscall: 'write' } as const;
 
-/** The next sends take `first` bytes, then fail once; those after that are as always. */
+/** The next sends take `first` bytes, then one send fails. Later ones work again. */
 function failBehind(socket: Socket, first: number): void {
   const { transport } = socket;
   const before = transport.trySend.bind(transport);

@@ -1,4 +1,4 @@
-/** Streams of Node over every kind of socket: gzip, files, node:http, web streams. */
+/** Node streams over every kind of socket: gzip, files, node:http, web streams. */
 import {
   createReadStream,
   createWriteStream,
@@ -84,7 +84,7 @@ for (const backend of backends.filter(({ real }) => real)) {
   });
 }
 
-/** The answer of an HTTP server at the other end of `stream`. */
+/** The response of an HTTP server at the other end of `stream`. */
 function fetchOver(stream: Duplex, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const createConnection = () => stream;

@@ -121,7 +121,7 @@ for (const backend of backends) {
           const closing = together(
             () => pipe(from, to),
             function* (): Operation<void> {
-              yield* eventually('the piece has come in', () => from.bytesReceived === 5);
+              yield* eventually('the piece was received', () => from.bytesReceived === 5);
               to.close();
             },
           );

@@ -1,4 +1,4 @@
-/** The form of the classic teaching program: a raw wait, then a try. */
+/** The form of the classic teaching program: a raw wait, then an attempt. */
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket, Task, Wait } from '../../../src/index.ts';
 import { connect, group, listen, readable, writable } from '../../../src/index.ts';
@@ -230,7 +230,7 @@ function* askOnce(listener: Listener, text: string): Operation<string> {
   return String(yield* receiveExactly(socket, text.length + 4));
 }
 
-/** Wakes `task` three times although nothing has come; each time it goes back to its wait. */
+/** Wakes `task` three times without a reason; each time it waits again. */
 function* wakeForNothing(task: Task<unknown>, wake: () => void): Operation<void> {
   for (let i = 0; i < 3; i++) {
     yield* untilWaiting(task);

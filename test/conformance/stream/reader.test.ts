@@ -30,12 +30,12 @@ for (const backend of backends) {
         for (const length of [1, 7, 1000, 70_000]) {
           const sent = bytes.subarray(0, length * 300);
           yield* withPair(function* (near, far): Operation<void> {
-            const heard: string[] = [];
+            const received: string[] = [];
             yield* together(
               () => sendInPieces(near, sent, length),
-              () => readLines(far.reader(), heard),
+              () => readLines(far.reader(), received),
             );
-            expect(heard.join('\n')).toBe(String(sent).replaceAll('\r\n', '\n'));
+            expect(received.join('\n')).toBe(String(sent).replaceAll('\r\n', '\n'));
           });
         }
       });
@@ -120,7 +120,7 @@ for (const backend of backends) {
           const reader = far.reader();
           yield* near.sendAll('line\npart');
           expect(yield* reader.readLine()).toBe('line');
-          yield* eventually('all has come', () => far.bytesReceived === 9);
+          yield* eventually('all bytes have arrived', () => far.bytesReceived === 9);
           near.reset();
           expect(yield* failure(() => reader.readLine())).toMatchObject({ code: 'ECONNRESET' });
           expect(String(yield* reader.read())).toBe('part');
@@ -227,7 +227,7 @@ for (const backend of backends) {
             const serving = tasks.spawn(() => lineEcho(far));
             yield* near.sendAll('whole\nhal');
             expect(String(yield* receiveExactly(near, 6))).toBe('whole\n');
-            yield* eventually('the half has come', () => far.reader().buffered === 3);
+            yield* eventually('the half has arrived', () => far.reader().buffered === 3);
             far.drain();
             yield* sleep(0);
             yield* untilWaiting(serving);
@@ -243,7 +243,7 @@ for (const backend of backends) {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('1\n2\n3\n');
-          yield* eventually('they are there', () => far.readiness.canRecv);
+          yield* eventually('the connections wait', () => far.readiness.canRecv);
           far.drain();
           yield* lineEcho(far);
           far.close();
@@ -258,7 +258,7 @@ for (const backend of backends) {
           const reader = far.reader();
           yield* near.sendAll('answered\nfirst\n');
           expect(yield* reader.readLine()).toBe('answered');
-          yield* eventually('all has come', () => far.bytesReceived === 15);
+          yield* eventually('all bytes have arrived', () => far.bytesReceived === 15);
           yield* far.sendAll('.');
           expect(yield* reader.readLine()).toBe('first');
           far.drain();
@@ -309,7 +309,7 @@ function* readLines(reader: Reader, lines: string[]): Operation<void> {
   }
 }
 
-/** Messages of 250 bytes, each of them timed out now and then; the last one is cut off. */
+/** Messages of 250 bytes. Some reads time out, and the last message is cut off. */
 function* readImpatiently(reader: Reader, parts: Buffer[]): Operation<void> {
   for (let turn = 0; ; turn++) {
     const part = yield* moveOnAfter((turn % 4) / 4, () => reader.readExactly(250));
@@ -319,7 +319,7 @@ function* readImpatiently(reader: Reader, parts: Buffer[]): Operation<void> {
   }
 }
 
-/** A reader of messages is cancelled; another task reads the rest. */
+/** Cancels a reader of messages; another task reads the rest. */
 function* cancelAfterSteps(near: Socket, far: Socket, steps: number): Operation<void> {
   const sent = pattern(320, steps + 1);
   const parts: Buffer[] = [];

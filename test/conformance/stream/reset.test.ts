@@ -20,7 +20,7 @@ const RESET = {
   syscall: 'read',
 } as const;
 
-/** What a sender is told: the reset itself, or that nobody is left to send to. */
+/** The errors of a sender: the reset itself, or a broken pipe. */
 const GONE = /^(?:ECONNRESET|EPIPE)$/;
 
 for (const backend of backends) {
@@ -99,7 +99,7 @@ for (const backend of backends) {
       );
     });
 
-    // It is called torn then, as if somebody had cancelled it.
+    // Such a send counts as torn, like a cancelled one.
     it('a send that a reset interrupts does not count as torn', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
@@ -120,8 +120,8 @@ for (const backend of backends) {
           yield* far.sendAll('never read');
           yield* readable(near);
           near.close();
-          // A network that reads ahead has taken the input from the system, which then resets
-          // nothing.
+          // A backend that reads ahead has taken the input from the system, which then sends no
+          // reset.
           expect(yield* receiveOrCode(far)).toMatch(/^(?:ECONNRESET)?$/);
         }),
       );
@@ -165,7 +165,7 @@ for (const backend of backends) {
     it('many resets before accept do not lose the connections between them', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
-        const heard: string[] = [];
+        const received: string[] = [];
         yield* together(
           function* (): Operation<void> {
             for (let i = 0; i < 100; i++) {
@@ -175,10 +175,10 @@ for (const backend of backends) {
             }
           },
           function* (): Operation<void> {
-            while (heard.length < 100) heard.push(yield* acceptUntilBytes(listener));
+            while (received.length < 100) received.push(yield* acceptUntilBytes(listener));
           },
         );
-        expect(heard).toEqual(Array.from({ length: 100 }, (_, i) => `good ${i}`));
+        expect(received).toEqual(Array.from({ length: 100 }, (_, i) => `good ${i}`));
       });
     });
 
@@ -200,7 +200,7 @@ for (const backend of backends) {
         withPair(function* (near, far): Operation<void> {
           const sent = yield* fill(near);
           near.reset();
-          yield* eventually('the reset is there', () => far.readiness.canRecv);
+          yield* eventually('the reset has arrived', () => far.readiness.canRecv);
           const error = yield* failure(() => receiveForEver(far));
           expect(error).toMatchObject(RESET);
           expect(far.bytesReceived).toBeLessThan(sent);
@@ -232,7 +232,7 @@ function* receiveOrCode(socket: Socket): Operation<string> {
 function* acceptUntilBytes(listener: Listener): Operation<string> {
   for (;;) {
     using socket = yield* listener.accept();
-    const heard = yield* receiveOrCode(socket);
-    if (heard !== 'ECONNRESET') return heard;
+    const received = yield* receiveOrCode(socket);
+    if (received !== 'ECONNRESET') return received;
   }
 }

@@ -1,4 +1,4 @@
-/** Sockets and listeners as arms of select: one arm happens, and the others lose nothing. */
+/** Sockets and listeners as cases of select: one case is taken, and the others lose nothing. */
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import {

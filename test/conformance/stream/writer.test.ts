@@ -229,7 +229,7 @@ for (const backend of backends) {
   });
 }
 
-/** What the client hears, or why it hears nothing. */
+/** The bytes that the client receives, or the code of its error. */
 function* endOf(client: Socket): Operation<string | undefined> {
   try {
     return yield* receiveText(client);

@@ -1,4 +1,4 @@
-/** How TLS connections end: politely, cut off, reset; and what is known then. */
+/** The ends of a TLS connection: close_notify, truncation, reset. */
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, group, listen, once, TruncatedError, until } from '../../../src/index.ts';
@@ -51,7 +51,7 @@ describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend
   test('bytes that are not received yet come before the truncation error', () =>
     backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
-        const length = 300_000; // more than is received ahead
+        const length = 300_000; // more than the backend receives ahead
         const sent = new Promise<void>((resolve) =>
           foreign.write(Buffer.alloc(length), () => resolve()),
         );
@@ -126,18 +126,18 @@ describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend
     await backend.run(() =>
       withListener(function* (listener): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
-          const told = tasks.spawn(function* (): Operation<string> {
+          const receiving = tasks.spawn(function* (): Operation<string> {
             using far = yield* listener.accept();
             return String(yield* receiveAll(far));
           });
           const { address } = listener;
-          // Another run, on a network of its own: it ends in the very step of the close.
+          // Another run with its own network, which ends in the same step as the close.
           const ending = backend.run(function* (): Operation<void> {
             const near = yield* connectTo(address);
             yield* near.sendAll('bye');
             near.close();
           });
-          ends.push(yield* told.join());
+          ends.push(yield* receiving.join());
           yield* until(ending);
         });
       }),

@@ -1,4 +1,4 @@
-/** TLS with peers that are not ours: servers of node:tls, and OpenSSL where it is installed. */
+/** TLS with other implementations: servers of node:tls, and OpenSSL if it is installed. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn, spawnSync } from 'node:child_process';
 import { once as onceEvent } from 'node:events';

@@ -1,4 +1,4 @@
-/** Connections that TLS refuses, and what each side is told. */
+/** Handshakes that fail, and the errors at both ends. */
 import { describe, expect, test } from 'vitest';
 import type { Operation, TlsClientOptions, TlsServerOptions } from '../../../src/index.ts';
 import { connect, group, listen, moveOnAfter } from '../../../src/index.ts';
@@ -20,8 +20,8 @@ import {
   withListener,
 } from '../../support/tls.ts';
 
-/** The failure of a client, while the listener accepts what it may. */
-function* refused(
+/** The error of a client while the listener accepts. */
+function* clientError(
   server: Partial<TlsServerOptions>,
   client: Partial<TlsClientOptions>,
 ): Operation<Failure> {
@@ -35,7 +35,7 @@ function* refused(
   );
 }
 
-/** Accepts, so that handshakes begin, and keeps nothing. */
+/** Accepts, so that handshakes start, and closes every connection. */
 function* acceptAll(accept: () => Operation<Disposable>): Operation<void> {
   for (;;) {
     using _accepted = yield* accept();
@@ -47,23 +47,23 @@ describe.each(backendsWithTls)('a TLS handshake fails, on $name', (backend) => {
 
   test('a client rejects a self-signed certificate', () =>
     backend.run(function* (): Operation<void> {
-      expect((yield* refused(SELF, {})).code).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
+      expect((yield* clientError(SELF, {})).code).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
     }));
 
   test('a client rejects an unknown authority', () =>
     backend.run(function* (): Operation<void> {
-      const { code } = yield* refused(SERVER, { ca: SELF.cert });
+      const { code } = yield* clientError(SERVER, { ca: SELF.cert });
       expect(code).toMatch(/^UNABLE_TO_/);
     }));
 
   test('a client rejects an expired certificate', () =>
     backend.run(function* (): Operation<void> {
-      expect((yield* refused(EXPIRED, {})).code).toBe('CERT_HAS_EXPIRED');
+      expect((yield* clientError(EXPIRED, {})).code).toBe('CERT_HAS_EXPIRED');
     }));
 
   test('a client rejects a certificate for another name', () =>
     backend.run(function* (): Operation<void> {
-      const error = yield* refused(SERVER, { servername: 'other.test' });
+      const error = yield* clientError(SERVER, { servername: 'other.test' });
       expect(error.code).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
     }));
 
@@ -75,24 +75,24 @@ describe.each(backendsWithTls)('a TLS handshake fails, on $name', (backend) => {
         asked.push(host);
         return answer;
       };
-      expect(yield* refused(SERVER, { checkServerIdentity: check })).toBe(answer);
+      expect(yield* clientError(SERVER, { checkServerIdentity: check })).toBe(answer);
       const thrower = (): never => {
         throw answer;
       };
-      expect(yield* refused(SERVER, { checkServerIdentity: thrower })).toBe(answer);
+      expect(yield* clientError(SERVER, { checkServerIdentity: thrower })).toBe(answer);
       expect(asked).toEqual(['127.0.0.1']);
     }));
 
   test('a client and a server without a common version fail', () =>
     backend.run(function* (): Operation<void> {
       const server: Partial<TlsServerOptions> = { minVersion: 'TLSv1.3' };
-      const { code } = yield* refused(server, { maxVersion: 'TLSv1.2' });
+      const { code } = yield* clientError(server, { maxVersion: 'TLSv1.2' });
       expect(code).toMatch(/^ERR_SSL_.*ALERT/);
     }));
 
   test('a client and a server without a common protocol fail', () =>
     backend.run(function* (): Operation<void> {
-      const { code } = yield* refused({ alpn: ['h2'] }, { alpn: ['http/1.1'] });
+      const { code } = yield* clientError({ alpn: ['h2'] }, { alpn: ['http/1.1'] });
       expect(code).toMatch(/^ERR_SSL_.*NO_APPLICATION_PROTOCOL/);
     }));
 
@@ -190,7 +190,7 @@ describe.each(backendsWithTls)('TLS clients with certificates, on $name', (backe
 
   test.each([
     ['without one', {}],
-    ['with one that nobody knows', SELF],
+    ['with an unknown one', SELF],
   ])('a client %s is rejected and counted', (_what, identity) =>
     backend.run(() =>
       withListener(
@@ -198,11 +198,11 @@ describe.each(backendsWithTls)('TLS clients with certificates, on $name', (backe
           group(function* (tasks): Operation<void> {
             tasks.spawn(() => acceptAll(() => listener.accept()), { daemon: true });
             yield* failure(function* (): Operation<void> {
-              // TLS 1.3 tells the client only after its own handshake is complete.
+              // A TLS 1.3 client learns it only after its own handshake is complete.
               using near = yield* connectTo(listener.address, identity);
               yield* near.recv();
             });
-            yield* eventually('it was counted', () => listener.handshakes?.failed === 1);
+            yield* eventually('the failure was counted', () => listener.handshakes?.failed === 1);
             expect(listener.handshakes?.lastFailure?.code).toMatch(/^[A-Z_0-9]+$/);
           }),
         { requestCert: true, ca: CA },
@@ -212,7 +212,7 @@ describe.each(backendsWithTls)('TLS clients with certificates, on $name', (backe
 
   test.each([
     ['without one', {}, undefined],
-    ['with one that nobody knows', SELF, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+    ['with an unknown one', SELF, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
   ])(
     'a client %s is accepted by a listener with rejectUnauthorized: false',
     (_what, identity, reason) =>
@@ -251,10 +251,10 @@ describe.each(backendsWithTls)('unusable TLS options, on $name', (backend) => {
       { cert: SERVER.cert, key: pem('server.encrypted') },
       /`passphrase` is missing or wrong/,
     ],
-    ['a certificate that is none', { ...SERVER, cert: 'no PEM' }, /not in PEM/],
-    ['a key that is none', { ...SERVER, key: 'no PEM' }, /not in PEM/],
-    ['a container that is none', { pfx: Buffer.from('none') }, /`tls` cannot be used/],
-    ['ciphers that nobody knows', { ...SERVER, ciphers: 'NONE-SUCH' }, /no such cipher/],
+    ['an invalid certificate', { ...SERVER, cert: 'no PEM' }, /not in PEM/],
+    ['an invalid key', { ...SERVER, key: 'no PEM' }, /not in PEM/],
+    ['an invalid container', { pfx: Buffer.from('none') }, /`tls` cannot be used/],
+    ['unknown ciphers', { ...SERVER, ciphers: 'NONE-SUCH' }, /no such cipher/],
     [
       'a bad certificate for a name',
       { contexts: { 'a.test': { ...SELF, key: SERVER.key } } },
@@ -275,6 +275,7 @@ describe.each(backendsWithTls)('unusable TLS options, on $name', (backend) => {
       withListener(
         function* (listener): Operation<void> {
           const [near, far] = yield* securePair(listener);
+          expect(near.tls?.authorized).toBe(true);
           near.close();
           far.close();
         },

@@ -1,4 +1,4 @@
-/** Names, protocols, sessions and new certificates. */
+/** Server names, protocols, sessions and certificate reloads. */
 import { randomBytes } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ import { expectNothingLeft } from '../../support/leaks.ts';
 import { eventually, failure, LOOPBACK, receiveExactly } from '../../support/sockets.ts';
 import { CA, SECOND, SERVER, securePair, withListener } from '../../support/tls.ts';
 
-/** What a client and the listener know of a connection between them. */
+/** The TLS facts at both ends of a connection. */
 function* known(
   listener: Listener,
   client: Partial<TlsClientOptions> = {},
@@ -122,7 +122,7 @@ describe.each(backendsWithTls)('TLS names and protocols, on $name', (backend) =>
         function* (listener): Operation<void> {
           const attempt = () => securePair(listener, { servername: 'second.test' });
           yield* failure(attempt);
-          yield* eventually('it is counted', () => listener.handshakes?.failed === 1);
+          yield* eventually('the failure is counted', () => listener.handshakes?.failed === 1);
           expect(yield* known(listener)).toHaveProperty('name', 'localhost');
         },
         { SNICallback: callback as NonNullable<TlsServerOptions['SNICallback']> },
@@ -133,17 +133,17 @@ describe.each(backendsWithTls)('TLS names and protocols, on $name', (backend) =>
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 
-/** Connects, waits for a ticket, and gives it. */
+/** Connects, waits for a session ticket, and returns it. */
 function* ticket(listener: Listener, client: Partial<TlsClientOptions>): Operation<Buffer> {
   const [near, far] = yield* securePair(listener, client);
   yield* exchange(near, far);
-  yield* eventually('a ticket has come', () => near.tls?.session !== undefined);
+  yield* eventually('a ticket has arrived', () => near.tls?.session !== undefined);
   near.close();
   far.close();
   return near.tls?.session as Buffer;
 }
 
-/** TLS 1.3 gives tickets behind the handshake. */
+/** TLS 1.3 sends tickets after the handshake. */
 function* exchange(near: Socket, far: Socket): Operation<void> {
   yield* far.sendAll('x');
   yield* receiveExactly(near, 1);

@@ -1,4 +1,4 @@
-/** Servers with TLS: handlers, rude peers, draining, streams for other libraries. */
+/** Servers with TLS: handlers, misbehaving peers, draining, streams for other libraries. */
 import type { IncomingMessage } from 'node:http';
 import { createServer as createHttpServer } from 'node:http';
 import { request } from 'node:https';
@@ -75,11 +75,17 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
         echo,
         function* (server): Operation<void> {
           using silent = yield* connect(server.address);
-          yield* eventually('it is at the gate', () => server.stats().handshakes?.pending === 1);
+          yield* eventually(
+            'the handshake is pending',
+            () => server.stats().handshakes?.pending === 1,
+          );
           yield* failure(() => connectTo(server.address));
           expect(server.stats().refused.maxConnectionsPerPeer).toBe(1);
           silent.close();
-          yield* eventually('it has left', () => server.stats().handshakes?.failed === 1);
+          yield* eventually(
+            'the failure is counted',
+            () => server.stats().handshakes?.failed === 1,
+          );
           using socket = yield* connectTo(server.address);
           yield* socket.sendAll('x');
           expect(String(yield* socket.recv())).toBe('x');
@@ -98,7 +104,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
           yield* first.recv();
           const others = ['b', 'c'].map((text) => () => askSecurely(server, text));
           yield* together(...others, function* (): Operation<void> {
-            yield* eventually('they wait', () => (server.stats().queued ?? 2) >= 2);
+            yield* eventually('the connections wait', () => (server.stats().queued ?? 2) >= 2);
             server.stop();
             yield* sleep(20);
             first.close();
@@ -135,7 +141,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
             foreign.write('x');
             expect(String((yield* once(foreign, 'data'))[0])).toBe('x');
             raw.shutdown('send');
-            yield* eventually('it is counted', () => server.stats().resetByPeer === 1);
+            yield* eventually('the failure is counted', () => server.stats().resetByPeer === 1);
             expect(server.stats().failed).toBe(0);
             foreign.destroy();
           },
@@ -152,7 +158,10 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
         function* (server, serving): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             using raw = yield* connect(server.address);
-            yield* eventually('it is accepted below', () => backend.counters().transports === 2);
+            yield* eventually(
+              'the raw listener has accepted it',
+              () => backend.counters().transports === 2,
+            );
             server.stop();
             const foreign = connectTls({ socket: toDuplex(raw), ca: CA, host: '127.0.0.1' });
             const closed = tasks.spawn(() => once(foreign, 'end'));
@@ -173,7 +182,10 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
         echo,
         function* (server, serving): Operation<void> {
           using silent = yield* connect(server.address);
-          yield* eventually('it is accepted below', () => backend.counters().transports === 2);
+          yield* eventually(
+            'the raw listener has accepted it',
+            () => backend.counters().transports === 2,
+          );
           server.stop();
           yield* timeout(5000, () => serving.join());
           expect((yield* failure(() => silent.recv())).code).toBe('ECONNRESET');
@@ -237,13 +249,16 @@ describe.each(backendsWithTls)('a stream over a TLS socket, on $name', (backend)
         const parts: Buffer[] = [];
         foreign.on('data', (part) => parts.push(part));
         yield* far.sendAll(data);
-        yield* eventually('all is there', () => Buffer.concat(parts).length === data.length);
+        yield* eventually(
+          'all bytes have arrived',
+          () => Buffer.concat(parts).length === data.length,
+        );
         expect(digest(Buffer.concat(parts))).toBe(digest(data));
       }),
     ));
 });
 
-/** The body of an answer over HTTPS. */
+/** The body of a response over HTTPS. */
 function get(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { port, host: '127.0.0.1', path: '/page', ca: CA, agent: false } as const;

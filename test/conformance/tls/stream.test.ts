@@ -1,4 +1,4 @@
-/** TLS between two sockets of ours: bytes, ends, names. */
+/** TLS between two Coronet sockets: bytes and ends. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -58,7 +58,7 @@ describe.each(backendsWithTls)('bytes over TLS, on $name', (backend) => {
       using listener = yield* listen({ path }, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         const accepting = tasks.spawn(() => listener.accept());
-        // The buffers of a Unix socket do not grow.
+        // The buffer of a Unix socket does not grow.
         using near = yield* connect({ path }, { tls: TRUSTING });
         using far = yield* accepting.join();
         const sent = yield* fill(near);

@@ -20,8 +20,7 @@ import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { echo, failure, receiveAll, withoutPrivilege, withPair } from '../../support/sockets.ts';
 
-// The files of these cases are on disk; src/sim/network/stream/unix-stream.test.ts has simulated
-// ones.
+// These cases use files on disk. src/sim/network/stream/unix-stream.test.ts has simulated ones.
 for (const backend of backends.filter(({ real }) => real)) {
   describe(`Unix sockets on ${backend.name}`, () => {
     let folder = '';
@@ -267,7 +266,7 @@ for (const backend of backends.filter(({ real }) => real)) {
   });
 }
 
-/** Where there are none, the error says so and what to do. */
+/** Without abstract names, the error states the reason and the alternative. */
 function* refusesAbstract(name: string): Operation<void> {
   for (const attempt of [() => listen(name), () => connect(name)]) {
     const error = yield* failure(attempt);
@@ -276,13 +275,13 @@ function* refusesAbstract(name: string): Operation<void> {
   }
 }
 
-/** The names of all Unix sockets, as the system writes them; filled up with NUL bytes is '@@'. */
+/** The names of all Unix sockets. The system writes a NUL byte as '@'. */
 function boundNames(): string[] {
   const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
   return rows.map((row) => row.split(' ').at(-1) as string);
 }
 
-/** A process binds `path` and is gone without removing it. */
+/** A process binds `path` and ends without removing it. */
 function leaveStale(path: string): void {
   const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => {
     process.kill(process.pid, 'SIGKILL');
