@@ -1,5 +1,5 @@
-// Metrics of a program's own: `/metrics` shows any object with `stats()`. A number is a gauge unless
-// the source declares it as a counter.
+// Metrics of a program's own: `/metrics` shows any object with `stats()`. A number is a gauge
+// unless the source declares it as a counter.
 import type { Operation, SocketAddress } from 'coronet';
 import { Event, group, run, until } from 'coronet';
 import type { MetricsSource } from 'coronet/health';

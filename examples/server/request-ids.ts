@@ -1,5 +1,5 @@
-// A request id in every log line, also in code that does not use tasks: an AsyncLocalStorage applies
-// to the task that was spawned in it, and to the functions that this task calls.
+// A request id in every log line, also in code that does not use tasks: an AsyncLocalStorage
+// applies to the task that was spawned in it, and to the functions that this task calls.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Operation, Socket } from 'coronet';
 import { connect, group, listen, run, serve, until } from 'coronet';
