@@ -56,12 +56,12 @@ export function* ask(server: Server, text: string): Operation<string> {
 }
 
 /** The numbers of closed connections by reason, without those that are 0. */
-export function endings(server: Server): Record<string, number> {
+export function closeReasons(server: Server): Record<string, number> {
   const { closed } = server.stats();
   return Object.fromEntries(Object.entries(closed).filter(([, count]) => count > 0));
 }
 
 /** Waits until no connection of `server` is open. */
-export function* untilNobodyIsLeft(server: Server): Operation<void> {
+export function* untilAllClosed(server: Server): Operation<void> {
   yield* eventually('every connection has ended', () => server.stats().open === 0);
 }

@@ -16,13 +16,13 @@ const HOUR_MS = 3_600_000;
 function withWorkers(
   count: number,
   options: WorkersOptions,
-  body: (seen: SupervisedWorkers, first: FakeProcess) => Generator<Wait, void>,
+  body: (supervised: SupervisedWorkers, first: FakeProcess) => Generator<Wait, void>,
 ): SupervisedWorkers {
-  return superviseWorkers(count, options, function* (seen) {
-    yield* seen.begin(count);
-    yield* body(seen, seen.process(0));
-    seen.running?.stop();
-    yield* seen.endAll();
+  return superviseWorkers(count, options, function* (supervised) {
+    yield* supervised.begin(count);
+    yield* body(supervised, supervised.process(0));
+    supervised.running?.stop();
+    yield* supervised.endAll();
   });
 }
 
@@ -34,24 +34,24 @@ function killed({ processes }: SupervisedWorkers): number[] {
 }
 
 /** SIGKILL ends the process, and the next one is ready at once. */
-function* replaced(seen: SupervisedWorkers, hanging: FakeProcess): Generator<Wait, void> {
-  yield* seen.untilReceived(hanging, 'SIGKILL');
-  const { length } = seen.processes;
+function* replaced(supervised: SupervisedWorkers, hanging: FakeProcess): Generator<Wait, void> {
+  yield* supervised.untilReceived(hanging, 'SIGKILL');
+  const { length } = supervised.processes;
   hanging.end({ signal: 'SIGKILL' });
-  (yield* seen.started(length + 1)).ready();
+  (yield* supervised.started(length + 1)).ready();
   yield* sleep(1);
 }
 
 describe('a hung worker', () => {
   test('is reported, killed and restarted, and no other worker is', () => {
-    const seen = withWorkers(2, LIMIT, function* (seen, first) {
+    const supervised = withWorkers(2, LIMIT, function* (supervised, first) {
       first.isResponsive = false;
-      yield* replaced(seen, first);
+      yield* replaced(supervised, first);
       yield* sleep(HOUR_MS);
     });
-    expect(killed(seen)).toEqual([0]);
-    expect(seen.processes.length).toBe(3);
-    expect(seen.events.slice(-4)).toEqual([
+    expect(killed(supervised)).toEqual([0]);
+    expect(supervised.processes.length).toBe(3);
+    expect(supervised.events.slice(-4)).toEqual([
       { kind: 'hung', worker: 1, pid: 100, silentMs: 800 },
       expect.objectContaining({ kind: 'ended', worker: 1, restartMs: 100 }),
       { kind: 'started', worker: 1, pid: 102 },
@@ -61,24 +61,28 @@ describe('a hung worker', () => {
 
   test('is killed at the limit, up to a quarter of it later, and never earlier', () => {
     for (const responsiveForMs of [1000, 1001, 1050, 1099]) {
-      withWorkers(1, LIMIT, function* (seen, first) {
+      withWorkers(1, LIMIT, function* (supervised, first) {
         yield* sleep(responsiveForMs);
         first.isResponsive = false;
         yield* sleep(799);
-        expect(killed(seen)).toEqual([]);
+        expect(killed(supervised)).toEqual([]);
         yield* sleep(1 + 200);
-        expect(killed(seen)).toEqual([0]);
-        yield* replaced(seen, first);
+        expect(killed(supervised)).toEqual([0]);
+        yield* replaced(supervised, first);
       });
     }
   });
 
   test('is reported on standard error without onEvent', () => {
-    const seen = withWorkers(1, { ...LIMIT, onEvent: undefined as never }, function* (seen, first) {
-      first.isResponsive = false;
-      yield* replaced(seen, first);
-    });
-    expect(seen.platform.lines).toEqual([
+    const supervised = withWorkers(
+      1,
+      { ...LIMIT, onEvent: undefined as never },
+      function* (supervised, first) {
+        first.isResponsive = false;
+        yield* replaced(supervised, first);
+      },
+    );
+    expect(supervised.platform.lines).toEqual([
       'coronet: worker 1 (pid 100) has not responded for 800 ms and is killed',
       'coronet: worker 1 (pid 100) was terminated by SIGKILL; the next one starts in 100 ms',
     ]);
@@ -87,13 +91,13 @@ describe('a hung worker', () => {
   test('counts for the restart limit', () => {
     const options = { ...LIMIT, restarts: { times: 1 } };
     const error = errorOf(() =>
-      superviseWorkers(1, options, function* (seen) {
-        yield* seen.begin(1);
-        seen.process(0).isResponsive = false;
-        yield* replaced(seen, seen.process(0));
-        seen.process(1).isResponsive = false;
-        yield* seen.untilReceived(seen.process(1), 'SIGKILL');
-        seen.process(1).end({ signal: 'SIGKILL' });
+      superviseWorkers(1, options, function* (supervised) {
+        yield* supervised.begin(1);
+        supervised.process(0).isResponsive = false;
+        yield* replaced(supervised, supervised.process(0));
+        supervised.process(1).isResponsive = false;
+        yield* supervised.untilReceived(supervised.process(1), 'SIGKILL');
+        supervised.process(1).end({ signal: 'SIGKILL' });
       }),
     );
     expect(error.code).toBe('ERR_WORKER_RESTARTS');
@@ -101,53 +105,53 @@ describe('a hung worker', () => {
   });
 
   test('does not keep its slot if SIGKILL does not end it', () => {
-    const seen = withWorkers(1, LIMIT, function* (seen, first) {
+    const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
       first.isResponsive = false;
-      (yield* seen.started(2)).ready();
+      (yield* supervised.started(2)).ready();
       yield* sleep(HOUR_MS);
       first.end({ signal: 'SIGKILL' });
       yield* sleep(HOUR_MS);
     });
-    expect(seen.processes.length).toBe(2);
-    expect(seen.process(0).received).toEqual(['SIGKILL']);
+    expect(supervised.processes.length).toBe(2);
+    expect(supervised.process(0).received).toEqual(['SIGKILL']);
   });
 
   test('does not keep its slot if it was not ready yet', () => {
-    const seen = withWorkers(1, { readyTimeoutMs: 300 }, function* (seen, first) {
+    const supervised = withWorkers(1, { readyTimeoutMs: 300 }, function* (supervised, first) {
       first.end({ code: 1 });
-      yield* seen.untilReceived(yield* seen.started(2), 'SIGKILL');
-      (yield* seen.started(3)).ready();
-      seen.process(1).end({ signal: 'SIGKILL' });
+      yield* supervised.untilReceived(yield* supervised.started(2), 'SIGKILL');
+      (yield* supervised.started(3)).ready();
+      supervised.process(1).end({ signal: 'SIGKILL' });
       yield* sleep(1);
     });
-    expect(seen.processes.length).toBe(3);
+    expect(supervised.processes.length).toBe(3);
   });
 
   test('may be one that does not read its channel', () => {
-    const seen = withWorkers(1, LIMIT, function* (seen, first) {
+    const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
       first.isChannelFull = true;
-      yield* replaced(seen, first);
+      yield* replaced(supervised, first);
     });
-    expect(seen.kinds()).toContain('hung');
+    expect(supervised.kinds()).toContain('hung');
   });
 
   test('is not considered responsive because of answers without a ping', () => {
-    const seen = withWorkers(1, LIMIT, function* (seen, first) {
+    const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
       first.isResponsive = false;
       for (const requestId of [Number.NaN, 1e9, Infinity, -1, 0, 0.5, '1', null, undefined]) {
         first.emit({ kind: 'pong', requestId });
       }
       yield* sleep(850);
       first.emit({ kind: 'pong', requestId: 1e9 });
-      yield* replaced(seen, first);
+      yield* replaced(supervised, first);
     });
-    expect(killed(seen)).toEqual([0]);
+    expect(killed(supervised)).toEqual([0]);
   });
 });
 
 describe('a worker is not considered hung', () => {
   test('if it is slow, because late answers count', () => {
-    const seen = withWorkers(1, LIMIT, function* (_, first) {
+    const supervised = withWorkers(1, LIMIT, function* (_, first) {
       first.isResponsive = false;
       for (let requestId = 1; requestId <= 100; requestId++) {
         yield* sleep(700);
@@ -155,110 +159,110 @@ describe('a worker is not considered hung', () => {
       }
       first.isResponsive = true;
     });
-    expect(killed(seen)).toEqual([]);
+    expect(killed(supervised)).toEqual([]);
   });
 
   test('if the supervisor was blocked, because pending answers are received first', () => {
-    const seen = withWorkers(1, LIMIT, function* (seen, first) {
+    const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
       first.isResponsive = false;
       while (first.pings < 8) yield* sleep(1);
-      seen.host.time += HOUR_MS; // Its answer is pending: timers fire before messages are received.
+      supervised.host.time += HOUR_MS; // Its answer is pending: timers fire before messages are received.
       yield* sleep(50);
       first.emit({ kind: 'pong', requestId: 8 });
       first.isResponsive = true;
       yield* sleep(HOUR_MS);
     });
-    expect(killed(seen)).toEqual([]);
+    expect(killed(supervised)).toEqual([]);
   });
 
   test('unless it hangs, also if the supervisor is blocked all the time', () => {
-    withWorkers(1, LIMIT, function* (seen, first) {
+    withWorkers(1, LIMIT, function* (supervised, first) {
       first.isResponsive = false;
-      for (let times = 0; times < 20 && killed(seen).length === 0; times++) {
-        seen.host.time += HOUR_MS;
+      for (let times = 0; times < 20 && killed(supervised).length === 0; times++) {
+        supervised.host.time += HOUR_MS;
         yield* sleep(1);
       }
-      expect(killed(seen)).toEqual([0]);
-      yield* replaced(seen, first);
+      expect(killed(supervised)).toEqual([0]);
+      yield* replaced(supervised, first);
     });
   });
 
   test('while it drains, which the grace period limits', () => {
-    const seen = superviseWorkers(1, { ...LIMIT, graceMs: HOUR_MS }, function* (seen) {
-      (yield* seen.begin(1)).stop();
-      seen.process(0).isResponsive = false;
+    const supervised = superviseWorkers(1, { ...LIMIT, graceMs: HOUR_MS }, function* (supervised) {
+      (yield* supervised.begin(1)).stop();
+      supervised.process(0).isResponsive = false;
       yield* sleep(HOUR_MS);
-      seen.process(0).end({ code: 0 });
+      supervised.process(0).end({ code: 0 });
     });
-    expect(killed(seen)).toEqual([]);
+    expect(killed(supervised)).toEqual([]);
   });
 
   test('while it is replaced: the grace period and readyTimeoutMs apply', () => {
     const options = { ...LIMIT, graceMs: HOUR_MS, readyTimeoutMs: HOUR_MS };
-    const seen = withWorkers(1, options, function* (seen, first) {
-      seen.running?.reload();
-      const next = yield* seen.started(2);
+    const supervised = withWorkers(1, options, function* (supervised, first) {
+      supervised.running?.reload();
+      const next = yield* supervised.started(2);
       next.isResponsive = false;
       yield* sleep(HOUR_MS / 2);
       next.isResponsive = true;
       next.ready();
-      yield* seen.untilReceived(first, 'replaced');
+      yield* supervised.untilReceived(first, 'replaced');
       first.isResponsive = false;
       yield* sleep(HOUR_MS / 2);
       first.end({ code: 0 });
     });
-    expect(killed(seen)).toEqual([]);
+    expect(killed(supervised)).toEqual([]);
   });
 
   test('while its inspector is open', () => {
-    const seen = withWorkers(1, LIMIT, function* (seen, first) {
+    const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
       first.inspected = true;
       yield* sleep(1000);
       first.isResponsive = false;
       yield* sleep(HOUR_MS);
-      expect(killed(seen)).toEqual([]);
+      expect(killed(supervised)).toEqual([]);
       first.isResponsive = true;
       first.inspected = false;
       yield* sleep(1000);
       first.isResponsive = false;
-      yield* replaced(seen, first);
+      yield* replaced(supervised, first);
     });
-    expect(killed(seen)).toEqual([0]);
+    expect(killed(supervised)).toEqual([0]);
   });
 
   test('if the limit is Infinity, and then no ping is sent', () => {
-    const seen = withWorkers(1, { hangTimeoutMs: Infinity }, function* (_, first) {
+    const supervised = withWorkers(1, { hangTimeoutMs: Infinity }, function* (_, first) {
       first.isResponsive = false;
       yield* sleep(HOUR_MS);
     });
-    expect(seen.process(0).pings).toBe(0);
+    expect(supervised.process(0).pings).toBe(0);
   });
 
   test('before 30 s have passed, by default', () => {
-    withWorkers(1, {}, function* (seen, first) {
+    withWorkers(1, {}, function* (supervised, first) {
       first.isResponsive = false;
       yield* sleep(29_999);
-      expect(killed(seen)).toEqual([]);
-      yield* replaced(seen, first);
+      expect(killed(supervised)).toEqual([]);
+      yield* replaced(supervised, first);
     });
   });
 });
 
 test('a worker that does not read is sent a bounded number of pings', () => {
-  const seen = withWorkers(1, LIMIT, function* (seen, first) {
+  const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
     first.isResponsive = false;
-    yield* replaced(seen, first);
+    yield* replaced(supervised, first);
   });
-  expect(seen.process(0).pings).toBe(9);
+  expect(supervised.process(0).pings).toBe(9);
 });
 
 test('a worker that does not read is stopped by SIGTERM', () => {
-  const seen = superviseWorkers(1, { hangTimeoutMs: Infinity }, function* (seen) {
-    const running = yield* seen.begin(1);
-    seen.process(0).isChannelFull = true;
+  const supervised = superviseWorkers(1, { hangTimeoutMs: Infinity }, function* (supervised) {
+    const running = yield* supervised.begin(1);
+    supervised.process(0).isChannelFull = true;
     running.stop();
-    yield* seen.untilReceived(seen.process(0), 'SIGTERM');
-    seen.process(0).end({ code: 0 });
+    yield* supervised.untilReceived(supervised.process(0), 'SIGTERM');
+    supervised.process(0).end({ code: 0 });
   });
-  expect(seen.task.state).toBe('done');
+  expect(supervised.task.state).toBe('done');
 });

@@ -24,51 +24,51 @@ function* page({ statsSource }: SupervisedWorkers): Generator<Wait, unknown> {
 /** Runs `body` while `count` workers are ready, then stops them. */
 function running(
   count: number,
-  body: (seen: SupervisedWorkers, first: FakeProcess) => Generator<Wait, void>,
+  body: (supervised: SupervisedWorkers, first: FakeProcess) => Generator<Wait, void>,
 ): SupervisedWorkers {
-  return superviseWorkers(count, QUIET, function* (seen) {
-    const all = yield* seen.begin(count);
-    yield* body(seen, seen.process(0));
+  return superviseWorkers(count, QUIET, function* (supervised) {
+    const all = yield* supervised.begin(count);
+    yield* body(supervised, supervised.process(0));
     all.stop();
-    yield* seen.endAll();
+    yield* supervised.endAll();
   });
 }
 
 describe('statistics of workers for a page', () => {
   test('are requested from the workers', () => {
-    running(2, function* (seen) {
+    running(2, function* (supervised) {
       yield* group(function* (tasks) {
         tasks.spawn(function* () {
-          for (const [at, process] of seen.processes.entries()) {
-            yield* seen.untilReceived(process, 'stats 1');
+          for (const [at, process] of supervised.processes.entries()) {
+            yield* supervised.untilReceived(process, 'stats 1');
             answer(process, 1, 10 + at);
           }
         });
-        const begin = now();
-        const shown = yield* page(seen);
+        const startedAt = now();
+        const shown = yield* page(supervised);
         expect(shown).toEqual({ restarts: 0, reloads: 0, accepted: 21, open: 2 });
-        expect(now() - begin).toBeLessThan(100);
+        expect(now() - startedAt).toBeLessThan(100);
       });
     });
   });
 
   test('contain the last numbers of a worker that does not answer within a second', () => {
-    running(1, function* (seen, first) {
+    running(1, function* (supervised, first) {
       answer(first, 0, 7);
-      const begin = now();
-      expect(yield* page(seen)).toMatchObject({ accepted: 7 });
-      expect(now() - begin).toBe(1000);
+      const startedAt = now();
+      expect(yield* page(supervised)).toMatchObject({ accepted: 7 });
+      expect(now() - startedAt).toBe(1000);
     });
   });
 
   test('are requested once for concurrent pages', () => {
-    running(1, function* (seen, first) {
+    running(1, function* (supervised, first) {
       const shown: unknown[] = [];
       yield* group(function* (tasks) {
         for (let at = 0; at < 10; at++) {
           tasks.spawn(function* () {
             yield* sleep(50 * at);
-            shown.push(yield* page(seen));
+            shown.push(yield* page(supervised));
           });
         }
         yield* sleep(600);
@@ -81,18 +81,18 @@ describe('statistics of workers for a page', () => {
   });
 
   test('are requested at most once a second', () => {
-    running(1, function* (seen, first) {
+    running(1, function* (supervised, first) {
       yield* group(function* (tasks) {
         const daemon = { daemon: true };
         tasks.spawn(function* () {
           for (let requestId = 1; ; requestId++) {
-            yield* seen.untilReceived(first, `stats ${requestId}`);
+            yield* supervised.untilReceived(first, `stats ${requestId}`);
             answer(first, requestId, requestId);
           }
         }, daemon);
-        const begin = now();
-        while (now() - begin < 10_000) {
-          yield* page(seen);
+        const startedAt = now();
+        while (now() - startedAt < 10_000) {
+          yield* page(supervised);
           yield* sleep(30);
         }
       });
@@ -102,40 +102,45 @@ describe('statistics of workers for a page', () => {
   });
 
   test('include workers that have ended between two pages', () => {
-    const seen = running(1, function* (seen, first) {
+    const supervised = running(1, function* (supervised, first) {
       answer(first, 0, 40);
       first.end({ signal: 'SIGKILL' });
-      const next = yield* seen.started(2);
+      const next = yield* supervised.started(2);
       next.ready();
       yield* sleep(1);
       answer(next, 0, 2);
-      expect(yield* page(seen)).toEqual({ restarts: 1, reloads: 0, accepted: 42, open: 1 });
+      expect(yield* page(supervised)).toEqual({ restarts: 1, reloads: 0, accepted: 42, open: 1 });
     });
-    expect(seen.statsSource.stats()).toEqual({ restarts: 1, reloads: 0, accepted: 42, open: 0 });
+    expect(supervised.statsSource.stats()).toEqual({
+      restarts: 1,
+      reloads: 0,
+      accepted: 42,
+      open: 0,
+    });
   });
 
   test('do not wait for a worker that was killed', () => {
-    running(1, function* (seen, first) {
+    running(1, function* (supervised, first) {
       answer(first, 0, 1);
-      const begin = now();
+      const startedAt = now();
       yield* group(function* (tasks) {
         tasks.spawn(function* () {
-          yield* seen.untilReceived(first, 'stats 1');
+          yield* supervised.untilReceived(first, 'stats 1');
           first.end({ signal: 'SIGKILL' });
         });
-        expect(yield* page(seen)).toMatchObject({ accepted: 1, open: 0 });
+        expect(yield* page(supervised)).toMatchObject({ accepted: 1, open: 0 });
       });
-      expect(now() - begin).toBeLessThan(100);
-      (yield* seen.started(2)).ready();
+      expect(now() - startedAt).toBeLessThan(100);
+      (yield* supervised.started(2)).ready();
       yield* sleep(1);
     });
   });
 
   test('are provided to other pages if a page is cancelled', () => {
-    running(1, function* (seen, first) {
+    running(1, function* (supervised, first) {
       yield* group(function* (tasks) {
-        const cancelled = tasks.spawn(() => page(seen));
-        const other = tasks.spawn(() => page(seen));
+        const cancelled = tasks.spawn(() => page(supervised));
+        const other = tasks.spawn(() => page(supervised));
         yield* sleep(10);
         cancelled.cancel();
         yield* sleep(10);

@@ -11,52 +11,52 @@ const SERVER = { address: '127.0.0.1:4711', stats: { accepted: 5, open: 2, backe
 
 describe('a reload', () => {
   test('stops a worker only when its successor is ready, one slot after the other', () => {
-    const seen = superviseWorkers(2, {}, function* (seen) {
-      (yield* seen.begin(2)).reload();
+    const supervised = superviseWorkers(2, {}, function* (supervised) {
+      (yield* supervised.begin(2)).reload();
       for (const [index, count] of [3, 4].entries()) {
-        const next = yield* seen.started(count);
+        const next = yield* supervised.started(count);
         yield* sleep(1000);
-        expect(seen.process(index).received).toEqual([]);
+        expect(supervised.process(index).received).toEqual([]);
         next.ready();
-        yield* seen.untilReceived(seen.process(index), 'replaced');
+        yield* supervised.untilReceived(supervised.process(index), 'replaced');
         yield* sleep(1000);
-        expect(seen.processes.length).toBe(count);
-        seen.process(index).end({ code: 0 });
+        expect(supervised.processes.length).toBe(count);
+        supervised.process(index).end({ code: 0 });
       }
-      while (!seen.kinds().includes('reloaded')) yield* sleep(1);
-      seen.running?.stop();
-      yield* seen.endAll();
+      while (!supervised.kinds().includes('reloaded')) yield* sleep(1);
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
-    expect(seen.platform.log.slice(0, 6)).toEqual([
+    expect(supervised.platform.log.slice(0, 6)).toEqual([
       ...['100 starts', '101 starts', '102 starts', '100 replaced', '103 starts', '101 replaced'],
     ]);
-    expect(seen.pauses).toEqual([]);
+    expect(supervised.pauses).toEqual([]);
   });
 
   test('is started by SIGHUP while the workers run', () => {
-    const seen = superviseWorkers(1, {}, function* (seen) {
-      yield* seen.begin(1);
-      seen.platform.signal('SIGHUP');
-      (yield* seen.started(2)).ready();
-      yield* seen.untilReceived(seen.process(0), 'replaced');
-      seen.process(0).end({ code: 0 });
-      while (!seen.kinds().includes('reloaded')) yield* sleep(1);
-      seen.running?.stop();
-      yield* seen.endAll();
+    const supervised = superviseWorkers(1, {}, function* (supervised) {
+      yield* supervised.begin(1);
+      supervised.platform.signal('SIGHUP');
+      (yield* supervised.started(2)).ready();
+      yield* supervised.untilReceived(supervised.process(0), 'replaced');
+      supervised.process(0).end({ code: 0 });
+      while (!supervised.kinds().includes('reloaded')) yield* sleep(1);
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
-    expect(seen.platform.listeners('SIGHUP')).toBe(0);
+    expect(supervised.platform.listeners('SIGHUP')).toBe(0);
   });
 
   test('is aborted when a new worker fails, and the old workers continue', () => {
-    const seen = superviseWorkers(2, {}, function* (seen) {
-      (yield* seen.begin(2)).reload();
-      (yield* seen.started(3)).end({ code: 1 });
+    const supervised = superviseWorkers(2, {}, function* (supervised) {
+      (yield* supervised.begin(2)).reload();
+      (yield* supervised.started(3)).end({ code: 1 });
       yield* sleep(60_000);
-      expect(seen.processes.map(({ received }) => received)).toEqual([[], [], []]);
-      seen.running?.stop();
-      yield* seen.endAll();
+      expect(supervised.processes.map(({ received }) => received)).toEqual([[], [], []]);
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
-    expect(seen.events.at(-1)).toEqual({
+    expect(supervised.events.at(-1)).toEqual({
       kind: 'reload-failed',
       worker: 1,
       pid: 102,
@@ -65,77 +65,77 @@ describe('a reload', () => {
   });
 
   test('kills a new worker that is not ready in time', () => {
-    superviseWorkers(1, { readyTimeoutMs: 200 }, function* (seen) {
-      (yield* seen.begin(1)).reload();
-      const next = yield* seen.started(2);
-      yield* seen.untilReceived(next, 'SIGKILL');
+    superviseWorkers(1, { readyTimeoutMs: 200 }, function* (supervised) {
+      (yield* supervised.begin(1)).reload();
+      const next = yield* supervised.started(2);
+      yield* supervised.untilReceived(next, 'SIGKILL');
       next.end({ signal: 'SIGKILL' });
-      expect(seen.process(0).received).toEqual([]);
-      seen.running?.stop();
-      yield* seen.endAll();
+      expect(supervised.process(0).received).toEqual([]);
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
   });
 
   test('that is requested several times during another one runs once after it', () => {
-    const seen = superviseWorkers(1, {}, function* (seen) {
-      const running = yield* seen.begin(1);
+    const supervised = superviseWorkers(1, {}, function* (supervised) {
+      const running = yield* supervised.begin(1);
       running.reload();
-      const second = yield* seen.started(2);
+      const second = yield* supervised.started(2);
       for (let count = 0; count < 10; count++) running.reload();
       second.ready();
-      yield* seen.untilReceived(seen.process(0), 'replaced');
-      seen.process(0).end({ code: 0 });
-      (yield* seen.started(3)).ready();
-      yield* seen.untilReceived(second, 'replaced');
+      yield* supervised.untilReceived(supervised.process(0), 'replaced');
+      supervised.process(0).end({ code: 0 });
+      (yield* supervised.started(3)).ready();
+      yield* supervised.untilReceived(second, 'replaced');
       second.end({ code: 0 });
       yield* sleep(60_000);
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
-    expect(seen.processes.length).toBe(3);
+    expect(supervised.processes.length).toBe(3);
   });
 
   test('fills the slot of a worker that has just ended, once', () => {
-    const seen = superviseWorkers(1, {}, function* (seen) {
-      const running = yield* seen.begin(1);
-      seen.process(0).end({ code: 1 });
+    const supervised = superviseWorkers(1, {}, function* (supervised) {
+      const running = yield* supervised.begin(1);
+      supervised.process(0).end({ code: 1 });
       running.reload();
-      (yield* seen.started(2)).ready();
+      (yield* supervised.started(2)).ready();
       yield* sleep(60_000);
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
-    expect(seen.processes.length).toBe(2);
+    expect(supervised.processes.length).toBe(2);
   });
 
   test('restarts a successor that ends, whichever worker it has replaced', () => {
-    superviseWorkers(1, {}, function* (seen) {
-      const running = yield* seen.begin(1);
+    superviseWorkers(1, {}, function* (supervised) {
+      const running = yield* supervised.begin(1);
       running.reload();
-      const successor = yield* seen.started(2);
-      seen.process(0).end({ code: 1 });
-      const replacement = yield* seen.started(3);
+      const successor = yield* supervised.started(2);
+      supervised.process(0).end({ code: 1 });
+      const replacement = yield* supervised.started(3);
       successor.ready();
-      yield* seen.untilReceived(replacement, 'replaced');
+      yield* supervised.untilReceived(replacement, 'replaced');
       successor.end({ code: 1 });
       yield* sleep(200);
-      expect(seen.processes.length).toBe(4);
-      seen.process(3).ready();
+      expect(supervised.processes.length).toBe(4);
+      supervised.process(3).ready();
       replacement.end({ code: 0 });
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
   });
 
   test('that is in progress at a stop leaves no worker behind', () => {
-    const seen = superviseWorkers(1, {}, function* (seen) {
-      const running = yield* seen.begin(1);
+    const supervised = superviseWorkers(1, {}, function* (supervised) {
+      const running = yield* supervised.begin(1);
       running.reload();
-      yield* seen.started(2);
+      yield* supervised.started(2);
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
-    expect(seen.processes.map(({ received, ended }) => [received, ended])).toEqual([
+    expect(supervised.processes.map(({ received, ended }) => [received, ended])).toEqual([
       [['stop'], true],
       [['stop'], true],
     ]);
@@ -144,29 +144,29 @@ describe('a reload', () => {
 
 describe('a stop', () => {
   test('stops all workers at the same time, and none is restarted', () => {
-    const seen = superviseWorkers(3, { listen: 25000 }, function* (seen) {
-      (yield* seen.begin(3)).stop();
-      expect(seen.platform.openListeners).toBe(1);
-      for (const process of seen.processes) yield* seen.untilReceived(process, 'stop');
-      expect(seen.platform.openListeners).toBe(0);
-      expect(seen.processes.some(({ ended }) => ended)).toBe(false);
-      for (const process of seen.processes) process.end({ code: 0 });
+    const supervised = superviseWorkers(3, { listen: 25000 }, function* (supervised) {
+      (yield* supervised.begin(3)).stop();
+      expect(supervised.platform.openListeners).toBe(1);
+      for (const process of supervised.processes) yield* supervised.untilReceived(process, 'stop');
+      expect(supervised.platform.openListeners).toBe(0);
+      expect(supervised.processes.some(({ ended }) => ended)).toBe(false);
+      for (const process of supervised.processes) process.end({ code: 0 });
       yield* sleep(60_000);
     });
-    expect(seen.processes.length).toBe(3);
-    expect(seen.task.state).toBe('done');
+    expect(supervised.processes.length).toBe(3);
+    expect(supervised.task.state).toBe('done');
   });
 
   test('cuts and then kills a worker that does not end, and fails', () => {
     const error = errorOf(() =>
-      superviseWorkers(1, { graceMs: 5000 }, function* (seen) {
-        (yield* seen.begin(1)).stop();
+      superviseWorkers(1, { graceMs: 5000 }, function* (supervised) {
+        (yield* supervised.begin(1)).stop();
         yield* sleep(5900);
-        expect(seen.process(0).received).toEqual(['stop']);
+        expect(supervised.process(0).received).toEqual(['stop']);
         yield* sleep(200);
-        expect(seen.process(0).received).toEqual(['stop', 'cut']);
-        yield* seen.untilReceived(seen.process(0), 'SIGKILL');
-        seen.process(0).end({ signal: 'SIGKILL' });
+        expect(supervised.process(0).received).toEqual(['stop', 'cut']);
+        yield* supervised.untilReceived(supervised.process(0), 'SIGKILL');
+        supervised.process(0).end({ signal: 'SIGKILL' });
       }),
     );
     expect(error.message).toBe('worker 1 (pid 100) was terminated by SIGKILL when it was stopped');
@@ -175,26 +175,26 @@ describe('a stop', () => {
 
   test('does not wait indefinitely for a process that does not end after SIGKILL', () => {
     const error = errorOf(() =>
-      superviseWorkers(1, { graceMs: 0 }, function* (seen) {
-        (yield* seen.begin(1)).stop();
+      superviseWorkers(1, { graceMs: 0 }, function* (supervised) {
+        (yield* supervised.begin(1)).stop();
       }),
     );
     expect(error.message).toContain('did not end after SIGKILL');
   });
 
   test('by cancellation cuts all workers, and waits for them', () => {
-    const seen = superviseWorkers(2, {}, function* (seen) {
-      yield* seen.begin(2);
-      seen.task.cancel();
-      for (const process of seen.processes) yield* seen.untilReceived(process, 'cut');
-      seen.process(0).end({ code: 143 });
-      yield* seen.untilReceived(seen.process(1), 'SIGKILL');
-      expect(seen.task.state).toBe('waiting');
-      seen.process(1).end({ signal: 'SIGKILL' });
+    const supervised = superviseWorkers(2, {}, function* (supervised) {
+      yield* supervised.begin(2);
+      supervised.task.cancel();
+      for (const process of supervised.processes) yield* supervised.untilReceived(process, 'cut');
+      supervised.process(0).end({ code: 143 });
+      yield* supervised.untilReceived(supervised.process(1), 'SIGKILL');
+      expect(supervised.task.state).toBe('waiting');
+      supervised.process(1).end({ signal: 'SIGKILL' });
     });
-    expect(seen.task.state).toBe('cancelled');
-    expect(seen.platform.log).toContain('100 cut');
-    expect(seen.platform.log).not.toContain('100 SIGKILL');
+    expect(supervised.task.state).toBe('cancelled');
+    expect(supervised.platform.log).toContain('100 cut');
+    expect(supervised.platform.log).not.toContain('100 SIGKILL');
   });
 });
 
@@ -204,13 +204,13 @@ describe('the statistics of workers', () => {
   }
 
   test('include each worker, and totals with workers that have ended', () => {
-    superviseWorkers(2, {}, function* (seen) {
-      const running = yield* seen.begin(2);
-      seen.process(0).emit({ kind: 'stats', requestId: 0, servers: [SERVER] });
-      seen.process(0).end({ code: 1 });
-      (yield* seen.started(3)).ready();
+    superviseWorkers(2, {}, function* (supervised) {
+      const running = yield* supervised.begin(2);
+      supervised.process(0).emit({ kind: 'stats', requestId: 0, servers: [SERVER] });
+      supervised.process(0).end({ code: 1 });
+      (yield* supervised.started(3)).ready();
       for (const index of [1, 2]) {
-        seen.process(index).emit({ kind: 'stats', requestId: 1, servers: [SERVER, SERVER] });
+        supervised.process(index).emit({ kind: 'stats', requestId: 1, servers: [SERVER, SERVER] });
       }
       const stats = yield* ask(running);
       expect(stats.total).toEqual({ accepted: 25, open: 8 });
@@ -220,40 +220,42 @@ describe('the statistics of workers', () => {
         [102, 'ready'],
       ]);
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
   });
 
   test('contain the last numbers of a worker that does not answer', () => {
-    superviseWorkers(1, {}, function* (seen) {
-      const running = yield* seen.begin(1);
-      seen.process(0).emit({ kind: 'stats', requestId: 0, servers: [SERVER] });
+    superviseWorkers(1, {}, function* (supervised) {
+      const running = yield* supervised.begin(1);
+      supervised.process(0).emit({ kind: 'stats', requestId: 0, servers: [SERVER] });
       expect((yield* ask(running)).total).toEqual({ accepted: 5, open: 2 });
-      expect(seen.process(0).received).toEqual(['stats 1']);
+      expect(supervised.process(0).received).toEqual(['stats 1']);
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
   });
 
   test('name a number in a nested record by both names, and ignore other values', () => {
     const stats = { closed: { idle: 1, by: { x: 1 } }, name: 'x', nothing: null };
-    superviseWorkers(1, {}, function* (seen) {
-      const running = yield* seen.begin(1);
-      seen.process(0).emit({ kind: 'stats', requestId: 9, servers: [{ address: 'x', stats }] });
+    superviseWorkers(1, {}, function* (supervised) {
+      const running = yield* supervised.begin(1);
+      supervised
+        .process(0)
+        .emit({ kind: 'stats', requestId: 9, servers: [{ address: 'x', stats }] });
       expect((yield* ask(running)).total).toEqual({ 'closed.idle': 1 });
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
   });
 
   test('ignore the request id of an answer without a request', () => {
-    superviseWorkers(1, {}, function* (seen) {
-      const running = yield* seen.begin(1);
-      seen.process(0).emit({ kind: 'stats', requestId: 1e9, servers: [] });
+    superviseWorkers(1, {}, function* (supervised) {
+      const running = yield* supervised.begin(1);
+      supervised.process(0).emit({ kind: 'stats', requestId: 1e9, servers: [] });
       const answers = group(function* (tasks): Generator<Wait, WorkersStats> {
         tasks.spawn(function* () {
           yield* sleep(500);
-          seen.process(0).emit({ kind: 'stats', requestId: 1, servers: [SERVER] });
+          supervised.process(0).emit({ kind: 'stats', requestId: 1, servers: [SERVER] });
         });
         return yield* ask(running);
       });
@@ -262,25 +264,27 @@ describe('the statistics of workers', () => {
         open: 2,
       });
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
   });
 
   test('contain a bounded number of names', () => {
     const entries = Array.from({ length: 5000 }, (_, at) => [`name ${at}`, 1] as const);
-    superviseWorkers(1, {}, function* (seen) {
-      const running = yield* seen.begin(1);
+    superviseWorkers(1, {}, function* (supervised) {
+      const running = yield* supervised.begin(1);
       const stats = Object.fromEntries(entries);
-      seen.process(0).emit({ kind: 'stats', requestId: 0, servers: [{ address: 'x', stats }] });
+      supervised
+        .process(0)
+        .emit({ kind: 'stats', requestId: 0, servers: [{ address: 'x', stats }] });
       expect(Object.keys((yield* ask(running)).total).length).toBe(1000);
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
   });
 
   test('ignore invalid messages', () => {
-    superviseWorkers(1, {}, function* (seen) {
-      const running = yield* seen.begin(1);
+    superviseWorkers(1, {}, function* (supervised) {
+      const running = yield* supervised.begin(1);
       for (const message of [
         null,
         7,
@@ -289,11 +293,11 @@ describe('the statistics of workers', () => {
         { kind: 'x' },
         { kind: 'stats', servers: [null, 'x'] },
       ]) {
-        seen.process(0).emit(message);
+        supervised.process(0).emit(message);
       }
       expect((yield* ask(running)).total).toEqual({});
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
   });
 });

@@ -4,7 +4,7 @@ import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { ask, closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   echo,
   endOf,
@@ -47,8 +47,8 @@ for (const backend of backends) {
           echo,
           function* (server): Operation<void> {
             for (let i = 0; i < 50; i++) expect(yield* ask(server, `${i}`)).toBe(`${i}`);
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ handler: 50 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ handler: 50 });
           },
           { maxConnections: 1 },
         ),
@@ -171,9 +171,9 @@ for (const backend of backends) {
             for (let i = 0; i < 3; i++) (yield* served(server, '127.0.0.2')).close();
             for (let i = 0; i < 3; i++) yield* expectRefused(server, '127.0.0.2');
             (yield* served(server, '127.0.0.3')).close();
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(server.stats().refused.maxAcceptRatePerPeer).toBe(3);
-            expect(endings(server)).toEqual({ handler: 4 });
+            expect(closeReasons(server)).toEqual({ handler: 4 });
           },
           { maxAcceptRatePerPeer: { count: 3, perMs: 3_600_000 } },
         ),

@@ -12,7 +12,7 @@ import {
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { endings, withServer } from '../../support/servers.ts';
+import { closeReasons, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
@@ -49,7 +49,7 @@ for (const backend of backends) {
               }
               yield* serving.join();
               expect(server.drainReport).toBe(reports[0]);
-              expect(endings(server)).toEqual({ handler: 1, drained: 2 });
+              expect(closeReasons(server)).toEqual({ handler: 1, drained: 2 });
             },
             { onDrained: (report) => reports.push(report) },
           ),
@@ -90,7 +90,7 @@ for (const backend of backends) {
               durationMs: expect.any(Number),
             }));
             expect(cut).toEqual(records);
-            expect([drained, endings(server)]).toEqual([0, { cut: 4 }]);
+            expect([drained, closeReasons(server)]).toEqual([0, { cut: 4 }]);
             for (const client of clients.values()) client.close();
           },
           { lingerMs: 5000 },
@@ -148,7 +148,7 @@ for (const backend of backends) {
             yield* exchange(client);
             serving.cancel();
             yield* eventually('the server has ended', () => serving.state === 'cancelled');
-            expect([server.drainReport, endings(server)]).toEqual([undefined, { cut: 1 }]);
+            expect([server.drainReport, closeReasons(server)]).toEqual([undefined, { cut: 1 }]);
             expect(onDrained).not.toHaveBeenCalled();
           },
           { onDrained },
@@ -206,7 +206,7 @@ for (const backend of backends) {
             yield* eventually('it is served', () => server.stats().bytesReceived === 1);
             server.stop();
             yield* serving.join();
-            expect(endings(server)).toEqual({ idleTimeoutMs: 1 });
+            expect(closeReasons(server)).toEqual({ idleTimeoutMs: 1 });
             expect(server.drainReport).toMatchObject({ cut: [], drained: 0 });
           },
           { idleTimeoutMs: 300, lingerMs: 20 },

@@ -5,11 +5,11 @@ import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import type { Process } from '../../support/process/process.ts';
 import { endProcesses, startNode } from '../../support/process/process.ts';
-import { ask, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { ask, untilAllClosed, withServer } from '../../support/servers.ts';
 import { eventually } from '../../support/sockets.ts';
 
 /** Bytes that the server has received from its clients when they are killed. */
-const MOMENTS = [
+const RECEIVED_BYTES = [
   0, 1, 9_999, 10_000, 30_000, 100_000, 200_000, 400_000, 700_000, 1_500_000, 3_000_000,
 ];
 
@@ -20,19 +20,19 @@ for (const backend of backends.filter(({ real }) => real)) {
 
     it('serves other clients, at any point of an exchange', async () => {
       const failures: unknown[] = [];
-      const victim = new Victim();
+      const clients = new KilledClients();
       await backend.run(() =>
         withServer(
-          (socket) => watchedEcho(socket, victim),
+          (socket) => countingEcho(socket, clients),
           function* (server): Operation<void> {
-            for (const moment of MOMENTS) {
-              victim.begin(moment, server);
-              yield* eventually('the clients have been killed', () => victim.ended);
+            for (const limit of RECEIVED_BYTES) {
+              clients.start(limit, server);
+              yield* eventually('the clients have been killed', () => clients.ended);
             }
             expect(yield* ask(server, 'hello')).toBe('hello');
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(server.stats().failed).toBe(0);
-            expect(server.stats().accepted).toBeGreaterThan(5 * MOMENTS.length);
+            expect(server.stats().accepted).toBeGreaterThan(5 * RECEIVED_BYTES.length);
           },
           { onError: (error) => failures.push(error) },
         ),
@@ -43,14 +43,14 @@ for (const backend of backends.filter(({ real }) => real)) {
 }
 
 /** A process that is killed when the server has received a number of bytes. */
-class Victim {
+class KilledClients {
   #process: Process | undefined;
-  #moment = 0;
+  #limit = 0;
   #bytes = 0;
 
-  /** Starts clients of `server`, which are killed once it has received `moment` bytes. */
-  begin(moment: number, server: Server): void {
-    this.#moment = moment;
+  /** Starts clients of `server`, which are killed once it has received `limit` bytes. */
+  start(limit: number, server: Server): void {
+    this.#limit = limit;
     this.#bytes = 0;
     const { port } = server.address;
     this.#process = startNode(import.meta.url, '../programs/flood.mjs', `${port}`, '15');
@@ -59,7 +59,7 @@ class Victim {
   /** The server has received `bytes` more. */
   received(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes >= this.#moment) this.#process?.child.kill('SIGKILL');
+    if (this.#bytes >= this.#limit) this.#process?.child.kill('SIGKILL');
   }
 
   get ended(): boolean {
@@ -67,12 +67,12 @@ class Victim {
   }
 }
 
-function* watchedEcho(socket: Socket, victim: Victim): Operation<void> {
-  victim.received(0);
+function* countingEcho(socket: Socket, clients: KilledClients): Operation<void> {
+  clients.received(0);
   for (;;) {
     const data = yield* socket.recv();
     if (data.length === 0) return;
-    victim.received(data.length);
+    clients.received(data.length);
     yield* socket.sendAll(data);
   }
 }

@@ -9,7 +9,7 @@ import type { TestBackend } from '../../support/backends.ts';
 import { backends } from '../../support/backends.ts';
 import { pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { ask, closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import { echo, eventually, failure, receiveExactly, together } from '../../support/sockets.ts';
 
 const subscriptions: (() => void)[] = [];
@@ -35,7 +35,7 @@ for (const backend of backends) {
               yield* client.sendAll(word);
               yield* receiveExactly(client, 4);
               if (word === 'echo') client.reset();
-              yield* untilNobodyIsLeft(server);
+              yield* untilAllClosed(server);
             }
             const facts = { bytesReceived: 4, bytesSent: 4, durationMs: expect.any(Number) };
             expect(records).toEqual([
@@ -65,8 +65,8 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             expect(yield* ask(server, 'one')).toBe('one');
             expect(yield* ask(server, 'two')).toBe('two');
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ handler: 2 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ handler: 2 });
           },
           { onClose },
         );
@@ -93,9 +93,9 @@ for (const backend of backends) {
           handler,
           function* (server): Operation<void> {
             for (let i = 0; i < 2; i++) expect(yield* ask(server, 'x')).toBe('');
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(errors.map(String)).toEqual(Array(2).fill('Cancelled: another scope'));
-            expect(endings(server)).toEqual({ failed: 2 });
+            expect(closeReasons(server)).toEqual({ failed: 2 });
           },
           { onError: (error) => errors.push(error) },
         ),
@@ -113,7 +113,7 @@ for (const backend of backends) {
             yield* eventually('it was accepted', () => server.stats().accepted === 1);
             yield* failure(() => visit(server));
             yield* failure(() => receiveExactly(client, 1));
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             const { address } = server;
             const facts = { bytesReceived: 0, bytesSent: 0, durationMs: expect.any(Number) };
             const [reason, limit] = ['firstByteTimeoutMs', 'maxConnectionsPerPeer'];
@@ -220,7 +220,7 @@ for (const backend of backends) {
       const visits = array(
         record({
           word: constantFrom('echo', 'fail', 'quit', 'wait'),
-          end: constantFrom('close', 'reset', 'stay', 'mute'),
+          end: constantFrom('close', 'reset', 'stay', 'silent'),
           from: integer({ min: 1, max: 4 }),
         }),
         { minLength: 1, maxLength: 25 },
@@ -341,10 +341,10 @@ function* runClient(server: Server, { word, end, from }: Visit): Operation<void>
   const localAddress = { host: `127.0.0.${from}`, port: 0 };
   yield* failure(function* () {
     using socket = yield* connect(server.address, { localAddress });
-    if (end !== 'mute') yield* socket.sendAll(word);
-    if (end !== 'mute') yield* receiveExactly(socket, 4);
+    if (end !== 'silent') yield* socket.sendAll(word);
+    if (end !== 'silent') yield* receiveExactly(socket, 4);
     if (end === 'reset') socket.reset();
-    if (end === 'stay' || end === 'mute') yield* receiveExactly(socket, 1);
+    if (end === 'stay' || end === 'silent') yield* receiveExactly(socket, 1);
     throw new Error('the client has ended');
   });
 }

@@ -23,7 +23,7 @@ import {
 } from '../../../src/index.ts';
 import { backends, backendsWithTls } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { untilAllClosed, withServer } from '../../support/servers.ts';
 import { echo, eventually, failure, LOOPBACK, receiveText } from '../../support/sockets.ts';
 import { CA, SERVER } from '../../support/tls.ts';
 
@@ -122,7 +122,7 @@ for (const backend of backends) {
       return withProxy(
         function* (server): Operation<void> {
           yield* send(server, LINE, 'abc');
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
           expect(closed).toEqual([
             expect.objectContaining({
               bytesReceived: 3,

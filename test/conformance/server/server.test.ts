@@ -14,7 +14,7 @@ import {
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { ask, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { ask, untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
@@ -67,7 +67,7 @@ for (const backend of backends) {
             there.set();
           });
           expect(server.stats()).toMatchObject({ accepted: 1000, failed: 0, resetByPeer: 0 });
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
         }),
       );
     });
@@ -100,7 +100,7 @@ for (const backend of backends) {
       return backend.run(() =>
         withServer(failOnBad, function* (server): Operation<void> {
           expect(yield* ask(server, 'bad')).toBe('');
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
           const lines = write.mock.calls.map(([text]) => String(text));
           expect(lines.filter((line) => line.includes('on purpose')).length).toBe(1);
           expect(lines.join('')).toMatch(/handler of 127\.0\.0\.1:\d+ failed/);
@@ -286,7 +286,7 @@ for (const backend of backends) {
         withServer(handler, function* (server): Operation<void> {
           using socket = yield* connect(server.address);
           expect(yield* receiveText(socket)).toBe('bye');
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
           expect(server.stats().failed).toBe(0);
         }),
       );

@@ -15,7 +15,7 @@ import {
 import { backends } from '../../support/backends.ts';
 import { digest, pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   echo,
   endOf,
@@ -66,8 +66,8 @@ for (const backend of backends) {
             expect(String(yield* receiveAll(client))).toBe('timed out');
             yield* client.sendAll('another request');
             client.close();
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ maxLifetimeMs: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ maxLifetimeMs: 1 });
           },
           { maxLifetimeMs: 50 },
         ),
@@ -109,7 +109,7 @@ for (const backend of backends) {
             using client = yield* connect(server.address);
             const begun = now();
             expect(yield* receiveText(client)).toBe('done');
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(now() - begun).toBeGreaterThan(50);
             expect(now() - begun).toBeLessThan(1000);
           },
@@ -128,7 +128,7 @@ for (const backend of backends) {
           using client = yield* connect(server.address);
           yield* client.sendAll('go');
           yield* eventually('it is served', () => server.stats().accepted === 1);
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
           expect(yield* failure(() => receiveAll(client))).toMatchObject({ code: 'ECONNRESET' });
         }),
       );
@@ -161,11 +161,11 @@ for (const backend of backends) {
       return backend.run(() =>
         withServer(slowEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
-          yield* client.sendAll('question');
+          yield* client.sendAll('request');
           yield* eventually('the request was received', () => server.stats().open === 1);
           yield* sleep(10);
           server.stop();
-          expect(yield* receiveText(client)).toBe('question');
+          expect(yield* receiveText(client)).toBe('request');
           client.close();
           yield* serving.join();
         }),
@@ -201,7 +201,7 @@ for (const backend of backends) {
       return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
-          yield* client.sendAll('question');
+          yield* client.sendAll('request');
           yield* eventually('the connection is open', () => server.stats().open === 1);
           yield* sleep(10);
           const begun = now();
@@ -338,7 +338,7 @@ for (const backend of backends) {
         };
         yield* withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
-          yield* client.sendAll('question');
+          yield* client.sendAll('request');
           using far = yield* behind.accept();
           server.stop();
           yield* sleep(20);

@@ -4,7 +4,7 @@ import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, group, sleep } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { ask, closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import { failure, receiveExactly } from '../../support/sockets.ts';
 
 /** Turns the other limits off. */
@@ -34,7 +34,7 @@ for (const backend of backends) {
                 yield* sleep(5);
               }
             });
-            expect(endings(server)).toEqual({ minReceiveRate: 30 });
+            expect(closeReasons(server)).toEqual({ minReceiveRate: 30 });
             expect(yield* ask(server, 'hello\n')).toBe('HELLO\n');
           },
           LINES,
@@ -53,7 +53,7 @@ for (const backend of backends) {
               yield* receiveExactly(client, 7);
               yield* sleep(350);
             }
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
           },
           LINES,
         ),
@@ -73,7 +73,7 @@ for (const backend of backends) {
               yield* client.sendAll('\nx');
               yield* receiveExactly(client, 2);
             }
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
           },
           LINES,
         ),
@@ -92,8 +92,8 @@ for (const backend of backends) {
           busy,
           function* (server): Operation<void> {
             expect(yield* ask(server, 'ab')).toBe('b');
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ handler: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ handler: 1 });
           },
           LINES,
         ),

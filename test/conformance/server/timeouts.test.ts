@@ -11,7 +11,7 @@ import {
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
@@ -44,7 +44,7 @@ for (const backend of backends) {
             expect((yield* silent.recv()).length).toBe(0);
             silent.close();
             yield* eventually('it has ended', () => server.stats().open === 1);
-            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+            expect(closeReasons(server)).toEqual({ firstByteTimeoutMs: 1 });
             yield* exchange(active, 'still open');
           },
           { ...OFF, firstByteTimeoutMs: 150 },
@@ -68,8 +68,8 @@ for (const backend of backends) {
             yield* receiveExactly(client, 50);
             expect((yield* client.recv()).length).toBe(0);
             client.close();
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ firstByteTimeoutMs: 1 });
           },
           { ...OFF, firstByteTimeoutMs: 300 },
         ),
@@ -90,7 +90,7 @@ for (const backend of backends) {
             }
             expect((yield* idle.recv()).length).toBe(0);
             yield* exchange(busy, 'at the end');
-            expect(endings(server)).toEqual({ idleTimeoutMs: 1 });
+            expect(closeReasons(server)).toEqual({ idleTimeoutMs: 1 });
           },
           { ...OFF, idleTimeoutMs: 400 },
         ),
@@ -119,7 +119,7 @@ for (const backend of backends) {
               yield* sink.recv();
               yield* sleep(10);
             }
-            expect([endings(server), server.stats().open]).toEqual([{}, 2]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 2]);
           },
           { ...OFF, idleTimeoutMs: 400 },
         ),
@@ -146,7 +146,7 @@ for (const backend of backends) {
             function* (server): Operation<void> {
               using client = yield* connect(server.address);
               yield* exchange(client, 'x');
-              yield* untilNobodyIsLeft(server);
+              yield* untilAllClosed(server);
             },
             { ...OFF, idleTimeoutMs: 150, onError },
           ),
@@ -166,7 +166,7 @@ for (const backend of backends) {
             function* (server): Operation<void> {
               using silent = yield* connect(server.address);
               expect(yield* receiveAll(silent)).toHaveLength(0);
-              yield* untilNobodyIsLeft(server);
+              yield* untilAllClosed(server);
             },
             { ...OFF, firstByteTimeoutMs: 50, onClose: (each) => closed.push(each) },
           ),
@@ -188,8 +188,8 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             expect((yield* client.recv()).length).toBe(0);
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ firstByteTimeoutMs: 1 });
           },
           { ...OFF, firstByteTimeoutMs: 20 },
         ),
@@ -209,7 +209,10 @@ for (const backend of backends) {
               yield* eventually('it was ended by force', () => errors.length > 0);
               expect((yield* client.recv()).length).toBe(0);
               expect(errors).toMatchObject([{ code: 'ERR_UNCOOPERATIVE' }]);
-              expect([endings(server), server.stats().open]).toEqual([{ idleTimeoutMs: 1 }, 0]);
+              expect([closeReasons(server), server.stats().open]).toEqual([
+                { idleTimeoutMs: 1 },
+                0,
+              ]);
               using other = yield* connect(server.address);
               yield* exchange(other, 'x');
               expect(serving.state).toBe('waiting');
@@ -236,10 +239,10 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             expect((yield* client.recv()).length).toBe(0);
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(errors.map(String)).toEqual(['Error: in finally']);
             expect(server.stats().failed).toBe(1);
-            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+            expect(closeReasons(server)).toEqual({ firstByteTimeoutMs: 1 });
           },
           { ...OFF, firstByteTimeoutMs: 20, onError: (error) => errors.push(error) },
         ),
@@ -257,7 +260,7 @@ for (const backend of backends) {
               'all have ended',
               () => server.stats().closed.sendStallTimeoutMs === clients.length,
             );
-            expect(endings(server)).toEqual({ sendStallTimeoutMs: 3 });
+            expect(closeReasons(server)).toEqual({ sendStallTimeoutMs: 3 });
             for (const client of clients) {
               expect(yield* failure(() => drainOf(client))).toMatchObject({ code: 'ECONNRESET' });
               client.close();
@@ -276,10 +279,10 @@ for (const backend of backends) {
             using client = yield* connect(server.address);
             yield* eventually('the send waits', () => server.stats().bytesSent > 0);
             yield* sleep(250);
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
             client.reset();
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ peerReset: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ peerReset: 1 });
           },
           { ...OFF, idleTimeoutMs: 80 },
         ),
@@ -294,7 +297,7 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             yield* readSlowly(client, 200_000, 1.6 * limitMs);
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
           },
           { sendStallTimeoutMs: limitMs, idleTimeoutMs: limitMs, firstByteTimeoutMs: limitMs },
         ),
@@ -312,7 +315,7 @@ for (const backend of backends) {
             function* (server): Operation<void> {
               using client = yield* connect(server.address);
               yield* readSlowly(client, 4000, 1.6 * limitMs);
-              expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+              expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
             },
             { ...OFF, sendStallTimeoutMs: limitMs },
           ),
@@ -331,7 +334,7 @@ for (const backend of backends) {
             yield* client.sendAll('meanwhile');
             blockFor(1000);
             expect(String(yield* receiveExactly(client, 9))).toBe('meanwhile');
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
           },
           { ...OFF, idleTimeoutMs: 800 },
         ),
@@ -348,8 +351,8 @@ for (const backend of backends) {
               for (;;) yield* exchange(client, 'x');
             });
             expect(String(end)).toMatch(/ends too early|ECONNRESET|EPIPE|too early/);
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ maxLifetimeMs: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ maxLifetimeMs: 1 });
           },
           { ...OFF, maxLifetimeMs: 50 },
         ),

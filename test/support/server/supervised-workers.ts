@@ -91,27 +91,27 @@ export class SupervisedWorkers {
 export function superviseWorkers(
   count: number | 'auto',
   options: WorkersOptions,
-  body: (seen: SupervisedWorkers) => Generator<Wait, void>,
+  body: (supervised: SupervisedWorkers) => Generator<Wait, void>,
 ): SupervisedWorkers {
-  const seen = new SupervisedWorkers();
+  const supervised = new SupervisedWorkers();
   const allOptions: WorkersOptions = {
-    onEvent: (event) => seen.events.push(event),
+    onEvent: (event) => supervised.events.push(event),
     ...options,
     onReady: (running) => {
-      seen.running = running;
+      supervised.running = running;
       options.onReady?.(running);
     },
   };
   const program = function* (): Generator<Wait, void> {
     yield* group(function* (tasks) {
-      seen.task = tasks.spawn(() => workers(count, 'module.mjs', allOptions));
-      yield* body(seen);
+      supervised.task = tasks.spawn(() => workers(count, 'module.mjs', allOptions));
+      yield* body(supervised);
     });
   };
   try {
-    seen.host.play(program);
+    supervised.host.play(program);
   } catch (error) {
     throw (error as AggregateError).errors?.[0] ?? error;
   }
-  return seen;
+  return supervised;
 }
