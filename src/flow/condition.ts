@@ -68,7 +68,7 @@ export class Condition {
   *#wait(): Generator<Wait, void> {
     this.#checkOwner();
     yield* checkpoint();
-    const parking = new ConditionWait(titled('condition', this.name));
+    const parking = new Parking(titled('condition', this.name));
     this.#waiters.push(parking);
     this.lock.release();
     try {
@@ -85,18 +85,5 @@ export class Condition {
       `To wait for the ${titled('condition', this.name)} a task must hold its lock: ` +
         '`yield* lock.with(…)`',
     );
-  }
-}
-
-class ConditionWait extends Parking {
-  readonly #title: string;
-
-  constructor(title: string) {
-    super();
-    this.#title = title;
-  }
-
-  override describe(): string {
-    return this.#title;
   }
 }

@@ -65,6 +65,10 @@ class CallbackWait<T> extends Parking {
   #outcome: Outcome<T> | null = null;
   #closed = false;
 
+  constructor() {
+    super('a callback', { realTime: true });
+  }
+
   get settled(): boolean {
     return this.#outcome !== null;
   }
@@ -96,17 +100,5 @@ class CallbackWait<T> extends Parking {
     const outcome = this.#outcome as Outcome<T>;
     if ('error' in outcome) throw outcome.error;
     return outcome.value;
-  }
-
-  override get external(): boolean {
-    return true;
-  }
-
-  override get realTime(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'a callback';
   }
 }

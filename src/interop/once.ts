@@ -99,13 +99,12 @@ function isTarget(source: unknown): source is EventTarget {
 }
 
 class EventWait extends Parking {
-  readonly #event: string | symbol;
   readonly #scheduler = runningTask().scheduler;
   #withdrawn = false;
 
   constructor(event: string | symbol) {
-    super();
-    this.#event = event;
+    const name = typeof event === 'string' ? `'${event}'` : show(event);
+    super(`event ${name}`, { realTime: true });
   }
 
   /** Between its cancellation and its next step the task still listens: report an error then. */
@@ -116,19 +115,5 @@ class EventWait extends Parking {
 
   protected override onWithdrawn(): void {
     this.#withdrawn = true;
-  }
-
-  override get external(): boolean {
-    return true;
-  }
-
-  override get realTime(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return typeof this.#event === 'string'
-      ? `event '${this.#event}'`
-      : `event ${show(this.#event)}`;
   }
 }

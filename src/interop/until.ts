@@ -54,7 +54,7 @@ function* untilAborting<T>(start: (signal: AbortSignal) => PromiseLike<T>): Gene
 
 function* settlement<T>(watched: WatchedPromise<T>): Generator<Wait, T> {
   if (!watched.settled) {
-    const parking = new PromiseWait();
+    const parking = new Parking('until a promise', { realTime: true });
     watched.waiters.push(parking);
     yield* park(parking);
   }
@@ -106,18 +106,4 @@ function watchPromise<T>(source: PromiseLike<T>): WatchedPromise<T> {
     watchedPromises.set(source, watched);
   }
   return watched;
-}
-
-class PromiseWait extends Parking {
-  override get external(): boolean {
-    return true;
-  }
-
-  override get realTime(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'until a promise';
-  }
 }

@@ -188,7 +188,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
 
   /** Waits until a connection ends, or the door is closed. Cancel: nothing has happened. */
   *waitForClose(): Generator<Wait, void> {
-    const place = new CloseWaiter();
+    const place = new Parking('the end of a connection');
     this.#closeWaiters.push(place);
     yield* park(place) as Operation<void>;
   }
@@ -312,12 +312,6 @@ class HostOverflowCounter {
       this.#latest = this.#network.listenOverflows?.();
     }
     return (this.#latest ?? this.#initial) - this.#initial;
-  }
-}
-
-class CloseWaiter extends Parking {
-  override describe(): string {
-    return 'the end of a connection';
   }
 }
 

@@ -1,5 +1,6 @@
 /** Shields: regions into which a cancellation does not reach, for a limited time. */
 import { checkDuration } from '../../support/checks.ts';
+import { ShieldExpiredError } from '../errors.ts';
 import type { Operation, OperationSource } from '../operation.ts';
 import { checkSource } from '../operation.ts';
 import type { TaskImpl } from '../task/task.ts';
@@ -90,10 +91,16 @@ class ShieldScope extends ScopeImpl {
   private expireShield(): void {
     const source = cancelledAround(this);
     if (source === null || this.expired) return;
-    this.scheduler.shieldExpired(this.task, this.withinMs);
+    this.scheduler.unhandled(shieldExpired(this.task, this.withinMs));
     this.task.restartDeliveryTime();
     propagateCancellation(this, source, true);
   }
+}
+
+function shieldExpired(task: TaskImpl, withinMs: number): ShieldExpiredError {
+  const activity = task.waitingOn === '' ? 'computing' : `waiting for ${task.waitingOn}`;
+  const text = `A shield of task '${task.name}' did not end within ${withinMs} ms, ${activity}`;
+  return new ShieldExpiredError('ERR_SHIELD_EXPIRED', text);
 }
 
 /** True if a shield around has fallen: its limit was the earlier one. */

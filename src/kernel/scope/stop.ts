@@ -50,17 +50,6 @@ export class StopState implements TimerTarget {
   }
 }
 
-/** Waits until somebody calls `stop()`: nearly always somebody outside, such as a signal. */
-class StopParking extends Parking {
-  override get external(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'stopping';
-  }
-}
-
 /**
  * Returns once `scope`, or one around it, was asked to stop.
  * Cancel: nothing has happened.
@@ -72,7 +61,8 @@ export function waitStopping(scope: ScopeImpl): Operation<void> {
 function* untilStopping(scope: ScopeImpl): Generator<Wait, void> {
   yield* checkpoint();
   if (scope.stopping) return;
-  const place = new StopParking();
+  // The call nearly always comes from outside the program, for example from a signal.
+  const place = new Parking('stopping', { external: true });
   scope.stopState.waiters.push(place);
   yield* park(place);
 }

@@ -154,20 +154,10 @@ function snakeCase(text: string): string {
  */
 export function* metricsPage(metrics: readonly Metric[]): Generator<Wait, string> {
   yield* checkpoint();
-  const place = new MetricsPageWaiter();
+  const place = new Parking('the metrics page', { external: true });
   currentWorld().platform.metricsPage(metrics, (error, page) => {
     if (error === null || error === undefined) place.wake(page);
     else place.fail(error);
   });
   return yield* park<string>(place);
-}
-
-class MetricsPageWaiter extends Parking {
-  override get external(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'the page of metrics';
-  }
 }

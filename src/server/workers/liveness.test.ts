@@ -1,8 +1,9 @@
 /** Workers that hang, on a virtual clock. */
 import { describe, expect, test } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import type { FakeProcess } from '../../../test/support/server/fake-platform.ts';
 import type { Supervised } from '../../../test/support/server/supervised-workers.ts';
-import { failureOf, supervising } from '../../../test/support/server/supervised-workers.ts';
+import { supervising } from '../../../test/support/server/supervised-workers.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { sleep } from '../../kernel/waits.ts';
 import type { WorkersOptions } from './workers.ts';
@@ -83,7 +84,7 @@ describe('a worker that hangs', () => {
 
   test('again and again counts as one that ends: there is a limit', () => {
     const options = { ...LIMIT, restarts: { times: 1 } };
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(1, options, function* (seen) {
         yield* seen.begin(1);
         seen.process(0).turns = false;
@@ -131,11 +132,11 @@ describe('a worker that hangs', () => {
   test('cannot prove the opposite with answers to what nobody has asked', () => {
     const seen = watching(1, LIMIT, function* (seen, first) {
       first.turns = false;
-      for (const question of [Number.NaN, 1e9, Infinity, -1, 0, 0.5, '1', null, undefined]) {
-        first.say({ kind: 'pong', question });
+      for (const requestId of [Number.NaN, 1e9, Infinity, -1, 0, 0.5, '1', null, undefined]) {
+        first.say({ kind: 'pong', requestId });
       }
       yield* sleep(850);
-      first.say({ kind: 'pong', question: 1e9 });
+      first.say({ kind: 'pong', requestId: 1e9 });
       yield* replaced(seen, first);
     });
     expect(killed(seen)).toEqual([0]);
@@ -146,9 +147,9 @@ describe('nobody is taken for hung', () => {
   test('who is slow: any answer counts, also one to an older question', () => {
     const seen = watching(1, LIMIT, function* (_, first) {
       first.turns = false;
-      for (let question = 1; question <= 100; question++) {
+      for (let requestId = 1; requestId <= 100; requestId++) {
         yield* sleep(700);
-        first.say({ kind: 'pong', question });
+        first.say({ kind: 'pong', requestId });
       }
       first.turns = true;
     });
@@ -161,7 +162,7 @@ describe('nobody is taken for hung', () => {
       while (first.pings < 8) yield* sleep(1);
       seen.host.time += HOUR_MS; // Its answer lies there, but timers come before messages.
       yield* sleep(50);
-      first.say({ kind: 'pong', question: 8 });
+      first.say({ kind: 'pong', requestId: 8 });
       first.turns = true;
       yield* sleep(HOUR_MS);
     });

@@ -15,27 +15,10 @@ export class Notifier {
   /** Returns once `holds()`, which is asked now and whenever the bell has rung. */
   *waitUntil(what: string, holds: () => boolean): Generator<Wait, void> {
     while (!holds()) {
-      const place = new NotifierWaiter(what);
+      // Processes end, and signals arrive, outside the program.
+      const place = new Parking(what, { external: true });
       this.#waiters.push(place);
       yield* park(place);
     }
-  }
-}
-
-class NotifierWaiter extends Parking {
-  readonly #description: string;
-
-  constructor(what: string) {
-    super();
-    this.#description = what;
-  }
-
-  /** Processes end, and signals come, from outside. */
-  override get external(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return this.#description;
   }
 }

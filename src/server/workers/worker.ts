@@ -97,10 +97,10 @@ export class Worker {
   }
 
   /** Asks for its figures. False: there will be no answer. */
-  requestStats(question: number): boolean {
+  requestStats(requestId: number): boolean {
     if (this.exit !== null || this.killed || !this.wasReady) return false;
-    this.#lastStatsId = question;
-    return this.#send({ kind: 'tell', question });
+    this.#lastStatsId = requestId;
+    return this.#send({ kind: 'stats-request', requestId });
   }
 
   /**
@@ -111,7 +111,7 @@ export class Worker {
   checkLiveness(): number {
     const isSilent = this.#answeredPingId < this.#lastPingId && !this.#inspected;
     this.#missedChecks = isSilent ? this.#missedChecks + 1 : 0;
-    this.#send({ kind: 'ping', question: ++this.#lastPingId });
+    this.#send({ kind: 'ping', requestId: ++this.#lastPingId });
     return this.#missedChecks;
   }
 
@@ -124,10 +124,10 @@ export class Worker {
     switch (said?.kind) {
       case 'ready':
         return this.#becomeReady();
-      case 'figures':
-        return this.#receiveStats(said.question, said.servers);
+      case 'stats':
+        return this.#receiveStats(said.requestId, said.servers);
       case 'pong':
-        return this.#receivePong(said.question, said.inspected);
+        return this.#receivePong(said.requestId, said.inspected);
     }
   }
 
@@ -138,18 +138,18 @@ export class Worker {
     this.#onChange();
   }
 
-  #receiveStats(question: unknown, servers: unknown): void {
+  #receiveStats(requestId: unknown, servers: unknown): void {
     if (!Array.isArray(servers)) return;
     this.servers = servers.slice(0, MAX_SERVERS).filter(isObject);
-    if (isNewAnswer(question, this.answeredStatsId, this.#lastStatsId))
-      this.answeredStatsId = question;
+    if (isNewAnswer(requestId, this.answeredStatsId, this.#lastStatsId))
+      this.answeredStatsId = requestId;
     this.#onChange();
   }
 
   /** An answer to an older question proves as much: it has just come. */
-  #receivePong(question: unknown, inspected: unknown): void {
-    if (!isNewAnswer(question, this.#answeredPingId, this.#lastPingId)) return;
-    this.#answeredPingId = question;
+  #receivePong(requestId: unknown, inspected: unknown): void {
+    if (!isNewAnswer(requestId, this.#answeredPingId, this.#lastPingId)) return;
+    this.#answeredPingId = requestId;
     this.#missedChecks = 0;
     this.#inspected = inspected === true;
   }
@@ -162,8 +162,8 @@ export class Worker {
 }
 
 /** An answer to a question that was asked, and not answered before. */
-function isNewAnswer(question: unknown, answered: number, asked: number): question is number {
-  return Number.isInteger(question) && Number(question) > answered && Number(question) <= asked;
+function isNewAnswer(requestId: unknown, answered: number, asked: number): requestId is number {
+  return Number.isInteger(requestId) && Number(requestId) > answered && Number(requestId) <= asked;
 }
 
 function isObject(value: unknown): boolean {

@@ -15,8 +15,8 @@ import {
   parseAddress,
   SocketAddress,
 } from '../../net/address.ts';
+import { bindAt } from '../../net/bind.ts';
 import { currentWorld } from '../../net/current-world.ts';
-import { bindAt } from '../../net/tcp/listen.ts';
 import {
   checkDuration,
   checkInteger,
@@ -24,8 +24,7 @@ import {
   outOfRange,
   wrongType,
 } from '../../support/checks.ts';
-import type { Platform, WorkerExit, WorkerStart } from '../../world/platform.ts';
-import type { SharedListeners } from '../../world/worker-messages.ts';
+import type { Platform, SharedListeners, WorkerExit, WorkerStart } from '../../world/platform.ts';
 import type { Limit } from '../options.ts';
 import { checkLimit, numberOf } from '../options.ts';
 import { describeExit, describeWorker } from './errors.ts';

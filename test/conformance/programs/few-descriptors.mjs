@@ -1,7 +1,7 @@
 /**
- * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND OPTIONS, those of
- * tcpServer as JSON. It tells its port, answers 'stats' with its figures, drains when it is told to
- * 'drain', and ends when it is told to 'stop' or when its parent is gone.
+ * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND OPTIONS, where
+ * OPTIONS are those of tcpServer as JSON. It sends its port to the parent. Messages: 'stats' is
+ * answered with its stats, 'drain' drains it, 'stop' ends it. It also ends with its parent.
  */
 import { run, tcpServer } from '../../../dist/index.js';
 

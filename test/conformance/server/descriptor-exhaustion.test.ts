@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ServerOptions, ServerStats } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
 import { endProcesses, Process } from '../../support/process/process.ts';
 
 /** More than Node needs for itself, fewer than there are clients. */
@@ -17,8 +17,8 @@ const program = fileURLToPath(new URL('../programs/few-descriptors.mjs', import.
 
 const clients: Client[] = [];
 
-for (const world of worlds.filter(({ real }) => real)) {
-  describe(`a server without descriptors on ${world.name}`, () => {
+for (const backend of backends.filter(({ real }) => real)) {
+  describe(`a server without descriptors on ${backend.name}`, () => {
     endProcesses();
     afterEach(() => {
       for (const client of clients.splice(0)) client.socket.destroy();
@@ -27,8 +27,8 @@ for (const world of worlds.filter(({ real }) => real)) {
     it.each<ServerOptions>([{}, { maxConnections: 'unlimited' }])(
       'neither spins nor ends, and serves again when there are some: %j',
       async (options) => {
-        const server = await startServer(world.name, options);
-        const pauses = world.capabilities.pausesAccept;
+        const server = await startServer(backend.name, options);
+        const pauses = backend.capabilities.pausesAccept;
         for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
         await untilStuck(server, pauses);
         expect(await cpuMsWithin(server, 400)).toBeLessThan(200);
@@ -52,10 +52,10 @@ for (const world of worlds.filter(({ real }) => real)) {
     );
 
     // Elsewhere nobody waits in the queue of the system: who finds no descriptor is turned away.
-    it.runIf(world.capabilities.pausesAccept)(
+    it.runIf(backend.capabilities.pausesAccept)(
       'turns those away who have waited for long, and serves again when there are some',
       async () => {
-        const server = await startServer(world.name, { maxConnections: 'unlimited' });
+        const server = await startServer(backend.name, { maxConnections: 'unlimited' });
         for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
         while (clients.some(({ state }) => state === 'waiting')) await nextChange();
         const turnedAway = clients.filter(({ state }) => state === 'turned away').length;
@@ -73,10 +73,10 @@ for (const world of worlds.filter(({ real }) => real)) {
       },
     );
 
-    it.runIf(world.capabilities.pausesAccept)(
+    it.runIf(backend.capabilities.pausesAccept)(
       'answers those who wait before it ends, when it is stopped meanwhile',
       async () => {
-        const server = await startServer(world.name, { maxConnections: 'unlimited' });
+        const server = await startServer(backend.name, { maxConnections: 'unlimited' });
         for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
         await untilStuck(server, true);
         server.process.child.send('drain');
@@ -87,11 +87,11 @@ for (const world of worlds.filter(({ real }) => real)) {
     );
 
     it('says so when more connections are allowed than there can be', async () => {
-      const server = await startServer(world.name, { maxConnections: 500 });
+      const server = await startServer(backend.name, { maxConnections: 500 });
       const said = () => WARNING.test(server.process.stderr);
       await server.process.until('it says so', said);
       await stop(server);
-      const modest = await startServer(world.name, { maxConnections: 20 });
+      const modest = await startServer(backend.name, { maxConnections: 20 });
       await stop(modest);
       expect(modest.process.stderr).toBe('');
     });

@@ -5,9 +5,10 @@ import { health } from '../../../src/health.ts';
 import type { Operation, RunOptions, SocketAddress } from '../../../src/index.ts';
 import { connect, group, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
 import type { Program } from '../../../src/lowlevel.ts';
-import { realWorlds } from '../../support/backends.ts';
-import { heardBy, withServer } from '../../support/servers.ts';
-import { echo, eventually, expectNothingLeft, LOOPBACK } from '../../support/sockets.ts';
+import { realBackends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { withServer } from '../../support/servers.ts';
+import { echo, eventually, LOOPBACK, receiveText } from '../../support/sockets.ts';
 
 /** MOST_CONNECTIONS of server/health/health.ts. */
 const PLACES = 16;
@@ -28,7 +29,7 @@ class FakeProgram implements Program {
 function* answerTo(address: SocketAddress, request: string): Operation<string> {
   using socket = yield* connect(address);
   yield* socket.sendAll(request);
-  return yield* heardBy(socket);
+  return yield* receiveText(socket);
 }
 
 function* get(address: SocketAddress, path: string): Operation<string> {
@@ -41,9 +42,9 @@ function short(answer: string): string {
   return `${head.split(' ')[1]} ${body}`;
 }
 
-for (const world of realWorlds) {
-  describe(`health on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of realBackends) {
+  describe(`health on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     /** Runs `body` while health answers. */
     function observed(
@@ -55,7 +56,7 @@ for (const world of realWorlds) {
       const onListening = (at: SocketAddress) => {
         address = at;
       };
-      return world.run(
+      return backend.run(
         () =>
           group(function* (tasks): Operation<void> {
             tasks.spawn(() => health(LOOPBACK, { ...options, onListening }), { daemon: true });
@@ -111,7 +112,7 @@ for (const world of realWorlds) {
     });
 
     it('gives the figures of the process, of the scheduler and of servers', () =>
-      world.run(() =>
+      backend.run(() =>
         withServer(echo, function* (server): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             let address: SocketAddress | undefined;
@@ -229,7 +230,7 @@ for (const world of realWorlds) {
         yield* late.sendAll('GET /livez HTTP/1.1\r\n\r\n');
         expect(yield* moveOnAfter(50, () => late.recv())).toBe(undefined);
         silent.pop()?.close();
-        expect(short(yield* heardBy(late))).toBe('200 alive\n');
+        expect(short(yield* receiveText(late))).toBe('200 alive\n');
         for (const socket of silent) socket.close();
       }));
   });
@@ -243,7 +244,7 @@ describe('health', () => {
   });
 
   it('listens on this machine only where a port is all that was said', () =>
-    (realWorlds[0] as (typeof realWorlds)[number]).run(function* (): Operation<void> {
+    (realBackends[0] as (typeof realBackends)[number]).run(function* (): Operation<void> {
       let host = '';
       const onListening = (address: SocketAddress) => {
         host = address.host;
