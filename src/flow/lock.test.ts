@@ -129,7 +129,7 @@ test('lock.with discards its operation when the acquire is cancelled', () => {
       yield;
       task.cancel();
       yield;
-      expect(() => inner[Symbol.iterator]()).toThrow('driven already');
+      expect(() => inner[Symbol.iterator]()).toThrow('already driven');
       lock.release();
     }),
   );
