@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/support/kernel/virtual-host.ts';
+import { play, playGroup } from '../../test/support/kernel/virtual-host.ts';
 import { now } from './current.ts';
 import type { Operation, Wait } from './operation.ts';
 import { Readiness } from './readiness.ts';
 import { isCancelled } from './scope/cancelled.ts';
 import { scope } from './scope/with-scope.ts';
-import { group } from './task/group.ts';
 import { readable, sleep, writable } from './waits.ts';
 
 /** What comes back when a task yields `value` raw: the error thrown into it. */
@@ -22,35 +21,31 @@ function answerTo(value: unknown): { code?: string; message: string; name: strin
 
 test('recv waits until the resource is readable', () => {
   const resource = new Readiness();
-  play(function* () {
-    yield* group(function* (g) {
-      const reader = g.spawn(function* (): Operation<string> {
-        yield ['recv', resource];
-        return 'read';
-      });
-      yield;
-      expect(reader.state).toBe('waiting');
-      resource.notifyRecv();
-      expect(reader.state).toBe('ready');
-      expect(yield* reader.join()).toBe('read');
+  playGroup(function* (g) {
+    const reader = g.spawn(function* (): Operation<string> {
+      yield ['recv', resource];
+      return 'read';
     });
+    yield;
+    expect(reader.state).toBe('waiting');
+    resource.notifyRecv();
+    expect(reader.state).toBe('ready');
+    expect(yield* reader.join()).toBe('read');
   });
 });
 
 test('send waits until the resource is writable', () => {
   const resource = new Readiness();
-  play(function* () {
-    yield* group(function* (g) {
-      const writer = g.spawn(function* (): Operation<string> {
-        yield ['send', resource];
-        return 'sent';
-      });
-      yield;
-      resource.notifyRecv();
-      expect(writer.state).toBe('waiting');
-      resource.notifySend();
-      expect(yield* writer.join()).toBe('sent');
+  playGroup(function* (g) {
+    const writer = g.spawn(function* (): Operation<string> {
+      yield ['send', resource];
+      return 'sent';
     });
+    yield;
+    resource.notifyRecv();
+    expect(writer.state).toBe('waiting');
+    resource.notifySend();
+    expect(yield* writer.join()).toBe('sent');
   });
 });
 
@@ -69,20 +64,18 @@ test('recv and send on what is ready already only let the others run', () => {
 test('a reader and a writer may wait for the same resource', () => {
   const resource = new Readiness();
   const order: string[] = [];
-  play(function* () {
-    yield* group(function* (g) {
-      g.spawn(function* () {
-        yield* readable(resource);
-        order.push('read');
-      });
-      g.spawn(function* () {
-        yield* writable(resource);
-        order.push('write');
-      });
-      yield;
-      resource.notifySend();
-      resource.notifyRecv();
+  playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* readable(resource);
+      order.push('read');
     });
+    g.spawn(function* () {
+      yield* writable(resource);
+      order.push('write');
+    });
+    yield;
+    resource.notifySend();
+    resource.notifyRecv();
   });
   expect(order).toEqual(['write', 'read']);
 });
@@ -90,25 +83,23 @@ test('a reader and a writer may wait for the same resource', () => {
 for (const direction of ['recv', 'send'] as const) {
   test(`a second ${direction} on a resource gets ERR_BUSY and the first is untouched`, () => {
     const resource = new Readiness();
-    play(function* () {
-      yield* group(function* (g) {
-        const first = g.spawn(function* (): Operation<string> {
-          yield [direction, resource];
-          return 'first';
-        });
-        yield;
-        let code: unknown;
-        try {
-          yield [direction, resource];
-        } catch (error) {
-          code = (error as { code: string }).code;
-        }
-        expect(code).toBe('ERR_BUSY');
-        expect(first.state).toBe('waiting');
-        resource.notifyRecv();
-        resource.notifySend();
-        expect(yield* first.join()).toBe('first');
+    playGroup(function* (g) {
+      const first = g.spawn(function* (): Operation<string> {
+        yield [direction, resource];
+        return 'first';
       });
+      yield;
+      let code: unknown;
+      try {
+        yield [direction, resource];
+      } catch (error) {
+        code = (error as { code: string }).code;
+      }
+      expect(code).toBe('ERR_BUSY');
+      expect(first.state).toBe('waiting');
+      resource.notifyRecv();
+      resource.notifySend();
+      expect(yield* first.join()).toBe('first');
     });
   });
 }
@@ -124,68 +115,60 @@ test('closing a resource throws into both of its waiters', () => {
       caught.push(error);
     }
   }
-  play(function* () {
-    yield* group(function* (g) {
-      g.spawn(() => waitFor(() => readable(resource)));
-      g.spawn(() => waitFor(() => writable(resource)));
-      yield;
-      resource.rejectWaiters(closed);
-    });
+  playGroup(function* (g) {
+    g.spawn(() => waitFor(() => readable(resource)));
+    g.spawn(() => waitFor(() => writable(resource)));
+    yield;
+    resource.rejectWaiters(closed);
   });
   expect(caught).toEqual([closed, closed]);
 });
 
 test('a cancelled waiter leaves its place at once, for the next one', () => {
   const resource = new Readiness();
-  play(function* () {
-    yield* group(function* (g) {
-      const first = g.spawn(() => readable(resource));
-      yield;
-      first.cancel();
-      expect(resource.recvWaiter).toBeNull();
-      const second = g.spawn(() => readable(resource));
-      yield;
-      resource.notifyRecv();
-      yield* second.join();
-      expect([first.state, second.state]).toEqual(['cancelled', 'done']);
-    });
+  playGroup(function* (g) {
+    const first = g.spawn(() => readable(resource));
+    yield;
+    first.cancel();
+    expect(resource.recvWaiter).toBeNull();
+    const second = g.spawn(() => readable(resource));
+    yield;
+    resource.notifyRecv();
+    yield* second.join();
+    expect([first.state, second.state]).toEqual(['cancelled', 'done']);
   });
 });
 
 test('granted readiness wins over a later cancel, and the next operation is refused', () => {
   const resource = new Readiness();
   const seen: string[] = [];
-  play(function* () {
-    yield* group(function* (g) {
-      const reader = g.spawn(function* () {
-        yield* readable(resource);
-        seen.push('granted');
-        try {
-          yield* readable(new Readiness());
-        } catch (error) {
-          seen.push(isCancelled(error) ? 'cancelled' : 'error');
-        }
-      });
-      yield;
-      resource.notifyRecv();
-      reader.cancel();
+  playGroup(function* (g) {
+    const reader = g.spawn(function* () {
+      yield* readable(resource);
+      seen.push('granted');
+      try {
+        yield* readable(new Readiness());
+      } catch (error) {
+        seen.push(isCancelled(error) ? 'cancelled' : 'error');
+      }
     });
+    yield;
+    resource.notifyRecv();
+    reader.cancel();
   });
   expect(seen).toEqual(['granted', 'cancelled']);
 });
 
 test('in a cancelled scope a wait on a busy resource throws Cancelled, not ERR_BUSY', () => {
   const resource = new Readiness();
-  play(function* () {
-    yield* group(function* (g) {
-      g.spawn(() => readable(resource));
-      yield;
-      yield* scope(function* (s) {
-        s.cancel();
-        yield* readable(resource);
-      });
-      resource.notifyRecv();
+  playGroup(function* (g) {
+    g.spawn(() => readable(resource));
+    yield;
+    yield* scope(function* (s) {
+      s.cancel();
+      yield* readable(resource);
     });
+    resource.notifyRecv();
   });
 });
 
@@ -211,15 +194,13 @@ for (const ms of ['5', undefined, null, 5n]) {
 }
 
 test('a raw sleep of Infinity waits for ever, as an outside wait', () => {
-  play(function* () {
-    yield* group(function* (g) {
-      const sleeper = g.spawn(function* (): Operation<void> {
-        yield ['sleep', Infinity];
-      });
-      yield* sleep(1e9);
-      expect(sleeper.state).toBe('waiting');
-      sleeper.cancel();
+  playGroup(function* (g) {
+    const sleeper = g.spawn(function* (): Operation<void> {
+      yield ['sleep', Infinity];
     });
+    yield* sleep(1e9);
+    expect(sleeper.state).toBe('waiting');
+    sleeper.cancel();
   });
 });
 
@@ -278,21 +259,19 @@ test('the message of an unknown reason names the task and the value', () => {
 });
 
 test('an unknown reason fails its task alone', () => {
-  play(function* () {
-    yield* group(function* (g) {
-      const worker = g.spawn(function* () {
-        yield* sleep(10);
-        return 'done';
-      });
-      g.spawn(function* () {
-        try {
-          yield 'nonsense' as unknown as Wait;
-        } catch {
-          yield* sleep(1);
-        }
-      });
-      expect(yield* worker.join()).toBe('done');
+  playGroup(function* (g) {
+    const worker = g.spawn(function* () {
+      yield* sleep(10);
+      return 'done';
     });
+    g.spawn(function* () {
+      try {
+        yield 'nonsense' as unknown as Wait;
+      } catch {
+        yield* sleep(1);
+      }
+    });
+    expect(yield* worker.join()).toBe('done');
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { play, playGroup, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import type { Hooks } from './hooks.ts';
 import type { Operation } from './operation.ts';
 import { shield } from './scope/shield.ts';
@@ -66,13 +66,12 @@ test('every step that begins ends, however the task ends', () => {
 
 test('hooks see a cancellation being thrown', () => {
   const log: string[] = [];
-  play(
-    () =>
-      group(function* (g) {
-        const task = g.spawn(() => sleepForever(), { name: 'victim' });
-        yield;
-        task.cancel();
-      }),
+  playGroup(
+    function* (g) {
+      const task = g.spawn(() => sleepForever(), { name: 'victim' });
+      yield;
+      task.cancel();
+    },
     { hooks: recorder(log) },
   );
   expect(log).toContain('cancelled victim');
@@ -85,11 +84,9 @@ test('taskWakes tells when what a task waited for has come', () => {
   const host = new VirtualHost({
     hooks: { taskWakes: (task) => log.push(`${task.name} ${host.time}`) },
   });
-  host.play(() =>
-    group(function* (g) {
-      g.spawn(() => sleep(7), { name: 'sleeper' });
-    }),
-  );
+  host.playGroup(function* (g) {
+    g.spawn(() => sleep(7), { name: 'sleeper' });
+  });
   expect(log).toContain('sleeper 7');
   expect(log).toContain('main 7');
 });
@@ -133,14 +130,12 @@ for (const name of names) {
       throw broken;
     };
     const host = new VirtualHost({ hooks: { [name]: fail } });
-    const value = host.play(() =>
-      group(function* (g) {
-        const task = g.spawn(() => sleepForever());
-        yield* sleep(1);
-        task.cancel();
-        return 'value';
-      }),
-    );
+    const value = host.playGroup(function* (g) {
+      const task = g.spawn(() => sleepForever());
+      yield* sleep(1);
+      task.cancel();
+      return 'value';
+    });
     expect(value).toBe('value');
     expect(host.warnings).toContain(broken);
   });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/support/kernel/virtual-host.ts';
+import { play, playScope } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation, Wait } from './operation.ts';
 import { checkSource, discard, isOperation, Lazy, operationOf, PAUSE, Step } from './operation.ts';
 import { isCancelled } from './scope/cancelled.ts';
@@ -23,17 +23,15 @@ test('an operation written by hand is driven by yield*', () => {
 });
 
 test('a cancellation that meets an operation written by hand goes through', () => {
-  const seen = play(() =>
-    scope(function* (s) {
-      s.cancel();
-      try {
-        yield* new Two();
-      } catch (error) {
-        return isCancelled(error);
-      }
-      return false;
-    }),
-  );
+  const seen = playScope(function* (s) {
+    s.cancel();
+    try {
+      yield* new Two();
+    } catch (error) {
+      return isCancelled(error);
+    }
+    return false;
+  });
   expect(seen).toBe(true);
 });
 

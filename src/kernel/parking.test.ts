@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/support/kernel/virtual-host.ts';
+import { play, playGroup, playScope } from '../../test/support/kernel/virtual-host.ts';
 import { currentTask } from './current.ts';
 import { Parking, ParkingQueue } from './parking.ts';
 import { isCancelled } from './scope/cancelled.ts';
-import { scope } from './scope/with-scope.ts';
 import { group } from './task/group.ts';
 import { park } from './waits.ts';
 
@@ -93,19 +92,17 @@ test('a second task that parks in the same place gets ERR_BUSY and the first wai
 
 test('a cancellation takes the task out of its place and queue at that moment', () => {
   const queue = new ParkingQueue<Place>();
-  play(function* () {
-    yield* group(function* (g) {
-      const place = new Place();
-      const task = g.spawn(function* () {
-        queue.push(place);
-        yield* park(place);
-      });
-      yield;
-      task.cancel();
-      expect([place.occupied, queue.size, place.withdrawn]).toEqual([false, 0, 1]);
-      yield;
-      expect(task.state).toBe('cancelled');
+  playGroup(function* (g) {
+    const place = new Place();
+    const task = g.spawn(function* () {
+      queue.push(place);
+      yield* park(place);
     });
+    yield;
+    task.cancel();
+    expect([place.occupied, queue.size, place.withdrawn]).toEqual([false, 0, 1]);
+    yield;
+    expect(task.state).toBe('cancelled');
   });
 });
 
@@ -134,11 +131,9 @@ test('a wake-up that was granted wins over a later cancellation', () => {
 
 test('parking in a cancelled scope withdraws the place, so that what was set up is undone', () => {
   const place = new Place();
-  play(function* () {
-    yield* scope(function* (s) {
-      s.cancel();
-      yield* park(place);
-    });
+  playScope(function* (s) {
+    s.cancel();
+    yield* park(place);
   });
   expect([place.withdrawn, place.occupied]).toEqual([1, false]);
 });

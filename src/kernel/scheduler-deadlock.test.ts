@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { failureOf, play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { failureOf, playGroup, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import { now } from './current.ts';
 import { DeadlockError, GroupError } from './errors.ts';
 import type { Operation } from './operation.ts';
@@ -35,12 +35,10 @@ function deadlockOf(op: () => Operation<unknown>): DeadlockError {
 test('two tasks that join each other are a deadlock at once, though timers are armed', () => {
   const host = new VirtualHost();
   expect(() =>
-    host.play(() =>
-      group(function* (g) {
-        yield* ring(g, ['hen', 'egg']);
-        yield* sleep(1000);
-      }),
-    ),
+    host.playGroup(function* (g) {
+      yield* ring(g, ['hen', 'egg']);
+      yield* sleep(1000);
+    }),
   ).toThrow(expect.objectContaining({ code: 'ERR_DEADLOCK' }));
   expect(host.time).toBe(0);
 });
@@ -108,16 +106,14 @@ test('a wait for something with a known holder takes part in a cycle', () => {
 });
 
 test('joins without a cycle are no deadlock', () => {
-  const end = play(() =>
-    group(function* (g) {
-      const a = g.spawn(() => sleep(10));
-      const b = g.spawn(() => a.join());
-      const c = g.spawn(() => b.join());
-      g.spawn(() => a.join());
-      yield* c.join();
-      return now();
-    }),
-  );
+  const end = playGroup(function* (g) {
+    const a = g.spawn(() => sleep(10));
+    const b = g.spawn(() => a.join());
+    const c = g.spawn(() => b.join());
+    g.spawn(() => a.join());
+    yield* c.join();
+    return now();
+  });
   expect(end).toBe(10);
 });
 

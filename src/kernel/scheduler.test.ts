@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { play, playGroup, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import { now } from './current.ts';
 import type { Operation } from './operation.ts';
 import { Readiness } from './readiness.ts';
@@ -14,26 +14,23 @@ test('ready tasks run first in, first out', () => {
     yield;
     log.push(`${name}2`);
   }
-  play(() =>
-    group(function* (g) {
-      for (const name of ['a', 'b', 'c']) g.spawn(() => twice(name));
-      yield;
-      log.push('body');
-    }),
-  );
+  playGroup(function* (g) {
+    for (const name of ['a', 'b', 'c']) g.spawn(() => twice(name));
+    yield;
+    log.push('body');
+  });
   expect(log).toEqual(['a1', 'b1', 'c1', 'body', 'a2', 'b2', 'c2']);
 });
 
 test('what becomes ready during a batch belongs to the next one', () => {
   const batches: number[] = [];
-  play(
-    () =>
-      group(function* (g) {
-        g.spawn(function* () {
-          g.spawn(function* () {});
-          yield;
-        });
-      }),
+  playGroup(
+    function* (g) {
+      g.spawn(function* () {
+        g.spawn(function* () {});
+        yield;
+      });
+    },
     { hooks: { batchBegins: (ready) => batches.push(ready) } },
   );
   expect(batches).toEqual([1, 1, 2, 1]);
@@ -42,53 +39,47 @@ test('what becomes ready during a batch belongs to the next one', () => {
 test('tasks wake in the order in which their resources became ready', () => {
   const log: string[] = [];
   const resources = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, new Readiness()]));
-  play(() =>
-    group(function* (g) {
-      for (const [name, resource] of Object.entries(resources)) {
-        g.spawn(function* () {
-          yield* readable(resource);
-          log.push(name);
-        });
-      }
-      yield;
-      for (const name of ['c', 'a', 'b']) resources[name]?.notifyRecv();
-    }),
-  );
+  playGroup(function* (g) {
+    for (const [name, resource] of Object.entries(resources)) {
+      g.spawn(function* () {
+        yield* readable(resource);
+        log.push(name);
+      });
+    }
+    yield;
+    for (const name of ['c', 'a', 'b']) resources[name]?.notifyRecv();
+  });
   expect(log).toEqual(['c', 'a', 'b']);
 });
 
 test('a task that yields for ever starves no other', () => {
-  const done = play(() =>
-    group(function* (g) {
-      g.spawn(
-        function* () {
-          for (;;) yield;
-        },
-        { daemon: true },
-      );
-      for (let i = 0; i < 100; i++) yield;
-      return 'done';
-    }),
-  );
+  const done = playGroup(function* (g) {
+    g.spawn(
+      function* () {
+        for (;;) yield;
+      },
+      { daemon: true },
+    );
+    for (let i = 0; i < 100; i++) yield;
+    return 'done';
+  });
   expect(done).toBe('done');
 });
 
 test('timers fire between batches, not inside one', () => {
   const host = new VirtualHost();
   const log: string[] = [];
-  host.play(() =>
-    group(function* (g) {
-      g.spawn(function* () {
-        yield* sleep(5);
-        log.push('woke');
-      });
-      yield;
-      host.time += 10;
-      log.push('late');
-      yield;
-      log.push('next batch');
-    }),
-  );
+  host.playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* sleep(5);
+      log.push('woke');
+    });
+    yield;
+    host.time += 10;
+    log.push('late');
+    yield;
+    log.push('next batch');
+  });
   expect(log).toEqual(['late', 'next batch', 'woke']);
 });
 
@@ -96,41 +87,37 @@ test('readiness granted before a turn comes before the timers that are due', () 
   const host = new VirtualHost();
   const resource = new Readiness();
   const log: string[] = [];
-  host.play(() =>
-    group(function* (g) {
-      g.spawn(function* () {
-        yield* sleep(10);
-        log.push('timer');
-      });
-      g.spawn(function* () {
-        yield* readable(resource);
-        log.push('readiness');
-      });
-      yield;
-      host.time += 20;
-      resource.notifyRecv();
-    }),
-  );
+  host.playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* sleep(10);
+      log.push('timer');
+    });
+    g.spawn(function* () {
+      yield* readable(resource);
+      log.push('readiness');
+    });
+    yield;
+    host.time += 20;
+    resource.notifyRecv();
+  });
   expect(log).toEqual(['readiness', 'timer']);
 });
 
 test('readiness granted before a turn saves an operation whose deadline is due', () => {
   const host = new VirtualHost();
   const resource = new Readiness();
-  const value = host.play(() =>
-    group(function* (g) {
-      const reader = g.spawn(() =>
-        moveOnAfter(10, function* () {
-          yield* readable(resource);
-          return 'read';
-        }),
-      );
-      yield;
-      host.time += 20;
-      resource.notifyRecv();
-      return yield* reader.join();
-    }),
-  );
+  const value = host.playGroup(function* (g) {
+    const reader = g.spawn(() =>
+      moveOnAfter(10, function* () {
+        yield* readable(resource);
+        return 'read';
+      }),
+    );
+    yield;
+    host.time += 20;
+    resource.notifyRecv();
+    return yield* reader.join();
+  });
   expect(value).toBe('read');
 });
 
@@ -234,18 +221,16 @@ test('several schedulers live side by side', () => {
 test('stats tell what the scheduler holds and has done, and are frozen', () => {
   const host = new VirtualHost();
   const resource = new Readiness();
-  host.play(() =>
-    group(function* (g) {
-      const reader = g.spawn(() => readable(resource));
-      g.spawn(() => sleep(1000));
-      yield;
-      const stats = host.scheduler.stats();
-      expect(stats).toMatchObject({ tasks: 3, timers: 1, outsideWaits: 1, spawned: 3 });
-      expect(Object.isFrozen(stats)).toBe(true);
-      reader.cancel();
-      expect(host.scheduler.stats().outsideWaits).toBe(0);
-    }),
-  );
+  host.playGroup(function* (g) {
+    const reader = g.spawn(() => readable(resource));
+    g.spawn(() => sleep(1000));
+    yield;
+    const stats = host.scheduler.stats();
+    expect(stats).toMatchObject({ tasks: 3, timers: 1, outsideWaits: 1, spawned: 3 });
+    expect(Object.isFrozen(stats)).toBe(true);
+    reader.cancel();
+    expect(host.scheduler.stats().outsideWaits).toBe(0);
+  });
   expect(host.scheduler.stats()).toMatchObject({
     tasks: 0,
     ready: 0,
@@ -256,18 +241,16 @@ test('stats tell what the scheduler holds and has done, and are frozen', () => {
 
 test('the tasks of a scheduler are listed, parents before children', () => {
   const host = new VirtualHost();
-  host.play(() =>
-    group(function* (g) {
-      const parent = group(function* (inner) {
-        inner.spawn(() => sleep(5), { name: 'c' });
-      });
-      g.spawn(parent, { name: 'a' });
-      g.spawn(() => sleep(5), { name: 'b' });
-      yield;
-      yield;
-      const names = host.scheduler.tasks().map(({ name }) => name);
-      expect(names).toEqual(['main', 'a', 'b', 'c']);
-    }),
-  );
+  host.playGroup(function* (g) {
+    const parent = group(function* (inner) {
+      inner.spawn(() => sleep(5), { name: 'c' });
+    });
+    g.spawn(parent, { name: 'a' });
+    g.spawn(() => sleep(5), { name: 'b' });
+    yield;
+    yield;
+    const names = host.scheduler.tasks().map(({ name }) => name);
+    expect(names).toEqual(['main', 'a', 'b', 'c']);
+  });
   expect(host.scheduler.tasks()).toEqual([]);
 });

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { play, playGroup, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from './current.ts';
 import type { Operation } from './operation.ts';
 import { Readiness } from './readiness.ts';
-import { moveOnAfter, scope } from './scope/with-scope.ts';
+import { moveOnAfter } from './scope/with-scope.ts';
 import { group } from './task/group.ts';
 import { pause, readable, sleep, sleepForever, sleepUntil, writable } from './waits.ts';
 
@@ -18,35 +18,31 @@ test('sleep lasts as long as it says, in fractions of milliseconds too', () => {
 
 test('sleep(0) lets the others run once and takes no time', () => {
   const log: string[] = [];
-  const woke = play(function* () {
-    return yield* group(function* (g) {
-      g.spawn(function* () {
-        log.push('other');
-      });
-      yield* sleep(0);
-      log.push('slept');
-      return now();
+  const woke = playGroup(function* (g) {
+    g.spawn(function* () {
+      log.push('other');
     });
+    yield* sleep(0);
+    log.push('slept');
+    return now();
   });
   expect([log, woke]).toEqual([['other', 'slept'], 0]);
 });
 
 test('a task that sleeps 0 for ever starves neither timers nor other tasks', () => {
   const host = new VirtualHost();
-  const done = host.play(function* () {
-    return yield* group(function* (g) {
-      g.spawn(
-        function* () {
-          for (;;) {
-            host.time += 0.01;
-            yield* sleep(0);
-          }
-        },
-        { daemon: true },
-      );
-      yield* sleep(5);
-      return true;
-    });
+  const done = host.playGroup(function* (g) {
+    g.spawn(
+      function* () {
+        for (;;) {
+          host.time += 0.01;
+          yield* sleep(0);
+        }
+      },
+      { daemon: true },
+    );
+    yield* sleep(5);
+    return true;
   });
   expect(done).toBe(true);
 });
@@ -94,12 +90,10 @@ test('sleepers wake by time, and by the order of arming where the time is the sa
     yield* sleep(ms);
     order.push(name);
   }
-  play(function* () {
-    yield* group(function* (g) {
-      for (const [name, ms] of Object.entries({ a: 30, b: 10, c: 30, d: 20, e: 10 })) {
-        g.spawn(() => sleeper(name, ms));
-      }
-    });
+  playGroup(function* (g) {
+    for (const [name, ms] of Object.entries({ a: 30, b: 10, c: 30, d: 20, e: 10 })) {
+      g.spawn(() => sleeper(name, ms));
+    }
   });
   expect(order).toEqual(['b', 'e', 'd', 'a', 'c']);
 });
@@ -179,14 +173,12 @@ for (const [name, make] of Object.entries(operations)) {
 
 test('a cancelled sleep leaves no timer behind', () => {
   const host = new VirtualHost();
-  host.play(function* () {
-    yield* scope(function* (s) {
-      yield* group(function* (g) {
-        g.spawn(() => sleep(1e6));
-        yield;
-        s.cancel();
-        expect(host.scheduler.stats().timers).toBe(0);
-      });
+  host.playScope(function* (s) {
+    yield* group(function* (g) {
+      g.spawn(() => sleep(1e6));
+      yield;
+      s.cancel();
+      expect(host.scheduler.stats().timers).toBe(0);
     });
   });
   expect(host.time).toBe(0);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Operation } from '../../src/kernel/operation.ts';
 import { Parking } from '../../src/kernel/parking.ts';
 import { ScopeImpl } from '../../src/kernel/scope/scope.ts';
-import { moveOnAfter, scope } from '../../src/kernel/scope/with-scope.ts';
+import { moveOnAfter } from '../../src/kernel/scope/with-scope.ts';
 import type { Group } from '../../src/kernel/task/group.ts';
 import { group } from '../../src/kernel/task/group.ts';
 import { checkpoint, park, sleep, sleepForever } from '../../src/kernel/waits.ts';
@@ -38,18 +38,16 @@ function stepsToCancel(op: (g: Group) => Operation<void>): { steps: number; task
   const { scheduler } = host;
   let before = 0;
   let tasks = 0;
-  host.play(() =>
-    scope(function* (s) {
-      yield* group(function* (g) {
-        yield* op(g);
-        yield* sleep(1);
-        tasks = scheduler.live;
-        before = scheduler.steps;
-        s.cancel();
-        yield* sleepForever();
-      });
-    }),
-  );
+  host.playScope(function* (s) {
+    yield* group(function* (g) {
+      yield* op(g);
+      yield* sleep(1);
+      tasks = scheduler.live;
+      before = scheduler.steps;
+      s.cancel();
+      yield* sleepForever();
+    });
+  });
   expect(scheduler.stats()).toMatchObject(nothing);
   return { steps: scheduler.steps - before, tasks };
 }
@@ -112,18 +110,16 @@ test('a million steps of everything leave nothing behind', () => {
     yield;
     yield* checkpoint();
   }
-  host.play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 200; i++) {
-        yield* g
-          .spawn(function* () {
-            for (let turn = 0; turn < 560; turn++) yield* round(g);
-          })
-          .join();
-        expect(host.scheduler.stats()).toMatchObject({ tasks: 1, timers: 0, outsideWaits: 0 });
-      }
-    }),
-  );
+  host.playGroup(function* (g) {
+    for (let i = 0; i < 200; i++) {
+      yield* g
+        .spawn(function* () {
+          for (let turn = 0; turn < 560; turn++) yield* round(g);
+        })
+        .join();
+      expect(host.scheduler.stats()).toMatchObject({ tasks: 1, timers: 0, outsideWaits: 0 });
+    }
+  });
   expect(host.scheduler.steps).toBeGreaterThan(1_000_000);
   expect(host.scheduler.stats()).toMatchObject(nothing);
 });

@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import {
+  failureOf,
+  play,
+  playGroup,
+  VirtualHost,
+} from '../../../test/support/kernel/virtual-host.ts';
 import type { GroupError } from '../errors.ts';
 import { UncooperativeError } from '../errors.ts';
 import type { Operation, Wait } from '../operation.ts';
@@ -27,13 +32,11 @@ function* stubborn(
 /** The failures of a group in which `op` runs and is cancelled after its first step. */
 function errorsOf(op: () => Operation<unknown>, host = new VirtualHost()): readonly unknown[] {
   try {
-    host.play(() =>
-      group(function* (g) {
-        const task = g.spawn(op, { name: 'mule' });
-        yield;
-        task.cancel('please');
-      }),
-    );
+    host.playGroup(function* (g) {
+      const task = g.spawn(op, { name: 'mule' });
+      yield;
+      task.cancel('please');
+    });
   } catch (error) {
     return (error as GroupError).errors;
   }
@@ -283,36 +286,32 @@ test('a child of an abandoned task that spawns once more holds the group back, t
 
 test('an iterator without throw is closed when it is cancelled', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn({
-        [Symbol.iterator]: () => ({
-          next: (): IteratorResult<Wait, void> => ({ done: false, value: ['sleep', 10] }),
-          return: (): IteratorResult<Wait, void> => {
-            log.push('closed');
-            return { done: true, value: undefined };
-          },
-        }),
-      });
-      yield;
-      task.cancel();
-      yield* sleep(1);
-      log.push(task.state);
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn({
+      [Symbol.iterator]: () => ({
+        next: (): IteratorResult<Wait, void> => ({ done: false, value: ['sleep', 10] }),
+        return: (): IteratorResult<Wait, void> => {
+          log.push('closed');
+          return { done: true, value: undefined };
+        },
+      }),
+    });
+    yield;
+    task.cancel();
+    yield* sleep(1);
+    log.push(task.state);
+  });
   expect(log).toEqual(['closed', 'cancelled']);
 });
 
 test('an iterator with neither throw nor return just ends', () => {
-  const state = play(() =>
-    group(function* (g) {
-      const next = (): IteratorResult<Wait, void> => ({ done: false, value: undefined });
-      const task = g.spawn({ [Symbol.iterator]: () => ({ next }) });
-      yield;
-      task.cancel();
-      yield* sleep(1);
-      return task.state;
-    }),
-  );
+  const state = playGroup(function* (g) {
+    const next = (): IteratorResult<Wait, void> => ({ done: false, value: undefined });
+    const task = g.spawn({ [Symbol.iterator]: () => ({ next }) });
+    yield;
+    task.cancel();
+    yield* sleep(1);
+    return task.state;
+  });
   expect(state).toBe('cancelled');
 });

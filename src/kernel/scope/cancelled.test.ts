@@ -1,24 +1,21 @@
 import { expect, test } from 'vitest';
-import { play } from '../../../test/support/kernel/virtual-host.ts';
+import { playScope } from '../../../test/support/kernel/virtual-host.ts';
 import type { Operation } from '../operation.ts';
 import { sleep } from '../waits.ts';
 import { Cancelled, isCancelled } from './cancelled.ts';
-import { scope } from './with-scope.ts';
 
 /** The Cancelled of a scope that was cancelled with `reason`. */
 function cancelledWith(reason: unknown): Cancelled {
   let seen: unknown;
-  play(() =>
-    scope(function* (s) {
-      s.cancel(reason);
-      try {
-        yield* sleep(1);
-      } catch (error) {
-        seen = error;
-        throw error;
-      }
-    }),
-  );
+  playScope(function* (s) {
+    s.cancel(reason);
+    try {
+      yield* sleep(1);
+    } catch (error) {
+      seen = error;
+      throw error;
+    }
+  });
   if (!(seen instanceof Cancelled)) throw new Error('not refused');
   return seen;
 }
@@ -40,12 +37,10 @@ test('a handler that catches errors only lets Cancelled pass', () => {
     }
     log.push('went on');
   }
-  play(() =>
-    scope(function* (s) {
-      s.cancel();
-      yield* careful();
-    }),
-  );
+  playScope(function* (s) {
+    s.cancel();
+    yield* careful();
+  });
   expect(log).toEqual([]);
 });
 

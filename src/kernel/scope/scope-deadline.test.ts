@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { playScope, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../current.ts';
 import { checkpoint, sleep, sleepForever } from '../waits.ts';
 import type { Scope } from './scope.ts';
@@ -49,16 +49,14 @@ test('a deadline that is moved into the past expires when the task would wait', 
 });
 
 test('a deadline refuses NaN and what is not a number', () => {
-  play(() =>
-    scope(function* (s) {
-      expect(() => {
-        s.deadline = Number.NaN;
-      }).toThrow(RangeError);
-      expect(() => {
-        s.deadline = '5' as unknown as number;
-      }).toThrow(TypeError);
-    }),
-  );
+  playScope(function* (s) {
+    expect(() => {
+      s.deadline = Number.NaN;
+    }).toThrow(RangeError);
+    expect(() => {
+      s.deadline = '5' as unknown as number;
+    }).toThrow(TypeError);
+  });
   expect(() => scope(() => sleep(1), { deadline: Number.NaN })).toThrow(RangeError);
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { play, playScope, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope } from '../current.ts';
 import { group } from '../task/group.ts';
 import { sleep, sleepForever } from '../waits.ts';
@@ -8,52 +8,44 @@ import { shield } from './shield.ts';
 import { scope } from './with-scope.ts';
 
 test('the signal aborts when the scope is cancelled, with its reason', () => {
-  play(() =>
-    scope(function* (s) {
-      const { signal } = s;
-      const heard: unknown[] = [];
-      signal.addEventListener('abort', () => heard.push(signal.reason));
-      expect(signal.aborted).toBe(false);
-      s.cancel('why');
-      expect([signal.aborted, heard]).toEqual([true, ['why']]);
-    }),
-  );
+  playScope(function* (s) {
+    const { signal } = s;
+    const heard: unknown[] = [];
+    signal.addEventListener('abort', () => heard.push(signal.reason));
+    expect(signal.aborted).toBe(false);
+    s.cancel('why');
+    expect([signal.aborted, heard]).toEqual([true, ['why']]);
+  });
 });
 
 test('it is one signal, and an AbortSignal', () => {
-  play(() =>
-    scope(function* (s) {
-      expect(s.signal).toBeInstanceOf(AbortSignal);
-      expect(s.signal).toBe(s.signal);
-    }),
-  );
+  playScope(function* (s) {
+    expect(s.signal).toBeInstanceOf(AbortSignal);
+    expect(s.signal).toBe(s.signal);
+  });
 });
 
 test('the signal of a scope that is cancelled already is aborted', () => {
-  play(() =>
-    scope(function* (s) {
-      s.cancel('why');
-      expect([s.signal.aborted, s.signal.reason]).toEqual([true, 'why']);
-    }),
-  );
+  playScope(function* (s) {
+    s.cancel('why');
+    expect([s.signal.aborted, s.signal.reason]).toEqual([true, 'why']);
+  });
 });
 
 test('the signal aborts when a scope around it is cancelled, and in the tasks below', () => {
   const heard: string[] = [];
-  play(() =>
-    scope(function* (outer) {
-      yield* group(function* (g) {
-        g.spawn(function* () {
-          const { signal } = currentScope();
-          signal.addEventListener('abort', () => heard.push(String(signal.reason)));
-          yield* sleepForever();
-        });
-        yield;
-        outer.cancel('from above');
-        yield* sleep(1);
+  playScope(function* (outer) {
+    yield* group(function* (g) {
+      g.spawn(function* () {
+        const { signal } = currentScope();
+        signal.addEventListener('abort', () => heard.push(String(signal.reason)));
+        yield* sleepForever();
       });
-    }),
-  );
+      yield;
+      outer.cancel('from above');
+      yield* sleep(1);
+    });
+  });
   expect(heard).toEqual(['from above']);
 });
 
@@ -74,44 +66,38 @@ test('the signal aborts at the deadline, with a TimeoutError', () => {
 test('the signal of a scope inside a shield aborts when the shield falls, not before', () => {
   const host = new VirtualHost();
   const heard: number[] = [];
-  host.play(() =>
-    scope(function* (s) {
-      s.cancel();
-      const inner = scope(function* (sheltered) {
-        sheltered.signal.addEventListener('abort', () => heard.push(host.time));
-        yield* sleepForever();
-      });
-      yield* shield(inner, { withinMs: 20 });
-    }),
-  );
+  host.playScope(function* (s) {
+    s.cancel();
+    const inner = scope(function* (sheltered) {
+      sheltered.signal.addEventListener('abort', () => heard.push(host.time));
+      yield* sleepForever();
+    });
+    yield* shield(inner, { withinMs: 20 });
+  });
   expect(heard).toEqual([20]);
 });
 
 test('a signal does not abort because its scope has been left', () => {
   let left: Scope | undefined;
-  play(() =>
-    scope(function* (s) {
-      left = s;
-      expect(s.signal.aborted).toBe(false);
-    }),
-  );
+  playScope(function* (s) {
+    left = s;
+    expect(s.signal.aborted).toBe(false);
+  });
   expect(left?.signal.aborted).toBe(false);
 });
 
 test('a listener may cancel other scopes while the cancellation spreads', () => {
-  const value = play(() =>
-    scope(function* (outer) {
-      return yield* scope(function* (inner) {
-        inner.signal.addEventListener('abort', () => outer.cancel('both'));
-        inner.cancel('inner');
-        try {
-          yield* sleep(1);
-        } catch (error) {
-          return (error as { reason: unknown }).reason;
-        }
-        return 'none';
-      });
-    }),
-  );
+  const value = playScope(function* (outer) {
+    return yield* scope(function* (inner) {
+      inner.signal.addEventListener('abort', () => outer.cancel('both'));
+      inner.cancel('inner');
+      try {
+        yield* sleep(1);
+      } catch (error) {
+        return (error as { reason: unknown }).reason;
+      }
+      return 'none';
+    });
+  });
   expect(value).toBe('both');
 });

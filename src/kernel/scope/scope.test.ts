@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import {
+  play,
+  playGroup,
+  playScope,
+  VirtualHost,
+} from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope, currentTask, now } from '../current.ts';
 import type { Operation } from '../operation.ts';
 import { group } from '../task/group.ts';
@@ -69,13 +74,11 @@ test('Cancelled is no Error, and isCancelled tells it from everything else', () 
 
 test('the operation in progress is cancelled at once', () => {
   const host = new VirtualHost();
-  host.play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => sleep(1000));
-      yield* sleep(10);
-      task.cancel();
-    }),
-  );
+  host.playGroup(function* (g) {
+    const task = g.spawn(() => sleep(1000));
+    yield* sleep(10);
+    task.cancel();
+  });
   expect(host.time).toBe(10);
 });
 
@@ -94,17 +97,15 @@ test('an operation in a nested finally that waits is refused too, and unwinding 
       }
     }
   }
-  play(() =>
-    scope(function* (s) {
-      s.cancel();
-      try {
-        yield* inner();
-        log.push('never');
-      } finally {
-        log.push('outer');
-      }
-    }),
-  );
+  playScope(function* (s) {
+    s.cancel();
+    try {
+      yield* inner();
+      log.push('never');
+    } finally {
+      log.push('outer');
+    }
+  });
   expect(log).toEqual(['inner', 'innermost', 'outer']);
 });
 
@@ -122,78 +123,68 @@ test('operations behind the scope work again', () => {
 
 test('a task may cancel itself: it goes on to its next operation', () => {
   const log: string[] = [];
-  const state = play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        currentTask().cancel('self');
-        log.push('goes on');
-        yield* sleep(1);
-        log.push('never');
-      });
-      yield* sleep(2);
-      return task.state;
-    }),
-  );
+  const state = playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      currentTask().cancel('self');
+      log.push('goes on');
+      yield* sleep(1);
+      log.push('never');
+    });
+    yield* sleep(2);
+    return task.state;
+  });
   expect([state, log]).toEqual(['cancelled', ['goes on']]);
 });
 
 test('a task that cancels itself and needs no operation more is done', () => {
-  const result = play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        currentTask().cancel();
-        return 'value';
-      });
-      return [yield* task.join(), task.state];
-    }),
-  );
+  const result = playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      currentTask().cancel();
+      return 'value';
+    });
+    return [yield* task.join(), task.state];
+  });
   expect(result).toEqual(['value', 'done']);
 });
 
 test('the first reason stays', () => {
-  play(() =>
-    scope(function* (s) {
-      expect([s.cancelled, s.reason]).toEqual([false, undefined]);
-      s.cancel('first');
-      s.cancel('second');
-      expect([s.cancelled, s.reason]).toEqual([true, 'first']);
-    }),
-  );
+  playScope(function* (s) {
+    expect([s.cancelled, s.reason]).toEqual([false, undefined]);
+    s.cancel('first');
+    s.cancel('second');
+    expect([s.cancelled, s.reason]).toEqual([true, 'first']);
+  });
 });
 
 test('cancelling while the task cleans up changes nothing for it', () => {
   const log: unknown[] = [];
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        try {
-          yield* sleepForever();
-        } catch (error) {
-          log.push(isCancelled(error) && error.reason);
-          log.push(yield* thrownBy(sleep(1)));
-          throw error;
-        }
-      });
-      yield;
-      task.cancel('first');
-      yield;
-      task.cancel('second');
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      try {
+        yield* sleepForever();
+      } catch (error) {
+        log.push(isCancelled(error) && error.reason);
+        log.push(yield* thrownBy(sleep(1)));
+        throw error;
+      }
+    });
+    yield;
+    task.cancel('first');
+    yield;
+    task.cancel('second');
+  });
   expect(log).toEqual(['first', expect.objectContaining({ reason: 'first' })]);
 });
 
 test('the Cancelled of an outer scope passes the inner ones', () => {
   const log: string[] = [];
-  const value = play(() =>
-    scope(function* (outer) {
-      yield* scope(function* () {
-        outer.cancel();
-        yield* sleep(1);
-      });
-      log.push('never');
-    }),
-  );
+  const value = playScope(function* (outer) {
+    yield* scope(function* () {
+      outer.cancel();
+      yield* sleep(1);
+    });
+    log.push('never');
+  });
   expect([value, log]).toEqual([undefined, []]);
 });
 
@@ -234,60 +225,54 @@ test('a scope swallows only its own Cancelled', () => {
 });
 
 test('a stale Cancelled ends at its own scope, though an outer one is cancelled now', () => {
-  const value = play(() =>
-    scope(function* (outer) {
-      yield* scope(function* (inner) {
-        inner.cancel();
-        const stale = yield* thrownBy(sleep(1));
-        outer.cancel();
-        throw stale;
-      });
-      return 'went on';
-    }),
-  );
+  const value = playScope(function* (outer) {
+    yield* scope(function* (inner) {
+      inner.cancel();
+      const stale = yield* thrownBy(sleep(1));
+      outer.cancel();
+      throw stale;
+    });
+    return 'went on';
+  });
   expect(value).toBe('went on');
 });
 
 test('cancelling a scope cancels the tasks of the groups inside it', () => {
   const ended: string[] = [];
-  play(() =>
-    scope(function* (s) {
-      yield* group(function* (g) {
-        for (const name of ['a', 'b']) {
-          g.spawn(function* () {
-            try {
-              yield* sleepForever();
-            } finally {
-              ended.push(name);
-            }
-          });
-        }
-        yield;
-        s.cancel();
-        yield* sleep(1);
-      });
-    }),
-  );
+  playScope(function* (s) {
+    yield* group(function* (g) {
+      for (const name of ['a', 'b']) {
+        g.spawn(function* () {
+          try {
+            yield* sleepForever();
+          } finally {
+            ended.push(name);
+          }
+        });
+      }
+      yield;
+      s.cancel();
+      yield* sleep(1);
+    });
+  });
   expect(ended).toEqual(['a', 'b']);
 });
 
 test('a wake-up granted in the same turn wins over the cancellation', () => {
   const log: string[] = [];
   const host = new VirtualHost();
-  host.play(() =>
-    group(function* (g) {
-      const sleeper = g.spawn(function* () {
-        yield* sleep(10);
-        log.push('woke');
-        yield* sleep(1);
-        log.push('never');
-      });
-      // Both timers fire before the next batch, in which this task comes first.
+  host.playGroup(function* (g) {
+    const sleeper = g.spawn(function* () {
       yield* sleep(10);
-      expect(sleeper.state).toBe('ready');
-      sleeper.cancel();
-    }),
-  );
+      log.push('woke');
+      yield* sleep(1);
+      log.push('never');
+    });
+    // Both timers fire before the next batch, in which this task comes first.
+    yield* sleep(10);
+    expect(sleeper.state).toBe('ready');
+    sleeper.cancel();
+  });
   expect(log).toEqual(['woke']);
 });
 

@@ -13,12 +13,10 @@ import { moveOnAfter, scope, timeout } from './with-scope.ts';
 function inCancelled(body: (s: Scope) => Operation<unknown>): { reports: unknown[]; end: number } {
   const reports: unknown[] = [];
   const host = new VirtualHost({ hooks: { onUnhandled: (error) => reports.push(error) } });
-  host.play(() =>
-    scope(function* (s) {
-      s.cancel('why');
-      yield* body(s);
-    }),
-  );
+  host.playScope(function* (s) {
+    s.cancel('why');
+    yield* body(s);
+  });
   return { reports, end: host.time };
 }
 
@@ -262,13 +260,11 @@ test('a shield is no scope that the program sees', () => {
 
 test('a shield that has been left holds no timer', () => {
   const host = new VirtualHost();
-  host.play(() =>
-    scope(function* (s) {
-      s.cancel();
-      yield* shield(sleep(1));
-      expect(host.scheduler.stats().timers).toBe(0);
-    }),
-  );
+  host.playScope(function* (s) {
+    s.cancel();
+    yield* shield(sleep(1));
+    expect(host.scheduler.stats().timers).toBe(0);
+  });
 });
 
 for (const [withinMs, kind] of [

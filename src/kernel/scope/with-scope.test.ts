@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import {
+  codeOf,
+  failureOf,
+  play,
+  playScope,
+  VirtualHost,
+} from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../current.ts';
 import type { TimeoutError } from '../errors.ts';
 import { GroupError } from '../errors.ts';
@@ -49,23 +55,19 @@ test('they run it in the calling task', () => {
 });
 
 test('a scope that is cancelled before its body returned gives undefined', () => {
-  const value = play(() =>
-    scope(function* (s) {
-      s.cancel();
-      yield* sleep(1);
-      return 'never';
-    }),
-  );
+  const value = playScope(function* (s) {
+    s.cancel();
+    yield* sleep(1);
+    return 'never';
+  });
   expect(value).toBeUndefined();
 });
 
 test('a body that returned gives its value though its scope was cancelled meanwhile', () => {
-  const value = play(() =>
-    scope(function* (s) {
-      s.cancel();
-      return 'value';
-    }),
-  );
+  const value = playScope(function* (s) {
+    s.cancel();
+    return 'value';
+  });
   expect(value).toBe('value');
 });
 

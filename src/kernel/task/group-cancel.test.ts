@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import {
+  codeOf,
+  failureOf,
+  playGroup,
+  playScope,
+} from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../current.ts';
 import type { GroupStateError } from '../errors.ts';
 import type { Operation } from '../operation.ts';
@@ -23,42 +28,36 @@ test('a body that cancel cut short makes the group throw ERR_GROUP_CANCELLED', (
 });
 
 test('a body that returned gives its value though the group was cancelled meanwhile', () => {
-  const value = play(() =>
-    group(function* (g) {
-      g.spawn(() => sleepForever());
-      g.cancel();
-      return 'value';
-    }),
-  );
+  const value = playGroup(function* (g) {
+    g.spawn(() => sleepForever());
+    g.cancel();
+    return 'value';
+  });
   expect(value).toBe('value');
 });
 
 test('a body that returned gives its value though a child cancelled the group later', () => {
-  const value = play(() =>
-    group(function* (g) {
-      g.spawn(function* () {
-        yield* sleep(5);
-        g.cancel();
-      });
-      g.spawn(() => sleepForever());
-      return 'value';
-    }),
-  );
+  const value = playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* sleep(5);
+      g.cancel();
+    });
+    g.spawn(() => sleepForever());
+    return 'value';
+  });
   expect(value).toBe('value');
 });
 
 test('a body that swallows the cancellation and returns gives its value', () => {
-  const value = play(() =>
-    group(function* (g) {
-      g.cancel();
-      try {
-        yield* sleep(1);
-      } catch (error) {
-        return isCancelled(error);
-      }
-      return 'not refused';
-    }),
-  );
+  const value = playGroup(function* (g) {
+    g.cancel();
+    try {
+      yield* sleep(1);
+    } catch (error) {
+      return isCancelled(error);
+    }
+    return 'not refused';
+  });
   expect(value).toBe(true);
 });
 
@@ -83,60 +82,52 @@ test('the cancelled group is left only after all members have unwound', () => {
 });
 
 test('a member that task.cancel ended is no failure, and its siblings go on', () => {
-  const log = play(() =>
-    group(function* (g) {
-      const victim = g.spawn(() => sleepForever());
-      const other = g.spawn(() => sleep(10));
-      yield;
-      victim.cancel('go');
-      yield* other.join();
-      return [victim.state, other.state, now()];
-    }),
-  );
+  const log = playGroup(function* (g) {
+    const victim = g.spawn(() => sleepForever());
+    const other = g.spawn(() => sleep(10));
+    yield;
+    victim.cancel('go');
+    yield* other.join();
+    return [victim.state, other.state, now()];
+  });
   expect(log).toEqual(['cancelled', 'done', 10]);
 });
 
 test('every task is started, even one that was cancelled before its first step', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        log.push('started');
-        try {
-          yield* sleep(10);
-          log.push('slept');
-        } finally {
-          log.push('closed');
-        }
-      });
-      task.cancel();
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      log.push('started');
+      try {
+        yield* sleep(10);
+        log.push('slept');
+      } finally {
+        log.push('closed');
+      }
+    });
+    task.cancel();
+  });
   expect(log).toEqual(['started', 'closed']);
 });
 
 test('a task cancelled before its first step that needs no operation gives its value', () => {
-  const value = play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        return 'value';
-      });
-      task.cancel();
-      return yield* task.join();
-    }),
-  );
+  const value = playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      return 'value';
+    });
+    task.cancel();
+    return yield* task.join();
+  });
   expect(value).toBe('value');
 });
 
 test('what could succeed at once is refused in a task cancelled before its start', () => {
-  const state = play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => checkpoint());
-      task.cancel();
-      yield* sleep(1);
-      return task.state;
-    }),
-  );
+  const state = playGroup(function* (g) {
+    const task = g.spawn(() => checkpoint());
+    task.cancel();
+    yield* sleep(1);
+    return task.state;
+  });
   expect(state).toBe('cancelled');
 });
 
@@ -180,73 +171,65 @@ test('a child can cancel its group, itself included', () => {
 
 test('a child can cancel its parent task', () => {
   const seen: unknown[] = [];
-  play(() =>
-    group(function* (outer) {
-      const parent: Task<void> = outer.spawn(() =>
-        group(function* (inner) {
-          inner.spawn(function* () {
-            parent.cancel('from below');
-            try {
-              yield* sleep(1);
-            } catch (error) {
-              seen.push(isCancelled(error) && error.reason);
-              throw error;
-            }
-          });
-          yield* sleepForever();
-        }),
-      );
-      yield* sleep(1);
-      seen.push(parent.state);
-    }),
-  );
+  playGroup(function* (outer) {
+    const parent: Task<void> = outer.spawn(() =>
+      group(function* (inner) {
+        inner.spawn(function* () {
+          parent.cancel('from below');
+          try {
+            yield* sleep(1);
+          } catch (error) {
+            seen.push(isCancelled(error) && error.reason);
+            throw error;
+          }
+        });
+        yield* sleepForever();
+      }),
+    );
+    yield* sleep(1);
+    seen.push(parent.state);
+  });
   expect(seen).toEqual(['from below', 'cancelled']);
 });
 
 test('the cancellation of an enclosing scope goes through the group as Cancelled', () => {
   const log: string[] = [];
-  const value = play(() =>
-    scope(function* (s) {
-      yield* group(function* (g) {
-        g.spawn(function* () {
-          try {
-            yield* sleepForever();
-          } finally {
-            log.push('child');
-          }
-        });
-        yield;
-        s.cancel();
-        yield* sleep(1);
+  const value = playScope(function* (s) {
+    yield* group(function* (g) {
+      g.spawn(function* () {
+        try {
+          yield* sleepForever();
+        } finally {
+          log.push('child');
+        }
       });
-      log.push('never');
-    }),
-  );
+      yield;
+      s.cancel();
+      yield* sleep(1);
+    });
+    log.push('never');
+  });
   expect([value, log]).toEqual([undefined, ['child']]);
 });
 
 test('when the group and a scope around it are cancelled, the outer one decides', () => {
-  const value = play(() =>
-    scope(function* (s) {
-      yield* group(function* (g) {
-        g.cancel();
-        s.cancel();
-        yield* sleep(1);
-      });
-      return 'never';
-    }),
-  );
+  const value = playScope(function* (s) {
+    yield* group(function* (g) {
+      g.cancel();
+      s.cancel();
+      yield* sleep(1);
+    });
+    return 'never';
+  });
   expect(value).toBeUndefined();
 });
 
 test('a daemon that is cancelled at the end is no failure and gives no error', () => {
-  const value = play(() =>
-    group(function* (g) {
-      g.spawn(() => sleepForever(), { daemon: true });
-      yield;
-      return 'value';
-    }),
-  );
+  const value = playGroup(function* (g) {
+    g.spawn(() => sleepForever(), { daemon: true });
+    yield;
+    return 'value';
+  });
   expect(value).toBe('value');
 });
 
@@ -284,23 +267,21 @@ test('a member that throws a Cancelled of a scope that is not around it has fail
 });
 
 test('cancelling a member twice, or one that has ended, changes nothing', () => {
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => sleepForever());
-      yield;
-      task.cancel('first');
-      task.cancel('second');
-      yield* sleep(1);
-      task.cancel('third');
-      try {
-        yield* task.join();
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'ERR_TASK_CANCELLED' });
-        return;
-      }
-      throw new Error('joined');
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn(() => sleepForever());
+    yield;
+    task.cancel('first');
+    task.cancel('second');
+    yield* sleep(1);
+    task.cancel('third');
+    try {
+      yield* task.join();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'ERR_TASK_CANCELLED' });
+      return;
+    }
+    throw new Error('joined');
+  });
 });
 
 test('a task can be cancelled from outside of every task', () => {

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import {
+  codeOf,
+  failureOf,
+  play,
+  playGroup,
+  VirtualHost,
+} from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../current.ts';
 import type { Operation } from '../operation.ts';
 import { sleep, sleepForever } from '../waits.ts';
@@ -9,11 +15,9 @@ import type { Task } from './task.ts';
 
 test('a group gives the value of its body', () => {
   expect(
-    play(() =>
-      group(function* () {
-        return 'value';
-      }),
-    ),
+    playGroup(function* () {
+      return 'value';
+    }),
   ).toBe('value');
 });
 
@@ -31,47 +35,41 @@ test('a group is left when its body and all its children have ended', () => {
 
 test('spawn returns at once: the child goes to the tail of the queue, the parent goes on', () => {
   const log: string[] = [];
-  play(function* () {
-    yield* group(function* (g) {
-      const child = g.spawn(function* () {
-        log.push('child');
-      });
-      log.push(`spawned ${child.state}`);
-      yield;
-      log.push(`after a yield ${child.state}`);
+  playGroup(function* (g) {
+    const child = g.spawn(function* () {
+      log.push('child');
     });
+    log.push(`spawned ${child.state}`);
+    yield;
+    log.push(`after a yield ${child.state}`);
   });
   expect(log).toEqual(['spawned ready', 'child', 'after a yield done']);
 });
 
 test('children begin in the order in which they were spawned', () => {
   const log: number[] = [];
-  play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 5; i++) {
-        g.spawn(function* () {
-          log.push(i);
-          yield;
-          log.push(i + 10);
-        });
-      }
-    }),
-  );
+  playGroup(function* (g) {
+    for (let i = 0; i < 5; i++) {
+      g.spawn(function* () {
+        log.push(i);
+        yield;
+        log.push(i + 10);
+      });
+    }
+  });
   expect(log).toEqual([0, 1, 2, 3, 4, 10, 11, 12, 13, 14]);
 });
 
 test('spawn takes an operation, a generator, or a function that returns one', () => {
-  const values = play(() =>
-    group(function* (g) {
-      function* work(): Operation<string> {
-        return 'generator';
-      }
-      const tasks = [g.spawn(work()), g.spawn(work), g.spawn(sleep(1))];
-      const results: unknown[] = [];
-      for (const task of tasks) results.push(yield* task.join());
-      return results;
-    }),
-  );
+  const values = playGroup(function* (g) {
+    function* work(): Operation<string> {
+      return 'generator';
+    }
+    const tasks = [g.spawn(work()), g.spawn(work), g.spawn(sleep(1))];
+    const results: unknown[] = [];
+    for (const task of tasks) results.push(yield* task.join());
+    return results;
+  });
   expect(values).toEqual(['generator', 'generator', undefined]);
 });
 
@@ -84,13 +82,11 @@ for (const [name, value] of Object.entries({
   'a number': 5,
 })) {
   test(`spawn of ${name} throws at once`, () => {
-    play(() =>
-      group(function* (g) {
-        expect(() => g.spawn(value as unknown as Operation<void>)).toThrow(
-          expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' }),
-        );
-      }),
-    );
+    playGroup(function* (g) {
+      expect(() => g.spawn(value as unknown as Operation<void>)).toThrow(
+        expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' }),
+      );
+    });
   });
 }
 
@@ -105,14 +101,12 @@ test('a spawned function that returns no operation fails its task', () => {
 });
 
 test('a spawned function runs inside its task, in the next batch', () => {
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => {
-        expect(currentTask()).toBe(task);
-        return sleep(0);
-      });
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn(() => {
+      expect(currentTask()).toBe(task);
+      return sleep(0);
+    });
+  });
 });
 
 test('the body runs in the calling task', () => {
@@ -175,21 +169,19 @@ test('an ended group ignores cancel and stop', () => {
 
 test('a group inside a group leaves before the outer one', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (outer) {
-      outer.spawn(function* () {
-        yield* sleep(20);
-        log.push('outer child');
+  playGroup(function* (outer) {
+    outer.spawn(function* () {
+      yield* sleep(20);
+      log.push('outer child');
+    });
+    yield* group(function* (inner) {
+      inner.spawn(function* () {
+        yield* sleep(10);
+        log.push('inner child');
       });
-      yield* group(function* (inner) {
-        inner.spawn(function* () {
-          yield* sleep(10);
-          log.push('inner child');
-        });
-      });
-      log.push('inner left');
-    }),
-  );
+    });
+    log.push('inner left');
+  });
   expect(log).toEqual(['inner child', 'inner left', 'outer child']);
 });
 
@@ -232,40 +224,36 @@ test('a daemon that fails cancels the group as any member does', () => {
 
 test('a task that a daemon spawns while it unwinds is waited for', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (g) {
-      g.spawn(
-        function* () {
-          try {
-            yield* sleepForever();
-          } finally {
-            g.spawn(function* () {
-              log.push('last');
-            });
-          }
-        },
-        { daemon: true },
-      );
-      yield;
-    }),
-  );
+  playGroup(function* (g) {
+    g.spawn(
+      function* () {
+        try {
+          yield* sleepForever();
+        } finally {
+          g.spawn(function* () {
+            log.push('last');
+          });
+        }
+      },
+      { daemon: true },
+    );
+    yield;
+  });
   expect(log).toEqual(['last']);
 });
 
 test('each of many daemons is asked to end a few times, not once for every other one', () => {
   let asked = 0;
-  play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 1000; i++) g.spawn(() => sleepForever(), { daemon: true });
-      const [last] = currentTask().children().slice(-1) as [Task<unknown>];
-      const cancel = last.cancel.bind(last);
-      last.cancel = (reason) => {
-        asked++;
-        cancel(reason);
-      };
-      yield;
-    }),
-  );
+  playGroup(function* (g) {
+    for (let i = 0; i < 1000; i++) g.spawn(() => sleepForever(), { daemon: true });
+    const [last] = currentTask().children().slice(-1) as [Task<unknown>];
+    const cancel = last.cancel.bind(last);
+    last.cancel = (reason) => {
+      asked++;
+      cancel(reason);
+    };
+    yield;
+  });
   expect(asked).toBeLessThan(10);
 });
 
@@ -282,31 +270,27 @@ test('a group is lazy and can be driven once only', () => {
 
 test('members that have ended are not held by the group', () => {
   const host = new VirtualHost();
-  host.play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 1000; i++) {
-        g.spawn(() => sleep(1));
-        yield* sleep(2);
-        expect(currentTask().children()).toEqual([]);
-      }
-    }),
-  );
+  host.playGroup(function* (g) {
+    for (let i = 0; i < 1000; i++) {
+      g.spawn(() => sleep(1));
+      yield* sleep(2);
+      expect(currentTask().children()).toEqual([]);
+    }
+  });
   expect(host.scheduler.stats()).toMatchObject({ tasks: 0, timers: 0, spawned: 1001 });
 });
 
 test('disposing of a group cancels it, so `using` takes its tasks along', async () => {
   const ended: string[] = [];
-  await play(function* () {
-    yield* group(function* (tasks) {
-      tasks.spawn(function* () {
-        try {
-          yield* sleepForever();
-        } finally {
-          ended.push('child');
-        }
-      });
-      tasks[Symbol.dispose]();
+  await playGroup(function* (tasks) {
+    tasks.spawn(function* () {
+      try {
+        yield* sleepForever();
+      } finally {
+        ended.push('child');
+      }
     });
+    tasks[Symbol.dispose]();
   });
   expect(ended).toEqual(['child']);
 });

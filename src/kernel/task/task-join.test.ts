@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { play, playGroup, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../current.ts';
 import type { TaskCancelledError } from '../errors.ts';
 import type { Operation } from '../operation.ts';
@@ -20,44 +20,38 @@ function* codeOfJoin(task: Task<unknown>): Operation<unknown> {
 }
 
 test('join waits for the end of the task and gives its result', () => {
-  const seen = play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        yield* sleep(10);
-        return 'value';
-      });
-      return [yield* task.join(), now()];
-    }),
-  );
+  const seen = playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      yield* sleep(10);
+      return 'value';
+    });
+    return [yield* task.join(), now()];
+  });
   expect(seen).toEqual(['value', 10]);
 });
 
 test('join of a task that has ended gives the result at once, any number of times', () => {
-  const seen = play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        return 'value';
-      });
-      yield* sleep(5);
-      return [yield* task.join(), yield* task.join(), now()];
-    }),
-  );
+  const seen = playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      return 'value';
+    });
+    yield* sleep(5);
+    return [yield* task.join(), yield* task.join(), now()];
+  });
   expect(seen).toEqual(['value', 'value', 5]);
 });
 
 test('all who join are told, in the order in which they came', () => {
   const log: number[] = [];
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => sleep(10));
-      for (let i = 0; i < 4; i++) {
-        g.spawn(function* () {
-          yield* task.join();
-          log.push(i);
-        });
-      }
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn(() => sleep(10));
+    for (let i = 0; i < 4; i++) {
+      g.spawn(function* () {
+        yield* task.join();
+        log.push(i);
+      });
+    }
+  });
   expect(log).toEqual([0, 1, 2, 3]);
 });
 
@@ -88,62 +82,56 @@ test('join rethrows the very error of the task', () => {
 test('a task that is not in the group can see the failure of one that is', () => {
   const boom = new Error('boom');
   let seen: unknown;
-  play(() =>
-    group(function* (outer) {
-      let failing: Task<unknown> | undefined;
-      outer.spawn(function* () {
-        yield* sleep(1);
-        try {
-          yield* (failing as Task<unknown>).join();
-        } catch (error) {
-          seen = error;
-        }
-      });
+  playGroup(function* (outer) {
+    let failing: Task<unknown> | undefined;
+    outer.spawn(function* () {
+      yield* sleep(1);
       try {
-        yield* group(function* (inner) {
-          failing = inner.spawn(function* (): Operation<void> {
-            yield* sleep(5);
-            throw boom;
-          });
-        });
-      } catch {
-        yield* sleep(1);
+        yield* (failing as Task<unknown>).join();
+      } catch (error) {
+        seen = error;
       }
-    }),
-  );
+    });
+    try {
+      yield* group(function* (inner) {
+        failing = inner.spawn(function* (): Operation<void> {
+          yield* sleep(5);
+          throw boom;
+        });
+      });
+    } catch {
+      yield* sleep(1);
+    }
+  });
   expect(seen).toBe(boom);
 });
 
 test('join of a task that was cancelled throws ERR_TASK_CANCELLED, not Cancelled', () => {
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => sleepForever(), { name: 'victim' });
-      yield;
-      task.cancel('why');
-      try {
-        yield* task.join();
-      } catch (error) {
-        expect(isCancelled(error)).toBe(false);
-        expect((error as TaskCancelledError).code).toBe('ERR_TASK_CANCELLED');
-        expect((error as Error).message).toMatch(/victim/);
-        return;
-      }
-      throw new Error('joined');
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn(() => sleepForever(), { name: 'victim' });
+    yield;
+    task.cancel('why');
+    try {
+      yield* task.join();
+    } catch (error) {
+      expect(isCancelled(error)).toBe(false);
+      expect((error as TaskCancelledError).code).toBe('ERR_TASK_CANCELLED');
+      expect((error as Error).message).toMatch(/victim/);
+      return;
+    }
+    throw new Error('joined');
+  });
 });
 
 test('a cancelled join ends the waiting, not the task', () => {
-  const seen = play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        yield* sleep(50);
-        return 'value';
-      });
-      const first = yield* moveOnAfter(10, task.join());
-      return [first, task.state, yield* task.join()];
-    }),
-  );
+  const seen = playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      yield* sleep(50);
+      return 'value';
+    });
+    const first = yield* moveOnAfter(10, task.join());
+    return [first, task.state, yield* task.join()];
+  });
   expect(seen).toEqual([undefined, 'waiting', 'value']);
 });
 
@@ -173,42 +161,36 @@ test('joining an ancestor throws at once', () => {
 });
 
 test('the waiting of a join names the task', () => {
-  play(() =>
-    group(function* (g) {
-      const writer = g.spawn(() => sleep(5), { name: 'writer' });
-      const joiner = g.spawn(() => writer.join());
-      yield;
-      yield;
-      expect(joiner.waitingOn).toBe(`join of task ${writer.id} 'writer'`);
-    }),
-  );
+  playGroup(function* (g) {
+    const writer = g.spawn(() => sleep(5), { name: 'writer' });
+    const joiner = g.spawn(() => writer.join());
+    yield;
+    yield;
+    expect(joiner.waitingOn).toBe(`join of task ${writer.id} 'writer'`);
+  });
 });
 
 test('the body of a group may join its children', () => {
-  const sum = play(() =>
-    group(function* (g) {
-      const tasks = [1, 2, 3].map((n) =>
-        g.spawn(function* () {
-          yield* sleep(10 - n);
-          return n;
-        }),
-      );
-      let total = 0;
-      for (const task of tasks) total += yield* task.join();
-      return total;
-    }),
-  );
+  const sum = playGroup(function* (g) {
+    const tasks = [1, 2, 3].map((n) =>
+      g.spawn(function* () {
+        yield* sleep(10 - n);
+        return n;
+      }),
+    );
+    let total = 0;
+    for (const task of tasks) total += yield* task.join();
+    return total;
+  });
   expect(sum).toBe(6);
 });
 
 test('a joined task holds nothing of those who joined it', () => {
   const host = new VirtualHost();
-  host.play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => sleep(1000));
-      for (let i = 0; i < 100; i++) yield* moveOnAfter(1, task.join());
-      const record = task as unknown as { joiners: { size: number } };
-      expect(record.joiners.size).toBe(0);
-    }),
-  );
+  host.playGroup(function* (g) {
+    const task = g.spawn(() => sleep(1000));
+    for (let i = 0; i < 100; i++) yield* moveOnAfter(1, task.join());
+    const record = task as unknown as { joiners: { size: number } };
+    expect(record.joiners.size).toBe(0);
+  });
 });

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
-import { play } from '../../../test/support/kernel/virtual-host.ts';
+import { play, playGroup } from '../../../test/support/kernel/virtual-host.ts';
 import { moveOnAfter } from '../scope/with-scope.ts';
 import { sleep, sleepForever } from '../waits.ts';
-import { group } from './group.ts';
 import { TaskLocal } from './task-local.ts';
 
 test('a task local has its initial value until it is set', () => {
@@ -18,19 +17,17 @@ test('a task local has its initial value until it is set', () => {
 
 test('children inherit the value at the moment of spawning, and keep theirs to themselves', () => {
   const user = new TaskLocal('nobody');
-  const seen = play(() =>
-    group(function* (g) {
-      user.set('parent');
-      const child = g.spawn(function* () {
-        const inherited = user.get();
-        user.set('child');
-        yield* sleep(1);
-        return [inherited, user.get()];
-      });
-      user.set('later');
-      return [yield* child.join(), user.get()];
-    }),
-  );
+  const seen = playGroup(function* (g) {
+    user.set('parent');
+    const child = g.spawn(function* () {
+      const inherited = user.get();
+      user.set('child');
+      yield* sleep(1);
+      return [inherited, user.get()];
+    });
+    user.set('later');
+    return [yield* child.join(), user.get()];
+  });
   expect(seen).toEqual([['parent', 'child'], 'later']);
 });
 
