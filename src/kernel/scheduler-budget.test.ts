@@ -21,11 +21,11 @@ function operationsUntilOthersRun(op: () => Operation<unknown>, most = 1000): nu
   });
 }
 
-test('128 operations succeed in one step; the 129th lets the others run before it tries', () => {
+test('128 operations succeed in one step, and the 129th first lets other tasks run', () => {
   expect(operationsUntilOthersRun(() => checkpoint())).toBe(129);
 });
 
-test('join of a finished task counts as an operation', () => {
+test('join of a finished task counts as one of the 128 operations', () => {
   const count = playGroup(function* (g) {
     const task = g.spawn(function* () {});
     yield* sleep(1);
@@ -43,7 +43,7 @@ test('join of a finished task counts as an operation', () => {
   expect(count).toBe(129);
 });
 
-test('a wait begins the count anew', () => {
+test('a wait restores the budget of 128 operations', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     for (let i = 0; i < 100; i++) yield* checkpoint();
@@ -59,7 +59,7 @@ test('a wait begins the count anew', () => {
   expect(log).toEqual(['128 done', 'other', '129 done']);
 });
 
-test('a cancellation while the 129th operation lets the others run means it did not happen', () => {
+test('an operation that is cancelled while it lets other tasks run has no effect', () => {
   let tried = 0;
   const value = playScope(function* (s) {
     yield* group(function* (g) {
@@ -76,7 +76,7 @@ test('a cancellation while the 129th operation lets the others run means it did 
   expect([value, tried]).toEqual([undefined, 128]);
 });
 
-test('each task has a count of its own', () => {
+test('each task has its own budget', () => {
   const log: string[] = [];
   function* busy(name: string): Operation<void> {
     for (let i = 0; i < 129; i++) yield* checkpoint();
@@ -92,7 +92,7 @@ test('each task has a count of its own', () => {
   expect(log).toEqual(['c', 'a', 'b']);
 });
 
-test('leaving a cancelled scope does not use up the count of the task', () => {
+test('leaving a cancelled scope restores the budget', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     yield* scope(function* (s) {
@@ -107,7 +107,7 @@ test('leaving a cancelled scope does not use up the count of the task', () => {
   expect(log).toEqual(['tried', 'other']);
 });
 
-test('an operation in a cancelled scope is refused in a step of its own', () => {
+test('an operation in a cancelled scope throws in a step of its own', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     g.spawn(function* () {

@@ -7,7 +7,7 @@ import { moveOnAfter } from './scope/with-scope.ts';
 import { group } from './task/group.ts';
 import { readable, sleep, sleepForever } from './waits.ts';
 
-test('ready tasks run first in, first out', () => {
+test('ready tasks run in FIFO order', () => {
   const log: string[] = [];
   function* twice(name: string): Operation<void> {
     log.push(`${name}1`);
@@ -22,7 +22,7 @@ test('ready tasks run first in, first out', () => {
   expect(log).toEqual(['a1', 'b1', 'c1', 'body', 'a2', 'b2', 'c2']);
 });
 
-test('what becomes ready during a batch belongs to the next one', () => {
+test('a task that becomes ready during a batch belongs to the next batch', () => {
   const batches: number[] = [];
   playGroup(
     function* (g) {
@@ -52,7 +52,7 @@ test('tasks wake in the order in which their resources became ready', () => {
   expect(log).toEqual(['c', 'a', 'b']);
 });
 
-test('a task that yields for ever starves no other', () => {
+test('a task that yields in an endless loop does not starve other tasks', () => {
   const done = playGroup(function* (g) {
     g.spawn(
       function* () {
@@ -66,7 +66,7 @@ test('a task that yields for ever starves no other', () => {
   expect(done).toBe('done');
 });
 
-test('timers fire between batches, not inside one', () => {
+test('timers fire between batches', () => {
   const host = new VirtualHost();
   const log: string[] = [];
   host.playGroup(function* (g) {
@@ -83,7 +83,7 @@ test('timers fire between batches, not inside one', () => {
   expect(log).toEqual(['late', 'next batch', 'woke']);
 });
 
-test('readiness granted before a turn comes before the timers that are due', () => {
+test('a task that was notified before a turn runs before tasks whose timers are due', () => {
   const host = new VirtualHost();
   const resource = new Readiness();
   const log: string[] = [];
@@ -103,7 +103,7 @@ test('readiness granted before a turn comes before the timers that are due', () 
   expect(log).toEqual(['readiness', 'timer']);
 });
 
-test('readiness granted before a turn saves an operation whose deadline is due', () => {
+test('an operation that was notified before a turn succeeds although its deadline is due', () => {
   const host = new VirtualHost();
   const resource = new Readiness();
   const value = host.playGroup(function* (g) {
@@ -121,7 +121,7 @@ test('readiness granted before a turn saves an operation whose deadline is due',
   expect(value).toBe('read');
 });
 
-test('turn runs one batch and says when it wants to be called again', () => {
+test('turn runs one batch and returns the delay until the next turn', () => {
   const host = new VirtualHost();
   const { scheduler } = host;
   scheduler.start(function* () {
@@ -141,7 +141,7 @@ test('turn runs one batch and says when it wants to be called again', () => {
   expect(scheduler.live).toBe(0);
 });
 
-test('a turn may be cut into steps: the batch goes on where it was left', () => {
+test('turn(maxSteps) continues the current batch', () => {
   const batches: number[] = [];
   const host = new VirtualHost({ hooks: { batchBegins: (ready) => batches.push(ready) } });
   const { scheduler } = host;
@@ -160,12 +160,12 @@ test('a turn may be cut into steps: the batch goes on where it was left', () => 
   expect(batches.slice(0, 3)).toEqual([1, 5, 5]);
 });
 
-test('a turn with nothing to do is harmless', () => {
+test('turn without tasks returns Infinity', () => {
   const host = new VirtualHost();
   expect(host.scheduler.turn()).toBe(Infinity);
 });
 
-test('the host is woken once for what becomes ready outside of a turn', () => {
+test('tasks that become ready outside a turn wake the host once', () => {
   const host = new VirtualHost();
   const resources = [new Readiness(), new Readiness()];
   host.scheduler.start(() =>
@@ -181,7 +181,7 @@ test('the host is woken once for what becomes ready outside of a turn', () => {
   expect(host.wakes).toBe(2);
 });
 
-test('no step is made before the first turn', () => {
+test('a task does not run before the first turn', () => {
   let ran = false;
   const host = new VirtualHost();
   host.scheduler.start(function* () {
@@ -192,7 +192,7 @@ test('no step is made before the first turn', () => {
   expect(ran).toBe(true);
 });
 
-test('now counts from the beginning of the scheduler, in fractions', () => {
+test('now() counts from the creation of the scheduler, in fractional milliseconds', () => {
   const host = new VirtualHost();
   host.time = 1234.5;
   expect(host.scheduler.now()).toBe(1234.5);
@@ -203,7 +203,7 @@ test('now counts from the beginning of the scheduler, in fractions', () => {
   expect(seen).toBe(0.125);
 });
 
-test('several schedulers live side by side', () => {
+test('several schedulers run independently', () => {
   const hosts = [new VirtualHost(), new VirtualHost()];
   const log: string[] = [];
   for (const [i, { scheduler }] of hosts.entries()) {
@@ -218,7 +218,7 @@ test('several schedulers live side by side', () => {
   expect(log).toEqual(['00', '10', '01', '11', '02', '12']);
 });
 
-test('stats tell what the scheduler holds and has done, and are frozen', () => {
+test('stats() returns a frozen snapshot of the sizes and counters', () => {
   const host = new VirtualHost();
   const resource = new Readiness();
   host.playGroup(function* (g) {
@@ -239,7 +239,7 @@ test('stats tell what the scheduler holds and has done, and are frozen', () => {
   });
 });
 
-test('the tasks of a scheduler are listed, parents before children', () => {
+test('tasks() lists parents before children', () => {
   const host = new VirtualHost();
   host.playGroup(function* (g) {
     const parent = group(function* (inner) {

@@ -65,19 +65,19 @@ function check(property: (outcome: Outcome) => void): void {
   );
 }
 
-test('whatever is run, every finally runs exactly once', () => {
+test('in random programs each finally block runs exactly once', () => {
   check(({ books }) => {
     expect(books.finals.every((times) => times === 1)).toBe(true);
   });
 });
 
-test('whatever is run, no task is alive when its group has been left', () => {
+test('in random programs no task outlives its group', () => {
   check(({ books }) => {
     expect(books.survivors).toEqual([]);
   });
 });
 
-test('whatever is run, every error is reported exactly once', () => {
+test('in random programs each error is reported exactly once', () => {
   check(({ books, host }) => {
     if (host.scheduler.deadlock !== null) return;
     const { thrown, reported } = books;
@@ -86,7 +86,7 @@ test('whatever is run, every error is reported exactly once', () => {
   });
 });
 
-test('whatever is run, the scheduler holds nothing afterwards', () => {
+test('after a random program the scheduler is empty', () => {
   check(({ host }) => {
     const nothing = { tasks: 0, ready: 0, timers: 0, outsideWaits: 0 };
     expect(host.scheduler.stats()).toMatchObject(nothing);
@@ -94,13 +94,13 @@ test('whatever is run, the scheduler holds nothing afterwards', () => {
   });
 });
 
-test('whatever is run, hooks see every task finish and every step end', () => {
+test('in random programs hooks observe the end of each task and each step', () => {
   check(({ counts: [spawned, finished, begins, ends] }) => {
     expect([finished, ends]).toEqual([spawned, begins]);
   });
 });
 
-test('the same program gives the same trace', () => {
+test('the same random program produces the same trace', () => {
   fc.assert(
     fc.property(programs, (program) => {
       expect(runOnce(program).trace).toEqual(runOnce(program).trace);

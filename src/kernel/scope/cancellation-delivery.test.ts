@@ -43,7 +43,7 @@ function errorsOf(op: () => Operation<unknown>, host = new VirtualHost()): reado
   throw new Error('the group did not fail');
 }
 
-test('a task that catches its cancellation in a loop is ended after 1000 refusals', () => {
+test('a task that catches its cancellation in a loop is ended after 1000 deliveries', () => {
   let refused = 0;
   const errors = errorsOf(() => stubborn(() => refused++));
   expect(refused).toBe(1000);
@@ -51,13 +51,13 @@ test('a task that catches its cancellation in a loop is ended after 1000 refusal
   expect(errors[0]).toMatchObject({ code: 'ERR_UNCOOPERATIVE' });
 });
 
-test('ERR_UNCOOPERATIVE names the task and the operation', () => {
+test('the message of ERR_UNCOOPERATIVE names the task and the operation', () => {
   const [error] = errorsOf(() => stubborn(() => undefined)) as [Error];
   expect(error.message).toMatch(/'mule'/);
   expect(error.message).toMatch(/sleep/);
 });
 
-test('a task that loops over bare yields is ended likewise', () => {
+test('a cancelled task that catches in a loop of bare yields is ended', () => {
   const errors = errorsOf(() =>
     stubborn(
       () => undefined,
@@ -69,7 +69,7 @@ test('a task that loops over bare yields is ended likewise', () => {
   expect(errors).toEqual([expect.any(UncooperativeError)]);
 });
 
-test('a task that yields nonsense in a loop is ended likewise', () => {
+test('a cancelled task that catches in a loop of invalid yields is ended', () => {
   function* nonsense(): Operation<void> {
     for (let i = 0; i < 5000; i++) {
       try {
@@ -82,7 +82,7 @@ test('a task that yields nonsense in a loop is ended likewise', () => {
   expect(errorsOf(nonsense)).toEqual([expect.any(UncooperativeError)]);
 });
 
-test('the task is ended by return(): finally blocks run, catch blocks do not', () => {
+test('a task that is ended by force runs its finally blocks and skips its catch blocks', () => {
   const log: string[] = [];
   errorsOf(function* () {
     try {
@@ -96,7 +96,7 @@ test('the task is ended by return(): finally blocks run, catch blocks do not', (
   expect(log).toEqual(['finally']);
 });
 
-test('a task that yields again when it is ended is abandoned, and says so', () => {
+test('a task that yields while it is ended by force is abandoned', () => {
   const log: string[] = [];
   const [error] = errorsOf(function* () {
     try {
@@ -112,7 +112,7 @@ test('a task that yields again when it is ended is abandoned, and says so', () =
   expect(error.message).toMatch(/abandoned/);
 });
 
-test('an error that its finally throws while it is ended by force is not dropped', () => {
+test('an error from a finally block during a forced end is the cause', () => {
   const cleanup = new Error('cleanup');
   const errors = errorsOf(function* () {
     try {
@@ -132,7 +132,7 @@ function withCauses(error: unknown): unknown[] {
   return causes;
 }
 
-test('a task that refuses for a second is ended, however few refusals that are', () => {
+test('a task that ignores its cancellation for a second is ended', () => {
   const host = new VirtualHost();
   let refused = 0;
   const errors = errorsOf(
@@ -147,7 +147,7 @@ test('a task that refuses for a second is ended, however few refusals that are',
   expect(refused).toBeLessThanOrEqual(102);
 });
 
-test('other tasks go on while one refuses', () => {
+test('a task that ignores its cancellation does not starve other tasks', () => {
   const log: string[] = [];
   const host = new VirtualHost();
   errorsOf(
@@ -160,7 +160,7 @@ test('other tasks go on while one refuses', () => {
   expect(host.scheduler.stats().batches).toBeGreaterThan(1000);
 });
 
-test('a loop of 2000 timeouts is no refusal: each is swallowed by its own scope', () => {
+test('2000 expired timeouts in a loop do not count as ignored cancellations', () => {
   const count = play(function* () {
     let expired = 0;
     for (let i = 0; i < 2000; i++) {
@@ -171,7 +171,7 @@ test('a loop of 2000 timeouts is no refusal: each is swallowed by its own scope'
   expect(count).toBe(2000);
 });
 
-test('twenty timeouts over two seconds are no refusal', () => {
+test('twenty expired timeouts over two seconds do not count as ignored cancellations', () => {
   const count = play(function* () {
     let expired = 0;
     for (let i = 0; i < 20; i++) {
@@ -182,7 +182,7 @@ test('twenty timeouts over two seconds are no refusal', () => {
   expect(count).toBe(20);
 });
 
-test('a cancellation long after an earlier one is not held against the task', () => {
+test('the time in a shield does not count as time in which a cancellation is ignored', () => {
   const host = new VirtualHost();
   let refused = 0;
   const errors = errorsOf(function* () {
@@ -196,7 +196,7 @@ test('a cancellation long after an earlier one is not held against the task', ()
   expect(refused).toBe(1000);
 });
 
-test('a scope refused inside a cancelled one counts once it is the one that refuses', () => {
+test('a main task that ignores the cancellation of a scope in it is ended by force', () => {
   const error = failureOf(function* () {
     yield* scope(function* (s) {
       s.cancel();
@@ -231,7 +231,7 @@ function orderOfEnd(mule: (child: () => Operation<void>) => Operation<unknown>):
   return log;
 }
 
-test('the children of a task that is ended by force end before the group around it is left', () => {
+test('the children of a task that is ended by force end before its group is left', () => {
   const order = orderOfEnd((child) =>
     group(function* (inner) {
       inner.spawn(child);
@@ -241,7 +241,7 @@ test('the children of a task that is ended by force end before the group around 
   expect(order).toEqual(['child ended', 'group left']);
 });
 
-test('the children of an abandoned task are cancelled, and end before its group is left', () => {
+test('the children of an abandoned task are cancelled and end before its group is left', () => {
   const order = orderOfEnd((child) =>
     group(function* (inner) {
       inner.spawn(child);
@@ -259,7 +259,7 @@ test('the children of an abandoned task are cancelled, and end before its group 
   expect(order).toEqual(['child ended', 'group left']);
 });
 
-test('a child of an abandoned task that spawns once more holds the group back, too', () => {
+test('a task that a child of an abandoned task spawns ends before the group is left', () => {
   const log: string[] = [];
   const order = orderOfEnd((child) =>
     group(function* (inner) {
@@ -284,7 +284,7 @@ test('a child of an abandoned task that spawns once more holds the group back, t
   expect(log.length).toBe(log[0] === 'taken' ? 3 : 2);
 });
 
-test('an iterator without throw is closed when it is cancelled', () => {
+test('a cancelled iterator without throw() is closed with return()', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     const task = g.spawn({
@@ -304,7 +304,7 @@ test('an iterator without throw is closed when it is cancelled', () => {
   expect(log).toEqual(['closed', 'cancelled']);
 });
 
-test('an iterator with neither throw nor return just ends', () => {
+test('a cancelled iterator without throw() and return() ends', () => {
   const state = playGroup(function* (g) {
     const next = (): IteratorResult<Wait, void> => ({ done: false, value: undefined });
     const task = g.spawn({ [Symbol.iterator]: () => ({ next }) });

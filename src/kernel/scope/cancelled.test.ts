@@ -20,13 +20,13 @@ function cancelledWith(reason: unknown): Cancelled {
   return seen;
 }
 
-test('Cancelled carries the reason, whatever it is', () => {
+test('Cancelled has the reason that was passed to cancel()', () => {
   for (const reason of [undefined, null, 0, 'why', new Error('why')]) {
     expect(cancelledWith(reason).reason).toBe(reason);
   }
 });
 
-test('a handler that catches errors only lets Cancelled pass', () => {
+test('a catch block that handles only Errors rethrows Cancelled', () => {
   const log: string[] = [];
   function* careful(): Operation<void> {
     try {
@@ -44,7 +44,7 @@ test('a handler that catches errors only lets Cancelled pass', () => {
   expect(log).toEqual([]);
 });
 
-test('it tells its reason when it is printed', () => {
+test('the text of a Cancelled contains its reason', () => {
   expect(String(cancelledWith('shutting down'))).toBe('Cancelled: shutting down');
   expect(String(cancelledWith(undefined))).toBe('Cancelled');
 });

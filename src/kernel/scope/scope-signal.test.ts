@@ -7,7 +7,7 @@ import type { Scope } from './scope.ts';
 import { shield } from './shield.ts';
 import { scope } from './with-scope.ts';
 
-test('the signal aborts when the scope is cancelled, with its reason', () => {
+test('the signal of a scope aborts with the reason when the scope is cancelled', () => {
   playScope(function* (s) {
     const { signal } = s;
     const heard: unknown[] = [];
@@ -18,21 +18,21 @@ test('the signal aborts when the scope is cancelled, with its reason', () => {
   });
 });
 
-test('it is one signal, and an AbortSignal', () => {
+test('the signal of a scope is always the same AbortSignal', () => {
   playScope(function* (s) {
     expect(s.signal).toBeInstanceOf(AbortSignal);
     expect(s.signal).toBe(s.signal);
   });
 });
 
-test('the signal of a scope that is cancelled already is aborted', () => {
+test('the signal of a cancelled scope is aborted', () => {
   playScope(function* (s) {
     s.cancel('why');
     expect([s.signal.aborted, s.signal.reason]).toEqual([true, 'why']);
   });
 });
 
-test('the signal aborts when a scope around it is cancelled, and in the tasks below', () => {
+test('the signal of a child task aborts when a scope around it is cancelled', () => {
   const heard: string[] = [];
   playScope(function* (outer) {
     yield* group(function* (g) {
@@ -49,7 +49,7 @@ test('the signal aborts when a scope around it is cancelled, and in the tasks be
   expect(heard).toEqual(['from above']);
 });
 
-test('the signal aborts at the deadline, with a TimeoutError', () => {
+test('the signal of a scope aborts at its deadline with a TimeoutError', () => {
   let signal: AbortSignal | undefined;
   play(() =>
     scope(
@@ -63,7 +63,7 @@ test('the signal aborts at the deadline, with a TimeoutError', () => {
   expect(signal?.reason).toMatchObject({ code: 'ERR_TIMEOUT' });
 });
 
-test('the signal of a scope inside a shield aborts when the shield falls, not before', () => {
+test('the signal of a scope inside a shield aborts when the shield expires', () => {
   const host = new VirtualHost();
   const heard: number[] = [];
   host.playScope(function* (s) {
@@ -77,7 +77,7 @@ test('the signal of a scope inside a shield aborts when the shield falls, not be
   expect(heard).toEqual([20]);
 });
 
-test('a signal does not abort because its scope has been left', () => {
+test('the signal of a scope that ends without a cancellation does not abort', () => {
   let left: Scope | undefined;
   playScope(function* (s) {
     left = s;
@@ -86,7 +86,7 @@ test('a signal does not abort because its scope has been left', () => {
   expect(left?.signal.aborted).toBe(false);
 });
 
-test('a listener may cancel other scopes while the cancellation spreads', () => {
+test('an abort listener may cancel an outer scope', () => {
   const value = playScope(function* (outer) {
     return yield* scope(function* (inner) {
       inner.signal.addEventListener('abort', () => outer.cancel('both'));

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { codeThrownBy, thrownBy } from '../../../test/support/kernel/operations.ts';
 import {
   play,
   playGroup,
@@ -11,16 +12,6 @@ import { group } from '../task/group.ts';
 import { checkpoint, sleep, sleepForever, sleepUntil } from '../waits.ts';
 import { isCancelled } from './cancelled.ts';
 import { moveOnAfter, scope, timeout } from './with-scope.ts';
-
-/** What `op` throws; undefined if it throws nothing. */
-function* thrownBy(op: Operation<unknown>): Operation<unknown> {
-  try {
-    yield* op;
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-}
 
 const operations: Readonly<Record<string, () => Operation<unknown>>> = {
   'a bare yield': function* () {
@@ -43,7 +34,7 @@ const operations: Readonly<Record<string, () => Operation<unknown>>> = {
 };
 
 for (const [name, make] of Object.entries(operations)) {
-  test(`${name} throws Cancelled in a cancelled scope, again and again`, () => {
+  test(`${name} throws Cancelled in a cancelled scope each time`, () => {
     const seen = play(function* () {
       const thrown: unknown[] = [];
       yield* scope(function* (s) {
@@ -56,7 +47,7 @@ for (const [name, make] of Object.entries(operations)) {
   });
 }
 
-test('Cancelled is no Error, and isCancelled tells it from everything else', () => {
+test('Cancelled is not an Error, and isCancelled recognises it', () => {
   const error = play(function* () {
     let thrown: unknown;
     yield* scope(function* (s) {
@@ -72,7 +63,7 @@ test('Cancelled is no Error, and isCancelled tells it from everything else', () 
   }
 });
 
-test('the operation in progress is cancelled at once', () => {
+test('task.cancel() ends the operation in progress at once', () => {
   const host = new VirtualHost();
   host.playGroup(function* (g) {
     const task = g.spawn(() => sleep(1000));
@@ -82,7 +73,7 @@ test('the operation in progress is cancelled at once', () => {
   expect(host.time).toBe(10);
 });
 
-test('an operation in a nested finally that waits is refused too, and unwinding goes on', () => {
+test('an operation in a finally block of a cancelled scope throws and unwinding continues', () => {
   const log: string[] = [];
   function* inner(): Operation<void> {
     try {
@@ -109,7 +100,7 @@ test('an operation in a nested finally that waits is refused too, and unwinding 
   expect(log).toEqual(['inner', 'innermost', 'outer']);
 });
 
-test('operations behind the scope work again', () => {
+test('operations after a cancelled scope work', () => {
   const end = play(function* () {
     yield* scope(function* (s) {
       s.cancel();
@@ -121,7 +112,7 @@ test('operations behind the scope work again', () => {
   expect(end).toBe(5);
 });
 
-test('a task may cancel itself: it goes on to its next operation', () => {
+test('a task that cancels itself continues to its next operation', () => {
   const log: string[] = [];
   const state = playGroup(function* (g) {
     const task = g.spawn(function* () {
@@ -136,7 +127,7 @@ test('a task may cancel itself: it goes on to its next operation', () => {
   expect([state, log]).toEqual(['cancelled', ['goes on']]);
 });
 
-test('a task that cancels itself and needs no operation more is done', () => {
+test('a task that cancels itself and returns without another operation is done', () => {
   const result = playGroup(function* (g) {
     const task = g.spawn(function* () {
       currentTask().cancel();
@@ -147,7 +138,7 @@ test('a task that cancels itself and needs no operation more is done', () => {
   expect(result).toEqual(['value', 'done']);
 });
 
-test('the first reason stays', () => {
+test('the reason of a scope is that of the first cancel()', () => {
   playScope(function* (s) {
     expect([s.cancelled, s.reason]).toEqual([false, undefined]);
     s.cancel('first');
@@ -156,7 +147,7 @@ test('the first reason stays', () => {
   });
 });
 
-test('cancelling while the task cleans up changes nothing for it', () => {
+test('a second cancel() during the cleanup has no effect', () => {
   const log: unknown[] = [];
   playGroup(function* (g) {
     const task = g.spawn(function* () {
@@ -176,7 +167,7 @@ test('cancelling while the task cleans up changes nothing for it', () => {
   expect(log).toEqual(['first', expect.objectContaining({ reason: 'first' })]);
 });
 
-test('the Cancelled of an outer scope passes the inner ones', () => {
+test('inner scopes do not catch the Cancelled of an outer scope', () => {
   const log: string[] = [];
   const value = playScope(function* (outer) {
     yield* scope(function* () {
@@ -188,7 +179,7 @@ test('the Cancelled of an outer scope passes the inner ones', () => {
   expect([value, log]).toEqual([undefined, []]);
 });
 
-test('when several scopes are cancelled, the outermost decides, whichever came first', () => {
+test('if several scopes are cancelled, the outermost one provides the reason', () => {
   for (const order of ['inner first', 'outer first']) {
     const reasons = play(function* () {
       const seen: unknown[] = [];
@@ -206,7 +197,7 @@ test('when several scopes are cancelled, the outermost decides, whichever came f
   }
 });
 
-test('a scope swallows only its own Cancelled', () => {
+test('a scope catches only its own Cancelled', () => {
   let foreign: unknown;
   const log: string[] = [];
   play(function* () {
@@ -224,7 +215,7 @@ test('a scope swallows only its own Cancelled', () => {
   expect(log).toEqual(['passed']);
 });
 
-test('a stale Cancelled ends at its own scope, though an outer one is cancelled now', () => {
+test('a scope catches its own Cancelled although an outer scope is now cancelled', () => {
   const value = playScope(function* (outer) {
     yield* scope(function* (inner) {
       inner.cancel();
@@ -258,7 +249,7 @@ test('cancelling a scope cancels the tasks of the groups inside it', () => {
   expect(ended).toEqual(['a', 'b']);
 });
 
-test('a wake-up granted in the same turn wins over the cancellation', () => {
+test('a task that was woken in the same turn returns despite the cancellation', () => {
   const log: string[] = [];
   const host = new VirtualHost();
   host.playGroup(function* (g) {
@@ -276,7 +267,7 @@ test('a wake-up granted in the same turn wins over the cancellation', () => {
   expect(log).toEqual(['woke']);
 });
 
-test('currentScope is the innermost scope, and timeouts are passed over', () => {
+test('currentScope() is the innermost scope that is not a timeout', () => {
   play(function* () {
     const own = currentScope();
     yield* scope(function* (s) {
@@ -293,17 +284,13 @@ test('currentScope is the innermost scope, and timeouts are passed over', () => 
   });
 });
 
-test('a scope driven half-way and left open is ERR_SCOPE_MISNESTED', () => {
+test('a scope that is not driven to its end throws ERR_SCOPE_MISNESTED', () => {
   const code = play(function* () {
-    try {
-      yield* scope(function* () {
-        const half = moveOnAfter(5, sleep(10))[Symbol.iterator]();
-        half.next();
-      });
-    } catch (error) {
-      return (error as { code: string }).code;
-    }
-    return 'none';
+    return yield* codeThrownBy(
+      scope(function* () {
+        moveOnAfter(5, sleep(10))[Symbol.iterator]().next();
+      }),
+    );
   });
   expect(code).toBe('ERR_SCOPE_MISNESTED');
 });

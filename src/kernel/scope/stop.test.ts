@@ -13,7 +13,7 @@ import type { Scope } from './scope.ts';
 import { shield } from './shield.ts';
 import { scope } from './with-scope.ts';
 
-test('stop cancels nothing: it turns stopping on and lets waitStopping return', () => {
+test('stop() sets stopping and lets waitStopping() return, and cancels nothing', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     g.spawn(function* () {
@@ -30,7 +30,7 @@ test('stop cancels nothing: it turns stopping on and lets waitStopping return', 
   expect(log).toEqual(['told 5', 'body goes on 10']);
 });
 
-test('stopping is on for everything below, and for what is opened later', () => {
+test('stopping is true in all scopes inside, including those opened later', () => {
   playScope(function* (outer) {
     yield* group(function* (g) {
       g.spawn(function* () {
@@ -47,7 +47,7 @@ test('stopping is on for everything below, and for what is opened later', () => 
   });
 });
 
-test('stopping a scope says nothing to the scopes around it', () => {
+test('stop() does not affect enclosing scopes', () => {
   playScope(function* (outer) {
     yield* scope(function* (inner) {
       inner.stop();
@@ -57,7 +57,7 @@ test('stopping a scope says nothing to the scopes around it', () => {
   });
 });
 
-test('waitStopping in a scope that is stopping already returns at once', () => {
+test('waitStopping() in a stopping scope returns at once', () => {
   const end = playScope(function* (s) {
     s.stop();
     yield* s.waitStopping();
@@ -66,7 +66,7 @@ test('waitStopping in a scope that is stopping already returns at once', () => {
   expect(end).toBe(0);
 });
 
-test('all who wait are told, in the order in which they came', () => {
+test('stop() wakes all tasks in waitStopping() in FIFO order', () => {
   const log: number[] = [];
   playGroup(function* (g) {
     for (let i = 0; i < 5; i++) {
@@ -81,7 +81,7 @@ test('all who wait are told, in the order in which they came', () => {
   expect(log).toEqual([0, 1, 2, 3, 4]);
 });
 
-test('stop with graceMs cancels what remains after the grace period', () => {
+test('stop({ graceMs }) cancels the scope after the grace period', () => {
   const host = new VirtualHost();
   const value = host.playScope(function* (s) {
     s.stop({ graceMs: 30 });
@@ -90,7 +90,7 @@ test('stop with graceMs cancels what remains after the grace period', () => {
   expect([value, host.time]).toEqual([undefined, 30]);
 });
 
-test('a group that ends within the grace period gives its value and keeps no timer', () => {
+test('a group that ends within the grace period returns its value and has no timer', () => {
   const host = new VirtualHost();
   const value = host.playGroup(function* (g) {
     g.stop({ graceMs: 1000 });
@@ -100,7 +100,7 @@ test('a group that ends within the grace period gives its value and keeps no tim
   expect([value, host.time, host.scheduler.stats().timers]).toEqual(['value', 10, 0]);
 });
 
-test('a grace of 0 cancels when a task would wait', () => {
+test('stop({ graceMs: 0 }) cancels when a task waits', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.stop({ graceMs: 0 });
@@ -110,7 +110,7 @@ test('a grace of 0 cancels when a task would wait', () => {
   expect(error.code).toBe('ERR_GROUP_CANCELLED');
 });
 
-test('a second stop can bring the end nearer, and not move it away', () => {
+test('a second stop() can shorten the grace period but not extend it', () => {
   for (const [first, second, end] of [
     [30, 10, 10],
     [10, 30, 10],
@@ -128,7 +128,7 @@ test('a second stop can bring the end nearer, and not move it away', () => {
   }
 });
 
-test('a cancelled waitStopping leaves no waiter behind', () => {
+test('a cancelled waitStopping() is no longer woken by stop()', () => {
   playGroup(function* (g) {
     const waiter = g.spawn(() => g.scope.waitStopping());
     yield;
@@ -140,7 +140,7 @@ test('a cancelled waitStopping leaves no waiter behind', () => {
   });
 });
 
-test('stop reaches into shields: it cancels nothing', () => {
+test('stop() reaches tasks inside shields', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     g.spawn(() =>
@@ -155,7 +155,7 @@ test('stop reaches into shields: it cancels nothing', () => {
   expect(log).toEqual(['told']);
 });
 
-test('stopping a scope that has been left does nothing', () => {
+test('stop() of a scope that has ended has no effect', () => {
   const host = new VirtualHost();
   host.play(function* () {
     let left: Scope | undefined;
@@ -169,7 +169,7 @@ test('stopping a scope that has been left does nothing', () => {
 });
 
 for (const graceMs of [Number.NaN, -1]) {
-  test(`a grace of ${graceMs} is a RangeError`, () => {
+  test(`stop() with graceMs ${graceMs} throws a RangeError`, () => {
     playScope(function* (s) {
       expect(() => s.stop({ graceMs })).toThrow(RangeError);
       expect(s.stopping).toBe(false);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { thrownBy } from '../../../test/support/kernel/operations.ts';
 import {
   codeOf,
   failureOf,
@@ -16,7 +17,7 @@ import type { Group } from './group.ts';
 import { group } from './group.ts';
 import type { Task } from './task.ts';
 
-test('a body that cancel cut short makes the group throw ERR_GROUP_CANCELLED', () => {
+test('a group that is cancelled before its body returns throws ERR_GROUP_CANCELLED', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.cancel('enough');
@@ -27,7 +28,7 @@ test('a body that cancel cut short makes the group throw ERR_GROUP_CANCELLED', (
   expect(error.cause).toBe('enough');
 });
 
-test('a body that returned gives its value though the group was cancelled meanwhile', () => {
+test('a cancelled group returns the value of a body that returned', () => {
   const value = playGroup(function* (g) {
     g.spawn(() => sleepForever());
     g.cancel();
@@ -36,7 +37,7 @@ test('a body that returned gives its value though the group was cancelled meanwh
   expect(value).toBe('value');
 });
 
-test('a body that returned gives its value though a child cancelled the group later', () => {
+test('a group that a child cancels after the body returned returns the value of the body', () => {
   const value = playGroup(function* (g) {
     g.spawn(function* () {
       yield* sleep(5);
@@ -48,7 +49,7 @@ test('a body that returned gives its value though a child cancelled the group la
   expect(value).toBe('value');
 });
 
-test('a body that swallows the cancellation and returns gives its value', () => {
+test('a cancelled group returns the value of a body that caught the cancellation', () => {
   const value = playGroup(function* (g) {
     g.cancel();
     try {
@@ -61,7 +62,7 @@ test('a body that swallows the cancellation and returns gives its value', () => 
   expect(value).toBe(true);
 });
 
-test('the cancelled group is left only after all members have unwound', () => {
+test('a cancelled group is left after all members have unwound', () => {
   const log: string[] = [];
   const code = codeOf(function* () {
     yield* group(function* (g) {
@@ -81,7 +82,7 @@ test('the cancelled group is left only after all members have unwound', () => {
   expect([code, log]).toEqual(['ERR_GROUP_CANCELLED', ['unwound 25']]);
 });
 
-test('a member that task.cancel ended is no failure, and its siblings go on', () => {
+test('a cancelled member is not a failure, and its siblings continue', () => {
   const log = playGroup(function* (g) {
     const victim = g.spawn(() => sleepForever());
     const other = g.spawn(() => sleep(10));
@@ -93,7 +94,7 @@ test('a member that task.cancel ended is no failure, and its siblings go on', ()
   expect(log).toEqual(['cancelled', 'done', 10]);
 });
 
-test('every task is started, even one that was cancelled before its first step', () => {
+test('a task that is cancelled before its first step still gets its first step', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     const task = g.spawn(function* () {
@@ -110,7 +111,7 @@ test('every task is started, even one that was cancelled before its first step',
   expect(log).toEqual(['started', 'closed']);
 });
 
-test('a task cancelled before its first step that needs no operation gives its value', () => {
+test('a task that is cancelled before its start returns its value if it uses no operation', () => {
   const value = playGroup(function* (g) {
     const task = g.spawn(function* () {
       return 'value';
@@ -121,7 +122,7 @@ test('a task cancelled before its first step that needs no operation gives its v
   expect(value).toBe('value');
 });
 
-test('what could succeed at once is refused in a task cancelled before its start', () => {
+test('a checkpoint in a task that was cancelled before its start throws', () => {
   const state = playGroup(function* (g) {
     const task = g.spawn(() => checkpoint());
     task.cancel();
@@ -131,7 +132,7 @@ test('what could succeed at once is refused in a task cancelled before its start
   expect(state).toBe('cancelled');
 });
 
-test('a task spawned into a cancelled group starts cancelled, and reaches its finally', () => {
+test('a task that is spawned into a cancelled group starts cancelled and runs its finally', () => {
   const log: string[] = [];
   codeOf(() =>
     group(function* (g) {
@@ -153,7 +154,7 @@ test('a task spawned into a cancelled group starts cancelled, and reaches its fi
   expect(log).toEqual(['started', 'closing', 'closed']);
 });
 
-test('a child can cancel its group, itself included', () => {
+test('a child that cancels its group continues to its next operation', () => {
   const log: string[] = [];
   const code = codeOf(() =>
     group(function* (g) {
@@ -192,7 +193,7 @@ test('a child can cancel its parent task', () => {
   expect(seen).toEqual(['from below', 'cancelled']);
 });
 
-test('the cancellation of an enclosing scope goes through the group as Cancelled', () => {
+test('a group throws the Cancelled of an enclosing scope', () => {
   const log: string[] = [];
   const value = playScope(function* (s) {
     yield* group(function* (g) {
@@ -212,7 +213,7 @@ test('the cancellation of an enclosing scope goes through the group as Cancelled
   expect([value, log]).toEqual([undefined, ['child']]);
 });
 
-test('when the group and a scope around it are cancelled, the outer one decides', () => {
+test('a cancelled group in a cancelled scope throws the Cancelled of the scope', () => {
   const value = playScope(function* (s) {
     yield* group(function* (g) {
       g.cancel();
@@ -224,7 +225,7 @@ test('when the group and a scope around it are cancelled, the outer one decides'
   expect(value).toBeUndefined();
 });
 
-test('a daemon that is cancelled at the end is no failure and gives no error', () => {
+test('a daemon that is cancelled at the end of its group is not a failure', () => {
   const value = playGroup(function* (g) {
     g.spawn(() => sleepForever(), { daemon: true });
     yield;
@@ -233,7 +234,7 @@ test('a daemon that is cancelled at the end is no failure and gives no error', (
   expect(value).toBe('value');
 });
 
-test('the deadline of a group cancels it, with a TimeoutError as the reason', () => {
+test('the deadline of a group cancels it with a TimeoutError as the reason', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.scope.deadline = now() + 10;
@@ -244,7 +245,7 @@ test('the deadline of a group cancels it, with a TimeoutError as the reason', ()
   expect(error.cause).toMatchObject({ code: 'ERR_TIMEOUT' });
 });
 
-test('a member that throws a Cancelled of a scope that is not around it has failed', () => {
+test('a member that throws the Cancelled of an unrelated scope has failed', () => {
   let foreign: unknown;
   const error = failureOf(function* () {
     yield* scope(function* (s) {
@@ -266,7 +267,7 @@ test('a member that throws a Cancelled of a scope that is not around it has fail
   expect(isCancelled(foreign)).toBe(true);
 });
 
-test('cancelling a member twice, or one that has ended, changes nothing', () => {
+test('cancel() of a cancelled or ended member has no effect', () => {
   playGroup(function* (g) {
     const task = g.spawn(() => sleepForever());
     yield;
@@ -274,17 +275,12 @@ test('cancelling a member twice, or one that has ended, changes nothing', () => 
     task.cancel('second');
     yield* sleep(1);
     task.cancel('third');
-    try {
-      yield* task.join();
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'ERR_TASK_CANCELLED' });
-      return;
-    }
-    throw new Error('joined');
+    const error = yield* thrownBy(task.join());
+    expect(error).toMatchObject({ code: 'ERR_TASK_CANCELLED', cause: { reason: 'first' } });
   });
 });
 
-test('a task can be cancelled from outside of every task', () => {
+test('a group can be cancelled from a callback', () => {
   let outside: Group | undefined;
   const code = codeOf(() =>
     group(function* (g) {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { failAfter, failWhenCancelled } from '../../../test/support/kernel/operations.ts';
 import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../current.ts';
 import { GroupError } from '../errors.ts';
@@ -15,22 +16,7 @@ function errorOf(body: (g: Group) => Operation<unknown>): GroupError {
   return error as GroupError;
 }
 
-function* failAfter(ms: number, error: unknown): Operation<never> {
-  yield* sleep(ms);
-  throw error;
-}
-
-/** Waits for ever, and throws `error` while it unwinds. */
-function* failUnwinding(error: unknown): Operation<void> {
-  try {
-    yield* sleepForever();
-  } finally {
-    // biome-ignore lint/correctness/noUnsafeFinally: errors while unwinding are what is tested
-    throw error;
-  }
-}
-
-test('a failed child makes the group throw a GroupError with that very error', () => {
+test('a group with a failed child throws a GroupError that contains the error', () => {
   const boom = new Error('boom');
   const error = errorOf(function* (g) {
     g.spawn(() => failAfter(1, boom));
@@ -42,7 +28,7 @@ test('a failed child makes the group throw a GroupError with that very error', (
   expect(error.cause).toBe(boom);
 });
 
-test('a failed body makes the group throw a GroupError too, even if it is alone', () => {
+test('a group with a failed body and no children throws a GroupError', () => {
   const boom = new Error('boom');
   const error = errorOf(function* () {
     throw boom;
@@ -50,7 +36,7 @@ test('a failed body makes the group throw a GroupError too, even if it is alone'
   expect(error.errors[0]).toBe(boom);
 });
 
-test('a body that throws before it yields, or is no generator, is a failed body', () => {
+test('a body function that throws instead of returning an operation is a failed body', () => {
   const boom = new Error('boom');
   const error = errorOf(() => {
     throw boom;
@@ -75,7 +61,7 @@ test('a failed child cancels the body and the other children', () => {
   expect(log.sort()).toEqual(['body 5', 'sibling 5']);
 });
 
-test('the group throws after all others have unwound', () => {
+test('a group throws after all its members have unwound', () => {
   const left = play(function* () {
     try {
       yield* group(function* (g) {
@@ -94,19 +80,19 @@ test('the group throws after all others have unwound', () => {
   expect(left).toBe(45);
 });
 
-test('errors stand in the order of occurrence, and the first one is the cause', () => {
+test('a GroupError lists its errors in order of occurrence, and the first is the cause', () => {
   const [a, b, c] = [new Error('a'), new Error('b'), new Error('c')];
   const error = errorOf(function* (g) {
-    g.spawn(() => failUnwinding(c), { name: 'third' });
+    g.spawn(() => failWhenCancelled(c), { name: 'third' });
     g.spawn(() => failAfter(10, a), { name: 'first' });
-    yield* failUnwinding(b);
+    yield* failWhenCancelled(b);
   });
   expect(error.errors[0]).toBe(a);
   expect(new Set(error.errors)).toEqual(new Set([a, b, c]));
   expect(error.cause).toBe(a);
 });
 
-test('two children that fail in the same batch are both there', () => {
+test('a GroupError contains the errors of two children that fail in the same batch', () => {
   const [a, b] = [new Error('a'), new Error('b')];
   const error = errorOf(function* (g) {
     g.spawn(() => failAfter(1, a));
@@ -116,7 +102,7 @@ test('two children that fail in the same batch are both there', () => {
   expect(error.errors).toEqual([a, b]);
 });
 
-test('an error object appears once, by identity: here of a child that the body joined', () => {
+test('a GroupError contains the same error object once', () => {
   const boom = new Error('boom');
   const error = errorOf(function* (g) {
     yield* g.spawn(() => failAfter(1, boom)).join();
@@ -125,7 +111,7 @@ test('an error object appears once, by identity: here of a child that the body j
   expect(error.errors[0]).toBe(boom);
 });
 
-test('two errors that look alike are two errors', () => {
+test('a GroupError contains two errors with the same message', () => {
   const error = errorOf(function* (g) {
     g.spawn(() => failAfter(1, new Error('same')));
     g.spawn(() => failAfter(1, new Error('same')));
@@ -133,7 +119,7 @@ test('two errors that look alike are two errors', () => {
   expect(error.errors).toHaveLength(2);
 });
 
-test('nested GroupErrors are not flattened', () => {
+test('a GroupError inside a GroupError is not flattened', () => {
   const boom = new Error('boom');
   const error = errorOf(function* () {
     yield* group(function* (inner) {
@@ -145,7 +131,7 @@ test('nested GroupErrors are not flattened', () => {
   expect((error.errors[0] as GroupError).errors[0]).toBe(boom);
 });
 
-test('errors raised while unwinding are kept, from shielded cleanup too', () => {
+test('a GroupError contains errors thrown during the unwinding, in shields too', () => {
   const [boom, late] = [new Error('boom'), new Error('late')];
   const error = errorOf(function* (g) {
     g.spawn(function* () {
@@ -160,19 +146,19 @@ test('errors raised while unwinding are kept, from shielded cleanup too', () => 
   expect(error.errors).toEqual([boom, late]);
 });
 
-test('failures inside a cancelled group give GroupError, never a bare Cancelled', () => {
+test('a failure in a cancelled group throws a GroupError instead of Cancelled', () => {
   const boom = new Error('boom');
   const error = errorOf(function* (g) {
     g.cancel();
-    yield* failUnwinding(boom);
+    yield* failWhenCancelled(boom);
   });
   expect(error.errors).toEqual([boom]);
 });
 
-test('failures inside a group that was cancelled from outside give GroupError', () => {
+test('a failure in a group that was cancelled from outside throws a GroupError', () => {
   const boom = new Error('boom');
   const error = errorOf(function* (outer) {
-    outer.spawn(() => group(() => failUnwinding(boom)), { name: 'holder' });
+    outer.spawn(() => group(() => failWhenCancelled(boom)), { name: 'holder' });
     yield;
     outer.cancel();
   });
@@ -180,7 +166,7 @@ test('failures inside a group that was cancelled from outside give GroupError', 
   expect((error.errors[0] as GroupError).errors).toEqual([boom]);
 });
 
-test('the message names the tasks that failed', () => {
+test('the message of a GroupError names the failed tasks', () => {
   const error = errorOf(function* (g) {
     g.spawn(() => failAfter(1, new Error('no disk')), { name: 'writer' });
     g.spawn(() => failAfter(1, new Error('no net')), { name: 'reader' });
@@ -189,7 +175,7 @@ test('the message names the tasks that failed', () => {
   expect(error.message).toMatch(/reader/);
 });
 
-test('a thousand failures are all in errors, and the message stays short', () => {
+test('a GroupError of a thousand failures contains all errors and has a short message', () => {
   const error = errorOf(function* (g) {
     for (let i = 0; i < 1000; i++) g.spawn(() => failAfter(1, new Error(`e${i}`)));
   });
@@ -205,7 +191,7 @@ function* failDeep(depth: number): Operation<void> {
   });
 }
 
-test('a failure that comes up through many groups keeps its message short', () => {
+test('the message of a GroupError through many nested groups is short', () => {
   const error = errorOf(() => failDeep(300));
   expect(error.message.length).toBeLessThan(2000);
 });
@@ -217,7 +203,7 @@ for (const [name, thrown] of [
   ['a symbol', Symbol('boom')],
   ['an object without a prototype', Object.create(null)],
 ] as const) {
-  test(`a child that throws ${name} fails as with any error`, () => {
+  test(`a child that throws ${name} has failed`, () => {
     const error = errorOf(function* (g) {
       g.spawn(() => failAfter(1, thrown));
     });
@@ -225,7 +211,7 @@ for (const [name, thrown] of [
   });
 }
 
-test('an error whose text cannot be made breaks nothing', () => {
+test('a GroupError can contain a value whose toString() throws', () => {
   const hostile = {
     toString(): string {
       throw new Error('no text');
@@ -237,7 +223,7 @@ test('an error whose text cannot be made breaks nothing', () => {
   expect(error.errors[0]).toBe(hostile);
 });
 
-test('a caught GroupError leaves the caller uncancelled', () => {
+test('a task that catches a GroupError is not cancelled', () => {
   const after = play(function* () {
     try {
       yield* group(() => failAfter(1, new Error('boom')));
@@ -249,7 +235,7 @@ test('a caught GroupError leaves the caller uncancelled', () => {
   expect(after).toBe(11);
 });
 
-test('a body that returned gives GroupError when a child fails later', () => {
+test('a child that fails after the body returned makes the group throw a GroupError', () => {
   const error = errorOf(function* (g) {
     g.spawn(() => failAfter(10, new Error('late')));
     return 'value';

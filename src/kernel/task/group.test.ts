@@ -13,7 +13,7 @@ import type { Group } from './group.ts';
 import { group } from './group.ts';
 import type { Task } from './task.ts';
 
-test('a group gives the value of its body', () => {
+test('a group returns the value of its body', () => {
   expect(
     playGroup(function* () {
       return 'value';
@@ -33,7 +33,7 @@ test('a group is left when its body and all its children have ended', () => {
   expect(left).toBe(30);
 });
 
-test('spawn returns at once: the child goes to the tail of the queue, the parent goes on', () => {
+test('spawn puts the child at the tail of the queue and returns at once', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     const child = g.spawn(function* () {
@@ -46,7 +46,7 @@ test('spawn returns at once: the child goes to the tail of the queue, the parent
   expect(log).toEqual(['spawned ready', 'child', 'after a yield done']);
 });
 
-test('children begin in the order in which they were spawned', () => {
+test('children start in the order in which they were spawned', () => {
   const log: number[] = [];
   playGroup(function* (g) {
     for (let i = 0; i < 5; i++) {
@@ -81,7 +81,7 @@ for (const [name, value] of Object.entries({
   null: null,
   'a number': 5,
 })) {
-  test(`spawn of ${name} throws at once`, () => {
+  test(`spawn of ${name} throws ERR_NOT_AN_OPERATION at once`, () => {
     playGroup(function* (g) {
       expect(() => g.spawn(value as unknown as Operation<void>)).toThrow(
         expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' }),
@@ -90,7 +90,7 @@ for (const [name, value] of Object.entries({
   });
 }
 
-test('a spawned function that returns no operation fails its task', () => {
+test('a spawned async function fails its task with ERR_NOT_AN_OPERATION', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.spawn((async () => undefined) as unknown as () => Operation<void>);
@@ -100,7 +100,7 @@ test('a spawned function that returns no operation fails its task', () => {
   expect(error.errors[0].message).toMatch(/async/);
 });
 
-test('a spawned function runs inside its task, in the next batch', () => {
+test('a spawned function runs inside its task', () => {
   playGroup(function* (g) {
     const task = g.spawn(() => {
       expect(currentTask()).toBe(task);
@@ -109,7 +109,7 @@ test('a spawned function runs inside its task, in the next batch', () => {
   });
 });
 
-test('the body runs in the calling task', () => {
+test('the body of a group runs in the calling task', () => {
   play(function* () {
     const caller = currentTask();
     yield* group(function* () {
@@ -118,7 +118,7 @@ test('the body runs in the calling task', () => {
   });
 });
 
-test('a child can spawn siblings, even after the body has returned', () => {
+test('a child can spawn siblings after the body has returned', () => {
   const ends = play(function* () {
     const log: string[] = [];
     yield* group(function* (g) {
@@ -136,7 +136,7 @@ test('a child can spawn siblings, even after the body has returned', () => {
   expect(ends).toEqual(['late 10', 'left 10']);
 });
 
-test('spawning into a group that has left throws ERR_GROUP_ENDED and closes the operation', () => {
+test('spawn into an ended group throws ERR_GROUP_ENDED and discards the operation', () => {
   play(function* () {
     let left: Group | undefined;
     yield* group(function* (g) {
@@ -154,7 +154,7 @@ test('spawning into a group that has left throws ERR_GROUP_ENDED and closes the 
   });
 });
 
-test('an ended group ignores cancel and stop', () => {
+test('cancel() and stop() of an ended group have no effect', () => {
   play(function* () {
     let left: Group | undefined;
     yield* group(function* (g) {
@@ -167,7 +167,7 @@ test('an ended group ignores cancel and stop', () => {
   });
 });
 
-test('a group inside a group leaves before the outer one', () => {
+test('an inner group does not wait for the tasks of the outer one', () => {
   const log: string[] = [];
   playGroup(function* (outer) {
     outer.spawn(function* () {
@@ -185,7 +185,7 @@ test('a group inside a group leaves before the outer one', () => {
   expect(log).toEqual(['inner child', 'inner left', 'outer child']);
 });
 
-test('daemons do not hold the group back: they are cancelled when all others have ended', () => {
+test('a group cancels its daemons when all other tasks have ended', () => {
   const log: string[] = [];
   const left = play(function* () {
     yield* group(function* (g) {
@@ -206,7 +206,7 @@ test('daemons do not hold the group back: they are cancelled when all others hav
   expect([log, left]).toEqual([['daemon ends 10'], 10]);
 });
 
-test('a daemon that fails cancels the group as any member does', () => {
+test('a daemon that fails cancels the group', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.spawn(
@@ -222,7 +222,7 @@ test('a daemon that fails cancels the group as any member does', () => {
   expect(error.errors).toEqual([new Error('daemon broke')]);
 });
 
-test('a task that a daemon spawns while it unwinds is waited for', () => {
+test('a group waits for a task that a daemon spawns while it unwinds', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     g.spawn(
@@ -242,7 +242,7 @@ test('a task that a daemon spawns while it unwinds is waited for', () => {
   expect(log).toEqual(['last']);
 });
 
-test('each of many daemons is asked to end a few times, not once for every other one', () => {
+test('each of a thousand daemons is cancelled a few times only', () => {
   let asked = 0;
   playGroup(function* (g) {
     for (let i = 0; i < 1000; i++) g.spawn(() => sleepForever(), { daemon: true });
@@ -257,7 +257,7 @@ test('each of many daemons is asked to end a few times, not once for every other
   expect(asked).toBeLessThan(10);
 });
 
-test('a group is lazy and can be driven once only', () => {
+test('a group is lazy and can be driven once', () => {
   let ran = 0;
   const once = group(function* () {
     ran++;
@@ -268,7 +268,7 @@ test('a group is lazy and can be driven once only', () => {
   expect(ran).toBe(1);
 });
 
-test('members that have ended are not held by the group', () => {
+test('a group does not keep members that have ended', () => {
   const host = new VirtualHost();
   host.playGroup(function* (g) {
     for (let i = 0; i < 1000; i++) {
@@ -280,7 +280,7 @@ test('members that have ended are not held by the group', () => {
   expect(host.scheduler.stats()).toMatchObject({ tasks: 0, timers: 0, spawned: 1001 });
 });
 
-test('disposing of a group cancels it, so `using` takes its tasks along', async () => {
+test('disposing of a group cancels its tasks', async () => {
   const ended: string[] = [];
   await playGroup(function* (tasks) {
     tasks.spawn(function* () {

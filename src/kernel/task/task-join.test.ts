@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { codeThrownBy, thrownBy } from '../../../test/support/kernel/operations.ts';
 import { play, playGroup, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../current.ts';
 import type { TaskCancelledError } from '../errors.ts';
@@ -9,17 +10,7 @@ import { sleep, sleepForever } from '../waits.ts';
 import { group } from './group.ts';
 import type { Task } from './task.ts';
 
-/** The code of what joining `task` throws. */
-function* codeOfJoin(task: Task<unknown>): Operation<unknown> {
-  try {
-    yield* task.join();
-  } catch (error) {
-    return (error as { code?: unknown }).code;
-  }
-  return 'none';
-}
-
-test('join waits for the end of the task and gives its result', () => {
+test('join waits for the end of the task and returns its result', () => {
   const seen = playGroup(function* (g) {
     const task = g.spawn(function* () {
       yield* sleep(10);
@@ -30,7 +21,7 @@ test('join waits for the end of the task and gives its result', () => {
   expect(seen).toEqual(['value', 10]);
 });
 
-test('join of a task that has ended gives the result at once, any number of times', () => {
+test('join of an ended task returns the result at once, any number of times', () => {
   const seen = playGroup(function* (g) {
     const task = g.spawn(function* () {
       return 'value';
@@ -41,7 +32,7 @@ test('join of a task that has ended gives the result at once, any number of time
   expect(seen).toEqual(['value', 'value', 5]);
 });
 
-test('all who join are told, in the order in which they came', () => {
+test('the end of a task wakes all joining tasks in FIFO order', () => {
   const log: number[] = [];
   playGroup(function* (g) {
     const task = g.spawn(() => sleep(10));
@@ -55,7 +46,7 @@ test('all who join are told, in the order in which they came', () => {
   expect(log).toEqual([0, 1, 2, 3]);
 });
 
-test('join rethrows the very error of the task', () => {
+test('join throws the error object of the task', () => {
   const boom = new Error('boom');
   const seen: unknown[] = [];
   play(function* () {
@@ -79,7 +70,7 @@ test('join rethrows the very error of the task', () => {
   expect(seen.at(-1)).toBe(boom);
 });
 
-test('a task that is not in the group can see the failure of one that is', () => {
+test('join throws the error of a task in another group', () => {
   const boom = new Error('boom');
   let seen: unknown;
   playGroup(function* (outer) {
@@ -106,24 +97,19 @@ test('a task that is not in the group can see the failure of one that is', () =>
   expect(seen).toBe(boom);
 });
 
-test('join of a task that was cancelled throws ERR_TASK_CANCELLED, not Cancelled', () => {
+test('join of a cancelled task throws ERR_TASK_CANCELLED', () => {
   playGroup(function* (g) {
     const task = g.spawn(() => sleepForever(), { name: 'victim' });
     yield;
     task.cancel('why');
-    try {
-      yield* task.join();
-    } catch (error) {
-      expect(isCancelled(error)).toBe(false);
-      expect((error as TaskCancelledError).code).toBe('ERR_TASK_CANCELLED');
-      expect((error as Error).message).toMatch(/victim/);
-      return;
-    }
-    throw new Error('joined');
+    const error = yield* thrownBy(task.join());
+    expect(isCancelled(error)).toBe(false);
+    expect((error as TaskCancelledError).code).toBe('ERR_TASK_CANCELLED');
+    expect((error as Error).message).toMatch(/victim/);
   });
 });
 
-test('a cancelled join ends the waiting, not the task', () => {
+test('cancelling a join does not cancel the joined task', () => {
   const seen = playGroup(function* (g) {
     const task = g.spawn(function* () {
       yield* sleep(50);
@@ -135,11 +121,11 @@ test('a cancelled join ends the waiting, not the task', () => {
   expect(seen).toEqual([undefined, 'waiting', 'value']);
 });
 
-test('joining oneself throws at once', () => {
-  expect(play(() => codeOfJoin(currentTask()))).toBe('ERR_JOIN_CYCLE');
+test('a task that joins itself gets ERR_JOIN_CYCLE', () => {
+  expect(play(() => codeThrownBy(currentTask().join()))).toBe('ERR_JOIN_CYCLE');
 });
 
-test('joining an ancestor throws at once', () => {
+test('a task that joins an ancestor gets ERR_JOIN_CYCLE', () => {
   const codes = play(function* () {
     const main = currentTask();
     return yield* group(function* (g) {
@@ -148,7 +134,7 @@ test('joining an ancestor throws at once', () => {
           const seen: unknown[] = [];
           yield* inner
             .spawn(function* () {
-              seen.push(yield* codeOfJoin(main), yield* codeOfJoin(child));
+              seen.push(yield* codeThrownBy(main.join()), yield* codeThrownBy(child.join()));
             })
             .join();
           return seen;
@@ -160,7 +146,7 @@ test('joining an ancestor throws at once', () => {
   expect(codes).toEqual(['ERR_JOIN_CYCLE', 'ERR_JOIN_CYCLE']);
 });
 
-test('the waiting of a join names the task', () => {
+test('waitingOn of a joining task names the joined task', () => {
   playGroup(function* (g) {
     const writer = g.spawn(() => sleep(5), { name: 'writer' });
     const joiner = g.spawn(() => writer.join());
@@ -170,7 +156,7 @@ test('the waiting of a join names the task', () => {
   });
 });
 
-test('the body of a group may join its children', () => {
+test('the body of a group can join its children', () => {
   const sum = playGroup(function* (g) {
     const tasks = [1, 2, 3].map((n) =>
       g.spawn(function* () {
@@ -185,7 +171,7 @@ test('the body of a group may join its children', () => {
   expect(sum).toBe(6);
 });
 
-test('a joined task holds nothing of those who joined it', () => {
+test('a task does not keep joins that were cancelled', () => {
   const host = new VirtualHost();
   host.playGroup(function* (g) {
     const task = g.spawn(() => sleep(1000));

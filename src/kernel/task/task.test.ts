@@ -7,14 +7,14 @@ import { readable, sleep, sleepForever, writable } from '../waits.ts';
 import { group } from './group.ts';
 import type { Task } from './task.ts';
 
-test('ids count from 1 in the order of spawning', () => {
+test('task ids count from 1 in the order of spawning', () => {
   const ids = playGroup(function* (g) {
     return [currentTask(), g.spawn(() => sleep(0)), g.spawn(() => sleep(0))].map(({ id }) => id);
   });
   expect(ids).toEqual([1, 2, 3]);
 });
 
-test('a task has the name it is given, or one with its id; the first is main', () => {
+test('a task has the given name or one with its id, and the first task is main', () => {
   const names = playGroup(function* (g) {
     const tasks = [currentTask(), g.spawn(() => sleep(0), { name: 'writer' })];
     const nameless = g.spawn(() => sleep(0));
@@ -24,7 +24,7 @@ test('a task has the name it is given, or one with its id; the first is main', (
   expect(names).toEqual(['main', 'writer']);
 });
 
-test('the parent is the task whose group it belongs to', () => {
+test('the parent of a task is the owner of its group', () => {
   play(function* () {
     const main = currentTask();
     expect(main.parent).toBeNull();
@@ -40,7 +40,7 @@ test('the parent is the task whose group it belongs to', () => {
   });
 });
 
-test('state tells how the task is doing', () => {
+test('the state of a task is ready, running, waiting, ready and done in turn', () => {
   const states: string[] = [];
   playGroup(function* (g) {
     const resource = new Readiness();
@@ -59,7 +59,7 @@ test('state tells how the task is doing', () => {
   expect(states).toEqual(['ready', 'running', 'waiting', 'ready', 'done']);
 });
 
-test('a task that threw has failed, one that was cancelled is cancelled', () => {
+test('a task ends as failed after an error and as cancelled after a cancellation', () => {
   const states: string[] = [];
   play(function* () {
     try {
@@ -82,7 +82,7 @@ test('a task that threw has failed, one that was cancelled is cancelled', () => 
   expect(states).toEqual(['cancelled', 'failed', 'left']);
 });
 
-test('waitingOn says what a waiting task waits for, and is empty otherwise', () => {
+test('waitingOn describes the wait of a waiting task and is empty otherwise', () => {
   class Named extends Readiness {
     override describe(): string {
       return '127.0.0.1:51512';
@@ -118,7 +118,7 @@ test('waitingOn says what a waiting task waits for, and is empty otherwise', () 
   });
 });
 
-test('children are the unfinished tasks of the groups that the task has open', () => {
+test('children() returns the unfinished tasks of all groups that the task has open', () => {
   const names = play(function* () {
     const main = currentTask();
     return yield* group(function* (outer) {
@@ -138,7 +138,7 @@ test('children are the unfinished tasks of the groups that the task has open', (
   ]);
 });
 
-test('children may be asked for when there are two hundred thousand', () => {
+test('children() works with two hundred thousand tasks', () => {
   const count = playGroup(function* (g) {
     for (let i = 0; i < 200_000; i++) g.spawn(function* () {});
     return currentTask().children().length;
@@ -146,7 +146,7 @@ test('children may be asked for when there are two hundred thousand', () => {
   expect(count).toBe(200_000);
 });
 
-test('cancel returns at once: it is a request', () => {
+test('task.cancel() returns before the task has ended', () => {
   playGroup(function* (g) {
     const task = g.spawn(() => sleepForever());
     yield;
@@ -157,13 +157,13 @@ test('cancel returns at once: it is a request', () => {
   });
 });
 
-test('currentTask, currentScope and now outside of a task throw ERR_NO_TASK', () => {
+test('currentTask(), currentScope() and now() outside tasks throw ERR_NO_TASK', () => {
   for (const use of [currentTask, currentScope, now]) {
     expect(use).toThrow(expect.objectContaining({ code: 'ERR_NO_TASK' }));
   }
 });
 
-test('they throw ERR_NO_TASK outside of a task while a program runs, too', () => {
+test('currentTask() in a hook between steps throws ERR_NO_TASK', () => {
   const seen: unknown[] = [];
   const look = (): void => {
     try {
@@ -182,7 +182,7 @@ test('they throw ERR_NO_TASK outside of a task while a program runs, too', () =>
   expect(seen).toEqual(['ERR_NO_TASK', 'main', 'ERR_NO_TASK', 'ERR_NO_TASK']);
 });
 
-test('a scheduler that runs inside a task gives the task back', () => {
+test('a nested scheduler restores the current task of the outer one', () => {
   play(function* () {
     const outer = currentTask();
     expect(
