@@ -1,6 +1,6 @@
 /**
- * coronet/lowlevel: the kernel's inside, for people who build their own operations or their own
- * host. Here the names are stable, too, but less is kept from you.
+ * coronet/lowlevel: the parts of the kernel for authors of operations, networks and hosts. These
+ * names are stable, too, but check less.
  */
 export {
   AttemptCase,

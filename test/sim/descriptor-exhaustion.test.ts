@@ -1,18 +1,18 @@
-/** Descriptors run out and come back, in a world in which every other accept finds none. */
+/** A world in which every second accept and connect fails because no descriptor is left. */
 import { expect, test } from 'vitest';
 import { health } from '../../src/health.ts';
 import type { Operation } from '../../src/index.ts';
 import { connect, retry } from '../../src/index.ts';
 import { simulate } from '../../src/sim.ts';
-import { heardBy } from '../support/servers.ts';
+import { receiveText } from '../support/sockets.ts';
 
 function* probe(): Operation<string> {
   using socket = yield* connect('server:9090');
   yield* socket.sendAll('GET /livez HTTP/1.0\r\n\r\n');
-  return yield* heardBy(socket);
+  return yield* receiveText(socket);
 }
 
-test('probes of health are answered, and health goes on', async () => {
+test('a health server answers probes and continues while descriptors are exhausted', async () => {
   const report = await simulate(
     function* (world) {
       world.host('server', () => health('0.0.0.0:9090'));

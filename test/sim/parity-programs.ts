@@ -1,4 +1,4 @@
-/** Small programs whose results are the same on every network, real or simulated. */
+/** Small programs that have the same results on every network, real or simulated. */
 import type { Datagram, Operation, Server, Socket } from 'coronet';
 import {
   all,
@@ -15,15 +15,16 @@ import {
   sleep,
   tcpServer,
 } from 'coronet';
+import { echo, receiveText, withPair } from '../support/sockets.ts';
 
-/** What an operation gives, or the error that it fails with, without what differs by chance. */
+/** The result of an operation, or its error without the parts that may differ. */
 function* outcome(op: () => Operation<unknown>): Operation<unknown> {
   try {
     return { value: yield* op() };
   } catch (error) {
     if (isCancelled(error)) throw error;
     const { name, code, syscall, errno, message } = error as NodeJS.ErrnoException;
-    // The words of the system differ: Node adds what strerror(3) says.
+    // The messages of the system differ: Node appends the text of strerror(3).
     if (syscall !== undefined) return { name, code, syscall, errno };
     return { name, code, message: withoutPorts(message) };
   }
@@ -31,40 +32,6 @@ function* outcome(op: () => Operation<unknown>): Operation<unknown> {
 
 function withoutPorts(text: string): string {
   return text.replace(/127\.0\.0\.1:\d+/g, '127.0.0.1:PORT').replace(/port \d{4,}/g, 'port PORT');
-}
-
-function* pair(): Operation<{ near: Socket; far: Socket }> {
-  using listener = yield* listen('127.0.0.1:0');
-  const near = yield* connect(listener.address);
-  const far = yield* listener.accept();
-  return { near, far };
-}
-
-function* withPair<T>(body: (near: Socket, far: Socket) => Operation<T>): Operation<T> {
-  const { near, far } = yield* pair();
-  try {
-    return yield* body(near, far);
-  } finally {
-    near.close();
-    far.close();
-  }
-}
-
-function* echo(socket: Socket): Operation<void> {
-  for (;;) {
-    const data = yield* socket.recv();
-    if (data.length === 0) return;
-    yield* socket.sendAll(data);
-  }
-}
-
-function* textOf(socket: Socket): Operation<string> {
-  let text = '';
-  for (;;) {
-    const data = yield* socket.recv();
-    if (data.length === 0) return text;
-    text += String(data);
-  }
 }
 
 function* refused(): Operation<unknown> {
@@ -83,10 +50,10 @@ function* halfClosed(): Operation<unknown> {
   return yield* withPair(function* (near, far): Operation<unknown> {
     yield* near.sendAll('question');
     near.shutdown('send');
-    const question = yield* textOf(far);
+    const question = yield* receiveText(far);
     yield* far.sendAll('answer');
     far.shutdown('send');
-    const answer = yield* textOf(near);
+    const answer = yield* receiveText(near);
     const late = yield* outcome(() => near.sendAll('too late'));
     return { question, answer, late, again: (yield* near.recv()).length };
   });
@@ -114,7 +81,7 @@ function* closedHere(): Operation<unknown> {
 function* twoReceivers(): Operation<unknown> {
   return yield* withPair(function* (near, far): Operation<unknown> {
     return yield* group(function* (tasks): Operation<unknown> {
-      const first = tasks.spawn(() => textOf(near), { name: 'first' });
+      const first = tasks.spawn(() => receiveText(near), { name: 'first' });
       while (first.waitingOn === '') yield* sleep(1);
       const second = yield* outcome(() => near.recv());
       yield* far.sendAll('for the first');
@@ -181,7 +148,7 @@ function* handlersFail(): Operation<unknown> {
     };
     tasks.spawn(() => serve(listener, broken, { onError }), { daemon: true });
     using client = yield* connect(listener.address);
-    return { heard: yield* textOf(client), errors };
+    return { received: yield* receiveText(client), errors };
   });
 }
 
@@ -195,14 +162,14 @@ function* piped(): Operation<unknown> {
           source.shutdown('send');
         },
         () => pipe(from, to),
-        () => textOf(sink),
+        () => receiveText(sink),
       ]);
       return { bytes, same: got === String(block) };
     });
   });
 }
 
-function* chosen(): Operation<unknown> {
+function* selectTwice(): Operation<unknown> {
   return yield* withPair(function* (near, far): Operation<unknown> {
     const late = yield* select({ data: near.recv(), late: sleep(5) });
     yield* far.sendAll('data');
@@ -211,7 +178,7 @@ function* chosen(): Operation<unknown> {
   });
 }
 
-function* cutAndGone(): Operation<unknown> {
+function* cancelledReceive(): Operation<unknown> {
   return yield* withPair(function* (near, far): Operation<unknown> {
     const nothing = yield* moveOnAfter(5, () => near.recv());
     yield* far.sendAll('still there');
@@ -219,7 +186,7 @@ function* cutAndGone(): Operation<unknown> {
   });
 }
 
-function* triedAgain(): Operation<unknown> {
+function* retried(): Operation<unknown> {
   const attempts: number[] = [];
   const listener = yield* listen('127.0.0.1:0');
   const { address } = listener;
@@ -246,10 +213,10 @@ function* datagrams(): Operation<unknown> {
   return [String(first.data), second.data.length, first.from.port === near.address.port];
 }
 
-/** By name, for the names of the tests. */
+/** The programs by name, for the titles of the tests. */
 export const programs: Readonly<Record<string, () => Operation<unknown>>> = {
   'a refused connection': refused,
-  'a port that is taken': taken,
+  'a port in use': taken,
   'ends in both directions': halfClosed,
   'a reset': resetWithData,
   'a socket that was closed here': closedHere,
@@ -258,8 +225,8 @@ export const programs: Readonly<Record<string, () => Operation<unknown>>> = {
   'a server that is drained': drained,
   'a handler that fails': handlersFail,
   'a pipe': piped,
-  'a select of data and time': chosen,
-  'a receive that is cut': cutAndGone,
-  'a retry that fails': triedAgain,
+  'a select of data and time': selectTwice,
+  'a cancelled receive': cancelledReceive,
+  'a retry that fails': retried,
   datagrams,
 };

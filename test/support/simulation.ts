@@ -1,14 +1,13 @@
-/** What tests of simulations share. */
+/** Helpers for tests of simulations. */
 import { expect } from 'vitest';
-import type { Operation, Socket } from '../../src/index.ts';
+import type { Operation } from '../../src/index.ts';
 import { connect, listen } from '../../src/index.ts';
 import type { Scenario, SimOptions, World } from '../../src/sim.ts';
 import { SimulationError, simulate } from '../../src/sim.ts';
+import { echo } from './sockets.ts';
 
-/**
- * Runs a scenario that has to fail. Not in debug mode, which adds lines of sources to the texts.
- */
-export async function failureOf(
+/** Runs a scenario that has to fail. Without debug mode, which adds source lines to messages. */
+export async function simulationErrorOf(
   scenario: Scenario,
   options?: SimOptions,
 ): Promise<SimulationError> {
@@ -19,13 +18,13 @@ export async function failureOf(
   return outcome as SimulationError;
 }
 
-/** The code of what a scenario fails with. */
-export async function codeOf(scenario: Scenario, options?: SimOptions): Promise<unknown> {
-  const { error } = await failureOf(scenario, options);
+/** The code of the error that a scenario fails with. */
+export async function failureCodeOf(scenario: Scenario, options?: SimOptions): Promise<unknown> {
+  const { error } = await simulationErrorOf(scenario, options);
   return (error as { code?: unknown }).code;
 }
 
-/** A scenario whose result is looked at. */
+/** The return value of a scenario. */
 export async function resultOf<T>(
   scenario: (world: World) => Operation<T>,
   options?: SimOptions,
@@ -37,29 +36,20 @@ export async function resultOf<T>(
   return (result as { readonly value: T }).value;
 }
 
-/** Answers every connection with what it sends, one after the other. */
+/** Echoes the bytes of every connection, one connection after the other. */
 export function* echoServer(): Operation<void> {
   const listener = yield* listen(7);
   try {
-    for (;;) yield* echo(yield* listener.accept());
+    for (;;) {
+      using socket = yield* listener.accept();
+      yield* echo(socket);
+    }
   } finally {
     listener.close();
   }
 }
 
-function* echo(socket: Socket): Operation<void> {
-  try {
-    for (;;) {
-      const data = yield* socket.recv();
-      if (data.length === 0) return;
-      yield* socket.sendAll(data);
-    }
-  } finally {
-    socket.close();
-  }
-}
-
-/** Sends `text` to the echo server of `host` on a new connection, and gives what comes back. */
+/** Sends `text` to the echo server of `host` on a new connection and returns the answer. */
 export function* askEcho(host: string, text: string): Operation<string> {
   const socket = yield* connect(`${host}:7`);
   try {

@@ -10,7 +10,7 @@ import type { Group } from './group.ts';
 import { group } from './group.ts';
 
 /** The GroupError of a group with this body. */
-function errorOf(body: (g: Group) => Operation<unknown>): GroupError {
+function groupErrorOf(body: (g: Group) => Operation<unknown>): GroupError {
   const error = failureOf(() => group(body));
   expect(error).toBeInstanceOf(GroupError);
   return error as GroupError;
@@ -18,7 +18,7 @@ function errorOf(body: (g: Group) => Operation<unknown>): GroupError {
 
 test('a group with a failed child throws a GroupError that contains the error', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, boom));
   });
   expect(error).toBeInstanceOf(AggregateError);
@@ -30,7 +30,7 @@ test('a group with a failed child throws a GroupError that contains the error', 
 
 test('a group with a failed body and no children throws a GroupError', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* () {
+  const error = groupErrorOf(function* () {
     throw boom;
   });
   expect(error.errors[0]).toBe(boom);
@@ -38,7 +38,7 @@ test('a group with a failed body and no children throws a GroupError', () => {
 
 test('a body function that throws instead of returning an operation is a failed body', () => {
   const boom = new Error('boom');
-  const error = errorOf(() => {
+  const error = groupErrorOf(() => {
     throw boom;
   });
   expect(error.errors).toEqual([boom]);
@@ -53,7 +53,7 @@ test('a failed child cancels the body and the other children', () => {
       log.push(`${name} ${now()}`);
     }
   }
-  errorOf(function* (g) {
+  groupErrorOf(function* (g) {
     g.spawn(() => watched('sibling'));
     g.spawn(() => failAfter(5, new Error('boom')));
     yield* watched('body');
@@ -82,7 +82,7 @@ test('a group throws after all its members have unwound', () => {
 
 test('a GroupError lists its errors in order of occurrence, and the first is the cause', () => {
   const [a, b, c] = [new Error('a'), new Error('b'), new Error('c')];
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failWhenCancelled(c), { name: 'third' });
     g.spawn(() => failAfter(10, a), { name: 'first' });
     yield* failWhenCancelled(b);
@@ -94,7 +94,7 @@ test('a GroupError lists its errors in order of occurrence, and the first is the
 
 test('a GroupError contains the errors of two children that fail in the same batch', () => {
   const [a, b] = [new Error('a'), new Error('b')];
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, a));
     g.spawn(() => failAfter(1, b));
     yield* sleepForever();
@@ -104,7 +104,7 @@ test('a GroupError contains the errors of two children that fail in the same bat
 
 test('a GroupError contains the same error object once', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     yield* g.spawn(() => failAfter(1, boom)).join();
   });
   expect(error.errors).toHaveLength(1);
@@ -112,7 +112,7 @@ test('a GroupError contains the same error object once', () => {
 });
 
 test('a GroupError contains two errors with the same message', () => {
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, new Error('same')));
     g.spawn(() => failAfter(1, new Error('same')));
   });
@@ -121,7 +121,7 @@ test('a GroupError contains two errors with the same message', () => {
 
 test('a GroupError inside a GroupError is not flattened', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* () {
+  const error = groupErrorOf(function* () {
     yield* group(function* (inner) {
       inner.spawn(() => failAfter(1, boom));
     });
@@ -133,7 +133,7 @@ test('a GroupError inside a GroupError is not flattened', () => {
 
 test('a GroupError contains errors thrown during the unwinding, in shields too', () => {
   const [boom, late] = [new Error('boom'), new Error('late')];
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(function* () {
       try {
         yield* sleepForever();
@@ -148,7 +148,7 @@ test('a GroupError contains errors thrown during the unwinding, in shields too',
 
 test('a failure in a cancelled group throws a GroupError instead of Cancelled', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.cancel();
     yield* failWhenCancelled(boom);
   });
@@ -157,7 +157,7 @@ test('a failure in a cancelled group throws a GroupError instead of Cancelled', 
 
 test('a failure in a group that was cancelled from outside throws a GroupError', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* (outer) {
+  const error = groupErrorOf(function* (outer) {
     outer.spawn(() => group(() => failWhenCancelled(boom)), { name: 'holder' });
     yield;
     outer.cancel();
@@ -167,7 +167,7 @@ test('a failure in a group that was cancelled from outside throws a GroupError',
 });
 
 test('the message of a GroupError names the failed tasks', () => {
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, new Error('no disk')), { name: 'writer' });
     g.spawn(() => failAfter(1, new Error('no net')), { name: 'reader' });
   });
@@ -176,7 +176,7 @@ test('the message of a GroupError names the failed tasks', () => {
 });
 
 test('a GroupError of a thousand failures contains all errors and has a short message', () => {
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     for (let i = 0; i < 1000; i++) g.spawn(() => failAfter(1, new Error(`e${i}`)));
   });
   expect(error.errors).toHaveLength(1000);
@@ -192,7 +192,7 @@ function* failDeep(depth: number): Operation<void> {
 }
 
 test('the message of a GroupError through many nested groups is short', () => {
-  const error = errorOf(() => failDeep(300));
+  const error = groupErrorOf(() => failDeep(300));
   expect(error.message.length).toBeLessThan(2000);
 });
 
@@ -204,7 +204,7 @@ for (const [name, thrown] of [
   ['an object without a prototype', Object.create(null)],
 ] as const) {
   test(`a child that throws ${name} has failed`, () => {
-    const error = errorOf(function* (g) {
+    const error = groupErrorOf(function* (g) {
       g.spawn(() => failAfter(1, thrown));
     });
     expect(error.errors).toEqual([thrown]);
@@ -217,7 +217,7 @@ test('a GroupError can contain a value whose toString() throws', () => {
       throw new Error('no text');
     },
   };
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, hostile));
   });
   expect(error.errors[0]).toBe(hostile);
@@ -236,7 +236,7 @@ test('a task that catches a GroupError is not cancelled', () => {
 });
 
 test('a child that fails after the body returned makes the group throw a GroupError', () => {
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(10, new Error('late')));
     return 'value';
   });
