@@ -118,7 +118,7 @@ test('an operation in a cancelled scope throws in a step of its own', () => {
       try {
         yield* checkpoint();
       } finally {
-        log.push('refused');
+        log.push('cancelled');
       }
     });
     g.spawn(function* () {
@@ -127,5 +127,5 @@ test('an operation in a cancelled scope throws in a step of its own', () => {
     yield* sleep(1);
     expect(task.state).toBe('cancelled');
   });
-  expect(log).toEqual(['other', 'another', 'refused']);
+  expect(log).toEqual(['other', 'another', 'cancelled']);
 });

@@ -40,7 +40,7 @@ test('arming a timer at Infinity disarms it', () => {
   expect([timers.size, timers.nextAt]).toEqual([0, Infinity]);
 });
 
-test('arming an armed timer moves it behind timers of the same time', () => {
+test('arming an armed timer moves it after timers of the same time', () => {
   const timers = new Timers();
   const [a, b] = [timer(), timer()];
   timers.arm(a, 1);
@@ -52,11 +52,11 @@ test('arming an armed timer moves it behind timers of the same time', () => {
 
 test('a disarmed timer is removed at once, and disarming it again has no effect', () => {
   const timers = new Timers();
-  const gone = timer();
-  timers.arm(gone, 1);
-  timers.disarm(gone);
-  timers.disarm(gone);
-  expect([timers.size, gone.armed]).toEqual([0, false]);
+  const disarmed = timer();
+  timers.arm(disarmed, 1);
+  timers.disarm(disarmed);
+  timers.disarm(disarmed);
+  expect([timers.size, disarmed.armed]).toEqual([0, false]);
 });
 
 test('timers above 2 ** 31 ms keep their exact time', () => {

@@ -26,10 +26,10 @@ test('a ring buffer grows while its items wrap around', () => {
 
 test('a ring buffer does not keep an item that was removed', async () => {
   const queue = new RingBuffer<object>();
-  const gone = new WeakRef(pushAndTake(queue));
+  const removed = new WeakRef(pushAndTake(queue));
   await new Promise((resolve) => setTimeout(resolve, 0));
   globalThis.gc?.();
-  expect(gone.deref()).toBeUndefined();
+  expect(removed.deref()).toBeUndefined();
 });
 
 function pushAndTake(queue: RingBuffer<object>): object {

@@ -14,8 +14,8 @@ import { isCancelled } from './cancelled.ts';
 import { shield } from './shield.ts';
 import { moveOnAfter, scope } from './with-scope.ts';
 
-/** Catches every refusal and goes on; counts them. */
-function* stubborn(
+/** Ignores every cancellation and calls `count` for each. */
+function* ignoreCancellation(
   count: () => void,
   op: () => Operation<unknown> = () => sleep(1),
 ): Operation<void> {
@@ -33,7 +33,7 @@ function* stubborn(
 function errorsOf(op: () => Operation<unknown>, host = new VirtualHost()): readonly unknown[] {
   try {
     host.playGroup(function* (g) {
-      const task = g.spawn(op, { name: 'mule' });
+      const task = g.spawn(op, { name: 'loop' });
       yield;
       task.cancel('please');
     });
@@ -44,22 +44,22 @@ function errorsOf(op: () => Operation<unknown>, host = new VirtualHost()): reado
 }
 
 test('a task that catches its cancellation in a loop is ended after 1000 deliveries', () => {
-  let refused = 0;
-  const errors = errorsOf(() => stubborn(() => refused++));
-  expect(refused).toBe(1000);
+  let deliveries = 0;
+  const errors = errorsOf(() => ignoreCancellation(() => deliveries++));
+  expect(deliveries).toBe(1000);
   expect(errors).toEqual([expect.any(UncooperativeError)]);
   expect(errors[0]).toMatchObject({ code: 'ERR_UNCOOPERATIVE' });
 });
 
 test('the message of ERR_UNCOOPERATIVE names the task and the operation', () => {
-  const [error] = errorsOf(() => stubborn(() => undefined)) as [Error];
-  expect(error.message).toMatch(/'mule'/);
+  const [error] = errorsOf(() => ignoreCancellation(() => undefined)) as [Error];
+  expect(error.message).toMatch(/'loop'/);
   expect(error.message).toMatch(/sleep/);
 });
 
 test('a cancelled task that catches in a loop of bare yields is ended', () => {
   const errors = errorsOf(() =>
-    stubborn(
+    ignoreCancellation(
       () => undefined,
       function* () {
         yield;
@@ -86,7 +86,7 @@ test('a task that is ended by force runs its finally blocks and skips its catch 
   const log: string[] = [];
   errorsOf(function* () {
     try {
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     } catch {
       log.push('catch');
     } finally {
@@ -100,7 +100,7 @@ test('a task that yields while it is ended by force is abandoned', () => {
   const log: string[] = [];
   const [error] = errorsOf(function* () {
     try {
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     } finally {
       log.push('before');
       yield* sleep(1);
@@ -116,7 +116,7 @@ test('an error from a finally block during a forced end is the cause', () => {
   const cleanup = new Error('cleanup');
   const errors = errorsOf(function* () {
     try {
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     } finally {
       // biome-ignore lint/correctness/noUnsafeFinally: errors while unwinding are what is tested
       throw cleanup;
@@ -134,17 +134,17 @@ function withCauses(error: unknown): unknown[] {
 
 test('a task that ignores its cancellation for a second is ended', () => {
   const host = new VirtualHost();
-  let refused = 0;
+  let deliveries = 0;
   const errors = errorsOf(
     () =>
-      stubborn(() => {
-        refused++;
+      ignoreCancellation(() => {
+        deliveries++;
         host.time += 10;
       }),
     host,
   );
   expect(errors).toEqual([expect.any(UncooperativeError)]);
-  expect(refused).toBeLessThanOrEqual(102);
+  expect(deliveries).toBeLessThanOrEqual(102);
 });
 
 test('a task that ignores its cancellation does not starve other tasks', () => {
@@ -152,8 +152,8 @@ test('a task that ignores its cancellation does not starve other tasks', () => {
   const host = new VirtualHost();
   errorsOf(
     () =>
-      stubborn(() => {
-        if (log.length < 3) log.push('refused');
+      ignoreCancellation(() => {
+        if (log.length < 3) log.push('delivered');
       }),
     host,
   );
@@ -184,30 +184,30 @@ test('twenty expired timeouts over two seconds do not count as ignored cancellat
 
 test('the time in a shield does not count as time in which a cancellation is ignored', () => {
   const host = new VirtualHost();
-  let refused = 0;
+  let deliveries = 0;
   const errors = errorsOf(function* () {
     yield* shield(function* () {
       for (let i = 0; i < 20; i++) yield* moveOnAfter(1, sleepForever());
       yield* sleep(3000);
     });
-    yield* stubborn(() => refused++);
+    yield* ignoreCancellation(() => deliveries++);
   }, host);
   expect(errors).toEqual([expect.any(UncooperativeError)]);
-  expect(refused).toBe(1000);
+  expect(deliveries).toBe(1000);
 });
 
 test('a main task that ignores the cancellation of a scope in it is ended by force', () => {
   const error = failureOf(function* () {
     yield* scope(function* (s) {
       s.cancel();
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     });
   });
   expect(error).toBeInstanceOf(UncooperativeError);
 });
 
-/** The order in which a child of a stubborn task ends, and the group around that task is left. */
-function orderOfEnd(mule: (child: () => Operation<void>) => Operation<unknown>): string[] {
+/** The order in which a child of a ignoreCancellation task ends, and the group around that task is left. */
+function orderOfEnd(ignoring: (child: () => Operation<void>) => Operation<unknown>): string[] {
   const log: string[] = [];
   function* child(): Operation<void> {
     try {
@@ -220,7 +220,7 @@ function orderOfEnd(mule: (child: () => Operation<void>) => Operation<unknown>):
   play(function* () {
     try {
       yield* group(function* (g) {
-        const task = g.spawn(() => mule(child));
+        const task = g.spawn(() => ignoring(child));
         yield* sleep(1);
         task.cancel();
       });
@@ -235,7 +235,7 @@ test('the children of a task that is ended by force end before its group is left
   const order = orderOfEnd((child) =>
     group(function* (inner) {
       inner.spawn(child);
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     }),
   );
   expect(order).toEqual(['child ended', 'group left']);
@@ -249,7 +249,7 @@ test('the children of an abandoned task are cancelled and end before its group i
       yield* scope(function* (s) {
         s.cancel();
         try {
-          yield* stubborn(() => undefined);
+          yield* ignoreCancellation(() => undefined);
         } finally {
           yield* sleep(1);
         }
@@ -273,7 +273,7 @@ test('a task that a child of an abandoned task spawns ends before the group is l
         }
       });
       try {
-        yield* stubborn(() => undefined);
+        yield* ignoreCancellation(() => undefined);
       } finally {
         yield* sleep(1);
       }

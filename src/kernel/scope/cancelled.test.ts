@@ -16,7 +16,7 @@ function cancelledWith(reason: unknown): Cancelled {
       throw error;
     }
   });
-  if (!(seen instanceof Cancelled)) throw new Error('not refused');
+  if (!(seen instanceof Cancelled)) throw new Error('not cancelled');
   return seen;
 }
 
@@ -33,9 +33,9 @@ test('a catch block that handles only Errors rethrows Cancelled', () => {
       yield* sleep(1);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      log.push('swallowed');
+      log.push('caught');
     }
-    log.push('went on');
+    log.push('continued');
   }
   playScope(function* (s) {
     s.cancel();

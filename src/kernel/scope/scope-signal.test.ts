@@ -10,11 +10,11 @@ import { scope } from './with-scope.ts';
 test('the signal of a scope aborts with the reason when the scope is cancelled', () => {
   playScope(function* (s) {
     const { signal } = s;
-    const heard: unknown[] = [];
-    signal.addEventListener('abort', () => heard.push(signal.reason));
+    const observed: unknown[] = [];
+    signal.addEventListener('abort', () => observed.push(signal.reason));
     expect(signal.aborted).toBe(false);
     s.cancel('why');
-    expect([signal.aborted, heard]).toEqual([true, ['why']]);
+    expect([signal.aborted, observed]).toEqual([true, ['why']]);
   });
 });
 
@@ -33,12 +33,12 @@ test('the signal of a cancelled scope is aborted', () => {
 });
 
 test('the signal of a child task aborts when a scope around it is cancelled', () => {
-  const heard: string[] = [];
+  const observed: string[] = [];
   playScope(function* (outer) {
     yield* group(function* (g) {
       g.spawn(function* () {
         const { signal } = currentScope();
-        signal.addEventListener('abort', () => heard.push(String(signal.reason)));
+        signal.addEventListener('abort', () => observed.push(String(signal.reason)));
         yield* sleepForever();
       });
       yield;
@@ -46,7 +46,7 @@ test('the signal of a child task aborts when a scope around it is cancelled', ()
       yield* sleep(1);
     });
   });
-  expect(heard).toEqual(['from above']);
+  expect(observed).toEqual(['from above']);
 });
 
 test('the signal of a scope aborts at its deadline with a TimeoutError', () => {
@@ -65,16 +65,16 @@ test('the signal of a scope aborts at its deadline with a TimeoutError', () => {
 
 test('the signal of a scope inside a shield aborts when the shield expires', () => {
   const host = new VirtualHost();
-  const heard: number[] = [];
+  const observed: number[] = [];
   host.playScope(function* (s) {
     s.cancel();
-    const inner = scope(function* (sheltered) {
-      sheltered.signal.addEventListener('abort', () => heard.push(host.time));
+    const inner = scope(function* (inside) {
+      inside.signal.addEventListener('abort', () => observed.push(host.time));
       yield* sleepForever();
     });
     yield* shield(inner, { withinMs: 20 });
   });
-  expect(heard).toEqual([20]);
+  expect(observed).toEqual([20]);
 });
 
 test('the signal of a scope that ends without a cancellation does not abort', () => {

@@ -117,14 +117,14 @@ test('a task that cancels itself continues to its next operation', () => {
   const state = playGroup(function* (g) {
     const task = g.spawn(function* () {
       currentTask().cancel('self');
-      log.push('goes on');
+      log.push('continues');
       yield* sleep(1);
       log.push('never');
     });
     yield* sleep(2);
     return task.state;
   });
-  expect([state, log]).toEqual(['cancelled', ['goes on']]);
+  expect([state, log]).toEqual(['cancelled', ['continues']]);
 });
 
 test('a task that cancels itself and returns without another operation is done', () => {
@@ -210,7 +210,7 @@ test('a scope catches only its own Cancelled', () => {
         throw foreign;
       }),
     );
-    log.push(passed === foreign ? 'passed' : 'swallowed');
+    log.push(passed === foreign ? 'passed' : 'caught');
   });
   expect(log).toEqual(['passed']);
 });
@@ -223,9 +223,9 @@ test('a scope catches its own Cancelled although an outer scope is now cancelled
       outer.cancel();
       throw stale;
     });
-    return 'went on';
+    return 'continued';
   });
-  expect(value).toBe('went on');
+  expect(value).toBe('continued');
 });
 
 test('cancelling a scope cancels the tasks of the groups inside it', () => {

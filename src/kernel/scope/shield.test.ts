@@ -48,11 +48,11 @@ test('operations after a shield in the same finally block throw', () => {
       try {
         yield* sleep(1);
       } finally {
-        log.push('refused');
+        log.push('cancelled');
       }
     }
   });
-  expect(log).toEqual(['value', 'statement', 'refused']);
+  expect(log).toEqual(['value', 'statement', 'cancelled']);
 });
 
 test('a shield returns the value of its operation and throws its error', () => {

@@ -18,16 +18,16 @@ test('stop() sets stopping and lets waitStopping() return, and cancels nothing',
   playGroup(function* (g) {
     g.spawn(function* () {
       yield* g.scope.waitStopping();
-      log.push(`told ${now()}`);
+      log.push(`stopping ${now()}`);
     });
     yield* sleep(5);
     expect(g.scope.stopping).toBe(false);
     g.stop();
     expect([g.scope.stopping, g.scope.cancelled]).toEqual([true, false]);
     yield* sleep(5);
-    log.push(`body goes on ${now()}`);
+    log.push(`body continues ${now()}`);
   });
-  expect(log).toEqual(['told 5', 'body goes on 10']);
+  expect(log).toEqual(['stopping 5', 'body continues 10']);
 });
 
 test('stopping is true in all scopes inside, including those opened later', () => {
@@ -146,13 +146,13 @@ test('stop() reaches tasks inside shields', () => {
     g.spawn(() =>
       shield(function* () {
         yield* currentScope().waitStopping();
-        log.push('told');
+        log.push('stopping');
       }),
     );
     yield;
     g.stop();
   });
-  expect(log).toEqual(['told']);
+  expect(log).toEqual(['stopping']);
 });
 
 test('stop() of a scope that has ended has no effect', () => {

@@ -175,7 +175,7 @@ test('an inner moveOnAfter does not catch the expiry of the outer one', () => {
   play(function* () {
     const outer = yield* moveOnAfter(10, function* () {
       yield* moveOnAfter(50, sleepForever());
-      log.push('went on');
+      log.push('continued');
     });
     log.push(`${outer}`);
   });

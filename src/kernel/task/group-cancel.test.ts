@@ -57,7 +57,7 @@ test('a cancelled group returns the value of a body that caught the cancellation
     } catch (error) {
       return isCancelled(error);
     }
-    return 'not refused';
+    return 'not cancelled';
   });
   expect(value).toBe(true);
 });
@@ -160,14 +160,14 @@ test('a child that cancels its group continues to its next operation', () => {
     group(function* (g) {
       g.spawn(function* () {
         g.cancel();
-        log.push('goes on');
+        log.push('continues');
         yield* sleep(1);
         log.push('never');
       });
       yield* sleepForever();
     }),
   );
-  expect([code, log]).toEqual(['ERR_GROUP_CANCELLED', ['goes on']]);
+  expect([code, log]).toEqual(['ERR_GROUP_CANCELLED', ['continues']]);
 });
 
 test('a child can cancel its parent task', () => {

@@ -243,18 +243,18 @@ test('a group waits for a task that a daemon spawns while it unwinds', () => {
 });
 
 test('each of a thousand daemons is cancelled a few times only', () => {
-  let asked = 0;
+  let calls = 0;
   playGroup(function* (g) {
     for (let i = 0; i < 1000; i++) g.spawn(() => sleepForever(), { daemon: true });
     const [last] = currentTask().children().slice(-1) as [Task<unknown>];
     const cancel = last.cancel.bind(last);
     last.cancel = (reason) => {
-      asked++;
+      calls++;
       cancel(reason);
     };
     yield;
   });
-  expect(asked).toBeLessThan(10);
+  expect(calls).toBeLessThan(10);
 });
 
 test('a group is lazy and can be driven once', () => {

@@ -173,7 +173,10 @@ function* performLimited(program: Limited, context: Context): Operation<void> {
     case 'moveOn':
       return yield* moveOnAfter(program.ms, body);
     case 'timeout':
-      return yield* swallow(timeout(program.ms, body), (error) => error instanceof TimeoutError);
+      return yield* ignoreError(
+        timeout(program.ms, body),
+        (error) => error instanceof TimeoutError,
+      );
     case 'scope':
       return yield* scope((inner) => interpret(program.body, { ...context, scope: inner }));
     case 'cleanup':
@@ -181,11 +184,14 @@ function* performLimited(program: Limited, context: Context): Operation<void> {
   }
 }
 
-function* swallow(op: Operation<void>, wanted: (error: unknown) => boolean): Operation<void> {
+function* ignoreError(
+  op: Operation<void>,
+  isExpected: (error: unknown) => boolean,
+): Operation<void> {
   try {
     yield* op;
   } catch (error) {
-    if (!wanted(error)) throw error;
+    if (!isExpected(error)) throw error;
   }
 }
 
@@ -194,7 +200,7 @@ function* withCleanup(body: Operation<void>, cleanupMs: number): Operation<void>
     yield* body;
   } finally {
     // The expired shield must not replace an error that is already propagating.
-    yield* swallow(shield(sleep(cleanupMs), { withinMs: 3 }), isCancelled);
+    yield* ignoreError(shield(sleep(cleanupMs), { withinMs: 3 }), isCancelled);
   }
 }
 
