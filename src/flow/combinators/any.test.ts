@@ -4,8 +4,8 @@ import {
   B,
   cleanupFor,
   failAfter,
-  give,
-  watch,
+  playObserved,
+  resolveAfter,
 } from '../../../test/support/kernel/operations.ts';
 import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../../kernel/current.ts';
@@ -14,7 +14,9 @@ import { any } from './any.ts';
 
 describe('any', () => {
   it('returns the first value and ignores failures', () => {
-    expect(watch(() => any([failAfter(1, A), give(20, 'x'), give(30, 'y')]))).toEqual({
+    expect(
+      playObserved(() => any([failAfter(1, A), resolveAfter(20, 'x'), resolveAfter(30, 'y')])),
+    ).toEqual({
       result: 'x',
       unhandled: [],
     });
@@ -31,7 +33,7 @@ describe('any', () => {
   });
 
   it('reports each failure once, including the one that comes last', () => {
-    const { result, unhandled } = watch(() => any([failAfter(1, A), failAfter(2, B)]));
+    const { result, unhandled } = playObserved(() => any([failAfter(1, A), failAfter(2, B)]));
     expect(result).toMatchObject({ errors: [A, B] });
     expect(unhandled).toEqual([]);
   });
@@ -49,7 +51,7 @@ describe('any', () => {
   it('cancels the other members and waits until they have ended', () => {
     const log: string[] = [];
     play(function* () {
-      yield* any([cleanupFor(40, log, 'other'), failAfter(5, A), give(10, 1)]);
+      yield* any([cleanupFor(40, log, 'other'), failAfter(5, A), resolveAfter(10, 1)]);
       log.push(`decided at ${now()}`);
     });
     expect(log).toEqual(['other at 50', 'decided at 50']);

@@ -6,7 +6,7 @@ import { shield } from '../../../src/kernel/scope/shield.ts';
 import { sleep, sleepForever } from '../../../src/kernel/waits.ts';
 import { play } from './virtual-host.ts';
 
-export function* give<T>(ms: number, value: T): Generator<Wait, T> {
+export function* resolveAfter<T>(ms: number, value: T): Generator<Wait, T> {
   yield* sleep(ms);
   return value;
 }
@@ -53,7 +53,7 @@ export function* codeThrownBy(op: Operation<unknown>): Generator<Wait, unknown> 
 
 export type Combinator = (members: OperationSource<unknown>[]) => Operation<unknown>;
 
-export function* refuseToEnd(): Generator<Wait, never> {
+export function* ignoreCancellation(): Generator<Wait, never> {
   for (;;) {
     try {
       yield* sleepForever();
@@ -64,7 +64,10 @@ export function* refuseToEnd(): Generator<Wait, never> {
 }
 
 /** Runs `op`. Returns its value or error, and the errors that onUnhandled received. */
-export function watch(op: () => Operation<unknown>): { result: unknown; unhandled: unknown[] } {
+export function playObserved(op: () => Operation<unknown>): {
+  result: unknown;
+  unhandled: unknown[];
+} {
   const unhandled: unknown[] = [];
   const hooks: Hooks = { onUnhandled: (error) => unhandled.push(error) };
   try {
