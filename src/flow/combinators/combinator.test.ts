@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import type { Combinator } from '../../../test/support/kernel/operations.ts';
 import {
   A,
+  after,
   B,
   C,
   cleanupFor,
   failAfter,
   failWhenCancelled,
   ignoreCancellation,
-  playObserved,
-  resolveAfter,
+  observe,
 } from '../../../test/support/kernel/operations.ts';
 import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope, currentTask, now } from '../../kernel/current.ts';
@@ -33,39 +33,37 @@ const ignoringErrors: Combinator[] = [any, allSettled];
 
 describe('an error that occurs after the decision', () => {
   it('goes to onUnhandled if a cancelled member fails to clean up', () => {
-    const members = () => [failWhenCancelled(A), resolveAfter(5, 'x'), failWhenCancelled(B)];
-    expect(playObserved(() => race(members()))).toEqual({ result: 'x', unhandled: [A, B] });
-    expect(playObserved(() => any(members()))).toEqual({ result: 'x', unhandled: [A, B] });
+    const members = () => [failWhenCancelled(A), after(5, 'x'), failWhenCancelled(B)];
+    expect(observe(() => race(members()))).toEqual({ result: 'x', unhandled: [A, B] });
+    expect(observe(() => any(members()))).toEqual({ result: 'x', unhandled: [A, B] });
     const failing = () => [failWhenCancelled(A), failAfter(5, C), failWhenCancelled(B)];
-    expect(playObserved(() => all(failing()))).toEqual({ result: C, unhandled: [A, B] });
+    expect(observe(() => all(failing()))).toEqual({ result: C, unhandled: [A, B] });
   });
 
   it('goes to onUnhandled if several members fail in the same batch', () => {
     const members = () => [failAfter(5, A), failAfter(5, B), failAfter(5, C)];
-    expect(playObserved(() => all(members()))).toEqual({ result: A, unhandled: [B, C] });
-    expect(playObserved(() => race(members()))).toEqual({ result: A, unhandled: [B, C] });
+    expect(observe(() => all(members()))).toEqual({ result: A, unhandled: [B, C] });
+    expect(observe(() => race(members()))).toEqual({ result: A, unhandled: [B, C] });
   });
 
   it('is reported at once, before the last member has ended', () => {
     const log: string[] = [];
     const hooks: Hooks = { onUnhandled: (error) => log.push(String(error)) };
     const others = () => [cleanupFor(50, log, 'other'), failWhenCancelled(A)];
-    play(() => race([resolveAfter(1, 'x'), ...others()]), { hooks });
+    play(() => race([after(1, 'x'), ...others()]), { hooks });
     expect(log).toEqual(['Error: a', 'other at 51']);
   });
 
   it('is reported once if several members throw the same object', () => {
     const members = () => [failAfter(5, A), failAfter(5, A), failAfter(5, B), failAfter(5, B)];
-    expect(playObserved(() => all(members()))).toEqual({ result: A, unhandled: [B] });
+    expect(observe(() => all(members()))).toEqual({ result: A, unhandled: [B] });
   });
 
   it('is reported for a member that had to be ended by force', () => {
-    const { result, unhandled } = playObserved(() =>
-      race([ignoreCancellation(), resolveAfter(5, 'x')]),
-    );
+    const { result, unhandled } = observe(() => race([ignoreCancellation(), after(5, 'x')]));
     expect(result).toBe('x');
     expect(unhandled).toMatchObject([{ code: 'ERR_UNCOOPERATIVE' }]);
-    const failed = playObserved(() => all([ignoreCancellation(), failAfter(5, A)]));
+    const failed = observe(() => all([ignoreCancellation(), failAfter(5, A)]));
     expect(failed.result).toBe(A);
     expect(failed.unhandled).toMatchObject([{ code: 'ERR_UNCOOPERATIVE' }]);
   });
@@ -101,12 +99,12 @@ describe('an outer cancellation', () => {
 
   it('is replaced by the first error of an unwinding member; later ones go to onUnhandled', () => {
     for (const combine of throwingErrors) {
-      const { result, unhandled } = playObserved(() =>
+      const { result, unhandled } = observe(() =>
         timeout(10, combine([failWhenCancelled(A), failWhenCancelled(B), sleepForever()])),
       );
       expect({ result, unhandled }).toEqual({ result: A, unhandled: [B] });
     }
-    const { result } = playObserved(() =>
+    const { result } = observe(() =>
       timeout(10, any([failAfter(5, C), failWhenCancelled(A), sleepForever()])),
     );
     expect((result as AllFailedError).errors).toEqual([C, A]);
@@ -114,7 +112,7 @@ describe('an outer cancellation', () => {
 
   it('is rethrown by any and allSettled even if members have failed before', () => {
     for (const combine of ignoringErrors) {
-      const { result, unhandled } = playObserved(() =>
+      const { result, unhandled } = observe(() =>
         timeout(10, combine([failAfter(5, A), sleepForever()])),
       );
       expect(result).toMatchObject({ code: 'ERR_TIMEOUT' });
@@ -125,15 +123,9 @@ describe('an outer cancellation', () => {
   it('does not undo a result that is decided', () => {
     const log: string[] = [];
     const values = play(function* () {
-      const raced = yield* moveOnAfter(
-        10,
-        race([resolveAfter(5, 'x'), cleanupFor(20, log, 'other')]),
-      );
-      const every = yield* moveOnAfter(
-        10,
-        all([shield(resolveAfter(20, 'y')), resolveAfter(1, 'z')]),
-      );
-      const ends = yield* moveOnAfter(10, allSettled([failWhenCancelled(A), resolveAfter(1, 'z')]));
+      const raced = yield* moveOnAfter(10, race([after(5, 'x'), cleanupFor(20, log, 'other')]));
+      const every = yield* moveOnAfter(10, all([shield(after(20, 'y')), after(1, 'z')]));
+      const ends = yield* moveOnAfter(10, allSettled([failWhenCancelled(A), after(1, 'z')]));
       return [raced, every, ends];
     });
     expect(values).toEqual([
@@ -150,7 +142,7 @@ describe('an outer cancellation', () => {
     const values = play(() =>
       scope(function* (s) {
         return yield* all([
-          resolveAfter(10, 'x'),
+          after(10, 'x'),
           function* () {
             yield* sleep(10);
             s.cancel();
@@ -204,11 +196,11 @@ describe('a member that is cancelled by itself', () => {
   it('has failed with ERR_TASK_CANCELLED, as join would report', () => {
     expect(codeOf(() => all([cancelSelf(), sleepForever()]))).toBe('ERR_TASK_CANCELLED');
     expect(codeOf(() => race([cancelSelf(), sleepForever()]))).toBe('ERR_TASK_CANCELLED');
-    expect(play(() => any([cancelSelf(), resolveAfter(5, 'x')]))).toBe('x');
+    expect(play(() => any([cancelSelf(), after(5, 'x')]))).toBe('x');
     expect(failureOf(() => any([cancelSelf()]))).toMatchObject({
       errors: [{ code: 'ERR_TASK_CANCELLED' }],
     });
-    expect(play(() => allSettled([cancelSelf(), resolveAfter(5, 'x')]))).toMatchObject([
+    expect(play(() => allSettled([cancelSelf(), after(5, 'x')]))).toMatchObject([
       { status: 'rejected', reason: { code: 'ERR_TASK_CANCELLED' } },
       { status: 'fulfilled', value: 'x' },
     ]);
@@ -296,7 +288,7 @@ describe('random members of a combinator', () => {
             thrown.push(error);
             return error;
           };
-          const { result, unhandled } = playObserved(function* () {
+          const { result, unhandled } = observe(function* () {
             const value = yield* moveOnAfter(limit, combine(members));
             expect(running).toBe(0);
             return value;

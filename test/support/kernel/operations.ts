@@ -6,7 +6,7 @@ import { shield } from '../../../src/kernel/scope/shield.ts';
 import { sleep, sleepForever } from '../../../src/kernel/waits.ts';
 import { play } from './virtual-host.ts';
 
-export function* resolveAfter<T>(ms: number, value: T): Generator<Wait, T> {
+export function* after<T>(ms: number, value: T): Generator<Wait, T> {
   yield* sleep(ms);
   return value;
 }
@@ -64,7 +64,7 @@ export function* ignoreCancellation(): Generator<Wait, never> {
 }
 
 /** Runs `op`. Returns its value or error, and the errors that onUnhandled received. */
-export function playObserved(op: () => Operation<unknown>): {
+export function observe(op: () => Operation<unknown>): {
   result: unknown;
   unhandled: unknown[];
 } {
