@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
   A,
-  after,
   B,
   cleanupFor,
   failAfter,
   observe,
+  succeed,
 } from '../../../test/support/kernel/operations.ts';
 import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../../kernel/current.ts';
@@ -14,7 +14,7 @@ import { any } from './any.ts';
 
 describe('any', () => {
   it('returns the first value and ignores failures', () => {
-    expect(observe(() => any([failAfter(1, A), after(20, 'x'), after(30, 'y')]))).toEqual({
+    expect(observe(() => any([failAfter(1, A), succeed(20, 'x'), succeed(30, 'y')]))).toEqual({
       result: 'x',
       unhandled: [],
     });
@@ -49,7 +49,7 @@ describe('any', () => {
   it('cancels the other members and waits until they have ended', () => {
     const log: string[] = [];
     play(function* () {
-      yield* any([cleanupFor(40, log, 'other'), failAfter(5, A), after(10, 1)]);
+      yield* any([cleanupFor(40, log, 'other'), failAfter(5, A), succeed(10, 1)]);
       log.push(`decided at ${now()}`);
     });
     expect(log).toEqual(['other at 50', 'decided at 50']);

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import type { Combinator } from '../../../test/support/kernel/operations.ts';
 import {
   A,
-  after,
   B,
   C,
   cleanupFor,
@@ -11,6 +10,7 @@ import {
   failWhenCancelled,
   ignoreCancellation,
   observe,
+  succeed,
 } from '../../../test/support/kernel/operations.ts';
 import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope, currentTask, now } from '../../kernel/current.ts';
@@ -33,7 +33,7 @@ const ignoringErrors: Combinator[] = [any, allSettled];
 
 describe('an error that occurs after the decision', () => {
   it('goes to onUnhandled if a cancelled member fails to clean up', () => {
-    const members = () => [failWhenCancelled(A), after(5, 'x'), failWhenCancelled(B)];
+    const members = () => [failWhenCancelled(A), succeed(5, 'x'), failWhenCancelled(B)];
     expect(observe(() => race(members()))).toEqual({ result: 'x', unhandled: [A, B] });
     expect(observe(() => any(members()))).toEqual({ result: 'x', unhandled: [A, B] });
     const failing = () => [failWhenCancelled(A), failAfter(5, C), failWhenCancelled(B)];
@@ -50,7 +50,7 @@ describe('an error that occurs after the decision', () => {
     const log: string[] = [];
     const hooks: Hooks = { onUnhandled: (error) => log.push(String(error)) };
     const others = () => [cleanupFor(50, log, 'other'), failWhenCancelled(A)];
-    play(() => race([after(1, 'x'), ...others()]), { hooks });
+    play(() => race([succeed(1, 'x'), ...others()]), { hooks });
     expect(log).toEqual(['Error: a', 'other at 51']);
   });
 
@@ -60,7 +60,7 @@ describe('an error that occurs after the decision', () => {
   });
 
   it('is reported for a member that had to be ended by force', () => {
-    const { result, unhandled } = observe(() => race([ignoreCancellation(), after(5, 'x')]));
+    const { result, unhandled } = observe(() => race([ignoreCancellation(), succeed(5, 'x')]));
     expect(result).toBe('x');
     expect(unhandled).toMatchObject([{ code: 'ERR_UNCOOPERATIVE' }]);
     const failed = observe(() => all([ignoreCancellation(), failAfter(5, A)]));
@@ -123,9 +123,9 @@ describe('an outer cancellation', () => {
   it('does not undo a result that is decided', () => {
     const log: string[] = [];
     const values = play(function* () {
-      const raced = yield* moveOnAfter(10, race([after(5, 'x'), cleanupFor(20, log, 'other')]));
-      const every = yield* moveOnAfter(10, all([shield(after(20, 'y')), after(1, 'z')]));
-      const ends = yield* moveOnAfter(10, allSettled([failWhenCancelled(A), after(1, 'z')]));
+      const raced = yield* moveOnAfter(10, race([succeed(5, 'x'), cleanupFor(20, log, 'other')]));
+      const every = yield* moveOnAfter(10, all([shield(succeed(20, 'y')), succeed(1, 'z')]));
+      const ends = yield* moveOnAfter(10, allSettled([failWhenCancelled(A), succeed(1, 'z')]));
       return [raced, every, ends];
     });
     expect(values).toEqual([
@@ -142,7 +142,7 @@ describe('an outer cancellation', () => {
     const values = play(() =>
       scope(function* (s) {
         return yield* all([
-          after(10, 'x'),
+          succeed(10, 'x'),
           function* () {
             yield* sleep(10);
             s.cancel();
@@ -196,11 +196,11 @@ describe('a member that is cancelled by itself', () => {
   it('has failed with ERR_TASK_CANCELLED, as join would report', () => {
     expect(codeOf(() => all([cancelSelf(), sleepForever()]))).toBe('ERR_TASK_CANCELLED');
     expect(codeOf(() => race([cancelSelf(), sleepForever()]))).toBe('ERR_TASK_CANCELLED');
-    expect(play(() => any([cancelSelf(), after(5, 'x')]))).toBe('x');
+    expect(play(() => any([cancelSelf(), succeed(5, 'x')]))).toBe('x');
     expect(failureOf(() => any([cancelSelf()]))).toMatchObject({
       errors: [{ code: 'ERR_TASK_CANCELLED' }],
     });
-    expect(play(() => allSettled([cancelSelf(), after(5, 'x')]))).toMatchObject([
+    expect(play(() => allSettled([cancelSelf(), succeed(5, 'x')]))).toMatchObject([
       { status: 'rejected', reason: { code: 'ERR_TASK_CANCELLED' } },
       { status: 'fulfilled', value: 'x' },
     ]);

@@ -1,12 +1,12 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import {
   A,
-  after,
   B,
   cleanupFor,
   failAfter,
   failWhenCancelled,
   observe,
+  succeed,
 } from '../../../test/support/kernel/operations.ts';
 import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../../kernel/current.ts';
@@ -46,7 +46,7 @@ function* endless(log: string[]): Generator<number, void> {
 
 describe('map', () => {
   it('returns the values in the order of the items', () => {
-    const values = play(() => map([30, 10, 20], (ms, index) => after(ms, `${index}: ${ms}`)));
+    const values = play(() => map([30, 10, 20], (ms, index) => succeed(ms, `${index}: ${ms}`)));
     expect(values).toEqual(['0: 30', '1: 10', '2: 20']);
   });
 
@@ -80,7 +80,7 @@ describe('map', () => {
     play(() =>
       moveOnAfter(
         15,
-        map(endless(log), (n) => after(10, log.push(`does ${n}`)), { concurrency: 2 }),
+        map(endless(log), (n) => succeed(10, log.push(`does ${n}`)), { concurrency: 2 }),
       ),
     );
     expect(log).toEqual([

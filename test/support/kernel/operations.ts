@@ -6,7 +6,7 @@ import { shield } from '../../../src/kernel/scope/shield.ts';
 import { sleep, sleepForever } from '../../../src/kernel/waits.ts';
 import { play } from './virtual-host.ts';
 
-export function* after<T>(ms: number, value: T): Generator<Wait, T> {
+export function* succeed<T>(ms: number, value: T): Generator<Wait, T> {
   yield* sleep(ms);
   return value;
 }
