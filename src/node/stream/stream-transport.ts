@@ -24,7 +24,8 @@ import type { Endpoint, SocketOption, Transport } from '../../world/network.ts';
 import { systemError } from '../system-error.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 
-/** Makes the error that an attempt throws. Most connections end without anybody asking for it. */
+/** Creates the error that an attempt throws. Lazy, since most connections end without such an
+ *  attempt. */
 export type Failure = () => unknown;
 
 const EMPTY: Buffer = Buffer.alloc(0);
@@ -183,8 +184,8 @@ export abstract class StreamTransport extends Readiness implements Transport {
     this.becameReadable();
   }
 
-  /** A direction has failed; null: it has not. Later failures of a direction do not count. */
-  protected failed(recvFailure: Failure | null, sendFailure: Failure | null): void {
+  /** Both directions have failed, or one: null stands for the other. The first failure counts. */
+  protected failed(recvFailure: Failure | null, sendFailure: Failure | null = recvFailure): void {
     if (this.closed) return;
     this.recvFailure ??= recvFailure;
     this.sendFailure ??= sendFailure;
@@ -279,7 +280,10 @@ export abstract class FlowingTransport<S extends Duplex> extends StreamTransport
     this.socket.end();
   }
 
-  protected override failed(recvFailure: Failure | null, sendFailure: Failure | null): void {
+  protected override failed(
+    recvFailure: Failure | null,
+    sendFailure: Failure | null = recvFailure,
+  ): void {
     if (recvFailure !== null) this.#rescueInput();
     super.failed(recvFailure, sendFailure);
   }

@@ -66,8 +66,8 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
     this.#context = context;
     cipher.owner = this;
     context.transports.add(this);
-    socket.on('error', (error) => this.#engineFailed(() => error));
-    socket.on('close', () => this.#engineFailed(() => this.#disconnectReason()));
+    socket.on('error', (error) => this.failed(() => error));
+    socket.on('close', () => this.failed(() => this.#disconnectReason()));
     socket.on('session', (session) => this.#keepSession(session));
   }
 
@@ -169,17 +169,12 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
 
   #settleEnd(): void {
     if (this.closed || this.recvEnded || this.recvFailure !== null) return;
-    if (!this.connected) return this.#engineFailed(() => this.#disconnectReason());
+    if (!this.connected) return this.failed(() => this.#disconnectReason());
     if (this.paused) return; // `resumeInput` schedules another check
     if (this.socket.readableLength > 0) return this.#scheduleSettleEnd();
     const cause = this.#rawEnd?.cause;
     if (cause === undefined) this.failed(() => new TruncatedError(this.describe()), null);
     else this.failed(() => cause, brokenPipe);
-  }
-
-  /** The engine has failed or is gone. May be called several times. */
-  #engineFailed(failure: Failure): void {
-    this.failed(failure, failure);
   }
 
   /** Why the connection has ended, if the engine has not reported an error. */
