@@ -40,7 +40,7 @@ import { WRITE_AHEAD } from './send-slab.ts';
  */
 export const HIGH_WATER_MARK = 1;
 
-/** What the connections of one network share. */
+/** State shared by the connections of a network. */
 export interface TransportContext {
   /** The open ones. */
   readonly transports: Set<PortableTransport>;

@@ -29,7 +29,7 @@ const MAX_RECORD = 16_384;
  *  or waits. */
 const MIN_PIECE = 4096;
 
-/** What the TLS connections of one network share. */
+/** State shared by the TLS connections of a network. */
 export interface TlsTransportContext {
   /** The open ones. */
   readonly transports: Set<TlsTransport>;
