@@ -88,7 +88,7 @@ describe('fromDuplex', () => {
     expect(received === text).toBe(true);
   });
 
-  it('transfers every byte with any high-water mark and any sizes of send and receive', async () => {
+  it('transfers every byte with any high-water mark and any chunk sizes', async () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1, maxLength: 20 });
     const portions = fc.array(fc.integer({ min: 700, max: 40_000 }), {
       minLength: 1,
@@ -337,7 +337,7 @@ describe('fromDuplex', () => {
     server.close();
   });
 
-  it('throws a TypeError for streams of objects or strings, and for values that are not a Duplex', () => {
+  it('throws a TypeError for streams of objects or strings, and for other values', () => {
     expect(() => fromDuplex(new Transform({ objectMode: true }))).toThrow(TypeError);
     expect(() => fromDuplex(new PassThrough({ encoding: 'utf8' }))).toThrow('Duplex of bytes');
     expect(() => fromDuplex(undefined as never)).toThrow(TypeError);

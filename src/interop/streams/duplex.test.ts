@@ -188,7 +188,7 @@ describe.each(backends)('toDuplex on the backend %s', (backend) => {
     });
   });
 
-  it('closes the connection and releases both directions when it is destroyed while idle', async () => {
+  it('closes the connection and releases both directions when destroyed while idle', async () => {
     await withPair(backend, function* (near, far) {
       const stream = toDuplex(near);
       stream.read(0);

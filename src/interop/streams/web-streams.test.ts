@@ -117,7 +117,7 @@ describe('toWebStreams', () => {
     });
   });
 
-  it('makes operations of tasks fail with ERR_BUSY, and rejects chunks that are not bytes', async () => {
+  it('makes operations of tasks fail with ERR_BUSY, and accepts only bytes', async () => {
     await runWithPair(function* (near, far) {
       const { writable } = toWebStreams(near);
       expect(yield* failureCode(() => near.recv())).toBe('ERR_BUSY');

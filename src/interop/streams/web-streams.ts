@@ -143,7 +143,7 @@ function bytesOf(chunk: unknown): Uint8Array {
 }
 
 /**
- * A transport over a pair of web streams. It requests one chunk at a time, when an attempt has found
+ * A transport over a pair of web streams. It requests one chunk at a time, when an attempt finds
  * none, and writes while `desiredSize` of the writable stream is positive.
  */
 class WebStreamTransport extends StreamTransport {

@@ -74,7 +74,7 @@ describe('a datagram socket of the portable network', () => {
     expect(far.tryRecvFrom()?.data).toHaveLength(1);
   });
 
-  it('takes a bounded amount at a time, and more after node:dgram has reported the result', async () => {
+  it('takes a bounded amount at a time, and more after node:dgram has sent it', async () => {
     const far = await bind();
     const near = await bind();
     let taken = 0;

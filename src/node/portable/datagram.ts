@@ -196,7 +196,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     return true;
   }
 
-  /** The datagram is copied, because the caller may change its bytes while node:dgram needs them. */
+  /** Sends a copy, because the caller may change its bytes while node:dgram needs them. */
   #send(data: Uint8Array, to: Endpoint | undefined, cost: number): void {
     const copy = Buffer.from(data);
     const done = (error: unknown) => this.#onSent(error ?? null, cost);

@@ -40,7 +40,6 @@ export class PortableListener extends Readiness implements ListenerTransport {
   overflowed = 0;
   readonly #context: ListenerContext;
   readonly #server: Server;
-  readonly #options: NodeListenOptions;
   /** Connections that the program has not accepted yet, oldest first. */
   readonly #acceptQueue = new Set<Socket>();
   readonly #backlog: number;
@@ -74,8 +73,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
       noDelay: true,
       highWaterMark: HIGH_WATER_MARK,
     });
-    this.#options = nodeOptions(at, options);
-    this.#listen();
+    this.#listen(nodeOptions(at, options));
     context.listeners.add(this);
   }
 
@@ -126,22 +124,21 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.#acceptQueue.clear();
     const error = new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
     this.#listenError = error;
-    this.canRecv = this.canSend = true;
     this.rejectWaiters(error);
   }
 
-  #listen(): void {
+  #listen(options: NodeListenOptions): void {
     const server = this.#server;
     server.on('listening', () => this.#onListening());
     server.on('connection', (socket) => this.#enqueue(socket));
     server.on('error', (error) => this.#onError(error));
-    server.listen(this.#options);
+    server.listen(options);
     server.unref();
     // If node:net has called bind(2) and listen(2) already, it still emits 'listening' later.
     if (server.listening) this.#setMode();
   }
 
-  /** Until here, for two system calls after listen(2), the file has the mode that the umask left. */
+  /** For two system calls after listen(2), the file has the mode that the umask left. */
   #setMode(): void {
     const mode = this.#mode;
     this.#mode = undefined;

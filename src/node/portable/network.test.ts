@@ -96,7 +96,7 @@ describe('a listener of the portable network', () => {
     expect(portOf(server.remote)).toBe(alive.localPort);
   });
 
-  it('wakes its waiter with ERR_CLOSED on close, and throws it from every later attempt', async () => {
+  it('throws ERR_CLOSED into its waiter on close, and from every later attempt', async () => {
     const listener = await listen();
     const waiting = readable(listener);
     listener.close();

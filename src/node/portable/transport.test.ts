@@ -271,7 +271,7 @@ describe('the end of a connection of node:net', () => {
     expect(await recvAll(server)).toHaveLength(total);
   });
 
-  it('close wakes both waiters with ERR_CLOSED once, and every later attempt throws it', async () => {
+  it('close throws ERR_CLOSED into both waiters, and every later attempt throws it', async () => {
     const { near: client } = await pair();
     await fill(client);
     const waiting = Promise.allSettled([readable(client), writable(client)]);

@@ -56,8 +56,8 @@ export abstract class StreamTransport extends Readiness implements Transport {
    *  is called later. */
   protected abstract writableBytes(wanted: number): number;
 
-  /** Writes `piece`, of a length that `writableBytes` has returned. If it is not `owned`, its memory
-   *  belongs to the caller again when the call returns. */
+  /** Writes `piece`, which is not longer than `writableBytes` has returned. If it is not `owned`,
+   *  its memory belongs to the caller again when the call returns. */
   protected abstract write(piece: Uint8Array, owned: boolean): void;
 
   /** Discards the present and all later input. */

@@ -25,8 +25,7 @@ import { LingeringClose } from './lingering-close.ts';
 /** The longest record of TLS (RFC 8446, section 5.1). */
 const MAX_RECORD = 16_384;
 
-/** A record has the overhead of a few hundred bytes, so a send takes all bytes, or at least so many,
- *  or waits. */
+/** A record costs as much as a few hundred bytes: a send takes all bytes, or at least this many. */
 const MIN_PIECE = 4096;
 
 /** State shared by the TLS connections of a network. */
