@@ -67,6 +67,7 @@ export interface PortableOptions {
   readonly lingerMs?: number;
 }
 
+/** Returns a network on node:net and node:dgram, whose notifications `owner` delivers. */
 export function portableNetwork(owner: NetworkOwner, options: PortableOptions = {}): Network {
   return new PortableNetwork(owner, options.lingerMs ?? DEFAULT_LINGER_MS);
 }

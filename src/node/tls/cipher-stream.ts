@@ -27,7 +27,7 @@ const MAX_CONSECUTIVE_READS = 16;
 
 /** Receives the events that are hidden from node:tls. Its methods must not throw. */
 export interface CipherOwner {
-  /** The raw transport has no more input: END_OF_FILE, or the error. */
+  /** The raw transport has no more input. `cause` is its error, or `undefined` at end of file. */
   rawEnded(cause: unknown): void;
   /** The raw transport accepts no more output. */
   rawSendFailed(error: unknown): void;
@@ -36,9 +36,6 @@ export interface CipherOwner {
 }
 
 type Callback = (error?: Error | null) => void;
-
-/** The cause of an end without an error. */
-export const END_OF_FILE: undefined = undefined;
 
 export class CipherStream extends Duplex {
   readonly #raw: Transport;
@@ -91,7 +88,7 @@ export class CipherStream extends Duplex {
       this.#raw.recvWaiter = this.#readWaiter;
       return;
     }
-    if (chunk.length === 0) return this.#reportEnd(END_OF_FILE);
+    if (chunk.length === 0) return this.#reportEnd(undefined);
     this.#readRequested = false;
     this.push(chunk);
   };
