@@ -143,7 +143,7 @@ describe('simulate', () => {
   });
 });
 
-/** Uses only the kernel and the choices of the simulator, not the network, whose model may change. */
+/** Uses the kernel and the choices of the simulator only: the network model may change. */
 const fixedProgram: Scenario = function* (world): Operation<void> {
   for (const name of ['a', 'b']) {
     world.host(name, function* (): Operation<void> {

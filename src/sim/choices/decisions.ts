@@ -4,8 +4,8 @@
  *
  * A choice is a pure function of the seed, the kind of the choice and its number within the kind.
  * So choices do not depend on each other: if one is set to its default, all others stay the same.
- * That makes it possible to shrink a failing run. Streams go further: the choices of one link or one
- * task are numbered separately, so that they stay the same when choices elsewhere are added or
+ * That makes it possible to shrink a failing run. Streams go further: the choices of one link or
+ * one task are numbered separately, so that they stay the same when choices elsewhere are added or
  * removed.
  *
  * Invariants:
@@ -133,7 +133,7 @@ export class Decisions {
   }
 }
 
-/** The finalizer of MurmurHash3 (Appleby, public domain): every input bit affects all output bits. */
+/** The finalizer of MurmurHash3 (Appleby, public domain): an input bit affects all output bits. */
 function mix(value: number): number {
   let h = value | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

@@ -1,6 +1,6 @@
 /**
- * The link from one host to another: latency, bandwidth, loss. Each direction has its own link, so a
- * one-way partition cuts only one of them.
+ * The link from one host to another: latency, bandwidth, loss. Each direction has its own link, so
+ * a one-way partition cuts only one of them.
  *
  * Invariants:
  *  1. A message that leaves or would arrive while the link is cut is lost.

@@ -2,9 +2,9 @@
  * The network as the programs of one simulated host see it.
  *
  * Errors that the system knows at once are thrown at once: no route, no descriptor, a port in use.
- * All hosts are on one network (10.0.0.0/8 and fd00::/64) without a route out of it. Other addresses
- * fail with ENETUNREACH at once; addresses without a host fail with EHOSTUNREACH after 3 s, in which
- * a real system sends three ARP requests (arp(7): mcast_solicit).
+ * All hosts are on one network (10.0.0.0/8 and fd00::/64) without a route out of it. Other
+ * addresses fail with ENETUNREACH at once; addresses without a host fail with EHOSTUNREACH after 3
+ * s, in which a real system sends three ARP requests (arp(7): mcast_solicit).
  */
 
 import { unsupported } from '../../kernel/errors.ts';

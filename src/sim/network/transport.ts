@@ -6,9 +6,9 @@
  *       │           └─────► failed (sticky: every attempt throws the same error)
  *       └─► failed          closed (from every state; every attempt throws ERR_CLOSED)
  *
- * Errors behave as on Linux. A reset or time-out is reported after the bytes that arrived before it,
- * to the first recv or send, and to recv in any case; a later send throws EPIPE. After an end of
- * file, recv reports no error.
+ * Errors behave as on Linux. A reset or time-out is reported after the bytes that arrived before
+ * it, to the first recv or send, and to recv in any case; a later send throws EPIPE. After an end
+ * of file, recv reports no error.
  *
  * Invariants:
  *  1. The flag of a direction is set in every state except connecting and open: a waiting task is

@@ -1,15 +1,15 @@
 /**
  * Reduces the choices of a failing run to the few that make it fail.
  *
- * A choice that is not allowed takes its default and leaves all others as they were. But the run may
- * then make other choices, and later numbers may mean something else. So every reduction is tested
- * with a run, and only one that fails the same way is accepted. The steps:
+ * A choice that is not allowed takes its default and leaves all others as they were. But the run
+ * may then make other choices, and later numbers may mean something else. So every reduction is
+ * tested with a run, and only one that fails the same way is accepted. The steps:
  *
  *  1. No choices at all: tasks in the order they became ready, least latencies, no faults.
  *  2. Without all choices of one kind.
  *  3. Within each kind, without a half, quarters, … single choices. Late choices are removed first,
- *     because they affect the least of the run. This is the removal part of delta debugging (Zeller,
- *     Hildebrandt: "Simplifying and isolating failure-inducing input", IEEE TSE 2002).
+ *     because they affect the least of the run. This is the removal part of delta debugging
+ *     (Zeller, Hildebrandt: "Simplifying and isolating failure-inducing input", IEEE TSE 2002).
  *  4. Step 3 again, until no single choice can be removed, or the attempts are used up.
  */
 import type { AllowedChoices, DecisionKind, Deviations } from '../choices/decisions.ts';

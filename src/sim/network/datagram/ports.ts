@@ -42,9 +42,9 @@ export class DatagramPorts {
   }
 
   /**
-   * The socket that receives a datagram to `to`. A socket connected to the sender precedes one bound
-   * to this address, which precedes one bound to all addresses. If several share the port, the
-   * sender's port selects one.
+   * The socket that receives a datagram to `to`. A socket connected to the sender precedes one
+   * bound to this address, which precedes one bound to all addresses. If several share the port,
+   * the sender's port selects one.
    */
   receiverOf(to: IpEndpoint, from: IpEndpoint): SimDatagram | undefined {
     let best: SimDatagram[] = [];

@@ -7,9 +7,10 @@
  *   connected                      │
  *     │ ──────── ACK ───────────►  │  queued: may be accepted
  *
- * Without a listener the answer is a reset (ECONNREFUSED). With a full queue the SYN is dropped. The
- * client sends the SYN again after 1, 3, 7, … s and fails after 127 s (ETIMEDOUT; tcp_syn_retries in
- * tcp(7) is 6). The server drops the connection after 63 s (tcp_synack_retries is 5).
+ * Without a listener the answer is a reset (ECONNREFUSED). With a full queue the SYN is dropped.
+ * The client sends the SYN again after 1, 3, 7, … s and fails after 127 s (ETIMEDOUT;
+ * tcp_syn_retries in tcp(7) is 6). The server drops the connection after 63 s (tcp_synack_retries
+ * is 5).
  *
  * Timers are armed only if a packet is lost.
  */

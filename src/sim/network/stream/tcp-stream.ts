@@ -3,9 +3,9 @@
  * other.
  *
  * The stream knows both ends, so it needs no packets for facts that a real system has to find out.
- * Acknowledgements are computed where bytes arrive and take effect a latency later, without an event
- * unless the sender waits for them. A lost packet is known to be lost when it is sent, and only then
- * is a timer armed. So a message without trouble costs one event.
+ * Acknowledgements are computed where bytes arrive and take effect a latency later, without an
+ * event unless the sender waits for them. A lost packet is known to be lost when it is sent, and
+ * only then is a timer armed. So a message without trouble costs one event.
  *
  *        readTotal ────────── rcvNxt ─────────── sndNxt ─────────── written
  *   read by   │ in the receive   │ in flight        │ waits for the    │
