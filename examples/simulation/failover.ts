@@ -1,5 +1,5 @@
-// A scenario for `coronet sim`: a client that retries, and a server that crashes. Every item must be
-// counted in the end, and none twice.
+// A scenario for `coronet sim`: a client that retries, and a server that crashes. Every item must
+// be counted in the end, and none twice.
 import type { Operation, Socket } from 'coronet';
 import { connect, retry, sleep, tcpServer, timeout } from 'coronet';
 import type { Scenario, SimOptions, World } from 'coronet/sim';

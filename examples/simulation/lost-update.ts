@@ -1,5 +1,5 @@
 // A lost update: two tasks read a balance, wait, and write a new balance. If one writes while the
-// other waits, its update is lost. The default order of the tasks works; the simulator tries others.
+// other waits, its update is lost. The default order of the tasks works; other orders fail.
 import type { Operation } from 'coronet';
 import { all, Lock, sleep } from 'coronet';
 import type { Scenario } from 'coronet/sim';
