@@ -107,14 +107,14 @@ export class WorldImpl implements World {
 
   heal(a: HostRef, b: HostRef): void {
     this.#eachPair(a, b, (from, to) => {
-      for (const [near, far] of [
-        [from, to],
-        [to, from],
-      ] as const) {
-        this.#hosts.network.heal(near, far);
-        this.#simulator.invariants.faultEnds(`partition ${near} ${far}`);
-      }
+      this.#healOneWay(from, to);
+      this.#healOneWay(to, from);
     });
+  }
+
+  #healOneWay(from: string, to: string): void {
+    this.#hosts.network.heal(from, to);
+    this.#simulator.invariants.faultEnds(`partition ${from} ${to}`);
   }
 
   hold(a: HostRef, b: HostRef): void {

@@ -25,22 +25,9 @@ export interface Order {
 }
 
 export function makeOrder(name: OrderName, decisions: Decisions, pctDepth: number): Order {
-  if (name === 'fifo') return FIFO;
-  return name === 'random' ? new RandomOrder(decisions) : new PriorityOrder(decisions, pctDepth);
-}
-
-const FIFO: Order = { pick: () => 0 };
-
-class RandomOrder implements Order {
-  readonly #decisions: Decisions;
-
-  constructor(decisions: Decisions) {
-    this.#decisions = decisions;
-  }
-
-  pick(ready: ReadyTasks): number {
-    return ready.length === 1 ? 0 : this.#decisions.choose('schedule', ready.length);
-  }
+  if (name === 'fifo') return { pick: () => 0 };
+  if (name === 'pct') return new PriorityOrder(decisions, pctDepth);
+  return { pick: ({ length }) => decisions.choose('schedule', length) };
 }
 
 /** The number of priorities. Tasks with equal priorities run in the order they became ready. */

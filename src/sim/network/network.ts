@@ -80,6 +80,7 @@ export class SimHostNetwork implements HostNetwork {
   readonly host: string;
   readonly address: string;
   readonly ports: TcpPorts = new TcpPorts();
+  readonly datagramRouter: DatagramRouter;
   readonly datagramPorts: DatagramPorts = new DatagramPorts();
   readonly multicastGroups: MulticastGroups = new MulticastGroups((host) => this.#isOwn(host));
   /** Closing a simulated socket completes at once. */
@@ -89,7 +90,6 @@ export class SimHostNetwork implements HostNetwork {
   readonly #transports = new Set<SimTransport>();
   readonly #listeners = new Set<SimListener>();
   readonly #datagrams = new Set<SimDatagram>();
-  #router: DatagramRouter | null = null;
   readonly #claims = new Map<SimTransport, PortClaim>();
   #closed = false;
 
@@ -99,6 +99,7 @@ export class SimHostNetwork implements HostNetwork {
     this.address = iface.v4;
     this.#interfaces = interfaces;
     this.#interface = iface;
+    this.datagramRouter = new DatagramRouter(interfaces, iface);
   }
 
   // --------------------------------------------------------------------------------- listening
@@ -171,7 +172,7 @@ export class SimHostNetwork implements HostNetwork {
     const claim = this.#claim(far, to, options.localAddress);
     const transport = new SimTransport(this, to);
     transport.local = claim.endpoint;
-    transport.inherit(options);
+    transport.options.setSizes(options);
     this.#transports.add(transport);
     this.#claims.set(transport, claim);
     this.#startHandshake(transport, claim.endpoint, far);
@@ -224,8 +225,8 @@ export class SimHostNetwork implements HostNetwork {
     const near = new SimTransport(this, to);
     const far = new SimTransport(listener?.owner ?? this, NOWHERE);
     far.local = to;
-    near.inherit(sizes);
-    far.inherit(listener?.binding.sizes ?? {});
+    near.options.setSizes(sizes);
+    far.options.setSizes(listener?.binding.sizes ?? {});
     const [nearEnd, farEnd] = connectUnix(this.core, this.host, near, far);
     this.#transports.add(near);
     far.established(farEnd);
@@ -251,19 +252,6 @@ export class SimHostNetwork implements HostNetwork {
     this.datagramPorts.add(socket);
     this.#datagrams.add(socket);
     return socket;
-  }
-
-  sendDatagram(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode {
-    return this.#datagramRouter().send(socket, bytes, to);
-  }
-
-  problemWith(socket: SimDatagram, to: IpEndpoint): ErrorCode | null {
-    return this.#datagramRouter().problemWith(socket, to);
-  }
-
-  #datagramRouter(): DatagramRouter {
-    this.#router ??= new DatagramRouter(this.#interfaces, this.#interface);
-    return this.#router;
   }
 
   /** The link to the sender of a datagram, for an answer. */

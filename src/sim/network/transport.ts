@@ -89,46 +89,32 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   // ------------------------------------------------------------------------------------- receive
 
   tryRecv(max: number): Buffer | undefined {
-    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
-      return this.#recvState === 'ended' ? END_OF_FILE : undefined;
-    }
-    const available = this.#receiveBuffer.length;
-    if (available === 0) return this.#recvFromEmpty() ? END_OF_FILE : undefined;
-    const most = Math.min(max, available);
-    return this.#consume(this.#receiveBuffer.take(this.shorten('shortReads', most)));
-  }
-
-  tryRecvInto(into: Uint8Array): number {
-    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
-      return this.#recvState === 'ended' ? 0 : -1;
-    }
-    const available = this.#receiveBuffer.length;
-    if (available === 0) return this.#recvFromEmpty() ? 0 : -1;
-    const most = this.shorten('shortReads', Math.min(into.length, available));
-    const count = this.#receiveBuffer.takeInto(
-      most === into.length ? into : into.subarray(0, most),
-    );
-    this.#bytesConsumed(count);
-    return count;
-  }
-
-  #consume(bytes: Buffer): Buffer {
+    const available = this.#readable();
+    if (available <= 0) return available === 0 ? END_OF_FILE : undefined;
+    const length = this.shorten('shortReads', Math.min(max, available));
+    const bytes = this.#receiveBuffer.take(length);
     this.#bytesConsumed(bytes.length);
     return bytes;
   }
 
-  #bytesConsumed(count: number): void {
-    this.resetSpuriousWakeUps();
-    if (this.#receiveBuffer.length === 0 && !this.#atEnd && this.#failure === null)
-      this.#markEmpty();
-    this.connection?.incoming.bytesRead(count);
+  tryRecvInto(into: Uint8Array): number {
+    const available = this.#readable();
+    if (available <= 0) return available;
+    const length = this.shorten('shortReads', Math.min(into.length, available));
+    const count = this.#receiveBuffer.takeInto(into, length);
+    this.#bytesConsumed(count);
+    return count;
   }
 
-  /** True: end of file. False: would block. */
-  #recvFromEmpty(): boolean {
+  /** The number of bytes that can be received; 0: end of file; -1: would block. */
+  #readable(): number {
+    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
+      return this.#recvState === 'ended' ? 0 : -1;
+    }
+    if (this.#receiveBuffer.length > 0) return this.#receiveBuffer.length;
     if (this.#atEnd) {
       this.#recvState = 'ended';
-      return true;
+      return 0;
     }
     if (this.#failure !== null) {
       this.#recvState = 'failed';
@@ -137,7 +123,14 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
       throw this.#recvError;
     }
     this.#markEmpty();
-    return false;
+    return -1;
+  }
+
+  #bytesConsumed(count: number): void {
+    this.spuriousWakeUps.reset();
+    const isEmpty = this.#receiveBuffer.length === 0;
+    if (isEmpty && !this.#atEnd && this.#failure === null) this.#markEmpty();
+    this.connection?.incoming.bytesRead(count);
   }
 
   #markEmpty(): void {
@@ -184,15 +177,11 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   }
 
   #send(bytes: Buffer, offered: number): number {
-    (this.connection as Connection).outgoing.write(bytes);
-    this.resetSpuriousWakeUps();
-    if (bytes.length === offered) return offered;
-    if (this.#spaceLeft() === 0) this.#markFull(bytes.length);
+    const { outgoing } = this.connection as Connection;
+    outgoing.write(bytes);
+    this.spuriousWakeUps.reset();
+    if (bytes.length < offered && outgoing.space() <= 0) this.#markFull(bytes.length);
     return bytes.length;
-  }
-
-  #spaceLeft(): number {
-    return Math.max(0, (this.connection as Connection).outgoing.space());
   }
 
   /** The send buffer is full. */
@@ -216,7 +205,9 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   /** True: the direction is open now. False: still connecting. */
   #checkSendState(): boolean {
     if (this.#sendState === 'connecting') return this.tryConnect();
-    if (this.#sendState === 'shut') throw this.#failure === null ? brokenPipe() : this.#failSend();
+    if (this.#sendState === 'shut') {
+      throw this.#failure === null ? systemError('EPIPE', 'write') : this.#failSend();
+    }
     throw this.#sendState === 'failed' ? this.#sendError : this.closedError();
   }
 
@@ -359,8 +350,4 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     this.onAbandoned?.();
     if (this.#failure === null) this.connection?.outgoing.reset();
   }
-}
-
-function brokenPipe(): unknown {
-  return systemError('EPIPE', 'write');
 }

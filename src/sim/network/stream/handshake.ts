@@ -117,7 +117,7 @@ class Handshake {
     const isMapped = listener.binding.dualStack && to.family === 4;
     const server = new SimTransport(listener.owner, isMapped ? mapped(from) : from);
     server.local = isMapped ? mapped(to) : to;
-    server.inherit(listener.binding.sizes);
+    server.options.setSizes(listener.binding.sizes);
     const [clientEnd, serverEnd] = connectTcp(this.#core, links, this.#client, server);
     this.#connection = clientEnd;
     server.established(serverEnd);

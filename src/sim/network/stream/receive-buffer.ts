@@ -25,13 +25,13 @@ export class ReceiveBuffer {
       return first;
     }
     const taken = Buffer.allocUnsafe(Math.min(max, this.#length));
-    this.takeInto(taken);
+    this.takeInto(taken, taken.length);
     return taken;
   }
 
-  /** Copies the first bytes to `into` and returns how many. */
-  takeInto(into: Uint8Array): number {
-    const wanted = Math.min(into.length, this.#length);
+  /** Copies the first bytes, at most `max`, to `into` and returns how many. */
+  takeInto(into: Uint8Array, max: number): number {
+    const wanted = Math.min(max, this.#length);
     let at = 0;
     let used = 0;
     while (at < wanted) {
