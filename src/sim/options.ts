@@ -59,7 +59,7 @@ export interface ShrinkOptions {
   readonly maxMs?: number;
 }
 
-export const DEFAULT_LINK: Link = { latencyMs: [1, 10] };
+const DEFAULT_LINK: Link = { latencyMs: [1, 10] };
 
 /** The options of a campaign after checks and defaults. */
 export interface Plan {

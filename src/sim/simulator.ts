@@ -67,7 +67,8 @@ export class Simulator implements SimCore {
   readonly invariants: Invariants;
   readonly history: Trace;
   readonly hosts: SimHost[] = [];
-  readonly processes: SimProcess[] = [];
+  /** The running processes. Replaced by a new array when a process ends. */
+  processes: readonly SimProcess[] = [];
   /** Steps of tasks. */
   steps = 0;
   /** Events of the world. */

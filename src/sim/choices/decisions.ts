@@ -49,7 +49,6 @@ export class DecisionStream {
 }
 
 export class Decisions {
-  readonly seed: number;
   readonly #low: number;
   readonly #high: number;
   /** `null`: all choices may differ from their defaults. */
@@ -70,7 +69,6 @@ export class Decisions {
     allowed: AllowedChoices | null = null,
     deviations: Deviations | null = null,
   ) {
-    this.seed = seed;
     this.#low = seed >>> 0;
     this.#high = Math.floor(seed / 2 ** 32) >>> 0;
     this.#allowed = allowed;

@@ -76,7 +76,7 @@ export class NetworkLink {
    * Sends a packet without payload. Calls `onArrival` at `earliest` or later, or `onLoss`: at once,
    * or at the time of the arrival.
    */
-  sendPacket(earliest: number, onArrival: () => void, onLoss: () => void = ignore): void {
+  sendPacket(onArrival: () => void, onLoss: () => void = ignore, earliest = 0): void {
     if (this.losesPacket()) return onLoss();
     this.#scheduleArrival(Math.max(earliest, this.arrivalTime(0)), onArrival, onLoss);
   }

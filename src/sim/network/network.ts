@@ -54,9 +54,9 @@ import { SimTransport } from './transport.ts';
 
 const NEIGHBOUR_TIMEOUT_MS = 3000;
 /** The maximum number of open descriptors of a simulated process. */
-export const MAX_DESCRIPTORS = 65_536;
+const MAX_DESCRIPTORS = 65_536;
 /** Standard input, output and error. */
-export const STANDARD_DESCRIPTORS = 3;
+const STANDARD_DESCRIPTORS = 3;
 
 export const CAPABILITIES: Capabilities = {
   pausesAccept: true,
@@ -105,8 +105,7 @@ export class SimHostNetwork implements HostNetwork {
   // --------------------------------------------------------------------------------- listening
 
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
-    this.#checkOpen();
-    this.#checkDescriptors('listen', at);
+    this.#checkUsable('listen', at);
     const listener = 'path' in at ? this.#listenAtPath(at.path, options) : this.#bind(at, options);
     this.#listeners.add(listener);
     return listener;
@@ -164,8 +163,7 @@ export class SimHostNetwork implements HostNetwork {
   // -------------------------------------------------------------------------------- connecting
 
   connect(to: Endpoint, options: TransportConnectOptions): Transport {
-    this.#checkOpen();
-    this.#checkDescriptors('connect', to);
+    this.#checkUsable('connect', to);
     if (injectFault(this.core, 'emfile', this.host)) throw systemError('EMFILE', 'connect', to);
     if ('path' in to) return this.#connectToPath(to, options);
     const far = withoutWildcard(canonical(to));
@@ -238,8 +236,7 @@ export class SimHostNetwork implements HostNetwork {
   // --------------------------------------------------------------------------------- datagrams
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
-    this.#checkOpen();
-    this.#checkDescriptors('bind', at);
+    this.#checkUsable('bind', at);
     const fail = (code: ErrorCode): never => {
       throw systemError(code, 'bind', at);
     };
@@ -303,7 +300,7 @@ export class SimHostNetwork implements HostNetwork {
 
   /** Registers an accepted connection. Throws EMFILE if no descriptor is left. */
   accepted(transport: SimTransport): void {
-    this.#checkDescriptors('accept');
+    this.#checkUsable('accept');
     this.#transports.add(transport);
   }
 
@@ -374,13 +371,11 @@ export class SimHostNetwork implements HostNetwork {
     return transports + listeners + datagrams + STANDARD_DESCRIPTORS;
   }
 
-  #checkDescriptors(syscall: string, about?: Endpoint): void {
+  /** Throws if the network is closed or no descriptor is left. */
+  #checkUsable(syscall: string, about?: Endpoint): void {
+    if (this.#closed) throw closedHere('The network');
     if (this.#openDescriptors() < MAX_DESCRIPTORS) return;
     throw systemError('EMFILE', syscall, about);
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw closedHere('The network');
   }
 }
 

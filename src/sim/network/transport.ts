@@ -20,7 +20,7 @@ import type { ErrorCode } from './errors.ts';
 import { systemError } from './errors.ts';
 import { injectFault } from './faults.ts';
 import type { Connection, StreamEndpoint } from './stream/connection.ts';
-import { joined, ReceiveBuffer } from './stream/receive-buffer.ts';
+import { ReceiveBuffer } from './stream/receive-buffer.ts';
 import { SimSocket } from './stream/socket.ts';
 
 const END_OF_FILE: Buffer = Buffer.alloc(0);
@@ -163,7 +163,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     for (const chunk of sent) offered += chunk.length;
     const space = this.#spaceFor(offered);
     if (space === 0) return this.#markFull(0);
-    return this.#send(joined(sent, space), offered);
+    return this.#send(Buffer.concat(sent, space), offered);
   }
 
   /** How many of `offered` bytes can be sent now. Throws if the connection has ended. */

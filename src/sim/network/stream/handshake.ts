@@ -37,7 +37,7 @@ export interface Route {
 
 /** Sends the SYN and later notifies `client` of the result. */
 export function beginHandshake(core: SimCore, client: SimTransport, route: Route): void {
-  new Handshake(core, client, route).begin();
+  new Handshake(core, client, route).sendSyn();
 }
 
 class Handshake {
@@ -63,15 +63,10 @@ class Handshake {
     };
   }
 
-  begin(): void {
-    this.#sendSyn();
-  }
-
-  #sendSyn(): void {
+  sendSyn(): void {
     const { links, to } = this.#route;
     this.#trace('syn', () => `to ${endpointText(to)}`);
     links.outbound.sendPacket(
-      0,
       () => this.#synArrives(),
       () => this.#retrySyn(),
     );
@@ -83,7 +78,7 @@ class Handshake {
     const delay = 2 ** ++this.#retries - 1;
     this.#core.callAt(this.#startedAt + delay * 1000, () => {
       if (this.#settled) return;
-      if (this.#retries <= SYN_RETRIES) this.#sendSyn();
+      if (this.#retries <= SYN_RETRIES) this.sendSyn();
       else this.#fail('ETIMEDOUT');
     });
   }
@@ -106,7 +101,6 @@ class Handshake {
     const { inbound } = this.#route.links;
     this.#core.trace('rst', inbound.from, inbound.to, 0, () => 'no listener');
     inbound.sendPacket(
-      0,
       () => this.#fail('ECONNREFUSED'),
       () => this.#retrySyn(),
     );
@@ -126,7 +120,6 @@ class Handshake {
 
   #sendSynAck(): void {
     this.#route.links.inbound.sendPacket(
-      0,
       () => this.#synAckArrives(),
       () => {
         this.#halfOpen?.armLimit();
@@ -150,7 +143,7 @@ class Handshake {
   #resetHalfOpen(halfOpen: HalfOpen): void {
     halfOpen.armLimit();
     this.#trace('rst', () => 'the client was closed');
-    this.#route.links.outbound.sendPacket(0, () => halfOpen.drop());
+    this.#route.links.outbound.sendPacket(() => halfOpen.drop());
   }
 
   #fail(code: 'ECONNREFUSED' | 'ETIMEDOUT'): void {
@@ -209,7 +202,6 @@ class HalfOpen {
 
   awaitAck(): void {
     this.#links.outbound.sendPacket(
-      0,
       () => this.#complete(),
       () => this.#retrySynAck(),
     );
