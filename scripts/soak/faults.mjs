@@ -59,7 +59,7 @@ async function playOne(scenario, backend, size) {
 /** Memory and descriptors before and after, if one server has run the whole scenario. */
 function columns({ faults, lost, before, after, load }, ms) {
   const pair = (of) => (before === undefined ? '-' : `${of(before)} → ${of(after)}`);
-  const mebibytes = (key) => pair((figures) => (figures[key] / 2 ** 20).toFixed(0));
+  const mebibytes = (key) => pair((stats) => (stats[key] / 2 ** 20).toFixed(0));
   return [
     String(faults).padStart(7),
     String(lost).padStart(5),

@@ -200,12 +200,12 @@ export class SimHostNetwork implements HostNetwork {
     };
     if (!isLoopback(far.host) && !isOnNetwork(far.host)) fail('ENETUNREACH');
     const source = this.#sourceFor(far);
-    const asked = near === undefined || 'path' in near ? undefined : canonical(near);
-    if (asked === undefined) return this.ports.claim(source) ?? fail('EADDRNOTAVAIL');
-    if (!this.#isOwn(asked.host)) fail('EADDRNOTAVAIL');
-    if (asked.family !== far.family) fail('EINVAL');
-    const host = isWildcard(asked.host) ? source.host : asked.host;
-    return this.ports.claim({ ...asked, host }) ?? fail('EADDRINUSE');
+    const requested = near === undefined || 'path' in near ? undefined : canonical(near);
+    if (requested === undefined) return this.ports.claim(source) ?? fail('EADDRNOTAVAIL');
+    if (!this.#isOwn(requested.host)) fail('EADDRNOTAVAIL');
+    if (requested.family !== far.family) fail('EINVAL');
+    const host = isWildcard(requested.host) ? source.host : requested.host;
+    return this.ports.claim({ ...requested, host }) ?? fail('EADDRINUSE');
   }
 
   #sourceFor({ host, family }: IpEndpoint): IpEndpoint {

@@ -311,10 +311,10 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   }
 
   /** Linux resets a connection that is closed with unread bytes; unsent bytes are lost then. */
-  #closeConnection(hard: boolean): void {
+  #closeConnection(isAbort: boolean): void {
     if (this.#sendState === 'closed') return;
     const connection = this.#failure === null ? this.connection : null;
-    const resets = hard || this.#receiveBuffer.length > 0;
+    const resets = isAbort || this.#receiveBuffer.length > 0;
     const finishes = this.#sendState === 'open';
     this.#release();
     this.terminated ||= resets;
