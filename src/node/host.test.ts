@@ -8,10 +8,8 @@ import { park, sleep } from '../kernel/waits.ts';
 import type { Network } from '../world/network.ts';
 import { NodeHost } from './host.ts';
 
-class OutsidePlace extends Parking {
-  override get external(): boolean {
-    return true;
-  }
+function externalParking(): Parking {
+  return new Parking('a wake-up from outside', { external: true });
 }
 
 interface Driven {
@@ -40,7 +38,7 @@ function drive(op: OperationSource<unknown>): Driven {
 
 test('a wake-up from elsewhere in the process is answered before the loop goes on', async () => {
   const log: string[] = [];
-  const place = new OutsidePlace();
+  const place = externalParking();
   const { ended } = drive(function* () {
     yield* park(place);
     log.push('task');
@@ -60,7 +58,7 @@ test('a ping-pong with promises does not keep the loop from its timers', async (
       fired = true;
     }, 1);
     for (let i = 0; i < 200_000 && !fired; i++) {
-      const place = new OutsidePlace();
+      const place = externalParking();
       void Promise.resolve().then(() => place.wake());
       yield* park(place);
     }
@@ -133,7 +131,7 @@ test('a task that never waits leaves the event loop its turns', async () => {
 });
 
 test('deliver grants inside one entrance: all that it wakes runs in one pump, once', async () => {
-  const places = [new OutsidePlace(), new OutsidePlace()];
+  const places = [externalParking(), externalParking()];
   const log: number[] = [];
   const { host, scheduler, ended } = drive(() =>
     group(function* (g) {
@@ -157,7 +155,7 @@ test('deliver grants inside one entrance: all that it wakes runs in one pump, on
 });
 
 test('an error in what is delivered does not stop the host', async () => {
-  const place = new OutsidePlace();
+  const place = externalParking();
   const { host, ended } = drive(() => park(place));
   await nextLoop();
   expect(() =>
@@ -170,7 +168,7 @@ test('an error in what is delivered does not stop the host', async () => {
 });
 
 test('an error in what is delivered leaves nobody behind who was granted before it', async () => {
-  const place = new OutsidePlace();
+  const place = externalParking();
   const { host, ended } = drive(() => park(place));
   await nextLoop();
   expect(() =>
@@ -183,7 +181,7 @@ test('an error in what is delivered leaves nobody behind who was granted before 
 });
 
 test('a task that is woken while the network is asked runs', async () => {
-  const place = new OutsidePlace();
+  const place = externalParking();
   const { host, ended } = drive(function* () {
     for (let i = 0; i < 10; i++) yield; // The network is asked after more than a few steps.
     yield* park(place);
@@ -197,7 +195,7 @@ test('a task that is woken while the network is asked runs', async () => {
 });
 
 test('a timer armed for earlier than the one that is set comes in time', async () => {
-  const place = new OutsidePlace();
+  const place = externalParking();
   const times: number[] = [];
   const { ended } = drive(() =>
     group(function* (g) {
@@ -218,7 +216,7 @@ test('a timer armed for earlier than the one that is set comes in time', async (
 });
 
 test('a wake-up leaves the timer alone while its deadline stays', async () => {
-  const place = new OutsidePlace();
+  const place = externalParking();
   let parked = 0;
   const { scheduler, ended } = drive(() =>
     group(function* (g) {
@@ -293,7 +291,7 @@ test('warn never throws, whatever it is given', () => {
 });
 
 test('a closed host does nothing more', async () => {
-  const place = new OutsidePlace();
+  const place = externalParking();
   let ran = false;
   const { host } = drive(function* () {
     yield* park(place);

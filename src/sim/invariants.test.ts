@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { codeOf, failureOf } from '../../test/support/simulation.ts';
+import { failureCodeOf, simulationErrorOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { sleep } from '../index.ts';
 import type { World } from '../sim.ts';
@@ -12,7 +12,7 @@ function* sleepInLoop(): Operation<void> {
 describe('always', () => {
   it('is checked after every step and fails the run at the first violation', async () => {
     let counter = 0;
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('the counter stays below 3', () => counter < 3);
       for (;;) {
         counter++;
@@ -30,7 +30,7 @@ describe('always', () => {
   });
 
   it('is checked when it is declared', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('false', () => false);
     });
     expect(failure.error).toMatchObject({ code: 'ERR_INVARIANT', kind: 'always' });
@@ -38,7 +38,7 @@ describe('always', () => {
 
   it('is checked after the steps of every host', async () => {
     let broken = false;
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('whole', () => !broken);
       world.host('a', function* (): Operation<void> {
         yield* sleep(5);
@@ -51,7 +51,7 @@ describe('always', () => {
 
   it('fails the run if its predicate throws, with the thrown error as cause', async () => {
     const cause = new Error('no such field');
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('looks', () => {
         throw cause;
       });
@@ -63,7 +63,7 @@ describe('always', () => {
   });
 
   it('rejects a predicate that does not return a boolean, such as an async function', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('later', (async () => true) as never);
     });
     expect(failure.error).toMatchObject({
@@ -74,7 +74,7 @@ describe('always', () => {
 
   it('checks its arguments, as eventually does', async () => {
     const wrong = (use: (world: World) => void): Promise<unknown> =>
-      codeOf(function* (world): Operation<void> {
+      failureCodeOf(function* (world): Operation<void> {
         use(world);
       });
     const always = (name: unknown, predicate: unknown) => (world: World) => {
@@ -115,7 +115,7 @@ describe('eventually', () => {
         world.eventually('done', () => done, { withinMs: 1000 });
       };
     await simulate(doneAfter(1000));
-    const failure = await failureOf(doneAfter(1001));
+    const failure = await simulationErrorOf(doneAfter(1001));
     expect(failure.error).toMatchObject({
       code: 'ERR_INVARIANT',
       kind: 'eventually',
@@ -126,7 +126,7 @@ describe('eventually', () => {
   });
 
   it('fails the run at its deadline while the scenario still runs', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       yield* sleep(10);
       world.eventually('never', () => false, { withinMs: 5 });
       yield* sleep(1000);
@@ -167,13 +167,13 @@ describe('eventually', () => {
         done = true;
       };
     await simulate(scenario(100));
-    const failure = await failureOf(scenario(101));
+    const failure = await simulationErrorOf(scenario(101));
     expect(failure.error).toMatchObject({ code: 'ERR_INVARIANT', kind: 'eventually' });
     expect(failure.virtualMs).toBe(650);
   });
 
   it('does not wait for the end of faults after the scenario has returned', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', sleepInLoop);
       world.partition('main', 'a');
       world.eventually('never', () => false, { withinMs: 100 });
@@ -183,7 +183,7 @@ describe('eventually', () => {
   });
 
   it('fails the run at once when no event is left', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.eventually('never', () => false, { withinMs: Infinity });
     });
     expect((failure.error as Error).message).toContain('no event is left');

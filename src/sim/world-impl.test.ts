@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { askEcho, echoServer, failureOf, resultOf } from '../../test/support/simulation.ts';
+import { askEcho, echoServer, resultOf, simulationErrorOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { Channel, connect, currentTask, moveOnAfter, now, sleep, timeout } from '../index.ts';
 import { currentWorld } from '../net/current-world.ts';
@@ -12,7 +12,7 @@ function* sleepInLoop(): Operation<void> {
 
 /** Runs `body` in a world and returns the message of the error that it throws. */
 async function usageErrorOf(body: (world: World) => unknown): Promise<string> {
-  const failure = await failureOf(function* (world): Operation<void> {
+  const failure = await simulationErrorOf(function* (world): Operation<void> {
     world.host('there', sleepInLoop);
     body(world);
   });
@@ -78,7 +78,7 @@ describe('a host', () => {
   });
 
   it('fails the run if its program throws', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
         yield* sleep(3);
         throw new Error('out of paper');
@@ -124,7 +124,7 @@ describe('a host', () => {
   });
 
   it('rejects arguments that are not a program or a clock rate', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', Promise.resolve() as never);
     });
     expect(failure.error).toMatchObject({ code: 'ERR_NOT_AN_OPERATION' });
@@ -345,7 +345,7 @@ describe('the process of a host', () => {
   });
 
   it('fails the run if it is the process of the scenario and ends itself', async () => {
-    const failure = await failureOf(function* (): Operation<void> {
+    const failure = await simulationErrorOf(function* (): Operation<void> {
       currentWorld().platform.exit(0);
     });
     expect((failure.error as Error).message).toContain("The program of host 'main' has ended");

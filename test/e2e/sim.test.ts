@@ -231,7 +231,11 @@ describe('coronet sim does not run', () => {
   const wrong: readonly [what: string, args: readonly string[], told: readonly string[]][] = [
     ['without a file', [], ['Expected a file', 'coronet sim FILE']],
     ['two files', ['a.mjs', 'b.mjs'], ["'a.mjs' and 'b.mjs'"]],
-    ['a file that is not there', [fixture('talks.mjs')], ['exist', 'Did you mean talk.mjs?']],
+    [
+      'a file that is not there',
+      [fixture('talks.mjs')],
+      ['does not exist', 'Did you mean talk.mjs?'],
+    ],
     ['an unknown option', [talkFile, '--sed', '1'], ['--sed', 'Did you mean --seed?']],
     ['a seed of words', [talkFile, '--seed', 'one'], ["whole number from 0, got 'one'"]],
     ['a broken token', [talkFile, '--replay', 'AQEDKgA'], ['token', 'AQEDKgA']],

@@ -75,8 +75,8 @@ test('connections of vanished peers are ended by keep-alive without an idle limi
       };
       world.host('server', () =>
         tcpServer(80, receiveTwice, {
-          firstByteTimeoutMs: 'unlimited',
-          idleTimeoutMs: 'unlimited',
+          firstByteTimeoutMs: Infinity,
+          idleTimeoutMs: Infinity,
           onError: (error) => failures.push(error),
           onListening: (listening) => {
             server = listening;

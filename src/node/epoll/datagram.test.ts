@@ -1,8 +1,8 @@
 /** How a datagram socket of the epoll network uses the addon: what it asks, and how often. */
 import { describe, expect, it } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import {
   describeEpoll,
-  errorOf,
   makeNetwork,
   network,
   settle,

@@ -4,8 +4,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import type { Endpoint } from '../../world/network.ts';
-import type { SharedListeners } from '../../world/worker-messages.ts';
+import type { SharedListeners } from '../../world/platform.ts';
 import { loadAddon } from '../addon.ts';
 import { shareByNode, shareListeners } from './shared-listeners.ts';
 
@@ -40,15 +41,6 @@ function attempt(to: Endpoint): Promise<string> {
   });
 }
 
-function codeOf(run: () => unknown): unknown {
-  try {
-    run();
-  } catch (error) {
-    return (error as { code?: unknown }).code;
-  }
-  return 'nothing was thrown';
-}
-
 for (const [name, hold] of ways) {
   describe(`held listeners, ${name}`, () => {
     test('take connections that nobody accepts, until they are closed', async () => {
@@ -63,13 +55,13 @@ for (const [name, hold] of ways) {
 
     test('at an address that is held already are refused', () => {
       const { local } = kept(hold(LOOPBACK, 2));
-      expect(codeOf(() => hold(local, 2))).toBe('EADDRINUSE');
-      expect(codeOf(() => hold(local, 1))).toBe('EADDRINUSE');
+      expect(errorOf(() => hold(local, 2)).code).toBe('EADDRINUSE');
+      expect(errorOf(() => hold(local, 1)).code).toBe('EADDRINUSE');
     });
 
     test('at an address of another machine are refused', () => {
       const elsewhere: Endpoint = { host: '203.0.113.77', port: 0, family: 4 };
-      expect(codeOf(() => hold(elsewhere, 1))).toBe('EADDRNOTAVAIL');
+      expect(errorOf(() => hold(elsewhere, 1)).code).toBe('EADDRNOTAVAIL');
     });
 
     test.skipIf(process.platform === 'win32')(

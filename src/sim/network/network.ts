@@ -75,6 +75,7 @@ type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
 export class SimHostNetwork implements HostNetwork {
   readonly backend = 'sim';
+  readonly settleMs = 0;
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly core: SimCore;
   readonly host: string;

@@ -38,7 +38,7 @@ class DrainTest {
     yield* tcpServer(80, (socket) => this.#handle(socket), {
       lingerMs: LINGER_MS,
       // With a limit, some connections wait in the queue when the server is stopped.
-      maxConnections: this.random.pick(['unlimited', 1, 3] as const),
+      maxConnections: this.random.pick([Infinity, 1, 3] as const),
       onListening: (server) => {
         this.server = server;
       },
