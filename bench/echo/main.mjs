@@ -1,4 +1,4 @@
-// `npm run bench -- echo`: echo servers side by side.
+// `npm run bench -- echo`: a comparison of echo servers.
 
 import { facts, placement } from '../lib/machine.mjs';
 import { UsageError } from '../lib/options.mjs';
@@ -28,7 +28,7 @@ async function measureIdle(env, specs, print) {
   const connections = idleConnections(env.memory);
   if (env.memory === 0) return undefined;
   if (connections < env.memory) {
-    note(`Memory: ${connections} connections, as many as the descriptor limit allows`);
+    note(`Memory: ${connections} connections, the most that the descriptor limit permits`);
   }
   if (connections === 0) return undefined;
   const entries = await measureMemory(connections, specs, env);
@@ -59,7 +59,7 @@ async function measure(env, specs, absent) {
   const print = env.json ? note : out;
   const plan = `${env.starts} × ${env.rounds} rounds of ${env.seconds} s`;
   print(`${printFacts(machine, env.place, plan)}\n`);
-  for (const { name, missing } of absent) note(`${name}: left out (${missing})`);
+  for (const { name, missing } of absent) note(`${name}: skipped (${missing})`);
   if (env.load.note) note(`load: ${env.load.note}`);
   const cells = await measureCells(env, specs, print);
   const memory = await measureIdle(env, specs, print);

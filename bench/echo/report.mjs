@@ -1,4 +1,4 @@
-// Rounds to medians, medians to tables.
+// Medians of the rounds, and tables of the medians.
 
 import { column, failures, mid, neighbourLine, quiet, ratioOf, spreadOf } from '../lib/rounds.mjs';
 import { bytes, digits, grouped, percent, table } from '../lib/table.mjs';
@@ -21,10 +21,10 @@ export function summarizeCell(measured) {
 }
 
 function cellRow(row) {
-  const figures = [grouped(row.rate), digits(row.user), digits(row.sys), digits(row.total)];
+  const values = [grouped(row.rate), digits(row.user), digits(row.sys), digits(row.total)];
   return [
     row.name,
-    ...figures,
+    ...values,
     percent(row.spread),
     digits(row.toC),
     digits(row.toNode),
@@ -47,8 +47,8 @@ const CELL_HEADER = [
 export function printCell(cell, entries, env) {
   const rows = summarizeCell(entries);
   const { connections, size } = cell;
-  const pipelined = env.depth > 1 ? `, ${env.depth} outstanding on each` : '';
-  const idle = env.background > 0 ? `, beside ${grouped(env.background)} idle` : '';
+  const pipelined = env.depth > 1 ? `, ${env.depth} outstanding each` : '';
+  const idle = env.background > 0 ? `, with ${grouped(env.background)} idle` : '';
   const title =
     `${grouped(connections)} connection${connections === 1 ? '' : 's'} × ` +
     `${bytes(size)}${pipelined}${idle}`;
@@ -79,6 +79,6 @@ export function printMemory(connections, entries) {
 }
 
 export const LEGEND = `user, sys, total: µs of the server's CPU per message, medians of the rounds.
-× C, × node:net: the total's ratio, median over the rounds (below 1: cheaper than that server).
+× C, × node:net: the ratio of the totals, median of the rounds (below 1: cheaper than that server).
 spread: the middle half of the rounds, as a share of the median. busy: the server's use of its core;
-under about 95 % the rate is the load's or the latency's, not the server's: compare CPU only.`;
+below about 95 % the load or the latency limits the rate: compare CPU only.`;

@@ -1,21 +1,21 @@
-// The programs of a comparison: those that are here, those that are not, and why.
+// The programs of a comparison: those that can run, and the others with the reason.
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { UsageError } from './options.mjs';
 
-/** A file of this folder's parent, by its path there. */
+/** The path of a file in bench/. */
 export const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
-/** A program in Node that obeys `gc`. */
+/** The command line of a Node program that supports the command `gc`. */
 export const node = (program, ...args) => [program, '--expose-gc', ...args];
 
-/** What `buildC` and `buildGo` gave, as a program to start with `args`. */
+/** The result of `buildC` or `buildGo` as a program with `args`. */
 export function compiled({ path: program, missing }, ...args) {
   return program ? { command: [program, ...args] } : { missing };
 }
 
-/** `script` over the dist/ of this checkout. */
+/** `script` with the dist/ of this checkout. */
 export function overDist(script, backend) {
   if (!existsSync(path('../dist/index.js'))) {
     return { missing: 'dist/index.js is not built: npm run build' };
@@ -40,8 +40,8 @@ function peer({ name, path: given }, index, makers) {
 }
 
 /**
- * `programs` makes each by name, `makers` a peer's command from its path. Those that can run:
- * [{ name, command }]; those that cannot: [{ name, missing }].
+ * `programs` creates a program by name, `makers` the command of a peer from its path. Returns
+ * `ready`, [{ name, command }], and `absent`, [{ name, missing }].
  */
 export function choose({ names, peers }, programs, makers) {
   const all = [

@@ -1,8 +1,9 @@
-// `npm run bench -- switch spawn channel timers cancel`: what tasks cost, beside others.
+// `npm run bench -- switch spawn channel timers cancel`: the cost of tasks, in several runtimes.
 
 import { facts } from '../lib/machine.mjs';
-import { chooseContestants } from './candidates.mjs';
-import { HELP, readOptions, UsageError } from './options.mjs';
+import { UsageError } from '../lib/options.mjs';
+import { chooseCandidates } from './candidates.mjs';
+import { HELP, readOptions } from './options.mjs';
 import { judge, LEGEND, printBars, printFacts, printSuite, summarizeCase } from './report.mjs';
 import { measureCase } from './rounds.mjs';
 import { SUITES } from './suites.mjs';
@@ -30,16 +31,16 @@ function printed({ name, rows, bars, failures }, specs) {
   return parts.filter((part) => part !== '').join('\n');
 }
 
-/** One line for all that lack the same. */
+/** One line for each reason. */
 function noteAbsent(absent) {
   for (const reason of new Set(absent.map(({ missing }) => missing))) {
     const names = absent.filter(({ missing }) => missing === reason).map(({ name }) => name);
-    note(`${names.join(', ')}: left out (${reason})`);
+    note(`${names.join(', ')}: skipped (${reason})`);
   }
 }
 
 async function measure(names, options) {
-  const { ready, absent } = chooseContestants(options);
+  const { ready, absent } = chooseCandidates(options);
   const machine = facts();
   const print = options.json ? note : out;
   print(printFacts(machine, options));

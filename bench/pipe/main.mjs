@@ -1,4 +1,4 @@
-// `npm run bench -- pipe`: relays side by side.
+// `npm run bench -- pipe`: a comparison of relays.
 
 import { facts, placement } from '../lib/machine.mjs';
 import { UsageError } from '../lib/options.mjs';
@@ -40,9 +40,9 @@ async function measure(env, specs, absent) {
   const print = env.json ? note : out;
   const plan =
     `${env.starts} × ${env.rounds} rounds of ${env.bytes / 1e9} GB, ` +
-    `${env.window / 1024} KB of a pair under way`;
+    `${env.window / 1024} KB of each pair in flight`;
   print(`${printFacts(machine, env.place, plan)}\n`);
-  for (const { name, missing } of absent) note(`${name}: left out (${missing})`);
+  for (const { name, missing } of absent) note(`${name}: skipped (${missing})`);
   if (env.load.note) note(`load: ${env.load.note}`);
   const cells = await measureCells(env, specs, print);
   print(LEGEND);

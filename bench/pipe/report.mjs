@@ -1,4 +1,4 @@
-// Rounds to medians, medians to tables.
+// Medians of the rounds, and tables of the medians.
 
 import { failures, mid, neighbourLine, quiet, ratioOf, spreadOf } from '../lib/rounds.mjs';
 import { digits, percent, table } from '../lib/table.mjs';
@@ -55,6 +55,6 @@ export function printCell({ pairs }, entries, { bytes }) {
 }
 
 export const LEGEND = `user, sys, total: ms of the relay's CPU per GB (10⁹ bytes), medians.
-× C, × node:net: the total's ratio, median over the rounds (below 1: cheaper than that relay).
+× C, × node:net: the ratio of the totals, median of the rounds (below 1: cheaper than that relay).
 spread: the middle half of the rounds, as a share of the median. busy: the relay's use of its core;
-under about 95 % the rate is the load's or the latency's, not the relay's: compare CPU only.`;
+below about 95 % the load or the latency limits the rate: compare CPU only.`;

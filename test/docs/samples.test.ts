@@ -1,4 +1,4 @@
-/** A TypeScript sample in the documents is a file of examples/, as is any sample that names a file. */
+/** Samples in the documents that are TypeScript or name a file equal that file in examples/. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
