@@ -90,5 +90,5 @@ export function printFacts(facts, { starts, rounds, ms }) {
 export const LEGEND = `Medians of the rounds. least: the best round; spread: the middle half of \
 them, as a share of the median;
 both of coronet (of all: --json). × name: the ratio to coronet, median of the rounds; below 1
-coronet takes more. ns are CPU time of the process, including collections; µs of cases that run once are
-wall time. Description of the cases: bench/README.md`;
+coronet takes more. ns are CPU time of the process, including collections; µs of cases that run
+once are wall time. Description of the cases: bench/README.md`;
