@@ -1,4 +1,4 @@
-/** Looking names up, as an operation. */
+/** Name look-up as an operation. */
 import type { Wait } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
@@ -9,8 +9,8 @@ import { currentNetwork } from './current-world.ts';
 type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
 /**
- * The endpoints of a host name, in the order to try them. An IP address is not looked up.
- * Cancel: the question is given up. Errors: ENOTFOUND, EAI_AGAIN.
+ * The endpoints of a host, in the order to try them. An IP address needs no look-up.
+ * Cancel: the look-up is abandoned. Errors: ENOTFOUND, EAI_AGAIN.
  */
 export function* resolveEndpoints(
   host: string,

@@ -1,4 +1,4 @@
-/** A forgotten `yield*` on a socket is noticed at once, and clears itself. */
+/** A forgotten `yield*` on a socket is reported by the next operation, which clears the state. */
 import { expect, test } from 'vitest';
 import { runWithPair } from '../../test/support/sockets.ts';
 import { group } from '../kernel/task/group.ts';
@@ -10,7 +10,7 @@ const forgotten = expect.objectContaining({
   ),
 });
 
-test('a second send while the first was never driven shows the wrong and the right line', () =>
+test('a send after a send that was never driven throws an error with the wrong and the right line', () =>
   runWithPair(function* (near, far) {
     near.sendAll('lost');
     expect(() => near.sendAll('again')).toThrow(forgotten);
@@ -18,7 +18,7 @@ test('a second send while the first was never driven shows the wrong and the rig
     expect(String(yield* far.recv())).toBe('sent');
   }));
 
-test('the same holds for receives', () =>
+test('a receive after a receive that was never driven throws the same error', () =>
   runWithPair(function* (near, far) {
     near.recv();
     expect(() => near.recv()).toThrow(expect.objectContaining({ code: 'ERR_NOT_DRIVEN' }));
@@ -36,7 +36,7 @@ test('an operation cannot be driven twice', () =>
     expect(String(yield* far.recv())).toBe('once');
   }));
 
-test('while one is in progress a second one is busy, and the first is untouched', () =>
+test('a second operation fails with ERR_BUSY while the first is in progress, which is not affected', () =>
   runWithPair(function* (near, far) {
     yield* group(function* (tasks) {
       const first = tasks.spawn(() => near.recv());

@@ -8,11 +8,11 @@ import type {
   ObservedSignal,
   ParentProcess,
   Platform,
+  SharedListeners,
   WorkerEvents,
   WorkerProcess,
   WorkerStart,
 } from '../world/platform.ts';
-import type { SharedListeners } from '../world/worker-messages.ts';
 import { metricsPage } from './metrics.ts';
 import { stderr } from './process/line-output.ts';
 import { shareInherited, shareListeners } from './process/shared-listeners.ts';

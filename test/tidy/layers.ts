@@ -26,7 +26,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   server: { uses: ['support', 'kernel', 'flow', 'net', 'world'], typesOf: [], node: false },
   node: { uses: ['support', 'kernel', 'world'], typesOf: [], node: true },
   sim: { uses: ['support', 'kernel', 'flow', 'world'], typesOf: ['net'], node: false },
-  interop: { uses: ['support', 'kernel', 'net'], typesOf: ['world'], node: true },
+  // Of node/, interop/ takes stream/ alone: the base class of all transports over streams.
+  interop: { uses: ['support', 'kernel', 'net', 'node'], typesOf: ['world'], node: true },
   cli: { uses: everyLayer, typesOf: [], node: true },
 };
 

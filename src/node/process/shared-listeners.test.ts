@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { errorOf } from '../../../test/support/errors.ts';
 import type { Endpoint } from '../../world/network.ts';
-import type { SharedListeners } from '../../world/worker-messages.ts';
+import type { SharedListeners } from '../../world/platform.ts';
 import { loadAddon } from '../addon.ts';
 import { shareByNode, shareListeners } from './shared-listeners.ts';
 

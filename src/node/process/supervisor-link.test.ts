@@ -139,34 +139,34 @@ test('it tells that it is ready, and its figures, also those of servers that hav
   made.ready();
   const server = { address: { toString: () => 'x:1' }, stats: () => ({ accepted: 3 }) };
   made.serverEnds(server, []);
-  parent.tell({ kind: 'tell', question: 9 });
+  parent.tell({ kind: 'stats-request', requestId: 9 });
   const servers = [{ address: 'x:1', stats: { accepted: 3 } }];
   expect(parent.got).toEqual([
     { kind: 'ready' },
-    { kind: 'figures', question: 0, servers },
-    { kind: 'figures', question: 9, servers },
+    { kind: 'stats', requestId: 0, servers },
+    { kind: 'stats', requestId: 9, servers },
   ]);
 });
 
 test('it says that it turns when the scheduler does, once for all who asked', () => {
   supervised();
-  for (const question of [1, 2]) parent.tell({ kind: 'ping', question });
+  for (const requestId of [1, 2]) parent.tell({ kind: 'ping', requestId });
   expect(parent.got).toEqual([]);
   turn();
-  expect(parent.got).toEqual([{ kind: 'pong', question: 2, inspected: false }]);
+  expect(parent.got).toEqual([{ kind: 'pong', requestId: 2, inspected: false }]);
 });
 
 test('it says that a debugger can stop it', () => {
   supervised();
   platform.inspected = () => true;
-  parent.tell({ kind: 'ping', question: 1 });
+  parent.tell({ kind: 'ping', requestId: 1 });
   turn();
-  expect(parent.got).toEqual([{ kind: 'pong', question: 1, inspected: true }]);
+  expect(parent.got).toEqual([{ kind: 'pong', requestId: 1, inspected: true }]);
 });
 
 test('when the program is over it does not turn', () => {
   const { forget } = supervised();
-  parent.tell({ kind: 'ping', question: 1 });
+  parent.tell({ kind: 'ping', requestId: 1 });
   forget();
   turn();
   expect(parent.got).toEqual([]);

@@ -11,7 +11,7 @@ for (const backend of backends) {
   describe(`addresses on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('both ends name each other, also after they were closed', () => {
+    it('both ends report the addresses of each other, also after close', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const ends = [near.localAddress, near.remoteAddress];
@@ -26,7 +26,7 @@ for (const backend of backends) {
       );
     });
 
-    it('both ends still name each other after a reset', () => {
+    it('both ends report the addresses of each other after a reset', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const ends = [near.localAddress, near.remoteAddress];
@@ -37,7 +37,7 @@ for (const backend of backends) {
       );
     });
 
-    it('port 0 is any free port, and the listener tells which', () => {
+    it('port 0 means any free port, which the listener reports', () => {
       return backend.run(function* (): Operation<void> {
         using one = yield* listen(LOOPBACK);
         using two = yield* listen({ host: '127.0.0.1', port: 0 });
@@ -47,7 +47,7 @@ for (const backend of backends) {
       });
     });
 
-    it('the near end of a connection can be chosen', () => {
+    it('the local address of a connection can be chosen', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address, { localAddress: '127.0.0.1:0' });
@@ -68,7 +68,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a listener without a host serves IPv4 and IPv6', () => {
+    it('a listener without a host accepts IPv4 and IPv6', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(0);
         const { port } = listener.address;
@@ -87,7 +87,7 @@ for (const backend of backends) {
       });
     });
 
-    it('ipv6Only leaves IPv4 alone', () => {
+    it('ipv6Only makes a listener ignore IPv4', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen('[::]:0', { ipv6Only: true });
         const { port } = listener.address;
@@ -97,7 +97,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a name is looked up, and one that does not exist is an error of the task', () => {
+    it('a name is looked up, and an unknown name is an error of the task', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen('localhost:0');
         const { port } = listener.address;
@@ -108,7 +108,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a taken port fails with EADDRINUSE in the shape of Node', () => {
+    it('a port in use fails with EADDRINUSE in the shape of a Node error', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const { port } = listener.address;
@@ -123,7 +123,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a port can be listened at again as soon as its listener was closed', () => {
+    it('a port is free again as soon as its listener is closed', () => {
       return backend.run(function* (): Operation<void> {
         let port = 0;
         for (let i = 0; i < 5; i++) {
@@ -134,7 +134,7 @@ for (const backend of backends) {
       });
     });
 
-    it('several listeners share a port where the network can, and are refused elsewhere', () => {
+    it('several listeners share a port if the network supports it, otherwise the second one fails', () => {
       return backend.run(function* (): Operation<void> {
         const { reusePort } = backend.capabilities;
         using one = yield* listen(LOOPBACK, { reusePort });
@@ -148,12 +148,11 @@ for (const backend of backends) {
       });
     });
 
-    it.runIf(backend.real)(
-      'a port below the unprivileged ones is refused with EACCES to who may not have it',
-      () => backend.run(() => withoutPrivilege(listenAtPortOne)),
+    it.runIf(backend.real)('a privileged port fails with EACCES without the privilege', () =>
+      backend.run(() => withoutPrivilege(listenAtPortOne)),
     );
 
-    it('an address of another machine is refused with EADDRNOTAVAIL', () => {
+    it('an address of another machine fails with EADDRNOTAVAIL', () => {
       return backend.run(function* (): Operation<void> {
         const error = yield* failure(() => listen('203.0.113.77:0'));
         expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', address: '203.0.113.77' });
@@ -170,7 +169,7 @@ function* peerOf(address: Address, listener: Listener): Operation<string> {
   return far.remoteAddress.host;
 }
 
-/** The system says which ports everybody may have. */
+/** The first port that needs no privilege. */
 function* listenAtPortOne(): Operation<void> {
   if (lowestFreePort() <= 1) return (yield* listen('127.0.0.1:1')).close();
   expect(yield* failure(() => listen('127.0.0.1:1'))).toMatchObject({
@@ -186,6 +185,6 @@ function lowestFreePort(): number {
   try {
     return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
   } catch {
-    return 1024; // Only Linux lets it be changed.
+    return 1024; // Only Linux has a setting for it.
   }
 }

@@ -27,7 +27,7 @@ for (const backend of backends) {
   describe(`connecting on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a connection carries bytes both ways', () => {
+    it('a connection carries bytes in both directions', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('question');
@@ -38,7 +38,7 @@ for (const backend of backends) {
       );
     });
 
-    it('an echo server answers each of its clients', () => {
+    it('an echo server answers every client', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const serve = () => serveOne(listener);
@@ -46,7 +46,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a connection may be made before anybody accepts it', () => {
+    it('a connection can be made before the listener accepts it', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address);
@@ -64,13 +64,13 @@ for (const backend of backends) {
       });
     });
 
-    it('tryAccept gives a connection if one is there, and nothing otherwise', () => {
+    it('tryAccept returns a waiting connection, and undefined without one', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         expect(listener.tryAccept()).toBeUndefined();
         using near = yield* connect(listener.address);
         let far: Socket | undefined;
-        yield* eventually('a connection is there', () => {
+        yield* eventually('a connection waits', () => {
           far = listener.tryAccept();
           return far !== undefined;
         });
@@ -80,7 +80,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a refused connection fails in the shape of Node: code, errno, syscall, address', () => {
+    it('a refused connection fails in the shape of a Node error: code, errno, syscall, address', () => {
       return backend.run(function* (): Operation<void> {
         const port = yield* unusedPort();
         const error = yield* failure(() => connect(port));
@@ -97,7 +97,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a refused connection leaves the way free for the next attempt', () => {
+    it('a refused connection does not affect the next attempt', () => {
       return backend.run(function* (): Operation<void> {
         const port = yield* unusedPort();
         for (let i = 0; i < 20; i++) {
@@ -111,11 +111,11 @@ for (const backend of backends) {
       });
     });
 
-    it('a connection that takes too long fails with ERR_TIMEOUT and leaves nothing open', () => {
+    it('a connection that exceeds its time limit fails with ERR_TIMEOUT and leaves nothing open', () => {
       return backend.run(() => fullQueue(backend));
     });
 
-    it('a cancelled attempt to connect leaves nothing open', () => {
+    it('a cancelled connection attempt leaves nothing open', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
@@ -128,7 +128,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a server that closes its listener keeps the connections that it has accepted', () => {
+    it('closing a listener keeps the accepted connections open', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
@@ -144,7 +144,7 @@ for (const backend of backends) {
       );
     });
 
-    it('connections that nobody has accepted are reset when the listener is closed', () => {
+    it('closing a listener resets the connections that are not accepted', () => {
       return backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address);
@@ -156,10 +156,10 @@ for (const backend of backends) {
   });
 }
 
-/** Lets the connection of a network that accepts by itself arrive where it is held. */
+/** Waits until a backend that accepts by itself has the connection. */
 function* untilQueued(backend: TestBackend, listener: Listener): Operation<void> {
   if (!backend.capabilities.pausesAccept) {
-    yield* eventually('the connection is held', () => listener.readiness.canRecv);
+    yield* eventually('the backend has accepted the connection', () => listener.readiness.canRecv);
   }
 }
 
@@ -198,15 +198,15 @@ function* connectAndClose(listener: Listener): Operation<void> {
   expect(socket.closed).toBe(false);
 }
 
-/** A port at which nobody listens: the last one to do so has just stopped. */
+/** A port without a listener: its last one was just closed. */
 function* unusedPort(): Operation<number> {
   using listener = yield* listen(LOOPBACK);
   return listener.address.port;
 }
 
 /**
- * A queue of one is full after a connection or two. Where not accepting leaves connections to the
- * system, the next ones get no answer; elsewhere they are accepted and reset.
+ * A queue of length one is full after one or two connections. Where connections wait in the
+ * system's queue, further ones get no answer; elsewhere they are accepted and reset.
  */
 function* fullQueue(backend: TestBackend): Operation<void> {
   using listener = yield* listen(LOOPBACK, { backlog: 1 });

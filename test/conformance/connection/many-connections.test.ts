@@ -13,7 +13,7 @@ for (const backend of backends) {
   describe(`many connections on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('ten thousand short connections reuse descriptors, and nothing is mixed up', () => {
+    it('ten thousand short connections reuse descriptors without mixing up bytes', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
@@ -24,7 +24,7 @@ for (const backend of backends) {
       });
     });
 
-    it('two thousand connections are open at once, and each echoes', () => {
+    it('two thousand connections are open at the same time, and each one echoes', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const near: Socket[] = [];
@@ -47,7 +47,7 @@ for (const backend of backends) {
   });
 }
 
-/** Answers the number that each connection carries, from a task of its own. */
+/** Echoes the number that each connection carries, in one task per connection. */
 function* answerAll(listener: Listener): Operation<void> {
   yield* group(function* (tasks): Operation<void> {
     for (;;) {

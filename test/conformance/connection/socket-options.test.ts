@@ -25,7 +25,7 @@ for (const testBackend of backends) {
   describe(`socket options on ${testBackend.name}`, () => {
     expectNothingLeft(testBackend);
 
-    it('noDelay is on from the start, on both ends, and can be switched', () => {
+    it('noDelay is on initially at both ends, and can be changed', () => {
       return testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect([near.noDelay, far.noDelay]).toEqual([true, true]);
@@ -39,7 +39,7 @@ for (const testBackend of backends) {
       );
     });
 
-    it('connect can leave noDelay off', () => {
+    it('connect can turn noDelay off', () => {
       return testBackend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address, { noDelay: false });
@@ -48,7 +48,7 @@ for (const testBackend of backends) {
       });
     });
 
-    it('keep-alive arms the timer of the system', () => {
+    it("keep-alive arms the system's timer", () => {
       return testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           far.setKeepAlive({ enable: true, idleMs: 7000 });
@@ -63,7 +63,7 @@ for (const testBackend of backends) {
       );
     });
 
-    it('every option that the network can set is read back as the system took it', () => {
+    it('every option that the network can set reads as the value that the system uses', () => {
       return testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const { options } = testBackend.capabilities;
@@ -76,7 +76,7 @@ for (const testBackend of backends) {
       );
     });
 
-    it('what the network cannot set is refused and reads as undefined', () => {
+    it('an option that the network cannot set is rejected and reads as undefined', () => {
       return testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const option of everyOption) {
@@ -95,7 +95,7 @@ for (const testBackend of backends) {
       );
     });
 
-    it('keep-alive is set as a whole or not at all', () => {
+    it('the keep-alive options are set together or not at all', () => {
       return testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           const all = { enable: true, idleMs: 9000, intervalMs: 3000, count: 5 };
@@ -112,7 +112,7 @@ for (const testBackend of backends) {
       );
     });
 
-    it('times are rounded up to what the system counts in', () => {
+    it('times are rounded up to the unit of the system', () => {
       return testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           near.setKeepAlive({ enable: true, idleMs: 1001 });
@@ -126,7 +126,7 @@ for (const testBackend of backends) {
       );
     });
 
-    it('what is out of range or of another type is refused alike everywhere', () => {
+    it('values of a wrong range or type are rejected by every network', () => {
       return testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const [code, attempt] of wrongValues(near)) {
@@ -151,7 +151,7 @@ for (const testBackend of backends) {
       });
     });
 
-    it('buffer sizes are given at birth and inherited from the listener', () => {
+    it('buffer sizes are set before the connection exists, and inherited from the listener', () => {
       return testBackend.run(function* (): Operation<void> {
         const sizes = { recvBufferSize: 8192, sendBufferSize: 16_384 };
         if (!can(testBackend, 'recvBufferSize')) {
@@ -172,7 +172,7 @@ for (const testBackend of backends) {
       });
     });
 
-    it('a size that was given at birth bounds what a peer may send ahead', () => {
+    it('a receive buffer size limits the bytes that a peer can send ahead', () => {
       return testBackend.run(function* (): Operation<void> {
         if (!can(testBackend, 'recvBufferSize')) return;
         using listener = yield* listen(LOOPBACK, { recvBufferSize: 4096 });
@@ -184,7 +184,7 @@ for (const testBackend of backends) {
       });
     });
 
-    it('options of TCP do nothing on a Unix socket', () => {
+    it('TCP options do nothing on a Unix socket', () => {
       const path = join(tmpdir(), `coronet-options-${process.pid}.sock`);
       return testBackend.run(() =>
         withPair(
@@ -202,7 +202,7 @@ for (const testBackend of backends) {
       );
     });
 
-    it('after close nothing is known of the options, and none can be set', () => {
+    it('after close, options read as undefined and cannot be set', () => {
       return testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.noDelay = false;
@@ -225,7 +225,7 @@ for (const testBackend of backends) {
       );
     });
 
-    it('a mistyped option of listen and connect names the one that was meant', () => {
+    it('a misspelled option of listen or connect names the intended one', () => {
       return testBackend.run(function* (): Operation<void> {
         expect(() => listen(LOOPBACK, { reuseport: true } as ListenOptions)).toThrow(
           expect.objectContaining({
@@ -236,7 +236,7 @@ for (const testBackend of backends) {
         expect(() => connect(LOOPBACK, { timeout: 5 } as ConnectOptions)).toThrow(/`timeoutMs`/);
         expect(() => connect(LOOPBACK, null as unknown as ConnectOptions)).toThrow(/an object/);
         expect(() => listen(LOOPBACK, { reusePort: 1 } as unknown as ListenOptions)).toThrow(
-          /`reusePort` to be a boolean/,
+          /`reusePort` to be true or false/,
         );
       });
     });
@@ -246,7 +246,7 @@ for (const testBackend of backends) {
 interface Change {
   readonly set: (socket: Socket) => void;
   readonly get: (socket: Socket) => unknown;
-  /** What Linux makes of it: twice the size of a buffer. */
+  /** The value that Linux reports: twice the size of a buffer. */
   readonly taken: unknown;
 }
 
@@ -299,7 +299,7 @@ function can(testBackend: TestBackend, option: SocketOption): boolean {
   return testBackend.capabilities.options.includes(option);
 }
 
-/** What every network refuses, and with which code. */
+/** Values that every network rejects, and the error codes. */
 function wrongValues(socket: Socket): (readonly [string, () => void])[] {
   const type = 'ERR_INVALID_ARG_TYPE';
   const range = 'ERR_OUT_OF_RANGE';
@@ -326,7 +326,7 @@ function wrongValues(socket: Socket): (readonly [string, () => void])[] {
   ];
 }
 
-/** The sizes of the buffers as `ss` shows them; `expected` where there is no `ss`. */
+/** The buffer sizes in the output of `ss`; `expected` if `ss` is not installed. */
 function memoryOf({ localAddress, remoteAddress }: Socket, expected: number[]): number[] {
   const filter = ['sport', '=', `:${localAddress.port}`, 'dport', '=', `:${remoteAddress.port}`];
   const { stdout } = spawnSync('ss', ['-tnmH', ...filter], { encoding: 'utf8' });
@@ -334,7 +334,7 @@ function memoryOf({ localAddress, remoteAddress }: Socket, expected: number[]): 
   return found === null ? expected : [Number(found[1]), Number(found[2])];
 }
 
-/** The timer that the system has armed for a connection, as /proc/net/tcp shows it. */
+/** The timer of a connection in /proc/net/tcp. */
 function timerOf({ localAddress, remoteAddress }: Socket): { kind: number; dueMs: number } {
   const near = hex(localAddress.port);
   const far = hex(remoteAddress.port);

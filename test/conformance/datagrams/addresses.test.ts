@@ -11,7 +11,7 @@ for (const backend of backends) {
   describe(`addresses of datagram sockets on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('port 0 is any free port, and the socket tells which', () =>
+    it('port 0 means any free port, which the socket reports', () =>
       backend.run(function* (): Operation<void> {
         using one = yield* bindDatagram(LOOPBACK);
         using two = yield* bindDatagram({ host: '127.0.0.1', port: 0 });
@@ -23,7 +23,7 @@ for (const backend of backends) {
         expect(one.address).toBe(address);
       }));
 
-    it('a taken port fails with EADDRINUSE in the shape of Node', () =>
+    it('a port in use fails with EADDRINUSE in the shape of a Node error', () =>
       backend.run(function* (): Operation<void> {
         using one = yield* bindDatagram(LOOPBACK);
         const { port } = one.address;
@@ -39,13 +39,13 @@ for (const backend of backends) {
         expect(again.address.port).toBe(port);
       }));
 
-    it('an address of another machine is refused with EADDRNOTAVAIL', () =>
+    it('an address of another machine fails with EADDRNOTAVAIL', () =>
       backend.run(function* (): Operation<void> {
         const error = yield* failure(() => bindDatagram('203.0.113.77:0'));
         expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', address: '203.0.113.77' });
       }));
 
-    it('a name is looked up, to bind, to send and to connect', () =>
+    it('bindDatagram, sendTo and connect look names up', () =>
       backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram('localhost:0');
         using near = yield* bindDatagram('localhost:0');
@@ -90,7 +90,7 @@ for (const backend of backends) {
       }));
 
     it.runIf(hasIpv6 && process.platform === 'linux')(
-      'IPv6 carries more than IPv4, and names its addresses alike',
+      'IPv6 carries longer datagrams than IPv4, and reports its addresses the same way',
       () =>
         backend.run(() =>
           withTwo(function* (near, far): Operation<void> {
@@ -104,7 +104,7 @@ for (const backend of backends) {
         ),
     );
 
-    it('a socket of IPv4 takes the mapped form of an address, and no other of IPv6', () =>
+    it('an IPv4 socket can send to IPv4-mapped addresses, but not to other IPv6 addresses', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const { port } = far.address;
@@ -115,7 +115,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it.runIf(hasIpv6)('ipv6Only leaves IPv4 alone', () =>
+    it.runIf(hasIpv6)('ipv6Only makes a socket ignore IPv4', () =>
       backend.run(function* (): Operation<void> {
         using six = yield* bindDatagram('[::]:0', { ipv6Only: true });
         using four = yield* bindDatagram({ host: '127.0.0.1', port: six.address.port });
@@ -124,7 +124,7 @@ for (const backend of backends) {
       }),
     );
 
-    it('several sockets share a port where the network can', () =>
+    it('several sockets share a port if the network supports it', () =>
       backend.run(function* (): Operation<void> {
         const { reusePort } = backend.capabilities;
         using one = yield* bindDatagram(LOOPBACK, { reusePort });

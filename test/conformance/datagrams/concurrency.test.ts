@@ -38,7 +38,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('a cancelled send has not happened, or completes', () =>
+    it('a cancelled send has no effect or completes', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           let completed = 0;
@@ -65,7 +65,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('close wakes the receiver with ERR_CLOSED, and every later use meets it', () =>
+    it('close wakes the receiver with ERR_CLOSED, and later operations fail with it', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -83,7 +83,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('what is queued when it is closed is dropped', () =>
+    it('close drops the queued datagrams', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           for (let i = 0; i < 9; i++) yield* near.sendTo(`${i}`, far.address);
@@ -106,12 +106,12 @@ for (const backend of backends) {
         }),
       ));
 
-    it('a second sender gets ERR_BUSY while the first one is in the middle', () =>
+    it('a second sender gets ERR_BUSY while the first one is sending', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const codes: unknown[] = [];
           yield* group(function* (tasks): Operation<void> {
-            // More than a task may do in one step, and than a network takes without an answer.
+            // More than the budget of a step, and than a network takes without a result.
             tasks.spawn(function* (): Operation<void> {
               for (let i = 0; i < 200; i++) yield* near.sendTo(`${i}`, far.address);
             });
@@ -125,7 +125,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('is an arm of select: takes a datagram, and loses none to another arm', () =>
+    it('a receive can be a case of select, and loses no datagram if another case is taken', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const late = yield* select({ late: sleep(1), datagram: far.recvFrom() });
@@ -139,7 +139,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('a forgotten yield* is told by the next operation', () =>
+    it('a forgotten yield* is reported by the next operation', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           near.sendTo('forgotten', far.address);
@@ -151,7 +151,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('what a program leaves open is closed and named', async () => {
+    it('sockets that a program leaves open are closed and reported', async () => {
       let name = '';
       await backend.run(function* (): Operation<void> {
         name = `datagram socket ${(yield* bindDatagram(LOOPBACK)).address}`;
@@ -159,7 +159,7 @@ for (const backend of backends) {
       await expect.poll(() => takeLeftOpen().join()).toContain(name);
     });
 
-    it('many sockets live side by side', () =>
+    it('many sockets work independently', () =>
       backend.run(function* (): Operation<void> {
         const sockets: Datagram[] = [];
         try {

@@ -10,7 +10,7 @@ for (const backend of backends) {
   describe(`connected datagram sockets on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('send to their peer', () =>
+    it('connected sockets send to their peer', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           expect(near.remoteAddress).toBe(undefined);
@@ -28,7 +28,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('hear nobody else, not even what was there before', () =>
+    it('a connected socket receives only datagrams of its peer, also if others were queued', () =>
       backend.run(function* (): Operation<void> {
         using near = yield* bindDatagram(LOOPBACK);
         using peer = yield* bindDatagram(LOOPBACK);
@@ -41,7 +41,7 @@ for (const backend of backends) {
         expect(near.datagramsReceived).toBe(1);
       }));
 
-    it('a send without a peer is refused, and so is a second peer', () =>
+    it('a send without a peer fails, and so does a second peer', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const refused = function* (code: string, uses: (() => Operation<unknown>)[]) {
@@ -63,24 +63,26 @@ for (const backend of backends) {
         }),
       ));
 
-    it.runIf(process.platform === 'linux')('a refusal is thrown once, by whoever tries next', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          yield* near.connect(far.address);
-          far.close();
-          yield* near.send('to nobody');
-          expect(yield* failure(() => near.recvFrom())).toMatchObject({ code: 'ECONNREFUSED' });
-          expect(near.tryRecvFrom()).toBe(undefined);
-          using again = yield* bindDatagram(far.address);
-          yield* near.send('to somebody');
-          expect(String((yield* again.recvFrom()).data)).toBe('to somebody');
-          yield* again.sendTo('and back', near.address);
-          expect(String((yield* near.recvFrom()).data)).toBe('and back');
-        }),
-      ),
+    it.runIf(process.platform === 'linux')(
+      'ECONNREFUSED is thrown once, by the next operation',
+      () =>
+        backend.run(() =>
+          withTwo(function* (near, far): Operation<void> {
+            yield* near.connect(far.address);
+            far.close();
+            yield* near.send('to a closed port');
+            expect(yield* failure(() => near.recvFrom())).toMatchObject({ code: 'ECONNREFUSED' });
+            expect(near.tryRecvFrom()).toBe(undefined);
+            using again = yield* bindDatagram(far.address);
+            yield* near.send('to the new socket');
+            expect(String((yield* again.recvFrom()).data)).toBe('to the new socket');
+            yield* again.sendTo('and back', near.address);
+            expect(String((yield* near.recvFrom()).data)).toBe('and back');
+          }),
+        ),
     );
 
-    it.runIf(process.platform === 'linux')('a refusal reaches a sender, too', () =>
+    it.runIf(process.platform === 'linux')('ECONNREFUSED also reaches a sender', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);
@@ -88,30 +90,30 @@ for (const backend of backends) {
           const errors: unknown[] = [];
           for (let i = 0; i < 6; i++) {
             try {
-              yield* near.send('to nobody');
+              yield* near.send('to a closed port');
             } catch (error) {
               if (isCancelled(error)) throw error;
               errors.push((error as { code?: unknown }).code);
             }
           }
-          // Every other one: each that went out brings an answer, which the next one meets.
+          // Every other send fails: each datagram causes an error, which the next send throws.
           expect(errors.length).toBeGreaterThan(1);
           expect(new Set(errors)).toEqual(new Set(['ECONNREFUSED']));
         }),
       ),
     );
 
-    it('an unconnected socket is told of no refusal', () =>
+    it('an unconnected socket gets no ECONNREFUSED', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
-          const nobody = far.address;
+          const closedPort = far.address;
           far.close();
-          for (let i = 0; i < 3; i++) yield* near.sendTo('to nobody', nobody);
+          for (let i = 0; i < 3; i++) yield* near.sendTo('to a closed port', closedPort);
           expect(yield* receiveDatagrams(near)).toEqual([]);
         }),
       ));
 
-    it('serve a client that asks and is answered', () =>
+    it('a connected socket serves a client that sends requests', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);

@@ -13,14 +13,14 @@ import {
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
 
-/** 65535 less the headers of IPv4 and UDP; macOS has a setting (net.inet.udp.maxdgram). */
+/** 65535 less the headers of IPv4 and UDP. macOS has a setting (net.inet.udp.maxdgram). */
 const LONGEST = process.platform === 'darwin' ? 9216 : 65_507;
 
 for (const backend of backends) {
   describe(`datagrams on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('carries a question and its answer, and each end sees the other', () =>
+    it('datagrams carry a request and a response, and each end gets the address of the other', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.sendTo('Hello', far.address);
@@ -35,7 +35,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('keeps the order of many datagrams, and the edges of each', () =>
+    it('datagrams keep their order and their boundaries', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const sent = Array.from({ length: 400 }, (_, i) => `${i}:${'x'.repeat(i % 50)}`);
@@ -48,7 +48,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('an answer is awaited each time, hundreds of times', () =>
+    it('hundreds of requests in sequence each get their response', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -62,7 +62,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('tells several senders apart', () =>
+    it('a receiver distinguishes several senders', () =>
       backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK);
         using one = yield* bindDatagram(LOOPBACK);
@@ -74,7 +74,7 @@ for (const backend of backends) {
         }
       }));
 
-    it('carries empty datagrams, both ways', () =>
+    it('empty datagrams are carried in both directions', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.sendTo('', far.address);
@@ -85,7 +85,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('carries the longest datagram of IPv4, and refuses a longer one with EMSGSIZE', () =>
+    it('the longest IPv4 datagram is carried, and a longer one fails with EMSGSIZE', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const longest = pattern(LONGEST);
@@ -102,7 +102,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('trySendTo throws at once, or the next one does, as the network declares', () =>
+    it('trySendTo or the next send throws an error, depending on sendsAtOnce', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const tooLong = () => near.trySendTo(pattern(65_508), far.address);
@@ -118,7 +118,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('cuts what is longer than maxLength, and says so', () =>
+    it('a datagram longer than maxLength is cut and marked as truncated', () =>
       backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK, { maxLength: 10 });
         using near = yield* bindDatagram(LOOPBACK);
@@ -137,7 +137,7 @@ for (const backend of backends) {
         ]);
       }));
 
-    it('what was received stays as it is when more comes', () =>
+    it('a received datagram does not change when another one arrives', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const kept: ReceivedDatagram[] = [];
@@ -151,7 +151,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('what was sent may be changed afterwards', () =>
+    it('the memory of a sent datagram can be changed afterwards', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const bytes = Buffer.from('first');
@@ -161,7 +161,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('sends texts as UTF-8, and takes any view of bytes', () =>
+    it('a text is sent as UTF-8, and any view of bytes is accepted', () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const memory = Uint8Array.of(1, 2, 3, 4, 5);
@@ -172,7 +172,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it("`yield ['recv', datagram]` and tryRecvFrom do the same", () =>
+    it("`yield ['recv', datagram]` and tryRecvFrom receive the same datagrams", () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           expect(far.tryRecvFrom()).toBe(undefined);
@@ -181,7 +181,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it("`yield ['send', datagram]` goes on while there is room", () =>
+    it("`yield ['send', datagram]` resumes while sending is possible", () =>
       backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           for (let i = 0; i < 100; i++) yield* rawSend(near, `${i}`, far.address);
@@ -189,7 +189,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('a flood that nobody receives is held within bounds, and what is dropped is counted', () =>
+    it('datagrams that are not received are limited by a queue, and drops are counted', () =>
       backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK, { recvBufferSize: 65_536 });
         using near = yield* bindDatagram(LOOPBACK);
@@ -216,7 +216,7 @@ for (const backend of backends) {
         expect(far.dropped ?? 0).toBe(dropped);
       }));
 
-    it('trySendTo says false when there is no room, and `writable` waits for it', () =>
+    it('trySendTo returns false if it would block, and `writable` waits until it may succeed', () =>
       backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK, { recvBufferSize: 4_000_000 });
         using near = yield* bindDatagram(LOOPBACK, { sendBufferSize: 4096 });

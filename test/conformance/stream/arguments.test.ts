@@ -1,4 +1,4 @@
-/** What is handed to the operations of a socket: refused alike on every network. */
+/** Arguments of socket operations: every network rejects the same ones. */
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { connect, group, isCancelled, listen } from '../../../src/index.ts';
@@ -27,7 +27,7 @@ for (const backend of backends) {
   describe(`arguments on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('what is no data is a TypeError and moves no byte', () => {
+    it('a value without bytes is a TypeError, and no byte is sent or received', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (const attempt of wrongData(near)) {
@@ -42,7 +42,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a size that no receive can have is refused', () => {
+    it('a receive size out of range is rejected', () => {
       return backend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const max of [0, -1, 1.5, Number.NaN, 2 ** 31]) {
@@ -56,7 +56,7 @@ for (const backend of backends) {
       );
     });
 
-    it('nothing to send is nothing sent', () => {
+    it('sending nothing sends nothing', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const nothing = new Uint8Array(0);
@@ -71,7 +71,7 @@ for (const backend of backends) {
       );
     });
 
-    it('bytes of a resizable or a shared buffer are sent and received as others are', () => {
+    it('bytes of a resizable or shared buffer are sent and received like others', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (const buffer of [
@@ -91,7 +91,7 @@ for (const backend of backends) {
       );
     });
 
-    it('memory that goes before an operation is driven is an error, not an empty send', () => {
+    it('memory detached before an operation is driven is an error, not an empty send', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const data = [1, 2, 3, 4].map(() => new Uint8Array(8));
@@ -111,7 +111,7 @@ for (const backend of backends) {
       );
     });
 
-    it('memory that goes while a receive waits is an error, and no byte is lost', () => {
+    it('memory detached while a receive waits is an error, and no byte is lost', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const into = new Uint8Array(8);
@@ -127,7 +127,7 @@ for (const backend of backends) {
       );
     });
 
-    it('memory that goes in the middle of a send tears the stream', () => {
+    it('memory detached in the middle of a send tears the stream', () => {
       return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const data = new Uint8Array(8 << 20);
@@ -143,7 +143,7 @@ for (const backend of backends) {
       );
     });
 
-    it('memory that goes while a send waits for its first byte tears nothing', () => {
+    it('memory detached while a send waits for its first byte does not tear the stream', () => {
       return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           yield* fill(near);
@@ -163,7 +163,7 @@ for (const backend of backends) {
       );
     });
 
-    it('an address that is none is refused before anything is opened', () => {
+    it('an invalid address is rejected before anything is opened', () => {
       return backend.run(function* (): Operation<void> {
         for (const address of [null, {}, 'host', 70_000, { path: '' }, 'a\0b:1']) {
           for (const attempt of [listen, connect]) {
@@ -177,18 +177,18 @@ for (const backend of backends) {
   });
 }
 
-/** Gives the memory away, as `postMessage` with a transfer list does. */
+/** Detached memory, as `postMessage` with a transfer list leaves it. */
 function detach(data: Uint8Array): void {
   structuredClone(data.buffer, { transfer: [data.buffer as ArrayBuffer] });
 }
 
-function gone(): Uint8Array {
+function detached(): Uint8Array {
   const data = new Uint8Array(8);
   detach(data);
   return data;
 }
 
-/** A part of a buffer that has become shorter than where the part begins. */
+/** A view of a resizable buffer that has become shorter than the start of the view. */
 function cutOff(): Uint8Array {
   const buffer = new makeResizable(8, { maxByteLength: 8 });
   const data = new Uint8Array(buffer, 4, 4);
@@ -198,7 +198,7 @@ function cutOff(): Uint8Array {
 
 function wrongData(socket: Socket): (() => unknown)[] {
   const values = [null, undefined, 5, true, {}, ['x'], new ArrayBuffer(8), new Int16Array(2)];
-  const all = [...values, gone(), cutOff()] as Uint8Array[];
+  const all = [...values, detached(), cutOff()] as Uint8Array[];
   return [
     ...all.flatMap((data) => [
       () => socket.send(data),

@@ -41,7 +41,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a second receiver is refused even when bytes are there', () => {
+    it('a second receiver gets ERR_BUSY even if bytes are available', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -83,7 +83,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a second accepter gets ERR_BUSY, and the first one its connection', () => {
+    it('a second task that accepts gets ERR_BUSY, and the first one its connection', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
@@ -118,7 +118,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a raw wait finds its place taken by an operation, and the other way round', () => {
+    it('a raw wait fails while an operation waits in the same direction, and the reverse', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -139,7 +139,7 @@ for (const backend of backends) {
       );
     });
 
-    it('two raw waits to send are one too many', () => {
+    it('a second raw wait to send fails', () => {
       return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);

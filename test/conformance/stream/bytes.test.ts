@@ -30,13 +30,13 @@ for (const backend of backends) {
     afterAll(() => rmSync(folder, { recursive: true }));
     expectNothingLeft(backend);
 
-    it('a megabyte goes through a small buffer to a slow reader, whole and in order', () => {
-      // The system gives a Unix socket a fifth of that, and it does not grow.
+    it('a megabyte passes a small buffer to a slow reader, complete and in order', () => {
+      // A Unix socket gets a fifth of that, and its buffer does not grow.
       const path = join(folder, 'small.sock');
       return backend.run(() => withPair((near, far) => slowly(near, far), { path }));
     });
 
-    it('a sender waits while the peer reads nothing, and goes on when it does', () => {
+    it('a sender waits while the peer does not receive, and continues when it does', () => {
       return backend.run(() => withPair(stallAndGoOn));
     });
 
@@ -69,7 +69,7 @@ for (const backend of backends) {
       );
     });
 
-    it('close delivers what was sent, however much of it was still under way', () => {
+    it('close delivers all bytes that were sent, even if they were still in transit', () => {
       const sent = pattern(2 * MEGABYTE);
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
@@ -101,7 +101,7 @@ for (const backend of backends) {
       );
     });
 
-    it('send of nothing sends nothing', () => {
+    it('send of an empty buffer sends nothing', () => {
       return backend.run(() =>
         withPair(function* (near): Operation<void> {
           expect(yield* near.send('')).toBe(0);
@@ -110,7 +110,7 @@ for (const backend of backends) {
       );
     });
 
-    it('recv gives at most `max` bytes and leaves the rest', () => {
+    it('recv returns at most `max` bytes and leaves the rest', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('abcdefgh');
@@ -121,7 +121,7 @@ for (const backend of backends) {
       );
     });
 
-    it('what recv has given is not changed by what comes later', () => {
+    it('bytes that recv has returned do not change when more arrive', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
@@ -134,7 +134,7 @@ for (const backend of backends) {
       );
     });
 
-    it('what was sent may be changed as soon as the send has returned', () => {
+    it('memory can be changed as soon as the send of it has returned', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const bytes = Buffer.from('mine');
@@ -162,7 +162,7 @@ for (const backend of backends) {
       );
     });
 
-    it('recvInto fills memory of the caller, from its beginning', () => {
+    it("recvInto writes to the beginning of the caller's memory", () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('into place');
@@ -190,38 +190,38 @@ for (const backend of backends) {
       );
     });
 
-    it('tryRecv never waits: nothing, bytes, end of file', () => {
+    it('tryRecv never waits: it returns undefined, bytes, or end of file', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect(far.tryRecv()).toBeUndefined();
           yield* near.sendAll('bytes');
           let got: Buffer | undefined;
-          yield* eventually('bytes are there', () => {
+          yield* eventually('bytes have arrived', () => {
             got = far.tryRecv(3);
             return got !== undefined;
           });
           expect([String(got), String(far.tryRecv())]).toEqual(['byt', 'es']);
           expect(far.tryRecv()).toBeUndefined();
           near.close();
-          yield* eventually('the end is there', () => far.tryRecv()?.length === 0);
+          yield* eventually('the end of file has arrived', () => far.tryRecv()?.length === 0);
         }),
       );
     });
 
-    it('trySend never waits: it takes what there is room for, and 0 when there is none', () => {
+    it('trySend never waits: it returns the number of bytes, 0 if it would block', () => {
       return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const sent = yield* fill(near);
           expect(near.trySend('more')).toBe(0);
           expect(near.bytesSent).toBe(sent);
           expect((yield* receiveExactly(far, sent)).every((byte) => byte === 102)).toBe(true);
-          yield* eventually('there is room', () => near.trySend('more') === 4);
+          yield* eventually('sending may succeed', () => near.trySend('more') === 4);
           expect(String(yield* receiveExactly(far, 4))).toBe('more');
         }),
       );
     });
 
-    it('arguments that are no bytes are refused before anything is sent', () => {
+    it('values without bytes are rejected before anything is sent', () => {
       return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const wrong = 42 as unknown as string;
@@ -243,7 +243,7 @@ for (const backend of backends) {
       );
     });
 
-    it('every byte is counted once, in the direction in which it went', () => {
+    it('every byte is counted once, in its direction', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('12345');
@@ -267,7 +267,7 @@ function* sendAndFinish(socket: Socket, data: Uint8Array): Operation<void> {
   socket.shutdown('send');
 }
 
-/** Every send takes a part, and the sender waits again and again. */
+/** Every send takes a part, so the sender waits repeatedly. */
 function* slowly(near: Socket, far: Socket): Operation<void> {
   const sent = pattern(MEGABYTE);
   let sends = 0;

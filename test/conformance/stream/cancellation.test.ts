@@ -32,7 +32,7 @@ for (const backend of backends) {
   describe(`cancelling on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a cancelled recv loses no byte, after however many bytes it is cancelled', () => {
+    it('a recv that is cancelled after any number of bytes loses no byte', () => {
       return backend.run(function* (): Operation<void> {
         for (let offset = 0; offset <= 1500; offset += 25) {
           yield* withPair((near, far) => cancelAt(near, far, offset));
@@ -40,7 +40,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a cancelled recv loses no byte, after however many steps it is cancelled', () => {
+    it('a recv that is cancelled after any number of steps loses no byte', () => {
       return backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 60; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
@@ -48,7 +48,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a recv that is cut by a time limit again and again loses no byte', () => {
+    it('a recv that times out repeatedly loses no byte', () => {
       const sent = pattern(60_000);
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
@@ -62,7 +62,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a recvInto that is cut by a time limit leaves the bytes where they are', () => {
+    it('a recvInto that times out leaves the bytes unread', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const room = new Uint8Array(8);
@@ -73,18 +73,18 @@ for (const backend of backends) {
       );
     });
 
-    it('a time limit of 0 gives the bytes that are there, and nothing otherwise', () => {
+    it('a time limit of 0 returns available bytes, and nothing otherwise', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect(yield* moveOnAfter(0, () => far.recv())).toBeUndefined();
           yield* near.sendAll('there');
-          yield* eventually('bytes are there', () => far.readiness.canRecv);
+          yield* eventually('bytes have arrived', () => far.readiness.canRecv);
           expect(String(yield* moveOnAfter(0, () => far.recv()))).toBe('there');
         }),
       );
     });
 
-    it('a wake-up that was granted before a cancel wins', () => {
+    it('a notification before a cancellation wins', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -100,7 +100,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a cancel that comes before the wake-up wins, and the bytes stay', () => {
+    it('a cancellation before the notification wins, and the bytes stay unread', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -117,25 +117,25 @@ for (const backend of backends) {
       );
     });
 
-    it('a cancelled accept loses no connection, after however many it is cancelled', () => {
+    it('an accept that is cancelled after any number of connections loses none', () => {
       return backend.run(function* (): Operation<void> {
         for (let count = 0; count <= 20; count++) yield* cancelAccept(count);
       });
     });
 
-    it('an accept that is cut by a time limit again and again loses no connection', () => {
+    it('an accept that times out repeatedly loses no connection', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
-        const heard: number[] = [];
+        const received: number[] = [];
         yield* together(
           () => connectAll(listener, 60),
-          () => acceptImpatiently(listener, heard),
+          () => acceptWithTimeouts(listener, received),
         );
-        expect(heard.toSorted((a, b) => a - b)).toEqual(heard.map((_, i) => i));
+        expect(received.toSorted((a, b) => a - b)).toEqual(received.map((_, i) => i));
       });
     });
 
-    it('an accept that was granted before a cancel wins', () => {
+    it('an accept that was notified before a cancellation wins', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
@@ -150,11 +150,11 @@ for (const backend of backends) {
       });
     });
 
-    it('a cancelled sendAll that had begun tears the sending side', () => {
+    it('a sendAll that is cancelled after its first byte tears the send half', () => {
       return backend.run(() => withPair((near, far) => tear(backend, near, far)));
     });
 
-    it('a cancelled sendv that had begun tears the sending side', () => {
+    it('a sendv that is cancelled after its first byte tears the send half', () => {
       return backend.run(() =>
         withPair((near, far) => tear(backend, near, far, (data) => near.sendv([data, data]))),
       );
@@ -164,13 +164,13 @@ for (const backend of backends) {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* cutSend(near, () => near.sendAll(Buffer.alloc(20_000_000)));
-          yield* far.sendAll('heard');
-          expect(String(yield* near.recv())).toBe('heard');
+          yield* far.sendAll('received');
+          expect(String(yield* near.recv())).toBe('received');
         }),
       );
     });
 
-    it('a cancelled sendAll that had not begun sends nothing and tears nothing', () => {
+    it('a sendAll that is cancelled before its first byte sends nothing and tears nothing', () => {
       return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
@@ -186,7 +186,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a sendAll that met its time limit tells how far it came', () => {
+    it('a sendAll that times out reports the number of bytes that were sent', () => {
       return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const error = yield* failure(() =>
@@ -200,7 +200,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a cancelled task that waits on a socket leaves it to the next one', () => {
+    it('a cancelled task that waits on a socket leaves it usable for the next one', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (let i = 0; i < 50; i++) {
@@ -218,7 +218,7 @@ for (const backend of backends) {
   });
 }
 
-/** Cancels a reader of small parts once it has `offset` bytes; the rest is read afterwards. */
+/** Cancels a reader of small parts after `offset` bytes, then reads the rest. */
 function* cancelAt(near: Socket, far: Socket, offset: number): Operation<void> {
   const sent = pattern(1600, offset + 1);
   const parts: Buffer[] = [];
@@ -254,7 +254,7 @@ function* receiveImpatiently(socket: Socket, parts: Buffer[]): Operation<void> {
   }
 }
 
-/** An accepter is cancelled after `count` connections; another one gets the rest. */
+/** Cancels an accepting task after `count` connections; another one accepts the rest. */
 function* cancelAccept(count: number): Operation<void> {
   using listener = yield* listen(LOOPBACK);
   const accepted: Socket[] = [];
@@ -265,23 +265,23 @@ function* cancelAccept(count: number): Operation<void> {
     first.cancel();
   });
   yield* acceptInto(listener, accepted, 20);
-  const heard: number[] = [];
+  const received: number[] = [];
   for (const socket of accepted) {
-    heard.push(yield* numberFrom(socket));
+    received.push(yield* numberFrom(socket));
     socket.close();
   }
-  expect(heard).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  expect(received).toEqual(Array.from({ length: 20 }, (_, i) => i));
 }
 
 function* acceptInto(listener: Listener, accepted: Socket[], wanted: number): Operation<void> {
   while (accepted.length < wanted) accepted.push(yield* listener.accept());
 }
 
-function* acceptImpatiently(listener: Listener, heard: number[]): Operation<void> {
-  while (heard.length < 60) {
-    using socket = yield* moveOnAfter(heard.length % 3 === 0 ? 0 : 0.3, () => listener.accept());
+function* acceptWithTimeouts(listener: Listener, received: number[]): Operation<void> {
+  while (received.length < 60) {
+    using socket = yield* moveOnAfter(received.length % 3 === 0 ? 0 : 0.3, () => listener.accept());
     if (socket === undefined) yield;
-    else heard.push(yield* numberFrom(socket));
+    else received.push(yield* numberFrom(socket));
   }
 }
 

@@ -21,7 +21,7 @@ for (const backend of backends) {
   describe(`closing on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('close is idempotent, and everything after it fails with ERR_CLOSED', () => {
+    it('close is idempotent, and later operations fail with ERR_CLOSED', () => {
       return backend.run(() =>
         withPair(function* (near): Operation<void> {
           near.close();
@@ -49,15 +49,15 @@ for (const backend of backends) {
       });
     });
 
-    it('closing wakes the receiver and the sender with ERR_CLOSED', () => {
+    it('close wakes the receiver and the sender with ERR_CLOSED', () => {
       return backend.run(() => withTightPair((near) => closeUnder(near)));
     });
 
-    it('resetting wakes the receiver and the sender with ERR_CLOSED', () => {
+    it('reset wakes the receiver and the sender with ERR_CLOSED', () => {
       return backend.run(() => withTightPair((near) => closeUnder(near, () => near.reset())));
     });
 
-    it('closing a listener wakes the task that accepts with ERR_CLOSED', () => {
+    it('closing a listener wakes the accepting task with ERR_CLOSED', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
@@ -69,7 +69,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a raw wait on a closed socket ends at once, and the try tells why', () => {
+    it('a raw wait on a closed socket returns at once, and the attempt throws ERR_CLOSED', () => {
       return backend.run(() =>
         withPair(function* (near): Generator<Wait, void> {
           near.close();
@@ -81,15 +81,15 @@ for (const backend of backends) {
       );
     });
 
-    it('a socket that is closed in the same batch as its event gets nothing', () => {
+    it('a socket that is closed in the same batch as its event receives nothing', () => {
       return backend.run(() => withPairs(40, closeInBatch));
     });
 
-    it('a successor gets nothing of what was meant for a socket closed in the same batch', () => {
+    it('a new socket with a reused descriptor receives no event of the old one', () => {
       return backend.run(() => withPairs(40, reuseInBatch));
     });
 
-    it('a listener that is closed in the same batch as its event hands nothing out', () => {
+    it('a listener that is closed in the same batch as its event accepts nothing', () => {
       return backend.run(function* (): Operation<void> {
         using one = yield* listen(LOOPBACK);
         using two = yield* listen(LOOPBACK);
@@ -118,7 +118,7 @@ for (const backend of backends) {
       });
     });
 
-    it('what the program has left open is closed, and named in a warning', async () => {
+    it('sockets that a program leaves open are closed and named in a warning', async () => {
       const port = await backend.run(function* (): Operation<number> {
         const listener = yield* listen(LOOPBACK);
         yield* connect(listener.address);
@@ -128,7 +128,7 @@ for (const backend of backends) {
       await expect.poll(() => takeLeftOpen().map(String).join()).toContain(`127.0.0.1:${port}`);
     });
 
-    it('what a failed program has left open is closed all the same', async () => {
+    it('sockets that a failed program leaves open are closed too', async () => {
       const failed = backend.run(function* (): Operation<void> {
         yield* listen(LOOPBACK);
         throw new Error('on purpose');
@@ -162,7 +162,7 @@ function* closeUnder(near: Socket, close = () => near.close()): Operation<void> 
   });
 }
 
-/** The first task to be woken closes the sockets of all others. */
+/** The first task that wakes closes the sockets of all others. */
 function* closeInBatch(near: readonly Socket[], far: readonly Socket[]): Operation<void> {
   const endings: string[] = [];
   yield* together(
@@ -188,7 +188,7 @@ function* receiveThenClose(
   for (const other of all) other.close();
 }
 
-/** As closeInBatch; descriptors are used again before the other events are looked at. */
+/** As closeInBatch, but descriptors are reused before the other events are handled. */
 function* reuseInBatch(near: readonly Socket[], far: readonly Socket[]): Operation<void> {
   const successors: Buffer[][] = [];
   yield* together(
@@ -229,7 +229,7 @@ function* receivedSomething(socket: Socket): Operation<boolean> {
   try {
     return (yield* socket.recv()).length > 0;
   } catch {
-    return false; // It was closed under this task.
+    return false; // Another task has closed it.
   }
 }
 
@@ -243,7 +243,7 @@ function* acceptThenClose(one: Listener, other: Listener, endings: string[]): Op
   other.close();
 }
 
-/** One of the two may be closed before the attempt at it is over. */
+/** One of the two may be closed before its attempt ends. */
 function* connectBoth(one: Listener, two: Listener): Operation<void> {
   const attempts = [one, two].map((listener) => () => tryToConnect(listener));
   yield* together(...attempts);

@@ -17,15 +17,15 @@ for (const backend of backends) {
   describe(`ending on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a half-closed connection still carries bytes the other way', () => {
+    it('a half-closed connection still carries bytes in the other direction', () => {
       return backend.run(() => withPair(halfClose));
     });
 
-    it('the accepting side may be the first to half-close', () => {
+    it('the accepting end may half-close first', () => {
       return backend.run(() => withPair((near, far) => halfClose(far, near)));
     });
 
-    it('data that is still buffered comes before the end of file', () => {
+    it('buffered data comes before the end of file', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(40_000);
@@ -37,11 +37,11 @@ for (const backend of backends) {
       );
     });
 
-    it('data and end of file may come in one segment', () => {
+    it('data and end of file can arrive in one segment', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.noDelay = false;
-          // The second send waits for the acknowledgement of the first, so the end can join it.
+          // The second send waits for the acknowledgement of the first, so the FIN can join it.
           for (const text of ['one', 'two', 'three']) near.trySend(text);
           near.shutdown('send');
           expect(String(yield* receiveAll(far))).toBe('onetwothree');
@@ -49,7 +49,7 @@ for (const backend of backends) {
       );
     });
 
-    it('end of file is told again and again', () => {
+    it('end of file is returned repeatedly', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown();
@@ -60,7 +60,7 @@ for (const backend of backends) {
       );
     });
 
-    it('an end of file wakes the task that waits for bytes', () => {
+    it('end of file wakes the receiving task', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -73,7 +73,7 @@ for (const backend of backends) {
       );
     });
 
-    it("after shutdown('send') every send fails with EPIPE, and receiving goes on", () => {
+    it("after shutdown('send') every send fails with EPIPE, and receiving continues", () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown('send');
@@ -87,7 +87,7 @@ for (const backend of backends) {
       );
     });
 
-    it("after shutdown('recv') there is only end of file, and sending goes on", () => {
+    it("after shutdown('recv') every receive returns end of file, and sending continues", () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* far.sendAll('unread');
@@ -103,7 +103,7 @@ for (const backend of backends) {
       );
     });
 
-    it("shutdown('recv') wakes the task that waits for bytes", () => {
+    it("shutdown('recv') wakes the receiving task", () => {
       return backend.run(() =>
         withPair(function* (near): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -116,7 +116,7 @@ for (const backend of backends) {
       );
     });
 
-    it("shutdown('both') is both", () => {
+    it("shutdown('both') ends both directions", () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown('both');
@@ -127,7 +127,7 @@ for (const backend of backends) {
       );
     });
 
-    it('shutdown of a connection that the peer has ended is no error', () => {
+    it('shutdown of a connection that the peer has ended does nothing', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           far.reset();
@@ -137,7 +137,7 @@ for (const backend of backends) {
       );
     });
 
-    it('shutdown takes no other word', () => {
+    it('shutdown rejects any other argument', () => {
       return backend.run(() =>
         withPair(function* (near): Operation<void> {
           expect(() => near.shutdown('write' as 'send')).toThrow(TypeError);

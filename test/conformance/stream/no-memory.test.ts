@@ -1,4 +1,4 @@
-/** The system is short of memory for one send (ENOBUFS, ENOMEM): the connection goes on. */
+/** A shortage of memory in one send (ENOBUFS, ENOMEM) does not end the connection. */
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
@@ -9,7 +9,7 @@ import { failure, withPair } from '../../support/sockets.ts';
 
 const NO_MEMORY = { code: 'ENOBUFS', syscall: 'write' } as const;
 
-/** The next sends take `first` bytes, then fail once; those after that are as always. */
+/** The next sends take `first` bytes, then one send fails. Later ones work again. */
 function failBehind(socket: Socket, first: number): void {
   const { transport } = socket;
   const before = transport.trySend.bind(transport);
@@ -30,7 +30,7 @@ function failBehind(socket: Socket, first: number): void {
 }
 
 for (const backend of backends) {
-  describe(`no memory to send on ${backend.name}`, () => {
+  describe(`a shortage of memory on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
     const sends: Record<string, (socket: Socket) => Operation<unknown>> = {
@@ -42,7 +42,7 @@ for (const backend of backends) {
       },
     };
     for (const [name, send] of Object.entries(sends)) {
-      it(`behind a part of what a ${name} sends leaves the sending side torn`, () => {
+      it(`a shortage of memory after a part of a ${name} tears the send half`, () => {
         return backend.run(() =>
           withPair(function* (near, far): Operation<void> {
             failBehind(near, 4);
@@ -54,7 +54,7 @@ for (const backend of backends) {
         );
       });
 
-      it(`before the first byte of a ${name} has sent nothing`, () => {
+      it(`a shortage of memory before the first byte of a ${name} sends nothing`, () => {
         return backend.run(() =>
           withPair(function* (near, far): Operation<void> {
             failBehind(near, 0);
@@ -68,7 +68,7 @@ for (const backend of backends) {
       });
     }
 
-    it('for a piece of a pipe leaves the side that it should have gone to torn', () => {
+    it('a shortage of memory for a piece of a pipe tears the receiving end of the pipe', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('a message');

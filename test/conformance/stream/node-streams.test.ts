@@ -1,4 +1,4 @@
-/** Streams of Node over every kind of socket: gzip, files, node:http, web streams. */
+/** Node streams over every kind of socket: gzip, files, node:http, web streams. */
 import {
   createReadStream,
   createWriteStream,
@@ -41,7 +41,7 @@ for (const backend of backends.filter(({ real }) => real)) {
   describe.each(kinds)(`streams over %s on ${backend.name}`, (kind, pair) => {
     expectNothingLeft(backend);
 
-    it('a file goes compressed from socket to socket into another file', () => {
+    it('a file passes compressed from socket to socket into another file', () => {
       const data = pattern(1_500_000);
       const from = join(folder, `${kind}-${backend.name}-from`);
       const to = join(folder, `${kind}-${backend.name}-to`);
@@ -59,7 +59,7 @@ for (const backend of backends.filter(({ real }) => real)) {
         .then(() => expect(digest(readFileSync(to))).toBe(digest(data)));
     });
 
-    it('http.Server answers what http.get asks, each on its end', () =>
+    it('http.Server and http.get communicate over two ends of a connection', () =>
       backend.run(() =>
         pair(function* (near, far): Operation<void> {
           const server = createServer((request, response) => response.end(`got ${request.url}`));
@@ -68,7 +68,7 @@ for (const backend of backends.filter(({ real }) => real)) {
         }),
       ));
 
-    it('web streams carry bytes both ways, and the end', () =>
+    it('web streams carry bytes and the end of file in both directions', () =>
       backend.run(() =>
         pair(function* (near, far): Operation<void> {
           const ours = toWebStreams(near);
@@ -84,7 +84,7 @@ for (const backend of backends.filter(({ real }) => real)) {
   });
 }
 
-/** The answer of an HTTP server at the other end of `stream`. */
+/** The response of an HTTP server at the other end of `stream`. */
 function fetchOver(stream: Duplex, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const createConnection = () => stream;

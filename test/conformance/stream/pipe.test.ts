@@ -20,7 +20,7 @@ for (const backend of backends) {
   describe(`pipe on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('moves everything up to the end of file, passes the end on and counts the bytes', () => {
+    it('pipe forwards all bytes and the end of file, and returns the number of bytes', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           const data = pattern(3_000_000);
@@ -42,7 +42,7 @@ for (const backend of backends) {
       );
     });
 
-    it('leaves the sending side open when it is told not to end it', () => {
+    it('pipe does not forward the end of file with `end: false`', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* source.sendAll('first ');
@@ -55,7 +55,7 @@ for (const backend of backends) {
       );
     });
 
-    it('two of them make a proxy that carries half-closes both ways', () => {
+    it('two pipes make a proxy that forwards half-closes in both directions', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* together(
@@ -75,7 +75,7 @@ for (const backend of backends) {
       );
     });
 
-    it('takes no more from a fast sender than the receiver takes', () => {
+    it('pipe takes no more from a fast sender than the receiver takes', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -88,7 +88,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a cancelled pipe that waits for bytes has lost none, and both sockets go on', () => {
+    it('a pipe that is cancelled while it waits for bytes loses none, and both sockets work', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           expect(yield* moveOnAfter(1, () => pipe(from, to))).toBe(undefined);
@@ -100,7 +100,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a pipe that is cancelled while it sends leaves the sending side torn', () => {
+    it('a pipe that is cancelled while it sends tears the send half', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* fill(to);
@@ -121,7 +121,7 @@ for (const backend of backends) {
           const closing = together(
             () => pipe(from, to),
             function* (): Operation<void> {
-              yield* eventually('the piece has come in', () => from.bytesReceived === 5);
+              yield* eventually('the piece was received', () => from.bytesReceived === 5);
               to.close();
             },
           );
@@ -133,7 +133,7 @@ for (const backend of backends) {
       );
     });
 
-    it('leaves both directions free when it has ended, however it ended', () => {
+    it('a pipe that has ended in any way releases both directions', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* moveOnAfter(1, () => pipe(from, to));
@@ -148,7 +148,7 @@ for (const backend of backends) {
       );
     });
 
-    it('is driven once, and not at all when it is given up', () => {
+    it('a pipe can be driven once, and not at all after `return`', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           source.shutdown('send');
@@ -163,7 +163,7 @@ for (const backend of backends) {
       );
     });
 
-    it('fails with ERR_BUSY where a task uses one of the directions, and touches no byte', () => {
+    it('pipe fails with ERR_BUSY if a task uses one of the directions, and takes no byte', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* source.sendAll('x');
@@ -181,7 +181,7 @@ for (const backend of backends) {
       );
     });
 
-    it('fails with the error of the side that failed', () => {
+    it('pipe fails with the error of the socket that failed', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           source.reset();
@@ -193,7 +193,7 @@ for (const backend of backends) {
       );
     });
 
-    it('what the reader of a socket holds goes first', () => {
+    it('pipe sends the held bytes of a reader first', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* source.sendAll('header\nbody, ');
@@ -206,7 +206,7 @@ for (const backend of backends) {
       );
     });
 
-    it('bytes that wait in the writer of the other side are not overtaken', () => {
+    it('pipe fails if bytes wait in the writer of the receiver', () => {
       return backend.run(() =>
         withTwoPairs(function* ({ from, to }): Operation<void> {
           to.writer().write('first');
@@ -217,7 +217,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a socket that is piped to itself is an echo', () => {
+    it('a socket that is piped to itself echoes', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('echo');
@@ -228,7 +228,7 @@ for (const backend of backends) {
       );
     });
 
-    it('what is no Socket is refused', () => {
+    it('pipe rejects a value that is not a Socket', () => {
       const nothing = undefined as unknown as Socket;
       expect(() => pipe(nothing, nothing)).toThrow(/Expected `from` to be a Socket, got undefined/);
     });

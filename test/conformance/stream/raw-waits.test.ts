@@ -1,4 +1,4 @@
-/** The form of the classic teaching program: a raw wait, then a try. */
+/** The form of the classic teaching program: a raw wait, then an attempt. */
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket, Task, Wait } from '../../../src/index.ts';
 import { connect, group, listen, readable, writable } from '../../../src/index.ts';
@@ -22,7 +22,7 @@ for (const backend of backends) {
   describe(`the teaching program on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('waits, tries and sends: GOT:Hello to Hello', () => {
+    it('the teaching program waits, receives and sends: GOT:Hello for Hello', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
@@ -35,7 +35,7 @@ for (const backend of backends) {
       });
     });
 
-    it('serves many clients at once', () => {
+    it('the teaching program serves many clients at the same time', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
@@ -56,7 +56,7 @@ for (const backend of backends) {
       });
     });
 
-    it('tryRecv(1000) gives at most 1000 bytes at a time, and all of them in the end', () => {
+    it('tryRecv(1000) returns at most 1000 bytes at a time, and all bytes in the end', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(10_500);
@@ -70,7 +70,7 @@ for (const backend of backends) {
       );
     });
 
-    it("`yield ['send', socket]` waits for room, and trySend tells how much went", () => {
+    it("`yield ['send', socket]` waits until trySend may succeed, which returns the bytes sent", () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(9_000_000);
@@ -135,7 +135,7 @@ for (const backend of backends) {
       );
     });
 
-    it('bytes that another task has taken meanwhile are a spurious wake-up, too', () => {
+    it('bytes that another task has taken cause a harmless spurious wake-up', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -152,7 +152,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a raw wait on something that cannot be waited for is an error of the task', () => {
+    it('a raw wait on a value that is not pollable is an error of the task', () => {
       return backend.run(function* (): Operation<void> {
         const error = yield* failure(function* (): Generator<Wait, void> {
           yield ['recv', {} as Socket];
@@ -161,7 +161,7 @@ for (const backend of backends) {
       });
     });
 
-    it('readable and writable are the same waits as operations', () => {
+    it('readable and writable are raw waits as operations', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* writable(near);
@@ -230,7 +230,7 @@ function* askOnce(listener: Listener, text: string): Operation<string> {
   return String(yield* receiveExactly(socket, text.length + 4));
 }
 
-/** Wakes `task` three times although nothing has come; each time it goes back to its wait. */
+/** Wakes `task` three times without a reason; each time it waits again. */
 function* wakeForNothing(task: Task<unknown>, wake: () => void): Operation<void> {
   for (let i = 0; i < 3; i++) {
     yield* untilWaiting(task);

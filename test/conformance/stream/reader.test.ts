@@ -20,7 +20,7 @@ for (const backend of backends) {
   describe(`a reader on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('gives lines, however they arrive', () => {
+    it('a reader returns lines, whatever the chunks are', () => {
       const lines = Array.from(
         { length: 300 },
         (_, i) => `${i} grün → 漢字 🎉 ${'x'.repeat(i * 3)}`,
@@ -30,18 +30,18 @@ for (const backend of backends) {
         for (const length of [1, 7, 1000, 70_000]) {
           const sent = bytes.subarray(0, length * 300);
           yield* withPair(function* (near, far): Operation<void> {
-            const heard: string[] = [];
+            const received: string[] = [];
             yield* together(
               () => sendInPieces(near, sent, length),
-              () => readLines(far.reader(), heard),
+              () => readLines(far.reader(), received),
             );
-            expect(heard.join('\n')).toBe(String(sent).replaceAll('\r\n', '\n'));
+            expect(received.join('\n')).toBe(String(sent).replaceAll('\r\n', '\n'));
           });
         }
       });
     });
 
-    it('gives messages with a length before them, small and large', () => {
+    it('a reader returns length-prefixed messages, small and large', () => {
       const lengths = [0, 1, 5, 4000, 70_000, 3_000_000, 17];
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
@@ -68,7 +68,7 @@ for (const backend of backends) {
       );
     });
 
-    it('finds a delimiter of several bytes, and reads on behind it', () => {
+    it('a reader finds a delimiter of several bytes and continues after it', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('GET / HTTP/1.1\r\nhost: x\r\n\r\nbody');
@@ -82,7 +82,7 @@ for (const backend of backends) {
       );
     });
 
-    it('refuses what is too long, keeps it readable, and can answer', () => {
+    it('a reader rejects a message that is too long, keeps it readable, and the socket can answer', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader({ max: 100 });
@@ -96,7 +96,7 @@ for (const backend of backends) {
       );
     });
 
-    it('tells an end between messages from one in the middle', () => {
+    it('a reader distinguishes an end between messages from one within a message', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('whole|hal');
@@ -114,13 +114,13 @@ for (const backend of backends) {
       );
     });
 
-    it('gives what came before a reset, and then the reset', () => {
+    it('a reader returns the bytes before a reset, then throws the reset', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('line\npart');
           expect(yield* reader.readLine()).toBe('line');
-          yield* eventually('all has come', () => far.bytesReceived === 9);
+          yield* eventually('all bytes have arrived', () => far.bytesReceived === 9);
           near.reset();
           expect(yield* failure(() => reader.readLine())).toMatchObject({ code: 'ECONNRESET' });
           expect(String(yield* reader.read())).toBe('part');
@@ -129,7 +129,7 @@ for (const backend of backends) {
       );
     });
 
-    it('that waits gets ERR_CLOSED when the socket is closed', () => {
+    it('a reader that waits gets ERR_CLOSED when the socket is closed', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('part');
@@ -144,7 +144,7 @@ for (const backend of backends) {
       );
     });
 
-    it('loses no byte to time limits', () => {
+    it('a read that times out loses no byte', () => {
       const sent = pattern(40_000);
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
@@ -158,7 +158,7 @@ for (const backend of backends) {
       );
     });
 
-    it('loses no byte to a cancellation, after however many steps', () => {
+    it('a read that is cancelled after any number of steps loses no byte', () => {
       return backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 40; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
@@ -166,7 +166,7 @@ for (const backend of backends) {
       });
     });
 
-    it('waits as an arm of select, and loses nothing to another arm', () => {
+    it('a read can be a case of select, and loses no byte if another case is taken', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
@@ -180,7 +180,7 @@ for (const backend of backends) {
       );
     });
 
-    it('makes other receives wait their turn: ERR_BUSY, and ERR_BUFFERED', () => {
+    it('a reader makes other receives fail: ERR_BUSY, and ERR_BUFFERED', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
@@ -205,7 +205,7 @@ for (const backend of backends) {
   describe(`draining a reader on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('an idle connection is at its end', () => {
+    it('an idle connection is at end of file while draining', () => {
       return backend.run(() =>
         withServer(lineEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
@@ -220,14 +220,14 @@ for (const backend of backends) {
       );
     });
 
-    it('a message that has come in part keeps the connection until it is answered', () => {
+    it('a partial message keeps a draining connection open until it is answered', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const serving = tasks.spawn(() => lineEcho(far));
             yield* near.sendAll('whole\nhal');
             expect(String(yield* receiveExactly(near, 6))).toBe('whole\n');
-            yield* eventually('the half has come', () => far.reader().buffered === 3);
+            yield* eventually('the half has arrived', () => far.reader().buffered === 3);
             far.drain();
             yield* sleep(0);
             yield* untilWaiting(serving);
@@ -239,11 +239,11 @@ for (const backend of backends) {
       );
     });
 
-    it('messages that are held already are answered before the end', () => {
+    it('held messages are answered before a draining connection ends', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('1\n2\n3\n');
-          yield* eventually('they are there', () => far.readiness.canRecv);
+          yield* eventually('the connections wait', () => far.readiness.canRecv);
           far.drain();
           yield* lineEcho(far);
           far.close();
@@ -252,13 +252,13 @@ for (const backend of backends) {
       );
     });
 
-    it('a question of which the first line was read is not cut short', () => {
+    it('a request whose first line was read is not cut off by a drain', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('answered\nfirst\n');
           expect(yield* reader.readLine()).toBe('answered');
-          yield* eventually('all has come', () => far.bytesReceived === 15);
+          yield* eventually('all bytes have arrived', () => far.bytesReceived === 15);
           yield* far.sendAll('.');
           expect(yield* reader.readLine()).toBe('first');
           far.drain();
@@ -272,7 +272,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a task that waits for more is told when another one has answered', () => {
+    it('a task that waits for more bytes is woken when another task has answered while draining', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('question\n');
@@ -309,7 +309,7 @@ function* readLines(reader: Reader, lines: string[]): Operation<void> {
   }
 }
 
-/** Messages of 250 bytes, each of them timed out now and then; the last one is cut off. */
+/** Messages of 250 bytes. Some reads time out, and the last message is cut off. */
 function* readImpatiently(reader: Reader, parts: Buffer[]): Operation<void> {
   for (let turn = 0; ; turn++) {
     const part = yield* moveOnAfter((turn % 4) / 4, () => reader.readExactly(250));
@@ -319,7 +319,7 @@ function* readImpatiently(reader: Reader, parts: Buffer[]): Operation<void> {
   }
 }
 
-/** A reader of messages is cancelled; another task reads the rest. */
+/** Cancels a reader of messages; another task reads the rest. */
 function* cancelAfterSteps(near: Socket, far: Socket, steps: number): Operation<void> {
   const sent = pattern(320, steps + 1);
   const parts: Buffer[] = [];

@@ -20,14 +20,14 @@ const RESET = {
   syscall: 'read',
 } as const;
 
-/** What a sender is told: the reset itself, or that nobody is left to send to. */
+/** The errors of a sender: the reset itself, or a broken pipe. */
 const GONE = /^(?:ECONNRESET|EPIPE)$/;
 
 for (const backend of backends) {
   describe(`resets on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('reset() gives the peer ECONNRESET in the shape of Node, every time it asks', () => {
+    it('reset() makes every receive of the peer fail with ECONNRESET in the shape of a Node error', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.reset();
@@ -42,7 +42,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a reset wakes the task that is receiving', () => {
+    it('a reset wakes the receiving task', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -55,7 +55,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a reset wakes the task that is sending', () => {
+    it('a reset wakes the sending task', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -70,7 +70,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a reset ends both directions: each task that uses the socket hears of it', () => {
+    it('a reset ends both directions: every task that uses the socket gets an error', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -87,7 +87,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a sender is told of a reset again and again', () => {
+    it('a reset makes every later send fail', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* fill(far);
@@ -99,8 +99,8 @@ for (const backend of backends) {
       );
     });
 
-    // It is called torn then, as if somebody had cancelled it.
-    it('a send that a reset has cut off half-way is not called a cancelled one', () => {
+    // Such a send counts as torn, like a cancelled one.
+    it('a send that a reset interrupts does not count as torn', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
@@ -114,20 +114,20 @@ for (const backend of backends) {
       );
     });
 
-    it('a peer that closes with unread input ends the connection, by a reset or in order', () => {
+    it('a peer that closes with unread input ends the connection with a reset or in order', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* far.sendAll('never read');
           yield* readable(near);
           near.close();
-          // A network that reads ahead has taken the input from the system, which then resets
-          // nothing.
+          // A backend that reads ahead has taken the input from the system, which then sends no
+          // reset.
           expect(yield* receiveOrCode(far)).toMatch(/^(?:ECONNRESET)?$/);
         }),
       );
     });
 
-    it('sending to a peer that has closed fails in the end, and only the task', () => {
+    it('sending to a peer that has closed fails eventually, in the sending task only', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.close();
@@ -137,7 +137,7 @@ for (const backend of backends) {
       );
     });
 
-    it('bytes that came before a reset are delivered before it, if at all', () => {
+    it('bytes before a reset are delivered before it, or dropped', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('before');
@@ -152,7 +152,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a connection that is reset before it is accepted does no harm to the next one', () => {
+    it('a connection that is reset before it is accepted does not affect the next one', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         (yield* connect(listener.address)).reset();
@@ -162,10 +162,10 @@ for (const backend of backends) {
       });
     });
 
-    it('many resets before accept, between good connections, lose none of the good ones', () => {
+    it('many resets before accept do not lose the connections between them', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
-        const heard: string[] = [];
+        const received: string[] = [];
         yield* together(
           function* (): Operation<void> {
             for (let i = 0; i < 100; i++) {
@@ -175,14 +175,14 @@ for (const backend of backends) {
             }
           },
           function* (): Operation<void> {
-            while (heard.length < 100) heard.push(yield* acceptUntilBytes(listener));
+            while (received.length < 100) received.push(yield* acceptUntilBytes(listener));
           },
         );
-        expect(heard).toEqual(Array.from({ length: 100 }, (_, i) => `good ${i}`));
+        expect(received).toEqual(Array.from({ length: 100 }, (_, i) => `good ${i}`));
       });
     });
 
-    it('a reset of one connection is nothing to the others', () => {
+    it('a reset of one connection does not affect the others', () => {
       return backend.run(() =>
         withPair((near, far) =>
           withPair(function* (near2, far2): Operation<void> {
@@ -195,12 +195,12 @@ for (const backend of backends) {
       );
     });
 
-    it('what was unsent at a reset is dropped', () => {
+    it('a reset drops the unsent bytes', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = yield* fill(near);
           near.reset();
-          yield* eventually('the reset is there', () => far.readiness.canRecv);
+          yield* eventually('the reset has arrived', () => far.readiness.canRecv);
           const error = yield* failure(() => receiveForEver(far));
           expect(error).toMatchObject(RESET);
           expect(far.bytesReceived).toBeLessThan(sent);
@@ -232,7 +232,7 @@ function* receiveOrCode(socket: Socket): Operation<string> {
 function* acceptUntilBytes(listener: Listener): Operation<string> {
   for (;;) {
     using socket = yield* listener.accept();
-    const heard = yield* receiveOrCode(socket);
-    if (heard !== 'ECONNRESET') return heard;
+    const received = yield* receiveOrCode(socket);
+    if (received !== 'ECONNRESET') return received;
   }
 }

@@ -1,4 +1,4 @@
-/** Sockets and listeners as arms of select: one arm happens, and the others lose nothing. */
+/** Sockets and listeners as cases of select: one case is taken, and the others lose nothing. */
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import {
@@ -19,7 +19,7 @@ for (const backend of backends) {
   describe(`select on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('takes a receive when bytes come, and leaves the channel alone', () =>
+    it('select takes a receive when bytes arrive, and leaves a channel unchanged', () =>
       backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const channel = new Channel<string>(1);
@@ -31,7 +31,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('loses no byte when another arm is taken', () =>
+    it('select loses no byte if another case is taken', () =>
       backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const channel = new Channel<string>(1);
@@ -53,7 +53,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('can be followed by a receive, whichever arm was taken', () =>
+    it('select can be followed by a receive, whichever case was taken', () =>
       backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const late = yield* select({ late: sleep(1), data: near.recv() });
@@ -63,7 +63,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('takes an accept, and loses no connection to another arm', () =>
+    it('select takes an accept, and loses no connection if another case is taken', () =>
       backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         const late = yield* select({ late: sleep(1), connection: listener.accept() });
@@ -76,7 +76,7 @@ for (const backend of backends) {
         listener.close();
       }));
 
-    it('knows readable and writable', () =>
+    it('select accepts readable and writable', () =>
       backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const first = yield* select({ out: writable(near), in: readable(near) });

@@ -20,15 +20,15 @@ for (const backend of backends) {
 
     it('pieces arrive in order, as one message', () => expectWhole(['GOT:', 'Hello', '\n']));
 
-    it('empty pieces are nothing, wherever they stand', () => {
+    it('empty pieces are ignored at any position', () => {
       return expectWhole(['', '', 'a', '', 'bc', '', '', 'd', '']);
     });
 
-    it('a hundred and thirty pieces are more than one call takes', () => {
+    it('a hundred and thirty pieces take several calls', () => {
       return expectWhole(Array.from({ length: 130 }, (_, i) => `piece ${i};`));
     });
 
-    it('sixty-four, and sixty-five, pieces are the edge of one call', async () => {
+    it('sixty-four pieces take one call, sixty-five take two', async () => {
       await expectWhole(Array.from({ length: 64 }, (_, i) => `${i},`));
       await expectWhole(Array.from({ length: 65 }, (_, i) => `${i},`));
     });
@@ -37,11 +37,11 @@ for (const backend of backends) {
       return expectWhole(Array.from({ length: 1000 }, (_, i) => String(i % 10)));
     });
 
-    it('empty pieces between sixty-four full ones do not hide those behind them', () => {
+    it('empty pieces between sixty-four full ones do not hide the pieces after them', () => {
       return expectWhole(Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? '' : `${i} `)));
     });
 
-    it('large pieces go out over several partial sends', () => {
+    it('large pieces are sent in several parts', () => {
       const pieces = Array.from({ length: 90 }, (_, i) => pattern(70_001 + i, i + 1));
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
@@ -58,7 +58,7 @@ for (const backend of backends) {
       );
     });
 
-    it('it waits for room, and goes on within a piece', () => {
+    it('sendv waits when it would block, and continues within a piece', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
@@ -75,7 +75,7 @@ for (const backend of backends) {
       );
     });
 
-    it('the list of pieces is not changed', () => {
+    it("the caller's list of pieces is not changed", () => {
       const pieces = Object.freeze([Buffer.from('a'), new Uint8Array(0), Buffer.from('b')]);
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
@@ -86,7 +86,7 @@ for (const backend of backends) {
       );
     });
 
-    it('what is no list of bytes is refused', () => {
+    it('a value that is not a list of bytes is rejected', () => {
       return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const wrong = 'text' as unknown as Uint8Array[];

@@ -21,7 +21,7 @@ for (const backend of backends) {
   describe(`a writer on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('sends small and large pieces in order', () => {
+    it('a writer sends small and large pieces in order', () => {
       const pieces = Array.from({ length: 400 }, (_, i) => pattern((i * 97) % 6000, i + 1));
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
@@ -44,7 +44,7 @@ for (const backend of backends) {
       );
     });
 
-    it('waits for room, over several partial sends', () => {
+    it('a flush waits when it would block, over several partial sends', () => {
       const pieces = Array.from({ length: 90 }, (_, i) => pattern(70_001 + i, i + 1));
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
@@ -67,7 +67,7 @@ for (const backend of backends) {
       );
     });
 
-    it('takes more pieces than one call of the system does', () => {
+    it('a writer takes more pieces than one system call', () => {
       return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const writer = near.writer({ highWaterMark: 2_000_000 });
@@ -89,7 +89,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a flush that is cancelled before its first byte has not happened', () => {
+    it('a flush that is cancelled before its first byte has no effect', () => {
       return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
@@ -105,7 +105,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a flush that is cancelled after its first byte tears the sending side', () => {
+    it('a flush that is cancelled after its first byte tears the send half', () => {
       return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const writer = near.writer({ highWaterMark: 30_000_000 });
@@ -131,7 +131,7 @@ for (const backend of backends) {
       );
     });
 
-    it('makes other sends wait their turn: ERR_FLUSH_NEEDED, and ERR_BUSY', () => {
+    it('a writer makes other sends fail: ERR_FLUSH_NEEDED, and ERR_BUSY', () => {
       return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
@@ -159,7 +159,7 @@ for (const backend of backends) {
   describe(`handlers with a writer on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('that flush are served', () => {
+    it('a handler that flushes its writer serves the client', () => {
       const handler = function* (socket: Socket): Operation<void> {
         const writer = socket.writer();
         for (const word of ['one', ' ', 'two']) writer.write(word);
@@ -174,7 +174,7 @@ for (const backend of backends) {
       );
     });
 
-    it('that return with unflushed bytes fail with ERR_NOT_FLUSHED', () => {
+    it('a handler that returns with unflushed bytes fails with ERR_NOT_FLUSHED', () => {
       const onError = vi.fn<(error: unknown) => void>();
       const handler = function* (socket: Socket): Operation<void> {
         socket.writer().write('forgotten');
@@ -202,7 +202,7 @@ for (const backend of backends) {
       );
     });
 
-    it('that are at their end for another reason are not told about the bytes', () => {
+    it('a handler that ends for another reason gets no error for unflushed bytes', () => {
       const onError = vi.fn<(error: unknown) => void>();
       const handler = function* (socket: Socket): Operation<void> {
         socket.writer().write('dropped');
@@ -229,7 +229,7 @@ for (const backend of backends) {
   });
 }
 
-/** What the client hears, or why it hears nothing. */
+/** The bytes that the client receives, or the code of its error. */
 function* endOf(client: Socket): Operation<string | undefined> {
   try {
     return yield* receiveText(client);

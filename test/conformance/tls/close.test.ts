@@ -1,4 +1,4 @@
-/** How TLS connections end: politely, cut off, reset; and what is known then. */
+/** The ends of a TLS connection: close_notify, truncation, reset. */
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, group, listen, once, TruncatedError, until } from '../../../src/index.ts';
@@ -21,7 +21,7 @@ import {
   withSecurePair,
 } from '../../support/tls.ts';
 
-describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
+describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend) => {
   expectNothingLeft(backend);
 
   test('close_notify is the end of file', () =>
@@ -35,7 +35,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('an end without close_notify is an error, behind the bytes and for ever', () =>
+  test('an end without close_notify is a sticky error after the received bytes', () =>
     backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
         foreign.write('not all');
@@ -48,10 +48,10 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('bytes that nobody has received come before the truncation', () =>
+  test('bytes that are not received yet come before the truncation error', () =>
     backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
-        const length = 300_000; // more than is received ahead
+        const length = 300_000; // more than the backend receives ahead
         const sent = new Promise<void>((resolve) =>
           foreign.write(Buffer.alloc(length), () => resolve()),
         );
@@ -65,7 +65,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('a task that waits to receive is told of the truncation', () =>
+  test('a task that waits to receive gets the truncation error', () =>
     backend.run(() =>
       withForeignClient(function* ({ raw, far }): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
@@ -77,7 +77,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('a reset is a reset', () =>
+  test('a reset of the peer is ECONNRESET', () =>
     backend.run(() =>
       withForeignClient(function* ({ raw, far }): Operation<void> {
         raw.reset();
@@ -96,7 +96,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('garbage in the middle is an error of the engine, in both directions', () =>
+  test('garbage in the middle of the stream is an error of OpenSSL, in both directions', () =>
     backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
         foreign.write('x');
@@ -107,7 +107,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('a closed connection wakes its waiters with ERR_CLOSED', () =>
+  test('closing a TLS connection wakes its waiters with ERR_CLOSED', () =>
     backend.run(() =>
       withSecurePair(function* (near): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
@@ -121,23 +121,23 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('a program that sends, closes and ends has said goodbye', async () => {
+  test('a program that sends, closes and ends has sent close_notify', async () => {
     const ends: string[] = [];
     await backend.run(() =>
       withListener(function* (listener): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
-          const told = tasks.spawn(function* (): Operation<string> {
+          const receiving = tasks.spawn(function* (): Operation<string> {
             using far = yield* listener.accept();
             return String(yield* receiveAll(far));
           });
           const { address } = listener;
-          // Another run, on a network of its own: it ends in the very step of the close.
+          // Another run with its own network, which ends in the same step as the close.
           const ending = backend.run(function* (): Operation<void> {
             const near = yield* connectTo(address);
             yield* near.sendAll('bye');
             near.close();
           });
-          ends.push(yield* told.join());
+          ends.push(yield* receiving.join());
           yield* until(ending);
         });
       }),
@@ -145,7 +145,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
     expect(ends).toEqual(['bye']);
   });
 
-  test('a close behind a full connection delivers what was sent', () =>
+  test('closing a TLS connection with a full send buffer delivers the sent bytes', () =>
     backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         const sent = yield* fill(near);
@@ -154,7 +154,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('a close behind a full connection is nothing that was left open', async () => {
+  test('closing a TLS connection with a full send buffer does not count as left open', async () => {
     await backend.run(() =>
       withSecurePair(function* (near): Operation<void> {
         yield* fill(near);
@@ -163,7 +163,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
     expect(takeLeftOpen()).toEqual([]);
   });
 
-  test('what was left open is named once, and closed', async () => {
+  test('a TLS connection that is left open is reported once and closed', async () => {
     await backend.run(function* (): Operation<void> {
       const listener = yield* listen(LOOPBACK, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
@@ -174,7 +174,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
     await expect.poll(() => takeLeftOpen().length, { interval: 2 }).toBe(1);
   });
 
-  test('a close behind a full connection is over when the peer resets', () =>
+  test('closing a TLS connection with a full send buffer ends when the peer resets', () =>
     backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* fill(near);
@@ -184,7 +184,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('the connection below keeps the near end, the far end and the options', () =>
+  test('a TLS connection has the addresses and options of the connection below', () =>
     backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         expect(`${near.remoteAddress}`).toBe(`${far.localAddress}`);
@@ -194,7 +194,7 @@ describe.each(backendsWithTls)('TLS comes to an end, on $name', (backend) => {
       }),
     ));
 
-  test('a plain connection has no tls', () =>
+  test('a connection without TLS has no `tls`', () =>
     backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       using near = yield* connect(listener.address);

@@ -1,4 +1,4 @@
-/** Names, protocols, sessions and new certificates. */
+/** Server names, protocols, sessions and certificate reloads. */
 import { randomBytes } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { describe, expect, test } from 'vitest';
@@ -16,7 +16,7 @@ import { expectNothingLeft } from '../../support/leaks.ts';
 import { eventually, failure, LOOPBACK, receiveExactly } from '../../support/sockets.ts';
 import { CA, SECOND, SERVER, securePair, withListener } from '../../support/tls.ts';
 
-/** What a client and the listener know of a connection between them. */
+/** The TLS facts at both ends of a connection. */
 function* known(
   listener: Listener,
   client: Partial<TlsClientOptions> = {},
@@ -28,10 +28,10 @@ function* known(
   return { near: near.tls as TlsInfo, far: far.tls as TlsInfo, name };
 }
 
-describe.each(backendsWithTls)('names and protocols of TLS, on $name', (backend) => {
+describe.each(backendsWithTls)('TLS names and protocols, on $name', (backend) => {
   expectNothingLeft(backend);
 
-  test('both sides know version, cipher and protocol, also after the end', () =>
+  test('both ends report version, cipher and protocol, also after close', () =>
     backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
@@ -47,7 +47,7 @@ describe.each(backendsWithTls)('names and protocols of TLS, on $name', (backend)
       ),
     ));
 
-  test('the protocols may be given under the name of node:tls', () =>
+  test('protocols can be passed under the name of node:tls', () =>
     backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
@@ -58,7 +58,7 @@ describe.each(backendsWithTls)('names and protocols of TLS, on $name', (backend)
       ),
     ));
 
-  test('an address asks for no name, a name asks for itself', () =>
+  test('a client requests no server name for an IP address', () =>
     backend.run(() =>
       withListener(function* (listener): Operation<void> {
         expect((yield* known(listener)).far.servername).toBeUndefined();
@@ -67,7 +67,7 @@ describe.each(backendsWithTls)('names and protocols of TLS, on $name', (backend)
       }),
     ));
 
-  test('a host that is a name is asked for, and the certificate must have it', () =>
+  test('a client requests the host name, which the certificate must be valid for', () =>
     backend.run(function* (): Operation<void> {
       using listener = yield* listen('localhost:0', { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
@@ -80,7 +80,7 @@ describe.each(backendsWithTls)('names and protocols of TLS, on $name', (backend)
       });
     }));
 
-  test('the name decides on the certificate, wildcards and capitals included', () =>
+  test('the server name selects the certificate, with wildcards and ignoring case', () =>
     backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
@@ -93,7 +93,7 @@ describe.each(backendsWithTls)('names and protocols of TLS, on $name', (backend)
       ),
     ));
 
-  test('a callback decides on names that are not listed', () =>
+  test('SNICallback selects the certificate for names that are not listed', () =>
     backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
@@ -116,13 +116,13 @@ describe.each(backendsWithTls)('names and protocols of TLS, on $name', (backend)
       },
     ],
     ['gives nonsense', (_n: string, done: (e: null, c: unknown) => void) => done(null, 'nonsense')],
-  ])('a callback that %s fails the handshake, and nothing else', (_what, callback) =>
+  ])('an SNICallback that %s fails only the handshake', (_what, callback) =>
     backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const attempt = () => securePair(listener, { servername: 'second.test' });
           yield* failure(attempt);
-          yield* eventually('it is counted', () => listener.handshakes?.failed === 1);
+          yield* eventually('the failure is counted', () => listener.handshakes?.failed === 1);
           expect(yield* known(listener)).toHaveProperty('name', 'localhost');
         },
         { SNICallback: callback as NonNullable<TlsServerOptions['SNICallback']> },
@@ -133,26 +133,26 @@ describe.each(backendsWithTls)('names and protocols of TLS, on $name', (backend)
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 
-/** Connects, waits for a ticket, and gives it. */
+/** Connects, waits for a session ticket, and returns it. */
 function* ticket(listener: Listener, client: Partial<TlsClientOptions>): Operation<Buffer> {
   const [near, far] = yield* securePair(listener, client);
   yield* exchange(near, far);
-  yield* eventually('a ticket has come', () => near.tls?.session !== undefined);
+  yield* eventually('a ticket has arrived', () => near.tls?.session !== undefined);
   near.close();
   far.close();
   return near.tls?.session as Buffer;
 }
 
-/** TLS 1.3 gives tickets behind the handshake. */
+/** TLS 1.3 sends tickets after the handshake. */
 function* exchange(near: Socket, far: Socket): Operation<void> {
   yield* far.sendAll('x');
   yield* receiveExactly(near, 1);
 }
 
-describe.each(backendsWithTls)('sessions of TLS, on $name', (backend) => {
+describe.each(backendsWithTls)('TLS sessions, on $name', (backend) => {
   expectNothingLeft(backend);
 
-  test.each(VERSIONS)('a session is resumed, with %s', (version) =>
+  test.each(VERSIONS)('a session is resumed with %s', (version) =>
     backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const client = { maxVersion: version };
@@ -165,7 +165,7 @@ describe.each(backendsWithTls)('sessions of TLS, on $name', (backend) => {
     ),
   );
 
-  test('a session that is none does no harm', () =>
+  test('an invalid session is ignored', () =>
     backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const session = Buffer.from('no session');
@@ -174,7 +174,7 @@ describe.each(backendsWithTls)('sessions of TLS, on $name', (backend) => {
       }),
     ));
 
-  test.each(VERSIONS)('ticket keys outlive a reload, with %s', (version) =>
+  test.each(VERSIONS)('sessions survive a reload with the same ticket keys, with %s', (version) =>
     backend.run(() => {
       const ticketKeys = randomBytes(48);
       return withListener(
@@ -192,10 +192,10 @@ describe.each(backendsWithTls)('sessions of TLS, on $name', (backend) => {
   );
 });
 
-describe.each(backendsWithTls)('a new certificate, on $name', (backend) => {
+describe.each(backendsWithTls)('reloadTls, on $name', (backend) => {
   expectNothingLeft(backend);
 
-  test('is for new connections; those that stand go on', () =>
+  test('reloadTls applies to new connections; open ones continue', () =>
     backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener);
@@ -209,7 +209,7 @@ describe.each(backendsWithTls)('a new certificate, on $name', (backend) => {
       }),
     ));
 
-  test('that is no good changes nothing', () =>
+  test('reloadTls with an invalid certificate changes nothing', () =>
     backend.run(() =>
       withListener(function* (listener): Operation<void> {
         expect(() => listener.reloadTls({ ...SECOND, key: SERVER.key })).toThrow(/do not match/);
@@ -218,7 +218,7 @@ describe.each(backendsWithTls)('a new certificate, on $name', (backend) => {
       }),
     ));
 
-  test('replaces the names, too', () =>
+  test('reloadTls replaces the names', () =>
     backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
@@ -233,7 +233,7 @@ describe.each(backendsWithTls)('a new certificate, on $name', (backend) => {
       ),
     ));
 
-  test('is nothing for a listener without TLS', () =>
+  test('reloadTls fails on a listener without TLS', () =>
     backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       const error = yield* failure(function* (): Operation<void> {

@@ -1,4 +1,4 @@
-/** Servers with TLS: handlers, rude peers, draining, streams for other libraries. */
+/** Servers with TLS: handlers, misbehaving peers, draining, streams for other libraries. */
 import type { IncomingMessage } from 'node:http';
 import { createServer as createHttpServer } from 'node:http';
 import { request } from 'node:https';
@@ -41,7 +41,7 @@ function* askSecurely(server: Server, text: string): Operation<void> {
 describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
   expectNothingLeft(backend);
 
-  test('serves every connection in a task of its own', () =>
+  test('a server with TLS serves every connection in its own task', () =>
     backend.run(() =>
       withServer(
         echo,
@@ -54,7 +54,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('silent clients keep nobody out', () =>
+  test('silent clients do not block other clients', () =>
     backend.run(() =>
       withServer(
         echo,
@@ -69,17 +69,23 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('counts those of a peer that are still in their handshake', () =>
+  test('the limit per peer includes connections in a handshake', () =>
     backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
           using silent = yield* connect(server.address);
-          yield* eventually('it is at the gate', () => server.stats().handshakes?.pending === 1);
+          yield* eventually(
+            'the handshake is pending',
+            () => server.stats().handshakes?.pending === 1,
+          );
           yield* failure(() => connectTo(server.address));
           expect(server.stats().refused.maxConnectionsPerPeer).toBe(1);
           silent.close();
-          yield* eventually('it has left', () => server.stats().handshakes?.failed === 1);
+          yield* eventually(
+            'the failure is counted',
+            () => server.stats().handshakes?.failed === 1,
+          );
           using socket = yield* connectTo(server.address);
           yield* socket.sendAll('x');
           expect(String(yield* socket.recv())).toBe('x');
@@ -88,7 +94,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('serves those in the queue before it ends', () =>
+  test('a server with TLS serves the queued connections before it ends', () =>
     backend.run(() =>
       withServer(
         echo,
@@ -98,7 +104,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
           yield* first.recv();
           const others = ['b', 'c'].map((text) => () => askSecurely(server, text));
           yield* together(...others, function* (): Operation<void> {
-            yield* eventually('they wait', () => (server.stats().queued ?? 2) >= 2);
+            yield* eventually('the connections wait', () => (server.stats().queued ?? 2) >= 2);
             server.stop();
             yield* sleep(20);
             first.close();
@@ -109,7 +115,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('a last answer arrives whole, and with a polite end', () =>
+  test('the last response arrives completely, followed by close_notify', () =>
     backend.run(() =>
       withServer(
         (socket) => socket.sendAll(pattern(100_000)),
@@ -121,7 +127,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('a peer that is gone without a goodbye is counted, and not reported', () => {
+  test('a peer that ends without close_notify is counted and not reported', () => {
     const errors: unknown[] = [];
     return backend
       .run(() =>
@@ -135,7 +141,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
             foreign.write('x');
             expect(String((yield* once(foreign, 'data'))[0])).toBe('x');
             raw.shutdown('send');
-            yield* eventually('it is counted', () => server.stats().resetByPeer === 1);
+            yield* eventually('the failure is counted', () => server.stats().resetByPeer === 1);
             expect(server.stats().failed).toBe(0);
             foreign.destroy();
           },
@@ -145,14 +151,17 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       .then(() => expect(errors).toEqual([]));
   });
 
-  test('a drain lets a handshake that is under way complete, and ends that connection well', () =>
+  test('a drain lets a pending handshake complete and ends its connection in order', () =>
     backend.run(() =>
       withServer(
         echo,
         function* (server, serving): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             using raw = yield* connect(server.address);
-            yield* eventually('it is accepted below', () => backend.counters().transports === 2);
+            yield* eventually(
+              'the raw listener has accepted it',
+              () => backend.counters().transports === 2,
+            );
             server.stop();
             const foreign = connectTls({ socket: toDuplex(raw), ca: CA, host: '127.0.0.1' });
             const closed = tasks.spawn(() => once(foreign, 'end'));
@@ -167,13 +176,16 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('a drain does not wait long for a client that says nothing', () =>
+  test('a drain does not wait long for a silent client', () =>
     backend.run(() =>
       withServer(
         echo,
         function* (server, serving): Operation<void> {
           using silent = yield* connect(server.address);
-          yield* eventually('it is accepted below', () => backend.counters().transports === 2);
+          yield* eventually(
+            'the raw listener has accepted it',
+            () => backend.counters().transports === 2,
+          );
           server.stop();
           yield* timeout(5000, () => serving.join());
           expect((yield* failure(() => silent.recv())).code).toBe('ECONNRESET');
@@ -186,7 +198,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
 describe.each(backendsWithTls)('a stream over a TLS socket, on $name', (backend) => {
   expectNothingLeft(backend);
 
-  test('serves HTTP to a client of node:https', () =>
+  test('a stream over a TLS socket serves HTTP to a client of node:https', () =>
     backend.run(function* (): Operation<void> {
       const http = createHttpServer((incoming, response) => {
         response.end(`you asked for ${incoming.url}`);
@@ -207,7 +219,7 @@ describe.each(backendsWithTls)('a stream over a TLS socket, on $name', (backend)
       );
     }));
 
-  test('goes through a pipeline', () =>
+  test('a stream over a TLS socket works in a pipeline', () =>
     backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener);
@@ -237,13 +249,16 @@ describe.each(backendsWithTls)('a stream over a TLS socket, on $name', (backend)
         const parts: Buffer[] = [];
         foreign.on('data', (part) => parts.push(part));
         yield* far.sendAll(data);
-        yield* eventually('all is there', () => Buffer.concat(parts).length === data.length);
+        yield* eventually(
+          'all bytes have arrived',
+          () => Buffer.concat(parts).length === data.length,
+        );
         expect(digest(Buffer.concat(parts))).toBe(digest(data));
       }),
     ));
 });
 
-/** The body of an answer over HTTPS. */
+/** The body of a response over HTTPS. */
 function get(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { port, host: '127.0.0.1', path: '/page', ca: CA, agent: false } as const;

@@ -1,4 +1,4 @@
-/** TLS between two sockets of ours: bytes, ends, names. */
+/** TLS between two Coronet sockets: bytes and ends. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -12,7 +12,7 @@ import { SERVER, TRUSTING, withSecurePair } from '../../support/tls.ts';
 
 const MANY = 10_000_000;
 
-describe.each(backendsWithTls)('TLS, on $name', (backend) => {
+describe.each(backendsWithTls)('bytes over TLS, on $name', (backend) => {
   expectNothingLeft(backend);
 
   test('bytes arrive in both directions', () =>
@@ -25,7 +25,7 @@ describe.each(backendsWithTls)('TLS, on $name', (backend) => {
       }),
     ));
 
-  test('ten million bytes each way arrive whole, while both sides send', () =>
+  test('ten million bytes arrive in each direction while both ends send', () =>
     backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         const [there, back] = [pattern(MANY, 1), pattern(MANY, 2)];
@@ -52,13 +52,13 @@ describe.each(backendsWithTls)('TLS, on $name', (backend) => {
       }),
     ));
 
-  test('what is in memory between a sender and a receiver that sleeps is bounded', () =>
+  test('the memory between a sender and a receiver that does not receive is limited', () =>
     backend.run(function* (): Operation<void> {
       const path = join(tmpdir(), `coronet-tls-full-${process.pid}.sock`);
       using listener = yield* listen({ path }, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         const accepting = tasks.spawn(() => listener.accept());
-        // The buffers of a Unix socket do not grow.
+        // The buffer of a Unix socket does not grow.
         using near = yield* connect({ path }, { tls: TRUSTING });
         using far = yield* accepting.join();
         const sent = yield* fill(near);
@@ -68,7 +68,7 @@ describe.each(backendsWithTls)('TLS, on $name', (backend) => {
       });
     }));
 
-  test('a closed connection delivers what was sent, and then its end', () =>
+  test('closing a TLS connection delivers the sent bytes and then the end of file', () =>
     backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* near.sendAll('last words');
@@ -78,7 +78,7 @@ describe.each(backendsWithTls)('TLS, on $name', (backend) => {
       }),
     ));
 
-  test('one half can be shut down while the other goes on', () =>
+  test('one direction can be shut down while the other continues', () =>
     backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* near.sendAll('question');

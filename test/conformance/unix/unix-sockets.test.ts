@@ -20,8 +20,7 @@ import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { echo, failure, receiveAll, withoutPrivilege, withPair } from '../../support/sockets.ts';
 
-// The files of these cases are on disk; src/sim/network/stream/unix-stream.test.ts has simulated
-// ones.
+// These cases use files on disk. src/sim/network/stream/unix-stream.test.ts has simulated ones.
 for (const backend of backends.filter(({ real }) => real)) {
   describe(`Unix sockets on ${backend.name}`, () => {
     let folder = '';
@@ -35,7 +34,7 @@ for (const backend of backends.filter(({ real }) => real)) {
     afterAll(() => rmSync(folder, { recursive: true }));
     expectNothingLeft(backend);
 
-    it('a Unix socket carries bytes both ways and has a path for an address', () => {
+    it('a Unix socket carries bytes in both directions and has a path as its address', () => {
       const path = join(folder, 'echo.sock');
       return backend.run(() =>
         withPair(
@@ -53,7 +52,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       );
     });
 
-    it('the file of a Unix socket goes with its listener', () => {
+    it('the file of a Unix socket is removed with its listener', () => {
       return backend.run(function* (): Operation<void> {
         const path = join(folder, 'short.sock');
         const listener = yield* listen(path);
@@ -65,7 +64,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('a file that is no socket is neither connected to nor replaced', () => {
+    it('a file that is not a socket cannot be connected to and is not replaced', () => {
       return backend.run(function* (): Operation<void> {
         const path = join(folder, 'file');
         writeFileSync(path, 'precious');
@@ -75,7 +74,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('the path of a live Unix socket fails with EADDRINUSE', () => {
+    it('the path of a running Unix socket fails with EADDRINUSE', () => {
       return backend.run(function* (): Operation<void> {
         const path = join(folder, 'live.sock');
         using listener = yield* listen(path);
@@ -86,7 +85,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('a folder in which one may not write is refused with EACCES', () => {
+    it('a folder without write permission fails with EACCES', () => {
       return backend.run(() =>
         withoutPrivilege(function* (): Operation<void> {
           const path = join(barred, 'x.sock');
@@ -100,7 +99,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       );
     });
 
-    it("the file of a successor stays when its predecessor's listener is closed", () => {
+    it('closing a listener does not remove the file of its successor', () => {
       return backend.run(function* (): Operation<void> {
         const path = join(folder, 'handed-over.sock');
         const old = yield* listen(path);
@@ -114,7 +113,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('an abstract name carries bytes both ways and leaves no file', () => {
+    it('an abstract name carries bytes in both directions and has no file', () => {
       const name = `coronet-${process.pid}-${backend.name}`;
       return backend.run(function* (): Operation<void> {
         if (!backend.capabilities.abstractNames) return yield* refusesAbstract(`@${name}`);
@@ -135,7 +134,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('an abstract name is taken while its listener is open, and free at once after', () => {
+    it('an abstract name is in use while its listener is open, and free at once after', () => {
       return backend.run(function* (): Operation<void> {
         if (!backend.capabilities.abstractNames) return;
         const name = `@coronet-taken-${process.pid}-${backend.name}`;
@@ -147,7 +146,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('the mode of the file is what was asked for, whatever the umask', () => {
+    it('the file has the requested mode, whatever the umask is', () => {
       return backend.run(function* (): Operation<void> {
         const path = join(folder, 'mode.sock');
         for (const mode of [0o600, 0o660, 0o777, 0]) {
@@ -158,7 +157,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('who may not write to the file may not connect', () => {
+    it('a process without write permission for the file cannot connect', () => {
       return backend.run(function* (): Operation<void> {
         const path = join(folder, 'private.sock');
         using listener = yield* listen(path, { mode: 0 });
@@ -173,7 +172,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('a mode is for files of Unix sockets, and for nothing else', () => {
+    it('`mode` is rejected for anything but the file of a Unix socket', () => {
       return backend.run(function* (): Operation<void> {
         for (const address of ['127.0.0.1:0', '@coronet-no-file', { path: '\0coronet-no-file' }]) {
           expect(() => listen(address, { mode: 0o600 })).toThrow(
@@ -187,7 +186,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('a path that is too long is refused with ENAMETOOLONG and the limit', () => {
+    it('a path that is too long fails with ENAMETOOLONG and states the limit', () => {
       return backend.run(function* (): Operation<void> {
         if (process.platform === 'win32') return;
         const long = join(folder, 'x'.repeat(120));
@@ -204,7 +203,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('the longest path carries bytes under its whole name', () => {
+    it('a path of the maximum length carries bytes', () => {
       return backend.run(function* (): Operation<void> {
         const path = `${folder}/`.padEnd(process.platform === 'linux' ? 107 : 103, 'y');
         using listener = yield* listen(path);
@@ -215,7 +214,7 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('paths from the current directory work in all their forms', () => {
+    it('relative paths work in all their forms', () => {
       const before = process.cwd();
       process.chdir(folder);
       return backend
@@ -234,7 +233,7 @@ for (const backend of backends.filter(({ real }) => real)) {
         .finally(() => process.chdir(before));
     });
 
-    it('the file goes with its listener also after the current directory has changed', () => {
+    it('the file is removed with its listener after a change of the current directory', () => {
       const before = process.cwd();
       const elsewhere = join(folder, 'elsewhere');
       mkdirSync(elsewhere);
@@ -254,7 +253,7 @@ for (const backend of backends.filter(({ real }) => real)) {
         .finally(() => process.chdir(before));
     });
 
-    it('a file that a dead server has left behind is replaced', () => {
+    it('a stale file of a server that has ended is replaced', () => {
       return backend.run(function* (): Operation<void> {
         const path = join(folder, 'stale.sock');
         leaveStale(path);
@@ -267,7 +266,7 @@ for (const backend of backends.filter(({ real }) => real)) {
   });
 }
 
-/** Where there are none, the error says so and what to do. */
+/** Without abstract names, the error states the reason and the alternative. */
 function* refusesAbstract(name: string): Operation<void> {
   for (const attempt of [() => listen(name), () => connect(name)]) {
     const error = yield* failure(attempt);
@@ -276,13 +275,13 @@ function* refusesAbstract(name: string): Operation<void> {
   }
 }
 
-/** The names of all Unix sockets, as the system writes them; filled up with NUL bytes is '@@'. */
+/** The names of all Unix sockets. The system writes a NUL byte as '@'. */
 function boundNames(): string[] {
   const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
   return rows.map((row) => row.split(' ').at(-1) as string);
 }
 
-/** A process binds `path` and is gone without removing it. */
+/** A process binds `path` and ends without removing it. */
 function leaveStale(path: string): void {
   const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => {
     process.kill(process.pid, 'SIGKILL');
