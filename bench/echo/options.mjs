@@ -4,7 +4,7 @@ import { count, counts, flag, names, number, parse, peer, text } from '../lib/op
 
 export const HELP = `Usage: npm run bench -- echo [options]
 
-Measures echo servers side by side, in a closed loop on loopback: CPU per message of the server
+Compares echo servers in a closed loop on loopback: CPU per message of the server
 process, rate, and memory per idle connection.
 
   --servers a,b        c, coronet-epoll, coronet-portable, node-net, go   (default: all available)
@@ -15,7 +15,7 @@ process, rate, and memory per idle connection.
   --connections 1,50   connections of a cell                   (default 1,50,1000)
   --size 64,16K        bytes of a message                      (default 64,16K)
   --depth n            messages outstanding per connection     (default 1)
-  --background n       additional idle connections           (default 0)
+  --background n       additional idle connections             (default 0)
   --rounds n           interleaved rounds of each start        (default 3)
   --starts n           fresh processes for each cell           (default 3)
   --seconds s          length of a round                       (default 0.4)

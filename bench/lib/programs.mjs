@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildC, installed } from './build.mjs';
 import { UsageError } from './options.mjs';
 
 /** The path of a file in bench/. */
@@ -39,14 +40,28 @@ function peer({ name, path: given }, index, makers) {
   return { name: label, command: makers[name](given) };
 }
 
+/** All programs; Go only if it is installed and the run is not a quick one. */
+function defaults(programs, quick) {
+  const names = Object.keys(programs).filter((name) => name !== 'go');
+  return !quick && installed('go', 'version') ? [...names, 'go'] : names;
+}
+
 /**
  * `programs` creates a program by name, `makers` the command of a peer from its path. Returns
  * `ready`, [{ name, command }], and `absent`, [{ name, missing }].
  */
-export function choose({ names, peers }, programs, makers) {
+export function choose({ servers, peers, quick }, programs, makers) {
   const all = [
-    ...names.map((name) => named(name, programs)),
+    ...(servers ?? defaults(programs, quick)).map((name) => named(name, programs)),
     ...peers.map((one, index) => peer(one, index, makers)),
   ];
   return { ready: all.filter((one) => one.command), absent: all.filter((one) => one.missing) };
+}
+
+/** The load `name` in C, or in JavaScript if there is no compiler: { command, tail, note? }. */
+export function chooseLoad(name, { jsLoad, loadSleeps }) {
+  const c = jsLoad ? { missing: '--js-load' } : buildC(`${name}.c`, name);
+  if (c.path) return { command: [c.path], tail: loadSleeps ? [] : ['spin'] };
+  const why = `${c.missing}: the load is in JavaScript and is the bottleneck; compare CPU only`;
+  return { command: [process.execPath, path(`${name}.mjs`)], tail: [], note: why };
 }

@@ -1,7 +1,7 @@
 // Results of rounds: the rounds that count, their medians, and ratios within a round.
 
 import { median, pairedRatio, spread } from './stats.mjs';
-import { percent } from './table.mjs';
+import { digits, percent, table } from './table.mjs';
 
 const present = (values) => values.filter((value) => value !== undefined);
 
@@ -10,10 +10,8 @@ export const column = (rounds, name) => rounds.map((round) => round?.[name]);
 
 export const mid = (rounds, name) => median(present(column(rounds, name)));
 
-export const spreadOf = (rounds, name) => spread(present(column(rounds, name)));
-
 /** The ratio of `entry` to `reference` within a round; NaN without a reference. */
-export function ratioOf(entry, entries, reference, name) {
+function ratioOf(entry, entries, reference, name) {
   const other = entries.find((one) => one.name === reference);
   return other ? pairedRatio(column(entry.rounds, name), column(other.rounds, name)) : Number.NaN;
 }
@@ -24,14 +22,14 @@ const DISTURBED = 0.2;
 const disturbed = (round) => (round?.others ?? 0) + (round?.stolen ?? 0) > DISTURBED;
 
 /** The rounds with disturbed ones set to `undefined`; all rounds, if most are disturbed. */
-export function quiet(entry) {
+function quiet(entry) {
   const rounds = entry.rounds.map((round) => (disturbed(round) ? undefined : round));
   const enough = rounds.filter(Boolean).length * 2 >= rounds.length;
   return enough ? { ...entry, rounds } : entry;
 }
 
 /** The line under a table about other processes on the machine; '' if unknown. */
-export function neighbourLine(entries) {
+function neighbourLine(entries) {
   const rounds = entries.flatMap((entry) => entry.rounds).filter(Boolean);
   const others = present(column(rounds, 'others'));
   if (others.length === 0) return '';
@@ -58,5 +56,43 @@ export function printFacts({ node, kernel, cores, cpu, loadAverage }, place, pla
   return [
     `Node ${node}, ${kernel}, ${cores} × ${cpu}, load average ${loadAverage.toFixed(2)}`,
     `${pins}; ${plan}, interleaved`,
+  ].join('\n');
+}
+
+/** The medians of one cell; ratios are medians of ratios within a round. */
+export function summarizeCell(measured) {
+  const entries = measured.map(quiet);
+  return entries.map((entry) => ({
+    name: entry.name,
+    failed: entry.failed,
+    rate: mid(entry.rounds, 'rate'),
+    user: mid(entry.rounds, 'user'),
+    sys: mid(entry.rounds, 'sys'),
+    total: mid(entry.rounds, 'total'),
+    busy: mid(entry.rounds, 'busy'),
+    spread: spread(present(column(entry.rounds, 'total'))),
+    toC: ratioOf(entry, entries, 'c', 'total'),
+    toNode: ratioOf(entry, entries, 'node-net', 'total'),
+  }));
+}
+
+/** The table of one cell. `format` has the functions that print a rate and a CPU time. */
+export function printRows(title, entries, { server, rate, cpu }, format) {
+  const times = ['user', 'sys', 'total'];
+  const header = [server, rate, ...times.map((name) => `${name} ${cpu}`)];
+  const rows = summarizeCell(entries);
+  const cells = rows.map((row) => [
+    row.name,
+    format.rate(row.rate),
+    ...times.map((name) => format.cpu(row[name])),
+    percent(row.spread),
+    digits(row.toC),
+    digits(row.toNode),
+    percent(row.busy),
+  ]);
+  return [
+    title,
+    table([...header, 'spread', '× C', '× node:net', 'busy'], cells),
+    ...[neighbourLine(entries), ...failures(rows)].filter((line) => line !== ''),
   ].join('\n');
 }

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { facts, on, placement } from '../lib/machine.mjs';
+import { out, printer, runMain } from '../lib/main.mjs';
 import { count, flag, parse, peer, text, UsageError } from '../lib/options.mjs';
 import { LineProcess } from '../lib/process.mjs';
 import { median, pairedRatio, spread } from '../lib/stats.mjs';
@@ -132,8 +133,8 @@ function bars({ title, runsBar, eventsBar }, { rounds }) {
     return `  bar: ${title}: ≥ ${grouped(bar)} ${what}: ${grouped(value)}, ${verdict}`;
   };
   return [
-    ...(runsBar ? [line('runs a second', runsBar, runsPerSecond)] : []),
-    ...(eventsBar ? [line('events a second', eventsBar, eventsPerSecond)] : []),
+    ...(runsBar ? [line('runs per second', runsBar, runsPerSecond)] : []),
+    ...(eventsBar ? [line('events per second', eventsBar, eventsPerSecond)] : []),
   ];
 }
 
@@ -141,7 +142,7 @@ async function measure(options) {
   const builds = buildsOf(options.peer);
   const machine = facts();
   const { pinned, server: core, why } = placement();
-  const print = (line) => (options.json ? process.stderr : process.stdout).write(`${line}\n`);
+  const print = printer(options);
   print(
     `Node ${machine.node}, ${machine.kernel}, ${machine.cores} × ${machine.cpu}, load average ` +
       `${digits(machine.loadAverage)}, ${pinned ? `on core ${core}` : `not pinned: ${why}`}\n` +
@@ -156,17 +157,7 @@ async function measure(options) {
   );
   print(`\n${table(HEADER, rows)}`);
   print(results.flatMap(({ one, entries }) => bars(one, entries[0])).join('\n'));
-  if (options.json) process.stdout.write(`${JSON.stringify({ machine, options, results })}\n`);
+  if (options.json) out(JSON.stringify({ machine, options, results }));
 }
 
-export async function main(args) {
-  try {
-    const options = readOptions(args);
-    if (options.help) return void process.stdout.write(HELP);
-    await measure(options);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`${error.message}\n\n${HELP}`);
-    process.exitCode = 2;
-  }
-}
+export const main = (args) => runMain({ help: HELP, readOptions }, args, measure);
