@@ -48,15 +48,16 @@ function neighbourLine(entries) {
 export const failures = (rows) =>
   rows.filter((row) => row.failed).map((row) => `  failed: ${row.failed}`);
 
+/** One line about the machine. */
+export const describeMachine = ({ node, kernel, cores, cpu, loadAverage }) =>
+  `Node ${node}, ${kernel}, ${cores} × ${cpu}, load average ${loadAverage.toFixed(2)}`;
+
 /** Two lines: the machine, and the cores of server and load. `plan` describes the rounds. */
-export function printFacts({ node, kernel, cores, cpu, loadAverage }, place, plan) {
+export function printFacts(machine, place, plan) {
   const pins = place.pinned
     ? `server on core ${place.server}, load on core ${place.load}`
     : `NOT pinned (${place.why}): server and load compete for cores`;
-  return [
-    `Node ${node}, ${kernel}, ${cores} × ${cpu}, load average ${loadAverage.toFixed(2)}`,
-    `${pins}; ${plan}, interleaved`,
-  ].join('\n');
+  return `${describeMachine(machine)}\n${pins}; ${plan}, interleaved`;
 }
 
 /** The medians of one cell; ratios are medians of ratios within a round. */

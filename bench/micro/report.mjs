@@ -1,5 +1,6 @@
 // Medians of the rounds, tables of the medians, and the bars.
 
+import { describeMachine } from '../lib/rounds.mjs';
 import { median, pairedRatio, spread } from '../lib/stats.mjs';
 import { digits, grouped, percent, table } from '../lib/table.mjs';
 
@@ -79,13 +80,9 @@ export function printBars(bars) {
     .join('\n');
 }
 
-export function printFacts(facts, { starts, rounds, ms }) {
-  return (
-    `Node ${facts.node}, ${facts.kernel}, ${facts.cores} × ${facts.cpu}, ` +
-    `load average ${digits(facts.loadAverage)}\n` +
-    `${starts} × ${rounds} rounds of ${ms} ms, interleaved; one process for each runtime and case`
-  );
-}
+export const printFacts = (machine, { starts, rounds, ms }) =>
+  `${describeMachine(machine)}\n` +
+  `${starts} × ${rounds} rounds of ${ms} ms, interleaved; one process for each runtime and case`;
 
 export const LEGEND = `Medians of the rounds. least: the best round; spread: the middle half of \
 them, as a share of the median;

@@ -6,6 +6,7 @@ import { facts, on, placement } from '../lib/machine.mjs';
 import { out, printer, runMain } from '../lib/main.mjs';
 import { count, flag, parse, peer, text, UsageError } from '../lib/options.mjs';
 import { LineProcess } from '../lib/process.mjs';
+import { describeMachine } from '../lib/rounds.mjs';
 import { median, pairedRatio, spread } from '../lib/stats.mjs';
 import { digits, grouped, percent, table } from '../lib/table.mjs';
 
@@ -144,8 +145,7 @@ async function measure(options) {
   const { pinned, server: core, why } = placement();
   const print = printer(options);
   print(
-    `Node ${machine.node}, ${machine.kernel}, ${machine.cores} × ${machine.cpu}, load average ` +
-      `${digits(machine.loadAverage)}, ${pinned ? `on core ${core}` : `not pinned: ${why}`}\n` +
+    `${describeMachine(machine)}, ${pinned ? `on core ${core}` : `not pinned: ${why}`}\n` +
       `${options.starts} × ${options.rounds} rounds of ${options.ms} ms`,
   );
   const results = [];

@@ -66,7 +66,7 @@ export function* rawSend(socket: Datagram, data: string, to: Address): Operation
 }
 
 /** An operation that makes a plain call. */
-export function operationOf(call: () => unknown): () => Operation<unknown> {
+export function asOperation(call: () => unknown): () => Operation<unknown> {
   return function* (): Operation<unknown> {
     return call();
   };
@@ -93,6 +93,6 @@ export function usesOf(socket: Datagram, peer: Address): (() => Operation<unknow
     () => socket.sendTo('x', peer),
     () => socket.send('x'),
     () => socket.connect(peer),
-    ...calls.map(operationOf),
+    ...calls.map(asOperation),
   ];
 }
