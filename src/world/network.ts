@@ -145,8 +145,6 @@ export interface Capabilities {
   readonly pausesAccept: boolean;
   /** The number of bytes that the system took of an interrupted send is exact. */
   readonly exactTorn: boolean;
-  /** One call into the system accepts several connections. */
-  readonly batchedAccept: boolean;
   /** Several listeners, or datagram sockets, may share a port. */
   readonly reusePort: boolean;
   /** The options of a connection that this backend can set and read. */
@@ -156,8 +154,6 @@ export interface Capabilities {
   readonly abstractNames: boolean;
   /** Connections may use TLS. */
   readonly tls: boolean;
-  /** One call into the system receives several datagrams. */
-  readonly batchedDatagrams: boolean;
   /** The system's result for a datagram is known when `trySendTo` returns: `trySent` is true. */
   readonly sendsAtOnce: boolean;
   /** True: datagrams wait in the system's queue, and `dropped` counts its drops. False: datagrams

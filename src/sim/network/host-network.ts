@@ -401,12 +401,10 @@ function bothFamilies(v4: string, v6: string): FoundHosts {
 export const CAPABILITIES: Capabilities = {
   pausesAccept: true,
   exactTorn: true,
-  batchedAccept: true,
   reusePort: true,
   options: SIM_OPTIONS,
   abstractNames: true,
   tls: false,
-  batchedDatagrams: false,
   sendsAtOnce: true,
   exactDropped: true,
 };

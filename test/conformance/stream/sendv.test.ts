@@ -5,7 +5,6 @@ import { backends } from '../../support/backends.ts';
 import { digest, pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  failure,
   fill,
   receiveAll,
   receiveExactly,
@@ -82,17 +81,6 @@ for (const backend of backends) {
           yield* near.sendv(pieces);
           expect(pieces.map(String)).toEqual(['a', '', 'b']);
           expect(String(yield* receiveExactly(far, 2))).toBe('ab');
-        }),
-      );
-    });
-
-    it('a value that is not a list of bytes is rejected', () => {
-      return backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          const wrong = 'text' as unknown as Uint8Array[];
-          expect(yield* failure(() => near.sendv(wrong))).toBeInstanceOf(TypeError);
-          expect(() => near.sendv(['x'] as unknown as Uint8Array[])).toThrow(TypeError);
-          expect(near.bytesSent).toBe(0);
         }),
       );
     });
