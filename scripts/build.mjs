@@ -22,7 +22,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const compiled = join(root, 'build/compiled');
 
-/** Modules that are imported or started by path: the file in dist/ → the file in build/compiled/. */
+/** Modules that are imported or started by path: their bundles in dist/, without extension. */
 const ENTRIES = {
   index: 'index.js',
   lowlevel: 'lowlevel.js',

@@ -11,9 +11,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 const HEAD = `# Error codes
 
-Branch on \`error.code\`: it is stable, the message is for people. \`coronet explain CODE\` prints the same
-text offline. Errors of the operating system keep the shape of Node's errors (\`code\` 'ECONNRESET', \`errno\`,
-\`syscall\`, \`address\`, \`port\`) and are not listed here. \`npm run docs:errors\` generates this page.
+Branch on \`error.code\`: it is stable, the message is for people. \`coronet explain CODE\` prints
+the same text offline. Errors of the operating system keep the shape of Node's errors (\`code\`
+'ECONNRESET', \`errno\`, \`syscall\`, \`address\`, \`port\`) and are not listed here.
+\`npm run docs:errors\` generates this page.
 `;
 
 /** The text of docs/errors.md. */

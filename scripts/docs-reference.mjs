@@ -21,8 +21,8 @@ export const ENTRIES = {
 
 const HEAD = `# Public names
 
-One line for each public name. The doc comments, which editors show, state the rest: shapes, units, errors
-and the effect of a cancellation. \`npm run docs:reference\` generates this page from them.
+One line for each public name. The doc comments, which editors show, state the rest: shapes, units,
+errors and the effect of a cancellation. \`npm run docs:reference\` generates this page from them.
 `;
 
 /** The text of docs/reference.md. */
@@ -66,11 +66,12 @@ function exportsOf(path, text) {
   return found;
 }
 
-/** The first sentence of the doc comment of `name`, which `file` declares or exports again; or ''. */
+/** The first sentence of the doc comment of `name`, or ''. `file` declares or re-exports it. */
 function docOf(file, name) {
   const text = readFileSync(join(root, file), 'utf8');
+  const kinds = '(?:abstract |async )?(?:class|function\\*?|const|interface|type)';
   const declaration = new RegExp(
-    `/\\*\\*((?:(?!\\*/)[\\s\\S])*)\\*/\\s*export (?:abstract |async )?(?:class|function\\*?|const|interface|type) ${name}\\b`,
+    `/\\*\\*((?:(?!\\*/)[\\s\\S])*)\\*/\\s*export ${kinds} ${name}\\b`,
   );
   const found = declaration.exec(text);
   if (found !== null) return sentenceOf(`/**${found[1]}*/`);

@@ -1,6 +1,6 @@
 /**
- * coronet/lowlevel: the parts of the kernel for authors of operations, networks and hosts. These names
- * are stable, too, but check less.
+ * coronet/lowlevel: the parts of the kernel for authors of operations, networks and hosts. These
+ * names are stable, too, but check less.
  */
 export {
   AttemptCase,

@@ -29,7 +29,7 @@ function read(path: string): string {
   return readFileSync(join(root, path), 'utf8');
 }
 
-/** The contents of the tarball. `npm pack` of npm 12 prints an object, that of npm 11 a list. */
+/** The contents of the tarball. `npm pack` prints an object (npm 12) or a list (npm 11). */
 function pack(): Packed {
   const args = ['pack', '--dry-run', '--json', '--ignore-scripts'];
   const output = execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: 'pipe' });
@@ -88,7 +88,7 @@ describe('the npm package', () => {
     }
   });
 
-  it('contains every entry of its file list, except the prebuilds, which only a release has', () => {
+  it('contains every entry of its file list; only a release has prebuilds', () => {
     const missing = manifest.files.filter((entry) => {
       const prefix = entry.replace(/\*.*$/, '');
       return entry !== 'prebuilds' && !paths.some((path) => path.startsWith(prefix));

@@ -192,14 +192,14 @@ test('every operation in a cancelled scope throws, also one that needs no waitin
   );
 });
 
-test('the 129th operation lets the others run before it tries', () => {
+test('the 128th operation takes effect, and returns after the other tasks have run', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
       const channel = new Channel<number>(Infinity);
       g.spawn(function* () {
-        for (let i = 1; i <= 129; i++) yield* channel.send(i);
-        log.push('all');
+        for (let i = 1; i <= 128; i++) yield* channel.send(i);
+        log.push('all sent');
       });
       g.spawn(function* () {
         yield* checkpoint();
@@ -208,7 +208,52 @@ test('the 129th operation lets the others run before it tries', () => {
       yield;
     }),
   );
-  expect(log).toEqual(['other sees 128', 'all']);
+  expect(log).toEqual(['other sees 128', 'all sent']);
+});
+
+test('a task that ignores the errors of a closed channel does not starve other tasks', () => {
+  let failures = 0;
+  const seen = play(() =>
+    group(function* (g) {
+      const channel = new Channel<number>();
+      channel.close();
+      let stop = false;
+      g.spawn(function* () {
+        while (!stop) {
+          try {
+            yield* channel.receive();
+          } catch {
+            failures++;
+          }
+        }
+      });
+      yield;
+      stop = true;
+      return failures;
+    }),
+  );
+  expect(seen).toBe(127);
+});
+
+test('a cancellation does not undo an operation that has spent the budget', () => {
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<string>(Infinity);
+      channel.trySend('item');
+      const got: string[] = [];
+      const receiver = g.spawn(function* () {
+        for (let i = 0; i < 127; i++) yield* checkpoint();
+        got.push(yield* channel.receive());
+        got.push(yield* channel.receive());
+      });
+      yield;
+      expect(channel.stats().received).toBe(1);
+      receiver.cancel();
+      channel.trySend('next');
+      yield* ended(receiver);
+      expect([got, channel.size]).toEqual([['item'], 1]);
+    }),
+  );
 });
 
 test('a task that pauses before it tries is not overtaken', () => {

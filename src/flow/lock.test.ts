@@ -53,7 +53,7 @@ test('waitingOn and stats tell who holds it', () => {
 
 test('only the owner can release', () => {
   const lock = new Lock();
-  expect(() => lock.release()).toThrow('held by nobody');
+  expect(() => lock.release()).toThrow('it is not held');
   const error = failureOf(() =>
     group(function* (g) {
       yield* lock.acquire();

@@ -303,12 +303,12 @@ test('a generator, a function or a body of code is a TypeError', () => {
     const good = sleep(1);
     const arms = { good, wrong: operation as Operation<void> };
     expect(() => select(arms)).toThrow(TypeError);
-    expect(() => select(arms)).toThrow('Expected arm `wrong` of select to be a wait');
+    expect(() => select(arms)).toThrow('Expected case `wrong` of select to be a wait');
     expect(codeOf(() => good)).toBe('ERR_ALREADY_DRIVEN');
   }
   for (const operation of [pause(), park(new Parking())]) {
     expect(codeOf(() => select({ operation }))).toBe('ERR_INVALID_ARG_TYPE');
   }
   expect(() => select({})).toThrow(RangeError);
-  expect(() => select(null as never)).toThrow('Expected `arms`');
+  expect(() => select(null as never)).toThrow('Expected `cases`');
 });

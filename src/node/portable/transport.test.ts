@@ -20,7 +20,8 @@ import {
   writable,
 } from '../../../test/support/network/portable-network.ts';
 import type { Transport } from '../../world/network.ts';
-import { READ_AHEAD, WRITE_AHEAD } from './buffers.ts';
+import { READ_AHEAD } from '../stream/receive-queue.ts';
+import { WRITE_AHEAD } from './send-slab.ts';
 
 freshNetwork();
 
