@@ -27,8 +27,8 @@ for (const backend of backends) {
   describe(`arguments on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a value without bytes is a TypeError, and no byte is sent or received', () => {
-      return backend.run(() =>
+    it('a value without bytes is a TypeError, and no byte is sent or received', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (const attempt of wrongData(near)) {
             expect(attempt, String(attempt)).toThrow(
@@ -39,11 +39,10 @@ for (const backend of backends) {
           expect(String(yield* far.recv())).toBe('still whole');
           expect(near.bytesSent).toBe(11);
         }),
-      );
-    });
+      ));
 
-    it('a receive size out of range is rejected', () => {
-      return backend.run(() =>
+    it('a receive size out of range is rejected', () =>
+      backend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const max of [0, -1, 1.5, Number.NaN, 2 ** 31]) {
             for (const attempt of [() => near.recv(max), () => near.tryRecv(max)]) {
@@ -52,11 +51,10 @@ for (const backend of backends) {
           }
           expect(() => near.recv('1' as unknown as number)).toThrow(TypeError);
         }),
-      );
-    });
+      ));
 
-    it('sending nothing sends nothing', () => {
-      return backend.run(() =>
+    it('sending nothing sends nothing', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const nothing = new Uint8Array(0);
           expect([yield* near.send(nothing), yield* near.send(''), near.trySend('')]).toEqual([
@@ -69,11 +67,10 @@ for (const backend of backends) {
           yield* near.sendv([nothing, Buffer.from('x'), nothing]);
           expect(String(yield* far.recv())).toBe('x');
         }),
-      );
-    });
+      ));
 
-    it('bytes of a resizable or shared buffer are sent and received like others', () => {
-      return backend.run(() =>
+    it('bytes of a resizable or shared buffer are sent and received like others', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (const buffer of [
             new makeResizable(4, { maxByteLength: 8 }),
@@ -89,11 +86,10 @@ for (const backend of backends) {
             expect([...back]).toEqual([3, 4]);
           }
         }),
-      );
-    });
+      ));
 
-    it('memory detached before an operation is driven is an error, not an empty send', () => {
-      return backend.run(() =>
+    it('memory detached before an operation is driven is an error, not an empty send', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const data = [1, 2, 3, 4].map(() => new Uint8Array(8));
           const [one, two, three, four] = data as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
@@ -109,11 +105,10 @@ for (const backend of backends) {
           yield* near.sendAll('not torn');
           expect(String(yield* far.recv())).toBe('not torn');
         }),
-      );
-    });
+      ));
 
-    it('memory detached while a receive waits is an error, and no byte is lost', () => {
-      return backend.run(() =>
+    it('memory detached while a receive waits is an error, and no byte is lost', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const into = new Uint8Array(8);
           yield* group(function* (tasks): Operation<void> {
@@ -125,11 +120,10 @@ for (const backend of backends) {
           });
           expect(String(yield* near.recv())).toBe('late');
         }),
-      );
-    });
+      ));
 
-    it('memory detached in the middle of a send tears the stream', () => {
-      return backend.run(() =>
+    it('memory detached in the middle of a send tears the stream', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const data = new Uint8Array(8 << 20);
           yield* group(function* (tasks): Operation<void> {
@@ -141,11 +135,10 @@ for (const backend of backends) {
           });
           expect(yield* failure(() => near.send('more'))).toMatchObject({ code: 'ERR_TORN' });
         }),
-      );
-    });
+      ));
 
-    it('memory detached while a send waits for its first byte does not tear the stream', () => {
-      return backend.run(() =>
+    it('memory detached while a send waits for its first byte does not tear the stream', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           yield* fill(near);
           const data = new Uint8Array(8);
@@ -161,11 +154,10 @@ for (const backend of backends) {
           yield* near.sendAll('whole');
           expect(near.bytesSent).toBe(sent + 5);
         }),
-      );
-    });
+      ));
 
-    it('an invalid address is rejected before anything is opened', () => {
-      return backend.run(function* (): Operation<void> {
+    it('an invalid address is rejected before anything is opened', () =>
+      backend.run(function* (): Operation<void> {
         for (const address of [null, {}, 'host', 70_000, { path: '' }, 'a\0b:1']) {
           for (const attempt of [listen, connect]) {
             const error = yield* failure(() => attempt(address as string));
@@ -173,8 +165,7 @@ for (const backend of backends) {
             expect(error.code).toMatch(/^ERR_(ADDRESS|OUT_OF_RANGE|INVALID_ARG_TYPE)$/);
           }
         }
-      });
-    });
+      }));
   });
 }
 

@@ -18,8 +18,8 @@ for (const backend of backends) {
   describe(`one task at a time on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a second receiver gets ERR_BUSY, and the first one its bytes', () => {
-      return backend.run(() =>
+    it('a second receiver gets ERR_BUSY, and the first one its bytes', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const first = tasks.spawn(() => far.recv());
@@ -38,11 +38,10 @@ for (const backend of backends) {
           yield* near.sendAll('free again');
           expect(String(yield* far.recv())).toBe('free again');
         }),
-      );
-    });
+      ));
 
-    it('a second receiver gets ERR_BUSY even if bytes are available', () => {
-      return backend.run(() =>
+    it('a second receiver gets ERR_BUSY even if bytes are available', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const first = tasks.spawn(() => receiveExactly(far, 10));
@@ -54,11 +53,10 @@ for (const backend of backends) {
             expect(String(yield* first.join())).toBe('1234567890');
           });
         }),
-      );
-    });
+      ));
 
-    it('a second sender gets ERR_BUSY, and the first one sends all of its bytes', () => {
-      return backend.run(() =>
+    it('a second sender gets ERR_BUSY, and the first one sends all of its bytes', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -80,11 +78,10 @@ for (const backend of backends) {
           yield* near.sendAll('free again');
           expect(String(yield* receiveExactly(far, 10))).toBe('free again');
         }),
-      );
-    });
+      ));
 
-    it('a second task that accepts gets ERR_BUSY, and the first one its connection', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a second task that accepts gets ERR_BUSY, and the first one its connection', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const first = tasks.spawn(() => listener.accept());
@@ -97,11 +94,10 @@ for (const backend of backends) {
         using next = yield* connect(listener.address);
         using accepted = yield* listener.accept();
         expect(accepted.remoteAddress).toEqual(next.localAddress);
-      });
-    });
+      }));
 
-    it('one task may receive while another one sends', () => {
-      return backend.run(() =>
+    it('one task may receive while another one sends', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -115,11 +111,10 @@ for (const backend of backends) {
             yield* sender.join();
           });
         }),
-      );
-    });
+      ));
 
-    it('a raw wait fails while an operation waits in the same direction, and the reverse', () => {
-      return backend.run(() =>
+    it('a raw wait fails while an operation waits in the same direction, and the reverse', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const operation = tasks.spawn(() => far.recv());
@@ -136,11 +131,10 @@ for (const backend of backends) {
             expect(String(yield* far.recv())).toBe('two');
           });
         }),
-      );
-    });
+      ));
 
-    it('a second raw wait to send fails', () => {
-      return backend.run(() =>
+    it('a second raw wait to send fails', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -151,8 +145,7 @@ for (const backend of backends) {
             yield* first.join();
           });
         }),
-      );
-    });
+      ));
   });
 }
 

@@ -35,9 +35,8 @@ for (const backend of backends) {
       return backend.run(() => withPair((near, far) => slowly(near, far), { path }));
     });
 
-    it('a sender waits while the peer does not receive, and continues when it does', () => {
-      return backend.run(() => withPair(stallAndGoOn));
-    });
+    it('a sender waits while the peer does not receive, and continues when it does', () =>
+      backend.run(() => withPair(stallAndGoOn)));
 
     it('eight megabytes arrive unchanged', () => {
       const sent = pattern(8 * MEGABYTE);
@@ -86,19 +85,18 @@ for (const backend of backends) {
       );
     });
 
-    it('recv returns at most `max` bytes and leaves the rest', () => {
-      return backend.run(() =>
+    it('recv returns at most `max` bytes and leaves the rest', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('abcdefgh');
           expect(String(yield* receiveExactly(far, 3))).toBe('abc');
           expect(String(yield* far.recv(1))).toBe('d');
           expect(String(yield* receiveExactly(far, 4))).toBe('efgh');
         }),
-      );
-    });
+      ));
 
-    it('bytes that recv has returned do not change when more arrive', () => {
-      return backend.run(() =>
+    it('bytes that recv has returned do not change when more arrive', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
           for (let i = 0; i < 500; i++) {
@@ -107,11 +105,10 @@ for (const backend of backends) {
           }
           expect(parts.map(String)).toEqual(parts.map((_, i) => `message ${i}`));
         }),
-      );
-    });
+      ));
 
-    it('memory can be changed as soon as the send of it has returned', () => {
-      return backend.run(() =>
+    it('memory can be changed as soon as the send of it has returned', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const bytes = Buffer.from('mine');
           yield* near.sendAll(bytes);
@@ -121,11 +118,10 @@ for (const backend of backends) {
           more.fill('!');
           expect(String(yield* receiveExactly(far, 14))).toBe('mine and yours');
         }),
-      );
-    });
+      ));
 
-    it('strings are sent as UTF-8', () => {
-      return backend.run(() =>
+    it('strings are sent as UTF-8', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const text = 'größer als 漢字 🙂';
           yield* near.sendAll(text);
@@ -135,11 +131,10 @@ for (const backend of backends) {
           expect(String(yield* receiveExactly(far, length))).toBe(`${text}üß`);
           expect(near.bytesSent).toBe(length);
         }),
-      );
-    });
+      ));
 
-    it("recvInto writes to the beginning of the caller's memory", () => {
-      return backend.run(() =>
+    it("recvInto writes to the beginning of the caller's memory", () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('into place');
           const room = new Uint8Array(20).fill(46);
@@ -150,11 +145,10 @@ for (const backend of backends) {
           near.close();
           expect(yield* far.recvInto(room)).toBe(0);
         }),
-      );
-    });
+      ));
 
-    it('recvInto waits for bytes', () => {
-      return backend.run(() =>
+    it('recvInto waits for bytes', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => far.recvInto(new Uint8Array(100)));
@@ -163,11 +157,10 @@ for (const backend of backends) {
             expect(yield* reader.join()).toBe(10);
           });
         }),
-      );
-    });
+      ));
 
-    it('tryRecv never waits: it returns undefined, bytes, or end of file', () => {
-      return backend.run(() =>
+    it('tryRecv never waits: it returns undefined, bytes, or end of file', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect(far.tryRecv()).toBeUndefined();
           yield* near.sendAll('bytes');
@@ -181,11 +174,10 @@ for (const backend of backends) {
           near.close();
           yield* eventually('the end of file has arrived', () => far.tryRecv()?.length === 0);
         }),
-      );
-    });
+      ));
 
-    it('trySend never waits: it returns the number of bytes, 0 if it would block', () => {
-      return backend.run(() =>
+    it('trySend never waits: it returns the number of bytes, 0 if it would block', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const sent = yield* fill(near);
           expect(near.trySend('more')).toBe(0);
@@ -194,11 +186,10 @@ for (const backend of backends) {
           yield* eventually('sending may succeed', () => near.trySend('more') === 4);
           expect(String(yield* receiveExactly(far, 4))).toBe('more');
         }),
-      );
-    });
+      ));
 
-    it('every byte is counted once, in its direction', () => {
-      return backend.run(() =>
+    it('every byte is counted once, in its direction', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('12345');
           yield* near.sendv([Buffer.from('67'), Buffer.from('8')]);
@@ -211,8 +202,7 @@ for (const backend of backends) {
           near.close();
           expect([near.bytesSent, near.bytesReceived]).toEqual([9, 2]);
         }),
-      );
-    });
+      ));
   });
 }
 

@@ -17,16 +17,14 @@ for (const backend of backends) {
   describe(`ending on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a half-closed connection still carries bytes in the other direction', () => {
-      return backend.run(() => withPair(halfClose));
-    });
+    it('a half-closed connection still carries bytes in the other direction', () =>
+      backend.run(() => withPair(halfClose)));
 
-    it('the accepting end may half-close first', () => {
-      return backend.run(() => withPair((near, far) => halfClose(far, near)));
-    });
+    it('the accepting end may half-close first', () =>
+      backend.run(() => withPair((near, far) => halfClose(far, near))));
 
-    it('buffered data comes before the end of file', () => {
-      return backend.run(() =>
+    it('buffered data comes before the end of file', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(40_000);
           yield* near.sendAll(sent);
@@ -34,11 +32,10 @@ for (const backend of backends) {
           yield* readable(far);
           expect((yield* receiveAll(far, 777)).equals(sent)).toBe(true);
         }),
-      );
-    });
+      ));
 
-    it('data and end of file can arrive in one segment', () => {
-      return backend.run(() =>
+    it('data and end of file can arrive in one segment', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.noDelay = false;
           // The second send waits for the acknowledgement of the first, so the FIN can join it.
@@ -46,22 +43,20 @@ for (const backend of backends) {
           near.shutdown('send');
           expect(String(yield* receiveAll(far))).toBe('onetwothree');
         }),
-      );
-    });
+      ));
 
-    it('end of file is returned repeatedly', () => {
-      return backend.run(() =>
+    it('end of file is returned repeatedly', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown();
           for (let i = 0; i < 5; i++) expect((yield* far.recv()).length).toBe(0);
           expect(yield* far.recvInto(new Uint8Array(8))).toBe(0);
           expect(far.tryRecv()?.length).toBe(0);
         }),
-      );
-    });
+      ));
 
-    it('end of file wakes the receiving task', () => {
-      return backend.run(() =>
+    it('end of file wakes the receiving task', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => receiveAll(far));
@@ -70,11 +65,10 @@ for (const backend of backends) {
             expect((yield* reader.join()).length).toBe(0);
           });
         }),
-      );
-    });
+      ));
 
-    it("after shutdown('send') every send fails with EPIPE, and receiving continues", () => {
-      return backend.run(() =>
+    it("after shutdown('send') every send fails with EPIPE, and receiving continues", () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown('send');
           near.shutdown('send');
@@ -84,11 +78,10 @@ for (const backend of backends) {
           yield* far.sendAll('more');
           expect(String(yield* near.recv())).toBe('more');
         }),
-      );
-    });
+      ));
 
-    it("after shutdown('recv') every receive returns end of file, and sending continues", () => {
-      return backend.run(() =>
+    it("after shutdown('recv') every receive returns end of file, and sending continues", () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* far.sendAll('unread');
           yield* readable(near);
@@ -100,11 +93,10 @@ for (const backend of backends) {
           yield* near.sendAll('reply');
           expect(String(yield* far.recv())).toBe('reply');
         }),
-      );
-    });
+      ));
 
-    it("shutdown('recv') wakes the receiving task", () => {
-      return backend.run(() =>
+    it("shutdown('recv') wakes the receiving task", () =>
+      backend.run(() =>
         withPair(function* (near): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => near.recv());
@@ -113,37 +105,33 @@ for (const backend of backends) {
             expect((yield* reader.join()).length).toBe(0);
           });
         }),
-      );
-    });
+      ));
 
-    it("shutdown('both') ends both directions", () => {
-      return backend.run(() =>
+    it("shutdown('both') ends both directions", () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown('both');
           expect((yield* near.recv()).length).toBe(0);
           expect(yield* failure(() => near.send('x'))).toMatchObject({ code: 'EPIPE' });
           expect((yield* far.recv()).length).toBe(0);
         }),
-      );
-    });
+      ));
 
-    it('shutdown of a connection that the peer has ended does nothing', () => {
-      return backend.run(() =>
+    it('shutdown of a connection that the peer has ended does nothing', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           far.reset();
           expect(yield* failure(() => near.recv())).toMatchObject({ code: 'ECONNRESET' });
           for (const how of ['send', 'recv', 'both'] as const) near.shutdown(how);
         }),
-      );
-    });
+      ));
 
-    it('shutdown rejects any other argument', () => {
-      return backend.run(() =>
+    it('shutdown rejects any other argument', () =>
+      backend.run(() =>
         withPair(function* (near): Operation<void> {
           expect(() => near.shutdown('write' as 'send')).toThrow(TypeError);
         }),
-      );
-    });
+      ));
   });
 }
 

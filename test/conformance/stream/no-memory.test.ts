@@ -42,8 +42,8 @@ for (const backend of backends) {
       },
     };
     for (const [name, send] of Object.entries(sends)) {
-      it(`a shortage of memory after a part of a ${name} tears the send half`, () => {
-        return backend.run(() =>
+      it(`a shortage of memory after a part of a ${name} tears the send half`, () =>
+        backend.run(() =>
           withPair(function* (near, far): Operation<void> {
             failBehind(near, 4);
             expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
@@ -51,11 +51,10 @@ for (const backend of backends) {
             expect(yield* failure(() => near.sendAll('the next'))).toMatchObject(torn);
             expect(String(yield* far.recv())).toBe('a me');
           }),
-        );
-      });
+        ));
 
-      it(`a shortage of memory before the first byte of a ${name} sends nothing`, () => {
-        return backend.run(() =>
+      it(`a shortage of memory before the first byte of a ${name} sends nothing`, () =>
+        backend.run(() =>
           withPair(function* (near, far): Operation<void> {
             failBehind(near, 0);
             expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
@@ -64,12 +63,11 @@ for (const backend of backends) {
             else yield* send(near);
             expect(String(yield* far.recv())).toBe('a message');
           }),
-        );
-      });
+        ));
     }
 
-    it('a shortage of memory for a piece of a pipe tears the receiving end of the pipe', () => {
-      return backend.run(() =>
+    it('a shortage of memory for a piece of a pipe tears the receiving end of the pipe', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('a message');
           failBehind(far, 4);
@@ -77,7 +75,6 @@ for (const backend of backends) {
           const torn = { code: 'ERR_TORN', bytesSent: 4 };
           expect(yield* failure(() => far.sendAll('the next'))).toMatchObject(torn);
         }),
-      );
-    });
+      ));
   });
 }

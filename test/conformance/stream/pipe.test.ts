@@ -20,8 +20,8 @@ for (const backend of backends) {
   describe(`pipe on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('pipe forwards all bytes and the end of file, and returns the number of bytes', () => {
-      return backend.run(() =>
+    it('pipe forwards all bytes and the end of file, and returns the number of bytes', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           const data = pattern(3_000_000);
           let moved = 0;
@@ -39,11 +39,10 @@ for (const backend of backends) {
           );
           expect([moved, from.bytesReceived, to.bytesSent]).toEqual(Array(3).fill(data.length));
         }),
-      );
-    });
+      ));
 
-    it('pipe does not forward the end of file with `end: false`', () => {
-      return backend.run(() =>
+    it('pipe does not forward the end of file with `end: false`', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* source.sendAll('first ');
           source.shutdown('send');
@@ -52,11 +51,10 @@ for (const backend of backends) {
           to.shutdown('send');
           expect(String(yield* receiveAll(sink))).toBe('first second');
         }),
-      );
-    });
+      ));
 
-    it('two pipes make a proxy that forwards half-closes in both directions', () => {
-      return backend.run(() =>
+    it('two pipes make a proxy that forwards half-closes in both directions', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* together(
             () => all([() => pipe(from, to), () => pipe(to, from)]),
@@ -72,11 +70,10 @@ for (const backend of backends) {
             },
           );
         }),
-      );
-    });
+      ));
 
-    it('pipe takes no more from a fast sender than the receiver takes', () => {
-      return backend.run(() =>
+    it('pipe takes no more from a fast sender than the receiver takes', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const piping = tasks.spawn(() => pipe(from, to), { daemon: true });
@@ -85,11 +82,10 @@ for (const backend of backends) {
             expect(from.bytesReceived - to.bytesSent).toBeLessThanOrEqual(131072);
           });
         }, withTightPair),
-      );
-    });
+      ));
 
-    it('a pipe that is cancelled while it waits for bytes loses none, and both sockets work', () => {
-      return backend.run(() =>
+    it('a pipe that is cancelled while it waits for bytes loses none, and both sockets work', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           expect(yield* moveOnAfter(1, () => pipe(from, to))).toBe(undefined);
           yield* source.sendAll('later');
@@ -97,11 +93,10 @@ for (const backend of backends) {
           yield* pipe(from, to);
           expect(String(yield* receiveAll(sink))).toBe('later');
         }),
-      );
-    });
+      ));
 
-    it('a pipe that is cancelled while it sends tears the send half', () => {
-      return backend.run(() =>
+    it('a pipe that is cancelled while it sends tears the send half', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* fill(to);
           yield* source.sendAll('stuck');
@@ -110,11 +105,10 @@ for (const backend of backends) {
           const error = yield* failure(() => to.sendAll('more'));
           expect(error).toMatchObject({ code: 'ERR_TORN', bytesSent: 0 });
         }, withTightPair),
-      );
-    });
+      ));
 
-    it('a pipe that waits to send fails with ERR_CLOSED when its receiver is closed', () => {
-      return backend.run(() =>
+    it('a pipe that waits to send fails with ERR_CLOSED when its receiver is closed', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* fill(to);
           yield* source.sendAll('stuck');
@@ -130,11 +124,10 @@ for (const backend of backends) {
           expect(later).toMatchObject({ code: 'ERR_CLOSED' });
           expect(String(from.tryRecv() ?? 'nothing')).toBe('nothing');
         }, withTightPair),
-      );
-    });
+      ));
 
-    it('a pipe that has ended in any way releases both directions', () => {
-      return backend.run(() =>
+    it('a pipe that has ended in any way releases both directions', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* moveOnAfter(1, () => pipe(from, to));
           yield* source.sendAll('one ');
@@ -145,11 +138,10 @@ for (const backend of backends) {
           yield* to.sendAll('two');
           expect(String(yield* sink.recv())).toBe('two');
         }),
-      );
-    });
+      ));
 
-    it('a pipe can be driven once, and not at all after `return`', () => {
-      return backend.run(() =>
+    it('a pipe can be driven once, and not at all after `return`', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           source.shutdown('send');
           const piping = pipe(from, to);
@@ -160,11 +152,10 @@ for (const backend of backends) {
           unused.return();
           expect(yield* failure(() => unused)).toMatchObject(again);
         }),
-      );
-    });
+      ));
 
-    it('pipe fails with ERR_BUSY if a task uses one of the directions, and takes no byte', () => {
-      return backend.run(() =>
+    it('pipe fails with ERR_BUSY if a task uses one of the directions, and takes no byte', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* source.sendAll('x');
           yield* group(function* (tasks): Operation<void> {
@@ -178,11 +169,10 @@ for (const backend of backends) {
           });
           expect(String(yield* from.recv())).toBe('x');
         }),
-      );
-    });
+      ));
 
-    it('pipe fails with the error of the socket that failed', () => {
-      return backend.run(() =>
+    it('pipe fails with the error of the socket that failed', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           source.reset();
           expect(yield* failure(() => pipe(from, to))).toMatchObject({ code: 'ECONNRESET' });
@@ -190,11 +180,10 @@ for (const backend of backends) {
           from.close();
           expect(yield* failure(() => pipe(to, from))).toMatchObject({ code: 'ERR_CLOSED' });
         }),
-      );
-    });
+      ));
 
-    it('pipe sends the held bytes of a reader first', () => {
-      return backend.run(() =>
+    it('pipe sends the held bytes of a reader first', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* source.sendAll('header\nbody, ');
           expect(yield* from.reader().readLine()).toBe('header');
@@ -203,30 +192,27 @@ for (const backend of backends) {
           expect(yield* pipe(from, to)).toBe(14);
           expect(String(yield* receiveAll(sink))).toBe('body, and more');
         }),
-      );
-    });
+      ));
 
-    it('pipe fails if bytes wait in the writer of the receiver', () => {
-      return backend.run(() =>
+    it('pipe fails if bytes wait in the writer of the receiver', () =>
+      backend.run(() =>
         withTwoPairs(function* ({ from, to }): Operation<void> {
           to.writer().write('first');
           const error = yield* failure(() => pipe(from, to));
           expect(error).toMatchObject({ code: 'ERR_FLUSH_NEEDED' });
           yield* to.writer().flush();
         }),
-      );
-    });
+      ));
 
-    it('a socket that is piped to itself echoes', () => {
-      return backend.run(() =>
+    it('a socket that is piped to itself echoes', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('echo');
           near.shutdown('send');
           expect(yield* pipe(far, far)).toBe(4);
           expect(String(yield* receiveAll(near))).toBe('echo');
         }),
-      );
-    });
+      ));
 
     it('pipe rejects a value that is not a Socket', () => {
       const nothing = undefined as unknown as Socket;

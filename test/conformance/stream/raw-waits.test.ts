@@ -22,8 +22,8 @@ for (const backend of backends) {
   describe(`the teaching program on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('the teaching program waits, receives and sends: GOT:Hello for Hello', () => {
-      return backend.run(function* (): Operation<void> {
+    it('the teaching program waits, receives and sends: GOT:Hello for Hello', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const server = tasks.spawn(() => tcpServer(listener));
@@ -32,11 +32,10 @@ for (const backend of backends) {
           }
           server.cancel();
         });
-      });
-    });
+      }));
 
-    it('the teaching program serves many clients at the same time', () => {
-      return backend.run(function* (): Operation<void> {
+    it('the teaching program serves many clients at the same time', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const server = tasks.spawn(() => tcpServer(listener));
@@ -53,11 +52,10 @@ for (const backend of backends) {
           expect(new Set(answers)).toEqual(new Set(clients.map((text) => `GOT:${text}`)));
           server.cancel();
         });
-      });
-    });
+      }));
 
-    it('tryRecv(1000) returns at most 1000 bytes at a time, and all bytes in the end', () => {
-      return backend.run(() =>
+    it('tryRecv(1000) returns at most 1000 bytes at a time, and all bytes in the end', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(10_500);
           yield* near.sendAll(sent);
@@ -67,11 +65,10 @@ for (const backend of backends) {
           expect(Math.max(...parts.map(({ length }) => length))).toBe(1000);
           expect(Buffer.concat(parts).equals(sent)).toBe(true);
         }),
-      );
-    });
+      ));
 
-    it("`yield ['send', socket]` waits until trySend may succeed, which returns the bytes sent", () => {
-      return backend.run(() =>
+    it("`yield ['send', socket]` waits until trySend may succeed, which returns the bytes sent", () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(9_000_000);
           yield* together(
@@ -81,11 +78,10 @@ for (const backend of backends) {
             },
           );
         }),
-      );
-    });
+      ));
 
-    it('a spurious wake-up of a raw wait is harmless', () => {
-      return backend.run(() =>
+    it('a spurious wake-up of a raw wait is harmless', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
           yield* group(function* (tasks): Operation<void> {
@@ -96,11 +92,10 @@ for (const backend of backends) {
           });
           expect(String(Buffer.concat(parts))).toBe('real');
         }),
-      );
-    });
+      ));
 
-    it('a spurious wake-up of recv, recvInto and accept is harmless', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a spurious wake-up of recv, recvInto and accept is harmless', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => listener.accept());
@@ -116,11 +111,10 @@ for (const backend of backends) {
           yield* near.sendAll('three');
           expect(yield* into.join()).toBe(5);
         });
-      });
-    });
+      }));
 
-    it('a spurious wake-up of sendAll and sendv is harmless', () => {
-      return backend.run(() =>
+    it('a spurious wake-up of sendAll and sendv is harmless', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             for (const send of [() => near.sendAll('a'), () => near.sendv([Buffer.from('a')])]) {
@@ -132,11 +126,10 @@ for (const backend of backends) {
             }
           });
         }),
-      );
-    });
+      ));
 
-    it('bytes that another task has taken cause a harmless spurious wake-up', () => {
-      return backend.run(() =>
+    it('bytes that another task has taken cause a harmless spurious wake-up', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => rawRecv(far));
@@ -149,28 +142,25 @@ for (const backend of backends) {
             expect(String(yield* reader.join())).toBe('own');
           });
         }),
-      );
-    });
+      ));
 
-    it('a raw wait on a value that is not pollable is an error of the task', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a raw wait on a value that is not pollable is an error of the task', () =>
+      backend.run(function* (): Operation<void> {
         const error = yield* failure(function* (): Generator<Wait, void> {
           yield ['recv', {} as Socket];
         });
         expect(error.code).toBe('ERR_UNKNOWN_REASON');
-      });
-    });
+      }));
 
-    it('readable and writable are raw waits as operations', () => {
-      return backend.run(() =>
+    it('readable and writable are raw waits as operations', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* writable(near);
           expect(near.trySend('readable')).toBe(8);
           yield* readable(far);
           expect(String(far.tryRecv())).toBe('readable');
         }),
-      );
-    });
+      ));
   });
 }
 

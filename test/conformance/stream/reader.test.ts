@@ -68,8 +68,8 @@ for (const backend of backends) {
       );
     });
 
-    it('a reader finds a delimiter of several bytes and continues after it', () => {
-      return backend.run(() =>
+    it('a reader finds a delimiter of several bytes and continues after it', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('GET / HTTP/1.1\r\nhost: x\r\n\r\nbody');
           near.shutdown('send');
@@ -79,11 +79,10 @@ for (const backend of backends) {
           expect(String(yield* reader.readExactly(4))).toBe('body');
           expect((yield* reader.read()).length).toBe(0);
         }),
-      );
-    });
+      ));
 
-    it('a reader rejects a message that is too long, keeps it readable, and the socket can answer', () => {
-      return backend.run(() =>
+    it('a reader rejects a message that is too long, keeps it readable, and the socket can answer', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader({ max: 100 });
           yield* near.sendAll('x'.repeat(101));
@@ -93,11 +92,10 @@ for (const backend of backends) {
           expect(String(yield* receiveExactly(near, 8))).toBe('too long');
           expect((yield* reader.readExactly(101))?.length).toBe(101);
         }),
-      );
-    });
+      ));
 
-    it('a reader distinguishes an end between messages from one within a message', () => {
-      return backend.run(() =>
+    it('a reader distinguishes an end between messages from one within a message', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('whole|hal');
           near.shutdown('send');
@@ -111,11 +109,10 @@ for (const backend of backends) {
           expect(yield* reader.readUntil('|')).toBe(null);
           expect(yield* reader.readLine()).toBe(null);
         }),
-      );
-    });
+      ));
 
-    it('a reader returns the bytes before a reset, then throws the reset', () => {
-      return backend.run(() =>
+    it('a reader returns the bytes before a reset, then throws the reset', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('line\npart');
@@ -126,11 +123,10 @@ for (const backend of backends) {
           expect(String(yield* reader.read())).toBe('part');
           expect(yield* failure(() => reader.read())).toMatchObject({ code: 'ECONNRESET' });
         }),
-      );
-    });
+      ));
 
-    it('a reader that waits gets ERR_CLOSED when the socket is closed', () => {
-      return backend.run(() =>
+    it('a reader that waits gets ERR_CLOSED when the socket is closed', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('part');
           yield* group(function* (tasks): Operation<void> {
@@ -141,8 +137,7 @@ for (const backend of backends) {
             expect(yield* reading.join()).toMatchObject({ code: 'ERR_CLOSED' });
           });
         }),
-      );
-    });
+      ));
 
     it('a read that times out loses no byte', () => {
       const sent = pattern(40_000);
@@ -158,16 +153,15 @@ for (const backend of backends) {
       );
     });
 
-    it('a read that is cancelled after any number of steps loses no byte', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a read that is cancelled after any number of steps loses no byte', () =>
+      backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 40; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
         }
-      });
-    });
+      }));
 
-    it('a read can be a case of select, and loses no byte if another case is taken', () => {
-      return backend.run(() =>
+    it('a read can be a case of select, and loses no byte if another case is taken', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('par');
@@ -177,11 +171,10 @@ for (const backend of backends) {
           const chosen = yield* select({ line: reader.readLine(), never: sleep(Infinity) });
           expect(chosen).toEqual({ key: 'line', value: 'part' });
         }),
-      );
-    });
+      ));
 
-    it('a reader makes other receives fail: ERR_BUSY, and ERR_BUFFERED', () => {
-      return backend.run(() =>
+    it('a reader makes other receives fail: ERR_BUSY, and ERR_BUFFERED', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* group(function* (tasks): Operation<void> {
@@ -198,15 +191,14 @@ for (const backend of backends) {
           yield* near.sendAll('three');
           expect(String(yield* far.recv())).toBe('three');
         }),
-      );
-    });
+      ));
   });
 
   describe(`draining a reader on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('an idle connection is at end of file while draining', () => {
-      return backend.run(() =>
+    it('an idle connection is at end of file while draining', () =>
+      backend.run(() =>
         withServer(lineEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('line\n');
@@ -217,11 +209,10 @@ for (const backend of backends) {
           yield* serving.join();
           expect(server.stats().failed).toBe(0);
         }),
-      );
-    });
+      ));
 
-    it('a partial message keeps a draining connection open until it is answered', () => {
-      return backend.run(() =>
+    it('a partial message keeps a draining connection open until it is answered', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const serving = tasks.spawn(() => lineEcho(far));
@@ -236,11 +227,10 @@ for (const backend of backends) {
             yield* serving.join();
           });
         }),
-      );
-    });
+      ));
 
-    it('held messages are answered before a draining connection ends', () => {
-      return backend.run(() =>
+    it('held messages are answered before a draining connection ends', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('1\n2\n3\n');
           yield* eventually('the connections wait', () => far.readiness.canRecv);
@@ -249,11 +239,10 @@ for (const backend of backends) {
           far.close();
           expect(yield* receiveText(near)).toBe('1\n2\n3\n');
         }),
-      );
-    });
+      ));
 
-    it('a request whose first line was read is not cut off by a drain', () => {
-      return backend.run(() =>
+    it('a request whose first line was read is not cut off by a drain', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('answered\nfirst\n');
@@ -269,11 +258,10 @@ for (const backend of backends) {
             expect(yield* second.join()).toBe('second');
           });
         }),
-      );
-    });
+      ));
 
-    it('a task that waits for more bytes is woken when another task has answered while draining', () => {
-      return backend.run(() =>
+    it('a task that waits for more bytes is woken when another task has answered while draining', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('question\n');
           expect(yield* far.reader().readLine()).toBe('question');
@@ -287,8 +275,7 @@ for (const backend of backends) {
             expect(yield* more.join()).toBe(null);
           });
         }),
-      );
-    });
+      ));
   });
 }
 

@@ -27,8 +27,8 @@ for (const backend of backends) {
   describe(`resets on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('reset() makes every receive of the peer fail with ECONNRESET in the shape of a Node error', () => {
-      return backend.run(() =>
+    it('reset() makes every receive of the peer fail with ECONNRESET in the shape of a Node error', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.reset();
           expect(near.closed).toBe(true);
@@ -39,11 +39,10 @@ for (const backend of backends) {
           }
           expect(() => far.tryRecv()).toThrow('ECONNRESET');
         }),
-      );
-    });
+      ));
 
-    it('a reset wakes the receiving task', () => {
-      return backend.run(() =>
+    it('a reset wakes the receiving task', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => failure(() => far.recv()));
@@ -52,11 +51,10 @@ for (const backend of backends) {
             expect(yield* reader.join()).toMatchObject(RESET);
           });
         }),
-      );
-    });
+      ));
 
-    it('a reset wakes the sending task', () => {
-      return backend.run(() =>
+    it('a reset wakes the sending task', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
@@ -67,11 +65,10 @@ for (const backend of backends) {
             expect(error).toMatchObject({ syscall: 'write' });
           });
         }),
-      );
-    });
+      ));
 
-    it('a reset ends both directions: every task that uses the socket gets an error', () => {
-      return backend.run(() =>
+    it('a reset ends both directions: every task that uses the socket gets an error', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
@@ -84,11 +81,10 @@ for (const backend of backends) {
           });
           expect(yield* failure(() => far.recv())).toMatchObject(RESET);
         }),
-      );
-    });
+      ));
 
-    it('a reset makes every later send fail', () => {
-      return backend.run(() =>
+    it('a reset makes every later send fail', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* fill(far);
           near.reset();
@@ -96,12 +92,11 @@ for (const backend of backends) {
           expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
           expect(() => far.trySend('again')).toThrow(/ECONNRESET|EPIPE/);
         }),
-      );
-    });
+      ));
 
     // Such a send counts as torn, like a cancelled one.
-    it('a send that a reset interrupts does not count as torn', () => {
-      return backend.run(() =>
+    it('a send that a reset interrupts does not count as torn', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
@@ -111,11 +106,10 @@ for (const backend of backends) {
           });
           expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
         }),
-      );
-    });
+      ));
 
-    it('a peer that closes with unread input ends the connection with a reset or in order', () => {
-      return backend.run(() =>
+    it('a peer that closes with unread input ends the connection with a reset or in order', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* far.sendAll('never read');
           yield* readable(near);
@@ -124,21 +118,19 @@ for (const backend of backends) {
           // reset.
           expect(yield* receiveOrCode(far)).toMatch(/^(?:ECONNRESET)?$/);
         }),
-      );
-    });
+      ));
 
-    it('sending to a peer that has closed fails eventually, in the sending task only', () => {
-      return backend.run(() =>
+    it('sending to a peer that has closed fails eventually, in the sending task only', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.close();
           const error = yield* failure(() => sendForEver(far));
           expect(error.code).toMatch(GONE);
         }),
-      );
-    });
+      ));
 
-    it('bytes before a reset are delivered before it, or dropped', () => {
-      return backend.run(() =>
+    it('bytes before a reset are delivered before it, or dropped', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('before');
           yield* readable(far);
@@ -149,21 +141,19 @@ for (const backend of backends) {
             expect(yield* failure(() => far.recv())).toMatchObject(RESET);
           }
         }),
-      );
-    });
+      ));
 
-    it('a connection that is reset before it is accepted does not affect the next one', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a connection that is reset before it is accepted does not affect the next one', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         (yield* connect(listener.address)).reset();
         using second = yield* connect(listener.address);
         yield* second.sendAll('second');
         expect(yield* acceptUntilBytes(listener)).toBe('second');
-      });
-    });
+      }));
 
-    it('many resets before accept do not lose the connections between them', () => {
-      return backend.run(function* (): Operation<void> {
+    it('many resets before accept do not lose the connections between them', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const received: string[] = [];
         yield* together(
@@ -179,11 +169,10 @@ for (const backend of backends) {
           },
         );
         expect(received).toEqual(Array.from({ length: 100 }, (_, i) => `good ${i}`));
-      });
-    });
+      }));
 
-    it('a reset of one connection does not affect the others', () => {
-      return backend.run(() =>
+    it('a reset of one connection does not affect the others', () =>
+      backend.run(() =>
         withPair((near, far) =>
           withPair(function* (near2, far2): Operation<void> {
             near.reset();
@@ -192,11 +181,10 @@ for (const backend of backends) {
             expect(String(yield* far2.recv())).toBe('unharmed');
           }),
         ),
-      );
-    });
+      ));
 
-    it('a reset drops the unsent bytes', () => {
-      return backend.run(() =>
+    it('a reset drops the unsent bytes', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = yield* fill(near);
           near.reset();
@@ -205,8 +193,7 @@ for (const backend of backends) {
           expect(error).toMatchObject(RESET);
           expect(far.bytesReceived).toBeLessThan(sent);
         }),
-      );
-    });
+      ));
   });
 }
 

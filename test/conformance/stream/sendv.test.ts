@@ -19,26 +19,22 @@ for (const backend of backends) {
 
     it('pieces arrive in order, as one message', () => expectWhole(['GOT:', 'Hello', '\n']));
 
-    it('empty pieces are ignored at any position', () => {
-      return expectWhole(['', '', 'a', '', 'bc', '', '', 'd', '']);
-    });
+    it('empty pieces are ignored at any position', () =>
+      expectWhole(['', '', 'a', '', 'bc', '', '', 'd', '']));
 
-    it('a hundred and thirty pieces take several calls', () => {
-      return expectWhole(Array.from({ length: 130 }, (_, i) => `piece ${i};`));
-    });
+    it('a hundred and thirty pieces take several calls', () =>
+      expectWhole(Array.from({ length: 130 }, (_, i) => `piece ${i};`)));
 
     it('sixty-four pieces take one call, sixty-five take two', async () => {
       await expectWhole(Array.from({ length: 64 }, (_, i) => `${i},`));
       await expectWhole(Array.from({ length: 65 }, (_, i) => `${i},`));
     });
 
-    it('a thousand pieces of one byte arrive', () => {
-      return expectWhole(Array.from({ length: 1000 }, (_, i) => String(i % 10)));
-    });
+    it('a thousand pieces of one byte arrive', () =>
+      expectWhole(Array.from({ length: 1000 }, (_, i) => String(i % 10))));
 
-    it('empty pieces between sixty-four full ones do not hide the pieces after them', () => {
-      return expectWhole(Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? '' : `${i} `)));
-    });
+    it('empty pieces between sixty-four full ones do not hide the pieces after them', () =>
+      expectWhole(Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? '' : `${i} `))));
 
     it('large pieces are sent in several parts', () => {
       const pieces = Array.from({ length: 90 }, (_, i) => pattern(70_001 + i, i + 1));
@@ -57,8 +53,8 @@ for (const backend of backends) {
       );
     });
 
-    it('sendv waits when it would block, and continues within a piece', () => {
-      return backend.run(() =>
+    it('sendv waits when it would block, and continues within a piece', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -71,8 +67,7 @@ for (const backend of backends) {
             yield* sender.join();
           });
         }),
-      );
-    });
+      ));
 
     it("the caller's list of pieces is not changed", () => {
       const pieces = Object.freeze([Buffer.from('a'), new Uint8Array(0), Buffer.from('b')]);

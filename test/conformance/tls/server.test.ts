@@ -82,7 +82,10 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
           yield* failure(() => connectTo(server.address));
           expect(server.stats().refused.maxConnectionsPerPeer).toBe(1);
           silent.close();
-          yield* eventually('the failure is counted', () => server.stats().handshakes?.failed === 1);
+          yield* eventually(
+            'the failure is counted',
+            () => server.stats().handshakes?.failed === 1,
+          );
           using socket = yield* connectTo(server.address);
           yield* socket.sendAll('x');
           expect(String(yield* socket.recv())).toBe('x');
