@@ -339,10 +339,10 @@ export interface ListenerTransport extends Readiness {
   acceptBatch?: number;
 
   /**
-   * Resets up to `most` connections of the system's queue, the oldest first, although the process
+   * Resets up to `max` connections of the system's queue, the oldest first, although the process
    * has no free descriptor. Returns how many. Absent: the backend cannot, or need not.
    */
-  shed?(most: number): number;
+  shed?(max: number): number;
 
   /** Connections that wait to be accepted now. Absent, `undefined`: not known. */
   readonly queued?: number | undefined;

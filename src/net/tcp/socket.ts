@@ -35,7 +35,16 @@ import { ConfigurableSocket } from './socket-options.ts';
 /** The default `max` of a receive. */
 const DEFAULT_MAX_RECEIVE = 65536;
 
-/** A connection; created by `connect` and by `Listener.accept`. */
+/**
+ * A connection; created by `connect` and by `Listener.accept`.
+ *
+ * @example
+ * for (;;) {
+ *   const data = yield* socket.recv();
+ *   if (data.length === 0) return;
+ *   yield* socket.sendAll(data);
+ * }
+ */
 export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** @internal */
   readonly transport: Transport;

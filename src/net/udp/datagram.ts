@@ -37,7 +37,13 @@ export interface ReceivedDatagram {
   readonly truncated: boolean;
 }
 
-/** A UDP socket; created by `bindDatagram`. */
+/**
+ * A UDP socket; created by `bindDatagram`.
+ *
+ * @example
+ * const { data, from } = yield* datagram.recvFrom();
+ * yield* datagram.sendTo(data, from);
+ */
 export class Datagram implements Pollable, Disposable {
   /** @internal */
   readonly transport: DatagramTransport;
@@ -353,20 +359,20 @@ function needsLookupError(host: string): UsageError {
   );
 }
 
-function wrongSendError(who: string, connected: boolean): UsageError {
-  if (connected) return alreadyConnected(who, 'sendTo(data, address)');
+function wrongSendError(name: string, connected: boolean): UsageError {
+  if (connected) return alreadyConnected(name, 'sendTo(data, address)');
   return new UsageError(
     'ERR_NOT_CONNECTED',
-    `The datagram socket ${who} has no peer to send to.\n` +
+    `The datagram socket ${name} has no peer to send to.\n` +
       '  wrong:  datagram.send(data)\n' +
       '  right:  datagram.sendTo(data, address), or yield* datagram.connect(address) first',
   );
 }
 
-function alreadyConnected(who: string, call: string): UsageError {
+function alreadyConnected(name: string, call: string): UsageError {
   return new UsageError(
     'ERR_CONNECTED',
-    `The datagram socket is connected to ${who} and cannot send to another peer.\n` +
+    `The datagram socket is connected to ${name} and cannot send to another peer.\n` +
       `  wrong:  datagram.${call}\n  right:  datagram.send(data)`,
   );
 }

@@ -67,7 +67,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it("`yield ['send', socket]` waits until trySend may succeed, which returns the bytes sent", () =>
+    it("`yield ['send', socket]` waits until trySend may succeed", () =>
       backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(9_000_000);

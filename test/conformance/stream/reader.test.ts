@@ -81,7 +81,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('a reader rejects a message that is too long, keeps it readable, and the socket can answer', () =>
+    it('a reader rejects a message that is too long and keeps it readable', () =>
       backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader({ max: 100 });
@@ -260,7 +260,7 @@ for (const backend of backends) {
         }),
       ));
 
-    it('a task that waits for more bytes is woken when another task has answered while draining', () =>
+    it('a drain wakes a task that waits for bytes when another task has answered', () =>
       backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('question\n');

@@ -27,7 +27,7 @@ for (const backend of backends) {
   describe(`resets on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('reset() makes every receive of the peer fail with ECONNRESET in the shape of a Node error', () =>
+    it('reset() makes every receive of the peer fail with ECONNRESET', () =>
       backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.reset();
