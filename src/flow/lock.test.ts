@@ -129,7 +129,7 @@ test('with gives up an operation that it does not come to drive', () => {
       yield;
       task.cancel();
       yield;
-      expect(() => inner[Symbol.iterator]()).toThrow('driven already');
+      expect(() => inner[Symbol.iterator]()).toThrow('already driven');
       lock.release();
     }),
   );

@@ -14,7 +14,7 @@ import type { TaskImpl } from './task/task.ts';
 
 /** The source of a wake-up. The default is another task of the program. */
 export interface ParkingOptions {
-  /** True: the wake-up may come from outside the program, so waiting for it is no deadlock. */
+  /** True: the wake-up may come from outside the program, so the wait is not a deadlock. */
   readonly external?: boolean;
   /**
    * True: the wake-up comes from the real process (a promise, an emitter), so the clock of a
@@ -43,10 +43,7 @@ export class Parking {
   declare previousInQueue: Parking | null;
   /** @internal */
   declare nextInQueue: Parking | null;
-  /**
-   * Not assigned where the arguments are absent: operations of locks and channels override
-   * `describe()`, and two more fields would make each of them slower.
-   */
+  /** Not assigned if absent: lock and channel operations must not pay for two unused fields. */
   declare private readonly description?: string;
   declare private readonly options?: ParkingOptions;
 

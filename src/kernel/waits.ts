@@ -174,7 +174,7 @@ class SleepUntil extends SingleWaitOperation<void> {
  * Sleeps until cancelled. Keeps the process alive, because a cancellation may come from outside the
  * program.
  *
- * Cancel: the sleep ends; there is no other end.
+ * Cancel: the sleep ends. It does not end otherwise.
  */
 export function sleepForever(): Operation<never> {
   return new WaitFor<never>(sleepWait(Infinity));

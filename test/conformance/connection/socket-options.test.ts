@@ -224,7 +224,7 @@ for (const testBackend of backends) {
         expect(() => connect(LOOPBACK, { timeout: 5 } as ConnectOptions)).toThrow(/`timeoutMs`/);
         expect(() => connect(LOOPBACK, null as unknown as ConnectOptions)).toThrow(/an object/);
         expect(() => listen(LOOPBACK, { reusePort: 1 } as unknown as ListenOptions)).toThrow(
-          /`reusePort` to be a boolean/,
+          /`reusePort` to be true or false/,
         );
       }));
   });
