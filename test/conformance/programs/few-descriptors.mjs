@@ -28,8 +28,8 @@ process.on('message', (message) => {
 });
 process.on('disconnect', () => server.stop({ graceMs: 0 }));
 
-const [, , network, options] = process.argv;
+const [, , backend, options] = process.argv;
 await run(() => tcpServer('127.0.0.1:0', echo, { onListening, ...JSON.parse(options) }), {
-  network,
+  backend,
 });
 if (process.connected) process.disconnect();
