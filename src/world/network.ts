@@ -138,7 +138,7 @@ export interface NetworkOwner {
   deliver(deliver: () => void): void;
 }
 
-/** The differences between backends. Tests and servers check them instead of guessing. */
+/** The features in which backends differ. Tests and servers check them instead of guessing. */
 export interface Capabilities {
   /** True: connections that are not accepted stay in the system's queue. False: the backend accepts
    *  them, pauses up to `backlog` of them, and resets the rest. */
@@ -171,7 +171,7 @@ export interface NetworkLimits {
   readonly backlog: number | undefined;
 }
 
-/** Open sockets of a network. All zero after a run. */
+/** The numbers of open sockets of a network. All zero after a run. */
 export interface NetworkCounters {
   readonly transports: number;
   readonly listeners: number;
@@ -189,8 +189,8 @@ export type Endpoint =
 // ---- connections ----
 
 /**
- * The options of a connection. Values are numbers: 0 or 1, milliseconds, bytes, or a count of
- * probes.
+ * The name of an option of a connection. Values are numbers: 0 or 1, milliseconds, bytes, or a
+ * count of probes.
  */
 export type SocketOption =
   | 'noDelay'
@@ -213,14 +213,15 @@ export interface BufferSizes {
   readonly sendBufferSize?: number;
 }
 
+/** Options of `Network.connect`. */
 export interface TransportConnectOptions extends BufferSizes {
   /** The local address to bind before connecting. */
   readonly localAddress?: Endpoint;
 }
 
 /**
- * TCP keep-alive. An absent member leaves the current value. Times are rounded up to whole seconds,
- * the unit of the system.
+ * The options of TCP keep-alive. An absent member leaves the current value. Times are rounded up to
+ * whole seconds, the unit of the system.
  */
 export interface KeepAliveOptions {
   readonly enable: boolean;
@@ -232,7 +233,7 @@ export interface KeepAliveOptions {
   readonly count?: number;
 }
 
-/** A connection, or an attempt to connect. */
+/** A connection of a backend, or an attempt to connect. */
 export interface Transport extends Readiness {
   /** The local address. Known once connected or accepted; kept after close. */
   readonly local: Endpoint;
@@ -318,7 +319,7 @@ export interface ListenOptions extends BufferSizes {
   readonly proxyProtocol?: ProxyProtocolOptions;
 }
 
-/** A listening socket. `canRecv` means that an accept may succeed. */
+/** A listening socket of a backend. `canRecv` means that an accept may succeed. */
 export interface ListenerTransport extends Readiness {
   /** The bound address, with the real port if 0 was requested. */
   readonly local: Endpoint;
@@ -376,7 +377,7 @@ export interface DatagramOptions {
   readonly maxLength?: number;
 }
 
-/** A received datagram. */
+/** A datagram that a backend has received. */
 export interface IncomingDatagram {
   /** The datagram, or its first `maxLength` bytes. The receiver owns it. */
   readonly data: Buffer;
@@ -386,7 +387,7 @@ export interface IncomingDatagram {
   readonly truncated: boolean;
 }
 
-/** A datagram socket. */
+/** A datagram socket of a backend. */
 export interface DatagramTransport extends Readiness {
   /** The bound address, with the real port if 0 was requested. Kept after close. */
   readonly local: Endpoint;

@@ -94,6 +94,7 @@ export interface DiagnosticsChannel {
   publish(message: unknown): void;
 }
 
+/** The process that a program runs in. */
 export interface Platform {
   /** The id of this process. */
   readonly pid: number;

@@ -33,13 +33,13 @@ const PATH_BYTES = 108;
 /** PP2_TYPE_CRC32C (section 2.2.3): computed over the whole header, with 0 in these four bytes. */
 const TYPE_CRC32C = 0x03;
 
-/** An additional field of version 2 (section 2.2). Its type defines its meaning. */
+/** An additional field of a version 2 PROXY header. Its type defines its meaning (section 2.2). */
 export interface ProxyField {
   readonly type: number;
   readonly value: Buffer;
 }
 
-/** The PROXY header of a connection. */
+/** The PROXY header of a connection, and the address of the proxy that sent it. */
 export interface ProxyHeader extends ParsedProxyHeader {
   /** The proxy itself. */
   readonly proxy: SocketAddress;
@@ -70,8 +70,8 @@ export type ProxyParse =
   | { readonly kind: 'invalid'; readonly why: string };
 
 /**
- * Parses the first bytes of a connection. `maxLength` limits the length of a version 2 header. A version
- * 1 header has at most 107 bytes.
+ * Parses the first bytes of a connection. `maxLength` limits the length of a version 2 header. A
+ * version 1 header has at most 107 bytes.
  */
 export function parseProxyHeader(bytes: Buffer, maxLength: number): ProxyParse {
   if (bytes.length === 0) return { kind: 'more', atLeast: MIN_LINE_BYTES };

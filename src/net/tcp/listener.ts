@@ -24,7 +24,7 @@ export interface HandshakeStages {
 }
 
 /**
- * A listening socket; created by `listen`.
+ * Accepts connections at an address; created by `listen`.
  *
  * @example
  * const listener = yield* listen(8000);

@@ -26,7 +26,7 @@ import type { Destination, IpEndpoint } from './destination.ts';
 import { endpointOf, parseDestination, resolveDestination } from './destination.ts';
 import { ReceiveDatagram, SendDatagram } from './operations.ts';
 
-/** A received datagram. */
+/** A received datagram, and its sender. */
 export interface ReceivedDatagram {
   /** The datagram, which may be empty, or its first `maxLength` bytes. The receiver owns it. */
   readonly data: Buffer;
