@@ -69,8 +69,8 @@ export class Datagram implements Pollable, Disposable {
     this.transport = transport;
     this.address = new SocketAddress(transport.local);
     this.#family = this.address.family === 'IPv6' ? 6 : 4;
-    this.#recvFrom = new ReceiveDatagram(this);
-    this.#send = new SendDatagram(this);
+    this.#recvFrom = new ReceiveDatagram(this).reuse();
+    this.#send = new SendDatagram(this).reuse();
   }
 
   // ---- receiving ----
@@ -82,12 +82,7 @@ export class Datagram implements Pollable, Disposable {
    * at the peer (ECONNREFUSED, EHOSTUNREACH, …), once.
    */
   recvFrom(): Operation<ReceivedDatagram> {
-    let operation = this.#recvFrom;
-    if (!operation.take()) {
-      operation = new ReceiveDatagram(this);
-      operation.take();
-    }
-    return operation;
+    return this.#recvFrom.take() ? this.#recvFrom : new ReceiveDatagram(this);
   }
 
   /** The next datagram; `undefined`: would block. Errors: as `recvFrom`. */
@@ -146,11 +141,7 @@ export class Datagram implements Pollable, Disposable {
   }
 
   #sending(data: Uint8Array, to: IpEndpoint | undefined): Operation<void> {
-    let operation = this.#send;
-    if (!operation.take()) {
-      operation = new SendDatagram(this);
-      operation.take();
-    }
+    const operation = this.#send.take() ? this.#send : new SendDatagram(this);
     operation.data = data;
     operation.to = to;
     return operation;
