@@ -4,8 +4,8 @@
  *              a method returns it              yield* takes it        it returns or throws
  *   idle ────────────────────────► made ─────────────────► driven ─────────────────────► idle
  *
- * A new operation is `made`; `reuse()` makes it `idle`, for an owner that keeps it. A request for it
- * while it is `made` reveals a forgotten `yield*`, at no cost. While it is `driven`, the method
+ * A new operation is `made`; `reuse()` makes it `idle`, for an owner that keeps it. A request for
+ * it while it is `made` reveals a forgotten `yield*`, at no cost. While it is `driven`, the method
  * creates another one, which then fails with ERR_BUSY.
  */
 import { UsageError } from '../kernel/errors.ts';

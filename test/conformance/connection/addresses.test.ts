@@ -5,35 +5,31 @@ import type { Address, Listener, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { failure, LOOPBACK, withoutPrivilege, withPair } from '../../support/sockets.ts';
+import { failure, LOOPBACK, onPair, withoutPrivilege, withPair } from '../../support/sockets.ts';
 
 for (const backend of backends) {
   describe(`addresses on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
     it('both ends report the addresses of each other, also after close', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const ends = [near.localAddress, near.remoteAddress];
-          expect([far.remoteAddress, far.localAddress]).toEqual(ends);
-          expect(near.remoteAddress).toMatchObject({ host: '127.0.0.1', family: 'IPv4' });
-          expect(near.remoteAddress.port).not.toBe(near.localAddress.port);
-          near.close();
-          far.close();
-          expect([near.localAddress, near.remoteAddress]).toEqual(ends);
-          expect([far.remoteAddress, far.localAddress]).toEqual(ends);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const ends = [near.localAddress, near.remoteAddress];
+        expect([far.remoteAddress, far.localAddress]).toEqual(ends);
+        expect(near.remoteAddress).toMatchObject({ host: '127.0.0.1', family: 'IPv4' });
+        expect(near.remoteAddress.port).not.toBe(near.localAddress.port);
+        near.close();
+        far.close();
+        expect([near.localAddress, near.remoteAddress]).toEqual(ends);
+        expect([far.remoteAddress, far.localAddress]).toEqual(ends);
+      }));
 
     it('both ends report the addresses of each other after a reset', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const ends = [near.localAddress, near.remoteAddress];
-          far.reset();
-          expect(yield* failure(() => near.recv())).toMatchObject({ code: 'ECONNRESET' });
-          expect([near.localAddress, near.remoteAddress]).toEqual(ends);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const ends = [near.localAddress, near.remoteAddress];
+        far.reset();
+        expect(yield* failure(() => near.recv())).toMatchObject({ code: 'ECONNRESET' });
+        expect([near.localAddress, near.remoteAddress]).toEqual(ends);
+      }));
 
     it('port 0 means any free port, which the listener reports', () =>
       backend.run(function* (): Operation<void> {

@@ -10,10 +10,10 @@ import {
   eventually,
   failure,
   LOOPBACK,
+  onPair,
   receiveAll,
   receiveExactly,
   together,
-  withPair,
 } from '../../support/sockets.ts';
 
 const without = withoutEpoll === undefined ? '' : `, and not on epoll: ${withoutEpoll}`;
@@ -28,14 +28,12 @@ for (const backend of backends) {
     expectNothingLeft(backend);
 
     it('a connection carries bytes in both directions', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('question');
-          expect(String(yield* far.recv())).toBe('question');
-          yield* far.sendAll('answer');
-          expect(String(yield* near.recv())).toBe('answer');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('question');
+        expect(String(yield* far.recv())).toBe('question');
+        yield* far.sendAll('answer');
+        expect(String(yield* near.recv())).toBe('answer');
+      }));
 
     it('an echo server answers every client', () =>
       backend.run(function* (): Operation<void> {
@@ -120,19 +118,17 @@ for (const backend of backends) {
       }));
 
     it('closing a listener keeps the accepted connections open', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* together(
-            () => echo(far),
-            function* (): Operation<void> {
-              yield* sleep(5);
-              yield* near.sendAll('still here');
-              expect(String(yield* receiveExactly(near, 10))).toBe('still here');
-              near.shutdown('send');
-            },
-          );
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* together(
+          () => echo(far),
+          function* (): Operation<void> {
+            yield* sleep(5);
+            yield* near.sendAll('still here');
+            expect(String(yield* receiveExactly(near, 10))).toBe('still here');
+            near.shutdown('send');
+          },
+        );
+      }));
 
     it('closing a listener resets the connections that are not accepted', () =>
       backend.run(function* (): Operation<void> {

@@ -8,9 +8,9 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   receiveExactly,
   untilWaiting,
-  withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
@@ -19,41 +19,37 @@ for (const backend of backends) {
     expectNothingLeft(backend);
 
     it('a second receiver gets ERR_BUSY, and the first one its bytes', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const first = tasks.spawn(() => far.recv());
-            yield* untilWaiting(first);
-            const second = yield* failure(() => far.recv());
-            expect(second).toBeInstanceOf(BusyError);
-            expect(second.code).toBe('ERR_BUSY');
-            const room = new Uint8Array(9);
-            expect(yield* failure(() => far.recvInto(room))).toMatchObject({ code: 'ERR_BUSY' });
-            expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
-            expect(() => far.tryRecv()).toThrow(BusyError);
-            expect(first.state).toBe('waiting');
-            yield* near.sendAll('for the first');
-            expect(String(yield* first.join())).toBe('for the first');
-          });
-          yield* near.sendAll('free again');
-          expect(String(yield* far.recv())).toBe('free again');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const first = tasks.spawn(() => far.recv());
+          yield* untilWaiting(first);
+          const second = yield* failure(() => far.recv());
+          expect(second).toBeInstanceOf(BusyError);
+          expect(second.code).toBe('ERR_BUSY');
+          const room = new Uint8Array(9);
+          expect(yield* failure(() => far.recvInto(room))).toMatchObject({ code: 'ERR_BUSY' });
+          expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
+          expect(() => far.tryRecv()).toThrow(BusyError);
+          expect(first.state).toBe('waiting');
+          yield* near.sendAll('for the first');
+          expect(String(yield* first.join())).toBe('for the first');
+        });
+        yield* near.sendAll('free again');
+        expect(String(yield* far.recv())).toBe('free again');
+      }));
 
     it('a second receiver gets ERR_BUSY even if bytes are available', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const first = tasks.spawn(() => receiveExactly(far, 10));
-            yield* untilWaiting(first);
-            yield* near.sendAll('12345');
-            while (first.state === 'waiting') yield;
-            expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
-            yield* near.sendAll('67890');
-            expect(String(yield* first.join())).toBe('1234567890');
-          });
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const first = tasks.spawn(() => receiveExactly(far, 10));
+          yield* untilWaiting(first);
+          yield* near.sendAll('12345');
+          while (first.state === 'waiting') yield;
+          expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
+          yield* near.sendAll('67890');
+          expect(String(yield* first.join())).toBe('1234567890');
+        });
+      }));
 
     it('a second sender gets ERR_BUSY, and the first one sends all of its bytes', () =>
       backend.run(() =>
@@ -114,24 +110,22 @@ for (const backend of backends) {
       ));
 
     it('a raw wait fails while an operation waits in the same direction, and the reverse', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const operation = tasks.spawn(() => far.recv());
-            yield* untilWaiting(operation);
-            expect(yield* failure(() => rawRecv(far))).toMatchObject({ code: 'ERR_BUSY' });
-            expect(yield* failure(() => readable(far))).toMatchObject({ code: 'ERR_BUSY' });
-            yield* near.sendAll('one');
-            expect(String(yield* operation.join())).toBe('one');
-            const raw = tasks.spawn(() => rawRecv(far));
-            yield* untilWaiting(raw);
-            expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
-            yield* near.sendAll('two');
-            yield* raw.join();
-            expect(String(yield* far.recv())).toBe('two');
-          });
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const operation = tasks.spawn(() => far.recv());
+          yield* untilWaiting(operation);
+          expect(yield* failure(() => rawRecv(far))).toMatchObject({ code: 'ERR_BUSY' });
+          expect(yield* failure(() => readable(far))).toMatchObject({ code: 'ERR_BUSY' });
+          yield* near.sendAll('one');
+          expect(String(yield* operation.join())).toBe('one');
+          const raw = tasks.spawn(() => rawRecv(far));
+          yield* untilWaiting(raw);
+          expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
+          yield* near.sendAll('two');
+          yield* raw.join();
+          expect(String(yield* far.recv())).toBe('two');
+        });
+      }));
 
     it('a second raw wait to send fails', () =>
       backend.run(() =>

@@ -10,6 +10,7 @@ import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   eventually,
   fill,
+  onPair,
   receiveAll,
   receiveExactly,
   together,
@@ -86,95 +87,81 @@ for (const backend of backends) {
     });
 
     it('recv returns at most `max` bytes and leaves the rest', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('abcdefgh');
-          expect(String(yield* receiveExactly(far, 3))).toBe('abc');
-          expect(String(yield* far.recv(1))).toBe('d');
-          expect(String(yield* receiveExactly(far, 4))).toBe('efgh');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('abcdefgh');
+        expect(String(yield* receiveExactly(far, 3))).toBe('abc');
+        expect(String(yield* far.recv(1))).toBe('d');
+        expect(String(yield* receiveExactly(far, 4))).toBe('efgh');
+      }));
 
     it('bytes that recv has returned do not change when more arrive', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const parts: Buffer[] = [];
-          for (let i = 0; i < 500; i++) {
-            yield* near.sendAll(`message ${i}`);
-            parts.push(yield* far.recv());
-          }
-          expect(parts.map(String)).toEqual(parts.map((_, i) => `message ${i}`));
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const parts: Buffer[] = [];
+        for (let i = 0; i < 500; i++) {
+          yield* near.sendAll(`message ${i}`);
+          parts.push(yield* far.recv());
+        }
+        expect(parts.map(String)).toEqual(parts.map((_, i) => `message ${i}`));
+      }));
 
     it('memory can be changed as soon as the send of it has returned', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const bytes = Buffer.from('mine');
-          yield* near.sendAll(bytes);
-          bytes.fill('!');
-          const more = Buffer.from(' and yours');
-          expect(near.trySend(more)).toBe(more.length);
-          more.fill('!');
-          expect(String(yield* receiveExactly(far, 14))).toBe('mine and yours');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const bytes = Buffer.from('mine');
+        yield* near.sendAll(bytes);
+        bytes.fill('!');
+        const more = Buffer.from(' and yours');
+        expect(near.trySend(more)).toBe(more.length);
+        more.fill('!');
+        expect(String(yield* receiveExactly(far, 14))).toBe('mine and yours');
+      }));
 
     it('strings are sent as UTF-8', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const text = 'größer als 漢字 🙂';
-          yield* near.sendAll(text);
-          expect(yield* near.send('ü')).toBe(2);
-          expect(near.trySend('ß')).toBe(2);
-          const length = Buffer.byteLength(text) + 4;
-          expect(String(yield* receiveExactly(far, length))).toBe(`${text}üß`);
-          expect(near.bytesSent).toBe(length);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const text = 'größer als 漢字 🙂';
+        yield* near.sendAll(text);
+        expect(yield* near.send('ü')).toBe(2);
+        expect(near.trySend('ß')).toBe(2);
+        const length = Buffer.byteLength(text) + 4;
+        expect(String(yield* receiveExactly(far, length))).toBe(`${text}üß`);
+        expect(near.bytesSent).toBe(length);
+      }));
 
     it("recvInto writes to the beginning of the caller's memory", () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('into place');
-          const room = new Uint8Array(20).fill(46);
-          expect(yield* far.recvInto(room.subarray(5, 10))).toBe(5);
-          expect(String(Buffer.from(room))).toBe('.....into ..........');
-          expect(yield* far.recvInto(room)).toBe(5);
-          expect(String(Buffer.from(room))).toBe('placeinto ..........');
-          near.close();
-          expect(yield* far.recvInto(room)).toBe(0);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('into place');
+        const room = new Uint8Array(20).fill(46);
+        expect(yield* far.recvInto(room.subarray(5, 10))).toBe(5);
+        expect(String(Buffer.from(room))).toBe('.....into ..........');
+        expect(yield* far.recvInto(room)).toBe(5);
+        expect(String(Buffer.from(room))).toBe('placeinto ..........');
+        near.close();
+        expect(yield* far.recvInto(room)).toBe(0);
+      }));
 
     it('recvInto waits for bytes', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => far.recvInto(new Uint8Array(100)));
-            yield* untilWaiting(reader);
-            yield* near.sendAll('waited for');
-            expect(yield* reader.join()).toBe(10);
-          });
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => far.recvInto(new Uint8Array(100)));
+          yield* untilWaiting(reader);
+          yield* near.sendAll('waited for');
+          expect(yield* reader.join()).toBe(10);
+        });
+      }));
 
     it('tryRecv never waits: it returns undefined, bytes, or end of file', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          expect(far.tryRecv()).toBeUndefined();
-          yield* near.sendAll('bytes');
-          let got: Buffer | undefined;
-          yield* eventually('bytes have arrived', () => {
-            got = far.tryRecv(3);
-            return got !== undefined;
-          });
-          expect([String(got), String(far.tryRecv())]).toEqual(['byt', 'es']);
-          expect(far.tryRecv()).toBeUndefined();
-          near.close();
-          yield* eventually('the end of file has arrived', () => far.tryRecv()?.length === 0);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        expect(far.tryRecv()).toBeUndefined();
+        yield* near.sendAll('bytes');
+        let got: Buffer | undefined;
+        yield* eventually('bytes have arrived', () => {
+          got = far.tryRecv(3);
+          return got !== undefined;
+        });
+        expect([String(got), String(far.tryRecv())]).toEqual(['byt', 'es']);
+        expect(far.tryRecv()).toBeUndefined();
+        near.close();
+        yield* eventually('the end of file has arrived', () => far.tryRecv()?.length === 0);
+      }));
 
     it('trySend never waits: it returns the number of bytes, 0 if it would block', () =>
       backend.run(() =>
@@ -189,20 +176,18 @@ for (const backend of backends) {
       ));
 
     it('every byte is counted once, in its direction', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('12345');
-          yield* near.sendv([Buffer.from('67'), Buffer.from('8')]);
-          expect(yield* near.send('9')).toBe(1);
-          yield* receiveExactly(far, 9);
-          far.trySend('ok');
-          yield* near.recvInto(new Uint8Array(10));
-          expect([near.bytesSent, near.bytesReceived]).toEqual([9, 2]);
-          expect([far.bytesSent, far.bytesReceived]).toEqual([2, 9]);
-          near.close();
-          expect([near.bytesSent, near.bytesReceived]).toEqual([9, 2]);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('12345');
+        yield* near.sendv([Buffer.from('67'), Buffer.from('8')]);
+        expect(yield* near.send('9')).toBe(1);
+        yield* receiveExactly(far, 9);
+        far.trySend('ok');
+        yield* near.recvInto(new Uint8Array(10));
+        expect([near.bytesSent, near.bytesReceived]).toEqual([9, 2]);
+        expect([far.bytesSent, far.bytesReceived]).toEqual([2, 9]);
+        near.close();
+        expect([near.bytesSent, near.bytesReceived]).toEqual([9, 2]);
+      }));
   });
 }
 

@@ -19,6 +19,7 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   receiveAll,
   receiveExactly,
   sendInPieces,
@@ -61,55 +62,47 @@ for (const backend of backends) {
     });
 
     it('a recvInto that times out leaves the bytes unread', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const room = new Uint8Array(8);
-          expect(yield* moveOnAfter(1, () => far.recvInto(room))).toBeUndefined();
-          yield* near.sendAll('later');
-          expect(yield* far.recvInto(room)).toBe(5);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const room = new Uint8Array(8);
+        expect(yield* moveOnAfter(1, () => far.recvInto(room))).toBeUndefined();
+        yield* near.sendAll('later');
+        expect(yield* far.recvInto(room)).toBe(5);
+      }));
 
     it('a time limit of 0 returns available bytes, and nothing otherwise', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          expect(yield* moveOnAfter(0, () => far.recv())).toBeUndefined();
-          yield* near.sendAll('there');
-          yield* eventually('bytes have arrived', () => far.readiness.canRecv);
-          expect(String(yield* moveOnAfter(0, () => far.recv()))).toBe('there');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        expect(yield* moveOnAfter(0, () => far.recv())).toBeUndefined();
+        yield* near.sendAll('there');
+        yield* eventually('bytes have arrived', () => far.readiness.canRecv);
+        expect(String(yield* moveOnAfter(0, () => far.recv()))).toBe('there');
+      }));
 
     it('a notification before a cancellation wins', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => far.recv());
-            yield* untilWaiting(reader);
-            near.trySend('granted');
-            while (reader.state === 'waiting') yield;
-            expect(reader.state).toBe('ready');
-            reader.cancel();
-            expect(String(yield* reader.join())).toBe('granted');
-          });
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => far.recv());
+          yield* untilWaiting(reader);
+          near.trySend('granted');
+          while (reader.state === 'waiting') yield;
+          expect(reader.state).toBe('ready');
+          reader.cancel();
+          expect(String(yield* reader.join())).toBe('granted');
+        });
+      }));
 
     it('a cancellation before the notification wins, and the bytes stay unread', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => far.recv());
-            yield* untilWaiting(reader);
-            reader.cancel();
-            near.trySend('kept');
-            expect(yield* failure(() => reader.join())).toMatchObject({
-              code: 'ERR_TASK_CANCELLED',
-            });
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => far.recv());
+          yield* untilWaiting(reader);
+          reader.cancel();
+          near.trySend('kept');
+          expect(yield* failure(() => reader.join())).toMatchObject({
+            code: 'ERR_TASK_CANCELLED',
           });
-          expect(String(yield* far.recv())).toBe('kept');
-        }),
-      ));
+        });
+        expect(String(yield* far.recv())).toBe('kept');
+      }));
 
     it('an accept that is cancelled after any number of connections loses none', () =>
       backend.run(function* (): Operation<void> {
@@ -150,13 +143,11 @@ for (const backend of backends) {
       ));
 
     it('a torn socket still receives', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* cutSend(near, () => near.sendAll(Buffer.alloc(20_000_000)));
-          yield* far.sendAll('received');
-          expect(String(yield* near.recv())).toBe('received');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* cutSend(near, () => near.sendAll(Buffer.alloc(20_000_000)));
+        yield* far.sendAll('received');
+        expect(String(yield* near.recv())).toBe('received');
+      }));
 
     it('a sendAll that is cancelled before its first byte sends nothing and tears nothing', () =>
       backend.run(() =>
@@ -174,32 +165,28 @@ for (const backend of backends) {
       ));
 
     it('a sendAll that times out reports the number of bytes that were sent', () =>
-      backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          const error = yield* failure(() =>
-            timeout(30, () => near.sendAll(Buffer.alloc(20_000_000))),
-          );
-          expect(error).toMatchObject({ code: 'ERR_TIMEOUT' });
-          expect(error.message).toContain('send 127.0.0.1');
-          const torn = yield* failure(() => near.sendAll('more'));
-          expect(torn.bytesSent).toBe(near.bytesSent);
-        }),
-      ));
+      onPair(backend, function* (near): Operation<void> {
+        const error = yield* failure(() =>
+          timeout(30, () => near.sendAll(Buffer.alloc(20_000_000))),
+        );
+        expect(error).toMatchObject({ code: 'ERR_TIMEOUT' });
+        expect(error.message).toContain('send 127.0.0.1');
+        const torn = yield* failure(() => near.sendAll('more'));
+        expect(torn.bytesSent).toBe(near.bytesSent);
+      }));
 
     it('a cancelled task that waits on a socket leaves it usable for the next one', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          for (let i = 0; i < 50; i++) {
-            yield* group(function* (tasks): Operation<void> {
-              const reader = tasks.spawn(() => far.recv());
-              for (let step = 0; step < i % 5; step++) yield;
-              reader.cancel();
-            });
-          }
-          yield* near.sendAll('at last');
-          expect(String(yield* far.recv())).toBe('at last');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        for (let i = 0; i < 50; i++) {
+          yield* group(function* (tasks): Operation<void> {
+            const reader = tasks.spawn(() => far.recv());
+            for (let step = 0; step < i % 5; step++) yield;
+            reader.cancel();
+          });
+        }
+        yield* near.sendAll('at last');
+        expect(String(yield* far.recv())).toBe('at last');
+      }));
   });
 }
 

@@ -9,6 +9,7 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   sendsOf,
   together,
   untilWaiting,
@@ -22,19 +23,17 @@ for (const backend of backends) {
     expectNothingLeft(backend);
 
     it('close is idempotent, and later operations fail with ERR_CLOSED', () =>
-      backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          near.close();
-          near.close();
-          near.reset();
-          expect(near.closed).toBe(true);
-          for (const use of [...sendsOf(near), ...receivesOf(near)]) {
-            const error = yield* failure(use);
-            expect(error).toBeInstanceOf(ClosedError);
-            expect(error.code).toBe('ERR_CLOSED');
-          }
-        }),
-      ));
+      onPair(backend, function* (near): Operation<void> {
+        near.close();
+        near.close();
+        near.reset();
+        expect(near.closed).toBe(true);
+        for (const use of [...sendsOf(near), ...receivesOf(near)]) {
+          const error = yield* failure(use);
+          expect(error).toBeInstanceOf(ClosedError);
+          expect(error.code).toBe('ERR_CLOSED');
+        }
+      }));
 
     it('a closed listener fails with ERR_CLOSED', () =>
       backend.run(function* (): Operation<void> {

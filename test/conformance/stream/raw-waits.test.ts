@@ -10,11 +10,11 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   receiveAll,
   receiveExactly,
   together,
   untilWaiting,
-  withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
@@ -55,44 +55,38 @@ for (const backend of backends) {
       }));
 
     it('tryRecv(1000) returns at most 1000 bytes at a time, and all bytes in the end', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const sent = pattern(10_500);
-          yield* near.sendAll(sent);
-          near.close();
-          const parts: Buffer[] = [];
-          yield* rawReceive(far, parts);
-          expect(Math.max(...parts.map(({ length }) => length))).toBe(1000);
-          expect(Buffer.concat(parts).equals(sent)).toBe(true);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const sent = pattern(10_500);
+        yield* near.sendAll(sent);
+        near.close();
+        const parts: Buffer[] = [];
+        yield* rawReceive(far, parts);
+        expect(Math.max(...parts.map(({ length }) => length))).toBe(1000);
+        expect(Buffer.concat(parts).equals(sent)).toBe(true);
+      }));
 
     it("`yield ['send', socket]` waits until trySend may succeed", () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const sent = pattern(9_000_000);
-          yield* together(
-            () => rawSendAll(near, sent),
-            function* (): Operation<void> {
-              expect((yield* receiveAll(far)).equals(sent)).toBe(true);
-            },
-          );
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const sent = pattern(9_000_000);
+        yield* together(
+          () => rawSendAll(near, sent),
+          function* (): Operation<void> {
+            expect((yield* receiveAll(far)).equals(sent)).toBe(true);
+          },
+        );
+      }));
 
     it('a spurious wake-up of a raw wait is harmless', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const parts: Buffer[] = [];
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => rawReceive(far, parts));
-            yield* wakeForNothing(reader, () => far.readiness.notifyRecv());
-            yield* near.sendAll('real');
-            near.close();
-          });
-          expect(String(Buffer.concat(parts))).toBe('real');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const parts: Buffer[] = [];
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => rawReceive(far, parts));
+          yield* wakeForNothing(reader, () => far.readiness.notifyRecv());
+          yield* near.sendAll('real');
+          near.close();
+        });
+        expect(String(Buffer.concat(parts))).toBe('real');
+      }));
 
     it('a spurious wake-up of recv, recvInto and accept is harmless', () =>
       backend.run(function* (): Operation<void> {
@@ -129,20 +123,18 @@ for (const backend of backends) {
       ));
 
     it('bytes that another task has taken cause a harmless spurious wake-up', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => rawRecv(far));
-            yield* untilWaiting(reader);
-            near.trySend('stolen');
-            while (reader.state === 'waiting') yield;
-            expect(String(far.tryRecv())).toBe('stolen');
-            yield* untilWaiting(reader);
-            yield* near.sendAll('own');
-            expect(String(yield* reader.join())).toBe('own');
-          });
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => rawRecv(far));
+          yield* untilWaiting(reader);
+          near.trySend('stolen');
+          while (reader.state === 'waiting') yield;
+          expect(String(far.tryRecv())).toBe('stolen');
+          yield* untilWaiting(reader);
+          yield* near.sendAll('own');
+          expect(String(yield* reader.join())).toBe('own');
+        });
+      }));
 
     it('a raw wait on a value that is not pollable is an error of the task', () =>
       backend.run(function* (): Operation<void> {
@@ -153,14 +145,12 @@ for (const backend of backends) {
       }));
 
     it('readable and writable are raw waits as operations', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* writable(near);
-          expect(near.trySend('readable')).toBe(8);
-          yield* readable(far);
-          expect(String(far.tryRecv())).toBe('readable');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* writable(near);
+        expect(near.trySend('readable')).toBe(8);
+        yield* readable(far);
+        expect(String(far.tryRecv())).toBe('readable');
+      }));
   });
 }
 

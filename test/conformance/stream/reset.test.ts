@@ -9,6 +9,7 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   together,
   untilWaiting,
   withPair,
@@ -28,120 +29,102 @@ for (const backend of backends) {
     expectNothingLeft(backend);
 
     it('reset() makes every receive of the peer fail with ECONNRESET', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          near.reset();
-          expect(near.closed).toBe(true);
-          for (let i = 0; i < 3; i++) {
-            const error = yield* failure(() => far.recv());
-            expect(error).toBeInstanceOf(Error);
-            expect(error).toMatchObject(RESET);
-          }
-          expect(() => far.tryRecv()).toThrow('ECONNRESET');
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        near.reset();
+        expect(near.closed).toBe(true);
+        for (let i = 0; i < 3; i++) {
+          const error = yield* failure(() => far.recv());
+          expect(error).toBeInstanceOf(Error);
+          expect(error).toMatchObject(RESET);
+        }
+        expect(() => far.tryRecv()).toThrow('ECONNRESET');
+      }));
 
     it('a reset wakes the receiving task', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => failure(() => far.recv()));
-            yield* untilWaiting(reader);
-            near.reset();
-            expect(yield* reader.join()).toMatchObject(RESET);
-          });
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => failure(() => far.recv()));
+          yield* untilWaiting(reader);
+          near.reset();
+          expect(yield* reader.join()).toMatchObject(RESET);
+        });
+      }));
 
     it('a reset wakes the sending task', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
-            yield* untilWaiting(sender);
-            near.reset();
-            const error = yield* sender.join();
-            expect(error.code).toMatch(GONE);
-            expect(error).toMatchObject({ syscall: 'write' });
-          });
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
+          yield* untilWaiting(sender);
+          near.reset();
+          const error = yield* sender.join();
+          expect(error.code).toMatch(GONE);
+          expect(error).toMatchObject({ syscall: 'write' });
+        });
+      }));
 
     it('a reset ends both directions: every task that uses the socket gets an error', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
-            const reader = tasks.spawn(() => failure(() => far.recv()));
-            yield* untilWaiting(sender);
-            yield* untilWaiting(reader);
-            near.reset();
-            expect((yield* sender.join()).code).toMatch(GONE);
-            expect(yield* reader.join()).toMatchObject(RESET);
-          });
-          expect(yield* failure(() => far.recv())).toMatchObject(RESET);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
+          const reader = tasks.spawn(() => failure(() => far.recv()));
+          yield* untilWaiting(sender);
+          yield* untilWaiting(reader);
+          near.reset();
+          expect((yield* sender.join()).code).toMatch(GONE);
+          expect(yield* reader.join()).toMatchObject(RESET);
+        });
+        expect(yield* failure(() => far.recv())).toMatchObject(RESET);
+      }));
 
     it('a reset makes every later send fail', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* fill(far);
-          near.reset();
-          expect((yield* failure(() => far.sendAll('more'))).code).toMatch(GONE);
-          expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
-          expect(() => far.trySend('again')).toThrow(/ECONNRESET|EPIPE/);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* fill(far);
+        near.reset();
+        expect((yield* failure(() => far.sendAll('more'))).code).toMatch(GONE);
+        expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
+        expect(() => far.trySend('again')).toThrow(/ECONNRESET|EPIPE/);
+      }));
 
     // Such a send counts as torn, like a cancelled one.
     it('a send that a reset interrupts does not count as torn', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
-            yield* untilWaiting(sender);
-            near.reset();
-            expect((yield* sender.join()).code).toMatch(GONE);
-          });
-          expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
+          yield* untilWaiting(sender);
+          near.reset();
+          expect((yield* sender.join()).code).toMatch(GONE);
+        });
+        expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
+      }));
 
     it('a peer that closes with unread input ends the connection with a reset or in order', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* far.sendAll('never read');
-          yield* readable(near);
-          near.close();
-          // A backend that reads ahead has taken the input from the system, which then sends no
-          // reset.
-          expect(yield* receiveOrCode(far)).toMatch(/^(?:ECONNRESET)?$/);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* far.sendAll('never read');
+        yield* readable(near);
+        near.close();
+        // A backend that reads ahead has taken the input from the system, which then sends no
+        // reset.
+        expect(yield* receiveOrCode(far)).toMatch(/^(?:ECONNRESET)?$/);
+      }));
 
     it('sending to a peer that has closed fails eventually, in the sending task only', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          near.close();
-          const error = yield* failure(() => sendForEver(far));
-          expect(error.code).toMatch(GONE);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        near.close();
+        const error = yield* failure(() => sendForEver(far));
+        expect(error.code).toMatch(GONE);
+      }));
 
     it('bytes before a reset are delivered before it, or dropped', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('before');
-          yield* readable(far);
-          near.reset();
-          const first = yield* receiveOrCode(far);
-          if (first !== 'ECONNRESET') {
-            expect(first).toBe('before');
-            expect(yield* failure(() => far.recv())).toMatchObject(RESET);
-          }
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('before');
+        yield* readable(far);
+        near.reset();
+        const first = yield* receiveOrCode(far);
+        if (first !== 'ECONNRESET') {
+          expect(first).toBe('before');
+          expect(yield* failure(() => far.recv())).toMatchObject(RESET);
+        }
+      }));
 
     it('a connection that is reset before it is accepted does not affect the next one', () =>
       backend.run(function* (): Operation<void> {
@@ -184,16 +167,14 @@ for (const backend of backends) {
       ));
 
     it('a reset drops the unsent bytes', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const sent = yield* fill(near);
-          near.reset();
-          yield* eventually('the reset has arrived', () => far.readiness.canRecv);
-          const error = yield* failure(() => receiveForEver(far));
-          expect(error).toMatchObject(RESET);
-          expect(far.bytesReceived).toBeLessThan(sent);
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const sent = yield* fill(near);
+        near.reset();
+        yield* eventually('the reset has arrived', () => far.readiness.canRecv);
+        const error = yield* failure(() => receiveForEver(far));
+        expect(error).toMatchObject(RESET);
+        expect(far.bytesReceived).toBeLessThan(sent);
+      }));
   });
 }
 

@@ -6,6 +6,7 @@ import { digest, pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   fill,
+  onPair,
   receiveAll,
   receiveExactly,
   together,
@@ -54,20 +55,18 @@ for (const backend of backends) {
     });
 
     it('sendv waits when it would block, and continues within a piece', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const filled = yield* fill(near);
-          yield* group(function* (tasks): Operation<void> {
-            const pieces = [Buffer.from('head'), pattern(3_000_000), Buffer.from('tail')];
-            const sender = tasks.spawn(() => near.sendv(pieces));
-            yield* untilWaiting(sender);
-            yield* receiveExactly(far, filled);
-            const all = Buffer.concat(pieces);
-            expect(digest(yield* receiveExactly(far, all.length))).toBe(digest(all));
-            yield* sender.join();
-          });
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const filled = yield* fill(near);
+        yield* group(function* (tasks): Operation<void> {
+          const pieces = [Buffer.from('head'), pattern(3_000_000), Buffer.from('tail')];
+          const sender = tasks.spawn(() => near.sendv(pieces));
+          yield* untilWaiting(sender);
+          yield* receiveExactly(far, filled);
+          const all = Buffer.concat(pieces);
+          expect(digest(yield* receiveExactly(far, all.length))).toBe(digest(all));
+          yield* sender.join();
+        });
+      }));
 
     it("the caller's list of pieces is not changed", () => {
       const pieces = Object.freeze([Buffer.from('a'), new Uint8Array(0), Buffer.from('b')]);

@@ -8,6 +8,7 @@ import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   failure,
   fill,
+  onPair,
   receiveAll,
   receiveExactly,
   receiveText,
@@ -68,25 +69,23 @@ for (const backend of backends) {
     });
 
     it('a writer takes more pieces than one system call', () =>
-      backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const writer = near.writer({ highWaterMark: 2_000_000 });
-          const large = pattern(4096);
-          const expected: Uint8Array[] = [];
-          for (let i = 0; i < 150; i++) {
-            writer.write(large);
-            writer.write(`${i};`);
-            expected.push(large, Buffer.from(`${i};`));
-          }
-          yield* together(
-            () => writer.flush(),
-            function* (): Operation<void> {
-              const all = Buffer.concat(expected);
-              expect(digest(yield* receiveExactly(far, all.length))).toBe(digest(all));
-            },
-          );
-        }),
-      ));
+      onPair(backend, function* (near, far): Operation<void> {
+        const writer = near.writer({ highWaterMark: 2_000_000 });
+        const large = pattern(4096);
+        const expected: Uint8Array[] = [];
+        for (let i = 0; i < 150; i++) {
+          writer.write(large);
+          writer.write(`${i};`);
+          expected.push(large, Buffer.from(`${i};`));
+        }
+        yield* together(
+          () => writer.flush(),
+          function* (): Operation<void> {
+            const all = Buffer.concat(expected);
+            expect(digest(yield* receiveExactly(far, all.length))).toBe(digest(all));
+          },
+        );
+      }));
 
     it('a flush that is cancelled before its first byte has no effect', () =>
       backend.run(() =>
@@ -104,28 +103,24 @@ for (const backend of backends) {
       ));
 
     it('a flush that is cancelled after its first byte tears the send half', () =>
-      backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          const writer = near.writer({ highWaterMark: 30_000_000 });
-          for (let i = 0; i < 20; i++) writer.write(Buffer.alloc(1_000_000));
-          yield* cutFlush(near);
-          expect([near.torn, writer.buffered]).toEqual([true, 0]);
-          const error = yield* failure(() => near.sendAll('x'));
-          expect(error).toMatchObject({ code: 'ERR_TORN', bytesSent: near.bytesSent });
-          writer.write('x');
-          expect(yield* failure(() => writer.flush())).toMatchObject({ code: 'ERR_TORN' });
-        }),
-      ));
+      onPair(backend, function* (near): Operation<void> {
+        const writer = near.writer({ highWaterMark: 30_000_000 });
+        for (let i = 0; i < 20; i++) writer.write(Buffer.alloc(1_000_000));
+        yield* cutFlush(near);
+        expect([near.torn, writer.buffered]).toEqual([true, 0]);
+        const error = yield* failure(() => near.sendAll('x'));
+        expect(error).toMatchObject({ code: 'ERR_TORN', bytesSent: near.bytesSent });
+        writer.write('x');
+        expect(yield* failure(() => writer.flush())).toMatchObject({ code: 'ERR_TORN' });
+      }));
 
     it('a broken connection is an error of the flush', () =>
-      backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          near.shutdown('send');
-          near.writer().write('x');
-          const error = yield* failure(() => near.writer().flush());
-          expect(error).toMatchObject({ code: 'EPIPE' });
-        }),
-      ));
+      onPair(backend, function* (near): Operation<void> {
+        near.shutdown('send');
+        near.writer().write('x');
+        const error = yield* failure(() => near.writer().flush());
+        expect(error).toMatchObject({ code: 'EPIPE' });
+      }));
 
     it('a writer makes other sends fail: ERR_FLUSH_NEEDED, and ERR_BUSY', () =>
       backend.run(() =>
