@@ -112,16 +112,16 @@ export type {
 
 export { ready } from './server/health/ready.ts';
 export { type InheritedListener, inheritedListeners } from './server/inherited-listeners.ts';
-export type { AcceptRate, Handler, Limit, ReceiveRate, ServerOptions } from './server/options.ts';
+export type { AcceptRate, Handler, ReceiveRate, ServerOptions } from './server/options.ts';
 export { serve, tcpServer } from './server/serve.ts';
 export type { Server } from './server/server.ts';
 export type {
-  CloseCause,
+  CloseReason,
   CloseRecord,
   CutConnection,
   DrainReport,
   LimitName,
-  RefusalCause,
+  RefusalReason,
   ServerStats,
 } from './server/stats.ts';
 

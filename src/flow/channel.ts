@@ -109,7 +109,7 @@ export class Channel<T> {
     return true;
   }
 
-  /** Receives without waiting. Returns `undefined` if there is no item. */
+  /** Receives without waiting. Returns `undefined` if no item is available. */
   tryReceive(): T | undefined {
     const item = this.take();
     return item === WOULD_WAIT ? undefined : (item as T);

@@ -74,8 +74,8 @@ const NO_VALUE: IteratorReturnResult<undefined> = { done: true, value: undefined
  *
  * Invariants:
  *  1. The attempt and the wake-up are each one synchronous step.
- *  2. In a cancelled scope there is no attempt. A cancelled operation has not happened: it has left
- *     the queue without a result.
+ *  2. In a cancelled scope the attempt is not made. A cancelled operation has not happened: it has
+ *     left the queue without a result.
  *  3. An operation that spends the budget of its task yields after the attempt and keeps the
  *     result. A later cancellation does not undo a kept result.
  */

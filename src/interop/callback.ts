@@ -1,28 +1,28 @@
-/** `callback`: an operation made of something that calls back. */
-
+/** `callback`: converts a callback API to an operation. */
 import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
+import { isCancelled } from '../kernel/scope/cancelled.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
 import { wrongType } from '../support/checks.ts';
 
-/** Begins something that will call `resume` or `fail`. What it returns undoes it. */
+/** Starts work that calls `resume` or `fail` later. May return a cleanup function. */
 export type Executor<T> = (
   resume: (value: T) => void,
   fail: (error: unknown) => void,
 ) => (() => void) | void;
 
 /**
- * Calls `begin` when it is driven, and waits until that calls `resume(value)` or `fail(error)`:
- * the first call counts, later ones do nothing. They may be called at once, inside `begin`. The
- * function that `begin` returns cleans up: it runs once, in the task, however the wait ends. Keeps
- * the process alive while it waits.
+ * Calls `begin` when it is driven, and waits until `begin` calls `resume(value)` or `fail(error)`.
+ * The first call counts; later ones have no effect. The call may happen inside `begin`. If `begin`
+ * returns a function, it runs once in the task as the cleanup, however the wait ends. The wait
+ * keeps the process alive.
  *
- * Errors: what `fail` was given; what `begin` throws; what the cleanup throws, where no error is on
- * its way already (it goes to `hooks.onUnhandled` then).
- * Cancel: the cleanup runs, and later calls do nothing. A `begin` that was not called yet is not
- * called any more.
+ * Errors: the argument of `fail`; an error of `begin`; an error of the cleanup, which goes to
+ * `hooks.onUnhandled` if the operation fails with another error.
+ * Cancel: the cleanup runs, and later calls have no effect. In a cancelled scope `begin` is not
+ * called.
  *
  * @example
  * const data = yield* callback<Buffer>((resume, fail) => {
@@ -37,69 +37,39 @@ export function callback<T>(begin: Executor<T>): Operation<T> {
 
 function* runCallback<T>(begin: Executor<T>): Generator<Wait, T> {
   yield* checkpoint();
-  const call = new CallbackWait<T>();
-  const cleanup = startExecutor(begin, call);
+  const parking = new Parking('a callback', { realTime: true });
+  const cleanup: unknown = startExecutor(begin, parking);
+  let failed = false;
   try {
-    if (!call.settled) yield* park(call);
+    return yield* park<T>(parking);
+  } catch (error) {
+    failed = !isCancelled(error);
+    throw error;
   } finally {
-    call.close(cleanup);
+    if (typeof cleanup === 'function') runCleanup(cleanup as () => void, failed);
   }
-  return call.result();
 }
 
-/** Calls `begin`, and gives the cleanup. What it throws after the first call has no other place. */
-function startExecutor<T>(begin: Executor<T>, call: CallbackWait<T>): (() => void) | void {
+/** Calls `begin` and returns the cleanup. An error after the first call is only reported. */
+function startExecutor<T>(begin: Executor<T>, parking: Parking): unknown {
   try {
     return begin(
-      (value) => call.settle({ value }),
-      (error) => call.settle({ error }),
+      (value) => void parking.wake(value),
+      (error) => void parking.fail(error),
     );
   } catch (error) {
-    if (!call.settled) throw error;
+    if (!parking.wokenEarly) throw error;
     runningTask().scheduler.unhandled(error);
+    return undefined;
   }
 }
 
-type Outcome<T> = { readonly value: T } | { readonly error: unknown };
-
-class CallbackWait<T> extends Parking {
-  #outcome: Outcome<T> | null = null;
-  #closed = false;
-
-  constructor() {
-    super('a callback', { realTime: true });
-  }
-
-  get settled(): boolean {
-    return this.#outcome !== null;
-  }
-
-  settle(outcome: Outcome<T>): void {
-    if (this.#outcome !== null || this.#closed) return;
-    this.#outcome = outcome;
-    if (this.occupied) this.wake();
-  }
-
-  protected override onWithdrawn(): void {
-    this.#closed = true;
-  }
-
-  /** The wait has ended. `cleanup` is whatever `begin` has returned. */
-  close(cleanup: unknown): void {
-    this.#closed = true;
-    if (typeof cleanup !== 'function') return;
-    try {
-      cleanup();
-    } catch (error) {
-      if (this.#outcome === null || 'value' in this.#outcome) throw error;
-      runningTask().scheduler.unhandled(error);
-    }
-  }
-
-  /** The value, or the error as a throw. Only once settled. */
-  result(): T {
-    const outcome = this.#outcome as Outcome<T>;
-    if ('error' in outcome) throw outcome.error;
-    return outcome.value;
+/** Runs the cleanup. Its error is only reported if the wait has failed with another one. */
+function runCleanup(cleanup: () => void, failed: boolean): void {
+  try {
+    cleanup();
+  } catch (error) {
+    if (!failed) throw error;
+    runningTask().scheduler.unhandled(error);
   }
 }

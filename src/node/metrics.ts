@@ -1,57 +1,72 @@
 /**
- * The page of metrics, in Prometheus text, by prom-client: it knows the figures of the process
- * (memory, CPU, event loop, collector) under the names that dashboards expect, and the text form.
- * It is loaded when the page is asked for, and so costs nothing to programs without one.
+ * Writes the metrics page with prom-client, which knows the metrics of the process (memory, CPU,
+ * event loop, garbage collection) under the names that dashboards expect, and the Prometheus text
+ * format. It is an optional peer dependency and is loaded at the first request of the page.
  */
 import { createRequire } from 'node:module';
-import type { Counter, Gauge, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { CoronetError } from '../kernel/errors.ts';
 import type { Metric } from '../world/platform.ts';
+import { stderr } from './process/line-output.ts';
 
 type Library = typeof import('prom-client');
 
-/** A registry of our own: the library's is for the program. */
-interface Page {
+interface LoadedLibrary {
   readonly library: Library;
-  readonly registry: Registry;
+  /** The metrics of the process. The default registry of the library belongs to the program. */
+  readonly processMetrics: Registry;
 }
 
-let loaded: Page | undefined;
+let loaded: LoadedLibrary | undefined;
+let isMissingReported = false;
 
-/** Writes the page; `done` is called once, later. */
+/** Writes the page; `done` is called once, later. Error: ERR_MISSING_PEER without prom-client. */
 export function metricsPage(
   metrics: readonly Metric[],
   done: (error: unknown, page: string) => void,
 ): void {
-  load()
-    .then((page) => write(page, metrics))
-    .then(
-      (text) => done(null, text),
-      (error) => done(error, ''),
-    );
+  write(metrics).then(
+    (text) => done(null, text),
+    (error) => done(error, ''),
+  );
 }
 
-/** By `require`, which tries again where it has failed before: there may have been no descriptor
- *  left. A failed `import` is remembered. */
-async function load(): Promise<Page> {
-  if (loaded !== undefined) return loaded;
-  const library = createRequire(import.meta.url)('prom-client') as Library;
+/** A new registry holds the samples, because counters of an existing one cannot be set. */
+async function write(metrics: readonly Metric[]): Promise<string> {
+  const { library, processMetrics } = load();
   const registry = new library.Registry();
-  library.collectDefaultMetrics({ register: registry });
-  loaded = { library, registry };
+  for (const { kind, name, help, samples } of metrics) {
+    const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
+    const options = { name, help, labelNames, registers: [registry] };
+    const metric = kind === 'counter' ? new library.Counter(options) : new library.Gauge(options);
+    for (const { labels, value } of samples) metric.inc(labels, value);
+  }
+  return library.Registry.merge([processMetrics, registry]).metrics();
+}
+
+function load(): LoadedLibrary {
+  if (loaded !== undefined) return loaded;
+  const library = requireLibrary();
+  const processMetrics = new library.Registry();
+  library.collectDefaultMetrics({ register: processMetrics });
+  loaded = { library, processMetrics };
   return loaded;
 }
 
-/** The figures are taken at this moment: a fresh registry holds them, as counters must not jump. */
-async function write({ library, registry }: Page, metrics: readonly Metric[]): Promise<string> {
-  const ours = new library.Registry();
-  for (const metric of metrics) fill(library, ours, metric);
-  return library.Registry.merge([registry, ours]).metrics();
+/** `require` loads again after a failure, such as a lack of descriptors; `import` does not. */
+function requireLibrary(): Library {
+  try {
+    return createRequire(import.meta.url)('prom-client') as Library;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'MODULE_NOT_FOUND') throw error;
+    throw missingLibrary(error);
+  }
 }
 
-function fill({ Counter, Gauge }: Library, registry: Registry, metric: Metric): void {
-  const { kind, name, help, samples } = metric;
-  const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
-  const settings = { name, help, labelNames, registers: [registry] };
-  const made: Counter | Gauge = kind === 'counter' ? new Counter(settings) : new Gauge(settings);
-  for (const { labels, value } of samples) made.inc(labels, value);
+/** Also reported on standard error, once: the response of a scraper may not be read. */
+function missingLibrary(cause: unknown): CoronetError {
+  const message = '/metrics needs prom-client, which is not installed: npm install prom-client';
+  if (!isMissingReported) stderr.write(`coronet: ${message}`);
+  isMissingReported = true;
+  return new CoronetError('ERR_MISSING_PEER', message, { cause });
 }

@@ -104,6 +104,12 @@ export interface Network {
   poll(): number;
 
   /**
+   * Milliseconds after which every connection and byte that has arrived by now has been reported.
+   * 0: `poll()` reports all of them.
+   */
+  readonly settleMs: number;
+
+  /**
    * Identifies the file of the Unix socket at `path`; `undefined` if there is none. The returned
    * function removes that file, but not another one that has replaced it in the meantime.
    */

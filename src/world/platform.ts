@@ -87,6 +87,22 @@ export interface MetricSample {
   readonly value: number;
 }
 
+/** How a number in the stats of a source is shown as a metric. */
+export interface MetricDefinition {
+  readonly kind: Metric['kind'];
+  readonly help: string;
+  /** 'milliseconds': the metric is shown in seconds. */
+  readonly unit?: 'milliseconds';
+  /** How the values of several workers are combined. Default 'sum'. */
+  readonly total?: 'sum' | 'maximum';
+}
+
+/**
+ * Definitions by the names of the numbers: 'accepted', 'handshakes.pending', or 'closed' for all
+ * numbers in the record `closed`. A number without a definition is a gauge.
+ */
+export type MetricDefinitions = Readonly<Record<string, MetricDefinition>>;
+
 /** A channel of node:diagnostics_channel, or an equivalent. */
 export interface DiagnosticsChannel {
   /** False: no subscriber, so the message need not be created. */

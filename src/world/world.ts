@@ -5,7 +5,7 @@
 
 import type { Operation } from '../kernel/operation.ts';
 import type { Network } from './network.ts';
-import type { Platform } from './platform.ts';
+import type { MetricDefinitions, Platform } from './platform.ts';
 
 /** The network, the process and the program of a task. */
 export interface RuntimeWorld {
@@ -40,6 +40,8 @@ export interface StatsSource {
   /** The address object of its listener, which identifies the server. */
   readonly address: object;
   stats(): object;
+  /** Definitions of the numbers in `stats()`. */
+  readonly metrics?: MetricDefinitions;
   /** Fetches the values that `stats()` returns from then on. Absent: `stats()` has them. */
   refresh?(): Operation<void>;
 }

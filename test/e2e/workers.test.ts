@@ -207,7 +207,7 @@ describe('the end of workers', () => {
     const failing = new Process(process.execPath, [SUPERVISOR, '4', file]);
     expect(await failing.exit).toEqual({ code: 1, signal: null });
     expect(failing.stderr.match(/Error: this version is broken/g)?.length).toBe(1);
-    expect(failing.stderr).toMatch(/worker 1 \(pid \d+\) ended with code 1 before it was ready/);
+    expect(failing.stderr).toMatch(/worker 1 \(pid \d+\) exited with code 1 before it was ready/);
   });
 
   it('an address that another supervisor has is in use', async () => {

@@ -3,7 +3,7 @@ import type { Operation } from '../../kernel/operation.ts';
 import type { Members, MemberValues } from './combinator.ts';
 import { CombinatorOperation, ListCombinator, MemberList } from './combinator.ts';
 
-/** For each member the result of Promise.allSettled: `{ status, value }` or `{ status, reason }`. */
+/** The results of Promise.allSettled, for each member. */
 export type Settled<T> = { -readonly [K in keyof T]: PromiseSettledResult<T[K]> };
 
 /**

@@ -79,7 +79,7 @@ export abstract class Combinator<R> {
     }
     this.onClose();
     if (this.#decision === null) this.onUndecided();
-    // All members have ended and nothing is decided: the task is cancelled, so its next wait throws.
+    // Undecided although all members have ended: the task is cancelled, and its next wait throws.
     if (this.#decision === null) return yield* sleepForever();
     if ('error' in this.#decision) throw this.#decision.error;
     if (this.#spawned === 0) yield* checkpoint();
@@ -193,7 +193,7 @@ export abstract class ListCombinator<R> extends Combinator<R> {
     if (this.members.size === 0) this.onEmpty();
   }
 
-  /** There are no members. */
+  /** Decides when the list of members is empty. */
   protected onEmpty(): void {
     this.complete(this.members.shape([]) as R);
   }

@@ -35,7 +35,7 @@ import { caseOfKernelWait, isKernelWait, isSelectable, WOULD_WAIT } from './case
 /** The operations that a select chooses from, by the keys that its result uses. */
 export type SelectCases = Readonly<Record<string, Operation<unknown>>>;
 
-/** `{ key, value }` of the case that was carried out. Checking `key` narrows the type of `value`. */
+/** `{ key, value }` of the case that was carried out. A check of `key` narrows `value`. */
 export type Selected<A extends SelectCases> = {
   [K in keyof A & string]: {
     readonly key: K;
@@ -118,7 +118,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
 
   override describe(): string {
     const cases = this.#cases.map(({ key, request }) => `${key}: ${request.describe()}`);
-    // A trace may ask for the description after the end, when there are no cases any more.
+    // A trace may ask for the description after the end, when the cases are gone.
     const names = cases.length > 0 ? cases : Object.keys(this.#given);
     return `select of ${names.join(', ')}`;
   }

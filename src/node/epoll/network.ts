@@ -86,6 +86,7 @@ export function epollNetwork(owner: NetworkOwner): Network {
  */
 class EpollNetwork implements Network, Registry {
   readonly backend = 'epoll';
+  readonly settleMs = 0;
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly addon: Addon;
   readonly slabs: Slabs = new Slabs();

@@ -74,6 +74,8 @@ export function portableNetwork(owner: NetworkOwner, options: PortableOptions = 
 
 class PortableNetwork implements Network, ListenerContext, DatagramContext {
   readonly backend = 'portable';
+  /** Node reports connections and bytes in later turns of its event loop. */
+  readonly settleMs = 10;
   readonly capabilities: Capabilities = {
     pausesAccept: false,
     exactTorn: false,

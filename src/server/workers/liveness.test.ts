@@ -77,8 +77,8 @@ describe('a worker that hangs', () => {
       yield* replaced(seen, first);
     });
     expect(seen.platform.lines).toEqual([
-      'coronet: worker 1 (pid 100) hangs: it has not answered for 800 ms, and is killed',
-      'coronet: worker 1 (pid 100) was ended by SIGKILL; the next one starts in 100 ms',
+      'coronet: worker 1 (pid 100) has not responded for 800 ms and is killed',
+      'coronet: worker 1 (pid 100) was terminated by SIGKILL; the next one starts in 100 ms',
     ]);
   });
 
@@ -224,8 +224,8 @@ describe('nobody is taken for hung', () => {
     expect(killed(seen)).toEqual([0]);
   });
 
-  test("where the limit is 'unlimited': nobody is even asked", () => {
-    for (const hangTimeoutMs of ['unlimited', Infinity] as const) {
+  test('where the limit is Infinity: nobody is even asked', () => {
+    for (const hangTimeoutMs of [Infinity, Infinity] as const) {
       const seen = watching(1, { hangTimeoutMs }, function* (_, first) {
         first.turns = false;
         yield* sleep(HOUR_MS);
@@ -253,7 +253,7 @@ test('a worker that does not read is sent a bounded number of questions', () => 
 });
 
 test('a worker that does not read is asked to end by a signal', () => {
-  const seen = supervising(1, { hangTimeoutMs: 'unlimited' }, function* (seen) {
+  const seen = supervising(1, { hangTimeoutMs: Infinity }, function* (seen) {
     const running = yield* seen.begin(1);
     seen.process(0).deaf = true;
     running.stop();

@@ -8,7 +8,7 @@ import type { Wait } from '../../kernel/operation.ts';
 import { group } from '../../kernel/task/group.ts';
 import { sleep } from '../../kernel/waits.ts';
 
-const QUIET = { hangTimeoutMs: 'unlimited' } as const;
+const QUIET = { hangTimeoutMs: Infinity } as const;
 
 function tells(process: FakeProcess, requestId: number, accepted: number): void {
   const servers = [{ address: 'x', stats: { accepted, open: 1 } }];

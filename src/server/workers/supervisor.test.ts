@@ -59,7 +59,7 @@ describe('a reload', () => {
       kind: 'reload-failed',
       worker: 1,
       pid: 102,
-      reason: 'ended with code 1 before it was ready',
+      reason: 'exited with code 1 before it was ready',
     });
   });
 
@@ -168,7 +168,7 @@ describe('the end', () => {
         seen.process(0).end({ signal: 'SIGKILL' });
       }),
     );
-    expect(error.message).toBe('worker 1 (pid 100) was ended by SIGKILL when it was asked to end');
+    expect(error.message).toBe('worker 1 (pid 100) was terminated by SIGKILL when it was stopped');
     expect(error.code).toBe('ERR_WORKER_STOP');
   });
 
@@ -178,7 +178,7 @@ describe('the end', () => {
         (yield* seen.begin(1)).stop();
       }),
     );
-    expect(error.message).toContain('survived SIGKILL');
+    expect(error.message).toContain('did not end after SIGKILL');
   });
 
   test('a cancellation cuts all workers, and waits for them', () => {

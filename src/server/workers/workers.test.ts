@@ -72,7 +72,7 @@ describe('the beginning', () => {
     );
     expect(error).toMatchObject({ code: 'ERR_WORKER_START', worker: 2, pid: 101 });
     expect(error).toBeInstanceOf(WorkerError);
-    expect(error.message).toBe('worker 2 (pid 101) ended with code 3 before it was ready');
+    expect(error.message).toBe('worker 2 (pid 101) exited with code 3 before it was ready');
   });
 
   test('a worker that is not ready in time fails the whole', () => {
@@ -178,7 +178,7 @@ describe('workers that end by themselves', () => {
     );
     expect(error.code).toBe('ERR_WORKER_RESTARTS');
     expect(error.message).toContain('more than 2 times within 60000 ms');
-    expect(error.message).toContain('worker 1 (pid 103), ended with code 7');
+    expect(error.message).toContain('worker 1 (pid 103), exited with code 7');
     expect(log.at(-1)).toBe('101 stop');
   });
 
@@ -226,7 +226,7 @@ describe('workers that end by themselves', () => {
       yield* seen.endAll();
     });
     expect(seen.platform.lines).toEqual([
-      'coronet: worker 1 (pid 100) was ended by SIGKILL; the next one starts in 100 ms',
+      'coronet: worker 1 (pid 100) was terminated by SIGKILL; the next one starts in 100 ms',
     ]);
   });
 });
@@ -234,7 +234,7 @@ describe('workers that end by themselves', () => {
 test('wrong arguments are refused at once', () => {
   for (const hangTimeoutMs of [0, -1, Number.NaN]) {
     expect(() => workers(1, 'x', { hangTimeoutMs })).toThrow(
-      /`hangTimeoutMs` to be a number > 0 or/,
+      /`hangTimeoutMs` to be a number > 0, or Infinity/,
     );
   }
   expect(() => workers(0, 'x')).toThrow(/`count` to be a whole number from 1 to 1024, got 0/);

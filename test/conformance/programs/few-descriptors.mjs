@@ -1,7 +1,7 @@
 /**
- * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND OPTIONS, where
- * OPTIONS are those of tcpServer as JSON. It sends its port to the parent. Messages: 'stats' is
- * answered with its stats, 'drain' drains it, 'stop' ends it. It also ends with its parent.
+ * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND OPTIONS; OPTIONS
+ * are those of tcpServer as JSON. It sends its port to its parent, replies to 'stats', drains on
+ * 'drain', and ends on 'stop' or when the parent has ended.
  */
 import { run, tcpServer } from '../../../dist/index.js';
 

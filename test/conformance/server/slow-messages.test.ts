@@ -8,9 +8,9 @@ import { failure, receiveExactly } from '../../support/sockets.ts';
 
 /** The only limit is that of the test. */
 const LINES = {
-  firstByteTimeoutMs: 'unlimited',
-  idleTimeoutMs: 'unlimited',
-  sendStallTimeoutMs: 'unlimited',
+  firstByteTimeoutMs: Infinity,
+  idleTimeoutMs: Infinity,
+  sendStallTimeoutMs: Infinity,
   minReceiveRate: { bytesPerSecond: 1500, graceMs: 300 },
 } as const;
 

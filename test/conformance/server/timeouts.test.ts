@@ -23,9 +23,9 @@ import {
 /** The only limits are those of the test; clients that stay are not waited for. */
 const OFF = {
   lingerMs: 50,
-  firstByteTimeoutMs: 'unlimited',
-  idleTimeoutMs: 'unlimited',
-  sendStallTimeoutMs: 'unlimited',
+  firstByteTimeoutMs: Infinity,
+  idleTimeoutMs: Infinity,
+  sendStallTimeoutMs: Infinity,
 } as const;
 
 for (const backend of backends) {
