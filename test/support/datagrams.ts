@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Address, Datagram, Operation, ReceivedDatagram, Wait } from '../../src/index.ts';
 import { bindDatagram, moveOnAfter } from '../../src/index.ts';
+import type { TestBackend } from './backends.ts';
 import { LOOPBACK } from './sockets.ts';
 
 /** True if the loopback interface of this machine has an IPv6 address. */
@@ -26,7 +27,19 @@ export function* withTwo<T>(
   return yield* body(near, far);
 }
 
+<<<<<<< HEAD
 /** Sends every datagram back to its sender. */
+=======
+/** Runs `body` on `backend` with two sockets. */
+export function onTwo<T>(
+  backend: TestBackend,
+  body: (near: Datagram, far: Datagram) => Operation<T>,
+): Promise<T> {
+  return backend.run(() => withTwo(body));
+}
+
+/** Sends back what comes. */
+>>>>>>> h/net
 export function* echoDatagrams(socket: Datagram): Operation<void> {
   for (;;) {
     const { data, from } = yield* socket.recvFrom();
