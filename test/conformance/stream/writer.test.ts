@@ -4,7 +4,7 @@ import { connect, group, isCancelled, toDuplex } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { digest, pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   failure,
   fill,
@@ -178,7 +178,7 @@ for (const backend of backends) {
             yield* client.sendAll('x');
             expect(yield* receiveText(client)).toBe('');
             client.close();
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(server.stats().failed).toBe(1);
             expect(onError.mock.calls.map(([error]) => error)).toEqual([
               expect.objectContaining({
@@ -209,7 +209,7 @@ for (const backend of backends) {
               yield* client.sendAll(word);
               expect(['', 'ECONNRESET']).toContain(yield* endOf(client));
             }
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(onError.mock.calls.map(([error]) => error)).toEqual([new Error('its own')]);
           },
           { onError },
