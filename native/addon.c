@@ -22,6 +22,38 @@ typedef struct {
   napi_callback function;
 } Export;
 
+/* Read by JavaScript instead of a second copy there. */
+typedef struct {
+  const char *name;
+  uint32_t value;
+} Constant;
+
+#define CONSTANT(name) {#name, name}
+
+static const Constant CONSTANTS[] = {
+    CONSTANT(INDEX_BITS),
+    CONSTANT(FAMILY_UNIX),
+    CONSTANT(MAX_PIECES),
+    CONSTANT(MAX_TRANSFER),
+    CONSTANT(REUSE_PORT),
+    CONSTANT(IPV6_ONLY),
+    CONSTANT(REUSE_ADDRESS),
+    CONSTANT(BROADCAST),
+    CONSTANT(OPTION_BROADCAST),
+    CONSTANT(OPTION_TTL),
+    CONSTANT(OPTION_MULTICAST_TTL),
+    CONSTANT(OPTION_MULTICAST_LOOPBACK),
+    CONSTANT(STAT_RECV_BUFFER),
+    CONSTANT(STAT_SEND_BUFFER),
+    CONSTANT(STAT_DROPPED),
+    CONSTANT(RECORD_LENGTH),
+    CONSTANT(RECORD_TRUNCATED),
+    CONSTANT(RECORD_FAMILY),
+    CONSTANT(RECORD_PORT),
+    CONSTANT(RECORD_HOST),
+    CONSTANT(RECORD_INTS),
+};
+
 static const Export EXPORTS[] = {
     {"createPoller", coronet_create_poller},
     {"destroyPoller", coronet_destroy_poller},
@@ -50,11 +82,11 @@ static const Export EXPORTS[] = {
     {"sendDatagram", coronet_send_datagram},
     {"watchSend", coronet_watch_send},
     {"datagramOption", coronet_datagram_option},
-    {"datagramFigure", coronet_datagram_figure},
+    {"datagramStat", coronet_datagram_stat},
     {"joinGroup", coronet_join_group},
     {"leaveGroup", coronet_leave_group},
     {"multicastInterface", coronet_multicast_interface},
-    {"hold", coronet_hold},
+    {"listenShared", coronet_listen_shared},
     {"bound", coronet_bound},
     {"adopt", coronet_adopt},
     {"notify", coronet_notify},
@@ -107,6 +139,30 @@ static napi_value coronet_stats(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* SOCKET_OPTIONS: the names of the options, in the order of their codes. */
+static napi_status add_option_names(napi_env env, napi_value constants) {
+  napi_value names = NULL, value = NULL;
+  napi_status status = napi_create_array(env, &names);
+  for (uint32_t i = 0; socket_option_name(i) != NULL && status == napi_ok; i += 1) {
+    status = napi_create_string_utf8(env, socket_option_name(i), NAPI_AUTO_LENGTH, &value);
+    if (status == napi_ok) status = napi_set_element(env, names, i, value);
+  }
+  if (status != napi_ok) return status;
+  return napi_set_named_property(env, constants, "SOCKET_OPTIONS", names);
+}
+
+static napi_status add_constants(napi_env env, napi_value exports) {
+  const size_t count = sizeof CONSTANTS / sizeof CONSTANTS[0];
+  napi_value constants = NULL;
+  napi_status status = napi_create_object(env, &constants);
+  for (size_t i = 0; i < count && status == napi_ok; i += 1) {
+    status = set_count(env, constants, CONSTANTS[i].name, CONSTANTS[i].value);
+  }
+  if (status == napi_ok) status = add_option_names(env, constants);
+  if (status != napi_ok) return status;
+  return napi_set_named_property(env, exports, "constants", constants);
+}
+
 static napi_status add(napi_env env, napi_value exports, Export entry, void *environment) {
   napi_value function = NULL;
   napi_status status = napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.function,
@@ -118,6 +174,7 @@ static napi_status add(napi_env env, napi_value exports, Export entry, void *env
 static napi_status add_all(napi_env env, napi_value exports, Environment *environment) {
   const size_t count = sizeof EXPORTS / sizeof EXPORTS[0];
   napi_status status = set_count(env, exports, "abi", CORONET_ABI);
+  if (status == napi_ok) status = add_constants(env, exports);
   for (size_t i = 0; i < count && status == napi_ok; i += 1) {
     status = add(env, exports, EXPORTS[i], environment);
   }

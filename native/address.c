@@ -1,5 +1,5 @@
 /*
- * Endpoints to sockaddr and back. On its way in an endpoint is three arguments: family (4, 6, LOCAL
+ * Endpoints to sockaddr and back. On its way in an endpoint is three arguments: family (4, 6, FAMILY_UNIX
  * or 0 for "none"), host or path, port. On its way out it is one object: { host, port, family } or
  * { path }. Hosts are numeric. Names are looked up in JavaScript.
  */
@@ -12,7 +12,7 @@
 #include "coronet.h"
 
 /* Not AF_* values: those differ between systems, and JavaScript should not have to know them. */
-#define LOCAL 1 /* a Unix socket; the host argument is its path */
+
 #define HOST_SIZE (INET6_ADDRSTRLEN + 1 + IF_NAMESIZE)
 
 /*
@@ -66,7 +66,7 @@ bool address_read(Call *call, size_t first, Address *out, int *error) {
   if (family == 0) return true;
   if (!call_text(call, first + 1, &text)) return false;
   if (!call_int(call, first + 2, &port)) return false;
-  if (family == LOCAL) {
+  if (family == FAMILY_UNIX) {
     *error = read_path(text.bytes, text.length, out);
   } else if (port < 0 || port > UINT16_MAX || strlen(text.bytes) != text.length) {
     *error = -EINVAL;

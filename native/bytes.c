@@ -18,11 +18,10 @@
 
 #include "coronet.h"
 
-#define MOST_PIECES 64
+
 #define DISCARD_ROUNDS 16
 
-/* The least that a receive of a batch is offered (src/node/epoll/slab.ts). */
-#define LEAST_ROOM 4096
+
 
 /*
  * Straight into the kernel. In a process with threads the C library makes recv and send points
@@ -117,20 +116,25 @@ napi_value coronet_recv(napi_env env, napi_callback_info info) {
  */
 napi_value coronet_recv_each(napi_env env, napi_callback_info info) {
   Call call;
-  int32_t from = 0, to = 0, offset = 0;
+  int32_t from = 0, to = 0, offset = 0, least = 0;
   int32_t *batch = NULL;
   uint8_t *data = NULL;
   size_t length = 0, size = 0;
-  if (!call_begin(env, info, 5, &call) || !call_int32_array(&call, 0, &batch, &length)) return NULL;
+  if (!call_begin(env, info, 6, &call) || !call_int32_array(&call, 0, &batch, &length)) return NULL;
   if (!call_int(&call, 1, &from) || !call_int(&call, 2, &to)) return NULL;
   if (!call_bytes(&call, 3, &data, &size) || !call_int(&call, 4, &offset)) return NULL;
+  if (!call_int(&call, 5, &least)) return NULL;
+  if (least <= 0) {
+    call_wrong(&call, 5, "at least 1");
+    return NULL;
+  }
   if (from < 0 || to < from || (size_t)to > length / 2 || offset < 0) {
     call_wrong(&call, 2, "within the batch, and the offset not to be negative");
     return NULL;
   }
   size_t at = (size_t)offset;
   int32_t next = from;
-  for (; next < to && at + LEAST_ROOM <= size; next += 1) {
+  for (; next < to && at + (size_t)least <= size; next += 1) {
     const Slot *slot = stream_find(call.environment, batch[2 * next]);
     int32_t received = slot == NULL ? -EBADF : receive(slot, data + at, size - at);
     batch[2 * next + 1] = received;
@@ -184,14 +188,14 @@ napi_value coronet_send(napi_env env, napi_callback_info info) {
   return call_result(&call, sent_or_error(sent));
 }
 
-/* Up to MOST_PIECES pieces of the array; empty ones are skipped. False: an exception is pending. */
+/* Up to MAX_PIECES pieces of the array; empty ones are skipped. False: an exception is pending. */
 static bool gather(Call *call, struct iovec *pieces, size_t *count) {
   uint32_t length = 0;
   *count = 0;
   if (napi_get_array_length(call->env, call->values[1], &length) != napi_ok) {
     return call_wrong(call, 1, "an array of Uint8Arrays");
   }
-  for (uint32_t i = 0; i < length && i < MOST_PIECES; i += 1) {
+  for (uint32_t i = 0; i < length && i < MAX_PIECES; i += 1) {
     napi_value piece = NULL;
     struct iovec *next = &pieces[*count];
     if (napi_get_element(call->env, call->values[1], i, &piece) != napi_ok) return false;
@@ -207,7 +211,7 @@ static bool gather(Call *call, struct iovec *pieces, size_t *count) {
 napi_value coronet_sendv(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0;
-  struct iovec pieces[MOST_PIECES];
+  struct iovec pieces[MAX_PIECES];
   struct msghdr message = {.msg_iov = pieces};
   size_t count = 0;
   ssize_t sent = 0;

@@ -10,8 +10,7 @@
 
 #include "coronet.h"
 
-/* The most that one system call moves (MAX_RW_COUNT of Linux); it also fits the int32 result. */
-#define LONGEST_TRANSFER ((size_t)0x7ffff000)
+
 
 /*
  * `count` arguments are read; further ones are ignored, missing ones become undefined. The record
@@ -58,7 +57,7 @@ bool call_bytes(Call *call, size_t index, uint8_t **data, size_t *length) {
   }
   if (size == 0 || start == NULL) return call_wrong(call, index, "not empty and not detached");
   *data = start;
-  *length = size < LONGEST_TRANSFER ? size : LONGEST_TRANSFER;
+  *length = size < MAX_TRANSFER ? size : MAX_TRANSFER;
   return true;
 }
 

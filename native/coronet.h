@@ -38,7 +38,37 @@
 #include <sys/un.h>
 
 /* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 9
+#define CORONET_ABI 10
+
+/*
+ * Numbers that JavaScript also needs. addon.c exports them under these names as `constants`, and
+ * JavaScript reads them there. They are not the system's values: JavaScript need not know those.
+ */
+#define INDEX_BITS 20              /* of a handle: the slot index; the rest is the generation */
+#define FAMILY_UNIX 1              /* address family of a Unix socket, beside 4, 6 and 0 (none) */
+#define MAX_PIECES 64              /* sendv reads no more array elements than this */
+#define MAX_TRANSFER 0x7ffff000    /* bytes of one system call: MAX_RW_COUNT of Linux */
+
+/* Flags of listen and bindDatagram. */
+enum { REUSE_PORT = 1, IPV6_ONLY = 2, REUSE_ADDRESS = 4, BROADCAST = 8 };
+
+/* Options of datagramOption. */
+enum { OPTION_BROADCAST, OPTION_TTL, OPTION_MULTICAST_TTL, OPTION_MULTICAST_LOOPBACK };
+
+/* Values of datagramStat. */
+enum { STAT_RECV_BUFFER, STAT_SEND_BUFFER, STAT_DROPPED };
+
+/* One datagram in an array of records: length, 1 if it was truncated, family (4 or 6), port, the
+ * bytes of the address (four ints, unused ones zero), scope (the index of an interface). */
+enum {
+  RECORD_LENGTH,
+  RECORD_TRUNCATED,
+  RECORD_FAMILY,
+  RECORD_PORT,
+  RECORD_HOST,
+  RECORD_SCOPE = RECORD_HOST + 4,
+  RECORD_INTS
+};
 
 /*
  * All that a connection can report, both directions at once. PRI is there because urgent data
@@ -153,14 +183,14 @@ int poller_register(const Slot *slot, uint32_t interest);
 int poller_rearm(const Slot *slot, uint32_t interest);
 
 /* sockets.c */
-int socket_option(int fd, int level, int name, int value);
 int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest);
 
 /* address.c */
 bool address_read(Call *call, size_t first, Address *out, int *error);
 napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length);
 
-/* options.c: 0, or a negated errno */
+/* options.c */
+const char *socket_option_name(size_t code); /* NULL: there is no such code */
 int socket_option(int fd, int level, int name, int value);
 int set_buffer_sizes(int fd, int32_t receive, int32_t send);
 
@@ -195,11 +225,11 @@ napi_value coronet_sender(napi_env env, napi_callback_info info);
 napi_value coronet_send_datagram(napi_env env, napi_callback_info info);
 napi_value coronet_watch_send(napi_env env, napi_callback_info info);
 napi_value coronet_datagram_option(napi_env env, napi_callback_info info);
-napi_value coronet_datagram_figure(napi_env env, napi_callback_info info);
+napi_value coronet_datagram_stat(napi_env env, napi_callback_info info);
 napi_value coronet_join_group(napi_env env, napi_callback_info info);
 napi_value coronet_leave_group(napi_env env, napi_callback_info info);
 napi_value coronet_multicast_interface(napi_env env, napi_callback_info info);
-napi_value coronet_hold(napi_env env, napi_callback_info info);
+napi_value coronet_listen_shared(napi_env env, napi_callback_info info);
 napi_value coronet_bound(napi_env env, napi_callback_info info);
 napi_value coronet_adopt(napi_env env, napi_callback_info info);
 napi_value coronet_notify(napi_env env, napi_callback_info info);

@@ -19,24 +19,15 @@
 #include "coronet.h"
 
 #define SOCKET_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
-#define MOST_DATAGRAMS 32
+#define MAX_DATAGRAMS 32
 
-/* Flags of bindDatagram. */
-enum { REUSE_PORT = 1, IPV6_ONLY = 2, REUSE_ADDRESS = 4, BROADCAST = 8 };
 
-/* Names of options and figures: not the system's values, as with families in address.c. */
-enum { OPTION_BROADCAST, OPTION_TTL, OPTION_MULTICAST_TTL, OPTION_MULTICAST_LOOPBACK };
-enum { FIGURE_RECV_BUFFER, FIGURE_SEND_BUFFER, FIGURE_DROPPED };
-
-/* One datagram in the array of records: length, 1 if it was cut, family (4 or 6), port, the bytes
- * of the address (four ints, the rest zero), scope (the index of an interface). */
-enum { LENGTH, CUT, FAMILY, PORT, HOST, SCOPE = HOST + 4, RECORD };
 
 /* What recvmmsg needs beside the memory; about 4 KB on the stack. */
 typedef struct {
-  struct mmsghdr messages[MOST_DATAGRAMS];
-  struct iovec pieces[MOST_DATAGRAMS];
-  PeerAddress senders[MOST_DATAGRAMS];
+  struct mmsghdr messages[MAX_DATAGRAMS];
+  struct iovec pieces[MAX_DATAGRAMS];
+  PeerAddress senders[MAX_DATAGRAMS];
 } Batch;
 
 /* Buffer sizes of 0 leave the system's. Asking for more than net.core.rmem_max gives the most that
@@ -119,18 +110,18 @@ static void prepare_batch(Batch *batch, uint8_t *memory, size_t stride, unsigned
 
 static void write_record(int32_t *record, const struct mmsghdr *message,
                          const PeerAddress *sender) {
-  memset(record, 0, RECORD * sizeof *record);
-  record[LENGTH] = (int32_t)message->msg_len;
-  record[CUT] = (message->msg_hdr.msg_flags & MSG_TRUNC) != 0;
+  memset(record, 0, RECORD_INTS * sizeof *record);
+  record[RECORD_LENGTH] = (int32_t)message->msg_len;
+  record[RECORD_TRUNCATED] = (message->msg_hdr.msg_flags & MSG_TRUNC) != 0;
   if (sender->family == AF_INET) {
-    record[FAMILY] = 4;
-    record[PORT] = ntohs(sender->v4.sin_port);
-    memcpy(&record[HOST], &sender->v4.sin_addr, sizeof sender->v4.sin_addr);
+    record[RECORD_FAMILY] = 4;
+    record[RECORD_PORT] = ntohs(sender->v4.sin_port);
+    memcpy(&record[RECORD_HOST], &sender->v4.sin_addr, sizeof sender->v4.sin_addr);
   } else if (sender->family == AF_INET6) {
-    record[FAMILY] = 6;
-    record[PORT] = ntohs(sender->v6.sin6_port);
-    memcpy(&record[HOST], &sender->v6.sin6_addr, sizeof sender->v6.sin6_addr);
-    record[SCOPE] = (int32_t)sender->v6.sin6_scope_id;
+    record[RECORD_FAMILY] = 6;
+    record[RECORD_PORT] = ntohs(sender->v6.sin6_port);
+    memcpy(&record[RECORD_HOST], &sender->v6.sin6_addr, sizeof sender->v6.sin6_addr);
+    record[RECORD_SCOPE] = (int32_t)sender->v6.sin6_scope_id;
   }
 }
 
@@ -161,9 +152,9 @@ napi_value coronet_recv_datagrams(napi_env env, napi_callback_info info) {
   if (!call_begin(env, info, 5, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_bytes(&call, 1, &memory, &size) || !call_int(&call, 2, &stride)) return NULL;
   if (!call_int32_array(&call, 3, &records, &length) || !call_int(&call, 4, &most)) return NULL;
-  if (most > MOST_DATAGRAMS) most = MOST_DATAGRAMS;
+  if (most > MAX_DATAGRAMS) most = MAX_DATAGRAMS;
   if (stride <= 0 || most <= 0 || size / (size_t)stride < (size_t)most ||
-      length / RECORD < (size_t)most) {
+      length / RECORD_INTS < (size_t)most) {
     call_wrong(&call, 4, "at least 1, with room for as many");
     return NULL;
   }
@@ -172,7 +163,7 @@ napi_value coronet_recv_datagrams(napi_env env, napi_callback_info info) {
   prepare_batch(&batch, memory, (size_t)stride, (unsigned)most);
   int received = receive_batch(slot->fd, &batch, (unsigned)most);
   for (int i = 0; i < received; i += 1) {
-    write_record(&records[i * RECORD], &batch.messages[i], &batch.senders[i]);
+    write_record(&records[i * RECORD_INTS], &batch.messages[i], &batch.senders[i]);
   }
   return call_result(&call, received);
 }
@@ -188,21 +179,21 @@ napi_value coronet_sender(napi_env env, napi_callback_info info) {
   PeerAddress sender;
   if (!call_begin(env, info, 2, &call)) return NULL;
   if (!call_int32_array(&call, 0, &records, &length) || !call_int(&call, 1, &number)) return NULL;
-  if (number < 0 || (size_t)number >= length / RECORD) {
+  if (number < 0 || (size_t)number >= length / RECORD_INTS) {
     call_wrong(&call, 1, "the number of a record");
     return NULL;
   }
-  const int32_t *record = &records[number * RECORD];
+  const int32_t *record = &records[number * RECORD_INTS];
   memset(&sender, 0, sizeof sender);
-  if (record[FAMILY] == 6) {
+  if (record[RECORD_FAMILY] == 6) {
     sender.v6.sin6_family = AF_INET6;
-    sender.v6.sin6_port = htons((uint16_t)record[PORT]);
-    memcpy(&sender.v6.sin6_addr, &record[HOST], sizeof sender.v6.sin6_addr);
-    sender.v6.sin6_scope_id = (uint32_t)record[SCOPE];
+    sender.v6.sin6_port = htons((uint16_t)record[RECORD_PORT]);
+    memcpy(&sender.v6.sin6_addr, &record[RECORD_HOST], sizeof sender.v6.sin6_addr);
+    sender.v6.sin6_scope_id = (uint32_t)record[RECORD_SCOPE];
   } else {
     sender.v4.sin_family = AF_INET;
-    sender.v4.sin_port = htons((uint16_t)record[PORT]);
-    memcpy(&sender.v4.sin_addr, &record[HOST], sizeof sender.v4.sin_addr);
+    sender.v4.sin_port = htons((uint16_t)record[RECORD_PORT]);
+    memcpy(&sender.v4.sin_addr, &record[RECORD_HOST], sizeof sender.v4.sin_addr);
   }
   return address_write(env, &sender.any, sizeof sender);
 }
@@ -288,11 +279,11 @@ napi_value coronet_datagram_option(napi_env env, napi_callback_info info) {
  * array of linux/sock_diag.h, in which they stand at place 8 of 9. */
 static int32_t dropped(int fd) {
 #ifdef SO_MEMINFO
-  uint32_t figures[9] = {0};
-  socklen_t length = sizeof figures;
-  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, figures, &length) != 0) return -errno;
-  if (length < sizeof figures) return -ENOPROTOOPT;
-  return figures[8] < INT32_MAX ? (int32_t)figures[8] : INT32_MAX;
+  uint32_t memory[9] = {0};
+  socklen_t length = sizeof memory;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) != 0) return -errno;
+  if (length < sizeof memory) return -ENOPROTOOPT;
+  return memory[8] < INT32_MAX ? (int32_t)memory[8] : INT32_MAX;
 #else
   (void)fd;
   return -ENOPROTOOPT;
@@ -305,16 +296,16 @@ static int32_t buffer_size(int fd, int name) {
   return getsockopt(fd, SOL_SOCKET, name, &size, &length) == 0 ? size : -errno;
 }
 
-/* datagramFigure(handle, figure): its value, or an errno */
-napi_value coronet_datagram_figure(napi_env env, napi_callback_info info) {
+/* datagramStat(handle, stat): its value, or an errno */
+napi_value coronet_datagram_stat(napi_env env, napi_callback_info info) {
   Call call;
-  int32_t handle = 0, figure = 0;
+  int32_t handle = 0, stat = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
-  if (!call_int(&call, 1, &figure)) return NULL;
+  if (!call_int(&call, 1, &stat)) return NULL;
   Slot *slot = datagram_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
-  if (figure == FIGURE_DROPPED) return call_result(&call, dropped(slot->fd));
-  int name = figure == FIGURE_RECV_BUFFER ? SO_RCVBUF : SO_SNDBUF;
+  if (stat == STAT_DROPPED) return call_result(&call, dropped(slot->fd));
+  int name = stat == STAT_RECV_BUFFER ? SO_RCVBUF : SO_SNDBUF;
   return call_result(&call, buffer_size(slot->fd, name));
 }
 

@@ -12,6 +12,7 @@
 #include "coronet.h"
 
 typedef struct {
+  const char *option; /* the name in JavaScript (SocketOption of src/world/network.ts) */
   int level;
   int name;
   bool tcp; /* about a TCP connection, whatever the level is: a Unix socket has no use for it */
@@ -19,12 +20,20 @@ typedef struct {
 
 /* The order is that of EPOLL_OPTIONS in src/node/epoll/options.ts. */
 static const Option OPTIONS[] = {
-    {IPPROTO_TCP, TCP_NODELAY, true},   {SOL_SOCKET, SO_KEEPALIVE, true},
-    {IPPROTO_TCP, TCP_KEEPIDLE, true},  {IPPROTO_TCP, TCP_KEEPINTVL, true},
-    {IPPROTO_TCP, TCP_KEEPCNT, true},   {IPPROTO_TCP, TCP_USER_TIMEOUT, true},
-    {SOL_SOCKET, SO_RCVBUF, false},     {SOL_SOCKET, SO_SNDBUF, false},
+    {"noDelay", IPPROTO_TCP, TCP_NODELAY, true},
+    {"keepAlive", SOL_SOCKET, SO_KEEPALIVE, true},
+    {"keepAliveIdleMs", IPPROTO_TCP, TCP_KEEPIDLE, true},
+    {"keepAliveIntervalMs", IPPROTO_TCP, TCP_KEEPINTVL, true},
+    {"keepAliveCount", IPPROTO_TCP, TCP_KEEPCNT, true},
+    {"userTimeoutMs", IPPROTO_TCP, TCP_USER_TIMEOUT, true},
+    {"recvBufferSize", SOL_SOCKET, SO_RCVBUF, false},
+    {"sendBufferSize", SOL_SOCKET, SO_SNDBUF, false},
 };
 #define OPTION_COUNT ((int32_t)(sizeof OPTIONS / sizeof OPTIONS[0]))
+
+const char *socket_option_name(size_t code) {
+  return code < (size_t)OPTION_COUNT ? OPTIONS[code].option : NULL;
+}
 
 int socket_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
@@ -71,15 +80,15 @@ napi_value coronet_get_option(napi_env env, napi_callback_info info) {
 napi_value coronet_queued(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0;
-  struct tcp_info figures;
-  socklen_t length = sizeof figures;
+  struct tcp_info tcp;
+  socklen_t length = sizeof tcp;
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
   Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
-  if (getsockopt(slot->fd, IPPROTO_TCP, TCP_INFO, &figures, &length) != 0) {
+  if (getsockopt(slot->fd, IPPROTO_TCP, TCP_INFO, &tcp, &length) != 0) {
     return call_result(&call, -errno);
   }
-  return call_result(&call, (int32_t)figures.tcpi_unacked);
+  return call_result(&call, (int32_t)tcp.tcpi_unacked);
 }
 
 /* setOption(handle, code, value): 0, or a negated errno */

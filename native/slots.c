@@ -19,9 +19,9 @@
 
 #include "coronet.h"
 
-#define INDEX_BITS 20
-#define MOST_SLOTS (1u << INDEX_BITS)
-#define INDEX_MASK (MOST_SLOTS - 1)
+
+#define MAX_SLOTS (1u << INDEX_BITS)
+#define INDEX_MASK (MAX_SLOTS - 1)
 #define GENERATION_STEP (1u << INDEX_BITS)
 #define HANDLE_MASK 0x7fffffffu
 #define SPARE_SLOTS 256u
@@ -45,7 +45,7 @@ static void append_free(Environment *environment, uint32_t index) {
 static int32_t grow(Environment *environment) {
   uint32_t before = environment->capacity;
   uint32_t after = before == 0 ? 2 * SPARE_SLOTS : 2 * before;
-  if (after > MOST_SLOTS) after = MOST_SLOTS;
+  if (after > MAX_SLOTS) after = MAX_SLOTS;
   if (after == before) return -EMFILE;
   Slot *slots = realloc(environment->slots, after * sizeof *slots);
   if (slots == NULL) return -ENOMEM;

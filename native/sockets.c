@@ -15,9 +15,7 @@
 #include "coronet.h"
 
 #define SOCKET_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
-#define REUSE_PORT 1 /* flags of listen */
-#define IPV6_ONLY 2
-#define MOST_ACCEPTED 64
+#define MAX_SHED 64 /* connections per call */
 
 /* Fills the reserved slot and registers it. On failure the descriptor is closed. */
 int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
@@ -126,7 +124,7 @@ napi_value coronet_listen(napi_env env, napi_callback_info info) {
  * slot and in no epoll, so what waits in its queue wakes nobody here: processes that are started
  * inherit it and accept. The caller closes it.
  */
-napi_value coronet_hold(napi_env env, napi_callback_info info) {
+napi_value coronet_listen_shared(napi_env env, napi_callback_info info) {
   Call call;
   Address at;
   ListenHow how = {.mode = -1};
@@ -192,11 +190,10 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
   if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &listener)) return NULL;
   if (!call_int32_array(&call, 1, &out, &length) || !call_int(&call, 2, &most)) return NULL;
   if (stream_find(call.environment, listener) == NULL) return call_result(&call, -EBADF);
-  if (most > MOST_ACCEPTED) most = MOST_ACCEPTED;
   if (most > (int32_t)(length - 1)) most = (int32_t)(length - 1);
   int32_t count = 0;
   out[0] = 0;
-  for (int tries = 0; count < most && tries < 2 * MOST_ACCEPTED; tries += 1) {
+  for (int tries = 0; count < most && tries / 2 < most; tries += 1) {
     int32_t handle = accept_one(call.environment, listener);
     if (handle >= 0) {
       count += 1;
@@ -231,11 +228,11 @@ napi_value coronet_shed(napi_env env, napi_callback_info info) {
   if (!call_int(&call, 1, &most)) return NULL;
   Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
-  if (most > MOST_ACCEPTED) most = MOST_ACCEPTED;
+  if (most > MAX_SHED) most = MAX_SHED;
   Poller *poller = slot->poller;
   if (poller->spare >= 0) close(poller->spare);
   poller->spare = -1;
-  for (int tries = 0; count < most && tries < 2 * MOST_ACCEPTED; tries += 1) {
+  for (int tries = 0; count < most && tries < 2 * MAX_SHED; tries += 1) {
     int shed = shed_one(slot->fd);
     if (shed < 0) break;
     count += shed;

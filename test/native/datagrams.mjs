@@ -10,7 +10,7 @@ import {
   pause,
 } from './support.mjs';
 
-const RECORD = 9;
+const { RECORD_INTS: RECORD, STAT_DROPPED, STAT_RECV_BUFFER } = addon.constants;
 const MOST = 32;
 const EPOLLIN = 1;
 const EPOLLOUT = 4;
@@ -127,10 +127,10 @@ const other = bindDatagram(poller);
 for (let i = 0; i < 100; i += 1) {
   addon.sendDatagram(other.handle, memory, 1000, 4, '127.0.0.1', port);
 }
-const dropped = addon.datagramFigure(small, 2);
+const dropped = addon.datagramStat(small, STAT_DROPPED);
 const kept = addon.recvDatagrams(small, memory, 64, records, MOST);
 check(dropped < 0 || dropped + kept === 100, `all accounted for: ${dropped} and ${kept}`);
-check(addon.datagramFigure(small, 0) >= 4096, 'the size of the queue');
+check(addon.datagramStat(small, STAT_RECV_BUFFER) >= 4096, 'the size of the queue');
 
 check(addon.destroyPoller(poller.id) === 0, 'the poller closes what is left');
 await checkAllClosed();

@@ -66,30 +66,31 @@ check(addon.recv(far, bounded, 0, 4096) === 4, 'the bytes are still there');
 // A batch: each receive begins at the next multiple of 8, and the last one ends with the memory.
 const second = await connectedPair(poller);
 const batch = Int32Array.of(far, 0, second.far, 0, far, 0);
-const room = new Uint8Array(2 * 4096);
+const space = new Uint8Array(2 * 4096);
 addon.send(near, Buffer.from('eleven byte'));
 addon.send(second.near, Buffer.alloc(2 * 4096, 'y'));
 await pause(1);
-check(addon.recvEach(batch, 0, 3, room, 24) === 2, 'it stops where there is no room');
-const rest = room.length - 40;
+check(addon.recvEach(batch, 0, 3, space, 24, 4096) === 2, 'it stops where there is no space');
+const rest = space.length - 40;
 check(batch[1] === 11 && batch[3] === rest && batch[5] === 0, `the results, got ${batch}`);
-check(String(Buffer.from(room.buffer, 24, 11)) === 'eleven byte', 'the bytes of the first');
-check(room[23] === 0 && room[35] === 0 && room[39] === 0, 'nothing between them');
-check(room[40] === 0x79 && room.at(-1) === 0x79, 'the bytes of the second');
-check(addon.recvEach(batch, 1, 3, room, 0) === 2, 'it begins where it is told to');
+check(String(Buffer.from(space.buffer, 24, 11)) === 'eleven byte', 'the bytes of the first');
+check(space[23] === 0 && space[35] === 0 && space[39] === 0, 'nothing between them');
+check(space[40] === 0x79 && space.at(-1) === 0x79, 'the bytes of the second');
+check(addon.recvEach(batch, 1, 3, space, 0, 4096) === 2, 'it begins where it is told to');
 check(batch[1] === 11 && batch[3] === 40 && batch[5] === -11, `the results, got ${batch}`);
-check(addon.recvEach(batch, 0, 1, room, 4097) === 0, 'it does not begin without room');
-for (const [from, to, offset] of [
-  [-1, 1, 0],
-  [0, 4, 0],
-  [2, 1, 0],
-  [0, 1, -1],
+check(addon.recvEach(batch, 0, 1, space, 4097, 4096) === 0, 'it does not begin without space');
+for (const [from, to, offset, least] of [
+  [-1, 1, 0, 4096],
+  [0, 4, 0, 4096],
+  [2, 1, 0, 4096],
+  [0, 1, -1, 4096],
+  [0, 1, 0, 0],
 ]) {
-  const refused = throwsTypeError(() => addon.recvEach(batch, from, to, room, offset));
+  const refused = throwsTypeError(() => addon.recvEach(batch, from, to, space, offset, least));
   check(refused, `recvEach from ${from} to ${to} at ${offset} is refused`);
 }
 check(
-  throwsTypeError(() => addon.recvEach(batch, 0, 1, doomed, 0)),
+  throwsTypeError(() => addon.recvEach(batch, 0, 1, doomed, 0, 4096)),
   'recvEach into detached memory is refused',
 );
 

@@ -18,7 +18,7 @@ const ECONNRESET = -104;
 
 /** A listener that was inherited, as far as the addon can tell. */
 function adopt(poller) {
-  const fd = addon.hold(4, '127.0.0.1', 0, 128, 0);
+  const fd = addon.listenShared(4, '127.0.0.1', 0, 128, 0);
   return { handle: addon.adopt(poller.id, fd), port: addon.bound(fd).port };
 }
 

@@ -20,7 +20,7 @@ const bytes = new Uint8Array(8);
 
 function recvEach(handle) {
   const batch = Int32Array.of(handle, 0);
-  addon.recvEach(batch, 0, 1, new Uint8Array(4096), 0);
+  addon.recvEach(batch, 0, 1, new Uint8Array(4096), 0, 4096);
   return batch[1];
 }
 
@@ -45,7 +45,7 @@ const forDatagrams = (handle) => ({
   sendDatagram: addon.sendDatagram(handle, bytes, 8, 4, '127.0.0.1', 9),
   watchSend: addon.watchSend(handle, 1),
   datagramOption: addon.datagramOption(handle, 0, 1),
-  datagramFigure: addon.datagramFigure(handle, 0),
+  datagramStat: addon.datagramStat(handle, 0),
   joinGroup: addon.joinGroup(handle, 4, '239.1.2.3', 0, 0, '', 0),
   leaveGroup: addon.leaveGroup(handle, 4, '239.1.2.3', 0, 0, '', 0),
   multicastInterface: addon.multicastInterface(handle, 4, '127.0.0.1', 0),
@@ -79,7 +79,7 @@ for (let i = 0; i < 1500; i += 1) {
 
 // Forged handles: every generation of one slot.
 for (let generation = 0; generation < 2048; generation += 1) {
-  const forged = (generation << 20) | 300;
+  const forged = (generation << addon.constants.INDEX_BITS) | 300;
   check(addon.connected(forged) === EBADF, 'a forged handle finds nothing');
 }
 

@@ -18,7 +18,7 @@ import type { Endpoint } from '../../world/network.ts';
 import type { SharedListeners } from '../../world/worker-messages.ts';
 import type { Addon } from '../addon.ts';
 import { loadAddon } from '../addon.ts';
-import { familyOf, hostOf, portOf } from '../endpoint.ts';
+import { addressArguments } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
 import { canAdopt, inspectListener } from './inherited-listener.ts';
 import type { SocketFile } from './unix-socket.ts';
@@ -33,8 +33,6 @@ import {
 
 /** The kernel cuts the backlog to somaxconn. */
 const MAX_BACKLOG = 0x7fffffff;
-/** A flag of the addon's listen. */
-const REUSE_PORT = 1;
 
 /**
  * Listens at `at`: with the addon on `most` sockets that share a port (one for a Unix socket), each
@@ -59,7 +57,8 @@ function shareAtPort(addon: Addon, at: Endpoint, most: number): SharedListeners 
   closeSync(alone);
   const descriptors: number[] = [];
   try {
-    while (descriptors.length < most) descriptors.push(openShared(addon, local, REUSE_PORT));
+    while (descriptors.length < most)
+      descriptors.push(openShared(addon, local, addon.constants.REUSE_PORT));
   } catch (error) {
     for (const fd of descriptors) closeSync(fd);
     throw error;
@@ -72,7 +71,7 @@ function shareAtPath(addon: Addon, at: Endpoint & { readonly path: string }): Sh
 }
 
 function openShared(addon: Addon, at: Endpoint, flags: number): number {
-  const fd = addon.hold(familyOf(at), hostOf(at), portOf(at), MAX_BACKLOG, flags);
+  const fd = addon.listenShared(...addressArguments(at), MAX_BACKLOG, flags);
   if (fd < 0) throw systemError(fd, 'listen', at);
   return fd;
 }

@@ -6,9 +6,7 @@
 import { spawn } from 'node:child_process';
 import { getSystemErrorName } from 'node:util';
 import { loadAddon } from '../addon.ts';
-
-/** A Unix socket, among the families that the addon takes. */
-const UNIX = 1;
+import { addressArguments } from '../endpoint.ts';
 
 /** What has gone wrong was told: it goes wrong again with the next message. */
 let warned = false;
@@ -31,7 +29,7 @@ export function notifyManager(lines: string): void {
   const { addon } = loadAddon();
   if (addon === undefined) return notifyByCommand(lines, manager);
   const path = manager.startsWith('@') ? `\0${manager.slice(1)}` : manager;
-  const result = addon.notify(UNIX, path, 0, Buffer.from(lines));
+  const result = addon.notify(...addressArguments({ path }), Buffer.from(lines));
   if (result < 0) warnOnce(`${getSystemErrorName(result)} for NOTIFY_SOCKET=${manager}`);
 }
 
