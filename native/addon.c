@@ -1,13 +1,14 @@
 /*
- * One instance of the addon: made when an environment (the main thread, a worker) loads it, ended
- * by the environment's cleanup hook.
+ * One instance of the addon per environment (the main thread or a worker). It is created when the
+ * environment loads the addon, and destroyed by the cleanup hook of the environment.
  *
  * The end of an environment, in order:
- *   1. The hook runs. JavaScript is not called any more.
- *   2. Every poller is ended: its sockets are closed, its references dropped, its uv handle told to
- *      close. (A uv handle that is there when a worker's loop is closed aborts the process.)
- *   3. libuv gives the handles back, one by one, in later turns of the loop.
- *   4. With the last one the record is freed and the hook is reported as done. Node waits for that.
+ *   1. The cleanup hook runs. JavaScript is no longer called.
+ *   2. Every poller is ended: its sockets are closed, its references deleted, its uv handle is
+ *      being closed. (A uv handle that is open when the loop of a worker is closed aborts the
+ *      process.)
+ *   3. libuv calls the close callbacks of the handles in later turns of the loop.
+ *   4. The last callback frees the record and removes the hook. Node waits for that.
  *
  * process.exit() on the main thread skips all of this; the system closes the descriptors.
  */
@@ -16,13 +17,13 @@
 
 #include "coronet.h"
 
-/* What JavaScript sees. The list is the interface; src/node/addon.ts has its types. */
+/* The functions that JavaScript sees. src/node/addon.ts has their types. */
 typedef struct {
   const char *name;
   napi_callback function;
 } Export;
 
-/* Read by JavaScript instead of a second copy there. */
+/* JavaScript reads these numbers from the export `constants`, so it has no second copy. */
 typedef struct {
   const char *name;
   uint32_t value;
@@ -93,8 +94,8 @@ static const Export EXPORTS[] = {
 };
 
 /*
- * Frees the record once the environment is ending and libuv has given every handle back. Called
- * from both places that can be the last: the hook itself, and the close callback of each handle.
+ * Frees the record when the environment is ending and libuv has closed every handle. The hook and
+ * the close callback of each handle call this function, because each may be the last.
  */
 void environment_release(Environment *environment) {
   if (!environment->ending || environment->watches > 0) return;
@@ -105,9 +106,8 @@ void environment_release(Environment *environment) {
 }
 
 /*
- * The beginning of the end. References may still be deleted here, but no function of Node-API that
- * could run JavaScript may be called. Sockets outside of any poller do not exist, so ending the
- * pollers closes everything.
+ * Deleting references is allowed here. Functions of Node-API that could run JavaScript must not be
+ * called. Every socket belongs to a poller, so ending the pollers closes all sockets.
  */
 static void on_environment_end(napi_async_cleanup_hook_handle cleanup, void *data) {
   Environment *environment = data;
@@ -126,8 +126,8 @@ static napi_status set_count(napi_env env, napi_value object, const char *name, 
 }
 
 /*
- * stats(): what is open in this environment; all zero when nothing is. The tests look at it after
- * every case: a leak shows where it was made, not hours later as EMFILE.
+ * stats(): the open sockets and uv handles of this environment. The tests read it after every case,
+ * so that a leak is found where it is made and not hours later as EMFILE.
  */
 static napi_value coronet_stats(napi_env env, napi_callback_info info) {
   Call call;
@@ -182,7 +182,7 @@ static napi_status add_all(napi_env env, napi_value exports, Environment *enviro
   return add(env, exports, (Export){"stats", coronet_stats}, environment);
 }
 
-/* Nothing is allocated for sockets before the first one is opened. */
+/* The first socket allocates the table of slots. */
 static Environment *environment_make(napi_env env) {
   Environment *environment = calloc(1, sizeof *environment);
   if (environment == NULL) return NULL;
@@ -194,8 +194,9 @@ static Environment *environment_make(napi_env env) {
 }
 
 /*
- * Each function gets the record as its data pointer, which spares a look-up per call; setting it as
- * instance data as well makes it findable in a debugger. No finalizer: the cleanup hook frees it.
+ * Each function has the record as its data pointer, which saves a look-up per call. The record is
+ * also the instance data, so that a debugger finds it. It has no finalizer: the cleanup hook frees
+ * it.
  */
 NAPI_MODULE_INIT() {
   Environment *environment = environment_make(env);

@@ -1,10 +1,10 @@
 /*
- * Options of a socket, and what it tells of itself. Every option here is an int.
+ * Socket options. Every option here is an int.
  *
- * JavaScript names an option by its place in the table below, so that it need not know the numbers
- * of this system. Values are the system's: seconds for TCP_KEEPIDLE and TCP_KEEPINTVL, milliseconds
- * for TCP_USER_TIMEOUT, bytes for buffers, of which Linux keeps twice as much as it was told
- * (socket(7)). What is out of range is the system's to refuse.
+ * JavaScript passes the index of an option in the table below as its code, so it need not know the
+ * numbers of this system. Values are in the units of the system: seconds for TCP_KEEPIDLE and
+ * TCP_KEEPINTVL, milliseconds for TCP_USER_TIMEOUT, bytes for buffers, of which Linux reports twice
+ * the value that was set (socket(7)). The system rejects values that are out of range.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -15,10 +15,10 @@ typedef struct {
   const char *option; /* the name in JavaScript (SocketOption of src/world/network.ts) */
   int level;
   int name;
-  bool tcp; /* about a TCP connection, whatever the level is: a Unix socket has no use for it */
+  bool tcp; /* not available on a Unix socket */
 } Option;
 
-/* The order is that of EPOLL_OPTIONS in src/node/epoll/options.ts. */
+/* Exported to JavaScript in this order. */
 static const Option OPTIONS[] = {
     {"noDelay", IPPROTO_TCP, TCP_NODELAY, true},
     {"keepAlive", SOL_SOCKET, SO_KEEPALIVE, true},
@@ -39,15 +39,15 @@ int socket_option(int fd, int level, int name, int value) {
   return setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
 }
 
-/* Before listen or connect; 0 leaves a size to the system, which then adapts it as it goes. */
+/* Called before listen or connect. Size 0 leaves the buffer to the system, which adapts it. */
 int set_buffer_sizes(int fd, int32_t receive, int32_t send) {
   int error = receive == 0 ? 0 : socket_option(fd, SOL_SOCKET, SO_RCVBUF, receive);
   return error != 0 || send == 0 ? error : socket_option(fd, SOL_SOCKET, SO_SNDBUF, send);
 }
 
 /*
- * The descriptor, or -EBADF, -ENOPROTOOPT for a code that is none, -EOPNOTSUPP for TCP on a Unix
- * socket.
+ * Returns the descriptor; -EBADF; -ENOPROTOOPT for an unknown code; -EOPNOTSUPP for a TCP option of
+ * a Unix socket.
  */
 static int find_option(Call *call, int32_t handle, int32_t code, const Option **option) {
   Slot *slot = stream_find(call->environment, handle);
@@ -57,7 +57,7 @@ static int find_option(Call *call, int32_t handle, int32_t code, const Option **
   return (*option)->tcp && slot->peer.family == AF_UNIX ? -EOPNOTSUPP : slot->fd;
 }
 
-/* getOption(handle, code): the value, or a negated errno. No value here is negative. */
+/* getOption(handle, code): the value, which is never negative, or a negated errno */
 napi_value coronet_get_option(napi_env env, napi_callback_info info) {
   Call call;
   const Option *option = NULL;
@@ -73,9 +73,9 @@ napi_value coronet_get_option(napi_env env, napi_callback_info info) {
 }
 
 /*
- * queued(listener): the connections that wait in the system's queue, or a negated errno. For a
- * socket that listens Linux has that in tcpi_unacked (tcp_get_info of net/ipv4/tcp.c); of Unix
- * sockets it does not tell (EOPNOTSUPP).
+ * queued(listener): the number of connections in the queue of the system, or a negated errno. For a
+ * listening TCP socket Linux reports it in tcpi_unacked (tcp_get_info in net/ipv4/tcp.c); for Unix
+ * sockets it is not available (EOPNOTSUPP).
  */
 napi_value coronet_queued(napi_env env, napi_callback_info info) {
   Call call;
