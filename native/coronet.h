@@ -192,7 +192,7 @@ bool address_read(Call *call, size_t first, Address *out, int *error);
 napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length);
 
 /* options.c */
-const char *socket_option_name(size_t code); /* NULL: there is no such code */
+const char *socket_option_name(size_t code); /* NULL: unknown code */
 int socket_option(int fd, int level, int name, int value);
 int set_buffer_sizes(int fd, int32_t receive, int32_t send);
 

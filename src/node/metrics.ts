@@ -1,7 +1,8 @@
 /**
- * The page of metrics, in Prometheus text, by prom-client: it knows the figures of the process
- * (memory, CPU, event loop, collector) under the names that dashboards expect, and the text form.
- * It is loaded when the page is asked for, and so costs nothing to programs without one.
+ * The metrics page, in Prometheus text format, by prom-client. The library provides the process
+ * metrics (memory, CPU, event loop, garbage collector) under the names that dashboards expect, and
+ * the text format. It is loaded at the first request, so programs without the page do not pay for
+ * it.
  */
 import { createRequire } from 'node:module';
 import type { Counter, Gauge, Registry } from 'prom-client';
@@ -9,7 +10,7 @@ import type { Metric } from '../world/platform.ts';
 
 type Library = typeof import('prom-client');
 
-/** A registry of our own: the library's is for the program. */
+/** A separate registry: the global one of the library belongs to the program. */
 interface Page {
   readonly library: Library;
   readonly registry: Registry;
@@ -17,7 +18,7 @@ interface Page {
 
 let loaded: Page | undefined;
 
-/** Writes the page; `done` is called once, later. */
+/** Writes the page. `done` is called once, asynchronously. */
 export function metricsPage(
   metrics: readonly Metric[],
   done: (error: unknown, page: string) => void,
@@ -30,8 +31,10 @@ export function metricsPage(
     );
 }
 
-/** By `require`, which tries again where it has failed before: there may have been no descriptor
- *  left. A failed `import` is remembered. */
+/**
+ * Uses `require` because it retries after a failure, such as a lack of descriptors. A failed
+ * `import` is cached.
+ */
 async function load(): Promise<Page> {
   if (loaded !== undefined) return loaded;
   const library = createRequire(import.meta.url)('prom-client') as Library;
@@ -41,17 +44,18 @@ async function load(): Promise<Page> {
   return loaded;
 }
 
-/** The figures are taken at this moment: a fresh registry holds them, as counters must not jump. */
+/** Copies the current values into a new registry: its counters cannot be set to a value. */
 async function write({ library, registry }: Page, metrics: readonly Metric[]): Promise<string> {
-  const ours = new library.Registry();
-  for (const metric of metrics) fill(library, ours, metric);
-  return library.Registry.merge([registry, ours]).metrics();
+  const current = new library.Registry();
+  for (const metric of metrics) addMetric(library, current, metric);
+  return library.Registry.merge([registry, current]).metrics();
 }
 
-function fill({ Counter, Gauge }: Library, registry: Registry, metric: Metric): void {
+function addMetric({ Counter, Gauge }: Library, registry: Registry, metric: Metric): void {
   const { kind, name, help, samples } = metric;
   const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
   const settings = { name, help, labelNames, registers: [registry] };
-  const made: Counter | Gauge = kind === 'counter' ? new Counter(settings) : new Gauge(settings);
-  for (const { labels, value } of samples) made.inc(labels, value);
+  const instrument: Counter | Gauge =
+    kind === 'counter' ? new Counter(settings) : new Gauge(settings);
+  for (const { labels, value } of samples) instrument.inc(labels, value);
 }

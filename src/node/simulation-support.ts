@@ -1,30 +1,33 @@
-/** The process as a simulation needs it: the event loop, and who uses its clock. */
+/**
+ * Access to the process for simulations: the event loop, real time, files, and the detection of
+ * nondeterministic calls.
+ */
 
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { current } from '../kernel/current.ts';
 
-/** Lets the event loop turn once. */
+/** Waits for one turn of the event loop. */
 export function breathe(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
 }
 
-/** Calls `action` after so many milliseconds; the answer takes that back. */
+/** Calls `action` after `ms` milliseconds. The returned function cancels. */
 export function later(ms: number, action: () => void): () => void {
   const timer = setTimeout(action, ms);
   return () => clearTimeout(timer);
 }
 
-/** A question that is answered with true once so many milliseconds have passed. */
+/** Returns a function that returns true once `ms` milliseconds have passed. */
 export function limit(ms: number): () => boolean {
   const end = performance.now() + ms;
   return () => performance.now() >= end;
 }
 
-/** What gives other results every time: where it lies, and what it is called in a message. */
+/** Functions with different results in each run: object, property, and name for messages. */
 const NONDETERMINISTIC_SOURCES: readonly (readonly [object: object, key: string, name: string])[] =
   [
     [Math, 'random', 'Math.random'],
@@ -42,13 +45,13 @@ const NONDETERMINISTIC_SOURCES: readonly (readonly [object: object, key: string,
   ];
 
 /**
- * Puts a proxy in the place of each source: it calls `used` when a task is running, and then does
- * what the source does. The answer puts everything back.
+ * Replaces each source by a proxy that calls `onUse` if a task is running, and then calls the
+ * source. The returned function restores the sources.
  */
-export function watch(used: (name: string) => void): () => void {
+export function watch(onUse: (name: string) => void): () => void {
   const undo = NONDETERMINISTIC_SOURCES.map(([object, key, name]) => {
     const own = Object.getOwnPropertyDescriptor(object, key);
-    const value = watched(Reflect.get(object, key) as object, name, used);
+    const value = watched(Reflect.get(object, key) as object, name, onUse);
     Object.defineProperty(object, key, { value, configurable: true, writable: true });
     return () => {
       if (own === undefined) Reflect.deleteProperty(object, key);
@@ -56,13 +59,13 @@ export function watch(used: (name: string) => void): () => void {
     };
   });
   return () => {
-    for (const back of undo) back();
+    for (const restore of undo) restore();
   };
 }
 
-function watched(source: object, name: string, used: (name: string) => void): object {
+function watched(source: object, name: string, onUse: (name: string) => void): object {
   const note = (): void => {
-    if (current.task !== null) used(`${name} (by task '${current.task.name}')`);
+    if (current.task !== null) onUse(`${name} (by task '${current.task.name}')`);
   };
   return new Proxy(source, {
     apply(target, self: unknown, args: unknown[]): unknown {
@@ -70,16 +73,14 @@ function watched(source: object, name: string, used: (name: string) => void): ob
       return Reflect.apply(target as () => unknown, self, args);
     },
     construct(target, args: unknown[], made): object {
-      // A Date of a given time is as good as any other value.
+      // A Date of a given time is deterministic.
       if (args.length === 0) note();
       return Reflect.construct(target as DateConstructor, args, made) as object;
     },
   });
 }
 
-/** Small text files, as programs that run now and then keep them. */
-
-/** '' for a file that is not there. */
+/** Returns '' if the file does not exist. */
 export function readText(path: string | URL): string {
   try {
     return readFileSync(path, 'utf8');
@@ -89,7 +90,7 @@ export function readText(path: string | URL): string {
   }
 }
 
-/** Adds to the end; a short text is added as a whole, also while others do the same. */
+/** Appends to a file. A short text is appended atomically, also while other processes append. */
 export function appendText(path: string | URL, text: string): void {
   mkdirSync(dirname(typeof path === 'string' ? path : fileURLToPath(path)), { recursive: true });
   appendFileSync(path, text);
