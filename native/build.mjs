@@ -77,7 +77,9 @@ function compile(sources, headers) {
 }
 
 function skip(why) {
-  console.error(`coronet: the epoll addon was not built (${why}); the portable backend will be used`);
+  console.error(
+    `coronet: the epoll addon was not built (${why}); the portable backend will be used`,
+  );
 }
 
 main();

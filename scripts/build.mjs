@@ -1,26 +1,56 @@
 /**
- * `npm run build`: TypeScript into build/compiled/, bundled into dist/ with the declarations beside
- * it, then the native addon where there is a compiler.
+ * `npm run build`: compiles src/ to build/compiled/, bundles the result into dist/ next to the
+ * declarations, then builds the native addon if there is a compiler.
  *
- * dist/ is updated in place and stale files are removed from it, so that a program which runs from
- * dist/ never finds it half empty.
+ *   build/compiled/**.js ──► dist/index.js, sim.js, …, cli/*.js ──► dist/layers/*.js
+ *
+ * Bundles, because Node opens the modules of a program at the same time: with one file for each
+ * module, `import 'coronet'` needs seventy descriptors and takes twice as long. A layer is one
+ * file, two levels below the package root as its modules in src/ are, so that a path relative to
+ * `import.meta.url` is the same in src/ and in dist/.
+ *
+ * dist/ is updated in place and stale files are removed afterwards, so that a program that runs
+ * from dist/ during a build finds every file.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundle } from './bundle.mjs';
+import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const compiled = join(root, 'build/compiled');
 
+/** Modules that are imported or started by path: their bundles in dist/, without extension. */
+const ENTRIES = {
+  index: 'index.js',
+  lowlevel: 'lowlevel.js',
+  health: 'health.js',
+  sim: 'sim.js',
+  workers: 'workers.js',
+  'cli/main': 'cli/main.js',
+  'cli/serve-worker': 'cli/serve-worker.js',
+  'cli/worker': 'cli/sim/worker.js',
+};
+
+const LAYERS = ['support', 'kernel', 'flow', 'net', 'server', 'node', 'interop', 'sim'];
+
+/** Makes the source maps of the bundles point to the TypeScript files. */
+const withSourceMaps = {
+  name: 'with-source-maps',
+  load(id) {
+    if (!id.endsWith('.js')) return null;
+    return { code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') };
+  },
+};
+
 runNode('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
-removeStaleFiles(await bundle(compiled, dist));
+removeStaleFiles(await bundle());
 chmodSync(join(dist, 'cli/main.js'), 0o755);
 runNode('native/build.mjs');
 
-/** Runs a script of this checkout with the Node that runs the build; its failure is ours. */
+/** Runs a script of this checkout. If it fails, the build ends with its exit code. */
 function runNode(script, ...args) {
   const { status, error } = spawnSync(process.execPath, [join(root, script), ...args], {
     cwd: root,
@@ -30,14 +60,41 @@ function runNode(script, ...args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Removes what is not of this build: neither bundled now, nor declared by a source file. */
-function removeStaleFiles(bundled) {
+/** Bundles build/compiled/ into dist/. Resolves to the paths of the bundles, relative to dist/. */
+async function bundle() {
+  const bundled = await rolldown({
+    cwd: compiled,
+    input: Object.fromEntries(
+      Object.entries(ENTRIES).map(([name, file]) => [name, join(compiled, file)]),
+    ),
+    platform: 'node',
+    external: [/^node:/, 'prom-client'],
+    // Modules that are imported for their side effects only must stay.
+    treeshake: false,
+    plugins: [withSourceMaps],
+  });
+  const { output } = await bundled.write({
+    dir: dist,
+    format: 'esm',
+    sourcemap: true,
+    chunkFileNames: ({ moduleIds: [first = ''] }) =>
+      first.startsWith(join(compiled, 'cli')) ? 'cli/[name].js' : 'layers/[name].js',
+    codeSplitting: {
+      groups: LAYERS.map((name) => ({ name, test: new RegExp(`/compiled/${name}/`) })),
+    },
+  });
+  await bundled.close();
+  return output.map(({ fileName }) => fileName);
+}
+
+/** Removes files that are neither one of the bundles nor the declarations of a source file. */
+function removeStaleFiles(bundles) {
   for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
     const file = relative(dist, path);
     const source = join(root, 'src', file.replace(/\.d\.ts$/, '.ts'));
-    const declares = file.endsWith('.d.ts') && existsSync(source);
-    if (!declares && !bundled.includes(file)) rmSync(path);
+    const isDeclaration = file.endsWith('.d.ts') && existsSync(source);
+    if (!isDeclaration && !bundles.includes(file)) rmSync(path);
   }
 }

@@ -1,8 +1,8 @@
 /**
- * What `.ci/run` does: the README's commands first, then the places where Coronet has to work
- * besides this machine: other Nodes, no compiler, a fresh clone, the package as npm packs it.
+ * The stages of `.ci/run`: first the README's commands, then the other environments that Coronet
+ * supports: other versions of Node, no compiler, a fresh clone, the package as npm packs it.
  *
- * Each stage prints how long it took. The first failure ends the run; so does the limit.
+ * Each stage prints its duration. The first failure ends the run, and so does the time limit.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -15,28 +15,29 @@ const scratch = mkdtempSync(join(tmpdir(), 'coronet-ci-'));
 const limitMs = 15 * 60_000;
 const began = Date.now();
 
-/** The Nodes beside the one that runs this; each is an npm package that holds one binary. */
-const nodeLines = [22, 24, 26];
-const npmLines = [11, 12];
+/** Major versions of Node to test, in addition to the one that runs this. */
+const nodeVersions = [22, 24, 26];
+/** Major versions of npm. */
+const npmVersions = [11, 12];
 
 const smoke = `node ${JSON.stringify(join(root, 'scripts/smoke-echo.mjs'))}`;
-/** What meets Node itself; and that a seed gives the same simulation on each. */
+/** The tests that depend on Node, and the test that a seed replays equally on every version. */
 const nodeTests = 'npx vitest run src/node src/interop src/sim/report/trace-hash test/conformance';
 
 const stages = [
   ['the README: npm install && npm test', () => run('npm install && npm test')],
   ['the native code', testNative],
   ['the portable network, forced', testPortable],
-  ...nodeLines.map((line) => [`Node ${line}`, () => testOnNode(line)]),
+  ...nodeVersions.map((version) => [`Node ${version}`, () => testOnNode(version)]),
   ['a fresh clone, no compiler', testWithoutCompiler],
-  ...npmLines.map((line) => [`a fresh clone, npm ${line}`, () => testFreshClone(line)]),
+  ...npmVersions.map((major) => [`a fresh clone, npm ${major}`, () => testFreshClone(major)]),
   ['the packed package', testPackage],
 ];
 
 let child;
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => giveUp(`got ${signal}`));
-setTimeout(() => giveUp(`not done after ${limitMs / 60_000} minutes`), limitMs).unref();
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => fail(`received ${signal}`));
+setTimeout(() => fail(`not finished after ${limitMs / 60_000} minutes`), limitMs).unref();
 
 const times = [];
 for (const [name, stage] of stages) {
@@ -46,43 +47,43 @@ for (const [name, stage] of stages) {
   times.push(`${seconds(start).padStart(8)}  ${name}`);
   process.stdout.write(`=== ${name}: passed in ${seconds(start)}\n`);
 }
-process.stdout.write(`\n${times.join('\n')}\n${seconds(began).padStart(8)}  in all\n`);
+process.stdout.write(`\n${times.join('\n')}\n${seconds(began).padStart(8)}  total\n`);
 
 async function testNative() {
   if (hasCompiler()) await run('npm run test:native');
-  else process.stdout.write('There is no compiler: skipped\n');
+  else process.stdout.write('No compiler: skipped\n');
 }
 
 async function testPortable() {
   await run(`npm run test:unit && ${smoke}`, { env: { CORONET_BACKEND: 'portable' } });
 }
 
-async function testOnNode(line) {
-  const path = await installNode(line);
+async function testOnNode(version) {
+  const path = await installNode(version);
   await run(`node --version && ${nodeTests} && ${smoke}`, { path });
 }
 
-/** A machine that cannot build the addon. What has nothing to do with it was tested before. */
+/** Without the addon. Tests that do not depend on it have run before. */
 async function testWithoutCompiler() {
   const cwd = await clone('no-compiler');
   const tests = `npm install && npm run build && ${nodeTests} test/e2e && ${smoke}`;
   await run(tests, { cwd, onlyPath: pathWithoutCompilers() });
 }
 
-/** The README's start command, under an npm that may not run install scripts. */
-async function testFreshClone(line) {
-  const cwd = await clone(`npm-${line}`);
-  const npm = await install(`npm@${line}`, `with-npm-${line}`);
-  const path = `${npm}/.bin${delimiter}${await installNode(nodeLines.at(-1))}`;
+/** The README's start command, with a version of npm that runs no install scripts. */
+async function testFreshClone(major) {
+  const cwd = await clone(`npm-${major}`);
+  const npm = await install(`npm@${major}`, `with-npm-${major}`);
+  const path = `${npm}/.bin${delimiter}${await installNode(nodeVersions.at(-1))}`;
   await run(`npm --version && npm install && ${smoke} npm start --`, { cwd, path });
   await run('git diff --exit-code', { cwd });
 }
 
-/** Installs what `npm pack` makes, imports it and runs its command. */
+/** Installs the tarball of `npm pack`, imports every entry point and runs the command. */
 async function testPackage() {
   const cwd = join(scratch, 'consumer');
   mkdirSync(cwd);
-  // npm looks for a project further up, and stumbles, where there is none.
+  // Without this file npm uses a project in a parent folder.
   writeFileSync(join(cwd, 'package.json'), '{ "private": true }\n');
   await run(`npm pack --pack-destination ${JSON.stringify(cwd)}`);
   await run('npm install --no-save ./coronet-*.tgz', { cwd });
@@ -92,10 +93,10 @@ async function testPackage() {
   await run(`${smoke} node_modules/.bin/coronet echo`, { cwd });
 }
 
-/** The folder of a Node binary, which npm fetches once. */
-async function installNode(line) {
+/** The folder of a Node binary. npm packages contain one binary each; npm fetches it once. */
+async function installNode(version) {
   const name = `node-${process.platform}-${process.arch}`;
-  const modules = await install(`${name}@${line}`, `node-${line}`);
+  const modules = await install(`${name}@${version}`, `node-${version}`);
   return join(modules, name, 'bin');
 }
 
@@ -115,7 +116,7 @@ function hasCompiler() {
   return spawnSync('cc', ['--version']).status === 0;
 }
 
-/** A folder with a link to every command of PATH that is no compiler. */
+/** A folder with links to all commands in PATH except compilers. */
 function pathWithoutCompilers() {
   const folder = join(scratch, 'bin');
   mkdirSync(folder);
@@ -140,14 +141,14 @@ function linkOnce(target, link) {
   try {
     symlinkSync(target, link);
   } catch (error) {
-    // The first folder of PATH wins, as it does in a shell.
+    // As in a shell, the first folder of PATH takes precedence.
     if (error.code !== 'EEXIST') throw error;
   }
 }
 
 /**
- * Runs a line of shell. `path` goes in front of PATH, `onlyPath` replaces it. The child has a
- * process group of its own, so that giving up ends all of it.
+ * Runs a shell command. `path` is prepended to PATH, `onlyPath` replaces it. The child has its own
+ * process group, so that `fail` can end all of its processes.
  */
 async function run(line, { cwd = root, env = {}, path, onlyPath } = {}) {
   process.stdout.write(`$ ${line}\n`);
@@ -163,10 +164,10 @@ async function run(line, { cwd = root, env = {}, path, onlyPath } = {}) {
     child.on('exit', (status, signal) => resolve(status ?? signal)).on('error', reject);
   });
   child = undefined;
-  if (code !== 0) giveUp(`'${line}' ended with ${code}`);
+  if (code !== 0) fail(`'${line}' ended with ${code}`);
 }
 
-function giveUp(reason) {
+function fail(reason) {
   process.stderr.write(`\nci: ${reason}\n`);
   if (child !== undefined) process.kill(-child.pid, 'SIGKILL');
   process.exit(1);

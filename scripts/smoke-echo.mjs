@@ -1,6 +1,6 @@
 /**
- * Starts the echo server as a user would, says `Hello`, expects `GOT:Hello`, sends SIGTERM and
- * expects that nothing is left and the exit code is 0.
+ * Starts the echo server as a user does, sends `Hello`, expects `GOT:Hello`, sends SIGTERM and
+ * expects exit code 0 and a closed port.
  *
  *   node scripts/smoke-echo.mjs                 the command of this checkout
  *   node scripts/smoke-echo.mjs npm start --    any other command that takes `--port N`
@@ -11,14 +11,14 @@ import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-/** `npm start` builds before it serves. */
+/** `npm start` builds first. */
 const startLimitMs = 120_000;
-/** The grace of `coronet echo` is 5 s. */
+/** `coronet echo` has a grace period of 5 s. */
 const stopLimitMs = 6_000;
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-const given = process.argv.slice(2);
-const [command, ...args] = given.length > 0 ? given : [process.execPath, main, 'echo'];
+const chosen = process.argv.slice(2);
+const [command, ...args] = chosen.length > 0 ? chosen : [process.execPath, main, 'echo'];
 
 const port = await freePort();
 const server = start([...args, '--port', String(port)]);
@@ -27,7 +27,7 @@ try {
   const answer = await ask('Hello');
   if (answer !== 'GOT:Hello') throw new Error(`expected 'GOT:Hello', got '${answer}'`);
   await stop();
-  process.stdout.write(`${[command, ...args].join(' ')}: answered, and stopped on SIGTERM\n`);
+  process.stdout.write(`${[command, ...args].join(' ')}: replied, and stopped at SIGTERM\n`);
 } catch (error) {
   process.stderr.write(`${server.output}\nsmoke-echo: ${error.message}\n`);
   process.exitCode = 1;
@@ -35,7 +35,7 @@ try {
   killGroup();
 }
 
-/** A port that was free a moment ago: the command says its own only to people. */
+/** A port that was free a moment ago. The command needs one: it does not print a port as data. */
 async function freePort() {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
@@ -45,7 +45,7 @@ async function freePort() {
   return found;
 }
 
-/** The server gets a process group of its own, so that nothing of it can be left behind. */
+/** The server has its own process group, so that `killGroup` ends all of its processes. */
 function start(commandArgs) {
   const child = spawn(command, commandArgs, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const started = { child, output: '', failure: undefined };
@@ -78,7 +78,7 @@ function accepts() {
   });
 }
 
-/** Sends `text`, and gives what comes back until it is as long as an answer has to be. */
+/** Sends `text` and returns the reply, once it has the length of a correct one. */
 async function ask(text) {
   const socket = connect(port, '127.0.0.1');
   socket.setTimeout(5_000, () => socket.destroy(new Error('no answer within 5 s')));
@@ -91,7 +91,7 @@ async function ask(text) {
   return answer;
 }
 
-/** npm exits with a code of its own, and before the server does; what counts is that both end. */
+/** npm exits before the server and with its own code, so only the end of both is checked. */
 async function stop() {
   const { child } = server;
   const exited = once(child, 'exit');
@@ -113,6 +113,6 @@ function killGroup() {
   try {
     process.kill(-server.child.pid, 'SIGKILL');
   } catch {
-    // The whole group has ended, as it should.
+    // ESRCH: every process of the group has ended.
   }
 }

@@ -1,13 +1,15 @@
 /**
- * The tests of the addon in three ways:
+ * `npm run test:native` runs the tests of the addon in three configurations:
  *
- *   1. as it is shipped
- *   2. built with AddressSanitizer and UndefinedBehaviorSanitizer, their runtime preloaded (leak
- *      detection is off: V8 itself leaks on exit; the tests count sockets, slabs and handles)
- *   3. with a garbage collector under stress: a full collection every millisecond, many small ones
- *      between, pages compacted, so that what the addon forgot to hold is gone or has moved
+ *   1. the release build
+ *   2. a build with AddressSanitizer and UndefinedBehaviorSanitizer, with their runtime preloaded.
+ *      Leak detection is off, because V8 itself leaks on exit; the tests count sockets, slabs and
+ *      handles instead
+ *   3. the release build under garbage collector stress: a full collection every millisecond,
+ *      scavenges in between, and page compaction. Memory that the addon uses without a reference
+ *      is then freed or moved
  *
- * Needs Linux and gcc. Ends with the first failure.
+ * Needs Linux and gcc. Stops at the first failure.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -16,14 +18,14 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const VITEST = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url));
 const SANITIZED = fileURLToPath(new URL('../native/build/coronet-asan.node', import.meta.url));
 
-/** Child processes, each a hard case, and the behaviour of the network on top. */
+/** Edge cases of the addon, each in a child process, and the tests of the backend that uses it. */
 const NATIVE = 'test/native.test.ts';
-const NETWORK = 'src/node/epoll';
+const BACKEND = 'src/node/epoll';
 
-/** V8's --gc-interval does nothing in release builds; these do. */
+/** V8 ignores --gc-interval in release builds, but not these flags. */
 const STRESS = ['--stress-scavenge=20', '--stress-compaction', '--max-semi-space-size=1'];
 
-/** Collections and checks make everything slower; the number of workers is not the point there. */
+/** The sanitizers and the collections are slow. */
 const FEWER_WORKERS = { CORONET_TEST_WORKERS: '40' };
 
 function run(title, command, args, environment = {}) {
@@ -42,13 +44,13 @@ function vitest(title, files, { environment = {}, options = [] } = {}) {
   run(title, process.execPath, args, environment);
 }
 
-/** Where the compiler keeps a runtime library. */
-function runtime(name) {
+/** The path of a runtime library of the compiler. */
+function runtimeLibrary(name) {
   return execFileSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
 }
 
 function sanitized() {
-  const libraries = `${runtime('libasan.so')}:${runtime('libubsan.so')}`;
+  const libraries = `${runtimeLibrary('libasan.so')}:${runtimeLibrary('libubsan.so')}`;
   const options = {
     ASAN_OPTIONS: 'detect_leaks=0',
     UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
@@ -56,20 +58,20 @@ function sanitized() {
   const loaded = { CORONET_TEST_ADDON: SANITIZED, CORONET_TEST_PRELOAD: libraries };
   const children = { ...options, ...loaded, ...FEWER_WORKERS };
   const whole = { ...options, CORONET_ADDON: SANITIZED, LD_PRELOAD: libraries };
-  vitest('hard cases, sanitized', [NATIVE], { environment: children });
-  vitest('the network, sanitized', [NETWORK], { environment: whole });
+  vitest('edge cases, sanitizers', [NATIVE], { environment: children });
+  vitest('the epoll backend, sanitizers', [BACKEND], { environment: whole });
 }
 
 function stressed() {
   const flags = { CORONET_TEST_NODE_FLAGS: STRESS.join(' '), CORONET_TEST_COLLECT: '1' };
   const environment = { ...FEWER_WORKERS, ...flags };
-  vitest('hard cases, collector under stress', [NATIVE], { environment });
+  vitest('edge cases, garbage collector stress', [NATIVE], { environment });
   const options = STRESS.map((flag) => `--execArgv=${flag}`);
-  vitest('the network, collector under stress', [NETWORK], { options });
+  vitest('the epoll backend, garbage collector stress', [BACKEND], { options });
 }
 
 build();
 build('--sanitize');
-vitest('as shipped', [NATIVE, NETWORK]);
+vitest('release build', [NATIVE, BACKEND]);
 sanitized();
 stressed();

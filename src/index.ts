@@ -3,7 +3,7 @@
  * the resource is ready.
  *
  *   kernel   tasks, scopes, groups, time
- *   flow     several operations at once, and what tasks share
+ *   flow     combinators and synchronization
  *   net      sockets, listeners, datagrams
  *   server   a task for every connection
  *   node     the real world: Node's event loop, epoll; run and main
@@ -15,7 +15,7 @@ import { makeToAsync } from './interop/to-async.ts';
 import type { RunOptions } from './node/run.ts';
 import { run } from './node/run.ts';
 
-// kernel: what tasks are made of
+// kernel: tasks, scopes, groups, time
 
 export { currentScope, currentTask, now } from './kernel/current.ts';
 export {
@@ -44,7 +44,7 @@ export { TaskLocal } from './kernel/task/task-local.ts';
 export { readable, sleep, sleepForever, sleepUntil, writable } from './kernel/waits.ts';
 export { SystemError } from './support/system-error.ts';
 
-// flow: several operations at once, and what tasks share
+// flow: combinators and synchronization
 
 export { Barrier, type BarrierStats } from './flow/barrier.ts';
 export { Broadcast, type BroadcastOptions, type BroadcastStats } from './flow/broadcast.ts';
@@ -70,7 +70,7 @@ export { type SelectCases, type Selected, select } from './flow/select/select.ts
 export { Semaphore, type SemaphoreStats } from './flow/semaphore.ts';
 export type { SlowPolicy, Subscription, SubscriptionStats } from './flow/subscription.ts';
 
-// net: sockets
+// net: sockets, listeners, datagrams
 
 export { type Address, SocketAddress } from './net/address.ts';
 export { Reader, type ReaderOptions } from './net/buffered/reader.ts';
@@ -112,16 +112,16 @@ export type {
 
 export { ready } from './server/health/ready.ts';
 export { type InheritedListener, inheritedListeners } from './server/inherited-listeners.ts';
-export type { AcceptRate, Handler, Limit, ReceiveRate, ServerOptions } from './server/options.ts';
+export type { AcceptRate, Handler, ReceiveRate, ServerOptions } from './server/options.ts';
 export { serve, tcpServer } from './server/serve.ts';
 export type { Server } from './server/server.ts';
 export type {
-  CloseCause,
+  CloseReason,
   CloseRecord,
   CutConnection,
   DrainReport,
   LimitName,
-  RefusalCause,
+  RefusalReason,
   ServerStats,
 } from './server/stats.ts';
 

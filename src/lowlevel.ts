@@ -1,6 +1,6 @@
 /**
- * coronet/lowlevel: the kernel's inside, for people who build their own operations or their own
- * host. Here the names are stable, too, but less is kept from you.
+ * coronet/lowlevel: the parts of the kernel for authors of operations, networks and hosts. These
+ * names are stable, too, but check less.
  */
 export {
   AttemptCase,
@@ -11,7 +11,7 @@ export {
 } from './flow/select/case.ts';
 export type { SchedulerHost } from './kernel/host.ts';
 export { type Frames, isOperation, Lazy, operationOf, PAUSE, Step } from './kernel/operation.ts';
-export { Parking, ParkingQueue } from './kernel/parking.ts';
+export { Parking, type ParkingOptions, ParkingQueue } from './kernel/parking.ts';
 export { Readiness, type ReadinessWaiter } from './kernel/readiness.ts';
 export type { SchedulerStats } from './kernel/scheduler.ts';
 export { Scheduler, type SchedulerOptions } from './kernel/scheduler.ts';

@@ -1,43 +1,28 @@
-/** Servers under fire (test/fire), in sizes that a few seconds are enough for. */
+/** The fault scenarios of test/faults with small parameters. `npm run soak` runs the large ones. */
 import { describe, it } from 'vitest';
-import { realWorlds } from './support/backends.ts';
+import { realBackends } from './support/backends.ts';
 
 interface Scenario {
-  readonly name: string;
+  readonly title: string;
   readonly short: object;
-  play(options: object): Promise<unknown>;
+  run(options: object): Promise<unknown>;
 }
 
-interface List {
+interface Scenarios {
   readonly scenarios: readonly Scenario[];
-  /** Why it cannot be played here. */
-  whyNot(scenario: Scenario, backend: string): string | undefined;
+  skipReason(scenario: Scenario, backend: string): string | undefined;
 }
 
 const { href } = new URL('faults/scenarios.mjs', import.meta.url);
-const { scenarios, whyNot } = (await import(href)) as List;
+const { scenarios, skipReason } = (await import(href)) as Scenarios;
 
-/** What the server does in each scenario, as a sentence. */
-const SENTENCES: Readonly<Record<string, string>> = {
-  slowloris: 'ends clients that send a byte a second, or none, and serves the others',
-  abandoned: 'keeps nothing of connections that are abandoned half-way',
-  'never-read': 'holds no more for clients that never read than the system does, and ends them',
-  offsets: 'stands clients that end at any byte of an exchange',
-  descriptors: 'recovers when no descriptor was left, and did not spin meanwhile',
-  'short-connections': 'holds no more after thousands of connections than after hundreds',
-  sigterm: 'answers every question that it has read, to the last byte, when it is told to end',
-  'worker-kill': 'loses nothing of other workers, and refuses nobody, when a worker is killed',
-  injected: 'lives through system calls that fail',
-};
-
-for (const { name: backend } of realWorlds) {
-  describe(`under fire, a server on ${backend}`, () => {
+for (const { name: backend } of realBackends) {
+  describe(`with injected faults, a server on ${backend}`, () => {
     for (const scenario of scenarios) {
-      const reason = whyNot(scenario, backend);
-      const sentence = SENTENCES[scenario.name] ?? scenario.name;
-      const title = reason === undefined ? sentence : `${sentence} (${reason})`;
+      const reason = skipReason(scenario, backend);
+      const title = reason === undefined ? scenario.title : `${scenario.title} (${reason})`;
       it.skipIf(reason !== undefined)(title, { timeout: 90_000 }, async () => {
-        await scenario.play({ ...scenario.short, backend });
+        await scenario.run({ ...scenario.short, backend });
       });
     }
   });

@@ -1,4 +1,4 @@
-/** What users install: small, with few dependencies, and complete. Needs `npm run build` before. */
+/** The package that `npm pack` makes is small and complete. Needs `npm run build` first. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,8 @@ interface Manifest {
   readonly bin: Readonly<Record<string, string>>;
   readonly dependencies?: object;
   readonly optionalDependencies?: object;
-  readonly peerDependencies?: object;
+  readonly peerDependencies: object;
+  readonly peerDependenciesMeta: object;
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
   readonly files: readonly string[];
   readonly scripts: Readonly<Record<string, string>>;
@@ -29,16 +30,16 @@ function read(path: string): string {
   return readFileSync(join(root, path), 'utf8');
 }
 
-/** What `npm pack` would put into the tarball. npm 12 gives an object where npm 11 gave a list. */
+/** The contents of the tarball. `npm pack` prints an object (npm 12) or a list (npm 11). */
 function pack(): Packed {
   const args = ['pack', '--dry-run', '--json', '--ignore-scripts'];
   const output = execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: 'pipe' });
   const [packed] = Object.values(JSON.parse(output) as Record<string, Packed>);
-  if (packed === undefined) throw new Error(`npm pack named no package: ${output}`);
+  if (packed === undefined) throw new Error(`npm pack reported no package: ${output}`);
   return packed;
 }
 
-describe('the package', () => {
+describe('the npm package', () => {
   let packed: Packed;
   let paths: readonly string[];
   beforeAll(() => {
@@ -46,33 +47,34 @@ describe('the package', () => {
     paths = packed.files.map(({ path }) => path);
   });
 
-  it('is smaller than 1.2 MB packed, and than 4 MB with its sources in the maps unpacked', () => {
+  it('has at most 1.2 MB packed, and 4 MB unpacked with the sources in the source maps', () => {
     expect(packed.size).toBeLessThan(1_200_000);
     expect(packed.unpackedSize).toBeLessThan(4_000_000);
   });
 
-  it('has declarations that check in a strict program, every file of them', () => {
+  it('has declaration files that compile in a strict program without skipLibCheck', () => {
     const tsc = join(root, 'node_modules/typescript/bin/tsc');
     const check = () => execFileSync(process.execPath, [tsc, '-p', 'test/package-types'], options);
     const options = { cwd: root, encoding: 'utf8', stdio: 'pipe' } as const;
     expect(check()).toBe('');
   });
 
-  it('has the runtime dependencies that CONTRIBUTING.md gives a reason for, and no others', () => {
-    const { dependencies, optionalDependencies, peerDependencies } = manifest;
-    const all = { ...dependencies, ...optionalDependencies, ...peerDependencies };
-    expect(Object.keys(all)).toEqual(['prom-client']);
-    for (const name of Object.keys(all)) expect(read('CONTRIBUTING.md')).toMatch(`| ${name} | `);
+  it('has no dependency except the optional peer that CONTRIBUTING.md lists with a reason', () => {
+    const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta } = manifest;
+    expect({ ...dependencies, ...optionalDependencies }).toEqual({});
+    expect(Object.keys(peerDependencies)).toEqual(['prom-client']);
+    expect(peerDependenciesMeta).toEqual({ 'prom-client': { optional: true } });
+    expect(read('CONTRIBUTING.md')).toMatch('| prom-client | ');
   });
 
-  it('runs no script when it is installed', () => {
+  it('runs no script during installation', () => {
     const hooks = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish'];
     expect(Object.keys(manifest.scripts).filter((name) => hooks.includes(name))).toEqual([]);
-    // npm builds a package with this file by itself, unasked.
+    // npm runs node-gyp in a package that contains this file.
     expect(existsSync(join(root, 'binding.gyp'))).toBe(false);
   });
 
-  it('contains every file that its exports name, types first', () => {
+  it('contains every file that its exports name, with the condition `types` first', () => {
     for (const target of Object.values(manifest.exports)) {
       const conditions = typeof target === 'string' ? { default: target } : target;
       for (const path of Object.values(conditions)) expect(paths).toContain(path.slice(2));
@@ -80,7 +82,7 @@ describe('the package', () => {
     }
   });
 
-  it('contains its command, ready to be run', () => {
+  it('contains the command as an executable file', () => {
     for (const path of Object.values(manifest.bin)) {
       expect(paths).toContain(path);
       expect(read(path)).toMatch(/^#!\/usr\/bin\/env node\n/);
@@ -88,7 +90,7 @@ describe('the package', () => {
     }
   });
 
-  it('contains what its file list names, except what only a release has', () => {
+  it('contains every entry of its file list; only a release has prebuilds', () => {
     const missing = manifest.files.filter((entry) => {
       const prefix = entry.replace(/\*.*$/, '');
       return entry !== 'prebuilds' && !paths.some((path) => path.startsWith(prefix));
@@ -96,20 +98,20 @@ describe('the package', () => {
     expect(missing).toEqual([]);
   });
 
-  it('contains no tests, no benchmarks and no sources of TypeScript', () => {
+  it('contains no tests, benchmarks or TypeScript sources', () => {
     const foreign = /(?:^|\/)(?:test|bench|scripts|\.ci)\/|\.test\.|(?<!\.d)\.ts$/;
     expect(paths.filter((path) => foreign.test(path))).toEqual([]);
   });
 });
 
-describe('the lockfile', () => {
+describe('package-lock.json', () => {
   const lockfile = read('package-lock.json');
 
-  it('names no address to fetch from, so that any registry serves', () => {
+  it('contains no download address, so that it works with any registry', () => {
     expect(lockfile).not.toMatch(/"resolved"|\.tgz/);
   });
 
-  it('locks nothing that wants to run a script when it is installed', () => {
+  it('locks no package that has an install script', () => {
     const { packages } = JSON.parse(lockfile) as {
       packages: Readonly<Record<string, { readonly hasInstallScript?: boolean }>>;
     };

@@ -1,6 +1,6 @@
-/** The rules of the house, kept by a test instead of by hope. The rules themselves: test/tidy/. */
+/** Checks every file of the project against the rules in test/tidy/. */
 import { describe, expect, it } from 'vitest';
-import { findDeadFiles, findPrivatePlaces } from './tidy/project.ts';
+import { findCrowdedFolders, findDeadFiles, findMachineSpecificPaths } from './tidy/project.ts';
 import type { Finding } from './tidy/rules.ts';
 import { report, rules } from './tidy/rules.ts';
 import { isCode, parse, readTree } from './tidy/tree.ts';
@@ -8,27 +8,31 @@ import { isCode, parse, readTree } from './tidy/tree.ts';
 const tree = readTree();
 const code = tree.filter(isCode).map(parse);
 
-describe('the tree is tidy:', () => {
+describe('every file of the project follows a rule:', () => {
   for (const { sentence, check } of rules) {
     it(sentence, () => {
       expectNone(code.flatMap(check));
     });
   }
 
-  it('every source file is reachable from an entry file', () => {
+  it('an entry file imports every source file, directly or indirectly', () => {
     expectNone(findDeadFiles(code));
   });
 
-  it('no file names a place that exists on one machine only', () => {
-    expectNone(tree.flatMap(findPrivatePlaces));
+  it('a folder has at most 16 sources in src/, 18 modules in test/', () => {
+    expectNone(findCrowdedFolders(tree));
   });
 
-  it('the rules have seen the source, the tests and the scripts', () => {
+  it('no path exists on one machine only', () => {
+    expectNone(tree.flatMap(findMachineSpecificPaths));
+  });
+
+  it('the check covers sources, tests and scripts', () => {
     const folders = new Set(code.map(({ path }) => path.split('/')[0]));
     expect([...folders]).toEqual(expect.arrayContaining(['src', 'test', 'scripts']));
   });
 });
 
 function expectNone(findings: readonly Finding[]): void {
-  if (findings.length > 0) expect.fail(`repair these places\n${report(findings)}`);
+  if (findings.length > 0) expect.fail(`Correct these places:\n${report(findings)}`);
 }

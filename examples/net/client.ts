@@ -1,5 +1,5 @@
-// A client: a time limit for the connection, another for the answer, and an answer to everything
-// that can go wrong. Errors are values in the task that meets them.
+// A client with a time limit for the connection and another one for the response. Errors are
+// thrown into the task whose operation fails, so one try block handles all of them.
 import type { Operation, Socket, SocketAddress } from 'coronet';
 import { connect, group, listen, run, serve, timeout } from 'coronet';
 

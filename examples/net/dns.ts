@@ -1,7 +1,7 @@
-// A name server for a handful of names: node dns.js [port], then
+// A name server for a few names: node dns.js [port], then
 // dig @127.0.0.1 -p 5300 router.test
 //
-// The messages are those of RFC 1035: twelve bytes of header, the question, the answer.
+// Message format: RFC 1035. Twelve bytes of header, the question, the answer.
 import type { Datagram, Operation } from 'coronet';
 import { bindDatagram, currentScope, main, race } from 'coronet';
 
@@ -18,11 +18,11 @@ const NOT_IMPLEMENTED = 4;
 interface Question {
   readonly name: string;
   readonly type: number;
-  /** Where the question ends in the message. */
+  /** The end of the question in the message. */
   readonly end: number;
 }
 
-/** `undefined` for what is no query with one question. */
+/** `undefined` unless the message is a query with one question. */
 function parse(message: Buffer): Question | undefined {
   const isQuery = message.length > 16 && ((message[2] ?? 0) & 0x80) === 0;
   if (!isQuery || message.readUInt16BE(4) !== 1) return undefined;
@@ -62,7 +62,7 @@ function codeFor(message: Buffer, address: string | undefined): number {
   return address === undefined ? NAME_ERROR : 0;
 }
 
-/** An A record whose name is that of the question, twelve bytes into the message. */
+/** An A record. Its name is a pointer to the question, at byte 12 of the message. */
 function record(address: string): Buffer {
   const bytes = Buffer.alloc(16);
   bytes.writeUInt16BE(0xc00c, 0);

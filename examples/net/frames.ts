@@ -1,5 +1,5 @@
-// A framed protocol: four bytes of length, then as many bytes of JSON. What the length may be is
-// for the server to say: it comes from a stranger.
+// A framed protocol: four bytes of length, then that many bytes of JSON. The length comes from the
+// peer, so the server limits it.
 import type { Operation, Reader, Socket } from 'coronet';
 import { connect, group, listen, run, serve } from 'coronet';
 
@@ -7,7 +7,7 @@ const LONGEST_FRAME = 1_000_000;
 
 function* receiveFrame(reader: Reader): Operation<unknown> {
   const header = yield* reader.readExactly(4);
-  if (header === null) return undefined; // the end, between two frames
+  if (header === null) return undefined; // end of file between two frames
   const length = header.readUInt32BE();
   if (length > LONGEST_FRAME) throw new RangeError(`a frame of ${length} bytes is too long`);
   const body = yield* reader.readExactly(length);
@@ -18,7 +18,7 @@ function* sendFrame(socket: Socket, message: unknown): Operation<void> {
   const body = Buffer.from(JSON.stringify(message));
   const header = Buffer.alloc(4);
   header.writeUInt32BE(body.length);
-  yield* socket.sendv([header, body]); // one call into the system, nothing is joined
+  yield* socket.sendv([header, body]); // one system call, without a copy
 }
 
 function* shout(socket: Socket): Operation<void> {

@@ -1,6 +1,6 @@
 // node:http on a server of Coronet: node http.js [port], then curl http://127.0.0.1:8080/
 //
-// The connection is accepted, limited and drained here; http.Server gets it as a stream.
+// Coronet accepts, limits and drains the connections. http.Server gets each of them as a stream.
 import { createServer } from 'node:http';
 import type { Operation, Socket } from 'coronet';
 import { main, once, tcpServer, toDuplex } from 'coronet';

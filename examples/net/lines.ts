@@ -1,5 +1,5 @@
-// A line protocol: one request per line, one answer per line. The Reader keeps what has come too
-// early; the Writer gathers small pieces into one send.
+// A line protocol: one request per line, one response per line. The Reader keeps bytes that arrive
+// early; the Writer combines small pieces into one send.
 import type { Operation, Socket } from 'coronet';
 import { connect, group, listen, run, serve } from 'coronet';
 
@@ -12,7 +12,7 @@ function* calculator(socket: Socket): Operation<void> {
     const numbers = line.split('+').map(Number);
     writer.write(String(numbers.reduce((sum, number) => sum + number, 0)));
     writer.write('\r\n');
-    if (reader.buffered === 0) yield* writer.flush(); // the client has to say more first
+    if (reader.buffered === 0) yield* writer.flush(); // no further request yet
   }
 }
 

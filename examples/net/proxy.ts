@@ -1,8 +1,8 @@
-// A proxy: node proxy.js [address] [upstream], for instance 127.0.0.1:8000 127.0.0.1:25000. Either
+// A proxy: node proxy.js [address] [upstream], for example 127.0.0.1:8000 127.0.0.1:25000. Either
 // may be the path of a Unix socket.
 //
-// Both directions at once, each with its own end of file. When one fails, the other is cancelled;
-// when the server is stopped, connections that are under way may finish.
+// Both directions run at the same time, each with its own end of file. When one fails, the other is
+// cancelled. When the server stops, open connections may finish.
 import type { Operation, Socket } from 'coronet';
 import { all, connect, main, pipe, tcpServer } from 'coronet';
 

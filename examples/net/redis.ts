@@ -1,4 +1,4 @@
-// A small server that speaks the protocol of Redis (RESP 2), enough for redis-cli and
+// A small server for the Redis protocol (RESP 2), enough for redis-cli and
 // redis-benchmark: node redis.js [port], then redis-cli -p 6380 set greeting hello
 import type { Operation, Reader, Socket } from 'coronet';
 import { main, tcpServer } from 'coronet';
@@ -9,7 +9,7 @@ const CRLF = 2;
 
 const values = new Map<string, Buffer>();
 
-/** What a command answers, already in the form in which it goes out. */
+/** The response to a command, encoded. */
 type Command = (words: readonly Buffer[]) => string | Buffer;
 
 const commands: Readonly<Record<string, Command>> = {
@@ -53,7 +53,7 @@ function* readWords(reader: Reader): Operation<Buffer[] | null> {
   return words;
 }
 
-/** The number behind the sign of a header, such as "$5". */
+/** The number after the type byte of a header, such as "$5". */
 function lengthOf(header: string, most: number): number {
   const length = Number(header.slice(1) || Number.NaN);
   if (Number.isInteger(length) && length >= 0 && length <= most) return length;

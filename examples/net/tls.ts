@@ -1,6 +1,6 @@
 // A TLS server: node tls.js KEY CERT [port]. SIGHUP reads the files again: new connections get the
-// new certificate, those that are open go on. A certificate that is no good is refused, and the old
-// one stays.
+// new certificate, and open ones keep theirs. An invalid certificate is rejected, and the previous
+// one stays in use.
 import { readFileSync } from 'node:fs';
 import type { Listener, Operation, Socket } from 'coronet';
 import { group, listen, main, once, serve } from 'coronet';

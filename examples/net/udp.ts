@@ -1,8 +1,8 @@
-// Datagrams: each one arrives whole or not at all, so whoever wants an answer asks again.
+// Datagrams: each one arrives whole or not at all, so the client repeats an unanswered request.
 import type { Datagram, Operation, SocketAddress } from 'coronet';
 import { bindDatagram, group, moveOnAfter, run } from 'coronet';
 
-/** Answers every second datagram, as a bad network would. */
+/** Answers every second datagram, like an unreliable network. */
 function* unreliable(datagram: Datagram): Operation<void> {
   for (let count = 1; ; count++) {
     const { data, from } = yield* datagram.recvFrom();
@@ -11,10 +11,10 @@ function* unreliable(datagram: Datagram): Operation<void> {
 }
 
 function* ask(datagram: Datagram, question: string, to: SocketAddress): Operation<string> {
-  for (let tries = 1; tries <= 5; tries++) {
+  for (let attempt = 1; attempt <= 5; attempt++) {
     yield* datagram.sendTo(question, to);
     const answer = yield* moveOnAfter(50, () => datagram.recvFrom());
-    if (answer !== undefined) return `${answer.data} (try ${tries})`;
+    if (answer !== undefined) return `${answer.data} (attempt ${attempt})`;
   }
   return 'no answer';
 }
@@ -30,5 +30,5 @@ await run(function* () {
 });
 
 // Output:
-// pong one (try 2)
-// pong two (try 2)
+// pong one (attempt 2)
+// pong two (attempt 2)

@@ -1,5 +1,5 @@
-// A Unix socket: a path instead of a port, and file permissions instead of a firewall. A file that
-// a dead server has left behind is replaced; the file of a living one is not.
+// A Unix socket: a path instead of a port, and file permissions instead of a firewall. A stale file
+// of a server that has ended is replaced; the file of a running server is not.
 import { statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { connect, group, listen, pipe, run, serve } from 'coronet';
 
 const path = join(tmpdir(), `coronet-example-${process.pid}.sock`);
 
-/** An echo: what is received goes out on the same connection. */
+/** Sends back everything that it receives. */
 function* echo(socket: Socket): Operation<void> {
   yield* pipe(socket, socket);
 }

@@ -4,8 +4,9 @@ import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import type { BackendChoice } from '../node/backend.ts';
 import { main } from '../node/main.ts';
+import type { Handler } from '../server/options.ts';
 import { tcpServer } from '../server/serve.ts';
-import type { Handler, Server } from '../server/server.ts';
+import type { Server } from '../server/server.ts';
 import { readHost, readOptions, readPort } from './options.ts';
 import { printLine, readBackend, withListenAdvice } from './serving.ts';
 import { readVersion } from './version.ts';
@@ -35,7 +36,7 @@ const PREFIX = Buffer.from('GOT:');
 const GRACE_MS = 5000;
 
 /** Whoever tries it out by hand takes their time. */
-const NO_TIMEOUTS = { firstByteTimeoutMs: 'unlimited', idleTimeoutMs: 'unlimited' } as const;
+const NO_TIMEOUTS = { firstByteTimeoutMs: Infinity, idleTimeoutMs: Infinity } as const;
 
 interface EchoOptions {
   readonly host: string;

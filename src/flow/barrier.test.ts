@@ -6,21 +6,21 @@ import { Barrier } from './barrier.ts';
 import { Channel } from './channel.ts';
 import { select } from './select/select.ts';
 
-test('opens for n tasks at a time and tells each its place', () => {
-  const places: number[] = [];
+test('a barrier opens for n tasks at a time and returns the position of each', () => {
+  const positions: number[] = [];
   play(() =>
     group(function* (g) {
       const start = new Barrier(3, 'start');
       const tasks = [1, 2, 3, 4, 5, 6].map(() => g.spawn(() => start.wait()));
       yield;
-      for (const task of tasks) places.push(yield* task.join());
+      for (const task of tasks) positions.push(yield* task.join());
       expect(start.stats()).toEqual({ name: 'start', parties: 3, waiting: 0, rounds: 2 });
     }),
   );
-  expect(places).toEqual([0, 1, 2, 0, 1, 2]);
+  expect(positions).toEqual([0, 1, 2, 0, 1, 2]);
 });
 
-test('a task that was cancelled has not come', () => {
+test('a task that was cancelled while it waited at a barrier has not arrived', () => {
   play(() =>
     group(function* (g) {
       const start = new Barrier(2, 'start');
@@ -38,21 +38,21 @@ test('a task that was cancelled has not come', () => {
   );
 });
 
-test('a task that pauses first keeps its place', () => {
+test('a task that has spent its budget is not overtaken at a barrier', () => {
   play(() =>
     group(function* (g) {
       const start = new Barrier(2);
-      const tired = g.spawn(function* () {
+      const spent = g.spawn(function* () {
         for (let i = 0; i < 128; i++) yield* checkpoint();
         return yield* start.wait();
       });
       const fresh = g.spawn(() => start.wait());
-      expect([yield* tired.join(), yield* fresh.join()]).toEqual([0, 1]);
+      expect([yield* spent.join(), yield* fresh.join()]).toEqual([0, 1]);
     }),
   );
 });
 
-test('two arms of one select count as one task', () => {
+test('two cases of one select count as one task at a barrier', () => {
   play(() =>
     group(function* (g) {
       const start = new Barrier(2);
@@ -66,7 +66,7 @@ test('two arms of one select count as one task', () => {
   );
 });
 
-test('a barrier for one never waits', () => {
+test('a barrier for one task never waits, and a barrier for none is a RangeError', () => {
   play(function* () {
     expect(yield* new Barrier(1).wait()).toBe(0);
   });

@@ -1,5 +1,4 @@
-/** Barrier: tasks wait for each other until so many have come. */
-
+/** Barrier: tasks wait for each other until a given number of them has arrived. */
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
@@ -8,19 +7,19 @@ import { WOULD_WAIT } from './select/case.ts';
 import type { Waiter } from './wait-queue.ts';
 import { WaitingOperation } from './wait-queue.ts';
 
-/** What a barrier has done and holds. */
+/** The state of a barrier. */
 export interface BarrierStats {
   readonly name: string;
-  /** How many tasks have to come. */
+  /** The number of tasks that open the barrier. */
   readonly parties: number;
-  /** How many of them wait now. */
+  /** Waits in progress. */
   readonly waiting: number;
-  /** How often it has opened. */
+  /** How often the barrier has opened. */
   readonly rounds: number;
 }
 
 /**
- * Opens when the n-th task has come, for these n tasks, and closes behind them for the next round.
+ * Opens when the n-th task arrives, resumes these n tasks, and closes again for the next round.
  *
  * @example
  * const start = new Barrier(3, 'start');
@@ -29,7 +28,8 @@ export interface BarrierStats {
 export class Barrier {
   readonly parties: number;
   readonly name: string;
-  readonly #waiters = new ParkingQueue<Waiter>();
+  /** @internal */
+  readonly waiters: ParkingQueue<Waiter> = new ParkingQueue();
   #rounds = 0;
 
   constructor(n: number, name = '') {
@@ -40,8 +40,9 @@ export class Barrier {
   }
 
   /**
-   * Waits until `n` tasks are here, and gives the caller's place in the order of coming: 0 … n − 1.
-   * Cancel: the task has not come; the others wait for another one in its place.
+   * Waits until `n` tasks have arrived. Returns the position of the calling task in the order of
+   * arrival: 0 … n − 1.
+   * Cancel: the task has not arrived; the barrier waits for another one.
    */
   wait(): Operation<number> {
     return new BarrierWait(this);
@@ -49,55 +50,29 @@ export class Barrier {
 
   stats(): BarrierStats {
     const { name, parties } = this;
-    return Object.freeze({ name, parties, waiting: this.#waiters.size, rounds: this.#rounds });
+    return Object.freeze({ name, parties, waiting: this.waiters.size, rounds: this.#rounds });
   }
-
-  // ---- for the operation below ----
 
   /** "barrier 'start' (2 of 3)". @internal */
   get title(): string {
-    return `${titled('barrier', this.name)} (${this.#waiters.size} of ${this.parties})`;
+    return `${titled('barrier', this.name)} (${this.waiters.size} of ${this.parties})`;
   }
 
-  /** The caller comes: true if it is the last one. @internal */
+  /** Opens the barrier and returns true if only the calling task was missing. @internal */
   arrive(): boolean {
-    if (this.#waiters.size >= this.parties) this.settle();
-    if (this.#waiters.size < this.parties - 1) return false;
+    if (this.waiters.size < this.parties - 1) return false;
     const others = this.#waiterPerTask();
     if (others.length < this.parties - 1) return false;
-    this.#open(others);
+    this.#rounds++;
+    for (const [index, waiter] of others.entries()) waiter.wake(index);
     return true;
   }
 
-  /** @internal */
-  enlist(place: Waiter): void {
-    this.#waiters.push(place);
-  }
-
-  /** @internal */
-  settle(): void {
-    while (this.#waiters.size >= this.parties) {
-      const present = this.#waiterPerTask();
-      if (present.length < this.parties) return;
-      this.#open(present.slice(0, this.parties));
-    }
-  }
-
-  #open(places: readonly Waiter[]): void {
-    this.#rounds++;
-    let index = 0;
-    for (const place of places) place.wake(index++);
-  }
-
-  /** One place for each task that is here; those that have lapsed leave. */
+  /** One waiter for each task: several cases of one select count once. */
   #waiterPerTask(): Waiter[] {
     const found = new Map<TaskImpl, Waiter>();
-    let place = this.#waiters.first;
-    while (place !== null) {
-      const behind = place.nextInQueue as Waiter | null;
-      if (place.stale) this.#waiters.remove(place);
-      else if (!found.has(place.task)) found.set(place.task, place);
-      place = behind;
+    for (let at = this.waiters.first; at !== null; at = at.nextInQueue as Waiter | null) {
+      if (!at.stale && !found.has(at.task)) found.set(at.task, at);
     }
     return [...found.values()];
   }
@@ -107,20 +82,12 @@ class BarrierWait extends WaitingOperation<number> {
   readonly #barrier: Barrier;
 
   constructor(barrier: Barrier) {
-    super();
+    super(barrier.waiters);
     this.#barrier = barrier;
   }
 
   attempt(): number | typeof WOULD_WAIT {
     return this.#barrier.arrive() ? this.#barrier.parties - 1 : WOULD_WAIT;
-  }
-
-  enlist(place: Waiter): void {
-    this.#barrier.enlist(place);
-  }
-
-  settle(): void {
-    this.#barrier.settle();
   }
 
   override describe(): string {

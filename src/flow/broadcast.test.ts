@@ -7,14 +7,14 @@ import { Broadcast } from './broadcast.ts';
 import { select } from './select/select.ts';
 import type { SlowPolicy, Subscription } from './subscription.ts';
 
-/** What `subscription` holds now. */
-function* held<T>(subscription: Subscription<T>): Generator<Wait, T[]> {
+/** Receives the buffered items of `subscription`. */
+function* drain<T>(subscription: Subscription<T>): Generator<Wait, T[]> {
   const items: T[] = [];
   while (subscription.stats().buffered > 0) items.push((yield* subscription.next()).value as T);
   return items;
 }
 
-test('every subscription gets every item from the moment it was made', () => {
+test('a subscription receives every item that is sent after subscribe', () => {
   play(function* () {
     const news = new Broadcast<number>({ capacity: 10 }, 'news');
     yield* news.send(0);
@@ -22,8 +22,8 @@ test('every subscription gets every item from the moment it was made', () => {
     yield* news.send(1);
     const second = news.subscribe();
     yield* news.send(2);
-    expect(yield* held(first)).toEqual([1, 2]);
-    expect(yield* held(second)).toEqual([2]);
+    expect(yield* drain(first)).toEqual([1, 2]);
+    expect(yield* drain(second)).toEqual([2]);
     expect(news.stats()).toEqual({
       name: 'news',
       capacity: 10,
@@ -37,7 +37,7 @@ test('every subscription gets every item from the moment it was made', () => {
   });
 });
 
-test('a task that waits gets the item at once', () => {
+test('a task that waits in next receives the item without buffering', () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<string>({}, 'news');
@@ -52,7 +52,7 @@ test('a task that waits gets the item at once', () => {
   );
 });
 
-test("slow: 'wait' makes senders wait for the slowest, in the order in which they came", () => {
+test("a broadcast with slow: 'wait' makes senders wait for the slowest subscription", () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 1, slow: 'wait' }, 'news');
@@ -70,7 +70,7 @@ test("slow: 'wait' makes senders wait for the slowest, in the order in which the
       expect((yield* fast.next()).value).toBe(3);
       slow.close();
       yield* news.send(4);
-      expect(yield* held(fast)).toEqual([4]);
+      expect(yield* drain(fast)).toEqual([4]);
     }),
   );
 });
@@ -78,18 +78,18 @@ test("slow: 'wait' makes senders wait for the slowest, in the order in which the
 test.each<[SlowPolicy, number[]]>([
   ['drop-oldest', [3, 4]],
   ['drop-newest', [1, 2]],
-])("slow: '%s' drops, counts, and never waits", (slow, left) => {
+])("a broadcast with slow: '%s' drops and counts items and never waits", (slow, left) => {
   play(function* () {
     const news = new Broadcast<number>({ capacity: 2, slow });
     const subscription = news.subscribe();
     for (const item of [1, 2, 3, 4]) yield* news.send(item);
     expect(subscription.stats().dropped).toBe(2);
     expect(news.stats().dropped).toBe(2);
-    expect(yield* held(subscription)).toEqual(left);
+    expect(yield* drain(subscription)).toEqual(left);
   });
 });
 
-test("slow: 'fail' ends the slow subscription after what it holds, and no other", () => {
+test("a broadcast with slow: 'fail' ends only the slow subscription, after its items", () => {
   const code = codeOf(function* () {
     const news = new Broadcast<number>({ capacity: 1, slow: 'fail' });
     const [slow, fast] = [news.subscribe(), news.subscribe()];
@@ -104,7 +104,7 @@ test("slow: 'fail' ends the slow subscription after what it holds, and no other"
   expect(code).toBe('ERR_SUBSCRIBER_SLOW');
 });
 
-test('close ends subscriptions after what they hold, and senders with an error', () => {
+test('close ends subscriptions after their items, and waiting senders with an error', () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 1 });
@@ -132,7 +132,7 @@ test('close ends subscriptions after what they hold, and senders with an error',
   );
 });
 
-test('closing a subscription ends its next and drops what it holds', () => {
+test('a subscription that is closed ends its waiting next and drops its buffered items', () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 5 });
@@ -150,23 +150,23 @@ test('closing a subscription ends its next and drops what it holds', () => {
 });
 
 test.each<SlowPolicy>(['wait', 'drop-oldest', 'drop-newest', 'fail'])(
-  "slow: '%s': tired tasks keep the order and lose nothing",
+  "a broadcast with slow: '%s' keeps the order for tasks that have spent their budget",
   (slow) => {
     const received: number[] = [];
     play(() =>
       group(function* (g) {
         const news = new Broadcast<number>({ capacity: 1, slow });
         const subscription = news.subscribe();
-        const tire = function* () {
+        const spendBudget = function* () {
           for (let i = 0; i < 128; i++) yield* checkpoint();
         };
         g.spawn(function* () {
-          yield* tire();
+          yield* spendBudget();
           for (let i = 0; i < 3; i++) received.push((yield* subscription.next()).value as number);
         });
         g.spawn(function* () {
           for (const item of [1, 2, 3]) {
-            yield* tire();
+            yield* spendBudget();
             yield* news.send(item);
           }
         });
@@ -177,45 +177,45 @@ test.each<SlowPolicy>(['wait', 'drop-oldest', 'drop-newest', 'fail'])(
   },
 );
 
-test('a tired receiver gets what came first', () => {
+test('a receiver that has spent its budget receives the first item', () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 2 });
       const subscription = news.subscribe();
       news.trySend(1);
-      const tired = g.spawn(function* () {
+      const receiver = g.spawn(function* () {
         for (let i = 0; i < 128; i++) yield* checkpoint();
         return (yield* subscription.next()).value;
       });
       g.spawn(() => news.send(2));
-      expect(yield* tired.join()).toBe(1);
-      expect(yield* held(subscription)).toEqual([2]);
+      expect(yield* receiver.join()).toBe(1);
+      expect(yield* drain(subscription)).toEqual([2]);
     }),
   );
 });
 
-test('room that comes free while an item is given out does not let the next one pass it', () => {
+test('operations that spend the budget take effect in the order of their steps', () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 3, slow: 'drop-oldest' });
       const subscription = news.subscribe();
       for (const item of [1, 2, 3]) news.trySend(item);
-      const tired = (then: () => Operation<unknown>) =>
+      const afterBudget = (then: () => Operation<unknown>) =>
         g.spawn(function* () {
           for (let i = 0; i < 128; i++) yield* checkpoint();
           yield* then();
         });
-      tired(() => subscription.next());
-      tired(() => news.send(4));
-      tired(() => news.send(5));
+      afterBudget(() => subscription.next());
+      afterBudget(() => news.send(4));
+      afterBudget(() => news.send(5));
       yield;
       news.trySend(6);
-      expect(yield* held(subscription)).toEqual([4, 5, 6]);
+      expect(yield* drain(subscription)).toEqual([4, 5, 6]);
     }),
   );
 });
 
-test('a select that offers and asks at one broadcast is served by its own room', () => {
+test('a select that sends to and receives from one broadcast can send', () => {
   play(() =>
     group(function* (g) {
       const news = new Broadcast<number>({ capacity: 1 });
@@ -231,7 +231,7 @@ test('a select that offers and asks at one broadcast is served by its own room',
   );
 });
 
-test('arguments are checked', () => {
+test('Broadcast checks its arguments', () => {
   expect(() => new Broadcast({ capacity: 0 })).toThrow(RangeError);
   expect(() => new Broadcast({ slow: 'panic' as never })).toThrow("'wait', 'drop-oldest'");
 });

@@ -1,12 +1,13 @@
 /**
- * Broadcast: every item to every subscription, in the order of sending.
+ * Broadcast: sends every item to every subscription, in the order of sending.
  *
  * Invariants:
- *  1. A subscription gets the items that were sent while it was open, from the moment `subscribe()`
- *     returns, and each has a buffer of `capacity` items of its own.
- *  2. An item is given to all subscriptions in one synchronous step, or to none.
- *  3. `#full` counts the subscriptions that have no room. With `slow: 'wait'` a send takes effect
- *     only while it is 0; the other policies never wait.
+ *  1. A subscription receives the items that are sent while it is open, from the moment
+ *     `subscribe()` returns. Each has a buffer of its own for `capacity` items.
+ *  2. An item goes to all subscriptions in one synchronous step, or to none.
+ *  3. `#fullCount` counts the subscriptions whose buffer is full. With `slow: 'wait'` a send takes
+ *     effect only while it is 0, and senders wait only while it is above 0. With the other policies
+ *     a send never waits.
  */
 
 import type { Operation } from '../kernel/operation.ts';
@@ -19,18 +20,19 @@ import { SubscriptionImpl } from './subscription.ts';
 import type { Waiter } from './wait-queue.ts';
 import { failAll, firstWaiter, WaitingOperation } from './wait-queue.ts';
 
-/** How much a subscription holds, and what happens when it is full. */
+/** The size of each subscription, and the behaviour when one is full. */
 export interface BroadcastOptions {
-  /** Items that may wait in each subscription: at least 1. Default 16. */
+  /** Size of the buffer of each subscription, in items: at least 1. Default 16. */
   readonly capacity?: number;
   /**
-   * What happens when a subscription has no room: senders wait ('wait', the default), its oldest
-   * item or the new one is dropped and counted, or it ends with ERR_SUBSCRIBER_SLOW ('fail').
+   * The behaviour when the buffer of a subscription is full: senders wait ('wait', the default),
+   * the subscription drops and counts its oldest item ('drop-oldest') or the new one
+   * ('drop-newest'), or it ends with ERR_SUBSCRIBER_SLOW ('fail').
    */
   readonly slow?: SlowPolicy;
 }
 
-/** What a broadcast has done and holds. */
+/** The state and counters of a broadcast. */
 export interface BroadcastStats {
   readonly name: string;
   readonly capacity: number;
@@ -39,13 +41,13 @@ export interface BroadcastStats {
   /** Tasks in `send()`. */
   readonly senders: number;
   readonly sent: number;
-  /** Items that open or closed subscriptions have missed. */
+  /** Items that subscriptions have missed, closed subscriptions included. */
   readonly dropped: number;
   readonly closed: boolean;
 }
 
 /**
- * Every subscription gets every item that is sent.
+ * Sends every item to every subscription.
  *
  * @example
  * const prices = new Broadcast<number>({ capacity: 100, slow: 'drop-oldest' }, 'prices');
@@ -57,10 +59,10 @@ export class Broadcast<T> {
   readonly name: string;
   readonly capacity: number;
   readonly slow: SlowPolicy;
+  /** @internal */
+  readonly senders: ParkingQueue<Waiter> = new ParkingQueue();
   readonly #subscriptions = new Set<SubscriptionImpl<T>>();
-  readonly #senders = new ParkingQueue<Waiter>();
   #fullCount = 0;
-  #delivering = false;
   #sent = 0;
   #dropped = 0;
   #closed = false;
@@ -76,20 +78,25 @@ export class Broadcast<T> {
   }
 
   /**
-   * Sends `item` to every subscription; with `slow: 'wait'` it waits until all have room. Without
-   * subscriptions the item goes nowhere.
-   * Cancel: nobody has got the item. Errors: ERR_BROADCAST_CLOSED.
+   * Sends `item` to every subscription. With `slow: 'wait'` it waits until none is full. Without
+   * subscriptions the item is dropped.
+   * Cancel: no subscription has received the item. Errors: ERR_BROADCAST_CLOSED.
    */
   send(item: T): Operation<void> {
     return new BroadcastSend(this, item);
   }
 
-  /** Sends without waiting. False: a subscription has no room, or the broadcast is closed. */
+  /** Sends without waiting. Returns false if `send` would wait, or if the broadcast is closed. */
   trySend(item: T): boolean {
-    return !this.#closed && this.put(item);
+    if (this.#closed || this.#blocked) return false;
+    this.#deliver(item);
+    return true;
   }
 
-  /** A new subscription, active when this returns. On a closed broadcast it is at its end. */
+  /**
+   * Returns a new subscription, which receives all later items. On a closed broadcast it has
+   * already ended.
+   */
   subscribe(): Subscription<T> {
     const subscription = new SubscriptionImpl<T>(this);
     if (this.#closed) subscription.end();
@@ -98,14 +105,14 @@ export class Broadcast<T> {
   }
 
   /**
-   * No more items. Sends that wait end with ERR_BROADCAST_CLOSED and have not happened;
-   * subscriptions get what is in their buffers first. Idempotent.
+   * Closes the broadcast. Waiting sends end with ERR_BROADCAST_CLOSED and have not happened.
+   * Subscriptions end after their buffered items. Idempotent.
    */
   close(): void {
     this.#closed = true;
+    failAll(this.senders, () => this.closedError());
     for (const subscription of this.#subscriptions) subscription.end();
     this.#subscriptions.clear();
-    this.settle();
   }
 
   get closed(): boolean {
@@ -118,44 +125,16 @@ export class Broadcast<T> {
       capacity: this.capacity,
       slow: this.slow,
       subscriptions: this.#subscriptions.size,
-      senders: this.#senders.size,
+      senders: this.senders.size,
       sent: this.#sent,
       dropped: this.#dropped,
       closed: this.#closed,
     });
   }
 
-  // ---- for the operations and for subscriptions ----
-
   /** "broadcast 'prices'". @internal */
   get title(): string {
     return titled('broadcast', this.name);
-  }
-
-  /** One try to send on a broadcast that is open. @internal */
-  put(item: T): boolean {
-    if (this.#senders.size > 0) this.settle();
-    if (this.#blocked) return false;
-    this.#deliver(item);
-    if (this.#senders.size > 0) this.settle();
-    return true;
-  }
-
-  /** @internal */
-  enlist(place: Waiter): void {
-    this.#senders.push(place);
-  }
-
-  /** Lets those send who can. After `close` it ends the others. @internal */
-  settle(): void {
-    if (this.#closed) return failAll(this.#senders, () => this.closedError());
-    while (!this.#delivering && !this.#blocked) {
-      const sender = firstWaiter(this.#senders);
-      if (sender === null) return;
-      const { item } = sender.request as BroadcastSend<T>;
-      sender.wake();
-      this.#deliver(item);
-    }
   }
 
   /** @internal */
@@ -163,10 +142,16 @@ export class Broadcast<T> {
     return new BroadcastClosedError(this.title);
   }
 
-  /** A subscription has run full, or has room again. @internal */
+  /** The buffer of a subscription has become full (1), or has space again (-1). @internal */
   fullChanged(by: 1 | -1): void {
     this.#fullCount += by;
-    if (by < 0) this.settle();
+    while (!this.#blocked) {
+      const sender = firstWaiter(this.senders);
+      if (sender === null) return;
+      const { item } = sender.request as BroadcastSend<T>;
+      sender.wake();
+      this.#deliver(item);
+    }
   }
 
   /** A subscription has missed an item. @internal */
@@ -183,12 +168,9 @@ export class Broadcast<T> {
     return this.#fullCount > 0 && this.slow === 'wait';
   }
 
-  /** Invariant 2: room that comes free meanwhile is for the next item. */
   #deliver(item: T): void {
-    this.#delivering = true;
     this.#sent++;
     for (const subscription of this.#subscriptions) subscription.offer(item);
-    this.#delivering = false;
   }
 }
 
@@ -197,22 +179,14 @@ class BroadcastSend<T> extends WaitingOperation<void> {
   readonly item: T;
 
   constructor(broadcast: Broadcast<T>, item: T) {
-    super();
+    super(broadcast.senders);
     this.#broadcast = broadcast;
     this.item = item;
   }
 
   attempt(): undefined | typeof WOULD_WAIT {
     if (this.#broadcast.closed) throw this.#broadcast.closedError();
-    return this.#broadcast.put(this.item) ? undefined : WOULD_WAIT;
-  }
-
-  enlist(place: Waiter): void {
-    this.#broadcast.enlist(place);
-  }
-
-  settle(): void {
-    this.#broadcast.settle();
+    return this.#broadcast.trySend(this.item) ? undefined : WOULD_WAIT;
   }
 
   override describe(): string {

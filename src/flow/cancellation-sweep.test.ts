@@ -14,44 +14,44 @@ import { Lock } from './lock.ts';
 import { select } from './select/select.ts';
 import { Semaphore } from './semaphore.ts';
 
-/** A program with one task that is cancelled, and what has to hold afterwards. */
+/** A program with one task that is cancelled, and its postconditions. */
 interface Scenario {
-  /** Starts the tasks, gives the one to cancel. `tired` goes before each of its operations. */
-  begin(g: Group, tired: () => Operation<void>): Task<unknown>;
+  /** Starts the tasks, returns the one to cancel. That one calls `spend` before each operation. */
+  begin(g: Group, spend: () => Operation<void>): Task<unknown>;
   /** Called when all tasks have ended. */
   verify(): void;
 }
 
 /**
- * Cancels the victim at every step of the scenario in turn, for a victim that has all its
- * operations left before it must pause, and for one that must pause at each.
+ * Cancels the victim at every step of the scenario in turn: a victim with its whole budget, one
+ * that spends it with each operation, and one that has spent it before.
  */
 function sweep(make: () => Scenario): void {
-  for (const burnt of [0, 127, 128]) {
+  for (const spent of [0, 127, 128]) {
     let cancelAt = 0;
-    while (playCancelling(make(), cancelAt, () => burn(burnt))) cancelAt++;
+    while (playCancelling(make(), cancelAt, () => checkpoints(spent))) cancelAt++;
     expect(cancelAt).toBeGreaterThan(2);
   }
 }
 
-/** Completes `count` operations, so that the task is that near to its pause. */
-function* burn(count: number): Generator<Wait, void> {
+/** Completes `count` operations after a pause. */
+function* checkpoints(count: number): Generator<Wait, void> {
   if (count > 0) yield;
   for (let i = 0; i < count; i++) yield* checkpoint();
 }
 
-/** False if the scenario was over before step `cancelAt`. */
+/** Returns false if the scenario was over before step `cancelAt`. */
 function playCancelling(
   scenario: Scenario,
   cancelAt: number,
-  tired: () => Operation<void>,
+  spend: () => Operation<void>,
 ): boolean {
   const host = new VirtualHost();
   const { scheduler } = host;
   let victim: Task<unknown> | undefined;
   const main = scheduler.start(() =>
     group(function* (g) {
-      victim = scenario.begin(g, tired);
+      victim = scenario.begin(g, spend);
       yield* pause();
     }),
   );
@@ -70,7 +70,7 @@ function playCancelling(
   return step > cancelAt;
 }
 
-/** Ends once `task` has, however that ends. */
+/** Waits for the end of `task`. */
 function* ended(task: Task<unknown>): Generator<Wait, void> {
   while (task.state !== 'done' && task.state !== 'cancelled') yield;
 }
@@ -79,7 +79,7 @@ interface Source<T> {
   next(): Operation<IteratorResult<T, undefined>>;
 }
 
-/** Receives until the channel, or the broadcast, is closed. */
+/** Receives until `source` is closed. */
 function* drain<T>(source: Source<T>, log: T[]): Generator<Wait, void> {
   for (;;) {
     const { done, value } = yield* source.next();
@@ -99,16 +99,16 @@ function closeAfter(g: Group, task: Task<unknown>, channel: { close(): void }): 
 const items: readonly number[] = [0, 1, 2, 3, 4];
 
 for (const capacity of [0, 1, 2, Infinity]) {
-  test(`channel of ${capacity}: a cancelled send was not sent, one that returned was`, () => {
+  test(`a sender that is cancelled has sent nothing (capacity ${capacity})`, () => {
     sweep(() => {
       const channel = new Channel<number>(capacity);
       const sent: number[] = [];
       const received: number[] = [];
       return {
-        begin(g, tired) {
+        begin(g, spend) {
           const victim = g.spawn(function* () {
             for (const item of items) {
-              yield* tired();
+              yield* spend();
               yield* channel.send(item);
               sent.push(item);
             }
@@ -122,15 +122,15 @@ for (const capacity of [0, 1, 2, Infinity]) {
     });
   });
 
-  test(`channel of ${capacity}: a cancelled receive takes nothing, one that returned did`, () => {
+  test(`a receiver that is cancelled has taken nothing (capacity ${capacity})`, () => {
     sweep(() => {
       const channel = new Channel<number>(capacity);
       const received: number[] = [];
       return {
-        begin(g, tired) {
+        begin(g, spend) {
           const victim = g.spawn(function* () {
             for (let i = 0; i < items.length; i++) {
-              yield* tired();
+              yield* spend();
               const { done, value } = yield* channel.next();
               if (!done) received.push(value);
             }
@@ -147,19 +147,19 @@ for (const capacity of [0, 1, 2, Infinity]) {
     });
   });
 
-  test(`channels of ${capacity}: a cancelled select has taken and sent nothing`, () => {
+  test(`a cancelled select has taken and sent nothing (capacity ${capacity})`, () => {
     sweep(() => {
       const [input, output] = [new Channel<number>(capacity), new Channel<number>(capacity)];
       const spare = new Channel<number>(capacity);
       const log = { fed: [] as number[], got: [] as number[], sent: [] as number[] };
       const received: number[] = [];
       return {
-        begin(g, tired) {
+        begin(g, spend) {
           const victim = g.spawn(function* () {
             for (let round = 0; round < 6; round++) {
-              yield* tired();
-              const arms = { take: input.receive(), give: output.send(round), late: sleep(5) };
-              const { key, value } = yield* select({ ...arms, never: spare.receive() });
+              yield* spend();
+              const cases = { take: input.receive(), give: output.send(round), late: sleep(5) };
+              const { key, value } = yield* select({ ...cases, never: spare.receive() });
               if (key === 'take') log.got.push(value);
               if (key === 'give') log.sent.push(round);
             }
@@ -188,7 +188,7 @@ for (const capacity of [0, 1, 2, Infinity]) {
   });
 }
 
-/** Tasks that use what `hold` gives one after the other; `seen` is what `verify` looks at. */
+/** Tasks that run `body` while they hold a lock or permit. `seen` records how many do. */
 function holders(hold: (body: () => Operation<void>) => Operation<void>): {
   readonly seen: { inside: number; most: number; done: number };
   readonly begin: Scenario['begin'];
@@ -203,7 +203,7 @@ function holders(hold: (body: () => Operation<void>) => Operation<void>): {
       seen.inside--;
     }
   }
-  const begin: Scenario['begin'] = (g, tired) => {
+  const begin: Scenario['begin'] = (g, spend) => {
     function* user(): Generator<Wait, void> {
       for (let round = 0; round < 2; round++) {
         yield* hold(body);
@@ -214,7 +214,7 @@ function holders(hold: (body: () => Operation<void>) => Operation<void>): {
     g.spawn(user);
     const victim = g.spawn(function* () {
       for (let round = 0; round < 2; round++) {
-        yield* tired();
+        yield* spend();
         yield* hold(body);
         yield;
       }
@@ -227,7 +227,7 @@ function holders(hold: (body: () => Operation<void>) => Operation<void>): {
 }
 
 test.each(['with', 'select'])(
-  'lock, by %s: one task at a time, and it is free in the end',
+  'a lock acquired by %s is held by one task at a time and is free in the end',
   (by) => {
     sweep(() => {
       const [lock, never] = [new Lock('swept'), new Event()];
@@ -252,7 +252,7 @@ test.each(['with', 'select'])(
   },
 );
 
-test('semaphore: never more than its permits, and all come back', () => {
+test('a semaphore never assigns more than its permits, and all are released in the end', () => {
   sweep(() => {
     const semaphore = new Semaphore(2, 'swept');
     const { begin, seen } = holders((body) => semaphore.with(body));
@@ -266,19 +266,19 @@ test('semaphore: never more than its permits, and all come back', () => {
   });
 });
 
-test('event: a cancelled wait leaves the others waiting', () => {
+test('a cancelled wait for an event does not affect other waits', () => {
   sweep(() => {
     const event = new Event('swept');
-    const other = { through: 0 };
+    const other = { returned: 0 };
     return {
-      begin(g, tired) {
+      begin(g, spend) {
         const victim = g.spawn(function* () {
-          yield* tired();
+          yield* spend();
           yield* event.wait();
         });
         g.spawn(function* () {
           yield* event.wait();
-          other.through++;
+          other.returned++;
         });
         g.spawn(function* () {
           for (let i = 0; i < 3; i++) yield;
@@ -287,21 +287,21 @@ test('event: a cancelled wait leaves the others waiting', () => {
         });
         return victim;
       },
-      verify: () => expect([other.through, event.stats().waiters]).toEqual([1, 0]),
+      verify: () => expect([other.returned, event.stats().waiters]).toEqual([1, 0]),
     };
   });
 });
 
-test('condition: no notification is lost, and the lock is held when wait ends', () => {
+test('a notification of a condition is not lost, and the lock is held when wait ends', () => {
   sweep(() => {
     const lock = new Lock();
     const changed = new Condition(lock);
     const queue: number[] = [];
     const taken: number[] = [];
     let finished = false;
-    function* take(tired: () => Operation<void>, most: number): Generator<Wait, void> {
-      for (let count = 0; count < most; count++) {
-        yield* tired();
+    function* take(spend: () => Operation<void>, limit: number): Generator<Wait, void> {
+      for (let count = 0; count < limit; count++) {
+        yield* spend();
         yield* lock.with(function* () {
           try {
             while (queue.length === 0 && !finished) yield* changed.wait();
@@ -314,8 +314,8 @@ test('condition: no notification is lost, and the lock is held when wait ends', 
       }
     }
     return {
-      begin(g, tired) {
-        const victim = g.spawn(() => take(tired, 2));
+      begin(g, spend) {
+        const victim = g.spawn(() => take(spend, 2));
         g.spawn(() => take(() => pause(), items.length));
         g.spawn(function* () {
           for (const item of items) {
@@ -340,13 +340,13 @@ test('condition: no notification is lost, and the lock is held when wait ends', 
   });
 });
 
-test('barrier: a cancelled wait has not come, and one that returned has', () => {
+test('a task that is cancelled while it waits at a barrier has not arrived', () => {
   sweep(() => {
     const barrier = new Barrier(2);
     return {
-      begin(g, tired) {
+      begin(g, spend) {
         const victim = g.spawn(function* () {
-          yield* tired();
+          yield* spend();
           yield* barrier.wait();
         });
         const other = g.spawn(() => barrier.wait());
@@ -362,7 +362,7 @@ test('barrier: a cancelled wait has not come, and one that returned has', () => 
 });
 
 test.each(['sender', 'receiver'])(
-  'broadcast: whoever gets an item, all do; the %s is cut',
+  'a broadcast sends each item to all subscriptions or to none when the %s is cancelled',
   (who) => {
     sweep(() => {
       const broadcast = new Broadcast<number>({ capacity: 1 });
@@ -370,17 +370,17 @@ test.each(['sender', 'receiver'])(
       const sent: number[] = [];
       const logs: [number[], number[]] = [[], []];
       return {
-        begin(g, tired) {
+        begin(g, spend) {
           const sender = g.spawn(function* () {
             for (const item of items) {
-              if (who === 'sender') yield* tired();
+              if (who === 'sender') yield* spend();
               yield* broadcast.send(item);
               sent.push(item);
             }
           });
           const receiver = g.spawn(function* () {
             for (let i = 0; i < 3; i++) {
-              if (who === 'receiver') yield* tired();
+              if (who === 'receiver') yield* spend();
               const { done, value } = yield* subscriptions[0].next();
               if (!done) logs[0].push(value);
             }

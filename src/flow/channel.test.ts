@@ -7,7 +7,7 @@ import type { Task } from '../kernel/task/task.ts';
 import { checkpoint } from '../kernel/waits.ts';
 import { Channel } from './channel.ts';
 
-/** Ends with `task`, which was cancelled. */
+/** Waits for the end of `task`, which was cancelled. */
 function* ended(task: Task<unknown>): Generator<Wait, void> {
   try {
     yield* task.join();
@@ -16,7 +16,7 @@ function* ended(task: Task<unknown>): Generator<Wait, void> {
   }
 }
 
-test('capacity 0 is a rendezvous: a send returns once a task has received', () => {
+test('a send on a channel of capacity 0 returns once a task has received the item', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -33,7 +33,7 @@ test('capacity 0 is a rendezvous: a send returns once a task has received', () =
   expect(log).toEqual(['a', 'sent']);
 });
 
-test('a bounded channel takes its capacity without waiting', () => {
+test('a bounded channel accepts as many items as its capacity without waiting', () => {
   play(function* () {
     const channel = new Channel<number>(2);
     yield* channel.send(1);
@@ -50,7 +50,7 @@ test('a bounded channel takes its capacity without waiting', () => {
   });
 });
 
-test('an unbounded channel never makes a sender wait', () => {
+test('a send on an unbounded channel never waits', () => {
   play(function* () {
     const channel = new Channel<number>(Infinity);
     for (let i = 0; i < 100_000; i++) yield* channel.send(i);
@@ -60,7 +60,7 @@ test('an unbounded channel never makes a sender wait', () => {
   });
 });
 
-test('waiting senders and receivers are served in the order in which they came', () => {
+test('a channel serves waiting senders and receivers in FIFO order', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -84,7 +84,7 @@ test('waiting senders and receivers are served in the order in which they came',
   expect(log).toEqual(['a', 'b', 'c', 'd', '1x', '2y', '3z']);
 });
 
-test('trySend serves a task that waits, trySend and tryReceive do not wait', () => {
+test('trySend and tryReceive serve waiting tasks and never wait', () => {
   play(() =>
     group(function* (g) {
       const channel = new Channel<number>();
@@ -102,7 +102,7 @@ test('trySend serves a task that waits, trySend and tryReceive do not wait', () 
   );
 });
 
-test('close lets what is in the buffer be received, and then ends', () => {
+test('a closed channel can be drained, and then reports its end', () => {
   play(function* () {
     const channel = new Channel<number>(3, 'jobs');
     yield* channel.send(1);
@@ -125,7 +125,7 @@ test('close lets what is in the buffer be received, and then ends', () => {
   expect(closed((channel) => channel.send(1))).toBe('ERR_CHANNEL_CLOSED');
 });
 
-test('close ends the tasks that wait', () => {
+test('close ends waiting sends with an error and waiting receives with the end', () => {
   const outcomes: unknown[] = [];
   play(() =>
     group(function* (g) {
@@ -151,7 +151,7 @@ test('close ends the tasks that wait', () => {
   expect(outcomes).toEqual([code, code, { done: true, value: undefined }]);
 });
 
-test('an item that was handed over before the cancellation stays received', () => {
+test('a receive that got its item before the cancellation returns the item', () => {
   play(() =>
     group(function* (g) {
       const channel = new Channel<number>();
@@ -171,35 +171,35 @@ test('an item that was handed over before the cancellation stays received', () =
   );
 });
 
-test('every operation in a cancelled scope throws, also one that needs no waiting', () => {
+test('an operation in a cancelled scope throws, even if it would not wait', () => {
   play(() =>
     group(function* (g) {
       const channel = new Channel<number>(5);
-      let refused = 0;
+      let cancellations = 0;
       const task = g.spawn(function* () {
         for (let i = 0; i < 3; i++) {
           try {
             yield* channel.send(i);
           } catch {
-            refused++;
+            cancellations++;
           }
         }
       });
       task.cancel();
       yield* task.join();
-      expect([refused, channel.size]).toEqual([3, 0]);
+      expect([cancellations, channel.size]).toEqual([3, 0]);
     }),
   );
 });
 
-test('the 129th operation lets the others run before it tries', () => {
+test('the 128th operation takes effect, and returns after the other tasks have run', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
       const channel = new Channel<number>(Infinity);
       g.spawn(function* () {
-        for (let i = 1; i <= 129; i++) yield* channel.send(i);
-        log.push('all');
+        for (let i = 1; i <= 128; i++) yield* channel.send(i);
+        log.push('all sent');
       });
       g.spawn(function* () {
         yield* checkpoint();
@@ -208,10 +208,55 @@ test('the 129th operation lets the others run before it tries', () => {
       yield;
     }),
   );
-  expect(log).toEqual(['other sees 128', 'all']);
+  expect(log).toEqual(['other sees 128', 'all sent']);
 });
 
-test('a task that pauses before it tries is not overtaken', () => {
+test('a task that ignores the errors of a closed channel does not starve other tasks', () => {
+  let failures = 0;
+  const seen = play(() =>
+    group(function* (g) {
+      const channel = new Channel<number>();
+      channel.close();
+      let stop = false;
+      g.spawn(function* () {
+        while (!stop) {
+          try {
+            yield* channel.receive();
+          } catch {
+            failures++;
+          }
+        }
+      });
+      yield;
+      stop = true;
+      return failures;
+    }),
+  );
+  expect(seen).toBe(127);
+});
+
+test('a cancellation does not undo an operation that has spent the budget', () => {
+  play(() =>
+    group(function* (g) {
+      const channel = new Channel<string>(Infinity);
+      channel.trySend('item');
+      const got: string[] = [];
+      const receiver = g.spawn(function* () {
+        for (let i = 0; i < 127; i++) yield* checkpoint();
+        got.push(yield* channel.receive());
+        got.push(yield* channel.receive());
+      });
+      yield;
+      expect(channel.stats().received).toBe(1);
+      receiver.cancel();
+      channel.trySend('next');
+      yield* ended(receiver);
+      expect([got, channel.size]).toEqual([['item'], 1]);
+    }),
+  );
+});
+
+test('a receiver that has spent its budget is not overtaken', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -220,7 +265,7 @@ test('a task that pauses before it tries is not overtaken', () => {
       channel.trySend('second');
       g.spawn(function* () {
         for (let i = 0; i < 128; i++) yield* checkpoint();
-        log.push(`tired ${yield* channel.receive()}`);
+        log.push(`spent ${yield* channel.receive()}`);
       });
       g.spawn(function* () {
         log.push(`fresh ${yield* channel.receive()}`);
@@ -228,29 +273,32 @@ test('a task that pauses before it tries is not overtaken', () => {
       yield;
     }),
   );
-  expect(log.sort()).toEqual(['fresh second', 'tired first']);
+  expect(log.sort()).toEqual(['fresh second', 'spent first']);
 });
 
-test.each([0, 1, Infinity])('capacity %d: a tired sender is not overtaken either', (capacity) => {
-  const log: string[] = [];
-  play(() =>
-    group(function* (g) {
-      const channel = new Channel<string>(capacity);
-      g.spawn(function* () {
-        for (let i = 0; i < 128; i++) yield* checkpoint();
-        yield* channel.send('tired');
-      });
-      g.spawn(() => channel.send('fresh'));
-      g.spawn(function* () {
-        for (let i = 0; i < 2; i++) log.push(yield* channel.receive());
-      });
-      yield;
-    }),
-  );
-  expect(log).toEqual(['tired', 'fresh']);
-});
+test.each([0, 1, Infinity])(
+  'a sender that has spent its budget is not overtaken (capacity %d)',
+  (capacity) => {
+    const log: string[] = [];
+    play(() =>
+      group(function* (g) {
+        const channel = new Channel<string>(capacity);
+        g.spawn(function* () {
+          for (let i = 0; i < 128; i++) yield* checkpoint();
+          yield* channel.send('spent');
+        });
+        g.spawn(() => channel.send('fresh'));
+        g.spawn(function* () {
+          for (let i = 0; i < 2; i++) log.push(yield* channel.receive());
+        });
+        yield;
+      }),
+    );
+    expect(log).toEqual(['spent', 'fresh']);
+  },
+);
 
-test('waitingOn and stats name the channel; stats are frozen', () => {
+test('waitingOn and stats name the channel', () => {
   play(() =>
     group(function* (g) {
       const channel = new Channel<number>(0, 'jobs');
@@ -279,7 +327,7 @@ test('waitingOn and stats name the channel; stats are frozen', () => {
   );
 });
 
-test('a timeout around a receive takes nothing', () => {
+test('a receive that times out takes no item', () => {
   play(function* () {
     const channel = new Channel<number>();
     try {
@@ -292,7 +340,7 @@ test('a timeout around a receive takes nothing', () => {
   });
 });
 
-test('operations are single-use, arguments are checked', () => {
+test('an operation of a channel is single-use, and Channel checks its arguments', () => {
   const again = codeOf(function* () {
     const receive = new Channel<number>(1).send(1);
     yield* receive;

@@ -1,16 +1,17 @@
 /**
- * Channel: items from tasks that send to tasks that receive, each item to exactly one of them, in
- * the order of sending.
+ * Channel: passes items from sending to receiving tasks. Each item goes to exactly one task, in the
+ * order of sending.
  *
  * Invariants:
- *  1. Items leave in the order in which their sends took effect; senders and receivers are served
- *     in the order in which they came.
- *  2. At most `capacity` items wait in the buffer. With capacity 0 an item goes from hand to hand.
- *  3. An item is in exactly one place: with its sender (whose send has not happened), in the
- *     buffer, or with its receiver (whose receive has). Moving it is one synchronous step.
- *  4. After `close` no send takes effect; what is in the buffer can still be received.
- *  5. Senders and receivers that could be served are in line together only while one of them pauses
- *     (place.ts) or while both belong to one select, which cannot be its own counterpart.
+ *  1. Items leave in the order in which their sends took effect. Waiting senders and receivers are
+ *     served in FIFO order.
+ *  2. The buffer holds at most `capacity` items. With capacity 0 an item passes directly from the
+ *     sender to the receiver.
+ *  3. An item belongs to exactly one of: its sender (the send has not happened), the buffer, or its
+ *     receiver (the receive has happened). It moves in one synchronous step.
+ *  4. After `close` no send takes effect; buffered items can still be received.
+ *  5. Receivers wait only while the buffer is empty, senders only while it is full. Both wait at
+ *     the same time only if they are cases of one select, which is never its own counterpart.
  */
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
@@ -19,17 +20,17 @@ import { RingBuffer } from '../support/ring-buffer.ts';
 import { ChannelClosedError } from './errors.ts';
 import { WOULD_WAIT } from './select/case.ts';
 import type { Waiter } from './wait-queue.ts';
-import { failAll, firstWaiter, firstWaiterExcept, WaitingOperation } from './wait-queue.ts';
+import { failAll, firstWaiter, WaitingOperation } from './wait-queue.ts';
 
-/** What a channel has done and holds. */
+/** The state and counters of a channel. */
 export interface ChannelStats {
   readonly name: string;
   readonly capacity: number;
   /** Items in the buffer. */
   readonly buffered: number;
-  /** Waits of tasks that send. */
+  /** Tasks that wait to send. */
   readonly senders: number;
-  /** Waits of tasks that receive. */
+  /** Tasks that wait to receive. */
   readonly receivers: number;
   readonly sent: number;
   readonly received: number;
@@ -47,14 +48,16 @@ export interface ChannelStats {
 export class Channel<T> {
   readonly capacity: number;
   readonly name: string;
+  /** @internal */
+  readonly senders: ParkingQueue<Waiter> = new ParkingQueue();
+  /** @internal */
+  readonly receivers: ParkingQueue<Waiter> = new ParkingQueue();
   readonly #buffer = new RingBuffer<T>();
-  readonly #senders = new ParkingQueue<Waiter>();
-  readonly #receivers = new ParkingQueue<Waiter>();
   #sent = 0;
   #received = 0;
   #closed = false;
 
-  /** `capacity` items may wait: 0 is a rendezvous, Infinity unbounded. */
+  /** `capacity` is the size of the buffer in items: 0 is a rendezvous, Infinity unbounded. */
   constructor(capacity = 0, name = '') {
     checkCount('capacity', capacity, 0);
     checkName(name);
@@ -63,7 +66,7 @@ export class Channel<T> {
   }
 
   /**
-   * Sends `item`; waits while there is no room (with capacity 0: until a task receives it).
+   * Sends `item`; waits while the buffer is full (with capacity 0: until a task receives the item).
    * Cancel: the item was not sent. Errors: ERR_CHANNEL_CLOSED.
    */
   send(item: T): Operation<void> {
@@ -79,31 +82,49 @@ export class Channel<T> {
   }
 
   /**
-   * As `receive`, as an IteratorResult: `{ done: true }` once the channel is closed and drained.
+   * Receives the next item as an IteratorResult: `{ done: true }` once the channel is closed and
+   * drained.
    * Cancel: no item is lost.
    */
   next(): Operation<IteratorResult<T, undefined>> {
     return new Next(this);
   }
 
-  /** Sends without waiting. False: there is no room, nobody receives, or the channel is closed. */
+  /**
+   * Sends without waiting. Returns false if the buffer is full and no task receives, or if the
+   * channel is closed.
+   */
   trySend(item: T): boolean {
-    return !this.#closed && this.put(item);
+    if (this.#closed) return false;
+    const receiver = firstWaiter(this.receivers);
+    if (receiver !== null) {
+      this.#received++;
+      receiver.wake((receiver.request as ReceiveOperation<T, unknown>).wrap(item));
+    } else if (this.#buffer.length < this.capacity) {
+      this.#buffer.push(item);
+    } else {
+      return false;
+    }
+    this.#sent++;
+    return true;
   }
 
-  /** Receives without waiting. `undefined`: there is no item. */
+  /** Receives without waiting. Returns `undefined` if no item is available. */
   tryReceive(): T | undefined {
     const item = this.take();
     return item === WOULD_WAIT ? undefined : (item as T);
   }
 
   /**
-   * No more items. Sends that wait end with ERR_CHANNEL_CLOSED and have not happened; receivers get
-   * what is in the buffer first. Idempotent.
+   * Closes the channel. Waiting sends end with ERR_CHANNEL_CLOSED and have not happened; buffered
+   * items can still be received. Idempotent.
    */
   close(): void {
     this.#closed = true;
-    this.settle();
+    failAll(this.senders, () => this.closedError());
+    for (let at = firstWaiter(this.receivers); at !== null; at = firstWaiter(this.receivers)) {
+      (at.request as ReceiveOperation<T, unknown>).endWaiter(at);
+    }
   }
 
   get closed(): boolean {
@@ -120,74 +141,31 @@ export class Channel<T> {
       name: this.name,
       capacity: this.capacity,
       buffered: this.#buffer.length,
-      senders: this.#senders.size,
-      receivers: this.#receivers.size,
+      senders: this.senders.size,
+      receivers: this.receivers.size,
       sent: this.#sent,
       received: this.#received,
       closed: this.#closed,
     });
   }
 
-  // ---- for the operations below ----
-
   /** "channel 'jobs'". @internal */
   get title(): string {
     return titled('channel', this.name);
   }
 
-  /** One try to send into a channel that is open. @internal */
-  put(item: T): boolean {
-    if (this.#senders.size > 0 || (this.#buffer.length > 0 && this.#receivers.size > 0)) {
-      this.settle();
-    }
-    if (this.#buffer.length === 0) {
-      const receiver = firstWaiter(this.#receivers);
-      if (receiver !== null) {
-        this.#sent++;
-        this.#deliver(receiver, item);
-        return true;
-      }
-    }
-    if (this.#buffer.length >= this.capacity) return false;
-    this.#sent++;
-    this.#buffer.push(item);
-    return true;
-  }
-
-  /** One try to receive. @internal */
+  /** Receives without waiting. @internal */
   take(): T | typeof WOULD_WAIT {
-    if (this.#receivers.size > 0) this.settle();
-    if (this.#buffer.length > 0) {
-      const item = this.#buffer.shift();
+    const sender = firstWaiter(this.senders);
+    if (this.#buffer.length === 0) {
+      if (sender === null) return WOULD_WAIT;
       this.#received++;
-      this.#refill();
-      return item;
+      return this.#takeFrom(sender);
     }
-    const sender = this.#closed ? null : firstWaiter(this.#senders);
-    if (sender === null) return WOULD_WAIT;
+    const item = this.#buffer.shift();
     this.#received++;
-    return this.#takeFrom(sender);
-  }
-
-  /** @internal */
-  enlistSender(place: Waiter): void {
-    this.#senders.push(place);
-  }
-
-  /** @internal */
-  enlistReceiver(place: Waiter): void {
-    this.#receivers.push(place);
-  }
-
-  /** Serves those who can be served, in order. After `close` it ends the others. @internal */
-  settle(): void {
-    let served = true;
-    while (served) served = this.#serveOne();
-    if (!this.#closed) return;
-    failAll(this.#senders, () => this.closedError());
-    for (let at = firstWaiter(this.#receivers); at !== null; at = firstWaiter(this.#receivers)) {
-      (at.request as ReceiveOperation<T, unknown>).endAt(at);
-    }
+    if (sender !== null) this.#buffer.push(this.#takeFrom(sender));
+    return item;
   }
 
   /** @internal */
@@ -195,52 +173,12 @@ export class Channel<T> {
     return new ChannelClosedError(this.title);
   }
 
-  #serveOne(): boolean {
-    const receiver = firstWaiter(this.#receivers);
-    if (receiver !== null && this.#buffer.length > 0) {
-      this.#deliver(receiver, this.#buffer.shift());
-      return true;
-    }
-    const sender = this.#closed ? null : firstWaiter(this.#senders);
-    if (sender === null) return false;
-    if (this.#buffer.length < this.capacity) {
-      this.#buffer.push(this.#takeFrom(sender));
-      return true;
-    }
-    return receiver !== null && this.#pair(sender, receiver);
-  }
-
-  /** Capacity 0: the foremost two, unless they are one task; then the next best pair. */
-  #pair(sender: Waiter, receiver: Waiter): boolean {
-    const other = firstWaiterExcept(this.#receivers, sender.task);
-    if (other !== null) {
-      this.#deliver(other, this.#takeFrom(sender));
-      return true;
-    }
-    const another = firstWaiterExcept(this.#senders, receiver.task);
-    if (another === null) return false;
-    this.#deliver(receiver, this.#takeFrom(another));
-    return true;
-  }
-
-  /** A slot has become free. */
-  #refill(): void {
-    const sender = this.#closed ? null : firstWaiter(this.#senders);
-    if (sender !== null) this.#buffer.push(this.#takeFrom(sender));
-  }
-
-  /** The send at `sender` takes effect: gives its item. */
+  /** The send of `sender` takes effect: returns its item. */
   #takeFrom(sender: Waiter): T {
     const { item } = sender.request as Send<T>;
     this.#sent++;
     sender.wake();
     return item;
-  }
-
-  /** The receive at `receiver` takes effect. */
-  #deliver(receiver: Waiter, item: T): void {
-    this.#received++;
-    receiver.wake((receiver.request as ReceiveOperation<T, unknown>).wrap(item));
   }
 }
 
@@ -249,22 +187,14 @@ class Send<T> extends WaitingOperation<void> {
   readonly item: T;
 
   constructor(channel: Channel<T>, item: T) {
-    super();
+    super(channel.senders);
     this.#channel = channel;
     this.item = item;
   }
 
   attempt(): undefined | typeof WOULD_WAIT {
     if (this.#channel.closed) throw this.#channel.closedError();
-    return this.#channel.put(this.item) ? undefined : WOULD_WAIT;
-  }
-
-  enlist(place: Waiter): void {
-    this.#channel.enlistSender(place);
-  }
-
-  settle(): void {
-    this.#channel.settle();
+    return this.#channel.trySend(this.item) ? undefined : WOULD_WAIT;
   }
 
   override describe(): string {
@@ -272,36 +202,28 @@ class Send<T> extends WaitingOperation<void> {
   }
 }
 
-/** What `receive` and `next` share: they take an item and differ in how they tell it. */
+/** Base of `receive` and `next`, which differ in the form of the result. */
 abstract class ReceiveOperation<T, R> extends WaitingOperation<R> {
   protected readonly channel: Channel<T>;
 
   constructor(channel: Channel<T>) {
-    super();
+    super(channel.receivers);
     this.channel = channel;
   }
 
-  /** An item, as the task gets it. */
+  /** Returns the result for an item. */
   abstract wrap(item: T): R;
 
-  /** The end, as a task gets it that has not waited. */
+  /** Returns the result for a closed and drained channel, or throws. */
   protected abstract end(): R;
 
-  /** The end, as the task gets it that waits at `place`. */
-  abstract endAt(place: Waiter): void;
+  /** Ends a waiting receive, because the channel was closed. */
+  abstract endWaiter(waiter: Waiter): void;
 
   attempt(): R | typeof WOULD_WAIT {
     const item = this.channel.take();
     if (item !== WOULD_WAIT) return this.wrap(item as T);
     return this.channel.closed ? this.end() : WOULD_WAIT;
-  }
-
-  enlist(place: Waiter): void {
-    this.channel.enlistReceiver(place);
-  }
-
-  settle(): void {
-    this.channel.settle();
   }
 
   override describe(): string {
@@ -318,8 +240,8 @@ class Receive<T> extends ReceiveOperation<T, T> {
     throw this.channel.closedError();
   }
 
-  endAt(place: Waiter): void {
-    place.fail(this.channel.closedError());
+  endWaiter(waiter: Waiter): void {
+    waiter.fail(this.channel.closedError());
   }
 }
 
@@ -332,7 +254,7 @@ class Next<T> extends ReceiveOperation<T, IteratorResult<T, undefined>> {
     return { done: true, value: undefined };
   }
 
-  endAt(place: Waiter): void {
-    place.wake(this.end());
+  endWaiter(waiter: Waiter): void {
+    waiter.wake(this.end());
   }
 }

@@ -6,7 +6,7 @@ import { sleep } from '../kernel/waits.ts';
 import { Condition } from './condition.ts';
 import { Lock } from './lock.ts';
 
-test('wait gives the lock away and has it again when it returns', () => {
+test('condition.wait releases the lock and holds it again when it returns', () => {
   play(() =>
     group(function* (g) {
       const lock = new Lock();
@@ -27,7 +27,7 @@ test('wait gives the lock away and has it again when it returns', () => {
   );
 });
 
-test('notify lets go on as many as it says, in the order of waiting', () => {
+test('condition.notify wakes as many tasks as given, in FIFO order', () => {
   const log: number[] = [];
   play(() =>
     group(function* (g) {
@@ -54,7 +54,7 @@ test('notify lets go on as many as it says, in the order of waiting', () => {
   expect(log).toEqual([0, 1, 2, 3, 4]);
 });
 
-test('a cancelled wait throws only once it has the lock again', () => {
+test('a cancelled wait for a condition throws after it has acquired the lock again', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -80,7 +80,7 @@ test('a cancelled wait throws only once it has the lock again', () => {
   expect(log).toEqual(['holder', 'waiter true']);
 });
 
-test('a lock that does not come back ends the shield, and the cancellation goes on', () => {
+test('a cancelled wait for a condition stops waiting for the lock when its shield expires', () => {
   const host = new VirtualHost();
   const waits: string[] = [];
   host.play(() =>
@@ -100,7 +100,7 @@ test('a lock that does not come back ends the shield, and the cancellation goes 
   expect(host.warnings).toMatchObject([{ code: 'ERR_SHIELD_EXPIRED' }]);
 });
 
-test('needs its lock, and the caller must hold it', () => {
+test('condition.wait throws ERR_NOT_OWNER if the caller does not hold the lock', () => {
   expect(() => new Condition({} as never)).toThrow('Expected `lock` to be a Lock');
   expect(codeOf(() => new Condition(new Lock()).wait())).toBe('ERR_NOT_OWNER');
 });

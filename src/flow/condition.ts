@@ -1,5 +1,4 @@
-/** Condition: waiting for a change of what a lock protects. */
-
+/** Condition: waits for a change of the state that a lock protects. */
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';
@@ -9,15 +8,15 @@ import { checkCount, checkName, titled, wrongType } from '../support/checks.ts';
 import { OwnerError } from './errors.ts';
 import { Lock } from './lock.ts';
 
-/** What a condition has done and holds. */
+/** The state of a condition. */
 export interface ConditionStats {
   readonly name: string;
-  /** Tasks in `wait()` that have not been notified. */
+  /** Tasks in `wait()` that were not notified yet. */
   readonly waiters: number;
 }
 
 /**
- * Waits, while a lock is held, until a state may have changed.
+ * Waits for a change of the state that a lock protects.
  *
  * @example
  * yield* lock.with(function* () {
@@ -38,19 +37,18 @@ export class Condition {
   }
 
   /**
-   * Releases the lock, waits until notified, and acquires the lock again. Check in a loop what is
-   * waited for: another task may have had the lock in between.
+   * Releases the lock, waits for a notification, and acquires the lock again. Call it in a loop
+   * that checks the state, because another task may have held the lock in between.
    *
-   * Cancel: throws Cancelled only after the lock has been acquired again; a shield of 5 s protects
-   * that. A task that was notified before it was cancelled has used up the notification and
-   * returns.
+   * Cancel: throws Cancelled after it has acquired the lock again, under a shield of 5 s. A task
+   * that was notified before it was cancelled has consumed the notification and returns.
    * Errors: ERR_NOT_OWNER unless the calling task holds the lock.
    */
   wait(): Operation<void> {
     return new Lazy(() => this.#wait());
   }
 
-  /** Lets the `count` tasks go on that have waited longest. The caller need not hold the lock. */
+  /** Wakes the `count` tasks that have waited longest. The caller need not hold the lock. */
   notify(count = 1): void {
     checkCount('count', count, 0);
     for (let left = count; left > 0 && this.#waiters.first !== null; left--) {
@@ -58,7 +56,7 @@ export class Condition {
     }
   }
 
-  /** Lets everybody go on who waits. */
+  /** Wakes all waiting tasks. */
   notifyAll(): void {
     this.notify(Infinity);
   }
@@ -70,11 +68,11 @@ export class Condition {
   *#wait(): Generator<Wait, void> {
     this.#checkOwner();
     yield* checkpoint();
-    const place = new ConditionWait(titled('condition', this.name));
-    this.#waiters.push(place);
+    const parking = new Parking(titled('condition', this.name));
+    this.#waiters.push(parking);
     this.lock.release();
     try {
-      yield* park(place);
+      yield* park(parking);
     } finally {
       yield* shield(() => this.lock.acquire());
     }
@@ -87,18 +85,5 @@ export class Condition {
       `To wait for the ${titled('condition', this.name)} a task must hold its lock: ` +
         '`yield* lock.with(…)`',
     );
-  }
-}
-
-class ConditionWait extends Parking {
-  readonly #title: string;
-
-  constructor(title: string) {
-    super();
-    this.#title = title;
-  }
-
-  override describe(): string {
-    return this.#title;
   }
 }

@@ -10,8 +10,8 @@ import type { SelectCases } from './select/select.ts';
 import { select } from './select/select.ts';
 import { Semaphore } from './semaphore.ts';
 
-/** What one task does next. `at` names the channel or the semaphore. */
-type Deed =
+/** One action of a task. `at` is the index of the channel. */
+type Action =
   | { readonly kind: 'send' | 'receive' | 'next' | 'trySend' | 'tryReceive'; readonly at: number }
   | {
       readonly kind: 'select';
@@ -20,13 +20,13 @@ type Deed =
     }
   | { readonly kind: 'hold'; readonly at: number; readonly rounds: number }
   | { readonly kind: 'pause' }
-  | { readonly kind: 'burn'; readonly count: number }
+  | { readonly kind: 'spend'; readonly count: number }
   | { readonly kind: 'close'; readonly at: number };
 
 interface Program {
   readonly capacities: readonly number[];
   readonly permits: number;
-  readonly tasks: readonly (readonly Deed[])[];
+  readonly tasks: readonly (readonly Action[])[];
   readonly cancels: readonly { readonly step: number; readonly task: number }[];
 }
 
@@ -35,8 +35,8 @@ interface Item {
   readonly number: number;
 }
 
-/** Everything that a program touches, and what its tasks know to have happened. */
-class Worldlet {
+/** The channels and the semaphore of a program, and the results that its tasks observed. */
+class Model {
   readonly channels: readonly Channel<Item>[];
   readonly semaphore: Semaphore;
   readonly sent: Item[][];
@@ -51,29 +51,29 @@ class Worldlet {
     this.received = this.channels.map(() => []);
   }
 
-  *live(sender: number, deeds: readonly Deed[]): Generator<Wait, void> {
-    for (const deed of deeds) {
+  *runTask(sender: number, actions: readonly Action[]): Generator<Wait, void> {
+    for (const action of actions) {
       try {
-        yield* this.#do(sender, deed);
+        yield* this.#do(sender, action);
       } catch (error) {
         if ((error as { code?: string }).code !== 'ERR_CHANNEL_CLOSED') throw error;
       }
     }
   }
 
-  *#do(sender: number, deed: Deed): Generator<Wait, void> {
-    switch (deed.kind) {
+  *#do(sender: number, action: Action): Generator<Wait, void> {
+    switch (action.kind) {
       case 'pause':
         return yield;
-      case 'burn':
-        for (let i = 0; i < deed.count; i++) yield* checkpoint();
+      case 'spend':
+        for (let i = 0; i < action.count; i++) yield* checkpoint();
         return;
       case 'hold':
-        return yield* this.semaphore.with(() => this.#inside(deed.rounds));
+        return yield* this.semaphore.with(() => this.#inside(action.rounds));
       case 'select':
-        return yield* this.#select(sender, deed.sends, deed.takes);
+        return yield* this.#select(sender, action.sends, action.takes);
       default:
-        return yield* this.#use(sender, deed.kind, deed.at % this.channels.length);
+        return yield* this.#use(sender, action.kind, action.at % this.channels.length);
     }
   }
 
@@ -107,15 +107,15 @@ class Worldlet {
   ): Generator<Wait, void> {
     const count = this.channels.length;
     const items = sends.map(() => ({ sender, number: this.#number++ }));
-    const arms: Record<string, Operation<unknown>> = {};
+    const cases: Record<string, Operation<unknown>> = {};
     for (const [i, at] of sends.entries()) {
-      arms[`s${i}`] = (this.channels[at % count] as Channel<Item>).send(items[i] as Item);
+      cases[`s${i}`] = (this.channels[at % count] as Channel<Item>).send(items[i] as Item);
     }
     for (const [i, at] of takes.entries()) {
-      arms[`t${i}`] = (this.channels[at % count] as Channel<Item>).receive();
+      cases[`t${i}`] = (this.channels[at % count] as Channel<Item>).receive();
     }
-    if (Object.keys(arms).length === 0) return;
-    const { key, value } = yield* select(arms as SelectCases);
+    if (Object.keys(cases).length === 0) return;
+    const { key, value } = yield* select(cases as SelectCases);
     const index = Number(key.slice(1));
     const at = ((key.startsWith('s') ? sends : takes)[index] as number) % count;
     if (key.startsWith('t')) this.#note(at, value as Item);
@@ -126,15 +126,15 @@ class Worldlet {
     if (item !== undefined) this.received[at]?.push(item);
   }
 
-  /** Nobody who can run is left: then nobody may be waiting for what is there. */
-  checkNothingMissed(selecting: boolean): void {
+  /** No task is ready. Checks that no task waits for an item or a permit that is available. */
+  checkNoMissedWakeup(selecting: boolean): void {
     for (const channel of this.channels) {
       const { buffered, capacity, senders, receivers, closed } = channel.stats();
       expect(buffered).toBeLessThanOrEqual(capacity);
       if (closed) expect(senders + receivers).toBe(0);
       if (senders > 0) expect(buffered).toBe(capacity);
       if (receivers > 0) expect(buffered).toBe(0);
-      // A select may offer and ask for the same thing, and cannot serve itself.
+      // A select may send to and receive from the same channel, and is not its own counterpart.
       if (senders > 0 && !selecting) expect(receivers).toBe(0);
     }
     const { available, waiters } = this.semaphore.stats();
@@ -159,12 +159,12 @@ class Worldlet {
 function play(program: Program): void {
   const host = new VirtualHost();
   const { scheduler } = host;
-  const world = new Worldlet(program);
+  const model = new Model(program);
   const tasks: Task<void>[] = [];
   const main = scheduler.start(() =>
     group(function* (g) {
-      for (const [at, deeds] of program.tasks.entries())
-        tasks.push(g.spawn(() => world.live(at, deeds)));
+      for (const [at, actions] of program.tasks.entries())
+        tasks.push(g.spawn(() => model.runTask(at, actions)));
       yield;
     }),
   );
@@ -173,17 +173,17 @@ function play(program: Program): void {
       if (cancel.step === step) tasks[cancel.task % tasks.length]?.cancel();
     }
   }
-  const selecting = program.tasks.some((deeds) => deeds.some(({ kind }) => kind === 'select'));
-  world.checkNothingMissed(selecting);
+  const selecting = program.tasks.some((actions) => actions.some(({ kind }) => kind === 'select'));
+  model.checkNoMissedWakeup(selecting);
   for (const task of tasks) task.cancel();
   for (let steps = 0; scheduler.live > 0 && steps < 10_000; steps++) scheduler.turn(1);
   expect(scheduler.live).toBe(0);
   if (main.state === 'failed') throw main.outcome;
-  world.checkConserved();
+  model.checkConserved();
 }
 
 const at = fc.nat(2);
-const deed: fc.Arbitrary<Deed> = fc.oneof(
+const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom('send', 'receive'), at }) },
   {
     weight: 4,
@@ -201,18 +201,18 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ kind: 'pause' }) },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('burn'), count: fc.integer({ min: 125, max: 128 }) }),
+    arbitrary: fc.record({ kind: fc.constant('spend'), count: fc.integer({ min: 125, max: 128 }) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('close'), at }) },
-) as fc.Arbitrary<Deed>;
+) as fc.Arbitrary<Action>;
 
 const program: fc.Arbitrary<Program> = fc.record({
   capacities: fc.array(fc.constantFrom(0, 0, 1, 2, Infinity), { minLength: 1, maxLength: 3 }),
   permits: fc.integer({ min: 1, max: 2 }),
-  tasks: fc.array(fc.array(deed, { maxLength: 8 }), { minLength: 2, maxLength: 5 }),
+  tasks: fc.array(fc.array(action, { maxLength: 8 }), { minLength: 2, maxLength: 5 }),
   cancels: fc.array(fc.record({ step: fc.nat(40), task: fc.nat(4) }), { maxLength: 4 }),
 });
 
-test('whatever tasks do and whenever they are cancelled, items and permits are conserved', () => {
+test('items and permits are conserved under random operations and cancellations', () => {
   fc.assert(fc.property(program, play), { numRuns: Number(process.env['FLOW_RUNS'] ?? 2000) });
 });

@@ -4,51 +4,52 @@ import type { Catalogue } from '../support/error-catalogue.ts';
 export const FLOW_ERRORS: Catalogue = {
   ERR_CHANNEL_CLOSED: {
     className: 'ChannelClosedError',
-    sentence: 'The channel is closed; a receive throws it once the channel is drained, too.',
-    cause: 'A task goes on sending or receiving after `channel.close()`.',
-    remedy: 'Let the sender close the channel, and receive with `next()`, which tells the end.',
+    sentence: 'The channel is closed. A receive throws this once the channel is drained.',
+    cause: 'A task sends or receives after `channel.close()`.',
+    remedy: 'Close the channel in the sender, and receive with `next()`, which reports the end.',
   },
   ERR_BROADCAST_CLOSED: {
     className: 'BroadcastClosedError',
     sentence: 'The broadcast is closed and takes no more items.',
-    cause: 'A task goes on sending after `broadcast.close()`.',
-    remedy: 'Close a broadcast where its last item is sent.',
+    cause: 'A task sends after `broadcast.close()`.',
+    remedy: 'Close the broadcast in the task that sends its last item.',
   },
   ERR_SUBSCRIBER_SLOW: {
     className: 'SlowSubscriberError',
-    sentence: "The subscription missed an item, and its broadcast says `slow: 'fail'`.",
+    sentence: "The subscription of a broadcast with `slow: 'fail'` has missed an item.",
     cause: 'The subscriber receives more slowly than the senders send.',
-    remedy: 'Subscribe again, give more capacity, or choose another policy for slow subscribers.',
+    remedy: 'Subscribe again, increase `capacity`, or choose another policy for `slow`.',
   },
   ERR_NOT_OWNER: {
     className: 'OwnerError',
-    sentence: 'A task gave back a lock or a permit that it does not hold.',
+    sentence: 'A task released a lock or a permit that it does not hold.',
     cause: '`release()` was called twice, or by another task than the one that acquired.',
     remedy:
       'Use `with(op)`, which acquires and releases in one task; or use an Event or a Channel.',
   },
   ERR_ALREADY_OWNER: {
     className: 'OwnerError',
-    sentence: 'A task would have to wait for what it holds itself.',
-    cause: 'A function that runs under the lock calls another one that takes the same lock.',
-    remedy: 'Take the lock once, at the outermost place; locks are not re-entrant.',
+    sentence: 'A task would wait for a lock or a permit that it holds itself.',
+    cause: 'A function that runs under the lock calls another one that acquires the same lock.',
+    remedy: 'Acquire the lock once, in the outermost function. Locks are not re-entrant.',
   },
   ERR_LOCK_ABANDONED: {
     className: 'AbandonedError',
     sentence: 'The task that held the lock ended without releasing it.',
     cause: '`acquire()` without a `finally` that releases.',
-    remedy: 'Use `lock.with(op)`. What the lock protects may be half-changed: make both anew.',
+    remedy:
+      'Use `lock.with(op)`. The protected state may be inconsistent: replace it and the lock.',
   },
   ERR_PERMIT_ABANDONED: {
     className: 'AbandonedError',
-    sentence: 'A task ended while it held permits of a semaphore; they were given back for it.',
+    sentence: 'A task ended while it held permits of a semaphore. The permits were released.',
     cause: '`acquire()` without a `finally` that releases.',
     remedy: 'Use `semaphore.with(op)`.',
   },
   ERR_ALL_FAILED: {
     className: 'AllFailedError',
-    sentence: 'None of the operations of `any` gave a value; `errors` holds what each one threw.',
-    cause: 'Every alternative failed, or `any` was given none.',
-    remedy: 'Look at `error.errors`: they are in the order of the operations.',
+    sentence: 'No operation of `any` returned a value. `errors` holds their errors.',
+    cause: 'Every operation failed, or `any` was called without operations.',
+    remedy: 'Examine `error.errors`, which is in the order of the operations.',
   },
 };

@@ -3,7 +3,7 @@ import { play } from '../../test/support/kernel/virtual-host.ts';
 import { group } from '../kernel/task/group.ts';
 import { Event } from './event.ts';
 
-test('set lets all go on who wait, and all who come later', () => {
+test('event.set wakes the waiting tasks, and later waits return at once', () => {
   play(() =>
     group(function* (g) {
       const event = new Event('ready');
@@ -20,7 +20,7 @@ test('set lets all go on who wait, and all who come later', () => {
   );
 });
 
-test('who waited when it was set goes on, even if it is cleared at once', () => {
+test('a task that waits when the event is set is woken even if clear follows at once', () => {
   play(() =>
     group(function* (g) {
       const event = new Event();

@@ -4,9 +4,9 @@ import { ParkingQueue } from '../kernel/parking.ts';
 import { checkName, titled } from '../support/checks.ts';
 import { WOULD_WAIT } from './select/case.ts';
 import type { Waiter } from './wait-queue.ts';
-import { firstWaiter, WaitingOperation } from './wait-queue.ts';
+import { WaitingOperation, wakeAll } from './wait-queue.ts';
 
-/** What an event has done and holds. */
+/** The state of an event. */
 export interface EventStats {
   readonly name: string;
   readonly isSet: boolean;
@@ -20,11 +20,12 @@ export interface EventStats {
  * @example
  * const ready = new Event('ready');
  * yield* ready.wait(); // in any number of tasks
- * ready.set();         // in another one: all go on
+ * ready.set();         // in another task: resumes all of them
  */
 export class Event {
   readonly name: string;
-  readonly #waiters = new ParkingQueue<Waiter>();
+  /** @internal */
+  readonly waiters: ParkingQueue<Waiter> = new ParkingQueue();
   #isSet = false;
 
   constructor(name = '') {
@@ -36,37 +37,28 @@ export class Event {
     return this.#isSet;
   }
 
-  /** Lets everybody go on who waits now, even if `clear` follows at once, or who waits later. */
+  /** Sets the flag and wakes all waiting tasks, even if `clear` follows at once. */
   set(): void {
     this.#isSet = true;
-    this.settle();
+    wakeAll(this.waiters);
   }
 
-  /** From now on `wait` waits again. */
+  /** Clears the flag. Later calls of `wait` wait again. */
   clear(): void {
     this.#isSet = false;
   }
 
-  /** Waits until the event is set. Cancel: only the waiting ends. */
+  /**
+   * Waits until the flag is set.
+   * Cancel: only the wait ends.
+   */
   wait(): Operation<void> {
     return new EventWait(this);
   }
 
   stats(): EventStats {
     const { name, isSet } = this;
-    return Object.freeze({ name, isSet, waiters: this.#waiters.size });
-  }
-
-  /** @internal */
-  enlist(place: Waiter): void {
-    this.#waiters.push(place);
-  }
-
-  /** @internal */
-  settle(): void {
-    if (!this.#isSet) return;
-    for (let at = firstWaiter(this.#waiters); at !== null; at = firstWaiter(this.#waiters))
-      at.wake();
+    return Object.freeze({ name, isSet, waiters: this.waiters.size });
   }
 }
 
@@ -74,20 +66,12 @@ class EventWait extends WaitingOperation<void> {
   readonly #event: Event;
 
   constructor(event: Event) {
-    super();
+    super(event.waiters);
     this.#event = event;
   }
 
   attempt(): undefined | typeof WOULD_WAIT {
     return this.#event.isSet ? undefined : WOULD_WAIT;
-  }
-
-  enlist(place: Waiter): void {
-    this.#event.enlist(place);
-  }
-
-  settle(): void {
-    this.#event.settle();
   }
 
   override describe(): string {

@@ -7,7 +7,7 @@ import { group } from '../kernel/task/group.ts';
 import { checkpoint, pause, sleep } from '../kernel/waits.ts';
 import { Lock } from './lock.ts';
 
-test('hands over in the order of asking; nobody slips in', () => {
+test('release passes the lock to waiting tasks in FIFO order', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -31,7 +31,7 @@ test('hands over in the order of asking; nobody slips in', () => {
   expect(log).toEqual(['a', 'b', 'c', 'main']);
 });
 
-test('waitingOn and stats tell who holds it', () => {
+test('waitingOn and stats name the owner of the lock', () => {
   play(() =>
     group(function* (g) {
       const lock = new Lock('db');
@@ -51,9 +51,9 @@ test('waitingOn and stats tell who holds it', () => {
   );
 });
 
-test('only the owner can release', () => {
+test('a lock can be released only by its owner', () => {
   const lock = new Lock();
-  expect(() => lock.release()).toThrow('held by nobody');
+  expect(() => lock.release()).toThrow('it is not held');
   const error = failureOf(() =>
     group(function* (g) {
       yield* lock.acquire();
@@ -67,20 +67,20 @@ test('only the owner can release', () => {
   expect(error.errors[0]).toMatchObject({ code: 'ERR_NOT_OWNER', name: 'OwnerError' });
 });
 
-test('is not re-entrant: the owner is told at once', () => {
+test('a lock is not re-entrant: acquire by its owner throws at once', () => {
   const lock = new Lock('db');
   expect(codeOf(() => lock.with(lock.acquire()))).toBe('ERR_ALREADY_OWNER');
   expect(lock.locked).toBe(false);
-  const tired = codeOf(() =>
+  const later = codeOf(() =>
     lock.with(function* () {
       for (let i = 0; i < 200; i++) yield* pause();
       yield* lock.acquire();
     }),
   );
-  expect(tired).toBe('ERR_ALREADY_OWNER');
+  expect(later).toBe('ERR_ALREADY_OWNER');
 });
 
-test('in a cancelled scope even that is Cancelled', () => {
+test('lock.acquire by the owner throws Cancelled in a cancelled scope', () => {
   const lock = new Lock();
   const ended = play(() =>
     scope(function* (own) {
@@ -96,7 +96,7 @@ test('in a cancelled scope even that is Cancelled', () => {
   expect(ended).toBeUndefined();
 });
 
-test('with runs in the calling task and gives the value; it releases whatever happens', () => {
+test('lock.with runs its body in the calling task and always releases the lock', () => {
   const lock = new Lock();
   play(function* () {
     const task = currentTask();
@@ -119,7 +119,7 @@ test('with runs in the calling task and gives the value; it releases whatever ha
   expect(lock.locked).toBe(false);
 });
 
-test('with gives up an operation that it does not come to drive', () => {
+test('lock.with discards its operation when the acquire is cancelled', () => {
   play(() =>
     group(function* (g) {
       const lock = new Lock();
@@ -129,13 +129,13 @@ test('with gives up an operation that it does not come to drive', () => {
       yield;
       task.cancel();
       yield;
-      expect(() => inner[Symbol.iterator]()).toThrow('driven already');
+      expect(() => inner[Symbol.iterator]()).toThrow('already driven');
       lock.release();
     }),
   );
 });
 
-test('an error of the body is not hidden by the release', () => {
+test('an error of the body of lock.with takes precedence over an error of the release', () => {
   const lock = new Lock();
   const failed = failureOf(() =>
     lock.with(function* () {
@@ -154,7 +154,7 @@ test('an error of the body is not hidden by the release', () => {
   ).toBe('ERR_NOT_OWNER');
 });
 
-test('a lock whose owner has ended is an error to all who wait or come later', () => {
+test('a lock whose owner has ended fails the waiting tasks and later ones', () => {
   const codes: string[] = [];
   play(() =>
     group(function* (g) {
@@ -177,7 +177,7 @@ test('a lock whose owner has ended is an error to all who wait or come later', (
   expect(codes).toEqual(['ERR_LOCK_ABANDONED', 'ERR_LOCK_ABANDONED']);
 });
 
-test('a circle of tasks that wait for locks is a deadlock at once', () => {
+test('a cycle of tasks that wait for locks is reported as a deadlock at once', () => {
   const error = failureOf(() =>
     group(function* (g) {
       const [a, b] = [new Lock('a'), new Lock('b')];
@@ -195,7 +195,7 @@ test('a circle of tasks that wait for locks is a deadlock at once', () => {
   expect(String(error)).toContain("lock 'a' held by task 2 'one'");
 });
 
-test('keeps nothing of the tasks that have held it', () => {
+test('a lock leaves no monitor at the tasks that have held it', () => {
   play(function* () {
     const lock = new Lock();
     for (let i = 0; i < 3; i++) yield* lock.with(pause());
@@ -204,7 +204,7 @@ test('keeps nothing of the tasks that have held it', () => {
   });
 });
 
-test('a tired task is not overtaken', () => {
+test('a task that has spent its budget is not overtaken at a lock', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -212,7 +212,7 @@ test('a tired task is not overtaken', () => {
       g.spawn(function* () {
         for (let i = 0; i < 128; i++) yield* checkpoint();
         yield* lock.acquire();
-        log.push('tired');
+        log.push('spent');
         lock.release();
       });
       g.spawn(function* () {
@@ -223,5 +223,5 @@ test('a tired task is not overtaken', () => {
       yield;
     }),
   );
-  expect(log).toEqual(['tired', 'fresh']);
+  expect(log).toEqual(['spent', 'fresh']);
 });

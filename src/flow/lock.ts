@@ -1,13 +1,12 @@
 /**
- * Lock: one task at a time, in the order of asking.
+ * Lock: held by one task at a time, acquired in FIFO order.
  *
  * Invariants:
- *  1. `#owner` is the task that holds the lock. Releasing hands it to the foremost waiter in the
- *     same step, so that nobody can slip in between.
- *  2. While the lock is held, `#watch` stands among the joiners of the owner: the lock hears of the
- *     owner's end.
- *  3. A lock whose owner ended without releasing it is abandoned for good, because what it protects
- *     may be half-changed: everybody who waits for it or asks for it later gets ERR_LOCK_ABANDONED.
+ *  1. `#owner` is the task that holds the lock. `release` passes the lock to the first waiter in
+ *     the same step, so that no other task can acquire it in between.
+ *  2. While the lock is held, `#ownerMonitor` is in the queue of the owner's joiners.
+ *  3. A lock whose owner ended without releasing it is abandoned for good, because the state that
+ *     it protects may be inconsistent. Waiting and later tasks get ERR_LOCK_ABANDONED.
  */
 import { current, runningTask } from '../kernel/current.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
@@ -20,35 +19,36 @@ import { Acquire, OwnerMonitor, withHeld } from './ownership.ts';
 import type { Waiter } from './wait-queue.ts';
 import { failAll, firstWaiter } from './wait-queue.ts';
 
-/** What a lock has done and holds. */
+/** The state and counters of a lock. */
 export interface LockStats {
   readonly name: string;
   readonly locked: boolean;
-  /** The task that holds it, as "task 7 'writer'"; '' while it is free. */
+  /** The owner, as "task 7 'writer'"; '' while the lock is free. */
   readonly owner: string;
   /** Tasks in `acquire()`. */
   readonly waiters: number;
-  /** How often it was acquired. */
+  /** How often the lock was acquired. */
   readonly acquired: number;
-  /** True: its owner ended without releasing it, so nobody can acquire it any more. */
+  /** True if an owner ended without `release()`: the lock can never be acquired again. */
   readonly abandoned: boolean;
 }
 
 /**
- * One task at a time, in the order of asking.
+ * A lock that one task at a time holds. Waiting tasks acquire it in FIFO order.
  *
  * @example
  * const db = new Lock('db');
  * yield* db.with(function* () {
- *   // One task at a time is here.
+ *   // One task at a time runs this block.
  * });
  */
 export class Lock {
   readonly name: string;
-  readonly #waiters = new ParkingQueue<Waiter>();
+  /** @internal */
+  readonly waiters: ParkingQueue<Waiter> = new ParkingQueue();
   readonly #ownerMonitor: OwnerMonitor = new OwnerMonitor(() => this.#ownerEnded());
   #owner: TaskImpl | null = null;
-  /** Invariant 3: who abandoned it. */
+  /** Invariant 3: the task that abandoned the lock. */
   #abandonedBy = '';
   #acquired = 0;
 
@@ -60,28 +60,35 @@ export class Lock {
   /**
    * Acquires the lock for the calling task; waits while another task holds it. Prefer `with`: a
    * task that ends without `release()` leaves the lock unusable.
-   * Cancel: the lock was not acquired. Errors: ERR_ALREADY_OWNER at once if the task holds it
+   * Cancel: the lock was not acquired. Errors: ERR_ALREADY_OWNER if the calling task holds the lock
    * already, ERR_LOCK_ABANDONED.
    */
   acquire(): Operation<void> {
     return new Acquire(this);
   }
 
-  /** Acquires the lock if that needs no waiting. Errors: as `acquire`. */
+  /** Acquires the lock if it is free. Errors: as `acquire`. */
   tryAcquire(): boolean {
-    return this.take();
+    if (this.ownedByCaller) throw this.#alreadyOwnerError();
+    if (this.#abandonedBy !== '') throw this.#abandonedError();
+    if (this.#owner !== null) return false;
+    this.#assignTo(runningTask());
+    return true;
   }
 
-  /** Gives the lock to whoever has waited longest. Errors: ERR_NOT_OWNER. */
+  /** Releases the lock, or passes it to the task that has waited longest. Errors: ERR_NOT_OWNER. */
   release(): void {
     if (!this.ownedByCaller) throw this.#notOwnerError();
     this.#ownerMonitor.stop();
     this.#owner = null;
-    this.settle();
+    const next = firstWaiter(this.waiters);
+    if (next === null) return;
+    this.#assignTo(next.task);
+    next.wake();
   }
 
   /**
-   * Runs `op` in the calling task while it holds the lock, and gives its value.
+   * Runs `op` in the calling task while it holds the lock, and returns the value of `op`.
    * Cancel: as `acquire`; while `op` runs, as `op`, and the lock is released.
    * Errors: as `acquire`; those of `op`.
    */
@@ -100,13 +107,11 @@ export class Lock {
       name: this.name,
       locked: owner !== null,
       owner: owner === null ? '' : taskTitle(owner),
-      waiters: this.#waiters.size,
+      waiters: this.waiters.size,
       acquired: this.#acquired,
       abandoned: this.#abandonedBy !== '',
     });
   }
-
-  // ---- for the operations of this room ----
 
   /** "lock 'db' held by task 7 'writer'". @internal */
   get title(): string {
@@ -125,33 +130,7 @@ export class Lock {
     return this.#owner !== null && this.#owner === current.task;
   }
 
-  /** One try. @internal */
-  take(): boolean {
-    this.#checkNotOwner();
-    if (this.#abandonedBy !== '') throw this.#abandonedError();
-    if (this.#waiters.size > 0) this.settle();
-    if (this.#owner !== null) return false;
-    this.#grantTo(runningTask());
-    return true;
-  }
-
-  /** @internal */
-  enlist(place: Waiter): void {
-    this.#checkNotOwner();
-    this.#waiters.push(place);
-  }
-
-  /** @internal */
-  settle(): void {
-    if (this.#abandonedBy !== '') return failAll(this.#waiters, () => this.#abandonedError());
-    if (this.#owner !== null) return;
-    const place = firstWaiter(this.#waiters);
-    if (place === null) return;
-    this.#grantTo(place.task);
-    place.wake();
-  }
-
-  #grantTo(task: TaskImpl): void {
+  #assignTo(task: TaskImpl): void {
     this.#owner = task;
     this.#acquired++;
     this.#ownerMonitor.start(task);
@@ -160,12 +139,11 @@ export class Lock {
   #ownerEnded(): void {
     this.#abandonedBy = taskTitle(this.#owner as TaskImpl);
     this.#owner = null;
-    this.settle();
+    failAll(this.waiters, () => this.#abandonedError());
   }
 
-  #checkNotOwner(): void {
-    if (!this.ownedByCaller) return;
-    throw new OwnerError(
+  #alreadyOwnerError(): OwnerError {
+    return new OwnerError(
       'ERR_ALREADY_OWNER',
       `Task '${this.#owner?.name}' holds the ${titled('lock', this.name)} already and would wait ` +
         'for itself: locks are not re-entrant',
@@ -174,7 +152,7 @@ export class Lock {
 
   #notOwnerError(): OwnerError {
     const caller = current.task === null ? 'a caller outside of tasks' : taskTitle(current.task);
-    const state = this.#owner === null ? 'held by nobody' : `held by ${taskTitle(this.#owner)}`;
+    const state = this.#owner === null ? 'not held' : `held by ${taskTitle(this.#owner)}`;
     const text = `The ${titled('lock', this.name)} cannot be released by ${caller}: it is ${state}`;
     return new OwnerError('ERR_NOT_OWNER', text);
   }

@@ -1,7 +1,4 @@
-/**
- * What locks and semaphores share: acquiring, the body of `with`, the watch over a task that holds
- * them.
- */
+/** The parts that locks and semaphores share: acquire, the body of `with`, the owner monitor. */
 import type { Operation, OperationSource, Wait } from '../kernel/operation.ts';
 import { discard, operationOf } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';
@@ -10,7 +7,7 @@ import { WOULD_WAIT } from './select/case.ts';
 import type { Waiter } from './wait-queue.ts';
 import { WaitingOperation } from './wait-queue.ts';
 
-/** What `with` needs of a lock or a semaphore. */
+/** A lock or a semaphore, for `withHeld`. */
 export interface Holdable {
   acquire(): Operation<void>;
   release(): void;
@@ -18,7 +15,7 @@ export interface Holdable {
   readonly ownedByCaller: boolean;
 }
 
-/** The body of `with`: an error of `op` is never hidden by one of the release. */
+/** The body of `with`. An error of `op` takes precedence over an error of the release. */
 export function* withHeld<T>(held: Holdable, op: OperationSource<T>): Generator<Wait, T> {
   let acquired = false;
   try {
@@ -37,36 +34,26 @@ export function* withHeld<T>(held: Holdable, op: OperationSource<T>): Generator<
   }
 }
 
-/** What `acquire` needs of a lock or a semaphore. */
+/** A lock or a semaphore, for `Acquire`. */
 export interface Acquirable {
-  /** One try. */
-  take(): boolean;
-  enlist(place: Waiter): void;
-  settle(): void;
-  /** The task that holds all there is, if it is one. */
+  readonly waiters: ParkingQueue<Waiter>;
+  /** The task that holds everything, if a single task does. */
   readonly owner: TaskImpl | null;
   readonly title: string;
+  tryAcquire(): boolean;
 }
 
-/** The acquiring of a lock or of a permit. */
+/** `acquire()` of a lock or a semaphore. */
 export class Acquire extends WaitingOperation<void> {
   private readonly source: Acquirable;
 
   constructor(source: Acquirable) {
-    super();
+    super(source.waiters);
     this.source = source;
   }
 
   attempt(): undefined | typeof WOULD_WAIT {
-    return this.source.take() ? undefined : WOULD_WAIT;
-  }
-
-  enlist(place: Waiter): void {
-    this.source.enlist(place);
-  }
-
-  settle(): void {
-    this.source.settle();
+    return this.source.tryAcquire() ? undefined : WOULD_WAIT;
   }
 
   override holder(): TaskImpl | null {
@@ -78,13 +65,13 @@ export class Acquire extends WaitingOperation<void> {
   }
 }
 
-/** Stands among the joiners of a task and hears of its end. */
+/** Calls `onEnd` when a task ends, by joining the queue of its joiners. */
 export class OwnerMonitor extends Parking {
-  readonly #ended: () => void;
+  readonly #onEnd: () => void;
 
-  constructor(ended: () => void) {
+  constructor(onEnd: () => void) {
     super();
-    this.#ended = ended;
+    this.#onEnd = onEnd;
   }
 
   start(task: TaskImpl): void {
@@ -96,10 +83,9 @@ export class OwnerMonitor extends Parking {
     this.queue?.remove(this);
   }
 
-  /** The task has ended. */
   override wake(): boolean {
     this.stop();
-    this.#ended();
+    this.#onEnd();
     return true;
   }
 }

@@ -9,7 +9,7 @@ import { select } from './select/select.ts';
 
 const collect = (globalThis as { gc?: () => void }).gc;
 
-/** Items that are remembered weakly. */
+/** Makes items and counts those that were not collected. */
 class Items {
   readonly #made: WeakRef<object>[] = [];
 
@@ -24,7 +24,7 @@ class Items {
   }
 }
 
-test.runIf(collect)('nothing is kept of items that were received, taken or refused', async () => {
+test.runIf(collect)('an item that was received, dropped or not sent can be collected', async () => {
   const items = new Items();
   const [channel, other] = [new Channel<object>(1), new Channel<object>(0)];
   const news = new Broadcast<object>({ capacity: 4 });

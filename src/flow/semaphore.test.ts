@@ -4,7 +4,7 @@ import { group } from '../kernel/task/group.ts';
 import { checkpoint, pause, sleep } from '../kernel/waits.ts';
 import { Semaphore } from './semaphore.ts';
 
-test('as many tasks as it has permits, the others in the order of asking', () => {
+test('a semaphore admits as many tasks as it has permits, and the others in FIFO order', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -32,7 +32,7 @@ test('as many tasks as it has permits, the others in the order of asking', () =>
   expect(log).toEqual(['a in', 'b in', 'a out', 'b out', 'c in', 'd in', 'c out', 'd out']);
 });
 
-test('only who holds a permit can release one', () => {
+test('a permit can be released only by a task that holds one', () => {
   expect(() => new Semaphore(1).release()).toThrow('outside of tasks');
   const codes = codeOf(function* () {
     const slots = new Semaphore(3);
@@ -43,7 +43,7 @@ test('only who holds a permit can release one', () => {
   expect(codes).toBe('ERR_NOT_OWNER');
 });
 
-test('a task may hold several permits, but not wait for its own', () => {
+test('a task may hold several permits, but cannot wait for its own', () => {
   const code = codeOf(function* () {
     const slots = new Semaphore(2);
     yield* slots.acquire();
@@ -54,7 +54,7 @@ test('a task may hold several permits, but not wait for its own', () => {
   expect(code).toBe('ERR_ALREADY_OWNER');
 });
 
-test('resize up lets the next ones in, resize down lets releases make up for it', () => {
+test('resize admits waiting tasks, or takes effect as permits are released', () => {
   play(() =>
     group(function* (g) {
       const slots = new Semaphore(1, 'slots');
@@ -73,7 +73,7 @@ test('resize up lets the next ones in, resize down lets releases make up for it'
   );
 });
 
-test('what a task holds when it ends comes back, and is reported', () => {
+test('permits that a task holds when it ends are released and reported', () => {
   const host = new VirtualHost();
   host.play(() =>
     group(function* (g) {
@@ -90,7 +90,7 @@ test('what a task holds when it ends comes back, and is reported', () => {
   expect(host.warnings).toMatchObject([{ code: 'ERR_PERMIT_ABANDONED' }]);
 });
 
-test('a circle through a semaphore with one holder is a deadlock at once', () => {
+test('a cycle of tasks that wait for semaphores is reported as a deadlock at once', () => {
   const error = failureOf(() =>
     group(function* (g) {
       const [a, b] = [new Semaphore(1, 'a'), new Semaphore(1, 'b')];
@@ -107,13 +107,13 @@ test('a circle through a semaphore with one holder is a deadlock at once', () =>
   expect(error).toMatchObject({ code: 'ERR_DEADLOCK' });
 });
 
-test('arguments are checked', () => {
+test('Semaphore checks its arguments', () => {
   expect(() => new Semaphore(-1)).toThrow(RangeError);
   expect(() => new Semaphore('2' as never)).toThrow(TypeError);
   expect(() => new Semaphore(1).resize(Number.NaN)).toThrow('Expected `permits`');
 });
 
-test('a tired task is not overtaken', () => {
+test('a task that has spent its budget is not overtaken at a semaphore', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -121,7 +121,7 @@ test('a tired task is not overtaken', () => {
       g.spawn(function* () {
         for (let i = 0; i < 128; i++) yield* checkpoint();
         yield* semaphore.acquire();
-        log.push('tired');
+        log.push('spent');
         semaphore.release();
       });
       g.spawn(function* () {
@@ -132,5 +132,5 @@ test('a tired task is not overtaken', () => {
       yield;
     }),
   );
-  expect(log).toEqual(['tired', 'fresh']);
+  expect(log).toEqual(['spent', 'fresh']);
 });

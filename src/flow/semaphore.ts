@@ -1,13 +1,13 @@
 /**
- * Semaphore: at most so many tasks at a time, in the order of asking.
+ * Semaphore: limits how many tasks do something at a time; acquired in FIFO order.
  *
  * Invariants:
  *  1. `#inUse` is the sum of the permits in `#holds`. It exceeds `#permits` only after `resize`,
- *     until enough have been released.
- *  2. A permit that becomes free goes to the foremost waiter in the same step.
- *  3. Permits are held by tasks. The hold of a task stands among its joiners: when the task ends,
- *     what it still holds is given back for it, since a task that has ended uses nothing, and
- *     `hooks.onUnhandled` gets ERR_PERMIT_ABANDONED, since it should have done so itself.
+ *     until enough permits have been released.
+ *  2. A permit that becomes free goes to the first waiter in the same step.
+ *  3. Permits are held by tasks. The hold of a task is in the queue of its joiners. When the task
+ *     ends, the remaining permits are released for it, and `hooks.onUnhandled` receives
+ *     ERR_PERMIT_ABANDONED, because the task should have released them.
  */
 import { current, runningTask } from '../kernel/current.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
@@ -20,11 +20,11 @@ import { Acquire, OwnerMonitor, withHeld } from './ownership.ts';
 import type { Waiter } from './wait-queue.ts';
 import { firstWaiter } from './wait-queue.ts';
 
-/** What a semaphore has done and holds. */
+/** The state of a semaphore. */
 export interface SemaphoreStats {
   readonly name: string;
   readonly permits: number;
-  /** Free permits; below 0 after `resize` to less than what is in use. */
+  /** Free permits; below 0 after `resize` to fewer permits than are in use. */
   readonly available: number;
   /** Tasks that hold permits. */
   readonly holders: number;
@@ -33,7 +33,7 @@ export interface SemaphoreStats {
 }
 
 /**
- * At most so many tasks at a time, in the order of asking.
+ * Limits how many tasks do something at a time. Waiting tasks acquire permits in FIFO order.
  *
  * @example
  * const slots = new Semaphore(10, 'slots');
@@ -41,7 +41,8 @@ export interface SemaphoreStats {
  */
 export class Semaphore {
   readonly name: string;
-  readonly #waiters = new ParkingQueue<Waiter>();
+  /** @internal */
+  readonly waiters: ParkingQueue<Waiter> = new ParkingQueue();
   readonly #holds = new Map<TaskImpl, Hold>();
   #permits: number;
   #inUse = 0;
@@ -55,30 +56,38 @@ export class Semaphore {
 
   /**
    * Acquires a permit for the calling task; waits while none is free.
-   * Cancel: no permit was taken. Errors: ERR_ALREADY_OWNER at once if the task holds all permits
-   * itself, so that it would wait for itself.
+   * Cancel: no permit was acquired. Errors: ERR_ALREADY_OWNER if the calling task holds all permits
+   * and would wait for itself.
    */
   acquire(): Operation<void> {
     return new Acquire(this);
   }
 
-  /** Acquires a permit if that needs no waiting. Errors: as `acquire`. */
+  /** Acquires a permit if one is free. Errors: as `acquire`. */
   tryAcquire(): boolean {
-    return this.take();
+    if (this.available > 0) {
+      this.#assignTo(runningTask());
+      return true;
+    }
+    if (this.owner !== null && this.owner === current.task) throw this.#alreadyOwnerError();
+    return false;
   }
 
-  /** Gives a permit of the calling task to whoever has waited longest. Errors: ERR_NOT_OWNER. */
+  /**
+   * Releases a permit of the calling task, or passes it to the task that has waited longest.
+   * Errors: ERR_NOT_OWNER.
+   */
   release(): void {
     const hold = current.task === null ? undefined : this.#holds.get(current.task);
     if (hold === undefined) throw this.#notOwnerError();
     hold.count--;
     if (hold.count === 0) this.#removeHold(hold);
     this.#inUse--;
-    this.settle();
+    this.#assignFree();
   }
 
   /**
-   * Runs `op` in the calling task while it holds a permit, and gives its value.
+   * Runs `op` in the calling task while it holds a permit, and returns the value of `op`.
    * Cancel: as `acquire`; while `op` runs, as `op`, and the permit is released.
    * Errors: as `acquire`; those of `op`.
    */
@@ -87,18 +96,21 @@ export class Semaphore {
     return new Lazy(() => withHeld(this, op));
   }
 
-  /** Changes the number of permits. What is in use stays; with fewer, releases make up for it. */
+  /**
+   * Changes the number of permits. Permits in use stay in use; if fewer remain, a permit becomes
+   * free only after the difference has been released.
+   */
   resize(permits: number): void {
     checkCount('permits', permits, 0);
     this.#permits = permits;
-    this.settle();
+    this.#assignFree();
   }
 
   get permits(): number {
     return this.#permits;
   }
 
-  /** Free permits; below 0 after `resize` to less than what is in use. */
+  /** Free permits; below 0 after `resize` to fewer permits than are in use. */
   get available(): number {
     return this.#permits - this.#inUse;
   }
@@ -109,11 +121,9 @@ export class Semaphore {
       permits: this.#permits,
       available: this.available,
       holders: this.#holds.size,
-      waiters: this.#waiters.size,
+      waiters: this.waiters.size,
     });
   }
-
-  // ---- for the operations of this room ----
 
   /** "semaphore 'slots' (10 of 10 permits in use)". @internal */
   get title(): string {
@@ -123,7 +133,7 @@ export class Semaphore {
     return `${title} (${this.#inUse} of ${this.#permits} permits in use)`;
   }
 
-  /** The task that holds all the permits, if it is one. @internal */
+  /** The only task that holds permits, or null. @internal */
   get owner(): TaskImpl | null {
     if (this.#holds.size !== 1) return null;
     for (const task of this.#holds.keys()) return task;
@@ -135,33 +145,16 @@ export class Semaphore {
     return current.task !== null && this.#holds.has(current.task);
   }
 
-  /** One try. @internal */
-  take(): boolean {
-    if (this.#waiters.size > 0) this.settle();
-    if (this.available <= 0) {
-      this.#checkNotOwner();
-      return false;
-    }
-    this.#grantTo(runningTask());
-    return true;
-  }
-
-  /** @internal */
-  enlist(place: Waiter): void {
-    this.#waiters.push(place);
-  }
-
-  /** @internal */
-  settle(): void {
+  #assignFree(): void {
     while (this.available > 0) {
-      const place = firstWaiter(this.#waiters);
-      if (place === null) return;
-      this.#grantTo(place.task);
-      place.wake();
+      const next = firstWaiter(this.waiters);
+      if (next === null) return;
+      this.#assignTo(next.task);
+      next.wake();
     }
   }
 
-  #grantTo(task: TaskImpl): void {
+  #assignTo(task: TaskImpl): void {
     let hold = this.#holds.get(task);
     if (hold === undefined) {
       hold = new Hold(task, (ended) => this.#ownerEnded(ended));
@@ -184,14 +177,13 @@ export class Semaphore {
       `${taskTitle(hold.task)} ended while it held ${hold.count} permits of the ` +
       `${titled('semaphore', this.name)}. Use \`with\`, or release in a \`finally\`.`;
     hold.task.scheduler.unhandled(new AbandonedError('ERR_PERMIT_ABANDONED', text));
-    this.settle();
+    this.#assignFree();
   }
 
-  #checkNotOwner(): void {
-    if (this.owner === null || this.owner !== current.task) return;
-    throw new OwnerError(
+  #alreadyOwnerError(): OwnerError {
+    return new OwnerError(
       'ERR_ALREADY_OWNER',
-      `Task '${this.owner.name}' holds all permits of the ${titled('semaphore', this.name)} ` +
+      `Task '${this.owner?.name}' holds all permits of the ${titled('semaphore', this.name)} ` +
         'already and would wait for itself',
     );
   }
@@ -208,8 +200,8 @@ class Hold extends OwnerMonitor {
   readonly task: TaskImpl;
   count = 0;
 
-  constructor(task: TaskImpl, ended: (hold: Hold) => void) {
-    super(() => ended(this));
+  constructor(task: TaskImpl, onEnd: (hold: Hold) => void) {
+    super(() => onEnd(this));
     this.task = task;
   }
 }

@@ -1,10 +1,11 @@
 /**
- * Subscriptions of a broadcast: a bounded buffer, and the tasks that wait for its items.
+ * Subscription of a broadcast: a bounded buffer, and the tasks that wait for its items.
  *
  * Invariants:
- *  1. `#full` is true while the subscription counts as full with its broadcast.
- *  2. Once it has ended no item comes in. What is in the buffer can still be received, unless the
- *     subscriber has closed it itself.
+ *  1. Receivers wait only while the buffer is empty and the subscription has not ended.
+ *  2. `#full` is true while the broadcast counts the subscription as full.
+ *  3. A subscription that has ended takes no items. Buffered items can still be received, unless
+ *     the subscriber has closed the subscription.
  */
 import type { Operation } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
@@ -12,17 +13,17 @@ import { RingBuffer } from '../support/ring-buffer.ts';
 import { SlowSubscriberError } from './errors.ts';
 import { WOULD_WAIT } from './select/case.ts';
 import type { Waiter } from './wait-queue.ts';
-import { firstWaiter, WaitingOperation } from './wait-queue.ts';
+import { firstWaiter, WaitingOperation, wakeAll } from './wait-queue.ts';
 
-/** What a broadcast does about a subscription that has no room. */
+/** The behaviour of a broadcast when the buffer of a subscription is full. */
 export type SlowPolicy = 'wait' | 'drop-oldest' | 'drop-newest' | 'fail';
 
-/** What a subscription has received and holds. */
+/** The state and counters of a subscription. */
 export interface SubscriptionStats {
   /** Items in the buffer. */
   readonly buffered: number;
   readonly received: number;
-  /** Items that it has missed. */
+  /** Items that the subscription has missed. */
   readonly dropped: number;
   /** Tasks in `next()`. */
   readonly receivers: number;
@@ -32,18 +33,18 @@ export interface SubscriptionStats {
 /** One receiver of a broadcast. */
 export interface Subscription<T> extends Disposable {
   /**
-   * The next item, as an IteratorResult; `{ done: true }` once the subscription is closed, or the
-   * broadcast is and the buffer is empty.
-   * Cancel: no item is lost. Errors: ERR_SUBSCRIBER_SLOW with `slow: 'fail'`, after what is
-   * buffered.
+   * Receives the next item as an IteratorResult: `{ done: true }` once the subscription is closed,
+   * or the broadcast is closed and the buffer is empty.
+   * Cancel: no item is lost. Errors: ERR_SUBSCRIBER_SLOW with `slow: 'fail'`, after the buffered
+   * items.
    */
   next(): Operation<IteratorResult<T, undefined>>;
-  /** Takes no more items and drops what is buffered. Idempotent. */
+  /** Unsubscribes and drops the buffered items. Idempotent. */
   close(): void;
   stats(): SubscriptionStats;
 }
 
-/** What a subscription needs of its broadcast, whatever the items are. */
+/** The broadcast of a subscription, independent of the type of the items. */
 export interface SubscriptionSource {
   readonly capacity: number;
   readonly slow: SlowPolicy;
@@ -54,18 +55,18 @@ export interface SubscriptionSource {
 }
 
 export class SubscriptionImpl<T> implements Subscription<T> {
+  readonly receivers: ParkingQueue<Waiter> = new ParkingQueue();
   readonly #source: SubscriptionSource;
   readonly #buffer = new RingBuffer<T>();
-  readonly #receivers = new ParkingQueue<Waiter>();
   #full = false;
   #ended = false;
-  /** Set when it has missed an item and `slow` is 'fail'. */
+  /** True once an item was missed and `slow` is 'fail'. */
   #failed = false;
   #received = 0;
   #dropped = 0;
 
-  constructor(feed: SubscriptionSource) {
-    this.#source = feed;
+  constructor(source: SubscriptionSource) {
+    this.#source = source;
   }
 
   next(): Operation<IteratorResult<T, undefined>> {
@@ -88,7 +89,7 @@ export class SubscriptionImpl<T> implements Subscription<T> {
       buffered: this.#buffer.length,
       received: this.#received,
       dropped: this.#dropped,
-      receivers: this.#receivers.size,
+      receivers: this.receivers.size,
       closed: this.#ended,
     });
   }
@@ -97,18 +98,16 @@ export class SubscriptionImpl<T> implements Subscription<T> {
     return this.#source.title;
   }
 
-  /** No more items come. */
+  /** Takes no more items. */
   end(): void {
     this.#ended = true;
-    this.settle();
+    wakeAll(this.receivers, { done: true, value: undefined });
     this.#setFull(false);
   }
 
-  /** An item was sent. */
+  /** Takes an item that was sent. */
   offer(item: T): void {
-    if (this.#ended) return;
-    if (this.#receivers.size > 0) this.settle();
-    const receiver = firstWaiter(this.#receivers);
+    const receiver = firstWaiter(this.receivers);
     if (receiver !== null) {
       this.#received++;
       receiver.wake({ done: false, value: item });
@@ -119,37 +118,16 @@ export class SubscriptionImpl<T> implements Subscription<T> {
     if (this.#buffer.length >= this.#source.capacity) this.#setFull(true);
   }
 
-  /** One try to receive. */
+  /** Receives without waiting. */
   take(): IteratorResult<T, undefined> | typeof WOULD_WAIT {
-    if (this.#receivers.size > 0) this.settle();
     if (this.#buffer.length > 0) {
-      const item = this.#shift();
+      const item = this.#buffer.shift();
+      this.#received++;
       this.#setFull(false);
       return { done: false, value: item };
     }
-    if (this.#failed) throw this.#failure();
+    if (this.#failed) throw new SlowSubscriberError(this.title, this.#source.capacity);
     return this.#ended ? { done: true, value: undefined } : WOULD_WAIT;
-  }
-
-  enlist(place: Waiter): void {
-    this.#receivers.push(place);
-  }
-
-  settle(): void {
-    for (let at = firstWaiter(this.#receivers); at !== null; at = firstWaiter(this.#receivers)) {
-      if (this.#buffer.length > 0) {
-        at.wake({ done: false, value: this.#shift() });
-        this.#setFull(false);
-      } else if (this.#failed) at.fail(this.#failure());
-      else if (this.#ended) at.wake({ done: true, value: undefined });
-      else return;
-    }
-  }
-
-  /** Room is made known only after the item has its receiver: the next one may come in at once. */
-  #shift(): T {
-    this.#received++;
-    return this.#buffer.shift();
   }
 
   #overflow(item: T): void {
@@ -170,30 +148,18 @@ export class SubscriptionImpl<T> implements Subscription<T> {
     this.#full = full;
     this.#source.fullChanged(full ? 1 : -1);
   }
-
-  #failure(): SlowSubscriberError {
-    return new SlowSubscriberError(this.title, this.#source.capacity);
-  }
 }
 
 class SubscriptionNext<T> extends WaitingOperation<IteratorResult<T, undefined>> {
   readonly #subscription: SubscriptionImpl<T>;
 
   constructor(subscription: SubscriptionImpl<T>) {
-    super();
+    super(subscription.receivers);
     this.#subscription = subscription;
   }
 
   attempt(): IteratorResult<T, undefined> | typeof WOULD_WAIT {
     return this.#subscription.take();
-  }
-
-  enlist(place: Waiter): void {
-    this.#subscription.enlist(place);
-  }
-
-  settle(): void {
-    this.#subscription.settle();
   }
 
   override describe(): string {

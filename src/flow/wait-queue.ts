@@ -1,20 +1,17 @@
 /**
- * Places: what stands in the queues of channels, locks and the rest. A place is granted with `wake`
- * or refused with `fail`, by the task that makes it possible, in that task's step.
+ * Waiters and the base class of the operations that wait in a queue.
  *
- * Two kinds of places exist, and the queues need not know which one they hold: an operation that
- * waits by itself (waiting.ts), and the arm of a `select` (select.ts), whose grant decides the
- * select.
+ * A channel, lock, event, … keeps its waiters in a FIFO queue. The task whose action makes a
+ * request possible carries it out in the same step: it takes the waiter out of the queue and wakes
+ * it with the result. A waiter is either an operation itself or a pending case of a `select`.
  *
  * Invariants:
- *  1. A place is in at most one queue, and leaves it before its task hears of the grant.
- *  2. A place that has lapsed is never granted. `foremost` takes such places out.
- *  3. A task that must pause before it tries stands in line meanwhile, so nobody overtakes it. That
- *     is the only time in which a place can be both in line and grantable. Whoever tries, and the
- *     task itself when it resumes, calls `settle` first, which grants in the order of the line. So
- *     nobody ever parks behind a place that could be granted, and leaving a line needs no `settle`.
+ *  1. A waiter is in at most one queue. It leaves the queue before its task is woken.
+ *  2. No queue holds a waiter whose request could be carried out, except that a select is never its
+ *     own counterpart. An operation can therefore attempt its request at once: if that succeeds, it
+ *     has not overtaken any waiter.
+ *  3. A stale waiter is never woken. `firstWaiter` removes stale waiters from the queue.
  */
-
 import { runningTask } from '../kernel/current.ts';
 import { debug } from '../kernel/debug.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
@@ -26,127 +23,112 @@ import { mustPause, parkWait } from '../kernel/waits.ts';
 import type { Case, Selectable } from './select/case.ts';
 import { WOULD_WAIT } from './select/case.ts';
 
+/** An entry of a wait queue. */
 export abstract class Waiter extends Parking {
-  /** The task that stands here, while the place is in line. */
+  /** The waiting task. */
   abstract readonly task: TaskImpl;
-  /** What it stands here for. */
+  /** The request that is carried out before the waiter is woken. */
   abstract readonly request: Case<unknown>;
-  /** True: its task was cancelled before a grant, or has got something else: pass it over. */
-  abstract readonly stale: boolean;
-}
 
-/** The first place of `line` that can be granted, or null. It stays in line. */
-export function firstWaiter(line: ParkingQueue<Waiter>): Waiter | null {
-  let place = line.first;
-  while (place?.stale === true) {
-    line.remove(place);
-    place = line.first;
+  /** True if the request must not be carried out any more. */
+  get stale(): boolean {
+    return false;
   }
-  return place;
 }
 
-/** As `foremost`, for a counterpart of `task`: no task can be granted what it offers itself. */
-export function firstWaiterExcept(line: ParkingQueue<Waiter>, task: TaskImpl): Waiter | null {
-  let place = firstWaiter(line) as Waiter | null;
-  while (place !== null && (place.task === task || place.stale)) {
-    place = place.nextInQueue as Waiter | null;
+/** Returns the first waiter that is not stale, or null. The waiter stays in the queue. */
+export function firstWaiter(queue: ParkingQueue<Waiter>): Waiter | null {
+  let waiter = queue.first;
+  while (waiter?.stale === true) {
+    queue.remove(waiter);
+    waiter = queue.first;
   }
-  return place;
+  return waiter;
 }
 
-/** Refuses everybody in `line`. */
-export function failAll(line: ParkingQueue<Waiter>, error: () => unknown): void {
-  for (let place = firstWaiter(line); place !== null; place = firstWaiter(line))
-    place.fail(error());
+/** Wakes all waiters with the same value. */
+export function wakeAll(queue: ParkingQueue<Waiter>, value?: unknown): void {
+  for (let at = firstWaiter(queue); at !== null; at = firstWaiter(queue)) at.wake(value);
 }
+
+/** Rejects all waiters, each with an error of its own. */
+export function failAll(queue: ParkingQueue<Waiter>, makeError: () => unknown): void {
+  for (let at = firstWaiter(queue); at !== null; at = firstWaiter(queue)) at.fail(makeError());
+}
+
+type Stage = 'new' | 'driven' | 'parked' | 'fulfilled' | 'rejected' | 'over';
+
+/** Most operations return `undefined`. One result object serves them all. */
+const NO_VALUE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
- * Waiting: the base of every operation of this room that may have to wait. It is operation,
- * iterator and place in one object, so that a send or an acquire costs one allocation and no
- * generator.
+ * Base class of the operations that may wait in a queue. Operation, iterator and waiter are one
+ * object, so that a send or an acquire allocates once and needs no generator.
  *
- *            yield*          next          attempt: would wait          wake
- *   made ──────────► taken ───────► (try) ─────────────────────► parked ──────► granted ──► over
- *                      │               ▲                           ▲   │ fail
- *                      │ must pause    │ resumed, not in line      │   └──────► failed ───► over
- *                      └────────────► paused ──────────────────────┘
- *                                          resumed, in line: settle
+ *          yield*          next: would wait          wake
+ *   new ──────────► driven ────────────────► parked ──────► fulfilled ──► over
+ *                     │                        │ fail
+ *                     │                        └──────────► rejected ───► over
+ *                     ├── next: success ───────────────────────────────► over
+ *                     └── next: success, budget spent ────► fulfilled ──► over
  *
  * Invariants:
- *  1. Tried first, waiting only on "would wait". The try and the grant are each one synchronous
- *     step.
- *  2. A paused operation stands in line unless its scope is cancelled (place.ts, invariant 3).
- *     Being granted or refused in that time counts: a cancellation that comes later does not undo
- *     it.
- *  3. A cancelled operation has not happened: it has left the line without a grant.
+ *  1. The attempt and the wake-up are each one synchronous step.
+ *  2. In a cancelled scope the attempt is not made. A cancelled operation has not happened: it has
+ *     left the queue without a result.
+ *  3. An operation that spends the budget of its task yields after the attempt and keeps the
+ *     result. A later cancellation does not undo a kept result.
  */
-
-type Stage = 'made' | 'taken' | 'paused' | 'parked' | 'granted' | 'failed' | 'over';
-
-/** Most operations give nothing, and `yield*` only reads the result. */
-const NOTHING: IteratorReturnResult<undefined> = { done: true, value: undefined };
-
 export abstract class WaitingOperation<T>
   extends Waiter
   implements Operation<T>, Frames<T>, Case<T>, Selectable<T>
 {
   declare private stage: Stage;
-  /** The value of the grant, or the error of the refusal, until the task has it. */
+  /** The value or the error, until the task receives it. */
   declare private outcome: unknown;
   declare private waitingTask: TaskImpl | null;
+  declare private readonly waitQueue: ParkingQueue<Waiter>;
 
   /**
-   * The fields are assigned here: defining class fields in a base of many classes calls into V8's
-   * runtime for each of them and each object, which makes an operation cost four times as much.
+   * Fields are assigned here because V8 calls into its runtime for each class field of a base class
+   * that has many subclasses, which makes an operation four times as expensive.
    */
-  constructor() {
+  constructor(waitQueue: ParkingQueue<Waiter>) {
     super();
-    this.stage = 'made';
+    this.stage = 'new';
     this.outcome = undefined;
     this.waitingTask = null;
+    this.waitQueue = waitQueue;
     debug.tracker?.made(this);
   }
 
-  /** One try. It takes effect in this very step or not at all. */
+  /** Attempts the request once. "Would wait" has no effect. */
   abstract attempt(): T | typeof WOULD_WAIT;
 
-  /** Puts `place`, this operation itself or an arm that stands for it, in line. */
-  abstract enlist(place: Waiter): void;
-
-  /** Grants those in line that can be granted. */
-  abstract settle(): void;
-
   [Symbol.iterator](): this {
-    if (this.stage !== 'made') throw alreadyDriven(this);
-    this.stage = 'taken';
+    if (this.stage !== 'new') throw alreadyDriven(this);
+    this.stage = 'driven';
     debug.tracker?.driven(this);
     return this;
   }
 
-  /** For `select`: the operation is taken, its arm stands in line for it. */
-  asCase(): Case<T> {
-    return this[Symbol.iterator]();
-  }
-
   next(): IteratorResult<Wait, T> {
     switch (this.stage) {
-      case 'taken':
-        return mustPause() ? this.pause() : this.attemptNow();
-      case 'paused':
-        return this.resume();
-      case 'granted':
+      case 'driven':
+        return this.start(runningTask());
+      case 'fulfilled':
         return this.finish(this.outcome as T);
-      case 'failed':
+      case 'rejected':
         return this.throw(this.outcome);
       default:
         throw alreadyDriven(this);
     }
   }
 
-  /** A cancellation reaches a paused or parked operation; a grant that came before it counts. */
+  /** Delivers a cancellation. An outcome that is already there takes precedence. */
   throw(error: unknown): IteratorResult<Wait, T> {
-    if (this.stage === 'granted') return this.finish(this.outcome as T);
-    const thrown = this.stage === 'failed' ? this.outcome : error;
+    if (this.stage === 'fulfilled') return this.finish(this.outcome as T);
+    const thrown = this.stage === 'rejected' ? this.outcome : error;
     this.abandon();
     throw thrown;
   }
@@ -158,73 +140,70 @@ export abstract class WaitingOperation<T>
   }
 
   override wake(value?: unknown): boolean {
-    return this.settleAs('granted', value);
+    return this.settle('fulfilled', value);
   }
 
   override fail(error: unknown): boolean {
-    return this.settleAs('failed', error);
+    return this.settle('rejected', error);
   }
 
   get task(): TaskImpl {
-    return this.waitingTask ?? runningTask();
+    return this.waitingTask as TaskImpl;
   }
 
   get request(): this {
     return this;
   }
 
-  get stale(): boolean {
-    return this.stage === 'paused' && this.task.scope.cancelledBy !== null;
+  /** For `select`, which puts a waiter of its own into the queue. */
+  asCase(): Case<T> {
+    return this[Symbol.iterator]();
   }
 
-  /** For `select`, whose arm stands in line for this operation. */
-  leave(arm: Waiter): void {
-    arm.queue?.remove(arm);
+  enlist(waiter: Waiter): void {
+    this.waitQueue.push(waiter);
   }
 
-  private attemptNow(): IteratorResult<Wait, T> {
-    const value = this.attempt();
-    if (value !== WOULD_WAIT) return this.finish(value as T);
-    this.waitingTask = runningTask();
-    this.enlist(this);
-    return this.park();
+  leave(waiter: Waiter): void {
+    waiter.queue?.remove(waiter);
   }
 
-  private pause(): IteratorResult<Wait, T> {
-    const task = runningTask();
-    this.stage = 'paused';
-    if (task.scope.cancelledBy !== null) return PAUSE;
-    this.waitingTask = task;
-    this.enlist(this);
+  private start(task: TaskImpl): IteratorResult<Wait, T> {
+    if (mustPause() && task.scope.cancelledBy !== null) return PAUSE;
+    try {
+      const value = this.attempt();
+      if (value === WOULD_WAIT) return this.park(task);
+      if (task.budget > 0) return this.finish(value as T);
+      this.keep('fulfilled', value);
+    } catch (error) {
+      if (task.budget > 0) return this.throw(error);
+      this.keep('rejected', error);
+    }
     return PAUSE;
   }
 
-  /** Nobody has granted or refused it during the pause. */
-  private resume(): IteratorResult<Wait, T> {
-    if (this.queue === null) return this.attemptNow();
-    this.settle();
-    return this.queue === null ? this.next() : this.park();
-  }
-
-  private park(): IteratorResult<Wait, T> {
+  private park(task: TaskImpl): IteratorResult<Wait, T> {
+    this.waitingTask = task;
+    this.enlist(this);
     this.stage = 'parked';
     return parkWait(this);
   }
 
-  private settleAs(stage: 'granted' | 'failed', outcome: unknown): boolean {
-    const before = this.stage;
-    if (before !== 'parked' && before !== 'paused') return false;
+  private settle(stage: 'fulfilled' | 'rejected', outcome: unknown): boolean {
+    if (this.stage !== 'parked') return false;
+    this.keep(stage, outcome);
+    return super.wake();
+  }
+
+  private keep(stage: 'fulfilled' | 'rejected', outcome: unknown): void {
     this.stage = stage;
     this.outcome = outcome;
-    if (before === 'parked') return super.wake();
-    this.queue?.remove(this);
-    return true;
   }
 
   private finish(value: T): IteratorResult<Wait, T> {
     this.stage = 'over';
     this.outcome = undefined;
-    return value === undefined ? (NOTHING as IteratorReturnResult<T>) : { done: true, value };
+    return value === undefined ? (NO_VALUE as IteratorReturnResult<T>) : { done: true, value };
   }
 
   private abandon(): void {

@@ -9,7 +9,7 @@ import { callback } from './callback.ts';
 const ERROR = new Error('no');
 
 describe('callback', () => {
-  it('gives the value of the first call, later', async () => {
+  it('returns the value of the first call', async () => {
     const value = await run(() =>
       callback<number>((resume, fail) => {
         setTimeout(() => {
@@ -34,14 +34,14 @@ describe('callback', () => {
     await expect(failing).rejects.toBe(ERROR);
   });
 
-  it('may be called back at once', async () => {
+  it('accepts a call inside `begin`', async () => {
     expect(await run(() => callback<string>((resume) => resume('x')))).toBe('x');
     expect(await run(() => callback<void>((resume) => resume()))).toBe(undefined);
     await expect(run(() => callback((_resume, fail) => fail(ERROR)))).rejects.toBe(ERROR);
     await expect(run(() => callback((_resume, fail) => fail(undefined)))).rejects.toBe(undefined);
   });
 
-  it('called back at once, has won against a cancellation', async () => {
+  it('returns the value of a call inside `begin` even if a cancellation follows', async () => {
     const value = await run(() =>
       scope(function* (s) {
         return yield* callback<string>((resume) => {
@@ -53,37 +53,37 @@ describe('callback', () => {
     expect(value).toBe('x');
   });
 
-  it('runs the cleanup once in every ending', async () => {
+  it('runs the cleanup once, however the wait ends', async () => {
     const log: string[] = [];
-    const noting = (word: string) => (): void => void log.push(word);
+    const logging = (word: string) => (): void => void log.push(word);
     await run(function* () {
       yield* callback<void>((resume) => {
         setTimeout(resume, 1);
         setTimeout(resume, 2);
-        return noting('resumed');
+        return logging('resumed');
       });
       yield* callback<void>((resume) => {
         resume();
-        return noting('resumed at once');
+        return logging('resumed at once');
       });
       try {
         yield* callback((_resume, fail) => {
           setTimeout(fail, 1, ERROR);
-          return noting('failed');
+          return logging('failed');
         });
       } catch {
         log.push('caught');
       }
       yield* moveOnAfter(
         1,
-        callback(() => noting('cancelled')),
+        callback(() => logging('cancelled')),
       );
       yield* sleep(5);
     });
     expect(log).toEqual(['resumed', 'resumed at once', 'failed', 'caught', 'cancelled']);
   });
 
-  it('ignores calls that come after a cancellation', async () => {
+  it('ignores calls after a cancellation', async () => {
     const result = await run(function* () {
       const none = yield* moveOnAfter(
         1,
@@ -98,7 +98,7 @@ describe('callback', () => {
     expect(result).toBe(undefined);
   });
 
-  it('throws what begins it throws', async () => {
+  it('throws an error of `begin`', async () => {
     await expect(
       run(() =>
         callback(() => {
@@ -108,21 +108,21 @@ describe('callback', () => {
     ).rejects.toBe(ERROR);
   });
 
-  it('tells of an error that comes after it was called back at once', async () => {
-    const told: unknown[] = [];
-    const hooks = { onUnhandled: (error: unknown) => told.push(error) };
+  it('reports an error of `begin` after a call inside it', async () => {
+    const reported: unknown[] = [];
+    const hooks = { onUnhandled: (error: unknown) => reported.push(error) };
     const op = () =>
       callback<number>((resume) => {
         resume(1);
         throw ERROR;
       });
     expect(await run(op, { hooks })).toBe(1);
-    expect(told).toEqual([ERROR]);
+    expect(reported).toEqual([ERROR]);
   });
 
-  it('throws what the cleanup throws, unless another error is on its way', async () => {
-    const told: unknown[] = [];
-    const hooks = { onUnhandled: (error: unknown) => told.push(error) };
+  it('throws an error of the cleanup, or reports it after another error', async () => {
+    const reported: unknown[] = [];
+    const hooks = { onUnhandled: (error: unknown) => reported.push(error) };
     const cleanup = (): never => {
       throw ERROR;
     };
@@ -144,7 +144,7 @@ describe('callback', () => {
       { hooks },
     );
     await expect(cancelled).rejects.toBe(ERROR);
-    expect(told).toEqual([]);
+    expect(reported).toEqual([]);
     const failed = run(
       () =>
         callback((_resume, fail) => {
@@ -154,10 +154,10 @@ describe('callback', () => {
       { hooks },
     );
     await expect(failed).rejects.toBe('first');
-    expect(told).toEqual([ERROR]);
+    expect(reported).toEqual([ERROR]);
   });
 
-  it('is not begun in a scope that is cancelled', async () => {
+  it('does not call `begin` in a cancelled scope', async () => {
     let calls = 0;
     await run(() =>
       scope(function* (s) {
@@ -171,7 +171,7 @@ describe('callback', () => {
     expect(calls).toBe(0);
   });
 
-  it('keeps the process alive and says what it waits for', async () => {
+  it('keeps the process alive and has a description for waitingOn', async () => {
     const word = await run(() =>
       group(function* (g) {
         const task = g.spawn(() => callback<void>((resume) => void setTimeout(resume, 5)));
@@ -182,7 +182,7 @@ describe('callback', () => {
     expect(word).toBe('a callback');
   });
 
-  it('ignores a return value that is no function, and refuses what is no function', async () => {
+  it('ignores a cleanup that is not a function, and checks `begin`', async () => {
     expect(
       await run(() =>
         callback(((resume: (n: number) => void) => setTimeout(resume, 1, 3)) as never),

@@ -1,5 +1,4 @@
-/** `callback`: an operation made of something that calls back. */
-
+/** `callback`: converts a callback API to an operation. */
 import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
@@ -7,22 +6,22 @@ import { Parking } from '../kernel/parking.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
 import { wrongType } from '../support/checks.ts';
 
-/** Begins something that will call `resume` or `fail`. What it returns undoes it. */
+/** Starts work that calls `resume` or `fail` later. May return a cleanup function. */
 export type Executor<T> = (
   resume: (value: T) => void,
   fail: (error: unknown) => void,
 ) => (() => void) | void;
 
 /**
- * Calls `begin` when it is driven, and waits until that calls `resume(value)` or `fail(error)`:
- * the first call counts, later ones do nothing. They may be called at once, inside `begin`. The
- * function that `begin` returns cleans up: it runs once, in the task, however the wait ends. Keeps
- * the process alive while it waits.
+ * Calls `begin` when it is driven, and waits until `begin` calls `resume(value)` or `fail(error)`.
+ * The first call counts; later ones have no effect. The call may happen inside `begin`. If `begin`
+ * returns a function, it runs once in the task as the cleanup, however the wait ends. The wait
+ * keeps the process alive.
  *
- * Errors: what `fail` was given; what `begin` throws; what the cleanup throws, where no error is on
- * its way already (it goes to `hooks.onUnhandled` then).
- * Cancel: the cleanup runs, and later calls do nothing. A `begin` that was not called yet is not
- * called any more.
+ * Errors: the argument of `fail`; an error of `begin`; an error of the cleanup, which goes to
+ * `hooks.onUnhandled` if the operation fails with another error.
+ * Cancel: the cleanup runs, and later calls have no effect. In a cancelled scope `begin` is not
+ * called.
  *
  * @example
  * const data = yield* callback<Buffer>((resume, fail) => {
@@ -47,7 +46,7 @@ function* runCallback<T>(begin: Executor<T>): Generator<Wait, T> {
   return call.result();
 }
 
-/** Calls `begin`, and gives the cleanup. What it throws after the first call has no other place. */
+/** Calls `begin` and returns the cleanup. An error after the first call is only reported. */
 function startExecutor<T>(begin: Executor<T>, call: CallbackWait<T>): (() => void) | void {
   try {
     return begin(
@@ -66,6 +65,10 @@ class CallbackWait<T> extends Parking {
   #outcome: Outcome<T> | null = null;
   #closed = false;
 
+  constructor() {
+    super('a callback', { realTime: true });
+  }
+
   get settled(): boolean {
     return this.#outcome !== null;
   }
@@ -80,7 +83,7 @@ class CallbackWait<T> extends Parking {
     this.#closed = true;
   }
 
-  /** The wait has ended. `cleanup` is whatever `begin` has returned. */
+  /** Ends the wait. `cleanup` is the unchecked return value of `begin`. */
   close(cleanup: unknown): void {
     this.#closed = true;
     if (typeof cleanup !== 'function') return;
@@ -92,22 +95,10 @@ class CallbackWait<T> extends Parking {
     }
   }
 
-  /** The value, or the error as a throw. Only once settled. */
+  /** Returns the value or throws the error. The call must be settled. */
   result(): T {
     const outcome = this.#outcome as Outcome<T>;
     if ('error' in outcome) throw outcome.error;
     return outcome.value;
-  }
-
-  override get external(): boolean {
-    return true;
-  }
-
-  override get realTime(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'a callback';
   }
 }

@@ -10,7 +10,7 @@ import { each } from './each.ts';
 
 const ERROR = new Error('no');
 
-/** Counts up to `end`, and notes how it was left. */
+/** Yields the numbers below `end`, and logs how it ended. */
 async function* numbers(end: number, log: string[], ms = 0): AsyncGenerator<number> {
   try {
     for (let i = 0; i < end; i++) {
@@ -25,7 +25,7 @@ async function* numbers(end: number, log: string[], ms = 0): AsyncGenerator<numb
 }
 
 describe('each', () => {
-  it('runs an operation for every item, one after the other', async () => {
+  it('runs an operation for every item in sequence', async () => {
     const log: string[] = [];
     await run(() =>
       each(numbers(3, log), function* (n) {
@@ -54,14 +54,14 @@ describe('each', () => {
           throw ERROR;
         });
       } finally {
-        log.push('left');
+        log.push('returned');
       }
     });
     await expect(failing).rejects.toBe(ERROR);
-    expect(log).toEqual(['closed', 'left']);
+    expect(log).toEqual(['closed', 'returned']);
   });
 
-  it('closes the iterator when it is cancelled in an operation', async () => {
+  it('closes the iterator when it is cancelled during an operation', async () => {
     const log: string[] = [];
     await run(() =>
       moveOnAfter(
@@ -119,8 +119,8 @@ describe('each', () => {
     expect(log).toEqual([]);
   });
 
-  it('tells of an iterator that fails in closing, and keeps the first error', async () => {
-    const told: unknown[] = [];
+  it('reports an iterator that fails while it is closed, and throws the first error', async () => {
+    const reported: unknown[] = [];
     const items = {
       [Symbol.asyncIterator]: () => ({
         next: async () => ({ done: false as const, value: 1 }),
@@ -131,12 +131,12 @@ describe('each', () => {
       each(items, function* (): Generator<Wait, void> {
         throw ERROR;
       });
-    const failing = run(op, { hooks: { onUnhandled: (error) => told.push(error) } });
+    const failing = run(op, { hooks: { onUnhandled: (error) => reported.push(error) } });
     await expect(failing).rejects.toBe(ERROR);
-    expect(told).toMatchObject([{ message: 'in closing' }]);
+    expect(reported).toMatchObject([{ message: 'in closing' }]);
   });
 
-  it('takes iterators that have no return', async () => {
+  it('accepts iterators without a return method', async () => {
     const items = {
       [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false as const, value: 1 }) }),
     };
@@ -148,8 +148,10 @@ describe('each', () => {
     await expect(failing).rejects.toBe(ERROR);
   });
 
-  it('gives up on an iterator that hangs, and tells', { timeout: 5000 }, async () => {
-    const told: unknown[] = [];
+  it('stops waiting for an iterator that does not close, and reports it', {
+    timeout: 5000,
+  }, async () => {
+    const reported: unknown[] = [];
     async function* hanging(): AsyncGenerator<number> {
       await new Promise(() => {});
       yield 1;
@@ -159,12 +161,12 @@ describe('each', () => {
         5,
         each(hanging(), () => sleep(0)),
       );
-    const cancelled = run(op, { hooks: { onUnhandled: (error) => told.push(error) } });
+    const cancelled = run(op, { hooks: { onUnhandled: (error) => reported.push(error) } });
     await expect(cancelled).rejects.toMatchObject({ code: 'ERR_TIMEOUT' });
-    expect(told).toMatchObject([{ code: 'ERR_SHIELD_EXPIRED' }]);
+    expect(reported).toMatchObject([{ code: 'ERR_SHIELD_EXPIRED' }]);
   });
 
-  it('destroys a stream that it leaves early', async () => {
+  it('destroys a stream when an operation fails', async () => {
     const stream = Readable.from(['a', 'b', 'c']);
     const seen: unknown[] = [];
     await expect(
@@ -179,11 +181,11 @@ describe('each', () => {
     expect(stream.destroyed).toBe(true);
   });
 
-  it('removes the listeners of an iterator of events', async () => {
+  it('removes the listeners of an iterator of events when it is cancelled', async () => {
     const emitter = new EventEmitter();
     const seen: unknown[] = [];
     const events = on(emitter, 'data');
-    emitter.emit('data', 1); // The iterator keeps it until it is asked.
+    emitter.emit('data', 1); // The iterator keeps the event until `next()` is called.
     await run(() =>
       scope((own) =>
         each(events, function* (event) {
@@ -196,7 +198,7 @@ describe('each', () => {
     expect(emitter.listenerCount('data')).toBe(0);
   });
 
-  it('refuses what is not async iterable, and what is no function', () => {
+  it('throws a TypeError if `items` is not async iterable or `fn` is not a function', () => {
     expect(() => each([1] as never, () => sleep(0))).toThrow(TypeError);
     expect(() => each(undefined as never, () => sleep(0))).toThrow(TypeError);
     expect(() => each(numbers(1, []), undefined as never)).toThrow(TypeError);

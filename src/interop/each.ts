@@ -1,5 +1,4 @@
-/** `each`: an operation for every item of an async iterable. */
-
+/** `each`: runs an operation for every item of an async iterable. */
 import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { isPromise, Lazy, operationOf } from '../kernel/operation.ts';
@@ -9,22 +8,21 @@ import { wrongType } from '../support/checks.ts';
 import { until } from './until.ts';
 
 /**
- * How long a cancelled `each` waits for the iterator to close while an item is under way: an async
- * generator that hangs in an `await` hears of its end only afterwards, or never.
+ * The time that the iterator has to close while a call of `next()` is pending. An async generator
+ * that is blocked in an `await` processes `return()` only afterwards, which may be never.
  */
 const CLOSE_GRACE_MS = 500;
 
 /**
- * Runs `fn(item)` for every item of `items`, one after the other, in the calling task: what
- * `for await` is to an async function. The next item is asked for when the operation has ended.
- * Left early, it calls the iterator's `return()` and waits for it.
+ * Runs `fn(item)` for every item of `items` in sequence, in the calling task, as `for await` does
+ * in an async function. The next item is requested when the operation has ended. After an error or
+ * a cancellation it calls `return()` of the iterator and waits for it.
  *
- * Errors: those of `items` and of `fn`, themselves. What closing the iterator throws goes to
- * `hooks.onUnhandled`, since another error is on its way then. TypeError for what is not async
- * iterable.
- * Cancel: as leaving early. An item that the iterator was just asked for is lost. The iterator has
- * then half a second to close, five between two items; ERR_SHIELD_EXPIRED tells of one that takes
- * longer.
+ * Errors: an error of `items` or of `fn`, itself. An error of closing the iterator goes to
+ * `hooks.onUnhandled`, because another error is already being thrown. TypeError if `items` is not
+ * async iterable.
+ * Cancel: the iterator is closed, within 5 s, or within 0.5 s while an item is pending. An iterator
+ * that takes longer is reported with ERR_SHIELD_EXPIRED. A pending item is lost.
  *
  * @example
  * yield* each(createReadStream(path), (chunk) => socket.sendAll(chunk));
@@ -56,7 +54,7 @@ function* runEach<T>(
   }
 }
 
-/** An iterator, and how far it is. */
+/** An async iterator and its state. */
 class PulledIterator<T> {
   readonly #iterator: AsyncIterator<T>;
   #state: 'between' | 'pulling' | 'ended' = 'between';
@@ -65,7 +63,7 @@ class PulledIterator<T> {
     this.#iterator = iterator;
   }
 
-  /** True: it has neither said that it is done nor failed. */
+  /** True until the iterator is done or has failed. */
   get open(): boolean {
     return this.#state !== 'ended';
   }
@@ -84,7 +82,7 @@ class PulledIterator<T> {
     }
   }
 
-  /** Something else is being thrown, so an error from here goes elsewhere. */
+  /** Closes the iterator while another error is being thrown. Its own errors are only reported. */
   *close(): Generator<Wait, void> {
     const options = this.#state === 'pulling' ? { withinMs: CLOSE_GRACE_MS } : {};
     try {

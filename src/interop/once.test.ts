@@ -7,7 +7,7 @@ import { pause, sleep } from '../kernel/waits.ts';
 import { run } from '../node/run.ts';
 import { once } from './once.ts';
 
-/** Counts its listeners: an EventTarget does not tell. */
+/** Counts its listeners, because an EventTarget does not report their number. */
 class CountingTarget extends EventTarget {
   listeners = 0;
 
@@ -27,7 +27,7 @@ function listeners(emitter: EventEmitter): number {
 }
 
 describe('once', () => {
-  it('gives the arguments of the next event as an array', async () => {
+  it('returns the arguments of the next event in an array', async () => {
     const emitter = new EventEmitter();
     const waiting = run(() => once(emitter, 'data'));
     setTimeout(() => {
@@ -47,7 +47,7 @@ describe('once', () => {
     expect(await waiting).toEqual(['late']);
   });
 
-  it('takes symbols as events, and gives an empty array where there are no arguments', async () => {
+  it('accepts a symbol, and returns an empty array for an event without arguments', async () => {
     const emitter = new EventEmitter();
     const event = Symbol('done');
     const waiting = run(() => once(emitter, event));
@@ -64,15 +64,15 @@ describe('once', () => {
     expect(listeners(emitter)).toBe(0);
   });
 
-  it("gives an 'error' event that is waited for", async () => {
+  it("returns the arguments of an 'error' event if it waits for 'error'", async () => {
     const emitter = new EventEmitter();
     const waiting = run(() => once(emitter, 'error'));
-    setTimeout(() => emitter.emit('error', 'told'), 1);
-    expect(await waiting).toEqual(['told']);
+    setTimeout(() => emitter.emit('error', 'expected'), 1);
+    expect(await waiting).toEqual(['expected']);
     expect(listeners(emitter)).toBe(0);
   });
 
-  it('listens to an EventTarget, too', async () => {
+  it('waits for an event of an EventTarget', async () => {
     const target = new CountingTarget();
     const event = new Event('change');
     const waiting = run(() => once(target, 'change'));
@@ -100,7 +100,7 @@ describe('once', () => {
     expect([listeners(emitter), target.listeners]).toEqual([0, 0]);
   });
 
-  it('leaves no listener behind after a thousand timeouts', async () => {
+  it('leaves no listener after a thousand timeouts', async () => {
     const emitter = new EventEmitter();
     await run(function* () {
       for (let i = 0; i < 1000; i++) yield* moveOnAfter(0, once(emitter, 'data'));
@@ -108,10 +108,10 @@ describe('once', () => {
     expect(listeners(emitter)).toBe(0);
   });
 
-  it('hides no error that comes between its cancellation and its end', async () => {
+  it('reports an error that occurs between its cancellation and its end', async () => {
     const emitter = new EventEmitter();
     const error = new Error('late');
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     const op = () =>
       group(function* (g) {
         const task = g.spawn(() => once(emitter, 'data'));
@@ -119,11 +119,11 @@ describe('once', () => {
         task.cancel();
         emitter.emit('error', error);
       });
-    await run(op, { hooks: { onUnhandled: (problem) => told.push(problem) } });
-    expect(told).toEqual([error]);
+    await run(op, { hooks: { onUnhandled: (problem) => reported.push(problem) } });
+    expect(reported).toEqual([error]);
   });
 
-  it('says what it waits for', async () => {
+  it('has a description for waitingOn that names the event', async () => {
     const emitter = new EventEmitter();
     const words: string[] = [];
     await run(() =>
@@ -142,13 +142,13 @@ describe('once', () => {
     expect(words).toEqual(["event 'data'", 'event Symbol(s)']);
   });
 
-  it('refuses what emits no events', () => {
+  it('throws a TypeError if `emitter` does not emit events', () => {
     for (const wrong of [undefined, null, 5, {}, new Map()]) {
       expect(() => once(wrong as never, 'data')).toThrow(TypeError);
     }
   });
 
-  it('has the types that are asked for', () => {
+  it('infers the type of the arguments', () => {
     const emitter = new EventEmitter();
     expectTypeOf(once(emitter, 'x')).toEqualTypeOf<Operation<unknown[]>>();
     expectTypeOf(once<[Buffer]>(emitter, 'x')).toEqualTypeOf<Operation<[Buffer]>>();

@@ -1,5 +1,4 @@
-/** `once`: a task waits for an event of an EventEmitter or an EventTarget. */
-
+/** `once`: waits for an event of an EventEmitter or an EventTarget. */
 import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
@@ -9,20 +8,20 @@ import { show, wrongType } from '../support/checks.ts';
 
 type Listener = (...args: unknown[]) => void;
 
-/** What `once` needs of an EventEmitter. */
+/** The methods of an EventEmitter that `once` uses. */
 export interface EmitterLike {
   on(event: string | symbol, listener: Listener): unknown;
   off(event: string | symbol, listener: Listener): unknown;
 }
 
 /**
- * Waits for the next `event` and gives its arguments as an array; of an EventTarget, the event in
- * an array. Listens from the moment in which it is driven. No listener stays behind, however it
- * ends. Keeps the process alive while it waits.
+ * Waits for the next `event` and returns its arguments in an array; for an EventTarget, the event
+ * in an array. It listens from the moment in which it is driven, and removes its listeners however
+ * the wait ends. The wait keeps the process alive.
  *
- * Errors: an 'error' event of an EventEmitter is thrown, unless 'error' is what is waited for (as
- * in events.once of Node). TypeError for what emits no events.
- * Cancel: the listeners are removed; an event that comes later is not seen.
+ * Errors: an 'error' event of an EventEmitter is thrown, unless `event` is 'error' (as in
+ * events.once of Node). TypeError if `emitter` does not emit events.
+ * Cancel: the listeners are removed. Later events are not observed.
  *
  * @example
  * const [code] = yield* once(child, 'exit');
@@ -42,50 +41,52 @@ export function once(
 
 function* runOnce(listen: Subscribe, event: string | symbol): Generator<Wait, unknown[]> {
   yield* checkpoint();
-  const place = new EventWait(event);
+  const parking = new EventWait(event);
   const stop = listen(
     (...args) => {
       stop();
-      place.wake(args);
+      parking.wake(args);
     },
     (error) => {
       stop();
-      place.failOrReport(error);
+      parking.failOrReport(error);
     },
   );
   try {
-    return yield* park<unknown[]>(place);
+    return yield* park<unknown[]>(parking);
   } finally {
     stop();
   }
 }
 
-/** Adds both listeners. The answer removes them. */
-type Subscribe = (heard: Listener, failed: Listener) => () => void;
+/** Adds both listeners. Returns a function that removes them. */
+type Subscribe = (onEvent: Listener, onError: Listener) => () => void;
 
 function subscriberOf(source: EmitterLike | EventTarget, event: string | symbol): Subscribe {
-  if (isEmitter(source)) return (heard, failed) => listenToEmitter(source, event, heard, failed);
-  if (isTarget(source)) return (heard) => listenToTarget(source, String(event), heard);
+  if (isEmitter(source)) {
+    return (onEvent, onError) => listenToEmitter(source, event, onEvent, onError);
+  }
+  if (isTarget(source)) return (onEvent) => listenToTarget(source, String(event), onEvent);
   throw wrongType('emitter', 'an EventEmitter or an EventTarget', source);
 }
 
 function listenToEmitter(
   emitter: EmitterLike,
   event: string | symbol,
-  heard: Listener,
-  failed: Listener,
+  onEvent: Listener,
+  onError: Listener,
 ): () => void {
-  emitter.on(event, heard);
-  if (event !== 'error') emitter.on('error', failed);
+  emitter.on(event, onEvent);
+  if (event !== 'error') emitter.on('error', onError);
   return () => {
-    emitter.off(event, heard);
-    if (event !== 'error') emitter.off('error', failed);
+    emitter.off(event, onEvent);
+    if (event !== 'error') emitter.off('error', onError);
   };
 }
 
-function listenToTarget(target: EventTarget, event: string, heard: Listener): () => void {
-  target.addEventListener(event, heard);
-  return () => target.removeEventListener(event, heard);
+function listenToTarget(target: EventTarget, event: string, onEvent: Listener): () => void {
+  target.addEventListener(event, onEvent);
+  return () => target.removeEventListener(event, onEvent);
 }
 
 function isEmitter(source: unknown): source is EmitterLike {
@@ -98,18 +99,15 @@ function isTarget(source: unknown): source is EventTarget {
 }
 
 class EventWait extends Parking {
-  readonly #event: string | symbol;
   readonly #scheduler = runningTask().scheduler;
   #withdrawn = false;
 
   constructor(event: string | symbol) {
-    super();
-    this.#event = event;
+    const name = typeof event === 'string' ? `'${event}'` : show(event);
+    super(`event ${name}`, { realTime: true });
   }
 
-  /**
-   * Between its cancellation and its next step a task still listens, and must not hide an error.
-   */
+  /** Between its cancellation and its next step the task still listens: report an error then. */
   failOrReport(error: unknown): void {
     if (this.#withdrawn) this.#scheduler.unhandled(error);
     else this.fail(error);
@@ -117,19 +115,5 @@ class EventWait extends Parking {
 
   protected override onWithdrawn(): void {
     this.#withdrawn = true;
-  }
-
-  override get external(): boolean {
-    return true;
-  }
-
-  override get realTime(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return typeof this.#event === 'string'
-      ? `event '${this.#event}'`
-      : `event ${show(this.#event)}`;
   }
 }

@@ -11,7 +11,7 @@ import { makeToAsync } from './to-async.ts';
 const toAsync = makeToAsync<RunOptions>(run as Run<RunOptions>);
 
 describe('toAsync', () => {
-  it('makes an async function of a generator function', async () => {
+  it('converts a generator function to an async function', async () => {
     const add = toAsync(function* (a: number, b: number): Operation<number> & Generator {
       yield* sleep(1);
       return a + b;
@@ -20,7 +20,7 @@ describe('toAsync', () => {
     expect(await Promise.all([add(1, 1), add(2, 2)])).toEqual([2, 4]);
   });
 
-  it('keeps `this`', async () => {
+  it('passes `this` to the generator function', async () => {
     const counter = {
       step: 2,
       next: toAsync(function* (this: { step: number }) {
@@ -30,7 +30,7 @@ describe('toAsync', () => {
     expect(await counter.next()).toBe(2);
   });
 
-  it('rejects with what the operation throws, and never throws itself', async () => {
+  it('rejects with the error of the operation, and never throws synchronously', async () => {
     const error = new Error('no');
     const failing = toAsync(() => {
       throw error;
@@ -57,7 +57,7 @@ describe('toAsync', () => {
     await expect(cancelled()).rejects.toMatchObject({ name: 'AbortError', cause: 'enough' });
   });
 
-  it('gives the value of a cancelled operation that returned nevertheless', async () => {
+  it('resolves to the value of a cancelled operation that returns', async () => {
     const computed = toAsync(function* () {
       currentTask().cancel();
       return 5;
@@ -65,14 +65,14 @@ describe('toAsync', () => {
     expect(await computed()).toBe(5);
   });
 
-  it('leaves the report of a deadlock as it is', async () => {
+  it('rejects with a DeadlockError as it is', async () => {
     class Inside extends Parking {}
     const stuck = toAsync(() => park(new Inside()), { hooks: {} })();
     process.emit('beforeExit', 0);
     await expect(stuck).rejects.toMatchObject({ code: 'ERR_DEADLOCK' });
   });
 
-  it('refuses what is no function, and infers the types', () => {
+  it('throws a TypeError if `fn` is not a function, and infers the types', () => {
     expect(() => toAsync(sleep(1) as never)).toThrow(TypeError);
     const typed = toAsync((word: string) => sleep(word.length));
     expectTypeOf(typed).toEqualTypeOf<(word: string) => Promise<void>>();

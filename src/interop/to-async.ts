@@ -1,21 +1,20 @@
-/** `toAsync`: a generator function for callers that know only promises. */
-
+/** `toAsync`: converts a generator function to an async function. */
 import { DeadlockError, TaskCancelledError } from '../kernel/errors.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { operationOf } from '../kernel/operation.ts';
 import { isCancelled } from '../kernel/scope/cancelled.ts';
 import { wrongType } from '../support/checks.ts';
 
-/** What `makeToAsync` needs of `run`. `O` are its options. */
+/** The signature of `run`. `O` is the type of its options. */
 export type Run<O> = <T>(op: () => Operation<T>, options?: O) => Promise<T>;
 
-/** See `makeToAsync`. */
+/** The signature of `toAsync`. */
 export type ToAsync<O> = <A extends unknown[], T>(
   fn: (...args: A) => Operation<T>,
   options?: O,
 ) => (...args: A) => Promise<T>;
 
-/** What a cancelled async function rejects with; shaped as Node's own. `cause` says why. */
+/** The rejection of a cancelled async function, with the name and code of Node's AbortError. */
 export class AbortError extends Error {
   readonly code = 'ABORT_ERR';
 
@@ -26,11 +25,12 @@ export class AbortError extends Error {
 }
 
 /**
- * Makes `toAsync` out of a `run`. `toAsync(fn, options)` turns a generator function into an async
- * one: every call of it is a run of its own, with the given options.
+ * Makes `toAsync` from a `run`. `toAsync(fn, options)` converts a generator function to an async
+ * function. Each call of that function is a separate run with the given options.
  *
- * It rejects with what the operation throws, and with an AbortError if that was cancelled: by the
- * `signal` of the options, whose reason is the `cause`, or because the main task was cancelled.
+ * The function rejects with the error of the operation, or with an AbortError if the operation was
+ * cancelled, either by the `signal` in the options or because its main task was cancelled. `cause`
+ * is the reason of the cancellation.
  *
  * @example
  * const load = toAsync(function* (id: string): Operation<User> { … });
@@ -50,30 +50,30 @@ async function runAborting<T, O>(
   make: () => Operation<T>,
   options: O | undefined,
 ): Promise<T> {
-  const watch: { cancelled: { readonly reason: unknown } | null } = { cancelled: null };
+  const recorded: { cancelled: { readonly reason: unknown } | null } = { cancelled: null };
   try {
-    return await run(() => recordingCancellation(make, watch), options);
+    return await run(() => recordingCancellation(make, recorded), options);
   } catch (error) {
-    if (watch.cancelled === null || !isCancellationResult(error, watch.cancelled.reason))
+    if (recorded.cancelled === null || !isCancellationResult(error, recorded.cancelled.reason))
       throw error;
-    throw new AbortError(watch.cancelled.reason);
+    throw new AbortError(recorded.cancelled.reason);
   }
 }
 
-/** Drives the operation, and notes whether a cancellation has ended it. */
+/** Drives the operation and records a cancellation that ends it. */
 function* recordingCancellation<T>(
   make: () => Operation<T>,
-  watch: { cancelled: { readonly reason: unknown } | null },
+  recorded: { cancelled: { readonly reason: unknown } | null },
 ): Generator<Wait, T> {
   try {
     return yield* operationOf(make);
   } catch (error) {
-    if (isCancelled(error)) watch.cancelled = error;
+    if (isCancelled(error)) recorded.cancelled = error;
     throw error;
   }
 }
 
-/** True for what `run` makes of a Cancelled; a report of a deadlock, say, is left as it is. */
+/** True for the error that `run` makes of a Cancelled, false for example for a DeadlockError. */
 function isCancellationResult(error: unknown, reason: unknown): boolean {
   if (error instanceof DeadlockError) return false;
   return error === reason || error instanceof TaskCancelledError;

@@ -12,16 +12,16 @@ import { run } from '../node/run.ts';
 import { until } from './until.ts';
 
 let unhandled: unknown[];
-const note = (error: unknown): void => void unhandled.push(error);
+const record = (error: unknown): void => void unhandled.push(error);
 
 beforeEach(() => {
   unhandled = [];
-  process.on('unhandledRejection', note);
+  process.on('unhandledRejection', record);
 });
 
 afterEach(async () => {
   await new Promise((resolve) => setTimeout(resolve, 5));
-  process.off('unhandledRejection', note);
+  process.off('unhandledRejection', record);
   expect(unhandled).toEqual([]);
 });
 
@@ -41,7 +41,7 @@ class Endless extends Promise<never> {
     return Promise;
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: counting the calls is what it is for
+  // biome-ignore lint/suspicious/noThenProperty: the class counts the calls of `then`
   override then<A = never, B = never>(
     resolve?: ((value: never) => A | PromiseLike<A>) | null,
     reject?: ((error: unknown) => B | PromiseLike<B>) | null,
@@ -51,21 +51,21 @@ class Endless extends Promise<never> {
   }
 }
 
-describe('until a promise', () => {
-  it('gives its value, settled before or after', async () => {
+describe('until with a promise', () => {
+  it('returns the value of a promise that settles before or during the wait', async () => {
     expect(await run(() => until(later(2, 'x')))).toBe('x');
     expect(await run(() => until(Promise.resolve('y')))).toBe('y');
     expect(await run(() => until(Promise.resolve(undefined)))).toBe(undefined);
   });
 
-  it('throws its error, itself', async () => {
+  it('throws the rejection of the promise, itself', async () => {
     const error = new Error('no');
     await expect(run(() => until(failLater(2, error)))).rejects.toBe(error);
     await expect(run(() => until(Promise.reject(error)))).rejects.toBe(error);
     await expect(run(() => until(Promise.reject()))).rejects.toBe(undefined);
   });
 
-  it('gives the value again, for another wait and at the same time', async () => {
+  it('returns the value to several waits for the same promise', async () => {
     const promise = later(2, 'x');
     const values = await run(function* () {
       const seen: string[] = [];
@@ -83,10 +83,10 @@ describe('until a promise', () => {
     expect(values).toEqual(['x', 'x', 'x']);
   });
 
-  it('takes any thenable, and asks it anew each time', async () => {
+  it('accepts any thenable, and calls its `then` for each wait', async () => {
     let calls = 0;
     const thenable = {
-      // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
+      // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable
       then(resolve: (value: number) => void): void {
         resolve(++calls);
       },
@@ -97,14 +97,14 @@ describe('until a promise', () => {
     expect(values).toEqual([1, 2]);
   });
 
-  it('marks it as handled when the operation is made, driven or not', async () => {
+  it('marks the promise as handled even if the operation is not driven', async () => {
     until(Promise.reject(new Error('dropped')));
     const operation = until(failLater(1, new Error('late')));
     await later(5, 0);
     await expect(run(() => operation)).rejects.toThrow('late');
   });
 
-  it('keeps the process alive and says what it waits for', async () => {
+  it('keeps the process alive and has a description for waitingOn', async () => {
     const seen = await run(function* () {
       let word = '';
       yield* group(function* (g) {
@@ -117,7 +117,7 @@ describe('until a promise', () => {
     expect(seen).toBe('until a promise');
   });
 
-  it('ends at once when cancelled, and drops what comes later', async () => {
+  it('ends at once when it is cancelled, and drops a later rejection', async () => {
     const begun = performance.now();
     const result = await run(() => moveOnAfter(5, until(failLater(60, new Error('late')))));
     expect(result).toBe(undefined);
@@ -125,7 +125,7 @@ describe('until a promise', () => {
     await later(80, 0);
   });
 
-  it('waits again and again for the same promise without leaving anything on it', async () => {
+  it('attaches one reaction to a promise, however often it waits for it', async () => {
     const endless = new Endless(() => {});
     await run(function* () {
       for (let i = 0; i < 1000; i++) yield* moveOnAfter(0, until(endless));
@@ -133,7 +133,7 @@ describe('until a promise', () => {
     expect(endless.reactions).toBe(1);
   });
 
-  it('is refused for what is no promise', async () => {
+  it('throws a TypeError for a value that is not a promise', async () => {
     expect(() => until(5 as never)).toThrow(TypeError);
     expect(() => until(undefined as never)).toThrow('a promise, or a function that returns one');
     await expect(run(() => until((() => 5) as never))).rejects.toThrow(TypeError);
@@ -145,15 +145,15 @@ describe('until a promise', () => {
   });
 });
 
-describe('until a function that makes a promise', () => {
-  it('calls it when driven, and gives the value', async () => {
+describe('until with a function', () => {
+  it('calls the function when it is driven, and returns the value of the promise', async () => {
     let calls = 0;
     const operation = until(async () => ++calls);
     expect(calls).toBe(0);
     expect(await run(() => operation)).toBe(1);
   });
 
-  it('throws what the function throws', async () => {
+  it('throws an error of the function', async () => {
     const error = new Error('no');
     await expect(
       run(() =>
@@ -177,7 +177,7 @@ describe('until a function that makes a promise', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
   });
 
-  it('aborts the signal when the wait is cancelled, with the reason', async () => {
+  it('aborts the signal with the reason of the cancellation', async () => {
     const reasons: unknown[] = [];
     const waiting = (signal: AbortSignal): Promise<never> => {
       signal.addEventListener('abort', () => reasons.push(signal.reason));
@@ -198,7 +198,7 @@ describe('until a function that makes a promise', () => {
     expect(reasons).toMatchObject([{ code: 'ERR_TIMEOUT' }, 'because', { name: 'AbortError' }]);
   });
 
-  it('may cancel whatever it likes when its signal aborts', async () => {
+  it('allows a listener of its signal to cancel an outer scope', async () => {
     const result = await run(function* () {
       return yield* scope(function* (outer) {
         return yield* moveOnAfter(
@@ -213,7 +213,7 @@ describe('until a function that makes a promise', () => {
     expect(result).toBe(undefined);
   });
 
-  it('is not called in a scope that is cancelled', async () => {
+  it('does not call the function in a cancelled scope', async () => {
     let calls = 0;
     await run(() =>
       scope(function* (s) {
@@ -234,7 +234,7 @@ describe('until a function that makes a promise', () => {
     });
   });
 
-  it('really aborts a fetch: the server sees the connection go', async () => {
+  it('aborts a fetch, so that the server observes the end of the connection', async () => {
     const controller = new AbortController();
     let response: ServerResponse | null = null;
     const server = createServer((_request, opened) => {
@@ -252,7 +252,7 @@ describe('until a function that makes a promise', () => {
     server.close();
   });
 
-  it('gives the answer of a fetch that is in time', async () => {
+  it('returns the response of a fetch', async () => {
     const server = createServer((_request, response) => response.end('hello'));
     server.listen(0, '127.0.0.1');
     await eventOf(server, 'listening');
@@ -267,8 +267,8 @@ describe('until a function that makes a promise', () => {
   });
 });
 
-describe('a promise that settles in the same moment as the cancellation', () => {
-  it('wins if it came first', async () => {
+describe('until with a promise that settles in the same turn as the cancellation', () => {
+  it('returns the value if the promise settled first', async () => {
     const value = await run(function* () {
       return yield* scope(function* () {
         const task = currentTask();

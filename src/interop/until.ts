@@ -1,12 +1,10 @@
 /**
- * `until`: a task waits for a promise.
+ * `until`: waits for a promise.
  *
- * A promise keeps every reaction that was ever attached to it, so a program that waits for the
- * same long-lived promise again and again, and gives up again and again, would pile them up.
- * Therefore each promise gets one reaction from here, and the waits stand in a queue from which
- * they can be removed.
+ * A pending promise keeps every reaction that was attached to it. A program that repeatedly waits
+ * for a long-lived promise with a time limit would accumulate reactions. Therefore `until` attaches
+ * one reaction to each promise and keeps the waiting tasks in a queue, which they can leave.
  */
-
 import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { isPromise, Lazy } from '../kernel/operation.ts';
@@ -15,17 +13,16 @@ import { checkpoint, park } from '../kernel/waits.ts';
 import { wrongType } from '../support/checks.ts';
 
 /**
- * Waits until a promise has settled, and gives its value. From the moment of this call the promise
- * counts as handled: it never becomes an unhandled rejection. Keeps the process alive while it
- * waits.
+ * Waits until a promise has settled, and returns its value. From this call on the promise counts as
+ * handled, so it never causes an unhandled rejection. The wait keeps the process alive.
  *
- * With a function, the promise is made when the operation is driven, and `signal` aborts when the
- * wait is cancelled, with the reason of the cancellation (an AbortError if there is none).
+ * A function is called when the operation is driven, and returns the promise. Its `signal` aborts
+ * when the wait is cancelled, with the reason of the cancellation (an AbortError if there is none).
  *
- * Errors: what the promise rejects with, itself; what the function throws. TypeError for what is no
- * promise.
- * Cancel: the wait ends at once. The promise goes on by itself, since promises cannot be cancelled,
- * and its result or error is dropped. A function that was not called yet is not called any more.
+ * Errors: the rejection of the promise, itself; an error of the function. TypeError for a value
+ * that is not a promise.
+ * Cancel: the wait ends at once. The promise is not cancelled; its result or error is dropped. In a
+ * cancelled scope the function is not called.
  *
  * @example
  * const text = yield* until(readFile('names.txt', 'utf8'));
@@ -57,16 +54,16 @@ function* untilAborting<T>(start: (signal: AbortSignal) => PromiseLike<T>): Gene
 
 function* settlement<T>(watched: WatchedPromise<T>): Generator<Wait, T> {
   if (!watched.settled) {
-    const place = new PromiseWait();
-    watched.waiters.push(place);
-    yield* park(place);
+    const parking = new Parking('until a promise', { realTime: true });
+    watched.waiters.push(parking);
+    yield* park(parking);
   }
   return watched.result();
 }
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
-/** A promise, with the tasks that wait for it. */
+/** A promise with the tasks that wait for it. */
 class WatchedPromise<T> {
   readonly waiters: ParkingQueue = new ParkingQueue();
   #outcome: Outcome<T> | null = null;
@@ -82,7 +79,7 @@ class WatchedPromise<T> {
     return this.#outcome !== null;
   }
 
-  /** The value, or the error as a throw. Only once settled. */
+  /** Returns the value or throws the error. The promise must have settled. */
   result(): T {
     const outcome = this.#outcome as Outcome<T>;
     if ('error' in outcome) throw outcome.error;
@@ -97,7 +94,7 @@ class WatchedPromise<T> {
 
 const watchedPromises = new WeakMap<Promise<unknown>, WatchedPromise<unknown>>();
 
-/** Other thenables are asked anew each time: some begin their work only when `then` is called. */
+/** Other thenables are not shared: some start their work when `then` is called. */
 function watchPromise<T>(source: PromiseLike<T>): WatchedPromise<T> {
   if (!isPromise(source)) {
     throw wrongType('promise', 'a promise, or a function that returns one', source);
@@ -109,18 +106,4 @@ function watchPromise<T>(source: PromiseLike<T>): WatchedPromise<T> {
     watchedPromises.set(source, watched);
   }
   return watched;
-}
-
-class PromiseWait extends Parking {
-  override get external(): boolean {
-    return true;
-  }
-
-  override get realTime(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'until a promise';
-  }
 }

@@ -1,40 +1,43 @@
 /**
- * Debug mode: what is worth knowing while a program is written, and too dear to know all the time.
+ * Debug mode: checks that are useful during development and too slow for production.
  *
- *  - every operation that was made, never driven, and collected is reported, with the line that
- *    made it
- *  - tasks know the line that spawned them, and the line at which they were last suspended
- *  - a step that holds the thread for long is named
+ *  - An operation that was made, never driven, and then garbage-collected is reported with the
+ *    source line that made it.
+ *  - Tasks record the source line that spawned them, and the lines at which they were suspended.
+ *  - A step that holds the thread for a long time is reported.
  *
- * It is on while a run with `debug: true` is under way (or all the time with CORONET_DEBUG=1, which
- * the host reads). Otherwise each place that asks pays for one comparison.
+ * It is on during a run with `debug: true`, or always with CORONET_DEBUG=1, which the host reads.
+ * When it is off, each check costs one comparison.
  */
 import { UsageError } from './errors.ts';
 import type { TaskImpl } from './task/task.ts';
 
-/** A step that takes longer than this is named. */
+/** A step that takes longer than this is reported. */
 export const LONG_STEP_MS = 50;
 
-/** The tracker of the runs in debug mode; null: debug mode is off. One for the whole thread. */
+/** The tracker of all runs in debug mode in this thread; null: debug mode is off. */
 export const debug: { tracker: Tracker | null } = { tracker: null };
 
-let users = 0;
+let runs = 0;
 
-/** Turns debug mode on for one more run; what it finds goes to `report`. Returns the way back. */
+/**
+ * Turns debug mode on for a run. Problems are passed to `report`. Returns a function that turns it
+ * off again for this run.
+ */
 export function enterDebug(report: (problem: unknown) => void): () => void {
-  users++;
+  runs++;
   debug.tracker ??= new Tracker(report);
-  let left = false;
+  let hasLeft = false;
   return () => {
-    if (left) return;
-    left = true;
-    users--;
-    if (users === 0) debug.tracker = null;
+    if (hasLeft) return;
+    hasLeft = true;
+    runs--;
+    if (runs === 0) debug.tracker = null;
   };
 }
 
-/** Watches operations and remembers lines. */
-export class Tracker {
+/** Records the source lines of operations and tasks. */
+class Tracker {
   readonly #collected: FinalizationRegistry<string>;
   readonly #spawned = new WeakMap<TaskImpl, string>();
   readonly #suspended = new WeakMap<TaskImpl, string>();
@@ -48,7 +51,7 @@ export class Tracker {
     this.#collected.register(operation, callerLines(1), operation);
   }
 
-  /** It was driven, or given up. */
+  /** The operation was driven or discarded. */
   driven(operation: object): void {
     this.#collected.unregister(operation);
   }
@@ -61,7 +64,7 @@ export class Tracker {
     this.#suspended.set(task, callerLines(4));
   }
 
-  /** `undefined`: not known, or by the runtime itself. */
+  /** `undefined` for a task that was spawned by the runtime or before debug mode was on. */
   spawnedAt(task: TaskImpl): string | undefined {
     return this.#spawned.get(task) || undefined;
   }
@@ -71,25 +74,25 @@ export class Tracker {
   }
 }
 
-/** The innermost `most` lines of the stack that are not the runtime's own. */
-function callerLines(most: number): string {
-  const before = Error.stackTraceLimit;
+/** The innermost `count` lines of the current stack that are outside the runtime. */
+function callerLines(count: number): string {
+  const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 30;
   const stack = new Error('line').stack ?? '';
-  Error.stackTraceLimit = before;
-  return userLines(stack, most);
+  Error.stackTraceLimit = limit;
+  return userLines(stack, count);
 }
 
-/** The innermost `most` lines of `stack` that are not the runtime's own; '' where there is none. */
-export function userLines(stack: string, most: number): string {
+/** The innermost `count` lines of `stack` that are outside the runtime, or ''. */
+export function userLines(stack: string, count: number): string {
   const lines = stack.split('\n').filter((line) => /^ +at /.test(line) && isUserLine(line));
   return lines
-    .slice(0, most)
+    .slice(0, count)
     .map((line) => line.trim().replace(/^at /, ''))
     .join(' ← ');
 }
 
-/** The directory of this runtime, src/ or dist/, as it stands in stack lines. */
+/** The directory of this runtime, src/ or dist/, as stack lines show it. */
 const RUNTIME_DIRECTORY = import.meta.url.replace(/[^/]+\/[^/]+$/, '').replace(/^file:\/\//, '');
 
 function isUserLine(line: string): boolean {
@@ -98,8 +101,6 @@ function isUserLine(line: string): boolean {
 }
 
 function notDriven(line: string): UsageError {
-  return new UsageError(
-    'ERR_NOT_DRIVEN',
-    `An operation was made and never driven: a \`yield*\` is missing at ${line}`,
-  );
+  const text = `An operation was made and never driven: a \`yield*\` is missing at ${line}`;
+  return new UsageError('ERR_NOT_DRIVEN', text);
 }

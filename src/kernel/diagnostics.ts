@@ -1,4 +1,4 @@
-/** How waits and tasks are told to people: `waitingOn`, reports of deadlocks, bad yields. */
+/** Texts about waits and tasks: `waitingOn`, deadlock reports, and the errors of wrong yields. */
 import { show } from '../support/checks.ts';
 import { BusyError, CoronetError, DeadlockError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';
@@ -6,7 +6,7 @@ import { isPromise } from './operation.ts';
 import type { ScopeImpl } from './scope/scope.ts';
 import type { TaskImpl } from './task/task.ts';
 
-/** "recv 127.0.0.1:51512", "sleep 40 ms", "join of task 7 'writer'". */
+/** The text of `task.waitingOn`: "recv 127.0.0.1:51512", "sleep 40 ms", "lock 'db'". */
 export function describeWait(wait: Wait): string {
   if (wait === undefined) return '';
   switch (wait[0]) {
@@ -20,23 +20,21 @@ export function describeWait(wait: Wait): string {
   }
 }
 
-/** The error for something yielded that is no wait. It is thrown into the task that yielded it. */
+/** The error for a yielded value that is not a wait. It is thrown into the task. */
 export function unknownReason(task: TaskImpl, yielded: unknown): UsageError {
-  return new UsageError(
-    'ERR_UNKNOWN_REASON',
-    `Task '${task.name}' yielded ${show(yielded)}, which is no reason to wait. ${hint(yielded)}`,
-  );
+  const text = `Task '${task.name}' yielded ${show(yielded)}, which is not a reason to wait.`;
+  return new UsageError('ERR_UNKNOWN_REASON', `${text} ${hint(yielded)}`);
 }
 
 function hint(yielded: unknown): string {
   if (isPromise(yielded)) {
-    return 'A promise is awaited with `yield* until(promise)`, not with `yield promise`.';
+    return 'Wait for a promise with `yield* until(promise)` instead of `yield promise`.';
   }
   if (typeof yielded === 'object' && yielded !== null && Symbol.iterator in yielded) {
     if (!Array.isArray(yielded)) {
-      return 'An operation is driven with `yield* operation`, not with `yield operation`.';
+      return 'Drive an operation with `yield* operation` instead of `yield operation`.';
     }
-    if (isReason(yielded[0])) return `The resource of '${yielded[0]}' is not one to wait for.`;
+    if (isReason(yielded[0])) return `A task cannot wait with '${yielded[0]}' for this object.`;
   }
   return "Expected `yield`, or one of ['recv', socket], ['send', socket], ['sleep', ms].";
 }
@@ -45,30 +43,26 @@ function isReason(word: unknown): boolean {
   return word === 'recv' || word === 'send' || word === 'sleep' || word === 'park';
 }
 
-/** The error for a second task that waits where one at a time may. */
-export function busy(task: TaskImpl, reason: string, resource: Described): BusyError {
+/** The error for a second task that waits where only one may. */
+export function busy(task: TaskImpl, reason: string, resource: { describe(): string }): BusyError {
   return new BusyError(
     'ERR_BUSY',
     `Task '${task.name}' cannot wait for '${reason}' of ${resource.describe()}: another task ` +
-      'waits there already. One task at a time may wait for each direction.',
+      'already waits for it. One task at a time may wait for each direction.',
   );
 }
 
-interface Described {
-  describe(): string;
-}
-
-/** The report of a deadlock: every unfinished task, what it waits for, who holds that. */
+/** The report of a deadlock: every unfinished task with its wait. */
 export function deadlock(tasks: readonly TaskImpl[], cycle: readonly TaskImpl[]): DeadlockError {
   const lines = tasks.map(taskLine);
   const head =
     cycle.length === 0
-      ? 'No task can ever run again, and nothing outside can wake one.'
+      ? 'No task can ever run again, and no event from outside can wake one.'
       : `These tasks wait for each other: ${cycle.map((task) => `'${task.name}'`).join(' → ')}.`;
   return new DeadlockError([head, ...lines.map((line) => `  ${line}`)].join('\n'), lines);
 }
 
-/** One line about an unfinished task: what it waits for and, in debug mode, where. */
+/** One line about an unfinished task: its wait and, in debug mode, the source lines. */
 export function taskLine(task: TaskImpl): string {
   const waits = task.waitingOn === '' ? task.state : `waits for ${task.waitingOn}`;
   const where = task.suspendedAt === undefined ? '' : ` at ${task.suspendedAt}`;
@@ -76,58 +70,53 @@ export function taskLine(task: TaskImpl): string {
   return `task ${task.id} '${task.name}' ${waits}${where}${from}`;
 }
 
-/** Lines that a report of tasks shows at most. */
-const MOST_LINES = 20;
+/** Tasks that the report of an expired grace period lists. */
+const MAX_REPORTED_TASKS = 20;
 
-/** Why `stop({ graceMs })` cancels in the end: who was left, and what they waited for. */
+/** The reason with which `stop({ graceMs })` cancels: the remaining tasks and their waits. */
 export function graceOver(scope: ScopeImpl, graceMs: number): CoronetError {
-  const left = scope.scheduler.tasks().filter((task) => scope.encloses(task.ownScope));
-  const lines = left.slice(0, MOST_LINES).map((task) => `  ${taskLine(task)}`);
-  if (left.length > MOST_LINES) lines.push(`  and ${left.length - MOST_LINES} more`);
-  const head = `The grace period of ${graceMs} ms is over; cut off:`;
+  const tasks = scope.scheduler.tasks().filter((task) => scope.encloses(task.ownScope));
+  const lines = tasks.slice(0, MAX_REPORTED_TASKS).map((task) => `  ${taskLine(task)}`);
+  const hidden = tasks.length - lines.length;
+  if (hidden > 0) lines.push(`  and ${hidden} more`);
+  const head = `The grace period of ${graceMs} ms is over. Cancelled tasks:`;
   return new CoronetError('ERR_GRACE_OVER', [head, ...lines].join('\n'));
 }
 
-/** Debug mode: a step that held the thread. */
+/** The warning about a long step, in debug mode. */
 export function longStep(task: TaskImpl, tookMs: number): CoronetError {
+  const where = task.suspendedAt === undefined ? '' : `, after ${task.suspendedAt}`;
   return new CoronetError(
     'ERR_LONG_STEP',
-    `Task '${task.name}' held the thread for ${Math.floor(tookMs)} ms without a yield` +
-      `${task.suspendedAt === undefined ? '' : `, after ${task.suspendedAt}`}. Divide long ` +
-      'computations with a bare `yield`.',
+    `Task '${task.name}' held the thread for ${Math.floor(tookMs)} ms without a yield${where}. ` +
+      'Divide long computations with a bare `yield`.',
   );
 }
 
-/** Names of tasks that an error carries at most. */
-const MOST_NAMES = 32;
-
-/** What an error says of the tasks that it went through. */
-interface TaskChain {
-  /** The failed task first, then the tasks around it. */
-  tasks?: readonly string[];
-}
+/** Task names in `error.tasks`. */
+const MAX_TASK_NAMES = 32;
 
 /**
- * Notes on a failed task's error which task that was, and in which tasks it lay: `error.tasks`, not
- * enumerable. In debug mode the lines of spawning and suspension are added to the stack.
+ * Adds `error.tasks`, which is not enumerable: the name of the failed task and of the tasks around
+ * it, innermost first. In debug mode also adds the source lines of these tasks to the stack.
  */
 export function noteTasks(error: unknown, task: TaskImpl): void {
   if (!(error instanceof Error) || !Object.isExtensible(error) || 'tasks' in error) return;
   const chain: string[] = [];
   const lines: string[] = [];
   for (let at: TaskImpl | null = task; at !== null; at = at.parent) {
-    if (chain.length === MOST_NAMES) {
+    if (chain.length === MAX_TASK_NAMES) {
       chain.push('…');
       break;
     }
     chain.push(at.name);
     if (at.spawnedAt !== undefined) lines.push(debugLine(at));
   }
-  Object.defineProperty(error as TaskChain, 'tasks', { value: Object.freeze(chain) });
+  Object.defineProperty(error, 'tasks', { value: Object.freeze(chain) });
   if (lines.length > 0) Reflect.set(error, 'stack', [error.stack ?? '', ...lines].join('\n'));
 }
 
-/** Notes why a scope was unwinding on the error that left it instead, where there is room. */
+/** Sets `cause` on an error that was thrown while a scope unwound because of `cause`. */
 export function addCause(error: unknown, cause: unknown): void {
   if (!(error instanceof Error) || error.cause !== undefined || error === cause) return;
   if (Object.isExtensible(error)) error.cause = cause;
@@ -138,23 +127,21 @@ function debugLine(task: TaskImpl): string {
   return `    in task '${task.name}', spawned at ${task.spawnedAt}${suspended}`;
 }
 
-/** Finding tasks that wait for each other. */
-
 /**
- * Follows who waits for whom from `task`: the way back to it, or an empty list if there is none.
- * `most` bounds the walk: no way is longer than there are tasks.
+ * Follows the tasks that wait for each other, beginning with `task`. Returns the cycle that leads
+ * back to it, or an empty list. No path without a cycle is longer than `taskCount`.
  */
-export function findCycle(task: TaskImpl, most: number): readonly TaskImpl[] {
-  const way = [task];
+export function findCycle(task: TaskImpl, taskCount: number): readonly TaskImpl[] {
+  const path = [task];
   for (let at = holderOf(task); at !== null; at = holderOf(at)) {
-    way.push(at);
-    if (at === task) return way;
-    if (way.length > most) return [];
+    path.push(at);
+    if (at === task) return path;
+    if (path.length > taskCount) return [];
   }
   return [];
 }
 
-/** The task that has to act before `task` can go on, where that is known. */
+/** The task that must act before `task` can continue, if it is known. */
 function holderOf(task: TaskImpl): TaskImpl | null {
   if (task.state !== 'waiting' || task.wait?.[0] !== 'park') return null;
   return task.wait[1].holder();

@@ -1,91 +1,94 @@
-/** The kernel's part of the catalogue of error codes. */
+/** The error codes of the kernel, for `coronet explain` and docs/errors.md. */
 import type { Catalogue } from '../support/error-catalogue.ts';
 
 export const KERNEL_ERRORS: Catalogue = {
   ERR_ALREADY_DRIVEN: {
     className: 'UsageError',
     sentence: 'An operation was driven a second time.',
-    cause: 'An operation object was kept and `yield*`-ed twice, for example in a loop.',
-    remedy: 'Make a new one for each `yield*`, or keep a function that makes one.',
+    cause: 'An operation object was stored and used with `yield*` twice, for example in a loop.',
+    remedy: 'Make a new operation for each `yield*`, or store a function that makes one.',
   },
   ERR_BUSY: {
     className: 'BusyError',
-    sentence: 'A second task used what one task at a time may use. The first is untouched.',
+    sentence:
+      'A second task used a resource that one task at a time may use. The first task is not ' +
+      'affected.',
     cause: 'Two tasks receive from, send to or accept on the same socket at the same time.',
-    remedy: 'Let one task own each direction, or take a Lock around the exchange.',
+    remedy: 'Let one task own each direction, or hold a Lock during the exchange.',
   },
   ERR_CLOSED: {
     className: 'ClosedError',
     sentence: 'The resource was closed by this program.',
-    cause: 'Another task called `close()`, or an operation was begun after it.',
-    remedy:
-      'Usually this is how a waiting task learns of the end: catch it by its code and return.',
+    cause: 'Another task called `close()`, or an operation was started after the close.',
+    remedy: 'Often this is the expected end of a waiting task: catch it by its code and return.',
   },
   ERR_DEADLOCK: {
     className: 'DeadlockError',
     sentence: 'No task can ever run again.',
     cause:
-      'Tasks wait for each other in a circle, or for a wake-up that nobody is left to give. The ' +
-      'report names every task and what it waits for.',
+      'Tasks wait for each other in a cycle, or for a wake-up that no running task can cause. ' +
+      'The report lists every task and its wait.',
     remedy:
-      'Take locks in one order, close channels when the last sender is done, or wait with a ' +
-      '`timeout`.',
+      'Acquire locks in one order, close channels when the last sender is done, or limit the ' +
+      'wait with `timeout`.',
   },
   ERR_GRACE_OVER: {
     className: 'CoronetError',
-    sentence: 'What was asked to stop had not ended when its grace period was over, and was cut.',
-    cause: 'A handler in the middle of its work, or one that does not heed `waitStopping()`.',
-    remedy: 'The message lists the tasks and what they waited for. Raise `graceMs`, or end sooner.',
+    sentence:
+      'Tasks that were asked to stop had not ended after the grace period and were cancelled.',
+    cause: 'A handler was still busy, or it does not check `waitStopping()`.',
+    remedy: 'The message lists the tasks and their waits. Raise `graceMs`, or end them sooner.',
   },
   ERR_GROUP: {
     className: 'GroupError',
     sentence: 'A task of a group, or its body, failed.',
-    cause: 'See `.errors`: all failures in the order in which they came; `.cause` is the first.',
+    cause: '`.errors` contains all failures in the order of occurrence; `.cause` is the first.',
     remedy:
-      'Handle failures inside the task where the rest should go on. Around the group, look at ' +
-      '`.errors`.',
+      'Handle a failure inside the task if the other tasks are to continue. Outside the group, ' +
+      'inspect `.errors`.',
   },
   ERR_GROUP_CANCELLED: {
     className: 'GroupStateError',
     sentence: 'A group was cancelled before its body had returned a value.',
-    cause: '`group.cancel()` was called, or the deadline of its scope has passed.',
-    remedy: 'Let the body return before cancelling, or put `scope` around what may be cut short.',
+    cause: '`group.cancel()` was called, or the deadline of its scope passed.',
+    remedy: 'Cancel after the body has returned, or run the part that may be cancelled in `scope`.',
   },
   ERR_GROUP_ENDED: {
     className: 'GroupStateError',
-    sentence: 'A task was to be spawned into a group that has been left.',
-    cause: 'The group object was kept beyond its body and children.',
-    remedy: 'Spawn while the group is open; for tasks that live longer, open it further outwards.',
+    sentence: 'A task was spawned into a group that has ended.',
+    cause: 'The group object was used after its body and all its children had ended.',
+    remedy:
+      'Spawn while the group is open. For tasks that live longer, open the group further out.',
   },
   ERR_INVALID_ARG_TYPE: {
     className: 'TypeError',
-    sentence: 'An argument is of the wrong type.',
-    cause: 'The message says what was expected, what came, and of which type.',
+    sentence: 'An argument has the wrong type.',
+    cause: 'The message states the expected type, the value and its type.',
     remedy: 'Pass a value of the expected type.',
   },
   ERR_JOIN_CYCLE: {
     className: 'UsageError',
-    sentence: 'A task tried to join itself or a task that it is a part of.',
-    cause: '`join()` of the own task or of an ancestor: neither could ever end.',
+    sentence: 'A task tried to join itself or one of its ancestors.',
+    cause: 'An ancestor cannot end before its descendants, so neither task could end.',
     remedy: 'Let the parent join the child, or pass the value through a channel.',
   },
   ERR_LEFT_OPEN: {
     className: 'CoronetError',
-    sentence: 'A run had ended with sockets or listeners open. They were closed.',
-    cause: 'A socket was not closed on every way out of the code that owns it.',
-    remedy: 'Close in `finally`, or declare it with `using`.',
+    sentence: 'A run ended with open sockets or listeners. They were closed.',
+    cause: 'A socket was not closed on every path out of the code that owns it.',
+    remedy: 'Close it in `finally`, or declare it with `using`.',
   },
   ERR_LONG_STEP: {
     className: 'CoronetError',
-    sentence: 'A task held the thread for long without a yield (debug mode).',
+    sentence: 'A task held the thread for a long time without a yield (debug mode).',
     cause: 'A long computation, or a blocking call such as readFileSync.',
-    remedy: 'Divide the computation with a bare `yield`, or give it to a worker thread.',
+    remedy: 'Divide the computation with a bare `yield`, or move it to a worker thread.',
   },
   ERR_NOT_AN_OPERATION: {
     className: 'UsageError',
-    sentence: 'Something that is no operation was given where one is needed.',
+    sentence: 'A value that is not an operation was passed where an operation is required.',
     cause: 'A promise, an async function, or a function that returns nothing.',
-    remedy: 'Pass a generator or an operation; await promises with `until(promise)`.',
+    remedy: 'Pass a generator or an operation. Wait for promises with `until(promise)`.',
   },
   ERR_NOT_DRIVEN: {
     className: 'UsageError',
@@ -95,56 +98,56 @@ export const KERNEL_ERRORS: Catalogue = {
   },
   ERR_NO_TASK: {
     className: 'UsageError',
-    sentence: 'Something that needs a running task was used outside of tasks.',
+    sentence: 'A function that requires a running task was called outside tasks.',
     cause: 'A call at top level, in a callback or in an async function.',
     remedy: 'Call it inside `run(function* () { … })`.',
   },
   ERR_OUT_OF_RANGE: {
     className: 'RangeError',
-    sentence: 'An argument is out of its range.',
-    cause: 'A negative or NaN duration, a port above 65535, a size of 0.',
-    remedy: 'The message says which range was expected.',
+    sentence: 'An argument is out of range.',
+    cause: 'For example a negative or NaN duration, a port above 65535, or a size of 0.',
+    remedy: 'The message states the expected range.',
   },
   ERR_SCOPE_MISNESTED: {
     className: 'UsageError',
-    sentence: 'A scope was left while another one was open inside it.',
-    cause: 'An operation was driven by hand and left half-way.',
-    remedy: 'Let `yield*` drive every operation to its end.',
+    sentence: 'A scope was left while another scope was open inside it.',
+    cause: 'The iterator of an operation was called by hand and not driven to its end.',
+    remedy: 'Drive every operation to its end with `yield*`.',
   },
   ERR_SHIELD_EXPIRED: {
     className: 'ShieldExpiredError',
-    sentence: 'Cleanup inside a shield took longer than it was granted, and was cancelled.',
-    cause: 'A `finally` waits for a peer that does not answer.',
-    remedy: 'Raise `withinMs`, or close instead of saying goodbye.',
+    sentence: 'Cleanup inside a shield exceeded its time limit and was cancelled.',
+    cause: 'A `finally` block waits for a peer that does not answer.',
+    remedy: 'Raise `withinMs`, or close the connection without waiting for the peer.',
   },
   ERR_TASK_CANCELLED: {
     className: 'TaskCancelledError',
     sentence: 'The joined task, or the main task, was cancelled and has no result.',
-    cause: '`task.cancel()`, or the end of the group that it belongs to.',
-    remedy: 'Expect it where tasks may be cancelled; `.cause` tells why it was.',
+    cause: '`task.cancel()` was called, or the group of the task was cancelled.',
+    remedy: 'Expect this error where tasks may be cancelled. `.cause` is the reason.',
   },
   ERR_TIMEOUT: {
     className: 'TimeoutError',
     sentence: 'An operation did not finish within its time limit.',
-    cause: '`timeout`, `deadline` or `timeoutMs`; the message says what was waited for.',
+    cause: 'The limit of `timeout`, `deadline` or `timeoutMs`. The message states the wait.',
     remedy: 'Retry, raise the limit, or use `moveOnAfter` to get `undefined` instead.',
   },
   ERR_UNCOOPERATIVE: {
     className: 'UncooperativeError',
-    sentence: 'A task caught its cancellation again and again and was ended by force.',
-    cause: 'A loop with a `catch` that swallows everything, Cancelled included.',
-    remedy: 'Rethrow what `isCancelled(error)` recognises.',
+    sentence: 'A task ignored its cancellation repeatedly and was ended by force.',
+    cause: 'A `catch` in a loop catches every value, including Cancelled.',
+    remedy: 'Rethrow the error if `isCancelled(error)` is true.',
   },
   ERR_UNKNOWN_REASON: {
     className: 'UsageError',
-    sentence: 'A task yielded something that is no reason to wait.',
+    sentence: 'A task yielded a value that is not a reason to wait.',
     cause: '`yield operation` instead of `yield* operation`, or a yielded promise.',
     remedy: 'Use `yield*` for operations and `yield* until(promise)` for promises.',
   },
   ERR_UNSUPPORTED: {
     className: 'UsageError',
-    sentence: 'This host, or the part of it that was asked, cannot do what was requested.',
-    cause: 'A feature that depends on the backend or on the operating system.',
-    remedy: 'The message states what is missing: leave it out, or choose a backend that has it.',
+    sentence: 'The host, or the part of it that was called, does not support the request.',
+    cause: 'The feature depends on the backend or on the operating system.',
+    remedy: 'The message states the missing feature. Do without it, or use a backend that has it.',
   },
 };

@@ -1,11 +1,11 @@
 /**
- * Every error that the kernel makes: a class, a stable `code`, an entry in catalogue.ts.
+ * The error classes of the kernel. Each error has a stable `code` with an entry in error-codes.ts.
  *
- * A program should branch on `error.code`, never on the text. Operating-system errors keep the
- * codes that Node gives them ('ECONNRESET', 'EADDRINUSE', …) and are not listed here.
+ * Programs branch on `error.code`, not on the message. Errors of the operating system keep Node's
+ * codes ('ECONNRESET', 'EADDRINUSE', …) and are not listed here.
  */
 
-/** Base of the errors that Coronet itself makes. `code` is stable; the message is for people. */
+/** The base class of Coronet's errors. `code` is stable; the message may change. */
 export class CoronetError extends Error {
   readonly code: string;
 
@@ -16,29 +16,29 @@ export class CoronetError extends Error {
   }
 }
 
-/** A mistake in the use of an operation or an argument of the wrong type. */
+/** An operation or a function was used wrongly. */
 export class UsageError extends CoronetError {}
 
-/** A second task used what one task at a time may use. The first one is untouched. */
+/** A second task used a resource that one task at a time may use. The first is not affected. */
 export class BusyError extends CoronetError {}
 
-/** The socket, listener or queue was closed here, by this program. */
+/** The socket, listener or queue was closed by this program. */
 export class ClosedError extends CoronetError {}
 
-/** A time limit passed. `limitMs` is the limit, `waitedFor` what the task was waiting for. */
+/** A time limit has expired. `limitMs` is the limit, `waitedFor` the wait that it ended. */
 export class TimeoutError extends CoronetError {
   readonly limitMs: number;
   readonly waitedFor: string;
 
   constructor(limitMs: number, waitedFor: string) {
-    const what = waitedFor === '' ? '' : ` while waiting for ${waitedFor}`;
-    super('ERR_TIMEOUT', `The operation did not finish within ${limitMs} ms${what}`);
+    const wait = waitedFor === '' ? '' : ` while waiting for ${waitedFor}`;
+    super('ERR_TIMEOUT', `The operation did not finish within ${limitMs} ms${wait}`);
     this.limitMs = limitMs;
     this.waitedFor = waitedFor;
   }
 }
 
-/** The group of a failed task, or several failed tasks: `errors` in order of occurrence. */
+/** Tasks of a group, or its body, failed. `errors` is in the order of occurrence. */
 export class GroupError extends AggregateError {
   readonly code = 'ERR_GROUP';
 
@@ -48,24 +48,22 @@ export class GroupError extends AggregateError {
   }
 }
 
-/** A group ended in a way that is not a failure of a member, or is used after its end. */
+/** A group was cancelled before its body returned, or was used after its end. */
 export class GroupStateError extends CoronetError {}
 
 /** The joined task was cancelled and has no result. */
 export class TaskCancelledError extends CoronetError {}
 
-/** A task refused its cancellation again and again and was ended by force. */
+/** A task ignored its cancellation repeatedly and was ended by force. */
 export class UncooperativeError extends CoronetError {}
 
-/** A shield outlived the time it was granted, so its operation was cancelled after all. */
+/** The operation in a shield exceeded its time limit and was cancelled. */
 export class ShieldExpiredError extends CoronetError {}
 
-/**
- * No task can ever run again. `tasks` has one line per waiting task, `errors` those of unwinding.
- */
+/** No task can ever run again. `tasks` has one line for each unfinished task. */
 export class DeadlockError extends CoronetError {
   readonly tasks: readonly string[];
-  /** Errors raised by tasks while they were unwound because of the deadlock. */
+  /** Errors that tasks threw while they unwound because of the deadlock. */
   readonly errors: unknown[] = [];
 
   constructor(message: string, tasks: readonly string[]) {
@@ -74,7 +72,7 @@ export class DeadlockError extends CoronetError {
   }
 }
 
-/** "`who` cannot `what`. `instead`": who it is, what was asked for, what to do about it. */
-export function unsupported(who: string, what: string, instead: string): UsageError {
-  return new UsageError('ERR_UNSUPPORTED', `${who} cannot ${what}. ${instead}`);
+/** The ERR_UNSUPPORTED with the message "`subject` cannot `action`. `remedy`". */
+export function unsupported(subject: string, action: string, remedy: string): UsageError {
+  return new UsageError('ERR_UNSUPPORTED', `${subject} cannot ${action}. ${remedy}`);
 }

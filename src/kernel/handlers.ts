@@ -1,14 +1,15 @@
 /**
- * One handler for each reason: where a task that has yielded is filed, and how a wait is taken
- * back.
+ * One handler for each reason to wait: where a task that has yielded is registered, and how its
+ * wait is aborted.
  *
- *   recv, send   the waiting place of the resource, one for each direction
+ *   recv, send   the waiter field of the resource, one for each direction
  *   sleep        the timers
  *   park         the parking
  *   (none)       the tail of the run queue
  *
- * A wait is settled by exactly one of: the place it was filed in (a grant, a wake-up, an error, the
- * time), or `abortWait` (a cancellation). Both empty the place first, so the other finds nothing.
+ * A wait is settled by exactly one of two parties: the object where it is registered (readiness, a
+ * wake-up, an error, the time), or `abortWait` (a cancellation). Each of them first removes the
+ * registration, so the other one has nothing to settle.
  */
 import { checkDuration } from '../support/checks.ts';
 import { busy, unknownReason } from './diagnostics.ts';
@@ -20,7 +21,7 @@ import type { Scheduler } from './scheduler.ts';
 import type { TaskImpl } from './task/task.ts';
 import { Timer } from './timers.ts';
 
-/** Files `task` by the reason that it has yielded. */
+/** Registers `task` by the reason that it has yielded. */
 export function dispatchWait(scheduler: Scheduler, task: TaskImpl, wait: Wait): void {
   task.wait = wait;
   if (task.scope.cancelledBy !== null && cancelsAtOnce(wait))
@@ -41,9 +42,9 @@ export function dispatchWait(scheduler: Scheduler, task: TaskImpl, wait: Wait): 
 }
 
 /**
- * In a cancelled scope every wait is refused, whatever it is for. A parking is left at once, so
- * that nobody wakes it any more; one that was woken already wins, and one that is the kernel's own
- * is not for cancellations to end.
+ * In a cancelled scope every wait throws Cancelled. There are two exceptions: a parking that was
+ * woken before, and the kernel's own wait for the members of a group. A parking is withdrawn at
+ * once, so that it is not woken later.
  */
 function cancelsAtOnce(wait: Wait): boolean {
   if (wait?.[0] !== 'park' || !(wait[1] instanceof Parking)) return true;
@@ -59,21 +60,23 @@ function onPause(scheduler: Scheduler, task: TaskImpl): void {
 }
 
 function onRecv(scheduler: Scheduler, task: TaskImpl, pollable: Pollable): void {
-  const place = pollable?.readiness;
-  if (!(place instanceof Readiness)) return throwUnknownReason(scheduler, task);
-  if (place.recvWaiter !== null) return scheduler.throwLater(task, busy(task, 'recv', place));
-  if (place.canRecv) return scheduler.ready(task);
-  place.recvWaiter = task;
+  const readiness = pollable?.readiness;
+  if (!(readiness instanceof Readiness)) return throwUnknownReason(scheduler, task);
+  if (readiness.recvWaiter !== null)
+    return scheduler.throwLater(task, busy(task, 'recv', readiness));
+  if (readiness.canRecv) return scheduler.ready(task);
+  readiness.recvWaiter = task;
   task.state = 'waiting';
   scheduler.externalWaits++;
 }
 
 function onSend(scheduler: Scheduler, task: TaskImpl, pollable: Pollable): void {
-  const place = pollable?.readiness;
-  if (!(place instanceof Readiness)) return throwUnknownReason(scheduler, task);
-  if (place.sendWaiter !== null) return scheduler.throwLater(task, busy(task, 'send', place));
-  if (place.canSend) return scheduler.ready(task);
-  place.sendWaiter = task;
+  const readiness = pollable?.readiness;
+  if (!(readiness instanceof Readiness)) return throwUnknownReason(scheduler, task);
+  if (readiness.sendWaiter !== null)
+    return scheduler.throwLater(task, busy(task, 'send', readiness));
+  if (readiness.canSend) return scheduler.ready(task);
+  readiness.sendWaiter = task;
   task.state = 'waiting';
   scheduler.externalWaits++;
 }
@@ -87,7 +90,7 @@ function onSleep(scheduler: Scheduler, task: TaskImpl, ms: number): void {
   if (ms === 0) return onPause(scheduler, task);
   task.state = 'waiting';
   if (ms === Infinity) {
-    // Nothing inside will ever end it: it counts as a wait for somebody outside.
+    // Only a cancellation can end this sleep, so it counts as an external wait.
     scheduler.externalWaits++;
     return;
   }
@@ -109,7 +112,7 @@ function throwUnknownReason(scheduler: Scheduler, task: TaskImpl): void {
   scheduler.throwLater(task, unknownReason(task, task.wait));
 }
 
-/** Takes the waiting `task` out of its place. False: it waits where cancellations do not reach. */
+/** Ends the wait of `task`. Returns false if a cancellation does not end a wait of this kind. */
 export function abortWait(scheduler: Scheduler, task: TaskImpl): boolean {
   const wait = task.wait as Exclude<Wait, undefined>;
   switch (wait[0]) {
@@ -124,7 +127,7 @@ export function abortWait(scheduler: Scheduler, task: TaskImpl): boolean {
       break;
     case 'park':
       if (!wait[1].cancellable) return false;
-      // Not waiting any more: what `onWithdrawn` does may cancel a scope around this one.
+      // The task no longer waits: `onWithdrawn` may cancel a scope around this one.
       task.state = 'ready';
       wait[1].withdraw();
   }
@@ -132,7 +135,7 @@ export function abortWait(scheduler: Scheduler, task: TaskImpl): boolean {
   return true;
 }
 
-/** Takes back what filing a wait has counted. Its place is empty already. */
+/** Undoes the counting of `dispatchWait`. The registration is already removed. */
 export function uncountWait(task: TaskImpl): void {
   const wait = task.wait;
   if (wait === undefined) return;

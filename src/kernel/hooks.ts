@@ -1,31 +1,30 @@
 /**
- * Hooks: what can be seen of a run from outside. All are optional; nothing is paid for while none
- * is installed. A hook runs inside the scheduler: it must not wait, and what it throws is reported
- * by the host and otherwise ignored.
+ * Hooks observe a run. A run without hooks is as fast as if they did not exist. A hook runs inside
+ * the scheduler and must not wait. An error that it throws is reported as a warning.
  */
 import type { Wait } from './operation.ts';
 import type { Task } from './task/task.ts';
 
-/** What can be seen of a run from outside; all are optional. */
+/** Functions that observe a run. All are optional. */
 export interface Hooks {
-  /** A task was made; it has not run yet. */
+  /** A task was created; it has not run yet. */
   taskSpawned?(task: Task<unknown>): void;
   /** A task is about to be resumed. */
   stepBegins?(task: Task<unknown>): void;
-  /** The task has yielded or ended. */
+  /** The task has yielded or returned or thrown. */
   stepEnds?(task: Task<unknown>): void;
-  /** The task waits for `wait` (undefined: a bare yield). */
+  /** The task has yielded `wait`; `undefined` is a bare yield. */
   taskWaits?(task: Task<unknown>, wait: Wait): void;
-  /** What the task waited for has come: it is ready. */
+  /** The wait of the task has ended: it is ready. */
   taskWakes?(task: Task<unknown>): void;
-  /** A cancellation is thrown into the task. */
+  /** A cancellation is about to be thrown into the task. */
   taskCancelled?(task: Task<unknown>): void;
-  /** The task has ended; `task.state` says how. */
+  /** The task has ended: `task.state` is 'done', 'failed' or 'cancelled'. */
   taskFinished?(task: Task<unknown>): void;
-  /** A batch begins; `ready` tasks are in it. */
+  /** A batch of `ready` tasks begins. */
   batchBegins?(ready: number): void;
-  /** The host has asked the network for readiness. */
+  /** The host has polled the network. */
   polled?(): void;
-  /** An error that no task is left to receive. Default: a warning of the process. */
+  /** Receives an error that no task can receive. The default is a process warning. */
   onUnhandled?(error: unknown): void;
 }

@@ -1,23 +1,23 @@
-/** A captured async context, in which a task's steps run: an AsyncResource of Node is one. */
+/** A captured async context in which the steps of a task run. Node's AsyncResource implements it. */
 export interface AsyncContext {
   runInAsyncScope<T>(fn: () => T): T;
 }
 
-/** What the scheduler asks of the host that drives it. The rest of a host is its own affair. */
+/** The functions that the scheduler requires of the host that drives it. */
 export interface SchedulerHost {
-  /** Monotonic milliseconds, fractional, from any fixed origin. */
+  /** Milliseconds from a fixed origin: monotonic, fractional. */
   now(): number;
-  /** Something became ready, or a timer was armed, outside of a turn: call `turn()` soon. */
+  /** A task became ready, or a timer was armed, outside a turn: the host calls `turn()` soon. */
   wake(): void;
   /**
-   * Deadlines are about to fire: deliver first what has come for the tasks meanwhile. Readiness
-   * that is there wins over a time limit that is over.
+   * Called before timers fire. The host first delivers pending readiness, which has precedence over
+   * a time limit that has expired.
    */
   beforeDeadlines?(): void;
-  /** The caller's async context, where it is another one than that of the turns; otherwise null. */
+  /** The current async context if it differs from that of the turns; otherwise null. */
   captureContext?(): AsyncContext | null;
   /** A number in [0, 1), from the host's source of randomness. */
   random(): number;
-  /** Tells a person of something that no task is left to receive. Never throws. */
+  /** Reports a problem that no task can receive. Must not throw. */
   warn(problem: unknown): void;
 }

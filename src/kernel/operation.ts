@@ -1,8 +1,8 @@
 /**
- * What can be `yield*`-ed. An operation is lazy and single-use: nothing happens until `yield*`
- * drives it, and it can be driven once.
+ * Operations: the values that `yield*` accepts. An operation is lazy and single-use: nothing
+ * happens until `yield*` drives it, and it can be driven once.
  *
- * Everything here may be used by every room; only waits.ts knows what reaches the scheduler.
+ * All layers may use this file. The waits that reach the scheduler are made in waits.ts only.
  */
 import { show } from '../support/checks.ts';
 import { debug } from './debug.ts';
@@ -10,40 +10,40 @@ import { UsageError } from './errors.ts';
 import type { Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
 
-/** The only things that a task ever yields to its scheduler. */
+/** A reason to wait: the values that a task may yield to its scheduler. */
 export type Wait =
-  /** Let the others run, then resume me. */
+  /** Until the other ready tasks have run. */
   | undefined
-  /** Until the resource is readable. May resume spuriously: try, and wait again. */
+  /** Until the resource is readable. The task may resume spuriously and must then wait again. */
   | readonly ['recv', Pollable]
-  /** Until the resource is writable. May resume spuriously: try, and wait again. */
+  /** Until the resource is writable. The task may resume spuriously and must then wait again. */
   | readonly ['send', Pollable]
-  /** For that many milliseconds. */
+  /** For the given number of milliseconds. */
   | readonly ['sleep', number]
-  /** Until somebody calls `wake`: the base of every other wait. */
+  /** Until `wake` is called on the parking. All other waits are built from this one. */
   | readonly ['park', Parking];
 
-/** Anything that can be `yield*`-ed inside a task and gives a `T`. A generator is one. */
+/** A value that `yield*` accepts inside a task, and that returns a `T`; a generator, for example. */
 export interface Operation<T> {
   [Symbol.iterator](): Iterator<Wait, T, unknown>;
 }
 
-/** Where an operation is accepted, a function that returns one is too. */
+/** An operation, or a function that returns one. */
 export type OperationSource<T> = Operation<T> | (() => Operation<T>);
 
-/** What `yield*` drives: an iterator that can also be thrown into and ended. */
+/** The iterator that `yield*` drives: it may have `throw` and `return`. */
 export type Frames<T> = Iterator<Wait, T, unknown>;
 
-/** The answer "yield nothing": the bare `yield` of an operation written by hand. */
+/** The bare `yield`, as `next()` of a hand-written operation returns it. */
 export const PAUSE: IteratorYieldResult<Wait> = { done: false, value: undefined };
 
 /**
- * Base of our operations that are written by hand as iterators: the hot ones. Single-use is kept
- * here; `throw` and `return` end the operation, because `yield*` over an iterator without `throw`
- * would turn a cancellation into a TypeError.
+ * Base class of operations that are written as iterators, for hot paths. It enforces single use.
+ * `throw` and `return` exist because `yield*` over an iterator without `throw` turns a cancellation
+ * into a TypeError.
  */
 export abstract class Step<T> implements Operation<T>, Frames<T> {
-  /** True once `yield*` (or `return()`) has taken the operation. */
+  /** True after `yield*` has started the operation, or `return()` was called. */
   protected driven = false;
 
   constructor() {
@@ -71,10 +71,10 @@ export abstract class Step<T> implements Operation<T>, Frames<T> {
 }
 
 /**
- * An operation whose body is a generator function, made single-use. On hot paths, give it an arrow
- * function that calls a generator function with a name: for every `function*` expression that runs,
- * V8 makes a prototype and a map, some microseconds of work, and the map, being old, keeps what the
- * function has captured until the next full collection.
+ * A single-use operation whose body is a generator function. On hot paths, pass an arrow function
+ * that calls a named generator function. Each evaluation of a `function*` expression makes V8
+ * create a prototype and a map, which takes some microseconds, and the map keeps the captured
+ * variables alive until the next full collection.
  */
 export class Lazy<T> implements Operation<T> {
   #start: (() => Frames<T>) | null;
@@ -92,44 +92,42 @@ export class Lazy<T> implements Operation<T> {
     return start();
   }
 
-  /** Gives the operation up undriven. */
+  /** Marks the operation as driven without running it. */
   return(): void {
     this.#start = null;
     debug.tracker?.driven(this);
   }
 }
 
-/**
- * True for what `yield*` can drive as an operation (strings and arrays are iterable, but no use).
- */
+/** True for values that `yield*` can drive. Strings and arrays are iterable but not operations. */
 export function isOperation(value: unknown): value is Operation<unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   return typeof (value as Partial<Operation<unknown>>)[Symbol.iterator] === 'function';
 }
 
-/** Throws at once if `source` can neither be driven nor be called. */
+/** Throws ERR_NOT_AN_OPERATION unless `source` is an operation or a function. */
 export function checkSource(source: unknown): void {
   if (typeof source !== 'function' && !isOperation(source)) throw notAnOperation(source);
 }
 
-/** The operation to drive: `source` itself, or what it returns when called. */
+/** Returns the operation to drive: `source`, or the result of calling it. */
 export function operationOf<T>(source: OperationSource<T>): Operation<T> {
   const operation: unknown = typeof source === 'function' ? source() : source;
   if (!isOperation(operation)) throw notAnOperation(operation);
   return operation as Operation<T>;
 }
 
-/** Tells an operation that was accepted but will not be driven; it counts as driven then. */
+/** Marks an operation that was accepted but will not run as driven. */
 export function discard(source: OperationSource<unknown>): void {
   if (typeof source === 'function') return;
-  const given = source as { return?: unknown };
-  if (typeof given.return === 'function') given.return();
+  const operation = source as { return?: unknown };
+  if (typeof operation.return === 'function') operation.return();
 }
 
 function notAnOperation(value: unknown): UsageError {
   const hint = isPromise(value)
-    ? 'A promise is awaited with `yield* until(promise)`; the function must be a generator ' +
-      '(`function*`), not `async`.'
+    ? 'Wait for a promise with `yield* until(promise)`, and write a generator function ' +
+      '(`function*`) instead of an `async` function.'
     : 'Pass a generator, an operation, or a function that returns one: `function* () { … }`.';
   return new UsageError(
     'ERR_NOT_AN_OPERATION',
@@ -141,11 +139,11 @@ export function isPromise(value: unknown): boolean {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }
 
-/** The error for an operation that is driven a second time. */
+/** The ERR_ALREADY_DRIVEN for `operation`. */
 export function alreadyDriven(operation: object): UsageError {
   return new UsageError(
     'ERR_ALREADY_DRIVEN',
-    `This operation (${operation.constructor.name}) has been driven already. Operations are ` +
-      'single-use: make a new one for every `yield*`.',
+    `This operation (${operation.constructor.name}) was already driven. Operations are ` +
+      'single-use: make a new one for each `yield*`.',
   );
 }

@@ -162,13 +162,8 @@ test('a removed place can be pushed again, at the end', () => {
 });
 
 test('the description of a place is what the task waits on', () => {
-  class Named extends Parking {
-    override describe(): string {
-      return "lock 'db'";
-    }
-  }
   play(function* () {
-    const place = new Named();
+    const place = new Parking("lock 'db'");
     yield* group(function* (g) {
       const task = g.spawn(() => park(place));
       yield;

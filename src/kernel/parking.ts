@@ -1,96 +1,123 @@
 /**
- * Parking: the wait from which every other wait is built. One task parks, somebody wakes it with a
- * value or an error. Locks, channels, joins and promises are parkings with a queue or a source.
+ * Parking: the wait that all other waits are built from. One task parks; another part of the
+ * program wakes it with a value or an error. Locks, channels, joins and promises are parkings with
+ * a queue or an event source.
  *
  * Invariants:
- *  1. At most one task is parked at a time; a second one gets ERR_BUSY.
- *  2. A parked task is settled once: by `wake`, by `fail`, or by its cancellation. Whichever comes
- *     first takes the task out and the others answer false or do nothing.
- *  3. A parking is in its queue only while its task is parked. It is taken out before it is woken,
- *     and in the same moment in which it is cancelled.
+ *  1. At most one task is parked at a time. A second task gets ERR_BUSY.
+ *  2. A parked task is settled once: by `wake`, by `fail`, or by its cancellation. The first of
+ *     them removes the task; the others return false or do nothing.
+ *  3. A parking is in its queue only while its task is parked. It is removed before the task is
+ *     woken, and in the same step in which the task is cancelled.
  */
 import type { TaskImpl } from './task/task.ts';
 
+/** The source of a wake-up. The default is another task of the program. */
+export interface ParkingOptions {
+  /** True: the wake-up may come from outside the program, so the wait is not a deadlock. */
+  readonly external?: boolean;
+  /**
+   * True: the wake-up comes from the real process (a promise, an emitter), so the clock of a
+   * simulation does not advance during the wait. Implies `external`.
+   */
+  readonly realTime?: boolean;
+}
+
+/**
+ * One wait of one task, until `wake` or `fail` is called.
+ *
+ * @example
+ * const parking = new Parking('the reply', { external: true });
+ * request.onReply = (reply) => parking.wake(reply);
+ * const reply = yield* park(parking);
+ */
 export class Parking {
-  /** The task that waits here. @internal */
+  /** The parked task. @internal */
   declare waiter: TaskImpl | null;
-  /** Set when `wake` or `fail` came before the task parked: the outcome waits for the task. */
+  /** Set when `wake` or `fail` is called before the task parks. The outcome is stored until then. */
   declare private early: 'none' | 'value' | 'error';
   declare private earlyOutcome: unknown;
-  /** The FIFO that holds this parking, and its neighbours there. @internal */
+  /** The FIFO queue that holds this parking, and its neighbours there. @internal */
   declare queue: ParkingQueue | null;
   /** @internal */
   declare previousInQueue: Parking | null;
   /** @internal */
   declare nextInQueue: Parking | null;
+  /** Not assigned if absent: lock and channel operations must not pay for two unused fields. */
+  declare private readonly description?: string;
+  declare private readonly options?: ParkingOptions;
 
-  constructor() {
+  /** `description` is what `task.waitingOn` shows. */
+  constructor(description?: string, options?: ParkingOptions) {
     this.waiter = null;
     this.early = 'none';
     this.earlyOutcome = undefined;
     this.queue = null;
     this.previousInQueue = null;
     this.nextInQueue = null;
+    if (description !== undefined) this.description = description;
+    if (options !== undefined) this.options = options;
   }
 
-  /** True while a task waits here. */
+  /** True while a task is parked. */
   get occupied(): boolean {
     return this.waiter !== null;
   }
 
-  /** True if `wake` or `fail` came before the task: it wins over a later cancellation. @internal */
+  /**
+   * True if `wake` or `fail` was called before the task parked. That outcome has precedence over a
+   * later cancellation. @internal
+   */
   get wokenEarly(): boolean {
     return this.early !== 'none';
   }
 
-  /** What `task.waitingOn` shows. */
+  /** The text of `task.waitingOn`. */
   describe(): string {
-    return 'a wake-up';
+    return this.description ?? 'a wake-up';
   }
 
-  /** The task that has to act before this one can be woken, where that is known. */
+  /** The task that must act before this one can be woken, if it is known. */
   holder(): TaskImpl | null {
     return null;
   }
 
-  /** True: the wake-up may come from outside the program, so waiting for it is no deadlock. */
+  /** See ParkingOptions. */
   get external(): boolean {
-    return false;
+    const { options } = this;
+    return options !== undefined && (options.external === true || options.realTime === true);
   }
 
-  /**
-   * True: the wake-up comes from the process around the runtime (a promise, an emitter), so the
-   * clock of a simulation stands still meanwhile. Where it is, `outside` is, too.
-   */
+  /** See ParkingOptions. */
   get realTime(): boolean {
-    return false;
+    return this.options?.realTime === true;
   }
 
-  /** False only inside the kernel: a group waits for its children even when it is cancelled. */
+  /** False only in the kernel: a cancelled group still waits for its children. */
   get cancellable(): boolean {
     return true;
   }
 
   /**
-   * Resumes the parked task with `value`. Before the task has parked, the value is kept for it.
-   * False if a wake-up is there already.
+   * Resumes the parked task with `value`. If no task is parked, stores the value for the task that
+   * parks next. Returns false if a wake-up is already stored.
    */
   wake(value?: unknown): boolean {
-    const task = this.takeOut();
-    if (task !== null) task.wakeWith(value);
-    else return this.keepEarly('value', value);
+    const task = this.removeTask();
+    if (task === null) return this.storeEarly('value', value);
+    task.wakeWith(value);
     return true;
   }
 
   /** Throws `error` into the parked task; otherwise as `wake`. */
   fail(error: unknown): boolean {
-    const task = this.takeOut();
-    if (task !== null) task.reject(error);
-    else return this.keepEarly('error', error);
+    const task = this.removeTask();
+    if (task === null) return this.storeEarly('error', error);
+    task.reject(error);
     return true;
   }
 
-  /** Hands over an outcome that came early. True if there was one. @internal */
+  /** Delivers a stored outcome to `task`. Returns false if there is none. @internal */
   deliverEarly(task: TaskImpl): boolean {
     const kind = this.early;
     if (kind === 'none') return false;
@@ -102,24 +129,24 @@ export class Parking {
     return true;
   }
 
-  /** The wait was cut short by a cancellation: forget the task, leave the queue. @internal */
+  /** Ends a cancelled wait: removes the task, and the parking from its queue. @internal */
   withdraw(): void {
     this.waiter = null;
     this.queue?.remove(this);
     this.onWithdrawn();
   }
 
-  /** Called when a cancellation has taken the task away: undo what the wait had set up. */
+  /** Called after a cancellation has ended the wait, to undo what the wait had set up. */
   protected onWithdrawn(): void {}
 
-  private takeOut(): TaskImpl | null {
+  private removeTask(): TaskImpl | null {
     const task = this.waiter;
     this.waiter = null;
     this.queue?.remove(this);
     return task;
   }
 
-  private keepEarly(kind: 'value' | 'error', outcome: unknown): boolean {
+  private storeEarly(kind: 'value' | 'error', outcome: unknown): boolean {
     if (this.early !== 'none') return false;
     this.early = kind;
     this.earlyOutcome = outcome;
@@ -127,7 +154,7 @@ export class Parking {
   }
 }
 
-/** A FIFO of parkings: push, shift and removal from the middle are O(1). */
+/** A FIFO queue of parkings. `push`, `shift` and `remove` are O(1). */
 export class ParkingQueue<P extends Parking = Parking> {
   #first: Parking | null = null;
   #last: Parking | null = null;
@@ -137,7 +164,7 @@ export class ParkingQueue<P extends Parking = Parking> {
     return this.#size;
   }
 
-  /** The one that has waited longest. */
+  /** The parking that has waited longest. */
   get first(): P | null {
     return this.#first as P | null;
   }
@@ -152,7 +179,7 @@ export class ParkingQueue<P extends Parking = Parking> {
     this.#size++;
   }
 
-  /** Takes out the one that has waited longest. */
+  /** Removes and returns the parking that has waited longest. */
   shift(): P | null {
     const first = this.#first;
     if (first !== null) this.remove(first);

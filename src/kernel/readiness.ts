@@ -1,22 +1,21 @@
 /**
- * Readiness: what a task can wait to become readable or writable, with one waiting place for each
- * direction. These two places are the `recv_wait` and `send_wait` of the teaching program, kept on
- * the resource itself instead of in two dictionaries, so that filing and finding a waiter is one
- * field access.
+ * Readiness: the state of a resource that tasks wait to read from or write to, with one waiter for
+ * each direction. The two waiters are the `recv_wait` and `send_wait` dictionaries of the classic
+ * teaching program, stored on the resource itself, so each access to a waiter is one field access.
  *
  * Invariants:
- *  1. A flag says "a try may succeed". It is set by a notice from outside and cleared only by a try
- *     that met the end of what is there (see world/network.ts).
- *  2. A waiter is in its place only while its task waits. Granting, closing and cancelling empty
- *     the place in the same step, so a wait is settled exactly once.
- *  3. A grant gives the right to try, nothing more: the woken task may find nothing and wait again.
+ *  1. A flag means that an attempt may succeed. An event from outside sets it. Only an attempt that
+ *     would block clears it (see world/network.ts).
+ *  2. A waiter is registered only while its task waits. Notification, close and cancellation remove
+ *     it in the same step, so a wait is settled exactly once.
+ *  3. A notification only permits an attempt. The attempt may block, and the task then waits again.
  */
 
-/** Who waits here: settled once, by `grant` or by `refuse`. Implemented by the kernel's tasks. */
+/** A waiter: settled once, by `notify` or by `reject`. The kernel's tasks implement it. */
 export interface ReadinessWaiter {
-  /** The resource is ready: resume the task in the next batch. */
+  /** The resource is ready: resumes the task in the next batch. */
   notify(): void;
-  /** The wait has failed: throw `error` into the task in the next batch. */
+  /** The wait has failed: throws `error` into the task in the next batch. */
   reject(error: unknown): void;
 }
 
@@ -25,10 +24,11 @@ export interface Pollable {
   readonly readiness: Readiness;
 }
 
+/** The readiness of one resource in both directions. */
 export class Readiness implements Pollable {
-  /** True: a receive (or an accept) is worth a try. */
+  /** True: a receive or an accept may succeed. */
   canRecv = false;
-  /** True: a send is worth a try, or a connection attempt has come to its end. */
+  /** True: a send may succeed, or a connection attempt has ended. */
   canSend = false;
   /** The one task that waits to read. */
   recvWaiter: ReadinessWaiter | null = null;
@@ -39,12 +39,12 @@ export class Readiness implements Pollable {
     return this;
   }
 
-  /** What `task.waitingOn` shows behind "recv" or "send": an address, a name. */
+  /** The text of `task.waitingOn` after "recv" or "send": an address or a name. */
   describe(): string {
     return 'a resource';
   }
 
-  /** The notice "readable": sets the flag and wakes the waiter. */
+  /** The resource has become readable: sets the flag and wakes the waiter. */
   notifyRecv(): void {
     this.canRecv = true;
     const waiter = this.recvWaiter;
@@ -53,7 +53,7 @@ export class Readiness implements Pollable {
     waiter.notify();
   }
 
-  /** The notice "writable": sets the flag and wakes the waiter. */
+  /** The resource has become writable: sets the flag and wakes the waiter. */
   notifySend(): void {
     this.canSend = true;
     const waiter = this.sendWaiter;
@@ -63,8 +63,8 @@ export class Readiness implements Pollable {
   }
 
   /**
-   * Both waits end with `error`: the resource was closed under them. The flags stay set from now
-   * on, so that a later wait returns at once and its try can tell that the resource is closed.
+   * Ends both waits with `error` when the resource is closed. The flags remain set, so a later wait
+   * returns at once and the attempt after it reports the closed resource.
    */
   rejectWaiters(error: unknown): void {
     const { recvWaiter, sendWaiter } = this;

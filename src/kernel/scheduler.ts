@@ -1,23 +1,36 @@
 /**
- * The scheduler: a run queue of tasks, one handler for each reason, and nothing else.
+ * The scheduler: a run queue of tasks, one handler for each reason to wait, and the timers.
+ *
+ *            spawn                 step                  wait
+ *   (none) ────────► ready ────────────────► running ────────────► waiting
+ *                      ▲                        │ │                   │
+ *                      │      bare yield        │ │                   │
+ *                      ├────────────────────────┘ └──► done, failed,  │
+ *                      │  readiness, wake, time,       cancelled      │
+ *                      │  error, cancellation                         │
+ *                      └──────────────────────────────────────────────┘
  *
  * Principles:
- *  1. It is a pure state machine. It reads no clock and calls nobody back by itself: a host calls
- *     `turn()` and is told when to call again. Node's event loop is one host, the simulator
- *     another.
- *  2. It knows tasks, waits, scopes and timers. It does not know sockets, locks, channels,
- *     promises: those are built on `recv`, `send` and `park`. What can be built outside is not
- *     added here.
- *  3. No task can break it. Whatever a task throws or yields ends or resumes that task alone.
+ *  1. The scheduler is a pure state machine. It reads no clock and has no event source. A host
+ *     calls `turn()`, which returns when it is to be called again. Node's event loop is one host,
+ *     the simulator is another.
+ *  2. The scheduler knows tasks, waits, scopes and timers.
+ *  3. A task cannot break it. A value that a task throws or yields ends or resumes that task only.
+ *
+ * Not to be added here: sockets, locks, channels, promises and everything else that can be built
+ * on `recv`, `send` and `park`; a second kind of queue or a priority; a clock; I/O.
  *
  * Invariants:
- *  1. FIFO. A batch is what is ready when it begins; what becomes ready meanwhile is in the next
- *     one. Deadlines fire between batches, in the order of time, then of arming.
- *  2. Every wait is settled exactly once (handlers.ts files waits and takes them back).
- *  3. A refusal (a cancelled operation) is always delivered as a step of its own: a task that
- *     catches its cancellations in a loop starves nobody, and is ended after enough of them
- *     (refusal.ts).
- *  4. `live` counts the unfinished tasks, `outside` the waits that something outside may end.
+ *  1. The order is FIFO. A batch consists of the tasks that are ready when it begins. Tasks that
+ *     become ready during a batch belong to the next one. Timers fire between batches, ordered by
+ *     time and then by the order of arming.
+ *  2. A task is in the run queue exactly while it is ready.
+ *  3. Each wait is settled exactly once (handlers.ts registers and aborts waits).
+ *  4. A cancellation is always delivered in a step of its own. A task that catches its
+ *     cancellations in a loop does not starve other tasks, and is ended by force after a limit
+ *     (scope/cancellation-delivery.ts).
+ *  5. `live` is the number of unfinished tasks. `externalWaits` is the number of waits that an
+ *     event from outside the program may end.
  */
 
 import type { Queue } from '../support/ring-buffer.ts';
@@ -26,10 +39,9 @@ import { current } from './current.ts';
 import { debug, LONG_STEP_MS } from './debug.ts';
 import { deadlock, findCycle, longStep, noteTasks } from './diagnostics.ts';
 import type { DeadlockError } from './errors.ts';
-import { ShieldExpiredError } from './errors.ts';
 import { abortWait, dispatchWait } from './handlers.ts';
 import type { Hooks } from './hooks.ts';
-import type { AsyncContext, SchedulerHost } from './host.ts';
+import type { SchedulerHost } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf } from './operation.ts';
 import { endByForce, throwInto, tooManyDeliveries } from './scope/cancellation-delivery.ts';
@@ -41,43 +53,60 @@ import { Timers } from './timers.ts';
 
 export interface SchedulerOptions {
   readonly host: SchedulerHost;
-  /** What the rooms above find through the running task; see world/world.ts. */
+  /** The world that other layers find through the running task; see world/world.ts. */
   readonly world?: unknown;
   readonly hooks?: Hooks | undefined;
   /** True: debug mode has been entered for this scheduler; see debug.ts. */
   readonly debug?: boolean;
-  /** Where ready tasks go, for a host that picks them itself and calls `step`; see sim/. */
+  /** The run queue of a host that selects tasks itself and calls `step`; see sim/. */
   readonly runQueue?: Queue<TaskImpl>;
+}
+
+/** Counters and sizes of a scheduler. */
+export interface SchedulerStats {
+  /** Unfinished tasks. */
+  readonly tasks: number;
+  /** Tasks in the run queue. */
+  readonly ready: number;
+  /** Armed timers: sleeps and deadlines. */
+  readonly timers: number;
+  /** Waits that an event from outside the program may end: sockets, promises, signals. */
+  readonly outsideWaits: number;
+  readonly spawned: number;
+  readonly steps: number;
+  readonly batches: number;
+  /** The longest time for which tasks kept the host's event loop from running, in milliseconds. */
+  readonly longestMs: number;
 }
 
 export class Scheduler {
   readonly host: SchedulerHost;
   readonly world: unknown;
   readonly #hooks: Hooks | null;
-  /** True: steps are seen by hooks or by debug mode, and cost more. */
+  /** True: hooks or debug mode observe the steps, which makes a step slower. */
   readonly #instrumented: boolean;
   /** The ready tasks, the oldest first. */
   readonly #queue: Queue<TaskImpl>;
   readonly #timers = new Timers();
-  /** The host's clock at the beginning: `now()` counts from here. */
+  /** The host's clock at creation: `now()` counts from here. */
   readonly #origin: number;
-  /** Steps left in the batch that has begun. */
+  /** Remaining steps of the current batch. */
   #batchLeft = 0;
-  /** True while `turn` runs, and from a wake-up of the host until its next turn. */
+  /** True while `turn` runs, and from `host.wake()` until the next turn. */
   #awake = false;
   #lastTaskId = 0;
   #steps = 0;
   #batches = 0;
   longestMs = 0;
-  /** Where the next `select` begins to look; −1: the host has not drawn it yet. */
+  /** Index of the case that the next `select` attempts first; −1: not drawn yet. */
   selectStart = -1;
-  /** Unfinished tasks, and the waits of theirs that something outside may end. */
+  /** Invariant 5. */
   live = 0;
   externalWaits = 0;
-  /** Of these, the waits for something that no simulated world can bring about. */
+  /** The external waits that no simulated world can end; see ParkingOptions. */
   realTimeWaits = 0;
   main: TaskImpl | null = null;
-  /** Set once a deadlock was found: why the main task is being cancelled. */
+  /** Set when a deadlock is found: the reason for which the main task is cancelled. */
   deadlock: DeadlockError | null = null;
 
   constructor(options: SchedulerOptions) {
@@ -89,12 +118,12 @@ export class Scheduler {
     this.#origin = this.host.now();
   }
 
-  /** Milliseconds since the scheduler began: monotonic, fractional. */
+  /** Milliseconds since the scheduler was created: monotonic, fractional. */
   now(): number {
     return this.host.now() - this.#origin;
   }
 
-  /** Makes the main task. It runs in the next turn; it has ended when `main.finished`. */
+  /** Creates the main task, which runs in the next turn. It has ended when `main.finished`. */
   start<T>(source: OperationSource<T>, name = 'main'): TaskImpl<T> {
     const task = new TaskImpl<T>(this, source, { group: null, name, daemon: false });
     this.main = task as TaskImpl;
@@ -102,15 +131,11 @@ export class Scheduler {
     return task;
   }
 
-  /** Files a new task at the tail of the queue. */
+  /** Puts a new task at the tail of the queue. */
   admit(task: TaskImpl): void {
     this.live++;
     if (this.#hooks !== null) this.callHook('taskSpawned', task);
     this.#enqueue(task);
-  }
-
-  captureContext(): AsyncContext | null {
-    return this.host.captureContext === undefined ? null : this.host.captureContext();
   }
 
   nextTaskId(): number {
@@ -118,9 +143,9 @@ export class Scheduler {
   }
 
   /**
-   * Runs the batch that has begun, or the next one, for at most `maxSteps` steps. Answers in how
-   * many milliseconds it wants to be called again if nothing happens before: 0 while tasks are
-   * ready, Infinity if there is nothing to wait for.
+   * Runs the current batch, or the next one, for at most `maxSteps` steps. Returns the milliseconds
+   * after which it is to be called again if no wake-up comes before: 0 while tasks are ready,
+   * Infinity without a timer.
    */
   turn(maxSteps: number = Infinity): number {
     this.#awake = true;
@@ -132,7 +157,7 @@ export class Scheduler {
     return this.delay();
   }
 
-  /** In how many milliseconds the next turn is due; see `turn`. */
+  /** Milliseconds until the next turn is due; see `turn`. */
   delay(): number {
     if (this.#queue.length > 0) return 0;
     const at = this.#timers.nextAt;
@@ -146,7 +171,7 @@ export class Scheduler {
     if (this.#hooks !== null) this.callHook('batchBegins', this.#batchLeft);
   }
 
-  /** Whatever is due by now expires: at the beginning of a batch, or when a host says so. */
+  /** Fires all due timers, at the beginning of a batch or when the host calls it. */
   fireTimers(): void {
     if (this.#timers.size === 0) return;
     if (this.#timers.nextAt > this.now()) return;
@@ -159,7 +184,7 @@ export class Scheduler {
 
   // ---- one step of one task ----
 
-  /** Runs `task`, which was ready, until it yields or ends. Called by `turn`, or by a host. */
+  /** Runs `task`, which was ready, until it yields or ends. Called by `turn` or by a host. */
   step(task: TaskImpl): void {
     this.#steps++;
     task.state = 'running';
@@ -179,7 +204,7 @@ export class Scheduler {
     else this.#dispatchWait(task, result.value);
   }
 
-  /** What a task yields may be anything, even something that throws when it is looked at. */
+  /** A task may yield any value, even one whose getters throw. */
   #dispatchWait(task: TaskImpl, wait: Wait): void {
     try {
       dispatchWait(this, task, wait);
@@ -188,9 +213,9 @@ export class Scheduler {
     }
   }
 
-  /** The same, in an async context of the task's own, or seen by hooks and by debug mode. */
+  /** A step in the task's own async context, or one that hooks and debug mode observe. */
   #instrumentedStep(task: TaskImpl, outer: TaskImpl | null): void {
-    const begun = this.#instrumented ? this.now() : 0;
+    const startedAt = this.#instrumented ? this.now() : 0;
     this.callHook('stepBegins', task);
     let result: IteratorResult<Wait, unknown> | null = null;
     let thrown: unknown;
@@ -204,7 +229,7 @@ export class Scheduler {
     }
     current.task = outer;
     this.callHook('stepEnds', task);
-    if (this.#instrumented) this.#noteLongStep(task, this.now() - begun);
+    if (this.#instrumented) this.#noteLongStep(task, this.now() - startedAt);
     if (result === null) return this.#fail(task, thrown);
     if (result.done === true) return this.#finish(task, 'done', result.value);
     this.callHook('taskWaits', task, result.value);
@@ -236,9 +261,7 @@ export class Scheduler {
     return this.#deliverCancellation(task, frames, task.scope.cancelledBy);
   }
 
-  /**
-   * The first step: even a task that is cancelled already gets it, so that its `finally` can run.
-   */
+  /** The first step. A task that is already cancelled gets it too, so that its `finally` runs. */
   #begin(task: TaskImpl): IteratorResult<Wait, unknown> {
     const source = task.source as OperationSource<unknown>;
     task.source = null;
@@ -250,7 +273,7 @@ export class Scheduler {
 
   // ---- leaving a wait ----
 
-  /** The task goes to the tail of the run queue. Whoever calls has taken it out of its wait. */
+  /** Puts the task at the tail of the run queue. The caller has removed it from its wait. */
   ready(task: TaskImpl): void {
     if (this.#hooks !== null) this.callHook('taskWakes', task);
     this.#enqueue(task);
@@ -262,7 +285,7 @@ export class Scheduler {
     if (!this.#awake) this.#wakeHost();
   }
 
-  /** A cancellation ends the wait of `task`, unless it waits where cancellations do not reach. */
+  /** Ends the wait of `task` because of a cancellation, if that is allowed for this wait. */
   interrupt(task: TaskImpl): void {
     if (abortWait(this, task)) this.deliverCancellationLater(task);
   }
@@ -276,13 +299,13 @@ export class Scheduler {
 
   // ---- cancellation ----
 
-  /** Answers the operation of a cancelled task, in the next batch. */
+  /** Throws Cancelled into the task in the next batch. */
   deliverCancellationLater(task: TaskImpl): void {
     task.resume = 'cancel';
     this.ready(task);
   }
 
-  /** The answer to a cancelled operation: a throw, or the end of a task that will not hear. */
+  /** Throws Cancelled into the task, or ends a task that has ignored it too often. */
   #deliverCancellation(
     task: TaskImpl,
     frames: Frames<unknown>,
@@ -291,13 +314,6 @@ export class Scheduler {
     if (this.#hooks !== null) this.callHook('taskCancelled', task);
     if (tooManyDeliveries(task, scope)) return endByForce(task, frames);
     return throwInto(frames, scope.cancellation);
-  }
-
-  /** A shield has run out of time. */
-  shieldExpired(task: TaskImpl, withinMs: number): void {
-    const what = task.waitingOn === '' ? 'computing' : `waiting for ${task.waitingOn}`;
-    const text = `A shield of task '${task.name}' did not end within ${withinMs} ms, ${what}`;
-    this.unhandled(new ShieldExpiredError('ERR_SHIELD_EXPIRED', text));
   }
 
   // ---- the end of a task ----
@@ -332,14 +348,14 @@ export class Scheduler {
 
   // ---- deadlock ----
 
-  /** Nothing can ever happen again: the main task is cancelled, with the report as reason. */
+  /** No task can run again: cancels the main task with the report as the reason. */
   declareDeadlock(cycle: readonly TaskImpl[] = []): void {
     if (this.main === null || this.deadlock !== null) return;
     this.deadlock = deadlock(this.tasks(), cycle);
     this.main.cancel(this.deadlock);
   }
 
-  /** The task waits for something that another one holds: is that a way back to itself? */
+  /** Called when `task` waits for another task: looks for a cycle of such waits. */
   checkCycle(task: TaskImpl): void {
     const cycle = findCycle(task, this.live);
     if (cycle.length > 0) this.declareDeadlock(cycle);
@@ -354,9 +370,9 @@ export class Scheduler {
     return found;
   }
 
-  // ---- seeing ----
+  // ---- reports ----
 
-  /** An error that no task is left to receive. */
+  /** Reports an error that no task can receive. */
   unhandled(error: unknown): void {
     if (this.#hooks?.onUnhandled === undefined) this.host.warn(error);
     else this.callHook('onUnhandled', error);
@@ -384,7 +400,7 @@ export class Scheduler {
     this.host.wake();
   }
 
-  /** Calls a hook, if there is one. What it throws is told and otherwise ignored. */
+  /** Calls a hook, if it is installed. An error that it throws is reported as a warning. */
   callHook<K extends keyof Hooks>(name: K, ...args: Parameters<Required<Hooks>[K]>): void {
     const hook = this.#hooks?.[name] as ((...args: unknown[]) => void) | undefined;
     if (hook === undefined) return;
@@ -394,23 +410,4 @@ export class Scheduler {
       this.host.warn(thrown);
     }
   }
-}
-
-/** The figures of a scheduler. */
-
-/** What a scheduler has done and holds. */
-export interface SchedulerStats {
-  /** Unfinished tasks. */
-  readonly tasks: number;
-  /** Tasks that are ready to run. */
-  readonly ready: number;
-  /** Armed timers: sleeps and deadlines. */
-  readonly timers: number;
-  /** Waits that something outside may end: sockets, promises, signals. */
-  readonly outsideWaits: number;
-  readonly spawned: number;
-  readonly steps: number;
-  readonly batches: number;
-  /** The longest time for which the host heard nothing of the scheduler, in milliseconds. */
-  readonly longestMs: number;
 }

@@ -1,27 +1,28 @@
 /**
- * Timers: a 4-ary heap ordered by time, then by the order of arming.
+ * Timers: a 4-ary heap, ordered by time and then by the order of arming.
  *
  * Invariants:
- *  1. `heap[t.index] === t` for every armed timer; a timer that is not armed has index −1.
- *  2. Removal is real: a disarmed timer is out of the heap at once, so nothing stale is kept.
- *  3. A timer at Infinity is never put in: it could not fire.
+ *  1. `heap[t.index] === t` for every armed timer. A timer that is not armed has index −1.
+ *  2. A disarmed timer is removed from the heap at once, so the heap holds no stale timers.
+ *  3. A timer at Infinity cannot fire and is not in the heap.
  *
- * Why a heap: most deadlines are armed in order of time and disarmed before they fire, so arming
- * ends at the bottom and disarming takes from the bottom, both in O(1); the rest is O(log n). Four
- * children a node halve the depth and lie in one cache line.
+ * Most deadlines are armed in the order of time and disarmed before they fire. In a heap, arming
+ * then ends at the bottom and disarming removes from the bottom, both in O(1). All other cases are
+ * O(log n). With four children per node the depth is half that of a binary heap, and the children
+ * share a cache line.
  */
 
-/** Who is told when a timer fires. */
+/** The object that is notified when a timer fires. */
 export interface TimerTarget {
   expire(timer: Timer): void;
 }
 
 export class Timer {
-  /** When it fires, in the scheduler's milliseconds. */
+  /** The time at which it fires, in milliseconds on the scheduler's clock. */
   at = 0;
-  /** Breaks ties: armed earlier fires earlier. */
+  /** Breaks ties: the timer that was armed first fires first. */
   order = 0;
-  /** Its place in the heap, −1 while not armed. */
+  /** The index in the heap, −1 while not armed. */
   index = -1;
   readonly target: TimerTarget;
 
@@ -42,13 +43,13 @@ export class Timers {
     return this.#heap.length;
   }
 
-  /** When the earliest timer fires; Infinity if there is none. */
+  /** The time of the earliest timer; Infinity if there is none. */
   get nextAt(): number {
     const first = this.#heap[0];
     return first === undefined ? Infinity : first.at;
   }
 
-  /** Arms `timer` for `at`, moving it if it is armed already. */
+  /** Arms `timer` for `at`. A timer that is already armed is moved. */
   arm(timer: Timer, at: number): void {
     if (timer.index >= 0) this.disarm(timer);
     timer.at = at;
@@ -68,7 +69,7 @@ export class Timers {
     if (last.index === index) this.#siftDown(last, index);
   }
 
-  /** Takes out the earliest timer if it is due at `now`. */
+  /** Removes and returns the earliest timer if it is due at `now`. */
   takeDue(now: number): Timer | undefined {
     const first = this.#heap[0];
     if (first === undefined || first.at > now) return undefined;

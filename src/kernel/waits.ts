@@ -1,8 +1,9 @@
 /**
- * The only places in Coronet that yield to the scheduler.
+ * These are the only places in Coronet that yield to the scheduler.
  *
- * Every wait of every operation is one of the five of `Wait`, and is made here. Waits on hot paths
- * are made once and kept (`recvWait`, `sendWait`, `parkWait`); PAUSE is the bare `yield`.
+ * Every operation waits with one of the five forms of `Wait`, and all of them are made here.
+ * Operations on hot paths make their wait once and return it again (`recvWait`, `sendWait`,
+ * `parkWait`). PAUSE is the bare `yield`.
  */
 import { checkDuration, checkInstant } from '../support/checks.ts';
 import { current, runningTask } from './current.ts';
@@ -12,29 +13,29 @@ import { PAUSE, Step } from './operation.ts';
 import type { Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
 
-/** A wait as a hand-written operation returns it from `next()`. */
+/** A wait, as `next()` of a hand-written operation returns it. */
 export type WaitResult = IteratorYieldResult<Wait>;
 
-/** "Until `pollable` is readable", to be kept and returned again and again. */
+/** The wait until `pollable` is readable. It can be returned any number of times. */
 export function recvWait(pollable: Pollable): WaitResult {
   return { done: false, value: ['recv', pollable] };
 }
 
-/** "Until `pollable` is writable", to be kept and returned again and again. */
+/** The wait until `pollable` is writable. It can be returned any number of times. */
 export function sendWait(pollable: Pollable): WaitResult {
   return { done: false, value: ['send', pollable] };
 }
 
-/** "Until somebody wakes `parking`". */
+/** The wait until `parking` is woken. */
 export function parkWait(parking: Parking): WaitResult {
   return { done: false, value: ['park', parking] };
 }
 
 /**
- * The checkpoint rule, for the start of every operation that can succeed without waiting: true if
- * the operation must return PAUSE before it tries. That is so when its task has completed 128
- * operations since it last waited, and when its scope is cancelled (the scheduler's answer is the
- * throw then).
+ * The checkpoint rule, for the start of every operation that can succeed without waiting. Returns
+ * true if the operation must return PAUSE before its attempt: its task has completed 128 operations
+ * since its last wait, or its scope is cancelled. In a cancelled scope the scheduler resumes the
+ * pause with a throw.
  */
 export function mustPause(): boolean {
   const task = current.task ?? runningTask();
@@ -42,23 +43,23 @@ export function mustPause(): boolean {
   return --task.budget < 0;
 }
 
-/** Bytes that count as one operation: a bulk stream must let the others run, too. */
+/** Bytes that count as one operation, so that a bulk transfer lets other tasks run. */
 const BYTES_PER_OPERATION = 16384;
 
-/** Counts a transfer of `bytes` bytes as the operations that it weighs, beyond the one it is. */
+/** Charges a transfer of `bytes` bytes to the budget, in addition to the operation itself. */
 export function chargeBytes(bytes: number): void {
   if (bytes < BYTES_PER_OPERATION || current.task === null) return;
   current.task.budget = Math.max(0, current.task.budget - Math.floor(bytes / BYTES_PER_OPERATION));
 }
 
 /**
- * An operation that is one wait and nothing else, and gives what the scheduler resumes it with.
- * `select` takes these as arms.
+ * An operation that consists of one wait and returns the value that the scheduler resumes it with.
+ * `select` accepts these as cases.
  */
 export abstract class SingleWaitOperation<T> extends Step<T> {
   private waited = false;
 
-  /** The wait, made when the operation is driven. */
+  /** Returns the wait. Called when the operation is driven. */
   protected abstract wait(): WaitResult;
 
   next(value?: unknown): IteratorResult<Wait, T> {
@@ -68,7 +69,7 @@ export abstract class SingleWaitOperation<T> extends Step<T> {
     return this.wait();
   }
 
-  /** Takes the operation, and gives the wait that it would have yielded. */
+  /** Marks the operation as driven and returns the wait that it would yield. */
   takeWait(): Wait {
     return this[Symbol.iterator]().wait().value;
   }
@@ -89,7 +90,12 @@ class WaitFor<T> extends SingleWaitOperation<T> {
 
 /**
  * Waits until `resource` is readable, as `yield ['recv', resource]` does. May return spuriously.
- * Cancel: nothing has happened. Errors: ERR_BUSY if another task waits to read from it already.
+ *
+ * Errors: ERR_BUSY if another task already waits to read from `resource`.
+ * Cancel: the wait ends; nothing has happened.
+ *
+ * @example
+ * yield* readable(socket);
  */
 export function readable(resource: Pollable): Operation<void> {
   return new WaitFor(recvWait(resource));
@@ -97,23 +103,39 @@ export function readable(resource: Pollable): Operation<void> {
 
 /**
  * Waits until `resource` is writable, as `yield ['send', resource]` does. May return spuriously.
- * Cancel: nothing has happened. Errors: ERR_BUSY if another task waits to write to it already.
+ *
+ * Errors: ERR_BUSY if another task already waits to write to `resource`.
+ * Cancel: the wait ends; nothing has happened.
+ *
+ * @example
+ * yield* writable(socket);
  */
 export function writable(resource: Pollable): Operation<void> {
   return new WaitFor(sendWait(resource));
 }
 
 /**
- * Waits until somebody calls `parking.wake(value)`, and gives the value.
- * Cancel: the wait is taken back; `onWithdrawn` is called. Errors: what `parking.fail` was given.
+ * Waits until `parking.wake(value)` is called, and returns the value.
+ *
+ * Errors: the argument of `parking.fail(error)`; ERR_BUSY if another task is parked there.
+ * Cancel: the parking is withdrawn; its `onWithdrawn` is called.
+ *
+ * @example
+ * const reply = yield* park<Reply>(parking);
  */
 export function park<T>(parking: Parking): Operation<T> {
   return new WaitFor(parkWait(parking));
 }
 
 /**
- * Sleeps for `ms` milliseconds (0: lets the others run; Infinity: until cancelled).
- * Cancel: wakes at once. Errors: TypeError or RangeError for what is not a number ≥ 0.
+ * Sleeps for `ms` milliseconds. 0 lets the other ready tasks run; Infinity sleeps until cancelled.
+ *
+ * Errors: TypeError (ERR_INVALID_ARG_TYPE) or RangeError (ERR_OUT_OF_RANGE) unless `ms` is a
+ * number ≥ 0.
+ * Cancel: the sleep ends at once.
+ *
+ * @example
+ * yield* sleep(250);
  */
 export function sleep(ms: number): Operation<void> {
   checkDuration('ms', ms);
@@ -121,8 +143,14 @@ export function sleep(ms: number): Operation<void> {
 }
 
 /**
- * Sleeps until `at` on the clock of `now()`; a time that is past only lets the others run.
- * Cancel: wakes at once.
+ * Sleeps until `at`, in milliseconds on the clock of `now()`. If `at` is in the past, only lets the
+ * other ready tasks run.
+ *
+ * Errors: TypeError or RangeError unless `at` is a number.
+ * Cancel: the sleep ends at once.
+ *
+ * @example
+ * yield* sleepUntil(now() + 1000);
  */
 export function sleepUntil(at: number): Operation<void> {
   checkInstant('at', at);
@@ -143,24 +171,29 @@ class SleepUntil extends SingleWaitOperation<void> {
 }
 
 /**
- * Sleeps until cancelled. Keeps the process alive: the wake-up comes from outside.
- * Cancel: the only way it ends.
+ * Sleeps until cancelled. Keeps the process alive, because a cancellation may come from outside the
+ * program.
+ *
+ * Cancel: the sleep ends. It does not end otherwise.
  */
 export function sleepForever(): Operation<never> {
   return new WaitFor<never>(sleepWait(Infinity));
 }
 
 /**
- * Lets the other ready tasks run once: the operation form of a bare `yield`.
- * Cancel: throws instead.
+ * Lets the other ready tasks run once. This is the operation form of a bare `yield`.
+ *
+ * Cancel: throws Cancelled.
  */
 export function pause(): Operation<void> {
   return new WaitFor(PAUSE);
 }
 
 /**
- * A cancel point, and a schedule point once the task has used up its 128 operations.
- * Cancel: throws instead.
+ * Throws if the task is cancelled, and lets the other ready tasks run once the task has completed
+ * 128 operations since its last wait. For loops that compute without waiting.
+ *
+ * Cancel: throws Cancelled.
  */
 export function checkpoint(): Operation<void> {
   return new Checkpoint();

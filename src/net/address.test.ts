@@ -1,4 +1,4 @@
-/** Addresses: every form in which they are given, and what is none. */
+/** Addresses: all valid forms, and invalid ones. */
 import { isIP } from 'node:net';
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -36,7 +36,7 @@ const forms: [Address, unknown][] = [
   [new SocketAddress({ path: '/x' }), { path: '/x' }],
 ];
 
-describe('an address is understood', () => {
+describe('parseAddress accepts', () => {
   test.each(forms)('%s', (address, parsed) => {
     expect(parseAddress(address)).toEqual(parsed);
   });
@@ -82,7 +82,7 @@ const wrongTypes: unknown[] = [
   ...[{ host: 1, port: 1 }, { host: null, port: 1 }, { port: '80' }, { port: null }, { path: 5 }],
 ];
 
-/** All interfaces, if they were taken for addresses without a host. */
+/** A typo of `host`. Without a check, these would mean all interfaces. */
 const wrongNames: [unknown, RegExp][] = [
   [{ hostname: 'a', port: 1 }, /`address\.hostname` to be absent \(known: host, /],
   [{ address: '::1', family: 'IPv6', port: 1 }, /`address\.address` to be absent \(known: host, /],
@@ -93,7 +93,7 @@ const wrongPorts: unknown[] = [
   ...[{ port: -1 }, { host: 'a', port: 1e9 }, { port: Number.NaN }],
 ];
 
-describe('what is no address says which ones there are', () => {
+describe('parseAddress rejects, and lists the valid forms,', () => {
   test.each(noAddresses)('%j', (value) => {
     expect(() => parseAddress(value as Address)).toThrow(
       expect.objectContaining({
@@ -128,7 +128,7 @@ describe('what is no address says which ones there are', () => {
 });
 
 describe('a SocketAddress', () => {
-  test('is written as parseAddress reads it', () => {
+  test('a SocketAddress is written in a form that parseAddress accepts', () => {
     for (const text of ['127.0.0.1:25000', '[::1]:80', '/run/x.sock', '@name']) {
       const parsed = parseAddress(text);
       const family = 'host' in parsed && parsed.host.includes(':') ? 6 : 4;
@@ -137,14 +137,14 @@ describe('a SocketAddress', () => {
     }
   });
 
-  test('of a path says which path it is, and no other address', () => {
+  test('a SocketAddress of a path is written so that it reads as the same path', () => {
     const paths = ['x', '@name', './x', '../x', '80', 'a:1', '\0name'];
     const texts = paths.map((path) => String(new SocketAddress({ path })));
     expect(texts).toEqual(['./x', './@name', './x', '../x', './80', './a:1', '@name']);
     expect(String(new SocketAddress({ path: '' }))).toBe('');
   });
 
-  test('names its family', () => {
+  test('a SocketAddress has a family', () => {
     expect(new SocketAddress({ host: '::1', port: 1, family: 6 }).family).toBe('IPv6');
     expect(new SocketAddress({ host: '1.2.3.4', port: 1, family: 4 }).family).toBe('IPv4');
     expect(new SocketAddress({ path: '/x' })).toMatchObject({
@@ -155,7 +155,7 @@ describe('a SocketAddress', () => {
   });
 });
 
-describe('an IP address is told from a name', () => {
+describe('ipFamily distinguishes IP addresses from names', () => {
   const v4 = ['1.2.3.4', '0.0.0.0', '255.255.255.255'];
   const v6 = [
     ...[

@@ -1,4 +1,4 @@
-/** Addresses: the forms in which a program gives them, and the form in which it gets them back. */
+/** Addresses: parsing, formatting, and IP addresses as bytes. */
 
 import { UsageError } from '../kernel/errors.ts';
 import { checkInteger, checkKeys, show, wrongType } from '../support/checks.ts';
@@ -6,10 +6,10 @@ import type { Endpoint } from '../world/network.ts';
 
 /**
  * 25000, '127.0.0.1:25000', '[::1]:80', 'example.org:80', '/run/x.sock', { host, port }, { path }.
- * A text that begins with / ./ or ../ is the path of a Unix socket; '@name' is an abstract one
- * (Linux), as { path: '\0name' } is. An interface is named as in '[fe80::1%eth0]:80'. { fd: 3 } is
- * a listening socket that the process has inherited as a descriptor, and may have a name for
- * people: for `listen` and `tcpServer` alone.
+ * A text that begins with / ./ or ../ is the path of a Unix socket. '@name' is an abstract name
+ * (Linux), the same as { path: '\0name' }. A zone names an interface: '[fe80::1%eth0]:80'.
+ * { fd: 3 } is a listening socket that the process has inherited as a descriptor, with an optional
+ * name for display. Only `listen` and `tcpServer` accept it.
  */
 export type Address =
   | number
@@ -19,14 +19,14 @@ export type Address =
   | { readonly fd: number; readonly name?: string }
   | SocketAddress;
 
-/** An address taken apart, before names are looked up. `host` '' means: none was given. */
+/** A parsed address, before the look-up of names. `host` '' means that none was given. */
 export type ParsedAddress =
   | { readonly host: string; readonly port: number; readonly path?: undefined }
   | { readonly path: string };
 
 const ADDRESS_KEYS = { host: true, port: true, path: true, family: true } as const;
 
-/** One end of a connection, or where a listener is bound. */
+/** An end of a connection, or the address that a listener is bound to. */
 export class SocketAddress {
   /** The IP address; '' for a Unix socket. */
   readonly host: string;
@@ -51,20 +51,20 @@ export class SocketAddress {
     }
   }
 
-  /** '127.0.0.1:25000', '[::1]:80', '/run/x.sock', '@name': as `parseAddress` reads it. */
+  /** '127.0.0.1:25000', '[::1]:80', '/run/x.sock', '@name': a form that `parseAddress` accepts. */
   toString(): string {
     return formatAddress(this as ParsedAddress);
   }
 }
 
-/** The text form of an address, as `parseAddress` takes it. */
+/** The text form of an address, which `parseAddress` accepts. */
 export function formatAddress(address: ParsedAddress): string {
   if ('path' in address && address.path !== undefined) return formatPath(address.path);
   const { host, port } = address;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** A path that could be read as something else is written from the current directory. */
+/** A relative path gets the prefix './', because it could be read as another form. */
 function formatPath(path: string): string {
   if (path.startsWith('\0')) return `@${path.slice(1)}`;
   const isPlain = path === '' || path.startsWith('\\') || isPath(path);
@@ -72,8 +72,8 @@ function formatPath(path: string): string {
 }
 
 /**
- * Takes an address apart. Errors: TypeError or RangeError for what is of the wrong type or range,
- * ERR_ADDRESS for what is no address.
+ * Parses an address. Errors: TypeError or RangeError for a value of the wrong type or range,
+ * ERR_ADDRESS for an invalid address.
  */
 export function parseAddress(address: Address): ParsedAddress {
   if (typeof address === 'number') return atPort('', address);
@@ -102,7 +102,7 @@ export function inheritedFd(address: Address): number | undefined {
   return address.fd;
 }
 
-/** Throws for what `listen` would refuse as an address. */
+/** Throws for an address that `listen` would reject. */
 export function checkListenAddress(address: Address): void {
   if (inheritedFd(address) === undefined) parseAddress(address);
 }
@@ -124,7 +124,7 @@ function atPort(host: string, port: number): ParsedAddress {
   return { host, port };
 }
 
-/** The system would take a NUL byte for the end of the path, and libuv refuses it in names too. */
+/** NUL is invalid within a path: the system takes it for the end, and libuv rejects it in names. */
 function atPath(path: string): ParsedAddress {
   if (typeof path !== 'string') throw wrongType('address.path', 'a string', path);
   if (path === '' || path === '\0' || path.includes('\0', 1)) throw noAddress(path);
@@ -152,22 +152,22 @@ function isPath(text: string): boolean {
 }
 
 /**
- * An IP address, or what may be a name. Not: what has a colon and is no IPv6 address, what looks
- * like an IPv4 address and is none (no name ends in a number, RFC 3696, section 2), and signs that
- * no name has and that show another mistake (a URL, a space).
+ * True for an IP address, and for a text that may be a name. False for a text with a colon that is
+ * not an IPv6 address, for an invalid IPv4 address (no name ends in a number, RFC 3696, section 2),
+ * and for characters that no name has and that indicate another mistake (a URL, a space).
  */
 function isHost(host: string): boolean {
   if (ipFamily(host) !== 0) return true;
   return !/[\s\p{Cc}:/\\@[\]%]/u.test(host) && !/^\d+(\.\d+){3,}\.?$/.test(host);
 }
 
-/** 4 or 6 for the text of an IP address, 0 for anything else (a name). */
+/** 4 or 6 for an IP address, 0 for any other text. */
 export function ipFamily(host: string): 0 | 4 | 6 {
   if (isIpv4(host)) return 4;
   return isIpv6(host) ? 6 : 0;
 }
 
-/** Four decimal numbers. No leading zeros: some would read them as octal (RFC 6943, 3.1.1). */
+/** Four decimal numbers. A leading zero is invalid: some read it as octal (RFC 6943, 3.1.1). */
 function isIpv4(text: string): boolean {
   const parts = text.split('.');
   return (
@@ -175,7 +175,7 @@ function isIpv4(text: string): boolean {
   );
 }
 
-/** RFC 4291, section 2.2, with the zone of RFC 4007. */
+/** RFC 4291, section 2.2, with an RFC 4007 zone. */
 function isIpv6(text: string): boolean {
   const [address = '', zone, ...more] = text.split('%');
   if (more.length > 0 || zone === '' || /[\s\0/[\]]/.test(zone ?? '')) return false;
@@ -186,7 +186,7 @@ function isIpv6(text: string): boolean {
   return halves.length === 2 ? total <= 7 : total === 8;
 }
 
-/** How many groups of 16 bits `text` has; an IPv4 address at the end is two. NaN: it is none. */
+/** The number of 16-bit groups in `text`. An IPv4 address at the end is two. NaN: invalid. */
 function groupsOf(text: string, mayEndInIpv4: boolean): number {
   if (text === '') return 0;
   const groups = text.split(':');
@@ -195,16 +195,16 @@ function groupsOf(text: string, mayEndInIpv4: boolean): number {
   return groups.length + (tail === undefined ? 0 : 2);
 }
 
-/** IP addresses between text and bytes. The text has been found to be an address before. */
+// ---- IP addresses as bytes: the text has been validated ----
 
-/** Four bytes: '192.0.2.1'. */
+/** Four bytes as '192.0.2.1'. */
 export function ipv4Text(bytes: Uint8Array): string {
   return bytes.join('.');
 }
 
 /**
- * Sixteen bytes in the form of RFC 5952: lower case, the longest run of zeros as '::' (the first of
- * several, and no single zero), an IPv4-mapped address with its IPv4 part in decimal.
+ * Sixteen bytes in the form of RFC 5952: lower case, the first of the longest runs of zeros as '::'
+ * (but not a single zero), and the IPv4 part of an IPv4-mapped address in decimal.
  */
 export function ipv6Text(bytes: Uint8Array): string {
   const groups = Array.from({ length: 8 }, (_, index) => {
@@ -233,7 +233,7 @@ function longestZeros(groups: readonly number[]): readonly [number, number] {
   return best;
 }
 
-/** Sixteen bytes; an IPv4 address is mapped into IPv6 (RFC 4291, 2.5.5.2). A zone is left out. */
+/** Sixteen bytes. An IPv4 address becomes IPv4-mapped (RFC 4291, 2.5.5.2). A zone is ignored. */
 export function ipBytes(host: string): Uint8Array {
   const bytes = new Uint8Array(16);
   const [address = ''] = host.split('%');

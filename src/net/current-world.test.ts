@@ -1,9 +1,9 @@
-/** What a task can ask of the world it runs in. */
+/** The world of the running task. */
 import { expect, test } from 'vitest';
 import { run } from '../node/run.ts';
 import { backend } from './current-world.ts';
 
-test('a task sees the backend that its run was given', async () => {
+test('backend() returns the backend that the run was given', async () => {
   expect(
     await run(
       function* () {
@@ -14,7 +14,7 @@ test('a task sees the backend that its run was given', async () => {
   ).toBe('portable');
 });
 
-test('an unknown backend is refused, with the known ones', async () => {
+test('an unknown backend is rejected with a list of the known ones', async () => {
   const network = 'epol' as 'epoll';
   await expect(run(function* () {}, { backend: network })).rejects.toMatchObject({
     code: 'ERR_BACKEND',

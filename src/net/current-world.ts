@@ -1,17 +1,15 @@
-/** How the pure rooms find the network under the task that is running. */
+/** The world and the network of the running task. */
 import { runningTask } from '../kernel/current.ts';
 import type { Network } from '../world/network.ts';
 import type { RuntimeWorld } from '../world/world.ts';
 
-/** The world of the running task. */
+/** The world that the running task belongs to. */
 export function currentWorld(): RuntimeWorld {
   return runningTask().scheduler.world as RuntimeWorld;
 }
 
-/**
- * What carries the sockets of the running task: 'epoll', 'portable', or 'sim'. `coronet doctor`
- * says why.
- */
+/** The backend of the running task's network: 'epoll', 'portable' or 'sim'. `coronet doctor`
+ *  explains the choice. */
 export function backend(): string {
   return currentNetwork().backend;
 }

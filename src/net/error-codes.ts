@@ -1,91 +1,90 @@
-/** The net room's part of the catalogue of error codes. */
+/** The error codes of the layer net. */
 import type { Catalogue } from '../support/error-catalogue.ts';
 
 export const NET_ERRORS: Catalogue = {
   ERR_ADDRESS: {
     className: 'UsageError',
-    sentence: 'A text or an object is no address.',
+    sentence: 'A value is not a valid address.',
     cause: 'A host without a port, or an IPv6 address without brackets.',
     remedy: "Write 25000, '127.0.0.1:25000', '[::1]:80', '/run/x.sock' or { host, port }.",
   },
   ERR_BUFFERED: {
     className: 'UsageError',
-    sentence: "A receive would pass over bytes that the socket's reader holds.",
+    sentence: "A receive would skip bytes that the socket's reader holds.",
     cause: '`socket.recv()` after `reader.readLine()`: the reader had received more than the line.',
-    remedy: 'Go on reading with the reader: `reader.read()` gives what it holds first.',
+    remedy: 'Continue with the reader: `reader.read()` returns the bytes that it holds first.',
   },
   ERR_FLUSH_NEEDED: {
     className: 'FlushNeededError',
-    sentence: 'Bytes of a writer have to be flushed first; nothing was accepted or sent.',
+    sentence: 'The bytes of a writer must be flushed first. Nothing was accepted or sent.',
     cause:
-      'More was written than `highWaterMark`, or `sendAll` would overtake what was written before.',
-    remedy: '`yield* writer.flush()` first. Send what is larger than the mark with `sendAll`.',
+      'More was written than `highWaterMark`, or `sendAll` would overtake bytes in the writer.',
+    remedy: 'Call `yield* writer.flush()` first. Send data larger than the mark with `sendAll`.',
   },
   ERR_LIMIT: {
     className: 'LimitError',
-    sentence: 'A message is longer than `max`; its bytes stay readable.',
-    cause: 'A peer that sends more than you allow, or that speaks another protocol.',
-    remedy: 'Answer with an error and close, or allow more: `readLine({ max })`.',
+    sentence: 'A message is longer than `max`. Its bytes stay readable.',
+    cause: 'The peer sends more than the program allows, or uses another protocol.',
+    remedy: 'Send an error and close, or raise the limit: `readLine({ max })`.',
   },
   ERR_NOT_FLUSHED: {
     className: 'UsageError',
     sentence: 'A handler returned while bytes waited in the writer of its socket.',
-    cause: 'The last `yield* writer.flush()` is missing, perhaps before an early `return`.',
+    cause: 'The last `yield* writer.flush()` is missing, for example before an early `return`.',
     remedy: 'Flush before the handler returns, or drop the bytes with `socket.reset()`.',
   },
   ERR_TLS_OPTIONS: {
     className: 'UsageError',
-    sentence: 'The options of TLS cannot be used: a certificate, a key, or one that is unknown.',
+    sentence: 'The TLS options are unusable: a certificate, a key, or an unknown option.',
     cause:
-      'A key that does not belong to the certificate, a wrong passphrase, a file that is not in ' +
-      'PEM form, a misspelt option. The message says which.',
-    remedy: 'Give `cert` and the `key` that belongs to it, as the contents of the files.',
+      'The key does not belong to the certificate, the passphrase is wrong, a file is not in PEM ' +
+      'form, or an option is misspelled. The message names it.',
+    remedy: 'Pass `cert` and the `key` that belongs to it, as the contents of the files.',
   },
   ERR_CONNECTED: {
     className: 'UsageError',
-    sentence: 'A datagram socket has a peer already, and no other one beside it.',
+    sentence: 'A datagram socket is connected to a peer and cannot have another one.',
     cause: '`sendTo` or a second `connect` on a datagram socket that is connected.',
-    remedy: 'Send to the peer with `send`; for others, bind another socket.',
+    remedy: 'Send to the peer with `send`. For other peers, bind another socket.',
   },
   ERR_NOT_CONNECTED: {
     className: 'UsageError',
     sentence: 'A datagram socket has no peer to send to.',
-    cause: '`send` or `trySend` on a datagram socket that was not connected.',
-    remedy: 'Name the receiver, `sendTo(data, address)`, or `connect(address)` first.',
+    cause: '`send` or `trySend` on a datagram socket that is not connected.',
+    remedy: 'Pass the receiver, `sendTo(data, address)`, or call `connect(address)` first.',
   },
   ERR_TORN: {
     className: 'TornError',
-    sentence: 'Nothing more can be sent: an earlier send was cut off in its middle.',
+    sentence: 'Nothing more can be sent, because an earlier send was cut off in the middle.',
     cause:
-      'A `sendAll` was cancelled, or the system ran short of memory, after some of its bytes had ' +
-      'gone out (`.bytesSent`).',
-    remedy: 'Close the socket; the peer has half a message and cannot be told.',
+      'A `sendAll` was cancelled, or the system ran short of memory, after a part of its bytes ' +
+      'was sent (`.bytesSent`).',
+    remedy: 'Close the socket: the peer has a part of a message.',
   },
   ERR_UNEXPECTED_EOF: {
     className: 'UnexpectedEofError',
-    sentence: 'The end came in the middle of a message; what had come of it is in `.bytes`.',
-    cause: 'The peer closed, or its process ended, before it had sent everything.',
-    remedy: 'Treat the message as lost; between messages the end is `null`, not an error.',
+    sentence: 'The stream ended in the middle of a message. The received part is in `.bytes`.',
+    cause: 'The peer closed, or its process ended, before it had sent the whole message.',
+    remedy: 'Treat the message as lost. Between two messages the end is `null`, not an error.',
   },
   ERR_PROXY_HEADER: {
     className: 'ProxyHeaderError',
-    sentence: 'A trusted proxy sent no header of the PROXY protocol, a wrong one, or half of one.',
+    sentence: 'A trusted proxy sent no PROXY protocol header, or an invalid or incomplete one.',
     cause:
-      'The proxy is not told to send it (`send-proxy` in haproxy, `proxy_protocol on` in nginx), ' +
-      'or somebody connects directly from an address in `trusted`.',
+      'The proxy is not configured to send it (`send-proxy` in haproxy, `proxy_protocol on` in ' +
+      'nginx), or a client connects directly from an address in `trusted`.',
     remedy:
-      'Turn it on in the proxy, for its health checks as well (`check-send-proxy` in haproxy), ' +
+      'Enable it in the proxy, including its health checks (`check-send-proxy` in haproxy), ' +
       'or narrow `trusted`.',
   },
   ERR_PROXY_UNTRUSTED: {
     className: 'ProxyUntrustedError',
-    sentence: 'A connection that does not come from a trusted proxy was refused.',
+    sentence: 'A connection from an address that is not a trusted proxy was reset.',
     cause:
-      'Somebody has connected past the proxy, or `trusted` lacks an address from which the proxy ' +
-      'connects.',
+      'A client has connected without the proxy, or `trusted` lacks an address from which the ' +
+      'proxy connects.',
     remedy:
-      "Complete `trusted`, or keep others away with a firewall. With `untrusted: 'accept'` " +
-      'they are ' +
-      'served for what they are.',
+      'Complete `trusted`, or block other clients with a firewall. `untrusted: ' +
+      "'accept'` accepts them with their own address.",
   },
 };

@@ -1,29 +1,29 @@
-/** The errors of the net room. */
+/** The errors of the layer net. */
 import { BusyError, CoronetError, UsageError } from '../kernel/errors.ts';
 
-/** A cancelled `sendAll` had begun: how much of it went out is in `bytesSent`. */
+/** A send was interrupted after its first byte, so nothing more can be sent. */
 export class TornError extends CoronetError {
-  /** Bytes of the cut-off send that were handed to the system. */
+  /** Bytes of the interrupted send that the system has taken. */
   readonly bytesSent: number;
 
   constructor(who: string, bytesSent: number) {
     super(
       'ERR_TORN',
       `Nothing more can be sent to ${who}: an earlier send was cut off after ${bytesSent} ` +
-        'bytes had gone out, so the stream is torn in the middle of it. Close the socket.',
+        'bytes, so the stream is torn in the middle of it. Close the socket.',
     );
     this.bytesSent = bytesSent;
   }
 }
 
-/** The system was short of memory for one call. Such an error ends no direction: what comes next
- *  may well succeed. Every other error of the network is thrown again and again. */
+/** The system was short of memory for one call. The error ends no direction, and the next call may
+ *  succeed. Every other error of the network is sticky. */
 export function isTransient(error: unknown): boolean {
   const code = (error as { readonly code?: unknown } | undefined)?.code;
   return code === 'ENOBUFS' || code === 'ENOMEM';
 }
 
-/** A second task uses a direction of a socket that one task at a time may use. */
+/** A second task uses a direction of a socket that another task is using. */
 export function busySocket(direction: 'receive' | 'send' | 'accept', who: string): BusyError {
   return new BusyError(
     'ERR_BUSY',
@@ -32,9 +32,9 @@ export function busySocket(direction: 'receive' | 'send' | 'accept', who: string
   );
 }
 
-/** The end came in the middle of a message. */
+/** The stream ended in the middle of a message. */
 export class UnexpectedEofError extends CoronetError {
-  /** What had come of the message; the reader has given it out. */
+  /** The received part of the message. The reader no longer holds it. */
   readonly bytes: Buffer;
 
   constructor(who: string, expected: string, bytes: Buffer) {
@@ -48,7 +48,7 @@ export class UnexpectedEofError extends CoronetError {
 
 /** A message is longer than the program allows. Its bytes stay readable. */
 export class LimitError extends CoronetError {
-  /** The most bytes that were allowed. */
+  /** The maximum number of bytes. */
   readonly limit: number;
   /** Bytes that the reader holds. */
   readonly buffered: number;
@@ -64,7 +64,7 @@ export class LimitError extends CoronetError {
   }
 }
 
-/** The bytes of a writer have to be flushed first. Nothing was accepted or sent. */
+/** The bytes of a writer must be flushed first. Nothing was accepted or sent. */
 export class FlushNeededError extends UsageError {
   /** Bytes that wait to be flushed. */
   readonly buffered: number;
@@ -75,7 +75,7 @@ export class FlushNeededError extends UsageError {
   }
 }
 
-/** A piece of `length` bytes does not fit below the mark. */
+/** The error for a piece of `length` bytes that would exceed the high water mark. */
 export function exceedsHighWaterMark(
   buffered: number,
   length: number,
@@ -86,12 +86,12 @@ export function exceedsHighWaterMark(
     length <= mark
       ? `Flush first.\n  wrong:  writer.write(data)\n` +
         '  right:  yield* writer.flush(); writer.write(data)'
-      : 'No flush makes room for so many.\n  wrong:  writer.write(data)\n' +
+      : 'It is larger than `highWaterMark`: send it directly.\n  wrong:  writer.write(data)\n' +
         '  right:  yield* writer.flush(); yield* socket.sendAll(data)';
   return new FlushNeededError(`${expected} ${length}. ${advice}`, buffered);
 }
 
-/** A send would go out before bytes that were written before it. */
+/** The error for a send that would overtake bytes that were written before it. */
 export function unflushedBytes(who: string, buffered: number): FlushNeededError {
   return new FlushNeededError(
     `This send to ${who} would overtake ${buffered} bytes that wait in its writer.\n` +
@@ -101,41 +101,37 @@ export function unflushedBytes(who: string, buffered: number): FlushNeededError 
   );
 }
 
-/** A receive would pass over bytes that a reader holds. */
+/** The error for a receive that would skip bytes that a reader holds. */
 export function unreadBytes(who: string, buffered: number): UsageError {
   return new UsageError(
     'ERR_BUFFERED',
-    `This receive from ${who} would pass over ${buffered} bytes that its reader holds.\n` +
+    `This receive from ${who} would skip ${buffered} bytes that its reader holds.\n` +
       '  wrong:  yield* reader.readLine(); yield* socket.recv()\n' +
       '  right:  yield* reader.readLine(); yield* reader.read()',
   );
 }
 
-/** A handler has returned and left bytes in a writer. */
+/** The error for a handler that has returned and left bytes in a writer. */
 export function notFlushed(who: string, buffered: number): UsageError {
   return new UsageError(
     'ERR_NOT_FLUSHED',
     `The handler has returned while ${buffered} bytes to ${who} waited to be flushed.\n` +
-      '  wrong:  writer.write(answer)\n' +
-      '  right:  writer.write(answer); yield* writer.flush()',
+      '  wrong:  writer.write(response)\n' +
+      '  right:  writer.write(response); yield* writer.flush()',
   );
 }
 
-/** The errors of the PROXY protocol. */
-
-/** A proxy that is trusted has not said for whom it connects, as the PROXY protocol demands. */
+/** A trusted proxy has not sent a valid PROXY protocol header. */
 export class ProxyHeaderError extends CoronetError {
   constructor(proxy: string, why: string) {
-    super('ERR_PROXY_HEADER', `Expected a header of the PROXY protocol from ${proxy}: ${why}`);
+    super('ERR_PROXY_HEADER', `Expected a PROXY protocol header from ${proxy}: ${why}`);
   }
 }
 
-/** Somebody who is not among the trusted proxies has connected past them. */
+/** A connection came from an address that is not a trusted proxy. */
 export class ProxyUntrustedError extends CoronetError {
   constructor(peer: string) {
-    const text = `${peer} is not in \`trusted\` of \`proxyProtocol\`, and was refused`;
+    const text = `${peer} is not in \`trusted\` of \`proxyProtocol\`: the connection was reset`;
     super('ERR_PROXY_UNTRUSTED', text);
   }
 }
-
-/** What `coronet explain` says about them. */

@@ -1,4 +1,4 @@
-/** Looking names up, as an operation. */
+/** Name look-up as an operation. */
 import type { Wait } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
@@ -9,8 +9,8 @@ import { currentNetwork } from './current-world.ts';
 type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
 /**
- * The endpoints of a host name, in the order to try them. An IP address is not looked up.
- * Cancel: the question is given up. Errors: ENOTFOUND, EAI_AGAIN.
+ * The endpoints of a host, in the order to try them. An IP address needs no look-up.
+ * Cancel: the look-up is abandoned. Errors: ENOTFOUND, EAI_AGAIN.
  */
 export function* resolveEndpoints(
   host: string,
@@ -35,7 +35,7 @@ class NameLookup extends Parking {
   #abort: (() => void) | null = null;
 
   constructor(host: string) {
-    super();
+    super(`the address of '${host}'`, { external: true });
     this.#host = host;
   }
 
@@ -44,14 +44,6 @@ class NameLookup extends Parking {
       if (error === null || error === undefined) this.wake(hosts);
       else this.fail(error);
     });
-  }
-
-  override get external(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return `the address of '${this.#host}'`;
   }
 
   protected override onWithdrawn(): void {

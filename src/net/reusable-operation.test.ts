@@ -1,25 +1,7 @@
-/** A forgotten `yield*` on a socket is noticed at once, and clears itself. */
+/** A forgotten `yield*` on a socket is reported by the next operation, which clears the state. */
 import { expect, test } from 'vitest';
-import type { Operation } from '../kernel/operation.ts';
+import { runWithPair } from '../../test/support/sockets.ts';
 import { group } from '../kernel/task/group.ts';
-import { run } from '../node/run.ts';
-import { connect } from './tcp/connect.ts';
-import { listen } from './tcp/listen.ts';
-import type { Socket } from './tcp/socket.ts';
-
-/** Runs `body` with both ends of a connection. */
-function withPair(body: (near: Socket, far: Socket) => Operation<void>): Promise<void> {
-  return run(function* () {
-    const listener = yield* listen('127.0.0.1:0');
-    const near = yield* connect(listener.address);
-    const far = yield* listener.accept();
-    try {
-      yield* body(near, far);
-    } finally {
-      for (const open of [near, far, listener]) open.close();
-    }
-  });
-}
 
 const forgotten = expect.objectContaining({
   code: 'ERR_NOT_DRIVEN',
@@ -28,16 +10,16 @@ const forgotten = expect.objectContaining({
   ),
 });
 
-test('a second send while the first was never driven shows the wrong and the right line', () =>
-  withPair(function* (near, far) {
+test('a send after a send that was never driven throws an error with the wrong and the right line', () =>
+  runWithPair(function* (near, far) {
     near.sendAll('lost');
     expect(() => near.sendAll('again')).toThrow(forgotten);
     yield* near.sendAll('sent');
     expect(String(yield* far.recv())).toBe('sent');
   }));
 
-test('the same holds for receives', () =>
-  withPair(function* (near, far) {
+test('a receive after a receive that was never driven throws the same error', () =>
+  runWithPair(function* (near, far) {
     near.recv();
     expect(() => near.recv()).toThrow(expect.objectContaining({ code: 'ERR_NOT_DRIVEN' }));
     yield* far.sendAll('x');
@@ -45,7 +27,7 @@ test('the same holds for receives', () =>
   }));
 
 test('an operation cannot be driven twice', () =>
-  withPair(function* (near, far) {
+  runWithPair(function* (near, far) {
     const operation = near.sendAll('once');
     yield* operation;
     expect(() => operation[Symbol.iterator]()).toThrow(
@@ -54,8 +36,8 @@ test('an operation cannot be driven twice', () =>
     expect(String(yield* far.recv())).toBe('once');
   }));
 
-test('while one is in progress a second one is busy, and the first is untouched', () =>
-  withPair(function* (near, far) {
+test('a second operation fails with ERR_BUSY while the first is in progress, which is not affected', () =>
+  runWithPair(function* (near, far) {
     yield* group(function* (tasks) {
       const first = tasks.spawn(() => near.recv());
       yield;

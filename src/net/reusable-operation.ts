@@ -1,26 +1,25 @@
 /**
- * Kept operations: the base of an operation object of which a socket keeps one for each direction,
- * so that a receive or a send allocates nothing.
+ * Base of an operation object that a socket reuses, so that a receive or a send allocates nothing.
  *
- *             the method hands it out        yield* takes it          it returns or throws
+ *              a method returns it              yield* takes it        it returns or throws
  *   idle ────────────────────────► made ─────────────────► driven ─────────────────────► idle
  *
- * A second one asked for while the kept one is `made` shows the classic mistake, a forgotten
- * `yield*`, at no cost. While it is `driven` a fresh one is handed out, which then meets ERR_BUSY.
+ * A request for the operation while it is `made` reveals a forgotten `yield*`, at no cost. While it
+ * is `driven`, the method creates a new one, which then fails with ERR_BUSY.
  */
 import { UsageError } from '../kernel/errors.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
 
 export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
   state: 'idle' | 'made' | 'driven' = 'idle';
-  /** The operation is its own last result: `yield*` reads `done` and `value` at once. */
+  /** The operation is its own final result: `yield*` reads `done` and `value` at once. */
   readonly done = true;
   value: T | undefined = undefined;
 
-  /** What the wrong line would have called, for the message: "socket.recv()". */
+  /** The call in the source of the program, for messages: "socket.recv()". */
   protected abstract get call(): string;
 
-  /** Marks the operation as handed out, if it is free; throws if the last one was forgotten. */
+  /** Marks an idle operation as made. False: it is driven. Throws if it was never driven. */
   take(): boolean {
     if (this.state === 'driven') return false;
     if (this.state === 'made') {
@@ -31,7 +30,7 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
     return true;
   }
 
-  /** The mistake in words: the wrong line and the right line. */
+  /** The error for a forgotten `yield*`, with the wrong line and the right line. */
   notDrivenError(): UsageError {
     return new UsageError(
       'ERR_NOT_DRIVEN',
@@ -67,10 +66,10 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
     return { done: true, value: value as T };
   }
 
-  /** The operation is over; `complete` tells whether it did what it was asked for. */
+  /** The operation has ended. `complete`: it has returned its result. */
   protected abstract settle(complete: boolean): void;
 
-  /** Ends the operation with its value. */
+  /** Ends the operation with its result. */
   protected finish(value: T): IteratorReturnResult<T> {
     this.settle(true);
     this.value = value;

@@ -8,10 +8,8 @@ import { park, sleep } from '../kernel/waits.ts';
 import type { Network } from '../world/network.ts';
 import { NodeHost } from './host.ts';
 
-class ExternalParking extends Parking {
-  override get external(): boolean {
-    return true;
-  }
+function externalParking(): Parking {
+  return new Parking('a wake-up from outside', { external: true });
 }
 
 interface Driven {
@@ -40,7 +38,7 @@ function drive(op: OperationSource<unknown>): Driven {
 
 test('a wake-up by other code is handled before the loop continues', async () => {
   const log: string[] = [];
-  const parking = new ExternalParking();
+  const parking = externalParking();
   const { ended } = drive(function* () {
     yield* park(parking);
     log.push('task');
@@ -60,7 +58,7 @@ test('a task that exchanges wake-ups with promises does not keep the loop from i
       fired = true;
     }, 1);
     for (let i = 0; i < 200_000 && !fired; i++) {
-      const parking = new ExternalParking();
+      const parking = externalParking();
       void Promise.resolve().then(() => parking.wake());
       yield* park(parking);
     }
@@ -133,7 +131,7 @@ test('a task that never waits does not block the event loop', async () => {
 });
 
 test('all tasks that a delivery wakes run in one pump', async () => {
-  const parkings = [new ExternalParking(), new ExternalParking()];
+  const parkings = [externalParking(), externalParking()];
   const log: number[] = [];
   const { host, scheduler, ended } = drive(() =>
     group(function* (g) {
@@ -157,7 +155,7 @@ test('all tasks that a delivery wakes run in one pump', async () => {
 });
 
 test('an error in a delivery does not stop the host', async () => {
-  const parking = new ExternalParking();
+  const parking = externalParking();
   const { host, ended } = drive(() => park(parking));
   await nextLoop();
   expect(() =>
@@ -170,7 +168,7 @@ test('an error in a delivery does not stop the host', async () => {
 });
 
 test('a task that was notified before an error in a delivery runs', async () => {
-  const parking = new ExternalParking();
+  const parking = externalParking();
   const { host, ended } = drive(() => park(parking));
   await nextLoop();
   expect(() =>
@@ -183,7 +181,7 @@ test('a task that was notified before an error in a delivery runs', async () => 
 });
 
 test('a task that is woken during a poll runs', async () => {
-  const parking = new ExternalParking();
+  const parking = externalParking();
   const { host, ended } = drive(function* () {
     for (let i = 0; i < 10; i++) yield; // The network is polled after more than a few steps.
     yield* park(parking);
@@ -197,7 +195,7 @@ test('a task that is woken during a poll runs', async () => {
 });
 
 test('a deadline before that of the set timer fires in time', async () => {
-  const parking = new ExternalParking();
+  const parking = externalParking();
   const times: number[] = [];
   const { ended } = drive(() =>
     group(function* (g) {
@@ -218,7 +216,7 @@ test('a deadline before that of the set timer fires in time', async () => {
 });
 
 test('a wake-up does not set the timer again if the deadline is unchanged', async () => {
-  const parking = new ExternalParking();
+  const parking = externalParking();
   let parked = 0;
   const { scheduler, ended } = drive(() =>
     group(function* (g) {
@@ -293,7 +291,7 @@ test('warn never throws', () => {
 });
 
 test('a closed host runs no task', async () => {
-  const parking = new ExternalParking();
+  const parking = externalParking();
   let ran = false;
   const { host } = drive(function* () {
     yield* park(parking);

@@ -1,61 +1,72 @@
 /**
- * The metrics page, in Prometheus text format, by prom-client. The library provides the process
- * metrics (memory, CPU, event loop, garbage collector) under the names that dashboards expect, and
- * the text format. It is loaded at the first request, so programs without the page do not pay for
- * it.
+ * Writes the metrics page with prom-client, which knows the metrics of the process (memory, CPU,
+ * event loop, garbage collection) under the names that dashboards expect, and the Prometheus text
+ * format. It is an optional peer dependency and is loaded at the first request of the page.
  */
 import { createRequire } from 'node:module';
-import type { Counter, Gauge, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { CoronetError } from '../kernel/errors.ts';
 import type { Metric } from '../world/platform.ts';
+import { stderr } from './process/line-output.ts';
 
 type Library = typeof import('prom-client');
 
-/** A separate registry: the global one of the library belongs to the program. */
-interface Page {
+interface LoadedLibrary {
   readonly library: Library;
-  readonly registry: Registry;
+  /** The metrics of the process. The default registry of the library belongs to the program. */
+  readonly processMetrics: Registry;
 }
 
-let loaded: Page | undefined;
+let loaded: LoadedLibrary | undefined;
+let isMissingReported = false;
 
-/** Writes the page. `done` is called once, asynchronously. */
+/** Writes the page; `done` is called once, later. Error: ERR_MISSING_PEER without prom-client. */
 export function metricsPage(
   metrics: readonly Metric[],
   done: (error: unknown, page: string) => void,
 ): void {
-  load()
-    .then((page) => write(page, metrics))
-    .then(
-      (text) => done(null, text),
-      (error) => done(error, ''),
-    );
+  write(metrics).then(
+    (text) => done(null, text),
+    (error) => done(error, ''),
+  );
 }
 
-/**
- * Uses `require` because it retries after a failure, such as a lack of descriptors. A failed
- * `import` is cached.
- */
-async function load(): Promise<Page> {
-  if (loaded !== undefined) return loaded;
-  const library = createRequire(import.meta.url)('prom-client') as Library;
+/** A new registry holds the samples, because counters of an existing one cannot be set. */
+async function write(metrics: readonly Metric[]): Promise<string> {
+  const { library, processMetrics } = load();
   const registry = new library.Registry();
-  library.collectDefaultMetrics({ register: registry });
-  loaded = { library, registry };
+  for (const { kind, name, help, samples } of metrics) {
+    const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
+    const options = { name, help, labelNames, registers: [registry] };
+    const metric = kind === 'counter' ? new library.Counter(options) : new library.Gauge(options);
+    for (const { labels, value } of samples) metric.inc(labels, value);
+  }
+  return library.Registry.merge([processMetrics, registry]).metrics();
+}
+
+function load(): LoadedLibrary {
+  if (loaded !== undefined) return loaded;
+  const library = requireLibrary();
+  const processMetrics = new library.Registry();
+  library.collectDefaultMetrics({ register: processMetrics });
+  loaded = { library, processMetrics };
   return loaded;
 }
 
-/** Copies the current values into a new registry: its counters cannot be set to a value. */
-async function write({ library, registry }: Page, metrics: readonly Metric[]): Promise<string> {
-  const current = new library.Registry();
-  for (const metric of metrics) addMetric(library, current, metric);
-  return library.Registry.merge([registry, current]).metrics();
+/** `require` loads again after a failure, such as a lack of descriptors; `import` does not. */
+function requireLibrary(): Library {
+  try {
+    return createRequire(import.meta.url)('prom-client') as Library;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'MODULE_NOT_FOUND') throw error;
+    throw missingLibrary(error);
+  }
 }
 
-function addMetric({ Counter, Gauge }: Library, registry: Registry, metric: Metric): void {
-  const { kind, name, help, samples } = metric;
-  const labelNames = [...new Set(samples.flatMap(({ labels }) => Object.keys(labels)))];
-  const settings = { name, help, labelNames, registers: [registry] };
-  const instrument: Counter | Gauge =
-    kind === 'counter' ? new Counter(settings) : new Gauge(settings);
-  for (const { labels, value } of samples) instrument.inc(labels, value);
+/** Also reported on standard error, once: the response of a scraper may not be read. */
+function missingLibrary(cause: unknown): CoronetError {
+  const message = '/metrics needs prom-client, which is not installed: npm install prom-client';
+  if (!isMissingReported) stderr.write(`coronet: ${message}`);
+  isMissingReported = true;
+  return new CoronetError('ERR_MISSING_PEER', message, { cause });
 }

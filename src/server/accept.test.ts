@@ -66,6 +66,7 @@ function serveFor(ms: number, during?: (server: Server) => Operation<void>): Ser
       capabilities: { pausesAccept: true },
       limits: () => ({}),
       poll: () => 0,
+      settleMs: 0,
     },
     platform: { report: (line: string) => lines.push(line) },
   };

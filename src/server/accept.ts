@@ -1,9 +1,9 @@
 /**
- * Accepting: one connection after the other, as long as there is room.
+ * The accept loop of a server.
  *
- *   room ──► accept ──► refused by a limit of its peer: reset
- *     ▲         ├─────► a task of its own
- *     │         └─────► no descriptor left: pause ──► shed what has waited too long
+ *   free slot ──► accept ──► refused by a limit per peer: reset
+ *     ▲             ├──────► served in a task of its own
+ *     │             └──────► no descriptor left: pause ──► shed the oldest connections in the queue
  *     └─ maxConnections are open: pause until one ends
  */
 import type { Wait } from '../kernel/operation.ts';
@@ -13,19 +13,19 @@ import { ConnectionOperation } from './connection-operation.ts';
 import type { Handler } from './options.ts';
 import type { ServerImpl } from './server.ts';
 
-/** Accepting pauses for this long when there is no descriptor left; twice as long each time. */
+/** The pause after an accept that failed for lack of a descriptor; it doubles each time. */
 const FIRST_PAUSE_MS = 5;
-const LONGEST_PAUSE_MS = 1000;
+const MAX_PAUSE_MS = 1000;
 
 /**
- * A shortage that passes costs those who wait in the queue less than a refusal would. One that has
- * lasted for so long will not pass soon: those who wait are better off elsewhere, and know it.
+ * How long a shortage lasts before connections are shed. Waiting out a short one costs clients less
+ * than a reset does; in a long one they can connect elsewhere, but only if they learn of it.
  */
 const SHED_AFTER_MS = 2000;
-/** Connections that are shed at once, those that have waited longest; again after each pause. */
+/** Maximum number of connections that are reset after each pause, the oldest first. */
 const MAX_SHED = 64;
 
-/** Returns when the listener has been closed. */
+/** Accepts and serves connections. Returns when the listener has been closed. */
 export function* acceptAll(server: ServerImpl, handler: Handler): Generator<Wait, void> {
   for (;;) {
     if (!server.hasFreeSlot) yield* waitForFreeSlot(server);
@@ -37,19 +37,19 @@ export function* acceptAll(server: ServerImpl, handler: Handler): Generator<Wait
 
 /** Serves `socket` in a task of its own, unless a limit of its peer refuses it. */
 export function startConnection(server: ServerImpl, socket: Socket, handler: Handler): void {
-  const record = server.addConnection(socket);
-  if (record === null) return;
-  server.spawn(record, new ConnectionOperation(server, record, handler));
+  const connection = server.addConnection(socket);
+  if (connection === null) return;
+  server.spawn(connection, new ConnectionOperation(server, connection, handler));
 }
 
-/** Waits until there is room for a connection, or nobody comes in any more. */
+/** Waits until another connection is allowed, or the listener has been closed. */
 function* waitForFreeSlot(server: ServerImpl): Generator<Wait, void> {
   const { maxConnections, maxIsDerived } = server.limits;
   countPause(server);
   server.reporter.limited('maxConnections');
   if (maxIsDerived && server.network.capabilities.pausesAccept) {
     server.reporter.warn(
-      `it pauses accepting: ${maxConnections} connections are open, and there are no descriptors ` +
+      `accepting is paused: ${maxConnections} connections are open, and no descriptors are left ` +
         'for more. See `ulimit -n`.',
     );
   }
@@ -62,7 +62,7 @@ function* acceptNext(server: ServerImpl): Generator<Wait, Socket | undefined> {
   let pauseMs = FIRST_PAUSE_MS;
   let since = Infinity;
   for (;;) {
-    const triedAt = scheduler.now();
+    const startedAt = scheduler.now();
     try {
       listener.transport.acceptBatch = server.freeSlots;
       return yield* listener.accept();
@@ -71,29 +71,25 @@ function* acceptNext(server: ServerImpl): Generator<Wait, Socket | undefined> {
       if (code === 'ERR_CLOSED') return undefined;
       if (!isShortage(code)) throw error;
       const now = scheduler.now();
-      // It has waited for somebody to come: what was before is another shortage.
-      const isNew = now - triedAt > LONGEST_PAUSE_MS;
+      // The accept waited for a connection, so an earlier shortage was over.
+      const isNew = now - startedAt > MAX_PAUSE_MS;
       if (isNew) pauseMs = FIRST_PAUSE_MS;
       since = isNew ? now : Math.min(since, now);
-      reportShortage(server, String(code));
+      countPause(server);
+      server.reporter.warn(
+        `${code}: accepting is paused until descriptors or memory are free. See \`ulimit -n\`.`,
+      );
       if (now - since >= SHED_AFTER_MS) shed(server);
     }
-    // A connection that ends gives a descriptor back.
+    // A connection that ends frees a descriptor.
     yield* moveOnAfter(pauseMs, () => server.waitForClose());
-    pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+    pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
   }
 }
 
-/** The system has nothing left to give. The connection stays queued; it will be there later. */
+/** Whether an accept failed for lack of descriptors or memory: the connection stays queued. */
 export function isShortage(code: unknown): boolean {
   return code === 'EMFILE' || code === 'ENFILE' || code === 'ENOBUFS' || code === 'ENOMEM';
-}
-
-function reportShortage(server: ServerImpl, code: string): void {
-  countPause(server);
-  server.reporter.warn(
-    `${code}: it pauses accepting until descriptors or memory are free again. See \`ulimit -n\`.`,
-  );
 }
 
 function countPause(server: ServerImpl): void {

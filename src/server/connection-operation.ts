@@ -1,16 +1,16 @@
 /**
- * The life of one connection: its handler, then its end.
+ * Serves one connection: runs its handler, then closes the connection.
  *
- *   handler returns, fails, or was ended by a limit
+ *   handler returned, failed, or was ended by a limit
  *                 ──► shutdown(send) ──► discard input until end of file ──► close
  *   handler was cancelled with the server ──► close
- *   handler was cut in a send (torn), or its peer does not read ──► reset
+ *   handler was cut during a send (torn), or the peer does not read ──► reset
  *
- * A plain close with unread input would reset the connection, and the reset would destroy the last
- * reply on its way; hence the discarding, which the server bounds in time. What a limit has ended
- * is cancelled with all that follows in its task, so another one says good-bye.
+ * A close with unread input makes the system send a reset, and the reset destroys a response that
+ * is still on its way (RFC 1122, 4.2.2.13). Therefore input is discarded first, for `lingerMs` at
+ * most. A limit cancels the task of the handler with all that would follow in it, so a second task
+ * closes the connection then.
  */
-
 import type { UncooperativeError } from '../kernel/errors.ts';
 import type { Frames, Wait } from '../kernel/operation.ts';
 import { operationOf, Step } from '../kernel/operation.ts';
@@ -23,38 +23,56 @@ import type { Socket } from '../net/tcp/socket.ts';
 import type { Connection } from './connection.ts';
 import type { Handler } from './options.ts';
 import type { ServerImpl } from './server.ts';
-import type { CloseCause } from './stats.ts';
+import type { CloseReason } from './stats.ts';
+
+/** Error codes of a peer that disconnects, also in the middle of a TLS stream. */
+const DISCONNECT_CODES: ReadonlySet<unknown> = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ERR_TLS_TRUNCATED',
+]);
+/** Error codes of a peer that has become unreachable (tcp(7), "Error handling"). */
+const UNREACHABLE_CODES: ReadonlySet<unknown> = new Set([
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
+
+/** Maximum depth of nested AggregateErrors that is examined. */
+const MAX_ERROR_DEPTH = 8;
+/** Maximum number of reads of input before an error; the buffer of a socket holds less. */
+const MAX_READS = 1024;
+/** Receives input that is discarded. It is never read, so all connections share it. */
+const DISCARD_BUFFER = new Uint8Array(65_536);
 
 /**
- * Serves a connection with `handler`. However the handler ends, the socket is closed; its failure
- * ends this connection only.
+ * Serves a connection with `handler`. The socket is closed however the handler ends, and a failure
+ * of the handler ends this connection only.
  *
- * Written by hand as far as the handler runs, since that is where connections are idle: a generator
- * between the task and the handler would take a tenth of the memory of a connection. What comes
- * after the handler is one.
+ * The handler is driven by hand because idle connections wait in it: a generator between the task
+ * and the handler would add a tenth to the memory of a connection. The close is a generator.
  */
 export class ConnectionOperation extends Step<void> implements ForcedEndHandler {
   readonly #server: ServerImpl;
   readonly #connection: Connection;
-  /** Let go of when it has begun: what a function uses would be kept as long as the connection. */
+  /** Null once the handler has started: its closure would live as long as the connection. */
   #handler: Handler | null;
-  /** What the handler has returned; null before it has begun, and once it is through. */
+  /** The frames of the handler; null before it starts and after it has ended. */
   #frames: Frames<unknown> | null = null;
-  /** The end of the connection; null until the handler is through. */
+  /** Closes the connection; null until the handler has ended. */
   #ending: Generator<Wait, void> | null = null;
 
-  constructor(server: ServerImpl, record: Connection, handler: Handler) {
+  constructor(server: ServerImpl, connection: Connection, handler: Handler) {
     super();
     this.#server = server;
-    this.#connection = record;
+    this.#connection = connection;
     this.#handler = handler;
   }
 
   next(value?: unknown): IteratorResult<Wait, void> {
     if (this.#ending !== null) return this.#ending.next(value);
     try {
-      const frames = this.#frames ?? this.#begin();
-      const result = frames.next(value);
+      const result = (this.#frames ?? this.#start()).next(value);
       if (result.done !== true) return result;
     } catch (error) {
       return this.#failed(error);
@@ -65,7 +83,7 @@ export class ConnectionOperation extends Step<void> implements ForcedEndHandler 
   override throw(error: unknown): IteratorResult<Wait, void> {
     if (this.#ending !== null) return this.#ending.throw(error);
     try {
-      const result = throwInto(this.#frames ?? this.#begin(), error);
+      const result = throwInto(this.#frames ?? this.#start(), error);
       if (result.done !== true) return result;
     } catch (failure) {
       return this.#failed(failure);
@@ -73,7 +91,7 @@ export class ConnectionOperation extends Step<void> implements ForcedEndHandler 
     return this.#returned();
   }
 
-  /** By force: the handler is ended likewise, and nobody waits for the peer. */
+  /** A forced end: the handler is ended too, and the connection is closed without lingering. */
   override return(): IteratorResult<Wait, void> {
     if (this.#ending !== null) return this.#ending.return();
     try {
@@ -85,12 +103,12 @@ export class ConnectionOperation extends Step<void> implements ForcedEndHandler 
     return super.return();
   }
 
-  /** A handler that would not hear of its cancellation: a failure of this connection alone. */
+  /** A handler that ignores its cancellation is a failure of this connection only. */
   onForcedEnd(error: UncooperativeError): void {
     recordFailure(this.#server, this.#connection, error);
   }
 
-  #begin(): Frames<unknown> {
+  #start(): Frames<unknown> {
     const { socket } = this.#connection;
     const handler = this.#handler as Handler;
     this.#handler = null;
@@ -119,64 +137,66 @@ export class ConnectionOperation extends Step<void> implements ForcedEndHandler 
   }
 }
 
-/** The handler is through; `outcome` throws what it has thrown, or left undone. */
+/** Records how the handler has ended and closes the connection. `outcome` throws the error of the
+ *  handler, or one for what it left undone. */
 function* endConnection(
   server: ServerImpl,
-  record: Connection,
+  connection: Connection,
   outcome: () => void,
 ): Generator<Wait, void> {
-  let whole = false;
+  let complete = false;
   try {
     try {
       outcome();
-      record.reason ??= server.stopped ? 'drained' : 'handler';
+      connection.reason ??= server.stopped ? 'drained' : 'handler';
     } catch (error) {
-      // One that is not of this connection (kept, and thrown elsewhere) is a failure as any other.
-      if (record.task?.ownScope.cancelled === true && isCancelled(error)) throw error;
-      const cause = recordFailure(server, record, error);
-      record.reason ??= cause;
+      // A Cancelled of another scope, kept and thrown again, is a failure like any other.
+      if (connection.task?.ownScope.cancelled === true && isCancelled(error)) throw error;
+      const reason = recordFailure(server, connection, error);
+      connection.reason ??= reason;
     }
-    yield* linger(record.socket, server.limits.lingerMs);
-    whole = true;
+    yield* linger(connection.socket, server.limits.lingerMs);
+    complete = true;
   } finally {
-    if (record.limitExceeded) server.spawn(record, () => lingerAndClose(server, record));
-    else closeConnection(server, record, whole);
+    if (connection.limitExceeded)
+      server.spawn(connection, () => lingerAndClose(server, connection));
+    else closeConnection(server, connection, complete);
   }
 }
 
-/** A limit has ended the handler, which is through. */
-function* lingerAndClose(server: ServerImpl, record: Connection): Generator<Wait, void> {
+/** Closes a connection that a limit has ended, after its handler. */
+function* lingerAndClose(server: ServerImpl, connection: Connection): Generator<Wait, void> {
   try {
-    if (record.reason !== 'sendStallTimeoutMs') {
-      yield* linger(record.socket, server.limits.lingerMs);
+    if (connection.reason !== 'sendStallTimeoutMs') {
+      yield* linger(connection.socket, server.limits.lingerMs);
     }
   } finally {
-    closeConnection(server, record, true);
+    closeConnection(server, connection, true);
   }
 }
 
-/** `whole`: the handler and what follows it have come to their own end. */
-function closeConnection(server: ServerImpl, record: Connection, whole: boolean): void {
-  const { socket, reason } = record;
-  const why = reason !== null && (whole || record.limitExceeded) ? reason : 'cut';
-  // What the system still holds for a peer that does not read would stay for minutes.
-  if (socket.torn || why === 'sendStallTimeoutMs') socket.reset();
+/** `complete`: neither the handler nor the lingering close was cancelled. */
+function closeConnection(server: ServerImpl, connection: Connection, complete: boolean): void {
+  const { socket, limitExceeded } = connection;
+  const reason = complete || limitExceeded ? (connection.reason ?? 'cut') : 'cut';
+  // After a plain close the system would keep unsent bytes for minutes.
+  if (socket.torn || reason === 'sendStallTimeoutMs') socket.reset();
   else socket.close();
-  server.removeConnection(record, why);
+  server.removeConnection(connection, reason);
 }
 
-/** A failure of a handler that a limit has ended is told like any other: none is dropped. */
-function recordFailure(server: ServerImpl, record: Connection, error: unknown): CloseCause {
-  if (isPeerFault(error, record.socket)) {
+/** Counts and reports a failure of the handler, also after a limit has ended it. */
+function recordFailure(server: ServerImpl, connection: Connection, error: unknown): CloseReason {
+  if (isPeerFault(error, connection.socket)) {
     server.counters.resetByPeer++;
     return 'peerReset';
   }
   server.counters.failed++;
-  server.reporter.failed(error, record.socket.remoteAddress);
+  server.reporter.failed(error, connection.socket.remoteAddress);
   return 'failed';
 }
 
-/** The end of a connection whose handler is through. */
+/** Shuts the sending direction down and waits for the peer to do the same. */
 function* linger(socket: Socket, lingerMs: number): Generator<Wait, void> {
   if (socket.closed || socket.ended) return;
   if (socket.torn) return socket.reset();
@@ -184,10 +204,7 @@ function* linger(socket: Socket, lingerMs: number): Generator<Wait, void> {
   yield* moveOnAfter(lingerMs, () => discardInput(socket));
 }
 
-/** Where discarded input goes: nobody reads it, so all connections share it. */
-const DISCARD_BUFFER = new Uint8Array(65536);
-
-/** Past the socket, which may be draining: what matters here is the end of file of the peer. */
+/** Reads the transport, not the socket: a draining socket would report end of file early. */
 function* discardInput({ transport }: Socket): Generator<Wait, void> {
   try {
     for (;;) {
@@ -197,72 +214,50 @@ function* discardInput({ transport }: Socket): Generator<Wait, void> {
       if (count < 0) yield* readable(transport);
     }
   } catch (error) {
-    // Whatever the peer does now, the connection is at its end.
+    // An error of the connection ends it as well.
     if (isCancelled(error)) throw error;
   }
 }
 
 /**
- * Whether a handler has failed because its peer is gone. That is no failure of the program, and on
- * the internet it is ordinary: it is counted, and not told.
+ * Whether a handler has failed because its peer disconnected. That is common on the internet and
+ * not a failure of the program, so it is counted and not reported.
  *
- * A handler may use other connections as well. When one to a database breaks, the error has the
- * same code, and it is a failure. So the connection is asked: one that is broken says so every
- * time.
+ * A broken connection to another host, such as a database, produces the same error codes and is a
+ * failure. Therefore the state of this connection is checked too: its errors are sticky.
  */
-
-/** How a connection ends whose peer hangs up: also in the middle of TLS, which is as common. */
-const DISCONNECT_CODES: ReadonlySet<unknown> = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'ERR_TLS_TRUNCATED',
-]);
-/** How one ends whose peer cannot be reached any more (tcp(7), "Error handling"). */
-const UNREACHABLE_CODES: ReadonlySet<unknown> = new Set([
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-]);
-
-/** Groups inside of groups, looked into so deep. */
-const MAX_ERROR_DEPTH = 8;
-/** Input that stands before the end, in reads of up to 64 KB: a socket's buffer has less. */
-const MAX_READS = 1024;
-/** Nobody reads it. */
-const SCRATCH = new Uint8Array(65_536);
-
 export function isPeerFault(error: unknown, socket: Socket): boolean {
   const codes = errorCodes(error, MAX_ERROR_DEPTH);
-  if (
-    codes.length === 0 ||
-    !codes.every((code) => DISCONNECT_CODES.has(code) || UNREACHABLE_CODES.has(code))
-  ) {
-    return false;
-  }
-  // A handler that has closed its socket by itself: what is left is what is likely.
-  if (socket.closed) return codes.every((code) => DISCONNECT_CODES.has(code));
-  const end = peerState(socket);
-  // Who is sent to after the end may answer with a reset, which comes as EPIPE.
-  return end === 'broken' || (end === 'ended' && codes.every((code) => code === 'EPIPE'));
+  const isDisconnect = codes.every((code) => DISCONNECT_CODES.has(code));
+  if (codes.length === 0 || !(isDisconnect || codes.every(isDisconnectOrUnreachable))) return false;
+  // The handler has closed its socket, whose state is unknown then: assume the likely case.
+  if (socket.closed) return isDisconnect;
+  const state = peerState(socket);
+  // A send after the end of file may be answered with a reset, which is reported as EPIPE.
+  return state === 'broken' || (state === 'ended' && codes.every((code) => code === 'EPIPE'));
 }
 
-/** The codes of an error, or of all that a group has collected. Never throws. */
+function isDisconnectOrUnreachable(code: unknown): boolean {
+  return DISCONNECT_CODES.has(code) || UNREACHABLE_CODES.has(code);
+}
+
+/** The code of an error, or the codes of all errors in a group. Never throws. */
 function errorCodes(error: unknown, depth: number): unknown[] {
   try {
     const { code, errors } = (error ?? {}) as { code?: unknown; errors?: unknown };
     if (!(error instanceof AggregateError) || !Array.isArray(errors)) return [code];
     return depth === 0 ? [code] : errors.flatMap((each) => errorCodes(each, depth - 1));
   } catch {
-    // A revoked proxy, a getter that throws: no error of a network is like that.
+    // A revoked proxy or a throwing getter: not an error of a network.
     return [undefined];
   }
 }
 
-/** What a connection has to say behind the bytes that it still holds; they are discarded. */
+/** The state of the connection after its unread input, which is discarded. */
 function peerState({ transport }: Socket): 'alive' | 'ended' | 'broken' {
   try {
     for (let reads = 0; reads < MAX_READS; reads++) {
-      const count = transport.tryRecvInto(SCRATCH);
+      const count = transport.tryRecvInto(DISCARD_BUFFER);
       if (count <= 0) return count === 0 ? 'ended' : 'alive';
     }
     return 'alive';

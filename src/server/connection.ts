@@ -1,49 +1,48 @@
 /**
- * What a server knows of one open connection.
+ * The state of one open connection, and the checks of its time limits.
  *
- *   new ──byte──► idle or busy ──handler is through, or cut──► closing ──► (gone)
+ *   new ──byte──► idle or busy ──handler ended, or cut──► closing ──► removed
  *
  * Invariants:
- *  1. Nothing is written here when bytes move. A look, every so often, compares the counters of the
- *     socket with what they were at the look before (watch.ts), so limits cost a message nothing.
- *  2. A point in time that is noted is not before the moment it stands for: a limit may act late by
- *     the time between two looks, and never early.
- *  3. `cause` is set once the end has begun, and says why.
+ *  1. Nothing is written here when bytes move. A sweep (timeout-sweeper.ts) compares the counters
+ *     of the socket with those of the previous sweep, so limits cost a message nothing.
+ *  2. A recorded time is never earlier than the event that it stands for: a limit may take effect
+ *     late by the time between two sweeps, and never early.
+ *  3. `reason` is set when the connection starts to end.
  */
 import { describeWait } from '../kernel/diagnostics.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import type { Limits } from './options.ts';
-import type { CloseCause, CloseRecord, CutConnection, LimitName } from './stats.ts';
+import type { CloseReason, CloseRecord, CutConnection, LimitName } from './stats.ts';
 
-/** No wait for room to send was seen at the last look. */
+/** No task waited to send at the last sweep. */
 const NOT_STALLED = -1;
 
-/** The message that is coming in, for `minReceiveRate`. */
+/** The message that is being received, for `minReceiveRate`. */
 interface PartialMessage {
-  /** Where in the stream it begins: another place is another message. */
+  /** Position of its first byte in the stream; it identifies the message. */
   readonly offset: number;
-  /** When it was first seen. */
-  readonly since: number;
+  readonly firstSeenAt: number;
 }
 
 export class Connection {
   readonly socket: Socket;
-  /** Under which its peer is counted, if peers are. */
+  /** The key under which the peer is counted; `undefined` if it is not. */
   readonly peerKey: string | undefined;
-  /** Set right after it was made: the task needs the record, and the record the task. */
+  /** The task that serves the connection. Set right after construction. */
   task: TaskImpl | null = null;
-  /** Points in time are whole milliseconds, rounded up: they take no memory of their own. */
+  /** Times are whole milliseconds, rounded up: small integers take no heap memory. */
   readonly openedAt: number;
-  /** Why the connection ends; null: it does not. */
-  reason: CloseCause | null = null;
-  /** True: it was a limit, so the handler has no say in it any more. */
+  /** Why the connection ends; null while it does not. */
+  reason: CloseReason | null = null;
+  /** True: a limit has ended the connection, whatever its handler does. */
   limitExceeded = false;
-  /** The counters at the last look, and since when they have been standing still. */
+  /** The counters of the socket at the last sweep, and since when they have not changed. */
   private received = 0;
   private sent = 0;
   private inactiveSince: number;
-  /** Since when a task waits for room to send without getting any. */
+  /** Since when a task has been waiting to send without progress. */
   private stalledSince: number = NOT_STALLED;
   private partial: PartialMessage | null = null;
 
@@ -54,7 +53,7 @@ export class Connection {
     this.inactiveSince = this.openedAt;
   }
 
-  /** The limit that the connection has passed at `now`, if any. */
+  /** The limit that the connection exceeds at `now`, if any. Called once per sweep. */
   exceededLimit(limits: Limits, now: number): LimitName | null {
     if (this.reason !== null) return null;
     if (now - this.openedAt >= limits.lifetimeMs) return 'maxLifetimeMs';
@@ -66,27 +65,28 @@ export class Connection {
     this.received = bytesReceived;
     this.sent = bytesSent;
     if (socket.transport.sendWaiter !== null) return this.checkSendStall(limits, now, hasSent);
-    // A sender that has just been woken has not tried yet: for it the time goes on.
+    // A sender that was woken and has not resumed yet is still stalled.
     if (hasSent || socket.sending === null) this.stalledSince = NOT_STALLED;
     if (limits.receiveRate > 0 && this.receivesTooSlowly(limits, now)) return 'minReceiveRate';
     return this.checkInactivity(limits, now);
   }
 
   private checkSendStall(limits: Limits, now: number, hasSent: boolean): LimitName | null {
-    // Idleness begins when nobody waits for room any more.
+    // The idle time starts when the wait to send ends.
     this.inactiveSince = Math.ceil(now);
     if (hasSent || this.stalledSince === NOT_STALLED) this.stalledSince = this.inactiveSince;
     if (now - this.stalledSince >= limits.sendStallMs) return 'sendStallTimeoutMs';
-    // The system calls a socket writable when a third of its buffer is free (tcp(7) is silent;
-    // sk_stream_is_writeable), which a slow peer may reach after minutes. It takes bytes before, so
-    // the sender tries again: that shows whether the peer takes any.
+    // Linux reports a socket as writable when a third of its buffer is free
+    // (sk_stream_is_writeable; not in tcp(7)), which may take minutes with a slow peer. It accepts
+    // bytes earlier, so an attempt to send shows whether the peer takes any.
     this.socket.transport.notifySend();
     return null;
   }
 
   /**
-   * A message is in the making, and has grown too slowly since it was first seen. The read counts,
-   * not its waiting: one that is woken for every byte often does not wait at the moment of a look.
+   * Whether the message that is being received has grown too slowly since it was first seen. It
+   * counts that a read is pending, not that it waits: a reader that is woken for every byte may not
+   * be waiting at the moment of a sweep.
    */
   private receivesTooSlowly({ receiveRate, receiveGraceMs }: Limits, now: number): boolean {
     const { socket } = this;
@@ -95,17 +95,16 @@ export class Connection {
       this.partial = null;
       return false;
     }
-    const at = socket.bytesReceived - unread;
-    if (this.partial?.offset !== at) this.partial = { offset: at, since: Math.ceil(now) };
-    const ageMs = now - this.partial.since;
+    const offset = socket.bytesReceived - unread;
+    if (this.partial?.offset !== offset) this.partial = { offset, firstSeenAt: Math.ceil(now) };
+    const ageMs = now - this.partial.firstSeenAt;
     return ageMs >= receiveGraceMs && unread * 1000 < receiveRate * ageMs;
   }
 
   private checkInactivity(limits: Limits, now: number): LimitName | null {
-    const quietMs = now - this.inactiveSince;
-    const isNew = this.received === 0;
-    if (isNew && quietMs >= limits.firstByteMs) return 'firstByteTimeoutMs';
-    return quietMs >= limits.idleMs ? 'idleTimeoutMs' : null;
+    const inactiveMs = now - this.inactiveSince;
+    if (this.received === 0 && inactiveMs >= limits.firstByteMs) return 'firstByteTimeoutMs';
+    return inactiveMs >= limits.idleMs ? 'idleTimeoutMs' : null;
   }
 
   /** Ends the handler because of a limit. */
@@ -122,16 +121,16 @@ export class Connection {
     return socket.bytesReceived === 0 ? 'new' : 'idle';
   }
 
-  /** For the report of a drain; also right after the task was cancelled, before its next step. */
+  /** For the drain report. Also valid right after the task was cancelled, before it resumes. */
   cutRecord(now: number): CutConnection {
     const { task, state } = this;
-    const waited = task !== null && (task.state === 'waiting' || task.resume === 'cancel');
-    const waitingOn = waited ? describeWait(task.wait) : '';
+    const isWaiting = task !== null && (task.state === 'waiting' || task.resume === 'cancel');
+    const waitingOn = isWaiting ? describeWait(task.wait) : '';
     const durationMs = this.age(now);
     return Object.freeze({ peer: this.socket.remoteAddress, state, waitingOn, durationMs });
   }
 
-  closeRecord(reason: CloseCause, now: number): CloseRecord {
+  closeRecord(reason: CloseReason, now: number): CloseRecord {
     const { remoteAddress: peer, bytesReceived, bytesSent } = this.socket;
     const durationMs = this.age(now);
     return Object.freeze({ peer, reason, bytesReceived, bytesSent, durationMs });

@@ -15,7 +15,6 @@ import type { Socket } from '../net/tcp/socket.ts';
 import { SystemError } from '../support/system-error.ts';
 import type { HandshakeStage } from '../world/handshake.ts';
 import type { ListenerTransport, Transport } from '../world/network.ts';
-import type { Limit } from './options.ts';
 import { serve } from './serve.ts';
 import type { Server } from './server.ts';
 
@@ -69,7 +68,7 @@ class CrowdedListener extends Readiness implements ListenerTransport {
 }
 
 interface Stop {
-  readonly maxConnections: Limit;
+  readonly maxConnections: number;
   readonly replaced?: boolean;
   /** What stands in front of the connections. */
   readonly gate?: HandshakeStage;
@@ -91,6 +90,7 @@ function stopped(
     capabilities: { pausesAccept: true },
     limits: () => ({ backlog: BACKLOG }),
     poll: () => (hearsLate ? -1 : 0),
+    settleMs: hearsLate ? 10 : 0,
   };
   const program = { replaced, serverListens: () => {}, serverEnds: () => {} };
   const world = { network, program, platform: { report: () => {} } };
@@ -137,7 +137,7 @@ function* answer(socket: Socket, listener: CrowdedListener): Operation<void> {
 test('those for whom there was no descriptor are served as connections end', () => {
   const listener = new CrowdedListener(4);
   listener.descriptors = 1;
-  const { accepted, endedAt } = stopped(listener, { maxConnections: 'unlimited' });
+  const { accepted, endedAt } = stopped(listener, { maxConnections: Infinity });
   expect(accepted).toBe(4);
   expect(endedAt).toBeGreaterThan(listener.closedAt);
   expect(listener.closedAt).toBeGreaterThanOrEqual(6 * STOPPED_AT);
@@ -147,7 +147,7 @@ test('a server in which nothing is open waits for no descriptor', () => {
   const listener = new CrowdedListener(4);
   listener.descriptors = 0;
   const end = { accepted: 0, endedAt: STOPPED_AT };
-  expect(stopped(listener, { maxConnections: 'unlimited' })).toEqual(end);
+  expect(stopped(listener, { maxConnections: Infinity })).toEqual(end);
 });
 
 test('a full server serves as many as its queue can hold, however many come', () => {

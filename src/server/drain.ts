@@ -1,4 +1,4 @@
-/** The soft end of a server: take what is queued, close the door, let idle connections go. */
+/** Drain: the graceful shutdown of a server. */
 import type { Wait } from '../kernel/operation.ts';
 import type { Scope } from '../kernel/scope/scope.ts';
 import { sleep } from '../kernel/waits.ts';
@@ -9,25 +9,20 @@ import type { Handler } from './options.ts';
 import type { ServerImpl } from './server.ts';
 
 /**
- * Who has connected before a drain has come in, and what has been sent before it counts as
- * received. A network that hears of either only in the event loop is given this long to hear.
+ * Time for the first bytes of a connection that was accepted last, before it counts as idle: after
+ * a handshake, and in a program that is replaced by a successor and can afford to wait.
  */
-const SETTLE_MS = 10;
+const FIRST_BYTES_MS = 200;
 
-/**
- * A program that is replaced by a successor is in no hurry: clients that it has accepted last have
- * so long for their first bytes, since they count as idle before.
- */
-const HANDOVER_MS = 200;
-
-/** Handshakes of TLS and headers of proxies that are under way when the server is stopped have so
- *  long to complete: a silent client must not hold it up. */
+/** Age at which a TLS handshake or PROXY header is aborted: silent clients must not delay the
+ *  drain. */
 const HANDSHAKE_TIMEOUT_MS = 1000;
 
-/** The longest queue where the system does not tell: what Linux allows unless it is told. */
+/** Assumed queue length where the system does not report it: the default of Linux. */
 const DEFAULT_BACKLOG = 4096;
 
-/** Waits until the server is stopped, and drains it. */
+/** Waits until the server is stopped, then drains it. Busy connections end by themselves, or are
+ *  cut when the grace period ends, which cancels this task as well. */
 export function* drainWhenStopped(
   server: ServerImpl,
   own: Scope,
@@ -35,124 +30,150 @@ export function* drainWhenStopped(
 ): Generator<Wait, void> {
   yield* own.waitStopping();
   server.beginStop();
-  const stoppedAt = server.scheduler.now();
-  // A grace of no time: whoever were let in now would only be cut.
+  // Without a grace period, a connection that is accepted now would only be cut.
   if (own.cancelled) return;
-  const hearsLate = server.network.poll() < 0;
-  if (hearsLate) yield* sleep(SETTLE_MS);
-  const gate = server.listener.lastStage;
-  // Once: to ask the system costs several files.
-  const most = server.network.limits().backlog ?? DEFAULT_BACKLOG;
-  const take = (): boolean => acceptQueued(server, handler, most);
-  const isEmpty = take();
-  if (gate !== undefined) gate.finish();
-  // A successor has the same queue, and room for it.
-  else if (isEmpty || isReplaced()) server.closeListener();
-  if (hearsLate) yield* sleep(SETTLE_MS);
-  if (isReplaced()) yield* sleep(HANDOVER_MS);
-  // Whoever comes through a gate from now on is drained in his time.
-  server.drain(gate === undefined ? Infinity : stoppedAt);
-  if (gate !== undefined) yield* drainHandshakes(server, most);
-  else if (!server.listener.closed) yield* acceptRemaining(server, take, most, hearsLate);
-  server.closeListener();
+  yield* new Drain(server, handler).run();
+}
+
+class Drain {
+  readonly #server: ServerImpl;
+  readonly #handler: Handler;
+  /** Maximum length of the accept queue: bounds the drain while new connections keep arriving. */
+  readonly #backlog: number;
+  readonly #stoppedAt: number;
+
+  constructor(server: ServerImpl, handler: Handler) {
+    this.#server = server;
+    this.#handler = handler;
+    this.#backlog = server.network.limits().backlog ?? DEFAULT_BACKLOG;
+    this.#stoppedAt = server.scheduler.now();
+  }
+
+  /**
+   * A connection that was established before the stop is served, including its first request if
+   * that was sent before the stop. The network may learn of either late, hence the settling.
+   */
+  *run(): Generator<Wait, void> {
+    yield* this.#settle();
+    const isQueueEmpty = this.#acceptQueued();
+    this.#stopAccepting(isQueueEmpty);
+    yield* this.#settle();
+    if (isReplaced()) yield* sleep(FIRST_BYTES_MS);
+    this.#drainIdle();
+    if (this.#hasStages) yield* this.#finishHandshakes();
+    else if (!this.#server.listener.closed) yield* this.#acceptRemaining();
+    this.#server.closeListener();
+  }
+
+  /** True: accepted connections pass a TLS handshake or a PROXY header first. */
+  get #hasStages(): boolean {
+    return this.#server.listener.lastStage !== undefined;
+  }
+
+  /** Waits until the network has reported every connection and byte that has arrived. */
+  *#settle(): Generator<Wait, void> {
+    const { network } = this.#server;
+    network.poll();
+    if (network.settleMs > 0) yield* sleep(network.settleMs);
+  }
+
+  /**
+   * Accepts up to a full queue of connections; more may arrive meanwhile. False: connections may be
+   * left, because of `maxConnections` or a lack of descriptors.
+   */
+  #acceptQueued(): boolean {
+    for (let left = this.#backlog; left > 0; left--) {
+      const socket = tryAcceptNext(this.#server);
+      if (socket === 'none') return true;
+      if (socket === 'no resources') return false;
+      startConnection(this.#server, socket, this.#handler);
+    }
+    return true;
+  }
+
+  /** Connections that are still queued keep the listener open: closing it would reset them, unless
+   *  a successor accepts from the same queue. */
+  #stopAccepting(isQueueEmpty: boolean): void {
+    const { lastStage } = this.#server.listener;
+    if (lastStage !== undefined) lastStage.finish();
+    else if (isQueueEmpty || isReplaced()) this.#server.closeListener();
+  }
+
+  /** Connections whose handshakes complete after the stop are drained by `#finishHandshakes`. */
+  #drainIdle(): void {
+    this.#server.drain(this.#hasStages ? this.#stoppedAt : Infinity);
+  }
+
+  /**
+   * Lets pending and queued handshakes complete, and drains each connection once its first bytes
+   * had time to arrive. The accept loop goes on meanwhile and ends after the last of them.
+   */
+  *#finishHandshakes(): Generator<Wait, void> {
+    const server = this.#server;
+    const last = arrivals(server) + this.#backlog;
+    server.drainsNewConnections = false;
+    while (arrivals(server) < last) {
+      const until = server.scheduler.now();
+      const before = isIdle(server) ? arrivals(server) : -1;
+      yield* sleep(FIRST_BYTES_MS);
+      // Nothing arrived in all that time: the queue is empty, or there is a shortage.
+      if (isIdle(server) && arrivals(server) === before) return;
+      server.drain(until);
+      server.listener.abortHandshakesOlderThan(HANDSHAKE_TIMEOUT_MS);
+    }
+    server.closeListener();
+    yield* sleep(FIRST_BYTES_MS);
+    server.drain();
+  }
+
+  /** Accepts queued connections as others end, until the queue is empty. Bounded by the grace
+   *  period and by the length of the queue. */
+  *#acceptRemaining(): Generator<Wait, void> {
+    const server = this.#server;
+    const { counters, network } = server;
+    const last = counters.accepted + this.#backlog;
+    const isLate = network.settleMs > 0;
+    server.drainsNewConnections = !isLate;
+    while (!this.#acceptQueued() && counters.accepted < last) {
+      // The missing resource is held elsewhere and may never be freed.
+      if (server.open.size === 0) break;
+      if (isLate) yield* this.#drainSettled();
+      else yield* server.waitForClose();
+    }
+    server.closeListener();
+    yield* this.#settle();
+    server.drain();
+  }
+
+  /** Drains the connections whose first bytes the network has had time to report. */
+  *#drainSettled(): Generator<Wait, void> {
+    const until = this.#server.scheduler.now();
+    yield* this.#settle();
+    this.#server.drain(until);
+  }
 }
 
 function isReplaced(): boolean {
   return currentWorld().program?.replaced === true;
 }
 
-/**
- * Gives what waits in the queue to handlers: `most`, which is as many as it can hold, since whoever
- * comes meanwhile queues up as well. False: more may wait, and there is no room for them now.
- */
-function acceptQueued(server: ServerImpl, handler: Handler, most: number): boolean {
-  for (let left = most; left > 0; left--) {
-    const next = tryAcceptNext(server);
-    if (next === undefined || next === null) return next === undefined;
-    startConnection(server, next, handler);
+function tryAcceptNext({ hasFreeSlot, listener }: ServerImpl): Socket | 'none' | 'no resources' {
+  if (!hasFreeSlot) return 'no resources';
+  try {
+    return listener.tryAccept() ?? 'none';
+  } catch (error) {
+    return isShortage((error as { code?: unknown }).code) ? 'no resources' : 'none';
   }
-  return true;
 }
 
-/**
- * Those at a gate, and those who wait below, come through as there is room; accepting goes on by
- * itself and ends behind the last of them. Whoever has come through has a moment for the first
- * bytes, which follow the handshake. Bounded as below.
- */
-function* drainHandshakes(server: ServerImpl, most: number): Generator<Wait, void> {
-  const { listener, scheduler } = server;
-  const last = arrivals(server) + most;
-  server.drainsNewConnections = false;
-  while (arrivals(server) < last) {
-    const until = scheduler.now();
-    const before = isIdle(server) ? arrivals(server) : -1;
-    yield* sleep(HANDOVER_MS);
-    // In all that time nobody has come in: the queue is empty, or there is a shortage.
-    if (isIdle(server) && arrivals(server) === before) return;
-    server.drain(until);
-    listener.abortHandshakesOlderThan(HANDSHAKE_TIMEOUT_MS);
-  }
-  server.closeListener();
-  yield* sleep(HANDOVER_MS);
-  server.drain();
-}
-
-/** Nobody is served, and nobody is at a gate. */
+/** True: no connection is open, and no handshake is pending. */
 function isIdle({ open, listener }: ServerImpl): boolean {
   return open.size === 0 && !listener.hasHandshakes;
 }
 
-/** How many have come so far, and are served or gone: silent ones could come for ever. */
+/** Number of connections that have arrived, whatever became of them. */
 function arrivals({ listener, counters }: ServerImpl): number {
   const refused = Object.values(counters.refused).reduce((sum, count) => sum + count, 0);
-  const { proxyHeaders } = listener.stages;
-  return (
-    counters.accepted +
-    refused +
-    (listener.handshakes?.failed ?? 0) +
-    (proxyHeaders?.disconnected ?? 0)
-  );
-}
-
-/**
- * Those who had connected while there was no room are served as connections end and make some.
- * Closing the listener at once would reset them, with their requests. The grace bounds it, and
- * without one the length of the queue.
- */
-function* acceptRemaining(
-  server: ServerImpl,
-  take: () => boolean,
-  most: number,
-  hearsLate: boolean,
-): Generator<Wait, void> {
-  const { counters } = server;
-  const last = counters.accepted + most;
-  server.drainsNewConnections = !hearsLate;
-  while (!take() && counters.accepted < last) {
-    // What is short is held by somebody else, who may never give it back.
-    if (server.open.size === 0) break;
-    if (hearsLate) yield* drainSettled(server);
-    else yield* server.waitForClose();
-  }
-  server.closeListener();
-  if (!hearsLate) return;
-  yield* sleep(SETTLE_MS);
-  server.drain();
-}
-
-/** Of those who have come in during the drain, drains those of whom the network has heard. */
-function* drainSettled(server: ServerImpl): Generator<Wait, void> {
-  const until = server.scheduler.now();
-  yield* sleep(SETTLE_MS);
-  server.drain(until);
-}
-
-/** The next one in the queue; null: there is no room for one; undefined: nobody waits. */
-function tryAcceptNext({ hasFreeSlot, listener }: ServerImpl): Socket | null | undefined {
-  if (!hasFreeSlot) return null;
-  try {
-    return listener.tryAccept();
-  } catch (error) {
-    return isShortage((error as { code?: unknown }).code) ? null : undefined;
-  }
+  const failed = listener.handshakes?.failed ?? 0;
+  return counters.accepted + refused + failed + (listener.stages.proxyHeaders?.disconnected ?? 0);
 }

@@ -1,29 +1,34 @@
-/** The codes of server/ in the catalogue of error codes. */
+/** The error codes of server/ in the catalogue. */
 import type { Catalogue } from '../support/error-catalogue.ts';
 
 export const SERVER_ERRORS: Catalogue = {
+  ERR_MISSING_PEER: {
+    className: 'CoronetError',
+    sentence: 'An optional package that a feature needs is not installed.',
+    cause: '`/metrics` of `health` needs prom-client, an optional peer dependency of Coronet.',
+    remedy: 'Install the package: `npm install prom-client`.',
+  },
   ERR_WORKER_RESTARTS: {
     className: 'WorkerError',
-    sentence: 'Workers ended more often than the restart limit allows, and the rest was stopped.',
+    sentence: 'Workers ended more often than the restart limit allows, so all were stopped.',
     cause:
-      'Every new worker fails soon, for example because something that it needs has gone; or ' +
-      'workers hang, and are killed after `hangTimeoutMs`.',
-    remedy:
-      'What the workers wrote to standard error tells why they end. `restarts` moves the limit.',
+      'Every new worker fails soon after its start, for example because a service that it needs ' +
+      'is down; or workers hang and are killed after `hangTimeoutMs`.',
+    remedy: 'The standard error of the workers shows why they end. `restarts` changes the limit.',
   },
   ERR_WORKER_START: {
     className: 'WorkerError',
-    sentence: 'A worker was not ready in time, or ended before it was, at the very beginning.',
+    sentence: 'A worker ended before it was ready, or was not ready in time, at the first start.',
     cause:
-      'A mistake in its module, an address that is in use, or a module that neither listens ' +
-      'under `main` nor calls `ready()`.',
-    remedy:
-      'Run the module alone first: `node module`. Raise `readyTimeoutMs` if it begins slowly.',
+      'An error in its module, an address that is in use, or a module that neither listens under ' +
+      '`main` nor calls `ready()`.',
+    remedy: 'Run the module alone: `node module`. Raise `readyTimeoutMs` if it starts slowly.',
   },
   ERR_WORKER_STOP: {
     className: 'WorkerError',
-    sentence: 'A worker did not end well when all were asked to: it was cut, or failed.',
-    cause: 'Its connections were not done when its grace was over, or its cleanup failed.',
-    remedy: 'What it wrote to standard error tells who was cut. Raise `graceMs`, or end sooner.',
+    sentence: 'A worker did not end cleanly when all workers were stopped.',
+    cause: 'Connections were still open at the end of its grace period, or its cleanup failed.',
+    remedy:
+      'Its standard error shows which connections were cut. Raise `graceMs`, or end them sooner.',
   },
 };

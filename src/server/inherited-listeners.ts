@@ -1,48 +1,52 @@
 /**
  * Listening sockets that a service manager has opened for the program, by the protocol of systemd
- * (sd_listen_fds(3)): LISTEN_FDS descriptors from 3 on, named in LISTEN_FDNAMES, for the process
- * LISTEN_PID alone.
+ * (sd_listen_fds(3)): LISTEN_FDS descriptors starting at 3, named in LISTEN_FDNAMES, for the
+ * process LISTEN_PID only.
  */
-
 import { currentWorld } from '../net/current-world.ts';
 import { outOfRange, wrongType } from '../support/checks.ts';
 import type { Platform } from '../world/platform.ts';
 
 /** SD_LISTEN_FDS_START. */
 const FIRST_FD = 3;
-/** More than any unit has; it bounds what a wrong number makes us build. */
+/** More than any unit has; it bounds the array that an invalid number creates. */
 const MAX_FDS = 4096;
-/** What sd_listen_fds_with_names(3) calls a descriptor without a name. */
+/** The name that sd_listen_fds_with_names(3) returns for a descriptor without a name. */
 const UNKNOWN_NAME = 'unknown';
 
-/** A listening socket that the program was started with; `listen` and `tcpServer` take it. */
+/** A listening socket that the process has inherited; `listen` and `tcpServer` accept it. */
 export interface InheritedListener {
   /** The descriptor. */
   readonly fd: number;
-  /** FileDescriptorName= of its .socket unit: by default the name of the unit. */
+  /** FileDescriptorName= of its .socket unit; by default the name of the unit. */
   readonly name: string;
 }
 
-/** What a process was given, once it was asked for: the variables are gone then. */
-const taken = new WeakMap<Platform, readonly InheritedListener[]>();
+/** The result of the first call: it removes the variables. */
+const inherited = new WeakMap<Platform, readonly InheritedListener[]>();
 
 /**
- * The listening sockets that systemd (or whoever speaks its protocol) has opened for this process,
- * in their order; with `name` those of that name. None where the process was started otherwise.
- * `yield* listen(inherited)` takes one over. The variables LISTEN_* are taken away, so that they
- * mislead no child. To be called in a task.
+ * Returns the listening sockets that systemd, or a service manager with the same protocol, has
+ * opened for this process, in their order; with `name`, only those of that name. Returns an empty
+ * list if the process was started in another way. `yield* listen(inherited)` takes one over. The
+ * variables LISTEN_* are removed from the environment, so that child processes do not use them.
+ * Must be called in a task.
  *
- * Errors: RangeError for a LISTEN_FDS that is no number; ERR_NO_TASK.
+ * Errors: RangeError if LISTEN_FDS is not a number; ERR_NO_TASK.
+ *
+ * @example
+ * const [inherited] = inheritedListeners();
+ * yield* tcpServer(inherited ?? 25000, handler);
  */
 export function inheritedListeners(name?: string): readonly InheritedListener[] {
   if (name !== undefined && typeof name !== 'string') throw wrongType('name', 'a string', name);
   const { platform } = currentWorld();
-  const all = taken.get(platform) ?? readInherited(platform);
-  taken.set(platform, all);
+  const all = inherited.get(platform) ?? readInherited(platform);
+  inherited.set(platform, all);
   return name === undefined ? all : all.filter((listener) => listener.name === name);
 }
 
-/** What the variables say, once: they are gone then. @internal */
+/** Reads the variables and removes them. @internal */
 export function readInherited(
   platform: Pick<Platform, 'pid' | 'environment' | 'unsetEnvironment'>,
 ): readonly InheritedListener[] {

@@ -1,4 +1,4 @@
-/** What `tcpServer` and `serve` can be told, and the limits that follow from it. */
+/** The options of `tcpServer` and `serve`, and the limits that follow from them. */
 
 import type { Operation } from '../kernel/operation.ts';
 import type { SocketAddress } from '../net/address.ts';
@@ -16,126 +16,124 @@ import type { ListenOptions, Network, NetworkLimits } from '../world/network.ts'
 import type { Server } from './server.ts';
 import type { CloseRecord, DrainReport } from './stats.ts';
 
-/** Serves one connection: runs in a task of its own, and the connection ends when it does. */
+/** Serves one connection, in a task of its own. The connection is closed when the handler ends. */
 export type Handler = (socket: Socket, peer: SocketAddress) => Operation<unknown>;
 
-/** A number, or the word that turns a limit off. */
-export type Limit = number | 'unlimited';
-
-/** How slowly a message may come in. */
+/** The minimum rate at which a message must arrive. */
 export interface ReceiveRate {
-  /** The least bytes of a message per second, on average since its beginning. */
+  /** Minimum bytes per second, averaged since the first byte of the message. */
   readonly bytesPerSecond: number;
-  /** A message is not judged before it is this old, in milliseconds. Default 5000. */
+  /** Age below which a message is not checked, in milliseconds. Default 5000. */
   readonly graceMs?: number;
 }
 
-/** How many connections may come in, over time. */
+/** A limit on the rate of new connections (a token bucket). */
 export interface AcceptRate {
-  /** So many at once, … */
+  /** Connections that are allowed in a burst, and in each period of `perMs`. */
   readonly count: number;
-  /** … and so many in this time, in milliseconds, for as long as it goes on. */
+  /** Length of the period, in milliseconds. */
   readonly perMs: number;
 }
 
 /**
- * What `tcpServer` and `serve` can be told.
+ * Options of `tcpServer` and `serve`, in addition to those of `listen`.
  *
- * Limits. A connection that passes one of those in time is ended: the scope of its handler is
- * cancelled with the name of the option as reason (`finally` runs), then the connection is closed,
- * or reset if its peer does not read. That is counted in `stats().closed` and is no failure. Such
- * a limit acts when its time has passed, and up to a quarter later; never before. 'unlimited' turns
- * a limit off. There is none for bytes that wait to be sent: `sendAll` waits for the system to take
- * them, so no queue grows here; what a Reader or a Writer may hold is an option of theirs (`max`,
- * `highWaterMark`).
+ * Limits: `Infinity` turns a limit off. A connection that exceeds a time limit is ended: the scope
+ * of its handler is cancelled with the name of the option as the reason (`finally` blocks run), and
+ * the connection is closed, or reset if its peer does not read. It is counted in `stats().closed`
+ * and is not a failure. A time limit takes effect when its time has passed or up to a quarter of it
+ * later, never earlier.
+ *
+ * Bytes that wait to be sent have no limit, because no queue of them grows: `sendAll` waits until
+ * the system has taken them. Options of the Reader (`max`) and the Writer (`highWaterMark`) limit
+ * what these buffer.
  */
 export interface ServerOptions extends ListenOptions {
-  /** Called once, before the first connection is accepted. What it throws ends the server. */
+  /** Called once, before the first connection is accepted. An exception ends the server. */
   onListening?(server: Server): void;
   /**
-   * A handler failed. Default: one line on standard error; of very many, one a second. Resets by
-   * peers are only counted.
+   * Called when a handler fails. Default: a line on standard error, limited to one per second after
+   * the first 100. Resets by peers are counted only.
    */
   onError?(error: unknown, peer: SocketAddress): void;
-  /** A connection has ended. What it throws is unhandled, and the server goes on. */
+  /** Called when a connection has ended. An exception goes to `hooks.onUnhandled`. */
   onClose?(record: CloseRecord): void;
-  /** A server that was stopped has ended. What it throws is unhandled. */
+  /** Called when a stopped server has ended. An exception goes to `hooks.onUnhandled`. */
   onDrained?(report: DrainReport): void;
   /**
-   * How long the end of a connection waits for the peer to finish, in milliseconds. Default 2000.
+   * How long the server waits for the peer to close its end after the handler has ended, in
+   * milliseconds. Default 2000.
    */
   readonly lingerMs?: number;
   /**
-   * The most open connections. With so many, accepting pauses until one ends, and the others wait
-   * in the system's queue. Default: the descriptors of the process that are free when the server
-   * begins, less 16, and at least 8. The portable network cannot leave connections in the queue:
-   * there they wait in the process, with a descriptor each, and the default is 'unlimited'.
+   * Maximum number of open connections. At the maximum, accepting pauses until a connection ends;
+   * further connections wait in the system's queue. Default: the number of free descriptors of the
+   * process when the server starts, minus 16, and at least 8. The portable network cannot leave
+   * connections in the system's queue: they wait in the process and hold a descriptor each, and the
+   * default is Infinity.
    */
-  readonly maxConnections?: Limit;
+  readonly maxConnections?: number;
   /**
-   * The most open connections of one peer: of an IPv4 address, or of the first 64 bits of an IPv6
-   * address. Those beyond are reset. Unix sockets are not counted. Default 'unlimited'.
+   * Maximum number of open connections of one peer: an IPv4 address, or the first 64 bits of an
+   * IPv6 address. Further connections are reset. Unix sockets are not counted. Default Infinity.
    */
-  readonly maxConnectionsPerPeer?: Limit;
+  readonly maxConnectionsPerPeer?: number;
   /**
-   * How fast one peer (as above) may connect; what comes faster is reset. Peers without a
-   * connection are remembered up to 16,384, the latest. Default 'unlimited'.
+   * Maximum rate of new connections of one peer (as above); connections in excess of it are reset.
+   * The rate of at most 16,384 peers without open connections is remembered. Default Infinity.
    */
-  readonly maxAcceptRatePerPeer?: AcceptRate | 'unlimited';
+  readonly maxAcceptRatePerPeer?: AcceptRate | number;
   /**
-   * How long a connection may last before the first byte of the peer, in milliseconds, counted anew
-   * while the handler sends. Default 60 000.
+   * How long a connection may last before the first byte from its peer, in milliseconds. The time
+   * restarts when the handler sends. Default 60 000.
    */
-  readonly firstByteTimeoutMs?: Limit;
+  readonly firstByteTimeoutMs?: number;
   /**
-   * How long a connection may last without a byte received or sent, whatever its handler does
-   * meanwhile, in milliseconds. A handler that waits for room to send is left to
-   * `sendStallTimeoutMs`. Default 300 000.
+   * How long a connection may last without a byte in either direction, in milliseconds, regardless
+   * of what its handler does. While a handler waits to send, `sendStallTimeoutMs` applies instead.
+   * Default 300 000.
    */
-  readonly idleTimeoutMs?: Limit;
+  readonly idleTimeoutMs?: number;
   /**
-   * How long a handler may wait for room to send without one byte being taken, in milliseconds. A
-   * transfer that goes on is not ended, however slow. Bytes are taken while the peer acknowledges
-   * what was sent before; where Node's sockets lie below (portable, TLS) that shows only in steps
-   * of up to a third of the system's buffer. Default 30 000.
+   * How long a handler may wait to send while the peer takes no byte, in milliseconds. A transfer
+   * that makes progress is not ended, however slow it is. Bytes count as taken when the peer
+   * acknowledges earlier ones; on Node's sockets (portable, TLS) progress becomes visible in steps
+   * of up to a third of the system's send buffer. Default 30 000.
    */
-  readonly sendStallTimeoutMs?: Limit;
+  readonly sendStallTimeoutMs?: number;
   /**
-   * The least rate at which a message may come in. It counts only while a read of the connection's
-   * Reader waits for the rest of a message, after a grace. Default 'unlimited'.
+   * Minimum rate at which a message must arrive. It is checked only while a read of the
+   * connection's Reader waits for the rest of a message. Default Infinity: no minimum.
    */
-  readonly minReceiveRate?: ReceiveRate | 'unlimited';
-  /** How long a connection may last in all, in milliseconds. Default 'unlimited'. */
-  readonly maxLifetimeMs?: Limit;
+  readonly minReceiveRate?: ReceiveRate | number;
+  /** How long a connection may last, in milliseconds. Default Infinity. */
+  readonly maxLifetimeMs?: number;
 }
 
-/** The limits of a server as it works with them. Infinity: there is none. */
+/** The limits of a server after defaults have been applied. Infinity: no limit. */
 export interface Limits {
   readonly maxConnections: number;
-  /** True: `maxConnections` was not given, so reaching it means that descriptors are short. */
+  /** True: `maxConnections` is the default, so reaching it means that descriptors are short. */
   readonly maxIsDerived: boolean;
   readonly maxPerPeer: number;
   readonly acceptRate: AcceptRate | null;
   readonly firstByteMs: number;
   readonly idleMs: number;
   readonly sendStallMs: number;
-  /** Bytes per second; 0: there is no such limit. */
+  /** Bytes per second; 0: no limit. */
   readonly receiveRate: number;
   readonly receiveGraceMs: number;
   readonly lifetimeMs: number;
   readonly lingerMs: number;
 }
 
-const DEFAULT_LINGER_MS = 2000;
-const DEFAULT_FIRST_BYTE_MS = 60_000;
-const DEFAULT_IDLE_MS = 300_000;
-const DEFAULT_SEND_STALL_MS = 30_000;
-const DEFAULT_RECEIVE_GRACE_MS = 5000;
-
-/** Descriptors that are left to the program for files, its own connections, …. */
+/** Descriptors that are left to the program for files and for connections of its own. */
 const SPARE_DESCRIPTORS = 16;
 const MIN_CONNECTIONS = 8;
 
+const MAX_COUNT = 2 ** 31 - 1;
+
+const CALLBACKS = ['onListening', 'onError', 'onClose', 'onDrained'] as const;
 const TIME_LIMITS = [
   'firstByteTimeoutMs',
   'idleTimeoutMs',
@@ -160,14 +158,14 @@ const KEYS: Keys<ServerOptions> = {
   ...LISTEN_KEYS,
 };
 
-/** Throws for options that can be seen to be wrong. */
+/** Throws a TypeError or RangeError for an invalid handler or option. */
 export function checkServerOptions(handler: unknown, options: ServerOptions): void {
   if (typeof handler !== 'function') throw wrongType('handler', 'a function', handler);
   checkKeys('options', options, KEYS);
-  for (const name of ['onListening', 'onError', 'onClose', 'onDrained'] as const) {
-    const given: unknown = options[name];
-    if (given !== undefined && typeof given !== 'function') {
-      throw wrongType(name, 'a function', given);
+  for (const name of CALLBACKS) {
+    const callback: unknown = options[name];
+    if (callback !== undefined && typeof callback !== 'function') {
+      throw wrongType(name, 'a function', callback);
     }
   }
   if (options.lingerMs !== undefined) checkDuration('lingerMs', options.lingerMs);
@@ -177,32 +175,39 @@ export function checkServerOptions(handler: unknown, options: ServerOptions): vo
   checkRates(options);
 }
 
-/** Throws for what is no limit: a number > 0, or 'unlimited'. */
-export function checkLimit(name: string, value: Limit | undefined): void {
-  if (value === undefined || value === 'unlimited') return;
-  const expected = "a number > 0 or 'unlimited'";
+/** Throws unless `value` is absent or a number > 0; Infinity turns the limit off. */
+export function checkLimit(name: string, value: number | undefined): void {
+  if (value === undefined) return;
+  const expected = 'a number > 0, or Infinity for no limit';
   if (typeof value !== 'number') throw wrongType(name, expected, value);
-  // 0 is "none" elsewhere; here it would end every connection at once.
+  // Elsewhere 0 may mean "no limit"; here it would end every connection at once.
   if (!(value > 0)) throw outOfRange(name, expected, value);
 }
 
-function checkCount(name: string, value: Limit | undefined): void {
+function checkCount(name: string, value: number | undefined): void {
   checkLimit(name, value);
-  if (typeof value === 'number' && value !== Infinity) checkInteger(name, value, 1, 2 ** 31 - 1);
+  if (value !== undefined && value !== Infinity) checkInteger(name, value, 1, MAX_COUNT);
 }
 
 function checkRates({ minReceiveRate, maxAcceptRatePerPeer }: ServerOptions): void {
-  if (minReceiveRate !== undefined && minReceiveRate !== 'unlimited') {
+  if (isLimited('minReceiveRate', minReceiveRate)) {
     checkKeys('minReceiveRate', minReceiveRate, { bytesPerSecond: true, graceMs: true });
     checkPositive('minReceiveRate.bytesPerSecond', minReceiveRate.bytesPerSecond);
-    if (minReceiveRate.graceMs !== undefined) {
-      checkPositive('minReceiveRate.graceMs', minReceiveRate.graceMs);
-    }
+    const { graceMs } = minReceiveRate;
+    if (graceMs !== undefined) checkPositive('minReceiveRate.graceMs', graceMs);
   }
-  if (maxAcceptRatePerPeer === undefined || maxAcceptRatePerPeer === 'unlimited') return;
-  checkKeys('maxAcceptRatePerPeer', maxAcceptRatePerPeer, { count: true, perMs: true });
-  checkInteger('maxAcceptRatePerPeer.count', maxAcceptRatePerPeer.count, 1, 2 ** 31 - 1);
-  checkPositive('maxAcceptRatePerPeer.perMs', maxAcceptRatePerPeer.perMs);
+  if (isLimited('maxAcceptRatePerPeer', maxAcceptRatePerPeer)) {
+    checkKeys('maxAcceptRatePerPeer', maxAcceptRatePerPeer, { count: true, perMs: true });
+    checkInteger('maxAcceptRatePerPeer.count', maxAcceptRatePerPeer.count, 1, MAX_COUNT);
+    checkPositive('maxAcceptRatePerPeer.perMs', maxAcceptRatePerPeer.perMs);
+  }
+}
+
+/** False for no rate (absent, Infinity); throws unless `rate` is an object otherwise. */
+function isLimited<R extends object>(name: string, rate: R | number | undefined): rate is R {
+  if (rate === undefined || rate === Infinity) return false;
+  if (typeof rate === 'object' && rate !== null) return true;
+  throw wrongType(name, 'an object, or Infinity for no limit', rate);
 }
 
 function checkPositive(name: string, value: number): void {
@@ -210,39 +215,32 @@ function checkPositive(name: string, value: number): void {
   if (!(value > 0 && value < Infinity)) throw outOfRange(name, 'a finite number > 0', value);
 }
 
-/** The limits in force on `network`, which is asked for descriptors only where they decide. */
+/** Applies defaults. Descriptors are read from `network` only if `maxConnections` is absent. */
 export function resolveLimits(options: ServerOptions, network: Network): Limits {
-  const { maxConnections, minReceiveRate, maxAcceptRatePerPeer } = options;
-  const rate = minReceiveRate === 'unlimited' ? undefined : minReceiveRate;
+  const { minReceiveRate, maxAcceptRatePerPeer } = options;
+  const rate = typeof minReceiveRate === 'object' ? minReceiveRate : undefined;
   return {
-    maxConnections:
-      maxConnections === undefined ? defaultMaxConnections(network) : numberOf(maxConnections, 0),
-    maxIsDerived: maxConnections === undefined,
-    maxPerPeer: numberOf(options.maxConnectionsPerPeer, Infinity),
-    acceptRate: maxAcceptRatePerPeer === 'unlimited' ? null : (maxAcceptRatePerPeer ?? null),
-    firstByteMs: numberOf(options.firstByteTimeoutMs, DEFAULT_FIRST_BYTE_MS),
-    idleMs: numberOf(options.idleTimeoutMs, DEFAULT_IDLE_MS),
-    sendStallMs: numberOf(options.sendStallTimeoutMs, DEFAULT_SEND_STALL_MS),
+    maxConnections: options.maxConnections ?? defaultMaxConnections(network),
+    maxIsDerived: options.maxConnections === undefined,
+    maxPerPeer: options.maxConnectionsPerPeer ?? Infinity,
+    acceptRate: typeof maxAcceptRatePerPeer === 'object' ? maxAcceptRatePerPeer : null,
+    firstByteMs: options.firstByteTimeoutMs ?? 60_000,
+    idleMs: options.idleTimeoutMs ?? 300_000,
+    sendStallMs: options.sendStallTimeoutMs ?? 30_000,
     receiveRate: rate?.bytesPerSecond ?? 0,
-    receiveGraceMs: rate?.graceMs ?? DEFAULT_RECEIVE_GRACE_MS,
-    lifetimeMs: numberOf(options.maxLifetimeMs, Infinity),
-    lingerMs: options.lingerMs ?? DEFAULT_LINGER_MS,
+    receiveGraceMs: rate?.graceMs ?? 5000,
+    lifetimeMs: options.maxLifetimeMs ?? Infinity,
+    lingerMs: options.lingerMs ?? 2000,
   };
 }
 
-/** Infinity: there is no such limit. */
-export function numberOf(limit: Limit | undefined, otherwise: number): number {
-  return limit === 'unlimited' ? Infinity : (limit ?? otherwise);
-}
-
-/** Where not accepting saves no descriptor, a limit would only make those wait who are there. */
+/** A network that cannot pause accepting saves no descriptor by a limit. */
 function defaultMaxConnections(network: Network): number {
   if (!network.capabilities.pausesAccept) return Infinity;
-  const free = freeDescriptors(network.limits());
-  return free === Infinity ? Infinity : Math.max(MIN_CONNECTIONS, free - SPARE_DESCRIPTORS);
+  return Math.max(MIN_CONNECTIONS, freeDescriptors(network.limits()) - SPARE_DESCRIPTORS);
 }
 
-/** Infinity: not known here. */
+/** Infinity: not known on this system. */
 export function freeDescriptors({ descriptors, openDescriptors }: NetworkLimits): number {
   return descriptors === undefined ? Infinity : descriptors - (openDescriptors ?? 0);
 }

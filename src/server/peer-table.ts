@@ -1,23 +1,23 @@
 /**
- * How many connections each peer has, and how fast it connects.
+ * The number of connections of each peer and the rate at which it connects.
  *
  * Invariants:
- *  1. A peer with open connections is in `#active`, which is as bounded as they are.
- *  2. A peer without is remembered for its rate only, in `#quiet`, in the order of its last visit;
- *     of these the oldest go when there are more than MOST_QUIET. Whoever has that many addresses
- *     is not held back by a limit per address.
+ *  1. A peer with open connections is in `#active`, whose size their number bounds.
+ *  2. A peer without open connections is kept in `#idle` for its rate only, ordered by its last
+ *     connection. The oldest are dropped above MAX_IDLE_PEERS; a client with more addresses than
+ *     that is not limited by a rate per address anyway.
  */
 import type { SocketAddress } from '../net/address.ts';
 import type { AcceptRate, Limits } from './options.ts';
-import type { RefusalCause } from './stats.ts';
+import type { RefusalReason } from './stats.ts';
 
-/** Some 2 MB. */
+/** About 2 MB. */
 const MAX_IDLE_PEERS = 16_384;
 
-/** One address, or one /64 of IPv6: what one customer of a provider is given (RFC 6177). */
+/** An IPv4 address, or a /64 of IPv6: the size that providers assign to a customer (RFC 6177). */
 interface Peer {
   open: number;
-  /** Connections that it may still make, as of `at` (a token bucket). */
+  /** Connections that it may make, as of `refilledAt` (a token bucket). */
   tokens: number;
   refilledAt: number;
 }
@@ -33,13 +33,13 @@ export class PeerTable {
     this.#rate = acceptRate;
   }
 
-  /** Peers that are remembered. */
+  /** Number of peers in the table. */
   get size(): number {
     return this.#active.size + this.#idle.size;
   }
 
-  /** A connection has come: why it is refused; null: it is counted. */
-  admit(key: string, now: number): RefusalCause | null {
+  /** Counts a new connection and returns null, or returns the limit that refuses it. */
+  admit(key: string, now: number): RefusalReason | null {
     const peer = this.#active.get(key) ?? this.#idle.get(key) ?? this.#newPeer(now);
     const refusal = this.#checkLimits(peer, now);
     if (refusal === null) {
@@ -52,7 +52,7 @@ export class PeerTable {
     return refusal;
   }
 
-  /** A connection that was counted has ended. */
+  /** A counted connection has ended. */
   release(key: string): void {
     const peer = this.#active.get(key);
     if (peer === undefined || --peer.open > 0) return;
@@ -60,11 +60,11 @@ export class PeerTable {
     if (this.#rate !== null) this.#rememberIdle(key, peer);
   }
 
-  #newPeer(at: number): Peer {
-    return { open: 0, tokens: this.#rate?.count ?? 0, refilledAt: at };
+  #newPeer(now: number): Peer {
+    return { open: 0, tokens: this.#rate?.count ?? 0, refilledAt: now };
   }
 
-  #checkLimits(peer: Peer, now: number): RefusalCause | null {
+  #checkLimits(peer: Peer, now: number): RefusalReason | null {
     if (peer.open >= this.#maxPerPeer) return 'maxConnectionsPerPeer';
     if (this.#rate === null) return null;
     const { count, perMs } = this.#rate;
@@ -78,32 +78,29 @@ export class PeerTable {
   #rememberIdle(key: string, peer: Peer): void {
     this.#idle.delete(key);
     this.#idle.set(key, peer);
-    if (this.#idle.size <= MAX_IDLE_PEERS) return;
-    for (const oldest of this.#idle.keys()) {
-      this.#idle.delete(oldest);
-      return;
-    }
+    const [oldest] = this.#idle.keys();
+    if (this.#idle.size > MAX_IDLE_PEERS) this.#idle.delete(oldest as string);
   }
 }
 
-const MAPPED = '::ffff:';
+const MAPPED_PREFIX = '::ffff:';
 
-/** Under which a peer is counted; `undefined`: it is not, as all peers of a Unix socket are one. */
+/** The key under which a peer is counted; `undefined` for Unix sockets, which have no address. */
 export function peerKey({ family, host }: SocketAddress): string | undefined {
   if (family === 'unix') return undefined;
   if (family === 'IPv4') return host;
-  // An IPv4 peer of a listener that serves both (RFC 4291, 2.5.5.2).
-  if (host.startsWith(MAPPED) && host.includes('.')) return host.slice(MAPPED.length);
-  return first64(host);
+  // An IPv4 peer of a dual-stack listener (RFC 4291, 2.5.5.2).
+  if (host.startsWith(MAPPED_PREFIX) && host.includes('.')) return host.slice(MAPPED_PREFIX.length);
+  return first64Bits(host);
 }
 
-/** The first four groups of an IPv6 address, as the system writes it. */
-function first64(host: string): string {
+/** The first four groups of an IPv6 address in the notation of the system. */
+function first64Bits(host: string): string {
   const [head = '', tail] = host.split('%', 1)[0]?.split('::') ?? [];
   const front = groups(head);
   if (tail === undefined) return front.slice(0, 4).join(':');
   const back = groups(tail);
-  // Four decimal numbers at the end stand for two groups.
+  // A dotted quad at the end stands for two groups.
   const absent = 8 - front.length - back.length - (tail.includes('.') ? 1 : 0);
   return [...front, ...new Array<string>(absent).fill('0'), ...back].slice(0, 4).join(':');
 }

@@ -1,5 +1,4 @@
-/** Who is told what a server does: its callbacks, the channels of diagnostics, standard error. */
-
+/** Reports the events of a server to callbacks, diagnostics channels and standard error. */
 import { userLines } from '../kernel/debug.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { SocketAddress } from '../net/address.ts';
@@ -7,14 +6,14 @@ import type { Socket } from '../net/tcp/socket.ts';
 import { firstLine, stackOf } from '../support/checks.ts';
 import type { DiagnosticsChannel, Platform } from '../world/platform.ts';
 import type { ServerOptions } from './options.ts';
-import type { CloseRecord, DrainReport, LimitName, RefusalCause } from './stats.ts';
+import type { CloseRecord, DrainReport, LimitName, RefusalReason } from './stats.ts';
 
-/** The same warning again and again would fill a disk, and help nobody. */
+/** Minimum time between two warnings: a repeated warning could fill a disk. */
 const WARNING_INTERVAL_MS = 60_000;
 
 /**
- * Clients can make some handlers fail as often as they connect. So many failures are told at once
- * where the program does not say what becomes of them, then one in so many milliseconds.
+ * Clients can make some handlers fail as often as they connect. Without `onError`, this many
+ * failures are reported at once, then one per interval.
  */
 const FAILURE_BURST = 100;
 const FAILURE_INTERVAL_MS = 1000;
@@ -28,9 +27,10 @@ export class Reporter {
   readonly #closes: DiagnosticsChannel | undefined;
   readonly #limits: DiagnosticsChannel | undefined;
   #warnedAt = -Infinity;
-  /** Failures that may be told as of `#failedAt` (a token bucket), and those that were not. */
+  /** Failures that may be reported, as of `#refilledAt` (a token bucket). */
   #failureTokens = FAILURE_BURST;
   #refilledAt = 0;
+  /** Failures since the last report that were not reported. */
   #unreported = 0;
 
   constructor(
@@ -53,17 +53,17 @@ export class Reporter {
     this.#connections.publish({ server: this.#server, peer: socket.remoteAddress });
   }
 
-  /** `record` is called only if somebody wants to know. */
-  closed(record: () => CloseRecord): void {
+  /** `makeRecord` is called only if there is a callback or a subscriber. */
+  closed(makeRecord: () => CloseRecord): void {
     const { onClose } = this.#options;
-    const isHeard = this.#closes?.hasSubscribers === true;
-    if (onClose === undefined && !isHeard) return;
-    const made = record();
-    if (isHeard) this.#closes?.publish({ server: this.#server, ...made });
-    if (onClose !== undefined) this.#callSafely(() => onClose(made));
+    const hasSubscribers = this.#closes?.hasSubscribers === true;
+    if (onClose === undefined && !hasSubscribers) return;
+    const record = makeRecord();
+    if (hasSubscribers) this.#closes?.publish({ server: this.#server, ...record });
+    if (onClose !== undefined) this.#callSafely(() => onClose(record));
   }
 
-  limited(limit: LimitName | RefusalCause | 'maxConnections', peer?: SocketAddress): void {
+  limited(limit: LimitName | RefusalReason | 'maxConnections', peer?: SocketAddress): void {
     if (this.#limits?.hasSubscribers !== true) return;
     this.#limits.publish({ server: this.#server, limit, peer });
   }
@@ -76,28 +76,29 @@ export class Reporter {
   failed(error: unknown, peer: SocketAddress): void {
     const { onError } = this.#options;
     if (onError !== undefined) return this.#callSafely(() => onError(error, peer));
-    if (!this.#mayReportFailure()) {
+    if (!this.#takeFailureToken()) {
       this.#unreported++;
       return;
     }
-    const others = this.#unreported === 0 ? '' : `, and ${this.#unreported} others before it`;
+    const count = this.#unreported;
+    const others = count === 0 ? '' : ` (and ${count} other failures were not reported)`;
     this.#unreported = 0;
     this.#platform.report(
       `coronet: the handler of ${peer} failed${others}: ${describeThrown(error)}`,
     );
   }
 
-  #mayReportFailure(): boolean {
+  #takeFailureToken(): boolean {
     const now = this.#scheduler.now();
-    const more = (now - this.#refilledAt) / FAILURE_INTERVAL_MS;
-    this.#failureTokens = Math.min(FAILURE_BURST, this.#failureTokens + more);
+    const refill = (now - this.#refilledAt) / FAILURE_INTERVAL_MS;
+    this.#failureTokens = Math.min(FAILURE_BURST, this.#failureTokens + refill);
     this.#refilledAt = now;
     if (this.#failureTokens < 1) return false;
     this.#failureTokens--;
     return true;
   }
 
-  /** A connection reached no handler, because its proxy did not do what it is there for. */
+  /** A trusted proxy did not send a valid header, so the connection did not reach a handler. */
   proxyHeaderFailed(error: Error, peer: SocketAddress): void {
     const { onError } = this.#options;
     if (onError !== undefined) return this.#callSafely(() => onError(error, peer));
@@ -108,15 +109,15 @@ export class Reporter {
     this.#platform.report(`coronet: the server at ${this.#server}: ${text}`);
   }
 
-  /** For what may go on and on. */
+  /** Reports a condition that may last, at most once a minute. */
   warn(text: string): void {
     const now = this.#scheduler.now();
     if (now - this.#warnedAt < WARNING_INTERVAL_MS) return;
     this.#warnedAt = now;
-    this.report(`${text} This is said once a minute at most.`);
+    this.report(`${text} This warning is repeated at most once a minute.`);
   }
 
-  /** A callback that throws is nobody's failure but its own. */
+  /** An exception of a callback goes to `hooks.onUnhandled` and does not affect the server. */
   #callSafely(call: () => void): void {
     try {
       call();
@@ -126,8 +127,8 @@ export class Reporter {
   }
 }
 
-/** What was thrown, and the program's own line that it comes from. A peer may have had its say in
- *  it: whatever that is, it stays in one line. */
+/** The error and the line of the program that threw it, on one line: a peer may control a part of
+ *  the message. */
 function describeThrown(thrown: unknown): string {
   const where = userLines(stackOf(thrown), 1);
   const line = where === '' ? firstLine(thrown) : `${firstLine(thrown)} (at ${where})`;

@@ -4,8 +4,9 @@ import type { Operation } from '../kernel/operation.ts';
 import { connect } from '../net/tcp/connect.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import { run } from '../node/run.ts';
+import type { Handler } from './options.ts';
 import { tcpServer } from './serve.ts';
-import type { Handler, Server } from './server.ts';
+import type { Server } from './server.ts';
 
 test('a handler that forgot a yield* fails with the wrong and the right line', async () => {
   const errors: unknown[] = [];

@@ -1,5 +1,4 @@
-/** `tcpServer` and `serve`: accept for ever, a task for every connection. */
-
+/** `tcpServer` and `serve`: accept connections and serve each one in a task. */
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import type { Scope } from '../kernel/scope/scope.ts';
@@ -18,11 +17,18 @@ import { ServerImpl } from './server.ts';
 
 /**
  * Listens at `address` and serves every connection with `handler`, in a task of its own. Returns
- * when the server has been stopped and the last connection has ended.
+ * when the server has been stopped and its last connection has ended.
  *
- * Cancel: the listener is closed, every handler is cancelled and has unwound before Cancelled goes
- * on.
- * Errors: those of `listen`; what `onListening` throws; TypeError, RangeError for wrong options.
+ * Cancel: closes the listener and cancels every handler; waits until all have unwound.
+ * Errors: those of `listen`; exceptions of `onListening`; TypeError, RangeError for invalid
+ * options.
+ *
+ * @example
+ * await main(() =>
+ *   tcpServer(25000, function* (socket) {
+ *     yield* pipe(socket, socket);
+ *   }),
+ * );
  */
 export function tcpServer(
   address: Address,
@@ -37,7 +43,7 @@ export function tcpServer(
   });
 }
 
-/** As `tcpServer`, on a listener that is open already. The listener is closed at the end. */
+/** Like `tcpServer`, on an open listener, which is closed at the end. */
 export function serve(
   listener: Listener,
   handler: Handler,
@@ -53,14 +59,14 @@ function* runServe(
   options: ServerOptions,
 ): Generator<Wait, void> {
   try {
-    yield* scope((own) => serveInside(own, listener, handler, options));
+    yield* scope((own) => serveInScope(own, listener, handler, options));
   } finally {
     currentWorld().program?.serverEnds(listener.address);
     listener.close();
   }
 }
 
-function* serveInside(
+function* serveInScope(
   own: Scope,
   listener: Listener,
   handler: Handler,

@@ -1,33 +1,51 @@
-/** A server from the inside: what accepting, serving, watching and draining share. */
+/** `Server`, and the state that accepting, serving, time limits and the drain of a server share. */
 import { runningTask } from '../kernel/current.ts';
-import type { Operation, OperationSource, Wait } from '../kernel/operation.ts';
-import { Parking, ParkingQueue } from '../kernel/parking.ts';
+import type { OperationSource, Wait } from '../kernel/operation.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { Scope } from '../kernel/scope/scope.ts';
 import type { Group } from '../kernel/task/group.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
-import { park } from '../kernel/waits.ts';
 import { SocketAddress } from '../net/address.ts';
 import { currentNetwork, currentWorld } from '../net/current-world.ts';
 import type { AdmissionPolicy, FailedHandshake } from '../net/handshake/handshaking-listener.ts';
 import type { Listener } from '../net/tcp/listener.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import type { Endpoint, Network } from '../world/network.ts';
+import type { MetricDefinitions } from '../world/platform.ts';
 import { Connection } from './connection.ts';
+import { Notifier } from './notifier.ts';
 import type { Limits, ServerOptions } from './options.ts';
 import { freeDescriptors, resolveLimits } from './options.ts';
 import { PeerTable, peerKey } from './peer-table.ts';
 import { Reporter } from './reporter.ts';
-import type {
-  CloseCause,
-  CloseRecord,
-  DrainReport,
-  LimitName,
-  RefusalCause,
-  ServerStats,
-} from './stats.ts';
-import { Counters, DrainRecorder } from './stats.ts';
+import type { CloseReason, DrainReport, LimitName, RefusalReason, ServerStats } from './stats.ts';
+import { Counters, DrainRecorder, SERVER_METRICS } from './stats.ts';
 import { TimeoutSweeper } from './timeout-sweeper.ts';
+
+/**
+ * A running server, as passed to `onListening`.
+ *
+ * It publishes on channels of node:diagnostics_channel; each message has the address of the server
+ * as `server`. 'coronet:server:connection' ({ peer }): a connection was accepted.
+ * 'coronet:server:close' (a CloseRecord): a connection has ended. 'coronet:server:limit'
+ * ({ limit, peer }): a limit, or 'shed', has ended, refused or delayed connections; `peer` is set
+ * if it concerns one peer.
+ */
+export interface Server {
+  readonly address: SocketAddress;
+  /** The network on which the server runs: 'epoll', 'portable', 'sim'. */
+  readonly backend: string;
+  /** The current statistics, as a frozen record. */
+  stats(): ServerStats;
+  /**
+   * Drains the server. Queued connections are accepted as slots become free, then the listener is
+   * closed. Idle connections receive end of file at `recv`, busy ones after they have answered.
+   * Connections that are open after `graceMs` are cut.
+   */
+  stop(options?: { readonly graceMs?: number }): void;
+  /** The result of the drain; `undefined` until a stopped server has ended. */
+  readonly drainReport: DrainReport | undefined;
+}
 
 export class ServerImpl implements Server, AdmissionPolicy {
   readonly listener: Listener;
@@ -39,24 +57,25 @@ export class ServerImpl implements Server, AdmissionPolicy {
   readonly counters: Counters = new Counters();
   readonly reporter: Reporter;
   readonly open: ReadonlySet<Connection>;
-  /** Where connections are served; null until the group has begun, and nobody comes in before. */
+  /** The group that serves connections; null until it starts, and no connection is accepted
+   *  before. */
   tasks: Group | null = null;
-  /** True once stopped: what ends from now on was drained. */
+  /** True once stopped: connections that end from then on count as drained. */
   stopped = false;
-  /** Whoever comes in during a drain is drained at once. False: the drain does it, in its time. */
+  /** True: a connection that is accepted during a drain is drained at once, not by the drain. */
   drainsNewConnections = true;
   readonly #open = new Set<Connection>();
-  /** The scope of the server: stopping it is stopping the server. */
+  /** Stopping this scope stops the server. */
   readonly #scope: Scope;
   readonly #sweeper: TimeoutSweeper;
-  /** Null where peers are not limited. */
+  /** Null: no limit per peer is set. */
   readonly #peers: PeerTable | null;
-  /** Under which those are counted who were admitted and have not come in yet. */
+  /** Keys in `#peers` of connections that were admitted and are still in a handshake. */
   readonly #admitted = new Map<Endpoint, string>();
   readonly #drainRecorder = new DrainRecorder();
   readonly #hostOverflows: HostOverflowCounter;
-  /** Where accepting, and a drain, wait until a connection ends. */
-  readonly #closeWaiters = new ParkingQueue();
+  /** Notified when a connection ends, and when the listener is closed. */
+  readonly #closes = new Notifier();
   #draining = false;
 
   constructor(listener: Listener, options: ServerOptions, scope: Scope) {
@@ -80,9 +99,10 @@ export class ServerImpl implements Server, AdmissionPolicy {
     this.#hostOverflows = new HostOverflowCounter(this.network, this.scheduler.now());
     this.#checkDescriptors();
     const { proxyHeaders, tls } = listener.stages;
-    if (proxyHeaders !== undefined)
+    if (proxyHeaders !== undefined) {
       proxyHeaders.onHandshakeFailed = (failure) => this.#proxyHeaderFailed(failure);
-    // Peers are limited before they cost a handshake.
+    }
+    // Limits per peer apply before the cost of a TLS handshake.
     if (tls !== undefined) tls.admissionPolicy = this;
     scope.signal.addEventListener('abort', () => this.#recordCut(), { once: true });
   }
@@ -106,7 +126,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
     return this.limits.maxConnections - this.#open.size;
   }
 
-  /** A connection has come in. Null: it is refused, and has been reset. */
+  /** Registers an accepted connection. Null: it was refused and has been reset. */
   addConnection(socket: Socket): Connection | null {
     const { remote } = socket.transport;
     const isCounted = this.#admitted.has(remote);
@@ -126,13 +146,13 @@ export class ServerImpl implements Server, AdmissionPolicy {
     return connection;
   }
 
-  /** What is to be done for a connection from now on, in a task named after its peer. */
+  /** Runs `work` as the task of the connection, named after the peer. */
   spawn(connection: Connection, work: OperationSource<void>): void {
     const name = connection.socket.remoteAddress;
     connection.task = (this.tasks as Group).spawn(work, { name }) as TaskImpl;
   }
 
-  /** Whether a peer may have one more connection, which is counted then. */
+  /** Whether the limits per peer allow one more connection; if so it is counted. */
   admits(remote: Endpoint): boolean {
     const peer = this.#peers === null ? undefined : new SocketAddress(remote);
     const key = peer && peerKey(peer);
@@ -143,41 +163,40 @@ export class ServerImpl implements Server, AdmissionPolicy {
     return refusal === null;
   }
 
-  /** One that was admitted does not come in. */
+  /** An admitted connection has failed in its handshake. */
   released(remote: Endpoint): void {
     const key = this.#admitted.get(remote);
     if (key !== undefined) this.#peers?.release(key);
     this.#admitted.delete(remote);
   }
 
-  /** A connection has ended, because of `why`, and its socket is closed. */
-  removeConnection(connection: Connection, why: CloseCause): void {
+  /** Unregisters a connection whose socket has been closed. */
+  removeConnection(connection: Connection, reason: CloseReason): void {
     const { counters } = this;
     const { socket, peerKey: key } = connection;
     this.#open.delete(connection);
     if (this.#open.size === 0) this.#sweeper.stop();
-    const gate = this.listener.lastStage;
-    if (gate !== undefined) gate.acceptBatch = this.freeSlots;
+    const { lastStage } = this.listener;
+    if (lastStage !== undefined) lastStage.acceptBatch = this.freeSlots;
     if (key !== undefined) this.#peers?.release(key);
-    counters.closed[why]++;
+    counters.closed[reason]++;
     counters.bytesReceived += socket.bytesReceived;
     counters.bytesSent += socket.bytesSent;
-    this.reporter.closed((): CloseRecord => connection.closeRecord(why, this.scheduler.now()));
-    this.#notifyClosed();
+    this.reporter.closed(() => connection.closeRecord(reason, this.scheduler.now()));
+    this.#closes.notify();
   }
 
-  refused(cause: RefusalCause, count: number, peer?: SocketAddress): void {
-    this.counters.refused[cause] += count;
-    this.reporter.limited(cause, peer);
+  refused(reason: RefusalReason, count: number, peer?: SocketAddress): void {
+    this.counters.refused[reason] += count;
+    this.reporter.limited(reason, peer);
   }
 
-  /** The proxy, or somebody who is none. */
   #proxyHeaderFailed({ error, remote }: FailedHandshake): void {
     const peer = new SocketAddress(remote);
-    const isStranger = error.code === 'ERR_PROXY_UNTRUSTED';
-    this.refused(isStranger ? 'untrusted' : 'proxyHeader', 1, peer);
-    // Strangers may come as often as they like: they are no failure of anybody here.
-    if (isStranger) this.reporter.warn(error.message);
+    const isUntrusted = error.code === 'ERR_PROXY_UNTRUSTED';
+    this.refused(isUntrusted ? 'untrusted' : 'proxyHeader', 1, peer);
+    // Untrusted peers can connect at any rate, and that is not an error of the proxy.
+    if (isUntrusted) this.reporter.warn(error.message);
     else this.reporter.proxyHeaderFailed(error, peer);
   }
 
@@ -186,43 +205,36 @@ export class ServerImpl implements Server, AdmissionPolicy {
     connection.cut(limit);
   }
 
-  /** Waits until a connection ends, or the door is closed. Cancel: nothing has happened. */
-  *waitForClose(): Generator<Wait, void> {
-    const place = new CloseWaiter();
-    this.#closeWaiters.push(place);
-    yield* park(place) as Operation<void>;
+  /** Waits until a connection ends or the listener is closed. Cancel: no effect. */
+  waitForClose(): Generator<Wait, void> {
+    return this.#closes.wait('the end of a connection');
   }
 
-  #notifyClosed(): void {
-    for (let left = this.#closeWaiters.size; left > 0; left--) this.#closeWaiters.first?.wake();
-  }
+  // ---- shutdown ----
 
-  // ---- the end ----
-
-  /** The server has been asked to come to its end. */
   beginStop(): void {
     this.stopped = true;
     this.#drainRecorder.begin(this.scheduler.now());
   }
 
-  /** From now on, idle connections that have begun by `until` have come to their end. */
+  /** Drains the connections that were accepted by `until`: `recv` returns end of file once they
+   *  are idle. */
   drain(until: number = Infinity): void {
     this.#draining = true;
     for (const { openedAt, socket } of this.#open) if (openedAt <= until) socket.drain();
   }
 
-  /** Nobody else comes in. */
   closeListener(): void {
     this.listener.close();
-    this.#notifyClosed();
+    this.#closes.notify();
   }
 
-  /** The grace is over, or somebody has cancelled the server. No handler has noticed yet. */
+  /** The grace period is over, or the server was cancelled; no handler has resumed yet. */
   #recordCut(): void {
     if (this.#scope.stopping) this.#drainRecorder.recordCut(this.#open, this.scheduler.now());
   }
 
-  /** The last connection has ended. */
+  /** Called when the last connection has ended. */
   end(): void {
     this.#sweeper.stop();
     if (!this.#scope.stopping) return;
@@ -234,7 +246,12 @@ export class ServerImpl implements Server, AdmissionPolicy {
     return this.#drainRecorder.report;
   }
 
-  // ---- figures ----
+  // ---- statistics ----
+
+  /** Definitions of the numbers in `stats()`, for /metrics. */
+  get metrics(): MetricDefinitions {
+    return SERVER_METRICS;
+  }
 
   stats(): ServerStats {
     const { counters, backend } = this;
@@ -262,8 +279,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
     });
   }
 
-  /** What concerns open connections stands on their sockets, where keeping it costs nothing:
-   *  whoever asks pays for a walk. */
+  /** The sockets count for open connections, so that a message costs the server nothing. */
   #traffic(): { bytesReceived: number; bytesSent: number; stalled: number } {
     let { bytesReceived, bytesSent } = this.counters;
     let stalled = 0;
@@ -275,7 +291,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
     return { bytesReceived, bytesSent, stalled };
   }
 
-  /** That a limit cannot be reached is better known now than in the night in which it counts. */
+  /** Reports at the start that `maxConnections` exceeds what the system allows. */
   #checkDescriptors(): void {
     const { maxIsDerived, maxConnections } = this.limits;
     if (maxIsDerived || maxConnections === Infinity) return;
@@ -288,10 +304,10 @@ export class ServerImpl implements Server, AdmissionPolicy {
   }
 }
 
-/** The figure of the machine costs a system call or two: so often it is asked for. */
+/** Reading the counter of the machine costs system calls, so it is cached for this time. */
 const READ_INTERVAL_MS = 1000;
 
-/** What the system dropped since a server began. */
+/** Connections that the system has dropped since the server started. */
 class HostOverflowCounter {
   readonly #network: Network;
   readonly #initial: number | undefined;
@@ -313,39 +329,4 @@ class HostOverflowCounter {
     }
     return (this.#latest ?? this.#initial) - this.#initial;
   }
-}
-
-class CloseWaiter extends Parking {
-  override describe(): string {
-    return 'the end of a connection';
-  }
-}
-
-/** What a server is to the outside: its address, its figures, its end. */
-
-export type { Handler, ServerOptions } from './options.ts';
-export type { ServerStats } from './stats.ts';
-
-/**
- * A running server, as `onListening` gets it.
- *
- * What happens to its connections is also told on channels of node:diagnostics_channel, each
- * message with the address of the server as `server`: 'coronet:server:connection' ({ peer }),
- * 'coronet:server:close' (a CloseRecord), 'coronet:server:limit' ({ limit, peer }: a limit, 'shed'
- * included, has ended, refused or held back connections; `peer` where it was one).
- */
-export interface Server {
-  readonly address: SocketAddress;
-  /** The network it runs on: 'epoll', 'portable', 'sim'. */
-  readonly backend: string;
-  /** The figures now, as a frozen record. */
-  stats(): ServerStats;
-  /**
-   * Drains: what waits to be accepted is accepted, as soon as there is room, and the listener is
-   * closed; idle connections get end of file at `recv`, busy ones once they have answered. What is
-   * left after `graceMs` is cut.
-   */
-  stop(options?: { readonly graceMs?: number }): void;
-  /** How the server came to its end after a stop; `undefined` before that end. */
-  readonly drainReport: DrainReport | undefined;
 }

@@ -1,16 +1,16 @@
 /**
- * The one timer behind all limits in time: it looks at every open connection, every so often.
+ * The timer of all time limits: it checks every open connection at regular intervals.
  *
- * Nothing is armed or moved when a message comes or goes, and an idle connection has no timer. The
- * price is precision: a limit acts up to two looks late. Looks are an eighth of the shortest limit
- * apart, so that is a quarter of it at most.
+ * No timer is armed or moved when a message is sent or received, and an idle connection has none.
+ * The price is precision: a limit takes effect up to two sweeps late. Sweeps are an eighth of the
+ * shortest limit apart, so that is a quarter of it at most.
  *
  * Invariants:
- *  1. The timer is armed exactly while a connection is open and some limit is set.
- *  2. At most MOST_LOOKS connections are looked at in one go: however many there are, tasks are not
- *     held up. The rest of a round follows at once.
- *  3. A process that was held up (stopped, computing) does not take its own silence for that of its
- *     peers: a round that begins late is put off once, and what has come meanwhile is received.
+ *  1. The timer is armed exactly while a connection is open and a limit is set.
+ *  2. At most MAX_CHECKS connections are checked at once, so that tasks are not delayed; the rest
+ *     of the sweep follows in the next turns.
+ *  3. A process that was stopped or busy must not mistake its own delay for inactivity of peers: a
+ *     sweep that starts late is postponed once, and pending input is received meanwhile.
  */
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { TimerTarget } from '../kernel/timers.ts';
@@ -19,11 +19,11 @@ import type { Connection } from './connection.ts';
 import type { Limits } from './options.ts';
 import type { LimitName } from './stats.ts';
 
-/** Looks within the shortest limit. */
+/** Sweeps within the shortest limit. */
 const SWEEPS_PER_LIMIT = 8;
-/** Some tens of microseconds. */
+/** Takes some tens of microseconds. */
 const MAX_CHECKS = 512;
-/** The event loop's timers have no finer resolution. */
+/** The resolution of the event loop's timers. */
 const MIN_INTERVAL_MS = 1;
 
 export class TimeoutSweeper implements TimerTarget {
@@ -33,32 +33,32 @@ export class TimeoutSweeper implements TimerTarget {
   readonly #onExceeded: (connection: Connection, limit: LimitName) => void;
   readonly #timer = new Timer(this);
   readonly #intervalMs: number;
-  /** The round that has begun, and when. A Set's iterator is right whoever comes or goes. */
+  /** The sweep in progress. The iterator of a Set stays valid while the Set changes. */
   #sweep: Iterator<Connection> | null = null;
   #sweepStartedAt = 0;
   #isPostponed = false;
-  /** How late the timer was when it fired last. */
+  /** How late the timer last fired, in milliseconds. */
   lagMs = 0;
 
   constructor(
     open: ReadonlySet<Connection>,
     limits: Limits,
     scheduler: Scheduler,
-    passed: (connection: Connection, limit: LimitName) => void,
+    onExceeded: (connection: Connection, limit: LimitName) => void,
   ) {
     this.#open = open;
     this.#limits = limits;
     this.#scheduler = scheduler;
-    this.#onExceeded = passed;
+    this.#onExceeded = onExceeded;
     this.#intervalMs = Math.max(MIN_INTERVAL_MS, shortestLimitMs(limits) / SWEEPS_PER_LIMIT);
   }
 
-  /** A connection has come. */
+  /** Called when a connection was added. */
   start(): void {
     if (!this.#timer.armed) this.#arm(this.#scheduler.now() + this.#intervalMs);
   }
 
-  /** No connection is left. */
+  /** Called when no connection is left. */
   stop(): void {
     this.#sweep = null;
     this.#scheduler.disarm(this.#timer);
@@ -79,10 +79,10 @@ export class TimeoutSweeper implements TimerTarget {
     this.#arm(Math.max(next, now + MIN_INTERVAL_MS));
   }
 
-  /** True: the round is over. */
-  #checkSome(round: Iterator<Connection>, now: number): boolean {
+  /** True: the sweep is complete. */
+  #checkSome(sweep: Iterator<Connection>, now: number): boolean {
     for (let i = 0; i < MAX_CHECKS; i++) {
-      const { done, value: connection } = round.next();
+      const { done, value: connection } = sweep.next();
       if (done === true) return true;
       const limit = connection.exceededLimit(this.#limits, now);
       if (limit !== null) this.#onExceeded(connection, limit);
@@ -95,7 +95,7 @@ export class TimeoutSweeper implements TimerTarget {
   }
 }
 
-/** Infinity: there is no limit in time. */
+/** Infinity: no time limit is set. */
 function shortestLimitMs(limits: Limits): number {
   const { firstByteMs, idleMs, sendStallMs, lifetimeMs, receiveRate, receiveGraceMs } = limits;
   const graceMs = receiveRate > 0 ? receiveGraceMs : Infinity;

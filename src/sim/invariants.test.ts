@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { codeOf, failureOf } from '../../test/support/simulation.ts';
+import { failureCodeOf, simulationErrorOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { sleep } from '../index.ts';
 import type { World } from '../sim.ts';
@@ -12,7 +12,7 @@ function* forEver(): Operation<void> {
 describe('always', () => {
   it('is looked at after every step, and stops the run at the first that breaks it', async () => {
     let counter = 0;
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('the counter stays below 3', () => counter < 3);
       for (;;) {
         counter++;
@@ -29,7 +29,7 @@ describe('always', () => {
   });
 
   it('is looked at at once', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('false', () => false);
     });
     expect(failure.error).toMatchObject({ code: 'ERR_ALWAYS' });
@@ -37,7 +37,7 @@ describe('always', () => {
 
   it('sees the steps of every host', async () => {
     let broken = false;
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('whole', () => !broken);
       world.host('a', function* (): Operation<void> {
         yield* sleep(5);
@@ -50,7 +50,7 @@ describe('always', () => {
 
   it('fails the run when its predicate throws, with what it threw as cause', async () => {
     const cause = new Error('no such field');
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('looks', () => {
         throw cause;
       });
@@ -62,7 +62,7 @@ describe('always', () => {
   });
 
   it('wants a boolean: a generator or a promise is a mistake', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('later', (async () => true) as never);
     });
     expect(failure.error).toMatchObject({
@@ -72,7 +72,7 @@ describe('always', () => {
 
   it('takes a name and a function', async () => {
     const wrong = (use: (world: World) => void): Promise<unknown> =>
-      codeOf(function* (world): Operation<void> {
+      failureCodeOf(function* (world): Operation<void> {
         use(world);
       });
     const always = (name: unknown, predicate: unknown) => (world: World) => {
@@ -113,7 +113,7 @@ describe('eventually', () => {
         world.eventually('done', () => done, { withinMs: 1000 });
       };
     await simulate(doneAfter(1000));
-    const failure = await failureOf(doneAfter(1001));
+    const failure = await simulationErrorOf(doneAfter(1001));
     expect(failure.error).toMatchObject({
       code: 'ERR_EVENTUALLY',
       invariant: 'done',
@@ -123,7 +123,7 @@ describe('eventually', () => {
   });
 
   it('fails while the scenario still runs, too', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       yield* sleep(10);
       world.eventually('never', () => false, { withinMs: 5 });
       yield* sleep(1000);
@@ -163,13 +163,13 @@ describe('eventually', () => {
         done = true;
       };
     await simulate(scenario(100));
-    const failure = await failureOf(scenario(101));
+    const failure = await simulationErrorOf(scenario(101));
     expect(failure.error).toMatchObject({ code: 'ERR_EVENTUALLY' });
     expect(failure.virtualMs).toBe(650);
   });
 
   it('does not wait for faults that nobody is left to heal', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', forEver);
       world.partition('main', 'a');
       world.eventually('never', () => false, { withinMs: 100 });
@@ -179,7 +179,7 @@ describe('eventually', () => {
   });
 
   it('fails at once when nothing can happen any more', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.eventually('never', () => false, { withinMs: Infinity });
     });
     expect((failure.error as Error).message).toContain('nothing can happen any more');

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as later } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { codeOf } from '../../test/support/simulation.ts';
+import { failureCodeOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { callback, group, now, once, sleep, timeout, until } from '../index.ts';
 import { simulate } from '../sim.ts';
@@ -66,7 +66,7 @@ describe('while a task of a simulation waits for the process around', () => {
   });
 
   it('rejections reach the task', async () => {
-    const code = await codeOf(() =>
+    const code = await failureCodeOf(() =>
       until(Promise.reject(Object.assign(new Error(), { code: 'X' }))),
     );
     expect(code).toBe('X');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { codeOf, failureOf } from '../../test/support/simulation.ts';
+import { failureCodeOf, simulationErrorOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import {
   Channel,
@@ -16,7 +16,7 @@ import { simulate } from '../sim.ts';
 
 describe('a deadlock', () => {
   it('of the whole world fails the run, and tells what everybody waits for', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       const channel = new Channel<number>(0, 'orders');
       world.host('shop', function* (): Operation<void> {
         yield* channel.receive();
@@ -39,8 +39,8 @@ describe('a deadlock', () => {
         yield* (first === a ? b : a).acquire();
       });
     }
-    expect(await codeOf(circle)).toBe('ERR_DEADLOCK');
-    const elsewhere = await codeOf(function* (world): Operation<void> {
+    expect(await failureCodeOf(circle)).toBe('ERR_DEADLOCK');
+    const elsewhere = await failureCodeOf(function* (world): Operation<void> {
       world.host('a', circle);
       yield* sleep(1000);
     });
@@ -58,7 +58,7 @@ describe('a deadlock', () => {
 
 describe('a limit', () => {
   it('of virtual time fails the run', async () => {
-    const failure = await failureOf(
+    const failure = await simulationErrorOf(
       function* (world): Operation<void> {
         world.host('a', sleepForever);
         for (;;) yield* sleep(7);
@@ -78,7 +78,7 @@ describe('a limit', () => {
   });
 
   it('of steps fails the run', async () => {
-    const failure = await failureOf(
+    const failure = await simulationErrorOf(
       function* (): Operation<void> {
         for (;;) yield;
       },
@@ -95,13 +95,13 @@ describe('a limit', () => {
     }
     const report = await simulate(scenario, { maxVirtualMs: 100, maxSteps: 3 });
     expect([report.steps, report.virtualMs]).toEqual([3, 100]);
-    expect(await codeOf(scenario, { maxSteps: 2 })).toBe('ERR_SIMULATION_LIMIT');
+    expect(await failureCodeOf(scenario, { maxSteps: 2 })).toBe('ERR_SIMULATION_LIMIT');
   });
 });
 
 describe('the end of a scenario', () => {
   it('fails the run if a host does not end', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('stubborn', () => shield(sleepForever(), { withinMs: Infinity }));
       yield* sleep(1);
     });
@@ -112,7 +112,7 @@ describe('the end of a scenario', () => {
   });
 
   it('fails the run if a host takes too long to end', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('slow', () => shield(sleep(3_600_000), { withinMs: Infinity }));
       yield* sleep(1);
     });
@@ -158,7 +158,7 @@ describe('the end of a scenario', () => {
   });
 
   it('fails the run if cleanup fails', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
         try {
           yield* sleepForever();
@@ -175,7 +175,7 @@ describe('the end of a scenario', () => {
 
 describe('what no task is left to receive', () => {
   it('fails the run, if it is an error', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
         yield* group(function* (g): Operation<void> {
           g.spawn(() => shield(sleep(5000), { withinMs: 10 }));
@@ -190,7 +190,7 @@ describe('what no task is left to receive', () => {
 
   it('goes to hooks.onUnhandled, where there is one', async () => {
     const unhandled: unknown[] = [];
-    const failure = await failureOf(
+    const failure = await simulationErrorOf(
       function* (): Operation<void> {
         yield* group(function* (g): Operation<void> {
           g.spawn(() => shield(sleep(5000), { withinMs: 10 }));

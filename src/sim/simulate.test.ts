@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { askEcho, echoServer, failureOf } from '../../test/support/simulation.ts';
+import { askEcho, echoServer, simulationErrorOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { connect, group, listen, moveOnAfter, now, sleep } from '../index.ts';
 import type { Scenario, SimOptions, SimReport } from '../sim.ts';
@@ -107,8 +107,8 @@ describe('simulate', () => {
       yield* chatter(world);
       if (world.random() > 0.8) throw new Error('by chance');
     };
-    const failure = await failureOf(failing, { seed: 10, runs: 100 });
-    const alone = await failureOf(failing, { seed: failure.seed });
+    const failure = await simulationErrorOf(failing, { seed: 10, runs: 100 });
+    const alone = await simulationErrorOf(failing, { seed: failure.seed });
     expect(failure.run).toBe(failure.seed - 10);
     expect(alone.run).toBe(0);
     expect(alone.traceHash).toBe(failure.traceHash);
@@ -116,7 +116,7 @@ describe('simulate', () => {
 
   it('stops at the first run that fails', async () => {
     let runs = 0;
-    const failure = await failureOf(
+    const failure = await simulationErrorOf(
       function* (): Operation<void> {
         if (++runs === 3) throw new Error('third');
       },
@@ -193,7 +193,7 @@ describe('simulate rejects', () => {
   });
 
   it('a scenario that gives no operation', async () => {
-    const failure = await failureOf((async () => {}) as never);
+    const failure = await simulationErrorOf((async () => {}) as never);
     expect(failure.error).toMatchObject({ code: 'ERR_NOT_AN_OPERATION' });
   });
 });

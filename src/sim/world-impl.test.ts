@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { askEcho, echoServer, failureOf, resultOf } from '../../test/support/simulation.ts';
+import { askEcho, echoServer, resultOf, simulationErrorOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { Channel, connect, currentTask, moveOnAfter, now, sleep, timeout } from '../index.ts';
 import { currentWorld } from '../net/current-world.ts';
@@ -12,7 +12,7 @@ function* forEver(): Operation<void> {
 
 /** Runs `body` in a world, and gives the message of what it throws. */
 async function mistake(body: (world: World) => unknown): Promise<string> {
-  const failure = await failureOf(function* (world): Operation<void> {
+  const failure = await simulationErrorOf(function* (world): Operation<void> {
     world.host('there', forEver);
     body(world);
   });
@@ -78,7 +78,7 @@ describe('a host', () => {
   });
 
   it('fails the run when its program throws', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
         yield* sleep(3);
         throw new Error('out of paper');
@@ -118,7 +118,7 @@ describe('a host', () => {
   });
 
   it('takes a program and a clock rate, and nothing else', async () => {
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', Promise.resolve() as never);
     });
     expect(failure.error).toMatchObject({ code: 'ERR_NOT_AN_OPERATION' });
@@ -331,7 +331,7 @@ describe('the process of a host', () => {
   });
 
   it('of the scenario cannot end itself: that fails the run', async () => {
-    const failure = await failureOf(function* (): Operation<void> {
+    const failure = await simulationErrorOf(function* (): Operation<void> {
       currentWorld().platform.exit(0);
     });
     expect((failure.error as Error).message).toContain("The program of host 'main' has ended");

@@ -1,17 +1,15 @@
 /**
- * The form of an entry in the catalogue of error codes. Each layer keeps the entries of its own
- * errors in its `error-codes.ts`; `coronet explain CODE` and docs/errors.md show all of them.
+ * The entry of an error code. Each layer has the entries of its own codes in its `error-codes.ts`;
+ * `coronet explain CODE` and docs/errors.md show all of them.
  */
-
-/** What is told about a code. */
 export interface CatalogueEntry {
-  /** The class whose instances carry the code. */
+  /** The class of the errors with this code. */
   readonly className: string;
-  /** What happened, in one sentence. */
+  /** The event, in one sentence. */
   readonly sentence: string;
-  /** What usually leads there. */
+  /** The usual cause. */
   readonly cause: string;
-  /** What to do about it. */
+  /** The way to correct or avoid it. */
   readonly remedy: string;
 }
 

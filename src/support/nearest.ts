@@ -1,20 +1,18 @@
-/** "Did you mean": the known word that is nearest to a mistyped one. */
-
-/** The nearest of `words`, or `undefined` when none is near enough to be meant. */
+/** For "did you mean": the word of `words` with the smallest edit distance, if it is small. */
 export function nearest(typed: string, words: readonly string[]): string | undefined {
   let best: string | undefined;
-  let least = Math.max(2, Math.floor(typed.length / 3)) + 1;
+  let limit = Math.max(2, Math.floor(typed.length / 3)) + 1;
   for (const word of words) {
-    const steps = distance(typed, word);
-    if (steps >= least) continue;
-    least = steps;
+    const edits = editDistance(typed, word);
+    if (edits >= limit) continue;
+    limit = edits;
     best = word;
   }
   return best;
 }
 
-/** Levenshtein's distance: insertions, deletions and replacements between two words. */
-function distance(a: string, b: string): number {
+/** The Levenshtein distance. */
+function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];

@@ -1,21 +1,20 @@
-/**
- * A ring buffer: the run queue of a scheduler (the deque `tasks` of the teaching program), the
- * items of a channel. FIFO; push and shift are O(1), amortised over its growth.
- */
-
-/** What a scheduler needs of its run queue. */
+/** The run queue of a scheduler. */
 export interface Queue<T> {
   readonly length: number;
   push(item: T): void;
-  /** The item whose turn it is. The queue must not be empty. */
+  /** Removes and returns the next item. The queue must not be empty. */
   shift(): T;
 }
 
-/** A ring that has grown beyond this is given up when it runs empty. */
+/** An empty ring with more slots than this is released. */
 const MAX_IDLE_SLOTS = 64;
 
+/**
+ * A FIFO ring buffer, for the run queue of a scheduler (the deque `tasks` of the classic teaching
+ * program) and for the items of a channel. `push` and `shift` are O(1), amortised over growth.
+ */
 export class RingBuffer<T> implements Queue<T> {
-  /** A power of two of slots, none before the first item; `undefined` where no item is. */
+  /** The length is 0 or a power of two. A slot without an item is `undefined`. */
   #slots: (T | undefined)[] = [];
   /** Index of the oldest item. */
   #head = 0;
@@ -31,7 +30,7 @@ export class RingBuffer<T> implements Queue<T> {
     this.#length++;
   }
 
-  /** The oldest item. The ring must not be empty. */
+  /** Removes and returns the oldest item. The ring must not be empty. */
   shift(): T {
     const item = this.#slots[this.#head] as T;
     this.#slots[this.#head] = undefined;
@@ -50,9 +49,9 @@ export class RingBuffer<T> implements Queue<T> {
   #grow(): void {
     const old = this.#slots;
     const size = Math.max(4, old.length * 2);
-    const grown = new Array<T | undefined>(size).fill(undefined);
-    for (let i = 0; i < old.length; i++) grown[i] = old[(this.#head + i) & (old.length - 1)];
-    this.#slots = grown;
+    const slots = new Array<T | undefined>(size).fill(undefined);
+    for (let i = 0; i < old.length; i++) slots[i] = old[(this.#head + i) & (old.length - 1)];
+    this.#slots = slots;
     this.#head = 0;
   }
 }

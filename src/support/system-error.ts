@@ -1,6 +1,4 @@
-/** Errors of the operating system, in the form that Node gives its own. */
-
-/** An error of the operating system, shaped as Node shapes its own. */
+/** An error of the operating system, with the properties that Node's own errors have. */
 export class SystemError extends Error {
   readonly code: string;
   /** The negative error number, as Node reports it. */
@@ -20,7 +18,7 @@ export class SystemError extends Error {
   }
 }
 
-/** Whom a failed call was about. `text` is what the message says instead of the address. */
+/** The peer of a failed system call. `text` replaces the address in the message. */
 export interface ErrorPeer {
   readonly host?: string;
   readonly port?: number;

@@ -1,68 +1,72 @@
 /**
- * Gates: what an accepted connection has to come through before a program is given it, such as a
- * handshake of TLS. Types only; nothing here runs.
+ * Handshakes on accepted connections, before the program gets them: TLS, and the PROXY header.
+ * Types only; nothing here runs.
+ *
+ * net/handshake/handshaking-listener.ts accepts connections and starts a HandshakeStage on each.
+ * The stages are node/tls/handshake.ts (TLS) and net/proxy/header-stage.ts (PROXY header).
  */
 import type { Transport } from './network.ts';
 
-/** What `listen` and `tcpServer` can be told as `proxyProtocol`. */
+/** The `proxyProtocol` option of `listen` and `tcpServer`. */
 export interface ProxyProtocolOptions {
   /**
-   * Who may speak for others, and has to: ranges of addresses ('10.0.0.0/8', 'fd00::/8',
-   * '192.0.2.7'), and 'unix' for whoever reaches a Unix socket.
+   * The addresses of the proxies, which must send a header: ranges ('10.0.0.0/8', 'fd00::/8',
+   * '192.0.2.7'), and 'unix' for every peer of a Unix socket.
    */
   readonly trusted: readonly string[];
-  /** How long a header may take, in milliseconds. Default 5000. */
+  /** Time limit for a header, in milliseconds. Default 5000. */
   readonly timeoutMs?: number;
   /**
-   * Connections from anywhere else: 'reset' (the default) resets them, 'accept' takes them for what
-   * they are. What they send is not looked at in either case.
+   * Connections from other addresses: 'reset' (the default) resets them, 'accept' accepts them with
+   * their own address. Neither looks for a header.
    */
   readonly untrusted?: 'reset' | 'accept';
 }
 
-/** Begins what connections have to come through. */
+/** A handshake that every connection of a listener has to complete. */
 export interface HandshakeStage {
-  /** Connections that may be on their way through, or wait to be accepted behind it. */
+  /** The maximum number of connections that are pending or wait to be accepted. */
   readonly maxPending: number;
 
   /**
-   * Begins with `passage.raw`, and tells the passage how it came out: once, in this call or later.
-   * The returned function gives up: the connection is reset, and nothing more is told.
+   * Starts the handshake on `handshake.raw` and reports its outcome on `handshake`, once, in this
+   * call or later. The returned function aborts: it resets the connection, and no outcome is
+   * reported.
    */
-  start(passage: PendingHandshake): () => void;
+  start(handshake: PendingHandshake): () => void;
 }
 
-/** The way of one connection through a gate, as the gate sees it. */
+/** The handshake of one connection. A stage calls one of the three methods. */
 export interface PendingHandshake {
-  /** The connection that was accepted. Whatever becomes of it, the gate closes it. */
+  /** The accepted connection. The stage closes it, unless it completes with it. */
   readonly raw: Transport;
-  /** It is through: what the program is given. */
+  /** The handshake is complete; the program gets `transport`. */
   complete(transport: Transport): void;
-  /** It was refused, or has failed. */
+  /** The handshake has failed. */
   fail(error: Error & { readonly code?: string }): void;
-  /** The peer has gone before it wanted anything. */
+  /** The peer disconnected before it sent anything. Not counted as a failure. */
   disconnected(): void;
 }
 
-/** Why a connection did not come through. */
+/** The reason of a failed handshake. */
 export interface HandshakeFailure {
-  /** 'ECONNRESET', 'ERR_TIMEOUT', 'ERR_PROXY_HEADER', or a code of OpenSSL. */
+  /** 'ECONNRESET', 'ERR_TIMEOUT', 'ERR_PROXY_HEADER', or an OpenSSL code. */
   readonly code: string;
   readonly message: string;
-  /** The address of the client. */
+  /** The address of the peer. */
   readonly peer: string;
 }
 
-/** Handshakes of TLS, or headers of proxies, of a listener: since it began, and now. */
+/** Counters of a listener's TLS handshakes, or of its PROXY headers. */
 export interface HandshakeStats {
-  /** Under way now. */
+  /** In progress now. */
   readonly pending: number;
-  /** Complete, and not accepted yet. */
+  /** Complete now, and not accepted yet. */
   readonly waiting: number;
   readonly completed: number;
-  /** Failed, those that took too long included. */
+  /** Failed, including those that exceeded their time limit. */
   readonly failed: number;
-  /** Took longer than they may. */
+  /** Exceeded their time limit. */
   readonly timedOut: number;
   readonly lastFailure: HandshakeFailure | undefined;
 }

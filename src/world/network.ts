@@ -1,41 +1,206 @@
 /**
- * The contract between the pure rooms (net, server) and whatever moves the bytes: the epoll
- * network, the portable network on node:net, the simulated one. Types only; nothing here runs.
+ * The contract of a network backend. Types only; nothing here runs.
  *
- * The shape is the one of non-blocking sockets. A *try* never waits: it answers with what it could
- * do, with "would block", or by throwing. A task that met "would block" yields `['recv',
- * transport]` or `['send', transport]` and tries again when it is resumed.
+ * A backend moves the bytes for the layers net and server, which do not know which one it is. The
+ * backends are node/epoll/ (the native poller), node/portable/ (node:net and node:dgram) and
+ * sim/network/ (simulated). A backend must define:
  *
- * Rules that every network keeps (test/conformance/ runs the same cases on all of them):
- *  1. The readiness flags start clear. A notice sets a flag and wakes the waiter of that direction,
- *     through `grantRecv()` / `grantSend()` of Readiness. Only a try that found the end of what is
- *     there clears the flag: a network that learns of readiness by edges must not lose one.
- *  2. Bytes come before the end of file, and before an error that ended the connection, as long as
- *     the operating system still has them.
- *  3. An error that ended a direction is sticky: every later try in that direction throws it again.
- *     Only ENOBUFS and ENOMEM end none: the system was short of memory, and that try did nothing.
- *     Errors are thrown by tries. They are never events and never end the process.
- *  4. `close()` is idempotent, wakes both waiters with ERR_CLOSED, and makes every later try throw
- *     ERR_CLOSED. Notices that were under way for a closed transport are dropped, also when its
- *     descriptor has been reused meanwhile.
- *  5. A spurious notice is legal: the try says "would block" and the task waits again.
- *  6. Nothing is buffered without a bound.
+ *   Network             opens sockets, resolves names, polls, and reports what is open
+ *   Transport           a connection: connect, receive, send, shut down, options
+ *   ListenerTransport   a listening socket: listen, accept
+ *   DatagramTransport   a UDP socket: bind, receive, send, groups
+ *
+ * A member that is declared optional may be missing. Capabilities declares every other difference
+ * between backends.
+ *
+ * The model is the non-blocking socket. A method named `try…` never waits: it returns a result,
+ * returns its "would block" value, or throws. A task that got "would block" yields
+ * `['recv', transport]` or `['send', transport]` and calls the method again when it resumes.
+ *
+ * Every backend keeps these rules. test/conformance/ runs the same cases on all of them.
+ *
+ * Readiness
+ *  1. The flags `canRecv` and `canSend` start false. A notification sets a flag and wakes the
+ *     waiter of that direction: `notifyRecv()` and `notifySend()` of Readiness.
+ *  2. Only an attempt that exhausted the resource (an empty receive queue, a full send buffer)
+ *     clears a flag. An edge-triggered poller reports each change once, so a flag that is cleared
+ *     earlier is a lost wake-up.
+ *  3. A spurious notification is legal: the attempt returns "would block" and the task waits again.
+ *
+ * Data
+ *  4. Received bytes come before the end of file, and before an error that ended the connection, as
+ *     long as the operating system still has them.
+ *  5. Every buffer and every queue has a bound.
+ *
+ * Errors
+ *  6. Attempts throw errors. An error is never an event and never ends the process.
+ *  7. An error that ended a direction is sticky: every later attempt in that direction throws it.
+ *     ENOBUFS and ENOMEM end no direction: the system was short of memory and the attempt did
+ *     nothing.
+ *
+ * Closing
+ *  8. `close()` is idempotent, rejects both waiters with ERR_CLOSED, and makes every later attempt
+ *     throw ERR_CLOSED.
+ *  9. A notification for a closed transport is dropped, even if its descriptor is in use again.
+ *
+ * Datagrams
+ * 10. A datagram is sent whole or not at all. It is received whole, or cut at `maxLength` and
+ *     marked as truncated. An empty datagram is legal. When the receive queue is full, the system
+ *     or the backend drops the newest datagrams.
+ * 11. Only ERR_CLOSED is sticky (an exception to rule 7). An error of the last send, or one that
+ *     the peer of a connected socket caused (ICMP: ECONNREFUSED, EHOSTUNREACH), is thrown once, by
+ *     the next attempt, which does nothing else.
+ * 12. `canSend` is true as soon as the socket is bound.
  */
 import type { Readiness } from '../kernel/readiness.ts';
-import type { Capabilities, NetworkCounters, NetworkLimits } from './capabilities.ts';
 import type { HandshakeStage, ProxyProtocolOptions } from './handshake.ts';
 import type { TlsClientOptions, TlsInfo, TlsServerOptions } from './tls.ts';
 
-export type { Capabilities, NetworkCounters, NetworkLimits } from './capabilities.ts';
+// ---- networks ----
 
-/** An address as the operating system sees it: no names, only numbers or a path. */
+/** One instance of a backend. A run has one network, and each simulated host has its own. */
+export interface Network {
+  /** 'epoll', 'portable' or 'sim'. */
+  readonly backend: string;
+  readonly capabilities: Capabilities;
+
+  /** Starts to listen; see `ListenerTransport.tryListen`. Throws an error that is known at once. */
+  listen(at: Endpoint, options: ListenOptions): ListenerTransport;
+
+  /**
+   * Starts to listen on a descriptor that this process has inherited. From then on the listener
+   * owns the descriptor and closes it. The file of a Unix socket is left alone: it belongs to the
+   * process that created it.
+   * Throws EBADF, ENOTSOCK or EINVAL if the descriptor is not a listening socket. It stays open.
+   */
+  adopt(fd: number): ListenerTransport;
+
+  /** Starts to connect; see `Transport.tryConnect`. Throws an error that is known at once. */
+  connect(to: Endpoint, options: TransportConnectOptions): Transport;
+
+  /** Prepares the state that connections with these options share. Throws ERR_TLS_OPTIONS. */
+  tlsClient(options: TlsClientOptions): TlsClient;
+
+  /** Prepares the handshakes of a listener with these options. Throws ERR_TLS_OPTIONS. */
+  tlsServer(options: TlsServerOptions): HandshakeStage;
+
+  /** Starts to bind; see `DatagramTransport.tryBind`. Throws an error that is known at once. */
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport;
+
+  /**
+   * Looks a name up. Calls `done` once, after this call has returned: with at least one address, in
+   * the order to try them, or with an error (ENOTFOUND, EAI_AGAIN). The returned function abandons
+   * the look-up: `done` is not called after it.
+   */
+  resolve(
+    host: string,
+    done: (error: unknown, hosts: readonly { host: string; family: 4 | 6 }[]) => void,
+  ): () => void;
+
+  /**
+   * Delivers the notifications that are pending now, without blocking. Returns the number of
+   * sockets, or −1 if this backend gets notifications only from the event loop of the process.
+   */
+  poll(): number;
+
+  /**
+   * Milliseconds after which every connection and byte that has arrived by now has been reported.
+   * 0: `poll()` reports all of them.
+   */
+  readonly settleMs: number;
+
+  /**
+   * Identifies the file of the Unix socket at `path`; `undefined` if there is none. The returned
+   * function removes that file, but not another one that has replaced it in the meantime.
+   */
+  socketFile(path: string): (() => void) | undefined;
+
+  /** Closed connections whose final bytes are still in our memory. */
+  readonly closing: number;
+
+  limits(): NetworkLimits;
+
+  /** Connections that the system dropped because the accept queue of any listener of this machine
+   *  was full, since the machine started (ListenOverflows of Linux). Absent, `undefined`: not
+   *  known. */
+  listenOverflows?(): number | undefined;
+
+  counters(): NetworkCounters;
+
+  /** One line for each open socket ("listener 127.0.0.1:25000"), for the leak report. */
+  open(): readonly string[];
+
+  /** Closes every open socket and releases the resources of the network. Idempotent. */
+  close(): void;
+}
+
+/** The scheduler that runs on a network, as the network sees it. Passed to its constructor. */
+export interface NetworkOwner {
+  /**
+   * Calls `deliver`, which notifies waiters, and then runs the tasks that became ready, in the same
+   * call from the event loop. A backend that gets the events of many sockets at once uses this. A
+   * backend that gets one event at a time may also notify waiters without it.
+   */
+  deliver(deliver: () => void): void;
+}
+
+/** The differences between backends. Tests and servers check them instead of guessing. */
+export interface Capabilities {
+  /** True: connections that are not accepted stay in the system's queue. False: the backend accepts
+   *  them, pauses up to `backlog` of them, and resets the rest. */
+  readonly pausesAccept: boolean;
+  /** The number of bytes that the system took of an interrupted send is exact. */
+  readonly exactTorn: boolean;
+  /** One call into the system accepts several connections. */
+  readonly batchedAccept: boolean;
+  /** Several listeners, or datagram sockets, may share a port. */
+  readonly reusePort: boolean;
+  /** The options of a connection that this backend can set and read. */
+  readonly options: readonly SocketOption[];
+  /** Unix sockets may have abstract names (unix(7)): paths that begin with NUL and have no file.
+   *  False: such a path is rejected with ERR_UNSUPPORTED. */
+  readonly abstractNames: boolean;
+  /** Connections may use TLS. */
+  readonly tls: boolean;
+  /** One call into the system receives several datagrams. */
+  readonly batchedDatagrams: boolean;
+  /** The system's result for a datagram is known when `trySendTo` returns: `trySent` is true. */
+  readonly sendsAtOnce: boolean;
+  /** True: datagrams wait in the system's queue, and `dropped` counts its drops. False: datagrams
+   *  wait in a queue of the backend, and `dropped` counts the drops of that queue. */
+  readonly exactDropped: boolean;
+}
+
+/** Limits of the system that a server works within. `undefined`: not known. */
+export interface NetworkLimits {
+  /** The maximum number of descriptors that the process may have open. */
+  readonly descriptors: number | undefined;
+  /** Descriptors open now. */
+  readonly openDescriptors: number | undefined;
+  /** The maximum length of an accept queue (somaxconn). */
+  readonly backlog: number | undefined;
+}
+
+/** Open sockets of a network. All zero after a run. */
+export interface NetworkCounters {
+  readonly transports: number;
+  readonly listeners: number;
+  /** Datagram sockets. */
+  readonly datagrams: number;
+  /** Shared receive slabs that the network itself holds. */
+  readonly slabs: number;
+}
+
+/** A numeric address or a path, as the operating system takes it. Never a name. */
 export type Endpoint =
   | { readonly host: string; readonly port: number; readonly family: 4 | 6 }
   | { readonly path: string };
 
+// ---- connections ----
+
 /**
- * What can be set of a connection. Values are numbers: 0 and 1 for switches, milliseconds, bytes,
- * a count of probes.
+ * The options of a connection. Values are numbers: 0 or 1, milliseconds, bytes, or a count of
+ * probes.
  */
 export type SocketOption =
   | 'noDelay'
@@ -48,43 +213,24 @@ export type SocketOption =
   | 'sendBufferSize';
 
 /**
- * The buffers of the system, in bytes. Linux keeps twice what it is told, from 2 KB up to twice its
- * limits (net.core.rmem_max, wmem_max; socket(7)), and no longer adapts a size that was set.
+ * Sizes of the system's buffers, in bytes. Linux doubles the value, keeps it between 2 KB and twice
+ * its limits (net.core.rmem_max, wmem_max; socket(7)), and no longer tunes a size that was set.
  */
 export interface BufferSizes {
-  /** SO_RCVBUF, before the first segment: so the window of the connection can be as large. */
+  /** SO_RCVBUF. Set before the connection exists, so that its window can be as large. */
   readonly recvBufferSize?: number;
   /** SO_SNDBUF. */
   readonly sendBufferSize?: number;
 }
 
-/** How `listen` binds and queues. Accepted connections inherit the sizes of the buffers. */
-export interface ListenOptions extends BufferSizes {
-  /** Length of the queue of connections that nobody has accepted; absent: the system's maximum. */
-  readonly backlog?: number;
-  /** Several listeners share the port; the kernel spreads connections among them. */
-  readonly reusePort?: boolean;
-  /** A listener on '::' leaves IPv4 alone. Otherwise it serves both. */
-  readonly ipv6Only?: boolean;
-  /** Permission bits of a Unix socket's file, 0 to 0o777: who may write to it may connect. Absent:
-   *  what the umask leaves of 0o777. On epoll nobody can connect before they are set; the portable
-   *  network sets them as soon as it listens. */
-  readonly mode?: number;
-  /** Connections are TLS: certificate, key and the rest of it. */
-  readonly tls?: TlsServerOptions;
-  /** Connections come from proxies that say for whom, with the PROXY protocol: in clear, before
-   *  anything else, TLS included. */
-  readonly proxyProtocol?: ProxyProtocolOptions;
-}
-
 export interface TransportConnectOptions extends BufferSizes {
-  /** Bind the near end to this address first. */
+  /** The local address to bind before connecting. */
   readonly localAddress?: Endpoint;
 }
 
 /**
- * How TCP probes a silent peer. What is absent stays as it is. Times are rounded up to the whole
- * seconds that reach the system.
+ * TCP keep-alive. An absent member leaves the current value. Times are rounded up to whole seconds,
+ * the unit of the system.
  */
 export interface KeepAliveOptions {
   readonly enable: boolean;
@@ -92,142 +238,159 @@ export interface KeepAliveOptions {
   readonly idleMs?: number;
   /** Milliseconds between probes: 1 to 32,767,000 (TCP_KEEPINTVL). */
   readonly intervalMs?: number;
-  /** Probes without an answer that end the connection: 1 to 127 (TCP_KEEPCNT). */
+  /** Unanswered probes that end the connection: 1 to 127 (TCP_KEEPCNT). */
   readonly count?: number;
 }
 
-/** A connection, or the attempt at one. */
+/** A connection, or an attempt to connect. */
 export interface Transport extends Readiness {
-  /** The near end. Known once connected or accepted; kept after close. */
+  /** The local address. Known once connected or accepted; kept after close. */
   readonly local: Endpoint;
-  /** The far end. Kept after close. Who accepts from a proxy may put here for whom it speaks. */
+  /** The peer's address. Kept after close. The PROXY header stage replaces it with the address of
+   *  the proxy's client. */
   remote: Endpoint;
-  /** What is known of the TLS connection, once it stands. Absent on what is not TLS. */
+  /** The TLS session, once the handshake is complete. Absent without TLS. */
   readonly tls?: TlsInfo | undefined;
 
   /**
-   * Connection attempts only: true once connected, false while under way (wait for 'send').
-   * Throws why the attempt failed (ECONNREFUSED, ETIMEDOUT, …); the transport must still be closed.
-   * Always true on an accepted transport.
+   * True once connected. False while the attempt is pending (wait for 'send'). Always true for an
+   * accepted connection. Throws the reason of a failed attempt (ECONNREFUSED, ETIMEDOUT, …); the
+   * caller still has to close the transport.
    */
   tryConnect(): boolean;
 
   /**
-   * Receives 1..max bytes into memory of the network's choice; the caller owns the result.
-   * `undefined`: would block. An empty Buffer: end of file, again and again.
+   * Receives 1 to `max` bytes into memory that the backend chooses; the caller owns the result.
+   * `undefined`: would block. An empty Buffer: end of file, which later calls return again.
    */
   tryRecv(max: number): Buffer | undefined;
 
-  /** Receives into `into` (not empty): the number of bytes, 0 at end of file, −1: would block. */
+  /** Receives into `into`, which is not empty. Returns the number of bytes; 0: end of file; −1:
+   *  would block. */
   tryRecvInto(into: Uint8Array): number;
 
-  /** Sends some of `data` (not empty): how many bytes were taken, 0: would block. The memory is the
-   *  caller's again at once. EPIPE after the near end was shut down or the peer has gone. */
+  /** Sends a part of `data`, which is not empty. Returns the number of bytes taken; 0: would block.
+   *  The caller may change `data` when the call has returned. Throws EPIPE after
+   *  `shutdown('send')` and after the peer has closed. */
   trySend(data: Uint8Array): number;
 
-  /** As trySend, over several pieces in order: the number of bytes taken from their concatenation.
-   *  At most the first 64 pieces are looked at. Empty pieces are legal. */
+  /** Sends a part of the concatenation of `chunks`, as `trySend` does. Looks at no more than the
+   *  first 64 chunks. Empty chunks are legal. */
   trySendv(chunks: readonly Uint8Array[]): number;
 
-  /** 'send': the peer sees end of file after what was sent. 'recv': tryRecv gives end of file, what
-   *  comes in is dropped. Not an error on a connection that has already ended. */
+  /** 'send': the peer reads end of file after the bytes that were sent. 'recv': `tryRecv` returns
+   *  end of file, and incoming bytes are dropped. Does nothing on a connection that has ended. */
   shutdown(how: 'send' | 'recv' | 'both'): void;
 
   /**
-   * What an option is, as far as it is known: `undefined` for what this network cannot read, for
-   * options of TCP on a Unix socket, and after close. Never throws.
+   * The value of an option. `undefined` if this backend cannot read it, for a TCP option of a Unix
+   * socket, and after close. Never throws.
    */
   getOption(option: SocketOption): number | undefined;
 
   /**
-   * Sets an option; the caller has checked the range. `noDelay` is 1 from the start. Options of TCP
-   * do nothing on a Unix socket. Throws ERR_UNSUPPORTED for what is not in
-   * `Capabilities.options`, ERR_CLOSED after close, and the system's refusal (setsockopt).
+   * Sets an option. The caller has checked the range. `noDelay` is 1 initially. A TCP option does
+   * nothing on a Unix socket. Throws ERR_UNSUPPORTED if the option is not in
+   * `Capabilities.options`, ERR_CLOSED after close, and the errors of setsockopt(2).
    */
   setOption(option: SocketOption, value: number): void;
 
-  /** Ends the connection. What was sent is delivered if the peer takes it (the system may reset the
-   *  connection if unread input is pending). */
+  /** Ends the connection. Bytes that were sent are delivered if the peer receives them. The system
+   *  may reset the connection if it has received bytes that were not read. */
   close(): void;
 
-  /** Ends the connection with RST; what is unsent is dropped. */
+  /** Ends the connection with RST. Unsent bytes are dropped. */
   reset(): void;
 }
 
-/** A listening socket. `canRecv` means: an accept is worth a try. */
+/** Starts TLS on a connection to `host`. `tryConnect` of the result reports on the handshake. */
+export type TlsClient = (raw: Transport, host: string) => Transport;
+
+// ---- listeners ----
+
+/** Options of `listen`. Accepted connections inherit the buffer sizes. */
+export interface ListenOptions extends BufferSizes {
+  /** The length of the queue of connections that are not accepted yet. Absent: the system's
+   *  maximum. */
+  readonly backlog?: number;
+  /** Several listeners share the port; the kernel distributes connections among them. */
+  readonly reusePort?: boolean;
+  /** A listener at '::' accepts IPv6 only. Otherwise it accepts IPv4 as well. */
+  readonly ipv6Only?: boolean;
+  /** Permission bits of the file of a Unix socket, 0 to 0o777: a process with write permission may
+   *  connect. Absent: 0o777 less the umask. The epoll backend sets them before any process can
+   *  connect; the portable backend sets them as soon as it listens. */
+  readonly mode?: number;
+  /** Accept TLS connections with this certificate, key and other options. */
+  readonly tls?: TlsServerOptions;
+  /** Accept connections from proxies that send a PROXY protocol header. The header is sent in clear
+   *  and comes first, before TLS. */
+  readonly proxyProtocol?: ProxyProtocolOptions;
+}
+
+/** A listening socket. `canRecv` means that an accept may succeed. */
 export interface ListenerTransport extends Readiness {
-  /** The bound address; the port is the real one when 0 was asked for. */
+  /** The bound address, with the real port if 0 was requested. */
   readonly local: Endpoint;
 
-  /** True once listening; false while under way (wait for 'send'). Throws EADDRINUSE, EACCES, …. */
+  /** True once listening. False while pending (wait for 'send'). Throws EADDRINUSE, EACCES, …. */
   tryListen(): boolean;
 
   /**
-   * The next connection; `undefined`: none is there. Throws EMFILE, ENFILE, ENOBUFS, ENOMEM when
-   * the system cannot give a descriptor; the connection stays queued. A connection that died in the
-   * queue is skipped.
+   * The next connection; `undefined`: would block. A connection that ended in the queue is skipped.
+   * Throws EMFILE, ENFILE, ENOBUFS or ENOMEM if the system has no descriptor left; the connection
+   * stays in the queue.
    */
   tryAccept(): Transport | undefined;
 
-  /** How many connections one `tryAccept` may take from the system's queue, to hand out later those
-   *  that it does not return; at least one. Written by who accepts; absent: as many as are good for
-   *  speed. A network that cannot leave them in the queue does not look at it. */
+  /** The number of connections, at least 1, that one `tryAccept` may take from the system's queue;
+   *  later calls return the rest of them. Set by the caller. Absent: the backend chooses. A backend
+   *  that cannot leave connections in the queue ignores it. */
   acceptBatch?: number;
 
   /**
-   * Resets up to `most` connections that wait in the system's queue, the oldest first, although
-   * the process has no descriptor left; how many. Absent: the network cannot, or does so by itself.
+   * Resets up to `most` connections of the system's queue, the oldest first, although the process
+   * has no free descriptor. Returns how many. Absent: the backend cannot, or need not.
    */
   shed?(most: number): number;
 
   /** Connections that wait to be accepted now. Absent, `undefined`: not known. */
   readonly queued?: number | undefined;
 
-  /** Connections that were reset because nobody had accepted them and the queue was full. Absent:
-   *  the system keeps the queue, and does not tell. */
+  /** Connections that were reset because the queue was full. Absent: the system keeps the queue and
+   *  does not report it. */
   readonly overflowed?: number | undefined;
 
-  /** Stops listening; connections that nobody has accepted are reset. */
+  /** Stops listening. Connections that are not accepted are reset. */
   close(): void;
 }
 
-/** Lays TLS over a connection to `host`. `tryConnect` of the result tells of the handshake. */
-export type TlsClient = (raw: Transport, host: string) => Transport;
-
 // ---- datagrams ----
-//
-// The rules above hold, with these differences, which are those between a datagram and a stream:
-//  7. Every datagram stands for itself. It is sent whole or not at all, received whole or cut at
-//     `maxLength` (and says so); empty ones are legal. What comes faster than it is received is
-//     dropped, the newest first, by the system or by the network.
-//  8. No error is sticky but ERR_CLOSED. An error of the last send, or of the peer of a connected
-//     socket (ICMP: ECONNREFUSED, EHOSTUNREACH), is thrown once, by the next try, which has done
-//     nothing then; the try after it goes on as if nothing had been.
-//  9. A bound socket can send at once: `canSend` is set from then on.
 
-/** How `bindDatagram` binds, and how much a socket holds. */
+/** Options of `bindDatagram`. */
 export interface DatagramOptions {
-  /** A socket on '::' leaves IPv4 alone. Otherwise it serves both. */
+  /** A socket at '::' receives IPv6 only. Otherwise it receives IPv4 as well. */
   readonly ipv6Only?: boolean;
-  /** Several sockets share the port; the kernel spreads senders among them. */
+  /** Several sockets share the port; the kernel distributes senders among them. */
   readonly reusePort?: boolean;
-  /** Several sockets have the same port, and each gets what is sent to a group (SO_REUSEADDR). */
+  /** Several sockets have the same port, and each receives what is sent to a group
+   *  (SO_REUSEADDR). */
   readonly reuseAddress?: boolean;
-  /** Datagrams may be sent to broadcast addresses; otherwise that is EACCES. */
+  /** Permit sending to broadcast addresses; otherwise that fails with EACCES. */
   readonly broadcast?: boolean;
-  /** Bytes that the system's receive queue may hold; absent: its own value. */
+  /** Size of the system's receive queue in bytes. Absent: the system's default. */
   readonly recvBufferSize?: number;
-  /** Bytes that the system's send queue may hold; absent: its own value. */
+  /** Size of the system's send queue in bytes. Absent: the system's default. */
   readonly sendBufferSize?: number;
-  /** The longest datagram that is received whole, 1..65535 bytes; default 65535. */
+  /** The longest datagram that is received whole, 1 to 65535 bytes; default 65535. */
   readonly maxLength?: number;
 }
 
-/** A datagram as a network hands it over. */
+/** A received datagram. */
 export interface IncomingDatagram {
-  /** What was sent, or its first `maxLength` bytes; the receiver's own. */
+  /** The datagram, or its first `maxLength` bytes. The receiver owns it. */
   readonly data: Buffer;
-  /** The sender. While it stays the same it may be the same object. */
+  /** The sender. Consecutive datagrams of one sender may have the same object. */
   readonly from: Endpoint;
   /** True: the datagram was longer than `maxLength`, and the rest is lost. */
   readonly truncated: boolean;
@@ -235,133 +398,57 @@ export interface IncomingDatagram {
 
 /** A datagram socket. */
 export interface DatagramTransport extends Readiness {
-  /** The bound address; the port is the real one when 0 was asked for. Kept after close. */
+  /** The bound address, with the real port if 0 was requested. Kept after close. */
   readonly local: Endpoint;
   /** The peer of a connected socket. */
   readonly remote: Endpoint | undefined;
 
-  /** True once bound; false while under way (wait for 'send'). Throws EADDRINUSE, EACCES, …. */
+  /** True once bound. False while pending (wait for 'send'). Throws EADDRINUSE, EACCES, …. */
   tryBind(): boolean;
 
   /** The next datagram; `undefined`: would block. */
   tryRecvFrom(): IncomingDatagram | undefined;
 
   /**
-   * Sends `data` (it may be empty) as one datagram to `to`, which is of the family of `local`;
-   * `undefined`: to the peer of a connected socket. False: would block. The memory is the caller's
-   * again at once. Throws why the system refuses it (EMSGSIZE, EACCES, EHOSTUNREACH, …), unless the
-   * network learns that later: see `trySent`.
+   * Sends `data`, which may be empty, as one datagram to `to`, which has the family of `local`;
+   * `undefined`: to the peer of a connected socket. False: would block. The caller may change
+   * `data` when the call has returned. Throws the system's error (EMSGSIZE, EACCES, EHOSTUNREACH,
+   * …), unless the backend learns it later: see `trySent`.
    */
   trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean;
 
   /**
-   * What became of the datagrams that were taken. True: the system has them all. False: it has not
-   * answered yet (wait for 'send'). Throws the error of one that it refused, once; unless somebody
-   * asks here, the next `trySendTo` throws it.
+   * The result of the datagrams that `trySendTo` took. True: the system has sent all of them.
+   * False: pending (wait for 'send'). Throws the error of a datagram that the system did not send,
+   * once. If this is not called, the next `trySendTo` throws that error.
    */
   trySent(): boolean;
 
-  /** Begins to fix the peer: from then on only its datagrams come in. Called once. */
+  /** Starts to connect to a peer: from then on only its datagrams are received. Called once. */
   connect(to: Endpoint): void;
 
-  /** True once `remote` is set; false while under way (wait for 'send'). Throws why it failed. */
+  /** True once `remote` is set. False while pending (wait for 'send'). Throws the reason of a
+   *  failure. */
   tryConnected(): boolean;
 
   setBroadcast(on: boolean): void;
-  /** Hops of what is sent to one receiver, 1..255, and to a group, 0..255. */
+  /** Hop limit of unicast datagrams, 1 to 255. */
   setTtl(hops: number): void;
+  /** Hop limit of multicast datagrams, 0 to 255. */
   setMulticastTtl(hops: number): void;
-  /** Whether this machine hears what is sent to its own groups. */
+  /** Whether this machine receives what it sends to its own groups. */
   setMulticastLoopback(on: boolean): void;
-  /** An interface is named by an address of it, or by a zone: '::%eth0'. */
+  /** `by` is an address of the interface, or a zone: '::%eth0'. */
   setMulticastInterface(by: string): void;
   joinGroup(group: string, by: string | undefined): void;
   leaveGroup(group: string, by: string | undefined): void;
 
-  /** As the system reports it: Linux doubles what was asked for. */
+  /** As the system reports it. Linux doubles the requested size. */
   readonly recvBufferSize: number;
   readonly sendBufferSize: number;
-  /** Datagrams dropped for want of room; `undefined`: not known here. Kept after close. */
+  /** Datagrams dropped because a queue was full; `undefined`: not known. Kept after close. */
   readonly dropped: number | undefined;
 
-  /** Stops receiving; what nobody has received is dropped. */
-  close(): void;
-}
-
-// ---- networks ----
-
-/** How a network reaches the scheduler that runs on it. Given to the network when it is made. */
-export interface NetworkOwner {
-  /**
-   * Runs `deliver` (which grants waiters), then the tasks that it made ready, in the same call from
-   * outside. A network that hears of many sockets at once uses this; one that hears of each by
-   * itself may grant at any time.
-   */
-  deliver(deliver: () => void): void;
-}
-
-export interface Network {
-  /** 'epoll', 'portable', 'sim'. */
-  readonly backend: string;
-  readonly capabilities: Capabilities;
-
-  /** Begins to listen; see `ListenerTransport.tryListen`. Throws what is known at once. */
-  listen(at: Endpoint, options: ListenOptions): ListenerTransport;
-
-  /**
-   * Begins to listen on a descriptor that this process has inherited, and owns it from then on: it
-   * is closed with the listener. The file of a Unix socket is left alone: it belongs to whoever has
-   * made it. EBADF, ENOTSOCK, EINVAL: the descriptor is no socket that listens; it stays open.
-   */
-  adopt(fd: number): ListenerTransport;
-
-  /** Begins to connect; see `Transport.tryConnect`. Throws what is known at once. */
-  connect(to: Endpoint, options: TransportConnectOptions): Transport;
-
-  /** Prepares what connections with these options share. Throws ERR_TLS_OPTIONS. */
-  tlsClient(options: TlsClientOptions): TlsClient;
-
-  /** Likewise, for a listener. */
-  tlsServer(options: TlsServerOptions): HandshakeStage;
-
-  /** Begins to bind; see `DatagramTransport.tryBind`. Throws what is known at once. */
-  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport;
-
-  /**
-   * Looks a name up. `done` is called once, later, with at least one address, in the order to try,
-   * or with the error (ENOTFOUND, EAI_AGAIN). The returned function gives the question up.
-   */
-  resolve(
-    host: string,
-    done: (error: unknown, hosts: readonly { host: string; family: 4 | 6 }[]) => void,
-  ): () => void;
-
-  /**
-   * Delivers the readiness that is there now, without blocking, and says of how many sockets. −1:
-   * this network can only hear of readiness when the process returns to its event loop.
-   */
-  poll(): number;
-
-  /**
-   * Notes the file of the Unix socket at `path`, if there is one. The returned function removes
-   * that very file, and none that has taken its place meanwhile.
-   */
-  socketFile(path: string): (() => void) | undefined;
-
-  /** Connections that were closed while some of their last bytes were still in our memory. */
-  readonly closing: number;
-
-  limits(): NetworkLimits;
-
-  /** Connections that were dropped because the accept queue of some listener of this machine was
-   *  full, since it was started (ListenOverflows of Linux). Absent, `undefined`: not known. */
-  listenOverflows?(): number | undefined;
-
-  counters(): NetworkCounters;
-
-  /** What is open, one line each ("listener 127.0.0.1:25000"), for the report of leaks. */
-  open(): readonly string[];
-
-  /** Closes everything that is open and releases the network's own resources. Idempotent. */
+  /** Stops receiving. Datagrams in the queue are dropped. */
   close(): void;
 }

@@ -1,125 +1,157 @@
 /**
- * What a program asks of the process that it runs in. A world without processes (a simulation)
- * refuses with ERR_UNSUPPORTED what it does not have.
+ * The process that a program runs in. A simulated world has no process: members that it lacks throw
+ * ERR_UNSUPPORTED.
  */
 import type { Endpoint } from './network.ts';
-import type { SharedListeners } from './worker-messages.ts';
 
-/** The signals that end a program. */
+/** The signals that stop a program. */
 export type StopSignal = 'SIGINT' | 'SIGTERM';
 
-/** The signals that a program can hear. */
+/** The signals that a program can observe. */
 export type ObservedSignal = StopSignal | 'SIGHUP' | 'SIGUSR2';
 
-/** How a process begins that runs the same runtime. */
+/** The parameters of a process with the same runtime. */
 export interface WorkerStart {
   /** The module that it runs: a path or a file: URL. */
   readonly module: string;
-  /** What stands behind the module on its command line. */
+  /** Command-line arguments after the module. */
   readonly args?: readonly string[];
-  /** Beside what this process has; `undefined` takes a variable away. */
+  /** Variables added to the environment of this process; `undefined` removes a variable. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** Descriptors that it inherits: the first as 3, the next as 4, …. They stay open here, too. */
+  /** Descriptors that it inherits: the first as 3, the next as 4, …. They also stay open here. */
   readonly descriptors?: readonly number[];
 }
 
-/** How a process has ended: a code, or the signal that ended it, or why it never began. */
+/** How a process ended: an exit code, a signal, or the error that prevented its start. */
 export interface WorkerExit {
   readonly code: number | null;
   readonly signal: string | null;
   readonly error?: Error;
 }
 
-/** Who is told what about a process; called from the event loop, never inside `startWorker`. */
+/** Callbacks about a process. Called from the event loop, never inside `startWorker`. */
 export interface WorkerEvents {
   onMessage(message: unknown): void;
   /** Called once, last. */
   onExit(exit: WorkerExit): void;
 }
 
-/** A process that was started here. It ends with this one: it sees that its channel is closed. */
+/** A process that this one started. When this process ends, its channel closes, and it ends too. */
 export interface WorkerProcess {
-  /** `undefined`: it could not be started; `onExit` tells why. */
+  /** `undefined`: it could not be started; `onExit` reports the error. */
   readonly pid: number | undefined;
-  /** Sends what JSON can express. False: the process does not read, or has ended; it is lost. */
+  /** Sends a JSON value. False: the process does not read, or has ended; the message is lost. */
   send(message: unknown): boolean;
   kill(signal: StopSignal | 'SIGHUP' | 'SIGKILL'): void;
 }
 
-/** The process that has started this one with `startWorker`. */
+/** The process that started this one with `startWorker`. */
 export interface ParentProcess {
   /** As `WorkerProcess.send`. */
   send(message: unknown): boolean;
-  /** Calls `heard` for every message until the returned function is called. */
-  onMessage(heard: (message: unknown) => void): () => void;
-  /** Calls `heard` once, if the parent ends (or closes the channel) before the returned call. */
-  onDisconnect(heard: () => void): () => void;
+  /** Calls `listener` for every message, until the returned function is called. */
+  onMessage(listener: (message: unknown) => void): () => void;
+  /** Calls `listener` once, when the parent ends or closes the channel, unless the returned
+   *  function was called before. */
+  onDisconnect(listener: () => void): () => void;
 }
 
-/** A figure for the page of metrics. */
+/**
+ * Listening sockets at one address that this process keeps open for others. This process accepts
+ * nothing on them.
+ */
+export interface SharedListeners {
+  /** The bound address, with the real port if 0 was requested. */
+  readonly local: Endpoint;
+  /** One for each worker if the system distributes connections among several sockets, otherwise
+   *  one. */
+  readonly descriptors: readonly number[];
+  /** Closes them. Idempotent. Connections in their queues are reset, unless another process has the
+   *  sockets open. */
+  close(): void;
+}
+
+/** A metric in the Prometheus data model. */
 export interface Metric {
-  /** `counter` only grows, as long as the process runs. */
+  /** The value of a `counter` never decreases while the process runs. */
   readonly kind: 'counter' | 'gauge';
-  /** As Prometheus has them: [a-zA-Z_:][a-zA-Z0-9_:]*. */
+  /** [a-zA-Z_:][a-zA-Z0-9_:]*. */
   readonly name: string;
   readonly help: string;
   readonly samples: readonly MetricSample[];
 }
 
-/** One value of a figure, told from the others by its labels. */
+/** One value of a metric, identified by its labels. */
 export interface MetricSample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
-/** A channel of node:diagnostics_channel, or one that is like it. */
+/** How a number in the stats of a source is shown as a metric. */
+export interface MetricDefinition {
+  readonly kind: Metric['kind'];
+  readonly help: string;
+  /** 'milliseconds': the metric is shown in seconds. */
+  readonly unit?: 'milliseconds';
+  /** How the values of several workers are combined. Default 'sum'. */
+  readonly total?: 'sum' | 'maximum';
+}
+
+/**
+ * Definitions by the names of the numbers: 'accepted', 'handshakes.pending', or 'closed' for all
+ * numbers in the record `closed`. A number without a definition is a gauge.
+ */
+export type MetricDefinitions = Readonly<Record<string, MetricDefinition>>;
+
+/** A channel of node:diagnostics_channel, or an equivalent. */
 export interface DiagnosticsChannel {
-  /** False: nobody listens, so a message need not even be made. */
+  /** False: no subscriber, so the message need not be created. */
   readonly hasSubscribers: boolean;
   publish(message: unknown): void;
 }
 
 export interface Platform {
-  /** The number of this process. */
+  /** The id of this process. */
   readonly pid: number;
-  /** A variable of the environment. */
+  /** The value of an environment variable. */
   environment(name: string): string | undefined;
-  /** Takes a variable away: what is started from now on does not have it. */
+  /** Removes an environment variable; processes that are started later do not inherit it. */
   unsetEnvironment(name: string): void;
-  /** Calls `heard` for every such signal until the returned function is called. Meanwhile the
-   *  signal does nothing else. */
-  onSignal(signal: ObservedSignal, heard: () => void): () => void;
-  /** Tells the service manager of NOTIFY_SOCKET: lines such as 'READY=1'. Nothing without one. */
+  /** Calls `listener` for every such signal until the returned function is called. Until then the
+   *  signal has no other effect. */
+  onSignal(signal: ObservedSignal, listener: () => void): () => void;
+  /** Sends lines such as 'READY=1' to the service manager (NOTIFY_SOCKET, sd_notify(3)). Does
+   *  nothing without one. */
   notify(lines: string): void;
-  /** The page of metrics in Prometheus text: those of the process, and `metrics`. `done` is called
-   *  once, later. */
+  /** The metrics page as Prometheus text: the metrics of the process, and `metrics`. Calls `done`
+   *  once, after this call has returned. */
   metricsPage(metrics: readonly Metric[], done: (error: unknown, page: string) => void): void;
   /**
-   * Listens at `at` for processes that inherit the descriptors: on up to `most` sockets that share
-   * the port, so that each process has a queue of its own, where the system can do that. Errors:
-   * those of listening; ERR_UNSUPPORTED.
+   * Listens at `at` for processes that inherit the descriptors. Where the system supports it, opens
+   * up to `most` sockets that share the port, so that each process has its own queue. Errors: those
+   * of listening; ERR_UNSUPPORTED.
    */
   shareListeners(at: Endpoint, most: number): SharedListeners;
   /**
-   * The listener that this process has inherited as `fd`, for processes that inherit it in their
-   * turn. Nothing about it changes, and it stays open. `local` is the path '' where the system does
-   * not tell. Errors: EBADF, ENOTSOCK, EINVAL (it does not listen); ERR_UNSUPPORTED.
+   * Shares the listener that this process inherited as `fd`. The listener is not changed and stays
+   * open. `local` is the path '' where the system does not report the address. Errors: EBADF,
+   * ENOTSOCK, EINVAL (it does not listen); ERR_UNSUPPORTED.
    */
   shareInherited(fd: number): SharedListeners;
-  /** Starts a process with the same runtime, and a channel for messages to it. */
+  /** Starts a process with the same runtime and a message channel. */
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess;
-  /** Who has started this process with `startWorker`. */
+  /** The process that started this one with `startWorker`. */
   readonly parent: ParentProcess | undefined;
-  /** How many tasks of the machine's can compute at the same time. */
+  /** The number of threads that the machine can run in parallel. */
   readonly parallelism: number;
   /** Writes one line to standard error. */
   report(line: string): void;
-  /** Sets the code with which the process will end. */
+  /** Sets the exit code of the process. */
   setExitCode(code: number): void;
   /** Ends the process at once. */
   exit(code: number): never;
-  /** Whether a debugger can stop this process now. Absent: none can. */
+  /** Whether a debugger can stop this process now. Absent: never. */
   inspected?(): boolean;
-  /** The channel of that name. Absent where nobody could listen. */
+  /** The channel of that name. Absent if the platform has none. */
   channel?(name: string): DiagnosticsChannel;
 }

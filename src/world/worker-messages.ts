@@ -1,60 +1,47 @@
 /**
- * What a supervisor and its workers say to each other. The supervisor's end is in server/, the
- * worker's in node/process/lifecycle.ts, and a worker finds its listeners in net/tcp/listen.ts.
+ * The messages between a supervisor and its workers. The supervisor's end is server/workers/, the
+ * worker's end is node/process/supervisor-link.ts.
  *
- * A worker is told in its environment what it is. It takes away the variables that it has read:
- *   CORONET_WORKER   its place among the workers, from 1
- *   CORONET_LISTEN   the listeners that it has inherited: [["127.0.0.1:25000", 3], …] as JSON, each
- *                    address as the supervisor was given it, with the descriptor
+ * The supervisor sets two environment variables. The worker removes each when it has read it:
+ *   CORONET_WORKER   the index of the worker, from 1
+ *   CORONET_LISTEN   the listeners that the worker inherits, as JSON: [["127.0.0.1:25000", 3], …].
+ *                    Each address is in the form that the supervisor got it in, followed by the
+ *                    descriptor. net/tcp/listen.ts reads it.
  */
-import type { Endpoint } from './network.ts';
 
-/** What a supervisor tells a worker. */
+/** From the supervisor to a worker. */
 export type ToWorker =
-  /** Come to your end: what the first signal means to a program. `replaced`: a successor listens on
-   *  the same sockets already. */
+  /** Stop, as on the first signal to a program. `replaced`: a successor already listens on the same
+   *  sockets. */
   | { readonly kind: 'stop'; readonly replaced: boolean }
-  /** Be cancelled: what the second one means. */
+  /** Cancel the program, as on the second signal. */
   | { readonly kind: 'cut' }
-  /** Tell your figures. */
-  | { readonly kind: 'tell'; readonly question: number }
-  /** Say that you turn. */
-  | { readonly kind: 'ping'; readonly question: number };
+  | { readonly kind: 'stats-request'; readonly requestId: number }
+  /** Check that the event loop and the scheduler run. */
+  | { readonly kind: 'ping'; readonly requestId: number };
 
-/** What a worker tells its supervisor. */
+/** From a worker to its supervisor. */
 export type FromWorker =
-  /** It serves. */
   | { readonly kind: 'ready' }
-  /** The figures of its servers: those that run, and those that have ended since it began. */
   | {
-      readonly kind: 'figures';
-      /** Which question this answers; 0: it was not asked. */
-      readonly question: number;
+      readonly kind: 'stats';
+      /** The `requestId` that this answers; 0: sent without a request. */
+      readonly requestId: number;
+      /** The servers that run, and those that have ended since the worker started. */
       readonly servers: readonly ServerStatsMessage[];
     }
-  /** It turns: this comes from a timer of its scheduler. */
+  /** Sent by a timer of the worker's scheduler. */
   | {
       readonly kind: 'pong';
-      /** The last question that it has heard. */
-      readonly question: number;
-      /** A debugger can stop it at any moment, for as long as a person likes. */
+      /** The `requestId` of the latest ping. */
+      readonly requestId: number;
+      /** A debugger can stop the worker at any moment, for any time. */
       readonly inspected: boolean;
     };
 
-/** A server in a worker. */
+/** The stats of one server in a worker. */
 export interface ServerStatsMessage {
   readonly address: string;
-  /** What `server.stats()` gives there. */
+  /** The result of `server.stats()` in the worker. */
   readonly stats: Readonly<Record<string, unknown>>;
-}
-
-/** Listening sockets at one address that are open here, and on which nobody here accepts. */
-export interface SharedListeners {
-  /** The real address: the port is known also where 0 was asked for. */
-  readonly local: Endpoint;
-  /** One for each worker where the system spreads connections among several, otherwise one. */
-  readonly descriptors: readonly number[];
-  /** Closes them. Idempotent. What waits in their queues is reset, unless another process has them
-   *  open. */
-  close(): void;
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../support/process/coronet-command.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
-import { ask } from '../support/process/worker-processes.ts';
+import { askLine } from '../support/process/worker-processes.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BUILT = join(ROOT, 'build/examples-of-servers');
@@ -62,7 +62,7 @@ describe('examples/server', () => {
     const server = start(['first', port]);
     await server.until('it listens', () => server.lines.length === 1);
     expect(server.lines).toEqual([`listening on 127.0.0.1:${port}`]);
-    expect(await ask(port, 'hello')).toBe('HELLO');
+    expect(await askLine(port, 'hello')).toBe('HELLO');
     server.child.kill('SIGTERM');
     expect(await server.exit).toEqual({ code: 0, signal: null });
   });
@@ -73,10 +73,10 @@ describe('examples/server', () => {
     const server = start(['production'], env);
     const isReady = () => probe(healthPort, '/readyz');
     await until(server, isReady, (answer) => answer === '200 ready');
-    expect(await ask(port, 'hello')).toBe('HELLO');
+    expect(await askLine(port, 'hello')).toBe('HELLO');
     server.child.kill('SIGTERM');
     await until(server, isReady, (answer) => answer === '503 stopping');
-    expect(await ask(port, 'still there?')).toBe('STILL THERE?');
+    expect(await askLine(port, 'still there?')).toBe('STILL THERE?');
     expect(await probe(healthPort, '/metrics')).toContain('coronet_server_accepted_total{');
     server.child.kill('SIGTERM');
     expect(await server.exit).toEqual({ code: 143, signal: null });
@@ -86,13 +86,13 @@ describe('examples/server', () => {
     const [port, healthPort] = [await freePort(), await freePort()];
     const server = start(['workers', port, healthPort]);
     await server.until('it serves', () => server.lines.length === 1);
-    const before = await ask(port);
+    const before = await askLine(port);
     expect(before).toMatch(/^process \d+$/);
     server.child.kill('SIGHUP');
     const page = () => probe(healthPort, '/metrics');
     expect(await page()).toMatch(/^coronet_server_accepted_total\{.*\} 1$/m);
     await until(server, page, (text) => /^coronet_server_reloads_total\{.*\} 1$/m.test(text));
-    const after = await ask(port);
+    const after = await askLine(port);
     expect(after).toMatch(/^process \d+$/);
     expect(after).not.toBe(before);
     server.child.kill('SIGTERM');

@@ -1,4 +1,4 @@
-/** docs/reference.md has a line for every public name, and for nothing else. */
+/** docs/reference.md is generated from the entry points and their doc comments. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,23 +6,28 @@ import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What users import from: 'coronet' and 'coronet/sim'. */
-const ENTRIES = ['src/index.ts', 'src/sim.ts'];
-
-/** The names in the braces of an entry file's exports, and the constants it makes itself. */
-function namesOf(path: string): string[] {
-  const entry = readFileSync(join(ROOT, path), 'utf8');
-  const names = [...entry.matchAll(/^export const (\w+)/gm)].map((match) => match[1] as string);
-  for (const match of entry.matchAll(/^export (?:type )?\{([^}]*)\}/gm)) {
-    const list = (match[1] as string).split(',').map((name) => name.trim().replace('type ', ''));
-    names.push(...list.filter((name) => name !== ''));
-  }
-  return names;
+interface Generator {
+  readonly ENTRIES: Readonly<Record<string, string>>;
+  referencePage(): string;
 }
 
-test('every public name has a line that says what it is', () => {
-  const reference = readFileSync(join(ROOT, 'docs/reference.md'), 'utf8');
-  const lines = [...reference.matchAll(/^\| `(\w+)`(?: \(type\))? \| (.*) \|$/gm)];
-  expect(lines.map((line) => line[1] as string).sort()).toEqual(ENTRIES.flatMap(namesOf).sort());
-  expect(lines.filter((line) => (line[2] as string).length < 10)).toEqual([]);
+const { href } = new URL('../../scripts/docs-reference.mjs', import.meta.url);
+const { ENTRIES, referencePage } = (await import(href)) as Generator;
+
+test('docs/reference.md is what `npm run docs:reference` generates', () => {
+  const page = readFileSync(join(ROOT, 'docs/reference.md'), 'utf8');
+  expect(page).toBe(referencePage());
+});
+
+test('every entry point of the package has a section in docs/reference.md', () => {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const entries = Object.keys(exports).filter((name) => name !== './package.json');
+  expect(Object.values(ENTRIES).sort()).toEqual(entries.map((name) => `coronet${name.slice(1)}`));
+});
+
+test('every public name has a doc comment whose first sentence has ten characters or more', () => {
+  const lines = [...referencePage().matchAll(/^\| `(\w+)`(?: \(type\))? \| (.*) \|$/gm)];
+  expect(lines.length).toBeGreaterThan(200);
+  const bare = lines.filter(([, , sentence = '']) => sentence.length < 10);
+  expect(bare.map(([, name]) => name)).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import { coronet, freePort, startEcho } from '../support/process/coronet-command.ts';
 import type { Process } from '../support/process/process.ts';
 import { endProcesses, Process as Started } from '../support/process/process.ts';
@@ -14,7 +14,7 @@ const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 describe('the command', () => {
   endProcesses();
 
-  for (const { name: backend } of realWorlds) {
+  for (const { name: backend } of realBackends) {
     it(`says in one sentence that the port is in use, on ${backend}`, async () => {
       const { port } = await startEcho('--backend', backend);
       const second = coronet('echo', '--port', `${port}`, '--backend', backend);
@@ -105,7 +105,7 @@ describe('coronet doctor', () => {
   it('tells people which backend is used, and why', async () => {
     const started = coronet('doctor');
     expect(await started.exit).toEqual({ code: 0, signal: null });
-    const backend = realWorlds[0]?.name ?? '';
+    const backend = realBackends[0]?.name ?? '';
     expect(started.stdout).toMatch(new RegExp(`^backend +${backend} \\(.+\\)$`, 'm'));
     expect(started.stdout).toContain(process.versions.node);
   });
@@ -115,7 +115,7 @@ describe('coronet doctor', () => {
     expect(await started.exit).toEqual({ code: 0, signal: null });
     expect(JSON.parse(started.stdout)).toMatchObject({
       node: process.versions.node,
-      backend: realWorlds[0]?.name,
+      backend: realBackends[0]?.name,
       reason: expect.stringMatching(/./),
     });
   });

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import { client, PlainClient, startEcho } from '../support/process/coronet-command.ts';
 import { endProcesses } from '../support/process/process.ts';
 
@@ -17,7 +17,7 @@ function plainClient(port: number, host?: string): PlainClient {
   return made;
 }
 
-for (const { name: backend } of realWorlds) {
+for (const { name: backend } of realBackends) {
   describe(`coronet echo on ${backend}`, () => {
     endProcesses();
     afterEach(() => {

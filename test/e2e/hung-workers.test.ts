@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { PlainClient } from '../support/process/coronet-command.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 import {
-  ask,
+  askLine,
   heard,
   isAlive,
   ownFolder,
@@ -85,7 +85,7 @@ describe('a worker that hangs', () => {
       const asked: Promise<string>[] = [];
       const answers: string[] = [];
       while (!answers.includes(`${other} v1`)) {
-        const answer = ask(supervisor.port);
+        const answer = askLine(supervisor.port);
         asked.push(answer.finally(async () => answers.push(await answer)));
         await Promise.race([delay(20), answer]);
       }
@@ -105,7 +105,7 @@ describe('a worker that hangs', () => {
     const supervisor = await Supervisor.begin(1);
     const [stopped] = supervisor.pids as [number];
     process.kill(stopped, 'SIGSTOP');
-    const answer = ask(supervisor.port);
+    const answer = askLine(supervisor.port);
     expect(await heard(supervisor, 'hung')).toMatchObject({ pid: stopped });
     await heard(supervisor, 'ready', 2);
     expect(await answer).toBe(`${supervisor.pids[1]} v1`);
@@ -164,7 +164,7 @@ describe('a supervisor bears', () => {
     const gone = await engage(supervisor.port, 'disconnect');
     expect(await heard(supervisor, 'ended')).toMatchObject({ pid: gone, exit: { code: 0 } });
     await heard(supervisor, 'ready', 2);
-    expect(await ask(supervisor.port)).toBe(`${supervisor.pids[1]} v1`);
+    expect(await askLine(supervisor.port)).toBe(`${supervisor.pids[1]} v1`);
     await supervisor.drain();
   });
 });

@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 
 const program = fileURLToPath(new URL('programs/run-cases.mjs', import.meta.url));
 
-for (const { name: backend } of realWorlds) {
+for (const { name: backend } of realBackends) {
   describe(`a process that runs a program on ${backend}`, () => {
     endProcesses();
 

@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
-import { ask, heard, ownFolder, write } from '../support/process/worker-processes.ts';
+import { askLine, heard, ownFolder, write } from '../support/process/worker-processes.ts';
 
 const folder = ownFolder();
 const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -30,7 +30,7 @@ async function startWithSocket(
   return [child, port];
 }
 
-for (const { name: backend } of realWorlds.filter(() => process.platform !== 'win32')) {
+for (const { name: backend } of realBackends.filter(() => process.platform !== 'win32')) {
   describe(`coronet serve with an inherited socket, on ${backend}`, () => {
     endProcesses();
 
@@ -45,7 +45,7 @@ for (const { name: backend } of realWorlds.filter(() => process.platform !== 'wi
         const args = [file, '--port', '1', '--json', '--backend', backend, ...more];
         const [child, port] = await startWithSocket({ host: '127.0.0.1', port: 0 }, ...args);
         expect(await heard(child, 'listening')).toMatchObject({ host: '127.0.0.1', port });
-        expect(await ask(port)).toBe('here');
+        expect(await askLine(port)).toBe('here');
         child.child.kill('SIGTERM');
         expect(await child.exit).toEqual({ code: 0, signal: null });
       },

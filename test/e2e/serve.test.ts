@@ -1,12 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import { coronet } from '../support/process/coronet-command.ts';
 import type { Process } from '../support/process/process.ts';
 import { endProcesses, startNode } from '../support/process/process.ts';
 import {
-  ask,
+  askLine,
   askWhile,
   heard,
   ownFolder,
@@ -36,14 +36,14 @@ async function serving(file: string, ...args: readonly string[]): Promise<Servin
   return { process, port: Number(port) };
 }
 
-for (const { name: backend } of realWorlds) {
+for (const { name: backend } of realBackends) {
   describe(`coronet serve on ${backend}`, () => {
     endProcesses();
 
     it('serves with the handler that a file exports, and tells as JSON what happens', async () => {
       const file = write(folder, 'handler.mjs', answering('"one"'));
       const { process, port } = await serving(file, '--backend', backend);
-      expect(await ask(port)).toBe(`${process.child.pid} one`);
+      expect(await askLine(port)).toBe(`${process.child.pid} one`);
       process.child.kill('SIGTERM');
       expect(await process.exit).toEqual({ code: 0, signal: null });
       expect(toldBy(process)).toMatchObject([
@@ -58,7 +58,7 @@ for (const { name: backend } of realWorlds) {
         *handler(socket) { throw new Error('as it should'); } }`;
       const file = write(folder, 'options.mjs', text);
       const { process, port } = await serving(file, '--backend', backend);
-      await ask(port);
+      await askLine(port);
       process.child.kill('SIGTERM');
       expect(await process.exit).toEqual({ code: 0, signal: null });
       expect(process.stderr).toBe('as it should\n');
@@ -87,7 +87,7 @@ for (const { name: backend } of realWorlds) {
         `import { text } from './lib/text.mjs'; ${answering('text')}`,
       );
       const { process, port } = await serving(file, '--backend', backend, '--watch');
-      expect(await ask(port)).toMatch(/^\d+ old$/);
+      expect(await askLine(port)).toMatch(/^\d+ old$/);
       write(dependency, 'text.mjs', 'export const text = ;');
       await heard(process, 'reload-failed');
       expect(process.stderr).toContain('text.mjs:1\nexport const text = ;');
@@ -113,7 +113,7 @@ describe('coronet serve --watch', () => {
     await heard(process, 'waiting');
     write(folder, 'unfinished.mjs', answering('"done"'));
     const { port } = await heard(process, 'listening');
-    expect(await ask(Number(port))).toMatch(/ done$/);
+    expect(await askLine(Number(port))).toMatch(/ done$/);
   });
 
   it('follows folders that are removed and made anew, its own one too', async () => {
@@ -196,7 +196,7 @@ describe('what coronet serve cannot serve with', () => {
       await expectRefusal(file, 1, ['does not run', '22.18']);
     } else {
       const { port } = await serving(file);
-      expect(await ask(port)).toMatch(/ typed$/);
+      expect(await askLine(port)).toMatch(/ typed$/);
     }
   });
 

@@ -3,14 +3,14 @@ import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import type { Echo } from '../support/process/coronet-command.ts';
 import { isServed, PlainClient, startEcho } from '../support/process/coronet-command.ts';
 import { endProcesses } from '../support/process/process.ts';
 
 const open: Socket[] = [];
 
-for (const { name: backend } of realWorlds) {
+for (const { name: backend } of realBackends) {
   describe(`coronet echo and signals on ${backend}`, () => {
     endProcesses();
     afterEach(() => {
@@ -73,7 +73,7 @@ describe('coronet echo and its grace', () => {
   });
 
   it('a handler that does not end within five seconds is cut: a failure', async () => {
-    await Promise.all(realWorlds.map(({ name }) => expectCut(name)));
+    await Promise.all(realBackends.map(({ name }) => expectCut(name)));
   });
 });
 

@@ -3,11 +3,11 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { realWorlds } from '../support/backends.ts';
+import { realBackends } from '../support/backends.ts';
 import { PlainClient } from '../support/process/coronet-command.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 import {
-  ask,
+  askLine,
   askWhile,
   busyClient,
   heard,
@@ -22,7 +22,7 @@ const folder = ownFolder();
 
 /** Where nothing is built, and where it is not used, one listener is shared by all. */
 const places = [
-  ...realWorlds.map(({ name }) => ({ name, env: { CORONET_BACKEND: name } })),
+  ...realBackends.map(({ name }) => ({ name, env: { CORONET_BACKEND: name } })),
   { name: 'portable, without the addon', env: { CORONET_ADDON: '/nowhere' } },
 ];
 
@@ -76,7 +76,7 @@ for (const { name, env } of places) {
       const { port } = server.address() as AddressInfo;
       expect(await heard(supervisor, 'serving')).toMatchObject({ port });
       server.close();
-      expect(await ask(port)).toMatch(/^\d+ v1$/);
+      expect(await askLine(port)).toMatch(/^\d+ v1$/);
       supervisor.child.kill('SIGTERM');
       expect(await supervisor.exit).toEqual({ code: 0, signal: null });
     });
@@ -89,7 +89,7 @@ for (const { name, env } of places) {
       await blocking.until(() => blocking.heard.includes('v1'));
       blocking.socket.write('block\n');
       await blocking.until(() => blocking.heard.endsWith('now\n'));
-      const asked = Array.from({ length: 30 }, () => ask(port));
+      const asked = Array.from({ length: 30 }, () => askLine(port));
       await heard(process, 'ready');
       globalThis.process.kill(pids()[0] as number, 'SIGKILL');
       const answers = new Set(await Promise.all(asked));
@@ -169,7 +169,7 @@ describe('the end of workers', () => {
       for (const pid of [...pids(), process.child.pid as number, ...pids()]) {
         globalThis.process.kill(pid, signal);
       }
-      while ((await ask(port)) !== 'ECONNREFUSED');
+      while ((await askLine(port)) !== 'ECONNREFUSED');
       for (const client of clients) {
         client.socket.write('now\n');
         expect(await client.until(() => client.heard.endsWith(' v1\n'))).toBe(true);
@@ -184,7 +184,7 @@ describe('the end of workers', () => {
     const { process, port, pids } = await supervise(2);
     const client = await busyClient(port);
     process.child.kill('SIGTERM');
-    while ((await ask(port)) !== 'ECONNREFUSED');
+    while ((await askLine(port)) !== 'ECONNREFUSED');
     process.child.kill('SIGTERM');
     expect(await process.exit).toEqual({ code: 143, signal: null });
     await untilGone(pids());
@@ -195,7 +195,7 @@ describe('the end of workers', () => {
     const { process, port, pids } = await supervise(2);
     const client = await busyClient(port);
     process.child.kill('SIGKILL');
-    while ((await ask(port)) !== 'ECONNREFUSED');
+    while ((await askLine(port)) !== 'ECONNREFUSED');
     client.socket.write('now\n');
     expect(await client.until(() => client.heard.endsWith(' v1\n'))).toBe(true);
     client.socket.end();
@@ -207,7 +207,7 @@ describe('the end of workers', () => {
     const failing = new Process(process.execPath, [SUPERVISOR, '4', file]);
     expect(await failing.exit).toEqual({ code: 1, signal: null });
     expect(failing.stderr.match(/Error: this version is broken/g)?.length).toBe(1);
-    expect(failing.stderr).toMatch(/worker 1 \(pid \d+\) ended with code 1 before it was ready/);
+    expect(failing.stderr).toMatch(/worker 1 \(pid \d+\) exited with code 1 before it was ready/);
   });
 
   it('an address that another supervisor has is in use', async () => {

@@ -1,17 +1,17 @@
-/** Clients on plain node:net, which check every byte of what they are answered. */
+/** Clients on plain node:net that check every byte of a response. */
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const HOST = '127.0.0.1';
 
-/** A connection that nobody listens to: its errors are what it was made for. */
+/** A connection whose errors are ignored: scenarios cause them on purpose. */
 export function open(port, options = {}) {
   const socket = connect({ port, host: HOST, ...options });
   socket.on('error', () => {});
   return socket;
 }
 
-/** Resolves to true when `socket` is connected, to false when that has failed. */
+/** Resolves to true when `socket` is connected, to false when connecting has failed. */
 export function connected(socket) {
   return new Promise((resolve) => {
     socket.once('connect', () => resolve(true)).once('close', () => resolve(false));
@@ -25,7 +25,7 @@ export function closed(socket) {
   });
 }
 
-/** `count` connections, a hundred at a time. */
+/** Opens `count` connections, a hundred at a time. */
 export async function openMany(port, count, options = {}) {
   const sockets = [];
   while (sockets.length < count) {
@@ -39,21 +39,21 @@ export async function openMany(port, count, options = {}) {
 }
 
 /**
- * A client that asks one question after the other. How a question ended:
- *  'whole'    the answer, to the last byte
- *  'none'     the connection ended before the first byte of an answer
- *  'torn'     it ended within the answer
- *  'wrong'    the bytes are not those of the answer
- *  'refused'  there was no connection
+ * A client that sends one request after the other. Outcomes of a request:
+ *  'whole'    the complete response was received
+ *  'none'     the connection ended before the first byte of a response
+ *  'torn'     the connection ended within the response
+ *  'wrong'    the response has wrong bytes
+ *  'refused'  the connection was refused
  */
 export class Client {
   socket;
-  /** The process that has answered last. */
+  /** The process that sent the last response. */
   pid = 0;
   #id = 0;
-  #heard = '';
+  #received = '';
   #size = 0;
-  #done = null;
+  #resolve = null;
   #isConnected = false;
 
   constructor(port) {
@@ -64,133 +64,135 @@ export class Client {
     });
     this.socket.on('data', (text) => this.#onData(text));
     this.socket.on('error', (error) => {
-      if (error.code === 'ECONNREFUSED') this.#finish('refused');
+      if (error.code === 'ECONNREFUSED') this.#settle('refused');
     });
     this.socket.on('close', () => this.#onClose());
   }
 
-  get isOpen() {
-    return this.socket.readyState === 'open' || this.socket.connecting;
-  }
-
   /**
-   * Asks for `size` bytes. `nudgeMs`: sends an empty line every so often until the answer is there,
-   * for a server that was told "nothing there" where there was something.
+   * Requests `size` bytes. `emptyLineMs`: sends an empty line at this interval until the response
+   * is complete, for a server that has lost a readiness event.
    */
-  async ask(size, nudgeMs = Infinity) {
-    if (nudgeMs === Infinity) return await this.#ask(size);
-    const nudge = setInterval(() => this.socket.write('\n'), nudgeMs);
+  async request(size, emptyLineMs = Infinity) {
+    if (emptyLineMs === Infinity) return await this.#request(size);
+    const timer = setInterval(() => this.socket.write('\n'), emptyLineMs);
     try {
-      return await this.#ask(size);
+      return await this.#request(size);
     } finally {
-      clearInterval(nudge);
+      clearInterval(timer);
     }
   }
 
-  #ask(size) {
+  #request(size) {
     this.#id++;
     this.#size = size;
-    this.#heard = '';
+    this.#received = '';
     return new Promise((resolve) => {
-      this.#done = resolve;
+      this.#resolve = resolve;
       if (this.socket.closed) return this.#onClose();
       this.socket.write(`${this.#id} ${size}\n`);
     });
   }
 
   #onData(text) {
-    this.#heard += text;
-    if (this.#heard.length <= this.#size) return;
-    const head = this.#heard.indexOf('\n');
-    if (head < 0 || this.#heard.length < head + 1 + this.#size) return;
-    const [id, pid, size] = this.#heard.slice(0, head).split(' ').map(Number);
+    this.#received += text;
+    if (this.#received.length <= this.#size) return;
+    const head = this.#received.indexOf('\n');
+    if (head < 0 || this.#received.length < head + 1 + this.#size) return;
+    const [id, pid, size] = this.#received.slice(0, head).split(' ').map(Number);
     this.pid = pid;
     const body = String.fromCharCode(97 + (this.#id % 26)).repeat(this.#size);
-    const isRight = id === this.#id && size === this.#size && this.#heard.slice(head + 1) === body;
-    this.#finish(isRight ? 'whole' : 'wrong');
+    const isBodyRight = this.#received.slice(head + 1) === body;
+    this.#settle(id === this.#id && size === this.#size && isBodyRight ? 'whole' : 'wrong');
   }
 
   #onClose() {
-    const ending = this.#heard === '' ? 'none' : 'torn';
-    this.#finish(this.#isConnected ? ending : 'refused');
+    const outcome = this.#received === '' ? 'none' : 'torn';
+    this.#settle(this.#isConnected ? outcome : 'refused');
   }
 
-  #finish(how) {
-    const done = this.#done;
-    this.#done = null;
-    done?.(how);
+  #settle(outcome) {
+    const resolve = this.#resolve;
+    this.#resolve = null;
+    resolve?.(outcome);
   }
 }
 
-/** Clients that ask and ask until they are told to stop; `tally`: what became of it. */
+/** Clients that send requests until they are stopped. `outcomes` counts the results. */
 export class Load {
-  tally = { whole: 0, none: 0, torn: 0, wrong: 0, refused: 0 };
-  /** Of questions that ended otherwise than whole: by the process that served the client before. */
+  outcomes = { whole: 0, none: 0, torn: 0, wrong: 0, refused: 0 };
+  /** The number of failed requests, by the process that served the client before. */
   failedAt = new Map();
-  /** How many answers each process has given. */
+  /** The number of responses of each process. */
   answeredBy = new Map();
-  #goesOn = true;
-  #all;
+  #isActive = true;
+  #done;
 
   /**
-   * `clients`, each of which asks for `size` bytes at a time, with a pause of `pauseMs`, and
-   * `perConnection` times on a connection. `again`: one whose connection was ended opens another
-   * one; otherwise it stops.
+   * `clients` clients request `size` bytes at a time, with a pause of `pauseMs`, and up to
+   * `perConnection` times on a connection. `reconnect`: a client whose connection has ended opens
+   * another one; otherwise it stops.
    */
   constructor(port, { clients, ...given }) {
-    const options = { size: 100, again: false, pauseMs: 0, perConnection: Infinity, ...given };
-    this.#all = Promise.all(Array.from({ length: clients }, () => this.#play(port, options)));
+    const options = { size: 100, reconnect: false, pauseMs: 0, perConnection: Infinity, ...given };
+    this.#done = Promise.all(Array.from({ length: clients }, () => this.#run(port, options)));
   }
 
   get lost() {
-    return this.tally.none + this.tally.torn + this.tally.wrong + this.tally.refused;
+    const { none, torn, wrong, refused } = this.outcomes;
+    return none + torn + wrong + refused;
   }
 
-  async #play(port, { size, again, pauseMs, perConnection, nudgeMs }) {
-    while (this.#goesOn) {
+  async #run(port, { size, reconnect, pauseMs, perConnection, emptyLineMs }) {
+    while (this.#isActive) {
       const client = new Client(port);
-      let how = 'whole';
-      for (let asked = 0; this.#goesOn && how === 'whole' && asked < perConnection; asked++) {
-        how = await client.ask(size, nudgeMs);
-        this.#note(how, client.pid);
+      let outcome = 'whole';
+      for (let sent = 0; this.#isActive && outcome === 'whole' && sent < perConnection; sent++) {
+        outcome = await client.request(size, emptyLineMs);
+        this.#count(outcome, client.pid);
         if (pauseMs > 0) await delay(pauseMs);
       }
       client.socket.destroy();
-      if (how === 'whole') continue;
-      if (!again) return;
-      if (how === 'refused') await delay(10);
+      if (outcome === 'whole') continue;
+      if (!reconnect) return;
+      if (outcome === 'refused') await delay(10);
     }
   }
 
-  #note(how, pid) {
-    this.tally[how]++;
-    const counts = how === 'whole' ? this.answeredBy : this.failedAt;
+  #count(outcome, pid) {
+    this.outcomes[outcome]++;
+    const counts = outcome === 'whole' ? this.answeredBy : this.failedAt;
     counts.set(pid, (counts.get(pid) ?? 0) + 1);
   }
 
-  /** Resolves when every client has stopped by itself. */
-  over() {
-    return this.#all;
+  /** Resolves when the last client has stopped because its connection ended. */
+  done() {
+    return this.#done;
   }
 
   async stop() {
-    this.#goesOn = false;
-    await this.#all;
+    this.#isActive = false;
+    await this.#done;
   }
 }
 
-/** Plays `body` while a few clients are served; each of their answers has to come, and whole. */
-export async function beside(port, body) {
-  const load = new Load(port, { clients: STEADY, pauseMs: 5 });
+/** The number of clients that `withBackgroundClients` runs. */
+export const BACKGROUND_CLIENTS = 4;
+
+/**
+ * Runs `body` while other clients use the server. Returns the number of their responses; throws if
+ * one of their requests has failed.
+ */
+export async function withBackgroundClients(port, body) {
+  const load = new Load(port, { clients: BACKGROUND_CLIENTS, pauseMs: 5 });
   try {
     await body();
   } finally {
     await load.stop();
   }
-  if (load.lost > 0) throw new Error(`Others were not served: ${JSON.stringify(load.tally)}`);
-  if (load.tally.whole === 0) throw new Error('Others were not served at all');
-  return load.tally.whole;
+  const { whole } = load.outcomes;
+  if (load.lost > 0 || whole === 0) {
+    throw new Error(`Requests of other clients failed: ${JSON.stringify(load.outcomes)}`);
+  }
+  return whole;
 }
-
-/** The clients of `beside`. */
-export const STEADY = 4;

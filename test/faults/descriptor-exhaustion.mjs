@@ -19,8 +19,8 @@ export const descriptors = {
   },
 
   async play({ connections, rounds, backend }) {
-    // Without a limit of its own it meets that of the system: EMFILE.
-    const config = { server: { maxConnections: 'unlimited', lingerMs: 200 }, backend };
+    // A limit that is never reached, so that the system's is: EMFILE. JSON has no Infinity.
+    const config = { server: { maxConnections: 2 ** 31 - 1, lingerMs: 200 }, backend };
     const play = async (target) => {
       limit(target.pid);
       const before = await target.figures();

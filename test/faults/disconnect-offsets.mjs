@@ -1,73 +1,75 @@
-/** Clients that end at every byte of an exchange: of the question, and of the answer. */
+/** Clients that disconnect after every byte of a request and of a response. */
 import assert from 'node:assert/strict';
-import { beside, closed, open } from './clients.mjs';
-import { withTarget } from './server-process.mjs';
+import { closed, open, withBackgroundClients } from './clients.mjs';
+import { withServer } from './server-process.mjs';
 
-const QUESTION = '12345 64\n';
+const REQUEST = '12345 64\n';
 const SIZE = 64;
 
-/** How a client ends: as the system ends those of a killed process, by a reset, in order. */
-const ENDS = {
-  killed: (socket) => socket.destroy(),
-  reset: (socket) => socket.resetAndDestroy(),
-  finished: (socket) => socket.resume().end(),
-};
+/** The end of a client: as after the end of its process, with RST, with FIN. */
+const DISCONNECTS = [
+  (socket) => socket.destroy(),
+  (socket) => socket.resetAndDestroy(),
+  (socket) => socket.resume().end(),
+];
 
-export const offsets = {
-  name: 'offsets',
+export const disconnectOffsets = {
+  name: 'disconnect-offsets',
+  title: 'survives clients that disconnect at any byte of an exchange',
   short: { rounds: 1 },
   long: { rounds: 20 },
 
-  async play({ rounds, backend }) {
-    return await withTarget({ server: { lingerMs: 200 }, backend }, async (target) => {
-      const before = await target.figures();
+  async run({ rounds, backend }) {
+    return await withServer({ options: { lingerMs: 200 }, backend }, async (server) => {
+      const before = await server.measure();
       let faults = 0;
-      const answers = await beside(target.port, async () => {
-        for (let round = 0; round < rounds; round++) faults += await playRound(target);
+      const responses = await withBackgroundClients(server.port, async () => {
+        for (let round = 0; round < rounds; round++) faults += await runRound(server);
       });
-      await target.untilOpen(0);
-      const after = await target.figures();
+      await server.untilOpen(0);
+      const after = await server.measure();
       assert.equal(after.stats.failed, 0);
       assert.equal(after.descriptors, before.descriptors);
-      const load = `${faults} offsets × ends, ${answers} answers to others`;
+      const load = `${faults} disconnects, ${responses} other responses`;
       return { load, faults, lost: 0, before, after };
     });
   },
 };
 
-async function playRound(target) {
+async function runRound(server) {
   let faults = 0;
-  const whole = `12345 ${target.pid} ${SIZE}\n`.length + SIZE;
-  for (const end of Object.values(ENDS)) {
-    const ends = [];
-    for (let at = 0; at <= QUESTION.length; at++) ends.push(endWithinQuestion(target, at, end));
-    for (let at = 0; at <= whole; at++) ends.push(endWithinAnswer(target, at, end));
-    await Promise.all(ends);
-    faults += ends.length;
+  const length = `12345 ${server.pid} ${SIZE}\n`.length + SIZE;
+  for (const disconnect of DISCONNECTS) {
+    const clients = [];
+    for (let at = 0; at <= REQUEST.length; at++) clients.push(inRequest(server, at, disconnect));
+    for (let at = 0; at <= length; at++) clients.push(inResponse(server, at, disconnect));
+    await Promise.all(clients);
+    faults += clients.length;
   }
   return faults;
 }
 
-async function endWithinQuestion(target, at, end) {
-  const socket = open(target.port);
-  if (at === 0) socket.once('connect', () => end(socket));
-  else socket.write(QUESTION.slice(0, at), () => end(socket));
+/** Disconnects after it has sent `at` bytes. */
+async function inRequest(server, at, disconnect) {
+  const socket = open(server.port);
+  if (at === 0) socket.once('connect', () => disconnect(socket));
+  else socket.write(REQUEST.slice(0, at), () => disconnect(socket));
   await closed(socket);
 }
 
-/** Ends when `at` bytes were read, one by one: the rest is still with the system. */
-async function endWithinAnswer(target, at, end) {
+/** Disconnects after it has read `at` bytes, one by one. The rest is in the receive buffer. */
+async function inResponse(server, at, disconnect) {
   let read = 0;
   const callback = () => {
     read++;
     if (read !== at) return true;
-    end(socket);
+    disconnect(socket);
     return false;
   };
-  const socket = open(target.port, { onread: { buffer: Buffer.alloc(1), callback } });
-  socket.write(QUESTION, () => {
-    if (at === 0) end(socket);
+  const socket = open(server.port, { onread: { buffer: Buffer.alloc(1), callback } });
+  socket.write(REQUEST, () => {
+    if (at === 0) disconnect(socket);
   });
   await closed(socket);
-  assert.ok(read >= at, `${read} bytes came, and ${at} were waited for`);
+  assert.ok(read >= at, `Expected at least ${at} bytes, got ${read}`);
 }

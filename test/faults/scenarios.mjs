@@ -1,35 +1,33 @@
 /**
- * Servers under fire: each scenario plays a real server, in a process of its own, against clients
- * or a system that do their worst. It throws if the server is brought down, hangs, keeps what it
- * should give back, or if a byte of an answer is lost; otherwise it gives the figures.
- *
- * Linux only: the figures of the server come from proc(5).
+ * Fault scenarios: each one runs a real server in its own process with hostile clients or failing
+ * system calls. A scenario throws if the server ends, hangs, leaks or loses a byte of a response;
+ * otherwise it returns measurements. Linux only: they come from proc(5).
  */
 import { abandoned } from './abandoned.mjs';
-import { descriptors } from './descriptor-exhaustion.mjs';
-import { offsets } from './disconnect-offsets.mjs';
+import { descriptorExhaustion } from './descriptor-exhaustion.mjs';
+import { disconnectOffsets } from './disconnect-offsets.mjs';
 import { neverRead } from './never-read.mjs';
 import { shortConnections } from './short-connections.mjs';
 import { sigterm } from './sigterm.mjs';
 import { slowloris } from './slowloris.mjs';
-import { injected } from './syscall-errors.mjs';
+import { syscallErrors } from './syscall-errors.mjs';
 import { workerKill } from './worker-kill.mjs';
 
 export const scenarios = [
   slowloris,
   abandoned,
   neverRead,
-  offsets,
-  descriptors,
+  disconnectOffsets,
+  descriptorExhaustion,
   shortConnections,
   sigterm,
   workerKill,
-  injected,
+  syscallErrors,
 ];
 
-/** Why `scenario` cannot be played on `backend` here; `undefined`: it can. */
-export function whyNot(scenario, backend) {
-  if (process.platform !== 'linux') return 'only Linux tells the figures of a process (proc(5))';
-  if (scenario.backends?.includes(backend) === false) return `it says nothing about ${backend}`;
-  return scenario.unable?.();
+/** The reason why `scenario` cannot run on `backend` here; `undefined` if it can. */
+export function skipReason(scenario, backend) {
+  if (process.platform !== 'linux') return 'measurements need proc(5) of Linux';
+  if (scenario.backends?.includes(backend) === false) return `not applicable to ${backend}`;
+  return scenario.skipReason?.();
 }

@@ -1,101 +1,96 @@
 /**
- * The server that is put under fire: a process of its own, so that its memory and descriptors can
- * be read from outside. CORONET_FIRE: what it is to do, as JSON: `server` (options of tcpServer),
+ * The server of the fault scenarios. It runs in its own process, so that its memory and descriptors
+ * can be read in /proc. CORONET_FAULTS holds its configuration as JSON: `options` (of tcpServer),
  * `backend`, `graceMs`, `workers`.
  *
- * A line `ID SIZE` is answered by `ID PID SIZE` and SIZE bytes; `feed` by bytes without end; an
- * empty one by nothing. It tells what happens as lines of JSON on standard output, and its figures
- * when it gets a line on standard input. The end of that input ends it: it outlives nobody.
+ * The response to a line `ID SIZE` is `ID PID SIZE` and SIZE bytes; that to `feed` is endless; an
+ * empty line has none. The server reports events as lines of JSON on standard output, and its
+ * statistics for every line on standard input. End of file on standard input ends it.
  */
 import { getHeapStatistics } from 'node:v8';
 import { main, tcpServer } from '../../dist/index.js';
 import { workers } from '../../dist/workers.js';
 
-const {
-  server = {},
-  backend,
-  graceMs = 10_000,
-  workers: count = 0,
-} = JSON.parse(process.env['CORONET_FIRE']);
+const config = JSON.parse(process.env['CORONET_FAULTS']);
+const { options = {}, backend, graceMs = 10_000, workers: count = 0 } = config;
 const address = { host: '127.0.0.1', port: 0 };
 const isWorker = process.env['CORONET_WORKER'] !== undefined;
 
-/** Longer answers are sent in pieces: the end of the program may come between any two. */
-const PIECE = 16_384;
-const MOST_LINE = 4096;
+/** Responses are sent in pieces, so that SIGTERM can arrive between two of them. */
+const PIECE_BYTES = 16_384;
+const MAX_LINE_BYTES = 4096;
 const FEED = Buffer.alloc(65_536, 'f');
 
-/** Questions that were read, and answers that the system has taken whole. */
-const exchanges = { asked: 0, answered: 0 };
+/** Requests that were read, and responses that the system has taken completely. */
+const exchanges = { requests: 0, responses: 0 };
 
-function tell(what) {
-  process.stdout.write(`${JSON.stringify(what)}\n`);
+function report(message) {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
 function* handler(socket) {
-  const reader = socket.reader({ max: MOST_LINE });
+  const reader = socket.reader({ max: MAX_LINE_BYTES });
   try {
     for (;;) {
       const bytes = yield* reader.readUntil('\n');
       if (bytes === null) return;
       const line = String(bytes).trim();
       if (line === 'feed') yield* feed(socket);
-      if (line !== '') yield* answer(socket, line);
+      if (line !== '') yield* respond(socket, line);
     }
   } catch (error) {
-    // A client that ends within its request is no failure of this program.
+    // A client may disconnect within a request.
     if (error?.code !== 'ERR_UNEXPECTED_EOF') throw error;
   }
 }
 
-function* answer(socket, line) {
-  exchanges.asked++;
+function* respond(socket, line) {
+  exchanges.requests++;
   const [id, size] = line.split(' ').map(Number);
   const head = Buffer.from(`${id} ${process.pid} ${size}\n`);
   const all = Buffer.concat([head, Buffer.alloc(size, 97 + (id % 26))]);
-  for (let at = 0; at < all.length; at += PIECE) {
-    yield* socket.sendAll(all.subarray(at, at + PIECE));
+  for (let at = 0; at < all.length; at += PIECE_BYTES) {
+    yield* socket.sendAll(all.subarray(at, at + PIECE_BYTES));
   }
-  exchanges.answered++;
+  exchanges.responses++;
 }
 
 function* feed(socket) {
   for (;;) yield* socket.sendAll(FEED);
 }
 
-function serveAlone() {
+function serve() {
   return tcpServer(address, handler, {
-    ...server,
-    onListening(listening) {
-      if (!isWorker) listenToParent(() => listening.stats());
-      tell({ [isWorker ? 'worker' : 'port']: listening.address.port, pid: process.pid });
+    ...options,
+    onListening(server) {
+      if (!isWorker) reportOnRequest(() => server.stats());
+      report({ [isWorker ? 'worker' : 'port']: server.address.port, pid: process.pid });
     },
-    onDrained: ({ cut, drained }) => tell({ drained, cut: cut.length, ...exchanges }),
+    onDrained: ({ cut, drained }) => report({ drained, cut: cut.length, ...exchanges }),
   });
 }
 
-function superviseAll() {
-  listenToParent(() => ({}));
+function supervise() {
+  reportOnRequest(() => ({}));
   return workers(count, import.meta.url, {
     listen: address,
-    onReady: ({ addresses }) => tell({ port: addresses[0].port, pid: process.pid }),
-    onEvent: tell,
+    onReady: ({ addresses }) => report({ port: addresses[0].port, pid: process.pid }),
+    onEvent: report,
   });
 }
 
-/** A line asks for the figures; the collector runs first, so that they are of what is held. */
-function listenToParent(stats) {
+/** Reports statistics for every line on standard input, after a garbage collection. */
+function reportOnRequest(stats) {
   process.stdin.on('data', () => {
     globalThis.gc?.();
-    // process.memoryUsage() opens a file, which fails where no descriptor is left.
+    // process.memoryUsage() opens a file, which fails when no descriptor is free.
     const { used_heap_size: used, external_memory: external } = getHeapStatistics();
-    tell({ stats: stats(), held: used + external });
+    report({ stats: stats(), held: used + external });
   });
   process.stdin.on('end', () => process.exit(3));
 }
 
-const supervises = count > 0 && !isWorker;
-await main(supervises ? superviseAll : serveAlone, {
+await main(count > 0 && !isWorker ? supervise : serve, {
   graceMs,
   ...(backend === undefined ? {} : { backend }),
 });

@@ -1,30 +1,31 @@
-/** Many connections, one exchange each: what is left of them is nothing. */
+/** Many connections with one exchange each. */
 import assert from 'node:assert/strict';
 import { Client } from './clients.mjs';
-import { checkFlat, withTarget } from './server-process.mjs';
+import { expectNoGrowth, withServer } from './server-process.mjs';
 
 const CLIENTS = 50;
-/** Of so many connections one ends by a reset. */
+/** Every fourth connection ends by a reset. */
 const RESET_EVERY = 4;
-/** So much is played before the figures are taken that the others are compared with. */
+/** The part of the connections that runs before the first measurement. */
 const WARM_UP = 0.1;
 
 export const shortConnections = {
   name: 'short-connections',
+  title: 'holds no more memory after thousands of connections than after hundreds',
   short: { connections: 3000 },
   long: { connections: 100_000 },
 
-  async play({ connections, backend }) {
-    return await withTarget({ backend }, async (target) => {
+  async run({ connections, backend }) {
+    return await withServer({ backend }, async (server) => {
       const warm = Math.round(connections * WARM_UP);
       const began = performance.now();
-      await exchange(target.port, warm);
-      await target.untilOpen(0);
-      const before = await target.figures();
-      await exchange(target.port, connections - warm);
-      await target.untilOpen(0);
-      const after = await target.figures();
-      checkFlat(before, after, { heldMb: 3, rssMb: 48 });
+      await exchange(server.port, warm);
+      await server.untilOpen(0);
+      const before = await server.measure();
+      await exchange(server.port, connections - warm);
+      await server.untilOpen(0);
+      const after = await server.measure();
+      expectNoGrowth(before, after, { heldMb: 3, rssMb: 48 });
       assert.equal(after.stats.failed, 0);
       assert.equal(after.stats.accepted, connections);
       const rate = Math.round(connections / ((performance.now() - began) / 1000));
@@ -36,14 +37,14 @@ export const shortConnections = {
 
 async function exchange(port, count) {
   let left = count;
-  const one = async () => {
+  const runClient = async () => {
     while (left > 0) {
       const isReset = left-- % RESET_EVERY === 0;
       const client = new Client(port);
-      assert.equal(await client.ask(50), 'whole');
+      assert.equal(await client.request(50), 'whole');
       if (isReset) client.socket.resetAndDestroy();
       else client.socket.end();
     }
   };
-  await Promise.all(Array.from({ length: CLIENTS }, one));
+  await Promise.all(Array.from({ length: CLIENTS }, runClient));
 }

@@ -1,56 +1,59 @@
-/** The server is asked to end while it is busy: what it has begun to answer comes whole. */
+/** SIGTERM while the server is busy: every response that it has begun is received whole. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Load } from './clients.mjs';
-import { withTarget } from './server-process.mjs';
+import { withServer } from './server-process.mjs';
 
-/** Answers of one piece, of several, and longer than what the system holds for a connection. */
+/** Responses of one segment, of several, and larger than the send buffer. */
 const SIZES = [100, 60_000, 3_000_000];
 
 export const sigterm = {
   name: 'sigterm',
+  title: 'completes the response to every request that it has read before SIGTERM',
   short: { clients: 4, rounds: 1 },
   long: { clients: 50, rounds: 10 },
 
-  async play({ clients, rounds, backend }) {
+  async run({ clients, rounds, backend }) {
     const sum = { whole: 0, after: 0, late: 0, refused: 0 };
     for (let round = 0; round < rounds; round++) {
-      const some = await playRound(clients, round, backend);
-      for (const key of Object.keys(sum)) sum[key] += some[key];
+      const counts = await runRound(clients, round, backend);
+      for (const key of Object.keys(sum)) sum[key] += counts[key];
     }
     const load =
-      `${clients * (SIZES.length + 1)} clients, ${sum.whole} answers, ${sum.after} of them after ` +
-      `the signal; ${sum.late} questions came after the end of a connection, ${sum.refused} ` +
-      'connections after that of the server';
+      `${clients * (SIZES.length + 1)} clients, ${sum.whole} responses, ${sum.after} of them ` +
+      `after the signal; ${sum.late} requests after the end of a connection, ${sum.refused} ` +
+      'connections after the end of the server';
     return { load, faults: rounds, lost: 0 };
   },
 };
 
-async function playRound(clients, round, backend) {
-  return await withTarget({ server: {}, backend, graceMs: 30_000 }, async (target) => {
-    const { port } = target;
+async function runRound(clients, round, backend) {
+  return await withServer({ backend, graceMs: 30_000 }, async (server) => {
+    const { port } = server;
     const loads = SIZES.map((size) => new Load(port, { clients, size }));
-    // Connections that come and go, so that the signal meets some at their beginning.
-    const passing = new Load(port, { clients, again: true, perConnection: 1 });
-    loads.push(passing);
-    await target.until('all are served', () => loads.every(({ tally }) => tally.whole > clients));
-    // Not at the same place of their exchanges each time.
+    // Short connections, so that the signal arrives while some of them begin.
+    const brief = new Load(port, { clients, reconnect: true, perConnection: 1 });
+    loads.push(brief);
+    await server.until('every load is served', () => {
+      return loads.every(({ outcomes }) => outcomes.whole > clients);
+    });
+    // The signal arrives at another point of the exchanges in each round.
     await delay(round % 10);
-    const before = loads.reduce((sum, { tally }) => sum + tally.whole, 0);
-    assert.deepEqual(await target.stop(), { code: 0, signal: null }, target.stderr);
-    await Promise.all(loads.map((load) => (load === passing ? load.stop() : load.over())));
-    return check(target, loads, before);
+    const before = loads.reduce((sum, { outcomes }) => sum + outcomes.whole, 0);
+    assert.deepEqual(await server.stop(), { code: 0, signal: null }, server.stderr);
+    await Promise.all(loads.map((load) => (load === brief ? load.stop() : load.done())));
+    return check(server, loads, before);
   });
 }
 
-function check(target, loads, before) {
-  const { cut, asked, answered } = target.told.find((told) => told.cut !== undefined);
-  const sum = (key) => loads.reduce((total, { tally }) => total + tally[key], 0);
+function check(server, loads, before) {
+  const { cut, requests, responses } = server.messages.find((message) => message.cut !== undefined);
+  const sum = (key) => loads.reduce((total, { outcomes }) => total + outcomes[key], 0);
   const whole = sum('whole');
-  // Every question that was read has an answer, every answer has come, and none in part.
+  // Every request that was read has a response, and every response was received whole.
   assert.deepEqual(
-    { cut, answered, whole, torn: sum('torn'), wrong: sum('wrong') },
-    { cut: 0, answered: asked, whole: asked, torn: 0, wrong: 0 },
+    { cut, responses, whole, torn: sum('torn'), wrong: sum('wrong') },
+    { cut: 0, responses: requests, whole: requests, torn: 0, wrong: 0 },
   );
   return { whole, after: whole - before, late: sum('none'), refused: sum('refused') };
 }

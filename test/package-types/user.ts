@@ -1,9 +1,13 @@
-// What a user's program sees of the package: its types, with every declaration file checked.
+// A user's program that imports every entry point: it checks the types of the package.
 import type { Operation, Socket } from 'coronet';
 import { all, Channel, group, run, select, sleep, tcpServer, timeout } from 'coronet';
+import type { HealthOptions } from 'coronet/health';
+import { health } from 'coronet/health';
 import { Parking, park } from 'coronet/lowlevel';
 import type { SimReport } from 'coronet/sim';
 import { SimulationError, simulate, simulateTest } from 'coronet/sim';
+import type { WorkerEvent, WorkersStats } from 'coronet/workers';
+import { WorkerError, workers } from 'coronet/workers';
 
 function* echo(socket: Socket): Operation<void> {
   yield ['recv', socket];
@@ -55,3 +59,19 @@ report.catch(async (error: unknown) => {
 
 const test = (_name: string, body: () => Promise<void>): Promise<void> => body();
 simulateTest('the program runs', program, { test, runs: 10, regressions: 'failures.txt' });
+
+const healthOptions: HealthOptions = {};
+const events: WorkerEvent[] = [];
+const supervised = run(function* () {
+  yield* group(function* (tasks) {
+    tasks.spawn(() => health(9090, healthOptions), { daemon: true });
+    yield* workers(2, new URL('./server.js', import.meta.url), {
+      onEvent: (event) => events.push(event),
+      onReady(running) {
+        const stats: Operation<WorkersStats> = running.stats();
+        void stats;
+      },
+    });
+  });
+});
+supervised.catch((error: unknown) => error instanceof WorkerError && error.code);

@@ -4,12 +4,12 @@ import { health } from '../../src/health.ts';
 import type { Operation } from '../../src/index.ts';
 import { connect, retry } from '../../src/index.ts';
 import { simulate } from '../../src/sim.ts';
-import { heardBy } from '../support/servers.ts';
+import { receiveText } from '../support/sockets.ts';
 
 function* probe(): Operation<string> {
   using socket = yield* connect('server:9090');
   yield* socket.sendAll('GET /livez HTTP/1.0\r\n\r\n');
-  return yield* heardBy(socket);
+  return yield* receiveText(socket);
 }
 
 test('probes of health are answered, and health goes on', async () => {

@@ -15,6 +15,7 @@ import {
   sleep,
   tcpServer,
 } from 'coronet';
+import { echo, receiveText, withPair } from '../support/sockets.ts';
 
 /** What an operation gives, or the error that it fails with, without what differs by chance. */
 function* outcome(op: () => Operation<unknown>): Operation<unknown> {
@@ -33,40 +34,6 @@ function withoutPorts(text: string): string {
   return text.replace(/127\.0\.0\.1:\d+/g, '127.0.0.1:PORT').replace(/port \d{4,}/g, 'port PORT');
 }
 
-function* pair(): Operation<{ near: Socket; far: Socket }> {
-  using listener = yield* listen('127.0.0.1:0');
-  const near = yield* connect(listener.address);
-  const far = yield* listener.accept();
-  return { near, far };
-}
-
-function* withPair<T>(body: (near: Socket, far: Socket) => Operation<T>): Operation<T> {
-  const { near, far } = yield* pair();
-  try {
-    return yield* body(near, far);
-  } finally {
-    near.close();
-    far.close();
-  }
-}
-
-function* echo(socket: Socket): Operation<void> {
-  for (;;) {
-    const data = yield* socket.recv();
-    if (data.length === 0) return;
-    yield* socket.sendAll(data);
-  }
-}
-
-function* textOf(socket: Socket): Operation<string> {
-  let text = '';
-  for (;;) {
-    const data = yield* socket.recv();
-    if (data.length === 0) return text;
-    text += String(data);
-  }
-}
-
 function* refused(): Operation<unknown> {
   const listener = yield* listen('127.0.0.1:0');
   const { address } = listener;
@@ -83,10 +50,10 @@ function* halfClosed(): Operation<unknown> {
   return yield* withPair(function* (near, far): Operation<unknown> {
     yield* near.sendAll('question');
     near.shutdown('send');
-    const question = yield* textOf(far);
+    const question = yield* receiveText(far);
     yield* far.sendAll('answer');
     far.shutdown('send');
-    const answer = yield* textOf(near);
+    const answer = yield* receiveText(near);
     const late = yield* outcome(() => near.sendAll('too late'));
     return { question, answer, late, again: (yield* near.recv()).length };
   });
@@ -114,7 +81,7 @@ function* closedHere(): Operation<unknown> {
 function* twoReceivers(): Operation<unknown> {
   return yield* withPair(function* (near, far): Operation<unknown> {
     return yield* group(function* (tasks): Operation<unknown> {
-      const first = tasks.spawn(() => textOf(near), { name: 'first' });
+      const first = tasks.spawn(() => receiveText(near), { name: 'first' });
       while (first.waitingOn === '') yield* sleep(1);
       const second = yield* outcome(() => near.recv());
       yield* far.sendAll('for the first');
@@ -181,7 +148,7 @@ function* handlersFail(): Operation<unknown> {
     };
     tasks.spawn(() => serve(listener, broken, { onError }), { daemon: true });
     using client = yield* connect(listener.address);
-    return { heard: yield* textOf(client), errors };
+    return { heard: yield* receiveText(client), errors };
   });
 }
 
@@ -195,7 +162,7 @@ function* piped(): Operation<unknown> {
           source.shutdown('send');
         },
         () => pipe(from, to),
-        () => textOf(sink),
+        () => receiveText(sink),
       ]);
       return { bytes, same: got === String(block) };
     });

@@ -1,11 +1,11 @@
 /** Parity: programs have the same results on simulated sockets as on real ones. */
 import { describe, expect, test } from 'vitest';
 import { simulate } from '../../src/sim.ts';
-import { worlds } from '../support/backends.ts';
+import { backends } from '../support/backends.ts';
 import { programs } from './parity-programs.ts';
 
-const real = worlds.filter((world) => world.real);
-const simulated = worlds.filter((world) => !world.real);
+const real = backends.filter((world) => world.real);
+const simulated = backends.filter((world) => !world.real);
 
 test('there is a world of each kind to compare', () => {
   expect(real.length).toBeGreaterThan(0);

@@ -75,8 +75,8 @@ test('where idleness is no reason, keep-alive finds them, and nobody is told', a
       };
       world.host('server', () =>
         tcpServer(80, patient, {
-          firstByteTimeoutMs: 'unlimited',
-          idleTimeoutMs: 'unlimited',
+          firstByteTimeoutMs: Infinity,
+          idleTimeoutMs: Infinity,
           onError: (error) => failures.push(error),
           onListening: (listening) => {
             server = listening;

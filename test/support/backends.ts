@@ -10,7 +10,7 @@ import { SimulatedNetwork } from '../../src/sim/network/network.ts';
 import type { ProgramOptions } from '../../src/sim/run-program.ts';
 import { makeRunSimulated } from '../../src/sim/run-program.ts';
 
-export interface TestWorld {
+export interface TestBackend {
   readonly name: string;
   /**
    * True: the operating system's own network, so other processes can take part, the files of Unix
@@ -36,11 +36,11 @@ const LIMIT_MS = 27_000;
 
 type MakeNetwork = (owner: NetworkOwner) => Network;
 
-function realWorld(
+function realBackend(
   name: string,
   make: MakeNetwork,
-  residue: TestWorld['residue'] = () => ({}),
-): TestWorld {
+  residue: TestBackend['residue'] = () => ({}),
+): TestBackend {
   let last: Network | undefined;
   const network: MakeNetwork = (owner) => {
     last = make(owner);
@@ -67,14 +67,14 @@ const { addon, reason } = loadAddon();
 /** Why the suite does not run on epoll; `undefined` where it does. */
 export const withoutEpoll: string | undefined = addon === undefined ? reason : undefined;
 
-const epollWorlds: readonly TestWorld[] =
-  addon === undefined ? [] : [realWorld('epoll', epollNetwork, () => ({ ...addon.stats() }))];
+const epollBackends: readonly TestBackend[] =
+  addon === undefined ? [] : [realBackend('epoll', epollNetwork, () => ({ ...addon.stats() }))];
 
 /** Which schedule, and which faults: for runs of the suite under worse conditions. */
 const CONDITIONS = JSON.parse(process.env['CORONET_TEST_SIM'] ?? '{}') as ProgramOptions;
 
 /** One simulated host, on virtual time. */
-function simulatedWorld(): TestWorld {
+function simulatedBackend(): TestBackend {
   let last: Network | undefined;
   const runSimulated = makeRunSimulated({
     realProcess: {
@@ -115,16 +115,16 @@ function simulatedWorld(): TestWorld {
   };
 }
 
-export const worlds: readonly TestWorld[] = [
-  ...epollWorlds,
-  realWorld('portable', (owner) => portableNetwork(owner)),
-  simulatedWorld(),
+export const backends: readonly TestBackend[] = [
+  ...epollBackends,
+  realBackend('portable', (owner) => portableNetwork(owner)),
+  simulatedBackend(),
 ];
 
 /** Those of this machine: what `--backend` and the option `network` can name. */
-export const realWorlds: readonly TestWorld[] = worlds.filter(({ real }) => real);
+export const realBackends: readonly TestBackend[] = backends.filter(({ real }) => real);
 
 /** Those whose connections may be TLS. */
-export const worldsWithTls: readonly TestWorld[] = worlds.filter(
+export const backendsWithTls: readonly TestBackend[] = backends.filter(
   ({ capabilities }) => capabilities.tls,
 );

@@ -35,7 +35,7 @@ export function* echoDatagrams(socket: Datagram): Operation<void> {
 }
 
 /** Everything that comes before a silence. */
-export function* receiveAll(socket: Datagram): Operation<ReceivedDatagram[]> {
+export function* receiveDatagrams(socket: Datagram): Operation<ReceivedDatagram[]> {
   const all: ReceivedDatagram[] = [];
   for (let silences = 0; silences < SILENCES; silences++) {
     const next = yield* moveOnAfter(SILENCE_MS, () => socket.recvFrom());

@@ -1,7 +1,7 @@
 /** What the cases about servers share. */
-import type { Handler, Operation, Server, ServerOptions, Socket, Task } from '../../src/index.ts';
+import type { Handler, Operation, Server, ServerOptions, Task } from '../../src/index.ts';
 import { connect, GroupError, group, tcpServer } from '../../src/index.ts';
-import { eventually, LOOPBACK } from './sockets.ts';
+import { eventually, LOOPBACK, receiveText } from './sockets.ts';
 
 /** A server and the task that it runs in. */
 export interface Running {
@@ -52,17 +52,7 @@ export function* ask(server: Server, text: string): Operation<string> {
   using socket = yield* connect(server.address);
   yield* socket.sendAll(text);
   socket.shutdown('send');
-  return yield* heardBy(socket);
-}
-
-/** Everything up to the end of file, as a text. */
-export function* heardBy(socket: Socket): Operation<string> {
-  let text = '';
-  for (;;) {
-    const data = yield* socket.recv();
-    if (data.length === 0) return text;
-    text += String(data);
-  }
+  return yield* receiveText(socket);
 }
 
 /** Why connections of `server` have ended, without the causes that there were none of. */

@@ -1,14 +1,15 @@
 /** What tests of simulations share. */
 import { expect } from 'vitest';
-import type { Operation, Socket } from '../../src/index.ts';
+import type { Operation } from '../../src/index.ts';
 import { connect, listen } from '../../src/index.ts';
 import type { Scenario, SimOptions, World } from '../../src/sim.ts';
 import { SimulationError, simulate } from '../../src/sim.ts';
+import { echo } from './sockets.ts';
 
 /**
  * Runs a scenario that has to fail. Not in debug mode, which adds lines of sources to the texts.
  */
-export async function failureOf(
+export async function simulationErrorOf(
   scenario: Scenario,
   options?: SimOptions,
 ): Promise<SimulationError> {
@@ -20,8 +21,8 @@ export async function failureOf(
 }
 
 /** The code of what a scenario fails with. */
-export async function codeOf(scenario: Scenario, options?: SimOptions): Promise<unknown> {
-  const { error } = await failureOf(scenario, options);
+export async function failureCodeOf(scenario: Scenario, options?: SimOptions): Promise<unknown> {
+  const { error } = await simulationErrorOf(scenario, options);
   return (error as { code?: unknown }).code;
 }
 
@@ -41,21 +42,12 @@ export async function resultOf<T>(
 export function* echoServer(): Operation<void> {
   const listener = yield* listen(7);
   try {
-    for (;;) yield* echo(yield* listener.accept());
-  } finally {
-    listener.close();
-  }
-}
-
-function* echo(socket: Socket): Operation<void> {
-  try {
     for (;;) {
-      const data = yield* socket.recv();
-      if (data.length === 0) return;
-      yield* socket.sendAll(data);
+      using socket = yield* listener.accept();
+      yield* echo(socket);
     }
   } finally {
-    socket.close();
+    listener.close();
   }
 }
 

@@ -1,10 +1,8 @@
-/** What the cases share: connected pairs, expected failures, test data, and the check for leaks. */
-import { createHash } from 'node:crypto';
-import { readdirSync, readlinkSync } from 'node:fs';
+/** Helpers for tests with sockets: connected pairs, common exchanges, expected failures. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect } from 'vitest';
-import type { Address, Operation, Socket, Task } from '../../src/index.ts';
+import { expect } from 'vitest';
+import type { Address, Operation, RunOptions, Socket, Task } from '../../src/index.ts';
 import {
   connect,
   GroupError,
@@ -13,10 +11,11 @@ import {
   listen,
   moveOnAfter,
   now,
+  run,
   sleep,
+  timeout,
   writable,
 } from '../../src/index.ts';
-import type { TestWorld } from './backends.ts';
 
 /** Any free port. */
 export const LOOPBACK = '127.0.0.1:0';
@@ -26,58 +25,6 @@ const PATIENCE_MS = 20_000;
 
 /** A connection that is not writable for a few times as long is full. */
 const SILENCE_MS = 8;
-
-// ---- leaks ----
-
-const leftOpen: Error[] = [];
-
-process.on('warning', (warning: Error & { code?: string }) => {
-  if (warning.code === 'ERR_LEFT_OPEN') leftOpen.push(warning);
-});
-
-/** The warnings about what programs have left open, once. */
-export function takeLeftOpen(): Error[] {
-  return leftOpen.splice(0);
-}
-
-/** After every test: the network, what lies beneath it and the process hold no socket more. */
-export function expectNothingLeft(world: TestWorld): void {
-  let before = 0;
-  beforeEach(() => {
-    before = openSockets();
-  });
-  afterEach(async () => {
-    expect(world.counters()).toEqual({ transports: 0, listeners: 0, datagrams: 0, slabs: 0 });
-    await expect.poll(() => nonZero(world.residue()), { timeout: 2000, interval: 2 }).toEqual({});
-    await expect.poll(openSockets, { timeout: 5000, interval: 5 }).toBe(before);
-    expect(takeLeftOpen()).toEqual([]);
-  });
-}
-
-function nonZero(counts: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
-}
-
-/** Sockets of this process, as far as the system shows them. */
-export function openSockets(): number {
-  return descriptors().filter(isSocket).length;
-}
-
-function descriptors(): string[] {
-  try {
-    return readdirSync('/proc/self/fd');
-  } catch {
-    return []; // Only Linux tells.
-  }
-}
-
-function isSocket(descriptor: string): boolean {
-  try {
-    return readlinkSync(`/proc/self/fd/${descriptor}`).startsWith('socket:');
-  } catch {
-    return false; // It was the one through which the directory was read.
-  }
-}
 
 // ---- connections ----
 
@@ -99,6 +46,14 @@ export function* withPair<T>(
     for (const socket of sockets) socket.close();
     listener.close();
   }
+}
+
+/** Runs `body` as a program with both ends of a connection. */
+export function runWithPair<T>(
+  body: (near: Socket, far: Socket) => Operation<T>,
+  options?: RunOptions,
+): Promise<T> {
+  return runLimited(() => withPair(body), options);
 }
 
 /**
@@ -140,6 +95,11 @@ export function* receiveAll(socket: Socket, max = 65536): Operation<Buffer> {
   return Buffer.concat(parts);
 }
 
+/** Everything up to the end of file, as a string. */
+export function* receiveText(socket: Socket): Operation<string> {
+  return String(yield* receiveAll(socket));
+}
+
 /** As receiveAll; each part is in `parts` from the moment in which it was received. */
 export function* collect(socket: Socket, parts: Buffer[], max = 65536): Operation<void> {
   for (;;) {
@@ -159,6 +119,30 @@ export function* receiveExactly(socket: Socket, length: number): Operation<Buffe
     left -= part.length;
   }
   return Buffer.concat(parts);
+}
+
+/** Sends `data` in pieces of `length` bytes, lets other tasks run after each, and shuts down. */
+export function* sendInPieces(socket: Socket, data: Buffer, length = 1000): Operation<void> {
+  for (let at = 0; at < data.length; at += length) {
+    yield* socket.sendAll(data.subarray(at, at + length));
+    yield;
+  }
+  socket.shutdown('send');
+}
+
+/** Sends `text` to an echo server and expects it back. */
+export function* exchange(socket: Socket, text = 'x'): Operation<void> {
+  yield* socket.sendAll(text);
+  expect(String(yield* receiveExactly(socket, text.length))).toBe(text);
+}
+
+/** The outcome of one receive: 'bytes', 'end of file' or the code of the error. */
+export function* endOf(socket: Socket): Operation<string> {
+  try {
+    return (yield* socket.recv()).length === 0 ? 'end of file' : 'bytes';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
 }
 
 /** Sends back what comes until the peer has finished. */
@@ -199,6 +183,11 @@ export function sendsOf(socket: Socket): (() => Operation<unknown>)[] {
 
 // ---- tasks ----
 
+/** As `run`, for at most eight seconds. */
+export function runLimited<T>(op: () => Operation<T>, options?: RunOptions): Promise<T> {
+  return run(() => timeout(8000, op), options);
+}
+
 /** What a program is expected to fail with. */
 export interface Failure extends Error {
   readonly code?: string;
@@ -215,6 +204,11 @@ export function* failure(body: () => Operation<unknown>): Operation<Failure> {
     return error as Failure;
   }
   throw new Error(`Expected a failure, got the value ${String(value)}`);
+}
+
+/** The code of the error of `body`, which must fail. */
+export function* failureCode(body: () => Operation<unknown>): Operation<string | undefined> {
+  return (yield* failure(body)).code;
 }
 
 /** Runs all bodies at once; the first failure leaves as it is. */
@@ -261,22 +255,4 @@ export function* withoutPrivilege(body: () => Operation<void>): Operation<void> 
   } finally {
     if (isRoot) process.seteuid?.(0);
   }
-}
-
-// ---- data ----
-
-/** `length` bytes that differ from those of another seed, and along the way. */
-export function pattern(length: number, seed = 1): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  let state = (seed * 2654435761) >>> 0;
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
-}
-
-/** Tells two large messages apart without printing them. */
-export function digest(data: Uint8Array): string {
-  return `${data.length} bytes, ${createHash('sha256').update(data).digest('hex')}`;
 }

@@ -1,9 +1,9 @@
-/** Rules about comments: sentences only, no code, and nothing left to do without a reason. */
+/** Rules about comments: prose, not code; reasons for deferred work; a header in every file. */
 import type { Finding } from './rules.ts';
 import type { CodeFile } from './tree.ts';
 import { isTest } from './tree.ts';
 
-/** What a line of code looks like and a line of prose does not. */
+/** Shapes of lines that are code and not prose. */
 const codeShapes = [
   /^(?:const|let|var)\s+[\w$[{].*[=;{]/,
   /^(?:import|export)\s.*(?:from\s+['"].*|[{;])$/,
@@ -24,7 +24,7 @@ export function checkCommentedCode({ path, scan }: CodeFile): Finding[] {
       return comment.text.split('\n').flatMap((raw, index) => {
         const content = raw.replace(/^\s*(?:\/\/+|\/\*+|\*(?!\/))?|\*\/\s*$/g, '').trim();
         if (!codeShapes.some((shape) => shape.test(content))) return [];
-        const message = 'looks like code in a comment: delete it, or write a sentence';
+        const message = 'looks like code in a comment: delete it or write a sentence';
         return [{ path, line: comment.line + index, message }];
       });
     });
@@ -40,15 +40,15 @@ export function checkTodos({ path, scan }: CodeFile): Finding[] {
 }
 
 function todoProblem(content: string): string {
-  if (/\bFIXME\b/.test(content)) return 'FIXME: repair it now';
+  if (/\bFIXME\b/.test(content)) return 'FIXME: fix it now';
   const isBare = /\bTODO\b(?!\([^)\s][^)]*\):)/.test(content);
-  return isBare ? 'a TODO without a reason: say why it waits, as in `TODO(reason): what`' : '';
+  return isBare ? 'a TODO without a reason: write `TODO(reason): task`' : '';
 }
 
-/** The entry file is a list of names and explains itself; tests are explained by their suites. */
+/** src/index.ts and tests need no header. */
 export function checkHeader({ path, scan }: CodeFile): Finding[] {
   if (!/^(?:src|native)\//.test(path) || path.endsWith('/index.ts') || isTest(path)) return [];
   if (scan.comments.some((comment) => comment.leads)) return [];
-  const message = 'no header comment: say in the first lines what this file holds and why';
+  const message = 'no header comment: state in the first lines what this file contains and why';
   return [{ path, line: 1, message }];
 }

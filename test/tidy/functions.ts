@@ -1,16 +1,16 @@
 /**
- * Finds the functions of a scanned file: where each one begins and ends, and how many positional
- * parameters it has. A function is a parameter list with a body behind it, whatever its syntax.
+ * Finds the functions of a scanned file: their first and last lines and their number of positional
+ * parameters. A function is any parameter list that is followed by a body.
  */
 import type { Language, Scan, Token } from './scan.ts';
 
 export interface FoundFunction {
   readonly name: string;
   readonly line: number;
-  /** Lines of its own: what nested tests and suites take is theirs. */
+  /** Lines of the function without those of nested tests and suites. */
   readonly lines: number;
   readonly parameters: number;
-  /** The callback of a `describe`: a list of tests and not one piece of logic. */
+  /** True for the callback of a `describe`: it lists tests and may be long. */
   readonly isSuite: boolean;
 }
 
@@ -19,15 +19,15 @@ interface Extent {
   readonly open: number;
   readonly firstLine: number;
   readonly lastLine: number;
-  /** The function that it is passed to (`describe`, `it`), '' if none. */
+  /** The callee that takes the function as an argument (`describe`, `it`), or ''. */
   readonly passedTo: string;
 }
 
 const controlWords = new Set(['if', 'for', 'while', 'switch', 'catch', 'with']);
-/** Words that may stand before the parameters of an arrow function and are not its name. */
+/** Words before the parameters of an arrow function that are not its name. */
 const wordsBeforeArrow = new Set('async await case default return typeof yield'.split(' '));
 const wordsBeforeName = new Set(['function', 'async', 'get', 'set', '*']);
-/** Words of a type after which the type goes on. */
+/** Words inside a type that an operand follows. */
 const typePrefixes = new Set(
   'readonly keyof typeof unique infer new abstract asserts is extends'.split(' '),
 );
@@ -49,7 +49,7 @@ export function findFunctions(scan: Scan, language: Language = 'script'): FoundF
   }));
 }
 
-/** The function whose parameters open at `open`; `undefined` when that is something else. */
+/** The function whose parameter list opens at `open`; `undefined` if there is none. */
 function extentOf(scan: Scan, open: number, language: Language): Extent | undefined {
   const { tokens, partner } = scan;
   if (opensControl(scan, open)) return undefined;
@@ -65,7 +65,7 @@ function extentOf(scan: Scan, open: number, language: Language): Extent | undefi
   };
 }
 
-/** `if (`, `for await (` and the call in `class A extends mixin(B) {` begin no function. */
+/** True for `if (`, `for await (` and the call in `class A extends mixin(B) {`. */
 function opensControl(scan: Scan, open: number): boolean {
   const before = text(scan, open - 1);
   const further = text(scan, open - 2);
@@ -73,7 +73,7 @@ function opensControl(scan: Scan, open: number): boolean {
   return further === 'extends' || (controlWords.has(before) && further !== '.');
 }
 
-/** Where the body begins, if what stands behind a parameter list leads to one. */
+/** The index of the body after a parameter list; `undefined` if none follows. */
 function bodyAfter(scan: Scan, after: number, language: Language): number | undefined {
   if (text(scan, after) === '{') return after;
   if (language === 'c') return undefined;
@@ -84,7 +84,7 @@ function bodyAfter(scan: Scan, after: number, language: Language): number | unde
   return text(scan, end) === '=>' ? end + 1 : undefined;
 }
 
-/** The index behind the type that begins at `at`. */
+/** The index after the type that begins at `at`. */
 function endOfType(scan: Scan, at: number): number {
   let expectsOperand = true;
   let afterGroup = false;
@@ -110,7 +110,7 @@ function endOfType(scan: Scan, at: number): number {
   return at;
 }
 
-/** The index behind the angle brackets that open at `at`. */
+/** The index after the angle brackets that open at `at`. */
 function endOfAngles(scan: Scan, at: number): number {
   let depth = 0;
   for (; at < scan.tokens.length; at += 1) {
@@ -122,8 +122,8 @@ function endOfAngles(scan: Scan, at: number): number {
 }
 
 /**
- * The index of the last token of the expression that begins at `start`. A word and a brace behind
- * it are no expression: that was the return type `(a: A) => B` of a function, and its body.
+ * The index of the last token of the expression that begins at `start`. A word followed by a brace
+ * ends it: they are the end of a return type `(a: A) => B` and the body of the function.
  */
 function endOfExpression(scan: Scan, start: number): number {
   let at = start;
@@ -137,7 +137,7 @@ function endOfExpression(scan: Scan, start: number): number {
   return at - 1;
 }
 
-/** The first token of the function: its name or `function` or `async`, where it has them. */
+/** The first token of the function: `async`, `function` or its name, if present. */
 function startOf(scan: Scan, open: number): number {
   let start = beforeAngles(scan, open - 1) + 1;
   if (scan.tokens[start - 1]?.kind === 'word') start -= 1;
@@ -145,7 +145,7 @@ function startOf(scan: Scan, open: number): number {
   return start;
 }
 
-/** Steps back over `<…>`, as between a name and its parameters. */
+/** The index before `<…>`, which may stand between a name and its parameters. */
 function beforeAngles(scan: Scan, at: number): number {
   if (text(scan, at) !== '>') return at;
   let depth = 0;
@@ -180,7 +180,7 @@ function calleeOf(scan: Scan, open: number): string {
   return scan.tokens[at]?.kind === 'word' ? text(scan, at) : '';
 }
 
-/** Lines from first to last, without those of the tests and suites directly inside. */
+/** Lines from first to last, without those of nested tests and suites. */
 function ownLines(extent: Extent, all: readonly Extent[]): number {
   let lines = extent.lastLine - extent.firstLine + 1;
   let covered = extent.firstLine;
@@ -193,7 +193,7 @@ function ownLines(extent: Extent, all: readonly Extent[]): number {
   return lines;
 }
 
-/** Positional parameters; a `this` parameter is none. */
+/** The number of positional parameters, without a `this` parameter. */
 function countParameters(scan: Scan, open: number): number {
   const close = scan.partner[open] ?? open;
   let count = 0;

@@ -1,10 +1,10 @@
-/** Finds what a scanned file imports, and where a relative specifier leads. */
+/** Finds the imports of a scanned file and resolves relative specifiers. */
 import { posix } from 'node:path';
 import type { Scan, Token } from './scan.ts';
 
 export interface Import {
   readonly specifier: string;
-  /** True for `import type` and `export type`: nothing of it is left when the program runs. */
+  /** True for `import type` and `export type`, which the compiler erases. */
   readonly typeOnly: boolean;
   readonly line: number;
 }
@@ -19,7 +19,7 @@ export function findImports(scan: Scan): Import[] {
   });
 }
 
-/** The file that a relative specifier names; a compiled name leads to its source. */
+/** The source file that a relative specifier names; `.js` is replaced by `.ts`. */
 export function resolveImport(from: string, specifier: string): string {
   return posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts');
 }
@@ -45,7 +45,7 @@ function reExportAt(scan: Scan, at: number): Import | undefined {
   return tokens[next]?.text === 'from' ? importOf(tokens[next + 1], typeOnly) : undefined;
 }
 
-/** `new URL('./worker.ts', import.meta.url)`: a module that a thread or a process begins with. */
+/** `new URL('./worker.ts', import.meta.url)`: the entry module of a thread or a process. */
 function ownModuleAt(tokens: readonly Token[], at: number): Import | undefined {
   const specifier = tokens[at + 2];
   if (tokens[at + 1]?.text !== '(' || tokens[at + 4]?.text !== 'import') return undefined;

@@ -13,7 +13,7 @@ interface BannedWording {
   readonly instead: string;
 }
 
-/** A passage of prose, and the line of the file that it begins on. */
+/** A passage of prose with the number of its first line. */
 interface Passage {
   readonly text: string;
   readonly line: number;
@@ -33,7 +33,7 @@ const bannedWordings: readonly BannedWording[] = [
   { shape: /\bgives?\b(?! (?:up|back|way)\b)/i, instead: 'return, provide, produce, pass' },
   { shape: /\bgave\b(?! (?:up|back)\b)/i, instead: 'returned, provided, passed' },
   {
-    shape: /\b(?:is|are|was|were) no (?!longer\b|more\b|less\b|later\b)/i,
+    shape: /(?<!\bthere )\b(?:is|are|was|were) no (?!longer\b|more\b|less\b|later\b)/i,
     instead: 'is not a …, there is no …, does not have',
   },
   { shape: /\bbesides?\b/i, instead: 'next to, in addition to' },

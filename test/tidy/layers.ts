@@ -1,4 +1,4 @@
-/** Who may import whom, and which names of the real world stay outside of the pure layers. */
+/** Imports between layers, and names of Node that the pure layers must not use. */
 import type { Import } from './imports.ts';
 import { resolveImport } from './imports.ts';
 import type { Finding } from './rules.ts';
@@ -6,9 +6,9 @@ import type { CodeFile } from './tree.ts';
 import { isTest } from './tree.ts';
 
 interface Layer {
-  /** Rooms whose code it may run. */
+  /** Layers that it may import. */
   readonly uses: readonly string[];
-  /** Rooms that it may know the types of, and no more. */
+  /** Layers of which it may import types only. */
   readonly typesOf: readonly string[];
   /** True where `node:*` may be imported. */
   readonly node: boolean;
@@ -16,7 +16,7 @@ interface Layer {
 
 const everyLayer = 'support kernel flow world net server node sim interop cli'.split(' ');
 
-/** The order is the one in which the tree is read: each layer stands on those above it. */
+/** In reading order: a layer builds on the layers before it. */
 export const layers: Readonly<Record<string, Layer>> = {
   support: { uses: [], typesOf: [], node: false },
   kernel: { uses: ['support'], typesOf: [], node: false },
@@ -26,16 +26,17 @@ export const layers: Readonly<Record<string, Layer>> = {
   server: { uses: ['support', 'kernel', 'flow', 'net', 'world'], typesOf: [], node: false },
   node: { uses: ['support', 'kernel', 'world'], typesOf: [], node: true },
   sim: { uses: ['support', 'kernel', 'flow', 'world'], typesOf: ['net'], node: false },
-  interop: { uses: ['support', 'kernel', 'net'], typesOf: ['world'], node: true },
+  // Of node/, interop/ takes stream/ alone: the base class of all transports over streams.
+  interop: { uses: ['support', 'kernel', 'net', 'node'], typesOf: ['world'], node: true },
   cli: { uses: everyLayer, typesOf: [], node: true },
 };
 
-/** The entry files beside the layers: they choose the concrete world, like the command. */
+/** The entry files in src/. Like the command, they choose the concrete world. */
 const entries = new Set(
   ['index', 'health', 'lowlevel', 'sim', 'workers'].map((n) => `src/${n}.ts`),
 );
 
-/** Which file may import which package; CONTRIBUTING.md has the reason of each. */
+/** The files that may import a package. CONTRIBUTING.md states the reason for each package. */
 const packagesOf: Readonly<Record<string, readonly string[]>> = {
   'src/node/metrics.ts': ['prom-client'],
 };
@@ -45,21 +46,21 @@ const pureLayers = new Set('support kernel flow world net server sim'.split(' ')
 const bannedGlobals: Readonly<Record<string, string>> = {
   Date: 'ask the scheduler for the time: now()',
   performance: 'ask the scheduler for the time: now()',
-  setTimeout: 'sleep, or arm a timer of the scheduler',
-  setInterval: 'sleep in a loop, or arm a timer of the scheduler',
-  setImmediate: 'yield, or ask the Host to call later',
-  queueMicrotask: 'yield, or ask the Host to call later',
+  setTimeout: 'use sleep or arm a timer of the scheduler',
+  setInterval: 'use sleep in a loop or arm a timer of the scheduler',
+  setImmediate: 'yield or ask the Host for a later call',
+  queueMicrotask: 'yield or ask the Host for a later call',
   process: 'ask the Platform or the Host',
 };
 
-/** The functions of Math that give the same bits on every machine. */
+/** The functions of Math whose results are bit-identical on every machine. */
 const exactMath = new Set(['floor', 'min', 'max', 'imul']);
 
 function layerOf(path: string): string {
   return /^src\/([^/]+)\//.exec(path)?.[1] ?? '';
 }
 
-/** The rule "who may import whom". Tests may import anything. */
+/** The rule about imports between layers. Tests may import anything. */
 export function checkImports(file: CodeFile): Finding[] {
   if (!file.path.startsWith('src/') || isTest(file.path) || entries.has(file.path)) return [];
   const name = layerOf(file.path);
@@ -80,8 +81,9 @@ function importProblem(path: string, name: string, layer: Layer, found: Import):
   if (!specifier.startsWith('.')) return packageProblem(name, layer, specifier);
   const target = resolveImport(path, specifier);
   const targetLayer = layerOf(target);
-  if (targetLayer === '') return `must not import ${target}: import what it names instead`;
-  if (isTest(target)) return `must not import the test ${target}: move what is shared to test/`;
+  if (targetLayer === '')
+    return `must not import ${target}: import from the file that defines the name`;
+  if (isTest(target)) return `must not import the test ${target}: move shared code to test/support`;
   if (layer.typesOf.includes(targetLayer)) {
     if (typeOnly) return '';
     return `${name}/ may import types of ${targetLayer}/ only: write \`import type … from\``;
@@ -92,7 +94,7 @@ function importProblem(path: string, name: string, layer: Layer, found: Import):
 
 function packageProblem(name: string, layer: Layer, specifier: string): string {
   if (!specifier.startsWith('node:')) {
-    return `must not import the package '${specifier}': CONTRIBUTING.md lists those we have`;
+    return `must not import the package '${specifier}': CONTRIBUTING.md lists the dependencies`;
   }
   if (layer.node) return '';
   return `${name}/ must not import ${specifier}: ask the Host, Network or Platform (world/)`;
@@ -104,14 +106,14 @@ function describeLayer(layer: Layer): string {
   return allowed.length === 0 ? 'no other layer' : allowed.join(', ');
 }
 
-/** The rule "no clock, timer, process or randomness of the real world in the pure layers". */
+/** The rule about clocks, timers, the process and random numbers in the pure layers. */
 export function checkPurity(file: CodeFile): Finding[] {
   const layer = layerOf(file.path);
   if (!file.path.startsWith('src/') || !pureLayers.has(layer) || isTest(file.path)) return [];
   return file.scan.tokens.flatMap((token, at) => {
     if (token.kind !== 'word') return [];
     const problem = token.text === 'Math' ? mathProblem(file, layer, at) : globalProblem(file, at);
-    const message = `${problem} (${layer}/ runs in every world)`;
+    const message = `${problem} (${layer}/ also runs in the simulator)`;
     return problem === '' ? [] : [{ path: file.path, line: token.line, message }];
   });
 }
@@ -124,7 +126,7 @@ function globalProblem(file: CodeFile, at: number): string {
   return `must not use ${name}: ${instead}`;
 }
 
-/** True for the name of a property, as in `host.process` and `{ process: … }`. */
+/** True for a property name, as in `host.process` and `{ process: … }`. */
 function isMember(file: CodeFile, at: number): boolean {
   const before = file.scan.tokens[at - 1]?.text ?? '';
   if (before === '.' || before === '?.') return file.scan.tokens[at - 2]?.text !== 'globalThis';
@@ -139,5 +141,5 @@ function mathProblem(file: CodeFile, layer: string, at: number): string {
   if (member === 'random') return 'must not use Math.random: ask the scheduler for its random()';
   if (layer !== 'sim' || exactMath.has(member)) return '';
   const used = member === '' ? 'Math as a value' : `Math.${member}`;
-  return `must not use ${used}: of Math only ${[...exactMath].join(', ')} are exact everywhere`;
+  return `must not use ${used}: only ${[...exactMath].join(', ')} are exact on every machine`;
 }

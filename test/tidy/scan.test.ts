@@ -16,15 +16,15 @@ function functions(text: string): unknown[] {
   return findFunctions(scan(text)).map(({ name, line, lines }) => [name, line, lines]);
 }
 
-describe('the scanner', () => {
-  it('finds no words inside strings, templates, regular expressions and comments', () => {
+describe('scan', () => {
+  it('does not return words in strings, templates, regular expressions and comments', () => {
     const text = ['a("in \\" b", \'it\\\'s\'); // c', '/* d */ e(`f ${g} h`, /i[/"]j/u);'].join(
       '\n',
     );
     expect(words(text)).toEqual(['a', 'e', 'g']);
   });
 
-  it('reads templates within templates and objects within substitutions', () => {
+  it('scans templates in templates and objects in substitutions', () => {
     expect(words('`a ${b({ c: `d ${e} }` })} f` + g')).toEqual(['b', 'c', 'e', 'g']);
     expect(words('`\\${a} $ {b} $${c}`')).toEqual(['c']);
   });
@@ -39,7 +39,7 @@ describe('the scanner', () => {
     ['`a` / b / c', expect.not.arrayContaining(['regex'])],
     ['if (a) /b/.test(c)', expect.arrayContaining(['regex'])],
     ['`${/b/.source}`', ['template', 'regex', 'punctuator', 'word', 'template']],
-  ])('tells a regular expression from a division: %s', (text, expected) => {
+  ])('distinguishes regular expressions and divisions: %s', (text, expected) => {
     expect(kinds(text)).toEqual(expected);
   });
 
@@ -56,12 +56,12 @@ describe('the scanner', () => {
     ]);
   });
 
-  it('knows which comments come before the code', () => {
+  it('marks the comments before the first token', () => {
     const { comments } = scan('#!/usr/bin/env node\n// before\nx; // after');
     expect(comments.map(({ leads }) => leads)).toEqual([true, false]);
   });
 
-  it('pairs brackets and knows what each token stands in', () => {
+  it('pairs brackets and finds the bracket around each token', () => {
     const { tokens, partner, enclosing } = scan('f(a[`${b}`])');
     expect(tokens.map(({ text }) => text)).toEqual([
       'f',
@@ -79,20 +79,20 @@ describe('the scanner', () => {
   });
 
   it.each(['f(', 'f)', 'f(]', "'open", '`open', '/* open'])(
-    'refuses what it cannot read: %s',
+    'throws for invalid text: %s',
     (text) => {
-      expect(() => scan(text)).toThrow(/does not understand line 1/);
+      expect(() => scan(text)).toThrow(/Cannot scan line 1/);
     },
   );
 
-  it('skips the directives of C and reads its character literals', () => {
+  it('skips C directives and scans C character literals', () => {
     const { tokens } = scan("#define A(x) \\\n  if (x) {\nchar c = '\"';", 'c');
     expect(tokens.map(({ text }) => text)).toEqual(['char', 'c', '=', "'\"'", ';']);
     expect(tokens[0]?.line).toBe(3);
   });
 });
 
-describe('the finder of functions', () => {
+describe('findFunctions', () => {
   it.each([
     ['function f() {\n}', 'f', 2],
     ['export async function* f<T extends A<B>>(): C {\n}', 'f', 2],
@@ -108,7 +108,7 @@ describe('the finder of functions', () => {
     ['return (a) => {\n};', 'a function', 2],
     ['f(async () => {\n});', 'the callback of f', 2],
     ['o.for(() => {\n});', 'the callback of o', 2],
-  ])('finds the one in %j', (text, name, lines) => {
+  ])('finds the function in %j', (text, name, lines) => {
     const found = findFunctions(scan(text)).filter((each) => each.lines > 1);
     expect(found.map((each) => [each.name, each.lines])).toEqual([[name, lines]]);
   });
@@ -121,11 +121,11 @@ describe('the finder of functions', () => {
     'class A extends mixin(B) {\n}',
     'a ? f(b) : { c: 1 };',
     'interface A { f(a: B): C; }',
-  ])('finds none in %j', (text) => {
+  ])('finds no function in %j', (text) => {
     expect(functions(text)).toEqual([]);
   });
 
-  it('finds each of several, nested ones too', () => {
+  it('finds all functions, including nested ones', () => {
     const text = 'function f() {\n  const g = () => {\n  };\n}\nfunction h() {}';
     expect(functions(text)).toEqual([
       ['f', 1, 4],
@@ -134,7 +134,7 @@ describe('the finder of functions', () => {
     ]);
   });
 
-  it('counts the lines of a test for that test and not for what it stands in', () => {
+  it('does not count the lines of a nested test for the function around it', () => {
     const test = "  it('works', () => {\n    a();\n  });\n";
     const text = `function suite() {\n  describe.each(b)('c', () => {\n${test}${test}  });\n}`;
     const found = findFunctions(scan(text));
@@ -155,14 +155,14 @@ describe('the finder of functions', () => {
     expect(findFunctions(scan(text)).at(0)?.parameters).toBe(parameters);
   });
 
-  it('finds the functions of C and not its prototypes or calls', () => {
+  it('finds C functions, but not C prototypes or calls', () => {
     const text = 'static int f(int a);\nstatic int f(int a)\n{\n  if (g(a)) { return 1; }\n}';
     const found = findFunctions(scan(text, 'c'), 'c');
     expect(found.map(({ name, line, lines }) => [name, line, lines])).toEqual([['f', 2, 4]]);
   });
 });
 
-describe('the finder of imports', () => {
+describe('findImports', () => {
   it.each([
     ["import { a } from './b.ts';", './b.ts', false],
     ["import './b.ts';", './b.ts', false],
@@ -175,7 +175,7 @@ describe('the finder of imports', () => {
     ["export type { A } from './b.ts';", './b.ts', true],
     ["const a = await import('./b.ts');", './b.ts', false],
     ["new Worker(new URL('./b.js', import.meta.url));", './b.js', false],
-  ])('finds the one in %s', (text, specifier, typeOnly) => {
+  ])('finds the import in %s', (text, specifier, typeOnly) => {
     expect(findImports(scan(text))).toEqual([{ specifier, typeOnly, line: 1 }]);
   });
 
@@ -187,11 +187,11 @@ describe('the finder of imports', () => {
     "a.import('./b.ts');",
     "new URL('tcp://localhost');",
     "// import './b.ts';",
-  ])('finds none in %s', (text) => {
+  ])('finds no import in %s', (text) => {
     expect(findImports(scan(text))).toEqual([]);
   });
 
-  it('resolves relative specifiers from the importing file', () => {
+  it('finds the file of a relative specifier (resolveImport)', () => {
     expect(resolveImport('src/net/a.ts', '../kernel/b.ts')).toBe('src/kernel/b.ts');
     expect(resolveImport('src/net/a.ts', './b.js')).toBe('src/net/b.ts');
   });

@@ -1,7 +1,7 @@
 /**
- * A small scanner for TypeScript, JavaScript and C: it cuts a file into tokens and comments, so
- * that a rule never mistakes the inside of a string, a template, a regular expression or a comment
- * for code. It knows no grammar beyond what that takes.
+ * A scanner for TypeScript, JavaScript and C. It splits a file into tokens and comments, so that a
+ * rule does not mistake the contents of a string, template, regular expression or comment for code.
+ * It does not parse.
  */
 
 export type Language = 'script' | 'c';
@@ -11,27 +11,27 @@ export type TokenKind = 'word' | 'number' | 'string' | 'template' | 'regex' | 'p
 export interface Token {
   readonly kind: TokenKind;
   readonly text: string;
-  /** The line that the token begins on, counted from 1. */
+  /** The first line of the token, counted from 1. */
   readonly line: number;
-  /** The line that it ends on: a template may span several. */
+  /** The last line: a template may span several. */
   readonly endLine: number;
 }
 
 export interface Comment {
-  /** 'line' for `//`, 'block' for a plain block, 'doc' for one that opens with two stars. */
+  /** 'line' for `//`, 'block' for a plain block, 'doc' for a block that opens with two stars. */
   readonly kind: 'line' | 'block' | 'doc';
   readonly text: string;
   readonly line: number;
-  /** True when nothing but comments stands before it in the file. */
+  /** True if only comments precede it in the file. */
   readonly leads: boolean;
 }
 
 export interface Scan {
   readonly tokens: readonly Token[];
   readonly comments: readonly Comment[];
-  /** For each bracket the index of its partner, for each other token −1. */
+  /** For a bracket the index of its partner; −1 for any other token. */
   readonly partner: readonly number[];
-  /** For each token the index of the bracket that it stands in, −1 at the top of the file. */
+  /** The index of the innermost open bracket around a token; −1 at the top level. */
   readonly enclosing: readonly number[];
 }
 
@@ -41,18 +41,18 @@ const hashbang = /#![^\n]*/y;
 const directive = /#(?:[^\n\\]|\\[\s\S])*/y;
 const string = /'(?:[^'\\\n]|\\[\s\S])*'|"(?:[^"\\\n]|\\[\s\S])*"/y;
 const regex = /\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/y;
-/** From a backtick, or from the brace that ends a substitution, to where the text ends. */
+/** From a backtick, or the brace that ends a substitution, to the end of the text part. */
 const templateStart = /`(?:[^`\\$]|\\[\s\S]|\$(?!\{))*(?:`|\$\{)/y;
 const templateRest = /\}(?:[^`\\$]|\\[\s\S]|\$(?!\{))*(?:`|\$\{)/y;
 const number = /0[xXbBoO][\da-fA-F_]+n?|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?n?/y;
 const word = /[#@]?[\p{ID_Start}$_][\p{ID_Continue}$]*/uy;
 const punctuator = /=>|\.\.\.|\?\.(?!\d)|\?\?|\+\+|--|(?!\/\*)[^\s'"`]/y;
 
-/** Words after which a slash begins a regular expression, as after an operator. */
+/** Words after which, as after an operator, a slash begins a regular expression. */
 const wordsBeforeExpression = new Set(
   'return typeof case in of delete void yield await throw new instanceof else do'.split(' '),
 );
-/** Words whose closing parenthesis ends no value. */
+/** Words whose parentheses are not a value: a slash after them begins a regular expression. */
 const wordsBeforeCondition = new Set(['if', 'while', 'for', 'with']);
 
 const openers: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' };
@@ -70,7 +70,7 @@ class Scanner {
   readonly #comments: Comment[] = [];
   readonly #partner: number[] = [];
   readonly #enclosing: number[] = [];
-  /** Indices of the brackets and of the template substitutions that are open here. */
+  /** Indices of the brackets and template substitutions that are open at the current position. */
   readonly #open: number[] = [];
 
   constructor(text: string, language: Language) {
@@ -92,7 +92,7 @@ class Scanner {
     };
   }
 
-  /** Consumes what `pattern` matches here and counts the lines in it. */
+  /** Consumes a match of `pattern` at the current position and counts its lines. */
   #take(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at;
     const found = pattern.exec(this.#text)?.[0];
@@ -147,7 +147,7 @@ class Scanner {
     return true;
   }
 
-  /** Keeps the stack of what is open; both ends of a pair stand in the bracket outside of it. */
+  /** Updates the stack of open brackets. Both ends of a pair are enclosed by the next outer one. */
   #nest(kind: TokenKind, text: string, index: number): void {
     if (kind === 'template' ? text.startsWith('}') : isCloser(kind, text)) this.#close(text, index);
     this.#enclosing.push(this.#open.at(-1) ?? -1);
@@ -168,7 +168,7 @@ class Scanner {
     return opener !== undefined && this.#tokens[opener]?.kind === 'template';
   }
 
-  /** Tells a regular expression from a division by what stands before the slash. */
+  /** Distinguishes a regular expression from a division by the token before the slash. */
   #expressionMayBegin(): boolean {
     const last = this.#tokens.at(-1);
     if (last === undefined) return true;
@@ -186,7 +186,7 @@ class Scanner {
 
   #fail(): never {
     const rest = JSON.stringify(this.#text.slice(this.#at, this.#at + 20));
-    throw new SyntaxError(`The scanner does not understand line ${this.#line}, before ${rest}`);
+    throw new SyntaxError(`Cannot scan line ${this.#line} at ${rest}`);
   }
 }
 

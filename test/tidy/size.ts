@@ -7,11 +7,11 @@ const limits = { fileLines: 600, functionLines: 70, columns: 100, parameters: 4 
 export function checkFileLength({ path, text }: CodeFile): Finding[] {
   const lines = text.replace(/\n$/, '').split('\n').length;
   if (lines <= limits.fileLines) return [];
-  const message = `${lines} lines, at most ${limits.fileLines}: move one concept to its own file`;
+  const message = `${lines} lines, at most ${limits.fileLines}: split it`;
   return [{ path, line: limits.fileLines + 1, message }];
 }
 
-/** Suites are lists of tests and may be as long as their file. */
+/** Suites are lists of tests: their length is not limited. */
 export function checkFunctions({ path, functions }: CodeFile): Finding[] {
   return functions
     .filter((found) => !found.isSuite && found.lines > limits.functionLines)

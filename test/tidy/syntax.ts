@@ -1,14 +1,14 @@
-/** Rules about syntax: only what can be erased, and nothing that switches the types off. */
+/** Rules about syntax: only erasable TypeScript, and no escape from the type checker. */
 
 import type { Finding } from './rules.ts';
 import type { Token } from './scan.ts';
 import type { CodeFile } from './tree.ts';
 
-/** What a type may stand behind. */
+/** Tokens that a type may follow. */
 const beforeType = new Set([':', '<', '|', '&', 'as', '=>', 'keyof', 'extends', 'satisfies', 'is']);
 
 export function checkAny(file: CodeFile): Finding[] {
-  return findTokens(file, 'any', isAnyType, 'any: name the type, or take `unknown` and narrow it');
+  return findTokens(file, 'any', isAnyType, 'any: name the type, or use `unknown` and narrow it');
 }
 
 function isAnyType(tokens: readonly Token[], at: number): boolean {
@@ -18,7 +18,7 @@ function isAnyType(tokens: readonly Token[], at: number): boolean {
   return beforeType.has(before) || after === '>' || (before === '=' && isTypeAlias(tokens, at));
 }
 
-/** `type X = any`: the name stands two before, `type` three. */
+/** `type X = any`: `type` is three tokens before `any`. */
 function isTypeAlias(tokens: readonly Token[], at: number): boolean {
   return tokens[at - 3]?.text === 'type';
 }
@@ -28,12 +28,12 @@ export function checkEnum(file: CodeFile): Finding[] {
     file,
     'enum',
     (tokens, at) => file.path.endsWith('.ts') && tokens[at + 2]?.text === '{',
-    'enum: write a union of string literals, or a frozen object of constants',
+    'enum: write a union of string literals or a frozen object of constants',
   );
 }
 
 export function checkNamespace(file: CodeFile): Finding[] {
-  const message = 'namespace: a file is the namespace, so export from it';
+  const message = 'namespace: export from a file instead';
   const isNamespace = (tokens: readonly Token[], at: number): boolean =>
     tokens[at + 1]?.kind !== 'punctuator' && ['{', '.'].includes(tokens[at + 2]?.text ?? '');
   return [
@@ -68,7 +68,7 @@ export function checkParameterProperties(file: CodeFile): Finding[] {
   });
 }
 
-/** Nothing is dropped in silence: a `catch` that does nothing holds a comment at least. */
+/** A `catch` block without statements must contain a comment. */
 export function checkEmptyCatch({ path, scan }: CodeFile): Finding[] {
   return scan.tokens.flatMap((token, at) => {
     if (token.text !== 'catch' || token.kind !== 'word') return [];
@@ -77,7 +77,7 @@ export function checkEmptyCatch({ path, scan }: CodeFile): Finding[] {
     const end = scan.tokens[body + 1]?.line ?? 0;
     const isExplained = scan.comments.some(({ line }) => line >= token.line && line <= end);
     if (!isEmpty || isExplained) return [];
-    return [{ path, line: token.line, message: 'empty catch: say why the error may be dropped' }];
+    return [{ path, line: token.line, message: 'empty catch: state why the error may be ignored' }];
   });
 }
 

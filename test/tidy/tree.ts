@@ -1,4 +1,4 @@
-/** The files of the project as the rules see them, and the root that their paths begin at. */
+/** The files of the project and the parsed form that the rules check. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,16 +23,17 @@ export interface CodeFile extends TextFile {
 
 export const root: string = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What tools make, and what they keep for themselves. */
-const ignoredFolders = new Set('node_modules dist build prebuilds coverage .git .bench'.split(' '));
+/** Generated files and folders. In a linked working tree, .git is a file. */
+const ignored = new Set('node_modules dist build prebuilds coverage .git .bench'.split(' '));
 const textExtensions = new Set('.ts .mjs .js .c .h .md .json .yml .yaml .sh .txt'.split(' '));
 const codeExtensions = new Set(['.ts', '.mjs', '.c', '.h']);
 
-/** Every text file of the project; files without an extension count (LICENSE, .ci/run). */
+/** Every text file of the project, including files without an extension (LICENSE, .ci/run). */
 export function readTree(folder = ''): TextFile[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = posix.join(folder, entry.name);
-    if (entry.isDirectory()) return ignoredFolders.has(entry.name) ? [] : readTree(path);
+    if (ignored.has(entry.name)) return [];
+    if (entry.isDirectory()) return readTree(path);
     const isText = extname(path) === '' || textExtensions.has(extname(path));
     return isText && entry.isFile() ? [{ path, text: readFileSync(join(root, path), 'utf8') }] : [];
   });

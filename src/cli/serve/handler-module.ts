@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Handler, ServerOptions } from '../../server/server.ts';
+import type { Handler, ServerOptions } from '../../server/options.ts';
 import { stackOf } from '../../support/checks.ts';
 import { CommandError } from '../errors.ts';
 

@@ -4,7 +4,7 @@ import { play } from '../../../test/support/kernel/virtual-host.ts';
 import { allSettled } from './all-settled.ts';
 
 describe('allSettled', () => {
-  it('tells how each member ended, in its place', () => {
+  it('returns how each member ended, as an array or a record', () => {
     const error = new Error('no');
     expect(play(() => allSettled([give(20, 1), failAfter(10, error)]))).toEqual([
       { status: 'fulfilled', value: 1 },
@@ -17,7 +17,7 @@ describe('allSettled', () => {
     expect(play(() => allSettled([]))).toEqual([]);
   });
 
-  it('tells of each failure once, also of the one that comes last', () => {
+  it('reports each failure once, including the one that comes last', () => {
     expect(watch(() => allSettled([failAfter(1, A), failAfter(2, B)]))).toEqual({
       result: [
         { status: 'rejected', reason: A },

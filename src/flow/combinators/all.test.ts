@@ -7,12 +7,12 @@ import { sleep } from '../../kernel/waits.ts';
 import { all } from './all.ts';
 
 describe('all', () => {
-  it('gives the values in the places of an array, however long each takes', () => {
+  it('returns the values in the order of an array, however long each member takes', () => {
     const values = play(() => all([give(30, 'x'), give(10, 'y'), give(20, 'z')]));
     expect(values).toEqual(['x', 'y', 'z']);
   });
 
-  it('gives the values under the names of a record', () => {
+  it('returns the values under the keys of a record', () => {
     const values = play(() =>
       all({
         left: give(2, 1),
@@ -24,7 +24,7 @@ describe('all', () => {
     expect(values).toEqual({ left: 1, right: 'r' });
   });
 
-  it('runs its members at the same time', () => {
+  it('runs its members concurrently', () => {
     const time = play(function* () {
       yield* all([sleep(30), sleep(40), sleep(20)]);
       return now();
@@ -32,12 +32,12 @@ describe('all', () => {
     expect(time).toBe(40);
   });
 
-  it('gives an empty array or record for nothing', () => {
+  it('returns an empty array or record if it has no members', () => {
     expect(play(() => all([]))).toEqual([]);
     expect(play(() => all({}))).toEqual({});
   });
 
-  it('throws the first error itself, when the other members have unwound', () => {
+  it('throws the first error itself, after the other members have ended', () => {
     const log: string[] = [];
     const error = failureOf(function* () {
       try {
@@ -50,7 +50,7 @@ describe('all', () => {
     expect(log).toEqual(['cleaned at 60', 'control back at 60']);
   });
 
-  it('keeps a key named __proto__ a key', () => {
+  it('keeps a key named __proto__ as an own key', () => {
     const values = play(() =>
       all(
         JSON.parse('{"__proto__": 0}', (key, value) => {
@@ -61,7 +61,7 @@ describe('all', () => {
     expect(Object.keys(values as object)).toEqual(['__proto__']);
   });
 
-  it('gives its members names, shown with what they wait for', () => {
+  it('names the tasks of its members after the combinator and their keys', () => {
     const seen: string[] = [];
     play(() =>
       all({

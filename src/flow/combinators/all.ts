@@ -1,18 +1,18 @@
-/** `all`: several operations at once, and the values of all of them. */
+/** `all`: runs several operations concurrently and returns all their values. */
 import type { Operation } from '../../kernel/operation.ts';
 import type { Members, MemberValues } from './combinator.ts';
-import { Combinator, CombinatorOperation, MemberList } from './combinator.ts';
+import { CombinatorOperation, ListCombinator, MemberList } from './combinator.ts';
 
 /**
- * Runs the operations of an array or a record at once, each as a task ("all[0]", "all.left"), and
- * gives their values in the same places. `all([])` gives `[]`.
+ * Runs the operations of an array or a record concurrently, each as a task ("all[0]", "all.left"),
+ * and returns their values in an array or a record. `all([])` returns `[]`.
  *
- * Errors: the first error of a member, itself. The other members are cancelled then, and have
- * unwound before it is thrown; what they throw meanwhile goes to `hooks.onUnhandled`. A member
- * that was cancelled by itself counts as failed with ERR_TASK_CANCELLED. TypeError for no array or
- * record, ERR_NOT_AN_OPERATION for a member that is none.
- * Cancel: the members are cancelled, and have unwound before Cancelled goes on; an error that one
- * of them throws meanwhile is thrown instead.
+ * Errors: the first error of a member, itself. The other members are cancelled, and have ended
+ * before the error is thrown; their errors go to `hooks.onUnhandled`. A member that was cancelled
+ * by itself has failed with ERR_TASK_CANCELLED. TypeError if `members` is not an array or a record,
+ * ERR_NOT_AN_OPERATION if a member is not an operation.
+ * Cancel: the members are cancelled, and have ended before Cancelled is rethrown. If one of them
+ * throws an error meanwhile, that error is thrown instead.
  *
  * @example
  * const [user, orders] = yield* all([loadUser(id), loadOrders(id)]);
@@ -20,36 +20,15 @@ import { Combinator, CombinatorOperation, MemberList } from './combinator.ts';
  */
 export function all<T extends MemberValues>(members: Members<T>): Operation<T> {
   const list = new MemberList(members, 'all');
-  return new CombinatorOperation(list, () => new All<T>(list).run());
+  return new CombinatorOperation(list, () => new All<T>('all', list).run());
 }
 
-class All<T> extends Combinator<T> {
-  readonly #members: MemberList;
-  readonly #values: unknown[];
-  #remaining: number;
-
-  constructor(members: MemberList) {
-    super('all');
-    this.#members = members;
-    this.#remaining = members.size;
-    this.#values = new Array(members.size);
-  }
-
-  protected start(): void {
-    this.spawnAll(this.#members);
-    if (this.#remaining === 0) this.#finish();
-  }
-
+class All<T> extends ListCombinator<T> {
   protected memberReturned(index: number, value: unknown): void {
-    this.#values[index] = value;
-    if (--this.#remaining === 0) this.#finish();
+    this.collect(index, value);
   }
 
   protected memberFailed(_index: number, error: unknown): void {
     this.reject(error);
-  }
-
-  #finish(): void {
-    this.complete(this.#members.shape(this.#values) as T);
   }
 }

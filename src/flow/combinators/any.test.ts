@@ -13,22 +13,24 @@ import type { AllFailedError } from '../errors.ts';
 import { any } from './any.ts';
 
 describe('any', () => {
-  it('gives the first value and passes over failures', () => {
+  it('returns the first value and ignores failures', () => {
     expect(watch(() => any([failAfter(1, A), give(20, 'x'), give(30, 'y')]))).toEqual({
       result: 'x',
       unhandled: [],
     });
   });
 
-  it('throws all errors in the order of the members when none gave a value', () => {
+  it('throws all errors in the order of the members when every member has failed', () => {
     const error = failureOf(() => any([failAfter(30, A), failAfter(10, B)])) as AllFailedError;
     expect(error).toBeInstanceOf(AggregateError);
     expect(error).toMatchObject({ name: 'AllFailedError', code: 'ERR_ALL_FAILED' });
     expect(error.errors).toEqual([A, B]);
-    expect(error.message).toBe('No operation of any() gave a value: [0] Error: a; [1] Error: b');
+    expect(error.message).toBe(
+      'No operation of any() returned a value: [0] Error: a; [1] Error: b',
+    );
   });
 
-  it('tells of each failure once, also of the one that comes last', () => {
+  it('reports each failure once, including the one that comes last', () => {
     const { result, unhandled } = watch(() => any([failAfter(1, A), failAfter(2, B)]));
     expect(result).toMatchObject({ errors: [A, B] });
     expect(unhandled).toEqual([]);
@@ -40,16 +42,16 @@ describe('any', () => {
     expect(String(error)).toContain('.one Error: a; .two Error: a');
   });
 
-  it('of nothing throws, as Promise.any does', () => {
+  it('throws ERR_ALL_FAILED if it has no members, as Promise.any does', () => {
     expect(failureOf(() => any([]))).toMatchObject({ code: 'ERR_ALL_FAILED', errors: [] });
   });
 
-  it('cancels the losers and waits until they have unwound', () => {
+  it('cancels the other members and waits until they have ended', () => {
     const log: string[] = [];
     play(function* () {
-      yield* any([cleanupFor(40, log, 'loser'), failAfter(5, A), give(10, 1)]);
-      log.push(`won at ${now()}`);
+      yield* any([cleanupFor(40, log, 'other'), failAfter(5, A), give(10, 1)]);
+      log.push(`decided at ${now()}`);
     });
-    expect(log).toEqual(['loser at 50', 'won at 50']);
+    expect(log).toEqual(['other at 50', 'decided at 50']);
   });
 });

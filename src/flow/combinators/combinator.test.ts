@@ -29,10 +29,10 @@ import { any } from './any.ts';
 import { race } from './race.ts';
 
 const throwingErrors: Combinator[] = [all, race, allSettled];
-const passingOver: Combinator[] = [any, allSettled];
+const ignoringErrors: Combinator[] = [any, allSettled];
 
-describe('errors that come up after the decision', () => {
-  it('go to onUnhandled when a loser fails to clean up', () => {
+describe('an error that occurs after the decision', () => {
+  it('goes to onUnhandled if a cancelled member fails to clean up', () => {
     const members = () => [failWhenCancelled(A), give(5, 'x'), failWhenCancelled(B)];
     expect(watch(() => race(members()))).toEqual({ result: 'x', unhandled: [A, B] });
     expect(watch(() => any(members()))).toEqual({ result: 'x', unhandled: [A, B] });
@@ -40,26 +40,26 @@ describe('errors that come up after the decision', () => {
     expect(watch(() => all(failing()))).toEqual({ result: C, unhandled: [A, B] });
   });
 
-  it('go there when several members fail in the same batch', () => {
+  it('goes to onUnhandled if several members fail in the same batch', () => {
     const members = () => [failAfter(5, A), failAfter(5, B), failAfter(5, C)];
     expect(watch(() => all(members()))).toEqual({ result: A, unhandled: [B, C] });
     expect(watch(() => race(members()))).toEqual({ result: A, unhandled: [B, C] });
   });
 
-  it('are told at once, not when the last loser has unwound', () => {
+  it('is reported at once, before the last member has ended', () => {
     const log: string[] = [];
     const hooks: Hooks = { onUnhandled: (error) => log.push(String(error)) };
-    const losers = () => [cleanupFor(50, log, 'loser'), failWhenCancelled(A)];
-    play(() => race([give(1, 'x'), ...losers()]), { hooks });
-    expect(log).toEqual(['Error: a', 'loser at 51']);
+    const others = () => [cleanupFor(50, log, 'other'), failWhenCancelled(A)];
+    play(() => race([give(1, 'x'), ...others()]), { hooks });
+    expect(log).toEqual(['Error: a', 'other at 51']);
   });
 
-  it('are told once where several members throw the same object', () => {
+  it('is reported once if several members throw the same object', () => {
     const members = () => [failAfter(5, A), failAfter(5, A), failAfter(5, B), failAfter(5, B)];
     expect(watch(() => all(members()))).toEqual({ result: A, unhandled: [B] });
   });
 
-  it('include those of members that had to be ended by force', () => {
+  it('is reported for a member that had to be ended by force', () => {
     const { result, unhandled } = watch(() => race([refuseToEnd(), give(5, 'x')]));
     expect(result).toBe('x');
     expect(unhandled).toMatchObject([{ code: 'ERR_UNCOOPERATIVE' }]);
@@ -69,11 +69,11 @@ describe('errors that come up after the decision', () => {
   });
 });
 
-describe('a cancellation from outside', () => {
+describe('an outer cancellation', () => {
   const combinators: Record<string, Combinator> = { all, race, any, allSettled };
 
   it.each(Object.entries(combinators))(
-    'goes through %s when all have unwound',
+    'is rethrown by %s after all members have ended',
     (_name, combine) => {
       const log: string[] = [];
       play(function* () {
@@ -90,11 +90,14 @@ describe('a cancellation from outside', () => {
     },
   );
 
-  it.each(Object.entries(combinators))('ends %s with ERR_TIMEOUT', (_name, combine) => {
-    expect(codeOf(() => timeout(10, combine([sleepForever(), sleep(50)])))).toBe('ERR_TIMEOUT');
-  });
+  it.each(Object.entries(combinators))(
+    'by a timeout ends %s with ERR_TIMEOUT',
+    (_name, combine) => {
+      expect(codeOf(() => timeout(10, combine([sleepForever(), sleep(50)])))).toBe('ERR_TIMEOUT');
+    },
+  );
 
-  it('gives way to the first error of the unwinding; the others go to onUnhandled', () => {
+  it('is replaced by the first error of an unwinding member; later ones go to onUnhandled', () => {
     for (const combine of throwingErrors) {
       const { result, unhandled } = watch(() =>
         timeout(10, combine([failWhenCancelled(A), failWhenCancelled(B), sleepForever()])),
@@ -107,8 +110,8 @@ describe('a cancellation from outside', () => {
     expect((result as AllFailedError).errors).toEqual([C, A]);
   });
 
-  it('goes through any and allSettled although members had failed before', () => {
-    for (const combine of passingOver) {
+  it('is rethrown by any and allSettled even if members have failed before', () => {
+    for (const combine of ignoringErrors) {
       const { result, unhandled } = watch(() =>
         timeout(10, combine([failAfter(5, A), sleepForever()])),
       );
@@ -117,10 +120,10 @@ describe('a cancellation from outside', () => {
     }
   });
 
-  it('does not take back a result that is there already', () => {
+  it('does not undo a result that is decided', () => {
     const log: string[] = [];
     const values = play(function* () {
-      const raced = yield* moveOnAfter(10, race([give(5, 'x'), cleanupFor(20, log, 'loser')]));
+      const raced = yield* moveOnAfter(10, race([give(5, 'x'), cleanupFor(20, log, 'other')]));
       const every = yield* moveOnAfter(10, all([shield(give(20, 'y')), give(1, 'z')]));
       const ends = yield* moveOnAfter(10, allSettled([failWhenCancelled(A), give(1, 'z')]));
       return [raced, every, ends];
@@ -135,7 +138,7 @@ describe('a cancellation from outside', () => {
     ]);
   });
 
-  it('that comes in the same batch as the last value loses against it', () => {
+  it('in the same batch as the last value does not undo the result', () => {
     const values = play(() =>
       scope(function* (s) {
         return yield* all([
@@ -151,7 +154,7 @@ describe('a cancellation from outside', () => {
     expect(values).toEqual(['x', 'y']);
   });
 
-  it('that was there before starts all members, and each meets it', () => {
+  it('that came first does not keep the members from starting, and each throws Cancelled', () => {
     const log: string[] = [];
     play(() =>
       scope(function* (s) {
@@ -173,7 +176,7 @@ describe('a cancellation from outside', () => {
     expect(log).toEqual(['x', 'y']);
   });
 
-  it('is met by combinators of nothing, too', () => {
+  it('that came first is thrown by a combinator without members, too', () => {
     const cancelled = play(() =>
       scope(function* (s) {
         s.cancel();
@@ -190,7 +193,7 @@ describe('a member that is cancelled by itself', () => {
     yield* sleep(1);
   }
 
-  it('counts as failed with ERR_TASK_CANCELLED, as join would tell', () => {
+  it('has failed with ERR_TASK_CANCELLED, as join would report', () => {
     expect(codeOf(() => all([cancelSelf(), sleepForever()]))).toBe('ERR_TASK_CANCELLED');
     expect(codeOf(() => race([cancelSelf(), sleepForever()]))).toBe('ERR_TASK_CANCELLED');
     expect(play(() => any([cancelSelf(), give(5, 'x')]))).toBe('x');
@@ -203,7 +206,7 @@ describe('a member that is cancelled by itself', () => {
     ]);
   });
 
-  it('has its value where it returns one nevertheless', () => {
+  it('contributes its value if it returns one', () => {
     const member = function* (): Generator<Wait, string> {
       currentTask().cancel();
       return 'computed';
@@ -211,7 +214,7 @@ describe('a member that is cancelled by itself', () => {
     expect(play(() => all([member]))).toEqual(['computed']);
   });
 
-  it('has a state that hooks and joins can see', () => {
+  it('has the state cancelled for hooks and joins', () => {
     const ends: string[] = [];
     const hooks: Hooks = { taskFinished: (task) => ends.push(`${task.name} ${task.state}`) };
     play(() => allSettled([() => all([cancelSelf, sleepForever])]), { hooks });
@@ -220,7 +223,7 @@ describe('a member that is cancelled by itself', () => {
 });
 
 describe('the scope inside a member', () => {
-  it('is its own, so that cancelling it is cancelling the member', () => {
+  it('belongs to the member, so that cancelling it cancels the member', () => {
     expect(
       codeOf(() =>
         all([
@@ -233,7 +236,7 @@ describe('the scope inside a member', () => {
     ).toBe('ERR_TASK_CANCELLED');
   });
 
-  it('is cancelled with a group around', () => {
+  it('is cancelled with an enclosing group', () => {
     const error = failureOf(() =>
       group(function* (g) {
         g.spawn(() => all([failWhenCancelled(A), sleepForever()]));
@@ -245,7 +248,7 @@ describe('the scope inside a member', () => {
   });
 });
 
-describe('whatever members do', () => {
+describe('random members of a combinator', () => {
   const action = fc.record({
     ms: fc.integer({ min: 0, max: 4 }),
     fails: fc.boolean(),
@@ -253,7 +256,7 @@ describe('whatever members do', () => {
     cleanupFails: fc.boolean(),
   });
 
-  it('no error is lost or told twice, and nothing runs on', () => {
+  it('lose no error, report none twice, and have all ended when control returns', () => {
     const kinds = fc.constantFrom<Combinator[]>(all, race);
     fc.assert(
       fc.property(

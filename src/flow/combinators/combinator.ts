@@ -1,67 +1,76 @@
 /**
- * Contest: what `all`, `allSettled`, `any`, `race` and `map` have in common. The members run as the
- * tasks of one group; the contest watches how they end and decides.
+ * Base of `all`, `allSettled`, `any`, `race` and `map`. The members run as the tasks of one group.
+ * The combinator decides by how they end.
  *
- *             a member ends, and that decides                   all have unwound
- *   running ──────────────────────────────────► decided ──────────────────────────► value or error
+ *             the end of a member decides                    all members have ended
+ *   running ───────────────────────────────► decided ──────────────────────────────► value or error
  *      │        the other members are cancelled
- *      └─ a cancellation from outside has cut members short ──────────────────────► Cancelled
+ *      └─ an outer cancellation has ended the members ──────────────────────────────► Cancelled
  *
  * Invariants:
- *  1. The contest is decided once, by the first ending that decides it, in the order in which the
+ *  1. A combinator is decided once, by the first member that decides it, in the order in which the
  *     scheduler runs the members. Control returns only when every member has ended.
- *  2. No error is dropped: it decides, is part of what is thrown or given, or, when it comes up
- *     after the decision, goes to `hooks.onUnhandled`.
- *  3. What was decided stands, also when a cancellation from outside comes meanwhile. Undecided,
- *     the cancellation goes through; an error that a member throws while it unwinds comes before
- *     it.
+ *  2. No error is dropped. An error decides, is part of the result, or, if it occurs after the
+ *     decision, goes to `hooks.onUnhandled`.
+ *  3. An outer cancellation does not undo a decision. Without a decision the cancellation is
+ *     rethrown, unless a member throws an error while it unwinds: that error takes precedence.
  *  4. A member that was cancelled by itself (`task.cancel()`) has failed with ERR_TASK_CANCELLED,
- *     as `join()` would tell. One that has to be ended by force (ERR_UNCOOPERATIVE) cancels the
- *     others.
+ *     as `join()` would report. A member that had to be ended by force (ERR_UNCOOPERATIVE) cancels
+ *     the others.
  */
-
 import { runningTask } from '../../kernel/current.ts';
-import { GroupError } from '../../kernel/errors.ts';
-import type { Operation, OperationSource, Wait } from '../../kernel/operation.ts';
+import { GroupError, TaskCancelledError } from '../../kernel/errors.ts';
+import type { OperationSource, Wait } from '../../kernel/operation.ts';
 import { checkSource, discard, Lazy, operationOf } from '../../kernel/operation.ts';
 import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import type { Group } from '../../kernel/task/group.ts';
 import { group } from '../../kernel/task/group.ts';
 import { checkpoint, sleepForever } from '../../kernel/waits.ts';
 import { wrongType } from '../../support/checks.ts';
-import { memberCancelled } from '../errors.ts';
+
+/**
+ * The operations that return `T`: a tuple for a tuple, an array for an array, a record for a
+ * record. TypeScript infers `T` from the operations.
+ */
+export type Members<T> = { readonly [K in keyof T]: OperationSource<T[K]> };
+
+/** The constraint of `T`. The empty tuple makes TypeScript infer tuples. */
+export type MemberValues = readonly unknown[] | [] | Readonly<Record<string, unknown>>;
+
+/** The keys of the values: the indexes of an array, the names of a record. */
+export type MemberKey<T> = T extends readonly unknown[] ? number : string;
 
 type Decision<R> = { readonly value: R } | { readonly error: unknown };
 
 export abstract class Combinator<R> {
-  /** "all", "race": the name of the group, and the beginning of the names of its tasks. */
+  /** "all", "race": the name of the group, and the prefix of the names of its tasks. */
   readonly name: string;
   #group: Group | null = null;
   #spawned = 0;
   #decision: Decision<R> | null = null;
-  /** The errors that have been dealt with. The group tells most of them a second time. */
+  /** Errors that were reported or thrown. The group reports most of them a second time. */
   readonly #handled = new Set<unknown>();
 
   constructor(name: string) {
     this.name = name;
   }
 
-  /** Spawns the first members. Decides at once if there is none. */
+  /** Spawns the first members. Decides at once if there are none. */
   protected abstract start(): void;
 
-  /** A member gave its value, and nothing is decided yet. */
+  /** A member returned before the decision. */
   protected abstract memberReturned(index: number, value: unknown): void;
 
-  /** A member failed, and nothing is decided yet. */
+  /** A member failed before the decision. */
   protected abstract memberFailed(index: number, error: unknown): void;
 
-  /** All members have ended. A last chance to throw before a cancellation goes through. */
+  /** All members have ended without a decision. May reject, instead of the cancellation. */
   protected onUndecided(): void {}
 
-  /** All members have ended, however it went. */
+  /** All members have ended. */
   protected onClose(): void {}
 
-  /** Runs the contest in the calling task. */
+  /** Runs the combinator in the calling task. */
   *run(): Generator<Wait, R> {
     try {
       yield* group((members) => this.#startMembers(members), { name: this.name });
@@ -70,59 +79,53 @@ export abstract class Combinator<R> {
     }
     this.onClose();
     if (this.#decision === null) this.onUndecided();
-    if (this.#decision === null) return yield* waitForCancellation();
+    // Undecided although all members have ended: the task is cancelled, and its next wait throws.
+    if (this.#decision === null) return yield* sleepForever();
     if ('error' in this.#decision) throw this.#decision.error;
     if (this.#spawned === 0) yield* checkpoint();
     return this.#decision.value;
   }
 
-  // ---- for the kinds of contests ----
+  // ---- for subclasses ----
 
-  /** Starts all of `members`. */
-  protected spawnAll(members: MemberList): void {
-    for (const [index, source] of members.sources.entries()) {
-      this.spawn(index, members.suffixOf(index), source);
-    }
-  }
-
-  /** Starts a member. Its place is part of its name. */
-  protected spawn(index: number, place: string, source: OperationSource<unknown>): void {
+  /** Starts a member. `suffix` completes the name of its task. */
+  protected spawn(index: number, suffix: string, source: OperationSource<unknown>): void {
     this.#spawned++;
-    const name = this.name + place;
+    const name = this.name + suffix;
     this.#group?.spawn(() => this.#runMember(index, source), { name });
   }
 
-  /** Every member has ended by itself: this is the result. */
+  /** Decides for `value`, when all members have ended. */
   protected complete(value: R): void {
     this.#decision = { value };
   }
 
-  /** This is the result, and the other members are cancelled. */
+  /** Decides for `value` and cancels the other members. */
   protected resolve(value: R): void {
     this.#decision = { value };
     this.#group?.cancel(`the ${this.name} is decided`);
   }
 
-  /** The contest fails with `error`, and the other members are cancelled. */
+  /** Decides for `error` and cancels the other members. */
   protected reject(error: unknown): void {
     this.#handled.add(error);
     this.#decision = { error };
     this.#group?.cancel(error);
   }
 
-  /** Tells of an error that decides nothing. */
+  /** Reports an error that does not decide. */
   protected report(error: unknown): void {
     if (this.#handled.has(error)) return;
     this.#handled.add(error);
     runningTask().scheduler.unhandled(error);
   }
 
-  /** True once members are being cancelled, or nothing more has to be begun. */
+  /** True once there is a decision or the members are cancelled: start no more members. */
   protected get ending(): boolean {
     return this.#decision !== null || this.#group?.scope.cancelled === true;
   }
 
-  // ---- the inside ----
+  // ---- running the members ----
 
   *#startMembers(members: Group): Generator<Wait, void> {
     this.#group = members;
@@ -142,8 +145,8 @@ export abstract class Combinator<R> {
   }
 
   /**
-   * A member threw. True if its task may fail, too: then the group cancels the others, which an
-   * undecided `any` must not.
+   * Handles an error of a member. Returns true if the task of the member may fail: the group then
+   * cancels the other members, which must not happen before the decision.
    */
   #memberThrew(index: number, error: unknown): boolean {
     const task = runningTask();
@@ -152,7 +155,7 @@ export abstract class Combinator<R> {
     const failure = own ? memberCancelled(task.name, error) : error;
     if (this.#decision === null) {
       this.memberFailed(index, failure);
-      // It has decided, so what was decided tells of it.
+      // If the error has decided, the result contains it.
       if (this.#decision !== null) this.#handled.add(failure);
     } else {
       this.report(failure);
@@ -160,7 +163,7 @@ export abstract class Combinator<R> {
     return own || this.#decision !== null;
   }
 
-  /** What the group throws: failures that were told before, and those of members ended by force. */
+  /** Errors of the group are already handled, except those of members that were ended by force. */
   #handleGroupError(error: unknown): void {
     if (!(error instanceof GroupError)) throw error;
     for (const failure of error.errors) {
@@ -170,29 +173,45 @@ export abstract class Combinator<R> {
   }
 }
 
-/** Where no member is left and nothing is decided, the task is cancelled: its next wait says so. */
-function waitForCancellation(): Operation<never> {
-  return sleepForever();
+/** A combinator whose members are given as an array or a record. */
+export abstract class ListCombinator<R> extends Combinator<R> {
+  protected readonly members: MemberList;
+  readonly #results: unknown[];
+  #remaining: number;
+
+  constructor(name: string, members: MemberList) {
+    super(name);
+    this.members = members;
+    this.#results = new Array(members.size);
+    this.#remaining = members.size;
+  }
+
+  protected start(): void {
+    for (const [index, source] of this.members.sources.entries()) {
+      this.spawn(index, this.members.suffixOf(index), source);
+    }
+    if (this.members.size === 0) this.onEmpty();
+  }
+
+  /** Decides when the list of members is empty. */
+  protected onEmpty(): void {
+    this.complete(this.members.shape([]) as R);
+  }
+
+  /** Sets the result of one member. The last one decides. */
+  protected collect(index: number, result: unknown): void {
+    this.#results[index] = result;
+    if (--this.#remaining === 0) this.complete(this.members.shape(this.#results) as R);
+  }
 }
 
-/** What the combinators take: an array or a record of operations, each with its place. */
-
-/**
- * The operations that give `T`: a tuple for a tuple, an array for an array, a record for a record.
- * TypeScript reads it backwards: from the operations it infers `T`.
- */
-export type Members<T> = { readonly [K in keyof T]: OperationSource<T[K]> };
-
-/** What `T` may be. The empty tuple in there makes TypeScript infer tuples. */
-export type MemberValues = readonly unknown[] | [] | Readonly<Record<string, unknown>>;
-
-/** The operations with their names, in order. */
+/** The members of a combinator with their keys, in order. */
 export class MemberList {
   readonly sources: readonly OperationSource<unknown>[];
   /** Null for an array. */
   readonly #keys: readonly string[] | null;
 
-  /** Throws what is wrong with `members`; then it lets go of those that are operations. */
+  /** Throws if `members` is invalid. The operations among them count as driven then. */
   constructor(members: unknown, combinator: string) {
     if (!isCollection(members)) throw notMembers(members, combinator);
     this.#keys = Array.isArray(members) ? null : Object.keys(members);
@@ -209,24 +228,24 @@ export class MemberList {
     return this.sources.length;
   }
 
-  /** "[2]" or ".left": what stands behind the combinator's name in the name of the task. */
+  /** "[2]" or ".left". */
   suffixOf(index: number): string {
     return this.#keys === null ? `[${index}]` : `.${this.#keys[index]}`;
   }
 
-  /** `values`, in the shape of what was given. */
+  /** Returns `values` as an array or a record, like the members. */
   shape(values: readonly unknown[]): unknown {
     if (this.#keys === null) return values;
     return Object.fromEntries(this.#keys.map((key, index) => [key, values[index]]));
   }
 
-  /** Nobody will drive the operations. */
+  /** Marks the operations as driven. */
   discard(): void {
     for (const source of this.sources) discard(source);
   }
 }
 
-/** The operation of a combinator. Given up undriven, it gives its members up. */
+/** The operation of a combinator. `return()` before it is driven discards its members. */
 export class CombinatorOperation<T> extends Lazy<T> {
   #members: MemberList | null;
 
@@ -247,10 +266,12 @@ export class CombinatorOperation<T> extends Lazy<T> {
   }
 }
 
-/**
- * An array, or an object that is no iterable: `all(generator())` and `all(new Set())` are
- * mistakes.
- */
+/** The failure of a member that was cancelled by itself: the same error as `join` would throw. */
+function memberCancelled(name: string, cause: unknown): TaskCancelledError {
+  return new TaskCancelledError('ERR_TASK_CANCELLED', `Task '${name}' was cancelled`, { cause });
+}
+
+/** Other iterables are mistakes: `all(generator())`, `all(new Set())`. */
 function isCollection(value: unknown): value is object {
   if (Array.isArray(value)) return true;
   return typeof value === 'object' && value !== null && !(Symbol.iterator in value);
@@ -258,9 +279,6 @@ function isCollection(value: unknown): value is object {
 
 function notMembers(value: unknown, combinator: string): TypeError {
   discard(value as OperationSource<unknown>);
-  return wrongType(
-    'members',
-    `an array or a record of operations, as in ${combinator}([a, b])`,
-    value,
-  );
+  const expected = `an array or a record of operations, as in ${combinator}([a, b])`;
+  return wrongType('members', expected, value);
 }

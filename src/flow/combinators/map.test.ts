@@ -16,8 +16,8 @@ import { moveOnAfter, scope, timeout } from '../../kernel/scope/with-scope.ts';
 import { sleep, sleepForever } from '../../kernel/waits.ts';
 import { map } from './map.ts';
 
-/** Counts how many are at work, and the most there ever were. */
-class Crew {
+/** Counts the running operations and their maximum. */
+class Counter {
   now = 0;
   most = 0;
 
@@ -32,7 +32,7 @@ class Crew {
   }
 }
 
-/** Numbers from 0 on, for ever; tells what happens to it. */
+/** Yields the numbers from 0 on, and logs what it does. */
 function* endless(log: string[]): Generator<number, void> {
   try {
     for (let i = 0; ; i++) {
@@ -45,37 +45,37 @@ function* endless(log: string[]): Generator<number, void> {
 }
 
 describe('map', () => {
-  it('gives the values in the order of the items', () => {
+  it('returns the values in the order of the items', () => {
     const values = play(() => map([30, 10, 20], (ms, index) => give(ms, `${index}: ${ms}`)));
     expect(values).toEqual(['0: 30', '1: 10', '2: 20']);
   });
 
-  it('works on as many items at once as it may, and on no more', () => {
-    const crew = new Crew();
+  it('runs as many tasks as `concurrency` allows', () => {
+    const counter = new Counter();
     const items = Array.from({ length: 20 }, (_, index) => index);
     const [values, time] = play(function* () {
-      const done = yield* map(items, (n) => crew.work(10, n), { concurrency: 3 });
+      const done = yield* map(items, (n) => counter.work(10, n), { concurrency: 3 });
       return [done, now()] as const;
     });
     expect(values).toEqual(items);
-    expect(crew.most).toBe(3);
+    expect(counter.most).toBe(3);
     expect(time).toBe(70);
   });
 
-  it('works on 16 items at once unless told', () => {
-    const crew = new Crew();
+  it('runs 16 tasks by default', () => {
+    const counter = new Counter();
     const items = Array.from({ length: 40 }, (_, index) => index);
-    play(() => map(new Set(items), (n) => crew.work(1 + n, n)));
-    expect(crew.most).toBe(16);
+    play(() => map(new Set(items), (n) => counter.work(1 + n, n)));
+    expect(counter.most).toBe(16);
   });
 
-  it('works on all items at once with Infinity', () => {
-    const crew = new Crew();
-    play(() => map(new Array(100).fill(0), () => crew.work(5, 0), { concurrency: Infinity }));
-    expect(crew.most).toBe(100);
+  it('runs all tasks at once if `concurrency` is Infinity', () => {
+    const counter = new Counter();
+    play(() => map(new Array(100).fill(0), () => counter.work(5, 0), { concurrency: Infinity }));
+    expect(counter.most).toBe(100);
   });
 
-  it('takes the next item only when there is room for it', () => {
+  it('takes an item only when a task can start', () => {
     const log: string[] = [];
     play(() =>
       moveOnAfter(
@@ -96,7 +96,7 @@ describe('map', () => {
     ]);
   });
 
-  it('closes what gives the items after an error, when all tasks have unwound', () => {
+  it('closes the iterator after an error, when all tasks have ended', () => {
     const log: string[] = [];
     const error = failureOf(() =>
       map(endless(log), (n) => (n === 0 ? cleanupFor(20, log, 'cleaned') : failAfter(5, A)), {
@@ -107,7 +107,7 @@ describe('map', () => {
     expect(log).toEqual(['takes 0', 'takes 1', 'cleaned at 25', 'closed']);
   });
 
-  it('throws the first error itself; later ones go to onUnhandled', () => {
+  it('throws the first error itself, and later ones go to onUnhandled', () => {
     const { result, unhandled } = watch(() =>
       map([1, 2, 3], (n) => (n === 2 ? failAfter(5, A) : failWhenCancelled(B))),
     );
@@ -115,7 +115,7 @@ describe('map', () => {
     expect(unhandled).toEqual([B]);
   });
 
-  it('throws the error of the items, and starts nothing more', () => {
+  it('throws an error of the iterator and starts no more tasks', () => {
     function* items(): Generator<number, void> {
       yield 1;
       yield 2;
@@ -131,7 +131,7 @@ describe('map', () => {
     expect(failureOf(() => map(unopened, () => sleep(1)))).toBe(B);
   });
 
-  it('tells of items that cannot be closed', () => {
+  it('reports an error of closing the iterator', () => {
     const items = {
       [Symbol.iterator]: () => ({
         next: () => ({ done: false as const, value: 1 }),
@@ -146,7 +146,7 @@ describe('map', () => {
     expect({ result, unhandled }).toEqual({ result: A, unhandled: [B] });
   });
 
-  it('throws what the function throws, also for what is no operation', () => {
+  it('throws an error of the function, and an error if it does not return an operation', () => {
     expect(
       failureOf(() =>
         map([1], () => {
@@ -157,7 +157,7 @@ describe('map', () => {
     expect(codeOf(() => map([1], (() => 5) as never))).toBe('ERR_NOT_AN_OPERATION');
   });
 
-  it('gives an empty array for no items, and is a cancel point even then', () => {
+  it('returns an empty array for no items, and is a cancel point even then', () => {
     expect(play(() => map([], () => sleep(1)))).toEqual([]);
     const cancelled = play(() =>
       scope(function* (s) {
@@ -168,7 +168,7 @@ describe('map', () => {
     expect(cancelled).toBe(undefined);
   });
 
-  it('lets a cancellation through, and takes no further item', () => {
+  it('rethrows a cancellation and takes no further item', () => {
     const log: string[] = [];
     const code = codeOf(() =>
       timeout(
@@ -180,7 +180,7 @@ describe('map', () => {
     expect(log).toEqual(['takes 0', 'cleaned at 20', 'closed']);
   });
 
-  it('takes no further item when a task gives a value although it is cancelled', () => {
+  it('takes no further item when a cancelled task returns a value', () => {
     const log: string[] = [];
     const code = codeOf(() =>
       timeout(
@@ -201,7 +201,7 @@ describe('map', () => {
     expect(names).toEqual(['map[0]', 'map[1]']);
   });
 
-  it('does not sink into the stack when no item waits', () => {
+  it('does not overflow the stack if no operation waits', () => {
     const items = Array.from({ length: 20_000 }, (_, index) => index);
     const sum = play(function* () {
       const values = yield* map(
@@ -216,7 +216,7 @@ describe('map', () => {
     expect(sum).toBe(20_000);
   });
 
-  it('refuses wrong arguments at once', () => {
+  it('throws at once for invalid arguments', () => {
     expect(() => map(5 as never, () => sleep(1))).toThrow(TypeError);
     expect(() => map((async function* () {})() as never, () => sleep(1))).toThrow('use each(');
     expect(() => map([], 5 as never)).toThrow(TypeError);

@@ -1,13 +1,12 @@
-/** `map`: the same operation for many items, a few at a time. */
-
+/** `map`: runs an operation for every item, a limited number of them concurrently. */
 import type { Operation } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
-import { outOfRange, show, wrongType } from '../../support/checks.ts';
+import { checkCount, show, wrongType } from '../../support/checks.ts';
 import { Combinator } from './combinator.ts';
 
-/** How many items `map` works on at once. */
+/** Options of `map`. */
 export interface MapOptions {
-  /** How many items are worked on at once: a whole number from 1, or Infinity. Default: 16. */
+  /** The number of concurrent tasks: a whole number ≥ 1, or Infinity. Default: 16. */
   readonly concurrency?: number;
 }
 
@@ -15,15 +14,14 @@ const DEFAULT_CONCURRENCY = 16;
 
 /**
  * Runs `fn(item, index)` for every item, each as a task ("map[0]", "map[1]", …), at most
- * `concurrency` (16 unless told) at once, and gives the values in the order of the items. The next
- * item is taken only when there is room for it, so `items` may be a generator that makes them as
- * they are needed.
+ * `concurrency` of them concurrently, and returns the values in the order of the items. An item is
+ * taken only when a task can start, so `items` may be a generator that computes items on demand.
  *
- * Errors: the first error of a task or of `items`, itself. The other tasks are cancelled then, and
- * have unwound before it is thrown, and `items` is closed; what comes up meanwhile goes to
- * `hooks.onUnhandled`. TypeError or RangeError for wrong arguments.
- * Cancel: the tasks are cancelled, no further item is taken, `items` is closed, then Cancelled goes
- * on; an error that a task throws meanwhile is thrown instead.
+ * Errors: the first error of a task or of `items`, itself. The other tasks are cancelled and have
+ * ended, and `items` is closed, before the error is thrown; errors that occur meanwhile go to
+ * `hooks.onUnhandled`. TypeError or RangeError for invalid arguments.
+ * Cancel: the tasks are cancelled, no more items are taken, and `items` is closed before Cancelled
+ * is rethrown. If a task throws an error meanwhile, that error is thrown instead.
  *
  * @example
  * const pages = yield* map(urls, (url) => download(url), { concurrency: 4 });
@@ -36,7 +34,7 @@ export function map<I, T>(
   const { concurrency = DEFAULT_CONCURRENCY } = options;
   checkItems(items);
   if (typeof fn !== 'function') throw wrongType('fn', 'a function that returns an operation', fn);
-  checkConcurrency(concurrency);
+  checkCount('concurrency', concurrency, 1);
   return new Lazy(() => new MapCombinator(items, fn, concurrency).run());
 }
 
@@ -45,7 +43,7 @@ class MapCombinator<I, T> extends Combinator<T[]> {
   readonly #fn: (item: I, index: number) => Operation<T>;
   readonly #concurrency: number;
   readonly #values: T[] = [];
-  /** Null before the beginning, and from the moment on when it has said that it is done. */
+  /** Null before the start, and after the last item. */
   #iterator: Iterator<I> | null = null;
   #taken = 0;
   #running = 0;
@@ -76,7 +74,7 @@ class MapCombinator<I, T> extends Combinator<T[]> {
     this.reject(error);
   }
 
-  /** Items that were left are not needed: a generator of items gets to its `finally`. */
+  /** Closes the iterator if items are left, so that a generator runs its `finally`. */
   protected override onClose(): void {
     const iterator = this.#iterator;
     this.#iterator = null;
@@ -87,7 +85,7 @@ class MapCombinator<I, T> extends Combinator<T[]> {
     }
   }
 
-  /** Takes items while there is room. */
+  /** Takes items while tasks can start. */
   #fill(): void {
     while (this.#running < this.#concurrency && this.#iterator !== null && !this.ending) {
       const taken = this.#nextItem(this.#iterator);
@@ -99,7 +97,7 @@ class MapCombinator<I, T> extends Combinator<T[]> {
     if (this.#iterator === null && this.#running === 0 && !this.ending) this.complete(this.#values);
   }
 
-  /** The next item; null when there is none, or when `items` has failed, which ends the whole. */
+  /** Returns the next item; null after the last one, or if the iterator threw, which rejects. */
   #nextItem(iterator: Iterator<I>): { readonly value: I } | null {
     try {
       const { done, value } = iterator.next();
@@ -118,11 +116,4 @@ function checkItems(items: unknown): void {
   const isAsync = typeof (items as AsyncIterable<unknown> | null)?.[Symbol.asyncIterator];
   if (isAsync !== 'function') throw wrongType('items', 'an iterable', items);
   throw wrongType('items', `an iterable; ${show(items)} is async: use each(items, fn)`, items);
-}
-
-function checkConcurrency(concurrency: number): void {
-  const expected = 'a whole number ≥ 1, or Infinity';
-  if (typeof concurrency !== 'number') throw wrongType('concurrency', expected, concurrency);
-  const legal = Number.isInteger(concurrency) || concurrency === Infinity;
-  if (!legal || concurrency < 1) throw outOfRange('concurrency', expected, concurrency);
 }

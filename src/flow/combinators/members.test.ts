@@ -8,8 +8,8 @@ import { allSettled } from './all-settled.ts';
 import { any } from './any.ts';
 import { race } from './race.ts';
 
-describe('what is given', () => {
-  it('is refused at once if it is no array or record of operations', () => {
+describe('the list of members', () => {
+  it('is a TypeError at once if it is not an array or a record of operations', () => {
     for (const combine of [all, race, any, allSettled]) {
       for (const wrong of [undefined, null, 5, 'text', new Set(), give(1, 1)]) {
         expect(() => combine(wrong as never)).toThrow(TypeError);
@@ -18,7 +18,7 @@ describe('what is given', () => {
     }
   });
 
-  it('is given up when it is not driven', () => {
+  it('is discarded if the combinator is not driven', () => {
     const member = give(1, 1);
     const operation = all([member]) as ReturnType<typeof all> & { return(): void };
     operation.return();
@@ -28,7 +28,7 @@ describe('what is given', () => {
     expect(other.next().done).toBe(true);
   });
 
-  it('can be driven once', () => {
+  it('can be driven only once', () => {
     const operation = all([give(1, 1)]);
     expect(
       codeOf(function* () {
@@ -38,7 +38,7 @@ describe('what is given', () => {
     ).toBe('ERR_ALREADY_DRIVEN');
   });
 
-  it('may fail in being made', () => {
+  it('may contain functions that throw, which counts as a failure of the member', () => {
     expect(
       failureOf(() =>
         all([
@@ -53,8 +53,8 @@ describe('what is given', () => {
   });
 });
 
-describe('the types', () => {
-  it('follow tuples, arrays, records and inline generator functions', () => {
+describe('the types of combinators', () => {
+  it('are inferred from tuples, arrays, records and inline generator functions', () => {
     const tuple = all([
       give(1, 1),
       give(1, 'x'),
@@ -85,7 +85,7 @@ describe('the types', () => {
     >();
   });
 
-  it('follow the types of a generic function', () => {
+  it('are inferred from the types of a generic function', () => {
     function both<T>(one: Operation<T>, other: () => Operation<T>): Operation<[T, T]> {
       return all([one, other]);
     }
@@ -110,10 +110,10 @@ describe('the types', () => {
     expectTypeOf(raced).toEqualTypeOf<Operation<number | string>>();
   });
 
-  it('refuse promises and async functions', () => {
-    // @ts-expect-error a promise is no operation
+  it('do not accept promises and async functions', () => {
+    // @ts-expect-error a promise is not an operation
     expect(() => all([Promise.resolve(1)])).toThrow();
-    // @ts-expect-error an async function gives a promise
+    // @ts-expect-error an async function returns a promise
     expect(codeOf(() => all([async () => 1]))).toBe('ERR_NOT_AN_OPERATION');
   });
 });

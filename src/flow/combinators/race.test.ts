@@ -7,25 +7,25 @@ import { pause, sleepForever } from '../../kernel/waits.ts';
 import { race } from './race.ts';
 
 describe('race', () => {
-  it('gives the value of the first that ends', () => {
+  it('returns the value of the first member that ends', () => {
     expect(play(() => race([give(30, 'x'), give(10, 'y')]))).toBe('y');
     expect(play(() => race({ x: give(3, 'x'), y: give(10, 'y') }))).toBe('x');
   });
 
-  it('throws the error of the first that ends', () => {
+  it('throws the error of the first member that ends', () => {
     expect(failureOf(() => race([give(30, 'x'), failAfter(10, A)]))).toBe(A);
   });
 
-  it('returns only when the losers have unwound', () => {
+  it('returns only when the other members have ended', () => {
     const log: string[] = [];
     play(function* () {
-      const value = yield* race([cleanupFor(40, log, 'loser'), give(10, 'winner')]);
+      const value = yield* race([cleanupFor(40, log, 'other'), give(10, 'first')]);
       log.push(`${value} at ${now()}`);
     });
-    expect(log).toEqual(['loser at 50', 'winner at 50']);
+    expect(log).toEqual(['other at 50', 'first at 50']);
   });
 
-  it('cancels the losers with a reason', () => {
+  it('cancels the other members with a reason', () => {
     let reason: unknown;
     play(() =>
       race([
@@ -43,12 +43,12 @@ describe('race', () => {
     expect(reason).toBe('the race is decided');
   });
 
-  it('of members that are ready at once, lets the first in order win', () => {
+  it('decides for the first in order of the members that end in the same batch', () => {
     expect(play(() => race([give(10, 'x'), give(10, 'y')]))).toBe('x');
     expect(play(() => race([pause(), failAfter(0, A)]))).toBe(undefined);
   });
 
-  it('of nothing is a RangeError at once', () => {
+  it('throws a RangeError at once if it has no members', () => {
     expect(() => race([])).toThrow(RangeError);
     expect(() => race({})).toThrow('Expected `members` to be at least one operation');
   });

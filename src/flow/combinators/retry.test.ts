@@ -9,7 +9,7 @@ import { sleep, sleepForever } from '../../kernel/waits.ts';
 import type { RetryOptions } from './retry.ts';
 import { retry } from './retry.ts';
 
-/** Fails until the given attempt; notes when each attempt began. */
+/** Fails before attempt `succeedsAt`, and records the time of each attempt. */
 function* flaky(succeedsAt: number, attempt: number, times: number[]): Generator<Wait, string> {
   times.push(now());
   yield* sleep(1);
@@ -17,7 +17,7 @@ function* flaky(succeedsAt: number, attempt: number, times: number[]): Generator
   return `attempt ${attempt}`;
 }
 
-/** When the attempts of an operation that always fails begin. */
+/** Returns the times of the attempts of an operation that always fails. */
 function attemptsOf(options: RetryOptions, host = new VirtualHost()): number[] {
   const times: number[] = [];
   const op = function* (): Generator<Wait, void> {
@@ -29,26 +29,26 @@ function attemptsOf(options: RetryOptions, host = new VirtualHost()): number[] {
 }
 
 describe('retry', () => {
-  it('gives the value of the first attempt that succeeds', () => {
+  it('returns the value of the first attempt that succeeds', () => {
     const times: number[] = [];
     expect(play(() => retry((n) => flaky(3, n, times), { times: 5 }))).toBe('attempt 3');
     expect(times).toEqual([0, 1, 2]);
   });
 
-  it('tries three times altogether unless told, and throws the last error', () => {
+  it('makes three attempts by default, and throws the last error', () => {
     const times: number[] = [];
     expect(() => play(() => retry((n) => flaky(9, n, times)))).toThrow('attempt 3');
     expect(times).toHaveLength(3);
     expect(attemptsOf({ times: 1 })).toEqual([0]);
   });
 
-  it('waits longer and longer', () => {
+  it('multiplies the delay by `factor` after each attempt', () => {
     expect(attemptsOf({ times: 5, delayMs: 10 })).toEqual([0, 10, 30, 70, 150]);
     expect(attemptsOf({ times: 4, delayMs: 10, factor: 1 })).toEqual([0, 10, 20, 30]);
     expect(attemptsOf({ times: 4, delayMs: 10, factor: 3 })).toEqual([0, 10, 40, 130]);
   });
 
-  it("leaves the jittered part of a delay to the host's randomness", () => {
+  it("draws the random part of a delay from the host's random numbers", () => {
     const host = new VirtualHost();
     const drawn = [0, 0.25, 1];
     host.random = () => drawn.shift() as number;
@@ -58,22 +58,22 @@ describe('retry', () => {
     expect(attemptsOf({ times: 2, delayMs: 100, jitter: 0.5 })).toEqual([0, 75]);
   });
 
-  it('asks `when` after each failure but the last', () => {
-    const asked: unknown[] = [];
+  it('calls `when` after each failure but the last', () => {
+    const calls: unknown[] = [];
     const when = (error: unknown, attempt: number): boolean => {
-      asked.push([error, attempt]);
+      calls.push([error, attempt]);
       return attempt < 2;
     };
     expect(failureOf(() => retry(() => failAfter(1, A), { times: 9, when }))).toBe(A);
-    expect(asked).toEqual([
+    expect(calls).toEqual([
       [A, 1],
       [A, 2],
     ]);
     expect(failureOf(() => retry(() => failAfter(1, A), { times: 1, when }))).toBe(A);
-    expect(asked).toHaveLength(2);
+    expect(calls).toHaveLength(2);
   });
 
-  it('tries again when the function itself throws or gives no operation', () => {
+  it('repeats if the function throws or does not return an operation', () => {
     let calls = 0;
     const value = play(() =>
       retry(() => {
@@ -85,7 +85,7 @@ describe('retry', () => {
     expect(value).toBe('x');
   });
 
-  it('never tries a cancelled operation again', () => {
+  it('does not repeat a cancelled operation', () => {
     let attempts = 0;
     const op = function* (): Generator<Wait, void> {
       attempts++;
@@ -95,7 +95,7 @@ describe('retry', () => {
     expect(attempts).toBe(1);
   });
 
-  it('can be cancelled while it sleeps, and before it begins', () => {
+  it('can be cancelled while it sleeps, and before the first attempt', () => {
     const rest = () => retry(() => failAfter(1, A), { times: 5, delayMs: 1000 });
     expect(codeOf(() => timeout(10, rest()))).toBe('ERR_TIMEOUT');
     let calls = 0;
@@ -108,7 +108,7 @@ describe('retry', () => {
     expect(calls).toBe(0);
   });
 
-  it('lets the others run between attempts that fail at once', () => {
+  it('lets other tasks run between attempts that fail at once', () => {
     expect(
       codeOf(() =>
         timeout(
@@ -125,7 +125,7 @@ describe('retry', () => {
     ).toBe('ERR_TIMEOUT');
   });
 
-  it('takes functions only: an operation could be driven only once', () => {
+  it('throws a TypeError for an operation, which could be driven only once', () => {
     const operation = give(1, 1);
     expect(() => retry(operation as never)).toThrow(TypeError);
     expect(() => retry(operation as never)).toThrow('retry(() => operation)');
@@ -133,7 +133,7 @@ describe('retry', () => {
     expect(() => retry(5 as never)).toThrow(TypeError);
   });
 
-  it('refuses wrong options at once', () => {
+  it('throws at once for invalid options', () => {
     const wrong = (options: unknown) => () => retry(() => sleep(1), options as RetryOptions);
     for (const times of [0, -1, 1.5, Number.NaN]) expect(wrong({ times })).toThrow(RangeError);
     expect(wrong({ times: '3' })).toThrow(TypeError);

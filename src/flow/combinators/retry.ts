@@ -1,44 +1,37 @@
-/** `retry`: an operation that is made and tried again until it succeeds. */
-
+/** `retry`: repeats an operation until it succeeds. */
 import { runningTask } from '../../kernel/current.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { discard, isOperation, Lazy, operationOf } from '../../kernel/operation.ts';
 import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import { checkpoint, sleep } from '../../kernel/waits.ts';
-import { checkDuration, outOfRange, wrongType } from '../../support/checks.ts';
+import { checkCount, checkDuration, outOfRange, wrongType } from '../../support/checks.ts';
 
-/** How often and how far apart `retry` tries. */
+/** Options of `retry`. */
 export interface RetryOptions {
-  /** How often it is tried altogether: a whole number from 1, or Infinity. Default: 3. */
+  /** The maximal number of attempts: a whole number ≥ 1, or Infinity. Default: 3. */
   readonly times?: number;
-  /** Milliseconds between the first try and the second. Default: 0. */
+  /** Milliseconds between the first attempt and the second. Default: 0. */
   readonly delayMs?: number;
-  /** By what the delay is multiplied from each try to the next. Default: 2. */
+  /** The factor by which the delay grows after each attempt. Default: 2. */
   readonly factor?: number;
-  /** The part of each delay that is left to chance: 0 none (the default), 1 or `true` all of it. */
+  /** The random part of each delay: from 0 (the default) to 1 or `true`, the whole delay. */
   readonly jitter?: number | boolean;
-  /** Asked after each failure but the last: false ends it. `attempt` counts from 1. */
+  /** Called after each failure but the last: false ends the retry. `attempt` starts at 1. */
   readonly when?: (error: unknown, attempt: number) => boolean;
 }
 
-interface RetryPlan {
-  readonly times: number;
-  readonly delayMs: number;
-  readonly factor: number;
-  readonly jitter: number;
-  readonly when: (error: unknown, attempt: number) => boolean;
-}
+type RetryPlan = Required<RetryOptions> & { readonly jitter: number };
 
 /**
- * Calls `fn(attempt)` and drives what it returns; if that fails, does so again, up to `times`
- * times altogether. Before the second try it sleeps `delayMs`, before the third `delayMs ×
- * factor`, and so on. Of each delay the part `jitter` is random, so that many clients do not come
- * back all at once: with 1 it is anything from 0 to the full delay ("full jitter"; see Marc
- * Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015).
+ * Calls `fn(attempt)` and drives the operation that it returns; after a failure it repeats this, up
+ * to `times` attempts in total. It sleeps `delayMs` before the second attempt, `delayMs × factor`
+ * before the third, and so on. The part `jitter` of each delay is random, so that many clients do
+ * not retry at the same time: with 1 the delay is uniform between 0 and its full length ("full
+ * jitter"; see Marc Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015).
  *
- * Errors: the last error, itself, when the tries are used up or `when` said no. TypeError for an
- * operation in place of a function: it could be driven only once. RangeError for wrong numbers.
- * Cancel: never tried again; Cancelled goes through, also while sleeping.
+ * Errors: the error of the last attempt, itself. TypeError for an operation instead of a function,
+ * because an operation can be driven only once. RangeError for numbers out of range.
+ * Cancel: ends the attempt or the sleep. The operation is not attempted again.
  *
  * @example
  * const socket = yield* retry(() => connect(25000), { times: 5, delayMs: 100, jitter: 1 });
@@ -81,7 +74,7 @@ function checkFunction(fn: unknown): void {
 
 function retryPlanOf(options: RetryOptions): RetryPlan {
   const { times = 3, delayMs = 0, factor = 2, jitter = 0, when = () => true } = options;
-  checkTimes(times);
+  checkCount('times', times, 1);
   checkDuration('delayMs', delayMs);
   checkDuration('factor', factor);
   if (factor === Infinity) throw outOfRange('factor', 'a finite number ≥ 0', factor);
@@ -89,19 +82,11 @@ function retryPlanOf(options: RetryOptions): RetryPlan {
   return { times, delayMs, factor, jitter: jitterFractionOf(jitter), when };
 }
 
-function checkTimes(times: number): void {
-  const expected = 'a whole number ≥ 1, or Infinity';
-  if (typeof times !== 'number') throw wrongType('times', expected, times);
-  if (!(Number.isInteger(times) || times === Infinity) || times < 1) {
-    throw outOfRange('times', expected, times);
-  }
-}
-
 function jitterFractionOf(jitter: number | boolean): number {
-  const part = Number(jitter);
+  const fraction = Number(jitter);
   if (typeof jitter !== 'number' && typeof jitter !== 'boolean') {
     throw wrongType('jitter', 'a number from 0 to 1, or a boolean', jitter);
   }
-  if (!(part >= 0 && part <= 1)) throw outOfRange('jitter', 'a number from 0 to 1', jitter);
-  return part;
+  if (!(fraction >= 0 && fraction <= 1)) throw outOfRange('jitter', 'a number from 0 to 1', jitter);
+  return fraction;
 }

@@ -11,7 +11,7 @@ import type { Case, Selectable } from './case.ts';
 import { AttemptCase } from './case.ts';
 import { select } from './select.ts';
 
-/** A socket as a select sees it: bytes that a try may find, and one reader at a time. */
+/** A minimal socket: an attempt may find bytes, and one task at a time may read. */
 class Wire extends Readiness {
   bytes = '';
   reading = false;
@@ -44,10 +44,10 @@ class WireRecv extends Step<string> implements Selectable<string> {
   asCase(): Case<string> {
     const wire = this[Symbol.iterator]().#wire;
     wire.reading = true;
-    const left = () => {
+    const onLeave = () => {
       wire.reading = false;
     };
-    return new AttemptCase(wire, 'recv', () => wire.take(), left);
+    return new AttemptCase(wire, 'recv', () => wire.take(), onLeave);
   }
 
   next(): IteratorResult<Wait, string> {
@@ -55,7 +55,7 @@ class WireRecv extends Step<string> implements Selectable<string> {
   }
 }
 
-test('a receive is tried when its task runs; a notice for nothing goes on waiting', () => {
+test('a notified receive is attempted when its task runs, and may wait again', () => {
   play(() =>
     group(function* (g) {
       const wire = new Wire();
@@ -73,7 +73,7 @@ test('a receive is tried when its task runs; a notice for nothing goes on waitin
   );
 });
 
-test('between the notice and the try another arm may happen; the bytes stay', () => {
+test('another case may happen between the notification and the attempt, and the bytes stay', () => {
   play(() =>
     group(function* (g) {
       const wire = new Wire();
@@ -88,30 +88,30 @@ test('between the notice and the try another arm may happen; the bytes stay', ()
   );
 });
 
-test('a notice, then a cancellation: the try decides', () => {
+test('a notified select that is cancelled makes its attempt but takes no item', () => {
   play(() =>
     group(function* (g) {
       const wire = new Wire();
       const channel = new Channel<number>();
-      const arms = () => ({ in: wire.recv(), item: channel.receive() });
-      const lucky = g.spawn(() => select(arms()));
+      const cases = () => ({ in: wire.recv(), item: channel.receive() });
+      const ready = g.spawn(() => select(cases()));
       yield;
       wire.arrive('hello');
-      lucky.cancel();
+      ready.cancel();
       expect(channel.trySend(1)).toBe(false);
-      expect((yield* lucky.join()).value).toBe('hello');
-      const unlucky = g.spawn(() => select(arms()));
+      expect((yield* ready.join()).value).toBe('hello');
+      const spurious = g.spawn(() => select(cases()));
       yield;
       wire.arrive('');
-      unlucky.cancel();
+      spurious.cancel();
       yield;
       yield;
-      expect([unlucky.state, wire.reading]).toEqual(['cancelled', false]);
+      expect([spurious.state, wire.reading]).toEqual(['cancelled', false]);
     }),
   );
 });
 
-test('a wait for the outside is counted while it lasts', () => {
+test('a select with an external case counts as an external wait while it is parked', () => {
   const host = new VirtualHost();
   host.play(function* () {
     const wire = new Wire();

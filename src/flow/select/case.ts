@@ -1,12 +1,11 @@
 /**
- * The protocol between `select` and the waits that it chooses from.
+ * Cases: the interface between `select` and the operations that it chooses from.
  *
- * An operation that can be an arm has a method `asChoice()`. The operations of this room have it
- * from WaitingOperation; those of other layers implement it, and `AttemptCase` does the work for
- * what tries and
- * waits for readiness, such as a receive on a socket.
+ * An operation that can be a case of a select has a method `asCase()`. Operations that wait in a
+ * queue inherit it from `WaitingOperation`. Operations of other layers, such as a receive on a
+ * socket, implement it with an `AttemptCase`. The kernel's own waits (sleep, sleepUntil,
+ * sleepForever, readable, writable) are converted here.
  */
-
 import { runningTask } from '../../kernel/current.ts';
 import { BusyError } from '../../kernel/errors.ts';
 import type { Operation } from '../../kernel/operation.ts';
@@ -16,45 +15,45 @@ import { Timer } from '../../kernel/timers.ts';
 import { SingleWaitOperation } from '../../kernel/waits.ts';
 import type { Waiter } from '../wait-queue.ts';
 
-/** The answer of an attempt: it would have to wait. */
+/** Returned by an attempt that would have to wait. */
 export const WOULD_WAIT: unique symbol = Symbol('would wait');
 
-/** An operation that `select` takes as an arm. */
+/** An operation that `select` accepts as a case. */
 export interface Selectable<T> extends Operation<T> {
-  /** Takes the operation: from now on it counts as driven. Throws ERR_ALREADY_DRIVEN. */
+  /** Takes the operation, which counts as driven from now on. Throws ERR_ALREADY_DRIVEN. */
   asCase(): Case<T>;
 }
 
-/** An arm of a select that waits, as a choice sees it. */
+/** A pending case of a select: it waits in a queue, for readiness, or for a timer. */
 export interface CaseWaiter extends Waiter, ReadinessWaiter, TimerTarget {}
 
-/** One of the waits that a select chooses from. */
+/** One of the operations that a select chooses from. */
 export interface Case<T> {
-  /** True if the wait may be ended from outside the program; the same answer every time. */
+  /** True if an event outside the program may end the wait. The value does not change. */
   readonly external: boolean;
-  /** What `task.waitingOn` shows. */
+  /** The text for `task.waitingOn`. */
   describe(): string;
-  /** One try, in the step of the selecting task. Throws if the wait has failed. */
+  /**
+   * Attempts the operation once, in a step of the selecting task. An attempt that would wait has no
+   * effect. Throws if the operation has failed.
+   */
   attempt(): T | typeof WOULD_WAIT;
   /**
-   * Files `arm` where it will be granted: with `wake(value)` if the wait is over then, with
-   * `grant()` if it is worth another attempt, with `fail(error)`. May do so at once.
+   * Registers `waiter`, which is later resumed with `wake(value)` if the operation has been carried
+   * out, with `notify()` if an attempt may succeed, or with `fail(error)`. This may happen within
+   * the call.
    */
-  enlist(arm: CaseWaiter): void;
-  /**
-   * The task has paused since `enlist`: grants whoever can be granted, in the order of the line.
-   */
-  settle(): void;
-  /** The select is over: leaves no trace of `arm`. Called once, whether or not it was enlisted. */
-  leave(arm: CaseWaiter): void;
+  enlist(waiter: CaseWaiter): void;
+  /** The select has ended: unregisters `waiter`. Called once, also if it was not registered. */
+  leave(waiter: CaseWaiter): void;
 }
 
-/** True for what `select` can take as an arm. */
+/** True for an operation with `asCase()`. */
 export function isSelectable(value: unknown): value is Selectable<unknown> {
   return typeof (value as Partial<Selectable<unknown>> | null | undefined)?.asCase === 'function';
 }
 
-/** A choice that a notice of readiness allows to try: "readable", a receive, an accept. */
+/** A case that may succeed once a resource is ready: "readable", a receive, an accept. */
 export abstract class ReadinessCase<T> implements Case<T> {
   protected readonly readiness: Readiness;
   readonly #direction: 'recv' | 'send';
@@ -74,45 +73,44 @@ export abstract class ReadinessCase<T> implements Case<T> {
 
   abstract attempt(): T | typeof WOULD_WAIT;
 
-  /** True: no notice need come, a try is worth it now. */
+  /** True if the resource is ready, so that an attempt may succeed now. */
   protected get ready(): boolean {
     return this.#direction === 'recv' ? this.readiness.canRecv : this.readiness.canSend;
   }
 
-  enlist(arm: CaseWaiter): void {
+  enlist(waiter: CaseWaiter): void {
     const { readiness } = this;
-    const waiter = this.#direction === 'recv' ? readiness.recvWaiter : readiness.sendWaiter;
-    if (waiter !== null && waiter !== arm) throw busyError(this.describe());
-    if (this.ready) return arm.notify();
-    if (this.#direction === 'recv') readiness.recvWaiter = arm;
-    else readiness.sendWaiter = arm;
+    const other = this.#direction === 'recv' ? readiness.recvWaiter : readiness.sendWaiter;
+    if (other !== null && other !== waiter) throw busyError(this.describe());
+    if (this.ready) return waiter.notify();
+    if (this.#direction === 'recv') readiness.recvWaiter = waiter;
+    else readiness.sendWaiter = waiter;
   }
 
-  /** Nobody else can stand in line here. */
-  settle(): void {}
-
-  leave(arm: CaseWaiter): void {
+  leave(waiter: CaseWaiter): void {
     const { readiness } = this;
-    if (readiness.recvWaiter === arm) readiness.recvWaiter = null;
-    if (readiness.sendWaiter === arm) readiness.sendWaiter = null;
+    if (readiness.recvWaiter === waiter) readiness.recvWaiter = null;
+    if (readiness.sendWaiter === waiter) readiness.sendWaiter = null;
   }
 }
 
-/** The choice of an operation that tries, and waits for readiness when the try would block. */
+/** The case of an operation that attempts, and waits for readiness if the attempt would block. */
 export class AttemptCase<T> extends ReadinessCase<T> {
   readonly #attempt: () => T | undefined;
   readonly #onLeave: () => void;
 
-  /** `attempt` gives `undefined` when it would block; `left` is called once the select is over. */
+  /**
+   * `attempt` returns `undefined` if it would block. `onLeave` is called when the select has ended.
+   */
   constructor(
     resource: Pollable,
     direction: 'recv' | 'send',
     attempt: () => T | undefined,
-    left: () => void,
+    onLeave: () => void,
   ) {
     super(resource, direction);
     this.#attempt = attempt;
-    this.#onLeave = left;
+    this.#onLeave = onLeave;
   }
 
   attempt(): T | typeof WOULD_WAIT {
@@ -120,8 +118,8 @@ export class AttemptCase<T> extends ReadinessCase<T> {
     return value === undefined ? WOULD_WAIT : value;
   }
 
-  override leave(arm: CaseWaiter): void {
-    super.leave(arm);
+  override leave(waiter: CaseWaiter): void {
+    super.leave(waiter);
     this.#onLeave();
   }
 }
@@ -129,18 +127,17 @@ export class AttemptCase<T> extends ReadinessCase<T> {
 function busyError(what: string): BusyError {
   return new BusyError(
     'ERR_BUSY',
-    `A select cannot wait for '${what}': another task waits there already. One task at a time ` +
+    `A select cannot wait for '${what}': another task already waits for it. One task at a time ` +
       'may wait for each direction.',
   );
 }
 
-/**
- * The kernel's own waits as arms of a select: sleep, sleepUntil, sleepForever, readable, writable.
- */
+/** True for an operation of the kernel that waits once. */
+export function isKernelWait(operation: unknown): operation is SingleWaitOperation<unknown> {
+  return operation instanceof SingleWaitOperation;
+}
 
-/**
- * The choice that the kernel's wait `operation` stands for, or null if it can be none. Takes it.
- */
+/** Takes the kernel's `operation` and returns its case, or null if `select` does not accept it. */
 export function caseOfKernelWait(operation: SingleWaitOperation<unknown>): Case<unknown> | null {
   const wait = operation.takeWait();
   switch (wait?.[0]) {
@@ -155,12 +152,6 @@ export function caseOfKernelWait(operation: SingleWaitOperation<unknown>): Case<
   }
 }
 
-/** True for an operation of the kernel that waits once; `caseOfKernelWait` tells for what. */
-export function isKernelWait(operation: unknown): operation is SingleWaitOperation<unknown> {
-  return operation instanceof SingleWaitOperation;
-}
-
-/** "Readable" or "writable": true as soon as a try is worth it. */
 class KernelReadinessCase extends ReadinessCase<void> {
   attempt(): undefined | typeof WOULD_WAIT {
     return this.ready ? undefined : WOULD_WAIT;
@@ -176,7 +167,7 @@ class SleepCase implements Case<void> {
     this.#ms = ms;
   }
 
-  /** A timer is armed, and the host knows of it. Nothing inside ends a sleep for ever. */
+  /** A finite sleep ends with its timer. Only an external event can end an infinite one. */
   get external(): boolean {
     return this.#ms === Infinity;
   }
@@ -189,12 +180,10 @@ class SleepCase implements Case<void> {
     return WOULD_WAIT;
   }
 
-  enlist(arm: CaseWaiter): void {
-    this.#timer = new Timer(arm);
+  enlist(waiter: CaseWaiter): void {
+    this.#timer = new Timer(waiter);
     this.#scheduler.arm(this.#timer, this.#scheduler.now() + this.#ms);
   }
-
-  settle(): void {}
 
   leave(): void {
     if (this.#timer !== null) this.#scheduler.disarm(this.#timer);

@@ -23,7 +23,7 @@ import { Lock } from '../lock.ts';
 import { Semaphore } from '../semaphore.ts';
 import { select } from './select.ts';
 
-test('takes what is ready without waiting, and nothing else', () => {
+test('select carries out a case that is ready without waiting, and no other', () => {
   play(function* () {
     const [a, b] = [new Channel<number>(1), new Channel<string>(1)];
     b.trySend('b');
@@ -34,7 +34,7 @@ test('takes what is ready without waiting, and nothing else', () => {
   });
 });
 
-test('the key tells the type of the value', () => {
+test('the key of a result narrows the type of its value', () => {
   play(function* () {
     const [numbers, texts] = [new Channel<number>(1), new Channel<string>(1)];
     numbers.trySend(1);
@@ -44,7 +44,7 @@ test('the key tells the type of the value', () => {
   });
 });
 
-test('waits, and is decided in the step of the counterpart', () => {
+test('a waiting select is decided in the step of the counterpart', () => {
   play(() =>
     group(function* (g) {
       const [a, b] = [new Channel<number>(), new Channel<number>()];
@@ -63,7 +63,7 @@ test('waits, and is decided in the step of the counterpart', () => {
   );
 });
 
-test('two selects meet on a rendezvous channel', () => {
+test('two selects can be counterparts on a rendezvous channel', () => {
   play(() =>
     group(function* (g) {
       const [a, b] = [new Channel<number>(), new Channel<number>()];
@@ -76,17 +76,17 @@ test('two selects meet on a rendezvous channel', () => {
   );
 });
 
-test('a select is never its own counterpart, and does not stand in the way of others', () => {
+test('a select is never its own counterpart, and does not block other tasks', () => {
   play(() =>
     group(function* (g) {
       const channel = new Channel<string>();
       const both = () => select({ give: channel.send('own'), take: channel.receive() });
       const first = g.spawn(both);
-      const tired = g.spawn(function* () {
+      const sender = g.spawn(function* () {
         for (let i = 0; i < 128; i++) yield* checkpoint();
         yield* channel.send('other');
       });
-      yield* tired.join();
+      yield* sender.join();
       expect(yield* first.join()).toEqual({ key: 'take', value: 'other' });
       const [second, third] = [g.spawn(both), g.spawn(both)];
       const keys = [(yield* second.join()).key, (yield* third.join()).key];
@@ -96,7 +96,7 @@ test('a select is never its own counterpart, and does not stand in the way of ot
   );
 });
 
-test('among several that are ready each has its turn', () => {
+test('select rotates among the cases that are ready', () => {
   const taken = { a: 0, b: 0, c: 0 };
   play(function* () {
     const [a, b, c] = [1, 2, 3].map(() => new Channel<number>(Infinity)) as [
@@ -112,7 +112,7 @@ test('among several that are ready each has its turn', () => {
   expect(taken).toEqual({ a: 100, b: 100, c: 100 });
 });
 
-test('timers are arms', () => {
+test('sleep, sleepUntil and sleepForever can be cases', () => {
   play(function* () {
     const never = new Channel<number>();
     const first = yield* select({ long: sleep(50), short: sleep(5), forever: sleepForever() });
@@ -124,7 +124,7 @@ test('timers are arms', () => {
   });
 });
 
-test('no timer of an arm that was not taken is left', () => {
+test('a select leaves no timer of a case that was not carried out', () => {
   play(() =>
     group(function* (g) {
       const channel = new Channel<number>();
@@ -139,7 +139,7 @@ test('no timer of an arm that was not taken is left', () => {
   );
 });
 
-test('locks and permits are arms, and belong to the selecting task', () => {
+test('a lock or permit that a select acquires belongs to the selecting task', () => {
   play(() =>
     group(function* (g) {
       const [lock, slots] = [new Lock(), new Semaphore(1)];
@@ -159,7 +159,7 @@ test('locks and permits are arms, and belong to the selecting task', () => {
   );
 });
 
-test('an arm that fails ends the select with its error; no other has happened', () => {
+test('a case that fails ends the select with its error, and no other has happened', () => {
   const [open, closing] = [new Channel<number>(1), new Channel<number>()];
   const waiting = codeOf(() =>
     group(function* (g) {
@@ -182,7 +182,7 @@ test('an arm that fails ends the select with its error; no other has happened', 
   expect(open.stats().receivers).toBe(0);
 });
 
-test('readable and writable are arms, and leave the resource free', () => {
+test('readable and writable can be cases, and a select leaves the resource without waiters', () => {
   play(() =>
     group(function* (g) {
       const socket = new Readiness();
@@ -204,7 +204,7 @@ test('readable and writable are arms, and leave the resource free', () => {
   );
 });
 
-test('a resource that another task waits for is busy', () => {
+test('a select throws ERR_BUSY for a resource that another task waits for', () => {
   play(() =>
     group(function* (g) {
       const socket = new Readiness();
@@ -223,7 +223,7 @@ test('a resource that another task waits for is busy', () => {
   );
 });
 
-test('a resource that is closed ends the select with its error', () => {
+test('a resource that is closed ends a waiting select with its error', () => {
   const error = failureOf(() =>
     group(function* (g) {
       const socket = new Readiness();
@@ -237,7 +237,7 @@ test('a resource that is closed ends the select with its error', () => {
   expect(error).toMatchObject({ cause: { message: 'closed' } });
 });
 
-test('cancelled: no arm has happened', () => {
+test('a select that is cancelled while it waits has carried out no case', () => {
   play(function* () {
     const [a, b] = [new Channel<number>(), new Channel<number>()];
     const given = yield* moveOnAfter(5, select({ a: a.receive(), b: b.send(1) }));
@@ -247,7 +247,7 @@ test('cancelled: no arm has happened', () => {
   });
 });
 
-test('a select that pauses before it tries is not overtaken', () => {
+test('a select of a task that has spent its budget is not overtaken', () => {
   const log: string[] = [];
   play(() =>
     group(function* (g) {
@@ -256,7 +256,7 @@ test('a select that pauses before it tries is not overtaken', () => {
       g.spawn(function* () {
         for (let i = 0; i < 128; i++) yield* checkpoint();
         const { value } = yield* select({ item: channel.receive(), late: sleep(1) });
-        log.push(`tired ${value}`);
+        log.push(`spent ${value}`);
       });
       g.spawn(function* () {
         log.push(`fresh ${yield* channel.receive()}`);
@@ -264,10 +264,10 @@ test('a select that pauses before it tries is not overtaken', () => {
       yield;
     }),
   );
-  expect(log.sort()).toEqual(['fresh 2', 'tired 1']);
+  expect(log.sort()).toEqual(['fresh 2', 'spent 1']);
 });
 
-test('arms count as driven, whatever happens to the select', () => {
+test('the operations of a select count as driven, however the select ends', () => {
   const channel = new Channel<number>(1);
   channel.trySend(1);
   const given = channel.receive();
@@ -282,14 +282,14 @@ test('arms count as driven, whatever happens to the select', () => {
   expect(codeOf(() => select({ a: twice, b: twice }))).toBe('ERR_ALREADY_DRIVEN');
 });
 
-/** An operation that waits for a resource as part of something else. */
+/** An operation without `asCase`. */
 class Waits extends Step<void> {
   next(): IteratorResult<Wait, void> {
     throw new Error('driven');
   }
 }
 
-test('a generator, a function or a body of code is a TypeError', () => {
+test('a generator, a function or an operation that runs code is a TypeError in a select', () => {
   const wrong: unknown[] = [
     (function* () {})(),
     () => sleep(1),
@@ -301,14 +301,14 @@ test('a generator, a function or a body of code is a TypeError', () => {
   ];
   for (const operation of wrong) {
     const good = sleep(1);
-    const arms = { good, wrong: operation as Operation<void> };
-    expect(() => select(arms)).toThrow(TypeError);
-    expect(() => select(arms)).toThrow('Expected arm `wrong` of select to be a wait');
+    const cases = { good, wrong: operation as Operation<void> };
+    expect(() => select(cases)).toThrow(TypeError);
+    expect(() => select(cases)).toThrow('Expected case `wrong` of select to be a wait');
     expect(codeOf(() => good)).toBe('ERR_ALREADY_DRIVEN');
   }
   for (const operation of [pause(), park(new Parking())]) {
     expect(codeOf(() => select({ operation }))).toBe('ERR_INVALID_ARG_TYPE');
   }
   expect(() => select({})).toThrow(RangeError);
-  expect(() => select(null as never)).toThrow('Expected `arms`');
+  expect(() => select(null as never)).toThrow('Expected `cases`');
 });

@@ -1,24 +1,24 @@
 /**
- * Select: waits for several things and takes exactly one of them.
+ * Select: waits for several operations and carries out exactly one of them.
  *
- *            yield*          next                               an arm is woken
- *   made ──────────► taken ───────► (try each) ──────► parked ───────────────────► decided ──► over
- *                      │                 ▲             │    ▲                          ▲
- *                      │ must pause      │             │ an arm is worth a try         │
- *                      └────► paused ────┘             └──► awake: try it ─────────────┘
+ *          yield*          next: all would wait          a case is woken
+ *   new ──────────► driven ────────────────────► parked ────────────────► decided ──► over
+ *                     │                           │  ▲                       ▲
+ *                     │      a resource is ready  │  │ would wait            │ success
+ *                     │                           └──► notified: attempt ────┤
+ *                     └── next: success ─────────────────────────────────────┘
  *
  * Invariants:
- *  1. One synchronous step decides: it takes the value of one arm and takes all others out of their
- *     lines, before the selecting task is woken. That step belongs to the counterpart, to the
- *     timer, or to the selecting task itself when a try succeeds. An arm that was taken out has not
- *     happened.
- *  2. The arms stand in line only while the select is paused, parked or awake.
- *  3. A cancellation before the decision means that no arm has happened; one after it comes too
- *     late.
- *  4. Among several arms that are ready the choice rotates, from a beginning that the host draws:
- *     in a simulation the seed decides it.
+ *  1. One synchronous step decides: it carries out one case and removes all others from their
+ *     queues, before the selecting task is woken. The step is made by the counterpart, by the
+ *     timer, or by the selecting task if an attempt succeeds. A removed case has not happened.
+ *  2. The cases are registered only while the select is parked or notified.
+ *  3. A cancellation before the decision means that no case has happened, except that a notified
+ *     select still makes its attempt. A cancellation after the decision does not undo it.
+ *  4. If several cases can be carried out, the choice rotates. The host draws the first index, so
+ *     in a simulation the seed determines it.
+ *  5. As with any operation, the result is kept for one pause if the budget of the task is spent.
  */
-
 import { runningTask } from '../../kernel/current.ts';
 import { debug } from '../../kernel/debug.ts';
 import type { Frames, Operation, Wait } from '../../kernel/operation.ts';
@@ -32,10 +32,10 @@ import { Waiter } from '../wait-queue.ts';
 import type { Case, CaseWaiter } from './case.ts';
 import { caseOfKernelWait, isKernelWait, isSelectable, WOULD_WAIT } from './case.ts';
 
-/** The waits that a select chooses from, by the names that its answer uses. */
+/** The operations that a select chooses from, by the keys that its result uses. */
 export type SelectCases = Readonly<Record<string, Operation<unknown>>>;
 
-/** `{ key, value }` of the arm that was taken; checking `key` tells the type of `value`. */
+/** `{ key, value }` of the case that was carried out. A check of `key` narrows `value`. */
 export type Selected<A extends SelectCases> = {
   [K in keyof A & string]: {
     readonly key: K;
@@ -44,34 +44,34 @@ export type Selected<A extends SelectCases> = {
 }[keyof A & string];
 
 /**
- * Waits until one of `arms` can happen, and takes that one; all others have not happened. Arms are
- * operations of channels, broadcasts, events, locks, semaphores, barriers; receives and accepts;
- * `readable`, `writable`; `sleep`, `sleepUntil`, `sleepForever`. A body of code is no arm: use
- * `race`.
+ * Waits until one of `cases` can be carried out, and carries out that one; the others have not
+ * happened. A case is an operation of a channel, broadcast, event, lock, semaphore or barrier, a
+ * receive or an accept, `readable`, `writable`, `sleep`, `sleepUntil` or `sleepForever`. For code
+ * of your own use `race`.
  *
- * Cancel: none has happened. Errors: that of the arm that fails first, for instance
- * ERR_CHANNEL_CLOSED (`next()` tells the end without an error); TypeError for what can be no arm,
- * such as a generator or a function; RangeError for none at all.
+ * Cancel: no case has happened. Errors: the error of the case that fails first, for example
+ * ERR_CHANNEL_CLOSED (`next()` reports the end without an error); TypeError for any other value,
+ * such as a generator or a function; RangeError for an empty object.
  *
  * @example
  * const { key, value } = yield* select({ job: jobs.receive(), late: sleep(1000) });
  */
-export function select<A extends SelectCases>(arms: A): Operation<Selected<A>> {
-  checkCases(arms);
-  return new Select<Selected<A>>(arms);
+export function select<A extends SelectCases>(cases: A): Operation<Selected<A>> {
+  checkCases(cases);
+  return new Select<Selected<A>>(cases);
 }
 
-type Stage = 'made' | 'taken' | 'paused' | 'parked' | 'awake' | 'decided' | 'over';
+type Stage = 'new' | 'driven' | 'parked' | 'notified' | 'decided' | 'over';
 
-class Select<R> extends Parking implements Operation<R>, Frames<R>, PendingSelect {
+class Select<R> extends Parking implements Operation<R>, Frames<R> {
   readonly #given: SelectCases;
-  #stage: Stage = 'made';
+  #stage: Stage = 'new';
   #cases: PendingCase[] = [];
   #task: TaskImpl | null = null;
-  /** Which arm is tried first this time. */
+  /** The case that is attempted first. */
   #firstIndex = 0;
   #external = false;
-  /** The decision: a result, or the error of an arm. */
+  /** The decision: a result, or the error of a case. */
   #outcome: unknown = undefined;
   #failed = false;
 
@@ -82,42 +82,44 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, PendingSelec
   }
 
   [Symbol.iterator](): this {
-    if (this.#stage !== 'made') throw alreadyDriven(this);
-    this.#stage = 'taken';
+    if (this.#stage !== 'new') throw alreadyDriven(this);
+    this.#stage = 'driven';
     debug.tracker?.driven(this);
     return this;
   }
 
-  /** An error ends the select: none of the arms has happened. */
   next(): IteratorResult<Wait, R> {
-    let waits: 'parked' | 'paused';
-    try {
-      waits = this.#advance();
-    } catch (error) {
-      this.#abandon();
-      throw error;
+    switch (this.#stage) {
+      case 'driven':
+        return this.#start(runningTask());
+      case 'notified':
+        this.#advance();
+        return this.#decided ? this.#finish() : this.#wait();
+      case 'decided':
+        return this.#finish();
+      default:
+        throw alreadyDriven(this);
     }
-    return this.#decided ? this.#conclude() : this.#wait(waits);
   }
 
-  /** A cancellation; a decision that came before it counts. */
+  /** Delivers a cancellation. A decision that is already there takes precedence. */
   throw(error: unknown): IteratorResult<Wait, R> {
-    if (this.#stage === 'decided') return this.#conclude();
+    if (this.#decided) return this.#finish();
     this.#abandon();
     throw error;
   }
 
   return(value?: unknown): IteratorResult<Wait, R> {
     debug.tracker?.driven(this);
-    if (this.#stage === 'made') discardAll(this.#given);
+    if (this.#stage === 'new') discardAll(this.#given);
     if (this.waiter === null) this.#abandon();
     return { done: true, value: value as R };
   }
 
   override describe(): string {
-    const arms = this.#cases.map(({ key, request }) => `${key}: ${request.describe()}`);
-    // Once it is over, a trace may still ask what it was.
-    const names = arms.length > 0 ? arms : Object.keys(this.#given);
+    const cases = this.#cases.map(({ key, request }) => `${key}: ${request.describe()}`);
+    // A trace may ask for the description after the end, when the cases are gone.
+    const names = cases.length > 0 ? cases : Object.keys(this.#given);
     return `select of ${names.join(', ')}`;
   }
 
@@ -129,75 +131,70 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, PendingSelec
     this.#leaveAll();
   }
 
-  // ---- for its arms ----
+  // ---- for the pending cases ----
 
   get task(): TaskImpl {
     return this.#task as TaskImpl;
   }
 
+  /** True if no case may be carried out any more. */
   get stale(): boolean {
     if (this.#stage === 'parked') return false;
-    if (this.#stage !== 'paused' && this.#stage !== 'awake') return true;
-    return this.task.scope.cancelledBy !== null;
+    return this.#stage !== 'notified' || this.task.scope.cancelledBy !== null;
   }
 
-  /** Invariant 1. False if something else was decided before. */
+  /** Invariant 1. Returns false if the select was decided before. */
   decide(outcome: unknown, failed: boolean): boolean {
     const before = this.#stage;
-    if (before !== 'parked' && before !== 'paused' && before !== 'awake') return false;
+    if (before !== 'parked' && before !== 'notified') return false;
     this.#decideOn(outcome, failed);
     if (before === 'parked') this.wake();
     return true;
   }
 
-  /** An arm is worth a try, which only the selecting task can make. */
+  /** An attempt of a case may succeed. Only the selecting task can make it. */
   caseReady(): void {
     if (this.#stage !== 'parked') return;
-    this.#stage = 'awake';
+    this.#stage = 'notified';
     this.wake();
   }
 
   // ---- steps of the selecting task ----
 
-  /** As far as it goes without waiting. How it has to wait, unless that was a decision. */
-  #advance(): 'parked' | 'paused' {
-    switch (this.#stage) {
-      case 'taken':
-        return this.#begin(runningTask());
-      case 'paused':
-        this.#settleCases();
-        return 'parked';
-      case 'awake':
-        this.#attemptNotified();
-        return 'parked';
-      case 'decided':
-        return 'parked';
-      default:
-        throw alreadyDriven(this);
-    }
-  }
-
-  #begin(task: TaskImpl): 'parked' | 'paused' {
+  #start(task: TaskImpl): IteratorResult<Wait, R> {
     this.#task = task;
-    this.#takeCases();
-    this.#firstIndex = nextFirstIndex(task.scheduler) % this.#cases.length;
-    if (mustPause()) {
-      if (task.scope.cancelledBy === null) this.#enlistAll();
-      return 'paused';
+    try {
+      this.#takeCases();
+    } catch (error) {
+      this.#abandon();
+      throw error;
     }
-    if (this.#attemptAll()) return 'parked';
-    this.#enlistAll();
-    this.#settleCases();
-    return 'parked';
+    if (mustPause() && task.scope.cancelledBy !== null) return PAUSE;
+    this.#firstIndex = nextFirstIndex(task.scheduler) % this.#cases.length;
+    this.#advance();
+    if (!this.#decided) return this.#wait();
+    return task.budget > 0 ? this.#finish() : PAUSE;
   }
 
   get #decided(): boolean {
     return this.#stage === 'decided';
   }
 
-  #wait(stage: 'parked' | 'paused'): IteratorResult<Wait, R> {
-    this.#stage = stage === 'parked' && this.#cases.some(isNotified) ? 'awake' : stage;
-    return this.#stage === 'parked' ? parkWait(this) : PAUSE;
+  /** An error decides the select: no case has happened. */
+  #advance(): void {
+    try {
+      if (this.#stage === 'notified') this.#attemptNotified();
+      else if (!this.#attemptAll()) this.#enlistAll();
+    } catch (error) {
+      this.#decideOn(error, true);
+    }
+  }
+
+  /** A case that is ready again needs another attempt, so the task only pauses. */
+  #wait(): IteratorResult<Wait, R> {
+    if (this.#cases.some((pending) => pending.notified)) return PAUSE;
+    this.#stage = 'parked';
+    return parkWait(this);
   }
 
   #takeCases(): void {
@@ -206,16 +203,16 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, PendingSelec
     try {
       for (const key of keys) {
         taken++;
-        const choice = caseOf(key, this.#given[key]);
-        this.#cases.push(new PendingCase(this, key, choice));
-        if (choice.external) this.#external = true;
+        const request = caseOf(key, this.#given[key]);
+        this.#cases.push(new PendingCase(this, key, request));
+        if (request.external) this.#external = true;
       }
     } finally {
       for (const key of keys.slice(taken)) discard(this.#given[key] as Operation<unknown>);
     }
   }
 
-  /** The arms in the order of the choice: rotated by `#start`. */
+  /** The cases in the order of the attempts: rotated by `#firstIndex`. */
   #caseAt(index: number): PendingCase {
     return this.#cases[(this.#firstIndex + index) % this.#cases.length] as PendingCase;
   }
@@ -225,40 +222,31 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, PendingSelec
     return false;
   }
 
-  /**
-   * In line: those before us are served first, then we, in the order of the choice. This is due
-   * after a pause, and after the tries too: the try of one arm may have served somebody who stood
-   * in the way of an arm that was tried before.
-   */
-  #settleCases(): void {
-    for (let i = 0; i < this.#cases.length; i++) {
-      this.#caseAt(i).request.settle();
+  #enlistAll(): void {
+    this.#stage = 'notified';
+    for (const pending of this.#cases) {
+      pending.request.enlist(pending);
       if (this.#decided) return;
     }
     this.#attemptNotified();
   }
 
-  /** The arms that were told that a try is worth it; those that still would wait go on waiting. */
+  /** Attempts the cases whose resource is ready. Those that would wait are registered again. */
   #attemptNotified(): void {
     for (let i = 0; i < this.#cases.length; i++) {
-      const arm = this.#caseAt(i);
-      if (!arm.notified) continue;
-      arm.notified = false;
-      if (this.#attempt(arm)) return;
-      arm.request.enlist(arm);
+      const pending = this.#caseAt(i);
+      if (!pending.notified) continue;
+      pending.notified = false;
+      if (this.#attempt(pending)) return;
+      pending.request.enlist(pending);
     }
   }
 
-  #attempt(arm: PendingCase): boolean {
-    const value = arm.request.attempt();
+  #attempt({ key, request }: PendingCase): boolean {
+    const value = request.attempt();
     if (value === WOULD_WAIT) return false;
-    this.#decideOn({ key: arm.key, value }, false);
+    this.#decideOn({ key, value }, false);
     return true;
-  }
-
-  #enlistAll(): void {
-    this.#stage = 'paused';
-    for (const arm of this.#cases) arm.request.enlist(arm);
   }
 
   // ---- the end ----
@@ -270,11 +258,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, PendingSelec
     this.#leaveAll();
   }
 
-  #leaveAll(): void {
-    for (const arm of this.#cases) arm.leave();
-  }
-
-  #conclude(): IteratorResult<Wait, R> {
+  #finish(): IteratorResult<Wait, R> {
     const outcome = this.#outcome;
     this.#abandon();
     if (this.#failed) throw outcome;
@@ -287,82 +271,22 @@ class Select<R> extends Parking implements Operation<R>, Frames<R>, PendingSelec
     this.#leaveAll();
     this.#cases = [];
   }
-}
 
-function isNotified(arm: PendingCase): boolean {
-  return arm.notified;
-}
-
-function caseOf(key: string, operation: unknown): Case<unknown> {
-  if (isSelectable(operation)) return operation.asCase();
-  const choice = isKernelWait(operation) ? caseOfKernelWait(operation) : null;
-  if (choice === null) throw notACase(key, operation);
-  return choice;
-}
-
-function checkCases(arms: SelectCases): void {
-  if (typeof arms !== 'object' || arms === null) {
-    throw wrongType('arms', 'an object of operations', arms);
-  }
-  const keys = Object.keys(arms);
-  if (keys.length === 0) throw new RangeError('Expected at least one arm to select from, got {}');
-  for (const key of keys) {
-    const operation = arms[key];
-    if (isSelectable(operation) || isKernelWait(operation)) continue;
-    discardAll(arms);
-    throw notACase(key, operation);
+  #leaveAll(): void {
+    for (const pending of this.#cases) pending.leave();
   }
 }
 
-function discardAll(arms: SelectCases): void {
-  for (const operation of Object.values(arms)) {
-    if (typeof operation === 'object' && operation !== null) discard(operation);
-  }
-}
-
-function notACase(key: string, operation: unknown): TypeError {
-  const text =
-    `Expected arm \`${key}\` of select to be a wait (receive, send, sleep, readable, …), got ` +
-    `${show(operation)} (${typeof operation}). What runs code of yours cannot be undone: use ` +
-    '`race`.';
-  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
-}
-
-/**
- * Counts the selects of a scheduler, from a number that its host has drawn. It counts in a field of
- * the scheduler: in a WeakMap, a scheduler that is young would keep all that it reaches alive until
- * the next full collection, and a simulation makes thousands of schedulers a second.
- */
-function nextFirstIndex(scheduler: Scheduler): number {
-  if (scheduler.selectStart < 0) {
-    scheduler.selectStart = Math.floor(scheduler.host.random() * 2 ** 20);
-  }
-  return scheduler.selectStart++;
-}
-
-/** The arm of a select, and what it needs of the select. */
-
-/** The select as its arms see it. */
-export interface PendingSelect {
-  readonly task: TaskImpl;
-  /** True: its arms can not be granted any more. */
-  readonly stale: boolean;
-  /** Takes this arm and no other. False if something else was decided before. */
-  decide(outcome: unknown, failed: boolean): boolean;
-  /** An arm is worth a try, which only the selecting task can make. */
-  caseReady(): void;
-}
-
-/** An arm of a select that waits: it stands in a line as any other place does. */
-export class PendingCase extends Waiter implements CaseWaiter {
+/** A case of a select, as a waiter in a queue, for readiness, or for a timer. */
+class PendingCase extends Waiter implements CaseWaiter {
   readonly key: string;
   readonly request: Case<unknown>;
-  readonly #select: PendingSelect;
-  /** True: the selecting task has to try it. */
+  readonly #select: Select<unknown>;
+  /** True if the selecting task has to attempt the case. */
   notified = false;
   #hasLeft = false;
 
-  constructor(select: PendingSelect, key: string, request: Case<unknown>) {
+  constructor(select: Select<unknown>, key: string, request: Case<unknown>) {
     super();
     this.#select = select;
     this.key = key;
@@ -373,7 +297,7 @@ export class PendingCase extends Waiter implements CaseWaiter {
     return this.#select.task;
   }
 
-  get stale(): boolean {
+  override get stale(): boolean {
     return this.#select.stale;
   }
 
@@ -396,7 +320,7 @@ export class PendingCase extends Waiter implements CaseWaiter {
     this.fail(error);
   }
 
-  /** The timer has fired. */
+  /** The timer has expired. */
   expire(): void {
     this.wake();
   }
@@ -406,4 +330,52 @@ export class PendingCase extends Waiter implements CaseWaiter {
     this.#hasLeft = true;
     this.request.leave(this);
   }
+}
+
+function caseOf(key: string, operation: unknown): Case<unknown> {
+  if (isSelectable(operation)) return operation.asCase();
+  const request = isKernelWait(operation) ? caseOfKernelWait(operation) : null;
+  if (request === null) throw notACase(key, operation);
+  return request;
+}
+
+function checkCases(cases: SelectCases): void {
+  if (typeof cases !== 'object' || cases === null) {
+    throw wrongType('cases', 'an object of operations', cases);
+  }
+  const keys = Object.keys(cases);
+  if (keys.length === 0) throw new RangeError('Expected at least one case to select from, got {}');
+  for (const key of keys) {
+    const operation = cases[key];
+    if (isSelectable(operation) || isKernelWait(operation)) continue;
+    discardAll(cases);
+    throw notACase(key, operation);
+  }
+}
+
+function discardAll(cases: SelectCases): void {
+  for (const operation of Object.values(cases)) {
+    if (typeof operation === 'object' && operation !== null) discard(operation);
+  }
+}
+
+function notACase(key: string, operation: unknown): TypeError {
+  const text =
+    `Expected case \`${key}\` of select to be a wait (receive, send, sleep, readable, …), got ` +
+    `${show(operation)} (${typeof operation}). An operation that runs your own code cannot be ` +
+    'undone: use `race`.';
+  return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+/**
+ * Counts the selects of a scheduler, starting with a number that its host draws. The counter is a
+ * field of the scheduler: an entry of a WeakMap would keep a short-lived scheduler and everything
+ * that it references until the next full collection, and a simulation creates thousands of
+ * schedulers per second.
+ */
+function nextFirstIndex(scheduler: Scheduler): number {
+  if (scheduler.selectStart < 0) {
+    scheduler.selectStart = Math.floor(scheduler.host.random() * 2 ** 20);
+  }
+  return scheduler.selectStart++;
 }

@@ -5,12 +5,11 @@ import { Duplex, PassThrough, Transform } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Operation, Wait } from '../../kernel/operation.ts';
-import { moveOnAfter, timeout } from '../../kernel/scope/with-scope.ts';
+import { failure, failureCode, receiveAll, runLimited } from '../../../test/support/sockets.ts';
+import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { group } from '../../kernel/task/group.ts';
 import { pause, sleep } from '../../kernel/waits.ts';
 import { Socket } from '../../net/tcp/socket.ts';
-import { run } from '../../node/run.ts';
 import { fromDuplex } from './duplex.ts';
 
 /** Two streams; what is written to one is read from the other. */
@@ -44,32 +43,10 @@ class Half extends Duplex {
   }
 }
 
-function limited<T>(op: () => Operation<T>): Promise<T> {
-  return run(() => timeout(8000, op));
-}
-
-function* recvAll(socket: Socket): Generator<Wait, Buffer> {
-  const chunks: Buffer[] = [];
-  for (;;) {
-    const chunk = yield* socket.recv();
-    if (chunk.length === 0) return Buffer.concat(chunks);
-    chunks.push(Buffer.from(chunk));
-  }
-}
-
-function* codeOf(op: Operation<unknown>): Generator<Wait, unknown> {
-  try {
-    yield* op;
-  } catch (error) {
-    return (error as { code?: unknown }).code ?? (error as Error).message;
-  }
-  return 'no error';
-}
-
 describe('fromDuplex', () => {
   it('makes a real Socket', async () => {
     const [one, two] = pair();
-    await limited(function* () {
+    await runLimited(function* () {
       const near = fromDuplex(one);
       const far = fromDuplex(two);
       expect(near).toBeInstanceOf(Socket);
@@ -84,16 +61,16 @@ describe('fromDuplex', () => {
       expect((yield* far.recv()).length).toBe(0);
       yield* far.sendAll('still open');
       expect((yield* near.recv()).toString()).toBe('still open');
-      expect(yield* codeOf(near.sendAll('x'))).toBe('EPIPE');
+      expect(yield* failureCode(() => near.sendAll('x'))).toBe('EPIPE');
       near.close();
       far.close();
-      expect(yield* codeOf(near.recv())).toBe('ERR_CLOSED');
+      expect(yield* failureCode(() => near.recv())).toBe('ERR_CLOSED');
     });
   });
 
   it('goes through the transforms of zlib', async () => {
     const text = 'again and '.repeat(100_000);
-    const received = await limited(() =>
+    const received = await runLimited(() =>
       group(function* (g) {
         const gzip = fromDuplex(createGzip());
         const gunzip = fromDuplex(createGunzip());
@@ -102,10 +79,10 @@ describe('fromDuplex', () => {
           gzip.shutdown();
         });
         g.spawn(function* () {
-          yield* gunzip.sendAll(yield* recvAll(gzip));
+          yield* gunzip.sendAll(yield* receiveAll(gzip));
           gunzip.shutdown();
         });
-        return (yield* recvAll(gunzip)).toString();
+        return (yield* receiveAll(gunzip)).toString();
       }),
     );
     expect(received === text).toBe(true);
@@ -122,7 +99,7 @@ describe('fromDuplex', () => {
       const [one, two] = pair(mark);
       const sent = sends.map((size, index) => Buffer.alloc(size, index + 1));
       const received: Buffer[] = [];
-      await limited(() =>
+      await runLimited(() =>
         group(function* (g) {
           const near = fromDuplex(one);
           const far = fromDuplex(two);
@@ -155,7 +132,7 @@ describe('fromDuplex', () => {
         callback();
       },
     });
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(source);
       expect((yield* socket.recv(50)).length).toBe(50);
       yield* sleep(20);
@@ -175,7 +152,7 @@ describe('fromDuplex', () => {
         held.push(callback);
       },
     });
-    await limited(() =>
+    await runLimited(() =>
       group(function* (g) {
         const socket = fromDuplex(slow);
         const sender = g.spawn(() => socket.sendAll(Buffer.alloc(200_000)));
@@ -196,7 +173,7 @@ describe('fromDuplex', () => {
 
   it('copies what it sends: the memory is the caller’s again', async () => {
     const through = new PassThrough();
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(through);
       const data = Buffer.from('before');
       yield* socket.sendAll(data);
@@ -208,31 +185,31 @@ describe('fromDuplex', () => {
 
   it('gives the bytes that came before an error, then the error, every time', async () => {
     const [one] = pair();
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(one);
       one.push('last words');
       yield* sleep(1);
       one.destroy(new Error('torn down'));
       yield* sleep(1);
       expect((yield* socket.recv()).toString()).toBe('last words');
-      expect(yield* codeOf(socket.recv())).toBe('torn down');
-      expect(yield* codeOf(socket.recv())).toBe('torn down');
-      expect(yield* codeOf(socket.sendAll('x'))).toBe('torn down');
+      expect((yield* failure(() => socket.recv())).message).toBe('torn down');
+      expect((yield* failure(() => socket.recv())).message).toBe('torn down');
+      expect((yield* failure(() => socket.sendAll('x'))).message).toBe('torn down');
       socket.close();
     });
   });
 
   it('wakes tasks that wait when the stream fails', async () => {
     const [one] = pair();
-    await limited(() =>
+    await runLimited(() =>
       group(function* (g) {
         const socket = fromDuplex(one);
         const codes: unknown[] = [];
         g.spawn(function* () {
-          codes.push(yield* codeOf(socket.recv()));
+          codes.push(yield* failureCode(() => socket.recv()));
         });
         g.spawn(function* () {
-          codes.push(yield* codeOf(socket.sendAll(Buffer.alloc(1 << 20))));
+          codes.push(yield* failureCode(() => socket.sendAll(Buffer.alloc(1 << 20))));
         });
         yield* sleep(5);
         one.destroy(new Error('gone'));
@@ -244,15 +221,15 @@ describe('fromDuplex', () => {
 
   it('counts a stream that is gone without an end as ECONNRESET', async () => {
     const [one] = pair();
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(one);
       one.destroy();
-      expect(yield* codeOf(socket.recv())).toBe('ECONNRESET');
-      expect(yield* codeOf(socket.sendAll('x'))).toBe('EPIPE');
+      expect(yield* failureCode(() => socket.recv())).toBe('ECONNRESET');
+      expect(yield* failureCode(() => socket.sendAll('x'))).toBe('EPIPE');
       const [late] = pair();
       late.destroy();
       yield* sleep(1);
-      expect(yield* codeOf(fromDuplex(late).recv())).toBe('ECONNRESET');
+      expect(yield* failureCode(() => fromDuplex(late).recv())).toBe('ECONNRESET');
     });
   });
 
@@ -261,16 +238,16 @@ describe('fromDuplex', () => {
     through.end();
     through.resume();
     await eventOf(through, 'end');
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(through);
       expect((yield* socket.recv()).length).toBe(0);
-      expect(yield* codeOf(socket.send('x'))).toBe('EPIPE');
+      expect(yield* failureCode(() => socket.send('x'))).toBe('EPIPE');
     });
   });
 
   it('drops what comes after shutdown of the receiving half', async () => {
     const [one, two] = pair();
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(one);
       two.write('dropped');
       socket.shutdown('recv');
@@ -285,7 +262,7 @@ describe('fromDuplex', () => {
     const [one, two] = pair();
     const delivered: Buffer[] = [];
     two.on('data', (chunk: Buffer) => delivered.push(chunk));
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(one);
       yield* socket.sendAll('last words');
       socket.close();
@@ -305,7 +282,7 @@ describe('fromDuplex', () => {
         callback(new Error('in destroy'));
       },
     });
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(stream);
       yield* socket.sendAll('x');
       socket.reset();
@@ -316,10 +293,10 @@ describe('fromDuplex', () => {
 
   it('wakes a waiting task with ERR_CLOSED when the socket is closed', async () => {
     const [one] = pair();
-    await limited(() =>
+    await runLimited(() =>
       group(function* (g) {
         const socket = fromDuplex(one);
-        const receiver = g.spawn(() => codeOf(socket.recv()));
+        const receiver = g.spawn(() => failureCode(() => socket.recv()));
         yield* pause();
         yield* pause();
         socket.close();
@@ -330,7 +307,7 @@ describe('fromDuplex', () => {
 
   it('loses no byte when a receive is cancelled', async () => {
     const through = new PassThrough();
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(through);
       expect(yield* moveOnAfter(5, socket.recv())).toBe(undefined);
       through.write('kept');
@@ -346,7 +323,7 @@ describe('fromDuplex', () => {
     const { port } = server.address() as AddressInfo;
     const client = netConnect(port, '127.0.0.1');
     await eventOf(client, 'connect');
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromDuplex(client);
       expect(socket.remoteAddress.toString()).toBe(`127.0.0.1:${port}`);
       while (accepted.length === 0) yield* sleep(1);
@@ -354,7 +331,7 @@ describe('fromDuplex', () => {
       yield* socket.sendAll(Buffer.alloc(100));
       expect((yield* far.recv()).length).toBe(100);
       far.reset();
-      expect(yield* codeOf(socket.recv())).toBe('ECONNRESET');
+      expect(yield* failureCode(() => socket.recv())).toBe('ECONNRESET');
       socket.close();
     });
     server.close();

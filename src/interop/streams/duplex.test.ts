@@ -16,12 +16,11 @@ import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { receiveAll, runWithPair } from '../../../test/support/sockets.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
-import { timeout } from '../../kernel/scope/with-scope.ts';
 import { group } from '../../kernel/task/group.ts';
 import { pause, sleep } from '../../kernel/waits.ts';
 import { connect } from '../../net/tcp/connect.ts';
-import { listen } from '../../net/tcp/listen.ts';
 import type { Socket } from '../../net/tcp/socket.ts';
 import { run } from '../../node/run.ts';
 import { tcpServer } from '../../server/serve.ts';
@@ -44,34 +43,10 @@ const BULK = Buffer.from(
 
 /** Runs `body` with the two ends of a connection; both are closed afterwards. */
 function withPair(
-  network: 'portable' | 'auto',
+  backend: 'portable' | 'auto',
   body: (near: Socket, far: Socket) => Operation<unknown>,
 ): Promise<unknown> {
-  return run(
-    () =>
-      timeout(8000, function* (): Generator<Wait, unknown> {
-        const listener = yield* listen('127.0.0.1:0');
-        const near = yield* connect({ host: '127.0.0.1', port: listener.address.port });
-        const far = yield* listener.accept();
-        try {
-          return yield* body(near, far);
-        } finally {
-          near.close();
-          far.close();
-          listener.close();
-        }
-      }),
-    { backend: network },
-  );
-}
-
-function* recvAll(socket: Socket): Generator<Wait, Buffer> {
-  const chunks: Buffer[] = [];
-  for (;;) {
-    const chunk = yield* socket.recv();
-    if (chunk.length === 0) return Buffer.concat(chunks);
-    chunks.push(Buffer.from(chunk));
-  }
+  return runWithPair(body, { backend });
 }
 
 describe.each(networks)('toDuplex on the network %s', (network) => {
@@ -85,7 +60,7 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
       yield* once(stream, 'end');
       expect(Buffer.concat(seen).toString()).toBe('question');
       stream.end('answer');
-      expect((yield* recvAll(far)).toString()).toBe('answer');
+      expect((yield* receiveAll(far)).toString()).toBe('answer');
       if (!stream.closed) yield* once(stream, 'close');
       expect(near.closed).toBe(true);
     });
@@ -174,7 +149,7 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
       expect(done).toBeLessThan(64);
       expect(stream.writableNeedDrain).toBe(true);
       stream.end();
-      expect((yield* recvAll(far)).length).toBe(64 * BULK.length);
+      expect((yield* receiveAll(far)).length).toBe(64 * BULK.length);
       expect(done).toBe(64);
     });
   });
@@ -208,7 +183,7 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
       stream.write(Buffer.alloc(64 << 20));
       yield* sleep(5);
       stream.destroy(new Error('enough'));
-      const receiving = recvAll(far);
+      const receiving = receiveAll(far);
       yield* expectFailure(receiving, 'ECONNRESET');
     });
   });

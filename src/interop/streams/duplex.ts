@@ -1,10 +1,14 @@
 /** Sockets as Duplex streams of Node, and Duplex streams as sockets. */
 import { Duplex } from 'node:stream';
 import { Socket } from '../../net/tcp/socket.ts';
+import {
+  brokenPipe,
+  connectionReset,
+  StreamTransport,
+} from '../../node/stream/stream-transport.ts';
 import { wrongType } from '../../support/checks.ts';
 import type { Endpoint, SocketOption } from '../../world/network.ts';
 import { ReadHalf, WriteHalf } from './socket-halves.ts';
-import { brokenPipe, connectionReset, StreamTransport } from './stream-transport.ts';
 
 /** A Duplex with the addresses of its socket, under the names that net.Socket has for them. */
 export interface DuplexSocket extends Duplex {
@@ -156,32 +160,34 @@ interface MaybeSocket {
 }
 
 export class DuplexTransport extends StreamTransport {
+  readonly local: Endpoint;
+  remote: Endpoint;
   readonly #stream: Duplex & MaybeSocket;
-  /** What a try did not take of the last read. */
-  #unread: Buffer | null = null;
   readonly #options = new Map<SocketOption, number>();
-  /** The receiving half was shut down. */
-  #discarding = false;
   readonly #onReadable = (): void =>
-    this.#discarding ? this.#discardPending() : this.notifyRecv();
-  readonly #onEnd = (): void => this.ended();
-  readonly #onDrain = (): void => this.notifySend();
-  readonly #onError = (error: unknown): void => this.failed(error);
+    this.recvEnded ? this.#discardPending() : this.becameReadable();
+  readonly #onEnd = (): void => this.inputEnded();
+  readonly #onDrain = (): void => this.becameWritable();
+  readonly #onError = (error: unknown): void => {
+    const failure = (): unknown => error;
+    this.failed(failure, failure);
+  };
   readonly #onClose = (): void => this.#streamClosed();
 
   constructor(stream: Duplex & MaybeSocket) {
-    super(
-      endpointOf(stream.localAddress, stream.localPort),
-      endpointOf(stream.remoteAddress, stream.remotePort),
-    );
+    super();
+    this.local = endpointOf(stream.localAddress, stream.localPort);
+    this.remote = endpointOf(stream.remoteAddress, stream.remotePort);
     this.#stream = stream;
+    // Only changes are emitted, so the first attempts have to look.
+    this.connected = this.canRecv = this.canSend = true;
     stream.on('error', this.#onError);
     stream.on('close', this.#onClose);
     stream.on('end', this.#onEnd);
     stream.on('drain', this.#onDrain);
     stream.on('readable', this.#onReadable);
-    if (stream.readableEnded) this.ended();
-    if (stream.errored) this.failed(stream.errored);
+    if (stream.readableEnded) this.inputEnded();
+    if (stream.errored) this.#onError(stream.errored);
     else if (stream.destroyed) this.#streamClosed();
   }
 
@@ -212,12 +218,10 @@ export class DuplexTransport extends StreamTransport {
     return this.#options.get('keepAliveIdleMs') ?? 0;
   }
 
-  /** Only a read that finds nothing makes the stream fetch more, tell of it, or notice its end. */
-  protected read(max: number): Buffer | undefined {
-    const chunk = this.#unread ?? (this.#stream.read() as Buffer | null);
-    if (chunk === null) return undefined;
-    this.#unread = chunk.length > max ? chunk.subarray(max) : null;
-    return chunk.subarray(0, max);
+  /** Only a read that finds nothing makes the stream fetch more, emit 'readable', or emit 'end'. */
+  protected fetch(): void {
+    const chunk = this.#stream.read() as Buffer | null;
+    if (chunk !== null) this.received.push(chunk);
   }
 
   protected writableBytes(): number {
@@ -227,13 +231,11 @@ export class DuplexTransport extends StreamTransport {
     return Math.max(MIN_WRITE_BYTES, stream.writableHighWaterMark - stream.writableLength);
   }
 
-  protected write(piece: Buffer): void {
-    this.#stream.write(piece);
+  protected write(piece: Uint8Array, owned: boolean): void {
+    this.#stream.write(owned ? piece : Buffer.from(piece));
   }
 
   protected discardInput(): void {
-    this.#discarding = true;
-    this.#unread = null;
     this.#discardPending();
   }
 
@@ -271,7 +273,7 @@ export class DuplexTransport extends StreamTransport {
   #streamClosed(): void {
     this.#stream.off('error', this.#onError);
     this.#stream.off('close', this.#onClose);
-    this.failed(connectionReset(), brokenPipe());
+    this.failed(connectionReset, brokenPipe);
   }
 
   #stopListening(): void {

@@ -1,43 +1,12 @@
 import { ReadableStream, TransformStream, WritableStream } from 'node:stream/web';
 import { describe, expect, it } from 'vitest';
-import type { Operation, Wait } from '../../kernel/operation.ts';
-import { moveOnAfter, timeout } from '../../kernel/scope/with-scope.ts';
+import { failure, failureCode, runLimited, runWithPair } from '../../../test/support/sockets.ts';
+import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { group } from '../../kernel/task/group.ts';
 import { pause, sleep } from '../../kernel/waits.ts';
-import { connect } from '../../net/tcp/connect.ts';
-import { listen } from '../../net/tcp/listen.ts';
 import { Socket } from '../../net/tcp/socket.ts';
-import { run } from '../../node/run.ts';
 import { until } from '../until.ts';
 import { fromWebStreams, toWebStreams } from './web-streams.ts';
-
-function limited<T>(op: () => Operation<T>): Promise<T> {
-  return run(() => timeout(8000, op));
-}
-
-function withPair(body: (near: Socket, far: Socket) => Operation<unknown>): Promise<unknown> {
-  return limited(function* () {
-    const listener = yield* listen('127.0.0.1:0');
-    const near = yield* connect({ host: '127.0.0.1', port: listener.address.port });
-    const far = yield* listener.accept();
-    try {
-      return yield* body(near, far);
-    } finally {
-      near.close();
-      far.close();
-      listener.close();
-    }
-  });
-}
-
-function* codeOf(op: Operation<unknown>): Generator<Wait, unknown> {
-  try {
-    yield* op;
-  } catch (error) {
-    return (error as { code?: unknown } | undefined)?.code ?? (error as Error | undefined)?.message;
-  }
-  return 'no error';
-}
 
 async function textOf(readable: ReadableStream<Uint8Array>): Promise<string> {
   let text = '';
@@ -47,7 +16,7 @@ async function textOf(readable: ReadableStream<Uint8Array>): Promise<string> {
 
 describe('toWebStreams', () => {
   it('carries bytes both ways, and the ends, then closes the socket', async () => {
-    await withPair(function* (near, far) {
+    await runWithPair(function* (near, far) {
       const { readable, writable } = toWebStreams(near);
       yield* far.sendAll('question');
       far.shutdown();
@@ -62,7 +31,7 @@ describe('toWebStreams', () => {
   });
 
   it('reads into the memory of a BYOB reader, and ends there, too', async () => {
-    await withPair(function* (near, far) {
+    await runWithPair(function* (near, far) {
       const reader = toWebStreams(near).readable.getReader({ mode: 'byob' });
       const reading = reader.read(new Uint8Array(8));
       yield* far.sendAll('hello');
@@ -75,7 +44,7 @@ describe('toWebStreams', () => {
   });
 
   it('receives only when it is read', async () => {
-    await withPair((near, far) =>
+    await runWithPair((near, far) =>
       group(function* (g) {
         const { readable } = toWebStreams(far);
         const chunk = Buffer.alloc(1 << 20);
@@ -104,7 +73,7 @@ describe('toWebStreams', () => {
   });
 
   it('settles a write when the network has taken it', async () => {
-    await withPair(function* (near, far) {
+    await runWithPair(function* (near, far) {
       const writer = toWebStreams(near).writable.getWriter();
       const writing = writer.write(new Uint8Array(32 << 20));
       expect(yield* moveOnAfter(20, until(writing.then(() => 'written')))).toBe(undefined);
@@ -117,27 +86,27 @@ describe('toWebStreams', () => {
   });
 
   it('passes errors of the socket on', async () => {
-    await withPair(function* (near, far) {
+    await runWithPair(function* (near, far) {
       const { readable, writable } = toWebStreams(near);
       const reading = readable.getReader().read();
       far.reset();
-      expect(yield* codeOf(until(reading))).toBe('ECONNRESET');
+      expect(yield* failureCode(() => until(reading))).toBe('ECONNRESET');
       const writing = writable.getWriter().write(new Uint8Array(1));
-      expect(yield* codeOf(until(writing))).toBe('EPIPE');
+      expect(yield* failureCode(() => until(writing))).toBe('EPIPE');
       expect(near.closed).toBe(true);
     });
   });
 
   it('resets the connection when the writable stream is aborted', async () => {
-    await withPair(function* (near, far) {
+    await runWithPair(function* (near, far) {
       const { writable } = toWebStreams(near);
       yield* until(writable.abort('enough'));
-      expect(yield* codeOf(far.recv())).toBe('ECONNRESET');
+      expect(yield* failureCode(() => far.recv())).toBe('ECONNRESET');
     });
   });
 
   it('goes on sending when the readable stream is cancelled', async () => {
-    await withPair(function* (near, far) {
+    await runWithPair(function* (near, far) {
       const { readable, writable } = toWebStreams(near);
       yield* until(readable.cancel());
       const writer = writable.getWriter();
@@ -149,12 +118,12 @@ describe('toWebStreams', () => {
   });
 
   it('owns the socket, and refuses what is no bytes', async () => {
-    await withPair(function* (near, far) {
+    await runWithPair(function* (near, far) {
       const { writable } = toWebStreams(near);
-      expect(yield* codeOf(near.recv())).toBe('ERR_BUSY');
+      expect(yield* failureCode(() => near.recv())).toBe('ERR_BUSY');
       expect(() => toWebStreams(near)).toThrow('in the middle of a receive');
       const writing = writable.getWriter().write('text' as never);
-      expect(yield* codeOf(until(writing))).toBe('ERR_INVALID_ARG_TYPE');
+      expect(yield* failureCode(() => until(writing))).toBe('ERR_INVALID_ARG_TYPE');
       expect(() => toWebStreams({} as never)).toThrow(TypeError);
       far.close();
     });
@@ -163,7 +132,7 @@ describe('toWebStreams', () => {
 
 describe('fromWebStreams', () => {
   it('makes a real Socket of a pair of streams', async () => {
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromWebStreams(new TransformStream<Uint8Array, Uint8Array>());
       expect(socket).toBeInstanceOf(Socket);
       yield* socket.send('hello');
@@ -171,9 +140,9 @@ describe('fromWebStreams', () => {
       expect((yield* socket.recv()).toString()).toBe('llo');
       socket.shutdown();
       expect((yield* socket.recv()).length).toBe(0);
-      expect(yield* codeOf(socket.sendAll('x'))).toBe('EPIPE');
+      expect(yield* failureCode(() => socket.sendAll('x'))).toBe('EPIPE');
       socket.close();
-      expect(yield* codeOf(socket.recv())).toBe('ERR_CLOSED');
+      expect(yield* failureCode(() => socket.recv())).toBe('ERR_CLOSED');
     });
   });
 
@@ -188,7 +157,7 @@ describe('fromWebStreams', () => {
       },
       { highWaterMark: 0 },
     );
-    await limited(function* () {
+    await runLimited(function* () {
       const socket = fromWebStreams({ readable, writable: new WritableStream() });
       yield* sleep(5);
       expect(asked).toBe(0);
@@ -212,7 +181,7 @@ describe('fromWebStreams', () => {
           go = resolve;
         }),
     });
-    await limited(() =>
+    await runLimited(() =>
       group(function* (g) {
         const socket = fromWebStreams({ readable: new ReadableStream(), writable });
         const sender = g.spawn(() => socket.sendAll(Buffer.alloc(300_000)));
@@ -230,22 +199,22 @@ describe('fromWebStreams', () => {
   });
 
   it('throws the errors of the streams', async () => {
-    await limited(function* () {
+    await runLimited(function* () {
       const readable = new ReadableStream<Uint8Array>({
         start: (controller) => controller.error(new Error('no input')),
       });
       const socket = fromWebStreams({ readable, writable: new WritableStream() });
-      expect(yield* codeOf(socket.recv())).toBe('no input');
+      expect((yield* failure(() => socket.recv())).message).toBe('no input');
       const writable = new WritableStream<Uint8Array>({
         write: () => Promise.reject(new Error('no output')),
       });
       const other = fromWebStreams({ readable: new ReadableStream(), writable });
       yield* other.send('x');
       yield* sleep(1);
-      expect(yield* codeOf(other.sendAll('x'))).toBe('no output');
+      expect((yield* failure(() => other.sendAll('x'))).message).toBe('no output');
       const texts = new ReadableStream({ start: (controller) => controller.enqueue('text') });
       const third = fromWebStreams({ readable: texts as never, writable: new WritableStream() });
-      expect(yield* codeOf(third.recv())).toBe('ERR_INVALID_ARG_TYPE');
+      expect(yield* failureCode(() => third.recv())).toBe('ERR_INVALID_ARG_TYPE');
     });
   });
 
@@ -253,10 +222,10 @@ describe('fromWebStreams', () => {
     const log: string[] = [];
     const readable = new ReadableStream<Uint8Array>({ cancel: () => void log.push('cancelled') });
     const writable = new WritableStream<Uint8Array>({ close: () => void log.push('closed') });
-    await limited(() =>
+    await runLimited(() =>
       group(function* (g) {
         const socket = fromWebStreams({ readable, writable });
-        const receiver = g.spawn(() => codeOf(socket.recv()));
+        const receiver = g.spawn(() => failureCode(() => socket.recv()));
         yield* pause();
         yield* pause();
         socket.close();

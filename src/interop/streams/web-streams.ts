@@ -7,9 +7,10 @@ import type {
 } from 'node:stream/web';
 import { ReadableStream, WritableStream } from 'node:stream/web';
 import { Socket } from '../../net/tcp/socket.ts';
+import { connectionReset, StreamTransport } from '../../node/stream/stream-transport.ts';
 import { show, wrongType } from '../../support/checks.ts';
+import type { Endpoint } from '../../world/network.ts';
 import { ReadHalf, WriteHalf } from './socket-halves.ts';
-import { connectionReset, StreamTransport } from './stream-transport.ts';
 
 /** Both directions of a connection. */
 export interface WebStreams {
@@ -158,33 +159,44 @@ function bytesOf(chunk: unknown): Uint8Array {
 const MAX_WRITE_BYTES = 65_536;
 
 export class WebStreamTransport extends StreamTransport {
+  readonly local: Endpoint = { path: '' };
+  remote: Endpoint = { path: '' };
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  /** What has come and was not taken yet. */
-  #chunk: Buffer | null = null;
   #reading = false;
   #waitingForReady = false;
+  readonly #onError = (error: unknown): void => {
+    const failure = (): unknown => error ?? connectionReset();
+    this.failed(failure, failure);
+  };
 
   constructor({ readable, writable }: WebStreams) {
     super();
     this.#reader = readable.getReader();
     this.#writer = writable.getWriter();
-    this.#writer.closed.catch((error: unknown) => this.failed(error ?? connectionReset()));
-    this.#reader.closed.catch((error: unknown) => this.#readFailed(error));
+    this.#writer.closed.catch(this.#onError);
+    this.#reader.closed.catch(this.#onError);
+    this.connected = this.canRecv = this.canSend = true;
   }
 
   override describe(): string {
     return 'web streams';
   }
 
-  protected read(max: number): Buffer | undefined {
-    const chunk = this.#chunk;
-    if (chunk === null) {
-      this.#read();
-      return undefined;
-    }
-    this.#chunk = chunk.length > max ? chunk.subarray(max) : null;
-    return chunk.subarray(0, max);
+  protected fetch(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    this.#reader.read().then((result) => this.#onRead(result), this.#onError);
+  }
+
+  #onRead({ done, value }: ReadableStreamReadResult<Uint8Array>): void {
+    this.#reading = false;
+    if (this.closed || this.recvEnded) return;
+    if (done) return this.inputEnded();
+    if (!(value instanceof Uint8Array)) return this.#onError(notBytes(value));
+    if (value.length === 0) return this.fetch();
+    this.received.push(Buffer.from(value.buffer, value.byteOffset, value.length));
+    this.becameReadable();
   }
 
   protected writableBytes(): number {
@@ -193,12 +205,11 @@ export class WebStreamTransport extends StreamTransport {
     return 0;
   }
 
-  protected write(piece: Buffer): void {
-    this.#writer.write(piece).catch((error: unknown) => this.failed(error ?? connectionReset()));
+  protected write(piece: Uint8Array, owned: boolean): void {
+    this.#writer.write(owned ? piece : Buffer.from(piece)).catch(this.#onError);
   }
 
   protected discardInput(): void {
-    this.#chunk = null;
     this.#reader.cancel().catch(ignore);
   }
 
@@ -216,37 +227,14 @@ export class WebStreamTransport extends StreamTransport {
     this.#writer.abort(connectionReset()).catch(ignore);
   }
 
-  #read(): void {
-    if (this.#reading) return;
-    this.#reading = true;
-    this.#reader.read().then(
-      (result) => this.#received(result),
-      (error: unknown) => this.#readFailed(error),
-    );
-  }
-
-  #received({ done, value }: ReadableStreamReadResult<Uint8Array>): void {
-    this.#reading = false;
-    if (this.closed) return;
-    if (done) return this.ended();
-    if (!(value instanceof Uint8Array)) return this.#readFailed(notBytes(value));
-    if (value.length === 0) return this.#read();
-    this.#chunk = Buffer.from(value.buffer, value.byteOffset, value.length);
-    this.notifyRecv();
-  }
-
-  #readFailed(error: unknown): void {
-    this.failed(error ?? connectionReset());
-  }
-
   #waitForReady(): void {
     if (this.#waitingForReady) return;
     this.#waitingForReady = true;
-    const again = (): void => {
+    const onReady = (): void => {
       this.#waitingForReady = false;
-      this.notifySend();
+      this.becameWritable();
     };
-    this.#writer.ready.then(again, again);
+    this.#writer.ready.then(onReady, onReady);
   }
 }
 

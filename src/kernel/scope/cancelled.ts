@@ -1,21 +1,17 @@
 /**
- * What a cancelled scope throws into the operations inside it.
+ * Cancelled: the value that operations in a cancelled scope throw.
  *
- * It does not extend Error, so that `catch (e) { if (e instanceof Error) … else throw e }` lets it
- * pass. Each belongs to the scope that made it: that scope swallows it at its own edge, and no
- * other.
+ * It does not extend Error, so `catch (e) { if (e instanceof Error) … else throw e }` rethrows it.
+ * Each Cancelled belongs to the scope that created it. Only that scope catches it.
  */
-
 import type { TaskImpl } from '../task/task.ts';
 import type { ScopeImpl } from './scope.ts';
 
-/**
- * What a cancelled scope throws into the operations inside it. It is no Error; see `isCancelled`.
- */
+/** The value that operations in a cancelled scope throw. Not an Error; see `isCancelled`. */
 export class Cancelled {
-  /** Why: what was given to `cancel(reason)`, or the TimeoutError of a deadline. */
+  /** The argument of `cancel(reason)`, or the TimeoutError of a deadline. */
   readonly reason: unknown;
-  /** Whose edge swallows it. @internal */
+  /** The scope that catches it. @internal */
   readonly scope: ScopeImpl;
 
   constructor(scope: ScopeImpl, reason: unknown) {
@@ -24,17 +20,26 @@ export class Cancelled {
   }
 
   toString(): string {
-    const why = this.reason === undefined ? '' : `: ${String(this.reason)}`;
-    return `Cancelled${why}`;
+    return this.reason === undefined ? 'Cancelled' : `Cancelled: ${String(this.reason)}`;
   }
 }
 
-/** True for what a cancellation throws. Rethrow it after cleaning up. */
+/**
+ * True for a value that a cancellation throws. Rethrow it after cleaning up.
+ *
+ * @example
+ * try {
+ *   yield* socket.recv();
+ * } catch (error) {
+ *   if (isCancelled(error)) throw error;
+ *   log(error);
+ * }
+ */
 export function isCancelled(thrown: unknown): thrown is Cancelled {
   return thrown instanceof Cancelled;
 }
 
-/** True if `task` ends because of its own scope or one around it: that is no failure. */
+/** True if `error` is the cancellation of `task`'s scope or of one around it: not a failure. */
 export function isOwnCancellation(task: TaskImpl, error: unknown): boolean {
   return isCancelled(error) && error.scope.reaches(task.ownScope);
 }

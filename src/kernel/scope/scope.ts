@@ -1,21 +1,20 @@
 /**
- * Scopes: the regions that can be cancelled. They form a tree; each lies on the stack of one task.
+ * Scopes: regions that can be cancelled. They form a tree. Each scope is on the stack of one task.
  *
  *   run ── main task's scope ── scope(…) ── group's scope ──┬── child task's scope ── …
  *                                                           └── child task's scope
  *
  * Invariants:
- *  1. `cancelledBy` is the outermost cancelled scope whose cancellation reaches this one (itself
- *     included), or null. It is kept up to date by `spread`, so that the check on every operation
- *     is one field. It never becomes null again.
- *  2. A shield (shield.ts) keeps `cancelledBy` null below itself until it falls.
- *  3. Cancelling resumes exactly the tasks whose innermost scope is reached; all others meet the
- *     cancellation at their next operation.
- *  4. A scope that has ended is out of the tree and cannot be cancelled any more.
+ *  1. `cancelledBy` is the outermost cancelled scope whose cancellation reaches this one (possibly
+ *     itself), or null. `propagateCancellation` keeps it up to date, so each operation checks one
+ *     field. It never becomes null again.
+ *  2. A shield (shield.ts) keeps `cancelledBy` null inside itself until it expires.
+ *  3. A cancellation resumes the tasks whose innermost scope it reaches. A task that does not wait
+ *     receives it at its next operation.
+ *  4. A scope that has ended is not in the tree and cannot be cancelled.
  *
- * Cancelling is iterative: a tree of a hundred thousand tasks needs no stack.
+ * Cancellation is iterative, because a tree of a hundred thousand tasks would exhaust the stack.
  */
-
 import { checkDuration, checkInstant } from '../../support/checks.ts';
 import { TimeoutError, UsageError } from '../errors.ts';
 import type { Operation } from '../operation.ts';
@@ -26,29 +25,35 @@ import { Timer } from '../timers.ts';
 import { Cancelled } from './cancelled.ts';
 import { StopState, waitStopping } from './stop.ts';
 
-/** A region that can be cancelled or stopped, with a deadline that may be moved. */
+/** A region that can be cancelled or stopped, with a deadline that can be moved. */
 export interface Scope {
-  /** Cancels everything inside. A request: returns at once; the first reason stays. */
+  /** Requests the end of everything inside. Returns at once. Only the first reason is kept. */
   cancel(reason?: unknown): void;
-  /** True once this scope, or one around it, is cancelled. */
+  /** True after this scope, or one around it, was cancelled. */
   readonly cancelled: boolean;
-  /** Why; `undefined` while not cancelled. */
+  /** The argument of `cancel`, or the TimeoutError of a deadline; `undefined` if not cancelled. */
   readonly reason: unknown;
-  /** Asks what is inside to come to an end by itself; `graceMs` later it is cancelled. */
+  /**
+   * Requests a soft stop: sets `stopping` here and in all scopes inside, and cancels nothing.
+   * After `graceMs` milliseconds the scope is cancelled (ERR_GRACE_OVER).
+   */
   stop(options?: { readonly graceMs?: number }): void;
-  /** True once this scope, or one around it, was asked to stop. */
+  /** True after `stop()` was called on this scope or on one around it. */
   readonly stopping: boolean;
-  /** Returns once `stopping` is true. Cancel: nothing has happened. */
+  /**
+   * Waits until `stopping` is true.
+   * Cancel: the wait ends; nothing has happened.
+   */
   waitStopping(): Operation<void>;
-  /** When the scope is cancelled by itself, on the clock of `now()`; Infinity: never. */
+  /** The time at which the scope is cancelled, on the clock of `now()`; Infinity: never. */
   deadline: number;
-  /** Aborts when the scope is cancelled: for libraries that take an AbortSignal. */
+  /** Aborts when the scope is cancelled, for libraries that accept an AbortSignal. */
   readonly signal: AbortSignal;
 }
 
-/** What few scopes need; made when the first of it is asked for. */
+/** State that few scopes have. Created at its first use. */
 class Extras {
-  /** The deadline's timer, and the limit that a TimeoutError gives for it. */
+  /** The timer of the deadline, and the limit in its TimeoutError. */
   timer: Timer | null = null;
   limitMs = Infinity;
   stop: StopState | null = null;
@@ -56,12 +61,12 @@ class Extras {
 }
 
 export class ScopeImpl implements Scope, TimerTarget {
-  /** The task on whose stack the scope lies. */
+  /** The task on whose stack the scope is. */
   readonly task: TaskImpl;
   readonly parent: ScopeImpl | null;
-  /** For reports. */
+  /** The name in reports. */
   readonly name: string;
-  /** The tree below, in the order of opening, as a doubly linked list of siblings. */
+  /** The scopes inside, in the order of opening, as a doubly linked list of siblings. */
   firstChild: ScopeImpl | null = null;
   lastChild: ScopeImpl | null = null;
   next: ScopeImpl | null = null;
@@ -69,9 +74,9 @@ export class ScopeImpl implements Scope, TimerTarget {
   /** Invariant 1. */
   cancelledBy: ScopeImpl | null = null;
   ended = false;
-  /** Made by `cancel`: what operations inside throw because of this very scope. */
+  /** Created by `cancel`: the value that operations inside throw because of this scope. */
   private ownCancellation: Cancelled | null = null;
-  /** Every task and every timeout has a scope: what is rare is kept out of it. */
+  /** Each task and each timeout has a scope, so rarely used state is kept out of it. */
   private extras: Extras | null = null;
 
   constructor(task: TaskImpl, parent: ScopeImpl | null, name: string) {
@@ -94,50 +99,50 @@ export class ScopeImpl implements Scope, TimerTarget {
     return this.cancelledBy?.ownReason;
   }
 
-  /** True once `cancel` was called on this very scope. */
+  /** True after `cancel` was called on this scope itself. */
   get cancelRequested(): boolean {
     return this.ownCancellation !== null;
   }
 
-  /** The reason given to this very scope. */
+  /** The argument of `cancel` on this scope itself. */
   get ownReason(): unknown {
     return this.ownCancellation?.reason;
   }
 
-  /** What operations inside throw because of this scope: one object for all of them. */
+  /** The one value that all operations inside throw because of this scope. */
   get cancellation(): Cancelled {
     return this.ownCancellation as Cancelled;
   }
 
-  /** True for the scopes of timeouts and shields, which `currentScope()` passes over. */
+  /** True for the scopes of timeouts and shields, which `currentScope()` does not return. */
   get hidden(): boolean {
     return false;
   }
 
-  /** True for a shield that still keeps cancellations out. */
+  /** True for a shield that has not expired. */
   get shielding(): boolean {
     return false;
   }
 
-  /** Shields only: a cancellation has come up around it, so its time is counted from now on. */
+  /** Shields only: a scope around the shield was cancelled, so its time limit begins. */
   startLimit(): void {}
 
-  /** Shields only: it keeps nothing out any more. */
+  /** Shields only: cancellations reach the scopes inside from now on. */
   stopShielding(): void {}
 
-  /** True if `error` is the cancellation that this scope has to swallow. */
+  /** True if `error` is the cancellation of this scope, which it catches when control leaves it. */
   owns(error: unknown): boolean {
     return error instanceof Cancelled && error.scope === this;
   }
 
-  /** True if this scope is `other` or lies around it. */
+  /** True if this scope is `other` or a scope around it. */
   encloses(other: ScopeImpl): boolean {
     let scope: ScopeImpl | null = other;
     while (scope !== null && scope !== this) scope = scope.parent;
     return scope === this;
   }
 
-  /** As `encloses`, and at no cost where this scope's cancellation has reached `other`. */
+  /** As `encloses`, in constant time if this scope's cancellation has reached `other`. */
   reaches(other: ScopeImpl): boolean {
     return other.cancelledBy === this || this.encloses(other);
   }
@@ -148,7 +153,7 @@ export class ScopeImpl implements Scope, TimerTarget {
     if (this.cancelledBy === null) propagateCancellation(this, this);
   }
 
-  /** A cancellation has reached this scope: wakes its task if it waits right here. */
+  /** The cancellation of `source` has reached this scope: ends the wait of a task in it. */
   reach(source: ScopeImpl): void {
     this.cancelledBy = source;
     if (this.task.scope === this) this.task.interrupt();
@@ -160,15 +165,10 @@ export class ScopeImpl implements Scope, TimerTarget {
 
   set deadline(at: number) {
     checkInstant('deadline', at);
-    this.limit(at, at - this.scheduler.now());
-  }
-
-  /** Moves the deadline to `at`; a TimeoutError will say `limitMs`. */
-  limit(at: number, limitMs: number): void {
     if (this.ended || this.cancelRequested) return;
     const extras = this.ensureExtras();
     extras.timer ??= new Timer(this);
-    extras.limitMs = Math.max(0, limitMs);
+    extras.limitMs = Math.max(0, at - this.scheduler.now());
     this.scheduler.arm(extras.timer, at);
   }
 
@@ -180,7 +180,7 @@ export class ScopeImpl implements Scope, TimerTarget {
   stop(options: { readonly graceMs?: number } = {}): void {
     if (options.graceMs !== undefined) checkDuration('graceMs', options.graceMs);
     if (this.ended) return;
-    this.stopState.begin(options.graceMs);
+    this.stopState.request(options.graceMs);
     for (let at: ScopeImpl | null = this; at !== null; at = nextInTree(at, this)) {
       at.extras?.stop?.wakeAll();
     }
@@ -188,7 +188,7 @@ export class ScopeImpl implements Scope, TimerTarget {
 
   get stopping(): boolean {
     let scope: ScopeImpl | null = this;
-    while (scope !== null && scope.extras?.stop?.begun !== true) scope = scope.parent;
+    while (scope !== null && scope.extras?.stop?.requested !== true) scope = scope.parent;
     return scope !== null;
   }
 
@@ -211,7 +211,7 @@ export class ScopeImpl implements Scope, TimerTarget {
     return extras.aborter.signal;
   }
 
-  /** Tells the listeners of `signal`, after the cancellation has spread. */
+  /** Notifies the listeners of `signal`, after the cancellation has propagated. */
   abortSignal(): void {
     this.extras?.aborter?.abort(this.reason);
   }
@@ -229,12 +229,12 @@ export class ScopeImpl implements Scope, TimerTarget {
     return this.task.scheduler;
   }
 
-  /** Control enters: operations of the task now belong to this scope. */
+  /** Control enters the scope: the operations of the task now belong to it. */
   enter(): void {
     this.task.moveToScope(this);
   }
 
-  /** Control leaves: back to the scope around it, which must be where the task came from. */
+  /** Control leaves the scope and returns to the one around it. */
   leave(): void {
     if (this.ended) return;
     const nested = this.task.scope === this;
@@ -243,7 +243,7 @@ export class ScopeImpl implements Scope, TimerTarget {
     if (!nested) throw misnested(this);
   }
 
-  /** Takes the scope out of the tree. Idempotent. */
+  /** Removes the scope from the tree. Idempotent. */
   end(): void {
     if (this.ended) return;
     this.ended = true;
@@ -263,20 +263,20 @@ export class ScopeImpl implements Scope, TimerTarget {
 }
 
 /**
- * Carries a cancellation of `source` down from `top`. A shield that stands keeps it out: in there,
- * only the clocks of the shields are started. When `top` is itself a shield that has just fallen,
- * the shields inside it fall with it: the earliest limit counts.
+ * Propagates the cancellation of `source` to `top` and the scopes inside it. It does not enter a
+ * shield; it only starts the time limits of the shields there. If `top` is a shield that has just
+ * expired (`expired`), the shields inside expire with it: the earliest limit applies.
  */
-export function propagateCancellation(top: ScopeImpl, source: ScopeImpl, through = false): void {
+export function propagateCancellation(top: ScopeImpl, source: ScopeImpl, expired = false): void {
   const signals: ScopeImpl[] = [];
   let scope: ScopeImpl | null = top;
   while (scope !== null) {
-    if (scope.shielding && scope !== top && !through) {
+    if (scope.shielding && scope !== top && !expired) {
       startLimits(scope);
       scope = nextAfterSubtree(scope, top);
       continue;
     }
-    if (through) scope.stopShielding();
+    if (expired) scope.stopShielding();
     scope.reach(source);
     if (scope.hasSignal) signals.push(scope);
     scope = nextInTree(scope, top);
@@ -290,12 +290,12 @@ function startLimits(shield: ScopeImpl): void {
   }
 }
 
-/** The next scope of the tree under `top`, parents before children, without recursion. */
+/** The next scope in the tree of `top`, parents before children, without recursion. */
 function nextInTree(scope: ScopeImpl, top: ScopeImpl): ScopeImpl | null {
   return scope.firstChild ?? nextAfterSubtree(scope, top);
 }
 
-/** As nextInTree, leaving out what is below `scope`. */
+/** As `nextInTree`, without the scopes inside `scope`. */
 function nextAfterSubtree(scope: ScopeImpl, top: ScopeImpl): ScopeImpl | null {
   let at = scope;
   while (at !== top) {
@@ -309,7 +309,7 @@ function nextAfterSubtree(scope: ScopeImpl, top: ScopeImpl): ScopeImpl | null {
 function misnested(scope: ScopeImpl): UsageError {
   return new UsageError(
     'ERR_SCOPE_MISNESTED',
-    `Scope '${scope.name}' was left while another one was open inside it. Let \`yield*\` drive ` +
-      'every operation; an operation must not be left half-way and driven by hand.',
+    `Scope '${scope.name}' was left while another scope was open inside it. Drive every ` +
+      'operation to its end with `yield*`; do not call its iterator by hand.',
   );
 }

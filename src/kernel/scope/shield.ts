@@ -1,5 +1,6 @@
-/** Shields: regions into which a cancellation does not reach, for a limited time. */
+/** Shields: regions that a cancellation does not reach, for a limited time. */
 import { checkDuration } from '../../support/checks.ts';
+import { ShieldExpiredError } from '../errors.ts';
 import type { Operation, OperationSource } from '../operation.ts';
 import { checkSource } from '../operation.ts';
 import type { TaskImpl } from '../task/task.ts';
@@ -8,15 +9,24 @@ import { propagateCancellation, ScopeImpl } from './scope.ts';
 import { ScopedOperation } from './with-scope.ts';
 
 /**
- * Lets `op` use operations although an enclosing scope is cancelled: for cleanup that has to wait
- * (`finally { socket.close() }` needs none: closing never waits).
+ * Runs `op` although an enclosing scope is cancelled, for cleanup that must wait. `close()` never
+ * waits and needs no shield.
  *
- * The time limit (milliseconds, 5000 unless told) counts from the later of entry and the first
- * cancellation of an enclosing scope; without a cancellation a shield never expires. When it does,
- * the operation in progress and all later ones throw the enclosing scope's Cancelled, and the hook
- * `onUnhandled` gets ERR_SHIELD_EXPIRED. Of nested shields the earliest limit counts.
+ * The time limit `withinMs` (milliseconds, default 5000) begins at the later of two moments: the
+ * entry, and the first cancellation of an enclosing scope. Without a cancellation the shield does
+ * not expire. After it has expired, the operation in progress and all later ones throw the Cancelled
+ * of the enclosing scope, and the hook `onUnhandled` receives ERR_SHIELD_EXPIRED. In nested shields
+ * the earliest limit applies.
  *
- * Cancel: that of enclosing scopes is kept out as said; scopes opened inside work as usual.
+ * Cancel: cancellations of enclosing scopes are delayed as described. Scopes opened inside are not
+ * affected.
+ *
+ * @example
+ * try {
+ *   yield* session(socket);
+ * } finally {
+ *   yield* shield(() => socket.sendAll(FIN), { withinMs: 1000 });
+ * }
  */
 export function shield<T>(
   op: OperationSource<T>,
@@ -40,7 +50,7 @@ class ShieldOperation<T> extends ScopedOperation<T> {
     return new ShieldScope(task, task.scope, this.withinMs);
   }
 
-  /** Nobody can cancel a shield's own scope: `currentScope()` passes over it. */
+  /** Never called: `currentScope()` does not return a shield's scope, so it is not cancelled. */
   protected resultWhenCancelled(scope: ScopeImpl): T {
     throw scope.cancellation;
   }
@@ -90,13 +100,19 @@ class ShieldScope extends ScopeImpl {
   private expireShield(): void {
     const source = cancelledAround(this);
     if (source === null || this.expired) return;
-    this.scheduler.shieldExpired(this.task, this.withinMs);
+    this.scheduler.unhandled(shieldExpired(this.task, this.withinMs));
     this.task.restartDeliveryTime();
     propagateCancellation(this, source, true);
   }
 }
 
-/** True if a shield around has fallen: its limit was the earlier one. */
+function shieldExpired(task: TaskImpl, withinMs: number): ShieldExpiredError {
+  const activity = task.waitingOn === '' ? 'computing' : `waiting for ${task.waitingOn}`;
+  const text = `A shield of task '${task.name}' did not end within ${withinMs} ms, ${activity}`;
+  return new ShieldExpiredError('ERR_SHIELD_EXPIRED', text);
+}
+
+/** True if a shield around `scope` has expired: its limit was the earlier one. */
 function isInsideExpired(scope: ScopeImpl | null): boolean {
   for (let at = scope; at !== null; at = at.parent) {
     if (at instanceof ShieldScope && !at.shielding) return true;
@@ -104,7 +120,7 @@ function isInsideExpired(scope: ScopeImpl | null): boolean {
   return false;
 }
 
-/** The outermost cancelled scope around a shield, seen through all other shields. */
+/** The outermost cancelled scope around `shield`, even if other shields lie in between. */
 function cancelledAround(shield: ScopeImpl): ScopeImpl | null {
   let found: ScopeImpl | null = null;
   for (let scope = shield.parent; scope !== null; scope = scope.parent) {

@@ -1,7 +1,4 @@
-/**
- * The soft end of a scope: `stop()` cancels nothing, it asks; `waitStopping()` hears the question.
- */
-
+/** The soft stop of a scope: `stop()` cancels nothing, it lets `waitStopping()` return. */
 import { graceOver } from '../diagnostics.ts';
 import type { Operation, Wait } from '../operation.ts';
 import { Lazy } from '../operation.ts';
@@ -11,29 +8,30 @@ import { Timer } from '../timers.ts';
 import { checkpoint, park } from '../waits.ts';
 import type { ScopeImpl } from './scope.ts';
 
-/** What stopping needs of a scope; most scopes never have one. */
+/** The stop state of a scope. Created at the first call of `stop()` or `waitStopping()`. */
 export class StopState implements TimerTarget {
   readonly #scope: ScopeImpl;
   /** The tasks in `waitStopping()`. */
   readonly waiters: ParkingQueue = new ParkingQueue();
-  begun = false;
-  #grace: Timer | null = null;
+  /** True after `stop()` was called on this scope itself. */
+  requested = false;
+  #timer: Timer | null = null;
   #graceMs = 0;
 
   constructor(scope: ScopeImpl) {
     this.#scope = scope;
   }
 
-  /** A second stop can only bring the end nearer. */
-  begin(graceMs: number | undefined): void {
-    this.begun = true;
+  /** A second call can only shorten the grace period. */
+  request(graceMs: number | undefined): void {
+    this.requested = true;
     if (graceMs === undefined) return;
     const { scheduler } = this.#scope;
     const at = scheduler.now() + graceMs;
-    if (this.#grace?.armed && this.#grace.at <= at) return;
+    if (this.#timer?.armed && this.#timer.at <= at) return;
     this.#graceMs = graceMs;
-    this.#grace ??= new Timer(this);
-    scheduler.arm(this.#grace, at);
+    this.#timer ??= new Timer(this);
+    scheduler.arm(this.#timer, at);
   }
 
   /** The grace period is over. */
@@ -46,25 +44,11 @@ export class StopState implements TimerTarget {
   }
 
   end(): void {
-    if (this.#grace !== null) this.#scope.scheduler.disarm(this.#grace);
+    if (this.#timer !== null) this.#scope.scheduler.disarm(this.#timer);
   }
 }
 
-/** Waits until somebody calls `stop()`: nearly always somebody outside, such as a signal. */
-class StopParking extends Parking {
-  override get external(): boolean {
-    return true;
-  }
-
-  override describe(): string {
-    return 'stopping';
-  }
-}
-
-/**
- * Returns once `scope`, or one around it, was asked to stop.
- * Cancel: nothing has happened.
- */
+/** The implementation of `Scope.waitStopping`. */
 export function waitStopping(scope: ScopeImpl): Operation<void> {
   return new Lazy(() => untilStopping(scope));
 }
@@ -72,7 +56,8 @@ export function waitStopping(scope: ScopeImpl): Operation<void> {
 function* untilStopping(scope: ScopeImpl): Generator<Wait, void> {
   yield* checkpoint();
   if (scope.stopping) return;
-  const place = new StopParking();
-  scope.stopState.waiters.push(place);
-  yield* park(place);
+  // Most stops come from outside the program, for example from a signal.
+  const parking = new Parking('stopping', { external: true });
+  scope.stopState.waiters.push(parking);
+  yield* park(parking);
 }

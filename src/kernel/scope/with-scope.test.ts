@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { failWhenCancelled } from '../../../test/support/kernel/operations.ts';
 import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../current.ts';
 import type { TimeoutError } from '../errors.ts';
@@ -8,15 +9,6 @@ import { group } from '../task/group.ts';
 import { checkpoint, sleep, sleepForever } from '../waits.ts';
 import { shield } from './shield.ts';
 import { deadline, moveOnAfter, scope, timeout } from './with-scope.ts';
-
-function* failUnwinding(error: unknown): Operation<void> {
-  try {
-    yield* sleepForever();
-  } finally {
-    // biome-ignore lint/correctness/noUnsafeFinally: errors while unwinding are what is tested
-    throw error;
-  }
-}
 
 test('scope, timeout, moveOnAfter and deadline give the value of what they run', () => {
   const values = play(function* () {
@@ -223,26 +215,26 @@ test('an inner timeout that expires leaves the outer one running', () => {
 
 test('an error while unwinding leaves a timeout, with the TimeoutError as its cause', () => {
   const broken = new Error('broken');
-  const error = failureOf(() => timeout(10, failUnwinding(broken)));
+  const error = failureOf(() => timeout(10, failWhenCancelled(broken)));
   expect(error).toBe(broken);
   expect(broken.cause).toMatchObject({ code: 'ERR_TIMEOUT' });
 });
 
 test('a cause that is there already is kept', () => {
   const broken = new Error('broken', { cause: 'mine' });
-  expect(failureOf(() => timeout(10, failUnwinding(broken)))).toBe(broken);
+  expect(failureOf(() => timeout(10, failWhenCancelled(broken)))).toBe(broken);
   expect(broken.cause).toBe('mine');
 });
 
 test('an error while unwinding leaves scope and moveOnAfter instead of undefined', () => {
   const [one, other] = [new Error('one'), new Error('other')];
-  expect(failureOf(() => scope(() => failUnwinding(one), { deadline: 5 }))).toBe(one);
-  expect(failureOf(() => moveOnAfter(5, failUnwinding(other)))).toBe(other);
+  expect(failureOf(() => scope(() => failWhenCancelled(one), { deadline: 5 }))).toBe(one);
+  expect(failureOf(() => moveOnAfter(5, failWhenCancelled(other)))).toBe(other);
 });
 
 test('errors that cannot carry a cause leave as they are', () => {
   for (const thrown of ['text', null, Object.freeze(new Error('frozen'))]) {
-    expect(failureOf(() => timeout(10, failUnwinding(thrown)))).toBe(thrown);
+    expect(failureOf(() => timeout(10, failWhenCancelled(thrown)))).toBe(thrown);
   }
 });
 
@@ -260,7 +252,7 @@ test('failures inside a group that a timeout cut give GroupError', () => {
   const error = failureOf(() =>
     timeout(
       10,
-      group(() => failUnwinding(broken)),
+      group(() => failWhenCancelled(broken)),
     ),
   );
   expect(error).toBeInstanceOf(GroupError);

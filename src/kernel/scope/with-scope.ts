@@ -1,10 +1,10 @@
 /**
- * The base of operations that run another one inside a scope of its own: scope, timeout, shield.
+ * Operations that run another operation inside a scope of its own: `scope`, `timeout`, `deadline`
+ * and `moveOnAfter`, and ScopedOperation, their base class and that of `shield`.
  *
- * Written by hand, not as a generator: a timeout around an operation that does not wait must cost
- * next to nothing.
+ * ScopedOperation is written as an iterator and not as a generator, because a timeout around an
+ * operation that does not wait must cost very little.
  */
-
 import { checkDuration, checkInstant } from '../../support/checks.ts';
 import { runningTask } from '../current.ts';
 import { addCause } from '../diagnostics.ts';
@@ -26,21 +26,21 @@ export abstract class ScopedOperation<T> extends Step<T> {
     this.source = source;
   }
 
-  /** Makes the scope, before anything is driven in it. */
+  /** Creates the scope, before the operation starts. */
   protected abstract createScope(task: TaskImpl): ScopeImpl;
 
-  /** What is driven. */
+  /** Returns the operation to drive. */
   protected createOperation(_scope: ScopeImpl): Operation<T> {
     return operationOf(this.source);
   }
 
-  /** The scope has swallowed its own cancellation: what the operation gives, or throws. */
+  /** Returns or throws the outcome after the scope has caught its own cancellation. */
   protected abstract resultWhenCancelled(scope: ScopeImpl): T;
 
-  /** The operation has thrown something else. */
+  /** Called when the operation has thrown anything else. */
   protected onError(_scope: ScopeImpl, _error: unknown): void {}
 
-  /** The scope has been left, with a value or with an error. */
+  /** Called when control has left the scope, with a value or with an error. */
   protected onLeave(_task: TaskImpl): void {}
 
   next(value?: unknown): IteratorResult<Wait, T> {
@@ -104,14 +104,18 @@ export abstract class ScopedOperation<T> extends Step<T> {
 }
 
 /**
- * Operations that run another one inside a scope: `scope`, `timeout`, `moveOnAfter`, `deadline`.
- */
-
-/**
- * Runs `body` in the calling task, inside a scope that can be cancelled. Gives the body's value, or
- * `undefined` if the scope was cancelled before the body returned. `deadline` is a time of `now()`.
+ * Runs `body` in the calling task, inside a scope that can be cancelled. Returns the value of the
+ * body, or `undefined` if the scope was cancelled before the body returned. `deadline` is a time on
+ * the clock of `now()`.
  *
- * Cancel: from outside, Cancelled goes through. Errors of the body leave the scope as they are.
+ * Errors: errors of the body are thrown unchanged.
+ * Cancel: the Cancelled of an enclosing scope is thrown.
+ *
+ * @example
+ * const reply = yield* scope(function* (s) {
+ *   onAbort(() => s.cancel());
+ *   return yield* request();
+ * });
  */
 export function scope<T>(
   body: (scope: Scope) => Operation<T>,
@@ -124,11 +128,14 @@ export function scope<T>(
 }
 
 /**
- * Gives `op` at most `ms` milliseconds. `timeout(0, op)`: the first try counts, waiting does not.
+ * Runs `op` for at most `ms` milliseconds. `timeout(0, op)` allows one attempt without waiting.
  *
- * Errors: TimeoutError (ERR_TIMEOUT) with the limit and what was waited for; an error that `op`
- * throws while it unwinds leaves instead, with the TimeoutError as its `cause` if that is free.
- * Cancel: from outside, Cancelled goes through.
+ * Errors: TimeoutError (ERR_TIMEOUT) with the limit and the wait that it ended. An error that `op`
+ * throws while it unwinds is thrown instead, with the TimeoutError as its `cause` if it has none.
+ * Cancel: the Cancelled of an enclosing scope is thrown.
+ *
+ * @example
+ * const socket = yield* timeout(2000, connect('example.org:80'));
  */
 export function timeout<T>(ms: number, op: OperationSource<T>): Operation<T> {
   checkDuration('ms', ms);
@@ -138,7 +145,14 @@ export function timeout<T>(ms: number, op: OperationSource<T>): Operation<T> {
 
 /**
  * As `timeout`, with an absolute time on the clock of `now()`.
- * Cancel: from outside, Cancelled goes through.
+ *
+ * Errors: see `timeout`.
+ * Cancel: the Cancelled of an enclosing scope is thrown.
+ *
+ * @example
+ * const end = now() + 2000;
+ * const head = yield* deadline(end, readHead(socket));
+ * const body = yield* deadline(end, readBody(socket, head));
  */
 export function deadline<T>(at: number, op: OperationSource<T>): Operation<T> {
   checkInstant('at', at);
@@ -147,8 +161,12 @@ export function deadline<T>(at: number, op: OperationSource<T>): Operation<T> {
 }
 
 /**
- * As `timeout`, but gives `undefined` when the time is over.
- * Cancel: from outside, Cancelled goes through.
+ * As `timeout`, but returns `undefined` when the time is over.
+ *
+ * Cancel: the Cancelled of an enclosing scope is thrown.
+ *
+ * @example
+ * const line = yield* moveOnAfter(500, reader.readLine());
  */
 export function moveOnAfter<T>(ms: number, op: OperationSource<T>): Operation<T | undefined> {
   checkDuration('ms', ms);
@@ -158,13 +176,11 @@ export function moveOnAfter<T>(ms: number, op: OperationSource<T>): Operation<T 
 
 /** `scope(body)`. */
 class ScopeBodyOperation<T> extends ScopedOperation<T | undefined> {
-  private readonly body: (scope: Scope) => Operation<T>;
   private readonly deadline: number;
   private readonly name: string;
 
   constructor(body: (scope: Scope) => Operation<T>, deadline: number, name: string) {
     super(body as () => Operation<T>);
-    this.body = body;
     this.deadline = deadline;
     this.name = name;
   }
@@ -176,7 +192,8 @@ class ScopeBodyOperation<T> extends ScopedOperation<T | undefined> {
   }
 
   protected override createOperation(scope: ScopeImpl): Operation<T | undefined> {
-    return operationOf(() => this.body(scope));
+    const body = this.source as (scope: Scope) => Operation<T>;
+    return operationOf(() => body(scope));
   }
 
   protected resultWhenCancelled(): undefined {
@@ -184,7 +201,7 @@ class ScopeBodyOperation<T> extends ScopedOperation<T | undefined> {
   }
 }
 
-/** `timeout` and `deadline`: a duration or a point in time, the other one being Infinity. */
+/** `timeout` and `deadline`: a duration or an absolute time; the other one is Infinity. */
 class TimeoutOperation<T> extends ScopedOperation<T> {
   private readonly limitMs: number;
   private readonly limitAt: number;
@@ -203,7 +220,7 @@ class TimeoutOperation<T> extends ScopedOperation<T> {
     return scope;
   }
 
-  /** The limit is the only one that can cancel this scope. */
+  /** Only the limit cancels this scope, so the reason is a TimeoutError. */
   protected resultWhenCancelled(scope: ScopeImpl): T {
     throw scope.ownReason;
   }
@@ -222,10 +239,7 @@ class MoveOnAfterOperation<T> extends TimeoutOperation<T | undefined> {
   protected override onError(): void {}
 }
 
-/**
- * The scope of a time limit. `currentScope()` passes over it, so nobody can move its deadline: it
- * keeps its timer to itself.
- */
+/** The scope of a time limit. Programs have no access to it, so its deadline cannot be moved. */
 class LimitScope extends ScopeImpl {
   private limitTimer: Timer | null = null;
   private limitMs = 0;

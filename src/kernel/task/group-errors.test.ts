@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { failAfter, failWhenCancelled } from '../../../test/support/kernel/operations.ts';
 import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../current.ts';
 import { GroupError } from '../errors.ts';
@@ -9,30 +10,15 @@ import type { Group } from './group.ts';
 import { group } from './group.ts';
 
 /** The GroupError of a group with this body. */
-function errorOf(body: (g: Group) => Operation<unknown>): GroupError {
+function groupErrorOf(body: (g: Group) => Operation<unknown>): GroupError {
   const error = failureOf(() => group(body));
   expect(error).toBeInstanceOf(GroupError);
   return error as GroupError;
 }
 
-function* failAfter(ms: number, error: unknown): Operation<never> {
-  yield* sleep(ms);
-  throw error;
-}
-
-/** Waits for ever, and throws `error` while it unwinds. */
-function* failUnwinding(error: unknown): Operation<void> {
-  try {
-    yield* sleepForever();
-  } finally {
-    // biome-ignore lint/correctness/noUnsafeFinally: errors while unwinding are what is tested
-    throw error;
-  }
-}
-
 test('a failed child makes the group throw a GroupError with that very error', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, boom));
   });
   expect(error).toBeInstanceOf(AggregateError);
@@ -44,7 +30,7 @@ test('a failed child makes the group throw a GroupError with that very error', (
 
 test('a failed body makes the group throw a GroupError too, even if it is alone', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* () {
+  const error = groupErrorOf(function* () {
     throw boom;
   });
   expect(error.errors[0]).toBe(boom);
@@ -52,7 +38,7 @@ test('a failed body makes the group throw a GroupError too, even if it is alone'
 
 test('a body that throws before it yields, or is no generator, is a failed body', () => {
   const boom = new Error('boom');
-  const error = errorOf(() => {
+  const error = groupErrorOf(() => {
     throw boom;
   });
   expect(error.errors).toEqual([boom]);
@@ -67,7 +53,7 @@ test('a failed child cancels the body and the other children', () => {
       log.push(`${name} ${now()}`);
     }
   }
-  errorOf(function* (g) {
+  groupErrorOf(function* (g) {
     g.spawn(() => watched('sibling'));
     g.spawn(() => failAfter(5, new Error('boom')));
     yield* watched('body');
@@ -96,10 +82,10 @@ test('the group throws after all others have unwound', () => {
 
 test('errors stand in the order of occurrence, and the first one is the cause', () => {
   const [a, b, c] = [new Error('a'), new Error('b'), new Error('c')];
-  const error = errorOf(function* (g) {
-    g.spawn(() => failUnwinding(c), { name: 'third' });
+  const error = groupErrorOf(function* (g) {
+    g.spawn(() => failWhenCancelled(c), { name: 'third' });
     g.spawn(() => failAfter(10, a), { name: 'first' });
-    yield* failUnwinding(b);
+    yield* failWhenCancelled(b);
   });
   expect(error.errors[0]).toBe(a);
   expect(new Set(error.errors)).toEqual(new Set([a, b, c]));
@@ -108,7 +94,7 @@ test('errors stand in the order of occurrence, and the first one is the cause', 
 
 test('two children that fail in the same batch are both there', () => {
   const [a, b] = [new Error('a'), new Error('b')];
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, a));
     g.spawn(() => failAfter(1, b));
     yield* sleepForever();
@@ -118,7 +104,7 @@ test('two children that fail in the same batch are both there', () => {
 
 test('an error object appears once, by identity: here of a child that the body joined', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     yield* g.spawn(() => failAfter(1, boom)).join();
   });
   expect(error.errors).toHaveLength(1);
@@ -126,7 +112,7 @@ test('an error object appears once, by identity: here of a child that the body j
 });
 
 test('two errors that look alike are two errors', () => {
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, new Error('same')));
     g.spawn(() => failAfter(1, new Error('same')));
   });
@@ -135,7 +121,7 @@ test('two errors that look alike are two errors', () => {
 
 test('nested GroupErrors are not flattened', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* () {
+  const error = groupErrorOf(function* () {
     yield* group(function* (inner) {
       inner.spawn(() => failAfter(1, boom));
     });
@@ -147,7 +133,7 @@ test('nested GroupErrors are not flattened', () => {
 
 test('errors raised while unwinding are kept, from shielded cleanup too', () => {
   const [boom, late] = [new Error('boom'), new Error('late')];
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(function* () {
       try {
         yield* sleepForever();
@@ -162,17 +148,17 @@ test('errors raised while unwinding are kept, from shielded cleanup too', () => 
 
 test('failures inside a cancelled group give GroupError, never a bare Cancelled', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.cancel();
-    yield* failUnwinding(boom);
+    yield* failWhenCancelled(boom);
   });
   expect(error.errors).toEqual([boom]);
 });
 
 test('failures inside a group that was cancelled from outside give GroupError', () => {
   const boom = new Error('boom');
-  const error = errorOf(function* (outer) {
-    outer.spawn(() => group(() => failUnwinding(boom)), { name: 'holder' });
+  const error = groupErrorOf(function* (outer) {
+    outer.spawn(() => group(() => failWhenCancelled(boom)), { name: 'holder' });
     yield;
     outer.cancel();
   });
@@ -181,7 +167,7 @@ test('failures inside a group that was cancelled from outside give GroupError', 
 });
 
 test('the message names the tasks that failed', () => {
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, new Error('no disk')), { name: 'writer' });
     g.spawn(() => failAfter(1, new Error('no net')), { name: 'reader' });
   });
@@ -190,7 +176,7 @@ test('the message names the tasks that failed', () => {
 });
 
 test('a thousand failures are all in errors, and the message stays short', () => {
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     for (let i = 0; i < 1000; i++) g.spawn(() => failAfter(1, new Error(`e${i}`)));
   });
   expect(error.errors).toHaveLength(1000);
@@ -206,7 +192,7 @@ function* failDeep(depth: number): Operation<void> {
 }
 
 test('a failure that comes up through many groups keeps its message short', () => {
-  const error = errorOf(() => failDeep(300));
+  const error = groupErrorOf(() => failDeep(300));
   expect(error.message.length).toBeLessThan(2000);
 });
 
@@ -218,7 +204,7 @@ for (const [name, thrown] of [
   ['an object without a prototype', Object.create(null)],
 ] as const) {
   test(`a child that throws ${name} fails as with any error`, () => {
-    const error = errorOf(function* (g) {
+    const error = groupErrorOf(function* (g) {
       g.spawn(() => failAfter(1, thrown));
     });
     expect(error.errors).toEqual([thrown]);
@@ -231,7 +217,7 @@ test('an error whose text cannot be made breaks nothing', () => {
       throw new Error('no text');
     },
   };
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, hostile));
   });
   expect(error.errors[0]).toBe(hostile);
@@ -250,7 +236,7 @@ test('a caught GroupError leaves the caller uncancelled', () => {
 });
 
 test('a body that returned gives GroupError when a child fails later', () => {
-  const error = errorOf(function* (g) {
+  const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(10, new Error('late')));
     return 'value';
   });

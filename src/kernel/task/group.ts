@@ -1,13 +1,13 @@
 /**
- * Groups: the only way to start tasks inside a program. A group is left when its body and all its
- * children have ended; a failure of one cancels the others; no error is dropped.
+ * Groups: the only way to start tasks inside a program. Control leaves a group when its body and
+ * all its children have ended. A failure of one cancels the others, and no error is dropped.
  *
  * Invariants:
- *  1. Members are linked while they are unfinished and unlinked in O(1) when they end: a server's
- *     group holds nothing of the connections that it has served.
- *  2. Each error object counts once as a failure; failures are kept in the order of occurrence.
- *  3. The group's scope is the parent of its children's scopes. The owner's control is in that
- *     scope from the body's first step until the group is left.
+ *  1. Unfinished members form a linked list. A member that ends is removed in O(1), so the group of
+ *     a server keeps nothing of the connections that have ended.
+ *  2. Each error object counts once as a failure. Failures are in the order of occurrence.
+ *  3. The group's scope is the parent of its children's scopes. The control of the owner is in that
+ *     scope from the first step of the body until the group is left.
  */
 
 import { firstLine } from '../../support/checks.ts';
@@ -23,37 +23,45 @@ import { park } from '../waits.ts';
 import type { Task } from './task.ts';
 import { TaskImpl } from './task.ts';
 
-/** How a task is spawned. */
+/** Options of `group.spawn`. */
 export interface SpawnOptions {
-  /** For reports. An object is asked for its text only when somebody wants to know. */
+  /** The name in reports. `toString()` of an object is called only when the name is needed. */
   readonly name?: string | { toString(): string };
-  /** A daemon does not hold the group back: it is cancelled once all others have ended. */
+  /** True: the group does not wait for the task; it is cancelled when all others have ended. */
   readonly daemon?: boolean;
 }
 
-/** Where tasks are started. */
+/** Starts tasks and waits for their end. */
 export interface Group extends Disposable {
   /**
-   * Starts a task: it goes to the tail of the run queue, the caller goes on. In a cancelled group
-   * the task starts cancelled. Errors: ERR_GROUP_ENDED once the group has been left.
+   * Starts a task: it is queued at the tail of the run queue, and the caller continues. In a
+   * cancelled group the task starts cancelled.
+   *
+   * Errors: ERR_GROUP_ENDED after the group has been left; ERR_NOT_AN_OPERATION.
    */
   spawn<T>(op: OperationSource<T>, options?: SpawnOptions): Task<T>;
   readonly scope: Scope;
   /** Cancels the body and all children. */
   cancel(reason?: unknown): void;
-  /** Asks them to come to an end; see Scope.stop. */
+  /** Requests a soft stop of the body and all children; see Scope.stop. */
   stop(options?: { readonly graceMs?: number }): void;
-  /** As `cancel()`: with `using`, a block that is left takes its tasks along. */
+  /** As `cancel()`. With `using`, the tasks are cancelled at the end of the block. */
   [Symbol.dispose](): void;
 }
 
 /**
- * Runs `body` in the calling task, with a group in which it can spawn children, and gives the
- * body's value once all have ended.
+ * Runs `body` in the calling task with a group in which it can spawn children. Returns the value of
+ * the body after all children have ended.
  *
- * Errors: GroupError (ERR_GROUP) when the body or a child failed, always, with all errors in order
- * of occurrence; ERR_GROUP_CANCELLED when `cancel()` cut the body short.
- * Cancel: body and children are cancelled, and have unwound before Cancelled goes on.
+ * Errors: GroupError (ERR_GROUP) if the body or a child failed, with all errors in the order of
+ * occurrence; ERR_GROUP_CANCELLED if `cancel()` ended the body before it returned.
+ * Cancel: the body and the children are cancelled and have unwound before Cancelled is thrown.
+ *
+ * @example
+ * yield* group(function* (tasks) {
+ *   tasks.spawn(() => serve(8080));
+ *   tasks.spawn(() => serve(8443), { name: 'tls' });
+ * });
  */
 export function group<T>(
   body: (group: Group) => Operation<T>,
@@ -67,17 +75,17 @@ function* runGroup<T>(body: (group: Group) => Operation<T>, name: string): Gener
   const members = new GroupImpl(runningTask(), name);
   let returned: { readonly value: T } | null = null;
   let thrown: unknown;
-  let unwound = false;
+  let endedByForce = true;
   try {
     returned = { value: yield* operationOf(() => body(members)) };
-    unwound = true;
+    endedByForce = false;
   } catch (error) {
     thrown = error;
-    unwound = true;
+    endedByForce = false;
     members.bodyFailed(error);
   } finally {
-    // Ended by force: nothing may wait any more, but the children must not go on.
-    if (!unwound) members.cancel('the task of the group was ended by force');
+    // Neither returned nor thrown: the body must not wait any more, and its children must end.
+    if (endedByForce) members.cancel('the task of the group was ended by force');
     members.bodyEnded();
   }
   while (members.size > 0) yield* park(members.createParking());
@@ -88,17 +96,17 @@ function* runGroup<T>(body: (group: Group) => Operation<T>, name: string): Gener
 export class GroupImpl implements Group {
   readonly owner: TaskImpl;
   readonly scope: ScopeImpl;
-  /** The next group outwards that the owner has open. */
+  /** The enclosing group that the owner has open. */
   readonly outer: GroupImpl | null;
   readonly #name: string;
   /** Unfinished members, in the order of spawning. */
   #first: TaskImpl | null = null;
   #last: TaskImpl | null = null;
   size = 0;
-  /** Of these, how many are daemons. */
+  /** The number of members that are daemons. */
   #daemons = 0;
   #failures: Failures | null = null;
-  /** True once only daemons were left: they, and daemons that come later, are cancelled. */
+  /** True after only daemons were left: they, and daemons that are spawned later, are cancelled. */
   #daemonsCancelled = false;
   #bodyRuns = true;
   #left = false;
@@ -121,7 +129,8 @@ export class GroupImpl implements Group {
     checkSource(op);
     if (this.#left) {
       discard(op);
-      throw new GroupStateError('ERR_GROUP_ENDED', `The ${this.name} has ended: it takes no task`);
+      const text = `The ${this.name} has ended and cannot start tasks`;
+      throw new GroupStateError('ERR_GROUP_ENDED', text);
     }
     const { name = '', daemon = false } = options;
     const task = new TaskImpl<T>(this.owner.scheduler, op, { group: this, name, daemon });
@@ -150,14 +159,14 @@ export class GroupImpl implements Group {
     return members;
   }
 
-  /** A member has ended: unlink it, note its failure, see whether the group is done. */
+  /** A member has ended: removes it and records its failure. */
   memberEnded(task: TaskImpl): void {
     this.#unlink(task);
     if (task.state === 'failed') this.#fail(task.name, task.outcome);
     this.#checkRemaining();
   }
 
-  /** The body threw. Its own cancellation, or one from outside, is no failure. */
+  /** The body threw. A cancellation of the group or of a scope around it is not a failure. */
   bodyFailed(error: unknown): void {
     if (error instanceof Cancelled && error.scope.reaches(this.scope)) return;
     this.#fail(this.owner.name, error);
@@ -180,7 +189,7 @@ export class GroupImpl implements Group {
     this.owner.restartDeliveryTime();
   }
 
-  /** What the group gives or throws: failures first, then the body's value, then cancellation. */
+  /** Returns or throws, in this order: failures, the value of the body, the cancellation. */
   result<T>(returned: { readonly value: T } | null, thrown: unknown): T {
     const failure = this.failure();
     if (failure !== null) throw failure;
@@ -188,11 +197,11 @@ export class GroupImpl implements Group {
     if (!this.scope.owns(thrown)) throw thrown;
     const outer = this.owner.scope.cancelledBy;
     if (outer !== null) throw outer.cancellation;
-    const text = `The ${this.name} was cancelled before its body had ended`;
+    const text = `The ${this.name} was cancelled before its body returned`;
     throw new GroupStateError('ERR_GROUP_CANCELLED', text, { cause: this.scope.ownReason });
   }
 
-  /** All failures as one error; null if there was none. */
+  /** All failures as one error, or null. */
   failure(): GroupError | null {
     if (this.#failures === null) return null;
     return new GroupError(this.#failures.errors, `${this.name}: ${this.#failures.text()}`);
@@ -204,7 +213,7 @@ export class GroupImpl implements Group {
     this.scope.cancel(error);
   }
 
-  /** Daemons go once nobody else is left; the owner goes on once nobody at all is. */
+  /** Cancels the daemons when only they are left, and wakes the owner when no member is left. */
   #checkRemaining(): void {
     if (this.#bodyRuns) return;
     if (this.size > 0 && this.size === this.#daemons && !this.#daemonsCancelled) {
@@ -236,14 +245,17 @@ export class GroupImpl implements Group {
   }
 }
 
-/** Why daemons are cancelled. */
+/** The reason for which daemons are cancelled. */
 const GROUP_ENDED_REASON = 'its group has ended';
 
-/** The failures of a group, in the order of occurrence; an error object counts once. */
+/** Lines of a GroupError's message. */
+const MAX_LINES = 8;
+
+/** The failures of a group. Invariant 2. */
 class Failures {
   readonly errors: unknown[] = [];
   readonly #seen = new Set<unknown>();
-  /** The tasks that failed, and with what, as far as the message shows them. */
+  /** "task: error", for the failures that the message shows. */
   readonly #lines: string[] = [];
 
   add(name: string, error: unknown): void {
@@ -251,7 +263,7 @@ class Failures {
     if (isObject && this.#seen.has(error)) return;
     if (isObject) this.#seen.add(error);
     this.errors.push(error);
-    if (this.#lines.length < 8) this.#lines.push(`${name}: ${firstLine(error)}`);
+    if (this.#lines.length < MAX_LINES) this.#lines.push(`${name}: ${firstLine(error)}`);
   }
 
   text(): string {
@@ -260,7 +272,7 @@ class Failures {
   }
 }
 
-/** Where the owner waits for its members: no cancellation ends that, the members get it instead. */
+/** The owner's wait for its members. A cancellation does not end it; it ends the members. */
 class GroupParking extends Parking {
   readonly #group: GroupImpl;
 

@@ -1,37 +1,43 @@
 /**
- * TaskLocal: a value that belongs to a task and is inherited by the tasks it spawns.
+ * TaskLocal: a value that belongs to a task and is inherited by the tasks that it spawns.
  *
- * A task shares the map of its spawner until one of them sets something: then the setter gets a
- * copy. Setting is rare and reading is one look-up; a task that uses none pays one field.
+ * A task shares the map of the task that spawned it. `set` replaces the map of the calling task by
+ * a copy. Reading is one lookup, and a task without TaskLocals has one unused field.
  */
 import { runningTask } from '../current.ts';
 import type { Operation, OperationSource, Wait } from '../operation.ts';
 import { checkSource, Lazy, operationOf } from '../operation.ts';
 
-/** A value that belongs to a task and is inherited by the tasks that it spawns. */
+/**
+ * A value that belongs to a task and is inherited by the tasks that it spawns.
+ *
+ * @example
+ * const requestId = new TaskLocal('');
+ * yield* requestId.with('7f3a', () => handle(request));
+ */
 export class TaskLocal<T> {
   readonly #initial: T;
 
-  /** `initial` is what tasks see that nobody has set anything for. */
+  /** `initial` is the value in tasks that have neither set nor inherited one. */
   constructor(initial: T) {
     this.#initial = initial;
   }
 
-  /** The value in the running task. */
+  /** The value in the running task. Throws ERR_NO_TASK outside tasks. */
   get(): T {
     const { locals } = runningTask();
     return locals?.has(this) ? (locals.get(this) as T) : this.#initial;
   }
 
-  /** Sets the value for the running task, and for the tasks that it spawns from now on. */
+  /** Sets the value in the running task, and for the tasks that it spawns afterwards. */
   set(value: T): void {
     const task = runningTask();
     task.locals = new Map(task.locals ?? []).set(this, value);
   }
 
   /**
-   * Runs `op` with `value`, and sets the value back afterwards.
-   * Cancel: goes through; the value is set back.
+   * Runs `op` with `value` and then restores the previous value.
+   * Cancel: the value is restored and Cancelled is thrown.
    */
   with<R>(value: T, op: OperationSource<R>): Operation<R> {
     checkSource(op);
@@ -39,12 +45,12 @@ export class TaskLocal<T> {
   }
 
   *#with<R>(value: T, op: OperationSource<R>): Generator<Wait, R> {
-    const before = this.get();
+    const previous = this.get();
     this.set(value);
     try {
       return yield* operationOf(op);
     } finally {
-      this.set(before);
+      this.set(previous);
     }
   }
 }

@@ -1,19 +1,11 @@
 /**
- * Tasks: a generator, and all that the scheduler knows about it.
- *
- *            spawn                 step                  wait
- *   (none) ────────► ready ────────────────► running ────────────► waiting
- *                      ▲                        │ │                   │
- *                      │      bare yield        │ │                   │
- *                      ├────────────────────────┘ └──► done, failed,  │
- *                      │ grant, wake, error, cancellation  cancelled  │
- *                      └──────────────────────────────────────────────┘
+ * Tasks: a generator, and the state that the scheduler keeps for it. The states and their
+ * transitions are drawn in scheduler.ts.
  *
  * Invariants:
- *  1. A task is in the run queue exactly while it is ready.
- *  2. While it waits, `wait` says for what, and exactly one place outside (a readiness, a parking,
- *     the timers) knows of it. Leaving the wait and becoming ready are one step.
- *  3. `scope` is the innermost scope that control is in; it lies on the path from `ownScope` down.
+ *  1. While a task waits, `wait` holds the reason, and exactly one object (a readiness, a parking,
+ *     the timers) refers to the task. Removing that reference and becoming ready are one step.
+ *  2. `scope` is the innermost scope that control is in. It is `ownScope` or lies inside it.
  */
 import { current, runningTask } from '../current.ts';
 import { debug } from '../debug.ts';
@@ -33,37 +25,45 @@ import type { Timer, TimerTarget } from '../timers.ts';
 import { mustPause, parkWait } from '../waits.ts';
 import type { GroupImpl } from './group.ts';
 
-/** How a task is doing. */
+/** The state of a task. The last three are final. */
 export type TaskState = 'ready' | 'running' | 'waiting' | 'done' | 'failed' | 'cancelled';
 
-/** A running operation, as others see it. */
+/** A running operation, as other tasks see it. */
 export interface Task<T> {
-  /** Unique within a scheduler, counting from 1 in the order of spawning. */
+  /** Unique within a scheduler, counted from 1 in the order of spawning. */
   readonly id: number;
   readonly name: string;
-  /** The task whose group it belongs to; null for the main task. */
+  /** The task that opened the group of this task; null for the main task. */
   readonly parent: Task<unknown> | null;
   readonly state: TaskState;
-  /** '' or what it waits for: "recv 127.0.0.1:51512", "sleep 40 ms", "join of task 7 'writer'". */
+  /** The current wait: "recv 127.0.0.1:51512", "sleep 40 ms", "join of task 7 'writer'", or ''. */
   readonly waitingOn: string;
   /**
-   * Waits for the end of the task and gives its result; rethrows its error; ERR_TASK_CANCELLED if
-   * it was cancelled. Joining oneself or an ancestor throws at once (ERR_JOIN_CYCLE).
-   * Cancel: only the waiting ends, not the task.
+   * Waits until the task has ended and returns its result.
+   *
+   * Errors: the error of the task; ERR_TASK_CANCELLED if it was cancelled; ERR_JOIN_CYCLE, without
+   * waiting, for the calling task itself or an ancestor of it.
+   * Cancel: ends the wait only; the task continues.
    */
   join(): Operation<T>;
-  /** Asks the task to end: its operations throw Cancelled. Returns at once. */
+  /** Requests the end of the task: its operations throw Cancelled. Returns at once. */
   cancel(reason?: unknown): void;
   /** The unfinished tasks of the groups that this task has open. */
   children(): readonly Task<unknown>[];
 }
 
-/** Operations that a task may complete before it has to let the others run. */
-export const OPERATION_BUDGET = 128;
+export interface TaskOptions {
+  readonly group: GroupImpl | null;
+  readonly name: string | { toString(): string };
+  readonly daemon: boolean;
+}
+
+/** Operations that a task may complete before it must let other tasks run. */
+const OPERATION_BUDGET = 128;
 
 /**
- * How the next step resumes the generator. 'pause': as 'next', but a cancellation that comes before
- * the step is thrown there.
+ * The way in which the next step resumes the generator. 'pause' is 'next', except that the step
+ * throws if the task was cancelled in between.
  */
 export type Resume = 'start' | 'next' | 'pause' | 'throw' | 'cancel';
 
@@ -72,43 +72,41 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   readonly scheduler: Scheduler;
   /** Null for the main task. */
   readonly group: GroupImpl | null;
-  /** Daemons do not hold their group back. */
+  /** The group does not wait for daemons. */
   readonly daemon: boolean;
   private readonly givenName: string | { toString(): string };
   state: TaskState = 'ready';
-  /** What is driven: null until the first step and after the last one. */
+  /** The iterator that is driven: null before the first step and after the last one. */
   frames: Frames<T> | null = null;
-  /** What the first step begins to drive. */
+  /** The operation that the first step starts; null afterwards. */
   source: OperationSource<T> | null;
   /** The scope that `cancel()` cancels. */
   readonly ownScope: ScopeImpl;
-  /** Invariant 3. */
+  /** Invariant 2. */
   scope: ScopeImpl;
-  /** Operations left before the task must let the others run; 0 as soon as it is cancelled. */
+  /** Operations left before the task must let others run; 0 as soon as it is cancelled. */
   budget: number = OPERATION_BUDGET;
-  /**
-   * What was left when a cancellation set `fuel` to 0; given back when control leaves its scope.
-   */
+  /** The budget before a cancellation set it to 0; restored when control leaves that scope. */
   private savedBudget = 0;
-  /** What it waits for; meaningful only while `waiting`. */
+  /** The reason to wait; valid only in the state 'waiting'. */
   wait: Wait = undefined;
   resume: Resume = 'start';
-  /** What it is resumed with, a value or an error; after the end, the result or the error. */
+  /** The value or error of the next step; after the end, the result or error of the task. */
   inbox: unknown = undefined;
-  /** For sleeps; made by the first one. */
+  /** The timer for sleeps; created by the first one. */
   timer: Timer | null = null;
-  /** Tasks that wait in `join()`. */
+  /** The tasks that wait in `join()`. */
   joiners: ParkingQueue | null = null;
   /** The innermost group that this task has open. */
   openGroup: GroupImpl | null = null;
-  /** Neighbours among the members of the group. */
+  /** Neighbours in the group's list of members. */
   nextMember: TaskImpl | null = null;
   previousMember: TaskImpl | null = null;
-  /** The values of TaskLocals; shared with the spawner until one of them sets something. */
+  /** The values of TaskLocals; shared with the spawning task until one of the two sets a value. */
   locals: ReadonlyMap<object, unknown> | null;
-  /** The async context of the spawner, where it differs from the run's. */
+  /** The async context of the spawning task, if it differs from that of the run. */
   readonly context: AsyncContext | null;
-  /** The scope of the first refusal, then how often the task has thrown one away (refusal.ts). */
+  /** The scope of the first cancellation that was delivered, or a count of the deliveries. */
   cancellationDeliveries: CancellationDeliveries | ScopeImpl | null = null;
 
   constructor(scheduler: Scheduler, source: OperationSource<T>, options: TaskOptions) {
@@ -121,16 +119,16 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
     this.locals = current.task === null ? null : current.task.locals;
     this.ownScope = new ScopeImpl(this, options.group?.scope ?? null, '');
     this.scope = this.ownScope;
-    this.context = options.group === null ? null : scheduler.captureContext();
+    this.context = options.group === null ? null : (scheduler.host.captureContext?.() ?? null);
     debug.tracker?.spawned(this as TaskImpl);
   }
 
-  /** Debug mode: the line that spawned the task. */
+  /** The source line that spawned the task, in debug mode. */
   get spawnedAt(): string | undefined {
     return debug.tracker?.spawnedAt(this as TaskImpl);
   }
 
-  /** Debug mode: the lines at which it was last suspended, the innermost first. */
+  /** The source lines at which the task was last suspended, innermost first, in debug mode. */
   get suspendedAt(): string | undefined {
     return debug.tracker?.suspendedAt(this as TaskImpl);
   }
@@ -175,14 +173,14 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
     return children;
   }
 
-  /** Control passes into `scope`: its cancellation counts from the next operation on. */
+  /** Makes `scope` the current scope: its cancellation applies from the next operation on. */
   moveToScope(scope: ScopeImpl): void {
     this.scope = scope;
     if (scope.cancelledBy !== null) this.clearBudget();
     else if (this.savedBudget > 0) this.restoreBudget();
   }
 
-  /** At the beginning of a step: the task has waited, so its budget is whole. */
+  /** Called at the beginning of a step: the task has waited, so it gets a full budget. */
   resetBudget(): void {
     const cancelled = this.scope.cancelledBy !== null;
     this.budget = cancelled ? 0 : OPERATION_BUDGET;
@@ -200,19 +198,19 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
     this.savedBudget = 0;
   }
 
-  /** Ends by force whatever scopes are open below `scope`. */
+  /** Ends all scopes that are open inside `scope`, by force. */
   endScopesBelow(scope: ScopeImpl): void {
     for (let at = this.scope; at !== scope && at.parent !== null; at = at.parent) at.end();
     this.moveToScope(scope);
   }
 
-  /** The resource is ready: resume in the next batch. */
+  /** The resource is ready: resumes the task in the next batch. */
   notify(): void {
     this.scheduler.externalWaits--;
     this.scheduler.ready(this);
   }
 
-  /** The wait has failed: throw `error` in the next batch. Called after the wait has let go. */
+  /** The wait has failed: throws `error` in the next batch. The wait is already removed. */
   reject(error: unknown): void {
     uncountWait(this);
     this.resume = 'throw';
@@ -220,40 +218,56 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
     this.scheduler.ready(this);
   }
 
-  /** A parking wakes its task. */
+  /** The parking was woken: resumes the task with `value` in the next batch. */
   wakeWith(value: unknown): void {
     uncountWait(this);
     this.inbox = value;
     this.scheduler.ready(this);
   }
 
-  /** The sleep is over. */
+  /** The sleep has ended. */
   expire(): void {
     this.scheduler.ready(this);
   }
 
-  /** A cancellation has reached the innermost scope: end the wait, if there is one to end. */
+  /** A cancellation has reached the innermost scope: ends the current wait, if there is one. */
   interrupt(): void {
     this.clearBudget();
     if (this.state === 'waiting') this.scheduler.interrupt(this);
   }
 
-  /** Time spent where cancellations do not reach is not held against the task. */
+  /** Time spent in shields and in waits for group members does not count as ignored time. */
   restartDeliveryTime(): void {
     if (this.cancellationDeliveries instanceof CancellationDeliveries)
       this.cancellationDeliveries.since = this.scheduler.now();
   }
 }
 
-export interface TaskOptions {
-  readonly group: GroupImpl | null;
-  readonly name: string | { toString(): string };
-  readonly daemon: boolean;
+/** The value or the error of a run. */
+export type RunOutcome<T> = { readonly value: T } | { readonly error: unknown };
+
+/**
+ * The outcome of a run, for every host. A deadlock has precedence over a value, and an error of the
+ * main operation has precedence over the cancellation by `signal`. A run never ends with a bare
+ * Cancelled.
+ */
+export function runOutcome<T>(main: TaskImpl<T>, signal?: AbortSignal): RunOutcome<T> {
+  const { deadlock } = main.scheduler;
+  const error = main.outcome;
+  if (deadlock !== null) {
+    if (main.state === 'failed') deadlock.errors.push(error);
+    return { error: deadlock };
+  }
+  if (main.state === 'done') return { value: error as T };
+  if (main.state === 'failed' && !isCancelled(error)) {
+    if (signal?.aborted === true && main.ownScope.cancelRequested) addCause(error, signal.reason);
+    return { error };
+  }
+  const aborted = signal?.aborted === true && isCancelled(error) && error.reason === signal.reason;
+  return { error: aborted ? signal.reason : mainTaskCancelled(main as TaskImpl, error) };
 }
 
-/** `task.join()`: waiting for the end of another task. */
-
-export class JoinOperation<T> extends Step<T> {
+class JoinOperation<T> extends Step<T> {
   private readonly target: TaskImpl<T>;
   private checked = false;
 
@@ -270,10 +284,10 @@ export class JoinOperation<T> extends Step<T> {
       if (mustPause()) return PAUSE;
     }
     if (task.finished) return { done: true, value: resultOf(task) };
-    const place = new JoinParking(task);
+    const parking = new JoinParking(task);
     task.joiners ??= new ParkingQueue();
-    task.joiners.push(place);
-    return parkWait(place);
+    task.joiners.push(parking);
+    return parkWait(parking);
   }
 }
 
@@ -294,16 +308,14 @@ class JoinParking extends Parking {
   }
 }
 
-/** A task that waits for itself, or for a task that waits for it, would wait for ever. */
+/** A task that waits for itself, or for a task that waits for it, would wait indefinitely. */
 function rejectJoinCycle(task: TaskImpl): void {
   const joiner = runningTask();
   for (let at: TaskImpl | null = joiner; at !== null; at = at.parent) {
     if (at !== task) continue;
-    const whom = task === joiner ? 'itself' : `its ancestor '${task.name}'`;
-    throw new UsageError(
-      'ERR_JOIN_CYCLE',
-      `Task '${joiner.name}' cannot join ${whom}: neither could ever end.`,
-    );
+    const target = task === joiner ? 'itself' : `its ancestor '${task.name}'`;
+    const text = `Task '${joiner.name}' cannot join ${target}: neither of them could end`;
+    throw new UsageError('ERR_JOIN_CYCLE', text);
   }
 }
 
@@ -313,31 +325,6 @@ function resultOf<T>(task: TaskImpl<T>): T {
   throw new TaskCancelledError('ERR_TASK_CANCELLED', `Task '${task.name}' was cancelled`, {
     cause: task.outcome,
   });
-}
-
-/** How a run ends: what becomes of the main task's outcome, for every host that runs one. */
-
-/** The value of a run, or its error. */
-export type RunOutcome<T> = { readonly value: T } | { readonly error: unknown };
-
-/**
- * A value wins over everything but a deadlock; an error of the main operation's own over the
- * cancellation by `signal`. A run never ends with a bare Cancelled.
- */
-export function runOutcome<T>(main: TaskImpl<T>, signal?: AbortSignal): RunOutcome<T> {
-  const { deadlock } = main.scheduler;
-  const error = main.outcome;
-  if (deadlock !== null) {
-    if (main.state === 'failed') deadlock.errors.push(error);
-    return { error: deadlock };
-  }
-  if (main.state === 'done') return { value: error as T };
-  if (main.state === 'failed' && !isCancelled(error)) {
-    if (signal?.aborted === true && main.ownScope.cancelRequested) addCause(error, signal.reason);
-    return { error };
-  }
-  const aborted = signal?.aborted === true && isCancelled(error) && error.reason === signal.reason;
-  return { error: aborted ? signal.reason : mainTaskCancelled(main as TaskImpl, error) };
 }
 
 function mainTaskCancelled(main: TaskImpl, thrown: unknown): TaskCancelledError {

@@ -1,9 +1,9 @@
 /**
- * The operations of a Reader. They are one class, of which a reader keeps one object, and differ in
- * what they want of the bytes: any of them, a number, up to a delimiter, a line.
+ * The reads of a Reader. One class serves all of them; a Framing defines the message: any bytes, a
+ * number of bytes, up to a delimiter, or a line.
  *
- * An attempt takes from what the reader holds, and receives as long as that is not enough. It can
- * be given up at any point: what was received is in the reader and stays there.
+ * An attempt takes a message from the buffer, and receives while the buffer does not have one. It
+ * may stop at any point, because received bytes stay in the buffer.
  */
 import { memoryChanged } from '../bytes.ts';
 import { LimitError, UnexpectedEofError } from '../errors.ts';
@@ -11,28 +11,28 @@ import { Receive } from '../tcp/receive.ts';
 import type { Socket } from '../tcp/socket.ts';
 import type { ReaderBuffer } from './reader-buffer.ts';
 
-/** Receives of up to 64 KB in one attempt. Then others have their turn, however fast a peer is. */
+/** Receives of up to 64 KB in one attempt. Limits how long a fast peer can occupy the scheduler. */
 const RECEIVES_PER_ATTEMPT = 16;
 
 const CARRIAGE_RETURN = 13;
 const NEWLINE: Buffer = Buffer.from('\n');
 
-/** What a read wants. */
+/** Finds a message in the buffer. */
 export interface Framing<T> {
-  /** How the program asks for it. */
+  /** The call in the source of the program, for messages. */
   readonly call: string;
-  /** The most bytes that can still be of use. */
+  /** The maximum number of bytes that the message can need. */
   maxUseful(read: ReadOperation): number;
-  /** Takes it from `held`; `undefined`: that is not enough yet. */
+  /** Takes the message; `undefined`: it is not complete yet. */
   take(held: ReaderBuffer, read: ReadOperation): T | undefined;
-  /** No more bytes will come. */
+  /** The result when no more bytes can arrive. */
   atEndOfFile(held: ReaderBuffer, read: ReadOperation): T;
 }
 
-/** A read that is asked for, or in progress. */
-export class ReadOperation extends Receive<unknown> {
+/** A read of one message. */
+export class ReadOperation extends Receive<unknown, Socket> {
   framing: Framing<unknown> = ANY;
-  /** How many bytes: exactly, or at most. */
+  /** The exact or the maximum number of bytes. */
   max = 0;
   delimiter: Buffer = NEWLINE;
   readonly #buffer: ReaderBuffer;
@@ -46,7 +46,7 @@ export class ReadOperation extends Receive<unknown> {
     return this.framing.call;
   }
 
-  /** Who the bytes come from, for messages. */
+  /** The peer, for messages. */
   get peer(): string {
     return this.socket.name;
   }
@@ -69,13 +69,13 @@ export class ReadOperation extends Receive<unknown> {
     return result;
   }
 
-  #receive(before: number): number {
-    if (before === RECEIVES_PER_ATTEMPT || !this.socket.mayReceive()) return -1;
+  #receive(receivesBefore: number): number {
+    if (receivesBefore === RECEIVES_PER_ATTEMPT || !this.socket.mayReceive()) return -1;
     return this.#buffer.receive(this.socket, this.framing.maxUseful(this));
   }
 }
 
-/** `read`: what is there. */
+/** `read`: the available bytes. */
 export const ANY: Framing<Buffer> = {
   call: 'reader.read()',
   maxUseful: () => 1,
@@ -94,13 +94,13 @@ export const EXACTLY: Framing<Buffer | null> = {
   },
 };
 
-/** `readUntil`: up to the delimiter and with it, `max` bytes in all. */
+/** `readUntil`: up to and including the delimiter, at most `max` bytes. */
 export const UNTIL: Framing<Buffer | null> = {
   call: 'reader.readUntil(delimiter)',
   maxUseful: ({ max }) => max,
   take(held, { delimiter, max, peer }) {
     const at = held.find(delimiter);
-    // Without a delimiter so far, the result is longer than what is there.
+    // Without a delimiter, the message is longer than the buffer's contents.
     const length = at < 0 ? held.length + 1 : at + delimiter.length;
     if (length > max) throw new LimitError(peer, 'up to the delimiter', max, held.length);
     return at < 0 ? undefined : held.take(length);
@@ -111,13 +111,13 @@ export const UNTIL: Framing<Buffer | null> = {
   },
 };
 
-/** `readLine`: a line of up to `max` bytes, without what ends it. */
+/** `readLine`: a line of at most `max` bytes, without its end. */
 export const LINE: Framing<string | null> = {
   call: 'reader.readLine()',
   maxUseful: ({ max }) => max + 2,
   take(held, read) {
     const at = held.find(NEWLINE);
-    // A carriage return at the end of what is there may belong to the newline that comes next.
+    // A carriage return at the end of the buffer may belong to a newline that has not arrived yet.
     const length = withoutReturn(held, at < 0 ? held.length : at);
     checkLine(held, read, length);
     return at < 0 ? undefined : takeText(held, length, at + 1);
@@ -137,7 +137,7 @@ function checkLine(held: ReaderBuffer, { max, peer }: ReadOperation, length: num
   if (length > max) throw new LimitError(peer, 'of one line', max, held.length);
 }
 
-/** The first `length` bytes as text; `skipped` bytes are used up. */
+/** Takes the first `length` bytes as text, and removes `skipped` bytes. */
 function takeText(held: ReaderBuffer, length: number, skipped: number): string {
   const text = held.text(length);
   held.skip(skipped);

@@ -1,48 +1,48 @@
 /**
- * The bytes that a Reader holds: received, and not yet given to the program.
+ * The bytes that a Reader holds: received, and not returned to the program yet.
  *
- *              start            searched          end
- *   ─────────────┬──────────────────┬───────────────┬────────────────────
- *      given out │ no delimiter     │ not looked at │ room, in memory of
- *                │                  │               │ our own
+ *             start              searched           end
+ *   ────────────┬───────────────────┬────────────────┬──────────────────
+ *      returned │ has no delimiter  │ not searched   │ free, if the
+ *               │                   │                │ memory is ours
  *
  * Invariants:
- *  1. Bytes that were given out are never written again: memory is only written behind `end`.
- *  2. What one receive brought is given out as slices of it. Only what has to be joined with later
- *     bytes is copied, into memory of our own whose size doubles: linear, however small the pieces
- *     are in which a message comes.
- *  3. Memory grows with what was received, never with what a peer announces.
- *  4. A connection that waits pins no slab that it shares with others for the sake of a few bytes,
- *     and one that holds nothing owns nothing.
+ *  1. Returned bytes are never overwritten: memory is written only after `end`.
+ *  2. The bytes of one receive are returned as slices of it. Only bytes that have to be joined with
+ *     later ones are copied, into memory whose size doubles. The cost is linear, however small the
+ *     chunks are.
+ *  3. Memory grows with the received bytes, never with a length that a peer announces.
+ *  4. A connection that waits does not keep a slab that it shares with others alive for a few
+ *     bytes. A connection that holds no bytes owns no memory.
  */
 import type { Socket } from '../tcp/socket.ts';
 
-/** The most bytes that one receive asks for. */
+/** The maximum size of one receive. */
 const MAX_PER_RECEIVE = 65536;
 
-/** Memory of our own has at least this much room for the next bytes when it is made, … */
+/** New memory has at least this much room after the copied bytes, … */
 const NEW_MEMORY_ROOM = 2048;
-/** … and is replaced when it has less room than this, unless that is enough. */
+/** … and is replaced when it has less room than this, unless that is enough for the message. */
 const MIN_ROOM = 1024;
 
-/** Fewer bytes than this are copied before a wait, out of what is larger than … */
+/** Fewer bytes than this are copied before a wait, out of memory that is larger than … */
 const COPY_BELOW = 4096;
-/** … this. Then a copy is paid for by the large receive before it. */
+/** … this. The receive before it was large, so the copy is cheap in comparison. */
 const SHRINK_ABOVE = 2 * COPY_BELOW;
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export class ReaderBuffer {
-  /** What was received, up to `end`: a chunk of the network's, or the filled part of `#memory`. */
+  /** The received bytes, up to `end`: a chunk of the network, or the filled part of `#memory`. */
   #bytes: Buffer = NOTHING;
   #start = 0;
   #end = 0;
-  /** Memory of our own, with room behind `end`. Null: the bytes are a chunk of the network's. */
+  /** Memory of our own, with room after `end`. Null: the bytes are a chunk of the network. */
   #memory: Buffer | null = null;
-  /** There is no `#soughtFor` that ends before this. */
+  /** No occurrence of `#lastDelimiter` ends before this. */
   #searched = 0;
   #lastDelimiter: Buffer | null = null;
-  /** How much the next receive is expected to bring. */
+  /** The expected size of the next receive. */
   #expected = 0;
 
   /** Bytes held. */
@@ -50,19 +50,19 @@ export class ReaderBuffer {
     return this.#end - this.#start;
   }
 
-  /** False: what is held was detached together with bytes that were given out before. */
+  /** False: the held bytes were detached together with bytes that were returned before. */
   get intact(): boolean {
     return this.#bytes.length === this.#end;
   }
 
-  /** The byte at `index`, counted from the first one that is held. */
+  /** The byte at `index`, relative to the first held byte. */
   byteAt(index: number): number {
     return this.#bytes[this.#start + index] as number;
   }
 
   /**
-   * Where `delimiter` begins; −1: it is not there. The same one (the same object) is sought only in
-   * what has come since, with the bytes before that may be its beginning.
+   * The index of `delimiter`; −1: not found. A repeated search for the same Buffer object looks
+   * only at new bytes, and at the bytes before them that may be its beginning.
    */
   find(delimiter: Buffer): number {
     if (this.#lastDelimiter !== delimiter) {
@@ -70,14 +70,14 @@ export class ReaderBuffer {
       this.#searched = this.#start;
     }
     const from = Math.max(this.#start, this.#searched - delimiter.length + 1);
-    // A number is found faster than a text of one byte.
+    // Node finds a number faster than a Buffer of one byte.
     const wanted = delimiter.length === 1 ? (delimiter[0] as number) : delimiter;
     const at = this.#bytes.indexOf(wanted, from);
     this.#searched = at < 0 ? this.#end : at;
     return at < 0 ? -1 : at - this.#start;
   }
 
-  /** Gives the first `count` bytes out. They are the caller's. */
+  /** Takes the first `count` bytes. The caller owns them. */
   take(count: number): Buffer {
     const start = this.#start;
     const all = start === 0 && count === this.#end;
@@ -86,20 +86,20 @@ export class ReaderBuffer {
     return taken;
   }
 
-  /** The first `count` bytes as text. What is no UTF-8 becomes U+FFFD. */
+  /** The first `count` bytes as text. Invalid UTF-8 becomes U+FFFD. */
   text(count: number): string {
     return this.#bytes.toString('utf8', this.#start, this.#start + count);
   }
 
-  /** The first `count` bytes are not needed any more. */
+  /** Removes the first `count` bytes. */
   skip(count: number): void {
     this.#start += count;
     if (this.#start === this.#end) this.#replace(NOTHING, null);
   }
 
   /**
-   * One try to receive more, for a message of up to `wanted` bytes: how many came, 0 at end of
-   * file, −1: would block.
+   * One attempt to receive more of a message of at most `wanted` bytes. Returns the number of
+   * bytes; 0: end of file; −1: would block.
    */
   receive(socket: Socket, wanted: number): number {
     if (this.length > 0) return this.#append(socket, wanted);
@@ -110,7 +110,7 @@ export class ReaderBuffer {
     return data.length;
   }
 
-  /** A wait may be long: lets memory go that is much larger than what is held. */
+  /** Called before a wait, which may be long: releases memory much larger than its bytes. */
   shrink(): void {
     if (this.length === 0 || this.length >= COPY_BELOW) return;
     if (this.#memory === null || this.#memory.length > SHRINK_ABOVE) this.#copyOut(0);
@@ -132,12 +132,12 @@ export class ReaderBuffer {
     return count;
   }
 
-  /** As much again, if there was all that a receive takes; otherwise little, if anything. */
+  /** A full receive is expected to be followed by another one; a short one by little. */
   #updateExpected(received: number): void {
     this.#expected = received < MAX_PER_RECEIVE ? Math.min(received, COPY_BELOW) : MAX_PER_RECEIVE;
   }
 
-  /** Moves what is held into memory of our own with `room` behind it. */
+  /** Copies the held bytes into memory of our own, with `room` after them. */
   #copyOut(room: number): void {
     const held = this.length;
     const memory = Buffer.allocUnsafe(held + room);

@@ -1,4 +1,4 @@
-/** What reading costs: work that is linear in the bytes, and memory that is no more than needed. */
+/** The cost of reading: work that is linear in the bytes, and memory that is bounded by need. */
 import { describe, expect, it } from 'vitest';
 import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../../test/support/network/scripted-transport.ts';
@@ -7,7 +7,7 @@ import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { Socket } from '../tcp/socket.ts';
 import type { Reader } from './reader.ts';
 
-describe('the work for a message that comes in short pieces', () => {
+describe('the work for a message that arrives in short chunks', () => {
   const LENGTH = 1_000_000;
 
   function shortPieces(): ScriptedTransport {
@@ -25,7 +25,7 @@ describe('the work for a message that comes in short pieces', () => {
     ['readLine', (reader) => reader.readLine({ max: 2 * LENGTH })],
     ['readUntil', (reader) => reader.readUntil('\r\n', { max: 2 * LENGTH })],
     ['readExactly', (reader) => reader.readExactly(LENGTH)],
-  ])('is linear in its length: %s', (_name, read) => {
+  ])('the work for a message in short chunks is linear in its length: %s', (_name, read) => {
     const reader = new Socket(shortPieces()).reader();
     let length = 0;
     const work = workOf(() => {
@@ -37,8 +37,8 @@ describe('the work for a message that comes in short pieces', () => {
   });
 });
 
-describe('memory', () => {
-  it('is taken for what has come, not for what was announced', () => {
+describe('the memory of a reader', () => {
+  it('a reader allocates memory for received bytes, not for an announced length', () => {
     const transport = new ScriptedTransport();
     const reader = new Socket(transport).reader();
     transport.feed('abc');
@@ -52,7 +52,7 @@ describe('memory', () => {
     expect(reader.buffered).toBe(6);
   });
 
-  it('that was given away with a message, and held more, is an error and not silence', () => {
+  it('a reader fails if a program detaches a message that shares memory with held bytes', () => {
     const transport = new ScriptedTransport();
     const reader = new Socket(transport).reader();
     const chunk = Buffer.allocUnsafeSlow(6);
@@ -65,7 +65,7 @@ describe('memory', () => {
     expect(() => play(() => reader.readLine())).toThrow(/detached/);
   });
 
-  it('of a slab is let go while a few bytes that came in it wait for more', async () => {
+  it('a reader that waits with a few held bytes releases their slab', async () => {
     const transport = new ScriptedTransport();
     transport.clearsEarly = true;
     const reader = new Socket(transport).reader();
@@ -78,7 +78,7 @@ describe('memory', () => {
   });
 });
 
-/** A small chunk at the end of a large block of memory, which is given. */
+/** A small chunk at the end of the large block `memory`. */
 function feedFromSlab(transport: ScriptedTransport): ArrayBufferLike {
   const slab = Buffer.allocUnsafeSlow(65536);
   slab.write('hello');
@@ -91,7 +91,7 @@ function collected(reference: WeakRef<ArrayBufferLike>): boolean {
   return reference.deref() === undefined;
 }
 
-/** The sizes of the Buffers that are made meanwhile. */
+/** The sizes of the Buffers that are allocated while `body` runs. */
 function allocationsOf(body: () => void): number[] {
   const sizes: number[] = [0];
   const original = Buffer.allocUnsafe;
@@ -107,10 +107,10 @@ function allocationsOf(body: () => void): number[] {
   return sizes;
 }
 
-/** Into what, where, and from where to where. */
+/** The arguments of Buffer.copy: target, target start, source start, source end. */
 type Copy = [into: Uint8Array, at?: number, start?: number, end?: number];
 
-/** How many bytes are searched through, and copied from one Buffer into another, meanwhile. */
+/** The number of bytes that are searched and copied while `body` runs. */
 function workOf(body: () => void): { readonly searched: number; readonly copied: number } {
   const work = { searched: 0, copied: 0 };
   const { indexOf, copy } = Buffer.prototype;

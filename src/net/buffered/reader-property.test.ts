@@ -1,4 +1,4 @@
-/** However bytes are cut into chunks and reads are cancelled, the same messages come out. */
+/** A reader returns the same messages for any chunks and any cancellations. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { play } from '../../../test/support/kernel/virtual-host.ts';
@@ -16,10 +16,10 @@ type Step =
   | { readonly kind: 'exactly'; readonly n: number }
   | { readonly kind: 'until'; readonly delimiter: string; readonly max: number }
   | { readonly kind: 'line'; readonly max: number }
-  /** All the bytes that are left, taken with `read` in whatever portions they come. */
+  /** All remaining bytes, read with `read` in parts of any size. */
   | { readonly kind: 'rest'; readonly max: number };
 
-/** Bytes of which delimiters, characters of several bytes and no characters at all are made. */
+/** Parts of the input: delimiters, characters of several bytes, and invalid UTF-8. */
 const bytes = fc.array(fc.constantFrom(0x61, 0x0a, 0x0d, 0x2d, 0xe2, 0x86, 0x92, 0xff), {
   maxLength: 120,
 });
@@ -50,7 +50,7 @@ const scenario = fc.record({
 
 type Feed = Omit<typeof scenario extends fc.Arbitrary<infer T> ? T : never, 'program'>;
 
-test('any chunks give what the whole stream gives', () => {
+test('a reader returns the same messages for any chunks', () => {
   fc.assert(
     fc.property(scenario, ({ program, ...feed }) => {
       const results = play(() => readWhileFed(feed, (r) => runAll(r, program)));
@@ -60,7 +60,7 @@ test('any chunks give what the whole stream gives', () => {
   );
 });
 
-test('reads that are timed out and asked for again lose nothing', () => {
+test('a read that times out and is repeated loses no byte', () => {
   fc.assert(
     fc.property(scenario, fc.array(fc.nat(2), { minLength: 1 }), (given, limits) => {
       const { program, ...feed } = given;
@@ -95,12 +95,12 @@ function* readWhileFed(
   const reader = new Socket(transport).reader();
   return yield* group(function* (tasks): Operation<string[]> {
     tasks.spawn(function* (): Operation<void> {
-      const places = [0, ...cuts.filter((cut) => cut < stream.length), stream.length];
-      places.sort((a, b) => a - b);
-      for (let i = 1; i < places.length; i++) {
+      const bounds = [0, ...cuts.filter((cut) => cut < stream.length), stream.length];
+      bounds.sort((a, b) => a - b);
+      for (let i = 1; i < bounds.length; i++) {
         const delay = delays[i % delays.length] as number;
         if (delay > 0) yield* sleep(delay);
-        transport.feed(stream.subarray(places[i - 1], places[i]));
+        transport.feed(stream.subarray(bounds[i - 1], bounds[i]));
       }
       transport.finish();
     });
@@ -112,7 +112,7 @@ type Drive = (read: () => Operation<string | Buffer | null>) => Operation<string
 
 const patiently: Drive = (read) => read();
 
-/** Gives every read a few milliseconds, and asks again for what has not come in time. */
+/** Limits every read to a few milliseconds, and repeats a read that times out. */
 function impatient(limits: readonly number[]): Drive {
   let turn = 0;
   return function* (read): Operation<string | Buffer | null> {
@@ -136,7 +136,7 @@ function* runAll(
   return results;
 }
 
-/** One task begins the program and is cancelled; another one goes on where it was. */
+/** One task starts the program and is cancelled; another one continues it. */
 function* runInterrupted(
   reader: Reader,
   program: readonly Step[],
@@ -144,7 +144,7 @@ function* runInterrupted(
 ): Operation<string[]> {
   const results: string[] = [];
   yield* group(function* (tasks): Operation<void> {
-    // Portions of the rest that a task has taken would be lost with the task.
+    // A cancelled task would lose the parts of the rest that it has read.
     const first = tasks.spawn(() => runAll(reader, program.slice(0, -1), patiently, results));
     for (let step = 0; step < steps; step++) yield* step % 5 === 4 ? sleep(1) : sleep(0);
     first.cancel();
@@ -171,12 +171,12 @@ function operationOf(
   return reader.readUntil(step.delimiter, { max: step.max });
 }
 
-function* restOf(reader: Reader, drive: Drive, most: number): Operation<string> {
+function* restOf(reader: Reader, drive: Drive, max: number): Operation<string> {
   const parts: Buffer[] = [];
   for (;;) {
-    const part = (yield* drive(() => reader.read(most))) as Buffer;
+    const part = (yield* drive(() => reader.read(max))) as Buffer;
     if (part.length === 0) return show(Buffer.concat(parts));
-    if (part.length > most) throw new Error(`asked for ${most}, got ${part.length}`);
+    if (part.length > max) throw new Error(`asked for ${max}, got ${part.length}`);
     parts.push(part);
   }
 }
@@ -192,7 +192,7 @@ function showError(error: UnexpectedEofError | LimitError): string {
   return error.code === 'ERR_LIMIT' ? 'too long' : String(error);
 }
 
-// ---- the model: what the words of the contract say of the whole stream ----
+// ---- the model: the documented result for a complete stream ----
 
 function modelOf(stream: Buffer, program: readonly Step[]): string[] {
   let left = stream;
@@ -218,19 +218,19 @@ function modelStep(left: Buffer, step: Step): [result: string, used: number] {
   }
 }
 
-function modelUntil(left: Buffer, delimiter: string, most: number): [string, number] {
+function modelUntil(left: Buffer, delimiter: string, max: number): [string, number] {
   const at = left.indexOf(delimiter);
   const length = at + Buffer.byteLength(delimiter);
-  if (at >= 0) return length > most ? ['too long', 0] : [show(left.subarray(0, length)), length];
-  if (left.length >= most) return ['too long', 0];
+  if (at >= 0) return length > max ? ['too long', 0] : [show(left.subarray(0, length)), length];
+  if (left.length >= max) return ['too long', 0];
   return left.length === 0 ? ['null', 0] : [`end after ${left.toString('hex')}`, left.length];
 }
 
-function modelLine(left: Buffer, most: number): [string, number] {
+function modelLine(left: Buffer, max: number): [string, number] {
   if (left.length === 0) return ['null', 0];
   const at = left.indexOf('\n');
   let length = at < 0 ? left.length : at;
   if (at > 0 && left[at - 1] === 0x0d) length--;
-  if (length > most) return ['too long', 0];
+  if (length > max) return ['too long', 0];
   return [show(left.toString('utf8', 0, length)), at < 0 ? left.length : at + 1];
 }

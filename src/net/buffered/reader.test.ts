@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../../test/support/network/scripted-transport.ts';
+import { failureCode } from '../../../test/support/sockets.ts';
 import { select } from '../../flow/select/select.ts';
 import type { Operation } from '../../kernel/operation.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
@@ -9,7 +10,7 @@ import { sleep } from '../../kernel/waits.ts';
 import { Socket } from '../tcp/socket.ts';
 import type { Reader } from './reader.ts';
 
-/** A reader of the chunks, and the end of file behind them. */
+/** A reader of the chunks, followed by end of file. */
 function readerOf(...chunks: readonly (string | Uint8Array)[]): Reader {
   const { reader, transport } = openReaderOf(...chunks);
   transport.finish();
@@ -32,7 +33,7 @@ function textOf(bytes: Buffer | null): string | null {
 }
 
 describe('a reader', () => {
-  it('is one for each socket, and takes new options', () => {
+  it('a socket has one reader, which accepts new options', () => {
     const { reader, socket } = openReaderOf('12345678\n');
     expect(socket.reader({ max: 4 })).toBe(reader);
     expect(codeOf(() => reader.readLine())).toBe('ERR_LIMIT');
@@ -42,7 +43,7 @@ describe('a reader', () => {
     expect(play(() => reader.readLine())).toBe('12345678');
   });
 
-  it('gives bytes that are held before it receives', () => {
+  it('a reader returns held bytes before it receives', () => {
     const { reader, transport } = openReaderOf('a\nbcd', 'later');
     play(function* () {
       expect(yield* reader.readLine()).toBe('a');
@@ -54,14 +55,14 @@ describe('a reader', () => {
     });
   });
 
-  it('gives an empty Buffer at the end, again and again', () => {
+  it('a reader returns an empty Buffer at end of file, repeatedly', () => {
     const reader = readerOf();
     play(function* () {
       for (let i = 0; i < 3; i++) expect((yield* reader.read()).length).toBe(0);
     });
   });
 
-  it('does not copy a message that lies within one chunk', () => {
+  it('a reader does not copy a message within one chunk', () => {
     const chunk = Buffer.from('head|body');
     const reader = readerOf(chunk);
     const [head, body] = play(function* () {
@@ -71,7 +72,7 @@ describe('a reader', () => {
     expect([String(head), String(body)]).toEqual(['head|', 'body']);
   });
 
-  it('never writes again what it has given out', () => {
+  it('a reader never overwrites bytes that it has returned', () => {
     const reader = readerOf('ab', 'cd', 'efgh', 'ijkl', 'mn');
     play(function* () {
       const first = yield* reader.readExactly(3);
@@ -83,7 +84,7 @@ describe('a reader', () => {
     });
   });
 
-  it('that is disposed of leaves the socket open and keeps what it holds', () => {
+  it('a disposed reader leaves the socket open and keeps its held bytes', () => {
     const { socket } = openReaderOf('a\nb');
     play(function* () {
       {
@@ -97,17 +98,17 @@ describe('a reader', () => {
 });
 
 describe('readExactly', () => {
-  it('joins what comes in pieces', () => {
+  it('readExactly joins bytes that arrive in chunks', () => {
     expect(textOf(play(() => readerOf('ab', 'c', 'def').readExactly(5)))).toBe('abcde');
   });
 
-  it('of 0 bytes is an empty Buffer at once, also at the end', () => {
+  it('readExactly of 0 bytes returns an empty Buffer at once, even at end of file', () => {
     const { reader } = openReaderOf();
     expect(play(() => reader.readExactly(0))?.length).toBe(0);
     expect(play(() => readerOf().readExactly(0))?.length).toBe(0);
   });
 
-  it('gives null at the end, and an error with the bytes in the middle', () => {
+  it('readExactly returns null at end of file, and within a message throws with its bytes', () => {
     const reader = readerOf('abc');
     const error = failureOf(() => reader.readExactly(4));
     expect(error).toMatchObject({ code: 'ERR_UNEXPECTED_EOF', bytes: Buffer.from('abc') });
@@ -115,13 +116,13 @@ describe('readExactly', () => {
     expect(play(() => reader.readExactly(4))).toBe(null);
   });
 
-  it.each([-1, 1.5, Number.NaN, 2 ** 31])('refuses %s bytes', (n) => {
+  it.each([-1, 1.5, Number.NaN, 2 ** 31])('readExactly rejects %s bytes', (n) => {
     expect(() => readerOf().readExactly(n)).toThrow(RangeError);
   });
 });
 
 describe('readUntil', () => {
-  it('gives the delimiter, too, however it was cut', () => {
+  it('readUntil returns the bytes with the delimiter, which may arrive in chunks', () => {
     const reader = readerOf('a\r', '\n\r', '\nrest\r', '\r\n');
     play(function* () {
       const found: (string | null)[] = [];
@@ -130,7 +131,7 @@ describe('readUntil', () => {
     });
   });
 
-  it('takes bytes or a text, and a different one each time', () => {
+  it('readUntil accepts bytes or a text, and another delimiter each time', () => {
     const reader = readerOf('a|b→c\0d');
     play(function* () {
       expect(textOf(yield* reader.readUntil('|'))).toBe('a|');
@@ -139,7 +140,7 @@ describe('readUntil', () => {
     });
   });
 
-  it('looks at the bytes again for another delimiter, or for one whose bytes were changed', () => {
+  it('readUntil searches again for another delimiter, and for one whose bytes were changed', () => {
     const { reader, transport } = openReaderOf('a;b,c');
     const delimiter = Buffer.from('|');
     play(function* () {
@@ -153,7 +154,7 @@ describe('readUntil', () => {
     });
   });
 
-  it('finds what was there before another read has moved the bytes, and what it brought', () => {
+  it('readUntil finds a delimiter among held bytes that another read has moved, and among new ones', () => {
     const { reader, transport } = openReaderOf('abc\ndef');
     expect(codeOf(() => reader.readUntil('\n', { max: 3 }))).toBe('ERR_LIMIT');
     play(function* () {
@@ -166,14 +167,14 @@ describe('readUntil', () => {
     });
   });
 
-  it('ends with an error that has the bytes if the end comes first', () => {
+  it('readUntil throws with the received bytes if end of file comes first', () => {
     const reader = readerOf('abc');
     const error = failureOf(() => reader.readUntil('\n'));
     expect(error).toMatchObject({ code: 'ERR_UNEXPECTED_EOF', bytes: Buffer.from('abc') });
     expect(play(() => reader.readUntil('\n'))).toBe(null);
   });
 
-  it('counts the delimiter; what is longer than max stays readable', () => {
+  it('readUntil includes the delimiter in the limit; a longer message stays readable', () => {
     const reader = readerOf('123\n', '5678\n');
     play(function* () {
       expect(textOf(yield* reader.readUntil('\n', { max: 4 }))).toBe('123\n');
@@ -183,12 +184,12 @@ describe('readUntil', () => {
     expect(textOf(play(() => reader.readUntil('\n', { max: 5 })))).toBe('5678\n');
   });
 
-  it('knows that it is too long before the delimiter has come', () => {
+  it('readUntil reports a message that is too long before its delimiter arrives', () => {
     const { reader } = openReaderOf('12', '34');
     expect(failureOf(() => reader.readUntil('\n', { max: 4 }))).toMatchObject({ buffered: 4 });
   });
 
-  it('refuses an empty delimiter, and what is none', () => {
+  it('readUntil rejects an empty delimiter and values without bytes', () => {
     const reader = readerOf('a');
     expect(() => reader.readUntil('')).toThrow(RangeError);
     expect(() => reader.readUntil(new Uint8Array(0))).toThrow(RangeError);
@@ -199,7 +200,7 @@ describe('readUntil', () => {
 });
 
 describe('readLine', () => {
-  it('takes off what ends a line, and gives the last one without it', () => {
+  it('readLine removes the line ending, which the last line may lack', () => {
     expect(linesOf('a\nb\r\n\n\r\nc\rd\r\r\nlast\r')).toEqual([
       'a',
       'b',
@@ -211,7 +212,7 @@ describe('readLine', () => {
     expect(linesOf('a\r', '\nb', '\n')).toEqual(['a', 'b']);
   });
 
-  it('puts characters together that were cut', () => {
+  it('readLine decodes characters that arrive in parts', () => {
     const text = 'grün → 漢字 🎉\n';
     const bytes = Buffer.from(text);
     for (let cut = 0; cut <= bytes.length; cut++) {
@@ -219,11 +220,11 @@ describe('readLine', () => {
     }
   });
 
-  it('makes U+FFFD of what is no UTF-8', () => {
+  it('readLine replaces invalid UTF-8 with U+FFFD', () => {
     expect(linesOf(Buffer.from([0x61, 0xff, 0xe2, 0x86, 0x0a, 0x62]))).toEqual(['a��', 'b']);
   });
 
-  it('counts bytes of the line alone', () => {
+  it('readLine limits the bytes of the line without its ending', () => {
     const options = { max: 3 };
     const reader = readerOf('123\r\n', '→\n', '1234\n', '123');
     play(function* () {
@@ -241,7 +242,7 @@ describe('readLine', () => {
     });
   });
 
-  it('waits for what follows a carriage return at the limit', () => {
+  it('readLine waits for the byte after a carriage return at the limit', () => {
     const { reader, transport } = openReaderOf('123\r');
     play(function* () {
       expect(yield* moveOnAfter(1, () => reader.readLine({ max: 3 }))).toBeUndefined();
@@ -252,14 +253,14 @@ describe('readLine', () => {
     expect(codeOf(() => reader.readLine({ max: 3 }))).toBe('ERR_LIMIT');
   });
 
-  it('does not wait for the end of a line that is too long already', () => {
+  it('readLine does not wait for the ending of a line that is already too long', () => {
     const { reader } = openReaderOf('1234');
     expect(codeOf(() => reader.readLine({ max: 3 }))).toBe('ERR_LIMIT');
   });
 });
 
 describe('an error of the connection', () => {
-  it('comes behind the bytes that came before it', () => {
+  it('an error of the connection comes after the bytes before it', () => {
     const { reader, transport } = openReaderOf('line\npart');
     transport.finish(Object.assign(new Error('reset'), { code: 'ECONNRESET' }));
     play(function* () {
@@ -272,20 +273,20 @@ describe('an error of the connection', () => {
   });
 });
 
-describe('receives past the reader', () => {
-  it('are refused while it holds bytes, with the number of them', () => {
+describe('direct receives of a socket with a reader', () => {
+  it('direct receives fail while the reader holds bytes, and report how many', () => {
     const { reader, socket } = openReaderOf('a\nbc');
     play(function* () {
       const early = socket.recvInto(new Uint8Array(1));
       expect(yield* reader.readLine()).toBe('a');
-      const refused = expect.objectContaining({
+      const rejected = expect.objectContaining({
         code: 'ERR_BUFFERED',
         message: expect.stringContaining('2 bytes'),
       });
-      expect(() => socket.recv()).toThrow(refused);
-      expect(() => socket.recvInto(new Uint8Array(1))).toThrow(refused);
-      expect(() => socket.tryRecv()).toThrow(refused);
-      expect(failureOf(() => early)).toEqual(refused);
+      expect(() => socket.recv()).toThrow(rejected);
+      expect(() => socket.recvInto(new Uint8Array(1))).toThrow(rejected);
+      expect(() => socket.tryRecv()).toThrow(rejected);
+      expect(failureOf(() => early)).toEqual(rejected);
       expect(String(yield* reader.read())).toBe('bc');
       expect(socket.tryRecv()).toBeUndefined();
     });
@@ -293,7 +294,7 @@ describe('receives past the reader', () => {
 });
 
 describe('a read', () => {
-  it('that is forgotten is noticed by the next one, of whatever kind', () => {
+  it('a forgotten read is reported by the next read of any kind', () => {
     const { reader, socket } = openReaderOf('a\n');
     reader.readLine();
     const forgotten = expect.objectContaining({
@@ -306,20 +307,20 @@ describe('a read', () => {
     expect(() => socket.checkDriven()).toThrow(forgotten);
   });
 
-  it('meets ERR_BUSY while another one is in progress, also if its bytes are held', () => {
+  it('a read fails with ERR_BUSY while another one is in progress, even if its bytes are held', () => {
     const { reader, socket, transport } = openReaderOf('abc');
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
         const first = tasks.spawn(() => reader.readLine());
         yield;
-        expect(yield* codeIn(() => reader.read())).toBe('ERR_BUSY');
-        expect(yield* codeIn(() => reader.readLine())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => reader.read())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => reader.readLine())).toBe('ERR_BUSY');
         expect(first.state).toBe('waiting');
         transport.feed('\nd');
         expect(yield* first.join()).toBe('abc');
         const raw = tasks.spawn(() => reader.readExactly(2));
         yield;
-        expect(yield* codeIn(() => reader.read())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => reader.read())).toBe('ERR_BUSY');
         transport.feed('e');
         expect(textOf(yield* raw.join())).toBe('de');
       });
@@ -327,7 +328,7 @@ describe('a read', () => {
     });
   });
 
-  it('is an arm of select, and loses nothing when it is not taken', () => {
+  it('a read can be a case of select, and loses no byte if another case is taken', () => {
     const { reader, transport } = openReaderOf('par');
     play(function* () {
       const late = yield* select({ late: sleep(1), line: reader.readLine() });
@@ -346,7 +347,7 @@ describe('a read', () => {
     });
   });
 
-  it('lets others run while a fast peer sends a long message', () => {
+  it('a read of a long message from a fast peer lets other tasks run', () => {
     const block = Buffer.alloc(65536, 'x');
     const { reader } = openReaderOf(...Array.from({ length: 64 }, () => block));
     play(function* () {
@@ -371,13 +372,4 @@ function linesOf(...chunks: readonly (string | Uint8Array)[]): string[] {
       lines.push(line);
     }
   });
-}
-
-function* codeIn(body: () => Operation<unknown>): Operation<string> {
-  try {
-    yield* body();
-  } catch (error) {
-    return (error as { code: string }).code;
-  }
-  return 'no error';
 }

@@ -1,10 +1,9 @@
-/** Reader: whole messages out of the bytes of a socket, however they arrive. */
+/** Reader: reads whole messages from the bytes of a socket, in whatever chunks they arrive. */
 
 import type { Operation } from '../../kernel/operation.ts';
 import { checkInteger, outOfRange } from '../../support/checks.ts';
 import { checkBytes } from '../bytes.ts';
 import { unreadBytes } from '../errors.ts';
-import type { ReusableOperation } from '../reusable-operation.ts';
 import type { Socket } from '../tcp/socket.ts';
 import type { Framing } from './read-operation.ts';
 import { ANY, EXACTLY, LINE, ReadOperation, UNTIL } from './read-operation.ts';
@@ -13,23 +12,24 @@ import { ReaderBuffer } from './reader-buffer.ts';
 const DEFAULT_MAX = 65536;
 const MAX_BYTES = 2 ** 31 - 1;
 
-/** How long a message may be. */
+/** Options of a Reader. */
 export interface ReaderOptions {
-  /** The most bytes of a line (without what ends it), or up to a delimiter (with it); 65536. */
+  /** The maximum number of bytes of a line (without its end), or up to and including a delimiter;
+   *  65536. */
   readonly max?: number;
 }
 
 /**
- * Reads messages from a socket; made by `socket.reader()`. What was received and not yet read is
- * held here, so a read that is cancelled or timed out loses no byte, and the next one finds them.
+ * Reads messages from a socket; created by `socket.reader()`. The reader holds bytes that were
+ * received and not read yet. A cancelled or timed-out read therefore loses no byte: the next read
+ * gets them.
  *
- * One task at a time may read, and no other receive may be in progress: ERR_BUSY. While bytes are
- * held, `socket.recv` and its kin would pass over them: they throw ERR_BUFFERED. Bytes that came
- * before an error of the connection can be read; then reads throw that error. Memory grows with the
- * bytes that were received, up to the message asked for and 64 KB more. What is given out may share
- * memory with what is held: if it is transferred (to a worker), reads throw a TypeError. Reads can
- * be arms of `select`.
- *
+ * Only one task at a time may read, and no other receive may be in progress: ERR_BUSY. While the
+ * reader holds bytes, `socket.recv` and the other direct receives throw ERR_BUFFERED, because they
+ * would skip them. Bytes that arrived before an error of the connection can still be read; after
+ * them, reads throw the error. Memory grows with the received bytes, up to the requested message
+ * and 64 KB more. A returned Buffer may share memory with held bytes: if it is transferred to a
+ * worker, reads throw a TypeError. A read can be a case of `select`.
  * @example
  * const reader = socket.reader({ max: 8192 });
  * for (;;) {
@@ -41,107 +41,102 @@ export interface ReaderOptions {
 export class Reader implements Disposable {
   readonly #socket: Socket;
   readonly #buffer: ReaderBuffer = new ReaderBuffer();
-  /** The read that allocates nothing; while it is in progress, others are made. @internal */
-  readonly reusable: ReusableOperation<unknown>;
-  readonly #read: ReadOperation;
+  /** The read that is reused; while it is in progress, others are created. @internal */
+  readonly reusable: ReadOperation;
   #max: number = DEFAULT_MAX;
-  /** The last delimiter, and the text that it was given as: the search goes on where it was. */
+  /** The last delimiter, and its text: the same object lets the search continue where it was. */
   #delimiter: Buffer = Buffer.alloc(0);
   #delimiterText = '';
 
-  /** Readers are made by `socket.reader()`. @internal */
+  /** Readers are created by `socket.reader()`. @internal */
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.#read = new ReadOperation(socket, this.#buffer);
-    this.reusable = this.#read;
+    this.reusable = new ReadOperation(socket, this.#buffer);
   }
 
-  /** Bytes that were received and not yet read. */
+  /** The number of bytes that were received and not read yet. */
   get buffered(): number {
     return this.#buffer.length;
   }
 
   /**
-   * Reads 1..max bytes: those that are held, or else what a receive brings; an empty Buffer at end
-   * of file. The Buffer is the caller's.
+   * Reads 1 to `max` bytes: bytes that the reader holds, otherwise those of one receive. An empty
+   * Buffer at end of file. The caller owns the Buffer.
    * Cancel: no byte is lost. Errors: as `socket.recv`.
    */
   read(max: number = DEFAULT_MAX): Operation<Buffer> {
     checkInteger('max', max, 1, MAX_BYTES);
-    return this.#begin(ANY, max);
+    return this.#take(ANY, max) as Operation<Buffer>;
   }
 
   /**
-   * Reads `n` bytes, or gives `null` if the end comes before the first of them. `n` may come from
-   * the peer: memory is taken as the bytes come. Check it all the same, it is how much you accept.
-   * Cancel: no byte is lost. Errors: ERR_UNEXPECTED_EOF if the end comes in the middle (the bytes
-   * are in `.bytes`), and as `socket.recv`.
+   * Reads `n` bytes, or returns `null` if end of file comes before the first of them. `n` may come
+   * from the peer: memory is allocated only as bytes arrive. Still check it, because it is the
+   * amount that the program accepts.
+   * Cancel: no byte is lost. Errors: ERR_UNEXPECTED_EOF if end of file comes within the message
+   * (the received bytes are in `.bytes`), and as `socket.recv`.
    */
   readExactly(n: number): Operation<Buffer | null> {
     checkInteger('n', n, 0, MAX_BYTES);
-    return this.#begin(EXACTLY, n);
+    return this.#take(EXACTLY, n) as Operation<Buffer | null>;
   }
 
   /**
-   * Reads up to the next `delimiter` (a text is sought as UTF-8) and gives the bytes with it, or
-   * `null` if the end comes before the first byte.
-   * Cancel: no byte is lost. Errors: ERR_LIMIT if that would be more than `max` bytes (they stay
-   * readable), ERR_UNEXPECTED_EOF if the end comes first (the bytes are in `.bytes`), a RangeError
-   * for an empty delimiter, and as `socket.recv`.
+   * Reads up to and including the next `delimiter` (a text as UTF-8), or returns `null` if end of
+   * file comes before the first byte.
+   * Cancel: no byte is lost. Errors: ERR_LIMIT if the result would exceed `max` bytes (they stay
+   * readable), ERR_UNEXPECTED_EOF if end of file comes first (the received bytes are in `.bytes`),
+   * a RangeError for an empty delimiter, and as `socket.recv`.
    */
   readUntil(delimiter: string | Uint8Array, options: ReaderOptions = {}): Operation<Buffer | null> {
     const max = this.#limitOf(options);
-    const sought = this.#delimiterOf(delimiter);
+    const bytes = this.#delimiterOf(delimiter);
     const read = this.#take(UNTIL, max);
-    read.delimiter = sought;
+    read.delimiter = bytes;
     return read as Operation<Buffer | null>;
   }
 
   /**
-   * Reads a line and gives it without the `\n` or `\r\n` that ends it; a last line may lack that.
-   * `null`: the end has come. The text is decoded from the whole line, so characters that arrive in
-   * parts are right; bytes that are no UTF-8 become U+FFFD (`readUntil('\n')` gives them raw).
+   * Reads a line and returns it without the `\n` or `\r\n` that ends it. The last line may lack it.
+   * `null`: end of file. The text is decoded from the whole line, so a character that arrives in
+   * parts is correct. Invalid UTF-8 becomes U+FFFD (`readUntil('\n')` returns the bytes).
    * Cancel: no byte is lost. Errors: ERR_LIMIT if the line is longer than `max` bytes (they stay
    * readable), and as `socket.recv`.
    */
   readLine(options: ReaderOptions = {}): Operation<string | null> {
-    return this.#begin(LINE, this.#limitOf(options));
+    return this.#take(LINE, this.#limitOf(options)) as Operation<string | null>;
   }
 
   /**
-   * The end of a `using` block. The socket stays open; bytes that are held stay too, and
-   * `socket.reader()` gives them to whoever reads next. Memory beyond them is let go.
+   * The end of a `using` block. The socket stays open, held bytes stay readable through
+   * `socket.reader()`, and unused memory is released.
    */
   [Symbol.dispose](): void {
     this.#buffer.shrink();
   }
 
-  /** What is given replaces what was. @internal */
+  /** Updates the given options. @internal */
   configure(options: ReaderOptions): void {
     this.#max = this.#limitOf(options);
   }
 
-  /** Gives out all that is held. @internal */
+  /** Takes all held bytes. @internal */
   takeAll(): Buffer {
     return this.#buffer.take(this.#buffer.length);
   }
 
-  /** Throws if a receive past the reader would leave bytes out. @internal */
+  /** Throws if the reader holds bytes, which a direct receive would skip. @internal */
   checkEmpty(): void {
     if (this.#buffer.length > 0) throw unreadBytes(this.#socket.name, this.#buffer.length);
   }
 
-  #begin<T>(want: Framing<T>, max: number): Operation<T> {
-    return this.#take(want, max) as Operation<T>;
-  }
-
-  #take(want: Framing<unknown>, max: number): ReadOperation {
-    let read = this.#read;
+  #take(framing: Framing<unknown>, max: number): ReadOperation {
+    let read = this.reusable;
     if (!read.take()) {
       read = new ReadOperation(this.#socket, this.#buffer);
       read.take();
     }
-    read.framing = want;
+    read.framing = framing;
     read.max = max;
     return read;
   }
@@ -152,7 +147,7 @@ export class Reader implements Disposable {
     return max;
   }
 
-  /** The delimiter as bytes of our own; the same object as long as it is the same delimiter. */
+  /** A copy of the delimiter: the same object while the delimiter is the same. */
   #delimiterOf(delimiter: string | Uint8Array): Buffer {
     const isText = typeof delimiter === 'string';
     if (isText && delimiter !== '' && delimiter === this.#delimiterText) return this.#delimiter;

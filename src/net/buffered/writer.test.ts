@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../../test/support/network/scripted-transport.ts';
+import { failure, failureCode } from '../../../test/support/sockets.ts';
 import { BusyError } from '../../kernel/errors.ts';
 import type { Operation } from '../../kernel/operation.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
@@ -10,21 +11,21 @@ import { FlushNeededError } from '../errors.ts';
 import { Socket } from '../tcp/socket.ts';
 import type { Writer, WriterOptions } from './writer.ts';
 
-interface Place {
+interface WriterSetup {
   readonly transport: ScriptedTransport;
   readonly socket: Socket;
   readonly writer: Writer;
 }
 
-function place(options: WriterOptions = {}): Place {
+function writerOver(options: WriterOptions = {}): WriterSetup {
   const transport = new ScriptedTransport();
   const socket = new Socket(transport);
   return { transport, socket, writer: socket.writer(options) };
 }
 
 describe('a writer', () => {
-  it('is one for each socket, and takes new options', () => {
-    const { socket, writer } = place({ highWaterMark: 4 });
+  it('a socket has one writer, which accepts new options', () => {
+    const { socket, writer } = writerOver({ highWaterMark: 4 });
     expect(socket.writer()).toBe(writer);
     expect(() => writer.write('12345')).toThrow(FlushNeededError);
     socket.writer({ highWaterMark: 5 });
@@ -32,8 +33,8 @@ describe('a writer', () => {
     expect(writer.buffered).toBe(5);
   });
 
-  it('sends nothing before it is flushed, and then everything in one piece', () => {
-    const { transport, writer } = place();
+  it('a writer sends nothing before a flush, and then all bytes in one piece', () => {
+    const { transport, writer } = writerOver();
     for (const word of ['HTTP/1.1', ' ', '200', ' ', 'OK', '\r\n']) writer.write(word);
     writer.write(Buffer.from('→'));
     expect([writer.buffered, transport.sends.length]).toEqual([20, 0]);
@@ -42,8 +43,8 @@ describe('a writer', () => {
     expect([writer.buffered, transport.offered]).toEqual([0, []]);
   });
 
-  it('copies small pieces, and keeps large ones where they are', () => {
-    const { transport, writer } = place();
+  it('a writer copies small pieces and does not copy large ones', () => {
+    const { transport, writer } = writerOver();
     const small = Buffer.alloc(4095, 's');
     const large = Buffer.alloc(4096, 'l');
     writer.write(small);
@@ -56,8 +57,8 @@ describe('a writer', () => {
     expect(transport.offered).toEqual([3]);
   });
 
-  it('sends sixty-four pieces at a time', () => {
-    const { transport, writer } = place({ highWaterMark: 1_000_000 });
+  it('a writer sends at most sixty-four pieces per call', () => {
+    const { transport, writer } = writerOver({ highWaterMark: 1_000_000 });
     const expected: string[] = [];
     for (let i = 0; i < 100; i++) {
       const large = String(i % 10).repeat(4096);
@@ -70,8 +71,8 @@ describe('a writer', () => {
     expect(transport.offered).toEqual([64, 64, 64, 8]);
   });
 
-  it('writes texts as UTF-8, whatever is in them, and nothing for nothing', () => {
-    const { transport, writer } = place();
+  it('a writer encodes any text as UTF-8, and ignores empty data', () => {
+    const { transport, writer } = writerOver();
     const texts = ['', 'ascii', 'grün', '漢字', '🎉', '\ud800', `${'→'.repeat(3000)}`];
     for (const text of texts) writer.write(text);
     writer.write(new Uint8Array(0));
@@ -81,17 +82,17 @@ describe('a writer', () => {
     expect(Buffer.concat(transport.sends).equals(expected)).toBe(true);
   });
 
-  it('refuses what is no bytes, and marks that are none', () => {
-    const { socket, writer } = place();
+  it('a writer rejects values without bytes and invalid high water marks', () => {
+    const { socket, writer } = writerOver();
     expect(() => writer.write(7 as unknown as string)).toThrow(TypeError);
     expect(() => socket.writer({ highWaterMark: 0 })).toThrow(RangeError);
     expect(writer.buffered).toBe(0);
   });
 });
 
-describe('the mark', () => {
-  it('may be reached and not passed; what does not fit is not taken', () => {
-    const { transport, writer } = place({ highWaterMark: 10 });
+describe('the high water mark', () => {
+  it('a writer can be filled up to the mark; a piece that exceeds it is not added', () => {
+    const { transport, writer } = writerOver({ highWaterMark: 10 });
     writer.write('1234567');
     writer.write('89a');
     expect(() => writer.write('b')).toThrow(
@@ -108,14 +109,14 @@ describe('the mark', () => {
     expect(transport.sentText).toBe('123456789ab');
   });
 
-  it('sends to sendAll what no flush would make room for', () => {
-    const { writer } = place({ highWaterMark: 10 });
+  it('the error for a piece larger than the mark recommends sendAll', () => {
+    const { writer } = writerOver({ highWaterMark: 10 });
     expect(() => writer.write(Buffer.alloc(11))).toThrow(/yield\* socket\.sendAll\(data\)/);
     expect(writer.buffered).toBe(0);
   });
 
-  it('counts what a flush has yet to send', () => {
-    const { transport, writer } = place({ highWaterMark: 10 });
+  it('bytes that a flush has not sent yet count towards the mark', () => {
+    const { transport, writer } = writerOver({ highWaterMark: 10 });
     transport.room = 3;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
@@ -133,8 +134,8 @@ describe('the mark', () => {
 });
 
 describe('flush', () => {
-  it('of nothing is done at once, and is no answer', () => {
-    const { socket, transport, writer } = place();
+  it('a flush of nothing completes at once and does not count as a response', () => {
+    const { socket, transport, writer } = writerOver();
     transport.feed('question');
     play(function* () {
       yield* socket.recv();
@@ -147,8 +148,8 @@ describe('flush', () => {
     });
   });
 
-  it('leaves what is written meanwhile to the next one', () => {
-    const { transport, writer } = place();
+  it('a flush leaves bytes that are written while it runs to the next one', () => {
+    const { transport, writer } = writerOver();
     transport.room = 2;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
@@ -164,8 +165,8 @@ describe('flush', () => {
     });
   });
 
-  it('that is cancelled before its first byte has not happened', () => {
-    const { socket, transport, writer } = place();
+  it('a flush that is cancelled before its first byte has no effect', () => {
+    const { socket, transport, writer } = writerOver();
     transport.room = 0;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
@@ -185,8 +186,8 @@ describe('flush', () => {
     expect(transport.sentText).toBe(`one ${'x'.repeat(5000)} two${'y'.repeat(5000)}`);
   });
 
-  it('that is cancelled after its first byte tears the sending side', () => {
-    const { socket, transport, writer } = place();
+  it('a flush that is cancelled after its first byte tears the send half', () => {
+    const { socket, transport, writer } = writerOver();
     transport.room = 3;
     play(function* () {
       writer.write('12345');
@@ -199,8 +200,8 @@ describe('flush', () => {
     expect(writer.buffered).toBe(4);
   });
 
-  it('that meets an error says so: the program has been told, and has forgotten no flush', () => {
-    const { socket, transport, writer } = place();
+  it('a failed flush is not reported again as a forgotten one', () => {
+    const { socket, transport, writer } = writerOver();
     writer.write('lost');
     transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));
     expect(codeOf(() => writer.flush())).toBe('EPIPE');
@@ -212,13 +213,13 @@ describe('flush', () => {
     );
   });
 
-  it('that meets an error in the middle drops the rest', () => {
-    const { socket, transport, writer } = place();
+  it('a flush that fails after its first byte drops the rest', () => {
+    const { socket, transport, writer } = writerOver();
     transport.room = 2;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
         writer.write('12345');
-        const flush = tasks.spawn(() => codeIn(() => writer.flush()));
+        const flush = tasks.spawn(() => failureCode(() => writer.flush()));
         yield;
         transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));
         expect(yield* flush.join()).toBe('EPIPE');
@@ -227,11 +228,11 @@ describe('flush', () => {
     expect([writer.buffered, socket.torn]).toEqual([0, false]);
   });
 
-  it('fails if a piece was given away, before it begins or while it waits', () => {
-    const { socket, transport, writer } = place();
-    const gone = Buffer.alloc(5000);
-    writer.write(gone);
-    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  it('a flush fails if a piece is detached before it starts or while it waits', () => {
+    const { socket, transport, writer } = writerOver();
+    const detached = Buffer.alloc(5000);
+    writer.write(detached);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
     const failed = expect.objectContaining({ message: expect.stringContaining('detached') });
     expect(failureOf(() => writer.flush())).toEqual(failed);
     writer.drop();
@@ -241,7 +242,7 @@ describe('flush', () => {
       yield* group(function* (tasks): Operation<void> {
         writer.write('x');
         writer.write(piece);
-        const flush = tasks.spawn(() => errorIn(() => writer.flush()));
+        const flush = tasks.spawn(() => failure(() => writer.flush()));
         yield;
         structuredClone(piece.buffer, { transfer: [piece.buffer] });
         transport.admit(1000);
@@ -251,22 +252,22 @@ describe('flush', () => {
     expect([transport.sentText, socket.torn, writer.buffered]).toEqual(['x', true, 0]);
   });
 
-  it('meets ERR_BUSY and ERR_CLOSED as sendAll does, and keeps the bytes', () => {
-    const { socket, transport, writer } = place();
+  it('a flush fails with ERR_BUSY and ERR_CLOSED as sendAll does, and keeps the bytes', () => {
+    const { socket, transport, writer } = writerOver();
     transport.room = 0;
     play(function* () {
       yield* group(function* (tasks): Operation<void> {
         const sending = tasks.spawn(() => socket.sendAll('first'));
         yield;
         writer.write('second');
-        expect(yield* codeIn(() => writer.flush())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => writer.flush())).toBe('ERR_BUSY');
         transport.admit(100);
         yield* sending.join();
         transport.room = 0;
         const flush = tasks.spawn(() => writer.flush());
         yield;
-        expect(yield* codeIn(() => writer.flush())).toBe('ERR_BUSY');
-        expect(yield* codeIn(() => socket.sendAll('x'))).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => writer.flush())).toBe('ERR_BUSY');
+        expect(yield* failureCode(() => socket.sendAll('x'))).toBe('ERR_BUSY');
         expect(() => socket.trySend('x')).toThrow(BusyError);
         expect(writer.buffered).toBe(6);
         transport.admit(100);
@@ -279,8 +280,8 @@ describe('flush', () => {
     expect(codeOf(() => writer.flush())).toBe('ERR_CLOSED');
   });
 
-  it('that is forgotten is noticed by the next one, and at the end', () => {
-    const { socket, writer } = place();
+  it('a forgotten flush is reported by the next one, and when the handler ends', () => {
+    const { socket, writer } = writerOver();
     writer.write('x');
     writer.flush();
     const forgotten = expect.objectContaining({
@@ -293,16 +294,16 @@ describe('flush', () => {
   });
 });
 
-describe('sends past the writer', () => {
-  it('are refused while it holds bytes', () => {
-    const { socket, transport, writer } = place();
+describe('direct sends of a socket with a writer', () => {
+  it('direct sends fail while the writer holds bytes', () => {
+    const { socket, transport, writer } = writerOver();
     writer.write('head');
     const body = Buffer.from('body');
-    const refused = expect.objectContaining({ code: 'ERR_FLUSH_NEEDED', buffered: 4 });
-    expect(() => socket.sendAll(body)).toThrow(refused);
-    expect(() => socket.send(body)).toThrow(refused);
-    expect(() => socket.sendv([body])).toThrow(refused);
-    expect(() => socket.trySend(body)).toThrow(refused);
+    const rejected = expect.objectContaining({ code: 'ERR_FLUSH_NEEDED', buffered: 4 });
+    expect(() => socket.sendAll(body)).toThrow(rejected);
+    expect(() => socket.send(body)).toThrow(rejected);
+    expect(() => socket.sendv([body])).toThrow(rejected);
+    expect(() => socket.trySend(body)).toThrow(rejected);
     play(function* () {
       yield* writer.flush();
       yield* socket.sendAll(body);
@@ -310,8 +311,8 @@ describe('sends past the writer', () => {
     expect(transport.sentText).toBe('headbody');
   });
 
-  it('are free again after a reset, which drops the bytes', () => {
-    const { socket, writer } = place();
+  it('direct sends work again after a reset, which drops the bytes', () => {
+    const { socket, writer } = writerOver();
     writer.write('never');
     socket.reset();
     expect(writer.buffered).toBe(0);
@@ -320,7 +321,7 @@ describe('sends past the writer', () => {
   });
 });
 
-describe('whatever is written, however the network takes it', () => {
+describe('a writer on a network that takes bytes in parts', () => {
   const piece = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 20 }),
     fc.integer({ min: 0, max: 5000 }).map((length) => Buffer.alloc(length, `${length} `)),
@@ -330,10 +331,10 @@ describe('whatever is written, however the network takes it', () => {
     { weight: 1, arbitrary: fc.record({ flush: fc.array(fc.nat(9000), { maxLength: 4 }) }) },
   );
 
-  it('arrives whole and in order, if flushes are given up before their first byte', () => {
+  it('all bytes arrive in order, even if flushes are cancelled before their first byte', () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
-        const { transport, writer } = place({ highWaterMark: 2 ** 30 });
+        const { transport, writer } = writerOver({ highWaterMark: 2 ** 30 });
         const written: Buffer[] = [];
         play(function* () {
           for (const step of actions) {
@@ -351,7 +352,7 @@ describe('whatever is written, however the network takes it', () => {
   });
 });
 
-/** Gives the first flush up, and lets the network take the bytes of the second in parts. */
+/** Cancels the first flush, and lets the network take the bytes of the second one in parts. */
 function* flushInParts(
   writer: Writer,
   transport: ScriptedTransport,
@@ -368,17 +369,4 @@ function* flushInParts(
     yield;
     transport.admit(Infinity);
   });
-}
-
-function* codeIn(body: () => Operation<unknown>): Operation<string | undefined> {
-  return ((yield* errorIn(body)) as { code?: string }).code;
-}
-
-function* errorIn(body: () => Operation<unknown>): Operation<unknown> {
-  try {
-    yield* body();
-  } catch (error) {
-    return error;
-  }
-  return {};
 }

@@ -1,36 +1,35 @@
-/** Writer: many small pieces gathered into few sends. */
+/** Writer: combines small pieces into few sends. */
 
 import type { Operation } from '../../kernel/operation.ts';
 import { checkInteger } from '../../support/checks.ts';
 import { checkBytes, memoryChanged } from '../bytes.ts';
 import { exceedsHighWaterMark, notFlushed, unflushedBytes } from '../errors.ts';
-import type { ReusableOperation } from '../reusable-operation.ts';
 import { NO_PIECES, Pieces, SendPieces } from '../tcp/send.ts';
 import type { Socket } from '../tcp/socket.ts';
 
 const DEFAULT_HIGH_WATER_MARK = 65536;
 
-/** Pieces from this size on are sent from where they are; smaller ones are copied together. */
+/** Pieces of at least this size are sent without a copy; smaller ones are copied into a chunk. */
 const LARGE_PIECE = 4096;
 
-/** Chunks for small pieces grow with what is written: little for a short answer, … */
+/** Chunks for small pieces grow with the amount that is written: small for a short response, … */
 const FIRST_CHUNK = 1024;
-/** … and no more than this. */
+/** … and at most this. */
 const LARGEST_CHUNK = 16384;
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** How much a writer gathers. */
+/** Options of a Writer. */
 export interface WriterOptions {
-  /** The most bytes that may wait to be flushed; 65536. */
+  /** The maximum number of bytes that may wait to be flushed; 65536. */
   readonly highWaterMark?: number;
 }
 
 /**
- * Gathers what is to be sent; made by `socket.writer()`. `write` never waits, `flush` sends all of
- * it in order. While bytes wait here, `socket.sendAll` and its kin would overtake them: they throw
- * ERR_FLUSH_NEEDED. A handler of `tcpServer` that returns while bytes wait fails with
- * ERR_NOT_FLUSHED. `socket.reset()` drops them.
+ * Collects bytes to send; created by `socket.writer()`. `write` never waits. `flush` sends all of
+ * them in order. While bytes wait here, `socket.sendAll` and the other direct sends throw
+ * ERR_FLUSH_NEEDED, because they would overtake them. A handler of `tcpServer` that returns while
+ * bytes wait fails with ERR_NOT_FLUSHED. `socket.reset()` drops them.
  *
  * @example
  * const writer = socket.writer();
@@ -41,41 +40,39 @@ export interface WriterOptions {
  */
 export class Writer {
   readonly #socket: Socket;
-  readonly #flushOperation: Flush;
-  /** The flush that allocates nothing. @internal */
-  readonly reusable: ReusableOperation<void>;
+  /** The flush that is reused; while it is in progress, others are created. @internal */
+  readonly reusable: Flush;
   #highWaterMark: number = DEFAULT_HIGH_WATER_MARK;
-  /** What waits, in order, without what is in the chunk. */
+  /** The pieces that wait, in order, without the unsealed part of the chunk. */
   #pieces: Uint8Array[] = [];
-  /** Where small pieces are written: `#from`..`#to` of it waits, too. */
+  /** Memory for small pieces. Its bytes `#from` to `#to` wait too, after `#pieces`. */
   #chunk: Buffer = NOTHING;
   #from = 0;
   #to = 0;
-  /** Bytes that wait and that no flush has taken. */
+  /** The number of bytes that wait and that no flush has taken. */
   #waiting = 0;
-  /** What the flush in progress has yet to send. */
+  /** The bytes that the flush in progress has not sent yet. */
   #flushing: Pieces = NO_PIECES;
-  /** The program knows that the bytes could not be sent: its flush has failed. */
+  /** A flush has failed, so the program knows that the bytes were not sent. */
   #lastFlushFailed = false;
 
-  /** Writers are made by `socket.writer()`. @internal */
+  /** Writers are created by `socket.writer()`. @internal */
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.#flushOperation = new Flush(socket, this);
-    this.reusable = this.#flushOperation;
+    this.reusable = new Flush(socket, this);
   }
 
-  /** Bytes that were written and that the network has not taken. */
+  /** The number of bytes that were written and that the network has not taken. */
   get buffered(): number {
     return this.#waiting + this.#flushing.length;
   }
 
   /**
-   * Takes `data` (a text as UTF-8) to be sent by the next flush. Pieces of 4 KB and more are not
-   * copied: they must not be changed until that flush has returned (one that was detached makes it
-   * fail with a TypeError).
-   * Throws ERR_FLUSH_NEEDED, and takes nothing of `data`, if more than `highWaterMark` bytes would
-   * wait then.
+   * Adds `data` (a text as UTF-8) to the bytes of the next flush. A piece of 4 KB or more is not
+   * copied: do not change it until that flush has returned. If it is detached, the flush fails with
+   * a TypeError.
+   * Errors: ERR_FLUSH_NEEDED if more than `highWaterMark` bytes would wait; then nothing of `data`
+   * is added. TypeError.
    */
   write(data: Uint8Array | string): void {
     if (typeof data !== 'string') checkBytes('data', data);
@@ -95,13 +92,14 @@ export class Writer {
   }
 
   /**
-   * Sends everything that was written so far, in order; what is written meanwhile stays for the
-   * next flush. Cancel: before the first byte has gone out, nothing has happened and the bytes
-   * stay; after it, the sending side is torn as by `sendAll`, and the bytes are dropped.
-   * Errors: as `socket.sendAll`. If no byte had gone out, the bytes stay.
+   * Sends all bytes that were written so far, in order. Bytes that are written while it runs stay
+   * for the next flush.
+   * Cancel: before the first byte is sent, the flush has no effect and the bytes stay. After it,
+   * the send half is torn, as by `sendAll`, and the bytes are dropped.
+   * Errors: as `socket.sendAll`. If no byte was sent, the bytes stay.
    */
   flush(): Operation<void> {
-    let flush = this.#flushOperation;
+    let flush = this.reusable;
     if (!flush.take()) {
       flush = new Flush(this.#socket, this);
       flush.take();
@@ -109,26 +107,26 @@ export class Writer {
     return flush;
   }
 
-  /** What is given replaces what was. @internal */
+  /** Updates the given options. @internal */
   configure({ highWaterMark }: WriterOptions): void {
     if (highWaterMark === undefined) return;
     checkInteger('highWaterMark', highWaterMark, 1, 2 ** 31 - 1);
     this.#highWaterMark = highWaterMark;
   }
 
-  /** Throws if a send past the writer would overtake bytes. @internal */
+  /** Throws if bytes wait, which a direct send would overtake. @internal */
   checkEmpty(): void {
     const { buffered } = this;
     if (buffered > 0) throw unflushedBytes(this.#socket.name, buffered);
   }
 
-  /** Throws if the program has left bytes behind. @internal */
+  /** Throws if the program has left bytes unflushed. @internal */
   checkFlushed(): void {
     if (this.buffered > 0 && !this.#lastFlushFailed)
       throw notFlushed(this.#socket.name, this.buffered);
   }
 
-  /** What waits will not be sent. @internal */
+  /** Drops the bytes that wait. @internal */
   drop(): void {
     this.#flushing = NO_PIECES;
     this.#clear();
@@ -136,7 +134,7 @@ export class Writer {
 
   // ---- for the flush ----
 
-  /** A flush begins: it gets all that waits. Throws if some of that is gone. @internal */
+  /** Passes all waiting pieces to a flush. Throws if the memory of one was detached. @internal */
   beginFlush(): Pieces {
     this.#seal();
     const pieces = new Pieces(this.#pieces);
@@ -147,7 +145,7 @@ export class Writer {
     return this.#flushing;
   }
 
-  /** The flush is over; what it has not sent waits again, in its place. @internal */
+  /** The flush has ended. Pieces that it has not sent wait again, before later ones. @internal */
   endFlush(): void {
     const rest = this.#flushing;
     this.#flushing = NO_PIECES;
@@ -155,11 +153,11 @@ export class Writer {
       this.#pieces = [...rest.rest(), ...this.#pieces];
       this.#waiting += rest.length;
     }
-    // A connection that has nothing to send owns no memory.
+    // A connection without bytes to send owns no memory.
     if (this.#waiting === 0) this.#clear();
   }
 
-  /** The network has thrown into the flush. @internal */
+  /** The network has thrown an error into the flush. @internal */
   flushFailed(): void {
     this.#lastFlushFailed = true;
   }
@@ -177,7 +175,7 @@ export class Writer {
     this.#to += length;
   }
 
-  /** What the chunk holds becomes a piece; later pieces are written behind it. */
+  /** Adds the unsealed part of the chunk to the pieces. */
   #seal(): void {
     if (this.#to === this.#from) return;
     this.#pieces.push(this.#chunk.subarray(this.#from, this.#to));
@@ -193,10 +191,10 @@ export class Writer {
   }
 }
 
-/** `flush`: the pieces of the writer's, which takes back what a cancellation leaves. */
+/** `flush`: sends the writer's pieces, and returns them to it if no byte was sent. */
 class Flush extends SendPieces {
   readonly #writer: Writer;
-  /** The bytes have been handed over to this flush. */
+  /** True: the writer has passed its pieces to this flush. */
   #hasPieces = false;
 
   constructor(socket: Socket, writer: Writer) {
@@ -216,9 +214,10 @@ class Flush extends SendPieces {
     return super.attempt();
   }
 
-  protected override failed(): void {
+  protected override failed(error: unknown): void {
     this.#writer.flushFailed();
     if (this.sent > 0) this.#writer.drop();
+    super.failed(error);
   }
 
   protected override settle(complete: boolean): void {

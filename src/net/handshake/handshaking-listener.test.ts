@@ -19,8 +19,8 @@ function advance(ms: number): void {
 const SHORTAGE: Error = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' });
 const REFUSED: Error = Object.assign(new Error('refused'), { code: 'ERR_TIMEOUT' });
 
-describe('a listener with a gate', () => {
-  test('hands out what has come through, in the order in which it did', () => {
+describe('a handshaking listener', () => {
+  test('a handshaking listener returns connections in the order in which they complete', () => {
     const { raw, stage, listener } = handshaking();
     const [first, second, outer] = [connection(), connection(), connection()];
     raw.arrive(first, second);
@@ -32,7 +32,7 @@ describe('a listener with a gate', () => {
     expect(listener.stats()).toMatchObject({ completed: 2, failed: 0, pending: 0, waiting: 0 });
   });
 
-  test('hands out at once what comes through at once', () => {
+  test('a handshake that completes at once is returned by the same accept', () => {
     const raw = new FakeListener();
     const listener = new HandshakingListener(raw, IMMEDIATE_STAGE, scheduler);
     const only = connection();
@@ -40,7 +40,7 @@ describe('a listener with a gate', () => {
     expect([listener.tryAccept(), listener.tryAccept()]).toEqual([only, undefined]);
   });
 
-  test('hears of what comes after it has handed out the only one', () => {
+  test('a handshaking listener is notified of the next connection after it returned the only one', () => {
     const raw = new FakeListener();
     const listener = new HandshakingListener(raw, IMMEDIATE_STAGE, scheduler);
     raw.arrive(connection());
@@ -50,7 +50,7 @@ describe('a listener with a gate', () => {
     expect(listener.canRecv).toBe(true);
   });
 
-  test('leaves those in the queue below whom nobody has accepted', () => {
+  test('connections that the program does not accept stay in the raw listener', () => {
     const raw = new FakeListener();
     const listener = new HandshakingListener(raw, IMMEDIATE_STAGE, scheduler);
     raw.arrive(connection(), connection(), connection());
@@ -58,7 +58,7 @@ describe('a listener with a gate', () => {
     expect([raw.results.length, listener.canRecv]).toEqual([2, true]);
   });
 
-  test('takes no more than some at once where all are refused', () => {
+  test('one accept takes a limited number of connections if the policy rejects all of them', () => {
     const { raw, stage, listener } = handshaking(8);
     listener.admissionPolicy = { admits: () => false, released: () => {} };
     raw.arrive(...Array.from({ length: 100 }, connection));
@@ -68,7 +68,7 @@ describe('a listener with a gate', () => {
     expect([listener.canRecv, stage.handshakes.length]).toEqual([false, 0]);
   });
 
-  test('throws a shortage, and goes on when it is over', () => {
+  test('a shortage is thrown, and accepting continues after it', () => {
     const { raw, listener } = handshaking();
     raw.arrive(SHORTAGE, connection());
     expect(() => listener.tryAccept()).toThrow('EMFILE');
@@ -77,7 +77,7 @@ describe('a listener with a gate', () => {
     expect(listener.stats().pending).toBe(1);
   });
 
-  test('throws no shortage while there is somebody to hand out', () => {
+  test('a shortage is not thrown while a completed connection can be returned', () => {
     const raw = new FakeListener();
     const listener = new HandshakingListener(raw, IMMEDIATE_STAGE, scheduler);
     const only = connection();
@@ -85,7 +85,7 @@ describe('a listener with a gate', () => {
     expect(listener.tryAccept()).toBe(only);
   });
 
-  test('waits below only while nothing is there', () => {
+  test('a handshaking listener waits on the raw listener only while its queue is empty', () => {
     const { raw, listener } = handshaking();
     expect(listener.tryAccept()).toBeUndefined();
     expect(listener.canRecv).toBe(false);
@@ -94,7 +94,7 @@ describe('a listener with a gate', () => {
     expect(listener.canRecv).toBe(true);
   });
 
-  test('takes no more than the gate allows, and the next when one has failed', () => {
+  test('pending handshakes are limited by the stage; a failed one makes room for the next', () => {
     const { raw, stage, listener } = handshaking(1);
     raw.arrive(connection(), connection());
     expect(listener.tryAccept()).toBeUndefined();
@@ -105,7 +105,7 @@ describe('a listener with a gate', () => {
     expect(raw.results.length).toBe(0);
   });
 
-  test('takes no more than the program has room for, but always one', () => {
+  test('pending handshakes are limited by acceptBatch, but one is always allowed', () => {
     const { raw, listener } = handshaking(8);
     raw.arrive(connection(), connection(), connection());
     listener.acceptBatch = 2;
@@ -120,7 +120,7 @@ describe('a listener with a gate', () => {
     expect(alone.listener.stats().pending).toBe(1);
   });
 
-  test('takes more as soon as the program has room for more', () => {
+  test('a larger acceptBatch makes the listener ready again', () => {
     const { raw, listener } = handshaking(8);
     raw.arrive(connection(), connection(), connection());
     listener.acceptBatch = 1;
@@ -132,7 +132,7 @@ describe('a listener with a gate', () => {
     expect([listener.canRecv, raw.results.length]).toEqual([false, 1]);
   });
 
-  test('takes more then where somebody is at the gate before it, too', () => {
+  test('a larger acceptBatch also reaches the raw listener if that one does handshakes', () => {
     const { raw, listener: inner } = handshaking(8);
     const outer = new HandshakingListener(inner, IMMEDIATE_STAGE, scheduler);
     raw.arrive(connection(), connection());
@@ -145,22 +145,22 @@ describe('a listener with a gate', () => {
     expect([outer.canRecv, raw.results.length]).toEqual([false, 0]);
   });
 
-  test('counts failures, keeps the last, and tells them in the next accept', () => {
+  test('failures are counted, the last one is kept, and the next accept reports them', () => {
     const { raw, stage, listener } = handshaking();
-    const told: unknown[] = [];
-    listener.onHandshakeFailed = ({ error, remote }) => told.push(error, remote);
+    const reported: unknown[] = [];
+    listener.onHandshakeFailed = ({ error, remote }) => reported.push(error, remote);
     raw.arrive(connection(), connection());
     listener.tryAccept();
     stage.at(0).fail(REFUSED);
     stage.at(1).disconnected();
-    expect(told).toEqual([]);
+    expect(reported).toEqual([]);
     listener.tryAccept();
-    expect(told).toEqual([REFUSED, HERE]);
+    expect(reported).toEqual([REFUSED, HERE]);
     expect(listener.stats()).toMatchObject({ failed: 1, timedOut: 1, pending: 0 });
     expect(listener.stats().lastFailure).toMatchObject({ code: 'ERR_TIMEOUT', message: 'refused' });
   });
 
-  test('passes over what a passage tells after its end', () => {
+  test('an outcome that is reported after the first one has no effect', () => {
     const { raw, stage, listener } = handshaking();
     raw.arrive(connection());
     listener.tryAccept();
@@ -171,7 +171,7 @@ describe('a listener with a gate', () => {
     expect(listener.stats()).toMatchObject({ failed: 1, completed: 0 });
   });
 
-  test('takes another gate for connections from then on', () => {
+  test('replaceStage applies to connections that are accepted later', () => {
     const { raw, stage, listener } = handshaking();
     listener.replaceStage(() => IMMEDIATE_STAGE);
     const only = connection();
@@ -182,8 +182,8 @@ describe('a listener with a gate', () => {
   });
 });
 
-describe('who is slow at a gate', () => {
-  test('gives way while others wait below, the oldest first, and not before its time', () => {
+describe('a slow handshake', () => {
+  test('a slow handshake is aborted while connections wait, the oldest first', () => {
     const { raw, stage, listener } = handshaking(2);
     const all = [connection(), connection(), connection(), connection()];
     raw.arrive(...all.slice(0, 2));
@@ -208,7 +208,7 @@ describe('who is slow at a gate', () => {
     expect(timers.size).toBe(0);
   });
 
-  test('has it too where nobody waits although an accept may be worth a try', () => {
+  test('a slow handshake continues if no connection waits, although an accept may succeed', () => {
     const { raw, listener } = handshaking(1);
     raw.clearsFlagLate = true;
     raw.queued = 0;
@@ -224,7 +224,7 @@ describe('who is slow at a gate', () => {
     listener.close();
   });
 
-  test('gives way to who has come through the gate before it', () => {
+  test('a slow handshake is aborted for a connection that has completed the previous stage', () => {
     const { raw, stage, listener: inner } = handshaking(8);
     raw.queued = 0;
     const outer = new HandshakingListener(inner, new FakeHandshakeStage(), scheduler);
@@ -242,7 +242,7 @@ describe('who is slow at a gate', () => {
     outer.close();
   });
 
-  test('has all the time of the gate while nobody waits', () => {
+  test('a slow handshake has the time of its stage while no connection waits', () => {
     const { raw, listener } = handshaking(1);
     const only = connection();
     raw.arrive(only);
@@ -252,7 +252,7 @@ describe('who is slow at a gate', () => {
     listener.close();
   });
 
-  test('can be given up by age', () => {
+  test('abortOlderThan aborts only handshakes of that age', () => {
     const { raw, listener } = handshaking(2);
     const [old, young] = [connection(), connection()];
     raw.arrive(old);
@@ -267,14 +267,14 @@ describe('who is slow at a gate', () => {
   });
 });
 
-describe('a doorkeeper', () => {
-  test('decides who comes to the gate, and hears of those who do not come through', () => {
+describe('an admission policy', () => {
+  test('an admission policy rejects peers, and is notified of handshakes that do not complete', () => {
     const { raw, stage, listener } = handshaking(8);
     const log: string[] = [];
     let admits = true;
     listener.admissionPolicy = {
       admits: () => admits,
-      released: () => log.push('dismissed'),
+      released: () => log.push('released'),
     };
     const [first, second, third, fourth] = [connection(), connection(), connection(), connection()];
     raw.arrive(first, second, third);
@@ -282,7 +282,7 @@ describe('a doorkeeper', () => {
     stage.at(0).complete(first);
     stage.at(1).fail(REFUSED);
     stage.at(2).disconnected();
-    expect(log).toEqual(['dismissed', 'dismissed']);
+    expect(log).toEqual(['released', 'released']);
     admits = false;
     raw.arrive(fourth);
     expect([listener.tryAccept(), listener.tryAccept()]).toEqual([first, undefined]);
@@ -290,8 +290,8 @@ describe('a doorkeeper', () => {
   });
 });
 
-describe('the end of a listener with a gate', () => {
-  test('resets what is under way, and what is through', () => {
+describe('the end of a handshaking listener', () => {
+  test('close resets pending and completed connections', () => {
     const { raw, stage, listener } = handshaking();
     const [first, second] = [connection(), connection()];
     raw.arrive(first, second);
@@ -302,14 +302,14 @@ describe('the end of a listener with a gate', () => {
     expect(() => listener.tryAccept()).toThrow(/closed here/);
   });
 
-  test('comes behind the last passage when it is finished, and the door is closed at once', () => {
+  test('finish closes an empty raw listener at once and waits for the last handshake', () => {
     const { raw, stage, listener } = handshaking();
     const last = connection();
     raw.arrive(last);
     listener.tryAccept();
     listener.finish();
     expect([listener.tryAccept(), raw.closed]).toEqual([undefined, true]);
-    // Whoever accepts sleeps meanwhile.
+    // The accepting task would sleep now.
     expect(listener.canRecv).toBe(false);
     stage.at(0).complete(last);
     expect(listener.tryAccept()).toBe(last);
@@ -319,7 +319,7 @@ describe('the end of a listener with a gate', () => {
     expect(() => empty.tryAccept()).toThrow(/closed here/);
   });
 
-  test('comes behind those who wait below, as there is room for them', () => {
+  test('finish accepts the connections that wait in the raw listener as capacity permits', () => {
     const { raw, stage, listener } = handshaking(1);
     const [first, second] = [connection(), connection()];
     raw.arrive(first, second);
@@ -339,7 +339,7 @@ describe('the end of a listener with a gate', () => {
     expect(raw.closed).toBe(true);
   });
 
-  test('comes behind both gates where there are two', () => {
+  test('finish of two stages waits for both of them', () => {
     const { raw, stage, listener: inner } = handshaking();
     const second = new FakeHandshakeStage();
     const outer = new HandshakingListener(inner, second, scheduler);
@@ -360,7 +360,7 @@ describe('the end of a listener with a gate', () => {
     expect(() => outer.tryAccept()).toThrow(/closed here/);
   });
 
-  test('comes behind those of whom the network has not told yet', () => {
+  test('finish accepts a connection that the network has not notified yet', () => {
     const { raw, stage, listener } = handshaking();
     listener.tryAccept();
     raw.results.push(connection());
@@ -368,7 +368,7 @@ describe('the end of a listener with a gate', () => {
     expect([listener.tryAccept(), stage.handshakes.length]).toEqual([undefined, 1]);
   });
 
-  test('is told to every accept after it, also where it was closed in one', () => {
+  test('every accept after close fails, also if a callback of accept closed the listener', () => {
     const { raw, stage, listener } = handshaking();
     raw.arrive(connection());
     listener.tryAccept();
@@ -378,7 +378,7 @@ describe('the end of a listener with a gate', () => {
     expect(listener.canRecv).toBe(true);
   });
 
-  test('comes when the listener below is closed under one that is finished', () => {
+  test('closing the raw listener ends a listener that is finishing', () => {
     const { raw, listener } = handshaking();
     listener.tryAccept();
     listener.finish();
@@ -386,7 +386,7 @@ describe('the end of a listener with a gate', () => {
     expect(() => listener.tryAccept()).toThrow(/closed here/);
   });
 
-  test('comes when the listener below is closed under it', () => {
+  test('closing the raw listener closes the handshaking listener', () => {
     const { raw, listener } = handshaking();
     listener.tryAccept();
     raw.close();

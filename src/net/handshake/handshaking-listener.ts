@@ -1,21 +1,28 @@
 /**
- * A listener whose connections have to come through a gate first: a handshake of TLS, a header of a
- * proxy.
+ * A listener whose connections have to complete a handshake first: TLS, or a PROXY header.
  *
- *   raw queue ──tryAccept──► under way ──► through ──tryAccept──► the program
- *                               └──► failed: closed and counted
+ *   raw listener ──tryAccept──► admitted? ──no──► reset
+ *                                   │ yes
+ *                                   ▼
+ *                                pending ──► completed ──tryAccept──► the program
+ *                                   ├──► failed: counted, reported in the next tryAccept
+ *                                   └──► disconnected: counted
  *
- * Gates stand one behind the other: the raw listener may be a gated one itself.
+ * A pending handshake has no task: it proceeds in callbacks, and its stage limits its time. The raw
+ * listener may be a HandshakingListener itself: a PROXY header is read before TLS starts.
  *
  * Invariants:
- *  1. Connections are taken from the raw listener in `tryAccept` only, so a program that does not
- *     accept leaves them where they are.
- *  2. No more connections than the gate allows, and than the program has room for, are under way or
- *     wait to be accepted behind it. One may always be.
- *  3. Nobody waits for a passage: each goes on by itself, and the gate bounds its time.
- *  4. Who says nothing at the gate keeps nobody out: while others wait below for a place, who is
- *     slower than PATIENCE_MS gives way, the oldest first.
- *  5. A shortage (EMFILE, …) is thrown only where no connection is there to hand out.
+ *  1. Only `tryAccept` takes connections from the raw listener. While the program does not accept,
+ *     connections stay in the raw listener's queue.
+ *  2. The number of pending and completed connections is at most the stage's `maxPending` and the
+ *     program's `acceptBatch`, but at least one connection is always allowed.
+ *  3. A connection enters `#pending` once and leaves it once. An outcome that is reported after
+ *     that has no effect.
+ *  4. Silent peers do not block others: while connections wait in the raw listener because the
+ *     limit is reached, the oldest handshake is aborted once it has taken SLOW_HANDSHAKE_MS.
+ *  5. A shortage (EMFILE, …) is thrown only if no completed connection can be returned instead.
+ *  6. After `finish()`, connections that already wait in the raw listener are still accepted. Then
+ *     the raw listener is closed, and this one after its last connection was accepted.
  */
 import { ClosedError, TimeoutError } from '../../kernel/errors.ts';
 import type { ReadinessWaiter } from '../../kernel/readiness.ts';
@@ -31,59 +38,59 @@ import type {
 } from '../../world/handshake.ts';
 import type { Endpoint, ListenerTransport, Transport } from '../../world/network.ts';
 
-/** Why a connection did not come through, and from whom it came. */
+type HandshakeError = Error & { readonly code?: string };
+
+/** A failed handshake, with its peer. */
 export interface FailedHandshake {
-  readonly error: Error & { readonly code?: string };
+  readonly error: HandshakeError;
   readonly remote: Endpoint;
 }
 
-/** Who decides whether a peer may come to the gate at all. */
+/** Decides which peers may start a handshake. */
 export interface AdmissionPolicy {
   /** False: the connection is reset. */
   admits(remote: Endpoint): boolean;
-  /** One that was admitted has not come through. */
+  /** The handshake of an admitted connection has failed, or its peer has disconnected. */
   released(remote: Endpoint): void;
 }
 
-/** A handshake takes two round trips; a slow one, over a satellite, a second and a half. */
+/** A handshake takes two round trips: 1.5 seconds on a slow link, such as a satellite's. */
 const SLOW_HANDSHAKE_MS = 2000;
 
-/** Connections that one accept takes at most: a gate may refuse all of them at once. */
+/** Bounds the work of one call: the stage may fail every connection at once. */
 const MAX_ACCEPTS_PER_CALL = 64;
 
 export class HandshakingListener
   extends Readiness
   implements ListenerTransport, ReadinessWaiter, TimerTarget
 {
-  /** Hears of failures, in `tryAccept`. */
+  /** Called in `tryAccept`, once for each failure. */
   onHandshakeFailed: ((failure: FailedHandshake) => void) | null = null;
   admissionPolicy: AdmissionPolicy | null = null;
-  /** Those who have gone before they wanted anything: they are no failures. */
+  /** Peers that disconnected before they sent anything. They are not failures. */
   disconnected = 0;
   readonly #raw: ListenerTransport;
   readonly #scheduler: Scheduler;
-  /** For those who have to give way. */
   readonly #evictionTimer = new Timer(this);
   #stage: HandshakeStage;
   #acceptBatch = Infinity;
+  /** In the order in which they started: the first one is the oldest. */
   readonly #pending = new Set<PendingHandshakeImpl>();
-  /** Through, not handed out yet. */
-  readonly #ready: Transport[] = [];
-  /** Of which nobody has heard yet. */
+  /** Connections with a complete handshake that are not accepted yet. */
+  readonly #completed: Transport[] = [];
   readonly #unreportedFailures: FailedHandshake[] = [];
-  #completed = 0;
-  #failed = 0;
-  #timedOut = 0;
+  #completedCount = 0;
+  #failedCount = 0;
+  #timedOutCount = 0;
   #lastFailure: HandshakeFailure | undefined = undefined;
-  /** Whoever waits below is let in, and nobody else; what is under way goes on. */
   #finishing = false;
   #rawClosed = false;
   #closed = false;
 
-  constructor(raw: ListenerTransport, gate: HandshakeStage, scheduler: Scheduler) {
+  constructor(raw: ListenerTransport, stage: HandshakeStage, scheduler: Scheduler) {
     super();
     this.#raw = raw;
-    this.#stage = gate;
+    this.#stage = stage;
     this.#scheduler = scheduler;
     this.canRecv = true;
   }
@@ -96,17 +103,17 @@ export class HandshakingListener
     return this.#raw.describe();
   }
 
-  /** How many connections the program has room for. */
+  /** The number of connections that the program can take now. */
   get acceptBatch(): number {
     return this.#acceptBatch;
   }
 
-  /** Whoever waits to accept hears of it where there was no room before, here or below. */
+  /** Wakes the accepting task if the capacity was exhausted before. */
   set acceptBatch(count: number) {
-    const hadRoom = this.#freeCapacity > 0;
+    const hadCapacity = this.#freeCapacity > 0;
     this.#acceptBatch = count;
     if (this.#raw instanceof HandshakingListener) this.#raw.acceptBatch = this.#freeCapacity;
-    if (!hadRoom && this.#freeCapacity > 0) this.notifyRecv();
+    if (!hadCapacity && this.#freeCapacity > 0) this.notifyRecv();
   }
 
   tryListen(): boolean {
@@ -116,8 +123,8 @@ export class HandshakingListener
   tryAccept(): Transport | undefined {
     if (this.#closed) throw this.#closedError();
     this.#acceptMore();
-    this.#reportFailures();
-    const next = this.#ready.shift();
+    for (const failure of this.#unreportedFailures.splice(0)) this.onHandshakeFailed?.(failure);
+    const next = this.#completed.shift();
     this.#updateReadiness();
     if (next === undefined && this.finished) {
       this.close();
@@ -126,23 +133,23 @@ export class HandshakingListener
     return next;
   }
 
-  /** While nobody is through: whoever is, is handed out first, and the others have left the queue
-   *  below no earlier than they have to. */
+  /** Does nothing while a completed connection waits: connections leave the raw listener as late as
+   *  possible (invariant 1). */
   #acceptMore(): void {
     const raw = this.#raw;
     try {
       for (let left = MAX_ACCEPTS_PER_CALL; left > 0; left--) {
-        if (this.#ready.length > 0 || this.#freeCapacity <= 0) return;
+        if (this.#completed.length > 0 || this.#freeCapacity <= 0) return;
         raw.acceptBatch = this.#freeCapacity;
-        // Before the door is closed the system is asked, whatever it has told so far.
-        const isWorthIt = raw.canRecv || this.#finishing;
-        const connection = isWorthIt ? raw.tryAccept() : undefined;
+        // Before the raw listener is closed, its queue is checked whatever its flag is.
+        const mayAccept = raw.canRecv || this.#finishing;
+        const connection = mayAccept ? raw.tryAccept() : undefined;
         if (connection === undefined) return this.#onRawEmpty();
         this.#startHandshake(connection);
       }
     } catch (error) {
-      const isOver = this.#finishing && (error as { code?: unknown }).code === 'ERR_CLOSED';
-      if (!isOver) throw error;
+      const rawIsClosed = (error as { code?: unknown }).code === 'ERR_CLOSED';
+      if (!this.#finishing || !rawIsClosed) throw error;
       this.#onRawEmpty();
     }
   }
@@ -153,67 +160,38 @@ export class HandshakingListener
 
   #startHandshake(raw: Transport): void {
     if (this.admissionPolicy?.admits(raw.remote) === false) return raw.reset();
-    const way = new PendingHandshakeImpl(raw, this, this.#scheduler.now());
-    this.#pending.add(way);
-    const giveUp = this.#stage.start(way);
-    if (this.#pending.has(way)) way.abort = giveUp;
+    const handshake = new PendingHandshakeImpl(raw, this, this.#scheduler.now());
+    this.#pending.add(handshake);
+    const abort = this.#stage.start(handshake);
+    if (this.#pending.has(handshake)) handshake.abort = abort;
   }
 
-  /** Connections that may be taken from the raw listener now. */
+  /** The number of connections that may be taken from the raw listener now. */
   get #freeCapacity(): number {
     const most = Math.max(1, Math.min(this.#stage.maxPending, this.#acceptBatch));
-    return most - this.#ready.length - this.#pending.size;
+    return most - this.#completed.length - this.#pending.size;
   }
 
-  /** Another accept is worth a try now, or when something comes in below, or leaves the gate. */
+  /** An accept may succeed now, or once the raw listener or a handshake notifies. */
   #updateReadiness(): void {
     if (this.#closed) return;
     const raw = this.#raw;
-    const hasRoom = this.#freeCapacity > 0;
-    this.canRecv = this.#ready.length > 0 || (hasRoom && raw.canRecv && !this.#rawFinished);
+    const hasCapacity = this.#freeCapacity > 0;
+    const mayAccept = hasCapacity && raw.canRecv && !this.#rawFinished;
+    this.canRecv = this.#completed.length > 0 || mayAccept;
     if (!raw.canRecv) raw.recvWaiter = this;
-    else if (!hasRoom) this.#armEviction();
+    else if (!hasCapacity) this.#armEviction();
   }
 
-  /** Somebody has come in below, or the listener there was closed: an accept is worth a try. */
+  // ---- the waiter of the raw listener ----
+
+  /** A connection waits in the raw listener, or it was closed. */
   notify(): void {
     if (this.#freeCapacity > 0 || this.#finishing) this.notifyRecv();
     else this.#armEviction();
   }
 
-  /** Others wait for a place: the slowest has so much time left. */
-  #armEviction(): void {
-    const [oldest] = this.#pending;
-    if (oldest !== undefined)
-      this.#scheduler.arm(this.#evictionTimer, oldest.startedAt + SLOW_HANDSHAKE_MS);
-  }
-
-  expire(): void {
-    const [oldest] = this.#pending;
-    if (oldest === undefined || this.#freeCapacity > 0) return;
-    if (this.#scheduler.now() < oldest.startedAt + SLOW_HANDSHAKE_MS) return this.#armEviction();
-    if (this.#hasWaitingConnections) this.#abort(oldest, SLOW_HANDSHAKE_MS);
-    else this.#raw.recvWaiter = this;
-  }
-
-  /** Somebody waits below, or may: a flag there says only that an accept is worth a try. */
-  get #hasWaitingConnections(): boolean {
-    const raw = this.#raw;
-    const isThrough = raw instanceof HandshakingListener && raw.#ready.length > 0;
-    return isThrough || raw.queued !== 0;
-  }
-
-  /** Gives up those who have been under way for so long. */
-  abortOlderThan(ms: number): void {
-    const now = this.#scheduler.now();
-    for (const way of this.#pending) if (way.startedAt + ms <= now) this.#abort(way, ms);
-  }
-
-  #abort(way: PendingHandshakeImpl, ms: number): void {
-    way.abort?.();
-    this.handshakeFailed(way, new TimeoutError(ms, `${way.raw.describe()} to come in`));
-  }
-
+  /** The raw listener was closed. */
   reject(): void {
     if (this.#finishing) this.notifyRecv();
     else this.close();
@@ -231,63 +209,97 @@ export class HandshakingListener
     return this.#raw.overflowed;
   }
 
-  // ---- the gate ----
+  // ---- eviction of slow handshakes (invariant 4) ----
 
-  /** For connections from now on. */
+  #armEviction(): void {
+    const [oldest] = this.#pending;
+    if (oldest === undefined) return;
+    this.#scheduler.arm(this.#evictionTimer, oldest.startedAt + SLOW_HANDSHAKE_MS);
+  }
+
+  expire(): void {
+    const [oldest] = this.#pending;
+    if (oldest === undefined || this.#freeCapacity > 0) return;
+    if (this.#scheduler.now() < oldest.startedAt + SLOW_HANDSHAKE_MS) return this.#armEviction();
+    if (this.#hasWaitingConnections) this.#abort(oldest, SLOW_HANDSHAKE_MS);
+    else this.#raw.recvWaiter = this;
+  }
+
+  /** A connection waits in the raw listener, as far as is known. `raw.canRecv` is not enough: it
+   *  means only that an accept may succeed. */
+  get #hasWaitingConnections(): boolean {
+    const raw = this.#raw;
+    const hasCompleted = raw instanceof HandshakingListener && raw.#completed.length > 0;
+    return hasCompleted || raw.queued !== 0;
+  }
+
+  /** Aborts the handshakes that have taken `ms` milliseconds or more. */
+  abortOlderThan(ms: number): void {
+    const now = this.#scheduler.now();
+    for (const handshake of this.#pending) {
+      if (handshake.startedAt + ms <= now) this.#abort(handshake, ms);
+    }
+  }
+
+  #abort(handshake: PendingHandshakeImpl, ms: number): void {
+    handshake.abort?.();
+    const what = `the handshake with ${handshake.raw.describe()}`;
+    this.handshakeEnded(handshake, new TimeoutError(ms, what));
+  }
+
+  // ---- handshakes ----
+
+  /** Replaces the stage for connections that are accepted from now on. */
   replaceStage(make: () => HandshakeStage): void {
     if (this.#closed) throw this.#closedError();
     this.#stage = make();
     this.notifyRecv();
   }
 
-  /** A connection has left the gate; there is room for another one now. */
-  handshakeEnded(way: PendingHandshakeImpl, transport: Transport | null): void {
-    if (!this.#pending.delete(way)) return;
-    if (transport === null) {
-      this.admissionPolicy?.released(way.raw.remote);
+  /** The outcome: a transport if it is complete, an error if it has failed, null if the peer has
+   *  disconnected. */
+  handshakeEnded(
+    handshake: PendingHandshakeImpl,
+    outcome: Transport | HandshakeError | null,
+  ): void {
+    if (!this.#pending.delete(handshake)) return;
+    const { raw } = handshake;
+    if (outcome === null || outcome instanceof Error) {
+      if (outcome === null) this.disconnected += 1;
+      else this.#countFailure(raw, outcome);
+      this.admissionPolicy?.released(raw.remote);
     } else {
-      this.#completed += 1;
-      this.#ready.push(transport);
+      this.#completedCount += 1;
+      this.#completed.push(outcome);
     }
     this.notifyRecv();
   }
 
-  handshakeFailed(way: PendingHandshakeImpl, error: Error & { readonly code?: string }): void {
-    if (!this.#pending.has(way)) return;
+  #countFailure(raw: Transport, error: HandshakeError): void {
     const { code = '', message } = error;
-    this.#failed += 1;
-    if (code === 'ERR_TIMEOUT') this.#timedOut += 1;
-    this.#lastFailure = Object.freeze({ code, message, peer: way.raw.describe() });
-    if (this.onHandshakeFailed !== null)
-      this.#unreportedFailures.push({ error, remote: way.raw.remote });
-    this.handshakeEnded(way, null);
-  }
-
-  peerDisconnected(way: PendingHandshakeImpl): void {
-    if (this.#pending.has(way)) this.disconnected += 1;
-    this.handshakeEnded(way, null);
-  }
-
-  #reportFailures(): void {
-    if (this.#unreportedFailures.length === 0) return;
-    for (const failure of this.#unreportedFailures.splice(0)) this.onHandshakeFailed?.(failure);
+    this.#failedCount += 1;
+    if (code === 'ERR_TIMEOUT') this.#timedOutCount += 1;
+    this.#lastFailure = Object.freeze({ code, message, peer: raw.describe() });
+    if (this.onHandshakeFailed !== null) {
+      this.#unreportedFailures.push({ error, remote: raw.remote });
+    }
   }
 
   stats(): HandshakeStats {
     return Object.freeze({
       pending: this.#pending.size,
-      waiting: this.#ready.length,
-      completed: this.#completed,
-      failed: this.#failed,
-      timedOut: this.#timedOut,
+      waiting: this.#completed.length,
+      completed: this.#completedCount,
+      failed: this.#failedCount,
+      timedOut: this.#timedOutCount,
       lastFailure: this.#lastFailure,
     });
   }
 
   // ---- the end ----
 
-  /** Lets in whoever waits below, and stops listening then. What is under way goes on; after the
-   *  last, accepting gives ERR_CLOSED. */
+  /** Accepts the connections that wait in the raw listener, then stops listening. Pending
+   *  handshakes continue. Accepting fails with ERR_CLOSED after the last connection. */
   finish(): void {
     if (this.#closed || this.#finishing) return;
     this.#finishing = true;
@@ -295,20 +307,19 @@ export class HandshakingListener
     this.notifyRecv();
   }
 
-  /** True: nobody will be handed out any more. */
+  /** True: no further connection will be returned. */
   get finished(): boolean {
     if (this.#closed) return true;
     return this.#finishing && !this.hasHandshakes && this.#rawFinished;
   }
 
-  /** Nobody will come in below any more. */
   get #rawFinished(): boolean {
     return this.#raw instanceof HandshakingListener ? this.#raw.finished : this.#rawClosed;
   }
 
-  /** True: somebody is under way, or has come through and waits to be accepted. */
+  /** True: a handshake is pending, or a completed connection waits to be accepted. */
   get hasHandshakes(): boolean {
-    return this.#pending.size > 0 || this.#ready.length > 0;
+    return this.#pending.size > 0 || this.#completed.length > 0;
   }
 
   close(): void {
@@ -318,7 +329,7 @@ export class HandshakingListener
     this.#closeRaw();
     for (const { abort } of this.#pending) abort?.();
     this.#pending.clear();
-    for (const transport of this.#ready.splice(0)) transport.reset();
+    for (const transport of this.#completed.splice(0)) transport.reset();
     this.rejectWaiters(this.#closedError());
   }
 
@@ -333,11 +344,11 @@ export class HandshakingListener
   }
 }
 
-/** One connection that is under way. What is told after its end is passed over. */
 class PendingHandshakeImpl implements PendingHandshake {
   readonly raw: Transport;
+  /** Milliseconds on the scheduler's clock. */
   readonly startedAt: number;
-  /** Absent while the gate begins. */
+  /** Absent until `HandshakeStage.start` has returned. */
   abort: (() => void) | undefined = undefined;
   readonly #listener: HandshakingListener;
 
@@ -351,11 +362,11 @@ class PendingHandshakeImpl implements PendingHandshake {
     this.#listener.handshakeEnded(this, transport);
   }
 
-  fail(error: Error & { readonly code?: string }): void {
-    this.#listener.handshakeFailed(this, error);
+  fail(error: HandshakeError): void {
+    this.#listener.handshakeEnded(this, error);
   }
 
   disconnected(): void {
-    this.#listener.peerDisconnected(this);
+    this.#listener.handshakeEnded(this, null);
   }
 }

@@ -1,4 +1,4 @@
-/** Who is in a range of addresses. */
+/** Address ranges, and IP addresses as text and bytes. */
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { ipBytes, ipFamily, ipv4Text, ipv6Text, SocketAddress } from '../address.ts';
@@ -8,7 +8,7 @@ function at(host: string): SocketAddress {
   return new SocketAddress({ host, port: 1, family: ipFamily(host) === 6 ? 6 : 4 });
 }
 
-describe('a range', () => {
+describe('an address range', () => {
   test.each<readonly [string, string, boolean]>([
     ['10.0.0.0/8', '10.255.0.1', true],
     ['10.0.0.0/8', '11.0.0.1', false],
@@ -27,11 +27,11 @@ describe('a range', () => {
     ['fe80::/10', 'fe80::1%eth0', true],
     ['::1', '::1', true],
     ['::1', '127.0.0.1', false],
-  ])('%s has %s: %s', (range, host, expected) => {
+  ])('the range %s contains %s: %s', (range, host, expected) => {
     expect(new AddressRanges('trusted', [range]).has(at(host))).toBe(expected);
   });
 
-  it('of Unix sockets is called unix, and has nothing else', () => {
+  it("the range 'unix' contains Unix sockets and no other address", () => {
     const unix = new SocketAddress({ path: '' });
     expect(new AddressRanges('trusted', ['unix']).has(unix)).toBe(true);
     expect(new AddressRanges('trusted', ['unix']).has(at('127.0.0.1'))).toBe(false);
@@ -39,7 +39,7 @@ describe('a range', () => {
   });
 
   test.each(['', '10.0.0.0/', '10.0.0.0/33', '::/129', '10.0.0/8', 'localhost', '::1%lo', '1/8'])(
-    'is not %j',
+    '%j is not an address range',
     (range) => {
       expect(() => new AddressRanges('trusted', ['::1', range])).toThrow(
         /`trusted\[1\]` to be a range/,
@@ -47,7 +47,7 @@ describe('a range', () => {
     },
   );
 
-  it('is a text in an array', () => {
+  it('address ranges are texts in an array', () => {
     const wrong = (ranges: unknown) => () =>
       new AddressRanges('trusted', ranges as readonly string[]);
     expect(wrong('10.0.0.0/8')).toThrow(TypeError);
@@ -65,11 +65,11 @@ describe('an IPv6 address as text', () => {
     ['1:0:0:2:0:0:0:3', '1:0:0:2::3'],
     ['0:0:0:0:0:ffff:c000:0201', '::ffff:192.0.2.1'],
     ['ABCD::', 'abcd::'],
-  ])('%s is %s, as RFC 5952 wants it', (text, expected) => {
+  ])('%s is written as %s (RFC 5952)', (text, expected) => {
     expect(ipv6Text(ipBytes(text))).toBe(expected);
   });
 
-  it('gives its bytes again, whatever they are', () => {
+  it('the text of any 16 bytes parses to the same bytes', () => {
     const byte = fc.oneof(fc.constant(0), fc.nat(255));
     const property = fc.property(fc.array(byte, { minLength: 16, maxLength: 16 }), (bytes) => {
       const text = ipv6Text(Uint8Array.from(bytes));

@@ -1,4 +1,4 @@
-/** Ranges of addresses: '10.0.0.0/8', 'fd00::/8', '192.0.2.7', and 'unix' for Unix sockets. */
+/** Address ranges: '10.0.0.0/8', 'fd00::/8', '192.0.2.7', and 'unix' for Unix sockets. */
 import { outOfRange, wrongType } from '../../support/checks.ts';
 import type { SocketAddress } from '../address.ts';
 import { ipBytes, ipFamily } from '../address.ts';
@@ -7,16 +7,16 @@ const EXPECTED_RANGE = "a range such as '10.0.0.0/8', 'fd00::/8', '192.0.2.7' or
 
 interface AddressRange {
   readonly bytes: Uint8Array;
-  /** How many bits count, of 128. */
+  /** The length of the prefix, of 128 bits. */
   readonly bits: number;
 }
 
-/** Whether an address is in one of several ranges. IPv4 in its mapped form counts as IPv4. */
+/** A set of address ranges. An IPv4-mapped IPv6 address counts as IPv4. */
 export class AddressRanges {
   readonly #ranges: readonly AddressRange[];
   readonly #unix: boolean;
 
-  /** Throws a TypeError or a RangeError that calls the ranges `name`. */
+  /** Errors: TypeError, RangeError. `name` names the option in their messages. */
   constructor(name: string, ranges: readonly string[]) {
     if (!Array.isArray(ranges)) throw wrongType(name, `an array of ${EXPECTED_RANGE}`, ranges);
     const parsed = ranges.map((range, index) => parseRange(`${name}[${index}]`, range));

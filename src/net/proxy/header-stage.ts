@@ -1,13 +1,13 @@
 /**
- * The gate behind which a proxy that speaks the PROXY protocol has said for whom it connects.
+ * The handshake stage that reads PROXY protocol headers.
  *
- *   accepted ──► trusted? ──no──► reset, or through as it is
+ *   accepted ──► trusted? ──no──► reset, or completed as it is
  *                   └──yes──► header within timeoutMs? ──no──► reset
- *                                       └──yes──► through, in the name of the real peer
+ *                                       └──yes──► completed, with the client as its `remote`
  *
- * The header is taken from the connection byte for byte: nothing behind it is touched, so TLS or a
- * handler begins with the first byte of the peer. Whether there is a header is never guessed (the
- * specification forbids it, section 5): who it is decides.
+ * The stage receives the header and not a byte more, so TLS or the handler starts with the first
+ * byte of the client. The address of the peer decides whether a header is expected. The
+ * specification forbids guessing it from the bytes (section 5).
  */
 
 import { TimeoutError } from '../../kernel/errors.ts';
@@ -30,27 +30,28 @@ import { AddressRanges } from './address-ranges.ts';
 import type { ProxyHeader, ProxyParse } from './header.ts';
 import { parseProxyHeader } from './header.ts';
 
-/** A header with all fields that proxies are known to send is a tenth of it. */
+/** Ten times the length of a header with all fields that known proxies send. */
 const MAX_HEADER_BYTES = 4096;
 const DEFAULT_TIMEOUT_MS = 5000;
 
-/** Headers come with the connection: so many are late only where a proxy hangs. */
+/** A header arrives with its connection, so this many are pending only if a proxy hangs. */
 const MAX_PENDING = 256;
 
 const KEYS: Keys<ProxyProtocolOptions> = { trusted: true, timeoutMs: true, untrusted: true };
 
-/** By the endpoint that a connection's `remote` is. */
+/** Headers by the `remote` endpoint of their connection. */
 const headers = new WeakMap<Endpoint, ProxyHeader>();
 
 /**
- * What the proxy said of this connection: both addresses, its own, and the further fields of
- * version 2 (TLS, server name, …). `undefined` where nobody was asked.
+ * The PROXY header of a connection: the addresses of client and destination, the address of the
+ * proxy, and the additional fields of version 2 (TLS, server name, …). `undefined` if no header was
+ * expected.
  */
 export function proxyHeader(socket: Socket): ProxyHeader | undefined {
   return headers.get(socket.transport.remote);
 }
 
-/** Throws for options that can be seen to be wrong. */
+/** Throws for invalid options. */
 export function checkProxyProtocol(options: ProxyProtocolOptions): void {
   checkKeys('proxyProtocol', options, KEYS);
   const { timeoutMs, untrusted, trusted } = options;
@@ -75,19 +76,19 @@ export class ProxyHeaderStage implements HandshakeStage {
     this.#scheduler = scheduler;
   }
 
-  start(passage: PendingHandshake): () => void {
-    const { raw } = passage;
+  start(handshake: PendingHandshake): () => void {
+    const { raw } = handshake;
     const peer = new SocketAddress(raw.remote);
     if (this.#trusted.has(peer)) {
-      const reading = new HeaderReader(passage, peer, this.#scheduler, this.#timeoutMs);
-      reading.start();
-      return () => reading.abort();
+      const reader = new HeaderReader(handshake, peer, this.#scheduler, this.#timeoutMs);
+      reader.start();
+      return () => reader.abort();
     }
     if (this.#acceptsUntrusted) {
-      passage.complete(raw);
+      handshake.complete(raw);
     } else {
       raw.reset();
-      passage.fail(new ProxyUntrustedError(`${peer}`));
+      handshake.fail(new ProxyUntrustedError(`${peer}`));
     }
     return NOTHING_TO_ABORT;
   }
@@ -95,7 +96,7 @@ export class ProxyHeaderStage implements HandshakeStage {
 
 const NOTHING_TO_ABORT = (): void => {};
 
-/** Reads the header of one connection. Never receives more than belongs to it. */
+/** Reads the header of one connection. */
 class HeaderReader implements ReadinessWaiter, TimerTarget {
   readonly #raw: Transport;
   readonly #handshake: PendingHandshake;
@@ -106,13 +107,13 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
   #bytes: Buffer = Buffer.alloc(0);
 
   constructor(
-    passage: PendingHandshake,
+    handshake: PendingHandshake,
     proxy: SocketAddress,
     scheduler: Scheduler,
     timeoutMs: number,
   ) {
-    this.#raw = passage.raw;
-    this.#handshake = passage;
+    this.#raw = handshake.raw;
+    this.#handshake = handshake;
     this.#proxy = proxy;
     this.#scheduler = scheduler;
     this.#timeoutMs = timeoutMs;
@@ -120,20 +121,16 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
 
   start(): void {
     this.#scheduler.arm(this.#timer, this.#scheduler.now() + this.#timeoutMs);
-    this.#read();
+    this.notify();
   }
 
-  notify(): void {
-    this.#read();
-  }
-
-  /** The connection was closed under us: the network's end. */
+  /** The network was closed, and with it the connection. */
   reject(error: unknown): void {
     this.#fail(error as Error);
   }
 
   expire(): void {
-    const what = `the header of the PROXY protocol from ${this.#proxy}`;
+    const what = `the PROXY protocol header from ${this.#proxy}`;
     this.#fail(new TimeoutError(this.#timeoutMs, what));
   }
 
@@ -142,24 +139,22 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
     this.#raw.reset();
   }
 
-  #read(): void {
+  /** The connection is readable. */
+  notify(): void {
     try {
       for (;;) {
         const parse = parseProxyHeader(this.#bytes, MAX_HEADER_BYTES);
         if (parse.kind !== 'more') return this.#onParsed(parse);
         const more = this.#raw.tryRecv(parse.atLeast - this.#bytes.length);
-        if (more === undefined) return this.#waitForMore();
+        if (more === undefined) break;
         if (more.length === 0) return this.#onEndOfFile();
         this.#bytes = Buffer.concat([this.#bytes, more]);
       }
+      this.#raw.recvWaiter = this;
     } catch (error) {
       if (this.#bytes.length === 0) this.#disconnected();
       else this.#fail(error as Error);
     }
-  }
-
-  #waitForMore(): void {
-    this.#raw.recvWaiter = this;
   }
 
   #onParsed(parse: Exclude<ProxyParse, { readonly kind: 'more' }>): void {
@@ -177,7 +172,7 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
     else this.#failHeader('the connection ended in the middle of it');
   }
 
-  /** Some only ask whether the port is open. */
+  /** Some peers only check that the port is open. */
   #disconnected(): void {
     this.#stop();
     this.#raw.close();

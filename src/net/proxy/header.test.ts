@@ -1,15 +1,15 @@
-/** The headers of the specification, what is near to them, and everything else. */
+/** The headers of the specification, headers similar to them, and arbitrary bytes. */
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import type { ParsedProxyHeader, ProxyParse } from './header.ts';
 import { crc32c, parseProxyHeader } from './header.ts';
 
-const MOST = 4096;
+const MAX_LENGTH = 4096;
 const SIGNATURE = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a];
 const IPV4_BLOCK = [192, 0, 2, 1, 198, 51, 100, 2, 0xdc, 0x04, 0x01, 0xbb];
 const LONG = 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff';
 
-function line(text: string): Buffer {
+function latin1(text: string): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
@@ -21,7 +21,7 @@ function field(type: number, ...value: readonly number[]): number[] {
   return [type, value.length >> 8, value.length & 0xff, ...value];
 }
 
-/** A header with a checksum field, as a proxy makes it: first with zeros in its place. */
+/** A header with a checksum field: the checksum is computed with zeros in its place. */
 function checksummed(...before: readonly number[]): Buffer {
   const zeros = [...IPV4_BLOCK, ...before, ...field(0x03, 0, 0, 0, 0), ...field(0x04, 0)];
   const bytes = binary(0x21, 0x11, zeros);
@@ -30,12 +30,12 @@ function checksummed(...before: readonly number[]): Buffer {
 }
 
 function headerOf(bytes: Buffer): ParsedProxyHeader {
-  const parse = parseProxyHeader(bytes, MOST);
+  const parse = parseProxyHeader(bytes, MAX_LENGTH);
   if (parse.kind !== 'header') throw new Error(`Expected a header, got ${JSON.stringify(parse)}`);
   return parse.header;
 }
 
-function told(header: ParsedProxyHeader): string {
+function summary(header: ParsedProxyHeader): string {
   const { version, local, source, destination } = header;
   return `v${version} ${local ? 'local' : `${source} to ${destination}`}`;
 }
@@ -53,21 +53,21 @@ const lines: readonly (readonly [string, string])[] = [
   [`PROXY UNKNOWN ${LONG} ${LONG} 65535 65535`, 'v1 local'],
 ];
 
-describe('version 1', () => {
-  test.each(lines)('reads %s', (text, expected) => {
-    const bytes = line(`${text}\r\nGET / HTTP/1.1\r\n`);
-    expect(told(headerOf(bytes))).toBe(expected);
-    expect(parseProxyHeader(bytes, MOST)).toMatchObject({ length: text.length + 2 });
+describe('a version 1 header', () => {
+  test.each(lines)('the parser accepts %s', (text, expected) => {
+    const bytes = latin1(`${text}\r\nGET / HTTP/1.1\r\n`);
+    expect(summary(headerOf(bytes))).toBe(expected);
+    expect(parseProxyHeader(bytes, MAX_LENGTH)).toMatchObject({ length: text.length + 2 });
   });
 
-  it('takes the longest line of the specification, 107 bytes, and no longer one', () => {
+  it('the parser accepts a line of 107 bytes, the maximum of the specification', () => {
     const longest = `PROXY UNKNOWN ${LONG} ${LONG} 65535 65535\r\n`;
     expect(longest.length).toBe(107);
-    expect(parseProxyHeader(line(longest), MOST).kind).toBe('header');
-    const longer = line(`PROXY UNKNOWN ${'x'.repeat(200)}\r\n`);
-    expect(parseProxyHeader(longer, MOST).kind).toBe('wrong');
-    expect(parseProxyHeader(longer.subarray(0, 107), MOST).kind).toBe('wrong');
-    expect(parseProxyHeader(longer.subarray(0, 106), MOST).kind).toBe('more');
+    expect(parseProxyHeader(latin1(longest), MAX_LENGTH).kind).toBe('header');
+    const longer = latin1(`PROXY UNKNOWN ${'x'.repeat(200)}\r\n`);
+    expect(parseProxyHeader(longer, MAX_LENGTH).kind).toBe('wrong');
+    expect(parseProxyHeader(longer.subarray(0, 107), MAX_LENGTH).kind).toBe('wrong');
+    expect(parseProxyHeader(longer.subarray(0, 106), MAX_LENGTH).kind).toBe('more');
   });
 
   test.each([
@@ -86,12 +86,12 @@ describe('version 1', () => {
     'PROXY UDP4 1.1.1.1 1.1.1.1 1 1',
     'PROXY UNKNOWNS',
     'PROXY ',
-  ])('refuses %s', (text) => {
-    expect(parseProxyHeader(line(`${text}\r\n`), MOST).kind).toBe('wrong');
+  ])('the parser rejects %s', (text) => {
+    expect(parseProxyHeader(latin1(`${text}\r\n`), MAX_LENGTH).kind).toBe('wrong');
   });
 
-  it('refuses a line that ends without a carriage return', () => {
-    expect(parseProxyHeader(line('PROXY UNKNOWN\nGET'), MOST).kind).toBe('wrong');
+  it('the parser rejects a line that ends without a carriage return', () => {
+    expect(parseProxyHeader(latin1('PROXY UNKNOWN\nGET'), MAX_LENGTH).kind).toBe('wrong');
   });
 });
 
@@ -117,14 +117,14 @@ const headers: readonly (readonly [string, Buffer, string])[] = [
   ['an unknown family', binary(0x21, 0x00, []), 'v2 local'],
 ];
 
-describe('version 2', () => {
-  test.each(headers)('reads %s', (_, bytes, expected) => {
-    const behind = Buffer.concat([bytes, Buffer.from('Hello')]);
-    expect(told(headerOf(behind))).toBe(expected);
-    expect(parseProxyHeader(behind, MOST)).toMatchObject({ length: bytes.length });
+describe('a version 2 header', () => {
+  test.each(headers)('the parser accepts %s', (_, bytes, expected) => {
+    const followed = Buffer.concat([bytes, Buffer.from('Hello')]);
+    expect(summary(headerOf(followed))).toBe(expected);
+    expect(parseProxyHeader(followed, MAX_LENGTH)).toMatchObject({ length: bytes.length });
   });
 
-  it('gives the further fields, also inside of the longest length that is allowed', () => {
+  it('the parser returns the additional fields, up to the maximum length', () => {
     const body = [...IPV4_BLOCK, ...field(0x02, 0x61, 0x62), ...field(0xe0), ...field(0x04, 0, 0)];
     const bytes = binary(0x21, 0x11, body);
     expect(headerOf(bytes).fields).toEqual([
@@ -136,15 +136,15 @@ describe('version 2', () => {
     expect(parseProxyHeader(bytes, bytes.length - 1).kind).toBe('wrong');
   });
 
-  it('holds a checksum against the whole header', () => {
+  it('the parser verifies the checksum over the whole header', () => {
     const bytes = checksummed(...field(0x02, 0x61));
     expect(headerOf(bytes).fields.map(({ type }) => type)).toEqual([0x02, 0x03, 0x04]);
-    const typeOfChecksum = bytes.length - 11; // Spoiled, it is a field like any other.
+    const typeOfChecksum = bytes.length - 11; // With another type it is not a checksum.
     for (let at = 16; at < bytes.length; at++) {
       if (at === typeOfChecksum) continue;
-      const spoiled = Buffer.from(bytes);
-      spoiled[at] = (spoiled[at] as number) ^ 1;
-      expect(parseProxyHeader(spoiled, MOST).kind, `byte ${at}`).not.toBe('header');
+      const altered = Buffer.from(bytes);
+      altered[at] = (altered[at] as number) ^ 1;
+      expect(parseProxyHeader(altered, MAX_LENGTH).kind, `byte ${at}`).not.toBe('header');
     }
   });
 
@@ -158,29 +158,29 @@ describe('version 2', () => {
     ['a field that is cut off', binary(0x21, 0x11, [...IPV4_BLOCK, 1, 0, 2, 9])],
     ['a checksum of three bytes', binary(0x21, 0x11, [...IPV4_BLOCK, ...field(3, 0, 0, 0)])],
     ['a length beyond the limit', binary(0x21, 0x11, IPV4_BLOCK, 0xffff)],
-  ])('refuses %s', (_, bytes) => {
-    expect(parseProxyHeader(bytes, MOST).kind).toBe('wrong');
+  ])('the parser rejects %s', (_, bytes) => {
+    expect(parseProxyHeader(bytes, MAX_LENGTH).kind).toBe('wrong');
   });
 });
 
-describe('the beginning of a connection', () => {
+describe('the first bytes of a connection', () => {
   test.each(['GET / HTTP/1.1\r\n', 'PROXZ', 'proxy TCP4', '\r\n\r\nX', '\0', '\x16\x03\x01', 'P '])(
-    'that is %j is no header',
+    '%j is not a PROXY header',
     (text) => {
-      expect(parseProxyHeader(line(text), MOST)).toEqual({ kind: 'absent' });
+      expect(parseProxyHeader(latin1(text), MAX_LENGTH)).toEqual({ kind: 'absent' });
     },
   );
 
   const whole = [
-    ...lines.map(([text]) => line(`${text}\r\n`)),
+    ...lines.map(([text]) => latin1(`${text}\r\n`)),
     ...headers.map(([, bytes]) => bytes),
     checksummed(),
   ];
 
-  it('is a header however it is split, and never asks for bytes that are behind it', () => {
+  it('a header can be split at any byte, and the parser never asks for bytes after it', () => {
     for (const bytes of whole) {
       for (let length = 0; length < bytes.length; length++) {
-        const parse = parseProxyHeader(bytes.subarray(0, length), MOST);
+        const parse = parseProxyHeader(bytes.subarray(0, length), MAX_LENGTH);
         if (parse.kind !== 'more') throw new Error(`${length}: ${JSON.stringify(parse)}`);
         expect(parse.atLeast).toBeGreaterThan(length);
         expect(parse.atLeast).toBeLessThanOrEqual(bytes.length);
@@ -188,36 +188,36 @@ describe('the beginning of a connection', () => {
     }
   });
 
-  it('is found in half as many reads as it has bytes at most', () => {
+  it('a header takes fewer reads than half the number of its bytes', () => {
     for (const bytes of whole) expect(readsFor(bytes)).toBeLessThan(bytes.length / 2);
   });
 
-  it('gives one of four answers to any bytes, and never throws', () => {
-    const begins = fc.constantFrom(...whole, Buffer.from(SIGNATURE), line('PROXY '), line(''));
+  it('the parser returns a valid result for any bytes, and never throws', () => {
+    const begins = fc.constantFrom(...whole, Buffer.from(SIGNATURE), latin1('PROXY '), latin1(''));
     const input = fc.tuple(begins, fc.nat(60), fc.uint8Array({ maxLength: 300 }));
     const property = fc.property(input, ([begin, keep, rest]) => {
       const bytes = Buffer.concat([begin.subarray(0, keep), rest]);
-      expectSound(parseProxyHeader(bytes, MOST), bytes);
+      expectSound(parseProxyHeader(bytes, MAX_LENGTH), bytes);
     });
     fc.assert(property, { numRuns: 2000 });
   });
 
-  it('stays what it is when a bit of it is turned, or is refused', () => {
-    const place = fc.tuple(fc.constantFrom(...whole), fc.nat(300), fc.nat(7));
-    const property = fc.property(place, ([original, at, bit]) => {
+  it('a header with a flipped bit parses to a consistent header or is rejected', () => {
+    const flip = fc.tuple(fc.constantFrom(...whole), fc.nat(300), fc.nat(7));
+    const property = fc.property(flip, ([original, at, bit]) => {
       const bytes = Buffer.from(original);
       bytes[at % bytes.length] = (bytes[at % bytes.length] as number) ^ (1 << bit);
-      expectSound(parseProxyHeader(bytes, MOST), bytes);
+      expectSound(parseProxyHeader(bytes, MAX_LENGTH), bytes);
     });
     fc.assert(property, { numRuns: 2000 });
   });
 });
 
-/** How often somebody has to read who reads only what is asked for. */
+/** The number of reads that receive exactly the bytes that the parser asks for. */
 function readsFor(bytes: Buffer): number {
   let reads = 0;
   for (let length = 0; ; reads++) {
-    const parse = parseProxyHeader(bytes.subarray(0, length), MOST);
+    const parse = parseProxyHeader(bytes.subarray(0, length), MAX_LENGTH);
     if (parse.kind !== 'more') return reads;
     length = parse.atLeast;
   }
@@ -229,11 +229,11 @@ function expectSound(parse: ProxyParse, bytes: Buffer): void {
   if (parse.kind !== 'header') return;
   expect(parse.length).toBeLessThanOrEqual(bytes.length);
   expect(parse.header.local).toBe(parse.header.source === undefined);
-  // What is behind a header does not matter to it.
-  expect(parseProxyHeader(bytes.subarray(0, parse.length), MOST)).toEqual(parse);
+  // The bytes after a header do not affect it.
+  expect(parseProxyHeader(bytes.subarray(0, parse.length), MAX_LENGTH)).toEqual(parse);
 }
 
-test('the checksum is that of the test vectors of CRC-32C', () => {
+test('crc32c matches the CRC-32C test vectors', () => {
   expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
   expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
   expect(crc32c(Buffer.from('1234'), Buffer.from('56789'))).toBe(0xe3069283);

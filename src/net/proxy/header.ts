@@ -1,77 +1,77 @@
 /**
- * The PROXY protocol, versions 1 and 2: the header with which a proxy says for whom it connects.
- * After the specification by Willy Tarreau, "The PROXY protocol, Versions 1 & 2", 2020
- * (haproxy.org, doc/proxy-protocol.txt); the section numbers below are those of it.
+ * The PROXY protocol, versions 1 and 2: the header with which a proxy reports the client that it
+ * connects for. Specification: Willy Tarreau, "The PROXY protocol, Versions 1 & 2", 2020
+ * (haproxy.org, doc/proxy-protocol.txt). Section numbers below refer to it.
  *
- * Pure: bytes in, a header out. Nothing that a peer sends makes it throw, and no byte behind the
- * header is touched.
+ * The parser is a pure function from bytes to a header. No input makes it throw, and it never asks
+ * for a byte after the header.
  */
 
 import type { Endpoint } from '../../world/network.ts';
 import { ipFamily, ipv4Text, ipv6Text, SocketAddress } from '../address.ts';
 
-/** Section 2.2: no version 1 header begins like that, and no other protocol should. */
+/** The first bytes of version 2 (section 2.2). No other protocol should start with them. */
 const SIGNATURE: Buffer = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
-/** Signature, version and command, family, length. */
+/** Bytes of the fixed part: signature, version and command, family, length. */
 const FIXED = 16;
-/** Section 2.1. */
+/** The first bytes of version 1 (section 2.1). */
 const LINE_BEGIN: Buffer = Buffer.from('PROXY ', 'latin1');
 const SHORTEST_LINE = 'PROXY UNKNOWN\r\n'.length;
 const LONGEST_LINE = 107;
 const NEWLINE = 10;
 const RETURN = 13;
 
-/** The families of section 2.2, by the high bits of the fourteenth byte. */
+/** Address families (section 2.2): the high bits of the fourteenth byte. */
 const INET = 1;
 const INET6 = 2;
 const UNIX = 3;
-/** Bytes of the addresses of a family. */
+/** The number of address bytes, by family. */
 const ADDRESSES: readonly number[] = [0, 12, 36, 216];
-/** Bytes of one path. */
+/** The number of bytes of a path. */
 const PATH = 108;
 
-/** PP2_TYPE_CRC32C, section 2.2.3: over the whole header, with these four bytes being 0. */
+/** PP2_TYPE_CRC32C (section 2.2.3): computed over the whole header, with 0 in these four bytes. */
 const TYPE_CRC32C = 0x03;
 
-/** A further field of version 2, section 2.2: what it means is up to its type. */
+/** An additional field of version 2 (section 2.2). Its type defines its meaning. */
 export interface ProxyField {
   readonly type: number;
   readonly value: Buffer;
 }
 
-/** What a proxy has said. */
+/** The PROXY header of a connection. */
 export interface ProxyHeader extends ParsedProxyHeader {
   /** The proxy itself. */
   readonly proxy: SocketAddress;
 }
 
-/** What a header has in it. */
+/** A parsed header. */
 export interface ParsedProxyHeader {
   readonly version: 1 | 2;
-  /** True: the proxy speaks for itself (a health check), or cannot tell for whom. */
+  /** True: the proxy connects for itself (a health check), or does not know its client. */
   readonly local: boolean;
-  /** The real peer; `undefined` where `local` is true or the family is none that we know. */
+  /** The client. `undefined` if `local` is true or the address family is not supported. */
   readonly source: SocketAddress | undefined;
-  /** Where the peer connected to. */
+  /** The address that the client connected to. */
   readonly destination: SocketAddress | undefined;
   readonly fields: readonly ProxyField[];
 }
 
-/** What the first bytes of a connection are. */
+/** The result of parsing the first bytes of a connection. */
 export type ProxyParse =
-  /** So far a header, of which at least `atLeast` bytes are part: reading so many takes nothing
-   *  that is behind it. */
+  /** The beginning of a header. The header has at least `atLeast` bytes, so it is safe to read that
+   *  many. */
   | { readonly kind: 'more'; readonly atLeast: number }
   /** A header of `length` bytes. */
   | { readonly kind: 'header'; readonly length: number; readonly header: ParsedProxyHeader }
-  /** No header: these bytes belong to another protocol. */
+  /** Another protocol. */
   | { readonly kind: 'absent' }
-  /** The beginning of a header, and then something else. */
+  /** An invalid header. */
   | { readonly kind: 'wrong'; readonly why: string };
 
 /**
- * Looks at the bytes from the beginning of a connection. `most` bounds the length of a header of
- * version 2; one of version 1 has 107 bytes at most by itself.
+ * Parses the first bytes of a connection. `most` limits the length of a version 2 header. A version
+ * 1 header has at most 107 bytes.
  */
 export function parseProxyHeader(bytes: Buffer, most: number): ProxyParse {
   if (bytes.length === 0) return { kind: 'more', atLeast: SHORTEST_LINE };
@@ -80,7 +80,7 @@ export function parseProxyHeader(bytes: Buffer, most: number): ProxyParse {
   return { kind: 'absent' };
 }
 
-/** True if `bytes` begin with `text`, or with as much of it as they have. */
+/** True if `bytes` begin with `text`, or are the beginning of it. */
 function matchesPrefix(bytes: Buffer, text: Buffer): boolean {
   const length = Math.min(bytes.length, text.length);
   return bytes.compare(text, 0, length, 0, length) === 0;
@@ -90,7 +90,7 @@ function invalid(why: string): ProxyParse {
   return { kind: 'wrong', why };
 }
 
-/** What is known of the peer, or that the proxy speaks for itself. */
+/** Without `ends`, the proxy connects for itself. */
 function parsedHeader(
   version: 1 | 2,
   ends: readonly [Endpoint, Endpoint] | undefined,
@@ -114,7 +114,7 @@ function parseLine(bytes: Buffer): ProxyParse {
   return typeof header === 'string' ? invalid(header) : { kind: 'header', length: end + 1, header };
 }
 
-/** How many bytes the line lacks at least. The shortest address is '::', or '1.1.1.1'. */
+/** The minimum number of bytes that the line lacks. The shortest addresses: '::', '1.1.1.1'. */
 function missingBytes(line: Buffer): number {
   if (line.length < SHORTEST_LINE) return SHORTEST_LINE - line.length;
   const ending = line[line.length - 1] === RETURN ? 1 : 2;
@@ -129,18 +129,18 @@ function missingBytes(line: Buffer): number {
   }, ending);
 }
 
-/** Exactly one space between the parts; behind UNKNOWN anything is passed over. */
+/** The parts are separated by exactly one space. After UNKNOWN the rest is ignored. */
 function lineHeader(line: string): ParsedProxyHeader | string {
   if (/^PROXY UNKNOWN(?: .*)?$/.test(line)) return parsedHeader(1, undefined);
   const [, protocol, source = '', destination = '', from = '', to = '', ...more] = line.split(' ');
   if (protocol !== 'TCP4' && protocol !== 'TCP6')
     return 'the protocol is not TCP4, TCP6 or UNKNOWN';
-  if (more.length > 0) return 'there is something behind the last port';
+  if (more.length > 0) return 'there is text after the last port';
   const family = protocol === 'TCP4' ? 4 : 6;
   const far = lineEndpoint(source, from, family);
   const near = lineEndpoint(destination, to, family);
   if (far === undefined || near === undefined)
-    return `an address or a port is not one of ${protocol}`;
+    return `an address or a port is not valid for ${protocol}`;
   return parsedHeader(1, [far, near]);
 }
 
@@ -159,7 +159,7 @@ function parseBinary(bytes: Buffer, most: number): ProxyParse {
   const length = FIXED + bytes.readUInt16BE(14);
   if (length > most) return invalid(`the header is ${length} bytes long, ${most} are allowed`);
   if (bytes.length < length) return { kind: 'more', atLeast: length };
-  // A proxy that speaks for itself: what it says of addresses is passed over, whatever it is.
+  // The addresses of a proxy that connects for itself are ignored.
   const header =
     command === 0x20 ? parsedHeader(2, undefined) : binaryHeader(bytes.subarray(0, length));
   return typeof header === 'string' ? invalid(header) : { kind: 'header', length, header };
@@ -176,7 +176,7 @@ function binaryHeader(bytes: Buffer): ParsedProxyHeader | string {
   return parsedHeader(2, binaryEndpoints(bytes.subarray(FIXED), family), fields);
 }
 
-/** Both addresses, then both ports; of Unix sockets two paths. */
+/** Both addresses, then both ports. For Unix sockets: two paths. */
 function binaryEndpoints(block: Buffer, family: number): readonly [Endpoint, Endpoint] | undefined {
   if (family === UNIX) return [pathAt(block, 0), pathAt(block, PATH)];
   if (family !== INET && family !== INET6) return undefined;
@@ -190,7 +190,7 @@ function binaryEndpoints(block: Buffer, family: number): readonly [Endpoint, End
   return [end(0), end(1)];
 }
 
-/** An abstract name begins with a NUL byte and, here, ends with the next one. */
+/** A path ends with a NUL byte. An abstract name also begins with one. */
 function pathAt(block: Buffer, start: number): Endpoint {
   const bytes = block.subarray(start, start + PATH);
   const end = bytes.indexOf(0, 1);
@@ -198,7 +198,7 @@ function pathAt(block: Buffer, start: number): Endpoint {
   return { path: path === '\0' ? '' : path };
 }
 
-/** The fields up to the end of the header, if they fill it exactly and the checksum is right. */
+/** The fields. They must fill the header exactly, and the checksum must be correct. */
 function fieldsOf(header: Buffer, start: number): readonly ProxyField[] | string {
   const fields: ProxyField[] = [];
   let at = start;
@@ -220,8 +220,7 @@ function isIntact(header: Buffer, from: number, to: number): boolean {
   return sum === header.readUInt32BE(from);
 }
 
-/** CRC-32C (Castagnoli), RFC 3720, appendix B.4: reflected, with 0x1EDC6F41 as polynomial. */
-
+/** CRC-32C (Castagnoli), RFC 3720, appendix B.4: the polynomial 0x1EDC6F41, reflected. */
 const REFLECTED_POLYNOMIAL = 0x82f63b78;
 
 const CRC32C_TABLE: Uint32Array = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -231,7 +230,7 @@ const CRC32C_TABLE: Uint32Array = Uint32Array.from({ length: 256 }, (_, byte) =>
   return value;
 });
 
-/** The checksum of the pieces, one behind the other. */
+/** The checksum of the concatenated pieces. */
 export function crc32c(...pieces: readonly Uint8Array[]): number {
   let crc = 0xffffffff;
   for (const piece of pieces) {

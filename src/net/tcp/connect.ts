@@ -12,8 +12,8 @@ import type {
   BufferSizes,
   Endpoint,
   KeepAliveOptions,
-  TransportConnectOptions as NetworkOptions,
   Transport,
+  TransportConnectOptions,
 } from '../../world/network.ts';
 import type { TlsClientOptions } from '../../world/tls.ts';
 import type { Address, ParsedAddress } from '../address.ts';
@@ -32,17 +32,17 @@ import {
   SIZE_KEYS,
 } from './socket-options.ts';
 
-/** How `connect` goes about it. */
+/** Options of `connect`. */
 export interface ConnectOptions extends BufferSizes {
-  /** Milliseconds for the whole of it, names included. Default: what the system allows. */
+  /** Time limit in milliseconds, including the look-up of names. Default: that of the system. */
   readonly timeoutMs?: number;
-  /** The near end: an IP address, with a port or port 0. */
+  /** The local address: an IP address, with a port or port 0. */
   readonly localAddress?: Address;
   /** TCP_NODELAY; default true. */
   readonly noDelay?: boolean;
-  /** Let the system probe a silent peer; see `Socket.setKeepAlive`. */
+  /** TCP keep-alive; see `Socket.setKeepAlive`. */
   readonly keepAlive?: KeepAliveOptions;
-  /** True, or options: the connection is TLS, and stands when the handshake is complete. */
+  /** True, or options: use TLS. `connect` returns when the handshake is complete. */
   readonly tls?: true | TlsClientOptions;
 }
 
@@ -57,21 +57,24 @@ const CONNECT_KEYS: Keys<ConnectOptions> = {
 };
 
 /**
- * Connects to `address`. Where a name has several addresses, they are raced as RFC 8305 says: IPv6
- * and IPv4 in turns, each begun when the one before it has failed or has not answered for 250 ms;
- * the first that stands wins, the others are closed.
+ * Connects to `address`. The addresses of a name are tried as RFC 8305 specifies: IPv6 and IPv4
+ * alternate, and the next attempt starts when the previous one has failed or has not connected
+ * within 250 ms. The first connection wins, and the other attempts are closed.
  *
- * With `tls` the server's certificate must be valid, and for the host or `tls.servername`. A send
- * on TLS takes at most one record (16 KB) ahead of the network below: when `sendAll` has returned,
- * no more than that is still in memory.
+ * With `tls`, the server's certificate must be valid, and must be valid for the host or
+ * `tls.servername`. A TLS send runs at most one record (16 KB) ahead of the network: when `sendAll`
+ * has returned, no more than that is still in memory.
  *
- * Cancel: the attempts are given up and nothing is left open.
- * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; where several addresses have failed, a
- * ConnectError that lists each with its reason; ERR_TIMEOUT after `timeoutMs`; ERR_ADDRESS;
- * ERR_UNSUPPORTED for an option that the network cannot set; TypeError, RangeError. Of TLS: node's
- * own (DEPTH_ZERO_SELF_SIGNED_CERT, ERR_TLS_CERT_ALTNAME_INVALID, ERR_SSL_…), ECONNRESET if the
- * server ends the connection in the handshake, ERR_TIMEOUT after `tls.handshakeTimeoutMs`,
- * ERR_TLS_OPTIONS for a certificate or a key that cannot be used.
+ * Cancel: all attempts are closed, and nothing is left open.
+ * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; if several addresses have failed, a ConnectError
+ * that lists each of them with its error; ERR_TIMEOUT after `timeoutMs`; ERR_ADDRESS;
+ * ERR_UNSUPPORTED for an option that the network cannot set; TypeError, RangeError. With TLS, also
+ * the errors of node:tls (DEPTH_ZERO_SELF_SIGNED_CERT, ERR_TLS_CERT_ALTNAME_INVALID, ERR_SSL_…),
+ * ECONNRESET if the server ends the connection during the handshake, ERR_TIMEOUT after
+ * `tls.handshakeTimeoutMs`, and ERR_TLS_OPTIONS for an unusable certificate or key.
+ *
+ * @example
+ * const socket = yield* connect('example.org:443', { tls: true, timeoutMs: 5000 });
  */
 export function connect(address: Address, options: ConnectOptions = {}): Operation<Socket> {
   const parsed = parseAddress(address);
@@ -81,15 +84,7 @@ export function connect(address: Address, options: ConnectOptions = {}): Operati
     network: transportOptions(options),
     tls: checkedTlsClientOptions(options.tls),
   };
-  return new Lazy(() => connectBy(plan, options));
-}
-
-function* connectBy(plan: ConnectPlan, options: ConnectOptions): Generator<Wait, Socket> {
-  requireOptions(options);
-  const socket = new Socket(yield* reach(plan, options.timeoutMs ?? Infinity));
-  if (options.noDelay === false) socket.noDelay = false;
-  if (options.keepAlive !== undefined) socket.setKeepAlive(options.keepAlive);
-  return socket;
+  return new Lazy(() => runConnect(plan, options));
 }
 
 function checkConnectOptions(options: ConnectOptions): void {
@@ -100,75 +95,7 @@ function checkConnectOptions(options: ConnectOptions): void {
   if (options.keepAlive !== undefined) checkKeepAlive(options.keepAlive);
 }
 
-/** Before anything is opened: a refusal must leave nothing behind. */
-function requireOptions(options: ConnectOptions): void {
-  requireSizes(currentNetwork(), options);
-  if (options.keepAlive !== undefined) requireKeepAlive(currentNetwork(), options.keepAlive);
-}
-
-/** What is to be done. */
-interface ConnectPlan {
-  readonly address: ParsedAddress;
-  readonly network: NetworkOptions;
-  readonly tls: TlsClientOptions | undefined;
-}
-
-function* reach(plan: ConnectPlan, timeoutMs: number): Generator<Wait, Transport> {
-  const attempts = new ConnectionAttempts(currentNetwork(), plan.network);
-  const plain = () => new Lazy(() => runConnect(plan, attempts));
-  const { tls } = plan;
-  const stand =
-    tls === undefined ? plain : () => new Lazy(() => connectOverTls(hostOf(plan), tls, plain));
-  if (timeoutMs === Infinity) return yield* stand();
-  const transport = yield* moveOnAfter(timeoutMs, stand);
-  if (transport === undefined) throw new TimeoutError(timeoutMs, describePending(plan, attempts));
-  return transport;
-}
-
-/** The name that the certificate has to be for. */
-function hostOf({ address }: ConnectPlan): string {
-  return address.path === undefined ? address.host || 'localhost' : 'localhost';
-}
-
-/** What a connection was waited for, and how far it came: for the message of the timeout. */
-function describePending(
-  { address }: ConnectPlan,
-  { tried, connected }: ConnectionAttempts,
-): string {
-  if (connected) return `the TLS handshake with ${formatAddress(address)}`;
-  const what = `a connection to ${formatAddress(address)}`;
-  return tried.length === 0 ? what : `${what} (${formatAttempts(tried)})`;
-}
-
-function* runConnect(
-  { address, network }: ConnectPlan,
-  attempts: ConnectionAttempts,
-): Generator<Wait, Transport> {
-  yield* checkpoint();
-  const endpoints = yield* resolveDestinations(address, network.localAddress);
-  const transport = yield* attempts.race(endpoints);
-  if (transport === undefined) throw connectError(formatAddress(address), attempts.tried);
-  return transport;
-}
-
-/** The endpoints behind `address` that can be reached from `near`. */
-function* resolveDestinations(
-  address: ParsedAddress,
-  near: Endpoint | undefined,
-): Generator<Wait, readonly Endpoint[]> {
-  if (address.path !== undefined) return [address];
-  const found = yield* resolveEndpoints(address.host || 'localhost', address.port);
-  if (near === undefined || !('family' in near)) return found;
-  const fitting = found.filter((each) => 'family' in each && each.family === near.family);
-  if (fitting.length > 0) return fitting;
-  throw new UsageError(
-    'ERR_ADDRESS',
-    `${formatAddress(address)} has no IPv${near.family} address, which the local address ` +
-      `${formatAddress(near)} needs`,
-  );
-}
-
-function transportOptions(options: ConnectOptions): NetworkOptions {
+function transportOptions(options: ConnectOptions): TransportConnectOptions {
   const sizes = pick<BufferSizes>(options, SIZE_KEYS);
   if (options.localAddress === undefined) return sizes;
   const local = parseAddress(options.localAddress);
@@ -179,11 +106,84 @@ function transportOptions(options: ConnectOptions): NetworkOptions {
   throw new UsageError('ERR_ADDRESS', `Expected \`localAddress\` to be an IP address, got ${host}`);
 }
 
-/** Why none of several addresses could be connected to. */
+/** The checked arguments of `connect`. */
+interface ConnectPlan {
+  readonly address: ParsedAddress;
+  readonly network: TransportConnectOptions;
+  readonly tls: TlsClientOptions | undefined;
+}
+
+function* runConnect(plan: ConnectPlan, options: ConnectOptions): Generator<Wait, Socket> {
+  const { keepAlive, noDelay, timeoutMs = Infinity } = options;
+  // An unsupported option fails before anything is opened.
+  requireSizes(currentNetwork(), options);
+  if (keepAlive !== undefined) requireKeepAlive(currentNetwork(), keepAlive);
+  const socket = new Socket(yield* connectWithin(plan, timeoutMs));
+  if (noDelay === false) socket.noDelay = false;
+  if (keepAlive !== undefined) socket.setKeepAlive(keepAlive);
+  return socket;
+}
+
+function* connectWithin(plan: ConnectPlan, timeoutMs: number): Generator<Wait, Transport> {
+  const attempts = new ConnectionAttempts(currentNetwork(), plan.network);
+  const { tls } = plan;
+  const plain = () => new Lazy(() => connectPlain(plan, attempts));
+  const start =
+    tls === undefined ? plain : () => new Lazy(() => connectOverTls(hostOf(plan), tls, plain));
+  if (timeoutMs === Infinity) return yield* start();
+  const transport = yield* moveOnAfter(timeoutMs, start);
+  if (transport === undefined) throw new TimeoutError(timeoutMs, describePending(plan, attempts));
+  return transport;
+}
+
+/** The host that the certificate must be valid for. */
+function hostOf({ address }: ConnectPlan): string {
+  return address.path === undefined ? address.host || 'localhost' : 'localhost';
+}
+
+/** The state of a pending connection, for the message of the timeout. */
+function describePending(
+  { address }: ConnectPlan,
+  { tried, connected }: ConnectionAttempts,
+): string {
+  if (connected) return `the TLS handshake with ${formatAddress(address)}`;
+  const what = `a connection to ${formatAddress(address)}`;
+  return tried.length === 0 ? what : `${what} (${formatAttempts(tried)})`;
+}
+
+function* connectPlain(
+  { address, network }: ConnectPlan,
+  attempts: ConnectionAttempts,
+): Generator<Wait, Transport> {
+  yield* checkpoint();
+  const endpoints = yield* resolveDestinations(address, network.localAddress);
+  const transport = yield* attempts.race(endpoints);
+  if (transport !== undefined) return transport;
+  const [first, ...others] = attempts.tried;
+  if (others.length === 0) throw first?.error;
+  throw new ConnectError(formatAddress(address), attempts.tried);
+}
+
+/** The endpoints of `address` that have the family of `local`. */
+function* resolveDestinations(
+  address: ParsedAddress,
+  local: Endpoint | undefined,
+): Generator<Wait, readonly Endpoint[]> {
+  if (address.path !== undefined) return [address];
+  const found = yield* resolveEndpoints(address.host || 'localhost', address.port);
+  if (local === undefined || !('family' in local)) return found;
+  const matching = found.filter((each) => 'family' in each && each.family === local.family);
+  if (matching.length > 0) return matching;
+  throw new UsageError(
+    'ERR_ADDRESS',
+    `${formatAddress(address)} has no IPv${local.family} address, which the local address ` +
+      `${formatAddress(local)} needs`,
+  );
+}
 
 /**
- * All addresses of a name have failed. `errors` has the error of each, in the order in which they
- * were tried; `code`, `errno`, `address` and `port` are those of the first.
+ * All addresses of a name have failed. `errors` has the error of each, in the order of the
+ * attempts. `code`, `errno`, `address` and `port` are those of the first.
  */
 export class ConnectError extends SystemError {
   readonly errors: readonly Error[];
@@ -196,13 +196,8 @@ export class ConnectError extends SystemError {
   }
 }
 
-/** The error for attempts that have all failed: that of the only one as it is. */
-export function connectError(target: string, tried: readonly ConnectionAttempt[]): Error {
-  return tried.length === 1 ? (tried[0]?.error as Error) : new ConnectError(target, tried);
-}
-
 /** "[::1]:80 ECONNREFUSED, 127.0.0.1:80 no answer". */
-export function formatAttempts(tried: readonly ConnectionAttempt[]): string {
+function formatAttempts(tried: readonly ConnectionAttempt[]): string {
   return tried.map(({ to, error }) => `${formatAddress(to)} ${reasonOf(error)}`).join(', ');
 }
 

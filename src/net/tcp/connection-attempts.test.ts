@@ -12,29 +12,29 @@ import type { Endpoint, Network, TransportConnectOptions } from '../../world/net
 import { ConnectError, connect } from './connect.ts';
 import { ConnectionAttempts } from './connection-attempts.ts';
 
-/** What becomes of an attempt: a connection or an error after so many milliseconds. */
-type Fate = { readonly after: number; readonly error?: string } | 'refused at once' | 'silence';
+/** The outcome of an attempt: a connection or an error after a number of milliseconds. */
+type Outcome = { readonly after: number; readonly error?: string } | 'fails at once' | 'no answer';
 
 class FakeTransport extends Readiness {
-  readonly fate: Exclude<Fate, 'refused at once'>;
+  readonly outcome: Exclude<Outcome, 'fails at once'>;
   readonly to: Endpoint;
-  readonly begun: number;
+  readonly started: number;
   closed = false;
 
-  constructor(to: Endpoint, fate: Exclude<Fate, 'refused at once'>) {
+  constructor(to: Endpoint, outcome: Exclude<Outcome, 'fails at once'>) {
     super();
     this.to = to;
-    this.fate = fate;
-    this.begun = now();
+    this.outcome = outcome;
+    this.started = now();
   }
 
   tryConnect(): boolean {
-    const { fate } = this;
-    if (fate === 'silence' || now() < this.begun + fate.after) {
+    const { outcome } = this;
+    if (outcome === 'no answer' || now() < this.started + outcome.after) {
       this.canSend = false;
       return false;
     }
-    if (fate.error !== undefined) throw failed(fate.error, this.to);
+    if (outcome.error !== undefined) throw failed(outcome.error, this.to);
     return true;
   }
 
@@ -47,26 +47,26 @@ function failed(code: string, to: Endpoint): SystemError {
   return new SystemError(code, -1, 'connect', to);
 }
 
-/** A network whose addresses behave as they are told to. */
+/** A network with a scripted outcome for each address. */
 class FakeNetwork {
-  readonly begun: FakeTransport[] = [];
-  readonly #fates: Readonly<Record<string, Fate>>;
+  readonly started: FakeTransport[] = [];
+  readonly #outcomes: Readonly<Record<string, Outcome>>;
 
-  constructor(fates: Readonly<Record<string, Fate>>) {
-    this.#fates = fates;
+  constructor(outcomes: Readonly<Record<string, Outcome>>) {
+    this.#outcomes = outcomes;
   }
 
   connect(to: Endpoint): FakeTransport {
     const { host } = to as { host: string };
-    const fate = this.#fates[host] ?? 'silence';
-    if (fate === 'refused at once') throw failed('ENETUNREACH', to);
-    const transport = new FakeTransport(to, fate);
-    this.begun.push(transport);
+    const outcome = this.#outcomes[host] ?? 'no answer';
+    if (outcome === 'fails at once') throw failed('ENETUNREACH', to);
+    const transport = new FakeTransport(to, outcome);
+    this.started.push(transport);
     return transport;
   }
 
   resolve(_name: string, done: (error: unknown, hosts: readonly object[]) => void): () => void {
-    const hosts = Object.keys(this.#fates);
+    const hosts = Object.keys(this.#outcomes);
     done(
       undefined,
       hosts.map((host) => ({ host, family: host.includes(':') ? 6 : 4 })),
@@ -74,14 +74,14 @@ class FakeNetwork {
     return () => {};
   }
 
-  /** When each attempt began, in milliseconds. */
+  /** The start time of each attempt, in milliseconds. */
   get times(): [string, number][] {
-    return this.begun.map(({ to, begun }) => [(to as { host: string }).host, begun]);
+    return this.started.map(({ to, started }) => [(to as { host: string }).host, started]);
   }
 
   /** Attempts that hold a descriptor. */
   get open(): string[] {
-    return this.begun.filter(({ closed }) => !closed).map(({ to }) => (to as Host).host);
+    return this.started.filter(({ closed }) => !closed).map(({ to }) => (to as Host).host);
   }
 }
 
@@ -93,14 +93,14 @@ function endpoints(hosts: readonly string[]): Endpoint[] {
   return hosts.map((host) => ({ host, port: 80, family: host.includes(':') ? 6 : 4 }));
 }
 
-/** Runs `body` while the network tells of answers, to the millisecond. */
+/** Runs `body` while the network notifies every transport each millisecond. */
 function* withNetwork<T>(network: FakeNetwork, body: () => Operation<T>): Operation<T> {
   return yield* group(function* (tasks): Operation<T> {
     tasks.spawn(
       function* (): Operation<void> {
         for (;;) {
           yield* sleep(1);
-          for (const transport of network.begun) transport.notifySend();
+          for (const transport of network.started) transport.notifySend();
         }
       },
       { daemon: true },
@@ -116,12 +116,15 @@ interface Race {
   readonly time: number;
 }
 
-function race(fates: Readonly<Record<string, Fate>>, options: TransportConnectOptions = {}): Race {
-  const network = new FakeNetwork(fates);
+function race(
+  outcomes: Readonly<Record<string, Outcome>>,
+  options: TransportConnectOptions = {},
+): Race {
+  const network = new FakeNetwork(outcomes);
   const attempts = new ConnectionAttempts(network as unknown as Network, options);
   return play(() =>
     withNetwork(network, function* (): Operation<Race> {
-      const winner = yield* attempts.race(endpoints(Object.keys(fates)));
+      const winner = yield* attempts.race(endpoints(Object.keys(outcomes)));
       const host = (winner as unknown as FakeTransport | undefined)?.to as Host | undefined;
       return { winner: host?.host, attempts, network, time: now() };
     }),
@@ -132,14 +135,14 @@ function codes({ attempts }: Race): (string | undefined)[] {
   return attempts.tried.map(({ error }) => (error as SystemError | undefined)?.code);
 }
 
-describe('racing the addresses of a name (RFC 8305)', () => {
-  it('an address that answers is the only one that is tried', () => {
+describe('connecting to the addresses of a name (RFC 8305)', () => {
+  it('no second attempt starts if the first address connects in time', () => {
     const { winner, network, time } = race({ '::1': { after: 5 }, '127.0.0.1': { after: 1 } });
-    expect([winner, time, network.begun.length]).toEqual(['::1', 5, 1]);
+    expect([winner, time, network.started.length]).toEqual(['::1', 5, 1]);
   });
 
-  it('the next attempt begins after 250 ms of silence, and the first answer wins', () => {
-    const { winner, network, time } = race({ '::1': 'silence', '127.0.0.1': { after: 20 } });
+  it('the next attempt starts after 250 ms of silence, and the first connection wins', () => {
+    const { winner, network, time } = race({ '::1': 'no answer', '127.0.0.1': { after: 20 } });
     expect([winner, time]).toEqual(['127.0.0.1', 270]);
     expect(network.times).toEqual([
       ['::1', 0],
@@ -147,39 +150,39 @@ describe('racing the addresses of a name (RFC 8305)', () => {
     ]);
   });
 
-  it('an attempt that was begun early and answers late still wins', () => {
+  it('an early attempt that connects late still wins', () => {
     const { winner, time } = race({ '::1': { after: 300 }, '127.0.0.1': { after: 100 } });
     expect([winner, time]).toEqual(['::1', 300]);
   });
 
-  it('the losers are closed, the winner is not', () => {
-    const { network } = race({ '::1': 'silence', '10.0.0.1': 'silence', '::2': { after: 1 } });
-    expect(network.begun.length).toBe(3);
+  it('the other attempts are closed and the winner is not', () => {
+    const { network } = race({ '::1': 'no answer', '10.0.0.1': 'no answer', '::2': { after: 1 } });
+    expect(network.started.length).toBe(3);
     expect(network.open).toEqual(['::2']);
   });
 
-  it('a failure begins the next attempt at once', () => {
-    const fates = { '::1': { after: 10, error: 'ECONNREFUSED' }, '127.0.0.1': { after: 5 } };
-    const result = race(fates);
+  it('a failure starts the next attempt at once', () => {
+    const outcomes = { '::1': { after: 10, error: 'ECONNREFUSED' }, '127.0.0.1': { after: 5 } };
+    const result = race(outcomes);
     expect([result.winner, result.time]).toEqual(['127.0.0.1', 15]);
     expect(codes(result)).toEqual(['ECONNREFUSED', undefined]);
     expect(result.network.open).toEqual(['127.0.0.1']);
   });
 
-  it('an address without a route costs no time', () => {
-    const { winner, time } = race({ '::1': 'refused at once', '127.0.0.1': { after: 5 } });
+  it('an unreachable address costs no time', () => {
+    const { winner, time } = race({ '::1': 'fails at once', '127.0.0.1': { after: 5 } });
     expect([winner, time]).toEqual(['127.0.0.1', 5]);
   });
 
-  it('families take turns, beginning with the first of the resolver', () => {
+  it("address families alternate, starting with the resolver's first one", () => {
     const hosts = ['::1', '::2', '::3', '10.0.0.1', '10.0.0.2'];
-    const fates = Object.fromEntries(hosts.map((host) => [host, 'refused at once' as Fate]));
-    const { attempts } = race(fates);
+    const outcomes = Object.fromEntries(hosts.map((host) => [host, 'fails at once' as Outcome]));
+    const { attempts } = race(outcomes);
     const order = attempts.tried.map(({ to }) => (to as Host).host);
     expect(order).toEqual(['::1', '10.0.0.1', '::2', '10.0.0.2', '::3']);
   });
 
-  it('an address that is there twice is tried once', () => {
+  it('a duplicate address is tried once', () => {
     const network = new FakeNetwork({ '::1': { after: 1, error: 'ECONNREFUSED' } });
     const attempts = new ConnectionAttempts(network as unknown as Network, {});
     const twice = endpoints(['::1', '::1']);
@@ -187,10 +190,13 @@ describe('racing the addresses of a name (RFC 8305)', () => {
     expect(attempts.tried.length).toBe(1);
   });
 
-  it('with a local port no two attempts are under way at once', () => {
+  it('a fixed local port permits one pending attempt at a time', () => {
     const localAddress = { host: '127.0.0.1', port: 4000, family: 4 } as const;
-    const fates = { '10.0.0.1': { after: 900, error: 'EHOSTUNREACH' }, '10.0.0.2': { after: 1 } };
-    const { winner, network } = race(fates, { localAddress });
+    const outcomes = {
+      '10.0.0.1': { after: 900, error: 'EHOSTUNREACH' },
+      '10.0.0.2': { after: 1 },
+    };
+    const { winner, network } = race(outcomes, { localAddress });
     expect([winner, network.times]).toEqual([
       '10.0.0.2',
       [
@@ -200,14 +206,14 @@ describe('racing the addresses of a name (RFC 8305)', () => {
     ]);
   });
 
-  it('at most eight attempts are under way', () => {
+  it('at most eight attempts are pending', () => {
     const hosts = Array.from({ length: 12 }, (_, i) => `10.0.0.${i}`);
-    const fates = Object.fromEntries(hosts.map((host) => [host, 'silence' as Fate]));
-    const network = new FakeNetwork(fates);
+    const outcomes = Object.fromEntries(hosts.map((host) => [host, 'no answer' as Outcome]));
+    const network = new FakeNetwork(outcomes);
     const attempts = new ConnectionAttempts(network as unknown as Network, {});
     const raced = () => attempts.race(endpoints(hosts));
     play(() => withNetwork(network, () => moveOnAfter(10_000, raced)));
-    expect(network.begun.length).toBe(8);
+    expect(network.started.length).toBe(8);
     expect(network.open).toEqual([]);
   });
 
@@ -216,13 +222,13 @@ describe('racing the addresses of a name (RFC 8305)', () => {
     const attempts = new ConnectionAttempts(network as unknown as Network, {});
     const raced = () => attempts.race(endpoints(['::1', '::2', '::3']));
     play(() => withNetwork(network, () => moveOnAfter(600, raced)));
-    expect([network.begun.length, network.open]).toEqual([3, []]);
+    expect([network.started.length, network.open]).toEqual([3, []]);
   });
 });
 
 describe('connect to a name with several addresses', () => {
-  function connecting(fates: Readonly<Record<string, Fate>>, timeoutMs = Infinity): unknown {
-    const network = new FakeNetwork(fates);
+  function connecting(outcomes: Readonly<Record<string, Outcome>>, timeoutMs = Infinity): unknown {
+    const network = new FakeNetwork(outcomes);
     const host = new VirtualHost();
     Object.assign(host.scheduler, { world: { network } });
     return host.play(() =>
@@ -238,7 +244,7 @@ describe('connect to a name with several addresses', () => {
     );
   }
 
-  it('lists every address and its reason when all have failed', () => {
+  it('connect lists every address with its error when all attempts fail', () => {
     const error = connecting({
       '::1': { after: 1, error: 'ECONNREFUSED' },
       '10.0.0.1': { after: 2, error: 'EHOSTUNREACH' },
@@ -255,14 +261,14 @@ describe('connect to a name with several addresses', () => {
     });
   });
 
-  it('gives the error of the only address as it is', () => {
+  it('connect throws the error of the only address unchanged', () => {
     const error = connecting({ '10.0.0.1': { after: 2, error: 'EHOSTUNREACH' } });
     expect(error).toMatchObject({ message: 'connect EHOSTUNREACH 10.0.0.1:80' });
   });
 
-  it('says at the timeout what was tried and what became of it', () => {
+  it('connect lists the attempts and their state in its timeout error', () => {
     const error = connecting(
-      { '::1': { after: 1, error: 'ECONNREFUSED' }, '10.0.0.1': 'silence' },
+      { '::1': { after: 1, error: 'ECONNREFUSED' }, '10.0.0.1': 'no answer' },
       900,
     );
     expect(error).toMatchObject({

@@ -1,10 +1,10 @@
 /**
- * One connection out of several addresses, as RFC 8305 ("happy eyeballs") races them.
+ * Connecting to one of several addresses, as RFC 8305 ("happy eyeballs") specifies.
  *
- * Address families take turns, beginning with the one that the resolver put first. An attempt
- * begins when the one before it has failed, or has had no answer for ATTEMPT_DELAY_MS. The first
- * that stands wins; the others are closed at once. Everything happens in the calling task: it waits
- * for all attempts that are under way at the same time.
+ * Address families alternate, starting with the family of the resolver's first address. An attempt
+ * starts when the previous one has failed, or has not connected within CONNECTION_ATTEMPT_DELAY_MS.
+ * The first connection wins, and the other attempts are closed at once. All of it runs in the
+ * calling task, which waits for all pending attempts at the same time.
  */
 import { select } from '../../flow/select/select.ts';
 import { now } from '../../kernel/current.ts';
@@ -16,25 +16,25 @@ import { formatAddress } from '../address.ts';
 /** "Connection Attempt Delay": the value that RFC 8305 recommends in section 8. */
 const CONNECTION_ATTEMPT_DELAY_MS = 250;
 
-/** So many may be under way: each holds a descriptor. */
+/** Limits the number of pending attempts: each one holds a descriptor. */
 const MAX_CONCURRENT_ATTEMPTS = 8;
 
-/** An address that was tried, and why it failed; `undefined`: it has not answered so far. */
+/** An attempt, and its error; `undefined`: no answer yet. */
 export interface ConnectionAttempt {
   readonly to: Endpoint;
   error: Error | undefined;
 }
 
-/** An attempt that is under way. */
+/** An attempt in progress. */
 interface PendingAttempt {
   readonly attempt: ConnectionAttempt;
   readonly transport: Transport;
 }
 
 export class ConnectionAttempts {
-  /** In the order in which they were begun. */
+  /** In the order in which they started. */
   readonly tried: ConnectionAttempt[] = [];
-  /** True once one of them stands. */
+  /** True once an attempt has connected. */
   connected = false;
   readonly #network: Network;
   readonly #options: TransportConnectOptions;
@@ -46,8 +46,8 @@ export class ConnectionAttempts {
   }
 
   /**
-   * The first connection that stands; `undefined`: every attempt has failed (see `tried`).
-   * Cancel: all attempts are given up.
+   * Returns the first connection; `undefined` if every attempt has failed (see `tried`).
+   * Cancel: all attempts are closed.
    */
   *race(endpoints: readonly Endpoint[]): Generator<Wait, Transport | undefined> {
     const waiting = interleaveFamilies(endpoints);
@@ -56,8 +56,8 @@ export class ConnectionAttempts {
       for (let next = waiting.shift(); ; next = waiting.shift()) {
         if (next !== undefined) this.#start(next);
         const more = waiting.length > 0 && this.#pending.length < MAX_CONCURRENT_ATTEMPTS;
-        const late = more ? now() + delayMs : Infinity;
-        const connected = yield* this.#untilFailure(late);
+        const nextAt = more ? now() + delayMs : Infinity;
+        const connected = yield* this.#untilFailure(nextAt);
         if (connected !== undefined) return connected;
         if (this.#pending.length === 0 && waiting.length === 0) return undefined;
       }
@@ -66,13 +66,13 @@ export class ConnectionAttempts {
     }
   }
 
-  /** With one port for all of them, no two attempts may be under way. */
+  /** With a fixed local port, only one attempt can be pending at a time. */
   #sharesPort(): boolean {
     const { localAddress } = this.#options;
     return localAddress !== undefined && 'port' in localAddress && localAddress.port !== 0;
   }
 
-  /** What is known to fail at once has failed: no route, no descriptor. */
+  /** Starts an attempt. It may fail at once: no route, no descriptor. */
   #start(to: Endpoint): void {
     const attempt: ConnectionAttempt = { to, error: undefined };
     this.tried.push(attempt);
@@ -83,62 +83,61 @@ export class ConnectionAttempts {
     }
   }
 
-  /** The connection that stands; `undefined` when one has failed, or when `late` has come. */
-  *#untilFailure(late: number): Generator<Wait, Transport | undefined> {
-    for (let running = this.#pending.length; running > 0; ) {
+  /** Returns a connection; `undefined` when an attempt has failed, or at the time `nextAt`. */
+  *#untilFailure(nextAt: number): Generator<Wait, Transport | undefined> {
+    for (let count = this.#pending.length; count > 0; ) {
       const connected = this.#pollAttempts();
-      if (connected !== undefined || this.#pending.length < running) return connected;
-      if (yield* this.#wait(late)) return undefined;
+      if (connected !== undefined || this.#pending.length < count) return connected;
+      if (yield* this.#wait(nextAt)) return undefined;
     }
     return undefined;
   }
 
-  /** Asks every attempt. Those that have failed are closed and noted. */
+  /** Checks every attempt. A failed one is closed, and its error is recorded. */
   #pollAttempts(): Transport | undefined {
-    for (const running of [...this.#pending]) {
+    for (const pending of [...this.#pending]) {
       try {
-        if (!running.transport.tryConnect()) continue;
-        this.#remove(running);
+        if (!pending.transport.tryConnect()) continue;
+        this.#remove(pending);
         this.connected = true;
-        return running.transport;
+        return pending.transport;
       } catch (error) {
-        running.attempt.error = failureOf(error);
-        this.#remove(running);
-        running.transport.close();
+        pending.attempt.error = failureOf(error);
+        this.#remove(pending);
+        pending.transport.close();
       }
     }
     return undefined;
   }
 
-  #remove(running: PendingAttempt): void {
-    this.#pending.splice(this.#pending.indexOf(running), 1);
+  #remove(pending: PendingAttempt): void {
+    this.#pending.splice(this.#pending.indexOf(pending), 1);
   }
 
-  /** Waits for an answer to any of the attempts. True: `late` has come. */
-  *#wait(late: number): Generator<Wait, boolean> {
+  /** Waits until an attempt has an outcome. Returns true at the time `nextAt`. */
+  *#wait(nextAt: number): Generator<Wait, boolean> {
     const [first, ...others] = this.#pending as [PendingAttempt, ...PendingAttempt[]];
-    if (others.length === 0 && late === Infinity) {
+    if (others.length === 0 && nextAt === Infinity) {
       yield* writable(first.transport);
       return false;
     }
-    const arms: Record<string, Operation<unknown>> = { late: sleepUntil(late) };
+    const cases: Record<string, Operation<unknown>> = { late: sleepUntil(nextAt) };
     for (const { attempt, transport } of this.#pending) {
-      arms[formatAddress(attempt.to)] = writable(transport);
+      cases[formatAddress(attempt.to)] = writable(transport);
     }
-    return (yield* select(arms)).key === 'late';
+    return (yield* select(cases)).key === 'late';
   }
 }
 
-/** An answer of the network; anything else is a mistake in it, or a cancellation. */
+/** The error of an attempt. Any other thrown value is a bug or a cancellation. */
 function failureOf(error: unknown): Error {
   if (error instanceof Error) return error;
   throw error;
 }
 
 /**
- * IPv6 and IPv4 in turns, the order within a family being kept (RFC 8305, section 4): where one
- * family leads nowhere, the second attempt is of the other. An address that is there twice counts
- * once.
+ * Alternates IPv6 and IPv4, keeping the order within a family (RFC 8305, section 4): if one family
+ * is unreachable, the second attempt has the other. Duplicate addresses are removed.
  */
 function interleaveFamilies(endpoints: readonly Endpoint[]): Endpoint[] {
   const unique = [...new Map(endpoints.map((each) => [formatAddress(each), each])).values()];

@@ -17,7 +17,7 @@ function worldOf(variable: string | undefined) {
   return { platform, network: { adopt }, adopted };
 }
 
-test('each listener is given out once, and the variable is taken away', () => {
+test('each inherited listener is returned once, and the environment variable is removed', () => {
   const world = worldOf(LISTENERS);
   const op = function* (): Generator<Wait, unknown> {
     return [':25000', ':25000', ':1'].map(takeFromSupervisor);
@@ -26,7 +26,7 @@ test('each listener is given out once, and the variable is taken away', () => {
   expect(world.platform.variables.size).toBe(0);
 });
 
-test('listen takes over what was opened for it: at a port, at a path, as a descriptor', () => {
+test('listen takes over inherited listeners: at a port, at a path, as a descriptor', () => {
   const world = worldOf(LISTENERS);
   const op = function* (): Generator<Wait, void> {
     for (const address of [25000, '/run/x.sock', { fd: 7 }, { fd: 7 }]) yield* listen(address);
@@ -35,7 +35,7 @@ test('listen takes over what was opened for it: at a port, at a path, as a descr
   expect(world.adopted).toEqual([3, 4, 5, 7]);
 });
 
-test('a process that has inherited nothing gets nothing', () => {
+test('a process that has inherited no listener gets none', () => {
   const world = worldOf(undefined);
   const op = function* (): Generator<Wait, unknown> {
     return takeFromSupervisor(':25000');
@@ -44,7 +44,7 @@ test('a process that has inherited nothing gets nothing', () => {
 });
 
 for (const text of ['25000', '[25000]', '[["a","b"]]', 'none', '']) {
-  test(`a variable that somebody else has set is told: '${text}'`, () => {
+  test(`an environment variable that no supervisor has set is an error: '${text}'`, () => {
     const world = worldOf(text);
     const op = function* (): Generator<Wait, unknown> {
       return takeFromSupervisor(':25000');

@@ -1,4 +1,4 @@
-/** Listener: where connections come in. */
+/** Listener: accepts connections. */
 
 import type { Case, Selectable } from '../../flow/select/case.ts';
 import { AttemptCase } from '../../flow/select/case.ts';
@@ -15,27 +15,27 @@ import type { HandshakingListener } from '../handshake/handshaking-listener.ts';
 import { checkTlsServer, tlsOptionsError } from '../tls/options.ts';
 import { Socket } from './socket.ts';
 
-/** What stands in front of a listener's connections; `transport` is the last of them. */
+/** The handshakes of a listener. The listener's `transport` is the last one. */
 export interface HandshakeStages {
   readonly proxyHeaders?: HandshakingListener | undefined;
   readonly tls?: HandshakingListener | undefined;
-  /** Makes a gate for other options of TLS. */
+  /** Creates a stage with other TLS options. */
   readonly tlsStageFor?: ((options: TlsServerOptions) => HandshakeStage) | undefined;
 }
 
-/** Where connections come in; made by `listen`. */
+/** A listening socket; created by `listen`. */
 export class Listener implements Pollable, Disposable {
   /** @internal */
   readonly transport: ListenerTransport;
   /** @internal */
   readonly stages: HandshakeStages;
-  /** Where it is bound; the port is the real one if 0 was asked for. */
+  /** The bound address, with the real port if 0 was requested. */
   readonly address: SocketAddress;
   /** The accept that is in progress. @internal */
   accepting: object | null = null;
   #closed = false;
 
-  /** Listeners are made by `listen`. @internal */
+  /** Listeners are created by `listen`. @internal */
   constructor(transport: ListenerTransport, stages: HandshakeStages = {}) {
     this.transport = transport;
     this.stages = stages;
@@ -43,48 +43,49 @@ export class Listener implements Pollable, Disposable {
   }
 
   /**
-   * Waits for the next connection. A connection that died in the queue is passed over.
-   * Cancel: no connection is lost. Errors: ERR_CLOSED, ERR_BUSY; EMFILE, ENFILE, ENOBUFS, ENOMEM
-   * when the system has no descriptor left (the connection stays queued).
+   * Waits for the next connection. A connection that ended in the queue is skipped.
+   * Cancel: no connection is lost.
+   * Errors: ERR_CLOSED, ERR_BUSY; EMFILE, ENFILE, ENOBUFS, ENOMEM if the system has no descriptor
+   * left (the connection stays in the queue).
    */
   accept(): Operation<Socket> {
     return new Accept(this);
   }
 
-  /** The next connection if one is there. */
+  /** The next connection; `undefined`: would block. Errors: as `accept`. */
   tryAccept(): Socket | undefined {
     const transport = this.transport.tryAccept();
     return transport === undefined ? undefined : new Socket(transport);
   }
 
   /**
-   * Handshakes of TLS since the listener began, as a frozen record: under way, waiting to be
-   * accepted, completed, failed, timed out, and the last failure. A failed handshake reaches no
-   * handler, so this is where it shows. `undefined` without TLS.
+   * Counters of the TLS handshakes since the listener was opened, as a frozen record: pending,
+   * waiting to be accepted, completed, failed, timed out, and the last failure. No handler sees a
+   * failed handshake, so this is where it is reported. `undefined` without TLS.
    */
   get handshakes(): HandshakeStats | undefined {
     return this.stages.tls?.stats();
   }
 
   /**
-   * The same of the headers with which proxies begin. A connection of somebody who is not trusted
-   * has failed, with ERR_PROXY_UNTRUSTED. `undefined` without `proxyProtocol`.
+   * The same counters for PROXY headers. A connection from an untrusted address counts as failed,
+   * with ERR_PROXY_UNTRUSTED. `undefined` without `proxyProtocol`.
    */
   get proxyHeaders(): HandshakeStats | undefined {
     return this.stages.proxyHeaders?.stats();
   }
 
   /**
-   * Certificate, key and all other options of TLS, for connections from now on; they replace the
-   * old ones as a whole. Connections that stand keep theirs.
-   * Errors: ERR_TLS_OPTIONS for a certificate or a key that cannot be used (the old ones stay in
-   * force), and on a listener without TLS; ERR_CLOSED.
+   * Replaces all TLS options, including certificate and key, for connections that are accepted from
+   * now on. Open connections keep theirs.
+   * Errors: ERR_TLS_OPTIONS for an unusable certificate or key (the previous options stay in
+   * effect), and on a listener without TLS; ERR_CLOSED.
    */
   reloadTls(options: TlsServerOptions): void {
     const { tls, tlsStageFor } = this.stages;
     if (tls === undefined || tlsStageFor === undefined) {
       throw tlsOptionsError(
-        `The listener ${this.address} was made without TLS, so there is nothing to reload.\n` +
+        `The listener ${this.address} was opened without TLS, so it has no options to reload.\n` +
           '  right:  listen(address, { tls: { cert, key } })',
       );
     }
@@ -92,24 +93,24 @@ export class Listener implements Pollable, Disposable {
     tls.replaceStage(() => tlsStageFor(options));
   }
 
-  /** Stops listening. Idempotent; connections that nobody has accepted are reset. */
+  /** Stops listening. Idempotent. Connections that are not accepted are reset. */
   close(): void {
     this.#closed = true;
     this.transport.close();
   }
 
-  /** The gate that connections come out of; `undefined`: there is none. @internal */
+  /** The stage that completed connections come from; `undefined`: no handshake. @internal */
   get lastStage(): HandshakingListener | undefined {
     return this.stages.tls ?? this.stages.proxyHeaders;
   }
 
-  /** Gives up those who have been at a gate for so long. @internal */
+  /** Aborts the handshakes that have taken `ms` milliseconds or more. @internal */
   abortHandshakesOlderThan(ms: number): void {
     this.stages.proxyHeaders?.abortOlderThan(ms);
     this.stages.tls?.abortOlderThan(ms);
   }
 
-  /** True: somebody is at a gate, or has come through and waits to be accepted. @internal */
+  /** True: a handshake is pending, or a connection waits to be accepted after it. @internal */
   get hasHandshakes(): boolean {
     return (
       this.stages.proxyHeaders?.hasHandshakes === true || this.stages.tls?.hasHandshakes === true
@@ -124,7 +125,7 @@ export class Listener implements Pollable, Disposable {
     return this.#closed;
   }
 
-  /** What `yield ['recv', listener]` waits on. */
+  /** The resource of `yield ['recv', listener]`. */
   get readiness(): Readiness {
     return this.transport;
   }
@@ -155,7 +156,7 @@ class Accept extends Step<Socket> implements Selectable<Socket> {
     }
   }
 
-  /** For `select`: the accept is in progress until the choice is left. */
+  /** For `select`: the accept is in progress until the case is left. */
   asCase(): Case<Socket> {
     const listener = this[Symbol.iterator]().#listener;
     if (listener.accepting !== null) throw busySocket('accept', `${listener.address}`);

@@ -1,4 +1,4 @@
-/** `pipe`: everything that one connection receives goes out on another. */
+/** `pipe`: forwards everything that one connection receives to another. */
 
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { PAUSE, Step } from '../../kernel/operation.ts';
@@ -8,25 +8,25 @@ import { wrongType } from '../../support/checks.ts';
 import { busySocket, isTransient } from '../errors.ts';
 import { Socket } from './socket.ts';
 
-/** How `pipe` goes about it. */
+/** Options of `pipe`. */
 export interface PipeOptions {
-  /** Pass the end of file on, as `to.shutdown('send')` does. Default true. */
+  /** Forward the end of file, as `to.shutdown('send')`. Default true. */
   readonly end?: boolean;
 }
 
 /**
- * Sends on `to` what `from` receives, until the end of file, and gives the number of bytes. What
- * the reader of `from` holds goes first. No more than 128 KB are on the way: a slow receiver slows
- * the sender down.
+ * Sends on `to` everything that `from` receives, until end of file, and returns the number of
+ * bytes. Bytes in the reader of `from` go first. At most 128 KB are in memory, so a slow receiver
+ * slows the sender down.
  *
- * Cancel: what has gone out is whole, unless `to` was taking bytes at that moment: then those that
- * were received and not yet sent are lost, and `to` is torn (ERR_TORN).
+ * Cancel: no byte is lost, unless `to` was taking bytes at that moment: then bytes that were
+ * received and not sent are lost, and `to` is torn (ERR_TORN).
  * Errors: those of `from` and `to` (ECONNRESET, EPIPE, ERR_CLOSED, …); ERR_BUSY if a task is
  * receiving on `from` or sending on `to`; ERR_FLUSH_NEEDED if the writer of `to` holds bytes;
- * TypeError for what is no Socket.
+ * TypeError for a value that is not a Socket.
  *
  * @example
- * // A proxy: both directions, each with its end of file.
+ * // A proxy: both directions, each with its own end of file.
  * yield* all([() => pipe(client, upstream), () => pipe(upstream, client)]);
  */
 export function pipe(from: Socket, to: Socket, options: PipeOptions = {}): Operation<number> {
@@ -36,13 +36,13 @@ export function pipe(from: Socket, to: Socket, options: PipeOptions = {}): Opera
 }
 
 /**
- * Written by hand, because it is all that a proxy does: a piece costs one receive, one send and
- * next to nothing between them.
+ * Written by hand because it is the hot path of a proxy: a piece costs one receive, one send and
+ * little between them.
  *
  * Invariants:
- *  1. While it is in progress it is what receives on `from` and what sends on `to`.
- *  2. It receives only when `rest` is empty: a piece is out before the next one comes in.
- *  3. It has memory only while bytes are on their way: an idle connection has none.
+ *  1. While it is in progress, it is the receive of `from` and the send of `to`.
+ *  2. It receives only when `rest` is empty: a piece is sent before the next one is received.
+ *  3. It owns memory only while it has bytes to send: an idle connection owns none.
  */
 class Pipe extends Step<number> {
   private readonly from: Socket;
@@ -50,12 +50,13 @@ class Pipe extends Step<number> {
   private readonly forwardsEnd: boolean;
   private begun = false;
   private total = 0;
-  /** What the piece is in; null between pieces. */
+  /** The memory of the current piece; null between pieces. */
   private memory: Uint8Array | null = null;
-  /** What is left of the piece, and how long the piece is. */
+  /** The part of the current piece that is not sent yet. */
   private rest: Uint8Array = NOTHING;
+  /** The length of the whole piece. */
   private length = 0;
-  /** Made by the first wait, and kept. */
+  /** Created by the first wait, then reused. */
   private untilReadable: WaitResult | null = null;
   private untilWritable: WaitResult | null = null;
 
@@ -93,7 +94,7 @@ class Pipe extends Step<number> {
     this.take(from.takeUnread());
   }
 
-  /** Piece after piece; what to wait for when it cannot go on, null at end of file. */
+  /** Moves pieces until it would block: returns what to wait for, null at end of file. */
   private move(): WaitResult | null {
     const { from } = this;
     for (;;) {
@@ -111,7 +112,7 @@ class Pipe extends Step<number> {
     }
   }
 
-  /** The next piece: its length, 0 at end of file, −1: none is there. */
+  /** Receives the next piece: its length, 0 at end of file, −1: would block. */
   private receive(): number {
     const memory = freeMemory.pop() ?? newMemory();
     const count = this.from.receiveInto(memory);
@@ -130,7 +131,7 @@ class Pipe extends Step<number> {
     this.total += piece.length;
   }
 
-  /** True: the piece has gone out. False: `to` takes no more now. */
+  /** True: the piece is sent. False: `to` would block. */
   private sendRest(): boolean {
     const { to } = this;
     while (this.rest.length > 0) {
@@ -150,8 +151,8 @@ class Pipe extends Step<number> {
   }
 
   /**
-   * Cut off while it waits, or by an error that ends nothing. Bytes that were received and not sent
-   * are gone, so the stream has a gap, even if none of this piece has gone out.
+   * Interrupted while it waits, or by an error that does not end the connection. Received bytes
+   * that are not sent are lost. The stream then has a gap, even if no byte of this piece was sent.
    */
   override throw(error: unknown): IteratorResult<Wait, number> {
     this.interrupt();
@@ -177,16 +178,17 @@ class Pipe extends Step<number> {
 }
 
 /**
- * The length of a piece. Twice the usual 64 KB spares half of the calls, and a piece still fits
- * into a core's cache between its receive and its send; four times gains nothing more.
+ * The length of a piece. Compared with the usual 64 KB it halves the number of calls, and a piece
+ * still fits into the cache of a core between its receive and its send. Doubling it again gains
+ * nothing.
  */
 const PIECE_BYTES = 131072;
 
-/** Memory for the next pieces, whatever connection they are of. */
+/** Memory for the next pieces of any connection. */
 const freeMemory: Uint8Array[] = [];
 const MAX_FREE_MEMORY = 16;
 
-/** Not cleared: only what was received into it is ever looked at. */
+/** Not zeroed: only the bytes that were received into it are read. */
 function newMemory(): Uint8Array {
   return Buffer.allocUnsafeSlow(PIECE_BYTES);
 }

@@ -3,6 +3,7 @@ import type { Case, Selectable } from '../../flow/select/case.ts';
 import { AttemptCase } from '../../flow/select/case.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE } from '../../kernel/operation.ts';
+import type { Pollable, Readiness } from '../../kernel/readiness.ts';
 import type { WaitResult } from '../../kernel/waits.ts';
 import { mustPause, recvWait } from '../../kernel/waits.ts';
 import { memoryChanged } from '../bytes.ts';
@@ -10,25 +11,32 @@ import { busySocket } from '../errors.ts';
 import { ReusableOperation } from '../reusable-operation.ts';
 import type { Socket } from './socket.ts';
 
-/** What all receives share: try, wait for 'recv', try again. */
-export abstract class Receive<T> extends ReusableOperation<T> implements Selectable<T> {
-  protected readonly socket: Socket;
-  /** Made by the first wait, and kept. */
+/** A socket with at most one receive in progress. */
+interface ReceivingSocket extends Pollable {
+  receiving: object | null;
+  readonly name: string;
+  readonly transport: Readiness;
+}
+
+/** The loop of every receive: attempt, wait for 'recv', attempt again. */
+export abstract class Receive<T, S extends ReceivingSocket>
+  extends ReusableOperation<T>
+  implements Selectable<T>
+{
+  protected readonly socket: S;
+  /** Created by the first wait, then reused. */
   private wait: WaitResult | null = null;
 
-  constructor(socket: Socket) {
+  constructor(socket: S) {
     super();
     this.socket = socket;
   }
 
   next(): IteratorResult<Wait, T> {
-    const { socket } = this;
     if (!this.begun) {
-      // The last result must not keep its slab alive while an idle connection waits.
+      // The previous result must not keep its slab alive while an idle connection waits.
       this.value = undefined;
-      if (socket.receiving !== null) return this.throw(busySocket('receive', socket.name));
-      this.begun = true;
-      socket.receiving = this;
+      this.begin();
       if (mustPause()) return PAUSE;
     }
     let result: T | undefined;
@@ -38,25 +46,29 @@ export abstract class Receive<T> extends ReusableOperation<T> implements Selecta
       return this.throw(error);
     }
     if (result !== undefined) return this.finish(result);
-    this.wait ??= recvWait(socket.transport);
+    this.wait ??= recvWait(this.socket.transport);
     return this.wait;
   }
 
-  /** For `select`: the receive is in progress until the choice is left. */
+  /** For `select`: the receive is in progress until the case is left. */
   asCase(): Case<T> {
-    const { socket } = this[Symbol.iterator]();
-    if (socket.receiving !== null) return this.throw(busySocket('receive', socket.name)) as never;
-    this.begun = true;
-    socket.receiving = this;
+    this[Symbol.iterator]().begin();
     return new AttemptCase(
-      socket,
+      this.socket,
       'recv',
       () => this.attempt(),
       () => this.settle(),
     );
   }
 
-  /** One try; `undefined`: would block. */
+  private begin(): void {
+    const { socket } = this;
+    if (socket.receiving !== null) this.throw(busySocket('receive', socket.name));
+    this.begun = true;
+    socket.receiving = this;
+  }
+
+  /** One attempt; `undefined`: would block. */
   protected abstract attempt(): T | undefined;
 
   protected settle(): void {
@@ -65,7 +77,7 @@ export abstract class Receive<T> extends ReusableOperation<T> implements Selecta
   }
 }
 
-export class ReceiveBuffer extends Receive<Buffer> {
+export class ReceiveBuffer extends Receive<Buffer, Socket> {
   protected get call(): string {
     return 'socket.recv()';
   }
@@ -79,7 +91,7 @@ export class ReceiveBuffer extends Receive<Buffer> {
   }
 }
 
-export class ReceiveInto extends Receive<number> {
+export class ReceiveInto extends Receive<number, Socket> {
   protected get call(): string {
     return 'socket.recvInto(buffer)';
   }
@@ -98,7 +110,7 @@ export class ReceiveInto extends Receive<number> {
   }
 
   protected attempt(): number | undefined {
-    // In a `select` only. Nothing received would look like the end of file.
+    // For `select`, which does not call `next`. A receive of 0 bytes would look like end of file.
     if (this.into.length === 0) throw memoryChanged('into', this.into);
     const { socket } = this;
     socket.checkUnread();

@@ -1,6 +1,7 @@
-/** The sending half of a socket: `send`, `sendAll`, `sendv`, and what a Writer flushes with. */
+/** The sending half of a socket: `send`, `sendAll`, `sendv`, and the flush of a Writer. */
 import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE } from '../../kernel/operation.ts';
+import type { Readiness } from '../../kernel/readiness.ts';
 import type { WaitResult } from '../../kernel/waits.ts';
 import { mustPause, sendWait } from '../../kernel/waits.ts';
 import { memoryChanged } from '../bytes.ts';
@@ -8,15 +9,20 @@ import { busySocket, isTransient } from '../errors.ts';
 import { ReusableOperation } from '../reusable-operation.ts';
 import type { Socket } from './socket.ts';
 
-/** What all sends share: try, wait for 'send', try again until `attempt` says that it is done. */
-abstract class Send<T> extends ReusableOperation<T> {
-  protected readonly socket: Socket;
-  /** Made by the first wait, and kept: most sends never wait. */
-  private wait: WaitResult | null = null;
-  /** Bytes of this operation that the network has taken. */
-  protected sent = 0;
+/** A socket with at most one send in progress. */
+interface SendingSocket {
+  sending: object | null;
+  readonly name: string;
+  readonly transport: Readiness;
+}
 
-  constructor(socket: Socket) {
+/** The loop of every send: attempt, wait for 'send', attempt again until it is complete. */
+export abstract class Send<T, S extends SendingSocket> extends ReusableOperation<T> {
+  protected readonly socket: S;
+  /** Created by the first wait, then reused: most sends never wait. */
+  private wait: WaitResult | null = null;
+
+  constructor(socket: S) {
     super();
     this.socket = socket;
   }
@@ -26,7 +32,6 @@ abstract class Send<T> extends ReusableOperation<T> {
     if (!this.begun) {
       if (socket.sending !== null) return this.throw(busySocket('send', socket.name));
       this.begun = true;
-      this.sent = 0;
       socket.sending = this;
       if (mustPause()) return PAUSE;
     }
@@ -34,9 +39,7 @@ abstract class Send<T> extends ReusableOperation<T> {
     try {
       complete = this.attempt();
     } catch (error) {
-      // The connection has failed, and says so from now on: nothing is torn, unless it goes on.
-      this.failed();
-      if (!isTransient(error)) this.sent = 0;
+      this.failed(error);
       return this.throw(error);
     }
     if (complete) return this.finish(this.result());
@@ -44,34 +47,46 @@ abstract class Send<T> extends ReusableOperation<T> {
     return this.wait;
   }
 
-  /** What was handed in is not what it was: bytes of it can be lost, so nothing more is sent. */
+  /** One attempt, or several while they make progress. True: the send is complete. */
+  protected abstract attempt(): boolean;
+  protected abstract result(): T;
+  /** `attempt` has thrown. */
+  protected abstract failed(error: unknown): void;
+}
+
+/** A send on a connection: it may be interrupted between its first and its last byte. */
+abstract class StreamSend<T> extends Send<T, Socket> {
+  /** Bytes of this operation that the network has taken. */
+  protected sent = 0;
+
+  /** The error for memory that changed. Some of its bytes may be lost, so the stream is torn. */
   protected changed(data: unknown): TypeError {
     if (this.sent > 0) this.socket.tear(this.sent);
     return memoryChanged('data', data);
   }
 
-  /** One try, or several while they make progress. True: nothing is left to do. */
-  protected abstract attempt(): boolean;
-  protected abstract result(): T;
+  /** After an error of the connection, every later send throws that error. The stream counts as
+   *  torn only after an error that does not end the connection. */
+  protected failed(error: unknown): void {
+    if (!isTransient(error)) this.sent = 0;
+  }
 
-  /** The network has thrown; `sent` bytes had gone out before. */
-  protected failed(): void {}
-
-  /** A send that was cut off after its first byte leaves the stream torn. A send of nothing is no
-   *  answer. */
+  /** A send that is interrupted after its first byte leaves the stream torn. A send of nothing is
+   *  not a response. */
   protected settle(complete: boolean): void {
+    const { socket, sent } = this;
     this.state = 'idle';
-    const { socket } = this;
+    this.sent = 0;
     if (socket.sending !== this) return;
     socket.sending = null;
-    if (this.sent === 0) return;
+    if (sent === 0) return;
     if (complete) socket.sendCompleted();
-    else socket.tear(this.sent);
+    else socket.tear(sent);
   }
 }
 
-/** `send`: as much as the network takes at once. */
-export class SendSome extends Send<number> {
+/** `send`: as many bytes as the network takes at once. */
+export class SendSome extends StreamSend<number> {
   protected get call(): string {
     return 'socket.send(data)';
   }
@@ -98,15 +113,15 @@ export class SendSome extends Send<number> {
   }
 }
 
-/** `sendAll`: all of it, over as many tries as it takes. */
-export class SendAll extends Send<void> {
+/** `sendAll`: all bytes, in as many attempts as it takes. */
+export class SendAll extends StreamSend<void> {
   protected get call(): string {
     return 'socket.sendAll(data)';
   }
 
-  /** What is still to be sent; let go of when the operation is over. */
+  /** The bytes that are not sent yet. Released when the operation ends. */
   data: Uint8Array = NOTHING;
-  /** Its length, unless somebody else has changed it. */
+  /** The expected length of `data`: another one means that its memory has changed. */
   left = 0;
 
   protected attempt(): boolean {
@@ -130,8 +145,8 @@ export class SendAll extends Send<void> {
   }
 }
 
-/** Several pieces as one, without joining them. */
-export abstract class SendPieces extends Send<void> {
+/** Sends several pieces without joining them. */
+export abstract class SendPieces extends StreamSend<void> {
   protected pieces: Pieces = NO_PIECES;
 
   protected attempt(): boolean {
@@ -153,7 +168,7 @@ export abstract class SendPieces extends Send<void> {
   }
 }
 
-/** `sendv`: the pieces of the caller's. */
+/** `sendv`: the caller's pieces. */
 export class SendVector extends SendPieces {
   protected get call(): string {
     return 'socket.sendv(chunks)';
@@ -166,21 +181,18 @@ export class SendVector extends SendPieces {
   }
 }
 
-const NOTHING: Uint8Array = new Uint8Array(0);
-
-/** Pieces of bytes on their way out, in order: what vectored sends and streams send from. */
-
-/** The contract of the networks looks at no more pieces than this in one vectored send. */
+/** A vectored send looks at no more pieces than this (world/network.ts, `trySendv`). */
 const MAX_PIECES_PER_SEND = 64;
 
+/** Pieces that wait to be sent, in order. */
 export class Pieces {
   readonly #list: Uint8Array[];
-  /** The pieces before this one have gone out. */
+  /** Index of the first piece that is not sent yet. */
   #next = 0;
-  /** Bytes that have not gone out. */
+  /** Bytes that are not sent yet. */
   #length = 0;
 
-  /** The list of the caller's is not changed. Empty pieces are nothing. */
+  /** Copies the list and skips empty pieces. */
   constructor(chunks: readonly Uint8Array[]) {
     this.#list = chunks.filter((chunk) => chunk.length > 0);
     for (const { length } of this.#list) this.#length += length;
@@ -190,7 +202,7 @@ export class Pieces {
     return this.#length;
   }
 
-  /** False: memory of a piece was detached or resized by somebody else. */
+  /** False: the memory of a piece was detached or resized. */
   get intact(): boolean {
     let length = 0;
     for (let i = this.#next; i < this.#list.length; i++) {
@@ -199,7 +211,7 @@ export class Pieces {
     return length === this.#length;
   }
 
-  /** One try to send: the number of bytes that the network took, 0: would block. */
+  /** One attempt to send. Returns the number of bytes that the network took; 0: would block. */
   transmit(socket: Socket): number {
     const batch = this.#batch();
     const count =
@@ -208,7 +220,7 @@ export class Pieces {
     return count;
   }
 
-  /** What is left. */
+  /** The pieces that are not sent yet. */
   rest(): Uint8Array[] {
     return this.#list.slice(this.#next);
   }
@@ -218,7 +230,7 @@ export class Pieces {
     return this.#list.slice(this.#next, this.#next + MAX_PIECES_PER_SEND);
   }
 
-  /** The first `count` bytes have gone out. */
+  /** Removes the first `count` bytes. */
   #drop(count: number): void {
     this.#length -= count;
     let left = count;
@@ -234,5 +246,6 @@ export class Pieces {
   }
 }
 
-/** Nothing to send. */
 export const NO_PIECES: Pieces = new Pieces([]);
+
+const NOTHING: Uint8Array = new Uint8Array(0);

@@ -1,11 +1,12 @@
 /**
- * Options of sockets: what `listen`, `connect` and a Socket let be set, checked here and set by the
- * network. A network tells what it can in `capabilities.options`; anything else is ERR_UNSUPPORTED.
+ * Options of sockets: the checks for `listen`, `connect` and `bindDatagram`, and the accessors of a
+ * Socket. `capabilities.options` lists the options that a network can set. Any other one is
+ * ERR_UNSUPPORTED.
  */
 
 import { unsupported } from '../../kernel/errors.ts';
 import type { Keys } from '../../support/checks.ts';
-import { checkInteger, checkKeys, wrongType } from '../../support/checks.ts';
+import { checkBoolean, checkInteger, checkKeys } from '../../support/checks.ts';
 import type {
   BufferSizes,
   KeepAliveOptions,
@@ -14,15 +15,15 @@ import type {
   Transport,
 } from '../../world/network.ts';
 
-/** MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL of Linux, in seconds; MAX_TCP_KEEPCNT. */
+/** MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL of Linux, in milliseconds. */
 const MAX_PROBE_INTERVAL_MS = 32_767_000;
+/** MAX_TCP_KEEPCNT of Linux. */
 const MAX_PROBES = 127;
 const MAX_INT = 2 ** 31 - 1;
 
-type SizeOption = keyof BufferSizes;
 type KeepAliveNumber = 'count' | 'intervalMs' | 'idleMs';
 
-/** What a network may lack comes first, so that nothing is set where not all can be. */
+/** Options that a network may lack come first, so that ERR_UNSUPPORTED leaves all of them unset. */
 const KEEP_ALIVE_OPTIONS: readonly (readonly [KeepAliveNumber, SocketOption, number])[] = [
   ['count', 'keepAliveCount', MAX_PROBES],
   ['intervalMs', 'keepAliveIntervalMs', MAX_PROBE_INTERVAL_MS],
@@ -37,25 +38,23 @@ const KEEP_ALIVE_KEYS: Keys<KeepAliveOptions> = {
 };
 
 export const SIZE_KEYS: Keys<BufferSizes> = { recvBufferSize: true, sendBufferSize: true };
+const SIZE_OPTIONS = ['recvBufferSize', 'sendBufferSize'] as const;
 
-/** Throws unless the sizes are absent or numbers of bytes. */
-export function checkSizes({ recvBufferSize, sendBufferSize }: BufferSizes): void {
-  checkSize('recvBufferSize', recvBufferSize);
-  checkSize('sendBufferSize', sendBufferSize);
-}
-
-function checkSize(name: SizeOption, bytes: number | undefined): void {
-  if (bytes !== undefined) checkInteger(name, bytes, 1, MAX_INT);
+/** Throws unless each size is absent or a number of bytes. */
+export function checkSizes(sizes: BufferSizes): void {
+  for (const option of SIZE_OPTIONS) {
+    if (sizes[option] !== undefined) checkInteger(option, sizes[option], 1, MAX_INT);
+  }
 }
 
 /** Throws ERR_UNSUPPORTED unless `network` can set these sizes. */
 export function requireSizes(network: Network, sizes: BufferSizes): void {
-  for (const option of ['recvBufferSize', 'sendBufferSize'] as const) {
+  for (const option of SIZE_OPTIONS) {
     if (sizes[option] !== undefined) requireOption(network, option);
   }
 }
 
-/** Throws ERR_UNSUPPORTED unless `network` can set all that `options` asks for. */
+/** Throws ERR_UNSUPPORTED unless `network` can set all of these options. */
 export function requireKeepAlive(network: Network, options: KeepAliveOptions): void {
   requireOption(network, 'keepAlive');
   for (const [name, option] of KEEP_ALIVE_OPTIONS) {
@@ -72,113 +71,91 @@ function requireOption(network: Network, option: SocketOption): void {
   );
 }
 
-/** Throws for what is no KeepAliveOptions. */
+/** Throws unless `options` are valid KeepAliveOptions. */
 export function checkKeepAlive(options: KeepAliveOptions): void {
   checkKeys('keepAlive', options, KEEP_ALIVE_KEYS);
-  if (typeof options.enable !== 'boolean') throw wrongType('enable', 'a boolean', options.enable);
+  checkBoolean('enable', options.enable);
   for (const [name, , most] of KEEP_ALIVE_OPTIONS) {
     if (options[name] !== undefined) checkInteger(name, options[name], 1, most);
   }
 }
 
-export function setKeepAlive(transport: Transport, options: KeepAliveOptions): void {
-  checkKeepAlive(options);
-  for (const [name, option] of KEEP_ALIVE_OPTIONS) {
-    if (options[name] !== undefined) transport.setOption(option, options[name]);
-  }
-  transport.setOption('keepAlive', options.enable ? 1 : 0);
-}
-
-/** What is known. Of what is not, `enable` is false: a closed connection is not probed. */
-export function keepAliveOf(transport: Transport): KeepAliveOptions {
-  const known: { -readonly [K in keyof KeepAliveOptions]: KeepAliveOptions[K] } = {
-    enable: transport.getOption('keepAlive') === 1,
-  };
-  for (const [name, option] of [...KEEP_ALIVE_OPTIONS].reverse()) {
-    const value = transport.getOption(option);
-    if (value !== undefined) known[name] = value;
-  }
-  return known;
-}
-
-/** True as well where there is nothing that could delay: on a Unix socket, after close. */
-export function noDelayOf(transport: Transport): boolean {
-  return transport.getOption('noDelay') !== 0;
-}
-
-export function setNoDelay(transport: Transport, on: boolean): void {
-  if (typeof on !== 'boolean') throw wrongType('noDelay', 'a boolean', on);
-  transport.setOption('noDelay', on ? 1 : 0);
-}
-
-export function setUserTimeout(transport: Transport, ms: number): void {
-  checkInteger('userTimeoutMs', ms, 0, MAX_INT);
-  transport.setOption('userTimeoutMs', ms);
-}
-
-export function setBufferSize(transport: Transport, option: SizeOption, bytes: number): void {
-  checkInteger(option, bytes, 1, MAX_INT);
-  transport.setOption(option, bytes);
-}
-
-/** The options of a connection, as its socket shows them. */
-
 /**
- * Setters throw ERR_CLOSED after close, and ERR_UNSUPPORTED where the network cannot set it.
- * Getters never throw: what is not known is `undefined`, and after close nothing is.
+ * The options of a connection, as members of its socket. A setter throws ERR_CLOSED after close,
+ * and ERR_UNSUPPORTED for an option that the network cannot set. A getter never throws: it returns
+ * `undefined` for a value that is not known, and after close.
  */
 export abstract class ConfigurableSocket {
   /** @internal */
   abstract readonly transport: Transport;
 
-  /** TCP_NODELAY: small sends leave at once. True from the start, and always on a Unix socket. */
+  /** TCP_NODELAY: small sends leave at once. True initially, on a Unix socket, and after close. */
   get noDelay(): boolean {
-    return noDelayOf(this.transport);
+    return this.transport.getOption('noDelay') !== 0;
   }
 
   set noDelay(on: boolean) {
-    setNoDelay(this.transport, on);
+    checkBoolean('noDelay', on);
+    this.transport.setOption('noDelay', on ? 1 : 0);
   }
 
-  /** Whether and how the system probes a silent peer, as far as it is known. */
+  /** The TCP keep-alive options, as far as they are known. `enable` is false after close. */
   get keepAlive(): KeepAliveOptions {
-    return keepAliveOf(this.transport);
+    const known: { -readonly [K in keyof KeepAliveOptions]: KeepAliveOptions[K] } = {
+      enable: this.transport.getOption('keepAlive') === 1,
+    };
+    for (const [name, option] of [...KEEP_ALIVE_OPTIONS].reverse()) {
+      const value = this.transport.getOption(option);
+      if (value !== undefined) known[name] = value;
+    }
+    return known;
   }
 
   /**
-   * Lets the system probe a silent peer: after `idleMs` without traffic, every `intervalMs`, until
-   * `count` probes are unanswered (ETIMEDOUT). Does nothing on a Unix socket.
-   * Errors: TypeError, RangeError; ERR_CLOSED; ERR_UNSUPPORTED, and then nothing was set.
+   * Sets TCP keep-alive: the system probes a silent peer after `idleMs` without traffic, then every
+   * `intervalMs`. After `count` unanswered probes the connection fails with ETIMEDOUT. Does nothing
+   * on a Unix socket.
+   * Errors: TypeError, RangeError; ERR_CLOSED; ERR_UNSUPPORTED, and then no option is set.
    */
   setKeepAlive(options: KeepAliveOptions): void {
-    setKeepAlive(this.transport, options);
+    checkKeepAlive(options);
+    for (const [name, option] of KEEP_ALIVE_OPTIONS) {
+      if (options[name] !== undefined) this.transport.setOption(option, options[name]);
+    }
+    this.transport.setOption('keepAlive', options.enable ? 1 : 0);
   }
 
-  /** TCP_USER_TIMEOUT: milliseconds for which sent data may stay unacknowledged before the
-   *  connection fails with ETIMEDOUT; 0: the system decides (minutes). */
+  /** TCP_USER_TIMEOUT: the time in milliseconds for which sent data may stay unacknowledged before
+   *  the connection fails with ETIMEDOUT. 0: the system's default (minutes). */
   get userTimeoutMs(): number | undefined {
     return this.transport.getOption('userTimeoutMs');
   }
 
   set userTimeoutMs(ms: number) {
-    setUserTimeout(this.transport, ms);
+    checkInteger('userTimeoutMs', ms, 0, MAX_INT);
+    this.transport.setOption('userTimeoutMs', ms);
   }
 
-  /** SO_RCVBUF in bytes: what the system uses, which on Linux is twice what it was told. */
+  /** SO_RCVBUF in bytes, as the system reports it. Linux doubles the value that was set. */
   get recvBufferSize(): number | undefined {
     return this.transport.getOption('recvBufferSize');
   }
 
   set recvBufferSize(bytes: number) {
-    setBufferSize(this.transport, 'recvBufferSize', bytes);
+    this.#setBufferSize('recvBufferSize', bytes);
   }
 
-  /** SO_SNDBUF in bytes, likewise. */
+  /** SO_SNDBUF in bytes, as the system reports it. Linux doubles the value that was set. */
   get sendBufferSize(): number | undefined {
     return this.transport.getOption('sendBufferSize');
   }
 
   set sendBufferSize(bytes: number) {
-    setBufferSize(this.transport, 'sendBufferSize', bytes);
+    this.#setBufferSize('sendBufferSize', bytes);
+  }
+
+  #setBufferSize(option: keyof BufferSizes, bytes: number): void {
+    checkInteger(option, bytes, 1, MAX_INT);
+    this.transport.setOption(option, bytes);
   }
 }

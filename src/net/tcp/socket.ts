@@ -2,17 +2,17 @@
  * Socket: a connection as a task uses it.
  *
  * Invariants:
- *  1. At most one receive and one send are in progress (`receiving`, `sending`); another one gets
- *     ERR_BUSY before it touches a byte.
- *  2. A cancelled operation did not happen: a receive is tried only when its task runs, so no byte
- *     is taken for a task that will not see it; a send that was cut off after its first byte cannot
- *     be undone and marks the sending side torn.
- *  3. The transport knows the connection's state; the socket adds what concerns tasks.
- *  4. While draining, "would block" on an idle connection is end of file, for ever: nothing is
- *     received after it. A connection is idle when no byte was received, or read from its reader,
+ *  1. At most one receive and one send are in progress (`receiving`, `sending`). Another one gets
+ *     ERR_BUSY before it takes a byte.
+ *  2. A cancelled operation has no effect. A receive attempts only while its task runs, so it never
+ *     takes bytes for a task that will not get them. The exception is a send that was interrupted
+ *     after its first byte: it marks the send half as torn.
+ *  3. The transport has the state of the connection; the socket adds the state that concerns tasks.
+ *  4. While draining, "would block" on an idle connection means end of file, and nothing is
+ *     received after it. A connection is idle if no byte was received, or read from its reader,
  *     since the last completed send, and its reader holds none.
- *  5. The socket has one reader and one writer at most. What they hold comes before what is
- *     received or sent without them, so that is refused while they hold something.
+ *  5. A socket has at most one reader and one writer. Their bytes come before bytes that are
+ *     received or sent directly, so direct operations are rejected while they hold any.
  */
 
 import type { Operation } from '../../kernel/operation.ts';
@@ -32,10 +32,10 @@ import { ReceiveBuffer, ReceiveInto } from './receive.ts';
 import { SendAll, SendSome, SendVector } from './send.ts';
 import { ConfigurableSocket } from './socket-options.ts';
 
-/** The most bytes that one `recv` gives unless told otherwise. */
+/** The default `max` of a receive. */
 const DEFAULT_MAX_RECEIVE = 65536;
 
-/** A connection; made by `connect` and by `Listener.accept`. */
+/** A connection; created by `connect` and by `Listener.accept`. */
 export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** @internal */
   readonly transport: Transport;
@@ -45,24 +45,24 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   sending: object | null = null;
   readonly #recv: ReceiveBuffer;
   #sendAll: SendAll | null = null;
-  /** Made when they are asked for. */
+  /** Created on first use. */
   #reader: Reader | null = null;
   #writer: Writer | null = null;
   #remoteAddress: SocketAddress | null = null;
   #bytesReceived = 0;
   #bytesSent = 0;
   #closed = false;
-  /** Bytes of the send that was cut off; −1: none was. */
+  /** Bytes of the interrupted send; −1: there was none. */
   #tornAt = -1;
-  /** True once the peer's end of file was seen. @internal */
+  /** True once the peer's end of file was received. @internal */
   ended = false;
-  /** True: bytes were received or read since the last completed send, so an answer may be due. */
+  /** True: bytes were received or read since the last completed send, so a response may be due. */
   #responseDue = false;
   #draining = false;
-  /** True once the drain has given end of file. */
+  /** True once the drain has returned end of file. */
   #reachedDrainEnd = false;
 
-  /** Sockets are made by `connect` and `Listener.accept`. @internal */
+  /** Sockets are created by `connect` and `Listener.accept`. @internal */
   constructor(transport: Transport) {
     super();
     this.transport = transport;
@@ -72,10 +72,11 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   // ---- receiving ----
 
   /**
-   * Receives 1..max bytes; an empty Buffer at end of file. The Buffer is the caller's.
-   * Cancel: no byte is lost. Errors: ERR_CLOSED, ERR_BUSY, ERR_BUFFERED while a reader of the
-   * socket holds bytes, and the system's (ECONNRESET, …).
-   * On TLS an end without close_notify is ERR_TLS_TRUNCATED, behind the bytes before it.
+   * Receives 1 to `max` bytes; an empty Buffer at end of file. The caller owns the Buffer.
+   * Cancel: no byte is lost.
+   * Errors: ERR_CLOSED; ERR_BUSY; ERR_BUFFERED while the socket's reader holds bytes; those of the
+   * system (ECONNRESET, …). With TLS, an end without close_notify is ERR_TLS_TRUNCATED, after the
+   * bytes before it.
    */
   recv(max: number = DEFAULT_MAX_RECEIVE): Operation<Buffer> {
     if (max !== DEFAULT_MAX_RECEIVE) checkInteger('max', max, 1, 2 ** 31 - 1);
@@ -90,9 +91,9 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   /**
-   * Receives into `into`: the number of bytes, 0 at end of file.
-   * Cancel: no byte is lost. Errors: as `recv`; TypeError if `into` is not a Uint8Array or is
-   * empty.
+   * Receives into `into`. Returns the number of bytes, 0 at end of file.
+   * Cancel: no byte is lost.
+   * Errors: as `recv`; TypeError if `into` is not a Uint8Array or is empty.
    */
   recvInto(into: Uint8Array): Operation<number> {
     checkNotEmpty(into);
@@ -101,7 +102,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   /**
-   * Receives without waiting. `undefined`: would block; an empty Buffer: end of file.
+   * Receives without waiting. `undefined`: would block. An empty Buffer: end of file.
    * Errors: as `recv`.
    */
   tryRecv(max: number = DEFAULT_MAX_RECEIVE): Buffer | undefined {
@@ -112,8 +113,8 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   /**
-   * The socket's reader, for whole messages: lines, so many bytes, up to a delimiter. There is one:
-   * asking again gives the same, with the options that are given replaced.
+   * The socket's reader, which reads whole messages: lines, a number of bytes, up to a delimiter. A
+   * second call returns the same reader and updates the given options.
    */
   reader(options: ReaderOptions = {}): Reader {
     this.#reader ??= new Reader(this);
@@ -124,9 +125,10 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   // ---- sending ----
 
   /**
-   * Sends some of `data` (at least one byte of it) and gives the number of bytes taken.
-   * Cancel: nothing was sent. Errors: ERR_CLOSED, ERR_BUSY, ERR_TORN, ERR_FLUSH_NEEDED while a
-   * writer of the socket holds bytes, the system's (EPIPE, …).
+   * Sends a part of `data`, at least one byte. Returns the number of bytes that were sent.
+   * Cancel: nothing was sent.
+   * Errors: ERR_CLOSED; ERR_BUSY; ERR_TORN; ERR_FLUSH_NEEDED while the socket's writer holds bytes;
+   * those of the system (EPIPE, …).
    */
   send(data: Uint8Array | string): Operation<number> {
     this.checkUnflushed();
@@ -134,9 +136,12 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   /**
-   * Sends all of `data`, waiting for room as often as it takes. Until it returns, `data` must not
-   * be changed. Cancel: once the first byte has gone out the sending side is torn: later sends
-   * throw ERR_TORN. Errors: as `send`.
+   * Sends all of `data`, waiting as often as necessary. Do not change `data` before it returns.
+   * Cancel: once the first byte is sent, the send half is torn: later sends throw ERR_TORN.
+   * Errors: as `send`.
+   *
+   * @example
+   * yield* socket.sendAll('HTTP/1.1 204 No Content\r\n\r\n');
    */
   sendAll(data: Uint8Array | string): Operation<void> {
     const bytes = bytesOf(data);
@@ -156,8 +161,8 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   /**
-   * Sends all the pieces in order, as one `sendAll` of their concatenation would.
-   * Cancel: as `sendAll`.
+   * Sends all chunks in order, as `sendAll` would send their concatenation.
+   * Cancel: as `sendAll`. Errors: as `sendAll`.
    */
   sendv(chunks: readonly Uint8Array[]): Operation<void> {
     if (!Array.isArray(chunks)) throw wrongType('chunks', 'an array of Uint8Array', chunks);
@@ -167,7 +172,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   /**
-   * Sends what can be sent without waiting: the number of bytes taken, 0: would block.
+   * Sends without waiting. Returns the number of bytes that were sent; 0: would block.
    * Errors: as `send`.
    */
   trySend(data: Uint8Array | string): number {
@@ -180,8 +185,8 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   /**
-   * The socket's writer, which gathers small pieces into few sends. There is one: asking again
-   * gives the same, with the options that are given replaced.
+   * The socket's writer, which combines small pieces into few sends. A second call returns the same
+   * writer and updates the given options.
    */
   writer(options: WriterOptions = {}): Writer {
     this.#writer ??= new Writer(this);
@@ -191,7 +196,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
 
   // ---- ending ----
 
-  /** 'send': the peer sees end of file. 'recv': nothing more is received. */
+  /** 'send': the peer reads end of file. 'recv': nothing more is received. */
   shutdown(how: 'send' | 'recv' | 'both' = 'send'): void {
     if (how !== 'send' && how !== 'recv' && how !== 'both') {
       throw wrongType('how', "'send', 'recv' or 'both'", how);
@@ -199,14 +204,14 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     this.transport.shutdown(how);
   }
 
-  /** Closes the connection. Idempotent; a task that waits on it gets ERR_CLOSED. */
+  /** Closes the connection. Idempotent. A task that waits on the socket gets ERR_CLOSED. */
   close(): void {
     this.#closed = true;
     this.#reachedDrainEnd = false;
     this.transport.close();
   }
 
-  /** Closes the connection with RST: the peer gets ECONNRESET, what is unsent is dropped. */
+  /** Closes the connection with RST: the peer gets ECONNRESET, and unsent bytes are dropped. */
   reset(): void {
     this.#closed = true;
     this.#reachedDrainEnd = false;
@@ -241,29 +246,29 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     return this.#bytesSent;
   }
 
-  /** Protocol, cipher, names and certificate of a TLS connection; `undefined` without TLS. */
+  /** Protocol, cipher, server name and certificate; `undefined` without TLS. */
   get tls(): TlsInfo | undefined {
     return this.transport.tls;
   }
 
-  /** What `yield ['recv', socket]` waits on. */
+  /** The resource of `yield ['recv', socket]`. */
   get readiness(): Readiness {
     return this.transport;
   }
 
-  // ---- for the operations of this room and for the server ----
+  // ---- for the operations of this layer and for the server ----
 
   /** The name in messages and in `waitingOn`. @internal */
   get name(): string {
     return this.transport.describe();
   }
 
-  /** False: a try is known to find nothing. @internal */
+  /** False: a receive would block. True: it may succeed. @internal */
   mayReceive(): boolean {
     return this.transport.canRecv || this.#draining;
   }
 
-  /** One try to receive, counted. @internal */
+  /** One attempt to receive, counted. @internal */
   receive(max: number): Buffer | undefined {
     const data = this.#reachedDrainEnd ? undefined : this.transport.tryRecv(max);
     if (data === undefined) return this.#checkDrainEnd() ? EMPTY : undefined;
@@ -271,7 +276,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     return data;
   }
 
-  /** One try to receive into memory of the caller's, counted. −1: would block. @internal */
+  /** One attempt to receive into memory of the caller, counted. −1: would block. @internal */
   receiveInto(into: Uint8Array): number {
     const count = this.#reachedDrainEnd ? -1 : this.transport.tryRecvInto(into);
     if (count < 0) return this.#checkDrainEnd() ? 0 : -1;
@@ -279,50 +284,51 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     return count;
   }
 
-  /** One try to send, counted. @internal */
+  /** One attempt to send, counted. @internal */
   transmit(data: Uint8Array): number {
     if (this.#tornAt >= 0) throw new TornError(this.name, this.#tornAt);
     return this.#sent(this.transport.trySend(data));
   }
 
-  /** One try to send several pieces, counted. @internal */
+  /** One attempt to send several pieces, counted. @internal */
   transmitv(chunks: readonly Uint8Array[]): number {
     if (this.#tornAt >= 0) throw new TornError(this.name, this.#tornAt);
     return this.#sent(this.transport.trySendv(chunks));
   }
 
-  /** The connection is idle now, which ends a receive that waits while draining. @internal */
+  /** The connection is idle now. While draining, this ends a receive that waits. @internal */
   sendCompleted(): void {
     this.#responseDue = false;
     if (this.#draining) this.transport.notifyRecv();
   }
 
-  /** Bytes that were received before are given to the program now. @internal */
+  /** The program gets bytes that were received earlier. @internal */
   noteRead(): void {
     this.#responseDue = true;
   }
 
-  /** True: bytes have come since the last completed send. @internal */
+  /** True: bytes were received since the last completed send. @internal */
   get responseDue(): boolean {
     return this.#responseDue || this.unread > 0;
   }
 
-  /** Bytes that the reader holds: a message, or the beginning of one. @internal */
+  /** The number of bytes in the reader. @internal */
   get unread(): number {
     return this.#reader === null ? 0 : this.#reader.buffered;
   }
 
-  /** Gives out what the reader holds; often nothing. @internal */
+  /** Takes all bytes of the reader; often none. @internal */
   takeUnread(): Uint8Array {
     return this.#reader === null ? EMPTY : this.#reader.takeAll();
   }
 
-  /** Throws if a receive would pass over bytes that the reader holds. @internal */
+  /** Throws if a receive would skip bytes that the reader holds. @internal */
   checkUnread(): void {
     if (this.#reader !== null) this.#reader.checkEmpty();
   }
 
-  /** Throws if a send would overtake bytes of the writer. One in progress is ERR_BUSY. @internal */
+  /** Throws if a send would overtake bytes of the writer. A flush in progress is ERR_BUSY instead.
+   *  @internal */
   checkUnflushed(): void {
     if (this.#writer !== null && this.sending === null) this.#writer.checkEmpty();
   }
@@ -332,7 +338,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     this.#writer?.checkFlushed();
   }
 
-  /** A send was cut off after `bytes` bytes. @internal */
+  /** A send was interrupted after `bytes` bytes. @internal */
   tear(bytes: number): void {
     this.#tornAt = bytes;
   }
@@ -342,25 +348,21 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     return this.#tornAt >= 0;
   }
 
-  /** From now on an idle connection has come to its end. @internal */
+  /** From now on, an idle connection is at end of file. @internal */
   drain(): void {
     this.#draining = true;
     this.transport.notifyRecv();
   }
 
-  /** Throws if an operation of this socket was made and never driven. @internal */
+  /** Throws if an operation of this socket was created and never driven. @internal */
   checkDriven(): void {
-    for (const kept of [
-      this.#recv,
-      this.#sendAll,
-      this.#reader?.reusable,
-      this.#writer?.reusable,
-    ]) {
-      if (kept?.state === 'made') throw kept.notDrivenError();
+    const reusable = [this.#recv, this.#sendAll, this.#reader?.reusable, this.#writer?.reusable];
+    for (const operation of reusable) {
+      if (operation?.state === 'made') throw operation.notDrivenError();
     }
   }
 
-  /** From the first time on it stays so, and a raw wait returns at once, as at the peer's end. */
+  /** Once true, it stays true, and a raw wait returns at once, as at the peer's end of file. */
   #checkDrainEnd(): boolean {
     if (this.#reachedDrainEnd || !this.#draining || this.responseDue) return this.#reachedDrainEnd;
     this.#reachedDrainEnd = true;

@@ -1,4 +1,4 @@
-/** TLS over a connection that stands, and under a listener: what `connect` and `listen` call. */
+/** TLS handshakes: the client's in `connect`, and the stages of listeners with TLS. */
 
 import { TimeoutError, UsageError } from '../../kernel/errors.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
@@ -6,15 +6,15 @@ import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { writable } from '../../kernel/waits.ts';
 import type { HandshakeStage } from '../../world/handshake.ts';
-import type { Network, TlsClient, Transport } from '../../world/network.ts';
+import type { Network, Transport } from '../../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../../world/tls.ts';
 import { currentNetwork } from '../current-world.ts';
 import { checkTlsClient } from './options.ts';
 
-/** As much patience as a server has; the first page of a slow peer comes well within. */
+/** The same as a listener's: long enough for a slow peer. */
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** What `connect` was asked for as `tls`: `undefined` for none. */
+/** The checked `tls` option of `connect`; `undefined` without TLS. */
 export function checkedTlsClientOptions(
   tls: true | TlsClientOptions | undefined,
 ): TlsClientOptions | undefined {
@@ -25,19 +25,19 @@ export function checkedTlsClientOptions(
 }
 
 /**
- * Connects by `connecting` and makes a TLS connection of it. The options are put to the test first:
- * nothing is opened for a certificate that cannot be used.
+ * Connects with `connectPlain` and does a TLS handshake on the connection. The options are checked
+ * first, so that nothing is opened for an unusable certificate.
  */
 export function* connectOverTls(
   host: string,
   options: TlsClientOptions,
-  connecting: () => Operation<Transport>,
+  connectPlain: () => Operation<Transport>,
 ): Generator<Wait, Transport> {
-  const client = tlsClient(options);
-  const plain = yield* connecting();
+  const startTls = networkWithTls().tlsClient(options);
+  const plain = yield* connectPlain();
   let transport: Transport;
   try {
-    transport = client(plain, host);
+    transport = startTls(plain, host);
   } catch (error) {
     plain.close();
     throw error;
@@ -46,7 +46,7 @@ export function* connectOverTls(
   return transport;
 }
 
-/** The handshake. Cancel: the connection is reset, as it is when the time is over. */
+/** Waits for the handshake. Cancel: the connection is reset, as it is after the time limit. */
 function* completeHandshake(
   transport: Transport,
   { handshakeTimeoutMs = DEFAULT_HANDSHAKE_TIMEOUT_MS }: TlsClientOptions,
@@ -58,7 +58,7 @@ function* completeHandshake(
     const what = `the TLS handshake with ${transport.describe()}`;
     throw new TimeoutError(handshakeTimeoutMs, what);
   } catch (error) {
-    // A server that was refused is told why: an alert may be on its way.
+    // A close lets a pending alert reach the server: it learns why it was rejected.
     if (!isCancelled(error) && !(error instanceof TimeoutError)) transport.close();
     throw error;
   } finally {
@@ -71,11 +71,7 @@ function* handshake(transport: Transport): Generator<Wait, true> {
   return true;
 }
 
-function tlsClient(options: TlsClientOptions): TlsClient {
-  return networkWithTls().tlsClient(options);
-}
-
-/** What makes the gates of listeners with TLS on the running task's network. */
+/** Creates the TLS stages of listeners on the running task's network. */
 export function tlsStageFactory(): (options: TlsServerOptions) => HandshakeStage {
   const network = networkWithTls();
   return (options) => network.tlsServer(options);
@@ -84,6 +80,6 @@ export function tlsStageFactory(): (options: TlsServerOptions) => HandshakeStage
 function networkWithTls(): Network {
   const network = currentNetwork();
   if (network.capabilities.tls) return network;
-  const text = `TLS is not to be had on the network '${network.backend}' in this runtime`;
+  const text = `TLS is not available on the network '${network.backend}' in this runtime`;
   throw new UsageError('ERR_UNSUPPORTED', text);
 }

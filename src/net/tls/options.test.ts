@@ -13,7 +13,7 @@ function client(options: unknown): () => void {
   return () => checkTlsClient(options as TlsClientOptions);
 }
 
-describe('options of a listener', () => {
+describe('TLS options of a listener', () => {
   test.each([
     [true, 'Expected `tls` to be an object such as { cert, key }, got true (boolean)'],
     [{ ...OWN, cert: 7 }, 'Expected `tls.cert` to be a string, a Uint8Array or an array of these'],
@@ -26,7 +26,7 @@ describe('options of a listener', () => {
     [{ ...OWN, alpn: ['h2', 3] }, 'Expected `tls.alpn[1]` to be a string, got 3 (number)'],
     [{ ...OWN, contexts: 'a' }, 'Expected `tls.contexts` to be an object such as { cert, key }'],
     [{ ...OWN, ticketKeys: 'k' }, 'Expected `tls.ticketKeys` to be a Uint8Array, got "k" (string)'],
-  ])('%o: a TypeError with what was expected', (options, message) => {
+  ])('%o: a TypeError that states the expected value', (options, message) => {
     expect(server(options)).toThrow(TypeError);
     expect(server(options)).toThrow(message);
   });
@@ -37,7 +37,7 @@ describe('options of a listener', () => {
     [{ ...OWN, ticketKeys: new Uint8Array(47) }, '`tls.ticketKeys.length` to be 48 bytes, got 47'],
     [{ ...OWN, handshakeTimeoutMs: -1 }, '`tls.handshakeTimeoutMs` to be a number ≥ 0, got -1'],
     [{ ...OWN, maxHandshakes: 0 }, '`tls.maxHandshakes` to be a whole number from 1 to 65536'],
-  ])('%o: a RangeError with what was expected', (options, message) => {
+  ])('%o: a RangeError that states the expected value', (options, message) => {
     expect(server(options)).toThrow(RangeError);
     expect(server(options)).toThrow(message);
   });
@@ -53,33 +53,36 @@ describe('options of a listener', () => {
     [{ ...OWN, contexts: { 'a.test': { alpn: [] } } }, "has no option 'alpn'"],
     [{ ...OWN, certs: 'c' }, "`tls` has no option 'certs'. Expected one of: cert, key, pfx"],
     [{ ...OWN, servername: 'a' }, "`tls` has no option 'servername'"],
-  ])('%o: a UsageError that says what is missing', (options, message) => {
+  ])('%o: a UsageError that names the missing or unknown option', (options, message) => {
     expect(server(options)).toThrow(expect.objectContaining({ code: 'ERR_TLS_OPTIONS' }));
     expect(server(options)).toThrow(message);
   });
 
-  test('what node:tls takes, and absent options, are accepted', () => {
-    server({ ...OWN, cert: [Buffer.from('a'), 'b'], ca: undefined, alpn: [] })();
-    server({ ...OWN, key: [{ pem: 'k', passphrase: 'p' }], handshakeTimeoutMs: Infinity })();
-    server({ pfx: [{ buf: Buffer.from('p') }], maxHandshakes: 1 })();
-    server({ SNICallback: () => {} })();
-    server({ contexts: { 'a.test': OWN } })();
+  test('the forms of node:tls and absent options are accepted', () => {
+    const valid = [
+      { ...OWN, cert: [Buffer.from('a'), 'b'], ca: undefined, alpn: [] },
+      { ...OWN, key: [{ pem: 'k', passphrase: 'p' }], handshakeTimeoutMs: Infinity },
+      { pfx: [{ buf: Buffer.from('p') }], maxHandshakes: 1 },
+      { SNICallback: () => {} },
+      { contexts: { 'a.test': OWN } },
+    ];
+    for (const options of valid) expect(server(options)).not.toThrow();
   });
 });
 
-describe('options of a connection', () => {
+describe('TLS options of a connection', () => {
   test.each([
     [{ servername: 7 }, 'Expected `tls.servername` to be a string, got 7 (number)'],
     [{ session: 'x' }, 'Expected `tls.session` to be a Uint8Array, got "x" (string)'],
     [{ checkServerIdentity: true }, 'Expected `tls.checkServerIdentity` to be a function'],
     [{ cert: 'c' }, '`tls.cert` is given without `tls.key`'],
     [{ requestCert: true }, "`tls` has no option 'requestCert'"],
-  ])('%o is refused', (options, message) => {
+  ])('%o is rejected', (options, message) => {
     expect(client(options)).toThrow(message);
   });
 });
 
-test('options are looked at when an operation is made', () => {
+test('TLS options are checked when the operation is created', () => {
   const wrong = { tls: { alpn: 'h2' } } as unknown as { tls: TlsServerOptions & TlsClientOptions };
   expect(() => listen(0, wrong)).toThrow(TypeError);
   expect(() => tcpServer(0, function* () {}, wrong)).toThrow(TypeError);

@@ -1,29 +1,33 @@
-/** The options of TLS, checked before anything is opened: names, types, ranges. */
+/** Checks of the TLS options: names, types and ranges. They run before anything is opened. */
 
 import { UsageError } from '../../kernel/errors.ts';
-import { checkDuration, checkInteger, outOfRange, wrongType } from '../../support/checks.ts';
+import {
+  checkBoolean,
+  checkDuration,
+  checkInteger,
+  outOfRange,
+  wrongType,
+} from '../../support/checks.ts';
 import type { TlsClientOptions, TlsIdentity, TlsServerOptions } from '../../world/tls.ts';
 
-/** Throws if `value` is not what the option `name` takes. */
+/** Throws if `value` is not valid for the option `name`. */
 type Check = (name: string, value: unknown) => void;
 
 const VERSIONS: readonly unknown[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 
-/** The length of a protocol's name is sent in one byte (RFC 7301, section 3.1). */
+/** The length of a protocol name is sent in one byte (RFC 7301, section 3.1). */
 const LONGEST_PROTOCOL = 255;
 
-/** node:tls takes exactly so many bytes. */
+/** node:tls accepts exactly this many bytes. */
 const TICKET_KEYS_LENGTH = 48;
 
-const MOST_HANDSHAKES = 65_536;
+const MAX_HANDSHAKES = 65_536;
 
 const text: Check = (name, value) => {
   if (typeof value !== 'string') throw wrongType(name, 'a string', value);
 };
 
-const flag: Check = (name, value) => {
-  if (typeof value !== 'boolean') throw wrongType(name, 'true or false', value);
-};
+const flag: Check = (name, value) => checkBoolean(name, value as boolean);
 
 const callable: Check = (name, value) => {
   if (typeof value !== 'function') throw wrongType(name, 'a function', value);
@@ -35,7 +39,7 @@ const bytes: Check = (name, value) => {
 
 const duration: Check = (name, value) => checkDuration(name, value as number);
 
-/** A text or bytes, or an object with them under `key`; or an array of these. */
+/** A text, bytes, or an object with one of them as `key`; or an array of these. */
 function material(key: 'pem' | 'buf' | undefined): Check {
   const one: Check = (name, value) => {
     if (typeof value === 'string' || value instanceof Uint8Array) return;
@@ -96,9 +100,9 @@ const common: Readonly<Record<string, Check>> = {
 
 const contexts: Check = (name, value) => {
   for (const [servername, options] of Object.entries(checkedObject(name, value))) {
-    const place = `${name}[${JSON.stringify(servername)}]`;
-    checkAll(place, options, identity);
-    checkCertificateHasKey(place, options as TlsIdentity);
+    const path = `${name}[${JSON.stringify(servername)}]`;
+    checkAll(path, options, identity);
+    checkCertificateHasKey(path, options as TlsIdentity);
   }
 };
 
@@ -111,7 +115,7 @@ const server: Readonly<Record<string, Check>> = {
   contexts,
   SNICallback: callable,
   ticketKeys,
-  maxHandshakes: (name, value) => checkInteger(name, value as number, 1, MOST_HANDSHAKES),
+  maxHandshakes: (name, value) => checkInteger(name, value as number, 1, MAX_HANDSHAKES),
 };
 
 const client: Readonly<Record<string, Check>> = {
@@ -122,7 +126,7 @@ const client: Readonly<Record<string, Check>> = {
   session: bytes,
 };
 
-/** Throws for options of a listener that can be seen to be wrong. */
+/** Throws for invalid options of a listener. */
 export function checkTlsServer(options: TlsServerOptions): void {
   checkAll('tls', options, server);
   const { contexts: others, SNICallback } = options;
@@ -130,7 +134,7 @@ export function checkTlsServer(options: TlsServerOptions): void {
   checkCertificateHasKey('tls', options);
 }
 
-/** Throws for options of a connection that can be seen to be wrong. */
+/** Throws for invalid options of a connection. */
 export function checkTlsClient(options: TlsClientOptions): void {
   checkAll('tls', options, client);
   checkCertificateHasKey('tls', options);
@@ -148,7 +152,7 @@ function checkedObject(name: string, value: unknown): object {
   throw wrongType(name, 'an object such as { cert, key }', value);
 }
 
-/** A misspelt option would be a wish that nobody hears. */
+/** A misspelled option would have no effect, so it is an error. */
 function unknownOption(name: string, option: string, known: readonly string[]): UsageError {
   const expected = known.join(', ');
   return tlsOptionsError(`\`${name}\` has no option '${option}'. Expected one of: ${expected}`);
@@ -163,7 +167,7 @@ function requireCertificate(name: string, { cert, pfx }: TlsIdentity): void {
   );
 }
 
-/** node:tls would accept one without the other, and fail in every handshake. */
+/** node:tls accepts one without the other, and every handshake then fails. */
 function checkCertificateHasKey(name: string, { cert, key, pfx }: TlsIdentity): void {
   if (pfx !== undefined || (cert === undefined) === (key === undefined)) return;
   const [there, missing] = cert === undefined ? ['key', 'cert'] : ['cert', 'key'];
@@ -172,7 +176,7 @@ function checkCertificateHasKey(name: string, { cert, key, pfx }: TlsIdentity): 
   );
 }
 
-/** The error for options of TLS that do not fit together. */
+/** The error for TLS options that are unusable, or unusable together. */
 export function tlsOptionsError(message: string): UsageError {
   return new UsageError('ERR_TLS_OPTIONS', message);
 }

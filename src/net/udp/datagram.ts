@@ -2,13 +2,13 @@
  * Datagram: a UDP socket as a task uses it.
  *
  * Invariants:
- *  1. At most one receive and one send (or connect) are in progress; another one gets ERR_BUSY
- *     before it touches a datagram.
- *  2. A cancelled operation did not happen: a receive is tried only when its task runs, so no
- *     datagram is taken for a task that will not see it; a send whose datagram was taken completes.
- *  3. Destinations reach the transport in the family of the socket, and numeric.
- *  4. Once connected, nothing of anybody else is handed out, although it may have been queued
- *     before.
+ *  1. At most one receive and one send (or connect) are in progress. Another one gets ERR_BUSY
+ *     before it takes a datagram.
+ *  2. A cancelled operation has no effect. A receive attempts only while its task runs, so it never
+ *     takes a datagram for a task that will not get it. A send whose datagram was taken completes.
+ *  3. The transport gets numeric destinations in the family of the socket.
+ *  4. A connected socket returns only datagrams of its peer, although others may have been queued
+ *     before it was connected.
  */
 
 import { UsageError } from '../../kernel/errors.ts';
@@ -20,28 +20,28 @@ import { checkBoolean, checkInteger, show, wrongType } from '../../support/check
 import type { DatagramTransport, Endpoint } from '../../world/network.ts';
 import type { Address } from '../address.ts';
 import { ipFamily, SocketAddress } from '../address.ts';
-import { datagramBytes } from '../bytes.ts';
+import { bytesOf } from '../bytes.ts';
 import { busySocket } from '../errors.ts';
 import type { Destination, IpEndpoint } from './destination.ts';
 import { endpointOf, parseDestination, resolveDestination } from './destination.ts';
 import { ReceiveDatagram, SendDatagram } from './operations.ts';
 
-/** A datagram, and who sent it. */
+/** A received datagram. */
 export interface ReceivedDatagram {
-  /** The whole of it (it may be empty), or its first `maxLength` bytes; the receiver's own. */
+  /** The datagram, which may be empty, or its first `maxLength` bytes. The receiver owns it. */
   readonly data: Buffer;
-  /** The sender; `sendTo(data, from)` answers. An IPv4 sender on a dual-stack socket shows as
-   *  '::ffff:192.0.2.1'. */
+  /** The sender: `sendTo(data, from)` answers it. On a dual-stack socket the address of an IPv4
+   *  sender is '::ffff:192.0.2.1'. */
   readonly from: SocketAddress;
-  /** True: it was longer than `maxLength`, and the rest is lost. */
+  /** True: the datagram was longer than `maxLength`, and the rest is lost. */
   readonly truncated: boolean;
 }
 
-/** A UDP socket; made by `bindDatagram`. */
+/** A UDP socket; created by `bindDatagram`. */
 export class Datagram implements Pollable, Disposable {
   /** @internal */
   readonly transport: DatagramTransport;
-  /** Where it is bound; the port is the real one if 0 was asked for. */
+  /** The bound address, with the real port if 0 was requested. */
   readonly address: SocketAddress;
   /** The operation that is receiving, and the one that is sending. @internal */
   receiving: object | null = null;
@@ -50,7 +50,7 @@ export class Datagram implements Pollable, Disposable {
   readonly #family: 4 | 6;
   readonly #recvFrom: ReceiveDatagram;
   readonly #send: SendDatagram;
-  /** The last sender, in both forms: most come from the same one. */
+  /** The last sender, in both forms, because consecutive datagrams often have the same sender. */
   #lastEndpoint: Endpoint | null = null;
   #lastFrom: SocketAddress | null = null;
   #remoteAddress: SocketAddress | undefined = undefined;
@@ -58,7 +58,7 @@ export class Datagram implements Pollable, Disposable {
   #datagramsSent = 0;
   #closed = false;
 
-  /** Datagram sockets are made by `bindDatagram`. @internal */
+  /** Datagram sockets are created by `bindDatagram`. @internal */
   constructor(transport: DatagramTransport) {
     this.transport = transport;
     this.address = new SocketAddress(transport.local);
@@ -70,9 +70,10 @@ export class Datagram implements Pollable, Disposable {
   // ---- receiving ----
 
   /**
-   * Waits for the next datagram. Cancel: no datagram is lost.
-   * Errors: ERR_CLOSED, ERR_BUSY; on a connected socket what the peer's system answered to an
-   * earlier datagram (ECONNREFUSED, EHOSTUNREACH, …), once.
+   * Waits for the next datagram.
+   * Cancel: no datagram is lost.
+   * Errors: ERR_CLOSED, ERR_BUSY; on a connected socket, an error that an earlier datagram caused
+   * at the peer (ECONNREFUSED, EHOSTUNREACH, …), once.
    */
   recvFrom(): Operation<ReceivedDatagram> {
     let operation = this.#recvFrom;
@@ -83,7 +84,7 @@ export class Datagram implements Pollable, Disposable {
     return operation;
   }
 
-  /** The next datagram if one is there. Errors: as `recvFrom`. */
+  /** The next datagram; `undefined`: would block. Errors: as `recvFrom`. */
   tryRecvFrom(): ReceivedDatagram | undefined {
     return this.receive();
   }
@@ -91,16 +92,16 @@ export class Datagram implements Pollable, Disposable {
   // ---- sending ----
 
   /**
-   * Sends `data` (at most 65507 bytes to an IPv4 address; it may be empty) as one datagram, whole
-   * or not at all. It says nothing about arrival. A name is looked up each time, and the first
-   * address that fits is taken; an address without a host is this machine. Until it returns, `data`
-   * must not be changed.
-   * Cancel: it was not sent, or it was sent and the operation completes.
+   * Sends `data` as one datagram: it may be empty, and has at most 65507 bytes for an IPv4 address.
+   * A return does not mean that it arrived. A name is looked up each time, and the first usable
+   * address is taken. An address without a host is this machine. Do not change `data` before it
+   * returns.
+   * Cancel: the datagram is not sent, or it is sent and the operation completes.
    * Errors: ERR_CLOSED, ERR_BUSY, ERR_CONNECTED, ERR_ADDRESS; ENOTFOUND, EMSGSIZE (too long),
    * EACCES (broadcast not permitted), EHOSTUNREACH, ENETUNREACH, …
    */
   sendTo(data: Uint8Array | string, address: Address): Operation<void> {
-    const bytes = datagramBytes(data);
+    const bytes = bytesOf(data);
     const to = parseDestination(address, this.#family);
     if (to.family !== 0) return this.#sending(bytes, endpointOf(to, this.#family));
     return new Lazy(() => this.#runSendTo(bytes, to));
@@ -112,29 +113,30 @@ export class Datagram implements Pollable, Disposable {
   }
 
   /**
-   * Sends `data` to the peer of a connected socket. Cancel: as `sendTo`.
-   * Errors: as `sendTo`; ERR_NOT_CONNECTED; what the peer's system answered to an earlier datagram
-   * (ECONNREFUSED, …), once: this one was not sent then.
+   * Sends `data` to the peer of a connected socket.
+   * Cancel: as `sendTo`.
+   * Errors: as `sendTo`; ERR_NOT_CONNECTED; an error that an earlier datagram caused at the peer
+   * (ECONNREFUSED, …), once, and then this one is not sent.
    */
   send(data: Uint8Array | string): Operation<void> {
-    return this.#sending(datagramBytes(data), undefined);
+    return this.#sending(bytesOf(data), undefined);
   }
 
   /**
-   * As `sendTo`, without waiting: false means that there is no room now. Names cannot be looked up
-   * here. On the portable network the system's answer comes later, so an error of this datagram is
-   * thrown by the next one.
+   * As `sendTo`, without waiting. False: would block. A name is an error, because a look-up waits.
+   * The portable backend learns the system's result later, so the next send throws the error of
+   * this datagram.
    */
   trySendTo(data: Uint8Array | string, address: Address): boolean {
-    const bytes = datagramBytes(data);
+    const bytes = bytesOf(data);
     const to = parseDestination(address, this.#family);
     if (to.family === 0) throw needsLookupError(to.host);
     return this.transmit(bytes, endpointOf(to, this.#family));
   }
 
-  /** As `send`, without waiting: false means that there is no room now. Else as `trySendTo`. */
+  /** As `send`, without waiting. False: would block. Otherwise as `trySendTo`. */
   trySend(data: Uint8Array | string): boolean {
-    return this.transmit(datagramBytes(data), undefined);
+    return this.transmit(bytesOf(data), undefined);
   }
 
   #sending(data: Uint8Array, to: IpEndpoint | undefined): Operation<void> {
@@ -151,10 +153,10 @@ export class Datagram implements Pollable, Disposable {
   // ---- the peer ----
 
   /**
-   * Fixes the peer: from then on `send` sends to it and `sendTo` is refused, only its datagrams are
-   * received, and errors that its system reports are thrown here. Nothing is sent, so nobody need
-   * be there. For another peer, bind another socket.
-   * Cancel: the socket is as it was.
+   * Connects to a peer: from then on `send` sends to it, `sendTo` is an error, only datagrams of
+   * the peer are received, and the errors that it causes are thrown here. Nothing is sent, so the
+   * peer need not exist. For another peer, bind another socket.
+   * Cancel: the socket is not connected.
    * Errors: ERR_CLOSED, ERR_BUSY, ERR_CONNECTED, ERR_ADDRESS; ENOTFOUND, ENETUNREACH, EACCES, …
    */
   connect(address: Address): Operation<void> {
@@ -167,14 +169,14 @@ export class Datagram implements Pollable, Disposable {
     yield* checkpoint();
     const found = to.family === 0 ? yield* resolveDestination(to, this.#family) : undefined;
     if (this.sending !== null) throw busySocket('send', this.name);
-    const place = {};
-    this.sending = place;
+    const connecting = {};
+    this.sending = connecting;
     try {
       if (transport.remote !== undefined) throw alreadyConnected(this.name, 'connect(address)');
       transport.connect(found ?? endpointOf(to, this.#family));
       while (!transport.tryConnected()) yield* writable(transport);
     } finally {
-      if (this.sending === place) this.sending = null;
+      if (this.sending === connecting) this.sending = null;
     }
   }
 
@@ -185,35 +187,35 @@ export class Datagram implements Pollable, Disposable {
     return this.#remoteAddress;
   }
 
-  // ---- options and groups: errors are the system's, and ERR_CLOSED ----
+  // ---- options and groups: they throw the system's errors, and ERR_CLOSED ----
 
-  /** Whether datagrams may be sent to broadcast addresses. */
+  /** Whether sending to broadcast addresses is permitted. */
   setBroadcast(on: boolean): void {
     checkBoolean('on', on);
     this.transport.setBroadcast(on);
   }
 
-  /** Hops that datagrams to one receiver may take, 1..255. */
+  /** Hop limit of unicast datagrams, 1 to 255. */
   setTtl(hops: number): void {
     checkInteger('hops', hops, 1, 255);
     this.transport.setTtl(hops);
   }
 
-  /** Hops that datagrams to a group may take, 0..255; the system begins with 1, its own network. */
+  /** Hop limit of multicast datagrams, 0 to 255. The default is 1, the local network. */
   setMulticastTtl(hops: number): void {
     checkInteger('hops', hops, 0, 255);
     this.transport.setMulticastTtl(hops);
   }
 
-  /** Whether members on this machine hear what this socket sends to a group; true at first. */
+  /** Whether group members on this machine receive what this socket sends. The default is true. */
   setMulticastLoopback(on: boolean): void {
     checkBoolean('on', on);
     this.transport.setMulticastLoopback(on);
   }
 
   /**
-   * By which interface datagrams to groups leave: an IPv4 address of it ('192.0.2.1'), or its name
-   * as an IPv6 zone ('::%eth0').
+   * The interface for outgoing multicast datagrams: an IPv4 address of it ('192.0.2.1'), or its
+   * name as an IPv6 zone ('::%eth0').
    */
   setMulticastInterface(by: string): void {
     checkIp('by', by);
@@ -221,8 +223,8 @@ export class Datagram implements Pollable, Disposable {
   }
 
   /**
-   * Receives what is sent to `group` ('239.1.2.3', 'ff02::fb'), through one interface (named as in
-   * `setMulticastInterface`; absent: the system's choice). EINVAL for what is no group.
+   * Joins `group` ('239.1.2.3', 'ff02::fb') on one interface (named as in `setMulticastInterface`;
+   * absent: the system chooses). EINVAL if `group` is not a group.
    */
   joinGroup(group: string, by?: string): void {
     checkIp('group', group);
@@ -230,44 +232,45 @@ export class Datagram implements Pollable, Disposable {
     this.transport.joinGroup(group, by);
   }
 
-  /** Takes a `joinGroup` with the same arguments back. EADDRNOTAVAIL if there was none. */
+  /** Undoes a `joinGroup` with the same arguments. EADDRNOTAVAIL if there was none. */
   leaveGroup(group: string, by?: string): void {
     checkIp('group', group);
     if (by !== undefined) checkIp('by', by);
     this.transport.leaveGroup(group, by);
   }
 
-  /** Bytes of the system's receive queue, as it reports them: Linux doubles what was asked for. */
+  /** The size of the system's receive queue in bytes, as it reports it. Linux doubles a size that
+   *  was set. */
   get recvBufferSize(): number {
     return this.transport.recvBufferSize;
   }
 
-  /** Likewise of the send queue. */
+  /** The size of the system's send queue in bytes, as it reports it. */
   get sendBufferSize(): number {
     return this.transport.sendBufferSize;
   }
 
   // ---- facts and the end ----
 
-  /** Datagrams that were handed out here. */
+  /** The number of datagrams that were received here. */
   get datagramsReceived(): number {
     return this.#datagramsReceived;
   }
 
-  /** Datagrams that the network has taken. */
+  /** The number of datagrams that the network has taken. */
   get datagramsSent(): number {
     return this.#datagramsSent;
   }
 
   /**
-   * Datagrams that found no room in the queue; `undefined` where that is not known. On the portable
-   * network those that the system itself has dropped are not among them.
+   * The number of datagrams that were dropped because the queue was full; `undefined`: not known.
+   * On the portable backend it does not include drops of the system's queue.
    */
   get dropped(): number | undefined {
     return this.transport.dropped;
   }
 
-  /** Closes the socket. Idempotent; a task that waits on it gets ERR_CLOSED. */
+  /** Closes the socket. Idempotent. A task that waits on it gets ERR_CLOSED. */
   close(): void {
     this.#closed = true;
     this.transport.close();
@@ -281,19 +284,19 @@ export class Datagram implements Pollable, Disposable {
     return this.#closed;
   }
 
-  /** What `yield ['recv', datagram]` waits on. */
+  /** The resource of `yield ['recv', datagram]`. */
   get readiness(): Readiness {
     return this.transport;
   }
 
-  // ---- for the operations of this room ----
+  // ---- for the operations of this layer ----
 
   /** The name in messages. @internal */
   get name(): string {
     return this.transport.describe();
   }
 
-  /** One try to receive, counted. @internal */
+  /** One attempt to receive, counted. @internal */
   receive(): ReceivedDatagram | undefined {
     for (;;) {
       const incoming = this.transport.tryRecvFrom();
@@ -307,7 +310,7 @@ export class Datagram implements Pollable, Disposable {
     }
   }
 
-  /** One try to send, counted. @internal */
+  /** One attempt to send, counted. @internal */
   transmit(data: Uint8Array, to: IpEndpoint | undefined): boolean {
     const { transport } = this;
     const connected = transport.remote !== undefined;
@@ -327,7 +330,7 @@ export class Datagram implements Pollable, Disposable {
     return this.#lastFrom;
   }
 
-  /** Queued before the peer was fixed; the system lets nothing else in since. */
+  /** True for a datagram that was queued before the socket was connected. */
   #isFromOtherPeer({ host, port }: SocketAddress): boolean {
     const peer = this.remoteAddress;
     return peer !== undefined && (peer.port !== port || peer.host !== host);
@@ -344,7 +347,7 @@ function checkIp(name: string, host: string): void {
 function needsLookupError(host: string): UsageError {
   return new UsageError(
     'ERR_ADDRESS',
-    `Expected an IP address, got the name ${show(host)}: to look it up takes time.\n` +
+    `Expected an IP address, got the name ${show(host)}: a look-up has to wait.\n` +
       '  wrong:  datagram.trySendTo(data, address)\n' +
       '  right:  yield* datagram.sendTo(data, address)',
   );
@@ -356,14 +359,14 @@ function wrongSendError(who: string, connected: boolean): UsageError {
     'ERR_NOT_CONNECTED',
     `The datagram socket ${who} has no peer to send to.\n` +
       '  wrong:  datagram.send(data)\n' +
-      '  right:  datagram.sendTo(data, address), or yield* datagram.connect(address) before',
+      '  right:  datagram.sendTo(data, address), or yield* datagram.connect(address) first',
   );
 }
 
 function alreadyConnected(who: string, call: string): UsageError {
   return new UsageError(
     'ERR_CONNECTED',
-    `The datagram socket is connected with ${who} and has no other peer.\n` +
+    `The datagram socket is connected to ${who} and cannot send to another peer.\n` +
       `  wrong:  datagram.${call}\n  right:  datagram.send(data)`,
   );
 }

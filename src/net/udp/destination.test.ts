@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Address } from '../address.ts';
 import { SocketAddress } from '../address.ts';
-import { datagramBytes } from '../bytes.ts';
+import { bytesOf } from '../bytes.ts';
 import { endpointOf, parseDestination } from './destination.ts';
 
 describe('the destination of a datagram', () => {
-  it('is taken apart like any address', () => {
+  it('parseDestination accepts the forms of an address', () => {
     const forms: Address[] = ['192.0.2.1:53', { host: '192.0.2.1', port: 53 }];
     forms.push(new SocketAddress({ host: '192.0.2.1', port: 53, family: 4 }));
     for (const form of forms) {
@@ -15,24 +15,24 @@ describe('the destination of a datagram', () => {
     expect(parseDestination('a.name:53', 6)).toEqual({ host: 'a.name', port: 53, family: 0 });
   });
 
-  it('without a host is the loopback address of the socket', () => {
+  it('parseDestination takes the loopback address without a host', () => {
     expect(parseDestination(53, 4)).toEqual({ host: '127.0.0.1', port: 53, family: 4 });
     expect(parseDestination({ port: 53 }, 6)).toEqual({ host: '::1', port: 53, family: 6 });
   });
 
-  it('has a port, and no path', () => {
+  it('parseDestination rejects port 0 and paths', () => {
     const unix = new SocketAddress({ path: '/run/x.sock' });
     const codeOf = (address: Address) => () => parseDestination(address, 4);
     const code = (text: string) => expect.objectContaining({ code: text });
     expect(codeOf('192.0.2.1:0')).toThrow(code('ERR_OUT_OF_RANGE'));
-    const nobody = new SocketAddress({ host: '192.0.2.1', port: 0, family: 4 });
-    expect(codeOf(nobody)).toThrow(code('ERR_OUT_OF_RANGE'));
+    const portZero = new SocketAddress({ host: '192.0.2.1', port: 0, family: 4 });
+    expect(codeOf(portZero)).toThrow(code('ERR_OUT_OF_RANGE'));
     expect(codeOf('/run/x.sock')).toThrow(code('ERR_ADDRESS'));
     expect(codeOf(unix)).toThrow(code('ERR_ADDRESS'));
     expect(codeOf('nonsense')).toThrow(code('ERR_ADDRESS'));
   });
 
-  it('is brought into the family of the socket, where it has a form there', () => {
+  it('endpointOf converts an address to the family of the socket where possible', () => {
     const four = { host: '192.0.2.1', port: 53, family: 4 } as const;
     const mapped = { host: '::ffff:192.0.2.1', port: 53, family: 6 } as const;
     const six = { host: '2001:db8::1', port: 53, family: 6 } as const;
@@ -47,20 +47,20 @@ describe('the destination of a datagram', () => {
 });
 
 describe('the bytes of a datagram', () => {
-  it('are those of the view or the text, empty ones too', () => {
-    expect(String(datagramBytes('größer'))).toBe('größer');
+  it('bytesOf returns the bytes of a view or a text, also empty ones', () => {
+    expect(String(bytesOf('größer'))).toBe('größer');
     const view = Uint8Array.of(1, 2, 3).subarray(1);
-    expect(datagramBytes(view)).toBe(view);
-    expect(datagramBytes(new Uint8Array(0))).toHaveLength(0);
-    expect(datagramBytes('')).toHaveLength(0);
+    expect(bytesOf(view)).toBe(view);
+    expect(bytesOf(new Uint8Array(0))).toHaveLength(0);
+    expect(bytesOf('')).toHaveLength(0);
   });
 
-  it('are not those of memory that was given away, nor anything else', () => {
-    const gone = new Uint8Array(8);
-    structuredClone(gone.buffer, { transfer: [gone.buffer] });
-    for (const data of [gone, undefined, null, 5, [1], new ArrayBuffer(4), new Int16Array(2)]) {
+  it('bytesOf rejects detached memory and other values', () => {
+    const detached = new Uint8Array(8);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    for (const data of [detached, undefined, null, 5, [1], new ArrayBuffer(4), new Int16Array(2)]) {
       const wrong = expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' });
-      expect(() => datagramBytes(data as Uint8Array)).toThrow(wrong);
+      expect(() => bytesOf(data as Uint8Array)).toThrow(wrong);
     }
   });
 });

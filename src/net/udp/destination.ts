@@ -1,4 +1,4 @@
-/** Where a datagram goes: from what a program writes to an endpoint of the socket's own family. */
+/** Destinations of datagrams: from an address to an endpoint in the family of the socket. */
 
 import { UsageError } from '../../kernel/errors.ts';
 import type { Wait } from '../../kernel/operation.ts';
@@ -8,10 +8,10 @@ import type { Address } from '../address.ts';
 import { ipFamily, parseAddress, SocketAddress } from '../address.ts';
 import { resolveEndpoints } from '../resolve.ts';
 
-/** An endpoint of UDP: never a path. */
+/** An endpoint that is not a path. */
 export type IpEndpoint = Extract<Endpoint, { readonly host: string }>;
 
-/** The host of a destination, and its port; a name if `family` is 0. */
+/** A parsed destination. `host` is a name if `family` is 0. */
 export interface Destination {
   readonly host: string;
   readonly port: number;
@@ -19,8 +19,8 @@ export interface Destination {
 }
 
 /**
- * Takes the address of a receiver apart. Without a host it is this machine, by the loopback address
- * of the socket's family. Errors: as `parseAddress`; ERR_ADDRESS for a path; RangeError for port 0.
+ * Parses the address of a receiver. Without a host it is the loopback address of the socket's
+ * family. Errors: as `parseAddress`; ERR_ADDRESS for a path; RangeError for port 0.
  */
 export function parseDestination(address: Address, family: 4 | 6): Destination {
   if (address instanceof SocketAddress && address.family !== 'unix')
@@ -37,7 +37,7 @@ function destinationOfPeer({ host, port, family }: SocketAddress): Destination {
   return { host, port, family: family === 'IPv6' ? 6 : 4 };
 }
 
-/** The error for a path where UDP is meant. */
+/** The error for a path, which UDP does not have. */
 export function pathError(path: string): UsageError {
   return new UsageError(
     'ERR_ADDRESS',
@@ -46,15 +46,15 @@ export function pathError(path: string): UsageError {
   );
 }
 
-/** Port 0 is nobody's (RFC 768). */
+/** Port 0 is reserved (RFC 768). */
 function checkPort(port: number): void {
   checkInteger('port', port, 1, 65535);
 }
 
 /**
- * The endpoint of a destination that needs no look-up, in the family of the socket: an IPv4 address
- * in its mapped form for a socket of IPv6 (RFC 4291, 2.5.5.2), and back. What cannot be had in that
- * family stays as it is, and the system refuses it.
+ * The endpoint of a numeric destination in the family of the socket. An IPv6 socket gets an IPv4
+ * address in its mapped form (RFC 4291, 2.5.5.2), and an IPv4 socket the reverse. Another IPv6
+ * address is unchanged, and the system rejects it.
  */
 export function endpointOf({ host, port, family }: Destination, socket: 4 | 6): IpEndpoint {
   if (socket === 6 && family === 4) return { host: `::ffff:${host}`, port, family: 6 };
@@ -66,16 +66,16 @@ export function endpointOf({ host, port, family }: Destination, socket: 4 | 6): 
 }
 
 /**
- * Looks the name of a destination up and takes the first address that a socket of `socket` can
- * reach. Cancel: the question is given up. Errors: ENOTFOUND, EAI_AGAIN.
+ * Looks a name up, and returns the first address that a socket of the family `socket` can reach.
+ * Cancel: the look-up is abandoned. Errors: ENOTFOUND, EAI_AGAIN.
  */
 export function* resolveDestination(
   { host, port }: Destination,
   socket: 4 | 6,
 ): Generator<Wait, IpEndpoint> {
   const found = (yield* resolveEndpoints(host, port)) as readonly IpEndpoint[];
-  const fitting = socket === 6 ? found[0] : found.find(({ family }) => family === 4);
-  return endpointOf((fitting ?? found[0]) as IpEndpoint, socket);
+  const usable = socket === 6 ? found[0] : found.find(({ family }) => family === 4);
+  return endpointOf((usable ?? found[0]) as IpEndpoint, socket);
 }
 
 const LOOPBACK = { 4: '127.0.0.1', 6: '::1' } as const;

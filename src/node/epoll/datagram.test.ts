@@ -1,8 +1,8 @@
 /** The calls that a datagram socket of the epoll network makes into the addon. */
 import { describe, expect, it } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import {
   describeEpoll,
-  errorOf,
   makeNetwork,
   network,
   settle,

@@ -3,12 +3,12 @@ import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import {
   ANY_PORT,
   accept,
   connect,
   describeEpoll,
-  errorOf,
   network,
   pair,
   portOf,

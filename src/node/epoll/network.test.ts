@@ -1,12 +1,12 @@
 /** The epoll network as a whole. */
 import { expect, it } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import type { Pair } from '../../../test/support/network/epoll-network.ts';
 import {
   ANY_PORT,
   accept,
   connect,
   describeEpoll,
-  errorOf,
   makeNetwork,
   network,
   pair,

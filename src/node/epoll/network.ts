@@ -112,6 +112,7 @@ export function epollNetwork(owner: NetworkOwner): Network {
 class EpollNetwork implements Network, Registry {
   readonly backend = 'epoll';
   readonly capabilities: Capabilities;
+  readonly settleMs = 0;
   readonly addon: Addon;
   readonly slabs: Slabs = new Slabs();
   readonly batch: ReceiveBatch;

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import type { Pair } from '../../../test/support/network/epoll-network.ts';
 import {
   ANY_PORT,
   accept,
   connect,
   describeEpoll,
-  errorOf,
   network,
   pair,
   readable,

@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import {
   freshNetwork,
   LOOPBACK,
@@ -20,15 +21,6 @@ async function bind(options: DatagramOptions = {}, at = LOOPBACK): Promise<Datag
 /** Waits for the answer to what was sent. */
 async function sent(socket: DatagramTransport): Promise<void> {
   while (!socket.trySent()) await writable(socket);
-}
-
-function errorOf(call: () => unknown): { code?: string; message?: string } {
-  try {
-    call();
-  } catch (error) {
-    return error as Error;
-  }
-  return {};
 }
 
 const bytes = (length: number) => Buffer.alloc(length, 'd');

@@ -116,7 +116,7 @@ describe('a listener', () => {
   });
 
   it('serves IPv6', async () => {
-    const [client, server] = await pair(LOOPBACK6);
+    const { near: client, far: server } = await pair(LOOPBACK6);
     expect(client.remote).toMatchObject({ host: '::1', family: 6 });
     await sendAll(client, Buffer.from('six'));
     expect(String(await recv(server))).toBe('six');

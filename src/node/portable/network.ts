@@ -46,7 +46,6 @@ import {
 import type { ResolveDone } from '../resolve.ts';
 import { resolveName } from '../resolve.ts';
 import { HAS_TLS, TlsLayer } from '../tls/layer.ts';
-import { SendSlab } from './buffers.ts';
 import type { DatagramContext } from './datagram.ts';
 import { PortableDatagram } from './datagram.ts';
 import type { ListenerContext } from './listener.ts';
@@ -54,6 +53,7 @@ import { PortableListener } from './listener.ts';
 import { UNNAMED } from './node-socket.ts';
 import { NotificationQueue } from './notification-queue.ts';
 import { PORTABLE_OPTIONS, unsupportedOption } from './options.ts';
+import { SendSlab } from './send-slab.ts';
 import { attachListeners, HIGH_WATER_MARK, PortableTransport } from './transport.ts';
 
 /** The queue where the system does not say how long it may be: Node's own default. */
@@ -74,6 +74,8 @@ export function portableNetwork(owner: NetworkOwner, options: PortableOptions = 
 
 class PortableNetwork implements Network, ListenerContext, DatagramContext {
   readonly backend = 'portable';
+  /** Node reports connections and bytes in later turns of its event loop. */
+  readonly settleMs = 10;
   readonly capabilities: Capabilities = {
     pausesAccept: false,
     exactTorn: false,

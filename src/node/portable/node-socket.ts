@@ -1,8 +1,8 @@
 /** The two ways in which a node:net socket is let go: with its last bytes, or with RST. */
 import type { Server, Socket } from 'node:net';
-import { constants } from 'node:os';
-import { SystemError } from '../../support/system-error.ts';
 import type { Endpoint } from '../../world/network.ts';
+import type { Failure } from '../stream/stream-transport.ts';
+import { brokenPipe, connectionReset } from '../stream/stream-transport.ts';
 
 /** A closed connection delivers its last bytes for so many linger periods at most. */
 const LINGER_PERIODS = 12;
@@ -98,9 +98,6 @@ function ipEndpoint(host?: string, port?: number, family?: string): Endpoint | u
 
 /** How the failure of a socket, which node:net reports once, looks to each direction. */
 
-/** Makes the error when a try throws it: ends that nobody notices cost nothing. */
-export type Failure = () => unknown;
-
 /**
  * libuv before 1.52 takes a hang-up behind a short read for the end of file, although it comes with
  * every reset too. A stream cut off in the middle would look complete. (libuv pull request 4997)
@@ -112,20 +109,12 @@ export const HIDES_RESETS: boolean = libuvBefore(52);
  * reader it is the reset that it is.
  */
 export function recvFailure(error: NodeJS.ErrnoException): Failure {
-  return isReset(error) && error.syscall !== 'read' ? peerReset : () => error;
+  return isReset(error) && error.syscall !== 'read' ? connectionReset : () => error;
 }
 
 /** What senders see: after a reset there is nobody to send to. */
 export function sendFailure(error: NodeJS.ErrnoException): Failure {
   return isReset(error) ? brokenPipe : () => error;
-}
-
-export function peerReset(): SystemError {
-  return new SystemError('ECONNRESET', -constants.errno.ECONNRESET, 'read');
-}
-
-export function brokenPipe(): SystemError {
-  return new SystemError('EPIPE', -constants.errno.EPIPE, 'write');
 }
 
 function isReset({ code }: NodeJS.ErrnoException): boolean {

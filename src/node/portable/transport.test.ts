@@ -1,5 +1,6 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { pattern } from '../../../test/support/data.ts';
 import {
   accept,
   connect,
@@ -8,7 +9,6 @@ import {
   listen,
   network,
   pair,
-  pattern,
   portOf,
   rawServer,
   readable,
@@ -20,13 +20,14 @@ import {
   writable,
 } from '../../../test/support/network/portable-network.ts';
 import type { Transport } from '../../world/network.ts';
-import { READ_AHEAD, WRITE_AHEAD } from './buffers.ts';
+import { READ_AHEAD } from '../stream/receive-queue.ts';
+import { WRITE_AHEAD } from './send-slab.ts';
 
 freshNetwork();
 
 describe('receiving', () => {
   it('would block on a quiet connection, and wakes a waiter that never tried', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     const waiting = readable(server);
     await sendAll(client, Buffer.from('hello'));
     await waiting;
@@ -36,7 +37,7 @@ describe('receiving', () => {
   });
 
   it('hands out slices of at most max bytes and keeps the rest', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     await sendAll(client, Buffer.from('abcdefgh'));
     expect(String(await recv(server, 3))).toBe('abc');
     const into = new Uint8Array(4);
@@ -48,7 +49,7 @@ describe('receiving', () => {
   });
 
   it('gives queued bytes before the end of file, which stays', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     await sendAll(client, Buffer.from('last words'));
     client.shutdown('send');
     await delay(20);
@@ -135,7 +136,7 @@ describe('receiving', () => {
 
 describe('sending', () => {
   it('leaves the memory to the caller at once', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     const data = Buffer.alloc(1000);
     const expected: Buffer[] = [];
     for (let i = 0; i < 400; i++) {
@@ -149,7 +150,7 @@ describe('sending', () => {
   });
 
   it('leaves the memory to the caller also when the kernel is full', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     const block = Buffer.alloc(50_000);
     let sent = 0;
     for (;;) {
@@ -168,7 +169,7 @@ describe('sending', () => {
   });
 
   it('would block when the peer does not read, and wakes when there is room', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     await fill(client);
     expect(client.trySend(Buffer.alloc(1))).toBe(0);
     expect(client.canSend).toBe(false);
@@ -182,7 +183,7 @@ describe('sending', () => {
   });
 
   it('carries a megabyte to a slow reader', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     const data = pattern(1_000_000);
     const sending = sendAll(client, data).then(() => client.shutdown('send'));
     const chunks: Buffer[] = [];
@@ -197,7 +198,7 @@ describe('sending', () => {
   });
 
   it('takes several pieces in order, at most 64 and as many bytes as fit', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     const pieces = ['a', '', 'bc', 'def'].map((text) => Buffer.from(text));
     expect(client.trySendv(pieces)).toBe(6);
     expect(String(await recv(server))).toBe('abcdef');
@@ -206,7 +207,7 @@ describe('sending', () => {
   });
 
   it('fails with EPIPE after its side was shut down, and the peer sees the end', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     await sendAll(client, Buffer.from('bye'));
     client.shutdown('send');
     const pipe = expect.objectContaining({ code: 'EPIPE', syscall: 'write' });
@@ -248,7 +249,7 @@ describe('sending', () => {
 
 describe('the end of a connection', () => {
   it('shutdown of the receiving side is end of file, and drops what comes in', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     await sendAll(client, Buffer.from('unread'));
     await readable(server);
     const waiting = readable(client);
@@ -264,14 +265,14 @@ describe('the end of a connection', () => {
   });
 
   it('close delivers what was sent, although the kernel was full', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     const total = await fill(client);
     client.close();
     expect(await recvAll(server)).toHaveLength(total);
   });
 
   it('close wakes both waiters with ERR_CLOSED, once, and makes every try throw it', async () => {
-    const [client] = await pair();
+    const { near: client } = await pair();
     await fill(client);
     const waiting = Promise.allSettled([readable(client), writable(client)]);
     client.close();
@@ -291,7 +292,7 @@ describe('the end of a connection', () => {
   });
 
   it('keeps the addresses after close', async () => {
-    const [client, server] = await pair();
+    const { near: client, far: server } = await pair();
     const { local, remote } = server;
     client.reset();
     await readable(server);

@@ -1,38 +1,27 @@
 /**
- * A connection of the portable network: a node:net socket turned from push to pull.
- *
- *   connecting ──connect──▶ connected ──end, error──▶ ended, failed
- *       └──error──▶ failed         (close() and reset() lead from anywhere to closed)
+ * A connection of the portable network: a socket of node:net. What it has in common with other
+ * streams is in ../stream/stream-transport.ts; the invariants here are added to those.
  *
  * Invariants:
- *  1. Node pushes into a bounded queue and is paused when it is full; tries take from the queue. So
- *     a peer is read ahead of the program by READ_AHEAD and the chunks under way, no more.
- *  2. Queued bytes come before the end of file, and before an error.
- *  3. A try in a direction that has failed throws the error kept for it, every time.
- *  4. At most WRITE_AHEAD bytes wait in node:net for the kernel.
- *  5. The listeners are attached for ever, the one for 'error' above all: no failure of a socket
- *     can become an uncaught exception. They find their transport through one property of the
- *     socket, which close() empties: what comes later is dropped.
- *  6. The socket does not keep the process alive, except while it delivers its last bytes after
+ *  1. At most WRITE_AHEAD bytes wait in node:net for the kernel.
+ *  2. The listeners stay attached, in particular the one for 'error': no failure of a socket can
+ *     become an uncaught exception. They find their transport through one property of the socket,
+ *     which close() clears: later events are dropped.
+ *  3. The socket does not keep the process alive, except while it delivers its last bytes after
  *     close().
  *
- * Reading begins when the connection is handed out, not at the first try: a task may wait before it
- * tries, and only a socket that is being read learns of a reset.
+ * Reading starts when the connection is accepted or connected, not at the first attempt: a task may
+ * wait before it tries, and only a socket that is being read notices a reset.
  */
 import type { Socket } from 'node:net';
-import { ClosedError } from '../../kernel/errors.ts';
-import { Readiness } from '../../kernel/readiness.ts';
-import type { Endpoint, SocketOption, Transport } from '../../world/network.ts';
+import type { Endpoint, SocketOption } from '../../world/network.ts';
 import { endpointText } from '../endpoint.ts';
-import type { SendSlab } from './buffers.ts';
-import { gather, ReceiveQueue, WRITE_AHEAD } from './buffers.ts';
-import type { ConnectionEndpoints, Failure } from './node-socket.ts';
+import { connectionReset, FlowingTransport } from '../stream/stream-transport.ts';
+import type { ConnectionEndpoints } from './node-socket.ts';
 import {
-  brokenPipe,
   HIDES_RESETS,
   lingerAndClose,
   localEndpoint,
-  peerReset,
   recvFailure,
   remoteEndpoint,
   resetSocket,
@@ -41,11 +30,13 @@ import {
 import type { NotificationQueue } from './notification-queue.ts';
 import type { OptionsSet } from './options.ts';
 import { applyOptions, readOption, withOption } from './options.ts';
+import type { SendSlab } from './send-slab.ts';
+import { WRITE_AHEAD } from './send-slab.ts';
 
 /**
- * The mark of the streams inside node:net. READ_AHEAD and WRITE_AHEAD do the counting, so node's
- * own marks are out of the way: a paused socket stops after the next chunk, and every write that
- * stays behind is followed by 'drain'.
+ * The high-water mark of the streams inside node:net. READ_AHEAD and WRITE_AHEAD are the real
+ * bounds. With a mark of 1 a paused socket stops after the next chunk, and 'drain' follows every
+ * write that the kernel does not take at once.
  */
 export const HIGH_WATER_MARK = 1;
 
@@ -55,324 +46,192 @@ export interface TransportContext {
   readonly transports: Set<PortableTransport>;
   readonly sendSlab: SendSlab;
   readonly notifications: NotificationQueue;
-  /** How long a closed connection with unsent bytes may make no progress before it is given up. */
+  /** How long a closed connection with unsent bytes may make no progress before it is destroyed. */
   readonly lingerMs: number;
 }
 
-/** A try takes at most so much before others have their turn, however fast the peer is. */
+/** The most that one send takes, so that a fast peer does not keep the other tasks waiting. */
 const MAX_SEND = 16 * WRITE_AHEAD;
-/** The contract looks at no more pieces than this in one vectored send. */
-const MAX_PIECES = 64;
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
 const transportOf: unique symbol = Symbol('transport');
 
-/** A socket with the way back to its transport. */
+/** A socket with a reference to its transport. */
 interface TransportSocket extends Socket {
   [transportOf]?: PortableTransport | undefined;
 }
 
-export class PortableTransport extends Readiness implements Transport {
+export class PortableTransport extends FlowingTransport<TransportSocket> {
   local: Endpoint;
   remote: Endpoint;
   readonly #isUnix: boolean;
-  readonly #socket: TransportSocket;
   readonly #context: TransportContext;
-  readonly #received = new ReceiveQueue();
-  /** The socket was paused because the queue is full. */
-  #paused = false;
-  /** End of file: the peer's, or by shutdown('recv'). */
-  #recvEnded = false;
-  /** Why every later receive fails, once the queue is empty. */
-  #recvFailure: Failure | null = null;
-  /** Why every later send fails. */
-  #sendFailure: Failure | null = null;
-  #connected = false;
-  /** Why tryConnect fails. */
-  #connectFailure: Failure | null = null;
-  /** Bytes that may wait in node:net. 0 before the connection stands, so that sends would block. */
-  #writeAhead = 0;
   #options: OptionsSet | null = null;
-  #closed = false;
 
-  /** `attach` was called on `socket` when it was made. */
-  private constructor(socket: Socket, home: TransportContext, ends: ConnectionEndpoints) {
-    super();
-    this.#socket = socket;
-    this.#context = home;
+  /** `attachListeners` was called on `socket` when it was made. */
+  private constructor(socket: Socket, context: TransportContext, ends: ConnectionEndpoints) {
+    super(socket);
+    this.#context = context;
     this.local = ends.local;
     this.remote = ends.remote;
     this.#isUnix = 'path' in ends.remote;
-    this.#socket[transportOf] = this;
-    home.transports.add(this);
+    this.socket[transportOf] = this;
+    context.transports.add(this);
   }
 
-  /** The transport of an attempt that is under way. */
+  /** The transport of a pending connection attempt. */
   static connecting(
     socket: Socket,
-    home: TransportContext,
+    context: TransportContext,
     ends: ConnectionEndpoints,
   ): PortableTransport {
     socket.once('connect', onConnect);
-    return new PortableTransport(socket, home, ends);
+    return new PortableTransport(socket, context, ends);
   }
 
-  /** The transport of an accepted connection, still paused. */
+  /** The transport of an accepted connection, whose socket is still paused. */
   static accepted(
     socket: Socket,
-    home: TransportContext,
+    context: TransportContext,
     ends: ConnectionEndpoints,
   ): PortableTransport {
-    const transport = new PortableTransport(socket, home, ends);
-    transport.opened();
+    const transport = new PortableTransport(socket, context, ends);
+    transport.#open();
     return transport;
   }
 
-  /** An accepted Unix connection has no name of its own: it goes by the listener's. */
+  /** An accepted Unix connection has no name of its own: the listener's name stands for it. */
   override describe(): string {
     const text = endpointText(this.remote);
     return text === '' ? endpointText(this.local) : text;
   }
 
   openLine(): string {
-    const verb = this.#connected ? 'connection' : 'attempt to connect';
+    const verb = this.connected ? 'connection' : 'attempt to connect';
     return `${verb} ${endpointText(this.local)} to ${endpointText(this.remote)}`;
   }
 
-  tryConnect(): boolean {
-    if (this.#connectFailure !== null) throw this.#connectFailure();
-    if (!this.#connected) this.canSend = false;
-    return this.#connected;
-  }
-
-  tryRecv(max: number): Buffer | undefined {
-    const chunk = this.#received.take(max);
-    if (chunk === undefined) return this.#atEnd() ? EMPTY : undefined;
-    if (this.#received.empty) this.#emptied();
-    return chunk;
-  }
-
-  tryRecvInto(into: Uint8Array): number {
-    const filled = this.#received.takeInto(into);
-    if (filled === 0) return this.#atEnd() ? 0 : -1;
-    if (this.#received.empty) this.#emptied();
-    return filled;
-  }
-
-  trySend(data: Uint8Array): number {
+  /** As many writes as the kernel takes at once, each from the slab. */
+  override trySend(data: Uint8Array): number {
     const most = Math.min(data.length, MAX_SEND);
     let taken = 0;
     while (taken < most) {
-      const length = Math.min(this.#sendSpace(), most - taken);
+      const length = this.sendableBytes(most - taken);
       if (length === 0) break;
-      const piece = this.#context.sendSlab.piece(length);
+      const piece = this.allocate(length);
       piece.set(length === data.length ? data : data.subarray(taken, taken + length));
-      if (!this.#write(piece)) return this.#partialSend(taken);
+      this.write(piece);
+      // After a partial send, the next attempt throws the failure.
+      if (this.sendFailure !== null && taken > 0) break;
+      if (this.sendFailure !== null) throw this.sendFailure();
       taken += length;
     }
     return taken;
   }
 
-  /** One write for all pieces: since they must be copied anyway, they are copied side by side. */
-  trySendv(chunks: readonly Uint8Array[]): number {
-    const pieces = chunks.length > MAX_PIECES ? chunks.slice(0, MAX_PIECES) : chunks;
-    const total = pieces.reduce((sum, { length }) => sum + length, 0);
-    const length = Math.min(this.#sendSpace(), total);
-    if (length === 0) return 0;
-    const piece = this.#context.sendSlab.piece(length);
-    gather(pieces, piece);
-    return this.#write(piece) ? length : this.#partialSend(0);
+  /** If this is 0, the high-water mark has been reached, and 'drain' follows. */
+  protected writableBytes(): number {
+    return this.connected ? WRITE_AHEAD - this.socket.writableLength : 0;
   }
 
-  shutdown(how: 'send' | 'recv' | 'both'): void {
-    if (this.#closed) return;
-    if (how !== 'send') this.#shutdownRecv();
-    if (how !== 'recv') this.#shutdownSend();
+  protected override allocate(length: number): Buffer {
+    return this.#context.sendSlab.piece(length);
   }
 
-  getOption(option: SocketOption): number | undefined {
-    if (this.#closed || this.#isUnix) return undefined;
-    return readOption(this.#options, option);
+  protected write(piece: Buffer): void {
+    const { socket } = this;
+    socket.write(piece);
+    if (socket.errored) this.onError(socket.errored);
+    // If the kernel has taken the whole piece, this is 0 already.
+    else if (socket.writableLength > 0) this.#context.sendSlab.retain(piece);
   }
 
-  setOption(option: SocketOption, value: number): void {
-    if (this.#closed) throw this.#closedError();
+  protected override readOption(option: SocketOption): number | undefined {
+    return this.#isUnix ? undefined : readOption(this.#options, option);
+  }
+
+  protected override changeOption(option: SocketOption, value: number): boolean {
     const options = withOption(this.#options, option, value);
-    if (this.#isUnix) return;
+    if (this.#isUnix) return true;
     this.#options = options;
-    if (this.#connected) applyOptions(options, this.#socket);
+    if (this.connected) applyOptions(options, this.socket);
+    return true;
   }
 
-  close(): void {
-    if (this.#detach()) lingerAndClose(this.#socket, this.#context.lingerMs);
+  protected finish(): void {
+    this.#detach();
+    lingerAndClose(this.socket, this.#context.lingerMs);
   }
 
-  reset(): void {
-    if (this.#detach()) resetSocket(this.#socket);
+  protected abort(): void {
+    this.#detach();
+    resetSocket(this.socket);
   }
 
-  /** The connection stands. */
-  opened(): void {
-    const socket = this.#socket;
-    this.#connected = true;
-    this.#writeAhead = WRITE_AHEAD;
+  #detach(): void {
+    this.#context.transports.delete(this);
+    this.socket[transportOf] = undefined;
+  }
+
+  #open(): void {
+    const { socket } = this;
+    this.connected = true;
     if (this.#options !== null) applyOptions(this.#options, socket);
     socket.on('data', onData);
     socket.resume();
-    // The first notice: node:net would not give one before a send has been refused.
+    // node:net emits no 'drain' before a write has filled its buffer.
     this.canSend = true;
   }
 
   /** 'connect' of an attempt. */
-  connected(): void {
-    this.local = localEndpoint(this.#socket) ?? this.local;
-    this.remote = remoteEndpoint(this.#socket) ?? this.remote;
-    this.opened();
-    this.#context.notifications.writable(this);
+  onConnect(): void {
+    this.local = localEndpoint(this.socket) ?? this.local;
+    this.remote = remoteEndpoint(this.socket) ?? this.remote;
+    this.#open();
+    this.becameWritable();
   }
 
-  received(chunk: Buffer): void {
-    if (this.#recvEnded) return;
-    if (!this.#received.push(chunk)) this.#pause();
-    this.#context.notifications.readable(this);
+  onEnd(): void {
+    if (!HIDES_RESETS || !this.#isReset()) this.inputEnded();
   }
 
-  ended(): void {
-    if (HIDES_RESETS && this.#isReset()) return;
-    this.#recvEnded = true;
-    this.#context.notifications.readable(this);
+  /** The kernel has taken the bytes that node:net held. */
+  onDrain(): void {
+    this.becameWritable();
   }
 
-  /** `error` has ended the socket, and so both directions. Called once or several times. */
-  failed(error: NodeJS.ErrnoException): void {
-    this.#drainStream();
-    if (this.#connected) {
-      this.#recvFailure ??= recvFailure(error);
-      this.#sendFailure ??= sendFailure(error);
-    } else {
-      this.#connectFailure ??= () => error;
-      this.#recvFailure ??= this.#connectFailure;
-      this.#sendFailure ??= this.#connectFailure;
-    }
-    this.#context.notifications.readable(this);
-    this.#context.notifications.writable(this);
+  /** `error` has ended both directions. May be called several times. */
+  onError(error: NodeJS.ErrnoException): void {
+    if (this.connected) return this.failed(recvFailure(error), sendFailure(error));
+    const failure = (): unknown => error;
+    this.failed(failure, failure);
   }
 
-  /** The kernel has taken what node:net held. */
-  drained(): void {
-    this.#context.notifications.writable(this);
+  /** The descriptor is closed. A direction that has ended without a cause was ended by the peer. */
+  onClose(): void {
+    const over = this.recvEnded || this.recvFailure !== null;
+    if (!over || this.sendFailure === null) this.onError(connectionReset());
   }
 
-  /** The descriptor is gone. What has ended without a cause, the peer has ended. */
-  socketClosed(): void {
-    const over = this.#recvEnded || this.#recvFailure !== null;
-    if (!over || this.#sendFailure === null) this.failed(peerReset());
-  }
-
-  /** Nothing is queued. True at end of file, false when more may come. */
-  #atEnd(): boolean {
-    if (this.#recvEnded) return true;
-    if (this.#recvFailure !== null) throw this.#recvFailure();
-    this.canRecv = false;
-    return false;
-  }
-
-  /** The queue has just become empty. What is left to report then is the end, if it is known. */
-  #emptied(): void {
-    if (!this.#recvEnded && this.#recvFailure === null) this.canRecv = false;
-    this.#resume();
-  }
-
-  #pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.#socket.pause();
-  }
-
-  #resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#socket.resume();
-  }
-
-  /** How much may be written now; 0: would block. The mark was reached, so 'drain' will follow. */
-  #sendSpace(): number {
-    if (this.#sendFailure !== null) throw this.#sendFailure();
-    const room = this.#writeAhead - this.#socket.writableLength;
-    if (room > 0) return room;
-    this.canSend = false;
-    return 0;
-  }
-
-  /** Writes a piece of the send slab. False: the connection has failed instead. */
-  #write(piece: Buffer): boolean {
-    const socket = this.#socket;
-    socket.write(piece);
-    if (socket.errored) {
-      this.failed(socket.errored);
-      return false;
-    }
-    // Node reports what it holds at once: nothing, when the kernel took the whole piece.
-    if (socket.writableLength > 0) this.#context.sendSlab.retain(piece);
-    return true;
-  }
-
-  /** Asks the system whether "end of file" is a reset: then even an empty write fails. */
+  /** Asks the system whether an end of file is a reset: then even an empty write fails. */
   #isReset(): boolean {
-    if (this.#isUnix || this.#sendFailure !== null || this.#socket.writableLength > 0) return false;
-    return !this.#write(EMPTY);
+    if (this.#isUnix || this.sendFailure !== null || this.socket.writableLength > 0) return false;
+    this.write(EMPTY);
+    return this.sendFailure !== null;
   }
 
-  /** A send met the failure of the connection after `taken` bytes: the next try throws it. */
-  #partialSend(taken: number): number {
-    if (taken === 0) throw this.#sendFailure?.();
-    return taken;
-  }
-
-  #shutdownRecv(): void {
-    this.#received.clear();
-    this.#resume();
-    this.#recvEnded = true;
+  /** Node calls back for each socket separately; the notifications of one round are gathered. */
+  protected override becameReadable(): void {
     this.#context.notifications.readable(this);
   }
 
-  #shutdownSend(): void {
-    this.#sendFailure ??= brokenPipe;
-    this.#socket.end();
+  protected override becameWritable(): void {
     this.#context.notifications.writable(this);
-  }
-
-  /** Saves what a paused stream still holds: it is lost when the failed socket is closed. */
-  #drainStream(): void {
-    const socket = this.#socket;
-    if (socket.readableLength === 0 || this.#recvEnded) return;
-    socket.off('data', onData);
-    const chunk: Buffer | null = socket.read();
-    if (chunk !== null) this.#received.push(chunk);
-  }
-
-  /** The program is done with the transport. False if it was before. */
-  #detach(): boolean {
-    if (this.#closed) return false;
-    this.#closed = true;
-    this.#context.transports.delete(this);
-    this.#socket[transportOf] = undefined;
-    this.#received.clear();
-    this.#recvEnded = false;
-    const failure = (): ClosedError => this.#closedError();
-    this.#connectFailure = this.#recvFailure = this.#sendFailure = failure;
-    this.canRecv = this.canSend = true;
-    if (this.recvWaiter ?? this.sendWaiter) this.rejectWaiters(failure());
-    return true;
-  }
-
-  #closedError(): ClosedError {
-    return new ClosedError('ERR_CLOSED', `The connection with ${this.describe()} was closed here`);
   }
 }
 
-/** What every socket of the network gets in its first moment. */
+/** Attaches the listeners. Called as soon as a socket of the network exists. */
 export function attachListeners(socket: TransportSocket): void {
   socket.unref();
   socket.on('end', onEnd);
@@ -381,29 +240,29 @@ export function attachListeners(socket: TransportSocket): void {
   socket.on('close', onClose);
 }
 
-// Shared by all sockets, so that an idle connection pays for no closures. Node calls them with the
-// socket as `this`.
+// Shared by all sockets, so that a connection needs no closures. Node calls them with the socket as
+// `this`.
 
 function onConnect(this: TransportSocket): void {
-  this[transportOf]?.connected();
+  this[transportOf]?.onConnect();
 }
 
 function onData(this: TransportSocket, chunk: Buffer): void {
-  this[transportOf]?.received(chunk);
+  this[transportOf]?.onData(chunk);
 }
 
 function onEnd(this: TransportSocket): void {
-  this[transportOf]?.ended();
+  this[transportOf]?.onEnd();
 }
 
 function onDrain(this: TransportSocket): void {
-  this[transportOf]?.drained();
+  this[transportOf]?.onDrain();
 }
 
 function onError(this: TransportSocket, error: NodeJS.ErrnoException): void {
-  this[transportOf]?.failed(error);
+  this[transportOf]?.onError(error);
 }
 
 function onClose(this: TransportSocket): void {
-  this[transportOf]?.socketClosed();
+  this[transportOf]?.onClose();
 }

@@ -4,8 +4,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import type { Endpoint } from '../../world/network.ts';
-import type { SharedListeners } from '../../world/worker-messages.ts';
+import type { SharedListeners } from '../../world/platform.ts';
 import { loadAddon } from '../addon.ts';
 import { shareByNode, shareListeners } from './shared-listeners.ts';
 
@@ -40,15 +41,6 @@ function attempt(to: Endpoint): Promise<string> {
   });
 }
 
-function codeOf(run: () => unknown): unknown {
-  try {
-    run();
-  } catch (error) {
-    return (error as { code?: unknown }).code;
-  }
-  return 'nothing was thrown';
-}
-
 for (const [name, share] of implementations) {
   describe(`shared listeners, ${name}`, () => {
     test('queue connections until they are closed', async () => {
@@ -63,13 +55,13 @@ for (const [name, share] of implementations) {
 
     test('fail with EADDRINUSE at an address in use', () => {
       const { local } = closeLater(share(LOOPBACK, 2));
-      expect(codeOf(() => share(local, 2))).toBe('EADDRINUSE');
-      expect(codeOf(() => share(local, 1))).toBe('EADDRINUSE');
+      expect(errorOf(() => share(local, 2)).code).toBe('EADDRINUSE');
+      expect(errorOf(() => share(local, 1)).code).toBe('EADDRINUSE');
     });
 
     test('fail with EADDRNOTAVAIL at an address of another machine', () => {
       const elsewhere: Endpoint = { host: '203.0.113.77', port: 0, family: 4 };
-      expect(codeOf(() => share(elsewhere, 1))).toBe('EADDRNOTAVAIL');
+      expect(errorOf(() => share(elsewhere, 1)).code).toBe('EADDRNOTAVAIL');
     });
 
     test.skipIf(process.platform === 'win32')(

@@ -20,7 +20,7 @@ import * as net from 'node:net';
 import { constants } from 'node:os';
 import { unsupported } from '../../kernel/errors.ts';
 import type { Endpoint } from '../../world/network.ts';
-import type { SharedListeners } from '../../world/worker-messages.ts';
+import type { SharedListeners } from '../../world/platform.ts';
 import type { Addon } from '../addon.ts';
 import { loadAddon } from '../addon.ts';
 import { addressArguments } from '../endpoint.ts';

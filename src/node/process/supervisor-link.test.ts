@@ -139,34 +139,34 @@ test('a worker reports that it is ready, and its stats, also those of ended serv
   link.ready();
   const server = { address: { toString: () => 'x:1' }, stats: () => ({ accepted: 3 }) };
   link.serverEnds(server, []);
-  parent.receive({ kind: 'tell', question: 9 });
+  parent.receive({ kind: 'stats-request', requestId: 9 });
   const servers = [{ address: 'x:1', stats: { accepted: 3 } }];
   expect(parent.sent).toEqual([
     { kind: 'ready' },
-    { kind: 'figures', question: 0, servers },
-    { kind: 'figures', question: 9, servers },
+    { kind: 'stats', requestId: 0, servers },
+    { kind: 'stats', requestId: 9, servers },
   ]);
 });
 
 test('a worker answers pings when its scheduler turns, several with one answer', () => {
   startLink();
-  for (const question of [1, 2]) parent.receive({ kind: 'ping', question });
+  for (const requestId of [1, 2]) parent.receive({ kind: 'ping', requestId });
   expect(parent.sent).toEqual([]);
   turn();
-  expect(parent.sent).toEqual([{ kind: 'pong', question: 2, inspected: false }]);
+  expect(parent.sent).toEqual([{ kind: 'pong', requestId: 2, inspected: false }]);
 });
 
 test('a worker reports that a debugger can stop it', () => {
   startLink();
   platform.inspected = () => true;
-  parent.receive({ kind: 'ping', question: 1 });
+  parent.receive({ kind: 'ping', requestId: 1 });
   turn();
-  expect(parent.sent).toEqual([{ kind: 'pong', question: 1, inspected: true }]);
+  expect(parent.sent).toEqual([{ kind: 'pong', requestId: 1, inspected: true }]);
 });
 
 test('a worker does not answer pings after the program has ended', () => {
   const { stopListening } = startLink();
-  parent.receive({ kind: 'ping', question: 1 });
+  parent.receive({ kind: 'ping', requestId: 1 });
   stopListening();
   turn();
   expect(parent.sent).toEqual([]);

@@ -95,7 +95,7 @@ export class SupervisorLink implements TimerTarget {
 
   expire(): void {
     const inspected = this.#platform.inspected?.() === true;
-    this.#send({ kind: 'pong', question: this.#pingId, inspected });
+    this.#send({ kind: 'pong', requestId: this.#pingId, inspected });
   }
 
   ready(): void {
@@ -133,17 +133,17 @@ export class SupervisorLink implements TimerTarget {
         this.#cut = true;
         this.#requestStop(onSignal);
         return onSignal('SIGTERM');
-      case 'tell':
-        return this.#sendStats(message.question, program.servers);
+      case 'stats-request':
+        return this.#sendStats(message.requestId, program.servers);
       case 'ping':
-        this.#pingId = message.question;
+        this.#pingId = message.requestId;
         return scheduler.arm(this.#pongTimer, scheduler.now());
     }
   }
 
-  #sendStats(question: number, servers: Iterable<StatsSource>): void {
+  #sendStats(requestId: number, servers: Iterable<StatsSource>): void {
     const running = [...servers].map(statsOf);
-    this.#send({ kind: 'figures', question, servers: [...this.#endedServers, ...running] });
+    this.#send({ kind: 'stats', requestId, servers: [...this.#endedServers, ...running] });
   }
 
   #send(message: FromWorker): void {

@@ -12,11 +12,12 @@ import { TimeoutError } from '../../kernel/errors.ts';
 import type { HandshakeStage, PendingHandshake } from '../../world/handshake.ts';
 import type { Transport } from '../../world/network.ts';
 import type { TlsServerOptions } from '../../world/tls.ts';
+import { connectionReset } from '../stream/stream-transport.ts';
 import type { CipherOwner } from './cipher-stream.ts';
 import { CipherStream } from './cipher-stream.ts';
 import { handshakeTimeoutOf, secureContext, serverOptions, withPlainErrors } from './options.ts';
 import type { TlsTransportContext } from './transport.ts';
-import { disconnectedError, TlsTransport } from './transport.ts';
+import { TlsTransport } from './transport.ts';
 
 /** What the handshakes of one network share. */
 export interface HandshakeContext extends TlsTransportContext {
@@ -102,7 +103,7 @@ export class TlsHandshake implements CipherOwner {
   rawEnded(cause: unknown): void {
     setImmediate(() => {
       this.failed(
-        (cause as Error | undefined) ?? disconnectedError('TLS handshake', this.#raw.remote),
+        (cause as Error | undefined) ?? connectionReset('TLS handshake', this.#raw.remote),
       );
     });
   }

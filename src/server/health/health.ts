@@ -1,13 +1,13 @@
 /**
- * `health`: how the program is, told to whoever looks after it, over HTTP.
+ * `health`: answers the questions of probes and scrapers over HTTP.
  *
- *   GET /livez     200 while the scheduler turns: the answer is the proof
+ *   GET /livez     200 while the scheduler runs: the response itself is the proof
  *   GET /readyz    200 while the program is ready, otherwise 503
- *   GET /metrics   figures in the text form of Prometheus
+ *   GET /metrics   statistics in the Prometheus text format
  *
- * It is no server of the program's: a drain does not stop it, since this is when it is asked most,
- * and it does not make the program ready. What a stranger can do to it is bounded: connections,
- * time, and the length of a request.
+ * It is not one of the program's servers: a drain does not stop it, because it is needed most
+ * then, and it does not make the program ready. The number of connections, their time and the size
+ * of a request are limited.
  */
 import { Event } from '../../flow/event.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
@@ -27,26 +27,26 @@ import type { Keys } from '../../support/checks.ts';
 import { checkKeys, wrongType } from '../../support/checks.ts';
 import type { HttpResponse } from './http.ts';
 import { readRequest, sendResponse } from './http.ts';
-import type { MetricsSource } from './metrics.ts';
+import type { MetricsSource, NamedSource } from './metrics.ts';
 import { collectMetrics, metricsPage, refreshAll } from './metrics.ts';
 
-/** A few probes, a scraper and a curious person. */
+/** Enough for probes and scrapers. */
 const MAX_CONNECTIONS = 16;
-/** From the connection to its end. */
+/** From the accept to the close. */
 const REQUEST_TIMEOUT_MS = 5000;
-/** After an accept that failed for want of descriptors. */
+/** The pause after an accept that failed for lack of descriptors. */
 const ACCEPT_PAUSE_MS = 1000;
 
-/** What `health` can be told. */
+/** Options of `health`. */
 export interface HealthOptions {
-  /** Asked beside the program itself, at every request: false makes `/readyz` answer 503. */
+  /** An additional check, called at every request: false makes `/readyz` return 503. */
   ready?(): boolean;
   /**
-   * Servers (or whatever else has `stats()`) by the names that their figures have in `/metrics`.
-   * Read at every request. Absent: the servers that run under `main`, by their addresses.
+   * Servers and other sources of statistics for `/metrics`; the keys become the label `server`.
+   * Read at every request. Default: the servers that run under `main`, by their addresses.
    */
   readonly servers?: Readonly<Record<string, MetricsSource>>;
-  /** Called once, when it listens. What it throws ends the operation. */
+  /** Called once, when `health` listens. An exception ends the operation. */
   onListening?(address: SocketAddress): void;
 }
 
@@ -54,21 +54,22 @@ const HEALTH_KEYS: Keys<HealthOptions> = { ready: true, servers: true, onListeni
 
 /**
  * Answers `GET /livez`, `/readyz` and `/metrics` at `address` until it is cancelled: spawn it as a
- * daemon. A port alone is one of 127.0.0.1; for probes from elsewhere name the host, as in
+ * daemon. A port alone means 127.0.0.1; name the host to allow probes from other machines, as in
  * '0.0.0.0:9090'.
  *
- * `/readyz` answers 200 while the program is ready (see `ready`) and 503 before and from the first
- * signal on; without `main` it is ready unless `ready` in the options says otherwise. `/metrics`
- * has the figures of the process, of the scheduler and of servers.
+ * `/readyz` returns 200 while the program is ready (see `ready`), and 503 before that and after the
+ * first signal. Without `main` the program counts as ready; the option `ready` can override that.
+ * `/metrics` shows the statistics of the process, of the scheduler and of servers. It needs the
+ * package prom-client and returns 501 without it.
+ *
+ * Cancel: closes the listener and all connections.
+ * Errors: those of `listen`; exceptions of `onListening`; TypeError for invalid options.
  *
  * @example
  * yield* group(function* (tasks) {
  *   tasks.spawn(() => health(9090), { daemon: true });
  *   yield* tcpServer(25000, echo);
  * });
- *
- * Cancel: listener and connections are closed. Errors: those of `listen`; what `onListening`
- * throws.
  */
 export function health(address: Address, options: HealthOptions = {}): Operation<never> {
   const at = typeof address === 'number' ? { host: '127.0.0.1', port: address } : address;
@@ -91,21 +92,21 @@ function* runHealth(address: Address, options: HealthOptions): Generator<Wait, n
   }
 }
 
-/** A connection is accepted once there is a place for it; until then the system's queue has it. */
+/** At the maximum, further connections wait in the system's queue. */
 function* acceptAll(
   listener: Listener,
   options: HealthOptions,
   tasks: Group,
 ): Generator<Wait, never> {
-  const left = new Event('a place for a health request');
+  const closed = new Event('the end of a health request');
   let open = 0;
   const ended = (): void => {
     open--;
-    left.set();
+    closed.set();
   };
   for (;;) {
-    left.clear();
-    if (open >= MAX_CONNECTIONS) yield* left.wait();
+    closed.clear();
+    if (open >= MAX_CONNECTIONS) yield* closed.wait();
     const socket = yield* acceptNext(listener);
     open++;
     tasks.spawn(() => serveConnection(socket, options, ended), { name: 'health request' });
@@ -124,7 +125,7 @@ function* acceptNext(listener: Listener): Generator<Wait, Socket> {
   }
 }
 
-/** Whatever a client does ends its own connection, and nothing else. */
+/** An error ends this connection only. */
 function* serveConnection(
   socket: Socket,
   options: HealthOptions,
@@ -157,11 +158,11 @@ function* respond(target: string, options: HealthOptions): Generator<Wait, HttpR
     case '/metrics':
       return yield* metricsResponse(options);
     default:
-      return { status: 404, body: 'Ask for /livez, /readyz or /metrics\n' };
+      return { status: 404, body: 'Expected /livez, /readyz or /metrics\n' };
   }
 }
 
-/** Unavailable is also what a question that fails says: it is no reason to send traffic here. */
+/** A check that throws counts as not ready. */
 function readinessResponse(options: HealthOptions): HttpResponse {
   const { program } = currentWorld();
   if (program?.stopping === true) return { status: 503, body: 'stopping\n' };
@@ -181,11 +182,13 @@ function* metricsResponse(options: HealthOptions): Generator<Wait, HttpResponse>
     return { status: 200, body, type: 'text/plain; version=0.0.4; charset=utf-8' };
   } catch (error) {
     if (isCancelled(error)) throw error;
-    return { status: 500, body: `The figures are not to be had: ${String(error)}\n` };
+    const { code, message } = error as { code?: unknown; message?: unknown };
+    if (code === 'ERR_MISSING_PEER') return { status: 501, body: `${message}\n` };
+    return { status: 500, body: `The metrics are not available: ${String(error)}\n` };
   }
 }
 
-function metricsSources({ servers }: HealthOptions): readonly (readonly [string, MetricsSource])[] {
+function metricsSources({ servers }: HealthOptions): readonly NamedSource[] {
   if (servers !== undefined) return Object.entries(servers);
   const running = [...(currentWorld().program?.servers ?? [])];
   return running.map((server) => [String(server.address), server] as const);

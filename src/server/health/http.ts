@@ -1,58 +1,54 @@
-/** As much of HTTP/1.1 (RFC 9112) as answering a GET takes: one request, one answer, the end. */
+/** The part of HTTP/1.1 (RFC 9112) that answers GET and HEAD: one request per connection. */
 import type { Wait } from '../../kernel/operation.ts';
 import type { Reader } from '../../net/buffered/reader.ts';
 import type { Socket } from '../../net/tcp/socket.ts';
 
-/** Bytes of the request line and all headers. */
+/** Maximum size of the request line and all headers. */
 const MAX_HEAD_BYTES = 8192;
-/** What is thrown away after the answer, so that the close does not destroy it. */
-const MAX_DISCARDED_BYTES = 65536;
+/** Maximum size of input that is discarded before the close, which would otherwise reset the
+ *  connection and destroy the response. */
+const MAX_DISCARDED_BYTES = 65_536;
 
-/** An answer. */
-export interface HttpResponse {
-  readonly status: 200 | 400 | 404 | 405 | 431 | 500 | 503;
-  /** Text; its length in bytes is told. */
-  readonly body: string;
-  /** Content-Type; default plain text. */
-  readonly type?: string;
-  /** The answer to HEAD: everything but the body. */
-  readonly headOnly?: boolean;
-}
-
-const REASON_PHRASES: Readonly<Record<HttpResponse['status'], string>> = {
+const REASON_PHRASES = {
   200: 'OK',
   400: 'Bad Request',
   404: 'Not Found',
   405: 'Method Not Allowed',
   431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
+  501: 'Not Implemented',
   503: 'Service Unavailable',
-};
+} as const;
 
-/** What is asked for. */
+export interface HttpResponse {
+  readonly status: keyof typeof REASON_PHRASES;
+  readonly body: string;
+  /** Content-Type; default plain text. */
+  readonly type?: string;
+  /** True: a response to HEAD, without the body. */
+  readonly headOnly?: boolean;
+}
+
 export interface HttpRequest {
-  /** The path, without a query. */
+  /** The path, without the query. */
   readonly target: string;
   readonly headOnly: boolean;
 }
 
-/**
- * The request; an answer where it is none that could be served; `null` where the peer has gone
- * before it was complete.
- */
+/** Reads a request. Returns a response if it is invalid, `null` if the peer disconnected first. */
 export function* readRequest(socket: Socket): Generator<Wait, HttpRequest | HttpResponse | null> {
   const lines = yield* readHead(socket.reader());
   if (lines === null || 'status' in lines) return lines;
   const match = /^(\S+) (\S+) HTTP\/1\.[01]$/.exec(lines[0] ?? '');
   if (match === null) return { status: 400, body: 'Expected GET /path HTTP/1.1\n' };
   const [, method, target = ''] = match;
-  if (method === 'GET' || method === 'HEAD') {
-    return { target: target.replace(/\?.*$/, ''), headOnly: method === 'HEAD' };
+  if (method !== 'GET' && method !== 'HEAD') {
+    return { status: 405, body: 'Only GET and HEAD are supported\n' };
   }
-  return { status: 405, body: 'Only GET and HEAD are answered\n' };
+  return { target: target.replace(/\?.*$/, ''), headOnly: method === 'HEAD' };
 }
 
-/** The lines before the empty one. Empty lines at the beginning are passed over (RFC 9112, 2.2). */
+/** The lines before the empty line. Leading empty lines are skipped (RFC 9112, 2.2). */
 function* readHead(reader: Reader): Generator<Wait, readonly string[] | HttpResponse | null> {
   const lines: string[] = [];
   for (let left = MAX_HEAD_BYTES; left > 0; ) {
@@ -63,10 +59,10 @@ function* readHead(reader: Reader): Generator<Wait, readonly string[] | HttpResp
     if (line !== '') lines.push(line);
     else if (lines.length > 0) return lines;
   }
-  return { status: 431, body: `A request has ${MAX_HEAD_BYTES} bytes at most\n` };
+  return { status: 431, body: `A request may have at most ${MAX_HEAD_BYTES} bytes\n` };
 }
 
-/** `undefined`: it is too long. */
+/** `undefined`: the line is too long. */
 function* readHeadLine(reader: Reader, max: number): Generator<Wait, string | null | undefined> {
   try {
     return yield* reader.readLine({ max });
@@ -76,9 +72,9 @@ function* readHeadLine(reader: Reader, max: number): Generator<Wait, string | nu
   }
 }
 
-/** Sends the answer and ends the connection in order. */
-export function* sendResponse(socket: Socket, answer: HttpResponse): Generator<Wait, void> {
-  const { status, body, type = 'text/plain; charset=utf-8', headOnly = false } = answer;
+/** Sends the response and waits until the peer has finished. */
+export function* sendResponse(socket: Socket, response: HttpResponse): Generator<Wait, void> {
+  const { status, body, type = 'text/plain; charset=utf-8', headOnly = false } = response;
   const head = [
     `HTTP/1.1 ${status} ${REASON_PHRASES[status]}`,
     `Content-Type: ${type}`,
@@ -92,7 +88,6 @@ export function* sendResponse(socket: Socket, answer: HttpResponse): Generator<W
   yield* discardInput(socket.reader());
 }
 
-/** A close with unread input would reset the connection, and the answer on its way with it. */
 function* discardInput(reader: Reader): Generator<Wait, void> {
   for (let left = MAX_DISCARDED_BYTES; left > 0; ) {
     const data = yield* reader.read();

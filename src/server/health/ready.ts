@@ -1,14 +1,14 @@
-/** `ready`: the program can serve. */
+/** `ready`: reports that the program can serve. */
 import { currentWorld } from '../../net/current-world.ts';
 
 /**
- * Says that the program can serve: `onReady` of `main` is called, `/readyz` answers 200, and
- * systemd hears READY=1. Without it that is so once the first server listens; with
- * `main(op, { ready: 'manual' })` only now. Heard once, and not after
- * the first signal that ends the
- * program; nothing where the program does not run under `main`. To be called in a task.
+ * Reports that the program can serve: `onReady` of `main` is called, `/readyz` returns 200, and
+ * systemd receives READY=1. Without a call, the program is ready once its first server listens;
+ * with `main(op, { ready: 'manual' })` it is ready only after this call. Only the first call has an
+ * effect, and none after the first signal that stops the program, or without `main`. Must be called
+ * in a task.
  *
- * Errors: ERR_NO_TASK; what `onReady` throws.
+ * Errors: ERR_NO_TASK; exceptions of `onReady`.
  */
 export function ready(): void {
   currentWorld().program?.becomeReady();

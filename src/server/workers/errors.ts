@@ -1,27 +1,31 @@
-/** The errors of `workers`. */
-
+/** `WorkerError`, and the descriptions of workers in messages. */
 import { CoronetError } from '../../kernel/errors.ts';
 import type { WorkerExit } from '../../world/platform.ts';
 
-/** The workers as a whole have failed; `worker` and `pid` name the one that was the last straw. */
+/** The workers as a group have failed. `worker` and `pid` name the worker that caused it. */
 export class WorkerError extends CoronetError {
-  /** Its place among the workers, from 1. */
+  /** The number of the worker, from 1. */
   readonly worker: number;
   /** `undefined`: its process could not be started. */
   readonly pid: number | undefined;
 
-  constructor(code: string, text: string, worker: WorkerIdentity) {
-    super(code, text, worker.cause === undefined ? undefined : { cause: worker.cause });
-    this.worker = worker.worker;
-    this.pid = worker.pid;
+  constructor(code: string, message: string, { worker, pid, exit }: FailedWorker) {
+    const cause = exit?.error;
+    super(code, message, cause === undefined ? undefined : { cause });
+    this.worker = worker;
+    this.pid = pid;
   }
 }
 
-/** What an error has to know of a worker. */
+/** Identifies a worker in messages. */
 export interface WorkerIdentity {
   readonly worker: number;
-  readonly pid: number | undefined;
-  readonly cause?: Error | undefined;
+  readonly pid?: number | undefined;
+}
+
+interface FailedWorker extends WorkerIdentity {
+  readonly exit: WorkerExit | null;
+  readonly hung: boolean;
 }
 
 /** 'worker 2 (pid 4711)' */
@@ -29,49 +33,37 @@ export function describeWorker({ worker, pid }: WorkerIdentity): string {
   return pid === undefined ? `worker ${worker}` : `worker ${worker} (pid ${pid})`;
 }
 
-/** 'ended with code 1', 'was ended by SIGKILL', 'could not be started: …' */
+/** 'exited with code 1', 'was terminated by SIGKILL', 'could not be started: …' */
 export function describeExit({ code, signal, error }: WorkerExit): string {
   if (error !== undefined) return `could not be started: ${error.message}`;
-  return signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
+  return signal === null ? `exited with code ${code}` : `was terminated by ${signal}`;
 }
 
-/** A worker that is the reason why the whole fails. */
-interface FailedWorker extends WorkerIdentity {
-  readonly exit: WorkerExit | null;
-  readonly hung: boolean;
-}
-
-export function describeStartFailure(worker: FailedWorker, readyTimeoutMs: number): string {
-  const { exit } = worker;
+export function describeStartFailure({ exit }: FailedWorker, readyTimeoutMs: number): string {
   return exit === null
     ? `was not ready after ${readyTimeoutMs} ms`
     : `${describeExit(exit)} before it was ready`;
 }
 
 export function startError(worker: FailedWorker, readyTimeoutMs: number): WorkerError {
-  const text = `${describeWorker(worker)} ${describeStartFailure(worker, readyTimeoutMs)}`;
-  return workerError('ERR_WORKER_START', text, worker);
+  const message = `${describeWorker(worker)} ${describeStartFailure(worker, readyTimeoutMs)}`;
+  return new WorkerError('ERR_WORKER_START', message, worker);
 }
 
 export function restartLimitError(
   worker: FailedWorker,
   { times, withinMs }: { readonly times: number; readonly withinMs: number },
 ): WorkerError {
-  const last = worker.hung ? 'hung' : worker.exit === null ? 'hangs' : describeExit(worker.exit);
-  const text =
-    `Workers had to be started again more than ${times} times within ${withinMs} ms; the last ` +
-    `one, ${describeWorker(worker)}, ${last}`;
-  return workerError('ERR_WORKER_RESTARTS', text, worker);
+  const { exit, hung } = worker;
+  const last = hung || exit === null ? 'hung' : describeExit(exit);
+  const message =
+    `Workers had to be restarted more than ${times} times within ${withinMs} ms; the last one, ` +
+    `${describeWorker(worker)}, ${last}`;
+  return new WorkerError('ERR_WORKER_RESTARTS', message, worker);
 }
 
 export function stopError(worker: FailedWorker): WorkerError {
-  const how = worker.exit === null ? 'survived SIGKILL' : describeExit(worker.exit);
-  const text = `${describeWorker(worker)} ${how} when it was asked to end`;
-  return workerError('ERR_WORKER_STOP', text, worker);
+  const how = worker.exit === null ? 'did not end after SIGKILL' : describeExit(worker.exit);
+  const message = `${describeWorker(worker)} ${how} when it was stopped`;
+  return new WorkerError('ERR_WORKER_STOP', message, worker);
 }
-
-function workerError(code: string, text: string, { worker, pid, exit }: FailedWorker): WorkerError {
-  return new WorkerError(code, text, { worker, pid, cause: exit?.error });
-}
-
-/** What `coronet explain` says about the codes of workers. */

@@ -1,8 +1,9 @@
 /** Workers that hang, on a virtual clock. */
 import { describe, expect, test } from 'vitest';
+import { errorOf } from '../../../test/support/errors.ts';
 import type { FakeProcess } from '../../../test/support/server/fake-platform.ts';
 import type { Supervised } from '../../../test/support/server/supervised-workers.ts';
-import { failureOf, supervising } from '../../../test/support/server/supervised-workers.ts';
+import { supervising } from '../../../test/support/server/supervised-workers.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { sleep } from '../../kernel/waits.ts';
 import type { WorkersOptions } from './workers.ts';
@@ -76,14 +77,14 @@ describe('a worker that hangs', () => {
       yield* replaced(seen, first);
     });
     expect(seen.platform.lines).toEqual([
-      'coronet: worker 1 (pid 100) hangs: it has not answered for 800 ms, and is killed',
-      'coronet: worker 1 (pid 100) was ended by SIGKILL; the next one starts in 100 ms',
+      'coronet: worker 1 (pid 100) has not responded for 800 ms and is killed',
+      'coronet: worker 1 (pid 100) was terminated by SIGKILL; the next one starts in 100 ms',
     ]);
   });
 
   test('again and again counts as one that ends: there is a limit', () => {
     const options = { ...LIMIT, restarts: { times: 1 } };
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(1, options, function* (seen) {
         yield* seen.begin(1);
         seen.process(0).turns = false;
@@ -131,11 +132,11 @@ describe('a worker that hangs', () => {
   test('cannot prove the opposite with answers to what nobody has asked', () => {
     const seen = watching(1, LIMIT, function* (seen, first) {
       first.turns = false;
-      for (const question of [Number.NaN, 1e9, Infinity, -1, 0, 0.5, '1', null, undefined]) {
-        first.say({ kind: 'pong', question });
+      for (const requestId of [Number.NaN, 1e9, Infinity, -1, 0, 0.5, '1', null, undefined]) {
+        first.say({ kind: 'pong', requestId });
       }
       yield* sleep(850);
-      first.say({ kind: 'pong', question: 1e9 });
+      first.say({ kind: 'pong', requestId: 1e9 });
       yield* replaced(seen, first);
     });
     expect(killed(seen)).toEqual([0]);
@@ -146,9 +147,9 @@ describe('nobody is taken for hung', () => {
   test('who is slow: any answer counts, also one to an older question', () => {
     const seen = watching(1, LIMIT, function* (_, first) {
       first.turns = false;
-      for (let question = 1; question <= 100; question++) {
+      for (let requestId = 1; requestId <= 100; requestId++) {
         yield* sleep(700);
-        first.say({ kind: 'pong', question });
+        first.say({ kind: 'pong', requestId });
       }
       first.turns = true;
     });
@@ -161,7 +162,7 @@ describe('nobody is taken for hung', () => {
       while (first.pings < 8) yield* sleep(1);
       seen.host.time += HOUR_MS; // Its answer lies there, but timers come before messages.
       yield* sleep(50);
-      first.say({ kind: 'pong', question: 8 });
+      first.say({ kind: 'pong', requestId: 8 });
       first.turns = true;
       yield* sleep(HOUR_MS);
     });
@@ -223,8 +224,8 @@ describe('nobody is taken for hung', () => {
     expect(killed(seen)).toEqual([0]);
   });
 
-  test("where the limit is 'unlimited': nobody is even asked", () => {
-    for (const hangTimeoutMs of ['unlimited', Infinity] as const) {
+  test('where the limit is Infinity: nobody is even asked', () => {
+    for (const hangTimeoutMs of [Infinity, Infinity] as const) {
       const seen = watching(1, { hangTimeoutMs }, function* (_, first) {
         first.turns = false;
         yield* sleep(HOUR_MS);
@@ -252,7 +253,7 @@ test('a worker that does not read is sent a bounded number of questions', () => 
 });
 
 test('a worker that does not read is asked to end by a signal', () => {
-  const seen = supervising(1, { hangTimeoutMs: 'unlimited' }, function* (seen) {
+  const seen = supervising(1, { hangTimeoutMs: Infinity }, function* (seen) {
     const running = yield* seen.begin(1);
     seen.process(0).deaf = true;
     running.stop();

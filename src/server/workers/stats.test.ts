@@ -8,11 +8,11 @@ import type { Wait } from '../../kernel/operation.ts';
 import { group } from '../../kernel/task/group.ts';
 import { sleep } from '../../kernel/waits.ts';
 
-const QUIET = { hangTimeoutMs: 'unlimited' } as const;
+const QUIET = { hangTimeoutMs: Infinity } as const;
 
-function tells(process: FakeProcess, question: number, accepted: number): void {
+function tells(process: FakeProcess, requestId: number, accepted: number): void {
   const servers = [{ address: 'x', stats: { accepted, open: 1 } }];
-  process.say({ kind: 'figures', question, servers });
+  process.say({ kind: 'stats', requestId, servers });
 }
 
 /** What the page shows once it has fetched the figures. */
@@ -85,9 +85,9 @@ describe('the figures for a page', () => {
       yield* group(function* (tasks) {
         const daemon = { daemon: true };
         tasks.spawn(function* () {
-          for (let question = 1; ; question++) {
-            yield* seen.toldTo(first, `tell ${question}`);
-            tells(first, question, question);
+          for (let requestId = 1; ; requestId++) {
+            yield* seen.toldTo(first, `tell ${requestId}`);
+            tells(first, requestId, requestId);
           }
         }, daemon);
         const begin = now();

@@ -1,120 +1,94 @@
-/** The figures of workers: of each one, and summed up. */
-
+/** Statistics of workers: of each one, and totals. */
 import { now } from '../../kernel/current.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { checkpoint } from '../../kernel/waits.ts';
+import type { MetricDefinition, MetricDefinitions } from '../../world/platform.ts';
+import type { ServerStatsMessage } from '../../world/worker-messages.ts';
 import type { StatsSource } from '../../world/world.ts';
-import type { Notifier } from './notifier.ts';
+import type { Notifier } from '../notifier.ts';
+import { counter, numbersIn, SERVER_METRICS } from '../stats.ts';
 import type { Worker, WorkerState } from './worker.ts';
 
-/** A worker now. */
+/** The current state and statistics of a worker. */
 export interface WorkerStats {
-  /** Its place among the workers, from 1. */
+  /** The number of the worker, from 1. */
   readonly worker: number;
   readonly pid: number | undefined;
   readonly state: WorkerState;
   /** Milliseconds since it was started. */
   readonly upMs: number;
-  /** Of each of its servers: where it listens, and what `server.stats()` gives there. */
-  readonly servers: readonly {
-    readonly address: string;
-    readonly stats: Readonly<Record<string, unknown>>;
-  }[];
+  /** For each of its servers: the address, and the result of `server.stats()`. */
+  readonly servers: readonly ServerStatsMessage[];
 }
 
-/** The workers now, and what they have done since the beginning. */
+/** The current workers, and counters since the start. */
 export interface WorkersStats {
-  /** Those that run: one for each place, and while one is replaced, both. */
+  /** The running workers; while one is replaced, the old and the new one. */
   readonly workers: readonly WorkerStats[];
-  /** How often a worker that had ended by itself was started again. */
+  /** How often a worker was restarted after it had ended by itself. */
   readonly restarts: number;
-  /** How often all of them were replaced. */
+  /** How often all workers were replaced. */
   readonly reloads: number;
   /**
-   * Every number in the figures of all servers, summed up: `total.accepted`. Workers that have
-   * ended count with what they told last, without what is only now, such as `open`. A figure inside
-   * of another one is named 'closed.idleTimeoutMs'.
+   * The sums of all numbers in the statistics of all servers, such as `total.accepted`; for times,
+   * such as `longestTurnMs`, the maximum. A number in a nested record is named
+   * 'closed.idleTimeoutMs'. Workers that have ended are included with their last counters, and
+   * without gauges such as `open`.
    */
   readonly total: Readonly<Record<string, number>>;
 }
 
-export function workerStats(worker: Worker, now: number): WorkerStats {
-  const { pid, state, startedAt, servers } = worker;
-  const upMs = now - startedAt;
-  return Object.freeze({ worker: worker.worker, pid, state, upMs, servers });
+/** Counters of the supervisor. */
+export interface SupervisorCounts {
+  readonly restarts: number;
+  readonly reloads: number;
 }
 
-/** More names than all figures of ours have: a worker that makes up new ones fills no memory. */
+/** More than the number of metrics of a server. It bounds the memory that a worker can fill. */
 const MAX_TOTALS = 1000;
 
-/** What is not summed up: of several, the largest counts. */
-const MAXIMA: ReadonlySet<string> = new Set(['longestTurnMs', 'lagMs']);
+/** How long workers may take to answer: a busy one must not delay the statistics of the others. */
+const ANSWER_TIMEOUT_MS = 1000;
+/** Requests for /metrics within this time share one request to the workers. */
+const MAX_AGE_MS = 1000;
 
-/** What is only now: a worker that has ended has nothing of it. */
-const GAUGES: ReadonlySet<string> = new Set([
-  'open',
-  'stalled',
-  'queued',
-  'handshakes.pending',
-  'handshakes.waiting',
-  'proxyHeaders.pending',
-  'proxyHeaders.waiting',
-]);
-
-/** Sums of figures by their names. */
+/** Totals of statistics, by name. */
 export class StatsTotals {
-  readonly #sums: Map<string, number>;
+  readonly #totals: Map<string, number>;
 
   constructor(from: Readonly<Record<string, number>> = {}) {
-    this.#sums = new Map(Object.entries(from));
+    this.#totals = new Map(Object.entries(from));
   }
 
-  /** What a worker has told. */
+  /** Adds the last statistics of a worker. */
   add({ servers, exit }: Worker): void {
-    for (const { stats } of servers) this.#addAll(stats, '', exit === null);
-  }
-
-  get record(): Readonly<Record<string, number>> {
-    return Object.freeze(Object.fromEntries(this.#sums));
-  }
-
-  /** Two levels: deeper than that no figure of ours lies, and a worker may say what it likes. */
-  #addAll(figures: object | undefined, prefix: string, isLive: boolean): void {
-    for (const [key, value] of Object.entries(figures ?? {})) {
-      const name = prefix + key;
-      if (typeof value === 'number') this.#addNumber(name, GAUGES.has(name) && !isLive ? 0 : value);
-      else if (prefix === '' && typeof value === 'object' && value !== null) {
-        this.#addAll(value, `${name}.`, isLive);
-      }
+    for (const { stats } of servers) {
+      for (const [name, value] of numbersIn(stats ?? {})) this.#add(name, value, exit !== null);
     }
   }
 
-  #addNumber(name: string, value: number): void {
-    const before = this.#sums.get(name);
-    const number = finiteOrZero(value);
-    if (before === undefined && this.#sums.size >= MAX_TOTALS) return;
-    const sum = MAXIMA.has(name) ? Math.max(before ?? number, number) : (before ?? 0) + number;
-    this.#sums.set(name, sum);
+  get record(): Readonly<Record<string, number>> {
+    return Object.freeze(Object.fromEntries(this.#totals));
+  }
+
+  #add(name: string, value: number, hasEnded: boolean): void {
+    const before = this.#totals.get(name);
+    if (before === undefined && this.#totals.size >= MAX_TOTALS) return;
+    const { kind, total } = definitionOf(name);
+    const isMaximum = total === 'maximum';
+    const isGone = hasEnded && kind === 'gauge' && !isMaximum;
+    const added = isGone || !Number.isFinite(value) ? 0 : value;
+    this.#totals.set(name, isMaximum ? Math.max(before ?? added, added) : (before ?? 0) + added);
   }
 }
 
-function finiteOrZero(value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
+/** A number that is not declared counts as a counter: it is kept when its worker has ended. */
+function definitionOf(name: string): Partial<MetricDefinition> {
+  const definitions: MetricDefinitions = SERVER_METRICS;
+  return definitions[name] ?? {};
 }
-
-/**
- * The figures of all workers: how they are asked for, and what stays of those that have ended.
- *
- * Whoever calls `stats()` asks anew. A page of metrics is asked for by strangers and by several
- * machines at the same time: its questions are shared, one in FRESH_MS.
- */
-
-/** How long workers have to tell their figures: one that computes does not hold up the others. */
-const ANSWER_TIMEOUT_MS = 1000;
-/** A page shows figures that are this old at most, or as old as a worker is silent. */
-const MAX_AGE_MS = 1000;
 
 interface StatsRequest {
   readonly id: number;
@@ -122,31 +96,37 @@ interface StatsRequest {
   readonly workers: readonly Worker[];
 }
 
-/** What the supervisor itself has done. */
-export interface SupervisorCounts {
-  readonly restarts: number;
-  readonly reloads: number;
-}
-
-/** Given to the program as the figures of a server. */
+/**
+ * The statistics of all workers: requests them, and keeps those of workers that have ended. The
+ * supervisor registers it with the program like a server, so that /metrics shows the totals.
+ */
 export class WorkersStatsSource implements StatsSource {
   readonly address: object;
+  readonly metrics: MetricDefinitions = {
+    ...SERVER_METRICS,
+    restarts: counter('Restarts of workers that had ended by themselves.'),
+    reloads: counter('Replacements of all workers.'),
+  };
   readonly #live: ReadonlySet<Worker>;
   readonly #notifier: Notifier;
   readonly #counts: SupervisorCounts;
-  /** Of workers that have ended. */
+  /** Totals of workers that have ended. */
   readonly #ended = new StatsTotals();
-  /** The last one. */
   #lastRequest: StatsRequest = { id: 0, sentAt: -Infinity, workers: [] };
 
-  constructor(name: string, live: ReadonlySet<Worker>, bell: Notifier, counts: SupervisorCounts) {
+  constructor(
+    name: string,
+    live: ReadonlySet<Worker>,
+    notifier: Notifier,
+    counts: SupervisorCounts,
+  ) {
     this.address = { toString: () => name };
     this.#live = live;
-    this.#notifier = bell;
+    this.#notifier = notifier;
     this.#counts = counts;
   }
 
-  /** A worker has ended: what it told last stays in the sums. */
+  /** Keeps the last statistics of a worker that has ended. */
   retain(worker: Worker): void {
     this.#ended.add(worker);
   }
@@ -156,7 +136,7 @@ export class WorkersStatsSource implements StatsSource {
     return { restarts, reloads, ...this.total };
   }
 
-  /** Asks all workers, unless that was just done. Cancel: only the waiting ends. */
+  /** Requests new statistics unless that was just done. Cancel: the request goes on. */
   refresh(): Operation<void> {
     return new Lazy(() => this.#refresh());
   }
@@ -167,27 +147,31 @@ export class WorkersStatsSource implements StatsSource {
     yield* this.#waitForAnswers(isFresh ? this.#lastRequest : this.#sendRequest());
   }
 
-  /** Asks all workers now, and waits for the answers, for TELL_MS at most. */
+  /** Requests new statistics from all workers and waits for the answers, up to the time limit. */
   *requestNow(): Generator<Wait, void> {
     yield* this.#waitForAnswers(this.#sendRequest());
   }
 
   #sendRequest(): StatsRequest {
-    const number = this.#lastRequest.id + 1;
-    const asked = [...this.#live].filter((worker) => worker.requestStats(number));
-    this.#lastRequest = { id: number, sentAt: now(), workers: asked };
+    const id = this.#lastRequest.id + 1;
+    const workers = [...this.#live].filter((worker) => worker.requestStats(id));
+    this.#lastRequest = { id, sentAt: now(), workers };
     return this.#lastRequest;
   }
 
   *#waitForAnswers({ id, sentAt, workers }: StatsRequest): Generator<Wait, void> {
-    const answered = (): boolean =>
+    const isAnswered = (): boolean =>
       workers.every((worker) => worker.answeredStatsId >= id || worker.exit !== null);
     const leftMs = Math.max(0, sentAt + ANSWER_TIMEOUT_MS - now());
-    yield* moveOnAfter(leftMs, () => this.#notifier.waitUntil('the figures of workers', answered));
+    yield* moveOnAfter(leftMs, () =>
+      this.#notifier.waitUntil('the statistics of workers', isAnswered),
+    );
   }
 
   get perWorker(): readonly WorkerStats[] {
-    return [...this.#live].map((worker) => workerStats(worker, now()));
+    return Array.from(this.#live, ({ worker, pid, state, startedAt, servers }) =>
+      Object.freeze({ worker, pid, state, upMs: now() - startedAt, servers }),
+    );
   }
 
   get total(): Readonly<Record<string, number>> {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { failureOf, supervising } from '../../../test/support/server/supervised-workers.ts';
+import { errorOf } from '../../../test/support/errors.ts';
+import { supervising } from '../../../test/support/server/supervised-workers.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { group } from '../../kernel/task/group.ts';
 import { sleep } from '../../kernel/waits.ts';
@@ -58,7 +59,7 @@ describe('a reload', () => {
       kind: 'reload-failed',
       worker: 1,
       pid: 102,
-      reason: 'ended with code 1 before it was ready',
+      reason: 'exited with code 1 before it was ready',
     });
   });
 
@@ -156,7 +157,7 @@ describe('the end', () => {
   });
 
   test('who does not end is cut after the grace, then killed; that is a failure', () => {
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(1, { graceMs: 5000 }, function* (seen) {
         (yield* seen.begin(1)).stop();
         yield* sleep(5900);
@@ -167,17 +168,17 @@ describe('the end', () => {
         seen.process(0).end({ signal: 'SIGKILL' });
       }),
     );
-    expect(error.message).toBe('worker 1 (pid 100) was ended by SIGKILL when it was asked to end');
+    expect(error.message).toBe('worker 1 (pid 100) was terminated by SIGKILL when it was stopped');
     expect(error.code).toBe('ERR_WORKER_STOP');
   });
 
   test('a process that survives SIGKILL does not hold it up for ever', () => {
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(1, { graceMs: 0 }, function* (seen) {
         (yield* seen.begin(1)).stop();
       }),
     );
-    expect(error.message).toContain('survived SIGKILL');
+    expect(error.message).toContain('did not end after SIGKILL');
   });
 
   test('a cancellation cuts all workers, and waits for them', () => {
@@ -204,11 +205,11 @@ describe('the figures', () => {
   test('are those of each worker, and their sums, also of those that have ended', () => {
     supervising(2, {}, function* (seen) {
       const running = yield* seen.begin(2);
-      seen.process(0).say({ kind: 'figures', question: 0, servers: [SERVER] });
+      seen.process(0).say({ kind: 'stats', requestId: 0, servers: [SERVER] });
       seen.process(0).end({ code: 1 });
       (yield* seen.started(3)).ready();
       for (const index of [1, 2]) {
-        seen.process(index).say({ kind: 'figures', question: 1, servers: [SERVER, SERVER] });
+        seen.process(index).say({ kind: 'stats', requestId: 1, servers: [SERVER, SERVER] });
       }
       const stats = yield* ask(running);
       expect(stats.total).toEqual({ accepted: 25, open: 8 });
@@ -225,7 +226,7 @@ describe('the figures', () => {
   test('of a worker that does not answer are the last ones', () => {
     supervising(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
-      seen.process(0).say({ kind: 'figures', question: 0, servers: [SERVER] });
+      seen.process(0).say({ kind: 'stats', requestId: 0, servers: [SERVER] });
       expect((yield* ask(running)).total).toEqual({ accepted: 5, open: 2 });
       expect(seen.process(0).told).toEqual(['tell 1']);
       running.stop();
@@ -237,7 +238,7 @@ describe('the figures', () => {
     const stats = { closed: { idle: 1, by: { x: 1 } }, name: 'x', nothing: null };
     supervising(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
-      seen.process(0).say({ kind: 'figures', question: 9, servers: [{ address: 'x', stats }] });
+      seen.process(0).say({ kind: 'stats', requestId: 9, servers: [{ address: 'x', stats }] });
       expect((yield* ask(running)).total).toEqual({ 'closed.idle': 1 });
       running.stop();
       yield* seen.endAll();
@@ -247,11 +248,11 @@ describe('the figures', () => {
   test('an answer to a question that nobody has asked does not stand for one', () => {
     supervising(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
-      seen.process(0).say({ kind: 'figures', question: 1e9, servers: [] });
+      seen.process(0).say({ kind: 'stats', requestId: 1e9, servers: [] });
       const answers = group(function* (tasks): Generator<Wait, WorkersStats> {
         tasks.spawn(function* () {
           yield* sleep(500);
-          seen.process(0).say({ kind: 'figures', question: 1, servers: [SERVER] });
+          seen.process(0).say({ kind: 'stats', requestId: 1, servers: [SERVER] });
         });
         return yield* ask(running);
       });
@@ -269,7 +270,7 @@ describe('the figures', () => {
     supervising(1, {}, function* (seen) {
       const running = yield* seen.begin(1);
       const stats = Object.fromEntries(made);
-      seen.process(0).say({ kind: 'figures', question: 0, servers: [{ address: 'x', stats }] });
+      seen.process(0).say({ kind: 'stats', requestId: 0, servers: [{ address: 'x', stats }] });
       expect(Object.keys((yield* ask(running)).total).length).toBe(1000);
       running.stop();
       yield* seen.endAll();
@@ -283,9 +284,9 @@ describe('the figures', () => {
         null,
         7,
         'ready',
-        { kind: 'figures', servers: 1 },
+        { kind: 'stats', servers: 1 },
         { kind: 'x' },
-        { kind: 'figures', servers: [null, 'x'] },
+        { kind: 'stats', servers: [null, 'x'] },
       ]) {
         seen.process(0).say(message);
       }

@@ -1,17 +1,15 @@
 /**
- * The supervisor of worker processes: starts them, replaces those that end, replaces all of them
- * one by one, and ends them together. What it decides is here; what it is told to do is in
- * workers.ts.
+ * The supervisor of worker processes: starts them, restarts those that end, replaces all of them
+ * one by one, and stops them. workers.ts holds the options and the command loop.
  *
  * Invariants:
- *  1. `live` holds every process that was started and has not ended. Nothing returns before it is
- *     empty, except when processes survive SIGKILL for longer than KILL_MS.
- *  2. A place has one current worker. While it is replaced there is a second one, and the old one
- *     is asked to end only when the new one is ready: at every moment somebody accepts.
+ *  1. `#live` holds every process that was started and has not ended. The supervisor returns only
+ *     when it is empty, except for processes that do not end within KILL_TIMEOUT_MS of SIGKILL.
+ *  2. A slot has one current worker. While it is replaced there is a second one, and the old one is
+ *     stopped only when the new one is ready: a worker accepts at every moment.
  *  3. Once `ending`, no process is started.
- *  4. A place is filled again when its worker has ended, or was killed and the system has had
- *     KILL_MS to end it: a process that not even SIGKILL ends (it hangs in a call of the system)
- *     must not keep its place.
+ *  4. A slot is filled again when its worker has ended, or KILL_TIMEOUT_MS after it was killed: a
+ *     process that hangs in a system call may not end after SIGKILL and must not keep its slot.
  */
 import { all } from '../../flow/combinators/all.ts';
 import { now, runningTask } from '../../kernel/current.ts';
@@ -21,6 +19,7 @@ import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { checkpoint } from '../../kernel/waits.ts';
 import type { SocketAddress } from '../../net/address.ts';
 import type { Platform, WorkerStart } from '../../world/platform.ts';
+import { Notifier } from '../notifier.ts';
 import {
   describeStartFailure,
   describeWorker,
@@ -28,55 +27,54 @@ import {
   startError,
   stopError,
 } from './errors.ts';
-import { Notifier } from './notifier.ts';
 import type { WorkersStats } from './stats.ts';
 import { WorkersStatsSource } from './stats.ts';
 import { Worker, watchLiveness } from './worker.ts';
 import type { WorkerEvent, Workers } from './workers.ts';
 
-/** A worker that ends is followed by the next one after this time, twice as long every time, … */
+/** The pause before a restart. It doubles with each failure in a row. */
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;
-/** … unless it had been ready for so long. */
+/** A worker that ran this long before it ended was healthy: the pause starts at the first again. */
 const HEALTHY_AFTER_MS = 60_000;
 
-/** A worker cuts itself at the end of its own grace; the supervisor comes after that. */
+/** A worker cuts itself at the end of its own grace period; the supervisor acts after that. */
 const GRACE_MARGIN_MS = 1000;
-/** How long a program that was cancelled may take to unwind. */
+/** How long a cancelled program may take to unwind. */
 const CUT_TIMEOUT_MS = 2000;
-/** How long the system may take to end a process with SIGKILL. */
+/** How long the system may take to end a process after SIGKILL. */
 const KILL_TIMEOUT_MS = 2000;
 
-/** What the supervisor has to know, checked and complete. */
+/** The options of `workers` after checks and defaults. */
 export interface SupervisorOptions {
   readonly count: number;
   readonly readyTimeoutMs: number;
   readonly graceMs: number;
-  /** Infinity: nobody is asked whether it turns. */
+  /** Infinity: workers are not checked. */
   readonly hangTimeoutMs: number;
-  /** The restart limit: more than `times` within `withinMs` is too often. */
+  /** The restart limit: at most `times` within `withinMs`. */
   readonly restarts: { readonly times: number; readonly withinMs: number };
-  /** How the worker at a place (from 0) begins. */
-  workerStart(place: number): WorkerStart;
+  /** How to start the worker of a slot; `index` counts from 0. */
+  workerStart(index: number): WorkerStart;
   onEvent(event: WorkerEvent): void;
-  /** Lets the listeners go: from then on they are those of the workers alone. */
+  /** Closes the listeners here; the workers keep theirs. */
   closeListeners(): void;
 }
 
 interface Slot {
-  /** From 0. */
+  /** Counts from 0. */
   readonly index: number;
   current: Worker;
-  /** Workers in a row that have not been healthy. */
+  /** Consecutive workers that were not healthy. */
   failures: number;
 }
 
 export class Supervisor implements Workers {
   readonly addresses: readonly SocketAddress[];
-  /** Also those of the program's page of metrics. */
   readonly statsSource: WorkersStatsSource;
-  readonly notifier: Notifier = new Notifier();
-  /** What the end of it all will be reported as; set once. */
+  /** Notified when a worker changes, and on commands such as `stop` and `reload`. */
+  readonly notifier: Notifier = new Notifier({ external: true });
+  /** The error with which `workers` fails; set once. */
   failure: unknown = null;
   failed = false;
   #stopping = false;
@@ -84,7 +82,7 @@ export class Supervisor implements Workers {
   readonly #options: SupervisorOptions;
   readonly #live = new Set<Worker>();
   readonly #slots: Slot[] = [];
-  /** When workers were started again: no more than the limit, and one. */
+  /** Times of restarts within the period of the restart limit. */
   readonly #restartTimes: number[] = [];
   readonly #counts = { restarts: 0, reloads: 0 };
   #reloadRequested = false;
@@ -97,7 +95,7 @@ export class Supervisor implements Workers {
     this.statsSource = new WorkersStatsSource(name, this.#live, this.notifier, this.#counts);
   }
 
-  /** Nobody is started any more. */
+  /** True: no worker is started any more. */
   get ending(): boolean {
     return this.#stopping || this.failed;
   }
@@ -122,11 +120,11 @@ export class Supervisor implements Workers {
     return new Lazy(() => this.#collectStats());
   }
 
-  // ---- the beginning ----
+  // ---- start ----
 
   /**
-   * Starts all workers and waits until each is ready; the first that is not fails the whole. One
-   * begins alone, so that what is wrong with the module is met, and told, once.
+   * Starts all workers and waits until each is ready; the first failure fails the whole. One worker
+   * starts alone, so that an error in the module is reported once.
    */
   *startAll(): Generator<Wait, void> {
     const indexes = Array.from({ length: this.#options.count }, (_, index) => index);
@@ -144,11 +142,11 @@ export class Supervisor implements Workers {
     }
   }
 
-  #start(place: number): Worker {
+  #start(index: number): Worker {
     const worker = new Worker(this.#platform, {
-      worker: place + 1,
+      worker: index + 1,
       now: now(),
-      start: this.#options.workerStart(place),
+      start: this.#options.workerStart(index),
       onChange: () => this.#workerChanged(worker),
     });
     this.#live.add(worker);
@@ -156,25 +154,24 @@ export class Supervisor implements Workers {
     return worker;
   }
 
-  /** Called from outside of tasks. */
+  /** Called outside of tasks. */
   #workerChanged(worker: Worker): void {
     if (worker.exit !== null && this.#live.delete(worker)) this.statsSource.retain(worker);
     this.notifier.notify();
   }
 
-  /** Waits until the worker is ready or will not become so, or has had its time. */
+  /** Waits until the worker is ready, has failed, or has exceeded `readyTimeoutMs`. */
   *#waitUntilReady(worker: Worker): Generator<Wait, void> {
-    const settled = (): boolean => worker.state !== 'starting' || this.ending;
+    const isSettled = (): boolean => worker.state !== 'starting' || this.ending;
     const what = `${describeWorker(worker)} to be ready`;
     const leftMs = Math.max(0, worker.startedAt + this.#options.readyTimeoutMs - now());
-    yield* moveOnAfter(leftMs, () => this.notifier.waitUntil(what, settled));
-    if (!worker.wasReady) return;
-    this.#emit({ kind: 'ready', worker: worker.worker, pid: worker.pid });
+    yield* moveOnAfter(leftMs, () => this.notifier.waitUntil(what, isSettled));
+    if (worker.wasReady) this.#emit({ kind: 'ready', worker: worker.worker, pid: worker.pid });
   }
 
-  // ---- those that end by themselves ----
+  // ---- restart ----
 
-  /** Keeps every place taken, for as long as the whole goes on. */
+  /** For each slot, an operation that restarts its worker whenever it ends. */
   restartLoops(): readonly (() => Operation<void>)[] {
     return this.#slots.map((slot) => () => this.#restartLoop(slot));
   }
@@ -182,26 +179,24 @@ export class Supervisor implements Workers {
   *#restartLoop(slot: Slot): Generator<Wait, void> {
     while (!this.ending) {
       const { current } = slot;
-      const isLeft = (): boolean => this.ending || slot.current !== current;
-      const isOver = (): boolean => current.exit !== null || current.killed;
-      yield* this.notifier.waitUntil(
-        `${describeWorker(current)} to end`,
-        () => isLeft() || isOver(),
-      );
-      if (isLeft()) continue;
+      const isDone = (): boolean => this.ending || slot.current !== current;
+      const hasEnded = (): boolean => current.exit !== null || current.killed;
+      const what = `${describeWorker(current)} to end`;
+      yield* this.notifier.waitUntil(what, () => isDone() || hasEnded());
+      if (isDone()) continue;
       if (current.exit === null) yield* this.#exitsWithin(current, KILL_TIMEOUT_MS);
-      if (isLeft()) continue;
+      if (isDone()) continue;
       yield* this.#backOff(slot, current);
-      if (isLeft()) continue;
+      if (isDone()) continue;
       this.#counts.restarts++;
       slot.current = this.#start(slot.index);
       yield* this.#waitUntilReady(slot.current);
-      // One that hangs at its beginning counts as one that has ended.
+      // A worker that hangs at its start is treated like one that has ended.
       if (!this.ending && !slot.current.wasReady) slot.current.kill();
     }
   }
 
-  /** Ends workers that hang, for as long as the whole goes on. */
+  /** Kills workers that hang; `#restartLoop` starts the next ones. */
   *killHungWorkers(): Generator<Wait, void> {
     const { hangTimeoutMs } = this.#options;
     if (hangTimeoutMs === Infinity) return;
@@ -213,10 +208,10 @@ export class Supervisor implements Workers {
     });
   }
 
-  /** Waits before the next worker begins; a reload may fill the place meanwhile. */
+  /** Waits before the next start; a reload may fill the slot meanwhile. */
   *#backOff(slot: Slot, ended: Worker): Generator<Wait, void> {
-    const healthy = ended.wasReady && now() - ended.startedAt >= HEALTHY_AFTER_MS;
-    slot.failures = healthy ? 1 : slot.failures + 1;
+    const wasHealthy = ended.wasReady && now() - ended.startedAt >= HEALTHY_AFTER_MS;
+    slot.failures = wasHealthy ? 1 : slot.failures + 1;
     const pauseMs = Math.min(FIRST_BACKOFF_MS * 2 ** (slot.failures - 1), MAX_BACKOFF_MS);
     const { worker, pid, exit } = ended;
     const isLast = this.#restartLimitExceeded();
@@ -224,11 +219,11 @@ export class Supervisor implements Workers {
     if (exit !== null) this.#emit({ kind: 'ended', worker, pid, exit, restartMs });
     if (isLast) return this.fail(restartLimitError(ended, this.#options.restarts));
     yield* moveOnAfter(pauseMs, () =>
-      this.notifier.waitUntil('the next try', () => this.ending || slot.current !== ended),
+      this.notifier.waitUntil('the next start', () => this.ending || slot.current !== ended),
     );
   }
 
-  /** Notes one more restart. */
+  /** Counts a restart. */
   #restartLimitExceeded(): boolean {
     const { times, withinMs } = this.#options.restarts;
     const at = now();
@@ -239,9 +234,9 @@ export class Supervisor implements Workers {
     return this.#restartTimes.length > times;
   }
 
-  // ---- replacing all ----
+  // ---- reload ----
 
-  /** Replaces all workers when somebody asks for it. What is asked for meanwhile follows. */
+  /** Replaces all workers on request. A request during a reload starts another one after it. */
   *reloadLoop(): Generator<Wait, void> {
     for (;;) {
       yield* this.notifier.waitUntil('a reload', () => this.#reloadRequested && !this.ending);
@@ -259,7 +254,7 @@ export class Supervisor implements Workers {
     }
   }
 
-  /** The first new worker that fails is the last: the old ones serve on. */
+  /** Stops at the first new worker that fails, which it returns: the old workers continue. */
   *#replaceAll(): Generator<Wait, Worker | undefined> {
     for (const slot of this.#slots) {
       if (this.ending) return undefined;
@@ -280,22 +275,22 @@ export class Supervisor implements Workers {
     return undefined;
   }
 
-  // ---- the end ----
+  // ---- stop ----
 
   /**
-   * Ends all workers at the same time. The first that does not end well is the failure. A worker
-   * takes what waits in its queue and closes its listener; if that were still open here, whoever
-   * comes then would wait in a queue that nobody serves.
+   * Stops all workers concurrently; the first that does not end cleanly is the failure. The
+   * listeners are closed here first: after the workers have closed theirs, new connections would
+   * wait in a queue that no process serves.
    */
   *stopAll(): Generator<Wait, void> {
     this.#options.closeListeners();
-    const ending = [...this.#live];
-    yield* all(ending.map((worker) => () => this.#stopWorker(worker)));
-    const bad = ending.find((worker) => !exitedCleanly(worker));
-    if (bad !== undefined) this.fail(stopError(bad));
+    const workers = [...this.#live];
+    yield* all(workers.map((worker) => () => this.#stopWorker(worker)));
+    const failed = workers.find((worker) => !exitedCleanly(worker));
+    if (failed !== undefined) this.fail(stopError(failed));
   }
 
-  /** Drains a worker: asks it, cuts it when its grace is over, and then ends its process. */
+  /** Drains a worker, cuts it at the end of its grace period, and then kills its process. */
   *#stopWorker(worker: Worker): Generator<Wait, void> {
     worker.stop();
     if (yield* this.#exitsWithin(worker, this.#options.graceMs + GRACE_MARGIN_MS)) return;
@@ -310,14 +305,13 @@ export class Supervisor implements Workers {
   }
 
   *#exitsWithin(worker: Worker, ms: number): Generator<Wait, boolean> {
-    const ended = (): boolean => worker.exit !== null;
-    yield* moveOnAfter(ms, () =>
-      this.notifier.waitUntil(`${describeWorker(worker)} to end`, ended),
-    );
-    return ended();
+    const hasEnded = (): boolean => worker.exit !== null;
+    const what = `${describeWorker(worker)} to end`;
+    yield* moveOnAfter(ms, () => this.notifier.waitUntil(what, hasEnded));
+    return hasEnded();
   }
 
-  /** After a cancellation: takes at most CUT_MS + KILL_MS. */
+  /** After a cancellation. Takes at most CUT_TIMEOUT_MS + KILL_TIMEOUT_MS. */
   *cutAll(): Generator<Wait, void> {
     yield* all([...this.#live].map((worker) => () => this.#cutWorker(worker)));
   }
@@ -326,7 +320,7 @@ export class Supervisor implements Workers {
     return this.#live.size > 0;
   }
 
-  // ---- telling ----
+  // ---- statistics and events ----
 
   *#collectStats(): Generator<Wait, WorkersStats> {
     yield* checkpoint();
@@ -345,7 +339,7 @@ export class Supervisor implements Workers {
   }
 }
 
-/** Zero is how a program ends that was drained; a signal that nobody heard counts as well. */
+/** Code 0 is the result of a drain. A worker that was not ready may not handle SIGTERM yet. */
 function exitedCleanly({ exit, wasReady }: Worker): boolean {
   if (exit === null || exit.error !== undefined) return false;
   return exit.code === 0 || (exit.signal === 'SIGTERM' && !wasReady);

@@ -1,70 +1,71 @@
 /**
- * One worker process, as its supervisor sees it.
+ * One worker process as seen by its supervisor, and the check that workers are responsive.
  *
- *   starting ──it says so──▶ ready ──stop(), kill()──▶ stopping ──▶ ended
- *       └───────────────stop(), kill()────────────────────▲           ▲
- *                   whatever happens to the process ───────────────────┘
+ *   starting ──'ready'──▶ ready ──stop(), kill()──▶ stopping ──▶ ended
+ *       └────────────stop(), kill()────────────────────▲           ▲
+ *                  the process ends, for any reason ───────────────┘
  *
- * It runs a program that anybody may have written: what it sends is looked at before it is
- * believed, and what is none of ours wakes nobody.
+ * A worker runs an arbitrary program, so its messages are validated; unknown ones are ignored.
  */
-
 import { now } from '../../kernel/current.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { sleep } from '../../kernel/waits.ts';
 import type { Platform, WorkerExit, WorkerProcess, WorkerStart } from '../../world/platform.ts';
 import type { FromWorker, ServerStatsMessage, ToWorker } from '../../world/worker-messages.ts';
 
-/** How a worker is doing. */
+/** The state of a worker process. */
 export type WorkerState = 'starting' | 'ready' | 'stopping' | 'ended';
 
-/** Servers of one worker that are looked at; a worker has one or two. */
+/** Maximum number of servers per worker in statistics; a worker usually has one or two. */
 const MAX_SERVERS = 64;
 
-/** Who a new worker is, and who wants to hear of it. */
+/** Checks within `hangTimeoutMs`. */
+const CHECKS_PER_TIMEOUT = 8;
+/** The resolution of the event loop's timers. */
+const MIN_CHECK_INTERVAL_MS = 1;
+
 export interface WorkerInit {
-  /** Its place among the workers, from 1. */
+  /** The number of the worker, from 1. */
   readonly worker: number;
   readonly now: number;
   readonly start: WorkerStart;
-  /** Something about it has changed. */
+  /** Called when the state or the statistics of the worker have changed. */
   onChange(): void;
 }
 
 export class Worker {
-  /** Its place among the workers, from 1. */
+  /** The number of the worker, from 1. */
   readonly worker: number;
   readonly startedAt: number;
   state: WorkerState = 'starting';
-  /** It has been ready, whatever has become of it. */
+  /** True once it was ready, also after its end. */
   wasReady = false;
   exit: WorkerExit | null = null;
-  /** It was asked to end, or made to. */
   stopRequested = false;
-  /** Its process was ended with SIGKILL by us: it does not hear anything else. */
+  /** SIGKILL was sent to its process. */
   killed = false;
-  /** It was killed because it did not answer any more. */
+  /** It was killed because it did not respond. */
   hung = false;
-  /** The figures of its servers, as it told them last. */
+  /** The last statistics of its servers that were received. */
   servers: readonly ServerStatsMessage[] = [];
-  /** The last question for its figures that it was asked, and the last that it has answered. */
+  /** The last request for statistics that was sent, and the last that was answered. */
   #lastStatsId = 0;
   answeredStatsId = 0;
-  /** Likewise, of those whether it turns. */
+  /** The last ping that was sent, and the last that was answered. */
   #lastPingId = 0;
   #answeredPingId = 0;
-  /** Looks in a row that have found a question without an answer, and none since. */
+  /** Consecutive checks that found an unanswered ping. */
   #missedChecks = 0;
-  /** A debugger can stop it: so it said last. */
+  /** The last pong reported an open inspector, so a debugger may stop the process. */
   #inspected = false;
   readonly #process: WorkerProcess;
   readonly #onChange: () => void;
 
-  constructor(platform: Platform, birth: WorkerInit) {
-    this.worker = birth.worker;
-    this.startedAt = birth.now;
-    this.#onChange = birth.onChange;
-    this.#process = platform.startWorker(birth.start, {
+  constructor(platform: Platform, { worker, now, start, onChange }: WorkerInit) {
+    this.worker = worker;
+    this.startedAt = now;
+    this.#onChange = onChange;
+    this.#process = platform.startWorker(start, {
       onMessage: (message) => this.#onMessage(message),
       onExit: (exit) => this.#onExit(exit),
     });
@@ -74,7 +75,7 @@ export class Worker {
     return this.#process.pid;
   }
 
-  /** Asks it to come to its end. It hears that once, however often it is said. */
+  /** Asks it to drain and end. Only the first call has an effect. */
   stop(replaced = false): void {
     if (this.exit !== null || this.stopRequested) return;
     this.stopRequested = true;
@@ -82,7 +83,7 @@ export class Worker {
     if (!this.#send({ kind: 'stop', replaced })) this.#process.kill('SIGTERM');
   }
 
-  /** Has its program cancelled. */
+  /** Asks it to cancel its program. */
   cut(): void {
     this.stop();
     if (this.exit === null) this.#send({ kind: 'cut' });
@@ -96,22 +97,22 @@ export class Worker {
     this.#process.kill('SIGKILL');
   }
 
-  /** Asks for its figures. False: there will be no answer. */
-  requestStats(question: number): boolean {
+  /** Requests its statistics. False: no answer will come. */
+  requestStats(requestId: number): boolean {
     if (this.exit !== null || this.killed || !this.wasReady) return false;
-    this.#lastStatsId = question;
-    return this.#send({ kind: 'tell', question });
+    this.#lastStatsId = requestId;
+    return this.#send({ kind: 'stats-request', requestId });
   }
 
   /**
-   * Looks whether it has answered, and asks anew whether it turns: how many looks in a row it has
-   * been silent. A question that cannot even be sent, because it does not read or has closed its
-   * channel, is one without an answer.
+   * Checks whether the last ping was answered and sends the next one. Returns the number of
+   * consecutive checks without an answer. A ping that cannot be sent, because the worker does not
+   * read or has closed its channel, counts as unanswered.
    */
   checkLiveness(): number {
     const isSilent = this.#answeredPingId < this.#lastPingId && !this.#inspected;
     this.#missedChecks = isSilent ? this.#missedChecks + 1 : 0;
-    this.#send({ kind: 'ping', question: ++this.#lastPingId });
+    this.#send({ kind: 'ping', requestId: ++this.#lastPingId });
     return this.#missedChecks;
   }
 
@@ -120,14 +121,14 @@ export class Worker {
   }
 
   #onMessage(message: unknown): void {
-    const said = message as Partial<FromWorker> | null | undefined;
-    switch (said?.kind) {
+    const received = message as Partial<FromWorker> | null | undefined;
+    switch (received?.kind) {
       case 'ready':
         return this.#becomeReady();
-      case 'figures':
-        return this.#receiveStats(said.question, said.servers);
+      case 'stats':
+        return this.#receiveStats(received.requestId, received.servers);
       case 'pong':
-        return this.#receivePong(said.question, said.inspected);
+        return this.#receivePong(received.requestId, received.inspected);
     }
   }
 
@@ -138,18 +139,18 @@ export class Worker {
     this.#onChange();
   }
 
-  #receiveStats(question: unknown, servers: unknown): void {
+  #receiveStats(requestId: unknown, servers: unknown): void {
     if (!Array.isArray(servers)) return;
     this.servers = servers.slice(0, MAX_SERVERS).filter(isObject);
-    if (isNewAnswer(question, this.answeredStatsId, this.#lastStatsId))
-      this.answeredStatsId = question;
+    if (isNewAnswer(requestId, this.answeredStatsId, this.#lastStatsId))
+      this.answeredStatsId = requestId;
     this.#onChange();
   }
 
-  /** An answer to an older question proves as much: it has just come. */
-  #receivePong(question: unknown, inspected: unknown): void {
-    if (!isNewAnswer(question, this.#answeredPingId, this.#lastPingId)) return;
-    this.#answeredPingId = question;
+  /** A late answer to an older ping counts too: it has just arrived. */
+  #receivePong(requestId: unknown, inspected: unknown): void {
+    if (!isNewAnswer(requestId, this.#answeredPingId, this.#lastPingId)) return;
+    this.#answeredPingId = requestId;
     this.#missedChecks = 0;
     this.#inspected = inspected === true;
   }
@@ -161,9 +162,9 @@ export class Worker {
   }
 }
 
-/** An answer to a question that was asked, and not answered before. */
-function isNewAnswer(question: unknown, answered: number, asked: number): question is number {
-  return Number.isInteger(question) && Number(question) > answered && Number(question) <= asked;
+/** Whether the request was sent and has not been answered before. */
+function isNewAnswer(requestId: unknown, answered: number, asked: number): requestId is number {
+  return Number.isInteger(requestId) && Number(requestId) > answered && Number(requestId) <= asked;
 }
 
 function isObject(value: unknown): boolean {
@@ -171,45 +172,36 @@ function isObject(value: unknown): boolean {
 }
 
 /**
- * Whether workers turn: every one that is ready is asked every so often, and one that has not
- * answered for too long hangs. Its process is there, so nobody else would notice, and connections
- * wait in its queue.
+ * Pings every ready worker at regular intervals, and calls `onHung` for each one that has not
+ * answered for `hangTimeoutMs`. A hung worker keeps its process and its listener, so connections
+ * would wait in its queue indefinitely.
  *
  * Invariants:
- *  1. Who is ready is judged. One that begins has `readyTimeoutMs`, one that was asked to end has
- *     its grace, and one that a person looks at with a debugger may stand still.
- *  2. A worker hangs when LOOKS looks in a row have found a question without any answer since, so
- *     when the limit has passed, and up to two looks later; never before.
- *  3. A supervisor that was held up (stopped, computing) does not take its own silence for that of
- *     its workers: silence is counted in looks and not by the clock, and a look that comes late is
- *     put off once. What has come meanwhile is heard before the next one.
- *  4. One question goes out with each look, so a worker that does not read is sent LOOKS + 1.
- */
-
-/** Looks within the limit. */
-const CHECKS_PER_TIMEOUT = 8;
-/** The event loop's timers have no finer resolution. */
-const MIN_CHECK_INTERVAL_MS = 1;
-
-/**
- * Looks at `workers` for ever, and calls `hung` for each one that has not answered for
- * `hangTimeoutMs`.
+ *  1. Only ready workers are checked. A starting one is limited by `readyTimeoutMs`, a stopping one
+ *     by its grace period, and one with an open inspector may stand at a breakpoint.
+ *  2. A worker hangs when CHECKS_PER_TIMEOUT consecutive checks found an unanswered ping: at the
+ *     limit or up to two checks later, never earlier.
+ *  3. A supervisor that was stopped or busy must not mistake its own delay for a hang: time is
+ *     counted in checks, and a late check is postponed once, so that pending answers are received
+ *     first.
+ *  4. Each check sends one ping, so a worker that does not read is sent CHECKS_PER_TIMEOUT + 1.
  */
 export function* watchLiveness(
   workers: Iterable<Worker>,
   hangTimeoutMs: number,
-  hung: (worker: Worker, silentMs: number) => void,
+  onHung: (worker: Worker, silentMs: number) => void,
 ): Generator<Wait, never> {
-  const everyMs = Math.max(MIN_CHECK_INTERVAL_MS, hangTimeoutMs / CHECKS_PER_TIMEOUT);
-  let isPutOff = false;
+  const intervalMs = Math.max(MIN_CHECK_INTERVAL_MS, hangTimeoutMs / CHECKS_PER_TIMEOUT);
+  let isPostponed = false;
   for (;;) {
     const before = now();
-    yield* sleep(everyMs);
-    isPutOff = !isPutOff && now() - before > 2 * everyMs;
-    if (isPutOff) continue;
+    yield* sleep(intervalMs);
+    isPostponed = !isPostponed && now() - before > 2 * intervalMs;
+    if (isPostponed) continue;
     for (const worker of workers) {
-      if (worker.state === 'ready' && worker.checkLiveness() >= CHECKS_PER_TIMEOUT)
-        hung(worker, CHECKS_PER_TIMEOUT * everyMs);
+      if (worker.state !== 'ready') continue;
+      const isHung = worker.checkLiveness() >= CHECKS_PER_TIMEOUT;
+      if (isHung) onHung(worker, CHECKS_PER_TIMEOUT * intervalMs);
     }
   }
 }

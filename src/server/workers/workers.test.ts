@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { failureOf, supervising } from '../../../test/support/server/supervised-workers.ts';
+import { errorOf } from '../../../test/support/errors.ts';
+import { supervising } from '../../../test/support/server/supervised-workers.ts';
 import { sleep } from '../../kernel/waits.ts';
 import { WorkerError } from './errors.ts';
 import { workers } from './workers.ts';
@@ -61,7 +62,7 @@ describe('the beginning', () => {
   });
 
   test('a worker that ends before it was ready fails the whole, and the others are ended', () => {
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(2, { listen: 25000 }, function* (seen) {
         (yield* seen.started(1)).ready();
         (yield* seen.started(2)).end({ code: 3 });
@@ -71,17 +72,17 @@ describe('the beginning', () => {
     );
     expect(error).toMatchObject({ code: 'ERR_WORKER_START', worker: 2, pid: 101 });
     expect(error).toBeInstanceOf(WorkerError);
-    expect(error.message).toBe('worker 2 (pid 101) ended with code 3 before it was ready');
+    expect(error.message).toBe('worker 2 (pid 101) exited with code 3 before it was ready');
   });
 
   test('a worker that is not ready in time fails the whole', () => {
-    const error = failureOf(() => supervising(1, { readyTimeoutMs: 500 }, (seen) => seen.endAll()));
+    const error = errorOf(() => supervising(1, { readyTimeoutMs: 500 }, (seen) => seen.endAll()));
     expect(error.code).toBe('ERR_WORKER_START');
     expect(error.message).toContain('was not ready after 500 ms');
   });
 
   test('the time to be ready is that of each worker, counted from its own beginning', () => {
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(3, { readyTimeoutMs: 500 }, function* (seen) {
         (yield* seen.started(1)).ready();
         yield* seen.started(3);
@@ -99,7 +100,7 @@ describe('the beginning', () => {
 
   test('a process that cannot be started is told with the reason', () => {
     const cause = new Error('spawn EAGAIN');
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(1, {}, function* (seen) {
         (yield* seen.started(1)).end({ error: cause });
       }),
@@ -113,7 +114,7 @@ describe('the beginning', () => {
       throw new Error('no room');
     };
     let log: readonly string[] = [];
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(1, { onReady }, function* (seen) {
         (yield* seen.started(1)).ready();
         yield* seen.endAll();
@@ -163,7 +164,7 @@ describe('workers that end by themselves', () => {
   test('more often than the limit fails the whole, and the others are drained first', () => {
     const restarts = { times: 2, withinMs: 60_000 };
     let log: readonly string[] = [];
-    const error = failureOf(() =>
+    const error = errorOf(() =>
       supervising(2, { restarts }, function* (seen) {
         yield* seen.begin(2);
         seen.process(0).end({ code: 7 });
@@ -177,7 +178,7 @@ describe('workers that end by themselves', () => {
     );
     expect(error.code).toBe('ERR_WORKER_RESTARTS');
     expect(error.message).toContain('more than 2 times within 60000 ms');
-    expect(error.message).toContain('worker 1 (pid 103), ended with code 7');
+    expect(error.message).toContain('worker 1 (pid 103), exited with code 7');
     expect(log.at(-1)).toBe('101 stop');
   });
 
@@ -225,7 +226,7 @@ describe('workers that end by themselves', () => {
       yield* seen.endAll();
     });
     expect(seen.platform.lines).toEqual([
-      'coronet: worker 1 (pid 100) was ended by SIGKILL; the next one starts in 100 ms',
+      'coronet: worker 1 (pid 100) was terminated by SIGKILL; the next one starts in 100 ms',
     ]);
   });
 });
@@ -233,7 +234,7 @@ describe('workers that end by themselves', () => {
 test('wrong arguments are refused at once', () => {
   for (const hangTimeoutMs of [0, -1, Number.NaN]) {
     expect(() => workers(1, 'x', { hangTimeoutMs })).toThrow(
-      /`hangTimeoutMs` to be a number > 0 or/,
+      /`hangTimeoutMs` to be a number > 0, or Infinity/,
     );
   }
   expect(() => workers(0, 'x')).toThrow(/`count` to be a whole number from 1 to 1024, got 0/);

@@ -1,5 +1,7 @@
-/** `workers`: the same program in several processes, which are kept alive and replaced in order. */
-
+/**
+ * `workers`: runs a program in several processes that share listening sockets, restarts those that
+ * end, and replaces them one by one. The decisions are in supervisor.ts.
+ */
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
 import type { Scope } from '../../kernel/scope/scope.ts';
@@ -15,8 +17,8 @@ import {
   parseAddress,
   SocketAddress,
 } from '../../net/address.ts';
+import { bindAt } from '../../net/bind.ts';
 import { currentWorld } from '../../net/current-world.ts';
-import { bindAt } from '../../net/tcp/listen.ts';
 import {
   checkDuration,
   checkInteger,
@@ -24,62 +26,59 @@ import {
   outOfRange,
   wrongType,
 } from '../../support/checks.ts';
-import type { Platform, WorkerExit, WorkerStart } from '../../world/platform.ts';
-import type { SharedListeners } from '../../world/worker-messages.ts';
-import type { Limit } from '../options.ts';
-import { checkLimit, numberOf } from '../options.ts';
+import type { Platform, SharedListeners, WorkerExit, WorkerStart } from '../../world/platform.ts';
+import { checkLimit } from '../options.ts';
 import { describeExit, describeWorker } from './errors.ts';
 import type { WorkersStats } from './stats.ts';
 import { Supervisor } from './supervisor.ts';
 
-/** What `workers` can be told. */
+/** Options of `workers`. */
 export interface WorkersOptions {
   /**
-   * Where the workers listen. These listeners are opened here, before any worker starts, and stay
-   * open until the end, so that no connection is refused or lost while a worker is replaced. A
-   * worker that listens at one of these addresses, written in the same way, takes it over. Each
-   * worker has a queue of its own where the system can do that.
+   * The addresses at which the workers listen. The supervisor opens the listeners before it starts
+   * a worker and keeps them open, so that no connection is refused or lost while a worker is
+   * replaced. A worker that listens at the same address, in the same notation, takes the listener
+   * over. Each worker has an accept queue of its own if the system supports that.
    */
   readonly listen?: Address | readonly Address[];
-  /** What stands behind the module on each worker's command line. */
+  /** Arguments after the module on the command line of each worker. */
   readonly args?: readonly string[];
-  /** Variables of the workers' environment, beside those of this process; `undefined` takes one
-   *  away. */
+  /** Environment variables in addition to those of this process; `undefined` removes one. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** How long a worker may take until it is ready, in milliseconds. Default 30 000. */
+  /** Time limit for a worker to become ready, in milliseconds. Default 30 000. */
   readonly readyTimeoutMs?: number;
-  /** How long a worker may take to end once it was asked to, in milliseconds. Default 10 000. */
+  /** Time limit for a worker to end after it was stopped, in milliseconds. Default 10 000. */
   readonly graceMs?: number;
   /**
-   * How long a worker that is ready may be silent, in milliseconds. Its scheduler is asked eight
-   * times in that time whether it turns; one that has not answered for so long hangs (an endless
-   * loop, a call that never returns, SIGSTOP) and is killed and started again, up to a quarter
-   * later and never before. Longer than the longest computation that is meant. Default 30 000;
-   * 'unlimited': nobody is asked. One with an open inspector is not judged.
+   * How long a ready worker may be unresponsive, in milliseconds. Its scheduler is pinged eight
+   * times within that time. A worker that has not answered for that time (an endless loop, a call
+   * that does not return, SIGSTOP) is killed and restarted, up to a quarter of the time later and
+   * never earlier. The limit must exceed the longest computation without a yield. Default 30 000;
+   * Infinity: workers are not checked. A worker with an open inspector is not killed.
    */
-  readonly hangTimeoutMs?: Limit;
+  readonly hangTimeoutMs?: number;
   /**
-   * The restart limit: when workers had to be started again more than `times` (default 10) within
-   * `withinMs` (default 60 000), the whole fails.
+   * The restart limit: `workers` fails when workers had to be restarted more than `times` (default
+   * 10) within `withinMs` milliseconds (default 60 000).
    */
   readonly restarts?: { readonly times?: number; readonly withinMs?: number };
-  /** Called once, when all workers are ready. What it throws ends the whole. */
+  /** Called once, when all workers are ready. An exception stops the workers and is thrown. */
   onReady?(workers: Workers): void;
   /**
-   * Called for what happens to the workers. Default: what nobody has asked for is told on standard
-   * error, a line each. What it throws goes to `hooks.onUnhandled`.
+   * Called for each event. Default: a line on standard error for each event that was not requested.
+   * An exception goes to `hooks.onUnhandled`.
    */
   onEvent?(event: WorkerEvent): void;
 }
 
-/** Something has happened to the workers. `worker` counts from 1. */
+/** A change of the workers. `worker` counts from 1. */
 export type WorkerEvent =
   | {
       readonly kind: 'started' | 'ready';
       readonly worker: number;
       readonly pid?: number | undefined;
     }
-  /** It has ended by itself; the next one starts after `restartMs`. Absent: that was the last. */
+  /** A worker has ended by itself. The next one starts after `restartMs`; absent: none does. */
   | {
       readonly kind: 'ended';
       readonly worker: number;
@@ -87,7 +86,7 @@ export type WorkerEvent =
       readonly exit: WorkerExit;
       readonly restartMs?: number | undefined;
     }
-  /** It has not answered for `silentMs` and is killed: 'ended' follows. */
+  /** A worker has not answered for `silentMs` and is killed; 'ended' follows. */
   | {
       readonly kind: 'hung';
       readonly worker: number;
@@ -95,7 +94,7 @@ export type WorkerEvent =
       readonly silentMs: number;
     }
   | { readonly kind: 'reloading' | 'reloaded' }
-  /** A new worker was not ready in time, or has ended before; those that are left serve on. */
+  /** A new worker ended before it was ready, or was not ready in time; the old ones continue. */
   | {
       readonly kind: 'reload-failed';
       readonly worker: number;
@@ -103,26 +102,26 @@ export type WorkerEvent =
       readonly reason: string;
     };
 
-/** Running workers, as `onReady` gets them. */
+/** Running workers, as passed to `onReady`. */
 export interface Workers {
-  /** Where they listen: one for each address in `listen`, with the real port. */
+  /** The bound addresses: one for each address in `listen`, with the actual port. */
   readonly addresses: readonly SocketAddress[];
   /**
-   * The figures of each worker and their sums. Those of a worker that does not answer within a
-   * second are the last that it told.
-   * Cancel: nothing has happened.
+   * The statistics of each worker, and totals. For a worker that does not answer within a second,
+   * they are the last that were received.
+   * Cancel: no effect.
    */
   stats(): Operation<WorkersStats>;
   /**
-   * Replaces all workers, one after the other: a new one begins, and when it is ready the old one
-   * drains. SIGHUP does the same. During a reload it asks for one more.
+   * Replaces all workers, one after the other: a new one starts, and when it is ready the old one
+   * drains. SIGHUP does the same. A call during a reload requests another one after it.
    */
   reload(): void;
-  /** Drains all workers; `workers` returns then. */
+  /** Drains all workers; then `workers` returns. */
   stop(): void;
 }
 
-/** More than a machine has use for; it bounds what a wrong number starts. */
+/** More than a machine can use; it bounds the effect of a wrong number. */
 const MAX_WORKERS = 1024;
 
 const OPTION_KEYS = {
@@ -139,23 +138,23 @@ const OPTION_KEYS = {
 
 /**
  * Runs `module` (a path, or a URL such as `new URL('./server.mjs', import.meta.url)`) in `count`
- * processes; 'auto': as many as the machine can run at the same time. Returns when all of them were
+ * processes; 'auto' means the number of available processors. Returns when all workers were
  * stopped: by SIGTERM or SIGINT under `main`, or by `workers.stop()`.
  *
- * The module's program runs under `main`, and is ready when `main` says so. A worker that ends by
- * itself, or hangs and is killed, is followed by a new one, after 100 ms, and up to 10 s if that
- * goes on; a minute of health begins anew. SIGHUP replaces all of them without refusing a
- * connection. A worker whose supervisor dies drains and ends.
+ * The program of the module runs under `main`, which reports when it is ready. A worker that ends
+ * by itself, or hangs and is killed, is restarted after 100 ms; the pause doubles with each failure
+ * up to 10 s, and starts at 100 ms again after a worker has run for a minute. SIGHUP replaces all
+ * workers without refusing a connection. A worker drains and ends when its supervisor dies.
  *
- * Cancel: all workers are cancelled and, after 2 s, killed; then Cancelled goes on.
- * Errors: WorkerError (ERR_WORKER_START, ERR_WORKER_RESTARTS, ERR_WORKER_STOP); those of listening;
- * what `onReady` throws; ERR_UNSUPPORTED where processes cannot inherit listeners; TypeError,
- * RangeError.
+ * Cancel: cancels all workers, and kills those that have not ended after 2 s.
+ * Errors: WorkerError (ERR_WORKER_START, ERR_WORKER_RESTARTS, ERR_WORKER_STOP); those of `listen`;
+ * exceptions of `onReady`; ERR_UNSUPPORTED if processes cannot inherit listeners; TypeError,
+ * RangeError for invalid arguments.
  *
  * @example
- * // cluster.mjs: `node cluster.mjs`
+ * // cluster.mjs, run by `node cluster.mjs`
  * await main(() => workers('auto', new URL('./server.mjs', import.meta.url), { listen: 25000 }));
- * // server.mjs: works alone as well
+ * // server.mjs, which also runs alone
  * await main(() => tcpServer(25000, handler));
  */
 export function workers(
@@ -208,30 +207,30 @@ function* runWorkers(
   yield* checkpoint();
   const { platform } = currentWorld();
   const count = wanted === 'auto' ? Math.min(platform.parallelism, MAX_WORKERS) : wanted;
-  const held = yield* openListeners(addressesOf(options), count);
+  const listeners = yield* openListeners(addressesOf(options), count);
   try {
     const { times = 10, withinMs = 60_000 } = options.restarts ?? {};
-    const supervisor = new Supervisor(platform, held.addresses, {
+    const supervisor = new Supervisor(platform, listeners.addresses, {
       count,
       readyTimeoutMs: options.readyTimeoutMs ?? 30_000,
       graceMs: options.graceMs ?? 10_000,
-      hangTimeoutMs: numberOf(options.hangTimeoutMs, 30_000),
+      hangTimeoutMs: options.hangTimeoutMs ?? 30_000,
       restarts: { times, withinMs },
-      workerStart: (place) => workerStart(module, place, held.inheritedBy(place), options),
+      workerStart: (index) => workerStart(module, index, listeners.inheritedBy(index), options),
       onEvent: (event) => (options.onEvent ?? eventReporter(platform))(event),
-      closeListeners: () => held.close(),
+      closeListeners: () => listeners.close(),
     });
     yield* scope((own) => supervise(own, supervisor, options));
     if (supervisor.failed) throw supervisor.failure;
   } finally {
-    held.close();
+    listeners.close();
   }
 }
 
-/** The listeners come first among the descriptors, from 3 on: see `WorkerStart`. */
+/** The listeners are the first descriptors that the worker inherits, starting at 3. */
 function workerStart(
   module: string,
-  place: number,
+  slot: number,
   listeners: readonly (readonly [address: string, fd: number])[],
   { args = [], env = {} }: WorkersOptions,
 ): WorkerStart {
@@ -241,7 +240,7 @@ function workerStart(
     args,
     environment: {
       ...env,
-      CORONET_WORKER: `${place + 1}`,
+      CORONET_WORKER: `${slot + 1}`,
       CORONET_LISTEN: inherited.length === 0 ? undefined : JSON.stringify(inherited),
     },
     descriptors: listeners.map(([, fd]) => fd),
@@ -254,7 +253,7 @@ function* supervise(
   options: WorkersOptions,
 ): Generator<Wait, void> {
   const { platform, program } = currentWorld();
-  const forget = platform.onSignal('SIGHUP', () => supervisor.reload());
+  const removeSignalListener = platform.onSignal('SIGHUP', () => supervisor.reload());
   try {
     yield* group(
       function* (tasks) {
@@ -262,10 +261,11 @@ function* supervise(
         tasks.spawn(() => stopWithScope(own, supervisor), { name: 'stop', ...daemon });
         yield* supervisor.startAll();
         if (!supervisor.ending) {
-          for (const keep of supervisor.restartLoops())
-            tasks.spawn(keep, { name: 'keeper', ...daemon });
-          tasks.spawn(() => supervisor.reloadLoop(), { name: 'reloads', ...daemon });
-          tasks.spawn(() => supervisor.killHungWorkers(), { name: 'watch', ...daemon });
+          for (const restartLoop of supervisor.restartLoops()) {
+            tasks.spawn(restartLoop, { name: 'restart', ...daemon });
+          }
+          tasks.spawn(() => supervisor.reloadLoop(), { name: 'reload', ...daemon });
+          tasks.spawn(() => supervisor.killHungWorkers(), { name: 'liveness', ...daemon });
           program?.serverListens(supervisor.statsSource);
           callOnReady(supervisor, options);
         }
@@ -275,7 +275,7 @@ function* supervise(
       { name: 'workers' },
     );
   } finally {
-    forget();
+    removeSignalListener();
     program?.serverEnds(supervisor.statsSource.address);
     if (supervisor.hasLive) yield* shield(() => supervisor.cutAll());
   }
@@ -302,30 +302,28 @@ function eventReporter(platform: Platform): (event: WorkerEvent) => void {
   };
 }
 
-/** What nobody has asked for, in words; `undefined` for the rest. */
+/** A description of an event that was not requested; `undefined` for the others. */
 export function describeEvent(event: WorkerEvent): string | undefined {
   if (event.kind === 'ended') {
-    const { restartMs } = event;
+    const { exit, restartMs } = event;
     const next = restartMs === undefined ? '' : `; the next one starts in ${restartMs} ms`;
-    return `${describeWorker({ ...event, pid: event.pid })} ${describeExit(event.exit)}${next}`;
+    return `${describeWorker(event)} ${describeExit(exit)}${next}`;
   }
   if (event.kind === 'hung') {
-    const who = describeWorker({ ...event, pid: event.pid });
-    return `${who} hangs: it has not answered for ${event.silentMs} ms, and is killed`;
+    return `${describeWorker(event)} has not responded for ${event.silentMs} ms and is killed`;
   }
   if (event.kind === 'reload-failed') {
-    const who = describeWorker({ ...event, pid: event.pid });
-    return `the reload was given up: ${who} ${event.reason}; the workers before it serve on`;
+    const { reason } = event;
+    return `the reload was aborted: ${describeWorker(event)} ${reason}; the old workers continue`;
   }
   return undefined;
 }
 
-/** The listeners that a supervisor holds for its workers. */
-
+/** The listeners that the supervisor opens for its workers. */
 export interface WorkerListeners {
   readonly addresses: readonly SocketAddress[];
-  /** What the worker at a place (from 0) inherits: each address as a text, and its descriptor. */
-  inheritedBy(place: number): readonly (readonly [address: string, fd: number])[];
+  /** The listeners of the worker in a slot, from 0: for each address its text and descriptor. */
+  inheritedBy(index: number): readonly (readonly [address: string, fd: number])[];
   close(): void;
 }
 
@@ -334,21 +332,21 @@ export function* openListeners(
   addresses: readonly Address[],
   count: number,
 ): Generator<Wait, WorkerListeners> {
-  const held: { readonly text: string; readonly listeners: SharedListeners }[] = [];
+  const opened: { readonly text: string; readonly listeners: SharedListeners }[] = [];
   const close = (): void => {
-    for (const { listeners } of held) listeners.close();
+    for (const { listeners } of opened) listeners.close();
   };
   let complete = false;
   try {
-    for (const address of addresses) held.push(yield* openListenersAt(address, count));
+    for (const address of addresses) opened.push(yield* openListenersAt(address, count));
     complete = true;
   } finally {
     if (!complete) close();
   }
   return {
-    addresses: held.map(({ listeners }) => new SocketAddress(listeners.local)),
-    inheritedBy: (place) =>
-      held.map(({ text, listeners }) => [text, descriptorFor(listeners, place)] as const),
+    addresses: opened.map(({ listeners }) => new SocketAddress(listeners.local)),
+    inheritedBy: (index) =>
+      opened.map(({ text, listeners }) => [text, descriptorFor(listeners, index)] as const),
     close,
   };
 }
@@ -367,6 +365,6 @@ function* openListenersAt(
   return { text: formatAddress(parsed), listeners };
 }
 
-function descriptorFor({ descriptors }: SharedListeners, place: number): number {
-  return descriptors[place % descriptors.length] as number;
+function descriptorFor({ descriptors }: SharedListeners, index: number): number {
+  return descriptors[index % descriptors.length] as number;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { failureOf, resultOf } from '../../../test/support/simulation.ts';
+import { resultOf, simulationErrorOf } from '../../../test/support/simulation.ts';
 import type { Operation } from '../../index.ts';
 import { group, sleep } from '../../index.ts';
 import type { Scenario } from '../../sim.ts';
@@ -102,9 +102,9 @@ describe("the order 'random'", () => {
   });
 
   it('finds a lost update across a yield, and the seed finds it again, alone', async () => {
-    const failure = await failureOf(lostUpdate(), { runs: 100 });
+    const failure = await simulationErrorOf(lostUpdate(), { runs: 100 });
     expect(failure.error).toEqual(new Error('lost update'));
-    const again = await failureOf(lostUpdate(), { seed: failure.seed });
+    const again = await simulationErrorOf(lostUpdate(), { seed: failure.seed });
     expect(again.traceHash).toBe(failure.traceHash);
     expect(again.events).toEqual(failure.events);
   });
@@ -112,9 +112,13 @@ describe("the order 'random'", () => {
 
 describe("the order 'pct'", () => {
   it('finds a bug that needs one task to be held back', async () => {
-    const failure = await failureOf(useBeforeMade(), { runs: 100, order: 'pct', pctDepth: 2 });
+    const failure = await simulationErrorOf(useBeforeMade(), {
+      runs: 100,
+      order: 'pct',
+      pctDepth: 2,
+    });
     expect(failure.message).toContain('Error: used before it was made');
-    const again = await failureOf(useBeforeMade(), {
+    const again = await simulationErrorOf(useBeforeMade(), {
       seed: failure.seed,
       order: 'pct',
       pctDepth: 2,

@@ -59,6 +59,7 @@ type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
 export class SimHostNetwork implements HostNetwork, ListenerOwner, DatagramOwner {
   readonly backend = 'sim';
+  readonly settleMs = 0;
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly core: SimCore;
   readonly host: string;

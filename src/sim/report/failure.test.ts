@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { askEcho, echoServer, failureOf } from '../../../test/support/simulation.ts';
+import { askEcho, echoServer, simulationErrorOf } from '../../../test/support/simulation.ts';
 import type { Operation } from '../../index.ts';
 import { CoronetError, group, sleep } from '../../index.ts';
 import { SimulationError } from '../../sim.ts';
@@ -8,7 +8,7 @@ import { chart } from './chart.ts';
 
 describe('a failed run', () => {
   it('is told with its seed, its error, its last events, its tasks and the way back', async () => {
-    const failure = await failureOf(
+    const failure = await simulationErrorOf(
       function* (world): Operation<void> {
         world.host('clerk', function* (): Operation<void> {
           yield* sleep(2.5);
@@ -43,7 +43,7 @@ describe('a failed run', () => {
 
   it('is a SimulationError that holds the error itself', async () => {
     const error = new Error('the error');
-    const failure = await failureOf(
+    const failure = await simulationErrorOf(
       function* (): Operation<void> {
         yield* sleep(1);
         throw error;
@@ -68,7 +68,7 @@ describe('a failed run', () => {
   });
 
   it('names the tasks in which the error was thrown', async () => {
-    const failure = await failureOf(function* (): Operation<void> {
+    const failure = await simulationErrorOf(function* (): Operation<void> {
       yield* group(function* (g): Operation<void> {
         g.spawn(
           function* (): Operation<void> {
@@ -85,7 +85,7 @@ describe('a failed run', () => {
   });
 
   it('keeps the last 200 events', async () => {
-    const failure = await failureOf(function* (): Operation<void> {
+    const failure = await simulationErrorOf(function* (): Operation<void> {
       for (let i = 1; i <= 300; i++) yield* sleep(i);
       throw new Error('enough');
     });
@@ -99,7 +99,7 @@ describe('a failed run', () => {
   });
 
   it('shows messages on their way from host to host', async () => {
-    const failure = await failureOf(
+    const failure = await simulationErrorOf(
       function* (world): Operation<void> {
         world.host('server', echoServer);
         yield* sleep(1);
@@ -119,7 +119,7 @@ describe('a failed run', () => {
 
   it('may be anything that was thrown', async () => {
     for (const thrown of [undefined, null, 'text', 5, { toString: null }]) {
-      const failure = await failureOf(function* (): Operation<void> {
+      const failure = await simulationErrorOf(function* (): Operation<void> {
         throw thrown;
       });
       expect(failure).toBeInstanceOf(SimulationError);
@@ -172,7 +172,7 @@ describe('a sequence chart', () => {
 
 describe('somebody who prints a failure', () => {
   it('gets its message, not hundreds of events', async () => {
-    const error = await failureOf(function* () {
+    const error = await simulationErrorOf(function* () {
       for (let i = 0; i < 300; i++) yield* sleep(1);
       throw new Error('broken');
     });

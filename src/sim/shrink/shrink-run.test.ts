@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { askEcho, echoServer, failureOf } from '../../../test/support/simulation.ts';
+import { askEcho, echoServer, simulationErrorOf } from '../../../test/support/simulation.ts';
 import type { Operation } from '../../index.ts';
 import { group, sleep, until } from '../../index.ts';
 import type { Scenario, SimOptions, World } from '../../sim.ts';
@@ -74,7 +74,11 @@ const unprepared: Scenario = function* (world): Operation<void> {
 };
 
 async function firstFailure(scenario: Scenario, options: SimOptions): Promise<SimulationError> {
-  const failure = await failureOf(scenario, { runs: 500, shrink: { maxMs: Infinity }, ...options });
+  const failure = await simulationErrorOf(scenario, {
+    runs: 500,
+    shrink: { maxMs: Infinity },
+    ...options,
+  });
   expect(failure.shrunk).toBeDefined();
   return failure;
 }
@@ -85,7 +89,7 @@ async function replayed(
   { replay }: SimulationError,
   options: SimOptions = {},
 ): Promise<SimulationError> {
-  return await failureOf(scenario, { ...options, replay: replay as string });
+  return await simulationErrorOf(scenario, { ...options, replay: replay as string });
 }
 
 describe('a failed run is shrunk', () => {
@@ -172,7 +176,11 @@ describe('the shrunk run', () => {
 
   it.each(scenarios)('leaves the seed as it was: %s', async (_, scenario, options) => {
     const failure = await firstFailure(scenario, options);
-    const alone = await failureOf(scenario, { ...options, seed: failure.seed, shrink: false });
+    const alone = await simulationErrorOf(scenario, {
+      ...options,
+      seed: failure.seed,
+      shrink: false,
+    });
     expect(alone.traceHash).toBe(failure.traceHash);
     expect(alone.shrunk).toBeUndefined();
     expect(decodeReplay(alone.replay as string)).toMatchObject({
@@ -204,14 +212,17 @@ describe('shrinking', () => {
       runs++;
       return noisyLoss(world);
     };
-    const found = await failureOf(counted, { runs: 500, shrink: false });
+    const found = await simulationErrorOf(counted, { runs: 500, shrink: false });
     expect(found.shrunk).toBeUndefined();
     expect(runs).toBe(found.run + 1);
     runs = 0;
-    await failureOf(counted, { seed: found.seed, shrink: { maxTries: 7, maxMs: Infinity } });
+    await simulationErrorOf(counted, {
+      seed: found.seed,
+      shrink: { maxTries: 7, maxMs: Infinity },
+    });
     expect(runs).toBe(8);
     runs = 0;
-    await failureOf(counted, { seed: found.seed, shrink: { maxMs: 0 } });
+    await simulationErrorOf(counted, { seed: found.seed, shrink: { maxMs: 0 } });
     expect(runs).toBe(1);
   });
 
@@ -222,9 +233,9 @@ describe('shrinking', () => {
       if (world.random() < 0.9) throw new TypeError('the usual');
       throw new RangeError('the rare one');
     };
-    let failure = await failureOf(scenario, { shrink: false });
+    let failure = await simulationErrorOf(scenario, { shrink: false });
     for (let seed = 2; !(failure.error instanceof RangeError); seed++) {
-      failure = await failureOf(scenario, { seed });
+      failure = await simulationErrorOf(scenario, { seed });
     }
     expect(failure.shrunk?.error).toBeInstanceOf(RangeError);
     expect(failure.shrunk?.choices).toBe(1);
@@ -256,7 +267,7 @@ describe('shrinking', () => {
 
   it('leaves runs alone in which the process around had a part', async () => {
     let runs = 0;
-    const failure = await failureOf(function* (world): Operation<void> {
+    const failure = await simulationErrorOf(function* (world): Operation<void> {
       runs++;
       world.random();
       yield* until(Promise.resolve());

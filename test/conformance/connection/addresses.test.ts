@@ -3,21 +3,16 @@ import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Address, Listener, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import {
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  withoutPrivilege,
-  withPair,
-} from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK, withoutPrivilege, withPair } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`addresses on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`addresses on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('both ends name each other, also after they were closed', () => {
-      return world.run(() =>
+    it('both ends report the addresses of each other, also after close', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const ends = [near.localAddress, near.remoteAddress];
           expect([far.remoteAddress, far.localAddress]).toEqual(ends);
@@ -31,8 +26,8 @@ for (const world of worlds) {
       );
     });
 
-    it('both ends still name each other after a reset', () => {
-      return world.run(() =>
+    it('both ends report the addresses of each other after a reset', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const ends = [near.localAddress, near.remoteAddress];
           far.reset();
@@ -42,8 +37,8 @@ for (const world of worlds) {
       );
     });
 
-    it('port 0 is any free port, and the listener tells which', () => {
-      return world.run(function* (): Operation<void> {
+    it('port 0 means any free port, which the listener reports', () => {
+      return backend.run(function* (): Operation<void> {
         using one = yield* listen(LOOPBACK);
         using two = yield* listen({ host: '127.0.0.1', port: 0 });
         expect(one.address.port).toBeGreaterThan(0);
@@ -52,8 +47,8 @@ for (const world of worlds) {
       });
     });
 
-    it('the near end of a connection can be chosen', () => {
-      return world.run(function* (): Operation<void> {
+    it('the local address of a connection can be chosen', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address, { localAddress: '127.0.0.1:0' });
         using far = yield* listener.accept();
@@ -63,7 +58,7 @@ for (const world of worlds) {
     });
 
     it('IPv6 connects like IPv4', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect(near.remoteAddress).toMatchObject({ host: '::1', family: 'IPv6' });
           expect(`${near.remoteAddress}`).toBe(`[::1]:${far.localAddress.port}`);
@@ -73,8 +68,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a listener without a host serves IPv4 and IPv6', () => {
-      return world.run(function* (): Operation<void> {
+    it('a listener without a host accepts IPv4 and IPv6', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(0);
         const { port } = listener.address;
         expect(yield* peerOf({ host: '127.0.0.1', port }, listener)).toMatch(/127\.0\.0\.1$/);
@@ -83,7 +78,7 @@ for (const world of worlds) {
     });
 
     it("the host '' and no host are the same", () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen({ host: '', port: 0 });
         const { port } = listener.address;
         expect(listener.address.host).toBe('::');
@@ -92,8 +87,8 @@ for (const world of worlds) {
       });
     });
 
-    it('ipv6Only leaves IPv4 alone', () => {
-      return world.run(function* (): Operation<void> {
+    it('ipv6Only makes a listener ignore IPv4', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen('[::]:0', { ipv6Only: true });
         const { port } = listener.address;
         expect(yield* peerOf({ host: '::1', port }, listener)).toBe('::1');
@@ -102,8 +97,8 @@ for (const world of worlds) {
       });
     });
 
-    it('a name is looked up, and one that does not exist is an error of the task', () => {
-      return world.run(function* (): Operation<void> {
+    it('a name is looked up, and an unknown name is an error of the task', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen('localhost:0');
         const { port } = listener.address;
         expect(yield* peerOf({ host: 'localhost', port }, listener)).toMatch(/^::1$|127\.0\.0\.1$/);
@@ -113,8 +108,8 @@ for (const world of worlds) {
       });
     });
 
-    it('a taken port fails with EADDRINUSE in the shape of Node', () => {
-      return world.run(function* (): Operation<void> {
+    it('a port in use fails with EADDRINUSE in the shape of a Node error', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const { port } = listener.address;
         const error = yield* failure(() => listen({ host: '127.0.0.1', port }));
@@ -128,8 +123,8 @@ for (const world of worlds) {
       });
     });
 
-    it('a port can be listened at again as soon as its listener was closed', () => {
-      return world.run(function* (): Operation<void> {
+    it('a port is free again as soon as its listener is closed', () => {
+      return backend.run(function* (): Operation<void> {
         let port = 0;
         for (let i = 0; i < 5; i++) {
           using listener = yield* listen({ host: '127.0.0.1', port });
@@ -139,9 +134,9 @@ for (const world of worlds) {
       });
     });
 
-    it('several listeners share a port where the network can, and are refused elsewhere', () => {
-      return world.run(function* (): Operation<void> {
-        const { reusePort } = world.capabilities;
+    it('several listeners share a port if the network supports it, otherwise the second one fails', () => {
+      return backend.run(function* (): Operation<void> {
+        const { reusePort } = backend.capabilities;
         using one = yield* listen(LOOPBACK, { reusePort });
         const again = () => listen(one.address, { reusePort: true });
         if (reusePort) {
@@ -153,13 +148,12 @@ for (const world of worlds) {
       });
     });
 
-    it.runIf(world.real)(
-      'a port below the unprivileged ones is refused with EACCES to who may not have it',
-      () => world.run(() => withoutPrivilege(listenAtPortOne)),
+    it.runIf(backend.real)('a privileged port fails with EACCES without the privilege', () =>
+      backend.run(() => withoutPrivilege(listenAtPortOne)),
     );
 
-    it('an address of another machine is refused with EADDRNOTAVAIL', () => {
-      return world.run(function* (): Operation<void> {
+    it('an address of another machine fails with EADDRNOTAVAIL', () => {
+      return backend.run(function* (): Operation<void> {
         const error = yield* failure(() => listen('203.0.113.77:0'));
         expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', address: '203.0.113.77' });
       });
@@ -175,7 +169,7 @@ function* peerOf(address: Address, listener: Listener): Operation<string> {
   return far.remoteAddress.host;
 }
 
-/** The system says which ports everybody may have. */
+/** The first port that needs no privilege. */
 function* listenAtPortOne(): Operation<void> {
   if (lowestFreePort() <= 1) return (yield* listen('127.0.0.1:1')).close();
   expect(yield* failure(() => listen('127.0.0.1:1'))).toMatchObject({
@@ -191,6 +185,6 @@ function lowestFreePort(): number {
   try {
     return Number(readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8'));
   } catch {
-    return 1024; // Only Linux lets it be changed.
+    return 1024; // Only Linux has a setting for it.
   }
 }

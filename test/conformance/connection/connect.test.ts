@@ -2,12 +2,12 @@ import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import { connect, group, listen, sleep } from '../../../src/index.ts';
-import type { TestWorld } from '../../support/backends.ts';
-import { withoutEpoll, worlds } from '../../support/backends.ts';
+import type { TestBackend } from '../../support/backends.ts';
+import { backends, withoutEpoll } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   echo,
   eventually,
-  expectNothingLeft,
   failure,
   LOOPBACK,
   receiveAll,
@@ -18,17 +18,17 @@ import {
 
 const without = withoutEpoll === undefined ? '' : `, and not on epoll: ${withoutEpoll}`;
 
-it(`the suite runs on ${worlds.map(({ name }) => name).join(', ')}${without}`, () => {
+it(`the suite runs on ${backends.map(({ name }) => name).join(', ')}${without}`, () => {
   const epoll = withoutEpoll === undefined ? ['epoll'] : [];
-  expect(worlds.map(({ name }) => name)).toEqual([...epoll, 'portable', 'sim']);
+  expect(backends.map(({ name }) => name)).toEqual([...epoll, 'portable', 'sim']);
 });
 
-for (const world of worlds) {
-  describe(`connecting on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`connecting on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('a connection carries bytes both ways', () => {
-      return world.run(() =>
+    it('a connection carries bytes in both directions', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('question');
           expect(String(yield* far.recv())).toBe('question');
@@ -38,16 +38,16 @@ for (const world of worlds) {
       );
     });
 
-    it('an echo server answers each of its clients', () => {
-      return world.run(function* (): Operation<void> {
+    it('an echo server answers every client', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const serve = () => serveOne(listener);
         yield* together(() => acceptTwo(listener, serve), ask(listener, 'a'), ask(listener, 'b'));
       });
     });
 
-    it('a connection may be made before anybody accepts it', () => {
-      return world.run(function* (): Operation<void> {
+    it('a connection can be made before the listener accepts it', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address);
         yield* near.sendAll('early');
@@ -57,20 +57,20 @@ for (const world of worlds) {
     });
 
     it('connections are accepted in the order in which they were made', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         for (let i = 0; i < 40; i++) yield* sendNumber(listener, i);
         for (let i = 0; i < 40; i++) expect(yield* acceptNumber(listener)).toBe(i);
       });
     });
 
-    it('tryAccept gives a connection if one is there, and nothing otherwise', () => {
-      return world.run(function* (): Operation<void> {
+    it('tryAccept returns a waiting connection, and undefined without one', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         expect(listener.tryAccept()).toBeUndefined();
         using near = yield* connect(listener.address);
         let far: Socket | undefined;
-        yield* eventually('a connection is there', () => {
+        yield* eventually('a connection waits', () => {
           far = listener.tryAccept();
           return far !== undefined;
         });
@@ -80,8 +80,8 @@ for (const world of worlds) {
       });
     });
 
-    it('a refused connection fails in the shape of Node: code, errno, syscall, address', () => {
-      return world.run(function* (): Operation<void> {
+    it('a refused connection fails in the shape of a Node error: code, errno, syscall, address', () => {
+      return backend.run(function* (): Operation<void> {
         const port = yield* unusedPort();
         const error = yield* failure(() => connect(port));
         expect(error).toBeInstanceOf(Error);
@@ -97,8 +97,8 @@ for (const world of worlds) {
       });
     });
 
-    it('a refused connection leaves the way free for the next attempt', () => {
-      return world.run(function* (): Operation<void> {
+    it('a refused connection does not affect the next attempt', () => {
+      return backend.run(function* (): Operation<void> {
         const port = yield* unusedPort();
         for (let i = 0; i < 20; i++) {
           expect(yield* failure(() => connect({ host: '127.0.0.1', port }))).toMatchObject({
@@ -111,12 +111,12 @@ for (const world of worlds) {
       });
     });
 
-    it('a connection that takes too long fails with ERR_TIMEOUT and leaves nothing open', () => {
-      return world.run(() => fullQueue(world));
+    it('a connection that exceeds its time limit fails with ERR_TIMEOUT and leaves nothing open', () => {
+      return backend.run(() => fullQueue(backend));
     });
 
-    it('a cancelled attempt to connect leaves nothing open', () => {
-      return world.run(function* (): Operation<void> {
+    it('a cancelled connection attempt leaves nothing open', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           for (let steps = 0; steps < 12; steps++) {
@@ -128,8 +128,8 @@ for (const world of worlds) {
       });
     });
 
-    it('a server that closes its listener keeps the connections that it has accepted', () => {
-      return world.run(() =>
+    it('closing a listener keeps the accepted connections open', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             () => echo(far),
@@ -144,11 +144,11 @@ for (const world of worlds) {
       );
     });
 
-    it('connections that nobody has accepted are reset when the listener is closed', () => {
-      return world.run(function* (): Operation<void> {
+    it('closing a listener resets the connections that are not accepted', () => {
+      return backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address);
-        yield* untilQueued(world, listener);
+        yield* untilQueued(backend, listener);
         listener.close();
         expect(yield* failure(() => near.recv())).toMatchObject({ code: 'ECONNRESET' });
       });
@@ -156,10 +156,10 @@ for (const world of worlds) {
   });
 }
 
-/** Lets the connection of a network that accepts by itself arrive where it is held. */
-function* untilQueued(world: TestWorld, listener: Listener): Operation<void> {
-  if (!world.capabilities.pausesAccept) {
-    yield* eventually('the connection is held', () => listener.readiness.canRecv);
+/** Waits until a backend that accepts by itself has the connection. */
+function* untilQueued(backend: TestBackend, listener: Listener): Operation<void> {
+  if (!backend.capabilities.pausesAccept) {
+    yield* eventually('the backend has accepted the connection', () => listener.readiness.canRecv);
   }
 }
 
@@ -198,17 +198,17 @@ function* connectAndClose(listener: Listener): Operation<void> {
   expect(socket.closed).toBe(false);
 }
 
-/** A port at which nobody listens: the last one to do so has just stopped. */
+/** A port without a listener: its last one was just closed. */
 function* unusedPort(): Operation<number> {
   using listener = yield* listen(LOOPBACK);
   return listener.address.port;
 }
 
 /**
- * A queue of one is full after a connection or two. Where not accepting leaves connections to the
- * system, the next ones get no answer; elsewhere they are accepted and reset.
+ * A queue of length one is full after one or two connections. Where connections wait in the
+ * system's queue, further ones get no answer; elsewhere they are accepted and reset.
  */
-function* fullQueue(world: TestWorld): Operation<void> {
+function* fullQueue(backend: TestBackend): Operation<void> {
   using listener = yield* listen(LOOPBACK, { backlog: 1 });
   const clients: (Socket | string)[] = [];
   for (let i = 0; i < 5; i++) clients.push(yield* connectOrCode(listener));
@@ -217,7 +217,7 @@ function* fullQueue(world: TestWorld): Operation<void> {
     tasks.spawn(() => acceptAndClose(listener), { daemon: true });
     for (const client of clients) endings.push(yield* endingOf(client));
   });
-  const overflow = world.capabilities.pausesAccept ? 'ERR_TIMEOUT' : 'ECONNRESET';
+  const overflow = backend.capabilities.pausesAccept ? 'ERR_TIMEOUT' : 'ECONNRESET';
   expect(endings.filter((ending) => ending === overflow).length).toBeGreaterThanOrEqual(3);
   expect(new Set(endings)).toEqual(new Set([overflow, 'end of file']));
 }

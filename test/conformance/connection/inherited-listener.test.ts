@@ -10,13 +10,14 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Address, Operation } from '../../../src/index.ts';
 import { bindDatagram, connect, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { endProcesses, Process } from '../../support/process/process.ts';
-import { expectNothingLeft, failure } from '../../support/sockets.ts';
+import { failure } from '../../support/sockets.ts';
 
 const program = fileURLToPath(new URL('../programs/inherited.mjs', import.meta.url));
 
-/** `$$` is the number of the process that `exec` keeps. */
+/** `$$` is the process id, which `exec` keeps. */
 const AS_SYSTEMD = 'LISTEN_PID=$$ exec "$@"';
 
 const open: { close(): void }[] = [];
@@ -40,11 +41,11 @@ async function listening(options: ListenOptions): Promise<Server> {
   return server;
 }
 
-/** Starts the program with copies of the listeners' descriptors, and closes them here. */
+/** Starts the program with copies of the listeners' descriptors, and closes the originals. */
 function inherit(backend: string, servers: readonly Server[], env = {}): Process {
   const command = ['-c', 'LISTEN_FDS' in env ? AS_SYSTEMD : 'exec "$@"', 'sh', process.execPath];
   const stdio = ['pipe', 'pipe', 'pipe', ...servers.map(fdOf)] as const;
-  const quiet = { CORONET_DEBUG: '', ...env }; // Debug mode names steps that were long.
+  const quiet = { CORONET_DEBUG: '', ...env }; // Debug mode reports long steps.
   const child = new Process('sh', [...command, program, backend], {
     env: quiet,
     stdio: [...stdio],
@@ -66,19 +67,19 @@ async function ended(child: Process): Promise<void> {
   expect(child.stderr).toBe('');
 }
 
-for (const world of worlds.filter(({ real }) => real && process.platform !== 'win32')) {
-  describe(`an inherited listener on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends.filter(({ real }) => real && process.platform !== 'win32')) {
+  describe(`an inherited listener on ${backend.name}`, () => {
+    expectNothingLeft(backend);
     endProcesses();
     afterEach(() => {
       for (const each of open.splice(0)) each.close();
       for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
     });
 
-    it('serves, with what had come in before, and is taken over once', async () => {
+    it('an inherited listener accepts the connections in its queue, and can be adopted once', async () => {
       const server = await listening({ host: '127.0.0.1', port: 0 });
       const { port } = server.address() as { port: number };
-      const child = inherit(world.name, [server]);
+      const child = inherit(backend.name, [server]);
       const early = connectPlain(port, '127.0.0.1');
       await child.until('it serves', () => child.lines.length === 3);
       expect(child.lines[0]).toBe(`3 127.0.0.1:${port}`);
@@ -88,16 +89,16 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
       await ended(child);
     });
 
-    it('may be IPv6, may be of a path, and is named by systemd; its file stays', async () => {
+    it('an inherited listener can be IPv6 or a path, systemd can name it, and its file stays', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'coronet-inherited-'));
       folders.push(folder);
       const path = join(folder, 'x.sock');
       const unix = await listening({ path });
       const tcp = await listening({ host: '::1', port: 0 });
       const { port } = tcp.address() as { port: number };
-      renameSync(path, `${path}.aside`); // libuv will unlink the path when the parent closes.
+      renameSync(path, `${path}.aside`); // libuv unlinks the path when the parent closes.
       const env = { LISTEN_FDS: '2', LISTEN_FDNAMES: 'local' };
-      const child = inherit(world.name, [unix, tcp], env);
+      const child = inherit(backend.name, [unix, tcp], env);
       renameSync(`${path}.aside`, path);
       await child.until('it serves', () => child.lines.length === 4);
       const named = process.platform === 'linux' ? path : '';
@@ -109,22 +110,22 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
       expect(existsSync(path)).toBe(true);
     });
 
-    it('is none if nothing is open there', () =>
-      world.run(function* (): Operation<void> {
+    it('a closed descriptor cannot be adopted', () =>
+      backend.run(function* (): Operation<void> {
         const error = yield* failure(() => listen({ fd: 99_999 }));
         expect(error).toMatchObject({ code: 'EBADF', syscall: 'listen' });
         expect(error.message).toMatch(/descriptor 99999: it is not open/);
       }));
 
-    it('is none if that is a file, which stays open', () =>
-      world.run(function* (): Operation<void> {
+    it('a file cannot be adopted and stays open', () =>
+      backend.run(function* (): Operation<void> {
         const fd = openSync(program, 'r');
         expect((yield* failure(() => listen({ fd }))).code).toBe('ENOTSOCK');
-        closeSync(fd); // Throws if it is closed already.
+        closeSync(fd); // Throws if it is already closed.
       }));
 
     it.runIf(process.platform === 'linux')(
-      'is none if that is a connection or a datagram socket, which go on',
+      'a connection or a datagram socket cannot be adopted and continues to work',
       async () => {
         const server = await listening({ host: '127.0.0.1', port: 0 });
         server.on('connection', (socket) => socket.pipe(socket));
@@ -134,7 +135,7 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
         open.push(datagrams);
         datagrams.bind(0, '127.0.0.1');
         await Promise.all([once(socket, 'connect'), once(datagrams, 'listening')]);
-        await world.run(function* (): Operation<void> {
+        await backend.run(function* (): Operation<void> {
           for (const fd of [fdOf(socket), datagramFd(datagrams)]) {
             expect((yield* failure(() => listen({ fd }))).code).toBe('EINVAL');
           }
@@ -144,8 +145,8 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
       },
     );
 
-    it('has no options but those of TLS, and nothing else takes it', () =>
-      world.run(function* (): Operation<void> {
+    it('an inherited listener accepts only the TLS options, and only listen accepts its address', () =>
+      backend.run(function* (): Operation<void> {
         const backlog = () => listen({ fd: 3 }, { backlog: 5 });
         expect(backlog).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }));
         expect(() => listen({ fd: -1 })).toThrow(/`address.fd`/);

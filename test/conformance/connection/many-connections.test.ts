@@ -1,19 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import { connect, group, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { expectNothingLeft, LOOPBACK, receiveExactly, together } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { LOOPBACK, receiveExactly, together } from '../../support/sockets.ts';
 
 const CONNECTIONS = 10_000;
 const CLIENTS = 50;
 const PAIRS = 2000;
 
-for (const world of worlds) {
-  describe(`many connections on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`many connections on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('ten thousand short connections reuse descriptors, and nothing is mixed up', () => {
-      return world.run(function* (): Operation<void> {
+    it('ten thousand short connections reuse descriptors without mixing up bytes', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           tasks.spawn(() => answerAll(listener), { daemon: true });
@@ -23,8 +24,8 @@ for (const world of worlds) {
       });
     });
 
-    it('two thousand connections are open at once, and each echoes', () => {
-      return world.run(function* (): Operation<void> {
+    it('two thousand connections are open at the same time, and each one echoes', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const near: Socket[] = [];
         const far: Socket[] = [];
@@ -33,7 +34,7 @@ for (const world of worlds) {
             () => connectEach(listener, near),
             () => acceptEach(listener, far),
           );
-          expect(world.counters()).toMatchObject({ transports: 2 * PAIRS, listeners: 1 });
+          expect(backend.counters()).toMatchObject({ transports: 2 * PAIRS, listeners: 1 });
           yield* together(
             ...far.map((socket) => () => echoThrice(socket)),
             ...near.map((socket, i) => () => askThrice(socket, i)),
@@ -46,7 +47,7 @@ for (const world of worlds) {
   });
 }
 
-/** Answers the number that each connection carries, from a task of its own. */
+/** Echoes the number that each connection carries, in one task per connection. */
 function* answerAll(listener: Listener): Operation<void> {
   yield* group(function* (tasks): Operation<void> {
     for (;;) {

@@ -12,20 +12,21 @@ import type {
 } from '../../../src/index.ts';
 import { backend, connect, listen } from '../../../src/index.ts';
 import type { SocketOption } from '../../../src/lowlevel.ts';
-import type { TestWorld } from '../../support/backends.ts';
-import { worlds } from '../../support/backends.ts';
-import { expectNothingLeft, failure, fill, LOOPBACK, withPair } from '../../support/sockets.ts';
+import type { TestBackend } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, fill, LOOPBACK, withPair } from '../../support/sockets.ts';
 
 /** The keep-alive timer in /proc/net/tcp, and the tick of its clock in milliseconds. */
 const KEEP_ALIVE = 2;
 const TICK_MS = 10;
 
-for (const world of worlds) {
-  describe(`socket options on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const testBackend of backends) {
+  describe(`socket options on ${testBackend.name}`, () => {
+    expectNothingLeft(testBackend);
 
-    it('noDelay is on from the start, on both ends, and can be switched', () => {
-      return world.run(() =>
+    it('noDelay is on initially at both ends, and can be changed', () => {
+      return testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect([near.noDelay, far.noDelay]).toEqual([true, true]);
           near.noDelay = false;
@@ -38,8 +39,8 @@ for (const world of worlds) {
       );
     });
 
-    it('connect can leave noDelay off', () => {
-      return world.run(function* (): Operation<void> {
+    it('connect can turn noDelay off', () => {
+      return testBackend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address, { noDelay: false });
         using far = yield* listener.accept();
@@ -47,11 +48,11 @@ for (const world of worlds) {
       });
     });
 
-    it('keep-alive arms the timer of the system', () => {
-      return world.run(() =>
+    it("keep-alive arms the system's timer", () => {
+      return testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           far.setKeepAlive({ enable: true, idleMs: 7000 });
-          if (!world.real || process.platform !== 'linux') return;
+          if (!testBackend.real || process.platform !== 'linux') return;
           expect(timerOf(near).kind).not.toBe(KEEP_ALIVE);
           const { kind, dueMs } = timerOf(far);
           expect(kind).toBe(KEEP_ALIVE);
@@ -62,10 +63,10 @@ for (const world of worlds) {
       );
     });
 
-    it('every option that the network can set is read back as the system took it', () => {
-      return world.run(() =>
+    it('every option that the network can set reads as the value that the system uses', () => {
+      return testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
-          const { options } = world.capabilities;
+          const { options } = testBackend.capabilities;
           for (const option of options) changes[option].set(near);
           const read = options.map((option) => changes[option].get(near));
           expect(read).toEqual(options.map((option) => changes[option].taken));
@@ -75,11 +76,11 @@ for (const world of worlds) {
       );
     });
 
-    it('what the network cannot set is refused and reads as undefined', () => {
-      return world.run(() =>
+    it('an option that the network cannot set is rejected and reads as undefined', () => {
+      return testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const option of everyOption) {
-            if (world.capabilities.options.includes(option)) continue;
+            if (testBackend.capabilities.options.includes(option)) continue;
             const { set, get } = changes[option];
             expect(() => set(near), option).toThrow(
               expect.objectContaining({
@@ -94,11 +95,11 @@ for (const world of worlds) {
       );
     });
 
-    it('keep-alive is set as a whole or not at all', () => {
-      return world.run(() =>
+    it('the keep-alive options are set together or not at all', () => {
+      return testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           const all = { enable: true, idleMs: 9000, intervalMs: 3000, count: 5 };
-          if (can(world, 'keepAliveIntervalMs')) {
+          if (can(testBackend, 'keepAliveIntervalMs')) {
             near.setKeepAlive(all);
             expect(near.keepAlive).toEqual(all);
             near.setKeepAlive({ enable: false });
@@ -111,12 +112,12 @@ for (const world of worlds) {
       );
     });
 
-    it('times are rounded up to what the system counts in', () => {
-      return world.run(() =>
+    it('times are rounded up to the unit of the system', () => {
+      return testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           near.setKeepAlive({ enable: true, idleMs: 1001 });
           expect(near.keepAlive).toMatchObject({ enable: true, idleMs: 2000 });
-          if (!can(world, 'userTimeoutMs')) return;
+          if (!can(testBackend, 'userTimeoutMs')) return;
           near.userTimeoutMs = 1001;
           expect(near.userTimeoutMs).toBe(1001);
           near.userTimeoutMs = 0;
@@ -125,8 +126,8 @@ for (const world of worlds) {
       );
     });
 
-    it('what is out of range or of another type is refused alike everywhere', () => {
-      return world.run(() =>
+    it('values of a wrong range or type are rejected by every network', () => {
+      return testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const [code, attempt] of wrongValues(near)) {
             expect(attempt, String(attempt)).toThrow(expect.objectContaining({ code }));
@@ -137,23 +138,23 @@ for (const world of worlds) {
     });
 
     it('connect can turn keep-alive on', () => {
-      return world.run(function* (): Operation<void> {
+      return testBackend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const keepAlive = { enable: true, idleMs: 8000 };
         using near = yield* connect(listener.address, { keepAlive });
         using far = yield* listener.accept();
         expect(near.keepAlive).toMatchObject(keepAlive);
         expect(far.keepAlive.enable).toBe(false);
-        if (world.real && process.platform === 'linux') {
+        if (testBackend.real && process.platform === 'linux') {
           expect(timerOf(near).kind).toBe(KEEP_ALIVE);
         }
       });
     });
 
-    it('buffer sizes are given at birth and inherited from the listener', () => {
-      return world.run(function* (): Operation<void> {
+    it('buffer sizes are set before the connection exists, and inherited from the listener', () => {
+      return testBackend.run(function* (): Operation<void> {
         const sizes = { recvBufferSize: 8192, sendBufferSize: 16_384 };
-        if (!can(world, 'recvBufferSize')) {
+        if (!can(testBackend, 'recvBufferSize')) {
           for (const refused of [() => listen(LOOPBACK, sizes), () => connect(1, sizes)]) {
             const error = yield* failure(refused);
             expect(error).toMatchObject({ name: 'UsageError', code: 'ERR_UNSUPPORTED' });
@@ -171,9 +172,9 @@ for (const world of worlds) {
       });
     });
 
-    it('a size that was given at birth bounds what a peer may send ahead', () => {
-      return world.run(function* (): Operation<void> {
-        if (!can(world, 'recvBufferSize')) return;
+    it('a receive buffer size limits the bytes that a peer can send ahead', () => {
+      return testBackend.run(function* (): Operation<void> {
+        if (!can(testBackend, 'recvBufferSize')) return;
         using listener = yield* listen(LOOPBACK, { recvBufferSize: 4096 });
         using near = yield* connect(listener.address, { sendBufferSize: 4096 });
         using far = yield* listener.accept();
@@ -183,15 +184,15 @@ for (const world of worlds) {
       });
     });
 
-    it('options of TCP do nothing on a Unix socket', () => {
+    it('TCP options do nothing on a Unix socket', () => {
       const path = join(tmpdir(), `coronet-options-${process.pid}.sock`);
-      return world.run(() =>
+      return testBackend.run(() =>
         withPair(
           function* (near): Operation<void> {
             near.noDelay = false;
             near.setKeepAlive({ enable: true, idleMs: 7000 });
             expect([near.noDelay, near.keepAlive]).toEqual([true, { enable: false }]);
-            if (!can(world, 'sendBufferSize')) return;
+            if (!can(testBackend, 'sendBufferSize')) return;
             near.userTimeoutMs = 5;
             near.sendBufferSize = 8192;
             expect([near.userTimeoutMs, near.sendBufferSize]).toEqual([undefined, 16_384]);
@@ -201,15 +202,15 @@ for (const world of worlds) {
       );
     });
 
-    it('after close nothing is known of the options, and none can be set', () => {
-      return world.run(() =>
+    it('after close, options read as undefined and cannot be set', () => {
+      return testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.noDelay = false;
           near.setKeepAlive({ enable: true });
           near.close();
           far.reset();
           for (const socket of [near, far]) {
-            for (const option of world.capabilities.options) {
+            for (const option of testBackend.capabilities.options) {
               const { set } = changes[option];
               expect(() => set(socket), option).toThrow(/closed here/);
               expect(() => set(socket)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
@@ -224,8 +225,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a mistyped option of listen and connect names the one that was meant', () => {
-      return world.run(function* (): Operation<void> {
+    it('a misspelled option of listen or connect names the intended one', () => {
+      return testBackend.run(function* (): Operation<void> {
         expect(() => listen(LOOPBACK, { reuseport: true } as ListenOptions)).toThrow(
           expect.objectContaining({
             name: 'TypeError',
@@ -235,7 +236,7 @@ for (const world of worlds) {
         expect(() => connect(LOOPBACK, { timeout: 5 } as ConnectOptions)).toThrow(/`timeoutMs`/);
         expect(() => connect(LOOPBACK, null as unknown as ConnectOptions)).toThrow(/an object/);
         expect(() => listen(LOOPBACK, { reusePort: 1 } as unknown as ListenOptions)).toThrow(
-          /`reusePort` to be a boolean/,
+          /`reusePort` to be true or false/,
         );
       });
     });
@@ -245,7 +246,7 @@ for (const world of worlds) {
 interface Change {
   readonly set: (socket: Socket) => void;
   readonly get: (socket: Socket) => unknown;
-  /** What Linux makes of it: twice the size of a buffer. */
+  /** The value that Linux reports: twice the size of a buffer. */
   readonly taken: unknown;
 }
 
@@ -294,11 +295,11 @@ const changes: Readonly<Record<SocketOption, Change>> = {
 
 const everyOption = Object.keys(changes) as SocketOption[];
 
-function can(world: TestWorld, option: SocketOption): boolean {
-  return world.capabilities.options.includes(option);
+function can(testBackend: TestBackend, option: SocketOption): boolean {
+  return testBackend.capabilities.options.includes(option);
 }
 
-/** What every network refuses, and with which code. */
+/** Values that every network rejects, and the error codes. */
 function wrongValues(socket: Socket): (readonly [string, () => void])[] {
   const type = 'ERR_INVALID_ARG_TYPE';
   const range = 'ERR_OUT_OF_RANGE';
@@ -325,7 +326,7 @@ function wrongValues(socket: Socket): (readonly [string, () => void])[] {
   ];
 }
 
-/** The sizes of the buffers as `ss` shows them; `expected` where there is no `ss`. */
+/** The buffer sizes in the output of `ss`; `expected` if `ss` is not installed. */
 function memoryOf({ localAddress, remoteAddress }: Socket, expected: number[]): number[] {
   const filter = ['sport', '=', `:${localAddress.port}`, 'dport', '=', `:${remoteAddress.port}`];
   const { stdout } = spawnSync('ss', ['-tnmH', ...filter], { encoding: 'utf8' });
@@ -333,7 +334,7 @@ function memoryOf({ localAddress, remoteAddress }: Socket, expected: number[]): 
   return found === null ? expected : [Number(found[1]), Number(found[2])];
 }
 
-/** The timer that the system has armed for a connection, as /proc/net/tcp shows it. */
+/** The timer of a connection in /proc/net/tcp. */
 function timerOf({ localAddress, remoteAddress }: Socket): { kind: number; dueMs: number } {
   const near = hex(localAddress.port);
   const far = hex(remoteAddress.port);

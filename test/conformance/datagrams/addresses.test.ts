@@ -1,16 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { bindDatagram } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { hasIpv6, receiveAll, withTwo } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK, pattern } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`addresses of datagram sockets on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`addresses of datagram sockets on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('port 0 is any free port, and the socket tells which', () =>
-      world.run(function* (): Operation<void> {
+    it('port 0 means any free port, which the socket reports', () =>
+      backend.run(function* (): Operation<void> {
         using one = yield* bindDatagram(LOOPBACK);
         using two = yield* bindDatagram({ host: '127.0.0.1', port: 0 });
         expect(one.address).toMatchObject({ host: '127.0.0.1', family: 'IPv4' });
@@ -21,8 +23,8 @@ for (const world of worlds) {
         expect(one.address).toBe(address);
       }));
 
-    it('a taken port fails with EADDRINUSE in the shape of Node', () =>
-      world.run(function* (): Operation<void> {
+    it('a port in use fails with EADDRINUSE in the shape of a Node error', () =>
+      backend.run(function* (): Operation<void> {
         using one = yield* bindDatagram(LOOPBACK);
         const { port } = one.address;
         const error = yield* failure(() => bindDatagram(one.address));
@@ -37,14 +39,14 @@ for (const world of worlds) {
         expect(again.address.port).toBe(port);
       }));
 
-    it('an address of another machine is refused with EADDRNOTAVAIL', () =>
-      world.run(function* (): Operation<void> {
+    it('an address of another machine fails with EADDRNOTAVAIL', () =>
+      backend.run(function* (): Operation<void> {
         const error = yield* failure(() => bindDatagram('203.0.113.77:0'));
         expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', address: '203.0.113.77' });
       }));
 
-    it('a name is looked up, to bind, to send and to connect', () =>
-      world.run(function* (): Operation<void> {
+    it('bindDatagram, sendTo and connect look names up', () =>
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram('localhost:0');
         using near = yield* bindDatagram('localhost:0');
         const { port } = far.address;
@@ -57,7 +59,7 @@ for (const world of worlds) {
       }));
 
     it('an address without a host is this machine', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.sendTo('by number', far.address.port);
           expect(near.trySendTo('by text', `:${far.address.port}`)).toBe(true);
@@ -67,7 +69,7 @@ for (const world of worlds) {
       ));
 
     it('one socket serves IPv4 and IPv6, and `from` can always be answered', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(0);
         const { port } = far.address;
         const hosts = far.address.family === 'IPv6' ? ['127.0.0.1', '::1'] : ['127.0.0.1'];
@@ -88,9 +90,9 @@ for (const world of worlds) {
       }));
 
     it.runIf(hasIpv6 && process.platform === 'linux')(
-      'IPv6 carries more than IPv4, and names its addresses alike',
+      'IPv6 carries longer datagrams than IPv4, and reports its addresses the same way',
       () =>
-        world.run(() =>
+        backend.run(() =>
           withTwo(function* (near, far): Operation<void> {
             const longest = pattern(65_527);
             yield* near.sendTo(longest, far.address);
@@ -102,8 +104,8 @@ for (const world of worlds) {
         ),
     );
 
-    it('a socket of IPv4 takes the mapped form of an address, and no other of IPv6', () =>
-      world.run(() =>
+    it('an IPv4 socket can send to IPv4-mapped addresses, but not to other IPv6 addresses', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const { port } = far.address;
           yield* near.sendTo('mapped', { host: '::ffff:127.0.0.1', port });
@@ -113,8 +115,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it.runIf(hasIpv6)('ipv6Only leaves IPv4 alone', () =>
-      world.run(function* (): Operation<void> {
+    it.runIf(hasIpv6)('ipv6Only makes a socket ignore IPv4', () =>
+      backend.run(function* (): Operation<void> {
         using six = yield* bindDatagram('[::]:0', { ipv6Only: true });
         using four = yield* bindDatagram({ host: '127.0.0.1', port: six.address.port });
         const error = yield* failure(() => six.sendTo('x', four.address));
@@ -122,16 +124,16 @@ for (const world of worlds) {
       }),
     );
 
-    it('several sockets share a port where the network can', () =>
-      world.run(function* (): Operation<void> {
-        const { reusePort } = world.capabilities;
+    it('several sockets share a port if the network supports it', () =>
+      backend.run(function* (): Operation<void> {
+        const { reusePort } = backend.capabilities;
         using one = yield* bindDatagram(LOOPBACK, { reusePort });
         const again = () => bindDatagram(one.address, { reusePort: true });
         if (!reusePort) return expect((yield* failure(again)).code).toBe('EADDRINUSE');
         using two = yield* again();
         using near = yield* bindDatagram(LOOPBACK);
         yield* near.sendTo('for either', one.address);
-        const received = [...(yield* receiveAll(one)), ...(yield* receiveAll(two))];
+        const received = [...(yield* receiveDatagrams(one)), ...(yield* receiveDatagrams(two))];
         expect(received.map(({ data }) => String(data))).toEqual(['for either']);
       }));
   });

@@ -9,22 +9,17 @@ import {
   sleepForever,
   timeout,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
 import { usesOf, withTwo } from '../../support/datagrams.ts';
-import {
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  takeLeftOpen,
-  untilWaiting,
-} from '../../support/sockets.ts';
+import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
+import { failure, LOOPBACK, untilWaiting } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`datagram sockets and tasks on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`datagram sockets and tasks on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('a cancelled receive loses no datagram', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const received: string[] = [];
           yield* group(function* (tasks): Operation<void> {
@@ -43,8 +38,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('a cancelled send has not happened, or completes', () =>
-      world.run(() =>
+    it('a cancelled send has no effect or completes', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           let completed = 0;
           for (let i = 0; i < 20; i++) {
@@ -70,8 +65,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('close wakes the receiver with ERR_CLOSED, and every later use meets it', () =>
-      world.run(() =>
+    it('close wakes the receiver with ERR_CLOSED, and later operations fail with it', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const receiver = tasks.spawn(() => failure(() => far.recvFrom()));
@@ -88,8 +83,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('what is queued when it is closed is dropped', () =>
-      world.run(() =>
+    it('close drops the queued datagrams', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           for (let i = 0; i < 9; i++) yield* near.sendTo(`${i}`, far.address);
           expect(String((yield* far.recvFrom()).data)).toBe('0');
@@ -99,7 +94,7 @@ for (const world of worlds) {
       ));
 
     it('a second receiver gets ERR_BUSY, and the first one its datagram', () =>
-      world.run(() =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const first = tasks.spawn(() => far.recvFrom());
@@ -111,12 +106,12 @@ for (const world of worlds) {
         }),
       ));
 
-    it('a second sender gets ERR_BUSY while the first one is in the middle', () =>
-      world.run(() =>
+    it('a second sender gets ERR_BUSY while the first one is sending', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const codes: unknown[] = [];
           yield* group(function* (tasks): Operation<void> {
-            // More than a task may do in one step, and than a network takes without an answer.
+            // More than the budget of a step, and than a network takes without a result.
             tasks.spawn(function* (): Operation<void> {
               for (let i = 0; i < 200; i++) yield* near.sendTo(`${i}`, far.address);
             });
@@ -130,8 +125,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('is an arm of select: takes a datagram, and loses none to another arm', () =>
-      world.run(() =>
+    it('a receive can be a case of select, and loses no datagram if another case is taken', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const late = yield* select({ late: sleep(1), datagram: far.recvFrom() });
           expect(late.key).toBe('late');
@@ -144,8 +139,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('a forgotten yield* is told by the next operation', () =>
-      world.run(() =>
+    it('a forgotten yield* is reported by the next operation', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           near.sendTo('forgotten', far.address);
           expect(yield* failure(() => near.sendTo('x', far.address))).toMatchObject({
@@ -156,20 +151,20 @@ for (const world of worlds) {
         }),
       ));
 
-    it('what a program leaves open is closed and named', async () => {
+    it('sockets that a program leaves open are closed and reported', async () => {
       let name = '';
-      await world.run(function* (): Operation<void> {
+      await backend.run(function* (): Operation<void> {
         name = `datagram socket ${(yield* bindDatagram(LOOPBACK)).address}`;
       });
       await expect.poll(() => takeLeftOpen().join()).toContain(name);
     });
 
-    it('many sockets live side by side', () =>
-      world.run(function* (): Operation<void> {
+    it('many sockets work independently', () =>
+      backend.run(function* (): Operation<void> {
         const sockets: Datagram[] = [];
         try {
           for (let i = 0; i < 100; i++) sockets.push(yield* bindDatagram(LOOPBACK));
-          expect(world.counters().datagrams).toBe(100);
+          expect(backend.counters().datagrams).toBe(100);
           for (const [i, socket] of sockets.entries()) {
             const next = sockets[(i + 1) % 100] as Datagram;
             yield* socket.sendTo(`${i}`, next.address);

@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { bindDatagram, isCancelled, UsageError } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { called, receiveAll, withTwo } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { called, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`connected datagram sockets on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`connected datagram sockets on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('send to their peer', () =>
-      world.run(() =>
+    it('connected sockets send to their peer', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           expect(near.remoteAddress).toBe(undefined);
           yield* near.connect(far.address);
@@ -27,8 +28,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('hear nobody else, not even what was there before', () =>
-      world.run(function* (): Operation<void> {
+    it('a connected socket receives only datagrams of its peer, also if others were queued', () =>
+      backend.run(function* (): Operation<void> {
         using near = yield* bindDatagram(LOOPBACK);
         using peer = yield* bindDatagram(LOOPBACK);
         using other = yield* bindDatagram(LOOPBACK);
@@ -36,12 +37,12 @@ for (const world of worlds) {
         yield* near.connect(peer.address);
         yield* other.sendTo('after', near.address);
         yield* peer.sendTo('peer', near.address);
-        expect((yield* receiveAll(near)).map(({ data }) => String(data))).toEqual(['peer']);
+        expect((yield* receiveDatagrams(near)).map(({ data }) => String(data))).toEqual(['peer']);
         expect(near.datagramsReceived).toBe(1);
       }));
 
-    it('a send without a peer is refused, and so is a second peer', () =>
-      world.run(() =>
+    it('a send without a peer fails, and so does a second peer', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const refused = function* (code: string, uses: (() => Operation<unknown>)[]) {
             for (const use of uses) {
@@ -62,56 +63,58 @@ for (const world of worlds) {
         }),
       ));
 
-    it.runIf(process.platform === 'linux')('a refusal is thrown once, by whoever tries next', () =>
-      world.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          yield* near.connect(far.address);
-          far.close();
-          yield* near.send('to nobody');
-          expect(yield* failure(() => near.recvFrom())).toMatchObject({ code: 'ECONNREFUSED' });
-          expect(near.tryRecvFrom()).toBe(undefined);
-          using again = yield* bindDatagram(far.address);
-          yield* near.send('to somebody');
-          expect(String((yield* again.recvFrom()).data)).toBe('to somebody');
-          yield* again.sendTo('and back', near.address);
-          expect(String((yield* near.recvFrom()).data)).toBe('and back');
-        }),
-      ),
+    it.runIf(process.platform === 'linux')(
+      'ECONNREFUSED is thrown once, by the next operation',
+      () =>
+        backend.run(() =>
+          withTwo(function* (near, far): Operation<void> {
+            yield* near.connect(far.address);
+            far.close();
+            yield* near.send('to a closed port');
+            expect(yield* failure(() => near.recvFrom())).toMatchObject({ code: 'ECONNREFUSED' });
+            expect(near.tryRecvFrom()).toBe(undefined);
+            using again = yield* bindDatagram(far.address);
+            yield* near.send('to the new socket');
+            expect(String((yield* again.recvFrom()).data)).toBe('to the new socket');
+            yield* again.sendTo('and back', near.address);
+            expect(String((yield* near.recvFrom()).data)).toBe('and back');
+          }),
+        ),
     );
 
-    it.runIf(process.platform === 'linux')('a refusal reaches a sender, too', () =>
-      world.run(() =>
+    it.runIf(process.platform === 'linux')('ECONNREFUSED also reaches a sender', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);
           far.close();
           const errors: unknown[] = [];
           for (let i = 0; i < 6; i++) {
             try {
-              yield* near.send('to nobody');
+              yield* near.send('to a closed port');
             } catch (error) {
               if (isCancelled(error)) throw error;
               errors.push((error as { code?: unknown }).code);
             }
           }
-          // Every other one: each that went out brings an answer, which the next one meets.
+          // Every other send fails: each datagram causes an error, which the next send throws.
           expect(errors.length).toBeGreaterThan(1);
           expect(new Set(errors)).toEqual(new Set(['ECONNREFUSED']));
         }),
       ),
     );
 
-    it('an unconnected socket is told of no refusal', () =>
-      world.run(() =>
+    it('an unconnected socket gets no ECONNREFUSED', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
-          const nobody = far.address;
+          const closedPort = far.address;
           far.close();
-          for (let i = 0; i < 3; i++) yield* near.sendTo('to nobody', nobody);
-          expect(yield* receiveAll(near)).toEqual([]);
+          for (let i = 0; i < 3; i++) yield* near.sendTo('to a closed port', closedPort);
+          expect(yield* receiveDatagrams(near)).toEqual([]);
         }),
       ));
 
-    it('serve a client that asks and is answered', () =>
-      world.run(() =>
+    it('a connected socket serves a client that sends requests', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.connect(far.address);
           yield* far.connect(near.address);

@@ -1,25 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, ReceivedDatagram, Wait } from '../../../src/index.ts';
 import { bindDatagram, group } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
 import {
   echoDatagrams,
   rawReceive,
   rawSend,
-  receiveAll,
+  receiveDatagrams,
   withTwo,
 } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK, pattern } from '../../support/sockets.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
-/** 65535 less the headers of IPv4 and UDP; macOS has a setting (net.inet.udp.maxdgram). */
+/** 65535 less the headers of IPv4 and UDP. macOS has a setting (net.inet.udp.maxdgram). */
 const LONGEST = process.platform === 'darwin' ? 9216 : 65_507;
 
-for (const world of worlds) {
-  describe(`datagrams on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`datagrams on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('carries a question and its answer, and each end sees the other', () =>
-      world.run(() =>
+    it('datagrams carry a request and a response, and each end gets the address of the other', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.sendTo('Hello', far.address);
           const question = yield* far.recvFrom();
@@ -33,8 +35,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('keeps the order of many datagrams, and the edges of each', () =>
-      world.run(() =>
+    it('datagrams keep their order and their boundaries', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const sent = Array.from({ length: 400 }, (_, i) => `${i}:${'x'.repeat(i % 50)}`);
           const received: string[] = [];
@@ -46,8 +48,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('an answer is awaited each time, hundreds of times', () =>
-      world.run(() =>
+    it('hundreds of requests in sequence each get their response', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const server = tasks.spawn(() => echoDatagrams(far));
@@ -60,8 +62,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('tells several senders apart', () =>
-      world.run(function* (): Operation<void> {
+    it('a receiver distinguishes several senders', () =>
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK);
         using one = yield* bindDatagram(LOOPBACK);
         using two = yield* bindDatagram(LOOPBACK);
@@ -72,8 +74,8 @@ for (const world of worlds) {
         }
       }));
 
-    it('carries empty datagrams, both ways', () =>
-      world.run(() =>
+    it('empty datagrams are carried in both directions', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           yield* near.sendTo('', far.address);
           yield* near.sendTo(new Uint8Array(0), far.address);
@@ -83,8 +85,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('carries the longest datagram of IPv4, and refuses a longer one with EMSGSIZE', () =>
-      world.run(() =>
+    it('the longest IPv4 datagram is carried, and a longer one fails with EMSGSIZE', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const longest = pattern(LONGEST);
           yield* near.sendTo(longest, far.address);
@@ -100,11 +102,11 @@ for (const world of worlds) {
         }),
       ));
 
-    it('trySendTo throws at once, or the next one does, as the network declares', () =>
-      world.run(() =>
+    it('trySendTo or the next send throws an error, depending on sendsAtOnce', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const tooLong = () => near.trySendTo(pattern(65_508), far.address);
-          if (world.capabilities.sendsAtOnce) {
+          if (backend.capabilities.sendsAtOnce) {
             expect(tooLong).toThrow(expect.objectContaining({ code: 'EMSGSIZE' }));
           } else {
             expect(tooLong()).toBe(true);
@@ -116,8 +118,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('cuts what is longer than maxLength, and says so', () =>
-      world.run(function* (): Operation<void> {
+    it('a datagram longer than maxLength is cut and marked as truncated', () =>
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK, { maxLength: 10 });
         using near = yield* bindDatagram(LOOPBACK);
         for (const length of [9, 10, 11, 5000]) yield* near.sendTo(pattern(length), far.address);
@@ -135,8 +137,8 @@ for (const world of worlds) {
         ]);
       }));
 
-    it('what was received stays as it is when more comes', () =>
-      world.run(() =>
+    it('a received datagram does not change when another one arrives', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const kept: ReceivedDatagram[] = [];
           for (let i = 0; i < 60; i++) {
@@ -149,8 +151,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('what was sent may be changed afterwards', () =>
-      world.run(() =>
+    it('the memory of a sent datagram can be changed afterwards', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const bytes = Buffer.from('first');
           expect(near.trySendTo(bytes, far.address)).toBe(true);
@@ -159,8 +161,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('sends texts as UTF-8, and takes any view of bytes', () =>
-      world.run(() =>
+    it('a text is sent as UTF-8, and any view of bytes is accepted', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const memory = Uint8Array.of(1, 2, 3, 4, 5);
           yield* near.sendTo('größer', far.address);
@@ -170,8 +172,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it("`yield ['recv', datagram]` and tryRecvFrom do the same", () =>
-      world.run(() =>
+    it("`yield ['recv', datagram]` and tryRecvFrom receive the same datagrams", () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           expect(far.tryRecvFrom()).toBe(undefined);
           yield* near.sendTo('raw', far.address);
@@ -179,16 +181,16 @@ for (const world of worlds) {
         }),
       ));
 
-    it("`yield ['send', datagram]` goes on while there is room", () =>
-      world.run(() =>
+    it("`yield ['send', datagram]` resumes while sending is possible", () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           for (let i = 0; i < 100; i++) yield* rawSend(near, `${i}`, far.address);
           for (let i = 0; i < 100; i++) expect(String((yield* far.recvFrom()).data)).toBe(`${i}`);
         }),
       ));
 
-    it('a flood that nobody receives is held within bounds, and what is dropped is counted', () =>
-      world.run(function* (): Operation<void> {
+    it('datagrams that are not received are limited by a queue, and drops are counted', () =>
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK, { recvBufferSize: 65_536 });
         using near = yield* bindDatagram(LOOPBACK);
         const count = 3000;
@@ -198,14 +200,14 @@ for (const world of worlds) {
           yield* near.sendTo(block, far.address);
         }
         const numbers: number[] = [];
-        for (const { data } of yield* receiveAll(far)) numbers.push(data.readUInt32BE());
+        for (const { data } of yield* receiveDatagrams(far)) numbers.push(data.readUInt32BE());
         expect(numbers.length).toBeGreaterThan(10);
         expect(numbers.length).toBeLessThan(1000);
         expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
         const dropped = far.dropped ?? 0;
         expect(dropped).toBeLessThanOrEqual(count - numbers.length);
         if (far.dropped !== undefined) expect(dropped).toBeGreaterThan(0);
-        if (world.capabilities.exactDropped && far.dropped !== undefined) {
+        if (backend.capabilities.exactDropped && far.dropped !== undefined) {
           expect(dropped).toBe(count - numbers.length);
         }
         yield* near.sendTo('after it', far.address);
@@ -214,8 +216,8 @@ for (const world of worlds) {
         expect(far.dropped ?? 0).toBe(dropped);
       }));
 
-    it('trySendTo says false when there is no room, and `writable` waits for it', () =>
-      world.run(function* (): Operation<void> {
+    it('trySendTo returns false if it would block, and `writable` waits until it may succeed', () =>
+      backend.run(function* (): Operation<void> {
         using far = yield* bindDatagram(LOOPBACK, { recvBufferSize: 4_000_000 });
         using near = yield* bindDatagram(LOOPBACK, { sendBufferSize: 4096 });
         const block = pattern(2000);
@@ -228,8 +230,8 @@ for (const world of worlds) {
           }
         }
         expect(near.datagramsSent).toBe(200);
-        if (!world.capabilities.sendsAtOnce) expect(refused).toBeGreaterThan(0);
-        const received = yield* receiveAll(far);
+        if (!backend.capabilities.sendsAtOnce) expect(refused).toBeGreaterThan(0);
+        const received = yield* receiveDatagrams(far);
         expect(received.length).toBeGreaterThan(0);
         expect(received.every(({ data }) => data.equals(block))).toBe(true);
       }));

@@ -2,41 +2,44 @@ import { networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Address, Datagram, DatagramOptions, Operation } from '../../../src/index.ts';
 import { bindDatagram } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { called, hasIpv6, receiveAll, withTwo } from '../../support/datagrams.ts';
-import { expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { called, hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, LOOPBACK } from '../../support/sockets.ts';
 
-/** A group for use inside an organisation (RFC 2365), and one of this machine alone (RFC 4291). */
+/** An organisation-local group (RFC 2365), and an interface-local one (RFC 4291). */
 const GROUP = '239.255.77.1';
 const GROUP6 = 'ff01::4d:1';
 
-for (const world of worlds) {
-  describe(`options of datagram sockets on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`options of datagram sockets on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it.runIf(process.platform === 'linux')('a broadcast needs permission: EACCES without it', () =>
-      world.run(function* (): Operation<void> {
-        using far = yield* bindDatagram('0.0.0.0:0');
-        using near = yield* bindDatagram(LOOPBACK);
-        const everybody = { host: '127.255.255.255', port: far.address.port };
-        expect(yield* failure(() => near.sendTo('x', everybody))).toMatchObject({
-          code: 'EACCES',
-          syscall: 'send',
-          address: '127.255.255.255',
-        });
-        near.setBroadcast(true);
-        yield* near.sendTo('to all', everybody);
-        expect(String((yield* far.recvFrom()).data)).toBe('to all');
-        near.setBroadcast(false);
-        expect((yield* failure(() => near.sendTo('x', everybody))).code).toBe('EACCES');
-        using allowed = yield* bindDatagram(LOOPBACK, { broadcast: true });
-        yield* allowed.sendTo('from the start', everybody);
-        expect(String((yield* far.recvFrom()).data)).toBe('from the start');
-      }),
+    it.runIf(process.platform === 'linux')(
+      'sending to a broadcast address needs permission, otherwise EACCES',
+      () =>
+        backend.run(function* (): Operation<void> {
+          using far = yield* bindDatagram('0.0.0.0:0');
+          using near = yield* bindDatagram(LOOPBACK);
+          const everybody = { host: '127.255.255.255', port: far.address.port };
+          expect(yield* failure(() => near.sendTo('x', everybody))).toMatchObject({
+            code: 'EACCES',
+            syscall: 'send',
+            address: '127.255.255.255',
+          });
+          near.setBroadcast(true);
+          yield* near.sendTo('to all', everybody);
+          expect(String((yield* far.recvFrom()).data)).toBe('to all');
+          near.setBroadcast(false);
+          expect((yield* failure(() => near.sendTo('x', everybody))).code).toBe('EACCES');
+          using allowed = yield* bindDatagram(LOOPBACK, { broadcast: true });
+          yield* allowed.sendTo('from the start', everybody);
+          expect(String((yield* far.recvFrom()).data)).toBe('from the start');
+        }),
     );
 
-    it('the sizes of the queues can be asked for, and are told', () =>
-      world.run(function* (): Operation<void> {
+    it('queue sizes can be set and read', () =>
+      backend.run(function* (): Operation<void> {
         const sizes = { recvBufferSize: 20_000, sendBufferSize: 30_000 };
         const larger = { recvBufferSize: 40_000, sendBufferSize: 60_000 };
         using one = yield* bindDatagram(LOOPBACK, sizes);
@@ -47,8 +50,8 @@ for (const world of worlds) {
         expect(two.sendBufferSize).toBeGreaterThan(one.sendBufferSize);
       }));
 
-    it('a group reaches its members while they are in it', (test) =>
-      world.run(function* (): Operation<void> {
+    it('a group delivers to its members only while they are joined', (test) =>
+      backend.run(function* (): Operation<void> {
         using one = yield* bindDatagram('0.0.0.0:0', { reuseAddress: true });
         const { port } = one.address;
         using two = yield* bindDatagram({ host: '0.0.0.0', port }, { reuseAddress: true });
@@ -65,20 +68,20 @@ for (const world of worlds) {
         }
         one.leaveGroup(GROUP, '127.0.0.1');
         two.leaveGroup(GROUP, '127.0.0.1');
-        yield* near.sendTo('to nobody', { host: GROUP, port });
-        expect(yield* receiveAll(one)).toEqual([]);
+        yield* near.sendTo('to no member', { host: GROUP, port });
+        expect(yield* receiveDatagrams(one)).toEqual([]);
         near.setMulticastLoopback(false);
       }));
 
-    it('a group of IPv6 is joined by the name of an interface', (test) =>
-      world.run(function* (): Operation<void> {
+    it('an IPv6 group is joined by the name of an interface', (test) =>
+      backend.run(function* (): Operation<void> {
         const by = `::%${interfaceOfIpv6()}`;
         if (!hasIpv6) return test.skip('no IPv6 here');
         using far = yield* bindDatagram('[::]:0');
         using near = yield* bindDatagram('[::]:0');
         if (!joined(far, GROUP6, by)) return test.skip('no multicast here');
         near.setMulticastInterface(by);
-        near.setMulticastTtl(0); // it does not leave this machine
+        near.setMulticastTtl(0); // the datagram does not leave this machine
         const to = { host: GROUP6, port: far.address.port };
         if (!(yield* reachable(near, to))) return test.skip('no route');
         const { data, from } = yield* far.recvFrom();
@@ -86,8 +89,8 @@ for (const world of worlds) {
         far.leaveGroup(GROUP6, by);
       }));
 
-    it('groups: what is none, twice, and never joined are errors', (test) =>
-      world.run(function* (): Operation<void> {
+    it('an invalid group, a second join, and a leave without a join are errors', (test) =>
+      backend.run(function* (): Operation<void> {
         using socket = yield* bindDatagram('0.0.0.0:0');
         const join = (group: string) => failure(called(() => socket.joinGroup(group, '127.0.0.1')));
         expect((yield* join('127.0.0.1')).code).toBe('EINVAL');
@@ -98,8 +101,8 @@ for (const world of worlds) {
         expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', syscall: 'dropMembership' });
       }));
 
-    it('hops have a range', () =>
-      world.run(() =>
+    it('hop limits have a range', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           near.setTtl(1);
           near.setTtl(255);
@@ -113,14 +116,14 @@ for (const world of worlds) {
         }),
       ));
 
-    it('wrong arguments are told at the call', () =>
-      world.run(() =>
+    it('invalid arguments throw when the method is called', () =>
+      backend.run(() =>
         withTwo(function* (near, far): Operation<void> {
           const wrong = (call: () => unknown, code: string) =>
             expect(call).toThrow(expect.objectContaining({ code }));
-          const gone = new Uint8Array(8);
-          structuredClone(gone.buffer, { transfer: [gone.buffer] });
-          for (const data of [undefined, null, 7, {}, [1], new ArrayBuffer(1), gone]) {
+          const detached = new Uint8Array(8);
+          structuredClone(detached.buffer, { transfer: [detached.buffer] });
+          for (const data of [undefined, null, 7, {}, [1], new ArrayBuffer(1), detached]) {
             wrong(() => near.sendTo(data as never, far.address), 'ERR_INVALID_ARG_TYPE');
             wrong(() => near.trySend(data as never), 'ERR_INVALID_ARG_TYPE');
           }
@@ -145,7 +148,7 @@ for (const world of worlds) {
         }),
       ));
 
-    it('wrong options are told at the call', () => {
+    it('invalid options throw when bindDatagram is called', () => {
       const wrong: [DatagramOptions, string][] = [
         [null as never, 'ERR_INVALID_ARG_TYPE'],
         [{ maxLength: 0 }, 'ERR_OUT_OF_RANGE'],
@@ -164,7 +167,7 @@ for (const world of worlds) {
   });
 }
 
-/** False where the system has no such group to offer. */
+/** False if the system does not support the group. */
 function joined(socket: Datagram, group: string, by: string): boolean {
   try {
     socket.joinGroup(group, by);
@@ -176,7 +179,7 @@ function joined(socket: Datagram, group: string, by: string): boolean {
   }
 }
 
-/** Sends a probe; false where no route leads to the group. */
+/** Sends a probe; false without a route to the group. */
 function* reachable(socket: Datagram, to: Address): Operation<boolean> {
   try {
     yield* socket.sendTo('probe', to);
@@ -188,7 +191,7 @@ function* reachable(socket: Datagram, to: Address): Operation<boolean> {
   }
 }
 
-/** A real one if there is one: on many systems the loopback interface has no groups. */
+/** Prefers a real interface: on many systems the loopback interface has no groups. */
 function interfaceOfIpv6(): string {
   const all = Object.entries(networkInterfaces());
   const real = all.find(([, addresses]) =>

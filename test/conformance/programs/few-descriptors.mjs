@@ -1,7 +1,7 @@
 /**
- * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND OPTIONS, those of
- * tcpServer as JSON. It tells its port, answers 'stats' with its figures, drains when it is told to
- * 'drain', and ends when it is told to 'stop' or when its parent is gone.
+ * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND OPTIONS; OPTIONS
+ * are those of tcpServer as JSON. It sends its port to its parent, replies to 'stats', drains on
+ * 'drain', and ends on 'stop' or when the parent has ended.
  */
 import { run, tcpServer } from '../../../dist/index.js';
 
@@ -28,8 +28,8 @@ process.on('message', (message) => {
 });
 process.on('disconnect', () => server.stop({ graceMs: 0 }));
 
-const [, , network, options] = process.argv;
+const [, , backend, options] = process.argv;
 await run(() => tcpServer('127.0.0.1:0', echo, { onListening, ...JSON.parse(options) }), {
-  network,
+  backend,
 });
 if (process.connected) process.disconnect();

@@ -9,7 +9,7 @@ for (let i = 0; i < count; i++) {
   socket.on('error', () => {});
 }
 
-/** Each kind of connection is at another point when the end comes. */
+/** At the end, each kind of connection is in another state. */
 function use(socket, kind) {
   if (kind === 0) return;
   if (kind === 1) socket.end('the last words');

@@ -1,6 +1,6 @@
 /**
- * An echo server on the listeners that it has inherited: inherited.mjs BACKEND. It tells its
- * addresses, and what a second attempt at the first descriptor gives; SIGTERM ends it.
+ * An echo server on inherited listeners: inherited.mjs BACKEND. It prints its addresses, and the
+ * result of a second `listen` at the first descriptor. SIGTERM ends it.
  */
 import { group, inheritedListeners, listen, main, serve } from '../../../dist/index.js';
 
@@ -12,11 +12,11 @@ function* echo(socket) {
   }
 }
 
-function say(line) {
+function print(line) {
   process.stdout.write(`${line}\n`);
 }
 
-function* second(at) {
+function* secondAttempt(at) {
   try {
     (yield* listen(at)).close();
     return 'listening';
@@ -31,11 +31,11 @@ function* program() {
   yield* group(function* (tasks) {
     for (const at of all) {
       const listener = yield* listen(at);
-      say(`${at.name ?? at.fd} ${listener.address}`);
+      print(`${at.name ?? at.fd} ${listener.address}`);
       tasks.spawn(() => serve(listener, echo));
     }
-    say(yield* second({ fd: all[0].fd }));
-    say(`left ${Object.keys(process.env).filter((name) => name.startsWith('LISTEN_'))}`);
+    print(yield* secondAttempt({ fd: all[0].fd }));
+    print(`left ${Object.keys(process.env).filter((name) => name.startsWith('LISTEN_'))}`);
   });
 }
 

@@ -1,6 +1,6 @@
 /**
- * One of several servers that want the same Unix path: unix-rival.mjs BACKEND. For every path that
- * its parent sends it tells 'listening' or the code of the error; 'close' closes the listener.
+ * One of several servers that compete for a Unix path: unix-listener.mjs BACKEND. For every path
+ * that its parent sends, it sends 'listening' or an error code. 'close' closes the listener.
  */
 import { listen, once, run } from '../../../dist/index.js';
 
@@ -12,7 +12,7 @@ function* attempt(path) {
   }
 }
 
-function* rival() {
+function* competitor() {
   let listener;
   for (;;) {
     process.send('ready');
@@ -29,4 +29,4 @@ function* rival() {
   }
 }
 
-await run(rival, { network: process.argv[2] });
+await run(competitor, { network: process.argv[2] });

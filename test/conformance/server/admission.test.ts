@@ -1,22 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { ask, endings, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   echo,
+  endOf,
   eventually,
-  expectNothingLeft,
+  exchange,
   failure,
   receiveExactly,
+  receiveText,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`how many connections a server on ${world.name} takes`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`how many connections a server on ${backend.name} takes`, () => {
+    expectNothingLeft(backend);
 
     it('with maxConnections open the next one waits, and is served when one leaves', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -26,7 +29,7 @@ for (const world of worlds) {
             yield* third.sendAll('third');
             expect(yield* moveOnAfter(40, () => third.recv())).toBeUndefined();
             expect(server.stats()).toMatchObject({ accepted: 2, open: 2 });
-            expect(server.stats().acceptPauses > 0).toBe(world.capabilities.pausesAccept);
+            expect(server.stats().acceptPauses > 0).toBe(backend.capabilities.pausesAccept);
             first.close();
             expect(String(yield* receiveExactly(third, 5))).toBe('third');
             yield* exchange(second);
@@ -38,7 +41,7 @@ for (const world of worlds) {
     });
 
     it('one after the other is served when only one may be open', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -52,7 +55,7 @@ for (const world of worlds) {
     });
 
     it('a server that is full can be stopped', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server, serving): Operation<void> {
@@ -60,7 +63,7 @@ for (const world of worlds) {
             using outside = yield* connect(server.address);
             yield* sleep(5);
             server.stop();
-            expect(yield* heardBy(inside)).toBe('');
+            expect(yield* receiveText(inside)).toBe('');
             inside.close();
             expect(yield* endOf(outside)).toBe('end of file');
             outside.close();
@@ -73,7 +76,7 @@ for (const world of worlds) {
     });
 
     it('those who wait for room when it is stopped are answered, one after the other', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server, serving): Operation<void> {
@@ -87,10 +90,10 @@ for (const world of worlds) {
               }
               yield* sleep(5);
               server.stop();
-              expect(yield* heardBy(inside)).toBe('');
+              expect(yield* receiveText(inside)).toBe('');
               inside.close();
               for (const [i, socket] of outside.entries()) {
-                expect(yield* heardBy(socket)).toBe(`question ${i}`);
+                expect(yield* receiveText(socket)).toBe(`question ${i}`);
                 socket.close();
               }
             } finally {
@@ -111,7 +114,7 @@ for (const world of worlds) {
         yield* socket.recv();
         yield* sleepForever();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           busy,
           function* (server, serving): Operation<void> {
@@ -131,7 +134,7 @@ for (const world of worlds) {
     });
 
     it('a peer has so many connections, and other peers have theirs', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -160,7 +163,7 @@ for (const world of worlds) {
     });
 
     it('a peer that connects too fast is refused, others are not', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -189,11 +192,6 @@ function* connectFrom(server: Server, host: string): Operation<Socket> {
   return yield* connect(server.address, { localAddress: { host, port: 0 } });
 }
 
-function* exchange(socket: Socket): Operation<void> {
-  yield* socket.sendAll('x');
-  expect(String(yield* receiveExactly(socket, 1))).toBe('x');
-}
-
 /** The system has made the connection before the server could refuse it. */
 function* expectRefused(server: Server, localAddress: string): Operation<void> {
   const error = yield* failure(function* () {
@@ -201,12 +199,4 @@ function* expectRefused(server: Server, localAddress: string): Operation<void> {
     yield* socket.recv();
   });
   expect(error).toMatchObject({ code: 'ECONNRESET' });
-}
-
-function* endOf(socket: Socket): Operation<string> {
-  try {
-    return (yield* socket.recv()).length === 0 ? 'end of file' : 'bytes';
-  } catch (error) {
-    return (error as { code: string }).code;
-  }
 }

@@ -1,15 +1,19 @@
+/** Servers in processes that run out of descriptors. */
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ServerOptions, ServerStats } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
 import { endProcesses, Process } from '../../support/process/process.ts';
 
-/** More than Node needs for itself, fewer than there are clients. */
+/** More than Node needs, fewer than there are clients. */
 const DESCRIPTORS = 96;
 const CLIENTS = 120;
+
+/** A limit above what any system allows; the options are passed as JSON, without Infinity. */
+const UNREACHABLE: ServerOptions = { maxConnections: 2 ** 31 - 1 };
 
 const WARNING = /maxConnections is 500.* may have 96 descriptors/;
 
@@ -17,54 +21,54 @@ const program = fileURLToPath(new URL('../programs/few-descriptors.mjs', import.
 
 const clients: Client[] = [];
 
-for (const world of worlds.filter(({ real }) => real)) {
-  describe(`a server without descriptors on ${world.name}`, () => {
+for (const backend of backends.filter(({ real }) => real)) {
+  describe(`a server without descriptors on ${backend.name}`, () => {
     endProcesses();
     afterEach(() => {
       for (const client of clients.splice(0)) client.socket.destroy();
     });
 
-    it.each<ServerOptions>([{}, { maxConnections: 'unlimited' }])(
-      'neither spins nor ends, and serves again when there are some: %j',
+    it.each<ServerOptions>([{}, UNREACHABLE])(
+      'with the options %j idles at EMFILE, and serves again when descriptors are free',
       async (options) => {
-        const server = await startServer(world.name, options);
-        const pauses = world.capabilities.pausesAccept;
+        const server = await startServer(backend.name, options);
+        const pauses = backend.capabilities.pausesAccept;
         for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
-        await untilStuck(server, pauses);
+        await untilExhausted(server, pauses);
         expect(await cpuMsWithin(server, 400)).toBeLessThan(200);
 
-        // Those who were answered go, and others take their places.
+        // The clients that were answered leave, and the server accepts others.
         while (clients.some(({ state }) => state === 'answered')) {
           for (const client of answered()) client.end();
           if (clients.some(({ state }) => state === 'waiting')) await nextAnswer();
         }
-        const fates = new Set(clients.map(({ state }) => state));
-        expect(fates).toEqual(new Set(pauses ? ['served'] : ['served', 'turned away']));
+        const outcomes = new Set(clients.map(({ state }) => state));
+        expect(outcomes).toEqual(new Set(pauses ? ['served'] : ['served', 'reset']));
         clients.push(new Client(server.port));
         await nextAnswer();
 
         const { acceptPauses, failed } = await statsOf(server);
         expect([acceptPauses > 0, failed]).toEqual([pauses, 0]);
-        const told = server.process.stderr.match(/pauses accepting/g) ?? [];
-        expect(told.length).toBe(pauses ? 1 : 0);
+        const warnings = server.process.stderr.match(/accepting is paused/g) ?? [];
+        expect(warnings.length).toBe(pauses ? 1 : 0);
         await stop(server);
       },
     );
 
-    // Elsewhere nobody waits in the queue of the system: who finds no descriptor is turned away.
-    it.runIf(world.capabilities.pausesAccept)(
-      'turns those away who have waited for long, and serves again when there are some',
+    // On other networks connections do not wait in the system's queue: they are reset at once.
+    it.runIf(backend.capabilities.pausesAccept)(
+      'resets connections that have waited for long, and serves again later',
       async () => {
-        const server = await startServer(world.name, { maxConnections: 'unlimited' });
+        const server = await startServer(backend.name, UNREACHABLE);
         for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
         while (clients.some(({ state }) => state === 'waiting')) await nextChange();
-        const turnedAway = clients.filter(({ state }) => state === 'turned away').length;
-        expect(turnedAway).toBeGreaterThan(0);
+        const resets = clients.filter(({ state }) => state === 'reset').length;
+        expect(resets).toBeGreaterThan(0);
         const { refused, accepted, open } = await statsOf(server);
         expect([refused.shed, accepted, open]).toEqual([
-          turnedAway,
-          CLIENTS - turnedAway,
-          CLIENTS - turnedAway,
+          resets,
+          CLIENTS - resets,
+          CLIENTS - resets,
         ]);
         for (const client of answered()) client.end();
         clients.push(new Client(server.port));
@@ -73,12 +77,12 @@ for (const world of worlds.filter(({ real }) => real)) {
       },
     );
 
-    it.runIf(world.capabilities.pausesAccept)(
-      'answers those who wait before it ends, when it is stopped meanwhile',
+    it.runIf(backend.capabilities.pausesAccept)(
+      'answers the queued connections before it ends, if it is stopped at EMFILE',
       async () => {
-        const server = await startServer(world.name, { maxConnections: 'unlimited' });
+        const server = await startServer(backend.name, UNREACHABLE);
         for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
-        await untilStuck(server, true);
+        await untilExhausted(server, true);
         server.process.child.send('drain');
         expect(await server.process.exit).toEqual({ code: 0, signal: null });
         while (clients.some(({ socket }) => !socket.closed)) await nextChange();
@@ -86,12 +90,12 @@ for (const world of worlds.filter(({ real }) => real)) {
       },
     );
 
-    it('says so when more connections are allowed than there can be', async () => {
-      const server = await startServer(world.name, { maxConnections: 500 });
-      const said = () => WARNING.test(server.process.stderr);
-      await server.process.until('it says so', said);
+    it('reports a maxConnections above the number of descriptors', async () => {
+      const server = await startServer(backend.name, { maxConnections: 500 });
+      const isReported = () => WARNING.test(server.process.stderr);
+      await server.process.until('the warning', isReported);
       await stop(server);
-      const modest = await startServer(world.name, { maxConnections: 20 });
+      const modest = await startServer(backend.name, { maxConnections: 20 });
       await stop(modest);
       expect(modest.process.stderr).toBe('');
     });
@@ -104,14 +108,14 @@ let onChange = () => {};
 
 class Client {
   readonly socket: Socket;
-  state: 'waiting' | 'answered' | 'turned away' | 'served' = 'waiting';
+  state: 'waiting' | 'answered' | 'reset' | 'served' = 'waiting';
 
   constructor(port: number) {
     this.socket = connect(port, '127.0.0.1', () => this.socket.write('x'));
     this.socket.on('data', () => this.#become('answered'));
     this.socket.on('error', () => {}); // Its 'close' follows.
     this.socket.on('close', () => {
-      this.#become(this.state === 'waiting' ? 'turned away' : this.state);
+      this.#become(this.state === 'waiting' ? 'reset' : this.state);
     });
   }
 
@@ -162,7 +166,7 @@ async function stop(server: ServerProcess): Promise<void> {
   expect(await server.process.exit).toEqual({ code: 0, signal: null });
 }
 
-/** The next message; fails with what the process has to say if it ends instead. */
+/** The next message; rejects if the process ends first. */
 function messageOf<T>({ child, exit }: Process): Promise<T> {
   return new Promise((resolve, reject) => {
     child.once('message', (message) => resolve(message as T));
@@ -176,13 +180,13 @@ function statsOf({ process: server }: ServerProcess): Promise<ServerStats & { cp
   return message;
 }
 
-/** All descriptors are in use: the server has said so, or turned away all that it cannot serve. */
-async function untilStuck(server: ServerProcess, pauses: boolean): Promise<void> {
-  const isStuck = async () => {
+/** Waits until all descriptors are in use: accepting is paused, or the rest was reset. */
+async function untilExhausted(server: ServerProcess, pauses: boolean): Promise<void> {
+  const isExhausted = async () => {
     if (!pauses) return clients.every(({ state }) => state !== 'waiting');
     return (await statsOf(server)).acceptPauses > 0;
   };
-  while (!(await isStuck())) await delay(5);
+  while (!(await isExhausted())) await delay(5);
 }
 
 async function cpuMsWithin(server: ServerProcess, ms: number): Promise<number> {

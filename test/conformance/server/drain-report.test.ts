@@ -9,23 +9,25 @@ import {
   sleepForever,
   tcpServer,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { endings, heardBy, withServer } from '../../support/servers.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { endings, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
-  expectNothingLeft,
+  exchange,
   LOOPBACK,
   receiveExactly,
+  receiveText,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`the report of a drain on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`the report of a drain on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('says how many came to their own end', () => {
       const reports: DrainReport[] = [];
-      return world
+      return backend
         .run(() =>
           withServer(
             echo,
@@ -41,7 +43,7 @@ for (const world of worlds) {
               expect(server.drainReport).toBeUndefined();
               server.stop({ graceMs: 5000 });
               for (const client of [one, two]) {
-                expect(yield* heardBy(client)).toBe('');
+                expect(yield* receiveText(client)).toBe('');
                 client.close();
               }
               yield* serving.join();
@@ -58,7 +60,7 @@ for (const world of worlds) {
     });
 
     it('says who was cut, in which state, and what they waited for', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handlerByName,
           function* (server, serving): Operation<void> {
@@ -96,7 +98,7 @@ for (const world of worlds) {
     });
 
     it('is made when the grace is no time at all', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* exchange(client);
@@ -112,7 +114,7 @@ for (const world of worlds) {
 
     it('is made when a scope around the server is stopped', () => {
       let server: Server | undefined;
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         yield* scope((own) =>
           group(function* (tasks): Operation<void> {
             tasks.spawn(() =>
@@ -137,7 +139,7 @@ for (const world of worlds) {
 
     it('is not made where nobody has stopped the server', () => {
       const onDrained = vi.fn();
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server, serving): Operation<void> {
@@ -164,7 +166,7 @@ for (const world of worlds) {
           cleaned = true;
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('x');
@@ -182,7 +184,7 @@ for (const world of worlds) {
       const onDrained = () => {
         throw new Error('in onDrained');
       };
-      await world.run(
+      await backend.run(
         () => tcpServer(LOOPBACK, echo, { onDrained, onListening: (server) => server.stop() }),
         { hooks: { onUnhandled } },
       );
@@ -194,7 +196,7 @@ for (const world of worlds) {
         yield* socket.recv(1);
         yield* sleepForever();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server, serving): Operation<void> {
@@ -220,9 +222,4 @@ function* handlerByName(socket: Socket): Operation<void> {
   if (name === 'busy') yield* sleep(12_345);
   yield* socket.sendAll(name);
   if (name === 'idle') yield* sleep(54_321);
-}
-
-function* exchange(socket: Socket): Operation<void> {
-  yield* socket.sendAll('x');
-  expect(String(yield* receiveExactly(socket, 1))).toBe('x');
 }

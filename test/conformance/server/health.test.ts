@@ -1,52 +1,70 @@
-/** What `health` answers, and that nobody can do it harm. */
-import { describe, expect, it } from 'vitest';
+/** The responses of `health`, and the limits that protect it from its clients. */
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { HealthOptions, MetricsSource } from '../../../src/health.ts';
 import { health } from '../../../src/health.ts';
 import type { Operation, RunOptions, SocketAddress } from '../../../src/index.ts';
-import { connect, group, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
+import {
+  CoronetError,
+  connect,
+  group,
+  moveOnAfter,
+  sleep,
+  sleepForever,
+} from '../../../src/index.ts';
 import type { Program } from '../../../src/lowlevel.ts';
-import { realWorlds } from '../../support/backends.ts';
-import { heardBy, withServer } from '../../support/servers.ts';
-import { echo, eventually, expectNothingLeft, LOOPBACK } from '../../support/sockets.ts';
+import { nodePlatform } from '../../../src/node/platform.ts';
+import { SERVER_METRICS } from '../../../src/server/stats.ts';
+import { realBackends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { withServer } from '../../support/servers.ts';
+import { echo, eventually, LOOPBACK, receiveText } from '../../support/sockets.ts';
 
-/** MOST_CONNECTIONS of server/health/health.ts. */
-const PLACES = 16;
+/** MAX_CONNECTIONS of src/server/health/health.ts. */
+const MAX_CONNECTIONS = 16;
 
 class FakeProgram implements Program {
   ready = false;
   stopping = false;
   readonly replaced = false;
   readonly servers: Program['servers'] = [
-    { address: { toString: () => 'main' }, stats: () => ({ open: 7, closed: { idle: 3 } }) },
+    {
+      address: { toString: () => 'main' },
+      stats: () => ({ open: 7, closed: { idle: 3 } }),
+      metrics: SERVER_METRICS,
+    },
   ];
   becomeReady(): void {}
   serverListens(): void {}
   serverEnds(): void {}
 }
 
-/** The whole answer to what is sent. */
-function* answerTo(address: SocketAddress, request: string): Operation<string> {
+/** Sends `request` and returns the whole response. */
+function* exchange(address: SocketAddress, request: string): Operation<string> {
   using socket = yield* connect(address);
   yield* socket.sendAll(request);
-  return yield* heardBy(socket);
+  return yield* receiveText(socket);
 }
 
 function* get(address: SocketAddress, path: string): Operation<string> {
-  return yield* answerTo(address, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  return yield* exchange(address, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
 }
 
-/** The status and the body of an answer. */
-function short(answer: string): string {
-  const [head = '', body] = answer.split('\r\n\r\n');
+/** The status and the body of a response. */
+function short(response: string): string {
+  const [head = '', body] = response.split('\r\n\r\n');
   return `${head.split(' ')[1]} ${body}`;
 }
 
-for (const world of realWorlds) {
-  describe(`health on ${world.name}`, () => {
-    expectNothingLeft(world);
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
-    /** Runs `body` while health answers. */
-    function observed(
+for (const backend of realBackends) {
+  describe(`health on ${backend.name}`, () => {
+    expectNothingLeft(backend);
+
+    /** Runs `body` while `health` listens at the address that is passed to it. */
+    function withHealth(
       body: (address: SocketAddress) => Operation<void>,
       options: HealthOptions = {},
       runOptions: object = {},
@@ -55,7 +73,7 @@ for (const world of realWorlds) {
       const onListening = (at: SocketAddress) => {
         address = at;
       };
-      return world.run(
+      return backend.run(
         () =>
           group(function* (tasks): Operation<void> {
             tasks.spawn(() => health(LOOPBACK, { ...options, onListening }), { daemon: true });
@@ -66,10 +84,10 @@ for (const world of realWorlds) {
       );
     }
 
-    it('is alive as long as it answers, and says so in HTTP', () =>
-      observed(function* (address): Operation<void> {
-        const answer = yield* get(address, '/livez?verbose');
-        expect(answer.split('\r\n')).toEqual([
+    it('/livez returns 200 with valid HTTP headers', () =>
+      withHealth(function* (address): Operation<void> {
+        const response = yield* get(address, '/livez?verbose');
+        expect(response.split('\r\n')).toEqual([
           'HTTP/1.1 200 OK',
           'Content-Type: text/plain; charset=utf-8',
           'Content-Length: 6',
@@ -78,11 +96,11 @@ for (const world of realWorlds) {
           '',
           'alive\n',
         ]);
-        const head = yield* answerTo(address, 'HEAD /livez HTTP/1.0\n\n');
-        expect(head).toBe(answer.replace('alive\n', ''));
+        const head = yield* exchange(address, 'HEAD /livez HTTP/1.0\n\n');
+        expect(head).toBe(response.replace('alive\n', ''));
       }));
 
-    it('is ready while the program is, and not from the first signal on', async () => {
+    it('/readyz returns 200 from when the program is ready to the first signal', async () => {
       const program = new FakeProgram();
       const body = function* (address: SocketAddress): Operation<void> {
         expect(short(yield* get(address, '/readyz'))).toBe('503 not ready\n');
@@ -93,10 +111,10 @@ for (const world of realWorlds) {
         expect(short(yield* get(address, '/readyz'))).toBe('503 stopping\n');
         expect(short(yield* get(address, '/livez'))).toBe('200 alive\n');
       };
-      await observed(body, {}, { program });
+      await withHealth(body, {}, { program });
     });
 
-    it('asks the question of its options as well', async () => {
+    it('/readyz returns 503 if the option ready() returns false or throws', async () => {
       let isReady: () => boolean = () => true;
       const body = function* (address: SocketAddress): Operation<void> {
         expect(short(yield* get(address, '/readyz'))).toBe('200 ready\n');
@@ -107,11 +125,11 @@ for (const world of realWorlds) {
         };
         expect(short(yield* get(address, '/readyz'))).toBe('503 not ready: Error: no database\n');
       };
-      await observed(body, { ready: () => isReady() });
+      await withHealth(body, { ready: () => isReady() });
     });
 
-    it('gives the figures of the process, of the scheduler and of servers', () =>
-      world.run(() =>
+    it('/metrics shows metrics of the process, of the scheduler and of servers', () =>
+      backend.run(() =>
         withServer(echo, function* (server): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             let address: SocketAddress | undefined;
@@ -136,9 +154,9 @@ for (const world of realWorlds) {
         }),
       ));
 
-    it('fetches first what lies elsewhere, and tells what goes wrong there', async () => {
+    it('/metrics runs refresh() of each source before a page, and shows its errors', async () => {
       let value = 0;
-      const fetched = {
+      const refreshed = {
         stats: () => ({ value }),
         *refresh(): Operation<void> {
           yield* sleep(1);
@@ -146,29 +164,29 @@ for (const world of realWorlds) {
         },
       };
       const servers: Record<string, MetricsSource> = {
-        fetched,
+        refreshed,
         plain: { stats: () => ({ open: 3 }) },
       };
       const body = function* (address: SocketAddress): Operation<void> {
         for (const expected of [1, 2]) {
           const page = yield* get(address, '/metrics');
-          expect(page).toContain(`coronet_server_value_total{server="fetched"} ${expected}\n`);
+          expect(page).toContain(`coronet_server_value{server="refreshed"} ${expected}\n`);
           expect(page).toContain('coronet_server_open{server="plain"} 3\n');
         }
         servers['broken'] = {
           stats: () => ({}),
           refresh(): never {
-            throw new Error('out of reach');
+            throw new Error('unreachable');
           },
         };
-        expect(short(yield* get(address, '/metrics'))).toMatch(/^500 .*Error: out of reach\n$/);
+        expect(short(yield* get(address, '/metrics'))).toMatch(/^500 .*Error: unreachable\n$/);
       };
-      await observed(body, { servers });
+      await withHealth(body, { servers });
     });
 
-    it('does not wait for what lies elsewhere for ever', () => {
+    it('/metrics does not wait indefinitely for refresh() of a source', () => {
       const never = { stats: () => ({ open: 1 }), refresh: () => sleepForever() };
-      return observed(
+      return withHealth(
         function* (address): Operation<void> {
           const page = yield* get(address, '/metrics');
           expect(page).toContain('coronet_server_open{server="never"} 1\n');
@@ -177,8 +195,8 @@ for (const world of realWorlds) {
       );
     });
 
-    it('gives those of the servers under main by themselves, also one inside of another', () =>
-      observed(
+    it('/metrics shows the servers under main by default', () =>
+      withHealth(
         function* (address): Operation<void> {
           const page = yield* get(address, '/metrics');
           expect(page).toMatch(/^coronet_server_open\{server="main"\} 7$/m);
@@ -189,8 +207,20 @@ for (const world of realWorlds) {
         { program: new FakeProgram() },
       ));
 
-    it('refuses what it does not know', () =>
-      observed(function* (address): Operation<void> {
+    it('/metrics returns 501 without prom-client', () => {
+      vi.spyOn(nodePlatform, 'metricsPage').mockImplementation((_, done) => {
+        done(new CoronetError('ERR_MISSING_PEER', 'Run: npm install prom-client'), '');
+      });
+      return withHealth(function* (address): Operation<void> {
+        const response = yield* get(address, '/metrics');
+        expect(response).toMatch(/^HTTP\/1\.1 501 Not Implemented\r\n/);
+        expect(short(response)).toBe('501 Run: npm install prom-client\n');
+        expect(short(yield* get(address, '/livez'))).toBe('200 alive\n');
+      });
+    });
+
+    it('an invalid request is answered with a 4xx status', () =>
+      withHealth(function* (address): Operation<void> {
         const requests: readonly (readonly [string, string])[] = [
           ['GET / HTTP/1.1\r\n\r\n', '404'],
           ['GET http://localhost/livez HTTP/1.1\r\n\r\n', '404'],
@@ -201,15 +231,14 @@ for (const world of realWorlds) {
           [`GET /${'x'.repeat(20_000)}`, '431'],
         ];
         for (const [request, status] of requests) {
-          expect((yield* answerTo(address, request)).slice(9, 12), request.slice(0, 40)).toBe(
-            status,
-          );
+          const response = yield* exchange(address, request);
+          expect(response.slice(9, 12), request.slice(0, 40)).toBe(status);
         }
         expect(short(yield* get(address, '/livez'))).toBe('200 alive\n');
       }));
 
-    it('is not disturbed by those who leave in the middle', () =>
-      observed(function* (address): Operation<void> {
+    it('clients that disconnect during a request do not affect other clients', () =>
+      withHealth(function* (address): Operation<void> {
         for (const request of ['', 'GET', 'GET /metrics HTTP/1.1\r\n\r\n']) {
           const closed = yield* connect(address);
           yield* closed.sendAll(`${request}`);
@@ -221,29 +250,29 @@ for (const world of realWorlds) {
         expect(short(yield* get(address, '/livez'))).toBe('200 alive\n');
       }));
 
-    it('has a bounded number of places: the next one is served when one is left', () =>
-      observed(function* (address): Operation<void> {
+    it('at the maximum number of connections, the next one is served when one ends', () =>
+      withHealth(function* (address): Operation<void> {
         const silent = [];
-        for (let i = 0; i < PLACES; i++) silent.push(yield* connect(address));
+        for (let i = 0; i < MAX_CONNECTIONS; i++) silent.push(yield* connect(address));
         using late = yield* connect(address);
         yield* late.sendAll('GET /livez HTTP/1.1\r\n\r\n');
         expect(yield* moveOnAfter(50, () => late.recv())).toBe(undefined);
         silent.pop()?.close();
-        expect(short(yield* heardBy(late))).toBe('200 alive\n');
+        expect(short(yield* receiveText(late))).toBe('200 alive\n');
         for (const socket of silent) socket.close();
       }));
   });
 }
 
 describe('health', () => {
-  it('says what is wrong with its address and its options', () => {
+  it('an invalid address or option is rejected at once', () => {
     expect(() => health('nowhere')).toThrow(/Expected an address/);
     expect(() => health(0, { ready: true as never })).toThrow(/`options.ready` to be a function/);
     expect(() => health(0, { server: {} } as object)).toThrow(/did you mean `servers`/);
   });
 
-  it('listens on this machine only where a port is all that was said', () =>
-    (realWorlds[0] as (typeof realWorlds)[number]).run(function* (): Operation<void> {
+  it('a port without a host means 127.0.0.1', () =>
+    (realBackends[0] as (typeof realBackends)[number]).run(function* (): Operation<void> {
       let host = '';
       const onListening = (address: SocketAddress) => {
         host = address.host;

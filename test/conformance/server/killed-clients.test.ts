@@ -1,25 +1,26 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import type { Process } from '../../support/process/process.ts';
 import { endProcesses, startNode } from '../../support/process/process.ts';
 import { ask, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
-import { eventually, expectNothingLeft } from '../../support/sockets.ts';
+import { eventually } from '../../support/sockets.ts';
 
 /** How many bytes of its clients the server has received when they are killed. */
 const MOMENTS = [
   0, 1, 9_999, 10_000, 30_000, 100_000, 200_000, 400_000, 700_000, 1_500_000, 3_000_000,
 ];
 
-for (const world of worlds.filter(({ real }) => real)) {
-  describe(`a server and other processes on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends.filter(({ real }) => real)) {
+  describe(`a server and other processes on ${backend.name}`, () => {
+    expectNothingLeft(backend);
     endProcesses();
 
     it('survives the death of its clients at any moment', async () => {
       const failures: unknown[] = [];
       const victim = new Victim();
-      await world.run(() =>
+      await backend.run(() =>
         withServer(
           (socket) => watchedEcho(socket, victim),
           function* (server): Operation<void> {

@@ -4,24 +4,18 @@ import { array, assert, asyncProperty, constantFrom, integer, record } from 'fas
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CloseRecord, Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, group, scope, sleep, sleepForever, TaskLocal } from '../../../src/index.ts';
-import type { TestWorld } from '../../support/backends.ts';
-import { worlds } from '../../support/backends.ts';
+import type { TestBackend } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
-import {
-  echo,
-  eventually,
-  expectNothingLeft,
-  failure,
-  pattern,
-  receiveExactly,
-  together,
-} from '../../support/sockets.ts';
+import { echo, eventually, failure, receiveExactly, together } from '../../support/sockets.ts';
 
 const subscriptions: (() => void)[] = [];
 
-for (const world of worlds) {
-  describe(`what a server on ${world.name} tells of its connections`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`what a server on ${backend.name} tells of its connections`, () => {
+    expectNothingLeft(backend);
     afterEach(() => {
       for (const unsubscribe of subscriptions.splice(0)) unsubscribe();
     });
@@ -29,7 +23,7 @@ for (const world of worlds) {
     it('a frozen record of each, when it has ended', () => {
       const records: CloseRecord[] = [];
       const onClose = (record: CloseRecord): unknown => records.push(record);
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           byFirstWord,
           function* (server): Operation<void> {
@@ -75,7 +69,7 @@ for (const world of worlds) {
           },
           { onClose },
         );
-      await world.run(program, { hooks: { onUnhandled } });
+      await backend.run(program, { hooks: { onUnhandled } });
       expect(onUnhandled.mock.calls.map(String)).toEqual(Array(2).fill('Error: in onClose'));
     });
 
@@ -93,7 +87,7 @@ for (const world of worlds) {
         });
         throw kept;
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -107,9 +101,9 @@ for (const world of worlds) {
       );
     });
 
-    it.runIf(world.real)('messages on the channels of node:diagnostics_channel', () => {
+    it.runIf(backend.real)('messages on the channels of node:diagnostics_channel', () => {
       const messages = subscribed(['connection', 'close', 'limit']);
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -138,7 +132,7 @@ for (const world of worlds) {
     });
 
     it('the bytes of open connections and of those that have ended', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server): Operation<void> {
           expect(yield* ask(server, 'twelve bytes')).toBe('twelve bytes');
           using client = yield* connect(server.address);
@@ -147,18 +141,18 @@ for (const world of worlds) {
           expect(server.stats()).toMatchObject({ bytesReceived: 17, bytesSent: 17 });
           expect(Object.isFrozen(server.stats())).toBe(true);
           // In a simulation, turns take no time.
-          expect(server.stats().longestTurnMs > 0).toBe(world.real);
+          expect(server.stats().longestTurnMs > 0).toBe(backend.real);
         }),
       );
     });
 
     it('connections that found the queue full', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           sleepForever,
           function* (server): Operation<void> {
             const before = server.stats();
-            if (world.capabilities.pausesAccept) {
+            if (backend.capabilities.pausesAccept) {
               expect(before.overflowed).toBeUndefined();
               expect([0, undefined]).toContain(before.hostOverflowed);
               return;
@@ -179,7 +173,7 @@ for (const world of worlds) {
       const handler = function* (socket: Socket): Operation<void> {
         for (;;) yield* socket.sendAll(pattern(100_000));
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -199,10 +193,10 @@ for (const world of worlds) {
     });
 
     // Elsewhere the queue is the process's own, or there is no machine to ask.
-    it.runIf(world.real && world.capabilities.pausesAccept)(
+    it.runIf(backend.real && backend.capabilities.pausesAccept)(
       'connections that the system dropped because the queue was full',
       () => {
-        return world.run(() =>
+        return backend.run(() =>
           withServer(
             sleepForever,
             function* (server): Operation<void> {
@@ -231,14 +225,14 @@ for (const world of worlds) {
         { minLength: 1, maxLength: 25 },
       );
       await assert(
-        asyncProperty(visits, (plan) => world.run(() => randomWorkload(world, plan))),
+        asyncProperty(visits, (plan) => backend.run(() => randomWorkload(backend, plan))),
         { numRuns: 12 },
       );
     });
   });
 
-  describe(`request ids in handlers on ${world.name}`, () => {
-    expectNothingLeft(world);
+  describe(`request ids in handlers on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('AsyncLocalStorage around a task of a handler is seen after each of its waits', () => {
       const ids = new AsyncLocalStorage<string>();
@@ -254,7 +248,7 @@ for (const world of worlds) {
           yield* socket.sendAll(`${ids.getStore()}\n`);
         }
       }
-      return world.run(() => withServer(handler, idsAreRight));
+      return backend.run(() => withServer(handler, idsAreRight));
     });
 
     it('so is a TaskLocal', () => {
@@ -267,7 +261,7 @@ for (const world of worlds) {
           yield* socket.sendAll(`${id.get()}\n`);
         }
       }
-      return world.run(() => withServer(handler, idsAreRight));
+      return backend.run(() => withServer(handler, idsAreRight));
     });
   });
 }
@@ -309,7 +303,7 @@ interface Visit {
   readonly from: number;
 }
 
-function* randomWorkload(world: TestWorld, plan: readonly Visit[]): Operation<void> {
+function* randomWorkload(backend: TestBackend, plan: readonly Visit[]): Operation<void> {
   const records: CloseRecord[] = [];
   const limits = { firstByteTimeoutMs: 30, idleTimeoutMs: 40, maxLifetimeMs: 60, lingerMs: 10 };
   yield* withServer(
@@ -322,7 +316,7 @@ function* randomWorkload(world: TestWorld, plan: readonly Visit[]): Operation<vo
       expect([open, records.length]).toEqual([0, accepted]);
       expect(sum(Object.values(closed))).toBe(accepted);
       expect(refused.maxConnectionsPerPeer + accepted).toBeLessThanOrEqual(plan.length);
-      if (world.capabilities.pausesAccept) {
+      if (backend.capabilities.pausesAccept) {
         expect(refused.maxConnectionsPerPeer + accepted).toBe(plan.length);
       }
       expect(sum(records.map((each) => each.bytesReceived))).toBe(bytesReceived);

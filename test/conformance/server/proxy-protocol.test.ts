@@ -21,9 +21,10 @@ import {
   toDuplex,
   until,
 } from '../../../src/index.ts';
-import { worlds, worldsWithTls } from '../../support/backends.ts';
-import { heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
-import { echo, eventually, expectNothingLeft, failure, LOOPBACK } from '../../support/sockets.ts';
+import { backends, backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { echo, eventually, failure, LOOPBACK, receiveText } from '../../support/sockets.ts';
 import { CA, SERVER } from '../../support/tls.ts';
 
 const LINE = 'PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n';
@@ -38,7 +39,7 @@ const BINARY: Buffer = Buffer.from([
 
 /** Says who the peer is, and what it sends. */
 function* tell(socket: Socket, peer: SocketAddress): Operation<void> {
-  yield* socket.sendAll(`${peer}: ${yield* heardBy(socket)}`);
+  yield* socket.sendAll(`${peer}: ${yield* receiveText(socket)}`);
 }
 
 /** What `tell` says to whom sends the pieces, each by itself. */
@@ -49,12 +50,12 @@ function* told(server: Server, ...pieces: readonly (Uint8Array | string)[]): Ope
     yield* sleep(0);
   }
   socket.shutdown('send');
-  return yield* heardBy(socket);
+  return yield* receiveText(socket);
 }
 
-for (const world of worlds) {
-  describe(`the PROXY protocol on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`the PROXY protocol on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     /** Runs `body` beside a server whose connections come from a trusted proxy. */
     function behind(
@@ -63,7 +64,7 @@ for (const world of worlds) {
       { handler = tell, ...options }: { readonly handler?: Handler } & ServerOptions = {},
     ): Promise<void> {
       const errors: unknown[] = [];
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, (server) => body(server, errors), {
           onError: (error) => errors.push(error),
           proxyProtocol: { ...TRUSTING, ...proxyProtocol },
@@ -220,7 +221,7 @@ for (const world of worlds) {
           yield* socket.sendAll(LINE);
           yield* eventually('the handler runs', () => handled);
           server.stop();
-          expect(yield* heardBy(socket)).toBe('');
+          expect(yield* receiveText(socket)).toBe('');
         },
         {},
         {
@@ -241,11 +242,11 @@ for (const world of worlds) {
         yield* sleep(1);
         yield* socket.sendAll(`${LINE.slice(20)}x`);
         socket.shutdown('send');
-        expect(yield* heardBy(socket)).toBe('192.0.2.1:56324: x');
+        expect(yield* receiveText(socket)).toBe('192.0.2.1:56324: x');
       }));
 
     it('is read at a listener of its own as well, and its end ends the passages', () =>
-      world.run(function* (): Operation<void> {
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK, { proxyProtocol: TRUSTING });
         using near = yield* connect(listener.address);
         using slow = yield* connect(listener.address);
@@ -278,8 +279,8 @@ for (const world of worlds) {
   });
 }
 
-describe.each(worldsWithTls)('the PROXY protocol in front of TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('the PROXY protocol in front of TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   /** What a client hears that comes through a proxy which passes TLS on as it is. */
   function* toldInside(server: Server, header: string, text: string): Operation<string> {
@@ -299,7 +300,7 @@ describe.each(worldsWithTls)('the PROXY protocol in front of TLS, on $name', (wo
   const options: ServerOptions = { tls: SERVER, proxyProtocol: TRUSTING };
 
   test('is read in clear, and the handshake follows it', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         tell,
         function* (server): Operation<void> {
@@ -312,7 +313,7 @@ describe.each(worldsWithTls)('the PROXY protocol in front of TLS, on $name', (wo
     ));
 
   test('names the peer of a handshake that fails', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         tell,
         function* (server): Operation<void> {
@@ -326,7 +327,7 @@ describe.each(worldsWithTls)('the PROXY protocol in front of TLS, on $name', (wo
     ));
 
   test('lets a drain wait for both', () =>
-    world.run(() =>
+    backend.run(() =>
       withServer(
         tell,
         function* (server): Operation<void> {

@@ -11,21 +11,22 @@ import {
   sleepForever,
   tcpServer,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { ask, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { ask, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
-  expectNothingLeft,
   failure,
   LOOPBACK,
   receiveExactly,
+  receiveText,
   together,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`a server on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`a server on ${backend.name}`, () => {
+    expectNothingLeft(backend);
     afterEach(() => {
       vi.restoreAllMocks();
     });
@@ -36,7 +37,7 @@ for (const world of worlds) {
         seen.set(currentTask(), `${peer}`);
         yield* echo(socket);
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using one = yield* connect(server.address);
           using two = yield* connect(server.address);
@@ -47,13 +48,13 @@ for (const world of worlds) {
           const near = [`${one.localAddress}`, `${two.localAddress}`];
           expect(new Set(seen.values())).toEqual(new Set(near));
           expect(server.stats()).toMatchObject({ accepted: 2, open: 2, failed: 0 });
-          expect([server.backend, server.stats().backend]).toEqual([world.name, world.name]);
+          expect([server.backend, server.stats().backend]).toEqual([backend.name, backend.name]);
         }),
       );
     });
 
     it('serves a thousand clients at once', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server): Operation<void> {
           const there = new Event('all clients are there');
           const clients = Array.from(
@@ -72,14 +73,14 @@ for (const world of worlds) {
 
     it('a failing handler ends its connection only, and is given to onError', () => {
       const onError = vi.fn();
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           failOnBad,
           function* (server): Operation<void> {
             using bystander = yield* connect(server.address);
             using bad = yield* connect(server.address);
             yield* bad.sendAll('bad');
-            expect(yield* heardBy(bad)).toBe('');
+            expect(yield* receiveText(bad)).toBe('');
             yield* bystander.sendAll('good');
             expect(String(yield* receiveExactly(bystander, 4))).toBe('good');
             expect(yield* ask(server, 'good')).toBe('good');
@@ -93,9 +94,9 @@ for (const world of worlds) {
       );
     });
 
-    it.runIf(world.real)('without onError a failure is one line on standard error', () => {
+    it.runIf(backend.real)('without onError a failure is one line on standard error', () => {
       const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-      return world.run(() =>
+      return backend.run(() =>
         withServer(failOnBad, function* (server): Operation<void> {
           expect(yield* ask(server, 'bad')).toBe('');
           yield* untilNobodyIsLeft(server);
@@ -111,7 +112,7 @@ for (const world of worlds) {
       const handler = (() => {
         throw new Error('no operation');
       }) as unknown as typeof echo;
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -131,7 +132,7 @@ for (const world of worlds) {
         revoke();
         throw proxy;
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -158,7 +159,7 @@ for (const world of worlds) {
           },
           { onError },
         );
-      return world.run(program, { hooks: { onUnhandled } }).then(() => {
+      return backend.run(program, { hooks: { onUnhandled } }).then(() => {
         expect(onUnhandled.mock.calls.map(String)).toEqual(['Error: in onError']);
       });
     });
@@ -170,11 +171,11 @@ for (const world of worlds) {
           throw error;
         },
       };
-      await expect(world.run(() => tcpServer(LOOPBACK, echo, options))).rejects.toBe(error);
+      await expect(backend.run(() => tcpServer(LOOPBACK, echo, options))).rejects.toBe(error);
     });
 
     it('a port that is taken ends the server with EADDRINUSE', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const error = yield* failure(() => tcpServer(listener.address, echo));
         expect(error).toMatchObject({ code: 'EADDRINUSE', port: listener.address.port });
@@ -183,7 +184,7 @@ for (const world of worlds) {
 
     it('a peer that resets is counted, not reported', () => {
       const onError = vi.fn();
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -210,7 +211,7 @@ for (const world of worlds) {
           yield* sleepForever();
         });
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -228,7 +229,7 @@ for (const world of worlds) {
 
     it('a reset of a connection that the handler has opened itself is a failure', () => {
       const onError = vi.fn();
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using behind = yield* listen(LOOPBACK);
         const handler = function* (socket: Socket): Operation<void> {
           yield* socket.recv();
@@ -243,7 +244,7 @@ for (const world of worlds) {
               yield* client.sendAll('a question, and some more');
               if (half) client.shutdown('send');
               (yield* behind.accept()).reset();
-              expect(yield* heardBy(client)).toBe('');
+              expect(yield* receiveText(client)).toBe('');
             }
             expect(server.stats()).toMatchObject({ failed: 2, resetByPeer: 0 });
             const reset = expect.objectContaining({ code: 'ECONNRESET' });
@@ -263,7 +264,7 @@ for (const world of worlds) {
         yield* socket.recv();
         socket.sendAll('lost');
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -280,10 +281,10 @@ for (const world of worlds) {
         yield* socket.sendAll('bye');
         socket.close();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using socket = yield* connect(server.address);
-          expect(yield* heardBy(socket)).toBe('bye');
+          expect(yield* receiveText(socket)).toBe('bye');
           yield* untilNobodyIsLeft(server);
           expect(server.stats().failed).toBe(0);
         }),
@@ -291,7 +292,7 @@ for (const world of worlds) {
     });
 
     it('serve takes a listener that is open, and closes it at its end', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         yield* serve(listener, echo, { onListening: (server) => server.stop() });
         expect(listener.closed).toBe(true);
@@ -307,7 +308,7 @@ for (const world of worlds) {
           cleaned++;
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           const clients: Socket[] = [];
           for (let i = 0; i < 20; i++) clients.push(yield* connect(server.address));
@@ -329,7 +330,7 @@ for (const world of worlds) {
       const handler = function* (socket: Socket): Operation<void> {
         for (;;) yield* socket.sendAll(Buffer.alloc(1_000_000));
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* eventually('bytes are on their way', () => client.readiness.canRecv);
@@ -358,6 +359,6 @@ function* holdAndAsk(server: Server, number: number, allThere: Event): Operation
   yield* allThere.wait();
   yield* socket.sendAll(`client ${number}`);
   socket.shutdown('send');
-  const heard = yield* heardBy(socket);
+  const heard = yield* receiveText(socket);
   if (heard !== `client ${number}`) expect.fail(`client ${number} heard '${heard}'`);
 }

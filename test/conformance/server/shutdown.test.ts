@@ -11,24 +11,25 @@ import {
   sleep,
   sleepForever,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { endings, heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
-  digest,
   echo,
+  endOf,
   eventually,
-  expectNothingLeft,
   failure,
   LOOPBACK,
-  pattern,
   receiveAll,
   receiveExactly,
+  receiveText,
   together,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`the end of connections on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`the end of connections on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('the last reply survives input that the handler has not read', () => {
       const reply = pattern(200_000);
@@ -36,7 +37,7 @@ for (const world of worlds) {
         yield* receiveExactly(socket, 1);
         yield* socket.sendAll(reply);
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll(pattern(300_000));
@@ -55,7 +56,7 @@ for (const world of worlds) {
           yield* shield(() => socket.sendAll('out of time'));
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -77,7 +78,7 @@ for (const world of worlds) {
         yield* socket.recv(1);
         yield* socket.sendAll('enough');
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
           yield* together(
@@ -89,7 +90,7 @@ for (const world of worlds) {
               client.shutdown('send');
             },
             function* (): Operation<void> {
-              expect(yield* heardBy(client)).toBe('enough');
+              expect(yield* receiveText(client)).toBe('enough');
             },
           );
         }),
@@ -100,13 +101,13 @@ for (const world of worlds) {
       const handler = function* (socket: Socket): Operation<void> {
         yield* socket.sendAll('done');
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             const begun = now();
-            expect(yield* heardBy(client)).toBe('done');
+            expect(yield* receiveText(client)).toBe('done');
             yield* untilNobodyIsLeft(server);
             expect(now() - begun).toBeGreaterThan(50);
             expect(now() - begun).toBeLessThan(1000);
@@ -121,7 +122,7 @@ for (const world of worlds) {
         yield* socket.recv(); // The client knows that it is connected.
         yield* moveOnAfter(20, () => socket.sendAll(Buffer.alloc(30_000_000)));
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('go');
@@ -133,11 +134,11 @@ for (const world of worlds) {
     });
   });
 
-  describe(`stopping a server on ${world.name}`, () => {
-    expectNothingLeft(world);
+  describe(`stopping a server on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('idle connections get end of file at recv, and the server returns', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           using fresh = yield* connect(server.address);
           using used = yield* connect(server.address);
@@ -145,8 +146,8 @@ for (const world of worlds) {
           yield* receiveExactly(used, 8);
           yield* eventually('both are open', () => server.stats().open === 2);
           server.stop();
-          expect(yield* heardBy(fresh)).toBe('');
-          expect(yield* heardBy(used)).toBe('');
+          expect(yield* receiveText(fresh)).toBe('');
+          expect(yield* receiveText(used)).toBe('');
           fresh.close();
           used.close();
           yield* serving.join();
@@ -156,14 +157,14 @@ for (const world of worlds) {
     });
 
     it('a busy connection answers first', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(slowEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('question');
           yield* eventually('the question was heard', () => server.stats().open === 1);
           yield* sleep(10);
           server.stop();
-          expect(yield* heardBy(client)).toBe('question');
+          expect(yield* receiveText(client)).toBe('question');
           client.close();
           yield* serving.join();
         }),
@@ -171,7 +172,7 @@ for (const world of worlds) {
     });
 
     it('bytes that are there already are answered before the end', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(slowEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('one');
@@ -179,7 +180,7 @@ for (const world of worlds) {
           yield* client.sendAll('two');
           yield* sleep(5);
           server.stop();
-          expect(yield* heardBy(client)).toBe('onetwo');
+          expect(yield* receiveText(client)).toBe('onetwo');
           client.close();
           yield* serving.join();
         }),
@@ -196,7 +197,7 @@ for (const world of worlds) {
           cleaned = true;
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('question');
@@ -214,14 +215,14 @@ for (const world of worlds) {
     });
 
     it('connections that wait to be accepted are served, later ones are refused', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           const queued: Socket[] = [];
           try {
             yield* connectAndSend(server, queued, 10);
             server.stop();
             for (const [i, socket] of queued.entries()) {
-              expect(yield* heardBy(socket)).toBe(`queued ${i}`);
+              expect(yield* receiveText(socket)).toBe(`queued ${i}`);
             }
           } finally {
             for (const socket of queued) socket.close();
@@ -239,14 +240,14 @@ for (const world of worlds) {
         expect((yield* socket.recv()).length).toBe(0);
         yield* socket.sendAll('goodbye');
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server, serving): Operation<void> {
             using client = yield* connect(server.address);
             yield* eventually('it is served', () => server.stats().open === 1);
             server.stop();
-            expect(yield* heardBy(client)).toBe('goodbye');
+            expect(yield* receiveText(client)).toBe('goodbye');
             yield* client.sendAll('too late, but no reason for a reset');
             yield* sleep(20);
             expect(server.stats().open).toBe(1);
@@ -259,14 +260,14 @@ for (const world of worlds) {
     });
 
     it('silent connections that wait to be accepted get end of file, or a reset', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           const silent: Socket[] = [];
           try {
             for (let i = 0; i < 10; i++) silent.push(yield* connect(server.address));
             server.stop();
             // A network that accepts by itself cannot empty the queue of the system.
-            const allowed = world.capabilities.pausesAccept
+            const allowed = backend.capabilities.pausesAccept
               ? /^end of file$/
               : /^(?:end|ECONNRESET)/;
             for (const socket of silent) expect(yield* endOf(socket)).toMatch(allowed);
@@ -283,12 +284,12 @@ for (const world of worlds) {
       const handler = function* (socket: Socket): Operation<void> {
         for (let i = 0; i < 3; i++) heard.push((yield* socket.recv()).length);
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* eventually('it is served', () => server.stats().open === 1);
           server.stop();
-          expect(yield* heardBy(client)).toBe('');
+          expect(yield* receiveText(client)).toBe('');
           client.close();
           yield* serving.join();
           expect(heard).toEqual([0, 0, 0]);
@@ -309,7 +310,7 @@ for (const world of worlds) {
         heard.push(yield* reader.readLine());
         yield* readable(socket);
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* eventually('it is served', () => server.stats().open === 1);
@@ -317,7 +318,7 @@ for (const world of worlds) {
           expect(String(yield* client.recv())).toBe('the end was heard');
           yield* client.sendAll('too late\n');
           more.set();
-          expect(yield* heardBy(client)).toBe('');
+          expect(yield* receiveText(client)).toBe('');
           client.close();
           yield* serving.join();
           expect(heard).toEqual([null, 0, 0, null]);
@@ -327,7 +328,7 @@ for (const world of worlds) {
     });
 
     it('stopping leaves alone what handlers have opened themselves', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using behind = yield* listen(LOOPBACK);
         const handler = function* (socket: Socket): Operation<void> {
           yield* socket.recv();
@@ -341,7 +342,7 @@ for (const world of worlds) {
           server.stop();
           yield* sleep(20);
           yield* far.sendAll('from behind');
-          expect(yield* heardBy(client)).toBe('from behind');
+          expect(yield* receiveText(client)).toBe('from behind');
           client.close();
           yield* serving.join();
         });
@@ -349,7 +350,7 @@ for (const world of worlds) {
     });
 
     it('stopping twice is stopping once', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           server.stop();
           server.stop({ graceMs: 10 });
@@ -376,13 +377,5 @@ function* connectAndSend(server: Server, sockets: Socket[], count: number): Oper
     const socket = yield* connect(server.address);
     sockets.push(socket);
     socket.trySend(`queued ${i}`);
-  }
-}
-
-function* endOf(socket: Socket): Operation<string> {
-  try {
-    return (yield* socket.recv()).length === 0 ? 'end of file' : 'bytes';
-  } catch (error) {
-    return (error as { code: string }).code;
   }
 }

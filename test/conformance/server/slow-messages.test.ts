@@ -1,24 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, group, sleep } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
-import { expectNothingLeft, failure, receiveExactly } from '../../support/sockets.ts';
+import { failure, receiveExactly } from '../../support/sockets.ts';
 
 /** The only limit is that of the test. */
 const LINES = {
-  firstByteTimeoutMs: 'unlimited',
-  idleTimeoutMs: 'unlimited',
-  sendStallTimeoutMs: 'unlimited',
+  firstByteTimeoutMs: Infinity,
+  idleTimeoutMs: Infinity,
+  sendStallTimeoutMs: Infinity,
   minReceiveRate: { bytesPerSecond: 1500, graceMs: 300 },
 } as const;
 
-for (const world of worlds) {
-  describe(`slow messages to a server on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`slow messages to a server on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('those who send a byte now and then are let go, and others are served meanwhile', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           lines,
           function* (server): Operation<void> {
@@ -40,7 +41,7 @@ for (const world of worlds) {
     });
 
     it('a client that thinks between messages is not slow', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           lines,
           function* (server): Operation<void> {
@@ -58,7 +59,7 @@ for (const world of worlds) {
     });
 
     it('short messages that overlap their answers are not one slow message', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           lines,
           function* (server): Operation<void> {
@@ -84,7 +85,7 @@ for (const world of worlds) {
         yield* sleep(500);
         yield* socket.sendAll(String(yield* reader.readExactly(1)));
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           busy,
           function* (server): Operation<void> {

@@ -8,12 +8,13 @@ import {
   sleep,
   sleepForever,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
-  expectNothingLeft,
+  exchange,
   failure,
   receiveAll,
   receiveExactly,
@@ -22,17 +23,17 @@ import {
 /** The only limits are those of the test; clients that stay are not waited for. */
 const OFF = {
   lingerMs: 50,
-  firstByteTimeoutMs: 'unlimited',
-  idleTimeoutMs: 'unlimited',
-  sendStallTimeoutMs: 'unlimited',
+  firstByteTimeoutMs: Infinity,
+  idleTimeoutMs: Infinity,
+  sendStallTimeoutMs: Infinity,
 } as const;
 
-for (const world of worlds) {
-  describe(`limits in time of a server on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`limits in time of a server on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('a client that says nothing is let go, one that has spoken is not', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -58,7 +59,7 @@ for (const world of worlds) {
         }
         yield* sleepForever();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           greeter,
           function* (server): Operation<void> {
@@ -75,7 +76,7 @@ for (const world of worlds) {
     });
 
     it('a connection without traffic is ended, one with traffic now and then is not', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -104,7 +105,7 @@ for (const world of worlds) {
           if (mode === 's') yield* sleep(10);
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           sides,
           function* (server): Operation<void> {
@@ -137,7 +138,7 @@ for (const world of worlds) {
           seen.push(currentScope().reason);
         }
       };
-      return world
+      return backend
         .run(() =>
           withServer(
             handler,
@@ -157,7 +158,7 @@ for (const world of worlds) {
 
     it('a client that a limit has ended does not stay, whatever it does', () => {
       const closed: CloseRecord[] = [];
-      return world
+      return backend
         .run(() =>
           withServer(
             echo,
@@ -180,7 +181,7 @@ for (const world of worlds) {
           // As if nothing had happened.
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           stubborn,
           function* (server): Operation<void> {
@@ -198,7 +199,7 @@ for (const world of worlds) {
       const deed = evenInFinally ? 'goes on even in its finally' : 'goes on';
       it(`a handler that ${deed} when a limit has ended it fails alone`, () => {
         const errors: unknown[] = [];
-        return world.run(() =>
+        return backend.run(() =>
           withServer(
             (socket) => deaf(socket, evenInFinally),
             function* (server, serving): Operation<void> {
@@ -228,7 +229,7 @@ for (const world of worlds) {
           throw new Error('in finally');
         }
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -245,7 +246,7 @@ for (const world of worlds) {
     });
 
     it('readers that never read are reset, whatever the handler has still to send', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           flood,
           function* (server): Operation<void> {
@@ -267,7 +268,7 @@ for (const world of worlds) {
     });
 
     it('a handler that waits for room to send is not idle', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           flood,
           function* (server): Operation<void> {
@@ -286,7 +287,7 @@ for (const world of worlds) {
 
     it('an active slow transfer is never cut', () => {
       const limitMs = 1500;
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           flood,
           function* (server): Operation<void> {
@@ -300,9 +301,9 @@ for (const world of worlds) {
     });
 
     // Elsewhere the system tells of room only when a third of its buffer is free.
-    it.runIf(world.capabilities.exactTorn)('a little progress is progress', () => {
+    it.runIf(backend.capabilities.exactTorn)('a little progress is progress', () => {
       const limitMs = 2000;
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           flood,
           function* (server): Operation<void> {
@@ -316,7 +317,7 @@ for (const world of worlds) {
     });
 
     it('a process that was held up does not take that for the silence of its clients', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -334,7 +335,7 @@ for (const world of worlds) {
     });
 
     it('a connection is ended when its lifetime is over, however busy it is', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
@@ -351,11 +352,6 @@ for (const world of worlds) {
       );
     });
   });
-}
-
-function* exchange(socket: Socket, text: string): Operation<void> {
-  yield* socket.sendAll(text);
-  expect(String(yield* receiveExactly(socket, text.length))).toBe(text);
 }
 
 /** Nothing else happens in the process. */

@@ -1,10 +1,10 @@
-/** What is handed to the operations of a socket: refused alike on every network. */
+/** Arguments of socket operations: every network rejects the same ones. */
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { connect, group, isCancelled, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  expectNothingLeft,
   failure,
   fill,
   receiveAll,
@@ -23,12 +23,12 @@ const makeResizable = ArrayBuffer as unknown as new (
   options: { maxByteLength: number },
 ) => Resizable;
 
-for (const world of worlds) {
-  describe(`arguments on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`arguments on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('what is no data is a TypeError and moves no byte', () => {
-      return world.run(() =>
+    it('a value without bytes is a TypeError, and no byte is sent or received', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (const attempt of wrongData(near)) {
             expect(attempt, String(attempt)).toThrow(
@@ -42,8 +42,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a size that no receive can have is refused', () => {
-      return world.run(() =>
+    it('a receive size out of range is rejected', () => {
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const max of [0, -1, 1.5, Number.NaN, 2 ** 31]) {
             for (const attempt of [() => near.recv(max), () => near.tryRecv(max)]) {
@@ -56,8 +56,8 @@ for (const world of worlds) {
       );
     });
 
-    it('nothing to send is nothing sent', () => {
-      return world.run(() =>
+    it('sending nothing sends nothing', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const nothing = new Uint8Array(0);
           expect([yield* near.send(nothing), yield* near.send(''), near.trySend('')]).toEqual([
@@ -71,8 +71,8 @@ for (const world of worlds) {
       );
     });
 
-    it('bytes of a resizable or a shared buffer are sent and received as others are', () => {
-      return world.run(() =>
+    it('bytes of a resizable or shared buffer are sent and received like others', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (const buffer of [
             new makeResizable(4, { maxByteLength: 8 }),
@@ -91,8 +91,8 @@ for (const world of worlds) {
       );
     });
 
-    it('memory that goes before an operation is driven is an error, not an empty send', () => {
-      return world.run(() =>
+    it('memory detached before an operation is driven is an error, not an empty send', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const data = [1, 2, 3, 4].map(() => new Uint8Array(8));
           const [one, two, three, four] = data as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
@@ -111,8 +111,8 @@ for (const world of worlds) {
       );
     });
 
-    it('memory that goes while a receive waits is an error, and no byte is lost', () => {
-      return world.run(() =>
+    it('memory detached while a receive waits is an error, and no byte is lost', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const into = new Uint8Array(8);
           yield* group(function* (tasks): Operation<void> {
@@ -127,8 +127,8 @@ for (const world of worlds) {
       );
     });
 
-    it('memory that goes in the middle of a send tears the stream', () => {
-      return world.run(() =>
+    it('memory detached in the middle of a send tears the stream', () => {
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const data = new Uint8Array(8 << 20);
           yield* group(function* (tasks): Operation<void> {
@@ -143,8 +143,8 @@ for (const world of worlds) {
       );
     });
 
-    it('memory that goes while a send waits for its first byte tears nothing', () => {
-      return world.run(() =>
+    it('memory detached while a send waits for its first byte does not tear the stream', () => {
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           yield* fill(near);
           const data = new Uint8Array(8);
@@ -163,8 +163,8 @@ for (const world of worlds) {
       );
     });
 
-    it('an address that is none is refused before anything is opened', () => {
-      return world.run(function* (): Operation<void> {
+    it('an invalid address is rejected before anything is opened', () => {
+      return backend.run(function* (): Operation<void> {
         for (const address of [null, {}, 'host', 70_000, { path: '' }, 'a\0b:1']) {
           for (const attempt of [listen, connect]) {
             const error = yield* failure(() => attempt(address as string));
@@ -177,18 +177,18 @@ for (const world of worlds) {
   });
 }
 
-/** Gives the memory away, as `postMessage` with a transfer list does. */
+/** Detached memory, as `postMessage` with a transfer list leaves it. */
 function detach(data: Uint8Array): void {
   structuredClone(data.buffer, { transfer: [data.buffer as ArrayBuffer] });
 }
 
-function gone(): Uint8Array {
+function detached(): Uint8Array {
   const data = new Uint8Array(8);
   detach(data);
   return data;
 }
 
-/** A part of a buffer that has become shorter than where the part begins. */
+/** A view of a resizable buffer that has become shorter than the start of the view. */
 function cutOff(): Uint8Array {
   const buffer = new makeResizable(8, { maxByteLength: 8 });
   const data = new Uint8Array(buffer, 4, 4);
@@ -198,7 +198,7 @@ function cutOff(): Uint8Array {
 
 function wrongData(socket: Socket): (() => unknown)[] {
   const values = [null, undefined, 5, true, {}, ['x'], new ArrayBuffer(8), new Int16Array(2)];
-  const all = [...values, gone(), cutOff()] as Uint8Array[];
+  const all = [...values, detached(), cutOff()] as Uint8Array[];
   return [
     ...all.flatMap((data) => [
       () => socket.send(data),

@@ -1,25 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket, Wait } from '../../../src/index.ts';
 import { BusyError, connect, group, listen, readable, writable } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
-  pattern,
   receiveExactly,
   untilWaiting,
   withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`one task at a time on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`one task at a time on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('a second receiver gets ERR_BUSY, and the first one its bytes', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const first = tasks.spawn(() => far.recv());
@@ -41,8 +41,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a second receiver is refused even when bytes are there', () => {
-      return world.run(() =>
+    it('a second receiver gets ERR_BUSY even if bytes are available', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const first = tasks.spawn(() => receiveExactly(far, 10));
@@ -58,7 +58,7 @@ for (const world of worlds) {
     });
 
     it('a second sender gets ERR_BUSY, and the first one sends all of its bytes', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -83,8 +83,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a second accepter gets ERR_BUSY, and the first one its connection', () => {
-      return world.run(function* (): Operation<void> {
+    it('a second task that accepts gets ERR_BUSY, and the first one its connection', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const first = tasks.spawn(() => listener.accept());
@@ -101,7 +101,7 @@ for (const world of worlds) {
     });
 
     it('one task may receive while another one sends', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -118,8 +118,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a raw wait finds its place taken by an operation, and the other way round', () => {
-      return world.run(() =>
+    it('a raw wait fails while an operation waits in the same direction, and the reverse', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const operation = tasks.spawn(() => far.recv());
@@ -139,8 +139,8 @@ for (const world of worlds) {
       );
     });
 
-    it('two raw waits to send are one too many', () => {
-      return world.run(() =>
+    it('a second raw wait to send fails', () => {
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {

@@ -4,14 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { group, sleep } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  digest,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   receiveExactly,
   together,
@@ -22,28 +21,28 @@ import {
 
 const MEGABYTE = 1_000_000;
 
-for (const world of worlds) {
-  describe(`bytes on ${world.name}`, () => {
+for (const backend of backends) {
+  describe(`bytes on ${backend.name}`, () => {
     let folder = '';
     beforeAll(() => {
       folder = mkdtempSync(join(tmpdir(), 'coronet-'));
     });
     afterAll(() => rmSync(folder, { recursive: true }));
-    expectNothingLeft(world);
+    expectNothingLeft(backend);
 
-    it('a megabyte goes through a small buffer to a slow reader, whole and in order', () => {
-      // The system gives a Unix socket a fifth of that, and it does not grow.
+    it('a megabyte passes a small buffer to a slow reader, complete and in order', () => {
+      // A Unix socket gets a fifth of that, and its buffer does not grow.
       const path = join(folder, 'small.sock');
-      return world.run(() => withPair((near, far) => slowly(near, far), { path }));
+      return backend.run(() => withPair((near, far) => slowly(near, far), { path }));
     });
 
-    it('a sender waits while the peer reads nothing, and goes on when it does', () => {
-      return world.run(() => withPair(stallAndGoOn));
+    it('a sender waits while the peer does not receive, and continues when it does', () => {
+      return backend.run(() => withPair(stallAndGoOn));
     });
 
     it('eight megabytes arrive unchanged', () => {
       const sent = pattern(8 * MEGABYTE);
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             () => sendAndFinish(near, sent),
@@ -58,7 +57,7 @@ for (const world of worlds) {
 
     it('both directions carry large messages at the same time', () => {
       const [one, two] = [pattern(3 * MEGABYTE, 1), pattern(3 * MEGABYTE, 2)];
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const receive = (socket: Socket, sent: Buffer) =>
             function* (): Operation<void> {
@@ -70,9 +69,9 @@ for (const world of worlds) {
       );
     });
 
-    it('close delivers what was sent, however much of it was still under way', () => {
+    it('close delivers all bytes that were sent, even if they were still in transit', () => {
       const sent = pattern(2 * MEGABYTE);
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -89,7 +88,7 @@ for (const world of worlds) {
     });
 
     it('an empty message is sent at once and never arrives', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll(new Uint8Array(0));
           yield* near.sendv([]);
@@ -102,8 +101,8 @@ for (const world of worlds) {
       );
     });
 
-    it('send of nothing sends nothing', () => {
-      return world.run(() =>
+    it('send of an empty buffer sends nothing', () => {
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           expect(yield* near.send('')).toBe(0);
           expect(yield* near.send(new Uint8Array(0))).toBe(0);
@@ -111,8 +110,8 @@ for (const world of worlds) {
       );
     });
 
-    it('recv gives at most `max` bytes and leaves the rest', () => {
-      return world.run(() =>
+    it('recv returns at most `max` bytes and leaves the rest', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('abcdefgh');
           expect(String(yield* receiveExactly(far, 3))).toBe('abc');
@@ -122,8 +121,8 @@ for (const world of worlds) {
       );
     });
 
-    it('what recv has given is not changed by what comes later', () => {
-      return world.run(() =>
+    it('bytes that recv has returned do not change when more arrive', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
           for (let i = 0; i < 500; i++) {
@@ -135,8 +134,8 @@ for (const world of worlds) {
       );
     });
 
-    it('what was sent may be changed as soon as the send has returned', () => {
-      return world.run(() =>
+    it('memory can be changed as soon as the send of it has returned', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const bytes = Buffer.from('mine');
           yield* near.sendAll(bytes);
@@ -150,7 +149,7 @@ for (const world of worlds) {
     });
 
     it('strings are sent as UTF-8', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const text = 'größer als 漢字 🙂';
           yield* near.sendAll(text);
@@ -163,8 +162,8 @@ for (const world of worlds) {
       );
     });
 
-    it('recvInto fills memory of the caller, from its beginning', () => {
-      return world.run(() =>
+    it("recvInto writes to the beginning of the caller's memory", () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('into place');
           const room = new Uint8Array(20).fill(46);
@@ -179,7 +178,7 @@ for (const world of worlds) {
     });
 
     it('recvInto waits for bytes', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => far.recvInto(new Uint8Array(100)));
@@ -191,39 +190,39 @@ for (const world of worlds) {
       );
     });
 
-    it('tryRecv never waits: nothing, bytes, end of file', () => {
-      return world.run(() =>
+    it('tryRecv never waits: it returns undefined, bytes, or end of file', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect(far.tryRecv()).toBeUndefined();
           yield* near.sendAll('bytes');
           let got: Buffer | undefined;
-          yield* eventually('bytes are there', () => {
+          yield* eventually('bytes have arrived', () => {
             got = far.tryRecv(3);
             return got !== undefined;
           });
           expect([String(got), String(far.tryRecv())]).toEqual(['byt', 'es']);
           expect(far.tryRecv()).toBeUndefined();
           near.close();
-          yield* eventually('the end is there', () => far.tryRecv()?.length === 0);
+          yield* eventually('the end of file has arrived', () => far.tryRecv()?.length === 0);
         }),
       );
     });
 
-    it('trySend never waits: it takes what there is room for, and 0 when there is none', () => {
-      return world.run(() =>
+    it('trySend never waits: it returns the number of bytes, 0 if it would block', () => {
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const sent = yield* fill(near);
           expect(near.trySend('more')).toBe(0);
           expect(near.bytesSent).toBe(sent);
           expect((yield* receiveExactly(far, sent)).every((byte) => byte === 102)).toBe(true);
-          yield* eventually('there is room', () => near.trySend('more') === 4);
+          yield* eventually('sending may succeed', () => near.trySend('more') === 4);
           expect(String(yield* receiveExactly(far, 4))).toBe('more');
         }),
       );
     });
 
-    it('arguments that are no bytes are refused before anything is sent', () => {
-      return world.run(() =>
+    it('values without bytes are rejected before anything is sent', () => {
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const wrong = 42 as unknown as string;
           expect(() => near.send(wrong)).toThrow(TypeError);
@@ -244,8 +243,8 @@ for (const world of worlds) {
       );
     });
 
-    it('every byte is counted once, in the direction in which it went', () => {
-      return world.run(() =>
+    it('every byte is counted once, in its direction', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('12345');
           yield* near.sendv([Buffer.from('67'), Buffer.from('8')]);
@@ -268,7 +267,7 @@ function* sendAndFinish(socket: Socket, data: Uint8Array): Operation<void> {
   socket.shutdown('send');
 }
 
-/** Every send takes a part, and the sender waits again and again. */
+/** Every send takes a part, so the sender waits repeatedly. */
 function* slowly(near: Socket, far: Socket): Operation<void> {
   const sent = pattern(MEGABYTE);
   let sends = 0;

@@ -9,48 +9,48 @@ import {
   TornError,
   timeout,
 } from '../../../src/index.ts';
-import type { TestWorld } from '../../support/backends.ts';
-import { worlds } from '../../support/backends.ts';
+import type { TestBackend } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   collect,
-  digest,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
-  pattern,
   receiveAll,
   receiveExactly,
+  sendInPieces,
   together,
   untilWaiting,
   withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`cancelling on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`cancelling on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('a cancelled recv loses no byte, after however many bytes it is cancelled', () => {
-      return world.run(function* (): Operation<void> {
+    it('a recv that is cancelled after any number of bytes loses no byte', () => {
+      return backend.run(function* (): Operation<void> {
         for (let offset = 0; offset <= 1500; offset += 25) {
           yield* withPair((near, far) => cancelAt(near, far, offset));
         }
       });
     });
 
-    it('a cancelled recv loses no byte, after however many steps it is cancelled', () => {
-      return world.run(function* (): Operation<void> {
+    it('a recv that is cancelled after any number of steps loses no byte', () => {
+      return backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 60; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
         }
       });
     });
 
-    it('a recv that is cut by a time limit again and again loses no byte', () => {
+    it('a recv that times out repeatedly loses no byte', () => {
       const sent = pattern(60_000);
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
           yield* together(
@@ -62,8 +62,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a recvInto that is cut by a time limit leaves the bytes where they are', () => {
-      return world.run(() =>
+    it('a recvInto that times out leaves the bytes unread', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const room = new Uint8Array(8);
           expect(yield* moveOnAfter(1, () => far.recvInto(room))).toBeUndefined();
@@ -73,19 +73,19 @@ for (const world of worlds) {
       );
     });
 
-    it('a time limit of 0 gives the bytes that are there, and nothing otherwise', () => {
-      return world.run(() =>
+    it('a time limit of 0 returns available bytes, and nothing otherwise', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect(yield* moveOnAfter(0, () => far.recv())).toBeUndefined();
           yield* near.sendAll('there');
-          yield* eventually('bytes are there', () => far.readiness.canRecv);
+          yield* eventually('bytes have arrived', () => far.readiness.canRecv);
           expect(String(yield* moveOnAfter(0, () => far.recv()))).toBe('there');
         }),
       );
     });
 
-    it('a wake-up that was granted before a cancel wins', () => {
-      return world.run(() =>
+    it('a notification before a cancellation wins', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => far.recv());
@@ -100,8 +100,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a cancel that comes before the wake-up wins, and the bytes stay', () => {
-      return world.run(() =>
+    it('a cancellation before the notification wins, and the bytes stay unread', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => far.recv());
@@ -117,26 +117,26 @@ for (const world of worlds) {
       );
     });
 
-    it('a cancelled accept loses no connection, after however many it is cancelled', () => {
-      return world.run(function* (): Operation<void> {
+    it('an accept that is cancelled after any number of connections loses none', () => {
+      return backend.run(function* (): Operation<void> {
         for (let count = 0; count <= 20; count++) yield* cancelAccept(count);
       });
     });
 
-    it('an accept that is cut by a time limit again and again loses no connection', () => {
-      return world.run(function* (): Operation<void> {
+    it('an accept that times out repeatedly loses no connection', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
-        const heard: number[] = [];
+        const received: number[] = [];
         yield* together(
           () => connectAll(listener, 60),
-          () => acceptImpatiently(listener, heard),
+          () => acceptWithTimeouts(listener, received),
         );
-        expect(heard.toSorted((a, b) => a - b)).toEqual(heard.map((_, i) => i));
+        expect(received.toSorted((a, b) => a - b)).toEqual(received.map((_, i) => i));
       });
     });
 
-    it('an accept that was granted before a cancel wins', () => {
-      return world.run(function* (): Operation<void> {
+    it('an accept that was notified before a cancellation wins', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => listener.accept());
@@ -150,28 +150,28 @@ for (const world of worlds) {
       });
     });
 
-    it('a cancelled sendAll that had begun tears the sending side', () => {
-      return world.run(() => withPair((near, far) => tear(world, near, far)));
+    it('a sendAll that is cancelled after its first byte tears the send half', () => {
+      return backend.run(() => withPair((near, far) => tear(backend, near, far)));
     });
 
-    it('a cancelled sendv that had begun tears the sending side', () => {
-      return world.run(() =>
-        withPair((near, far) => tear(world, near, far, (data) => near.sendv([data, data]))),
+    it('a sendv that is cancelled after its first byte tears the send half', () => {
+      return backend.run(() =>
+        withPair((near, far) => tear(backend, near, far, (data) => near.sendv([data, data]))),
       );
     });
 
     it('a torn socket still receives', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* cutSend(near, () => near.sendAll(Buffer.alloc(20_000_000)));
-          yield* far.sendAll('heard');
-          expect(String(yield* near.recv())).toBe('heard');
+          yield* far.sendAll('received');
+          expect(String(yield* near.recv())).toBe('received');
         }),
       );
     });
 
-    it('a cancelled sendAll that had not begun sends nothing and tears nothing', () => {
-      return world.run(() =>
+    it('a sendAll that is cancelled before its first byte sends nothing and tears nothing', () => {
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* cutSend(near, () => near.sendAll('never'));
@@ -186,8 +186,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a sendAll that met its time limit tells how far it came', () => {
-      return world.run(() =>
+    it('a sendAll that times out reports the number of bytes that were sent', () => {
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const error = yield* failure(() =>
             timeout(30, () => near.sendAll(Buffer.alloc(20_000_000))),
@@ -200,8 +200,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a cancelled task that waits on a socket leaves it to the next one', () => {
-      return world.run(() =>
+    it('a cancelled task that waits on a socket leaves it usable for the next one', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           for (let i = 0; i < 50; i++) {
             yield* group(function* (tasks): Operation<void> {
@@ -218,7 +218,7 @@ for (const world of worlds) {
   });
 }
 
-/** Cancels a reader of small parts once it has `offset` bytes; the rest is read afterwards. */
+/** Cancels a reader of small parts after `offset` bytes, then reads the rest. */
 function* cancelAt(near: Socket, far: Socket, offset: number): Operation<void> {
   const sent = pattern(1600, offset + 1);
   const parts: Buffer[] = [];
@@ -245,14 +245,6 @@ function* cancelAfterSteps(near: Socket, far: Socket, steps: number): Operation<
   expect(digest(Buffer.concat(parts))).toBe(digest(sent));
 }
 
-function* sendInPieces(socket: Socket, data: Buffer, length = 1000): Operation<void> {
-  for (let at = 0; at < data.length; at += length) {
-    yield* socket.sendAll(data.subarray(at, at + length));
-    yield;
-  }
-  socket.shutdown('send');
-}
-
 function* receiveImpatiently(socket: Socket, parts: Buffer[]): Operation<void> {
   for (let turn = 0; ; turn++) {
     const part = yield* moveOnAfter((turn % 4) / 4, () => socket.recv(500));
@@ -262,7 +254,7 @@ function* receiveImpatiently(socket: Socket, parts: Buffer[]): Operation<void> {
   }
 }
 
-/** An accepter is cancelled after `count` connections; another one gets the rest. */
+/** Cancels an accepting task after `count` connections; another one accepts the rest. */
 function* cancelAccept(count: number): Operation<void> {
   using listener = yield* listen(LOOPBACK);
   const accepted: Socket[] = [];
@@ -273,23 +265,23 @@ function* cancelAccept(count: number): Operation<void> {
     first.cancel();
   });
   yield* acceptInto(listener, accepted, 20);
-  const heard: number[] = [];
+  const received: number[] = [];
   for (const socket of accepted) {
-    heard.push(yield* numberFrom(socket));
+    received.push(yield* numberFrom(socket));
     socket.close();
   }
-  expect(heard).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  expect(received).toEqual(Array.from({ length: 20 }, (_, i) => i));
 }
 
 function* acceptInto(listener: Listener, accepted: Socket[], wanted: number): Operation<void> {
   while (accepted.length < wanted) accepted.push(yield* listener.accept());
 }
 
-function* acceptImpatiently(listener: Listener, heard: number[]): Operation<void> {
-  while (heard.length < 60) {
-    using socket = yield* moveOnAfter(heard.length % 3 === 0 ? 0 : 0.3, () => listener.accept());
+function* acceptWithTimeouts(listener: Listener, received: number[]): Operation<void> {
+  while (received.length < 60) {
+    using socket = yield* moveOnAfter(received.length % 3 === 0 ? 0 : 0.3, () => listener.accept());
     if (socket === undefined) yield;
-    else heard.push(yield* numberFrom(socket));
+    else received.push(yield* numberFrom(socket));
   }
 }
 
@@ -319,7 +311,7 @@ function* cutSend(socket: Socket, send: () => Operation<unknown>): Operation<voi
 }
 
 function* tear(
-  world: TestWorld,
+  backend: TestBackend,
   near: Socket,
   far: Socket,
   send: (data: Buffer) => Operation<void> = (data) => near.sendAll(data),
@@ -335,7 +327,7 @@ function* tear(
   const sent = near.bytesSent;
   near.close();
   const arrived = (yield* receiveAll(far)).length;
-  if (world.capabilities.exactTorn) expect(arrived).toBe(sent);
+  if (backend.capabilities.exactTorn) expect(arrived).toBe(sent);
   else expect(arrived).toBeLessThanOrEqual(sent);
 }
 

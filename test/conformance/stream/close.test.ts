@@ -1,16 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket, Wait } from '../../../src/index.ts';
 import { ClosedError, connect, group, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
 import {
   collect,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
   sendsOf,
-  takeLeftOpen,
   together,
   untilWaiting,
   withPair,
@@ -18,12 +17,12 @@ import {
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`closing on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`closing on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('close is idempotent, and everything after it fails with ERR_CLOSED', () => {
-      return world.run(() =>
+    it('close is idempotent, and later operations fail with ERR_CLOSED', () => {
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           near.close();
           near.close();
@@ -39,7 +38,7 @@ for (const world of worlds) {
     });
 
     it('a closed listener fails with ERR_CLOSED', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         listener.close();
         listener.close();
@@ -50,16 +49,16 @@ for (const world of worlds) {
       });
     });
 
-    it('closing wakes the receiver and the sender with ERR_CLOSED', () => {
-      return world.run(() => withTightPair((near) => closeUnder(near)));
+    it('close wakes the receiver and the sender with ERR_CLOSED', () => {
+      return backend.run(() => withTightPair((near) => closeUnder(near)));
     });
 
-    it('resetting wakes the receiver and the sender with ERR_CLOSED', () => {
-      return world.run(() => withTightPair((near) => closeUnder(near, () => near.reset())));
+    it('reset wakes the receiver and the sender with ERR_CLOSED', () => {
+      return backend.run(() => withTightPair((near) => closeUnder(near, () => near.reset())));
     });
 
-    it('closing a listener wakes the task that accepts with ERR_CLOSED', () => {
-      return world.run(function* (): Operation<void> {
+    it('closing a listener wakes the accepting task with ERR_CLOSED', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => failure(() => listener.accept()));
@@ -70,8 +69,8 @@ for (const world of worlds) {
       });
     });
 
-    it('a raw wait on a closed socket ends at once, and the try tells why', () => {
-      return world.run(() =>
+    it('a raw wait on a closed socket returns at once, and the attempt throws ERR_CLOSED', () => {
+      return backend.run(() =>
         withPair(function* (near): Generator<Wait, void> {
           near.close();
           yield ['recv', near];
@@ -82,16 +81,16 @@ for (const world of worlds) {
       );
     });
 
-    it('a socket that is closed in the same batch as its event gets nothing', () => {
-      return world.run(() => withPairs(40, closeInBatch));
+    it('a socket that is closed in the same batch as its event receives nothing', () => {
+      return backend.run(() => withPairs(40, closeInBatch));
     });
 
-    it('a successor gets nothing of what was meant for a socket closed in the same batch', () => {
-      return world.run(() => withPairs(40, reuseInBatch));
+    it('a new socket with a reused descriptor receives no event of the old one', () => {
+      return backend.run(() => withPairs(40, reuseInBatch));
     });
 
-    it('a listener that is closed in the same batch as its event hands nothing out', () => {
-      return world.run(function* (): Operation<void> {
+    it('a listener that is closed in the same batch as its event accepts nothing', () => {
+      return backend.run(function* (): Operation<void> {
         using one = yield* listen(LOOPBACK);
         using two = yield* listen(LOOPBACK);
         const endings: string[] = [];
@@ -106,7 +105,7 @@ for (const world of worlds) {
     });
 
     it('`using` closes a socket and a listener', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         const kept: (Socket | Listener)[] = [];
         {
           using listener = yield* listen(LOOPBACK);
@@ -119,8 +118,8 @@ for (const world of worlds) {
       });
     });
 
-    it('what the program has left open is closed, and named in a warning', async () => {
-      const port = await world.run(function* (): Operation<number> {
+    it('sockets that a program leaves open are closed and named in a warning', async () => {
+      const port = await backend.run(function* (): Operation<number> {
         const listener = yield* listen(LOOPBACK);
         yield* connect(listener.address);
         yield* listener.accept();
@@ -129,8 +128,8 @@ for (const world of worlds) {
       await expect.poll(() => takeLeftOpen().map(String).join()).toContain(`127.0.0.1:${port}`);
     });
 
-    it('what a failed program has left open is closed all the same', async () => {
-      const failed = world.run(function* (): Operation<void> {
+    it('sockets that a failed program leaves open are closed too', async () => {
+      const failed = backend.run(function* (): Operation<void> {
         yield* listen(LOOPBACK);
         throw new Error('on purpose');
       });
@@ -163,7 +162,7 @@ function* closeUnder(near: Socket, close = () => near.close()): Operation<void> 
   });
 }
 
-/** The first task to be woken closes the sockets of all others. */
+/** The first task that wakes closes the sockets of all others. */
 function* closeInBatch(near: readonly Socket[], far: readonly Socket[]): Operation<void> {
   const endings: string[] = [];
   yield* together(
@@ -189,7 +188,7 @@ function* receiveThenClose(
   for (const other of all) other.close();
 }
 
-/** As closeInBatch; descriptors are used again before the other events are looked at. */
+/** As closeInBatch, but descriptors are reused before the other events are handled. */
 function* reuseInBatch(near: readonly Socket[], far: readonly Socket[]): Operation<void> {
   const successors: Buffer[][] = [];
   yield* together(
@@ -230,7 +229,7 @@ function* receivedSomething(socket: Socket): Operation<boolean> {
   try {
     return (yield* socket.recv()).length > 0;
   } catch {
-    return false; // It was closed under this task.
+    return false; // Another task has closed it.
   }
 }
 
@@ -244,7 +243,7 @@ function* acceptThenClose(one: Listener, other: Listener, endings: string[]): Op
   other.close();
 }
 
-/** One of the two may be closed before the attempt at it is over. */
+/** One of the two may be closed before its attempt ends. */
 function* connectBoth(one: Listener, two: Listener): Operation<void> {
   const attempts = [one, two].map((listener) => () => tryToConnect(listener));
   yield* together(...attempts);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { group, readable } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  expectNothingLeft,
   failure,
-  pattern,
   receiveAll,
   sendsOf,
   together,
@@ -13,20 +13,20 @@ import {
   withPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`ending on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`ending on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('a half-closed connection still carries bytes the other way', () => {
-      return world.run(() => withPair(halfClose));
+    it('a half-closed connection still carries bytes in the other direction', () => {
+      return backend.run(() => withPair(halfClose));
     });
 
-    it('the accepting side may be the first to half-close', () => {
-      return world.run(() => withPair((near, far) => halfClose(far, near)));
+    it('the accepting end may half-close first', () => {
+      return backend.run(() => withPair((near, far) => halfClose(far, near)));
     });
 
-    it('data that is still buffered comes before the end of file', () => {
-      return world.run(() =>
+    it('buffered data comes before the end of file', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(40_000);
           yield* near.sendAll(sent);
@@ -37,11 +37,11 @@ for (const world of worlds) {
       );
     });
 
-    it('data and end of file may come in one segment', () => {
-      return world.run(() =>
+    it('data and end of file can arrive in one segment', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.noDelay = false;
-          // The second send waits for the acknowledgement of the first, so the end can join it.
+          // The second send waits for the acknowledgement of the first, so the FIN can join it.
           for (const text of ['one', 'two', 'three']) near.trySend(text);
           near.shutdown('send');
           expect(String(yield* receiveAll(far))).toBe('onetwothree');
@@ -49,8 +49,8 @@ for (const world of worlds) {
       );
     });
 
-    it('end of file is told again and again', () => {
-      return world.run(() =>
+    it('end of file is returned repeatedly', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown();
           for (let i = 0; i < 5; i++) expect((yield* far.recv()).length).toBe(0);
@@ -60,8 +60,8 @@ for (const world of worlds) {
       );
     });
 
-    it('an end of file wakes the task that waits for bytes', () => {
-      return world.run(() =>
+    it('end of file wakes the receiving task', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => receiveAll(far));
@@ -73,8 +73,8 @@ for (const world of worlds) {
       );
     });
 
-    it("after shutdown('send') every send fails with EPIPE, and receiving goes on", () => {
-      return world.run(() =>
+    it("after shutdown('send') every send fails with EPIPE, and receiving continues", () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown('send');
           near.shutdown('send');
@@ -87,8 +87,8 @@ for (const world of worlds) {
       );
     });
 
-    it("after shutdown('recv') there is only end of file, and sending goes on", () => {
-      return world.run(() =>
+    it("after shutdown('recv') every receive returns end of file, and sending continues", () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* far.sendAll('unread');
           yield* readable(near);
@@ -103,8 +103,8 @@ for (const world of worlds) {
       );
     });
 
-    it("shutdown('recv') wakes the task that waits for bytes", () => {
-      return world.run(() =>
+    it("shutdown('recv') wakes the receiving task", () => {
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => near.recv());
@@ -116,8 +116,8 @@ for (const world of worlds) {
       );
     });
 
-    it("shutdown('both') is both", () => {
-      return world.run(() =>
+    it("shutdown('both') ends both directions", () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.shutdown('both');
           expect((yield* near.recv()).length).toBe(0);
@@ -127,8 +127,8 @@ for (const world of worlds) {
       );
     });
 
-    it('shutdown of a connection that the peer has ended is no error', () => {
-      return world.run(() =>
+    it('shutdown of a connection that the peer has ended does nothing', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           far.reset();
           expect(yield* failure(() => near.recv())).toMatchObject({ code: 'ECONNRESET' });
@@ -137,8 +137,8 @@ for (const world of worlds) {
       );
     });
 
-    it('shutdown takes no other word', () => {
-      return world.run(() =>
+    it('shutdown rejects any other argument', () => {
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           expect(() => near.shutdown('write' as 'send')).toThrow(TypeError);
         }),

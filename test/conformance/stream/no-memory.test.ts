@@ -1,14 +1,15 @@
-/** The system is short of memory for one send (ENOBUFS, ENOMEM): the connection goes on. */
+/** A shortage of memory in one send (ENOBUFS, ENOMEM) does not end the connection. */
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { pipe, SystemError } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { expectNothingLeft, failure, withPair } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, withPair } from '../../support/sockets.ts';
 
 const NO_MEMORY = { code: 'ENOBUFS', syscall: 'write' } as const;
 
-/** The next sends take `first` bytes, then fail once; those after that are as always. */
+/** The next sends take `first` bytes, then one send fails. Later ones work again. */
 function failBehind(socket: Socket, first: number): void {
   const { transport } = socket;
   const before = transport.trySend.bind(transport);
@@ -28,9 +29,9 @@ function failBehind(socket: Socket, first: number): void {
   transport.trySendv = ([data]) => attempt(data as Uint8Array);
 }
 
-for (const world of worlds) {
-  describe(`no memory to send on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`a shortage of memory on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     const sends: Record<string, (socket: Socket) => Operation<unknown>> = {
       sendAll: (socket) => socket.sendAll('a message'),
@@ -41,8 +42,8 @@ for (const world of worlds) {
       },
     };
     for (const [name, send] of Object.entries(sends)) {
-      it(`behind a part of what a ${name} sends leaves the sending side torn`, () => {
-        return world.run(() =>
+      it(`a shortage of memory after a part of a ${name} tears the send half`, () => {
+        return backend.run(() =>
           withPair(function* (near, far): Operation<void> {
             failBehind(near, 4);
             expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
@@ -53,8 +54,8 @@ for (const world of worlds) {
         );
       });
 
-      it(`before the first byte of a ${name} has sent nothing`, () => {
-        return world.run(() =>
+      it(`a shortage of memory before the first byte of a ${name} sends nothing`, () => {
+        return backend.run(() =>
           withPair(function* (near, far): Operation<void> {
             failBehind(near, 0);
             expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
@@ -67,8 +68,8 @@ for (const world of worlds) {
       });
     }
 
-    it('for a piece of a pipe leaves the side that it should have gone to torn', () => {
-      return world.run(() =>
+    it('a shortage of memory for a piece of a pipe tears the receiving end of the pipe', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('a message');
           failBehind(far, 4);

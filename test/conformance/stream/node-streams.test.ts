@@ -1,4 +1,4 @@
-/** Streams of Node over every kind of socket: gzip, files, node:http, web streams. */
+/** Node streams over every kind of socket: gzip, files, node:http, web streams. */
 import {
   createReadStream,
   createWriteStream,
@@ -17,14 +17,10 @@ import { createGunzip, createGzip } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { group, toDuplex, toWebStreams, until } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import {
-  digest,
-  expectNothingLeft,
-  pattern,
-  withPair,
-  withTightPair,
-} from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { withPair, withTightPair } from '../../support/sockets.ts';
 import { withSecurePair } from '../../support/tls.ts';
 
 type Pair = (body: (near: Socket, far: Socket) => Operation<void>) => Operation<void>;
@@ -41,16 +37,16 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-for (const world of worlds.filter(({ real }) => real)) {
-  describe.each(kinds)(`streams over %s on ${world.name}`, (kind, pair) => {
-    expectNothingLeft(world);
+for (const backend of backends.filter(({ real }) => real)) {
+  describe.each(kinds)(`streams over %s on ${backend.name}`, (kind, pair) => {
+    expectNothingLeft(backend);
 
-    it('a file goes compressed from socket to socket into another file', () => {
+    it('a file passes compressed from socket to socket into another file', () => {
       const data = pattern(1_500_000);
-      const from = join(folder, `${kind}-${world.name}-from`);
-      const to = join(folder, `${kind}-${world.name}-to`);
+      const from = join(folder, `${kind}-${backend.name}-from`);
+      const to = join(folder, `${kind}-${backend.name}-to`);
       writeFileSync(from, data);
-      return world
+      return backend
         .run(() =>
           pair((near, far) =>
             group(function* (tasks): Operation<void> {
@@ -63,8 +59,8 @@ for (const world of worlds.filter(({ real }) => real)) {
         .then(() => expect(digest(readFileSync(to))).toBe(digest(data)));
     });
 
-    it('http.Server answers what http.get asks, each on its end', () =>
-      world.run(() =>
+    it('http.Server and http.get communicate over two ends of a connection', () =>
+      backend.run(() =>
         pair(function* (near, far): Operation<void> {
           const server = createServer((request, response) => response.end(`got ${request.url}`));
           server.emit('connection', toDuplex(far));
@@ -72,8 +68,8 @@ for (const world of worlds.filter(({ real }) => real)) {
         }),
       ));
 
-    it('web streams carry bytes both ways, and the end', () =>
-      world.run(() =>
+    it('web streams carry bytes and the end of file in both directions', () =>
+      backend.run(() =>
         pair(function* (near, far): Operation<void> {
           const ours = toWebStreams(near);
           const theirs = toWebStreams(far);
@@ -88,7 +84,7 @@ for (const world of worlds.filter(({ real }) => real)) {
   });
 }
 
-/** The answer of an HTTP server at the other end of `stream`. */
+/** The response of an HTTP server at the other end of `stream`. */
 function fetchOver(stream: Duplex, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const createConnection = () => stream;

@@ -1,15 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { all, group, moveOnAfter, pipe } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  digest,
   echo,
   eventually,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   together,
   untilWaiting,
@@ -17,12 +16,12 @@ import {
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`pipe on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`pipe on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('moves everything up to the end of file, passes the end on and counts the bytes', () => {
-      return world.run(() =>
+    it('pipe forwards all bytes and the end of file, and returns the number of bytes', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           const data = pattern(3_000_000);
           let moved = 0;
@@ -43,8 +42,8 @@ for (const world of worlds) {
       );
     });
 
-    it('leaves the sending side open when it is told not to end it', () => {
-      return world.run(() =>
+    it('pipe does not forward the end of file with `end: false`', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* source.sendAll('first ');
           source.shutdown('send');
@@ -56,8 +55,8 @@ for (const world of worlds) {
       );
     });
 
-    it('two of them make a proxy that carries half-closes both ways', () => {
-      return world.run(() =>
+    it('two pipes make a proxy that forwards half-closes in both directions', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* together(
             () => all([() => pipe(from, to), () => pipe(to, from)]),
@@ -76,8 +75,8 @@ for (const world of worlds) {
       );
     });
 
-    it('takes no more from a fast sender than the receiver takes', () => {
-      return world.run(() =>
+    it('pipe takes no more from a fast sender than the receiver takes', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const piping = tasks.spawn(() => pipe(from, to), { daemon: true });
@@ -89,8 +88,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a cancelled pipe that waits for bytes has lost none, and both sockets go on', () => {
-      return world.run(() =>
+    it('a pipe that is cancelled while it waits for bytes loses none, and both sockets work', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           expect(yield* moveOnAfter(1, () => pipe(from, to))).toBe(undefined);
           yield* source.sendAll('later');
@@ -101,8 +100,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a pipe that is cancelled while it sends leaves the sending side torn', () => {
-      return world.run(() =>
+    it('a pipe that is cancelled while it sends tears the send half', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* fill(to);
           yield* source.sendAll('stuck');
@@ -115,14 +114,14 @@ for (const world of worlds) {
     });
 
     it('a pipe that waits to send fails with ERR_CLOSED when its receiver is closed', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* fill(to);
           yield* source.sendAll('stuck');
           const closing = together(
             () => pipe(from, to),
             function* (): Operation<void> {
-              yield* eventually('the piece has come in', () => from.bytesReceived === 5);
+              yield* eventually('the piece was received', () => from.bytesReceived === 5);
               to.close();
             },
           );
@@ -134,8 +133,8 @@ for (const world of worlds) {
       );
     });
 
-    it('leaves both directions free when it has ended, however it ended', () => {
-      return world.run(() =>
+    it('a pipe that has ended in any way releases both directions', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* moveOnAfter(1, () => pipe(from, to));
           yield* source.sendAll('one ');
@@ -149,8 +148,8 @@ for (const world of worlds) {
       );
     });
 
-    it('is driven once, and not at all when it is given up', () => {
-      return world.run(() =>
+    it('a pipe can be driven once, and not at all after `return`', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           source.shutdown('send');
           const piping = pipe(from, to);
@@ -164,8 +163,8 @@ for (const world of worlds) {
       );
     });
 
-    it('fails with ERR_BUSY where a task uses one of the directions, and touches no byte', () => {
-      return world.run(() =>
+    it('pipe fails with ERR_BUSY if a task uses one of the directions, and takes no byte', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to }): Operation<void> {
           yield* source.sendAll('x');
           yield* group(function* (tasks): Operation<void> {
@@ -182,8 +181,8 @@ for (const world of worlds) {
       );
     });
 
-    it('fails with the error of the side that failed', () => {
-      return world.run(() =>
+    it('pipe fails with the error of the socket that failed', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           source.reset();
           expect(yield* failure(() => pipe(from, to))).toMatchObject({ code: 'ECONNRESET' });
@@ -194,8 +193,8 @@ for (const world of worlds) {
       );
     });
 
-    it('what the reader of a socket holds goes first', () => {
-      return world.run(() =>
+    it('pipe sends the held bytes of a reader first', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
           yield* source.sendAll('header\nbody, ');
           expect(yield* from.reader().readLine()).toBe('header');
@@ -207,8 +206,8 @@ for (const world of worlds) {
       );
     });
 
-    it('bytes that wait in the writer of the other side are not overtaken', () => {
-      return world.run(() =>
+    it('pipe fails if bytes wait in the writer of the receiver', () => {
+      return backend.run(() =>
         withTwoPairs(function* ({ from, to }): Operation<void> {
           to.writer().write('first');
           const error = yield* failure(() => pipe(from, to));
@@ -218,8 +217,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a socket that is piped to itself is an echo', () => {
-      return world.run(() =>
+    it('a socket that is piped to itself echoes', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('echo');
           near.shutdown('send');
@@ -229,7 +228,7 @@ for (const world of worlds) {
       );
     });
 
-    it('what is no Socket is refused', () => {
+    it('pipe rejects a value that is not a Socket', () => {
       const nothing = undefined as unknown as Socket;
       expect(() => pipe(nothing, nothing)).toThrow(/Expected `from` to be a Socket, got undefined/);
     });

@@ -1,15 +1,15 @@
-/** The form of the classic teaching program: a raw wait, then a try. */
+/** The form of the classic teaching program: a raw wait, then an attempt. */
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket, Task, Wait } from '../../../src/index.ts';
 import { connect, group, listen, readable, writable } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
-  pattern,
   receiveAll,
   receiveExactly,
   together,
@@ -18,12 +18,12 @@ import {
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`the teaching program on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`the teaching program on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('waits, tries and sends: GOT:Hello to Hello', () => {
-      return world.run(function* (): Operation<void> {
+    it('the teaching program waits, receives and sends: GOT:Hello for Hello', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const server = tasks.spawn(() => tcpServer(listener));
@@ -35,8 +35,8 @@ for (const world of worlds) {
       });
     });
 
-    it('serves many clients at once', () => {
-      return world.run(function* (): Operation<void> {
+    it('the teaching program serves many clients at the same time', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const server = tasks.spawn(() => tcpServer(listener));
@@ -56,8 +56,8 @@ for (const world of worlds) {
       });
     });
 
-    it('tryRecv(1000) gives at most 1000 bytes at a time, and all of them in the end', () => {
-      return world.run(() =>
+    it('tryRecv(1000) returns at most 1000 bytes at a time, and all bytes in the end', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(10_500);
           yield* near.sendAll(sent);
@@ -70,8 +70,8 @@ for (const world of worlds) {
       );
     });
 
-    it("`yield ['send', socket]` waits for room, and trySend tells how much went", () => {
-      return world.run(() =>
+    it("`yield ['send', socket]` waits until trySend may succeed, which returns the bytes sent", () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = pattern(9_000_000);
           yield* together(
@@ -85,7 +85,7 @@ for (const world of worlds) {
     });
 
     it('a spurious wake-up of a raw wait is harmless', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
           yield* group(function* (tasks): Operation<void> {
@@ -100,7 +100,7 @@ for (const world of worlds) {
     });
 
     it('a spurious wake-up of recv, recvInto and accept is harmless', () => {
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => listener.accept());
@@ -120,7 +120,7 @@ for (const world of worlds) {
     });
 
     it('a spurious wake-up of sendAll and sendv is harmless', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             for (const send of [() => near.sendAll('a'), () => near.sendv([Buffer.from('a')])]) {
@@ -135,8 +135,8 @@ for (const world of worlds) {
       );
     });
 
-    it('bytes that another task has taken meanwhile are a spurious wake-up, too', () => {
-      return world.run(() =>
+    it('bytes that another task has taken cause a harmless spurious wake-up', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => rawRecv(far));
@@ -152,8 +152,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a raw wait on something that cannot be waited for is an error of the task', () => {
-      return world.run(function* (): Operation<void> {
+    it('a raw wait on a value that is not pollable is an error of the task', () => {
+      return backend.run(function* (): Operation<void> {
         const error = yield* failure(function* (): Generator<Wait, void> {
           yield ['recv', {} as Socket];
         });
@@ -161,8 +161,8 @@ for (const world of worlds) {
       });
     });
 
-    it('readable and writable are the same waits as operations', () => {
-      return world.run(() =>
+    it('readable and writable are raw waits as operations', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* writable(near);
           expect(near.trySend('readable')).toBe(8);
@@ -230,7 +230,7 @@ function* askOnce(listener: Listener, text: string): Operation<string> {
   return String(yield* receiveExactly(socket, text.length + 4));
 }
 
-/** Wakes `task` three times although nothing has come; each time it goes back to its wait. */
+/** Wakes `task` three times without a reason; each time it waits again. */
 function* wakeForNothing(task: Task<unknown>, wake: () => void): Operation<void> {
   for (let i = 0; i < 3; i++) {
     yield* untilWaiting(task);

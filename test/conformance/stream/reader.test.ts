@@ -1,48 +1,49 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Reader, Socket } from '../../../src/index.ts';
 import { connect, group, moveOnAfter, select, sleep, toDuplex } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { heardBy, withServer } from '../../support/servers.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { withServer } from '../../support/servers.ts';
 import {
-  digest,
   eventually,
-  expectNothingLeft,
   failure,
-  pattern,
   receiveExactly,
+  receiveText,
+  sendInPieces,
   together,
   untilWaiting,
   withPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`a reader on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`a reader on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('gives lines, however they arrive', () => {
+    it('a reader returns lines, whatever the chunks are', () => {
       const lines = Array.from(
         { length: 300 },
         (_, i) => `${i} grün → 漢字 🎉 ${'x'.repeat(i * 3)}`,
       );
       const bytes = Buffer.from(lines.join('\r\n'));
-      return world.run(function* (): Operation<void> {
+      return backend.run(function* (): Operation<void> {
         for (const length of [1, 7, 1000, 70_000]) {
           const sent = bytes.subarray(0, length * 300);
           yield* withPair(function* (near, far): Operation<void> {
-            const heard: string[] = [];
+            const received: string[] = [];
             yield* together(
               () => sendInPieces(near, sent, length),
-              () => readLines(far.reader(), heard),
+              () => readLines(far.reader(), received),
             );
-            expect(heard.join('\n')).toBe(String(sent).replaceAll('\r\n', '\n'));
+            expect(received.join('\n')).toBe(String(sent).replaceAll('\r\n', '\n'));
           });
         }
       });
     });
 
-    it('gives messages with a length before them, small and large', () => {
+    it('a reader returns length-prefixed messages, small and large', () => {
       const lengths = [0, 1, 5, 4000, 70_000, 3_000_000, 17];
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -67,8 +68,8 @@ for (const world of worlds) {
       );
     });
 
-    it('finds a delimiter of several bytes, and reads on behind it', () => {
-      return world.run(() =>
+    it('a reader finds a delimiter of several bytes and continues after it', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('GET / HTTP/1.1\r\nhost: x\r\n\r\nbody');
           near.shutdown('send');
@@ -81,8 +82,8 @@ for (const world of worlds) {
       );
     });
 
-    it('refuses what is too long, keeps it readable, and can answer', () => {
-      return world.run(() =>
+    it('a reader rejects a message that is too long, keeps it readable, and the socket can answer', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader({ max: 100 });
           yield* near.sendAll('x'.repeat(101));
@@ -95,8 +96,8 @@ for (const world of worlds) {
       );
     });
 
-    it('tells an end between messages from one in the middle', () => {
-      return world.run(() =>
+    it('a reader distinguishes an end between messages from one within a message', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('whole|hal');
           near.shutdown('send');
@@ -113,13 +114,13 @@ for (const world of worlds) {
       );
     });
 
-    it('gives what came before a reset, and then the reset', () => {
-      return world.run(() =>
+    it('a reader returns the bytes before a reset, then throws the reset', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('line\npart');
           expect(yield* reader.readLine()).toBe('line');
-          yield* eventually('all has come', () => far.bytesReceived === 9);
+          yield* eventually('all bytes have arrived', () => far.bytesReceived === 9);
           near.reset();
           expect(yield* failure(() => reader.readLine())).toMatchObject({ code: 'ECONNRESET' });
           expect(String(yield* reader.read())).toBe('part');
@@ -128,8 +129,8 @@ for (const world of worlds) {
       );
     });
 
-    it('that waits gets ERR_CLOSED when the socket is closed', () => {
-      return world.run(() =>
+    it('a reader that waits gets ERR_CLOSED when the socket is closed', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('part');
           yield* group(function* (tasks): Operation<void> {
@@ -143,9 +144,9 @@ for (const world of worlds) {
       );
     });
 
-    it('loses no byte to time limits', () => {
+    it('a read that times out loses no byte', () => {
       const sent = pattern(40_000);
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const parts: Buffer[] = [];
           yield* together(
@@ -157,16 +158,16 @@ for (const world of worlds) {
       );
     });
 
-    it('loses no byte to a cancellation, after however many steps', () => {
-      return world.run(function* (): Operation<void> {
+    it('a read that is cancelled after any number of steps loses no byte', () => {
+      return backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 40; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
         }
       });
     });
 
-    it('waits as an arm of select, and loses nothing to another arm', () => {
-      return world.run(() =>
+    it('a read can be a case of select, and loses no byte if another case is taken', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('par');
@@ -179,8 +180,8 @@ for (const world of worlds) {
       );
     });
 
-    it('makes other receives wait their turn: ERR_BUSY, and ERR_BUFFERED', () => {
-      return world.run(() =>
+    it('a reader makes other receives fail: ERR_BUSY, and ERR_BUFFERED', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* group(function* (tasks): Operation<void> {
@@ -201,17 +202,17 @@ for (const world of worlds) {
     });
   });
 
-  describe(`draining a reader on ${world.name}`, () => {
-    expectNothingLeft(world);
+  describe(`draining a reader on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('an idle connection is at its end', () => {
-      return world.run(() =>
+    it('an idle connection is at end of file while draining', () => {
+      return backend.run(() =>
         withServer(lineEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('line\n');
           expect(String(yield* receiveExactly(client, 5))).toBe('line\n');
           server.stop();
-          expect(yield* heardBy(client)).toBe('');
+          expect(yield* receiveText(client)).toBe('');
           client.close();
           yield* serving.join();
           expect(server.stats().failed).toBe(0);
@@ -219,14 +220,14 @@ for (const world of worlds) {
       );
     });
 
-    it('a message that has come in part keeps the connection until it is answered', () => {
-      return world.run(() =>
+    it('a partial message keeps a draining connection open until it is answered', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const serving = tasks.spawn(() => lineEcho(far));
             yield* near.sendAll('whole\nhal');
             expect(String(yield* receiveExactly(near, 6))).toBe('whole\n');
-            yield* eventually('the half has come', () => far.reader().buffered === 3);
+            yield* eventually('the half has arrived', () => far.reader().buffered === 3);
             far.drain();
             yield* sleep(0);
             yield* untilWaiting(serving);
@@ -238,26 +239,26 @@ for (const world of worlds) {
       );
     });
 
-    it('messages that are held already are answered before the end', () => {
-      return world.run(() =>
+    it('held messages are answered before a draining connection ends', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('1\n2\n3\n');
-          yield* eventually('they are there', () => far.readiness.canRecv);
+          yield* eventually('the connections wait', () => far.readiness.canRecv);
           far.drain();
           yield* lineEcho(far);
           far.close();
-          expect(yield* heardBy(near)).toBe('1\n2\n3\n');
+          expect(yield* receiveText(near)).toBe('1\n2\n3\n');
         }),
       );
     });
 
-    it('a question of which the first line was read is not cut short', () => {
-      return world.run(() =>
+    it('a request whose first line was read is not cut off by a drain', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const reader = far.reader();
           yield* near.sendAll('answered\nfirst\n');
           expect(yield* reader.readLine()).toBe('answered');
-          yield* eventually('all has come', () => far.bytesReceived === 15);
+          yield* eventually('all bytes have arrived', () => far.bytesReceived === 15);
           yield* far.sendAll('.');
           expect(yield* reader.readLine()).toBe('first');
           far.drain();
@@ -271,8 +272,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a task that waits for more is told when another one has answered', () => {
-      return world.run(() =>
+    it('a task that waits for more bytes is woken when another task has answered while draining', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('question\n');
           expect(yield* far.reader().readLine()).toBe('question');
@@ -300,14 +301,6 @@ function* lineEcho(socket: Socket): Operation<void> {
   }
 }
 
-function* sendInPieces(socket: Socket, data: Buffer, length: number): Operation<void> {
-  for (let at = 0; at < data.length; at += length) {
-    yield* socket.sendAll(data.subarray(at, at + length));
-    yield;
-  }
-  socket.shutdown('send');
-}
-
 function* readLines(reader: Reader, lines: string[]): Operation<void> {
   for (;;) {
     const line = yield* reader.readLine();
@@ -316,7 +309,7 @@ function* readLines(reader: Reader, lines: string[]): Operation<void> {
   }
 }
 
-/** Messages of 250 bytes, each of them timed out now and then; the last one is cut off. */
+/** Messages of 250 bytes. Some reads time out, and the last message is cut off. */
 function* readImpatiently(reader: Reader, parts: Buffer[]): Operation<void> {
   for (let turn = 0; ; turn++) {
     const part = yield* moveOnAfter((turn % 4) / 4, () => reader.readExactly(250));
@@ -326,7 +319,7 @@ function* readImpatiently(reader: Reader, parts: Buffer[]): Operation<void> {
   }
 }
 
-/** A reader of messages is cancelled; another task reads the rest. */
+/** Cancels a reader of messages; another task reads the rest. */
 function* cancelAfterSteps(near: Socket, far: Socket, steps: number): Operation<void> {
   const sent = pattern(320, steps + 1);
   const parts: Buffer[] = [];

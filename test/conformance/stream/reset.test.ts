@@ -2,10 +2,10 @@ import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import { connect, group, listen, readable } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
@@ -20,15 +20,15 @@ const RESET = {
   syscall: 'read',
 } as const;
 
-/** What a sender is told: the reset itself, or that nobody is left to send to. */
+/** The errors of a sender: the reset itself, or a broken pipe. */
 const GONE = /^(?:ECONNRESET|EPIPE)$/;
 
-for (const world of worlds) {
-  describe(`resets on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`resets on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('reset() gives the peer ECONNRESET in the shape of Node, every time it asks', () => {
-      return world.run(() =>
+    it('reset() makes every receive of the peer fail with ECONNRESET in the shape of a Node error', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.reset();
           expect(near.closed).toBe(true);
@@ -42,8 +42,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a reset wakes the task that is receiving', () => {
-      return world.run(() =>
+    it('a reset wakes the receiving task', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const reader = tasks.spawn(() => failure(() => far.recv()));
@@ -55,8 +55,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a reset wakes the task that is sending', () => {
-      return world.run(() =>
+    it('a reset wakes the sending task', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
@@ -70,8 +70,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a reset ends both directions: each task that uses the socket hears of it', () => {
-      return world.run(() =>
+    it('a reset ends both directions: every task that uses the socket gets an error', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
@@ -87,8 +87,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a sender is told of a reset again and again', () => {
-      return world.run(() =>
+    it('a reset makes every later send fail', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* fill(far);
           near.reset();
@@ -99,9 +99,9 @@ for (const world of worlds) {
       );
     });
 
-    // It is called torn then, as if somebody had cancelled it.
-    it('a send that a reset has cut off half-way is not called a cancelled one', () => {
-      return world.run(() =>
+    // Such a send counts as torn, like a cancelled one.
+    it('a send that a reset interrupts does not count as torn', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
@@ -114,21 +114,21 @@ for (const world of worlds) {
       );
     });
 
-    it('a peer that closes with unread input ends the connection, by a reset or in order', () => {
-      return world.run(() =>
+    it('a peer that closes with unread input ends the connection with a reset or in order', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* far.sendAll('never read');
           yield* readable(near);
           near.close();
-          // A network that reads ahead has taken the input from the system, which then resets
-          // nothing.
+          // A backend that reads ahead has taken the input from the system, which then sends no
+          // reset.
           expect(yield* receiveOrCode(far)).toMatch(/^(?:ECONNRESET)?$/);
         }),
       );
     });
 
-    it('sending to a peer that has closed fails in the end, and only the task', () => {
-      return world.run(() =>
+    it('sending to a peer that has closed fails eventually, in the sending task only', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.close();
           const error = yield* failure(() => sendForEver(far));
@@ -137,8 +137,8 @@ for (const world of worlds) {
       );
     });
 
-    it('bytes that came before a reset are delivered before it, if at all', () => {
-      return world.run(() =>
+    it('bytes before a reset are delivered before it, or dropped', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendAll('before');
           yield* readable(far);
@@ -152,8 +152,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a connection that is reset before it is accepted does no harm to the next one', () => {
-      return world.run(function* (): Operation<void> {
+    it('a connection that is reset before it is accepted does not affect the next one', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         (yield* connect(listener.address)).reset();
         using second = yield* connect(listener.address);
@@ -162,10 +162,10 @@ for (const world of worlds) {
       });
     });
 
-    it('many resets before accept, between good connections, lose none of the good ones', () => {
-      return world.run(function* (): Operation<void> {
+    it('many resets before accept do not lose the connections between them', () => {
+      return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
-        const heard: string[] = [];
+        const received: string[] = [];
         yield* together(
           function* (): Operation<void> {
             for (let i = 0; i < 100; i++) {
@@ -175,15 +175,15 @@ for (const world of worlds) {
             }
           },
           function* (): Operation<void> {
-            while (heard.length < 100) heard.push(yield* acceptUntilBytes(listener));
+            while (received.length < 100) received.push(yield* acceptUntilBytes(listener));
           },
         );
-        expect(heard).toEqual(Array.from({ length: 100 }, (_, i) => `good ${i}`));
+        expect(received).toEqual(Array.from({ length: 100 }, (_, i) => `good ${i}`));
       });
     });
 
-    it('a reset of one connection is nothing to the others', () => {
-      return world.run(() =>
+    it('a reset of one connection does not affect the others', () => {
+      return backend.run(() =>
         withPair((near, far) =>
           withPair(function* (near2, far2): Operation<void> {
             near.reset();
@@ -195,12 +195,12 @@ for (const world of worlds) {
       );
     });
 
-    it('what was unsent at a reset is dropped', () => {
-      return world.run(() =>
+    it('a reset drops the unsent bytes', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const sent = yield* fill(near);
           near.reset();
-          yield* eventually('the reset is there', () => far.readiness.canRecv);
+          yield* eventually('the reset has arrived', () => far.readiness.canRecv);
           const error = yield* failure(() => receiveForEver(far));
           expect(error).toMatchObject(RESET);
           expect(far.bytesReceived).toBeLessThan(sent);
@@ -232,7 +232,7 @@ function* receiveOrCode(socket: Socket): Operation<string> {
 function* acceptUntilBytes(listener: Listener): Operation<string> {
   for (;;) {
     using socket = yield* listener.accept();
-    const heard = yield* receiveOrCode(socket);
-    if (heard !== 'ECONNRESET') return heard;
+    const received = yield* receiveOrCode(socket);
+    if (received !== 'ECONNRESET') return received;
   }
 }

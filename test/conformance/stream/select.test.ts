@@ -1,4 +1,4 @@
-/** Sockets and listeners as arms of select: one arm happens, and the others lose nothing. */
+/** Sockets and listeners as cases of select: one case is taken, and the others lose nothing. */
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import {
@@ -11,15 +11,16 @@ import {
   sleepForever,
   writable,
 } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { expectNothingLeft, LOOPBACK, withPair } from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { LOOPBACK, withPair } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`select on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`select on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('takes a receive when bytes come, and leaves the channel alone', () =>
-      world.run(() =>
+    it('select takes a receive when bytes arrive, and leaves a channel unchanged', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const channel = new Channel<string>(1);
           yield* far.sendAll('bytes');
@@ -30,8 +31,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('loses no byte when another arm is taken', () =>
-      world.run(() =>
+    it('select loses no byte if another case is taken', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const channel = new Channel<string>(1);
           for (let i = 0; i < 20; i++) {
@@ -52,8 +53,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('can be followed by a receive, whichever arm was taken', () =>
-      world.run(() =>
+    it('select can be followed by a receive, whichever case was taken', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const late = yield* select({ late: sleep(1), data: near.recv() });
           expect(late.key).toBe('late');
@@ -62,8 +63,8 @@ for (const world of worlds) {
         }),
       ));
 
-    it('takes an accept, and loses no connection to another arm', () =>
-      world.run(function* (): Operation<void> {
+    it('select takes an accept, and loses no connection if another case is taken', () =>
+      backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         const late = yield* select({ late: sleep(1), connection: listener.accept() });
         expect(late.key).toBe('late');
@@ -75,8 +76,8 @@ for (const world of worlds) {
         listener.close();
       }));
 
-    it('knows readable and writable', () =>
-      world.run(() =>
+    it('select accepts readable and writable', () =>
+      backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const first = yield* select({ out: writable(near), in: readable(near) });
           expect(first.key).toBe('out');

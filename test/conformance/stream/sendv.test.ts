@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { group } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
-  digest,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   receiveExactly,
   together,
@@ -15,21 +14,21 @@ import {
   withPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`sendv on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`sendv on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
     it('pieces arrive in order, as one message', () => expectWhole(['GOT:', 'Hello', '\n']));
 
-    it('empty pieces are nothing, wherever they stand', () => {
+    it('empty pieces are ignored at any position', () => {
       return expectWhole(['', '', 'a', '', 'bc', '', '', 'd', '']);
     });
 
-    it('a hundred and thirty pieces are more than one call takes', () => {
+    it('a hundred and thirty pieces take several calls', () => {
       return expectWhole(Array.from({ length: 130 }, (_, i) => `piece ${i};`));
     });
 
-    it('sixty-four, and sixty-five, pieces are the edge of one call', async () => {
+    it('sixty-four pieces take one call, sixty-five take two', async () => {
       await expectWhole(Array.from({ length: 64 }, (_, i) => `${i},`));
       await expectWhole(Array.from({ length: 65 }, (_, i) => `${i},`));
     });
@@ -38,13 +37,13 @@ for (const world of worlds) {
       return expectWhole(Array.from({ length: 1000 }, (_, i) => String(i % 10)));
     });
 
-    it('empty pieces between sixty-four full ones do not hide those behind them', () => {
+    it('empty pieces between sixty-four full ones do not hide the pieces after them', () => {
       return expectWhole(Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? '' : `${i} `)));
     });
 
-    it('large pieces go out over several partial sends', () => {
+    it('large pieces are sent in several parts', () => {
       const pieces = Array.from({ length: 90 }, (_, i) => pattern(70_001 + i, i + 1));
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -59,8 +58,8 @@ for (const world of worlds) {
       );
     });
 
-    it('it waits for room, and goes on within a piece', () => {
-      return world.run(() =>
+    it('sendv waits when it would block, and continues within a piece', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -76,9 +75,9 @@ for (const world of worlds) {
       );
     });
 
-    it('the list of pieces is not changed', () => {
+    it("the caller's list of pieces is not changed", () => {
       const pieces = Object.freeze([Buffer.from('a'), new Uint8Array(0), Buffer.from('b')]);
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendv(pieces);
           expect(pieces.map(String)).toEqual(['a', '', 'b']);
@@ -87,8 +86,8 @@ for (const world of worlds) {
       );
     });
 
-    it('what is no list of bytes is refused', () => {
-      return world.run(() =>
+    it('a value that is not a list of bytes is rejected', () => {
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const wrong = 'text' as unknown as Uint8Array[];
           expect(yield* failure(() => near.sendv(wrong))).toBeInstanceOf(TypeError);
@@ -99,7 +98,7 @@ for (const world of worlds) {
     });
 
     function expectWhole(texts: readonly string[]): Promise<void> {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* near.sendv(texts.map((text) => Buffer.from(text)));
           near.shutdown('send');

@@ -1,29 +1,29 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { connect, group, isCancelled, toDuplex } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import { heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
-  digest,
-  expectNothingLeft,
   failure,
   fill,
-  pattern,
   receiveAll,
   receiveExactly,
+  receiveText,
   together,
   untilWaiting,
   withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
-for (const world of worlds) {
-  describe(`a writer on ${world.name}`, () => {
-    expectNothingLeft(world);
+for (const backend of backends) {
+  describe(`a writer on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('sends small and large pieces in order', () => {
+    it('a writer sends small and large pieces in order', () => {
       const pieces = Array.from({ length: 400 }, (_, i) => pattern((i * 97) % 6000, i + 1));
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -44,9 +44,9 @@ for (const world of worlds) {
       );
     });
 
-    it('waits for room, over several partial sends', () => {
+    it('a flush waits when it would block, over several partial sends', () => {
       const pieces = Array.from({ length: 90 }, (_, i) => pattern(70_001 + i, i + 1));
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           yield* together(
             function* (): Operation<void> {
@@ -67,8 +67,8 @@ for (const world of worlds) {
       );
     });
 
-    it('takes more pieces than one call of the system does', () => {
-      return world.run(() =>
+    it('a writer takes more pieces than one system call', () => {
+      return backend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const writer = near.writer({ highWaterMark: 2_000_000 });
           const large = pattern(4096);
@@ -89,8 +89,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a flush that is cancelled before its first byte has not happened', () => {
-      return world.run(() =>
+    it('a flush that is cancelled before its first byte has no effect', () => {
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           const writer = near.writer();
@@ -105,8 +105,8 @@ for (const world of worlds) {
       );
     });
 
-    it('a flush that is cancelled after its first byte tears the sending side', () => {
-      return world.run(() =>
+    it('a flush that is cancelled after its first byte tears the send half', () => {
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           const writer = near.writer({ highWaterMark: 30_000_000 });
           for (let i = 0; i < 20; i++) writer.write(Buffer.alloc(1_000_000));
@@ -121,7 +121,7 @@ for (const world of worlds) {
     });
 
     it('a broken connection is an error of the flush', () => {
-      return world.run(() =>
+      return backend.run(() =>
         withPair(function* (near): Operation<void> {
           near.shutdown('send');
           near.writer().write('x');
@@ -131,8 +131,8 @@ for (const world of worlds) {
       );
     });
 
-    it('makes other sends wait their turn: ERR_FLUSH_NEEDED, and ERR_BUSY', () => {
-      return world.run(() =>
+    it('a writer makes other sends fail: ERR_FLUSH_NEEDED, and ERR_BUSY', () => {
+      return backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           const writer = near.writer();
@@ -156,37 +156,37 @@ for (const world of worlds) {
     });
   });
 
-  describe(`handlers with a writer on ${world.name}`, () => {
-    expectNothingLeft(world);
+  describe(`handlers with a writer on ${backend.name}`, () => {
+    expectNothingLeft(backend);
 
-    it('that flush are served', () => {
+    it('a handler that flushes its writer serves the client', () => {
       const handler = function* (socket: Socket): Operation<void> {
         const writer = socket.writer();
         for (const word of ['one', ' ', 'two']) writer.write(word);
         yield* writer.flush();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(handler, function* (server): Operation<void> {
           using client = yield* connect(server.address);
-          expect(yield* heardBy(client)).toBe('one two');
+          expect(yield* receiveText(client)).toBe('one two');
           expect(server.stats().failed).toBe(0);
         }),
       );
     });
 
-    it('that return with unflushed bytes fail with ERR_NOT_FLUSHED', () => {
+    it('a handler that returns with unflushed bytes fails with ERR_NOT_FLUSHED', () => {
       const onError = vi.fn<(error: unknown) => void>();
       const handler = function* (socket: Socket): Operation<void> {
         socket.writer().write('forgotten');
         yield* socket.recv();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             yield* client.sendAll('x');
-            expect(yield* heardBy(client)).toBe('');
+            expect(yield* receiveText(client)).toBe('');
             client.close();
             yield* untilNobodyIsLeft(server);
             expect(server.stats().failed).toBe(1);
@@ -202,7 +202,7 @@ for (const world of worlds) {
       );
     });
 
-    it('that are at their end for another reason are not told about the bytes', () => {
+    it('a handler that ends for another reason gets no error for unflushed bytes', () => {
       const onError = vi.fn<(error: unknown) => void>();
       const handler = function* (socket: Socket): Operation<void> {
         socket.writer().write('dropped');
@@ -210,7 +210,7 @@ for (const world of worlds) {
         if (String(first) === 'fail') throw new Error('its own');
         socket.reset();
       };
-      return world.run(() =>
+      return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
@@ -229,10 +229,10 @@ for (const world of worlds) {
   });
 }
 
-/** What the client hears, or why it hears nothing. */
+/** The bytes that the client receives, or the code of its error. */
 function* endOf(client: Socket): Operation<string | undefined> {
   try {
-    return yield* heardBy(client);
+    return yield* receiveText(client);
   } catch (error) {
     if (isCancelled(error)) throw error;
     return (error as { code?: string }).code;

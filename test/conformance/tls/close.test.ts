@@ -1,17 +1,16 @@
-/** How TLS connections end: politely, cut off, reset; and what is known then. */
+/** The ends of a TLS connection: close_notify, truncation, reset. */
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, group, listen, once, TruncatedError, until } from '../../../src/index.ts';
-import { worldsWithTls } from '../../support/backends.ts';
+import { backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
 import {
   eventually,
-  expectNothingLeft,
   failure,
   fill,
   LOOPBACK,
   receiveAll,
   receiveExactly,
-  takeLeftOpen,
   untilWaiting,
 } from '../../support/sockets.ts';
 import {
@@ -22,11 +21,11 @@ import {
   withSecurePair,
 } from '../../support/tls.ts';
 
-describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('close_notify is the end of file', () =>
-    world.run(() =>
+    backend.run(() =>
       withForeignClient(function* ({ foreign, far }): Operation<void> {
         foreign.end('all');
         expect(String(yield* receiveAll(far))).toBe('all');
@@ -36,8 +35,8 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
       }),
     ));
 
-  test('an end without close_notify is an error, behind the bytes and for ever', () =>
-    world.run(() =>
+  test('an end without close_notify is a sticky error after the received bytes', () =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
         foreign.write('not all');
         expect(String(yield* receiveExactly(far, 7))).toBe('not all');
@@ -49,10 +48,10 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
       }),
     ));
 
-  test('bytes that nobody has received come before the truncation', () =>
-    world.run(() =>
+  test('bytes that are not received yet come before the truncation error', () =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
-        const length = 300_000; // more than is received ahead
+        const length = 300_000; // more than the backend receives ahead
         const sent = new Promise<void>((resolve) =>
           foreign.write(Buffer.alloc(length), () => resolve()),
         );
@@ -66,8 +65,8 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
       }),
     ));
 
-  test('a task that waits to receive is told of the truncation', () =>
-    world.run(() =>
+  test('a task that waits to receive gets the truncation error', () =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, far }): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
           const receiving = tasks.spawn(() => failure(() => far.recv()));
@@ -78,8 +77,8 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
       }),
     ));
 
-  test('a reset is a reset', () =>
-    world.run(() =>
+  test('a reset of the peer is ECONNRESET', () =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, far }): Operation<void> {
         raw.reset();
         expect((yield* failure(() => far.recv())).code).toBe('ECONNRESET');
@@ -89,7 +88,7 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     ));
 
   test('reset() resets the connection below', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         near.reset();
         expect((yield* failure(() => far.recv())).code).toBe('ECONNRESET');
@@ -97,8 +96,8 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
       }),
     ));
 
-  test('garbage in the middle is an error of the engine, in both directions', () =>
-    world.run(() =>
+  test('garbage in the middle of the stream is an error of OpenSSL, in both directions', () =>
+    backend.run(() =>
       withForeignClient(function* ({ raw, foreign, far }): Operation<void> {
         foreign.write('x');
         expect(String(yield* far.recv())).toBe('x');
@@ -108,8 +107,8 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
       }),
     ));
 
-  test('a closed connection wakes its waiters with ERR_CLOSED', () =>
-    world.run(() =>
+  test('closing a TLS connection wakes its waiters with ERR_CLOSED', () =>
+    backend.run(() =>
       withSecurePair(function* (near): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
           const receiving = tasks.spawn(() => failure(() => near.recv()));
@@ -122,23 +121,23 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
       }),
     ));
 
-  test('a program that sends, closes and ends has said goodbye', async () => {
+  test('a program that sends, closes and ends has sent close_notify', async () => {
     const ends: string[] = [];
-    await world.run(() =>
+    await backend.run(() =>
       withListener(function* (listener): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
-          const told = tasks.spawn(function* (): Operation<string> {
+          const receiving = tasks.spawn(function* (): Operation<string> {
             using far = yield* listener.accept();
             return String(yield* receiveAll(far));
           });
           const { address } = listener;
-          // Another run, on a network of its own: it ends in the very step of the close.
-          const ending = world.run(function* (): Operation<void> {
+          // Another run with its own network, which ends in the same step as the close.
+          const ending = backend.run(function* (): Operation<void> {
             const near = yield* connectTo(address);
             yield* near.sendAll('bye');
             near.close();
           });
-          ends.push(yield* told.join());
+          ends.push(yield* receiving.join());
           yield* until(ending);
         });
       }),
@@ -146,8 +145,8 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     expect(ends).toEqual(['bye']);
   });
 
-  test('a close behind a full connection delivers what was sent', () =>
-    world.run(() =>
+  test('closing a TLS connection with a full send buffer delivers the sent bytes', () =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         const sent = yield* fill(near);
         near.close();
@@ -155,8 +154,8 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
       }),
     ));
 
-  test('a close behind a full connection is nothing that was left open', async () => {
-    await world.run(() =>
+  test('closing a TLS connection with a full send buffer does not count as left open', async () => {
+    await backend.run(() =>
       withSecurePair(function* (near): Operation<void> {
         yield* fill(near);
       }),
@@ -164,8 +163,8 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     expect(takeLeftOpen()).toEqual([]);
   });
 
-  test('what was left open is named once, and closed', async () => {
-    await world.run(function* (): Operation<void> {
+  test('a TLS connection that is left open is reported once and closed', async () => {
+    await backend.run(function* (): Operation<void> {
       const listener = yield* listen(LOOPBACK, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         tasks.spawn(() => listener.accept());
@@ -175,18 +174,18 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
     await expect.poll(() => takeLeftOpen().length, { interval: 2 }).toBe(1);
   });
 
-  test('a close behind a full connection is over when the peer resets', () =>
-    world.run(() =>
+  test('closing a TLS connection with a full send buffer ends when the peer resets', () =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* fill(near);
         near.close();
         far.reset();
-        yield* eventually('nothing is open', () => world.counters().transports === 0);
+        yield* eventually('nothing is open', () => backend.counters().transports === 0);
       }),
     ));
 
-  test('the connection below keeps the near end, the far end and the options', () =>
-    world.run(() =>
+  test('a TLS connection has the addresses and options of the connection below', () =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         expect(`${near.remoteAddress}`).toBe(`${far.localAddress}`);
         expect(`${near.localAddress}`).toBe(`${far.remoteAddress}`);
@@ -195,8 +194,8 @@ describe.each(worldsWithTls)('TLS comes to an end, on $name', (world) => {
       }),
     ));
 
-  test('a plain connection has no tls', () =>
-    world.run(function* (): Operation<void> {
+  test('a connection without TLS has no `tls`', () =>
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       using near = yield* connect(listener.address);
       expect(near.tls).toBeUndefined();

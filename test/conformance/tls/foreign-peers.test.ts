@@ -1,4 +1,4 @@
-/** TLS with peers that are not ours: servers of node:tls, and OpenSSL where it is installed. */
+/** TLS with other implementations: servers of node:tls, and OpenSSL if it is installed. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn, spawnSync } from 'node:child_process';
 import { once as onceEvent } from 'node:events';
@@ -9,18 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, once, until } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { withServer } from '../../support/servers.ts';
-import {
-  digest,
-  echo,
-  expectNothingLeft,
-  failure,
-  pattern,
-  receiveAll,
-  receiveExactly,
-  together,
-} from '../../support/sockets.ts';
+import { echo, failure, receiveAll, receiveExactly, together } from '../../support/sockets.ts';
 import { CA, SERVER, TRUSTING } from '../../support/tls.ts';
 
 const CERTIFICATES = fileURLToPath(new URL('../../support/certificates/', import.meta.url));
@@ -41,87 +34,90 @@ function* withNodeServer<T>(
   }
 }
 
-describe.each(worlds.filter(({ real }) => real))('peers of TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backends.filter(({ real }) => real))(
+  'TLS peers of other implementations, on $name',
+  (backend) => {
+    expectNothingLeft(backend);
 
-  test('a server of node:tls echoes a million bytes, and ends politely', () =>
-    world.run(() =>
-      withNodeServer(
-        (socket) => socket.pipe(socket),
-        function* (port): Operation<void> {
-          using near = yield* connect(port, { tls: TRUSTING });
-          const data = pattern(1_000_000);
-          yield* together(
-            () => near.sendAll(data),
-            function* (): Operation<void> {
-              expect(digest(yield* receiveExactly(near, data.length))).toBe(digest(data));
-            },
-          );
-          near.shutdown('send');
-          expect((yield* near.recv()).length).toBe(0);
-        },
+    test('a server of node:tls echoes a million bytes and ends with close_notify', () =>
+      backend.run(() =>
+        withNodeServer(
+          (socket) => socket.pipe(socket),
+          function* (port): Operation<void> {
+            using near = yield* connect(port, { tls: TRUSTING });
+            const data = pattern(1_000_000);
+            yield* together(
+              () => near.sendAll(data),
+              function* (): Operation<void> {
+                expect(digest(yield* receiveExactly(near, data.length))).toBe(digest(data));
+              },
+            );
+            near.shutdown('send');
+            expect((yield* near.recv()).length).toBe(0);
+          },
+        ),
+      ));
+
+    test('a server of node:tls that is destroyed truncates the stream', () =>
+      backend.run(() =>
+        withNodeServer(
+          (socket) => {
+            socket.on('error', () => {});
+            socket.write('x', () => socket.destroy());
+          },
+          function* (port): Operation<void> {
+            using near = yield* connect(port, { tls: TRUSTING });
+            const error = yield* failure(() => receiveAll(near));
+            expect(error.code).toBe('ERR_TLS_TRUNCATED');
+          },
+        ),
+      ));
+
+    test.skipIf(withoutOpenssl)('a listener serves openssl s_client', () =>
+      backend.run(() =>
+        withServer(
+          echo,
+          function* (server): Operation<void> {
+            const client = spawn(
+              'openssl',
+              [
+                's_client',
+                '-quiet',
+                '-verify_return_error',
+                '-CAfile',
+                'ca.cert.pem',
+                '-connect',
+              ].concat(`${server.address}`),
+              { cwd: CERTIFICATES, stdio: ['pipe', 'pipe', 'ignore'] },
+            );
+            client.stdin.write('Hello\n');
+            expect(String((yield* once(client.stdout, 'data'))[0])).toBe('Hello\n');
+            client.stdin.end();
+            client.kill();
+            yield* once(client, 'exit');
+          },
+          { tls: SERVER },
+        ),
       ),
-    ));
+    );
 
-  test('a server of node:tls that is destroyed has cut the connection off', () =>
-    world.run(() =>
-      withNodeServer(
-        (socket) => {
-          socket.on('error', () => {});
-          socket.write('x', () => socket.destroy());
-        },
-        function* (port): Operation<void> {
-          using near = yield* connect(port, { tls: TRUSTING });
-          const error = yield* failure(() => receiveAll(near));
-          expect(error.code).toBe('ERR_TLS_TRUNCATED');
-        },
-      ),
-    ));
-
-  test.skipIf(withoutOpenssl)('openssl s_client is answered', () =>
-    world.run(() =>
-      withServer(
-        echo,
-        function* (server): Operation<void> {
-          const client = spawn(
-            'openssl',
-            [
-              's_client',
-              '-quiet',
-              '-verify_return_error',
-              '-CAfile',
-              'ca.cert.pem',
-              '-connect',
-            ].concat(`${server.address}`),
-            { cwd: CERTIFICATES, stdio: ['pipe', 'pipe', 'ignore'] },
-          );
-          client.stdin.write('Hello\n');
-          expect(String((yield* once(client.stdout, 'data'))[0])).toBe('Hello\n');
-          client.stdin.end();
-          client.kill();
-          yield* once(client, 'exit');
-        },
-        { tls: SERVER },
-      ),
-    ),
-  );
-
-  test.skipIf(withoutOpenssl)('openssl s_server answers', () =>
-    world.run(function* (): Operation<void> {
-      const args = 's_server -rev -accept 127.0.0.1:0 -naccept 1'.split(' ');
-      const identity = ['-cert', 'server.cert.pem', '-key', 'server.key.pem'];
-      const server = spawn('openssl', [...args, ...identity], { cwd: CERTIFICATES });
-      try {
-        const port = yield* until(portOf(server));
-        using near = yield* connect(port, { tls: { ca: CA } });
-        yield* near.sendAll('olleH\n');
-        expect(String(yield* receiveExactly(near, 6))).toBe('Hello\n');
-      } finally {
-        server.kill();
-      }
-    }),
-  );
-});
+    test.skipIf(withoutOpenssl)('a connection to openssl s_server gets a response', () =>
+      backend.run(function* (): Operation<void> {
+        const args = 's_server -rev -accept 127.0.0.1:0 -naccept 1'.split(' ');
+        const identity = ['-cert', 'server.cert.pem', '-key', 'server.key.pem'];
+        const server = spawn('openssl', [...args, ...identity], { cwd: CERTIFICATES });
+        try {
+          const port = yield* until(portOf(server));
+          using near = yield* connect(port, { tls: { ca: CA } });
+          yield* near.sendAll('olleH\n');
+          expect(String(yield* receiveExactly(near, 6))).toBe('Hello\n');
+        } finally {
+          server.kill();
+        }
+      }),
+    );
+  },
+);
 
 async function portOf(server: ChildProcess): Promise<number> {
   let text = '';

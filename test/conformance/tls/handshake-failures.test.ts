@@ -1,18 +1,12 @@
-/** Connections that TLS refuses, and what each side is told. */
+/** Handshakes that fail, and the errors at both ends. */
 import { describe, expect, test } from 'vitest';
 import type { Operation, TlsClientOptions, TlsServerOptions } from '../../../src/index.ts';
 import { connect, group, listen, moveOnAfter } from '../../../src/index.ts';
 import { currentNetwork } from '../../../src/net/current-world.ts';
-import { worlds, worldsWithTls } from '../../support/backends.ts';
+import { backends, backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import type { Failure } from '../../support/sockets.ts';
-import {
-  eventually,
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  receiveAll,
-  untilWaiting,
-} from '../../support/sockets.ts';
+import { eventually, failure, LOOPBACK, receiveAll, untilWaiting } from '../../support/sockets.ts';
 import {
   CA,
   CLIENT,
@@ -26,8 +20,8 @@ import {
   withListener,
 } from '../../support/tls.ts';
 
-/** The failure of a client, while the listener accepts what it may. */
-function* refused(
+/** The error of a client while the listener accepts. */
+function* clientError(
   server: Partial<TlsServerOptions>,
   client: Partial<TlsClientOptions>,
 ): Operation<Failure> {
@@ -41,69 +35,69 @@ function* refused(
   );
 }
 
-/** Accepts, so that handshakes begin, and keeps nothing. */
+/** Accepts, so that handshakes start, and closes every connection. */
 function* acceptAll(accept: () => Operation<Disposable>): Operation<void> {
   for (;;) {
     using _accepted = yield* accept();
   }
 }
 
-describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('a TLS handshake fails, on $name', (backend) => {
+  expectNothingLeft(backend);
 
-  test('a certificate that signed itself', () =>
-    world.run(function* (): Operation<void> {
-      expect((yield* refused(SELF, {})).code).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
+  test('a client rejects a self-signed certificate', () =>
+    backend.run(function* (): Operation<void> {
+      expect((yield* clientError(SELF, {})).code).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
     }));
 
-  test('an authority that is unknown', () =>
-    world.run(function* (): Operation<void> {
-      const { code } = yield* refused(SERVER, { ca: SELF.cert });
+  test('a client rejects an unknown authority', () =>
+    backend.run(function* (): Operation<void> {
+      const { code } = yield* clientError(SERVER, { ca: SELF.cert });
       expect(code).toMatch(/^UNABLE_TO_/);
     }));
 
-  test('an expired certificate', () =>
-    world.run(function* (): Operation<void> {
-      expect((yield* refused(EXPIRED, {})).code).toBe('CERT_HAS_EXPIRED');
+  test('a client rejects an expired certificate', () =>
+    backend.run(function* (): Operation<void> {
+      expect((yield* clientError(EXPIRED, {})).code).toBe('CERT_HAS_EXPIRED');
     }));
 
-  test('a certificate for another name', () =>
-    world.run(function* (): Operation<void> {
-      const error = yield* refused(SERVER, { servername: 'other.test' });
+  test('a client rejects a certificate for another name', () =>
+    backend.run(function* (): Operation<void> {
+      const error = yield* clientError(SERVER, { servername: 'other.test' });
       expect(error.code).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
     }));
 
-  test('what the program itself does not accept, also if its check throws', () =>
-    world.run(function* (): Operation<void> {
+  test('a client rejects a certificate that its own check rejects or throws on', () =>
+    backend.run(function* (): Operation<void> {
       const answer = Object.assign(new Error('not this one'), { code: 'MINE' });
       const asked: string[] = [];
       const check = (host: string): Error => {
         asked.push(host);
         return answer;
       };
-      expect(yield* refused(SERVER, { checkServerIdentity: check })).toBe(answer);
+      expect(yield* clientError(SERVER, { checkServerIdentity: check })).toBe(answer);
       const thrower = (): never => {
         throw answer;
       };
-      expect(yield* refused(SERVER, { checkServerIdentity: thrower })).toBe(answer);
+      expect(yield* clientError(SERVER, { checkServerIdentity: thrower })).toBe(answer);
       expect(asked).toEqual(['127.0.0.1']);
     }));
 
-  test('versions that have nothing in common', () =>
-    world.run(function* (): Operation<void> {
+  test('a client and a server without a common version fail', () =>
+    backend.run(function* (): Operation<void> {
       const server: Partial<TlsServerOptions> = { minVersion: 'TLSv1.3' };
-      const { code } = yield* refused(server, { maxVersion: 'TLSv1.2' });
+      const { code } = yield* clientError(server, { maxVersion: 'TLSv1.2' });
       expect(code).toMatch(/^ERR_SSL_.*ALERT/);
     }));
 
-  test('protocols that have nothing in common', () =>
-    world.run(function* (): Operation<void> {
-      const { code } = yield* refused({ alpn: ['h2'] }, { alpn: ['http/1.1'] });
+  test('a client and a server without a common protocol fail', () =>
+    backend.run(function* (): Operation<void> {
+      const { code } = yield* clientError({ alpn: ['h2'] }, { alpn: ['http/1.1'] });
       expect(code).toMatch(/^ERR_SSL_.*NO_APPLICATION_PROTOCOL/);
     }));
 
-  test('nobody who is told not to be strict: then the reason stands in socket.tls', () =>
-    world.run(() =>
+  test('a client with rejectUnauthorized: false connects, and socket.tls has the reason', () =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener, { rejectUnauthorized: false });
         expect(near.tls?.authorized).toBe(false);
@@ -114,8 +108,8 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
       }, SELF),
     ));
 
-  test('a server that is no TLS', () =>
-    world.run(function* (): Operation<void> {
+  test('a client rejects a server that does not use TLS', () =>
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       yield* group(function* (tasks): Operation<void> {
         tasks.spawn(function* (): Operation<void> {
@@ -128,22 +122,24 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
       });
     }));
 
-  test.each(['close', 'reset'] as const)('a server that does %s in the handshake', (end) =>
-    world.run(function* (): Operation<void> {
-      using listener = yield* listen(LOOPBACK);
-      yield* group(function* (tasks): Operation<void> {
-        tasks.spawn(function* (): Operation<void> {
-          const far = yield* listener.accept();
-          yield* far.recv();
-          far[end]();
+  test.each(['close', 'reset'] as const)(
+    'a client fails if the server does %s during the handshake',
+    (end) =>
+      backend.run(function* (): Operation<void> {
+        using listener = yield* listen(LOOPBACK);
+        yield* group(function* (tasks): Operation<void> {
+          tasks.spawn(function* (): Operation<void> {
+            const far = yield* listener.accept();
+            yield* far.recv();
+            far[end]();
+          });
+          expect((yield* failure(() => connectTo(listener.address))).code).toBe('ECONNRESET');
         });
-        expect((yield* failure(() => connectTo(listener.address))).code).toBe('ECONNRESET');
-      });
-    }),
+      }),
   );
 
-  test('a server that says nothing: after the time limit, by name', () =>
-    world.run(function* (): Operation<void> {
+  test('a client times out if the server is silent, and its error names the handshake', () =>
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       const options = { ca: CA, handshakeTimeoutMs: 20 };
       const error = yield* failure(() => connect(listener.address, { tls: options }));
@@ -152,7 +148,7 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
     }));
 
   test('a handshake can be cancelled', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       yield* group(function* (tasks): Operation<void> {
         const connecting = tasks.spawn(() => connectTo(listener.address));
@@ -165,7 +161,7 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
     }));
 
   test('the time limit of connect includes the handshake', () =>
-    world.run(function* (): Operation<void> {
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       const options = { tls: { ca: CA }, timeoutMs: 20 };
       expect((yield* failure(() => connect(listener.address, options))).code).toBe('ERR_TIMEOUT');
@@ -175,11 +171,11 @@ describe.each(worldsWithTls)('TLS refuses, on $name', (world) => {
     }));
 });
 
-describe.each(worldsWithTls)('clients with certificates, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('TLS clients with certificates, on $name', (backend) => {
+  expectNothingLeft(backend);
 
-  test('a client that has one is known by it', () =>
-    world.run(() =>
+  test('a listener reports the certificate of a client', () =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const [near, far] = yield* securePair(listener, CLIENT);
@@ -194,19 +190,19 @@ describe.each(worldsWithTls)('clients with certificates, on $name', (world) => {
 
   test.each([
     ['without one', {}],
-    ['with one that nobody knows', SELF],
-  ])('a client %s is refused, and counted', (_what, identity) =>
-    world.run(() =>
+    ['with an unknown one', SELF],
+  ])('a client %s is rejected and counted', (_what, identity) =>
+    backend.run(() =>
       withListener(
         (listener) =>
           group(function* (tasks): Operation<void> {
             tasks.spawn(() => acceptAll(() => listener.accept()), { daemon: true });
             yield* failure(function* (): Operation<void> {
-              // TLS 1.3 tells the client only after its own handshake is complete.
+              // A TLS 1.3 client learns it only after its own handshake is complete.
               using near = yield* connectTo(listener.address, identity);
               yield* near.recv();
             });
-            yield* eventually('it was counted', () => listener.handshakes?.failed === 1);
+            yield* eventually('the failure was counted', () => listener.handshakes?.failed === 1);
             expect(listener.handshakes?.lastFailure?.code).toMatch(/^[A-Z_0-9]+$/);
           }),
         { requestCert: true, ca: CA },
@@ -216,26 +212,28 @@ describe.each(worldsWithTls)('clients with certificates, on $name', (world) => {
 
   test.each([
     ['without one', {}, undefined],
-    ['with one that nobody knows', SELF, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
-  ])('a client %s is let in by a listener that is not strict', (_what, identity, reason) =>
-    world.run(() =>
-      withListener(
-        function* (listener): Operation<void> {
-          const [near, far] = yield* securePair(listener, identity);
-          expect(far.tls?.authorized).toBe(false);
-          if (reason !== undefined) expect(far.tls?.authorizationError).toBe(reason);
-          expect(far.tls?.peerCertificate === undefined).toBe(reason === undefined);
-          near.close();
-          far.close();
-        },
-        { requestCert: true, rejectUnauthorized: false, ca: CA },
+    ['with an unknown one', SELF, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+  ])(
+    'a client %s is accepted by a listener with rejectUnauthorized: false',
+    (_what, identity, reason) =>
+      backend.run(() =>
+        withListener(
+          function* (listener): Operation<void> {
+            const [near, far] = yield* securePair(listener, identity);
+            expect(far.tls?.authorized).toBe(false);
+            if (reason !== undefined) expect(far.tls?.authorizationError).toBe(reason);
+            expect(far.tls?.peerCertificate === undefined).toBe(reason === undefined);
+            near.close();
+            far.close();
+          },
+          { requestCert: true, rejectUnauthorized: false, ca: CA },
+        ),
       ),
-    ),
   );
 });
 
-describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('unusable TLS options, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   const cases: [string, Partial<TlsServerOptions>, RegExp][] = [
     [
@@ -253,10 +251,10 @@ describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (wo
       { cert: SERVER.cert, key: pem('server.encrypted') },
       /`passphrase` is missing or wrong/,
     ],
-    ['a certificate that is none', { ...SERVER, cert: 'no PEM' }, /not in PEM/],
-    ['a key that is none', { ...SERVER, key: 'no PEM' }, /not in PEM/],
-    ['a container that is none', { pfx: Buffer.from('none') }, /`tls` cannot be used/],
-    ['ciphers that nobody knows', { ...SERVER, ciphers: 'NONE-SUCH' }, /no such cipher/],
+    ['an invalid certificate', { ...SERVER, cert: 'no PEM' }, /not in PEM/],
+    ['an invalid key', { ...SERVER, key: 'no PEM' }, /not in PEM/],
+    ['an invalid container', { pfx: Buffer.from('none') }, /`tls` cannot be used/],
+    ['unknown ciphers', { ...SERVER, ciphers: 'NONE-SUCH' }, /no such cipher/],
     [
       'a bad certificate for a name',
       { contexts: { 'a.test': { ...SELF, key: SERVER.key } } },
@@ -264,19 +262,20 @@ describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (wo
     ],
   ];
 
-  test.each(cases)('%s fails in listen, and nothing is left open', (_what, tls, message) =>
-    world.run(function* (): Operation<void> {
+  test.each(cases)('listen fails for %s and leaves nothing open', (_what, tls, message) =>
+    backend.run(function* (): Operation<void> {
       const error = yield* failure(() => listen(LOOPBACK, { tls }));
       expect(error.code).toBe('ERR_TLS_OPTIONS');
       expect(error.message).toMatch(message);
     }),
   );
 
-  test('the right passphrase opens the key', () =>
-    world.run(() =>
+  test('the correct passphrase decrypts the key', () =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const [near, far] = yield* securePair(listener);
+          expect(near.tls?.authorized).toBe(true);
           near.close();
           far.close();
         },
@@ -284,8 +283,8 @@ describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (wo
       ),
     ));
 
-  test('a bad certificate of a client fails before anything is opened', () =>
-    world.run(function* (): Operation<void> {
+  test('an unusable certificate of a client fails before anything is opened', () =>
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       const tls = { ...CLIENT, key: SERVER.key };
       expect((yield* failure(() => connect(listener.address, { tls }))).code).toBe(
@@ -295,11 +294,11 @@ describe.each(worldsWithTls)('options of TLS that cannot be used, on $name', (wo
     }));
 });
 
-describe.each(worlds)('a network without TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backends)('a network without TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
-  test('says so, before anything is opened', () =>
-    world.run(function* (): Operation<void> {
+  test('TLS fails with ERR_UNSUPPORTED before anything is opened', () =>
+    backend.run(function* (): Operation<void> {
       const network = currentNetwork();
       const capabilities = Object.getOwnPropertyDescriptor(network, 'capabilities');
       const less = { ...network.capabilities, tls: false };
@@ -307,7 +306,7 @@ describe.each(worlds)('a network without TLS, on $name', (world) => {
       try {
         const error = yield* failure(() => listen(LOOPBACK, { tls: SERVER }));
         expect(error.code).toBe('ERR_UNSUPPORTED');
-        expect(error.message).toContain(world.name);
+        expect(error.message).toContain(backend.name);
         expect((yield* failure(() => connect(1, { tls: true }))).code).toBe('ERR_UNSUPPORTED');
       } finally {
         Object.defineProperty(network, 'capabilities', capabilities as PropertyDescriptor);

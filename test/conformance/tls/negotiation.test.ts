@@ -1,4 +1,4 @@
-/** Names, protocols, sessions and new certificates. */
+/** Server names, protocols, sessions and certificate reloads. */
 import { randomBytes } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { describe, expect, test } from 'vitest';
@@ -11,17 +11,12 @@ import type {
   TlsServerOptions,
 } from '../../../src/index.ts';
 import { connect, group, listen } from '../../../src/index.ts';
-import { worldsWithTls } from '../../support/backends.ts';
-import {
-  eventually,
-  expectNothingLeft,
-  failure,
-  LOOPBACK,
-  receiveExactly,
-} from '../../support/sockets.ts';
+import { backendsWithTls } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { eventually, failure, LOOPBACK, receiveExactly } from '../../support/sockets.ts';
 import { CA, SECOND, SERVER, securePair, withListener } from '../../support/tls.ts';
 
-/** What a client and the listener know of a connection between them. */
+/** The TLS facts at both ends of a connection. */
 function* known(
   listener: Listener,
   client: Partial<TlsClientOptions> = {},
@@ -33,11 +28,11 @@ function* known(
   return { near: near.tls as TlsInfo, far: far.tls as TlsInfo, name };
 }
 
-describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('TLS names and protocols, on $name', (backend) => {
+  expectNothingLeft(backend);
 
-  test('both sides know version, cipher and protocol, also after the end', () =>
-    world.run(() =>
+  test('both ends report version, cipher and protocol, also after close', () =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const { near, far } = yield* known(listener, { alpn: ['http/1.1', 'h2'] });
@@ -52,8 +47,8 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
       ),
     ));
 
-  test('the protocols may be given under the name of node:tls', () =>
-    world.run(() =>
+  test('protocols can be passed under the name of node:tls', () =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           expect((yield* known(listener, { ALPNProtocols: ['mine'] })).far.alpn).toBe('mine');
@@ -63,8 +58,8 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
       ),
     ));
 
-  test('an address asks for no name, a name asks for itself', () =>
-    world.run(() =>
+  test('a client requests no server name for an IP address', () =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         expect((yield* known(listener)).far.servername).toBeUndefined();
         const { far } = yield* known(listener, { servername: 'localhost' });
@@ -72,8 +67,8 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
       }),
     ));
 
-  test('a host that is a name is asked for, and the certificate must have it', () =>
-    world.run(function* (): Operation<void> {
+  test('a client requests the host name, which the certificate must be valid for', () =>
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen('localhost:0', { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         const accepting = tasks.spawn(() => listener.accept());
@@ -85,8 +80,8 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
       });
     }));
 
-  test('the name decides on the certificate, wildcards and capitals included', () =>
-    world.run(() =>
+  test('the server name selects the certificate, with wildcards and ignoring case', () =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           expect((yield* known(listener, { servername: 'localhost' })).name).toBe('localhost');
@@ -98,8 +93,8 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
       ),
     ));
 
-  test('a callback decides on names that are not listed', () =>
-    world.run(() =>
+  test('SNICallback selects the certificate for names that are not listed', () =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           expect((yield* known(listener, { servername: 'second.test' })).name).toBe('second');
@@ -121,13 +116,13 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
       },
     ],
     ['gives nonsense', (_n: string, done: (e: null, c: unknown) => void) => done(null, 'nonsense')],
-  ])('a callback that %s fails the handshake, and nothing else', (_what, callback) =>
-    world.run(() =>
+  ])('an SNICallback that %s fails only the handshake', (_what, callback) =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const attempt = () => securePair(listener, { servername: 'second.test' });
           yield* failure(attempt);
-          yield* eventually('it is counted', () => listener.handshakes?.failed === 1);
+          yield* eventually('the failure is counted', () => listener.handshakes?.failed === 1);
           expect(yield* known(listener)).toHaveProperty('name', 'localhost');
         },
         { SNICallback: callback as NonNullable<TlsServerOptions['SNICallback']> },
@@ -138,27 +133,27 @@ describe.each(worldsWithTls)('names and protocols of TLS, on $name', (world) => 
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 
-/** Connects, waits for a ticket, and gives it. */
+/** Connects, waits for a session ticket, and returns it. */
 function* ticket(listener: Listener, client: Partial<TlsClientOptions>): Operation<Buffer> {
   const [near, far] = yield* securePair(listener, client);
   yield* exchange(near, far);
-  yield* eventually('a ticket has come', () => near.tls?.session !== undefined);
+  yield* eventually('a ticket has arrived', () => near.tls?.session !== undefined);
   near.close();
   far.close();
   return near.tls?.session as Buffer;
 }
 
-/** TLS 1.3 gives tickets behind the handshake. */
+/** TLS 1.3 sends tickets after the handshake. */
 function* exchange(near: Socket, far: Socket): Operation<void> {
   yield* far.sendAll('x');
   yield* receiveExactly(near, 1);
 }
 
-describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('TLS sessions, on $name', (backend) => {
+  expectNothingLeft(backend);
 
-  test.each(VERSIONS)('a session is resumed, with %s', (version) =>
-    world.run(() =>
+  test.each(VERSIONS)('a session is resumed with %s', (version) =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const client = { maxVersion: version };
         const session = yield* ticket(listener, client);
@@ -170,8 +165,8 @@ describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
     ),
   );
 
-  test('a session that is none does no harm', () =>
-    world.run(() =>
+  test('an invalid session is ignored', () =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const session = Buffer.from('no session');
         const { near } = yield* known(listener, { session });
@@ -179,8 +174,8 @@ describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
       }),
     ));
 
-  test.each(VERSIONS)('ticket keys outlive a reload, with %s', (version) =>
-    world.run(() => {
+  test.each(VERSIONS)('sessions survive a reload with the same ticket keys, with %s', (version) =>
+    backend.run(() => {
       const ticketKeys = randomBytes(48);
       return withListener(
         function* (listener): Operation<void> {
@@ -197,11 +192,11 @@ describe.each(worldsWithTls)('sessions of TLS, on $name', (world) => {
   );
 });
 
-describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('reloadTls, on $name', (backend) => {
+  expectNothingLeft(backend);
 
-  test('is for new connections; those that stand go on', () =>
-    world.run(() =>
+  test('reloadTls applies to new connections; open ones continue', () =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener);
         listener.reloadTls(SECOND);
@@ -214,8 +209,8 @@ describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
       }),
     ));
 
-  test('that is no good changes nothing', () =>
-    world.run(() =>
+  test('reloadTls with an invalid certificate changes nothing', () =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         expect(() => listener.reloadTls({ ...SECOND, key: SERVER.key })).toThrow(/do not match/);
         expect(() => listener.reloadTls({})).toThrow(/needs a certificate/);
@@ -223,8 +218,8 @@ describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
       }),
     ));
 
-  test('replaces the names, too', () =>
-    world.run(() =>
+  test('reloadTls replaces the names', () =>
+    backend.run(() =>
       withListener(
         function* (listener): Operation<void> {
           const asking = { servername: 'second.test', rejectUnauthorized: false };
@@ -238,8 +233,8 @@ describe.each(worldsWithTls)('a new certificate, on $name', (world) => {
       ),
     ));
 
-  test('is nothing for a listener without TLS', () =>
-    world.run(function* (): Operation<void> {
+  test('reloadTls fails on a listener without TLS', () =>
+    backend.run(function* (): Operation<void> {
       using listener = yield* listen(LOOPBACK);
       const error = yield* failure(function* (): Operation<void> {
         listener.reloadTls(SERVER);

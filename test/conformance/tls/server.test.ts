@@ -1,4 +1,4 @@
-/** Servers with TLS: handlers, rude peers, draining, streams for other libraries. */
+/** Servers with TLS: handlers, misbehaving peers, draining, streams for other libraries. */
 import type { IncomingMessage } from 'node:http';
 import { createServer as createHttpServer } from 'node:http';
 import { request } from 'node:https';
@@ -7,17 +7,17 @@ import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, group, once, sleep, timeout, toDuplex, until } from '../../../src/index.ts';
-import { worldsWithTls } from '../../support/backends.ts';
-import { heardBy, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { backendsWithTls } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
 import {
-  digest,
   echo,
   eventually,
-  expectNothingLeft,
   failure,
-  pattern,
   receiveAll,
   receiveExactly,
+  receiveText,
   together,
 } from '../../support/sockets.ts';
 import {
@@ -35,14 +35,14 @@ function* askSecurely(server: Server, text: string): Operation<void> {
   using socket = yield* connectTo(server.address);
   yield* socket.sendAll(text);
   socket.shutdown('send');
-  expect(yield* heardBy(socket)).toBe(text);
+  expect(yield* receiveText(socket)).toBe(text);
 }
 
-describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
-  test('serves every connection in a task of its own', () =>
-    world.run(() =>
+  test('a server with TLS serves every connection in its own task', () =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
@@ -54,8 +54,8 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
       ),
     ));
 
-  test('silent clients keep nobody out', () =>
-    world.run(() =>
+  test('silent clients do not block other clients', () =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
@@ -69,17 +69,23 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
       ),
     ));
 
-  test('counts those of a peer that are still in their handshake', () =>
-    world.run(() =>
+  test('the limit per peer includes connections in a handshake', () =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
           using silent = yield* connect(server.address);
-          yield* eventually('it is at the gate', () => server.stats().handshakes?.pending === 1);
+          yield* eventually(
+            'the handshake is pending',
+            () => server.stats().handshakes?.pending === 1,
+          );
           yield* failure(() => connectTo(server.address));
           expect(server.stats().refused.maxConnectionsPerPeer).toBe(1);
           silent.close();
-          yield* eventually('it has left', () => server.stats().handshakes?.failed === 1);
+          yield* eventually(
+            'the failure is counted',
+            () => server.stats().handshakes?.failed === 1,
+          );
           using socket = yield* connectTo(server.address);
           yield* socket.sendAll('x');
           expect(String(yield* socket.recv())).toBe('x');
@@ -88,8 +94,8 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
       ),
     ));
 
-  test('serves those in the queue before it ends', () =>
-    world.run(() =>
+  test('a server with TLS serves the queued connections before it ends', () =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server): Operation<void> {
@@ -98,7 +104,7 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
           yield* first.recv();
           const others = ['b', 'c'].map((text) => () => askSecurely(server, text));
           yield* together(...others, function* (): Operation<void> {
-            yield* eventually('they wait', () => (server.stats().queued ?? 2) >= 2);
+            yield* eventually('the connections wait', () => (server.stats().queued ?? 2) >= 2);
             server.stop();
             yield* sleep(20);
             first.close();
@@ -109,8 +115,8 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
       ),
     ));
 
-  test('a last answer arrives whole, and with a polite end', () =>
-    world.run(() =>
+  test('the last response arrives completely, followed by close_notify', () =>
+    backend.run(() =>
       withServer(
         (socket) => socket.sendAll(pattern(100_000)),
         function* (server): Operation<void> {
@@ -121,9 +127,9 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
       ),
     ));
 
-  test('a peer that is gone without a goodbye is counted, and not reported', () => {
+  test('a peer that ends without close_notify is counted and not reported', () => {
     const errors: unknown[] = [];
-    return world
+    return backend
       .run(() =>
         withServer(
           echo,
@@ -135,7 +141,7 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
             foreign.write('x');
             expect(String((yield* once(foreign, 'data'))[0])).toBe('x');
             raw.shutdown('send');
-            yield* eventually('it is counted', () => server.stats().resetByPeer === 1);
+            yield* eventually('the failure is counted', () => server.stats().resetByPeer === 1);
             expect(server.stats().failed).toBe(0);
             foreign.destroy();
           },
@@ -145,14 +151,17 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
       .then(() => expect(errors).toEqual([]));
   });
 
-  test('a drain lets a handshake that is under way complete, and ends that connection well', () =>
-    world.run(() =>
+  test('a drain lets a pending handshake complete and ends its connection in order', () =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server, serving): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             using raw = yield* connect(server.address);
-            yield* eventually('it is accepted below', () => world.counters().transports === 2);
+            yield* eventually(
+              'the raw listener has accepted it',
+              () => backend.counters().transports === 2,
+            );
             server.stop();
             const foreign = connectTls({ socket: toDuplex(raw), ca: CA, host: '127.0.0.1' });
             const closed = tasks.spawn(() => once(foreign, 'end'));
@@ -167,13 +176,16 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
       ),
     ));
 
-  test('a drain does not wait long for a client that says nothing', () =>
-    world.run(() =>
+  test('a drain does not wait long for a silent client', () =>
+    backend.run(() =>
       withServer(
         echo,
         function* (server, serving): Operation<void> {
           using silent = yield* connect(server.address);
-          yield* eventually('it is accepted below', () => world.counters().transports === 2);
+          yield* eventually(
+            'the raw listener has accepted it',
+            () => backend.counters().transports === 2,
+          );
           server.stop();
           yield* timeout(5000, () => serving.join());
           expect((yield* failure(() => silent.recv())).code).toBe('ECONNRESET');
@@ -183,11 +195,11 @@ describe.each(worldsWithTls)('a server with TLS, on $name', (world) => {
     ));
 });
 
-describe.each(worldsWithTls)('a stream over a TLS socket, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('a stream over a TLS socket, on $name', (backend) => {
+  expectNothingLeft(backend);
 
-  test('serves HTTP to a client of node:https', () =>
-    world.run(function* (): Operation<void> {
+  test('a stream over a TLS socket serves HTTP to a client of node:https', () =>
+    backend.run(function* (): Operation<void> {
       const http = createHttpServer((incoming, response) => {
         response.end(`you asked for ${incoming.url}`);
       });
@@ -207,8 +219,8 @@ describe.each(worldsWithTls)('a stream over a TLS socket, on $name', (world) => 
       );
     }));
 
-  test('goes through a pipeline', () =>
-    world.run(() =>
+  test('a stream over a TLS socket works in a pipeline', () =>
+    backend.run(() =>
       withListener(function* (listener): Operation<void> {
         const [near, far] = yield* securePair(listener);
         const stream = toDuplex(far);
@@ -229,7 +241,7 @@ describe.each(worldsWithTls)('a stream over a TLS socket, on $name', (world) => 
     ));
 
   test('a client of node:tls sends and receives a million bytes', () =>
-    world.run(() =>
+    backend.run(() =>
       withForeignClient(function* ({ foreign, far }): Operation<void> {
         const data = pattern(1_000_000);
         foreign.write(data);
@@ -237,13 +249,16 @@ describe.each(worldsWithTls)('a stream over a TLS socket, on $name', (world) => 
         const parts: Buffer[] = [];
         foreign.on('data', (part) => parts.push(part));
         yield* far.sendAll(data);
-        yield* eventually('all is there', () => Buffer.concat(parts).length === data.length);
+        yield* eventually(
+          'all bytes have arrived',
+          () => Buffer.concat(parts).length === data.length,
+        );
         expect(digest(Buffer.concat(parts))).toBe(digest(data));
       }),
     ));
 });
 
-/** The body of an answer over HTTPS. */
+/** The body of a response over HTTPS. */
 function get(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { port, host: '127.0.0.1', path: '/page', ca: CA, agent: false } as const;

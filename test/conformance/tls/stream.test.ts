@@ -1,29 +1,22 @@
-/** TLS between two sockets of ours: bytes, ends, names. */
+/** TLS between two Coronet sockets: bytes and ends. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, group, listen } from '../../../src/index.ts';
-import { worldsWithTls } from '../../support/backends.ts';
-import {
-  digest,
-  expectNothingLeft,
-  failure,
-  fill,
-  pattern,
-  receiveAll,
-  receiveExactly,
-  together,
-} from '../../support/sockets.ts';
+import { backendsWithTls } from '../../support/backends.ts';
+import { digest, pattern } from '../../support/data.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { failure, fill, receiveAll, receiveExactly, together } from '../../support/sockets.ts';
 import { SERVER, TRUSTING, withSecurePair } from '../../support/tls.ts';
 
 const MANY = 10_000_000;
 
-describe.each(worldsWithTls)('TLS, on $name', (world) => {
-  expectNothingLeft(world);
+describe.each(backendsWithTls)('bytes over TLS, on $name', (backend) => {
+  expectNothingLeft(backend);
 
   test('bytes arrive in both directions', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* near.sendAll('Hello');
         expect(String(yield* far.recv())).toBe('Hello');
@@ -32,8 +25,8 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
       }),
     ));
 
-  test('ten million bytes each way arrive whole, while both sides send', () =>
-    world.run(() =>
+  test('ten million bytes arrive in each direction while both ends send', () =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         const [there, back] = [pattern(MANY, 1), pattern(MANY, 2)];
         yield* together(
@@ -50,7 +43,7 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
     ));
 
   test('a sender waits for a receiver that does not receive', () =>
-    world.run(() =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         const sent = yield* fill(near);
         expect(near.trySend('x')).toBe(0);
@@ -59,13 +52,13 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
       }),
     ));
 
-  test('what is in memory between a sender and a receiver that sleeps is bounded', () =>
-    world.run(function* (): Operation<void> {
+  test('the memory between a sender and a receiver that does not receive is limited', () =>
+    backend.run(function* (): Operation<void> {
       const path = join(tmpdir(), `coronet-tls-full-${process.pid}.sock`);
       using listener = yield* listen({ path }, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         const accepting = tasks.spawn(() => listener.accept());
-        // The buffers of a Unix socket do not grow.
+        // The buffer of a Unix socket does not grow.
         using near = yield* connect({ path }, { tls: TRUSTING });
         using far = yield* accepting.join();
         const sent = yield* fill(near);
@@ -75,8 +68,8 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
       });
     }));
 
-  test('a closed connection delivers what was sent, and then its end', () =>
-    world.run(() =>
+  test('closing a TLS connection delivers the sent bytes and then the end of file', () =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* near.sendAll('last words');
         near.close();
@@ -85,8 +78,8 @@ describe.each(worldsWithTls)('TLS, on $name', (world) => {
       }),
     ));
 
-  test('one half can be shut down while the other goes on', () =>
-    world.run(() =>
+  test('one direction can be shut down while the other continues', () =>
+    backend.run(() =>
       withSecurePair(function* (near, far): Operation<void> {
         yield* near.sendAll('question');
         near.shutdown('send');

@@ -1,4 +1,4 @@
-/** Several servers that start at once at the path of a dead one. */
+/** Several servers that start at the same time at the path of a server that has ended. */
 import { linkSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,29 +7,30 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Listener, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import { endProcesses, Process } from '../../support/process/process.ts';
-import { expectNothingLeft, failure, together } from '../../support/sockets.ts';
+import { failure, together } from '../../support/sockets.ts';
 
-const RIVALS = 3;
+const COMPETITORS = 3;
 const ROUNDS = 8;
 
 const program = fileURLToPath(new URL('../programs/unix-listener.mjs', import.meta.url));
 
-for (const world of worlds.filter(({ real }) => real && process.platform !== 'win32')) {
-  describe(`rivals for a Unix path on ${world.name}`, () => {
+for (const backend of backends.filter(({ real }) => real && process.platform !== 'win32')) {
+  describe(`servers that compete for a Unix path on ${backend.name}`, () => {
     let folder = '';
     beforeAll(() => {
-      folder = mkdtempSync(join(tmpdir(), 'coronet-rivals-'));
+      folder = mkdtempSync(join(tmpdir(), 'coronet-paths-'));
     });
     afterAll(() => rmSync(folder, { recursive: true }));
     endProcesses();
-    expectNothingLeft(world);
+    expectNothingLeft(backend);
 
-    it('of several tasks one gets the path of a dead server', async () => {
+    it('one of several tasks gets the path of a server that has ended', async () => {
       const path = join(folder, 'tasks.sock');
-      await leaveDead(path);
-      await world.run(function* (): Operation<void> {
+      await leaveStaleFile(path);
+      await backend.run(function* (): Operation<void> {
         const listeners: Listener[] = [];
         const codes: unknown[] = [];
         function* attempt(): Operation<void> {
@@ -49,39 +50,39 @@ for (const world of worlds.filter(({ real }) => real && process.platform !== 'wi
       expect(readdirSync(folder)).toEqual([]);
     });
 
-    it('of several processes one gets it, and its file stays', async () => {
-      const rivals = Array.from({ length: RIVALS }, () => new Rival(world.name));
-      await Promise.all(rivals.map((rival) => rival.next('ready')));
+    it('one of several processes gets the path, and its file stays', async () => {
+      const competitors = Array.from({ length: COMPETITORS }, () => new Competitor(backend.name));
+      await Promise.all(competitors.map((competitor) => competitor.next('ready')));
       for (let round = 0; round < ROUNDS; round++) {
         const path = join(folder, `round-${round}.sock`);
-        await leaveDead(path);
-        const outcomes = await Promise.all(rivals.map((rival) => rival.ask(path)));
+        await leaveStaleFile(path);
+        const outcomes = await Promise.all(competitors.map((competitor) => competitor.ask(path)));
         expect(outcomes.sort()).toEqual(['EADDRINUSE', 'EADDRINUSE', 'listening']);
-        await world.run(function* (): Operation<void> {
+        await backend.run(function* (): Operation<void> {
           (yield* connect(path)).close();
         });
-        await Promise.all(rivals.map((rival) => rival.next('ready')));
-        for (const rival of rivals) rival.tell('close');
-        await Promise.all(rivals.map((rival) => rival.next('ready')));
+        await Promise.all(competitors.map((competitor) => competitor.next('ready')));
+        for (const competitor of competitors) competitor.send('close');
+        await Promise.all(competitors.map((competitor) => competitor.next('ready')));
         expect(readdirSync(folder)).toEqual([]);
       }
-      for (const rival of rivals) rival.tell('end');
-      const exits = await Promise.all(rivals.map((rival) => rival.process.exit));
+      for (const competitor of competitors) competitor.send('end');
+      const exits = await Promise.all(competitors.map((competitor) => competitor.process.exit));
       expect(new Set(exits.map(({ code }) => code))).toEqual(new Set([0]));
     });
   });
 }
 
-/** Leaves a socket's file whose listener is closed: it has two names, and node removes one. */
-async function leaveDead(path: string): Promise<void> {
+/** Leaves a stale socket file: it has two names, and node removes only one of them. */
+async function leaveStaleFile(path: string): Promise<void> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(`${path}.live`, resolve));
   linkSync(`${path}.live`, path);
   await new Promise((resolve) => server.close(resolve));
 }
 
-/** A process that listens where it is told. */
-class Rival {
+/** A process that listens at the paths that it is sent. */
+class Competitor {
   readonly process: Process;
   readonly #messages: unknown[] = [];
   #wake = () => {};
@@ -95,13 +96,13 @@ class Rival {
     });
   }
 
-  tell(message: string): void {
+  send(message: string): void {
     this.process.child.send(message);
   }
 
-  /** Tells a path, and gives what becomes of it. */
+  /** Sends a path, and returns the outcome. */
   async ask(path: string): Promise<unknown> {
-    this.tell(path);
+    this.send(path);
     return await this.#next();
   }
 

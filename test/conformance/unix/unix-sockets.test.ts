@@ -16,20 +16,13 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ListenOptions, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
-import { worlds } from '../../support/backends.ts';
-import {
-  echo,
-  expectNothingLeft,
-  failure,
-  receiveAll,
-  withoutPrivilege,
-  withPair,
-} from '../../support/sockets.ts';
+import { backends } from '../../support/backends.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
+import { echo, failure, receiveAll, withoutPrivilege, withPair } from '../../support/sockets.ts';
 
-// The files of these cases are on disk; src/sim/network/stream/unix-stream.test.ts has simulated
-// ones.
-for (const world of worlds.filter(({ real }) => real)) {
-  describe(`Unix sockets on ${world.name}`, () => {
+// These cases use files on disk. src/sim/network/stream/unix-stream.test.ts has simulated ones.
+for (const backend of backends.filter(({ real }) => real)) {
+  describe(`Unix sockets on ${backend.name}`, () => {
     let folder = '';
     let barred = '';
     beforeAll(() => {
@@ -39,11 +32,11 @@ for (const world of worlds.filter(({ real }) => real)) {
       mkdirSync(barred, { mode: 0o555 });
     });
     afterAll(() => rmSync(folder, { recursive: true }));
-    expectNothingLeft(world);
+    expectNothingLeft(backend);
 
-    it('a Unix socket carries bytes both ways and has a path for an address', () => {
+    it('a Unix socket carries bytes in both directions and has a path as its address', () => {
       const path = join(folder, 'echo.sock');
-      return world.run(() =>
+      return backend.run(() =>
         withPair(
           function* (near, far): Operation<void> {
             expect(near.remoteAddress).toMatchObject({ family: 'unix', path, host: '', port: 0 });
@@ -59,8 +52,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       );
     });
 
-    it('the file of a Unix socket goes with its listener', () => {
-      return world.run(function* (): Operation<void> {
+    it('the file of a Unix socket is removed with its listener', () => {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'short.sock');
         const listener = yield* listen(path);
         expect(existsSync(path)).toBe(true);
@@ -71,8 +64,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('a file that is no socket is neither connected to nor replaced', () => {
-      return world.run(function* (): Operation<void> {
+    it('a file that is not a socket cannot be connected to and is not replaced', () => {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'file');
         writeFileSync(path, 'precious');
         expect(yield* failure(() => listen(path))).toMatchObject({ code: 'EADDRINUSE' });
@@ -81,8 +74,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('the path of a live Unix socket fails with EADDRINUSE', () => {
-      return world.run(function* (): Operation<void> {
+    it('the path of a running Unix socket fails with EADDRINUSE', () => {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'live.sock');
         using listener = yield* listen(path);
         const error = yield* failure(() => listen(path));
@@ -92,8 +85,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('a folder in which one may not write is refused with EACCES', () => {
-      return world.run(() =>
+    it('a folder without write permission fails with EACCES', () => {
+      return backend.run(() =>
         withoutPrivilege(function* (): Operation<void> {
           const path = join(barred, 'x.sock');
           expect(yield* failure(() => listen({ path }))).toMatchObject({
@@ -106,8 +99,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       );
     });
 
-    it("the file of a successor stays when its predecessor's listener is closed", () => {
-      return world.run(function* (): Operation<void> {
+    it('closing a listener does not remove the file of its successor', () => {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'handed-over.sock');
         const old = yield* listen(path);
         renameSync(path, `${path}.old`);
@@ -120,10 +113,10 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('an abstract name carries bytes both ways and leaves no file', () => {
-      const name = `coronet-${process.pid}-${world.name}`;
-      return world.run(function* (): Operation<void> {
-        if (!world.capabilities.abstractNames) return yield* refusesAbstract(`@${name}`);
+    it('an abstract name carries bytes in both directions and has no file', () => {
+      const name = `coronet-${process.pid}-${backend.name}`;
+      return backend.run(function* (): Operation<void> {
+        if (!backend.capabilities.abstractNames) return yield* refusesAbstract(`@${name}`);
         yield* withPair(function* (near, far): Operation<void> {
           expect(`${near.remoteAddress}`).toBe(`@${name}`);
           expect(near.remoteAddress).toMatchObject({ family: 'unix', path: `\0${name}` });
@@ -141,10 +134,10 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('an abstract name is taken while its listener is open, and free at once after', () => {
-      return world.run(function* (): Operation<void> {
-        if (!world.capabilities.abstractNames) return;
-        const name = `@coronet-taken-${process.pid}-${world.name}`;
+    it('an abstract name is in use while its listener is open, and free at once after', () => {
+      return backend.run(function* (): Operation<void> {
+        if (!backend.capabilities.abstractNames) return;
+        const name = `@coronet-taken-${process.pid}-${backend.name}`;
         for (let round = 0; round < 3; round++) {
           using listener = yield* listen(name);
           expect(`${listener.address}`).toBe(name);
@@ -153,8 +146,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('the mode of the file is what was asked for, whatever the umask', () => {
-      return world.run(function* (): Operation<void> {
+    it('the file has the requested mode, whatever the umask is', () => {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'mode.sock');
         for (const mode of [0o600, 0o660, 0o777, 0]) {
           using listener = yield* listen(path, { mode });
@@ -164,8 +157,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('who may not write to the file may not connect', () => {
-      return world.run(function* (): Operation<void> {
+    it('a process without write permission for the file cannot connect', () => {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'private.sock');
         using listener = yield* listen(path, { mode: 0 });
         yield* withoutPrivilege(function* (): Operation<void> {
@@ -179,8 +172,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('a mode is for files of Unix sockets, and for nothing else', () => {
-      return world.run(function* (): Operation<void> {
+    it('`mode` is rejected for anything but the file of a Unix socket', () => {
+      return backend.run(function* (): Operation<void> {
         for (const address of ['127.0.0.1:0', '@coronet-no-file', { path: '\0coronet-no-file' }]) {
           expect(() => listen(address, { mode: 0o600 })).toThrow(
             expect.objectContaining({ code: 'ERR_UNSUPPORTED' }),
@@ -193,8 +186,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('a path that is too long is refused with ENAMETOOLONG and the limit', () => {
-      return world.run(function* (): Operation<void> {
+    it('a path that is too long fails with ENAMETOOLONG and states the limit', () => {
+      return backend.run(function* (): Operation<void> {
         if (process.platform === 'win32') return;
         const long = join(folder, 'x'.repeat(120));
         for (const [syscall, attempt] of [
@@ -210,8 +203,8 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('the longest path carries bytes under its whole name', () => {
-      return world.run(function* (): Operation<void> {
+    it('a path of the maximum length carries bytes', () => {
+      return backend.run(function* (): Operation<void> {
         const path = `${folder}/`.padEnd(process.platform === 'linux' ? 107 : 103, 'y');
         using listener = yield* listen(path);
         using near = yield* connect(path);
@@ -221,10 +214,10 @@ for (const world of worlds.filter(({ real }) => real)) {
       });
     });
 
-    it('paths from the current directory work in all their forms', () => {
+    it('relative paths work in all their forms', () => {
       const before = process.cwd();
       process.chdir(folder);
-      return world
+      return backend
         .run(function* (): Operation<void> {
           const forms = ['./here.sock', { path: 'here.sock' }, { path: '@here' }];
           for (const form of [...forms, `../${basename(folder)}/here.sock`]) {
@@ -240,11 +233,11 @@ for (const world of worlds.filter(({ real }) => real)) {
         .finally(() => process.chdir(before));
     });
 
-    it('the file goes with its listener also after the current directory has changed', () => {
+    it('the file is removed with its listener after a change of the current directory', () => {
       const before = process.cwd();
       const elsewhere = join(folder, 'elsewhere');
       mkdirSync(elsewhere);
-      return world
+      return backend
         .run(function* (): Operation<void> {
           process.chdir(elsewhere);
           using other = yield* listen('./moved.sock');
@@ -260,8 +253,8 @@ for (const world of worlds.filter(({ real }) => real)) {
         .finally(() => process.chdir(before));
     });
 
-    it('a file that a dead server has left behind is replaced', () => {
-      return world.run(function* (): Operation<void> {
+    it('a stale file of a server that has ended is replaced', () => {
+      return backend.run(function* (): Operation<void> {
         const path = join(folder, 'stale.sock');
         leaveStale(path);
         using listener = yield* listen(path);
@@ -273,7 +266,7 @@ for (const world of worlds.filter(({ real }) => real)) {
   });
 }
 
-/** Where there are none, the error says so and what to do. */
+/** Without abstract names, the error states the reason and the alternative. */
 function* refusesAbstract(name: string): Operation<void> {
   for (const attempt of [() => listen(name), () => connect(name)]) {
     const error = yield* failure(attempt);
@@ -282,13 +275,13 @@ function* refusesAbstract(name: string): Operation<void> {
   }
 }
 
-/** The names of all Unix sockets, as the system writes them; filled up with NUL bytes is '@@'. */
+/** The names of all Unix sockets. The system writes a NUL byte as '@'. */
 function boundNames(): string[] {
   const rows = readFileSync('/proc/net/unix', 'utf8').split('\n');
   return rows.map((row) => row.split(' ').at(-1) as string);
 }
 
-/** A process binds `path` and is gone without removing it. */
+/** A process binds `path` and ends without removing it. */
 function leaveStale(path: string): void {
   const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => {
     process.kill(process.pid, 'SIGKILL');

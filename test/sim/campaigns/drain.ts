@@ -29,7 +29,7 @@ class Books {
     yield* tcpServer(80, (socket) => this.#handle(socket), {
       lingerMs: LINGER_MS,
       // Some wait for room when the server is stopped.
-      maxConnections: this.chance.pick(['unlimited', 1, 3] as const),
+      maxConnections: this.chance.pick([Infinity, 1, 3] as const),
       onListening: (server) => {
         this.server = server;
       },

@@ -5,15 +5,12 @@
 import { afterEach, beforeEach, describe, expect } from 'vitest';
 import { loadAddon } from '../../../src/node/addon.ts';
 import { epollNetwork } from '../../../src/node/epoll/network.ts';
-import type {
-  Endpoint,
-  ListenerTransport,
-  Network,
-  Transport,
-} from '../../../src/world/network.ts';
-import { accept, recv, writable } from './transport-waits.ts';
+import type { Endpoint, Network, Transport } from '../../../src/world/network.ts';
+import type { Pair } from './transport-waits.ts';
+import { connectOn, pairOn } from './transport-waits.ts';
 
-export { accept, readable, recv, writable } from './transport-waits.ts';
+export type { Pair } from './transport-waits.ts';
+export { accept, portOf, readable, recv, recvAll, sendAll, writable } from './transport-waits.ts';
 
 export const ANY_PORT: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
 
@@ -57,59 +54,15 @@ export function makeNetwork(): Network {
   });
 }
 
-export async function connect(to: Endpoint): Promise<Transport> {
-  const transport = network.connect(to, {});
-  while (!transport.tryConnect()) await writable(transport);
-  return transport;
+export function connect(to: Endpoint): Promise<Transport> {
+  return connectOn(network, to);
 }
 
-export async function recvAll(transport: Transport): Promise<string> {
-  let text = '';
-  for (;;) {
-    const data = await recv(transport);
-    if (data.length === 0) return text;
-    text += data.toString('latin1');
-  }
-}
-
-export async function sendAll(transport: Transport, data: Uint8Array): Promise<void> {
-  let sent = 0;
-  while (sent < data.length) {
-    sent += transport.trySend(data.subarray(sent));
-    if (sent < data.length) await writable(transport);
-  }
-}
-
-export interface Pair {
-  readonly near: Transport;
-  readonly far: Transport;
-  readonly listener: ListenerTransport;
-}
-
-export async function pair(at: Endpoint = ANY_PORT): Promise<Pair> {
-  const listener = network.listen(at, {});
-  const near = await connect(listener.local);
-  return { near, far: await accept(listener), listener };
+export function pair(at: Endpoint = ANY_PORT): Promise<Pair> {
+  return pairOn(network, at);
 }
 
 /** Waits for several turns of the event loop, enough for pending loopback traffic. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resume) => setTimeout(resume, 2));
-}
-
-export function portOf(endpoint: Endpoint): number {
-  return 'port' in endpoint ? endpoint.port : 0;
-}
-
-export function errorOf(body: () => unknown): {
-  code?: string;
-  message?: string;
-  syscall?: string;
-} {
-  try {
-    body();
-  } catch (error) {
-    return error as Error;
-  }
-  return {};
 }

@@ -11,9 +11,11 @@ import type {
   Network,
   Transport,
 } from '../../../src/world/network.ts';
-import { accept, recv, writable } from './transport-waits.ts';
+import { pattern } from '../data.ts';
+import type { Pair } from './transport-waits.ts';
+import { accept, connectOn, listenOn, pairOn } from './transport-waits.ts';
 
-export { accept, readable, recv, writable } from './transport-waits.ts';
+export { accept, portOf, readable, recv, recvAll, sendAll, writable } from './transport-waits.ts';
 
 export const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
 
@@ -41,41 +43,16 @@ export function freshNetwork(): void {
   });
 }
 
-export async function listen(at: Endpoint = LOOPBACK, options = {}): Promise<ListenerTransport> {
-  const listener = network.listen(at, options);
-  while (!listener.tryListen()) await writable(listener);
-  return listener;
+export function listen(at: Endpoint = LOOPBACK, options = {}): Promise<ListenerTransport> {
+  return listenOn(network, at, options);
 }
 
-export async function connect(to: Endpoint, options = {}): Promise<Transport> {
-  const transport = network.connect(to, options);
-  while (!transport.tryConnect()) await writable(transport);
-  return transport;
+export function connect(to: Endpoint, options = {}): Promise<Transport> {
+  return connectOn(network, to, options);
 }
 
-export async function recvAll(transport: Transport): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for (;;) {
-    const chunk = await recv(transport);
-    if (chunk.length === 0) return Buffer.concat(chunks);
-    chunks.push(chunk);
-  }
-}
-
-export async function sendAll(transport: Transport, data: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < data.length; ) {
-    const taken = transport.trySend(data.subarray(sent));
-    sent += taken;
-    if (taken === 0) await writable(transport);
-  }
-}
-
-export async function pair(
-  at: Endpoint = LOOPBACK,
-): Promise<[client: Transport, server: Transport]> {
-  const listener = await listen(at);
-  const client = await connect(listener.local);
-  return [client, await accept(listener)];
+export function pair(at: Endpoint = LOOPBACK): Promise<Pair> {
+  return pairOn(network, at);
 }
 
 /** A connection whose far end is a plain socket. */
@@ -112,14 +89,6 @@ export async function rawServer(): Promise<[at: Endpoint, sockets: Socket[]]> {
 export async function until(condition: () => boolean): Promise<void> {
   for (let i = 0; i < 800 && !condition(); i++) await delay(5);
   expect(condition()).toBe(true);
-}
-
-export function pattern(length: number): Buffer {
-  return Buffer.from(Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8)) & 255));
-}
-
-export function portOf(endpoint: Endpoint): number {
-  return 'port' in endpoint ? endpoint.port : -1;
 }
 
 /** Sends until the connection takes no more; the number of bytes. */

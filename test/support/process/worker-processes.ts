@@ -40,7 +40,7 @@ export async function untilGone(pids: readonly number[]): Promise<void> {
 }
 
 /** The answer of a server to a line on a connection of its own; an error by its code. */
-export function ask(port: number, line = 'who'): Promise<string> {
+export function askLine(port: number, line = 'who'): Promise<string> {
   return new Promise((resolve) => {
     let answer = '';
     const socket = connect(port, '127.0.0.1', () => socket.write(`${line}\n`));
@@ -61,7 +61,7 @@ export async function askWhile(
 ): Promise<Map<string, number>> {
   const answers = new Map<string, number>();
   while (goesOn(answers)) {
-    const answer = await ask(port);
+    const answer = await askLine(port);
     answers.set(answer, (answers.get(answer) ?? 0) + 1);
   }
   return answers;

@@ -3,13 +3,14 @@ import type {
   ObservedSignal,
   ParentProcess,
   Platform,
+  SharedListeners,
   StopSignal,
   WorkerEvents,
   WorkerExit,
   WorkerProcess,
   WorkerStart,
 } from '../../../src/world/platform.ts';
-import type { SharedListeners, ToWorker } from '../../../src/world/worker-messages.ts';
+import type { ToWorker } from '../../../src/world/worker-messages.ts';
 
 /** A process that was started. Calls of its methods are what it does. */
 export class FakeProcess implements WorkerProcess {
@@ -39,8 +40,8 @@ export class FakeProcess implements WorkerProcess {
   send(message: unknown): boolean {
     if (this.deaf) return false;
     const told = message as ToWorker;
-    if (told.kind === 'ping') return this.#pinged(told.question);
-    if (told.kind === 'tell') this.#note(`tell ${told.question}`);
+    if (told.kind === 'ping') return this.#pinged(told.requestId);
+    if (told.kind === 'stats-request') this.#note(`tell ${told.requestId}`);
     else this.#note(told.kind === 'stop' && told.replaced ? 'replaced' : told.kind);
     return !this.ended;
   }
@@ -50,9 +51,9 @@ export class FakeProcess implements WorkerProcess {
   }
 
   /** Whether it turns: then it answers questions. They are not noted. */
-  #pinged(question: number): boolean {
+  #pinged(requestId: number): boolean {
     this.pings++;
-    if (this.turns && !this.ended) this.say({ kind: 'pong', question, inspected: this.inspected });
+    if (this.turns && !this.ended) this.say({ kind: 'pong', requestId, inspected: this.inspected });
     return !this.ended;
   }
 

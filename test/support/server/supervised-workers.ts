@@ -115,13 +115,3 @@ export function supervising(
   }
   return seen;
 }
-
-/** What `supervising` fails with. */
-export function failureOf(run: () => unknown): { code?: string; message: string } {
-  try {
-    run();
-  } catch (error) {
-    return error as { code?: string; message: string };
-  }
-  throw new Error('expected the workers to fail');
-}

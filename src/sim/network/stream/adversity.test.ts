@@ -1,7 +1,8 @@
 /** Streams under everything at once: whatever happens on the way, each byte arrives, in order. */
 import { describe, expect, it } from 'vitest';
+import { digest, pattern } from '../../../../test/support/data.ts';
 import { TinyWorld } from '../../../../test/support/network/simulated-network.ts';
-import { digest, pattern, receiveAll } from '../../../../test/support/sockets.ts';
+import { receiveAll } from '../../../../test/support/sockets.ts';
 import type { Operation, Socket } from '../../../index.ts';
 import { connect, group, listen, sleep } from '../../../index.ts';
 import { Decisions } from '../../choices/decisions.ts';
