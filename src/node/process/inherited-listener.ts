@@ -49,7 +49,7 @@ function runtimeName(): string {
 }
 
 /**
- * The address of a listening descriptor, if the system shows it; `undefined` if only node:net can
+ * The address of a listening descriptor, if the system shows it; `undefined` if only node:net knows
  * tell. Throws EBADF, ENOTSOCK, EINVAL (see adoptError).
  */
 export function inspectListener(fd: number): Endpoint | undefined {
