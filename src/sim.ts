@@ -1,14 +1,13 @@
 /**
- * coronet/sim: the same program, on simulated hosts, under virtual time, with a schedule and faults
- * from a seed.
+ * coronet/sim: runs a program on simulated hosts, on virtual time, with a schedule and faults that
+ * a seed determines.
  */
-import { appendText, breathe, later, limit, readText, watch } from './node/simulation-support.ts';
-import { SimulatedNetwork } from './sim/network/network.ts';
+import { appendText, nodeProcess, readText } from './node/simulation-support.ts';
 import type { SimulateTest } from './sim/replay/simulate-test.ts';
 import { makeSimulateTest } from './sim/replay/simulate-test.ts';
 import type { RunSimulated } from './sim/run-program.ts';
 import { makeRunSimulated } from './sim/run-program.ts';
-import type { SimDependencies, Simulate } from './sim/simulate.ts';
+import type { Simulate } from './sim/simulate.ts';
 import { makeSimulate } from './sim/simulate.ts';
 
 export type { OrderName } from './sim/choices/order.ts';
@@ -34,37 +33,25 @@ export type {
   World,
 } from './sim/world.ts';
 
-const parts: SimDependencies = {
-  realProcess: {
-    yieldToEventLoop: breathe,
-    setTimer: later,
-    deadline: limit,
-    watchRealSources: watch,
-  },
-  makeNetwork: (core, defaults) => new SimulatedNetwork(core, defaults),
-  debug: () => process.env['CORONET_DEBUG'] === '1',
-};
-
 /**
  * Runs `scenario` in a simulated world: `runs` times, with the seeds `seed`, `seed + 1`, …, until a
- * run fails. Each run has a world of its own with virtual time that jumps to the next event, and
- * takes every choice (schedule, latencies, faults, `world.random()`) from its seed: the same seed
- * gives the same run, bit for bit, on every machine.
+ * run fails. Each run has its own world with virtual time, which jumps to the next event. The seed
+ * determines every choice (schedule, latencies, faults, `world.random()`): the same seed produces
+ * the same run, bit for bit, on every machine.
  *
- * A run succeeds when the scenario has returned, everything given to `world.eventually` has come
- * true, and the hosts, cancelled then, have ended. Between two runs, and in long ones, the event
- * loop gets its turn.
+ * A run succeeds when the scenario has returned, every `world.eventually` has become true, and all
+ * hosts, which are cancelled then, have ended. The event loop turns between runs and during long
+ * runs.
  *
- * Rejects with SimulationError (ERR_SIMULATION) for the first run that fails: a program or the
- * scenario threw, nothing can ever happen again (ERR_DEADLOCK), an error that no task was left to
- * receive, an invariant (ERR_ALWAYS, ERR_EVENTUALLY), a limit (ERR_SIMULATION_LIMIT), a host that
- * does not end (ERR_NOT_UNWOUND); with NotDeterministicError (ERR_NOT_DETERMINISTIC) if
- * `checkDeterminism` finds a difference; with TypeError or RangeError for wrong arguments; with
- * ReplayTokenError (ERR_REPLAY_TOKEN) for a `replay` that is no token.
+ * A failed run is shrunk: it is repeated with fewer and fewer random choices, until only those
+ * remain that the failure needs. The message shows the shrunk run; `error.replay` repeats it.
  *
- * A run that has failed is shrunk: it is made again with fewer and fewer of its random choices,
- * until only those are left without which it does not fail the same way. The message tells that
- * run, and `error.replay` plays it again.
+ * Rejects with SimulationError (ERR_SIMULATION) for the first run that fails. `error.error` is the
+ * reason: the error of a program or of the scenario, an error that no task could receive, a deadlock
+ * (ERR_DEADLOCK), an invariant (ERR_INVARIANT), a limit (ERR_SIMULATION_LIMIT), or a host that does
+ * not end after it was cancelled (ERR_NOT_UNWOUND). Rejects with NotDeterministicError
+ * (ERR_NOT_DETERMINISTIC) if `checkDeterminism` finds a difference, with ReplayTokenError
+ * (ERR_REPLAY_TOKEN) for an invalid `replay`, with TypeError or RangeError for wrong arguments.
  *
  * @example
  * await simulate(function* (world) {
@@ -73,33 +60,35 @@ const parts: SimDependencies = {
  *   yield* socket.sendAll('Hello');
  * }, { runs: 1000 });
  */
-export const simulate: Simulate = makeSimulate(parts);
+export const simulate: Simulate = makeSimulate({ realProcess: nodeProcess });
 
 /**
- * Runs one program on one simulated host, as `run` does on the real one, and gives a promise of its
- * result: for tests that need virtual time or a network of their own, but no world. A program that
+ * Runs one program on one simulated host, as `run` does on the real one, and returns a promise of
+ * its result. For tests that need virtual time or a private network, but no world: a program that
  * sleeps a year takes milliseconds.
  *
- * Rejects with the program's own error, unwrapped; with DeadlockError (ERR_DEADLOCK) when nothing
- * can ever happen again; with SimulationLimitError (ERR_SIMULATION_LIMIT) at `maxVirtualMs` or
- * `maxSteps`; with TypeError or RangeError for wrong arguments.
+ * Rejects with the program's own error, not wrapped; with DeadlockError (ERR_DEADLOCK) when no task
+ * can run again; with SimulationLimitError (ERR_SIMULATION_LIMIT) at `maxVirtualMs` or `maxSteps`;
+ * with TypeError or RangeError for wrong arguments.
  *
  * @example
  * await runSimulated(function* () {
  *   yield* sleep(365 * 24 * 3_600_000);
  * }, { maxVirtualMs: Infinity });
  */
-export const runSimulated: RunSimulated = makeRunSimulated(parts);
+export const runSimulated: RunSimulated = makeRunSimulated({ realProcess: nodeProcess });
 
 /**
- * Registers a test that runs `scenario` in simulated worlds, 100 of them unless `runs` says else,
- * with the `test` of whatever runner there is: vitest, node:test, jest. With a file for
- * `regressions`, every run that fails is added to it, as a token that people can read the error of,
- * and is made again first from then on. A run that passes stays in the list; lines can be removed
- * by hand, and `seed 42` can be added. Nothing is written where the variable CI is set.
+ * Registers a test that runs `scenario` in simulated worlds, 100 times by default. It uses the
+ * `test` function of any runner: vitest, node:test, jest.
  *
- * The test rejects as `simulate` does. Errors: UsageError (ERR_NO_TEST_RUNNER) where there is no
- * runner; in the test, ReplayTokenError (ERR_REPLAY_TOKEN) for a line of the list that is no run.
+ * `regressions` names a text file. Every run that fails is added to it as a token with the error as
+ * a comment, and the following test runs repeat the runs of the file first. A run that passes stays
+ * in the file. Lines can be removed by hand, and lines such as `seed 42` can be added. Nothing is
+ * written if the environment variable CI is set.
+ *
+ * The test rejects as `simulate` does, and with ReplayTokenError (ERR_REPLAY_TOKEN) for an invalid
+ * line of the file. `simulateTest` throws UsageError (ERR_NO_TEST_RUNNER) without a runner.
  *
  * @example
  * import { test } from 'vitest';

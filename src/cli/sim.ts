@@ -1,4 +1,4 @@
-/** `coronet sim FILE`: the scenario of a module in many simulated worlds, or in one again. */
+/** `coronet sim FILE`: simulates the scenario of a module with many seeds, or repeats one run. */
 import { availableParallelism } from 'node:os';
 import type { Plan } from '../sim/options.ts';
 import type { SimReport } from '../sim/report/report.ts';
@@ -15,39 +15,39 @@ import { Progress } from './sim/output.ts';
 
 const HELP = `Examples:
   coronet sim race.mjs --runs 10000          seeds 1 to 10000, on all processors
-  coronet sim race.mjs --seed 4711           one run again
-  coronet sim race.mjs --replay AQEDKgEC…    a failure, shrunk to what matters
-  coronet sim race.mjs --runs 1000 --json    for programs
+  coronet sim race.mjs --seed 4711           repeat one run
+  coronet sim race.mjs --replay AQEDKgEC…    repeat the shrunk run of a failure
+  coronet sim race.mjs --runs 1000 --json    JSON output
 
 FILE is a module whose default export is a scenario, function* (world) { … }, or an object
-{ scenario, options } with the options of \`simulate\`. What stands here goes before those.
+{ scenario, options } with options of \`simulate\`. Options of the command line override them.
 
 Options:
-  --seed N               the seed of the first run; default 1. Alone: that one run
-  --runs N               how many runs, until one fails; default 1
-  --order NAME           fifo, random or pct: which of the ready tasks is next; default random
-  --pct-depth N          for pct: how many events have to come in a certain order; default 3
-  --replay TOKEN         the run that the token of a failure stands for
-  --check-determinism    make each run twice, and compare
-  --max-virtual-ms N     a run fails after so much simulated time; default one hour
+  --seed N               the seed of the first run; default 1. Without --runs: one run
+  --runs N               the number of runs, until one fails; default 1
+  --order NAME           scheduling order: fifo, random or pct; default random
+  --pct-depth N          for pct: the number of events whose order triggers the bug; default 3
+  --replay TOKEN         repeat the run of a replay token
+  --check-determinism    simulate each run twice and compare
+  --max-virtual-ms N     a run fails after so much virtual time; default one hour
   --max-steps N          a run fails after so many steps and events; default 1000000
-  --no-shrink            tell a failure as it was found
-  --workers N            how many threads; default: one for each processor
+  --no-shrink            report a failure without shrinking it
+  --workers N            the number of threads; default: one per processor
   --json                 one JSON object on standard output
 
-Exit codes: 0 all runs succeeded, 1 one failed, 2 called wrongly, 130 interrupted.
+Exit codes: 0 all runs succeeded, 1 a run failed, 2 wrong usage, 130 interrupted.
 `;
 
-/** Runs for which one more thread is worth its start. */
+/** The number of runs that justifies one more thread. */
 const RUNS_PER_THREAD = 200;
 const SIGINT_CODE = 130;
 
-/** What has come of a call, and how it is told. */
+/** One call of the command, and its output. */
 interface Invocation {
   readonly input: WorkerInput;
   readonly plan: Plan;
   readonly isJson: boolean;
-  /** Prints data. */
+  /** Prints the report. */
   print(text: string): void;
 }
 
@@ -57,26 +57,26 @@ export async function run(args: readonly string[]): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const task = { file: fileOf(words), flags: flagsOf(values) };
+  const input = { file: fileOf(words), flags: flagsOf(values) };
   const workers = readWorkers(values);
   const isJson = values['json'] === true;
   const print = isJson ? divertOutput() : write;
-  const explorer = await loadExplorer(task);
+  const explorer = await loadExplorer(input);
   const { plan } = explorer;
-  const call: Invocation = { input: task, plan, isJson, print };
-  // One run stays on this thread, where a debugger finds it.
+  const call: Invocation = { input, plan, isJson, print };
+  // A single run stays on the main thread, where it can be debugged.
   if (plan.runs === 1 && workers === undefined) {
     return printSingle(call, await explorer.explore({ first: 0, count: 1, shrink: true }));
   }
-  const most = Math.min(availableParallelism(), Math.ceil(plan.runs / RUNS_PER_THREAD));
-  await explore(call, workers ?? most);
+  const useful = Math.min(availableParallelism(), Math.ceil(plan.runs / RUNS_PER_THREAD));
+  await explore(call, workers ?? useful);
 }
 
 function write(text: string): void {
   process.stdout.write(text);
 }
 
-/** What the module prints goes to standard error from now on; the answer prints data. */
+/** Redirects standard output to standard error. The returned function prints to the former. */
 function divertOutput(): (text: string) => void {
   const { stdout, stderr } = process;
   const print = stdout.write.bind(stdout);
@@ -88,24 +88,25 @@ function divertOutput(): (text: string) => void {
 
 function fileOf(words: readonly string[]): string {
   const [file, extra] = words;
-  if (file === undefined)
+  if (file === undefined) {
     throw new CommandUsageError('Expected a file: coronet sim FILE. See --help.');
+  }
   if (extra === undefined) return file;
   throw new CommandUsageError(`Expected one file, got '${file}' and '${extra}'. See --help.`);
 }
 
 function printSingle(call: Invocation, { stats, failure }: BlockOutcome): void {
   if (failure !== null) return printFailure(call, failure);
-  const tally = new RunTotals(call.plan);
-  for (const figure of stats) tally.add(figure);
-  printSuccess(call, tally.report());
+  const totals = new RunTotals(call.plan);
+  for (const run of stats) totals.add(run);
+  printSuccess(call, totals.report());
 }
 
 function printSuccess({ plan, isJson, print }: Invocation, report: SimReport): void {
   print(isJson ? output.successJson(report) : output.successText(report, plan));
 }
 
-/** The runs on threads, until they are done, one fails, or somebody has had enough. */
+/** Simulates the runs on threads, until all are done, one fails, or Ctrl-C is pressed. */
 async function explore(call: Invocation, threads: number): Promise<void> {
   const progress = new Progress(call.plan.runs);
   const campaign = new Campaign(call.plan, call.input, (runs) => progress.update(runs));
@@ -119,7 +120,7 @@ async function explore(call: Invocation, threads: number): Promise<void> {
   printSuccess(call, report);
 }
 
-/** Ctrl-C ends the work in order; a second one ends the process. */
+/** The first Ctrl-C calls `interrupt`, the second ends the process. */
 async function interruptible<T>(work: () => Promise<T>, interrupt: () => void): Promise<T> {
   let isInterrupted = false;
   const onSignal = (): void => {
@@ -137,13 +138,13 @@ async function interruptible<T>(work: () => Promise<T>, interrupt: () => void): 
 
 function printInterrupted(call: Invocation, { report, failure }: CampaignOutcome): void {
   const { plan, isJson, print } = call;
-  if (failure !== null) printFailure(call, failure, 'Interrupted: seeds before may fail, too.');
+  if (failure !== null) printFailure(call, failure, 'Interrupted: earlier seeds may fail as well.');
   else if (isJson) print(output.interruptedJson(report, plan));
   else process.stderr.write(output.interruptedText(report, plan));
   process.exitCode = SIGINT_CODE;
 }
 
-/** The failed run once more, alone on a fresh thread, as the command in the message runs it. */
+/** Repeats the failed run on a new thread, as the printed command does, and shrinks it. */
 async function rerunAlone(call: Invocation, found: FailureRecord): Promise<void> {
   const thread = new Thread(call.input);
   const block: Block = { first: found.run, count: 1, shrink: true };

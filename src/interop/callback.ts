@@ -3,6 +3,7 @@ import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
+import { isCancelled } from '../kernel/scope/cancelled.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
 import { wrongType } from '../support/checks.ts';
 
@@ -36,69 +37,39 @@ export function callback<T>(begin: Executor<T>): Operation<T> {
 
 function* runCallback<T>(begin: Executor<T>): Generator<Wait, T> {
   yield* checkpoint();
-  const call = new CallbackWait<T>();
-  const cleanup = startExecutor(begin, call);
+  const parking = new Parking('a callback', { realTime: true });
+  const cleanup: unknown = startExecutor(begin, parking);
+  let failed = false;
   try {
-    if (!call.settled) yield* park(call);
+    return yield* park<T>(parking);
+  } catch (error) {
+    failed = !isCancelled(error);
+    throw error;
   } finally {
-    call.close(cleanup);
+    if (typeof cleanup === 'function') runCleanup(cleanup as () => void, failed);
   }
-  return call.result();
 }
 
 /** Calls `begin` and returns the cleanup. An error after the first call is only reported. */
-function startExecutor<T>(begin: Executor<T>, call: CallbackWait<T>): (() => void) | void {
+function startExecutor<T>(begin: Executor<T>, parking: Parking): unknown {
   try {
     return begin(
-      (value) => call.settle({ value }),
-      (error) => call.settle({ error }),
+      (value) => void parking.wake(value),
+      (error) => void parking.fail(error),
     );
   } catch (error) {
-    if (!call.settled) throw error;
+    if (!parking.wokenEarly) throw error;
     runningTask().scheduler.unhandled(error);
+    return undefined;
   }
 }
 
-type Outcome<T> = { readonly value: T } | { readonly error: unknown };
-
-class CallbackWait<T> extends Parking {
-  #outcome: Outcome<T> | null = null;
-  #closed = false;
-
-  constructor() {
-    super('a callback', { realTime: true });
-  }
-
-  get settled(): boolean {
-    return this.#outcome !== null;
-  }
-
-  settle(outcome: Outcome<T>): void {
-    if (this.#outcome !== null || this.#closed) return;
-    this.#outcome = outcome;
-    if (this.occupied) this.wake();
-  }
-
-  protected override onWithdrawn(): void {
-    this.#closed = true;
-  }
-
-  /** Ends the wait. `cleanup` is the unchecked return value of `begin`. */
-  close(cleanup: unknown): void {
-    this.#closed = true;
-    if (typeof cleanup !== 'function') return;
-    try {
-      cleanup();
-    } catch (error) {
-      if (this.#outcome === null || 'value' in this.#outcome) throw error;
-      runningTask().scheduler.unhandled(error);
-    }
-  }
-
-  /** Returns the value or throws the error. The call must be settled. */
-  result(): T {
-    const outcome = this.#outcome as Outcome<T>;
-    if ('error' in outcome) throw outcome.error;
-    return outcome.value;
+/** Runs the cleanup. Its error is only reported if the wait has failed with another one. */
+function runCleanup(cleanup: () => void, failed: boolean): void {
+  try {
+    cleanup();
+  } catch (error) {
+    if (!failed) throw error;
+    runningTask().scheduler.unhandled(error);
   }
 }

@@ -57,7 +57,7 @@ function* runEach<T>(
 /** An async iterator and its state. */
 class PulledIterator<T> {
   readonly #iterator: AsyncIterator<T>;
-  #state: 'between' | 'pulling' | 'ended' = 'between';
+  #state: 'idle' | 'pulling' | 'ended' = 'idle';
 
   constructor(iterator: AsyncIterator<T>) {
     this.#iterator = iterator;
@@ -74,7 +74,7 @@ class PulledIterator<T> {
         this.#state = 'pulling';
         return this.#iterator.next();
       });
-      this.#state = result.done === true ? 'ended' : 'between';
+      this.#state = result.done === true ? 'ended' : 'idle';
       return result;
     } catch (error) {
       if (!isCancelled(error)) this.#state = 'ended';

@@ -1,33 +1,11 @@
-/**
- * Access to the process for simulations: the event loop, real time, files, and the detection of
- * nondeterministic calls.
- */
+/** Services of the real process for simulations: event loop, timers, files, CORONET_DEBUG. */
 
 import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { current } from '../kernel/current.ts';
 
-/** Waits for one turn of the event loop. */
-export function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
-
-/** Calls `action` after `ms` milliseconds. The returned function cancels. */
-export function later(ms: number, action: () => void): () => void {
-  const timer = setTimeout(action, ms);
-  return () => clearTimeout(timer);
-}
-
-/** Returns a function that returns true once `ms` milliseconds have passed. */
-export function limit(ms: number): () => boolean {
-  const end = performance.now() + ms;
-  return () => performance.now() >= end;
-}
-
-/** Functions with different results in each run: object, property, and name for messages. */
+/** Sources of values that differ from run to run, with their names in messages. */
 const NONDETERMINISTIC_SOURCES: readonly (readonly [object: object, key: string, name: string])[] =
   [
     [Math, 'random', 'Math.random'],
@@ -44,43 +22,64 @@ const NONDETERMINISTIC_SOURCES: readonly (readonly [object: object, key: string,
     [globalThis, 'queueMicrotask', 'queueMicrotask'],
   ];
 
-/**
- * Replaces each source by a proxy that calls `onUse` if a task is running, and then calls the
- * source. The returned function restores the sources.
- */
-export function watch(onUse: (name: string) => void): () => void {
-  const undo = NONDETERMINISTIC_SOURCES.map(([object, key, name]) => {
-    const own = Object.getOwnPropertyDescriptor(object, key);
-    const value = watched(Reflect.get(object, key) as object, name, onUse);
-    Object.defineProperty(object, key, { value, configurable: true, writable: true });
-    return () => {
-      if (own === undefined) Reflect.deleteProperty(object, key);
-      else Object.defineProperty(object, key, own);
-    };
-  });
-  return () => {
-    for (const restore of undo) restore();
-  };
-}
+/** The process that this module runs in: the `RealProcess` of simulations. */
+export const nodeProcess = {
+  yieldToEventLoop(): Promise<void> {
+    return new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  },
 
+  setTimer(ms: number, action: () => void): () => void {
+    const timer = setTimeout(action, ms);
+    return () => clearTimeout(timer);
+  },
+
+  deadline(ms: number): () => boolean {
+    const end = performance.now() + ms;
+    return () => performance.now() >= end;
+  },
+
+  /** Replaces each source by a proxy. The returned function restores all of them. */
+  watchRealSources(onUse: (name: string) => void): () => void {
+    const restores = NONDETERMINISTIC_SOURCES.map(([object, key, name]) => {
+      const own = Object.getOwnPropertyDescriptor(object, key);
+      const value = watched(Reflect.get(object, key) as object, name, onUse);
+      Object.defineProperty(object, key, { value, configurable: true, writable: true });
+      return () => {
+        if (own === undefined) Reflect.deleteProperty(object, key);
+        else Object.defineProperty(object, key, own);
+      };
+    });
+    return () => {
+      for (const restore of restores) restore();
+    };
+  },
+
+  debug(): boolean {
+    return process.env['CORONET_DEBUG'] === '1';
+  },
+};
+
+/** A proxy that calls `onUse` when a task uses `source`, and then forwards the call. */
 function watched(source: object, name: string, onUse: (name: string) => void): object {
-  const note = (): void => {
+  const report = (): void => {
     if (current.task !== null) onUse(`${name} (by task '${current.task.name}')`);
   };
   return new Proxy(source, {
     apply(target, self: unknown, args: unknown[]): unknown {
-      note();
+      report();
       return Reflect.apply(target as () => unknown, self, args);
     },
-    construct(target, args: unknown[], made): object {
-      // A Date of a given time is deterministic.
-      if (args.length === 0) note();
-      return Reflect.construct(target as DateConstructor, args, made) as object;
+    construct(target, args: unknown[], newTarget): object {
+      // `new Date(time)` does not read the clock.
+      if (args.length === 0) report();
+      return Reflect.construct(target as DateConstructor, args, newTarget) as object;
     },
   });
 }
 
-/** Returns '' if the file does not exist. */
+/** The text of a file; '' if the file does not exist. */
 export function readText(path: string | URL): string {
   try {
     return readFileSync(path, 'utf8');
@@ -90,7 +89,7 @@ export function readText(path: string | URL): string {
   }
 }
 
-/** Appends to a file. A short text is appended atomically, also while other processes append. */
+/** Appends to a file with one write, so that short texts of several processes do not mix. */
 export function appendText(path: string | URL, text: string): void {
   mkdirSync(dirname(typeof path === 'string' ? path : fileURLToPath(path)), { recursive: true });
   appendFileSync(path, text);

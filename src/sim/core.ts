@@ -1,95 +1,97 @@
-/** What the parts of a simulated world share: its clock, its choices, its trace. Types only. */
+/**
+ * The interfaces between the parts of the simulator: the core (clock, decisions, trace) and the
+ * network model. Types only.
+ */
 import type { Timer } from '../kernel/timers.ts';
 import type { Network } from '../world/network.ts';
 import type { Decisions } from './choices/decisions.ts';
 
-/** Chances of hostile but legal behaviour, each from 0 to 1 per opportunity; absent: 0. */
+/**
+ * Probabilities of hostile but legal behaviour of the system: each from 0 to 1 per opportunity.
+ * Absent: 0.
+ */
 export interface Faults {
-  /** A receive gives fewer bytes than are there, down to one. */
+  /** A receive returns fewer bytes than are available, at least one. */
   readonly shortReads?: number;
-  /** A send takes fewer bytes than there is room for, down to one. */
+  /** A send accepts fewer bytes than fit into the buffer, at least one. */
   readonly shortWrites?: number;
-  /** A waiting task is woken although nothing has come. */
+  /** A waiting task is woken although its operation cannot complete. */
   readonly spuriousWakeups?: number;
-  /** A connection is reset when something is sent on it. */
+  /** A send resets the connection. */
   readonly resets?: number;
-  /** An accept or a connect finds no descriptor (EMFILE). */
+  /** An accept or a connect fails because no descriptor is left (EMFILE). */
   readonly emfile?: number;
-  /** A connection waits a while before accept can see it. */
+  /** A connection becomes visible to accept only after a delay. */
   readonly slowAccept?: number;
 }
 
 /** How messages travel between two hosts. */
 export interface Link {
-  /** Least and most milliseconds of a message, one way. */
+  /** Minimum and maximum milliseconds of one message, one way. */
   readonly latencyMs: readonly [number, number];
-  /** Bytes per second, one way. Absent: no bound. */
+  /** Bytes per second, one way. Absent: no limit. */
   readonly bytesPerSecond?: number;
-  /** Chance that a packet is lost: a datagram is gone, a stream sends it again, later. */
+  /** Probability that a packet is lost. A datagram is dropped; a stream retransmits it later. */
   readonly loss?: number;
-  /** Chance that a datagram is overtaken by later ones. Streams keep their order. */
+  /** Probability that later datagrams overtake a datagram. Streams keep their order. */
   readonly reorder?: number;
 }
 
-/** What can be seen to happen. The trace hashes every event and keeps the last ones. */
+/** One event of a run. The trace hashes every event and keeps the most recent ones. */
 export interface TraceEvent {
   /** Virtual milliseconds. */
   readonly at: number;
-  /** The host where it happened, or from which a message comes, and where that goes. */
+  /** The host on which the event happened or which sent the message. */
   readonly host: string;
+  /** The receiving host of a message. */
   readonly peer?: string;
   /** 'step', 'send', 'deliver', 'reset', 'drop', 'fault', 'crash', 'partition', 'timer', … */
   readonly kind: string;
-  /** For people: "task 3 'writer'", "12 bytes", "shortReads". */
+  /** A description to read: "task 3 'writer'", "12 bytes", "shortReads". */
   readonly text: string;
 }
 
-/** The clock and the event queue of a world, its choices and its trace. */
+/** The clock, the event queue, the decisions and the trace of one world. */
 export interface SimCore {
-  /** Virtual milliseconds since the run began: one clock for the whole world. */
+  /** Virtual milliseconds since the start of the run: one clock for the whole world. */
   readonly now: number;
   readonly decisions: Decisions;
   readonly faults: Faults;
   /**
-   * Calls `action` at `time`, between steps. The timer can be disarmed through `forget`. What is
-   * due at `now` comes before the next step, also while tasks are ready: on a link without latency
-   * a program that spins (`while (!there) yield`) still hears of what was sent.
+   * Calls `action` at `time`, between two steps. `disarm` cancels the returned timer. An event that
+   * is due at `now` happens before the next step, even while tasks are ready: on a link without
+   * latency, a program that spins (`while (!received) yield`) still receives messages.
    */
   callAt(time: number, action: () => void): Timer;
-  /** The same for a timer of the caller's own, kept and armed again: its target is told. */
+  /** The same with a reusable timer of the caller. Calls the timer's target. */
   arm(timer: Timer, time: number): void;
   disarm(timer: Timer): void;
   /**
-   * Adds `kind`, the two hosts ('' for none) and `value` to the hash of the trace; `text` is made
-   * when needed. Of a payload `value` is `sample(bytes)` of trace-hash.ts. A fault that has fired
-   * is of the kind 'fault', and its text begins with its name in `Faults`: so it is counted.
+   * Adds an event to the trace. `kind`, the two hosts ('' for none) and `value` are hashed; `text`
+   * is called only if the event is shown. For a payload, `value` is `sample(bytes)` of
+   * trace-hash.ts. The text of an injected fault (kind 'fault') begins with its name in `Faults`,
+   * under which it is counted.
    */
   trace(kind: string, host: string, peer: string, value: number, text: () => string): void;
 }
 
-/**
- * What the core asks of the simulated network. Types only:
- * `SimulatedNetwork` in network/ is the one medium,
- * and tests of the core bring their own.
- */
-
 /** The network of one host. */
 export interface HostNetwork extends Network {
-  /** The address of the host, IPv4. */
+  /** The IPv4 address of the host. */
   readonly address: string;
 }
 
-/** What lies between the hosts of one world. Hosts are named by name. */
+/** The network between the hosts of one world. Hosts are identified by name. */
 export interface NetworkModel {
   addHost(name: string): HostNetwork;
-  /** The sockets of the host are gone; its peers hear of it through the network. */
+  /** Destroys the sockets of the host. Its peers are notified through the network. */
   crash(name: string): void;
-  /** A fresh network for the host, with the addresses that it had. */
+  /** Returns a new network for the host, with the same addresses. */
   restart(name: string): HostNetwork;
-  /** Nothing that `from` sends reaches `to`, until `heal`. */
+  /** Drops everything that `from` sends to `to`, until `heal`. */
   partition(from: string, to: string): void;
   heal(from: string, to: string): void;
-  /** What the two send to each other waits until `release`. Nothing is lost. */
+  /** Delays everything between the two hosts until `release`. Nothing is lost. */
   hold(a: string, b: string): void;
   release(a: string, b: string): void;
   setLink(from: string, to: string, link: Link): void;

@@ -2,57 +2,56 @@
 import type { Catalogue } from '../support/error-catalogue.ts';
 
 export const SIM_ERRORS: Catalogue = {
-  ERR_ALWAYS: {
+  ERR_INVARIANT: {
     className: 'InvariantError',
-    sentence: 'A predicate given to `world.always` was false, or threw, after a step.',
-    cause: 'The program broke what the test demands of it; the chart shows the last events.',
-    remedy: 'Replay the seed that the message names, and follow the events to the step.',
-  },
-  ERR_EVENTUALLY: {
-    className: 'InvariantError',
-    sentence: 'A predicate given to `world.eventually` did not come true in its time.',
+    sentence:
+      'The predicate of a `world.always` returned false or threw after a step, or that of a ' +
+      '`world.eventually` did not become true in time.',
     cause:
-      'Something waits for ever or gives up. The time counts from when the last fault was healed.',
-    remedy: 'Look at what the tasks of the hosts wait for, or raise `withinMs`.',
+      'The program violates the invariant, or a task waits indefinitely. The time of `eventually` ' +
+      'counts from the call, or from the end of the last fault, whichever is later.',
+    remedy:
+      'Replay the seed in the message and follow the events of the chart to the failing step; or ' +
+      'raise `withinMs`.',
   },
   ERR_NOT_DETERMINISTIC: {
     className: 'NotDeterministicError',
-    sentence: 'Two runs of a simulation with the same seed went different ways.',
+    sentence: 'Two runs of a simulation with the same seed differ.',
     cause:
-      'Date.now, Math.random, timers or promises of the process inside the simulation, or state ' +
-      'that is kept from one run to the next in a module.',
+      'The simulation uses Date.now, Math.random, timers or promises of the real process, or state ' +
+      'in a module that survives from one run to the next.',
     remedy:
-      'Use `now()`, `sleep` and `world.random()`, and make all state inside the scenario. The ' +
+      'Use `now()`, `sleep` and `world.random()`, and create all state inside the scenario. The ' +
       'message shows the first event that differs.',
   },
   ERR_NO_TEST_RUNNER: {
     className: 'UsageError',
-    sentence: '`simulateTest` was called where there is no global `test` or `it`.',
-    cause: 'The runner has no globals: node:test never has, vitest unless they are turned on.',
-    remedy: "Hand it over: `simulateTest(name, scenario, { test })`, with `test` from 'vitest'.",
+    sentence: '`simulateTest` was called without a test runner.',
+    cause: 'The runner has no globals: node:test never has, vitest only if they are enabled.',
+    remedy: "Pass it: `simulateTest(name, scenario, { test })`, with `test` from 'vitest'.",
   },
   ERR_NOT_UNWOUND: {
     className: 'SimulationLimitError',
-    sentence: 'The scenario had returned, and a host that was cancelled then did not end.',
-    cause: 'A `finally` that waits for somebody who is gone, or a task that catches Cancelled.',
-    remedy: 'The message lists the tasks. Give cleanup a limit: `shield(op, { withinMs })`.',
+    sentence: 'The scenario returned, its hosts were cancelled, and a host did not end.',
+    cause: 'A `finally` waits for a peer that no longer exists, or a task catches Cancelled.',
+    remedy: 'The message lists the tasks. Limit the cleanup: `shield(op, { withinMs })`.',
   },
   ERR_REPLAY_TOKEN: {
     className: 'ReplayTokenError',
-    sentence: 'A text that was given as a replay token is none.',
-    cause: 'A part is missing, or it is from another version of Coronet.',
-    remedy: 'Copy the token whole, or find the failure again: `coronet sim FILE --seed N`.',
+    sentence: 'A text is not a valid replay token.',
+    cause: 'The token is incomplete, or it is from another version of Coronet.',
+    remedy: 'Copy the whole token, or find the failure again: `coronet sim FILE --seed N`.',
   },
   ERR_SIMULATION: {
     className: 'SimulationError',
-    sentence: 'A run of a simulation has failed.',
-    cause: 'See `.error`: what a program threw, a deadlock, an invariant, or a limit.',
-    remedy: 'Run it again with the seed in the message: the same events come again.',
+    sentence: 'A run of a simulation failed.',
+    cause: 'See `.error`: the error of a program, a deadlock, an invariant, or a limit.',
+    remedy: 'Run it again with the seed in the message: the same events happen again.',
   },
   ERR_SIMULATION_LIMIT: {
     className: 'SimulationLimitError',
-    sentence: 'A run took more steps or more virtual time than it was given.',
-    cause: 'A loop that never waits, or a scenario that waits for something that does not come.',
-    remedy: 'The message says what each task waits for. Raise `maxSteps` or `maxVirtualMs`.',
+    sentence: 'A run exceeded `maxSteps` or `maxVirtualMs`.',
+    cause: 'A loop never waits, or a scenario waits for an event that does not happen.',
+    remedy: 'The message lists what each task waits for. Raise `maxSteps` or `maxVirtualMs`.',
   },
 };

@@ -1,15 +1,12 @@
-/** The errors of simulations. The texts of failed runs are made in failure.ts. */
+/** The errors of simulations. report/failure.ts writes the messages of failed runs. */
 
 import type { UsageError } from '../kernel/errors.ts';
 import { CoronetError, unsupported } from '../kernel/errors.ts';
 import type { OrderName } from './choices/order.ts';
 import type { TraceEvent } from './core.ts';
 
-/** A run that fails the same way as another one, with the fewest choices that were found. */
-export interface ShrunkRun {
-  /** How many choices differ from their defaults, and how many did in the whole run. */
-  readonly choices: number;
-  readonly of: number;
+/** How a failed run ended. */
+export interface RunOutcome {
   readonly error: unknown;
   readonly virtualMs: number;
   readonly steps: number;
@@ -18,48 +15,47 @@ export interface ShrunkRun {
   readonly traceHash: string;
 }
 
-/** What is known of the run that failed. */
-export interface FailedRun {
+/** A run that fails the same way as the run it was shrunk from, with fewer random choices. */
+export interface ShrunkRun extends RunOutcome {
+  /** The number of choices that differ from their defaults. */
+  readonly choices: number;
+  /** The number of such choices in the original run. */
+  readonly of: number;
+}
+
+/** The properties of a SimulationError. */
+export interface FailedRun extends RunOutcome {
   readonly seed: number;
   readonly run: number;
   readonly order: OrderName;
-  readonly error: unknown;
-  readonly virtualMs: number;
-  readonly steps: number;
-  readonly events: readonly TraceEvent[];
-  readonly tasks: readonly string[];
-  readonly traceHash: string;
   readonly replay: string | undefined;
   readonly shrunk: ShrunkRun | undefined;
 }
 
-/**
- * A run of a simulation has failed. `error` (and `cause`) is why; `seed` plays that run again,
- * alone.
- */
-export class SimulationError extends CoronetError {
-  /** Plays the run again: `simulate(scenario, { seed, order })`. */
+/** A run of a simulation failed. `error` (also `cause`) is the reason. */
+export class SimulationError extends CoronetError implements FailedRun {
+  /** Repeats this run: `simulate(scenario, { seed, order })`. */
   readonly seed: number;
-  /** Which of the runs it was, from 0. */
+  /** The index of the run, from 0. */
   readonly run: number;
   readonly order: OrderName;
-  /** What failed: the error of a program, or one of the codes of simulations. */
+  /** The error of a program, or an error of the simulation such as InvariantError. */
   readonly error: unknown;
-  /** When, in virtual milliseconds, and after how many steps of tasks. */
+  /** The time of the failure in virtual milliseconds. */
   readonly virtualMs: number;
+  /** The number of task steps before the failure. */
   readonly steps: number;
   /** The last events, the oldest first; at most 200. */
   declare readonly events: readonly TraceEvent[];
-  /** A line for every task that had not ended: its host, and what it waits for. */
+  /** One line for every unfinished task: its host, and what it waits for. */
   declare readonly tasks: readonly string[];
   readonly traceHash: string;
   /**
-   * Plays the shrunk run again, or, where there is none, the run itself:
-   * `simulate(scenario, { replay })`, `coronet sim FILE --replay TOKEN`. Undefined for a run that
-   * is not the same every time.
+   * Repeats the shrunk run, or this run if it was not shrunk: `simulate(scenario, { replay })`,
+   * `coronet sim FILE --replay TOKEN`. Undefined for a run that is not deterministic.
    */
   readonly replay: string | undefined;
-  /** The run in which only the choices are left that the failure needs, if it is another one. */
+  /** The shrunk run: only the choices remain that the failure needs. */
   declare readonly shrunk: ShrunkRun | undefined;
 
   constructor(message: string, run: FailedRun, code = 'ERR_SIMULATION') {
@@ -72,42 +68,49 @@ export class SimulationError extends CoronetError {
     this.steps = run.steps;
     this.traceHash = run.traceHash;
     this.replay = run.replay;
-    // The message tells of them. Whoever prints the error must not get hundreds of lines more.
+    // The message shows these already. A printed error must not repeat hundreds of lines.
     for (const name of ['events', 'tasks', 'shrunk'] as const) {
       Object.defineProperty(this, name, { value: run[name], enumerable: false });
     }
   }
 }
 
-/** Two runs with the same seed went different ways; the message shows where, and guesses why. */
+/** Two runs with the same seed differ. The message shows where and names a likely cause. */
 export class NotDeterministicError extends SimulationError {
   constructor(message: string, run: FailedRun) {
     super(message, run, 'ERR_NOT_DETERMINISTIC');
   }
 }
 
-/** What `always` or `eventually` demanded did not hold. `invariant` is its name. */
+/** An invariant of `world.always` or `world.eventually` does not hold. */
 export class InvariantError extends CoronetError {
+  readonly kind: 'always' | 'eventually';
+  /** The name of the invariant. */
   readonly invariant: string;
 
-  constructor(code: string, message: string, invariant: string, cause?: unknown) {
-    super(code, message, cause === undefined ? undefined : { cause });
-    this.invariant = invariant;
+  constructor(
+    { kind, name }: { readonly kind: 'always' | 'eventually'; readonly name: string },
+    problem: string,
+    cause?: unknown,
+  ) {
+    const message = `${kind} '${name}' ${problem}`;
+    super('ERR_INVARIANT', message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+    this.invariant = name;
   }
 }
 
-/** A run did not come to its end within what it was given: steps, virtual time, or unwinding. */
+/** A run exceeded a limit: steps, virtual time, or the time for cancelled hosts to end. */
 export class SimulationLimitError extends CoronetError {}
 
-/** A text is no token of a run, or not of this version, or not whole. */
+/** A text is not a replay token, is incomplete, or is from another version of Coronet. */
 export class ReplayTokenError extends CoronetError {
   constructor(message: string) {
     super('ERR_REPLAY_TOKEN', message);
   }
 }
 
-/** A simulated host has no other processes, and no descriptors to give them or to get from them. */
-
-export function unsupportedBySimulatedHost(what: string): UsageError {
-  return unsupported('A simulated host', what, 'Give every program a host of its own.');
+/** The error of an operation that needs other processes or inherited descriptors. */
+export function unsupportedBySimulatedHost(operation: string): UsageError {
+  return unsupported('A simulated host', operation, 'Run every program on its own host.');
 }

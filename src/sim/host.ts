@@ -1,19 +1,31 @@
-/** A simulated host: its name, its address and its program stay, its lives come and go. */
+/** A simulated host: name, address and program are permanent; processes start and end. */
 import type { OperationSource } from '../kernel/operation.ts';
 import type { Metric, ObservedSignal, Platform } from '../world/platform.ts';
 import { unsupportedBySimulatedHost } from './errors.ts';
 import type { SimProcess } from './process.ts';
 import type { Host } from './world.ts';
 
-/** Lines of standard error that are kept of a host. */
+/** The maximum number of lines of standard error that are kept per host. */
 const MAX_LINES = 1000;
 
-/** What a task is ended with when its program has ended the process. */
+/** Ends the task whose program called `exit`. */
 export class ProcessExit extends Error {}
+
+export interface HostIdentity {
+  readonly name: string;
+  readonly index: number;
+  readonly program: OperationSource<unknown>;
+  readonly clockRate: number;
+}
+
+interface SignalListener {
+  readonly signal: ObservedSignal;
+  readonly onSignal: () => void;
+}
 
 export class SimHost implements Host, Platform {
   readonly name: string;
-  /** The number of the host in its world, from 0, in the order in which they were added. */
+  /** The number of the host in its world, from 0, in order of creation. */
   readonly index: number;
   readonly program: OperationSource<unknown>;
   readonly clockRate: number;
@@ -23,16 +35,16 @@ export class SimHost implements Host, Platform {
   readonly lines: string[] = [];
   readonly parallelism = 1;
   readonly parent = undefined;
-  readonly #signalListeners: SignalListener[] = [];
-  /** Ends the life: what `exit` does beside not returning. */
-  readonly #onExit: (machine: SimHost) => void;
+  #signalListeners: SignalListener[] = [];
+  /** Ends the process. Called by `exit`. */
+  readonly #onExit: (host: SimHost) => void;
 
-  constructor(identity: HostIdentity, ended: (machine: SimHost) => void) {
-    this.name = identity.name;
-    this.index = identity.index;
-    this.program = identity.program;
-    this.clockRate = identity.clockRate;
-    this.#onExit = ended;
+  constructor({ name, index, program, clockRate }: HostIdentity, onExit: (host: SimHost) => void) {
+    this.name = name;
+    this.index = index;
+    this.program = program;
+    this.clockRate = clockRate;
+    this.#onExit = onExit;
   }
 
   get running(): boolean {
@@ -41,26 +53,25 @@ export class SimHost implements Host, Platform {
 
   // ---- Platform ----
 
-  /** The same in every life. */
+  /** The same for every process of the host. */
   get pid(): number {
     return this.index + 1;
   }
 
-  /** There are no variables. */
+  /** A simulated process has no environment variables. */
   environment(): undefined {}
 
   unsetEnvironment(): void {}
 
-  onSignal(signal: ObservedSignal, heard: () => void): () => void {
-    const hearer: SignalListener = { signal, onSignal: heard };
-    this.#signalListeners.push(hearer);
+  onSignal(signal: ObservedSignal, onSignal: () => void): () => void {
+    const listener: SignalListener = { signal, onSignal };
+    this.#signalListeners.push(listener);
     return () => {
-      const index = this.#signalListeners.indexOf(hearer);
-      if (index >= 0) this.#signalListeners.splice(index, 1);
+      this.#signalListeners = this.#signalListeners.filter((each) => each !== listener);
     };
   }
 
-  /** There is no service manager. */
+  /** A simulated host has no service manager. */
   notify(): void {}
 
   metricsPage(_metrics: readonly Metric[], done: (error: unknown, page: string) => void): void {
@@ -68,11 +79,11 @@ export class SimHost implements Host, Platform {
   }
 
   shareListeners(): never {
-    throw unsupportedBySimulatedHost('hold listeners for others');
+    throw unsupportedBySimulatedHost('share listeners');
   }
 
   shareInherited(): never {
-    throw unsupportedBySimulatedHost('hold listeners for others');
+    throw unsupportedBySimulatedHost('share listeners');
   }
 
   startWorker(): never {
@@ -93,29 +104,16 @@ export class SimHost implements Host, Platform {
     throw new ProcessExit(`The program of host '${this.name}' has ended the process`);
   }
 
-  /** False: nobody listens for it, so the system ends the process. */
+  /** Calls the listeners of a signal. False: there are none, so the signal ends the process. */
   deliverSignal(signal: ObservedSignal): boolean {
-    const hearers = this.#signalListeners.filter((hearer) => hearer.signal === signal);
-    for (const { onSignal } of hearers) onSignal();
-    return hearers.length > 0;
+    const listeners = this.#signalListeners.filter((listener) => listener.signal === signal);
+    for (const { onSignal } of listeners) onSignal();
+    return listeners.length > 0;
   }
 
-  /** A new process: nobody listens, and there is no exit code. */
+  /** The state of a new process: no signal listeners, no exit code. */
   resetProcessState(): void {
-    this.#signalListeners.length = 0;
+    this.#signalListeners = [];
     this.exitCode = undefined;
   }
-}
-
-/** Who listens for a signal. */
-interface SignalListener {
-  readonly signal: ObservedSignal;
-  readonly onSignal: () => void;
-}
-
-export interface HostIdentity {
-  readonly name: string;
-  readonly index: number;
-  readonly program: OperationSource<unknown>;
-  readonly clockRate: number;
 }

@@ -1,11 +1,10 @@
-/** The hosts of a world: how their processes begin and end. */
+/** The hosts of a world: how their processes start and end. */
 import type { OperationSource } from '../kernel/operation.ts';
 import type { HostNetwork, NetworkModel } from './core.ts';
 import { SimHost } from './host.ts';
 import { SimProcess } from './process.ts';
 import type { Simulator } from './simulator.ts';
 
-/** Why programs are cancelled. */
 const CANCEL_REASON = 'the scenario has returned';
 
 export class Hosts {
@@ -27,74 +26,75 @@ export class Hosts {
   add(name: string, program: OperationSource<unknown>, clockRate: number): SimHost {
     const { hosts } = this.#simulator;
     const identity = { name, program, clockRate, index: hosts.length };
-    const machine = new SimHost(identity, (ended) => this.#onExit(ended));
+    const host = new SimHost(identity, (exiting) => this.#onExit(exiting));
     const network = this.network.addHost(name);
-    machine.address = network.address;
-    hosts.push(machine);
-    this.#byName.set(name, machine);
-    this.#startProcess(machine, network);
-    return machine;
+    host.address = network.address;
+    hosts.push(host);
+    this.#byName.set(name, host);
+    this.#startProcess(host, network);
+    return host;
   }
 
-  /** A new process runs the program of a host whose process has ended. */
-  start(machine: SimHost): void {
-    machine.resetProcessState();
-    this.#startProcess(machine, this.network.restart(machine.name));
+  /** Starts a new process on a host whose process has ended. */
+  start(host: SimHost): void {
+    host.resetProcessState();
+    this.#startProcess(host, this.network.restart(host.name));
   }
 
-  #startProcess(machine: SimHost, network: HostNetwork): void {
+  #startProcess(host: SimHost, network: HostNetwork): void {
     const simulator = this.#simulator;
-    const { hooks, debug, name: mainName = 'main' } = simulator.settings;
-    const life = new SimProcess(machine, simulator, network, { hooks, debug });
-    machine.process = life;
-    simulator.processes.push(life);
-    this.#trace('start', machine);
-    life.scheduler.start(machine.program, machine.index === 0 ? mainName : machine.name);
-    // Cleanup may start hosts, too; they have to end with the others.
-    if (simulator.runState.unwinding) life.scheduler.main?.cancel(CANCEL_REASON);
+    const { name: mainName = 'main' } = simulator.settings;
+    const proc = new SimProcess(host, simulator, network);
+    host.process = proc;
+    simulator.processes.push(proc);
+    this.#trace('start', host);
+    proc.scheduler.start(host.program, host.index === 0 ? mainName : host.name);
+    // Cleanup may start hosts as well. They have to end with the others.
+    if (simulator.runState.unwinding) proc.scheduler.main?.cancel(CANCEL_REASON);
   }
 
-  /** The process is killed: nothing of it happens any more, its peers get a reset. */
-  crash(machine: SimHost): void {
-    this.#removeProcess(machine);
-    this.network.crash(machine.name);
+  /** Kills the process: its tasks never run again, and its peers receive a reset. */
+  crash(host: SimHost): void {
+    this.#removeProcess(host);
+    this.network.crash(host.name);
   }
 
-  /** The process ends: the system closes what it has left open. */
-  exit(machine: SimHost): void {
-    const { process: proc } = machine;
+  /** Ends the process. The system closes the sockets that it left open. */
+  exit(host: SimHost): void {
+    const { process: proc } = host;
     if (proc === null) return;
-    this.#trace('exit', machine);
-    this.#removeProcess(machine);
+    this.#trace('exit', host);
+    this.#removeProcess(host);
     proc.network.close();
   }
 
-  /** The run needs its scenario: there, the error that `exit` throws has to do. */
-  #onExit(machine: SimHost): void {
-    if (machine.index > 0) this.exit(machine);
+  /** The host of the scenario has to survive: its program fails with the error of `exit`. */
+  #onExit(host: SimHost): void {
+    if (host.index > 0) this.exit(host);
   }
 
-  /** The scenario has returned: every program is asked to end. */
+  /** Cancels every program, after the scenario has returned. */
   cancelAll(): void {
-    for (const { scheduler } of [...this.#simulator.processes])
+    for (const { scheduler } of [...this.#simulator.processes]) {
       scheduler.main?.cancel(CANCEL_REASON);
+    }
   }
 
-  #removeProcess(machine: SimHost): void {
-    const { process: proc } = machine;
+  #removeProcess(host: SimHost): void {
+    const { process: proc } = host;
     const { processes } = this.#simulator;
     if (proc === null) return;
     proc.end();
-    machine.process = null;
+    host.process = null;
     processes.splice(processes.indexOf(proc), 1);
   }
 
-  #trace(kind: string, machine: SimHost): void {
-    this.#simulator.trace(kind, machine.name, '', machine.index, () => `host '${machine.name}'`);
+  #trace(kind: string, host: SimHost): void {
+    this.#simulator.trace(kind, host.name, '', host.index, () => `host '${host.name}'`);
   }
 
-  /** Every run is over, however: nothing of it is left behind. */
+  /** Removes every process at the end of a run. */
   removeAll(): void {
-    for (const machine of this.#simulator.hosts) this.#removeProcess(machine);
+    for (const host of this.#simulator.hosts) this.#removeProcess(host);
   }
 }

@@ -5,12 +5,12 @@ import { sleep } from '../index.ts';
 import type { World } from '../sim.ts';
 import { InvariantError, simulate } from '../sim.ts';
 
-function* forEver(): Operation<void> {
+function* sleepInLoop(): Operation<void> {
   for (;;) yield* sleep(1000);
 }
 
 describe('always', () => {
-  it('is looked at after every step, and stops the run at the first that breaks it', async () => {
+  it('is checked after every step and fails the run at the first violation', async () => {
     let counter = 0;
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('the counter stays below 3', () => counter < 3);
@@ -21,21 +21,22 @@ describe('always', () => {
     });
     expect(failure.error).toBeInstanceOf(InvariantError);
     expect(failure.error).toMatchObject({
-      code: 'ERR_ALWAYS',
+      code: 'ERR_INVARIANT',
+      kind: 'always',
       invariant: 'the counter stays below 3',
-      message: "'the counter stays below 3' does not hold",
+      message: "always 'the counter stays below 3' does not hold",
     });
     expect([counter, failure.virtualMs]).toEqual([3, 2]);
   });
 
-  it('is looked at at once', async () => {
+  it('is checked when it is declared', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('false', () => false);
     });
-    expect(failure.error).toMatchObject({ code: 'ERR_ALWAYS' });
+    expect(failure.error).toMatchObject({ code: 'ERR_INVARIANT', kind: 'always' });
   });
 
-  it('sees the steps of every host', async () => {
+  it('is checked after the steps of every host', async () => {
     let broken = false;
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('whole', () => !broken);
@@ -48,7 +49,7 @@ describe('always', () => {
     expect(failure.virtualMs).toBe(5);
   });
 
-  it('fails the run when its predicate throws, with what it threw as cause', async () => {
+  it('fails the run if its predicate throws, with the thrown error as cause', async () => {
     const cause = new Error('no such field');
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('looks', () => {
@@ -56,21 +57,22 @@ describe('always', () => {
       });
     });
     expect(failure.error).toMatchObject({
-      message: "'looks' threw Error: no such field",
+      message: "always 'looks' threw Error: no such field",
       cause,
     });
   });
 
-  it('wants a boolean: a generator or a promise is a mistake', async () => {
+  it('rejects a predicate that does not return a boolean, such as an async function', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.always('later', (async () => true) as never);
     });
     expect(failure.error).toMatchObject({
-      message: "'later' has to give a boolean, got [object Promise] (object)",
+      message:
+        "always 'later' expects a predicate that returns a boolean, got [object Promise] (object)",
     });
   });
 
-  it('takes a name and a function', async () => {
+  it('checks its arguments, as eventually does', async () => {
     const wrong = (use: (world: World) => void): Promise<unknown> =>
       failureCodeOf(function* (world): Operation<void> {
         use(world);
@@ -89,20 +91,20 @@ describe('always', () => {
 });
 
 describe('eventually', () => {
-  it('lets the hosts go on after the scenario until it has come true', async () => {
+  it('lets the hosts run after the scenario has returned, until it becomes true', async () => {
     let done = false;
     const report = await simulate(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
         yield* sleep(500);
         done = true;
-        yield* forEver();
+        yield* sleepInLoop();
       });
       world.eventually('done', () => done, { withinMs: 1000 });
     });
     expect(report.virtualMs).toBe(500);
   });
 
-  it('is in time at the very end of its time, and too late after it', async () => {
+  it('may become true at its deadline, but not later', async () => {
     const doneAfter = (ms: number) =>
       function* (world: World): Operation<void> {
         let done = false;
@@ -115,14 +117,15 @@ describe('eventually', () => {
     await simulate(doneAfter(1000));
     const failure = await simulationErrorOf(doneAfter(1001));
     expect(failure.error).toMatchObject({
-      code: 'ERR_EVENTUALLY',
+      code: 'ERR_INVARIANT',
+      kind: 'eventually',
       invariant: 'done',
-      message: "'done' did not come true within 1000 ms from 0 ms",
+      message: "eventually 'done' did not become true within 1000 ms from 0 ms",
     });
     expect(failure.virtualMs).toBe(1000);
   });
 
-  it('fails while the scenario still runs, too', async () => {
+  it('fails the run at its deadline while the scenario still runs', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       yield* sleep(10);
       world.eventually('never', () => false, { withinMs: 5 });
@@ -131,16 +134,17 @@ describe('eventually', () => {
     expect(failure.virtualMs).toBe(15);
   });
 
-  it('has come true once, and may be false again', async () => {
-    let there = false;
-    await simulate(function* (world): Operation<void> {
-      world.eventually('there', () => there, { withinMs: 10 });
+  it('has to become true only once', async () => {
+    let received = false;
+    const report = await simulate(function* (world): Operation<void> {
+      world.eventually('received', () => received, { withinMs: 10 });
       yield* sleep(5);
-      there = true;
+      received = true;
       yield* sleep(1);
-      there = false;
+      received = false;
       yield* sleep(100);
     });
+    expect(report.virtualMs).toBe(106);
   });
 
   it.each<[string, (world: World) => void, (world: World) => void]>([
@@ -153,7 +157,7 @@ describe('eventually', () => {
     const scenario = (doneAt: number) =>
       function* (world: World): Operation<void> {
         done = false;
-        world.host('a', forEver);
+        world.host('a', sleepInLoop);
         world.eventually('done', () => done, { withinMs: 100 });
         yield* sleep(50);
         begin(world);
@@ -164,13 +168,13 @@ describe('eventually', () => {
       };
     await simulate(scenario(100));
     const failure = await simulationErrorOf(scenario(101));
-    expect(failure.error).toMatchObject({ code: 'ERR_EVENTUALLY' });
+    expect(failure.error).toMatchObject({ code: 'ERR_INVARIANT', kind: 'eventually' });
     expect(failure.virtualMs).toBe(650);
   });
 
-  it('does not wait for faults that nobody is left to heal', async () => {
+  it('does not wait for the end of faults after the scenario has returned', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
-      world.host('a', forEver);
+      world.host('a', sleepInLoop);
       world.partition('main', 'a');
       world.eventually('never', () => false, { withinMs: 100 });
       yield* sleep(500);
@@ -178,10 +182,10 @@ describe('eventually', () => {
     expect(failure.virtualMs).toBe(600);
   });
 
-  it('fails at once when nothing can happen any more', async () => {
+  it('fails the run at once when no event is left', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.eventually('never', () => false, { withinMs: Infinity });
     });
-    expect((failure.error as Error).message).toContain('nothing can happen any more');
+    expect((failure.error as Error).message).toContain('no event is left');
   });
 });

@@ -1,15 +1,15 @@
-/** `always` and `eventually`: what a scenario demands of the whole world. */
+/** The invariants of a scenario: `always` and `eventually`. */
 import { firstLine, show } from '../support/checks.ts';
 import { InvariantError } from './errors.ts';
 import type { Simulator } from './simulator.ts';
 
 interface Invariant {
-  readonly code: 'ERR_ALWAYS' | 'ERR_EVENTUALLY';
+  readonly kind: 'always' | 'eventually';
   readonly name: string;
   readonly predicate: () => boolean;
 }
 
-/** A demand that still has to come true. */
+/** An `eventually` that has not become true yet. */
 interface PendingInvariant extends Invariant {
   readonly withinMs: number;
   readonly since: number;
@@ -19,31 +19,31 @@ export class Invariants {
   readonly #simulator: Simulator;
   readonly #always: Invariant[] = [];
   #pending: PendingInvariant[] = [];
-  /** Faults that nobody has healed yet: "partition a → b". */
+  /** Faults that are not healed yet: "partition a b". */
   readonly #faults = new Set<string>();
-  /** When the last of them was healed, or stopped to count. */
+  /** The time at which the last fault was healed or stopped to count. */
   #healedAt = 0;
-  /** True: nothing is demanded, so no step has to be looked at. */
+  /** True while there is nothing to check after a step. */
   idle = true;
 
   constructor(simulator: Simulator) {
     this.#simulator = simulator;
   }
 
-  /** True while something still has to come true. */
+  /** True while an `eventually` has not become true. */
   get pending(): boolean {
     return this.#pending.length > 0;
   }
 
   always(name: string, predicate: () => boolean): void {
-    this.#always.push({ code: 'ERR_ALWAYS', name, predicate });
+    this.#always.push({ kind: 'always', name, predicate });
     this.idle = false;
     this.check();
   }
 
   eventually(name: string, predicate: () => boolean, withinMs: number): void {
     const since = this.#simulator.now;
-    this.#pending.push({ code: 'ERR_EVENTUALLY', name, predicate, withinMs, since });
+    this.#pending.push({ kind: 'eventually', name, predicate, withinMs, since });
     this.idle = false;
     this.check();
   }
@@ -56,7 +56,7 @@ export class Invariants {
     if (this.#faults.delete(name) && this.#faults.size === 0) this.#allHealed();
   }
 
-  /** The scenario has ended: nobody is left to heal anything, so all clocks run from now on. */
+  /** The scenario has returned and heals no more faults: they stop to count now. */
   ignoreRemainingFaults(): void {
     if (this.#faults.size === 0) return;
     this.#faults.clear();
@@ -67,55 +67,58 @@ export class Invariants {
     this.#healedAt = this.#simulator.now;
   }
 
-  /** After every step. */
+  /** Checks all invariants. Called after every step. */
   check(): void {
-    for (const demand of this.#always) {
-      if (!this.#holds(demand)) this.#fail(demand, `'${demand.name}' does not hold`);
+    for (const invariant of this.#always) {
+      if (!this.#holds(invariant)) this.#fail(invariant, 'does not hold');
     }
     if (this.#pending.length === 0) return;
-    this.#pending = this.#pending.filter((demand) => !this.#holds(demand));
+    this.#pending = this.#pending.filter((invariant) => !this.#holds(invariant));
     this.idle = this.#always.length === 0 && this.#pending.length === 0;
   }
 
-  #holds(demand: Invariant): boolean {
+  #holds(invariant: Invariant): boolean {
     try {
-      const holds: unknown = demand.predicate();
+      const holds: unknown = invariant.predicate();
       if (typeof holds === 'boolean') return holds;
-      const text = `'${demand.name}' has to give a boolean, got ${show(holds)} (${typeof holds})`;
-      this.#fail(demand, text);
+      this.#fail(invariant, `expects a predicate that returns a boolean, got ${typed(holds)}`);
     } catch (error) {
-      this.#fail(demand, `'${demand.name}' threw ${firstLine(error)}`, error);
+      this.#fail(invariant, `threw ${firstLine(error)}`, error);
     }
     return true;
   }
 
-  /** The first time at which something pending is too late; Infinity while a fault stands. */
+  /** The earliest deadline of a pending invariant; Infinity while a fault lasts. */
   get nextDeadline(): number {
     if (this.#faults.size > 0) return Infinity;
     let next = Infinity;
-    for (const demand of this.#pending) next = Math.min(next, this.#deadlineOf(demand));
+    for (const invariant of this.#pending) next = Math.min(next, this.#deadlineOf(invariant));
     return next;
   }
 
-  #deadlineOf(demand: PendingInvariant): number {
-    return this.#startOf(demand) + demand.withinMs;
+  #deadlineOf(invariant: PendingInvariant): number {
+    return this.#startOf(invariant) + invariant.withinMs;
   }
 
-  #startOf(demand: PendingInvariant): number {
-    return Math.max(demand.since, this.#healedAt);
+  #startOf({ since }: PendingInvariant): number {
+    return Math.max(since, this.#healedAt);
   }
 
-  /** The world is about to pass `nextEnd`, or, if that is Infinity, to stand still for ever. */
+  /** Fails the run at `nextDeadline`, or, if that is Infinity, because no event is left. */
   failPending(): void {
     const end = this.nextDeadline;
-    const late = this.#pending.find((demand) => this.#deadlineOf(demand) <= end);
+    const late = this.#pending.find((invariant) => this.#deadlineOf(invariant) <= end);
     if (late === undefined) return;
-    const never = 'cannot come true: nothing can happen any more';
-    const since = `did not come true within ${late.withinMs} ms from ${this.#startOf(late)} ms`;
-    this.#fail(late, `'${late.name}' ${end === Infinity ? never : since}`);
+    const never = 'cannot become true: no event is left';
+    const since = `did not become true within ${late.withinMs} ms from ${this.#startOf(late)} ms`;
+    this.#fail(late, end === Infinity ? never : since);
   }
 
-  #fail(demand: Invariant, text: string, cause?: unknown): void {
-    this.#simulator.runState.fail(new InvariantError(demand.code, text, demand.name, cause));
+  #fail(invariant: Invariant, problem: string, cause?: unknown): void {
+    this.#simulator.runState.fail(new InvariantError(invariant, problem, cause));
   }
+}
+
+function typed(value: unknown): string {
+  return `${show(value)} (${typeof value})`;
 }

@@ -1,7 +1,13 @@
-/** What `simulate` can be told, and how it is checked and completed. */
+/** The options of `simulate`: checks and defaults. */
 
 import type { Hooks } from '../kernel/hooks.ts';
-import { checkDuration, checkInteger, outOfRange, wrongType } from '../support/checks.ts';
+import {
+  checkBoolean,
+  checkDuration,
+  checkInteger,
+  outOfRange,
+  wrongType,
+} from '../support/checks.ts';
 import type { OrderName } from './choices/order.ts';
 import { DEFAULT_ORDER, ORDERS } from './choices/order.ts';
 import type { Faults, Link, MakeNetworkModel } from './core.ts';
@@ -9,44 +15,43 @@ import type { Replay } from './replay/token.ts';
 import { decodeReplay } from './replay/token.ts';
 import type { RunSettings } from './run-once.ts';
 
-/** What `simulate` can be told. */
+/** The options of `simulate`. */
 export interface SimOptions {
-  /** The seed of the first run; a whole number. The i-th run after it has seed + i. Default 1. */
+  /** The seed of the first run, a whole number. Run i has the seed `seed + i`. Default 1. */
   readonly seed?: number;
-  /** How many runs. Default 1. The first one that fails is the last. */
+  /** The number of runs. Default 1. The first run that fails is the last. */
   readonly runs?: number;
-  /** Which of the ready tasks is next. Default 'random'. */
+  /** The scheduling order: which ready task makes the next step. Default 'random'. */
   readonly order?: OrderName;
-  /** Of 'pct': the number of events whose order makes the bug. Default 3. */
+  /** For 'pct': the number of events whose order triggers the bug. Default 3. */
   readonly pctDepth?: number;
-  /** How messages travel between hosts, unless `world.link` says else. Default: 1 to 10 ms. */
+  /** How messages travel between hosts without a `world.link`. Default: latency 1 to 10 ms. */
   readonly link?: Link;
-  /** Chances of hostile, but legal behaviour. Default: none. */
+  /** Probabilities of hostile but legal behaviour. Default: none. */
   readonly faults?: Faults;
-  /** Virtual milliseconds after which a run fails. Default one hour; Infinity: never. */
+  /** A run fails after so many virtual milliseconds. Default one hour. Infinity: no limit. */
   readonly maxVirtualMs?: number;
-  /** Steps of tasks and events of the network after which a run fails. Default 1 000 000. */
+  /** A run fails after so many task steps and network events. Default 1 000 000. */
   readonly maxSteps?: number;
-  /** Does each run twice and fails if they are not the same. Default false. */
+  /** Makes each run twice and fails if the two differ. Default false. */
   readonly checkDeterminism?: boolean;
   /**
-   * Whether a failed run is run again with fewer and fewer choices, until only those are left that
-   * the failure needs. At most `maxTries` times (default 200), and for `maxMs` real milliseconds
-   * (default 2000). Default true.
+   * Whether a failed run is repeated with fewer and fewer random choices, until only those remain
+   * that the failure needs. Default true: at most 200 attempts and 2000 real milliseconds.
    */
   readonly shrink?: boolean | ShrinkOptions;
   /**
-   * A token (`SimulationError.replay`): that one run is made. `seed`, `runs`, `order` and
-   * `pctDepth` come from the token, all other options have to be those of the run that failed.
+   * A replay token (`SimulationError.replay`): simulates that one run. The token contains `seed`,
+   * `runs`, `order` and `pctDepth`. All other options must be those of the failed run.
    */
   readonly replay?: string;
-  /** Hooks of every host's scheduler. With `onUnhandled`, unhandled errors fail no run. */
+  /** Hooks of every host's scheduler. With `onUnhandled`, unhandled errors do not fail the run. */
   readonly hooks?: Hooks;
-  /** Debug mode; default: whether the environment variable CORONET_DEBUG is '1'. */
+  /** Debug mode. Default: true if the environment variable CORONET_DEBUG is '1'. */
   readonly debug?: boolean;
 }
 
-/** How long a failed run is shrunk. */
+/** The limits of shrinking: attempts (default 200) and real milliseconds (default 2000). */
 export interface ShrinkOptions {
   readonly maxTries?: number;
   readonly maxMs?: number;
@@ -54,18 +59,18 @@ export interface ShrinkOptions {
 
 export const DEFAULT_LINK: Link = { latencyMs: [1, 10] };
 
-/** The options, checked and complete. */
+/** The options of a campaign after checks and defaults. */
 export interface Plan {
   readonly seed: number;
   readonly runs: number;
   readonly checkDeterminism: boolean;
-  /** How long a failed run is shrunk; null: it is not. */
+  /** The limits of shrinking; null: failed runs are not shrunk. */
   readonly shrinkLimits: Required<ShrinkOptions> | null;
   readonly settings: RunSettings;
   readonly command: ReplayCommand;
 }
 
-/** The command that plays a run again, and the order that it takes when it is told none. */
+/** The command that repeats a run, and the order that it uses without options. */
 export interface ReplayCommand {
   readonly text: string;
   readonly order: OrderName;
@@ -86,21 +91,25 @@ export function planOf(options: SimOptions, makeNetwork: MakeNetworkModel, debug
   const { checkDeterminism = false, hooks } = options;
   const { maxVirtualMs = 3_600_000, maxSteps = 1_000_000 } = options;
   const { link = DEFAULT_LINK, faults = {} } = options;
-  const { runs, ...which } = selectRuns(options);
+  const { runs, ...replay } = selectRuns(options);
   checkLink('link', link);
   checkFaults('faults', faults);
   checkDuration('maxVirtualMs', maxVirtualMs);
   checkInteger('maxSteps', maxSteps, 1, Number.MAX_SAFE_INTEGER);
   checkBoolean('checkDeterminism', checkDeterminism);
   if (options.debug !== undefined) checkBoolean('debug', options.debug);
-  // What a token lists is shrunk already.
-  const limitsOfShrink = shrinkLimitsOf(options.shrink);
-  const shrink = which.allowed === null ? limitsOfShrink : null;
+  const shrinkLimits = shrinkLimitsOf(options.shrink);
   const limits = { maxVirtualMs, maxSteps };
-  const watching = { hooks, debug: options.debug ?? debug, deviations: null, record: false };
-  const settings = { ...which, link, faults, makeNetwork, ...limits, ...watching };
-  const { seed } = which;
-  return { seed, runs, checkDeterminism, shrinkLimits: shrink, settings, command: DEFAULT_COMMAND };
+  const observation = { hooks, debug: options.debug ?? debug, deviations: null, record: false };
+  return {
+    seed: replay.seed,
+    runs,
+    checkDeterminism,
+    // The run of a token with a list of choices is shrunk already.
+    shrinkLimits: replay.allowed === null ? shrinkLimits : null,
+    settings: { ...replay, link, faults, makeNetwork, ...limits, ...observation },
+    command: DEFAULT_COMMAND,
+  };
 }
 
 function selectRuns(options: SimOptions): Replay & { readonly runs: number } {
@@ -123,12 +132,6 @@ function shrinkLimitsOf(shrink: boolean | ShrinkOptions = true): Required<Shrink
   return { maxTries, maxMs };
 }
 
-function checkBoolean(name: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw wrongType(name, 'true or false', value);
-}
-
-/** Checks of what simulations are told: links, faults, options. */
-
 const FAULT_NAMES: Readonly<Record<keyof Faults, true>> = {
   shortReads: true,
   shortWrites: true,
@@ -138,48 +141,43 @@ const FAULT_NAMES: Readonly<Record<keyof Faults, true>> = {
   slowAccept: true,
 };
 
-const LINK_FIELDS = new Set(['latencyMs', 'bytesPerSecond', 'loss', 'reorder']);
+const LINK_FIELDS = ['latencyMs', 'bytesPerSecond', 'loss', 'reorder'];
 
-/** Throws unless `value` is an object. */
-export function checkObject(name: string, value: unknown): asserts value is object {
+function checkObject(name: string, value: unknown): asserts value is object {
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value);
 }
 
-/** Throws unless `value` is a probability. */
-export function checkProbability(name: string, value: unknown): void {
+function checkProbability(name: string, value: unknown): void {
   if (typeof value !== 'number') throw wrongType(name, 'a number from 0 to 1', value);
   if (!(value >= 0 && value <= 1)) throw outOfRange(name, 'a number from 0 to 1', value);
 }
 
-export function checkFaults(name: string, faults: Faults): void {
+function checkFaults(name: string, faults: Faults): void {
   checkObject(name, faults);
-  for (const [fault, chance] of Object.entries(faults)) {
+  for (const [fault, probability] of Object.entries(faults)) {
     if (!Object.hasOwn(FAULT_NAMES, fault)) {
-      throw outOfRange(name, `chances of ${Object.keys(FAULT_NAMES).join(', ')}`, fault);
+      throw outOfRange(name, `probabilities of ${Object.keys(FAULT_NAMES).join(', ')}`, fault);
     }
-    if (chance !== undefined) checkProbability(`${name}.${fault}`, chance);
+    if (probability !== undefined) checkProbability(`${name}.${fault}`, probability);
   }
 }
 
 export function checkLink(name: string, link: Link): void {
   checkObject(name, link);
-  for (const field of Object.keys(link)) {
-    if (LINK_FIELDS.has(field)) continue;
-    throw outOfRange(name, `made of ${[...LINK_FIELDS].join(', ')}`, field);
-  }
-  checkLatency(`${name}.latencyMs`, link.latencyMs);
-  if (link.loss !== undefined) checkProbability(`${name}.loss`, link.loss);
-  if (link.reorder !== undefined) checkProbability(`${name}.reorder`, link.reorder);
-  const { bytesPerSecond } = link;
+  const unknown = Object.keys(link).find((field) => !LINK_FIELDS.includes(field));
+  if (unknown !== undefined) throw outOfRange(name, `made of ${LINK_FIELDS.join(', ')}`, unknown);
+  const { latencyMs, bytesPerSecond, loss, reorder } = link;
+  checkLatency(`${name}.latencyMs`, latencyMs);
+  if (loss !== undefined) checkProbability(`${name}.loss`, loss);
+  if (reorder !== undefined) checkProbability(`${name}.reorder`, reorder);
   if (bytesPerSecond === undefined) return;
-  const expected = 'a number of bytes per second > 0';
-  if (typeof bytesPerSecond !== 'number')
-    throw wrongType(`${name}.bytesPerSecond`, expected, bytesPerSecond);
-  if (!(bytesPerSecond > 0)) throw outOfRange(`${name}.bytesPerSecond`, expected, bytesPerSecond);
+  const [field, expected] = [`${name}.bytesPerSecond`, 'a number of bytes per second > 0'];
+  if (typeof bytesPerSecond !== 'number') throw wrongType(field, expected, bytesPerSecond);
+  if (!(bytesPerSecond > 0)) throw outOfRange(field, expected, bytesPerSecond);
 }
 
 function checkLatency(name: string, latency: readonly [number, number]): void {
-  const expected = 'two numbers of milliseconds, [least, most]';
+  const expected = 'two numbers of milliseconds, [minimum, maximum]';
   const isPair = Array.isArray(latency) && latency.length === 2;
   if (!isPair || latency.some((ms) => typeof ms !== 'number')) {
     throw wrongType(name, expected, latency);
@@ -188,17 +186,15 @@ function checkLatency(name: string, latency: readonly [number, number]): void {
   if (!(least >= 0 && most >= least && most < Infinity)) throw outOfRange(name, expected, latency);
 }
 
-/** Throws unless `value` is one of `words`. */
-export function checkOneOf(name: string, value: unknown, words: readonly string[]): void {
+function checkOneOf(name: string, value: unknown, words: readonly string[]): void {
   if (typeof value === 'string' && words.includes(value)) return;
   const expected = `one of ${words.map((word) => `'${word}'`).join(', ')}`;
-  throw typeof value === 'string'
-    ? outOfRange(name, expected, value)
-    : wrongType(name, expected, value);
+  const error = typeof value === 'string' ? outOfRange : wrongType;
+  throw error(name, expected, value);
 }
 
-/** Throws unless `seed` and the seeds of `runs` runs from there are whole numbers, exactly. */
-export function checkSeeds(seed: number, runs: number): void {
+/** Throws unless all seeds of the runs are exact whole numbers. */
+function checkSeeds(seed: number, runs: number): void {
   checkInteger('runs', runs, 1, Number.MAX_SAFE_INTEGER);
   checkInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER - runs + 1);
 }

@@ -1,12 +1,11 @@
 /**
- * One life of a simulated host: from the start of its program to its end or its crash. A life is
- * the host of a scheduler (its clock and its run queue) and the world of the tasks in it.
+ * One process of a simulated host, from the start of its program to its end or its crash. A process
+ * is the host of a scheduler (clock and run queue) and the world of its tasks.
  *
- * Invariant: once a life is over, nothing wakes a task of it any more. Tasks of a crashed host may
- * still be parked in things that it shares with others (channels of the test), and be woken there.
+ * Invariant: no task of an ended process is ever woken. Tasks of a crashed host may still wait in
+ * objects that hosts share, such as a channel of the test.
  */
 import { enterDebug } from '../kernel/debug.ts';
-import type { Hooks } from '../kernel/hooks.ts';
 import type { SchedulerHost } from '../kernel/host.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
@@ -18,38 +17,33 @@ import type { HostNetwork } from './core.ts';
 import type { SimHost } from './host.ts';
 import type { Simulator } from './simulator.ts';
 
-export interface ProcessOptions {
-  readonly hooks: Hooks | undefined;
-  readonly debug: boolean;
-}
-
 export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld {
   readonly host: SimHost;
   readonly network: HostNetwork;
   readonly scheduler: Scheduler;
-  /** `main` is not simulated: a program has no frame here. */
+  /** `main` is not simulated, so a program has no lifecycle. */
   readonly program = undefined;
-  /** How many of its tasks are ready. */
+  /** The number of its ready tasks. */
   length = 0;
   ended = false;
   readonly #simulator: Simulator;
   readonly #clockRate: number;
-  /** When it began, on the world's clock. */
+  /** The time of its start on the world's clock. */
   readonly #startedAt: number;
-  /** The host's clock shows at least this: a timer that fires finds its time come, to the bit. */
+  /** The smallest value of `now()`: when a timer fires, its time has come exactly, to the bit. */
   #minNow = 0;
   readonly #leaveDebug: (() => void) | null;
-  /** What the host's own `random` draws from. */
+  /** The source of `random()`. */
   readonly #decisionStream: DecisionStream;
 
-  constructor(host: SimHost, simulator: Simulator, network: HostNetwork, options: ProcessOptions) {
+  constructor(host: SimHost, simulator: Simulator, network: HostNetwork) {
     this.host = host;
     this.network = network;
     this.#simulator = simulator;
     this.#clockRate = host.clockRate;
     this.#startedAt = simulator.now;
     this.#decisionStream = simulator.decisions.stream('program', host.name);
-    const { hooks, debug } = options;
+    const { hooks, debug } = simulator.settings;
     this.#leaveDebug = debug ? enterDebug((problem) => this.warn(problem)) : null;
     this.scheduler = new Scheduler({ host: this, world: this, hooks, debug, runQueue: this });
   }
@@ -65,12 +59,12 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
     return Math.max(now, this.#minNow);
   }
 
-  /** When its next timer fires, on the world's clock. */
+  /** The time of its next timer, on the world's clock. */
   get nextTimerAt(): number {
     return this.#startedAt + this.scheduler.nextTimerAt / this.#clockRate;
   }
 
-  /** Fires what is due by now. */
+  /** Fires the timers that are due. */
   fireTimers(): void {
     if (this.nextTimerAt > this.#simulator.now) return;
     const { nextTimerAt } = this.scheduler;
@@ -78,7 +72,7 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
     this.scheduler.fireTimers();
   }
 
-  // ---- the run queue: it lies in the simulator, with the tasks of all hosts ----
+  // ---- the run queue: the simulator holds it, with the tasks of all hosts ----
 
   push(task: TaskImpl): void {
     if (this.ended) return;
@@ -91,9 +85,9 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
     return this.#simulator.ready.takeFirstOf(this.scheduler);
   }
 
-  // ---- the rest of a host ----
+  // ---- SchedulerHost and RuntimeWorld ----
 
-  /** Tasks become ready only where the simulator sees it; it asks for the timers by itself. */
+  /** The simulator needs no wake-up: it observes ready tasks and asks for timers. */
   wake(): void {}
 
   random(): number {
@@ -104,7 +98,7 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
     if (!this.ended) this.#simulator.runState.reportProblem(this.host, problem);
   }
 
-  /** Nothing of it happens any more. */
+  /** Ends the process. Its tasks do not run again. */
   end(): void {
     if (this.ended) return;
     while (this.length > 0) this.shift();

@@ -6,8 +6,8 @@ import type { Operation } from '../index.ts';
 import { callback, group, now, once, sleep, timeout, until } from '../index.ts';
 import { simulate } from '../sim.ts';
 
-describe('while a task of a simulation waits for the process around', () => {
-  it('time stands still', async () => {
+describe('while a task of a simulation waits for the real process,', () => {
+  it('virtual time stands still', async () => {
     const report = await simulate(function* (): Operation<void> {
       const value = yield* timeout(5, until(later(20, 'from outside')));
       expect([value, now()]).toEqual(['from outside', 0]);
@@ -16,7 +16,7 @@ describe('while a task of a simulation waits for the process around', () => {
     expect([report.deterministic, report.virtualMs]).toEqual([false, 1]);
   });
 
-  it('the others go on as long as they need no time', async () => {
+  it('other tasks run until they have to wait for time', async () => {
     const order: string[] = [];
     await simulate(function* (): Operation<void> {
       yield* group(function* (g): Operation<void> {
@@ -35,7 +35,7 @@ describe('while a task of a simulation waits for the process around', () => {
     expect(order).toEqual(['steps', 'promise', 'sleep']);
   });
 
-  it('events and callbacks of the process come, too', async () => {
+  it('events and callbacks of the process are delivered', async () => {
     await simulate(function* (): Operation<void> {
       const emitter = new EventEmitter();
       setImmediate(() => emitter.emit('ready', 5));
@@ -47,7 +47,7 @@ describe('while a task of a simulation waits for the process around', () => {
     });
   });
 
-  it('time goes on in the end, if only the simulation itself can settle the promise', async () => {
+  it('time advances after a while, if the promise depends on the simulation itself', async () => {
     const report = await simulate(function* (): Operation<void> {
       let settle = (_value: string): void => {};
       const promise = new Promise<string>((resolve) => {
@@ -65,7 +65,7 @@ describe('while a task of a simulation waits for the process around', () => {
     expect(report.deterministic).toBe(false);
   });
 
-  it('rejections reach the task', async () => {
+  it('a rejected promise throws in the task', async () => {
     const code = await failureCodeOf(() =>
       until(Promise.reject(Object.assign(new Error(), { code: 'X' }))),
     );

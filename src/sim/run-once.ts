@@ -10,56 +10,107 @@ import type { Scenario } from './world.ts';
 import { WorldImpl } from './world-impl.ts';
 
 /**
- * Real milliseconds for which time stands still while a task waits for the process around. Once
- * that was in vain (the promise waited for something inside the simulation), it is less.
+ * Real milliseconds for which virtual time stands still while a task waits for the real process.
+ * After a wait that timed out (the promise depends on the simulation itself) it is shorter.
  */
 const REAL_WAIT_MS = 1000;
 const SHORT_REAL_WAIT_MS = 20;
-/** The same where nothing else is left to happen. */
+/** The same when the simulation has no future event. */
 const FINAL_REAL_WAIT_MS = 10_000;
 
-/** What has come of one run. */
-export interface RunResult {
-  readonly failure: Failure | null;
-  /** What the scenario returned, unless the run failed. */
-  readonly value: unknown;
+/** The settings of one run. */
+export interface RunSettings {
+  readonly seed: number;
+  readonly order: OrderName;
+  /** For 'pct': the number of events whose order triggers the bug. */
+  readonly pctDepth: number;
+  readonly link: Link;
+  readonly faults: Faults;
+  readonly maxVirtualMs: number;
+  readonly maxSteps: number;
+  readonly hooks: Hooks | undefined;
+  readonly debug: boolean;
+  readonly makeNetwork: MakeNetworkModel;
+  /** The choices that may differ from their defaults; null: all. */
+  readonly allowed: AllowedChoices | null;
+  /** Filled with the choices that differ from their defaults. */
+  readonly deviations: Deviations | null;
+  /** True: every event is recorded as text. */
+  readonly record: boolean;
+  /** Receives problems that no task can receive. Absent: they fail the run. */
+  readonly warn?: (problem: unknown) => void;
+  /** Aborting it cancels the scenario. */
+  readonly signal?: AbortSignal;
+  /** The name of the scenario's task. Absent: 'main'. */
+  readonly name?: string;
+}
+
+/** The numbers of one run that a report adds up. A worker thread can send them. */
+export interface RunStats {
   readonly traceHash: string;
-  /** The same for runs in which the tasks ran in the same order. */
+  /** Equal for runs in which the tasks ran in the same order. */
   readonly schedule: string;
-  /** Steps of tasks; events of every kind, steps included. */
+  /** Steps of tasks. */
   readonly steps: number;
+  /** Events of every kind, steps included. */
   readonly events: number;
   readonly virtualMs: number;
   readonly faults: Readonly<Record<string, number>>;
-  /** False if the process around had a part in it. */
+  /** False if the run depended on the real process. */
   readonly deterministic: boolean;
   readonly warnings: readonly string[];
-  /** Puts the last events into words. */
-  lastEvents(): TraceEvent[];
-  /** All events, if they were to be written down. */
+}
+
+export interface RunResult extends RunStats {
+  readonly failure: Failure | null;
+  /** The return value of the scenario, unless the run failed. */
+  readonly value: unknown;
+  /** Formats the last events. */
+  readonly lastEvents: () => TraceEvent[];
+  /** All events, if `record` is set. */
   readonly recorded: readonly string[] | null;
 }
 
-/** Runs `scenario` once. A failure of it is in the result; this rejects for nothing. */
+/**
+ * The services of the real process for a simulation. Only waits for the process (promises,
+ * emitters) and turns of the event loop depend on it; results of a run do not.
+ */
+export interface RealProcess {
+  /** Lets the event loop turn once, which serves signals, timers and I/O of the process. */
+  yieldToEventLoop(): Promise<void>;
+  /** Calls `action` after `ms` real milliseconds. The returned function cancels the timer. */
+  setTimer(ms: number, action: () => void): () => void;
+  /** Returns a function that returns true once `ms` real milliseconds have passed. */
+  deadline(ms: number): () => boolean;
+  /**
+   * Calls `onUse` whenever a running task uses a nondeterministic source, with the name of the
+   * source ("Math.random"). The returned function ends that.
+   */
+  watchRealSources(onUse: (name: string) => void): () => void;
+  /** The default of the option `debug`. */
+  debug(): boolean;
+}
+
+/** Runs `scenario` once. Does not reject: the result contains the failure. */
 export async function runOnce(
   scenario: Scenario,
   settings: RunSettings,
-  outside: RealProcess,
+  realProcess: RealProcess,
 ): Promise<RunResult> {
   const simulator = new Simulator(settings);
-  const forget = startScenario(simulator, scenario);
-  const visit = new ExternalWait(simulator, outside);
-  for (let pause = simulator.advance(); pause !== 'ended'; pause = simulator.advance()) {
-    if (pause === 'breath') await outside.yieldToEventLoop();
-    else await visit.wait();
+  const removeAbortListener = startScenario(simulator, scenario);
+  const wait = new RealProcessWait(simulator, realProcess);
+  for (let reason = simulator.advance(); reason !== 'ended'; reason = simulator.advance()) {
+    if (reason === 'yield') await realProcess.yieldToEventLoop();
+    else await wait.wait();
   }
-  forget();
-  visit.stop();
+  removeAbortListener();
+  wait.stop();
   simulator.runState.hosts.removeAll();
   return resultOf(simulator);
 }
 
-/** The answer lets go of the signal that may cut the scenario short. */
+/** Returns a function that removes the listener of the abort signal. */
 function startScenario(simulator: Simulator, scenario: Scenario): () => void {
   const world = new WorldImpl(simulator);
   const main = simulator.runState.hosts.add('main', () => scenario(world), 1);
@@ -88,18 +139,18 @@ function resultOf(simulator: Simulator): RunResult {
   };
 }
 
-/** How a run waits for the process around it. */
-class ExternalWait {
+/** Waits of a run for the real process. */
+class RealProcessWait {
   readonly #simulator: Simulator;
   readonly #realProcess: RealProcess;
   #wake: () => void = () => {};
   #maxWaitMs = REAL_WAIT_MS;
-  /** True: waiting was in vain, and nobody has come since. */
+  /** True: the last wait timed out, and the process has not woken a task since. */
   #timedOut = false;
 
-  constructor(simulator: Simulator, outside: RealProcess) {
+  constructor(simulator: Simulator, realProcess: RealProcess) {
     this.#simulator = simulator;
-    this.#realProcess = outside;
+    this.#realProcess = realProcess;
     simulator.onExternalWakeUp = () => {
       simulator.runState.usedRealProcess = true;
       this.#timedOut = false;
@@ -107,14 +158,16 @@ class ExternalWait {
     };
   }
 
-  /** Until a task was woken from outside; after a while time has to go on without. */
+  /** Waits until the process wakes a task. After a time limit, virtual time may advance. */
   async wait(): Promise<void> {
     const { runState, ready } = this.#simulator;
     runState.usedRealProcess = true;
     await this.#realProcess.yieldToEventLoop();
     if (ready.length > 0) return;
-    const last = !this.#simulator.hasFutureEvents;
-    if (last || !this.#timedOut) await this.#waitUpTo(last ? FINAL_REAL_WAIT_MS : this.#maxWaitMs);
+    const isLast = !this.#simulator.hasFutureEvents;
+    if (isLast || !this.#timedOut) {
+      await this.#waitUpTo(isLast ? FINAL_REAL_WAIT_MS : this.#maxWaitMs);
+    }
     if (ready.length > 0) return;
     this.#timedOut = true;
     this.#maxWaitMs = SHORT_REAL_WAIT_MS;
@@ -123,9 +176,9 @@ class ExternalWait {
 
   #waitUpTo(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const forget = this.#realProcess.setTimer(ms, resolve);
+      const cancelTimer = this.#realProcess.setTimer(ms, resolve);
       this.#wake = () => {
-        forget();
+        cancelTimer();
         resolve();
       };
     });
@@ -135,52 +188,4 @@ class ExternalWait {
     this.#simulator.onExternalWakeUp = null;
     this.#wake = () => {};
   }
-}
-
-/** What one run is told, checked and complete. */
-
-export interface RunSettings {
-  readonly seed: number;
-  readonly order: OrderName;
-  /** Of 'pct': how many events in a particular order a bug may need to be found. */
-  readonly pctDepth: number;
-  readonly link: Link;
-  readonly faults: Faults;
-  readonly maxVirtualMs: number;
-  readonly maxSteps: number;
-  readonly hooks: Hooks | undefined;
-  readonly debug: boolean;
-  readonly makeNetwork: MakeNetworkModel;
-  /** The choices that may differ from their defaults; null: all. */
-  readonly allowed: AllowedChoices | null;
-  /** Filled with the choices that did differ. */
-  readonly deviations: Deviations | null;
-  /** True: every event is written down. */
-  readonly record: boolean;
-  /** Where problems go that no task receives. Absent: they fail the run. */
-  readonly warn?: (problem: unknown) => void;
-  /** Aborting it cancels the scenario. */
-  readonly signal?: AbortSignal;
-  /** The name of the scenario's task. Absent: 'main'. */
-  readonly name?: string;
-}
-
-/**
- * What a simulation asks of the process around it, given to it by the entry file. Only waits that
- * belong to the process (promises, emitters) and the event loop's turn depend on it; nothing that a
- * run computes does.
- */
-
-export interface RealProcess {
-  /** Lets the event loop turn once: signals, timers and I/O of the process are served. */
-  yieldToEventLoop(): Promise<void>;
-  /** Calls `action` after so many real milliseconds, and holds the process until then. */
-  setTimer(ms: number, action: () => void): () => void;
-  /** A question that is answered with true once so many real milliseconds have passed. */
-  deadline(ms: number): () => boolean;
-  /**
-   * Has `used` called whenever the running task reaches for the real world, with the name of what
-   * it reached for ("Math.random"). The answer ends that.
-   */
-  watchRealSources(used: (name: string) => void): () => void;
 }

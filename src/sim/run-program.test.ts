@@ -4,7 +4,7 @@ import { Channel, connect, currentTask, listen, now, sleep, sleepForever } from 
 import { runSimulated } from '../sim.ts';
 
 describe('runSimulated', () => {
-  it('gives the result of the program, after as much virtual time as it takes', async () => {
+  it('returns the result of the program, which runs on virtual time', async () => {
     const result = await runSimulated(
       function* (): Operation<string> {
         yield* sleep(1e9);
@@ -15,7 +15,7 @@ describe('runSimulated', () => {
     expect(result).toBe('program at 1000000000');
   });
 
-  it("rejects with the program's own error, unwrapped", async () => {
+  it("rejects with the program's own error, not wrapped", async () => {
     const error = new Error('its own');
     const outcome = runSimulated(function* (): Operation<void> {
       throw error;
@@ -23,7 +23,7 @@ describe('runSimulated', () => {
     await expect(outcome).rejects.toBe(error);
   });
 
-  it('has a network: a program talks to itself', async () => {
+  it('provides a network, on which a program can connect to itself', async () => {
     const answer = await runSimulated(function* (): Operation<string> {
       const listener = yield* listen('127.0.0.1:0');
       const near = yield* connect(listener.address);
@@ -36,14 +36,14 @@ describe('runSimulated', () => {
     expect(answer).toBe('Hello');
   });
 
-  it('rejects with a deadlock, or with a limit', async () => {
+  it('rejects with a deadlock or a limit error', async () => {
     const stuck = runSimulated(() => new Channel<number>().receive());
     await expect(stuck).rejects.toMatchObject({ code: 'ERR_DEADLOCK' });
     const endless = runSimulated(() => sleep(1000), { maxVirtualMs: 10 });
     await expect(endless).rejects.toMatchObject({ code: 'ERR_SIMULATION_LIMIT' });
   });
 
-  it('is cancelled by a signal, with its reason', async () => {
+  it('is cancelled by a signal and rejects with its reason', async () => {
     const reason = new Error('enough');
     const controller = new AbortController();
     const outcome = runSimulated(
@@ -59,13 +59,13 @@ describe('runSimulated', () => {
     await expect(aborted).rejects.toBe(reason);
   });
 
-  it('tells of what is left open', async () => {
-    const told: unknown[] = [];
+  it('reports sockets that were left open to `warn`', async () => {
+    const problems: unknown[] = [];
     const program = function* (): Operation<void> {
       yield* listen(80);
     };
-    await runSimulated(program, { warn: (problem) => told.push(problem) });
-    expect(told).toMatchObject([{ code: 'ERR_LEFT_OPEN' }]);
+    await runSimulated(program, { warn: (problem) => problems.push(problem) });
+    expect(problems).toMatchObject([{ code: 'ERR_LEFT_OPEN' }]);
   });
 
   it('never throws synchronously', async () => {

@@ -15,7 +15,7 @@ import {
 import { simulate } from '../sim.ts';
 
 describe('a deadlock', () => {
-  it('of the whole world fails the run, and tells what everybody waits for', async () => {
+  it('fails the run and lists what each task of all hosts waits for', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       const channel = new Channel<number>(0, 'orders');
       world.host('shop', function* (): Operation<void> {
@@ -30,7 +30,7 @@ describe('a deadlock', () => {
     ]);
   });
 
-  it('of tasks that wait for each other fails the run, on every host', async () => {
+  it('fails the run if tasks wait for locks in a circle, on any host', async () => {
     function* circle(): Operation<void> {
       const [a, b] = [new Lock('a'), new Lock('b')];
       yield* map([a, b], function* (first): Operation<void> {
@@ -47,17 +47,18 @@ describe('a deadlock', () => {
     expect(elsewhere).toBe('ERR_DEADLOCK');
   });
 
-  it('is no matter of hosts that wait for connections when the scenario has returned', async () => {
-    await simulate(function* (world): Operation<void> {
+  it('is not reported for hosts that wait for connections after the scenario has returned', async () => {
+    const report = await simulate(function* (world): Operation<void> {
       world.host('server', () => tcpServer(80, () => sleep(0)));
       world.host('idle', sleepForever);
       yield* sleep(1);
     });
+    expect(report).toMatchObject({ runs: 1, virtualMs: 1 });
   });
 });
 
 describe('a limit', () => {
-  it('of virtual time fails the run', async () => {
+  it('fails the run at maxVirtualMs', async () => {
     const failure = await simulationErrorOf(
       function* (world): Operation<void> {
         world.host('a', sleepForever);
@@ -77,7 +78,7 @@ describe('a limit', () => {
     expect(failure.virtualMs).toBe(98);
   });
 
-  it('of steps fails the run', async () => {
+  it('fails the run at maxSteps', async () => {
     const failure = await simulationErrorOf(
       function* (): Operation<void> {
         for (;;) yield;
@@ -88,7 +89,7 @@ describe('a limit', () => {
     expect(failure.steps).toBe(5000);
   });
 
-  it('that is just enough fails no run', async () => {
+  it('does not fail a run that reaches it exactly', async () => {
     function* scenario(): Operation<void> {
       yield* sleep(10);
       yield* sleep(90);
@@ -100,7 +101,7 @@ describe('a limit', () => {
 });
 
 describe('the end of a scenario', () => {
-  it('fails the run if a host does not end', async () => {
+  it('fails the run if a cancelled host does not end', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('stubborn', () => shield(sleepForever(), { withinMs: Infinity }));
       yield* sleep(1);
@@ -111,7 +112,7 @@ describe('the end of a scenario', () => {
     );
   });
 
-  it('fails the run if a host takes too long to end', async () => {
+  it('fails the run if a cancelled host takes too long to end', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('slow', () => shield(sleep(3_600_000), { withinMs: Infinity }));
       yield* sleep(1);
@@ -119,7 +120,7 @@ describe('the end of a scenario', () => {
     expect(failure.error).toMatchObject({ code: 'ERR_NOT_UNWOUND' });
   });
 
-  it('lets cleanup take its time', async () => {
+  it('waits for the cleanup of the hosts', async () => {
     let cleaned = false;
     await simulate(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
@@ -135,7 +136,7 @@ describe('the end of a scenario', () => {
     expect(cleaned).toBe(true);
   });
 
-  it('ends hosts that cleanup has started, whoever has crashed meanwhile', async () => {
+  it('cancels hosts that were started during cleanup, even after a crash', async () => {
     let cancelled = false;
     await simulate(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
@@ -157,7 +158,7 @@ describe('the end of a scenario', () => {
     expect(cancelled).toBe(true);
   });
 
-  it('fails the run if cleanup fails', async () => {
+  it('fails the run if the cleanup of a host throws', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
         try {
@@ -173,8 +174,8 @@ describe('the end of a scenario', () => {
   });
 });
 
-describe('what no task is left to receive', () => {
-  it('fails the run, if it is an error', async () => {
+describe('a problem that no task can receive', () => {
+  it('fails the run if it is an error', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
         yield* group(function* (g): Operation<void> {
@@ -188,7 +189,7 @@ describe('what no task is left to receive', () => {
     expect(failure.error).toMatchObject({ code: 'ERR_SHIELD_EXPIRED' });
   });
 
-  it('goes to hooks.onUnhandled, where there is one', async () => {
+  it('is passed to hooks.onUnhandled if that hook is set', async () => {
     const unhandled: unknown[] = [];
     const failure = await simulationErrorOf(
       function* (): Operation<void> {
@@ -205,7 +206,7 @@ describe('what no task is left to receive', () => {
     expect(unhandled).toMatchObject([{ code: 'ERR_SHIELD_EXPIRED' }]);
   });
 
-  it('is a warning in the report, if it is only a socket that was left open', async () => {
+  it('is a warning in the report if it is a socket that was left open', async () => {
     const { warnings } = await simulate(
       function* (world): Operation<void> {
         world.host('a', function* (): Operation<void> {
@@ -219,8 +220,8 @@ describe('what no task is left to receive', () => {
   });
 });
 
-describe('what is shown of a run', () => {
-  it('goes to the hooks, of every host', async () => {
+describe('hooks', () => {
+  it('observe the tasks of every host', async () => {
     const finished: string[] = [];
     await simulate(
       function* (world): Operation<void> {

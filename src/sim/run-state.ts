@@ -1,13 +1,13 @@
 /**
- * The course of a run, and how it ends.
+ * The state of a run, and how it ends.
  *
  *   scenario ───► settling ───► unwinding ───► ended
- *      │  returned    │ what `eventually`  │ the hosts were cancelled
- *      │              │ waits for is true  │ and have ended
- *      └──────────────┴────────────────────┴──► failed, and ended at once
+ *      │  the scenario │ every `eventually` │ all hosts, cancelled,
+ *      │  returned     │ has become true    │ have ended
+ *      └───────────────┴────────────────────┴──► failed, and ended at once
  *
- * A failure stops the run where it is: no task makes another step, so what the failure shows is
- * the world as it was.
+ * A failure stops the run at once: no task makes another step, so the failure shows the world as it
+ * was at that moment.
  */
 
 import { taskLine } from '../kernel/diagnostics.ts';
@@ -19,17 +19,19 @@ import { Hosts } from './hosts.ts';
 import type { SimProcess } from './process.ts';
 import type { Simulator } from './simulator.ts';
 
-/** Virtual milliseconds in which the hosts have to end, once they were cancelled. */
+/** Virtual milliseconds in which cancelled hosts have to end. */
 const UNWIND_MS = 60_000;
-/** Different warnings that are kept of a run. */
+/** The maximum number of different warnings of a run. */
 const MAX_WARNINGS = 100;
-/** Problems that are told, but do not fail a run. */
+/** Problems that are reported as warnings and do not fail the run. */
 const WARNING_CODES = new Set<unknown>(['ERR_LEFT_OPEN', 'ERR_LONG_STEP', 'ERR_NOT_DRIVEN']);
 
-/** Why a run has failed, and what was there at that moment. */
+/** The maximum number of tasks per host that a report lists. */
+const MAX_TASK_LINES = 20;
+/** Why a run failed, and its unfinished tasks at that moment. */
 export interface Failure {
   readonly error: unknown;
-  /** The host whose program failed; '' if it was no program. */
+  /** The host whose program failed; '' if it was not a program. */
   readonly host: string;
   readonly tasks: readonly string[];
 }
@@ -39,11 +41,11 @@ export class RunState {
   readonly warnings: Set<string> = new Set();
   ended = false;
   failure: Failure | null = null;
-  /** What the scenario gave. */
+  /** The return value of the scenario. */
   value: unknown = undefined;
-  /** True once the process around had a part in the run. */
+  /** True once the run has depended on the real process. */
   usedRealProcess = false;
-  /** True: the next jump happens although a task waits for the process around. */
+  /** True: time advances once although a task waits for the real process. */
   timeMayAdvance = false;
   readonly #simulator: Simulator;
   #phase: 'scenario' | 'settling' | 'unwinding' = 'scenario';
@@ -54,30 +56,30 @@ export class RunState {
     this.hosts = new Hosts(simulator);
   }
 
-  /** True once the programs were asked to end. */
+  /** True once the programs have been cancelled. */
   get unwinding(): boolean {
     return this.#phase === 'unwinding';
   }
 
   // ---- failing ----
 
-  /** The first failure counts. */
-  fail(error: unknown, machine?: SimHost): void {
+  /** Only the first failure counts. */
+  fail(error: unknown, host?: SimHost): void {
     if (this.failure !== null) return;
-    const host = machine?.name ?? '';
-    this.failure = { error, host, tasks: taskLines(this.#simulator.processes) };
+    const tasks = taskLines(this.#simulator.processes);
+    this.failure = { error, host: host?.name ?? '', tasks };
     this.ended = true;
   }
 
-  /** Something that no task is left to receive. */
-  reportProblem(machine: SimHost, problem: unknown): void {
+  /** Handles a problem that no task can receive. */
+  reportProblem(host: SimHost, problem: unknown): void {
     const { warn } = this.#simulator.settings;
     if (warn !== undefined) return warn(problem);
     if (!WARNING_CODES.has((problem as { code?: unknown } | null)?.code)) {
-      return this.fail(problem, machine);
+      return this.fail(problem, host);
     }
     if (this.warnings.size < MAX_WARNINGS) {
-      this.warnings.add(`${machine.name}: ${(problem as Error).message}`);
+      this.warnings.add(`${host.name}: ${(problem as Error).message}`);
     }
   }
 
@@ -91,21 +93,21 @@ export class RunState {
     this.fail(new SimulationLimitError(code, [`${text}.`, 'The tasks:', ...lines].join('\n')));
   }
 
-  // ---- ends of hosts ----
+  // ---- ends of processes ----
 
-  /** The last task of a host has ended. */
-  processEnded(life: SimProcess): void {
-    const { host, scheduler } = life;
+  /** The last task of a process has ended. */
+  processEnded(proc: SimProcess): void {
+    const { host, scheduler } = proc;
     const main = scheduler.main as NonNullable<typeof scheduler.main>;
-    const open = life.network.open();
+    const open = proc.network.open();
     if (open.length > 0) this.reportProblem(host, leftOpenError(host.name, open));
     this.hosts.exit(host);
-    const conclusion = runOutcome(main, this.#simulator.settings.signal);
+    const outcome = runOutcome(main, this.#simulator.settings.signal);
     if (this.#phase === 'unwinding' && main.state === 'cancelled' && scheduler.deadlock === null) {
       return this.#endIfNoProcess();
     }
-    if ('error' in conclusion) return this.fail(conclusion.error, host);
-    if (this.#phase === 'scenario' && host.index === 0) this.#scenarioReturned(conclusion.value);
+    if ('error' in outcome) return this.fail(outcome.error, host);
+    if (this.#phase === 'scenario' && host.index === 0) this.#scenarioReturned(outcome.value);
     else this.#endIfNoProcess();
   }
 
@@ -116,7 +118,7 @@ export class RunState {
     this.invariantsChecked();
   }
 
-  /** Once nothing has to come true any more, the hosts are asked to end. */
+  /** Cancels all hosts once every `eventually` has become true. */
   invariantsChecked(): void {
     if (this.#phase !== 'settling' || this.#simulator.invariants.pending) return;
     this.#phase = 'unwinding';
@@ -131,19 +133,16 @@ export class RunState {
 
   // ---- no task is ready ----
 
-  /** True: tasks wait for the process around, so that has to be let in before time goes on. */
+  /** True: tasks wait for the real process, which has to run before time advances. */
   waitsForRealProcess(): boolean {
     if (this.timeMayAdvance) {
       this.timeMayAdvance = false;
       return false;
     }
-    for (const life of this.#simulator.processes) {
-      if (life.scheduler.realTimeWaits > 0) return true;
-    }
-    return false;
+    return this.#simulator.processes.some(({ scheduler }) => scheduler.realTimeWaits > 0);
   }
 
-  /** True: time does not go on to `at`, because the run ends or fails before. */
+  /** True: the run ends or fails before time reaches `at`. */
   endsBefore(at: number): boolean {
     const { invariants, settings } = this.#simulator;
     this.#endIfNoProcess();
@@ -162,19 +161,19 @@ export class RunState {
     return this.ended;
   }
 
-  /** Nothing will ever happen again. */
+  /** No task will ever run again. */
   #failDeadlocked(): void {
     if (this.#phase === 'settling') return this.#simulator.invariants.failPending();
-    if (this.#phase === 'unwinding') return this.#failUnwinding('and nothing can happen any more');
-    const lines = taskLines(this.#simulator.processes);
-    const head = 'No task of any host can ever run again, and nothing is under way.';
-    const text = [head, ...lines.map((line) => `  ${line}`)].join('\n');
-    this.fail(new DeadlockError(text, allTaskLines(this.#simulator.processes)));
+    if (this.#phase === 'unwinding') return this.#failUnwinding('and no event is left');
+    const { processes } = this.#simulator;
+    const head = 'No task of any host can ever run again, and no message is in flight.';
+    const text = [head, ...taskLines(processes).map((line) => `  ${line}`)].join('\n');
+    this.fail(new DeadlockError(text, taskLines(processes, Infinity)));
   }
 
-  #failUnwinding(how: string): void {
+  #failUnwinding(reason: string): void {
     const text = 'The scenario has returned and the hosts were cancelled, but not all have ended';
-    this.#failAtLimit('ERR_NOT_UNWOUND', `${text}, ${how}`);
+    this.#failAtLimit('ERR_NOT_UNWOUND', `${text}, ${reason}`);
   }
 }
 
@@ -185,28 +184,12 @@ function leftOpenError(name: string, open: readonly string[]): CoronetError {
   return new CoronetError('ERR_LEFT_OPEN', text);
 }
 
-/** The unfinished tasks of a world, told to people. */
-
-/** Lines of one host that a report shows at most. */
-const MAX_TASK_LINES = 20;
-
-/** A line for every unfinished task, with its host, bounded for each host. */
-export function taskLines(lives: readonly SimProcess[]): string[] {
-  return lives.flatMap((life) => {
-    const tasks = life.scheduler.tasks();
-    const lines = tasks.slice(0, MAX_TASK_LINES).map((task) => withHost(life, taskLine(task)));
-    const more = tasks.length - MAX_TASK_LINES;
-    return more > 0 ? [...lines, withHost(life, `and ${more} more tasks`)] : lines;
+/** One line for every unfinished task, with its host; at most `most` tasks per host. */
+function taskLines(processes: readonly SimProcess[], most: number = MAX_TASK_LINES): string[] {
+  return processes.flatMap(({ host, scheduler }) => {
+    const tasks = scheduler.tasks();
+    const lines = tasks.slice(0, most).map(taskLine);
+    if (tasks.length > most) lines.push(`and ${tasks.length - most} more tasks`);
+    return lines.map((line) => `${host.name}: ${line}`);
   });
-}
-
-/** The same, of all tasks. */
-export function allTaskLines(lives: readonly SimProcess[]): string[] {
-  return lives.flatMap((life) => {
-    return life.scheduler.tasks().map((task) => withHost(life, taskLine(task)));
-  });
-}
-
-function withHost(life: SimProcess, text: string): string {
-  return `${life.host.name}: ${text}`;
 }

@@ -9,7 +9,7 @@ const YEAR_MS = 365 * 24 * 3_600_000;
 
 function* nothing(): Operation<void> {}
 
-/** Two hosts, some messages, some chance. */
+/** Two hosts that exchange messages, with random delays. */
 const chatter: Scenario = function* (world): Operation<void> {
   world.host('server', echoServer);
   yield* sleep(world.random() * 10);
@@ -19,7 +19,7 @@ const chatter: Scenario = function* (world): Operation<void> {
 };
 
 describe('virtual time', () => {
-  it('passes a year of sleep without waiting', async () => {
+  it('skips a year of sleep without waiting', async () => {
     const report = await simulate(
       function* (): Operation<void> {
         yield* sleep(YEAR_MS);
@@ -37,7 +37,7 @@ describe('virtual time', () => {
     });
   });
 
-  it('goes on in the end while a task spins until something has come', async () => {
+  it('advances while a task spins until another task has slept', async () => {
     await simulate(function* (): Operation<void> {
       let there = false;
       yield* group(function* (g): Operation<void> {
@@ -53,7 +53,7 @@ describe('virtual time', () => {
 });
 
 describe('simulate', () => {
-  it('steps no task before it has returned', async () => {
+  it('returns before the first task makes a step', async () => {
     let begun = false;
     const ended = simulate(function* (): Operation<void> {
       begun = true;
@@ -64,7 +64,7 @@ describe('simulate', () => {
     expect(begun).toBe(true);
   });
 
-  it('tells what the runs were like', async () => {
+  it('reports on its runs', async () => {
     const report = await simulate(chatter, { seed: 7, runs: 5 });
     expect(report).toMatchObject({
       runs: 5,
@@ -80,12 +80,12 @@ describe('simulate', () => {
     expect(report.interleavings).toBeLessThanOrEqual(5);
   });
 
-  it('begins with seed 1 and runs once by default', async () => {
+  it('runs once with seed 1 by default', async () => {
     const report = await simulate(nothing);
     expect([report.seed, report.runs, report.interleavings]).toEqual([1, 1, 1]);
   });
 
-  it('gives the same report for the same seed, and another one for another', async () => {
+  it('returns equal reports for equal seeds, and different ones for different seeds', async () => {
     const [first, again, other] = [
       await simulate(chatter, { seed: 3 }),
       await simulate(chatter, { seed: 3 }),
@@ -95,11 +95,11 @@ describe('simulate', () => {
     expect(other.traceHash).not.toBe(first.traceHash);
   });
 
-  it('has one trace for a seed on every machine and every version of the engine', async () => {
+  it('produces the same trace for a seed on every machine and every version of Node', async () => {
     expect((await simulate(fixedProgram, { seed: 42 })).traceHash).toBe('1e15e09c1994bffb');
   });
 
-  it('runs the i-th time with seed + i, as a single run with that seed', async () => {
+  it('uses the seed + i for run i, and that seed alone repeats the run', async () => {
     const hashes: string[] = [];
     for (const seed of [10, 11, 12]) hashes.push((await simulate(chatter, { seed })).traceHash);
     expect(new Set(hashes).size).toBe(3);
@@ -125,7 +125,7 @@ describe('simulate', () => {
     expect([runs, failure.run, failure.seed]).toEqual([3, 2, 3]);
   });
 
-  it('lets the event loop turn in the course of many runs, and of a long one', async () => {
+  it('lets the event loop turn between runs and during a long run', async () => {
     let turns = 0;
     const count = (): void => {
       turns++;
@@ -143,7 +143,7 @@ describe('simulate', () => {
   });
 });
 
-/** Nothing but the kernel and the choices of the simulator: no network whose model may change. */
+/** Uses only the kernel and the choices of the simulator, not the network, whose model may change. */
 const fixedProgram: Scenario = function* (world): Operation<void> {
   for (const name of ['a', 'b']) {
     world.host(name, function* (): Operation<void> {
@@ -158,18 +158,22 @@ const fixedProgram: Scenario = function* (world): Operation<void> {
 
 describe('simulate rejects', () => {
   const wrong: readonly [title: string, options: unknown, message: string][] = [
-    ['options that are no object', 5, 'Expected `options` to be an object, got 5 (number)'],
+    ['options that are not an object', 5, 'Expected `options` to be an object, got 5 (number)'],
     ['a seed of text', { seed: 'x' }, 'Expected `seed` to be a whole number from 0'],
     ['a negative seed', { seed: -1 }, 'Expected `seed` to be a whole number from 0'],
     ['half a run', { runs: 0.5 }, 'Expected `runs` to be a whole number from 1'],
     ['an unknown order', { order: 'lifo' }, "one of 'fifo', 'random', 'pct', got \"lifo\""],
     ['a depth of 0', { pctDepth: 0 }, 'Expected `pctDepth` to be a whole number from 1 to 100'],
-    ['a fault it does not know', { faults: { shortRead: 1 } }, 'got "shortRead" (string)'],
-    ['a chance above 1', { faults: { resets: 2 } }, '`faults.resets` to be a number from 0 to 1'],
+    ['an unknown fault', { faults: { shortRead: 1 } }, 'got "shortRead" (string)'],
+    [
+      'a probability above 1',
+      { faults: { resets: 2 } },
+      '`faults.resets` to be a number from 0 to 1',
+    ],
     ['a link without latency', { link: {} }, 'Expected `link.latencyMs` to be two numbers'],
     ['a latency that shrinks', { link: { latencyMs: [5, 1] } }, 'Expected `link.latencyMs`'],
     [
-      'a link of unknown parts',
+      'a link with an unknown field',
       { link: { latencyMs: [1, 1], jitter: 1 } },
       'latencyMs, bytesPerSecond, loss, reorder, got "jitter"',
     ],
@@ -187,18 +191,18 @@ describe('simulate rejects', () => {
     expect((error as { code: string }).code).toMatch(/^ERR_(INVALID_ARG_TYPE|OUT_OF_RANGE)$/);
   });
 
-  it('what is no scenario, without throwing at once', async () => {
+  it('a scenario that is not a function, without a synchronous throw', async () => {
     const outcome = simulate('main' as never);
     await expect(outcome).rejects.toThrow('Expected `scenario` to be a function');
   });
 
-  it('a scenario that gives no operation', async () => {
+  it('a scenario that does not return an operation', async () => {
     const failure = await simulationErrorOf((async () => {}) as never);
     expect(failure.error).toMatchObject({ code: 'ERR_NOT_AN_OPERATION' });
   });
 });
 
-it('messages that take no time do not keep time from passing', async () => {
+it('messages that take no time do not prevent time from advancing', async () => {
   let exchanges = 0;
   await simulate(function* (): Operation<void> {
     const listener = yield* listen('127.0.0.1:0');

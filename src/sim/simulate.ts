@@ -1,6 +1,7 @@
-/** `simulate`: a scenario, once for every seed, until one fails. */
+/** `simulate`: runs a scenario with one seed after the other, until a run fails. */
 import { wrongType } from '../support/checks.ts';
 import type { MakeNetworkModel } from './core.ts';
+import { SimulatedNetwork } from './network/simulated-network.ts';
 import type { Plan, SimOptions } from './options.ts';
 import { planOf } from './options.ts';
 import { compareRuns } from './replay/determinism.ts';
@@ -14,45 +15,57 @@ import { noChoices } from './shrink/shrink.ts';
 import { shrinkRun } from './shrink/shrink-run.ts';
 import type { Scenario } from './world.ts';
 
-/** Events after which the event loop gets its turn between two runs; a run counts for some. */
+/** Events between two turns of the event loop. Each run counts for `RUN_COST` more. */
 const EVENTS_PER_YIELD = 20_000;
 const RUN_COST = 100;
 
 export type Simulate = (scenario: Scenario, options?: SimOptions) => Promise<SimReport>;
 
-/** What `simulate` is built on. */
+/** The dependencies of `simulate`. */
 export interface SimDependencies {
   readonly realProcess: RealProcess;
-  readonly makeNetwork: MakeNetworkModel;
-  /** Whether debug mode is on by default. */
-  debug(): boolean;
+  /** Default: `SimulatedNetwork`. */
+  readonly makeNetwork?: MakeNetworkModel;
 }
 
-export function makeSimulate(parts: SimDependencies): Simulate {
+const makeSimulatedNetwork: MakeNetworkModel = (core, defaults) => {
+  return new SimulatedNetwork(core, defaults);
+};
+
+export function makeSimulate(dependencies: SimDependencies): Simulate {
   return async (scenario, options = {}) => {
     if (typeof scenario !== 'function') {
       throw wrongType('scenario', 'a function that takes the world', scenario);
     }
-    const plan = planOf(options, parts.makeNetwork, parts.debug());
-    return runAll(scenario, plan, parts.realProcess);
+    const plan = planWith(options, dependencies);
+    return runAll(scenario, plan, dependencies.realProcess);
   };
 }
 
-async function runAll(scenario: Scenario, plan: Plan, outside: RealProcess): Promise<SimReport> {
-  const tally = new RunTotals(plan);
-  // `simulate` returns before the first task makes a step.
-  await outside.yieldToEventLoop();
-  await runRange(scenario, plan, outside, {
-    first: 0,
-    count: plan.runs,
-    onResult: (result) => tally.add(result),
-  });
-  return tally.report();
+/** `planOf`, with the network and the debug mode of `dependencies`. */
+export function planWith(
+  options: SimOptions,
+  { realProcess, makeNetwork = makeSimulatedNetwork }: SimDependencies,
+): Plan {
+  return planOf(options, makeNetwork, realProcess.debug());
 }
 
-/** Some of the runs of a plan, and who is told of each one that has succeeded. */
+async function runAll(
+  scenario: Scenario,
+  plan: Plan,
+  realProcess: RealProcess,
+): Promise<SimReport> {
+  const totals = new RunTotals(plan);
+  // `simulate` returns its promise before the first task makes a step.
+  await realProcess.yieldToEventLoop();
+  const onResult = (result: RunResult): void => totals.add(result);
+  await runRange(scenario, plan, realProcess, { first: 0, count: plan.runs, onResult });
+  return totals.report();
+}
+
+/** A part of the runs of a plan, and a callback for each run that succeeds. */
 export interface RunRange {
-  /** The number of the first run, from 0. */
+  /** The index of the first run, from 0. */
   readonly first: number;
   readonly count: number;
   readonly onResult: (result: RunResult) => void;
@@ -62,47 +75,36 @@ export interface RunRange {
 export async function runRange(
   scenario: Scenario,
   plan: Plan,
-  outside: RealProcess,
+  realProcess: RealProcess,
   { first, count, onResult }: RunRange,
 ): Promise<void> {
-  let untilBreath = EVENTS_PER_YIELD;
+  let untilYield = EVENTS_PER_YIELD;
   for (let run = first; run < first + count; run++) {
-    const result = await runOne(scenario, plan, { run, outside });
+    const result = await runOne(scenario, plan, run, realProcess);
     onResult(result);
-    untilBreath -= result.events + RUN_COST;
-    if (untilBreath > 0) continue;
-    untilBreath = EVENTS_PER_YIELD;
-    await outside.yieldToEventLoop();
+    untilYield -= result.events + RUN_COST;
+    if (untilYield > 0) continue;
+    untilYield = EVENTS_PER_YIELD;
+    await realProcess.yieldToEventLoop();
   }
 }
 
 async function runOne(
   scenario: Scenario,
-  { seed: first, runs, settings, shrinkLimits, checkDeterminism, command }: Plan,
-  { run, outside }: { readonly run: number; readonly outside: RealProcess },
+  { seed: firstSeed, runs, settings: shared, shrinkLimits, checkDeterminism, command }: Plan,
+  run: number,
+  realProcess: RealProcess,
 ): Promise<RunResult> {
-  const { order, pctDepth, allowed } = settings;
-  const which: RunIdentity = {
-    seed: first + run,
-    run,
-    runs,
-    order,
-    pctDepth,
-    allowed: allowed,
-    command,
-  };
-  const own = { ...settings, seed: which.seed };
+  const settings = { ...shared, seed: firstSeed + run };
+  const { seed, order, pctDepth, allowed } = settings;
+  const identity: RunIdentity = { seed, run, runs, order, pctDepth, allowed, command };
   const found = shrinkLimits === null ? null : noChoices();
-  const result = await runOnce(scenario, { ...own, deviations: found }, outside);
-  if (checkDeterminism) await compareRuns(result, scenario, own, { outside, which });
+  const result = await runOnce(scenario, { ...settings, deviations: found }, realProcess);
+  if (checkDeterminism) await compareRuns(result, scenario, settings, { realProcess, identity });
   if (result.failure === null) return result;
-  const isToShrink = shrinkLimits !== null && found !== null && result.deterministic;
-  const shrunk = isToShrink
-    ? await shrinkRun(result, found, scenario, {
-        settings: own,
-        limits: shrinkLimits,
-        realProcess: outside,
-      })
-    : null;
-  throw simulationError(result, which, shrunk);
+  const shrunk =
+    shrinkLimits !== null && found !== null && result.deterministic
+      ? await shrinkRun(result, found, scenario, { settings, limits: shrinkLimits, realProcess })
+      : null;
+  throw simulationError(result, identity, shrunk);
 }

@@ -1,20 +1,19 @@
 /**
- * The simulator's loop: one clock, one queue of events and one set of ready tasks for all hosts of
- * a world.
+ * The simulator's loop: one clock, one event queue and one set of ready tasks for all hosts of a
+ * world.
  *
  * Rules:
- *  1. While a task is ready, one is picked (order.ts) and makes one step. Time stands still.
- *  2. When none is, time jumps to what comes next: an event of the world, or a timer of a host.
- *     Everything that is due then happens before the next step, events before timers: readiness
- *     that is there wins over a time limit that is over. Events that are due at once happen before
- *     the next step, too.
+ *  1. While a task is ready, one is picked (choices/order.ts) and makes one step. Time stands still.
+ *  2. When no task is ready, time jumps to the next event of the world or timer of a host. All that
+ *     is due happens before the next step, events before timers: a socket that becomes ready at the
+ *     same time as a time limit expires wins. This includes events that these events schedule for
+ *     the same time.
  *  3. Timers that are due already (a limit of 0 ms) fire between batches, as on real hosts. A batch
- *     only counts steps; it does not limit which task may be picked.
- *  4. Tasks that let each other run again and again at one instant, or send each other messages
- *     that take no time, would wait for ever for what only time can bring: after some batches each
- *     further one takes a little time.
- *  5. While a task waits for the process around (a promise), time stands still, and `advance`
- *     returns so that the event loop can turn.
+ *     only counts steps; it does not restrict which task may be picked.
+ *  4. Tasks that wake each other repeatedly at one instant, or exchange messages that take no time,
+ *     could prevent time from advancing. After some batches, each further batch takes a little time.
+ *  5. While a task waits for the real process (a promise), time stands still, and `advance` returns
+ *     so that the event loop can turn.
  */
 import type { TaskImpl } from '../kernel/task/task.ts';
 import type { TimerTarget } from '../kernel/timers.ts';
@@ -30,17 +29,17 @@ import { Trace } from './report/trace.ts';
 import type { RunSettings } from './run-once.ts';
 import { RunState } from './run-state.ts';
 
-/** Batches at one instant after which each further one takes time. */
+/** Batches at one instant before further batches take time. */
 const MAX_INSTANT_BATCHES = 1000;
-/** How long such a batch takes, in milliseconds: a power of two, so that sums are exact. */
+/** The duration of such a batch in milliseconds: a power of two, so that sums are exact. */
 const BATCH_MS = 2 ** -10;
-/** Steps and events after which `advance` lets the event loop turn. */
+/** Steps and events between two turns of the event loop. */
 const EVENTS_PER_YIELD = 20_000;
 
-/** Why `advance` has returned. */
-export type AdvanceResult = 'ended' | 'breath' | 'outside';
+/** Why `advance` returned. */
+export type AdvanceResult = 'ended' | 'yield' | 'real-process';
 
-/** An event of the world: a timer and its target in one. */
+/** An event of the world. */
 class WorldTimer extends Timer {
   readonly action: () => void;
 
@@ -67,12 +66,13 @@ export class Simulator implements SimCore {
   readonly history: Trace;
   readonly hosts: SimHost[] = [];
   readonly processes: SimProcess[] = [];
-  /** Steps of tasks, and events of the world. */
+  /** Steps of tasks. */
   steps = 0;
+  /** Events of the world. */
   events = 0;
-  /** How often a fault has happened, by name. */
+  /** The number of injected faults, by name. */
   readonly faultCounts: Record<string, number> = {};
-  /** Called when a task becomes ready while nobody steps: something outside has woken it. */
+  /** Called when a task becomes ready outside of `advance`: the real process has woken it. */
   onExternalWakeUp: (() => void) | null = null;
   #advancing = false;
   readonly #order: Order;
@@ -94,7 +94,7 @@ export class Simulator implements SimCore {
 
   // ---- the loop ----
 
-  /** Goes on until the run has ended, or something else has to be let in. */
+  /** Runs until the run has ended, the event loop has to turn, or a task waits for the process. */
   advance(): AdvanceResult {
     this.#advancing = true;
     try {
@@ -119,7 +119,7 @@ export class Simulator implements SimCore {
         if (--this.#untilYield <= 0) return this.#pauseForEventLoop();
       }
       const at = this.#nextEventAt();
-      if (runState.waitsForRealProcess()) return 'outside';
+      if (runState.waitsForRealProcess()) return 'real-process';
       if (runState.endsBefore(at)) return 'ended';
       this.#advanceTo(at);
       if (runState.ended) return 'ended';
@@ -129,37 +129,37 @@ export class Simulator implements SimCore {
 
   #pauseForEventLoop(): AdvanceResult {
     this.#untilYield = EVENTS_PER_YIELD;
-    return 'breath';
+    return 'yield';
   }
 
   #step(): void {
     const { ready, history, invariants } = this;
     const task = ready.takeAt(this.#order.pick(ready));
     const { scheduler } = task;
-    const life = scheduler.host as SimProcess;
-    life.length--;
+    const proc = scheduler.host as SimProcess;
+    proc.length--;
     if (this.steps + this.events >= this.settings.maxSteps) return this.runState.tooManySteps();
     this.steps++;
-    const note = history.step(this.now, life.host, task);
+    const record = history.step(this.now, proc.host, task);
     scheduler.step(task);
-    history.stepEnded(note, task);
+    history.stepEnded(record, task);
     if (!invariants.idle) {
       invariants.check();
       this.runState.invariantsChecked();
     }
-    if (scheduler.live === 0 && !life.ended) this.runState.processEnded(life);
+    if (scheduler.live === 0 && !proc.ended) this.runState.processEnded(proc);
   }
 
   /** Rules 3 and 4. */
   #beginBatch(): void {
     if (++this.#batchesAtNow > MAX_INSTANT_BATCHES) this.#setTime(this.now + BATCH_MS);
-    else for (const life of this.processes) life.fireTimers();
+    else for (const proc of this.processes) proc.fireTimers();
     this.#batchLeft = this.ready.length;
   }
 
   /** Rule 2. */
   #advanceTo(at: number): void {
-    // An event at this very instant, such as a message on the loopback, is no progress of time.
+    // An event at the current instant, such as a loopback message, does not advance time.
     if (at > this.now) this.#batchesAtNow = 0;
     this.#batchLeft = 0;
     this.#setTime(Math.max(this.now, at));
@@ -168,10 +168,10 @@ export class Simulator implements SimCore {
   #setTime(at: number): void {
     this.now = at;
     this.#fireDue();
-    for (const life of this.processes) life.fireTimers();
+    for (const proc of this.processes) proc.fireTimers();
   }
 
-  /** What is due of the world's events. */
+  /** Fires the events of the world that are due. */
   #fireDue(): void {
     const timers = this.#timers;
     const { now } = this;
@@ -185,19 +185,19 @@ export class Simulator implements SimCore {
 
   #nextEventAt(): number {
     let at = this.#timers.nextAt;
-    for (const life of this.processes) {
-      const next = life.nextTimerAt;
+    for (const proc of this.processes) {
+      const next = proc.nextTimerAt;
       if (next < at) at = next;
     }
     return at;
   }
 
-  /** False: without the process around, nothing will ever happen again. */
+  /** False: without the real process, no task will ever run again. */
   get hasFutureEvents(): boolean {
     return this.#nextEventAt() !== Infinity;
   }
 
-  // ---- what lives tell ----
+  // ---- notifications of processes ----
 
   becameReady(task: TaskImpl): void {
     this.ready.push(task);

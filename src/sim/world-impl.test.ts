@@ -6,14 +6,14 @@ import { currentWorld } from '../net/current-world.ts';
 import type { Host, World } from '../sim.ts';
 import { simulate } from '../sim.ts';
 
-function* forEver(): Operation<void> {
+function* sleepInLoop(): Operation<void> {
   for (;;) yield* sleep(1000);
 }
 
-/** Runs `body` in a world, and gives the message of what it throws. */
-async function mistake(body: (world: World) => unknown): Promise<string> {
+/** Runs `body` in a world and returns the message of the error that it throws. */
+async function usageErrorOf(body: (world: World) => unknown): Promise<string> {
   const failure = await simulationErrorOf(function* (world): Operation<void> {
-    world.host('there', forEver);
+    world.host('there', sleepInLoop);
     body(world);
   });
   expect((failure.error as { code: string }).code).toMatch(/^ERR_(INVALID_ARG_TYPE|OUT_OF_RANGE)$/);
@@ -21,9 +21,9 @@ async function mistake(body: (world: World) => unknown): Promise<string> {
 }
 
 describe('a host', () => {
-  it('has a name and an address of its own, and runs until its program returns', async () => {
+  it('has a name and its own address, and runs until its program returns', async () => {
     await simulate(function* (world): Operation<void> {
-      const [a, b] = [world.host('a', forEver), world.host('b', () => sleep(5))];
+      const [a, b] = [world.host('a', sleepInLoop), world.host('b', () => sleep(5))];
       expect([world.self.name, a.name, b.name]).toEqual(['main', 'a', 'b']);
       expect(new Set([world.self.address, a.address, b.address]).size).toBe(3);
       expect([a.running, b.running]).toEqual([true, true]);
@@ -32,7 +32,7 @@ describe('a host', () => {
     });
   });
 
-  it('is found by its name and by its address', async () => {
+  it('is reached by its name and by its address', async () => {
     await simulate(function* (world): Operation<void> {
       const host = world.host('server', echoServer);
       yield* sleep(1);
@@ -41,7 +41,7 @@ describe('a host', () => {
     });
   });
 
-  it('names its tasks after itself', async () => {
+  it('names its main task after itself', async () => {
     const names: string[] = [];
     await simulate(function* (world): Operation<void> {
       names.push(currentTask().name);
@@ -53,7 +53,7 @@ describe('a host', () => {
     expect(names).toEqual(['main', 'a']);
   });
 
-  it('has a clock of its own, which may run faster or slower', async () => {
+  it('has its own clock, which may run faster or slower', async () => {
     const readings: Record<string, number> = {};
     await simulate(function* (world): Operation<void> {
       yield* sleep(500);
@@ -77,7 +77,7 @@ describe('a host', () => {
     expect(readings['odd']).toBeCloseTo(99.99, 5);
   });
 
-  it('fails the run when its program throws', async () => {
+  it('fails the run if its program throws', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
         yield* sleep(3);
@@ -95,7 +95,7 @@ describe('a host', () => {
     await simulate(function* (world): Operation<void> {
       world.host('a', function* (): Operation<void> {
         try {
-          yield* forEver();
+          yield* sleepInLoop();
         } finally {
           cleaned = true;
         }
@@ -112,25 +112,31 @@ describe('a host', () => {
     ['a name with a port', 'a:80', 'Expected `name` to be letters, digits'],
     ['localhost', 'localhost', 'Expected `name` to be a name that no host has yet'],
     ['a name that is taken', 'there', 'Expected `name` to be a name that no host has yet'],
-    ['the name of the own host', 'main', 'Expected `name` to be a name that no host has yet'],
-  ])('cannot be called %s', async (_, name, message) => {
-    expect(await mistake((world) => world.host(name as string, forEver))).toContain(message);
+    [
+      'the name of the host of the scenario',
+      'main',
+      'Expected `name` to be a name that no host has yet',
+    ],
+  ])('cannot have %s as its name', async (_, name, message) => {
+    expect(await usageErrorOf((world) => world.host(name as string, sleepInLoop))).toContain(
+      message,
+    );
   });
 
-  it('takes a program and a clock rate, and nothing else', async () => {
+  it('rejects arguments that are not a program or a clock rate', async () => {
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       world.host('a', Promise.resolve() as never);
     });
     expect(failure.error).toMatchObject({ code: 'ERR_NOT_AN_OPERATION' });
     for (const clockRate of [0, -1, NaN, Infinity, '1' as never]) {
-      const message = await mistake((world) => world.host('a', forEver, { clockRate }));
+      const message = await usageErrorOf((world) => world.host('a', sleepInLoop, { clockRate }));
       expect(message).toContain('Expected `clockRate` to be a');
     }
   });
 });
 
 describe('a crash', () => {
-  it('makes tasks vanish without their finally, and sends peers a reset', async () => {
+  it('removes tasks without running their finally blocks, and resets connections', async () => {
     let cleaned = false;
     await simulate(function* (world): Operation<void> {
       const server = world.host('server', function* (): Operation<void> {
@@ -154,7 +160,7 @@ describe('a crash', () => {
     expect(cleaned).toBe(false);
   });
 
-  it('ends what tasks wait for in things that hosts share', async () => {
+  it('prevents tasks from being woken by objects that hosts share', async () => {
     const woken: string[] = [];
     await simulate(function* (world): Operation<void> {
       const channel = new Channel<string>(1);
@@ -169,10 +175,10 @@ describe('a crash', () => {
     expect(woken).toEqual([]);
   });
 
-  it('is counted, and so are partitions and holds', async () => {
+  it('is counted in the report, as are partitions and holds', async () => {
     const { faults } = await simulate(function* (world): Operation<void> {
-      world.host('a', forEver);
-      world.host('b', forEver);
+      world.host('a', sleepInLoop);
+      world.host('b', sleepInLoop);
       world.crash('*');
       world.crash('a');
       world.partitionOneWay('main', 'a');
@@ -182,7 +188,7 @@ describe('a crash', () => {
     expect(faults).toEqual({ crash: 2, partition: 3, hold: 1 });
   });
 
-  it('is followed by a restart with a fresh program, at the same address', async () => {
+  it('can be followed by a restart of the program at the same address', async () => {
     let starts = 0;
     await simulate(function* (world): Operation<void> {
       const server: Host = world.host('server', function* (): Operation<void> {
@@ -205,9 +211,11 @@ describe('a crash', () => {
     expect(starts).toBe(3);
   });
 
-  it('cannot happen to the host of the scenario', async () => {
-    expect(await mistake((world) => world.crash('main'))).toContain("another host than 'main'");
-    expect(await mistake((world) => world.restart(world.self))).toContain('Expected `host`');
+  it('is rejected for the host of the scenario', async () => {
+    expect(await usageErrorOf((world) => world.crash('main'))).toContain(
+      "a host other than 'main'",
+    );
+    expect(await usageErrorOf((world) => world.restart(world.self))).toContain('Expected `host`');
   });
 });
 
@@ -220,7 +228,7 @@ function* codeOfRecv(recv: Operation<Buffer>): Operation<unknown> {
 }
 
 describe('the network of a world', () => {
-  it('lets nothing pass through a partition until it is healed', async () => {
+  it('drops everything across a partition until it is healed', async () => {
     await simulate(function* (world): Operation<void> {
       world.host('server', echoServer);
       yield* sleep(1);
@@ -231,7 +239,7 @@ describe('the network of a world', () => {
     });
   });
 
-  it('lets nothing pass in one direction of a partition', async () => {
+  it('drops one direction of a one-way partition', async () => {
     await simulate(function* (world): Operation<void> {
       world.host('server', echoServer);
       yield* sleep(1);
@@ -245,7 +253,7 @@ describe('the network of a world', () => {
     });
   });
 
-  it('keeps what is held, and gives it when it is released', async () => {
+  it('delays messages of a held link until it is released', async () => {
     await simulate(function* (world): Operation<void> {
       world.host('server', echoServer);
       yield* sleep(1);
@@ -259,7 +267,7 @@ describe('the network of a world', () => {
     });
   });
 
-  it('has the latencies of its links', async () => {
+  it('applies the latency of a link', async () => {
     const took = await resultOf(
       function* (world): Operation<number> {
         world.host('server', echoServer);
@@ -277,39 +285,45 @@ describe('the network of a world', () => {
     expect(took).toBe(200);
   });
 
-  it('knows the hosts that there are', async () => {
+  it('rejects unknown hosts', async () => {
     const unknown = "Expected `a` to be '*' or one of the hosts 'main', 'there', got \"nobody\"";
-    expect(await mistake((world) => world.partition('nobody', 'there'))).toContain(unknown);
-    expect(await mistake((world) => world.heal(5 as never, 'there'))).toContain('`a` to be a host');
-    expect(await mistake((world) => world.hold('there', 'there'))).toContain('another host than');
+    expect(await usageErrorOf((world) => world.partition('nobody', 'there'))).toContain(unknown);
+    expect(await usageErrorOf((world) => world.heal(5 as never, 'there'))).toContain(
+      '`a` to be a host',
+    );
+    expect(await usageErrorOf((world) => world.hold('there', 'there'))).toContain(
+      'a host other than',
+    );
     const link = { latencyMs: [1] as never };
-    expect(await mistake((world) => world.link('main', '*', link))).toContain('`link.latencyMs`');
+    expect(await usageErrorOf((world) => world.link('main', '*', link))).toContain(
+      '`link.latencyMs`',
+    );
   });
 });
 
 describe('signals', () => {
-  it('end a process that does not listen for them, with the code of the signal', async () => {
+  it('end a process that does not listen for them, with exit code 128 + n', async () => {
     await simulate(function* (world): Operation<void> {
-      const host = world.host('a', forEver);
+      const host = world.host('a', sleepInLoop);
       yield* sleep(1);
       world.signal(host, 'SIGTERM');
       expect([host.running, host.exitCode]).toEqual([false, 143]);
     });
-    const kill = await mistake((world) => world.signal('there', 'SIGKILL' as never));
+    const kill = await usageErrorOf((world) => world.signal('there', 'SIGKILL' as never));
     expect(kill).toContain('Expected `signal` to be SIGHUP, SIGINT, SIGUSR2, SIGTERM');
   });
 });
 
 describe('the process of a host', () => {
-  it('hears signals that it listens for, and may end itself', async () => {
-    const heard: string[] = [];
+  it('observes signals that it listens for, and may end itself', async () => {
+    const observed: string[] = [];
     let unreached = true;
     await simulate(function* (world): Operation<void> {
       const host = world.host('a', function* (): Operation<void> {
         const { platform } = currentWorld();
         platform.report('a line');
         const forget = (['SIGINT', 'SIGTERM'] as const).map((signal) =>
-          platform.onSignal(signal, () => heard.push(signal)),
+          platform.onSignal(signal, () => observed.push(signal)),
         );
         yield* sleep(10);
         for (const each of forget) each();
@@ -327,10 +341,10 @@ describe('the process of a host', () => {
       yield* sleep(1);
       world.signal('a', 'SIGINT');
     });
-    expect([heard, unreached]).toEqual([['SIGINT', 'SIGTERM', 'SIGINT'], true]);
+    expect([observed, unreached]).toEqual([['SIGINT', 'SIGTERM', 'SIGINT'], true]);
   });
 
-  it('of the scenario cannot end itself: that fails the run', async () => {
+  it('fails the run if it is the process of the scenario and ends itself', async () => {
     const failure = await simulationErrorOf(function* (): Operation<void> {
       currentWorld().platform.exit(0);
     });

@@ -1,4 +1,4 @@
-/** The world as the scenario uses it: checks what it is given, and tells the core. */
+/** The world of a scenario: checks arguments and forwards calls to the simulator. */
 
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource } from '../kernel/operation.ts';
@@ -6,6 +6,7 @@ import { checkDuration, outOfRange, wrongType } from '../support/checks.ts';
 import type { ObservedSignal } from '../world/platform.ts';
 import type { Link } from './core.ts';
 import { SimHost } from './host.ts';
+import type { Hosts } from './hosts.ts';
 import { checkLink } from './options.ts';
 import type { Simulator } from './simulator.ts';
 import type { EventuallyOptions, Host, HostOptions, HostRef, World } from './world.ts';
@@ -19,7 +20,7 @@ const SIGNAL_NUMBER: Readonly<Record<ObservedSignal, number>> = {
 
 const SIGNAL_NAMES = Object.keys(SIGNAL_NUMBER).join(', ');
 
-/** Names that mean something else already. */
+/** Names with a meaning of their own. */
 const RESERVED_NAMES = new Set(['localhost', '*']);
 
 export class WorldImpl implements World {
@@ -43,43 +44,46 @@ export class WorldImpl implements World {
     if (!(clockRate > 0 && clockRate < Infinity)) {
       throw outOfRange('clockRate', 'a finite number > 0', clockRate);
     }
-    return this.#simulator.runState.hosts.add(name, program, clockRate);
+    return this.#hosts.add(name, program, clockRate);
+  }
+
+  get #hosts(): Hosts {
+    return this.#simulator.runState.hosts;
   }
 
   #checkName(name: string): void {
     if (typeof name !== 'string') throw wrongType('name', 'the name of a host', name);
     if (!/^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$/.test(name) || isNumeric(name)) {
-      throw outOfRange('name', 'letters, digits, "_", "-" or ".", and no address', name);
+      throw outOfRange('name', 'letters, digits, "_", "-" or ".", and not an address', name);
     }
-    if (RESERVED_NAMES.has(name) || this.#simulator.runState.hosts.find(name) !== undefined) {
+    if (RESERVED_NAMES.has(name) || this.#hosts.find(name) !== undefined) {
       throw outOfRange('name', 'a name that no host has yet', name);
     }
   }
 
   crash(host: HostRef): void {
-    for (const machine of this.#restartableHosts('host', host)) {
-      if (machine.process === null) continue;
-      this.#simulator.runState.hosts.crash(machine);
-      this.#faultBegins('crash', `crash ${machine.name}`);
+    for (const simHost of this.#restartableHosts('host', host)) {
+      if (simHost.process === null) continue;
+      this.#hosts.crash(simHost);
+      this.#faultBegins('crash', `crash ${simHost.name}`);
     }
   }
 
   restart(host: HostRef): void {
-    for (const machine of this.#restartableHosts('host', host)) {
-      const { hosts } = this.#simulator.runState;
-      if (machine.process !== null) hosts.crash(machine);
-      hosts.start(machine);
-      this.#simulator.invariants.faultEnds(`crash ${machine.name}`);
+    for (const simHost of this.#restartableHosts('host', host)) {
+      if (simHost.process !== null) this.#hosts.crash(simHost);
+      this.#hosts.start(simHost);
+      this.#simulator.invariants.faultEnds(`crash ${simHost.name}`);
     }
   }
 
   signal(host: HostRef, signal: ObservedSignal): void {
     const number = SIGNAL_NUMBER[signal];
     if (number === undefined) throw outOfRange('signal', SIGNAL_NAMES, signal);
-    for (const machine of this.#restartableHosts('host', host)) {
-      if (machine.process === null || machine.deliverSignal(signal)) continue;
-      machine.setExitCode(128 + number);
-      this.#simulator.runState.hosts.exit(machine);
+    for (const simHost of this.#restartableHosts('host', host)) {
+      if (simHost.process === null || simHost.deliverSignal(signal)) continue;
+      simHost.setExitCode(128 + number);
+      this.#hosts.exit(simHost);
     }
   }
 
@@ -97,7 +101,7 @@ export class WorldImpl implements World {
   }
 
   #partitionOneWay(from: string, to: string): void {
-    this.#simulator.runState.hosts.network.partition(from, to);
+    this.#hosts.network.partition(from, to);
     this.#faultBegins('partition', `partition ${from} ${to}`);
   }
 
@@ -107,7 +111,7 @@ export class WorldImpl implements World {
         [from, to],
         [to, from],
       ] as const) {
-        this.#simulator.runState.hosts.network.heal(near, far);
+        this.#hosts.network.heal(near, far);
         this.#simulator.invariants.faultEnds(`partition ${near} ${far}`);
       }
     });
@@ -115,14 +119,14 @@ export class WorldImpl implements World {
 
   hold(a: HostRef, b: HostRef): void {
     this.#eachPair(a, b, (from, to) => {
-      this.#simulator.runState.hosts.network.hold(from, to);
+      this.#hosts.network.hold(from, to);
       this.#faultBegins('hold', holdName(from, to));
     });
   }
 
   release(a: HostRef, b: HostRef): void {
     this.#eachPair(a, b, (from, to) => {
-      this.#simulator.runState.hosts.network.release(from, to);
+      this.#hosts.network.release(from, to);
       this.#simulator.invariants.faultEnds(holdName(from, to));
     });
   }
@@ -130,13 +134,13 @@ export class WorldImpl implements World {
   link(a: HostRef, b: HostRef, link: Link): void {
     checkLink('link', link);
     this.#eachPair(a, b, (from, to) => {
-      this.#simulator.runState.hosts.network.setLink(from, to, link);
-      this.#simulator.runState.hosts.network.setLink(to, from, link);
-      this.#trace('link', from, to);
+      this.#hosts.network.setLink(from, to, link);
+      this.#hosts.network.setLink(to, from, link);
+      this.#simulator.trace('link', from, to, 0, () => '');
     });
   }
 
-  // ---- chance, time, demands ----
+  // ---- random numbers, time, invariants ----
 
   random(): number {
     return this.#simulator.decisions.between('program', 0, 1);
@@ -158,32 +162,28 @@ export class WorldImpl implements World {
     this.#simulator.invariants.eventually(name, predicate, withinMs as number);
   }
 
-  // ---- inside ----
+  // ---- helpers ----
 
   #faultBegins(kind: string, name: string): void {
     this.#simulator.countFault(kind);
     this.#simulator.invariants.faultBegins(name);
   }
 
-  #trace(kind: string, from: string, to: string): void {
-    this.#simulator.trace(kind, from, to, 0, () => '');
-  }
-
   #find(argument: string, host: HostRef): SimHost {
     const name = host instanceof SimHost ? host.name : host;
-    if (typeof name !== 'string') throw wrongType(argument, 'a host or the name of one', name);
-    const found = this.#simulator.runState.hosts.find(name);
+    if (typeof name !== 'string') throw wrongType(argument, 'a host or the name of a host', name);
+    const found = this.#hosts.find(name);
     if (found !== undefined) return found;
-    const known = this.#simulator.hosts.map((machine) => `'${machine.name}'`).join(', ');
+    const known = this.#simulator.hosts.map((simHost) => `'${simHost.name}'`).join(', ');
     throw outOfRange(argument, `'*' or one of the hosts ${known}`, name);
   }
 
-  /** Hosts whose process may be ended: the scenario's own goes on to the end of the run. */
+  /** The hosts whose process may end. The host of the scenario runs until the end of the run. */
   #restartableHosts(argument: string, host: HostRef): SimHost[] {
     if (host === '*') return this.#simulator.hosts.slice(1);
-    const machine = this.#find(argument, host);
-    if (machine.index > 0) return [machine];
-    throw outOfRange(argument, "another host than 'main', where the scenario runs", machine.name);
+    const simHost = this.#find(argument, host);
+    if (simHost.index > 0) return [simHost];
+    throw outOfRange(argument, "a host other than 'main', which runs the scenario", simHost.name);
   }
 
   #eachPair(a: HostRef, b: HostRef, act: (from: string, to: string) => void): void {
@@ -197,13 +197,13 @@ export class WorldImpl implements World {
       return;
     }
     if (a !== '*' && b !== '*' && from[0] === to[0]) {
-      throw outOfRange('b', 'another host than `a`', (to[0] as SimHost).name);
+      throw outOfRange('b', 'a host other than `a`', (to[0] as SimHost).name);
     }
     for (const near of from) for (const far of to) if (near !== far) act(near.name, far.name);
   }
 }
 
-/** The same in both directions. */
+/** The name of a hold, the same for both directions. */
 function holdName(a: string, b: string): string {
   return a < b ? `hold ${a} ${b}` : `hold ${b} ${a}`;
 }

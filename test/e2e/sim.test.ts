@@ -129,7 +129,9 @@ describe('coronet sim', () => {
     expect(started.stdout).toBe('');
     expect(started.stderr).toMatch(/^The simulation failed with seed \d+, run \d+ of 1000, after /);
     expect(started.stderr).toMatch(/\nIt fails the same way with \d of its \d+ random choices/);
-    expect(started.stderr).toMatch(/What was thrown:\n {2}Error: lost update.*\n +at .*race\.mjs:/);
+    expect(started.stderr).toMatch(
+      /The thrown error:\n {2}Error: lost update.*\n +at .*race\.mjs:/,
+    );
     expect(started.stderr).not.toContain('scheduler.js');
     const [whole, shrunk] = started.stderr.trimEnd().split('\n').slice(-2);
     expect(whole).toMatch(/^Replay: coronet sim \S+ --seed \d+$/);
@@ -164,7 +166,7 @@ describe('coronet sim', () => {
     const started = sim(fixture('module-state.mjs'), '--runs', '100', '--workers', '1');
     expect(await started.exit).toEqual({ code: 1, signal: null });
     expect(started.stderr).toContain('Error: the twentieth');
-    expect(started.stderr).toContain('Seed 20 has failed among others, but it does not when');
+    expect(started.stderr).toContain('Seed 20 failed within the campaign, but does not fail when');
   });
 
   it('keeps the output of scenarios out of the JSON', async () => {
@@ -184,7 +186,7 @@ describe('coronet sim', () => {
   it('does not treat the exit of a thread as success', async () => {
     const started = sim(fixture('exits.mjs'), '--runs', '50', '--workers', '2');
     expect(await started.exit).toEqual({ code: 1, signal: null });
-    expect(started.stderr).toContain('ended itself with code 7');
+    expect(started.stderr).toContain('exited with code 7');
   });
 
   it('runs TypeScript if Node does, and otherwise reports that it does not', async () => {
@@ -229,7 +231,11 @@ describe('coronet sim rejects', () => {
   const wrong: readonly [what: string, args: readonly string[], expected: readonly string[]][] = [
     ['without a file', [], ['Expected a file', 'coronet sim FILE']],
     ['two files', ['a.mjs', 'b.mjs'], ["'a.mjs' and 'b.mjs'"]],
-    ['a file that is not there', [fixture('talks.mjs')], ['no file', 'Did you mean talk.mjs?']],
+    [
+      'a file that is not there',
+      [fixture('talks.mjs')],
+      ['does not exist', 'Did you mean talk.mjs?'],
+    ],
     ['an unknown option', [talkFile, '--sed', '1'], ['--sed', 'Did you mean --seed?']],
     ['a seed of words', [talkFile, '--seed', 'one'], ["whole number from 0, got 'one'"]],
     ['a broken token', [talkFile, '--replay', 'AQEDKgA'], ['token', 'AQEDKgA']],
@@ -267,7 +273,7 @@ describe('Ctrl-C', () => {
     await started.until('runs are done', () => started.stderr === 'a thousand\n');
     started.child.kill('SIGINT');
     expect(await started.exit).toEqual({ code: 130, signal: null });
-    const expected = /^Interrupted: (\d+) runs, seeds 7 to (\d+) succeeded\.\nGo on: (.*)$/m;
+    const expected = /^Interrupted: (\d+) runs, seeds 7 to (\d+) succeeded\.\nContinue: (.*)$/m;
     const [, runs, last, command] = expected.exec(started.stderr) ?? [];
     const done = Number(runs);
     expect(Number(last)).toBe(6 + done);

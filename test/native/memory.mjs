@@ -70,7 +70,10 @@ const space = new Uint8Array(2 * 4096);
 addon.send(near, Buffer.from('eleven byte'));
 addon.send(second.near, Buffer.alloc(2 * 4096, 'y'));
 await pause(1);
-check(addon.recvEach(batch, 0, 3, space, 24, 4096) === 2, 'it stops when too little memory remains');
+check(
+  addon.recvEach(batch, 0, 3, space, 24, 4096) === 2,
+  'it stops when too little memory remains',
+);
 const rest = space.length - 40;
 check(batch[1] === 11 && batch[3] === rest && batch[5] === 0, `the results, got ${batch}`);
 check(String(Buffer.from(space.buffer, 24, 11)) === 'eleven byte', 'the bytes of the first');
@@ -78,7 +81,10 @@ check(space[23] === 0 && space[35] === 0 && space[39] === 0, 'nothing between th
 check(space[40] === 0x79 && space.at(-1) === 0x79, 'the bytes of the second');
 check(addon.recvEach(batch, 1, 3, space, 0, 4096) === 2, 'it begins at `from`');
 check(batch[1] === 11 && batch[3] === 40 && batch[5] === -11, `the results, got ${batch}`);
-check(addon.recvEach(batch, 0, 1, space, 4097, 4096) === 0, 'it does not begin with too little memory');
+check(
+  addon.recvEach(batch, 0, 1, space, 4097, 4096) === 0,
+  'it does not begin with too little memory',
+);
 for (const [from, to, offset, least] of [
   [-1, 1, 0, 4096],
   [0, 4, 0, 4096],

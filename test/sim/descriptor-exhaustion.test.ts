@@ -1,4 +1,4 @@
-/** Descriptors run out and come back, in a world in which every other accept finds none. */
+/** A world in which every second accept and connect fails because no descriptor is left. */
 import { expect, test } from 'vitest';
 import { health } from '../../src/health.ts';
 import type { Operation } from '../../src/index.ts';
@@ -12,7 +12,7 @@ function* probe(): Operation<string> {
   return yield* receiveText(socket);
 }
 
-test('probes of health are answered, and health goes on', async () => {
+test('a health server answers probes and continues while descriptors are exhausted', async () => {
   const report = await simulate(
     function* (world) {
       world.host('server', () => health('0.0.0.0:9090'));

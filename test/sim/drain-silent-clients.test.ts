@@ -1,14 +1,14 @@
-/** A drain ends although silent connections come and come. */
+/** A drain ends although silent clients keep connecting. */
 import { expect, test } from 'vitest';
 import type { Operation, Server } from '../../src/index.ts';
 import { connect, group, sleep, sleepForever, tcpServer } from '../../src/index.ts';
 import { simulate } from '../../src/sim.ts';
 
-/** More than twice what a gate lets stand side by side: somebody always waits below. */
+/** More than twice the limit of pending handshakes, so that connections always wait. */
 const SILENT = 700;
 
-/** Connects, says nothing, and comes again when it has been turned away. */
-function* pester(): Operation<never> {
+/** Connects, sends nothing, and connects again when the connection is closed. */
+function* reconnect(): Operation<never> {
   for (;;) {
     try {
       using socket = yield* connect('server:80');
@@ -19,7 +19,7 @@ function* pester(): Operation<never> {
   }
 }
 
-test('a drain without a grace ends although silent connections come and come', async () => {
+test('a drain without a grace period ends although silent clients keep connecting', async () => {
   let ended = false;
   const report = await simulate(
     function* (world) {
@@ -35,7 +35,7 @@ test('a drain without a grace ends although silent connections come and come', a
       });
       yield* sleep(1);
       yield* group(function* (tasks): Operation<void> {
-        for (let i = 0; i < SILENT; i++) tasks.spawn(pester, { daemon: true });
+        for (let i = 0; i < SILENT; i++) tasks.spawn(reconnect, { daemon: true });
         yield* sleep(100);
         server?.stop();
         while (!ended) yield* sleep(10);

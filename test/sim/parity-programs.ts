@@ -1,4 +1,4 @@
-/** Small programs whose results are the same on every network, real or simulated. */
+/** Small programs that have the same results on every network, real or simulated. */
 import type { Datagram, Operation, Server, Socket } from 'coronet';
 import {
   all,
@@ -17,14 +17,14 @@ import {
 } from 'coronet';
 import { echo, receiveText, withPair } from '../support/sockets.ts';
 
-/** What an operation gives, or the error that it fails with, without what differs by chance. */
+/** The result of an operation, or its error without the parts that may differ. */
 function* outcome(op: () => Operation<unknown>): Operation<unknown> {
   try {
     return { value: yield* op() };
   } catch (error) {
     if (isCancelled(error)) throw error;
     const { name, code, syscall, errno, message } = error as NodeJS.ErrnoException;
-    // The words of the system differ: Node adds what strerror(3) says.
+    // The messages of the system differ: Node appends the text of strerror(3).
     if (syscall !== undefined) return { name, code, syscall, errno };
     return { name, code, message: withoutPorts(message) };
   }
@@ -148,7 +148,7 @@ function* handlersFail(): Operation<unknown> {
     };
     tasks.spawn(() => serve(listener, broken, { onError }), { daemon: true });
     using client = yield* connect(listener.address);
-    return { heard: yield* receiveText(client), errors };
+    return { received: yield* receiveText(client), errors };
   });
 }
 
@@ -169,7 +169,7 @@ function* piped(): Operation<unknown> {
   });
 }
 
-function* chosen(): Operation<unknown> {
+function* selectTwice(): Operation<unknown> {
   return yield* withPair(function* (near, far): Operation<unknown> {
     const late = yield* select({ data: near.recv(), late: sleep(5) });
     yield* far.sendAll('data');
@@ -178,7 +178,7 @@ function* chosen(): Operation<unknown> {
   });
 }
 
-function* cutAndGone(): Operation<unknown> {
+function* cancelledReceive(): Operation<unknown> {
   return yield* withPair(function* (near, far): Operation<unknown> {
     const nothing = yield* moveOnAfter(5, () => near.recv());
     yield* far.sendAll('still there');
@@ -186,7 +186,7 @@ function* cutAndGone(): Operation<unknown> {
   });
 }
 
-function* triedAgain(): Operation<unknown> {
+function* retried(): Operation<unknown> {
   const attempts: number[] = [];
   const listener = yield* listen('127.0.0.1:0');
   const { address } = listener;
@@ -213,10 +213,10 @@ function* datagrams(): Operation<unknown> {
   return [String(first.data), second.data.length, first.from.port === near.address.port];
 }
 
-/** By name, for the names of the tests. */
+/** The programs by name, for the titles of the tests. */
 export const programs: Readonly<Record<string, () => Operation<unknown>>> = {
   'a refused connection': refused,
-  'a port that is taken': taken,
+  'a port in use': taken,
   'ends in both directions': halfClosed,
   'a reset': resetWithData,
   'a socket that was closed here': closedHere,
@@ -225,8 +225,8 @@ export const programs: Readonly<Record<string, () => Operation<unknown>>> = {
   'a server that is drained': drained,
   'a handler that fails': handlersFail,
   'a pipe': piped,
-  'a select of data and time': chosen,
-  'a receive that is cut': cutAndGone,
-  'a retry that fails': triedAgain,
+  'a select of data and time': selectTwice,
+  'a cancelled receive': cancelledReceive,
+  'a retry that fails': retried,
   datagrams,
 };

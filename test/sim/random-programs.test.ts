@@ -1,4 +1,4 @@
-/** Random programs, random orders: the same seed gives the same run, whatever the program does. */
+/** Random programs in random orders: the same seed produces the same run. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { OrderName, Scenario, SimOptions } from '../../src/sim.ts';
@@ -6,7 +6,7 @@ import { SimulationError, simulate } from '../../src/sim.ts';
 import type { Program } from '../support/kernel/random-program.ts';
 import { Books, execute, programs } from '../support/kernel/random-program.ts';
 
-/** The program on three hosts, at different speeds. */
+/** Runs the program on three hosts with different clock rates. */
 function scenarioOf(program: Program): Scenario {
   return function* (world) {
     world.host('fast', () => execute(program, new Books()), { clockRate: 1.5 });
@@ -15,8 +15,8 @@ function scenarioOf(program: Program): Scenario {
   };
 }
 
-/** Failures are as good as reports here: their traces are compared, too. */
-async function storyOf(scenario: Scenario, options: SimOptions): Promise<unknown> {
+/** The report, or the trace of the failure. */
+async function resultOf(scenario: Scenario, options: SimOptions): Promise<unknown> {
   try {
     return await simulate(scenario, options);
   } catch (error) {
@@ -28,14 +28,14 @@ async function storyOf(scenario: Scenario, options: SimOptions): Promise<unknown
 
 const orders = fc.constantFrom<OrderName[]>('fifo', 'random', 'pct');
 
-test('a hundred random programs run the same way twice', async () => {
+test('a hundred random programs run the same way twice with the same seed', async () => {
   await fc.assert(
     fc.asyncProperty(programs, orders, fc.nat(), async (program, order, seed) => {
       const hooks = { onUnhandled: () => {} };
-      // Debug mode takes a stack at every step: that would be minutes.
+      // Debug mode captures a stack at every step, which would take minutes.
       const options = { order, seed, hooks, maxSteps: 20_000, debug: false, shrink: false };
       const scenario = scenarioOf(program);
-      expect(await storyOf(scenario, options)).toEqual(await storyOf(scenario, options));
+      expect(await resultOf(scenario, options)).toEqual(await resultOf(scenario, options));
     }),
     { numRuns: 100 },
   );

@@ -1,4 +1,4 @@
-/** Who is silent at a gate takes no place that the program has got meanwhile. */
+/** A connection that is silent in its handshake does not occupy a slot of the server. */
 import { expect, test } from 'vitest';
 import type { Operation } from '../../src/index.ts';
 import { connect, sleep, tcpServer } from '../../src/index.ts';
@@ -7,13 +7,13 @@ import { echo } from '../support/sockets.ts';
 
 const HEADER = 'PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n';
 
-function* asks(): Operation<string> {
+function* requestEcho(): Operation<string> {
   using socket = yield* connect('server:80');
   yield* socket.sendAll(`${HEADER}x`);
   return String(yield* socket.recv());
 }
 
-test('one silent connection keeps nobody out of a server that was nearly full', async () => {
+test('a silent connection does not prevent a nearly full server from serving others', async () => {
   await simulate(function* (world) {
     world.host('server', () => {
       const proxyProtocol = { trusted: [world.self.address], timeoutMs: 60_000 };
@@ -27,7 +27,7 @@ test('one silent connection keeps nobody out of a server that was nearly full', 
     yield* sleep(10);
     first.close();
     const began = world.now();
-    expect(yield* asks()).toBe('x');
+    expect(yield* requestEcho()).toBe('x');
     expect(world.now() - began).toBeLessThan(100);
   });
 });

@@ -1,4 +1,4 @@
-/** Peers that vanish without a word: no reset and no end of file ever comes from them. */
+/** Peers that vanish: neither a reset nor an end of file ever arrives from them. */
 import { expect, test } from 'vitest';
 import type { Operation, Server, Socket } from '../../src/index.ts';
 import { connect, group, sleep, sleepForever, tcpServer } from '../../src/index.ts';
@@ -7,7 +7,7 @@ import { endings } from '../support/servers.ts';
 
 const BLOCK = Buffer.alloc(65_536, 'b');
 
-/** `feed` is answered without end, any other line by itself. */
+/** Sends blocks without end after the line `feed`, and echoes any other line. */
 function* handler(socket: Socket): Operation<void> {
   const reader = socket.reader();
   for (;;) {
@@ -18,22 +18,22 @@ function* handler(socket: Socket): Operation<void> {
   }
 }
 
-/** What each client says; it stays, and reads nothing. */
-const WORDS = ['', 'a question\n', 'half a mess', 'feed\n'];
+/** The bytes that each client sends. Afterwards it neither reads nor closes. */
+const MESSAGES = ['', 'a question\n', 'half a mess', 'feed\n'];
 
 function* clients(): Operation<void> {
   yield* group(function* (tasks): Operation<void> {
-    for (const word of WORDS) {
+    for (const message of MESSAGES) {
       tasks.spawn(function* (): Operation<void> {
         using socket = yield* connect('server:80');
-        yield* socket.sendAll(word);
+        yield* socket.sendAll(message);
         yield* sleepForever();
       });
     }
   });
 }
 
-test('their connections are ended by the limits, and nothing of them is left', async () => {
+test('connections of vanished peers are ended by the limits of the server', async () => {
   const report = await simulate(
     function* (world) {
       let server: Server | undefined;
@@ -47,7 +47,7 @@ test('their connections are ended by the limits, and nothing of them is left', a
       );
       const client = world.host('client', clients);
       yield* sleep(1000);
-      expect(server?.stats().open).toBe(WORDS.length);
+      expect(server?.stats().open).toBe(MESSAGES.length);
       world.partition(client, 'server');
       yield* sleep(400_000);
       expect(endings(server as Server)).toEqual({
@@ -63,18 +63,18 @@ test('their connections are ended by the limits, and nothing of them is left', a
   expect(report.runs).toBe(20);
 });
 
-test('where idleness is no reason, keep-alive finds them, and nobody is told', async () => {
+test('connections of vanished peers are ended by keep-alive without an idle limit', async () => {
   await simulate(
     function* (world) {
       let server: Server | undefined;
       const failures: unknown[] = [];
-      const patient = function* (socket: Socket): Operation<void> {
+      const receiveTwice = function* (socket: Socket): Operation<void> {
         socket.setKeepAlive({ enable: true, idleMs: 60_000, intervalMs: 10_000, count: 6 });
         yield* socket.recv();
         yield* socket.recv();
       };
       world.host('server', () =>
-        tcpServer(80, patient, {
+        tcpServer(80, receiveTwice, {
           firstByteTimeoutMs: Infinity,
           idleTimeoutMs: Infinity,
           onError: (error) => failures.push(error),
@@ -87,14 +87,14 @@ test('where idleness is no reason, keep-alive finds them, and nobody is told', a
       yield* sleep(1000);
       world.partition(client, 'server');
       yield* sleep(200_000);
-      expect(endings(server as Server)).toEqual({ peerReset: WORDS.length });
+      expect(endings(server as Server)).toEqual({ peerReset: MESSAGES.length });
       expect(failures).toEqual([]);
     },
     { runs: 20, order: 'random', link: { latencyMs: [0, 20] } },
   );
 });
 
-test('a drain does not wait for them beyond its grace, and says what was waited for', async () => {
+test('a drain cuts connections of vanished peers at the end of its grace period', async () => {
   await simulate(
     function* (world) {
       let server: Server | undefined;

@@ -4,9 +4,9 @@ import type { OperationSource } from '../../src/kernel/operation.ts';
 import type { Capabilities, Network, NetworkCounters, NetworkOwner } from '../../src/lowlevel.ts';
 import { epollNetwork, portableNetwork } from '../../src/lowlevel.ts';
 import { loadAddon } from '../../src/node/addon.ts';
-import { breathe, later, limit, watch } from '../../src/node/simulation-support.ts';
-import { CAPABILITIES as SIM_CAPABILITIES } from '../../src/sim/network/host-network.ts';
-import { SimulatedNetwork } from '../../src/sim/network/network.ts';
+import { nodeProcess } from '../../src/node/simulation-support.ts';
+import { CAPABILITIES as SIM_CAPABILITIES } from '../../src/sim/network/network.ts';
+import { SimulatedNetwork } from '../../src/sim/network/simulated-network.ts';
 import type { ProgramOptions } from '../../src/sim/run-program.ts';
 import { makeRunSimulated } from '../../src/sim/run-program.ts';
 
@@ -77,13 +77,7 @@ const CONDITIONS = JSON.parse(process.env['CORONET_TEST_SIM'] ?? '{}') as Progra
 function simulatedBackend(): TestBackend {
   let last: Network | undefined;
   const runSimulated = makeRunSimulated({
-    realProcess: {
-      yieldToEventLoop: breathe,
-      setTimer: later,
-      deadline: limit,
-      watchRealSources: watch,
-    },
-    debug: () => process.env['CORONET_DEBUG'] === '1',
+    realProcess: nodeProcess,
     makeNetwork: (core, defaults) => {
       const net = new SimulatedNetwork(core, defaults);
       const addHost = net.addHost.bind(net);

@@ -1,4 +1,4 @@
-/** What tests of simulations share. */
+/** Helpers for tests of simulations. */
 import { expect } from 'vitest';
 import type { Operation } from '../../src/index.ts';
 import { connect, listen } from '../../src/index.ts';
@@ -6,9 +6,7 @@ import type { Scenario, SimOptions, World } from '../../src/sim.ts';
 import { SimulationError, simulate } from '../../src/sim.ts';
 import { echo } from './sockets.ts';
 
-/**
- * Runs a scenario that has to fail. Not in debug mode, which adds lines of sources to the texts.
- */
+/** Runs a scenario that has to fail. Without debug mode, which adds source lines to messages. */
 export async function simulationErrorOf(
   scenario: Scenario,
   options?: SimOptions,
@@ -20,13 +18,13 @@ export async function simulationErrorOf(
   return outcome as SimulationError;
 }
 
-/** The code of what a scenario fails with. */
+/** The code of the error that a scenario fails with. */
 export async function failureCodeOf(scenario: Scenario, options?: SimOptions): Promise<unknown> {
   const { error } = await simulationErrorOf(scenario, options);
   return (error as { code?: unknown }).code;
 }
 
-/** A scenario whose result is looked at. */
+/** The return value of a scenario. */
 export async function resultOf<T>(
   scenario: (world: World) => Operation<T>,
   options?: SimOptions,
@@ -38,7 +36,7 @@ export async function resultOf<T>(
   return (result as { readonly value: T }).value;
 }
 
-/** Answers every connection with what it sends, one after the other. */
+/** Echoes the bytes of every connection, one connection after the other. */
 export function* echoServer(): Operation<void> {
   const listener = yield* listen(7);
   try {
@@ -51,7 +49,7 @@ export function* echoServer(): Operation<void> {
   }
 }
 
-/** Sends `text` to the echo server of `host` on a new connection, and gives what comes back. */
+/** Sends `text` to the echo server of `host` on a new connection and returns the answer. */
 export function* askEcho(host: string, text: string): Operation<string> {
   const socket = yield* connect(`${host}:7`);
   try {

@@ -1,9 +1,9 @@
 /**
- * Many runs, spread over threads. What comes of it does not depend on how many threads there are:
- * the figures are added up in the order of the runs, and of several failures the first one in that
- * order counts.
+ * A campaign: many runs on several threads. The result does not depend on the number of threads:
+ * statistics are added up in the order of the runs, and the failure with the lowest index counts.
  *
- * Runs are given out in blocks. Blocks before a failure are finished, none behind it are begun.
+ * Threads receive the runs in blocks. After a failure, earlier blocks are finished, and no later
+ * block is started.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -14,31 +14,30 @@ import { stackOf } from '../../support/checks.ts';
 import { CommandError } from '../errors.ts';
 import type { Block, BlockOutcome, FailureRecord, WorkerInput } from './explorer.ts';
 
-/** A block takes about so many milliseconds; it has so many runs at most. */
+/** The intended duration of a block, and its maximum number of runs. */
 const BLOCK_MS = 100;
 const MAX_RUNS = 1000;
-/** Runs that are made before those in front of them are done: their figures have to be kept. */
+/** The maximum number of runs that start before earlier runs are added up. */
 const MAX_AHEAD = 50_000;
 
 export interface CampaignOutcome {
-  /** Of the runs up to the failure, or the interruption: no gap is among them. */
+  /** The runs before the failure or the interruption, without gaps. */
   readonly report: SimReport;
-  /** The first failure that is known. */
+  /** The failure with the lowest index so far. */
   readonly failure: FailureRecord | null;
-  /** True: it was stopped, so there may be failures before that one. */
+  /** True: the campaign was interrupted, so earlier runs may fail as well. */
   readonly isInterrupted: boolean;
 }
 
 export class Campaign {
   readonly #input: WorkerInput;
   readonly #totals: RunTotals;
-  readonly #threads: Thread[] = [];
   readonly #idle: Thread[] = [];
-  /** Outcomes of blocks that begin behind the runs that were added up, by their first run. */
+  /** Outcomes that cannot be added up yet, by the index of their first run. */
   readonly #ahead = new Map<number, BlockOutcome>();
-  /** The first run that nobody has begun. */
+  /** The index of the first run that has not started. */
   #next = 0;
-  /** The first run that does not matter. */
+  /** Runs from this index on are not needed. */
   #end: number;
   #failure: FailureRecord | null = null;
   #isInterrupted = false;
@@ -46,31 +45,31 @@ export class Campaign {
   #reject: (error: unknown) => void = () => {};
   readonly #onProgress: (runs: number) => void;
 
-  constructor(plan: Plan, task: WorkerInput, onProgress: (runs: number) => void) {
-    this.#input = task;
+  constructor(plan: Plan, input: WorkerInput, onProgress: (runs: number) => void) {
+    this.#input = input;
     this.#totals = new RunTotals(plan);
     this.#end = plan.runs;
     this.#onProgress = onProgress;
   }
 
-  /** Makes the runs. Rejects if a thread fails in another way than by a failing run. */
-  async run(threads: number): Promise<CampaignOutcome> {
-    const over = new Promise<void>((resolve, reject) => {
+  /** Simulates all runs. Rejects if a thread fails for another reason than a failed run. */
+  async run(threadCount: number): Promise<CampaignOutcome> {
+    const finished = new Promise<void>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    for (let i = 0; i < threads; i++) this.#threads.push(new Thread(this.#input));
-    for (const thread of this.#threads) this.#feed(thread);
+    const threads = Array.from({ length: threadCount }, () => new Thread(this.#input));
+    for (const thread of threads) this.#feed(thread);
     try {
-      await over;
+      await finished;
     } finally {
-      await Promise.all(this.#threads.map((thread) => thread.end()));
+      await Promise.all(threads.map((thread) => thread.end()));
     }
     const failure = this.#failure;
     return { report: this.#totals.report(), failure, isInterrupted: this.#isInterrupted };
   }
 
-  /** No more runs: `run` settles with what there is. */
+  /** Stops the campaign: `run` resolves with the results so far. */
   interrupt(): void {
     this.#isInterrupted = true;
     this.#resolve();
@@ -78,23 +77,20 @@ export class Campaign {
 
   #feed(thread: Thread): void {
     const first = this.#next;
-    const room = this.#totals.runs + MAX_AHEAD - first;
-    const count = Math.min(thread.blockSize, this.#end - first, room);
-    if (count <= 0) {
-      this.#idle.push(thread);
-      return;
-    }
+    const allowed = this.#totals.runs + MAX_AHEAD - first;
+    const count = Math.min(thread.blockSize, this.#end - first, allowed);
+    if (count <= 0) return void this.#idle.push(thread);
     this.#next += count;
     void this.#explore(thread, { first, count, shrink: false });
   }
 
   async #explore(thread: Thread, block: Block): Promise<void> {
-    const begun = performance.now();
+    const startedAt = performance.now();
     try {
       const outcome = await thread.explore(block);
-      const tookMs = performance.now() - begun;
-      if (tookMs < BLOCK_MS / 2) thread.blockSize = Math.min(MAX_RUNS, thread.blockSize * 2);
-      if (tookMs > BLOCK_MS * 2) thread.blockSize = Math.max(1, Math.floor(thread.blockSize / 2));
+      const durationMs = performance.now() - startedAt;
+      if (durationMs < BLOCK_MS / 2) thread.blockSize = Math.min(MAX_RUNS, thread.blockSize * 2);
+      if (durationMs > BLOCK_MS * 2) thread.blockSize = Math.max(1, thread.blockSize >> 1);
       this.#accept(block, outcome);
       this.#feed(thread);
     } catch (error) {
@@ -112,54 +108,53 @@ export class Campaign {
     this.#addUp();
     this.#onProgress(this.#totals.runs);
     if (this.#totals.runs >= this.#end) this.#resolve();
-    for (const thread of this.#idle.splice(0)) this.#feed(thread);
+    for (const idle of this.#idle.splice(0)) this.#feed(idle);
   }
 
-  /** What has become contiguous. */
+  /** Adds up the outcomes that follow the runs so far without a gap. */
   #addUp(): void {
     for (;;) {
       const first = this.#totals.runs;
       const outcome = this.#ahead.get(first);
       if (outcome === undefined) return;
       this.#ahead.delete(first);
-      for (const figures of outcome.stats) {
-        if (this.#totals.runs < this.#end) this.#totals.add(figures);
+      for (const stats of outcome.stats) {
+        if (this.#totals.runs < this.#end) this.#totals.add(stats);
       }
       if (outcome.stats.length === 0) return;
     }
   }
 }
 
-/** The other side of a thread: one block of runs at a time. */
-
 interface PendingBlock {
   resolve(outcome: BlockOutcome): void;
   reject(error: unknown): void;
 }
 
+/** A worker thread, which simulates one block at a time. */
 export class Thread {
-  /** How many runs the next block has. */
+  /** The size of the next block. */
   blockSize = 8;
   readonly #worker: Worker;
   #pending: PendingBlock | null = null;
-  /** Why there is nothing more to be had of it. */
+  /** Why the thread accepts no more blocks. */
   #endedBy: CommandError | null = null;
 
-  constructor(task: WorkerInput) {
-    // What scenarios print is no part of the report.
-    const options = { workerData: task, stdout: true };
+  constructor(input: WorkerInput) {
+    // Output of scenarios must not mix with the report on standard output.
+    const options = { workerData: input, stdout: true };
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), options);
     this.#worker.stdout.pipe(process.stderr, { end: false });
     this.#worker.on('message', (outcome: BlockOutcome) => {
-      const waiting = this.#pending;
+      const pending = this.#pending;
       this.#pending = null;
-      waiting?.resolve(outcome);
+      pending?.resolve(outcome);
     });
-    this.#worker.on('error', (error) => this.#end(stackOf(error)));
-    this.#worker.on('exit', (code) => this.#end(`It has ended itself with code ${code}.`));
+    this.#worker.on('error', (error) => this.#onEnd(stackOf(error)));
+    this.#worker.on('exit', (code) => this.#onEnd(`It exited with code ${code}.`));
   }
 
-  /** Makes these runs. Rejects if the thread ends before. */
+  /** Simulates the runs of a block. Rejects if the thread ends first. */
   explore(block: Block): Promise<BlockOutcome> {
     return new Promise((resolve, reject) => {
       if (this.#endedBy !== null) return reject(this.#endedBy);
@@ -168,17 +163,15 @@ export class Thread {
     });
   }
 
-  #end(why: string): void {
-    this.#endedBy ??= new CommandError(
-      `A thread that made runs has failed, outside of them.\n${why}`,
-    );
+  #onEnd(reason: string): void {
+    this.#endedBy ??= new CommandError(`A worker thread failed outside of a run.\n${reason}`);
     this.#pending?.reject(this.#endedBy);
     this.#pending = null;
   }
 
-  /** Whatever it does, it is no more, and nobody waits for it. */
+  /** Terminates the thread. A pending `explore` rejects. */
   async end(): Promise<void> {
-    this.#end('It was ended.');
+    this.#onEnd('It was terminated.');
     await this.#worker.terminate();
   }
 }

@@ -1,86 +1,79 @@
-/** One thread's part of a campaign: it loads the module and makes the runs that it is told to. */
+/** The part of a campaign that one thread does: loads the module and simulates blocks of runs. */
 
-import type { TraceEvent } from '../../sim/core.ts';
-import type { ShrunkRun } from '../../sim/errors.ts';
+import { nodeProcess } from '../../node/simulation-support.ts';
+import type { FailedRun, ShrunkRun } from '../../sim/errors.ts';
 import { ReplayTokenError, SimulationError } from '../../sim/errors.ts';
 import type { Plan } from '../../sim/options.ts';
-import { planOf } from '../../sim/options.ts';
-import type { RunStats } from '../../sim/report/report.ts';
 import { statsOf } from '../../sim/report/report.ts';
-import { runRange } from '../../sim/simulate.ts';
-import type { Scenario } from '../../sim/world.ts';
+import type { RunResult, RunStats } from '../../sim/run-once.ts';
+import { planWith, runRange } from '../../sim/simulate.ts';
 import { show } from '../../support/checks.ts';
 import { CommandUsageError } from '../errors.ts';
 import type { Flags } from './flags.ts';
 import { commandOf } from './flags.ts';
-import { parts } from './parts.ts';
 import { loadScenario } from './scenario.ts';
 
-/** What every thread is told. */
+/** The input of every thread. */
 export interface WorkerInput {
   readonly file: string;
   readonly flags: Flags;
 }
 
-/** Some of the runs of a campaign, one after the other. */
+/** Consecutive runs of a campaign. */
 export interface Block {
-  /** The number of the first run, from 0. */
+  /** The index of the first run, from 0. */
   readonly first: number;
   readonly count: number;
-  /** Whether a run that fails is shrunk. */
+  /** Whether a failed run is shrunk. */
   readonly shrink: boolean;
 }
 
-/** The runs that have succeeded, and the one after them, if it has failed. */
+/** The runs that succeeded, and the run after them if it failed. */
 export interface BlockOutcome {
   readonly stats: readonly RunStats[];
   readonly failure: FailureRecord | null;
 }
 
-export class Explorer {
+export interface Explorer {
   readonly plan: Plan;
-  readonly #scenario: Scenario;
-
-  constructor(scenario: Scenario, plan: Plan) {
-    this.#scenario = scenario;
-    this.plan = plan;
-  }
-
-  async explore({ first, count, shrink }: Block): Promise<BlockOutcome> {
-    const figures: RunStats[] = [];
-    const plan = shrink ? this.plan : { ...this.plan, shrink: null };
-    const done = (result: RunStats) => figures.push(statsOf(result));
-    try {
-      await runRange(this.#scenario, plan, parts.realProcess, { first, count, onResult: done });
-      return { stats: figures, failure: null };
-    } catch (error) {
-      if (error instanceof SimulationError)
-        return { stats: figures, failure: failureRecord(error) };
-      throw error;
-    }
-  }
+  explore(block: Block): Promise<BlockOutcome>;
 }
 
-/** Throws CommandUsageError for a module or options that are wrong. */
+/** Throws CommandUsageError for a wrong module or wrong options. */
 export async function loadExplorer({ file, flags }: WorkerInput): Promise<Explorer> {
   const { scenario, options } = await loadScenario(file);
+  const plan = { ...planFor({ ...options, ...flags }), command: commandOf(file, flags, options) };
+  const explore = async ({ first, count, shrink }: Block): Promise<BlockOutcome> => {
+    const stats: RunStats[] = [];
+    const onResult = (result: RunResult): void => void stats.push(statsOf(result));
+    const shrinkLimits = shrink ? plan.shrinkLimits : null;
+    try {
+      const range = { first, count, onResult };
+      await runRange(scenario, { ...plan, shrinkLimits }, nodeProcess, range);
+      return { stats, failure: null };
+    } catch (error) {
+      if (error instanceof SimulationError) return { stats, failure: failureRecord(error) };
+      throw error;
+    }
+  };
+  return { plan, explore };
+}
+
+function planFor(options: Parameters<typeof planWith>[0]): Plan {
   try {
-    const plan = planOf({ ...options, ...flags }, parts.makeNetwork, parts.debug());
-    return new Explorer(scenario, { ...plan, command: commandOf(file, flags, options) });
+    return planWith(options, { realProcess: nodeProcess });
   } catch (error) {
-    throw isOfOptions(error) ? new CommandUsageError(error.message) : error;
+    throw isUsageError(error) ? new CommandUsageError(error.message) : error;
   }
 }
 
-function isOfOptions(error: unknown): error is Error {
+function isUsageError(error: unknown): error is Error {
   const { code } = error as { readonly code?: unknown };
-  const isRange = code === 'ERR_OUT_OF_RANGE' || code === 'ERR_INVALID_ARG_TYPE';
-  return isRange || error instanceof ReplayTokenError;
+  const isWrongValue = code === 'ERR_OUT_OF_RANGE' || code === 'ERR_INVALID_ARG_TYPE';
+  return isWrongValue || error instanceof ReplayTokenError;
 }
 
-/** A failed run as it goes from thread to thread and into JSON. */
-
-/** What was thrown, as far as it can be told. */
+/** A thrown value that a thread can send and JSON can represent. */
 export interface ThrownRecord {
   readonly name: string;
   readonly message: string;
@@ -89,26 +82,19 @@ export interface ThrownRecord {
   readonly stack?: string;
 }
 
-export interface FailureRecord {
+type Serializable<T> = Omit<T, 'error' | 'replay' | 'shrunk'> & { readonly error: ThrownRecord };
+
+/** A failed run that a thread can send and JSON can represent. */
+export interface FailureRecord extends Serializable<FailedRun> {
   /** 'ERR_SIMULATION' or 'ERR_NOT_DETERMINISTIC'. */
   readonly code: string;
-  readonly seed: number;
-  /** Which of the runs it was, from 0. */
-  readonly run: number;
-  readonly order: string;
-  readonly error: ThrownRecord;
-  readonly virtualMs: number;
-  readonly steps: number;
-  readonly traceHash: string;
-  readonly events: readonly TraceEvent[];
-  readonly tasks: readonly string[];
   readonly replay: string | null;
-  readonly shrunk: (Omit<ShrunkRun, 'error'> & { readonly error: ThrownRecord }) | null;
-  /** The story, for people. */
+  readonly shrunk: Serializable<ShrunkRun> | null;
+  /** The report to read. */
   readonly message: string;
 }
 
-export function failureRecord(failure: SimulationError): FailureRecord {
+function failureRecord(failure: SimulationError): FailureRecord {
   const { code, seed, run, order, virtualMs, steps, traceHash, events, tasks, message } = failure;
   const { shrunk, replay = null } = failure;
   return {

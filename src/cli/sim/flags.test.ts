@@ -8,7 +8,7 @@ function valuesOf(...args: string[]): ReturnType<typeof readArguments>['values']
 }
 
 describe('the options of coronet sim', () => {
-  it('are those of simulate', () => {
+  it('set the options of simulate', () => {
     expect(flagsOf(valuesOf())).toEqual({});
     const args = '--seed 5 --runs 10 --order pct --pct-depth 4 --max-virtual-ms 1.5 --max-steps 9';
     const flags = flagsOf(valuesOf(...args.split(' '), '--check-determinism', '--no-shrink'));
@@ -26,7 +26,7 @@ describe('the options of coronet sim', () => {
     expect(flagsOf(valuesOf('--replay', 'A-_9'))).toEqual({ replay: 'A-_9' });
   });
 
-  it('take a seed alone for one run', () => {
+  it('select one run with --seed alone', () => {
     expect(flagsOf(valuesOf('--seed', '7'))).toEqual({ seed: 7, runs: 1 });
   });
 
@@ -38,32 +38,32 @@ describe('the options of coronet sim', () => {
     ['--order lifo', "Expected --order to be fifo, random or pct, got 'lifo'."],
     ['--max-virtual-ms 1h', "a number of milliseconds, or Infinity, got '1h'."],
     ['--max-steps 0', 'Expected --max-steps to be a whole number from 1'],
-    ['--replay A --seed 1', 'The token of --replay says which run it is: leave out --seed.'],
+    ['--replay A --seed 1', '--replay already selects the run: leave out --seed.'],
     ['--replay A --order pct', 'leave out --order.'],
   ];
 
-  it.each(wrong)('refuse %s', (args, message) => {
+  it.each(wrong)('reject %s', (args, message) => {
     const read = (): unknown => flagsOf(valuesOf(...args.split(' ')));
     expect(read).toThrow(message);
     expect(read).toThrow(CommandUsageError);
   });
 
-  it('bound the threads', () => {
+  it('limit the number of threads', () => {
     expect(readWorkers(valuesOf())).toBeUndefined();
     expect(readWorkers(valuesOf('--workers', '3'))).toBe(3);
     expect(() => readWorkers(valuesOf('--workers', '2000'))).toThrow('from 1 to 1024');
   });
 });
 
-describe('the command that is printed', () => {
-  it('says what has to be said again, and not which run', () => {
+describe('the printed command', () => {
+  it('contains the limits and leaves out the options that select a run', () => {
     const flags = { seed: 5, runs: 9, maxSteps: 7, maxVirtualMs: 1.5, checkDeterminism: true };
     const { text } = commandOf('dir/a.mjs', flags, {});
     const rest = '--max-virtual-ms 1.5 --max-steps 7 --check-determinism';
     expect(text).toBe(`coronet sim dir/a.mjs ${rest}`);
   });
 
-  it('knows the order that the file asks for', () => {
+  it('depends on the order in the options of the file', () => {
     expect(commandOf('a.mjs', {}, { order: 'fifo', pctDepth: 5 })).toMatchObject({
       order: 'fifo',
       pctDepth: 5,
@@ -71,7 +71,7 @@ describe('the command that is printed', () => {
     expect(commandOf('a.mjs', {}, {})).toMatchObject({ order: 'random', pctDepth: 3 });
   });
 
-  it('is one word for every file in a shell', () => {
+  it('quotes a file name that a shell would split or expand', () => {
     expect(commandOf("it's $HOME.mjs", {}, {}).text).toBe("coronet sim 'it'\\''s $HOME.mjs'");
   });
 });

@@ -1,4 +1,4 @@
-/** What `coronet sim` is told on the command line, and the command that says the same again. */
+/** The options of `coronet sim`, and the printed command that repeats a run with them. */
 
 import type { OrderName } from '../../sim/choices/order.ts';
 import { ORDERS } from '../../sim/choices/order.ts';
@@ -22,24 +22,13 @@ export const OPTIONS: OptionTable = {
   help: { type: 'boolean', short: 'h', default: false },
 };
 
-/** Options of `simulate` that stand on the command line. */
-export type Flags = Pick<
-  SimOptions,
-  | 'seed'
-  | 'runs'
-  | 'order'
-  | 'pctDepth'
-  | 'replay'
-  | 'checkDeterminism'
-  | 'maxVirtualMs'
-  | 'maxSteps'
-  | 'shrink'
->;
+/** Options of `simulate` that the command line can set. */
+export type Flags = Omit<SimOptions, 'link' | 'faults' | 'hooks' | 'debug'>;
 
-/** Throws CommandUsageError for values that make no sense. */
+/** Throws CommandUsageError for invalid values. */
 export function flagsOf(values: OptionValues): Flags {
   const seed = readWhole(values, 'seed', 0);
-  // A seed alone stands for one run, however many the module asks for.
+  // A seed without --runs means one run, however many the module asks for.
   const runs = readWhole(values, 'runs', 1) ?? (seed === undefined ? undefined : 1);
   const order = readOrder(values['order']);
   const pctDepth = readWhole(values, 'pct-depth', 1);
@@ -99,12 +88,12 @@ function readToken(values: OptionValues): string | undefined {
   if (token === undefined) return undefined;
   for (const name of ['seed', 'runs', 'order', 'pct-depth']) {
     if (values[name] === undefined) continue;
-    throw new CommandUsageError(`The token of --replay says which run it is: leave out --${name}.`);
+    throw new CommandUsageError(`--replay already selects the run: leave out --${name}.`);
   }
   return String(token);
 }
 
-/** The command for the same file, without what says which run. */
+/** The command for the same file and limits, without the options that select a run. */
 export function commandOf(file: string, flags: Flags, options: SimOptions): ReplayCommand {
   const { maxVirtualMs, maxSteps, checkDeterminism } = flags;
   const words = ['coronet sim', shellQuoted(file)];
@@ -115,7 +104,7 @@ export function commandOf(file: string, flags: Flags, options: SimOptions): Repl
   return { text: words.join(' '), order, pctDepth };
 }
 
-/** As a shell takes it for one word. */
+/** Quotes a word for a shell, if necessary. */
 function shellQuoted(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
   return `'${word.replaceAll("'", "'\\''")}'`;

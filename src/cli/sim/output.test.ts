@@ -16,14 +16,14 @@ const report: SimReport = {
   warnings: Array.from({ length: 12 }, (_, i) => `warning ${i}`),
 };
 
-describe('a report in words', () => {
+describe('the text report', () => {
   it('has a line for each fact', () => {
     const lines = successText(report).split('\n');
     expect(lines.slice(0, 7)).toEqual([
       '1000 runs, seeds 5 to 1004: all succeeded',
       '  order          random, 1 interleaving',
-      '  events         250, 100 of them steps of tasks',
-      '  simulated time 1.5 minutes',
+      '  events         250, 100 of them task steps',
+      '  virtual time   1.5 minutes',
       '  faults         shortReads 12, crash 1',
       '  trace          0123456789abcdef (not deterministic)',
       '  warning: warning 0',
@@ -31,22 +31,20 @@ describe('a report in words', () => {
     expect(lines.at(-2)).toBe('  and 2 more warnings');
   });
 
-  it('has the unit of which there is at least one', () => {
+  it('shows the virtual time in the largest unit that fits', () => {
     const times = [0.5, 999, 1000, 3_600_000, 365 * 86_400_000];
     const words = times.map((virtualMs) => {
-      return /time (.*)/.exec(successText({ ...report, virtualMs }))?.[1];
+      return /time +(.*)/.exec(successText({ ...report, virtualMs }))?.[1];
     });
     expect(words).toEqual(['0.5 ms', '999 ms', '1 seconds', '1 hours', '365 days']);
   });
 });
 
 describe('the progress of a campaign', () => {
-  it('is a bar, the runs that are done, their rate, and the time that is left', () => {
+  it('shows a bar, the number of runs, their rate and the remaining time', () => {
     const half = progressLine(500, 1000, 2000);
-    expect(half).toBe('[############------------] 500 of 1000 runs, 250 a second, 2 s left');
-    expect(progressLine(0, 10, 0)).toBe(`[${'-'.repeat(24)}] 0 of 10 runs, 0 a second`);
-    expect(progressLine(10, 10, 1000)).toBe(
-      `[${'#'.repeat(24)}] 10 of 10 runs, 10 a second, 0 s left`,
-    );
+    expect(half).toBe('[############------------] 500 of 1000 runs, 250/s, 2 s left');
+    expect(progressLine(0, 10, 0)).toBe(`[${'-'.repeat(24)}] 0 of 10 runs, 0/s`);
+    expect(progressLine(10, 10, 1000)).toBe(`[${'#'.repeat(24)}] 10 of 10 runs, 10/s, 0 s left`);
   });
 });

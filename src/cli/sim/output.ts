@@ -1,25 +1,24 @@
-/** What `coronet sim` says of a campaign: for people, and as JSON. */
+/** The output of `coronet sim`: text and JSON, and the progress of a long campaign. */
 import type { Plan } from '../../sim/options.ts';
 import type { SimReport } from '../../sim/report/report.ts';
 import type { FailureRecord } from './explorer.ts';
 
-/** Lines of the stack of an error that are shown, its text included. */
+/** The maximum number of stack lines that are shown, message included. */
 const MAX_STACK_LINES = 12;
 const MAX_WARNINGS = 10;
 
-/** All runs have succeeded. */
+/** The report when all runs have succeeded. */
 export function successText(report: SimReport, plan?: Plan): string {
   const { runs, events, virtualMs, interleavings, faults, traceHash, deterministic } = report;
   const lines = [
     `${seedsText(report.seed, runs)}: ${runs === 1 ? 'succeeded' : 'all succeeded'}`,
     `  order          ${report.order}, ${count(interleavings, 'interleaving')}`,
-    `  events         ${events}, ${report.steps} of them steps of tasks`,
-    `  simulated time ${timeText(virtualMs)}`,
+    `  events         ${events}, ${report.steps} of them task steps`,
+    `  virtual time   ${timeText(virtualMs)}`,
     `  faults         ${faultsText(faults)}`,
     `  trace          ${traceHash}${deterministic ? '' : ' (not deterministic)'}`,
   ];
-  // A token is given to see a failure again.
-  if (plan?.settings.allowed) lines.push('  What failed with this token does not fail any more.');
+  if (plan?.settings.allowed) lines.push('  The run of this token does not fail any more.');
   const { warnings } = report;
   for (const warning of warnings.slice(0, MAX_WARNINGS)) lines.push(`  warning: ${warning}`);
   const more = warnings.length - MAX_WARNINGS;
@@ -31,17 +30,17 @@ export function successJson(report: SimReport): string {
   return json({ ok: true, ...report });
 }
 
-/** The story, and above the way back to it where the error was thrown. */
+/** The message of the error, with the stack of the thrown error before the replay commands. */
 export function failureText({ message, error }: FailureRecord, note = ''): string {
   const at = message.lastIndexOf('\n\nReplay: ');
-  const [story, wayBack] = at < 0 ? [message, ''] : [message.slice(0, at), message.slice(at)];
+  const [report, commands] = at < 0 ? [message, ''] : [message.slice(0, at), message.slice(at)];
   const stack = ownLines(error.stack ?? '');
-  const thrown = stack.length > 1 ? ['', 'What was thrown:', ...stack.map(indent)] : [];
-  const told = note === '' ? [] : ['', note];
-  return `${[story, ...thrown, ...told].join('\n')}${wayBack}\n`;
+  const thrown = stack.length > 1 ? ['', 'The thrown error:', ...stack.map(indent)] : [];
+  const notes = note === '' ? [] : ['', note];
+  return `${[report, ...thrown, ...notes].join('\n')}${commands}\n`;
 }
 
-/** The stack down to where the scheduler has resumed the task: from there it is always the same. */
+/** The stack without the frames of the scheduler and below, which are always the same. */
 function ownLines(stack: string): string[] {
   const lines = stack.split('\n');
   const end = lines.findIndex((line) => /[\\/]kernel[\\/]scheduler\.[jt]s:/.test(line));
@@ -58,31 +57,25 @@ export function failureJson(failure: FailureRecord, plan: Plan, note = ''): stri
   return json({ ok: false, runs: plan.runs, ...failure, commands, ...notes });
 }
 
-/** A failure of a campaign that does not come again when its seed is run alone. */
-export function notReproducedText(failure: FailureRecord): string {
-  const { seed } = failure;
+/** The note for a failure of a campaign that does not fail when its seed is run alone. */
+export function notReproducedText({ seed }: FailureRecord): string {
   return (
-    `Seed ${seed} has failed among others, but it does not when it is run alone. Perhaps ` +
-    'something is kept from one run to the next (a variable of the module), or comes from outside.'
+    `Seed ${seed} failed within the campaign, but does not fail when it runs alone. State may ` +
+    'survive from one run to the next (a variable of the module), or come from outside.'
   );
 }
 
-/** Somebody has pressed Ctrl-C. */
+/** The report after Ctrl-C. */
 export function interruptedText(report: SimReport, plan: Plan): string {
   const { runs } = report;
-  const done = runs === 0 ? 'no run was done' : `${seedsText(plan.seed, runs)} succeeded`;
-  return `Interrupted: ${done}.\nGo on: ${continueCommand(report, plan)}\n`;
+  const done = runs === 0 ? 'no run finished' : `${seedsText(plan.seed, runs)} succeeded`;
+  return `Interrupted: ${done}.\nContinue: ${continueCommand(report, plan)}\n`;
 }
 
 export function interruptedJson(report: SimReport, plan: Plan): string {
   const next = plan.seed + report.runs;
-  return json({
-    ok: true,
-    interrupted: true,
-    ...report,
-    next,
-    commands: { goOn: continueCommand(report, plan) },
-  });
+  const commands = { continue: continueCommand(report, plan) };
+  return json({ ok: true, interrupted: true, ...report, next, commands });
 }
 
 function continueCommand({ runs }: SimReport, plan: Plan): string {
@@ -107,11 +100,11 @@ function faultsText(faults: Readonly<Record<string, number>>): string {
   return list.length === 0 ? 'none' : list.join(', ');
 }
 
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** The largest unit of which there is at least one. */
+/** A duration in the largest unit that is not longer than it. */
 function timeText(ms: number): string {
   const units = [
     [86_400_000, 'days'],
@@ -127,18 +120,18 @@ function indent(line: string): string {
   return `  ${line}`;
 }
 
-/** How far a long campaign is, on standard error, where a person is looking. */
-
-const WIDTH = 24;
-/** Campaigns that are over soon are not worth a line. */
+const BAR_WIDTH = 24;
+/** Short campaigns show no progress. */
 const QUIET_MS = 1000;
-const BETWEEN_MS = 200;
+const UPDATE_INTERVAL_MS = 200;
+
+/** The progress of a long campaign, on standard error if it is a terminal. */
 
 export class Progress {
   readonly #runs: number;
   readonly #begun: number = performance.now();
   readonly #isShown: boolean = process.stderr.isTTY === true;
-  #shownAt: number = this.#begun + QUIET_MS - BETWEEN_MS;
+  #shownAt: number = this.#begun + QUIET_MS - UPDATE_INTERVAL_MS;
   #isOnScreen = false;
 
   constructor(runs: number) {
@@ -147,24 +140,24 @@ export class Progress {
 
   update(runs: number): void {
     const now = performance.now();
-    if (!this.#isShown || now - this.#shownAt < BETWEEN_MS) return;
+    if (!this.#isShown || now - this.#shownAt < UPDATE_INTERVAL_MS) return;
     this.#shownAt = now;
     this.#isOnScreen = true;
     process.stderr.write(`\r${progressLine(runs, this.#runs, now - this.#begun)}\x1b[K`);
   }
 
-  /** Leaves no trace. */
+  /** Clears the line. */
   end(): void {
     if (this.#isOnScreen) process.stderr.write('\r\x1b[K');
     this.#isOnScreen = false;
   }
 }
 
-/** "[########----------------] 3400 of 10000 runs, 1700 a second, 4 s left". */
+/** "[########----------------] 3400 of 10000 runs, 1700/s, 4 s left". */
 export function progressLine(runs: number, of: number, tookMs: number): string {
-  const full = Math.floor((runs / of) * WIDTH);
-  const bar = `${'#'.repeat(full)}${'-'.repeat(WIDTH - full)}`;
+  const full = Math.floor((runs / of) * BAR_WIDTH);
+  const bar = `${'#'.repeat(full)}${'-'.repeat(BAR_WIDTH - full)}`;
   const perSecond = (runs * 1000) / Math.max(1, tookMs);
   const left = runs === 0 ? '' : `, ${Math.ceil((of - runs) / perSecond)} s left`;
-  return `[${bar}] ${runs} of ${of} runs, ${Math.round(perSecond)} a second${left}`;
+  return `[${bar}] ${runs} of ${of} runs, ${Math.round(perSecond)}/s${left}`;
 }

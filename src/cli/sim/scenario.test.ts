@@ -16,8 +16,8 @@ function moduleOf(text: string): string {
   return path;
 }
 
-describe('a module with a scenario', () => {
-  it('has a function as its default export', async () => {
+describe('the module of coronet sim', () => {
+  it('may export a scenario as its default', async () => {
     const { scenario, options } = await loadScenario(
       moduleOf('export default function* main() {}'),
     );
@@ -25,7 +25,7 @@ describe('a module with a scenario', () => {
     expect(options).toEqual({});
   });
 
-  it('or an object with a scenario and options', async () => {
+  it('may export an object with a scenario and options as its default', async () => {
     const text = 'export default { *scenario() {}, options: { runs: 5 } };';
     const { scenario, options } = await loadScenario(moduleOf(text));
     expect(scenario.name).toBe('scenario');
@@ -40,27 +40,29 @@ describe('a module with a scenario', () => {
     ["export default { scenario: 'main' };", /got \{ scenario: "main" \}\./],
     ['export default { *scenario() {}, options: 5 };', /got \{ scenario, options: 5 \}\./],
     ['export default { *scenario() {}, option: {} };', /also has 'option'\./],
-    ["throw new Error('too early');", /failed while it was loaded\.\nError: too early\n +at /],
-    ["throw 'a text';", /failed while it was loaded\.\n"a text"/],
+    ["throw new Error('too early');", /failed to load\.\nError: too early\n +at /],
+    ["throw 'a text';", /failed to load\.\n"a text"/],
   ];
 
-  it.each(wrong)('is refused: %s', async (text, message) => {
+  it.each(wrong)('is rejected: %s', async (text, message) => {
     const outcome: unknown = await loadScenario(moduleOf(text)).catch((error: unknown) => error);
     expect(outcome).toBeInstanceOf(CommandUsageError);
     expect((outcome as Error).message).toMatch(message);
   });
 
-  it('has to be there, and a file', async () => {
+  it('is rejected if the file does not exist or is not a file', async () => {
     const path = moduleOf('');
     const near = path.replace('module', 'modul');
-    await expect(loadScenario(near)).rejects.toThrow(/There is no file '.*Did you mean module-/);
-    await expect(loadScenario(join(folder, 'no', 'x.mjs'))).rejects.toThrow(
-      /no file '.*x\.mjs'\.$/,
+    await expect(loadScenario(near)).rejects.toThrow(
+      /File '.*' does not exist\. Did you mean module-/,
     );
-    await expect(loadScenario(folder)).rejects.toThrow(/is no file\./);
+    await expect(loadScenario(join(folder, 'no', 'x.mjs'))).rejects.toThrow(
+      /File '.*x\.mjs' does not exist\.$/,
+    );
+    await expect(loadScenario(folder)).rejects.toThrow(/is not a file\./);
   });
 
-  it('has to import the Coronet of the command', async () => {
+  it('is rejected if it imports another copy of Coronet', async () => {
     const packageFolder = join(folder, 'other', 'node_modules', 'coronet');
     const { mkdirSync } = await import('node:fs');
     mkdirSync(packageFolder, { recursive: true });
@@ -69,7 +71,7 @@ describe('a module with a scenario', () => {
     writeFileSync(join(packageFolder, 'sim.js'), '');
     const path = join(folder, 'other', 'scenario.mjs');
     writeFileSync(path, 'export default function* () {}');
-    const refused = loadScenario(path);
-    await expect(refused).rejects.toThrow(/imports the Coronet at .*other.*npx coronet sim/);
+    const rejected = loadScenario(path);
+    await expect(rejected).rejects.toThrow(/imports the Coronet at .*other.*npx coronet sim/);
   });
 });

@@ -1,4 +1,4 @@
-/** The module that `coronet sim` is given: its default export, and what can be wrong with it. */
+/** Loads the module of `coronet sim` and checks its default export. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -15,10 +15,10 @@ export interface ScenarioModule {
   readonly options: SimOptions;
 }
 
-/** Lines of an error that are shown. */
+/** The maximum number of lines of an error that are shown. */
 const MAX_LINES = 20;
 
-/** Throws CommandUsageError for whatever is wrong with it. */
+/** Throws CommandUsageError for every problem with the module. */
 export async function loadScenario(file: string): Promise<ScenarioModule> {
   const path = resolve(file);
   checkFile(file, path);
@@ -27,7 +27,7 @@ export async function loadScenario(file: string): Promise<ScenarioModule> {
   try {
     loaded = (await import(pathToFileURL(path).href)) as { default?: unknown };
   } catch (error) {
-    throw new CommandUsageError(whyNotLoaded(error, file, path));
+    throw new CommandUsageError(loadErrorText(error, file, path));
   }
   return scenarioOf(loaded, file);
 }
@@ -38,33 +38,33 @@ function checkFile(file: string, path: string): void {
     const names = existsSync(folder) ? readdirSync(folder) : [];
     const guess = nearest(basename(path), names);
     const hint = guess === undefined ? '' : ` Did you mean ${guess}?`;
-    throw new CommandUsageError(`There is no file '${file}'.${hint}`);
+    throw new CommandUsageError(`File '${file}' does not exist.${hint}`);
   }
-  if (!statSync(path).isFile()) throw new CommandUsageError(`'${file}' is no file.`);
+  if (!statSync(path).isFile()) throw new CommandUsageError(`'${file}' is not a file.`);
 }
 
-/** The scenario has to run on the same Coronet as the command: tasks know their own only. */
+/** The scenario and the command must use the same Coronet: they share tasks and schedulers. */
 function checkCopy(file: string, path: string): void {
   const theirs = coronetLocation(path);
   const own = coronetLocation(import.meta.url);
   if (theirs === undefined || own === undefined || theirs === own) return;
   throw new CommandUsageError(
-    `'${file}' imports the Coronet at ${theirs}, and this command belongs to the one at ${own}. ` +
-      'Use the one beside it: npx coronet sim …',
+    `'${file}' imports the Coronet at ${theirs}, but this command belongs to ${own}. ` +
+      'Use the command of the former: npx coronet sim …',
   );
 }
 
-/** Where `import 'coronet/sim'` in the module leads, if it does. */
+/** The file that `import 'coronet/sim'` in the module resolves to; undefined if it does not. */
 function coronetLocation(module: string): string | undefined {
   try {
     return realpathSync(createRequire(module).resolve('coronet/sim'));
   } catch {
-    // It may import the parts by their paths.
+    // The module may import Coronet by a path.
     return undefined;
   }
 }
 
-function whyNotLoaded(error: unknown, file: string, path: string): string {
+function loadErrorText(error: unknown, file: string, path: string): string {
   const { code } = (error ?? {}) as { readonly code?: unknown };
   const isTypeScript = /^\.[cm]?ts$/.test(extname(path));
   if (String(code).endsWith('UNKNOWN_FILE_EXTENSION') && isTypeScript) {
@@ -78,12 +78,12 @@ function whyNotLoaded(error: unknown, file: string, path: string): string {
     return `'${file}' could not be loaded.\n${where}`;
   }
   const text = (error instanceof Error && error.stack) || show(error);
-  return `'${file}' failed while it was loaded.\n${clip(text)}`;
+  return `'${file}' failed to load.\n${clip(text)}`;
 }
 
 /**
- * Node tells the line of a syntax error on standard error only, when nobody catches it. Nothing of
- * the module runs: a syntax error is found before.
+ * The text that Node prints for a syntax error that is not caught, which names the line. The error
+ * object does not. The module is imported in a child process; none of its code runs.
  */
 function syntaxErrorLocation(path: string): string | undefined {
   const load = `await import(${JSON.stringify(pathToFileURL(path).href)})`;
@@ -95,7 +95,7 @@ function syntaxErrorLocation(path: string): string | undefined {
   return text.includes('SyntaxError') ? text.trim() : undefined;
 }
 
-/** Without what Node does inside to load a module. */
+/** Removes the frames of Node's module loader. */
 function clip(text: string): string {
   const lines = text.split('\n').filter((line) => !/^ {4}at .*\(node:internal\//.test(line));
   return lines.slice(0, MAX_LINES).join('\n');

@@ -1,9 +1,9 @@
-/** A thread of a campaign: loads the module once, and makes the blocks of runs that it is sent. */
+/** A worker thread of a campaign: loads the module once and simulates the blocks it receives. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Block, WorkerInput } from './explorer.ts';
 import { loadExplorer } from './explorer.ts';
 
-// What fails here ends the thread, and the other side hears of it.
+// A failure ends the thread, which the `Thread` of campaign.ts observes.
 const explorer = loadExplorer(workerData as WorkerInput);
 
 parentPort?.on('message', (block: Block) => {

@@ -8,7 +8,7 @@ import { group } from '../../kernel/task/group.ts';
 import { recvWait, sleep } from '../../kernel/waits.ts';
 import { Channel } from '../channel.ts';
 import type { Case, Selectable } from './case.ts';
-import { AttemptCase } from './case.ts';
+import { AttemptCase, WOULD_WAIT } from './case.ts';
 import { select } from './select.ts';
 
 /** A minimal socket: an attempt may find bytes, and one task at a time may read. */
@@ -134,4 +134,31 @@ test('a select with an external case counts as an external wait while it is park
     expect(counts).toEqual([1, 0, 1, 0, 1, 0]);
   });
   expect(host.scheduler.externalWaits).toBe(0);
+});
+
+/** An operation whose case is carried out while it is registered. */
+class Immediate extends Step<number> implements Selectable<number> {
+  asCase(): Case<number> {
+    return {
+      external: false,
+      describe: () => 'immediate',
+      attempt: () => WOULD_WAIT,
+      enlist: (waiter) => void waiter.wake(1),
+      leave: () => {},
+    };
+  }
+
+  next(): IteratorResult<Wait, number> {
+    return { done: true, value: 1 };
+  }
+}
+
+test('a case that is carried out while it is registered decides the select', () => {
+  play(function* () {
+    const wire = new Wire();
+    const late = sleep(9);
+    const result = yield* select({ now: new Immediate(), in: wire.recv(), late });
+    expect(result).toEqual({ key: 'now', value: 1 });
+    expect([wire.reading, wire.recvWaiter]).toEqual([false, null]);
+  });
 });

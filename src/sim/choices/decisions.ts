@@ -1,24 +1,26 @@
 /**
- * Every choice that a simulation makes: which task is next, how long a message takes, whether a
- * fault happens, what `random()` gives.
+ * Every choice of a simulation: which task is next, how long a message takes, whether a fault
+ * happens, what `random()` returns.
  *
  * A choice is a pure function of the seed, the kind of the choice and its number within the kind.
- * So choices do not depend on each other: one that is set to its default leaves all others as they
- * were, which is what makes a failing run shrinkable. Lanes go further: the choices of one link, or
- * one task, are counted by themselves, so that they stay the same when others come and go.
+ * So choices do not depend on each other: if one is set to its default, all others stay the same.
+ * That makes it possible to shrink a failing run. Streams go further: the choices of one link or one
+ * task are numbered separately, so that they stay the same when choices elsewhere are added or
+ * removed.
  *
  * Invariants:
  *  1. The default of a choice is 0: the first task, the least latency, no fault. A draw of 0 always
  *     means the default.
- *  2. Only 32-bit integer arithmetic and one division by a power of two: the same bits everywhere.
+ *  2. Only 32-bit integer arithmetic and one division by a power of two: every machine computes the
+ *     same bits.
  */
 
 import { hashText } from '../report/trace-hash.ts';
 
-/** Kinds count separately. */
+/** The kinds of choices. Each kind is numbered separately. */
 export type DecisionKind = 'schedule' | 'latency' | 'fault' | 'program';
 
-/** In the order in which tokens list them. */
+/** The order in which tokens list the kinds. */
 export const DECISION_KINDS: readonly DecisionKind[] = ['schedule', 'latency', 'fault', 'program'];
 
 const SALTS: Readonly<Record<DecisionKind, number>> = {
@@ -34,7 +36,7 @@ export type AllowedChoices = Readonly<Record<DecisionKind, ReadonlySet<number>>>
 /** The numbers of the choices that did differ. */
 export type Deviations = Record<DecisionKind, number[]>;
 
-/** Choices that are counted by themselves. Numbers of lanes may meet: then they draw the same. */
+/** A separate numbering. Numbers of two streams may coincide: then both draw the same values. */
 export class DecisionStream {
   readonly kind: DecisionKind;
   /** The number of the next choice. */
@@ -50,9 +52,9 @@ export class Decisions {
   readonly seed: number;
   readonly #low: number;
   readonly #high: number;
-  /** `null`: all choices are free. */
+  /** `null`: all choices may differ from their defaults. */
   readonly #allowed: AllowedChoices | null;
-  /** The choices of each kind that belong to no lane of their own. */
+  /** The choices of each kind without a stream of their own. */
   readonly #defaultStreams: Readonly<Record<DecisionKind, DecisionStream>> = {
     schedule: new DecisionStream('schedule'),
     latency: new DecisionStream('latency'),
@@ -60,60 +62,57 @@ export class Decisions {
     program: new DecisionStream('program'),
   };
   readonly #namedStreams = new Map<string, DecisionStream>();
-  /** Filled while somebody wants to know. */
+  /** Filled if it is not null. */
   readonly #deviations: Deviations | null;
 
   constructor(
     seed: number,
-    kept: AllowedChoices | null = null,
+    allowed: AllowedChoices | null = null,
     deviations: Deviations | null = null,
   ) {
     this.seed = seed;
     this.#low = seed >>> 0;
     this.#high = Math.floor(seed / 2 ** 32) >>> 0;
-    this.#allowed = kept;
+    this.#allowed = allowed;
     this.#deviations = deviations;
   }
 
-  /** The lane of that name: the same one whenever it is asked for. */
+  /** The stream of that name. The same name returns the same stream. */
   stream(kind: DecisionKind, name: string): DecisionStream {
     const key = `${kind} ${name}`;
-    let lane = this.#namedStreams.get(key);
-    if (lane === undefined) {
-      lane = new DecisionStream(kind, key);
-      this.#namedStreams.set(key, lane);
+    let stream = this.#namedStreams.get(key);
+    if (stream === undefined) {
+      stream = new DecisionStream(kind, key);
+      this.#namedStreams.set(key, stream);
     }
-    return lane;
+    return stream;
   }
 
-  /** One of `count` possibilities, 0 being the default. */
+  /** Chooses one of `count` possibilities. 0 is the default. */
   choose(which: DecisionKind | DecisionStream, count: number): number {
     if (count <= 1) return 0;
-    const lane = this.#streamOf(which);
-    const number = lane.nextIndex++;
-    return this.#recordDeviation(
-      lane.kind,
-      number,
-      Math.floor(this.#draw(lane.kind, number) * count),
-    );
+    const stream = this.#streamOf(which);
+    const index = stream.nextIndex++;
+    const outcome = Math.floor(this.#draw(stream.kind, index) * count);
+    return this.#recordDeviation(stream.kind, index, outcome);
   }
 
   /** True with probability `p`; false by default. */
   chance(which: DecisionKind | DecisionStream, p: number): boolean {
     if (p <= 0) return false;
-    const lane = this.#streamOf(which);
-    const number = lane.nextIndex++;
-    const happens = this.#draw(lane.kind, number) >= 1 - p;
-    return this.#recordDeviation(lane.kind, number, happens ? 1 : 0) === 1;
+    const stream = this.#streamOf(which);
+    const index = stream.nextIndex++;
+    const happens = this.#draw(stream.kind, index) >= 1 - p;
+    return this.#recordDeviation(stream.kind, index, happens ? 1 : 0) === 1;
   }
 
   /** A number from `least` (the default) up to `most`. */
   between(which: DecisionKind | DecisionStream, least: number, most: number): number {
     if (most <= least) return least;
-    const lane = this.#streamOf(which);
-    const number = lane.nextIndex++;
-    const draw = this.#draw(lane.kind, number);
-    this.#recordDeviation(lane.kind, number, draw);
+    const stream = this.#streamOf(which);
+    const index = stream.nextIndex++;
+    const draw = this.#draw(stream.kind, index);
+    this.#recordDeviation(stream.kind, index, draw);
     return least + draw * (most - least);
   }
 
@@ -121,20 +120,20 @@ export class Decisions {
     return typeof which === 'string' ? this.#defaultStreams[which] : which;
   }
 
-  #recordDeviation(kind: DecisionKind, number: number, outcome: number): number {
-    if (outcome !== 0 && this.#deviations !== null) this.#deviations[kind].push(number);
+  #recordDeviation(kind: DecisionKind, index: number, outcome: number): number {
+    if (outcome !== 0 && this.#deviations !== null) this.#deviations[kind].push(index);
     return outcome;
   }
 
-  /** In [0, 1), with 32 bits. */
-  #draw(kind: DecisionKind, number: number): number {
-    if (this.#allowed !== null && !this.#allowed[kind].has(number)) return 0;
-    const mixed = mix(mix(this.#low ^ SALTS[kind]) ^ Math.imul(number + 1, 0x9e3779b1));
+  /** A number in [0, 1) with 32 bits. */
+  #draw(kind: DecisionKind, index: number): number {
+    if (this.#allowed !== null && !this.#allowed[kind].has(index)) return 0;
+    const mixed = mix(mix(this.#low ^ SALTS[kind]) ^ Math.imul(index + 1, 0x9e3779b1));
     return (mix(mixed ^ this.#high) >>> 0) / 2 ** 32;
   }
 }
 
-/** The finalizer of MurmurHash3 (Appleby, public domain): every bit of the input changes half. */
+/** The finalizer of MurmurHash3 (Appleby, public domain): every input bit affects all output bits. */
 function mix(value: number): number {
   let h = value | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

@@ -5,7 +5,7 @@ import { group, sleep } from '../../index.ts';
 import type { Scenario } from '../../sim.ts';
 import { simulate } from '../../sim.ts';
 
-/** Two tasks add one. The second begins when the first has had time to finish, usually. */
+/** Two tasks increment a counter. Usually the first has finished before the second begins. */
 function lostUpdate(): Scenario {
   return function* (): Operation<void> {
     let counter = 0;
@@ -23,7 +23,7 @@ function lostUpdate(): Scenario {
   };
 }
 
-/** One task uses what the other makes; made first in the order of spawning. */
+/** One task uses a value that another makes. In the order of spawning, it is made first. */
 function useBeforeMade(): Scenario {
   return function* (): Operation<void> {
     let made = false;
@@ -44,7 +44,7 @@ function useBeforeMade(): Scenario {
   };
 }
 
-/** The order in which four tasks that are ready at once run. */
+/** The order in which four tasks run that became ready at the same time. */
 function* orderOfFour(): Operation<string> {
   const order: string[] = [];
   yield* group(function* (g): Operation<void> {
@@ -58,13 +58,13 @@ function* orderOfFour(): Operation<string> {
 }
 
 describe("the order 'fifo'", () => {
-  it('runs tasks in the order in which they became ready, whatever the seed', async () => {
+  it('runs tasks in the order in which they became ready, with every seed', async () => {
     for (const seed of [1, 2, 3]) {
       expect(await resultOf(orderOfFour, { seed, order: 'fifo' })).toBe('abcd');
     }
   });
 
-  it('runs tasks of all hosts in the order in which they became ready', async () => {
+  it('runs tasks of different hosts in the order in which they became ready', async () => {
     const order: string[] = [];
     await simulate(
       function* (world): Operation<void> {
@@ -83,14 +83,15 @@ describe("the order 'fifo'", () => {
     expect(order.join('')).toBe('abcabc');
   });
 
-  it('does not find what needs an unusual order', async () => {
+  it('does not find a bug that needs an unusual order', async () => {
     const report = await simulate(lostUpdate(), { order: 'fifo', runs: 50 });
     expect(report.interleavings).toBe(1);
+    expect(report.runs).toBe(50);
   });
 });
 
 describe("the order 'random'", () => {
-  it('is the default, and takes every order in time', async () => {
+  it('is the default, and produces every order of four tasks', async () => {
     const seen = new Set<string>();
     await simulate(
       function* (): Operation<void> {
@@ -101,7 +102,7 @@ describe("the order 'random'", () => {
     expect(seen.size).toBe(24);
   });
 
-  it('finds a lost update across a yield, and the seed finds it again, alone', async () => {
+  it('finds a lost update across a yield, and its seed alone repeats the failure', async () => {
     const failure = await simulationErrorOf(lostUpdate(), { runs: 100 });
     expect(failure.error).toEqual(new Error('lost update'));
     const again = await simulationErrorOf(lostUpdate(), { seed: failure.seed });
@@ -111,7 +112,7 @@ describe("the order 'random'", () => {
 });
 
 describe("the order 'pct'", () => {
-  it('finds a bug that needs one task to be held back', async () => {
+  it('finds a bug that needs one task to be delayed', async () => {
     const failure = await simulationErrorOf(useBeforeMade(), {
       runs: 100,
       order: 'pct',
@@ -126,11 +127,12 @@ describe("the order 'pct'", () => {
     expect(again.traceHash).toBe(failure.traceHash);
   });
 
-  it('finds it where fifo does not', async () => {
-    await simulate(useBeforeMade(), { order: 'fifo', runs: 100 });
+  it('finds this bug, which fifo does not find', async () => {
+    const report = await simulate(useBeforeMade(), { order: 'fifo', runs: 100 });
+    expect(report).toMatchObject({ runs: 100, interleavings: 1 });
   });
 
-  it('does not let a task that spins keep the others from running', async () => {
+  it('does not let a task that spins starve the others', async () => {
     const report = await simulate(
       function* (): Operation<void> {
         let there = false;

@@ -1,6 +1,6 @@
 /**
- * Which of the ready tasks is next. All three orders make the same choice when nothing is drawn:
- * the task that has been ready for the longest time.
+ * The scheduling order: which of the ready tasks makes the next step. When no choice is drawn, all
+ * three orders pick the task that has been ready for the longest time.
  */
 
 import type { Scheduler } from '../../kernel/scheduler.ts';
@@ -10,7 +10,7 @@ import type { Decisions } from './decisions.ts';
 import { DecisionStream } from './decisions.ts';
 
 /**
- * 'fifo': in the order in which they became ready, as on real hosts. 'random': any ready task of
+ * 'fifo': the order in which the tasks became ready, as on real hosts. 'random': any ready task of
  * any host. 'pct': by priorities that change a few times, which finds bugs that need few, but
  * particular, switches.
  */
@@ -20,7 +20,7 @@ export const ORDERS: readonly OrderName[] = ['fifo', 'random', 'pct'];
 export const DEFAULT_ORDER: OrderName = 'random';
 
 export interface Order {
-  /** The index of the next task among `ready`, which is not empty. */
+  /** Returns the index of the next task in `ready`, which is not empty. */
   pick(ready: ReadyTasks): number;
 }
 
@@ -43,21 +43,21 @@ class RandomOrder implements Order {
   }
 }
 
-/** Priorities are drawn from so many; equal ones go by the order of becoming ready. */
+/** The number of priorities. Tasks with equal priorities run in the order they became ready. */
 const PRIORITIES = 0x10000;
-/** Change points lie before step 2^14. */
+/** Priorities change before step 2^14. */
 const SCALES = 14;
-/** A task that was picked so often in a row, while others were ready, waits for something. */
+/** A task that is picked more often in a row, while others are ready, is probably spinning. */
 const MAX_CONSECUTIVE_PICKS = 1000;
 
 /**
  * PCT, probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte: "A
- * randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010): always the
- * task of the highest priority; d − 1 times, at steps drawn beforehand, the running task gets the
- * lowest one. In the paper the steps are drawn from the known length of the program. That is not
- * known here, and a run may not depend on the runs before it; so the scale is drawn first.
+ * randomized scheduler with probabilistic guarantees of finding bugs", ASPLOS 2010). The task with
+ * the highest priority always runs; d − 1 times, at steps drawn in advance, the running task gets
+ * the lowest priority. The paper draws the steps from the known length of the program. Here the
+ * length is not known, and a run must not depend on earlier runs; so the scale is drawn first.
  *
- * A task that spins would keep the others from running for ever: after a while it is lowered, too.
+ * A task that spins would starve the others. After a while it gets the lowest priority as well.
  */
 class PriorityOrder implements Order {
   readonly #decisions: Decisions;
@@ -111,8 +111,8 @@ class PriorityOrder implements Order {
     let priority = this.#priorities.get(task);
     if (priority === undefined) {
       const { host } = task.scheduler.host as SimProcess;
-      const lane = new DecisionStream('schedule', `${host.name} ${task.id}`);
-      priority = this.#decisions.choose(lane, PRIORITIES);
+      const stream = new DecisionStream('schedule', `${host.name} ${task.id}`);
+      priority = this.#decisions.choose(stream, PRIORITIES);
       this.#priorities.set(task, priority);
     }
     return priority;
@@ -120,10 +120,9 @@ class PriorityOrder implements Order {
 }
 
 /**
- * The ready tasks of all hosts of a world, in the order in which they became ready. A ring buffer
- * from whose middle an item can be taken; the order of the others stays.
+ * The ready tasks of all hosts of a world, in the order in which they became ready: a ring buffer
+ * that supports removal from the middle. The order of the other tasks does not change.
  */
-
 export class ReadyTasks {
   /** A power of two of slots. */
   #slots: (TaskImpl | undefined)[] = new Array<TaskImpl | undefined>(16).fill(undefined);
@@ -136,17 +135,17 @@ export class ReadyTasks {
     this.length++;
   }
 
-  /** The task with `index` others before it. */
+  /** The task at `index`, counted from the front. */
   at(index: number): TaskImpl {
     return this.#slots[(this.#head + index) & (this.#slots.length - 1)] as TaskImpl;
   }
 
-  /** Takes out the task with `index` others before it. */
+  /** Removes the task at `index`. */
   takeAt(index: number): TaskImpl {
     const slots = this.#slots;
     const mask = slots.length - 1;
     const taken = this.at(index);
-    // The nearer end moves up.
+    // The shorter side moves up.
     if (index < this.length >> 1) {
       for (let i = index; i > 0; i--) {
         slots[(this.#head + i) & mask] = slots[(this.#head + i - 1) & mask];
@@ -163,7 +162,7 @@ export class ReadyTasks {
     return taken;
   }
 
-  /** Takes out the first task of `scheduler`, which must have one here. */
+  /** Removes the first task of `scheduler`, which must have one here. */
   takeFirstOf(scheduler: Scheduler): TaskImpl {
     let index = 0;
     while (this.at(index).scheduler !== scheduler) index++;

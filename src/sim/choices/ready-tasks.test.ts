@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import type { TaskImpl } from '../../kernel/task/task.ts';
 import { ReadyTasks } from './order.ts';
 
-/** The queue only looks at the identity and the scheduler of what it holds. */
+/** ReadyTasks uses only the identity and the scheduler of a task. */
 function fakeTask(scheduler: object = {}): TaskImpl {
   return { scheduler } as TaskImpl;
 }
 
 describe('the ready tasks of a world', () => {
-  it('keep their order, wherever one is taken out', () => {
+  it('keep their order when any of them is removed', () => {
     fc.assert(
       fc.property(fc.array(fc.option(fc.nat(100)), { maxLength: 200 }), (commands) => {
         const ready = new ReadyTasks();
@@ -30,7 +30,7 @@ describe('the ready tasks of a world', () => {
     );
   });
 
-  it('give the first of one scheduler', () => {
+  it('return the first task of a scheduler', () => {
     const ready = new ReadyTasks();
     const own = { scheduler: 'own' };
     const [a, b, c] = [fakeTask(), fakeTask(own), fakeTask(own)];

@@ -7,7 +7,7 @@ import type { Endpoint } from '../../world/network.ts';
 /** An address and a port. */
 export type IpEndpoint = Exclude<Endpoint, { readonly path: string }>;
 
-/** The end of an attempt that has no address yet, and of a Unix socket that has no name. */
+/** The address of a socket that is not bound yet, and of a Unix socket without a name. */
 export const NOWHERE: Endpoint = { path: '' };
 
 const MAPPED = '::ffff:';
@@ -18,7 +18,7 @@ export function addressesOf(index: number): { readonly v4: string; readonly v6: 
   return { v4, v6: `fd00::${index.toString(16)}` };
 }
 
-/** True for an address on the one network that all hosts are on. */
+/** True for an address on the network of all hosts. */
 export function isOnNetwork(host: string): boolean {
   return host.startsWith('10.') || host.startsWith('fd00::');
 }
@@ -31,7 +31,7 @@ export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
 }
 
-/** To all addresses means to this host (ip(7)). */
+/** As a destination, the wildcard address means this host (ip(7)). */
 export function withoutWildcard(endpoint: IpEndpoint): IpEndpoint {
   return isWildcard(endpoint.host) ? { ...endpoint, host: loopbackOf(endpoint) } : endpoint;
 }
@@ -41,7 +41,7 @@ export function loopbackOf({ family }: IpEndpoint): string {
   return family === 4 ? '127.0.0.1' : '::1';
 }
 
-/** Everybody on the network, on the loopback's, or on that of the host (RFC 919). */
+/** The limited broadcast address, and those of the loopback and the network (RFC 919). */
 export function isBroadcast(host: string): boolean {
   return host === '255.255.255.255' || host === '127.255.255.255' || host === '10.255.255.255';
 }
@@ -52,19 +52,19 @@ export function isMulticast(host: string): boolean {
   return host.includes(':') ? /^ff/i.test(host) : first >= 224 && first < 240;
 }
 
-/** An IPv4 address in IPv6 clothes. */
+/** True for an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2). */
 export function isMapped(host: string): boolean {
   return host.includes(':') && shortest(host).startsWith(MAPPED);
 }
 
-/** `canonical`, of an address without a port. */
+/** `canonical` for an address without a port. */
 export function canonicalHost(host: string): string {
   return canonical({ host, port: 0, family: host.includes(':') ? 6 : 4 }).host;
 }
 
 /**
- * The one text of an address: what is written in another way ('0:0:0:0:0:0:0:1') is the same. An
- * IPv4 address in IPv6 clothes ('::ffff:10.0.0.1') is taken out of them.
+ * The canonical form of an address: equal addresses have equal texts ('0:0:0:0:0:0:0:1' is '::1'),
+ * and an IPv4-mapped address ('::ffff:10.0.0.1') becomes an IPv4 address.
  */
 export function canonical(endpoint: IpEndpoint): IpEndpoint {
   const { host, port, family } = endpoint;
@@ -74,7 +74,7 @@ export function canonical(endpoint: IpEndpoint): IpEndpoint {
   return { host: text.slice(MAPPED.length), port, family: 4 };
 }
 
-/** How a dual-stack listener sees an IPv4 address (RFC 4291, section 2.5.5.2). */
+/** The IPv4-mapped address that a dual-stack listener reports (RFC 4291, section 2.5.5.2). */
 export function mapped({ host, port }: IpEndpoint): IpEndpoint {
   return { host: MAPPED + host, port, family: 6 };
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { TinyWorld } from '../../../test/support/network/simulated-network.ts';
+import { NetworkTestWorld } from '../../../test/support/network/simulated-network.ts';
 import { failure, receiveAll } from '../../../test/support/sockets.ts';
 import type { Operation } from '../../index.ts';
 import { connect, listen, now, sleep, sleepForever } from '../../index.ts';
 
-/** Accepts one connection and keeps it. */
+/** Accepts one connection and leaves it open. */
 function* keepOne(): Operation<void> {
   const listener = yield* listen(80);
   const socket = yield* listener.accept();
@@ -18,9 +18,9 @@ function* echoOne(): Operation<void> {
   yield* socket.sendAll(yield* socket.recv());
 }
 
-describe('a crash', () => {
-  it('resets the connections of the host, a latency later', () => {
-    const world = new TinyWorld({ link: { latencyMs: [5, 5] } });
+describe('a crash of a host', () => {
+  it('resets its connections after the latency of the link', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [5, 5] } });
     let ended = 0;
     world.host('server', keepOne);
     world.host('client', function* (): Operation<void> {
@@ -35,8 +35,8 @@ describe('a crash', () => {
     expect(ended).toBe(105);
   });
 
-  it('wakes nobody on the host itself', () => {
-    const world = new TinyWorld();
+  it('does not wake its tasks', () => {
+    const world = new NetworkTestWorld();
     const woken: string[] = [];
     world.host('server', function* (): Operation<void> {
       try {
@@ -66,8 +66,8 @@ describe('a crash', () => {
     });
   });
 
-  it('resets what waits to be accepted, and refuses what comes later', () => {
-    const world = new TinyWorld();
+  it('resets connections that wait to be accepted, and later attempts are refused', () => {
+    const world = new NetworkTestWorld();
     const codes: unknown[] = [];
     world.host('server', function* (): Operation<void> {
       yield* listen(80);
@@ -84,31 +84,31 @@ describe('a crash', () => {
     expect(codes).toEqual(['ECONNRESET', 'ECONNREFUSED']);
   });
 
-  it('behind a partition is silent: the peer learns of it when it sends after the healing', () => {
-    const world = new TinyWorld();
-    const heard: unknown[] = [];
+  it('during a partition is detected by the peer when it sends after the partition', () => {
+    const world = new NetworkTestWorld();
+    const observed: unknown[] = [];
     world.host('server', keepOne);
     world.host('client', function* (): Operation<void> {
       using socket = yield* connect('server:80');
-      heard.push(String(yield* socket.recv()));
+      observed.push(String(yield* socket.recv()));
       yield* sleep(1000);
-      heard.push(now());
+      observed.push(now());
       yield* socket.sendAll('are you there?');
-      heard.push((yield* failure(() => socket.recv())).code);
+      observed.push((yield* failure(() => socket.recv())).code);
     });
     world.run(100);
     world.net.partition('server', 'client');
     world.crash('server');
     world.restart('server', echoOne);
     world.run(500);
-    expect(heard).toEqual(['hello']);
+    expect(observed).toEqual(['hello']);
     world.net.heal('server', 'client');
     world.run(100_000);
-    expect(heard).toEqual(['hello', 1004, 'ECONNRESET']);
+    expect(observed).toEqual(['hello', 1004, 'ECONNRESET']);
   });
 
-  it('in the middle of a handshake ends the attempt', () => {
-    const world = new TinyWorld({ link: { latencyMs: [10, 10] } });
+  it('during a handshake resets the connection of the client', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [10, 10] } });
     let ending: unknown;
     world.host('server', keepOne);
     world.host('client', function* (): Operation<void> {
@@ -121,8 +121,8 @@ describe('a crash', () => {
     expect(ending).toBe('ECONNRESET');
   });
 
-  it('of a client that connects leaves the server with a connection that is reset', () => {
-    const world = new TinyWorld({ link: { latencyMs: [10, 10] } });
+  it('while it connects leaves the server with a connection that is reset', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [10, 10] } });
     let accepted = 0;
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80, { backlog: 1 });
@@ -151,9 +151,10 @@ describe('a crash', () => {
   });
 });
 
-describe('a restart', () => {
-  it('gives the host its addresses back, and free ports', () => {
-    const world = new TinyWorld();
+describe('a restart of a host', () => {
+  it('keeps its addresses and frees its ports', () => {
+    const world = new NetworkTestWorld();
+    let answer = '';
     world.host('server', keepOne);
     world.run(10);
     world.crash('server');
@@ -161,13 +162,14 @@ describe('a restart', () => {
     world.host('client', function* (): Operation<void> {
       using socket = yield* connect('10.0.0.1:80');
       yield* socket.sendAll('again');
-      expect(String(yield* socket.recv())).toBe('again');
+      answer = String(yield* socket.recv());
     });
     world.run();
+    expect(answer).toBe('again');
   });
 
-  it('finds the files of Unix sockets, and listen replaces them', () => {
-    const world = new TinyWorld();
+  it('keeps the files of Unix sockets, which listen replaces', () => {
+    const world = new NetworkTestWorld();
     world.host('server', function* (): Operation<void> {
       yield* listen('/run/x.sock');
       yield* listen('@abstract');

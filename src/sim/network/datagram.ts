@@ -1,13 +1,12 @@
 /**
  * A datagram socket on the simulated network.
  *
- * Nothing is bounded but by its own queue: what finds it full is dropped and counted. A send would
- * block only where the link has a bandwidth and the bytes that have not left fill the buffer.
+ * The receive queue is bounded: a datagram that does not fit is dropped and counted. A send blocks
+ * only if the link has a bandwidth and the bytes that have not left fill the send buffer.
  *
  * Invariants:
- *  1. `canRecv` is true while a datagram or an error waits here, and may be when none does.
- *  2. An error (ICMP: nobody is at the port of the peer) waits for the next try, of whichever kind,
- *     and is gone then.
+ *  1. `canRecv` is true while a datagram or an error waits. It may also be true otherwise.
+ *  2. An error (ICMP: the peer's port is unreachable) is thrown by the next send or receive, once.
  */
 import { Readiness } from '../../kernel/readiness.ts';
 import { Timer } from '../../kernel/timers.ts';
@@ -17,60 +16,47 @@ import type {
   Endpoint,
   IncomingDatagram,
 } from '../../world/network.ts';
-import type { SimCore } from '../core.ts';
 import type { IpEndpoint } from './addresses.ts';
 import { endpointText, isMapped } from './addresses.ts';
-import type { MulticastGroups } from './datagram/multicast.ts';
 import type { ErrorCode } from './errors.ts';
 import { closedHere, systemError } from './errors.ts';
 import { SpuriousWakeUps } from './faults.ts';
+import type { SimHostNetwork } from './network.ts';
 import { effectiveSize } from './options.ts';
 
-/** net.core.rmem_default and wmem_default of Linux, and what a datagram takes beside its bytes. */
+/** net.core.rmem_default and wmem_default of Linux, and the memory of a datagram without bytes. */
 const DEFAULT_SIZE = 212_992;
 const OVERHEAD = 768;
-/** 65535 less the headers: of IPv4 and UDP, and of UDP alone (RFC 8200, section 3). */
+/** 65535 minus the headers of IPv4 and UDP, or of UDP alone (RFC 8200, section 3). */
 const MAX_LENGTH_V4 = 65_507;
 const MAX_LENGTH_V6 = 65_527;
-
-/** What a datagram socket needs from the network of its host. */
-export interface DatagramOwner {
-  readonly core: SimCore;
-  readonly host: string;
-  readonly multicastGroups: MulticastGroups;
-  /** Sends; answers with when the bytes leave, or with why they cannot. */
-  sendDatagram(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode;
-  /** Why the socket cannot have this peer. */
-  problemWith(socket: SimDatagram, to: IpEndpoint): ErrorCode | null;
-  forgetDatagram(socket: SimDatagram): void;
-}
 
 export class SimDatagram extends Readiness implements DatagramTransport {
   readonly local: IpEndpoint;
   remote: IpEndpoint | undefined = undefined;
   readonly options: DatagramOptions;
   broadcast: boolean;
-  /** Hops of what is sent to a group; whether this host hears it; by which interface it goes. */
+  /** Multicast options: hops, delivery to this host, outgoing interface. */
   multicastTtl = 1;
   multicastLoopback = true;
   multicastInterface: string | undefined = undefined;
   closed = false;
   dropped = 0;
-  readonly #owner: DatagramOwner;
+  readonly #owner: SimHostNetwork;
   readonly #maxLength: number;
   readonly #recvBufferSize: number;
   readonly #sendBufferSize: number;
   readonly #queue: IncomingDatagram[] = [];
-  /** Bytes that the queue takes. */
+  /** The memory of the queue. */
   #queuedBytes = 0;
   #error: ErrorCode | null = null;
-  /** Bytes that have not left: each a time and a size, in order. */
+  /** Bytes that have not left: pairs of time and size, in order. */
   readonly #leaving: number[] = [];
   #leavingBytes = 0;
-  readonly #roomTimer = new Timer({ expire: () => this.notifySend() });
+  readonly #spaceTimer = new Timer({ expire: () => this.notifySend() });
   readonly #spuriousWakeUps: SpuriousWakeUps;
 
-  constructor(owner: DatagramOwner, local: IpEndpoint, options: DatagramOptions) {
+  constructor(owner: SimHostNetwork, local: IpEndpoint, options: DatagramOptions) {
     super();
     this.#owner = owner;
     this.local = local;
@@ -107,12 +93,12 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     });
   }
 
-  /** A datagram has arrived; `bytes` may have other receivers, too. */
+  /** Receives a datagram. `bytes` may be shared with other receivers. */
   deliver(bytes: Buffer, from: IpEndpoint): void {
     const length = Math.min(bytes.length, this.#maxLength);
     if (this.#queuedBytes + length + OVERHEAD > this.#recvBufferSize) {
       this.dropped++;
-      this.#owner.core.trace('drop', this.#owner.host, '', bytes.length, () => 'no room');
+      this.#owner.core.trace('drop', this.#owner.host, '', bytes.length, () => 'queue full');
       return;
     }
     this.#queuedBytes += length + OVERHEAD;
@@ -122,7 +108,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     this.notifyRecv();
   }
 
-  /** The answer to a datagram: nobody is there. Only a connected socket is told (udp(7)). */
+  /** The answer of an unreachable port. Only a connected socket reports it (udp(7)). */
   portUnreachable(to: IpEndpoint): void {
     const { remote } = this;
     if (this.closed || remote?.port !== to.port) return;
@@ -138,14 +124,14 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     const target = (to ?? this.remote) as IpEndpoint;
     this.#throwError('send', target);
     if (data.length > maxLengthTo(target)) throw systemError('EMSGSIZE', 'send', target);
-    if (!this.#hasRoom(data.length)) return false;
+    if (!this.#hasSpace(data.length)) return false;
     const leaves = this.#owner.sendDatagram(this, Buffer.from(data), target);
     if (typeof leaves === 'string') throw systemError(leaves, 'send', target);
-    if (leaves > this.#owner.core.now) this.#noteLeaving(leaves, data.length);
+    if (leaves > this.#owner.core.now) this.#addLeaving(leaves, data.length);
     return true;
   }
 
-  #hasRoom(length: number): boolean {
+  #hasSpace(length: number): boolean {
     const leaving = this.#leaving;
     const { now } = this.#owner.core;
     while (leaving.length > 0 && (leaving[0] as number) <= now) {
@@ -154,16 +140,16 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     }
     if (leaving.length === 0 || this.#leavingBytes + length <= this.#sendBufferSize) return true;
     this.canSend = false;
-    this.#owner.core.arm(this.#roomTimer, leaving[0] as number);
+    this.#owner.core.arm(this.#spaceTimer, leaving[0] as number);
     return false;
   }
 
-  #noteLeaving(at: number, length: number): void {
+  #addLeaving(at: number, length: number): void {
     this.#leaving.push(at, length + OVERHEAD);
     this.#leavingBytes += length + OVERHEAD;
   }
 
-  /** The system's answer comes with the call. */
+  /** A simulated send completes at once. */
   trySent(): boolean {
     this.#checkOpen();
     return true;
@@ -196,7 +182,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     this.broadcast = on;
   }
 
-  /** Every host is one hop away. */
+  /** Every host is one hop away, so the TTL has no effect. */
   setTtl(_hops: number): void {
     this.#checkOpen();
   }
@@ -249,7 +235,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     this.rejectWaiters(this.#closedError());
   }
 
-  /** The host has crashed: nobody waits any more. */
+  /** The host has crashed. No task waits any more. */
   crash(): void {
     this.recvWaiter = null;
     this.sendWaiter = null;
@@ -259,7 +245,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
   #release(): void {
     this.closed = true;
     this.#queue.length = 0;
-    this.#owner.core.disarm(this.#roomTimer);
+    this.#owner.core.disarm(this.#spaceTimer);
   }
 
   #checkOpen(): void {

@@ -1,10 +1,10 @@
-/** Errors of the simulated system, in the shape and with the numbers of Linux. */
+/** Errors of the simulated system, with the form and the numbers of Linux. */
 
 import { ClosedError } from '../../kernel/errors.ts';
 import type { ErrorPeer } from '../../support/system-error.ts';
 import { SystemError } from '../../support/system-error.ts';
 
-/** The error numbers of Linux (errno(3)), negative as Node reports them. */
+/** Error numbers of Linux (errno(3)), negative as in Node. */
 const NUMBERS = {
   ENOENT: -2,
   EAGAIN: -11,
@@ -23,7 +23,7 @@ const NUMBERS = {
   ETIMEDOUT: -110,
   ECONNREFUSED: -111,
   EHOSTUNREACH: -113,
-  /** Not of the system but of the resolver (uv.h: UV__EAI_NONAME). */
+  /** From the resolver, not the system (uv.h: UV__EAI_NONAME). */
   ENOTFOUND: -3008,
 } as const;
 
@@ -34,12 +34,12 @@ export function systemError(code: ErrorCode, syscall: string, peer?: ErrorPeer):
   return new SystemError(code, NUMBERS[code], syscall, peer);
 }
 
-/** What node:dns says of a name that nobody has: `getaddrinfo ENOTFOUND nobody`. */
+/** The error of node:dns for an unknown name: `getaddrinfo ENOTFOUND missing`. */
 export function unknownName(hostname: string): SystemError {
   const error = systemError('ENOTFOUND', 'getaddrinfo', { text: hostname });
   return Object.assign(error, { hostname });
 }
 
-export function closedHere(what: string): ClosedError {
-  return new ClosedError('ERR_CLOSED', `${what} was closed here`);
+export function closedHere(resource: string): ClosedError {
+  return new ClosedError('ERR_CLOSED', `${resource} was closed here`);
 }

@@ -1,35 +1,35 @@
 /**
- * Hostile but legal behaviour of the system: each kind with a probability of its own. What has
- * fired is in the trace, by the name that it has in the options.
+ * Injected faults: hostile but legal behaviour of the system, each kind with its own probability.
+ * The trace contains every injected fault, with its name in `Faults`.
  */
 import type { Faults, SimCore } from '../core.ts';
 
-/** The longest time after which a task is woken for nothing, or a connection becomes visible. */
+/** The maximum delay of a spurious wake-up and of a connection that becomes visible late. */
 const MAX_DELAY_MS = 50;
 
-/** True: the fault happens this time. */
+/** True: the fault happens now. */
 export function injectFault(core: SimCore, name: keyof Faults, host: string): boolean {
-  const chance = core.faults[name];
-  if (chance === undefined || chance === 0) return false;
-  const lane = core.decisions.stream('fault', `${host} ${name}`);
-  if (!core.decisions.chance(lane, chance)) return false;
+  const probability = core.faults[name];
+  if (probability === undefined || probability === 0) return false;
+  const stream = core.decisions.stream('fault', `${host} ${name}`);
+  if (!core.decisions.chance(stream, probability)) return false;
   core.trace('fault', host, '', 0, () => name);
   return true;
 }
 
-/** A number from 1 to `most`: how many of `most` bytes the system moves. */
+/** The number of bytes that a short read or write moves: from 1 to `most`. */
 export function shortLength(core: SimCore, most: number): number {
   return 1 + core.decisions.choose('fault', most - 1);
 }
 
-/** When something happens that a fault has delayed, or brought about. */
+/** The time of an event that a fault delays or causes. */
 export function delayedTime(core: SimCore): number {
   return core.now + core.decisions.between('fault', 0, MAX_DELAY_MS);
 }
 
 /**
- * Wake-ups for nothing, of one socket. One is enough until something has really happened: a task
- * that is fooled for ever would keep the world from coming to rest.
+ * Injects spurious wake-ups of one socket. There is at most one between two real events: endless
+ * wake-ups would prevent the world from becoming idle.
  */
 export class SpuriousWakeUps {
   readonly #core: SimCore;
@@ -41,14 +41,14 @@ export class SpuriousWakeUps {
     this.#host = host;
   }
 
-  /** Nothing is there from now on. If the fault strikes, `wake` is called all the same. */
+  /** The socket is not ready from now on. If the fault is injected, `wake` is called later. */
   mayWake(wake: () => void): void {
     if (this.#hasWoken || !injectFault(this.#core, 'spuriousWakeups', this.#host)) return;
     this.#hasWoken = true;
     this.#core.callAt(delayedTime(this.#core), wake);
   }
 
-  /** Something has happened. */
+  /** A real event has happened. */
   reset(): void {
     this.#hasWoken = false;
   }

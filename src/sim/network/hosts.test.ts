@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { TinyWorld } from '../../../test/support/network/simulated-network.ts';
+import { NetworkTestWorld } from '../../../test/support/network/simulated-network.ts';
 import { failure } from '../../../test/support/sockets.ts';
 import type { Operation, Socket } from '../../index.ts';
 import { backend, connect, group, listen } from '../../index.ts';
 
-/** Runs `body` on a host beside one that listens everywhere on port 80. */
-function beside(body: () => Operation<void>): void {
-  const world = new TinyWorld();
+/** Runs `body` on a host next to one that listens on port 80. */
+function nextToServer(body: () => Operation<void>): void {
+  const world = new NetworkTestWorld();
   world.host('server', () =>
     group(function* (tasks): Operation<void> {
       const listener = yield* listen(80);
@@ -27,14 +27,14 @@ function beside(body: () => Operation<void>): void {
   expect(ended).toBe(true);
 }
 
-function* reached(address: string): Operation<Socket> {
+function* connectAndClose(address: string): Operation<Socket> {
   using socket = yield* connect(address);
   return socket;
 }
 
 describe('hosts', () => {
-  it('have addresses in the order in which they were added, and go by their names', () => {
-    const world = new TinyWorld();
+  it('have addresses in the order in which they were added, and are found by name', () => {
+    const world = new NetworkTestWorld();
     world.host('Server', function* (): Operation<void> {
       using listener = yield* listen('server:80');
       expect(`${listener.address}`).toBe('10.0.0.1:80');
@@ -50,15 +50,15 @@ describe('hosts', () => {
     for (const name of ['one', 'two']) {
       world.host(name, function* (): Operation<void> {
         expect(backend()).toBe('sim');
-        const socket = yield* reached('SERVER.:80');
+        const socket = yield* connectAndClose('SERVER.:80');
         expect([socket.remoteAddress.host, socket.remoteAddress.port]).toEqual(['10.0.0.1', 80]);
       });
     }
     world.run();
   });
 
-  it('have an IPv6 address each, however it is written', () => {
-    const world = new TinyWorld();
+  it('have one IPv6 address each, which may be written in several ways', () => {
+    const world = new NetworkTestWorld();
     const peers: string[] = [];
     const texts = ['fd00::1', 'FD00:0:0::0001', 'fd00:0:0:0:0:0:0:1', '::ffff:10.0.0.1'];
     texts.push('::ffff:a00:1');
@@ -70,17 +70,17 @@ describe('hosts', () => {
       }
     });
     world.host('client', function* (): Operation<void> {
-      for (const host of texts) yield* reached(`[${host}]:80`);
+      for (const host of texts) yield* connectAndClose(`[${host}]:80`);
     });
     world.run();
     const six = Array(3).fill('fd00::2');
     expect(peers).toEqual([...six, '::ffff:10.0.0.2', '::ffff:10.0.0.2']);
   });
 
-  it('have a loopback of their own', () => {
-    beside(function* (): Operation<void> {
+  it('have their own loopback', () => {
+    nextToServer(function* (): Operation<void> {
       using listener = yield* listen('127.0.0.1:80');
-      yield* reached('127.0.0.1:80');
+      yield* connectAndClose('127.0.0.1:80');
       using far = yield* listener.accept();
       expect(far.remoteAddress.host).toBe('127.0.0.1');
       expect(yield* failure(() => connect('127.0.0.1:81'))).toMatchObject({
@@ -89,12 +89,12 @@ describe('hosts', () => {
     });
   });
 
-  it('reach themselves by their own address and name', () => {
-    const world = new TinyWorld();
+  it('reach themselves by their address and their name', () => {
+    const world = new NetworkTestWorld();
     world.host('alone', function* (): Operation<void> {
       using listener = yield* listen(80);
       for (const address of ['10.0.0.1:80', 'alone:80', '[fd00::1]:80', '0.0.0.0:80']) {
-        yield* reached(address);
+        yield* connectAndClose(address);
         (yield* listener.accept()).close();
       }
     });
@@ -104,8 +104,8 @@ describe('hosts', () => {
 });
 
 describe('ports', () => {
-  it('may be listened at once for each address', () => {
-    const world = new TinyWorld();
+  it('can be bound once per address', () => {
+    const world = new NetworkTestWorld();
     world.host('server', function* (): Operation<void> {
       using _one = yield* listen('127.0.0.1:80');
       using _two = yield* listen('10.0.0.1:80');
@@ -120,8 +120,8 @@ describe('ports', () => {
     world.run();
   });
 
-  it('that are shared spread the connections among the listeners', () => {
-    const world = new TinyWorld();
+  it('that listeners share distribute the connections', () => {
+    const world = new NetworkTestWorld();
     const counts = [0, 0];
     world.host('server', () =>
       group(function* (tasks): Operation<void> {
@@ -149,8 +149,8 @@ describe('ports', () => {
     expect(Math.min(...counts)).toBeGreaterThan(20);
   });
 
-  it('of the near end can be chosen, once at a time', () => {
-    beside(function* (): Operation<void> {
+  it('can be chosen as the local port of one connection at a time', () => {
+    nextToServer(function* (): Operation<void> {
       const localAddress = '10.0.0.2:4000';
       {
         using near = yield* connect('server:80', { localAddress });

@@ -1,35 +1,35 @@
 /**
- * The way from one host to another: how long messages take, whether they get lost. There is one for
- * each direction, so a cut one way leaves the other open.
+ * The link from one host to another: latency, bandwidth, loss. Each direction has its own link, so a
+ * one-way partition cuts only one of them.
  *
  * Invariants:
- *  1. What leaves while the way is cut is lost, and so is what would arrive then.
- *  2. What would arrive while the way is held waits, in order, until it is released.
- *  3. Messages may overtake each other; a stream keeps its own order (flow.ts).
+ *  1. A message that leaves or would arrive while the link is cut is lost.
+ *  2. Messages that would arrive while the link is held wait, in order, until it is released.
+ *  3. Messages may overtake each other; a stream keeps its own order (stream/tcp-stream.ts).
  */
 
 import type { DecisionStream } from '../choices/decisions.ts';
 import type { Link, SimCore } from '../core.ts';
 
-/** What the memory of a host takes: a message to itself arrives at once. */
+/** A message of a host to itself arrives at once. */
 const LOOPBACK: Link = { latencyMs: [0, 0] };
 
 export class NetworkLink {
-  /** Names of the two hosts. */
+  /** The names of the two hosts. */
   readonly from: string;
   readonly to: string;
   parameters: Link;
   held = false;
-  /** Told when the way is cut. */
+  /** Called when the link is cut. */
   readonly cutListeners: Set<() => void> = new Set();
   #cut = false;
   readonly #core: SimCore;
   readonly #decisionStream: DecisionStream;
-  /** When the last byte that was sent so far has left: the way carries `bandwidth` and no more. */
+  /** The time at which the last byte leaves that was sent so far: `bytesPerSecond` limits it. */
   #busyUntil = 0;
-  /** When the last datagram arrives that was not to be overtaken. */
+  /** The arrival of the last datagram that must not be overtaken. */
   #lastDatagram = 0;
-  /** What waits for the release. */
+  /** Actions that wait for the release. */
   #heldActions: (() => void)[] = [];
 
   constructor(core: SimCore, from: string, to: string, parameters: Link) {
@@ -40,22 +40,22 @@ export class NetworkLink {
     this.parameters = from === to ? LOOPBACK : parameters;
   }
 
-  /** The time for which a small message is under way at least. Draws nothing. */
+  /** The minimum latency. Makes no random choice. */
   get minLatencyMs(): number {
     return this.parameters.latencyMs[0];
   }
 
-  /** True: nothing gets through. */
+  /** True: every message is lost. */
   get cut(): boolean {
     return this.#cut;
   }
 
   set cut(cut: boolean) {
     this.#cut = cut;
-    if (cut) for (const watcher of [...this.cutListeners]) watcher();
+    if (cut) for (const listener of [...this.cutListeners]) listener();
   }
 
-  /** When `bytes` bytes arrive that leave now. */
+  /** The arrival time of `bytes` bytes that are sent now. */
   arrivalTime(bytes: number): number {
     const { latencyMs, bytesPerSecond } = this.parameters;
     let leaves = this.#core.now;
@@ -66,59 +66,54 @@ export class NetworkLink {
     return leaves + this.#core.decisions.between(this.#decisionStream, latencyMs[0], latencyMs[1]);
   }
 
-  /** Whether a packet that leaves now gets lost. */
+  /** Whether a packet that is sent now is lost. */
   losesPacket(): boolean {
-    return (
-      this.#cut || this.#core.decisions.chance(this.#decisionStream, this.parameters.loss ?? 0)
-    );
+    const { loss = 0 } = this.parameters;
+    return this.#cut || this.#core.decisions.chance(this.#decisionStream, loss);
   }
 
   /**
-   * Carries a packet without bytes: `arrives` is called when it is there, `lost` when it got lost
-   * (at once, or when it would have arrived). It arrives at `earliest` or later.
+   * Sends a packet without payload. Calls `onArrival` at `earliest` or later, or `onLoss`: at once,
+   * or at the time of the arrival.
    */
-  sendPacket(earliest: number, arrives: () => void, lost: () => void = ignore): void {
-    if (this.losesPacket()) return lost();
-    const time = Math.max(earliest, this.arrivalTime(0));
-    const arrive = (): void => {
-      if (this.held) this.#heldActions.push(arrive);
-      else if (this.#cut) lost();
-      else arrives();
-    };
-    this.#core.callAt(time, arrive);
+  sendPacket(earliest: number, onArrival: () => void, onLoss: () => void = ignore): void {
+    if (this.losesPacket()) return onLoss();
+    this.#scheduleArrival(Math.max(earliest, this.arrivalTime(0)), onArrival, onLoss);
   }
 
   /**
-   * Carries a datagram of `bytes` bytes and answers with when it leaves. Datagrams keep their
-   * order, but for those that the link lets the later ones overtake.
+   * Sends a datagram of `bytes` bytes and returns the time at which it leaves. Datagrams keep their
+   * order, unless the link reorders them.
    */
-  sendDatagram(bytes: number, arrives: () => void): number {
+  sendDatagram(bytes: number, onArrival: () => void): number {
     const { reorder = 0, latencyMs } = this.parameters;
+    const { decisions, now } = this.#core;
+    const onLoss = (): void => this.#core.trace('drop', this.from, this.to, 0, lostDatagramText);
     if (this.losesPacket()) {
-      this.#trace('drop', () => 'a datagram, lost on the way');
-      return this.#core.now;
+      onLoss();
+      return now;
     }
     let time = this.arrivalTime(bytes);
-    if (this.#core.decisions.chance(this.#decisionStream, reorder)) {
-      time += this.#core.decisions.between(this.#decisionStream, 0, latencyMs[1]) + latencyMs[1];
+    if (decisions.chance(this.#decisionStream, reorder)) {
+      time += decisions.between(this.#decisionStream, 0, latencyMs[1]) + latencyMs[1];
     } else {
       time = Math.max(time, this.#lastDatagram);
       this.#lastDatagram = time;
     }
+    this.#scheduleArrival(time, onArrival, onLoss);
+    return Math.max(now, this.#busyUntil);
+  }
+
+  #scheduleArrival(time: number, onArrival: () => void, onLoss: () => void): void {
     const arrive = (): void => {
       if (this.held) this.#heldActions.push(arrive);
-      else if (this.#cut) this.#trace('drop', () => 'a datagram, lost on the way');
-      else arrives();
+      else if (this.#cut) onLoss();
+      else onArrival();
     };
     this.#core.callAt(time, arrive);
-    return Math.max(this.#core.now, this.#busyUntil);
   }
 
-  #trace(kind: string, text: () => string): void {
-    this.#core.trace(kind, this.from, this.to, 0, text);
-  }
-
-  /** Calls `action` once the way is free, a latency later. */
+  /** Calls `action` a latency after the link is released. */
   whenReleased(action: () => void): void {
     this.#heldActions.push(action);
   }
@@ -132,3 +127,7 @@ export class NetworkLink {
 }
 
 function ignore(): void {}
+
+function lostDatagramText(): string {
+  return 'a datagram was lost';
+}

@@ -2,54 +2,47 @@
  * A listening socket on the simulated network.
  *
  * Invariants:
- *  1. `backlog + 1` connections at most wait here, those included whose handshake is not complete:
- *     as on Linux, where the queue is full when it is longer than the backlog.
- *  2. A connection is in the queue from the moment at which a program may accept it. It stays there
- *     when the peer resets it: who accepts it learns that from its first try.
+ *  1. At most `backlog + 1` connections wait here, half-open ones included, as on Linux.
+ *  2. A connection is in the queue once it may be accepted. It stays in the queue when the peer
+ *     resets it; the first operation of the program then reports the reset.
  */
 import { Readiness } from '../../kernel/readiness.ts';
 import type { BufferSizes, Endpoint, ListenerTransport, Transport } from '../../world/network.ts';
 import { endpointText } from './addresses.ts';
 import { closedHere, systemError } from './errors.ts';
 import { delayedTime, injectFault, SpuriousWakeUps } from './faults.ts';
-import type { TransportOwner } from './stream/connection.ts';
+import type { SimHostNetwork } from './network.ts';
 import type { SimTransport } from './transport.ts';
 
 /** net.core.somaxconn of Linux. */
 export const MAX_BACKLOG = 4096;
 
-/** What a listener needs from the network of its host. */
-export interface ListenerOwner extends TransportOwner {
-  /** Throws EMFILE if no descriptor is left. A connection that is accepted holds one. */
-  accepted(transport: SimTransport): void;
-}
-
-/** How a listener was bound. */
+/** The parameters of a listener. */
 export interface Binding {
   readonly local: Endpoint;
   readonly backlog: number;
   readonly reusePort: boolean;
-  /** On '::', IPv4 reaches it, too. */
+  /** On '::': accepts IPv4 as well. */
   readonly dualStack: boolean;
-  /** Of the buffers of connections. */
+  /** The buffer sizes of accepted connections. */
   readonly sizes: BufferSizes;
 }
 
 export class SimListener extends Readiness implements ListenerTransport {
   readonly local: Endpoint;
   readonly binding: Binding;
-  /** Handshakes that are not complete. */
+  /** The number of handshakes that are not complete. */
   halfOpen = 0;
   closed = false;
-  readonly #owner: ListenerOwner;
+  readonly owner: SimHostNetwork;
   readonly #queue: SimTransport[] = [];
   readonly #spuriousWakeUps: SpuriousWakeUps;
-  /** Called when it is closed: takes it out of the table of its host. */
+  /** Removes the listener from the tables of its host. */
   readonly #onClose: () => void;
 
-  constructor(owner: ListenerOwner, binding: Binding, onClose: () => void) {
+  constructor(owner: SimHostNetwork, binding: Binding, onClose: () => void) {
     super();
-    this.#owner = owner;
+    this.owner = owner;
     this.local = binding.local;
     this.binding = binding;
     this.#onClose = onClose;
@@ -65,19 +58,14 @@ export class SimListener extends Readiness implements ListenerTransport {
     return this.#queue.length + this.halfOpen > this.binding.backlog;
   }
 
-  /** Names of host and core for what is connected to it. */
-  get owner(): ListenerOwner {
-    return this.#owner;
-  }
-
   tryListen(): boolean {
     if (this.closed) throw this.#closedError();
     return true;
   }
 
-  /** Puts a connection into the queue. If a fault delays it, it keeps its place in the backlog. */
+  /** Queues a connection. If a fault delays it, it still counts for the backlog. */
   enqueue(connection: SimTransport): void {
-    const { core, host } = this.#owner;
+    const { core, host } = this.owner;
     if (!injectFault(core, 'slowAccept', host)) return this.#addToQueue(connection);
     this.halfOpen++;
     core.callAt(delayedTime(core), () => {
@@ -97,9 +85,9 @@ export class SimListener extends Readiness implements ListenerTransport {
     if (this.closed) throw this.#closedError();
     const next = this.#queue[0];
     if (next === undefined) return this.#markEmpty();
-    const { core, host } = this.#owner;
+    const { core, host } = this.owner;
     if (injectFault(core, 'emfile', host)) throw systemError('EMFILE', 'accept');
-    this.#owner.accepted(next);
+    this.owner.accepted(next);
     this.#queue.shift();
     if (this.#queue.length === 0) this.#markEmpty();
     core.trace('accept', host, '', 0, () => next.describe());
@@ -111,14 +99,14 @@ export class SimListener extends Readiness implements ListenerTransport {
     this.#mayWakeSpuriously();
   }
 
-  /** A task that waits from now on is woken although nothing has come. */
+  /** Injects a spurious wake-up for the next task that waits. */
   #mayWakeSpuriously(): void {
     this.#spuriousWakeUps.mayWake(() => {
       if (!this.closed) this.notifyRecv();
     });
   }
 
-  /** Connections that nobody has accepted are reset. */
+  /** Resets the connections in the queue. */
   close(): void {
     if (this.closed) return;
     this.#release();
@@ -127,7 +115,7 @@ export class SimListener extends Readiness implements ListenerTransport {
     this.rejectWaiters(this.#closedError());
   }
 
-  /** The host has crashed: nobody waits any more, and what is in the queue is reset. */
+  /** The host has crashed. No task waits any more; connections in the queue are reset. */
   crash(): void {
     if (this.closed) return;
     this.recvWaiter = null;

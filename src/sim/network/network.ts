@@ -1,152 +1,421 @@
 /**
- * The network of a simulated world: its hosts, and the ways between them. Every host is on the same
- * network and can reach every other one, as long as the way is not cut.
+ * The network as the programs of one simulated host see it.
  *
- * Each host's programs see it through a `SimHostNetwork` (host-network.ts). A crash ends that,
- * and a
- * restart makes a new one; what belongs to the machine (its addresses, its files) stays.
+ * Errors that the system knows at once are thrown at once: no route, no descriptor, a port in use.
+ * All hosts are on one network (10.0.0.0/8 and fd00::/64) without a route out of it. Other addresses
+ * fail with ENETUNREACH at once; addresses without a host fail with EHOSTUNREACH after 3 s, in which
+ * a real system sends three ARP requests (arp(7): mcast_solicit).
  */
-import type { Link, NetworkModel, SimCore } from '../core.ts';
-import { addressesOf } from './addresses.ts';
-import { SimHostNetwork } from './host-network.ts';
-import { NetworkLink } from './link.ts';
-import { SocketFiles } from './socket-files.ts';
-import type { LinkPair } from './stream/connection.ts';
 
-/** A machine, as the others see it. */
-export interface NetworkInterface {
-  readonly name: string;
-  readonly v4: string;
-  readonly v6: string;
-  readonly files: SocketFiles;
-  /** What its programs use now. Between a crash and a restart nobody listens there. */
-  network: SimHostNetwork;
-}
+import { unsupported } from '../../kernel/errors.ts';
+import type {
+  BufferSizes,
+  Capabilities,
+  DatagramOptions,
+  DatagramTransport,
+  Endpoint,
+  ListenerTransport,
+  ListenOptions,
+  NetworkCounters,
+  NetworkLimits,
+  Transport,
+  TransportConnectOptions,
+} from '../../world/network.ts';
+import type { HostNetwork, SimCore } from '../core.ts';
+import { unsupportedBySimulatedHost } from '../errors.ts';
+import type { IpEndpoint } from './addresses.ts';
+import {
+  canonical,
+  isLoopback,
+  isMapped,
+  isOnNetwork,
+  isWildcard,
+  NOWHERE,
+  withoutWildcard,
+} from './addresses.ts';
+import { MulticastGroups } from './datagram/multicast.ts';
+import { DatagramPorts } from './datagram/ports.ts';
+import { DatagramRouter } from './datagram/router.ts';
+import { SimDatagram } from './datagram.ts';
+import type { ErrorCode } from './errors.ts';
+import { closedHere, systemError, unknownName } from './errors.ts';
+import { injectFault } from './faults.ts';
+import type { NetworkLink } from './link.ts';
+import type { Binding } from './listener.ts';
+import { MAX_BACKLOG, SimListener } from './listener.ts';
+import { SIM_OPTIONS } from './options.ts';
+import type { PortClaim } from './ports.ts';
+import { isDualStack, TcpPorts } from './ports.ts';
+import type { InterfaceTable, NetworkInterface } from './simulated-network.ts';
+import { checkPath } from './socket-files.ts';
+import { connectUnix } from './stream/connection.ts';
+import { beginHandshake } from './stream/handshake.ts';
+import { SimTransport } from './transport.ts';
 
-/** What the network of one host sees of the world. */
-export interface InterfaceTable {
+const NEIGHBOUR_TIMEOUT_MS = 3000;
+/** The maximum number of open descriptors of a simulated process. */
+export const MAX_DESCRIPTORS = 65_536;
+/** Standard input, output and error. */
+export const STANDARD_DESCRIPTORS = 3;
+
+export const CAPABILITIES: Capabilities = {
+  pausesAccept: true,
+  exactTorn: true,
+  batchedAccept: true,
+  reusePort: true,
+  options: SIM_OPTIONS,
+  abstractNames: true,
+  tls: false,
+  batchedDatagrams: false,
+  sendsAtOnce: true,
+  exactDropped: true,
+};
+
+type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
+
+export class SimHostNetwork implements HostNetwork {
+  readonly backend = 'sim';
+  readonly settleMs = 0;
+  readonly capabilities: Capabilities = CAPABILITIES;
   readonly core: SimCore;
-  interfaceNamed(name: string): NetworkInterface | undefined;
-  interfaceAt(address: string): NetworkInterface | undefined;
-  all(): Iterable<NetworkInterface>;
-  linksBetween(from: NetworkInterface, to: NetworkInterface): LinkPair;
-}
+  readonly host: string;
+  readonly address: string;
+  readonly ports: TcpPorts = new TcpPorts();
+  readonly datagramPorts: DatagramPorts = new DatagramPorts();
+  readonly multicastGroups: MulticastGroups = new MulticastGroups((host) => this.#isOwn(host));
+  /** Closing a simulated socket completes at once. */
+  readonly closing = 0;
+  readonly #interfaces: InterfaceTable;
+  readonly #interface: NetworkInterface;
+  readonly #transports = new Set<SimTransport>();
+  readonly #listeners = new Set<SimListener>();
+  readonly #datagrams = new Set<SimDatagram>();
+  #router: DatagramRouter | null = null;
+  readonly #claims = new Map<SimTransport, PortClaim>();
+  #closed = false;
 
-export class SimulatedNetwork implements NetworkModel, InterfaceTable {
-  readonly core: SimCore;
-  readonly #defaultLink: Link;
-  readonly #byName = new Map<string, NetworkInterface>();
-  /** The same for resolvers, to which capitals are the same as small letters (RFC 4343). */
-  readonly #byHostName = new Map<string, NetworkInterface>();
-  readonly #byAddress = new Map<string, NetworkInterface>();
-  /** By the names of both hosts. */
-  readonly #links = new Map<string, Map<string, NetworkLink>>();
-
-  constructor(core: SimCore, defaults: { readonly link: Link }) {
-    this.core = core;
-    this.#defaultLink = defaults.link;
+  constructor(interfaces: InterfaceTable, iface: NetworkInterface) {
+    this.core = interfaces.core;
+    this.host = iface.name;
+    this.address = iface.v4;
+    this.#interfaces = interfaces;
+    this.#interface = iface;
   }
 
-  // --------------------------------------------------------------------------------------- hosts
+  // --------------------------------------------------------------------------------- listening
 
-  /** Hosts have 10.0.0.1 and fd00::1, 10.0.0.2 and fd00::2, … in the order in which they come. */
-  addHost(name: string): SimHostNetwork {
-    const { v4, v6 } = addressesOf(this.#byName.size + 1);
-    const files = new SocketFiles();
-    const station = { name, v4, v6, files } as NetworkInterface;
-    station.network = new SimHostNetwork(this, station);
-    this.#byName.set(name, station);
-    this.#byHostName.set(name.toLowerCase(), station);
-    this.#byAddress.set(v4, station);
-    this.#byAddress.set(v6, station);
-    return station.network;
+  listen(at: Endpoint, options: ListenOptions): ListenerTransport {
+    this.#checkOpen();
+    this.#checkDescriptors('listen', at);
+    const listener = 'path' in at ? this.#listenAtPath(at.path, options) : this.#bind(at, options);
+    this.#listeners.add(listener);
+    return listener;
   }
 
-  /**
-   * The programs of the host are no more. Its system is, and resets their connections: the peers
-   * hear of it after the latency of the link, unless the way is cut. Nobody is woken on the host.
-   */
-  crash(name: string): void {
-    const station = this.#interfaceOf(name);
-    station.network.crash();
-    station.files.crash();
-    this.core.trace('crash', name, '', 0, () => 'connections are reset');
+  #bind(at: IpEndpoint, options: ListenOptions): SimListener {
+    const wanted = canonical(at);
+    if (!this.#isOwn(wanted.host)) throw systemError('EADDRNOTAVAIL', 'listen', at);
+    const port = wanted.port === 0 ? this.ports.freePort() : wanted.port;
+    const local = { ...wanted, port };
+    const problem = port === 0 ? 'EADDRINUSE' : this.ports.problemWith(local, options);
+    if (problem !== null) throw systemError(problem, 'listen', at);
+    const dualStack = isDualStack(local, options);
+    const listener = this.#createListener(local, options, dualStack, () => {
+      this.ports.remove(port, listener);
+    });
+    this.ports.add(port, listener);
+    return listener;
   }
 
-  /** The network for the programs that begin anew. */
-  restart(name: string): SimHostNetwork {
-    const station = this.#interfaceOf(name);
-    station.network.crash();
-    station.network = new SimHostNetwork(this, station);
-    return station.network;
+  /** An existing file prevents listening, even one that a crash has left behind. */
+  #listenAtPath(path: string, options: ListenOptions): SimListener {
+    const { files } = this.#interface;
+    checkPath(path, 'listen');
+    if (files.at(path) !== undefined) throw systemError('EADDRINUSE', 'listen', { path });
+    const listener = this.#createListener({ path }, options, false, () => {
+      if (!this.#closed) files.remove(path, listener);
+    });
+    files.add(path, listener);
+    return listener;
   }
 
-  interfaceNamed(name: string): NetworkInterface | undefined {
-    return this.#byHostName.get(name.toLowerCase());
+  #createListener(
+    local: Endpoint,
+    options: ListenOptions,
+    dualStack: boolean,
+    release: () => void,
+  ): SimListener {
+    const { backlog = MAX_BACKLOG, reusePort = false } = options;
+    const longest = Math.min(backlog, MAX_BACKLOG);
+    const binding: Binding = { local, backlog: longest, reusePort, dualStack, sizes: options };
+    const listener = new SimListener(this, binding, () => {
+      this.#listeners.delete(listener);
+      release();
+    });
+    return listener;
   }
 
-  interfaceAt(address: string): NetworkInterface | undefined {
-    return this.#byAddress.get(address);
+  #isOwn(host: string): boolean {
+    return (
+      isWildcard(host) || isLoopback(host) || this.#interfaces.interfaceAt(host) === this.#interface
+    );
   }
 
-  all(): Iterable<NetworkInterface> {
-    return this.#byName.values();
+  // -------------------------------------------------------------------------------- connecting
+
+  connect(to: Endpoint, options: TransportConnectOptions): Transport {
+    this.#checkOpen();
+    this.#checkDescriptors('connect', to);
+    if (injectFault(this.core, 'emfile', this.host)) throw systemError('EMFILE', 'connect', to);
+    if ('path' in to) return this.#connectToPath(to, options);
+    const far = withoutWildcard(canonical(to));
+    const claim = this.#claim(far, to, options.localAddress);
+    const transport = new SimTransport(this, to);
+    transport.local = claim.endpoint;
+    transport.inherit(options);
+    this.#transports.add(transport);
+    this.#claims.set(transport, claim);
+    this.#startHandshake(transport, claim.endpoint, far);
+    return transport;
   }
 
-  #interfaceOf(name: string): NetworkInterface {
-    return this.#byName.get(name) as NetworkInterface;
+  #startHandshake(transport: SimTransport, from: IpEndpoint, to: IpEndpoint): void {
+    const iface = isLoopback(to.host) ? this.#interface : this.#interfaces.interfaceAt(to.host);
+    if (iface === undefined) {
+      this.core.callAt(this.core.now + NEIGHBOUR_TIMEOUT_MS, () =>
+        transport.failConnect('EHOSTUNREACH'),
+      );
+      return;
+    }
+    beginHandshake(this.core, transport, {
+      links: this.#interfaces.linksBetween(this.#interface, iface),
+      from,
+      to,
+      listener: () => iface.network.ports.listenerAt(to, from),
+    });
   }
 
-  // ---------------------------------------------------------------------------------------- ways
-
-  /** Nothing arrives any more that `from` sends to `to`. The other direction is its own. */
-  partition(from: string, to: string): void {
-    this.#linkBetween(from, to).cut = true;
-    this.core.trace('partition', from, to, 0, () => 'nothing arrives');
+  /** The local address: the requested one, or the address from which `far` is reached. */
+  #claim(far: IpEndpoint, to: Endpoint, near: Endpoint | undefined): PortClaim {
+    const fail = (code: ErrorCode): never => {
+      throw systemError(code, 'connect', to);
+    };
+    if (!isLoopback(far.host) && !isOnNetwork(far.host)) fail('ENETUNREACH');
+    const source = this.#sourceFor(far);
+    const asked = near === undefined || 'path' in near ? undefined : canonical(near);
+    if (asked === undefined) return this.ports.claim(source) ?? fail('EADDRNOTAVAIL');
+    if (!this.#isOwn(asked.host)) fail('EADDRNOTAVAIL');
+    if (asked.family !== far.family) fail('EINVAL');
+    const host = isWildcard(asked.host) ? source.host : asked.host;
+    return this.ports.claim({ ...asked, host }) ?? fail('EADDRINUSE');
   }
 
-  /** What is sent from now on arrives again. Streams send again what they have lost. */
-  heal(from: string, to: string): void {
-    this.#linkBetween(from, to).cut = false;
-    this.core.trace('heal', from, to, 0, () => '');
+  #sourceFor({ host, family }: IpEndpoint): IpEndpoint {
+    const { v4, v6 } = this.#interface;
+    if (family === 6) return { host: host === '::1' ? host : v6, port: 0, family };
+    return { host: isLoopback(host) ? '127.0.0.1' : v4, port: 0, family };
   }
 
-  /** What goes between `a` and `b`, either way, waits until `release`. Nothing is lost. */
-  hold(a: string, b: string): void {
-    this.#linkBetween(a, b).held = true;
-    this.#linkBetween(b, a).held = true;
-    this.core.trace('hold', a, b, 0, () => 'messages wait');
+  /** A Unix socket connects at once, or fails (unix(7)). */
+  #connectToPath(to: { readonly path: string }, sizes: BufferSizes): Transport {
+    checkPath(to.path, 'connect');
+    const listener = this.#interface.files.at(to.path);
+    const problem = problemOf(to.path, listener);
+    if (problem !== null) throw systemError(problem, 'connect', to);
+    const near = new SimTransport(this, to);
+    const far = new SimTransport(listener?.owner ?? this, NOWHERE);
+    far.local = to;
+    near.inherit(sizes);
+    far.inherit(listener?.binding.sizes ?? {});
+    const [nearEnd, farEnd] = connectUnix(this.core, this.host, near, far);
+    this.#transports.add(near);
+    far.established(farEnd);
+    near.established(nearEnd);
+    listener?.enqueue(far);
+    return near;
   }
 
-  release(a: string, b: string): void {
-    this.#linkBetween(a, b).release();
-    this.#linkBetween(b, a).release();
-    this.core.trace('release', a, b, 0, () => '');
+  // --------------------------------------------------------------------------------- datagrams
+
+  bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
+    this.#checkOpen();
+    this.#checkDescriptors('bind', at);
+    const fail = (code: ErrorCode): never => {
+      throw systemError(code, 'bind', at);
+    };
+    const wanted = withoutMapping(at as IpEndpoint);
+    if (!this.#isOwn(wanted.host)) fail('EADDRNOTAVAIL');
+    const port = wanted.port === 0 ? this.datagramPorts.freePort() : wanted.port;
+    const local = { ...wanted, port };
+    if (port === 0 || !this.datagramPorts.isFree(local, options)) fail('EADDRINUSE');
+    const socket = new SimDatagram(this, local, options);
+    this.datagramPorts.add(socket);
+    this.#datagrams.add(socket);
+    return socket;
   }
 
-  /** How messages travel that leave `from` for `to` from now on. */
-  setLink(from: string, to: string, link: Link): void {
-    this.#linkBetween(from, to).parameters = link;
+  sendDatagram(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode {
+    return this.#datagramRouter().send(socket, bytes, to);
   }
 
-  linksBetween(from: NetworkInterface, to: NetworkInterface): LinkPair {
+  problemWith(socket: SimDatagram, to: IpEndpoint): ErrorCode | null {
+    return this.#datagramRouter().problemWith(socket, to);
+  }
+
+  #datagramRouter(): DatagramRouter {
+    this.#router ??= new DatagramRouter(this.#interfaces, this.#interface);
+    return this.#router;
+  }
+
+  /** The link to the sender of a datagram, for an answer. */
+  linkTo({ host }: IpEndpoint): NetworkLink | undefined {
+    const sender = isLoopback(host) ? this.#interface : this.#interfaces.interfaceAt(host);
+    return sender && this.#interfaces.linksBetween(this.#interface, sender).outbound;
+  }
+
+  forgetDatagram(socket: SimDatagram): void {
+    this.#datagrams.delete(socket);
+    this.datagramPorts.remove(socket);
+    this.multicastGroups.forget(socket);
+  }
+
+  // ---------------------------------------------------------------------------- not supported
+
+  tlsClient(): never {
+    throw unsupportedTls();
+  }
+
+  tlsServer(): never {
+    throw unsupportedTls();
+  }
+
+  adopt(): never {
+    throw unsupportedBySimulatedHost('inherit listeners');
+  }
+
+  // ------------------------------------------------------------------------------------- names
+
+  /** Resolves names of hosts, and 'localhost'. */
+  resolve(host: string, done: (error: unknown, hosts: FoundHosts) => void): () => void {
+    const found = this.#hostsNamed(host.replace(/\.$/, ''));
+    const timer = this.core.callAt(this.core.now, () => {
+      if (this.#closed) return;
+      if (found.length > 0) done(undefined, found);
+      else done(unknownName(host), found);
+    });
+    return () => this.core.disarm(timer);
+  }
+
+  #hostsNamed(name: string): FoundHosts {
+    if (name.toLowerCase() === 'localhost') return bothFamilies('127.0.0.1', '::1');
+    const iface = this.#interfaces.interfaceNamed(name);
+    return iface === undefined ? [] : bothFamilies(iface.v4, iface.v6);
+  }
+
+  // ----------------------------------------------------------------------------------- the rest
+
+  /** Registers an accepted connection. Throws EMFILE if no descriptor is left. */
+  accepted(transport: SimTransport): void {
+    this.#checkDescriptors('accept');
+    this.#transports.add(transport);
+  }
+
+  /** Releases a closed connection. */
+  forget(transport: SimTransport): void {
+    this.#transports.delete(transport);
+    const claim = this.#claims.get(transport);
+    if (claim === undefined) return;
+    this.#claims.delete(transport);
+    this.ports.unclaim(claim);
+  }
+
+  /** Events are reported when they happen, so there is nothing to poll. */
+  poll(): number {
+    return 0;
+  }
+
+  socketFile(path: string): (() => void) | undefined {
+    const { files } = this.#interface;
+    const listener = files.at(path);
+    if (listener === undefined || path.startsWith('\0')) return undefined;
+    return () => files.remove(path, listener);
+  }
+
+  limits(): NetworkLimits {
     return {
-      outbound: this.#linkBetween(from.name, to.name),
-      inbound: this.#linkBetween(to.name, from.name),
+      descriptors: MAX_DESCRIPTORS,
+      openDescriptors: this.#openDescriptors(),
+      backlog: MAX_BACKLOG,
     };
   }
 
-  #linkBetween(from: string, to: string): NetworkLink {
-    let ways = this.#links.get(from);
-    if (ways === undefined) {
-      ways = new Map();
-      this.#links.set(from, ways);
-    }
-    let path = ways.get(to);
-    if (path === undefined) {
-      path = new NetworkLink(this.core, from, to, this.#defaultLink);
-      ways.set(to, path);
-    }
-    return path;
+  counters(): NetworkCounters {
+    return {
+      transports: this.#transports.size,
+      listeners: this.#listeners.size,
+      datagrams: this.#datagrams.size,
+      slabs: 0,
+    };
   }
+
+  open(): readonly string[] {
+    return this.#resources().map((resource) => resource.openLine());
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    for (const resource of this.#resources()) resource.close();
+    this.#closed = true;
+  }
+
+  /** Ends the network after a crash of the host. Files of Unix sockets stay. */
+  crash(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const listener of [...this.#listeners]) listener.crash();
+    for (const transport of this.#transports) transport.crash();
+    for (const datagram of this.#datagrams) datagram.crash();
+    for (const set of [this.#transports, this.#claims, this.#datagrams]) set.clear();
+  }
+
+  #resources(): (SimListener | SimTransport | SimDatagram)[] {
+    return [...this.#listeners, ...this.#transports, ...this.#datagrams];
+  }
+
+  #openDescriptors(): number {
+    const { transports, listeners, datagrams } = this.counters();
+    return transports + listeners + datagrams + STANDARD_DESCRIPTORS;
+  }
+
+  #checkDescriptors(syscall: string, about?: Endpoint): void {
+    if (this.#openDescriptors() < MAX_DESCRIPTORS) return;
+    throw systemError('EMFILE', syscall, about);
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw closedHere('The network');
+  }
+}
+
+/** An IPv6 socket that is bound to an IPv4-mapped address keeps that address. */
+function withoutMapping(at: IpEndpoint): IpEndpoint {
+  return isMapped(at.host) ? at : canonical(at);
+}
+
+function problemOf(path: string, listener: SimListener | undefined): ErrorCode | null {
+  if (listener === undefined) return path.startsWith('\0') ? 'ECONNREFUSED' : 'ENOENT';
+  if (listener.closed) return 'ECONNREFUSED';
+  return listener.isFull ? 'EAGAIN' : null;
+}
+
+function bothFamilies(v4: string, v6: string): FoundHosts {
+  return [
+    { host: v4, family: 4 },
+    { host: v6, family: 6 },
+  ];
+}
+
+/** The error of TLS on a simulated network. */
+function unsupportedTls(): unknown {
+  return unsupported('A simulated network', 'carry TLS', 'Test the program without it.');
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TinyWorld } from '../../../test/support/network/simulated-network.ts';
+import { NetworkTestWorld } from '../../../test/support/network/simulated-network.ts';
 import { failure } from '../../../test/support/sockets.ts';
 import type { Operation, Socket } from '../../index.ts';
 import { connect, listen, moveOnAfter, now, sleepForever } from '../../index.ts';
@@ -23,9 +23,9 @@ function set(socket: Socket, settings: Settings): void {
   }
 }
 
-/** A server that keeps what it accepts, and a client that is told how its connection ends. */
-class Quiet {
-  readonly world = new TinyWorld();
+/** A server that leaves a connection idle, and a client that records how it ends. */
+class IdleConnection {
+  readonly world = new NetworkTestWorld();
   code: unknown;
   endedAt = 0;
 
@@ -59,80 +59,80 @@ class Quiet {
   }
 }
 
-describe('options are kept as Linux keeps them', () => {
-  it('sizes of buffers are doubled, within limits; seconds are whole', () => {
+describe('socket options', () => {
+  it('are stored as on Linux: buffer sizes doubled and limited, times in whole seconds', () => {
     const options = new SocketOptions();
-    const kept = (option: SocketOption, value: number): number => {
+    const effective = (option: SocketOption, value: number): number => {
       options.set(option, value);
       return options.get(option);
     };
-    expect(kept('recvBufferSize', 8192)).toBe(16_384);
-    expect(kept('recvBufferSize', 1)).toBe(2304);
-    expect(kept('sendBufferSize', 10_000_000)).toBe(425_984);
-    expect(kept('keepAliveIdleMs', 1001)).toBe(2000);
-    expect(kept('keepAliveIntervalMs', 3000)).toBe(3000);
-    expect(kept('userTimeoutMs', 1001)).toBe(1001);
+    expect(effective('recvBufferSize', 8192)).toBe(16_384);
+    expect(effective('recvBufferSize', 1)).toBe(2304);
+    expect(effective('sendBufferSize', 10_000_000)).toBe(425_984);
+    expect(effective('keepAliveIdleMs', 1001)).toBe(2000);
+    expect(effective('keepAliveIntervalMs', 3000)).toBe(3000);
+    expect(effective('userTimeoutMs', 1001)).toBe(1001);
     expect(options.get('keepAliveCount')).toBe(9);
     expect(new SocketOptions().get('recvBufferSize')).toBe(262_144);
   });
 });
 
 describe('keep-alive', () => {
-  it('ends a connection whose peer has not answered so many probes', () => {
-    const quiet = new Quiet(PROBES);
-    quiet.cut();
-    quiet.world.run(100_000);
-    // Heard for the last time when it was connected, at 2; probes at 10 002, …, 20 002.
-    expect([quiet.code, quiet.endedAt]).toEqual(['ETIMEDOUT', 25_002]);
+  it('ends a connection after keepAliveCount probes without an answer', () => {
+    const idle = new IdleConnection(PROBES);
+    idle.cut();
+    idle.world.run(100_000);
+    // The last segment from the peer arrived at 2; probes are sent at 10 002, …, 20 002.
+    expect([idle.code, idle.endedAt]).toEqual(['ETIMEDOUT', 25_002]);
   });
 
-  it('lets a connection live that was cut off for a while', () => {
-    const quiet = new Quiet(PROBES);
-    quiet.cut();
-    quiet.world.run(20_000);
-    quiet.heal();
-    quiet.world.run(100_000_000);
-    expect(quiet.code).toBe(undefined);
+  it('does not end a connection whose partition is healed in time', () => {
+    const idle = new IdleConnection(PROBES);
+    idle.cut();
+    idle.world.run(20_000);
+    idle.heal();
+    idle.world.run(100_000_000);
+    expect(idle.code).toBe(undefined);
   });
 
-  it('finds out that the peer has crashed in the meantime', () => {
-    const quiet = new Quiet(PROBES);
-    quiet.cut();
-    quiet.world.crash('server');
-    quiet.world.run(8000);
-    quiet.heal();
-    quiet.world.run(100_000);
-    expect([quiet.code, quiet.endedAt]).toEqual(['ECONNRESET', 10_002]);
+  it('detects that the peer has crashed', () => {
+    const idle = new IdleConnection(PROBES);
+    idle.cut();
+    idle.world.crash('server');
+    idle.world.run(8000);
+    idle.heal();
+    idle.world.run(100_000);
+    expect([idle.code, idle.endedAt]).toEqual(['ECONNRESET', 10_002]);
   });
 
-  it('costs nothing as long as nothing is wrong, and does not hold the world', () => {
-    const quiet = new Quiet(PROBES);
-    const before = quiet.world.events;
-    quiet.world.run(100_000_000);
-    expect(quiet.world.events).toBe(before);
+  it('causes no events on a healthy connection', () => {
+    const idle = new IdleConnection(PROBES);
+    const before = idle.world.events;
+    idle.world.run(100_000_000);
+    expect(idle.world.events).toBe(before);
   });
 
-  it('that is off finds nothing out', () => {
-    const quiet = new Quiet({});
-    quiet.cut();
-    quiet.world.crash('server');
-    quiet.world.run(100_000_000);
-    expect(quiet.code).toBe(undefined);
+  it('does not detect a crash if it is off', () => {
+    const idle = new IdleConnection({});
+    idle.cut();
+    idle.world.crash('server');
+    idle.world.run(100_000_000);
+    expect(idle.code).toBe(undefined);
   });
 });
 
 describe('userTimeoutMs', () => {
-  it('is how long sent bytes may stay without an answer', () => {
-    const quiet = new Quiet({ userTimeoutMs: 3000 }, 'hello?');
-    quiet.cut();
-    quiet.world.run(100_000);
-    expect([quiet.code, quiet.endedAt]).toEqual(['ETIMEDOUT', 9002]);
+  it('limits the time for which sent bytes may be unacknowledged', () => {
+    const idle = new IdleConnection({ userTimeoutMs: 3000 }, 'hello?');
+    idle.cut();
+    idle.world.run(100_000);
+    expect([idle.code, idle.endedAt]).toEqual(['ETIMEDOUT', 9002]);
   });
 });
 
-describe('sizes of buffers', () => {
-  it('bound what is sent ahead', () => {
-    const world = new TinyWorld();
+describe('buffer sizes', () => {
+  it('limit the bytes that are sent and not read', () => {
+    const world = new NetworkTestWorld();
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
       using socket = yield* listener.accept();

@@ -1,12 +1,12 @@
 /**
- * What can be set of a connection, as Linux keeps it (tcp(7), socket(7)): sizes of buffers are
- * doubled and kept within limits, times of keep-alive are whole seconds.
+ * Socket options as Linux stores them (tcp(7), socket(7)): buffer sizes are doubled and limited,
+ * keep-alive times are whole seconds.
  *
- * `noDelay` is kept and has no effect: in this network nothing waits to be sent together.
+ * `noDelay` is stored without effect: the simulated network does not combine small segments.
  */
 import type { BufferSizes, SocketOption } from '../../world/network.ts';
 
-/** What Linux begins with. Of a buffer half is for bytes (tcp_adv_win_scale in tcp(7)). */
+/** The defaults of Linux. Half of a buffer is for bytes (tcp_adv_win_scale in tcp(7)). */
 const DEFAULTS: Readonly<Record<SocketOption, number>> = {
   noDelay: 1,
   keepAlive: 0,
@@ -20,12 +20,12 @@ const DEFAULTS: Readonly<Record<SocketOption, number>> = {
 
 export const SIM_OPTIONS: readonly SocketOption[] = Object.keys(DEFAULTS) as SocketOption[];
 
-/** SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF of Linux, and twice net.core.rmem_max and wmem_max. */
+/** The minimum sizes of Linux, and the maximum: twice net.core.rmem_max and wmem_max. */
 const MIN_SIZES = { recvBufferSize: 2304, sendBufferSize: 4608 };
 const MAX_SIZE = 425_984;
 
 export class SocketOptions {
-  /** Null until something was set: most connections never set anything. */
+  /** Null until an option is set: most connections never set any. */
   #values: Record<SocketOption, number> | null = null;
 
   get(option: SocketOption): number {
@@ -43,16 +43,16 @@ export class SocketOptions {
   }
 }
 
-/** The size of a buffer that was asked for, or `otherwise`. */
+/** The effective size of a buffer: from the option, or `defaultSize` without one. */
 export function effectiveSize(
   option: 'recvBufferSize' | 'sendBufferSize',
   asked: number | undefined,
-  otherwise: number,
+  defaultSize: number,
 ): number {
-  return asked === undefined ? otherwise : effectiveValue(option, asked);
+  return asked === undefined ? defaultSize : effectiveValue(option, asked);
 }
 
-/** Options of a Unix socket are those that every socket has. */
+/** False for an option that Unix sockets have as well. */
 export function isOfTcp(option: SocketOption): boolean {
   return option !== 'recvBufferSize' && option !== 'sendBufferSize';
 }

@@ -1,4 +1,4 @@
-/** The ports of one host: who listens where, and which ones its own connections use. */
+/** The TCP ports of one host: listeners, and the local ports of connections. */
 import type { ListenOptions } from '../../world/network.ts';
 import type { IpEndpoint } from './addresses.ts';
 import { isWildcard } from './addresses.ts';
@@ -9,7 +9,7 @@ import type { SimListener } from './listener.ts';
 export const FIRST_EPHEMERAL = 32768;
 export const LAST_EPHEMERAL = 60999;
 
-/** The address that a connection of this host has taken. */
+/** A local port that a connection of this host uses. */
 export interface PortClaim {
   readonly endpoint: IpEndpoint;
 }
@@ -19,7 +19,7 @@ export class TcpPorts {
   readonly #claims = new Map<number, PortClaim>();
   #next = FIRST_EPHEMERAL;
 
-  /** Whether `at` can be listened at: the port is free, or all who have it share it. */
+  /** Why `at` cannot be listened at; null if the port is free or all listeners share it. */
   problemWith(at: IpEndpoint, options: ListenOptions): ErrorCode | null {
     const claim = this.#claims.get(at.port);
     if (claim !== undefined && overlap(claim.endpoint, at, false)) return 'EADDRINUSE';
@@ -44,9 +44,9 @@ export class TcpPorts {
   }
 
   /**
-   * Who gets a connection to `to`: those bound to that very address before those bound to all.
-   * Among several that share the port, the client's port decides, as a hash of addresses and ports
-   * does on Linux.
+   * The listener that accepts a connection to `to`. Listeners bound to this address precede those
+   * bound to all addresses. If several share the port, the client's port selects one; Linux uses a
+   * hash of addresses and ports.
    */
   listenerAt(to: IpEndpoint, from: IpEndpoint): SimListener | undefined {
     const all = this.#listeners.get(to.port);
@@ -56,7 +56,7 @@ export class TcpPorts {
     return found[(Math.imul(from.port, 0x9e3779b1) >>> 0) % found.length];
   }
 
-  /** Takes `at.port`, or any free one for port 0. `null`: it is taken, or none is left. */
+  /** Claims `at.port`, or a free port for port 0. Returns null if it is taken, or none is free. */
   claim(at: IpEndpoint): PortClaim | null {
     const port = at.port === 0 ? this.freePort() : at.port;
     if (port === 0 || this.#claims.has(port) || this.#listeners.has(port)) return null;
@@ -69,9 +69,9 @@ export class TcpPorts {
     this.#claims.delete(endpoint.port);
   }
 
-  /** A port that nobody uses; 0: there is none left. */
+  /** An unused ephemeral port; 0 if there is none. */
   freePort(): number {
-    for (let tries = LAST_EPHEMERAL - FIRST_EPHEMERAL; tries >= 0; tries--) {
+    for (let attempts = LAST_EPHEMERAL - FIRST_EPHEMERAL; attempts >= 0; attempts--) {
       const port = this.#next;
       this.#next = port === LAST_EPHEMERAL ? FIRST_EPHEMERAL : port + 1;
       if (!this.#claims.has(port) && !this.#listeners.has(port)) return port;
@@ -87,7 +87,7 @@ export function isDualStack(
   return at.host === '::' && ipv6Only !== true;
 }
 
-/** True if a connection to the port could be meant for either. */
+/** True if a connection to the port could match both addresses. */
 export function overlap(one: IpEndpoint, other: IpEndpoint, dualStack: boolean): boolean {
   if (one.family !== other.family && !dualStack) return false;
   return one.host === other.host || isWildcard(one.host) || isWildcard(other.host);

@@ -1,72 +1,71 @@
 /**
- * A connection on the simulated network: one end of two flows.
+ * A connection on the simulated network, seen from one of its ends.
  *
  *   connecting ──► open ──► ended (recv only: end of file, or shutdown('recv'))
  *       │           │ └───► shut (send only: shutdown('send'))
- *       │           └─────► failed (sticky: every try throws the same error)
- *       └─► failed          closed (from every state; every try throws ERR_CLOSED)
+ *       │           └─────► failed (sticky: every attempt throws the same error)
+ *       └─► failed          closed (from every state; every attempt throws ERR_CLOSED)
  *
- * As on Linux, an error that comes from outside (a reset, a time-out) stands behind the bytes that
- * came before it, is told to whichever of recv and send asks first, and to recv in any case; a send
- * that asks later gets EPIPE. Behind an end of file there is no error for recv.
+ * Errors behave as on Linux. A reset or time-out is reported after the bytes that arrived before it,
+ * to the first recv or send, and to recv in any case; a later send throws EPIPE. After an end of
+ * file, recv reports no error.
  *
  * Invariants:
- *  1. A gate that is shut (except connecting) has its flag set: a task that waits is resumed and
- *     its try tells.
- *  2. Once closed, nothing is granted any more. What arrives then is answered with a reset.
+ *  1. The flag of a direction is set in every state except connecting and open: a waiting task is
+ *     resumed, and its next attempt returns or throws.
+ *  2. A closed transport notifies no task. Bytes that arrive then are answered with a reset.
  */
 import type { Transport } from '../../world/network.ts';
 import type { ErrorCode } from './errors.ts';
 import { systemError } from './errors.ts';
 import { injectFault } from './faults.ts';
-import type { Connection, ConnectionEndpoint } from './stream/connection.ts';
+import type { Connection, StreamEndpoint } from './stream/connection.ts';
 import { joined, ReceiveBuffer } from './stream/receive-buffer.ts';
 import { SimSocket } from './stream/socket.ts';
 
 const END_OF_FILE: Buffer = Buffer.alloc(0);
 
-/** How many pieces one send looks at, as on every network. */
+/** The maximum number of chunks of one send, as on every network. */
 const MAX_CHUNKS = 64;
 
 type DirectionState = 'connecting' | 'open' | 'ended' | 'shut' | 'failed' | 'closed';
 
-export class SimTransport extends SimSocket implements Transport, ConnectionEndpoint {
+export class SimTransport extends SimSocket implements Transport, StreamEndpoint {
   readonly #receiveBuffer = new ReceiveBuffer();
   #recvState: DirectionState = 'connecting';
   #sendState: DirectionState = 'connecting';
   #recvError: unknown = undefined;
   #sendError: unknown = undefined;
-  /** The end of file has arrived, behind what is in the inbox. */
+  /** The end of file has arrived, after the bytes in the receive buffer. */
   #atEnd = false;
-  /** What has ended the connection from outside, and whether somebody was told. */
+  /** The error that has ended the connection, and whether an attempt has thrown it. */
   #failure: ErrorCode | null = null;
   #failureReported = false;
-  /** shutdown('recv') was called: what arrives is dropped. */
+  /** shutdown('recv') was called: bytes that arrive are dropped. */
   #discarding = false;
-  /** Gives up what is under way before the connection stands. */
+  /** Called when the transport is closed while it connects. */
   onAbandoned: (() => void) | null = null;
-  /** Something has come from the peer. */
+  /** Called when a segment arrives from the peer. */
   onSegment: (() => void) | null = null;
-
   protected get isClosed(): boolean {
     return this.#sendState === 'closed';
   }
 
   // ---------------------------------------------------------------------------------- connecting
 
-  /** The connection stands. */
-  established(wire: Connection): void {
-    this.connection = wire;
+  /** The connection is established. */
+  established(connection: Connection): void {
+    this.connection = connection;
     if (this.#recvState === 'connecting') this.#recvState = 'open';
     if (this.#sendState === 'connecting') this.#sendState = 'open';
-    if (this.#discarding) wire.incoming.receiverShutdown();
+    if (this.#discarding) connection.incoming.receiverShutdown();
     this.lastReceivedAt = this.owner.core.now;
     if (this.options.get('keepAlive') !== 0) this.updateKeepAlive();
     this.mayWakeSpuriously('recv');
     this.notifySend();
   }
 
-  /** The attempt has failed: both directions fail, and with the same error. */
+  /** Connecting has failed: both directions fail with the same error. */
   failConnect(code: ErrorCode): void {
     if (this.#sendState === 'closed') return;
     const error = systemError(code, 'connect', this.remote);
@@ -93,9 +92,9 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     if (this.#recvState !== 'open' && !this.#checkRecvState()) {
       return this.#recvState === 'ended' ? END_OF_FILE : undefined;
     }
-    const there = this.#receiveBuffer.length;
-    if (there === 0) return this.#recvFromEmpty() ? END_OF_FILE : undefined;
-    const most = Math.min(max, there);
+    const available = this.#receiveBuffer.length;
+    if (available === 0) return this.#recvFromEmpty() ? END_OF_FILE : undefined;
+    const most = Math.min(max, available);
     return this.#consume(this.#receiveBuffer.take(this.shorten('shortReads', most)));
   }
 
@@ -103,9 +102,9 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     if (this.#recvState !== 'open' && !this.#checkRecvState()) {
       return this.#recvState === 'ended' ? 0 : -1;
     }
-    const there = this.#receiveBuffer.length;
-    if (there === 0) return this.#recvFromEmpty() ? 0 : -1;
-    const most = this.shorten('shortReads', Math.min(into.length, there));
+    const available = this.#receiveBuffer.length;
+    if (available === 0) return this.#recvFromEmpty() ? 0 : -1;
+    const most = this.shorten('shortReads', Math.min(into.length, available));
     const count = this.#receiveBuffer.takeInto(
       most === into.length ? into : into.subarray(0, most),
     );
@@ -125,7 +124,7 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     this.connection?.incoming.bytesRead(count);
   }
 
-  /** True: the end of file. False: would block. */
+  /** True: end of file. False: would block. */
   #recvFromEmpty(): boolean {
     if (this.#atEnd) {
       this.#recvState = 'ended';
@@ -146,7 +145,7 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     this.mayWakeSpuriously('recv');
   }
 
-  /** True: the gate is open after all. False: ended, or still connecting. */
+  /** True: the direction is open now. False: ended, or still connecting. */
   #checkRecvState(): boolean {
     if (this.#recvState === 'connecting') return this.tryConnect();
     if (this.#recvState === 'failed') throw this.#recvError;
@@ -158,48 +157,48 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
 
   trySend(data: Uint8Array): number {
     if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
-    const room = this.#roomFor(data.length);
-    if (room === 0) return this.#markFull(0);
-    const bytes = Buffer.from(room === data.length ? data : data.subarray(0, room));
+    const space = this.#spaceFor(data.length);
+    if (space === 0) return this.#markFull(0);
+    const bytes = Buffer.from(space === data.length ? data : data.subarray(0, space));
     return this.#send(bytes, data.length);
   }
 
   trySendv(chunks: readonly Uint8Array[]): number {
     if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
-    const looked = chunks.length > MAX_CHUNKS ? chunks.slice(0, MAX_CHUNKS) : chunks;
+    const sent = chunks.length > MAX_CHUNKS ? chunks.slice(0, MAX_CHUNKS) : chunks;
     let offered = 0;
-    for (const chunk of looked) offered += chunk.length;
-    const room = this.#roomFor(offered);
-    if (room === 0) return this.#markFull(0);
-    return this.#send(joined(looked, room), offered);
+    for (const chunk of sent) offered += chunk.length;
+    const space = this.#spaceFor(offered);
+    if (space === 0) return this.#markFull(0);
+    return this.#send(joined(sent, space), offered);
   }
 
   /** How many of `offered` bytes can be sent now. Throws if the connection has ended. */
-  #roomFor(offered: number): number {
-    const { outgoing, isUnix } = this.connection as Connection;
+  #spaceFor(offered: number): number {
+    const { outgoing, links } = this.connection as Connection;
     if (this.#failure !== null || outgoing.broken) throw this.#failSend();
     const { core, host } = this.owner;
-    if (!isUnix && injectFault(core, 'resets', host)) this.#injectReset();
-    const room = Math.max(0, outgoing.room());
-    return room === 0 ? 0 : this.shorten('shortWrites', Math.min(offered, room));
+    if (links !== undefined && injectFault(core, 'resets', host)) this.#injectReset();
+    const space = Math.max(0, outgoing.space());
+    return space === 0 ? 0 : this.shorten('shortWrites', Math.min(offered, space));
   }
 
   #send(bytes: Buffer, offered: number): number {
     (this.connection as Connection).outgoing.write(bytes);
     this.resetSpuriousWakeUps();
     if (bytes.length === offered) return offered;
-    if (this.#roomLeft() === 0) this.#markFull(bytes.length);
+    if (this.#spaceLeft() === 0) this.#markFull(bytes.length);
     return bytes.length;
   }
 
-  #roomLeft(): number {
-    return Math.max(0, (this.connection as Connection).outgoing.room());
+  #spaceLeft(): number {
+    return Math.max(0, (this.connection as Connection).outgoing.space());
   }
 
-  /** The buffer of the system is full. */
+  /** The send buffer is full. */
   #markFull(count: number): number {
     this.canSend = false;
-    (this.connection as Connection).outgoing.waitForRoom();
+    (this.connection as Connection).outgoing.waitForSpace();
     this.mayWakeSpuriously('send');
     return count;
   }
@@ -214,23 +213,23 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     return this.#sendError;
   }
 
-  /** True: the gate is open after all. False: still connecting. */
+  /** True: the direction is open now. False: still connecting. */
   #checkSendState(): boolean {
     if (this.#sendState === 'connecting') return this.tryConnect();
     if (this.#sendState === 'shut') throw this.#failure === null ? brokenPipe() : this.#failSend();
     throw this.#sendState === 'failed' ? this.#sendError : this.closedError();
   }
 
-  /** Somebody between the two has broken the connection: both ends hear of it. */
+  /** Resets both ends, as a middlebox between them may do. */
   #injectReset(): never {
-    (this.connection as Connection).reset();
+    (this.connection as Connection).outgoing.reset();
     this.receiveReset();
     throw this.#failSend();
   }
 
   // ---- notifications of the streams (StreamEndpoint)
 
-  get waitsForRoom(): boolean {
+  get waitsForSpace(): boolean {
     return !this.canSend && this.#sendState === 'open';
   }
 
@@ -238,8 +237,8 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     this.onSegment?.();
     this.lastReceivedAt = this.owner.core.now;
     if (this.#recvState === 'closed' || this.#failure !== null) {
-      // RFC 9293, 3.10.7: to bytes for a connection that is no more the answer is a reset.
-      this.connection?.reset();
+      // RFC 9293, 3.10.7: bytes for a connection that does not exist are answered with a reset.
+      this.connection?.outgoing.reset();
       return false;
     }
     if (this.#discarding) {
@@ -258,7 +257,7 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     this.notifyRecv();
   }
 
-  roomAvailable(): void {
+  spaceAvailable(): void {
     if (this.#sendState !== 'closed') this.notifySend();
   }
 
@@ -266,7 +265,7 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     this.#failWith('ETIMEDOUT');
   }
 
-  /** The other end, or somebody between, has reset the connection. */
+  /** The peer has reset the connection, or an injected fault has. */
   receiveReset(): void {
     this.#failWith('ECONNRESET');
   }
@@ -310,27 +309,27 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     this.#closeConnection(false);
   }
 
-  /** A Unix socket has no resets, but for input that is unread. */
+  /** A Unix socket is reset only if it has unread bytes. */
   reset(): void {
-    this.#closeConnection(this.connection?.isUnix !== true);
+    this.#closeConnection(this.connection?.links !== undefined);
   }
 
-  /** Nobody has accepted it, or ever will: the peer is told so, on a Unix socket, too. */
+  /** Closes a connection that was never accepted: the peer is reset, on a Unix socket as well. */
   abort(): void {
     this.#closeConnection(true);
   }
 
-  /** With unread input the system resets, as Linux does; what was not sent is lost then. */
+  /** Linux resets a connection that is closed with unread bytes; unsent bytes are lost then. */
   #closeConnection(hard: boolean): void {
     if (this.#sendState === 'closed') return;
-    const wire = this.#failure === null ? this.connection : null;
+    const connection = this.#failure === null ? this.connection : null;
     const resets = hard || this.#receiveBuffer.length > 0;
     const finishes = this.#sendState === 'open';
     this.#release();
     this.terminated ||= resets;
-    if (resets) wire?.reset();
-    else if (finishes) wire?.outgoing.finish();
-    wire?.incoming.receiverShutdown();
+    if (resets) connection?.outgoing.reset();
+    else if (finishes) connection?.outgoing.finish();
+    connection?.incoming.receiverShutdown();
   }
 
   #release(): void {
@@ -343,7 +342,7 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     this.rejectWaiters(this.closedError());
   }
 
-  /** Closed, and nobody is told: the host has crashed, or its system has given up on it. */
+  /** Closes without a notification of the peer: the host has crashed, or the system gave up. */
   destroy(): void {
     this.#recvState = 'closed';
     this.#sendState = 'closed';
@@ -351,14 +350,14 @@ export class SimTransport extends SimSocket implements Transport, ConnectionEndp
     this.stopKeepAlive();
   }
 
-  /** The host has crashed: nobody waits any more, and the peer is told by the system. */
+  /** The host has crashed. No task waits any more; the system resets the peer. */
   crash(): void {
     this.recvWaiter = null;
     this.sendWaiter = null;
     this.destroy();
     this.terminated = true;
     this.onAbandoned?.();
-    if (this.#failure === null) this.connection?.reset();
+    if (this.#failure === null) this.connection?.outgoing.reset();
   }
 }
 

@@ -13,7 +13,7 @@ async function differenceOf(scenario: Scenario): Promise<NotDeterministicError> 
 }
 
 describe('checkDeterminism', () => {
-  it('runs everything twice, and finds nothing where there is nothing', async () => {
+  it('runs everything twice and accepts runs that are equal', async () => {
     let runs = 0;
     const report = await simulate(
       function* (world): Operation<void> {
@@ -25,16 +25,16 @@ describe('checkDeterminism', () => {
     expect([runs, report.runs]).toEqual([10, 5]);
   });
 
-  it('shows the first event that differs when state is kept from run to run', async () => {
-    let kept = 0;
+  it('shows the first event that differs if state survives from run to run', async () => {
+    let survivor = 0;
     const error = await differenceOf(function* (): Operation<void> {
-      kept++;
+      survivor++;
       yield* sleep(5);
-      yield* sleep(kept);
+      yield* sleep(survivor);
     });
     expect(error).toBeInstanceOf(SimulationError);
     expect(error.code).toBe('ERR_NOT_DETERMINISTIC');
-    expect(error.message).toContain('Two runs with seed 1 went different ways. A duration differs');
+    expect(error.message).toContain('Two runs with seed 1 differ. A duration differs');
     const lines = error.message.split('\n');
     const step = "step: task 1 'main'";
     expect(lines).toContain(`    0 ms  main  ${step} starts, waits for sleep 5 ms [1]`);
@@ -49,7 +49,7 @@ describe('checkDeterminism', () => {
     ['new Date()', () => new Date().getMilliseconds() + Math.random()],
     ['process.hrtime.bigint', () => Number(process.hrtime.bigint() % 1000n) / 7],
     ['process.hrtime', () => Number(process.hrtime()[1]) % 7.3],
-  ])('names %s', async (name, chance) => {
+  ])('names %s as the cause', async (name, chance) => {
     const error = await differenceOf(function* (): Operation<void> {
       yield* sleep(chance());
       yield* sleep(1);
@@ -57,7 +57,7 @@ describe('checkDeterminism', () => {
     expect(error.message).toContain(`${name} (by task 'main')`);
   });
 
-  it('puts the functions back that it has watched', async () => {
+  it('restores the functions that it watches', async () => {
     const sources = () => [Math.random, Date, Date.now, performance.now, setTimeout];
     const before = sources();
     await differenceOf(function* (): Operation<void> {
@@ -68,13 +68,13 @@ describe('checkDeterminism', () => {
     expect(new Date(5).getTime()).toBe(5);
   });
 
-  it('tells of a failure only once both runs were the same', async () => {
+  it('reports a difference rather than the failure of one of the two runs', async () => {
     let runs = 0;
     const error = await differenceOf(function* (): Operation<void> {
       yield* sleep(1);
       if (++runs % 2 === 0) throw new Error('every other time');
     });
-    expect(error.message).toContain('went different ways');
+    expect(error.message).toContain('Two runs with seed 1 differ');
     const same = simulate(
       function* (): Operation<void> {
         yield* sleep(1);

@@ -1,7 +1,7 @@
 /**
- * The list of runs that have failed once: a text for people and version control.
+ * The list of failed runs of a `simulateTest`: a text file for people and version control.
  *
- *     # Runs that have failed, made again first by simulateTest. One to a line.
+ *     # Failed runs. simulateTest repeats them first. One run per line.
  *     AQEDKgECAwL-BgAAAQAAAMz0rGE  # seed 42: Error: lost update
  *     seed 17                      # found by hand
  */
@@ -10,18 +10,18 @@ import type { SimulationError } from '../errors.ts';
 import { ReplayTokenError } from '../errors.ts';
 import { decodeReplay } from './token.ts';
 
-/** A line of the list: which run it stands for. */
+/** A line of the list, and the run that it identifies. */
 export interface Regression {
   readonly line: number;
   readonly which: { readonly replay: string } | { readonly seed: number; readonly runs: 1 };
 }
 
-/** Runs that a list holds at most: a test has to come to its end. */
+/** The maximum number of runs in a list, so that the duration of a test is bounded. */
 export const MAX_REGRESSIONS = 200;
 
-const HEADER = '# Runs that have failed, made again first by simulateTest. One to a line.\n';
+const HEADER = '# Failed runs. simulateTest repeats them first. One run per line.\n';
 
-/** Throws ReplayTokenError for a line that is neither a token nor a seed; `path` is for people. */
+/** Throws ReplayTokenError for a line that is not a token and not a seed, with `path:line`. */
 export function parseRegressions(text: string, path: string): Regression[] {
   return text.split('\n').flatMap((content, index): Regression[] => {
     const word = content.replace(/#.*/, '').trim();
@@ -43,7 +43,7 @@ function checkedToken(word: string, where: string): string {
   }
 }
 
-/** What has to be added to `text` for the failure to be in the list; '' if it is, or cannot be. */
+/** The text to append to the list; '' if the list contains the failure, or cannot take it. */
 export function regressionLine(text: string, error: SimulationError, path: string): string {
   const { replay, seed } = error;
   if (replay === undefined) return '';
@@ -51,7 +51,7 @@ export function regressionLine(text: string, error: SimulationError, path: strin
   if (known.length >= MAX_REGRESSIONS) return '';
   if (known.some(({ which }) => 'replay' in which && which.replay === replay)) return '';
   const head = text === '' ? HEADER : text.endsWith('\n') ? '' : '\n';
-  // Marks of colour and other controls are no text.
+  // Colour codes and other control characters do not belong in the file.
   const why = firstLine(error.error).replace(/[^\P{C}]/gu, ' ');
   return `${head}${replay}  # seed ${seed}: ${why}\n`;
 }

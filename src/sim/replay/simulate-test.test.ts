@@ -13,12 +13,12 @@ const folder = mkdtempSync(join(tmpdir(), 'coronet-regressions-'));
 let files = 0;
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-/** A place where no file is yet, in a folder that is not there yet. */
+/** A path without a file, in a folder that does not exist yet. */
 function freshPath(): string {
   return join(folder, `${++files}`, 'failures.txt');
 }
 
-/** Runs the test that `simulateTest` registers, and gives what it has thrown. */
+/** Runs the test that `simulateTest` registers and returns the error that it throws. */
 async function outcomeOf(scenario: Scenario, options: SimulateTestOptions = {}): Promise<unknown> {
   let body: (() => Promise<void>) | undefined;
   const register: RegisterTest = (_, given) => {
@@ -33,23 +33,27 @@ async function outcomeOf(scenario: Scenario, options: SimulateTestOptions = {}):
   return await (body as () => Promise<void>)().catch((error: unknown) => error);
 }
 
-/** Fails for some seeds, in a way that needs one choice. Says how often it ran. */
-function flaky(): { scenario: Scenario; runs: number; isMended: boolean } {
+/** Fails for some seeds, in a way that needs one choice. Counts its runs. */
+function flaky(): { scenario: Scenario; runs: number; isFixed: boolean } {
   const about = {
     runs: 0,
-    isMended: false,
+    isFixed: false,
     scenario: function* (world): Operation<void> {
       about.runs++;
       for (let i = 0; i < 5; i++) yield* sleep(world.random());
       const drawn = world.random();
-      if (drawn > 0.5 && drawn < 0.6 && !about.isMended) throw new Error('by chance');
+      if (drawn > 0.5 && drawn < 0.6 && !about.isFixed) throw new Error('by chance');
     } as Scenario,
   };
   return about;
 }
 
-// Registered in the runner that runs this file: it has to pass there.
-simulateTest('a campaign is a test', flaky().scenario, { test, runs: 2, seed: 1 });
+// Registered with the runner of this file, where it has to pass.
+simulateTest('simulateTest registers a test with vitest', flaky().scenario, {
+  test,
+  runs: 2,
+  seed: 1,
+});
 
 describe('simulateTest', () => {
   afterEach(() => {
@@ -57,7 +61,7 @@ describe('simulateTest', () => {
     vi.unstubAllEnvs();
   });
 
-  it('takes the global test, or it, of the runner', () => {
+  it('uses the global test or it of the runner', () => {
     const [globalTest, globalIt] = [vi.fn(), vi.fn()];
     vi.stubGlobal('it', globalIt);
     simulateTest('first', flaky().scenario);
@@ -65,22 +69,22 @@ describe('simulateTest', () => {
     simulateTest('second', flaky().scenario);
     expect(globalIt.mock.calls).toEqual([['first', expect.any(Function)]]);
     expect(globalTest.mock.calls).toEqual([['second', expect.any(Function)]]);
-    // Runners hand things to functions that take some.
+    // Runners pass arguments to test functions that have parameters.
     expect((globalTest.mock.calls[0] as unknown[])[1]).toHaveLength(0);
   });
 
-  it('says how to hand over a runner that has no globals', () => {
+  it('throws an error that shows how to pass the runner without a global one', () => {
     const register = (): void => simulateTest('first', flaky().scenario);
     expect(register).toThrow(expect.objectContaining({ code: 'ERR_NO_TEST_RUNNER' }));
     expect(register).toThrow(/Wrong: simulateTest[\s\S]*Right: import \{ test \} from 'vitest'/);
   });
 
-  it('accepts the tests of runners by their types', () => {
+  it('accepts the test functions of vitest and node:test by their types', () => {
     const accepted: RegisterTest[] = [test, it, nodeTest];
     expect(accepted).toHaveLength(3);
   });
 
-  it('refuses wrong arguments at once', () => {
+  it('rejects wrong arguments at once', () => {
     const wrong: readonly [unknown[], RegExp][] = [
       [[5, flaky().scenario], /Expected `name`/],
       [['a', 'b'], /Expected `scenario`/],
@@ -92,24 +96,24 @@ describe('simulateTest', () => {
     }
   });
 
-  it('makes 100 runs unless told', async () => {
+  it('makes 100 runs by default', async () => {
     const about = flaky();
-    about.isMended = true;
+    about.isFixed = true;
     expect(await outcomeOf(about.scenario)).toBeUndefined();
     expect(about.runs).toBe(100);
     await outcomeOf(about.scenario, { runs: 5 });
     expect(about.runs).toBe(105);
   });
 
-  it('adds a failure to the list, and runs it first from then on', async () => {
+  it('adds a failure to the list and repeats it first in the next test run', async () => {
     const about = flaky();
     const regressions = freshPath();
     const first = (await outcomeOf(about.scenario, { regressions })) as SimulationError;
     expect(first).toBeInstanceOf(SimulationError);
-    expect(first.message).toContain(`\nIt is in ${regressions} now`);
-    expect(first.stack).toContain(`It is in ${regressions} now`);
+    expect(first.message).toContain(`\nAdded to ${regressions}.`);
+    expect(first.stack).toContain(`Added to ${regressions}.`);
     expect(readFileSync(regressions, 'utf8').split('\n')).toEqual([
-      '# Runs that have failed, made again first by simulateTest. One to a line.',
+      '# Failed runs. simulateTest repeats them first. One run per line.',
       `${first.replay}  # seed ${first.seed}: Error: by chance`,
       '',
     ]);
@@ -120,19 +124,19 @@ describe('simulateTest', () => {
     expect(again.traceHash).toBe(first.shrunk?.traceHash);
   });
 
-  it('keeps a run in the list that does not fail any more', async () => {
+  it('keeps a run in the list after it has passed', async () => {
     const about = flaky();
     const regressions = pathToFileURL(freshPath());
     await outcomeOf(about.scenario, { regressions });
     const list = readFileSync(regressions, 'utf8');
-    about.isMended = true;
+    about.isFixed = true;
     about.runs = 0;
     expect(await outcomeOf(about.scenario, { regressions })).toBeUndefined();
     expect(about.runs).toBe(101);
     expect(readFileSync(regressions, 'utf8')).toBe(list);
   });
 
-  it('takes seeds and comments that somebody has written', async () => {
+  it('accepts seeds and comments that were added by hand', async () => {
     const about = flaky();
     const regressions = freshPath();
     const failed = (await outcomeOf(about.scenario, { regressions })) as SimulationError;
@@ -142,11 +146,11 @@ describe('simulateTest', () => {
     const again = (await outcomeOf(about.scenario, options)) as SimulationError;
     expect(about.runs).toBe(2);
     expect([again.seed, again.traceHash]).toEqual([failed.seed, failed.traceHash]);
-    about.isMended = true;
+    about.isFixed = true;
     expect(await outcomeOf(about.scenario, { regressions })).toBeUndefined();
   });
 
-  it('begins a line of its own, and adds nothing twice', async () => {
+  it('starts a new line, and does not add a run twice', async () => {
     const regressions = freshPath();
     await outcomeOf(flaky().scenario, { regressions });
     const list = readFileSync(regressions, 'utf8');
@@ -155,7 +159,7 @@ describe('simulateTest', () => {
     expect(readFileSync(regressions, 'utf8')).toBe(`seed 1\n${list.split('\n')[1]}\n`);
   });
 
-  it('says which line is no run', async () => {
+  it('reports the line number of an invalid line', async () => {
     const regressions = freshPath();
     await outcomeOf(flaky().scenario, { regressions });
     writeFileSync(regressions, 'seed 1\nseed one\n');
@@ -166,7 +170,7 @@ describe('simulateTest', () => {
     });
   });
 
-  it('writes nothing in CI, unless told', async () => {
+  it('does not write in CI by default', async () => {
     const regressions = freshPath();
     vi.stubEnv('CI', 'true');
     const options = { regressions, writeRegressions: undefined };
@@ -178,7 +182,7 @@ describe('simulateTest', () => {
     expect(readFileSync(regressions, 'utf8')).toContain('by chance');
   });
 
-  it('tells the failure even where the list cannot be written', async () => {
+  it('reports the failure even if the list cannot be written', async () => {
     const regressions = freshPath();
     await outcomeOf(flaky().scenario, { regressions });
     const inside = join(regressions, 'a file is no folder.txt');
@@ -186,12 +190,12 @@ describe('simulateTest', () => {
     expect(failed.message).toMatch(/ENOTDIR|could not be added/);
   });
 
-  it('holds a bounded list', async () => {
+  it('does not add to a list with 200 runs', async () => {
     const regressions = freshPath();
     await outcomeOf(flaky().scenario, { regressions });
     writeFileSync(regressions, 'seed 1\n'.repeat(200));
     const failed = (await outcomeOf(flaky().scenario, { regressions })) as SimulationError;
-    expect(failed.message).toContain('It is not added to');
+    expect(failed.message).toContain('Not added to');
     expect(readFileSync(regressions, 'utf8')).toBe('seed 1\n'.repeat(200));
   });
 });

@@ -1,4 +1,4 @@
-/** `simulateTest`: a campaign as a test of any runner, which remembers its failures. */
+/** `simulateTest`: a campaign as a test of any runner, with a list of failed runs. */
 
 import { UsageError } from '../../kernel/errors.ts';
 import { checkBoolean, show, wrongType } from '../../support/checks.ts';
@@ -8,49 +8,49 @@ import type { Simulate } from '../simulate.ts';
 import type { Scenario } from '../world.ts';
 import { MAX_REGRESSIONS, parseRegressions, regressionLine } from './regressions.ts';
 
-/** How a runner is told of a test: `test` of vitest, of node:test, of jest. */
+/** Registers a test with a runner: `test` of vitest, of node:test, of jest. */
 export type RegisterTest = (name: string, body: () => Promise<void>) => unknown;
 
-/** What `simulateTest` can be told, beside the options of `simulate`. */
+/** The options of `simulateTest`, in addition to those of `simulate`. */
 export interface SimulateTestOptions extends Omit<SimOptions, 'replay'> {
-  /** How many runs, besides those of the list. Default 100. */
+  /** The number of runs, in addition to the runs of the list. Default 100. */
   readonly runs?: number;
   /** The runner's `test`. Default: the global `test` or `it`. */
   readonly test?: RegisterTest;
   /**
-   * A text file of runs that have failed: they are made again first, and new ones are added to
-   * it. A relative path begins at the working directory; `new URL('./runs.txt', import.meta.url)`
-   * lies beside the test. Absent: nothing is remembered.
+   * A text file of failed runs. The test repeats them first and appends new failures. A relative
+   * path begins at the working directory; `new URL('./runs.txt', import.meta.url)` is next to the
+   * test. Absent: failures are not recorded.
    */
   readonly regressions?: string | URL;
-  /** Whether failures are added to the file. Default: unless the variable CI is set. */
+  /** Whether failures are appended to the file. Default: true unless the variable CI is set. */
   readonly writeRegressions?: boolean;
 }
 
-/** Registers a test that fails when a run does. */
+/** Registers a test that fails when a run fails. */
 export type SimulateTest = (
   name: string,
   scenario: Scenario,
   options?: SimulateTestOptions,
 ) => void;
 
-/** What `simulateTest` is built on. */
+/** The dependencies of `simulateTest`. */
 export interface TestDependencies {
   readonly simulate: Simulate;
   /** The global `test` or `it`. */
   runner(): unknown;
-  /** Whether the tests run in CI, where no file is written. */
+  /** True in CI, where no file is written. */
   inCi(): boolean;
-  /** '' for a file that is not there. */
+  /** The text of a file; '' if the file does not exist. */
   read(path: string | URL): string;
   append(path: string | URL, text: string): void;
 }
 
 const DEFAULT_RUNS = 100;
 
-export function makeSimulateTest(parts: TestDependencies): SimulateTest {
+export function makeSimulateTest(dependencies: TestDependencies): SimulateTest {
   return (name, scenario, options = {}) => {
-    const { test, regressions, writeRegressions, ...campaign } = options;
+    const { test, regressions, writeRegressions, ...simOptions } = options;
     if (typeof name !== 'string') throw wrongType('name', 'the name of a test', name);
     if (typeof scenario !== 'function') {
       throw wrongType('scenario', 'a function that takes the world', scenario);
@@ -60,10 +60,11 @@ export function makeSimulateTest(parts: TestDependencies): SimulateTest {
       throw wrongType('regressions', 'a path or a URL', regressions);
     }
     if (writeRegressions !== undefined) checkBoolean('writeRegressions', writeRegressions);
-    const register = test ?? parts.runner();
+    const register = test ?? dependencies.runner();
     if (typeof register !== 'function') throw noTestRunner(register);
-    const list = { path: regressions, write: writeRegressions ?? !parts.inCi() };
-    register(name, () => runTest(parts, scenario, { runs: DEFAULT_RUNS, ...campaign }, list));
+    const list = { path: regressions, write: writeRegressions ?? !dependencies.inCi() };
+    const runOptions = { runs: DEFAULT_RUNS, ...simOptions };
+    register(name, () => runTest(dependencies, scenario, runOptions, list));
   };
 }
 
@@ -83,47 +84,49 @@ interface RegressionFile {
 }
 
 async function runTest(
-  parts: TestDependencies,
+  dependencies: TestDependencies,
   scenario: Scenario,
   options: SimOptions,
   list: RegressionFile,
 ): Promise<void> {
   if (list.path === undefined) {
-    await parts.simulate(scenario, options);
+    await dependencies.simulate(scenario, options);
     return;
   }
   const path = String(list.path);
-  for (const { which } of parseRegressions(parts.read(list.path), path)) {
-    await parts.simulate(scenario, { ...options, ...which });
+  for (const { which } of parseRegressions(dependencies.read(list.path), path)) {
+    await dependencies.simulate(scenario, { ...options, ...which });
   }
   try {
-    await parts.simulate(scenario, options);
+    await dependencies.simulate(scenario, options);
   } catch (error) {
-    if (error instanceof SimulationError) appendToMessage(error, addRegression(parts, error, list));
+    if (error instanceof SimulationError)
+      appendToMessage(error, addRegression(dependencies, error, list));
     throw error;
   }
 }
 
-/** Adds the failure to the list, and says so. */
+/** Appends the failure to the list. Returns a note for the error message. */
 function addRegression(
-  parts: TestDependencies,
+  dependencies: TestDependencies,
   error: SimulationError,
   { path = '', write }: RegressionFile,
 ): string {
   if (!write) return '';
   try {
-    const line = regressionLine(parts.read(path), error, String(path));
-    if (line === '')
-      return `It is not added to ${path}: that holds it, or ${MAX_REGRESSIONS} runs.`;
-    parts.append(path, line);
-    return `It is in ${path} now, and comes first from now on.`;
+    const line = regressionLine(dependencies.read(path), error, String(path));
+    if (line === '') {
+      return `Not added to ${path}: it contains this run, or ${MAX_REGRESSIONS} runs already.`;
+    }
+    dependencies.append(path, line);
+    return `Added to ${path}. The next test runs repeat it first.`;
   } catch (problem) {
-    // The failure of the run matters more, and tells of this one.
-    return `It could not be added to ${path}: ${String(problem)}`;
+    // The failure of the run matters more, so this one is only mentioned in its message.
+    return `Could not be added to ${path}: ${String(problem)}`;
   }
 }
 
-/** Runners show the message or the stack, which begins with it. */
+/** Extends both the message and the stack, which begins with the message: runners show either. */
 function appendToMessage(error: SimulationError, note: string): void {
   if (note === '') return;
   const { message, stack } = error;

@@ -1,23 +1,23 @@
 /**
- * A run as one word: what `--replay` and `options.replay` take.
+ * A replay token: a run as one word, for `--replay` and `options.replay`. The word is base64url
+ * (RFC 4648, section 5) of these bytes:
  *
- *     version  order  pctDepth  seed  choices  checksum        base64url
- *        1        1      1..n    1..n    …          4    bytes
+ *     version  order  pctDepth  seed  choices  checksum
+ *        1        1      1..n    1..n    …          4
  *
- * Numbers are little-endian groups of 7 bits, the highest bit of a byte set if another follows. The
- * choices are 0 for "all are free", or 1 and, for each kind, the number of ranges of choices that
- * may differ from their defaults, and of each range how far it begins behind the one before, and
- * how many more than one it holds.
+ * Numbers are little-endian groups of 7 bits; the highest bit of a byte is set if another group
+ * follows. `choices` is 0 if all choices are free. Otherwise it is 1 and, for each kind, the number
+ * of ranges of choices that may differ from their defaults; and for each range, the distance from
+ * the end of the range before it, and its length minus 1.
  */
 import { wrongType } from '../../support/checks.ts';
-import { fromBase64url, toBase64url } from '../base64url.ts';
 import type { AllowedChoices, DecisionKind } from '../choices/decisions.ts';
 import { DECISION_KINDS } from '../choices/decisions.ts';
 import type { OrderName } from '../choices/order.ts';
 import { ORDERS } from '../choices/order.ts';
 import { ReplayTokenError } from '../errors.ts';
 
-/** What a token says. */
+/** The contents of a token. */
 export interface Replay {
   readonly seed: number;
   readonly order: OrderName;
@@ -26,21 +26,21 @@ export interface Replay {
   readonly allowed: AllowedChoices | null;
 }
 
-/** The first letter of a token depends on this alone: it is an A, and no dash, up to 3. */
+/** Up to 3 the first character of a token is an A, which a command cannot take for an option. */
 const VERSION = 1;
 const CHECKSUM_BYTES = 4;
-/** Choices that a token lists at most, and its letters. Commands take arguments of 128 KB. */
+/** The maximum number of choices and characters of a token. Commands take arguments of 128 KB. */
 const MAX_CHOICES = 1_000_000;
-const MAX_LETTERS = 100_000;
-/** A run with so many choices is told by its seed instead. */
+const MAX_CHARACTERS = 100_000;
+/** A token with more bytes is replaced by that of the seed. */
 const MAX_BYTES = 4000;
 const MAX_PCT_DEPTH = 100;
 
-/** The token for a run. If it listed too many choices to be handled, it is that of the seed. */
+/** The token of a run. If it would list too many choices, it is the token of the seed. */
 export function encodeReplay(replay: Replay): string {
   const bytes = encodeBytes(replay);
   if (bytes.length > MAX_BYTES) return encodeReplay({ ...replay, allowed: null });
-  return toBase64url([...bytes, ...checksum(bytes)]);
+  return Buffer.from([...bytes, ...checksum(bytes)]).toString('base64url');
 }
 
 function encodeBytes({ seed, order, pctDepth, allowed }: Replay): number[] {
@@ -83,48 +83,51 @@ function writeNumber(bytes: number[], number: number): void {
   bytes.push(rest);
 }
 
-/** The 32-bit FNV-1a hash: two texts that differ in one byte never have the same. */
+/** The 32-bit FNV-1a hash: it differs for any two texts that differ in one byte. */
 function checksum(bytes: readonly number[]): number[] {
   let hash = 0x811c9dc5;
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
   return [24, 16, 8, 0].map((shift) => (hash >>> shift) & 255);
 }
 
-/** Throws TypeError for what is no text, ReplayTokenError for what is no token. */
+/** Throws TypeError if `token` is not a string, ReplayTokenError if it is not a token. */
 export function decodeReplay(token: string): Replay {
   if (typeof token !== 'string') throw wrongType('replay', 'a token', token);
-  const text = token.trim();
-  const bytes = text.length > MAX_LETTERS ? undefined : fromBase64url(text);
+  const bytes = bytesOf(token.trim());
   if (bytes === undefined || bytes.length <= CHECKSUM_BYTES) {
-    throw invalidToken(token, 'it is none, or not whole');
+    throw invalidToken(token, 'it is not a token, or not complete');
   }
   if (bytes[0] !== VERSION) {
-    throw invalidToken(
-      token,
-      `version ${bytes[0]} is not one that this Coronet knows (${VERSION})`,
-    );
+    throw invalidToken(token, `this Coronet reads version ${VERSION}, not ${bytes[0]}`);
   }
   const body = bytes.slice(0, -CHECKSUM_BYTES);
   if (`${checksum(body)}` !== `${bytes.slice(-CHECKSUM_BYTES)}`) {
     throw invalidToken(token, 'its checksum does not match: a part is missing or altered');
   }
   const replay = new TokenReader(body).read();
-  if (replay === undefined) throw invalidToken(token, 'what it says makes no run');
+  if (replay === undefined) throw invalidToken(token, 'its contents do not describe a run');
   return replay;
+}
+
+/** Decodes base64url. Rejects every text but the one that the encoder produces for the bytes. */
+function bytesOf(text: string): number[] | undefined {
+  if (text.length > MAX_CHARACTERS) return undefined;
+  const bytes = Buffer.from(text, 'base64url');
+  return bytes.toString('base64url') === text ? [...bytes] : undefined;
 }
 
 function invalidToken(token: string, why: string): ReplayTokenError {
   const shown = token.length <= 40 ? token : `${token.slice(0, 39)}…`;
-  const expected = 'Expected `replay` to be a token as a SimulationError has it';
+  const expected = 'Expected `replay` to be a token from a SimulationError';
   return new ReplayTokenError(`${expected}, got ${JSON.stringify(shown)}: ${why}`);
 }
 
-/** Reads bytes that have the right checksum, and may be anything all the same. */
+/** Parses bytes whose checksum is right. Their contents may still be invalid. */
 class TokenReader {
   readonly #bytes: readonly number[];
   #at = 1;
   #choices = 0;
-  /** False: something was out of its range. */
+  /** False: a number was out of range. */
   #isValid = true;
 
   constructor(bytes: readonly number[]) {
@@ -135,15 +138,15 @@ class TokenReader {
     const order = ORDERS[this.#number(ORDERS.length - 1)] as OrderName;
     const pctDepth = this.#number(MAX_PCT_DEPTH, 1);
     const seed = this.#number(Number.MAX_SAFE_INTEGER);
-    const kept = this.#number(1) === 0 ? null : this.#allowed();
-    const isAll = this.#at === this.#bytes.length;
-    return this.#isValid && isAll ? { seed, order, pctDepth, allowed: kept } : undefined;
+    const allowed = this.#number(1) === 0 ? null : this.#allowed();
+    const isAtEnd = this.#at === this.#bytes.length;
+    return this.#isValid && isAtEnd ? { seed, order, pctDepth, allowed } : undefined;
   }
 
   #allowed(): AllowedChoices {
-    const kept = {} as Record<DecisionKind, ReadonlySet<number>>;
-    for (const kind of DECISION_KINDS) kept[kind] = this.#numbers();
-    return kept;
+    const allowed = {} as Record<DecisionKind, ReadonlySet<number>>;
+    for (const kind of DECISION_KINDS) allowed[kind] = this.#numbers();
+    return allowed;
   }
 
   #numbers(): Set<number> {

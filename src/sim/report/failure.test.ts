@@ -7,7 +7,7 @@ import { SimulationError } from '../../sim.ts';
 import { chart } from './chart.ts';
 
 describe('a failed run', () => {
-  it('is told with its seed, its error, its last events, its tasks and the way back', async () => {
+  it('is reported with its seed, error, last events, tasks and replay commands', async () => {
     const failure = await simulationErrorOf(
       function* (world): Operation<void> {
         world.host('clerk', function* (): Operation<void> {
@@ -24,7 +24,7 @@ describe('a failed run', () => {
     expect(failure.message.split('\n')).toEqual([
       head,
       '',
-      'What happened last:',
+      'The last events:',
       '      time  main    clerk',
       "  0.000 ms  ●       │        start host 'main'",
       "  0.000 ms  ●       │        task 1 'main' starts, waits for sleep 40 ms",
@@ -33,7 +33,7 @@ describe('a failed run', () => {
       "  2.500 ms  │       ●        task 1 'clerk' goes on, failed",
       "  2.500 ms  │       ●        exit host 'clerk'",
       '',
-      'Tasks that had not ended:',
+      'Unfinished tasks:',
       "  main: task 1 'main' waits for sleep 40 ms",
       '',
       'Replay: coronet sim FILE --seed 99 --order fifo',
@@ -41,7 +41,7 @@ describe('a failed run', () => {
     ]);
   });
 
-  it('is a SimulationError that holds the error itself', async () => {
+  it('is a SimulationError that contains the original error', async () => {
     const error = new Error('the error');
     const failure = await simulationErrorOf(
       function* (): Operation<void> {
@@ -98,7 +98,7 @@ describe('a failed run', () => {
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  it('shows messages on their way from host to host', async () => {
+  it('shows messages between hosts as arrows', async () => {
     const failure = await simulationErrorOf(
       function* (world): Operation<void> {
         world.host('server', echoServer);
@@ -117,7 +117,7 @@ describe('a failed run', () => {
     expect(failure.message).toMatch(/│◄──────┤ +send 5 bytes/);
   });
 
-  it('may be anything that was thrown', async () => {
+  it('may have any thrown value as its error', async () => {
     for (const thrown of [undefined, null, 'text', 5, { toString: null }]) {
       const failure = await simulationErrorOf(function* (): Operation<void> {
         throw thrown;
@@ -129,7 +129,7 @@ describe('a failed run', () => {
 });
 
 describe('a sequence chart', () => {
-  it('draws arrows over the lanes in between, losses with a cross', () => {
+  it('draws arrows across the columns in between, and drops with a cross', () => {
     const at = 1;
     const lines = chart(
       [
@@ -149,7 +149,7 @@ describe('a sequence chart', () => {
     ]);
   });
 
-  it('puts what happens again and again into one line, and keeps the last lines', () => {
+  it('merges repeated events into one line and shows the last lines', () => {
     const events = [1, 2, 3, 4].map((at) => ({ at, host: 'a', kind: 'step', text: 'goes on' }));
     const last = { at: 5, host: 'a', kind: 'step', text: 'ends' };
     expect(chart([...events, last], 40)).toEqual([
@@ -160,7 +160,7 @@ describe('a sequence chart', () => {
     expect(chart([...events, last], 1)).toEqual(['    time  a', '5.000 ms  ●        ends']);
   });
 
-  it('cuts long names and long words', () => {
+  it('cuts long names and long texts', () => {
     const [head, line] = chart(
       [{ at: 0, host: 'a-very-long-name-of-a-host', kind: 'note', text: 'x'.repeat(500) }],
       40,
@@ -170,8 +170,8 @@ describe('a sequence chart', () => {
   });
 });
 
-describe('somebody who prints a failure', () => {
-  it('gets its message, not hundreds of events', async () => {
+describe('a printed SimulationError', () => {
+  it('shows the message without hundreds of events', async () => {
     const error = await simulationErrorOf(function* () {
       for (let i = 0; i < 300; i++) yield* sleep(1);
       throw new Error('broken');

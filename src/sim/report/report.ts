@@ -1,56 +1,42 @@
-/** What `simulate` tells of runs that have all succeeded. */
+/** The report of `simulate` on runs that have all succeeded. */
 
 import type { OrderName } from '../choices/order.ts';
 import type { Plan } from '../options.ts';
-import type { RunResult } from '../run-once.ts';
+import type { RunResult, RunStats } from '../run-once.ts';
 import { hashText, TraceHash } from './trace-hash.ts';
 
-/** What `simulate` tells of runs that have all succeeded. Numbers are totals over the runs. */
+/** The report of `simulate` on runs that have all succeeded. Numbers are totals over the runs. */
 export interface SimReport {
   readonly runs: number;
   /** The seed of the first run. */
   readonly seed: number;
   readonly order: OrderName;
-  /** 16 hexadecimal digits: equal for equal histories, on every machine. */
+  /** 16 hexadecimal digits: equal for equal traces, on every machine. */
   readonly traceHash: string;
   /** Steps of tasks. */
   readonly steps: number;
-  /** Everything that has happened: steps, messages, faults. */
+  /** Events of every kind: steps, messages, faults. */
   readonly events: number;
   readonly virtualMs: number;
-  /** How often each fault has happened, by name; crashes, partitions and holds are among them. */
+  /** The number of injected faults by name, including crashes, partitions and holds. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Different orders in which the tasks of a run have made their steps. */
+  /** The number of different orders in which the tasks of a run made their steps. */
   readonly interleavings: number;
-  /** False if a run waited for something that is not simulated, such as a promise. */
+  /** False if a run waited for the real process, for example for a promise. */
   readonly deterministic: boolean;
-  /** What was worth a warning, each text once: sockets left open, operations never driven. */
+  /** Warnings, each text once: sockets left open, operations never driven. */
   readonly warnings: readonly string[];
 }
 
-/** Different warnings that a report has at most. */
+/** The maximum number of different warnings in a report. */
 const MAX_WARNINGS = 100;
 
-/** What a report needs of a run: nothing that could not go to another thread. */
-export type RunStats = Pick<
-  RunResult,
-  | 'traceHash'
-  | 'schedule'
-  | 'steps'
-  | 'events'
-  | 'virtualMs'
-  | 'faults'
-  | 'deterministic'
-  | 'warnings'
->;
-
-export function statsOf(result: RunStats): RunStats {
-  const { traceHash, schedule, steps, events } = result;
-  const { virtualMs, faults, deterministic, warnings } = result;
-  return { traceHash, schedule, steps, events, virtualMs, faults, deterministic, warnings };
+/** The part of a result that a report needs and that a worker thread can send. */
+export function statsOf({ failure, value, lastEvents, recorded, ...stats }: RunResult): RunStats {
+  return stats;
 }
 
-/** Adds the runs up, in their order. */
+/** Adds up the runs of a campaign, in the order of their seeds. */
 export class RunTotals {
   readonly #plan: Plan;
   #runs = 0;
@@ -58,7 +44,7 @@ export class RunTotals {
   #events = 0;
   #virtualMs = 0;
   #deterministic = true;
-  /** The hash of a single run is the run's own; that of several is one over all. */
+  /** The hash of a single run is the run's own. That of several runs combines all. */
   #firstHash = '';
   readonly #hash = new TraceHash();
   readonly #faults: Record<string, number> = {};
@@ -69,7 +55,7 @@ export class RunTotals {
     this.#plan = plan;
   }
 
-  /** How many runs there were. */
+  /** The number of runs that were added. */
   get runs(): number {
     return this.#runs;
   }

@@ -13,12 +13,12 @@ describe('the hash of a trace', () => {
     expect([hashText('send'), sample(Buffer.from('Hello'))]).toEqual([1919007438, -1132212865]);
   });
 
-  it('differs where a number, the order or the count of numbers differs', () => {
+  it('differs if a number, the order or the count of numbers differs', () => {
     const variants = [[], [0], [0, 0], [1, 2], [2, 1], [1.5], [-1], [0xffffffff], [2 ** 32 + 1]];
     expect(new Set(variants.map((numbers) => hexOf(...numbers))).size).toBe(variants.length);
   });
 
-  it('sees every byte of a short payload, and the length of a long one', () => {
+  it('depends on every byte of a short payload and on the length of a long one', () => {
     const data = Buffer.alloc(64, 'a');
     const seen = new Set([sample(data)]);
     for (let i = 0; i < data.length; i++) {

@@ -1,9 +1,9 @@
 /**
- * The trace of a run: a hash of everything that happened, and the last events themselves, kept raw
- * and put into words only when somebody reads them.
+ * The trace of a run: a hash of all events, and the last events themselves. Events are kept as raw
+ * values and formatted only when they are read.
  *
- * Invariant: nothing that differs between two runs of the same seed goes into the hash: no stacks,
- * no real time, no texts that are made for people.
+ * Invariant: nothing that differs between two runs with the same seed is hashed: no stacks, no real
+ * time, no texts for people.
  */
 
 import { describeWait } from '../../kernel/diagnostics.ts';
@@ -12,9 +12,9 @@ import type { Resume, TaskImpl } from '../../kernel/task/task.ts';
 import type { TraceEvent } from '../core.ts';
 import { hashText, TraceHash } from './trace-hash.ts';
 
-/** Events that are kept for the report of a failure. */
+/** The number of recent events that are kept for the report of a failure. */
 const RECENT_EVENTS = 200;
-/** Events that are written down when two runs are compared. */
+/** The maximum number of events that are recorded to compare two runs. */
 const MAX_RECORDED = 200_000;
 
 const RESUMES: Readonly<Record<Resume, number>> = {
@@ -42,19 +42,19 @@ const VERBS: Readonly<Record<Resume, string>> = {
   cancel: 'is cancelled',
 };
 
-/** An event as it was noted. Reused for a later event once it is too old. */
+/** An event. Reused for a later event once it is too old. */
 export class TraceRecord {
   at = 0;
   kind = '';
   host = '';
   peer = '';
   text: (() => string) | null = null;
-  /** Of a step: whose, how it was resumed, what it has waited for since, how often in a row. */
+  /** For a step: the task, how it was resumed, and what it waits for afterwards. */
   task: TaskImpl | null = null;
   resume: Resume = 'start';
   wait: Wait = undefined;
   stateAfter: TaskImpl['state'] = 'running';
-  /** Where it is written down, −1 if it is not. */
+  /** Its line in `recorded`; −1 if it has none. */
   line = -1;
 
   toEvent(): TraceEvent {
@@ -71,7 +71,7 @@ export class TraceRecord {
     if (this.stateAfter === 'running') return '';
     if (this.stateAfter !== 'waiting')
       return this.stateAfter === 'ready' ? '' : `, ${this.stateAfter}`;
-    // Who holds a lock is known as of now only, not as of then.
+    // The holder of a lock is known only as of now, not as of the event.
     return `, waits for ${describeWait(this.wait).replace(/ held by .*$/, '')}`;
   }
 }
@@ -85,7 +85,7 @@ export class Trace {
   #hashedTime = 0;
   readonly #recent: TraceRecord[] = [];
   readonly #textHashes = new Map<string, number>();
-  /** Every event in words, while runs are compared. */
+  /** Every event as text, while runs are compared. */
   readonly recorded: string[] | null;
 
   constructor(record: boolean) {
@@ -96,12 +96,12 @@ export class Trace {
     return this.#hash.hex;
   }
 
-  /** The same for two runs whose tasks ran in the same order. */
+  /** Equal for two runs whose tasks ran in the same order. */
   get schedule(): string {
     return `${this.#steps}:${this.#schedule}`;
   }
 
-  /** A step begins. The answer is handed to `stepEnded`. */
+  /** Records the start of a step. Pass the result to `stepEnded`. */
   step(at: number, host: { name: string; index: number }, task: TaskImpl): TraceRecord {
     this.#hashTime(at);
     const { id, resume } = task;
@@ -110,27 +110,27 @@ export class Trace {
     this.#steps++;
     const mixed = Math.imul(this.#schedule ^ ((host.index << 20) + id), 0x01000193);
     this.#schedule = mixed ^ (mixed >>> 15);
-    const note = this.#nextRecord(at, 'step', host.name, '');
-    note.task = task;
-    note.resume = resume;
-    note.stateAfter = 'running';
-    if (this.recorded !== null) this.#record(note, id);
-    return note;
+    const record = this.#nextRecord(at, 'step', host.name, '');
+    record.task = task;
+    record.resume = resume;
+    record.stateAfter = 'running';
+    if (this.recorded !== null) this.#record(record, id);
+    return record;
   }
 
-  /** What `task` has come to in the step that was noted in `note`. */
-  stepEnded(note: TraceRecord, task: TaskImpl): void {
+  /** Records the state of `task` after the step. */
+  stepEnded(record: TraceRecord, task: TaskImpl): void {
     const { state, wait } = task;
     this.#hash.word(STATES[state]);
     if (state === 'waiting' && wait?.[0] === 'sleep') this.#hash.number(wait[1]);
-    // The note belongs to a later event if the step has caused very many.
-    if (note.task !== task) return;
-    note.stateAfter = state;
-    note.wait = wait;
-    if (this.recorded !== null) this.#record(note, task.id);
+    // The record belongs to a later event if the step has caused very many events.
+    if (record.task !== task) return;
+    record.stateAfter = state;
+    record.wait = wait;
+    if (this.recorded !== null) this.#record(record, task.id);
   }
 
-  /** Something else has happened on `host`, between it and `peer`. `tell` says the rest of it. */
+  /** Records another event on `host`, or from `host` to `peer`. `addDetail` completes it. */
   event(at: number, kind: string, host: string, peer: string): TraceRecord {
     this.#hashTime(at);
     this.#hash.word(this.#hashOf(kind));
@@ -139,35 +139,35 @@ export class Trace {
     return this.#nextRecord(at, kind, host, peer);
   }
 
-  /** Adds a number for the hash, and words for people, made when they are read. */
-  addDetail(note: TraceRecord, value: number, text: () => string): void {
+  /** Adds a value to the hash, and a text that is formatted when it is read. */
+  addDetail(record: TraceRecord, value: number, text: () => string): void {
     this.#hash.number(value);
-    note.text = text;
-    if (this.recorded !== null) this.#record(note, value);
+    record.text = text;
+    if (this.recorded !== null) this.#record(record, value);
   }
 
   /** The last events, the oldest first. */
   lastEvents(): TraceEvent[] {
     const first = this.count > RECENT_EVENTS ? this.count % RECENT_EVENTS : 0;
-    const notes = [...this.#recent.slice(first), ...this.#recent.slice(0, first)];
-    return notes.map((note) => note.toEvent());
+    const records = [...this.#recent.slice(first), ...this.#recent.slice(0, first)];
+    return records.map((record) => record.toEvent());
   }
 
   #nextRecord(at: number, kind: string, host: string, peer: string): TraceRecord {
     const slot = this.count++ % RECENT_EVENTS;
-    let note = this.#recent[slot];
-    if (note === undefined) {
-      note = new TraceRecord();
-      this.#recent.push(note);
+    let record = this.#recent[slot];
+    if (record === undefined) {
+      record = new TraceRecord();
+      this.#recent.push(record);
     }
-    note.at = at;
-    note.kind = kind;
-    note.host = host;
-    note.peer = peer;
-    note.text = null;
-    note.task = null;
-    note.line = -1;
-    return note;
+    record.at = at;
+    record.kind = kind;
+    record.host = host;
+    record.peer = peer;
+    record.text = null;
+    record.task = null;
+    record.line = -1;
+    return record;
   }
 
   #hashTime(at: number): void {
@@ -185,12 +185,12 @@ export class Trace {
     return hash;
   }
 
-  #record(note: TraceRecord, value: number): void {
+  #record(record: TraceRecord, value: number): void {
     if (this.recorded === null) return;
-    if (note.line < 0) note.line = this.recorded.length;
-    if (note.line >= MAX_RECORDED) return;
-    const { at, host, peer, kind, text } = note.toEvent();
+    if (record.line < 0) record.line = this.recorded.length;
+    if (record.line >= MAX_RECORDED) return;
+    const { at, host, peer, kind, text } = record.toEvent();
     const where = peer === undefined ? host : `${host} → ${peer}`;
-    this.recorded[note.line] = `${at} ms  ${where}  ${kind}: ${text} [${value}]`;
+    this.recorded[record.line] = `${at} ms  ${where}  ${kind}: ${text} [${value}]`;
   }
 }

@@ -10,8 +10,8 @@ import { decodeReplay, encodeReplay } from '../replay/token.ts';
 import { failureKey } from './shrink-run.ts';
 
 /**
- * A counter that two hosts read, and write later: an update is lost when they overlap. They do not
- * when each goes on in its turn.
+ * A counter that two hosts read and write later. An update is lost if the two overlap, which they do
+ * not in the default order.
  */
 function* lostUpdate(world: World): Operation<void> {
   let stored = 0;
@@ -28,7 +28,7 @@ function* lostUpdate(world: World): Operation<void> {
   if (stored < 2) throw new Error(`lost update: ${stored} of 2`);
 }
 
-/** Three hosts that talk, sleep and let each other run, and have nothing to do with it. */
+/** Four hosts that exchange messages, sleep and yield, and do not cause the failure. */
 function* noise(world: World, longestMs = 5): Operation<void> {
   world.host('server', echoServer);
   for (const name of ['a', 'b', 'c']) {
@@ -49,7 +49,7 @@ const noisyLoss: Scenario = function* (world): Operation<void> {
   yield* lostUpdate(world);
 };
 
-/** An answer that comes after a request that was sent later: it depends on two latencies. */
+/** Answers that arrive in the wrong order: the failure depends on two latencies. */
 const overtaken: Scenario = function* (world): Operation<void> {
   yield* noise(world, 0);
   const order: string[] = [];
@@ -65,7 +65,7 @@ const overtaken: Scenario = function* (world): Operation<void> {
   if (order[0] !== 'first') throw new Error('overtaken');
 };
 
-/** Resets are to be expected; this client is not prepared for them. */
+/** A client that does not expect resets. */
 const unprepared: Scenario = function* (world): Operation<void> {
   world.host('server', function* (): Operation<void> {
     yield* echoServer();
@@ -83,7 +83,7 @@ async function firstFailure(scenario: Scenario, options: SimOptions): Promise<Si
   return failure;
 }
 
-/** The failure of the run that `failure.replay` stands for. */
+/** The failure of the run that `failure.replay` identifies. */
 async function replayed(
   scenario: Scenario,
   { replay }: SimulationError,
@@ -93,7 +93,7 @@ async function replayed(
 }
 
 describe('a failed run is shrunk', () => {
-  it('to nothing random, if it fails then, too', async () => {
+  it('to no random choice, if it fails without any', async () => {
     const failure = await firstFailure(
       function* (world): Operation<void> {
         yield* noise(world);
@@ -104,23 +104,23 @@ describe('a failed run is shrunk', () => {
     );
     expect(failure.shrunk).toMatchObject({ choices: 0 });
     expect(failure.shrunk?.of).toBeGreaterThan(50);
-    expect(failure.message).toContain('It fails the same way when nothing is left to chance');
+    expect(failure.message).toContain('It fails the same way without any random choice');
   });
 
-  it('to the few switches that matter, whatever else went on', async () => {
+  it('to the few task switches that it needs', async () => {
     const failure = await firstFailure(noisyLoss, { order: 'random' });
     expect(failure.shrunk?.of).toBeGreaterThan(30);
     expect(failure.shrunk?.choices).toBeLessThanOrEqual(6);
   });
 
-  it('to the latencies that matter', async () => {
+  it('to the latencies that it needs', async () => {
     const failure = await firstFailure(overtaken, { order: 'fifo' });
     const { allowed } = decodeReplay(failure.replay as string);
     expect(allowed?.latency.size).toBe(2);
     expect([allowed?.schedule.size, allowed?.fault.size]).toEqual([0, 0]);
   });
 
-  it('to the one fault that matters', async () => {
+  it('to the one fault that it needs', async () => {
     const faults = { resets: 0.05, shortReads: 0.5, spuriousWakeups: 0.5 };
     const failure = await firstFailure(unprepared, { faults });
     expect((failure.error as { code: string }).code).toBe('ECONNRESET');
@@ -129,14 +129,14 @@ describe('a failed run is shrunk', () => {
     expect(allowed?.fault.size).toBe(1);
   });
 
-  it.each(['random', 'pct'] as const)('so that every choice left is needed: %s', async (order) => {
+  it.each(['random', 'pct'] as const)('to choices that are all needed: %s', async (order) => {
     const { replay, error } = await firstFailure(noisyLoss, { order });
     const whole = decodeReplay(replay as string);
-    const kept = whole.allowed as AllowedChoices;
+    const allowed = whole.allowed as AllowedChoices;
     for (const kind of DECISION_KINDS) {
-      for (const number of kept[kind]) {
-        const rest = new Set([...kept[kind]].filter((other) => other !== number));
-        const token = encodeReplay({ ...whole, allowed: { ...kept, [kind]: rest } });
+      for (const number of allowed[kind]) {
+        const rest = new Set([...allowed[kind]].filter((other) => other !== number));
+        const token = encodeReplay({ ...whole, allowed: { ...allowed, [kind]: rest } });
         const outcome: unknown = await simulate(noisyLoss, { replay: token }).catch((e) => e.error);
         expect(failureKey(outcome), `without ${kind} ${number}`).not.toBe(failureKey(error));
       }
@@ -158,23 +158,20 @@ describe('the shrunk run', () => {
     expect(failure.shrunk?.choices).toBeLessThan(failure.shrunk?.of as number);
   });
 
-  it.each(scenarios)(
-    'is played again by its token, bit for bit: %s',
-    async (...[, run, options]) => {
-      const failure = await firstFailure(run, options);
-      // The order comes from the token; faults and links are the scenario's.
-      const { faults = {} } = options;
-      const again = await replayed(run, failure, { faults, runs: 50, seed: 5 });
-      expect(again.traceHash).toBe(failure.shrunk?.traceHash);
-      expect(again.steps).toBe(failure.shrunk?.steps);
-      expect(again.replay).toBe(failure.replay);
-      expect([again.seed, again.order]).toEqual([failure.seed, failure.order]);
-      expect(again.shrunk).toBeUndefined();
-      expect(again.message).toContain(`replayed with ${failure.shrunk?.choices} choice`);
-    },
-  );
+  it.each(scenarios)('is repeated by its token, bit for bit: %s', async (...[, run, options]) => {
+    const failure = await firstFailure(run, options);
+    // The order comes from the token. Faults and links are options.
+    const { faults = {} } = options;
+    const again = await replayed(run, failure, { faults, runs: 50, seed: 5 });
+    expect(again.traceHash).toBe(failure.shrunk?.traceHash);
+    expect(again.steps).toBe(failure.shrunk?.steps);
+    expect(again.replay).toBe(failure.replay);
+    expect([again.seed, again.order]).toEqual([failure.seed, failure.order]);
+    expect(again.shrunk).toBeUndefined();
+    expect(again.message).toContain(`replayed with ${failure.shrunk?.choices} of its random`);
+  });
 
-  it.each(scenarios)('leaves the seed as it was: %s', async (_, scenario, options) => {
+  it.each(scenarios)('does not change the run of the seed: %s', async (_, scenario, options) => {
     const failure = await firstFailure(scenario, options);
     const alone = await simulationErrorOf(scenario, {
       ...options,
@@ -189,7 +186,7 @@ describe('the shrunk run', () => {
     });
   });
 
-  it('is the one that the message tells, with both ways back', async () => {
+  it('is shown in the message, with both replay commands', async () => {
     const failure = await firstFailure(noisyLoss, { order: 'random' });
     const { seed, replay, message } = failure;
     expect(message).toMatch(
@@ -206,7 +203,7 @@ describe('the shrunk run', () => {
 });
 
 describe('shrinking', () => {
-  it('can be turned off, and bounded', async () => {
+  it('can be turned off and limited', async () => {
     let runs = 0;
     const counted: Scenario = (world) => {
       runs++;
@@ -226,8 +223,8 @@ describe('shrinking', () => {
     expect(runs).toBe(1);
   });
 
-  it('does not take another failure for the same', async () => {
-    // The first choice leads to one failure, and all others to the other one.
+  it('does not accept a different failure', async () => {
+    // The first choice decides between the two failures.
     const scenario: Scenario = function* (world): Operation<void> {
       yield* noise(world);
       if (world.random() < 0.9) throw new TypeError('the usual');
@@ -241,7 +238,7 @@ describe('shrinking', () => {
     expect(failure.shrunk?.choices).toBe(1);
   });
 
-  it('tells one invariant from another by its name', async () => {
+  it('distinguishes invariants by their names', async () => {
     const failure = await firstFailure(
       function* (world): Operation<void> {
         const [early, late] = [world.random(), world.random()];
@@ -258,14 +255,14 @@ describe('shrinking', () => {
     expect(failure.shrunk?.choices).toBe(1);
   });
 
-  it('tells a changed number of the error again', async () => {
+  it('repeats the error if a number in it has changed', async () => {
     const failure = await firstFailure(function* (world): Operation<void> {
       throw new Error(`failed with ${1 + Math.floor(world.random() * 1e6)}`);
     }, {});
-    expect(failure.message).toMatch(/left to chance, after .* steps: Error: failed with 1 \(/);
+    expect(failure.message).toMatch(/random choice, after .* steps: Error: failed with 1 \(/);
   });
 
-  it('leaves runs alone in which the process around had a part', async () => {
+  it('does not apply to runs that depended on the real process', async () => {
     let runs = 0;
     const failure = await simulationErrorOf(function* (world): Operation<void> {
       runs++;
@@ -292,27 +289,27 @@ describe('shrinking', () => {
 });
 
 describe('a replay', () => {
-  it('that does not fail any more gives the report of its one run', async () => {
-    let isMended = false;
+  it('that does not fail any more returns the report of its one run', async () => {
+    let isFixed = false;
     const scenario: Scenario = function* (world): Operation<void> {
       yield* noise(world);
       yield* sleep(10);
-      if (!isMended) throw new Error('not mended');
+      if (!isFixed) throw new Error('not fixed');
     };
     const { replay, seed } = await firstFailure(scenario, {});
-    isMended = true;
+    isFixed = true;
     const report = await simulate(scenario, { replay: replay as string, runs: 1000 });
     expect([report.runs, report.seed]).toEqual([1, seed]);
   });
 
-  it('of what is no token is refused', async () => {
+  it('rejects a text that is not a token', async () => {
     const scenario: Scenario = function* (): Operation<void> {};
     const outcome = simulate(scenario, { replay: 'AQEDKgA' });
     await expect(outcome).rejects.toMatchObject({ code: 'ERR_REPLAY_TOKEN' });
     await expect(simulate(scenario, { replay: 5 as never })).rejects.toBeInstanceOf(TypeError);
   });
 
-  it('may be checked for determinism', async () => {
+  it('can be checked for determinism', async () => {
     const failure = await firstFailure(noisyLoss, {});
     const again = await replayed(noisyLoss, failure, { checkDeterminism: true });
     expect(again).toBeInstanceOf(SimulationError);

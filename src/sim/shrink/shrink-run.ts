@@ -1,4 +1,4 @@
-/** A failed run, made again with fewer and fewer choices. */
+/** Shrinks a failed run: repeats it with fewer and fewer random choices. */
 
 import { firstLine } from '../../support/checks.ts';
 import type { Deviations } from '../choices/decisions.ts';
@@ -8,16 +8,15 @@ import { runOnce } from '../run-once.ts';
 import type { Scenario } from '../world.ts';
 import { countChoices, noChoices, shrink } from './shrink.ts';
 
-/** What is left of a failed run. */
+/** The smallest run that fails the same way. */
 export interface ShrinkResult {
-  /** The run that fails the same way. */
   readonly result: RunResult;
-  /** Its choices, and how many there were. */
   readonly choices: Deviations;
+  /** The number of choices of the original run. */
   readonly initialCount: number;
 }
 
-/** A run with fewer choices may take so many more steps and events, and twice those it had. */
+/** A shrunk run may take twice the events of the failed run, and so many more. */
 const EXTRA_STEPS = 10_000;
 
 interface ShrinkContext {
@@ -26,7 +25,7 @@ interface ShrinkContext {
   readonly realProcess: RealProcess;
 }
 
-/** The run with the fewest choices that could be found. `null`: there is none but the whole one. */
+/** Returns `null` if no smaller run fails the same way. */
 export async function shrinkRun(
   failed: RunResult,
   found: Deviations,
@@ -34,28 +33,28 @@ export async function shrinkRun(
   { settings, limits, realProcess }: ShrinkContext,
 ): Promise<ShrinkResult | null> {
   const key = failureKey(failed.failure?.error);
-  const isOver = realProcess.deadline(limits.maxMs);
+  const isTimeUp = realProcess.deadline(limits.maxMs);
   const smaller = { ...settings, maxSteps: maxStepsFor(failed, settings.maxSteps) };
   let best = null as RunResult | null;
-  let tries = 0;
-  const attempt = async (kept: RunSettings['allowed']): Promise<Deviations | null> => {
-    tries++;
+  let attempts = 0;
+  const attempt = async (allowed: RunSettings['allowed']): Promise<Deviations | null> => {
+    attempts++;
     const deviations = noChoices();
-    const result = await runOnce(scenario, { ...smaller, allowed: kept, deviations }, realProcess);
+    const result = await runOnce(scenario, { ...smaller, allowed, deviations }, realProcess);
     await realProcess.yieldToEventLoop();
     const isSame = result.failure !== null && failureKey(result.failure.error) === key;
     if (!isSame || !result.deterministic) return null;
     best = result;
     return deviations;
   };
-  const mayTry = (): boolean => tries < limits.maxTries && !isOver();
-  const left = await shrink(found, attempt, mayTry);
-  return best === null ? null : { result: best, choices: left, initialCount: countChoices(found) };
+  const mayAttempt = (): boolean => attempts < limits.maxTries && !isTimeUp();
+  const choices = await shrink(found, attempt, mayAttempt);
+  return best === null ? null : { result: best, choices, initialCount: countChoices(found) };
 }
 
 /**
- * A run that goes on for far longer than the one that failed does not explain it. One that has
- * failed at the limit has to reach the same one again.
+ * A run that is much longer than the failed one does not explain it. A run that failed at the step
+ * limit has to reach the same limit again.
  */
 function maxStepsFor({ failure, events }: RunResult, maxSteps: number): number {
   const { code } = (failure?.error ?? {}) as { readonly code?: unknown };
@@ -63,40 +62,41 @@ function maxStepsFor({ failure, events }: RunResult, maxSteps: number): number {
   return Math.min(maxSteps, 2 * events + EXTRA_STEPS);
 }
 
-/** When two runs have failed the same way. */
-
-/** Causes within causes that are looked at. */
+/** The maximum depth of nested causes in a failure key. */
 const MAX_CAUSE_DEPTH = 5;
 
 /**
- * The same for failures that are the same: an invariant by its name; any other error by its class,
- * its code and the first line of its text, in which all numbers are alike: ports, times and counts
- * differ from run to run. A group is as its first failure is.
+ * Two failures with the same key count as the same failure. An invariant is identified by its name;
+ * any other error by its class, its code and the first line of its text, with all numbers replaced:
+ * ports, times and counts differ from run to run. A group error has the key of its first failure.
  */
 export function failureKey(error: unknown): string {
   try {
     return keyOf(error, 0);
   } catch {
-    // An error that throws when it is looked at is told by its text, as far as it has one.
+    // The properties of the error may throw. `firstLine` does not.
     return firstLine(error);
   }
 }
 
 interface ErrorLike {
   readonly code?: unknown;
+  readonly kind?: unknown;
   readonly invariant?: unknown;
   readonly cause?: unknown;
   readonly constructor?: { readonly name?: unknown };
 }
 
 function keyOf(error: unknown, depth: number): string {
-  if (typeof error !== 'object' || error === null)
+  if (typeof error !== 'object' || error === null) {
     return `${typeof error}: ${normalizedText(error)}`;
-  const { code, invariant, cause, constructor: made } = error as ErrorLike;
+  }
+  const { code, kind, invariant, cause, constructor: made } = error as ErrorLike;
   const name = `${String(made?.name)} ${String(code)}`;
-  if (invariant !== undefined) return `${name} '${String(invariant)}'`;
-  if (code === 'ERR_GROUP' && depth < MAX_CAUSE_DEPTH)
+  if (invariant !== undefined) return `${name} ${String(kind)} '${String(invariant)}'`;
+  if (code === 'ERR_GROUP' && depth < MAX_CAUSE_DEPTH) {
     return `${name} of ${keyOf(cause, depth + 1)}`;
+  }
   return `${name}: ${normalizedText(error)}`;
 }
 

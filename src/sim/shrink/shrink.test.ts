@@ -1,27 +1,27 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AllowedChoices, DecisionKind, Deviations } from '../choices/decisions.ts';
+import type { AllowedChoices, Deviations } from '../choices/decisions.ts';
 import { DECISION_KINDS } from '../choices/decisions.ts';
-import { countChoices, noChoices, shrink } from './shrink.ts';
+import { allowOnly, countChoices, noChoices, shrink } from './shrink.ts';
 
 const always = (): boolean => true;
 
-/** A run that fails if all of `needed` are kept; others do not change it. */
+/** A run that fails if all of `needed` are allowed. Other choices do not affect it. */
 function failingWith(
   found: Deviations,
   needed: Partial<Deviations>,
-): { attempt: (kept: AllowedChoices) => Promise<Deviations | null>; tries(): number } {
-  let tries = 0;
-  const attempt = async (kept: AllowedChoices): Promise<Deviations | null> => {
-    tries++;
+): { attempt: (allowed: AllowedChoices) => Promise<Deviations | null>; attempts(): number } {
+  let attempts = 0;
+  const attempt = async (allowed: AllowedChoices): Promise<Deviations | null> => {
+    attempts++;
     for (const kind of DECISION_KINDS) {
-      if ((needed[kind] ?? []).some((number) => !kept[kind].has(number))) return null;
+      if ((needed[kind] ?? []).some((number) => !allowed[kind].has(number))) return null;
     }
     const left = noChoices();
-    for (const kind of DECISION_KINDS) left[kind] = found[kind].filter((n) => kept[kind].has(n));
+    for (const kind of DECISION_KINDS) left[kind] = found[kind].filter((n) => allowed[kind].has(n));
     return left;
   };
-  return { attempt, tries: () => tries };
+  return { attempt, attempts: () => attempts };
 }
 
 function upTo(count: number): number[] {
@@ -29,34 +29,34 @@ function upTo(count: number): number[] {
 }
 
 describe('shrinking', () => {
-  it('is done after one try when nothing random is needed', async () => {
+  it('ends after one attempt if no random choice is needed', async () => {
     const found = { ...noChoices(), schedule: upTo(500), fault: upTo(20) };
-    const { attempt, tries } = failingWith(found, {});
+    const { attempt, attempts } = failingWith(found, {});
     expect(await shrink(found, attempt, always)).toEqual(noChoices());
-    expect(tries()).toBe(1);
+    expect(attempts()).toBe(1);
   });
 
-  it('tries nothing where there was no choice', async () => {
-    const { attempt, tries } = failingWith(noChoices(), {});
+  it('makes no attempt without a random choice', async () => {
+    const { attempt, attempts } = failingWith(noChoices(), {});
     expect(await shrink(noChoices(), attempt, always)).toEqual(noChoices());
-    expect(tries()).toBe(0);
+    expect(attempts()).toBe(0);
   });
 
-  it('leaves whole kinds out first', async () => {
+  it('removes whole kinds first', async () => {
     const found = { schedule: upTo(100), latency: upTo(100), fault: upTo(100), program: [7] };
-    const { attempt, tries } = failingWith(found, { program: [7] });
+    const { attempt, attempts } = failingWith(found, { program: [7] });
     expect(await shrink(found, attempt, always)).toEqual({ ...noChoices(), program: [7] });
-    expect(tries()).toBeLessThan(10);
+    expect(attempts()).toBeLessThan(10);
   });
 
-  it('finds a few among thousands in about a hundred tries', async () => {
+  it('finds a few needed choices among thousands in about a hundred attempts', async () => {
     const found = { ...noChoices(), schedule: upTo(5000) };
-    const { attempt, tries } = failingWith(found, { schedule: [37, 2600, 4711] });
+    const { attempt, attempts } = failingWith(found, { schedule: [37, 2600, 4711] });
     expect((await shrink(found, attempt, always)).schedule).toEqual([37, 2600, 4711]);
-    expect(tries()).toBeLessThan(130);
+    expect(attempts()).toBeLessThan(130);
   });
 
-  it('finds exactly what is needed, whatever that is', async () => {
+  it('finds exactly the needed choices', async () => {
     const numbers = fc.uniqueArray(fc.nat(200), { maxLength: 40 });
     const choices = fc.record({
       schedule: numbers,
@@ -76,34 +76,29 @@ describe('shrinking', () => {
     );
   });
 
-  it('gives what it has when it may not go on, at any time', async () => {
+  it('returns the best result so far when the attempts are used up', async () => {
     const found = { ...noChoices(), latency: upTo(64), schedule: upTo(64) };
     for (let most = 0; most < 40; most++) {
-      const { attempt, tries } = failingWith(found, { latency: [5], schedule: [60] });
-      const left = await shrink(found, attempt, () => tries() < most);
-      expect(tries()).toBeLessThanOrEqual(most);
+      const { attempt, attempts } = failingWith(found, { latency: [5], schedule: [60] });
+      const left = await shrink(found, attempt, () => attempts() < most);
+      expect(attempts()).toBeLessThanOrEqual(most);
       expect(left.latency).toContain(5);
       expect(left.schedule).toContain(60);
-      expect(await attempt(asKept(left))).toEqual(left);
+      expect(await attempt(allowOnly(left))).toEqual(left);
     }
   });
 
-  it('takes over what a run with fewer choices has left of the others', async () => {
-    // Without the fault, the run is so short that only two choices of the schedule are made.
+  it('adopts the choices that a run with fewer choices made', async () => {
+    // Without the fault, the run is so short that it makes only two choices of the schedule.
     const found: Deviations = { ...noChoices(), fault: [3], schedule: upTo(100) };
-    const attempt = async (kept: AllowedChoices): Promise<Deviations | null> => {
-      if (!kept.schedule.has(1)) return null;
-      if (kept.fault.has(3)) return { ...noChoices(), fault: [3], schedule: [...kept.schedule] };
-      return { ...noChoices(), schedule: [...kept.schedule].filter((n) => n < 2) };
+    const attempt = async (allowed: AllowedChoices): Promise<Deviations | null> => {
+      if (!allowed.schedule.has(1)) return null;
+      if (allowed.fault.has(3))
+        return { ...noChoices(), fault: [3], schedule: [...allowed.schedule] };
+      return { ...noChoices(), schedule: [...allowed.schedule].filter((n) => n < 2) };
     };
     const left = await shrink(found, attempt, always);
     expect(countChoices(left)).toBe(1);
     expect(left.schedule).toEqual([1]);
   });
 });
-
-function asKept(choices: Deviations): AllowedChoices {
-  const kept = {} as Record<DecisionKind, ReadonlySet<number>>;
-  for (const kind of DECISION_KINDS) kept[kind] = new Set(choices[kind]);
-  return kept;
-}

@@ -1,51 +1,50 @@
 /**
- * From the choices of a run that fails to the few that make it fail.
+ * Reduces the choices of a failing run to the few that make it fail.
  *
- * A choice that is not kept falls back to its default, and leaves all others as they were; but a
- * run that goes another way makes other choices, and the later numbers mean something else. So
- * nothing is taken for granted: whatever is left out is tried, and what still fails the same way
- * stays. The steps:
+ * A choice that is not allowed takes its default and leaves all others as they were. But the run may
+ * then make other choices, and later numbers may mean something else. So every reduction is tested
+ * with a run, and only one that fails the same way is accepted. The steps:
  *
- *  1. No choices at all: first come, first served, least latencies, no faults.
- *  2. Without a whole kind of them.
- *  3. Within each kind, without a half, quarters, … single ones; the last ones first, because what
- *     comes late disturbs the least. It is the part of delta debugging that removes (Zeller,
+ *  1. No choices at all: tasks in the order they became ready, least latencies, no faults.
+ *  2. Without all choices of one kind.
+ *  3. Within each kind, without a half, quarters, … single choices. Late choices are removed first,
+ *     because they affect the least of the run. This is the removal part of delta debugging (Zeller,
  *     Hildebrandt: "Simplifying and isolating failure-inducing input", IEEE TSE 2002).
- *  4. Again, until no single choice can be left out, or the tries are used up.
+ *  4. Step 3 again, until no single choice can be removed, or the attempts are used up.
  */
 import type { AllowedChoices, DecisionKind, Deviations } from '../choices/decisions.ts';
 import { DECISION_KINDS } from '../choices/decisions.ts';
 
 /**
- * Runs with these choices alone. Gives the choices that then differed from their defaults if the
- * run fails the same way: no others than those that were kept, and maybe fewer.
+ * Runs the scenario with these choices only. If the run fails the same way, resolves to the choices
+ * that differed from their defaults: a subset of those allowed. Otherwise resolves to null.
  */
-export type Attempt = (kept: AllowedChoices) => Promise<Deviations | null>;
+export type Attempt = (allowed: AllowedChoices) => Promise<Deviations | null>;
 
-/** The order in which kinds are left out: faults disturb the most, the schedule comes next. */
+/** The order in which kinds are removed: faults affect a run the most, then the schedule. */
 const SHRINK_ORDER: readonly DecisionKind[] = ['fault', 'schedule', 'latency', 'program'];
 
-/** As few of the choices `found` as can be had while `mayTry` says yes. */
+/** Removes choices from `found` while `mayAttempt` returns true. */
 export async function shrink(
   found: Deviations,
   attempt: Attempt,
-  mayTry: () => boolean,
+  mayAttempt: () => boolean,
 ): Promise<Deviations> {
-  const shrinker = new Shrinker(found, attempt, mayTry);
+  const shrinker = new Shrinker(found, attempt, mayAttempt);
   await shrinker.run();
   return shrinker.best;
 }
 
-/** How many choices there are. */
+/** The number of choices. */
 export function countChoices(choices: Deviations): number {
   return DECISION_KINDS.reduce((sum, kind) => sum + choices[kind].length, 0);
 }
 
-/** The choices as a run is told of them. */
+/** The choices in the form of `RunSettings.allowed`. */
 export function allowOnly(choices: Deviations): AllowedChoices {
-  const kept = {} as Record<DecisionKind, ReadonlySet<number>>;
-  for (const kind of DECISION_KINDS) kept[kind] = new Set(choices[kind]);
-  return kept;
+  const allowed = {} as Record<DecisionKind, ReadonlySet<number>>;
+  for (const kind of DECISION_KINDS) allowed[kind] = new Set(choices[kind]);
+  return allowed;
 }
 
 export function noChoices(): Deviations {
@@ -57,10 +56,10 @@ class Shrinker {
   readonly #attempt: Attempt;
   readonly #mayAttempt: () => boolean;
 
-  constructor(found: Deviations, attempt: Attempt, mayTry: () => boolean) {
+  constructor(found: Deviations, attempt: Attempt, mayAttempt: () => boolean) {
     this.best = found;
     this.#attempt = attempt;
-    this.#mayAttempt = mayTry;
+    this.#mayAttempt = mayAttempt;
   }
 
   async run(): Promise<void> {
@@ -76,13 +75,13 @@ class Shrinker {
     return countChoices(this.best);
   }
 
-  /** Step 3, of one kind. */
+  /** Step 3 for one kind. */
   async #removeChunks(kind: DecisionKind): Promise<void> {
     for (let size = Math.floor((this.best[kind].length + 1) / 2); size >= 1; ) {
       for (let end = this.best[kind].length; end > 0 && this.#mayAttempt(); ) {
         const begin = Math.max(0, end - size);
         await this.#tryWithout(kind, begin, end);
-        // Earlier choices may have gone, too.
+        // The attempt may have removed earlier choices as well.
         end = Math.min(begin, this.best[kind].length);
       }
       if (size === 1 || !this.#mayAttempt()) return;
@@ -90,11 +89,11 @@ class Shrinker {
     }
   }
 
-  async #tryWithout(kind: DecisionKind, begin: number, end: number): Promise<boolean> {
+  async #tryWithout(kind: DecisionKind, begin: number, end: number): Promise<void> {
     const { [kind]: numbers } = this.best;
-    if (numbers.length === 0) return false;
+    if (numbers.length === 0) return;
     const rest = numbers.filter((_, index) => index < begin || index >= end);
-    return await this.#try({ ...this.best, [kind]: rest });
+    await this.#try({ ...this.best, [kind]: rest });
   }
 
   async #try(choices: Deviations): Promise<boolean> {

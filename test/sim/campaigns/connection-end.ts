@@ -1,17 +1,17 @@
-/** The ends of connections of a server: what waits is accepted, and the last word arrives. */
+/** Ends of server connections: queued connections are served, and the final answer arrives. */
 import type { Operation, Server, Socket } from 'coronet';
 import { connect, group, listen, serve, sleep } from 'coronet';
 import type { World } from 'coronet/sim';
 import type { Campaign } from './support.ts';
-import { Chance, HOSTILE, LOSSY, must, receiveAll } from './support.ts';
+import { check, HOSTILE, LOSSY, Random, receiveAll } from './support.ts';
 
 /**
- * A server is stopped while connections wait to be accepted: they are served like the others. The
- * request that stops it and the last packets of the handshakes come at one moment.
+ * A server is stopped while connections wait to be accepted. They are served like the others. The
+ * request that stops the server and the last packets of the handshakes arrive at the same time.
  */
 function* queuedAtTheEnd(world: World): Operation<void> {
-  const chance = new Chance(world);
-  const crowd = chance.integer(1, 8);
+  const random = new Random(world);
+  const clientCount = random.integer(1, 8);
   let server: Server | undefined;
   let handled = 0;
   const handler = function* (socket: Socket): Operation<void> {
@@ -29,9 +29,9 @@ function* queuedAtTheEnd(world: World): Operation<void> {
   yield* group(function* (tasks): Operation<void> {
     tasks.spawn(() => askOnce('stop', 20));
     yield* sleep(20);
-    for (let i = 0; i < crowd; i++) tasks.spawn(() => askOnce(`client ${i}`, 0));
+    for (let i = 0; i < clientCount; i++) tasks.spawn(() => askOnce(`client ${i}`, 0));
   });
-  must(handled === crowd + 1, `${handled} of ${crowd + 1} connections had a handler`);
+  check(handled === clientCount + 1, `${handled} of ${clientCount + 1} connections were handled`);
 }
 
 function* askOnce(name: string, pauseMs: number): Operation<void> {
@@ -39,13 +39,13 @@ function* askOnce(name: string, pauseMs: number): Operation<void> {
   yield* sleep(pauseMs);
   yield* socket.sendAll(`${name}\n`);
   const answer = String(yield* receiveAll(socket));
-  must(answer === `${name}, too`, `${name} was told: ${answer}`);
+  check(answer === `${name}, too`, `${name} received: ${answer}`);
 }
 
-/** A handler answers and returns while its peer still sends: a plain close would be a reset. */
-function* interrupted(world: World): Operation<void> {
-  const chance = new Chance(world);
-  const answer = chance.bytes(chance.pick([10, 1000, 60_000]));
+/** A handler answers and returns while its peer sends: closing at once would reset the answer. */
+function* answerDuringInput(world: World): Operation<void> {
+  const random = new Random(world);
+  const answer = random.bytes(random.pick([10, 1000, 60_000]));
   world.host('server', function* () {
     const listener = yield* listen(80);
     const handler = function* (socket: Socket): Operation<void> {
@@ -57,27 +57,27 @@ function* interrupted(world: World): Operation<void> {
   using socket = yield* connect('server:80');
   yield* group(function* (tasks): Operation<void> {
     tasks.spawn(function* () {
-      for (let i = chance.integer(1, 5); i > 0; i--) {
-        yield* socket.sendAll(chance.bytes(chance.integer(1, 5000)));
-        yield* sleep(chance.integer(0, 40));
+      for (let i = random.integer(1, 5); i > 0; i--) {
+        yield* socket.sendAll(random.bytes(random.integer(1, 5000)));
+        yield* sleep(random.integer(0, 40));
       }
       socket.shutdown('send');
     });
-    const got = yield* receiveAll(socket);
-    must(got.equals(answer), `${got.length} of the ${answer.length} bytes of the answer came`);
+    const received = yield* receiveAll(socket);
+    check(received.equals(answer), `${received.length} of ${answer.length} bytes arrived`);
   });
 }
 
-export const queuedLast: Campaign = {
-  name: 'queued-last',
-  shows: 'connections that wait when the server is stopped are served',
+export const queuedAtStop: Campaign = {
+  name: 'queued-at-stop',
+  shows: 'connections in the queue of a stopped server are served',
   scenario: queuedAtTheEnd,
   options: { link: { latencyMs: [5, 5] } },
 };
 
-export const lastWords: Campaign = {
-  name: 'last-words',
-  shows: 'the last answer arrives, though the peer still sends',
-  scenario: interrupted,
+export const finalAnswer: Campaign = {
+  name: 'final-answer',
+  shows: 'the final answer arrives although the peer still sends',
+  scenario: answerDuringInput,
   options: { faults: HOSTILE, link: LOSSY },
 };

@@ -1,46 +1,46 @@
-/** Both ends send, finish, read and close in all orders: what was sent before the end arrives. */
+/** Both ends send, shut down, read and close in all orders: bytes sent before an end arrive. */
 import type { Operation, Socket } from 'coronet';
 import { all, connect, isCancelled, listen, moveOnAfter, sleep } from 'coronet';
 import type { World } from 'coronet/sim';
 import type { Campaign } from './support.ts';
-import { Chance, codeOf, HOSTILE, LOSSY, must } from './support.ts';
+import { check, codeOf, HOSTILE, LOSSY, Random } from './support.ts';
 
-/** A reset can get lost; who only reads waits for ever then. */
-const PATIENCE_MS = 2_000_000;
+/** A reset can be lost. Then a peer that only reads would wait indefinitely. */
+const MAX_WAIT_MS = 2_000_000;
 
-/** One end of the connection, and what it knows. */
+/** One end of the connection, and a record of what it did. */
 class End {
   readonly name: string;
-  readonly #chance: Chance;
-  /** It may read all that the other end sends before it sends itself. Only one end may. */
+  readonly #random: Random;
+  /** True: it may read everything before it sends. Only one end may, or both would wait. */
   readonly #mayWait: boolean;
   readonly sent: Buffer[] = [];
   readonly received: Buffer[] = [];
-  /** It has shut the sending side before anything else has ended it. */
+  /** True: it has shut down sending without an error before. */
   finished = false;
   sawEnd = false;
-  /** It has closed with input unread, or reset: the peer may lose what it has not received. */
-  hard = false;
+  /** True: it has closed with unread input, or reset: the peer may lose bytes. */
+  aborted = false;
   error = '';
 
-  constructor(name: string, chance: Chance, mayWait: boolean) {
+  constructor(name: string, random: Random, mayWait: boolean) {
     this.name = name;
-    this.#chance = chance;
+    this.#random = random;
     this.#mayWait = mayWait;
   }
 
   *use(socket: Socket): Operation<void> {
-    const chance = this.#chance;
+    const random = this.#random;
     try {
-      const way = chance.integer(0, 2);
-      if (way === 0) yield* this.#bothAtOnce(socket);
-      else yield* this.#oneAfterTheOther(socket, way === 1 || !this.#mayWait);
+      const variant = random.integer(0, 2);
+      if (variant === 0) yield* this.#sendAndReceive(socket);
+      else yield* this.#oneAfterTheOther(socket, variant === 1 || !this.#mayWait);
     } catch (error) {
       if (isCancelled(error)) throw error;
       this.error = codeOf(error);
-      must(this.error === 'ECONNRESET' || this.error === 'EPIPE', `${this.name}: ${error}`);
+      check(this.error === 'ECONNRESET' || this.error === 'EPIPE', `${this.name}: ${error}`);
     } finally {
-      if (!this.sawEnd) this.hard = true;
+      if (!this.sawEnd) this.aborted = true;
       socket.close();
     }
   }
@@ -55,7 +55,7 @@ class End {
     }
   }
 
-  *#bothAtOnce(socket: Socket): Operation<void> {
+  *#sendAndReceive(socket: Socket): Operation<void> {
     const problems: unknown[] = [];
     const attempt = (op: () => Operation<void>) =>
       function* (): Operation<void> {
@@ -72,70 +72,73 @@ class End {
   }
 
   *#send(socket: Socket): Operation<void> {
-    const chance = this.#chance;
-    for (let i = chance.integer(0, 4); i > 0; i--) {
-      const data = chance.bytes(chance.integer(1, 3000));
+    const random = this.#random;
+    for (let i = random.integer(0, 4); i > 0; i--) {
+      const data = random.bytes(random.integer(1, 3000));
       yield* socket.sendAll(data);
       this.sent.push(data);
-      if (chance.strikes(0.4)) yield* sleep(chance.integer(0, 30));
+      if (random.happens(0.4)) yield* sleep(random.integer(0, 30));
     }
     socket.shutdown('send');
     this.finished = true;
   }
 
   *#receive(socket: Socket): Operation<void> {
-    const chance = this.#chance;
-    const leavesEarly = chance.strikes(0.15);
+    const random = this.#random;
+    const leavesEarly = random.happens(0.15);
     for (;;) {
-      const data = yield* socket.recv(chance.pick([100, 65536]));
+      const data = yield* socket.recv(random.pick([100, 65536]));
       if (data.length === 0) break;
       this.received.push(data);
       if (leavesEarly) return;
-      if (chance.strikes(0.2)) yield* sleep(chance.integer(0, 30));
+      if (random.happens(0.2)) yield* sleep(random.integer(0, 30));
     }
     this.sawEnd = true;
   }
 }
 
-/** What `to` has received is the beginning of what `from` has sent, or all of it. */
+/** Checks that `to` has received a prefix of the bytes of `from`, or all if it saw the end. */
 function compare(from: End, to: End): void {
   const sent = Buffer.concat(from.sent);
   const received = Buffer.concat(to.received);
-  const all = from.error === '' && sent.length < received.length ? 0 : received.length;
-  must(all === received.length, `${to.name} received more than ${from.name} sent`);
+  const isLonger = from.error === '' && sent.length < received.length;
+  check(!isLonger, `${to.name} received more than ${from.name} sent`);
   if (from.error === '') {
-    must(received.equals(sent.subarray(0, received.length)), `${to.name} received other bytes`);
+    check(received.equals(sent.subarray(0, received.length)), `${to.name} received wrong bytes`);
   }
   if (!to.sawEnd) return;
-  must(from.finished || from.error !== '', `${to.name} saw an end that ${from.name} did not send`);
+  check(from.finished || from.error !== '', `${to.name} saw an end that ${from.name} did not send`);
   if (from.finished) {
-    must(received.length === sent.length, `${to.name} saw the end before the last byte`);
+    check(received.length === sent.length, `${to.name} saw the end before the last byte`);
   }
 }
 
 function* inAllOrders(world: World): Operation<void> {
-  const chance = new Chance(world);
-  const near = new End('near', chance, false);
-  const far = new End('far', chance, true);
+  const random = new Random(world);
+  const near = new End('near', random, false);
+  const far = new End('far', random, true);
   world.host('far', function* () {
     using listener = yield* listen(80);
     const socket = yield* listener.accept();
-    yield* moveOnAfter(PATIENCE_MS, () => far.use(socket));
+    yield* moveOnAfter(MAX_WAIT_MS, () => far.use(socket));
   });
   const socket = yield* connect('far:80');
-  yield* moveOnAfter(PATIENCE_MS, () => near.use(socket));
-  yield* sleep(PATIENCE_MS);
+  yield* moveOnAfter(MAX_WAIT_MS, () => near.use(socket));
+  yield* sleep(MAX_WAIT_MS);
   compare(near, far);
   compare(far, near);
   if (near.sawEnd && far.sawEnd) {
-    must(near.error === '' && far.error === '', `An orderly end failed: ${near.error}${far.error}`);
+    check(
+      near.error === '' && far.error === '',
+      `An orderly end failed: ${near.error}${far.error}`,
+    );
   }
-  if (!near.hard && !far.hard) must(near.sawEnd && far.sawEnd, 'An end was not seen');
+  if (!near.aborted && !far.aborted) check(near.sawEnd && far.sawEnd, 'An end was not seen');
 }
 
 export const halfClose: Campaign = {
   name: 'half-close',
-  shows: 'whatever the order of ends, what was sent before an end arrives before it',
+  shows: 'bytes that are sent before an end arrive before it, in every order of ends',
   scenario: inAllOrders,
   options: { faults: HOSTILE, link: LOSSY, maxVirtualMs: 10_000_000 },
 };

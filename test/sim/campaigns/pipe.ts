@@ -1,11 +1,11 @@
-/** pipe: a proxy between clients and a server changes no byte and passes every end of file on. */
+/** pipe: a proxy between clients and a server forwards every byte and every end of file. */
 import type { Operation, Socket } from 'coronet';
 import { all, connect, group, pipe, sleep, tcpServer } from 'coronet';
 import type { World } from 'coronet/sim';
 import type { Campaign } from './support.ts';
-import { Chance, HOSTILE, must, receiveAll, Troop } from './support.ts';
+import { check, HOSTILE, Random, receiveAll, WorkingHosts } from './support.ts';
 
-/** Answers once the whole request is there: it needs the end of file to pass. */
+/** Answers after the whole request: the end of file has to be forwarded. */
 function* reverse(socket: Socket): Operation<void> {
   yield* socket.sendAll((yield* receiveAll(socket)).reverse());
 }
@@ -21,50 +21,50 @@ function* echo(socket: Socket): Operation<void> {
 function* forward(client: Socket): Operation<void> {
   using upstream = yield* connect('server:80');
   const [up, down] = yield* all([() => pipe(client, upstream), () => pipe(upstream, client)]);
-  must(up === down, `${up} bytes went up and ${down} came down`);
+  check(up === down, `${up} bytes were sent to the server and ${down} came back`);
 }
 
-function* ask(chance: Chance, isReversed: boolean): Operation<void> {
-  yield* sleep(chance.integer(0, 20));
+function* ask(random: Random, isReversed: boolean): Operation<void> {
+  yield* sleep(random.integer(0, 20));
   using socket = yield* connect('proxy:80');
-  const request = chance.bytes(chance.pick([0, 1, 100, 5000, 300_000]));
+  const request = random.bytes(random.pick([0, 1, 100, 5000, 300_000]));
   const answer = yield* group(function* (tasks): Operation<Buffer> {
-    tasks.spawn(() => sendInParts(chance, socket, request));
-    return yield* receiveAll(socket, chance.pick([1000, 65536]));
+    tasks.spawn(() => sendInParts(random, socket, request));
+    return yield* receiveAll(socket, random.pick([1000, 65536]));
   });
   const expected = isReversed ? Buffer.from(request).reverse() : request;
-  must(answer.equals(expected), `${request.length} bytes came back as ${answer.length} others`);
+  check(answer.equals(expected), `${request.length} bytes came back as ${answer.length} others`);
 }
 
-function* sendInParts(chance: Chance, socket: Socket, data: Buffer): Operation<void> {
+function* sendInParts(random: Random, socket: Socket, data: Buffer): Operation<void> {
   for (let at = 0; at < data.length; ) {
-    const next = at + chance.integer(1, data.length);
+    const next = at + random.integer(1, data.length);
     yield* socket.sendAll(data.subarray(at, next));
-    if (chance.strikes(0.3)) yield* sleep(chance.integer(0, 20));
+    if (random.happens(0.3)) yield* sleep(random.integer(0, 20));
     at = next;
   }
   socket.shutdown('send');
 }
 
 function* proxied(world: World): Operation<void> {
-  const chance = new Chance(world);
-  const clients = new Troop(world);
-  const isReversed = chance.strikes(0.5);
+  const random = new Random(world);
+  const clients = new WorkingHosts(world);
+  const isReversed = random.happens(0.5);
   const onError = (error: unknown): void => {
     throw error;
   };
   world.host('server', () => tcpServer(80, isReversed ? reverse : echo, { onError }));
   world.host('proxy', () => tcpServer(80, forward, { onError }));
   yield* sleep(1);
-  for (let i = chance.integer(1, 3); i > 0; i--) {
-    clients.host(`client${i}`, () => ask(chance, isReversed));
+  for (let i = random.integer(1, 3); i > 0; i--) {
+    clients.host(`client${i}`, () => ask(random, isReversed));
   }
   yield* clients.allDone();
 }
 
 export const proxy: Campaign = {
   name: 'proxy',
-  shows: 'what goes through pipe comes out unchanged, ends of file included',
+  shows: 'pipe forwards bytes unchanged, and ends of file',
   scenario: proxied,
   options: { faults: HOSTILE, link: { latencyMs: [1, 10], bytesPerSecond: 2_000_000, loss: 0.01 } },
 };

@@ -1,4 +1,4 @@
-/** What the campaigns share: their shape, chance, demands, and which errors a network may make. */
+/** Helpers of the campaigns: their type, faults, random choices, checks. */
 import type { Operation, Socket } from 'coronet';
 import { Event, isCancelled } from 'coronet';
 import type { Faults, Host, Link, Scenario, SimOptions, World } from 'coronet/sim';
@@ -6,13 +6,13 @@ import type { Faults, Host, Link, Scenario, SimOptions, World } from 'coronet/si
 /** A scenario that has to succeed with every seed. */
 export interface Campaign {
   readonly name: string;
-  /** What it shows, for the table of a long run. */
+  /** The property that it verifies, for the table of `npm run soak`. */
   readonly shows: string;
   readonly scenario: Scenario;
   readonly options: SimOptions;
 }
 
-/** Everything hostile that leaves connections whole. */
+/** Faults that do not break connections. */
 export const HOSTILE: Faults = {
   shortReads: 0.3,
   shortWrites: 0.3,
@@ -20,17 +20,17 @@ export const HOSTILE: Faults = {
   slowAccept: 0.3,
 };
 
-/** The same, and connections break and descriptors run out. */
-export const BRUTAL: Faults = { ...HOSTILE, resets: 0.02, emfile: 0.1 };
+/** The same, and faults that reset connections and exhaust descriptors. */
+export const DESTRUCTIVE: Faults = { ...HOSTILE, resets: 0.02, emfile: 0.1 };
 
 export const LOSSY: Link = { latencyMs: [0, 20], loss: 0.05 };
 
-export function must(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new Error(what);
+export function check(holds: boolean, problem: string): asserts holds {
+  if (!holds) throw new Error(problem);
 }
 
-/** Chance out of the world's seed. */
-export class Chance {
+/** Random choices, determined by the seed of the world. */
+export class Random {
   readonly #world: World;
 
   constructor(world: World) {
@@ -47,11 +47,11 @@ export class Chance {
   }
 
   /** True with probability `p`. */
-  strikes(p: number): boolean {
+  happens(p: number): boolean {
     return this.#world.random() < p;
   }
 
-  /** Bytes that differ along the way and from draw to draw. Nobody may write to them. */
+  /** A random slice of random bytes. Its memory is shared and must not be written. */
   bytes(length: number): Buffer {
     const at = this.integer(0, NOISE.length - length);
     return NOISE.subarray(at, at + length);
@@ -70,7 +70,7 @@ function noise(length: number): Buffer {
   return bytes;
 }
 
-const ERRORS_OF_NETWORKS = new Set([
+const NETWORK_ERRORS = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
@@ -84,18 +84,18 @@ export function codeOf(error: unknown): string {
   return String((error as { readonly code?: unknown } | null | undefined)?.code);
 }
 
-/** Drives `op`. Errors that a broken connection brings give `undefined`; others go through. */
-export function* unlessBroken<T>(op: () => Operation<T>): Operation<T | undefined> {
+/** Runs `op`. Returns `undefined` if it fails with an error of the network; rethrows others. */
+export function* ignoreNetworkErrors<T>(op: () => Operation<T>): Operation<T | undefined> {
   try {
     return yield* op();
   } catch (error) {
-    if (isCancelled(error) || !ERRORS_OF_NETWORKS.has(codeOf(error))) throw error;
+    if (isCancelled(error) || !NETWORK_ERRORS.has(codeOf(error))) throw error;
     return undefined;
   }
 }
 
-/** Hosts that have a task to fulfil, and a way to wait until all have. */
-export class Troop {
+/** Hosts whose programs have to end, and a way to wait for all of them. */
+export class WorkingHosts {
   readonly #world: World;
   readonly #allDone = new Event('all are done');
   #working = 0;
@@ -106,10 +106,10 @@ export class Troop {
 
   host(name: string, program: () => Operation<unknown>): Host {
     this.#working++;
-    return this.#world.host(name, () => this.#fulfil(program));
+    return this.#world.host(name, () => this.#run(program));
   }
 
-  *#fulfil(program: () => Operation<unknown>): Operation<void> {
+  *#run(program: () => Operation<unknown>): Operation<void> {
     yield* program();
     if (--this.#working === 0) this.#allDone.set();
   }
@@ -119,7 +119,7 @@ export class Troop {
   }
 }
 
-/** Everything up to the end of file. */
+/** Receives until the end of file. */
 export function* receiveAll(socket: Socket, max = 65536): Operation<Buffer> {
   const parts: Buffer[] = [];
   for (;;) {

@@ -1,4 +1,4 @@
-/** Channels, locks, semaphores, broadcasts under cancellation: nothing is lost, nothing twice. */
+/** Channels, locks, semaphores, broadcasts under cancellation: nothing is lost or duplicated. */
 import type { Group, Operation, Subscription, Task } from 'coronet';
 import {
   Barrier,
@@ -14,29 +14,29 @@ import {
 } from 'coronet';
 import type { World } from 'coronet/sim';
 import type { Campaign } from './support.ts';
-import { Chance, must } from './support.ts';
+import { check, Random } from './support.ts';
 
-/** Cancels some of `tasks` while they are at work, and waits until all have ended. */
-function* disturb(chance: Chance, tasks: readonly Task<unknown>[]): Operation<void> {
+/** Cancels some of `tasks` while they run. */
+function* disturb(random: Random, tasks: readonly Task<unknown>[]): Operation<void> {
   for (const task of tasks) {
-    if (chance.strikes(0.5)) yield* sleep(chance.integer(0, 3));
-    if (chance.strikes(0.4)) task.cancel('disturbed');
+    if (random.happens(0.5)) yield* sleep(random.integer(0, 3));
+    if (random.happens(0.4)) task.cancel('disturbed');
   }
 }
 
-/** Attempts something within a short time, or at once. True: it happened. */
-function* attempt(chance: Chance, op: () => Operation<unknown>): Operation<boolean> {
-  const happened = yield* moveOnAfter(chance.integer(0, 3), function* (): Operation<true> {
+/** Runs `op` with a short time limit. Returns whether it completed. */
+function* attempt(random: Random, op: () => Operation<unknown>): Operation<boolean> {
+  const completed = yield* moveOnAfter(random.integer(0, 3), function* (): Operation<true> {
     yield* op();
     return true;
   });
-  return happened ?? false;
+  return completed ?? false;
 }
 
-function* work(chance: Chance, rounds: number, op: () => Operation<unknown>): Operation<void> {
+function* work(random: Random, rounds: number, op: () => Operation<unknown>): Operation<void> {
   for (let i = 0; i < rounds; i++) {
-    yield* attempt(chance, op);
-    const pauseMs = chance.integer(-3, 2);
+    yield* attempt(random, op);
+    const pauseMs = random.integer(-3, 2);
     if (pauseMs >= 0) yield* sleep(pauseMs);
     else if (pauseMs === -1) yield;
   }
@@ -48,15 +48,15 @@ function spawnAll(tasks: Group, count: number, op: () => Operation<unknown>): Ta
 
 // ---- channels and select ----
 
-/** What was given to channels, and what came out. */
-class Ledger {
+/** The channels, and a record of the items that were sent and received. */
+class ItemLog {
   readonly channels: readonly Channel<number>[];
   readonly sent: Set<number> = new Set();
   readonly received: Set<number> = new Set();
   #last = 0;
 
-  constructor(chance: Chance) {
-    const capacities = [0, chance.integer(0, 1), chance.integer(0, 3)];
+  constructor(random: Random) {
+    const capacities = [0, random.integer(0, 1), random.integer(0, 3)];
     this.channels = capacities.map((capacity, i) => new Channel(capacity, `channel ${i}`));
   }
 
@@ -65,81 +65,84 @@ class Ledger {
   }
 
   take(item: number): void {
-    must(!this.received.has(item), `Item ${item} was received twice`);
+    check(!this.received.has(item), `Item ${item} was received twice`);
     this.received.add(item);
   }
 }
 
-function* deal(chance: Chance, ledger: Ledger): Operation<void> {
-  const one = chance.pick(ledger.channels);
-  const other = chance.pick(ledger.channels);
-  const item = ledger.next();
-  switch (chance.integer(0, 4)) {
+function* useChannels(random: Random, log: ItemLog): Operation<void> {
+  const one = random.pick(log.channels);
+  const other = random.pick(log.channels);
+  const item = log.next();
+  switch (random.integer(0, 4)) {
     case 0:
       yield* one.send(item);
-      ledger.sent.add(item);
+      log.sent.add(item);
       return;
     case 1:
-      return ledger.take(yield* one.receive());
+      return log.take(yield* one.receive());
     case 2:
-      if (one.trySend(item)) ledger.sent.add(item);
+      if (one.trySend(item)) log.sent.add(item);
       return;
     case 3: {
-      const got = one.tryReceive();
-      if (got !== undefined) ledger.take(got);
+      const received = one.tryReceive();
+      if (received !== undefined) log.take(received);
       return;
     }
     default:
-      return yield* choose(chance, ledger, { one, other, item });
+      return yield* sendOrReceive(random, log, { one, other, item });
   }
 }
 
-interface Choice {
+interface SendOrReceive {
   readonly one: Channel<number>;
   readonly other: Channel<number>;
   readonly item: number;
 }
 
-function* choose(chance: Chance, ledger: Ledger, { one, other, item }: Choice): Operation<void> {
-  const late = chance.integer(0, 2);
-  const arms = { out: one.send(item), in: other.receive(), late: sleep(late) };
-  const { key, value } = yield* select(arms);
-  if (key === 'out') ledger.sent.add(item);
-  else if (key === 'in') ledger.take(value);
+function* sendOrReceive(
+  random: Random,
+  log: ItemLog,
+  { one, other, item }: SendOrReceive,
+): Operation<void> {
+  const timeout = sleep(random.integer(0, 2));
+  const { key, value } = yield* select({ out: one.send(item), in: other.receive(), timeout });
+  if (key === 'out') log.sent.add(item);
+  else if (key === 'in') log.take(value);
 }
 
 function* channelsAndSelect(world: World): Operation<void> {
-  const chance = new Chance(world);
-  const ledger = new Ledger(chance);
+  const random = new Random(world);
+  const log = new ItemLog(random);
   yield* group(function* (tasks): Operation<void> {
-    const workers = spawnAll(tasks, chance.integer(2, 6), () =>
-      work(chance, 8, () => deal(chance, ledger)),
+    const workers = spawnAll(tasks, random.integer(2, 6), () =>
+      work(random, 8, () => useChannels(random, log)),
     );
-    yield* disturb(chance, workers);
+    yield* disturb(random, workers);
   });
-  for (const channel of ledger.channels) {
+  for (const channel of log.channels) {
     const { senders, receivers } = channel.stats();
-    must(senders === 0 && receivers === 0, 'Somebody still stands in line');
+    check(senders === 0 && receivers === 0, 'A channel still has waiters');
     for (let item = channel.tryReceive(); item !== undefined; item = channel.tryReceive()) {
-      ledger.take(item);
+      log.take(item);
     }
   }
-  const lost = [...ledger.sent].filter((item) => !ledger.received.has(item));
-  const invented = [...ledger.received].filter((item) => !ledger.sent.has(item));
-  must(lost.length === 0, `Sent, and never received: ${lost.join(', ')}`);
-  must(invented.length === 0, `Received, although the send did not happen: ${invented.join(', ')}`);
+  const lost = [...log.sent].filter((item) => !log.received.has(item));
+  const unsent = [...log.received].filter((item) => !log.sent.has(item));
+  check(lost.length === 0, `Sent, but not received: ${lost.join(', ')}`);
+  check(unsent.length === 0, `Received, but the send did not complete: ${unsent.join(', ')}`);
 }
 
 // ---- locks, semaphores, conditions, barriers ----
 
-/** Counts who is inside. */
-class Room {
+/** Counts the tasks inside. */
+class CriticalSection {
   inside = 0;
 
-  *stay(chance: Chance): Operation<void> {
+  *run(random: Random): Operation<void> {
     this.inside++;
     try {
-      if (chance.strikes(0.7)) yield* sleep(chance.integer(0, 2));
+      if (random.happens(0.7)) yield* sleep(random.integer(0, 2));
     } finally {
       this.inside--;
     }
@@ -147,40 +150,40 @@ class Room {
 }
 
 function* permits(world: World): Operation<void> {
-  const chance = new Chance(world);
+  const random = new Random(world);
   const lock = new Lock('lock');
-  const slots = new Semaphore(chance.integer(1, 3), 'slots');
-  const locked = new Room();
-  const shared = new Room();
-  world.always('one at a time holds the lock', () => locked.inside <= 1);
-  world.always('no more hold permits than there are', () => shared.inside <= 3);
+  const slots = new Semaphore(random.integer(1, 3), 'slots');
+  const locked = new CriticalSection();
+  const shared = new CriticalSection();
+  world.always('one task at a time holds the lock', () => locked.inside <= 1);
+  world.always('the permits limit the number of holders', () => shared.inside <= 3);
   const use = function* (): Operation<void> {
-    if (chance.strikes(0.4)) yield* slots.with(() => shared.stay(chance));
-    else if (chance.strikes(0.6)) yield* lock.with(() => locked.stay(chance));
-    else yield* lock.with(() => slots.with(() => shared.stay(chance)));
+    if (random.happens(0.4)) yield* slots.with(() => shared.run(random));
+    else if (random.happens(0.6)) yield* lock.with(() => locked.run(random));
+    else yield* lock.with(() => slots.with(() => shared.run(random)));
   };
   yield* group(function* (tasks): Operation<void> {
-    const workers = spawnAll(tasks, chance.integer(2, 6), () => work(chance, 6, use));
-    yield* disturb(chance, workers);
-    if (chance.strikes(0.5)) slots.resize(chance.integer(1, 3));
+    const workers = spawnAll(tasks, random.integer(2, 6), () => work(random, 6, use));
+    yield* disturb(random, workers);
+    if (random.happens(0.5)) slots.resize(random.integer(1, 3));
   });
-  must(lock.stats().waiters === 0 && slots.stats().waiters === 0, 'Somebody still waits');
-  must(slots.available === slots.permits, 'A permit was lost');
+  check(lock.stats().waiters === 0 && slots.stats().waiters === 0, 'A task still waits');
+  check(slots.available === slots.permits, 'A permit was lost');
   yield* lock.with(sleep(0));
   for (let i = slots.permits; i > 0; i--) yield* slots.acquire();
   for (let i = slots.permits; i > 0; i--) slots.release();
 }
 
-/** A queue made of a lock and two conditions: the textbook's, under cancellation. */
+/** The classic bounded buffer of a lock and two conditions, under cancellation. */
 function* boundedBuffer(world: World): Operation<void> {
-  const chance = new Chance(world);
+  const random = new Random(world);
   const lock = new Lock('buffer');
   const notEmpty = new Condition(lock, 'not empty');
   const notFull = new Condition(lock, 'not full');
   const buffer: number[] = [];
   let put = 0;
   let taken = 0;
-  world.always('the buffer keeps its bound', () => buffer.length <= 2);
+  world.always('the buffer has at most two items', () => buffer.length <= 2);
   const produce = function* (): Operation<void> {
     yield* lock.with(function* () {
       while (buffer.length === 2) yield* notFull.wait();
@@ -191,128 +194,129 @@ function* boundedBuffer(world: World): Operation<void> {
   const consume = function* (): Operation<void> {
     yield* lock.with(function* () {
       while (buffer.length === 0) yield* notEmpty.wait();
-      must((buffer.shift() as number) === ++taken, 'The order has changed');
+      check((buffer.shift() as number) === ++taken, 'Items were reordered');
       notFull.notify();
     });
   };
   yield* group(function* (tasks): Operation<void> {
-    const producers = spawnAll(tasks, 3, () => work(chance, 6, produce));
-    const consumers = spawnAll(tasks, 3, () => work(chance, 6, consume));
-    yield* disturb(chance, [...producers, ...consumers]);
+    const producers = spawnAll(tasks, 3, () => work(random, 6, produce));
+    const consumers = spawnAll(tasks, 3, () => work(random, 6, consume));
+    yield* disturb(random, [...producers, ...consumers]);
   });
-  must(put === taken + buffer.length, `${put} were put in, ${taken} came out`);
-  // A notification that a cancelled task has swallowed would leave this one waiting.
+  check(put === taken + buffer.length, `${put} items were put, ${taken} taken`);
+  // If a cancelled task had consumed a notification, this would wait indefinitely.
   while (taken < put) yield* consume();
   yield* produce();
 }
 
 function* barriers(world: World): Operation<void> {
-  const chance = new Chance(world);
-  const size = chance.integer(2, 4);
+  const random = new Random(world);
+  const size = random.integer(2, 4);
   const barrier = new Barrier(size, 'barrier');
   let passed = 0;
   yield* group(function* (tasks): Operation<void> {
-    const comers = spawnAll(tasks, chance.integer(1, 9), function* () {
-      yield* sleep(chance.integer(0, 3));
-      if (yield* attempt(chance, () => barrier.wait())) passed++;
+    const waiters = spawnAll(tasks, random.integer(1, 9), function* () {
+      yield* sleep(random.integer(0, 3));
+      if (yield* attempt(random, () => barrier.wait())) passed++;
     });
-    yield* disturb(chance, comers);
+    yield* disturb(random, waiters);
   });
-  must(passed % size === 0, `${passed} have passed a barrier for ${size}`);
+  check(passed % size === 0, `${passed} tasks have passed a barrier for ${size}`);
 }
 
 // ---- broadcast ----
 
-/** A subscriber, the first item that it may see, and what it saw. */
-interface Seat {
+/** A subscriber, the first item that it may receive, and the items that it received. */
+interface Subscriber {
   readonly subscription: Subscription<number>;
   readonly from: number;
-  readonly seen: number[];
+  readonly received: number[];
 }
 
-function* watch(chance: Chance, { subscription, seen }: Seat): Operation<void> {
-  yield* work(chance, 10, function* () {
+function* receive(random: Random, { subscription, received }: Subscriber): Operation<void> {
+  yield* work(random, 10, function* () {
     const { done, value } = yield* subscription.next();
-    if (!done) seen.push(value);
+    if (!done) received.push(value);
   });
 }
 
 function* broadcasts(world: World): Operation<void> {
-  const chance = new Chance(world);
-  const capacity = chance.integer(1, 3);
-  const news = new Broadcast<number>({ capacity, slow: 'wait' }, 'news');
-  const seats: Seat[] = [];
+  const random = new Random(world);
+  const capacity = random.integer(1, 3);
+  const channel = new Broadcast<number>({ capacity, slow: 'wait' }, 'news');
+  const subscribers: Subscriber[] = [];
   let last = 0;
-  const tell = function* (): Operation<void> {
-    // Numbered in the order of sending: a single sender.
-    yield* news.send(last + 1);
+  const publish = function* (): Operation<void> {
+    // There is one sender, so the numbers are in the order of sending.
+    yield* channel.send(last + 1);
     last++;
   };
   yield* group(function* (tasks): Operation<void> {
-    const watchers: Task<unknown>[] = [];
-    const teller = tasks.spawn(() => work(chance, 12, tell));
-    for (let i = chance.integer(1, 4); i > 0; i--) {
-      if (chance.strikes(0.5)) yield* sleep(chance.integer(0, 2));
-      const seat: Seat = { subscription: news.subscribe(), from: news.stats().sent + 1, seen: [] };
-      seats.push(seat);
-      watchers.push(tasks.spawn(() => watch(chance, seat)));
+    const receivers: Task<unknown>[] = [];
+    const publisher = tasks.spawn(() => work(random, 12, publish));
+    for (let i = random.integer(1, 4); i > 0; i--) {
+      if (random.happens(0.5)) yield* sleep(random.integer(0, 2));
+      const subscription = channel.subscribe();
+      const subscriber = { subscription, from: channel.stats().sent + 1, received: [] };
+      subscribers.push(subscriber);
+      receivers.push(tasks.spawn(() => receive(random, subscriber)));
     }
-    yield* disturb(chance, chance.strikes(0.3) ? [...watchers, teller] : watchers);
-    // Seats whose watcher was cancelled would hold the teller up.
-    for (const { subscription } of seats) if (chance.strikes(0.2)) subscription.close();
+    yield* disturb(random, random.happens(0.3) ? [...receivers, publisher] : receivers);
+    // Subscriptions without a receiver would block the publisher.
+    for (const { subscription } of subscribers) if (random.happens(0.2)) subscription.close();
   });
-  const open = seats.filter(({ subscription }) => !subscription.stats().closed);
-  news.close();
-  for (const seat of seats) yield* emptyOut(seat);
-  for (const seat of open) {
-    const missed = news.stats().sent - seat.from + 1 - seat.seen.length;
-    must(missed === 0, `${missed} items were not seen`);
+  const open = subscribers.filter(({ subscription }) => !subscription.stats().closed);
+  channel.close();
+  for (const subscriber of subscribers) yield* receiveRest(subscriber);
+  for (const subscriber of open) {
+    const missed = channel.stats().sent - subscriber.from + 1 - subscriber.received.length;
+    check(missed === 0, `${missed} items were not received`);
   }
-  must(last === news.stats().sent, `${last} sends returned, ${news.stats().sent} happened`);
+  check(last === channel.stats().sent, `${last} of ${channel.stats().sent} sends returned`);
 }
 
-function* emptyOut({ subscription, from, seen }: Seat): Operation<void> {
+function* receiveRest({ subscription, from, received }: Subscriber): Operation<void> {
   for (;;) {
     const { done, value } = yield* subscription.next();
     if (done) break;
-    seen.push(value);
+    received.push(value);
   }
-  for (const [i, item] of seen.entries()) {
-    must(item === from + i, `Seen ${seen.join(' ')}, expected numbers from ${from}`);
+  for (const [i, item] of received.entries()) {
+    check(item === from + i, `Received ${received.join(' ')}, expected numbers from ${from}`);
   }
 }
 
 export const channels: Campaign = {
   name: 'channels',
-  shows: 'channels and select: what was sent is received once, under cancellation',
+  shows: 'channels and select: each sent item is received once, under cancellation',
   scenario: channelsAndSelect,
   options: {},
 };
 
 export const locks: Campaign = {
   name: 'locks',
-  shows: 'locks and semaphores: no permit is lost or held by too many, under cancellation',
+  shows: 'locks and semaphores: permits are not lost and not exceeded, under cancellation',
   scenario: permits,
   options: {},
 };
 
 export const conditions: Campaign = {
   name: 'conditions',
-  shows: 'a bounded buffer of conditions keeps order and bound, under cancellation',
+  shows: 'a bounded buffer of conditions keeps its order and limit, under cancellation',
   scenario: boundedBuffer,
   options: {},
 };
 
 export const barrierRounds: Campaign = {
   name: 'barriers',
-  shows: 'a barrier lets pass full rounds only, under cancellation',
+  shows: 'a barrier passes only full rounds, under cancellation',
   scenario: barriers,
   options: {},
 };
 
 export const broadcast: Campaign = {
   name: 'broadcast',
-  shows: 'every subscription gets every item once and in order, under cancellation',
+  shows: 'every subscription receives every item once and in order, under cancellation',
   scenario: broadcasts,
   options: {},
 };

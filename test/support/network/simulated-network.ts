@@ -1,6 +1,6 @@
 /**
- * Hosts on the simulated network, stepped in the order of their names: for tests of the network
- * alone, without the simulator. Tasks run until none is ready; then time jumps to what comes next.
+ * Hosts on the simulated network without the simulator, for tests of the network alone. Hosts run in
+ * order of creation until no task is ready; then time jumps to the next event or timer.
  */
 
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
@@ -12,10 +12,10 @@ import { isCancelled } from '../../../src/kernel/scope/cancelled.ts';
 import { Timer, Timers } from '../../../src/kernel/timers.ts';
 import { Decisions } from '../../../src/sim/choices/decisions.ts';
 import type { Faults, Link, SimCore } from '../../../src/sim/core.ts';
-import { SimulatedNetwork } from '../../../src/sim/network/network.ts';
+import { SimulatedNetwork } from '../../../src/sim/network/simulated-network.ts';
 import type { Network } from '../../../src/world/network.ts';
 
-export interface TinyOptions {
+export interface NetworkTestOptions {
   readonly link?: Link;
   readonly faults?: Faults;
   readonly seed?: number;
@@ -23,7 +23,7 @@ export interface TinyOptions {
 
 const ONE_MS: Link = { latencyMs: [1, 1] };
 
-export class TinyWorld implements SimCore {
+export class NetworkTestWorld implements SimCore {
   now = 0;
   events = 0;
   readonly decisions: Decisions;
@@ -32,39 +32,39 @@ export class TinyWorld implements SimCore {
   /** "send client server 12 bytes", one line for each event. */
   readonly log: string[] = [];
   readonly #timers = new Timers();
-  readonly #hosts = new Map<string, TinyHost>();
+  readonly #hosts = new Map<string, NetworkTestHost>();
 
-  constructor(options: TinyOptions = {}) {
+  constructor(options: NetworkTestOptions = {}) {
     const { link = ONE_MS, faults = {}, seed = 1 } = options;
     this.decisions = new Decisions(seed);
     this.faults = faults;
     this.net = new SimulatedNetwork(this, { link });
   }
 
-  host(name: string, program: OperationSource<unknown>): TinyHost {
-    const host = new TinyHost(this, this.net.addHost(name));
+  host(name: string, program: OperationSource<unknown>): NetworkTestHost {
+    const host = new NetworkTestHost(this, this.net.addHost(name));
     this.#hosts.set(name, host);
     host.scheduler.start(program, name);
     return host;
   }
 
-  /** The tasks of the host vanish. */
+  /** The tasks of the host never run again. */
   crash(name: string): void {
     this.#hosts.delete(name);
     this.net.crash(name);
   }
 
-  restart(name: string, program: OperationSource<unknown>): TinyHost {
-    const host = new TinyHost(this, this.net.restart(name));
+  restart(name: string, program: OperationSource<unknown>): NetworkTestHost {
+    const host = new NetworkTestHost(this, this.net.restart(name));
     this.#hosts.set(name, host);
     host.scheduler.start(program, name);
     return host;
   }
 
-  /** Goes on until every program has ended, which they must, or until `until`. */
+  /** Runs until all programs have ended, or until the time `until`. Throws if a program fails. */
   run(until: number = Infinity): void {
     for (;;) {
-      for (const host of [...this.#hosts.values()]) host.turns();
+      for (const host of [...this.#hosts.values()]) host.runUntilIdle();
       const hosts = [...this.#hosts.values()];
       const next = Math.min(this.#timers.nextAt, ...hosts.map((host) => host.nextAt));
       const alive = hosts.some(({ scheduler }) => scheduler.live > 0);
@@ -73,7 +73,7 @@ export class TinyWorld implements SimCore {
       this.#fire();
     }
     if (until !== Infinity) this.now = Math.max(this.now, until);
-    for (const host of this.#hosts.values()) host.mustHaveGoneWell(until === Infinity);
+    for (const host of this.#hosts.values()) host.assertSucceeded(until === Infinity);
   }
 
   #fire(): void {
@@ -103,18 +103,18 @@ export class TinyWorld implements SimCore {
     this.log.push([kind, host, peer, text()].filter(Boolean).join(' '));
   }
 
-  /** How many events of a kind there were. */
+  /** The number of events of a kind. */
   count(kind: string): number {
     return this.log.filter((line) => line.startsWith(`${kind} `)).length;
   }
 }
 
-export class TinyHost implements SchedulerHost {
+export class NetworkTestHost implements SchedulerHost {
   readonly network: Network;
   readonly scheduler: Scheduler;
-  readonly #world: TinyWorld;
+  readonly #world: NetworkTestWorld;
 
-  constructor(world: TinyWorld, network: Network) {
+  constructor(world: NetworkTestWorld, network: Network) {
     this.#world = world;
     this.network = network;
     const platform = { environment: () => undefined };
@@ -139,22 +139,22 @@ export class TinyHost implements SchedulerHost {
     throw problem;
   }
 
-  turns(): void {
+  runUntilIdle(): void {
     while (this.scheduler.turn() === 0);
   }
 
-  mustHaveGoneWell(toTheEnd: boolean): void {
+  assertSucceeded(isFinal: boolean): void {
     const { main, live } = this.scheduler;
     if (main?.state === 'failed' && !isCancelled(main.outcome)) throw main.outcome;
-    if (toTheEnd && live > 0) {
-      throw new Error(`'${main?.name}' waits for ever: ${main?.waitingOn}`);
+    if (isFinal && live > 0) {
+      throw new Error(`'${main?.name}' does not end: ${main?.waitingOn}`);
     }
   }
 }
 
-/** Runs `server` and `client` on hosts of their own, each with one end of a connection. */
-export function between(
-  world: TinyWorld,
+/** Runs `client` and `server` on two hosts, each with one end of a connection. */
+export function withConnection(
+  world: NetworkTestWorld,
   client: (socket: Socket) => Operation<unknown>,
   server: (socket: Socket, listener: Listener) => Operation<unknown>,
 ): void {

@@ -1,7 +1,7 @@
 /**
- * The multicast groups that sockets of one host have joined, on one of its two interfaces: its
- * loopback ('127.0.0.1', '::1', '::%lo'), which no other host hears, and the network (any other
- * address of the host, any other zone, or none).
+ * The multicast groups that the sockets of one host have joined, per interface. A host has two
+ * interfaces: its loopback ('127.0.0.1', '::1', '::%lo'), which other hosts do not reach, and the
+ * network (any other address of the host, any other zone, or none).
  */
 
 import { canonicalHost, isLoopback, isMulticast, isWildcard } from '../addresses.ts';
@@ -45,12 +45,12 @@ export class MulticastGroups {
     return null;
   }
 
-  /** The sockets that hear what comes for `group`. */
+  /** The sockets that receive datagrams for `group`. */
   membersOf(group: string, loopback: boolean): SimDatagram[] {
-    const heard = this.#memberships.filter(
+    const members = this.#memberships.filter(
       (each) => each.group === group && each.loopback === loopback,
     );
-    return heard.map(({ socket }) => socket);
+    return members.map(({ socket }) => socket);
   }
 
   forget(socket: SimDatagram): void {

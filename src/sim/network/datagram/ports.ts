@@ -1,4 +1,4 @@
-/** The datagram sockets of one host, by port. They share nothing with the ports of TCP. */
+/** The datagram sockets of one host, by port. UDP and TCP have separate ports. */
 import type { DatagramOptions } from '../../../world/network.ts';
 import type { IpEndpoint } from '../addresses.ts';
 import { canonical, isWildcard } from '../addresses.ts';
@@ -9,7 +9,7 @@ export class DatagramPorts {
   readonly #sockets = new Map<number, SimDatagram[]>();
   #next = FIRST_EPHEMERAL;
 
-  /** True: nobody has the port, or all who have it share it. */
+  /** True: the port is unused, or all its sockets share it. */
   isFree(at: IpEndpoint, options: DatagramOptions): boolean {
     return this.#at(at.port).every(
       (socket) =>
@@ -31,9 +31,9 @@ export class DatagramPorts {
     else this.#sockets.delete(port);
   }
 
-  /** A port that nobody has; 0: there is none left. */
+  /** An unused ephemeral port; 0 if there is none. */
   freePort(): number {
-    for (let tries = LAST_EPHEMERAL - FIRST_EPHEMERAL; tries >= 0; tries--) {
+    for (let attempts = LAST_EPHEMERAL - FIRST_EPHEMERAL; attempts >= 0; attempts--) {
       const port = this.#next;
       this.#next = port === LAST_EPHEMERAL ? FIRST_EPHEMERAL : port + 1;
       if (!this.#sockets.has(port)) return port;
@@ -42,9 +42,9 @@ export class DatagramPorts {
   }
 
   /**
-   * Who gets a datagram to `to`: the socket that is connected with the sender before one that is
-   * bound to that very address, and that before one bound to all. Among several that share the
-   * port, the sender's port decides.
+   * The socket that receives a datagram to `to`. A socket connected to the sender precedes one bound
+   * to this address, which precedes one bound to all addresses. If several share the port, the
+   * sender's port selects one.
    */
   receiverOf(to: IpEndpoint, from: IpEndpoint): SimDatagram | undefined {
     let best: SimDatagram[] = [];
@@ -58,7 +58,7 @@ export class DatagramPorts {
     return best[(Math.imul(from.port, 0x9e3779b1) >>> 0) % best.length];
   }
 
-  /** Who hears what is sent to everybody: those bound to all addresses of the family. */
+  /** The sockets that receive a broadcast: those bound to all addresses of the family. */
   broadcastReceiversAt({ port, family }: IpEndpoint, from: IpEndpoint): SimDatagram[] {
     return this.#at(port).filter((socket) => isForAll(socket, family) && acceptsFrom(socket, from));
   }
@@ -68,14 +68,14 @@ export class DatagramPorts {
   }
 }
 
-/** 0: it is not meant. */
+/** The precedence of a socket for a datagram; 0: it does not receive it. */
 function scoreOf(socket: SimDatagram, to: IpEndpoint, from: IpEndpoint): number {
   const exact = canonical(socket.local).host === to.host;
   if (!acceptsFrom(socket, from) || !(exact || isForAll(socket, to.family))) return 0;
   return 1 + (exact ? 1 : 0) + (socket.remote === undefined ? 0 : 2);
 }
 
-/** A connected socket hears its peer only. */
+/** A connected socket receives only from its peer. */
 export function acceptsFrom({ remote }: SimDatagram, from: IpEndpoint): boolean {
   if (remote === undefined) return true;
   const peer = canonical(remote);

@@ -1,4 +1,4 @@
-/** Carries datagrams from a host to those that they are meant for: one, everybody, or a group. */
+/** Routes datagrams from one host to their receivers: unicast, broadcast, multicast. */
 import type { SimCore } from '../../core.ts';
 import { sample } from '../../report/trace-hash.ts';
 import type { IpEndpoint } from '../addresses.ts';
@@ -17,14 +17,14 @@ import {
 } from '../addresses.ts';
 import type { SimDatagram } from '../datagram.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { InterfaceTable, NetworkInterface } from '../network.ts';
+import type { InterfaceTable, NetworkInterface } from '../simulated-network.ts';
 import { isLoopbackInterface } from './multicast.ts';
 import { acceptsFrom, isDualStackSocket } from './ports.ts';
 
-/** A datagram under way. */
+/** A datagram in flight. */
 interface Packet {
   readonly sender: SimDatagram;
-  /** The name of its host. */
+  /** The name of the sending host. */
   readonly home: string;
   readonly bytes: Buffer;
   readonly from: IpEndpoint;
@@ -36,13 +36,13 @@ export class DatagramRouter {
   readonly #interfaces: InterfaceTable;
   readonly #origin: NetworkInterface;
 
-  constructor(stations: InterfaceTable, home: NetworkInterface) {
-    this.#core = stations.core;
-    this.#interfaces = stations;
+  constructor(interfaces: InterfaceTable, home: NetworkInterface) {
+    this.#core = interfaces.core;
+    this.#interfaces = interfaces;
     this.#origin = home;
   }
 
-  /** When the bytes leave, or why they cannot. */
+  /** Sends a datagram. Returns the time at which its bytes leave, or why they cannot. */
   send(sender: SimDatagram, bytes: Buffer, target: IpEndpoint): number | ErrorCode {
     const to = withoutWildcard(canonical(target));
     const many = isBroadcast(to.host) || isMulticast(to.host);
@@ -56,16 +56,17 @@ export class DatagramRouter {
     return many ? this.#sendToMany(packet, within) : this.#sendToOne(packet);
   }
 
-  /** Why no way leads from the socket to `target`. */
+  /** Why the socket cannot reach `target`; null if it can. */
   problemWith({ local, options }: SimDatagram, target: IpEndpoint): ErrorCode | null {
     if (local.family === 4 && target.family === 6) return 'EAFNOSUPPORT';
     if (isMapped(target.host) && options.ipv6Only === true) return 'ENETUNREACH';
     const { host } = withoutWildcard(canonical(target));
-    const leads = isLoopback(host) || isOnNetwork(host) || isBroadcast(host) || isMulticast(host);
-    return leads ? null : 'ENETUNREACH';
+    const isRouted =
+      isLoopback(host) || isOnNetwork(host) || isBroadcast(host) || isMulticast(host);
+    return isRouted ? null : 'ENETUNREACH';
   }
 
-  /** A socket of the loopback reaches nobody else: Linux says EINVAL. */
+  /** A socket bound to the loopback reaches only its own host; otherwise Linux reports EINVAL. */
   #sourceOf(sender: SimDatagram, to: IpEndpoint, within: boolean): IpEndpoint | null {
     const { host, port } = canonical(sender.local);
     const { family } = to;
@@ -80,30 +81,30 @@ export class DatagramRouter {
 
   #sendToOne(packet: Packet): number {
     const { to } = packet;
-    const station = isLoopback(to.host) ? this.#origin : this.#interfaces.interfaceAt(to.host);
-    if (station !== undefined) return this.#carry(packet, station, () => deliver(packet, station));
+    const iface = isLoopback(to.host) ? this.#origin : this.#interfaces.interfaceAt(to.host);
+    if (iface !== undefined) return this.#carry(packet, iface, () => deliver(packet, iface));
     this.#core.trace('drop', this.#origin.name, '', 0, () => `no host has ${to.host}`);
     return this.#core.now;
   }
 
-  /** A group of hops 0 and the broadcast of the loopback stay on the host. */
+  /** A multicast with 0 hops and a broadcast on the loopback stay on the host. */
   #sendToMany(packet: Packet, within: boolean): number {
     const { sender, to } = packet;
     const group = isMulticast(to.host);
     const stays = within || (group && sender.multicastTtl === 0);
     let leaves = this.#core.now;
-    for (const station of this.#interfaces.all()) {
-      const isHome = station === this.#origin;
+    for (const iface of this.#interfaces.all()) {
+      const isHome = iface === this.#origin;
       if (isHome ? group && !sender.multicastLoopback : stays) continue;
-      const arrive = (): void => deliverToMany(packet, station, within);
-      leaves = Math.max(leaves, this.#carry(packet, station, arrive));
+      const arrive = (): void => deliverToMany(packet, iface, within);
+      leaves = Math.max(leaves, this.#carry(packet, iface, arrive));
     }
     return leaves;
   }
 
-  /** To the host itself at once, as a system does it. */
-  #carry({ bytes, to }: Packet, station: NetworkInterface, arrive: () => void): number {
-    const { outbound } = this.#interfaces.linksBetween(this.#origin, station);
+  /** Datagrams within the host arrive at once. */
+  #carry({ bytes, to }: Packet, iface: NetworkInterface, arrive: () => void): number {
+    const { outbound } = this.#interfaces.linksBetween(this.#origin, iface);
     this.#core.trace('send', outbound.from, outbound.to, sample(bytes), () => {
       return `a datagram of ${bytes.length} bytes to ${endpointText(to)}`;
     });
@@ -113,30 +114,30 @@ export class DatagramRouter {
   }
 }
 
-function deliver(packet: Packet, station: NetworkInterface): void {
-  const { network } = station;
+function deliver(packet: Packet, iface: NetworkInterface): void {
+  const { network } = iface;
   const receiver = network.datagramPorts.receiverOf(packet.to, packet.from);
-  if (receiver === undefined) sendPortUnreachable(packet, station);
-  else handOver(packet, receiver, station);
+  if (receiver === undefined) sendPortUnreachable(packet, iface);
+  else handOver(packet, receiver, iface);
 }
 
-/** "Port unreachable" (RFC 1122, 4.1.3.1). Only who has connected to the address is told. */
+/** "Port unreachable" (RFC 1122, 4.1.3.1). Only a connected sender is notified. */
 function sendPortUnreachable({ sender, from, to }: Packet, { network }: NetworkInterface): void {
   const back = network.linkTo(from);
-  const tell = (): void => sender.portUnreachable(to);
+  const notify = (): void => sender.portUnreachable(to);
   if (sender.remote === undefined || back === undefined) return;
-  network.core.trace('refuse', back.from, back.to, to.port, () => 'nobody is at the port');
-  if (back.from === back.to) tell();
-  else back.sendPacket(0, tell);
+  network.core.trace('refuse', back.from, back.to, to.port, () => 'port unreachable');
+  if (back.from === back.to) notify();
+  else back.sendPacket(0, notify);
 }
 
-function deliverToMany(packet: Packet, station: NetworkInterface, within: boolean): void {
-  const { multicastGroups, datagramPorts } = station.network;
+function deliverToMany(packet: Packet, iface: NetworkInterface, within: boolean): void {
+  const { multicastGroups, datagramPorts } = iface.network;
   const { to, from } = packet;
   const receivers = isMulticast(to.host)
     ? multicastGroups.membersOf(to.host, within).filter((each) => isMemberFor(each, packet))
     : datagramPorts.broadcastReceiversAt(to, from);
-  for (const receiver of receivers) handOver(packet, receiver, station);
+  for (const receiver of receivers) handOver(packet, receiver, iface);
 }
 
 function isMemberFor(socket: SimDatagram, { to, from }: Packet): boolean {

@@ -1,24 +1,24 @@
-/** Streams under everything at once: whatever happens on the way, each byte arrives, in order. */
+/** TCP streams under all faults and disturbances at once: every byte arrives, in order. */
 import { describe, expect, it } from 'vitest';
 import { digest, pattern } from '../../../../test/support/data.ts';
-import { TinyWorld } from '../../../../test/support/network/simulated-network.ts';
+import { NetworkTestWorld } from '../../../../test/support/network/simulated-network.ts';
 import { receiveAll } from '../../../../test/support/sockets.ts';
 import type { Operation, Socket } from '../../../index.ts';
 import { connect, group, listen, sleep } from '../../../index.ts';
 import { Decisions } from '../../choices/decisions.ts';
 
 /**
- * Cuts, heals, holds and releases the ways between the hosts, then heals all: before a system gives
- * up on a handshake, after 63 s.
+ * Cuts, heals, holds and releases the links between the hosts for 30 s: less than the 63 s after
+ * which a server drops a half-open connection.
  */
-function disturb(world: TinyWorld, draws: Decisions): void {
+function disturb(world: NetworkTestWorld, draws: Decisions): void {
   const { net } = world;
-  const ways: readonly (readonly [string, string])[] = [
+  const links: readonly (readonly [string, string])[] = [
     ['client', 'server'],
     ['server', 'client'],
   ];
   for (let at = 0; at < 30_000; at += draws.between('program', 1, 5000)) {
-    const [from, to] = ways[draws.choose('program', 2)] as readonly [string, string];
+    const [from, to] = links[draws.choose('program', 2)] as readonly [string, string];
     const act = [
       () => net.partition(from, to),
       () => net.heal(from, to),
@@ -28,7 +28,7 @@ function disturb(world: TinyWorld, draws: Decisions): void {
     world.callAt(at, act);
   }
   world.callAt(30_000, () => {
-    for (const [from, to] of ways) {
+    for (const [from, to] of links) {
       net.heal(from, to);
       net.release(from, to);
     }
@@ -45,20 +45,20 @@ function* sendInParts(socket: Socket, data: Buffer, draws: Decisions): Operation
   socket.shutdown('send');
 }
 
-/** Sends `data`, receives what the peer sends, and compares. */
+/** Sends `data`, receives from the peer and compares. */
 function* exchange(socket: Socket, seeds: readonly [number, number]): Operation<void> {
   const [own, other] = seeds.map((seed) => pattern(300_000, seed)) as [Buffer, Buffer];
   const draws = new Decisions(seeds[0]);
   yield* group(function* (tasks): Operation<void> {
     tasks.spawn(() => sendInParts(socket, own, draws));
-    const heard = yield* receiveAll(socket, 1 + draws.choose('program', 100_000));
-    expect(digest(heard)).toBe(digest(other));
+    const received = yield* receiveAll(socket, 1 + draws.choose('program', 100_000));
+    expect(digest(received)).toBe(digest(other));
   });
 }
 
-function play(seed: number): TinyWorld {
+function play(seed: number): NetworkTestWorld {
   const draws = new Decisions(seed);
-  const world = new TinyWorld({
+  const world = new NetworkTestWorld({
     seed,
     link: { latencyMs: [1, 40], loss: 0.02, bytesPerSecond: 2_000_000 },
     faults: { shortReads: 0.1, shortWrites: 0.1, spuriousWakeups: 0.1, slowAccept: 0.5 },
@@ -77,14 +77,14 @@ function play(seed: number): TinyWorld {
   return world;
 }
 
-describe('a stream under adversity', () => {
-  it('loses nothing, mixes nothing up and comes to its end, in each of 60 worlds', () => {
+describe('a TCP stream under disturbances', () => {
+  it('delivers every byte in order and ends, in each of 60 worlds', () => {
     let drops = 0;
     for (let seed = 1; seed <= 60; seed++) drops += play(seed).count('drop');
     expect(drops).toBeGreaterThan(60);
   });
 
-  it('is the same for the same seed, event by event', () => {
+  it('has the same events for the same seed', () => {
     for (const seed of [3, 17]) {
       const [one, two] = [play(seed), play(seed)];
       expect(two.log).toEqual(one.log);

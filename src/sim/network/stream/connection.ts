@@ -1,172 +1,105 @@
-/** What ties the two ends of a connection together. */
+/**
+ * A connection consists of two streams, one per direction, between two transports. The interfaces
+ * between streams and transports, and the functions that connect two transports.
+ */
 import type { SimCore } from '../../core.ts';
 import type { NetworkLink } from '../link.ts';
 import { TcpStream } from './tcp-stream.ts';
 import { UnixStream } from './unix-stream.ts';
 
-/** What a transport needs from the network of its host. */
-export interface TransportOwner<T = object> {
-  readonly core: SimCore;
-  /** The name of the host. */
-  readonly host: string;
-  /** The transport is closed: it holds nothing more. */
-  forget(transport: T): void;
-}
-
-/** A connection, seen from one of its ends. */
-export interface Connection {
-  readonly outgoing: SendStream;
-  /** What the other end sends. */
-  readonly incoming: SendStream;
-  /** True: a Unix socket. */
-  readonly isUnix: boolean;
-  /** There and back, for TCP. */
-  readonly links?: LinkPair;
-  /** True: the other end is no more, and may not have been able to tell. */
-  readonly peerTerminated: boolean;
-  /** Drops what has not left, and tells the other end that the connection is no more. */
-  reset(): void;
-}
-
-/** An end that can be told of a reset. */
-export interface ConnectionEndpoint extends StreamEndpoint {
-  readonly terminated: boolean;
-  receiveReset(): void;
-  /** A reset got lost on the way. */
-  resetLost(): void;
-}
-
-/** A TCP connection from `one` to `other`: the wires of both, in this order. */
-export function connectTcp(
-  core: SimCore,
-  ways: LinkPair,
-  one: ConnectionEndpoint,
-  other: ConnectionEndpoint,
-): [Connection, Connection] {
-  const { outbound, inbound } = ways;
-  const there = new TcpStream(core, ways, one, other);
-  const here = new TcpStream(core, { outbound: inbound, inbound: outbound }, other, one);
-  return [
-    new TcpConnection(core, ways, { outgoing: there, incoming: here, peer: other }),
-    new TcpConnection(
-      core,
-      { outbound: inbound, inbound: outbound },
-      { outgoing: here, incoming: there, peer: one },
-    ),
-  ];
-}
-
-interface TcpStreams {
-  readonly outgoing: TcpStream;
-  readonly incoming: TcpStream;
-  readonly peer: ConnectionEndpoint;
-}
-
-class TcpConnection implements Connection {
-  readonly isUnix = false;
-  readonly outgoing: TcpStream;
-  readonly incoming: TcpStream;
-  readonly links: LinkPair;
-  readonly #core: SimCore;
-  readonly #peer: ConnectionEndpoint;
-
-  constructor(core: SimCore, ways: LinkPair, { outgoing, incoming, peer }: TcpStreams) {
-    this.#core = core;
-    this.links = ways;
-    this.outgoing = outgoing;
-    this.incoming = incoming;
-    this.#peer = peer;
-  }
-
-  get peerTerminated(): boolean {
-    return this.#peer.terminated;
-  }
-
-  /** A reset is sent once: if it gets lost, the peer's next bytes are answered with another one. */
-  reset(): void {
-    const { outbound } = this.links;
-    this.outgoing.abandon();
-    this.#core.trace('rst', outbound.from, outbound.to, 0, () => 'reset');
-    outbound.sendPacket(
-      this.outgoing.lastArrival,
-      () => this.#peer.receiveReset(),
-      () => this.#peer.resetLost(),
-    );
-  }
-}
-
-/** A Unix socket connection within `host`: the wires of both ends, in this order. */
-export function connectUnix(
-  core: SimCore,
-  host: string,
-  one: ConnectionEndpoint,
-  other: ConnectionEndpoint,
-): [Connection, Connection] {
-  const there = new UnixStream(core, host, one, other);
-  const here = new UnixStream(core, host, other, one);
-  return [unixConnection(there, here, other), unixConnection(here, there, one)];
-}
-
-function unixConnection(
-  outgoing: UnixStream,
-  incoming: UnixStream,
-  peer: ConnectionEndpoint,
-): Connection {
-  const reset = (): void => {
-    outgoing.abandon();
-    peer.receiveReset();
-  };
-  return { outgoing, incoming, isUnix: true, peerTerminated: false, reset };
-}
-
-/** One direction of a stream, as the transports at its two ends use it and hear of it. */
-
-/** There and back. */
+/** The links of both directions, seen from one host. */
 export interface LinkPair {
   readonly outbound: NetworkLink;
   readonly inbound: NetworkLink;
 }
 
-/** What a flow tells the two transports that it connects. */
+/** A connection, seen from one of its ends. */
+export interface Connection {
+  readonly outgoing: SendStream;
+  readonly incoming: SendStream;
+  readonly peer: StreamEndpoint;
+  /** The links of a TCP connection. Undefined for a Unix socket. */
+  readonly links?: LinkPair;
+}
+
+/** A transport, as the streams of its connection use it. */
 export interface StreamEndpoint {
-  /** Bytes have arrived. False: nobody is there to take them. */
+  /** True: the connection no longer exists here, and the peer may not know. */
+  readonly terminated: boolean;
+  /** True while the program waits for space in the send buffer. */
+  readonly waitsForSpace: boolean;
+  /** The size of the send buffer in bytes: the maximum that is written and not acknowledged. */
+  readonly sendBufferBytes: number;
+  /** The receive window in bytes: the maximum that is received and not read. */
+  readonly recvWindow: number;
+  /** TCP_USER_TIMEOUT: milliseconds without an acknowledgement; 0: the default of the system. */
+  readonly userTimeoutMs: number;
+  /** Bytes have arrived. Returns false if the transport cannot take them. */
   receiveBytes(bytes: Buffer): boolean;
   /** The end of file has arrived. */
   receiveFin(): void;
-  /** There is room to send again. */
-  roomAvailable(): void;
-  /** The peer does not answer. */
+  receiveReset(): void;
+  /** A reset for this end was lost. */
+  resetLost(): void;
+  /** The send buffer has space again. */
+  spaceAvailable(): void;
+  /** The peer has not acknowledged within the time limit. */
   timeOut(): void;
-  /** True while the program waits for room. */
-  readonly waitsForRoom: boolean;
-  /** Bytes that its system takes before they are acknowledged. */
-  readonly sendBufferBytes: number;
-  /** Bytes that its system receives before they are read. */
-  readonly recvWindow: number;
-  /** Milliseconds without an acknowledgement after which it gives up; 0: the system's own. */
-  readonly userTimeoutMs: number;
 }
 
-/** The sending side of a stream, as a transport uses it. */
+/** One direction of a connection. */
 export interface SendStream {
-  /** How many bytes it takes now. */
-  room(): number;
-  /** Takes bytes; the memory is its own from now on. Not more than there is room for. */
+  /** True: bytes are written that the peer has not acknowledged. */
+  readonly unacknowledged: boolean;
+  /** True: the receiver will never read, so that a send fails at once (EPIPE). */
+  readonly broken: boolean;
+  /** The number of bytes that `write` accepts now. */
+  space(): number;
+  /** Takes over at most `space()` bytes, including their memory. */
   write(bytes: Buffer): void;
-  /** The program is told "would block": it wants to hear when there is room. */
-  waitForRoom(): void;
-  /** End of file, behind everything that was taken. */
+  /** A send would block: the stream has to call `spaceAvailable` later. */
+  waitForSpace(): void;
+  /** Sends the end of file after all written bytes. */
   finish(): void;
-  /** Drops what has not left. Nothing more is sent or told. */
+  /** Drops what has not been transmitted, and stops. */
   abandon(): void;
+  /** Abandons the stream and resets the connection of the receiver. */
+  reset(): void;
   /** The receiver has read `count` bytes. */
   bytesRead(count: number): void;
   /** The receiver will not read any more. */
   receiverShutdown(): void;
-  /** The receiver is no more, and could not tell: while bytes wait, the sender finds out. */
+  /** A reset from the receiver was lost: the sender detects it if bytes are unacknowledged. */
   armRetransmissionTimeout(): void;
-  /** True: bytes were taken and their acknowledgement has not come. */
-  readonly unacknowledged: boolean;
-  /** True: nobody will ever receive, so a send fails at once (EPIPE). */
-  readonly broken: boolean;
+}
+
+/** Connects two transports by TCP. Returns the connection of `client`, then that of `server`. */
+export function connectTcp(
+  core: SimCore,
+  links: LinkPair,
+  client: StreamEndpoint,
+  server: StreamEndpoint,
+): [Connection, Connection] {
+  const reverse = { outbound: links.inbound, inbound: links.outbound };
+  const toServer = new TcpStream(core, links, client, server);
+  const toClient = new TcpStream(core, reverse, server, client);
+  return [
+    { outgoing: toServer, incoming: toClient, peer: server, links },
+    { outgoing: toClient, incoming: toServer, peer: client, links: reverse },
+  ];
+}
+
+/** Connects two Unix sockets of `host`. Returns the connection of `client`, then of `server`. */
+export function connectUnix(
+  core: SimCore,
+  host: string,
+  client: StreamEndpoint,
+  server: StreamEndpoint,
+): [Connection, Connection] {
+  const toServer = new UnixStream(core, host, client, server);
+  const toClient = new UnixStream(core, host, server, client);
+  return [
+    { outgoing: toServer, incoming: toClient, peer: server },
+    { outgoing: toClient, incoming: toServer, peer: client },
+  ];
 }

@@ -1,17 +1,17 @@
 /**
- * How a TCP connection comes about.
+ * The TCP handshake.
  *
  *   client                        server
- *     │ ──────── SYN ───────────►  │  a listener with room in its queue: half open
+ *     │ ──────── SYN ───────────►  │  a listener with space in its queue: half open
  *     │ ◄─────── SYN+ACK ────────  │
  *   connected                      │
- *     │ ──────── ACK ───────────►  │  in the queue: may be accepted
+ *     │ ──────── ACK ───────────►  │  queued: may be accepted
  *
- * No listener: the answer is a reset (ECONNREFUSED). No room: no answer. What gets no answer is
- * sent again after 1, 3, 7, … s. The client gives up after 127 s (ETIMEDOUT; tcp_syn_retries in
- * tcp(7) is 6), the server after 63 s (tcp_synack_retries is 5).
+ * Without a listener the answer is a reset (ECONNREFUSED). With a full queue the SYN is dropped. The
+ * client sends the SYN again after 1, 3, 7, … s and fails after 127 s (ETIMEDOUT; tcp_syn_retries in
+ * tcp(7) is 6). The server drops the connection after 63 s (tcp_synack_retries is 5).
  *
- * Timers are armed only where something is known to be lost.
+ * Timers are armed only if a packet is lost.
  */
 import type { Timer } from '../../../kernel/timers.ts';
 import type { SimCore } from '../../core.ts';
@@ -23,10 +23,10 @@ import type { Connection, LinkPair } from './connection.ts';
 import { connectTcp } from './connection.ts';
 
 const SYN_RETRIES = 6;
-/** When the server gives up: after 5 retries. */
+/** The time after which the server drops a half-open connection: 5 retries. */
 const HALF_OPEN_MS = 63_000;
 
-/** Between which ends, and how to find who listens when the SYN arrives. */
+/** The addresses and links of a connection, and a lookup of the listener when a SYN arrives. */
 export interface Route {
   readonly links: LinkPair;
   readonly from: IpEndpoint;
@@ -34,7 +34,7 @@ export interface Route {
   listener(): SimListener | undefined;
 }
 
-/** Sends the SYN. `client` is told how it ends. */
+/** Sends the SYN and later notifies `client` of the result. */
 export function beginHandshake(core: SimCore, client: SimTransport, route: Route): void {
   new Handshake(core, client, route).begin();
 }
@@ -44,12 +44,12 @@ class Handshake {
   readonly #client: SimTransport;
   readonly #route: Route;
   readonly #startedAt: number;
-  /** How often the SYN was sent again. */
+  /** The number of times the SYN was sent again. */
   #retries = 0;
-  /** The client has been told how it ended, or has given up. */
+  /** True: the client has been notified, or was closed. */
   #settled = false;
   #halfOpen: HalfOpen | null = null;
-  /** Made by the SYN, used by the SYN+ACK. */
+  /** The client's end. Created when the SYN arrives, used when the SYN+ACK arrives. */
   #connection: Connection | null = null;
 
   constructor(core: SimCore, client: SimTransport, route: Route) {
@@ -78,9 +78,9 @@ class Handshake {
 
   #retrySyn(): void {
     if (this.#settled) return;
-    this.#trace('drop', () => 'no answer to the SYN');
-    const next = 2 ** ++this.#retries - 1;
-    this.#core.callAt(this.#startedAt + next * 1000, () => {
+    this.#trace('drop', () => 'SYN without answer');
+    const delay = 2 ** ++this.#retries - 1;
+    this.#core.callAt(this.#startedAt + delay * 1000, () => {
       if (this.#settled) return;
       if (this.#retries <= SYN_RETRIES) this.#sendSyn();
       else this.#fail('ETIMEDOUT');
@@ -103,7 +103,7 @@ class Handshake {
 
   #sendReset(): void {
     const { inbound } = this.#route.links;
-    this.#core.trace('rst', inbound.from, inbound.to, 0, () => 'nobody listens');
+    this.#core.trace('rst', inbound.from, inbound.to, 0, () => 'no listener');
     inbound.sendPacket(
       0,
       () => this.#fail('ECONNREFUSED'),
@@ -113,13 +113,13 @@ class Handshake {
 
   #open(listener: SimListener): void {
     const { links, from, to } = this.#route;
-    const clothed = listener.binding.dualStack && to.family === 4;
-    const server = new SimTransport(listener.owner, clothed ? mapped(from) : from);
-    server.local = clothed ? mapped(to) : to;
+    const isMapped = listener.binding.dualStack && to.family === 4;
+    const server = new SimTransport(listener.owner, isMapped ? mapped(from) : from);
+    server.local = isMapped ? mapped(to) : to;
     server.inherit(listener.binding.sizes);
-    const [near, far] = connectTcp(this.#core, links, this.#client, server);
-    this.#connection = near;
-    server.established(far);
+    const [clientEnd, serverEnd] = connectTcp(this.#core, links, this.#client, server);
+    this.#connection = clientEnd;
+    server.established(serverEnd);
     this.#halfOpen = new HalfOpen(this.#core, links, { listener, server });
   }
 
@@ -145,10 +145,10 @@ class Handshake {
     halfOpen.awaitAck();
   }
 
-  /** An answer to a client that is no more. */
+  /** The client was closed before the SYN+ACK arrived. */
   #resetHalfOpen(halfOpen: HalfOpen): void {
     halfOpen.armLimit();
-    this.#trace('rst', () => 'nobody waits for the answer');
+    this.#trace('rst', () => 'the client was closed');
     this.#route.links.outbound.sendPacket(0, () => halfOpen.drop());
   }
 
@@ -164,7 +164,7 @@ class Handshake {
   }
 }
 
-/** The server's end between SYN and ACK. */
+/** The server's side between SYN and ACK. */
 interface HalfOpenServer {
   readonly listener: SimListener;
   readonly server: SimTransport;
@@ -180,23 +180,23 @@ class HalfOpen {
   #settled = false;
   #limitTimer: Timer | null = null;
 
-  constructor(core: SimCore, ways: LinkPair, passive: HalfOpenServer) {
+  constructor(core: SimCore, links: LinkPair, ends: HalfOpenServer) {
     this.#core = core;
-    this.#links = ways;
-    this.#ends = passive;
+    this.#links = links;
+    this.#ends = ends;
     this.#startedAt = core.now;
-    passive.listener.halfOpen++;
-    // Bytes that come before the ACK are as good as one.
-    passive.server.onSegment = () => this.#complete();
+    ends.listener.halfOpen++;
+    // Bytes that arrive before the ACK complete the handshake as well.
+    ends.server.onSegment = () => this.#complete();
   }
 
-  /** Something got lost: it may be that the ACK never comes. */
+  /** A packet was lost, so the ACK may never arrive. */
   armLimit(): void {
     if (this.#settled || this.#limitTimer !== null) return;
     this.#limitTimer = this.#core.callAt(this.#startedAt + HALF_OPEN_MS, () => this.drop());
   }
 
-  /** The SYN has come again: the time for the ACK begins anew, as on Linux (tcp_check_req). */
+  /** The SYN has arrived again: the time limit starts again, as on Linux (tcp_check_req). */
   restart(): void {
     this.#startedAt = this.#core.now;
     this.#retries = 0;
@@ -214,18 +214,18 @@ class HalfOpen {
     );
   }
 
-  /** The SYN+ACK is sent again, and answered again if both get through. */
+  /** Sends the SYN+ACK again, and the ACK again if the SYN+ACK arrives. */
   #retrySynAck(): void {
     this.armLimit();
-    const next = 2 ** ++this.#retries - 1;
-    this.#core.callAt(this.#startedAt + next * 1000, () => {
+    const delay = 2 ** ++this.#retries - 1;
+    this.#core.callAt(this.#startedAt + delay * 1000, () => {
       if (this.#settled) return;
       if (this.#links.inbound.cut) this.#retrySynAck();
       else this.awaitAck();
     });
   }
 
-  /** True for the first call only. */
+  /** Returns true for the first call only. */
   #settle(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
@@ -242,7 +242,7 @@ class HalfOpen {
     else listener.enqueue(server);
   }
 
-  /** Nothing is left of it: what comes for it later is answered with a reset. */
+  /** Removes the server's end. Later packets are answered with a reset. */
   drop(): void {
     if (!this.#settle()) return;
     this.dropped = true;

@@ -1,51 +1,38 @@
 /**
- * Keep-alive: finds out that a silent peer is no more (RFC 9293, 3.8.4; tcp(7)).
+ * TCP keep-alive: detects that a silent peer no longer exists (RFC 9293, 3.8.4; tcp(7)).
  *
- * On a real system a timer runs for every connection. Here the world knows when there is something
- * to find out: a way was cut, or a reset got lost. Only then is a timer armed, for the moment at
- * which the real one would probe; so connections that are well keep no world from coming to rest.
+ * On a real system every connection has a timer. Here the simulator knows when there is something to
+ * detect: a link was cut, or a reset was lost. Only then is a timer armed, for the time at which the
+ * real one would probe. So healthy connections cause no events.
  */
 import type { Timer } from '../../../kernel/timers.ts';
 import type { SimCore } from '../../core.ts';
-import type { SocketOptions } from '../options.ts';
 import type { LinkPair } from './connection.ts';
-
-/** The connection that is probed. */
-export interface KeepAliveTarget {
-  readonly options: SocketOptions;
-  /** When something has come from the peer for the last time. */
-  readonly lastReceivedAt: number;
-  /** True: sent bytes are not acknowledged, so retransmissions probe already. */
-  readonly unacknowledged: boolean;
-  /** False: the peer's end is no more; it answers with a reset. */
-  peerAnswers(): boolean;
-  timeOut(): void;
-  receiveReset(): void;
-}
+import type { SimSocket } from './socket.ts';
 
 export class KeepAlive {
   readonly #core: SimCore;
   readonly #links: LinkPair;
-  readonly #target: KeepAliveTarget;
+  readonly #socket: SimSocket;
   /** Probes without an answer. */
   #unanswered = 0;
   #timer: Timer | null = null;
   readonly #onCut = (): void => this.scheduleProbe();
 
-  constructor(core: SimCore, ways: LinkPair, probed: KeepAliveTarget) {
+  constructor(core: SimCore, links: LinkPair, socket: SimSocket) {
     this.#core = core;
-    this.#links = ways;
-    this.#target = probed;
+    this.#links = links;
+    this.#socket = socket;
   }
 
-  /** The option was changed. */
+  /** Applies a change of the option. */
   update(): void {
     this.stop();
-    if (this.#target.options.get('keepAlive') === 0) return;
+    if (this.#socket.options.get('keepAlive') === 0) return;
     const { outbound, inbound } = this.#links;
     outbound.cutListeners.add(this.#onCut);
     inbound.cutListeners.add(this.#onCut);
-    if (outbound.cut || inbound.cut || !this.#target.peerAnswers()) this.scheduleProbe();
+    if (outbound.cut || inbound.cut || !this.#socket.peerAnswers()) this.scheduleProbe();
   }
 
   stop(): void {
@@ -56,9 +43,9 @@ export class KeepAlive {
     this.#timer = null;
   }
 
-  /** It may be that the peer is no more, and will not tell. */
+  /** The peer may no longer exist, and its reset may be lost. */
   scheduleProbe(): void {
-    const { options, lastReceivedAt } = this.#target;
+    const { options, lastReceivedAt } = this.#socket;
     if (this.#timer !== null || options.get('keepAlive') === 0) return;
     this.#unanswered = 0;
     this.#arm(Math.max(this.#core.now, lastReceivedAt + options.get('keepAliveIdleMs')));
@@ -73,22 +60,22 @@ export class KeepAlive {
 
   #probe(): void {
     const { outbound, inbound } = this.#links;
-    const { options } = this.#target;
-    const idle = options.get('keepAliveIdleMs');
-    const quietSince = this.#target.lastReceivedAt + idle;
-    if (quietSince > this.#core.now) return this.#arm(quietSince);
-    const silent = outbound.cut || inbound.cut || outbound.held || inbound.held;
-    if (!silent) return this.#answered();
-    if (!this.#target.unacknowledged && this.#unanswered++ >= options.get('keepAliveCount')) {
+    const { options, lastReceivedAt, unacknowledged } = this.#socket;
+    const nextProbeAt = lastReceivedAt + options.get('keepAliveIdleMs');
+    if (nextProbeAt > this.#core.now) return this.#arm(nextProbeAt);
+    const isUnreachable = outbound.cut || inbound.cut || outbound.held || inbound.held;
+    if (!isUnreachable) return this.#onAnswer();
+    // While bytes are unacknowledged, their retransmissions find out.
+    if (!unacknowledged && this.#unanswered++ >= options.get('keepAliveCount')) {
       this.stop();
-      return this.#target.timeOut();
+      return this.#socket.timeOut();
     }
     this.#arm(this.#core.now + options.get('keepAliveIntervalMs'));
   }
 
-  #answered(): void {
-    if (this.#target.peerAnswers()) return;
+  #onAnswer(): void {
+    if (this.#socket.peerAnswers()) return;
     this.stop();
-    this.#target.receiveReset();
+    this.#socket.receiveReset();
   }
 }

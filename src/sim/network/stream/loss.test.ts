@@ -1,20 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { between, TinyWorld } from '../../../../test/support/network/simulated-network.ts';
+import {
+  NetworkTestWorld,
+  withConnection,
+} from '../../../../test/support/network/simulated-network.ts';
 import { failure, receiveAll } from '../../../../test/support/sockets.ts';
 import type { Operation } from '../../../index.ts';
 import { connect, listen, now, sleep } from '../../../index.ts';
 
-describe('what is lost', () => {
-  it('is sent again after 200 ms, then after twice as long, and comes in order', () => {
-    const world = new TinyWorld({ link: { latencyMs: [1, 1] } });
-    const heard: [string, number][] = [];
+describe('a lost segment', () => {
+  it('is sent again after 200 ms, then after twice as long, and arrives in order', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [1, 1] } });
+    const received: [string, number][] = [];
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
       using socket = yield* listener.accept();
       for (;;) {
         const data = yield* socket.recv();
         if (data.length === 0) return;
-        heard.push([String(data), now()]);
+        received.push([String(data), now()]);
       }
     });
     world.host('client', function* (): Operation<void> {
@@ -30,16 +33,16 @@ describe('what is lost', () => {
     world.run(400);
     world.net.heal('client', 'server');
     world.run();
-    // Sent at 100, again at 300 (in vain) and at 700.
-    expect(heard).toEqual([['one two', 701]]);
+    // Sent at 100, again without success at 300, and again at 700.
+    expect(received).toEqual([['one two', 701]]);
     expect(world.count('retransmit')).toBe(2);
   });
 
-  it('on a link that loses a third of everything nothing is lost in the end', () => {
+  it('is delivered in the end on a link that loses a third of all packets', () => {
     for (let seed = 1; seed <= 20; seed++) {
-      const world = new TinyWorld({ link: { latencyMs: [1, 20], loss: 0.3 }, seed });
+      const world = new NetworkTestWorld({ link: { latencyMs: [1, 20], loss: 0.3 }, seed });
       const sent = Array.from({ length: 100 }, (_, i) => `message ${i}\n`).join('');
-      between(
+      withConnection(
         world,
         function* (socket): Operation<void> {
           for (let at = 0; at < sent.length; at += 7) {
@@ -57,13 +60,13 @@ describe('what is lost', () => {
     }
   });
 
-  it('bytes that were under way when the way was cut are lost, and sent again', () => {
-    const world = new TinyWorld({ link: { latencyMs: [50, 50] } });
-    let heard = '';
+  it('that was in flight when the link was cut is sent again', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [50, 50] } });
+    let received = '';
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
       using socket = yield* listener.accept();
-      heard = String(yield* receiveAll(socket));
+      received = String(yield* receiveAll(socket));
     });
     world.host('client', function* (): Operation<void> {
       using socket = yield* connect('server:80');
@@ -77,16 +80,16 @@ describe('what is lost', () => {
     world.run(180);
     world.net.heal('client', 'server');
     world.run();
-    expect(heard).toBe('0123456789');
+    expect(received).toBe('0123456789');
     expect(world.count('drop')).toBeGreaterThan(0);
   });
 
-  it('a sender that is never acknowledged gives up after about 15 minutes', () => {
+  it('that is never acknowledged fails the connection after about 15 minutes', () => {
     for (const [from, to] of [
       ['client', 'server'],
       ['server', 'client'],
     ] as const) {
-      const world = new TinyWorld();
+      const world = new NetworkTestWorld();
       let failed: unknown;
       let ended = 0;
       world.host('server', function* (): Operation<void> {
@@ -97,7 +100,7 @@ describe('what is lost', () => {
       world.host('client', function* (): Operation<void> {
         using socket = yield* connect('server:80');
         yield* sleep(100);
-        yield* socket.sendAll('anybody?');
+        yield* socket.sendAll('data');
         failed = yield* failure(() => socket.recv());
         ended = now();
         expect(yield* failure(() => socket.sendAll('x'))).toMatchObject({ code: 'EPIPE' });
@@ -110,14 +113,16 @@ describe('what is lost', () => {
       expect(ended).toBeLessThan(1_000_000);
     }
   });
+});
 
-  it('an idle connection survives a partition of any length', () => {
-    const world = new TinyWorld();
-    let heard = '';
+describe('a partition', () => {
+  it('does not end an idle connection, no matter how long it lasts', () => {
+    const world = new NetworkTestWorld();
+    let received = '';
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
       using socket = yield* listener.accept();
-      heard = String(yield* receiveAll(socket));
+      received = String(yield* receiveAll(socket));
     });
     world.host('client', function* (): Operation<void> {
       using socket = yield* connect('server:80');
@@ -137,11 +142,11 @@ describe('what is lost', () => {
     ] as const)
       world.net.heal(a, b);
     world.run();
-    expect(heard).toBe('still here');
+    expect(received).toBe('still here');
   });
 
-  it('a blocked sender whose window update was lost hears of the room after all', () => {
-    const world = new TinyWorld();
+  it('that loses a window update does not block the sender indefinitely', () => {
+    const world = new NetworkTestWorld();
     let received = 0;
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
@@ -163,17 +168,17 @@ describe('what is lost', () => {
   });
 });
 
-describe('what is held', () => {
-  it('waits and arrives in order after the release; connections are not broken', () => {
-    const world = new TinyWorld();
-    const heard: string[] = [];
+describe('a held link', () => {
+  it('delays segments until the release and does not break the connection', () => {
+    const world = new NetworkTestWorld();
+    const received: string[] = [];
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
       using socket = yield* listener.accept();
       for (;;) {
         const data = yield* socket.recv();
         if (data.length === 0) return;
-        heard.push(`${data} at ${now()}`);
+        received.push(`${data} at ${now()}`);
         yield* socket.sendAll('ok');
       }
     });
@@ -187,15 +192,15 @@ describe('what is held', () => {
     world.run(50);
     world.net.hold('client', 'server');
     world.run(5000);
-    expect(heard).toEqual([]);
+    expect(received).toEqual([]);
     world.net.release('client', 'server');
     world.run();
-    expect(heard).toEqual(['one two at 5001']);
+    expect(received).toEqual(['one two at 5001']);
     expect(world.count('drop')).toBe(0);
   });
 
-  it('an attempt to connect waits, too', () => {
-    const world = new TinyWorld();
+  it('delays an attempt to connect', () => {
+    const world = new NetworkTestWorld();
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
       (yield* listener.accept()).close();

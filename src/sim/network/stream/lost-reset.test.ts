@@ -1,11 +1,11 @@
-/** Resets that get lost on the way, and what brings them again. */
+/** Resets that are lost, and how they are detected. */
 import { expect, test } from 'vitest';
 import { codeOf } from '../../../../test/sim/campaigns/support.ts';
 import type { Operation } from '../../../index.ts';
 import { connect, listen, sleep } from '../../../index.ts';
 import { simulate } from '../../../sim.ts';
 
-test('who sends to a peer that is gone hears of it, even if the reset gets lost', async () => {
+test('a sender learns that its peer has reset the connection even if the reset is lost', async () => {
   let code = '';
   await simulate(function* (world) {
     world.host('server', function* (): Operation<void> {
@@ -13,7 +13,7 @@ test('who sends to a peer that is gone hears of it, even if the reset gets lost'
       using socket = yield* listener.accept();
       yield* sleep(100);
       world.partitionOneWay('main', 'server');
-      yield* socket.sendAll('is anybody there?');
+      yield* socket.sendAll('data');
       yield* sleep(100);
       world.heal('main', 'server');
       try {
@@ -28,19 +28,19 @@ test('who sends to a peer that is gone hears of it, even if the reset gets lost'
     socket.reset();
     yield* sleep(1);
     world.heal('main', 'server');
-    world.eventually('the server has heard', () => code !== '', { withinMs: 60_000 });
+    world.eventually('the server observes the reset', () => code !== '', { withinMs: 60_000 });
   });
   expect(code).toBe('ECONNRESET');
 });
 
-test('a connection that one end has given up on is reset when the other end sends', async () => {
+test('a connection that one end has given up is reset when the other end sends', async () => {
   let code = '';
   await simulate(function* (world) {
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
       using socket = yield* listener.accept();
       yield* sleep(2_000_000);
-      yield* socket.sendAll('is anybody there?');
+      yield* socket.sendAll('data');
       try {
         yield* socket.recv();
       } catch (error) {
@@ -57,7 +57,7 @@ test('a connection that one end has given up on is reset when the other end send
       expect(codeOf(error)).toBe('ETIMEDOUT');
     }
     world.heal('main', 'server');
-    world.eventually('the server has heard', () => code !== '', { withinMs: 3_000_000 });
+    world.eventually('the server observes the reset', () => code !== '', { withinMs: 3_000_000 });
     yield* sleep(2_500_000);
   });
   expect(code).toBe('ECONNRESET');

@@ -1,6 +1,4 @@
-/**
- * Bytes that have arrived and wait to be read. Bounded by the window that the sender was granted.
- */
+/** Bytes that have arrived and are not read yet. The receive window of the sender limits them. */
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
@@ -12,13 +10,13 @@ export class ReceiveBuffer {
     return this.#length;
   }
 
-  /** `bytes` belongs to the inbox from now on. */
+  /** Takes over `bytes`, including their memory. */
   push(bytes: Buffer): void {
     this.#chunks.push(bytes);
     this.#length += bytes.length;
   }
 
-  /** The first 1..max bytes. The inbox must not be empty. The memory is the caller's. */
+  /** Returns the first 1 to `max` bytes, with their memory. The buffer must not be empty. */
   take(max: number): Buffer {
     const first = this.#chunks[0] as Buffer;
     if (first.length === this.#length && first.length <= max) {
@@ -31,7 +29,7 @@ export class ReceiveBuffer {
     return taken;
   }
 
-  /** Copies the first bytes to `into`, as many as there are and fit. */
+  /** Copies the first bytes to `into` and returns how many. */
   takeInto(into: Uint8Array): number {
     const wanted = Math.min(into.length, this.#length);
     let at = 0;
@@ -55,7 +53,7 @@ export class ReceiveBuffer {
   }
 }
 
-/** The first `max` bytes of all `chunks` as one, copied. */
+/** Concatenates the first `max` bytes of `chunks` in a new buffer. */
 export function joined(chunks: readonly Uint8Array[], max: number): Buffer {
   const bytes = max === 0 ? NOTHING : Buffer.allocUnsafe(max);
   let at = 0;

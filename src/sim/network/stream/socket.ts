@@ -1,32 +1,33 @@
-/** What one end of a connection is beside its bytes: its names, its options, its faults. */
+/** The part of a transport apart from its bytes: addresses, options, keep-alive, faults. */
 import { Readiness } from '../../../kernel/readiness.ts';
 import type { BufferSizes, Endpoint, SocketOption } from '../../../world/network.ts';
 import { endpointText, NOWHERE } from '../addresses.ts';
 import { closedHere } from '../errors.ts';
 import { injectFault, SpuriousWakeUps, shortLength } from '../faults.ts';
+import type { SimHostNetwork } from '../network.ts';
 import { isOfTcp, SocketOptions } from '../options.ts';
-import type { Connection, TransportOwner } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { KeepAlive } from './keep-alive.ts';
 
 export abstract class SimSocket extends Readiness {
-  /** The near end: known once an attempt has begun, and kept. */
+  /** The near address. Known once connecting begins, and kept. */
   local: Endpoint = NOWHERE;
   remote: Endpoint;
   readonly options: SocketOptions = new SocketOptions();
-  /** When something has come from the peer for the last time. */
+  /** The arrival of the last segment from the peer. */
   lastReceivedAt = 0;
-  /** The connection is no more, and the peer may not know. */
+  /** True: the connection no longer exists here, and the peer may not know. */
   terminated = false;
-  protected readonly owner: TransportOwner;
-  /** Whatever `remote` is set to later. */
+  protected readonly owner: SimHostNetwork;
+  /** Fixed, unlike `remote`. */
   readonly #isUnix: boolean;
   /** Null while connecting. */
   protected connection: Connection | null = null;
   readonly #spuriousWakeUps: SpuriousWakeUps;
-  /** Made when keep-alive is first set. */
+  /** Created when keep-alive is first enabled. */
   #keepAlive: KeepAlive | null = null;
 
-  constructor(owner: TransportOwner, remote: Endpoint) {
+  constructor(owner: SimHostNetwork, remote: Endpoint) {
     super();
     this.owner = owner;
     this.#spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host);
@@ -56,10 +57,10 @@ export abstract class SimSocket extends Readiness {
     this.options.setSizes(sizes);
   }
 
-  /** Half of a buffer is for bytes; of a Unix socket's all of it. */
+  /** Half of a TCP buffer is for bytes (tcp(7)), and all of a Unix socket's. */
   get sendBufferBytes(): number {
     const size = this.options.get('sendBufferSize');
-    return this.connection?.isUnix === true ? size : size / 2;
+    return this.#isUnix ? size : size / 2;
   }
 
   get recvWindow(): number {
@@ -76,17 +77,18 @@ export abstract class SimSocket extends Readiness {
     return this.connection?.outgoing.unacknowledged === true;
   }
 
+  /** False: the peer no longer exists and would answer with a reset. */
   peerAnswers(): boolean {
-    return this.connection?.peerTerminated !== true;
+    return this.connection?.peer.terminated !== true;
   }
 
-  /** The peer has reset the connection, and the reset got lost. */
+  /** The peer has reset the connection, and the reset was lost. */
   resetLost(): void {
     this.#keepAlive?.scheduleProbe();
     this.connection?.outgoing.armRetransmissionTimeout();
   }
 
-  /** Keep-alive begins or ends, as the option says. */
+  /** Starts or stops keep-alive, depending on the option. */
   protected updateKeepAlive(): void {
     const { connection } = this;
     if (connection?.links === undefined || this.isClosed) return;
@@ -105,7 +107,7 @@ export abstract class SimSocket extends Readiness {
     return bytes > 1 && injectFault(core, name, host) ? shortLength(core, bytes) : bytes;
   }
 
-  /** A task that waits from now on is woken although nothing has come. */
+  /** Injects a spurious wake-up for the next task that waits. */
   protected mayWakeSpuriously(direction: 'recv' | 'send'): void {
     this.#spuriousWakeUps.mayWake(() => {
       if (this.isClosed) return;
@@ -124,7 +126,7 @@ export abstract class SimSocket extends Readiness {
     return closedHere(`The connection with ${this.describe()}`);
   }
 
-  /** An accepted Unix connection has no name of its own: it goes by the listener's. */
+  /** An accepted Unix connection has no name and is described by that of the listener. */
   override describe(): string {
     const text = endpointText(this.remote);
     return text === '' ? endpointText(this.local) : text;

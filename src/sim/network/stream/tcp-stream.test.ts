@@ -1,19 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { between, TinyWorld } from '../../../../test/support/network/simulated-network.ts';
+import {
+  NetworkTestWorld,
+  withConnection,
+} from '../../../../test/support/network/simulated-network.ts';
 import { failure, receiveAll } from '../../../../test/support/sockets.ts';
 import type { Operation } from '../../../index.ts';
 import { connect, group, listen, moveOnAfter, now, sleep, sleepForever } from '../../../index.ts';
 
-/** Bytes that a sender gets rid of while nobody reads: its own buffer, and the receiver's. */
+/** The bytes that a sender can send while the receiver does not read: both buffers. */
 const BOTH_BUFFERS = 2 * 131_072;
 
 function* nothing(): Operation<void> {}
 
-describe('connecting takes the time of the link', () => {
-  it('one round trip for the client, half of one more for the server', () => {
-    const world = new TinyWorld({ link: { latencyMs: [10, 10] } });
+describe('connecting', () => {
+  it('takes a round trip for the client and half of one more for the server', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [10, 10] } });
     const times: number[] = [];
-    between(
+    withConnection(
       world,
       function* (): Operation<void> {
         times.push(now());
@@ -25,8 +28,8 @@ describe('connecting takes the time of the link', () => {
     expect(times).toEqual([20, 30]);
   });
 
-  it('a refusal takes a round trip, too', () => {
-    const world = new TinyWorld({ link: { latencyMs: [10, 10] } });
+  it('takes a round trip to be refused', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [10, 10] } });
     world.host('server', nothing);
     world.host('client', function* (): Operation<void> {
       const error = yield* failure(() => connect('10.0.0.1:80'));
@@ -36,8 +39,8 @@ describe('connecting takes the time of the link', () => {
     world.run();
   });
 
-  it('an address that no host has is unreachable after 3 s', () => {
-    const world = new TinyWorld();
+  it('to an address without a host fails after 3 s', () => {
+    const world = new NetworkTestWorld();
     world.host('client', function* (): Operation<void> {
       const error = yield* failure(() => connect('10.0.0.77:80'));
       expect([error.code, now()]).toEqual(['EHOSTUNREACH', 3000]);
@@ -45,8 +48,8 @@ describe('connecting takes the time of the link', () => {
     world.run();
   });
 
-  it('there is no way to other networks', () => {
-    const world = new TinyWorld();
+  it('to another network fails at once', () => {
+    const world = new NetworkTestWorld();
     world.host('client', function* (): Operation<void> {
       const error = yield* failure(() => connect('198.51.100.1:80'));
       expect([error.code, now()]).toEqual(['ENETUNREACH', 0]);
@@ -54,8 +57,8 @@ describe('connecting takes the time of the link', () => {
     world.run();
   });
 
-  it('behind a partition the attempt ends with ETIMEDOUT after 127 s', () => {
-    const world = new TinyWorld();
+  it('across a partition fails with ETIMEDOUT after 127 s', () => {
+    const world = new NetworkTestWorld();
     world.host('server', () => listen(80));
     world.host('client', function* (): Operation<void> {
       const error = yield* failure(() => connect('10.0.0.1:80'));
@@ -66,12 +69,12 @@ describe('connecting takes the time of the link', () => {
     expect(world.count('syn')).toBe(7);
   });
 
-  it('when the partition is healed, the next SYN gets through', () => {
+  it('across a healed partition succeeds with the next SYN', () => {
     for (const [from, to] of [
       ['client', 'server'],
       ['server', 'client'],
     ] as const) {
-      const world = new TinyWorld();
+      const world = new NetworkTestWorld();
       world.host('server', function* (): Operation<void> {
         using listener = yield* listen(80);
         (yield* listener.accept()).close();
@@ -87,8 +90,8 @@ describe('connecting takes the time of the link', () => {
     }
   });
 
-  it('a full queue drops the SYN, and there is room for the next one after an accept', () => {
-    const world = new TinyWorld();
+  it('to a full queue succeeds with the next SYN after an accept', () => {
+    const world = new NetworkTestWorld();
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80, { backlog: 1 });
       yield* sleep(500);
@@ -110,12 +113,13 @@ describe('connecting takes the time of the link', () => {
     expect(times).toEqual([2, 2, 1002]);
   });
 
-  it('a client that gives up leaves no place in the queue taken', () => {
-    const world = new TinyWorld({ link: { latencyMs: [10, 10] } });
+  it('that is abandoned does not occupy the queue of the listener', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [10, 10] } });
+    let received = '';
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80, { backlog: 1 });
       using socket = yield* listener.accept();
-      expect(String(yield* socket.recv())).toBe('third');
+      received = String(yield* socket.recv());
     });
     world.host('client', function* (): Operation<void> {
       for (let i = 0; i < 2; i++) yield* moveOnAfter(15, () => connect('server:80'));
@@ -124,10 +128,11 @@ describe('connecting takes the time of the link', () => {
       yield* socket.sendAll('third');
     });
     world.run();
+    expect(received).toBe('third');
   });
 
-  it('a lost acknowledgement of the handshake is made up for', () => {
-    const world = new TinyWorld({ link: { latencyMs: [10, 10] } });
+  it('succeeds even if the ACK of the handshake is lost', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [10, 10] } });
     let accepted = 0;
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
@@ -148,10 +153,10 @@ describe('connecting takes the time of the link', () => {
   });
 });
 
-describe('bytes on the way', () => {
-  it('arrive after latency and by bytesPerSecond', () => {
-    const world = new TinyWorld({ link: { latencyMs: [10, 10], bytesPerSecond: 100_000 } });
-    between(
+describe('a TCP stream', () => {
+  it('delivers bytes after the latency and at the rate of the link', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [10, 10], bytesPerSecond: 100_000 } });
+    withConnection(
       world,
       (socket) => socket.sendAll(Buffer.alloc(50_000)),
       function* (socket): Operation<void> {
@@ -162,10 +167,10 @@ describe('bytes on the way', () => {
     );
   });
 
-  it('keep their order whatever the latency of each', () => {
-    const world = new TinyWorld({ link: { latencyMs: [1, 500] }, seed: 7 });
+  it('keeps the order of its bytes at any latency', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [1, 500] }, seed: 7 });
     const texts = Array.from({ length: 200 }, (_, i) => `${i};`);
-    between(
+    withConnection(
       world,
       function* (socket): Operation<void> {
         for (const text of texts) {
@@ -179,9 +184,9 @@ describe('bytes on the way', () => {
     );
   });
 
-  it('a sender is blocked when both buffers are full, and goes on when the receiver reads', () => {
-    const world = new TinyWorld({ link: { latencyMs: [10, 10] } });
-    between(
+  it('blocks the sender when both buffers are full, until the receiver reads', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [10, 10] } });
+    withConnection(
       world,
       function* (socket): Operation<void> {
         yield* moveOnAfter(1000, () => socket.sendAll(Buffer.alloc(1_000_000)));
@@ -194,11 +199,11 @@ describe('bytes on the way', () => {
     );
   });
 
-  it('a megabyte goes through whatever the sizes of reads', () => {
+  it('carries a megabyte with any size of reads', () => {
     for (const max of [1, 999, 20_000, 1_000_000]) {
-      const world = new TinyWorld({ link: { latencyMs: [1, 3] }, seed: max });
+      const world = new NetworkTestWorld({ link: { latencyMs: [1, 3] }, seed: max });
       const length = max === 1 ? 200_000 : 1_000_000;
-      between(
+      withConnection(
         world,
         (socket) => socket.sendAll(Buffer.alloc(length, 'x')),
         function* (socket): Operation<void> {
@@ -208,10 +213,10 @@ describe('bytes on the way', () => {
     }
   });
 
-  it('a message that nothing happens to costs one event', () => {
-    const world = new TinyWorld();
+  it('needs one event for a message that is not lost', () => {
+    const world = new NetworkTestWorld();
     const counts: number[] = [];
-    between(
+    withConnection(
       world,
       function* (socket): Operation<void> {
         for (let i = 0; i < 100; i++) {
@@ -232,15 +237,15 @@ describe('bytes on the way', () => {
   });
 });
 
-describe('endings between hosts', () => {
-  it('bytes for a connection that is closed are answered with a reset', () => {
-    const world = new TinyWorld();
-    between(
+describe('the end of a connection', () => {
+  it('is a reset for bytes that arrive after a close', () => {
+    const world = new NetworkTestWorld();
+    withConnection(
       world,
       function* (socket): Operation<void> {
         yield* sleep(100);
         yield* socket.sendAll('too late');
-        expect((yield* socket.recv()).length).toBe(0); // The end of file came first.
+        expect((yield* socket.recv()).length).toBe(0); // The end of file arrived first.
         yield* sleep(100);
         expect(yield* failure(() => socket.sendAll('x'))).toMatchObject({ code: 'EPIPE' });
       },
@@ -252,9 +257,9 @@ describe('endings between hosts', () => {
     expect(world.count('rst')).toBe(1);
   });
 
-  it('a close with unread input resets, and what was not sent is lost', () => {
-    const world = new TinyWorld();
-    between(
+  it('is a reset if it is closed with unread input, and unsent bytes are lost', () => {
+    const world = new NetworkTestWorld();
+    withConnection(
       world,
       function* (socket): Operation<void> {
         yield* socket.sendAll('never read');
@@ -267,23 +272,23 @@ describe('endings between hosts', () => {
     );
   });
 
-  it('a reset comes behind the bytes that were sent before it', () => {
-    const world = new TinyWorld({ link: { latencyMs: [1, 100] }, seed: 3 });
-    between(
+  it('by a reset comes after the bytes that were sent before', () => {
+    const world = new NetworkTestWorld({ link: { latencyMs: [1, 100] }, seed: 3 });
+    withConnection(
       world,
       function* (socket): Operation<void> {
-        yield* socket.sendAll('last words');
+        yield* socket.sendAll('final bytes');
         socket.reset();
       },
       function* (socket): Operation<void> {
-        expect(String(yield* socket.recv())).toBe('last words');
+        expect(String(yield* socket.recv())).toBe('final bytes');
         expect(yield* failure(() => socket.recv())).toMatchObject({ code: 'ECONNRESET' });
       },
     );
   });
 
-  it('what was sent before a close arrives, however slow the receiver is', () => {
-    const world = new TinyWorld();
+  it('by a close comes after all sent bytes, even if the receiver is slow', () => {
+    const world = new NetworkTestWorld();
     let received = 0;
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80);
@@ -300,8 +305,8 @@ describe('endings between hosts', () => {
     expect(received).toBe(BOTH_BUFFERS);
   });
 
-  it('a network that is closed lets go of everything', () => {
-    const world = new TinyWorld();
+  it('is forced when the network is closed', () => {
+    const world = new NetworkTestWorld();
     const host = world.host('client', function* (): Operation<void> {
       yield* listen(80);
       yield* connect('127.0.0.1:80');

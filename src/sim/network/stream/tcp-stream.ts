@@ -1,28 +1,25 @@
 /**
- * One direction of a stream: what the sender's system does with bytes until the receiver reads
- * them.
+ * One direction of a TCP connection: from the send buffer of one host to the receive buffer of the
+ * other.
  *
- *   Outgoing   what both kinds of sockets need
- *   Flow       TCP, on the way from one host to another
- *   (local.ts  Unix sockets, within a host)
+ * The stream knows both ends, so it needs no packets for facts that a real system has to find out.
+ * Acknowledgements are computed where bytes arrive and take effect a latency later, without an event
+ * unless the sender waits for them. A lost packet is known to be lost when it is sent, and only then
+ * is a timer armed. So a message without trouble costs one event.
  *
- * The flow of TCP knows both ends, so it needs no packets for what a real system finds out by
- * itself: acknowledgements are computed where the bytes arrive and take effect a latency later,
- * without an event, unless somebody waits for them; a lost packet is known to be lost when it is
- * sent, and only then is a timer armed. So a message that nothing happens to costs one event.
+ *        readTotal ────────── rcvNxt ─────────── sndNxt ─────────── written
+ *   read by   │ in the receive   │ in flight        │ waits for the    │
+ *   program   │ buffer           │                  │ window           │
+ *             └────── at most the receive window ───┘
+ *          sndUna (rcvNxt as far as acknowledged) └── at most the send buffer ──┘
  *
- *             read  ─────────── delivered ─────────── transmitted ─────────── accepted
- *   receiver has read │  in its inbox     │   under way         │ waits for the window │
- *                     └── at most the window (recvRoom) ───────┘
- *          acked (what the sender knows of delivered) └── at most sendRoom ────────────┘
- *
- * Invariants:
- *  1. Bytes arrive in the order in which they were taken; the end (FIN) comes behind all of them.
- *     When a segment is lost, all behind it are sent again (go-back-N), a time-out later.
- *  2. Not more than `sendRoom` bytes are taken beyond what is acknowledged, and not more than
- *     `recvRoom` are sent beyond what was read, as far as the sender has heard of it.
- *  3. A sender that is stuck has either an acknowledgement under way to it, or a timer armed, or a
- *     receiver that has not read enough. It hears of the first room there is.
+ * Invariants (terms of RFC 9293):
+ *  1. Bytes arrive in the order in which they were written, then the end of file (FIN). When a
+ *     segment is lost, it and all later segments are sent again after a time-out (go-back-N).
+ *  2. At most `sendBufferBytes` are written beyond `sndUna`, and at most the advertised window is
+ *     transmitted beyond what was read, as far as the sender knows.
+ *  3. A sender that cannot transmit has an acknowledgement in flight to it, or an armed timer, or a
+ *     receiver that has not read enough. It is notified of the first space.
  */
 import type { TimerTarget } from '../../../kernel/timers.ts';
 import { Timer } from '../../../kernel/timers.ts';
@@ -31,17 +28,17 @@ import { sample } from '../../report/trace-hash.ts';
 import type { NetworkLink } from '../link.ts';
 import type { LinkPair, SendStream, StreamEndpoint } from './connection.ts';
 
-/** The most bytes that travel together. Network cards take 64 KB and cut it up. */
+/** The maximum size of a segment. Network cards take 64 KB and segment it themselves. */
 const MAX_SEGMENT = 16384;
-/** The first retransmission time-out of Linux (TCP_RTO_MIN), the longest (TCP_RTO_MAX), and when
- *  it gives up: 15 retransmissions (tcp_retries2 in tcp(7)). All in milliseconds. */
+/** The minimum and maximum retransmission time-out of Linux (TCP_RTO_MIN, TCP_RTO_MAX), and the
+ *  time after which it fails the connection: 15 retransmissions (tcp_retries2 in tcp(7)). */
 const MIN_RTO_MS = 200;
 const MAX_RTO_MS = 120_000;
 const USER_TIMEOUT_MS = 924_600;
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-/** Bytes on their way; `null`: the end of file. */
+/** Bytes to transmit; `null`: the end of file. */
 interface Segment {
   bytes: Buffer | null;
   arrivesAt: number;
@@ -51,33 +48,34 @@ export class TcpStream implements SendStream, TimerTarget {
   readonly broken = false;
   readonly #core: SimCore;
   readonly #outbound: NetworkLink;
-  /** The way of the acknowledgements. */
+  /** The link of the acknowledgements. */
   readonly #inbound: NetworkLink;
   readonly #sender: StreamEndpoint;
   readonly #receiver: StreamEndpoint;
-  /** What has not arrived. The first `#underWay` of them have left. */
+  /** Segments that have not arrived. The first `#inFlight` of them are transmitted. */
   readonly #segments: Segment[] = [];
   #inFlight = 0;
-  /** When the last one that has left arrives. */
+  /** The arrival of the last transmitted segment. */
   #lastArrival = 0;
-  // Totals of bytes; see the picture above.
-  #accepted = 0;
-  #transmitted = 0;
-  #delivered = 0;
-  #read = 0;
-  #acked = 0;
-  /** How far the sender may transmit, as far as it knows, and as far as the receiver has told. */
-  #sendWindowEdge: number;
+  // Totals of bytes since the start of the connection: see the diagram above.
+  #written = 0;
+  #sndNxt = 0;
+  #rcvNxt = 0;
+  #readTotal = 0;
+  #sndUna = 0;
+  /** SND.UNA + SND.WND: the sender transmits up to here. */
+  #sndWindowEdge: number;
+  /** RCV.NXT + RCV.WND as last advertised by the receiver. */
   #advertisedEdge: number;
-  /** Acknowledgements under way to the sender, in order: each a time, a total and an edge. */
+  /** Acknowledgements in flight, in order, as triples: time, `rcvNxt`, window edge. */
   #acks: number[] = [];
-  /** A segment was lost: nothing is sent until the time-out. */
+  /** A segment was lost: nothing is transmitted until the retransmission time-out. */
   #recovering = false;
-  /** Bytes have arrived and their acknowledgement got lost. */
+  /** Bytes have arrived, and their acknowledgement was lost. */
   #ackLost = false;
-  /** The receiver is no more, and the reset that says so got lost. */
+  /** The receiver no longer exists, and its reset was lost. */
   #probing = false;
-  /** Time-outs since the last acknowledgement, and when the trouble began; −1: there is none. */
+  /** Time-outs since the last acknowledgement, and the time of the first loss; −1: no loss. */
   #retransmissions = 0;
   #unacknowledgedSince = -1;
   #abandoned = false;
@@ -86,35 +84,30 @@ export class TcpStream implements SendStream, TimerTarget {
   #ackTimer: Timer | null = null;
   #retransmitTimer: Timer | null = null;
 
-  constructor(core: SimCore, ways: LinkPair, sender: StreamEndpoint, receiver: StreamEndpoint) {
+  constructor(core: SimCore, links: LinkPair, sender: StreamEndpoint, receiver: StreamEndpoint) {
     this.#core = core;
-    this.#outbound = ways.outbound;
-    this.#inbound = ways.inbound;
+    this.#outbound = links.outbound;
+    this.#inbound = links.inbound;
     this.#sender = sender;
     this.#receiver = receiver;
-    this.#sendWindowEdge = receiver.recvWindow;
+    this.#sndWindowEdge = receiver.recvWindow;
     this.#advertisedEdge = receiver.recvWindow;
   }
 
   get unacknowledged(): boolean {
     this.#processAcks();
-    return this.#acked < this.#accepted;
-  }
-
-  /** When what has left so far has arrived: a reset that leaves now comes behind it. */
-  get lastArrival(): number {
-    return this.#lastArrival;
+    return this.#sndUna < this.#written;
   }
 
   // ------------------------------------------------------------------------------------- sending
 
-  room(): number {
+  space(): number {
     this.#processAcks();
-    return this.#sender.sendBufferBytes - (this.#accepted - this.#acked);
+    return this.#sender.sendBufferBytes - (this.#written - this.#sndUna);
   }
 
   write(bytes: Buffer): void {
-    this.#accepted += bytes.length;
+    this.#written += bytes.length;
     for (let at = 0; at < bytes.length; at += MAX_SEGMENT) {
       const whole = at === 0 && bytes.length <= MAX_SEGMENT;
       const part = whole ? bytes : bytes.subarray(at, at + MAX_SEGMENT);
@@ -130,11 +123,11 @@ export class TcpStream implements SendStream, TimerTarget {
     this.#transmitAllowed();
   }
 
-  waitForRoom(): void {
+  waitForSpace(): void {
     this.#expectAcks();
   }
 
-  /** What has left arrives all the same. */
+  /** Segments in flight arrive nevertheless. */
   abandon(): void {
     this.#abandoned = true;
     this.#segments.length = this.#inFlight;
@@ -143,7 +136,18 @@ export class TcpStream implements SendStream, TimerTarget {
     if (this.#retransmitTimer !== null) this.#core.disarm(this.#retransmitTimer);
   }
 
-  /** Sends what the window allows. */
+  /** A reset arrives after the segments in flight. If it is lost, later bytes trigger another. */
+  reset(): void {
+    this.abandon();
+    this.#trace('rst', 0, () => 'reset');
+    this.#outbound.sendPacket(
+      this.#lastArrival,
+      () => this.#receiver.receiveReset(),
+      () => this.#receiver.resetLost(),
+    );
+  }
+
+  /** Transmits the segments that the window allows. */
   #transmitAllowed(): void {
     while (this.#inFlight < this.#segments.length && !this.#recovering) {
       const segment = this.#segments[this.#inFlight] as Segment;
@@ -153,11 +157,11 @@ export class TcpStream implements SendStream, TimerTarget {
     }
   }
 
-  /** Cuts the segment where the window ends. False: the window is used up. */
+  /** Splits the segment at the edge of the window. Returns false if the window is used up. */
   #fits(segment: Segment): boolean {
     const { bytes } = segment;
     if (bytes === null) return true;
-    const free = this.#sendWindowEdge - this.#transmitted;
+    const free = this.#sndWindowEdge - this.#sndNxt;
     if (bytes.length <= free) return true;
     if (free <= 0) return false;
     segment.bytes = bytes.subarray(0, free);
@@ -168,7 +172,7 @@ export class TcpStream implements SendStream, TimerTarget {
   #transmit(segment: Segment): void {
     const length = segment.bytes === null ? 0 : segment.bytes.length;
     if (segment.bytes === null) this.#trace('fin', 0, () => 'end of file');
-    this.#transmitted += length;
+    this.#sndNxt += length;
     segment.arrivesAt = Math.max(this.#outbound.arrivalTime(length), this.#lastArrival);
     this.#lastArrival = segment.arrivesAt;
     if (this.#inFlight++ === 0) this.#core.arm(this.#arrival, segment.arrivesAt);
@@ -198,46 +202,49 @@ export class TcpStream implements SendStream, TimerTarget {
 
   #deliver(bytes: Buffer | null): void {
     if (bytes === null) return this.#receiver.receiveFin();
-    this.#delivered += bytes.length;
+    this.#rcvNxt += bytes.length;
     this.#trace('deliver', bytes.length, () => `${bytes.length} bytes`);
     if (this.#receiver.receiveBytes(bytes)) this.#acknowledge();
   }
 
   // ---------------------------------------------------------------------------- acknowledgements
 
-  /** Tells the sender what has arrived and what there is room for. */
+  /** Acknowledges what has arrived and advertises the window. */
   #acknowledge(): void {
     if (this.#abandoned) return;
     if (this.#inbound.held) return this.#inbound.whenReleased(() => this.#acknowledge());
     if (this.#inbound.cut) return this.#loseAck();
     if (this.#unacknowledgedSince >= 0) this.#resetTimeout();
-    this.#advertisedEdge = Math.max(this.#advertisedEdge, this.#read + this.#receiver.recvWindow);
+    this.#advertisedEdge = Math.max(
+      this.#advertisedEdge,
+      this.#readTotal + this.#receiver.recvWindow,
+    );
     const at = this.#core.now + this.#inbound.minLatencyMs;
     const acks = this.#acks;
     const last = acks.length - 3;
     if (last >= 0 && (acks[last] as number) >= at) {
-      acks[last + 1] = this.#delivered;
+      acks[last + 1] = this.#rcvNxt;
       acks[last + 2] = this.#advertisedEdge;
     } else {
-      acks.push(at, this.#delivered, this.#advertisedEdge);
+      acks.push(at, this.#rcvNxt, this.#advertisedEdge);
     }
-    if (this.#sender.waitsForRoom || this.#isWindowLimited()) this.#armAcks();
+    if (this.#sender.waitsForSpace || this.#isWindowLimited()) this.#armAcks();
   }
 
   bytesRead(count: number): void {
-    this.#read += count;
+    this.#readTotal += count;
     if (this.#isWindowLimited()) this.#updateWindow();
   }
 
-  /** True: there is something to send, and the window is used up. */
+  /** True: a segment waits for the window. */
   #isWindowLimited(): boolean {
     return this.#inFlight < this.#segments.length && !this.#recovering && !this.#abandoned;
   }
 
-  /** As RFC 9293 (3.8.6.2.2) says: not before the window has opened by half of it. */
+  /** Advertises the window once it has opened by half (RFC 9293, 3.8.6.2.2). */
   #updateWindow(): void {
     const window = this.#receiver.recvWindow;
-    if (this.#read + window - this.#advertisedEdge >= window / 2) this.#acknowledge();
+    if (this.#readTotal + window - this.#advertisedEdge >= window / 2) this.#acknowledge();
   }
 
   #expectAcks(): void {
@@ -252,44 +259,44 @@ export class TcpStream implements SendStream, TimerTarget {
     this.#core.arm(this.#ackTimer, at);
   }
 
-  /** What has come until now takes effect. */
+  /** Applies the acknowledgements that have arrived by now. */
   #processAcks(): void {
     const acks = this.#acks;
     const { now } = this.#core;
-    let heard = 0;
-    while (heard < acks.length && (acks[heard] as number) <= now) heard += 3;
-    if (heard === 0) return;
-    this.#acked = acks[heard - 2] as number;
-    this.#sendWindowEdge = acks[heard - 1] as number;
-    if (heard === acks.length) acks.length = 0;
-    else acks.splice(0, heard);
+    let count = 0;
+    while (count < acks.length && (acks[count] as number) <= now) count += 3;
+    if (count === 0) return;
+    this.#sndUna = acks[count - 2] as number;
+    this.#sndWindowEdge = acks[count - 1] as number;
+    if (count === acks.length) acks.length = 0;
+    else acks.splice(0, count);
   }
 
-  /** Somebody has waited for this acknowledgement. */
+  /** The sender has waited for this acknowledgement. */
   #onAck(): void {
     this.#processAcks();
     if (this.#isWindowLimited()) this.#transmitAllowed();
-    if (!this.#sender.waitsForRoom) return;
-    // The mark of Linux (sk_stream_is_writeable): a third of the buffer is free.
-    if (this.room() * 3 >= this.#sender.sendBufferBytes) this.#sender.roomAvailable();
+    if (!this.#sender.waitsForSpace) return;
+    // The threshold of Linux (sk_stream_is_writeable): a third of the buffer is free.
+    if (this.space() * 3 >= this.#sender.sendBufferBytes) this.#sender.spaceAvailable();
     else this.#armAcks();
   }
 
   // ---------------------------------------------------------------------------------------- loss
 
-  /** The first segment under way is lost: so are those behind it, as long as it is missing. */
+  /** Loses all segments in flight. */
   #loseInFlight(): void {
     for (let i = 0; i < this.#inFlight; i++) {
-      this.#transmitted -= this.#segments[i]?.bytes?.length ?? 0;
+      this.#sndNxt -= this.#segments[i]?.bytes?.length ?? 0;
     }
     this.#inFlight = 0;
     this.#lastArrival = 0;
     this.#recover();
   }
 
-  /** The next segment was lost. It and all behind it wait for the time-out. */
+  /** The next segment was lost. It and all later segments wait for the time-out. */
   #recover(): void {
-    this.#trace('drop', 0, () => 'lost on the way');
+    this.#trace('drop', 0, () => 'lost');
     if (this.#abandoned) {
       this.#segments.length = this.#inFlight;
       return;
@@ -298,7 +305,7 @@ export class TcpStream implements SendStream, TimerTarget {
     this.#armRetransmitTimer();
   }
 
-  /** An acknowledgement gets through. */
+  /** An acknowledgement is sent and not lost. */
   #resetTimeout(): void {
     this.#retransmissions = 0;
     this.#unacknowledgedSince = -1;
@@ -312,7 +319,7 @@ export class TcpStream implements SendStream, TimerTarget {
     this.#armRetransmitTimer();
   }
 
-  /** The time doubles from one time-out to the next (RFC 6298, section 5). */
+  /** The time-out doubles with every retransmission (RFC 6298, section 5). */
   #armRetransmitTimer(): void {
     if (this.#retransmitTimer?.armed === true) return;
     const { now } = this.#core;
@@ -320,19 +327,19 @@ export class TcpStream implements SendStream, TimerTarget {
     const wait = Math.min(MIN_RTO_MS * 2 ** this.#retransmissions, MAX_RTO_MS);
     this.#retransmissions++;
     this.#retransmitTimer ??= new Timer(this);
-    this.#core.arm(this.#retransmitTimer, Math.min(now + wait, this.#givesUpAt));
+    this.#core.arm(this.#retransmitTimer, Math.min(now + wait, this.#failsAt));
   }
 
-  get #givesUpAt(): number {
+  get #failsAt(): number {
     return this.#unacknowledgedSince + (this.#sender.userTimeoutMs || USER_TIMEOUT_MS);
   }
 
   #onRetransmissionTimeout(): void {
-    if (this.#unacknowledgedSince >= 0 && this.#core.now >= this.#givesUpAt) {
+    if (this.#unacknowledgedSince >= 0 && this.#core.now >= this.#failsAt) {
       this.abandon();
       return this.#sender.timeOut();
     }
-    const count = this.#retransmissions; // The text is made later, if at all.
+    const count = this.#retransmissions; // `#trace` may format its text later.
     this.#trace('retransmit', count, () => `after time-out ${count}`);
     if (this.#probing) return this.#sendZeroWindowProbe();
     if (this.#ackLost) this.#requestAck();
@@ -346,20 +353,20 @@ export class TcpStream implements SendStream, TimerTarget {
     if (this.#probing) this.#armRetransmitTimer();
   }
 
-  /** Sends again what nobody took, or probes a closed window: the answer is another reset. */
+  /** Stands for a retransmission or a zero-window probe. The answer is another reset. */
   #sendZeroWindowProbe(): void {
-    const knocks = (): void => void this.#receiver.receiveBytes(NOTHING);
-    this.#outbound.sendPacket(0, knocks, () => this.#armRetransmitTimer());
+    const onArrival = (): void => void this.#receiver.receiveBytes(NOTHING);
+    this.#outbound.sendPacket(0, onArrival, () => this.#armRetransmitTimer());
   }
 
-  /** What has arrived arrives a second time, and is acknowledged again if that gets through. */
+  /** Retransmits bytes that have arrived, so that they are acknowledged again. */
   #requestAck(): void {
     if (this.#outbound.cut || this.#inbound.cut) return this.#armRetransmitTimer();
     this.#ackLost = false;
     this.#acknowledge();
   }
 
-  /** What arrives is answered with a reset, or dropped: the receiver sees to that. */
+  /** The receiver answers later bytes with a reset, or drops them. */
   receiverShutdown(): void {}
 
   #trace(kind: string, value: number, text: () => string): void {

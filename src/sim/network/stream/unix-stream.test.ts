@@ -1,23 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { TinyWorld } from '../../../../test/support/network/simulated-network.ts';
+import { NetworkTestWorld } from '../../../../test/support/network/simulated-network.ts';
 import { failure, fill, receiveAll, withPair } from '../../../../test/support/sockets.ts';
 import type { Operation, Socket } from '../../../index.ts';
 import { connect, group, listen } from '../../../index.ts';
 
-/** Runs `body` on a host of its own. */
-function alone(body: () => Operation<void>): TinyWorld {
-  const world = new TinyWorld();
+/** Runs `body` on the only host of a world. */
+function runOnHost(body: () => Operation<void>): NetworkTestWorld {
+  const world = new NetworkTestWorld();
   world.host('alone', body);
   world.run();
   return world;
 }
 
 function pair(body: (near: Socket, far: Socket) => Operation<void>): void {
-  alone(() => withPair(body, '/run/x.sock'));
+  runOnHost(() => withPair(body, '/run/x.sock'));
 }
 
 describe('Unix sockets of a simulated host', () => {
-  it('carry bytes both ways and have a path for an address', () => {
+  it('carry bytes in both directions and have a path as their address', () => {
     pair(function* (near, far): Operation<void> {
       expect(`${near.remoteAddress}`).toBe('/run/x.sock');
       expect(`${far.localAddress}`).toBe('/run/x.sock');
@@ -30,11 +30,11 @@ describe('Unix sockets of a simulated host', () => {
     });
   });
 
-  it('cost no time', () => {
-    expect(alone(() => withPair((near) => near.sendAll('x'), './x.sock')).now).toBe(0);
+  it('take no time', () => {
+    expect(runOnHost(() => withPair((near) => near.sendAll('x'), './x.sock')).now).toBe(0);
   });
 
-  it('have one buffer, and hold no more than that', () => {
+  it('have a single buffer of limited size', () => {
     pair(function* (near, far): Operation<void> {
       const filled = yield* fill(near);
       expect(filled).toBe(262_144);
@@ -43,7 +43,7 @@ describe('Unix sockets of a simulated host', () => {
     });
   });
 
-  it('a peer that closes with unread input resets the connection, one without does not', () => {
+  it('are reset by a close with unread input, and only then', () => {
     pair(function* (near, far): Operation<void> {
       yield* near.sendAll('unread');
       far.close();
@@ -56,7 +56,7 @@ describe('Unix sockets of a simulated host', () => {
     });
   });
 
-  it('a sender that waits hears at once that the peer has gone', () => {
+  it('wake a blocked sender when the peer closes', () => {
     pair(function* (near, far): Operation<void> {
       yield* fill(near);
       yield* group(function* (tasks): Operation<void> {
@@ -68,16 +68,16 @@ describe('Unix sockets of a simulated host', () => {
     });
   });
 
-  it("after the peer's shutdown('recv') a send fails with EPIPE", () => {
+  it("fail a send with EPIPE after the peer's shutdown('recv')", () => {
     pair(function* (near, far): Operation<void> {
       far.shutdown('recv');
       expect(yield* failure(() => near.sendAll('x'))).toMatchObject({ code: 'EPIPE' });
-      yield* far.sendAll('still heard');
-      expect(String(yield* near.recv())).toBe('still heard');
+      yield* far.sendAll('still received');
+      expect(String(yield* near.recv())).toBe('still received');
     });
   });
 
-  it('reset() closes: a Unix socket knows no resets', () => {
+  it('are closed by reset(), because Unix sockets have no resets', () => {
     pair(function* (near, far): Operation<void> {
       yield* near.sendAll('before');
       near.reset();
@@ -85,8 +85,8 @@ describe('Unix sockets of a simulated host', () => {
     });
   });
 
-  it('a full queue refuses with EAGAIN', () => {
-    alone(function* (): Operation<void> {
+  it('reject an attempt to connect to a full queue with EAGAIN', () => {
+    runOnHost(function* (): Operation<void> {
       using _listener = yield* listen('/run/x.sock', { backlog: 1 });
       using _one = yield* connect('/run/x.sock');
       using _two = yield* connect('/run/x.sock');
@@ -94,8 +94,8 @@ describe('Unix sockets of a simulated host', () => {
     });
   });
 
-  it('connections that nobody has accepted are reset when the listener is closed', () => {
-    alone(function* (): Operation<void> {
+  it('are reset if they were not accepted when the listener closes', () => {
+    runOnHost(function* (): Operation<void> {
       const listener = yield* listen('/run/x.sock');
       using near = yield* connect('/run/x.sock');
       listener.close();
@@ -105,8 +105,8 @@ describe('Unix sockets of a simulated host', () => {
 });
 
 describe('the names of Unix sockets', () => {
-  it('go with their listener, and are free again', () => {
-    alone(function* (): Operation<void> {
+  it('are removed with their listener', () => {
+    runOnHost(function* (): Operation<void> {
       for (const address of ['/run/x.sock', './x.sock', { path: 'x.sock' }, { path: '\0name' }]) {
         for (let round = 0; round < 2; round++) {
           using _listener = yield* listen(address);
@@ -119,8 +119,8 @@ describe('the names of Unix sockets', () => {
     });
   });
 
-  it('that nobody has are ENOENT, or refused if they are abstract', () => {
-    alone(function* (): Operation<void> {
+  it('without a listener fail with ENOENT, or ECONNREFUSED if they are abstract', () => {
+    runOnHost(function* (): Operation<void> {
       const noFile = yield* failure(() => connect('/run/x.sock'));
       expect(noFile).toMatchObject({ code: 'ENOENT', syscall: 'connect', address: '/run/x.sock' });
       const noName = yield* failure(() => connect({ path: '\0name' }));
@@ -128,8 +128,8 @@ describe('the names of Unix sockets', () => {
     });
   });
 
-  it('that are too long are refused', () => {
-    alone(function* (): Operation<void> {
+  it('fail with ENAMETOOLONG if they are too long', () => {
+    runOnHost(function* (): Operation<void> {
       const longest = `/${'x'.repeat(106)}`;
       (yield* listen(longest)).close();
       for (const path of [`${longest}x`, `/${'ä'.repeat(54)}`]) {
@@ -140,8 +140,8 @@ describe('the names of Unix sockets', () => {
     });
   });
 
-  it('belong to one host', () => {
-    const world = new TinyWorld();
+  it('are separate for each host', () => {
+    const world = new NetworkTestWorld();
     world.host('one', function* (): Operation<void> {
       using listener = yield* listen('/run/x.sock');
       yield* listener.accept();

@@ -1,6 +1,6 @@
 /**
- * One direction of a Unix stream socket: bytes go straight into the receiver's inbox, as in the
- * memory of one system. The only buffer is what the receiver has not read.
+ * One direction of a Unix stream socket: bytes go directly into the receive buffer of the peer on
+ * the same host. The bytes that the peer has not read fill the send buffer.
  */
 import type { SimCore } from '../../core.ts';
 import { sample } from '../../report/trace-hash.ts';
@@ -22,7 +22,7 @@ export class UnixStream implements SendStream {
     this.#receiver = receiver;
   }
 
-  room(): number {
+  space(): number {
     return this.#sender.sendBufferBytes - this.#unread;
   }
 
@@ -33,10 +33,10 @@ export class UnixStream implements SendStream {
     this.#receiver.receiveBytes(bytes);
   }
 
-  /** The receiver's reading tells. */
-  waitForRoom(): void {}
+  /** `bytesRead` notifies the sender. */
+  waitForSpace(): void {}
 
-  /** Nothing gets lost. */
+  /** On one host no reset is lost. */
   armRetransmissionTimeout(): void {}
 
   finish(): void {
@@ -49,15 +49,20 @@ export class UnixStream implements SendStream {
     this.broken = true;
   }
 
-  receiverShutdown(): void {
+  reset(): void {
     this.broken = true;
-    if (this.#sender.waitsForRoom) this.#sender.roomAvailable();
+    this.#receiver.receiveReset();
   }
 
-  /** A sender that waits is woken when a quarter is all that is left (unix_writable in Linux). */
+  receiverShutdown(): void {
+    this.broken = true;
+    if (this.#sender.waitsForSpace) this.#sender.spaceAvailable();
+  }
+
+  /** The threshold of Linux (unix_writable): at most a quarter of the buffer is used. */
   bytesRead(count: number): void {
     this.#unread -= count;
-    if (this.#sender.waitsForRoom && this.#unread * 4 <= this.#sender.sendBufferBytes)
-      this.#sender.roomAvailable();
+    if (this.#sender.waitsForSpace && this.#unread * 4 <= this.#sender.sendBufferBytes)
+      this.#sender.spaceAvailable();
   }
 }
