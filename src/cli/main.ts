@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 
 /**
- * The `coronet` command: runs the subcommand, and reports errors with one sentence and an exit code.
- * 0: success; 1: failure; 2: wrong usage.
+ * The `coronet` command: runs the subcommand, and reports errors with one sentence and an exit
+ * code. 0: success; 1: failure; 2: wrong usage.
  */
 
 import { nearest } from '../support/nearest.ts';

@@ -1,8 +1,8 @@
 /**
  * The interface of the native addon, and the search for its file.
  *
- * The addon is optional. `loadAddon` never throws: it returns the addon, or the reason why it is not
- * available, which `coronet doctor` prints.
+ * The addon is optional. `loadAddon` never throws: it returns the addon, or the reason why it is
+ * not available, which `coronet doctor` prints.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -51,7 +51,7 @@ test('a wake-up by other code is handled before the loop continues', async () =>
   expect(log).toEqual(['task', 'immediate']);
 });
 
-test('a task that exchanges wake-ups with promises does not keep the loop from its timers', async () => {
+test('wake-ups by promises do not keep the event loop from its timers', async () => {
   let fired = false;
   const { ended } = drive(function* () {
     setTimeout(() => {

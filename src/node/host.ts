@@ -79,6 +79,7 @@ export interface HostOptions {
   ended(): void;
 }
 
+/** The host of `run`: drives one scheduler in Node's event loop. */
 export class NodeHost implements SchedulerHost, NetworkOwner {
   readonly now: () => number;
   readonly random: () => number;

@@ -9,6 +9,7 @@ import { shareInherited, shareListeners } from './process/shared-listeners.ts';
 import { notifyManager } from './process/systemd-notify.ts';
 import { parentProcess, startWorker } from './process/worker-process.ts';
 
+/** The Node process: signals, child processes, exit codes, metrics. */
 export const nodePlatform: Platform = {
   pid: process.pid,
 

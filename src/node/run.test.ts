@@ -294,7 +294,7 @@ test('an aborted run whose main operation returned a value resolves', async () =
   expect(value).toBe(true);
 });
 
-test('an aborted run that fails while unwinding rejects with that error, the reason as its cause', async () => {
+test('an aborted run that fails while unwinding rejects with that error', async () => {
   const broken = new Error('broken');
   const reason = new Error('enough');
   const running = run(
@@ -347,7 +347,7 @@ test('a cycle of joins rejects at once with DeadlockError', async () => {
   expect(performance.now() - began).toBeLessThan(1000);
 });
 
-test('a DeadlockError contains the errors that were thrown while its tasks were cancelled', async () => {
+test('a DeadlockError contains the errors that its tasks threw while cancelled', async () => {
   const broken = new Error('broken');
   const error = (await rejection(
     run(() =>

@@ -80,7 +80,7 @@ describe('a worker that hangs', () => {
   endProcesses();
 
   for (const deed of ['spin', 'block']) {
-    it(`(${deed}) is killed and replaced; the other worker serves, and no client is lost`, async () => {
+    it(`(${deed}) is killed and replaced; the other one serves all clients`, async () => {
       const supervisor = await Supervisor.begin(2);
       const hung = await engage(supervisor.port, deed);
       const other = supervisor.pids.find((pid) => pid !== hung);

@@ -30,7 +30,7 @@ function terminated(source: string): Promise<{ code: number | null; stderr: stri
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, stderr })));
 }
 
-test('a program that is cut exits with 1 and reports the tasks that were cut and their waits', async () => {
+test('a program that is cut exits with 1 and reports its tasks and their waits', async () => {
   const { code, stderr } = await terminated(program(''));
   expect(code).toBe(1);
   expect(stderr).toMatch(/grace period of 20 ms is over.*\n.*'deaf' waits for sleep forever/);

@@ -215,7 +215,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
     return count < 0 ? undefined : count;
   }
 
-  // --------------------------------------------------------------------------------- events, closing
+  // ----------------------------------------------------------------------------- events, closing
 
   /** An error sets both flags: the next receive or send reports it. */
   onEvents(bits: number): void {

@@ -16,15 +16,15 @@
  *
  *  3. A short read is not always the end. The end of file, an error or urgent data may follow the
  *     bytes, and their event has already been reported. After RDHUP, HUP, ERR or PRI only EAGAIN
- *     clears the flag. Without this rule a connection whose last bytes and FIN arrive together hangs.
+ *     clears the flag. Otherwise a connection whose last bytes and FIN arrive together hangs.
  *
  *  4. An event is not the truth. It states what was ready when it was queued. Every event reports
  *     both directions, so a flag may be set although the task has just emptied the queue. End of
  *     file and errors are never handled in an event: a system call finds them, after the bytes.
  *
- *  5. Descriptors are reused. Between the moment when the kernel queues an event and the moment when
- *     it is handled, a callback may close the socket, and accept may return the same number for
- *     another connection. So events carry a handle instead of a descriptor: slot index and
+ *  5. Descriptors are reused. After the kernel has queued an event and before it is handled, a
+ *     callback may close the socket, and accept may return the same number for another
+ *     connection. So events carry a handle instead of a descriptor: slot index and
  *     generation. An event whose handle is not the current one of its slot is dropped.
  *
  *  6. libuv owns the event loop of the process, and one libuv watcher per socket costs one callback
@@ -40,9 +40,9 @@
  *
  * Invariants:
  *  1. A resource is in the table from before its first event until its descriptor is closed.
- *  2. The array of events is read to its end before it is filled again. `poll` and the wake-up share
- *     it. Notifying a waiter moves its task to the run queue, or reads the bytes that a handshake
- *     waits for; neither fills the array.
+ *  2. The array of events is read to its end before it is filled again. `poll` and the wake-up
+ *     share it. Notifying a waiter moves its task to the run queue, or reads the bytes that a
+ *     handshake waits for; neither fills the array.
  *  3. A network does not keep the process alive. The host of the scheduler does.
  *
  * A thread may have several networks at the same time. They share only the table of slots in the
@@ -266,7 +266,7 @@ class EpollNetwork implements Network, Registry {
   }
 }
 
-/** Starts to connect. Throws errors that are known at once: no route, no descriptor, no listener. */
+/** Starts to connect. Throws errors that are known at once, such as no route or descriptor. */
 function startConnect(
   registry: Registry,
   poller: number,

@@ -331,7 +331,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     if ((bits & SEND_EVENTS) !== 0) this.notifySend();
   }
 
-  // --------------------------------------------------------------------------- addresses and options
+  // ----------------------------------------------------------------------- addresses and options
 
   get local(): Endpoint {
     if (this.#local !== undefined) return this.#local;
