@@ -199,41 +199,47 @@ int set_buffer_sizes(int fd, int32_t receive, int32_t send);
 /* addon.c */
 void environment_release(Environment *environment);
 
-/* The exported functions. src/node/addon.ts has their TypeScript types and descriptions. */
-napi_value coronet_create_poller(napi_env env, napi_callback_info info);
-napi_value coronet_destroy_poller(napi_env env, napi_callback_info info);
-napi_value coronet_poll(napi_env env, napi_callback_info info);
-napi_value coronet_listen(napi_env env, napi_callback_info info);
-napi_value coronet_accept(napi_env env, napi_callback_info info);
-napi_value coronet_shed(napi_env env, napi_callback_info info);
-napi_value coronet_queued(napi_env env, napi_callback_info info);
-napi_value coronet_connect(napi_env env, napi_callback_info info);
-napi_value coronet_connected(napi_env env, napi_callback_info info);
-napi_value coronet_local(napi_env env, napi_callback_info info);
-napi_value coronet_peer(napi_env env, napi_callback_info info);
-napi_value coronet_recv(napi_env env, napi_callback_info info);
-napi_value coronet_recv_each(napi_env env, napi_callback_info info);
-napi_value coronet_discard(napi_env env, napi_callback_info info);
-napi_value coronet_send(napi_env env, napi_callback_info info);
-napi_value coronet_sendv(napi_env env, napi_callback_info info);
-napi_value coronet_shutdown(napi_env env, napi_callback_info info);
-napi_value coronet_get_option(napi_env env, napi_callback_info info);
-napi_value coronet_set_option(napi_env env, napi_callback_info info);
-napi_value coronet_close(napi_env env, napi_callback_info info);
-napi_value coronet_bind_datagram(napi_env env, napi_callback_info info);
-napi_value coronet_connect_datagram(napi_env env, napi_callback_info info);
-napi_value coronet_recv_datagrams(napi_env env, napi_callback_info info);
-napi_value coronet_sender(napi_env env, napi_callback_info info);
-napi_value coronet_send_datagram(napi_env env, napi_callback_info info);
-napi_value coronet_watch_send(napi_env env, napi_callback_info info);
-napi_value coronet_datagram_option(napi_env env, napi_callback_info info);
-napi_value coronet_datagram_stat(napi_env env, napi_callback_info info);
-napi_value coronet_join_group(napi_env env, napi_callback_info info);
-napi_value coronet_leave_group(napi_env env, napi_callback_info info);
-napi_value coronet_multicast_interface(napi_env env, napi_callback_info info);
-napi_value coronet_listen_shared(napi_env env, napi_callback_info info);
-napi_value coronet_bound(napi_env env, napi_callback_info info);
-napi_value coronet_adopt(napi_env env, napi_callback_info info);
-napi_value coronet_notify(napi_env env, napi_callback_info info);
+/* The exported functions: the name in JavaScript and the function. src/node/addon.ts has their
+ * TypeScript types and descriptions. */
+#define CORONET_FUNCTIONS(F) \
+  F(createPoller, coronet_create_poller) \
+  F(destroyPoller, coronet_destroy_poller) \
+  F(poll, coronet_poll) \
+  F(listen, coronet_listen) \
+  F(accept, coronet_accept) \
+  F(shed, coronet_shed) \
+  F(queued, coronet_queued) \
+  F(connect, coronet_connect) \
+  F(connected, coronet_connected) \
+  F(local, coronet_local) \
+  F(peer, coronet_peer) \
+  F(recv, coronet_recv) \
+  F(recvEach, coronet_recv_each) \
+  F(discard, coronet_discard) \
+  F(send, coronet_send) \
+  F(sendv, coronet_sendv) \
+  F(shutdown, coronet_shutdown) \
+  F(getOption, coronet_get_option) \
+  F(setOption, coronet_set_option) \
+  F(close, coronet_close) \
+  F(bindDatagram, coronet_bind_datagram) \
+  F(connectDatagram, coronet_connect_datagram) \
+  F(recvDatagrams, coronet_recv_datagrams) \
+  F(sender, coronet_sender) \
+  F(sendDatagram, coronet_send_datagram) \
+  F(watchSend, coronet_watch_send) \
+  F(datagramOption, coronet_datagram_option) \
+  F(datagramStat, coronet_datagram_stat) \
+  F(joinGroup, coronet_join_group) \
+  F(leaveGroup, coronet_leave_group) \
+  F(multicastInterface, coronet_multicast_interface) \
+  F(listenShared, coronet_listen_shared) \
+  F(bound, coronet_bound) \
+  F(adopt, coronet_adopt) \
+  F(notify, coronet_notify)
+
+#define DECLARE(name, function) napi_value function(napi_env env, napi_callback_info info);
+CORONET_FUNCTIONS(DECLARE)
+#undef DECLARE
 
 #endif

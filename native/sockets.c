@@ -136,14 +136,18 @@ napi_value coronet_listen_shared(napi_env env, napi_callback_info info) {
   return call_result(&call, error == 0 ? open_listener(&at, &how) : error);
 }
 
+static napi_value local_name(Call *call, int fd) {
+  Address name = {.length = sizeof name.u};
+  if (getsockname(fd, &name.u.any, &name.length) != 0) return call_result(call, -errno);
+  return address_write(call->env, &name.u.any, name.length);
+}
+
 /* bound(fd): the address of such a descriptor, as from `local`; or an errno */
 napi_value coronet_bound(napi_env env, napi_callback_info info) {
   Call call;
   int32_t fd = 0;
-  Address name = {.length = sizeof name.u};
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &fd)) return NULL;
-  if (getsockname(fd, &name.u.any, &name.length) != 0) return call_result(&call, -errno);
-  return address_write(env, &name.u.any, name.length);
+  return local_name(&call, fd);
 }
 
 /*
@@ -335,12 +339,9 @@ napi_value coronet_connected(napi_env env, napi_callback_info info) {
 napi_value coronet_local(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0;
-  Address name = {.length = sizeof name.u};
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
   Slot *slot = slot_find(call.environment, handle);
-  if (slot == NULL) return call_result(&call, -EBADF);
-  if (getsockname(slot->fd, &name.u.any, &name.length) != 0) return call_result(&call, -errno);
-  return address_write(env, &name.u.any, name.length);
+  return slot == NULL ? call_result(&call, -EBADF) : local_name(&call, slot->fd);
 }
 
 /* peer(handle): the remote address; of a TCP connection also after a reset */

@@ -10,21 +10,14 @@ export type OptionValues = Readonly<Record<string, string | boolean | undefined>
 
 /** Parses `args`. Throws CommandUsageError for options that are not in `table`, and for words. */
 export function readOptions(args: readonly string[], table: OptionTable): OptionValues {
-  return parse(args, table, false).values;
+  return readArguments(args, table, false).values;
 }
 
 /** As readOptions, and accepts words in addition to options. */
 export function readArguments(
   args: readonly string[],
   table: OptionTable,
-): { readonly values: OptionValues; readonly words: readonly string[] } {
-  return parse(args, table, true);
-}
-
-function parse(
-  args: readonly string[],
-  table: OptionTable,
-  allowPositionals: boolean,
+  allowPositionals = true,
 ): { readonly values: OptionValues; readonly words: readonly string[] } {
   try {
     const parsed = parseArgs({ args: [...args], options: table, strict: true, allowPositionals });

@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Endpoint, SocketOption } from '../world/network.ts';
+import type { AddressArguments } from './endpoint.ts';
 
 /** Numbers and names that native/coronet.h and native/options.c define. */
 export interface AddonConstants {
@@ -145,7 +146,7 @@ export interface Addon {
     recvBuffer: number,
     sendBuffer: number,
   ): number;
-  connectDatagram(handle: number, family: number, host: string, port: number): number;
+  connectDatagram(handle: number, ...to: AddressArguments): number;
   /** Returns the number of datagrams. The bytes of number i begin at i * stride in `memory`, its
    *  record at i * RECORD_INTS in `records`. */
   recvDatagrams(
@@ -158,38 +159,14 @@ export interface Addon {
   /** The sender in a record. */
   sender(records: Int32Array, index: number): Endpoint;
   /** Sends the first `length` bytes of the memory. Family 0: to the peer. */
-  sendDatagram(
-    handle: number,
-    memory: Uint8Array,
-    length: number,
-    family: number,
-    host: string,
-    port: number,
-  ): number;
+  sendDatagram(handle: number, memory: Uint8Array, length: number, ...to: AddressArguments): number;
   /** on: EPOLLOUT is reported as well, also if the socket is writable now. */
   watchSend(handle: number, on: number): number;
   datagramOption(handle: number, option: number, value: number): number;
   datagramStat(handle: number, stat: number): number;
-  /** The group, then the interface, each as an address with port 0. Family 0: no interface. */
-  joinGroup(
-    handle: number,
-    family: number,
-    group: string,
-    port: number,
-    interfaceFamily: number,
-    interfaceHost: string,
-    interfacePort: number,
-  ): number;
-  leaveGroup(
-    handle: number,
-    family: number,
-    group: string,
-    port: number,
-    interfaceFamily: number,
-    interfaceHost: string,
-    interfacePort: number,
-  ): number;
-  multicastInterface(handle: number, family: number, host: string, port: number): number;
+  joinGroup(handle: number, ...addresses: GroupArguments): number;
+  leaveGroup(handle: number, ...addresses: GroupArguments): number;
+  multicastInterface(handle: number, ...networkInterface: AddressArguments): number;
 
   /** Sends `message` to the datagram socket at an address of family FAMILY_UNIX. */
   notify(family: number, path: string, port: number, message: Uint8Array): number;
@@ -197,6 +174,9 @@ export interface Addon {
   /** Open sockets and uv handles of this thread. */
   stats(): { readonly sockets: number; readonly handles: number };
 }
+
+/** The group, then the interface. Family 0: no interface. Both ports are 0. */
+export type GroupArguments = [...AddressArguments, ...AddressArguments];
 
 /** The addon, or the reason why it is not available. */
 export interface LoadedAddon {

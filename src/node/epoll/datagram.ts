@@ -23,8 +23,7 @@ import type {
   Endpoint,
   IncomingDatagram,
 } from '../../world/network.ts';
-import type { Addon } from '../addon.ts';
-import type { AddressArguments } from '../endpoint.ts';
+import type { Addon, GroupArguments } from '../addon.ts';
 import { addressArguments, endpointText } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
 import type { Registered, Registry } from './registry.ts';
@@ -296,10 +295,7 @@ function flagsOf(
   );
 }
 
-function membershipArguments(
-  group: string,
-  networkInterface: string | undefined,
-): [...AddressArguments, ...AddressArguments] {
+function membershipArguments(group: string, networkInterface: string | undefined): GroupArguments {
   return [
     ...addressArguments(numericEndpoint(group)),
     ...addressArguments(
