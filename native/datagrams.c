@@ -160,7 +160,7 @@ napi_value coronet_recv_datagrams(napi_env env, napi_callback_info info) {
   if (most > MAX_DATAGRAMS) most = MAX_DATAGRAMS;
   if (stride <= 0 || most <= 0 || size / (size_t)stride < (size_t)most ||
       length / RECORD_INTS < (size_t)most) {
-    call_wrong(&call, 4, "at least 1, with room for as many");
+    call_wrong(&call, 4, "at least 1, and within both arrays");
     return NULL;
   }
   Slot *slot = datagram_find(call.environment, handle);

@@ -94,10 +94,10 @@ static int32_t drain(Poller *poller) {
     return 0;
   }
   struct epoll_event batch[ROUND];
-  size_t room = length / 2;
+  size_t capacity = length / 2;
   size_t filled = 0;
-  for (int round = 0; round < ROUNDS && filled < room; round += 1) {
-    int want = room - filled < ROUND ? (int)(room - filled) : ROUND;
+  for (int round = 0; round < ROUNDS && filled < capacity; round += 1) {
+    int want = capacity - filled < ROUND ? (int)(capacity - filled) : ROUND;
     int got = epoll_wait(poller->epoll_fd, batch, want, 0);
     for (int i = 0; i < got; i += 1) {
       out[2 * filled] = (int32_t)batch[i].data.u64;

@@ -160,17 +160,17 @@ test('tasks use the clock option of run', async () => {
 });
 
 test('a clock that stands still does not starve the event loop', async () => {
-  let heard = false;
+  let turned = false;
   setImmediate(() => {
-    heard = true;
+    turned = true;
   });
   await run(
     function* () {
-      for (let i = 0; i < 500_000 && !heard; i++) yield;
+      for (let i = 0; i < 500_000 && !turned; i++) yield;
     },
     { clock: { now: () => 0 } },
   );
-  expect(heard).toBe(true);
+  expect(turned).toBe(true);
 });
 
 test('the hooks option of run is called for its tasks', async () => {

@@ -45,8 +45,8 @@ for (const { name: backend } of realBackends) {
       expect(await one.ask('Hello')).toBe(true);
       one.socket.end();
       await echo.process.until('it is over', () => echo.process.lines.length === 3);
-      const said = [`Connection from ${name}`, `Connection closed ${name}`, 'Task done'];
-      expect(echo.process.lines).toEqual(said);
+      const expected = [`Connection from ${name}`, `Connection closed ${name}`, 'Task done'];
+      expect(echo.process.lines).toEqual(expected);
       expect(echo.process.stderr).toBe('');
     });
 
@@ -96,7 +96,7 @@ for (const { name: backend } of realBackends) {
     it('--host selects the address to listen on', async () => {
       const echo = await startEcho('--backend', backend, '--host', '::');
       expect(await plainClient(echo.port, '::1').ask('over IPv6')).toBe(true);
-      await echo.process.until('it is told', () => echo.process.lines.length > 0);
+      await echo.process.until('it prints a line', () => echo.process.lines.length > 0);
       expect(echo.process.lines[0]).toMatch(/^Connection from \[::1\]:\d+$/);
     });
   });

@@ -12,7 +12,7 @@ test.skipIf(process.platform === 'win32')(
   () => {
     const shell = 'ulimit -n 80 && exec "$@"';
     const output = String(execFileSync('sh', ['-c', shell, 'sh', process.execPath, PROGRAM]));
-    const said = output.split('\n').map((line) => line.slice(9, 12));
-    expect(said).toEqual(['500', '200', '']);
+    const statuses = output.split('\n').map((line) => line.slice(9, 12));
+    expect(statuses).toEqual(['500', '200', '']);
   },
 );

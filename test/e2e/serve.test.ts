@@ -117,7 +117,7 @@ describe('coronet serve --watch', () => {
   });
 
   it('watches folders that are removed and created again, including its own', async () => {
-    const own = join(folder, 'made-anew');
+    const own = join(folder, 'created-again');
     const lib = join(own, 'lib');
     const make = (text: string): string => {
       mkdirSync(lib, { recursive: true });

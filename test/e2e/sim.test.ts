@@ -29,13 +29,13 @@ function sim(...args: readonly string[]): Process {
 }
 
 /** Returns the output of the command with --json. */
-async function jsonOf(code: number, ...args: readonly string[]): Promise<Told> {
+async function jsonOf(code: number, ...args: readonly string[]): Promise<JsonOutput> {
   const started = sim(...args, '--json');
   expect(await started.exit, started.stderr).toEqual({ code, signal: null });
-  return JSON.parse(started.stdout) as Told;
+  return JSON.parse(started.stdout) as JsonOutput;
 }
 
-interface Told {
+interface JsonOutput {
   readonly ok: boolean;
   readonly seed: number;
   readonly runs: number;
@@ -287,7 +287,7 @@ describe('Ctrl-C', () => {
     await started.until('it hangs', () => started.stderr.includes('busy'));
     started.child.kill('SIGINT');
     expect(await started.exit).toEqual({ code: 130, signal: null });
-    const expected = JSON.parse(started.stdout) as Told;
+    const expected = JSON.parse(started.stdout) as JsonOutput;
     expect(expected).toMatchObject({
       ok: true,
       interrupted: true,

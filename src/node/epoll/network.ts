@@ -1,8 +1,7 @@
 /**
  * The epoll network: Linux, through the addon in native/.
  *
- * epoll(7) differs in a few points from what its manual suggests at first reading. These facts
- * forced the design:
+ * These facts about epoll(7), the kernel and libuv determine the design:
  *
  *  1. Level-triggered epoll costs system calls. A level-triggered descriptor is reported as long as
  *     it is ready, so an event loop must call epoll_ctl to enable a direction when a task begins to
@@ -18,7 +17,7 @@
  *     bytes, and their event has already been reported. After RDHUP, HUP, ERR or PRI only EAGAIN
  *     clears the flag. Otherwise a connection whose last bytes and FIN arrive together hangs.
  *
- *  4. An event is not the truth. It states what was ready when it was queued. Every event reports
+ *  4. An event may be out of date: it reports what was ready when it was queued, and always
  *     both directions, so a flag may be set although the task has just emptied the queue. End of
  *     file and errors are never handled in an event: a system call finds them, after the bytes.
  *
