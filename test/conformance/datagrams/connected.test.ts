@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { bindDatagram, isCancelled, UsageError } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { called, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { asOperation, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
 
@@ -53,7 +53,7 @@ for (const backend of backends) {
           };
           yield* refused('ERR_NOT_CONNECTED', [
             () => near.send('x'),
-            called(() => near.trySend('x')),
+            asOperation(() => near.trySend('x')),
           ]);
           yield* near.connect(far.address);
           const again = [() => near.sendTo('x', far.address), () => near.connect(far.address)];

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Address, Datagram, DatagramOptions, Operation } from '../../../src/index.ts';
 import { bindDatagram } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { called, hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { asOperation, hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
 
@@ -92,12 +92,13 @@ for (const backend of backends) {
     it('an invalid group, a second join, and a leave without a join are errors', (test) =>
       backend.run(function* (): Operation<void> {
         using socket = yield* bindDatagram('0.0.0.0:0');
-        const join = (group: string) => failure(called(() => socket.joinGroup(group, '127.0.0.1')));
+        const join = (group: string) =>
+          failure(asOperation(() => socket.joinGroup(group, '127.0.0.1')));
         expect((yield* join('127.0.0.1')).code).toBe('EINVAL');
         if (!joined(socket, GROUP, '127.0.0.1')) return test.skip('no multicast here');
         expect(yield* join(GROUP)).toMatchObject({ code: 'EADDRINUSE', syscall: 'addMembership' });
         socket.leaveGroup(GROUP, '127.0.0.1');
-        const error = yield* failure(called(() => socket.leaveGroup(GROUP, '127.0.0.1')));
+        const error = yield* failure(asOperation(() => socket.leaveGroup(GROUP, '127.0.0.1')));
         expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', syscall: 'dropMembership' });
       }));
 
