@@ -91,11 +91,9 @@ const MAX_EVENTS = 32;
 const CAPABILITIES: Omit<Capabilities, 'options'> = {
   pausesAccept: true,
   exactTorn: true,
-  batchedAccept: true,
   reusePort: true,
   abstractNames: true,
   tls: HAS_TLS,
-  batchedDatagrams: true,
   sendsAtOnce: true,
   exactDropped: true,
 };

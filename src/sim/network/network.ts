@@ -61,12 +61,10 @@ const STANDARD_DESCRIPTORS = 3;
 export const CAPABILITIES: Capabilities = {
   pausesAccept: true,
   exactTorn: true,
-  batchedAccept: true,
   reusePort: true,
   options: SIM_OPTIONS,
   abstractNames: true,
   tls: false,
-  batchedDatagrams: false,
   sendsAtOnce: true,
   exactDropped: true,
 };
