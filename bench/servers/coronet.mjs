@@ -1,13 +1,13 @@
-// The echo in the full API, as a user writes it: limits, timeouts and counters at their defaults.
+// The echo server as a user writes it: limits, timeouts and counters have their defaults.
 //
 //   node coronet.mjs <epoll | portable | auto> [entry]
 //
-// `entry` is another build's dist/index.js, for a comparison before ↔ after.
+// `entry` is the dist/index.js of another build, to compare two builds.
 
 import { pathToFileURL } from 'node:url';
 import { announce } from '../lib/control.mjs';
 
-const [network = 'auto', entry] = process.argv.slice(2);
+const [backend = 'auto', entry] = process.argv.slice(2);
 const built = new URL('../../dist/index.js', import.meta.url);
 const { run, tcpServer } = await import(entry ? pathToFileURL(entry).href : built.href);
 
@@ -25,4 +25,4 @@ function* serve() {
   });
 }
 
-await run(serve, { network });
+await run(serve, { backend });
