@@ -206,8 +206,8 @@ test('a main task that ignores the cancellation of a scope in it is ended by for
   expect(error).toBeInstanceOf(UncooperativeError);
 });
 
-/** The order in which a child of a ignoreCancellation task ends, and the group around that task is left. */
-function orderOfEnd(ignoring: (child: () => Operation<void>) => Operation<unknown>): string[] {
+/** The order in which a child of an ignoring task ends and the group of that task is left. */
+function orderOfEnd(op: (child: () => Operation<void>) => Operation<unknown>): string[] {
   const log: string[] = [];
   function* child(): Operation<void> {
     try {
@@ -220,7 +220,7 @@ function orderOfEnd(ignoring: (child: () => Operation<void>) => Operation<unknow
   play(function* () {
     try {
       yield* group(function* (g) {
-        const task = g.spawn(() => ignoring(child));
+        const task = g.spawn(() => op(child));
         yield* sleep(1);
         task.cancel();
       });
