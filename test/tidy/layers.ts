@@ -6,7 +6,7 @@ import type { CodeFile } from './tree.ts';
 import { isTest } from './tree.ts';
 
 interface Layer {
-  /** Layers that it may import. */
+  /** Layers, or folders of layers, that it may import. */
   readonly uses: readonly string[];
   /** Layers of which it may import types only. */
   readonly typesOf: readonly string[];
