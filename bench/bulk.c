@@ -1,24 +1,24 @@
 /*
- * The load of a relay: bytes in at one connection, out of another, as many as it carries.
+ * The load of a relay: it sends on one connection and receives on another as fast as possible.
  *
  *   bulk <port> <pairs> <window> [spin]
  *
- * It opens <pairs> pairs of connections, moves one byte over each (the proof that the relay paired
- * them as they came), and prints a JSON line. Then it obeys stdin:
+ * It opens <pairs> pairs of connections, moves one byte over each pair (which proves that the relay
+ * pairs connections in the order of arrival) and prints a JSON line. Then it reads commands:
  *   run <bytes>        send so many on the first connection of each pair, count them at the second
  *   check <bytes>      the same, and compare every byte with what was sent (warm-up)
- * and answers each with a JSON line. The end of stdin ends it.
+ * and responds to each with a JSON line. End of file on stdin ends it.
  *
- * No more than <window> bytes of a pair are under way. Without that bound megabytes pile up in
- * front of the slower relays, and what they read has long left the caches: they would be charged
- * for their rank, not for their work.
+ * At most <window> bytes of a pair are in flight. Without this bound megabytes queue in front of
+ * the slower relays and leave the CPU caches before they are read, which would increase the cost of
+ * a slow relay further.
  *
- * A run ends when every byte has arrived, so that the CPU time that the relay used meanwhile is
- * that of exactly these bytes. In `run` they are counted and dropped inside the kernel (MSG_TRUNC,
- * tcp(7)), which spares the load half of its work: it must not be the limit. The pairs take turns,
- * one send and one receive each, so that they are under way at the same time.
+ * A run ends when every byte has arrived, so that the CPU time of the relay belongs to exactly
+ * these bytes. In `run` they are counted and dropped inside the kernel (MSG_TRUNC, tcp(7)), which
+ * halves the work of the load: it must not be the bottleneck. The pairs take turns, one send and
+ * one receive each, so that all of them are active at the same time.
  *
- * Every pair sends a rolling pattern of its own phase: lost, doubled or misrouted bytes differ.
+ * Every pair sends a rolling pattern with its own phase: lost, doubled or misrouted bytes differ.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,25 +37,25 @@
 
 enum { PIECE = 262144, EVENTS = 1024, PERIOD = 251, STALL_MS = 5000 };
 
-/* One end of a pair. `ready`: an edge was told, and no EAGAIN has come since. */
+/* One end of a pair. `ready`: an edge was reported, and no call has returned EAGAIN since. */
 struct end {
   int fd, ready;
 };
 
 struct pair {
   struct end in, out;
-  uint64_t sent, received; /* bytes of the whole life; they give the phase of the pattern */
+  uint64_t sent, received; /* bytes since the start: the phase of the pattern */
 };
 
 static struct pair *pairs;
 static size_t count;
 static int ep, spin, comparing;
-static uint64_t window, goal; /* `goal`: what every pair shall have sent and received */
+static uint64_t window, goal; /* `goal`: the bytes that every pair sends and receives */
 static size_t unfinished;
 static char *pattern, *buffer;
 
 static void die(const char *what) {
-  fprintf(stderr, "load: %s: %s\n", what, errno ? strerror(errno) : "no answer");
+  fprintf(stderr, "load: %s: %s\n", what, errno ? strerror(errno) : "no response");
   exit(1);
 }
 
@@ -76,13 +76,13 @@ static const char *phase(const struct pair *p, uint64_t offset) {
 
 static size_t at_most(uint64_t bytes) { return bytes < PIECE ? bytes : PIECE; }
 
-/* How many bytes the pair may send now. */
+/* The number of bytes that the pair may send now. */
 static uint64_t allowed(const struct pair *p) {
   uint64_t end = p->received + window < goal ? p->received + window : goal;
   return end - p->sent;
 }
 
-/* The bytes that one system call moved; 0: it would have blocked, and an edge will tell. */
+/* The bytes that a system call moved; 0: it would block, and an edge will follow. */
 static size_t moved(struct end *end, ssize_t result, const char *what) {
   if (result >= 0) return result;
   if (errno != EAGAIN && errno != EINTR) die(what);
@@ -110,7 +110,7 @@ static void pull(struct pair *p) {
   if (got > 0 && p->received == goal) unfinished--;
 }
 
-/* More than was sent may come while nobody reads: it must not be mistaken for the next run's. */
+/* Reads surplus bytes, so that they do not count as bytes of the next run. */
 static void expect_silence(void) {
   for (size_t i = 0; i < count; i++) {
     ssize_t n = recv(pairs[i].out.fd, buffer, PIECE, 0);
@@ -120,7 +120,7 @@ static void expect_silence(void) {
   }
 }
 
-/* The turn of every pair; 1: some of them may go on without an event. */
+/* One turn for every pair; 1: some pairs can continue without an event. */
 static int turn(void) {
   int active = 0;
   for (size_t i = 0; i < count; i++) {
@@ -132,7 +132,7 @@ static int turn(void) {
   return active;
 }
 
-/* Edges, taken note of. The event carries the end itself. */
+/* Records edges. The event data is a pointer to the end of the pair. */
 static int listen_for(int timeout_ms) {
   static struct epoll_event events[EVENTS];
   int n = epoll_wait(ep, events, EVENTS, timeout_ms);

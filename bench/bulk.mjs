@@ -1,10 +1,9 @@
-// The load of a relay where there is no C compiler: the protocol of bulk.c (see there) over
-// node:net.
+// The load of a relay without a C compiler: the protocol of bulk.c over node:net.
 //
 //   node bulk.mjs <port> <pairs> <window>
 //
-// It costs more than most relays, so it is the limit: rates say little, CPU per GB still tells.
-// Every byte is compared in `check`; in `run` only the count is.
+// It costs more than most relays and is the bottleneck: compare CPU per GB, not rates. It compares
+// every byte in `check`, only the number of bytes in `run`.
 
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -13,10 +12,10 @@ const PERIOD = 251;
 const PIECE = 262_144;
 const [port, count, window] = process.argv.slice(2).map(Number);
 const pattern = Buffer.from(Array.from({ length: PIECE + PERIOD }, (_, i) => i % PERIOD));
-const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
 let comparing = true;
-let goal = 0; // what every pair shall have sent and received
+let goal = 0; // the number of bytes that every pair sends and receives
 let unfinished = 0;
 let whenFinished; // resolves the promise of the run, or of a pair's first byte
 
@@ -33,7 +32,7 @@ function slice(pair, offset, length) {
 function push(pair) {
   for (;;) {
     const length = Math.min(PIECE, goal - pair.sent, pair.received + window - pair.sent);
-    if (length === 0 || pair.in.writableNeedDrain) return; // `pull` or 'drain' comes back here
+    if (length === 0 || pair.in.writableNeedDrain) return; // `pull` or 'drain' calls this again
     const piece = slice(pair, pair.sent, length);
     pair.sent += length;
     pair.in.write(piece);
@@ -61,7 +60,7 @@ async function dial() {
   return socket;
 }
 
-/** All pairs get to `bytes` more than they have moved so far. */
+/** Moves another `bytes` over every pair. */
 async function move(pairs, bytes) {
   const finished = new Promise((resolve) => {
     whenFinished = resolve;
@@ -87,12 +86,12 @@ async function run(pairs, bytes) {
   await move(pairs, bytes);
   const ns = Number(process.hrtime.bigint() - start);
   const { user, system } = process.cpuUsage(before);
-  say({ bytes: bytes * pairs.length, ns, user, sys: system });
+  print({ bytes: bytes * pairs.length, ns, user, sys: system });
 }
 
 const pairs = [];
 for (let i = 0; i < count; i++) pairs.push(await open(i));
-say({ pairs: count });
+print({ pairs: count });
 for await (const line of createInterface({ input: process.stdin })) {
   const [command, bytes] = line.split(' ');
   comparing = command === 'check';

@@ -1,19 +1,19 @@
 /*
- * The load: a closed loop over many connections, cheap enough that the server is the bottleneck.
+ * The load: a closed loop on many connections, cheap enough that the server is the bottleneck.
  *
  *   load <port> <connections> <size> <depth> [spin]
  *
- * It opens the connections, one echo each, and prints a JSON line. Then it obeys stdin:
+ * It opens the connections, one echo each, and prints a JSON line. Then it reads commands:
  *   run <ms>        keep <depth> messages of <size> bytes outstanding on every connection
  *   check <ms>      the same, comparing every byte (warm-up)
- * and answers each with a JSON line. The end of stdin ends it.
+ * and responds to each with a JSON line. End of file on stdin ends it.
  *
- * A run ends drained: nothing is sent after the time is over, and the answer comes when every byte
- * is back. So the messages counted are exactly those that the server was charged for between two
- * questions for its usage, however late the questions come.
+ * A run ends drained: nothing is sent after the time is over, and the response follows the last
+ * byte. So the messages counted are exactly those in the usage of the server between two requests
+ * for it.
  *
- * Every connection sends a rolling pattern of its own phase. In `run` the ends of each chunk are
- * compared, which finds a lost, doubled or misrouted chunk at the price of 128 bytes.
+ * Every connection sends a rolling pattern with its own phase. In `run` the ends of each chunk are
+ * compared, which detects a lost, doubled or misrouted chunk at the cost of 128 bytes.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -34,8 +34,8 @@ enum { READ_SIZE = 262144, EVENTS = 1024, PERIOD = 251, ENDS = 64, STALL_MS = 50
 
 struct conn {
   int fd;
-  uint64_t sent, received; /* bytes of the whole life; they give the phase of the pattern */
-  uint64_t goal;           /* may send up to here: the closed loop's permit */
+  uint64_t sent, received; /* bytes since the start: the phase of the pattern */
+  uint64_t goal;           /* the bytes that may be sent: the limit of the closed loop */
 };
 
 static struct conn *conns;
@@ -45,7 +45,7 @@ static char *pattern, *buffer;
 static uint64_t goal_total, received_total;
 
 static void die(const char *what) {
-  fprintf(stderr, "load: %s: %s\n", what, errno ? strerror(errno) : "no answer");
+  fprintf(stderr, "load: %s: %s\n", what, errno ? strerror(errno) : "no response");
   exit(1);
 }
 
@@ -85,7 +85,7 @@ static void permit(struct conn *c, uint64_t goal) {
 static void push(struct conn *c) {
   while (c->sent < c->goal) {
     ssize_t n = send(c->fd, phase(c, c->sent), c->goal - c->sent, MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN) return; /* the edge of EPOLLOUT comes back here */
+    if (n < 0 && errno == EAGAIN) return; /* the edge of EPOLLOUT calls this again */
     if (n < 0) die("send");
     c->sent += n;
   }
@@ -148,7 +148,7 @@ static void run(double ms) {
   report(received_total - bytes, now_ns() - start, &before);
 }
 
-/* One blocking echo per new connection: it proves the connection, and bounds the accept queue. */
+/* One blocking echo per new connection: proves the connection, and bounds the accept queue. */
 static void greet(struct conn *c) {
   permit(c, size);
   push(c);

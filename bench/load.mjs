@@ -1,9 +1,9 @@
-// The load where there is no C compiler: the protocol of load.c (see there) over node:net.
+// The load without a C compiler: the protocol of load.c over node:net.
 //
 //   node load.mjs <port> <connections> <size> <depth>
 //
-// It costs more than most servers, so it is the limit: rates say little, CPU per message still
-// tells. Every byte is compared in `check`; in `run` only the count is.
+// It costs more than most servers and is the bottleneck: compare CPU per message, not rates. It
+// compares every byte in `check`, only the number of bytes in `run`.
 
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -13,7 +13,7 @@ const [port, count, size, depth] = process.argv.slice(2).map(Number);
 const pattern = Buffer.from(
   Array.from({ length: size * depth + 65536 + PERIOD }, (_, i) => i % PERIOD),
 );
-const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
 let running = false;
 let comparing = true;
@@ -81,12 +81,12 @@ async function run(conns, ms) {
   await drained;
   const ns = Number(process.hrtime.bigint() - start);
   const { user, system } = process.cpuUsage(before);
-  say({ messages: (receivedTotal - bytes) / size, ns, user, sys: system });
+  print({ messages: (receivedTotal - bytes) / size, ns, user, sys: system });
 }
 
 const conns = [];
 for (let i = 0; i < count; i++) conns.push(await open(i));
-say({ connections: count });
+print({ connections: count });
 for await (const line of createInterface({ input: process.stdin })) {
   const [command, ms] = line.split(' ');
   comparing = command === 'check';

@@ -1,23 +1,23 @@
 #!/usr/bin/env node
-// `npm run bench -- <name>... [options]`: one table, name -> module. A module exports
-// `main(args, names)`; it parses its own options (`--help` included) and prints its own tables.
+// `npm run bench -- <name>... [options]`. A benchmark is a module that exports `main(args, names)`,
+// which parses the options (including `--help`) and prints tables.
 
 const BENCHMARKS = {
   echo: {
     module: './echo/main.mjs',
-    summary: 'CPU per message, rate and memory per idle connection, beside C and node:net',
+    summary: 'CPU per message, rate and memory per idle connection, compared with C and node:net',
   },
   pipe: {
     module: './pipe/main.mjs',
-    summary: 'CPU per GB from one connection to another, beside C and node:net',
+    summary: 'CPU per GB from one connection to another, compared with C and node:net',
   },
-  sim: { module: './sim/main.mjs', summary: 'simulated runs and events a second' },
+  sim: { module: './sim/main.mjs', summary: 'simulated runs and events per second' },
   switch: {
     module: './micro/main.mjs',
-    summary: 'tasks that yield in turn, beside async functions, Effect, effection',
+    summary: 'tasks that yield in turn, compared with async functions, Effect, effection',
   },
   spawn: { module: './micro/main.mjs', summary: 'a task that starts and ends' },
-  channel: { module: './micro/main.mjs', summary: 'items from task to task' },
+  channel: { module: './micro/main.mjs', summary: 'items from one task to another' },
   timers: { module: './micro/main.mjs', summary: 'timeouts, scopes, a million sleeping tasks' },
   cancel: { module: './micro/main.mjs', summary: 'cancelling a task, and a tree of 100,000' },
 };
@@ -28,16 +28,16 @@ function help() {
     ([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`,
   );
   return `Usage: npm run bench -- <name>... [options]\n\n${lines.join('\n')}\n
-Options of one benchmark: npm run bench -- <name> --help. How to read it: bench/README.md\n`;
+Options of a benchmark: npm run bench -- <name> --help. Explanations: bench/README.md\n`;
 }
 
-/** The names that come first, and the options behind them. */
+/** The leading names, and the options after them. */
 function split(args) {
   const end = args.findIndex((arg) => arg.startsWith('-'));
   return end < 0 ? [args, []] : [args.slice(0, end), args.slice(end)];
 }
 
-/** Benchmarks of one module are one run: module -> names, in the order given. */
+/** Benchmarks of one module run together: module -> names, in the order of the arguments. */
 function byModule(names) {
   const modules = new Map();
   for (const name of new Set(names)) {

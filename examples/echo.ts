@@ -1,4 +1,4 @@
-// The echo server: a task for every connection, straight-line code, no callback.
+// The echo server: a task for every connection, sequential code, no callbacks.
 import type { Operation, Socket } from 'coronet';
 import { main, tcpServer } from 'coronet';
 

@@ -1,5 +1,5 @@
-// The echo server in the form of the teaching program: a task yields a reason and a resource, and
-// the scheduler resumes it when the resource is ready. Everything else in Coronet is built on this.
+// The echo server of the classic teaching program: a task yields a reason and a resource, and the
+// scheduler resumes it when the resource is ready. All of Coronet is built on this.
 import type { Group, Listener, Operation, Socket } from 'coronet';
 import { group, listen, run } from 'coronet';
 
@@ -8,7 +8,7 @@ function* echoHandler(client: Socket): Operation<void> {
   for (;;) {
     yield ['recv', client];
     const data = client.tryRecv(1000);
-    if (data === undefined) continue; // woken for nothing: wait again
+    if (data === undefined) continue; // a spurious wake-up: wait again
     if (data.length === 0) break;
     let rest: Buffer = Buffer.concat([Buffer.from('GOT:'), data]);
     while (rest.length > 0) {

@@ -1,22 +1,22 @@
 // One server with its load, and the rounds of a cell.
 //
-// All servers of a cell are up at once, each with its own load, all quiet but the one whose turn it
-// is. A round is: ask the server for its usage, let the load run and drain, ask again.
+// All servers of a cell run at the same time, each with its own load, but only one is active. A
+// round asks the server for its usage, lets the load run and drain, and asks again.
 
-import { begin, Contestant, charged, contest } from '../lib/comparison.mjs';
+import { Candidate, compare, measureUsage, startProcess } from '../lib/comparison.mjs';
 
 export async function startServer(spec, place) {
-  const { process, said } = await begin(spec.name, place.server, spec.command);
-  return { server: process, port: said.port };
+  const { process, first } = await startProcess(spec.name, place.server, spec.command);
+  return { server: process, port: first.port };
 }
 
-/** A load with its connections open, one echo done on each. */
+/** A load with open connections and one echo on each. */
 export async function startLoad({ load, place, port, connections, size = 64, depth = 1 }) {
   const command = [...load.command, port, connections, size, depth, ...load.tail];
-  return (await begin('load', place.load, command, 30_000)).process;
+  return (await startProcess('load', place.load, command, 30_000)).process;
 }
 
-class Server extends Contestant {
+class Server extends Candidate {
   constructor(spec, cell, env) {
     super(spec);
     this.cell = cell;
@@ -42,7 +42,7 @@ class Server extends Contestant {
 
   async round() {
     const ms = this.env.seconds * 1000;
-    return summary(await charged(this.server, () => this.load.ask(`run ${ms}`, ms + 20_000)));
+    return summary(await measureUsage(this.server, () => this.load.ask(`run ${ms}`, ms + 20_000)));
   }
 }
 
@@ -62,9 +62,9 @@ function summary({ load, user, sys, ...neighbours }) {
   };
 }
 
-/** All rounds of one cell: [{ name, rounds, failed? }], in the order of `specs`. */
+/** All rounds of one cell, [{ name, rounds, failed? }], in the order of `specs`. */
 export function measureCell(cell, specs, env) {
-  return contest(
+  return compare(
     specs.map((spec) => new Server(spec, cell, env)),
     env,
   );

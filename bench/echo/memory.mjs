@@ -1,14 +1,14 @@
-// Memory per idle connection: the slope between two counts of open connections, after one echo on
-// each and a collection. A slope, because what a process needs once (code, pools, the space that
-// the collector keeps) is in both points and falls out.
+// Memory per idle connection: the slope between two numbers of open connections, after one echo on
+// each and a collection. Memory that a process needs once (code, pools, the reserve of the
+// collector) is in both points and cancels out.
 
 import { anonymousBytes, descriptorLimit } from '../lib/machine.mjs';
 import { startLoad, startServer } from './bench.mjs';
 
 const FEW = 1000;
-const SPARE = 200; // descriptors of the runtimes themselves, and the reserve of a careful server
+const SPARE = 200; // descriptors of the runtimes, and the reserve that a server keeps
 
-/** The connections that a process may have here, at most `wanted` over the first point. */
+/** The number of connections for the second point: `wanted`, or what the limit permits. */
 export function idleConnections(wanted) {
   const limit = descriptorLimit() ?? 1024;
   return Math.max(0, Math.min(wanted, limit - FEW - SPARE));

@@ -1,34 +1,34 @@
-// What `npm run bench -- echo` understands.
+// The options of `npm run bench -- echo`.
 
 import { count, counts, flag, names, number, parse, peer, text } from '../lib/options.mjs';
 
 export const HELP = `Usage: npm run bench -- echo [options]
 
-Measures echo servers side by side, in a closed loop on loopback: CPU per message of the server
+Compares echo servers in a closed loop on loopback: CPU per message of the server
 process, rate, and memory per idle connection.
 
-  --servers a,b        c, coronet-epoll, coronet-portable, node-net, go   (default: what is here)
-  --peer name=path     one more server; may be repeated
+  --servers a,b        c, coronet-epoll, coronet-portable, node-net, go   (default: all available)
+  --peer name=path     another server; may be repeated
                          bun=<program>             Bun's own sockets
                          node=<program>            node:net in another Node
                          coronet=<dist/index.js>   another build of Coronet, epoll
   --connections 1,50   connections of a cell                   (default 1,50,1000)
   --size 64,16K        bytes of a message                      (default 64,16K)
   --depth n            messages outstanding per connection     (default 1)
-  --background n       idle connections beside the active ones (default 0)
+  --background n       additional idle connections             (default 0)
   --rounds n           interleaved rounds of each start        (default 3)
   --starts n           fresh processes for each cell           (default 3)
   --seconds s          length of a round                       (default 0.4)
-  --memory n           idle connections of the memory table; 0 leaves it out (default 5000)
+  --memory n           idle connections of the memory table; 0 skips it (default 5000)
   --load-sleeps        the load sleeps in epoll_wait instead of polling (see bench/README.md)
-  --js-load            the load in JavaScript, even where a C compiler is
+  --js-load            the load in JavaScript, even if there is a C compiler
   --quick              three cells, two starts, no Go: under a minute
   --json               one JSON document with every round, instead of tables
 `;
 
-// Node's echo gets cheaper for about a second of traffic (compilation, the young generation's
-// size): a shorter warm-up is seen in the first rounds. Fresh processes differ from one another by
-// more than the rounds of one do, so rather more starts than more rounds.
+// The cost of Node's echo falls for about a second of traffic (compilation, the size of the young
+// generation): a shorter warm-up affects the first rounds. Processes differ from one another more
+// than the rounds of one process, so starts are more useful than rounds.
 const FULL = { rounds: 3, starts: 3, seconds: 0.4, warmMs: 1200, memoryStarts: 3 };
 const QUICK = { rounds: 3, starts: 2, seconds: 0.3, warmMs: 800, memoryStarts: 1 };
 
@@ -52,7 +52,7 @@ const SPEC = {
   help: { ...flag, short: 'h' },
 };
 
-/** Every pair of the two lists; in a quick run without lists, the three that tell most. */
+/** Every pair of the two lists; in a quick run without lists, the three most useful pairs. */
 function cells(values) {
   if (values.quick && !values.connections && !values.size) {
     return [

@@ -1,9 +1,9 @@
-// The programs of the comparison: which servers there are, how to start them, and the load.
+// The programs of the comparison: the servers with their commands.
 
-import { buildC, buildGo, installed } from '../lib/build.mjs';
+import { buildC, buildGo } from '../lib/build.mjs';
 import { choose, compiled, node, overDist, path } from '../lib/programs.mjs';
 
-// In the order of the table: the limit, ours, what we are compared with.
+// In the order of the table: the lower limit, Coronet, the others.
 const SERVERS = {
   c: () => compiled(buildC('servers/c-epoll.c', 'c-epoll')),
   'coronet-epoll': () => overDist('servers/coronet.mjs', 'epoll'),
@@ -18,21 +18,5 @@ const PEERS = {
   coronet: (entry) => node(process.execPath, path('servers/coronet.mjs'), 'epoll', entry),
 };
 
-function defaults(quick) {
-  const names = Object.keys(SERVERS).filter((name) => name !== 'go');
-  return !quick && installed('go', 'version') ? [...names, 'go'] : names;
-}
-
-/** Those that can run: [{ name, command }]; those that cannot: [{ name, missing }]. */
-export function chooseServers({ servers, peers, quick }) {
-  return choose({ names: servers ?? defaults(quick), peers }, SERVERS, PEERS);
-}
-
-export function chooseLoad({ jsLoad, loadSleeps }) {
-  const c = jsLoad ? { missing: 'asked for JavaScript' } : buildC('load.c', 'load');
-  if (c.missing) {
-    const why = `${c.missing}: the load is JavaScript and is the limit itself; compare CPU only`;
-    return { command: [process.execPath, path('load.mjs')], tail: [], note: why };
-  }
-  return { command: [c.path], tail: loadSleeps ? [] : ['spin'] };
-}
+/** `ready`: [{ name, command }]; `absent`: [{ name, missing }]. */
+export const chooseServers = (options) => choose(options, SERVERS, PEERS);

@@ -1,59 +1,17 @@
-// Rounds to medians, medians to tables.
+// Tables of the medians.
 
-import { column, failures, mid, neighbourLine, quiet, ratioOf, spreadOf } from '../lib/rounds.mjs';
-import { bytes, digits, grouped, percent, table } from '../lib/table.mjs';
+import { column, failures, mid, printRows } from '../lib/rounds.mjs';
+import { bytes, digits, grouped, table } from '../lib/table.mjs';
 
-/** The medians of one cell; ratios are medians of ratios within a round. */
-export function summarizeCell(measured) {
-  const entries = measured.map(quiet);
-  return entries.map((entry) => ({
-    name: entry.name,
-    failed: entry.failed,
-    rate: mid(entry.rounds, 'rate'),
-    user: mid(entry.rounds, 'user'),
-    sys: mid(entry.rounds, 'sys'),
-    total: mid(entry.rounds, 'total'),
-    busy: mid(entry.rounds, 'busy'),
-    spread: spreadOf(entry.rounds, 'total'),
-    toC: ratioOf(entry, entries, 'c', 'total'),
-    toNode: ratioOf(entry, entries, 'node-net', 'total'),
-  }));
-}
+const UNITS = { server: 'server', rate: 'msg/s', cpu: 'µs' };
 
-function cellRow(row) {
-  const figures = [grouped(row.rate), digits(row.user), digits(row.sys), digits(row.total)];
-  return [
-    row.name,
-    ...figures,
-    percent(row.spread),
-    digits(row.toC),
-    digits(row.toNode),
-    percent(row.busy),
+export function printCell({ connections, size }, entries, { depth, background }) {
+  const title = [
+    `${grouped(connections)} connection${connections === 1 ? '' : 's'} × ${bytes(size)}`,
+    ...(depth > 1 ? [`${depth} outstanding each`] : []),
+    ...(background > 0 ? [`with ${grouped(background)} idle`] : []),
   ];
-}
-
-const CELL_HEADER = [
-  'server',
-  'msg/s',
-  'user µs',
-  'sys µs',
-  'total µs',
-  'spread',
-  '× C',
-  '× node:net',
-  'busy',
-];
-
-export function printCell(cell, entries, env) {
-  const rows = summarizeCell(entries);
-  const { connections, size } = cell;
-  const pipelined = env.depth > 1 ? `, ${env.depth} outstanding on each` : '';
-  const idle = env.background > 0 ? `, beside ${grouped(env.background)} idle` : '';
-  const title =
-    `${grouped(connections)} connection${connections === 1 ? '' : 's'} × ` +
-    `${bytes(size)}${pipelined}${idle}`;
-  const lines = [table(CELL_HEADER, rows.map(cellRow)), neighbourLine(entries), ...failures(rows)];
-  return [title, ...lines.filter((line) => line !== '')].join('\n');
+  return printRows(title.join(', '), entries, UNITS, { rate: grouped, cpu: digits });
 }
 
 export function summarizeMemory(entries) {
@@ -79,6 +37,6 @@ export function printMemory(connections, entries) {
 }
 
 export const LEGEND = `user, sys, total: µs of the server's CPU per message, medians of the rounds.
-× C, × node:net: the total's ratio, median over the rounds (below 1: cheaper than that server).
+× C, × node:net: the ratio of the totals, median of the rounds (below 1: cheaper than that server).
 spread: the middle half of the rounds, as a share of the median. busy: the server's use of its core;
-under about 95 % the rate is the load's or the latency's, not the server's: compare CPU only.`;
+below about 95 % the load or the latency limits the rate: compare CPU only.`;

@@ -1,4 +1,4 @@
-// Compiles the programs of a benchmark when it runs, into bench/build/ (which git ignores).
+// Compiles the programs of a benchmark into bench/build/ (ignored by git) when it runs.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, statSync } from 'node:fs';
@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url';
 
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
-/** What the C programs include. */
+/** The header file of the C programs. */
 const CONTROL = 'servers/control.h';
 
 const modified = (file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
 export const installed = (program, ...args) => !spawnSync(program, args).error;
 
-/** { path } of the program, or { missing } with the reason why there is none. */
+/** { path } of the program, or { missing } with the reason. */
 function build(source, output, command, env) {
   const from = path(source);
   const to = path(`build/${output}`);
@@ -24,7 +24,7 @@ function build(source, output, command, env) {
     encoding: 'utf8',
     env: { ...process.env, ...env },
   });
-  if (error) return { missing: `no ${program} here` };
+  if (error) return { missing: `${program} is not installed` };
   if (status !== 0) return { missing: `${source}: ${stderr.trim().split('\n')[0]}` };
   return { path: to };
 }

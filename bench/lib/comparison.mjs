@@ -1,4 +1,4 @@
-// Programs that are measured side by side, in turns.
+// Candidates that are measured in turns, and the CPU time that a server uses meanwhile.
 
 import { machineUse, on } from './machine.mjs';
 import { LineProcess } from './process.mjs';
@@ -6,16 +6,17 @@ import { LineProcess } from './process.mjs';
 const SETTLE_MS = 20;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** One program of the comparison, and what its rounds gave. */
-export class Contestant {
+/** One program of a comparison with the results of its rounds. */
+export class Candidate {
   rounds = [];
-  failed; // the first failure; a contestant that has one sits out the rest of the cell
+  failed; // the first failure; a candidate that has one skips the rest of the cell
 
   constructor(spec) {
     this.spec = spec;
+    this.name = spec.name;
   }
 
-  /** Runs `step`, and keeps its failure: one broken program must not cost the others' figures. */
+  /** Runs `step` and records its failure, so that the other candidates are still measured. */
   async attempt(step) {
     if (this.failed) return;
     try {
@@ -26,56 +27,57 @@ export class Contestant {
   }
 }
 
-/** A process on its core, once it has said its first line: { process, said }. */
-export async function begin(name, core, command, timeoutMs) {
+/** { name, rounds, failed? } of each candidate. */
+export const resultsOf = (candidates) =>
+  candidates.map(({ name, rounds, failed }) => ({ name, rounds, failed }));
+
+/** A process on its core, after its first line: { process, first }. */
+export async function startProcess(name, core, command, timeoutMs) {
   const process = new LineProcess(name, on(core, command.map(String)));
   try {
-    return { process, said: await process.answer(timeoutMs) };
+    return { process, first: await process.answer(timeoutMs) };
   } catch (error) {
     await process.stop();
     throw error;
   }
 }
 
-/** Each round begins with another contestant, so that none always runs after the same one. */
-async function inTurn(contestants, rounds, step) {
+/** Every round begins with another candidate, so that none always runs after the same one. */
+export async function inTurn(candidates, rounds, step, settleMs = 0) {
   for (let i = 0; i < rounds; i++) {
-    for (let j = 0; j < contestants.length; j++) {
-      const one = contestants[(i + j) % contestants.length];
+    for (let j = 0; j < candidates.length; j++) {
+      const one = candidates[(i + j) % candidates.length];
       await one.attempt(() => step(one, i));
-      await pause(SETTLE_MS);
+      if (settleMs > 0) await pause(settleMs);
     }
   }
 }
 
 /**
- * All rounds of one cell: [{ name, rounds, failed? }], in the order of the contestants. They have
- * `start()`, `round()` and `stop()`, and begin anew `starts` times.
+ * All rounds of one cell, in the order of the candidates. They have `start()`, `round()` and
+ * `stop()`, and are started `starts` times.
  */
-export async function contest(contestants, { starts, rounds }) {
+export async function compare(candidates, { starts, rounds }) {
   for (let start = 0; start < starts; start++) {
     try {
-      for (const one of contestants) await one.attempt(() => one.start());
-      await inTurn(contestants, rounds, async (one, i) => {
+      for (const one of candidates) await one.attempt(() => one.start());
+      const step = async (one, i) => {
         one.rounds[start * rounds + i] = await one.round();
-      });
+      };
+      await inTurn(candidates, rounds, step, SETTLE_MS);
     } finally {
-      for (const one of contestants) await one.stop();
+      for (const one of candidates) await one.stop();
     }
   }
-  return contestants.map(({ spec, rounds: all, failed }) => ({
-    name: spec.name,
-    rounds: all,
-    failed,
-  }));
+  return resultsOf(candidates);
 }
 
 /**
- * Lets `run` pass between two questions to `server` for its usage. `load` is what `run` gave: its
- * own usage and the time; `user` and `sys` are the server's, in µs; `others` and `stolen` shares
- * of one core, used by processes that are not ours, and taken by the hypervisor.
+ * Measures `server` while `run` runs. `load` is the result of `run`: the usage of the load and the
+ * time; `user` and `sys` are those of the server in µs; `others` and `stolen` are shares of one
+ * core that other processes used and that the hypervisor took.
  */
-export async function charged(server, run) {
+export async function measureUsage(server, run) {
   const machine = machineUse();
   const before = await server.ask('usage');
   const load = await run();

@@ -1,12 +1,12 @@
-// The server's half of the control line, for servers written in JavaScript.
+// The server's side of the control protocol, for servers in JavaScript.
 //
-// stdout: first `{"port":…}`; then one answer per line of stdin. A line `usage` asks for the CPU
-// time that the process has used so far, `gc` for the same after a collection. The end of stdin
-// ends the process, so that no server outlives the benchmark, however the benchmark ends.
+// The first line on stdout is `{"port":…}`; then each line on stdin has one line as its response.
+// `usage` asks for the CPU time and memory of the process, `gc` for the same after a collection.
+// End of file on stdin ends the process, so that no server outlives the benchmark.
 
-const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
-// cpuUsage() is getrusage(RUSAGE_SELF) in µs: all threads, so V8's helpers are charged too.
+// cpuUsage() is getrusage(RUSAGE_SELF) in µs: all threads, including the helpers of V8.
 function usage() {
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed, external } = process.memoryUsage();
@@ -15,7 +15,7 @@ function usage() {
 
 const collector = () => globalThis.gc ?? (() => globalThis.Bun?.gc(true));
 
-// Twice with a pause: finalizers of the first pass release what only the second can free.
+// Twice with a pause: the second pass frees the memory that finalizers of the first release.
 function collect(then) {
   const gc = collector();
   gc();
@@ -25,9 +25,9 @@ function collect(then) {
   }, 100);
 }
 
-function obey(line) {
-  if (line === 'gc') collect(() => say(usage()));
-  else say(usage());
+function handle(line) {
+  if (line === 'gc') collect(() => print(usage()));
+  else print(usage());
 }
 
 export function announce(port) {
@@ -36,9 +36,9 @@ export function announce(port) {
   process.stdin.on('data', (text) => {
     const lines = (rest + text).split('\n');
     rest = lines.pop();
-    for (const line of lines) obey(line);
+    for (const line of lines) handle(line);
   });
   process.stdin.on('end', () => process.exit(0));
   process.stdin.unref?.();
-  say({ port });
+  print({ port });
 }

@@ -1,4 +1,4 @@
-// The machine: what it is, which core does what, and who else was using it.
+// The machine: its description, the choice of cores, and the CPU time of other processes.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ const read = (path) => {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return ''; // not Linux, or no /proc here
+    return ''; // not Linux, or without /proc
   }
 };
 
@@ -34,37 +34,38 @@ export function parseCores(list) {
 }
 
 /**
- * The server on the last core that we may use, the load on the first: the first is where most
- * machines handle interrupts. Without taskset or a second core nothing is pinned, and we say so.
+ * The server runs on the last permitted core, the load on the first, where most machines handle
+ * interrupts. Without taskset or a second core nothing is pinned, which the header states.
  */
 export function placement() {
   const allowed = field('/proc/self/status', 'Cpus_allowed_list');
   const cores = allowed ? parseCores(allowed.trim()) : [];
-  if (cores.length < 2) return { pinned: false, why: 'fewer than two cores to choose from' };
-  if (spawnSync('taskset', ['--version']).error) return { pinned: false, why: 'no taskset here' };
+  if (cores.length < 2) return { pinned: false, why: 'fewer than two cores' };
+  if (spawnSync('taskset', ['--version']).error)
+    return { pinned: false, why: 'taskset is not installed' };
   return { pinned: true, server: cores.at(-1), load: cores[0] };
 }
 
-/** `command` bound to a core, where there is one to bind it to. */
+/** `command` pinned to `core`, if it is defined. */
 export function on(core, command) {
   return core === undefined ? command : ['taskset', '-c', String(core), ...command];
 }
 
-/** Anonymous resident memory: RSS less the pages of files, which connections do not add to. */
+/** Anonymous resident memory: RSS without pages of files, which do not depend on connections. */
 export function anonymousBytes(pid) {
   const kilobytes = field(`/proc/${pid}/status`, 'RssAnon');
   return kilobytes ? Number.parseInt(kilobytes, 10) * 1024 : undefined;
 }
 
-/** How many descriptors a process may have; `undefined` where nobody says. */
+/** The limit of descriptors of a process; `undefined` if unknown. */
 export function descriptorLimit() {
   const hard = read('/proc/self/limits').match(/^Max open files\s+\S+\s+(\S+)/m)?.[1];
   return hard === 'unlimited' ? Number.POSITIVE_INFINITY : hard && Number(hard);
 }
 
 /**
- * CPU time of the whole machine in µs, all cores: used by anybody, and stolen by the hypervisor.
- * Ticks of 10 ms: good enough to notice neighbours, not to measure a server (proc_stat(5)).
+ * CPU time of all cores in µs: `used` by all processes, and `stolen` by the hypervisor. In ticks of
+ * 10 ms (proc_stat(5)): precise enough to detect other processes, not to measure a server.
  */
 export function machineUse() {
   const ticks = field('/proc/stat', 'cpu')?.trim().split(/\s+/).map(Number);

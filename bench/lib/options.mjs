@@ -1,14 +1,14 @@
-// What the options of the benchmarks have in common.
+// Options that the benchmarks share.
 
 import { parseArgs } from 'node:util';
 
-/** The command line is wrong: its message and the help are shown. */
+/** A mistake in the command line: the message and the help are printed. */
 export class UsageError extends Error {}
 
 export const text = { type: 'string' };
 export const flag = { type: 'boolean', default: false };
 
-/** The values of `args` by `options`, as `parseArgs` of node:util has them. */
+/** The values of `args`, as `parseArgs` of node:util returns them. */
 export function parse(args, options) {
   try {
     return parseArgs({ args, options }).values;
@@ -17,7 +17,7 @@ export function parse(args, options) {
   }
 }
 
-/** A number, with a letter behind it where `units` has it: '64K' with { K: 1024 }. */
+/** A number with an optional unit: '64K' with the units { K: 1024 }. */
 export function number(name, value, least, units = {}) {
   const unit = value.slice(-1).toUpperCase();
   const known = Object.hasOwn(units, unit);

@@ -1,4 +1,4 @@
-// A child process that speaks lines: a command on its stdin, a JSON answer on its stdout.
+// A child process with a line protocol: a command on stdin, a response in JSON on stdout.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 const STOP_MS = 2000;
 const live = new Set();
 
-// However the benchmark ends, its own children end with it, and nobody else's.
+// The end of the benchmark, by any cause, ends its child processes.
 process.on('exit', () => {
   for (const child of live) child.kill('SIGKILL');
 });
@@ -20,12 +20,12 @@ for (const [signal, code] of [
 export class LineProcess {
   #child;
   #lines = [];
-  #waiting = []; // askers without an answer yet, first come first served
+  #waiting = []; // requests without a response, in order
   #stderr = '';
-  #ended; // resolves when the process is gone
-  #gone = false;
+  #ended; // resolves when the process has ended
+  #hasEnded = false;
 
-  /** `command` is [program, ...arguments]; `name` is for the messages of errors. */
+  /** `name` appears in error messages. The second argument is [program, ...arguments]. */
   constructor(name, [program, ...args]) {
     this.name = name;
     this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -52,7 +52,7 @@ export class LineProcess {
   }
 
   #end(resolve, how) {
-    this.#gone = true;
+    this.#hasEnded = true;
     live.delete(this.#child);
     this.how = how;
     for (const { reject } of this.#waiting.splice(0)) reject(this.#failure(how));
@@ -60,17 +60,17 @@ export class LineProcess {
   }
 
   #failure(how) {
-    const said = this.#stderr.split('\n').filter((line) => line.trim() !== '');
-    const cause = said.find((line) => /^\w*(Error|load)\b/i.test(line)) ?? said[0] ?? '';
+    const lines = this.#stderr.split('\n').filter((line) => line.trim() !== '');
+    const cause = lines.find((line) => /^\w*(Error|load)\b/i.test(line)) ?? lines[0] ?? '';
     return new Error(`${this.name} ${how}${cause ? `: ${cause.trim()}` : ''}`);
   }
 
   /** The next line of stdout, parsed. */
   async answer(timeoutMs = 10_000) {
     if (this.#lines.length > 0) return JSON.parse(this.#lines.shift());
-    if (this.#gone) throw this.#failure(this.how);
+    if (this.#hasEnded) throw this.#failure(this.how);
     const line = await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(this.#failure('gave no answer')), timeoutMs);
+      const timer = setTimeout(() => reject(this.#failure('did not respond')), timeoutMs);
       const settle = (then) => (value) => {
         clearTimeout(timer);
         then(value);
@@ -81,13 +81,13 @@ export class LineProcess {
   }
 
   ask(command, timeoutMs) {
-    if (!this.#gone) this.#child.stdin.write(`${command}\n`);
+    if (!this.#hasEnded) this.#child.stdin.write(`${command}\n`);
     return this.answer(timeoutMs);
   }
 
-  /** The end of stdin asks the process to leave; one that stays is killed. */
+  /** Closes stdin, which ends the process, or kills it after two seconds. */
   async stop() {
-    if (this.#gone) return;
+    if (this.#hasEnded) return;
     this.#child.stdin.end();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
     await this.#ended;

@@ -1,21 +1,22 @@
-// The programs of a comparison: those that are here, those that are not, and why.
+// The programs of a comparison: those that can run, and the others with the reason.
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildC, installed } from './build.mjs';
 import { UsageError } from './options.mjs';
 
-/** A file of this folder's parent, by its path there. */
+/** The path of a file in bench/. */
 export const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
-/** A program in Node that obeys `gc`. */
+/** The command line of a Node program that supports the command `gc`. */
 export const node = (program, ...args) => [program, '--expose-gc', ...args];
 
-/** What `buildC` and `buildGo` gave, as a program to start with `args`. */
+/** The result of `buildC` or `buildGo` as a program with `args`. */
 export function compiled({ path: program, missing }, ...args) {
   return program ? { command: [program, ...args] } : { missing };
 }
 
-/** `script` over the dist/ of this checkout. */
+/** `script` with the dist/ of this checkout. */
 export function overDist(script, backend) {
   if (!existsSync(path('../dist/index.js'))) {
     return { missing: 'dist/index.js is not built: npm run build' };
@@ -39,14 +40,28 @@ function peer({ name, path: given }, index, makers) {
   return { name: label, command: makers[name](given) };
 }
 
+/** All programs; Go only if it is installed and the run is not a quick one. */
+function defaults(programs, quick) {
+  const names = Object.keys(programs).filter((name) => name !== 'go');
+  return !quick && installed('go', 'version') ? [...names, 'go'] : names;
+}
+
 /**
- * `programs` makes each by name, `makers` a peer's command from its path. Those that can run:
- * [{ name, command }]; those that cannot: [{ name, missing }].
+ * `programs` creates a program by name, `makers` the command of a peer from its path. Returns
+ * `ready`, [{ name, command }], and `absent`, [{ name, missing }].
  */
-export function choose({ names, peers }, programs, makers) {
+export function choose({ servers, peers, quick }, programs, makers) {
   const all = [
-    ...names.map((name) => named(name, programs)),
+    ...(servers ?? defaults(programs, quick)).map((name) => named(name, programs)),
     ...peers.map((one, index) => peer(one, index, makers)),
   ];
   return { ready: all.filter((one) => one.command), absent: all.filter((one) => one.missing) };
+}
+
+/** The load `name` in C, or in JavaScript if there is no compiler: { command, tail, note? }. */
+export function chooseLoad(name, { jsLoad, loadSleeps }) {
+  const c = jsLoad ? { missing: '--js-load' } : buildC(`${name}.c`, name);
+  if (c.path) return { command: [c.path], tail: loadSleeps ? [] : ['spin'] };
+  const why = `${c.missing}: the load is in JavaScript and is the bottleneck; compare CPU only`;
+  return { command: [process.execPath, path(`${name}.mjs`)], tail: [], note: why };
 }

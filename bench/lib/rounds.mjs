@@ -1,37 +1,35 @@
-// From rounds to figures: which of them count, their medians, their ratios within a round.
+// Results of rounds: the rounds that count, their medians, and ratios within a round.
 
 import { median, pairedRatio, spread } from './stats.mjs';
-import { percent } from './table.mjs';
+import { digits, percent, table } from './table.mjs';
 
 const present = (values) => values.filter((value) => value !== undefined);
 
-/** One figure of every round; `undefined` where a round is missing. */
+/** One value of every round; `undefined` for a missing round. */
 export const column = (rounds, name) => rounds.map((round) => round?.[name]);
 
 export const mid = (rounds, name) => median(present(column(rounds, name)));
 
-export const spreadOf = (rounds, name) => spread(present(column(rounds, name)));
-
-/** What `entry` takes over what `reference` takes in the same round; NaN without a reference. */
-export function ratioOf(entry, entries, reference, name) {
+/** The ratio of `entry` to `reference` within a round; NaN without a reference. */
+function ratioOf(entry, entries, reference, name) {
   const other = entries.find((one) => one.name === reference);
   return other ? pairedRatio(column(entry.rounds, name), column(other.rounds, name)) : Number.NaN;
 }
 
-// A round in which others used more than this share of a core measured them too. It is left out
-// by that mark alone, never by its result.
+// A round in which other processes used more than this share of a core is left out. Its result
+// plays no part in that decision.
 const DISTURBED = 0.2;
 const disturbed = (round) => (round?.others ?? 0) + (round?.stolen ?? 0) > DISTURBED;
 
-/** The rounds with the disturbed ones blanked, so that pairs stay pairs; all, if most are. */
-export function quiet(entry) {
+/** The rounds with disturbed ones set to `undefined`; all rounds, if most are disturbed. */
+function quiet(entry) {
   const rounds = entry.rounds.map((round) => (disturbed(round) ? undefined : round));
   const enough = rounds.filter(Boolean).length * 2 >= rounds.length;
   return enough ? { ...entry, rounds } : entry;
 }
 
-/** The line under a table that says how quiet the machine was; '' where nobody knows. */
-export function neighbourLine(entries) {
+/** The line under a table about other processes on the machine; '' if unknown. */
+function neighbourLine(entries) {
   const rounds = entries.flatMap((entry) => entry.rounds).filter(Boolean);
   const others = present(column(rounds, 'others'));
   if (others.length === 0) return '';
@@ -50,13 +48,52 @@ export function neighbourLine(entries) {
 export const failures = (rows) =>
   rows.filter((row) => row.failed).map((row) => `  failed: ${row.failed}`);
 
-/** Two lines: the machine, and who runs where. `plan` says how many rounds of what. */
-export function printFacts({ node, kernel, cores, cpu, loadAverage }, place, plan) {
+/** One line about the machine. */
+export const describeMachine = ({ node, kernel, cores, cpu, loadAverage }) =>
+  `Node ${node}, ${kernel}, ${cores} × ${cpu}, load average ${loadAverage.toFixed(2)}`;
+
+/** Two lines: the machine, and the cores of server and load. `plan` describes the rounds. */
+export function printFacts(machine, place, plan) {
   const pins = place.pinned
     ? `server on core ${place.server}, load on core ${place.load}`
-    : `NOT pinned (${place.why}): server and load disturb each other`;
+    : `NOT pinned (${place.why}): server and load compete for cores`;
+  return `${describeMachine(machine)}\n${pins}; ${plan}, interleaved`;
+}
+
+/** The medians of one cell; ratios are medians of ratios within a round. */
+export function summarizeCell(measured) {
+  const entries = measured.map(quiet);
+  return entries.map((entry) => ({
+    name: entry.name,
+    failed: entry.failed,
+    rate: mid(entry.rounds, 'rate'),
+    user: mid(entry.rounds, 'user'),
+    sys: mid(entry.rounds, 'sys'),
+    total: mid(entry.rounds, 'total'),
+    busy: mid(entry.rounds, 'busy'),
+    spread: spread(present(column(entry.rounds, 'total'))),
+    toC: ratioOf(entry, entries, 'c', 'total'),
+    toNode: ratioOf(entry, entries, 'node-net', 'total'),
+  }));
+}
+
+/** The table of one cell. `format` has the functions that print a rate and a CPU time. */
+export function printRows(title, entries, { server, rate, cpu }, format) {
+  const times = ['user', 'sys', 'total'];
+  const header = [server, rate, ...times.map((name) => `${name} ${cpu}`)];
+  const rows = summarizeCell(entries);
+  const cells = rows.map((row) => [
+    row.name,
+    format.rate(row.rate),
+    ...times.map((name) => format.cpu(row[name])),
+    percent(row.spread),
+    digits(row.toC),
+    digits(row.toNode),
+    percent(row.busy),
+  ]);
   return [
-    `Node ${node}, ${kernel}, ${cores} × ${cpu}, load average ${loadAverage.toFixed(2)}`,
-    `${pins}; ${plan}, interleaved`,
+    title,
+    table([...header, 'spread', '× C', '× node:net', 'busy'], cells),
+    ...[neighbourLine(entries), ...failures(rows)].filter((line) => line !== ''),
   ].join('\n');
 }

@@ -1,4 +1,4 @@
-// The few statistics that a noisy machine allows: order statistics, and ratios of pairs.
+// Statistics for noisy machines: order statistics, and ratios of pairs.
 
 /** The q-quantile by linear interpolation (type 7 of Hyndman and Fan, 1996). */
 export function quantile(values, q) {
@@ -12,14 +12,14 @@ export function quantile(values, q) {
 
 export const median = (values) => quantile(values, 0.5);
 
-/** The middle half's width as a share of the median: at 0.04 half of the rounds lie within 4 %. */
+/** The interquartile range as a share of the median: 0.04 means half of the rounds within 4 %. */
 export function spread(values) {
   return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values);
 }
 
 /**
- * The median of the ratios of what was measured side by side. Noise that lasts longer than a round
- * hits both sides of a pair and cancels; in a ratio of two medians it does not.
+ * The median of the ratios within rounds. Noise that lasts longer than a round affects both values
+ * of a pair and cancels out; in a ratio of two medians it does not.
  */
 export function pairedRatio(values, reference) {
   const pairs = Math.min(values.length, reference.length);

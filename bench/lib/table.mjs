@@ -1,6 +1,6 @@
-// Plain text tables: the first column to the left, the others to the right.
+// Plain text tables: the first column is left-aligned, the others right-aligned.
 
-/** A number with a fixed count of digits; a missing one is a dash. */
+/** A number with a fixed number of digits; a dash if it is missing. */
 export function digits(value, count = 2) {
   return Number.isFinite(value) ? value.toFixed(count) : '–';
 }

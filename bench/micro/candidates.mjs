@@ -1,8 +1,8 @@
-// Who is measured: Coronet, the peers that are installed, and other builds of Coronet.
+// The candidates: Coronet, the installed peers, and other builds of Coronet.
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { UsageError } from './options.mjs';
+import { UsageError } from '../lib/options.mjs';
 
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
@@ -40,8 +40,8 @@ function other(entry, index) {
   return { name, runtime: 'coronet', command: child('coronet', entry), ...built(entry) };
 }
 
-/** Those that can run: [{ name, runtime, command(work) }]; those that cannot, with `missing`. */
-export function chooseContestants({ runtimes = Object.keys(RUNTIMES), builds }) {
+/** `ready`: [{ name, runtime, command(work) }]; `absent`: the others, with `missing`. */
+export function chooseCandidates({ runtimes = Object.keys(RUNTIMES), builds }) {
   const all = [...runtimes.map(named), ...builds.map(other)];
   return {
     ready: all.filter(({ missing }) => !missing),

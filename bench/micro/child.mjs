@@ -1,21 +1,21 @@
-// One runtime doing one thing, in a process of its own.
+// One case of one runtime, in its own process.
 //
 //   node --expose-gc child.mjs <runtime> <case and parameters, JSON> [entry]
 //
-// A command per line on stdin, an answer in JSON on stdout: `prepare <ms> <ms>` warms up
-// and finds out how many operations make a sample of a round, `round <ms>` measures, `once` does
-// what happens once. The end of stdin ends the process.
+// A command per line on stdin, a response in JSON on stdout: `prepare <ms> <ms>` warms up and
+// determines the number of operations in a sample of a round, `round <ms>` measures, `once` runs a
+// case that runs once. End of file on stdin ends the process.
 
 import { createInterface } from 'node:readline';
 import { measure } from 'mitata';
 
 const SAMPLES = 5;
-// Divisible by the counts of tasks and by BATCH, and so are its multiples.
+// Divisible by the numbers of tasks and by BATCH, as are its multiples.
 const LEAST = 200;
 
-const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
-/** Doubles the count until a sample is long enough for such a round, and runs until it is warm. */
+/** Doubles the count until a sample is long enough for a round, and runs until it is warm. */
 async function prepare(body, warmMs, roundMs) {
   const warm = performance.now() + warmMs;
   for (let count = LEAST; ; ) {
@@ -26,9 +26,9 @@ async function prepare(body, warmMs, roundMs) {
 }
 
 /**
- * The mean of the samples, because a collection belongs to what caused it; a round's luck is left
- * to the median over rounds. No collection is forced before: it would throw away the compiled code
- * that knows objects of the last round's run, and the round would measure the compiler.
+ * The mean of the samples, because collections are part of the cost; the median over rounds removes
+ * outliers. No collection is forced before a round: V8 would discard compiled code that refers to
+ * objects of the last round, and the round would measure the compiler.
  */
 async function round(body, count, ms) {
   const run = { manual: () => body(count), budget: 'manual' };
@@ -45,20 +45,20 @@ async function main() {
   const { cases } = await import(`./runtimes/${runtime}.mjs`);
   const body = cases[kind](parameters);
   let count = LEAST;
-  say({ ready: true });
+  print({ ready: true });
   for await (const line of createInterface({ input: process.stdin })) {
     const [command, ...ms] = line.split(' ');
     if (command === 'prepare') {
       count = await prepare(body, ...ms.map(Number));
-      say({ count });
+      print({ count });
     } else if (command === 'round') {
-      say(await round(body, count, Number(ms[0])));
+      print(await round(body, count, Number(ms[0])));
     } else {
-      say(await body());
+      print(await body());
     }
   }
 }
 
 await main();
-// A runtime may have left a timer or a listener behind.
+// A runtime may leave a timer or a listener active.
 process.exit(0);

@@ -1,30 +1,30 @@
-// Two clocks: CPU time for what is repeated, wall time for what happens once.
+// Two clocks: CPU time for repeated operations, wall time for cases that run once.
 
-/** CPU time of this process in ns, all its threads. Resolution 1 µs, about 1 µs to ask. */
+/** CPU time of all threads of this process in ns. Resolution 1 µs; a call takes about 1 µs. */
 export function cpuNs() {
   const { user, system } = process.cpuUsage();
   return (user + system) * 1000;
 }
 
-/** The CPU time between one place of a program and another; tasks share one. */
+/** The CPU time between two points of a program, shared by its tasks. */
 export class Lap {
   #from = 0;
   #begun = false;
   ns = 0;
 
-  /** The first call counts: the others come from tasks that started later. */
+  /** Only the first call has an effect: the others are from tasks that start later. */
   begin() {
     if (this.#begun) return;
     this.#begun = true;
     this.#from = cpuNs();
   }
 
-  /** The last call counts. */
+  /** Only the last call has an effect. */
   end() {
     this.ns = cpuNs() - this.#from;
   }
 
-  /** Runs on from here, after `pause`. */
+  /** Continues after `pause`. */
   resume() {
     this.#from = cpuNs();
   }
@@ -36,7 +36,7 @@ export class Lap {
 
 const MB = 1024 * 1024;
 
-/** What happens once: the time of each part in ms, and the memory after the first one. */
+/** A case that runs once: the duration of each part in ms, and the memory after the first one. */
 export class Once {
   #at = performance.now();
   #heap = Once.#used();
@@ -68,7 +68,7 @@ export class Once {
   }
 }
 
-/** A benchmark that did not do its work has no figure. */
+/** Throws if the benchmark did not do its work. */
 export function same(got, expected) {
-  if (got !== expected) throw new Error(`Error: expected ${expected} of them, got ${got}`);
+  if (got !== expected) throw new Error(`Expected ${expected}, got ${got}`);
 }

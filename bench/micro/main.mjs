@@ -1,14 +1,12 @@
-// `npm run bench -- switch spawn channel timers cancel`: what tasks cost, beside others.
+// `npm run bench -- switch spawn channel timers cancel`: the cost of tasks, in several runtimes.
 
 import { facts } from '../lib/machine.mjs';
-import { chooseContestants } from './candidates.mjs';
-import { HELP, readOptions, UsageError } from './options.mjs';
+import { note, out, printer, runMain } from '../lib/main.mjs';
+import { chooseCandidates } from './candidates.mjs';
+import { HELP, readOptions } from './options.mjs';
 import { judge, LEGEND, printBars, printFacts, printSuite, summarizeCase } from './report.mjs';
 import { measureCase } from './rounds.mjs';
 import { SUITES } from './suites.mjs';
-
-const out = (text) => process.stdout.write(`${text}\n`);
-const note = (text) => process.stderr.write(`${text}\n`);
 
 const chosen = (one, { quick, only }) => (one.quick || !quick) && one.name.includes(only);
 
@@ -30,18 +28,18 @@ function printed({ name, rows, bars, failures }, specs) {
   return parts.filter((part) => part !== '').join('\n');
 }
 
-/** One line for all that lack the same. */
+/** One line for each reason. */
 function noteAbsent(absent) {
   for (const reason of new Set(absent.map(({ missing }) => missing))) {
     const names = absent.filter(({ missing }) => missing === reason).map(({ name }) => name);
-    note(`${names.join(', ')}: left out (${reason})`);
+    note(`${names.join(', ')}: skipped (${reason})`);
   }
 }
 
 async function measure(names, options) {
-  const { ready, absent } = chooseContestants(options);
+  const { ready, absent } = chooseCandidates(options);
   const machine = facts();
-  const print = options.json ? note : out;
+  const print = printer(options);
   print(printFacts(machine, options));
   noteAbsent(absent);
   const suites = [];
@@ -55,14 +53,5 @@ async function measure(names, options) {
   if (suites.some(({ failures }) => failures.length > 0)) process.exitCode = 1;
 }
 
-export async function main(args, names) {
-  try {
-    const options = readOptions(args);
-    if (options.help) return out(HELP.trimEnd());
-    await measure(names, options);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    note(`${error.message}\n\n${HELP}`);
-    process.exitCode = 2;
-  }
-}
+export const main = (args, names) =>
+  runMain({ help: HELP, readOptions }, args, (options) => measure(names, options));

@@ -1,5 +1,6 @@
-// Rounds to medians, medians to tables, and whether the bars are met.
+// Medians of the rounds, tables of the medians, and the bars.
 
+import { describeMachine } from '../lib/rounds.mjs';
 import { median, pairedRatio, spread } from '../lib/stats.mjs';
 import { digits, grouped, percent, table } from '../lib/table.mjs';
 
@@ -11,14 +12,14 @@ const factor = (value) => digits(value, value < 1 ? 2 : 1);
 const valuesOf = (entry, of) => entry?.rounds.map((round) => round && of(round)) ?? [];
 const present = (values) => values.filter((value) => value !== undefined);
 
-/** [{ name, unit, contestants: [{ name, values, median, least, spread, times }] }] of one case. */
+/** [{ name, unit, candidates: [{ name, values, median, least, spread, times }] }] of one case. */
 export function summarizeCase(one, entries) {
   return (one.rows ?? NS).map(({ name, unit, of }) => {
     const ours = valuesOf(
       entries.find((entry) => entry.name === OURS),
       of,
     );
-    const contestants = entries.map((entry) => {
+    const candidates = entries.map((entry) => {
       const all = valuesOf(entry, of);
       const values = present(all);
       return {
@@ -30,14 +31,14 @@ export function summarizeCase(one, entries) {
         times: pairedRatio(all, ours),
       };
     });
-    return { name: name ? `${one.name}: ${name}, ${unit}` : one.name, unit, contestants };
+    return { name: name ? `${one.name}: ${name}, ${unit}` : one.name, unit, candidates };
   });
 }
 
-/** [{ text, value, unit, met }]: what was asked, what was found; nothing where it was not found. */
+/** [{ text, value, unit, met }]: the bars that were measured. */
 export function judge(one, entries) {
   const [row] = summarizeCase(one, entries);
-  const of = (name) => row.contestants.find((contestant) => contestant.name === name);
+  const of = (name) => row.candidates.find((contestant) => contestant.name === name);
   const ours = entries.find((entry) => entry.name === OURS);
   const bars = (one.bars ?? []).map(({ name, unit, over, atMost, atLeast, of: get }) => {
     if (over) {
@@ -53,13 +54,13 @@ export function judge(one, entries) {
 
 const HEADER = ['least', 'spread'];
 
-/** One row per figure: ours, then the peers, then how many times as much the peers take. */
+/** One row per value: Coronet, the peers, then the ratios of the peers to Coronet. */
 export function printSuite(title, rows, names) {
   const peers = names.filter((name) => name !== OURS);
   const header = [...[OURS, ...HEADER].filter(() => names.includes(OURS)), ...peers];
   const ratios = names.includes(OURS) ? peers.map((name) => `× ${name}`) : [];
-  const line = ({ name, contestants }) => {
-    const by = new Map(contestants.map((contestant) => [contestant.name, contestant]));
+  const line = ({ name, candidates }) => {
+    const by = new Map(candidates.map((contestant) => [contestant.name, contestant]));
     const ours = by.get(OURS);
     return [
       name,
@@ -79,16 +80,12 @@ export function printBars(bars) {
     .join('\n');
 }
 
-export function printFacts(facts, { starts, rounds, ms }) {
-  return (
-    `Node ${facts.node}, ${facts.kernel}, ${facts.cores} × ${facts.cpu}, ` +
-    `load average ${digits(facts.loadAverage)}\n` +
-    `${starts} × ${rounds} rounds of ${ms} ms, interleaved; one process for each runtime and case`
-  );
-}
+export const printFacts = (machine, { starts, rounds, ms }) =>
+  `${describeMachine(machine)}\n` +
+  `${starts} × ${rounds} rounds of ${ms} ms, interleaved; one process for each runtime and case`;
 
 export const LEGEND = `Medians of the rounds. least: the best round; spread: the middle half of \
 them, as a share of the median;
-both of coronet (of all: --json). × name: how many times what coronet takes, median over the rounds;
-below 1 coronet takes more. ns are CPU time of the process, collections included; µs of what
-happens once are wall time. What the cases do: bench/README.md`;
+both of coronet (of all: --json). × name: the ratio to coronet, median of the rounds; below 1
+coronet takes more. ns are CPU time of the process, including collections; µs of cases that run
+once are wall time. Description of the cases: bench/README.md`;

@@ -1,28 +1,16 @@
-// The rounds of one case: every contestant in a process of its own, in turn.
+// The rounds of one case: every candidate runs in its own process, in turn.
 
+import { Candidate, inTurn, resultsOf } from '../lib/comparison.mjs';
 import { LineProcess } from '../lib/process.mjs';
 
 const START_MS = 30_000;
 const ROUND_MS = 60_000;
 const ONCE_MS = 120_000;
 
-class Contestant {
-  rounds = [];
-  failed; // the first failure; a contestant that has one sits out the rest of the case
-
+class Runtime extends Candidate {
   constructor(spec, work) {
-    this.name = spec.name;
+    super(spec);
     this.command = spec.command(work);
-  }
-
-  /** Runs `step`, and keeps its failure: one that fails must not cost the others' figures. */
-  async attempt(step) {
-    if (this.failed) return;
-    try {
-      await step();
-    } catch (error) {
-      this.failed = error.message;
-    }
   }
 
   async open() {
@@ -36,35 +24,25 @@ class Contestant {
   }
 }
 
-/** Each round begins with another one, so that none always runs after the same. */
-async function inTurn(contestants, rounds, step) {
-  for (let i = 0; i < rounds; i++) {
-    for (let j = 0; j < contestants.length; j++) {
-      const one = contestants[(i + j) % contestants.length];
-      await one.attempt(() => step(one, i));
-    }
-  }
-}
-
-async function repeated(contestants, { starts, rounds, ms, warmMs }) {
+async function repeated(candidates, { starts, rounds, ms, warmMs }) {
   for (let start = 0; start < starts; start++) {
     try {
-      await Promise.all(contestants.map((one) => one.attempt(() => one.open())));
-      for (const one of contestants) {
+      await Promise.all(candidates.map((one) => one.attempt(() => one.open())));
+      for (const one of candidates) {
         await one.attempt(() => one.child.ask(`prepare ${warmMs} ${ms}`, ROUND_MS));
       }
-      await inTurn(contestants, rounds, async (one, i) => {
+      await inTurn(candidates, rounds, async (one, i) => {
         one.rounds[start * rounds + i] = await one.child.ask(`round ${ms}`, ROUND_MS);
       });
     } finally {
-      for (const one of contestants) await one.close();
+      for (const one of candidates) await one.close();
     }
   }
 }
 
-/** What happens once needs a fresh heap each time, and is alone on the machine. */
-async function once(contestants, rounds) {
-  await inTurn(contestants, rounds, async (one, i) => {
+/** Cases that run once need a fresh heap and no other active process. */
+async function once(candidates, rounds) {
+  await inTurn(candidates, rounds, async (one, i) => {
     try {
       await one.open();
       one.rounds[i] = await one.child.ask('once', ONCE_MS);
@@ -74,7 +52,7 @@ async function once(contestants, rounds) {
   });
 }
 
-/** How many tasks: all of ours, because the bars name their count; of the peers' a part. */
+/** The number of tasks: for Coronet all, because the bars state it; for the peers a part. */
 function tasksOf({ tasks }, { runtime }, { part }) {
   if (!tasks) return {};
   return { tasks: runtime === 'coronet' ? tasks.coronet : tasks[runtime] * part };
@@ -85,12 +63,12 @@ function workOf(one, spec, options) {
   return { kind, ...one.parameters, ...tasksOf(one, spec, options) };
 }
 
-/** [{ name, rounds, failed? }], in the order of `specs`, without those that have no counterpart. */
+/** [{ name, rounds, failed? }] in the order of `specs`, without runtimes that lack the case. */
 export async function measureCase(one, specs, options) {
-  const contestants = specs
+  const candidates = specs
     .filter(({ runtime }) => one.runtimes?.includes(runtime) ?? true)
-    .map((spec) => new Contestant(spec, workOf(one, spec, options)));
-  if (one.tasks) await once(contestants, options.once);
-  else await repeated(contestants, options);
-  return contestants.map(({ name, rounds, failed }) => ({ name, rounds, failed }));
+    .map((spec) => new Runtime(spec, workOf(one, spec, options)));
+  if (one.tasks) await once(candidates, options.once);
+  else await repeated(candidates, options);
+  return resultsOf(candidates);
 }

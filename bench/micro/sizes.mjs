@@ -1,14 +1,14 @@
-// Sizes that all runtimes share.
+// Sizes that all runtimes use.
 
-/** Tasks that are alive at a time where many are spawned, or cancelled, in turn. */
+/** The number of tasks at a time in cases that spawn or cancel many. */
 export const BATCH = 100;
 
-/** A limit that is never reached. */
+/** A time limit that does not expire. */
 export const HOUR_MS = 3_600_000;
 
 const CHILDREN = 10;
 
-/** `size` nodes as up to ten subtrees: the sizes of these. */
+/** The sizes of up to ten subtrees with `size` nodes in total. */
 export function fan(size) {
   const count = Math.min(CHILDREN, size);
   return Array.from({ length: count }, (_, i) => Math.ceil((size - i) / count));

@@ -1,8 +1,8 @@
-// What is measured: benchmarks as lists of cases, with what the project asks of itself.
+// The benchmarks as lists of cases, with the bars that the project sets for itself.
 //
-// A case: `kind` and `parameters` for the runtimes (`kinds` where one of them differs), `runtimes`
-// where some have no counterpart, `quick` if a quick run has it. A bar: at most so much for
-// Coronet, or at least so many times as cheap as `over`.
+// A case has `kind` and `parameters` for the runtimes (`kinds` if they differ), `runtimes` if some
+// runtimes lack the case, and `quick` if it is part of a quick run. A bar is an upper limit for
+// Coronet (`atMost`), or a lower limit for the ratio of `over` to Coronet (`atLeast`).
 
 const PEERS = ['effect', 'effection'];
 const times = (name) => PEERS.map((over) => ({ name, over, atLeast: 10 }));
@@ -23,7 +23,7 @@ const channel = (capacity, quick) => ({
   quick,
 });
 
-/** What happens once: a row for each part, per task, because the counts of tasks differ. */
+/** Rows of a case that runs once: per task, because the numbers of tasks differ. */
 const perTask = [
   { name: 'start', unit: 'µs', of: ({ startMs, tasks }) => (startMs * 1000) / tasks },
   { name: 'cancel', unit: 'µs', of: ({ cancelMs, tasks }) => (cancelMs * 1000) / tasks },

@@ -1,5 +1,5 @@
-// The same echo with Bun's own sockets (`Bun.listen`, one handler object for all connections).
-// A write that the kernel does not take whole is kept and goes out at `drain`.
+// The same echo server with the sockets of Bun (`Bun.listen`, one handler object for all
+// connections). The rest of a partial write is sent at `drain`.
 
 import { announce } from '../lib/control.mjs';
 

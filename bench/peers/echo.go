@@ -1,5 +1,5 @@
-// The same echo as Go programs do it: a goroutine per connection over the runtime's own poller.
-// Pinned to one core, the runtime takes GOMAXPROCS = 1 by itself.
+// The same echo server as a typical Go program: a goroutine per connection.
+// Pinned to one core, the runtime sets GOMAXPROCS to 1.
 package main
 
 import (

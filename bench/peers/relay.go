@@ -1,5 +1,5 @@
-// The same relay as Go programs do it: io.Copy between two TCP connections, which splices them
-// through a pipe (splice(2)) on Linux.
+// The same relay as a typical Go program: io.Copy between two TCP connections, which on Linux
+// uses splice(2).
 package main
 
 import (

@@ -1,13 +1,13 @@
 // One relay with its load, and the rounds of a cell.
 //
-// All relays of a cell are up at once, each with its own load, all quiet but the one whose turn it
-// is. A round is: ask the relay for its usage, move the bytes, ask again.
+// All relays of a cell run at the same time, each with its own load, but only one is active. A
+// round asks the relay for its usage, moves the bytes, and asks again.
 
-import { begin, Contestant, charged, contest } from '../lib/comparison.mjs';
+import { Candidate, compare, measureUsage, startProcess } from '../lib/comparison.mjs';
 
 const ROUND_MS = 60_000;
 
-class Relay extends Contestant {
+class Relay extends Candidate {
   constructor(spec, { pairs }, env) {
     super(spec);
     this.pairs = pairs;
@@ -17,10 +17,10 @@ class Relay extends Contestant {
   async start() {
     const { spec, pairs, env } = this;
     const { place, load } = env;
-    const { process, said } = await begin(spec.name, place.server, spec.command);
+    const { process, first } = await startProcess(spec.name, place.server, spec.command);
     this.relay = process;
-    const command = [...load.command, said.port, pairs, env.window, ...load.tail];
-    this.load = (await begin('load', place.load, command, 30_000)).process;
+    const command = [...load.command, first.port, pairs, env.window, ...load.tail];
+    this.load = (await startProcess('load', place.load, command, 30_000)).process;
     await this.move('check', env.warmBytes / 2);
     await this.move('run', env.warmBytes / 2);
   }
@@ -30,14 +30,14 @@ class Relay extends Contestant {
     this.load = this.relay = undefined;
   }
 
-  /** `bytes` over all pairs together. */
+  /** `bytes`: the total of all pairs. */
   move(command, bytes) {
     const each = Math.max(1, Math.round(bytes / this.pairs));
     return this.load.ask(`${command} ${each}`, ROUND_MS);
   }
 
   async round() {
-    return summary(await charged(this.relay, () => this.move('run', this.env.bytes)));
+    return summary(await measureUsage(this.relay, () => this.move('run', this.env.bytes)));
   }
 }
 
@@ -55,9 +55,9 @@ function summary({ load, user, sys, ...neighbours }) {
   };
 }
 
-/** All rounds of one cell: [{ name, rounds, failed? }], in the order of `specs`. */
+/** All rounds of one cell, [{ name, rounds, failed? }], in the order of `specs`. */
 export function measureCell(cell, specs, env) {
-  return contest(
+  return compare(
     specs.map((spec) => new Relay(spec, cell, env)),
     env,
   );

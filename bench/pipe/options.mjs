@@ -1,31 +1,31 @@
-// What `npm run bench -- pipe` understands.
+// The options of `npm run bench -- pipe`.
 
 import { count, counts, flag, names, parse, peer, text } from '../lib/options.mjs';
 
 export const HELP = `Usage: npm run bench -- pipe [options]
 
-Measures relays side by side on loopback: what the first connection of a pair sends goes to the
-second. CPU time of the relay per GB (10⁹ bytes), and the rate.
+Compares relays on loopback, which forward the bytes of the first connection of a pair to the
+second: CPU time of the relay per GB (10⁹ bytes), and rate.
 
   --servers a,b        c, c-splice, coronet-epoll, coronet-portable, node-net, go
-                                                            (default: what is here)
-  --peer name=path     one more relay; may be repeated
+                                                            (default: all available)
+  --peer name=path     another relay; may be repeated
                          node=<program>            node:net in another Node
                          coronet=<dist/index.js>   another build of Coronet, epoll
-  --pairs 1,50         pairs of connections that are at work together   (default 1,50)
+  --pairs 1,50         pairs of connections at the same time            (default 1,50)
   --bytes 1G           bytes of a round, over all pairs; K, M, G: 10³, 10⁶, 10⁹ (default 1G)
-  --window 512K        bytes of a pair that are under way at most; K: 1024
+  --window 512K        most bytes of a pair in flight; K: 1024
                                                             (default 512K, see bench/README.md)
   --rounds n           interleaved rounds of each start                 (default 4)
   --starts n           fresh processes for each cell                    (default 3)
   --load-sleeps        the load sleeps in epoll_wait instead of polling (see bench/README.md)
-  --js-load            the load in JavaScript, even where a C compiler is
-  --quick              less of everything, no Go: under half a minute
+  --js-load            the load in JavaScript, even if there is a C compiler
+  --quick              fewer and shorter rounds, no Go: under half a minute
   --json               one JSON document with every round, instead of tables
 `;
 
-// It takes V8 some 15,000 pieces (2 GB of 128 KB each) to have compiled the way of a byte; until
-// then the relays in JavaScript use several times as much in user mode.
+// V8 needs about 15,000 pieces (2 GB in pieces of 128 KB) to compile all of the code path; until
+// then the relays in JavaScript use several times as much CPU in user mode.
 const FULL = { bytes: 1e9, rounds: 4, starts: 3, warmBytes: 3e9 };
 const QUICK = { bytes: 3e8, rounds: 3, starts: 2, warmBytes: 1.5e9 };
 

@@ -1,9 +1,9 @@
-// The programs of the comparison: which relays there are, how to start them, and the load.
+// The programs of the comparison: the relays with their commands.
 
-import { buildC, buildGo, installed } from '../lib/build.mjs';
+import { buildC, buildGo } from '../lib/build.mjs';
 import { choose, compiled, node, overDist, path } from '../lib/programs.mjs';
 
-// In the order of the table: the limits, ours, what we are compared with.
+// In the order of the table: the lower limits, Coronet, the others.
 const RELAYS = {
   c: () => compiled(buildC('servers/c-relay.c', 'c-relay')),
   'c-splice': () => compiled(buildC('servers/c-relay.c', 'c-relay'), 'splice'),
@@ -18,21 +18,5 @@ const PEERS = {
   coronet: (entry) => node(process.execPath, path('servers/relay-coronet.mjs'), 'epoll', entry),
 };
 
-function defaults(quick) {
-  const names = Object.keys(RELAYS).filter((name) => name !== 'go');
-  return !quick && installed('go', 'version') ? [...names, 'go'] : names;
-}
-
-/** Those that can run: [{ name, command }]; those that cannot: [{ name, missing }]. */
-export function chooseRelays({ servers, peers, quick }) {
-  return choose({ names: servers ?? defaults(quick), peers }, RELAYS, PEERS);
-}
-
-export function chooseLoad({ jsLoad, loadSleeps }) {
-  const c = jsLoad ? { missing: 'asked for JavaScript' } : buildC('bulk.c', 'bulk');
-  if (c.missing) {
-    const why = `${c.missing}: the load is JavaScript and is the limit itself; compare CPU only`;
-    return { command: [process.execPath, path('bulk.mjs')], tail: [], note: why };
-  }
-  return { command: [c.path], tail: loadSleeps ? [] : ['spin'] };
-}
+/** `ready`: [{ name, command }]; `absent`: [{ name, missing }]. */
+export const chooseRelays = (options) => choose(options, RELAYS, PEERS);

@@ -1,11 +1,10 @@
 /*
- * The limit: what an echo server costs when nothing stands between it and the kernel.
+ * The lower limit: an echo server that uses the system calls directly.
  *
  * One thread, one edge-triggered epoll set, one read buffer for all connections, each descriptor
- * registered once for its whole life. One recv and one send per message: a read that does not fill
- * the buffer has drained the socket, so the recv that would only say EAGAIN is not made (epoll(7),
- * question 9). It has no limits, no timeouts and no counters: a server fit for production does
- * more work than this one, and the distance to it is what that work costs.
+ * registered once. One recv and one send per message: a read that does not fill the buffer has
+ * drained the socket, so there is no second recv that returns EAGAIN (epoll(7), question 9). It has
+ * no limits, timeouts or counters; the distance to it is the cost of these.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +20,7 @@
 
 enum { READ_SIZE = 65536, EVENTS = 1024 };
 
-/* What the kernel would not take yet. A connection that has some is not read until it is gone. */
+/* Unsent bytes. While a connection has some, it is not read. */
 struct pending {
   char *bytes;
   size_t from, to;
@@ -49,7 +48,7 @@ static void keep(int fd, const char *bytes, size_t length) {
   pending[fd] = (struct pending){copy, 0, length};
 }
 
-/* 1: all was sent; 0: the rest is pending; -1: the connection is gone. */
+/* 1: all was sent; 0: the rest is pending; -1: the connection is closed. */
 static int put(int fd, const char *bytes, size_t length) {
   ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL);
   if (sent == (ssize_t)length) return 1;

@@ -1,14 +1,12 @@
 /*
- * The limit of a relay: what it costs to move bytes from one connection to another when nothing
- * stands between it and the kernel.
+ * The lower limit of a relay: it moves bytes between connections by direct system calls.
  *
  *   c-relay            recv(2) into a buffer, send(2) out of it
- *   c-relay splice     splice(2) through a pipe: the bytes never enter the program
+ *   c-relay splice     splice(2) through a pipe: the bytes stay in the kernel
  *
- * Connections come in pairs: what the first of a pair sends goes to the second. One thread, one
- * edge-triggered epoll set, each descriptor registered once. A pair owns memory only while the
- * second connection does not take what was read from the first, and the first is not read then.
- * There are no limits, no timeouts and no counters.
+ * It forwards from the first connection of a pair to the second. One thread, one edge-triggered
+ * epoll set, each descriptor registered once. A pair owns memory only while the second connection
+ * is full, and the first is not read during that time. It has no limits, timeouts or counters.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,15 +26,15 @@ enum { BROKEN = -1, WAIT = 0, GO_ON = 1 };
 
 struct pair {
   int from, to;
-  int to_the_end;      /* the end of `from` was announced: a short read proves nothing any more */
-  char *held;          /* what was read and not taken yet: bytes at..end of it */
+  int to_the_end;      /* EPOLLRDHUP of `from`: a short read no longer means empty */
+  char *held;          /* unsent bytes: at..end of it */
   size_t at, end;
-  int pipe[2];         /* splice only; `end` counts what is in it */
+  int pipe[2];         /* splice only; `end` is the number of bytes in it */
 };
 
-static struct pair **pairs; /* by descriptor, both of them */
+static struct pair **pairs; /* by descriptor, for both connections */
 static int max_fds, ep, listener, splicing;
-static int single = -1; /* a first connection whose second has not come yet */
+static int single = -1; /* the first connection of an incomplete pair */
 static char *buffer;
 
 static void watch(int fd, uint32_t events) {
@@ -64,20 +62,20 @@ static void drop(struct pair *pair) {
 
 static int blocked(void) { return errno == EAGAIN ? WAIT : BROKEN; }
 
-/* Sends what is left of the buffer of the pair. */
+/* Sends the rest of the buffer of the pair. */
 static int flush(struct pair *pair) {
   while (pair->at < pair->end) {
     ssize_t sent = send(pair->to, pair->held + pair->at, pair->end - pair->at, MSG_NOSIGNAL);
     if (sent < 0) return blocked();
     pair->at += sent;
   }
-  free(buffer); /* the pair's is as good, and still in the cache */
+  free(buffer); /* the buffer of the pair is still in the cache */
   buffer = pair->held;
   pair->held = NULL;
   return GO_ON;
 }
 
-/* What the second connection does not take stays where it is: the pair keeps the buffer. */
+/* If the second connection is full, the pair keeps the buffer. */
 static int put(struct pair *pair, size_t length) {
   ssize_t sent = send(pair->to, buffer, length, MSG_NOSIGNAL);
   if (sent == (ssize_t)length) return GO_ON;
@@ -101,7 +99,7 @@ static int copy(struct pair *pair) {
   return state;
 }
 
-/* The pipe is empty whenever it is filled, so EAGAIN is always about the socket. */
+/* The pipe is empty when it is filled, so EAGAIN always concerns the socket. */
 static int move(struct pair *pair) {
   const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
   for (;;) {
@@ -129,7 +127,7 @@ static void join(int from, int to) {
   pair->to = to;
   if (splicing) {
     if (pipe2(pair->pipe, O_NONBLOCK | O_CLOEXEC) < 0) die("pipe2");
-    /* Refused above the limit of the user (pipe(7)): a smaller one does, too. */
+    /* Fails above the limit of the user (pipe(7)); the default size works as well. */
     fcntl(pair->pipe[1], F_SETPIPE_SZ, PIPE_SIZE);
   }
   pairs[from] = pairs[to] = pair;
@@ -152,8 +150,8 @@ static void accept_all(void) {
   }
 }
 
-/* The pair that an event of this batch was about may have been dropped meanwhile, or another may
- * have its descriptors: then the event is spurious, and harmless. */
+/* An earlier event of the batch may have closed the pair, and another pair may use its descriptors:
+ * then the event is spurious and harmless. */
 static void obey(const struct epoll_event *event) {
   int fd = event->data.fd;
   if (fd == listener) accept_all();

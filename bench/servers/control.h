@@ -1,8 +1,8 @@
 /*
- * What the C programs of the benchmarks share: their listener, and the control line.
+ * Listener and control protocol of the C programs of the benchmarks.
  *
- * Control, the same for every program here: the first line on stdout says the port; each line on
- * stdin is answered with the process's usage; the end of stdin ends the process.
+ * The control protocol is the same for every server: the first line on stdout is the port; the
+ * response to each line on stdin is the usage of the process; end of file on stdin ends it.
  */
 #ifndef CONTROL_H
 #define CONTROL_H
@@ -40,7 +40,7 @@ static void control(void) {
   }
 }
 
-/* A listener at a free port of the loopback, which stdout is told. */
+/* A listener at a free loopback port, which is printed on stdout. */
 static int open_listener(void) {
   struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t length = sizeof at;
@@ -53,7 +53,7 @@ static int open_listener(void) {
   return listener;
 }
 
-/* As many as the system grants: descriptors are below the result. */
+/* Raises the limit of descriptors as far as possible and returns it. */
 static int allow_descriptors(void) {
   struct rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);

@@ -1,8 +1,8 @@
-// The echo in the full API, as a user writes it: limits, timeouts and counters at their defaults.
+// The echo server as a user writes it: limits, timeouts and counters have their defaults.
 //
 //   node coronet.mjs <epoll | portable | auto> [entry]
 //
-// `entry` is another build's dist/index.js, for a comparison before ↔ after.
+// `entry` is the dist/index.js of another build, to compare two builds.
 
 import { pathToFileURL } from 'node:url';
 import { announce } from '../lib/control.mjs';

@@ -1,6 +1,6 @@
-// The same echo with what Node offers: `data` in, `write` out. Backpressure is left to the load's
-// closed loop, which never has more than its pipelining depth outstanding: the cheapest form that
-// node:net has, so the comparison favours it.
+// The same echo server with node:net: `data` and `write`. It ignores backpressure, because the
+// closed loop of the load bounds the outstanding bytes. This is the cheapest form in node:net, so
+// the comparison favours it.
 
 import { createServer } from 'node:net';
 import { announce } from '../lib/control.mjs';

@@ -1,8 +1,8 @@
-// A relay with `pipe`: what the first connection of a pair sends goes to the second.
+// A relay with `pipe` from the first connection of a pair to the second.
 //
 //   node relay-coronet.mjs <epoll | portable | auto> [entry]
 //
-// `entry` is another build's dist/index.js, for a comparison before ↔ after.
+// `entry` is the dist/index.js of another build, to compare two builds.
 
 import { pathToFileURL } from 'node:url';
 import { announce } from '../lib/control.mjs';
@@ -11,7 +11,7 @@ const [network = 'auto', entry] = process.argv.slice(2);
 const built = new URL('../../dist/index.js', import.meta.url);
 const { group, listen, pipe, run } = await import(entry ? pathToFileURL(entry).href : built.href);
 
-/** A pair ends when either side does; the others go on. */
+/** A pair ends when one of its connections ends; the other pairs continue. */
 function* relay(from, to) {
   try {
     yield* pipe(from, to);

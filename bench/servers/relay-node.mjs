@@ -1,9 +1,9 @@
-// The same relay with what Node offers: `from.pipe(to)`, which pauses `from` while `to` is full.
+// The same relay with node:net: `from.pipe(to)`, which pauses `from` while `to` is full.
 
 import { createServer } from 'node:net';
 import { announce } from '../lib/control.mjs';
 
-let single; // a first connection whose second has not come yet
+let single; // the first connection of an incomplete pair
 
 function join(from, to) {
   from.on('error', () => to.destroy());

@@ -1,16 +1,16 @@
-// One build of Coronet simulating one scenario, in a process of its own.
+// One scenario with one build of Coronet, in its own process.
 //
 //   node child.mjs <directory of the build> <scenario, JSON>
 //
-// A command per line on stdin, an answer in JSON on stdout: `round <ms>` simulates for so long. The
-// end of stdin ends the process.
+// A command per line on stdin, a response in JSON on stdout: `round <ms>` simulates for that time.
+// End of file on stdin ends the process.
 
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { scenariosOf } from './scenarios.mjs';
 
-const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
 const [, , directory, text] = process.argv;
 const { name, size, runs, options } = JSON.parse(text);
@@ -18,7 +18,7 @@ const load = (file) => import(pathToFileURL(join(directory, file)).href);
 const { simulate } = await load('sim.js');
 const scenario = scenariosOf(await load('index.js'))[name](size);
 
-/** Batches of runs until `ms` have passed; seeds go on from one batch to the next. */
+/** Batches of runs until `ms` have passed. The seeds continue from one batch to the next. */
 async function round(ms) {
   const cpu = process.cpuUsage();
   const begin = performance.now();
@@ -34,7 +34,7 @@ async function round(ms) {
   return { ...total, wallMs, cpuMs: (user + system) / 1000 };
 }
 
-say({ ready: true });
+print({ ready: true });
 for await (const line of createInterface({ input: process.stdin })) {
-  say(await round(Number(line.split(' ')[1])));
+  print(await round(Number(line.split(' ')[1])));
 }

@@ -1,10 +1,12 @@
-// `npm run bench -- sim`: how many simulated runs and events a core does in a second.
+// `npm run bench -- sim`: simulated runs and events per second on one core.
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { facts, on, placement } from '../lib/machine.mjs';
+import { out, printer, runMain } from '../lib/main.mjs';
 import { count, flag, parse, peer, text, UsageError } from '../lib/options.mjs';
 import { LineProcess } from '../lib/process.mjs';
+import { describeMachine } from '../lib/rounds.mjs';
 import { median, pairedRatio, spread } from '../lib/stats.mjs';
 import { digits, grouped, percent, table } from '../lib/table.mjs';
 
@@ -12,8 +14,8 @@ const HELP = `Usage: npm run bench -- sim [options]
 
 Simulates many short runs, and one long run, on one core.
 
-  --peer coronet=dir  another build's dist, for a comparison before ↔ after; may be repeated
-  --rounds n          rounds of each start, builds in turn   (default 5)
+  --peer coronet=dir  the dist of another build, to compare two builds; may be repeated
+  --rounds n          rounds of each start, interleaved      (default 5)
   --starts n          fresh processes for each case          (default 2)
   --ms n              length of a round                      (default 1000)
   --quick             one start of three rounds of 500 ms
@@ -33,11 +35,11 @@ const SPEC = {
 const FULL = { rounds: 5, starts: 2, ms: 1000 };
 const QUICK = { rounds: 3, starts: 1, ms: 500 };
 const WARM_MS = 1500;
-const PATIENCE_MS = 60_000;
+const LIMIT_MS = 60_000;
 
 const HOSTILE = { shortReads: 0.3, shortWrites: 0.3, spuriousWakeups: 0.3, slowAccept: 0.3 };
 
-// A short run is about 40 events, so it is what surrounds a run that is measured there.
+// A short run has about 40 events, so its start and end are most of its cost.
 const CASES = [
   { title: 'ping, short runs', name: 'ping', runs: 200, options: {}, runsBar: 2000 },
   { title: 'ping, order pct', name: 'ping', runs: 200, options: { order: 'pct' } },
@@ -70,7 +72,7 @@ function buildsOf(peers) {
   const others = peers.map(peer).map(({ path }, i) => ({ name: `peer ${i + 1}`, path }));
   const builds = [{ name: 'coronet', path: ours }, ...others];
   for (const { path } of builds) {
-    if (!existsSync(`${path}/sim.js`)) throw new UsageError(`${path} is no build: npm run build`);
+    if (!existsSync(`${path}/sim.js`)) throw new UsageError(`${path} has no sim.js: npm run build`);
   }
   return builds;
 }
@@ -85,12 +87,12 @@ async function measureCase(one, builds, { starts, rounds, ms, core }) {
       entry.child = new LineProcess(entry.name, on(core, command));
     }
     for (const entry of entries) {
-      await entry.child.answer(PATIENCE_MS);
-      await entry.child.ask(`round ${WARM_MS}`, PATIENCE_MS);
+      await entry.child.answer(LIMIT_MS);
+      await entry.child.ask(`round ${WARM_MS}`, LIMIT_MS);
     }
     for (let i = 0; i < rounds; i++) {
       for (const entry of entries) {
-        entry.rounds.push(await entry.child.ask(`round ${ms}`, PATIENCE_MS));
+        entry.rounds.push(await entry.child.ask(`round ${ms}`, LIMIT_MS));
       }
     }
     for (const entry of entries) await entry.child.stop();
@@ -132,8 +134,8 @@ function bars({ title, runsBar, eventsBar }, { rounds }) {
     return `  bar: ${title}: ≥ ${grouped(bar)} ${what}: ${grouped(value)}, ${verdict}`;
   };
   return [
-    ...(runsBar ? [line('runs a second', runsBar, runsPerSecond)] : []),
-    ...(eventsBar ? [line('events a second', eventsBar, eventsPerSecond)] : []),
+    ...(runsBar ? [line('runs per second', runsBar, runsPerSecond)] : []),
+    ...(eventsBar ? [line('events per second', eventsBar, eventsPerSecond)] : []),
   ];
 }
 
@@ -141,10 +143,9 @@ async function measure(options) {
   const builds = buildsOf(options.peer);
   const machine = facts();
   const { pinned, server: core, why } = placement();
-  const print = (line) => (options.json ? process.stderr : process.stdout).write(`${line}\n`);
+  const print = printer(options);
   print(
-    `Node ${machine.node}, ${machine.kernel}, ${machine.cores} × ${machine.cpu}, load average ` +
-      `${digits(machine.loadAverage)}, ${pinned ? `on core ${core}` : `not pinned: ${why}`}\n` +
+    `${describeMachine(machine)}, ${pinned ? `on core ${core}` : `not pinned: ${why}`}\n` +
       `${options.starts} × ${options.rounds} rounds of ${options.ms} ms`,
   );
   const results = [];
@@ -156,17 +157,7 @@ async function measure(options) {
   );
   print(`\n${table(HEADER, rows)}`);
   print(results.flatMap(({ one, entries }) => bars(one, entries[0])).join('\n'));
-  if (options.json) process.stdout.write(`${JSON.stringify({ machine, options, results })}\n`);
+  if (options.json) out(JSON.stringify({ machine, options, results }));
 }
 
-export async function main(args) {
-  try {
-    const options = readOptions(args);
-    if (options.help) return void process.stdout.write(HELP);
-    await measure(options);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`${error.message}\n\n${HELP}`);
-    process.exitCode = 2;
-  }
-}
+export const main = (args) => runMain({ help: HELP, readOptions }, args, measure);

@@ -1,4 +1,4 @@
-// What is simulated. Every scenario checks what it did: one that is wrong has no figure.
+// The simulated scenarios. Every scenario checks its result.
 
 const ROUND_TRIPS = 10;
 
@@ -6,7 +6,7 @@ function same(got, expected) {
   if (got !== expected) throw new Error(`Expected ${expected}, got ${got}`);
 }
 
-/** The scenarios of one build of Coronet: `coronet` is its module, `name` → (size) → scenario. */
+/** The scenarios for one build of Coronet, `name` → (size) → scenario. `coronet` is its module. */
 export function scenariosOf({ connect, group, listen, sleep }) {
   function* echo(socket) {
     try {
@@ -49,14 +49,14 @@ export function scenariosOf({ connect, group, listen, sleep }) {
   }
 
   return {
-    /** Two hosts: connect, ten requests and answers, close. */
+    /** Two hosts: connect, ten requests and responses, close. */
     ping: () =>
       function* (world) {
         world.host('server', () => server(1));
         yield* ask('10.0.0.2:7', ROUND_TRIPS);
       },
 
-    /** Four hosts ask a server, eight connections each, so often that the run is one long one. */
+    /** Four hosts with eight connections each send many requests to a server in one long run. */
     long: (times) =>
       function* (world) {
         world.host('server', () => server(32));

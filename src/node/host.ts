@@ -53,6 +53,7 @@ export interface HostOptions {
   ended(): void;
 }
 
+/** Runs a scheduler inside the event loop of Node. */
 export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener {
   readonly now: () => number;
   readonly random: () => number;

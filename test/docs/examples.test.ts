@@ -1,23 +1,17 @@
-/** The programs in examples/ run as they stand, and print what they say they print. */
+/** The programs in examples/ run unchanged and print the output that their last comment states. */
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { buildExamples, ROOT } from './examples-build.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const BUILT = buildExamples('examples');
 const PORT = 25000;
-/** Those that simulate a thousand worlds compute for a second or two. */
-const PATIENCE_MS = 60_000;
+/** Examples with a thousand simulated runs take one or two seconds. */
+const LIMIT_MS = 60_000;
 
-/** The examples import the built package by its name, as a user's program does. */
-beforeAll(() => {
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  execFileSync(process.execPath, [tsc, '-p', 'examples/tsconfig.json'], { cwd: ROOT });
-}, 60_000);
-
-/** Programs that end by themselves and name their output in a last comment "Output:". */
+/** Programs that end without a signal: their last comment, "Output:", states their output. */
 function programs(): string[] {
   return readdirSync(join(ROOT, 'examples'), { recursive: true })
     .map(String)
@@ -31,29 +25,29 @@ function expectedOutput(name: string): string | undefined {
 }
 
 function built(name: string): string {
-  return join(ROOT, 'build/examples/examples', name.replace(/\.ts$/, '.js'));
+  return join(BUILT, name.replace(/\.ts$/, '.js'));
 }
 
-describe('an example that ends by itself prints what its last comment says', () => {
+describe('an example that ends without a signal prints the output of its last comment:', () => {
   test.each(programs())(
     '%s',
     (name) => {
       const output = execFileSync(process.execPath, [built(name)], {
         encoding: 'utf8',
-        timeout: PATIENCE_MS,
+        timeout: LIMIT_MS,
       });
       expect(output.trimEnd()).toBe(expectedOutput(name));
     },
-    PATIENCE_MS,
+    LIMIT_MS,
   );
 });
 
-describe('an echo server among the examples answers GOT: and what it was sent', () => {
+describe('an echo server in examples/ sends GOT: and the received bytes:', () => {
   test.each(['echo.ts', 'raw-echo.ts'])('%s', async (name) => {
     const server = spawn(process.execPath, [built(name)], { stdio: 'ignore' });
     const ended = new Promise<number | null>((resolve) => server.once('exit', resolve));
     try {
-      expect(await ask('Hello')).toBe('GOT:Hello');
+      expect(await request('Hello')).toBe('GOT:Hello');
     } finally {
       server.kill('SIGTERM');
       await ended;
@@ -61,11 +55,11 @@ describe('an echo server among the examples answers GOT: and what it was sent', 
   });
 });
 
-/** Connects, as soon as somebody listens, and gives the first answer. */
-async function ask(text: string): Promise<string> {
+/** Connects as soon as the server listens, and returns the first response. */
+async function request(text: string): Promise<string> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await askOnce(text);
+      return await requestOnce(text);
     } catch (error) {
       if (attempt === 100) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -73,7 +67,7 @@ async function ask(text: string): Promise<string> {
   }
 }
 
-function askOnce(text: string): Promise<string> {
+function requestOnce(text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(PORT, '127.0.0.1', () => socket.write(text));
     socket.once('error', reject);

@@ -1,7 +1,4 @@
-/**
- * Every TypeScript sample in the documents is a file of examples/, word for word; and so is
- * whatever else names a file.
- */
+/** Samples in the documents that are TypeScript or name a file equal that file in examples/. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +8,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 interface Sample {
   readonly document: string;
-  /** What stands behind the three backticks. */
+  /** The text after the three backticks. */
   readonly label: string;
   readonly code: string;
 }
@@ -37,12 +34,12 @@ function samplesOf(document: string): Sample[] {
 
 const samples = documents().flatMap(samplesOf);
 
-test('there are samples', () => {
+test('the documents contain samples', () => {
   expect(samples.length).toBeGreaterThan(0);
 });
 
-describe('a sample is the file that it names', () => {
-  test.each(samples)('$document: $label', ({ label, code }) => {
+describe('a sample in the documents equals the file that it names:', () => {
+  test.each(samples)('$document, $label', ({ label, code }) => {
     const path = /^\w+ file=(examples\/\S+)$/.exec(label)?.[1];
     expect(path, 'write ```ts file=examples/NAME.ts').toBeDefined();
     expect(code).toBe(readFileSync(join(ROOT, path as string), 'utf8'));

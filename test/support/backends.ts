@@ -10,28 +10,24 @@ import { SimulatedNetwork } from '../../src/sim/network/simulated-network.ts';
 import type { ProgramOptions } from '../../src/sim/run-program.ts';
 import { makeRunSimulated } from '../../src/sim/run-program.ts';
 
+/** A backend on which the conformance tests run: epoll, portable or the simulator. */
 export interface TestBackend {
   readonly name: string;
   /**
-   * True: the operating system's own network, so other processes can take part, the files of Unix
-   * sockets lie on the disk, users have rights, and standard error is the process's. A simulated
-   * host has nothing of that but what its network knows.
+   * True for the network of the operating system: other processes can connect, Unix sockets are
+   * files with permissions, and warnings appear on standard error.
    */
   readonly real: boolean;
-  /** What its networks can and cannot do. */
   readonly capabilities: Capabilities;
-  /** Runs a program in this world. One that hangs fails with what it waits for. */
+  /** Runs a program. A program that hangs fails with a list of its waiting tasks. */
   run<T>(op: OperationSource<T>, options?: RunOptions): Promise<T>;
-  /** What the network of the last run holds. */
+  /** The open resources of the network of the last run. */
   counters(): NetworkCounters;
-  /** What lies beneath the network and must be zero when no network is open. */
+  /** Counters of the layer below the network. All are zero when no network is open. */
   residue(): Readonly<Record<string, number>>;
 }
 
-/**
- * Less than vitest grants a test, so that a program that hangs is closed and does not harm the
- * next.
- */
+/** Less than the time limit of a test, so that a program that hangs is closed before the next. */
 const LIMIT_MS = 27_000;
 
 type MakeNetwork = (owner: NetworkOwner) => Network;
@@ -64,16 +60,16 @@ function capabilitiesOf(make: MakeNetwork): Capabilities {
 
 const { addon, reason } = loadAddon();
 
-/** Why the suite does not run on epoll; `undefined` where it does. */
+/** The reason why the epoll backend is not available; `undefined` if it is. */
 export const withoutEpoll: string | undefined = addon === undefined ? reason : undefined;
 
 const epollBackends: readonly TestBackend[] =
   addon === undefined ? [] : [realBackend('epoll', epollNetwork, () => ({ ...addon.stats() }))];
 
-/** Which schedule, and which faults: for runs of the suite under worse conditions. */
+/** Options of the simulator as JSON, to run the tests with another task order or with faults. */
 const CONDITIONS = JSON.parse(process.env['CORONET_TEST_SIM'] ?? '{}') as ProgramOptions;
 
-/** One simulated host, on virtual time. */
+/** A program runs on one simulated host, with virtual time. */
 function simulatedBackend(): TestBackend {
   let last: Network | undefined;
   const runSimulated = makeRunSimulated({
@@ -115,10 +111,10 @@ export const backends: readonly TestBackend[] = [
   simulatedBackend(),
 ];
 
-/** Those of this machine: what `--backend` and the option `network` can name. */
+/** The backends that the option `backend` can name. */
 export const realBackends: readonly TestBackend[] = backends.filter(({ real }) => real);
 
-/** Those whose connections may be TLS. */
+/** The backends that support TLS. */
 export const backendsWithTls: readonly TestBackend[] = backends.filter(
   ({ capabilities }) => capabilities.tls,
 );

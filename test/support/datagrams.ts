@@ -1,20 +1,21 @@
-/** What the cases about datagrams share. */
+/** Helpers for tests with datagram sockets. */
 import { networkInterfaces } from 'node:os';
 import type { Address, Datagram, Operation, ReceivedDatagram, Wait } from '../../src/index.ts';
 import { bindDatagram, moveOnAfter } from '../../src/index.ts';
+import type { TestBackend } from './backends.ts';
 import { LOOPBACK } from './sockets.ts';
 
-/** Whether this machine speaks IPv6 with itself. */
+/** True if the loopback interface of this machine has an IPv6 address. */
 export const hasIpv6: boolean = Object.values(networkInterfaces()).some((all) =>
   all?.some(({ address }) => address === '::1'),
 );
 
 /**
- * After so many silences of so long nothing more comes over loopback: everything was there, or was
- * dropped. One silence proves nothing: a process that was held up meets its timers first.
+ * After three timeouts in a row every datagram on loopback was received or dropped. One timeout
+ * proves nothing: a delayed process handles its timers before its sockets.
  */
-const SILENCES = 3;
-const SILENCE_MS = 10;
+const TIMEOUTS = 3;
+const TIMEOUT_MS = 10;
 
 /** Runs `body` with two sockets, and closes them. */
 export function* withTwo<T>(
@@ -26,7 +27,19 @@ export function* withTwo<T>(
   return yield* body(near, far);
 }
 
+<<<<<<< HEAD
+/** Sends every datagram back to its sender. */
+=======
+/** Runs `body` on `backend` with two sockets. */
+export function onTwo<T>(
+  backend: TestBackend,
+  body: (near: Datagram, far: Datagram) => Operation<T>,
+): Promise<T> {
+  return backend.run(() => withTwo(body));
+}
+
 /** Sends back what comes. */
+>>>>>>> h/net
 export function* echoDatagrams(socket: Datagram): Operation<void> {
   for (;;) {
     const { data, from } = yield* socket.recvFrom();
@@ -34,19 +47,19 @@ export function* echoDatagrams(socket: Datagram): Operation<void> {
   }
 }
 
-/** Everything that comes before a silence. */
+/** Receives datagrams until none arrives for a while. */
 export function* receiveDatagrams(socket: Datagram): Operation<ReceivedDatagram[]> {
   const all: ReceivedDatagram[] = [];
-  for (let silences = 0; silences < SILENCES; silences++) {
-    const next = yield* moveOnAfter(SILENCE_MS, () => socket.recvFrom());
+  for (let timeouts = 0; timeouts < TIMEOUTS; timeouts++) {
+    const next = yield* moveOnAfter(TIMEOUT_MS, () => socket.recvFrom());
     if (next === undefined) continue;
     all.push(next);
-    silences = -1;
+    timeouts = -1;
   }
   return all;
 }
 
-/** The form of the classic teaching program: a raw wait, then a try. */
+/** Receives with a bare yield and an attempt, as the classic teaching program does. */
 export function* rawReceive(socket: Datagram): Operation<ReceivedDatagram> {
   for (;;) {
     const wait: Wait = ['recv', socket];
@@ -56,7 +69,7 @@ export function* rawReceive(socket: Datagram): Operation<ReceivedDatagram> {
   }
 }
 
-/** Likewise. */
+/** Sends with a bare yield and an attempt. */
 export function* rawSend(socket: Datagram, data: string, to: Address): Operation<void> {
   for (;;) {
     const wait: Wait = ['send', socket];
@@ -65,14 +78,14 @@ export function* rawSend(socket: Datagram, data: string, to: Address): Operation
   }
 }
 
-/** A plain call, where an operation is expected. */
-export function called(call: () => unknown): () => Operation<unknown> {
+/** An operation that makes a plain call. */
+export function asOperation(call: () => unknown): () => Operation<unknown> {
   return function* (): Operation<unknown> {
     return call();
   };
 }
 
-/** Everything that a closed socket has to refuse. */
+/** Every use that a closed socket must reject. */
 export function usesOf(socket: Datagram, peer: Address): (() => Operation<unknown>)[] {
   const calls: (() => unknown)[] = [
     () => socket.tryRecvFrom(),
@@ -93,6 +106,6 @@ export function usesOf(socket: Datagram, peer: Address): (() => Operation<unknow
     () => socket.sendTo('x', peer),
     () => socket.send('x'),
     () => socket.connect(peer),
-    ...calls.map(called),
+    ...calls.map(asOperation),
   ];
 }

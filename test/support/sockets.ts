@@ -16,15 +16,16 @@ import {
   timeout,
   writable,
 } from '../../src/index.ts';
+import type { TestBackend } from './backends.ts';
 
 /** Any free port. */
 export const LOOPBACK = '127.0.0.1:0';
 
-/** As long as anything may take that happens by itself. */
-const PATIENCE_MS = 20_000;
+/** The time limit of `eventually`. */
+const LIMIT_MS = 20_000;
 
-/** A connection that is not writable for a few times as long is full. */
-const SILENCE_MS = 8;
+/** A connection that is not writable during several waits of this length is full. */
+const FULL_WAIT_MS = 8;
 
 // ---- connections ----
 
@@ -48,6 +49,14 @@ export function* withPair<T>(
   }
 }
 
+/** Runs `body` on `backend` with both ends of a connection. */
+export function onPair<T>(
+  backend: TestBackend,
+  body: (near: Socket, far: Socket) => Operation<T>,
+): Promise<T> {
+  return backend.run(() => withPair(body));
+}
+
 /** Runs `body` as a program with both ends of a connection. */
 export function runWithPair<T>(
   body: (near: Socket, far: Socket) => Operation<T>,
@@ -57,8 +66,8 @@ export function runWithPair<T>(
 }
 
 /**
- * As withPair, on a connection that is full for good once it is full: the buffers of a Unix socket
- * do not grow, those of TCP move and grow while nobody looks.
+ * As withPair, over a Unix socket: its buffers have a fixed size, so a full connection stays full.
+ * The buffers of TCP grow in the background.
  */
 export function withTightPair<T>(body: (near: Socket, far: Socket) => Operation<T>): Operation<T> {
   tightPairs++;
@@ -100,7 +109,7 @@ export function* receiveText(socket: Socket): Operation<string> {
   return String(yield* receiveAll(socket));
 }
 
-/** As receiveAll; each part is in `parts` from the moment in which it was received. */
+/** As receiveAll, but adds each part to `parts` as soon as it is received. */
 export function* collect(socket: Socket, parts: Buffer[], max = 65536): Operation<void> {
   for (;;) {
     const part = yield* socket.recv(max);
@@ -109,12 +118,12 @@ export function* collect(socket: Socket, parts: Buffer[], max = 65536): Operatio
   }
 }
 
-/** The next `length` bytes. */
+/** Receives exactly `length` bytes. */
 export function* receiveExactly(socket: Socket, length: number): Operation<Buffer> {
   const parts: Buffer[] = [];
   for (let left = length; left > 0; ) {
     const part = yield* socket.recv(left);
-    if (part.length === 0) throw new Error(`The connection ended ${left} bytes too early`);
+    if (part.length === 0) throw new Error(`The connection ended ${left} bytes early`);
     parts.push(part);
     left -= part.length;
   }
@@ -145,7 +154,7 @@ export function* endOf(socket: Socket): Operation<string> {
   }
 }
 
-/** Sends back what comes until the peer has finished. */
+/** Sends received bytes back until end of file. Does not close the socket. */
 export function* echo(socket: Socket): Operation<void> {
   for (;;) {
     const data = yield* socket.recv();
@@ -154,22 +163,22 @@ export function* echo(socket: Socket): Operation<void> {
   }
 }
 
-/** Sends until the connection takes nothing more, and says how much that was. */
+/** Sends until the connection is full. Returns the number of bytes. */
 export function* fill(socket: Socket): Operation<number> {
   const block = Buffer.alloc(65536, 'f');
   const before = socket.bytesSent;
-  // Bytes move on to the peer for a while: full is what is full after some silence, too.
-  for (let silences = 0; silences < 3; silences++) {
+  // The system moves bytes to the peer for a while, so the connection must stay full.
+  for (let waits = 0; waits < 3; waits++) {
     while (socket.trySend(block) > 0) {
-      silences = 0;
+      waits = 0;
       yield* sleep(0);
     }
-    yield* moveOnAfter(SILENCE_MS, () => writable(socket));
+    yield* moveOnAfter(FULL_WAIT_MS, () => writable(socket));
   }
   return socket.bytesSent - before;
 }
 
-/** One byte, in each of the ways to send it. */
+/** Every operation that sends, with one byte. */
 export function sendsOf(socket: Socket): (() => Operation<unknown>)[] {
   return [
     () => socket.send('x'),
@@ -188,13 +197,13 @@ export function runLimited<T>(op: () => Operation<T>, options?: RunOptions): Pro
   return run(() => timeout(8000, op), options);
 }
 
-/** What a program is expected to fail with. */
+/** An error that a test expects. */
 export interface Failure extends Error {
   readonly code?: string;
   readonly bytesSent?: number;
 }
 
-/** The error of `body`, which must fail. A cancellation from outside goes through. */
+/** Returns the error of `body`, which must fail. Rethrows the cancellation of an outer scope. */
 export function* failure(body: () => Operation<unknown>): Operation<Failure> {
   let value: unknown;
   try {
@@ -203,7 +212,7 @@ export function* failure(body: () => Operation<unknown>): Operation<Failure> {
     if (isCancelled(error)) throw error;
     return error as Failure;
   }
-  throw new Error(`Expected a failure, got the value ${String(value)}`);
+  throw new Error(`Expected a failure, got the result ${String(value)}`);
 }
 
 /** The code of the error of `body`, which must fail. */
@@ -211,7 +220,7 @@ export function* failureCode(body: () => Operation<unknown>): Operation<string |
   return (yield* failure(body)).code;
 }
 
-/** Runs all bodies at once; the first failure leaves as it is. */
+/** Runs all bodies as tasks. Throws the first error itself, not a GroupError. */
 export function* together(...bodies: readonly (() => Operation<unknown>)[]): Operation<void> {
   try {
     yield* group(function* (tasks): Operation<void> {
@@ -222,16 +231,16 @@ export function* together(...bodies: readonly (() => Operation<unknown>)[]): Ope
   }
 }
 
-/** Waits until `holds` is true of something that no operation tells. */
+/** Polls until `holds` returns true, for conditions that no operation waits for. */
 export function* eventually(what: string, holds: () => boolean): Operation<void> {
-  const limit = now() + PATIENCE_MS;
+  const limit = now() + LIMIT_MS;
   while (!holds()) {
-    if (now() > limit) throw new Error(`Waited in vain until ${what}`);
+    if (now() > limit) throw new Error(`Timed out: ${what}`);
     yield* sleep(1);
   }
 }
 
-/** Waits until `task` waits; it must not end before. */
+/** Waits until `task` is waiting. Throws if it ends before. */
 export function* untilWaiting(task: Task<unknown>): Operation<void> {
   yield* eventually(`'${task.name}' waits`, () => isBlocked(task));
 }
@@ -242,14 +251,13 @@ function isBlocked({ state, name }: Task<unknown>): boolean {
   throw new Error(`Expected '${name}' to wait, but it has ended: ${state}`);
 }
 
-const NOBODY = 65534;
+/** The user `nobody`. */
+const UNPRIVILEGED_UID = 65534;
 
-/**
- * Runs `body` as a user who is refused what users are refused; only the superuser has to change.
- */
+/** Runs `body` with the permissions of an ordinary user, also if the process runs as root. */
 export function* withoutPrivilege(body: () => Operation<void>): Operation<void> {
   const isRoot = process.geteuid?.() === 0;
-  if (isRoot) process.seteuid?.(NOBODY);
+  if (isRoot) process.seteuid?.(UNPRIVILEGED_UID);
   try {
     yield* body();
   } finally {

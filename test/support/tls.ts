@@ -1,4 +1,4 @@
-/** What the cases about TLS share: the certificates of test/tls/, and secured pairs. */
+/** Helpers for tests with TLS: the certificates in certificates/, and connected pairs. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -13,11 +13,12 @@ import type {
   TlsServerOptions,
 } from '../../src/index.ts';
 import { connect, group, listen, toDuplex } from '../../src/index.ts';
+import type { TestBackend } from './backends.ts';
 import { LOOPBACK } from './sockets.ts';
 
 const FOLDER = fileURLToPath(new URL('./certificates/', import.meta.url));
 
-/** A certificate or a key of test/tls/, as text. */
+/** A certificate or key in certificates/, as text. */
 export function pem(name: string): string {
   return readFileSync(join(FOLDER, `${name}.pem`), 'utf8');
 }
@@ -38,16 +39,16 @@ export const CLIENT: Identity = identity('client');
 export const EXPIRED: Identity = identity('expired');
 export const SELF: Identity = identity('self');
 
-/** What a client has to be told to believe the servers above. */
+/** The options of a client that trusts the servers above. */
 export const TRUSTING: TlsClientOptions = { ca: CA };
 
-/** The options of both sides, where a case needs others than the usual ones. */
+/** Options of server and client that differ from the defaults. */
 export interface Sides {
   readonly server?: Partial<TlsServerOptions>;
   readonly client?: Partial<TlsClientOptions>;
 }
 
-/** Runs `body` beside a listener with TLS, and closes it. */
+/** Runs `body` with a TLS listener, and closes it. */
 export function* withListener<T>(
   body: (listener: Listener) => Operation<T>,
   options: Partial<TlsServerOptions> = {},
@@ -56,7 +57,7 @@ export function* withListener<T>(
   return yield* body(listener);
 }
 
-/** Connects to one of the listeners above. */
+/** Connects to such a listener. */
 export function connectTo(
   address: SocketAddress,
   options: Partial<TlsClientOptions> = {},
@@ -64,7 +65,7 @@ export function connectTo(
   return connect(address, { tls: { ...TRUSTING, ...options } });
 }
 
-/** Connects to `listener` and accepts the connection, both at once. */
+/** Connects to `listener` and accepts the connection at the same time. */
 export function* securePair(
   listener: Listener,
   options: Partial<TlsClientOptions> = {},
@@ -92,7 +93,19 @@ export function withSecurePair<T>(
   }, server);
 }
 
+<<<<<<< HEAD
+/** A connection whose near end is node:tls over a plain socket, which a test can close. */
+=======
+/** Runs `body` on `backend` with both ends of a TLS connection. */
+export function onSecurePair<T>(
+  backend: TestBackend,
+  body: (near: Socket, far: Socket) => Operation<T>,
+): Promise<T> {
+  return backend.run(() => withSecurePair(body));
+}
+
 /** A connection whose near end is node:tls over a plain socket of ours, which a case can cut. */
+>>>>>>> h/net
 export interface ForeignPair {
   readonly raw: Socket;
   readonly foreign: TLSSocket;
@@ -107,7 +120,7 @@ export function withForeignClient<T>(
   return withListener(function* (listener): Operation<T> {
     using raw = yield* connect(listener.address);
     const foreign = connectTls({ socket: toDuplex(raw), ca: CA, host: '127.0.0.1' });
-    foreign.on('error', () => {}); // What is done to it here is not its failure.
+    foreign.on('error', () => {}); // Tests close the connection below it.
     using far = yield* listener.accept();
     try {
       return yield* body({ raw, foreign, far });

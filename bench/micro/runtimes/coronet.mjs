@@ -1,7 +1,8 @@
 // The micro-benchmarks in Coronet, from dist/ or from another build's dist/index.js (argv[4]).
 //
-// Each entry takes its parameters and gives a function: of a count of operations, which gives the
-// ns that they took, or for what happens once, of nothing, which gives figures (see clock.mjs).
+// Each entry takes its parameters and returns a function. It takes a number of operations and
+// returns their duration in ns; for a case that runs once it takes nothing and returns the
+// measurements (see clock.mjs).
 
 import { pathToFileURL } from 'node:url';
 import { Lap, Once, same } from '../clock.mjs';
@@ -14,7 +15,7 @@ const { all, Channel, group, run, scope, sleep, sleepForever, timeout } = corone
 
 const empty = function* () {};
 
-/** Yields `count` times from `depth` nested `yield*`; the first yield lets all others start. */
+/** Yields `count` times from `depth` nested `yield*`; the first one lets all others start. */
 function* switching(depth, count, lap) {
   if (depth > 1) return yield* switching(depth - 1, count, lap);
   yield;

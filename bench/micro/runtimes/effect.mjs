@@ -53,7 +53,7 @@ const spawnAndJoin = Effect.fnUntraced(function* (n) {
   }
 });
 
-// The documentation prefers this to forking; it starts each fiber at once, not in a later turn.
+// The documentation recommends this over forking; it starts each fiber at once.
 const allOfBatch = Effect.fnUntraced(function* (n) {
   const members = Array.from({ length: BATCH }, () => empty);
   for (let left = n; left > 0; left -= BATCH) {

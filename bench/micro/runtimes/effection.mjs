@@ -1,6 +1,6 @@
 // The micro-benchmarks in effection 4: spawn, channels, race, scoped, suspend. It has no operation
-// that only lets the others run; one that is resolved as soon as it begins goes through its
-// scheduler, without a timer of the host.
+// that only yields. The benchmark uses an operation that is resolved at once, which passes through
+// the scheduler without a timer of the host.
 
 import {
   all,
@@ -78,7 +78,7 @@ function* allOfBatch(n) {
   for (let left = n; left > 0; left -= BATCH) yield* all(members.map((member) => member()));
 }
 
-/** Its channels are never full: only the unbounded case has a counterpart. */
+/** Its channels are unbounded, so it has only that case. */
 function channels() {
   return timed(function* (n) {
     const channel = createChannel();
@@ -101,7 +101,7 @@ function* limit(ms) {
   throw new Error('timeout');
 }
 
-/** The documentation's way to a timeout: a race against a sleep. */
+/** A timeout as in the documentation: a race against a sleep. */
 function* timeouts(n) {
   for (let i = 0; i < n; i++) yield* race([empty(), limit(HOUR_MS)]);
 }
@@ -111,8 +111,8 @@ function* scopes(n) {
 }
 
 /**
- * Counts tasks that start and unwind. Who waits for all to start must not poll: a parent runs
- * before its children as long as it is ready.
+ * Counts tasks that start and unwind. Waiting for all to start must not poll: a parent that is
+ * ready runs before its children.
  */
 class Census {
   #left;
@@ -123,7 +123,7 @@ class Census {
     this.#left = tasks;
   }
 
-  /** Runs `waiting` as a task that counts. */
+  /** Runs `waiting` as a counted task. */
   *task(waiting) {
     if (--this.#left === 0) this.#all.resolve();
     try {
@@ -158,7 +158,7 @@ function cancels() {
   };
 }
 
-/** Runs `root`, and halts it when all its tasks wait. */
+/** Runs `root` and halts it when all its tasks wait. */
 async function startAndHalt(tasks, census, root) {
   const once = new Once(tasks);
   await run(function* () {

@@ -1,12 +1,12 @@
 // The micro-benchmarks in async functions, promises and AbortController: the language and Node
-// alone. What has no counterpart there is written in the usual way.
+// only. Missing features are implemented in the usual way.
 
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Lap, Once, same } from '../clock.mjs';
 import { BATCH, fan, HOUR_MS } from '../sizes.mjs';
 
-// A node of the tree has a listener for each child: the warning would be most of its cost.
+// A node of the tree has a listener for each child. The warning would be most of the cost.
 setMaxListeners(0);
 
 const empty = async () => {};
@@ -47,7 +47,7 @@ async function callAndAwait(n) {
   for (let i = 0; i < n; i++) await empty();
 }
 
-/** A bounded queue as people write it: waiting senders and receivers are resolvers in arrays. */
+/** A typical bounded queue: arrays hold the resolvers of waiting senders and receivers. */
 class Queue {
   #items = [];
   #senders = [];
@@ -147,8 +147,8 @@ function cancels() {
   };
 }
 
-// A controller each: with one signal for all, Node looks through its list of listeners for every
-// sleeper that joins, and 100,000 of them take minutes.
+// One controller for each: with a shared signal, Node searches the list of listeners for every new
+// sleeper, and 100,000 sleepers take minutes.
 function sleepers({ tasks }) {
   return async () => {
     let unwound = 0;

@@ -65,12 +65,10 @@ const SLOT_MASK = 0xfffff;
 const CAPABILITIES: Capabilities = {
   pausesAccept: true,
   exactTorn: true,
-  batchedAccept: true,
   reusePort: true,
   options: EPOLL_OPTIONS,
   abstractNames: true,
   tls: HAS_TLS,
-  batchedDatagrams: true,
   sendsAtOnce: true,
   exactDropped: true,
 };

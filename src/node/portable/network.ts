@@ -79,12 +79,10 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
   readonly capabilities: Capabilities = {
     pausesAccept: false,
     exactTorn: false,
-    batchedAccept: false,
     reusePort: hasReusePort(),
     options: PORTABLE_OPTIONS,
     abstractNames: ABSTRACT_NAMES,
     tls: HAS_TLS,
-    batchedDatagrams: false,
     sendsAtOnce: false,
     exactDropped: false,
   };

@@ -39,4 +39,4 @@ function* program() {
   });
 }
 
-await main(program, { network: process.argv[2] });
+await main(program, { backend: process.argv[2] });

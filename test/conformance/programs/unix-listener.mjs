@@ -29,4 +29,4 @@ function* competitor() {
   }
 }
 
-await run(competitor, { network: process.argv[2] });
+await run(competitor, { backend: process.argv[2] });

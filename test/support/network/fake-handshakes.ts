@@ -1,4 +1,4 @@
-/** Gates, and a listener below them, that do what a test says, when it says so. */
+/** Handshake stages, and a listener below them, whose events a test triggers. */
 import { ClosedError } from '../../../src/kernel/errors.ts';
 import { Readiness } from '../../../src/kernel/readiness.ts';
 import { HandshakingListener } from '../../../src/net/handshake/handshaking-listener.ts';
@@ -11,15 +11,15 @@ const { scheduler } = clock;
 
 export const HERE: Endpoint = { host: '127.0.0.1', port: 1, family: 4 };
 
-/** A listener that gives what it is told to give. */
+/** A listener that accepts the connections that the test passes to `arrive`. */
 export class FakeListener extends Readiness implements ListenerTransport {
   readonly local: Endpoint = HERE;
   readonly results: (Transport | Error)[] = [];
   closed = false;
   acceptBatch: number = Infinity;
-  /** How many wait, if the network tells. */
+  /** The length of the accept queue, if the network reports it. */
   queued: number | undefined = undefined;
-  /** True: the flag is cleared by a try that finds nothing, not by the one that takes the last. */
+  /** True: only a failed attempt clears `canRecv`, not the one that takes the last result. */
   clearsFlagLate = false;
 
   tryListen(): boolean {
@@ -28,10 +28,10 @@ export class FakeListener extends Readiness implements ListenerTransport {
 
   tryAccept(): Transport | undefined {
     if (this.closed) throw new ClosedError('ERR_CLOSED', 'closed');
-    const answer = this.results.shift();
-    if (answer instanceof Error) throw answer;
-    this.canRecv = this.results.length > 0 || (this.clearsFlagLate && answer !== undefined);
-    return answer;
+    const result = this.results.shift();
+    if (result instanceof Error) throw result;
+    this.canRecv = this.results.length > 0 || (this.clearsFlagLate && result !== undefined);
+    return result;
   }
 
   close(): void {
@@ -39,14 +39,14 @@ export class FakeListener extends Readiness implements ListenerTransport {
     this.rejectWaiters(new Error('closed'));
   }
 
-  /** Something has come in. */
-  arrive(...answers: (Transport | Error)[]): void {
-    this.results.push(...answers);
+  /** Queues connections or errors for `tryAccept`. */
+  arrive(...results: (Transport | Error)[]): void {
+    this.results.push(...results);
     this.notifyRecv();
   }
 }
 
-/** A connection that knows how it was ended. */
+/** A connection that records whether it was closed or reset. */
 export class FakeTransport extends Readiness {
   readonly local: Endpoint = HERE;
   readonly remote: Endpoint = HERE;
@@ -67,31 +67,31 @@ export function connection(): Connection {
   return new FakeTransport() as unknown as Connection;
 }
 
-/** A gate that does what a case says, when it says so. */
+/** A handshake stage whose handshakes the test completes. */
 export class FakeHandshakeStage implements HandshakeStage {
   readonly maxPending: number;
   readonly handshakes: PendingHandshake[] = [];
 
-  constructor(most = 2) {
-    this.maxPending = most;
+  constructor(maxPending = 2) {
+    this.maxPending = maxPending;
   }
 
-  start(passage: PendingHandshake): () => void {
-    this.handshakes.push(passage);
-    return () => passage.raw.reset();
+  start(handshake: PendingHandshake): () => void {
+    this.handshakes.push(handshake);
+    return () => handshake.raw.reset();
   }
 
-  /** The passage that began as the `index`th. */
+  /** The handshake that was started as number `index`. */
   at(index: number): PendingHandshake {
     return this.handshakes[index] as PendingHandshake;
   }
 }
 
-/** Lets everybody through at once. */
+/** Completes every handshake at once. */
 export const IMMEDIATE_STAGE: HandshakeStage = {
   maxPending: 2,
-  start(passage) {
-    passage.complete(passage.raw);
+  start(handshake) {
+    handshake.complete(handshake.raw);
     return () => {};
   },
 };
@@ -102,8 +102,8 @@ export interface Case {
   readonly listener: HandshakingListener;
 }
 
-export function handshaking(most = 2): Case {
+export function handshaking(maxPending = 2): Case {
   const raw = new FakeListener();
-  const gate = new FakeHandshakeStage(most);
-  return { raw, stage: gate, listener: new HandshakingListener(raw, gate, scheduler) };
+  const stage = new FakeHandshakeStage(maxPending);
+  return { raw, stage, listener: new HandshakingListener(raw, stage, scheduler) };
 }

@@ -1,6 +1,6 @@
 /**
- * A transport whose peer is the test: what it feeds is received chunk by chunk, and sends take what
- * it makes room for. For tests of the net room without a network.
+ * A transport whose peer is the test: the test provides the chunks that are received and the space
+ * for bytes that are sent. For tests of the layer net without a network.
  */
 import { ClosedError } from '../../../src/kernel/errors.ts';
 import { Readiness } from '../../../src/kernel/readiness.ts';
@@ -9,16 +9,15 @@ import type { Endpoint, Transport } from '../../../src/world/network.ts';
 export class ScriptedTransport extends Readiness implements Transport {
   readonly local: Endpoint = { host: '127.0.0.1', port: 1, family: 4 };
   readonly remote: Endpoint = { host: '127.0.0.1', port: 2, family: 4 };
-  /** True: the flag is cleared with the last chunk, as after a short read. False: by the try behind
-   *  it. */
+  /** True: the last chunk clears `canRecv`, as a short read does. False: the next attempt does. */
   clearsEarly = false;
-  /** Tries to receive that brought bytes. */
+  /** The number of attempts to receive that returned bytes. */
   receives = 0;
-  /** What each send has taken: a copy, since the memory is the caller's again at once. */
+  /** The bytes of each send. Copies, because the caller may reuse its memory. */
   readonly sends: Buffer[] = [];
-  /** How many pieces each vectored send was offered. */
+  /** The number of chunks of each vectored send. */
   readonly offered: number[] = [];
-  /** Bytes that sends still take before they would block. */
+  /** The free space of the send buffer, in bytes. */
   room: number = Infinity;
   #chunks: Buffer[] = [];
   #next = 0;
@@ -36,19 +35,20 @@ export class ScriptedTransport extends Readiness implements Transport {
 
   // ---- the peer ----
 
-  /** One chunk for one receive. */
+  /** Adds a chunk, which one receive returns. */
   feed(bytes: Uint8Array | string): void {
     if (bytes.length === 0) return;
     this.#chunks.push(typeof bytes === 'string' ? Buffer.from(bytes) : toBuffer(bytes));
     this.notifyRecv();
   }
 
-  /** Nothing more comes: end of file, or an error for ever. */
+  /** Ends the received stream, with end of file or with an error. */
   finish(error?: Error): void {
     this.#end = error ?? 'ended';
     this.notifyRecv();
   }
 
+  /** Adds `bytes` to the free space of the send buffer. */
   admit(bytes: number): void {
     this.room += bytes;
     this.notifySend();
