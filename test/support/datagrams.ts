@@ -27,9 +27,6 @@ export function* withTwo<T>(
   return yield* body(near, far);
 }
 
-<<<<<<< HEAD
-/** Sends every datagram back to its sender. */
-=======
 /** Runs `body` on `backend` with two sockets. */
 export function onTwo<T>(
   backend: TestBackend,
@@ -38,8 +35,7 @@ export function onTwo<T>(
   return backend.run(() => withTwo(body));
 }
 
-/** Sends back what comes. */
->>>>>>> h/net
+/** Sends every datagram back to its sender. */
 export function* echoDatagrams(socket: Datagram): Operation<void> {
   for (;;) {
     const { data, from } = yield* socket.recvFrom();

@@ -93,9 +93,6 @@ export function withSecurePair<T>(
   }, server);
 }
 
-<<<<<<< HEAD
-/** A connection whose near end is node:tls over a plain socket, which a test can close. */
-=======
 /** Runs `body` on `backend` with both ends of a TLS connection. */
 export function onSecurePair<T>(
   backend: TestBackend,
@@ -104,8 +101,7 @@ export function onSecurePair<T>(
   return backend.run(() => withSecurePair(body));
 }
 
-/** A connection whose near end is node:tls over a plain socket of ours, which a case can cut. */
->>>>>>> h/net
+/** A connection whose near end is node:tls over a plain socket, which a test can close. */
 export interface ForeignPair {
   readonly raw: Socket;
   readonly foreign: TLSSocket;

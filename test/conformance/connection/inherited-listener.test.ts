@@ -83,7 +83,7 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
       const early = connectPlain(port, '127.0.0.1');
       await child.until('it serves', () => child.lines.length === 3);
       expect(child.lines[0]).toBe(`3 127.0.0.1:${port}`);
-      expect(child.lines[1]).toMatch(/^EBUSY .*descriptor 3: .* has it already$/);
+      expect(child.lines[1]).toMatch(/^EBUSY .*descriptor 3: .* already uses it$/);
       expect(await answer(early)).toBe('Hello');
       expect(await answer(connectPlain(port, '127.0.0.1'))).toBe('Hello');
       await ended(child);

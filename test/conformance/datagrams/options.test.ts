@@ -3,11 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Address, Datagram, DatagramOptions, Operation } from '../../../src/index.ts';
 import { bindDatagram } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-<<<<<<< HEAD
-import { asOperation, hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
-=======
-import { called, hasIpv6, onTwo, receiveDatagrams } from '../../support/datagrams.ts';
->>>>>>> h/net
+import { asOperation, hasIpv6, onTwo, receiveDatagrams } from '../../support/datagrams.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
 
@@ -119,7 +115,7 @@ for (const backend of backends) {
         expect(String((yield* far.recvFrom()).data)).toBe('one hop');
       }));
 
-    it('invalid arguments throw when the method is called', () =>
+    it('invalid arguments throw when the method is asOperation', () =>
       onTwo(backend, function* (near, far): Operation<void> {
         const wrong = (call: () => unknown, code: string) =>
           expect(call).toThrow(expect.objectContaining({ code }));
@@ -149,7 +145,7 @@ for (const backend of backends) {
         expect(String((yield* far.recvFrom()).data)).toBe('unharmed');
       }));
 
-    it('invalid options throw when bindDatagram is called', () => {
+    it('invalid options throw when bindDatagram is asOperation', () => {
       const wrong: [DatagramOptions, string][] = [
         [null as never, 'ERR_INVALID_ARG_TYPE'],
         [{ maxLength: 0 }, 'ERR_OUT_OF_RANGE'],

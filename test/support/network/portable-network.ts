@@ -15,8 +15,7 @@ import { pattern } from '../data.ts';
 import type { Pair } from './transport-waits.ts';
 import { accept, connectOn, listenOn, pairOn } from './transport-waits.ts';
 
-export { portOf } from '../../../src/node/endpoint.ts';
-export { accept, readable, recv, recvAll, sendAll, writable } from './transport-waits.ts';
+export { accept, portOf, readable, recv, recvAll, sendAll, writable } from './transport-waits.ts';
 
 export const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
 
