@@ -1,13 +1,14 @@
 /*
- * One instance of the addon: made when an environment (the main thread, a worker) loads it, ended
- * by the environment's cleanup hook.
+ * One instance of the addon per environment (the main thread or a worker). It is created when the
+ * environment loads the addon, and destroyed by the cleanup hook of the environment.
  *
  * The end of an environment, in order:
- *   1. The hook runs. JavaScript is not called any more.
- *   2. Every poller is ended: its sockets are closed, its references dropped, its uv handle told to
- *      close. (A uv handle that is there when a worker's loop is closed aborts the process.)
- *   3. libuv gives the handles back, one by one, in later turns of the loop.
- *   4. With the last one the record is freed and the hook is reported as done. Node waits for that.
+ *   1. The cleanup hook runs. JavaScript is no longer called.
+ *   2. Every poller is ended: its sockets are closed, its references deleted, its uv handle is
+ *      being closed. (A uv handle that is open when the loop of a worker is closed aborts the
+ *      process.)
+ *   3. libuv calls the close callbacks of the handles in later turns of the loop.
+ *   4. The last callback frees the record and removes the hook. Node waits for that.
  *
  * process.exit() on the main thread skips all of this; the system closes the descriptors.
  */
@@ -16,53 +17,35 @@
 
 #include "coronet.h"
 
-/* What JavaScript sees. The list is the interface; src/node/addon.ts has its types. */
+/* The functions that JavaScript sees. src/node/addon.ts has their types. */
 typedef struct {
   const char *name;
   napi_callback function;
 } Export;
 
-static const Export EXPORTS[] = {
-    {"createPoller", coronet_create_poller},
-    {"destroyPoller", coronet_destroy_poller},
-    {"poll", coronet_poll},
-    {"listen", coronet_listen},
-    {"accept", coronet_accept},
-    {"shed", coronet_shed},
-    {"queued", coronet_queued},
-    {"connect", coronet_connect},
-    {"connected", coronet_connected},
-    {"local", coronet_local},
-    {"peer", coronet_peer},
-    {"recv", coronet_recv},
-    {"recvEach", coronet_recv_each},
-    {"discard", coronet_discard},
-    {"send", coronet_send},
-    {"sendv", coronet_sendv},
-    {"shutdown", coronet_shutdown},
-    {"getOption", coronet_get_option},
-    {"setOption", coronet_set_option},
-    {"close", coronet_close},
-    {"bindDatagram", coronet_bind_datagram},
-    {"connectDatagram", coronet_connect_datagram},
-    {"recvDatagrams", coronet_recv_datagrams},
-    {"sender", coronet_sender},
-    {"sendDatagram", coronet_send_datagram},
-    {"watchSend", coronet_watch_send},
-    {"datagramOption", coronet_datagram_option},
-    {"datagramFigure", coronet_datagram_figure},
-    {"joinGroup", coronet_join_group},
-    {"leaveGroup", coronet_leave_group},
-    {"multicastInterface", coronet_multicast_interface},
-    {"hold", coronet_hold},
-    {"bound", coronet_bound},
-    {"adopt", coronet_adopt},
-    {"notify", coronet_notify},
+/* JavaScript reads these numbers from the export `constants`, so it has no second copy. */
+typedef struct {
+  const char *name;
+  uint32_t value;
+} Constant;
+
+#define CONSTANT(name) {#name, name}
+
+static const Constant CONSTANTS[] = {
+    CONSTANT(INDEX_BITS), CONSTANT(FAMILY_UNIX), CONSTANT(MAX_PIECES), CONSTANT(MAX_TRANSFER),
+    CONSTANT(REUSE_PORT), CONSTANT(IPV6_ONLY), CONSTANT(REUSE_ADDRESS), CONSTANT(BROADCAST),
+    CONSTANT(OPTION_BROADCAST), CONSTANT(OPTION_TTL), CONSTANT(OPTION_MULTICAST_TTL),
+    CONSTANT(OPTION_MULTICAST_LOOPBACK), CONSTANT(STAT_RECV_BUFFER), CONSTANT(STAT_SEND_BUFFER),
+    CONSTANT(STAT_DROPPED), CONSTANT(RECORD_LENGTH), CONSTANT(RECORD_TRUNCATED),
+    CONSTANT(RECORD_FAMILY), CONSTANT(RECORD_PORT), CONSTANT(RECORD_HOST), CONSTANT(RECORD_INTS),
 };
 
+#define EXPORT(name, function) {#name, function},
+static const Export EXPORTS[] = {CORONET_FUNCTIONS(EXPORT)};
+
 /*
- * Frees the record once the environment is ending and libuv has given every handle back. Called
- * from both places that can be the last: the hook itself, and the close callback of each handle.
+ * Frees the record when the environment is ending and libuv has closed every handle. The hook and
+ * the close callback of each handle call this function, because each may be the last.
  */
 void environment_release(Environment *environment) {
   if (!environment->ending || environment->watches > 0) return;
@@ -73,9 +56,8 @@ void environment_release(Environment *environment) {
 }
 
 /*
- * The beginning of the end. References may still be deleted here, but no function of Node-API that
- * could run JavaScript may be called. Sockets outside of any poller do not exist, so ending the
- * pollers closes everything.
+ * Deleting references is allowed here. Functions of Node-API that could run JavaScript must not be
+ * called. Every socket belongs to a poller, so ending the pollers closes all sockets.
  */
 static void on_environment_end(napi_async_cleanup_hook_handle cleanup, void *data) {
   Environment *environment = data;
@@ -94,8 +76,8 @@ static napi_status set_count(napi_env env, napi_value object, const char *name, 
 }
 
 /*
- * stats(): what is open in this environment; all zero when nothing is. The tests look at it after
- * every case: a leak shows where it was made, not hours later as EMFILE.
+ * stats(): the open sockets and uv handles of this environment. The tests read it after every case,
+ * so that a leak is found where it is made and not hours later as EMFILE.
  */
 static napi_value coronet_stats(napi_env env, napi_callback_info info) {
   Call call;
@@ -105,6 +87,30 @@ static napi_value coronet_stats(napi_env env, napi_callback_info info) {
   set_count(env, result, "sockets", call.environment->sockets);
   set_count(env, result, "handles", call.environment->watches);
   return result;
+}
+
+/* SOCKET_OPTIONS: the names of the options, in the order of their codes. */
+static napi_status add_option_names(napi_env env, napi_value constants) {
+  napi_value names = NULL, value = NULL;
+  napi_status status = napi_create_array(env, &names);
+  for (uint32_t i = 0; socket_option_name(i) != NULL && status == napi_ok; i += 1) {
+    status = napi_create_string_utf8(env, socket_option_name(i), NAPI_AUTO_LENGTH, &value);
+    if (status == napi_ok) status = napi_set_element(env, names, i, value);
+  }
+  if (status != napi_ok) return status;
+  return napi_set_named_property(env, constants, "SOCKET_OPTIONS", names);
+}
+
+static napi_status add_constants(napi_env env, napi_value exports) {
+  const size_t count = sizeof CONSTANTS / sizeof CONSTANTS[0];
+  napi_value constants = NULL;
+  napi_status status = napi_create_object(env, &constants);
+  for (size_t i = 0; i < count && status == napi_ok; i += 1) {
+    status = set_count(env, constants, CONSTANTS[i].name, CONSTANTS[i].value);
+  }
+  if (status == napi_ok) status = add_option_names(env, constants);
+  if (status != napi_ok) return status;
+  return napi_set_named_property(env, exports, "constants", constants);
 }
 
 static napi_status add(napi_env env, napi_value exports, Export entry, void *environment) {
@@ -118,6 +124,7 @@ static napi_status add(napi_env env, napi_value exports, Export entry, void *env
 static napi_status add_all(napi_env env, napi_value exports, Environment *environment) {
   const size_t count = sizeof EXPORTS / sizeof EXPORTS[0];
   napi_status status = set_count(env, exports, "abi", CORONET_ABI);
+  if (status == napi_ok) status = add_constants(env, exports);
   for (size_t i = 0; i < count && status == napi_ok; i += 1) {
     status = add(env, exports, EXPORTS[i], environment);
   }
@@ -125,7 +132,7 @@ static napi_status add_all(napi_env env, napi_value exports, Environment *enviro
   return add(env, exports, (Export){"stats", coronet_stats}, environment);
 }
 
-/* Nothing is allocated for sockets before the first one is opened. */
+/* The first socket allocates the table of slots. */
 static Environment *environment_make(napi_env env) {
   Environment *environment = calloc(1, sizeof *environment);
   if (environment == NULL) return NULL;
@@ -137,8 +144,9 @@ static Environment *environment_make(napi_env env) {
 }
 
 /*
- * Each function gets the record as its data pointer, which spares a look-up per call; setting it as
- * instance data as well makes it findable in a debugger. No finalizer: the cleanup hook frees it.
+ * Each function has the record as its data pointer, which saves a look-up per call. The record is
+ * also the instance data, so that a debugger finds it. It has no finalizer: the cleanup hook frees
+ * it.
  */
 NAPI_MODULE_INIT() {
   Environment *environment = environment_make(env);

@@ -1,7 +1,7 @@
 /*
- * Endpoints to sockaddr and back. On its way in an endpoint is three arguments: family (4, 6, LOCAL
- * or 0 for "none"), host or path, port. On its way out it is one object: { host, port, family } or
- * { path }. Hosts are numeric. Names are looked up in JavaScript.
+ * Conversion between endpoints and sockaddr. As an argument, an endpoint is three values: family
+ * (4, 6, FAMILY_UNIX, or 0 for "none"), host or path, port. As a result it is one object: { host,
+ * port, family } or { path }. Hosts are numeric; JavaScript resolves names.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,13 +11,12 @@
 
 #include "coronet.h"
 
-/* Not AF_* values: those differ between systems, and JavaScript should not have to know them. */
-#define LOCAL 1 /* a Unix socket; the host argument is its path */
+
 #define HOST_SIZE (INET6_ADDRSTRLEN + 1 + IF_NAMESIZE)
 
 /*
- * A path, or a name in the abstract namespace: that one begins with a NUL byte, has no terminator,
- * and its length counts (unix(7)). Anything that does not fit is refused, never cut.
+ * A path, or an abstract name: that one begins with a NUL byte, has no terminator, and its length
+ * counts (unix(7)). A path that is too long is an error; it is never truncated.
  */
 static int read_path(const char *path, size_t length, Address *out) {
   struct sockaddr_un *local = &out->u.path;
@@ -31,7 +30,7 @@ static int read_path(const char *path, size_t length, Address *out) {
   return 0;
 }
 
-/* The host is numeric, four decimal parts: inet_pton takes no shorthand such as 127.1. */
+/* The host must have four decimal parts: inet_pton does not accept shorthands such as 127.1. */
 static int read_v4(const char *host, uint16_t port, Address *out) {
   out->u.v4.sin_family = AF_INET;
   out->u.v4.sin_port = htons(port);
@@ -39,7 +38,7 @@ static int read_v4(const char *host, uint16_t port, Address *out) {
   return inet_pton(AF_INET, host, &out->u.v4.sin_addr) == 1 ? 0 : -EINVAL;
 }
 
-/* A link-local address names its interface behind a percent sign: fe80::1%eth0 (RFC 4007). */
+/* A link-local address names its interface after a percent sign: fe80::1%eth0 (RFC 4007). */
 static int read_v6(char *host, uint16_t port, Address *out) {
   char *zone = strchr(host, '%');
   if (zone != NULL) {
@@ -66,7 +65,7 @@ bool address_read(Call *call, size_t first, Address *out, int *error) {
   if (family == 0) return true;
   if (!call_text(call, first + 1, &text)) return false;
   if (!call_int(call, first + 2, &port)) return false;
-  if (family == LOCAL) {
+  if (family == FAMILY_UNIX) {
     *error = read_path(text.bytes, text.length, out);
   } else if (port < 0 || port > UINT16_MAX || strlen(text.bytes) != text.length) {
     *error = -EINVAL;
@@ -79,8 +78,8 @@ bool address_read(Call *call, size_t first, Address *out, int *error) {
 }
 
 /*
- * { host, port, family }. Failures of these calls are not looked at: they happen only when memory
- * or the environment is at its end, and then the next return to JavaScript says so.
+ * Builds { host, port, family }. Failures of these calls are not checked: they happen only if
+ * memory is exhausted or the environment is ending, and the return to JavaScript then reports that.
  */
 static napi_value write_host(napi_env env, const char *host, uint16_t port, int32_t family) {
   napi_value result = NULL, value = NULL;
@@ -95,8 +94,8 @@ static napi_value write_host(napi_env env, const char *host, uint16_t port, int3
 }
 
 /*
- * The zone is shown for link-local addresses only, as Node shows it: elsewhere it says nothing. An
- * interface that has gone meanwhile has no name, and the address stands alone.
+ * The zone is included only for link-local addresses, as Node does. The interface may have been
+ * removed meanwhile; then the address has no zone.
  */
 static napi_value write_v6(napi_env env, const struct sockaddr_in6 *address) {
   char host[HOST_SIZE] = "";
@@ -110,7 +109,7 @@ static napi_value write_v6(napi_env env, const struct sockaddr_in6 *address) {
   return write_host(env, host, ntohs(address->sin6_port), 6);
 }
 
-/* An unnamed Unix socket has the empty path; an abstract one keeps its leading NUL. */
+/* An unnamed Unix socket has the empty path. An abstract name keeps its leading NUL. */
 static napi_value write_path(napi_env env, const struct sockaddr_un *local, socklen_t length) {
   napi_value result = NULL, value = NULL;
   size_t start = offsetof(struct sockaddr_un, sun_path);
@@ -123,7 +122,7 @@ static napi_value write_path(napi_env env, const struct sockaddr_un *local, sock
   return result;
 }
 
-/* What is neither IPv4 nor IPv6 is a Unix socket: there are no others here. */
+/* Every family other than IPv4 and IPv6 is AF_UNIX: no others are used here. */
 napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length) {
   char host[INET_ADDRSTRLEN] = "";
   if (address->sa_family == AF_INET6) return write_v6(env, (const struct sockaddr_in6 *)address);

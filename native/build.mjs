@@ -4,8 +4,8 @@
  *   node native/build.mjs              native/build/coronet.node
  *   node native/build.mjs --sanitize   native/build/coronet-asan.node (AddressSanitizer, UBSan)
  *
- * Where the addon cannot be built (no Linux, no compiler, no headers) this is not an error: one
- * line says so, and the portable backend carries everything.
+ * If the addon cannot be built (no Linux, no compiler, no headers) the script prints one line and
+ * succeeds: the portable backend does not need the addon.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const sanitize = process.argv.includes('--sanitize');
-/** CC may carry arguments, as in "zig cc". */
+/** CC may contain arguments, as in "zig cc". */
 const [compiler, ...compilerArgs] = (process.env.CC || 'cc').trim().split(/\s+/);
 const output = join(here, 'build', sanitize ? 'coronet-asan.node' : 'coronet.node');
 
@@ -28,11 +28,11 @@ const SANITIZE = [
 
 function main() {
   const sources = sourceFiles();
-  if (process.platform !== 'linux') return portable('this is not Linux');
+  if (process.platform !== 'linux') return skip('the system is not Linux');
   if (upToDate(sources)) return;
-  if (spawnSync(compiler, ['--version']).error) return portable(`there is no "${compiler}" here`);
+  if (spawnSync(compiler, ['--version']).error) return skip(`"${compiler}" is not installed`);
   const headers = headersFolder();
-  if (headers === undefined) return portable('there are no Node-API headers here');
+  if (headers === undefined) return skip('the Node-API headers are not installed');
   compile(sources, headers);
 }
 
@@ -42,7 +42,7 @@ function sourceFiles() {
     .map((name) => join(here, name));
 }
 
-/** This file counts as a source: its flags are part of the result. */
+/** This file is also a source: its flags determine the result. */
 function upToDate(sources) {
   if (!existsSync(output)) return false;
   const built = statSync(output).mtimeMs;
@@ -50,7 +50,7 @@ function upToDate(sources) {
   return inputs.every((file) => statSync(file).mtimeMs < built);
 }
 
-/** Node's own headers where they are installed beside it, else the package with the stable ones. */
+/** The headers of this Node installation, or else the package node-api-headers. */
 function headersFolder() {
   const candidates = [
     join(dirname(dirname(process.execPath)), 'include', 'node'),
@@ -59,7 +59,9 @@ function headersFolder() {
   return candidates.find((folder) => existsSync(join(folder, 'node_api.h')));
 }
 
-/** Compiles beside the output and renames, so that a running process never sees half a file. */
+/**
+ * Compiles into a temporary file and renames it, so that a running process never sees half a file.
+ */
 function compile(sources, headers) {
   mkdirSync(dirname(output), { recursive: true });
   const partial = `${output}.${process.pid}.tmp`;
@@ -74,8 +76,10 @@ function compile(sources, headers) {
   renameSync(partial, output);
 }
 
-function portable(why) {
-  console.error(`coronet: no epoll addon (${why}); the portable backend will be used`);
+function skip(why) {
+  console.error(
+    `coronet: the epoll addon was not built (${why}); the portable backend will be used`,
+  );
 }
 
 main();

@@ -1,14 +1,14 @@
 /*
- * Receive and send: one system call each, straight between the socket and memory of JavaScript.
+ * Receive and send: one system call each, directly between the socket and memory of JavaScript.
  *
  * Invariants:
- *  1. Memory is an argument of the call that uses it. A pointer that outlived its buffer
- *     (collected, detached, transferred) would corrupt the heap, or give EFAULT and eat the edge
- *     that announced the bytes.
+ *  1. Memory is an argument of the call that uses it. A pointer to a buffer that was collected,
+ *     detached or transferred would corrupt the heap, or return EFAULT after the edge that
+ *     announced the bytes.
  *  2. EINTR never reaches JavaScript. No send raises SIGPIPE.
- *  3. Fewer bytes than asked for means that nothing more was there. JavaScript relies on it to
- *     spare the recv that would only say EAGAIN; receive_local restores it where the kernel breaks
- *     it, and the event PRI warns where TCP does (urgent data).
+ *  3. Fewer bytes than requested means that the queue is empty. JavaScript relies on this to save
+ *     the recv that would return EAGAIN. receive_local restores it for Unix sockets, where the
+ *     kernel breaks it, and the event PRI warns of TCP urgent data, which also breaks it.
  */
 #include <errno.h>
 #include <sys/ioctl.h>
@@ -18,16 +18,14 @@
 
 #include "coronet.h"
 
-#define MOST_PIECES 64
+
 #define DISCARD_ROUNDS 16
 
-/* The least that a receive of a batch is offered (src/node/epoll/slab.ts). */
-#define LEAST_ROOM 4096
+
 
 /*
- * Straight into the kernel. In a process with threads the C library makes recv and send points
- * where a thread can be cancelled, which costs two atomic operations a call. Nobody cancels threads
- * here.
+ * Calls the kernel directly. In a process with threads the C library makes recv and send
+ * cancellation points, which costs two atomic operations per call. Threads are not cancelled here.
  */
 static ssize_t recv_now(int fd, uint8_t *data, size_t length) {
 #ifdef SYS_recvfrom
@@ -59,10 +57,10 @@ static bool has_bytes(int fd) {
 }
 
 /*
- * On a Unix socket a read stops behind bytes that carried descriptors, whatever lies behind them.
- * MSG_CTRUNC tells that this happened (the descriptors themselves are closed by the kernel, since
- * nobody has room for them): go on reading, so that short still means empty. But only where there
- * are bytes: an error behind them is told once, and would be lost here.
+ * On a Unix socket a read stops after bytes that carried descriptors, even if more bytes follow.
+ * MSG_CTRUNC reports that this happened (the kernel has closed the descriptors, because there is no
+ * buffer for them). This function then continues to read, so that a short read still means "empty".
+ * It continues only if bytes follow: an error is reported once, and reading it here would lose it.
  */
 static int32_t receive_local(int fd, uint8_t *data, size_t length) {
   size_t filled = 0;
@@ -85,11 +83,11 @@ static int32_t receive(const Slot *slot, uint8_t *data, size_t length) {
 }
 
 /*
- * recv(handle, memory: Uint8Array, offset, length): bytes received into that part of the memory, 0
- * at the end of file, or an errno.
+ * recv(handle, memory: Uint8Array, offset, length): the number of bytes received into that part of
+ * the memory, 0 at end of file, or an errno.
  *
- * The memory comes with every call. To keep a reference to the current slab here would save 8 ns,
- * and add a pointer's life to think about.
+ * The memory is an argument of every call. A reference to the current slab would save 8 ns and add
+ * a pointer with a lifetime of its own.
  */
 napi_value coronet_recv(napi_env env, napi_callback_info info) {
   Call call;
@@ -109,28 +107,33 @@ napi_value coronet_recv(napi_env env, napi_callback_info info) {
 }
 
 /*
- * recvEach(batch: Int32Array, from, to, memory: Uint8Array, offset): receives once from each of the
- * sockets with the handles batch[2 * i], from <= i < to, and puts into batch[2 * i + 1] what recv
- * would have answered. The bytes lie in the memory one after the other, each beginning at a
- * multiple of 8, and each receive is offered all that is left there. How many were made before less
- * than LEAST_ROOM was left.
+ * recvEach(batch: Int32Array, from, to, memory: Uint8Array, offset, least): receives once from each
+ * socket with the handle batch[2 * i], from <= i < to, and stores in batch[2 * i + 1] what recv
+ * would have returned. The bytes lie in the memory one after the other, each at a multiple of 8,
+ * and each receive may use all the remaining memory. Returns the number of receives before fewer
+ * than `least` bytes remained.
  */
 napi_value coronet_recv_each(napi_env env, napi_callback_info info) {
   Call call;
-  int32_t from = 0, to = 0, offset = 0;
+  int32_t from = 0, to = 0, offset = 0, least = 0;
   int32_t *batch = NULL;
   uint8_t *data = NULL;
   size_t length = 0, size = 0;
-  if (!call_begin(env, info, 5, &call) || !call_int32_array(&call, 0, &batch, &length)) return NULL;
+  if (!call_begin(env, info, 6, &call) || !call_int32_array(&call, 0, &batch, &length)) return NULL;
   if (!call_int(&call, 1, &from) || !call_int(&call, 2, &to)) return NULL;
   if (!call_bytes(&call, 3, &data, &size) || !call_int(&call, 4, &offset)) return NULL;
+  if (!call_int(&call, 5, &least)) return NULL;
+  if (least <= 0) {
+    call_wrong(&call, 5, "at least 1");
+    return NULL;
+  }
   if (from < 0 || to < from || (size_t)to > length / 2 || offset < 0) {
     call_wrong(&call, 2, "within the batch, and the offset not to be negative");
     return NULL;
   }
   size_t at = (size_t)offset;
   int32_t next = from;
-  for (; next < to && at + LEAST_ROOM <= size; next += 1) {
+  for (; next < to && at + (size_t)least <= size; next += 1) {
     const Slot *slot = stream_find(call.environment, batch[2 * next]);
     int32_t received = slot == NULL ? -EBADF : receive(slot, data + at, size - at);
     batch[2 * next + 1] = received;
@@ -140,12 +143,12 @@ napi_value coronet_recv_each(napi_env env, napi_callback_info info) {
 }
 
 /*
- * discard(handle): throws away what is there to receive: 0, or an errno. After shutdown(SHUT_RD)
- * Linux goes on queueing what a TCP peer sends, until the window is full and the peer stalls. On
- * TCP the bytes are not even copied (MSG_TRUNC, tcp(7)), so there need not be a buffer.
+ * discard(handle): discards received bytes: 0, or an errno. After shutdown(SHUT_RD) Linux keeps
+ * queueing the bytes of a TCP peer until the window is full and the peer stalls. On TCP the bytes
+ * are not even copied (MSG_TRUNC, tcp(7)), so no buffer is needed.
  *
- * A fast peer fills the queue while it is emptied, so the rounds are bounded. The edge for what is
- * left has been used up: registering anew makes epoll look again.
+ * A fast peer can fill the queue while it is being emptied, so the number of rounds is limited. The
+ * edge of the remaining bytes is consumed; modifying the registration makes epoll check again.
  */
 napi_value coronet_discard(napi_env env, napi_callback_info info) {
   Call call;
@@ -167,7 +170,7 @@ static int32_t sent_or_error(ssize_t sent) {
   return sent < 0 ? -errno : (int32_t)sent;
 }
 
-/* send(handle, data: Uint8Array): bytes taken, or an errno */
+/* send(handle, data: Uint8Array): the number of bytes sent, or an errno */
 napi_value coronet_send(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0;
@@ -184,14 +187,14 @@ napi_value coronet_send(napi_env env, napi_callback_info info) {
   return call_result(&call, sent_or_error(sent));
 }
 
-/* Up to MOST_PIECES pieces of the array; empty ones are skipped. False: an exception is pending. */
+/* Collects up to MAX_PIECES pieces and skips empty ones. False: an exception is pending. */
 static bool gather(Call *call, struct iovec *pieces, size_t *count) {
   uint32_t length = 0;
   *count = 0;
   if (napi_get_array_length(call->env, call->values[1], &length) != napi_ok) {
     return call_wrong(call, 1, "an array of Uint8Arrays");
   }
-  for (uint32_t i = 0; i < length && i < MOST_PIECES; i += 1) {
+  for (uint32_t i = 0; i < length && i < MAX_PIECES; i += 1) {
     napi_value piece = NULL;
     struct iovec *next = &pieces[*count];
     if (napi_get_element(call->env, call->values[1], i, &piece) != napi_ok) return false;
@@ -203,11 +206,13 @@ static bool gather(Call *call, struct iovec *pieces, size_t *count) {
   return true;
 }
 
-/* sendv(handle, pieces: Uint8Array[]): bytes taken of their concatenation, or an errno */
+/*
+ * sendv(handle, pieces: Uint8Array[]): the number of bytes sent of their concatenation, or an errno
+ */
 napi_value coronet_sendv(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0;
-  struct iovec pieces[MOST_PIECES];
+  struct iovec pieces[MAX_PIECES];
   struct msghdr message = {.msg_iov = pieces};
   size_t count = 0;
   ssize_t sent = 0;

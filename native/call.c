@@ -1,22 +1,21 @@
 /*
- * Arguments in, integers and typed errors out.
+ * Reading arguments, returning integers, throwing typed errors.
  *
  * Every exported function starts with call_begin and reads its arguments with the functions below.
- * Each of them answers false after it has thrown; the function then returns NULL at once, which
- * leaves the exception to JavaScript. A missing argument arrives as undefined and fails alike.
+ * Each of them returns false after it has thrown. The exported function then returns NULL at once,
+ * which leaves the exception to JavaScript. A missing argument arrives as undefined and fails the
+ * same check.
  */
 #include <limits.h>
 #include <stdio.h>
 
 #include "coronet.h"
 
-/* The most that one system call moves (MAX_RW_COUNT of Linux); it also fits the int32 result. */
-#define LONGEST_TRANSFER ((size_t)0x7ffff000)
+
 
 /*
- * `count` arguments are read; further ones are ignored, missing ones become undefined. The record
- * of the environment is the data pointer of each function, which is cheaper to get at than the
- * instance data.
+ * Reads `count` arguments. Further ones are ignored, missing ones become undefined. The environment
+ * record is the data pointer of each function, which is cheaper than the instance data.
  */
 bool call_begin(napi_env env, napi_callback_info info, size_t count, Call *call) {
   void *environment = NULL;
@@ -28,7 +27,10 @@ bool call_begin(napi_env env, napi_callback_info info, size_t count, Call *call)
   return true;
 }
 
-/* "Expected argument 2 to be an integer". Always false, so that callers can return it. */
+/*
+ * Throws "Expected argument 2 to be an integer". Always returns false, so that callers can return
+ * it.
+ */
 bool call_wrong(Call *call, size_t index, const char *wanted) {
   char message[96];
   snprintf(message, sizeof message, "Expected argument %zu to be %s", index + 1, wanted);
@@ -37,8 +39,9 @@ bool call_wrong(Call *call, size_t index, const char *wanted) {
 }
 
 /*
- * Numbers are taken as JavaScript's bit operators take them: 1.5 is 1, NaN is 0, 2^32 is 0. No
- * conversion is called: no code of the caller's runs between reading arguments and using them.
+ * Numbers are converted as by JavaScript's bit operators: 1.5 is 1, NaN is 0, 2^32 is 0. No
+ * conversion function is called, so no code of the caller runs between reading arguments and using
+ * them.
  */
 bool call_int(Call *call, size_t index, int32_t *out) {
   if (napi_get_value_int32(call->env, call->values[index], out) == napi_ok) return true;
@@ -46,9 +49,9 @@ bool call_int(Call *call, size_t index, int32_t *out) {
 }
 
 /*
- * The memory of a Uint8Array or Buffer. Empty is an error here: a system call that moves no bytes
- * answers 0, which a receiver would take for the end of file and a sender for "would block". A
- * detached buffer shows as empty and is caught by the same line.
+ * The memory of a Uint8Array or Buffer. Empty memory is an error: a system call that moves no bytes
+ * returns 0, which a receiver takes for end of file and a sender for "would block". A detached
+ * buffer is empty and fails the same check.
  */
 bool call_bytes(Call *call, size_t index, uint8_t **data, size_t *length) {
   void *start = NULL;
@@ -58,11 +61,11 @@ bool call_bytes(Call *call, size_t index, uint8_t **data, size_t *length) {
   }
   if (size == 0 || start == NULL) return call_wrong(call, index, "not empty and not detached");
   *data = start;
-  *length = size < LONGEST_TRANSFER ? size : LONGEST_TRANSFER;
+  *length = size < MAX_TRANSFER ? size : MAX_TRANSFER;
   return true;
 }
 
-/* The array of events or of accepted handles. */
+/* An array of events, handles or records. */
 bool call_int32_array(Call *call, size_t index, int32_t **data, size_t *length) {
   napi_typedarray_type type = napi_uint8_array;
   void *start = NULL;
@@ -76,7 +79,10 @@ bool call_int32_array(Call *call, size_t index, int32_t **data, size_t *length) 
   return true;
 }
 
-/* What is too long is cut to a length that no address has, so that it is refused as an address. */
+/*
+ * A text that is too long is truncated to a length that no address has, so that it is rejected as
+ * an address.
+ */
 bool call_text(Call *call, size_t index, Text *out) {
   napi_status status = napi_get_value_string_utf8(call->env, call->values[index], out->bytes,
                                                   sizeof out->bytes, &out->length);

@@ -1,24 +1,24 @@
 /*
- * What the files of the addon share: the records, and who offers which function to whom.
+ * Records and functions that the files of the addon share.
  *
- *   addon.c    one instance per environment: its life, its exports
- *   call.c     arguments in, integers and typed errors out
- *   slots.c    handles: index and generation, checked at every call
- *   poller.c   the inner epoll descriptor, nested in libuv as one poll handle
- *   address.c  endpoints to sockaddr and back
- *   sockets.c  listen, accept, connect, close
- *   options.c  options of a socket, by small codes
- *   bytes.c    receive and send
+ *   addon.c      one instance per environment: its lifetime, its exports
+ *   call.c       reading arguments, returning integers, throwing typed errors
+ *   slots.c      handles: index and generation, checked at every call
+ *   poller.c     the inner epoll descriptor, nested in libuv as one poll handle
+ *   address.c    conversion between endpoints and sockaddr
+ *   sockets.c    listen, accept, connect, close
+ *   options.c    socket options by small codes
+ *   bytes.c      receive and send
  *   datagrams.c  UDP: bind, receive in batches, send, options, groups
- *   service.c  inherited listeners, messages to a service manager
+ *   service.c    inherited listeners, messages to a service manager
  *
  * Rules of this directory:
- *  1. No static state. Everything hangs on the Environment, and each worker thread has its own.
- *  2. A result is an integer: >= 0 is an answer, < 0 is a negated errno. Exceptions are for callers
- *     that break the contract (TypeError); a stale handle is -EBADF.
- *  3. Nothing here ends the process: no assertion, no napi_fatal_error, no signal from a send.
- *  4. Memory that belongs to JavaScript is an argument of the call that uses it, and is used in
- *     that call only. No pointer to it is kept: it could be collected or detached in between.
+ *  1. No static state. Everything belongs to an Environment, and each worker thread has its own.
+ *  2. A result is an integer: ≥ 0 is a value, < 0 is a negated errno. A stale handle is -EBADF.
+ *     Exceptions (TypeError) are for callers that break the contract.
+ *  3. The addon never ends the process: no assertion, no napi_fatal_error, no signal from a send.
+ *  4. Memory of JavaScript is an argument of the call that uses it, and is used only in that call.
+ *     No pointer to it is kept: it could be collected or detached between calls.
  */
 #ifndef CORONET_H
 #define CORONET_H
@@ -37,13 +37,42 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* Changes with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 9
+/* Increases with every change of an exported function, so that a stale build is not loaded. */
+#define CORONET_ABI 10
 
 /*
- * All that a connection can report, both directions at once. PRI is there because urgent data
- * makes recv stop early (tcp(7)): whoever sees it must not take a short read for the end of what is
- * there.
+ * Numbers that JavaScript also uses. addon.c exports them under these names as `constants`. They
+ * are not the values of the system, so that JavaScript need not know those.
+ */
+#define INDEX_BITS 20              /* of a handle: the slot index; the rest is the generation */
+#define FAMILY_UNIX 1              /* address family of a Unix socket; others: 4, 6, 0 (none) */
+#define MAX_PIECES 64              /* sendv reads no more array elements than this */
+#define MAX_TRANSFER 0x7ffff000    /* bytes of one system call: MAX_RW_COUNT of Linux */
+
+/* Flags of listen and bindDatagram. */
+enum { REUSE_PORT = 1, IPV6_ONLY = 2, REUSE_ADDRESS = 4, BROADCAST = 8 };
+
+/* Options of datagramOption. */
+enum { OPTION_BROADCAST, OPTION_TTL, OPTION_MULTICAST_TTL, OPTION_MULTICAST_LOOPBACK };
+
+/* Values of datagramStat. */
+enum { STAT_RECV_BUFFER, STAT_SEND_BUFFER, STAT_DROPPED };
+
+/* One datagram in an array of records: length, 1 if it was truncated, family (4 or 6), port, the
+ * bytes of the address (four ints, unused ones zero), scope (the index of an interface). */
+enum {
+  RECORD_LENGTH,
+  RECORD_TRUNCATED,
+  RECORD_FAMILY,
+  RECORD_PORT,
+  RECORD_HOST,
+  RECORD_SCOPE = RECORD_HOST + 4,
+  RECORD_INTS
+};
+
+/*
+ * All events of a connection, in both directions. PRI is included because urgent data ends a recv
+ * early (tcp(7)): after PRI a short read does not mean that the queue is empty.
  */
 #define CONNECTION_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI)
 
@@ -53,7 +82,10 @@
 typedef struct Environment Environment;
 typedef struct Poller Poller;
 
-/* The peer of a TCP connection. Unix sockets only fill in the family: their names are asked for. */
+/*
+ * The peer of a TCP connection. For a Unix socket only the family is set; its name is read from the
+ * system.
+ */
 typedef union {
   sa_family_t family;
   struct sockaddr any;
@@ -64,43 +96,43 @@ typedef union {
 /* One open socket. */
 typedef struct {
   int fd;             /* -1: the slot is free */
-  int32_t handle;     /* what its owner holds; a free slot has the handle of its next owner */
-  uint32_t next_free; /* the free list is first in, first out, so generations last long */
-  Poller *poller;     /* where it is registered */
-  PeerAddress peer;   /* kept because the system forgets it when the peer resets */
+  int32_t handle;     /* the handle of its owner; in a free slot, of its next owner */
+  uint32_t next_free; /* the free list is a FIFO, so generations last long */
+  Poller *poller;     /* the poller where it is registered */
+  PeerAddress peer;   /* kept because the system forgets it after a reset */
   bool inherited;     /* other processes may have the same socket open */
   sa_family_t datagram; /* AF_INET or AF_INET6 of a datagram socket; AF_UNSPEC: a stream */
 } Slot;
 
-/* One readiness queue: what one network in JavaScript stands on. */
+/* One readiness queue: the native part of one network in JavaScript. */
 struct Poller {
   Environment *environment;
   Poller *next;         /* in Environment.pollers */
-  void *watch;          /* the uv_poll_t; freed in its close callback, together with this record */
+  void *watch;          /* the uv_poll_t; freed in its close callback, with this record */
   int32_t id;           /* never reused within an environment */
   int epoll_fd;         /* the inner epoll descriptor */
-  int spare;            /* a descriptor to give up when there is none left (shed); -1: none */
-  napi_ref events;      /* Int32Array that readiness is reported in: handle, bits, handle, bits */
-  napi_ref wake;        /* function (count): called once per wake-up that found events */
+  int spare;            /* a descriptor to close when none is left (shed); -1: none */
+  napi_ref events;      /* Int32Array that receives pairs of handle and event bits */
+  napi_ref wake;        /* function (count): called once per wake-up with events */
 };
 
-/* Everything that one environment (main thread or worker) owns. */
+/* Everything that belongs to one environment (main thread or worker). */
 struct Environment {
   napi_env env;
   napi_async_cleanup_hook_handle cleanup;
-  bool ending;           /* the cleanup hook has run; free this record with the last handle */
+  bool ending;           /* the cleanup hook has run; the last handle frees this record */
   Slot *slots;
   uint32_t capacity;     /* length of slots */
   uint32_t first_free;   /* NO_SLOT: none */
   uint32_t last_free;
-  Poller *pollers;       /* open ones */
+  Poller *pollers;       /* the open pollers */
   int32_t next_poller;
   uint32_t sockets;      /* open descriptors in slots */
-  uint32_t watches;      /* uv handles that libuv has not given back yet */
-  int notifier;          /* the socket that notify sends from; -1: it has not sent yet */
+  uint32_t watches;      /* uv handles whose close callback has not run */
+  int notifier;          /* the socket that notify sends from; -1: not opened yet */
 };
 
-/* A string argument: long enough for a path of a Unix socket and for any numeric host. */
+/* A string argument: long enough for the path of a Unix socket and for any numeric host. */
 typedef struct {
   char bytes[sizeof((struct sockaddr_un *)0)->sun_path + 8];
   size_t length; /* without the terminator */
@@ -113,7 +145,7 @@ typedef struct {
   napi_value values[MAX_ARGUMENTS];
 } Call;
 
-/* An address on its way into a system call. */
+/* An address as the argument of a system call. */
 typedef struct {
   union {
     struct sockaddr any;
@@ -153,55 +185,61 @@ int poller_register(const Slot *slot, uint32_t interest);
 int poller_rearm(const Slot *slot, uint32_t interest);
 
 /* sockets.c */
-int socket_option(int fd, int level, int name, int value);
 int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest);
 
 /* address.c */
 bool address_read(Call *call, size_t first, Address *out, int *error);
 napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length);
 
-/* options.c: 0, or a negated errno */
+/* options.c */
+const char *socket_option_name(size_t code); /* NULL: unknown code */
 int socket_option(int fd, int level, int name, int value);
 int set_buffer_sizes(int fd, int32_t receive, int32_t send);
 
 /* addon.c */
 void environment_release(Environment *environment);
 
-/* The exported functions. Their TypeScript types and meaning are in src/node/addon.ts. */
-napi_value coronet_create_poller(napi_env env, napi_callback_info info);
-napi_value coronet_destroy_poller(napi_env env, napi_callback_info info);
-napi_value coronet_poll(napi_env env, napi_callback_info info);
-napi_value coronet_listen(napi_env env, napi_callback_info info);
-napi_value coronet_accept(napi_env env, napi_callback_info info);
-napi_value coronet_shed(napi_env env, napi_callback_info info);
-napi_value coronet_queued(napi_env env, napi_callback_info info);
-napi_value coronet_connect(napi_env env, napi_callback_info info);
-napi_value coronet_connected(napi_env env, napi_callback_info info);
-napi_value coronet_local(napi_env env, napi_callback_info info);
-napi_value coronet_peer(napi_env env, napi_callback_info info);
-napi_value coronet_recv(napi_env env, napi_callback_info info);
-napi_value coronet_recv_each(napi_env env, napi_callback_info info);
-napi_value coronet_discard(napi_env env, napi_callback_info info);
-napi_value coronet_send(napi_env env, napi_callback_info info);
-napi_value coronet_sendv(napi_env env, napi_callback_info info);
-napi_value coronet_shutdown(napi_env env, napi_callback_info info);
-napi_value coronet_get_option(napi_env env, napi_callback_info info);
-napi_value coronet_set_option(napi_env env, napi_callback_info info);
-napi_value coronet_close(napi_env env, napi_callback_info info);
-napi_value coronet_bind_datagram(napi_env env, napi_callback_info info);
-napi_value coronet_connect_datagram(napi_env env, napi_callback_info info);
-napi_value coronet_recv_datagrams(napi_env env, napi_callback_info info);
-napi_value coronet_sender(napi_env env, napi_callback_info info);
-napi_value coronet_send_datagram(napi_env env, napi_callback_info info);
-napi_value coronet_watch_send(napi_env env, napi_callback_info info);
-napi_value coronet_datagram_option(napi_env env, napi_callback_info info);
-napi_value coronet_datagram_figure(napi_env env, napi_callback_info info);
-napi_value coronet_join_group(napi_env env, napi_callback_info info);
-napi_value coronet_leave_group(napi_env env, napi_callback_info info);
-napi_value coronet_multicast_interface(napi_env env, napi_callback_info info);
-napi_value coronet_hold(napi_env env, napi_callback_info info);
-napi_value coronet_bound(napi_env env, napi_callback_info info);
-napi_value coronet_adopt(napi_env env, napi_callback_info info);
-napi_value coronet_notify(napi_env env, napi_callback_info info);
+/* The exported functions: the name in JavaScript and the function. src/node/addon.ts has their
+ * TypeScript types and descriptions. */
+#define CORONET_FUNCTIONS(F) \
+  F(createPoller, coronet_create_poller) \
+  F(destroyPoller, coronet_destroy_poller) \
+  F(poll, coronet_poll) \
+  F(listen, coronet_listen) \
+  F(accept, coronet_accept) \
+  F(shed, coronet_shed) \
+  F(queued, coronet_queued) \
+  F(connect, coronet_connect) \
+  F(connected, coronet_connected) \
+  F(local, coronet_local) \
+  F(peer, coronet_peer) \
+  F(recv, coronet_recv) \
+  F(recvEach, coronet_recv_each) \
+  F(discard, coronet_discard) \
+  F(send, coronet_send) \
+  F(sendv, coronet_sendv) \
+  F(shutdown, coronet_shutdown) \
+  F(getOption, coronet_get_option) \
+  F(setOption, coronet_set_option) \
+  F(close, coronet_close) \
+  F(bindDatagram, coronet_bind_datagram) \
+  F(connectDatagram, coronet_connect_datagram) \
+  F(recvDatagrams, coronet_recv_datagrams) \
+  F(sender, coronet_sender) \
+  F(sendDatagram, coronet_send_datagram) \
+  F(watchSend, coronet_watch_send) \
+  F(datagramOption, coronet_datagram_option) \
+  F(datagramStat, coronet_datagram_stat) \
+  F(joinGroup, coronet_join_group) \
+  F(leaveGroup, coronet_leave_group) \
+  F(multicastInterface, coronet_multicast_interface) \
+  F(listenShared, coronet_listen_shared) \
+  F(bound, coronet_bound) \
+  F(adopt, coronet_adopt) \
+  F(notify, coronet_notify)
+
+#define DECLARE(name, function) napi_value function(napi_env env, napi_callback_info info);
+CORONET_FUNCTIONS(DECLARE)
+#undef DECLARE
 
 #endif

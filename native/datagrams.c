@@ -2,15 +2,15 @@
  * Datagrams (UDP): bind, receive in batches, send, options, groups.
  *
  * Invariants:
- *  1. One system call per batch, into memory that comes with the call. Each datagram has a part of
- *     `stride` bytes of it; a longer one is cut there, and its record says so.
- *  2. What JavaScript learns of a datagram is nine ints in its array of records: no object is made
- *     here for any of them.
- *  3. No error is sticky. The kernel keeps at most one for a connected socket (an ICMP answer, see
- *     udp(7)) and gives it to the next call, whichever that is, before any datagram.
- *  4. Registered for EPOLLIN alone: each datagram that the device has done with would otherwise be
- *     an edge "writable" (sock_def_write_space). watchSend turns the other direction on while
- *     somebody waits for room.
+ *  1. A batch is one system call into memory that is an argument of the call. Each datagram has a
+ *     part of `stride` bytes; a longer datagram is truncated, and its record reports that.
+ *  2. Received datagrams are described by RECORD_INTS ints in an array. No object is created for
+ *     them here.
+ *  3. Errors are not sticky. The kernel keeps at most one for a connected socket (an ICMP error,
+ *     see udp(7)) and reports it to the next call of any kind, before any datagram.
+ *  4. Sockets are registered for EPOLLIN only: otherwise each datagram that the device has finished
+ *     would be an edge "writable" (sock_def_write_space). watchSend enables EPOLLOUT while a task
+ *     waits to send.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,28 +19,21 @@
 #include "coronet.h"
 
 #define SOCKET_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
-#define MOST_DATAGRAMS 32
+#define MAX_DATAGRAMS 32
 
-/* Flags of bindDatagram. */
-enum { REUSE_PORT = 1, IPV6_ONLY = 2, REUSE_ADDRESS = 4, BROADCAST = 8 };
 
-/* Names of options and figures: not the system's values, as with families in address.c. */
-enum { OPTION_BROADCAST, OPTION_TTL, OPTION_MULTICAST_TTL, OPTION_MULTICAST_LOOPBACK };
-enum { FIGURE_RECV_BUFFER, FIGURE_SEND_BUFFER, FIGURE_DROPPED };
 
-/* One datagram in the array of records: length, 1 if it was cut, family (4 or 6), port, the bytes
- * of the address (four ints, the rest zero), scope (the index of an interface). */
-enum { LENGTH, CUT, FAMILY, PORT, HOST, SCOPE = HOST + 4, RECORD };
-
-/* What recvmmsg needs beside the memory; about 4 KB on the stack. */
+/* Arguments of recvmmsg in addition to the memory; about 4 KB on the stack. */
 typedef struct {
-  struct mmsghdr messages[MOST_DATAGRAMS];
-  struct iovec pieces[MOST_DATAGRAMS];
-  PeerAddress senders[MOST_DATAGRAMS];
+  struct mmsghdr messages[MAX_DATAGRAMS];
+  struct iovec pieces[MAX_DATAGRAMS];
+  PeerAddress senders[MAX_DATAGRAMS];
 } Batch;
 
-/* Buffer sizes of 0 leave the system's. Asking for more than net.core.rmem_max gives the most that
- * there is, without an error (socket(7)). */
+/*
+ * A buffer size of 0 leaves the default of the system. A size above net.core.rmem_max is reduced to
+ * it without an error (socket(7)).
+ */
 static int prepare_datagram(int fd, sa_family_t family, int32_t flags, const int32_t sizes[2]) {
   int error = 0;
   if (family == AF_INET6) {
@@ -54,7 +47,7 @@ static int prepare_datagram(int fd, sa_family_t family, int32_t flags, const int
   return error;
 }
 
-/* All steps or none: a bound socket, or a negated errno. */
+/* Returns a bound socket, or a negated errno. After an error nothing stays open. */
 static int open_datagram(const Address *at, int32_t flags, const int32_t sizes[2]) {
   sa_family_t family = at->u.any.sa_family;
   if (family == AF_UNIX) return -EAFNOSUPPORT;
@@ -89,8 +82,10 @@ napi_value coronet_bind_datagram(napi_env env, napi_callback_info info) {
   return call_result(&call, handle);
 }
 
-/* connectDatagram(handle, family, host, port): 0, or an errno. Nothing is sent, and nobody is
- * asked: done at once. */
+/*
+ * connectDatagram(handle, family, host, port): 0, or an errno. It completes at once: nothing is
+ * sent.
+ */
 napi_value coronet_connect_datagram(napi_env env, napi_callback_info info) {
   Call call;
   Address to;
@@ -119,26 +114,26 @@ static void prepare_batch(Batch *batch, uint8_t *memory, size_t stride, unsigned
 
 static void write_record(int32_t *record, const struct mmsghdr *message,
                          const PeerAddress *sender) {
-  memset(record, 0, RECORD * sizeof *record);
-  record[LENGTH] = (int32_t)message->msg_len;
-  record[CUT] = (message->msg_hdr.msg_flags & MSG_TRUNC) != 0;
+  memset(record, 0, RECORD_INTS * sizeof *record);
+  record[RECORD_LENGTH] = (int32_t)message->msg_len;
+  record[RECORD_TRUNCATED] = (message->msg_hdr.msg_flags & MSG_TRUNC) != 0;
   if (sender->family == AF_INET) {
-    record[FAMILY] = 4;
-    record[PORT] = ntohs(sender->v4.sin_port);
-    memcpy(&record[HOST], &sender->v4.sin_addr, sizeof sender->v4.sin_addr);
+    record[RECORD_FAMILY] = 4;
+    record[RECORD_PORT] = ntohs(sender->v4.sin_port);
+    memcpy(&record[RECORD_HOST], &sender->v4.sin_addr, sizeof sender->v4.sin_addr);
   } else if (sender->family == AF_INET6) {
-    record[FAMILY] = 6;
-    record[PORT] = ntohs(sender->v6.sin6_port);
-    memcpy(&record[HOST], &sender->v6.sin6_addr, sizeof sender->v6.sin6_addr);
-    record[SCOPE] = (int32_t)sender->v6.sin6_scope_id;
+    record[RECORD_FAMILY] = 6;
+    record[RECORD_PORT] = ntohs(sender->v6.sin6_port);
+    memcpy(&record[RECORD_HOST], &sender->v6.sin6_addr, sizeof sender->v6.sin6_addr);
+    record[RECORD_SCOPE] = (int32_t)sender->v6.sin6_scope_id;
   }
 }
 
 /*
- * How many, or a negated errno. Fewer than asked for means that no more were there. It may also
- * mean that an error came behind the last one; recvmmsg then leaves the error to the next call
- * (recvmmsg(2), BUGS). That error came during the call, since one that is there is met first, so
- * its event is still to come and tells of it.
+ * Returns the number of datagrams, or a negated errno. Fewer than requested means that the queue
+ * was empty, or that an error occurred after the last datagram; recvmmsg leaves that error to the
+ * next call (recvmmsg(2), BUGS). Such an error occurred during the call, because an earlier one
+ * would have been reported first, so its event is still to come.
  */
 static int receive_batch(int fd, Batch *batch, unsigned count) {
   int received = 0;
@@ -149,8 +144,9 @@ static int receive_batch(int fd, Batch *batch, unsigned count) {
 }
 
 /*
- * recvDatagrams(handle, memory: Uint8Array, stride, records: Int32Array, most): how many, or an
- * errno. The bytes of number i begin at i * stride in the memory; its record is number i.
+ * recvDatagrams(handle, memory: Uint8Array, stride, records: Int32Array, most): the number of
+ * datagrams, or an errno. The bytes of number i begin at i * stride in the memory; its record is
+ * number i.
  */
 napi_value coronet_recv_datagrams(napi_env env, napi_callback_info info) {
   Call call;
@@ -161,10 +157,10 @@ napi_value coronet_recv_datagrams(napi_env env, napi_callback_info info) {
   if (!call_begin(env, info, 5, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_bytes(&call, 1, &memory, &size) || !call_int(&call, 2, &stride)) return NULL;
   if (!call_int32_array(&call, 3, &records, &length) || !call_int(&call, 4, &most)) return NULL;
-  if (most > MOST_DATAGRAMS) most = MOST_DATAGRAMS;
+  if (most > MAX_DATAGRAMS) most = MAX_DATAGRAMS;
   if (stride <= 0 || most <= 0 || size / (size_t)stride < (size_t)most ||
-      length / RECORD < (size_t)most) {
-    call_wrong(&call, 4, "at least 1, with room for as many");
+      length / RECORD_INTS < (size_t)most) {
+    call_wrong(&call, 4, "at least 1, and within both arrays");
     return NULL;
   }
   Slot *slot = datagram_find(call.environment, handle);
@@ -172,14 +168,14 @@ napi_value coronet_recv_datagrams(napi_env env, napi_callback_info info) {
   prepare_batch(&batch, memory, (size_t)stride, (unsigned)most);
   int received = receive_batch(slot->fd, &batch, (unsigned)most);
   for (int i = 0; i < received; i += 1) {
-    write_record(&records[i * RECORD], &batch.messages[i], &batch.senders[i]);
+    write_record(&records[i * RECORD_INTS], &batch.messages[i], &batch.senders[i]);
   }
   return call_result(&call, received);
 }
 
 /*
- * sender(records: Int32Array, number): { host, port, family }. For the addresses that JavaScript
- * does not write by itself: the text of IPv6, with the name of an interface.
+ * sender(records: Int32Array, number): { host, port, family }. For addresses that JavaScript does
+ * not format itself: IPv6, with the name of an interface.
  */
 napi_value coronet_sender(napi_env env, napi_callback_info info) {
   Call call;
@@ -188,29 +184,29 @@ napi_value coronet_sender(napi_env env, napi_callback_info info) {
   PeerAddress sender;
   if (!call_begin(env, info, 2, &call)) return NULL;
   if (!call_int32_array(&call, 0, &records, &length) || !call_int(&call, 1, &number)) return NULL;
-  if (number < 0 || (size_t)number >= length / RECORD) {
+  if (number < 0 || (size_t)number >= length / RECORD_INTS) {
     call_wrong(&call, 1, "the number of a record");
     return NULL;
   }
-  const int32_t *record = &records[number * RECORD];
+  const int32_t *record = &records[number * RECORD_INTS];
   memset(&sender, 0, sizeof sender);
-  if (record[FAMILY] == 6) {
+  if (record[RECORD_FAMILY] == 6) {
     sender.v6.sin6_family = AF_INET6;
-    sender.v6.sin6_port = htons((uint16_t)record[PORT]);
-    memcpy(&sender.v6.sin6_addr, &record[HOST], sizeof sender.v6.sin6_addr);
-    sender.v6.sin6_scope_id = (uint32_t)record[SCOPE];
+    sender.v6.sin6_port = htons((uint16_t)record[RECORD_PORT]);
+    memcpy(&sender.v6.sin6_addr, &record[RECORD_HOST], sizeof sender.v6.sin6_addr);
+    sender.v6.sin6_scope_id = (uint32_t)record[RECORD_SCOPE];
   } else {
     sender.v4.sin_family = AF_INET;
-    sender.v4.sin_port = htons((uint16_t)record[PORT]);
-    memcpy(&sender.v4.sin_addr, &record[HOST], sizeof sender.v4.sin_addr);
+    sender.v4.sin_port = htons((uint16_t)record[RECORD_PORT]);
+    memcpy(&sender.v4.sin_addr, &record[RECORD_HOST], sizeof sender.v4.sin_addr);
   }
   return address_write(env, &sender.any, sizeof sender);
 }
 
 /*
- * sendDatagram(handle, memory: Uint8Array, length, family, host, port): the number of bytes, all of
- * them, or an errno. `length` says how much of the memory goes, since empty memory is refused
- * (call_bytes) and an empty datagram is not. Family 0: to the peer of a connected socket.
+ * sendDatagram(handle, memory: Uint8Array, length, family, host, port): the length of the datagram,
+ * or an errno. `length` is an argument because empty memory is an error (call_bytes) and an empty
+ * datagram is not. Family 0: to the peer of a connected socket.
  */
 napi_value coronet_send_datagram(napi_env env, napi_callback_info info) {
   Call call;
@@ -237,8 +233,10 @@ napi_value coronet_send_datagram(napi_env env, napi_callback_info info) {
   return call_result(&call, sent < 0 ? -errno : (int32_t)sent);
 }
 
-/* watchSend(handle, on: 0 | 1): 0, or an errno. On: an event tells when there is room to send,
- * also if that is so now. */
+/*
+ * watchSend(handle, on: 0 | 1): 0, or an errno. On: EPOLLOUT is reported as well, also if the
+ * socket is writable now.
+ */
 napi_value coronet_watch_send(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0, on = 0;
@@ -249,8 +247,10 @@ napi_value coronet_watch_send(napi_env env, napi_callback_info info) {
   return call_result(&call, poller_rearm(slot, EPOLLIN | (on != 0 ? (uint32_t)EPOLLOUT : 0)));
 }
 
-/* An option that IPv4 and IPv6 have each for itself. On a dual-stack socket both are set: what it
- * sends to an IPv4 peer obeys the one of IPv4. */
+/*
+ * Sets an option that IPv4 and IPv6 have separately. On a dual-stack socket both are set: the IPv4
+ * option applies to datagrams for IPv4 peers.
+ */
 static int both_families(const Slot *slot, int v6_name, int v4_name, int value) {
   if (slot->datagram == AF_INET) return socket_option(slot->fd, IPPROTO_IP, v4_name, value);
   int error = socket_option(slot->fd, IPPROTO_IPV6, v6_name, value);
@@ -284,15 +284,17 @@ napi_value coronet_datagram_option(napi_env env, napi_callback_info info) {
   return call_result(&call, set_named_option(slot, name, value));
 }
 
-/* How many datagrams found no room in the socket's queue: SO_MEMINFO, since Linux 4.12, gives the
- * array of linux/sock_diag.h, in which they stand at place 8 of 9. */
+/*
+ * The number of datagrams that the full queue dropped: SO_MEMINFO, since Linux 4.12, returns the
+ * array of linux/sock_diag.h, which has this number at index 8 of 9.
+ */
 static int32_t dropped(int fd) {
 #ifdef SO_MEMINFO
-  uint32_t figures[9] = {0};
-  socklen_t length = sizeof figures;
-  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, figures, &length) != 0) return -errno;
-  if (length < sizeof figures) return -ENOPROTOOPT;
-  return figures[8] < INT32_MAX ? (int32_t)figures[8] : INT32_MAX;
+  uint32_t memory[9] = {0};
+  socklen_t length = sizeof memory;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) != 0) return -errno;
+  if (length < sizeof memory) return -ENOPROTOOPT;
+  return memory[8] < INT32_MAX ? (int32_t)memory[8] : INT32_MAX;
 #else
   (void)fd;
   return -ENOPROTOOPT;
@@ -305,21 +307,23 @@ static int32_t buffer_size(int fd, int name) {
   return getsockopt(fd, SOL_SOCKET, name, &size, &length) == 0 ? size : -errno;
 }
 
-/* datagramFigure(handle, figure): its value, or an errno */
-napi_value coronet_datagram_figure(napi_env env, napi_callback_info info) {
+/* datagramStat(handle, stat): the value, or an errno */
+napi_value coronet_datagram_stat(napi_env env, napi_callback_info info) {
   Call call;
-  int32_t handle = 0, figure = 0;
+  int32_t handle = 0, stat = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
-  if (!call_int(&call, 1, &figure)) return NULL;
+  if (!call_int(&call, 1, &stat)) return NULL;
   Slot *slot = datagram_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
-  if (figure == FIGURE_DROPPED) return call_result(&call, dropped(slot->fd));
-  int name = figure == FIGURE_RECV_BUFFER ? SO_RCVBUF : SO_SNDBUF;
+  if (stat == STAT_DROPPED) return call_result(&call, dropped(slot->fd));
+  int name = stat == STAT_RECV_BUFFER ? SO_RCVBUF : SO_SNDBUF;
   return call_result(&call, buffer_size(slot->fd, name));
 }
 
-/* An interface is named by one of its IPv4 addresses, or by a zone: ::%eth0. None: the system's
- * choice. */
+/*
+ * An interface is named by one of its IPv4 addresses, or by a zone (::%eth0). Without one the
+ * system chooses.
+ */
 static int change_v4(int fd, const Address *group, const Address *by, bool join) {
   struct ip_mreqn request = {.imr_multiaddr = group->u.v4.sin_addr};
   if (by->length != 0 && by->u.any.sa_family != AF_INET) return -EINVAL;
@@ -356,8 +360,10 @@ static napi_value change_membership(napi_env env, napi_callback_info info, bool 
   }
 }
 
-/* joinGroup(handle, family, group, 0, interfaceFamily, interface, 0): 0, or an errno. An IPv4 group
- * may be joined on a dual-stack socket, too. */
+/*
+ * joinGroup(handle, family, group, 0, interfaceFamily, interface, 0): 0, or an errno. A dual-stack
+ * socket can join an IPv4 group.
+ */
 napi_value coronet_join_group(napi_env env, napi_callback_info info) {
   return change_membership(env, info, true);
 }

@@ -1,26 +1,25 @@
 /*
- * The inner epoll descriptor: all sockets of one network stand in it, and it stands in libuv's loop
- * as one poll handle.
+ * The inner epoll descriptor: it contains all sockets of one network, and libuv polls it with one
+ * handle.
  *
- * Why nested. libuv keeps one watcher per descriptor and calls back for each; with one watcher for
- * all of them a wake-up costs libuv one callback, however many sockets are ready, and JavaScript
- * one call with an array. An epoll descriptor is itself pollable (epoll(7)): it is readable while
- * its ready list is not empty.
+ * Why nested. libuv keeps one watcher per descriptor and calls back for each. With one watcher for
+ * all sockets, a wake-up costs libuv one callback, and JavaScript one call with an array. An epoll
+ * descriptor is itself pollable (epoll(7)): it is readable while its ready list is not empty.
  *
- * Why edge-triggered inside. A socket is registered once, for both directions, and never touched
- * again: no epoll_ctl per wait. The price is a duty, kept in src/node/epoll/transport.ts: readiness
- * that was reported must be remembered until a system call has met its end.
+ * Why edge-triggered inside. A socket is registered once, for both directions, so a wait costs no
+ * epoll_ctl. In return, src/node/epoll/ must remember reported readiness until a system call has
+ * found its end.
  *
- * Why level-triggered outside. A wake-up drains a bounded number of events and returns, so that
- * timers and other libraries in the process get their turn; what is left makes the inner descriptor
- * stay readable, and libuv calls again.
+ * Why level-triggered outside. A wake-up drains a limited number of events and returns, so that
+ * timers and other libraries in the process get their turn. While events remain, the inner
+ * descriptor stays readable and libuv calls again.
  *
  * Invariants:
- *  1. The handle is always unref'd: the scheduler's host decides how long the process lives.
- *  2. Events are reported into an array that JavaScript reads to its end before anything can drain
- *     again: on_wake and coronet_poll share it.
- *  3. Poller and uv handle are freed together, in the close callback, and never earlier: a callback
- *     of libuv always finds them. What JavaScript can see of them is gone at once (poller_end).
+ *  1. The handle is always unreferenced: the scheduler's host decides how long the process lives.
+ *  2. JavaScript reads the array of events to its end before it is filled again: on_wake and
+ *     coronet_poll share it.
+ *  3. Poller and uv handle are freed together, in the close callback and never earlier, so that a
+ *     callback of libuv always finds them. JavaScript no longer finds them after poller_end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,13 +28,13 @@
 
 #include "coronet.h"
 
-/* At most ROUNDS x ROUND events per wake-up, fewer when the array of JavaScript is shorter. */
+/* At most ROUNDS x ROUND events per wake-up, fewer if the array of JavaScript is shorter. */
 #define ROUND 256
 #define ROUNDS 8
 
 /*
- * The few functions of libuv that this addon uses, as libuv 1.x declares them. Its header is not
- * included, so that Node's own headers (or the package node-api-headers) suffice to build; the size
+ * The functions of libuv that this addon uses, as libuv 1.x declares them. Its header is not
+ * included, so that Node's own headers (or the package node-api-headers) suffice to build. The size
  * of the handle comes from uv_handle_size at run time.
  */
 typedef struct uv_loop_s uv_loop_t;
@@ -57,13 +56,12 @@ static int control(const Slot *slot, int operation, uint32_t interest) {
   return epoll_ctl(slot->poller->epoll_fd, operation, slot->fd, &event) == 0 ? 0 : -errno;
 }
 
-/* Once per socket. What is ready already is reported as the first edge. */
+/* Called once per socket. Existing readiness is reported as the first edge. */
 int poller_register(const Slot *slot, uint32_t interest) {
   return control(slot, EPOLL_CTL_ADD, interest);
 }
 
-/* Sets the interest anew. What of it is ready now is reported once more, also where its edge has
- * been used up. */
+/* Changes the interest. Existing readiness is reported again, also if its edge was consumed. */
 int poller_rearm(const Slot *slot, uint32_t interest) {
   return control(slot, EPOLL_CTL_MOD, interest);
 }
@@ -74,7 +72,7 @@ Poller *poller_find(Environment *environment, int32_t id) {
   return poller;
 }
 
-/* Where the events go. Looked up at each drain: a detached array has no memory to write to. */
+/* Finds the memory of the array at each drain: a detached array has no memory to write to. */
 static bool events_memory(const Poller *poller, int32_t **out, size_t *length) {
   napi_env env = poller->environment->env;
   napi_value array = NULL;
@@ -86,36 +84,36 @@ static bool events_memory(const Poller *poller, int32_t **out, size_t *length) {
   return status == napi_ok && data != NULL && *length >= 2;
 }
 
-/* Moves what is ready, within bounds, into the array; returns how many events. */
+/* Moves a limited number of events into the array. Returns the number of events. */
 static int32_t drain(Poller *poller) {
   int32_t *out = NULL;
   size_t length = 0;
   if (!events_memory(poller, &out, &length)) {
-    /* Unread events would wake libuv again and again: better deaf than spinning. */
+    /* Unread events would wake libuv in every turn, so polling stops. */
     uv_poll_stop(poller->watch);
     return 0;
   }
   struct epoll_event batch[ROUND];
-  size_t room = length / 2;
+  size_t capacity = length / 2;
   size_t filled = 0;
-  for (int round = 0; round < ROUNDS && filled < room; round += 1) {
-    int want = room - filled < ROUND ? (int)(room - filled) : ROUND;
+  for (int round = 0; round < ROUNDS && filled < capacity; round += 1) {
+    int want = capacity - filled < ROUND ? (int)(capacity - filled) : ROUND;
     int got = epoll_wait(poller->epoll_fd, batch, want, 0);
     for (int i = 0; i < got; i += 1) {
       out[2 * filled] = (int32_t)batch[i].data.u64;
       out[2 * filled + 1] = (int32_t)batch[i].events;
       filled += 1;
     }
-    if (got < want) break; /* all there is, or an EINTR that the next wake-up makes good */
+    if (got < want) break; /* no more events, or an EINTR: the next wake-up follows */
   }
   return (int32_t)filled;
 }
 
 /*
- * One call into JavaScript, as a callback of its own: microtasks and nextTick run after it. A
- * thrown error goes the way of every uncaught exception; swallowed it would surface in a later,
- * innocent call. Where JavaScript must not run any more (terminate, exit) there is no exception to
- * take, and nothing is left to do.
+ * Calls JavaScript once, as a callback: microtasks and nextTick run after it. A thrown error
+ * becomes an uncaught exception; if it stayed pending, an unrelated later call would throw it. If
+ * JavaScript must not run any more (terminate, exit), no exception can be taken, and nothing is
+ * left to do.
  */
 static void call_wake(Poller *poller, int32_t count) {
   napi_env env = poller->environment->env;
@@ -150,33 +148,38 @@ static void on_closed(uv_handle_t *watch) {
 }
 
 static void unlink_poller(Poller *poller) {
-  Poller **place = &poller->environment->pollers;
-  while (*place != poller) place = &(*place)->next;
-  *place = poller->next;
+  Poller **link = &poller->environment->pollers;
+  while (*link != poller) link = &(*link)->next;
+  *link = poller->next;
 }
 
-/* Closes its sockets and everything that JavaScript can see of it. Also runs in the cleanup hook,
- * where JavaScript must not be called: deleting references is allowed there. */
+/*
+ * Closes the sockets and releases everything that JavaScript can reach. Also called from the
+ * cleanup hook, where JavaScript must not be called; deleting references is allowed there.
+ */
 void poller_end(Poller *poller) {
   napi_env env = poller->environment->env;
   unlink_poller(poller);
   slots_release_of(poller->environment, poller);
   napi_delete_reference(env, poller->events);
   napi_delete_reference(env, poller->wake);
-  uv_close(poller->watch, on_closed); /* takes the descriptor out of libuv's epoll at once */
+  uv_close(poller->watch, on_closed); /* removes the descriptor from libuv's epoll at once */
   close(poller->epoll_fd);
   if (poller->spare >= 0) close(poller->spare);
 }
 
 /*
- * Holds a descriptor in reserve, from the first listener on. Giving it up makes room for one
- * connection, which can so be accepted and turned away when there is no descriptor left.
+ * Keeps a descriptor in reserve, from the first listener on. When no descriptor is left, closing it
+ * allows shed to accept one connection and reset it.
  */
 void poller_keep_spare(Poller *poller) {
   if (poller->spare < 0) poller->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* The descriptor, and its watch in the loop of this environment. On an error nothing stays open. */
+/*
+ * Opens the descriptor and polls it in the loop of this environment. After an error nothing stays
+ * open.
+ */
 static int start_watch(Poller *poller) {
   uv_loop_t *loop = NULL;
   int error = -ENOSYS;
@@ -192,7 +195,7 @@ static int start_watch(Poller *poller) {
   }
   uv_handle_set_data(poller->watch, poller);
   uv_unref(poller->watch);
-  uv_poll_start(poller->watch, UV_READABLE, on_wake); /* cannot fail on a handle just made */
+  uv_poll_start(poller->watch, UV_READABLE, on_wake); /* cannot fail on a new handle */
   return 0;
 }
 
@@ -234,7 +237,7 @@ napi_value coronet_destroy_poller(napi_env env, napi_callback_info info) {
   return call_result(&call, 0);
 }
 
-/* poll(id): drains without blocking and without a callback; how many events, or -EBADF */
+/* poll(id): drains without blocking and without a callback: the number of events, or -EBADF */
 napi_value coronet_poll(napi_env env, napi_callback_info info) {
   Call call;
   int32_t id = 0;

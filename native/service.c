@@ -1,5 +1,5 @@
 /*
- * What a program has from whoever started it, and what it says back: listeners that it inherits as
+ * The interface to the process that started the program: listeners that are inherited as
  * descriptors (sd_listen_fds(3)), and messages to a service manager (sd_notify(3)).
  */
 #include <errno.h>
@@ -8,25 +8,25 @@
 
 #include "coronet.h"
 
-/* An int that the system knows of a socket, or a negated errno: EBADF, ENOTSOCK. */
-static int known(int fd, int name, int *out) {
+/* Reads an integer socket option. Returns 0 or a negated errno: EBADF, ENOTSOCK. */
+static int read_option(int fd, int name, int *out) {
   socklen_t length = sizeof *out;
   return getsockopt(fd, SOL_SOCKET, name, out, &length) == 0 ? 0 : -errno;
 }
 
-/* 0 for a stream socket that listens and whose addresses we can write. */
+/* Returns 0 for a listening stream socket of a read_option address family. */
 static int check_listener(int fd) {
   int accepts = 0, type = 0, family = 0;
-  int error = known(fd, SO_ACCEPTCONN, &accepts);
-  if (error == 0) error = known(fd, SO_TYPE, &type);
-  if (error == 0) error = known(fd, SO_DOMAIN, &family);
+  int error = read_option(fd, SO_ACCEPTCONN, &accepts);
+  if (error == 0) error = read_option(fd, SO_TYPE, &type);
+  if (error == 0) error = read_option(fd, SO_DOMAIN, &family);
   if (error != 0) return error;
   bool usable = family == AF_INET || family == AF_INET6 || family == AF_UNIX;
   return accepts && type == SOCK_STREAM && usable ? 0 : -EINVAL;
 }
 
-/* Two owners of one descriptor would close it twice, and the second time it is another's. */
-static bool is_held(const Environment *environment, int fd) {
+/* Two owners would close the descriptor twice, and the second time it may be another socket. */
+static bool is_open_here(const Environment *environment, int fd) {
   for (uint32_t index = 0; index < environment->capacity; index += 1) {
     if (environment->slots[index].fd == fd) return true;
   }
@@ -34,9 +34,9 @@ static bool is_held(const Environment *environment, int fd) {
 }
 
 /*
- * What our own sockets have from the call that makes them. O_NONBLOCK belongs to the open file, so
- * other processes that hold it see it too; a listener that blocks would be of no use to them either
- * when two of them wake for one connection.
+ * Sets the flags that sockets of the addon have from their creation. O_NONBLOCK belongs to the open
+ * file description, so other processes that share it are affected. A blocking listener would not
+ * suit them either if two of them wake up for one connection.
  */
 static int prepare_inherited(int fd) {
   int flags = fcntl(fd, F_GETFL);
@@ -45,8 +45,8 @@ static int prepare_inherited(int fd) {
 }
 
 /*
- * adopt(poller, fd): the handle of a listener that was inherited, or an errno; -EBUSY if it is open
- * here under another handle. The connections that wait in its queue are an edge.
+ * adopt(poller, fd): the handle of an inherited listener, or an errno; -EBUSY if it is already open
+ * here under another handle. Connections that wait in its queue are reported as an edge.
  */
 napi_value coronet_adopt(napi_env env, napi_callback_info info) {
   Call call;
@@ -57,7 +57,7 @@ napi_value coronet_adopt(napi_env env, napi_callback_info info) {
   Poller *poller = poller_find(call.environment, id);
   if (poller == NULL) return call_result(&call, -EBADF);
   int error = check_listener(fd);
-  if (error == 0 && is_held(call.environment, fd)) error = -EBUSY;
+  if (error == 0 && is_open_here(call.environment, fd)) error = -EBUSY;
   if (error == 0) error = prepare_inherited(fd);
   if (error == 0) error = slot_reserve(call.environment, &index);
   if (error != 0) return call_result(&call, error);
@@ -70,9 +70,9 @@ napi_value coronet_adopt(napi_env env, napi_callback_info info) {
 }
 
 /*
- * notify(family, path, 0, message): sends one datagram to a Unix socket: 0, or an errno. A manager
- * that does not read in time misses the message; the program does not wait for it. The socket is
- * kept: a program whose descriptors have run out is alive, and must be able to say so.
+ * notify(family, path, 0, message): sends one datagram to a Unix socket: 0, or an errno. The
+ * program does not wait for a manager that does not read; the message is lost. The socket stays
+ * open, so that a program without a free descriptor can still send messages.
  */
 napi_value coronet_notify(napi_env env, napi_callback_info info) {
   Call call;

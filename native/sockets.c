@@ -2,9 +2,9 @@
  * Listening, accepting, connecting, closing.
  *
  * Invariants:
- *  1. Every descriptor is made non-blocking and close-on-exec in the call that makes it.
+ *  1. Every descriptor is non-blocking and close-on-exec from the call that creates it.
  *  2. A descriptor is in a slot before it is in epoll, so an event always carries a valid handle.
- *  3. A failure on the way leaves nothing open.
+ *  3. A failed call leaves nothing open.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -15,11 +15,9 @@
 #include "coronet.h"
 
 #define SOCKET_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
-#define REUSE_PORT 1 /* flags of listen */
-#define IPV6_ONLY 2
-#define MOST_ACCEPTED 64
+#define MAX_SHED 64 /* connections per call */
 
-/* Fills the reserved slot and registers it. On failure the descriptor is closed. */
+/* Fills the reserved slot and registers it. Closes the descriptor on failure. */
 int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) {
   Environment *environment = poller->environment;
   int32_t handle = slot_fill(environment, index, fd, poller);
@@ -30,8 +28,10 @@ int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) 
   return error;
 }
 
-/* SO_REUSEADDR lets a restarted server bind while old connections are in TIME_WAIT. Dual stack is
- * set both ways, because its default is a setting of the machine (net.ipv6.bindv6only). */
+/*
+ * SO_REUSEADDR allows a restarted server to bind while old connections are in TIME_WAIT.
+ * IPV6_V6ONLY is always set, because its default is a setting of the machine (net.ipv6.bindv6only).
+ */
 static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
   if (family == AF_UNIX) return 0;
   int error = socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -42,20 +42,19 @@ static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
   return error;
 }
 
-/* How a listener is made, beside its address. */
+/* Arguments of listen in addition to the address. */
 typedef struct {
   int32_t backlog;
   int32_t flags;
   int32_t mode;    /* permission bits of a Unix socket's file; negative: the umask decides */
-  int32_t receive; /* bytes of the buffers, which accepted sockets inherit; 0: the system's */
+  int32_t receive; /* buffer sizes, inherited by accepted sockets; 0: the system decides */
   int32_t send;
 } ListenHow;
 
 /*
- * The permissions of a Unix socket's file, between bind and listen: nobody can connect yet, so
- * nobody can connect who may not. fchmod(2) would change the socket's own inode and not that of the
- * file, and the umask, which bind obeys, is one for all threads of the process. An abstract name
- * has no file.
+ * Sets the permissions of a Unix socket's file between bind and listen, before any process can
+ * connect. fchmod(2) would change the inode of the socket, not that of the file, and the umask,
+ * which bind obeys, is shared by all threads of the process. An abstract name has no file.
  */
 static int set_mode(const Address *at, int32_t mode) {
   if (mode < 0) return 0;
@@ -64,16 +63,16 @@ static int set_mode(const Address *at, int32_t mode) {
   return chmod(path, (mode_t)mode) == 0 ? 0 : -errno;
 }
 
-/* A file that bind has made is ours, and nobody else would remove it. */
+/* Removes the file that bind has created. */
 static void unbind(const Address *at) {
   if (at->u.any.sa_family != AF_UNIX || at->u.path.sun_path[0] == '\0') return;
   unlink(at->u.path.sun_path);
 }
 
 /*
- * All steps or none. EADDRINUSE may come from bind or, where reusing the address let bind pass,
- * from listen; both count as the same failure. Buffer sizes come before listen: the window scale
- * of a connection is settled by its first segments (tcp(7), SO_RCVBUF).
+ * Returns a listening socket, or a negated errno. EADDRINUSE may come from bind or, with
+ * SO_REUSEADDR, from listen. Buffer sizes are set before listen: the first segments of a connection
+ * determine its window scale (tcp(7), SO_RCVBUF).
  */
 static int open_listener(const Address *at, const ListenHow *how) {
   sa_family_t family = at->u.any.sa_family;
@@ -122,11 +121,11 @@ napi_value coronet_listen(napi_env env, napi_callback_info info) {
 }
 
 /*
- * hold(family, host, port, backlog, flags): a descriptor that listens, or an errno. It is in no
- * slot and in no epoll, so what waits in its queue wakes nobody here: processes that are started
- * inherit it and accept. The caller closes it.
+ * listenShared(family, host, port, backlog, flags): a listening descriptor, or an errno. It is in
+ * no slot and in no epoll, so its connections do not wake this process: child processes inherit it
+ * and accept. The caller closes it.
  */
-napi_value coronet_hold(napi_env env, napi_callback_info info) {
+napi_value coronet_listen_shared(napi_env env, napi_callback_info info) {
   Call call;
   Address at;
   ListenHow how = {.mode = -1};
@@ -137,21 +136,25 @@ napi_value coronet_hold(napi_env env, napi_callback_info info) {
   return call_result(&call, error == 0 ? open_listener(&at, &how) : error);
 }
 
-/* bound(fd): where such a descriptor is bound, as `local` says it; or an errno */
+static napi_value local_name(Call *call, int fd) {
+  Address name = {.length = sizeof name.u};
+  if (getsockname(fd, &name.u.any, &name.length) != 0) return call_result(call, -errno);
+  return address_write(call->env, &name.u.any, name.length);
+}
+
+/* bound(fd): the address of such a descriptor, as from `local`; or an errno */
 napi_value coronet_bound(napi_env env, napi_callback_info info) {
   Call call;
   int32_t fd = 0;
-  Address name = {.length = sizeof name.u};
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &fd)) return NULL;
-  if (getsockname(fd, &name.u.any, &name.length) != 0) return call_result(&call, -errno);
-  return address_write(env, &name.u.any, name.length);
+  return local_name(&call, fd);
 }
 
 /*
- * Errors of accept4 that belong to the connection at the head of the queue, which is gone with them
- * (accept(2), "Error handling"): take the next one.
+ * Errors of accept4 that concern the first connection in the queue, which is removed with them
+ * (accept(2), "Error handling"). The caller takes the next one.
  */
-static bool died_in_queue(int error) {
+static bool failed_in_queue(int error) {
   switch (error) {
     case EINTR: case ECONNABORTED: case EPROTO: case ENETDOWN: case ENOPROTOOPT: case EHOSTDOWN:
     case ENONET: case EHOSTUNREACH: case EOPNOTSUPP: case ENETUNREACH: case EPERM:
@@ -162,8 +165,9 @@ static bool died_in_queue(int error) {
 }
 
 /*
- * The next connection: its handle, or a negated errno. Registered at once, even if nobody asks for
- * it yet: its first edge is "writable", and "readable" too if the peer was quick.
+ * Returns the handle of the next connection, or a negated errno. It is registered at once, even if
+ * no task accepts it yet: its first edge is "writable", and "readable" as well if bytes have
+ * arrived.
  */
 static int32_t accept_one(Environment *environment, int32_t listener) {
   PeerAddress peer = {.family = AF_UNSPEC};
@@ -181,9 +185,10 @@ static int32_t accept_one(Environment *environment, int32_t listener) {
 }
 
 /*
- * accept(listener, out: Int32Array, most): how many connections were accepted, or -EBADF. Their
- * handles are in out[1..]; out[0] says why there are no more: 0 (there may be), -EAGAIN (the queue
- * is empty), or what went wrong. The connection that met an error is still in the queue.
+ * accept(listener, out: Int32Array, most): the number of accepted connections, or -EBADF. Their
+ * handles are in out[1..]. out[0] is the reason why there are no more: 0 (there may be more),
+ * -EAGAIN (the queue is empty), or an errno. A connection that caused an error of resources is
+ * still in the queue.
  */
 napi_value coronet_accept(napi_env env, napi_callback_info info) {
   Call call;
@@ -192,16 +197,15 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
   if (!call_begin(env, info, 3, &call) || !call_int(&call, 0, &listener)) return NULL;
   if (!call_int32_array(&call, 1, &out, &length) || !call_int(&call, 2, &most)) return NULL;
   if (stream_find(call.environment, listener) == NULL) return call_result(&call, -EBADF);
-  if (most > MOST_ACCEPTED) most = MOST_ACCEPTED;
   if (most > (int32_t)(length - 1)) most = (int32_t)(length - 1);
   int32_t count = 0;
   out[0] = 0;
-  for (int tries = 0; count < most && tries < 2 * MOST_ACCEPTED; tries += 1) {
+  for (int tries = 0; count < most && tries / 2 < most; tries += 1) {
     int32_t handle = accept_one(call.environment, listener);
     if (handle >= 0) {
       count += 1;
       out[count] = handle;
-    } else if (!died_in_queue(-handle)) {
+    } else if (!failed_in_queue(-handle)) {
       out[0] = handle == -EWOULDBLOCK ? -EAGAIN : handle;
       break;
     }
@@ -209,20 +213,20 @@ napi_value coronet_accept(napi_env env, napi_callback_info info) {
   return call_result(&call, count);
 }
 
-/* Accepts one connection and resets it: 1, 0 if it was gone already, or a negated errno. */
+/* Accepts one connection and resets it: 1; 0 if it has ended already; or a negated errno. */
 static int shed_one(int listener) {
   struct linger abort_now = {.l_onoff = 1, .l_linger = 0};
   int fd = accept4(listener, NULL, NULL, SOCKET_FLAGS);
-  if (fd < 0) return died_in_queue(errno) ? 0 : -errno;
+  if (fd < 0) return failed_in_queue(errno) ? 0 : -errno;
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof abort_now);
   close(fd);
   return 1;
 }
 
 /*
- * shed(listener, most): how many of the connections at the head of the queue were accepted and
- * reset, or -EBADF. The spare descriptor makes room for them, one after the other; it is taken back
- * at the end. Another thread may have taken it meanwhile: then none is shed now.
+ * shed(listener, most): accepts and resets the first connections in the queue: their number, or
+ * -EBADF. The spare descriptor is closed for this, used for one connection after the other, and
+ * reopened at the end. If another thread has used it up meanwhile, no connection is shed now.
  */
 napi_value coronet_shed(napi_env env, napi_callback_info info) {
   Call call;
@@ -231,11 +235,11 @@ napi_value coronet_shed(napi_env env, napi_callback_info info) {
   if (!call_int(&call, 1, &most)) return NULL;
   Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
-  if (most > MOST_ACCEPTED) most = MOST_ACCEPTED;
+  if (most > MAX_SHED) most = MAX_SHED;
   Poller *poller = slot->poller;
   if (poller->spare >= 0) close(poller->spare);
   poller->spare = -1;
-  for (int tries = 0; count < most && tries < 2 * MOST_ACCEPTED; tries += 1) {
+  for (int tries = 0; count < most && tries < 2 * MAX_SHED; tries += 1) {
     int shed = shed_one(slot->fd);
     if (shed < 0) break;
     count += shed;
@@ -244,9 +248,11 @@ napi_value coronet_shed(napi_env env, napi_callback_info info) {
   return call_result(&call, count);
 }
 
-/* The near end first. Without a wanted port, the port is chosen by connect, which knows the peer
- * and can use one port for several peers (IP_BIND_ADDRESS_NO_PORT, ip(7)). */
-static int bind_near_end(int fd, const Address *local) {
+/*
+ * Binds the local address. Without a port, connect chooses it: it knows the peer and can use one
+ * port for several peers (IP_BIND_ADDRESS_NO_PORT, ip(7)).
+ */
+static int bind_local(int fd, const Address *local) {
   if (local->length == 0) return 0;
   if (local->u.any.sa_family != AF_UNIX && local->u.v4.sin_port == 0) {
     socket_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
@@ -255,24 +261,26 @@ static int bind_near_end(int fd, const Address *local) {
 }
 
 /*
- * A socket whose connection is made or under way, or a negated errno. EINTR counts as under way:
- * connect(2) goes on by itself. A Unix socket is connected at once or fails at once; EAGAIN there
- * means that the listener's queue is full, and no edge would tell when it is not.
+ * Returns a connected or connecting socket, or a negated errno. EINTR counts as connecting: the
+ * attempt continues (connect(2)). A Unix socket connects or fails at once; its EAGAIN means that
+ * the queue of the listener is full, and no edge reports when it is not.
  */
 static int begin_connect(const Address *to, const Address *local, const int32_t buffers[2]) {
   sa_family_t family = to->u.any.sa_family;
   int fd = socket(family, SOCK_STREAM | SOCKET_FLAGS, 0);
   if (fd < 0) return -errno;
   if (family != AF_UNIX) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  int error = set_buffer_sizes(fd, buffers[0], buffers[1]); /* the first segment tells the peer */
-  if (error == 0) error = bind_near_end(fd, local);
+  int error = set_buffer_sizes(fd, buffers[0], buffers[1]); /* before the first segment */
+  if (error == 0) error = bind_local(fd, local);
   if (error == 0 && connect(fd, &to->u.any, to->length) != 0) error = -errno;
   if (error == 0 || error == -EINPROGRESS || error == -EINTR) return fd;
   close(fd);
   return error;
 }
 
-/* Known before anybody answers, and kept: getpeername(2) has no answer for a failed attempt. */
+/*
+ * The peer address of an attempt. It is kept because getpeername(2) fails after a failed attempt.
+ */
 static PeerAddress peer_of(const Address *to) {
   PeerAddress peer = {.family = to->u.any.sa_family};
   if (peer.family == AF_INET) peer.v4 = to->u.v4;
@@ -302,15 +310,16 @@ napi_value coronet_connect(napi_env env, napi_callback_info info) {
   if (error != 0) return call_result(&call, error);
   int fd = begin_connect(&to, &local, buffers);
   if (fd < 0) return call_result(&call, fd);
-  /* Registered after connect: before it, epoll reports HUP for a socket that is nothing yet. */
+  /* Registered after connect: before that, epoll reports HUP for the unconnected socket. */
   int32_t handle = socket_adopt(poller, index, fd, CONNECTION_EVENTS);
   if (handle >= 0) slot_find(call.environment, handle)->peer = peer_of(&to);
   return call_result(&call, handle);
 }
 
 /*
- * connected(handle): 1 yes, 0 still under way, or why it failed. Asks poll(2) first: SO_ERROR alone
- * is also 0 while the attempt is under way. It gives the error once, so the caller must keep it.
+ * connected(handle): 1 connected, 0 pending, or the error of the attempt. It calls poll(2) first,
+ * because SO_ERROR is also 0 while the attempt is pending. SO_ERROR reports the error once, so the
+ * caller must keep it.
  */
 napi_value coronet_connected(napi_env env, napi_callback_info info) {
   Call call;
@@ -330,15 +339,12 @@ napi_value coronet_connected(napi_env env, napi_callback_info info) {
 napi_value coronet_local(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0;
-  Address name = {.length = sizeof name.u};
   if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
   Slot *slot = slot_find(call.environment, handle);
-  if (slot == NULL) return call_result(&call, -EBADF);
-  if (getsockname(slot->fd, &name.u.any, &name.length) != 0) return call_result(&call, -errno);
-  return address_write(env, &name.u.any, name.length);
+  return slot == NULL ? call_result(&call, -EBADF) : local_name(&call, slot->fd);
 }
 
-/* peer(handle): the same for the far end; of a TCP connection also after a reset */
+/* peer(handle): the remote address; of a TCP connection also after a reset */
 napi_value coronet_peer(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0;
@@ -354,8 +360,9 @@ napi_value coronet_peer(napi_env env, napi_callback_info info) {
 }
 
 /*
- * shutdown(handle, how): 0, or an errno; how is 0 receive, 1 send, 2 both (SHUT_RD, SHUT_WR,
- * SHUT_RDWR). ENOTCONN when the connection has ended by itself; the caller decides if it minds.
+ * shutdown(handle, how): 0, or an errno. `how` is 0 receive, 1 send, 2 both (SHUT_RD, SHUT_WR,
+ * SHUT_RDWR). ENOTCONN: the connection has already ended; the caller decides whether that is an
+ * error.
  */
 napi_value coronet_shutdown(napi_env env, napi_callback_info info) {
   Call call;
@@ -367,7 +374,7 @@ napi_value coronet_shutdown(napi_env env, napi_callback_info info) {
   return call_result(&call, shutdown(slot->fd, how) == 0 ? 0 : -errno);
 }
 
-/* close(handle, reset: 0 | 1): 0, or -EBADF when it is closed already */
+/* close(handle, reset: 0 | 1): 0, or -EBADF if it is already closed */
 napi_value coronet_close(napi_env env, napi_callback_info info) {
   Call call;
   int32_t handle = 0, reset = 0;

@@ -47,9 +47,9 @@ export type {
  * remain that the failure needs. The message shows the shrunk run; `error.replay` repeats it.
  *
  * Rejects with SimulationError (ERR_SIMULATION) for the first run that fails. `error.error` is the
- * reason: the error of a program or of the scenario, an error that no task could receive, a deadlock
- * (ERR_DEADLOCK), an invariant (ERR_INVARIANT), a limit (ERR_SIMULATION_LIMIT), or a host that does
- * not end after it was cancelled (ERR_NOT_UNWOUND). Rejects with NotDeterministicError
+ * reason: the error of a program or of the scenario, an error that no task could receive, a
+ * deadlock (ERR_DEADLOCK), an invariant (ERR_INVARIANT), a limit (ERR_SIMULATION_LIMIT), or a host
+ * that does not end after it was cancelled (ERR_NOT_UNWOUND). Rejects with NotDeterministicError
  * (ERR_NOT_DETERMINISTIC) if `checkDeterminism` finds a difference, with ReplayTokenError
  * (ERR_REPLAY_TOKEN) for an invalid `replay`, with TypeError or RangeError for wrong arguments.
  *

@@ -1,13 +1,13 @@
 /**
- * The addon under bad treatment. Each case is a child process in test/native/: a crash, a hang or a
- * leak there is a failure here. scripts/test-native.mjs runs the same cases with the sanitizers and
- * with a garbage collector under stress, through these variables:
+ * The addon with wrong arguments, stale handles and lack of resources. Each case is a child process
+ * in test/native/: a crash, a hang or a leak in it fails the test. scripts/test-native.mjs runs the
+ * same cases with the sanitizers and with a stressed garbage collector, through these variables:
  *
  *   CORONET_TEST_ADDON        the build that the children load
- *   CORONET_TEST_PRELOAD      LD_PRELOAD of the children (the sanitizers' runtime)
+ *   CORONET_TEST_PRELOAD      LD_PRELOAD of the children (runtime of the sanitizers)
  *   CORONET_TEST_NODE_FLAGS   options of node for the children
  *   CORONET_TEST_COLLECT      a full garbage collection every millisecond
- *   CORONET_TEST_WORKERS      how many worker threads to start and terminate
+ *   CORONET_TEST_WORKERS      the number of worker threads to start and terminate
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -15,8 +15,8 @@ import { describe, expect, it } from 'vitest';
 import { loadAddon } from '../src/node/addon.ts';
 
 const FOLDER = fileURLToPath(new URL('./native/', import.meta.url));
-const LONGEST_MS = 240_000;
-/** Node needs about twenty for itself. */
+const TIMEOUT_MS = 240_000;
+/** Node uses about twenty itself. */
 const FEW_DESCRIPTORS = 48;
 
 interface Outcome {
@@ -42,7 +42,7 @@ function nodeArguments(program: string, args: readonly string[]): string[] {
 
 function runProcess(command: string, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { env: childEnvironment(), timeout: LONGEST_MS });
+    const child = spawn(command, args, { env: childEnvironment(), timeout: TIMEOUT_MS });
     let output = '';
     child.stdout.on('data', (data) => {
       output += data;
@@ -58,50 +58,50 @@ function run(program: string, ...args: string[]): Promise<Outcome> {
   return runProcess(process.execPath, nodeArguments(program, args));
 }
 
-/** The shell lowers the limit for the child alone. */
+/** The shell lowers the limit only for the child. */
 function runWithFewDescriptors(program: string): Promise<Outcome> {
   const line = `ulimit -n ${FEW_DESCRIPTORS}; exec "$0" "$@"`;
   return runProcess('/bin/sh', ['-c', line, process.execPath, ...nodeArguments(program, [])]);
 }
 
-describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: LONGEST_MS }, () => {
-  it('answers wrong arguments with a TypeError, whatever they are', async () => {
+describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: TIMEOUT_MS }, () => {
+  it('throws a TypeError for wrong arguments', async () => {
     expect(await run('wrong-arguments.mjs')).toEqual(PASSED);
   });
 
-  it('knows a stale handle, also after its slot was used again', async () => {
+  it('rejects a stale handle, also after its slot was reused', async () => {
     expect(await run('stale-handles.mjs')).toEqual(PASSED);
   });
 
-  it('sets options and tells them as the system keeps them, from birth on', async () => {
+  it('sets and reads socket options', async () => {
     expect(await run('options.mjs')).toEqual(PASSED);
   });
 
-  it('writes into no memory that was collected or detached', async () => {
+  it('does not write into collected or detached memory', async () => {
     expect(await run('memory.mjs')).toEqual(PASSED);
   });
 
-  it('receives and sends datagrams, in batches, and nothing beside its memory', async () => {
+  it('receives and sends datagrams in batches, within the given memory', async () => {
     expect(await run('datagrams.mjs')).toEqual(PASSED);
   });
 
-  it('wakes JavaScript once per batch, with ticks after it and errors reported', async () => {
+  it('wakes JavaScript once per batch, runs microtasks after it, and reports errors', async () => {
     expect(await run('wake.mjs')).toEqual(PASSED);
   });
 
-  it('leaves nothing behind after thousands of connections', async () => {
+  it('leaks no descriptor in thousands of connections', async () => {
     expect(await run('churn.mjs')).toEqual(PASSED);
   });
 
-  it('keeps a connection queued while there is no descriptor for it', async () => {
+  it('keeps a connection queued while no descriptor is left', async () => {
     expect(await runWithFewDescriptors('descriptor-limit.mjs')).toEqual(PASSED);
   });
 
-  it('sheds queued connections with the descriptor that it has spared', async () => {
+  it('sheds queued connections with its spare descriptor', async () => {
     expect(await runWithFewDescriptors('shed.mjs')).toEqual(PASSED);
   });
 
-  it('survives the end of 200 worker threads that are serving a connection', async () => {
+  it('survives the termination of 200 worker threads that serve a connection', async () => {
     expect(await run('workers.mjs')).toEqual(PASSED);
   });
 
@@ -113,7 +113,7 @@ describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: LONGEST_
     expect(await run('exit-in-wake.mjs', 'worker')).toEqual(PASSED);
   });
 
-  it('keeps no process alive', async () => {
+  it('does not keep a process alive', async () => {
     expect(await run('idle-exit.mjs')).toEqual(PASSED);
   });
 });

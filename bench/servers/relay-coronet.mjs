@@ -7,7 +7,7 @@
 import { pathToFileURL } from 'node:url';
 import { announce } from '../lib/control.mjs';
 
-const [network = 'auto', entry] = process.argv.slice(2);
+const [backend = 'auto', entry] = process.argv.slice(2);
 const built = new URL('../../dist/index.js', import.meta.url);
 const { group, listen, pipe, run } = await import(entry ? pathToFileURL(entry).href : built.href);
 
@@ -35,4 +35,4 @@ function* serve() {
   });
 }
 
-await run(serve, { network });
+await run(serve, { backend });

@@ -1,5 +1,5 @@
-// all, race and any keep Promise's words; what loses is cancelled and has unwound before they
-// return.
+// all and race work as those of Promise do, but cancel the operations that are no longer needed,
+// and return after these have unwound.
 import type { Operation } from 'coronet';
 import { all, race, run, sleep } from 'coronet';
 

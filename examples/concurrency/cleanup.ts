@@ -1,4 +1,4 @@
-// Cleanup that has to wait needs a shield: in a cancelled scope every operation is refused.
+// Cleanup that waits needs a shield: in a cancelled scope every operation throws.
 import type { Operation } from 'coronet';
 import { moveOnAfter, run, shield, sleep, sleepForever } from 'coronet';
 
@@ -6,16 +6,16 @@ function* session(): Operation<void> {
   try {
     yield* sleepForever();
   } finally {
-    yield* shield(sayGoodbye(), { withinMs: 1000 });
+    yield* shield(closeSession(), { withinMs: 1000 });
   }
 }
 
-function* sayGoodbye(): Operation<void> {
+function* closeSession(): Operation<void> {
   yield* sleep(1);
-  console.log('goodbye');
+  console.log('session closed');
 }
 
 await run(() => moveOnAfter(5, session()));
 
 // Output:
-// goodbye
+// session closed

@@ -1,4 +1,4 @@
-// Two locks taken in two orders: the report names who holds what.
+// Two tasks acquire two locks in opposite order. The report names the holder of each lock.
 import type { Group, Operation } from 'coronet';
 import { DeadlockError, group, Lock, run, sleep } from 'coronet';
 

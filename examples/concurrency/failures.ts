@@ -1,4 +1,4 @@
-// A failure cancels the others; the group throws when all have unwound, with every error.
+// A failure cancels the other tasks. The group throws all errors after all tasks have unwound.
 import type { Operation } from 'coronet';
 import { GroupError, group, run, sleep, sleepForever } from 'coronet';
 

@@ -1,4 +1,4 @@
-// Promises come in through until(). The signal aborts when the wait is cancelled.
+// until() waits for a promise. Its signal aborts when the wait is cancelled.
 import { setTimeout as delay } from 'node:timers/promises';
 import { moveOnAfter, run, until } from 'coronet';
 

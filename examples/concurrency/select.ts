@@ -1,4 +1,4 @@
-// select waits for several things; exactly one of them happens.
+// select waits for several operations and completes exactly one of them.
 import { Channel, Event, run, select, sleep } from 'coronet';
 
 await run(function* () {

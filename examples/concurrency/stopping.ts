@@ -1,24 +1,24 @@
-// stop() cancels nothing: it asks. What is left after the grace period is cancelled.
+// stop() lets waitStopping() return. Tasks that remain after the grace period are cancelled.
 import type { Operation } from 'coronet';
 import { currentScope, group, run, sleep, sleepForever } from 'coronet';
 
-function* polite(): Operation<void> {
+function* cooperative(): Operation<void> {
   yield* currentScope().waitStopping();
-  console.log('polite: finishing what I have');
+  console.log('cooperative: finishing');
 }
 
-function* deaf(): Operation<void> {
+function* unaware(): Operation<void> {
   try {
     yield* sleepForever();
   } finally {
-    console.log('deaf: cut');
+    console.log('unaware: cancelled');
   }
 }
 
 await run(function* () {
   yield* group(function* (tasks) {
-    tasks.spawn(polite);
-    tasks.spawn(deaf);
+    tasks.spawn(cooperative);
+    tasks.spawn(unaware);
     yield* sleep(1);
     tasks.stop({ graceMs: 10 });
   });
@@ -26,6 +26,6 @@ await run(function* () {
 });
 
 // Output:
-// polite: finishing what I have
-// deaf: cut
+// cooperative: finishing
+// unaware: cancelled
 // stopped

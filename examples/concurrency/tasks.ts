@@ -1,4 +1,4 @@
-// A group starts tasks and does not end before they have.
+// A group starts tasks and ends after all of them have ended.
 import type { Operation } from 'coronet';
 import { group, run, sleep } from 'coronet';
 

@@ -1,9 +1,9 @@
-// A time limit goes around any operation. Whose limit it was is never in doubt.
+// A time limit applies to any operation. An outer and an inner limit are not confused.
 import { moveOnAfter, run, sleep, sleepForever, TimeoutError, timeout } from 'coronet';
 
 await run(function* () {
   const nothing = yield* moveOnAfter(5, sleepForever());
-  console.log(`moveOnAfter gave ${nothing}`);
+  console.log(`moveOnAfter returned ${nothing}`);
 
   try {
     yield* timeout(1000, function* () {
@@ -15,5 +15,5 @@ await run(function* () {
 });
 
 // Output:
-// moveOnAfter gave undefined
+// moveOnAfter returned undefined
 // The operation did not finish within 5 ms while waiting for sleep 60000 ms

@@ -1,9 +1,9 @@
-// A drain: an idle connection ends at once, one that owes an answer gives it, and one that is still
-// at it when the grace is over is cut, and named in the report.
+// A drain: an idle connection ends at once, a busy one after its response, and one that is still
+// busy at the end of the grace period is cut and listed in the report.
 import type { Operation, Server, Socket } from 'coronet';
 import { connect, Event, group, listen, run, serve, sleep, sleepForever } from 'coronet';
 
-const working = new Event('both are working');
+const working = new Event('two requests have started');
 let started = 0;
 
 function* handle(socket: Socket): Operation<void> {

@@ -1,6 +1,6 @@
-// A server: a task for every connection, limits on all of them, and an end in order.
+// A server: a task for each connection, time limits, and a graceful shutdown.
 //
-// node first.js [port], then nc 127.0.0.1 25000; Ctrl-C drains it.
+// Run node first.js [port], then nc 127.0.0.1 25000. Ctrl-C drains the server.
 import type { Operation, Socket } from 'coronet';
 import { main, tcpServer } from 'coronet';
 

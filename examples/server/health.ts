@@ -1,5 +1,5 @@
-// What probes see: not ready before the server listens, ready, and not ready from the first signal
-// on, while the server serves on for `lameDuckMs` so that a load balancer has time to notice.
+// The responses to probes: not ready before the server listens, then ready, and not ready after the
+// first signal. The server continues for `lameDuckMs`, so that a load balancer can react.
 import type { Operation, Socket, SocketAddress } from 'coronet';
 import { Event, group, main, pipe, sleep, tcpServer, until } from 'coronet';
 import { health } from 'coronet/health';
@@ -8,10 +8,10 @@ function* echo(socket: Socket): Operation<void> {
   yield* pipe(socket, socket);
 }
 
-/** Asks as a probe does. */
+/** Sends the request of a probe. */
 async function get(at: SocketAddress, path: string): Promise<string> {
-  const answer = await fetch(`http://${at}${path}`);
-  return `${answer.status} ${(await answer.text()).trim()}`;
+  const response = await fetch(`http://${at}${path}`);
+  return `${response.status} ${(await response.text()).trim()}`;
 }
 
 function* program(): Operation<void> {
@@ -29,7 +29,7 @@ function* program(): Operation<void> {
     console.log(yield* until(get(at, '/readyz')));
     tasks.spawn(() => tcpServer('127.0.0.1:0', echo, { onListening: () => listening.set() }));
     yield* listening.wait();
-    yield* sleep(0); // the server says that it is ready right after `onListening`
+    yield* sleep(0); // the program becomes ready right after `onListening`
     console.log(yield* until(get(at, '/readyz')));
     process.kill(process.pid, 'SIGTERM');
     while ((yield* until(get(at, '/readyz'))) === '200 ready') yield* sleep(5);

@@ -1,4 +1,4 @@
-// Limits: one client never says a word, one falls silent, and one comes too often.
+// Limits: one client sends nothing, one becomes idle, and one connects too often.
 import type { Operation, Server, Socket, SocketAddress } from 'coronet';
 import { connect, group, listen, pipe, run, serve } from 'coronet';
 
@@ -6,15 +6,15 @@ function* echo(socket: Socket): Operation<void> {
   yield* pipe(socket, socket);
 }
 
-/** What becomes of a client that sends `word`, if any, and then waits. */
+/** A client that sends `word`, if any, and then waits for the end. */
 function* visit(address: SocketAddress, word = ''): Operation<void> {
   try {
     using socket = yield* connect(address);
     if (word !== '') yield* socket.sendAll(word);
-    console.log(`the client gets '${yield* socket.recv()}'`);
-    if (word !== '') console.log(`the client gets '${yield* socket.recv()}'`);
+    console.log(`the client receives '${yield* socket.recv()}'`);
+    if (word !== '') console.log(`the client receives '${yield* socket.recv()}'`);
   } catch (error) {
-    console.log(`the client gets ${(error as { code?: string }).code}`);
+    console.log(`the client receives ${(error as { code?: string }).code}`);
   }
 }
 
@@ -36,15 +36,15 @@ await run(function* () {
     yield* visit(listener.address);
     yield* visit(listener.address, 'hello');
     yield* visit(listener.address);
-    console.log(`${server?.stats().refused.maxAcceptRatePerPeer} came too often`);
+    console.log(`${server?.stats().refused.maxAcceptRatePerPeer} refused by the rate`);
   });
   console.log(`ended by ${ended.join(' and ')}`);
 });
 
 // Output:
-// the client gets ''
-// the client gets 'hello'
-// the client gets ''
-// the client gets ECONNRESET
-// 1 came too often
+// the client receives ''
+// the client receives 'hello'
+// the client receives ''
+// the client receives ECONNRESET
+// 1 refused by the rate
 // ended by firstByteTimeoutMs and idleTimeoutMs

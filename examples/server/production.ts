@@ -1,7 +1,6 @@
-// A server as docs/deploy.md runs it: under systemd, in a container, or by hand.
+// The server of docs/deploy.md: runs under systemd, in a container, or from a shell.
 //
-// PORT (25000) and HEALTH (127.0.0.1:9090) are where it listens. Where systemd has opened the
-// socket, it takes that one over.
+// It listens at PORT (25000) and HEALTH (127.0.0.1:9090), or at the socket that systemd has opened.
 import type { Operation, Socket } from 'coronet';
 import { group, inheritedListeners, main, tcpServer } from 'coronet';
 import { health } from 'coronet/health';

@@ -1,4 +1,4 @@
-// Behind a proxy that speaks the PROXY protocol: the handler gets the address of the real client.
+// A server behind a proxy: the handler receives the client address from the PROXY header.
 import type { Operation, Socket, SocketAddress } from 'coronet';
 import { connect, group, listen, proxyHeader, run, serve } from 'coronet';
 
@@ -8,7 +8,7 @@ function* greet(socket: Socket, peer: SocketAddress): Operation<void> {
   yield* socket.sendAll(`Hello, ${name} at ${peer}, through ${proxy?.host}`);
 }
 
-/** Connects as the proxy would, and gives the answer. */
+/** Connects like a proxy, and returns the response. */
 function* send(address: SocketAddress, text: string): Operation<string> {
   try {
     using socket = yield* connect(address);

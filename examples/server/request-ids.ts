@@ -1,5 +1,5 @@
-// A name for every request, in every line of the log, also of code that knows nothing of tasks: an
-// AsyncLocalStorage belongs to the task that was spawned in it, and to what that task calls.
+// A request id in every log line, also in code that does not use tasks: an AsyncLocalStorage
+// applies to the task that was spawned in it, and to the functions that this task calls.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Operation, Socket } from 'coronet';
 import { connect, group, listen, run, serve, until } from 'coronet';
@@ -10,7 +10,7 @@ function log(text: string): void {
   console.log(`[${requestId.getStore() ?? 'no request'}] ${text}`);
 }
 
-/** A library of somebody else's. */
+/** A library based on promises. */
 async function query(key: string): Promise<number> {
   await Promise.resolve();
   log(`looks up ${key}`);

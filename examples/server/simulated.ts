@@ -1,4 +1,4 @@
-// A limit of a minute is tested in no time: `tcpServer` runs on simulated sockets as it stands.
+// Tests a limit of a minute in virtual time: `tcpServer` runs on simulated sockets unchanged.
 import type { Operation, Socket } from 'coronet';
 import { connect, now, tcpServer } from 'coronet';
 import { simulate } from 'coronet/sim';

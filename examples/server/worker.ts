@@ -1,14 +1,14 @@
-// What each worker of workers.ts runs. It works alone as well: node worker.js [port].
+// The program of each worker of workers.ts. It also runs alone: node worker.js [port].
 //
-// Started by `workers`, it takes over the listener that was opened for it, because it listens at
-// the same address, written in the same way.
+// As a worker it takes over the listener of the supervisor, because it listens at the same address
+// in the same notation.
 import type { Operation, Socket } from 'coronet';
 import { main, tcpServer } from 'coronet';
 
 const port = Number(process.argv[2] ?? 25000);
 
-function* whoAreYou(socket: Socket): Operation<void> {
+function* showProcess(socket: Socket): Operation<void> {
   yield* socket.sendAll(`process ${process.pid}\n`);
 }
 
-await main(() => tcpServer({ host: '127.0.0.1', port }, whoAreYou), { graceMs: 10_000 });
+await main(() => tcpServer({ host: '127.0.0.1', port }, showProcess), { graceMs: 10_000 });

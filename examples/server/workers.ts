@@ -1,8 +1,7 @@
-// Two processes serve one address: node workers.js [port] [port of health]. Then kill -HUP its pid
-// to replace them one by one, and kill -TERM to drain them all.
+// Two processes serve one address: node workers.js [port] [health port]. kill -HUP replaces the
+// workers one by one, and kill -TERM drains all of them.
 //
-// Probes and the scraper of figures ask this process, since there is one of it: its `/metrics` asks
-// the workers and has their sums.
+// Probes and scrapers connect to this process: its `/metrics` shows the totals of the workers.
 import type { Operation } from 'coronet';
 import { group, main } from 'coronet';
 import { health } from 'coronet/health';
@@ -17,7 +16,7 @@ function* program(): Operation<void> {
     yield* workers(2, module, {
       listen: { host: '127.0.0.1', port: Number(port) },
       args: [port],
-      graceMs: 12_000, // what a worker gets: its own grace, and a little more
+      graceMs: 12_000, // the grace period of a worker, and a margin
       onReady: (running) => {
         console.log(`process ${process.pid} serves on ${running.addresses.join(', ')}`);
       },
@@ -25,4 +24,4 @@ function* program(): Operation<void> {
   });
 }
 
-await main(program, { graceMs: 17_000 }); // and what all of them get together
+await main(program, { graceMs: 17_000 }); // the grace period of `workers`, and a margin

@@ -1,12 +1,11 @@
-// A double delivery: the order arrives, the answer gets lost, the client tries again. The server is
-// right, the client is right, and the customer gets two. The fix gives every order a name and lets
-// the server remember the names.
+// A double delivery: an order arrives, its answer is lost, and the client retries. The server
+// delivers twice. Fix: every order has an id, and the server ignores an id that it has seen.
 import type { Operation, Socket } from 'coronet';
 import { connect, retry, tcpServer, timeout } from 'coronet';
 import type { Scenario } from 'coronet/sim';
 import { SimulationError, simulate } from 'coronet/sim';
 
-/** A server that remembers the names of the orders that it has seen, or does not. */
+/** A server that may remember the ids of the orders that it has seen. */
 class Shop {
   delivered = 0;
   readonly #remembers: boolean;
@@ -36,7 +35,8 @@ class Shop {
 function* order(name: string): Operation<void> {
   using socket = yield* connect('shop:80');
   yield* socket.sendAll(`${name}\n`);
-  if ((yield* socket.reader().readLine()) !== 'done') throw new Error('The shop has hung up');
+  if ((yield* socket.reader().readLine()) !== 'done')
+    throw new Error('The shop has closed the connection');
 }
 
 function ordering(remembers: boolean): Scenario {
@@ -52,7 +52,7 @@ function ordering(remembers: boolean): Scenario {
 export const scenario: Scenario = ordering(false);
 export const fixed: Scenario = ordering(true);
 
-/** Connections break now and then. */
+/** Some connections are reset. */
 const options = { runs: 1000, faults: { resets: 0.05 } };
 
 try {
@@ -64,5 +64,5 @@ const { runs } = await simulate(fixed, options);
 console.log(`fixed: ${runs} runs`);
 
 // Output:
-// found: InvariantError: 'no more than one is delivered' does not hold
+// found: InvariantError: always 'no more than one is delivered' does not hold
 // fixed: 1000 runs

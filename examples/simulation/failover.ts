@@ -1,10 +1,10 @@
-// A scenario for `coronet sim`: a client that tries again, and a server that crashes. Nothing may
-// be counted twice, and in the end everything has to be counted.
+// A scenario for `coronet sim`: a client that retries, and a server that crashes. Every item must
+// be counted in the end, and none twice.
 import type { Operation, Socket } from 'coronet';
 import { connect, retry, sleep, tcpServer, timeout } from 'coronet';
 import type { Scenario, SimOptions, World } from 'coronet/sim';
 
-/** What survives a crash. */
+/** The disk of the server, which survives its crash. */
 const makeDisk = () => ({ counted: new Set<string>() });
 
 function* count(disk: { counted: Set<string> }, socket: Socket): Operation<void> {
@@ -20,7 +20,8 @@ function* count(disk: { counted: Set<string> }, socket: Socket): Operation<void>
 function* send(name: string): Operation<void> {
   using socket = yield* connect('server:80');
   yield* socket.sendAll(`${name}\n`);
-  if ((yield* socket.reader().readLine()) !== 'ok') throw new Error('The server has hung up');
+  if ((yield* socket.reader().readLine()) !== 'ok')
+    throw new Error('The server has closed the connection');
 }
 
 export function* scenario(world: World): Operation<void> {

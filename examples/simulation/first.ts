@@ -1,5 +1,5 @@
-// One client, one server: on real sockets once, and in 500 simulated worlds whose network is slow,
-// loses packets and cuts messages where it likes. The program is the same.
+// A client and a server: once on real sockets, and in 500 simulated worlds whose network is slow,
+// loses packets and splits messages. The program is the same.
 import type { Address, Operation, Socket } from 'coronet';
 import { connect, group, listen, run, serve, tcpServer } from 'coronet';
 import { simulate } from 'coronet/sim';

@@ -1,6 +1,5 @@
-// A lost update: two tasks read a balance, wait, and write what they have computed from it. Between
-// reading and writing somebody else has written. With one order of the tasks it works; the
-// simulator tries the others.
+// A lost update: two tasks read a balance, wait, and write a new balance. If one writes while the
+// other waits, its update is lost. The default order of the tasks works; other orders fail.
 import type { Operation } from 'coronet';
 import { all, Lock, sleep } from 'coronet';
 import type { Scenario } from 'coronet/sim';
@@ -10,14 +9,14 @@ class Account {
   balance = 100;
   readonly #lock = new Lock('account');
 
-  /** Wrong: the balance that it adds to is from before the wait. */
+  /** Wrong: `balance` was read before the wait. */
   *deposit(amount: number): Operation<void> {
     const { balance } = this;
     yield; // The audit log is written here.
     this.balance = balance + amount;
   }
 
-  /** Right: from reading to writing, nobody else is inside. */
+  /** Right: the lock is held from reading to writing. */
   *depositLocked(amount: number): Operation<void> {
     yield* this.#lock.with(() => this.deposit(amount));
   }
@@ -25,7 +24,7 @@ class Account {
 
 type Deposit = (account: Account, amount: number) => Operation<void>;
 
-/** Two clerks, each at a time of their own. */
+/** Two clerks deposit at random times. */
 function deposits(deposit: Deposit): Scenario {
   return function* (world) {
     const account = new Account();

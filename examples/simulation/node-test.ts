@@ -1,19 +1,19 @@
 // The scenario of failover.ts as a test of node:test, and a test of one program on virtual time. In
-// vitest or jest the only difference is where `test` comes from.
+// vitest or jest, only the import of `test` differs.
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { now, sleep } from 'coronet';
 import { runSimulated, simulateTest } from 'coronet/sim';
 import failover from './failover.ts';
 
-simulateTest('everything is counted once, whatever crashes', failover.scenario, {
+simulateTest('every item is counted once, despite a crash', failover.scenario, {
   ...failover.options,
   test,
   runs: 200,
   regressions: new URL('./failover.runs.txt', import.meta.url),
 });
 
-test('a year passes in no time', async () => {
+test('a sleep of a year takes no real time', async () => {
   const year = 365 * 24 * 3_600_000;
   const slept = await runSimulated(
     function* () {

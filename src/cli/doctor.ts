@@ -1,4 +1,4 @@
-/** `coronet doctor`: what this machine offers, which backend is used, and why. */
+/** `coronet doctor`: the limits of this machine, the selected backend, and the reason for it. */
 import { arch, availableParallelism, platform, release } from 'node:os';
 import { decideBackend } from '../node/backend.ts';
 import { readLimits } from '../node/process/limits.ts';
@@ -6,11 +6,11 @@ import { readOptions } from './options.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `Examples:
-  coronet doctor          for people
-  coronet doctor --json   for programs
+  coronet doctor          print the limits of this machine and the selected backend
+  coronet doctor --json   print the same as JSON
 `;
 
-/** Below this, a server soon has to turn connections away. */
+/** With fewer descriptors a server soon rejects connections. */
 const FEW_DESCRIPTORS = 4096;
 
 interface Facts {
@@ -20,7 +20,7 @@ interface Facts {
   readonly processors: number;
   readonly backend: string;
   readonly reason: string;
-  /** null: not known here. */
+  /** null: not known on this system. */
   readonly descriptors: number | null;
   readonly openDescriptors: number | null;
   readonly somaxconn: number | null;
@@ -50,7 +50,7 @@ function gather(): Facts {
   };
 }
 
-/** A backend that was asked for by the environment and is not to be had is told, not thrown. */
+/** If CORONET_BACKEND selects a backend that is not available, this is reported, not thrown. */
 function backendFacts(): { readonly backend: string; readonly reason: string } {
   try {
     return decideBackend();
@@ -66,17 +66,17 @@ function render(facts: Facts): string {
     ['platform', `${facts.platform}, ${facts.processors} processors`],
     ['backend', `${facts.backend} (${facts.reason})`],
     ['descriptors', descriptorText(facts)],
-    ['somaxconn', facts.somaxconn === null ? 'not known here' : backlogText(facts.somaxconn)],
+    ['somaxconn', facts.somaxconn === null ? 'unknown' : backlogText(facts.somaxconn)],
   ];
   return lines.map(([name, value]) => `${name.padEnd(13)}${value}`).join('\n');
 }
 
 function descriptorText({ descriptors, openDescriptors }: Facts): string {
-  if (descriptors === null) return 'not known here';
-  const few = descriptors < FEW_DESCRIPTORS ? '; raise it with `ulimit -n 65536`' : '';
-  return `${descriptors} at most, ${openDescriptors ?? '?'} open now${few}`;
+  if (descriptors === null) return 'unknown';
+  const few = descriptors < FEW_DESCRIPTORS ? '; raise the limit with `ulimit -n 65536`' : '';
+  return `limit ${descriptors}, ${openDescriptors ?? '?'} open${few}`;
 }
 
 function backlogText(somaxconn: number): string {
-  return `${somaxconn} connections may wait to be accepted`;
+  return `limit of the accept queue: ${somaxconn} connections`;
 }

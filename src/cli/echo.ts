@@ -1,8 +1,8 @@
-/** `coronet echo`: the echo server that everything here grew out of. */
+/** `coronet echo`: the echo server. */
 import type { Operation, Wait } from '../kernel/operation.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/tcp/socket.ts';
-import type { BackendChoice } from '../node/backend.ts';
+import type { Backend } from '../node/backend.ts';
 import { main } from '../node/main.ts';
 import type { Handler } from '../server/options.ts';
 import { tcpServer } from '../server/serve.ts';
@@ -12,15 +12,15 @@ import { printLine, readBackend, withListenAdvice } from './serving.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `Examples:
-  coronet echo                      then, elsewhere: nc localhost 25000
-  coronet echo --host 0.0.0.0       for other machines, too
-  coronet echo --backend portable   on node:net instead of epoll
+  coronet echo                      then, in another terminal: nc localhost 25000
+  coronet echo --host 0.0.0.0       listen on all interfaces
+  coronet echo --backend portable   use node:net instead of epoll
 
 Options:
-  --host HOST        the address to listen on; default 127.0.0.1
-  --port PORT        default 25000; 0: any free port
+  --host HOST        address to listen on; default 127.0.0.1
+  --port PORT        port to listen on; default 25000; 0: any free port
   --backend NAME     auto, epoll or portable; default auto
-  --quiet            no line for each connection
+  --quiet            print no line per connection
 `;
 
 const OPTIONS = {
@@ -32,16 +32,16 @@ const OPTIONS = {
 } as const;
 
 const PREFIX = Buffer.from('GOT:');
-/** After SIGINT or SIGTERM, handlers may go on for this long. */
+/** The grace period of handlers after SIGINT or SIGTERM. */
 const GRACE_MS = 5000;
 
-/** Whoever tries it out by hand takes their time. */
+/** A person who types into nc is slow. */
 const NO_TIMEOUTS = { firstByteTimeoutMs: Infinity, idleTimeoutMs: Infinity } as const;
 
 interface EchoOptions {
   readonly host: string;
   readonly port: number;
-  readonly backend: BackendChoice | undefined;
+  readonly backend: Backend;
   readonly quiet: boolean;
 }
 
@@ -62,25 +62,29 @@ export async function run(args: readonly string[]): Promise<void> {
 
 async function echo(options: EchoOptions): Promise<void> {
   const { host, port, backend, quiet } = options;
-  const say = quiet ? () => {} : printLine;
-  const called = { command: 'coronet echo', host, port };
-  await main(() => withListenAdvice(serveEcho(options, say), called), {
+  const print = quiet ? () => {} : printLine;
+  const call = { command: 'coronet echo', host, port };
+  await main(() => withListenAdvice(serveEcho(options, print), call), {
     graceMs: GRACE_MS,
-    ...(backend === undefined ? {} : { backend: backend }),
+    backend,
   });
 }
 
-function serveEcho(options: EchoOptions, say: PrintLine): Operation<void> {
+function serveEcho(options: EchoOptions, print: PrintLine): Operation<void> {
   const { host, port } = options;
   const onListening = (server: Server): void => banner(server, options);
-  const handler: Handler = (socket, peer) => echoHandler(socket, peer, say);
+  const handler: Handler = (socket, peer) => echoHandler(socket, peer, print);
   return tcpServer({ host, port }, handler, { onListening, ...NO_TIMEOUTS });
 }
 
 type PrintLine = (line: string) => void;
 
-function* echoHandler(socket: Socket, peer: SocketAddress, say: PrintLine): Generator<Wait, void> {
-  say(`Connection from ${peer}`);
+function* echoHandler(
+  socket: Socket,
+  peer: SocketAddress,
+  print: PrintLine,
+): Generator<Wait, void> {
+  print(`Connection from ${peer}`);
   try {
     for (;;) {
       const data = yield* socket.recv(1000);
@@ -88,12 +92,12 @@ function* echoHandler(socket: Socket, peer: SocketAddress, say: PrintLine): Gene
       yield* socket.sendv([PREFIX, data]);
     }
   } finally {
-    say(`Connection closed ${peer}`);
-    say('Task done');
+    print(`Connection closed ${peer}`);
+    print('Task done');
   }
 }
 
-/** For people; and where nobody can know the port, for whoever started us. */
+/** Printed to a terminal; with port 0 always, because the port is not known otherwise. */
 function banner(server: Server, { port, quiet }: EchoOptions): void {
   if (port !== 0 && (quiet || !process.stderr.isTTY)) return;
   process.stderr.write(

@@ -1,4 +1,4 @@
-/** `coronet explain CODE`: an error code in words, offline. */
+/** `coronet explain CODE`: explains an error code. */
 
 import { FLOW_ERRORS } from '../flow/error-codes.ts';
 import { KERNEL_ERRORS } from '../kernel/error-codes.ts';
@@ -12,9 +12,9 @@ import { CommandUsageError } from './errors.ts';
 import { readArguments } from './options.ts';
 
 const HELP = `Examples:
-  coronet explain ERR_BUSY          one code in words
-  coronet explain                   all codes, a line each
-  coronet explain ERR_BUSY --json   for programs
+  coronet explain ERR_BUSY          explain one code
+  coronet explain                   list all codes
+  coronet explain ERR_BUSY --json   print the explanation as JSON
 `;
 
 export async function run(args: readonly string[]): Promise<void> {
@@ -24,7 +24,7 @@ export async function run(args: readonly string[]): Promise<void> {
   });
   const [typed, extra] = words;
   if (extra !== undefined)
-    throw new CommandUsageError(`Expected one code, got '${extra}' as well.`);
+    throw new CommandUsageError(`Expected one code, got a second one: '${extra}'.`);
   if (values['help'] === true) process.stdout.write(HELP);
   else process.stdout.write(`${answer(typed, values['json'] === true)}\n`);
 }
@@ -50,7 +50,7 @@ function explain(code: string, entry: CatalogueEntry): string {
     entry.sentence,
     '',
     `Likely cause: ${entry.cause}`,
-    `Way out:      ${entry.remedy}`,
+    `Remedy:       ${entry.remedy}`,
   ].join('\n');
 }
 
@@ -58,14 +58,12 @@ function unknownCode(typed: string): CommandUsageError {
   const guess = nearest(typed.toUpperCase(), Object.keys(catalogue));
   const hint =
     guess === undefined
-      ? 'Codes of the operating system (ECONNRESET, …) are explained in `man errno`.'
+      ? '`man errno` explains codes of the operating system (ECONNRESET, …).'
       : `Did you mean ${guess}?`;
-  return new CommandUsageError(`There is no code '${typed}' in Coronet. ${hint}`);
+  return new CommandUsageError(`Coronet does not have a code '${typed}'. ${hint}`);
 }
 
-/** All error codes: the parts of the rooms put together. */
-
-/** In the order of the codes. */
+/** The error codes of all layers, sorted. */
 export const catalogue: Catalogue = Object.fromEntries(
   Object.entries({
     ...KERNEL_ERRORS,

@@ -1,57 +1,57 @@
 #!/usr/bin/env node
 
 /**
- * The `coronet` command: finds the subcommand, reads its options, turns errors into one sentence
- * and an exit code. 0: all went well; 1: it failed; 2: it was called wrongly.
+ * The `coronet` command: runs the subcommand, and reports errors with one sentence and an exit
+ * code. 0: success; 1: failure; 2: wrong usage.
  */
 
 import { nearest } from '../support/nearest.ts';
 import { CommandUsageError, reportFailure } from './errors.ts';
-import { checkNodeVersion } from './version.ts';
+import { checkNodeVersion, readVersion } from './version.ts';
 
 interface Command {
   readonly summary: string;
-  /** Imported only when it is used: `coronet --help` loads nothing. */
+  /** Imports the command. `coronet --help` imports none. */
   load(): Promise<{ run(args: readonly string[]): Promise<void> }>;
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   echo: {
-    summary: 'the echo server: answers GOT: and what it was sent',
+    summary: 'echo server: replies with GOT: and the received data',
     load: () => import('./echo.ts'),
   },
   serve: {
-    summary: 'serves connections with the handler that a module exports',
+    summary: 'serve connections with the handler that a module exports',
     load: () => import('./serve.ts'),
   },
   sim: {
-    summary: 'a scenario in simulated worlds: seeds, faults, replays',
+    summary: 'run a scenario in simulated worlds: seeds, faults, replays',
     load: () => import('./sim.ts'),
   },
   doctor: {
-    summary: 'what this machine offers, and which backend is used and why',
+    summary: 'show the limits of this machine and the selected backend',
     load: () => import('./doctor.ts'),
   },
   explain: {
-    summary: 'what an error code means, what leads there, what to do',
+    summary: 'explain an error code: meaning, likely cause, solution',
     load: () => import('./explain.ts'),
   },
 };
 
 const HELP = `Examples:
-  coronet echo                      serve on 127.0.0.1, port 25000; then: nc localhost 25000
-  coronet echo --port 7 --quiet     another port, no lines on stdout
+  coronet echo                      serve on 127.0.0.1:25000; then run: nc localhost 25000
+  coronet echo --port 7 --quiet     use another port, print no connections
   coronet serve handler.mjs         serve with the generator function that the file exports
-  coronet sim race.mjs --runs 1000  a scenario in a thousand simulated worlds
-  coronet doctor --json             facts for a program to read
-  coronet explain ERR_BUSY          an error code in words
+  coronet sim race.mjs --runs 1000  run a scenario in a thousand simulated worlds
+  coronet doctor --json             print the facts as JSON
+  coronet explain ERR_BUSY          explain an error code
 
 Commands:
 ${Object.entries(COMMANDS)
   .map(([name, command]) => `  ${name.padEnd(10)}${command.summary}`)
   .join('\n')}
 
-Options of each command: coronet COMMAND --help`;
+Run coronet COMMAND --help for the options of a command.`;
 
 async function dispatch(args: readonly string[]): Promise<void> {
   const [name, ...rest] = args;
@@ -60,7 +60,6 @@ async function dispatch(args: readonly string[]): Promise<void> {
     return;
   }
   if (name === '--version' || name === '-v') {
-    const { readVersion } = await import('./version.ts');
     process.stdout.write(`${readVersion()}\n`);
     return;
   }
@@ -72,10 +71,10 @@ async function dispatch(args: readonly string[]): Promise<void> {
 function unknownCommand(name: string): CommandUsageError {
   const guess = nearest(name, Object.keys(COMMANDS));
   const hint = guess === undefined ? 'See `coronet --help`.' : `Did you mean \`coronet ${guess}\`?`;
-  return new CommandUsageError(`There is no command '${name}'. ${hint}`);
+  return new CommandUsageError(`Unknown command '${name}'. ${hint}`);
 }
 
-/** A reader that has gone (`coronet doctor | head -1`) is no failure of ours. */
+/** The reader of a pipe may exit first (`coronet doctor | head -1`): EPIPE is not a failure. */
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 

@@ -1,21 +1,20 @@
-/** What stands on the command line, and what is wrong with it. */
 import { expect, test } from 'vitest';
 import { CommandUsageError } from './errors.ts';
 import { readArguments, readMs, readOptions, readPort, readWorkers } from './options.ts';
 import { checkNodeVersion } from './version.ts';
 
-test('an unknown option names the one that was meant', () => {
+test('an error for an unknown option suggests the option that was meant', () => {
   expect(() => readOptions(['--prot', '1'], { port: { type: 'string' } })).toThrow(
     /Did you mean --port\?/,
   );
 });
 
-test('options and words are told apart', () => {
+test('options and words are separated', () => {
   const { values, words } = readArguments(['ERR_BUSY', '--json'], { json: { type: 'boolean' } });
   expect([values, words]).toEqual([{ json: true }, ['ERR_BUSY']]);
 });
 
-test('a port is a whole number that ports can be', () => {
+test('a port is a whole number from 0 to 65535', () => {
   expect(readPort('0')).toBe(0);
   for (const text of ['', '-1', '1e3', '65536', 'http']) {
     expect(() => readPort(text)).toThrow(CommandUsageError);
@@ -29,14 +28,14 @@ test('a duration is a whole number of milliseconds', () => {
   }
 });
 
-test('workers are counted, or as many as the machine has use for', () => {
+test('workers are a whole number from 1 to 1024, or auto', () => {
   expect([readWorkers('auto'), readWorkers('1'), readWorkers('1024')]).toEqual(['auto', 1, 1024]);
   for (const text of ['', '0', '1025', 'many']) {
     expect(() => readWorkers(text)).toThrow(CommandUsageError);
   }
 });
 
-test('an old Node is told in a sentence', () => {
+test('an error for an old Node names the required version', () => {
   expect(() => checkNodeVersion('20.18.9')).toThrow(/needs Node 20.19 or newer; this is 20.18.9/);
   for (const version of ['20.19.0', '22.0.0', '26.1.0']) checkNodeVersion(version);
 });

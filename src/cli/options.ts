@@ -1,4 +1,4 @@
-/** Reading the options of a subcommand, with messages for people. */
+/** Parses the options of a subcommand. */
 import type { ParseArgsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
 import { parseAddress } from '../net/address.ts';
@@ -8,23 +8,16 @@ import { CommandUsageError } from './errors.ts';
 export type OptionTable = NonNullable<ParseArgsConfig['options']>;
 export type OptionValues = Readonly<Record<string, string | boolean | undefined>>;
 
-/** The values of the options in `args`. Throws CommandUsageError for what is not in `table`. */
+/** Parses `args`. Throws CommandUsageError for options that are not in `table`, and for words. */
 export function readOptions(args: readonly string[], table: OptionTable): OptionValues {
-  return parse(args, table, false).values;
+  return readArguments(args, table, false).values;
 }
 
-/** As readOptions, with the words that are no options. */
+/** As readOptions, and accepts words in addition to options. */
 export function readArguments(
   args: readonly string[],
   table: OptionTable,
-): { readonly values: OptionValues; readonly words: readonly string[] } {
-  return parse(args, table, true);
-}
-
-function parse(
-  args: readonly string[],
-  table: OptionTable,
-  allowPositionals: boolean,
+  allowPositionals = true,
 ): { readonly values: OptionValues; readonly words: readonly string[] } {
   try {
     const parsed = parseArgs({ args: [...args], options: table, strict: true, allowPositionals });
@@ -34,7 +27,7 @@ function parse(
   }
 }
 
-/** parseArgs says what is wrong in its first sentence; a near miss is worth a guess. */
+/** The first sentence of parseArgs, and a suggestion for a mistyped option. */
 function explain(error: Error, table: OptionTable): string {
   const sentence = (error.message.split(/\. |\n/, 1)[0] as string).replace(/\.?$/, '.');
   const typed = /Unknown option '--([^']+)'/.exec(error.message)?.[1];
@@ -51,7 +44,7 @@ export function readPort(text: string): number {
   );
 }
 
-/** What can be the host of an address. Whether it is one of this machine comes out later. */
+/** A host name or IP address. Whether this machine has it is known only to listen. */
 export function readHost(text: string): string {
   try {
     parseAddress({ host: text, port: 0 });

@@ -1,18 +1,18 @@
-/** What each process of `coronet serve --workers` runs. Started by serve.ts, never by people. */
+/** The program of each process of `coronet serve --workers`. serve.ts starts it. */
 import type { Address } from '../net/address.ts';
 import { main } from '../node/main.ts';
 import { tcpServer } from '../server/serve.ts';
 import { reportFailure } from './errors.ts';
 import { loadHandler } from './serve/handler-module.ts';
 
-/** What stands on the command line, as JSON. */
+/** The command line argument, as JSON. */
 export interface WorkerTask {
   readonly file: string;
   readonly address: Address;
   readonly graceMs: number;
 }
 
-/** A reader that has gone is no failure of ours. */
+/** EPIPE is not a failure: the reader of a pipe may exit first. */
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 

@@ -6,7 +6,7 @@ import { currentScope } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { shield } from '../kernel/scope/shield.ts';
 import type { Address } from '../net/address.ts';
-import type { BackendChoice } from '../node/backend.ts';
+import type { Backend } from '../node/backend.ts';
 import { main } from '../node/main.ts';
 import { inheritedListeners } from '../server/inherited-listeners.ts';
 import { tcpServer } from '../server/serve.ts';
@@ -24,9 +24,9 @@ import type { WorkerTask } from './serve-worker.ts';
 import { readBackend, withListenAdvice } from './serving.ts';
 
 const HELP = `Examples:
-  coronet serve handler.mjs                then, elsewhere: nc localhost 25000
-  coronet serve handler.mjs --watch        with the new code whenever a file changes
-  coronet serve handler.mjs --workers 4    in four processes; SIGHUP replaces them one by one
+  coronet serve handler.mjs                then, in another terminal: nc localhost 25000
+  coronet serve handler.mjs --watch        reload whenever a file changes
+  coronet serve handler.mjs --workers 4    run four processes; SIGHUP replaces them one by one
 
 handler.mjs:
   export default function* (socket, peer) {
@@ -39,18 +39,19 @@ handler.mjs:
 or, with the options of tcpServer:
   export default { handler, options: { lingerMs: 500 } };
 
-Started with a listening socket (LISTEN_FDS, a .socket unit of systemd), it serves there.
+A listening socket that the process inherits (LISTEN_FDS, a .socket unit of systemd) takes
+precedence over --host and --port.
 
 Options:
-  --host HOST          the address to listen on; default 127.0.0.1
-  --port PORT          default 25000; 0: any free port
-  --workers N          that many processes, or auto: as many as there are processors
-  --watch              replaces the program when a file in its folder changes; debug mode is on
+  --host HOST          address to listen on; default 127.0.0.1
+  --port PORT          port to listen on; default 25000; 0: any free port
+  --workers N          number of processes, or auto: one per processor
+  --watch              replace the program when a file in its folder changes; enables debug mode
   --backend NAME       auto, epoll or portable; default auto
-  --grace-ms MS        how long connections may go on after SIGTERM or SIGINT; default 10000
-  --lame-duck-ms MS    how long it serves on after the signal before that begins; default 0
-  --json               one line of JSON on standard output for each event
-  --quiet              nothing but errors
+  --grace-ms MS        time for connections to end after SIGTERM or SIGINT; default 10000
+  --lame-duck-ms MS    time between the signal and the start of that period; default 0
+  --json               print one line of JSON on standard output per event
+  --quiet              print only errors
 `;
 
 const OPTIONS = {
@@ -66,7 +67,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** Workers cut themselves at the end of their grace; the supervisor waits for that to happen. */
+/** Workers cut themselves at the end of their grace period; the supervisor waits longer. */
 const SUPERVISOR_MARGIN_MS = 5000;
 
 const WORKER = fileURLToPath(new URL('./serve-worker.js', import.meta.url));
@@ -77,7 +78,7 @@ interface ServeOptions {
   readonly port: number;
   readonly workers: number | 'auto' | undefined;
   readonly watch: boolean;
-  readonly backend: BackendChoice | undefined;
+  readonly backend: Backend;
   readonly graceMs: number;
   readonly lameDuckMs: number;
 }
@@ -114,7 +115,7 @@ function onlyFile(words: readonly string[]): string {
     );
   }
   if (extra !== undefined)
-    throw new CommandUsageError(`Expected one file, got '${extra}' as well.`);
+    throw new CommandUsageError(`Expected one file, got a second one: '${extra}'.`);
   return file;
 }
 
@@ -123,7 +124,7 @@ function* withPlainErrors(options: ServeOptions, op: Operation<void>): Generator
   try {
     yield* withListenAdvice(op, { command: `coronet serve ${file}`, host, port });
   } catch (error) {
-    // What there is to see of it the workers have written.
+    // The workers have written the details.
     throw error instanceof WorkerError ? new CommandError(`coronet: ${error.message}`) : error;
   }
 }
@@ -136,7 +137,7 @@ async function serveHere(options: ServeOptions, report: ServeReport): Promise<vo
   await main(() => withPlainErrors(options, serveLoaded(options, loaded, report)), {
     graceMs,
     lameDuckMs,
-    ...(backend === undefined ? {} : { backend: backend }),
+    backend,
   });
 }
 
@@ -160,7 +161,7 @@ function* serveLoaded(
   }
 }
 
-/** Whoever has opened a socket for the program has said where it serves. */
+/** The address of an inherited listener takes precedence. */
 function listenAddress({ host, port }: ServeOptions): Address {
   const [inherited] = inheritedListeners();
   return inherited ?? { host, port };
@@ -178,11 +179,11 @@ async function serveInWorkers(options: ServeOptions, report: ServeReport): Promi
   await main(() => withPlainErrors(options, program), {
     graceMs: graceMs + SUPERVISOR_MARGIN_MS,
     lameDuckMs,
-    ...(backend === undefined ? {} : { backend: backend }),
+    backend,
   });
 }
 
-/** Until it has been stopped: a program that does not even start is tried again when it changes. */
+/** Serves until it is stopped. A program that does not start is started again after a change. */
 function* serveWatched(options: ServeOptions, report: ServeReport): Generator<Wait, void> {
   const changes = new FolderChanges(dirname(resolve(options.file)));
   try {
@@ -196,7 +197,7 @@ function* serveWatched(options: ServeOptions, report: ServeReport): Generator<Wa
   }
 }
 
-/** False: it did not start. */
+/** Returns false if the program did not start. */
 function* startsAndServes(
   options: ServeOptions,
   report: ServeReport,
@@ -242,7 +243,7 @@ function* serveOnce(
   }
 }
 
-/** What has changed while the workers began may not be in them. */
+/** Files that changed while the workers were starting may not be loaded yet. */
 function reloadOn(
   changes: FolderChanges | undefined,
   before: number | undefined,
@@ -258,12 +259,7 @@ function* reportEnd(running: Workers, report: ServeReport): Generator<Wait, void
   report.ended({ restarts, reloads, ...total });
 }
 
-function environment(
-  watch: boolean,
-  backend: BackendChoice | undefined,
-): Readonly<Record<string, string>> {
-  return {
-    ...(watch ? { CORONET_DEBUG: process.env['CORONET_DEBUG'] ?? '1' } : {}),
-    ...(backend === undefined ? {} : { CORONET_BACKEND: backend }),
-  };
+function environment(watch: boolean, backend: Backend): Readonly<Record<string, string>> {
+  const debug = watch ? { CORONET_DEBUG: process.env['CORONET_DEBUG'] ?? '1' } : {};
+  return { ...debug, CORONET_BACKEND: backend };
 }

@@ -3,16 +3,16 @@ import { play } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { withListenAdvice } from './serving.ts';
 
-it('a port that is in use is told with another one that there is', () => {
+it('an error for a port in use suggests another valid port', () => {
   for (const [port, other] of [
     [25000, 25001],
     [65535, 0],
   ] as const) {
-    const called = { command: 'coronet echo', host: '127.0.0.1', port };
+    const call = { command: 'coronet echo', host: '127.0.0.1', port };
     const failing = function* (): Operation<void> {
       throw Object.assign(new Error('in use'), { code: 'EADDRINUSE' });
     };
-    expect(() => play(() => withListenAdvice(failing(), called))).toThrow(
+    expect(() => play(() => withListenAdvice(failing(), call))).toThrow(
       `coronet echo --port ${other}`,
     );
   }

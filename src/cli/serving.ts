@@ -1,29 +1,24 @@
-/** What the commands that serve have in common: where to listen, and what goes wrong there. */
+/** Code shared by the commands that serve: the backend, advice for listen errors, output. */
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { formatAddress } from '../net/address.ts';
-import type { BackendChoice } from '../node/backend.ts';
+import type { Backend } from '../node/backend.ts';
 import { decideBackend } from '../node/backend.ts';
 import { stdout } from '../node/process/line-output.ts';
 import { CommandError, CommandUsageError } from './errors.ts';
 
-/** The backend that `--backend` names; without it CORONET_BACKEND may name one. */
-export function readBackend(name: string | boolean | undefined): BackendChoice | undefined {
-  if (name === undefined) return checkBackend(undefined);
-  if (name === 'auto' || name === 'epoll' || name === 'portable') return checkBackend(name);
-  throw new CommandUsageError(`Expected --backend to be auto, epoll or portable, got '${name}'.`);
-}
-
-/** A backend that is not to be had here is a mistake of the call. */
-function checkBackend<T extends BackendChoice | undefined>(choice: T): T {
+/** The backend that `--backend` selects, or else CORONET_BACKEND, or else the default. */
+export function readBackend(name: string | boolean | undefined): Backend {
+  if (name !== undefined && name !== 'auto' && name !== 'epoll' && name !== 'portable') {
+    throw new CommandUsageError(`Expected --backend to be auto, epoll or portable, got '${name}'.`);
+  }
   try {
-    decideBackend(choice);
-    return choice;
+    return decideBackend(name).backend;
   } catch (error) {
     throw new CommandError((error as Error).message);
   }
 }
 
-/** How a command was called, for the advice that it gives. */
+/** The invocation of a command, for the advice in its messages. */
 export interface CommandCall {
   /** 'coronet echo' */
   readonly command: string;
@@ -31,12 +26,12 @@ export interface CommandCall {
   readonly port: number;
 }
 
-/** Errors of listening, told with the way out. */
-export function* withListenAdvice(op: Operation<void>, called: CommandCall): Generator<Wait, void> {
+/** Runs `op` and adds advice to errors of listen. */
+export function* withListenAdvice(op: Operation<void>, call: CommandCall): Generator<Wait, void> {
   try {
     yield* op;
   } catch (error) {
-    throw adviceFor((error as { code?: unknown } | null | undefined)?.code, called) ?? error;
+    throw adviceFor((error as { code?: unknown } | null | undefined)?.code, call) ?? error;
   }
 }
 
@@ -46,17 +41,17 @@ function adviceFor(code: unknown, { command, host, port }: CommandCall): Command
     case 'EADDRINUSE':
       return new CommandError(
         `coronet: ${at} is in use by another program. ` +
-          `Take another port: ${command} --port ${port < 65535 ? port + 1 : 0}`,
+          `Use another port: ${command} --port ${port < 65535 ? port + 1 : 0}`,
       );
     case 'EACCES':
       return new CommandError(
-        `coronet: this user may not listen on ${at}. ` +
-          `Take a port above 1023: ${command} --port 25000`,
+        `coronet: this user is not allowed to listen on ${at}. ` +
+          `Use a port above 1023: ${command} --port 25000`,
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new CommandError(
-        `coronet: ${host} is no address of this machine. Try --host 127.0.0.1`,
+        `coronet: ${host} is not an address of this machine. Try --host 127.0.0.1`,
       );
   }
   return undefined;

@@ -53,14 +53,11 @@ interface Invocation {
 
 export async function run(args: readonly string[]): Promise<void> {
   const { values, words } = readArguments(args, OPTIONS);
-  if (values['help'] === true) {
-    process.stdout.write(HELP);
-    return;
-  }
+  if (values['help'] === true) return void process.stdout.write(HELP);
   const input = { file: fileOf(words), flags: flagsOf(values) };
   const workers = readWorkers(values);
   const isJson = values['json'] === true;
-  const print = isJson ? divertOutput() : write;
+  const print = isJson ? divertOutput() : (text: string) => void process.stdout.write(text);
   const explorer = await loadExplorer(input);
   const { plan } = explorer;
   const call: Invocation = { input, plan, isJson, print };
@@ -72,18 +69,12 @@ export async function run(args: readonly string[]): Promise<void> {
   await explore(call, workers ?? useful);
 }
 
-function write(text: string): void {
-  process.stdout.write(text);
-}
-
 /** Redirects standard output to standard error. The returned function prints to the former. */
 function divertOutput(): (text: string) => void {
   const { stdout, stderr } = process;
   const print = stdout.write.bind(stdout);
   stdout.write = stderr.write.bind(stderr);
-  return (text) => {
-    print(text);
-  };
+  return (text) => void print(text);
 }
 
 function fileOf(words: readonly string[]): string {

@@ -7,14 +7,14 @@ export function readVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** The oldest Node that can run this, checked before anything newer is used. */
-
+/** The oldest supported Node. */
 const OLDEST = [20, 19] as const;
 
+/** Throws if this Node is too old. Called before newer features are used. */
 export function checkNodeVersion(version: string = process.versions.node): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return;
   throw new CommandError(
-    `Coronet needs Node ${OLDEST.join('.')} or newer; this is ${version}. Please update Node.`,
+    `Coronet needs Node ${OLDEST.join('.')} or newer; this is ${version}. Update Node.`,
   );
 }

@@ -1,4 +1,3 @@
-/** Debug mode: what it reports, where from, and that it costs nothing when it is off. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { RunOptions } from '../node/run.ts';
@@ -10,7 +9,7 @@ import { group } from './task/group.ts';
 import type { TaskImpl } from './task/task.ts';
 import { sleep, sleepForever } from './waits.ts';
 
-/** Runs `op` in debug mode, and gives what it failed with and the warnings of the process. */
+/** Runs `op` in debug mode. Returns its error and the process warnings. */
 async function inDebug(
   op: OperationSource<unknown>,
   options: RunOptions = {},
@@ -31,12 +30,12 @@ function codes(warnings: readonly Error[]): unknown[] {
   return warnings.map((warning) => (warning as { code?: unknown }).code);
 }
 
-/** Without the steps that took long: on a busy machine any may. */
+/** Without the long steps, which any test may have on a busy machine. */
 function butLongSteps(warnings: readonly Error[]): Error[] {
   return warnings.filter((warning) => (warning as { code?: unknown }).code !== 'ERR_LONG_STEP');
 }
 
-/** Lets the collector take what nobody holds, and its callbacks run. */
+/** Runs the garbage collector and the finalization callbacks. */
 function* collect(): Operation<void> {
   for (let i = 0; i < 10; i++) {
     globalThis.gc?.();
@@ -44,7 +43,7 @@ function* collect(): Operation<void> {
   }
 }
 
-test('an operation that was never driven is reported with the line that made it', async () => {
+test('debug mode reports an undriven operation with the line that made it', async () => {
   function* forgetful(): Operation<void> {
     sleep(1);
     yield* collect();
@@ -55,7 +54,7 @@ test('an operation that was never driven is reported with the line that made it'
   expect(forgotten?.message).toMatch(/missing at .*forgetful .*debug\.test\.ts/);
 });
 
-test('an operation that was driven, or given up by whoever took it, is not', async () => {
+test('debug mode does not report an operation that was driven or discarded', async () => {
   const { warnings } = await inDebug(function* () {
     yield* sleep(0);
     (timeout(1, sleep(1)) as unknown as { return(): void }).return();
@@ -64,7 +63,7 @@ test('an operation that was driven, or given up by whoever took it, is not', asy
   expect(butLongSteps(warnings)).toEqual([]);
 });
 
-test('a step that holds the thread is named', async () => {
+test('debug mode reports the task of a step that holds the thread', async () => {
   const { warnings } = await inDebug(
     function* () {
       yield* sleep(0);
@@ -78,7 +77,7 @@ test('a step that holds the thread is named', async () => {
   expect(String(warnings)).toMatch(/'parser' held the thread for \d+ ms/);
 });
 
-test('an error carries the tasks that it went through, and where they were', async () => {
+test('in debug mode an error contains its tasks and their source lines', async () => {
   function* failing(): Operation<void> {
     yield* sleep(0);
     throw new Error('broken');
@@ -96,7 +95,7 @@ test('an error carries the tasks that it went through, and where they were', asy
   expect(inner?.stack).toMatch(/last suspended at failing .*debug\.test\.ts/);
 });
 
-test('without debug mode the names are there, and the lines are not', async () => {
+test('without debug mode an error contains the task names but no source lines', async () => {
   const failure = await run(
     function* (): Operation<void> {
       throw new Error('broken');
@@ -107,7 +106,7 @@ test('without debug mode the names are there, and the lines are not', async () =
   expect(failure?.stack).not.toContain('in task');
 });
 
-test('a waiting task tells where it was spawned and where it waits', async () => {
+test('in debug mode a waiting task has the lines at which it was spawned and suspended', async () => {
   function* waiter(): Operation<void> {
     yield* sleepForever();
   }
@@ -124,7 +123,7 @@ test('a waiting task tells where it was spawned and where it waits', async () =>
   expect(seen[1]).toMatch(/^waiter .*debug\.test\.ts/);
 });
 
-test('the mode ends with the last run that asked for it', async () => {
+test('debug mode ends with the last run that enabled it', async () => {
   const before = debug.tracker;
   await Promise.all([inDebug(() => sleep(1)), inDebug(() => sleep(5))]);
   expect(debug.tracker).toBe(before);

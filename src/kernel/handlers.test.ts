@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/support/kernel/virtual-host.ts';
+import { codeThrownBy } from '../../test/support/kernel/operations.ts';
+import { play, playGroup } from '../../test/support/kernel/virtual-host.ts';
 import { now } from './current.ts';
 import type { Operation, Wait } from './operation.ts';
 import { Readiness } from './readiness.ts';
 import { isCancelled } from './scope/cancelled.ts';
 import { scope } from './scope/with-scope.ts';
-import { group } from './task/group.ts';
 import { readable, sleep, writable } from './waits.ts';
 
-/** What comes back when a task yields `value` raw: the error thrown into it. */
-function answerTo(value: unknown): { code?: string; message: string; name: string } {
+/** The error that is thrown into a task that yields `value`. */
+function errorOfYield(value: unknown): { code?: string; message: string; name: string } {
   return play(function* () {
     try {
       yield value as Wait;
@@ -22,98 +22,97 @@ function answerTo(value: unknown): { code?: string; message: string; name: strin
 
 test('recv waits until the resource is readable', () => {
   const resource = new Readiness();
-  play(function* () {
-    yield* group(function* (g) {
-      const reader = g.spawn(function* (): Operation<string> {
-        yield ['recv', resource];
-        return 'read';
-      });
-      yield;
-      expect(reader.state).toBe('waiting');
-      resource.notifyRecv();
-      expect(reader.state).toBe('ready');
-      expect(yield* reader.join()).toBe('read');
+  playGroup(function* (g) {
+    const reader = g.spawn(function* (): Operation<string> {
+      yield ['recv', resource];
+      return 'read';
     });
+    yield;
+    expect(reader.state).toBe('waiting');
+    resource.notifyRecv();
+    expect(reader.state).toBe('ready');
+    expect(yield* reader.join()).toBe('read');
   });
 });
 
 test('send waits until the resource is writable', () => {
   const resource = new Readiness();
-  play(function* () {
-    yield* group(function* (g) {
-      const writer = g.spawn(function* (): Operation<string> {
-        yield ['send', resource];
-        return 'sent';
-      });
-      yield;
-      resource.notifyRecv();
-      expect(writer.state).toBe('waiting');
-      resource.notifySend();
-      expect(yield* writer.join()).toBe('sent');
+  playGroup(function* (g) {
+    const writer = g.spawn(function* (): Operation<string> {
+      yield ['send', resource];
+      return 'sent';
     });
+    yield;
+    resource.notifyRecv();
+    expect(writer.state).toBe('waiting');
+    resource.notifySend();
+    expect(yield* writer.join()).toBe('sent');
   });
 });
 
-test('recv and send on what is ready already only let the others run', () => {
+test('recv and send on a ready resource let the other ready tasks run and return', () => {
   const resource = new Readiness();
   resource.notifyRecv();
   resource.notifySend();
-  play(function* () {
+  const others = playGroup(function* (g) {
+    let steps = 0;
+    g.spawn(
+      function* () {
+        for (;;) {
+          steps++;
+          yield;
+        }
+      },
+      { daemon: true },
+    );
     yield ['recv', resource];
     yield ['send', resource];
     yield* readable(resource);
     yield* writable(resource);
+    return steps;
   });
+  expect(others).toBe(4);
 });
 
-test('a reader and a writer may wait for the same resource', () => {
+test('a reader and a writer can wait for the same resource', () => {
   const resource = new Readiness();
   const order: string[] = [];
-  play(function* () {
-    yield* group(function* (g) {
-      g.spawn(function* () {
-        yield* readable(resource);
-        order.push('read');
-      });
-      g.spawn(function* () {
-        yield* writable(resource);
-        order.push('write');
-      });
-      yield;
-      resource.notifySend();
-      resource.notifyRecv();
+  playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* readable(resource);
+      order.push('read');
     });
+    g.spawn(function* () {
+      yield* writable(resource);
+      order.push('write');
+    });
+    yield;
+    resource.notifySend();
+    resource.notifyRecv();
   });
   expect(order).toEqual(['write', 'read']);
 });
 
 for (const direction of ['recv', 'send'] as const) {
-  test(`a second ${direction} on a resource gets ERR_BUSY and the first is untouched`, () => {
+  test(`a second ${direction} on a resource throws ERR_BUSY and does not affect the first`, () => {
     const resource = new Readiness();
-    play(function* () {
-      yield* group(function* (g) {
-        const first = g.spawn(function* (): Operation<string> {
-          yield [direction, resource];
-          return 'first';
-        });
-        yield;
-        let code: unknown;
-        try {
-          yield [direction, resource];
-        } catch (error) {
-          code = (error as { code: string }).code;
-        }
-        expect(code).toBe('ERR_BUSY');
-        expect(first.state).toBe('waiting');
-        resource.notifyRecv();
-        resource.notifySend();
-        expect(yield* first.join()).toBe('first');
+    playGroup(function* (g) {
+      const first = g.spawn(function* (): Operation<string> {
+        yield [direction, resource];
+        return 'first';
       });
+      yield;
+      const wait = { recv: readable, send: writable }[direction];
+      expect(yield* codeThrownBy(wait(resource))).toBe('ERR_BUSY');
+      expect(first.state).toBe('waiting');
+      resource.notifyRecv();
+      resource.notifySend();
+      expect(yield* first.join()).toBe('first');
     });
   });
 }
 
-test('closing a resource throws into both of its waiters', () => {
+test('closing a resource throws the error into both of its waiters', () => {
   const resource = new Readiness();
   const closed = new Error('closed');
   const caught: unknown[] = [];
@@ -124,72 +123,64 @@ test('closing a resource throws into both of its waiters', () => {
       caught.push(error);
     }
   }
-  play(function* () {
-    yield* group(function* (g) {
-      g.spawn(() => waitFor(() => readable(resource)));
-      g.spawn(() => waitFor(() => writable(resource)));
-      yield;
-      resource.rejectWaiters(closed);
-    });
+  playGroup(function* (g) {
+    g.spawn(() => waitFor(() => readable(resource)));
+    g.spawn(() => waitFor(() => writable(resource)));
+    yield;
+    resource.rejectWaiters(closed);
   });
   expect(caught).toEqual([closed, closed]);
 });
 
-test('a cancelled waiter leaves its place at once, for the next one', () => {
+test('a cancelled waiter is removed at once, so that another task can wait', () => {
   const resource = new Readiness();
-  play(function* () {
-    yield* group(function* (g) {
-      const first = g.spawn(() => readable(resource));
-      yield;
-      first.cancel();
-      expect(resource.recvWaiter).toBeNull();
-      const second = g.spawn(() => readable(resource));
-      yield;
-      resource.notifyRecv();
-      yield* second.join();
-      expect([first.state, second.state]).toEqual(['cancelled', 'done']);
-    });
+  playGroup(function* (g) {
+    const first = g.spawn(() => readable(resource));
+    yield;
+    first.cancel();
+    expect(resource.recvWaiter).toBeNull();
+    const second = g.spawn(() => readable(resource));
+    yield;
+    resource.notifyRecv();
+    yield* second.join();
+    expect([first.state, second.state]).toEqual(['cancelled', 'done']);
   });
 });
 
-test('granted readiness wins over a later cancel, and the next operation is refused', () => {
+test('a notified waiter returns despite a later cancel, and its next operation throws', () => {
   const resource = new Readiness();
   const seen: string[] = [];
-  play(function* () {
-    yield* group(function* (g) {
-      const reader = g.spawn(function* () {
-        yield* readable(resource);
-        seen.push('granted');
-        try {
-          yield* readable(new Readiness());
-        } catch (error) {
-          seen.push(isCancelled(error) ? 'cancelled' : 'error');
-        }
-      });
-      yield;
-      resource.notifyRecv();
-      reader.cancel();
+  playGroup(function* (g) {
+    const reader = g.spawn(function* () {
+      yield* readable(resource);
+      seen.push('notified');
+      try {
+        yield* readable(new Readiness());
+      } catch (error) {
+        seen.push(isCancelled(error) ? 'cancelled' : 'error');
+      }
     });
+    yield;
+    resource.notifyRecv();
+    reader.cancel();
   });
-  expect(seen).toEqual(['granted', 'cancelled']);
+  expect(seen).toEqual(['notified', 'cancelled']);
 });
 
 test('in a cancelled scope a wait on a busy resource throws Cancelled, not ERR_BUSY', () => {
   const resource = new Readiness();
-  play(function* () {
-    yield* group(function* (g) {
-      g.spawn(() => readable(resource));
-      yield;
-      yield* scope(function* (s) {
-        s.cancel();
-        yield* readable(resource);
-      });
-      resource.notifyRecv();
+  playGroup(function* (g) {
+    g.spawn(() => readable(resource));
+    yield;
+    yield* scope(function* (s) {
+      s.cancel();
+      yield* readable(resource);
     });
+    resource.notifyRecv();
   });
 });
 
-test('raw sleep waits for that many milliseconds', () => {
+test('a raw sleep waits for the given number of milliseconds', () => {
   const woke = play(function* () {
     yield ['sleep', 40];
     yield ['sleep', 0.5];
@@ -200,26 +191,24 @@ test('raw sleep waits for that many milliseconds', () => {
 
 for (const ms of [Number.NaN, -1, Number.NEGATIVE_INFINITY]) {
   test(`a raw sleep of ${ms} throws a RangeError into the task that yielded it`, () => {
-    expect(answerTo(['sleep', ms])).toBeInstanceOf(RangeError);
+    expect(errorOfYield(['sleep', ms])).toBeInstanceOf(RangeError);
   });
 }
 
 for (const ms of ['5', undefined, null, 5n]) {
   test(`a raw sleep of ${typeof ms} ${ms} throws a TypeError into the task`, () => {
-    expect(answerTo(['sleep', ms])).toBeInstanceOf(TypeError);
+    expect(errorOfYield(['sleep', ms])).toBeInstanceOf(TypeError);
   });
 }
 
-test('a raw sleep of Infinity waits for ever, as an outside wait', () => {
-  play(function* () {
-    yield* group(function* (g) {
-      const sleeper = g.spawn(function* (): Operation<void> {
-        yield ['sleep', Infinity];
-      });
-      yield* sleep(1e9);
-      expect(sleeper.state).toBe('waiting');
-      sleeper.cancel();
+test('a raw sleep of Infinity waits until it is cancelled', () => {
+  playGroup(function* (g) {
+    const sleeper = g.spawn(function* (): Operation<void> {
+      yield ['sleep', Infinity];
     });
+    yield* sleep(1e9);
+    expect(sleeper.state).toBe('waiting');
+    sleeper.cancel();
   });
 });
 
@@ -243,25 +232,25 @@ const strange: readonly (readonly [name: string, value: unknown])[] = [
 
 for (const [name, value] of strange) {
   test(`${name} throws ERR_UNKNOWN_REASON into the task that yielded it`, () => {
-    expect(answerTo(value).code).toBe('ERR_UNKNOWN_REASON');
+    expect(errorOfYield(value).code).toBe('ERR_UNKNOWN_REASON');
   });
 }
 
-test('a yielded promise is an unknown reason that names until', () => {
-  const error = answerTo(Promise.resolve());
+test('a yielded promise throws ERR_UNKNOWN_REASON with a message that names until()', () => {
+  const error = errorOfYield(Promise.resolve());
   expect(error.code).toBe('ERR_UNKNOWN_REASON');
   expect(error.message).toMatch(/until\(/);
 });
 
-test('an operation yielded without its asterisk is an unknown reason that names yield*', () => {
+test('a yielded operation throws ERR_UNKNOWN_REASON with a message that names yield*', () => {
   for (const operation of [sleep(1), (function* () {})(), scope(function* () {})]) {
-    const error = answerTo(operation);
+    const error = errorOfYield(operation);
     expect(error.code).toBe('ERR_UNKNOWN_REASON');
     expect(error.message).toMatch(/yield\* /);
   }
 });
 
-test('the message of an unknown reason names the task and the value', () => {
+test('the message of ERR_UNKNOWN_REASON names the task and the value', () => {
   const error = play(
     function* () {
       try {
@@ -271,49 +260,47 @@ test('the message of an unknown reason names the task and the value', () => {
       }
       return new Error('nothing was thrown');
     },
-    { name: 'teller' },
+    { name: 'worker' },
   );
-  expect(error.message).toMatch(/'teller'/);
+  expect(error.message).toMatch(/'worker'/);
   expect(error.message).toMatch(/"recv"/);
 });
 
-test('an unknown reason fails its task alone', () => {
-  play(function* () {
-    yield* group(function* (g) {
-      const worker = g.spawn(function* () {
-        yield* sleep(10);
-        return 'done';
-      });
-      g.spawn(function* () {
-        try {
-          yield 'nonsense' as unknown as Wait;
-        } catch {
-          yield* sleep(1);
-        }
-      });
-      expect(yield* worker.join()).toBe('done');
+test('ERR_UNKNOWN_REASON does not affect other tasks', () => {
+  playGroup(function* (g) {
+    const worker = g.spawn(function* () {
+      yield* sleep(10);
+      return 'done';
     });
+    g.spawn(function* () {
+      try {
+        yield 'nonsense' as unknown as Wait;
+      } catch {
+        yield* sleep(1);
+      }
+    });
+    expect(yield* worker.join()).toBe('done');
   });
 });
 
-test('a resource whose readiness cannot be read throws into its task alone', () => {
+test('a resource with a throwing readiness getter throws into the task that yielded it', () => {
   const broken = {
     get readiness(): Readiness {
-      throw new Error('gone');
+      throw new Error('broken');
     },
   };
-  expect(answerTo(['recv', broken]).message).toMatch(/gone|recv/);
-  expect(answerTo(['send', broken]).message).toMatch(/gone|send/);
+  expect(errorOfYield(['recv', broken]).message).toMatch(/broken|recv/);
+  expect(errorOfYield(['send', broken]).message).toMatch(/broken|send/);
 });
 
-test('an array that holds itself is an unknown reason like any other', () => {
+test('a yielded array that contains itself throws ERR_UNKNOWN_REASON', () => {
   const circle: unknown[] = [];
   circle.push(circle);
-  expect(answerTo(circle).code).toBe('ERR_UNKNOWN_REASON');
+  expect(errorOfYield(circle).code).toBe('ERR_UNKNOWN_REASON');
 });
 
-test('a value that cannot be shown is an unknown reason like any other', () => {
+test('a yielded revoked proxy throws an error into the task', () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
-  expect(answerTo(proxy)).toBeInstanceOf(Error);
+  expect(errorOfYield(proxy)).toBeInstanceOf(Error);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { play, playGroup, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import type { Hooks } from './hooks.ts';
 import type { Operation } from './operation.ts';
 import { shield } from './scope/shield.ts';
@@ -24,7 +24,7 @@ function recorder(log: string[]): Hooks {
   };
 }
 
-test('hooks see a task from its beginning to its end', () => {
+test('hooks observe a task from its spawn to its end', () => {
   const log: string[] = [];
   play(() => sleep(5), { hooks: recorder(log) });
   expect(log).toEqual([
@@ -40,7 +40,7 @@ test('hooks see a task from its beginning to its end', () => {
   ]);
 });
 
-test('every step that begins ends, however the task ends', () => {
+test('each stepBegins has a stepEnds, in tasks that fail or are cancelled too', () => {
   const log: string[] = [];
   const hooks = recorder(log);
   play(
@@ -64,15 +64,14 @@ test('every step that begins ends, however the task ends', () => {
   expect(count('finished')).toBe(count('spawned'));
 });
 
-test('hooks see a cancellation being thrown', () => {
+test('taskCancelled is called when a cancellation is thrown into the task', () => {
   const log: string[] = [];
-  play(
-    () =>
-      group(function* (g) {
-        const task = g.spawn(() => sleepForever(), { name: 'victim' });
-        yield;
-        task.cancel();
-      }),
+  playGroup(
+    function* (g) {
+      const task = g.spawn(() => sleepForever(), { name: 'victim' });
+      yield;
+      task.cancel();
+    },
     { hooks: recorder(log) },
   );
   expect(log).toContain('cancelled victim');
@@ -80,21 +79,19 @@ test('hooks see a cancellation being thrown', () => {
   expect(log).not.toContain('cancelled main');
 });
 
-test('taskWakes tells when what a task waited for has come', () => {
+test('taskWakes is called at the time at which the wait of a task ends', () => {
   const log: string[] = [];
   const host = new VirtualHost({
     hooks: { taskWakes: (task) => log.push(`${task.name} ${host.time}`) },
   });
-  host.play(() =>
-    group(function* (g) {
-      g.spawn(() => sleep(7), { name: 'sleeper' });
-    }),
-  );
+  host.playGroup(function* (g) {
+    g.spawn(() => sleep(7), { name: 'sleeper' });
+  });
   expect(log).toContain('sleeper 7');
   expect(log).toContain('main 7');
 });
 
-test('onUnhandled gets the errors that no task is left to receive', () => {
+test('onUnhandled receives the errors that no task can receive', () => {
   const seen: unknown[] = [];
   const host = new VirtualHost({ hooks: { onUnhandled: (error) => seen.push(error) } });
   host.play(() => moveOnAfter(1, shield(sleepForever(), { withinMs: 1 })));
@@ -102,7 +99,7 @@ test('onUnhandled gets the errors that no task is left to receive', () => {
   expect(host.warnings).toEqual([]);
 });
 
-test('an onUnhandled that throws is told to the host', () => {
+test('an error that onUnhandled throws is reported to the host', () => {
   const broken = new Error('hook');
   const host = new VirtualHost({
     hooks: {
@@ -127,20 +124,18 @@ const names = [
 ] as const;
 
 for (const name of names) {
-  test(`a ${name} hook that throws is told to the host and otherwise ignored`, () => {
+  test(`an error that ${name} throws is reported to the host and does not affect the run`, () => {
     const broken = new Error(name);
     const fail = (): never => {
       throw broken;
     };
     const host = new VirtualHost({ hooks: { [name]: fail } });
-    const value = host.play(() =>
-      group(function* (g) {
-        const task = g.spawn(() => sleepForever());
-        yield* sleep(1);
-        task.cancel();
-        return 'value';
-      }),
-    );
+    const value = host.playGroup(function* (g) {
+      const task = g.spawn(() => sleepForever());
+      yield* sleep(1);
+      task.cancel();
+      return 'value';
+    });
     expect(value).toBe('value');
     expect(host.warnings).toContain(broken);
   });

@@ -1,4 +1,4 @@
-/** A captured async context in which the steps of a task run. Node's AsyncResource implements it. */
+/** A captured async context for the steps of a task. Node's AsyncResource implements it. */
 export interface AsyncContext {
   runInAsyncScope<T>(fn: () => T): T;
 }

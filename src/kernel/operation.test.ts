@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play } from '../../test/support/kernel/virtual-host.ts';
+import { play, playScope } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation, Wait } from './operation.ts';
 import { checkSource, discard, isOperation, Lazy, operationOf, PAUSE, Step } from './operation.ts';
 import { isCancelled } from './scope/cancelled.ts';
@@ -18,26 +18,24 @@ class Two extends Step<string> {
   }
 }
 
-test('an operation written by hand is driven by yield*', () => {
+test('yield* drives an operation that is written as an iterator', () => {
   expect(play(() => new Two())).toBe('two');
 });
 
-test('a cancellation that meets an operation written by hand goes through', () => {
-  const seen = play(() =>
-    scope(function* (s) {
-      s.cancel();
-      try {
-        yield* new Two();
-      } catch (error) {
-        return isCancelled(error);
-      }
-      return false;
-    }),
-  );
+test('a Step throws the cancellation that interrupts it', () => {
+  const seen = playScope(function* (s) {
+    s.cancel();
+    try {
+      yield* new Two();
+    } catch (error) {
+      return isCancelled(error);
+    }
+    return false;
+  });
   expect(seen).toBe(true);
 });
 
-test('a Step can be driven once, and return() counts as driving it', () => {
+test('a Step after return() cannot be driven', () => {
   const step = new Two();
   step.return();
   expect(() => step[Symbol.iterator]()).toThrow(
@@ -45,7 +43,7 @@ test('a Step can be driven once, and return() counts as driving it', () => {
   );
 });
 
-test('a Lazy makes its frames when it is driven, once', () => {
+test('a Lazy calls its function when it is driven, and only once', () => {
   let made = 0;
   const lazy = new Lazy(function* () {
     made++;
@@ -59,33 +57,33 @@ test('a Lazy makes its frames when it is driven, once', () => {
   expect(made).toBe(1);
 });
 
-test('a Lazy that was given up cannot be driven', () => {
+test('a Lazy after return() cannot be driven', () => {
   const lazy = new Lazy(function* () {});
   lazy.return();
   expect(() => lazy[Symbol.iterator]()).toThrow(/driven/);
 });
 
-test('generators, hand-written operations and lazy ones are operations; data is not', () => {
+test('isOperation accepts generators, Steps and Lazys, and rejects other values', () => {
   const operations = [(function* () {})(), new Two(), new Lazy(function* () {})];
   expect(operations.map(isOperation)).toEqual([true, true, true]);
   const others = [[], 'text', null, undefined, 5, {}, Promise.resolve(), () => undefined];
   expect(others.map(isOperation)).toEqual(others.map(() => false));
 });
 
-test('a function is called for its operation; what else it returns is refused', () => {
+test('operationOf calls a function and rejects a result that is not an operation', () => {
   const step = new Two();
   expect(operationOf(() => step)).toBe(step);
   const bad = (): Operation<void> => 'text' as unknown as Operation<void>;
   expect(() => operationOf(bad)).toThrow(expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' }));
 });
 
-test('the refusal of a promise names until and async', () => {
+test('checkSource rejects a promise with a message that names until() and async', () => {
   const promise: unknown = Promise.resolve();
   expect(() => checkSource(promise)).toThrow(/until\(promise\)/);
   expect(() => checkSource(promise)).toThrow(/async/);
 });
 
-test('giving an operation up calls its return(), and leaves functions alone', () => {
+test('discard calls return() of an operation and does not call a function', () => {
   const step = new Two();
   discard(step);
   expect(() => step[Symbol.iterator]()).toThrow();
@@ -102,7 +100,7 @@ const wrappers: Readonly<Record<string, (op: Operation<unknown>) => Operation<un
 };
 
 for (const [name, wrap] of Object.entries(wrappers)) {
-  test(`giving up a ${name} gives up the operation in it`, () => {
+  test(`discarding a ${name} discards the operation in it`, () => {
     const step = new Two();
     discard(wrap(step));
     expect(() => step[Symbol.iterator]()).toThrow(
@@ -111,7 +109,7 @@ for (const [name, wrap] of Object.entries(wrappers)) {
   });
 }
 
-test('nothing happens until an operation is driven', () => {
+test('scope, group, timeout and shield do nothing until they are driven', () => {
   let ran = 0;
   const body = function* (): Operation<void> {
     ran++;

@@ -23,7 +23,7 @@ export type Wait =
   /** Until `wake` is called on the parking. All other waits are built from this one. */
   | readonly ['park', Parking];
 
-/** A value that `yield*` accepts inside a task, and that returns a `T`; a generator, for example. */
+/** A value that `yield*` accepts inside a task and that returns a `T`, such as a generator. */
 export interface Operation<T> {
   [Symbol.iterator](): Iterator<Wait, T, unknown>;
 }

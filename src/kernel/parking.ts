@@ -34,7 +34,7 @@ export interface ParkingOptions {
 export class Parking {
   /** The parked task. @internal */
   declare waiter: TaskImpl | null;
-  /** Set when `wake` or `fail` is called before the task parks. The outcome is stored until then. */
+  /** Set by `wake` or `fail` if no task is parked; the outcome is stored for the next task. */
   declare private early: 'none' | 'value' | 'error';
   declare private earlyOutcome: unknown;
   /** The FIFO queue that holds this parking, and its neighbours there. @internal */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { failureOf, play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { failureOf, playGroup, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import { now } from './current.ts';
 import { DeadlockError, GroupError } from './errors.ts';
 import type { Operation } from './operation.ts';
@@ -32,20 +32,18 @@ function deadlockOf(op: () => Operation<unknown>): DeadlockError {
   return error as DeadlockError;
 }
 
-test('two tasks that join each other are a deadlock at once, though timers are armed', () => {
+test('two tasks that join each other are a deadlock at once, even with armed timers', () => {
   const host = new VirtualHost();
   expect(() =>
-    host.play(() =>
-      group(function* (g) {
-        yield* ring(g, ['hen', 'egg']);
-        yield* sleep(1000);
-      }),
-    ),
+    host.playGroup(function* (g) {
+      yield* ring(g, ['hen', 'egg']);
+      yield* sleep(1000);
+    }),
   ).toThrow(expect.objectContaining({ code: 'ERR_DEADLOCK' }));
   expect(host.time).toBe(0);
 });
 
-test('the report names the cycle', () => {
+test('the report of a deadlock names the tasks of the cycle', () => {
   const error = deadlockOf(() =>
     group(function* (g) {
       yield* ring(g, ['a', 'b', 'c']);
@@ -57,7 +55,7 @@ test('the report names the cycle', () => {
   expect(error.message).toMatch(/'c'/);
 });
 
-test('a task that joins into a cycle from outside is not part of it, and the walk ends', () => {
+test('the report does not count a task that waits for a cycle as part of the cycle', () => {
   const error = deadlockOf(() =>
     group(function* (g) {
       let late: Task<unknown> | undefined;
@@ -81,7 +79,7 @@ test('a task that joins into a cycle from outside is not part of it, and the wal
   expect(error.message.split('\n')[0]).not.toMatch(/outsider/);
 });
 
-test('a wait for something with a known holder takes part in a cycle', () => {
+test('a parking with a holder can be part of a cycle', () => {
   class Held extends Parking {
     readonly #task: Task<unknown>;
 
@@ -107,21 +105,19 @@ test('a wait for something with a known holder takes part in a cycle', () => {
   expect(error.code).toBe('ERR_DEADLOCK');
 });
 
-test('joins without a cycle are no deadlock', () => {
-  const end = play(() =>
-    group(function* (g) {
-      const a = g.spawn(() => sleep(10));
-      const b = g.spawn(() => a.join());
-      const c = g.spawn(() => b.join());
-      g.spawn(() => a.join());
-      yield* c.join();
-      return now();
-    }),
-  );
+test('joins without a cycle are not a deadlock', () => {
+  const end = playGroup(function* (g) {
+    const a = g.spawn(() => sleep(10));
+    const b = g.spawn(() => a.join());
+    const c = g.spawn(() => b.join());
+    g.spawn(() => a.join());
+    yield* c.join();
+    return now();
+  });
   expect(end).toBe(10);
 });
 
-test('when nothing can ever happen again, the report has a line for every task', () => {
+test('the report of a deadlock has a line for each unfinished task', () => {
   const error = deadlockOf(() =>
     group(function* (g) {
       g.spawn(() => park(new Parking()), { name: 'stuck' });
@@ -134,7 +130,7 @@ test('when nothing can ever happen again, the report has a line for every task',
   expect(error.message).toContain(error.tasks[1]);
 });
 
-test('the main scope is cancelled with the report as the reason, and unwinds', () => {
+test('a deadlock cancels the main task with the report as the reason', () => {
   const reasons: unknown[] = [];
   const error = deadlockOf(() =>
     group(function* (g) {
@@ -155,7 +151,7 @@ test('the main scope is cancelled with the report as the reason, and unwinds', (
   expect(reasons[1]).toBe('cleaned up');
 });
 
-test('a deadlock of two hundred thousand tasks is reported as well', () => {
+test('a deadlock of two hundred thousand tasks is reported', () => {
   const error = deadlockOf(() =>
     group(function* (g) {
       for (let i = 0; i < 200_000; i++) g.spawn(() => park(new Parking()));
@@ -164,7 +160,7 @@ test('a deadlock of two hundred thousand tasks is reported as well', () => {
   expect(error.tasks.length).toBeGreaterThan(0);
 });
 
-test('errors raised while unwinding do not replace the deadlock', () => {
+test('errors thrown during the unwinding do not replace the DeadlockError', () => {
   const host = new VirtualHost();
   let main: unknown;
   expect(() =>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { play, playGroup, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import { now } from './current.ts';
 import type { Operation } from './operation.ts';
 import { Readiness } from './readiness.ts';
@@ -7,33 +7,30 @@ import { moveOnAfter } from './scope/with-scope.ts';
 import { group } from './task/group.ts';
 import { readable, sleep, sleepForever } from './waits.ts';
 
-test('ready tasks run first in, first out', () => {
+test('ready tasks run in FIFO order', () => {
   const log: string[] = [];
   function* twice(name: string): Operation<void> {
     log.push(`${name}1`);
     yield;
     log.push(`${name}2`);
   }
-  play(() =>
-    group(function* (g) {
-      for (const name of ['a', 'b', 'c']) g.spawn(() => twice(name));
-      yield;
-      log.push('body');
-    }),
-  );
+  playGroup(function* (g) {
+    for (const name of ['a', 'b', 'c']) g.spawn(() => twice(name));
+    yield;
+    log.push('body');
+  });
   expect(log).toEqual(['a1', 'b1', 'c1', 'body', 'a2', 'b2', 'c2']);
 });
 
-test('what becomes ready during a batch belongs to the next one', () => {
+test('a task that becomes ready during a batch belongs to the next batch', () => {
   const batches: number[] = [];
-  play(
-    () =>
-      group(function* (g) {
-        g.spawn(function* () {
-          g.spawn(function* () {});
-          yield;
-        });
-      }),
+  playGroup(
+    function* (g) {
+      g.spawn(function* () {
+        g.spawn(function* () {});
+        yield;
+      });
+    },
     { hooks: { batchBegins: (ready) => batches.push(ready) } },
   );
   expect(batches).toEqual([1, 1, 2, 1]);
@@ -42,99 +39,89 @@ test('what becomes ready during a batch belongs to the next one', () => {
 test('tasks wake in the order in which their resources became ready', () => {
   const log: string[] = [];
   const resources = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, new Readiness()]));
-  play(() =>
-    group(function* (g) {
-      for (const [name, resource] of Object.entries(resources)) {
-        g.spawn(function* () {
-          yield* readable(resource);
-          log.push(name);
-        });
-      }
-      yield;
-      for (const name of ['c', 'a', 'b']) resources[name]?.notifyRecv();
-    }),
-  );
+  playGroup(function* (g) {
+    for (const [name, resource] of Object.entries(resources)) {
+      g.spawn(function* () {
+        yield* readable(resource);
+        log.push(name);
+      });
+    }
+    yield;
+    for (const name of ['c', 'a', 'b']) resources[name]?.notifyRecv();
+  });
   expect(log).toEqual(['c', 'a', 'b']);
 });
 
-test('a task that yields for ever starves no other', () => {
-  const done = play(() =>
-    group(function* (g) {
-      g.spawn(
-        function* () {
-          for (;;) yield;
-        },
-        { daemon: true },
-      );
-      for (let i = 0; i < 100; i++) yield;
-      return 'done';
-    }),
-  );
+test('a task that yields in an endless loop does not starve other tasks', () => {
+  const done = playGroup(function* (g) {
+    g.spawn(
+      function* () {
+        for (;;) yield;
+      },
+      { daemon: true },
+    );
+    for (let i = 0; i < 100; i++) yield;
+    return 'done';
+  });
   expect(done).toBe('done');
 });
 
-test('timers fire between batches, not inside one', () => {
+test('timers fire between batches', () => {
   const host = new VirtualHost();
   const log: string[] = [];
-  host.play(() =>
-    group(function* (g) {
-      g.spawn(function* () {
-        yield* sleep(5);
-        log.push('woke');
-      });
-      yield;
-      host.time += 10;
-      log.push('late');
-      yield;
-      log.push('next batch');
-    }),
-  );
+  host.playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* sleep(5);
+      log.push('woke');
+    });
+    yield;
+    host.time += 10;
+    log.push('late');
+    yield;
+    log.push('next batch');
+  });
   expect(log).toEqual(['late', 'next batch', 'woke']);
 });
 
-test('readiness granted before a turn comes before the timers that are due', () => {
+test('a task that was notified before a turn runs before tasks whose timers are due', () => {
   const host = new VirtualHost();
   const resource = new Readiness();
   const log: string[] = [];
-  host.play(() =>
-    group(function* (g) {
-      g.spawn(function* () {
-        yield* sleep(10);
-        log.push('timer');
-      });
-      g.spawn(function* () {
-        yield* readable(resource);
-        log.push('readiness');
-      });
-      yield;
-      host.time += 20;
-      resource.notifyRecv();
-    }),
-  );
+  host.playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* sleep(10);
+      log.push('timer');
+    });
+    g.spawn(function* () {
+      yield* readable(resource);
+      log.push('readiness');
+    });
+    yield;
+    host.time += 20;
+    resource.notifyRecv();
+  });
   expect(log).toEqual(['readiness', 'timer']);
 });
 
-test('readiness granted before a turn saves an operation whose deadline is due', () => {
+test('an operation that was notified before a turn succeeds although its deadline is due', () => {
   const host = new VirtualHost();
   const resource = new Readiness();
-  const value = host.play(() =>
-    group(function* (g) {
-      const reader = g.spawn(() =>
-        moveOnAfter(10, function* () {
-          yield* readable(resource);
-          return 'read';
-        }),
-      );
-      yield;
-      host.time += 20;
-      resource.notifyRecv();
-      return yield* reader.join();
-    }),
-  );
+  const value = host.playGroup(function* (g) {
+    const reader = g.spawn(() =>
+      moveOnAfter(10, function* () {
+        yield* readable(resource);
+        return 'read';
+      }),
+    );
+    yield;
+    host.time += 20;
+    resource.notifyRecv();
+    return yield* reader.join();
+  });
   expect(value).toBe('read');
 });
 
-test('turn runs one batch and says when it wants to be called again', () => {
+test('turn runs one batch and returns the delay until the next turn', () => {
   const host = new VirtualHost();
   const { scheduler } = host;
   scheduler.start(function* () {
@@ -154,7 +141,7 @@ test('turn runs one batch and says when it wants to be called again', () => {
   expect(scheduler.live).toBe(0);
 });
 
-test('a turn may be cut into steps: the batch goes on where it was left', () => {
+test('turn(maxSteps) continues the current batch', () => {
   const batches: number[] = [];
   const host = new VirtualHost({ hooks: { batchBegins: (ready) => batches.push(ready) } });
   const { scheduler } = host;
@@ -173,12 +160,12 @@ test('a turn may be cut into steps: the batch goes on where it was left', () => 
   expect(batches.slice(0, 3)).toEqual([1, 5, 5]);
 });
 
-test('a turn with nothing to do is harmless', () => {
+test('turn without tasks returns Infinity', () => {
   const host = new VirtualHost();
   expect(host.scheduler.turn()).toBe(Infinity);
 });
 
-test('the host is woken once for what becomes ready outside of a turn', () => {
+test('tasks that become ready outside a turn wake the host once', () => {
   const host = new VirtualHost();
   const resources = [new Readiness(), new Readiness()];
   host.scheduler.start(() =>
@@ -194,7 +181,7 @@ test('the host is woken once for what becomes ready outside of a turn', () => {
   expect(host.wakes).toBe(2);
 });
 
-test('no step is made before the first turn', () => {
+test('a task does not run before the first turn', () => {
   let ran = false;
   const host = new VirtualHost();
   host.scheduler.start(function* () {
@@ -205,7 +192,7 @@ test('no step is made before the first turn', () => {
   expect(ran).toBe(true);
 });
 
-test('now counts from the beginning of the scheduler, in fractions', () => {
+test('now() counts from the creation of the scheduler, in fractional milliseconds', () => {
   const host = new VirtualHost();
   host.time = 1234.5;
   expect(host.scheduler.now()).toBe(1234.5);
@@ -216,7 +203,7 @@ test('now counts from the beginning of the scheduler, in fractions', () => {
   expect(seen).toBe(0.125);
 });
 
-test('several schedulers live side by side', () => {
+test('several schedulers run independently', () => {
   const hosts = [new VirtualHost(), new VirtualHost()];
   const log: string[] = [];
   for (const [i, { scheduler }] of hosts.entries()) {
@@ -231,21 +218,19 @@ test('several schedulers live side by side', () => {
   expect(log).toEqual(['00', '10', '01', '11', '02', '12']);
 });
 
-test('stats tell what the scheduler holds and has done, and are frozen', () => {
+test('stats() returns a frozen snapshot of the sizes and counters', () => {
   const host = new VirtualHost();
   const resource = new Readiness();
-  host.play(() =>
-    group(function* (g) {
-      const reader = g.spawn(() => readable(resource));
-      g.spawn(() => sleep(1000));
-      yield;
-      const stats = host.scheduler.stats();
-      expect(stats).toMatchObject({ tasks: 3, timers: 1, outsideWaits: 1, spawned: 3 });
-      expect(Object.isFrozen(stats)).toBe(true);
-      reader.cancel();
-      expect(host.scheduler.stats().outsideWaits).toBe(0);
-    }),
-  );
+  host.playGroup(function* (g) {
+    const reader = g.spawn(() => readable(resource));
+    g.spawn(() => sleep(1000));
+    yield;
+    const stats = host.scheduler.stats();
+    expect(stats).toMatchObject({ tasks: 3, timers: 1, outsideWaits: 1, spawned: 3 });
+    expect(Object.isFrozen(stats)).toBe(true);
+    reader.cancel();
+    expect(host.scheduler.stats().outsideWaits).toBe(0);
+  });
   expect(host.scheduler.stats()).toMatchObject({
     tasks: 0,
     ready: 0,
@@ -254,20 +239,18 @@ test('stats tell what the scheduler holds and has done, and are frozen', () => {
   });
 });
 
-test('the tasks of a scheduler are listed, parents before children', () => {
+test('tasks() lists parents before children', () => {
   const host = new VirtualHost();
-  host.play(() =>
-    group(function* (g) {
-      const parent = group(function* (inner) {
-        inner.spawn(() => sleep(5), { name: 'c' });
-      });
-      g.spawn(parent, { name: 'a' });
-      g.spawn(() => sleep(5), { name: 'b' });
-      yield;
-      yield;
-      const names = host.scheduler.tasks().map(({ name }) => name);
-      expect(names).toEqual(['main', 'a', 'b', 'c']);
-    }),
-  );
+  host.playGroup(function* (g) {
+    const parent = group(function* (inner) {
+      inner.spawn(() => sleep(5), { name: 'c' });
+    });
+    g.spawn(parent, { name: 'a' });
+    g.spawn(() => sleep(5), { name: 'b' });
+    yield;
+    yield;
+    const names = host.scheduler.tasks().map(({ name }) => name);
+    expect(names).toEqual(['main', 'a', 'b', 'c']);
+  });
   expect(host.scheduler.tasks()).toEqual([]);
 });

@@ -51,6 +51,7 @@ import { TaskImpl } from './task/task.ts';
 import type { Timer } from './timers.ts';
 import { Timers } from './timers.ts';
 
+/** Options of a Scheduler. */
 export interface SchedulerOptions {
   readonly host: SchedulerHost;
   /** The world that other layers find through the running task; see world/world.ts. */
@@ -79,6 +80,7 @@ export interface SchedulerStats {
   readonly longestMs: number;
 }
 
+/** Runs the tasks of one program. A host calls `turn()`; see the principles above. */
 export class Scheduler {
   readonly host: SchedulerHost;
   readonly world: unknown;

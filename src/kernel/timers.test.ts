@@ -12,7 +12,7 @@ function takeAll(timers: Timers, now = Infinity): Timer[] {
   return taken;
 }
 
-test('timers come out by time, then in the order of arming', () => {
+test('timers are taken by time and then by the order of arming', () => {
   const timers = new Timers();
   const [a, b, c, d] = [timer(), timer(), timer(), timer()];
   timers.arm(a, 20);
@@ -22,7 +22,7 @@ test('timers come out by time, then in the order of arming', () => {
   expect(takeAll(timers)).toEqual([b, d, a, c]);
 });
 
-test('only what is due is taken', () => {
+test('takeDue() returns only timers that are due', () => {
   const timers = new Timers();
   const [soon, later] = [timer(), timer()];
   timers.arm(later, 11);
@@ -31,7 +31,7 @@ test('only what is due is taken', () => {
   expect(timers.nextAt).toBe(11);
 });
 
-test('a timer at Infinity is not armed, and arming it there disarms it', () => {
+test('arming a timer at Infinity disarms it', () => {
   const timers = new Timers();
   const moved = timer();
   timers.arm(moved, 5);
@@ -40,7 +40,7 @@ test('a timer at Infinity is not armed, and arming it there disarms it', () => {
   expect([timers.size, timers.nextAt]).toEqual([0, Infinity]);
 });
 
-test('arming again moves the timer and counts as the latest arming', () => {
+test('arming an armed timer moves it after timers of the same time', () => {
   const timers = new Timers();
   const [a, b] = [timer(), timer()];
   timers.arm(a, 1);
@@ -50,16 +50,16 @@ test('arming again moves the timer and counts as the latest arming', () => {
   expect(takeAll(timers)).toEqual([b, a]);
 });
 
-test('a disarmed timer is gone at once, and disarming twice is harmless', () => {
+test('a disarmed timer is removed at once, and disarming it again has no effect', () => {
   const timers = new Timers();
-  const gone = timer();
-  timers.arm(gone, 1);
-  timers.disarm(gone);
-  timers.disarm(gone);
-  expect([timers.size, gone.armed]).toEqual([0, false]);
+  const disarmed = timer();
+  timers.arm(disarmed, 1);
+  timers.disarm(disarmed);
+  timers.disarm(disarmed);
+  expect([timers.size, disarmed.armed]).toEqual([0, false]);
 });
 
-test('times above 2 ** 31 are kept exactly', () => {
+test('timers above 2 ** 31 ms keep their exact time', () => {
   const timers = new Timers();
   const [far, farther] = [timer(), timer()];
   timers.arm(farther, 2 ** 52 + 1);
@@ -74,7 +74,7 @@ const acts = fc.array(
   { maxLength: 300 },
 );
 
-test('it behaves as a sorted list does, whatever is armed, moved and disarmed', () => {
+test('the timer heap behaves like a sorted list for random sequences', () => {
   fc.assert(
     fc.property(acts, (sequence) => {
       const all = Array.from({ length: 20 }, timer);
@@ -104,7 +104,7 @@ function perform(act: Act, all: Timer[], timers: Timers, model: Map<Timer, numbe
   expect(timers.nextAt).toBe(Math.min(Infinity, ...model.values()));
 }
 
-test('disarming a hundred thousand timers in the order of arming takes no time', () => {
+test('a hundred thousand timers can be disarmed in the order of arming', () => {
   const timers = new Timers();
   const all = Array.from({ length: 100_000 }, timer);
   for (const [i, one] of all.entries()) timers.arm(one, 1000 + i);

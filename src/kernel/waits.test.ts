@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { codeThrownBy } from '../../test/support/kernel/operations.ts';
+import { play, playGroup, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from './current.ts';
 import type { Operation } from './operation.ts';
 import { Readiness } from './readiness.ts';
-import { moveOnAfter, scope } from './scope/with-scope.ts';
+import { moveOnAfter } from './scope/with-scope.ts';
 import { group } from './task/group.ts';
 import { pause, readable, sleep, sleepForever, sleepUntil, writable } from './waits.ts';
 
-test('sleep lasts as long as it says, in fractions of milliseconds too', () => {
+test('sleep lasts for its duration, in fractional milliseconds too', () => {
   const woke = play(function* () {
     yield* sleep(0.25);
     yield* sleep(1000);
@@ -16,42 +17,38 @@ test('sleep lasts as long as it says, in fractions of milliseconds too', () => {
   expect(woke).toBe(1000.25);
 });
 
-test('sleep(0) lets the others run once and takes no time', () => {
+test('sleep(0) lets the other ready tasks run once and takes no time', () => {
   const log: string[] = [];
-  const woke = play(function* () {
-    return yield* group(function* (g) {
-      g.spawn(function* () {
-        log.push('other');
-      });
-      yield* sleep(0);
-      log.push('slept');
-      return now();
+  const woke = playGroup(function* (g) {
+    g.spawn(function* () {
+      log.push('other');
     });
+    yield* sleep(0);
+    log.push('slept');
+    return now();
   });
   expect([log, woke]).toEqual([['other', 'slept'], 0]);
 });
 
-test('a task that sleeps 0 for ever starves neither timers nor other tasks', () => {
+test('an endless loop of sleep(0) does not starve timers and other tasks', () => {
   const host = new VirtualHost();
-  const done = host.play(function* () {
-    return yield* group(function* (g) {
-      g.spawn(
-        function* () {
-          for (;;) {
-            host.time += 0.01;
-            yield* sleep(0);
-          }
-        },
-        { daemon: true },
-      );
-      yield* sleep(5);
-      return true;
-    });
+  const done = host.playGroup(function* (g) {
+    g.spawn(
+      function* () {
+        for (;;) {
+          host.time += 0.01;
+          yield* sleep(0);
+        }
+      },
+      { daemon: true },
+    );
+    yield* sleep(5);
+    return true;
   });
   expect(done).toBe(true);
 });
 
-test('sleep accepts numbers above 2 ** 31', () => {
+test('sleep accepts durations above 2 ** 31 ms', () => {
   const woke = play(function* () {
     yield* sleep(2 ** 40);
     return now();
@@ -59,7 +56,7 @@ test('sleep accepts numbers above 2 ** 31', () => {
   expect(woke).toBe(2 ** 40);
 });
 
-test('sleep(Infinity) and sleepForever end by cancellation only', () => {
+test('sleep(Infinity) and sleepForever() end only by cancellation', () => {
   const woke = play(function* () {
     yield* moveOnAfter(10, sleep(Infinity));
     yield* moveOnAfter(10, sleepForever());
@@ -69,7 +66,7 @@ test('sleep(Infinity) and sleepForever end by cancellation only', () => {
   expect(woke).toBe(30);
 });
 
-test('sleepUntil wakes at that time of the clock', () => {
+test('sleepUntil wakes at the given time of the clock', () => {
   const woke = play(function* () {
     yield* sleep(7);
     yield* sleepUntil(20.5);
@@ -78,7 +75,7 @@ test('sleepUntil wakes at that time of the clock', () => {
   expect(woke).toBe(20.5);
 });
 
-test('sleepUntil a time that is past only lets the others run', () => {
+test('sleepUntil a past time lets the other ready tasks run', () => {
   const woke = play(function* () {
     yield* sleep(7);
     yield* sleepUntil(3);
@@ -88,18 +85,16 @@ test('sleepUntil a time that is past only lets the others run', () => {
   expect(woke).toBe(7);
 });
 
-test('sleepers wake by time, and by the order of arming where the time is the same', () => {
+test('sleeping tasks wake by time, and at the same time in the order of arming', () => {
   const order: string[] = [];
   function* sleeper(name: string, ms: number): Operation<void> {
     yield* sleep(ms);
     order.push(name);
   }
-  play(function* () {
-    yield* group(function* (g) {
-      for (const [name, ms] of Object.entries({ a: 30, b: 10, c: 30, d: 20, e: 10 })) {
-        g.spawn(() => sleeper(name, ms));
-      }
-    });
+  playGroup(function* (g) {
+    for (const [name, ms] of Object.entries({ a: 30, b: 10, c: 30, d: 20, e: 10 })) {
+      g.spawn(() => sleeper(name, ms));
+    }
   });
   expect(order).toEqual(['b', 'e', 'd', 'a', 'c']);
 });
@@ -112,18 +107,18 @@ for (const [value, kind] of [
   [null, TypeError],
   [new Date(5), TypeError],
 ] as const) {
-  test(`sleep(${String(value)}) throws a ${kind.name} that says what it got`, () => {
+  test(`sleep(${String(value)}) throws a ${kind.name} that contains the value`, () => {
     expect(() => sleep(value as number)).toThrow(kind);
     expect(() => sleep(value as number)).toThrow(/Expected `ms`.*got /);
   });
 }
 
-test('sleepUntil refuses NaN and what is not a number', () => {
+test('sleepUntil rejects NaN and values that are not numbers', () => {
   expect(() => sleepUntil(Number.NaN)).toThrow(RangeError);
   expect(() => sleepUntil('now' as unknown as number)).toThrow(TypeError);
 });
 
-test('now is 0 when the scheduler begins and stands still during a step of the test host', () => {
+test('now() is 0 at the creation of the scheduler and constant during a step', () => {
   expect(
     play(function* () {
       return now();
@@ -131,7 +126,7 @@ test('now is 0 when the scheduler begins and stands still during a step of the t
   ).toBe(0);
 });
 
-test('a sleep that is not driven does nothing', () => {
+test('a sleep that is not driven has no effect', () => {
   const host = new VirtualHost();
   host.play(function* () {
     sleep(1000);
@@ -152,21 +147,16 @@ const operations: Readonly<Record<string, () => Operation<unknown>>> = {
 };
 
 for (const [name, make] of Object.entries(operations)) {
-  test(`${name} can be driven once only`, () => {
+  test(`${name} can be driven once`, () => {
     const code = play(function* () {
       const operation = make();
       operation[Symbol.iterator]();
-      try {
-        yield* operation;
-      } catch (error) {
-        return (error as { code: string }).code;
-      }
-      return 'none';
+      return yield* codeThrownBy(operation);
     });
     expect(code).toBe('ERR_ALREADY_DRIVEN');
   });
 
-  test(`${name} has next, throw and return`, () => {
+  test(`the iterator of ${name} has next, throw and return`, () => {
     play(function* () {
       const iterator = make()[Symbol.iterator]();
       const kinds = [typeof iterator.next, typeof iterator.throw, typeof iterator.return];
@@ -177,16 +167,14 @@ for (const [name, make] of Object.entries(operations)) {
   });
 }
 
-test('a cancelled sleep leaves no timer behind', () => {
+test('a cancelled sleep leaves no timer', () => {
   const host = new VirtualHost();
-  host.play(function* () {
-    yield* scope(function* (s) {
-      yield* group(function* (g) {
-        g.spawn(() => sleep(1e6));
-        yield;
-        s.cancel();
-        expect(host.scheduler.stats().timers).toBe(0);
-      });
+  host.playScope(function* (s) {
+    yield* group(function* (g) {
+      g.spawn(() => sleep(1e6));
+      yield;
+      s.cancel();
+      expect(host.scheduler.stats().timers).toBe(0);
     });
   });
   expect(host.time).toBe(0);

@@ -6,10 +6,10 @@ export class TornError extends CoronetError {
   /** Bytes of the interrupted send that the system has taken. */
   readonly bytesSent: number;
 
-  constructor(who: string, bytesSent: number) {
+  constructor(peer: string, bytesSent: number) {
     super(
       'ERR_TORN',
-      `Nothing more can be sent to ${who}: an earlier send was cut off after ${bytesSent} ` +
+      `Nothing more can be sent to ${peer}: an earlier send was cut off after ${bytesSent} ` +
         'bytes, so the stream is torn in the middle of it. Close the socket.',
     );
     this.bytesSent = bytesSent;
@@ -24,10 +24,10 @@ export function isTransient(error: unknown): boolean {
 }
 
 /** A second task uses a direction of a socket that another task is using. */
-export function busySocket(direction: 'receive' | 'send' | 'accept', who: string): BusyError {
+export function busySocket(direction: 'receive' | 'send' | 'accept', peer: string): BusyError {
   return new BusyError(
     'ERR_BUSY',
-    `Another task is in the middle of a ${direction} on ${who}. One task at a time may use each ` +
+    `Another task is in the middle of a ${direction} on ${peer}. One task at a time may use each ` +
       'direction.',
   );
 }
@@ -37,10 +37,10 @@ export class UnexpectedEofError extends CoronetError {
   /** The received part of the message. The reader no longer holds it. */
   readonly bytes: Buffer;
 
-  constructor(who: string, expected: string, bytes: Buffer) {
+  constructor(peer: string, expected: string, bytes: Buffer) {
     super(
       'ERR_UNEXPECTED_EOF',
-      `Expected ${expected} from ${who}, got ${bytes.length} bytes and the end of file`,
+      `Expected ${expected} from ${peer}, got ${bytes.length} bytes and the end of file`,
     );
     this.bytes = bytes;
   }
@@ -53,10 +53,10 @@ export class LimitError extends CoronetError {
   /** Bytes that the reader holds. */
   readonly buffered: number;
 
-  constructor(who: string, what: string, limit: number, buffered: number) {
+  constructor(peer: string, what: string, limit: number, buffered: number) {
     super(
       'ERR_LIMIT',
-      `Expected at most ${limit} bytes ${what} from ${who}, got more (${buffered} bytes are ` +
+      `Expected at most ${limit} bytes ${what} from ${peer}, got more (${buffered} bytes are ` +
         'buffered and stay readable)',
     );
     this.limit = limit;
@@ -92,9 +92,9 @@ export function exceedsHighWaterMark(
 }
 
 /** The error for a send that would overtake bytes that were written before it. */
-export function unflushedBytes(who: string, buffered: number): FlushNeededError {
+export function unflushedBytes(peer: string, buffered: number): FlushNeededError {
   return new FlushNeededError(
-    `This send to ${who} would overtake ${buffered} bytes that wait in its writer.\n` +
+    `This send to ${peer} would overtake ${buffered} bytes that wait in its writer.\n` +
       '  wrong:  writer.write(head); yield* socket.sendAll(body)\n' +
       '  right:  writer.write(head); yield* writer.flush(); yield* socket.sendAll(body)',
     buffered,
@@ -102,20 +102,20 @@ export function unflushedBytes(who: string, buffered: number): FlushNeededError 
 }
 
 /** The error for a receive that would skip bytes that a reader holds. */
-export function unreadBytes(who: string, buffered: number): UsageError {
+export function unreadBytes(peer: string, buffered: number): UsageError {
   return new UsageError(
     'ERR_BUFFERED',
-    `This receive from ${who} would skip ${buffered} bytes that its reader holds.\n` +
+    `This receive from ${peer} would skip ${buffered} bytes that its reader holds.\n` +
       '  wrong:  yield* reader.readLine(); yield* socket.recv()\n' +
       '  right:  yield* reader.readLine(); yield* reader.read()',
   );
 }
 
 /** The error for a handler that has returned and left bytes in a writer. */
-export function notFlushed(who: string, buffered: number): UsageError {
+export function notFlushed(peer: string, buffered: number): UsageError {
   return new UsageError(
     'ERR_NOT_FLUSHED',
-    `The handler has returned while ${buffered} bytes to ${who} waited to be flushed.\n` +
+    `The handler has returned while ${buffered} bytes to ${peer} waited to be flushed.\n` +
       '  wrong:  writer.write(response)\n' +
       '  right:  writer.write(response); yield* writer.flush()',
   );

@@ -24,29 +24,22 @@ export function* resolveEndpoints(
 
 function* lookUp(host: string): Generator<Wait, FoundHosts> {
   yield* checkpoint();
-  const place = new NameLookup(host);
-  place.start();
-  return yield* park<FoundHosts>(place);
+  return yield* park<FoundHosts>(new NameLookup(host));
 }
 
-/** Waits for the answer to one question. */
+/** The wait for one look-up. */
 class NameLookup extends Parking {
-  readonly #host: string;
-  #abort: (() => void) | null = null;
+  readonly #abandon: () => void;
 
   constructor(host: string) {
     super(`the address of '${host}'`, { external: true });
-    this.#host = host;
-  }
-
-  start(): void {
-    this.#abort = currentNetwork().resolve(this.#host, (error, hosts) => {
+    this.#abandon = currentNetwork().resolve(host, (error, hosts) => {
       if (error === null || error === undefined) this.wake(hosts);
       else this.fail(error);
     });
   }
 
   protected override onWithdrawn(): void {
-    this.#abort?.();
+    this.#abandon();
   }
 }

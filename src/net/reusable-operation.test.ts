@@ -10,7 +10,7 @@ const forgotten = expect.objectContaining({
   ),
 });
 
-test('a send after a send that was never driven throws an error with the wrong and the right line', () =>
+test('a send after an undriven send throws an error with the wrong and the right line', () =>
   runWithPair(function* (near, far) {
     near.sendAll('lost');
     expect(() => near.sendAll('again')).toThrow(forgotten);
@@ -18,7 +18,7 @@ test('a send after a send that was never driven throws an error with the wrong a
     expect(String(yield* far.recv())).toBe('sent');
   }));
 
-test('a receive after a receive that was never driven throws the same error', () =>
+test('a receive after an undriven receive throws the same error', () =>
   runWithPair(function* (near, far) {
     near.recv();
     expect(() => near.recv()).toThrow(expect.objectContaining({ code: 'ERR_NOT_DRIVEN' }));
@@ -36,7 +36,7 @@ test('an operation cannot be driven twice', () =>
     expect(String(yield* far.recv())).toBe('once');
   }));
 
-test('a second operation fails with ERR_BUSY while the first is in progress, which is not affected', () =>
+test('a second operation fails with ERR_BUSY and does not affect the one in progress', () =>
   runWithPair(function* (near, far) {
     yield* group(function* (tasks) {
       const first = tasks.spawn(() => near.recv());

@@ -4,20 +4,27 @@
  *              a method returns it              yield* takes it        it returns or throws
  *   idle ────────────────────────► made ─────────────────► driven ─────────────────────► idle
  *
- * A request for the operation while it is `made` reveals a forgotten `yield*`, at no cost. While it
- * is `driven`, the method creates a new one, which then fails with ERR_BUSY.
+ * A new operation is `made`; `reuse()` makes it `idle`, for an owner that keeps it. A request for
+ * it while it is `made` reveals a forgotten `yield*`, at no cost. While it is `driven`, the method
+ * creates another one, which then fails with ERR_BUSY.
  */
 import { UsageError } from '../kernel/errors.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
 
 export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
-  state: 'idle' | 'made' | 'driven' = 'idle';
+  state: 'idle' | 'made' | 'driven' = 'made';
   /** The operation is its own final result: `yield*` reads `done` and `value` at once. */
   readonly done = true;
   value: T | undefined = undefined;
 
   /** The call in the source of the program, for messages: "socket.recv()". */
   protected abstract get call(): string;
+
+  /** Makes a new operation idle. */
+  reuse(): this {
+    this.state = 'idle';
+    return this;
+  }
 
   /** Marks an idle operation as made. False: it is driven. Throws if it was never driven. */
   take(): boolean {

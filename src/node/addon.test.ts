@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FAMILY_UNIX } from './endpoint.ts';
 
-/** A fresh module each time: the answer is kept once it was given. */
+/** Imports the module again each time, because it caches its result. */
 async function load() {
   vi.resetModules();
   const { loadAddon } = await import('./addon.ts');
@@ -22,36 +23,43 @@ describe('loading the addon', () => {
     Object.defineProperty(process, 'platform', platform);
   });
 
-  it.each(['bun', 'deno'])('does not touch it on %s, whose libuv is a stub', async (runtime) => {
-    const value = { ...process.versions, [runtime]: '1.0.0' };
-    Object.defineProperty(process, 'versions', { ...versions, value });
-    const { addon, reason } = await load();
-    expect(addon).toBe(undefined);
-    expect(reason.toLowerCase()).toContain(runtime);
-  });
+  it.each(['bun', 'deno'])(
+    'does not load the file on %s, whose libuv is a stub',
+    async (runtime) => {
+      const value = { ...process.versions, [runtime]: '1.0.0' };
+      Object.defineProperty(process, 'versions', { ...versions, value });
+      const { addon, reason } = await load();
+      expect(addon).toBe(undefined);
+      expect(reason.toLowerCase()).toContain(runtime);
+    },
+  );
 
-  it('does not look for it on another system', async () => {
+  it('does not search for the file on systems other than Linux', async () => {
     Object.defineProperty(process, 'platform', { ...platform, value: 'darwin' });
     const { addon, reason } = await load();
     expect(addon).toBe(undefined);
-    expect(reason).toBe('epoll is a part of Linux; this is darwin');
+    expect(reason).toBe('epoll requires Linux, this is darwin');
   });
 
-  it.runIf(process.platform === 'linux')('says why a named file did not load', async () => {
-    vi.stubEnv('CORONET_ADDON', '/nonexistent/coronet.node');
-    const { addon, reason } = await load();
-    expect(addon).toBe(undefined);
-    expect(reason).toContain('/nonexistent/coronet.node did not load');
-    expect(reason).not.toContain('\n');
-  });
+  it.runIf(process.platform === 'linux')(
+    'reports why the file of CORONET_ADDON did not load',
+    async () => {
+      vi.stubEnv('CORONET_ADDON', '/nonexistent/coronet.node');
+      const { addon, reason } = await load();
+      expect(addon).toBe(undefined);
+      expect(reason).toContain('/nonexistent/coronet.node did not load');
+      expect(reason).not.toContain('\n');
+    },
+  );
 
-  it.runIf(existsSync(built))('finds what was built in this checkout', async () => {
+  it.runIf(existsSync(built))('finds the build of this checkout', async () => {
     const { addon, reason } = await load();
     expect(addon?.stats).toBeTypeOf('function');
+    expect(addon?.constants.FAMILY_UNIX).toBe(FAMILY_UNIX);
     expect(reason).toMatch(/^Loaded from .*native\/build\/coronet\.node$/);
   });
 
-  it('gives the same answer again', async () => {
+  it('returns the same result at every call', async () => {
     vi.resetModules();
     const { loadAddon } = await import('./addon.ts');
     expect(loadAddon()).toBe(loadAddon());

@@ -1,29 +1,69 @@
 /**
- * The native addon: what it offers, and how it is found.
+ * The interface of the native addon, and the search for its file.
  *
- * The addon is optional. `loadAddon` never throws: it answers with the addon, or with one sentence
- * that says why there is none, which `coronet doctor` prints.
+ * The addon is optional. `loadAddon` never throws: it returns the addon, or the reason why it is
+ * not available, which `coronet doctor` prints.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Endpoint } from '../world/network.ts';
+import type { Endpoint, SocketOption } from '../world/network.ts';
+import type { AddressArguments } from './endpoint.ts';
+
+/** Numbers and names that native/coronet.h and native/options.c define. */
+export interface AddonConstants {
+  /** The low bits of a handle: the slot index. */
+  readonly INDEX_BITS: number;
+  /** The address family of a Unix socket; the others are 4, 6 and 0 for "none". */
+  readonly FAMILY_UNIX: number;
+  /** `sendv` reads at most this many array elements. */
+  readonly MAX_PIECES: number;
+  /** The most bytes that one system call moves. */
+  readonly MAX_TRANSFER: number;
+
+  /** Flags of `listen`, `listenShared` and `bindDatagram`. */
+  readonly REUSE_PORT: number;
+  readonly IPV6_ONLY: number;
+  readonly REUSE_ADDRESS: number;
+  readonly BROADCAST: number;
+
+  /** Socket options in the order of their codes. */
+  readonly SOCKET_OPTIONS: readonly SocketOption[];
+
+  readonly OPTION_BROADCAST: number;
+  readonly OPTION_TTL: number;
+  readonly OPTION_MULTICAST_TTL: number;
+  readonly OPTION_MULTICAST_LOOPBACK: number;
+
+  readonly STAT_RECV_BUFFER: number;
+  readonly STAT_SEND_BUFFER: number;
+  readonly STAT_DROPPED: number;
+
+  /** Positions in the record of a received datagram, and its length. */
+  readonly RECORD_LENGTH: number;
+  readonly RECORD_TRUNCATED: number;
+  readonly RECORD_FAMILY: number;
+  readonly RECORD_PORT: number;
+  readonly RECORD_HOST: number;
+  readonly RECORD_INTS: number;
+}
 
 /**
- * The functions of native/. A socket is named by its handle: slot index and generation in one int,
- * never negative. A result below zero is a negated errno; −EBADF for a handle that is not open (or
- * no longer). Arguments of the wrong type, empty and detached buffers throw a TypeError.
+ * The functions of native/. A handle names a socket: slot index and generation in one int that is
+ * never negative. A result below zero is a negated errno; a handle that is not open, or no longer
+ * open, is −EBADF. Arguments of the wrong type and empty or detached buffers throw a TypeError.
  */
 export interface Addon {
   /** Must equal ADDON_ABI. */
   readonly abi: number;
-  /** A readiness queue in this thread's event loop. `wake(count)` is called when `events` holds
-   *  `count` new pairs of handle and epoll bits. */
+  readonly constants: AddonConstants;
+  /** Creates a readiness queue in the event loop of this thread. `wake(count)` is called when
+   *  `events` holds `count` new pairs of handle and epoll bits. */
   createPoller(events: Int32Array, wake: (count: number) => void): number;
-  /** Closes its sockets and lets its arrays go. */
+  /** Closes the sockets of the poller and releases its arrays. */
   destroyPoller(poller: number): number;
-  /** Fills `events` now, without blocking and without `wake`; how many pairs. */
+  /** Fills `events` now, without blocking and without `wake`. Returns the number of pairs. */
   poll(poller: number): number;
 
   listen(
@@ -33,23 +73,24 @@ export interface Addon {
     port: number,
     backlog: number,
     flags: number,
-    /** Permission bits of a Unix socket's file; −1: what the umask leaves. */
+    /** Permission bits of the file of a Unix socket; −1: the umask decides. */
     mode: number,
-    /** Bytes; 0: the system's choice. */
+    /** Bytes; 0: the system decides. */
     receiveBuffer: number,
     sendBuffer: number,
   ): number;
-  /** A listening descriptor, registered nowhere; the caller closes it. Flags as of listen. */
-  hold(family: number, host: string, port: number, backlog: number, flags: number): number;
-  /** Where a descriptor is bound. */
+  /** Returns a listening descriptor that is registered nowhere. The caller closes it. */
+  listenShared(family: number, host: string, port: number, backlog: number, flags: number): number;
+  /** The address that a descriptor is bound to. */
   bound(fd: number): Endpoint | number;
-  /** As listen, on a listening descriptor that was inherited. */
+  /** As `listen`, on an inherited listening descriptor. */
   adopt(poller: number, fd: number): number;
-  /** How many were accepted; their handles are in out[1..], why there are no more in out[0]. */
+  /** Returns the number of accepted connections. Their handles are in out[1..]; out[0] is the
+   *  reason why there are no more. */
   accept(listener: number, out: Int32Array, most: number): number;
-  /** Resets up to `most` queued connections, also where no descriptor is left; how many. */
+  /** Resets up to `most` queued connections, also if no descriptor is left. Returns the number. */
   shed(listener: number, most: number): number;
-  /** Connections that wait in the system's queue. */
+  /** The number of connections in the queue of the system. */
   queued(listener: number): number;
   connect(
     poller: number,
@@ -62,32 +103,40 @@ export interface Addon {
     receiveBuffer: number,
     sendBuffer: number,
   ): number;
-  /** 1: connected, 0: under way, below: why the attempt failed. */
+  /** 1: connected; 0: pending; negative: the reason why the attempt failed. */
   connected(handle: number): number;
   local(handle: number): Endpoint | number;
   peer(handle: number): Endpoint | number;
 
-  /** 0: end of file. Fewer than `length`: there is no more now. */
+  /** 0: end of file. Fewer than `length` bytes: there are no more now. */
   recv(handle: number, memory: Uint8Array, offset: number, length: number): number;
   /**
-   * As recv, for each handle batch[2 * i], from ≤ i < to; the result is in batch[2 * i + 1]. The
-   * bytes lie one after the other from the offset on, each beginning at a multiple of 8, and each
-   * receive is offered all the rest. How many were made before less than 4096 bytes were left.
+   * As `recv`, for each handle batch[2 * i], from ≤ i < to; the result is in batch[2 * i + 1]. The
+   * received bytes lie one after the other from the offset on, each at a multiple of 8, and each
+   * receive may use all the remaining memory. Returns the number of receives before fewer than
+   * `least` bytes remained.
    */
-  recvEach(batch: Int32Array, from: number, to: number, memory: Uint8Array, offset: number): number;
-  /** Throws away what is there to receive. */
+  recvEach(
+    batch: Int32Array,
+    from: number,
+    to: number,
+    memory: Uint8Array,
+    offset: number,
+    least: number,
+  ): number;
+  /** Discards the bytes in the receive queue. */
   discard(handle: number): number;
   send(handle: number, data: Uint8Array): number;
-  /** At most 64 pieces are looked at. */
+  /** Sends at most MAX_PIECES of the pieces. */
   sendv(handle: number, pieces: readonly Uint8Array[]): number;
   /** how: 0 receive, 1 send, 2 both */
   shutdown(handle: number, how: number): number;
-  /** By the place in the table of native/options.c; values in the system's units. */
+  /** `code`: the index in SOCKET_OPTIONS. Values are in the units of the system. */
   getOption(handle: number, code: number): number;
   setOption(handle: number, code: number, value: number): number;
   close(handle: number, reset: number): number;
 
-  /** A bound datagram socket; the functions for connections answer −EBADF to its handle. */
+  /** Binds a datagram socket. The functions for connections return −EBADF for its handle. */
   bindDatagram(
     poller: number,
     family: number,
@@ -97,8 +146,9 @@ export interface Addon {
     recvBuffer: number,
     sendBuffer: number,
   ): number;
-  connectDatagram(handle: number, family: number, host: string, port: number): number;
-  /** How many: the bytes of each at i * stride in the memory, nine ints for each in `records`. */
+  connectDatagram(handle: number, ...to: AddressArguments): number;
+  /** Returns the number of datagrams. The bytes of number i begin at i * stride in `memory`, its
+   *  record at i * RECORD_INTS in `records`. */
   recvDatagrams(
     handle: number,
     memory: Uint8Array,
@@ -109,104 +159,81 @@ export interface Addon {
   /** The sender in a record. */
   sender(records: Int32Array, index: number): Endpoint;
   /** Sends the first `length` bytes of the memory. Family 0: to the peer. */
-  sendDatagram(
-    handle: number,
-    memory: Uint8Array,
-    length: number,
-    family: number,
-    host: string,
-    port: number,
-  ): number;
-  /** on: EPOLLOUT is reported as well, also if it holds now. */
+  sendDatagram(handle: number, memory: Uint8Array, length: number, ...to: AddressArguments): number;
+  /** on: EPOLLOUT is reported as well, also if the socket is writable now. */
   watchSend(handle: number, on: number): number;
-  /** option: 0 broadcast, 1 ttl, 2 multicast ttl, 3 multicast loopback */
   datagramOption(handle: number, option: number, value: number): number;
-  /** figure: 0 receive buffer, 1 send buffer, 2 dropped */
-  datagramFigure(handle: number, figure: number): number;
-  /** The group, then the interface, each as an endpoint with port 0; no interface: family 0. */
-  joinGroup(
-    handle: number,
-    family: number,
-    group: string,
-    port: number,
-    byFamily: number,
-    by: string,
-    byPort: number,
-  ): number;
-  leaveGroup(
-    handle: number,
-    family: number,
-    group: string,
-    port: number,
-    byFamily: number,
-    by: string,
-    byPort: number,
-  ): number;
-  multicastInterface(handle: number, family: number, by: string, port: number): number;
+  datagramStat(handle: number, stat: number): number;
+  joinGroup(handle: number, ...addresses: GroupArguments): number;
+  leaveGroup(handle: number, ...addresses: GroupArguments): number;
+  multicastInterface(handle: number, ...networkInterface: AddressArguments): number;
 
-  /** Sends `message` to the datagram socket at `path`; family 1, port 0. */
+  /** Sends `message` to the datagram socket at an address of family FAMILY_UNIX. */
   notify(family: number, path: string, port: number, message: Uint8Array): number;
 
-  /** What is open in this thread; all zero when nothing is. */
+  /** Open sockets and uv handles of this thread. */
   stats(): { readonly sockets: number; readonly handles: number };
 }
 
-/** The addon, or why there is none. */
+/** The group, then the interface. Family 0: no interface. Both ports are 0. */
+export type GroupArguments = [...AddressArguments, ...AddressArguments];
+
+/** The addon, or the reason why it is not available. */
 export interface LoadedAddon {
   readonly addon: Addon | undefined;
-  /** One sentence for people: where it was loaded from, or why it was not. */
+  /** One sentence: the file that it was loaded from, or why it was not loaded. */
   readonly reason: string;
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 9;
+const ADDON_ABI = 10;
 
-/** Two levels up, from src/node/addon.ts as well as from dist/rooms/node.js. */
+/** Two levels up, both from src/node/addon.ts and from dist/layers/node.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 let cached: LoadedAddon | undefined;
 
-/** Loads the addon once; later calls give the same answer. */
+/** Loads the addon at the first call. Later calls return the same result. */
 export function loadAddon(): LoadedAddon {
   cached ??= findAddon();
   return cached;
 }
 
 function findAddon(): LoadedAddon {
-  const unfit = unsupportedRuntime();
-  if (unfit !== undefined) return { addon: undefined, reason: unfit };
+  const unsupported = unsupportedRuntime();
+  if (unsupported !== undefined) return { addon: undefined, reason: unsupported };
   const explicit = process.env['CORONET_ADDON'];
   if (explicit !== undefined && explicit !== '') return loadFrom(resolve(explicit));
   const file = candidates().find((path) => existsSync(path));
   if (file !== undefined) return loadFrom(file);
-  const target = `linux-${process.arch}-${libc()}`;
-  return {
-    addon: undefined,
-    reason: `There is no addon for ${target}; native/build.mjs builds it`,
-  };
+  return { addon: undefined, reason: `No addon for ${target()}; native/build.mjs builds it` };
 }
 
 /**
- * Asked before anything is loaded: Bun and Deno answer Node-API calls, but end the process when an
- * addon touches libuv (oven-sh/bun#18546), and no error could be caught.
+ * Checked before a file is loaded: Bun and Deno implement Node-API, but abort the process when an
+ * addon calls libuv (oven-sh/bun#18546). No error could be caught.
  */
 function unsupportedRuntime(): string | undefined {
   const { bun, deno } = process.versions as Record<string, string | undefined>;
-  if (bun !== undefined) return 'Bun has no libuv event loop that an addon could join';
-  if (deno !== undefined) return 'Deno has no libuv event loop that an addon could join';
-  if (process.platform !== 'linux') return `epoll is a part of Linux; this is ${process.platform}`;
+  if (bun !== undefined) return 'Bun does not have a libuv event loop';
+  if (deno !== undefined) return 'Deno does not have a libuv event loop';
+  if (process.platform !== 'linux') return `epoll requires Linux, this is ${process.platform}`;
   return undefined;
 }
 
-/** Ready-made files of the package first, then what was built in this checkout. */
+/** Prebuilt files of the package first, then the build of this checkout. */
 function candidates(): string[] {
   return [
-    join(PACKAGE_ROOT, 'prebuilds', `linux-${process.arch}-${libc()}.node`),
+    join(PACKAGE_ROOT, 'prebuilds', `${target()}.node`),
     join(PACKAGE_ROOT, 'native', 'build', 'coronet.node'),
   ];
 }
 
-/** musl's dynamic loader is mapped into every process that runs on it. */
+function target(): string {
+  return `linux-${process.arch}-${libc()}`;
+}
+
+/** The dynamic loader of musl is mapped into every process that uses musl. */
 function libc(): 'glibc' | 'musl' {
   try {
     return readFileSync('/proc/self/maps', 'utf8').includes('/ld-musl-') ? 'musl' : 'glibc';
@@ -216,19 +243,19 @@ function libc(): 'glibc' | 'musl' {
 }
 
 /**
- * V8 keeps an object that was filled through Node-API as a hash table. A copy has a fixed shape,
+ * V8 stores an object that was filled through Node-API as a hash table. A copy has a fixed shape,
  * and calls through it are compiled as direct calls: 100 ns less per receive.
  */
 function fastCopy(exports: Addon): Addon {
-  return { ...exports };
+  return { ...exports, constants: { ...exports.constants } };
 }
 
 function loadFrom(file: string): LoadedAddon {
   try {
     const addon = fastCopy(createRequire(import.meta.url)(file));
     if (addon.abi === ADDON_ABI) return { addon, reason: `Loaded from ${file}` };
-    const made = `made for version ${addon.abi} of the interface, ${ADDON_ABI} is needed`;
-    return { addon: undefined, reason: `The addon ${file} is ${made}` };
+    const versions = `version ${addon.abi} of the interface, expected ${ADDON_ABI}`;
+    return { addon: undefined, reason: `The addon ${file} implements ${versions}` };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return { addon: undefined, reason: `The addon ${file} did not load: ${why.split('\n', 1)[0]}` };

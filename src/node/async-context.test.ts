@@ -1,4 +1,4 @@
-/** AsyncLocalStorage set around `run` and `spawn`, as tasks see it. */
+/** AsyncLocalStorage that is set around `run` and `spawn`, as tasks see it. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { expect, test } from 'vitest';
 import type { Operation } from '../kernel/operation.ts';
@@ -9,7 +9,7 @@ import { run } from './run.ts';
 
 const storage = new AsyncLocalStorage<string>();
 
-test('what was set around run is seen after every wait', async () => {
+test('a value that is set around run is visible after every wait', async () => {
   const seen = await storage.run('caller', () =>
     run(function* () {
       const before = storage.getStore();
@@ -20,7 +20,7 @@ test('what was set around run is seen after every wait', async () => {
   expect(seen).toEqual(['caller', 'caller']);
 });
 
-test('whoever wakes a task does not lend it his context', async () => {
+test('a task does not run in the context of the code that wakes it', async () => {
   const parking = new Parking();
   setTimeout(() => storage.run('stranger', () => parking.wake()), 1);
   const seen = await storage.run('caller', () =>
@@ -34,7 +34,7 @@ test('whoever wakes a task does not lend it his context', async () => {
   expect(seen).toBe('caller');
 });
 
-test('what was set around spawn is seen by the task and its children alone', async () => {
+test('a value that is set around spawn is visible only in the task and its children', async () => {
   const seen: (string | undefined)[] = [];
   function* look(): Operation<void> {
     yield* sleep(1);
@@ -56,7 +56,7 @@ test('what was set around spawn is seen by the task and its children alone', asy
   expect(seen).toEqual(['set', 'set', undefined]);
 });
 
-test('a storage that is first used late in a run with many tasks is seen soon', async () => {
+test('a storage that is first used late in a run with many tasks is detected soon', async () => {
   const late = new AsyncLocalStorage<number>();
   const seen: (number | undefined)[] = [];
   function* look(): Operation<void> {

@@ -1,38 +1,41 @@
 /**
- * AsyncLocalStorage across tasks. What was set around `run` is seen by the whole run, what was set
- * around `spawn` by that task and its children.
+ * AsyncLocalStorage across tasks. The whole run sees the values that were set around `run`. A task
+ * and its children see the values that were set around `spawn`.
  *
- * A generator sees the context of whoever resumes it, and that is the host. So the host runs the
- * scheduler in a resource made by `run` (5 ns for each pump), and a task that was spawned in
- * another context brings a resource of its own, in which its steps run (20 ns for each step).
- * Making one for every spawn would cost as much as the spawn, so that begins once some
+ * A generator runs in the context of the code that resumes it, which is the host. So the host runs
+ * the scheduler in a resource that `run` creates (5 ns per pump). A task that was spawned in
+ * another context has its own resource, in which its steps run (20 ns per step). Creating a
+ * resource for every spawn would cost as much as the spawn, so that begins only when some
  * AsyncLocalStorage is in use.
  *
- * There is no public way to ask for that. What can be seen: a new AsyncResource carries
- * what is stored: under a symbol of each storage (Node 20, 22) or in one frame (from 24 on).
+ * Node has no public function to query that. But a new AsyncResource carries the stored values:
+ * under a symbol of each storage (Node 20, 22) or in one frame (since Node 24).
  */
 import { AsyncResource } from 'node:async_hooks';
 import type { AsyncContext } from '../kernel/host.ts';
 
-/** The first spawns of a run look whether storage is in use, and later each PROBE_EVERY-th. */
+/**
+ * The first FIRST_PROBES spawns of a run check whether storage is in use, later ones one in
+ * PROBE_EVERY.
+ */
 const FIRST_PROBES = 128;
 const PROBE_EVERY = 16;
 
 export class AsyncContexts {
   /** The context of the run. */
   readonly own: AsyncResource = makeResource();
-  /** What was stored when the run began. `storage.run` changes the resource that it runs in. */
+  /** The stored values when the run began. `storage.run` changes the resource that it runs in. */
   readonly #ownMarks: Marks = marks(this.own);
   #spawns = 0;
-  #inUse: boolean = isMarked(this.#ownMarks);
+  #inUse: boolean = hasMarks(this.#ownMarks);
 
-  /** The context of the caller, where it is another one than the run's; otherwise null. */
+  /** The context of the caller if it differs from that of the run, otherwise null. */
   capture(): AsyncContext | null {
     if (!this.#inUse && !this.#shouldProbe()) return null;
-    const here = makeResource();
-    const found = marks(here);
-    this.#inUse ||= isMarked(found);
-    return this.#inUse && !isSame(found, this.#ownMarks) ? here : null;
+    const resource = makeResource();
+    const found = marks(resource);
+    this.#inUse ||= hasMarks(found);
+    return this.#inUse && !isSame(found, this.#ownMarks) ? resource : null;
   }
 
   #shouldProbe(): boolean {
@@ -47,7 +50,7 @@ function makeResource(): AsyncResource {
 
 type Marks = ReadonlyMap<symbol, unknown>;
 
-/** What storages have put on a resource: everything but the two ids that each has. */
+/** The values that storages have stored in a resource: every symbol except those of its two ids. */
 function marks(resource: object): Marks {
   const found = new Map<symbol, unknown>();
   for (const key of Object.getOwnPropertySymbols(resource)) {
@@ -57,7 +60,7 @@ function marks(resource: object): Marks {
   return found;
 }
 
-function isMarked(found: Marks): boolean {
+function hasMarks(found: Marks): boolean {
   return [...found.values()].some((value) => value !== undefined);
 }
 

@@ -1,43 +1,43 @@
-/** Which network a run gets, and why: epoll where the addon loads, otherwise portable. */
+/** Selects the backend of a run: epoll if the addon loads, otherwise portable. */
 import { UsageError } from '../kernel/errors.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import { loadAddon } from './addon.ts';
 import { epollNetwork } from './epoll/network.ts';
 import { portableNetwork } from './portable/network.ts';
 
-/** What carries the sockets of a run. */
+/** The implementation of the network of a run. */
 export type Backend = 'epoll' | 'portable';
-/** A backend, or 'auto' for epoll where it is to be had. */
+/** A backend, or 'auto': epoll if it is available, otherwise portable. */
 export type BackendChoice = Backend | 'auto';
 
-/** A backend, and one sentence about why it is used. */
+/** A backend, the reason why it is used (one sentence), and its network. */
 export interface BackendDecision {
   readonly backend: Backend;
   readonly reason: string;
+  make(owner: NetworkOwner): Network;
 }
 
 /**
- * Decides by `choice`, or else by the environment variable CORONET_BACKEND, or else by itself.
- * Errors: ERR_BACKEND if the choice is none of the known ones, or is not to be had here.
+ * Selects by `choice`, or else by the environment variable CORONET_BACKEND, or else 'auto'. Errors:
+ * ERR_BACKEND if the name is unknown or the backend is not available.
  */
 export function decideBackend(choice?: BackendChoice): BackendDecision {
-  const wanted: string = choice ?? process.env['CORONET_BACKEND'] ?? 'auto';
-  if (wanted === 'portable') return { backend: 'portable', reason: 'it was asked for' };
-  if (wanted !== 'auto' && wanted !== 'epoll') throw unknownBackend(wanted);
+  const name: string = choice ?? process.env['CORONET_BACKEND'] ?? 'auto';
+  if (name === 'portable') return portable('requested');
+  if (name !== 'auto' && name !== 'epoll') throw unknownBackend(name);
   const { addon, reason } = loadAddon();
-  if (addon !== undefined) return { backend: 'epoll', reason };
-  if (wanted === 'epoll') {
-    throw new UsageError('ERR_BACKEND', `The epoll backend cannot be used here: ${reason}`);
+  if (addon !== undefined) return { backend: 'epoll', reason, make: epollNetwork };
+  if (name === 'epoll') {
+    throw new UsageError('ERR_BACKEND', `The epoll backend is not available: ${reason}`);
   }
-  return { backend: 'portable', reason };
+  return portable(reason);
 }
 
-/** Makes the network that was decided for. */
-export function makeNetwork(backend: Backend, owner: NetworkOwner): Network {
-  return backend === 'epoll' ? epollNetwork(owner) : portableNetwork(owner);
+function portable(reason: string): BackendDecision {
+  return { backend: 'portable', reason, make: portableNetwork };
 }
 
-function unknownBackend(wanted: string): UsageError {
-  const text = `Expected the backend to be 'auto', 'epoll' or 'portable', got '${wanted}'`;
+function unknownBackend(name: string): UsageError {
+  const text = `Expected the backend to be 'auto', 'epoll' or 'portable', got '${name}'`;
   return new UsageError('ERR_BACKEND', text);
 }

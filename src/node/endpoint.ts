@@ -1,32 +1,29 @@
-/** Endpoints as text and as the three arguments that the addon takes. */
+/** Endpoints as text and as arguments of the addon. */
 import type { Endpoint } from '../world/network.ts';
 
-/** "127.0.0.1:25000", "[::1]:25000", "/run/x.sock". */
+/** "127.0.0.1:25000", "[::1]:25000", "/run/x.sock"; an abstract name begins with "@". */
 export function endpointText(endpoint: Endpoint): string {
   if ('path' in endpoint) return endpoint.path.replace(/^\0/, '@');
   const { host, port, family } = endpoint;
   return family === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** 4 and 6 as in the endpoint, 1 for a Unix socket, 0 for none: LOCAL of native/address.c. */
-export function familyOf(endpoint: Endpoint | undefined): number {
-  if (endpoint === undefined) return 0;
-  return 'path' in endpoint ? 1 : endpoint.family;
+/** FAMILY_UNIX of native/coronet.h. */
+export const FAMILY_UNIX = 1;
+
+export type AddressArguments = [family: number, host: string, port: number];
+
+/** The three arguments that the addon takes for an address. Family 0: no address. */
+export function addressArguments(endpoint: Endpoint | undefined): AddressArguments {
+  if (endpoint === undefined) return [0, '', 0];
+  if ('path' in endpoint) return [FAMILY_UNIX, endpoint.path, 0];
+  return [endpoint.family, endpoint.host, endpoint.port];
 }
 
-export function hostOf(endpoint: Endpoint | undefined): string {
-  if (endpoint === undefined) return '';
-  return 'path' in endpoint ? endpoint.path : endpoint.host;
-}
-
-export function portOf(endpoint: Endpoint | undefined): number {
-  return endpoint === undefined || 'path' in endpoint ? 0 : endpoint.port;
-}
-
-/** The host that was seen last. Many connections come from one: they need not have a copy each. */
+/** The most recent host. Connections from the same host share one string. */
 let lastHost = '';
 
-/** The same endpoint, its host being one string with that of the last one if they are equal. */
+/** A copy of `endpoint` whose host is the string of the previous call if both are equal. */
 export function withInternedHost(endpoint: Endpoint): Endpoint {
   if (!('host' in endpoint)) return endpoint;
   if (endpoint.host !== lastHost) lastHost = endpoint.host;

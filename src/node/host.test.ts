@@ -36,38 +36,38 @@ function drive(op: OperationSource<unknown>): Driven {
   return { host, scheduler, ended };
 }
 
-test('a wake-up from elsewhere in the process is answered before the loop goes on', async () => {
+test('a wake-up by other code is handled before the loop continues', async () => {
   const log: string[] = [];
-  const place = externalParking();
+  const parking = externalParking();
   const { ended } = drive(function* () {
-    yield* park(place);
+    yield* park(parking);
     log.push('task');
   });
   await nextLoop();
   setImmediate(() => log.push('immediate'));
-  place.wake();
+  parking.wake();
   await ended;
   await nextLoop();
   expect(log).toEqual(['task', 'immediate']);
 });
 
-test('a ping-pong with promises does not keep the loop from its timers', async () => {
+test('wake-ups by promises do not keep the event loop from its timers', async () => {
   let fired = false;
   const { ended } = drive(function* () {
     setTimeout(() => {
       fired = true;
     }, 1);
     for (let i = 0; i < 200_000 && !fired; i++) {
-      const place = externalParking();
-      void Promise.resolve().then(() => place.wake());
-      yield* park(place);
+      const parking = externalParking();
+      void Promise.resolve().then(() => parking.wake());
+      yield* park(parking);
     }
   });
   await ended;
   expect(fired).toBe(true);
 });
 
-test('steps that take long leave the event loop its turns just as often', async () => {
+test('long steps do not delay the turns of the event loop', async () => {
   let turns = 0;
   let over = false;
   const watch = (): void => {
@@ -84,11 +84,11 @@ test('steps that take long leave the event loop its turns just as often', async 
   });
   await ended;
   over = true;
-  // 2 ms are two steps.
+  // Control returns to libuv after 2 ms, which are two steps.
   expect(turns).toBeGreaterThan(15);
 });
 
-test('many tasks that compute at the same time hold the loop for a step or two', async () => {
+test('many computing tasks block the loop for at most a few steps', async () => {
   let over = false;
   let most = 0;
   let inTurn = 0;
@@ -106,7 +106,7 @@ test('many tasks that compute at the same time hold the loop for a step or two',
   };
   const { ended } = drive(() =>
     group(function* (g) {
-      for (let i = 0; i < 1000; i++) yield; // The host is used to short steps.
+      for (let i = 0; i < 1000; i++) yield; // The host adapts to short steps.
       setImmediate(watch);
       yield* sleep(1);
       for (let i = 0; i < 16; i++) g.spawn(compute);
@@ -117,7 +117,7 @@ test('many tasks that compute at the same time hold the loop for a step or two',
   expect(most).toBeLessThan(4);
 });
 
-test('a task that never waits leaves the event loop its turns', async () => {
+test('a task that never waits does not block the event loop', async () => {
   let turns = 0;
   const watch = (): void => {
     if (++turns < 3) setImmediate(watch);
@@ -130,14 +130,14 @@ test('a task that never waits leaves the event loop its turns', async () => {
   expect(turns).toBeGreaterThanOrEqual(3);
 });
 
-test('deliver grants inside one entrance: all that it wakes runs in one pump, once', async () => {
-  const places = [externalParking(), externalParking()];
+test('all tasks that a delivery wakes run in one pump', async () => {
+  const parkings = [externalParking(), externalParking()];
   const log: number[] = [];
   const { host, scheduler, ended } = drive(() =>
     group(function* (g) {
-      for (const [i, place] of places.entries()) {
+      for (const [i, parking] of parkings.entries()) {
         g.spawn(function* () {
-          yield* park(place);
+          yield* park(parking);
           log.push(i);
         });
       }
@@ -146,7 +146,7 @@ test('deliver grants inside one entrance: all that it wakes runs in one pump, on
   await nextLoop();
   const before = scheduler.stats().batches;
   host.deliver(() => {
-    for (const place of places) place.wake();
+    for (const parking of parkings) parking.wake();
     expect(log).toEqual([]);
   });
   expect(log).toEqual([0, 1]);
@@ -154,54 +154,54 @@ test('deliver grants inside one entrance: all that it wakes runs in one pump, on
   await ended;
 });
 
-test('an error in what is delivered does not stop the host', async () => {
-  const place = externalParking();
-  const { host, ended } = drive(() => park(place));
+test('an error in a delivery does not stop the host', async () => {
+  const parking = externalParking();
+  const { host, ended } = drive(() => park(parking));
   await nextLoop();
   expect(() =>
     host.deliver(() => {
       throw new Error('delivery');
     }),
   ).toThrow('delivery');
-  place.wake();
+  parking.wake();
   await ended;
 });
 
-test('an error in what is delivered leaves nobody behind who was granted before it', async () => {
-  const place = externalParking();
-  const { host, ended } = drive(() => park(place));
+test('a task that was notified before an error in a delivery runs', async () => {
+  const parking = externalParking();
+  const { host, ended } = drive(() => park(parking));
   await nextLoop();
   expect(() =>
     host.deliver(() => {
-      place.wake();
+      parking.wake();
       throw new Error('delivery');
     }),
   ).toThrow('delivery');
   await ended;
 });
 
-test('a task that is woken while the network is asked runs', async () => {
-  const place = externalParking();
+test('a task that is woken during a poll runs', async () => {
+  const parking = externalParking();
   const { host, ended } = drive(function* () {
-    for (let i = 0; i < 10; i++) yield; // The network is asked after more than a few steps.
-    yield* park(place);
+    for (let i = 0; i < 10; i++) yield; // The network is polled after more than a few steps.
+    yield* park(parking);
   });
   const poll = (): number => {
-    place.wake();
+    parking.wake();
     return 0;
   };
   host.network = { poll } as unknown as Network;
   await ended;
 });
 
-test('a timer armed for earlier than the one that is set comes in time', async () => {
-  const place = externalParking();
+test('a deadline before that of the set timer fires in time', async () => {
+  const parking = externalParking();
   const times: number[] = [];
   const { ended } = drive(() =>
     group(function* (g) {
       g.spawn(() => sleep(300));
       g.spawn(function* () {
-        yield* park(place);
+        yield* park(parking);
         const began = performance.now();
         yield* sleep(5);
         times.push(performance.now() - began);
@@ -210,36 +210,36 @@ test('a timer armed for earlier than the one that is set comes in time', async (
     }),
   );
   await delay(5);
-  place.wake();
+  parking.wake();
   await ended;
   expect(times[0]).toBeLessThan(200);
 });
 
-test('a wake-up leaves the timer alone while its deadline stays', async () => {
-  const place = externalParking();
+test('a wake-up does not set the timer again if the deadline is unchanged', async () => {
+  const parking = externalParking();
   let parked = 0;
   const { scheduler, ended } = drive(() =>
     group(function* (g) {
       g.spawn(() => sleep(60_000.5), { daemon: true });
       for (let i = 0; i < 20; i += 1) {
         parked += 1;
-        yield* park(place);
+        yield* park(parking);
       }
     }),
   );
   while (parked === 0 || scheduler.nextTimerAt === Infinity) await nextLoop();
   const set = vi.spyOn(globalThis, 'setTimeout');
   for (let i = 1; i < 20; i += 1) {
-    place.wake();
+    parking.wake();
     while (parked === i) await nextLoop();
   }
   expect(set).not.toHaveBeenCalled();
   set.mockRestore();
-  place.wake();
+  parking.wake();
   await ended;
 });
 
-test('before deadlines fire the network is asked until it has nothing more', () => {
+test('the network is polled until it has no events before deadlines fire', () => {
   const { host } = drive(() => sleep(1));
   const found = [32, 32, 5, 0, 7];
   const poll = vi.fn(() => found.shift() as number);
@@ -250,7 +250,7 @@ test('before deadlines fire the network is asked until it has nothing more', () 
   host.close();
 });
 
-test('a network that always has more puts no deadline off for ever', () => {
+test('a network that always has events does not postpone deadlines indefinitely', () => {
   const { host } = drive(() => sleep(1));
   const poll = vi.fn(() => 32);
   host.network = { poll } as unknown as Network;
@@ -260,7 +260,7 @@ test('a network that always has more puts no deadline off for ever', () => {
   host.close();
 });
 
-test('the longest time without a return to the loop is kept', async () => {
+test('stats report the longest time without a return to the loop', async () => {
   const { scheduler, ended } = drive(function* (): Operation<void> {
     const until = performance.now() + 15;
     while (performance.now() < until);
@@ -269,12 +269,12 @@ test('the longest time without a return to the loop is kept', async () => {
   expect(scheduler.stats().longestMs).toBeGreaterThanOrEqual(14);
 });
 
-test('clock and randomness can be given', () => {
+test('a host uses the clock and the random numbers of its options', () => {
   const host = new NodeHost({ now: () => 42, random: () => 0.25, ended: () => undefined });
   expect([host.now(), host.random()]).toEqual([42, 0.25]);
 });
 
-test('warn makes a process warning of whatever it is given', async () => {
+test('warn emits any value as a process warning', async () => {
   const warnings: Error[] = [];
   const note = (warning: Error): void => void warnings.push(warning);
   process.on('warning', note);
@@ -285,21 +285,21 @@ test('warn makes a process warning of whatever it is given', async () => {
   expect(warnings.map(({ message }) => message)).toEqual(['an error', 'a text', 'undefined']);
 });
 
-test('warn never throws, whatever it is given', () => {
+test('warn never throws', () => {
   const host = new NodeHost({ ended: () => undefined });
   expect(() => host.warn(Object.create(null))).not.toThrow();
 });
 
-test('a closed host does nothing more', async () => {
-  const place = externalParking();
+test('a closed host runs no task', async () => {
+  const parking = externalParking();
   let ran = false;
   const { host } = drive(function* () {
-    yield* park(place);
+    yield* park(parking);
     ran = true;
   });
   await nextLoop();
   host.close();
-  place.wake();
+  parking.wake();
   await delay(5);
   expect(ran).toBe(false);
 });

@@ -1,19 +1,41 @@
 /**
- * The host in Node's event loop: it decides when the scheduler runs, and when the loop does.
+ * The scheduler's host in Node's event loop. It decides when the scheduler runs and when libuv
+ * does.
  *
- * Entrances: the network's wake-up (`deliver`), the one timer, and `wake` for everything that comes
- * from elsewhere in the process (promises, other libraries). Each of them ends in `#pump`.
+ * This is the event loop. It is spread over the functions below because libuv owns the outer loop:
+ *
+ *   forever:
+ *     libuv waits for the inner epoll descriptor, the one timer, and everything else in the process
+ *     wake:
+ *       deliver()        the network reports events: set flags, notify waiters
+ *       #onTimer()       the next deadline has passed
+ *       wake()           a promise or another library has woken a task: process.nextTick(pump)
+ *       #pumpFromLoop()  the previous pump left ready tasks: setImmediate(pump)
+ *     pump:
+ *       repeat
+ *         repeat         fire the deadlines that have passed, then run one batch of tasks
+ *         until no task is ready, or 256 steps or 0.5 ms are over
+ *         if 2 ms are over: stop
+ *         if no task is ready after fewer than 4 steps: stop
+ *         poll           the network without blocking: set flags, notify waiters
+ *       until no task is ready and the network has no events
+ *     back to libuv:
+ *       if no unfinished task is left: end the run
+ *       if tasks are ready: setImmediate(pump)
+ *       set the timer for the next deadline
+ *   when libuv has nothing left to wait for (beforeExit): report a deadlock
  *
  * Rules:
- *  1. Batches run until 256 steps or 0.5 ms have passed; then the network is asked without
- *     blocking. After 2 ms control returns to libuv in any case, through setImmediate, which is
- *     used only while a backlog remains: it costs about 2 µs.
- *  2. A wake-up from elsewhere is answered in the same tick, but after MICRO_PUMPS of these in a
- *     row through libuv: a task that plays ping-pong with a promise must not keep the loop from its
- *     I/O.
+ *  1. Control returns to libuv after 2 ms in any case. setImmediate is used only while tasks are
+ *     ready, because it costs about 2 µs.
+ *  2. A wake-up by a promise or another library is handled in the same tick; after MICRO_PUMPS of
+ *     these without an event from libuv the next one goes through libuv. Otherwise a task that
+ *     exchanges wake-ups with a promise would keep the process from its I/O.
  *  3. One timer serves all deadlines. It also keeps the process alive while a task waits for
- *     something that can come, and only then: Node ends, or `beforeExit` finds a deadlock,
- *     otherwise.
+ *     something that can happen, and only then. Otherwise Node exits, or `beforeExit` finds a
+ *     deadlock.
+ *  4. Before deadlines fire the network is polled: bytes that have arrived take precedence over a
+ *     deadline that has passed.
  */
 import { performance } from 'node:perf_hooks';
 import type { AsyncContext, SchedulerHost } from '../kernel/host.ts';
@@ -23,27 +45,31 @@ import type { Network, NetworkOwner } from '../world/network.ts';
 import { AsyncContexts } from './async-context.ts';
 
 /**
- * The most steps between two looks at the clock. A look costs as much as a step; but a step that
- * moves bytes in bulk, or computes, takes thousands of times as long. So every turn begins with one
- * step, and the stride follows what steps take.
+ * The most steps between two readings of the clock. A reading costs as much as a step; but a step
+ * that moves bytes in bulk, or computes, takes thousands of times as long. So every pump begins
+ * with one step, and the stride adapts to the duration of the steps.
  */
 const MAX_STRIDE = 32;
-/** Steps, and milliseconds, after which the network is asked. */
+/** Steps and milliseconds after which the network is polled. */
 const POLL_STEPS = 256;
 const POLL_MS = 0.5;
 /**
- * After this many steps the network is asked once more before control goes back to libuv: under
- * load something has come meanwhile, and asking costs a fraction of a round through libuv.
+ * After this many steps the network is polled once more before control returns to libuv: under load
+ * new events have arrived, and polling costs a fraction of a turn of libuv.
  */
 const BUSY_STEPS = 4;
-/** So often, at most, is the network asked for more before deadlines fire: peers that go on sending
- *  do not put them off for ever. */
+/**
+ * The most polls before deadlines fire, so that peers that keep sending do not postpone the
+ * deadlines indefinitely.
+ */
 const DEADLINE_POLLS = 64;
 /** Milliseconds after which control returns to libuv. */
 const TURN_MS = 2;
-/** Wake-ups from elsewhere that are answered without a return to libuv in between. */
+/** Wake-ups by other code that are handled without a return to libuv. */
 const MICRO_PUMPS = 32;
-/** The longest delay of Node's timers; longer ones are armed again when it has passed. */
+/**
+ * The longest delay of Node's timers. For a later deadline the timer is set again when it fires.
+ */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface HostOptions {
@@ -53,28 +79,29 @@ export interface HostOptions {
   ended(): void;
 }
 
-/** Runs a scheduler inside the event loop of Node. */
-export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener {
+/** The host of `run`: drives one scheduler in Node's event loop. */
+export class NodeHost implements SchedulerHost, NetworkOwner {
   readonly now: () => number;
   readonly random: () => number;
   readonly #ended: () => void;
   readonly #contexts = new AsyncContexts();
   #scheduler: Scheduler | null = null;
-  /** Set when the program first asks for it. */
+  /** Created when the program first uses it. */
   network: Network | null = null;
-  /** True while an entrance is open: what becomes ready is seen before it closes. */
+  /** True during a pump or a delivery. Tasks that become ready meanwhile run before it ends. */
   #inside = false;
   #microPumps = 0;
-  /** Steps between two looks at the clock, as things are going. */
+  /** Steps until the next reading of the clock. */
   #stride = 1;
-  /** The one timer while it is armed, the deadline it is for (on the scheduler's clock; not the
-   *  time it fires at, which is rounded up), and whether it holds the process. */
+  /** The timer while it is set. */
   #timer: NodeJS.Timeout | null = null;
+  /** The deadline that it was set for, on the scheduler's clock. It fires later: rounded up. */
   #timerFor = Infinity;
+  /** The timer keeps the process alive. */
   #holding = false;
   #immediate: NodeJS.Immediate | null = null;
   #closed = false;
-  /** True: something outside the program (an AbortSignal, the caller) may always call in. */
+  /** True: other code (an AbortSignal, signals of the process) may wake a task at any time. */
   heldExternally = false;
 
   constructor(options: HostOptions) {
@@ -83,13 +110,14 @@ export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener
     this.#ended = options.ended;
   }
 
-  /** From now on the host drives `scheduler`. */
+  /** Starts to drive `scheduler`. */
   drive(scheduler: Scheduler): void {
     this.#scheduler = scheduler;
-    listenBeforeExit(this);
+    openHosts.add(this);
+    if (openHosts.size === 1) process.on('beforeExit', onBeforeExit);
   }
 
-  // ---- entrances ----
+  // ---- wake-ups ----
 
   wake(): void {
     if (this.#inside || this.#closed) return;
@@ -109,7 +137,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener
       deliver();
     } finally {
       this.#inside = false;
-      this.#pump(); // also for those who were granted before an error
+      this.#pump(); // also if an error was thrown after waiters were notified
     }
   }
 
@@ -125,7 +153,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener
     this.#pump();
   };
 
-  // ---- running ----
+  // ---- running tasks ----
 
   readonly #pump = (): void => {
     const scheduler = this.#scheduler;
@@ -142,48 +170,48 @@ export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener
     this.#arm(scheduler);
   };
 
-  /** Rule 1. True if tasks are ready but libuv has to come first. */
+  /** True: tasks are ready, but control must return to libuv (rule 1). */
   #runBatches(scheduler: Scheduler): boolean {
-    const begun = performance.now();
-    let now = begun;
+    const started = performance.now();
+    let now = started;
     this.#stride = 1;
     for (;;) {
       const stepsBefore = scheduler.steps;
       const idle = this.#runUntilPoll(scheduler, now);
       now = performance.now();
-      if (now - begun > scheduler.longestMs) scheduler.longestMs = now - begun;
-      if (now - begun >= TURN_MS) return !idle;
+      if (now - started > scheduler.longestMs) scheduler.longestMs = now - started;
+      if (now - started >= TURN_MS) return !idle;
       if (idle && scheduler.steps - stepsBefore < BUSY_STEPS) return false;
       const found = this.#poll(scheduler);
-      // Not `!idle`: a hook may have woken a task while the network was asked.
+      // Not `!idle`: a hook may have woken a task during the poll.
       if (found < 0 || (idle && found === 0)) return scheduler.delay() === 0;
     }
   }
 
-  /** True: no task is ready any more. False: it is time to look at the network. */
+  /** True: no task is ready. False: the network must be polled. */
   #runUntilPoll(scheduler: Scheduler, since: number): boolean {
-    const most = scheduler.steps + POLL_STEPS;
-    let look = scheduler.steps + this.#stride;
+    const maxSteps = scheduler.steps + POLL_STEPS;
+    let nextReading = scheduler.steps + this.#stride;
     let last = since;
     while (scheduler.turn(this.#stride) === 0) {
-      if (scheduler.steps < look) continue;
+      if (scheduler.steps < nextReading) continue;
       const now = performance.now();
       this.#adaptStride(now - last);
       last = now;
-      if (scheduler.steps >= most || now - since >= POLL_MS) return false;
-      look = scheduler.steps + this.#stride;
+      if (scheduler.steps >= maxSteps || now - since >= POLL_MS) return false;
+      nextReading = scheduler.steps + this.#stride;
     }
     return true;
   }
 
-  /** A stride took `ms`: aims at a few looks at the clock in POLL_MS. */
+  /** A stride took `ms`. Aims at four readings of the clock in POLL_MS. */
   #adaptStride(ms: number): void {
-    const asLong = POLL_MS / 4 / ms;
-    if (asLong < 0.5) this.#stride = Math.max(1, Math.floor(this.#stride * asLong));
-    else if (asLong > 2) this.#stride = Math.min(MAX_STRIDE, this.#stride << 1);
+    const factor = POLL_MS / 4 / ms;
+    if (factor < 0.5) this.#stride = Math.max(1, Math.floor(this.#stride * factor));
+    else if (factor > 2) this.#stride = Math.min(MAX_STRIDE, this.#stride << 1);
   }
 
-  /** Of how many sockets something was heard; −1: only libuv can tell. */
+  /** The number of sockets with events; −1: only libuv can report events. */
   #poll(scheduler: Scheduler): number {
     if (this.network === null) return 0;
     scheduler.callHook('polled');
@@ -196,14 +224,14 @@ export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener
 
   // ---- waiting ----
 
-  /** Rule 3. */
+  /** Sets the timer and decides whether it keeps the process alive (rule 3). */
   #arm(scheduler: Scheduler): void {
     const at = scheduler.nextTimerAt;
     this.#armTimer(scheduler, at);
     this.#hold(at !== Infinity || scheduler.externalWaits > 0 || this.heldExternally);
   }
 
-  /** The timer may stay armed too early: it fires for nothing once, and is armed again then. */
+  /** A timer that is set too early stays: it fires once without effect and is then set again. */
   #armTimer(scheduler: Scheduler, at: number): void {
     if (this.#timer !== null && this.#timerFor <= at) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -220,18 +248,18 @@ export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener
     else this.#timer?.unref();
   }
 
-  /** The loop has run empty: nothing outside can wake a task any more. */
+  /** libuv has nothing left to wait for, so no event can wake a task. */
   loopEmptied(): void {
     if (this.#closed || this.#scheduler === null) return;
-    // What was cancelled because of a deadlock has run into another one: there is no way out.
+    // The tasks that the deadlock cancelled are deadlocked again: the run cannot continue.
     if (this.#scheduler.deadlock !== null) return this.#ended();
     this.#scheduler.declareDeadlock();
     this.#pump();
   }
 
-  // ---- the end ----
+  // ---- services for the scheduler ----
 
-  /** Readiness that has come meanwhile wins over the deadlines that are due. */
+  /** Rule 4. */
   beforeDeadlines(): void {
     const scheduler = this.#scheduler;
     if (scheduler === null) return;
@@ -246,33 +274,20 @@ export class NodeHost implements SchedulerHost, NetworkOwner, BeforeExitListener
     process.emitWarning(problem instanceof Error ? problem : new Error(firstLine(problem)));
   }
 
-  /** Lets go of the loop. */
+  /** Releases the timer and the listeners. */
   close(): void {
     this.#closed = true;
-    listenBeforeExit(this, false);
+    openHosts.delete(this);
+    if (openHosts.size === 0) process.off('beforeExit', onBeforeExit);
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#immediate !== null) clearImmediate(this.#immediate);
     this.#timer = null;
   }
 }
 
-/** One `beforeExit` listener of the process for all hosts: a listener each would warn after ten. */
+/** All hosts share one `beforeExit` listener: Node warns about more than ten listeners. */
+const openHosts = new Set<NodeHost>();
 
-/** Who wants to hear that Node's event loop has nothing left to wait for. */
-export interface BeforeExitListener {
-  loopEmptied(): void;
-}
-
-const beforeExitListeners = new Set<BeforeExitListener>();
-
-/** Adds `idler`, or takes it out. */
-export function listenBeforeExit(idler: BeforeExitListener, wanted = true): void {
-  if (wanted) beforeExitListeners.add(idler);
-  else beforeExitListeners.delete(idler);
-  process.off('beforeExit', notifyBeforeExit);
-  if (beforeExitListeners.size > 0) process.on('beforeExit', notifyBeforeExit);
-}
-
-function notifyBeforeExit(): void {
-  for (const idler of [...beforeExitListeners]) idler.loopEmptied();
+function onBeforeExit(): void {
+  for (const host of [...openHosts]) host.loopEmptied();
 }

@@ -1,63 +1,81 @@
 /**
- * `main`: a program's frame. The first SIGINT or SIGTERM asks the program to come to its end, the
- * second cancels it, the third ends the process at once.
+ * `main`: runs an operation as the program of the process. The first SIGINT or SIGTERM stops the
+ * program, the second cancels it, the third ends the process at once.
  */
 
 import { TaskCancelledError } from '../kernel/errors.ts';
 import type { OperationSource } from '../kernel/operation.ts';
-import { checkDuration, stackOf, wrongType } from '../support/checks.ts';
+import type { Keys } from '../support/checks.ts';
+import { checkDuration, checkKeys, stackOf, wrongType } from '../support/checks.ts';
 import { nodePlatform } from './platform.ts';
 import type { LifecycleOptions } from './process/lifecycle.ts';
 import { ProgramLifecycle } from './process/lifecycle.ts';
 import { takeNotifySocket } from './process/systemd-notify.ts';
 import type { RunOptions } from './run.ts';
-import { run } from './run.ts';
+import { RUN_KEYS, run } from './run.ts';
 
-/** What `main` can be told, beside the options of `run`. */
+/** Options of `main`: those of `run`, and the following. */
 export interface MainOptions extends RunOptions {
-  /** How long the program may take to come to its end, in milliseconds. Default 10 000. */
+  /** How long the program may take to end after it was stopped, in milliseconds. Default 10 000. */
   readonly graceMs?: number;
   /**
-   * How long the program serves on after the first signal while it says that it is not ready, in
-   * milliseconds, before the grace begins: what a load balancer needs to notice. Default 0.
+   * How long the program continues to serve after the first signal while it reports that it is not
+   * ready, in milliseconds, before the grace period begins: the time that a load balancer needs to
+   * notice. Default 0.
    */
   readonly lameDuckMs?: number;
   /**
-   * When the program is ready to serve: 'listening', once its first server listens (the default);
-   * 'manual', when it calls `ready()` and not before.
+   * When the program is ready: 'listening' (the default), when its first server listens; 'manual',
+   * when it calls `ready()`.
    */
   readonly ready?: 'listening' | 'manual';
-  /** Called once, when the program is ready. What it throws is thrown where that was told. */
+  /**
+   * Called once, when the program is ready. An error that it throws is thrown to the code that
+   * reported readiness.
+   */
   onReady?(): void;
 }
 
+const MAIN_KEYS: Keys<Omit<MainOptions, 'program'>> = {
+  ...RUN_KEYS,
+  graceMs: true,
+  lameDuckMs: true,
+  ready: true,
+  onReady: true,
+};
+
 /**
- * Runs `op` as the program. After the first SIGTERM or SIGINT it is not ready any more; after
- * `lameDuckMs` it is asked to stop, and servers drain. Exit codes: 0 when it ended by itself or
- * within the grace after a signal, 1 when it failed or was cut at the end of the grace, 128 + n
- * when a second or third signal ended it. Without a signal it sets `process.exitCode` and resolves;
- * after one it ends the process.
+ * Runs `op` as the program. After the first SIGTERM or SIGINT the program is not ready any more;
+ * after `lameDuckMs` it is stopped, and servers drain.
  *
- * Under systemd (`Type=notify`) the service manager hears READY=1, STOPPING=1 and, if it asks for
- * it, WATCHDOG=1 while the program turns.
+ * Exit codes: 0 if it ended by itself or within the grace period after a signal; 1 if it failed or
+ * was cut at the end of the grace period; 128 + n if a second or third signal ended it. Without a
+ * signal `main` sets `process.exitCode` and resolves; after a signal it ends the process.
+ *
+ * Under systemd (`Type=notify`) the service manager receives READY=1, STOPPING=1 and, if it
+ * requests that, WATCHDOG=1 while the program runs tasks.
+ *
+ * Errors: ERR_INVALID_ARG_TYPE and ERR_OUT_OF_RANGE for wrong options. Errors of `op` are written
+ * to standard error.
  */
 export async function main(op: OperationSource<unknown>, options: MainOptions = {}): Promise<void> {
-  const { graceMs, lameDuckMs, ready, onReady, ...runOptions } = options;
+  checkKeys<Omit<MainOptions, 'program'>>('options', options, MAIN_KEYS);
   takeNotifySocket();
-  const frame = new ProgramLifecycle(nodePlatform, frameOptions(options));
+  const { graceMs, lameDuckMs, ready, onReady, ...runOptions } = options;
+  const program = new ProgramLifecycle(nodePlatform, lifecycleOptions(options));
   let code = 0;
   try {
-    await run(() => frame.around(op), { ...runOptions, program: frame });
+    await run(() => program.around(op), { ...runOptions, program });
   } catch (error) {
     code = 1;
-    if (!(frame.cut && error instanceof TaskCancelledError)) nodePlatform.report(stackOf(error));
+    if (!(program.cut && error instanceof TaskCancelledError)) nodePlatform.report(stackOf(error));
   }
-  if (frame.cut) code = frame.exitCode ?? frame.reportCut();
+  if (program.cut) code = program.exitCode ?? program.reportCut();
   nodePlatform.setExitCode(code);
-  if (frame.signals > 0) nodePlatform.exit(code);
+  if (program.signals > 0) nodePlatform.exit(code);
 }
 
-function frameOptions(options: MainOptions): LifecycleOptions {
+function lifecycleOptions(options: MainOptions): LifecycleOptions {
   const { graceMs = 10_000, lameDuckMs = 0, ready = 'listening' } = options;
   checkDuration('graceMs', graceMs);
   checkDuration('lameDuckMs', lameDuckMs);

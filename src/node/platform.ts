@@ -1,25 +1,15 @@
-/** The process as a program sees it. */
+/** The platform of real programs: the Node process. */
 import { channel } from 'node:diagnostics_channel';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import type { Endpoint } from '../world/network.ts';
-import type {
-  Metric,
-  ObservedSignal,
-  ParentProcess,
-  Platform,
-  SharedListeners,
-  WorkerEvents,
-  WorkerProcess,
-  WorkerStart,
-} from '../world/platform.ts';
+import type { ObservedSignal, ParentProcess, Platform } from '../world/platform.ts';
 import { metricsPage } from './metrics.ts';
 import { stderr } from './process/line-output.ts';
 import { shareInherited, shareListeners } from './process/shared-listeners.ts';
 import { notifyManager } from './process/systemd-notify.ts';
 import { parentProcess, startWorker } from './process/worker-process.ts';
 
-/** What the real world gives programs beside a network. */
+/** The Node process: signals, child processes, exit codes, metrics. */
 export const nodePlatform: Platform = {
   pid: process.pid,
 
@@ -31,33 +21,19 @@ export const nodePlatform: Platform = {
     delete process.env[name];
   },
 
-  onSignal(signal: ObservedSignal, heard: () => void): () => void {
-    const listener = (): void => heard();
-    process.on(signal, listener);
+  onSignal(signal: ObservedSignal, listener: () => void): () => void {
+    const onSignal = (): void => listener();
+    process.on(signal, onSignal);
     return () => {
-      process.off(signal, listener);
+      process.off(signal, onSignal);
     };
   },
 
-  notify(lines: string): void {
-    notifyManager(lines);
-  },
-
-  metricsPage(metrics: readonly Metric[], done: (error: unknown, page: string) => void): void {
-    metricsPage(metrics, done);
-  },
-
-  shareListeners(at: Endpoint, most: number): SharedListeners {
-    return shareListeners(at, most);
-  },
-
-  shareInherited(fd: number): SharedListeners {
-    return shareInherited(fd);
-  },
-
-  startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {
-    return startWorker(start, events);
-  },
+  notify: notifyManager,
+  metricsPage,
+  shareListeners,
+  shareInherited,
+  startWorker,
 
   get parent(): ParentProcess | undefined {
     return parentProcess();
@@ -77,36 +53,27 @@ export const nodePlatform: Platform = {
     process.exit(code);
   },
 
+  /** While the inspector is open, a breakpoint can stop the process for any time. */
   inspected(): boolean {
-    return isInspected();
+    if (inspector === undefined) inspector = loadInspector();
+    return inspector?.url() !== undefined;
   },
 
   channel,
 };
 
-/** Whether a debugger can reach this process. */
-
 interface Inspector {
   url(): string | undefined;
 }
 
-/** `null`: there is none. */
+/** `undefined`: not loaded yet; `null`: not available. */
 let inspector: Inspector | null | undefined;
 
-/**
- * Whether the inspector is open: then a breakpoint may stop the process for as long as a person
- * likes. Node that was built without it, and runtimes that do not know it, throw when it is loaded.
- */
-export function isInspected(): boolean {
-  if (inspector === undefined) inspector = loadInspector();
-  return inspector?.url() !== undefined;
-}
-
+/** Importing node:inspector throws in a Node that was built without it, and in other runtimes. */
 function loadInspector(): Inspector | null {
   try {
     return createRequire(import.meta.url)('node:inspector') as Inspector;
   } catch {
-    // There is none.
     return null;
   }
 }

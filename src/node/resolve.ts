@@ -1,4 +1,4 @@
-/** Names to addresses, by the system's own resolver. Both real networks use it. */
+/** Host name resolution by the resolver of the system, for both backends. */
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns';
 
@@ -8,26 +8,29 @@ export interface ResolvedHost {
   readonly family: 4 | 6;
 }
 
-/** Called once, later: with the addresses in the order to try them, or with the error. */
+/**
+ * Called once, asynchronously, with the addresses in the order in which to try them, or with the
+ * error.
+ */
 export type ResolveDone = (error: unknown, hosts: readonly ResolvedHost[]) => void;
 
 /**
- * Looks `host` up as getaddrinfo(3) does, hosts file included, and keeps the resolver's order (RFC
- * 6724 sorting has been done there). Errors are Node's own: ENOTFOUND, EAI_AGAIN.
+ * Resolves `host` as getaddrinfo(3) does, hosts file included, in the order of the resolver (which
+ * has sorted by RFC 6724). Errors are those of Node: ENOTFOUND, EAI_AGAIN.
  *
- * The returned function gives the question up: `done` is not called any more. The look-up itself
- * cannot be stopped; it ends on libuv's thread and its answer is dropped.
+ * The returned function cancels: `done` is not called any more. The lookup itself cannot be
+ * stopped; it ends on a thread of libuv, and its result is dropped.
  */
 export function resolveName(host: string, done: ResolveDone): () => void {
-  let wanted = true;
+  let pending = true;
   lookup(host, { all: true, verbatim: true }, (error, addresses) => {
-    if (!wanted) return;
-    wanted = false;
+    if (!pending) return;
+    pending = false;
     if (error !== null) done(error, []);
     else done(undefined, addresses.map(toHost));
   });
   return () => {
-    wanted = false;
+    pending = false;
   };
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { runProgram } from '../../test/support/process/child-program.ts';
 
 describe.concurrent('the process of a run', () => {
-  test('stays alive while a task sleeps, and ends when it has finished', async () => {
+  test('stays alive while a task sleeps, and exits when it has finished', async () => {
     const { code, stdout } = await runProgram(`
       const { run, sleep } = coronet;
       const began = performance.now();
@@ -13,7 +13,7 @@ describe.concurrent('the process of a run', () => {
     expect([code, stdout]).toEqual([0, 'slept\n']);
   });
 
-  test('ends soon after the run, whatever timers were armed', async () => {
+  test('exits soon after the run, whatever timers were set', async () => {
     const began = performance.now();
     const { code } = await runProgram(`
       const { run, timeout, sleep } = coronet;
@@ -46,7 +46,7 @@ describe.concurrent('the process of a run', () => {
     expect(ends.map(({ code }) => code)).toEqual([null, null]);
   });
 
-  test('finds a deadlock when nothing is left that could wake a task', async () => {
+  test('reports a deadlock when no event can wake a task', async () => {
     const { code, stdout } = await runProgram(`
       const { run, group, Channel } = coronet;
       const { Parking, park } = await import(${JSON.stringify(lowlevel())});
@@ -57,18 +57,18 @@ describe.concurrent('the process of a run', () => {
     expect([code, stdout]).toEqual([0, 'ERR_DEADLOCK 2 true\n']);
   });
 
-  test('finds no deadlock while something else in the process can still call in', async () => {
+  test('reports no deadlock while other code in the process can wake a task', async () => {
     const { code, stdout } = await runProgram(`
       const { run } = coronet;
       const { Parking, park } = await import(${JSON.stringify(lowlevel())});
-      const place = new Parking();
-      setTimeout(() => place.wake('woken'), 100);
-      run(() => park(place)).then(console.log, (e) => console.log(e.code));
+      const parking = new Parking();
+      setTimeout(() => parking.wake('woken'), 100);
+      run(() => park(parking)).then(console.log, (e) => console.log(e.code));
     `);
     expect([code, stdout]).toEqual([0, 'woken\n']);
   });
 
-  test('is not ended by a task that fails', async () => {
+  test('continues after a task has failed', async () => {
     const { code, stdout } = await runProgram(`
       const { run, sleep } = coronet;
       run(function* () { throw new Error('boom'); }).catch((e) => console.log(e.message));
@@ -78,7 +78,7 @@ describe.concurrent('the process of a run', () => {
     expect([code, stdout]).toEqual([0, 'boom\nalive\n']);
   });
 
-  test('lets a top-level await of run come back', async () => {
+  test('returns from a top-level await of run', async () => {
     const { code, stdout } = await runProgram(`
       const { run, group, sleep } = coronet;
       const value = await run(() => group(function* (g) {
@@ -92,7 +92,7 @@ describe.concurrent('the process of a run', () => {
     expect([code, stdout]).toEqual([0, '6\n']);
   });
 
-  test('has one beforeExit listener, however many runs there are', async () => {
+  test('has one beforeExit listener for any number of runs', async () => {
     const { stdout, stderr } = await runProgram(`
       const { run, sleep } = coronet;
       const runs = Array.from({ length: 50 }, () => run(() => sleep(5)));

@@ -13,7 +13,7 @@ import { sleep, sleepForever } from '../kernel/waits.ts';
 import { listen } from '../net/tcp/listen.ts';
 import { run } from './run.ts';
 
-/** What `promise` rejects with. */
+/** Returns the error that `promise` rejects with. */
 async function rejection(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
     () => {
@@ -32,7 +32,7 @@ test('run resolves with the value of its operation', async () => {
   expect(await run(sleep(1))).toBeUndefined();
 });
 
-test('run rejects with the very error of its operation, unwrapped', async () => {
+test('run rejects with the error of its operation, unwrapped', async () => {
   for (const error of [new Error('boom'), 'text', undefined, null]) {
     const failing = run(function* (): Operation<void> {
       yield* sleep(0);
@@ -60,6 +60,18 @@ test('run never throws synchronously', async () => {
   }
 });
 
+test('run rejects an unknown option and suggests the option that was meant', async () => {
+  const wrong = [
+    [{ network: 'portable' }, 'Expected `options.network` to be absent (known: signal, backend, '],
+    [{ backends: 'epoll' }, 'Expected `options.backends` to be absent (did you mean `backend`?)'],
+  ] as const;
+  for (const [options, message] of wrong) {
+    const error = await rejection(run(sleep(1), options as object));
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    expect(String(error)).toContain(message);
+  }
+});
+
 test('run steps no task before it has returned', async () => {
   const log: string[] = [];
   const running = run(function* () {
@@ -70,7 +82,7 @@ test('run steps no task before it has returned', async () => {
   expect(log).toEqual(['returned', 'stepped']);
 });
 
-test('run settles when every task has finished, daemons too', async () => {
+test('run settles when every task has finished, including daemons', async () => {
   const log: string[] = [];
   await run(() =>
     group(function* (g) {
@@ -90,7 +102,7 @@ test('run settles when every task has finished, daemons too', async () => {
   expect(log).toEqual(['daemon ended']);
 });
 
-test('sleeps last at least as long as they say', async () => {
+test('a sleep lasts at least as long as requested', async () => {
   const began = performance.now();
   const [slept, outside] = await run(function* () {
     const before = now();
@@ -101,7 +113,7 @@ test('sleeps last at least as long as they say', async () => {
   expect(outside).toBeGreaterThanOrEqual(15.5);
 });
 
-test('a sleep above 2 ** 31 milliseconds does not end at once, and warns of nothing', async () => {
+test('a sleep above 2 ** 31 milliseconds does not end at once, and emits no warning', async () => {
   const warnings: Error[] = [];
   const note = (warning: Error): void => void warnings.push(warning);
   process.on('warning', note);
@@ -135,7 +147,7 @@ test('the main task has the name that run was given', async () => {
   ).toBe('echo');
 });
 
-test('the clock of run is the clock of its tasks', async () => {
+test('tasks use the clock option of run', async () => {
   let time = 1000;
   const clock = { now: () => (time += 0.5) };
   const seen = await run(
@@ -147,28 +159,28 @@ test('the clock of run is the clock of its tasks', async () => {
   expect((seen[1] as number) - (seen[0] as number)).toBe(0.5);
 });
 
-test('a clock that stands still starves nobody', async () => {
-  let heard = false;
+test('a clock that stands still does not starve the event loop', async () => {
+  let turned = false;
   setImmediate(() => {
-    heard = true;
+    turned = true;
   });
   await run(
     function* () {
-      for (let i = 0; i < 500_000 && !heard; i++) yield;
+      for (let i = 0; i < 500_000 && !turned; i++) yield;
     },
     { clock: { now: () => 0 } },
   );
-  expect(heard).toBe(true);
+  expect(turned).toBe(true);
 });
 
-test('hooks of run see its tasks', async () => {
+test('the hooks option of run is called for its tasks', async () => {
   const log: string[] = [];
   const hooks = { taskFinished: (task: Task<unknown>) => log.push(`${task.name} ${task.state}`) };
   await run(function* () {}, { hooks });
   expect(log).toEqual(['main done']);
 });
 
-test('a task that only yields starves neither timers nor promises of the process', async () => {
+test('a task that only yields does not starve timers and promises of the process', async () => {
   const log: string[] = [];
   const running = run(function* () {
     while (log.length < 3) yield;
@@ -180,7 +192,7 @@ test('a task that only yields starves neither timers nor promises of the process
   expect(log.sort()).toEqual(['immediate', 'promise', 'timer']);
 });
 
-test('several runs live side by side', async () => {
+test('several runs work at the same time', async () => {
   const log: string[] = [];
   function* counting(name: string): Operation<void> {
     for (let i = 0; i < 3; i++) {
@@ -192,7 +204,7 @@ test('several runs live side by side', async () => {
   expect(log).toHaveLength(6);
 });
 
-test('what throws a Cancelled of another run rejects with an Error', async () => {
+test('a run that throws the Cancelled of another run rejects with an Error', async () => {
   let foreign: unknown;
   await run(() =>
     scope(function* (s) {
@@ -250,7 +262,7 @@ test('a signal without a reason of its own rejects with its AbortError', async (
   expect(await rejection(run(sleepForever(), { signal }))).toBe(signal.reason);
 });
 
-test('with a signal that is aborted already, the task is started and meets the abort', async () => {
+test('a run with an aborted signal starts its task and cancels it', async () => {
   const log: string[] = [];
   const running = run(
     function* () {
@@ -275,14 +287,14 @@ test('an aborted run whose main operation returned a value resolves', async () =
       } catch (error) {
         return isCancelled(error);
       }
-      return 'not refused';
+      return 'not cancelled';
     },
     { signal: AbortSignal.abort('why') },
   );
   expect(value).toBe(true);
 });
 
-test('an aborted run that fails while unwinding rejects so, the reason as cause', async () => {
+test('an aborted run that fails while unwinding rejects with that error', async () => {
   const broken = new Error('broken');
   const reason = new Error('enough');
   const running = run(
@@ -300,7 +312,7 @@ test('an aborted run that fails while unwinding rejects so, the reason as cause'
   expect(broken.cause).toBe(reason);
 });
 
-test('a signal that aborts after the end changes nothing, and keeps no listener', async () => {
+test('a run removes its abort listener when it ends', async () => {
   const controller = new AbortController();
   expect(
     await run(
@@ -335,7 +347,7 @@ test('a cycle of joins rejects at once with DeadlockError', async () => {
   expect(performance.now() - began).toBeLessThan(1000);
 });
 
-test('errors raised while a deadlock unwinds are in its errors', async () => {
+test('a DeadlockError contains the errors that its tasks threw while cancelled', async () => {
   const broken = new Error('broken');
   const error = (await rejection(
     run(() =>
@@ -356,7 +368,7 @@ test('errors raised while a deadlock unwinds are in its errors', async () => {
   expect(errors).toContain(broken);
 });
 
-test('what the program left open is closed and named in a warning', async () => {
+test('resources that a run left open are closed and listed in a warning', async () => {
   const warnings: Error[] = [];
   const note = (warning: Error): void => void warnings.push(warning);
   process.on('warning', note);
@@ -373,7 +385,7 @@ test('what the program left open is closed and named in a warning', async () => 
   expect(warnings[0]?.message).toMatch(/leaky.*127\.0\.0\.1:\d+/);
 });
 
-test('a hook that throws in a run is a warning and nothing more', async () => {
+test('an error of a hook is a warning', async () => {
   const warnings: Error[] = [];
   const note = (warning: Error): void => void warnings.push(warning);
   process.on('warning', note);

@@ -1,5 +1,4 @@
-/** `run`: a scheduler, a host in Node's loop and a network, for as long as one operation takes. */
-
+/** `run`: creates a scheduler, a host and a network for one operation, and closes them after it. */
 import { enterDebug } from '../kernel/debug.ts';
 import { CoronetError } from '../kernel/errors.ts';
 import type { Hooks } from '../kernel/hooks.ts';
@@ -8,53 +7,77 @@ import { checkSource } from '../kernel/operation.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import { runOutcome } from '../kernel/task/task.ts';
+import type { Keys } from '../support/checks.ts';
+import { checkKeys } from '../support/checks.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import type { Platform } from '../world/platform.ts';
 import type { Program, RuntimeWorld } from '../world/world.ts';
-import type { Backend, BackendChoice } from './backend.ts';
-import { decideBackend, makeNetwork } from './backend.ts';
+import type { BackendChoice } from './backend.ts';
+import { decideBackend } from './backend.ts';
 import { NodeHost } from './host.ts';
 import { nodePlatform } from './platform.ts';
 
-/** So many rounds of the event loop a run lasts longer for closed connections to be rid of their
- *  last bytes: TLS takes two or three, unless the peer does not read. */
+/**
+ * Rounds of the event loop that a run waits for closed connections to send their last bytes. TLS
+ * takes two or three, unless the peer does not read.
+ */
 const LAST_ROUNDS = 8;
 
-/** Where time comes from: monotonic milliseconds, fractional, from any fixed origin. */
+/** A clock: monotonic milliseconds, fractional, from any fixed origin. */
 export interface Clock {
   now(): number;
 }
 
-/** What `run` can be told. */
+/** Options of `run`. */
 export interface RunOptions {
-  /** Aborting it cancels the main task; `run` rejects with its reason. */
+  /** Aborting it cancels the main task, and `run` rejects with its reason. */
   readonly signal?: AbortSignal;
-  /** 'epoll', 'portable', 'auto', or a function that makes a network of your own. */
+  /**
+   * 'epoll', 'portable', 'auto', or a function that creates a network. Default: CORONET_BACKEND, or
+   * else 'auto'.
+   */
   readonly backend?: BackendChoice | ((owner: NetworkOwner) => Network);
   readonly clock?: Clock;
-  /** Gives numbers in [0, 1): for jitter and fair choices. */
+  /** Returns numbers in [0, 1), for jitter and fair choices. Default Math.random. */
   readonly random?: () => number;
-  /** The name of the main task. */
+  /** The name of the main task. Default 'main'. */
   readonly name?: string;
   readonly hooks?: Hooks;
-  /** Debug mode; default: whether the environment variable CORONET_DEBUG is '1'. */
+  /** Debug mode. Default: true if the environment variable CORONET_DEBUG is '1'. */
   readonly debug?: boolean;
-  /** What `main` runs: then signals may always wake it, so nothing is a deadlock. @internal */
+  /**
+   * Set by `main`. Signals may then wake the program at any time, so no state is a deadlock.
+   * @internal
+   */
   readonly program?: Program;
 }
 
+/** The options that programs may pass. */
+export const RUN_KEYS: Keys<Omit<RunOptions, 'program'>> = {
+  signal: true,
+  backend: true,
+  clock: true,
+  random: true,
+  name: true,
+  hooks: true,
+  debug: true,
+};
+
 /**
- * Runs `op` as the main task and gives a promise of its result. Never throws synchronously, and
- * steps no task before it has returned. Settles when every task has finished and everything that
- * the run opened has been closed; what the program left open is closed and named in a warning.
- * Keeps the process alive while tasks are unfinished, and not longer.
+ * Runs `op` as the main task and returns a promise of its result. Never throws synchronously, and
+ * steps no task before it has returned. Settles when every task has finished and every resource of
+ * the run is closed; resources that the program left open are closed and listed in a warning. Keeps
+ * the process alive while tasks are unfinished.
  *
- * Rejects with the main operation's own error, unwrapped; with the reason of `signal` if that
- * cancelled it; with DeadlockError (ERR_DEADLOCK) when nothing can ever run again.
+ * Rejects with the error of `op`, unwrapped; with the reason of `signal` if that cancelled it; with
+ * DeadlockError (ERR_DEADLOCK) if no task can ever run again; with a TypeError
+ * (ERR_INVALID_ARG_TYPE) for an unknown option.
  */
 export function run<T>(op: OperationSource<T>, options: RunOptions = {}): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     checkSource(op);
+    const { program: _, ...checked } = options;
+    checkKeys('options', checked, RUN_KEYS);
     new Run<T>(options, resolve, reject).begin(op);
   });
 }
@@ -94,16 +117,16 @@ class Run<T> {
     else signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** May be called again while the last rounds pass. */
+  /** May be called again during the last rounds. */
   #end(): void {
     if (this.#ending) return;
     this.#ending = true;
-    this.#lastRounds(LAST_ROUNDS);
+    this.#waitForLastBytes(LAST_ROUNDS);
   }
 
-  #lastRounds(left: number): void {
+  #waitForLastBytes(left: number): void {
     const closing = this.#host.network?.closing ?? 0;
-    if (closing > 0 && left > 0) setImmediate(() => this.#lastRounds(left - 1));
+    if (closing > 0 && left > 0) setImmediate(() => this.#waitForLastBytes(left - 1));
     else this.#close();
   }
 
@@ -139,12 +162,8 @@ class NodeWorld implements RuntimeWorld {
   constructor(host: NodeHost, choice: RunOptions['backend'], program: Program | undefined) {
     this.program = program;
     this.#host = host;
-    if (typeof choice === 'function') {
-      this.#make = choice;
-      return;
-    }
-    const backend: Backend = decideBackend(choice).backend;
-    this.#make = (owner) => makeNetwork(backend, owner);
+    if (typeof choice === 'function') this.#make = choice;
+    else this.#make = decideBackend(choice).make;
   }
 
   get network(): Network {

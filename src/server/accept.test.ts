@@ -1,4 +1,4 @@
-/** Accepting while the system is short of descriptors or memory, on a virtual clock. */
+/** Accepting while descriptors or memory are short, on a virtual clock. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { play } from '../../test/support/kernel/virtual-host.ts';
 import { ClosedError } from '../kernel/errors.ts';
@@ -13,12 +13,12 @@ import { serve } from './serve.ts';
 import type { Server } from './server.ts';
 import type { ServerStats } from './stats.ts';
 
-/** A listener that answers with an error as long as there is one. */
-class ShortListener extends Readiness implements ListenerTransport {
+/** A listener whose accept fails while `code` is set. */
+class FailingListener extends Readiness implements ListenerTransport {
   readonly local = { host: '127.0.0.1', port: 1, family: 4 } as const;
   code = '';
-  tries = 0;
-  readonly shedding: number[] = [];
+  attempts = 0;
+  readonly shedCalls: number[] = [];
   #closed = false;
 
   constructor() {
@@ -31,15 +31,15 @@ class ShortListener extends Readiness implements ListenerTransport {
   }
 
   tryAccept(): Transport | undefined {
-    this.tries++;
+    this.attempts++;
     if (this.#closed) throw new ClosedError('ERR_CLOSED', 'closed');
     if (this.code !== '') throw new SystemError(this.code, -1, 'accept');
     this.canRecv = false;
     return undefined;
   }
 
-  shed(most: number): number {
-    this.shedding.push(most);
+  shed(max: number): number {
+    this.shedCalls.push(max);
     return 3;
   }
 
@@ -50,14 +50,14 @@ class ShortListener extends Readiness implements ListenerTransport {
 }
 
 let lines: string[];
-let listener: ShortListener;
+let listener: FailingListener;
 
 beforeEach(() => {
   lines = [];
-  listener = new ShortListener();
+  listener = new FailingListener();
 });
 
-/** Serves on the listener for so long; the figures at the end. */
+/** Serves on the listener for `ms`, and returns the statistics at the end. */
 function serveFor(ms: number, during?: (server: Server) => Operation<void>): ServerStats {
   let server: Server | undefined;
   const world = {
@@ -90,50 +90,50 @@ function* sleepy(): Operation<void> {
   yield* sleep(1);
 }
 
-describe('a shortage', () => {
+describe('a shortage of descriptors or memory', () => {
   test.each(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])(
-    '%s makes accepting pause, ever longer, and is told once',
+    '(%s) pauses accepting for increasing times, and is reported once',
     (code) => {
       listener.code = code;
       const { acceptPauses } = serveFor(1000);
       // After 0, 5, 15, 35, … ms.
       expect(acceptPauses).toBe(8);
       expect(lines.map((line) => line.includes(code))).toEqual([true]);
-      expect(listener.shedding).toEqual([]);
+      expect(listener.shedCalls).toEqual([]);
     },
   );
 
-  test('that lasts makes those go who have waited longest, some each second', () => {
+  test('that lasts resets the oldest queued connections after each pause', () => {
     listener.code = 'EMFILE';
     const { refused } = serveFor(10_000);
-    expect(listener.shedding).toEqual(Array(8).fill(64));
+    expect(listener.shedCalls).toEqual(Array(8).fill(64));
     expect(refused.shed).toBe(24);
   });
 
-  test('that goes on and on is told once a minute', () => {
+  test('that lasts for minutes is reported once a minute', () => {
     listener.code = 'EMFILE';
     serveFor(200_000);
     expect(lines.length).toBe(4);
-    expect(listener.tries).toBeLessThan(220);
+    expect(listener.attempts).toBeLessThan(220);
   });
 
-  test('that passes is forgotten: the next one begins with a short pause and sheds nobody', () => {
+  test('that ends does not affect the next one, which starts with a short pause', () => {
     listener.code = 'EMFILE';
     const shortage = function* (): Operation<void> {
       listener.code = '';
       yield* sleep(5000);
-      const before = listener.tries;
+      const before = listener.attempts;
       listener.code = 'EMFILE';
       listener.notifyRecv();
       yield* sleep(30);
-      expect(listener.tries - before).toBe(3);
+      expect(listener.attempts - before).toBe(3);
     };
     serveFor(1500, shortage);
-    expect(listener.shedding).toEqual([]);
+    expect(listener.shedCalls).toEqual([]);
   });
 });
 
-test('an error of another kind ends the server', () => {
+test('another error of accept ends the server', () => {
   listener.code = 'EINVAL';
   expect(() => serveFor(1)).toThrow(/EINVAL/);
 });

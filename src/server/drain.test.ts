@@ -1,4 +1,4 @@
-/** What a drain does with those who wait in the queue of the listener, on a virtual clock. */
+/** The drain of a server with queued connections, on a virtual clock. */
 import { expect, test } from 'vitest';
 import { play } from '../../test/support/kernel/virtual-host.ts';
 import { FakeHandshakeStage, IMMEDIATE_STAGE } from '../../test/support/network/fake-handshakes.ts';
@@ -18,23 +18,23 @@ import type { ListenerTransport, Transport } from '../world/network.ts';
 import { serve } from './serve.ts';
 import type { Server } from './server.ts';
 
-/** The longest queue, as the system tells it. */
+/** The queue length that the system reports. */
 const BACKLOG = 5;
 const STOPPED_AT = 100;
 
-/** One behind which so many wait, each with a question. */
-class CrowdedListener extends Readiness implements ListenerTransport {
+/** A listener with queued connections, each with a request. */
+class QueueListener extends Readiness implements ListenerTransport {
   readonly local = { host: '127.0.0.1', port: 1, family: 4 } as const;
-  /** Connections that there are descriptors for. */
+  /** Number of available descriptors. */
   descriptors = Infinity;
   queue: number;
   open = 0;
   closedAt = Infinity;
-  /** Questions that were answered. */
+  /** Number of requests that were answered. */
   answered = 0;
-  /** What comes in on a connection. */
-  arrive = (connection: ScriptedTransport): void => connection.feed('a question');
-  /** How long an answer takes. */
+  /** Provides the input of a connection. */
+  arrive = (connection: ScriptedTransport): void => connection.feed('a request');
+  /** The time that a response takes. */
   answerMs: number = 2 * STOPPED_AT;
   readonly connections: ScriptedTransport[] = [];
 
@@ -70,27 +70,27 @@ class CrowdedListener extends Readiness implements ListenerTransport {
 interface Stop {
   readonly maxConnections: number;
   readonly replaced?: boolean;
-  /** What stands in front of the connections. */
-  readonly gate?: HandshakeStage;
-  /** True: the network hears of what has happened in the event loop only. */
-  readonly hearsLate?: boolean;
-  /** What happens after the stop. */
+  /** The handshake stage of the listener. */
+  readonly stage?: HandshakeStage;
+  /** True: the network learns of events only in later turns of the event loop. */
+  readonly isLate?: boolean;
+  /** Runs after the stop. */
   readonly after?: () => Operation<void>;
 }
 
-/** How a server ends that is stopped, without a grace, while it serves on `listener`. */
+/** Serves on `listener`, stops the server without a time limit, and returns its result. */
 function stopped(
-  listener: CrowdedListener,
+  listener: QueueListener,
   options: Stop,
 ): { readonly accepted: number; readonly endedAt: number } {
-  const { maxConnections, replaced = false, hearsLate = false } = options;
+  const { maxConnections, replaced = false, isLate = false } = options;
   let server: Server | undefined;
   const network = {
     backend: 'test',
     capabilities: { pausesAccept: true },
     limits: () => ({ backlog: BACKLOG }),
-    poll: () => (hearsLate ? -1 : 0),
-    settleMs: hearsLate ? 10 : 0,
+    poll: () => (isLate ? -1 : 0),
+    settleMs: isLate ? 10 : 0,
   };
   const program = { replaced, serverListens: () => {}, serverEnds: () => {} };
   const world = { network, program, platform: { report: () => {} } };
@@ -101,7 +101,7 @@ function stopped(
           server = listening;
         };
         const own = { maxConnections, onListening, lingerMs: 0 };
-        const serving = gated(listener, options.gate);
+        const serving = withStage(listener, options.stage);
         tasks.spawn(() => serve(serving, (socket) => answer(socket, listener), own));
         yield* sleep(STOPPED_AT);
         server?.stop();
@@ -114,18 +114,18 @@ function stopped(
   return { accepted: (server as unknown as Server).stats().accepted, endedAt };
 }
 
-function gated(raw: CrowdedListener, gate: HandshakeStage | undefined): Listener {
-  if (gate === undefined) return new Listener(raw);
-  const proxies = new HandshakingListener(raw, gate, runningTask().scheduler);
+function withStage(raw: QueueListener, stage: HandshakeStage | undefined): Listener {
+  if (stage === undefined) return new Listener(raw);
+  const proxies = new HandshakingListener(raw, stage, runningTask().scheduler);
   return new Listener(proxies, { proxyHeaders: proxies });
 }
 
-/** Takes its time, and goes on until the connection ends. */
-function* answer(socket: Socket, listener: CrowdedListener): Operation<void> {
+/** Responds to each request after a delay, until end of file. */
+function* answer(socket: Socket, listener: QueueListener): Operation<void> {
   try {
     while ((yield* socket.recv()).length > 0) {
       yield* sleep(listener.answerMs);
-      yield* socket.sendAll('an answer');
+      yield* socket.sendAll('a response');
       listener.answered++;
     }
   } finally {
@@ -134,8 +134,8 @@ function* answer(socket: Socket, listener: CrowdedListener): Operation<void> {
   }
 }
 
-test('those for whom there was no descriptor are served as connections end', () => {
-  const listener = new CrowdedListener(4);
+test('connections without a descriptor are served as others end', () => {
+  const listener = new QueueListener(4);
   listener.descriptors = 1;
   const { accepted, endedAt } = stopped(listener, { maxConnections: Infinity });
   expect(accepted).toBe(4);
@@ -143,53 +143,53 @@ test('those for whom there was no descriptor are served as connections end', () 
   expect(listener.closedAt).toBeGreaterThanOrEqual(6 * STOPPED_AT);
 });
 
-test('a server in which nothing is open waits for no descriptor', () => {
-  const listener = new CrowdedListener(4);
+test('a drain without open connections does not wait for a descriptor', () => {
+  const listener = new QueueListener(4);
   listener.descriptors = 0;
   const end = { accepted: 0, endedAt: STOPPED_AT };
   expect(stopped(listener, { maxConnections: Infinity })).toEqual(end);
 });
 
-test('a full server serves as many as its queue can hold, however many come', () => {
-  const { accepted } = stopped(new CrowdedListener(Infinity), { maxConnections: 2 });
-  // Both that were open, and one more that took the last place while the drain looked.
+test('a drain serves at most as many connections as the queue can hold', () => {
+  const { accepted } = stopped(new QueueListener(Infinity), { maxConnections: 2 });
+  // The two open ones, and one that took a free slot during the drain.
   expect(accepted).toBeGreaterThanOrEqual(2 + BACKLOG);
   expect(accepted).toBeLessThanOrEqual(2 + BACKLOG + 1);
 });
 
-test('a full server behind which nobody waits closes its door when a place is free', () => {
-  const listener = new CrowdedListener(2);
+test('a full server with an empty queue closes its listener when a slot is free', () => {
+  const listener = new QueueListener(2);
   stopped(listener, { maxConnections: 2 });
   expect(listener.closedAt).toBe(2 * STOPPED_AT);
 });
 
-test('what waits for a program that is replaced is left to its successor', () => {
-  const listener = new CrowdedListener(4);
+test('a program that is replaced leaves queued connections to its successor', () => {
+  const listener = new QueueListener(4);
   const { accepted } = stopped(listener, { maxConnections: 1, replaced: true });
   expect([accepted, listener.closedAt]).toEqual([1, STOPPED_AT]);
 });
 
-test('a silent one that comes through a gate as the last of many is ended, too', () => {
-  const listener = new CrowdedListener(Infinity);
+test('a silent connection that completes its handshake last is drained', () => {
+  const listener = new QueueListener(Infinity);
   listener.answerMs = 50;
   listener.arrive = (connection) => {
     if (listener.connections.length % 2 !== 0) return;
-    connection.feed('a question');
+    connection.feed('a request');
     connection.finish();
   };
-  const { accepted, endedAt } = stopped(listener, { maxConnections: 1, gate: IMMEDIATE_STAGE });
+  const { accepted, endedAt } = stopped(listener, { maxConnections: 1, stage: IMMEDIATE_STAGE });
   expect(accepted).toBeGreaterThanOrEqual(1 + BACKLOG);
   expect(endedAt).toBeLessThan(20 * STOPPED_AT);
 });
 
 test.each([undefined, IMMEDIATE_STAGE])(
-  'who had connected before a late notice of it is served',
-  (gate) => {
-    const listener = new CrowdedListener(0);
+  'a connection that the network reports late is served',
+  (stage) => {
+    const listener = new QueueListener(0);
     stopped(listener, {
       maxConnections: 2,
-      ...(gate && { gate }),
-      hearsLate: true,
+      ...(stage && { stage }),
+      isLate: true,
       *after() {
         yield* sleep(1);
         listener.queue = 1;
@@ -200,44 +200,44 @@ test.each([undefined, IMMEDIATE_STAGE])(
   },
 );
 
-test('those who come to a gate and go again hold up no drain', () => {
-  const listener = new CrowdedListener(Infinity);
-  const gate = new FakeHandshakeStage();
+test('peers that disconnect during the handshake do not delay the drain', () => {
+  const listener = new QueueListener(Infinity);
+  const stage = new FakeHandshakeStage();
   stopped(listener, {
     maxConnections: 2,
-    gate,
+    stage,
     *after() {
       for (let left = 100; left > 0 && listener.closedAt === Infinity; left--) {
         yield* sleep(STOPPED_AT);
-        for (const passage of gate.handshakes.splice(0)) passage.disconnected();
+        for (const handshake of stage.handshakes.splice(0)) handshake.disconnected();
       }
     },
   });
   expect(listener.closedAt).toBeLessThan(20 * STOPPED_AT);
 });
 
-test('who waits below a gate is served, whenever the one before him ends', () => {
+test('a connection that waits for its handshake is served, whenever a slot is free', () => {
   for (let answerMs = 50; answerMs <= 1000; answerMs += 50) {
-    const listener = new CrowdedListener(3);
+    const listener = new QueueListener(3);
     listener.answerMs = answerMs;
-    const { accepted } = stopped(listener, { maxConnections: 1, gate: IMMEDIATE_STAGE });
+    const { accepted } = stopped(listener, { maxConnections: 1, stage: IMMEDIATE_STAGE });
     expect([answerMs, accepted, listener.answered]).toEqual([answerMs, 3, 3]);
   }
 });
 
-test('who comes through a gate after the stop has a moment for a question', () => {
-  const listener = new CrowdedListener(1);
+test('a handshake that completes after the stop leaves time for a request', () => {
+  const listener = new QueueListener(1);
   listener.arrive = () => {};
-  const gate = new FakeHandshakeStage();
+  const stage = new FakeHandshakeStage();
   stopped(listener, {
     maxConnections: 2,
-    gate,
-    hearsLate: true,
+    stage,
+    isLate: true,
     *after() {
       yield* sleep(5);
-      gate.at(0).complete(gate.at(0).raw);
+      stage.at(0).complete(stage.at(0).raw);
       yield* sleep(50);
-      listener.connections[0]?.feed('a question');
+      listener.connections[0]?.feed('a request');
     },
   });
   expect(listener.answered).toBe(1);

@@ -1,4 +1,12 @@
-/** Drain: the graceful shutdown of a server. */
+/**
+ * The drain, which is the graceful shutdown of a server. Its phases:
+ *
+ *   1. accept the queued connections
+ *   2. stop accepting: close the listener, unless handshakes or queued connections are left
+ *   3. drain idle connections: their `recv` returns end of file
+ *   4. finish the pending handshakes, or accept the rest of the queue as slots become free
+ *   5. wait for busy connections, which the end of the grace period cuts
+ */
 import type { Wait } from '../kernel/operation.ts';
 import type { Scope } from '../kernel/scope/scope.ts';
 import { sleep } from '../kernel/waits.ts';
@@ -21,8 +29,8 @@ const HANDSHAKE_TIMEOUT_MS = 1000;
 /** Assumed queue length where the system does not report it: the default of Linux. */
 const DEFAULT_BACKLOG = 4096;
 
-/** Waits until the server is stopped, then drains it. Busy connections end by themselves, or are
- *  cut when the grace period ends, which cancels this task as well. */
+/** Waits until the server is stopped, then runs phases 1 to 4. Phase 5 is the group of the server,
+ *  and the end of the grace period cancels its scope, this task included. */
 export function* drainWhenStopped(
   server: ServerImpl,
   own: Scope,

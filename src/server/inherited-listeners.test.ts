@@ -1,12 +1,12 @@
-/** What the variables of a service manager say. */
+/** Inherited listeners: the variables of a service manager. */
 import { describe, expect, it, test } from 'vitest';
 import { run } from '../node/run.ts';
 import { ready } from './health/ready.ts';
 import type { InheritedListener } from './inherited-listeners.ts';
 import { inheritedListeners, readInherited } from './inherited-listeners.ts';
 
-/** Process 7 with these variables: what it takes, and what is left of them. */
-function taken(variables: Record<string, string>): readonly InheritedListener[] {
+/** The listeners of process 7 with these variables, which must be removed. */
+function inheritedWith(variables: Record<string, string>): readonly InheritedListener[] {
   const left = new Map(Object.entries({ PATH: '/bin', ...variables }));
   const listeners = readInherited({
     pid: 7,
@@ -18,15 +18,21 @@ function taken(variables: Record<string, string>): readonly InheritedListener[] 
 }
 
 describe('inherited listeners', () => {
-  it('are numbered from 3 on, and those without a name are unknown', () => {
-    expect(taken({ LISTEN_PID: '7', LISTEN_FDS: '3', LISTEN_FDNAMES: 'http::admin' })).toEqual([
+  it('have descriptors from 3, and the name "unknown" if none is given', () => {
+    expect(
+      inheritedWith({ LISTEN_PID: '7', LISTEN_FDS: '3', LISTEN_FDNAMES: 'http::admin' }),
+    ).toEqual([
       { fd: 3, name: 'http' },
       { fd: 4, name: 'unknown' },
       { fd: 5, name: 'admin' },
     ]);
     const named = { LISTEN_FDNAMES: 'a:b:c', LISTEN_PIDFDID: '1' };
-    expect(taken({ LISTEN_PID: '7', LISTEN_FDS: '1', ...named })).toEqual([{ fd: 3, name: 'a' }]);
-    expect(taken({ LISTEN_PID: '7', LISTEN_FDS: '1' })).toEqual([{ fd: 3, name: 'unknown' }]);
+    expect(inheritedWith({ LISTEN_PID: '7', LISTEN_FDS: '1', ...named })).toEqual([
+      { fd: 3, name: 'a' },
+    ]);
+    expect(inheritedWith({ LISTEN_PID: '7', LISTEN_FDS: '1' })).toEqual([
+      { fd: 3, name: 'unknown' },
+    ]);
   });
 
   test.each<Record<string, string>>([
@@ -35,15 +41,15 @@ describe('inherited listeners', () => {
     { LISTEN_PID: '8', LISTEN_FDS: '1' },
     { LISTEN_PID: '7', LISTEN_FDS: '0' },
     { LISTEN_PID: '7' },
-  ])('are none with %o', (variables) => {
-    expect(taken(variables)).toEqual([]);
+  ])('are an empty list with %o', (variables) => {
+    expect(inheritedWith(variables)).toEqual([]);
   });
 
-  test.each(['', 'x', '-1', '1.5', '1e9', '4097'])('cannot be %j', (count) => {
-    expect(() => taken({ LISTEN_PID: '7', LISTEN_FDS: count })).toThrow(/`LISTEN_FDS`/);
+  test.each(['', 'x', '-1', '1.5', '1e9', '4097'])('are rejected if LISTEN_FDS is %j', (count) => {
+    expect(() => inheritedWith({ LISTEN_PID: '7', LISTEN_FDS: count })).toThrow(/`LISTEN_FDS`/);
   });
 
-  it('are asked for by their name, in a task', async () => {
+  it('are selected by name, in a task', async () => {
     const all = await run(function* () {
       return [inheritedListeners(), inheritedListeners('http')];
     });
@@ -53,7 +59,7 @@ describe('inherited listeners', () => {
   });
 });
 
-test('ready is for tasks, and says nothing where there is no main', async () => {
+test('ready requires a task, and has no effect without main', async () => {
   expect(() => ready()).toThrow(expect.objectContaining({ code: 'ERR_NO_TASK' }));
   await run(function* () {
     ready();

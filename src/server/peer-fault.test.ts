@@ -1,3 +1,4 @@
+/** `isPeerFault`: failures of a handler that its peer has caused. */
 import { describe, expect, test } from 'vitest';
 import { ScriptedTransport } from '../../test/support/network/scripted-transport.ts';
 import { Socket } from '../net/tcp/socket.ts';
@@ -6,7 +7,7 @@ import { isPeerFault } from './connection-operation.ts';
 
 const STATES = ['alive', 'ended', 'broken', 'closed'] as const;
 
-/** A connection that still holds bytes, in one of the states. */
+/** A connection with unread input, in one of the states. */
 function connection(state: (typeof STATES)[number]): Socket {
   const transport = new ScriptedTransport();
   const socket = new Socket(transport);
@@ -21,13 +22,13 @@ function failure(code: string): Error {
   return new SystemError(code, -1, 'read');
 }
 
-/** The states in which `error` is the fault of the peer. */
+/** The states of the connection in which `error` is a fault of the peer. */
 function faultIn(error: unknown): readonly string[] {
   return STATES.filter((state) => isPeerFault(error, connection(state)));
 }
 
-describe('the fault of the peer', () => {
-  test('is not what throws when it is looked at', () => {
+describe('a fault of the peer', () => {
+  test('does not include values that throw when they are inspected', () => {
     const { proxy, revoke } = Proxy.revocable({}, {});
     revoke();
     const several = new AggregateError([failure('ECONNRESET'), proxy]);
@@ -42,23 +43,25 @@ describe('the fault of the peer', () => {
     ['EHOSTUNREACH', ['broken']],
     ['ECONNREFUSED', []],
     ['ENOBUFS', []],
-  ])('is %s where the connection is %j', (code, states) => {
+  ])('includes %s if the connection is %j', (code, states) => {
     expect(faultIn(failure(code))).toEqual(states);
   });
 
-  test('is what a group has collected, if all of it is', () => {
+  test('includes an AggregateError if all its errors are faults of the peer', () => {
     const both = new AggregateError([failure('ECONNRESET'), failure('EPIPE')]);
     expect(faultIn(both)).toEqual(['broken', 'closed']);
     expect(faultIn(new AggregateError([both, failure('ETIMEDOUT')]))).toEqual(['broken']);
-    expect(faultIn(new AggregateError([both, new TypeError('a mistake')]))).toEqual([]);
+    expect(faultIn(new AggregateError([both, new TypeError('an error of the program')]))).toEqual(
+      [],
+    );
     expect(faultIn(new AggregateError([]))).toEqual([]);
   });
 
-  test('is nothing else that can be thrown', () => {
+  test('does not include other values', () => {
     let deep: Error = failure('ECONNRESET');
     for (let i = 0; i < 100; i++) deep = new AggregateError([deep]);
     const noCode = (): never => {
-      throw new Error('not even a code');
+      throw new Error('no code');
     };
     const odd = Object.defineProperty(new Error('odd'), 'code', { get: noCode });
     for (const thrown of [undefined, null, 'ECONNRESET', new Error('ECONNRESET'), deep, odd]) {

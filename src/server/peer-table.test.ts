@@ -1,4 +1,4 @@
-/** Peers: who counts as one, how many connections one may have, and how fast it may connect. */
+/** The table of peers: keys, the number of connections, and the rate of connections. */
 import { describe, expect, test } from 'vitest';
 import { SocketAddress } from '../net/address.ts';
 import type { Limits } from './options.ts';
@@ -12,8 +12,8 @@ function table(limits: Partial<Limits>): PeerTable {
   return new PeerTable({ maxPerPeer: Infinity, acceptRate: null, ...limits } as Limits);
 }
 
-describe('a peer', () => {
-  test('is an IPv4 address, also behind a listener that serves both', () => {
+describe('the key of a peer', () => {
+  test('is an IPv4 address, also on a dual-stack listener', () => {
     expect(keyOf('192.0.2.7', 4)).toBe('192.0.2.7');
     expect(keyOf('::ffff:192.0.2.7', 6)).toBe('192.0.2.7');
     expect(keyOf('192.0.2.8', 4)).not.toBe(keyOf('192.0.2.7', 4));
@@ -28,17 +28,17 @@ describe('a peer', () => {
     ['::', '0:0:0:0'],
     ['fe80::1%eth0', 'fe80:0:0:0'],
     ['64:ff9b::192.0.2.7', '64:ff9b:0:0'],
-  ])('is the first 64 bits of an IPv6 address: %s', (host, key) => {
+  ])('is the first 64 bits of the IPv6 address %s', (host, key) => {
     expect(keyOf(host, 6)).toBe(key);
   });
 
-  test('is nobody on a Unix socket', () => {
+  test('is undefined for a Unix socket', () => {
     expect(peerKey(new SocketAddress({ path: '' }))).toBeUndefined();
   });
 });
 
 describe('the table of peers', () => {
-  test('refuses a peer that has as many connections as it may, until one ends', () => {
+  test('refuses a peer at its maximum number of connections, until one ends', () => {
     const peers = table({ maxPerPeer: 2 });
     expect([peers.admit('a', 0), peers.admit('a', 0)]).toEqual([null, null]);
     expect(peers.admit('a', 0)).toBe('maxConnectionsPerPeer');
@@ -48,7 +48,7 @@ describe('the table of peers', () => {
     expect(peers.admit('a', 0)).toBe('maxConnectionsPerPeer');
   });
 
-  test('forgets a peer without connections where there is no rate', () => {
+  test('drops a peer without connections if no rate is limited', () => {
     const peers = table({ maxPerPeer: 2 });
     peers.admit('a', 0);
     expect(peers.size).toBe(1);
@@ -56,23 +56,23 @@ describe('the table of peers', () => {
     expect(peers.size).toBe(0);
   });
 
-  test('refuses a peer that connects too fast, and only until its time has come', () => {
+  test('refuses a peer that connects too fast, until its bucket has refilled', () => {
     const peers = table({ acceptRate: { count: 2, perMs: 100 } });
-    const enterAndLeave = (now: number) => {
+    const admitAndRelease = (now: number) => {
       const refusal = peers.admit('a', now);
       if (refusal === null) peers.release('a');
       return refusal;
     };
-    expect([enterAndLeave(0), enterAndLeave(0)]).toEqual([null, null]);
-    expect(enterAndLeave(0)).toBe('maxAcceptRatePerPeer');
-    expect(enterAndLeave(49)).toBe('maxAcceptRatePerPeer');
-    expect(enterAndLeave(50)).toBeNull();
-    expect(enterAndLeave(51)).toBe('maxAcceptRatePerPeer');
-    // However long it was away, it does not save up more than `count`.
-    expect([1e6, 1e6, 1e6].map(enterAndLeave)).toEqual([null, null, 'maxAcceptRatePerPeer']);
+    expect([admitAndRelease(0), admitAndRelease(0)]).toEqual([null, null]);
+    expect(admitAndRelease(0)).toBe('maxAcceptRatePerPeer');
+    expect(admitAndRelease(49)).toBe('maxAcceptRatePerPeer');
+    expect(admitAndRelease(50)).toBeNull();
+    expect(admitAndRelease(51)).toBe('maxAcceptRatePerPeer');
+    // The bucket holds at most `count`, however long the peer was absent.
+    expect([1e6, 1e6, 1e6].map(admitAndRelease)).toEqual([null, null, 'maxAcceptRatePerPeer']);
   });
 
-  test('remembers so many peers without connections, and no more', () => {
+  test('keeps a bounded number of peers without connections', () => {
     const peers = table({ acceptRate: { count: 1, perMs: 1e9 } });
     for (let i = 0; i < 20_000; i++) {
       peers.admit(`${i}`, 0);

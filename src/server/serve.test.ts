@@ -1,4 +1,4 @@
-/** What a server says of mistakes in its use. */
+/** Usage errors of `tcpServer`. */
 import { expect, test } from 'vitest';
 import type { Operation } from '../kernel/operation.ts';
 import { connect } from '../net/tcp/connect.ts';
@@ -8,7 +8,7 @@ import type { Handler } from './options.ts';
 import { tcpServer } from './serve.ts';
 import type { Server } from './server.ts';
 
-test('a handler that forgot a yield* fails with the wrong and the right line', async () => {
+test('a handler without a yield* fails with ERR_NOT_DRIVEN', async () => {
   const errors: unknown[] = [];
   function* handler(socket: Socket): Operation<void> {
     socket.sendAll('never');
@@ -17,16 +17,16 @@ test('a handler that forgot a yield* fails with the wrong and the right line', a
   expect(errors).toEqual([expect.objectContaining({ code: 'ERR_NOT_DRIVEN' })]);
 });
 
-test('a handler that is an async function is told that it must be a generator', async () => {
+test('a handler that is an async function fails with ERR_NOT_AN_OPERATION', async () => {
   const errors: unknown[] = [];
   await serveOnce((async () => {}) as unknown as Handler, errors);
   expect(errors).toEqual([expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' })]);
 });
 
-test('whatever a handler throws, the server goes on', async () => {
+test('the server continues after a handler has thrown a value with a throwing getter', async () => {
   const errors: unknown[] = [];
   const code = (): never => {
-    throw new Error('not even a code');
+    throw new Error('no code');
   };
   const handler = function* (): Operation<void> {
     throw Object.defineProperty(new Error('odd'), 'code', { get: code });
@@ -35,13 +35,13 @@ test('whatever a handler throws, the server goes on', async () => {
   expect(errors.length).toBe(1);
 });
 
-test('a handler that is no function, and a bad address, are refused at once', () => {
+test('an invalid handler, address or option is rejected at once', () => {
   expect(() => tcpServer(0, 1 as unknown as Handler)).toThrow(/`handler` to be a function/);
   expect(() => tcpServer('nowhere', function* () {})).toThrow(/Expected an address/);
   expect(() => tcpServer(0, function* () {}, { lingerMs: -1 })).toThrow(/`lingerMs`/);
 });
 
-/** Serves one connection, which the client closes, and then stops. */
+/** Serves one connection, which the client closes, and then stops the server. */
 function serveOnce(handler: Handler, errors: unknown[]): Promise<void> {
   let server: Server;
   const visit = function* (): Operation<void> {

@@ -18,8 +18,15 @@ import type { Limits, ServerOptions } from './options.ts';
 import { freeDescriptors, resolveLimits } from './options.ts';
 import { PeerTable, peerKey } from './peer-table.ts';
 import { Reporter } from './reporter.ts';
-import type { CloseReason, DrainReport, LimitName, RefusalReason, ServerStats } from './stats.ts';
-import { Counters, DrainRecorder, SERVER_METRICS } from './stats.ts';
+import type {
+  CloseReason,
+  CutConnection,
+  DrainReport,
+  LimitName,
+  RefusalReason,
+  ServerStats,
+} from './stats.ts';
+import { Counters, SERVER_METRICS } from './stats.ts';
 import { TimeoutSweeper } from './timeout-sweeper.ts';
 
 /**
@@ -49,14 +56,16 @@ export interface Server {
 
 export class ServerImpl implements Server, AdmissionPolicy {
   readonly listener: Listener;
-  readonly options: ServerOptions;
   readonly limits: Limits;
   readonly backend: string;
   readonly network: Network;
   readonly scheduler: Scheduler;
+  /** Definitions of the numbers in `stats()`, for /metrics. */
+  readonly metrics: MetricDefinitions = SERVER_METRICS;
   readonly counters: Counters = new Counters();
   readonly reporter: Reporter;
-  readonly open: ReadonlySet<Connection>;
+  /** The open connections; changed by `addConnection` and `removeConnection` only. */
+  readonly open: Set<Connection> = new Set();
   /** The group that serves connections; null until it starts, and no connection is accepted
    *  before. */
   tasks: Group | null = null;
@@ -64,7 +73,6 @@ export class ServerImpl implements Server, AdmissionPolicy {
   stopped = false;
   /** True: a connection that is accepted during a drain is drained at once, not by the drain. */
   drainsNewConnections = true;
-  readonly #open = new Set<Connection>();
   /** Stopping this scope stops the server. */
   readonly #scope: Scope;
   readonly #sweeper: TimeoutSweeper;
@@ -72,24 +80,25 @@ export class ServerImpl implements Server, AdmissionPolicy {
   readonly #peers: PeerTable | null;
   /** Keys in `#peers` of connections that were admitted and are still in a handshake. */
   readonly #admitted = new Map<Endpoint, string>();
-  readonly #drainRecorder = new DrainRecorder();
   readonly #hostOverflows: HostOverflowCounter;
   /** Notified when a connection ends, and when the listener is closed. */
   readonly #closes = new Notifier();
   #draining = false;
+  /** For the drain report: when the server was stopped, and the connections that were cut. */
+  #stoppedAt = Infinity;
+  #cut: readonly CutConnection[] = [];
+  drainReport: DrainReport | undefined = undefined;
 
   constructor(listener: Listener, options: ServerOptions, scope: Scope) {
     this.listener = listener;
-    this.options = options;
     this.network = currentNetwork();
     this.backend = this.network.backend;
     this.scheduler = runningTask().scheduler;
     this.reporter = new Reporter(this.address, options, this.scheduler, currentWorld().platform);
     this.limits = resolveLimits(options, this.network);
-    this.open = this.#open;
     this.#scope = scope;
     this.#sweeper = new TimeoutSweeper(
-      this.#open,
+      this.open,
       this.limits,
       this.scheduler,
       (connection, limit) => this.#limitExceeded(connection, limit),
@@ -123,7 +132,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
   }
 
   get freeSlots(): number {
-    return this.limits.maxConnections - this.#open.size;
+    return this.limits.maxConnections - this.open.size;
   }
 
   /** Registers an accepted connection. Null: it was refused and has been reset. */
@@ -139,7 +148,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
     this.#admitted.delete(remote);
     const connection = new Connection(socket, key, now);
     this.counters.accepted++;
-    this.#open.add(connection);
+    this.open.add(connection);
     this.#sweeper.start();
     if (this.#draining && this.drainsNewConnections) socket.drain();
     this.reporter.connected(socket);
@@ -174,8 +183,8 @@ export class ServerImpl implements Server, AdmissionPolicy {
   removeConnection(connection: Connection, reason: CloseReason): void {
     const { counters } = this;
     const { socket, peerKey: key } = connection;
-    this.#open.delete(connection);
-    if (this.#open.size === 0) this.#sweeper.stop();
+    this.open.delete(connection);
+    if (this.open.size === 0) this.#sweeper.stop();
     const { lastStage } = this.listener;
     if (lastStage !== undefined) lastStage.acceptBatch = this.freeSlots;
     if (key !== undefined) this.#peers?.release(key);
@@ -214,14 +223,14 @@ export class ServerImpl implements Server, AdmissionPolicy {
 
   beginStop(): void {
     this.stopped = true;
-    this.#drainRecorder.begin(this.scheduler.now());
+    this.#stoppedAt = Math.min(this.#stoppedAt, this.scheduler.now());
   }
 
   /** Drains the connections that were accepted by `until`: `recv` returns end of file once they
    *  are idle. */
   drain(until: number = Infinity): void {
     this.#draining = true;
-    for (const { openedAt, socket } of this.#open) if (openedAt <= until) socket.drain();
+    for (const { openedAt, socket } of this.open) if (openedAt <= until) socket.drain();
   }
 
   closeListener(): void {
@@ -231,49 +240,39 @@ export class ServerImpl implements Server, AdmissionPolicy {
 
   /** The grace period is over, or the server was cancelled; no handler has resumed yet. */
   #recordCut(): void {
-    if (this.#scope.stopping) this.#drainRecorder.recordCut(this.#open, this.scheduler.now());
+    if (!this.#scope.stopping) return;
+    const now = this.scheduler.now();
+    this.#stoppedAt = Math.min(this.#stoppedAt, now);
+    this.#cut = Object.freeze(Array.from(this.open, (connection) => connection.cutRecord(now)));
   }
 
   /** Called when the last connection has ended. */
   end(): void {
     this.#sweeper.stop();
     if (!this.#scope.stopping) return;
-    this.#drainRecorder.end(this.counters.closed.drained, this.scheduler.now());
-    if (this.drainReport !== undefined) this.reporter.drained(this.drainReport);
-  }
-
-  get drainReport(): DrainReport | undefined {
-    return this.#drainRecorder.report;
+    const { drained } = this.counters.closed;
+    const durationMs = Math.max(0, this.scheduler.now() - this.#stoppedAt);
+    this.drainReport = Object.freeze({ cut: this.#cut, drained, durationMs });
+    this.reporter.drained(this.drainReport);
   }
 
   // ---- statistics ----
 
-  /** Definitions of the numbers in `stats()`, for /metrics. */
-  get metrics(): MetricDefinitions {
-    return SERVER_METRICS;
-  }
-
   stats(): ServerStats {
-    const { counters, backend } = this;
-    const { accepted, failed, resetByPeer, acceptPauses } = counters;
-    const { bytesReceived, bytesSent, stalled } = this.#traffic();
+    const { refused, closed, ...counts } = this.counters;
+    const { transport, handshakes, proxyHeaders } = this.listener;
     return Object.freeze({
-      backend,
-      accepted,
-      open: this.#open.size,
-      stalled,
-      queued: this.listener.transport.queued,
-      refused: Object.freeze({ ...counters.refused }),
-      closed: Object.freeze({ ...counters.closed }),
-      failed,
-      resetByPeer,
-      bytesReceived,
-      bytesSent,
-      acceptPauses,
-      overflowed: this.listener.transport.overflowed,
+      backend: this.backend,
+      ...counts,
+      ...this.#traffic(),
+      open: this.open.size,
+      queued: transport.queued,
+      refused: Object.freeze({ ...refused }),
+      closed: Object.freeze({ ...closed }),
+      overflowed: transport.overflowed,
       hostOverflowed: this.#hostOverflows.overflowed(this.scheduler.now()),
-      handshakes: this.listener.handshakes,
-      proxyHeaders: this.listener.proxyHeaders,
+      handshakes,
+      proxyHeaders,
       lagMs: this.#sweeper.lagMs,
       longestTurnMs: this.scheduler.longestMs,
     });
@@ -283,7 +282,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
   #traffic(): { bytesReceived: number; bytesSent: number; stalled: number } {
     let { bytesReceived, bytesSent } = this.counters;
     let stalled = 0;
-    for (const { socket } of this.#open) {
+    for (const { socket } of this.open) {
       bytesReceived += socket.bytesReceived;
       bytesSent += socket.bytesSent;
       if (socket.transport.sendWaiter !== null) stalled++;

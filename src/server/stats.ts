@@ -2,7 +2,6 @@
 import type { SocketAddress } from '../net/address.ts';
 import type { HandshakeStats } from '../world/handshake.ts';
 import type { MetricDefinition } from '../world/platform.ts';
-import type { Connection } from './connection.ts';
 
 /** The limits that end a connection, by the names of their options. */
 export type LimitName =
@@ -207,28 +206,4 @@ export class Counters {
     minReceiveRate: 0,
     maxLifetimeMs: 0,
   };
-}
-
-/** Collects the report of a drain. */
-export class DrainRecorder {
-  #stoppedAt = Infinity;
-  #cut: readonly CutConnection[] = [];
-  /** Set at the end of the drain. */
-  report: DrainReport | undefined = undefined;
-
-  begin(now: number): void {
-    this.#stoppedAt = Math.min(this.#stoppedAt, now);
-  }
-
-  /** Records the connections that are cut now. Called before their handlers resume, while it is
-   *  still known what these wait for. */
-  recordCut(open: Iterable<Connection>, now: number): void {
-    this.begin(now);
-    this.#cut = Object.freeze(Array.from(open, (connection) => connection.cutRecord(now)));
-  }
-
-  end(drained: number, now: number): void {
-    const durationMs = Math.max(0, now - this.#stoppedAt);
-    this.report = Object.freeze({ cut: this.#cut, drained, durationMs });
-  }
 }

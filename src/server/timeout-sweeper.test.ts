@@ -1,4 +1,4 @@
-/** The watch: when it looks, at whom, and that it holds nobody up. */
+/** The timeout sweeper: when it checks which connections. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '../../test/support/kernel/fake-clock.ts';
 import type { Connection } from './connection.ts';
@@ -19,106 +19,106 @@ const LIMITS = {
 } as Limits;
 
 let open: Set<Connection>;
-let looks: number[];
-let passed: LimitName[];
-let watch: TimeoutSweeper;
+let checks: number[];
+let exceeded: LimitName[];
+let sweeper: TimeoutSweeper;
 
 beforeEach(() => {
   clock.now = 0;
   open = new Set();
-  looks = [];
-  passed = [];
-  watch = new TimeoutSweeper(open, LIMITS, scheduler, (_, limit) => passed.push(limit));
+  checks = [];
+  exceeded = [];
+  sweeper = new TimeoutSweeper(open, LIMITS, scheduler, (_, limit) => exceeded.push(limit));
 });
 
-/** A connection comes, which has passed `limit`. */
-function enter(limit: LimitName | null = null): Connection {
+/** Opens a connection that exceeds `limit`. */
+function openConnection(limit: LimitName | null = null): Connection {
   const exceededLimit = (_: Limits, at: number) => {
-    looks.push(at);
+    checks.push(at);
     return limit;
   };
   const connection = { exceededLimit } as unknown as Connection;
   open.add(connection);
-  watch.start();
+  sweeper.start();
   return connection;
 }
 
-describe('the watch', () => {
-  test('looks eight times within the shortest limit', () => {
-    enter();
+describe('the timeout sweeper', () => {
+  test('checks a connection eight times within the shortest limit', () => {
+    openConnection();
     clock.advanceTo(450);
-    expect(looks).toEqual([100, 200, 300, 400]);
-    watch.stop();
+    expect(checks).toEqual([100, 200, 300, 400]);
+    sweeper.stop();
   });
 
-  test('tells which limit was passed', () => {
-    enter();
-    enter('idleTimeoutMs');
+  test('reports the limit that was exceeded', () => {
+    openConnection();
+    openConnection('idleTimeoutMs');
     clock.advanceTo(100);
-    expect(passed).toEqual(['idleTimeoutMs']);
-    watch.stop();
+    expect(exceeded).toEqual(['idleTimeoutMs']);
+    sweeper.stop();
   });
 
-  test('has no timer while nobody is there', () => {
+  test('has no timer while no connection is open', () => {
     expect(timers.size).toBe(0);
-    const connection = enter();
+    const connection = openConnection();
     expect(timers.size).toBe(1);
     open.delete(connection);
     clock.advanceTo(1000);
-    expect([timers.size, looks]).toEqual([0, []]);
-    enter();
+    expect([timers.size, checks]).toEqual([0, []]);
+    openConnection();
     clock.advanceTo(1100);
-    expect(looks).toEqual([1100]);
-    watch.stop();
+    expect(checks).toEqual([1100]);
+    sweeper.stop();
     expect(timers.size).toBe(0);
   });
 
-  test('has no timer where there is no limit', () => {
+  test('has no timer if no limit is set', () => {
     const none = { ...LIMITS, firstByteMs: Infinity, idleMs: Infinity, sendStallMs: Infinity };
     const idle = new TimeoutSweeper(open, none, scheduler, () => {});
-    enter();
-    watch.stop();
+    openConnection();
+    sweeper.stop();
     idle.start();
     expect(timers.size).toBe(0);
   });
 
-  test('looks at some hundred in one go, and at the others right after', () => {
-    for (let i = 0; i < 1500; i++) enter();
+  test('checks some hundred connections at once, and the others right after', () => {
+    for (let i = 0; i < 1500; i++) openConnection();
     clock.advanceTo(150);
-    expect(looks.length).toBe(1500);
-    const counts = [100, 101, 102].map((at) => looks.filter((look) => look === at).length);
+    expect(checks.length).toBe(1500);
+    const counts = [100, 101, 102].map((at) => checks.filter((check) => check === at).length);
     expect(counts).toEqual([512, 512, 476]);
     clock.advanceTo(200);
-    expect(looks.length).toBe(1500 + 512);
-    watch.stop();
+    expect(checks.length).toBe(1500 + 512);
+    sweeper.stop();
   });
 
-  test('looks at those who come in the middle of a round, and not at those who go', () => {
-    const gone: Connection[] = [];
-    for (let i = 0; i < 600; i++) gone.push(enter());
+  test('includes connections that open during a sweep, and not those that close', () => {
+    const closed: Connection[] = [];
+    for (let i = 0; i < 600; i++) closed.push(openConnection());
     clock.advanceTo(100);
-    for (const connection of gone.slice(512)) open.delete(connection);
-    enter();
+    for (const connection of closed.slice(512)) open.delete(connection);
+    openConnection();
     clock.advanceTo(101);
-    expect(looks.length).toBe(513);
-    watch.stop();
+    expect(checks.length).toBe(513);
+    sweeper.stop();
   });
 
-  test('puts a round off that begins late, once', () => {
-    enter();
+  test('postpones a late sweep once', () => {
+    openConnection();
     clock.fireAt(350);
-    expect(looks).toEqual([]);
+    expect(checks).toEqual([]);
     clock.fireAt(700);
-    expect(looks).toEqual([700]);
-    watch.stop();
+    expect(checks).toEqual([700]);
+    sweeper.stop();
   });
 
-  test('knows how late it was', () => {
-    enter();
+  test('measures how late its timer fired', () => {
+    openConnection();
     clock.advanceTo(100);
-    expect(watch.lagMs).toBe(0);
+    expect(sweeper.lagMs).toBe(0);
     clock.fireAt(230);
-    expect(watch.lagMs).toBe(30);
-    watch.stop();
+    expect(sweeper.lagMs).toBe(30);
+    sweeper.stop();
   });
 });

@@ -8,8 +8,8 @@ export const SIM_ERRORS: Catalogue = {
       'The predicate of a `world.always` returned false or threw after a step, or that of a ' +
       '`world.eventually` did not become true in time.',
     cause:
-      'The program violates the invariant, or a task waits indefinitely. The time of `eventually` ' +
-      'counts from the call, or from the end of the last fault, whichever is later.',
+      'The program violates the invariant, or a task waits indefinitely. The time of ' +
+      '`eventually` counts from the call, or from the end of the last fault, whichever is later.',
     remedy:
       'Replay the seed in the message and follow the events of the chart to the failing step; or ' +
       'raise `withinMs`.',
@@ -18,8 +18,8 @@ export const SIM_ERRORS: Catalogue = {
     className: 'NotDeterministicError',
     sentence: 'Two runs of a simulation with the same seed differ.',
     cause:
-      'The simulation uses Date.now, Math.random, timers or promises of the real process, or state ' +
-      'in a module that survives from one run to the next.',
+      'The simulation uses Date.now, Math.random, timers or promises of the real process, or ' +
+      'state in a module that survives from one run to the next.',
     remedy:
       'Use `now()`, `sleep` and `world.random()`, and create all state inside the scenario. The ' +
       'message shows the first event that differs.',

@@ -9,7 +9,7 @@ import type { Host } from './world.ts';
 const MAX_LINES = 1000;
 
 /** Ends the task whose program called `exit`. */
-export class ProcessExit extends Error {}
+class ProcessExit extends Error {}
 
 export interface HostIdentity {
   readonly name: string;

@@ -46,7 +46,7 @@ export class Hosts {
     const { name: mainName = 'main' } = simulator.settings;
     const proc = new SimProcess(host, simulator, network);
     host.process = proc;
-    simulator.processes.push(proc);
+    simulator.processes = [...simulator.processes, proc];
     this.#trace('start', host);
     proc.scheduler.start(host.program, host.index === 0 ? mainName : host.name);
     // Cleanup may start hosts as well. They have to end with the others.
@@ -75,18 +75,13 @@ export class Hosts {
 
   /** Cancels every program, after the scenario has returned. */
   cancelAll(): void {
-    for (const { scheduler } of [...this.#simulator.processes]) {
-      scheduler.main?.cancel(CANCEL_REASON);
-    }
+    for (const { scheduler } of this.#simulator.processes) scheduler.main?.cancel(CANCEL_REASON);
   }
 
   #removeProcess(host: SimHost): void {
-    const { process: proc } = host;
-    const { processes } = this.#simulator;
-    if (proc === null) return;
-    proc.end();
+    host.process?.end();
     host.process = null;
-    processes.splice(processes.indexOf(proc), 1);
+    this.#simulator.processes = this.#simulator.processes.filter(({ ended }) => !ended);
   }
 
   #trace(kind: string, host: SimHost): void {

@@ -1,10 +1,12 @@
 /** The options of `simulate`: checks and defaults. */
 
 import type { Hooks } from '../kernel/hooks.ts';
+import type { Keys } from '../support/checks.ts';
 import {
   checkBoolean,
   checkDuration,
   checkInteger,
+  checkKeys,
   outOfRange,
   wrongType,
 } from '../support/checks.ts';
@@ -57,7 +59,7 @@ export interface ShrinkOptions {
   readonly maxMs?: number;
 }
 
-export const DEFAULT_LINK: Link = { latencyMs: [1, 10] };
+const DEFAULT_LINK: Link = { latencyMs: [1, 10] };
 
 /** The options of a campaign after checks and defaults. */
 export interface Plan {
@@ -87,7 +89,9 @@ export const DEFAULT_COMMAND: ReplayCommand = {
 
 /** Throws TypeError or RangeError for wrong options, ReplayTokenError for a wrong token. */
 export function planOf(options: SimOptions, makeNetwork: MakeNetworkModel, debug: boolean): Plan {
-  checkObject('options', options);
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType('options', 'an object', options);
+  }
   const { checkDeterminism = false, hooks } = options;
   const { maxVirtualMs = 3_600_000, maxSteps = 1_000_000 } = options;
   const { link = DEFAULT_LINK, faults = {} } = options;
@@ -132,7 +136,7 @@ function shrinkLimitsOf(shrink: boolean | ShrinkOptions = true): Required<Shrink
   return { maxTries, maxMs };
 }
 
-const FAULT_NAMES: Readonly<Record<keyof Faults, true>> = {
+const FAULT_NAMES: Keys<Faults> = {
   shortReads: true,
   shortWrites: true,
   spuriousWakeups: true,
@@ -141,11 +145,7 @@ const FAULT_NAMES: Readonly<Record<keyof Faults, true>> = {
   slowAccept: true,
 };
 
-const LINK_FIELDS = ['latencyMs', 'bytesPerSecond', 'loss', 'reorder'];
-
-function checkObject(name: string, value: unknown): asserts value is object {
-  if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value);
-}
+const LINK_NAMES: Keys<Link> = { latencyMs: true, bytesPerSecond: true, loss: true, reorder: true };
 
 function checkProbability(name: string, value: unknown): void {
   if (typeof value !== 'number') throw wrongType(name, 'a number from 0 to 1', value);
@@ -153,19 +153,14 @@ function checkProbability(name: string, value: unknown): void {
 }
 
 function checkFaults(name: string, faults: Faults): void {
-  checkObject(name, faults);
+  checkKeys(name, faults, FAULT_NAMES);
   for (const [fault, probability] of Object.entries(faults)) {
-    if (!Object.hasOwn(FAULT_NAMES, fault)) {
-      throw outOfRange(name, `probabilities of ${Object.keys(FAULT_NAMES).join(', ')}`, fault);
-    }
     if (probability !== undefined) checkProbability(`${name}.${fault}`, probability);
   }
 }
 
 export function checkLink(name: string, link: Link): void {
-  checkObject(name, link);
-  const unknown = Object.keys(link).find((field) => !LINK_FIELDS.includes(field));
-  if (unknown !== undefined) throw outOfRange(name, `made of ${LINK_FIELDS.join(', ')}`, unknown);
+  checkKeys(name, link, LINK_NAMES);
   const { latencyMs, bytesPerSecond, loss, reorder } = link;
   checkLatency(`${name}.latencyMs`, latencyMs);
   if (loss !== undefined) checkProbability(`${name}.loss`, loss);

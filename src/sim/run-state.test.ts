@@ -47,7 +47,7 @@ describe('a deadlock', () => {
     expect(elsewhere).toBe('ERR_DEADLOCK');
   });
 
-  it('is not reported for hosts that wait for connections after the scenario has returned', async () => {
+  it('is not reported for waiting hosts after the scenario has returned', async () => {
     const report = await simulate(function* (world): Operation<void> {
       world.host('server', () => tcpServer(80, () => sleep(0)));
       world.host('idle', sleepForever);

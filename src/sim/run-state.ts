@@ -25,9 +25,9 @@ const UNWIND_MS = 60_000;
 const MAX_WARNINGS = 100;
 /** Problems that are reported as warnings and do not fail the run. */
 const WARNING_CODES = new Set<unknown>(['ERR_LEFT_OPEN', 'ERR_LONG_STEP', 'ERR_NOT_DRIVEN']);
-
 /** The maximum number of tasks per host that a report lists. */
 const MAX_TASK_LINES = 20;
+
 /** Why a run failed, and its unfinished tasks at that moment. */
 export interface Failure {
   readonly error: unknown;

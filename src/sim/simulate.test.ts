@@ -143,7 +143,7 @@ describe('simulate', () => {
   });
 });
 
-/** Uses only the kernel and the choices of the simulator, not the network, whose model may change. */
+/** Uses the kernel and the choices of the simulator only: the network model may change. */
 const fixedProgram: Scenario = function* (world): Operation<void> {
   for (const name of ['a', 'b']) {
     world.host(name, function* (): Operation<void> {
@@ -164,7 +164,11 @@ describe('simulate rejects', () => {
     ['half a run', { runs: 0.5 }, 'Expected `runs` to be a whole number from 1'],
     ['an unknown order', { order: 'lifo' }, "one of 'fifo', 'random', 'pct', got \"lifo\""],
     ['a depth of 0', { pctDepth: 0 }, 'Expected `pctDepth` to be a whole number from 1 to 100'],
-    ['an unknown fault', { faults: { shortRead: 1 } }, 'got "shortRead" (string)'],
+    [
+      'an unknown fault',
+      { faults: { shortRead: 1 } },
+      '`faults.shortRead` to be absent (did you mean `shortReads`?), got 1',
+    ],
     [
       'a probability above 1',
       { faults: { resets: 2 } },
@@ -175,7 +179,7 @@ describe('simulate rejects', () => {
     [
       'a link with an unknown field',
       { link: { latencyMs: [1, 1], jitter: 1 } },
-      'latencyMs, bytesPerSecond, loss, reorder, got "jitter"',
+      '`link.jitter` to be absent (known: latencyMs, bytesPerSecond, loss, reorder), got 1',
     ],
     ['no time at all', { maxVirtualMs: NaN }, 'Expected `maxVirtualMs` to be a number'],
     ['endless steps', { maxSteps: Infinity }, 'Expected `maxSteps` to be a whole number'],

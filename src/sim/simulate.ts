@@ -37,8 +37,14 @@ export function makeSimulate(dependencies: SimDependencies): Simulate {
     if (typeof scenario !== 'function') {
       throw wrongType('scenario', 'a function that takes the world', scenario);
     }
+    const { realProcess } = dependencies;
     const plan = planWith(options, dependencies);
-    return runAll(scenario, plan, dependencies.realProcess);
+    const totals = new RunTotals(plan);
+    const onResult = (result: RunResult): void => totals.add(result);
+    // `simulate` returns its promise before the first task makes a step.
+    await realProcess.yieldToEventLoop();
+    await runRange(scenario, plan, realProcess, { first: 0, count: plan.runs, onResult });
+    return totals.report();
   };
 }
 
@@ -48,19 +54,6 @@ export function planWith(
   { realProcess, makeNetwork = makeSimulatedNetwork }: SimDependencies,
 ): Plan {
   return planOf(options, makeNetwork, realProcess.debug());
-}
-
-async function runAll(
-  scenario: Scenario,
-  plan: Plan,
-  realProcess: RealProcess,
-): Promise<SimReport> {
-  const totals = new RunTotals(plan);
-  // `simulate` returns its promise before the first task makes a step.
-  await realProcess.yieldToEventLoop();
-  const onResult = (result: RunResult): void => totals.add(result);
-  await runRange(scenario, plan, realProcess, { first: 0, count: plan.runs, onResult });
-  return totals.report();
 }
 
 /** A part of the runs of a plan, and a callback for each run that succeeds. */

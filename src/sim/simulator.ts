@@ -3,7 +3,8 @@
  * world.
  *
  * Rules:
- *  1. While a task is ready, one is picked (choices/order.ts) and makes one step. Time stands still.
+ *  1. While a task is ready, one is picked (choices/order.ts) and makes one step. Time stands
+ *     still.
  *  2. When no task is ready, time jumps to the next event of the world or timer of a host. All that
  *     is due happens before the next step, events before timers: a socket that becomes ready at the
  *     same time as a time limit expires wins. This includes events that these events schedule for
@@ -11,7 +12,8 @@
  *  3. Timers that are due already (a limit of 0 ms) fire between batches, as on real hosts. A batch
  *     only counts steps; it does not restrict which task may be picked.
  *  4. Tasks that wake each other repeatedly at one instant, or exchange messages that take no time,
- *     could prevent time from advancing. After some batches, each further batch takes a little time.
+ *     could prevent time from advancing. After some batches, each further batch takes a little
+ *     time.
  *  5. While a task waits for the real process (a promise), time stands still, and `advance` returns
  *     so that the event loop can turn.
  */
@@ -65,7 +67,8 @@ export class Simulator implements SimCore {
   readonly invariants: Invariants;
   readonly history: Trace;
   readonly hosts: SimHost[] = [];
-  readonly processes: SimProcess[] = [];
+  /** The running processes. Replaced by a new array when a process ends. */
+  processes: readonly SimProcess[] = [];
   /** Steps of tasks. */
   steps = 0;
   /** Events of the world. */

@@ -286,8 +286,8 @@ describe('the network of a world', () => {
   });
 
   it('rejects unknown hosts', async () => {
-    const unknown = "Expected `a` to be '*' or one of the hosts 'main', 'there', got \"nobody\"";
-    expect(await usageErrorOf((world) => world.partition('nobody', 'there'))).toContain(unknown);
+    const unknown = "Expected `a` to be '*' or one of the hosts 'main', 'there', got \"missing\"";
+    expect(await usageErrorOf((world) => world.partition('missing', 'there'))).toContain(unknown);
     expect(await usageErrorOf((world) => world.heal(5 as never, 'there'))).toContain(
       '`a` to be a host',
     );

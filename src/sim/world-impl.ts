@@ -53,7 +53,7 @@ export class WorldImpl implements World {
 
   #checkName(name: string): void {
     if (typeof name !== 'string') throw wrongType('name', 'the name of a host', name);
-    if (!/^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$/.test(name) || isNumeric(name)) {
+    if (!/^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$/.test(name) || /^[0-9.]+$/.test(name)) {
       throw outOfRange('name', 'letters, digits, "_", "-" or ".", and not an address', name);
     }
     if (RESERVED_NAMES.has(name) || this.#hosts.find(name) !== undefined) {
@@ -107,14 +107,14 @@ export class WorldImpl implements World {
 
   heal(a: HostRef, b: HostRef): void {
     this.#eachPair(a, b, (from, to) => {
-      for (const [near, far] of [
-        [from, to],
-        [to, from],
-      ] as const) {
-        this.#hosts.network.heal(near, far);
-        this.#simulator.invariants.faultEnds(`partition ${near} ${far}`);
-      }
+      this.#healOneWay(from, to);
+      this.#healOneWay(to, from);
     });
+  }
+
+  #healOneWay(from: string, to: string): void {
+    this.#hosts.network.heal(from, to);
+    this.#simulator.invariants.faultEnds(`partition ${from} ${to}`);
   }
 
   hold(a: HostRef, b: HostRef): void {
@@ -206,10 +206,6 @@ export class WorldImpl implements World {
 /** The name of a hold, the same for both directions. */
 function holdName(a: string, b: string): string {
   return a < b ? `hold ${a} ${b}` : `hold ${b} ${a}`;
-}
-
-function isNumeric(name: string): boolean {
-  return /^[0-9.]+$/.test(name);
 }
 
 function checkInvariant(name: string, predicate: unknown): void {

@@ -42,9 +42,9 @@ export interface World {
   readonly self: Host;
 
   /**
-   * Adds a host and starts `program` on it, at the next wait of the calling task. The host's process
-   * ends when the program returns; the run fails when it throws. `restart` calls a function again;
-   * an operation runs only once.
+   * Adds a host and starts `program` on it, at the next wait of the calling task. The host's
+   * process ends when the program returns; the run fails when it throws. `restart` calls a function
+   * again; an operation runs only once.
    */
   host(
     name: string,

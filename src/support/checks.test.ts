@@ -1,27 +1,27 @@
 import { expect, test } from 'vitest';
 import { checkDuration, checkInstant, checkInteger, show } from './checks.ts';
 
-test('a duration is a number from 0 to Infinity', () => {
+test('checkDuration accepts numbers from 0 to Infinity', () => {
   for (const ms of [0, 0.5, 2 ** 40, Infinity]) checkDuration('ms', ms);
   expect(() => checkDuration('ms', Number.NaN)).toThrow(RangeError);
   expect(() => checkDuration('ms', -0.001)).toThrow(RangeError);
   expect(() => checkDuration('ms', '1' as unknown as number)).toThrow(TypeError);
 });
 
-test('an instant is any number, the past and Infinity too', () => {
+test('checkInstant accepts every number but NaN', () => {
   for (const at of [-5, 0, Infinity, Number.NEGATIVE_INFINITY]) checkInstant('at', at);
   expect(() => checkInstant('at', Number.NaN)).toThrow(RangeError);
   expect(() => checkInstant('at', undefined as unknown as number)).toThrow(TypeError);
 });
 
-test('an integer lies between its bounds', () => {
+test('checkInteger accepts whole numbers within its bounds', () => {
   checkInteger('n', 1, 1, 2);
   for (const n of [0, 3, 1.5, Number.NaN]) {
     expect(() => checkInteger('n', n, 1, 2)).toThrow(RangeError);
   }
 });
 
-test('the message says expected, got, type; the codes are those of Node', () => {
+test("the error of a check has Node's code and states the expected value, the value and its type", () => {
   expect(() => checkDuration('ms', Number.NaN)).toThrow(
     expect.objectContaining({
       message: 'Expected `ms` to be a number ≥ 0, got NaN (number)',
@@ -36,7 +36,7 @@ test('the message says expected, got, type; the codes are those of Node', () => 
   );
 });
 
-test('every value can be shown, briefly', () => {
+test('show() returns a short text for every value', () => {
   const circle: unknown[] = [];
   circle.push(circle, circle);
   const values = [
@@ -46,7 +46,7 @@ test('every value can be shown, briefly', () => {
   for (const value of values) expect(show(value).length).toBeLessThan(100);
 });
 
-test('showing a value does not run code of the value that throws', () => {
+test('show() does not throw if the value throws', () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
   const tagged = {

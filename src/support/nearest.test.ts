@@ -2,11 +2,11 @@
 import { expect, test } from 'vitest';
 import { nearest } from './nearest.ts';
 
-test('a mistyped word finds the one that was meant', () => {
+test('nearest() finds the word for a mistyped one', () => {
   expect(nearest('ecko', ['echo', 'doctor'])).toBe('echo');
   expect(nearest('docter', ['echo', 'doctor'])).toBe('doctor');
 });
 
-test('a word that is near to none finds none', () => {
+test('nearest() returns undefined for a word that resembles none', () => {
   expect(nearest('serve', ['echo', 'doctor'])).toBeUndefined();
 });

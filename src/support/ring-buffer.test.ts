@@ -8,13 +8,13 @@ function drain<T>(queue: RingBuffer<T>): T[] {
   return items;
 }
 
-test('items come out in the order in which they went in', () => {
+test('a ring buffer returns its items in FIFO order', () => {
   const queue = new RingBuffer<number>();
   for (const item of [1, 2, 3]) queue.push(item);
   expect(drain(queue)).toEqual([1, 2, 3]);
 });
 
-test('the queue grows beyond its first ring while it is wrapped around', () => {
+test('a ring buffer grows while its items wrap around', () => {
   const queue = new RingBuffer<number>();
   for (let i = 0; i < 60; i++) queue.push(-i);
   for (let i = 0; i < 60; i++) queue.shift();
@@ -24,12 +24,12 @@ test('the queue grows beyond its first ring while it is wrapped around', () => {
   expect(drain(queue)).toEqual(items);
 });
 
-test('an item that has left is not held', async () => {
+test('a ring buffer does not keep an item that was removed', async () => {
   const queue = new RingBuffer<object>();
-  const gone = new WeakRef(pushAndTake(queue));
+  const removed = new WeakRef(pushAndTake(queue));
   await new Promise((resolve) => setTimeout(resolve, 0));
   globalThis.gc?.();
-  expect(gone.deref()).toBeUndefined();
+  expect(removed.deref()).toBeUndefined();
 });
 
 function pushAndTake(queue: RingBuffer<object>): object {
@@ -58,7 +58,7 @@ function perform(act: Act, queue: RingBuffer<number>, model: number[]): void {
   expect(queue.length).toBe(model.length);
 }
 
-test('a cleared ring is empty, and can be used again', () => {
+test('a cleared ring buffer is empty and can be used again', () => {
   const queue = new RingBuffer<number>();
   queue.push(1);
   queue.clear();
@@ -67,7 +67,7 @@ test('a cleared ring is empty, and can be used again', () => {
   expect(drain(queue)).toEqual([2]);
 });
 
-test('it behaves as an array does, whatever is pushed and taken', () => {
+test('a ring buffer behaves like an array for random sequences', () => {
   fc.assert(
     fc.property(acts, (sequence) => {
       const queue = new RingBuffer<number>();

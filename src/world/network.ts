@@ -144,15 +144,13 @@ export interface NetworkOwner {
   deliver(deliver: () => void): void;
 }
 
-/** The differences between backends. Tests and servers check them instead of guessing. */
+/** The features in which backends differ. Tests and servers check them instead of guessing. */
 export interface Capabilities {
   /** True: connections that are not accepted stay in the system's queue. False: the backend accepts
    *  them, pauses up to `backlog` of them, and resets the rest. */
   readonly pausesAccept: boolean;
   /** The number of bytes that the system took of an interrupted send is exact. */
   readonly exactTorn: boolean;
-  /** One call into the system accepts several connections. */
-  readonly batchedAccept: boolean;
   /** Several listeners, or datagram sockets, may share a port. */
   readonly reusePort: boolean;
   /** The options of a connection that this backend can set and read. */
@@ -162,8 +160,6 @@ export interface Capabilities {
   readonly abstractNames: boolean;
   /** Connections may use TLS. */
   readonly tls: boolean;
-  /** One call into the system receives several datagrams. */
-  readonly batchedDatagrams: boolean;
   /** The system's result for a datagram is known when `trySendTo` returns: `trySent` is true. */
   readonly sendsAtOnce: boolean;
   /** True: datagrams wait in the system's queue, and `dropped` counts its drops. False: datagrams
@@ -181,7 +177,7 @@ export interface NetworkLimits {
   readonly backlog: number | undefined;
 }
 
-/** Open sockets of a network. All zero after a run. */
+/** The numbers of open sockets of a network. All zero after a run. */
 export interface NetworkCounters {
   readonly transports: number;
   readonly listeners: number;
@@ -199,8 +195,8 @@ export type Endpoint =
 // ---- connections ----
 
 /**
- * The options of a connection. Values are numbers: 0 or 1, milliseconds, bytes, or a count of
- * probes.
+ * The name of an option of a connection. Values are numbers: 0 or 1, milliseconds, bytes, or a
+ * count of probes.
  */
 export type SocketOption =
   | 'noDelay'
@@ -223,14 +219,15 @@ export interface BufferSizes {
   readonly sendBufferSize?: number;
 }
 
+/** Options of `Network.connect`. */
 export interface TransportConnectOptions extends BufferSizes {
   /** The local address to bind before connecting. */
   readonly localAddress?: Endpoint;
 }
 
 /**
- * TCP keep-alive. An absent member leaves the current value. Times are rounded up to whole seconds,
- * the unit of the system.
+ * The options of TCP keep-alive. An absent member leaves the current value. Times are rounded up to
+ * whole seconds, the unit of the system.
  */
 export interface KeepAliveOptions {
   readonly enable: boolean;
@@ -242,7 +239,7 @@ export interface KeepAliveOptions {
   readonly count?: number;
 }
 
-/** A connection, or an attempt to connect. */
+/** A connection of a backend, or an attempt to connect. */
 export interface Transport extends Readiness {
   /** The local address. Known once connected or accepted; kept after close. */
   readonly local: Endpoint;
@@ -328,7 +325,7 @@ export interface ListenOptions extends BufferSizes {
   readonly proxyProtocol?: ProxyProtocolOptions;
 }
 
-/** A listening socket. `canRecv` means that an accept may succeed. */
+/** A listening socket of a backend. `canRecv` means that an accept may succeed. */
 export interface ListenerTransport extends Readiness {
   /** The bound address, with the real port if 0 was requested. */
   readonly local: Endpoint;
@@ -349,10 +346,10 @@ export interface ListenerTransport extends Readiness {
   acceptBatch?: number;
 
   /**
-   * Resets up to `most` connections of the system's queue, the oldest first, although the process
+   * Resets up to `max` connections of the system's queue, the oldest first, although the process
    * has no free descriptor. Returns how many. Absent: the backend cannot, or need not.
    */
-  shed?(most: number): number;
+  shed?(max: number): number;
 
   /** Connections that wait to be accepted now. Absent, `undefined`: not known. */
   readonly queued?: number | undefined;
@@ -386,7 +383,7 @@ export interface DatagramOptions {
   readonly maxLength?: number;
 }
 
-/** A received datagram. */
+/** A datagram that a backend has received. */
 export interface IncomingDatagram {
   /** The datagram, or its first `maxLength` bytes. The receiver owns it. */
   readonly data: Buffer;
@@ -396,7 +393,7 @@ export interface IncomingDatagram {
   readonly truncated: boolean;
 }
 
-/** A datagram socket. */
+/** A datagram socket of a backend. */
 export interface DatagramTransport extends Readiness {
   /** The bound address, with the real port if 0 was requested. Kept after close. */
   readonly local: Endpoint;

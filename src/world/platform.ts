@@ -110,6 +110,7 @@ export interface DiagnosticsChannel {
   publish(message: unknown): void;
 }
 
+/** The process that a program runs in. */
 export interface Platform {
   /** The id of this process. */
   readonly pid: number;
@@ -128,10 +129,10 @@ export interface Platform {
   metricsPage(metrics: readonly Metric[], done: (error: unknown, page: string) => void): void;
   /**
    * Listens at `at` for processes that inherit the descriptors. Where the system supports it, opens
-   * up to `most` sockets that share the port, so that each process has its own queue. Errors: those
+   * up to `max` sockets that share the port, so that each process has its own queue. Errors: those
    * of listening; ERR_UNSUPPORTED.
    */
-  shareListeners(at: Endpoint, most: number): SharedListeners;
+  shareListeners(at: Endpoint, max: number): SharedListeners;
   /**
    * Shares the listener that this process inherited as `fd`. The listener is not changed and stays
    * open. `local` is the path '' where the system does not report the address. Errors: EBADF,

@@ -6,7 +6,7 @@
 /** One or several PEM documents, as text or bytes. */
 export type TlsPem = string | Uint8Array | readonly (string | Uint8Array)[];
 
-/** One of several keys, with its own passphrase. */
+/** One of several private keys, with its own passphrase. */
 export interface TlsKey {
   readonly pem: string | Uint8Array;
   readonly passphrase?: string;
@@ -34,7 +34,7 @@ export interface TlsIdentity {
   readonly crl?: TlsPem;
 }
 
-/** The options that listeners and connections have in common. */
+/** The TLS options that listeners and connections have in common. */
 export interface TlsOptions extends TlsIdentity {
   readonly ciphers?: string;
   readonly ecdhCurve?: string;

@@ -7,6 +7,7 @@ import type { Operation } from '../kernel/operation.ts';
 import type { Network } from './network.ts';
 import type { MetricDefinitions, Platform } from './platform.ts';
 
+/** The network, the process and the program of a task. */
 export interface RuntimeWorld {
   /** Sockets and names. Created on first use. */
   readonly network: Network;

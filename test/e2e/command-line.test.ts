@@ -15,74 +15,74 @@ describe('the command', () => {
   endProcesses();
 
   for (const { name: backend } of realBackends) {
-    it(`says in one sentence that the port is in use, on ${backend}`, async () => {
+    it(`reports a port in use with one sentence, on ${backend}`, async () => {
       const { port } = await startEcho('--backend', backend);
       const second = coronet('echo', '--port', `${port}`, '--backend', backend);
-      await expectRefusal(second, 1, [`127.0.0.1:${port}`, 'in use']);
+      await expectError(second, 1, [`127.0.0.1:${port}`, 'in use']);
     });
 
-    it(`says in one sentence that the port is not allowed, on ${backend}`, async () => {
+    it(`reports a forbidden port with one sentence, on ${backend}`, async () => {
       const args = ['echo', '--port', '1', '--backend', backend];
-      await expectRefusal(withoutPrivilege(args), 1, ['127.0.0.1:1', 'may not listen']);
+      await expectError(withoutPrivilege(args), 1, ['127.0.0.1:1', 'is not allowed to listen']);
     });
 
-    it(`says in one sentence that an address is not of this machine, on ${backend}`, async () => {
+    it(`reports an address of another machine with one sentence, on ${backend}`, async () => {
       const args = ['--host', '203.0.113.77', '--port', `${await freePort()}`];
-      await expectRefusal(coronet('echo', ...args, '--backend', backend), 1, ['203.0.113.77']);
+      await expectError(coronet('echo', ...args, '--backend', backend), 1, ['203.0.113.77']);
     });
   }
 
-  it('does not know an option that does not exist, and makes a guess', async () => {
-    await expectRefusal(coronet('echo', '--prot', '80'), 2, ['--prot', 'Did you mean --port?']);
+  it('rejects an unknown option and suggests the one that was meant', async () => {
+    await expectError(coronet('echo', '--prot', '80'), 2, ['--prot', 'Did you mean --port?']);
   });
 
-  it('does not know a command that does not exist, and makes a guess', async () => {
-    await expectRefusal(coronet('ecko'), 2, ["'ecko'", 'Did you mean `coronet echo`?']);
-    await expectRefusal(coronet('xyzzy'), 2, ["'xyzzy'", 'coronet --help']);
+  it('rejects an unknown command and suggests the one that was meant', async () => {
+    await expectError(coronet('ecko'), 2, ["'ecko'", 'Did you mean `coronet echo`?']);
+    await expectError(coronet('xyzzy'), 2, ["'xyzzy'", 'coronet --help']);
   });
 
-  it('takes no names of the language for commands', async () => {
+  it('rejects names of Object.prototype as commands', async () => {
     for (const name of ['constructor', 'toString', '__proto__']) {
-      await expectRefusal(coronet(name), 2, [`'${name}'`]);
+      await expectError(coronet(name), 2, [`'${name}'`]);
     }
   });
 
   for (const port of ['99999', '-1', 'http', '80.5', '', '0x50']) {
-    it(`does not take '${port}' for a port`, async () => {
-      await expectRefusal(coronet('echo', `--port=${port}`), 2, ['--port']);
+    it(`rejects '${port}' as a port`, async () => {
+      await expectError(coronet('echo', `--port=${port}`), 2, ['--port']);
     });
   }
 
   for (const host of ['[::1]', 'a b', '1.2.3.4.5']) {
-    it(`does not take '${host}' for a host`, async () => {
+    it(`rejects '${host}' as a host`, async () => {
       for (const args of [['echo'], ['serve', 'handler.mjs']]) {
-        await expectRefusal(coronet(...args, '--host', host), 2, ['--host', `'${host}'`]);
+        await expectError(coronet(...args, '--host', host), 2, ['--host', `'${host}'`]);
       }
     });
   }
 
-  it('behind the last port advises one that there is', async () => {
+  it('suggests a valid port if port 65535 is in use', async () => {
     const holder = createServer();
     holder.listen(65_535, '127.0.0.1');
-    // Whoever has it: it is in use.
+    // If another program has the port, it is also in use.
     await once(holder, 'listening').catch(() => {});
-    await expectRefusal(coronet('echo', '--port', '65535'), 1, ['in use', '--port 0']);
+    await expectError(coronet('echo', '--port', '65535'), 1, ['in use', '--port 0']);
     holder.close();
   });
 
-  it('does not take an unknown backend', async () => {
+  it('rejects an unknown backend', async () => {
     const started = coronet('echo', '--backend', 'select');
-    await expectRefusal(started, 2, ['auto', 'epoll', 'portable', "'select'"]);
+    await expectError(started, 2, ['auto', 'epoll', 'portable', "'select'"]);
     const env = { CORONET_BACKEND: 'select' };
     const byEnvironment = new Started(process.execPath, [main, 'echo'], { env });
-    await expectRefusal(byEnvironment, 1, ['auto', 'epoll', 'portable', "'select'"]);
+    await expectError(byEnvironment, 1, ['auto', 'epoll', 'portable', "'select'"]);
   });
 
-  it('does not take an argument that it has no use for', async () => {
-    await expectRefusal(coronet('echo', 'loudly'), 2, ['loudly']);
+  it('rejects an unexpected argument', async () => {
+    await expectError(coronet('echo', 'loudly'), 2, ['loudly']);
   });
 
-  it('explains itself with examples first', async () => {
+  it('prints help that begins with examples', async () => {
     for (const args of [['--help'], ['-h'], [], ['echo', '--help'], ['doctor', '--help']]) {
       const started = coronet(...args);
       expect(await started.exit).toEqual({ code: 0, signal: null });
@@ -91,7 +91,7 @@ describe('the command', () => {
     }
   });
 
-  it('tells its version', async () => {
+  it('prints its version', async () => {
     const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
     const started = coronet('--version');
     await started.exit;
@@ -102,7 +102,7 @@ describe('the command', () => {
 describe('coronet doctor', () => {
   endProcesses();
 
-  it('tells people which backend is used, and why', async () => {
+  it('prints the selected backend and the reason', async () => {
     const started = coronet('doctor');
     expect(await started.exit).toEqual({ code: 0, signal: null });
     const backend = realBackends[0]?.name ?? '';
@@ -110,7 +110,7 @@ describe('coronet doctor', () => {
     expect(started.stdout).toContain(process.versions.node);
   });
 
-  it('tells programs the same', async () => {
+  it('prints the same as JSON', async () => {
     const started = coronet('doctor', '--json');
     expect(await started.exit).toEqual({ code: 0, signal: null });
     expect(JSON.parse(started.stdout)).toMatchObject({
@@ -121,15 +121,17 @@ describe('coronet doctor', () => {
   });
 });
 
-/** It ends with `code`, says one line on standard error that holds `words`, and nothing else. */
-async function expectRefusal(started: Process, code: number, words: string[]): Promise<void> {
+/**
+ * Expects exit code `code`, one line on standard error that contains `words`, and no other output.
+ */
+async function expectError(started: Process, code: number, words: string[]): Promise<void> {
   expect(await started.exit).toEqual({ code, signal: null });
   expect(started.stderr).toMatch(/^[^\n]+\n$/);
   for (const word of words) expect(started.stderr).toContain(word);
   expect(started.stdout).toBe('');
 }
 
-/** The superuser gives up the privilege of low ports; other users have none. */
+/** The superuser drops the privilege for low ports. Other users do not have it. */
 function withoutPrivilege(args: readonly string[]): Process {
   if (process.geteuid?.() !== 0) return coronet(...args);
   const drop = ['--bounding-set=-net_bind_service', '--inh-caps=-net_bind_service'];

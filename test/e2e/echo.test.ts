@@ -25,7 +25,7 @@ for (const { name: backend } of realBackends) {
     });
 
     for (const { name, start } of CLIENTS) {
-      it(`answers GOT:Hello to the Hello of ${name}`, async () => {
+      it(`replies GOT:Hello to the Hello of ${name}`, async () => {
         const echo = await startEcho('--backend', backend);
         const person = start(echo.port);
         person.child.stdin?.write('Hello\n');
@@ -37,7 +37,7 @@ for (const { name: backend } of realBackends) {
       });
     }
 
-    it('says who came and who went, and that the task is done', async () => {
+    it('prints each connection, its end, and the end of its task', async () => {
       const echo = await startEcho('--backend', backend);
       const one = plainClient(echo.port);
       await one.connected();
@@ -45,19 +45,19 @@ for (const { name: backend } of realBackends) {
       expect(await one.ask('Hello')).toBe(true);
       one.socket.end();
       await echo.process.until('it is over', () => echo.process.lines.length === 3);
-      const said = [`Connection from ${name}`, `Connection closed ${name}`, 'Task done'];
-      expect(echo.process.lines).toEqual(said);
+      const expected = [`Connection from ${name}`, `Connection closed ${name}`, 'Task done'];
+      expect(echo.process.lines).toEqual(expected);
       expect(echo.process.stderr).toBe('');
     });
 
-    it('answers byte for byte, also what is no text', async () => {
+    it('replies byte for byte, also to binary data', async () => {
       const echo = await startEcho('--backend', backend);
       const one = plainClient(echo.port);
       one.socket.setEncoding('latin1');
       const bytes = Buffer.from(Array.from({ length: 1000 }, (_, i) => i % 256));
       one.socket.write(bytes);
-      await one.until(() => one.heard.length === 1004);
-      expect(one.heard).toBe(`GOT:${bytes.toString('latin1')}`);
+      await one.until(() => one.received.length === 1004);
+      expect(one.received).toBe(`GOT:${bytes.toString('latin1')}`);
     });
 
     it('serves a thousand clients at once', async () => {
@@ -70,7 +70,7 @@ for (const { name: backend } of realBackends) {
       expect(again.filter((answered) => !answered)).toEqual([]);
     });
 
-    it('goes on when a client is killed, and when one resets', async () => {
+    it('continues after a client is killed, and after a reset', async () => {
       const echo = await startEcho('--backend', backend);
       const killed = CLIENTS[0]?.start(echo.port);
       killed?.child.stdin?.write('Hello\n');
@@ -84,7 +84,7 @@ for (const { name: backend } of realBackends) {
       expect(echo.process.stderr).toBe('');
     });
 
-    it('--quiet says nothing', async () => {
+    it('--quiet prints nothing', async () => {
       const echo = await startEcho('--backend', backend, '--quiet');
       const one = plainClient(echo.port);
       expect(await one.ask('Hello')).toBe(true);
@@ -93,10 +93,10 @@ for (const { name: backend } of realBackends) {
       expect([echo.process.stdout, echo.process.stderr]).toEqual(['', '']);
     });
 
-    it('--host chooses where to listen', async () => {
+    it('--host selects the address to listen on', async () => {
       const echo = await startEcho('--backend', backend, '--host', '::');
       expect(await plainClient(echo.port, '::1').ask('over IPv6')).toBe(true);
-      await echo.process.until('it is told', () => echo.process.lines.length > 0);
+      await echo.process.until('it prints a line', () => echo.process.lines.length > 0);
       expect(echo.process.lines[0]).toMatch(/^Connection from \[::1\]:\d+$/);
     });
   });

@@ -12,32 +12,32 @@ function coronet(...args: string[]): { out: string; err: string; code: number | 
   return { out: stdout, err: stderr, code: status };
 }
 
-test('a code is explained, however it is written', () => {
+test('a code is explained in upper and lower case', () => {
   for (const code of ['ERR_BUSY', 'err_busy']) {
     const { out, code: exit } = coronet('explain', code);
-    expect(out).toMatch(/^ERR_BUSY \(BusyError\)\n.*\n\nLikely cause: .*\nWay out: /);
+    expect(out).toMatch(/^ERR_BUSY \(BusyError\)\n.*\n\nLikely cause: .*\nRemedy: /);
     expect(exit).toBe(0);
   }
 });
 
-test('without a code all of them are listed', () => {
+test('without a code all codes are listed', () => {
   const { out } = coronet('explain');
   expect(out.split('\n').filter((line) => line.startsWith('ERR_')).length).toBeGreaterThan(25);
 });
 
-test('with --json a program can read it', () => {
+test('with --json the explanation is JSON', () => {
   const one = JSON.parse(coronet('explain', 'ERR_TORN', '--json').out) as { code: string };
   expect(one).toMatchObject({ code: 'ERR_TORN', className: 'TornError' });
   expect(JSON.parse(coronet('explain', '--json').out)).toHaveProperty('ERR_BUSY');
 });
 
-test('an unknown code says what may have been meant, and exits with 2', () => {
+test('an error for an unknown code suggests a similar one; the exit code is 2', () => {
   const { err, code } = coronet('explain', 'ERR_BUSSY');
-  expect(err).toBe("coronet: There is no code 'ERR_BUSSY' in Coronet. Did you mean ERR_BUSY?\n");
+  expect(err).toBe("coronet: Coronet does not have a code 'ERR_BUSSY'. Did you mean ERR_BUSY?\n");
   expect(code).toBe(2);
 });
 
-test('more than one code is one too many', () => {
+test('more than one code is an error', () => {
   const { err, code } = coronet('explain', 'ERR_BUSY', 'ERR_TORN');
-  expect([err, code]).toEqual(["coronet: Expected one code, got 'ERR_TORN' as well.\n", 2]);
+  expect([err, code]).toEqual(["coronet: Expected one code, got a second one: 'ERR_TORN'.\n", 2]);
 });

@@ -1,4 +1,4 @@
-/** The package as it is built: few files, and everything in them under its own name. */
+/** The built package: few files, and classes with their exported names. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 
@@ -9,7 +9,7 @@ function entry(name: string): string {
 }
 
 describe('the package', () => {
-  test.skipIf(process.platform === 'win32')('is imported with a handful of descriptors', () => {
+  test.skipIf(process.platform === 'win32')('is imported with few descriptors', () => {
     const program = `for (const entry of process.argv.slice(1)) await import(entry);
       console.log('done');`;
     const shell = 'ulimit -n 40 && exec "$@"';
@@ -18,7 +18,7 @@ describe('the package', () => {
     expect(String(execFileSync('/bin/sh', given))).toBe('done\n');
   });
 
-  test.each(ENTRIES)('names its classes in %s as they are exported', async (name) => {
+  test.each(ENTRIES)('exports classes in %s under their own names', async (name) => {
     const exported = (await import(entry(name))) as Readonly<Record<string, unknown>>;
     const classes = Object.entries(exported).filter(([key, value]) => {
       return typeof value === 'function' && /^[A-Z]/.test(key);

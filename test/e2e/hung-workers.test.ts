@@ -1,4 +1,4 @@
-/** Workers that hang, and what else a supervisor has to bear. Needs `npm run build` before. */
+/** Workers that hang or misbehave, and their supervisor. Needs `npm run build`. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -6,10 +6,10 @@ import { PlainClient } from '../support/process/coronet-command.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 import {
   askLine,
-  heard,
+  eventsOf,
   isAlive,
   ownFolder,
-  toldBy,
+  untilEvent,
   untilGone,
   write,
 } from '../support/process/worker-processes.ts';
@@ -17,7 +17,7 @@ import {
 const SUPERVISOR = fileURLToPath(new URL('programs/supervisor.mjs', import.meta.url));
 const folder = ownFolder();
 
-/** Enough for a busy machine: an answer takes a millisecond. */
+/** Long enough for a busy machine: a reply takes a millisecond. */
 const LIMIT = { hangTimeoutMs: 1500 };
 
 class Supervisor extends Process {
@@ -30,20 +30,20 @@ class Supervisor extends Process {
 
   static async begin(count: number, options: object = LIMIT): Promise<Supervisor> {
     const supervisor = new Supervisor(count, options);
-    supervisor.port = Number((await heard(supervisor, 'serving'))['port']);
+    supervisor.port = Number((await untilEvent(supervisor, 'serving'))['port']);
     return supervisor;
   }
 
-  /** Those that were started, in their order. */
+  /** The workers, in the order of their start. */
   get pids(): number[] {
-    const started = toldBy(this).filter(({ kind }) => kind === 'started');
+    const started = eventsOf(this).filter(({ kind }) => kind === 'started');
     return started.map(({ pid }) => Number(pid));
   }
 
-  /** Its workers as well: one that hangs would outlive it, and hold its output. */
+  /** Also kills its workers: a hung one would outlive it and keep its output open. */
   override kill(): void {
     super.kill();
-    const ended = toldBy(this).filter(({ kind }) => kind === 'ended');
+    const ended = eventsOf(this).filter(({ kind }) => kind === 'ended');
     const gone = new Set(ended.map(({ pid }) => Number(pid)));
     for (const pid of this.pids) {
       if (!gone.has(pid) && isAlive(pid)) process.kill(pid, 'SIGKILL');
@@ -51,10 +51,10 @@ class Supervisor extends Process {
   }
 
   kinds(): unknown[] {
-    return toldBy(this).map(({ kind }) => kind);
+    return eventsOf(this).map(({ kind }) => kind);
   }
 
-  /** Drains all, which has to succeed. */
+  /** Drains the workers and expects success. */
   async drain(): Promise<void> {
     this.child.kill('SIGTERM');
     expect(await this.exit).toEqual({ code: 0, signal: null });
@@ -62,23 +62,25 @@ class Supervisor extends Process {
   }
 }
 
-/** Has a worker do `deed` while a connection of it is open, and gives its pid. It has begun then:
- *  whoever comes now is not accepted by a worker that hangs. */
+/**
+ * Makes a worker do `deed` while one of its connections is open, and returns its pid. The deed has
+ * begun: the hung worker accepts no later connection.
+ */
 async function engage(port: number, deed: string): Promise<number> {
   const client = new PlainClient(port);
   client.socket.write('who\n');
-  if (!(await client.until(() => client.heard.endsWith('\n')))) throw new Error('not served');
+  if (!(await client.until(() => client.received.endsWith('\n')))) throw new Error('not served');
   client.socket.write(`${deed}\n`);
-  // What it answers afterwards may come with it.
-  if (!(await client.until(() => client.heard.includes('now\n')))) throw new Error('not heard');
-  return Number.parseInt(client.heard, 10);
+  // Later replies may arrive with it.
+  if (!(await client.until(() => client.received.includes('now\n')))) throw new Error('no reply');
+  return Number.parseInt(client.received, 10);
 }
 
 describe('a worker that hangs', () => {
   endProcesses();
 
   for (const deed of ['spin', 'block']) {
-    it(`(${deed}) is killed and replaced; the other one serves, no client is lost`, async () => {
+    it(`(${deed}) is killed and replaced; the other one serves all clients`, async () => {
       const supervisor = await Supervisor.begin(2);
       const hung = await engage(supervisor.port, deed);
       const other = supervisor.pids.find((pid) => pid !== hung);
@@ -89,9 +91,9 @@ describe('a worker that hangs', () => {
         asked.push(answer.finally(async () => answers.push(await answer)));
         await Promise.race([delay(20), answer]);
       }
-      expect(await heard(supervisor, 'hung')).toMatchObject({ pid: hung, silentMs: 1500 });
-      expect(await heard(supervisor, 'ended')).toMatchObject({ exit: { signal: 'SIGKILL' } });
-      await heard(supervisor, 'ready', 3);
+      expect(await untilEvent(supervisor, 'hung')).toMatchObject({ pid: hung, silentMs: 1500 });
+      expect(await untilEvent(supervisor, 'ended')).toMatchObject({ exit: { signal: 'SIGKILL' } });
+      await untilEvent(supervisor, 'ready', 3);
       const served = new Set(await Promise.all(asked));
       const successor = supervisor.pids[2];
       for (const answer of served) {
@@ -106,64 +108,64 @@ describe('a worker that hangs', () => {
     const [stopped] = supervisor.pids as [number];
     process.kill(stopped, 'SIGSTOP');
     const answer = askLine(supervisor.port);
-    expect(await heard(supervisor, 'hung')).toMatchObject({ pid: stopped });
-    await heard(supervisor, 'ready', 2);
+    expect(await untilEvent(supervisor, 'hung')).toMatchObject({ pid: stopped });
+    await untilEvent(supervisor, 'ready', 2);
     expect(await answer).toBe(`${supervisor.pids[1]} v1`);
     await supervisor.drain();
   });
 
-  it('because its program is over and its process is not, likewise', async () => {
+  it('because its program has ended and its process has not, is killed and replaced', async () => {
     const supervisor = await Supervisor.begin(1);
     const left = await engage(supervisor.port, 'leave');
-    expect(await heard(supervisor, 'hung')).toMatchObject({ pid: left });
-    await heard(supervisor, 'ready', 2);
+    expect(await untilEvent(supervisor, 'hung')).toMatchObject({ pid: left });
+    await untilEvent(supervisor, 'ready', 2);
     await supervisor.drain();
   });
 });
 
-describe('nobody is taken for hung', () => {
+describe('a supervisor does not kill a worker', () => {
   endProcesses();
 
-  it('who is busy for longer than the limit, and yields now and then', async () => {
+  it('that is busy for longer than the limit and yields now and then', async () => {
     const supervisor = await Supervisor.begin(1);
     const client = new PlainClient(supervisor.port);
     client.socket.write('compute\n');
-    expect(await client.until(() => client.heard.includes('v1'))).toBe(true);
+    expect(await client.until(() => client.received.includes('v1'))).toBe(true);
     expect(supervisor.kinds()).not.toContain('hung');
     client.socket.end();
     await supervisor.drain();
   });
 
-  it('after a supervisor was stopped for longer than the limit', async () => {
+  it('after the supervisor was stopped for longer than the limit', async () => {
     const supervisor = await Supervisor.begin(2);
     supervisor.child.kill('SIGSTOP');
     await delay(2 * LIMIT.hangTimeoutMs);
     supervisor.child.kill('SIGCONT');
     supervisor.child.kill('SIGHUP');
-    await heard(supervisor, 'reloaded');
+    await untilEvent(supervisor, 'reloaded');
     expect(supervisor.kinds()).not.toContain('hung');
     await supervisor.drain();
   });
 });
 
-describe('a supervisor bears', () => {
+describe('a supervisor tolerates', () => {
   endProcesses();
 
-  it('a worker that floods it with messages: it reloads and drains as ever', async () => {
+  it('a worker that floods it with messages: it still reloads and drains', async () => {
     const supervisor = await Supervisor.begin(2);
     await engage(supervisor.port, 'flood');
     supervisor.child.kill('SIGHUP');
-    await heard(supervisor, 'reloaded');
+    await untilEvent(supervisor, 'reloaded');
     await engage(supervisor.port, 'flood');
     await supervisor.drain();
     expect(supervisor.kinds()).not.toContain('hung');
   });
 
-  it('a worker that closes its channel: it drains, and is followed by another one', async () => {
+  it('a worker that closes its channel: the worker drains and is replaced', async () => {
     const supervisor = await Supervisor.begin(1);
     const gone = await engage(supervisor.port, 'disconnect');
-    expect(await heard(supervisor, 'ended')).toMatchObject({ pid: gone, exit: { code: 0 } });
-    await heard(supervisor, 'ready', 2);
+    expect(await untilEvent(supervisor, 'ended')).toMatchObject({ pid: gone, exit: { code: 0 } });
+    await untilEvent(supervisor, 'ready', 2);
     expect(await askLine(supervisor.port)).toBe(`${supervisor.pids[1]} v1`);
     await supervisor.drain();
   });

@@ -1,4 +1,4 @@
-/** `main` when the grace is over: the program is cut, and what went wrong meanwhile is told. */
+/** `main` at the end of the grace period: the program is cut, and errors are reported. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -9,7 +9,7 @@ const ENTRY = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
 
 endProcesses();
 
-/** A program that says when it runs, and whose cleanup does `cleanup`. */
+/** A program that prints when it runs, and whose cleanup does `cleanup`. */
 function program(cleanup: string): string {
   return `
     import { main, sleepForever } from ${JSON.stringify(ENTRY)};
@@ -19,31 +19,31 @@ function program(cleanup: string): string {
     }, { graceMs: 20, name: 'deaf' });`;
 }
 
-/** Starts it, sends SIGTERM once it runs, and gives how it ended and what it said. */
-function terminated(source: string): Promise<{ code: number | null; said: string }> {
+/** Starts the program, sends SIGTERM once it runs, and returns its exit code and standard error. */
+function terminated(source: string): Promise<{ code: number | null; stderr: string }> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', source]);
-  let said = '';
+  let stderr = '';
   child.stderr.on('data', (text) => {
-    said += text;
+    stderr += text;
   });
   child.stdout.once('data', () => child.kill('SIGTERM'));
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, said })));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stderr })));
 }
 
-test('a program that is cut exits with 1 and says who was cut, waiting for what', async () => {
-  const { code, said } = await terminated(program(''));
+test('a program that is cut exits with 1 and reports its tasks and their waits', async () => {
+  const { code, stderr } = await terminated(program(''));
   expect(code).toBe(1);
-  expect(said).toMatch(/grace period of 20 ms is over.*\n.*'deaf' waits for sleep forever/);
+  expect(stderr).toMatch(/grace period of 20 ms is over.*\n.*'deaf' waits for sleep forever/);
 });
 
-test('an error of its cleanup is told as well', async () => {
-  const { code, said } = await terminated(program("throw new Error('disk full')"));
+test('an error of the cleanup of a cut program is reported as well', async () => {
+  const { code, stderr } = await terminated(program("throw new Error('disk full')"));
   expect(code).toBe(1);
-  expect(said).toContain('disk full');
-  expect(said).toContain('grace period of 20 ms is over');
+  expect(stderr).toContain('disk full');
+  expect(stderr).toContain('grace period of 20 ms is over');
 });
 
-test('a third signal ends it at once, whatever it is still doing', async () => {
+test('a third signal ends the program at once', async () => {
   const source = `
     import { main, shield, sleepForever } from ${JSON.stringify(ENTRY)};
     await main(function* () {
@@ -55,7 +55,7 @@ test('a third signal ends it at once, whatever it is still doing', async () => {
     }, { graceMs: Infinity });`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', source]);
   child.stdout.on('data', (text) => {
-    // Two signals of a kind that come at once may be one: they are not counted by the system.
+    // Two pending signals of one kind are delivered once: the system does not count them.
     if (String(text).includes('running')) {
       child.kill('SIGTERM');
       child.kill('SIGINT');
@@ -66,9 +66,9 @@ test('a third signal ends it at once, whatever it is still doing', async () => {
   expect(code).toBe(130);
 });
 
-test('a server whose log nobody reads any more serves on', async () => {
+test('a server continues to serve when its log is not read any more', async () => {
   const server = startNode(import.meta.url, 'programs/failing.mjs');
-  await server.until('it says its port', () => server.lines.length > 0);
+  await server.until('it prints its port', () => server.lines.length > 0);
   const port = Number(server.lines[0]);
   const visit = async () => {
     const client = new PlainClient(port);
@@ -77,7 +77,7 @@ test('a server whose log nobody reads any more serves on', async () => {
     return client.socket.errored;
   };
   await visit();
-  await server.until('it tells the failure', () => server.stderr.includes('every one of them'));
+  await server.until('it reports the failure', () => server.stderr.includes('every one of them'));
   server.child.stderr?.destroy();
   for (let i = 0; i < 5; i++) expect(await visit()).toBe(null);
   server.child.kill('SIGTERM');

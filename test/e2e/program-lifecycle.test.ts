@@ -1,4 +1,4 @@
-/** The frame that `main` gives a program: readiness, lame duck, and what systemd is told. */
+/** The lifecycle of a program under `main`: readiness, lame duck, messages to systemd. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -11,16 +11,16 @@ import { endProcesses, Process } from '../support/process/process.ts';
 
 const program = fileURLToPath(new URL('programs/program-lifecycle.mjs', import.meta.url));
 
-/** Longer than any test takes. */
-const FOR_EVER_MS = 600_000;
+/** Longer than any test. */
+const LONG_MS = 600_000;
 
-/** Debug mode names steps that a busy machine has made long, and standard error is compared. */
+/** Debug mode reports long steps of a busy machine, and the tests compare standard error. */
 const QUIET = { CORONET_DEBUG: '' };
 
 const clients: PlainClient[] = [];
 
-/** The program, once it answers. */
-class Framed {
+/** The program in a child process. */
+class MainProgram {
   readonly process: Process;
 
   constructor(options: object = {}, env: Readonly<Record<string, string>> = {}) {
@@ -29,16 +29,19 @@ class Framed {
   }
 
   async until(line: RegExp): Promise<void> {
-    const said = () => this.process.lines.some((each) => line.test(each));
-    await this.process.until(`it says ${line}`, said);
+    const printed = () => this.process.lines.some((each) => line.test(each));
+    await this.process.until(`it prints ${line}`, printed);
   }
 
-  /** Starts it and waits until it listens at both ports. */
-  static async start(options: object, env?: Readonly<Record<string, string>>): Promise<Framed> {
-    const framed = new Framed(options, env);
-    await framed.until(/^health/);
-    await framed.until(/^serves/);
-    return framed;
+  /** Starts the program and waits until it listens at both ports. */
+  static async start(
+    options: object,
+    env?: Readonly<Record<string, string>>,
+  ): Promise<MainProgram> {
+    const main = new MainProgram(options, env);
+    await main.until(/^health/);
+    await main.until(/^serves/);
+    return main;
   }
 
   port(name: 'health' | 'serves'): number {
@@ -46,7 +49,7 @@ class Framed {
     return Number(line?.split(' ')[1]);
   }
 
-  /** Status and body of an answer of its health. */
+  /** Status and body of a response of its health server. */
   ask(path: string): Promise<string> {
     return new Promise((resolve, reject) => {
       const request = get({ port: this.port('health'), host: '127.0.0.1', path }, (answer) => {
@@ -89,91 +92,91 @@ describe('a program under main', () => {
   });
 
   it('is ready once its first server listens', async () => {
-    const framed = await Framed.start({});
-    await framed.until(/^ready/);
-    expect(await framed.ask('/readyz')).toBe('200 ready');
-    expect(await framed.ask('/metrics')).toMatch(/^coronet_server_open\{server="127\.0\.0\.1:/m);
-    framed.kill();
-    expect(await framed.process.exit).toEqual({ code: 0, signal: null });
-    expect(framed.process.lines.filter((line) => line === 'ready')).toHaveLength(1);
-    expect(framed.process.stderr).toBe('');
+    const main = await MainProgram.start({});
+    await main.until(/^ready/);
+    expect(await main.ask('/readyz')).toBe('200 ready');
+    expect(await main.ask('/metrics')).toMatch(/^coronet_server_open\{server="127\.0\.0\.1:/m);
+    main.kill();
+    expect(await main.process.exit).toEqual({ code: 0, signal: null });
+    expect(main.process.lines.filter((line) => line === 'ready')).toHaveLength(1);
+    expect(main.process.stderr).toBe('');
   });
 
-  it('that tells by itself is ready when it has told, and not before', async () => {
-    const framed = await Framed.start({ ready: 'manual' });
-    expect(await framed.ask('/readyz')).toBe('503 not ready');
-    framed.process.child.stdin?.write('now\n');
-    await framed.until(/^ready/);
-    expect(await framed.ask('/readyz')).toBe('200 ready');
-    framed.kill('SIGINT');
-    expect(await framed.process.exit).toEqual({ code: 0, signal: null });
+  it('with ready: "manual" is ready after it has called ready(), and not before', async () => {
+    const main = await MainProgram.start({ ready: 'manual' });
+    expect(await main.ask('/readyz')).toBe('503 not ready');
+    main.process.child.stdin?.write('now\n');
+    await main.until(/^ready/);
+    expect(await main.ask('/readyz')).toBe('200 ready');
+    main.kill('SIGINT');
+    expect(await main.process.exit).toEqual({ code: 0, signal: null });
   });
 
   it('never becomes ready after a signal', async () => {
-    const framed = await Framed.start({ ready: 'manual', lameDuckMs: FOR_EVER_MS });
-    framed.kill();
-    await framed.answers('/readyz', '503 stopping');
-    framed.process.child.stdin?.write('now\n');
-    framed.process.child.stdin?.end();
-    expect(await framed.ask('/readyz')).toBe('503 stopping');
-    framed.kill();
-    expect(await framed.process.exit).toEqual({ code: 143, signal: null });
-    expect(framed.process.lines).not.toContain('ready');
+    const main = await MainProgram.start({ ready: 'manual', lameDuckMs: LONG_MS });
+    main.kill();
+    await main.answers('/readyz', '503 stopping');
+    main.process.child.stdin?.write('now\n');
+    main.process.child.stdin?.end();
+    expect(await main.ask('/readyz')).toBe('503 stopping');
+    main.kill();
+    expect(await main.process.exit).toEqual({ code: 143, signal: null });
+    expect(main.process.lines).not.toContain('ready');
   });
 
   it('fails with what onReady throws', async () => {
-    const framed = new Framed({ fails: true });
-    expect(await framed.process.exit).toEqual({ code: 1, signal: null });
-    expect(framed.process.stderr).toContain('not ready after all');
+    const main = new MainProgram({ fails: true });
+    expect(await main.process.exit).toEqual({ code: 1, signal: null });
+    expect(main.process.stderr).toContain('not ready after all');
   });
 
-  it('serves on as a lame duck, while it says that it is not ready', async () => {
-    const framed = await Framed.start({ lameDuckMs: FOR_EVER_MS });
-    framed.kill();
-    await framed.answers('/readyz', '503 stopping');
-    expect(await framed.ask('/livez')).toBe('200 alive');
-    expect(await isServed(framed.port('serves'))).toBe(true);
-    framed.kill('SIGINT');
-    expect(await framed.process.exit).toEqual({ code: 130, signal: null });
+  it('continues to serve as a lame duck while it reports that it is not ready', async () => {
+    const main = await MainProgram.start({ lameDuckMs: LONG_MS });
+    main.kill();
+    await main.answers('/readyz', '503 stopping');
+    expect(await main.ask('/livez')).toBe('200 alive');
+    expect(await isServed(main.port('serves'))).toBe(true);
+    main.kill('SIGINT');
+    expect(await main.process.exit).toEqual({ code: 130, signal: null });
   });
 
-  it('drains once the lame duck is over', async () => {
-    const framed = await Framed.start({ lameDuckMs: 100 });
-    const client = framed.client();
+  it('drains after the lame duck period', async () => {
+    const main = await MainProgram.start({ lameDuckMs: 100 });
+    const client = main.client();
     await client.connected();
-    framed.kill();
-    await framed.answers('/readyz', '503 stopping');
-    expect(await framed.process.exit).toEqual({ code: 0, signal: null });
+    main.kill();
+    await main.answers('/readyz', '503 stopping');
+    expect(await main.process.exit).toEqual({ code: 0, signal: null });
     await client.until(() => client.socket.closed);
     expect(client.socket.errored).toBe(null);
   });
 
-  it('answers for its health to the very end of a drain', async () => {
-    const framed = await Framed.start({ holds: true, graceMs: FOR_EVER_MS });
-    const client = framed.client();
+  it('responds to health requests until the end of a drain', async () => {
+    const main = await MainProgram.start({ holds: true, graceMs: LONG_MS });
+    const client = main.client();
     await client.connected();
     client.socket.write('a question');
     const open = /coronet_server_open\{[^}]*\} 1\n/;
-    while (!open.test(await framed.ask('/metrics'))) await framed.ask('/livez');
-    framed.kill();
-    await framed.answers('/readyz', '503 stopping');
-    while (await isServed(framed.port('serves'))) await framed.ask('/livez');
-    expect(await framed.ask('/livez')).toBe('200 alive');
-    framed.kill();
-    expect(await framed.process.exit).toEqual({ code: 143, signal: null });
+    while (!open.test(await main.ask('/metrics'))) await main.ask('/livez');
+    main.kill();
+    await main.answers('/readyz', '503 stopping');
+    while (await isServed(main.port('serves'))) await main.ask('/livez');
+    expect(await main.ask('/livez')).toBe('200 alive');
+    main.kill();
+    expect(await main.process.exit).toEqual({ code: 143, signal: null });
   });
 
-  it('that is cut tells who it was, and what they waited for', async () => {
-    const framed = await Framed.start({ holds: true, graceMs: 50 });
-    const client = framed.client();
+  it('that is cut reports its tasks and what they waited for', async () => {
+    const main = await MainProgram.start({ holds: true, graceMs: 50 });
+    const client = main.client();
     await client.connected();
     client.socket.write('a question');
     const open = /coronet_server_open\{[^}]*\} 1\n/;
-    while (!open.test(await framed.ask('/metrics'))) await framed.ask('/livez');
-    framed.kill();
-    expect(await framed.process.exit).toEqual({ code: 1, signal: null });
-    expect(framed.process.stderr).toMatch(/grace period of 50 ms is over/);
-    expect(framed.process.stderr).toMatch(/'127\.0\.0\.1:\d+' waits for sleep forever/);
+    while (!open.test(await main.ask('/metrics'))) await main.ask('/livez');
+    main.kill();
+    expect(await main.process.exit).toEqual({ code: 1, signal: null });
+    expect(main.process.stderr).toMatch(/grace period of 50 ms is over/);
+    expect(main.process.stderr).toMatch(/'127\.0\.0\.1:\d+' waits for sleep forever/);
   });
 });
 
@@ -185,92 +188,106 @@ describe.skipIf(!isInstalled('socat'))('a program under systemd', () => {
     folder = '';
   });
 
-  /** A receiver of datagrams, as the manager is one, and where it listens. */
-  async function manager(isAbstract: boolean): Promise<{ at: string; heard: Process }> {
+  /** A receiver of datagrams in the place of the manager, and its address. */
+  async function manager(isAbstract: boolean): Promise<{ at: string; receiver: Process }> {
     folder = mkdtempSync(join(tmpdir(), 'coronet-notify-'));
     const path = join(folder, 'notify.sock');
     const address = isAbstract ? `ABSTRACT-RECV:${path}` : `UNIX-RECV:${path}`;
-    const heard = new Process('socat', ['-d', '-d', '-u', address, 'STDOUT']);
-    await heard.until('it listens', () => heard.stderr.includes('starting data transfer loop'));
-    return { at: isAbstract ? `@${path}` : path, heard };
+    const receiver = new Process('socat', ['-d', '-d', '-u', address, 'STDOUT']);
+    await receiver.until('it listens', () =>
+      receiver.stderr.includes('starting data transfer loop'),
+    );
+    return { at: isAbstract ? `@${path}` : path, receiver };
   }
 
-  async function tells(isAbstract: boolean, env: Record<string, string>): Promise<string> {
-    const { at, heard } = await manager(isAbstract);
-    const framed = new Framed({}, { NOTIFY_SOCKET: at, ...env });
-    await heard.until('it is ready', () => heard.stdout.includes('READY=1\nSTATUS=Ready'));
-    framed.kill();
-    await heard.until('it stops', () => heard.stdout.includes('STOPPING=1\nSTATUS=Draining'));
-    expect(await framed.process.exit).toEqual({ code: 0, signal: null });
-    expect(framed.process.stderr).toBe('');
-    expect(framed.process.lines).toContain('sees ');
-    return heard.stdout;
+  async function messagesOf(isAbstract: boolean, env: Record<string, string>): Promise<string> {
+    const { at, receiver } = await manager(isAbstract);
+    const main = new MainProgram({}, { NOTIFY_SOCKET: at, ...env });
+    await receiver.until('it is ready', () => receiver.stdout.includes('READY=1\nSTATUS=Ready'));
+    main.kill();
+    await receiver.until('it stops', () => receiver.stdout.includes('STOPPING=1\nSTATUS=Draining'));
+    expect(await main.process.exit).toEqual({ code: 0, signal: null });
+    expect(main.process.stderr).toBe('');
+    expect(main.process.lines).toContain('sees ');
+    return receiver.stdout;
   }
 
   const linux = process.platform === 'linux';
 
-  it.runIf(withoutEpoll === undefined)('says that it is ready, and that it stops', async () => {
-    expect(await tells(false, {})).not.toContain('WATCHDOG');
-  });
+  it.runIf(withoutEpoll === undefined)(
+    'reports that it is ready, and that it is stopping',
+    async () => {
+      expect(await messagesOf(false, {})).not.toContain('WATCHDOG');
+    },
+  );
 
   it.runIf(withoutEpoll === undefined && linux)('finds a manager with an abstract name', () =>
-    tells(true, {}),
+    messagesOf(true, {}),
   );
 
-  it.runIf(isInstalled('systemd-notify'))('says so without the addon, too', () =>
-    tells(false, { CORONET_ADDON: '/nowhere/coronet.node' }),
+  it.runIf(isInstalled('systemd-notify'))('reports that also without the addon', () =>
+    messagesOf(false, { CORONET_ADDON: '/nowhere/coronet.node' }),
   );
 
-  it('without the addon says what keeps it from telling', async () => {
+  it('warns without the addon if the message cannot be sent', async () => {
     const env = { ...QUIET, NOTIFY_SOCKET: '/nowhere', CORONET_ADDON: '/nowhere/coronet.node' };
     const given = [process.execPath, program, JSON.stringify({ ready: 'manual', fills: true })];
     const full = new Process('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...given], { env });
-    await full.until('it has said both ports', () => full.lines.length === 3);
+    await full.until('it has printed both ports', () => full.lines.length === 3);
     full.child.stdin?.write('now\n');
     await full.until('it has none left', () => full.lines.includes('EMFILE'));
     full.child.kill('SIGTERM');
     await full.exit;
-    expect(full.stderr).toContain('no addon here, and EMFILE for systemd-notify');
-  });
-
-  it.runIf(withoutEpoll === undefined)('says that it is alive, if that is asked for', async () => {
-    const { at, heard } = await manager(false);
-    const framed = new Framed({}, { NOTIFY_SOCKET: at, WATCHDOG_USEC: '20000' });
-    await heard.until('it is alive', () => heard.stdout.split('WATCHDOG=1').length > 5);
-    framed.kill();
-    expect(await framed.process.exit).toEqual({ code: 0, signal: null });
-    expect(framed.process.lines).toContain('sees ');
-  });
-
-  it.runIf(withoutEpoll === undefined)('says so without a descriptor left, too', async () => {
-    const { at, heard } = await manager(false);
-    const options = JSON.stringify({ ready: 'manual', fills: true });
-    const given = [process.execPath, program, options];
-    const env = { ...QUIET, NOTIFY_SOCKET: at, WATCHDOG_USEC: '20000' };
-    const full = new Process('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...given], { env });
-    await full.until('it has said both ports', () => full.lines.length === 3);
-    full.child.stdin?.write('now\n');
-    await full.until('it has none left', () => full.lines.includes('EMFILE'));
-    const before = heard.stdout.split('WATCHDOG=1').length;
-    const since = () => heard.stdout.split('WATCHDOG=1').length - before;
-    await heard.until('it is alive', () => since() > 5);
-    full.child.kill('SIGTERM');
-    expect(await full.exit).toEqual({ code: 0, signal: null });
-    expect(full.stderr).toBe('');
-  });
-
-  it.runIf(withoutEpoll === undefined)('is not watched in the place of another', async () => {
-    const watch = { WATCHDOG_USEC: '1000', WATCHDOG_PID: '1' };
-    expect(await tells(false, watch)).not.toContain('WATCHDOG');
+    expect(full.stderr).toContain('the addon is not available, and systemd-notify failed: EMFILE');
   });
 
   it.runIf(withoutEpoll === undefined)(
-    'goes on when nobody hears it, with one warning',
+    'sends watchdog messages if the manager requests them',
     async () => {
-      const framed = await Framed.start({}, { NOTIFY_SOCKET: '/nowhere/notify.sock' });
-      framed.kill();
-      expect(await framed.process.exit).toEqual({ code: 0, signal: null });
-      expect(framed.process.stderr.split('cannot be told')).toHaveLength(2);
+      const { at, receiver } = await manager(false);
+      const main = new MainProgram({}, { NOTIFY_SOCKET: at, WATCHDOG_USEC: '20000' });
+      await receiver.until('it is alive', () => receiver.stdout.split('WATCHDOG=1').length > 5);
+      main.kill();
+      expect(await main.process.exit).toEqual({ code: 0, signal: null });
+      expect(main.process.lines).toContain('sees ');
+    },
+  );
+
+  it.runIf(withoutEpoll === undefined)(
+    'sends watchdog messages also if no descriptor is left',
+    async () => {
+      const { at, receiver } = await manager(false);
+      const options = JSON.stringify({ ready: 'manual', fills: true });
+      const given = [process.execPath, program, options];
+      const env = { ...QUIET, NOTIFY_SOCKET: at, WATCHDOG_USEC: '20000' };
+      const full = new Process('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...given], { env });
+      await full.until('it has printed both ports', () => full.lines.length === 3);
+      full.child.stdin?.write('now\n');
+      await full.until('it has none left', () => full.lines.includes('EMFILE'));
+      const before = receiver.stdout.split('WATCHDOG=1').length;
+      const since = () => receiver.stdout.split('WATCHDOG=1').length - before;
+      await receiver.until('it is alive', () => since() > 5);
+      full.child.kill('SIGTERM');
+      expect(await full.exit).toEqual({ code: 0, signal: null });
+      expect(full.stderr).toBe('');
+    },
+  );
+
+  it.runIf(withoutEpoll === undefined)(
+    'sends no watchdog messages that are requested of another process',
+    async () => {
+      const watch = { WATCHDOG_USEC: '1000', WATCHDOG_PID: '1' };
+      expect(await messagesOf(false, watch)).not.toContain('WATCHDOG');
+    },
+  );
+
+  it.runIf(withoutEpoll === undefined)(
+    'continues with one warning if the manager does not exist',
+    async () => {
+      const main = await MainProgram.start({}, { NOTIFY_SOCKET: '/nowhere/notify.sock' });
+      main.kill();
+      expect(await main.process.exit).toEqual({ code: 0, signal: null });
+      expect(main.process.stderr.split('cannot be sent')).toHaveLength(2);
     },
   );
 });

@@ -1,4 +1,4 @@
-/** `coronet serve` with a socket that somebody else has opened for it. */
+/** `coronet serve` with an inherited socket. */
 import { once } from 'node:events';
 import type { AddressInfo, ListenOptions } from 'node:net';
 import { createServer } from 'node:net';
@@ -7,15 +7,15 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { realBackends } from '../support/backends.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
-import { askLine, heard, ownFolder, write } from '../support/process/worker-processes.ts';
+import { askLine, ownFolder, untilEvent, write } from '../support/process/worker-processes.ts';
 
 const folder = ownFolder();
 const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** As systemd does it: the descriptor is 3, and LISTEN_PID the process itself. */
+/** As under systemd: the descriptor is 3, and LISTEN_PID is the process itself. */
 const AS_SYSTEMD = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"';
 
-/** `coronet serve ARGS` with a listener of ours, which is closed here; and its port. */
+/** Starts `coronet serve ARGS` with an inherited listener. Returns the process and the port. */
 async function startWithSocket(
   at: ListenOptions,
   ...args: readonly string[]
@@ -35,7 +35,7 @@ for (const { name: backend } of realBackends.filter(() => process.platform !== '
     endProcesses();
 
     it.each([[[]], [['--workers', '2']]])(
-      'serves there, whatever --port says: %j',
+      'uses the inherited socket instead of --port: %j',
       async (more) => {
         const text = `export default function* (socket) {
         yield* socket.recv();
@@ -44,18 +44,18 @@ for (const { name: backend } of realBackends.filter(() => process.platform !== '
         const file = write(folder, 'handler.mjs', text);
         const args = [file, '--port', '1', '--json', '--backend', backend, ...more];
         const [child, port] = await startWithSocket({ host: '127.0.0.1', port: 0 }, ...args);
-        expect(await heard(child, 'listening')).toMatchObject({ host: '127.0.0.1', port });
+        expect(await untilEvent(child, 'listening')).toMatchObject({ host: '127.0.0.1', port });
         expect(await askLine(port)).toBe('here');
         child.child.kill('SIGTERM');
         expect(await child.exit).toEqual({ code: 0, signal: null });
       },
     );
 
-    it('tells the path of a Unix socket', async () => {
+    it('reports the path of a Unix socket', async () => {
       const path = join(folder, `${backend}.sock`);
       const file = write(folder, 'silent.mjs', 'export default function* () {}');
       const [child] = await startWithSocket({ path }, file, '--json', '--backend', backend);
-      expect(await heard(child, 'listening')).toMatchObject({ path });
+      expect(await untilEvent(child, 'listening')).toMatchObject({ path });
     });
   });
 }

@@ -8,16 +8,16 @@ import { endProcesses, startNode } from '../support/process/process.ts';
 import {
   askLine,
   askWhile,
-  heard,
+  eventsOf,
   ownFolder,
-  toldBy,
+  untilEvent,
   untilGone,
   write,
 } from '../support/process/worker-processes.ts';
 
 const folder = ownFolder();
 
-/** A handler that answers each connection's first bytes with the process and `text`. */
+/** A handler that replies to the first bytes of each connection with its pid and `text`. */
 function answering(text: string): string {
   return `export default function* (socket) {
     yield* socket.recv();
@@ -32,7 +32,7 @@ interface Serving {
 
 async function serving(file: string, ...args: readonly string[]): Promise<Serving> {
   const process = coronet('serve', file, '--port', '0', '--json', ...args);
-  const { port } = await heard(process, 'listening');
+  const { port } = await untilEvent(process, 'listening');
   return { process, port: Number(port) };
 }
 
@@ -40,20 +40,20 @@ for (const { name: backend } of realBackends) {
   describe(`coronet serve on ${backend}`, () => {
     endProcesses();
 
-    it('serves with the handler that a file exports, and tells as JSON what happens', async () => {
+    it('serves with the handler that a file exports, and prints events as JSON', async () => {
       const file = write(folder, 'handler.mjs', answering('"one"'));
       const { process, port } = await serving(file, '--backend', backend);
       expect(await askLine(port)).toBe(`${process.child.pid} one`);
       process.child.kill('SIGTERM');
       expect(await process.exit).toEqual({ code: 0, signal: null });
-      expect(toldBy(process)).toMatchObject([
+      expect(eventsOf(process)).toMatchObject([
         { event: 'listening', host: '127.0.0.1', port, backend, pid: process.child.pid },
         { event: 'end', accepted: 1, open: 0, failed: 0 },
       ]);
       expect(process.stderr).not.toContain('coronet ');
     });
 
-    it('takes { handler, options } as well', async () => {
+    it('accepts { handler, options } as well', async () => {
       const text = `export default { options: { onError: (error) => console.error(error.message) },
         *handler(socket) { throw new Error('as it should'); } }`;
       const file = write(folder, 'options.mjs', text);
@@ -73,11 +73,11 @@ for (const { name: backend } of realBackends) {
       process.child.kill('SIGTERM');
       expect(await process.exit).toEqual({ code: 0, signal: null });
       const accepted = [...answers.values()].reduce((sum, each) => sum + each);
-      expect(await heard(process, 'end')).toMatchObject({ accepted, open: 0, restarts: 0 });
+      expect(await untilEvent(process, 'end')).toMatchObject({ accepted, open: 0, restarts: 0 });
       await untilGone(pids);
     });
 
-    it('--watch serves with the new code when a file changes, and refuses nobody', async () => {
+    it('--watch serves with the new code after a change, and rejects no connection', async () => {
       const dependency = join(folder, 'lib');
       mkdirSync(dependency, { recursive: true });
       write(dependency, 'text.mjs', 'export const text = "old";');
@@ -89,7 +89,7 @@ for (const { name: backend } of realBackends) {
       const { process, port } = await serving(file, '--backend', backend, '--watch');
       expect(await askLine(port)).toMatch(/^\d+ old$/);
       write(dependency, 'text.mjs', 'export const text = ;');
-      await heard(process, 'reload-failed');
+      await untilEvent(process, 'reload-failed');
       expect(process.stderr).toContain('text.mjs:1\nexport const text = ;');
       write(dependency, 'text.mjs', 'export const text = "new";');
       const answers = await askWhile(port, (seen) => ![...seen.keys()].some(isNew));
@@ -107,17 +107,17 @@ function isNew(answer: string): boolean {
 describe('coronet serve --watch', () => {
   endProcesses();
 
-  it('waits for a change when the program does not even start', async () => {
+  it('waits for a change if the program does not start', async () => {
     const file = write(folder, 'unfinished.mjs', 'export default function* (');
     const process = coronet('serve', file, '--port', '0', '--json', '--watch');
-    await heard(process, 'waiting');
+    await untilEvent(process, 'waiting');
     write(folder, 'unfinished.mjs', answering('"done"'));
-    const { port } = await heard(process, 'listening');
+    const { port } = await untilEvent(process, 'listening');
     expect(await askLine(Number(port))).toMatch(/ done$/);
   });
 
-  it('follows folders that are removed and made anew, its own one too', async () => {
-    const own = join(folder, 'made-anew');
+  it('watches folders that are removed and created again, including its own', async () => {
+    const own = join(folder, 'created-again');
     const lib = join(own, 'lib');
     const make = (text: string): string => {
       mkdirSync(lib, { recursive: true });
@@ -131,37 +131,37 @@ describe('coronet serve --watch', () => {
     const { process, port } = await serving(make('first'), '--watch');
     for (const [index, removed] of [lib, own, lib].entries()) {
       rmSync(removed, { recursive: true });
-      await heard(process, 'reload-failed', index + 1);
+      await untilEvent(process, 'reload-failed', index + 1);
       make(`number ${index}`);
       await askWhile(port, (seen) => ![...seen.keys()].some((each) => each.endsWith(`${index}`)));
     }
   });
 
-  it('heeds a signal while it waits', async () => {
+  it('ends at a signal while it waits', async () => {
     const file = write(folder, 'never.mjs', 'export default 1');
     const process = coronet('serve', file, '--port', '0', '--json', '--watch');
-    await heard(process, 'waiting');
+    await untilEvent(process, 'waiting');
     process.child.kill('SIGTERM');
     expect(await process.exit).toEqual({ code: 0, signal: null });
   });
 });
 
-describe('what coronet serve cannot serve with', () => {
+describe('coronet serve reports', () => {
   endProcesses();
 
   const right = 'export default function* (socket, peer)';
-  const files: readonly (readonly [title: string, text: string, says: readonly string[]])[] = [
+  const files: readonly (readonly [title: string, text: string, texts: readonly string[]])[] = [
     [
-      'a syntax error is shown with its place',
+      'a syntax error with its position',
       'const a = 1;\nconst b = = 2;',
       ['cannot be loaded', 'bad.mjs:2\nconst b = = 2;\n          ^', "Unexpected token '='"],
     ],
     [
-      'one that throws is shown with the place',
+      'an error of the module with its position',
       '\nthrow new Error("boom");',
       ['boom', 'bad.mjs:2:7'],
     ],
-    ['an import that is missing', 'import "./nothing.mjs";', ['Cannot find module', 'nothing.mjs']],
+    ['a missing import', 'import "./nothing.mjs";', ['Cannot find module', 'nothing.mjs']],
     ['no default export', 'export const handler = 1;', ['exports only handler', right]],
     ['no export at all', '', ['exports nothing', right]],
     [
@@ -178,48 +178,48 @@ describe('what coronet serve cannot serve with', () => {
     ],
   ];
 
-  for (const [title, text, says] of files) {
+  for (const [title, text, texts] of files) {
     it(title, async () => {
-      await expectRefusal(write(folder, 'bad.mjs', text), 1, says);
+      await expectError(write(folder, 'bad.mjs', text), 1, texts);
     });
   }
 
-  it('a file that is not there, and a folder', async () => {
-    await expectRefusal(join(folder, 'nothing.mjs'), 1, ['There is no file', 'nothing.mjs']);
-    await expectRefusal(folder, 1, ['Expected a file']);
+  it('a missing file, and a folder', async () => {
+    await expectError(join(folder, 'nothing.mjs'), 1, ['nothing.mjs does not exist']);
+    await expectError(folder, 1, ['Expected a file']);
   });
 
-  it('TypeScript is run, or refused with the way out', async () => {
+  it('how to run TypeScript, if Node does not run it', async () => {
     const file = write(folder, 'typed.ts', `const text: string = 'typed';\n${answering('text')}`);
     const { typescript } = process.features as { typescript?: unknown };
     if (typescript === undefined || typescript === false) {
-      await expectRefusal(file, 1, ['does not run', '22.18']);
+      await expectError(file, 1, ['does not run', '22.18']);
     } else {
       const { port } = await serving(file);
       expect(await askLine(port)).toMatch(/ typed$/);
     }
   });
 
-  it('wrong calls are told in a sentence', async () => {
+  it('wrong usage with one sentence', async () => {
     const file = write(folder, 'fine.mjs', answering('1'));
     const calls: readonly (readonly [readonly string[], string])[] = [
       [[], 'Expected a file'],
-      [[file, 'other.mjs'], "got 'other.mjs' as well"],
+      [[file, 'other.mjs'], "got a second one: 'other.mjs'"],
       [[file, '--wrokers', '2'], 'Did you mean --workers?'],
       [[file, '--workers', '0'], 'auto or a whole number'],
       [[file, '--grace-ms', 'soon'], '--grace-ms'],
       [[file, '--port', '70000'], '--port'],
     ];
     const started = calls.map(([args]) => coronet('serve', ...args));
-    for (const [index, [, says]] of calls.entries()) {
+    for (const [index, [, texts]] of calls.entries()) {
       const process = started[index] as Process;
       expect(await process.exit).toEqual({ code: 2, signal: null });
-      expect(process.stderr).toContain(says);
+      expect(process.stderr).toContain(texts);
     }
   });
 
   for (const workers of [[], ['--workers', '2']]) {
-    it(`an address that is in use ${workers.join(' ')}`, async () => {
+    it(`an address in use ${workers.join(' ')}`, async () => {
       const file = write(folder, 'fine.mjs', answering('1'));
       const { port } = await serving(file, ...workers);
       const second = coronet('serve', file, '--port', `${port}`, ...workers);
@@ -229,16 +229,16 @@ describe('what coronet serve cannot serve with', () => {
     });
   }
 
-  it('explains itself with examples first', async () => {
+  it('help that begins with examples', async () => {
     const process = coronet('serve', '--help');
     expect(await process.exit).toEqual({ code: 0, signal: null });
     expect(process.stdout).toMatch(/^Examples:\n {2}coronet serve handler\.mjs/);
   });
 
-  async function expectRefusal(file: string, code: number, says: readonly string[]): Promise<void> {
+  async function expectError(file: string, code: number, texts: readonly string[]): Promise<void> {
     const process = startNode(import.meta.url, '../../dist/cli/main.js', 'serve', file);
     expect(await process.exit).toEqual({ code, signal: null });
-    for (const each of says) expect(process.stderr).toContain(each);
+    for (const each of texts) expect(process.stderr).toContain(each);
     expect(process.stdout).toBe('');
   }
 });

@@ -18,14 +18,14 @@ for (const { name: backend } of realBackends) {
     });
 
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      it(`${signal} ends it with code 0 when nobody is there`, async () => {
+      it(`${signal} ends it with code 0 if no client is connected`, async () => {
         const echo = await startEcho('--backend', backend);
         echo.process.child.kill(signal);
         expect(await echo.process.exit).toEqual({ code: 0, signal: null });
         expect(echo.process.stderr).toBe('');
       });
 
-      it(`${signal} ends idle connections in order, and it with code 0`, async () => {
+      it(`${signal} closes idle connections cleanly and ends it with code 0`, async () => {
         const echo = await startEcho('--backend', backend);
         const fresh = new PlainClient(echo.port);
         const used = new PlainClient(echo.port);
@@ -36,11 +36,11 @@ for (const { name: backend } of realBackends) {
         expect(await echo.process.exit).toEqual({ code: 0, signal: null });
         await fresh.until(() => fresh.socket.closed);
         await used.until(() => used.socket.closed);
-        expect([fresh.heard, used.heard]).toEqual(['', 'GOT:Hello']);
+        expect([fresh.received, used.received]).toEqual(['', 'GOT:Hello']);
         expect(echo.process.lines.filter((line) => line === 'Task done').length).toBe(2);
       });
 
-      it(`a second ${signal} ends it at once with 128 + its number`, async () => {
+      it(`a second ${signal} ends it at once with 128 + the signal number`, async () => {
         const echo = await startEcho('--backend', backend);
         await blockedClient(echo);
         echo.process.child.kill(signal);
@@ -52,7 +52,7 @@ for (const { name: backend } of realBackends) {
       });
     }
 
-    it('a handler that is in the middle of an answer may finish it', async () => {
+    it('a handler that is sending a reply can finish it', async () => {
       const echo = await startEcho('--backend', backend);
       const client = await blockedClient(echo);
       echo.process.child.kill('SIGTERM');
@@ -66,13 +66,13 @@ for (const { name: backend } of realBackends) {
   });
 }
 
-describe('coronet echo and its grace', () => {
+describe('the grace period of coronet echo', () => {
   endProcesses();
   afterEach(() => {
     for (const socket of open.splice(0)) socket.destroy();
   });
 
-  it('a handler that does not end within five seconds is cut: a failure', async () => {
+  it('cuts a handler after five seconds, with exit code 1', async () => {
     await Promise.all(realBackends.map(({ name }) => expectCut(name)));
   });
 });
@@ -87,10 +87,10 @@ async function expectCut(backend: string): Promise<void> {
   expect(exit).toEqual({ code: 1, signal: null });
 }
 
-/** A server that takes nothing for so long is blocked, and not just slow on a busy machine. */
+/** A server that reads nothing for this time is blocked, and not just slow on a busy machine. */
 const SILENCE_MS = 1000;
 
-/** A client that sends and never reads, until the server cannot send it any more. */
+/** A client that sends and does not read, until the server cannot send to it any more. */
 async function blockedClient(echo: Echo): Promise<Socket> {
   const socket = connect(echo.port, '127.0.0.1');
   open.push(socket);
@@ -103,7 +103,7 @@ async function blockedClient(echo: Echo): Promise<Socket> {
   return socket;
 }
 
-/** The first signal was heard: nobody is let in any more. */
+/** Waits until the server does not accept connections, after the first signal. */
 async function untilStopping(echo: Echo): Promise<void> {
   while (await isServed(echo.port)) await delay(5);
 }

@@ -13,7 +13,7 @@ import { endProcesses, startNode } from '../support/process/process.ts';
 const folder = mkdtempSync(join(tmpdir(), 'coronet-sim-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A module for the command, of `text`. */
+/** Writes a module for the command. */
 function moduleOf(name: string, text: string): string {
   const path = join(folder, name);
   writeFileSync(path, text);
@@ -28,14 +28,14 @@ function sim(...args: readonly string[]): Process {
   return coronet('sim', ...args);
 }
 
-/** What the command prints with --json. */
-async function jsonOf(code: number, ...args: readonly string[]): Promise<Told> {
+/** Returns the output of the command with --json. */
+async function jsonOf(code: number, ...args: readonly string[]): Promise<JsonOutput> {
   const started = sim(...args, '--json');
   expect(await started.exit, started.stderr).toEqual({ code, signal: null });
-  return JSON.parse(started.stdout) as Told;
+  return JSON.parse(started.stdout) as JsonOutput;
 }
 
-interface Told {
+interface JsonOutput {
   readonly ok: boolean;
   readonly seed: number;
   readonly runs: number;
@@ -51,7 +51,7 @@ interface Race {
   readonly options: SimOptions;
 }
 
-/** The arguments of a command that was printed. */
+/** The arguments in a printed command. */
 function argumentsOf(command: string | undefined): string[] {
   expect(command).toMatch(/^coronet sim /);
   return (command as string).split(' ').slice(2);
@@ -63,7 +63,7 @@ vi.setConfig({ testTimeout: 60_000 });
 describe('coronet sim', () => {
   endProcesses();
 
-  it('tells people what the runs were like', async () => {
+  it('prints a report of the runs', async () => {
     const started = sim(fixture('talk.mjs'), '--runs', '300', '--seed', '5');
     expect(await started.exit).toEqual({ code: 0, signal: null });
     expect(started.stdout).toMatch(/^300 runs, seeds 5 to 304: all succeeded\n {2}order +random, /);
@@ -71,7 +71,7 @@ describe('coronet sim', () => {
     expect(started.stderr).toBe('');
   });
 
-  it('gives the report that simulate gives, on any number of threads', async () => {
+  it('prints the report that simulate returns, on any number of threads', async () => {
     const { default: talk } = (await import(fixture('talk.mjs'))) as { default: Scenario };
     const report = await simulate(talk, { runs: 300, seed: 3 });
     for (const workers of ['1', '3']) {
@@ -104,7 +104,7 @@ describe('coronet sim', () => {
     });
   });
 
-  it('prints commands that play the failure again', async () => {
+  it('prints commands that replay the failure', async () => {
     const found = await jsonOf(1, fixture('race.mjs'), '--runs', '1000', '--max-steps', '9000');
     const { seed, replay } = found.commands;
     expect(seed).toBe(`coronet sim ${fixture('race.mjs')} --max-steps 9000 --seed ${found.seed}`);
@@ -123,7 +123,7 @@ describe('coronet sim', () => {
     expect(again.traceHash).toBe(found.traceHash);
   });
 
-  it('tells people the shrunk story, where it was thrown, and both ways back', async () => {
+  it('prints the shrunk failure, its stack, and two commands that replay it', async () => {
     const started = sim(fixture('race.mjs'), '--runs', '1000');
     expect(await started.exit).toEqual({ code: 1, signal: null });
     expect(started.stdout).toBe('');
@@ -138,7 +138,7 @@ describe('coronet sim', () => {
     expect(shrunk).toMatch(/^Shrunk: coronet sim \S+ --replay \S+$/);
   });
 
-  it('runs a seed alone, however many runs the file asks for', async () => {
+  it('runs a single seed, whatever the number of runs in the file', async () => {
     const text = 'export default { *scenario() {}, options: { runs: 50, seed: 3 } };';
     const file = moduleOf('fifty.mjs', text);
     expect(await jsonOf(0, file)).toMatchObject({ runs: 50, seed: 3 });
@@ -148,48 +148,48 @@ describe('coronet sim', () => {
     expect(started.stdout).toMatch(/^1 run, seed 9: succeeded\n/);
   });
 
-  it('says that a token stands for nothing any more', async () => {
+  it('reports that a replay token does not fail any more', async () => {
     const found = await jsonOf(1, fixture('race.mjs'), '--runs', '1000');
     const started = sim(fixture('talk.mjs'), '--replay', found.replay);
     expect(await started.exit).toEqual({ code: 0, signal: null });
     expect(started.stdout).toContain('does not fail any more');
   });
 
-  it('puts a file into quotes where a shell needs it', async () => {
+  it('quotes the file name if a shell needs it', async () => {
     const file = moduleOf("it's one.mjs", 'export default function* () { throw new Error(); }');
     const started = sim(file);
     expect(await started.exit).toEqual({ code: 1, signal: null });
     expect(started.stderr).toContain("/it'\\''s one.mjs' --seed 1\n");
   });
 
-  it('says that a seed does not fail alone, where something is kept from run to run', async () => {
+  it('reports that a seed does not fail alone if a module keeps state between runs', async () => {
     const started = sim(fixture('module-state.mjs'), '--runs', '100', '--workers', '1');
     expect(await started.exit).toEqual({ code: 1, signal: null });
     expect(started.stderr).toContain('Error: the twentieth');
     expect(started.stderr).toContain('Seed 20 failed within the campaign, but does not fail when');
   });
 
-  it('keeps what scenarios print out of the JSON', async () => {
+  it('keeps the output of scenarios out of the JSON', async () => {
     const started = sim(fixture('module-state.mjs'), '--runs', '5', '--json', '--workers', '1');
     await started.exit;
     expect(started.stderr).toContain('printed while loaded\n');
     expect(JSON.parse(started.stdout)).toMatchObject({ runs: 5 });
   });
 
-  it('checks for determinism, and prints the command that does so again', async () => {
+  it('checks for determinism, and prints the command that repeats the check', async () => {
     const found = await jsonOf(1, fixture('clock.mjs'), '--runs', '2', '--check-determinism');
     expect(found).toMatchObject({ code: 'ERR_NOT_DETERMINISTIC', seed: 1, replay: null });
     expect(found.commands['seed']).toMatch(/clock\.mjs --check-determinism --seed 1$/);
     expect(found.commands['replay']).toBeNull();
   });
 
-  it('does not take the end of a thread for success', async () => {
+  it('does not treat the exit of a thread as success', async () => {
     const started = sim(fixture('exits.mjs'), '--runs', '50', '--workers', '2');
     expect(await started.exit).toEqual({ code: 1, signal: null });
     expect(started.stderr).toContain('exited with code 7');
   });
 
-  it('runs TypeScript where Node does, and says so where it does not', async () => {
+  it('runs TypeScript if Node does, and otherwise reports that it does not', async () => {
     const started = sim(fixture('typed.ts'));
     const strips = Boolean((process.features as { typescript?: unknown }).typescript);
     expect(await started.exit).toEqual({ code: strips ? 0 : 2, signal: null });
@@ -197,7 +197,7 @@ describe('coronet sim', () => {
     else expect(started.stderr).toContain('does not run TypeScript');
   });
 
-  it('explains itself with examples first', async () => {
+  it('prints help that begins with examples', async () => {
     const started = sim('--help');
     expect(await started.exit).toEqual({ code: 0, signal: null });
     expect(started.stdout).toMatch(/^Examples:\n {2}coronet sim /);
@@ -207,7 +207,7 @@ describe('coronet sim', () => {
 describe('simulateTest', () => {
   endProcesses();
 
-  it('makes a test for node:test, which fails with the story', async () => {
+  it('defines a test for node:test that fails with the report', async () => {
     const file = moduleOf('node-test.mjs', NODE_TEST);
     const started = startNode(import.meta.url, pathToFileURL(file).href);
     expect(await started.exit).toEqual({ code: 1, signal: null });
@@ -225,10 +225,10 @@ simulateTest('passes', function* () { yield; }, { test });
 simulateTest('fails', function* () { yield; throw new Error('always'); }, { test });
 `;
 
-describe('coronet sim does not run', () => {
+describe('coronet sim rejects', () => {
   endProcesses();
   const talkFile = fixture('talk.mjs');
-  const wrong: readonly [what: string, args: readonly string[], told: readonly string[]][] = [
+  const wrong: readonly [what: string, args: readonly string[], expected: readonly string[]][] = [
     ['without a file', [], ['Expected a file', 'coronet sim FILE']],
     ['two files', ['a.mjs', 'b.mjs'], ["'a.mjs' and 'b.mjs'"]],
     [
@@ -244,15 +244,15 @@ describe('coronet sim does not run', () => {
     ['wrong options of the file', [fixture('wrong-options.mjs')], ['`order`', '"lifo"']],
   ];
 
-  it.each(wrong)('%s', async (_, args, told) => {
+  it.each(wrong)('%s', async (_, args, expected) => {
     const started = sim(...args);
     expect(await started.exit, started.stderr).toEqual({ code: 2, signal: null });
     expect(started.stderr).toMatch(/^coronet: /);
-    for (const words of told) expect(started.stderr).toContain(words);
+    for (const words of expected) expect(started.stderr).toContain(words);
     expect(started.stdout).toBe('');
   });
 
-  it('a file with a mistake in its syntax, and shows the line', async () => {
+  it('a file with a syntax error, and prints the line', async () => {
     const broken = moduleOf('broken.mjs', 'export default 5;\nconst = 5;\n');
     const outer = moduleOf('outer.mjs', "import './broken.mjs';\n");
     for (const file of [broken, outer]) {
@@ -267,28 +267,33 @@ describe('Ctrl-C', () => {
   endProcesses();
   const many = 100_000_000;
 
-  it('stops a campaign, and says how to go on', async () => {
+  it('stops a campaign, and prints how to continue', async () => {
     const args = ['--runs', `${many}`, '--seed', '7', '--workers', '1'];
     const started = sim(fixture('run-counter.mjs'), ...args);
     await started.until('runs are done', () => started.stderr === 'a thousand\n');
     started.child.kill('SIGINT');
     expect(await started.exit).toEqual({ code: 130, signal: null });
-    const told = /^Interrupted: (\d+) runs, seeds 7 to (\d+) succeeded\.\nContinue: (.*)$/m;
-    const [, runs, last, command] = told.exec(started.stderr) ?? [];
+    const expected = /^Interrupted: (\d+) runs, seeds 7 to (\d+) succeeded\.\nContinue: (.*)$/m;
+    const [, runs, last, command] = expected.exec(started.stderr) ?? [];
     const done = Number(runs);
     expect(Number(last)).toBe(6 + done);
     expect(command).toMatch(/^coronet sim \S+run-counter\.mjs --seed/);
     expect(command).toContain(`--seed ${7 + done} --runs ${many - done}`);
   });
 
-  it('stops threads that hang, and tells programs how far it came', async () => {
+  it('stops hung threads, and prints the progress as JSON', async () => {
     const args = ['--runs', `${many}`, '--workers', '2', '--json'];
     const started = sim(fixture('endless.mjs'), ...args);
     await started.until('it hangs', () => started.stderr.includes('busy'));
     started.child.kill('SIGINT');
     expect(await started.exit).toEqual({ code: 130, signal: null });
-    const told = JSON.parse(started.stdout) as Told;
-    expect(told).toMatchObject({ ok: true, interrupted: true, seed: 1, next: told.runs + 1 });
-    expect(told.runs).toBeLessThan(200);
+    const expected = JSON.parse(started.stdout) as JsonOutput;
+    expect(expected).toMatchObject({
+      ok: true,
+      interrupted: true,
+      seed: 1,
+      next: expected.runs + 1,
+    });
+    expect(expected.runs).toBeLessThan(200);
   });
 });

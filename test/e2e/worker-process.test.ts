@@ -1,4 +1,4 @@
-/** Processes that the platform starts, seen from the parent. Needs `npm run build` before. */
+/** Worker processes, seen from the parent. Needs `npm run build`. */
 import { ChildProcess } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,22 +10,22 @@ import type { WorkerExit, WorkerProcess, WorkerStart } from '../../src/world/pla
 
 const MODULE = new URL('programs/worker-child.mjs', import.meta.url).href;
 
-/** More than a channel holds. */
+/** Messages of this size exceed the buffer of a channel. */
 const BLOCK = 'x'.repeat(100_000);
-const MOST_BLOCKS = 1000;
+const MAX_BLOCKS = 1000;
 
 const running = new Set<Child>();
 
 class Child {
   readonly worker: WorkerProcess;
-  readonly heard: unknown[] = [];
+  readonly messages: unknown[] = [];
   readonly exit: Promise<WorkerExit>;
   #onMessage = () => {};
   #onExit: (exit: WorkerExit) => void = () => {};
 
   constructor(start: Partial<WorkerStart> = {}) {
     const onMessage = (message: unknown) => {
-      this.heard.push(message);
+      this.messages.push(message);
       this.#onMessage();
     };
     const onExit = (exit: WorkerExit) => {
@@ -39,33 +39,33 @@ class Child {
     running.add(this);
   }
 
-  async hears(count: number): Promise<readonly unknown[]> {
-    while (this.heard.length < count) {
+  async received(count: number): Promise<readonly unknown[]> {
+    while (this.messages.length < count) {
       await new Promise<void>((resolve) => {
         this.#onMessage = resolve;
       });
     }
-    return this.heard;
+    return this.messages;
   }
 }
 
-describe('a process that was started', () => {
+describe('a worker process', () => {
   afterEach(async () => {
     const left = [...running];
     for (const { worker } of left) worker.kill('SIGKILL');
     await Promise.all(left.map(({ exit }) => exit));
   });
 
-  it('is sent messages, and sends some, whatever JSON can express', async () => {
+  it('receives and sends messages that JSON can express', async () => {
     const child = new Child();
     const messages = ['text', 0, null, { list: [1, { a: 'b' }] }, 'end'];
     for (const message of messages) expect(child.worker.send(message)).toBe(true);
     expect(await child.exit).toEqual({ code: 3, signal: null });
-    expect(child.heard).toEqual(messages);
+    expect(child.messages).toEqual(messages);
     expect(child.worker.send('more')).toBe(false);
   });
 
-  it('has its arguments, its environment and its descriptors', async () => {
+  it('has the given arguments, environment and descriptors', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'coronet-worker-'));
     const descriptors = [5, 7].map((size) => {
       writeFileSync(join(folder, `${size}`), 'x'.repeat(size));
@@ -73,41 +73,41 @@ describe('a process that was started', () => {
     });
     process.env['TAKEN'] = 'yes';
     const environment = { GIVEN: 'yes', TAKEN: undefined };
-    const child = new Child({ args: ['tell', 'a', 'b'], environment, descriptors });
+    const child = new Child({ args: ['report', 'a', 'b'], environment, descriptors });
     expect(await child.exit).toEqual({ code: 0, signal: null });
-    expect(child.heard).toEqual([{ more: ['a', 'b'], given: 'yes', sizes: [5, 7] }]);
-    for (const fd of descriptors) closeSync(fd); // They are open here as before.
+    expect(child.messages).toEqual([{ more: ['a', 'b'], given: 'yes', sizes: [5, 7] }]);
+    for (const fd of descriptors) closeSync(fd); // They are still open here.
     rmSync(folder, { recursive: true });
     Reflect.deleteProperty(process.env, 'TAKEN');
   });
 
-  it('knows whether a debugger can reach it', async () => {
+  it('reports whether a debugger can reach it', async () => {
     for (const [options, expected] of [
       ['--inspect=127.0.0.1:0', true],
       [undefined, false],
     ] as const) {
       const child = new Child({ args: ['inspected'], environment: { NODE_OPTIONS: options } });
-      expect(await child.hears(1)).toEqual([expected]);
+      expect(await child.received(1)).toEqual([expected]);
       await child.exit;
     }
   });
 
-  it('may be ended by a signal', async () => {
+  it('can be ended by a signal', async () => {
     const child = new Child();
     child.worker.send('here');
-    await child.hears(1);
+    await child.received(1);
     child.worker.kill('SIGKILL');
     expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  it('for which the system has no room has ended with that error', async () => {
+  it('that the system rejects ends with the error of the system', async () => {
     const child = new Child({ args: Array.from({ length: 100 }, () => BLOCK) });
     expect(child.worker.pid).toBeUndefined();
     const { code, error } = await child.exit;
     expect([code, error]).toEqual([null, expect.objectContaining({ code: 'E2BIG' })]);
   });
 
-  it('that could not be started is sent no signal, which would reach all of ours', async () => {
+  it('that did not start receives no signal: it would reach this process group', async () => {
     const kill = vi.spyOn(ChildProcess.prototype, 'kill').mockReturnValue(true);
     const { execPath } = process;
     process.execPath = join(tmpdir(), 'coronet', 'no', 'node');
@@ -120,7 +120,7 @@ describe('a process that was started', () => {
     expect((await child.exit).error).toMatchObject({ code: 'ENOENT' });
   });
 
-  it('has the options of Node that are for every process, with their values', () => {
+  it('has the Node options that apply to every process, with their values', () => {
     for (const [given, shared] of [
       ['--import ./hook.mjs --no-warnings', '--import ./hook.mjs --no-warnings'],
       ['--inspect --inspect-port 0 --no-warnings', '--no-warnings'],
@@ -132,32 +132,32 @@ describe('a process that was started', () => {
     }
   });
 
-  it('that writes what is no message into its channel is heard as before', async () => {
+  it('that writes invalid data into its channel can still send messages', async () => {
     const warnings: string[] = [];
     const warned = (warning: Error) => warnings.push(warning.message);
     process.on('warning', warned);
     const child = new Child({ args: ['scribble'] });
-    expect((await child.hears(2)).slice(0, 2)).toEqual(['before', 'after']);
+    expect((await child.received(2)).slice(0, 2)).toEqual(['before', 'after']);
     process.off('warning', warned);
-    expect(warnings.join()).toMatch(/^The process \d+ has written into its channel what is no/);
+    expect(warnings.join()).toMatch(/^The process \d+ has written invalid data into its channel/);
     child.worker.kill('SIGKILL');
     expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  it('that leaves its channel to another process has ended nevertheless', async () => {
-    const child = new Child({ args: ['bequeath'] });
-    const [heir] = await child.hears(1);
+  it('that passes its channel to another process is reported as ended', async () => {
+    const child = new Child({ args: ['pass-on'] });
+    const [successor] = await child.received(1);
     expect(await child.exit).toEqual({ code: 5, signal: null });
-    expect(child.worker.send('anybody there?')).toBe(false);
-    process.kill(heir as number, 'SIGKILL'); // Throws if it has ended with the channel.
+    expect(child.worker.send('a message')).toBe(false);
+    process.kill(successor as number, 'SIGKILL'); // Throws if that process has ended.
   });
 
-  it('that does not read is sent a bounded number of messages', async () => {
+  it('that does not read receives a bounded number of messages', async () => {
     const child = new Child({ args: ['deaf'] });
-    await child.hears(1);
+    await child.received(1);
     let sent = 0;
-    while (sent < MOST_BLOCKS && child.worker.send(BLOCK)) sent++;
-    expect(sent).toBeLessThan(MOST_BLOCKS);
+    while (sent < MAX_BLOCKS && child.worker.send(BLOCK)) sent++;
+    expect(sent).toBeLessThan(MAX_BLOCKS);
     expect(child.worker.send('one more')).toBe(false);
     child.worker.kill('SIGKILL');
     expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });

@@ -10,9 +10,9 @@ import {
   askLine,
   askWhile,
   busyClient,
-  heard,
+  eventsOf,
   ownFolder,
-  toldBy,
+  untilEvent,
   untilGone,
   write,
 } from '../support/process/worker-processes.ts';
@@ -20,8 +20,8 @@ import {
 const SUPERVISOR = fileURLToPath(new URL('programs/supervisor.mjs', import.meta.url));
 const folder = ownFolder();
 
-/** Where nothing is built, and where it is not used, one listener is shared by all. */
-const places = [
+/** Without the addon all workers share one listener. */
+const configurations = [
   ...realBackends.map(({ name }) => ({ name, env: { CORONET_BACKEND: name } })),
   { name: 'portable, without the addon', env: { CORONET_ADDON: '/nowhere' } },
 ];
@@ -29,11 +29,11 @@ const places = [
 interface Supervisor {
   readonly process: Process;
   readonly port: number;
-  /** Those that were started, in their order. */
+  /** The workers, in the order of their start. */
   pids(): number[];
 }
 
-for (const { name, env } of places) {
+for (const { name, env } of configurations) {
   describe(`workers on ${name}`, () => {
     endProcesses();
 
@@ -41,14 +41,14 @@ for (const { name, env } of places) {
       const file = write(folder, 'version', 'v1');
       const args = [SUPERVISOR, `${count}`, file, JSON.stringify(options)];
       const supervisor = new Process(process.execPath, args, { env });
-      const { port } = await heard(supervisor, 'serving');
-      const started = () => toldBy(supervisor).filter(({ kind }) => kind === 'started');
+      const { port } = await untilEvent(supervisor, 'serving');
+      const started = () => eventsOf(supervisor).filter(({ kind }) => kind === 'started');
       const pids = () => started().map(({ pid }) => Number(pid));
       return { process: supervisor, port: Number(port), pids };
     }
 
     for (const count of [2, 4]) {
-      it(`${count} processes answer at one address, and tell their figures together`, async () => {
+      it(`${count} processes serve one address, and their stats are added up`, async () => {
         const { process, port, pids } = await supervise(count);
         const answers = await askWhile(port, (seen) => seen.size < count);
         expect([...answers.keys()].sort()).toEqual(
@@ -59,12 +59,14 @@ for (const { name, env } of places) {
         process.child.kill('SIGTERM');
         expect(await process.exit).toEqual({ code: 0, signal: null });
         const asked = [...answers.values()].reduce((sum, each) => sum + each);
-        expect(await heard(process, 'end')).toMatchObject({ total: { accepted: asked, open: 0 } });
+        expect(await untilEvent(process, 'end')).toMatchObject({
+          total: { accepted: asked, open: 0 },
+        });
         await untilGone(pids());
       });
     }
 
-    it('a listener that was inherited is handed down, and its address is known', async () => {
+    it('an inherited listener is passed to the workers, and its address is reported', async () => {
       const server = createServer().listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
@@ -74,36 +76,36 @@ for (const { name, env } of places) {
       const stdio = ['ignore', 'pipe', 'pipe', fd] as const;
       const supervisor = new Process(process.execPath, args, { env, stdio: [...stdio] });
       const { port } = server.address() as AddressInfo;
-      expect(await heard(supervisor, 'serving')).toMatchObject({ port });
+      expect(await untilEvent(supervisor, 'serving')).toMatchObject({ port });
       server.close();
       expect(await askLine(port)).toMatch(/^\d+ v1$/);
       supervisor.child.kill('SIGTERM');
       expect(await supervisor.exit).toEqual({ code: 0, signal: null });
     });
 
-    it('a worker that is killed loses none of the connections in its queue', async () => {
+    it('killing a worker loses none of the connections in its queue', async () => {
       const { process, port, pids } = await supervise(1);
       const blocking = new PlainClient(port);
       await blocking.connected();
       blocking.socket.write('who\n');
-      await blocking.until(() => blocking.heard.includes('v1'));
+      await blocking.until(() => blocking.received.includes('v1'));
       blocking.socket.write('block\n');
-      await blocking.until(() => blocking.heard.endsWith('now\n'));
+      await blocking.until(() => blocking.received.endsWith('now\n'));
       const asked = Array.from({ length: 30 }, () => askLine(port));
-      await heard(process, 'ready');
+      await untilEvent(process, 'ready');
       globalThis.process.kill(pids()[0] as number, 'SIGKILL');
       const answers = new Set(await Promise.all(asked));
       expect(answers).toEqual(new Set([`${pids()[1]} v1`]));
-      expect(await heard(process, 'ended')).toMatchObject({ exit: { signal: 'SIGKILL' } });
+      expect(await untilEvent(process, 'ended')).toMatchObject({ exit: { signal: 'SIGKILL' } });
     });
 
-    it('SIGHUP replaces all workers, and refuses nobody meanwhile', async () => {
+    it('SIGHUP replaces all workers, and no connection is rejected meanwhile', async () => {
       const { process, port, pids } = await supervise(2);
       const [first, second] = pids() as [number, number];
       write(folder, 'version', 'v2');
       process.child.kill('SIGHUP');
       let reloaded = false;
-      const done = heard(process, 'reloaded').then(() => {
+      const done = untilEvent(process, 'reloaded').then(() => {
         reloaded = true;
       });
       const during = await askWhile(port, () => !reloaded);
@@ -119,11 +121,14 @@ for (const { name, env } of places) {
       await untilGone([first, second]);
     });
 
-    it('a broken version is not taken: the workers serve on as they are', async () => {
+    it('a reload with a broken version fails, and the workers continue to serve', async () => {
       const { process, port, pids } = await supervise(2);
       write(folder, 'version', 'broken');
       process.child.kill('SIGHUP');
-      expect(await heard(process, 'reload-failed')).toMatchObject({ worker: 1, pid: pids()[2] });
+      expect(await untilEvent(process, 'reload-failed')).toMatchObject({
+        worker: 1,
+        pid: pids()[2],
+      });
       const answers = await askWhile(port, (seen) => seen.size < 2);
       expect([...answers.keys()].sort()).toEqual(
         pids()
@@ -134,12 +139,12 @@ for (const { name, env } of places) {
       expect(process.stderr).toContain('this version is broken');
     });
 
-    it('workers that die again and again end it all with an error', async () => {
+    it('workers that fail too often end the program with an error', async () => {
       const { process, pids } = await supervise(1, { restarts: { times: 2 } });
       for (let count = 1; count <= 3; count++) {
-        await heard(process, 'ready', count);
+        await untilEvent(process, 'ready', count);
         globalThis.process.kill(pids().at(-1) as number, 'SIGKILL');
-        await heard(process, 'ended', count);
+        await untilEvent(process, 'ended', count);
       }
       expect(await process.exit).toEqual({ code: 1, signal: null });
       expect(process.stderr).toContain('more than 2 times within 60000 ms');
@@ -153,8 +158,8 @@ describe('the end of workers', () => {
   async function supervise(count: number): Promise<Supervisor> {
     const file = write(folder, 'steady', 'v1');
     const supervisor = new Process(process.execPath, [SUPERVISOR, `${count}`, file]);
-    const { port } = await heard(supervisor, 'serving');
-    const started = toldBy(supervisor).filter(({ kind }) => kind === 'started');
+    const { port } = await untilEvent(supervisor, 'serving');
+    const started = eventsOf(supervisor).filter(({ kind }) => kind === 'started');
     return {
       process: supervisor,
       port: Number(port),
@@ -163,7 +168,7 @@ describe('the end of workers', () => {
   }
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    it(`${signal} to the whole family lets every exchange come to its end`, async () => {
+    it(`${signal} to the process group lets every exchange finish`, async () => {
       const { process, port, pids } = await supervise(2);
       const clients = await Promise.all(Array.from({ length: 8 }, () => busyClient(port)));
       for (const pid of [...pids(), process.child.pid as number, ...pids()]) {
@@ -172,7 +177,7 @@ describe('the end of workers', () => {
       while ((await askLine(port)) !== 'ECONNREFUSED');
       for (const client of clients) {
         client.socket.write('now\n');
-        expect(await client.until(() => client.heard.endsWith(' v1\n'))).toBe(true);
+        expect(await client.until(() => client.received.endsWith(' v1\n'))).toBe(true);
         client.socket.end();
       }
       expect(await process.exit).toEqual({ code: 0, signal: null });
@@ -180,7 +185,7 @@ describe('the end of workers', () => {
     });
   }
 
-  it('a second signal cuts them, and none is left', async () => {
+  it('a second signal cuts the workers, and none is left', async () => {
     const { process, port, pids } = await supervise(2);
     const client = await busyClient(port);
     process.child.kill('SIGTERM');
@@ -197,12 +202,12 @@ describe('the end of workers', () => {
     process.child.kill('SIGKILL');
     while ((await askLine(port)) !== 'ECONNREFUSED');
     client.socket.write('now\n');
-    expect(await client.until(() => client.heard.endsWith(' v1\n'))).toBe(true);
+    expect(await client.until(() => client.received.endsWith(' v1\n'))).toBe(true);
     client.socket.end();
     await untilGone(pids());
   });
 
-  it('what is wrong with the module is told once, and the exit code is 1', async () => {
+  it('an error of the module is reported once, and the exit code is 1', async () => {
     const file = write(folder, 'wrong', 'broken');
     const failing = new Process(process.execPath, [SUPERVISOR, '4', file]);
     expect(await failing.exit).toEqual({ code: 1, signal: null });
@@ -210,7 +215,7 @@ describe('the end of workers', () => {
     expect(failing.stderr).toMatch(/worker 1 \(pid \d+\) exited with code 1 before it was ready/);
   });
 
-  it('an address that another supervisor has is in use', async () => {
+  it('an address of another supervisor is in use', async () => {
     const { port } = await supervise(2);
     const file = write(folder, 'steady', 'v1');
     const options = JSON.stringify({ listen: `127.0.0.1:${port}` });

@@ -5,11 +5,11 @@ import type { Hooks } from '../../src/kernel/hooks.ts';
 import { isCancelled } from '../../src/kernel/scope/cancelled.ts';
 import type { Task } from '../../src/kernel/task/task.ts';
 import type { Program } from '../support/kernel/random-program.ts';
-import { Books, execute, programs } from '../support/kernel/random-program.ts';
+import { execute, Observations, programs } from '../support/kernel/random-program.ts';
 import { VirtualHost } from '../support/kernel/virtual-host.ts';
 
 interface Outcome {
-  readonly books: Books;
+  readonly observed: Observations;
   readonly host: VirtualHost;
   readonly trace: readonly string[];
   /** Spawned, finished, begun and ended steps. */
@@ -34,25 +34,25 @@ function tracer(trace: string[], time: () => number): Hooks {
 
 function runOnce(program: Program): Outcome {
   const trace: string[] = [];
-  const books = new Books();
+  const observed = new Observations();
   const unhandled = (error: unknown): void => {
     if ((error as { code: string }).code !== 'ERR_SHIELD_EXPIRED') throw error;
   };
   const hooks = { ...tracer(trace, () => host.time), onUnhandled: unhandled };
   const host: VirtualHost = new VirtualHost({ hooks, maxTurns: 20_000 });
   try {
-    host.play(execute(program, books));
+    host.play(execute(program, observed));
   } catch (error) {
-    noteOutcome(error, books);
+    recordOutcome(error, observed);
   }
   const count = (what: string): number => trace.filter((line) => line.includes(what)).length;
   const counts = [' spawned ', ' finished ', ' begins ', ' ends '].map(count);
-  return { books, host, trace, counts: counts as [number, number, number, number] };
+  return { observed, host, trace, counts: counts as [number, number, number, number] };
 }
 
-/** The main task failed, was cancelled, or there was a deadlock: only the first is a report. */
-function noteOutcome(error: unknown, books: Books): void {
-  if (books.thrown.includes(error as Error)) books.reported.push(error);
+/** Records the error of the main task, unless it is a cancellation or a deadlock. */
+function recordOutcome(error: unknown, observed: Observations): void {
+  if (observed.thrown.includes(error as Error)) observed.reported.push(error);
   else if (!isCancelled(error) && (error as DeadlockError).code !== 'ERR_DEADLOCK') throw error;
 }
 
@@ -65,28 +65,28 @@ function check(property: (outcome: Outcome) => void): void {
   );
 }
 
-test('whatever is run, every finally runs exactly once', () => {
-  check(({ books }) => {
-    expect(books.finals.every((times) => times === 1)).toBe(true);
+test('in random programs each finally block runs exactly once', () => {
+  check(({ observed }) => {
+    expect(observed.finals.every((times) => times === 1)).toBe(true);
   });
 });
 
-test('whatever is run, no task is alive when its group has been left', () => {
-  check(({ books }) => {
-    expect(books.survivors).toEqual([]);
+test('in random programs no task outlives its group', () => {
+  check(({ observed }) => {
+    expect(observed.survivors).toEqual([]);
   });
 });
 
-test('whatever is run, every error is reported exactly once', () => {
-  check(({ books, host }) => {
+test('in random programs each error is reported exactly once', () => {
+  check(({ observed, host }) => {
     if (host.scheduler.deadlock !== null) return;
-    const { thrown, reported } = books;
+    const { thrown, reported } = observed;
     expect(reported.length).toBe(thrown.length);
     expect(new Set(reported)).toEqual(new Set(thrown));
   });
 });
 
-test('whatever is run, the scheduler holds nothing afterwards', () => {
+test('after a random program the scheduler is empty', () => {
   check(({ host }) => {
     const nothing = { tasks: 0, ready: 0, timers: 0, outsideWaits: 0 };
     expect(host.scheduler.stats()).toMatchObject(nothing);
@@ -94,13 +94,13 @@ test('whatever is run, the scheduler holds nothing afterwards', () => {
   });
 });
 
-test('whatever is run, hooks see every task finish and every step end', () => {
+test('in random programs hooks observe the end of each task and each step', () => {
   check(({ counts: [spawned, finished, begins, ends] }) => {
     expect([finished, ends]).toEqual([spawned, begins]);
   });
 });
 
-test('the same program gives the same trace', () => {
+test('the same random program produces the same trace', () => {
   fc.assert(
     fc.property(programs, (program) => {
       expect(runOnce(program).trace).toEqual(runOnce(program).trace);

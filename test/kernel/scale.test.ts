@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Operation } from '../../src/kernel/operation.ts';
 import { Parking } from '../../src/kernel/parking.ts';
 import { ScopeImpl } from '../../src/kernel/scope/scope.ts';
-import { moveOnAfter, scope } from '../../src/kernel/scope/with-scope.ts';
+import { moveOnAfter } from '../../src/kernel/scope/with-scope.ts';
 import type { Group } from '../../src/kernel/task/group.ts';
 import { group } from '../../src/kernel/task/group.ts';
 import { checkpoint, park, sleep, sleepForever } from '../../src/kernel/waits.ts';
@@ -10,7 +10,7 @@ import { VirtualHost } from '../support/kernel/virtual-host.ts';
 
 const nothing = { tasks: 0, ready: 0, timers: 0, outsideWaits: 0 };
 
-/** Spawns `count` tasks: each has `width` children, which have children again. */
+/** Spawns a tree of `left.count` tasks, each with up to `width` children. */
 function* plant(g: Group, left: { count: number }, width: number): Operation<void> {
   for (let i = 0; i < width && left.count > 0; i++) {
     left.count--;
@@ -23,7 +23,7 @@ function* plant(g: Group, left: { count: number }, width: number): Operation<voi
   }
 }
 
-/** Each task has one child: the deepest tree there can be. */
+/** A chain of tasks, each with one child. */
 function* nest(depth: number): Operation<void> {
   if (depth === 0) return yield* sleepForever();
   yield* group(function* (g) {
@@ -32,24 +32,22 @@ function* nest(depth: number): Operation<void> {
   });
 }
 
-/** Cancels what `op` has started after a millisecond; gives the steps that the unwinding took. */
+/** Cancels the tasks of `op` after a millisecond. Returns the steps of the unwinding. */
 function stepsToCancel(op: (g: Group) => Operation<void>): { steps: number; tasks: number } {
   const host = new VirtualHost();
   const { scheduler } = host;
   let before = 0;
   let tasks = 0;
-  host.play(() =>
-    scope(function* (s) {
-      yield* group(function* (g) {
-        yield* op(g);
-        yield* sleep(1);
-        tasks = scheduler.live;
-        before = scheduler.steps;
-        s.cancel();
-        yield* sleepForever();
-      });
-    }),
-  );
+  host.playScope(function* (s) {
+    yield* group(function* (g) {
+      yield* op(g);
+      yield* sleep(1);
+      tasks = scheduler.live;
+      before = scheduler.steps;
+      s.cancel();
+      yield* sleepForever();
+    });
+  });
   expect(scheduler.stats()).toMatchObject(nothing);
   return { steps: scheduler.steps - before, tasks };
 }
@@ -68,23 +66,23 @@ test('a tree of a hundred thousand tasks is cancelled in a few steps each', () =
   expect(steps).toBeLessThan(3 * tasks);
 });
 
-test('cancelling a chain of tasks looks at each scope a few times, however deep it is', () => {
+test('cancelling a deep chain of tasks visits each scope a few times', () => {
   const depth = 3000;
-  const looks = countParentReads(() => {
+  const visits = countParentReads(() => {
     const { steps, tasks } = stepsToCancel(function* (g) {
       g.spawn(() => nest(depth));
     });
     expect(steps).toBeLessThan(3 * tasks);
   });
-  expect(looks).toBeLessThan(100 * depth);
+  expect(visits).toBeLessThan(100 * depth);
 });
 
-/** How many scopes `encloses` walks over while `work` runs. */
+/** The number of scopes that `encloses` visits while `work` runs. */
 function countParentReads(work: () => void): number {
   const { encloses } = ScopeImpl.prototype;
-  let looks = 0;
+  let visits = 0;
   ScopeImpl.prototype.encloses = function (other: ScopeImpl): boolean {
-    for (let at: ScopeImpl | null = other; at !== null && at !== this; at = at.parent) looks++;
+    for (let at: ScopeImpl | null = other; at !== null && at !== this; at = at.parent) visits++;
     return encloses.call(this, other);
   };
   try {
@@ -92,19 +90,19 @@ function countParentReads(work: () => void): number {
   } finally {
     ScopeImpl.prototype.encloses = encloses;
   }
-  return looks;
+  return visits;
 }
 
-test('a million steps of everything leave nothing behind', () => {
+test('a million steps leave no tasks, timers or waits', () => {
   const host = new VirtualHost();
   function* round(g: Group): Operation<void> {
-    const place = new Parking();
+    const parking = new Parking();
     const joined = g.spawn(function* () {
-      yield* park(place);
+      yield* park(parking);
     });
     yield* moveOnAfter(1, sleepForever());
     yield* moveOnAfter(100, sleep(1));
-    place.wake();
+    parking.wake();
     yield* joined.join();
     const cancelled = g.spawn(() => sleepForever());
     yield;
@@ -112,23 +110,21 @@ test('a million steps of everything leave nothing behind', () => {
     yield;
     yield* checkpoint();
   }
-  host.play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 200; i++) {
-        yield* g
-          .spawn(function* () {
-            for (let turn = 0; turn < 560; turn++) yield* round(g);
-          })
-          .join();
-        expect(host.scheduler.stats()).toMatchObject({ tasks: 1, timers: 0, outsideWaits: 0 });
-      }
-    }),
-  );
+  host.playGroup(function* (g) {
+    for (let i = 0; i < 200; i++) {
+      yield* g
+        .spawn(function* () {
+          for (let turn = 0; turn < 560; turn++) yield* round(g);
+        })
+        .join();
+      expect(host.scheduler.stats()).toMatchObject({ tasks: 1, timers: 0, outsideWaits: 0 });
+    }
+  });
   expect(host.scheduler.steps).toBeGreaterThan(1_000_000);
   expect(host.scheduler.stats()).toMatchObject(nothing);
 });
 
-test('a finished task and its result are not held by the group it ended in', async () => {
+test('a group does not keep finished tasks and their results', async () => {
   const host = new VirtualHost();
   const held: WeakRef<object>[] = [];
   let alive = 0;

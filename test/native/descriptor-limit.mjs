@@ -1,4 +1,6 @@
-/** Runs with few descriptors: accept says EMFILE, the connection stays queued, nothing is lost. */
+/**
+ * Runs with few descriptors: accept returns EMFILE, the connection stays queued and is not lost.
+ */
 import { closeSync } from 'node:fs';
 import {
   addon,
@@ -20,18 +22,18 @@ for (let i = 0; i < 3; i += 1) {
 }
 await pause(5);
 
-// Use up all descriptors but one, so that the batch is cut short by the limit.
+// Use up all descriptors but one, so that the limit ends the batch.
 const fillers = useUpDescriptors();
 closeSync(fillers.pop());
 
 const out = new Int32Array(65);
 check(addon.accept(listener, out, 64) === 1, 'one is accepted');
-check(out[0] === EMFILE, `the batch says why it ended, got ${out[0]}`);
+check(out[0] === EMFILE, `the batch reports why it ended, got ${out[0]}`);
 const first = out[1];
 check(addon.accept(listener, out, 64) === 0 && out[0] === EMFILE, 'then none, for the same reason');
 check(
   addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 0, 0) === EMFILE,
-  'connect says so too',
+  'connect reports it too',
 );
 check(addon.listen(poller.id, 4, '127.0.0.1', 0, 1, 0, -1, 0, 0) === EMFILE, 'and listen');
 check(addon.createPoller(new Int32Array(2), () => {}) === EMFILE, 'and createPoller');

@@ -1,6 +1,6 @@
 /**
- * The program ends inside a wake-up: process.exit on the main thread (exit code 7), or, with the
- * argument "worker", process.exit inside a worker's wake-up, after which the main thread goes on.
+ * The program exits inside a wake-up: process.exit on the main thread (exit code 7), or, with the
+ * argument "worker", process.exit in a wake-up of a worker, after which the main thread continues.
  */
 import { isMainThread, Worker } from 'node:worker_threads';
 import { addon, check, checkAllClosed, listen } from './support.mjs';

@@ -1,4 +1,4 @@
-/** Open sockets and pollers keep no process alive, and their clean-up at the end is quiet. */
+/** Open sockets and pollers do not keep the process alive, and its exit is clean. */
 import { connectedPair, makePoller } from './support.mjs';
 
 const poller = makePoller();

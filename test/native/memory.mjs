@@ -1,4 +1,4 @@
-/** The addon writes only into memory that is there, and only within the part it was given. */
+/** The addon writes only into existing memory, and only within the given part. */
 import { addon, check, checkAllClosed, connectedPair, makePoller, pause } from './support.mjs';
 
 function throwsTypeError(body) {
@@ -24,7 +24,7 @@ function churn() {
 const poller = makePoller();
 const { near, far } = await connectedPair(poller);
 
-// What was received stays as it is while everything around it is collected and moved.
+// Received bytes do not change while memory around them is collected and moved.
 for (let round = 0; round < 20; round += 1) {
   const text = `msg${String(round).padStart(2, '0')}`;
   const memory = new Uint8Array(4096);
@@ -37,7 +37,7 @@ for (let round = 0; round < 20; round += 1) {
   check(String(slice) === text, 'the slice keeps its bytes');
 }
 
-// Bounds: nothing is written outside the given part, whatever is asked for.
+// Bounds: no byte is written outside the given part.
 const bounded = new Uint8Array(4096);
 const FAR_OUT = 2 ** 31 - 1;
 const OUTSIDE = [
@@ -50,52 +50,59 @@ const OUTSIDE = [
   [1, 2 ** 32],
 ];
 for (const [offset, length] of OUTSIDE) {
-  const refused = throwsTypeError(() => addon.recv(far, bounded, offset, length));
-  check(refused, `recv of ${length} at ${offset} is refused`);
+  const rejected = throwsTypeError(() => addon.recv(far, bounded, offset, length));
+  check(rejected, `recv of ${length} at ${offset} is rejected`);
 }
 
-// Detached memory is refused before the system call: the bytes stay in the socket.
+// Detached memory is rejected before the system call: the bytes stay in the socket.
 const doomed = new Uint8Array(4096);
 detach(doomed.buffer);
 addon.send(near, Buffer.from('kept'));
 await pause(1);
-const refused = throwsTypeError(() => addon.recv(far, doomed, 0, 4096));
-check(refused, 'recv into detached memory is refused');
+const rejected = throwsTypeError(() => addon.recv(far, doomed, 0, 4096));
+check(rejected, 'recv into detached memory is rejected');
 check(addon.recv(far, bounded, 0, 4096) === 4, 'the bytes are still there');
 
 // A batch: each receive begins at the next multiple of 8, and the last one ends with the memory.
 const second = await connectedPair(poller);
 const batch = Int32Array.of(far, 0, second.far, 0, far, 0);
-const room = new Uint8Array(2 * 4096);
+const space = new Uint8Array(2 * 4096);
 addon.send(near, Buffer.from('eleven byte'));
 addon.send(second.near, Buffer.alloc(2 * 4096, 'y'));
 await pause(1);
-check(addon.recvEach(batch, 0, 3, room, 24) === 2, 'it stops where there is no room');
-const rest = room.length - 40;
+check(
+  addon.recvEach(batch, 0, 3, space, 24, 4096) === 2,
+  'it stops when too little memory remains',
+);
+const rest = space.length - 40;
 check(batch[1] === 11 && batch[3] === rest && batch[5] === 0, `the results, got ${batch}`);
-check(String(Buffer.from(room.buffer, 24, 11)) === 'eleven byte', 'the bytes of the first');
-check(room[23] === 0 && room[35] === 0 && room[39] === 0, 'nothing between them');
-check(room[40] === 0x79 && room.at(-1) === 0x79, 'the bytes of the second');
-check(addon.recvEach(batch, 1, 3, room, 0) === 2, 'it begins where it is told to');
+check(String(Buffer.from(space.buffer, 24, 11)) === 'eleven byte', 'the bytes of the first');
+check(space[23] === 0 && space[35] === 0 && space[39] === 0, 'nothing between them');
+check(space[40] === 0x79 && space.at(-1) === 0x79, 'the bytes of the second');
+check(addon.recvEach(batch, 1, 3, space, 0, 4096) === 2, 'it begins at `from`');
 check(batch[1] === 11 && batch[3] === 40 && batch[5] === -11, `the results, got ${batch}`);
-check(addon.recvEach(batch, 0, 1, room, 4097) === 0, 'it does not begin without room');
-for (const [from, to, offset] of [
-  [-1, 1, 0],
-  [0, 4, 0],
-  [2, 1, 0],
-  [0, 1, -1],
+check(
+  addon.recvEach(batch, 0, 1, space, 4097, 4096) === 0,
+  'it does not begin with too little memory',
+);
+for (const [from, to, offset, least] of [
+  [-1, 1, 0, 4096],
+  [0, 4, 0, 4096],
+  [2, 1, 0, 4096],
+  [0, 1, -1, 4096],
+  [0, 1, 0, 0],
 ]) {
-  const refused = throwsTypeError(() => addon.recvEach(batch, from, to, room, offset));
-  check(refused, `recvEach from ${from} to ${to} at ${offset} is refused`);
+  const rejected = throwsTypeError(() => addon.recvEach(batch, from, to, space, offset, least));
+  check(rejected, `recvEach from ${from} to ${to} at ${offset} is rejected`);
 }
 check(
-  throwsTypeError(() => addon.recvEach(batch, 0, 1, doomed, 0)),
-  'recvEach into detached memory is refused',
+  throwsTypeError(() => addon.recvEach(batch, 0, 1, doomed, 0, 4096)),
+  'recvEach into detached memory is rejected',
 );
 
-// Without its array the poller is deaf, not spinning, and can still be ended.
+// Without its array the poller reports no events, does not spin, and can be destroyed.
 detach(poller.array.buffer);
-addon.send(near, Buffer.from('unheard'));
+addon.send(near, Buffer.from('not reported'));
 await pause(5);
 const turns = () => performance.nodeTiming.uvMetricsInfo.loopCount;
 const before = turns();
@@ -104,6 +111,6 @@ check(
   turns() - before < 500,
   `a poller without its array does not spin: ${turns() - before} turns`,
 );
-check(addon.poll(poller.id) === 0, 'polling finds nowhere to write');
+check(addon.poll(poller.id) === 0, 'poll reports no events');
 addon.destroyPoller(poller.id);
 await checkAllClosed();

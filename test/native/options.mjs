@@ -1,4 +1,4 @@
-/** Options by their codes: set and read back, from birth on, and what is refused. */
+/** Options by their codes: set, read back, inherited, and rejected. */
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ function equal(got, expected, what) {
 
 const poller = makePoller();
 
-// A connection: every option, as the system keeps it.
+// A connection: every option, as the system stores it.
 const { near, far, listener } = await connectedPair(poller);
 const values = [0, 1, 11, 3, 4, 777, 10_000, 20_000];
 values.forEach((value, code) => {
@@ -30,10 +30,10 @@ for (const code of [-1, 8, 2 ** 31 - 1, -(2 ** 31)]) {
   equal(addon.getOption(near, code), ENOPROTOOPT, 'an unknown code to read');
   equal(addon.setOption(near, code, 1), ENOPROTOOPT, 'an unknown code to set');
 }
-equal(addon.setOption(near, 2, 40_000), EINVAL, 'a value that the system refuses');
+equal(addon.setOption(near, 2, 40_000), EINVAL, 'a value that the system rejects');
 for (const handle of [near, far, listener]) addon.close(handle, 1);
 
-// Born with sizes: the listener's are inherited.
+// Buffer sizes: accepted sockets inherit those of the listener.
 const small = addon.listen(poller.id, 4, '127.0.0.1', 0, 8, 0, -1, 8192, 16_384);
 const { port } = addon.local(small);
 const client = addon.connect(poller.id, 4, '127.0.0.1', port, 0, '', 0, 12_288, 4608);
@@ -45,7 +45,7 @@ equal(addon.getOption(client, RECEIVE_BUFFER), 24_576, 'the receive buffer of an
 equal(addon.getOption(client, SEND_BUFFER), 9216, 'the send buffer of an attempt');
 for (const handle of [small, client, out[1]]) addon.close(handle, 1);
 
-// A Unix socket: the mode of its file, and no options of TCP.
+// A Unix socket: the mode of its file. It has no TCP options.
 const folder = mkdtempSync(join(tmpdir(), 'coronet-native-'));
 const path = join(folder, 'a.sock');
 const local = addon.listen(poller.id, 1, path, 0, 8, 0, 0o640, 0, 0);
@@ -60,7 +60,7 @@ equal(addon.getOption(peer, SEND_BUFFER), 16_384, 'what was set');
 for (const handle of [local, peer]) addon.close(handle, 0);
 rmSync(path);
 
-// A mode where there is no file: nothing is left bound.
+// A mode without a file: no socket is left bound.
 equal(addon.listen(poller.id, 1, '\0coronet-native', 0, 8, 0, 0o600, 0, 0), EINVAL, 'abstract');
 equal(addon.listen(poller.id, 4, '127.0.0.1', 0, 8, 0, 0o600, 0, 0), EINVAL, 'a mode for TCP');
 equal(readdirSync(folder).length, 0, 'the number of files left');

@@ -1,4 +1,4 @@
-/** A worker that accepts one connection, echoes what it gets, and waits to be terminated. */
+/** A worker that accepts one connection, echoes its bytes, and waits to be terminated. */
 import { parentPort } from 'node:worker_threads';
 import { addon, listen, makePoller } from './support.mjs';
 

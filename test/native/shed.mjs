@@ -1,5 +1,7 @@
-/** Runs with few descriptors: shed makes room with the spare one, resets the oldest, keeps it. Also
- *  where the listener was inherited. */
+/**
+ * Runs with few descriptors: shed uses the spare descriptor to reset the oldest connections, and
+ * keeps it. The listener may be inherited.
+ */
 import { closeSync } from 'node:fs';
 import {
   addon,
@@ -16,9 +18,9 @@ import {
 const EBADF = -9;
 const ECONNRESET = -104;
 
-/** A listener that was inherited, as far as the addon can tell. */
+/** A listener that the addon treats as inherited. */
 function adopt(poller) {
-  const fd = addon.hold(4, '127.0.0.1', 0, 128, 0);
+  const fd = addon.listenShared(4, '127.0.0.1', 0, 128, 0);
   return { handle: addon.adopt(poller.id, fd), port: addon.bound(fd).port };
 }
 
@@ -43,14 +45,14 @@ for (const listenAt of [listen, adopt]) {
     const received = addon.recv(client, bytes, 0, 10);
     check(received === (i < 3 ? ECONNRESET : EAGAIN), `the oldest are reset, got ${received}`);
   }
-  check(addon.accept(listener, out, 64) === 0 && out[0] === EMFILE, 'there is still none left');
+  check(addon.accept(listener, out, 64) === 0 && out[0] === EMFILE, 'no descriptor is left');
 
   for (const fd of fillers) closeSync(fd);
   check(addon.accept(listener, out, 64) === 2, 'the others were kept by the system');
-  check(addon.shed(listener, 64) === 0, 'nobody waits any more');
-  check(addon.shed(clients[0], 1) === 0, 'what is no listener sheds nobody');
+  check(addon.shed(listener, 64) === 0, 'the queue is empty');
+  check(addon.shed(clients[0], 1) === 0, 'a connection sheds none');
   addon.close(listener, 0);
-  check(addon.shed(listener, 1) === EBADF, 'a closed one is known');
+  check(addon.shed(listener, 1) === EBADF, 'a closed listener is rejected');
   addon.destroyPoller(poller.id);
 }
 await checkAllClosed();

@@ -1,8 +1,7 @@
 /**
- * What the child programs share. Each of them is a process of its own, started by
- * test/native.test.ts, so that a crash is a failure of one test and descriptors can be counted.
- *
- * They use the addon directly, without TypeScript in between: what holds here holds for everybody.
+ * Helpers of the child programs. test/native.test.ts starts each program in its own process, so
+ * that a crash fails only one test and descriptors can be counted. The programs call the addon
+ * directly, without the TypeScript layer.
  */
 import { openSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,7 +17,7 @@ export const EBADF = -9;
 export const EAGAIN = -11;
 export const EMFILE = -24;
 
-/** A poller that keeps the events it was given as pairs. */
+/** A poller that records its events as pairs. */
 export function makePoller() {
   const array = new Int32Array(512);
   const events = [];
@@ -62,14 +61,14 @@ export function check(truth, what) {
   if (!truth) throw new Error(`Expected: ${what}`);
 }
 
-/** Nothing of ours is open any more. libuv gives handles back in a later turn of its loop. */
+/** Checks that no socket is open. libuv closes handles in a later turn of its loop. */
 export async function checkAllClosed() {
   await pause(5);
   const { sockets, handles } = addon.stats();
   check(sockets === 0 && handles === 0, `none open, got ${JSON.stringify(addon.stats())}`);
 }
 
-/** Opens files until the process may have no more, and gives their descriptors. */
+/** Opens files until the limit is reached. Returns their descriptors. */
 export function useUpDescriptors() {
   const fillers = [];
   try {

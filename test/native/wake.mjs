@@ -1,4 +1,7 @@
-/** The call into JavaScript: microtasks run after it, errors surface, the poller may end in it. */
+/**
+ * The call into JavaScript: microtasks run after it, errors are reported, and the poller can be
+ * destroyed in it.
+ */
 import {
   addon,
   check,
@@ -9,7 +12,7 @@ import {
   pause,
 } from './support.mjs';
 
-// A thrown error is an uncaught exception, and the next wake-up comes all the same.
+// A thrown error is an uncaught exception, and the next wake-up follows.
 const uncaught = [];
 process.on('uncaughtException', (error) => uncaught.push(error.message));
 let wakes = 0;
@@ -30,7 +33,7 @@ check(
 );
 addon.destroyPoller(throwing);
 
-// Promises that a wake-up settles go on without waiting for anything else.
+// Reactions to promises that a wake-up settles run at once.
 const order = [];
 const settling = addon.createPoller(new Int32Array(64), () => {
   Promise.resolve().then(() => order.push('microtask'));
@@ -45,26 +48,27 @@ check(
   `ticks run after a wake-up, got ${order}`,
 );
 
-// A poller that ends itself inside its own wake-up.
+// A poller that is destroyed in its own wake-up.
 let ended = 0;
-const suicidal = addon.createPoller(new Int32Array(2), () => {
+const selfDestroying = addon.createPoller(new Int32Array(2), () => {
   ended += 1;
-  addon.destroyPoller(suicidal);
+  addon.destroyPoller(selfDestroying);
   addon.destroyPoller(settling);
 });
-listen({ id: suicidal });
-const { port: target } = listen({ id: suicidal });
-for (let i = 0; i < 8; i += 1) addon.connect(suicidal, 4, '127.0.0.1', target, 0, '', 0, 0, 0);
+listen({ id: selfDestroying });
+const { port: target } = listen({ id: selfDestroying });
+for (let i = 0; i < 8; i += 1)
+  addon.connect(selfDestroying, 4, '127.0.0.1', target, 0, '', 0, 0, 0);
 while (ended === 0) await pause(1);
 await checkAllClosed();
 check(ended === 1, 'no wake-up after the end');
 
-// A short array: what does not fit comes with the next wake-ups, none is lost.
-const heard = new Set();
+// A short array: events that do not fit arrive with the next wake-ups.
+const reported = new Set();
 const short = new Int32Array(6);
 const narrow = addon.createPoller(short, (count) => {
   check(count <= 3, 'no more than fit');
-  for (let i = 0; i < count; i += 1) heard.add(short[2 * i]);
+  for (let i = 0; i < count; i += 1) reported.add(short[2 * i]);
 });
 const { port: narrowPort } = listen({ id: narrow });
 const handles = [];
@@ -72,12 +76,12 @@ for (let i = 0; i < 50; i += 1)
   handles.push(addon.connect(narrow, 4, '127.0.0.1', narrowPort, 0, '', 0, 0, 0));
 await pause(50);
 check(
-  handles.every((handle) => heard.has(handle)),
-  'every handle is heard of',
+  handles.every((handle) => reported.has(handle)),
+  'every handle is reported',
 );
 addon.destroyPoller(narrow);
 
-// Polling inside a wake-up finds what has come since.
+// Polling reports events that have occurred since the last wake-up.
 const outer = makePoller();
 const { near, far } = await connectedPair(outer);
 await pause(5);
@@ -87,7 +91,7 @@ addon.send(near, new Uint8Array(3));
 outer.drain();
 check(
   outer.events.some(([handle, bits]) => handle === far && (bits & 1) !== 0),
-  'poll hears of it',
+  'poll reports it',
 );
 addon.destroyPoller(outer.id);
 await checkAllClosed();

@@ -19,9 +19,9 @@ async function serveOnce() {
   socket.write('ping');
   const reply = await once(socket, 'data');
   check(String(reply) === 'ping', 'the worker echoes');
-  socket.on('error', () => {}); // the end of the worker may come as a reset
+  socket.on('error', () => {}); // The end of the worker may cause a reset.
   const closed = new Promise((resume) => socket.once('close', resume));
-  socket.write('more'); // it may be inside its wake-up when it ends
+  socket.write('more'); // The worker may be in its wake-up when it ends.
   await worker.terminate();
   await closed;
 }

@@ -1,4 +1,6 @@
-/** Whatever is passed: an integer, an object, or a TypeError. No crash, and no other error. */
+/**
+ * For any arguments the result is an integer, an object or a TypeError: no crash, no other error.
+ */
 import {
   addon,
   bindDatagram,
@@ -14,7 +16,7 @@ function detached(make) {
   return gone;
 }
 
-const angry = {
+const hostile = {
   valueOf() {
     throw new Error('valueOf was called');
   },
@@ -26,7 +28,7 @@ const angry = {
 const VALUES = [
   ...[undefined, null, true, 0, 1, -1, 7, 1e9, -1e9, 2 ** 40, Number.NaN, Infinity, 0.5, 10n],
   ...['', '127.0.0.1', '::1', '::1%nowhere', 'x'.repeat(5000), '\0', 'a\0b', Symbol('s'), '\ud800'],
-  ...[{}, [], angry, () => {}, new Proxy({}, {}), new Proxy([], {}), new Date(), /x/, new Map()],
+  ...[{}, [], hostile, () => {}, new Proxy({}, {}), new Proxy([], {}), new Date(), /x/, new Map()],
   ...[
     new ArrayBuffer(0),
     new ArrayBuffer(8),
@@ -55,7 +57,7 @@ const VALUES = [
   ],
 ];
 
-/** Small and repeatable: the same calls in every run. */
+/** A pseudo-random generator, so that every run makes the same calls. */
 let seed = 42;
 function random(bound) {
   seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
@@ -77,8 +79,8 @@ const { near, far, listener } = await connectedPair(poller);
 const { handle: datagram } = bindDatagram(poller);
 const HANDLES = [near, far, listener, datagram, poller.id];
 
-/** One argument from the list at a time, with a real handle in front, and all at random. */
-function nasty(name) {
+/** Calls with one value at a time, with a real handle first, and with random values. */
+function callBadly(name) {
   callWith(name, []);
   for (const value of VALUES) callWith(name, [value]);
   for (const handle of HANDLES) {
@@ -90,13 +92,13 @@ function nasty(name) {
   }
 }
 
-/** These end what the others work on, so they come last. */
+/** These close the sockets that the others use, so they are called last. */
 const LAST = ['shutdown', 'close', 'destroyPoller'];
 const names = Object.keys(addon).filter((name) => typeof addon[name] === 'function');
-for (const name of names.filter((name) => !LAST.includes(name))) nasty(name);
-for (const name of LAST) nasty(name);
+for (const name of names.filter((name) => !LAST.includes(name))) callBadly(name);
+for (const name of LAST) callBadly(name);
 
-// Random calls may have made pollers with any number as their name.
+// Random calls may have created pollers with any id.
 for (let id = 0; id < 100_000; id += 1) {
   if (addon.destroyPoller(id) < 0 && id > 10_000) break;
 }

@@ -4,14 +4,14 @@ import { expect, test } from 'vitest';
 import type { OrderName, Scenario, SimOptions } from '../../src/sim.ts';
 import { SimulationError, simulate } from '../../src/sim.ts';
 import type { Program } from '../support/kernel/random-program.ts';
-import { Books, execute, programs } from '../support/kernel/random-program.ts';
+import { execute, Observations, programs } from '../support/kernel/random-program.ts';
 
 /** Runs the program on three hosts with different clock rates. */
 function scenarioOf(program: Program): Scenario {
   return function* (world) {
-    world.host('fast', () => execute(program, new Books()), { clockRate: 1.5 });
-    world.host('slow', () => execute(program, new Books()), { clockRate: 0.3 });
-    yield* execute(program, new Books());
+    world.host('fast', () => execute(program, new Observations()), { clockRate: 1.5 });
+    world.host('slow', () => execute(program, new Observations()), { clockRate: 0.3 });
+    yield* execute(program, new Observations());
   };
 }
 

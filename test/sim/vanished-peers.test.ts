@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Operation, Server, Socket } from '../../src/index.ts';
 import { connect, group, sleep, sleepForever, tcpServer } from '../../src/index.ts';
 import { simulate } from '../../src/sim.ts';
-import { endings } from '../support/servers.ts';
+import { closeReasons } from '../support/servers.ts';
 
 const BLOCK = Buffer.alloc(65_536, 'b');
 
@@ -50,7 +50,7 @@ test('connections of vanished peers are ended by the limits of the server', asyn
       expect(server?.stats().open).toBe(MESSAGES.length);
       world.partition(client, 'server');
       yield* sleep(400_000);
-      expect(endings(server as Server)).toEqual({
+      expect(closeReasons(server as Server)).toEqual({
         firstByteTimeoutMs: 1,
         idleTimeoutMs: 1,
         minReceiveRate: 1,
@@ -87,7 +87,7 @@ test('connections of vanished peers are ended by keep-alive without an idle limi
       yield* sleep(1000);
       world.partition(client, 'server');
       yield* sleep(200_000);
-      expect(endings(server as Server)).toEqual({ peerReset: MESSAGES.length });
+      expect(closeReasons(server as Server)).toEqual({ peerReset: MESSAGES.length });
       expect(failures).toEqual([]);
     },
     { runs: 20, order: 'random', link: { latencyMs: [0, 20] } },

@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Address, Datagram, Operation, ReceivedDatagram, Wait } from '../../src/index.ts';
 import { bindDatagram, moveOnAfter } from '../../src/index.ts';
+import type { TestBackend } from './backends.ts';
 import { LOOPBACK } from './sockets.ts';
 
 /** True if the loopback interface of this machine has an IPv6 address. */
@@ -24,6 +25,14 @@ export function* withTwo<T>(
   using near = yield* bindDatagram(address);
   using far = yield* bindDatagram(address);
   return yield* body(near, far);
+}
+
+/** Runs `body` on `backend` with two sockets. */
+export function onTwo<T>(
+  backend: TestBackend,
+  body: (near: Datagram, far: Datagram) => Operation<T>,
+): Promise<T> {
+  return backend.run(() => withTwo(body));
 }
 
 /** Sends every datagram back to its sender. */

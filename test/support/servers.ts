@@ -1,4 +1,4 @@
-/** What the cases about servers share. */
+/** Helpers for tests of servers. */
 import type { Handler, Operation, Server, ServerOptions, Task } from '../../src/index.ts';
 import { connect, GroupError, group, tcpServer } from '../../src/index.ts';
 import { eventually, LOOPBACK, receiveText } from './sockets.ts';
@@ -9,7 +9,7 @@ export interface Running {
   readonly serving: Task<void>;
 }
 
-/** Runs `body` beside a server, and cancels what is left of the server then. */
+/** Runs `body` while a server listens on loopback, then cancels the server. */
 export function* withServer<T>(
   handler: Handler,
   body: (server: Server, serving: Task<void>) => Operation<T>,
@@ -35,7 +35,7 @@ function* begin(
   let server: Server | undefined;
   const serving = tasks.spawn(() =>
     tcpServer(LOOPBACK, handler, {
-      lingerMs: 10_000, // on a machine that is busy, half a second is no time
+      lingerMs: 10_000, // enough on a busy machine
       ...options,
       onListening(listening) {
         server = listening;
@@ -47,7 +47,7 @@ function* begin(
   return { server: server as unknown as Server, serving };
 }
 
-/** Sends `text` and waits for the whole answer, up to the end of file. */
+/** Sends `text` and returns the whole response, up to end of file. */
 export function* ask(server: Server, text: string): Operation<string> {
   using socket = yield* connect(server.address);
   yield* socket.sendAll(text);
@@ -55,13 +55,13 @@ export function* ask(server: Server, text: string): Operation<string> {
   return yield* receiveText(socket);
 }
 
-/** Why connections of `server` have ended, without the causes that there were none of. */
-export function endings(server: Server): Record<string, number> {
+/** The numbers of closed connections by reason, without those that are 0. */
+export function closeReasons(server: Server): Record<string, number> {
   const { closed } = server.stats();
   return Object.fromEntries(Object.entries(closed).filter(([, count]) => count > 0));
 }
 
 /** Waits until no connection of `server` is open. */
-export function* untilNobodyIsLeft(server: Server): Operation<void> {
+export function* untilAllClosed(server: Server): Operation<void> {
   yield* eventually('every connection has ended', () => server.stats().open === 0);
 }

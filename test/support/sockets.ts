@@ -16,6 +16,7 @@ import {
   timeout,
   writable,
 } from '../../src/index.ts';
+import type { TestBackend } from './backends.ts';
 
 /** Any free port. */
 export const LOOPBACK = '127.0.0.1:0';
@@ -46,6 +47,14 @@ export function* withPair<T>(
     for (const socket of sockets) socket.close();
     listener.close();
   }
+}
+
+/** Runs `body` on `backend` with both ends of a connection. */
+export function onPair<T>(
+  backend: TestBackend,
+  body: (near: Socket, far: Socket) => Operation<T>,
+): Promise<T> {
+  return backend.run(() => withPair(body));
 }
 
 /** Runs `body` as a program with both ends of a connection. */

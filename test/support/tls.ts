@@ -13,6 +13,7 @@ import type {
   TlsServerOptions,
 } from '../../src/index.ts';
 import { connect, group, listen, toDuplex } from '../../src/index.ts';
+import type { TestBackend } from './backends.ts';
 import { LOOPBACK } from './sockets.ts';
 
 const FOLDER = fileURLToPath(new URL('./certificates/', import.meta.url));
@@ -90,6 +91,14 @@ export function withSecurePair<T>(
       far.close();
     }
   }, server);
+}
+
+/** Runs `body` on `backend` with both ends of a TLS connection. */
+export function onSecurePair<T>(
+  backend: TestBackend,
+  body: (near: Socket, far: Socket) => Operation<T>,
+): Promise<T> {
+  return backend.run(() => withSecurePair(body));
 }
 
 /** A connection whose near end is node:tls over a plain socket, which a test can close. */

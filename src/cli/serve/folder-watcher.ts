@@ -1,36 +1,41 @@
-/** `--watch`: hears of changes in the folder of a program. */
+/** `--watch`: watches the folder of a program for changes. */
 import type { FSWatcher } from 'node:fs';
 import { readdirSync, watch } from 'node:fs';
 import { basename, dirname, join, sep } from 'node:path';
 import { callback } from '../../interop/callback.ts';
 import type { Operation } from '../../kernel/operation.ts';
 
-/** An editor writes a file in several steps, and a build many files. */
+/**
+ * Changes are reported after a pause of this length: an editor writes a file in several steps, and
+ * a build writes many files.
+ */
 const QUIET_MS = 100;
-/** Folders that are watched at most: a program may lie in a folder that holds a whole disk. */
+/** The most folders that are watched: a program may be in a folder with a whole disk below it. */
 const MAX_FOLDERS = 500;
-/** Where no program is written by hand. */
+/** Folders without sources of the program. */
 const SKIPPED = /^(?:node_modules|\..*)$/;
-/** What can be a part of a program. */
+/** Files that can be a part of a program. */
 const SOURCE = /\.(?:[cm]?[jt]s|json|node|wasm)$/;
 
 /**
- * Calls `changed` whenever a source file in `folder` or below has changed and nothing has changed
- * for a moment, until the returned function is called.
+ * Calls `changed` when a source file in `folder` or below has changed, after QUIET_MS without a
+ * further change. The returned function ends that.
  */
 function watchFolder(folder: string, changed: () => void): () => void {
   const watched = new Map<string, FSWatcher>();
   let timer: NodeJS.Timeout | undefined;
-  const tell = (): void => {
+  const notify = (): void => {
     clearTimeout(timer);
     timer = setTimeout(changed, QUIET_MS);
   };
-  const heard = (at: string, event: string, name: string | null): void => {
-    // It may be the name of a new folder.
+  const onEvent = (at: string, event: string, name: string | null): void => {
+    // The name may be that of a new folder.
     const isFolder = name !== null && isVisible(name) && isRenewed(event, join(at, name));
-    if (name === null || isFolder || SOURCE.test(name)) tell();
+    if (name === null || isFolder || SOURCE.test(name)) notify();
   };
-  /** A folder that is removed takes its watcher along, also where another one has its name now. */
+  /**
+   * The watcher of a removed folder reports no further events, also if a new folder has its name.
+   */
   const isRenewed = (event: string, at: string): boolean => {
     if (event === 'rename') drop(at);
     return follow(at);
@@ -42,24 +47,24 @@ function watchFolder(folder: string, changed: () => void): () => void {
       watched.delete(at);
     }
   };
-  /** True if that is a folder which was not watched before. */
+  /** Returns true if `at` is a folder that was not watched before. */
   const follow = (at: string): boolean => {
     if (watched.has(at) || watched.size >= MAX_FOLDERS) return false;
     try {
       const below = foldersIn(at);
-      const watcher = watch(at, (event, name) => heard(at, event, name));
+      const watcher = watch(at, (event, name) => onEvent(at, event, name));
       watcher.on('error', () => drop(at));
       watched.set(at, watcher);
       for (const each of below) follow(each);
       return true;
     } catch {
-      // It is no folder, or has gone meanwhile.
+      // It is not a folder, or it was removed meanwhile.
       return false;
     }
   };
   follow(folder);
   const above = watchParent(folder, (event) => {
-    if (isRenewed(event, folder)) tell();
+    if (isRenewed(event, folder)) notify();
   });
   return () => {
     clearTimeout(timer);
@@ -68,20 +73,20 @@ function watchFolder(folder: string, changed: () => void): () => void {
   };
 }
 
-/** Hears of the folder itself, which a build or a deployment may make anew. */
-function watchParent(folder: string, heard: (event: string) => void): FSWatcher | undefined {
+/** Watches the folder itself, which a build or a deployment may replace. */
+function watchParent(folder: string, onEvent: (event: string) => void): FSWatcher | undefined {
   try {
     const watcher = watch(dirname(folder), (event, name) => {
-      if (name === basename(folder)) heard(event);
+      if (name === basename(folder)) onEvent(event);
     });
     return watcher.on('error', () => watcher.close());
   } catch {
-    // The folder above is not ours to read.
+    // The parent folder is not readable.
     return undefined;
   }
 }
 
-/** False for what cannot be a folder with sources. */
+/** False for names that cannot be a folder with sources. */
 function isVisible(name: string): boolean {
   return !SKIPPED.test(name) && !SOURCE.test(name);
 }
@@ -92,11 +97,11 @@ function foldersIn(folder: string): string[] {
     .map((entry) => join(folder, entry.name));
 }
 
-/** The changes in a folder since a program began to be served. */
+/** The changes in a folder since a program was started. */
 export class FolderChanges {
-  /** How many there were. */
+  /** The number of changes. */
   count = 0;
-  /** Called for each one. */
+  /** Called for each change. */
   onChange: () => void = () => {};
   readonly #unwatch: () => void;
 
@@ -107,7 +112,7 @@ export class FolderChanges {
     });
   }
 
-  /** Waits until there were more than `count`. */
+  /** Waits until there are more than `count` changes. */
   after(count: number): Operation<void> {
     return callback<void>((resume) => {
       if (this.count > count) resume();

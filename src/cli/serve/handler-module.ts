@@ -1,4 +1,4 @@
-/** The module that `coronet serve` serves with: loading it, and what can be wrong with it. */
+/** Loads and checks the handler module of `coronet serve`. */
 import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
@@ -7,7 +7,7 @@ import type { Handler, ServerOptions } from '../../server/options.ts';
 import { stackOf } from '../../support/checks.ts';
 import { CommandError } from '../errors.ts';
 
-/** What a module exports by default, in its long form. */
+/** The long form of the default export. */
 export interface HandlerModule {
   readonly handler: Handler;
   readonly options: ServerOptions;
@@ -15,10 +15,10 @@ export interface HandlerModule {
 
 const RIGHT_FORM = '  right:  export default function* (socket, peer) { … }';
 
-/** Finding out where a syntax error is must not take longer than this. */
+/** The time limit for locating a syntax error. */
 const PROBE_MS = 5000;
 
-/** Loads `file`. Every error is a CommandError that says what to do. */
+/** Loads `file`. Throws a CommandError that describes the solution. */
 export async function loadHandler(file: string): Promise<HandlerModule> {
   checkFile(file);
   const url = pathToFileURL(resolve(file)).href;
@@ -31,20 +31,20 @@ export async function loadHandler(file: string): Promise<HandlerModule> {
   return handlerOf(file, exported);
 }
 
-/** Throws for what can be seen without running anything. */
+/** Throws for errors that are visible without running the module. */
 export function checkFile(file: string): void {
   const stat = statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined) throw new CommandError(`There is no file ${file}.`);
-  if (!stat.isFile()) throw new CommandError(`Expected a file, and ${file} is none.`);
+  if (stat === undefined) throw new CommandError(`The file ${file} does not exist.`);
+  if (!stat.isFile()) throw new CommandError(`Expected a file, but ${file} is not a file.`);
   if (/^\.[cm]?ts$/.test(extname(file)) && !stripsTypes()) {
     throw new CommandError(
-      `Node ${process.versions.node} does not run ${file}. Take Node 22.18 or newer, Node 22.6 ` +
+      `Node ${process.versions.node} does not run ${file}. Use Node 22.18 or newer, Node 22.6 ` +
         'with NODE_OPTIONS=--experimental-strip-types, or compile it to JavaScript.',
     );
   }
 }
 
-/** `process.features.typescript` is there since Node 22.10. */
+/** `process.features.typescript` exists since Node 22.10. */
 function stripsTypes(): boolean {
   const { typescript } = process.features as { readonly typescript?: unknown };
   if (typescript !== undefined) return typescript !== false;
@@ -59,16 +59,16 @@ function describe(error: unknown, url: string): string {
   return syntaxErrorPosition(text, url) ?? text;
 }
 
-/** What is missing says it all; where Node looked for it says nothing more. */
+/** The message names the missing module. The stack only lists where Node searched. */
 function missingModule(error: unknown): string | undefined {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   return String(code).endsWith('MODULE_NOT_FOUND') ? String(message) : undefined;
 }
 
 /**
- * Node knows where a syntax error is and shows it only when the error ends a process. So it has to
- * end one, which imports the module again. Nothing of the program runs there: an error whose stack
- * has no place in a file is met before the first line is run.
+ * Node prints the position of a syntax error only if the error ends a process. So a child process
+ * imports the module again. No code of the program runs there: an error whose stack contains no
+ * file is thrown before the first line runs.
  */
 function syntaxErrorPosition(stack: string, url: string): string | undefined {
   if (stack.includes('file:')) return undefined;
@@ -82,7 +82,7 @@ function syntaxErrorPosition(stack: string, url: string): string | undefined {
   return end < 0 ? undefined : stderr.slice(stderr.indexOf('file:'), end).trim();
 }
 
-/** Takes the default export apart. */
+/** Reads the handler and the options from the default export. */
 export function handlerOf(
   file: string,
   exported: Readonly<Record<string, unknown>>,
@@ -100,13 +100,13 @@ export function handlerOf(
   );
 }
 
-/** A function that returns an operation is as good as one that is one. */
+/** Accepts generator functions and functions that return an operation. */
 function checked(file: string, handler: object): Handler {
   const kind = Object.prototype.toString.call(handler).slice(8, -1);
   if (kind === 'AsyncFunction' || kind === 'AsyncGeneratorFunction') {
     throw new CommandError(
-      `Expected the handler of ${file} to be a generator function, got an async one. Promises ` +
-        `are awaited with \`yield* until(promise)\`.\n${RIGHT_FORM}`,
+      `Expected the handler of ${file} to be a generator function, got an async one. Use ` +
+        `\`yield* until(promise)\` to await a promise.\n${RIGHT_FORM}`,
     );
   }
   if (/^class\b/.test(Function.prototype.toString.call(handler))) {
@@ -118,8 +118,8 @@ function checked(file: string, handler: object): Handler {
 }
 
 function noDefault(file: string, names: readonly string[]): CommandError {
-  const seen = names.length === 0 ? 'exports nothing' : `exports only ${names.join(', ')}`;
+  const found = names.length === 0 ? 'exports nothing' : `exports only ${names.join(', ')}`;
   return new CommandError(
-    `${file} ${seen}; it has to export its handler by default.\n${RIGHT_FORM}`,
+    `${file} ${found}, but it must export its handler by default.\n${RIGHT_FORM}`,
   );
 }

@@ -1,4 +1,4 @@
-/** What `coronet serve` says: to people on standard error, to programs on standard output. */
+/** The output of `coronet serve`: lines for users on standard error, JSON on standard output. */
 import type { SocketAddress } from '../../net/address.ts';
 import { stderr } from '../../node/process/line-output.ts';
 import type { WorkerEvent } from '../../server/workers/workers.ts';
@@ -6,11 +6,11 @@ import { describeEvent } from '../../server/workers/workers.ts';
 import { printLine } from '../serving.ts';
 import { readVersion } from '../version.ts';
 
-/** How it serves. */
+/** Details of the 'listening' event. */
 interface ListeningDetails {
-  /** The port is one that nobody has asked for. */
+  /** The system has chosen the port. */
   readonly anyPort?: boolean;
-  /** In this process; the workers tell theirs by themselves. */
+  /** Only without workers. */
   readonly backend?: string;
   readonly workers?: number | 'auto';
   readonly watch?: boolean;
@@ -19,7 +19,7 @@ interface ListeningDetails {
 export class ServeReport {
   readonly #file: string;
   readonly #json: boolean;
-  /** Nobody is looking, or nobody wants to see more than errors. */
+  /** Only errors are printed: on request, or because standard error is not a terminal. */
   readonly #quiet: boolean;
 
   constructor(file: string, json: boolean, quiet: boolean) {
@@ -28,7 +28,10 @@ export class ServeReport {
     this.#quiet = quiet || json || !process.stderr.isTTY;
   }
 
-  /** For people; and where nobody can know the port, for whoever started us. */
+  /**
+   * Printed to a terminal; if the system has chosen the port always, because it is not known
+   * otherwise.
+   */
   listening(
     address: SocketAddress | undefined,
     { anyPort = false, ...how }: ListeningDetails,
@@ -58,15 +61,15 @@ export class ServeReport {
       this.#print(`coronet: reloaded ${this.#file}`);
   }
 
-  /** The program did not start, and will be tried again. */
+  /** The program did not start. It is started again after a change. */
   waiting(error: Error): void {
     this.#event({ event: 'waiting', reason: error.message });
     this.#print(`coronet: ${error.message}; waiting for a change`);
   }
 
-  /** The figures at the end. */
-  ended(figures: Readonly<Record<string, unknown>>): void {
-    this.#event({ event: 'end', ...figures });
+  /** The stats at the end. */
+  ended(stats: Readonly<Record<string, unknown>>): void {
+    this.#event({ event: 'end', ...stats });
   }
 
   #event(event: Readonly<Record<string, unknown>>): void {

@@ -28,21 +28,15 @@ export type Flags = Omit<SimOptions, 'link' | 'faults' | 'hooks' | 'debug'>;
 /** Throws CommandUsageError for invalid values. */
 export function flagsOf(values: OptionValues): Flags {
   const seed = readWhole(values, 'seed', 0);
-  // A seed without --runs means one run, however many the module asks for.
-  const runs = readWhole(values, 'runs', 1) ?? (seed === undefined ? undefined : 1);
-  const order = readOrder(values['order']);
-  const pctDepth = readWhole(values, 'pct-depth', 1);
-  const maxVirtualMs = readDuration(values, 'max-virtual-ms');
-  const maxSteps = readWhole(values, 'max-steps', 1);
-  const replay = readToken(values);
   const flags: Record<keyof Flags, Flags[keyof Flags]> = {
     seed,
-    runs,
-    order,
-    pctDepth,
-    replay,
-    maxVirtualMs,
-    maxSteps,
+    // A seed without --runs means one run, however many the module asks for.
+    runs: readWhole(values, 'runs', 1) ?? (seed === undefined ? undefined : 1),
+    order: readOrder(values['order']),
+    pctDepth: readWhole(values, 'pct-depth', 1),
+    maxVirtualMs: readDuration(values, 'max-virtual-ms'),
+    maxSteps: readWhole(values, 'max-steps', 1),
+    replay: readToken(values),
     checkDeterminism: values['check-determinism'] === true ? true : undefined,
     shrink: values['no-shrink'] === true ? false : undefined,
   };

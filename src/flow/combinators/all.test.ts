@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { A, B, cleanupFor, failAfter, give } from '../../../test/support/kernel/operations.ts';
+import { A, B, cleanupFor, failAfter, succeed } from '../../../test/support/kernel/operations.ts';
 import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../../kernel/current.ts';
 import type { Task } from '../../kernel/task/task.ts';
@@ -8,14 +8,14 @@ import { all } from './all.ts';
 
 describe('all', () => {
   it('returns the values in the order of an array, however long each member takes', () => {
-    const values = play(() => all([give(30, 'x'), give(10, 'y'), give(20, 'z')]));
+    const values = play(() => all([succeed(30, 'x'), succeed(10, 'y'), succeed(20, 'z')]));
     expect(values).toEqual(['x', 'y', 'z']);
   });
 
   it('returns the values under the keys of a record', () => {
     const values = play(() =>
       all({
-        left: give(2, 1),
+        left: succeed(2, 1),
         right: function* () {
           return 'r';
         },
@@ -54,7 +54,7 @@ describe('all', () => {
     const values = play(() =>
       all(
         JSON.parse('{"__proto__": 0}', (key, value) => {
-          return key === '__proto__' ? () => give(1, 'own') : value;
+          return key === '__proto__' ? () => succeed(1, 'own') : value;
         }),
       ),
     );
@@ -65,7 +65,7 @@ describe('all', () => {
     const seen: string[] = [];
     play(() =>
       all({
-        slow: give(20, 1),
+        slow: succeed(20, 1),
         look: function* () {
           yield* sleep(5);
           const parent = currentTask().parent as Task<unknown>;

@@ -4,8 +4,8 @@ import {
   B,
   cleanupFor,
   failAfter,
-  give,
-  watch,
+  observe,
+  succeed,
 } from '../../../test/support/kernel/operations.ts';
 import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../../kernel/current.ts';
@@ -14,7 +14,7 @@ import { any } from './any.ts';
 
 describe('any', () => {
   it('returns the first value and ignores failures', () => {
-    expect(watch(() => any([failAfter(1, A), give(20, 'x'), give(30, 'y')]))).toEqual({
+    expect(observe(() => any([failAfter(1, A), succeed(20, 'x'), succeed(30, 'y')]))).toEqual({
       result: 'x',
       unhandled: [],
     });
@@ -31,7 +31,7 @@ describe('any', () => {
   });
 
   it('reports each failure once, including the one that comes last', () => {
-    const { result, unhandled } = watch(() => any([failAfter(1, A), failAfter(2, B)]));
+    const { result, unhandled } = observe(() => any([failAfter(1, A), failAfter(2, B)]));
     expect(result).toMatchObject({ errors: [A, B] });
     expect(unhandled).toEqual([]);
   });
@@ -49,7 +49,7 @@ describe('any', () => {
   it('cancels the other members and waits until they have ended', () => {
     const log: string[] = [];
     play(function* () {
-      yield* any([cleanupFor(40, log, 'other'), failAfter(5, A), give(10, 1)]);
+      yield* any([cleanupFor(40, log, 'other'), failAfter(5, A), succeed(10, 1)]);
       log.push(`decided at ${now()}`);
     });
     expect(log).toEqual(['other at 50', 'decided at 50']);

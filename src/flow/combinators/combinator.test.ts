@@ -8,9 +8,9 @@ import {
   cleanupFor,
   failAfter,
   failWhenCancelled,
-  give,
-  refuseToEnd,
-  watch,
+  ignoreCancellation,
+  observe,
+  succeed,
 } from '../../../test/support/kernel/operations.ts';
 import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope, currentTask, now } from '../../kernel/current.ts';
@@ -33,37 +33,37 @@ const ignoringErrors: Combinator[] = [any, allSettled];
 
 describe('an error that occurs after the decision', () => {
   it('goes to onUnhandled if a cancelled member fails to clean up', () => {
-    const members = () => [failWhenCancelled(A), give(5, 'x'), failWhenCancelled(B)];
-    expect(watch(() => race(members()))).toEqual({ result: 'x', unhandled: [A, B] });
-    expect(watch(() => any(members()))).toEqual({ result: 'x', unhandled: [A, B] });
+    const members = () => [failWhenCancelled(A), succeed(5, 'x'), failWhenCancelled(B)];
+    expect(observe(() => race(members()))).toEqual({ result: 'x', unhandled: [A, B] });
+    expect(observe(() => any(members()))).toEqual({ result: 'x', unhandled: [A, B] });
     const failing = () => [failWhenCancelled(A), failAfter(5, C), failWhenCancelled(B)];
-    expect(watch(() => all(failing()))).toEqual({ result: C, unhandled: [A, B] });
+    expect(observe(() => all(failing()))).toEqual({ result: C, unhandled: [A, B] });
   });
 
   it('goes to onUnhandled if several members fail in the same batch', () => {
     const members = () => [failAfter(5, A), failAfter(5, B), failAfter(5, C)];
-    expect(watch(() => all(members()))).toEqual({ result: A, unhandled: [B, C] });
-    expect(watch(() => race(members()))).toEqual({ result: A, unhandled: [B, C] });
+    expect(observe(() => all(members()))).toEqual({ result: A, unhandled: [B, C] });
+    expect(observe(() => race(members()))).toEqual({ result: A, unhandled: [B, C] });
   });
 
   it('is reported at once, before the last member has ended', () => {
     const log: string[] = [];
     const hooks: Hooks = { onUnhandled: (error) => log.push(String(error)) };
     const others = () => [cleanupFor(50, log, 'other'), failWhenCancelled(A)];
-    play(() => race([give(1, 'x'), ...others()]), { hooks });
+    play(() => race([succeed(1, 'x'), ...others()]), { hooks });
     expect(log).toEqual(['Error: a', 'other at 51']);
   });
 
   it('is reported once if several members throw the same object', () => {
     const members = () => [failAfter(5, A), failAfter(5, A), failAfter(5, B), failAfter(5, B)];
-    expect(watch(() => all(members()))).toEqual({ result: A, unhandled: [B] });
+    expect(observe(() => all(members()))).toEqual({ result: A, unhandled: [B] });
   });
 
   it('is reported for a member that had to be ended by force', () => {
-    const { result, unhandled } = watch(() => race([refuseToEnd(), give(5, 'x')]));
+    const { result, unhandled } = observe(() => race([ignoreCancellation(), succeed(5, 'x')]));
     expect(result).toBe('x');
     expect(unhandled).toMatchObject([{ code: 'ERR_UNCOOPERATIVE' }]);
-    const failed = watch(() => all([refuseToEnd(), failAfter(5, A)]));
+    const failed = observe(() => all([ignoreCancellation(), failAfter(5, A)]));
     expect(failed.result).toBe(A);
     expect(failed.unhandled).toMatchObject([{ code: 'ERR_UNCOOPERATIVE' }]);
   });
@@ -99,12 +99,12 @@ describe('an outer cancellation', () => {
 
   it('is replaced by the first error of an unwinding member; later ones go to onUnhandled', () => {
     for (const combine of throwingErrors) {
-      const { result, unhandled } = watch(() =>
+      const { result, unhandled } = observe(() =>
         timeout(10, combine([failWhenCancelled(A), failWhenCancelled(B), sleepForever()])),
       );
       expect({ result, unhandled }).toEqual({ result: A, unhandled: [B] });
     }
-    const { result } = watch(() =>
+    const { result } = observe(() =>
       timeout(10, any([failAfter(5, C), failWhenCancelled(A), sleepForever()])),
     );
     expect((result as AllFailedError).errors).toEqual([C, A]);
@@ -112,7 +112,7 @@ describe('an outer cancellation', () => {
 
   it('is rethrown by any and allSettled even if members have failed before', () => {
     for (const combine of ignoringErrors) {
-      const { result, unhandled } = watch(() =>
+      const { result, unhandled } = observe(() =>
         timeout(10, combine([failAfter(5, A), sleepForever()])),
       );
       expect(result).toMatchObject({ code: 'ERR_TIMEOUT' });
@@ -123,9 +123,9 @@ describe('an outer cancellation', () => {
   it('does not undo a result that is decided', () => {
     const log: string[] = [];
     const values = play(function* () {
-      const raced = yield* moveOnAfter(10, race([give(5, 'x'), cleanupFor(20, log, 'other')]));
-      const every = yield* moveOnAfter(10, all([shield(give(20, 'y')), give(1, 'z')]));
-      const ends = yield* moveOnAfter(10, allSettled([failWhenCancelled(A), give(1, 'z')]));
+      const raced = yield* moveOnAfter(10, race([succeed(5, 'x'), cleanupFor(20, log, 'other')]));
+      const every = yield* moveOnAfter(10, all([shield(succeed(20, 'y')), succeed(1, 'z')]));
+      const ends = yield* moveOnAfter(10, allSettled([failWhenCancelled(A), succeed(1, 'z')]));
       return [raced, every, ends];
     });
     expect(values).toEqual([
@@ -142,7 +142,7 @@ describe('an outer cancellation', () => {
     const values = play(() =>
       scope(function* (s) {
         return yield* all([
-          give(10, 'x'),
+          succeed(10, 'x'),
           function* () {
             yield* sleep(10);
             s.cancel();
@@ -196,11 +196,11 @@ describe('a member that is cancelled by itself', () => {
   it('has failed with ERR_TASK_CANCELLED, as join would report', () => {
     expect(codeOf(() => all([cancelSelf(), sleepForever()]))).toBe('ERR_TASK_CANCELLED');
     expect(codeOf(() => race([cancelSelf(), sleepForever()]))).toBe('ERR_TASK_CANCELLED');
-    expect(play(() => any([cancelSelf(), give(5, 'x')]))).toBe('x');
+    expect(play(() => any([cancelSelf(), succeed(5, 'x')]))).toBe('x');
     expect(failureOf(() => any([cancelSelf()]))).toMatchObject({
       errors: [{ code: 'ERR_TASK_CANCELLED' }],
     });
-    expect(play(() => allSettled([cancelSelf(), give(5, 'x')]))).toMatchObject([
+    expect(play(() => allSettled([cancelSelf(), succeed(5, 'x')]))).toMatchObject([
       { status: 'rejected', reason: { code: 'ERR_TASK_CANCELLED' } },
       { status: 'fulfilled', value: 'x' },
     ]);
@@ -288,7 +288,7 @@ describe('random members of a combinator', () => {
             thrown.push(error);
             return error;
           };
-          const { result, unhandled } = watch(function* () {
+          const { result, unhandled } = observe(function* () {
             const value = yield* moveOnAfter(limit, combine(members));
             expect(running).toBe(0);
             return value;

@@ -5,8 +5,8 @@ import {
   cleanupFor,
   failAfter,
   failWhenCancelled,
-  give,
-  watch,
+  observe,
+  succeed,
 } from '../../../test/support/kernel/operations.ts';
 import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../../kernel/current.ts';
@@ -46,7 +46,7 @@ function* endless(log: string[]): Generator<number, void> {
 
 describe('map', () => {
   it('returns the values in the order of the items', () => {
-    const values = play(() => map([30, 10, 20], (ms, index) => give(ms, `${index}: ${ms}`)));
+    const values = play(() => map([30, 10, 20], (ms, index) => succeed(ms, `${index}: ${ms}`)));
     expect(values).toEqual(['0: 30', '1: 10', '2: 20']);
   });
 
@@ -80,7 +80,7 @@ describe('map', () => {
     play(() =>
       moveOnAfter(
         15,
-        map(endless(log), (n) => give(10, log.push(`does ${n}`)), { concurrency: 2 }),
+        map(endless(log), (n) => succeed(10, log.push(`does ${n}`)), { concurrency: 2 }),
       ),
     );
     expect(log).toEqual([
@@ -108,7 +108,7 @@ describe('map', () => {
   });
 
   it('throws the first error itself, and later ones go to onUnhandled', () => {
-    const { result, unhandled } = watch(() =>
+    const { result, unhandled } = observe(() =>
       map([1, 2, 3], (n) => (n === 2 ? failAfter(5, A) : failWhenCancelled(B))),
     );
     expect(result).toBe(A);
@@ -140,7 +140,7 @@ describe('map', () => {
         },
       }),
     };
-    const { result, unhandled } = watch(() =>
+    const { result, unhandled } = observe(() =>
       map(items, () => failAfter(1, A), { concurrency: 1 }),
     );
     expect({ result, unhandled }).toEqual({ result: A, unhandled: [B] });

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { A, give } from '../../../test/support/kernel/operations.ts';
+import { A, succeed } from '../../../test/support/kernel/operations.ts';
 import { codeOf, failureOf } from '../../../test/support/kernel/virtual-host.ts';
 import type { Operation } from '../../kernel/operation.ts';
 import { pause, sleep, sleepForever } from '../../kernel/waits.ts';
@@ -11,7 +11,7 @@ import { race } from './race.ts';
 describe('the list of members', () => {
   it('is a TypeError at once if it is not an array or a record of operations', () => {
     for (const combine of [all, race, any, allSettled]) {
-      for (const wrong of [undefined, null, 5, 'text', new Set(), give(1, 1)]) {
+      for (const wrong of [undefined, null, 5, 'text', new Set(), succeed(1, 1)]) {
         expect(() => combine(wrong as never)).toThrow(TypeError);
       }
       expect(() => combine([Promise.resolve()] as never)).toThrow('Expected an operation');
@@ -19,17 +19,17 @@ describe('the list of members', () => {
   });
 
   it('is discarded if the combinator is not driven', () => {
-    const member = give(1, 1);
+    const member = succeed(1, 1);
     const operation = all([member]) as ReturnType<typeof all> & { return(): void };
     operation.return();
     expect(member.next()).toEqual({ done: true, value: undefined });
-    const other = give(1, 1);
+    const other = succeed(1, 1);
     expect(() => all([other, 5] as never)).toThrow('Expected an operation');
     expect(other.next().done).toBe(true);
   });
 
   it('can be driven only once', () => {
-    const operation = all([give(1, 1)]);
+    const operation = all([succeed(1, 1)]);
     expect(
       codeOf(function* () {
         yield* operation;
@@ -56,17 +56,17 @@ describe('the list of members', () => {
 describe('the types of combinators', () => {
   it('are inferred from tuples, arrays, records and inline generator functions', () => {
     const tuple = all([
-      give(1, 1),
-      give(1, 'x'),
+      succeed(1, 1),
+      succeed(1, 'x'),
       function* () {
         return true;
       },
     ]);
     expectTypeOf(tuple).toEqualTypeOf<Operation<[number, string, boolean]>>();
-    const list = all(['x', 'y'].map((word) => give(1, word)));
+    const list = all(['x', 'y'].map((word) => succeed(1, word)));
     expectTypeOf(list).toEqualTypeOf<Operation<string[]>>();
     const record = all({
-      left: give(1, 1),
+      left: succeed(1, 1),
       right: function* () {
         yield* pause();
         return 'r';
@@ -74,10 +74,12 @@ describe('the types of combinators', () => {
     });
     expectTypeOf(record).toEqualTypeOf<Operation<{ left: number; right: string }>>();
     expectTypeOf(all([])).toEqualTypeOf<Operation<[]>>();
-    expectTypeOf(race([give(1, 1), give(1, 'x')])).toEqualTypeOf<Operation<number | string>>();
-    expectTypeOf(race({ x: give(1, 1), y: sleepForever() })).toEqualTypeOf<Operation<number>>();
-    expectTypeOf(any([1, 2].map((n) => give(1, n)))).toEqualTypeOf<Operation<number>>();
-    expectTypeOf(allSettled([give(1, 1), give(1, 'x')])).toEqualTypeOf<
+    expectTypeOf(race([succeed(1, 1), succeed(1, 'x')])).toEqualTypeOf<
+      Operation<number | string>
+    >();
+    expectTypeOf(race({ x: succeed(1, 1), y: sleepForever() })).toEqualTypeOf<Operation<number>>();
+    expectTypeOf(any([1, 2].map((n) => succeed(1, n)))).toEqualTypeOf<Operation<number>>();
+    expectTypeOf(allSettled([succeed(1, 1), succeed(1, 'x')])).toEqualTypeOf<
       Operation<[PromiseSettledResult<number>, PromiseSettledResult<string>]>
     >();
     expectTypeOf(allSettled({ x: sleep(1) })).toEqualTypeOf<
@@ -92,8 +94,10 @@ describe('the types of combinators', () => {
     function every<T>(operations: readonly Operation<T>[]): Operation<T> {
       return race(operations);
     }
-    expectTypeOf(both(give(1, 1), () => give(1, 2))).toEqualTypeOf<Operation<[number, number]>>();
-    expectTypeOf(every([give(1, 'x')])).toEqualTypeOf<Operation<string>>();
+    expectTypeOf(both(succeed(1, 1), () => succeed(1, 2))).toEqualTypeOf<
+      Operation<[number, number]>
+    >();
+    expectTypeOf(every([succeed(1, 'x')])).toEqualTypeOf<Operation<string>>();
   });
 
   it('accept an inline generator function that yields a wait', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { A, cleanupFor, failAfter, give } from '../../../test/support/kernel/operations.ts';
+import { A, cleanupFor, failAfter, succeed } from '../../../test/support/kernel/operations.ts';
 import { failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../../kernel/current.ts';
 import { isCancelled } from '../../kernel/scope/cancelled.ts';
@@ -8,18 +8,18 @@ import { race } from './race.ts';
 
 describe('race', () => {
   it('returns the value of the first member that ends', () => {
-    expect(play(() => race([give(30, 'x'), give(10, 'y')]))).toBe('y');
-    expect(play(() => race({ x: give(3, 'x'), y: give(10, 'y') }))).toBe('x');
+    expect(play(() => race([succeed(30, 'x'), succeed(10, 'y')]))).toBe('y');
+    expect(play(() => race({ x: succeed(3, 'x'), y: succeed(10, 'y') }))).toBe('x');
   });
 
   it('throws the error of the first member that ends', () => {
-    expect(failureOf(() => race([give(30, 'x'), failAfter(10, A)]))).toBe(A);
+    expect(failureOf(() => race([succeed(30, 'x'), failAfter(10, A)]))).toBe(A);
   });
 
   it('returns only when the other members have ended', () => {
     const log: string[] = [];
     play(function* () {
-      const value = yield* race([cleanupFor(40, log, 'other'), give(10, 'first')]);
+      const value = yield* race([cleanupFor(40, log, 'other'), succeed(10, 'first')]);
       log.push(`${value} at ${now()}`);
     });
     expect(log).toEqual(['other at 50', 'first at 50']);
@@ -29,7 +29,7 @@ describe('race', () => {
     let reason: unknown;
     play(() =>
       race([
-        give(1, 1),
+        succeed(1, 1),
         function* () {
           try {
             yield* sleepForever();
@@ -44,7 +44,7 @@ describe('race', () => {
   });
 
   it('decides for the first in order of the members that end in the same batch', () => {
-    expect(play(() => race([give(10, 'x'), give(10, 'y')]))).toBe('x');
+    expect(play(() => race([succeed(10, 'x'), succeed(10, 'y')]))).toBe('x');
     expect(play(() => race([pause(), failAfter(0, A)]))).toBe(undefined);
   });
 

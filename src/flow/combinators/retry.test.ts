@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { A, failAfter, give } from '../../../test/support/kernel/operations.ts';
+import { A, failAfter, succeed } from '../../../test/support/kernel/operations.ts';
 import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../../kernel/current.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
@@ -79,7 +79,7 @@ describe('retry', () => {
       retry(() => {
         calls++;
         if (calls === 1) throw A;
-        return calls === 2 ? (5 as never) : give(1, 'x');
+        return calls === 2 ? (5 as never) : succeed(1, 'x');
       }),
     );
     expect(value).toBe('x');
@@ -100,7 +100,7 @@ describe('retry', () => {
     expect(codeOf(() => timeout(10, rest()))).toBe('ERR_TIMEOUT');
     let calls = 0;
     const cancelled = new VirtualHost();
-    const main = cancelled.scheduler.start(() => retry(() => give(calls++, 1)));
+    const main = cancelled.scheduler.start(() => retry(() => succeed(calls++, 1)));
     main.cancel();
     cancelled.scheduler.turn();
     cancelled.scheduler.turn();
@@ -126,7 +126,7 @@ describe('retry', () => {
   });
 
   it('throws a TypeError for an operation, which could be driven only once', () => {
-    const operation = give(1, 1);
+    const operation = succeed(1, 1);
     expect(() => retry(operation as never)).toThrow(TypeError);
     expect(() => retry(operation as never)).toThrow('retry(() => operation)');
     expect(operation.next().done).toBe(true);
@@ -145,7 +145,7 @@ describe('retry', () => {
   });
 
   it('infers the type of the value', () => {
-    expectTypeOf(retry(() => give(1, 'x'))).toEqualTypeOf<Operation<string>>();
+    expectTypeOf(retry(() => succeed(1, 'x'))).toEqualTypeOf<Operation<string>>();
     expectTypeOf(
       retry(function* () {
         return 1;

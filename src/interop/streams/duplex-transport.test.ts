@@ -12,7 +12,7 @@ import { pause, sleep } from '../../kernel/waits.ts';
 import { Socket } from '../../net/tcp/socket.ts';
 import { fromDuplex } from './duplex.ts';
 
-/** Two streams; what is written to one is read from the other. */
+/** Two streams: the bytes written to one are read from the other. */
 function pair(highWaterMark = 16_384): [Half, Half] {
   const one = new Half({ highWaterMark });
   const two = new Half({ highWaterMark });
@@ -23,7 +23,7 @@ function pair(highWaterMark = 16_384): [Half, Half] {
 
 class Half extends Duplex {
   peer: Half | null = null;
-  /** Called when the peer has room again. */
+  /** The callback of a write that the full peer holds back. */
   release: (() => void) | null = null;
 
   override _read(): void {
@@ -44,7 +44,7 @@ class Half extends Duplex {
 }
 
 describe('fromDuplex', () => {
-  it('makes a real Socket', async () => {
+  it('returns a Socket that sends, receives and shuts down', async () => {
     const [one, two] = pair();
     await runLimited(function* () {
       const near = fromDuplex(one);
@@ -68,7 +68,7 @@ describe('fromDuplex', () => {
     });
   });
 
-  it('goes through the transforms of zlib', async () => {
+  it('works over the transforms of zlib', async () => {
     const text = 'again and '.repeat(100_000);
     const received = await runLimited(() =>
       group(function* (g) {
@@ -88,7 +88,7 @@ describe('fromDuplex', () => {
     expect(received === text).toBe(true);
   });
 
-  it('carries every byte through any high-water mark, in pieces of any size', async () => {
+  it('transfers every byte with any high-water mark and any chunk sizes', async () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 40_000 }), { minLength: 1, maxLength: 20 });
     const portions = fc.array(fc.integer({ min: 700, max: 40_000 }), {
       minLength: 1,
@@ -120,7 +120,7 @@ describe('fromDuplex', () => {
     await fc.assert(property, { numRuns: 40 });
   });
 
-  it('does not read ahead without bound', async () => {
+  it('reads ahead by a bounded number of bytes', async () => {
     let made = 0;
     const source = new Duplex({
       highWaterMark: 1000,
@@ -141,7 +141,7 @@ describe('fromDuplex', () => {
     });
   });
 
-  it('waits for the stream to drain in sendAll', async () => {
+  it('makes sendAll wait until the stream has drained', async () => {
     const held: (() => void)[] = [];
     let written = 0;
     const slow = new Duplex({
@@ -171,7 +171,7 @@ describe('fromDuplex', () => {
     );
   });
 
-  it('copies what it sends: the memory is the caller’s again', async () => {
+  it('copies sent bytes, so that the caller may change its memory', async () => {
     const through = new PassThrough();
     await runLimited(function* () {
       const socket = fromDuplex(through);
@@ -183,15 +183,15 @@ describe('fromDuplex', () => {
     });
   });
 
-  it('gives the bytes that came before an error, then the error, every time', async () => {
+  it('returns the bytes received before an error, then throws the error every time', async () => {
     const [one] = pair();
     await runLimited(function* () {
       const socket = fromDuplex(one);
-      one.push('last words');
+      one.push('last bytes');
       yield* sleep(1);
       one.destroy(new Error('torn down'));
       yield* sleep(1);
-      expect((yield* socket.recv()).toString()).toBe('last words');
+      expect((yield* socket.recv()).toString()).toBe('last bytes');
       expect((yield* failure(() => socket.recv())).message).toBe('torn down');
       expect((yield* failure(() => socket.recv())).message).toBe('torn down');
       expect((yield* failure(() => socket.sendAll('x'))).message).toBe('torn down');
@@ -199,27 +199,27 @@ describe('fromDuplex', () => {
     });
   });
 
-  it('wakes tasks that wait when the stream fails', async () => {
+  it('wakes waiting tasks when the stream fails', async () => {
     const [one] = pair();
     await runLimited(() =>
       group(function* (g) {
         const socket = fromDuplex(one);
-        const codes: unknown[] = [];
+        const errors: unknown[] = [];
         g.spawn(function* () {
-          codes.push(yield* failureCode(() => socket.recv()));
+          errors.push((yield* failure(() => socket.recv())).message);
         });
         g.spawn(function* () {
-          codes.push(yield* failureCode(() => socket.sendAll(Buffer.alloc(1 << 20))));
+          errors.push((yield* failure(() => socket.sendAll(Buffer.alloc(1 << 20)))).message);
         });
         yield* sleep(5);
         one.destroy(new Error('gone'));
         yield* sleep(5);
-        expect(codes).toEqual(['gone', 'gone']);
+        expect(errors).toEqual(['gone', 'gone']);
       }),
     );
   });
 
-  it('counts a stream that is gone without an end as ECONNRESET', async () => {
+  it('reports a stream that closes without an end as ECONNRESET', async () => {
     const [one] = pair();
     await runLimited(function* () {
       const socket = fromDuplex(one);
@@ -233,7 +233,7 @@ describe('fromDuplex', () => {
     });
   });
 
-  it('sees the end of a stream that has ended before', async () => {
+  it('reports the end of a stream that had ended before the call', async () => {
     const through = new PassThrough();
     through.end();
     through.resume();
@@ -245,7 +245,7 @@ describe('fromDuplex', () => {
     });
   });
 
-  it('drops what comes after shutdown of the receiving half', async () => {
+  it('discards input after shutdown of the receive direction', async () => {
     const [one, two] = pair();
     await runLimited(function* () {
       const socket = fromDuplex(one);
@@ -258,23 +258,23 @@ describe('fromDuplex', () => {
     });
   });
 
-  it('closes with everything delivered, and leaves no listener behind', async () => {
+  it('delivers all sent bytes on close, and leaves no listener on the stream', async () => {
     const [one, two] = pair();
     const delivered: Buffer[] = [];
     two.on('data', (chunk: Buffer) => delivered.push(chunk));
     await runLimited(function* () {
       const socket = fromDuplex(one);
-      yield* socket.sendAll('last words');
+      yield* socket.sendAll('last bytes');
       socket.close();
       socket.close();
     });
     if (!two.readableEnded) await eventOf(two, 'end');
-    expect(Buffer.concat(delivered).toString()).toBe('last words');
+    expect(Buffer.concat(delivered).toString()).toBe('last bytes');
     expect(one.destroyed).toBe(true);
     expect(one.eventNames().filter((name) => name !== 'finish')).toEqual([]);
   });
 
-  it('resets by destroying, and swallows errors that come afterwards', async () => {
+  it('destroys the stream on reset, and ignores later errors of the stream', async () => {
     const stream = new Duplex({
       read() {},
       write(_chunk, _encoding, _callback) {},
@@ -316,7 +316,7 @@ describe('fromDuplex', () => {
     });
   });
 
-  it('works for sockets of Node, with their addresses', async () => {
+  it('works over sockets of Node and has their addresses', async () => {
     const accepted: NetSocket[] = [];
     const server = createServer((socket) => accepted.push(socket)).listen(0, '127.0.0.1');
     await eventOf(server, 'listening');
@@ -337,7 +337,7 @@ describe('fromDuplex', () => {
     server.close();
   });
 
-  it('refuses streams of objects and texts, and what is no Duplex', () => {
+  it('throws a TypeError for streams of objects or strings, and for other values', () => {
     expect(() => fromDuplex(new Transform({ objectMode: true }))).toThrow(TypeError);
     expect(() => fromDuplex(new PassThrough({ encoding: 'utf8' }))).toThrow('Duplex of bytes');
     expect(() => fromDuplex(undefined as never)).toThrow(TypeError);

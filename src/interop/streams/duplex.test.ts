@@ -34,14 +34,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const networks = ['portable', 'auto'] as const;
+const backends = ['portable', 'auto'] as const;
 
-/** A megabyte in which every place differs from its neighbours. */
+/** A megabyte of data without repetitions. */
 const BULK = Buffer.from(
   Uint32Array.from({ length: 1 << 18 }, (_, index) => index * 2654435761).buffer,
 );
 
-/** Runs `body` with the two ends of a connection; both are closed afterwards. */
+/** Runs `body` with both ends of a connection, which are closed afterwards. */
 function withPair(
   backend: 'portable' | 'auto',
   body: (near: Socket, far: Socket) => Operation<unknown>,
@@ -49,9 +49,9 @@ function withPair(
   return runWithPair(body, { backend });
 }
 
-describe.each(networks)('toDuplex on the network %s', (network) => {
-  it('carries bytes both ways, and the end', async () => {
-    await withPair(network, function* (near, far) {
+describe.each(backends)('toDuplex on the backend %s', (backend) => {
+  it('transfers bytes and the end of file in both directions', async () => {
+    await withPair(backend, function* (near, far) {
       const stream = toDuplex(near);
       yield* far.sendAll('question');
       far.shutdown();
@@ -66,11 +66,11 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
     });
   });
 
-  it('compresses a file through pipeline, socket to socket', async () => {
-    const from = join(directory, `from-${network}`);
-    const to = join(directory, `to-${network}`);
+  it('compresses a file through pipeline, from socket to socket', async () => {
+    const from = join(directory, `from-${backend}`);
+    const to = join(directory, `to-${backend}`);
     writeFileSync(from, BULK);
-    await withPair(network, (near, far) =>
+    await withPair(backend, (near, far) =>
       group(function* (g) {
         g.spawn(() => until(pipeline(createReadStream(from), createGzip(), toDuplex(near))));
         yield* until(pipeline(toDuplex(far), createWriteStream(to)));
@@ -110,13 +110,13 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
           server.cancel();
           return answers;
         }),
-      { backend: network },
+      { backend },
     );
     expect(text).toEqual(['/a from 127.0.0.1', '/b from 127.0.0.1']);
   });
 
-  it('receives no faster than it is read, and sends no faster than it is received', async () => {
-    await withPair(network, (near, far) =>
+  it('receives no faster than the stream is read, which slows the sender down', async () => {
+    await withPair(backend, (near, far) =>
       group(function* (g) {
         const stream = toDuplex(far);
         let sent = 0;
@@ -140,8 +140,8 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
     );
   });
 
-  it('answers `false` to a write that the network does not take, then drains', async () => {
-    await withPair(network, function* (near, far) {
+  it('returns false from a write that the network does not take, and drains later', async () => {
+    await withPair(backend, function* (near, far) {
       const stream = toDuplex(near);
       let done = 0;
       for (let i = 0; i < 64; i++) stream.write(BULK, () => done++);
@@ -154,8 +154,8 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
     });
   });
 
-  it('is destroyed by a reset of the peer', async () => {
-    await withPair(network, function* (near, far) {
+  it('is destroyed when the peer resets the connection', async () => {
+    await withPair(backend, function* (near, far) {
       const stream = toDuplex(near);
       stream.resume();
       far.reset();
@@ -165,8 +165,8 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
     });
   });
 
-  it('is destroyed when the socket is closed under it', async () => {
-    await withPair(network, function* (near) {
+  it('is destroyed when the program closes the socket', async () => {
+    await withPair(backend, function* (near) {
       const stream = toDuplex(near);
       stream.resume();
       yield* sleep(2);
@@ -176,8 +176,8 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
     });
   });
 
-  it('destroyed in the middle of a write, resets the connection', async () => {
-    await withPair(network, function* (near, far) {
+  it('resets the connection when it is destroyed in the middle of a write', async () => {
+    await withPair(backend, function* (near, far) {
       const stream = toDuplex(near);
       stream.on('error', () => {});
       stream.write(Buffer.alloc(64 << 20));
@@ -188,8 +188,8 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
     });
   });
 
-  it('destroyed while idle, closes the connection and gives both directions back', async () => {
-    await withPair(network, function* (near, far) {
+  it('closes the connection and releases both directions when destroyed while idle', async () => {
+    await withPair(backend, function* (near, far) {
       const stream = toDuplex(near);
       stream.read(0);
       stream.destroy();
@@ -200,8 +200,8 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
     });
   });
 
-  it('owns the socket: tasks get ERR_BUSY, and a busy socket is not given away', async () => {
-    await withPair(network, (near, far) =>
+  it('makes operations of tasks fail with ERR_BUSY, and rejects a busy socket', async () => {
+    await withPair(backend, (near, far) =>
       group(function* (g) {
         toDuplex(near);
         yield* expectFailure(near.recv(), 'ERR_BUSY');
@@ -215,8 +215,8 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
     );
   });
 
-  it('tells the addresses of its socket, as net.Socket does', async () => {
-    await withPair(network, function* (near, far) {
+  it('has the addresses of its socket, named as in net.Socket', async () => {
+    await withPair(backend, function* (near, far) {
       const stream = toDuplex(near);
       expect(stream.remotePort).toBe(far.localAddress.port);
       expect(stream.localPort).toBe(far.remoteAddress.port);
@@ -224,7 +224,7 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
     });
   });
 
-  it('works beside plain sockets of Node, from callbacks', async () => {
+  it('works together with sockets of Node, outside of tasks', async () => {
     const echo = createNetServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
     await eventOf(echo, 'listening');
     const { port } = echo.address() as AddressInfo;
@@ -233,15 +233,15 @@ describe.each(networks)('toDuplex on the network %s', (network) => {
         const stream = toDuplex(yield* connect({ host: '127.0.0.1', port }));
         const through = new PassThrough();
         stream.pipe(through);
-        stream.end('over there and back');
+        stream.end('there and back');
         const chunks: Buffer[] = [];
         through.on('data', (chunk: Buffer) => chunks.push(chunk));
         yield* once(through, 'end');
         return Buffer.concat(chunks).toString();
       },
-      { backend: network },
+      { backend },
     );
-    expect(text).toBe('over there and back');
+    expect(text).toBe('there and back');
     echo.close();
   });
 });
@@ -269,6 +269,6 @@ function fetchText(port: number, path: string): Promise<string> {
   });
 }
 
-it('toDuplex takes sockets of Coronet only', () => {
+it('toDuplex throws a TypeError for values that are not a Socket of Coronet', () => {
   expect(() => toDuplex(netConnect as never)).toThrow(TypeError);
 });

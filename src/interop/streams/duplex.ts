@@ -8,9 +8,9 @@ import {
 } from '../../node/stream/stream-transport.ts';
 import { wrongType } from '../../support/checks.ts';
 import type { Endpoint, SocketOption } from '../../world/network.ts';
-import { ReadHalf, WriteHalf } from './socket-halves.ts';
+import { SocketHalves } from './socket-halves.ts';
 
-/** A Duplex with the addresses of its socket, under the names that net.Socket has for them. */
+/** A Duplex with the addresses of its socket, named as in net.Socket. */
 export interface DuplexSocket extends Duplex {
   readonly localAddress: string;
   readonly localPort: number;
@@ -19,17 +19,17 @@ export interface DuplexSocket extends Duplex {
 }
 
 /**
- * Makes a Duplex of `socket`, for libraries that want one: `pipeline`, `http.Server` (through
- * `server.emit('connection', duplex)`), `tls.connect({ socket: duplex })`. It may be used inside
- * and outside of tasks, for as long as the run of the socket lasts.
+ * Returns `socket` as a Duplex, for libraries that expect one: `pipeline`, `http.Server` (with
+ * `server.emit('connection', duplex)`), `tls.connect({ socket: duplex })`. The stream may be used
+ * inside and outside of tasks until the run of the socket ends.
  *
- * From now on the stream owns the socket: recv and send of it throw ERR_BUSY. The stream receives
- * only as fast as it is read, and a write ends when the network has taken all of it. Ending it
- * closes the sending half; when both directions have ended, or when it is destroyed, the socket is
- * closed (reset, if that cuts a write off in the middle). Errors of the socket destroy the stream.
+ * The stream owns the socket: its recv and send throw ERR_BUSY. The stream receives only as fast as
+ * it is read, and a write completes when the network has taken all of it. `end` shuts down the send
+ * direction. When both directions have ended, or on `destroy`, the socket is closed; if that
+ * interrupts a write, the connection is reset. An error of the socket destroys the stream.
  *
- * Throws ERR_BUSY if a task is receiving or sending, ERR_BUFFERED or ERR_FLUSH_NEEDED if a reader
- * or a writer of the socket holds bytes, TypeError for what is no Socket.
+ * Errors: ERR_BUSY if a task is receiving or sending, ERR_BUFFERED or ERR_FLUSH_NEEDED if a reader
+ * or a writer of the socket holds bytes, TypeError if `socket` is not a Socket.
  *
  * @example
  * yield* tcpServer(8080, function* (socket) {
@@ -39,19 +39,25 @@ export interface DuplexSocket extends Duplex {
  * });
  */
 export function toDuplex(socket: Socket): DuplexSocket {
-  if (!(socket instanceof Socket)) throw wrongType('socket', 'a Socket', socket);
   return new SocketDuplex(socket);
 }
 
 /**
- * Makes a Socket of a Duplex that carries bytes, with all operations of one. It reads ahead by the
- * stream's high-water mark and no more; `sendAll` waits for 'drain' as often as it takes.
- * `shutdown` ends the stream, `close` ends it and destroys it once it has finished (after five
- * seconds at the latest), `reset` destroys it. Errors of the stream are thrown by the operations;
- * a stream that is gone without an end counts as ECONNRESET.
+ * Returns a Socket over a Duplex of bytes, with all operations of a socket. It reads ahead by the
+ * high-water mark of the stream at most; `sendAll` waits for 'drain' as often as needed. `shutdown`
+ * ends the stream. `close` ends it, and destroys it when it has finished, after five seconds at the
+ * latest. `reset` destroys it. Errors of the stream are thrown by the operations. A stream that
+ * closes without an end counts as ECONNRESET.
  *
- * The stream belongs to the socket from now on; it is not closed by itself at the end of the run.
- * Throws TypeError for what is no Duplex, or one of objects or texts.
+ * The socket owns the stream. It is not closed automatically when the run ends.
+ *
+ * Errors: TypeError if `stream` is not a Duplex, or is a Duplex of objects or strings.
+ *
+ * @example
+ * const gzip = fromDuplex(createGzip());
+ * yield* gzip.sendAll(text);
+ * gzip.shutdown();
+ * const compressed = yield* gzip.recv();
  */
 export function fromDuplex(stream: Duplex): Socket {
   const { readableObjectMode, writableObjectMode, readableEncoding } = checkedStream(stream);
@@ -71,19 +77,12 @@ type Callback = (error?: Error | null) => void;
 
 class SocketDuplex extends Duplex implements DuplexSocket {
   readonly #socket: Socket;
-  readonly #readHalf: ReadHalf;
-  readonly #writeHalf: WriteHalf;
+  readonly #halves: SocketHalves;
 
   constructor(socket: Socket) {
     super();
     this.#socket = socket;
-    this.#readHalf = new ReadHalf(socket);
-    try {
-      this.#writeHalf = new WriteHalf(socket);
-    } catch (error) {
-      this.#readHalf.release();
-      throw error;
-    }
+    this.#halves = new SocketHalves(socket);
   }
 
   get localAddress(): string {
@@ -103,21 +102,19 @@ class SocketDuplex extends Duplex implements DuplexSocket {
   }
 
   override _read(size: number): void {
-    this.#readHalf.read(size, (error, chunk) => {
+    this.#halves.readHalf.read(size, (error, chunk) => {
       if (error !== null) this.destroy(error);
       else this.push(chunk?.length === 0 ? null : chunk);
     });
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
-    this.#writeHalf.write([chunk], callback);
+    this.#halves.writeHalf.write([chunk], callback);
   }
 
   override _writev(writes: { readonly chunk: Buffer }[], callback: Callback): void {
-    this.#writeHalf.write(
-      writes.map(({ chunk }) => chunk),
-      callback,
-    );
+    const chunks = writes.map(({ chunk }) => chunk);
+    this.#halves.writeHalf.write(chunks, callback);
   }
 
   override _final(callback: Callback): void {
@@ -126,29 +123,19 @@ class SocketDuplex extends Duplex implements DuplexSocket {
   }
 
   override _destroy(error: Error | null, callback: Callback): void {
-    this.#readHalf.release();
-    this.#writeHalf.release();
-    if (this.#writeHalf.incomplete) this.#socket.reset();
+    this.#halves.release();
+    if (this.#halves.writeHalf.incomplete) this.#socket.reset();
     else this.#socket.close();
     callback(error);
   }
 }
 
-/**
- * A transport over a Duplex of Node: a TLS or WebSocket stream, a pipe, one end of a `duplexPair`.
- *
- * The stream stays paused and is read piece by piece, so it reads ahead by its own high-water mark
- * and no more. It is written to until its high-water mark is reached, then 'drain' is waited for.
- * One listener for errors stays attached until the stream is gone: no error of it may become
- * uncaught.
- */
-
-/** A stream with a tiny high-water mark is still given pieces of this size. */
+/** The most that is written at once if the high-water mark of the stream is lower. */
 const MIN_WRITE_BYTES = 16_384;
 /** How long a closed stream may take to deliver its last bytes. */
 const LINGER_MS = 5000;
 
-/** What a Duplex has beside that if it is a socket. */
+/** The members that a Duplex has if it is a socket. */
 interface MaybeSocket {
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
@@ -159,19 +146,23 @@ interface MaybeSocket {
   resetAndDestroy?(): unknown;
 }
 
-export class DuplexTransport extends StreamTransport {
+/**
+ * A transport over a Duplex of Node: a TLS or WebSocket stream, a pipe, one end of a `duplexPair`.
+ *
+ * The stream stays paused and is read chunk by chunk, so it reads ahead by its own high-water mark
+ * at most. It is written to until its high-water mark is reached, and again after 'drain'. The
+ * listener for 'error' stays attached until the stream is closed: an error cannot become an
+ * uncaught exception.
+ */
+class DuplexTransport extends StreamTransport {
   readonly local: Endpoint;
   remote: Endpoint;
   readonly #stream: Duplex & MaybeSocket;
   readonly #options = new Map<SocketOption, number>();
-  readonly #onReadable = (): void =>
-    this.recvEnded ? this.#discardPending() : this.becameReadable();
+  readonly #onReadable = (): void => (this.recvEnded ? this.discardInput() : this.becameReadable());
   readonly #onEnd = (): void => this.inputEnded();
   readonly #onDrain = (): void => this.becameWritable();
-  readonly #onError = (error: unknown): void => {
-    const failure = (): unknown => error;
-    this.failed(failure, failure);
-  };
+  readonly #onError = (error: unknown): void => this.failed(() => error);
   readonly #onClose = (): void => this.#streamClosed();
 
   constructor(stream: Duplex & MaybeSocket) {
@@ -179,7 +170,7 @@ export class DuplexTransport extends StreamTransport {
     this.local = endpointOf(stream.localAddress, stream.localPort);
     this.remote = endpointOf(stream.remoteAddress, stream.remotePort);
     this.#stream = stream;
-    // Only changes are emitted, so the first attempts have to look.
+    // The stream emits changes only, so its present state is found out by the first attempts.
     this.connected = this.canRecv = this.canSend = true;
     stream.on('error', this.#onError);
     stream.on('close', this.#onClose);
@@ -201,7 +192,8 @@ export class DuplexTransport extends StreamTransport {
     return this.#options.get(option);
   }
 
-  /** What sockets of Node, plain or TLS, offer on every version. They cannot tell what is set. */
+  /** The options that sockets of Node, plain or TLS, have in every version. Their values cannot be
+   *  read back, so they are recorded here. An idle time of 0 keeps the setting of the system. */
   protected override changeOption(option: SocketOption, value: number): boolean {
     const stream = this.#stream;
     const isTime = option === 'keepAliveIdleMs';
@@ -209,13 +201,9 @@ export class DuplexTransport extends StreamTransport {
     if (option === 'noDelay' ? !stream.setNoDelay : !stream.setKeepAlive) return false;
     this.#options.set(option, isTime ? Math.ceil(value / 1000) * 1000 : value);
     if (option === 'noDelay') stream.setNoDelay?.(value === 1);
-    else stream.setKeepAlive?.(this.#options.get('keepAlive') === 1, this.#idleMs());
+    const { keepAlive, keepAliveIdleMs = 0 } = Object.fromEntries(this.#options);
+    if (option !== 'noDelay') stream.setKeepAlive?.(keepAlive === 1, keepAliveIdleMs);
     return true;
-  }
-
-  /** 0 leaves what the system has. */
-  #idleMs(): number {
-    return this.#options.get('keepAliveIdleMs') ?? 0;
   }
 
   /** Only a read that finds nothing makes the stream fetch more, emit 'readable', or emit 'end'. */
@@ -235,8 +223,11 @@ export class DuplexTransport extends StreamTransport {
     this.#stream.write(owned ? piece : Buffer.from(piece));
   }
 
+  /** Chunk by chunk: with `resume()`, a source that never ends could block the event loop. */
   protected discardInput(): void {
-    this.#discardPending();
+    setImmediate(() => {
+      if (this.#stream.read() !== null) this.discardInput();
+    });
   }
 
   protected endOutput(): void {
@@ -259,15 +250,6 @@ export class DuplexTransport extends StreamTransport {
     this.#stopListening();
     if (stream.remoteAddress !== undefined && stream.resetAndDestroy) stream.resetAndDestroy();
     else stream.destroy();
-  }
-
-  /**
-   * In its own time: a source that never ends must not keep the loop, as `resume()` would let it.
-   */
-  #discardPending(): void {
-    setImmediate(() => {
-      if (this.#stream.read() !== null) this.#discardPending();
-    });
   }
 
   #streamClosed(): void {

@@ -1,43 +1,79 @@
 /**
- * The two directions of a socket for code outside of tasks: streams ask for the next bytes, or hand
- * some over, and are called back.
+ * The two directions of a socket for code outside of tasks: a stream asks for bytes, or passes some
+ * on, with a callback.
  *
- * Each side takes its direction of the socket for itself: a task that uses it meanwhile gets
- * ERR_BUSY. A notice of the network is answered in the next tick, not inside the network's own
- * loop, since whoever is called back may do anything.
+ * Each half reserves its direction of the socket: a task that uses it meanwhile gets ERR_BUSY. A
+ * notification of the network is handled in the next tick and not inside the event loop of the
+ * network, because a callback may do anything.
  */
 import type { ReadinessWaiter } from '../../kernel/readiness.ts';
 import { memoryChanged } from '../../net/bytes.ts';
 import { busySocket } from '../../net/errors.ts';
 import { NO_PIECES, Pieces } from '../../net/tcp/send.ts';
-import type { Socket } from '../../net/tcp/socket.ts';
+import { Socket } from '../../net/tcp/socket.ts';
+import { wrongType } from '../../support/checks.ts';
 
-/** The error, or null and the result. */
+/** Called with the error, or with null and the result. */
 export type Done<T> = (error: Error | null, result?: T) => void;
 
-abstract class SocketHalf<T> implements ReadinessWaiter {
-  protected abstract readonly direction: 'receive' | 'send';
-  protected readonly socket: Socket;
-  #done: Done<T> | null = null;
+/** Both halves of a socket, reserved together. */
+export class SocketHalves {
+  readonly socket: Socket;
+  readonly readHalf: ReadHalf;
+  readonly writeHalf: WriteHalf;
 
   constructor(socket: Socket) {
+    if (!(socket instanceof Socket)) throw wrongType('socket', 'a Socket', socket);
     this.socket = socket;
+    this.readHalf = new ReadHalf(socket);
+    try {
+      this.writeHalf = new WriteHalf(socket);
+    } catch (error) {
+      this.readHalf.release();
+      throw error;
+    }
   }
 
-  /** The notice has come: try again, soon. */
+  release(): void {
+    this.readHalf.release();
+    this.writeHalf.release();
+  }
+}
+
+abstract class SocketHalf<T> implements ReadinessWaiter {
+  protected readonly socket: Socket;
+  readonly #direction: 'receive' | 'send';
+  /** The property of the socket that holds the user of this direction. */
+  readonly #user: 'receiving' | 'sending';
+  readonly #waiter: 'recvWaiter' | 'sendWaiter';
+  #done: Done<T> | null = null;
+
+  constructor(socket: Socket, direction: 'receive' | 'send') {
+    this.socket = socket;
+    this.#direction = direction;
+    this.#user = direction === 'receive' ? 'receiving' : 'sending';
+    this.#waiter = direction === 'receive' ? 'recvWaiter' : 'sendWaiter';
+    if (socket[this.#user] !== null) throw busySocket(direction, socket.name);
+    this.checkBuffered();
+    socket[this.#user] = this;
+  }
+
+  /** The direction is ready: attempt again in the next tick. */
   notify(): void {
     process.nextTick(() => this.#try());
   }
 
-  /** The socket was closed under the wait. */
+  /** The socket was closed during the wait. */
   reject(error: unknown): void {
     process.nextTick(() => this.#settle(error as Error));
   }
 
-  /** Gives the direction back. A wait is forgotten, and nobody is called. */
+  /** Releases the direction. A pending callback is not called. */
   release(): void {
     this.#done = null;
-    this.releaseDirection();
+    const { socket } = this;
+    if (socket[this.#user] === this) socket[this.#user] = null;
+    if (socket.readiness[this.#waiter] === this) socket.readiness[this.#waiter] = null;
   }
 
   protected start(done: Done<T>): void {
@@ -45,11 +81,11 @@ abstract class SocketHalf<T> implements ReadinessWaiter {
     this.#try();
   }
 
-  /** One try; `undefined`: would block. */
+  /** Throws if a reader or a writer of the socket holds bytes. */
+  protected abstract checkBuffered(): void;
+
+  /** One attempt; `undefined`: would block. */
   protected abstract attempt(): T | undefined;
-  /** Stands in the socket's waiting place. False: somebody else does. */
-  protected abstract registerWaiter(): boolean;
-  protected abstract releaseDirection(): void;
 
   #try(): void {
     if (this.#done === null) return;
@@ -59,8 +95,10 @@ abstract class SocketHalf<T> implements ReadinessWaiter {
     } catch (error) {
       return this.#settle(error as Error);
     }
-    if (result !== undefined) this.#settle(null, result);
-    else if (!this.registerWaiter()) this.#settle(busySocket(this.direction, this.socket.name));
+    if (result !== undefined) return this.#settle(null, result);
+    const { readiness, name } = this.socket;
+    if (readiness[this.#waiter] === null) readiness[this.#waiter] = this;
+    else this.#settle(busySocket(this.#direction, name));
   }
 
   #settle(error: Error | null, result?: T): void {
@@ -70,66 +108,51 @@ abstract class SocketHalf<T> implements ReadinessWaiter {
   }
 }
 
-/** What comes in. */
 export class ReadHalf extends SocketHalf<Buffer> {
-  protected readonly direction = 'receive';
   #max = 0;
 
   constructor(socket: Socket) {
-    super(socket);
-    if (socket.receiving !== null) throw busySocket('receive', socket.name);
-    socket.checkUnread();
-    socket.receiving = this;
+    super(socket, 'receive');
   }
 
-  /** Calls `done` once, with 1..max bytes, or with none at end of file. */
+  /** Calls `done` once: with 1..max bytes, or with an empty Buffer at end of file. */
   read(max: number, done: Done<Buffer>): void {
     this.#max = max;
     this.start(done);
   }
 
+  protected checkBuffered(): void {
+    this.socket.checkUnread();
+  }
+
   protected attempt(): Buffer | undefined {
     return this.socket.mayReceive() ? this.socket.receive(this.#max) : undefined;
   }
-
-  protected registerWaiter(): boolean {
-    const { readiness } = this.socket;
-    if (readiness.recvWaiter !== null) return false;
-    readiness.recvWaiter = this;
-    return true;
-  }
-
-  protected releaseDirection(): void {
-    if (this.socket.receiving === this) this.socket.receiving = null;
-    const { readiness } = this.socket;
-    if (readiness.recvWaiter === this) readiness.recvWaiter = null;
-  }
 }
 
-/** What goes out. */
 export class WriteHalf extends SocketHalf<true> {
-  protected readonly direction = 'send';
-  /** What is still to be sent. */
+  /** The bytes still to be sent. */
   #pieces: Pieces = NO_PIECES;
   #started = false;
 
   constructor(socket: Socket) {
-    super(socket);
-    if (socket.sending !== null) throw busySocket('send', socket.name);
-    socket.checkUnflushed();
-    socket.sending = this;
+    super(socket, 'send');
   }
 
-  /** Calls `done` once all of `pieces` was sent. They must not be changed until then. */
+  /** Calls `done` once all of `pieces` are sent. They must not be changed until then. */
   write(pieces: readonly Uint8Array[], done: Done<true>): void {
     this.#pieces = new Pieces(pieces);
     this.#started = false;
     this.start(done);
   }
 
-  /** True: a send was begun and has not come to its end, so the stream is cut in the middle. */
+  /** True if a write has sent some of its bytes and not all: the byte stream is cut there. */
   get incomplete(): boolean {
     return this.#started && this.#pieces.length > 0;
+  }
+
+  protected checkBuffered(): void {
+    this.socket.checkUnflushed();
   }
 
   protected attempt(): true | undefined {
@@ -140,18 +163,5 @@ export class WriteHalf extends SocketHalf<true> {
     }
     this.socket.sendCompleted();
     return true;
-  }
-
-  protected registerWaiter(): boolean {
-    const { readiness } = this.socket;
-    if (readiness.sendWaiter !== null) return false;
-    readiness.sendWaiter = this;
-    return true;
-  }
-
-  protected releaseDirection(): void {
-    if (this.socket.sending === this) this.socket.sending = null;
-    const { readiness } = this.socket;
-    if (readiness.sendWaiter === this) readiness.sendWaiter = null;
   }
 }

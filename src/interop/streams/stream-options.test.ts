@@ -1,4 +1,4 @@
-/** Options of sockets that are made of streams: what the stream has, and no more. */
+/** The options of a socket over a stream are those of the stream. */
 import { once as eventOf } from 'node:events';
 import type { AddressInfo, Socket as NetSocket } from 'node:net';
 import { createServer, connect as netConnect } from 'node:net';
@@ -23,19 +23,19 @@ async function withNetSocket(body: (stream: NetSocket) => void): Promise<void> {
   }
 }
 
-const refused: readonly ((socket: Socket) => void)[] = [
+const unsupported: readonly ((socket: Socket) => void)[] = [
   (socket) => (socket.userTimeoutMs = 5),
   (socket) => (socket.recvBufferSize = 8192),
   (socket) => (socket.sendBufferSize = 8192),
   (socket) => socket.setKeepAlive({ enable: true, intervalMs: 5 }),
 ];
-const ofSockets: readonly ((socket: Socket) => void)[] = [
+const socketOptions: readonly ((socket: Socket) => void)[] = [
   (socket) => (socket.noDelay = false),
   (socket) => socket.setKeepAlive({ enable: true }),
 ];
 
 describe('a socket over a stream of node:net', () => {
-  it('sets what the stream can set, and tells what was set', async () => {
+  it('sets the options of the stream and reports the values that were set', async () => {
     await withNetSocket((stream) => {
       const setNoDelay = vi.spyOn(stream, 'setNoDelay');
       const setKeepAlive = vi.spyOn(stream, 'setKeepAlive');
@@ -49,10 +49,10 @@ describe('a socket over a stream of node:net', () => {
     });
   });
 
-  it('refuses the rest with ERR_UNSUPPORTED and says where to set it', async () => {
+  it('throws ERR_UNSUPPORTED for other options and states where to set them', async () => {
     await withNetSocket((stream) => {
       const socket = fromDuplex(stream);
-      for (const set of refused) {
+      for (const set of unsupported) {
         expect(() => set(socket)).toThrow(
           expect.objectContaining({
             code: 'ERR_UNSUPPORTED',
@@ -66,15 +66,15 @@ describe('a socket over a stream of node:net', () => {
   });
 });
 
-describe('a socket over streams that have no options', () => {
+describe('a socket over streams without options', () => {
   const kinds: readonly [string, () => Socket][] = [
     ['a Duplex', () => fromDuplex(new PassThrough())],
     ['web streams', () => fromWebStreams(new TransformStream())],
   ];
 
-  it.each(kinds)('%s: setting is refused, reading tells that nothing is known', (_, make) => {
+  it.each(kinds)('%s: setting throws ERR_UNSUPPORTED, reading returns the defaults', (_, make) => {
     const socket = make();
-    for (const set of [...refused, ...ofSockets]) {
+    for (const set of [...unsupported, ...socketOptions]) {
       expect(() => set(socket)).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }));
     }
     const { noDelay, keepAlive, userTimeoutMs, recvBufferSize, sendBufferSize } = socket;
@@ -85,10 +85,10 @@ describe('a socket over streams that have no options', () => {
     socket.close();
   });
 
-  it.each(kinds)('%s: after close, setting is ERR_CLOSED', (_, make) => {
+  it.each(kinds)('%s: setting throws ERR_CLOSED after close', (_, make) => {
     const socket = make();
     socket.close();
-    for (const set of [...refused, ...ofSockets]) {
+    for (const set of [...unsupported, ...socketOptions]) {
       expect(() => set(socket)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }));
     }
     expect([socket.noDelay, socket.keepAlive]).toEqual([true, { enable: false }]);

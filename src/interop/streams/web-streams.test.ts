@@ -15,7 +15,7 @@ async function textOf(readable: ReadableStream<Uint8Array>): Promise<string> {
 }
 
 describe('toWebStreams', () => {
-  it('carries bytes both ways, and the ends, then closes the socket', async () => {
+  it('transfers bytes and end of file in both directions, then closes the socket', async () => {
     await runWithPair(function* (near, far) {
       const { readable, writable } = toWebStreams(near);
       yield* far.sendAll('question');
@@ -30,7 +30,7 @@ describe('toWebStreams', () => {
     });
   });
 
-  it('reads into the memory of a BYOB reader, and ends there, too', async () => {
+  it('reads into the memory of a BYOB reader, and reports the end to it', async () => {
     await runWithPair(function* (near, far) {
       const reader = toWebStreams(near).readable.getReader({ mode: 'byob' });
       const reading = reader.read(new Uint8Array(8));
@@ -43,7 +43,7 @@ describe('toWebStreams', () => {
     });
   });
 
-  it('receives only when it is read', async () => {
+  it('receives only when the readable stream is read', async () => {
     await runWithPair((near, far) =>
       group(function* (g) {
         const { readable } = toWebStreams(far);
@@ -85,7 +85,7 @@ describe('toWebStreams', () => {
     });
   });
 
-  it('passes errors of the socket on', async () => {
+  it('makes errors of the socket errors of both streams', async () => {
     await runWithPair(function* (near, far) {
       const { readable, writable } = toWebStreams(near);
       const reading = readable.getReader().read();
@@ -105,7 +105,7 @@ describe('toWebStreams', () => {
     });
   });
 
-  it('goes on sending when the readable stream is cancelled', async () => {
+  it('continues to send after the readable stream is cancelled', async () => {
     await runWithPair(function* (near, far) {
       const { readable, writable } = toWebStreams(near);
       yield* until(readable.cancel());
@@ -117,7 +117,7 @@ describe('toWebStreams', () => {
     });
   });
 
-  it('owns the socket, and refuses what is no bytes', async () => {
+  it('makes operations of tasks fail with ERR_BUSY, and accepts only bytes', async () => {
     await runWithPair(function* (near, far) {
       const { writable } = toWebStreams(near);
       expect(yield* failureCode(() => near.recv())).toBe('ERR_BUSY');
@@ -131,7 +131,7 @@ describe('toWebStreams', () => {
 });
 
 describe('fromWebStreams', () => {
-  it('makes a real Socket of a pair of streams', async () => {
+  it('returns a Socket that sends, receives and shuts down', async () => {
     await runLimited(function* () {
       const socket = fromWebStreams(new TransformStream<Uint8Array, Uint8Array>());
       expect(socket).toBeInstanceOf(Socket);
@@ -146,7 +146,7 @@ describe('fromWebStreams', () => {
     });
   });
 
-  it('asks for one chunk at a time', async () => {
+  it('requests one chunk at a time', async () => {
     let asked = 0;
     const readable = new ReadableStream<Uint8Array>(
       {
@@ -171,7 +171,7 @@ describe('fromWebStreams', () => {
     });
   });
 
-  it('waits in sendAll while the writable stream has no room', async () => {
+  it('makes sendAll wait while the writable stream is full', async () => {
     let written = 0;
     let go: () => void = () => {};
     const writable = new WritableStream<Uint8Array>({
@@ -218,7 +218,7 @@ describe('fromWebStreams', () => {
     });
   });
 
-  it('cancels and closes the streams with the socket', async () => {
+  it('cancels the readable and closes the writable stream when the socket is closed', async () => {
     const log: string[] = [];
     const readable = new ReadableStream<Uint8Array>({ cancel: () => void log.push('cancelled') });
     const writable = new WritableStream<Uint8Array>({ close: () => void log.push('closed') });
@@ -235,7 +235,7 @@ describe('fromWebStreams', () => {
     expect(log.sort()).toEqual(['cancelled', 'closed']);
   });
 
-  it('refuses what is no pair of streams', () => {
+  it('throws a TypeError for values that are not a pair of unlocked streams', () => {
     expect(() => fromWebStreams({} as never)).toThrow(TypeError);
     const { readable, writable } = new TransformStream();
     readable.getReader();

@@ -10,7 +10,7 @@ import { Socket } from '../../net/tcp/socket.ts';
 import { connectionReset, StreamTransport } from '../../node/stream/stream-transport.ts';
 import { show, wrongType } from '../../support/checks.ts';
 import type { Endpoint } from '../../world/network.ts';
-import { ReadHalf, WriteHalf } from './socket-halves.ts';
+import { SocketHalves } from './socket-halves.ts';
 
 /** Both directions of a connection. */
 export interface WebStreams {
@@ -18,37 +18,47 @@ export interface WebStreams {
   readonly writable: WritableStream<Uint8Array>;
 }
 
-/** What one receive asks for. */
+/** The size of one receive. */
 const MAX_RECV_BYTES = 65_536;
 
+/** The most that is written as one chunk: by default, web streams count chunks and not bytes. */
+const MAX_WRITE_BYTES = 65_536;
+
 /**
- * Makes a pair of web streams of `socket`. They may be used inside and outside of tasks, for as
- * long as the run of the socket lasts.
+ * Returns `socket` as a pair of web streams. They may be used inside and outside of tasks until the
+ * run of the socket halves.
  *
- * From now on the streams own the socket: recv and send of it throw ERR_BUSY. `readable` is a byte
- * stream; it receives when it is read and never ahead. A write settles when the network has taken
- * all of the chunk. Closing `writable` closes the sending half, aborting it resets the connection;
- * cancelling `readable` drops what comes. When both have ended, the socket is closed. Errors of
- * the socket become those of the streams.
+ * The streams own the socket: its recv and send throw ERR_BUSY. `readable` is a byte stream; it
+ * receives when it is read and never ahead. A write settles when the network has taken all of the
+ * chunk. Closing `writable` shuts down the send direction; aborting it resets the connection.
+ * Cancelling `readable` discards later input. When both streams have ended, the socket is closed.
+ * An error of the socket becomes the error of the streams.
  *
- * Throws ERR_BUSY if a task is receiving or sending, ERR_BUFFERED or ERR_FLUSH_NEEDED if a reader
- * or a writer of the socket holds bytes, TypeError for what is no Socket.
+ * Errors: ERR_BUSY if a task is receiving or sending, ERR_BUFFERED or ERR_FLUSH_NEEDED if a reader
+ * or a writer of the socket holds bytes, TypeError if `socket` is not a Socket.
+ *
+ * @example
+ * const { readable, writable } = toWebStreams(socket);
+ * yield* until(readable.pipeThrough(new CompressionStream('gzip')).pipeTo(writable));
  */
 export function toWebStreams(socket: Socket): WebStreams {
-  if (!(socket instanceof Socket)) throw wrongType('socket', 'a Socket', socket);
-  const ends = new SocketHalves(socket);
-  return { readable: readableOf(ends), writable: writableOf(ends) };
+  const halves = new WebSocketHalves(socket);
+  return { readable: readableOf(halves), writable: writableOf(halves) };
 }
 
 /**
- * Makes a Socket of a pair of web streams that carry bytes (a `TransformStream` is one, and so is
- * the stream of a WebStreamTransport). It asks for a chunk when a task receives,
- * and reads no further
- * ahead than the readable stream itself does; `sendAll` waits while the writable stream has no
- * room. `shutdown` closes the writable stream, `close` closes both, `reset` aborts. Errors of the
- * streams are thrown by the operations.
+ * Returns a Socket over a pair of web streams of bytes, for example a `TransformStream` or a stream
+ * of WebTransport. It requests a chunk when a task receives and reads no further ahead than the
+ * readable stream itself does. `sendAll` waits while the writable stream is full. `shutdown` closes
+ * the writable stream, `close` closes both streams, `reset` aborts them. Errors of the streams are
+ * thrown by the operations.
  *
- * Locks both streams. Throws TypeError if they are locked already, or are no streams.
+ * Both streams are locked. Errors: TypeError if they are locked already, or are not streams.
+ *
+ * @example
+ * const socket = fromWebStreams(new TransformStream());
+ * yield* socket.sendAll('hello');
+ * const data = yield* socket.recv();
  */
 export function fromWebStreams(streams: WebStreams): Socket {
   const { readable, writable } = (streams ?? {}) as Partial<WebStreams>;
@@ -58,63 +68,42 @@ export function fromWebStreams(streams: WebStreams): Socket {
   return new Socket(new WebStreamTransport({ readable, writable }));
 }
 
-/** Both ends of a socket. It is closed once both have ended. */
-class SocketHalves {
-  readonly socket: Socket;
-  readonly readHalf: ReadHalf;
-  readonly writeHalf: WriteHalf;
+/** Closes the socket once both halves have ended. */
+class WebSocketHalves extends SocketHalves {
   #openHalves = 2;
 
-  constructor(socket: Socket) {
-    this.socket = socket;
-    this.readHalf = new ReadHalf(socket);
-    try {
-      this.writeHalf = new WriteHalf(socket);
-    } catch (error) {
-      this.readHalf.release();
-      throw error;
-    }
-  }
-
-  /** One of the two is over. */
   halfEnded(): void {
     if (--this.#openHalves === 0) this.socket.close();
   }
-
-  reset(): void {
-    this.readHalf.release();
-    this.writeHalf.release();
-    this.socket.reset();
-  }
 }
 
-function readableOf(ends: SocketHalves): ReadableStream<Uint8Array> {
+function readableOf(halves: WebSocketHalves): ReadableStream<Uint8Array> {
   return new ReadableStream(
     {
       type: 'bytes',
-      pull: (controller) => pull(ends, controller),
+      pull: (controller) => pull(halves, controller),
       cancel: () => {
-        ends.readHalf.release();
-        ends.socket.shutdown('recv');
-        ends.halfEnded();
+        halves.readHalf.release();
+        halves.socket.shutdown('recv');
+        halves.halfEnded();
       },
     },
     { highWaterMark: 0 },
   );
 }
 
-/** The chunk is copied: a byte stream takes the memory away from whoever hands it over. */
-function pull(ends: SocketHalves, controller: ReadableByteStreamController): Promise<void> {
+/** The chunk is copied, because a byte stream detaches the memory that it is passed. */
+function pull(halves: WebSocketHalves, controller: ReadableByteStreamController): Promise<void> {
   return new Promise((resolve, reject) => {
-    ends.readHalf.read(MAX_RECV_BYTES, (error, chunk) => {
+    halves.readHalf.read(MAX_RECV_BYTES, (error, chunk) => {
       if (error !== null) {
-        ends.halfEnded();
+        halves.halfEnded();
         return reject(error);
       }
       if (chunk === undefined || chunk.length === 0) {
         controller.close();
         controller.byobRequest?.respond(0);
-        ends.halfEnded();
+        halves.halfEnded();
       } else {
         controller.enqueue(new Uint8Array(chunk));
       }
@@ -123,22 +112,25 @@ function pull(ends: SocketHalves, controller: ReadableByteStreamController): Pro
   });
 }
 
-function writableOf(ends: SocketHalves): WritableStream<Uint8Array> {
+function writableOf(halves: WebSocketHalves): WritableStream<Uint8Array> {
   return new WritableStream<Uint8Array>({
-    write: (chunk) => write(ends, chunk),
+    write: (chunk) => write(halves, chunk),
     close: () => {
-      ends.socket.shutdown('send');
-      ends.halfEnded();
+      halves.socket.shutdown('send');
+      halves.halfEnded();
     },
-    abort: () => ends.reset(),
+    abort: () => {
+      halves.release();
+      halves.socket.reset();
+    },
   });
 }
 
-function write(ends: SocketHalves, chunk: unknown): Promise<void> {
+function write(halves: WebSocketHalves, chunk: unknown): Promise<void> {
   return new Promise((resolve, reject) => {
-    ends.writeHalf.write([bytesOf(chunk)], (error) => {
+    halves.writeHalf.write([bytesOf(chunk)], (error) => {
       if (error === null) return resolve();
-      ends.halfEnded();
+      halves.halfEnded();
       reject(error);
     });
   });
@@ -151,24 +143,17 @@ function bytesOf(chunk: unknown): Uint8Array {
 }
 
 /**
- * A transport over a pair of web streams. It asks for one chunk at a time, when a try has found
- * none, and writes while the writable stream says that there is room (`desiredSize`).
+ * A transport over a pair of web streams. It requests one chunk at a time, when an attempt finds
+ * none, and writes while `desiredSize` of the writable stream is positive.
  */
-
-/** The most that is handed over in one piece: the streams count pieces, not bytes, by default. */
-const MAX_WRITE_BYTES = 65_536;
-
-export class WebStreamTransport extends StreamTransport {
+class WebStreamTransport extends StreamTransport {
   readonly local: Endpoint = { path: '' };
   remote: Endpoint = { path: '' };
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   #reading = false;
   #waitingForReady = false;
-  readonly #onError = (error: unknown): void => {
-    const failure = (): unknown => error ?? connectionReset();
-    this.failed(failure, failure);
-  };
+  readonly #onError = (error: unknown): void => this.failed(() => error ?? connectionReset());
 
   constructor({ readable, writable }: WebStreams) {
     super();
@@ -193,7 +178,10 @@ export class WebStreamTransport extends StreamTransport {
     this.#reading = false;
     if (this.closed || this.recvEnded) return;
     if (done) return this.inputEnded();
-    if (!(value instanceof Uint8Array)) return this.#onError(notBytes(value));
+    if (!(value instanceof Uint8Array)) {
+      const expected = `bytes from the readable stream, not ${show(value)}`;
+      return this.#onError(wrongType('chunk', expected, value));
+    }
     if (value.length === 0) return this.fetch();
     this.received.push(Buffer.from(value.buffer, value.byteOffset, value.length));
     this.becameReadable();
@@ -238,9 +226,5 @@ export class WebStreamTransport extends StreamTransport {
   }
 }
 
-function notBytes(value: unknown): TypeError {
-  return wrongType('chunk', `bytes from the readable stream, not ${show(value)}`, value);
-}
-
-/** Failures are heard of through `closed`. */
+/** Failures are reported by `closed`. */
 function ignore(): void {}

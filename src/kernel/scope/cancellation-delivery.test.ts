@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import {
+  failureOf,
+  play,
+  playGroup,
+  VirtualHost,
+} from '../../../test/support/kernel/virtual-host.ts';
 import type { GroupError } from '../errors.ts';
 import { UncooperativeError } from '../errors.ts';
 import type { Operation, Wait } from '../operation.ts';
@@ -9,8 +14,8 @@ import { isCancelled } from './cancelled.ts';
 import { shield } from './shield.ts';
 import { moveOnAfter, scope } from './with-scope.ts';
 
-/** Catches every refusal and goes on; counts them. */
-function* stubborn(
+/** Ignores every cancellation and calls `count` for each. */
+function* ignoreCancellation(
   count: () => void,
   op: () => Operation<unknown> = () => sleep(1),
 ): Operation<void> {
@@ -27,36 +32,34 @@ function* stubborn(
 /** The failures of a group in which `op` runs and is cancelled after its first step. */
 function errorsOf(op: () => Operation<unknown>, host = new VirtualHost()): readonly unknown[] {
   try {
-    host.play(() =>
-      group(function* (g) {
-        const task = g.spawn(op, { name: 'mule' });
-        yield;
-        task.cancel('please');
-      }),
-    );
+    host.playGroup(function* (g) {
+      const task = g.spawn(op, { name: 'loop' });
+      yield;
+      task.cancel('please');
+    });
   } catch (error) {
     return (error as GroupError).errors;
   }
   throw new Error('the group did not fail');
 }
 
-test('a task that catches its cancellation in a loop is ended after 1000 refusals', () => {
-  let refused = 0;
-  const errors = errorsOf(() => stubborn(() => refused++));
-  expect(refused).toBe(1000);
+test('a task that catches its cancellation in a loop is ended after 1000 deliveries', () => {
+  let deliveries = 0;
+  const errors = errorsOf(() => ignoreCancellation(() => deliveries++));
+  expect(deliveries).toBe(1000);
   expect(errors).toEqual([expect.any(UncooperativeError)]);
   expect(errors[0]).toMatchObject({ code: 'ERR_UNCOOPERATIVE' });
 });
 
-test('ERR_UNCOOPERATIVE names the task and the operation', () => {
-  const [error] = errorsOf(() => stubborn(() => undefined)) as [Error];
-  expect(error.message).toMatch(/'mule'/);
+test('the message of ERR_UNCOOPERATIVE names the task and the operation', () => {
+  const [error] = errorsOf(() => ignoreCancellation(() => undefined)) as [Error];
+  expect(error.message).toMatch(/'loop'/);
   expect(error.message).toMatch(/sleep/);
 });
 
-test('a task that loops over bare yields is ended likewise', () => {
+test('a cancelled task that catches in a loop of bare yields is ended', () => {
   const errors = errorsOf(() =>
-    stubborn(
+    ignoreCancellation(
       () => undefined,
       function* () {
         yield;
@@ -66,7 +69,7 @@ test('a task that loops over bare yields is ended likewise', () => {
   expect(errors).toEqual([expect.any(UncooperativeError)]);
 });
 
-test('a task that yields nonsense in a loop is ended likewise', () => {
+test('a cancelled task that catches in a loop of invalid yields is ended', () => {
   function* nonsense(): Operation<void> {
     for (let i = 0; i < 5000; i++) {
       try {
@@ -79,11 +82,11 @@ test('a task that yields nonsense in a loop is ended likewise', () => {
   expect(errorsOf(nonsense)).toEqual([expect.any(UncooperativeError)]);
 });
 
-test('the task is ended by return(): finally blocks run, catch blocks do not', () => {
+test('a task that is ended by force runs its finally blocks and skips its catch blocks', () => {
   const log: string[] = [];
   errorsOf(function* () {
     try {
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     } catch {
       log.push('catch');
     } finally {
@@ -93,11 +96,11 @@ test('the task is ended by return(): finally blocks run, catch blocks do not', (
   expect(log).toEqual(['finally']);
 });
 
-test('a task that yields again when it is ended is abandoned, and says so', () => {
+test('a task that yields while it is ended by force is abandoned', () => {
   const log: string[] = [];
   const [error] = errorsOf(function* () {
     try {
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     } finally {
       log.push('before');
       yield* sleep(1);
@@ -109,11 +112,11 @@ test('a task that yields again when it is ended is abandoned, and says so', () =
   expect(error.message).toMatch(/abandoned/);
 });
 
-test('an error that its finally throws while it is ended by force is not dropped', () => {
+test('an error from a finally block during a forced end is the cause', () => {
   const cleanup = new Error('cleanup');
   const errors = errorsOf(function* () {
     try {
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     } finally {
       // biome-ignore lint/correctness/noUnsafeFinally: errors while unwinding are what is tested
       throw cleanup;
@@ -129,35 +132,35 @@ function withCauses(error: unknown): unknown[] {
   return causes;
 }
 
-test('a task that refuses for a second is ended, however few refusals that are', () => {
+test('a task that ignores its cancellation for a second is ended', () => {
   const host = new VirtualHost();
-  let refused = 0;
+  let deliveries = 0;
   const errors = errorsOf(
     () =>
-      stubborn(() => {
-        refused++;
+      ignoreCancellation(() => {
+        deliveries++;
         host.time += 10;
       }),
     host,
   );
   expect(errors).toEqual([expect.any(UncooperativeError)]);
-  expect(refused).toBeLessThanOrEqual(102);
+  expect(deliveries).toBeLessThanOrEqual(102);
 });
 
-test('other tasks go on while one refuses', () => {
+test('a task that ignores its cancellation does not starve other tasks', () => {
   const log: string[] = [];
   const host = new VirtualHost();
   errorsOf(
     () =>
-      stubborn(() => {
-        if (log.length < 3) log.push('refused');
+      ignoreCancellation(() => {
+        if (log.length < 3) log.push('delivered');
       }),
     host,
   );
   expect(host.scheduler.stats().batches).toBeGreaterThan(1000);
 });
 
-test('a loop of 2000 timeouts is no refusal: each is swallowed by its own scope', () => {
+test('2000 expired timeouts in a loop do not count as ignored cancellations', () => {
   const count = play(function* () {
     let expired = 0;
     for (let i = 0; i < 2000; i++) {
@@ -168,7 +171,7 @@ test('a loop of 2000 timeouts is no refusal: each is swallowed by its own scope'
   expect(count).toBe(2000);
 });
 
-test('twenty timeouts over two seconds are no refusal', () => {
+test('twenty expired timeouts over two seconds do not count as ignored cancellations', () => {
   const count = play(function* () {
     let expired = 0;
     for (let i = 0; i < 20; i++) {
@@ -179,32 +182,32 @@ test('twenty timeouts over two seconds are no refusal', () => {
   expect(count).toBe(20);
 });
 
-test('a cancellation long after an earlier one is not held against the task', () => {
+test('the time in a shield does not count as time in which a cancellation is ignored', () => {
   const host = new VirtualHost();
-  let refused = 0;
+  let deliveries = 0;
   const errors = errorsOf(function* () {
     yield* shield(function* () {
       for (let i = 0; i < 20; i++) yield* moveOnAfter(1, sleepForever());
       yield* sleep(3000);
     });
-    yield* stubborn(() => refused++);
+    yield* ignoreCancellation(() => deliveries++);
   }, host);
   expect(errors).toEqual([expect.any(UncooperativeError)]);
-  expect(refused).toBe(1000);
+  expect(deliveries).toBe(1000);
 });
 
-test('a scope refused inside a cancelled one counts once it is the one that refuses', () => {
+test('a main task that ignores the cancellation of a scope in it is ended by force', () => {
   const error = failureOf(function* () {
     yield* scope(function* (s) {
       s.cancel();
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     });
   });
   expect(error).toBeInstanceOf(UncooperativeError);
 });
 
-/** The order in which a child of a stubborn task ends, and the group around that task is left. */
-function orderOfEnd(mule: (child: () => Operation<void>) => Operation<unknown>): string[] {
+/** The order in which a child of a ignoreCancellation task ends, and the group around that task is left. */
+function orderOfEnd(ignoring: (child: () => Operation<void>) => Operation<unknown>): string[] {
   const log: string[] = [];
   function* child(): Operation<void> {
     try {
@@ -217,7 +220,7 @@ function orderOfEnd(mule: (child: () => Operation<void>) => Operation<unknown>):
   play(function* () {
     try {
       yield* group(function* (g) {
-        const task = g.spawn(() => mule(child));
+        const task = g.spawn(() => ignoring(child));
         yield* sleep(1);
         task.cancel();
       });
@@ -228,17 +231,17 @@ function orderOfEnd(mule: (child: () => Operation<void>) => Operation<unknown>):
   return log;
 }
 
-test('the children of a task that is ended by force end before the group around it is left', () => {
+test('the children of a task that is ended by force end before its group is left', () => {
   const order = orderOfEnd((child) =>
     group(function* (inner) {
       inner.spawn(child);
-      yield* stubborn(() => undefined);
+      yield* ignoreCancellation(() => undefined);
     }),
   );
   expect(order).toEqual(['child ended', 'group left']);
 });
 
-test('the children of an abandoned task are cancelled, and end before its group is left', () => {
+test('the children of an abandoned task are cancelled and end before its group is left', () => {
   const order = orderOfEnd((child) =>
     group(function* (inner) {
       inner.spawn(child);
@@ -246,7 +249,7 @@ test('the children of an abandoned task are cancelled, and end before its group 
       yield* scope(function* (s) {
         s.cancel();
         try {
-          yield* stubborn(() => undefined);
+          yield* ignoreCancellation(() => undefined);
         } finally {
           yield* sleep(1);
         }
@@ -256,7 +259,7 @@ test('the children of an abandoned task are cancelled, and end before its group 
   expect(order).toEqual(['child ended', 'group left']);
 });
 
-test('a child of an abandoned task that spawns once more holds the group back, too', () => {
+test('a task that a child of an abandoned task spawns ends before the group is left', () => {
   const log: string[] = [];
   const order = orderOfEnd((child) =>
     group(function* (inner) {
@@ -270,7 +273,7 @@ test('a child of an abandoned task that spawns once more holds the group back, t
         }
       });
       try {
-        yield* stubborn(() => undefined);
+        yield* ignoreCancellation(() => undefined);
       } finally {
         yield* sleep(1);
       }
@@ -281,38 +284,34 @@ test('a child of an abandoned task that spawns once more holds the group back, t
   expect(log.length).toBe(log[0] === 'taken' ? 3 : 2);
 });
 
-test('an iterator without throw is closed when it is cancelled', () => {
+test('a cancelled iterator without throw() is closed with return()', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn({
-        [Symbol.iterator]: () => ({
-          next: (): IteratorResult<Wait, void> => ({ done: false, value: ['sleep', 10] }),
-          return: (): IteratorResult<Wait, void> => {
-            log.push('closed');
-            return { done: true, value: undefined };
-          },
-        }),
-      });
-      yield;
-      task.cancel();
-      yield* sleep(1);
-      log.push(task.state);
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn({
+      [Symbol.iterator]: () => ({
+        next: (): IteratorResult<Wait, void> => ({ done: false, value: ['sleep', 10] }),
+        return: (): IteratorResult<Wait, void> => {
+          log.push('closed');
+          return { done: true, value: undefined };
+        },
+      }),
+    });
+    yield;
+    task.cancel();
+    yield* sleep(1);
+    log.push(task.state);
+  });
   expect(log).toEqual(['closed', 'cancelled']);
 });
 
-test('an iterator with neither throw nor return just ends', () => {
-  const state = play(() =>
-    group(function* (g) {
-      const next = (): IteratorResult<Wait, void> => ({ done: false, value: undefined });
-      const task = g.spawn({ [Symbol.iterator]: () => ({ next }) });
-      yield;
-      task.cancel();
-      yield* sleep(1);
-      return task.state;
-    }),
-  );
+test('a cancelled iterator without throw() and return() ends', () => {
+  const state = playGroup(function* (g) {
+    const next = (): IteratorResult<Wait, void> => ({ done: false, value: undefined });
+    const task = g.spawn({ [Symbol.iterator]: () => ({ next }) });
+    yield;
+    task.cancel();
+    yield* sleep(1);
+    return task.state;
+  });
   expect(state).toBe('cancelled');
 });

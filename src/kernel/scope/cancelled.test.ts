@@ -1,55 +1,50 @@
 import { expect, test } from 'vitest';
-import { play } from '../../../test/support/kernel/virtual-host.ts';
+import { playScope } from '../../../test/support/kernel/virtual-host.ts';
 import type { Operation } from '../operation.ts';
 import { sleep } from '../waits.ts';
 import { Cancelled, isCancelled } from './cancelled.ts';
-import { scope } from './with-scope.ts';
 
 /** The Cancelled of a scope that was cancelled with `reason`. */
 function cancelledWith(reason: unknown): Cancelled {
   let seen: unknown;
-  play(() =>
-    scope(function* (s) {
-      s.cancel(reason);
-      try {
-        yield* sleep(1);
-      } catch (error) {
-        seen = error;
-        throw error;
-      }
-    }),
-  );
-  if (!(seen instanceof Cancelled)) throw new Error('not refused');
+  playScope(function* (s) {
+    s.cancel(reason);
+    try {
+      yield* sleep(1);
+    } catch (error) {
+      seen = error;
+      throw error;
+    }
+  });
+  if (!(seen instanceof Cancelled)) throw new Error('not cancelled');
   return seen;
 }
 
-test('Cancelled carries the reason, whatever it is', () => {
+test('Cancelled has the reason that was passed to cancel()', () => {
   for (const reason of [undefined, null, 0, 'why', new Error('why')]) {
     expect(cancelledWith(reason).reason).toBe(reason);
   }
 });
 
-test('a handler that catches errors only lets Cancelled pass', () => {
+test('a catch block that handles only Errors rethrows Cancelled', () => {
   const log: string[] = [];
   function* careful(): Operation<void> {
     try {
       yield* sleep(1);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      log.push('swallowed');
+      log.push('caught');
     }
-    log.push('went on');
+    log.push('continued');
   }
-  play(() =>
-    scope(function* (s) {
-      s.cancel();
-      yield* careful();
-    }),
-  );
+  playScope(function* (s) {
+    s.cancel();
+    yield* careful();
+  });
   expect(log).toEqual([]);
 });
 
-test('it tells its reason when it is printed', () => {
+test('the text of a Cancelled contains its reason', () => {
   expect(String(cancelledWith('shutting down'))).toBe('Cancelled: shutting down');
   expect(String(cancelledWith(undefined))).toBe('Cancelled');
 });

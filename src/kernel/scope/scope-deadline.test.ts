@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { playScope, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../current.ts';
 import { checkpoint, sleep, sleepForever } from '../waits.ts';
 import type { Scope } from './scope.ts';
 import { scope } from './with-scope.ts';
 
-test('a deadline in the future cancels the scope then', () => {
+test('a deadline cancels the scope at that time', () => {
   const host = new VirtualHost();
   const value = host.play(() => scope(() => sleepForever(), { deadline: 25 }));
   expect([value, host.time]).toEqual([undefined, 25]);
 });
 
-test('the deadline can be read and moved while the scope runs', () => {
+test('the deadline of a running scope can be read and moved', () => {
   const host = new VirtualHost();
   host.play(() =>
     scope(
@@ -32,7 +32,7 @@ test('the deadline can be read and moved while the scope runs', () => {
   expect(host.time).toBe(85);
 });
 
-test('a deadline that is moved into the past expires when the task would wait', () => {
+test('a deadline that is moved into the past expires when the task waits', () => {
   const host = new VirtualHost();
   const log: string[] = [];
   host.play(function* () {
@@ -48,21 +48,19 @@ test('a deadline that is moved into the past expires when the task would wait', 
   expect([host.time, log]).toEqual([10, ['tried']]);
 });
 
-test('a deadline refuses NaN and what is not a number', () => {
-  play(() =>
-    scope(function* (s) {
-      expect(() => {
-        s.deadline = Number.NaN;
-      }).toThrow(RangeError);
-      expect(() => {
-        s.deadline = '5' as unknown as number;
-      }).toThrow(TypeError);
-    }),
-  );
+test('a deadline rejects NaN and values that are not numbers', () => {
+  playScope(function* (s) {
+    expect(() => {
+      s.deadline = Number.NaN;
+    }).toThrow(RangeError);
+    expect(() => {
+      s.deadline = '5' as unknown as number;
+    }).toThrow(TypeError);
+  });
   expect(() => scope(() => sleep(1), { deadline: Number.NaN })).toThrow(RangeError);
 });
 
-test('a scope that has been left cannot be cancelled any more, and keeps no timer', () => {
+test('a scope that has ended cannot be cancelled and has no timer', () => {
   const host = new VirtualHost();
   host.play(function* () {
     let left: Scope | undefined;

@@ -1,21 +1,17 @@
 import { expect, test } from 'vitest';
-import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import { codeThrownBy, thrownBy } from '../../../test/support/kernel/operations.ts';
+import {
+  play,
+  playGroup,
+  playScope,
+  VirtualHost,
+} from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope, currentTask, now } from '../current.ts';
 import type { Operation } from '../operation.ts';
 import { group } from '../task/group.ts';
 import { checkpoint, sleep, sleepForever, sleepUntil } from '../waits.ts';
 import { isCancelled } from './cancelled.ts';
 import { moveOnAfter, scope, timeout } from './with-scope.ts';
-
-/** What `op` throws; undefined if it throws nothing. */
-function* thrownBy(op: Operation<unknown>): Operation<unknown> {
-  try {
-    yield* op;
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-}
 
 const operations: Readonly<Record<string, () => Operation<unknown>>> = {
   'a bare yield': function* () {
@@ -38,7 +34,7 @@ const operations: Readonly<Record<string, () => Operation<unknown>>> = {
 };
 
 for (const [name, make] of Object.entries(operations)) {
-  test(`${name} throws Cancelled in a cancelled scope, again and again`, () => {
+  test(`${name} throws Cancelled in a cancelled scope each time`, () => {
     const seen = play(function* () {
       const thrown: unknown[] = [];
       yield* scope(function* (s) {
@@ -51,7 +47,7 @@ for (const [name, make] of Object.entries(operations)) {
   });
 }
 
-test('Cancelled is no Error, and isCancelled tells it from everything else', () => {
+test('Cancelled is not an Error, and isCancelled recognises it', () => {
   const error = play(function* () {
     let thrown: unknown;
     yield* scope(function* (s) {
@@ -67,19 +63,17 @@ test('Cancelled is no Error, and isCancelled tells it from everything else', () 
   }
 });
 
-test('the operation in progress is cancelled at once', () => {
+test('task.cancel() ends the operation in progress at once', () => {
   const host = new VirtualHost();
-  host.play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => sleep(1000));
-      yield* sleep(10);
-      task.cancel();
-    }),
-  );
+  host.playGroup(function* (g) {
+    const task = g.spawn(() => sleep(1000));
+    yield* sleep(10);
+    task.cancel();
+  });
   expect(host.time).toBe(10);
 });
 
-test('an operation in a nested finally that waits is refused too, and unwinding goes on', () => {
+test('an operation in a finally block of a cancelled scope throws and unwinding continues', () => {
   const log: string[] = [];
   function* inner(): Operation<void> {
     try {
@@ -94,21 +88,19 @@ test('an operation in a nested finally that waits is refused too, and unwinding 
       }
     }
   }
-  play(() =>
-    scope(function* (s) {
-      s.cancel();
-      try {
-        yield* inner();
-        log.push('never');
-      } finally {
-        log.push('outer');
-      }
-    }),
-  );
+  playScope(function* (s) {
+    s.cancel();
+    try {
+      yield* inner();
+      log.push('never');
+    } finally {
+      log.push('outer');
+    }
+  });
   expect(log).toEqual(['inner', 'innermost', 'outer']);
 });
 
-test('operations behind the scope work again', () => {
+test('operations after a cancelled scope work', () => {
   const end = play(function* () {
     yield* scope(function* (s) {
       s.cancel();
@@ -120,84 +112,74 @@ test('operations behind the scope work again', () => {
   expect(end).toBe(5);
 });
 
-test('a task may cancel itself: it goes on to its next operation', () => {
+test('a task that cancels itself continues to its next operation', () => {
   const log: string[] = [];
-  const state = play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        currentTask().cancel('self');
-        log.push('goes on');
-        yield* sleep(1);
-        log.push('never');
-      });
-      yield* sleep(2);
-      return task.state;
-    }),
-  );
-  expect([state, log]).toEqual(['cancelled', ['goes on']]);
+  const state = playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      currentTask().cancel('self');
+      log.push('continues');
+      yield* sleep(1);
+      log.push('never');
+    });
+    yield* sleep(2);
+    return task.state;
+  });
+  expect([state, log]).toEqual(['cancelled', ['continues']]);
 });
 
-test('a task that cancels itself and needs no operation more is done', () => {
-  const result = play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        currentTask().cancel();
-        return 'value';
-      });
-      return [yield* task.join(), task.state];
-    }),
-  );
+test('a task that cancels itself and returns without another operation is done', () => {
+  const result = playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      currentTask().cancel();
+      return 'value';
+    });
+    return [yield* task.join(), task.state];
+  });
   expect(result).toEqual(['value', 'done']);
 });
 
-test('the first reason stays', () => {
-  play(() =>
-    scope(function* (s) {
-      expect([s.cancelled, s.reason]).toEqual([false, undefined]);
-      s.cancel('first');
-      s.cancel('second');
-      expect([s.cancelled, s.reason]).toEqual([true, 'first']);
-    }),
-  );
+test('the reason of a scope is that of the first cancel()', () => {
+  playScope(function* (s) {
+    expect([s.cancelled, s.reason]).toEqual([false, undefined]);
+    s.cancel('first');
+    s.cancel('second');
+    expect([s.cancelled, s.reason]).toEqual([true, 'first']);
+  });
 });
 
-test('cancelling while the task cleans up changes nothing for it', () => {
+test('a second cancel() during the cleanup has no effect', () => {
   const log: unknown[] = [];
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        try {
-          yield* sleepForever();
-        } catch (error) {
-          log.push(isCancelled(error) && error.reason);
-          log.push(yield* thrownBy(sleep(1)));
-          throw error;
-        }
-      });
-      yield;
-      task.cancel('first');
-      yield;
-      task.cancel('second');
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      try {
+        yield* sleepForever();
+      } catch (error) {
+        log.push(isCancelled(error) && error.reason);
+        log.push(yield* thrownBy(sleep(1)));
+        throw error;
+      }
+    });
+    yield;
+    task.cancel('first');
+    yield;
+    task.cancel('second');
+  });
   expect(log).toEqual(['first', expect.objectContaining({ reason: 'first' })]);
 });
 
-test('the Cancelled of an outer scope passes the inner ones', () => {
+test('inner scopes do not catch the Cancelled of an outer scope', () => {
   const log: string[] = [];
-  const value = play(() =>
-    scope(function* (outer) {
-      yield* scope(function* () {
-        outer.cancel();
-        yield* sleep(1);
-      });
-      log.push('never');
-    }),
-  );
+  const value = playScope(function* (outer) {
+    yield* scope(function* () {
+      outer.cancel();
+      yield* sleep(1);
+    });
+    log.push('never');
+  });
   expect([value, log]).toEqual([undefined, []]);
 });
 
-test('when several scopes are cancelled, the outermost decides, whichever came first', () => {
+test('if several scopes are cancelled, the outermost one provides the reason', () => {
   for (const order of ['inner first', 'outer first']) {
     const reasons = play(function* () {
       const seen: unknown[] = [];
@@ -215,7 +197,7 @@ test('when several scopes are cancelled, the outermost decides, whichever came f
   }
 });
 
-test('a scope swallows only its own Cancelled', () => {
+test('a scope catches only its own Cancelled', () => {
   let foreign: unknown;
   const log: string[] = [];
   play(function* () {
@@ -228,70 +210,64 @@ test('a scope swallows only its own Cancelled', () => {
         throw foreign;
       }),
     );
-    log.push(passed === foreign ? 'passed' : 'swallowed');
+    log.push(passed === foreign ? 'passed' : 'caught');
   });
   expect(log).toEqual(['passed']);
 });
 
-test('a stale Cancelled ends at its own scope, though an outer one is cancelled now', () => {
-  const value = play(() =>
-    scope(function* (outer) {
-      yield* scope(function* (inner) {
-        inner.cancel();
-        const stale = yield* thrownBy(sleep(1));
-        outer.cancel();
-        throw stale;
-      });
-      return 'went on';
-    }),
-  );
-  expect(value).toBe('went on');
+test('a scope catches its own Cancelled although an outer scope is now cancelled', () => {
+  const value = playScope(function* (outer) {
+    yield* scope(function* (inner) {
+      inner.cancel();
+      const stale = yield* thrownBy(sleep(1));
+      outer.cancel();
+      throw stale;
+    });
+    return 'continued';
+  });
+  expect(value).toBe('continued');
 });
 
 test('cancelling a scope cancels the tasks of the groups inside it', () => {
   const ended: string[] = [];
-  play(() =>
-    scope(function* (s) {
-      yield* group(function* (g) {
-        for (const name of ['a', 'b']) {
-          g.spawn(function* () {
-            try {
-              yield* sleepForever();
-            } finally {
-              ended.push(name);
-            }
-          });
-        }
-        yield;
-        s.cancel();
-        yield* sleep(1);
-      });
-    }),
-  );
+  playScope(function* (s) {
+    yield* group(function* (g) {
+      for (const name of ['a', 'b']) {
+        g.spawn(function* () {
+          try {
+            yield* sleepForever();
+          } finally {
+            ended.push(name);
+          }
+        });
+      }
+      yield;
+      s.cancel();
+      yield* sleep(1);
+    });
+  });
   expect(ended).toEqual(['a', 'b']);
 });
 
-test('a wake-up granted in the same turn wins over the cancellation', () => {
+test('a task that was woken in the same turn returns despite the cancellation', () => {
   const log: string[] = [];
   const host = new VirtualHost();
-  host.play(() =>
-    group(function* (g) {
-      const sleeper = g.spawn(function* () {
-        yield* sleep(10);
-        log.push('woke');
-        yield* sleep(1);
-        log.push('never');
-      });
-      // Both timers fire before the next batch, in which this task comes first.
+  host.playGroup(function* (g) {
+    const sleeper = g.spawn(function* () {
       yield* sleep(10);
-      expect(sleeper.state).toBe('ready');
-      sleeper.cancel();
-    }),
-  );
+      log.push('woke');
+      yield* sleep(1);
+      log.push('never');
+    });
+    // Both timers fire before the next batch, in which this task comes first.
+    yield* sleep(10);
+    expect(sleeper.state).toBe('ready');
+    sleeper.cancel();
+  });
   expect(log).toEqual(['woke']);
 });
 
-test('currentScope is the innermost scope, and timeouts are passed over', () => {
+test('currentScope() is the innermost scope that is not a timeout', () => {
   play(function* () {
     const own = currentScope();
     yield* scope(function* (s) {
@@ -308,17 +284,13 @@ test('currentScope is the innermost scope, and timeouts are passed over', () => 
   });
 });
 
-test('a scope driven half-way and left open is ERR_SCOPE_MISNESTED', () => {
+test('a scope that is not driven to its end throws ERR_SCOPE_MISNESTED', () => {
   const code = play(function* () {
-    try {
-      yield* scope(function* () {
-        const half = moveOnAfter(5, sleep(10))[Symbol.iterator]();
-        half.next();
-      });
-    } catch (error) {
-      return (error as { code: string }).code;
-    }
-    return 'none';
+    return yield* codeThrownBy(
+      scope(function* () {
+        moveOnAfter(5, sleep(10))[Symbol.iterator]().next();
+      }),
+    );
   });
   expect(code).toBe('ERR_SCOPE_MISNESTED');
 });

@@ -9,20 +9,18 @@ import type { Scope } from './scope.ts';
 import { shield } from './shield.ts';
 import { moveOnAfter, scope, timeout } from './with-scope.ts';
 
-/** Runs `body` inside a scope that is cancelled already; gives what hooks.onUnhandled got, too. */
+/** Runs `body` inside a cancelled scope. Returns the errors that onUnhandled received. */
 function inCancelled(body: (s: Scope) => Operation<unknown>): { reports: unknown[]; end: number } {
   const reports: unknown[] = [];
   const host = new VirtualHost({ hooks: { onUnhandled: (error) => reports.push(error) } });
-  host.play(() =>
-    scope(function* (s) {
-      s.cancel('why');
-      yield* body(s);
-    }),
-  );
+  host.playScope(function* (s) {
+    s.cancel('why');
+    yield* body(s);
+  });
   return { reports, end: host.time };
 }
 
-test('operations in a shield run although the scope around it is cancelled', () => {
+test('operations in a shield run although the enclosing scope is cancelled', () => {
   const log: string[] = [];
   const { end, reports } = inCancelled(function* () {
     try {
@@ -35,7 +33,7 @@ test('operations in a shield run although the scope around it is cancelled', () 
   expect([end, log, reports]).toEqual([100, ['cleaned up'], []]);
 });
 
-test('behind the shield, in the same finally, statements run and operations are refused', () => {
+test('operations after a shield in the same finally block throw', () => {
   const log: string[] = [];
   inCancelled(function* () {
     try {
@@ -50,14 +48,14 @@ test('behind the shield, in the same finally, statements run and operations are 
       try {
         yield* sleep(1);
       } finally {
-        log.push('refused');
+        log.push('cancelled');
       }
     }
   });
-  expect(log).toEqual(['value', 'statement', 'refused']);
+  expect(log).toEqual(['value', 'statement', 'cancelled']);
 });
 
-test('a shield gives the value of its operation and throws its error', () => {
+test('a shield returns the value of its operation and throws its error', () => {
   const value = play(() =>
     shield(function* () {
       return 5;
@@ -74,7 +72,7 @@ test('a shield gives the value of its operation and throws its error', () => {
   ).toThrow(broken);
 });
 
-test('without a cancellation a shield never expires', () => {
+test('a shield without a cancellation does not expire', () => {
   const end = play(function* () {
     yield* shield(sleep(1e9), { withinMs: 10 });
     return now();
@@ -82,13 +80,13 @@ test('without a cancellation a shield never expires', () => {
   expect(end).toBe(1e9);
 });
 
-test('the limit is 5000 ms unless told otherwise', () => {
+test('the default time limit of a shield is 5000 ms', () => {
   const { end, reports } = inCancelled(() => shield(sleepForever()));
   expect(end).toBe(5000);
   expect(reports).toEqual([expect.objectContaining({ code: 'ERR_SHIELD_EXPIRED' })]);
 });
 
-test('the limit counts from entry if the scope was cancelled before', () => {
+test('the time limit of a shield begins at its entry if the scope is already cancelled', () => {
   const { end } = inCancelled(function* () {
     yield* shield(sleep(100));
     yield* shield(sleepForever(), { withinMs: 30 });
@@ -96,19 +94,19 @@ test('the limit counts from entry if the scope was cancelled before', () => {
   expect(end).toBe(130);
 });
 
-test('the limit counts from the cancellation if that comes later', () => {
+test('the time limit of a shield begins at a later cancellation', () => {
   const host = new VirtualHost();
   host.play(() => moveOnAfter(1000, shield(sleepForever(), { withinMs: 30 })));
   expect(host.time).toBe(1030);
 });
 
-test('the limit counts from the first cancellation of several', () => {
+test('the time limit of a shield begins at the first of several cancellations', () => {
   const host = new VirtualHost();
   host.play(() => moveOnAfter(20, moveOnAfter(10, shield(sleepForever(), { withinMs: 100 }))));
   expect(host.time).toBe(110);
 });
 
-test('an expired shield throws the Cancelled of the scope around into all later operations', () => {
+test('operations in an expired shield throw the Cancelled of the enclosing scope', () => {
   const seen: unknown[] = [];
   inCancelled(() =>
     shield(
@@ -128,13 +126,13 @@ test('an expired shield throws the Cancelled of the scope around into all later 
   expect(seen).toEqual(['why', 'why', 'why']);
 });
 
-test('ERR_SHIELD_EXPIRED says which operation was in progress, and is reported once', () => {
+test('ERR_SHIELD_EXPIRED names the operation in progress and is reported once', () => {
   const { reports } = inCancelled(() => shield(sleep(77_777), { withinMs: 50 }));
   expect(reports).toHaveLength(1);
   expect((reports[0] as Error).message).toMatch(/sleep 77777 ms/);
 });
 
-test('an expired shield whose operation returned meanwhile gives the value', () => {
+test('an expired shield returns the value if its operation has returned', () => {
   const host = new VirtualHost();
   const value = host.play(() =>
     moveOnAfter(
@@ -152,7 +150,7 @@ test('an expired shield whose operation returned meanwhile gives the value', () 
   expect(value).toBe('value');
 });
 
-test('of nested shields the earliest limit counts: the inner one', () => {
+test('in nested shields the earliest limit applies: the inner one', () => {
   const { end, reports } = inCancelled(() =>
     shield(shield(sleepForever(), { withinMs: 20 }), { withinMs: 100 }),
   );
@@ -160,7 +158,7 @@ test('of nested shields the earliest limit counts: the inner one', () => {
   expect(reports).toHaveLength(1);
 });
 
-test('of nested shields the earliest limit counts: the outer one', () => {
+test('in nested shields the earliest limit applies: the outer one', () => {
   const { end, reports } = inCancelled(() =>
     shield(shield(sleepForever(), { withinMs: 100 }), { withinMs: 20 }),
   );
@@ -168,7 +166,7 @@ test('of nested shields the earliest limit counts: the outer one', () => {
   expect(reports).toHaveLength(1);
 });
 
-test('a shield entered inside one that has expired keeps nothing out', () => {
+test('a shield that is entered inside an expired one has no effect', () => {
   const { end } = inCancelled(() =>
     shield(
       function* () {
@@ -184,7 +182,7 @@ test('a shield entered inside one that has expired keeps nothing out', () => {
   expect(end).toBe(20);
 });
 
-test('the time limit of the outer shield covers the tasks of a group inside it', () => {
+test('the time limit of a shield applies to the tasks of a group inside it', () => {
   const { end } = inCancelled(() =>
     shield(
       group(function* (g) {
@@ -197,7 +195,7 @@ test('the time limit of the outer shield covers the tasks of a group inside it',
   expect(end).toBe(20);
 });
 
-test('tasks of a group inside a shield run on while the scope around it is cancelled', () => {
+test('tasks of a group inside a shield run while the enclosing scope is cancelled', () => {
   const log: string[] = [];
   inCancelled(() =>
     shield(
@@ -212,7 +210,7 @@ test('tasks of a group inside a shield run on while the scope around it is cance
   expect(log).toEqual(['child']);
 });
 
-test('a scope inside a shield can be cancelled as usual', () => {
+test('a scope inside a shield can be cancelled', () => {
   const { end } = inCancelled(() =>
     shield(function* () {
       yield* moveOnAfter(10, sleepForever());
@@ -226,7 +224,7 @@ test('a scope inside a shield can be cancelled as usual', () => {
   expect(end).toBe(15);
 });
 
-test('a timeout around a shield throws when the shield has ended', () => {
+test('an expired timeout around a shield throws when the shield has ended', () => {
   const log: string[] = [];
   const code = codeOf(() =>
     timeout(10, function* () {
@@ -238,7 +236,7 @@ test('a timeout around a shield throws when the shield has ended', () => {
   expect([code, log]).toEqual(['ERR_TIMEOUT', ['shield left 50']]);
 });
 
-test('withinMs 0 lets the operation try once', () => {
+test('a shield with withinMs 0 permits operations that do not wait', () => {
   const { end, reports } = inCancelled(function* () {
     yield* shield(function* () {}, { withinMs: 0 });
     yield* shield(sleepForever(), { withinMs: 0 });
@@ -246,12 +244,12 @@ test('withinMs 0 lets the operation try once', () => {
   expect([end, reports.length]).toEqual([0, 1]);
 });
 
-test('withinMs Infinity is legal: the shield never falls', () => {
+test('a shield with withinMs Infinity does not expire', () => {
   const { end } = inCancelled(() => shield(sleep(1e7), { withinMs: Infinity }));
   expect(end).toBe(1e7);
 });
 
-test('a shield is no scope that the program sees', () => {
+test('currentScope() does not return the scope of a shield', () => {
   play(function* () {
     const around = currentScope();
     yield* shield(function* () {
@@ -260,15 +258,13 @@ test('a shield is no scope that the program sees', () => {
   });
 });
 
-test('a shield that has been left holds no timer', () => {
+test('a shield that has ended has no timer', () => {
   const host = new VirtualHost();
-  host.play(() =>
-    scope(function* (s) {
-      s.cancel();
-      yield* shield(sleep(1));
-      expect(host.scheduler.stats().timers).toBe(0);
-    }),
-  );
+  host.playScope(function* (s) {
+    s.cancel();
+    yield* shield(sleep(1));
+    expect(host.scheduler.stats().timers).toBe(0);
+  });
 });
 
 for (const [withinMs, kind] of [
@@ -276,12 +272,12 @@ for (const [withinMs, kind] of [
   [-1, RangeError],
   ['5', TypeError],
 ] as const) {
-  test(`withinMs ${withinMs} is a ${kind.name}`, () => {
+  test(`a shield with withinMs ${withinMs} throws a ${kind.name}`, () => {
     expect(() => shield(sleep(1), { withinMs: withinMs as number })).toThrow(kind);
   });
 }
 
-test('a task of which a shield has expired without hooks is told of by the host', () => {
+test('an expired shield is reported to the host if no hook is installed', () => {
   const host = new VirtualHost();
   host.play(() => moveOnAfter(1, shield(sleepForever(), { withinMs: 1 })));
   expect(host.warnings).toEqual([expect.objectContaining({ code: 'ERR_SHIELD_EXPIRED' })]);

@@ -14,9 +14,9 @@ import { ScopedOperation } from './with-scope.ts';
  *
  * The time limit `withinMs` (milliseconds, default 5000) begins at the later of two moments: the
  * entry, and the first cancellation of an enclosing scope. Without a cancellation the shield does
- * not expire. After it has expired, the operation in progress and all later ones throw the Cancelled
- * of the enclosing scope, and the hook `onUnhandled` receives ERR_SHIELD_EXPIRED. In nested shields
- * the earliest limit applies.
+ * not expire. After it has expired, the operation in progress and all later ones throw the
+ * Cancelled of the enclosing scope, and the hook `onUnhandled` receives ERR_SHIELD_EXPIRED. In
+ * nested shields the earliest limit applies.
  *
  * Cancel: cancellations of enclosing scopes are delayed as described. Scopes opened inside are not
  * affected.

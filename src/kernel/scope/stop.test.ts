@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import {
+  failureOf,
+  playGroup,
+  playScope,
+  VirtualHost,
+} from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope, now } from '../current.ts';
 import type { GroupStateError } from '../errors.ts';
 import { group } from '../task/group.ts';
@@ -8,108 +13,94 @@ import type { Scope } from './scope.ts';
 import { shield } from './shield.ts';
 import { scope } from './with-scope.ts';
 
-test('stop cancels nothing: it turns stopping on and lets waitStopping return', () => {
+test('stop() sets stopping and lets waitStopping() return, and cancels nothing', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (g) {
+  playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* g.scope.waitStopping();
+      log.push(`stopping ${now()}`);
+    });
+    yield* sleep(5);
+    expect(g.scope.stopping).toBe(false);
+    g.stop();
+    expect([g.scope.stopping, g.scope.cancelled]).toEqual([true, false]);
+    yield* sleep(5);
+    log.push(`body continues ${now()}`);
+  });
+  expect(log).toEqual(['stopping 5', 'body continues 10']);
+});
+
+test('stopping is true in all scopes inside, including those opened later', () => {
+  playScope(function* (outer) {
+    yield* group(function* (g) {
       g.spawn(function* () {
-        yield* g.scope.waitStopping();
-        log.push(`told ${now()}`);
-      });
-      yield* sleep(5);
-      expect(g.scope.stopping).toBe(false);
-      g.stop();
-      expect([g.scope.stopping, g.scope.cancelled]).toEqual([true, false]);
-      yield* sleep(5);
-      log.push(`body goes on ${now()}`);
-    }),
-  );
-  expect(log).toEqual(['told 5', 'body goes on 10']);
-});
-
-test('stopping is on for everything below, and for what is opened later', () => {
-  play(() =>
-    scope(function* (outer) {
-      yield* group(function* (g) {
-        g.spawn(function* () {
-          yield* currentScope().waitStopping();
-          yield* scope(function* (later) {
-            expect(later.stopping).toBe(true);
-            yield* later.waitStopping();
-          });
+        yield* currentScope().waitStopping();
+        yield* scope(function* (later) {
+          expect(later.stopping).toBe(true);
+          yield* later.waitStopping();
         });
-        yield;
-        outer.stop();
-        expect(g.scope.stopping).toBe(true);
       });
-    }),
-  );
+      yield;
+      outer.stop();
+      expect(g.scope.stopping).toBe(true);
+    });
+  });
 });
 
-test('stopping a scope says nothing to the scopes around it', () => {
-  play(() =>
-    scope(function* (outer) {
-      yield* scope(function* (inner) {
-        inner.stop();
-        expect([inner.stopping, outer.stopping]).toEqual([true, false]);
-      });
-      expect(outer.stopping).toBe(false);
-    }),
-  );
+test('stop() does not affect enclosing scopes', () => {
+  playScope(function* (outer) {
+    yield* scope(function* (inner) {
+      inner.stop();
+      expect([inner.stopping, outer.stopping]).toEqual([true, false]);
+    });
+    expect(outer.stopping).toBe(false);
+  });
 });
 
-test('waitStopping in a scope that is stopping already returns at once', () => {
-  const end = play(() =>
-    scope(function* (s) {
-      s.stop();
-      yield* s.waitStopping();
-      return now();
-    }),
-  );
+test('waitStopping() in a stopping scope returns at once', () => {
+  const end = playScope(function* (s) {
+    s.stop();
+    yield* s.waitStopping();
+    return now();
+  });
   expect(end).toBe(0);
 });
 
-test('all who wait are told, in the order in which they came', () => {
+test('stop() wakes all tasks in waitStopping() in FIFO order', () => {
   const log: number[] = [];
-  play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 5; i++) {
-        g.spawn(function* () {
-          yield* g.scope.waitStopping();
-          log.push(i);
-        });
-      }
-      yield;
-      g.stop();
-    }),
-  );
+  playGroup(function* (g) {
+    for (let i = 0; i < 5; i++) {
+      g.spawn(function* () {
+        yield* g.scope.waitStopping();
+        log.push(i);
+      });
+    }
+    yield;
+    g.stop();
+  });
   expect(log).toEqual([0, 1, 2, 3, 4]);
 });
 
-test('stop with graceMs cancels what remains after the grace period', () => {
+test('stop({ graceMs }) cancels the scope after the grace period', () => {
   const host = new VirtualHost();
-  const value = host.play(() =>
-    scope(function* (s) {
-      s.stop({ graceMs: 30 });
-      yield* sleepForever();
-    }),
-  );
+  const value = host.playScope(function* (s) {
+    s.stop({ graceMs: 30 });
+    yield* sleepForever();
+  });
   expect([value, host.time]).toEqual([undefined, 30]);
 });
 
-test('a group that ends within the grace period gives its value and keeps no timer', () => {
+test('a group that ends within the grace period returns its value and has no timer', () => {
   const host = new VirtualHost();
-  const value = host.play(() =>
-    group(function* (g) {
-      g.stop({ graceMs: 1000 });
-      yield* sleep(10);
-      return 'value';
-    }),
-  );
+  const value = host.playGroup(function* (g) {
+    g.stop({ graceMs: 1000 });
+    yield* sleep(10);
+    return 'value';
+  });
   expect([value, host.time, host.scheduler.stats().timers]).toEqual(['value', 10, 0]);
 });
 
-test('a grace of 0 cancels when a task would wait', () => {
+test('stop({ graceMs: 0 }) cancels when a task waits', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.stop({ graceMs: 0 });
@@ -119,7 +110,7 @@ test('a grace of 0 cancels when a task would wait', () => {
   expect(error.code).toBe('ERR_GROUP_CANCELLED');
 });
 
-test('a second stop can bring the end nearer, and not move it away', () => {
+test('a second stop() can shorten the grace period but not extend it', () => {
   for (const [first, second, end] of [
     [30, 10, 10],
     [10, 30, 10],
@@ -127,50 +118,44 @@ test('a second stop can bring the end nearer, and not move it away', () => {
     [Infinity, 10, 10],
   ] as const) {
     const host = new VirtualHost();
-    host.play(() =>
-      scope(function* (s) {
-        s.stop({ graceMs: first });
-        s.stop({ graceMs: second });
-        s.stop();
-        yield* sleepForever();
-      }),
-    );
+    host.playScope(function* (s) {
+      s.stop({ graceMs: first });
+      s.stop({ graceMs: second });
+      s.stop();
+      yield* sleepForever();
+    });
     expect(host.time).toBe(end);
   }
 });
 
-test('a cancelled waitStopping leaves no waiter behind', () => {
-  play(() =>
-    group(function* (g) {
-      const waiter = g.spawn(() => g.scope.waitStopping());
-      yield;
-      expect(waiter.waitingOn).toMatch(/stop/);
-      waiter.cancel();
-      yield* sleep(1);
-      g.stop();
-      expect(waiter.state).toBe('cancelled');
-    }),
-  );
+test('a cancelled waitStopping() is no longer woken by stop()', () => {
+  playGroup(function* (g) {
+    const waiter = g.spawn(() => g.scope.waitStopping());
+    yield;
+    expect(waiter.waitingOn).toMatch(/stop/);
+    waiter.cancel();
+    yield* sleep(1);
+    g.stop();
+    expect(waiter.state).toBe('cancelled');
+  });
 });
 
-test('stop reaches into shields: it cancels nothing', () => {
+test('stop() reaches tasks inside shields', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (g) {
-      g.spawn(() =>
-        shield(function* () {
-          yield* currentScope().waitStopping();
-          log.push('told');
-        }),
-      );
-      yield;
-      g.stop();
-    }),
-  );
-  expect(log).toEqual(['told']);
+  playGroup(function* (g) {
+    g.spawn(() =>
+      shield(function* () {
+        yield* currentScope().waitStopping();
+        log.push('stopping');
+      }),
+    );
+    yield;
+    g.stop();
+  });
+  expect(log).toEqual(['stopping']);
 });
 
-test('stopping a scope that has been left does nothing', () => {
+test('stop() of a scope that has ended has no effect', () => {
   const host = new VirtualHost();
   host.play(function* () {
     let left: Scope | undefined;
@@ -184,12 +169,10 @@ test('stopping a scope that has been left does nothing', () => {
 });
 
 for (const graceMs of [Number.NaN, -1]) {
-  test(`a grace of ${graceMs} is a RangeError`, () => {
-    play(() =>
-      scope(function* (s) {
-        expect(() => s.stop({ graceMs })).toThrow(RangeError);
-        expect(s.stopping).toBe(false);
-      }),
-    );
+  test(`stop() with graceMs ${graceMs} throws a RangeError`, () => {
+    playScope(function* (s) {
+      expect(() => s.stop({ graceMs })).toThrow(RangeError);
+      expect(s.stopping).toBe(false);
+    });
   });
 }

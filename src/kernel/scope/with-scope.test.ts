@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 import { failWhenCancelled } from '../../../test/support/kernel/operations.ts';
-import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import {
+  codeOf,
+  failureOf,
+  play,
+  playScope,
+  VirtualHost,
+} from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../current.ts';
 import type { TimeoutError } from '../errors.ts';
 import { GroupError } from '../errors.ts';
@@ -10,7 +16,7 @@ import { checkpoint, sleep, sleepForever } from '../waits.ts';
 import { shield } from './shield.ts';
 import { deadline, moveOnAfter, scope, timeout } from './with-scope.ts';
 
-test('scope, timeout, moveOnAfter and deadline give the value of what they run', () => {
+test('scope, timeout, moveOnAfter and deadline return the value of their operation', () => {
   const values = play(function* () {
     const work = function* (): Operation<string> {
       yield* sleep(1);
@@ -27,7 +33,7 @@ test('scope, timeout, moveOnAfter and deadline give the value of what they run',
   expect(values).toEqual(['value', 'value', 'value', 'value', 'value']);
 });
 
-test('they run it in the calling task', () => {
+test('scope, timeout, moveOnAfter and deadline run in the calling task', () => {
   play(function* () {
     const caller = currentTask();
     const work = function* () {
@@ -40,28 +46,24 @@ test('they run it in the calling task', () => {
   });
 });
 
-test('a scope that is cancelled before its body returned gives undefined', () => {
-  const value = play(() =>
-    scope(function* (s) {
-      s.cancel();
-      yield* sleep(1);
-      return 'never';
-    }),
-  );
+test('a scope that is cancelled before its body returns has the value undefined', () => {
+  const value = playScope(function* (s) {
+    s.cancel();
+    yield* sleep(1);
+    return 'never';
+  });
   expect(value).toBeUndefined();
 });
 
-test('a body that returned gives its value though its scope was cancelled meanwhile', () => {
-  const value = play(() =>
-    scope(function* (s) {
-      s.cancel();
-      return 'value';
-    }),
-  );
+test('a scope returns the value of a body that returned despite a cancellation', () => {
+  const value = playScope(function* (s) {
+    s.cancel();
+    return 'value';
+  });
   expect(value).toBe('value');
 });
 
-test('timeout throws a TimeoutError that says how long, and what was waited for', () => {
+test('timeout throws a TimeoutError with the limit and the wait', () => {
   const error = failureOf(() => timeout(25, sleep(400))) as TimeoutError;
   expect(error.code).toBe('ERR_TIMEOUT');
   expect(error.limitMs).toBe(25);
@@ -70,13 +72,13 @@ test('timeout throws a TimeoutError that says how long, and what was waited for'
   expect(error.message).toMatch(/sleep 400 ms/);
 });
 
-test('moveOnAfter gives undefined instead', () => {
+test('moveOnAfter returns undefined when the time is over', () => {
   const host = new VirtualHost();
   expect(host.play(() => moveOnAfter(25, sleepForever()))).toBeUndefined();
   expect(host.time).toBe(25);
 });
 
-test('deadline takes an absolute time of the clock', () => {
+test('deadline takes an absolute time on the clock of now()', () => {
   const host = new VirtualHost();
   const code = host.play(function* () {
     yield* sleep(10);
@@ -90,7 +92,7 @@ test('deadline takes an absolute time of the clock', () => {
   expect([code, host.time]).toEqual(['ERR_TIMEOUT', 25]);
 });
 
-test('timeout(0) and a past deadline: an operation that need not wait succeeds', () => {
+test('an operation that does not wait succeeds with timeout(0) and a past deadline', () => {
   const values = play(function* () {
     const work = function* (): Operation<string> {
       yield* checkpoint();
@@ -118,14 +120,14 @@ for (const [name, make] of Object.entries({
   'a deadline that is now': () => deadline(0, sleep(1)),
   'a past deadline': () => deadline(-5, sleep(1)),
 })) {
-  test(`${name} expires when the operation would wait`, () => {
+  test(`${name} expires when the operation waits`, () => {
     const host = new VirtualHost();
     expect(() => host.play(make)).toThrow(expect.objectContaining({ code: 'ERR_TIMEOUT' }));
     expect(host.time).toBe(0);
   });
 }
 
-test('a timeout around a computation that overran gives the value', () => {
+test('a timeout returns the value of a computation that exceeded the limit', () => {
   const host = new VirtualHost();
   const value = host.play(() =>
     timeout(10, function* () {
@@ -137,7 +139,7 @@ test('a timeout around a computation that overran gives the value', () => {
   expect(value).toBe('value');
 });
 
-test('timeout(Infinity) never expires, and arms no timer', () => {
+test('timeout(Infinity) does not expire and arms no timer', () => {
   const host = new VirtualHost();
   host.play(() =>
     timeout(Infinity, function* () {
@@ -148,13 +150,13 @@ test('timeout(Infinity) never expires, and arms no timer', () => {
   expect(host.time).toBe(1e12);
 });
 
-test('a timeout above 2 ** 31 is kept', () => {
+test('a timeout above 2 ** 31 ms expires at its time', () => {
   const host = new VirtualHost();
   expect(() => host.play(() => timeout(2 ** 33, sleepForever()))).toThrow();
   expect(host.time).toBe(2 ** 33);
 });
 
-test('the expiry of an outer timeout is not mistaken for that of an inner one', () => {
+test('an inner timeout does not throw a TimeoutError when the outer one expires', () => {
   const error = failureOf(() =>
     timeout(10, function* () {
       try {
@@ -168,19 +170,19 @@ test('the expiry of an outer timeout is not mistaken for that of an inner one', 
   expect([error.code, error.limitMs]).toEqual(['ERR_TIMEOUT', 10]);
 });
 
-test('an outer moveOnAfter that expires is not swallowed by an inner one', () => {
+test('an inner moveOnAfter does not catch the expiry of the outer one', () => {
   const log: string[] = [];
   play(function* () {
     const outer = yield* moveOnAfter(10, function* () {
       yield* moveOnAfter(50, sleepForever());
-      log.push('went on');
+      log.push('continued');
     });
     log.push(`${outer}`);
   });
   expect(log).toEqual(['undefined']);
 });
 
-test('when both expire at the same time, the outer one decides', () => {
+test('if an inner and an outer limit expire at the same time, the outer one applies', () => {
   const log: string[] = [];
   play(function* () {
     yield* moveOnAfter(10, function* () {
@@ -195,7 +197,7 @@ test('when both expire at the same time, the outer one decides', () => {
   expect(log).toEqual(['undefined']);
 });
 
-test('an inner timeout that expires leaves the outer one running', () => {
+test('an expired inner limit does not end the outer one', () => {
   const host = new VirtualHost();
   const error = (() => {
     try {
@@ -213,32 +215,32 @@ test('an inner timeout that expires leaves the outer one running', () => {
   expect([error?.limitMs, host.time]).toEqual([100, 100]);
 });
 
-test('an error while unwinding leaves a timeout, with the TimeoutError as its cause', () => {
+test('an error during the unwinding is thrown with the TimeoutError as its cause', () => {
   const broken = new Error('broken');
   const error = failureOf(() => timeout(10, failWhenCancelled(broken)));
   expect(error).toBe(broken);
   expect(broken.cause).toMatchObject({ code: 'ERR_TIMEOUT' });
 });
 
-test('a cause that is there already is kept', () => {
+test('an expired timeout does not replace the cause of an error', () => {
   const broken = new Error('broken', { cause: 'mine' });
   expect(failureOf(() => timeout(10, failWhenCancelled(broken)))).toBe(broken);
   expect(broken.cause).toBe('mine');
 });
 
-test('an error while unwinding leaves scope and moveOnAfter instead of undefined', () => {
+test('scope and moveOnAfter throw an error of the unwinding instead of returning undefined', () => {
   const [one, other] = [new Error('one'), new Error('other')];
   expect(failureOf(() => scope(() => failWhenCancelled(one), { deadline: 5 }))).toBe(one);
   expect(failureOf(() => moveOnAfter(5, failWhenCancelled(other)))).toBe(other);
 });
 
-test('errors that cannot carry a cause leave as they are', () => {
+test('values that cannot have a cause are thrown unchanged', () => {
   for (const thrown of ['text', null, Object.freeze(new Error('frozen'))]) {
     expect(failureOf(() => timeout(10, failWhenCancelled(thrown)))).toBe(thrown);
   }
 });
 
-test('an error of the body in time gets no cause', () => {
+test('an error within the time limit gets no cause', () => {
   const broken = new Error('broken');
   const work = function* (): Operation<void> {
     throw broken;
@@ -247,7 +249,7 @@ test('an error of the body in time gets no cause', () => {
   expect(broken.cause).toBeUndefined();
 });
 
-test('failures inside a group that a timeout cut give GroupError', () => {
+test('a failure in a group that a timeout has cancelled throws a GroupError', () => {
   const broken = new Error('broken');
   const error = failureOf(() =>
     timeout(
@@ -280,7 +282,7 @@ test('a timeout around a group cancels its tasks and waits for them', () => {
   expect([code, log]).toEqual(['ERR_TIMEOUT', ['child 15']]);
 });
 
-test('a timeout that was not needed leaves no timer', () => {
+test('a timeout that did not expire leaves no timer', () => {
   const host = new VirtualHost();
   host.play(function* () {
     yield* timeout(1e6, sleep(1));
@@ -288,7 +290,7 @@ test('a timeout that was not needed leaves no timer', () => {
   });
 });
 
-test('the time counts from when the timeout is driven, not from when it is made', () => {
+test('the time limit of a timeout begins when it is driven', () => {
   const host = new VirtualHost();
   host.play(function* () {
     const limited = timeout(10, sleep(8));
@@ -305,7 +307,7 @@ for (const [name, make] of Object.entries({
   scope: () => scope(() => checkpoint()),
   shield: () => shield(checkpoint()),
 })) {
-  test(`a second drive of ${name} is ERR_ALREADY_DRIVEN`, () => {
+  test(`a ${name} that is driven twice throws ERR_ALREADY_DRIVEN`, () => {
     const code = codeOf(function* () {
       const operation: Operation<unknown> = make();
       yield* operation;
@@ -321,7 +323,7 @@ for (const [ms, kind] of [
   ['5', TypeError],
   [undefined, TypeError],
 ] as const) {
-  test(`a limit of ${String(ms)} is a ${kind.name} that says expected, got and type`, () => {
+  test(`a time limit of ${String(ms)} throws a ${kind.name} that contains the value`, () => {
     const given = ms as number;
     for (const make of [() => timeout(given, sleep(1)), () => moveOnAfter(given, sleep(1))]) {
       expect(make).toThrow(kind);
@@ -330,11 +332,11 @@ for (const [ms, kind] of [
   });
 }
 
-test('a deadline of NaN is a RangeError', () => {
+test('deadline(NaN) throws a RangeError', () => {
   expect(() => deadline(Number.NaN, sleep(1))).toThrow(RangeError);
 });
 
-test('what is no operation is refused at once', () => {
+test('timeout and shield reject a value that is not an operation at once', () => {
   const promise = Promise.resolve() as unknown as Operation<void>;
   expect(() => timeout(5, promise)).toThrow(/until/);
   expect(() => shield('op' as unknown as Operation<void>)).toThrow(/operation/i);

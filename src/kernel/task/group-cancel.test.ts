@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import { thrownBy } from '../../../test/support/kernel/operations.ts';
+import {
+  codeOf,
+  failureOf,
+  playGroup,
+  playScope,
+} from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../current.ts';
 import type { GroupStateError } from '../errors.ts';
 import type { Operation } from '../operation.ts';
@@ -11,7 +17,7 @@ import type { Group } from './group.ts';
 import { group } from './group.ts';
 import type { Task } from './task.ts';
 
-test('a body that cancel cut short makes the group throw ERR_GROUP_CANCELLED', () => {
+test('a group that is cancelled before its body returns throws ERR_GROUP_CANCELLED', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.cancel('enough');
@@ -22,47 +28,41 @@ test('a body that cancel cut short makes the group throw ERR_GROUP_CANCELLED', (
   expect(error.cause).toBe('enough');
 });
 
-test('a body that returned gives its value though the group was cancelled meanwhile', () => {
-  const value = play(() =>
-    group(function* (g) {
-      g.spawn(() => sleepForever());
-      g.cancel();
-      return 'value';
-    }),
-  );
+test('a cancelled group returns the value of a body that returned', () => {
+  const value = playGroup(function* (g) {
+    g.spawn(() => sleepForever());
+    g.cancel();
+    return 'value';
+  });
   expect(value).toBe('value');
 });
 
-test('a body that returned gives its value though a child cancelled the group later', () => {
-  const value = play(() =>
-    group(function* (g) {
-      g.spawn(function* () {
-        yield* sleep(5);
-        g.cancel();
-      });
-      g.spawn(() => sleepForever());
-      return 'value';
-    }),
-  );
+test('a group that a child cancels after the body returned returns the value of the body', () => {
+  const value = playGroup(function* (g) {
+    g.spawn(function* () {
+      yield* sleep(5);
+      g.cancel();
+    });
+    g.spawn(() => sleepForever());
+    return 'value';
+  });
   expect(value).toBe('value');
 });
 
-test('a body that swallows the cancellation and returns gives its value', () => {
-  const value = play(() =>
-    group(function* (g) {
-      g.cancel();
-      try {
-        yield* sleep(1);
-      } catch (error) {
-        return isCancelled(error);
-      }
-      return 'not refused';
-    }),
-  );
+test('a cancelled group returns the value of a body that caught the cancellation', () => {
+  const value = playGroup(function* (g) {
+    g.cancel();
+    try {
+      yield* sleep(1);
+    } catch (error) {
+      return isCancelled(error);
+    }
+    return 'not cancelled';
+  });
   expect(value).toBe(true);
 });
 
-test('the cancelled group is left only after all members have unwound', () => {
+test('a cancelled group is left after all members have unwound', () => {
   const log: string[] = [];
   const code = codeOf(function* () {
     yield* group(function* (g) {
@@ -82,65 +82,57 @@ test('the cancelled group is left only after all members have unwound', () => {
   expect([code, log]).toEqual(['ERR_GROUP_CANCELLED', ['unwound 25']]);
 });
 
-test('a member that task.cancel ended is no failure, and its siblings go on', () => {
-  const log = play(() =>
-    group(function* (g) {
-      const victim = g.spawn(() => sleepForever());
-      const other = g.spawn(() => sleep(10));
-      yield;
-      victim.cancel('go');
-      yield* other.join();
-      return [victim.state, other.state, now()];
-    }),
-  );
+test('a cancelled member is not a failure, and its siblings continue', () => {
+  const log = playGroup(function* (g) {
+    const victim = g.spawn(() => sleepForever());
+    const other = g.spawn(() => sleep(10));
+    yield;
+    victim.cancel('go');
+    yield* other.join();
+    return [victim.state, other.state, now()];
+  });
   expect(log).toEqual(['cancelled', 'done', 10]);
 });
 
-test('every task is started, even one that was cancelled before its first step', () => {
+test('a task that is cancelled before its first step still gets its first step', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        log.push('started');
-        try {
-          yield* sleep(10);
-          log.push('slept');
-        } finally {
-          log.push('closed');
-        }
-      });
-      task.cancel();
-    }),
-  );
+  playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      log.push('started');
+      try {
+        yield* sleep(10);
+        log.push('slept');
+      } finally {
+        log.push('closed');
+      }
+    });
+    task.cancel();
+  });
   expect(log).toEqual(['started', 'closed']);
 });
 
-test('a task cancelled before its first step that needs no operation gives its value', () => {
-  const value = play(() =>
-    group(function* (g) {
-      const task = g.spawn(function* () {
-        return 'value';
-      });
-      task.cancel();
-      return yield* task.join();
-    }),
-  );
+test('a task that is cancelled before its start returns its value if it uses no operation', () => {
+  const value = playGroup(function* (g) {
+    const task = g.spawn(function* () {
+      return 'value';
+    });
+    task.cancel();
+    return yield* task.join();
+  });
   expect(value).toBe('value');
 });
 
-test('what could succeed at once is refused in a task cancelled before its start', () => {
-  const state = play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => checkpoint());
-      task.cancel();
-      yield* sleep(1);
-      return task.state;
-    }),
-  );
+test('a checkpoint in a task that was cancelled before its start throws', () => {
+  const state = playGroup(function* (g) {
+    const task = g.spawn(() => checkpoint());
+    task.cancel();
+    yield* sleep(1);
+    return task.state;
+  });
   expect(state).toBe('cancelled');
 });
 
-test('a task spawned into a cancelled group starts cancelled, and reaches its finally', () => {
+test('a task that is spawned into a cancelled group starts cancelled and runs its finally', () => {
   const log: string[] = [];
   codeOf(() =>
     group(function* (g) {
@@ -162,95 +154,87 @@ test('a task spawned into a cancelled group starts cancelled, and reaches its fi
   expect(log).toEqual(['started', 'closing', 'closed']);
 });
 
-test('a child can cancel its group, itself included', () => {
+test('a child that cancels its group continues to its next operation', () => {
   const log: string[] = [];
   const code = codeOf(() =>
     group(function* (g) {
       g.spawn(function* () {
         g.cancel();
-        log.push('goes on');
+        log.push('continues');
         yield* sleep(1);
         log.push('never');
       });
       yield* sleepForever();
     }),
   );
-  expect([code, log]).toEqual(['ERR_GROUP_CANCELLED', ['goes on']]);
+  expect([code, log]).toEqual(['ERR_GROUP_CANCELLED', ['continues']]);
 });
 
 test('a child can cancel its parent task', () => {
   const seen: unknown[] = [];
-  play(() =>
-    group(function* (outer) {
-      const parent: Task<void> = outer.spawn(() =>
-        group(function* (inner) {
-          inner.spawn(function* () {
-            parent.cancel('from below');
-            try {
-              yield* sleep(1);
-            } catch (error) {
-              seen.push(isCancelled(error) && error.reason);
-              throw error;
-            }
-          });
-          yield* sleepForever();
-        }),
-      );
-      yield* sleep(1);
-      seen.push(parent.state);
-    }),
-  );
+  playGroup(function* (outer) {
+    const parent: Task<void> = outer.spawn(() =>
+      group(function* (inner) {
+        inner.spawn(function* () {
+          parent.cancel('from below');
+          try {
+            yield* sleep(1);
+          } catch (error) {
+            seen.push(isCancelled(error) && error.reason);
+            throw error;
+          }
+        });
+        yield* sleepForever();
+      }),
+    );
+    yield* sleep(1);
+    seen.push(parent.state);
+  });
   expect(seen).toEqual(['from below', 'cancelled']);
 });
 
-test('the cancellation of an enclosing scope goes through the group as Cancelled', () => {
+test('a group throws the Cancelled of an enclosing scope', () => {
   const log: string[] = [];
-  const value = play(() =>
-    scope(function* (s) {
-      yield* group(function* (g) {
-        g.spawn(function* () {
-          try {
-            yield* sleepForever();
-          } finally {
-            log.push('child');
-          }
-        });
-        yield;
-        s.cancel();
-        yield* sleep(1);
+  const value = playScope(function* (s) {
+    yield* group(function* (g) {
+      g.spawn(function* () {
+        try {
+          yield* sleepForever();
+        } finally {
+          log.push('child');
+        }
       });
-      log.push('never');
-    }),
-  );
+      yield;
+      s.cancel();
+      yield* sleep(1);
+    });
+    log.push('never');
+  });
   expect([value, log]).toEqual([undefined, ['child']]);
 });
 
-test('when the group and a scope around it are cancelled, the outer one decides', () => {
-  const value = play(() =>
-    scope(function* (s) {
-      yield* group(function* (g) {
-        g.cancel();
-        s.cancel();
-        yield* sleep(1);
-      });
-      return 'never';
-    }),
-  );
+test('a cancelled group in a cancelled scope throws the Cancelled of the scope', () => {
+  const value = playScope(function* (s) {
+    yield* group(function* (g) {
+      g.cancel();
+      s.cancel();
+      yield* sleep(1);
+    });
+    return 'never';
+  });
   expect(value).toBeUndefined();
 });
 
-test('a daemon that is cancelled at the end is no failure and gives no error', () => {
-  const value = play(() =>
-    group(function* (g) {
-      g.spawn(() => sleepForever(), { daemon: true });
-      yield;
-      return 'value';
-    }),
-  );
+test('a daemon that is cancelled at the end of its group is not a failure', () => {
+  const value = playGroup(function* (g) {
+    g.spawn(() => sleepForever(), { daemon: true });
+    yield;
+    return 'value';
+  });
   expect(value).toBe('value');
 });
 
-test('the deadline of a group cancels it, with a TimeoutError as the reason', () => {
+test('the deadline of a group cancels it with a TimeoutError as the reason', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.scope.deadline = now() + 10;
@@ -261,7 +245,7 @@ test('the deadline of a group cancels it, with a TimeoutError as the reason', ()
   expect(error.cause).toMatchObject({ code: 'ERR_TIMEOUT' });
 });
 
-test('a member that throws a Cancelled of a scope that is not around it has failed', () => {
+test('a member that throws the Cancelled of an unrelated scope has failed', () => {
   let foreign: unknown;
   const error = failureOf(function* () {
     yield* scope(function* (s) {
@@ -283,27 +267,20 @@ test('a member that throws a Cancelled of a scope that is not around it has fail
   expect(isCancelled(foreign)).toBe(true);
 });
 
-test('cancelling a member twice, or one that has ended, changes nothing', () => {
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => sleepForever());
-      yield;
-      task.cancel('first');
-      task.cancel('second');
-      yield* sleep(1);
-      task.cancel('third');
-      try {
-        yield* task.join();
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'ERR_TASK_CANCELLED' });
-        return;
-      }
-      throw new Error('joined');
-    }),
-  );
+test('cancel() of a cancelled or ended member has no effect', () => {
+  playGroup(function* (g) {
+    const task = g.spawn(() => sleepForever());
+    yield;
+    task.cancel('first');
+    task.cancel('second');
+    yield* sleep(1);
+    task.cancel('third');
+    const error = yield* thrownBy(task.join());
+    expect(error).toMatchObject({ code: 'ERR_TASK_CANCELLED', cause: { reason: 'first' } });
+  });
 });
 
-test('a task can be cancelled from outside of every task', () => {
+test('a group can be cancelled from a callback', () => {
   let outside: Group | undefined;
   const code = codeOf(() =>
     group(function* (g) {

@@ -16,7 +16,7 @@ function groupErrorOf(body: (g: Group) => Operation<unknown>): GroupError {
   return error as GroupError;
 }
 
-test('a failed child makes the group throw a GroupError with that very error', () => {
+test('a group with a failed child throws a GroupError that contains the error', () => {
   const boom = new Error('boom');
   const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, boom));
@@ -28,7 +28,7 @@ test('a failed child makes the group throw a GroupError with that very error', (
   expect(error.cause).toBe(boom);
 });
 
-test('a failed body makes the group throw a GroupError too, even if it is alone', () => {
+test('a group with a failed body and no children throws a GroupError', () => {
   const boom = new Error('boom');
   const error = groupErrorOf(function* () {
     throw boom;
@@ -36,7 +36,7 @@ test('a failed body makes the group throw a GroupError too, even if it is alone'
   expect(error.errors[0]).toBe(boom);
 });
 
-test('a body that throws before it yields, or is no generator, is a failed body', () => {
+test('a body function that throws instead of returning an operation is a failed body', () => {
   const boom = new Error('boom');
   const error = groupErrorOf(() => {
     throw boom;
@@ -61,7 +61,7 @@ test('a failed child cancels the body and the other children', () => {
   expect(log.sort()).toEqual(['body 5', 'sibling 5']);
 });
 
-test('the group throws after all others have unwound', () => {
+test('a group throws after all its members have unwound', () => {
   const left = play(function* () {
     try {
       yield* group(function* (g) {
@@ -80,7 +80,7 @@ test('the group throws after all others have unwound', () => {
   expect(left).toBe(45);
 });
 
-test('errors stand in the order of occurrence, and the first one is the cause', () => {
+test('a GroupError lists its errors in order of occurrence, and the first is the cause', () => {
   const [a, b, c] = [new Error('a'), new Error('b'), new Error('c')];
   const error = groupErrorOf(function* (g) {
     g.spawn(() => failWhenCancelled(c), { name: 'third' });
@@ -92,7 +92,7 @@ test('errors stand in the order of occurrence, and the first one is the cause', 
   expect(error.cause).toBe(a);
 });
 
-test('two children that fail in the same batch are both there', () => {
+test('a GroupError contains the errors of two children that fail in the same batch', () => {
   const [a, b] = [new Error('a'), new Error('b')];
   const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, a));
@@ -102,7 +102,7 @@ test('two children that fail in the same batch are both there', () => {
   expect(error.errors).toEqual([a, b]);
 });
 
-test('an error object appears once, by identity: here of a child that the body joined', () => {
+test('a GroupError contains the same error object once', () => {
   const boom = new Error('boom');
   const error = groupErrorOf(function* (g) {
     yield* g.spawn(() => failAfter(1, boom)).join();
@@ -111,7 +111,7 @@ test('an error object appears once, by identity: here of a child that the body j
   expect(error.errors[0]).toBe(boom);
 });
 
-test('two errors that look alike are two errors', () => {
+test('a GroupError contains two errors with the same message', () => {
   const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, new Error('same')));
     g.spawn(() => failAfter(1, new Error('same')));
@@ -119,7 +119,7 @@ test('two errors that look alike are two errors', () => {
   expect(error.errors).toHaveLength(2);
 });
 
-test('nested GroupErrors are not flattened', () => {
+test('a GroupError inside a GroupError is not flattened', () => {
   const boom = new Error('boom');
   const error = groupErrorOf(function* () {
     yield* group(function* (inner) {
@@ -131,7 +131,7 @@ test('nested GroupErrors are not flattened', () => {
   expect((error.errors[0] as GroupError).errors[0]).toBe(boom);
 });
 
-test('errors raised while unwinding are kept, from shielded cleanup too', () => {
+test('a GroupError contains errors thrown during the unwinding, in shields too', () => {
   const [boom, late] = [new Error('boom'), new Error('late')];
   const error = groupErrorOf(function* (g) {
     g.spawn(function* () {
@@ -146,7 +146,7 @@ test('errors raised while unwinding are kept, from shielded cleanup too', () => 
   expect(error.errors).toEqual([boom, late]);
 });
 
-test('failures inside a cancelled group give GroupError, never a bare Cancelled', () => {
+test('a failure in a cancelled group throws a GroupError instead of Cancelled', () => {
   const boom = new Error('boom');
   const error = groupErrorOf(function* (g) {
     g.cancel();
@@ -155,7 +155,7 @@ test('failures inside a cancelled group give GroupError, never a bare Cancelled'
   expect(error.errors).toEqual([boom]);
 });
 
-test('failures inside a group that was cancelled from outside give GroupError', () => {
+test('a failure in a group that was cancelled from outside throws a GroupError', () => {
   const boom = new Error('boom');
   const error = groupErrorOf(function* (outer) {
     outer.spawn(() => group(() => failWhenCancelled(boom)), { name: 'holder' });
@@ -166,7 +166,7 @@ test('failures inside a group that was cancelled from outside give GroupError', 
   expect((error.errors[0] as GroupError).errors).toEqual([boom]);
 });
 
-test('the message names the tasks that failed', () => {
+test('the message of a GroupError names the failed tasks', () => {
   const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(1, new Error('no disk')), { name: 'writer' });
     g.spawn(() => failAfter(1, new Error('no net')), { name: 'reader' });
@@ -175,7 +175,7 @@ test('the message names the tasks that failed', () => {
   expect(error.message).toMatch(/reader/);
 });
 
-test('a thousand failures are all in errors, and the message stays short', () => {
+test('a GroupError of a thousand failures contains all errors and has a short message', () => {
   const error = groupErrorOf(function* (g) {
     for (let i = 0; i < 1000; i++) g.spawn(() => failAfter(1, new Error(`e${i}`)));
   });
@@ -191,7 +191,7 @@ function* failDeep(depth: number): Operation<void> {
   });
 }
 
-test('a failure that comes up through many groups keeps its message short', () => {
+test('the message of a GroupError through many nested groups is short', () => {
   const error = groupErrorOf(() => failDeep(300));
   expect(error.message.length).toBeLessThan(2000);
 });
@@ -203,7 +203,7 @@ for (const [name, thrown] of [
   ['a symbol', Symbol('boom')],
   ['an object without a prototype', Object.create(null)],
 ] as const) {
-  test(`a child that throws ${name} fails as with any error`, () => {
+  test(`a child that throws ${name} has failed`, () => {
     const error = groupErrorOf(function* (g) {
       g.spawn(() => failAfter(1, thrown));
     });
@@ -211,7 +211,7 @@ for (const [name, thrown] of [
   });
 }
 
-test('an error whose text cannot be made breaks nothing', () => {
+test('a GroupError can contain a value whose toString() throws', () => {
   const hostile = {
     toString(): string {
       throw new Error('no text');
@@ -223,7 +223,7 @@ test('an error whose text cannot be made breaks nothing', () => {
   expect(error.errors[0]).toBe(hostile);
 });
 
-test('a caught GroupError leaves the caller uncancelled', () => {
+test('a task that catches a GroupError is not cancelled', () => {
   const after = play(function* () {
     try {
       yield* group(() => failAfter(1, new Error('boom')));
@@ -235,7 +235,7 @@ test('a caught GroupError leaves the caller uncancelled', () => {
   expect(after).toBe(11);
 });
 
-test('a body that returned gives GroupError when a child fails later', () => {
+test('a child that fails after the body returned makes the group throw a GroupError', () => {
   const error = groupErrorOf(function* (g) {
     g.spawn(() => failAfter(10, new Error('late')));
     return 'value';

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import {
+  codeOf,
+  failureOf,
+  play,
+  playGroup,
+  VirtualHost,
+} from '../../../test/support/kernel/virtual-host.ts';
 import { currentTask, now } from '../current.ts';
 import type { Operation } from '../operation.ts';
 import { sleep, sleepForever } from '../waits.ts';
@@ -7,13 +13,11 @@ import type { Group } from './group.ts';
 import { group } from './group.ts';
 import type { Task } from './task.ts';
 
-test('a group gives the value of its body', () => {
+test('a group returns the value of its body', () => {
   expect(
-    play(() =>
-      group(function* () {
-        return 'value';
-      }),
-    ),
+    playGroup(function* () {
+      return 'value';
+    }),
   ).toBe('value');
 });
 
@@ -29,49 +33,43 @@ test('a group is left when its body and all its children have ended', () => {
   expect(left).toBe(30);
 });
 
-test('spawn returns at once: the child goes to the tail of the queue, the parent goes on', () => {
+test('spawn puts the child at the tail of the queue and returns at once', () => {
   const log: string[] = [];
-  play(function* () {
-    yield* group(function* (g) {
-      const child = g.spawn(function* () {
-        log.push('child');
-      });
-      log.push(`spawned ${child.state}`);
-      yield;
-      log.push(`after a yield ${child.state}`);
+  playGroup(function* (g) {
+    const child = g.spawn(function* () {
+      log.push('child');
     });
+    log.push(`spawned ${child.state}`);
+    yield;
+    log.push(`after a yield ${child.state}`);
   });
   expect(log).toEqual(['spawned ready', 'child', 'after a yield done']);
 });
 
-test('children begin in the order in which they were spawned', () => {
+test('children start in the order in which they were spawned', () => {
   const log: number[] = [];
-  play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 5; i++) {
-        g.spawn(function* () {
-          log.push(i);
-          yield;
-          log.push(i + 10);
-        });
-      }
-    }),
-  );
+  playGroup(function* (g) {
+    for (let i = 0; i < 5; i++) {
+      g.spawn(function* () {
+        log.push(i);
+        yield;
+        log.push(i + 10);
+      });
+    }
+  });
   expect(log).toEqual([0, 1, 2, 3, 4, 10, 11, 12, 13, 14]);
 });
 
 test('spawn takes an operation, a generator, or a function that returns one', () => {
-  const values = play(() =>
-    group(function* (g) {
-      function* work(): Operation<string> {
-        return 'generator';
-      }
-      const tasks = [g.spawn(work()), g.spawn(work), g.spawn(sleep(1))];
-      const results: unknown[] = [];
-      for (const task of tasks) results.push(yield* task.join());
-      return results;
-    }),
-  );
+  const values = playGroup(function* (g) {
+    function* work(): Operation<string> {
+      return 'generator';
+    }
+    const tasks = [g.spawn(work()), g.spawn(work), g.spawn(sleep(1))];
+    const results: unknown[] = [];
+    for (const task of tasks) results.push(yield* task.join());
+    return results;
+  });
   expect(values).toEqual(['generator', 'generator', undefined]);
 });
 
@@ -83,18 +81,16 @@ for (const [name, value] of Object.entries({
   null: null,
   'a number': 5,
 })) {
-  test(`spawn of ${name} throws at once`, () => {
-    play(() =>
-      group(function* (g) {
-        expect(() => g.spawn(value as unknown as Operation<void>)).toThrow(
-          expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' }),
-        );
-      }),
-    );
+  test(`spawn of ${name} throws ERR_NOT_AN_OPERATION at once`, () => {
+    playGroup(function* (g) {
+      expect(() => g.spawn(value as unknown as Operation<void>)).toThrow(
+        expect.objectContaining({ code: 'ERR_NOT_AN_OPERATION' }),
+      );
+    });
   });
 }
 
-test('a spawned function that returns no operation fails its task', () => {
+test('a spawned async function fails its task with ERR_NOT_AN_OPERATION', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.spawn((async () => undefined) as unknown as () => Operation<void>);
@@ -104,18 +100,16 @@ test('a spawned function that returns no operation fails its task', () => {
   expect(error.errors[0].message).toMatch(/async/);
 });
 
-test('a spawned function runs inside its task, in the next batch', () => {
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => {
-        expect(currentTask()).toBe(task);
-        return sleep(0);
-      });
-    }),
-  );
+test('a spawned function runs inside its task', () => {
+  playGroup(function* (g) {
+    const task = g.spawn(() => {
+      expect(currentTask()).toBe(task);
+      return sleep(0);
+    });
+  });
 });
 
-test('the body runs in the calling task', () => {
+test('the body of a group runs in the calling task', () => {
   play(function* () {
     const caller = currentTask();
     yield* group(function* () {
@@ -124,7 +118,7 @@ test('the body runs in the calling task', () => {
   });
 });
 
-test('a child can spawn siblings, even after the body has returned', () => {
+test('a child can spawn siblings after the body has returned', () => {
   const ends = play(function* () {
     const log: string[] = [];
     yield* group(function* (g) {
@@ -142,7 +136,7 @@ test('a child can spawn siblings, even after the body has returned', () => {
   expect(ends).toEqual(['late 10', 'left 10']);
 });
 
-test('spawning into a group that has left throws ERR_GROUP_ENDED and closes the operation', () => {
+test('spawn into an ended group throws ERR_GROUP_ENDED and discards the operation', () => {
   play(function* () {
     let left: Group | undefined;
     yield* group(function* (g) {
@@ -160,7 +154,7 @@ test('spawning into a group that has left throws ERR_GROUP_ENDED and closes the 
   });
 });
 
-test('an ended group ignores cancel and stop', () => {
+test('cancel() and stop() of an ended group have no effect', () => {
   play(function* () {
     let left: Group | undefined;
     yield* group(function* (g) {
@@ -173,27 +167,25 @@ test('an ended group ignores cancel and stop', () => {
   });
 });
 
-test('a group inside a group leaves before the outer one', () => {
+test('an inner group does not wait for the tasks of the outer one', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (outer) {
-      outer.spawn(function* () {
-        yield* sleep(20);
-        log.push('outer child');
+  playGroup(function* (outer) {
+    outer.spawn(function* () {
+      yield* sleep(20);
+      log.push('outer child');
+    });
+    yield* group(function* (inner) {
+      inner.spawn(function* () {
+        yield* sleep(10);
+        log.push('inner child');
       });
-      yield* group(function* (inner) {
-        inner.spawn(function* () {
-          yield* sleep(10);
-          log.push('inner child');
-        });
-      });
-      log.push('inner left');
-    }),
-  );
+    });
+    log.push('inner left');
+  });
   expect(log).toEqual(['inner child', 'inner left', 'outer child']);
 });
 
-test('daemons do not hold the group back: they are cancelled when all others have ended', () => {
+test('a group cancels its daemons when all other tasks have ended', () => {
   const log: string[] = [];
   const left = play(function* () {
     yield* group(function* (g) {
@@ -214,7 +206,7 @@ test('daemons do not hold the group back: they are cancelled when all others hav
   expect([log, left]).toEqual([['daemon ends 10'], 10]);
 });
 
-test('a daemon that fails cancels the group as any member does', () => {
+test('a daemon that fails cancels the group', () => {
   const error = failureOf(() =>
     group(function* (g) {
       g.spawn(
@@ -230,46 +222,42 @@ test('a daemon that fails cancels the group as any member does', () => {
   expect(error.errors).toEqual([new Error('daemon broke')]);
 });
 
-test('a task that a daemon spawns while it unwinds is waited for', () => {
+test('a group waits for a task that a daemon spawns while it unwinds', () => {
   const log: string[] = [];
-  play(() =>
-    group(function* (g) {
-      g.spawn(
-        function* () {
-          try {
-            yield* sleepForever();
-          } finally {
-            g.spawn(function* () {
-              log.push('last');
-            });
-          }
-        },
-        { daemon: true },
-      );
-      yield;
-    }),
-  );
+  playGroup(function* (g) {
+    g.spawn(
+      function* () {
+        try {
+          yield* sleepForever();
+        } finally {
+          g.spawn(function* () {
+            log.push('last');
+          });
+        }
+      },
+      { daemon: true },
+    );
+    yield;
+  });
   expect(log).toEqual(['last']);
 });
 
-test('each of many daemons is asked to end a few times, not once for every other one', () => {
-  let asked = 0;
-  play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 1000; i++) g.spawn(() => sleepForever(), { daemon: true });
-      const [last] = currentTask().children().slice(-1) as [Task<unknown>];
-      const cancel = last.cancel.bind(last);
-      last.cancel = (reason) => {
-        asked++;
-        cancel(reason);
-      };
-      yield;
-    }),
-  );
-  expect(asked).toBeLessThan(10);
+test('each of a thousand daemons is cancelled a few times only', () => {
+  let calls = 0;
+  playGroup(function* (g) {
+    for (let i = 0; i < 1000; i++) g.spawn(() => sleepForever(), { daemon: true });
+    const [last] = currentTask().children().slice(-1) as [Task<unknown>];
+    const cancel = last.cancel.bind(last);
+    last.cancel = (reason) => {
+      calls++;
+      cancel(reason);
+    };
+    yield;
+  });
+  expect(calls).toBeLessThan(10);
 });
 
-test('a group is lazy and can be driven once only', () => {
+test('a group is lazy and can be driven once', () => {
   let ran = 0;
   const once = group(function* () {
     ran++;
@@ -280,33 +268,29 @@ test('a group is lazy and can be driven once only', () => {
   expect(ran).toBe(1);
 });
 
-test('members that have ended are not held by the group', () => {
+test('a group does not keep members that have ended', () => {
   const host = new VirtualHost();
-  host.play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 1000; i++) {
-        g.spawn(() => sleep(1));
-        yield* sleep(2);
-        expect(currentTask().children()).toEqual([]);
-      }
-    }),
-  );
+  host.playGroup(function* (g) {
+    for (let i = 0; i < 1000; i++) {
+      g.spawn(() => sleep(1));
+      yield* sleep(2);
+      expect(currentTask().children()).toEqual([]);
+    }
+  });
   expect(host.scheduler.stats()).toMatchObject({ tasks: 0, timers: 0, spawned: 1001 });
 });
 
-test('disposing of a group cancels it, so `using` takes its tasks along', async () => {
+test('disposing of a group cancels its tasks', async () => {
   const ended: string[] = [];
-  await play(function* () {
-    yield* group(function* (tasks) {
-      tasks.spawn(function* () {
-        try {
-          yield* sleepForever();
-        } finally {
-          ended.push('child');
-        }
-      });
-      tasks[Symbol.dispose]();
+  await playGroup(function* (tasks) {
+    tasks.spawn(function* () {
+      try {
+        yield* sleepForever();
+      } finally {
+        ended.push('child');
+      }
     });
+    tasks[Symbol.dispose]();
   });
   expect(ended).toEqual(['child']);
 });

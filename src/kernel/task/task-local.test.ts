@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest';
-import { play } from '../../../test/support/kernel/virtual-host.ts';
+import { play, playGroup } from '../../../test/support/kernel/virtual-host.ts';
 import { moveOnAfter } from '../scope/with-scope.ts';
 import { sleep, sleepForever } from '../waits.ts';
-import { group } from './group.ts';
 import { TaskLocal } from './task-local.ts';
 
-test('a task local has its initial value until it is set', () => {
+test('a TaskLocal has its initial value until it is set', () => {
   const user = new TaskLocal('nobody');
   const seen = play(function* () {
     const before = user.get();
@@ -16,25 +15,23 @@ test('a task local has its initial value until it is set', () => {
   expect(seen).toEqual(['nobody', 'me']);
 });
 
-test('children inherit the value at the moment of spawning, and keep theirs to themselves', () => {
+test('a child inherits the value at the time of its spawn and sets its own copy', () => {
   const user = new TaskLocal('nobody');
-  const seen = play(() =>
-    group(function* (g) {
-      user.set('parent');
-      const child = g.spawn(function* () {
-        const inherited = user.get();
-        user.set('child');
-        yield* sleep(1);
-        return [inherited, user.get()];
-      });
-      user.set('later');
-      return [yield* child.join(), user.get()];
-    }),
-  );
+  const seen = playGroup(function* (g) {
+    user.set('parent');
+    const child = g.spawn(function* () {
+      const inherited = user.get();
+      user.set('child');
+      yield* sleep(1);
+      return [inherited, user.get()];
+    });
+    user.set('later');
+    return [yield* child.join(), user.get()];
+  });
   expect(seen).toEqual([['parent', 'child'], 'later']);
 });
 
-test('with sets the value back, also when it is cancelled', () => {
+test('TaskLocal.with() restores the value, after a cancellation too', () => {
   const user = new TaskLocal<string | undefined>(undefined);
   const seen = play(function* () {
     const inside = yield* user.with('guest', function* () {
@@ -46,7 +43,7 @@ test('with sets the value back, also when it is cancelled', () => {
   expect(seen).toEqual(['guest', undefined]);
 });
 
-test('a task local can be used inside of tasks only', () => {
+test('a TaskLocal outside tasks throws ERR_NO_TASK', () => {
   const user = new TaskLocal('nobody');
   expect(() => user.get()).toThrow(expect.objectContaining({ code: 'ERR_NO_TASK' }));
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { play } from '../../../test/support/kernel/virtual-host.ts';
+import { play, playGroup } from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope, currentTask, now } from '../current.ts';
 import type { Operation } from '../operation.ts';
 import { Readiness } from '../readiness.ts';
@@ -7,28 +7,24 @@ import { readable, sleep, sleepForever, writable } from '../waits.ts';
 import { group } from './group.ts';
 import type { Task } from './task.ts';
 
-test('ids count from 1 in the order of spawning', () => {
-  const ids = play(() =>
-    group(function* (g) {
-      return [currentTask(), g.spawn(() => sleep(0)), g.spawn(() => sleep(0))].map(({ id }) => id);
-    }),
-  );
+test('task ids count from 1 in the order of spawning', () => {
+  const ids = playGroup(function* (g) {
+    return [currentTask(), g.spawn(() => sleep(0)), g.spawn(() => sleep(0))].map(({ id }) => id);
+  });
   expect(ids).toEqual([1, 2, 3]);
 });
 
-test('a task has the name it is given, or one with its id; the first is main', () => {
-  const names = play(() =>
-    group(function* (g) {
-      const tasks = [currentTask(), g.spawn(() => sleep(0), { name: 'writer' })];
-      const nameless = g.spawn(() => sleep(0));
-      expect(nameless.name).toContain(String(nameless.id));
-      return tasks.map(({ name }) => name);
-    }),
-  );
+test('a task has the given name or one with its id, and the first task is main', () => {
+  const names = playGroup(function* (g) {
+    const tasks = [currentTask(), g.spawn(() => sleep(0), { name: 'writer' })];
+    const nameless = g.spawn(() => sleep(0));
+    expect(nameless.name).toContain(String(nameless.id));
+    return tasks.map(({ name }) => name);
+  });
   expect(names).toEqual(['main', 'writer']);
 });
 
-test('the parent is the task whose group it belongs to', () => {
+test('the parent of a task is the owner of its group', () => {
   play(function* () {
     const main = currentTask();
     expect(main.parent).toBeNull();
@@ -44,28 +40,26 @@ test('the parent is the task whose group it belongs to', () => {
   });
 });
 
-test('state tells how the task is doing', () => {
+test('the state of a task is ready, running, waiting, ready and done in turn', () => {
   const states: string[] = [];
-  play(() =>
-    group(function* (g) {
-      const resource = new Readiness();
-      const task: Task<void> = g.spawn(function* () {
-        states.push(task.state);
-        yield* readable(resource);
-      });
+  playGroup(function* (g) {
+    const resource = new Readiness();
+    const task: Task<void> = g.spawn(function* () {
       states.push(task.state);
-      yield;
-      states.push(task.state);
-      resource.notifyRecv();
-      states.push(task.state);
-      yield;
-      states.push(task.state);
-    }),
-  );
+      yield* readable(resource);
+    });
+    states.push(task.state);
+    yield;
+    states.push(task.state);
+    resource.notifyRecv();
+    states.push(task.state);
+    yield;
+    states.push(task.state);
+  });
   expect(states).toEqual(['ready', 'running', 'waiting', 'ready', 'done']);
 });
 
-test('a task that threw has failed, one that was cancelled is cancelled', () => {
+test('a task ends as failed after an error and as cancelled after a cancellation', () => {
   const states: string[] = [];
   play(function* () {
     try {
@@ -88,45 +82,43 @@ test('a task that threw has failed, one that was cancelled is cancelled', () => 
   expect(states).toEqual(['cancelled', 'failed', 'left']);
 });
 
-test('waitingOn says what a waiting task waits for, and is empty otherwise', () => {
+test('waitingOn describes the wait of a waiting task and is empty otherwise', () => {
   class Named extends Readiness {
     override describe(): string {
       return '127.0.0.1:51512';
     }
   }
   const resource = new Named();
-  play(() =>
-    group(function* (g) {
-      const tasks = [
-        g.spawn(() => readable(resource)),
-        g.spawn(() => writable(resource)),
-        g.spawn(() => sleep(40)),
-        g.spawn(() => sleepForever()),
-        g.spawn(
-          group(function* (inner) {
-            inner.spawn(() => sleep(9));
-          }),
-        ),
-      ];
-      expect(tasks.map(({ waitingOn }) => waitingOn)).toEqual(['', '', '', '', '']);
-      yield* sleep(1);
-      const texts = tasks.map(({ waitingOn }) => waitingOn);
-      expect(texts.slice(0, 3)).toEqual([
-        'recv 127.0.0.1:51512',
-        'send 127.0.0.1:51512',
-        'sleep 40 ms',
-      ]);
-      expect(texts[3]).toMatch(/forever/);
-      expect(texts[4]).toMatch(/1 task/);
-      expect(currentTask().waitingOn).toBe('');
-      g.spawn(function* () {
-        for (const task of tasks) task.cancel();
-      });
-    }),
-  );
+  playGroup(function* (g) {
+    const tasks = [
+      g.spawn(() => readable(resource)),
+      g.spawn(() => writable(resource)),
+      g.spawn(() => sleep(40)),
+      g.spawn(() => sleepForever()),
+      g.spawn(
+        group(function* (inner) {
+          inner.spawn(() => sleep(9));
+        }),
+      ),
+    ];
+    expect(tasks.map(({ waitingOn }) => waitingOn)).toEqual(['', '', '', '', '']);
+    yield* sleep(1);
+    const texts = tasks.map(({ waitingOn }) => waitingOn);
+    expect(texts.slice(0, 3)).toEqual([
+      'recv 127.0.0.1:51512',
+      'send 127.0.0.1:51512',
+      'sleep 40 ms',
+    ]);
+    expect(texts[3]).toMatch(/forever/);
+    expect(texts[4]).toMatch(/1 task/);
+    expect(currentTask().waitingOn).toBe('');
+    g.spawn(function* () {
+      for (const task of tasks) task.cancel();
+    });
+  });
 });
 
-test('children are the unfinished tasks of the groups that the task has open', () => {
+test('children() returns the unfinished tasks of all groups that the task has open', () => {
   const names = play(function* () {
     const main = currentTask();
     return yield* group(function* (outer) {
@@ -146,36 +138,32 @@ test('children are the unfinished tasks of the groups that the task has open', (
   ]);
 });
 
-test('children may be asked for when there are two hundred thousand', () => {
-  const count = play(() =>
-    group(function* (g) {
-      for (let i = 0; i < 200_000; i++) g.spawn(function* () {});
-      return currentTask().children().length;
-    }),
-  );
+test('children() works with two hundred thousand tasks', () => {
+  const count = playGroup(function* (g) {
+    for (let i = 0; i < 200_000; i++) g.spawn(function* () {});
+    return currentTask().children().length;
+  });
   expect(count).toBe(200_000);
 });
 
-test('cancel returns at once: it is a request', () => {
-  play(() =>
-    group(function* (g) {
-      const task = g.spawn(() => sleepForever());
-      yield;
-      expect(task.cancel()).toBeUndefined();
-      expect(task.state).not.toBe('cancelled');
-      yield;
-      expect(task.state).toBe('cancelled');
-    }),
-  );
+test('task.cancel() returns before the task has ended', () => {
+  playGroup(function* (g) {
+    const task = g.spawn(() => sleepForever());
+    yield;
+    expect(task.cancel()).toBeUndefined();
+    expect(task.state).not.toBe('cancelled');
+    yield;
+    expect(task.state).toBe('cancelled');
+  });
 });
 
-test('currentTask, currentScope and now outside of a task throw ERR_NO_TASK', () => {
+test('currentTask(), currentScope() and now() outside tasks throw ERR_NO_TASK', () => {
   for (const use of [currentTask, currentScope, now]) {
     expect(use).toThrow(expect.objectContaining({ code: 'ERR_NO_TASK' }));
   }
 });
 
-test('they throw ERR_NO_TASK outside of a task while a program runs, too', () => {
+test('currentTask() in a hook between steps throws ERR_NO_TASK', () => {
   const seen: unknown[] = [];
   const look = (): void => {
     try {
@@ -194,7 +182,7 @@ test('they throw ERR_NO_TASK outside of a task while a program runs, too', () =>
   expect(seen).toEqual(['ERR_NO_TASK', 'main', 'ERR_NO_TASK', 'ERR_NO_TASK']);
 });
 
-test('a scheduler that runs inside a task gives the task back', () => {
+test('a nested scheduler restores the current task of the outer one', () => {
   play(function* () {
     const outer = currentTask();
     expect(

@@ -24,9 +24,9 @@ export interface Framing<T> {
   /** The maximum number of bytes that the message can need. */
   maxUseful(read: ReadOperation): number;
   /** Takes the message; `undefined`: it is not complete yet. */
-  take(held: ReaderBuffer, read: ReadOperation): T | undefined;
+  take(buffer: ReaderBuffer, read: ReadOperation): T | undefined;
   /** The result when no more bytes can arrive. */
-  atEndOfFile(held: ReaderBuffer, read: ReadOperation): T;
+  atEndOfFile(buffer: ReaderBuffer, read: ReadOperation): T;
 }
 
 /** A read of one message. */
@@ -37,9 +37,9 @@ export class ReadOperation extends Receive<unknown, Socket> {
   delimiter: Buffer = NEWLINE;
   readonly #buffer: ReaderBuffer;
 
-  constructor(socket: Socket, held: ReaderBuffer) {
+  constructor(socket: Socket, buffer: ReaderBuffer) {
     super(socket);
-    this.#buffer = held;
+    this.#buffer = buffer;
   }
 
   protected get call(): string {
@@ -52,18 +52,18 @@ export class ReadOperation extends Receive<unknown, Socket> {
   }
 
   protected attempt(): unknown {
-    const held = this.#buffer;
+    const buffer = this.#buffer;
     const { framing } = this;
-    if (!held.intact) throw memoryChanged('bytes of a reader', held);
-    let result = framing.take(held, this);
+    if (!buffer.intact) throw memoryChanged('bytes of a reader', buffer);
+    let result = framing.take(buffer, this);
     for (let receives = 0; result === undefined; receives++) {
       const count = this.#receive(receives);
       if (count < 0) {
-        held.shrink();
+        buffer.shrink();
         return undefined;
       }
-      if (count === 0) return framing.atEndOfFile(held, this);
-      result = framing.take(held, this);
+      if (count === 0) return framing.atEndOfFile(buffer, this);
+      result = framing.take(buffer, this);
     }
     if (this.max > 0) this.socket.noteRead();
     return result;
@@ -79,18 +79,19 @@ export class ReadOperation extends Receive<unknown, Socket> {
 export const ANY: Framing<Buffer> = {
   call: 'reader.read()',
   maxUseful: () => 1,
-  take: (held, { max }) => (held.length === 0 ? undefined : held.take(Math.min(max, held.length))),
-  atEndOfFile: (held) => held.take(0),
+  take: (buffer, { max }) =>
+    buffer.length === 0 ? undefined : buffer.take(Math.min(max, buffer.length)),
+  atEndOfFile: (buffer) => buffer.take(0),
 };
 
 /** `readExactly`: `max` bytes. */
 export const EXACTLY: Framing<Buffer | null> = {
   call: 'reader.readExactly(n)',
   maxUseful: ({ max }) => max,
-  take: (held, { max }) => (held.length < max ? undefined : held.take(max)),
-  atEndOfFile(held, { max, peer }) {
-    if (held.length === 0) return null;
-    throw new UnexpectedEofError(peer, `${max} bytes`, held.take(held.length));
+  take: (buffer, { max }) => (buffer.length < max ? undefined : buffer.take(max)),
+  atEndOfFile(buffer, { max, peer }) {
+    if (buffer.length === 0) return null;
+    throw new UnexpectedEofError(peer, `${max} bytes`, buffer.take(buffer.length));
   },
 };
 
@@ -98,16 +99,16 @@ export const EXACTLY: Framing<Buffer | null> = {
 export const UNTIL: Framing<Buffer | null> = {
   call: 'reader.readUntil(delimiter)',
   maxUseful: ({ max }) => max,
-  take(held, { delimiter, max, peer }) {
-    const at = held.find(delimiter);
+  take(buffer, { delimiter, max, peer }) {
+    const at = buffer.find(delimiter);
     // Without a delimiter, the message is longer than the buffer's contents.
-    const length = at < 0 ? held.length + 1 : at + delimiter.length;
-    if (length > max) throw new LimitError(peer, 'up to the delimiter', max, held.length);
-    return at < 0 ? undefined : held.take(length);
+    const length = at < 0 ? buffer.length + 1 : at + delimiter.length;
+    if (length > max) throw new LimitError(peer, 'up to the delimiter', max, buffer.length);
+    return at < 0 ? undefined : buffer.take(length);
   },
-  atEndOfFile(held, { peer }) {
-    if (held.length === 0) return null;
-    throw new UnexpectedEofError(peer, 'the delimiter', held.take(held.length));
+  atEndOfFile(buffer, { peer }) {
+    if (buffer.length === 0) return null;
+    throw new UnexpectedEofError(peer, 'the delimiter', buffer.take(buffer.length));
   },
 };
 
@@ -115,31 +116,31 @@ export const UNTIL: Framing<Buffer | null> = {
 export const LINE: Framing<string | null> = {
   call: 'reader.readLine()',
   maxUseful: ({ max }) => max + 2,
-  take(held, read) {
-    const at = held.find(NEWLINE);
+  take(buffer, read) {
+    const at = buffer.find(NEWLINE);
     // A carriage return at the end of the buffer may belong to a newline that has not arrived yet.
-    const length = withoutReturn(held, at < 0 ? held.length : at);
-    checkLine(held, read, length);
-    return at < 0 ? undefined : takeText(held, length, at + 1);
+    const length = withoutReturn(buffer, at < 0 ? buffer.length : at);
+    checkLine(buffer, read, length);
+    return at < 0 ? undefined : takeText(buffer, length, at + 1);
   },
-  atEndOfFile(held, read) {
-    if (held.length === 0) return null;
-    checkLine(held, read, held.length);
-    return takeText(held, held.length, held.length);
+  atEndOfFile(buffer, read) {
+    if (buffer.length === 0) return null;
+    checkLine(buffer, read, buffer.length);
+    return takeText(buffer, buffer.length, buffer.length);
   },
 };
 
-function withoutReturn(held: ReaderBuffer, length: number): number {
-  return length > 0 && held.byteAt(length - 1) === CARRIAGE_RETURN ? length - 1 : length;
+function withoutReturn(buffer: ReaderBuffer, length: number): number {
+  return length > 0 && buffer.byteAt(length - 1) === CARRIAGE_RETURN ? length - 1 : length;
 }
 
-function checkLine(held: ReaderBuffer, { max, peer }: ReadOperation, length: number): void {
-  if (length > max) throw new LimitError(peer, 'of one line', max, held.length);
+function checkLine(buffer: ReaderBuffer, { max, peer }: ReadOperation, length: number): void {
+  if (length > max) throw new LimitError(peer, 'of one line', max, buffer.length);
 }
 
 /** Takes the first `length` bytes as text, and removes `skipped` bytes. */
-function takeText(held: ReaderBuffer, length: number, skipped: number): string {
-  const text = held.text(length);
-  held.skip(skipped);
+function takeText(buffer: ReaderBuffer, length: number, skipped: number): string {
+  const text = buffer.text(length);
+  buffer.skip(skipped);
   return text;
 }

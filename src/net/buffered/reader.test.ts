@@ -154,7 +154,7 @@ describe('readUntil', () => {
     });
   });
 
-  it('readUntil finds a delimiter among held bytes that another read has moved, and among new ones', () => {
+  it('readUntil finds a delimiter among moved bytes and among new ones', () => {
     const { reader, transport } = openReaderOf('abc\ndef');
     expect(codeOf(() => reader.readUntil('\n', { max: 3 }))).toBe('ERR_LIMIT');
     play(function* () {
@@ -307,7 +307,7 @@ describe('a read', () => {
     expect(() => socket.checkDriven()).toThrow(forgotten);
   });
 
-  it('a read fails with ERR_BUSY while another one is in progress, even if its bytes are held', () => {
+  it('a second read in progress fails with ERR_BUSY, even if its bytes are held', () => {
     const { reader, socket, transport } = openReaderOf('abc');
     play(function* () {
       yield* group(function* (tasks): Operation<void> {

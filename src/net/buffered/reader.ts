@@ -51,7 +51,7 @@ export class Reader implements Disposable {
   /** Readers are created by `socket.reader()`. @internal */
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.reusable = new ReadOperation(socket, this.#buffer);
+    this.reusable = new ReadOperation(socket, this.#buffer).reuse();
   }
 
   /** The number of bytes that were received and not read yet. */
@@ -131,11 +131,8 @@ export class Reader implements Disposable {
   }
 
   #take(framing: Framing<unknown>, max: number): ReadOperation {
-    let read = this.reusable;
-    if (!read.take()) {
-      read = new ReadOperation(this.#socket, this.#buffer);
-      read.take();
-    }
+    const { reusable } = this;
+    const read = reusable.take() ? reusable : new ReadOperation(this.#socket, this.#buffer);
     read.framing = framing;
     read.max = max;
     return read;

@@ -59,7 +59,7 @@ export class Writer {
   /** Writers are created by `socket.writer()`. @internal */
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.reusable = new Flush(socket, this);
+    this.reusable = new Flush(socket, this).reuse();
   }
 
   /** The number of bytes that were written and that the network has not taken. */
@@ -99,12 +99,7 @@ export class Writer {
    * Errors: as `socket.sendAll`. If no byte was sent, the bytes stay.
    */
   flush(): Operation<void> {
-    let flush = this.reusable;
-    if (!flush.take()) {
-      flush = new Flush(this.#socket, this);
-      flush.take();
-    }
-    return flush;
+    return this.reusable.take() ? this.reusable : new Flush(this.#socket, this);
   }
 
   /** Updates the given options. @internal */

@@ -40,7 +40,7 @@ describe('a handshaking listener', () => {
     expect([listener.tryAccept(), listener.tryAccept()]).toEqual([only, undefined]);
   });
 
-  test('a handshaking listener is notified of the next connection after it returned the only one', () => {
+  test('a listener is notified of the next connection after it returned the only one', () => {
     const raw = new FakeListener();
     const listener = new HandshakingListener(raw, IMMEDIATE_STAGE, scheduler);
     raw.arrive(connection());
@@ -268,7 +268,7 @@ describe('a slow handshake', () => {
 });
 
 describe('an admission policy', () => {
-  test('an admission policy rejects peers, and is notified of handshakes that do not complete', () => {
+  test('an admission policy rejects peers, and is notified of failed handshakes', () => {
     const { raw, stage, listener } = handshaking(8);
     const log: string[] = [];
     let admits = true;

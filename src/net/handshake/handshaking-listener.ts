@@ -141,7 +141,7 @@ export class HandshakingListener
       for (let left = MAX_ACCEPTS_PER_CALL; left > 0; left--) {
         if (this.#completed.length > 0 || this.#freeCapacity <= 0) return;
         raw.acceptBatch = this.#freeCapacity;
-        // Before the raw listener is closed, its queue is checked whatever its flag is.
+        // `finish()` closes the raw listener next, so its queue is checked even without its flag.
         const mayAccept = raw.canRecv || this.#finishing;
         const connection = mayAccept ? raw.tryAccept() : undefined;
         if (connection === undefined) return this.#onRawEmpty();
@@ -168,8 +168,8 @@ export class HandshakingListener
 
   /** The number of connections that may be taken from the raw listener now. */
   get #freeCapacity(): number {
-    const most = Math.max(1, Math.min(this.#stage.maxPending, this.#acceptBatch));
-    return most - this.#completed.length - this.#pending.size;
+    const limit = Math.max(1, Math.min(this.#stage.maxPending, this.#acceptBatch));
+    return limit - this.#completed.length - this.#pending.size;
   }
 
   /** An accept may succeed now, or once the raw listener or a handshake notifies. */
@@ -197,8 +197,8 @@ export class HandshakingListener
     else this.close();
   }
 
-  shed(most: number): number {
-    return this.#raw.shed?.(most) ?? 0;
+  shed(max: number): number {
+    return this.#raw.shed?.(max) ?? 0;
   }
 
   get queued(): number | undefined {

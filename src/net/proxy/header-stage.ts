@@ -46,6 +46,9 @@ const headers = new WeakMap<Endpoint, ProxyHeader>();
  * The PROXY header of a connection: the addresses of client and destination, the address of the
  * proxy, and the additional fields of version 2 (TLS, server name, …). `undefined` if no header was
  * expected.
+ *
+ * @example
+ * const client = proxyHeader(socket)?.source ?? socket.remoteAddress;
  */
 export function proxyHeader(socket: Socket): ProxyHeader | undefined {
   return headers.get(socket.transport.remote);
@@ -159,7 +162,7 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
 
   #onParsed(parse: Exclude<ProxyParse, { readonly kind: 'more' }>): void {
     if (parse.kind === 'absent') return this.#failHeader('there is none');
-    if (parse.kind === 'wrong') return this.#failHeader(parse.why);
+    if (parse.kind === 'invalid') return this.#failHeader(parse.why);
     this.#stop();
     const raw = this.#raw;
     raw.remote = endpointOf(parse.header.source ?? this.#proxy);

@@ -65,8 +65,8 @@ describe('a version 1 header', () => {
     expect(longest.length).toBe(107);
     expect(parseProxyHeader(latin1(longest), MAX_LENGTH).kind).toBe('header');
     const longer = latin1(`PROXY UNKNOWN ${'x'.repeat(200)}\r\n`);
-    expect(parseProxyHeader(longer, MAX_LENGTH).kind).toBe('wrong');
-    expect(parseProxyHeader(longer.subarray(0, 107), MAX_LENGTH).kind).toBe('wrong');
+    expect(parseProxyHeader(longer, MAX_LENGTH).kind).toBe('invalid');
+    expect(parseProxyHeader(longer.subarray(0, 107), MAX_LENGTH).kind).toBe('invalid');
     expect(parseProxyHeader(longer.subarray(0, 106), MAX_LENGTH).kind).toBe('more');
   });
 
@@ -87,11 +87,11 @@ describe('a version 1 header', () => {
     'PROXY UNKNOWNS',
     'PROXY ',
   ])('the parser rejects %s', (text) => {
-    expect(parseProxyHeader(latin1(`${text}\r\n`), MAX_LENGTH).kind).toBe('wrong');
+    expect(parseProxyHeader(latin1(`${text}\r\n`), MAX_LENGTH).kind).toBe('invalid');
   });
 
   it('the parser rejects a line that ends without a carriage return', () => {
-    expect(parseProxyHeader(latin1('PROXY UNKNOWN\nGET'), MAX_LENGTH).kind).toBe('wrong');
+    expect(parseProxyHeader(latin1('PROXY UNKNOWN\nGET'), MAX_LENGTH).kind).toBe('invalid');
   });
 });
 
@@ -133,7 +133,7 @@ describe('a version 2 header', () => {
       { type: 0x04, value: Buffer.alloc(2) },
     ]);
     expect(parseProxyHeader(bytes, bytes.length).kind).toBe('header');
-    expect(parseProxyHeader(bytes, bytes.length - 1).kind).toBe('wrong');
+    expect(parseProxyHeader(bytes, bytes.length - 1).kind).toBe('invalid');
   });
 
   it('the parser verifies the checksum over the whole header', () => {
@@ -159,7 +159,7 @@ describe('a version 2 header', () => {
     ['a checksum of three bytes', binary(0x21, 0x11, [...IPV4_BLOCK, ...field(3, 0, 0, 0)])],
     ['a length beyond the limit', binary(0x21, 0x11, IPV4_BLOCK, 0xffff)],
   ])('the parser rejects %s', (_, bytes) => {
-    expect(parseProxyHeader(bytes, MAX_LENGTH).kind).toBe('wrong');
+    expect(parseProxyHeader(bytes, MAX_LENGTH).kind).toBe('invalid');
   });
 });
 
@@ -225,7 +225,7 @@ function readsFor(bytes: Buffer): number {
 
 function expectSound(parse: ProxyParse, bytes: Buffer): void {
   if (parse.kind === 'more') expect(parse.atLeast).toBeGreaterThan(bytes.length);
-  if (parse.kind === 'wrong') expect(parse.why).not.toBe('');
+  if (parse.kind === 'invalid') expect(parse.why).not.toBe('');
   if (parse.kind !== 'header') return;
   expect(parse.length).toBeLessThanOrEqual(bytes.length);
   expect(parse.header.local).toBe(parse.header.source === undefined);

@@ -13,33 +13,33 @@ import { ipFamily, ipv4Text, ipv6Text, SocketAddress } from '../address.ts';
 /** The first bytes of version 2 (section 2.2). No other protocol should start with them. */
 const SIGNATURE: Buffer = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 /** Bytes of the fixed part: signature, version and command, family, length. */
-const FIXED = 16;
+const FIXED_BYTES = 16;
 /** The first bytes of version 1 (section 2.1). */
-const LINE_BEGIN: Buffer = Buffer.from('PROXY ', 'latin1');
-const SHORTEST_LINE = 'PROXY UNKNOWN\r\n'.length;
-const LONGEST_LINE = 107;
+const LINE_PREFIX: Buffer = Buffer.from('PROXY ', 'latin1');
+const MIN_LINE_BYTES = 'PROXY UNKNOWN\r\n'.length;
+const MAX_LINE_BYTES = 107;
 const NEWLINE = 10;
-const RETURN = 13;
+const CARRIAGE_RETURN = 13;
 
 /** Address families (section 2.2): the high bits of the fourteenth byte. */
 const INET = 1;
 const INET6 = 2;
 const UNIX = 3;
 /** The number of address bytes, by family. */
-const ADDRESSES: readonly number[] = [0, 12, 36, 216];
+const ADDRESS_BYTES: readonly number[] = [0, 12, 36, 216];
 /** The number of bytes of a path. */
-const PATH = 108;
+const PATH_BYTES = 108;
 
 /** PP2_TYPE_CRC32C (section 2.2.3): computed over the whole header, with 0 in these four bytes. */
 const TYPE_CRC32C = 0x03;
 
-/** An additional field of version 2 (section 2.2). Its type defines its meaning. */
+/** An additional field of a version 2 PROXY header. Its type defines its meaning (section 2.2). */
 export interface ProxyField {
   readonly type: number;
   readonly value: Buffer;
 }
 
-/** The PROXY header of a connection. */
+/** The PROXY header of a connection, and the address of the proxy that sent it. */
 export interface ProxyHeader extends ParsedProxyHeader {
   /** The proxy itself. */
   readonly proxy: SocketAddress;
@@ -67,16 +67,16 @@ export type ProxyParse =
   /** Another protocol. */
   | { readonly kind: 'absent' }
   /** An invalid header. */
-  | { readonly kind: 'wrong'; readonly why: string };
+  | { readonly kind: 'invalid'; readonly why: string };
 
 /**
- * Parses the first bytes of a connection. `most` limits the length of a version 2 header. A version
- * 1 header has at most 107 bytes.
+ * Parses the first bytes of a connection. `maxLength` limits the length of a version 2 header. A
+ * version 1 header has at most 107 bytes.
  */
-export function parseProxyHeader(bytes: Buffer, most: number): ProxyParse {
-  if (bytes.length === 0) return { kind: 'more', atLeast: SHORTEST_LINE };
-  if (matchesPrefix(bytes, SIGNATURE)) return parseBinary(bytes, most);
-  if (matchesPrefix(bytes, LINE_BEGIN)) return parseLine(bytes);
+export function parseProxyHeader(bytes: Buffer, maxLength: number): ProxyParse {
+  if (bytes.length === 0) return { kind: 'more', atLeast: MIN_LINE_BYTES };
+  if (matchesPrefix(bytes, SIGNATURE)) return parseBinary(bytes, maxLength);
+  if (matchesPrefix(bytes, LINE_PREFIX)) return parseLine(bytes);
   return { kind: 'absent' };
 }
 
@@ -87,28 +87,28 @@ function matchesPrefix(bytes: Buffer, text: Buffer): boolean {
 }
 
 function invalid(why: string): ProxyParse {
-  return { kind: 'wrong', why };
+  return { kind: 'invalid', why };
 }
 
-/** Without `ends`, the proxy connects for itself. */
+/** Without `endpoints`, the proxy connects for itself. */
 function parsedHeader(
   version: 1 | 2,
-  ends: readonly [Endpoint, Endpoint] | undefined,
+  endpoints: readonly [Endpoint, Endpoint] | undefined,
   fields: readonly ProxyField[] = [],
 ): ParsedProxyHeader {
-  const [source, destination] = ends?.map((end) => new SocketAddress(end)) ?? [];
-  return { version, local: ends === undefined, source, destination, fields };
+  const [source, destination] = endpoints?.map((each) => new SocketAddress(each)) ?? [];
+  return { version, local: endpoints === undefined, source, destination, fields };
 }
 
 // ---- version 1, section 2.1 ----
 
 function parseLine(bytes: Buffer): ProxyParse {
-  const line = bytes.subarray(0, LONGEST_LINE);
+  const line = bytes.subarray(0, MAX_LINE_BYTES);
   const end = line.indexOf(NEWLINE);
-  if (end >= 0 && line[end - 1] !== RETURN)
+  if (end >= 0 && line[end - 1] !== CARRIAGE_RETURN)
     return invalid('the line ends without a carriage return');
-  if (end < 0 && line.length === LONGEST_LINE)
-    return invalid(`the line is over ${LONGEST_LINE} bytes`);
+  if (end < 0 && line.length === MAX_LINE_BYTES)
+    return invalid(`the line is over ${MAX_LINE_BYTES} bytes`);
   if (end < 0) return { kind: 'more', atLeast: line.length + missingBytes(line) };
   const header = lineHeader(line.toString('latin1', 0, end - 1));
   return typeof header === 'string' ? invalid(header) : { kind: 'header', length: end + 1, header };
@@ -116,32 +116,32 @@ function parseLine(bytes: Buffer): ProxyParse {
 
 /** The minimum number of bytes that the line lacks. The shortest addresses: '::', '1.1.1.1'. */
 function missingBytes(line: Buffer): number {
-  if (line.length < SHORTEST_LINE) return SHORTEST_LINE - line.length;
-  const ending = line[line.length - 1] === RETURN ? 1 : 2;
+  if (line.length < MIN_LINE_BYTES) return MIN_LINE_BYTES - line.length;
+  const ending = line[line.length - 1] === CARRIAGE_RETURN ? 1 : 2;
   const [, protocol, ...parts] = line.toString('latin1').split(' ');
   if (protocol !== 'TCP4' && protocol !== 'TCP6') return ending;
   const address = protocol === 'TCP4' ? 7 : 2;
-  const begun = Math.max(0, parts.length - 1);
-  const last = parts[begun]?.length ?? 0;
+  const current = Math.max(0, parts.length - 1);
+  const last = parts[current]?.length ?? 0;
   return [address, address, 1, 1].reduce((sum, length, index) => {
-    if (index < begun) return sum;
-    return sum + (index === begun ? Math.max(0, length - last) : 1 + length);
+    if (index < current) return sum;
+    return sum + (index === current ? Math.max(0, length - last) : 1 + length);
   }, ending);
 }
 
 /** The parts are separated by exactly one space. After UNKNOWN the rest is ignored. */
 function lineHeader(line: string): ParsedProxyHeader | string {
   if (/^PROXY UNKNOWN(?: .*)?$/.test(line)) return parsedHeader(1, undefined);
-  const [, protocol, source = '', destination = '', from = '', to = '', ...more] = line.split(' ');
+  const [protocol, source = '', destination = '', ...ports] = line.split(' ').slice(1);
   if (protocol !== 'TCP4' && protocol !== 'TCP6')
     return 'the protocol is not TCP4, TCP6 or UNKNOWN';
-  if (more.length > 0) return 'there is text after the last port';
+  if (ports.length > 2) return 'there is text after the last port';
   const family = protocol === 'TCP4' ? 4 : 6;
-  const far = lineEndpoint(source, from, family);
-  const near = lineEndpoint(destination, to, family);
-  if (far === undefined || near === undefined)
+  const client = lineEndpoint(source, ports[0] ?? '', family);
+  const target = lineEndpoint(destination, ports[1] ?? '', family);
+  if (client === undefined || target === undefined)
     return `an address or a port is not valid for ${protocol}`;
-  return parsedHeader(1, [far, near]);
+  return parsedHeader(1, [client, target]);
 }
 
 function lineEndpoint(host: string, port: string, family: 4 | 6): Endpoint | undefined {
@@ -152,12 +152,13 @@ function lineEndpoint(host: string, port: string, family: 4 | 6): Endpoint | und
 
 // ---- version 2, section 2.2 ----
 
-function parseBinary(bytes: Buffer, most: number): ProxyParse {
-  if (bytes.length < FIXED) return { kind: 'more', atLeast: FIXED };
+function parseBinary(bytes: Buffer, maxLength: number): ProxyParse {
+  if (bytes.length < FIXED_BYTES) return { kind: 'more', atLeast: FIXED_BYTES };
   const command = bytes.readUInt8(12);
   if (command !== 0x20 && command !== 0x21) return invalid('the version or the command is unknown');
-  const length = FIXED + bytes.readUInt16BE(14);
-  if (length > most) return invalid(`the header is ${length} bytes long, ${most} are allowed`);
+  const length = FIXED_BYTES + bytes.readUInt16BE(14);
+  if (length > maxLength)
+    return invalid(`the header is ${length} bytes long, ${maxLength} are allowed`);
   if (bytes.length < length) return { kind: 'more', atLeast: length };
   // The addresses of a proxy that connects for itself are ignored.
   const header =
@@ -168,17 +169,17 @@ function parseBinary(bytes: Buffer, most: number): ProxyParse {
 function binaryHeader(bytes: Buffer): ParsedProxyHeader | string {
   const family = bytes.readUInt8(13) >> 4;
   const protocol = bytes.readUInt8(13) & 0x0f;
-  const size = ADDRESSES[family];
+  const size = ADDRESS_BYTES[family];
   if (size === undefined || protocol > 2) return 'the family or the protocol is unknown';
-  if (bytes.length < FIXED + size) return 'the header is too short for its addresses';
-  const fields = fieldsOf(bytes, FIXED + size);
+  if (bytes.length < FIXED_BYTES + size) return 'the header is too short for its addresses';
+  const fields = fieldsOf(bytes, FIXED_BYTES + size);
   if (typeof fields === 'string') return fields;
-  return parsedHeader(2, binaryEndpoints(bytes.subarray(FIXED), family), fields);
+  return parsedHeader(2, binaryEndpoints(bytes.subarray(FIXED_BYTES), family), fields);
 }
 
 /** Both addresses, then both ports. For Unix sockets: two paths. */
 function binaryEndpoints(block: Buffer, family: number): readonly [Endpoint, Endpoint] | undefined {
-  if (family === UNIX) return [pathAt(block, 0), pathAt(block, PATH)];
+  if (family === UNIX) return [pathAt(block, 0), pathAt(block, PATH_BYTES)];
   if (family !== INET && family !== INET6) return undefined;
   const size = family === INET ? 4 : 16;
   const end = (index: number): Endpoint => {
@@ -192,9 +193,9 @@ function binaryEndpoints(block: Buffer, family: number): readonly [Endpoint, End
 
 /** A path ends with a NUL byte. An abstract name also begins with one. */
 function pathAt(block: Buffer, start: number): Endpoint {
-  const bytes = block.subarray(start, start + PATH);
+  const bytes = block.subarray(start, start + PATH_BYTES);
   const end = bytes.indexOf(0, 1);
-  const path = bytes.toString('utf8', 0, end < 0 ? PATH : end);
+  const path = bytes.toString('utf8', 0, end < 0 ? PATH_BYTES : end);
   return { path: path === '\0' ? '' : path };
 }
 

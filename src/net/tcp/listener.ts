@@ -23,7 +23,13 @@ export interface HandshakeStages {
   readonly tlsStageFor?: ((options: TlsServerOptions) => HandshakeStage) | undefined;
 }
 
-/** A listening socket; created by `listen`. */
+/**
+ * Accepts connections at an address; created by `listen`.
+ *
+ * @example
+ * const listener = yield* listen(8000);
+ * const socket = yield* listener.accept();
+ */
 export class Listener implements Pollable, Disposable {
   /** @internal */
   readonly transport: ListenerTransport;

@@ -101,7 +101,6 @@ export class ReceiveInto extends Receive<number, Socket> {
   constructor(socket: Socket, into: Uint8Array) {
     super(socket);
     this.into = into;
-    this.state = 'made';
   }
 
   override next(): IteratorResult<Wait, number> {

@@ -98,7 +98,6 @@ export class SendSome extends StreamSend<number> {
     super(socket);
     this.data = data;
     this.length = data.length;
-    this.state = 'made';
   }
 
   protected attempt(): boolean {
@@ -177,7 +176,6 @@ export class SendVector extends SendPieces {
   constructor(socket: Socket, chunks: readonly Uint8Array[]) {
     super(socket);
     this.pieces = new Pieces(chunks);
-    this.state = 'made';
   }
 }
 

@@ -75,8 +75,8 @@ function requireOption(network: Network, option: SocketOption): void {
 export function checkKeepAlive(options: KeepAliveOptions): void {
   checkKeys('keepAlive', options, KEEP_ALIVE_KEYS);
   checkBoolean('enable', options.enable);
-  for (const [name, , most] of KEEP_ALIVE_OPTIONS) {
-    if (options[name] !== undefined) checkInteger(name, options[name], 1, most);
+  for (const [name, , max] of KEEP_ALIVE_OPTIONS) {
+    if (options[name] !== undefined) checkInteger(name, options[name], 1, max);
   }
 }
 

@@ -35,7 +35,16 @@ import { ConfigurableSocket } from './socket-options.ts';
 /** The default `max` of a receive. */
 const DEFAULT_MAX_RECEIVE = 65536;
 
-/** A connection; created by `connect` and by `Listener.accept`. */
+/**
+ * A connection; created by `connect` and by `Listener.accept`.
+ *
+ * @example
+ * for (;;) {
+ *   const data = yield* socket.recv();
+ *   if (data.length === 0) return;
+ *   yield* socket.sendAll(data);
+ * }
+ */
 export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** @internal */
   readonly transport: Transport;
@@ -66,7 +75,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   constructor(transport: Transport) {
     super();
     this.transport = transport;
-    this.#recv = new ReceiveBuffer(this);
+    this.#recv = new ReceiveBuffer(this).reuse();
   }
 
   // ---- receiving ----
@@ -81,11 +90,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   recv(max: number = DEFAULT_MAX_RECEIVE): Operation<Buffer> {
     if (max !== DEFAULT_MAX_RECEIVE) checkInteger('max', max, 1, 2 ** 31 - 1);
     this.checkUnread();
-    let operation = this.#recv;
-    if (!operation.take()) {
-      operation = new ReceiveBuffer(this);
-      operation.take();
-    }
+    const operation = this.#recv.take() ? this.#recv : new ReceiveBuffer(this);
     operation.max = max;
     return operation;
   }
@@ -146,15 +151,8 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   sendAll(data: Uint8Array | string): Operation<void> {
     const bytes = bytesOf(data);
     this.checkUnflushed();
-    let operation = this.#sendAll;
-    if (operation === null) {
-      operation = new SendAll(this);
-      this.#sendAll = operation;
-    }
-    if (!operation.take()) {
-      operation = new SendAll(this);
-      operation.take();
-    }
+    this.#sendAll ??= new SendAll(this).reuse();
+    const operation = this.#sendAll.take() ? this.#sendAll : new SendAll(this);
     operation.data = bytes;
     operation.left = bytes.length;
     return operation;

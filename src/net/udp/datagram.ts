@@ -26,7 +26,7 @@ import type { Destination, IpEndpoint } from './destination.ts';
 import { endpointOf, parseDestination, resolveDestination } from './destination.ts';
 import { ReceiveDatagram, SendDatagram } from './operations.ts';
 
-/** A received datagram. */
+/** A received datagram, and its sender. */
 export interface ReceivedDatagram {
   /** The datagram, which may be empty, or its first `maxLength` bytes. The receiver owns it. */
   readonly data: Buffer;
@@ -37,7 +37,13 @@ export interface ReceivedDatagram {
   readonly truncated: boolean;
 }
 
-/** A UDP socket; created by `bindDatagram`. */
+/**
+ * A UDP socket; created by `bindDatagram`.
+ *
+ * @example
+ * const { data, from } = yield* datagram.recvFrom();
+ * yield* datagram.sendTo(data, from);
+ */
 export class Datagram implements Pollable, Disposable {
   /** @internal */
   readonly transport: DatagramTransport;
@@ -63,8 +69,8 @@ export class Datagram implements Pollable, Disposable {
     this.transport = transport;
     this.address = new SocketAddress(transport.local);
     this.#family = this.address.family === 'IPv6' ? 6 : 4;
-    this.#recvFrom = new ReceiveDatagram(this);
-    this.#send = new SendDatagram(this);
+    this.#recvFrom = new ReceiveDatagram(this).reuse();
+    this.#send = new SendDatagram(this).reuse();
   }
 
   // ---- receiving ----
@@ -76,12 +82,7 @@ export class Datagram implements Pollable, Disposable {
    * at the peer (ECONNREFUSED, EHOSTUNREACH, …), once.
    */
   recvFrom(): Operation<ReceivedDatagram> {
-    let operation = this.#recvFrom;
-    if (!operation.take()) {
-      operation = new ReceiveDatagram(this);
-      operation.take();
-    }
-    return operation;
+    return this.#recvFrom.take() ? this.#recvFrom : new ReceiveDatagram(this);
   }
 
   /** The next datagram; `undefined`: would block. Errors: as `recvFrom`. */
@@ -140,11 +141,7 @@ export class Datagram implements Pollable, Disposable {
   }
 
   #sending(data: Uint8Array, to: IpEndpoint | undefined): Operation<void> {
-    let operation = this.#send;
-    if (!operation.take()) {
-      operation = new SendDatagram(this);
-      operation.take();
-    }
+    const operation = this.#send.take() ? this.#send : new SendDatagram(this);
     operation.data = data;
     operation.to = to;
     return operation;
@@ -353,20 +350,20 @@ function needsLookupError(host: string): UsageError {
   );
 }
 
-function wrongSendError(who: string, connected: boolean): UsageError {
-  if (connected) return alreadyConnected(who, 'sendTo(data, address)');
+function wrongSendError(name: string, connected: boolean): UsageError {
+  if (connected) return alreadyConnected(name, 'sendTo(data, address)');
   return new UsageError(
     'ERR_NOT_CONNECTED',
-    `The datagram socket ${who} has no peer to send to.\n` +
+    `The datagram socket ${name} has no peer to send to.\n` +
       '  wrong:  datagram.send(data)\n' +
       '  right:  datagram.sendTo(data, address), or yield* datagram.connect(address) first',
   );
 }
 
-function alreadyConnected(who: string, call: string): UsageError {
+function alreadyConnected(name: string, call: string): UsageError {
   return new UsageError(
     'ERR_CONNECTED',
-    `The datagram socket is connected to ${who} and cannot send to another peer.\n` +
+    `The datagram socket is connected to ${name} and cannot send to another peer.\n` +
       `  wrong:  datagram.${call}\n  right:  datagram.send(data)`,
   );
 }

@@ -1,4 +1,4 @@
-/** How a datagram socket of the epoll network uses the addon: what it asks, and how often. */
+/** The calls that a datagram socket of the epoll network makes into the addon. */
 import { describe, expect, it } from 'vitest';
 import { errorOf } from '../../../test/support/errors.ts';
 import {
@@ -8,7 +8,7 @@ import {
   settle,
 } from '../../../test/support/network/epoll-network.ts';
 import type { Endpoint, IncomingDatagram } from '../../world/network.ts';
-import type { Addon } from '../addon.ts';
+import type { Addon, AddonConstants } from '../addon.ts';
 import { DatagramArena, MAX_BATCH, openDatagram } from './datagram.ts';
 import { ReceiveBatch } from './receive-batch.ts';
 import { EAGAIN, EPOLLERR, EPOLLIN, EPOLLOUT } from './registry.ts';
@@ -19,15 +19,25 @@ const PEER: Endpoint = { host: '127.0.0.1', port: 9, family: 4 };
 const HANDLE = 5;
 const ECONNREFUSED = -111;
 
-/** An addon with one socket, whose queue and answers the test decides. */
+/** A fake addon with one socket. The test sets its queue and its results. */
+const constants: Partial<AddonConstants> = {
+  RECORD_LENGTH: 0,
+  RECORD_TRUNCATED: 1,
+  RECORD_FAMILY: 2,
+  RECORD_PORT: 3,
+  RECORD_HOST: 4,
+  RECORD_INTS: 9,
+};
+
 function makeSocket(maxLength = 100) {
   const calls: string[] = [];
-  const state = { waiting: 0, error: 0, sendAnswer: 1, next: 0 };
+  const state = { waiting: 0, error: 0, sendResult: 1, next: 0 };
   const addon = {
+    constants,
     bindDatagram: () => HANDLE,
     local: () => ({ host: '127.0.0.1', port: 7, family: 4 }),
     close: () => calls.push('close'),
-    datagramFigure: () => 3,
+    datagramStat: () => 3,
     recvDatagrams(...args: Parameters<Addon['recvDatagrams']>) {
       const [, memory, stride, records, most] = args;
       calls.push(`recv ${most}`);
@@ -40,7 +50,7 @@ function makeSocket(maxLength = 100) {
       state.waiting -= count;
       return count === 0 ? EAGAIN : count;
     },
-    sendDatagram: () => state.sendAnswer,
+    sendDatagram: () => state.sendResult,
     watchSend: (_: number, on: number) => calls.push(`watch ${on}`),
   };
   function takeError(): number {
@@ -63,7 +73,7 @@ function makeSocket(maxLength = 100) {
 const textOf = (datagram: IncomingDatagram | undefined) => String(datagram?.data);
 
 describe('a datagram socket on epoll', () => {
-  it('needs one call for one datagram, and none to learn that there is no other', () => {
+  it('receives one datagram with one call, and needs none to find the queue empty', () => {
     const { socket, calls, state } = makeSocket();
     state.waiting = 1;
     socket.onEvents(EPOLLIN);
@@ -74,7 +84,7 @@ describe('a datagram socket on epoll', () => {
     expect([socket.canRecv, calls]).toEqual([false, ['recv 2']]);
   });
 
-  it('asks for more while batches come back full, within bounds, and hands out one by one', () => {
+  it('requests more while batches come back full, up to a limit, and returns one at a time', () => {
     const { socket, calls, state } = makeSocket();
     state.waiting = 40;
     socket.onEvents(EPOLLIN);
@@ -88,7 +98,7 @@ describe('a datagram socket on epoll', () => {
     expect(calls.at(-1)).toBe('recv 2');
   });
 
-  it('leaves what nobody asks for in the queue of the system', () => {
+  it('leaves datagrams that the program does not receive in the queue of the system', () => {
     const { socket, state } = makeSocket();
     state.waiting = 1000;
     socket.onEvents(EPOLLIN);
@@ -96,7 +106,7 @@ describe('a datagram socket on epoll', () => {
     expect(1000 - state.waiting).toBeLessThanOrEqual(100 + MAX_BATCH);
   });
 
-  it('gives the same sender as the same object while it stays the same', () => {
+  it('returns the same object for the same sender', () => {
     const { socket, state } = makeSocket();
     state.waiting = 3;
     socket.onEvents(EPOLLIN);
@@ -104,7 +114,7 @@ describe('a datagram socket on epoll', () => {
     expect(socket.tryRecvFrom()?.from).toBe(first?.from);
   });
 
-  it('an edge that comes between the datagrams of a batch is not lost', () => {
+  it('does not lose an event between the datagrams of a batch', () => {
     const { socket, calls, state } = makeSocket();
     state.waiting = 1;
     socket.onEvents(EPOLLIN);
@@ -116,7 +126,7 @@ describe('a datagram socket on epoll', () => {
     expect(calls).toHaveLength(2);
   });
 
-  it('throws an error once; what stands behind it comes next', () => {
+  it('throws an error once, then returns the datagrams after it', () => {
     const { socket, state } = makeSocket();
     state.waiting = 1;
     state.error = ECONNREFUSED;
@@ -127,12 +137,12 @@ describe('a datagram socket on epoll', () => {
     expect(socket.tryRecvFrom()).toBe(undefined);
   });
 
-  it('watches for room from EAGAIN to the edge, and no longer', () => {
+  it('watches EPOLLOUT from an EAGAIN to the next event only', () => {
     const { socket, calls, state } = makeSocket();
     const byte = Buffer.from('x');
     expect([socket.canSend, socket.trySendTo(byte, PEER)]).toEqual([true, true]);
     expect(calls).toEqual([]);
-    state.sendAnswer = EAGAIN;
+    state.sendResult = EAGAIN;
     expect([socket.trySendTo(byte, PEER), socket.trySendTo(byte, PEER)]).toEqual([false, false]);
     expect([socket.canSend, calls]).toEqual([false, ['watch 1']]);
     socket.onEvents(EPOLLOUT);
@@ -141,18 +151,18 @@ describe('a datagram socket on epoll', () => {
     expect(calls).toHaveLength(2);
   });
 
-  it('an error wakes a sender, too', () => {
+  it('sets both flags when an error is reported', () => {
     const { socket, state } = makeSocket();
-    state.sendAnswer = EAGAIN;
+    state.sendResult = EAGAIN;
     socket.trySendTo(Buffer.from('x'), PEER);
     socket.onEvents(EPOLLERR);
-    state.sendAnswer = ECONNREFUSED;
+    state.sendResult = ECONNREFUSED;
     expect([socket.canSend, socket.canRecv]).toEqual([true, true]);
     const { code, syscall } = errorOf(() => socket.trySendTo(Buffer.from('x'), PEER));
     expect([code, syscall]).toEqual(['ECONNREFUSED', 'send']);
   });
 
-  it('knows what was dropped also after it was closed', () => {
+  it('returns the number of dropped datagrams also after it is closed', () => {
     const { socket, calls } = makeSocket();
     socket.close();
     socket.close();
@@ -162,20 +172,20 @@ describe('a datagram socket on epoll', () => {
 });
 
 describeEpoll('datagram sockets of the epoll network', () => {
-  it('are named among what is open, counted and closed with the network', async () => {
+  it('are listed and counted while open, and closed with the network', async () => {
     const socket = network.bindDatagram(AT, {});
     const port = 'port' in socket.local ? socket.local.port : 0;
     expect(network.open()).toEqual([`datagram socket 127.0.0.1:${port}`]);
     expect(network.counters()).toMatchObject({ datagrams: 1, transports: 0, listeners: 0 });
-    const waiting = new Promise((grant, refuse) => {
-      socket.recvWaiter = { notify: () => grant(undefined), reject: refuse };
+    const waiting = new Promise((resolve, reject) => {
+      socket.recvWaiter = { notify: () => resolve(undefined), reject: reject };
     });
     network.close();
     await expect(waiting).rejects.toMatchObject({ code: 'ERR_CLOSED' });
     expect(errorOf(() => network.bindDatagram(AT, {})).code).toBe('ERR_CLOSED');
   });
 
-  it('of two networks do not mix their batches', async () => {
+  it('do not share batches between two networks', async () => {
     const other = makeNetwork();
     const [near, far] = [network.bindDatagram(AT, {}), other.bindDatagram(AT, {})];
     for (let i = 0; i < 6; i += 1) {

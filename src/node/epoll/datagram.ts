@@ -1,20 +1,19 @@
 /**
  * A datagram socket on the epoll network.
  *
- * Receiving. One call brings a batch; its datagrams are handed out one at a time. A batch asks for
- * two at least, although one is the normal case: that the second is missing tells that the queue is
- * empty, without another call. It doubles while batches come back full.
+ * One call receives a batch; the datagrams are returned one at a time. The length of a batch
+ * doubles while batches come back full.
  *
- * Edges, as epoll-transport.ts has them, with two differences:
- *  - An error stands before the datagrams, not behind them (the kernel looks for it first), and is
- *    gone once it was told. So fewer datagrams than asked for always means "empty".
- *  - Nobody is told of room to send unless a send has met EAGAIN: an edge for every datagram that
- *    has left would cost a wake-up each.
+ * Readiness is edge-triggered (see network.ts), with two differences from connections:
+ *  - A pending error precedes the datagrams in the queue: the kernel checks for it first and clears
+ *    it when it reports it. So fewer datagrams than requested always means "empty".
+ *  - EPOLLOUT is watched only from an EAGAIN of send to the next edge. The kernel reports
+ *    "writable" for every datagram that has left, and each of these edges would cost a wake-up.
  *
  * Invariants:
- *  1. `canRecv` is true while a datagram waits here, or the system may have one or an error.
+ *  1. `canRecv` is true while a datagram waits here, or while the system may have one or an error.
  *  2. `canSend` is false only while EPOLLOUT is watched.
- *  3. `handle` is used only while not closed; the addon would refuse it anyway.
+ *  3. `handle` is used only while the socket is not closed. The addon rejects it otherwise.
  */
 import { ClosedError } from '../../kernel/errors.ts';
 import { Readiness } from '../../kernel/readiness.ts';
@@ -24,8 +23,8 @@ import type {
   Endpoint,
   IncomingDatagram,
 } from '../../world/network.ts';
-import type { Addon } from '../addon.ts';
-import { endpointText, familyOf, hostOf, portOf } from '../endpoint.ts';
+import type { Addon, GroupArguments } from '../addon.ts';
+import { addressArguments, endpointText } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
 import type { Registered, Registry } from './registry.ts';
 import { EAGAIN, EBADF, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from './registry.ts';
@@ -33,22 +32,17 @@ import { EAGAIN, EBADF, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from './registry
 const RECV_EVENTS = EPOLLIN | EPOLLHUP | EPOLLERR;
 const SEND_EVENTS = EPOLLOUT | EPOLLHUP | EPOLLERR;
 
+/** Two: that the second datagram is missing shows that the queue is empty, without another call. */
 const MIN_BATCH = 2;
 
-/** Flags, options and figures of native/datagrams.c. */
-const REUSE_PORT = 1;
-const IPV6_ONLY = 2;
-const REUSE_ADDRESS = 4;
-const BROADCAST = 8;
-const OPTION_BROADCAST = 0;
-const OPTION_TTL = 1;
-const OPTION_MULTICAST_TTL = 2;
-const OPTION_MULTICAST_LOOPBACK = 3;
-const STAT_RECV_BUFFER = 0;
-const STAT_SEND_BUFFER = 1;
-const STAT_DROPPED = 2;
+/** The most datagrams in a batch, and so the most that wait in this process for a program that does
+ *  not keep up. The others wait in the system's queue, or are dropped and counted there. */
+export const MAX_BATCH: number = 16;
 
-/** The addon refuses empty memory; of this, nothing is sent. */
+/** No datagram is longer: the length field of UDP has 16 bits (RFC 768). */
+export const MAX_DATAGRAM: number = 65535;
+
+/** The memory argument for an empty datagram: the addon does not accept empty memory. */
 const ONE_BYTE: Uint8Array = new Uint8Array(1);
 
 export class EpollDatagram extends Readiness implements DatagramTransport, Registered {
@@ -58,15 +52,15 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
   remote: Endpoint | undefined = undefined;
   readonly #registry: Registry;
   readonly #maxLength: number;
-  /** Received, not handed out yet. */
+  /** Received, not returned yet. */
   #queue: IncomingDatagram[] = [];
-  /** The system's queue was empty, and no edge has come since. */
+  /** The last batch emptied the queue of the system, and no edge was reported since. */
   #drained = false;
-  /** How many the next batch asks for. */
+  /** Length of the next batch. */
   #batchLength = MIN_BATCH;
   /** EPOLLOUT is watched. */
   #watchesSend = false;
-  /** What was dropped until it was closed. */
+  /** The number of dropped datagrams, read before the socket is closed. */
   #droppedAtClose: number | undefined = undefined;
   #closed = false;
 
@@ -95,17 +89,17 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
     return next;
   }
 
-  /** An error leaves `#drained` as it is: behind it there may be datagrams. */
+  /** An error leaves `#drained` unchanged: datagrams may follow it. */
   #receiveBatch(): void {
     this.#assertOpen();
     const { addon, arena } = this.#registry;
-    const asked = this.#batchLength;
+    const requested = this.#batchLength;
     const { memory, records } = arena;
-    const received = addon.recvDatagrams(this.handle, memory, this.#maxLength, records, asked);
+    const received = addon.recvDatagrams(this.handle, memory, this.#maxLength, records, requested);
     if (received < 0 && received !== EAGAIN) throw this.#error(received, 'recvmsg');
     for (let i = 0; i < received; i += 1) this.#queue.push(arena.take(i, this.#maxLength));
-    this.#drained = received < asked;
-    this.#batchLength = this.#drained ? MIN_BATCH : Math.min(2 * asked, MAX_BATCH);
+    this.#drained = received < requested;
+    this.#batchLength = this.#drained ? MIN_BATCH : Math.min(2 * requested, MAX_BATCH);
   }
 
   // ---------------------------------------------------------------------------------------- send
@@ -115,23 +109,20 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
     const { length } = data;
     const memory = length === 0 ? ONE_BYTE : data;
     const { addon } = this.#registry;
-    const sent =
-      to === undefined
-        ? addon.sendDatagram(this.handle, memory, length, 0, '', 0)
-        : addon.sendDatagram(this.handle, memory, length, familyOf(to), hostOf(to), portOf(to));
+    const sent = addon.sendDatagram(this.handle, memory, length, ...addressArguments(to));
     if (sent >= 0) return true;
     if (sent !== EAGAIN) throw this.#error(sent, 'send', to ?? this.remote);
     this.#watchSend();
     return false;
   }
 
-  /** The answer came with the call. */
+  /** The result of a send is known when the call returns. */
   trySent(): boolean {
     this.#assertOpen();
     return true;
   }
 
-  /** The flag is cleared first: an event that tells of room is still to come, even if there is. */
+  /** Clears the flag first: an event follows even if the socket is writable now. */
   #watchSend(): void {
     this.canSend = false;
     if (this.#watchesSend) return;
@@ -143,7 +134,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
 
   connect(to: Endpoint): void {
     const { addon } = this.#registry;
-    this.#check('connect', to, addon.connectDatagram(this.handle, ...endpointArguments(to)));
+    this.#check('connect', to, addon.connectDatagram(this.handle, ...addressArguments(to)));
     const peer = addon.peer(this.handle);
     this.remote = typeof peer === 'number' ? to : peer;
   }
@@ -154,64 +145,78 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
   }
 
   setBroadcast(on: boolean): void {
-    this.#setOption('setBroadcast', OPTION_BROADCAST, on ? 1 : 0);
+    this.#setOption('setBroadcast', 'OPTION_BROADCAST', on ? 1 : 0);
   }
 
   setTtl(hops: number): void {
-    this.#setOption('setTTL', OPTION_TTL, hops);
+    this.#setOption('setTTL', 'OPTION_TTL', hops);
   }
 
   setMulticastTtl(hops: number): void {
-    this.#setOption('setMulticastTTL', OPTION_MULTICAST_TTL, hops);
+    this.#setOption('setMulticastTTL', 'OPTION_MULTICAST_TTL', hops);
   }
 
   setMulticastLoopback(on: boolean): void {
-    this.#setOption('setMulticastLoopback', OPTION_MULTICAST_LOOPBACK, on ? 1 : 0);
+    this.#setOption('setMulticastLoopback', 'OPTION_MULTICAST_LOOPBACK', on ? 1 : 0);
   }
 
-  setMulticastInterface(by: string): void {
+  setMulticastInterface(networkInterface: string): void {
     const { addon } = this.#registry;
-    const result = addon.multicastInterface(this.handle, ...endpointArguments(numericEndpoint(by)));
+    const result = addon.multicastInterface(
+      this.handle,
+      ...addressArguments(numericEndpoint(networkInterface)),
+    );
     this.#check('setMulticastInterface', undefined, result);
   }
 
-  joinGroup(group: string, by: string | undefined): void {
-    const result = this.#registry.addon.joinGroup(this.handle, ...membershipArguments(group, by));
+  joinGroup(group: string, networkInterface: string | undefined): void {
+    const result = this.#registry.addon.joinGroup(
+      this.handle,
+      ...membershipArguments(group, networkInterface),
+    );
     this.#check('addMembership', undefined, result);
   }
 
-  leaveGroup(group: string, by: string | undefined): void {
-    const result = this.#registry.addon.leaveGroup(this.handle, ...membershipArguments(group, by));
+  leaveGroup(group: string, networkInterface: string | undefined): void {
+    const result = this.#registry.addon.leaveGroup(
+      this.handle,
+      ...membershipArguments(group, networkInterface),
+    );
     this.#check('dropMembership', undefined, result);
   }
 
-  #setOption(syscall: string, option: number, value: number): void {
-    const result = this.#registry.addon.datagramOption(this.handle, option, value);
+  #setOption(syscall: string, option: DatagramOption, value: number): void {
+    const { addon } = this.#registry;
+    const result = addon.datagramOption(this.handle, addon.constants[option], value);
     this.#check(syscall, undefined, result);
   }
 
   get recvBufferSize(): number {
-    const size = this.#registry.addon.datagramFigure(this.handle, STAT_RECV_BUFFER);
-    this.#check('getsockopt', undefined, size);
-    return size;
+    return this.#bufferSize('STAT_RECV_BUFFER');
   }
 
   get sendBufferSize(): number {
-    const size = this.#registry.addon.datagramFigure(this.handle, STAT_SEND_BUFFER);
+    return this.#bufferSize('STAT_SEND_BUFFER');
+  }
+
+  #bufferSize(stat: 'STAT_RECV_BUFFER' | 'STAT_SEND_BUFFER'): number {
+    const { addon } = this.#registry;
+    const size = addon.datagramStat(this.handle, addon.constants[stat]);
     this.#check('getsockopt', undefined, size);
     return size;
   }
 
-  /** Kernels before 4.12, and what only looks like Linux, do not tell. */
+  /** Not available before Linux 4.12, nor on systems that emulate Linux. */
   get dropped(): number | undefined {
     if (this.#closed) return this.#droppedAtClose;
-    const count = this.#registry.addon.datagramFigure(this.handle, STAT_DROPPED);
+    const { addon } = this.#registry;
+    const count = addon.datagramStat(this.handle, addon.constants.STAT_DROPPED);
     return count < 0 ? undefined : count;
   }
 
-  // --------------------------------------------------------------------------------- notices, end
+  // ----------------------------------------------------------------------------- events, closing
 
-  /** An error is for whoever tries next: both may. */
+  /** An error sets both flags: the next receive or send reports it. */
   onEvents(bits: number): void {
     if ((bits & RECV_EVENTS) !== 0) {
       this.#drained = false;
@@ -239,7 +244,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
     if (this.#closed) throw this.#closedError();
   }
 
-  /** The addon's answer to a call that is done at once. */
+  /** Throws if the result of a call is an error. */
   #check(syscall: string, peer: Endpoint | undefined, result: number): void {
     if (result < 0) throw this.#error(result, syscall, peer);
   }
@@ -249,8 +254,8 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
   }
 
   #closedError(): ClosedError {
-    const who = endpointText(this.local);
-    return new ClosedError('ERR_CLOSED', `The datagram socket ${who} was closed here`);
+    const name = endpointText(this.local);
+    return new ClosedError('ERR_CLOSED', `The datagram socket ${name} was closed here`);
   }
 
   override describe(): string {
@@ -262,7 +267,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
   }
 }
 
-/** Binds. Throws what bind(2) says. */
+/** Binds a datagram socket. Throws the errors of bind(2). */
 export function openDatagram(
   registry: Registry,
   poller: number,
@@ -270,14 +275,18 @@ export function openDatagram(
   options: DatagramOptions,
 ): EpollDatagram {
   const { recvBufferSize = 0, sendBufferSize = 0, maxLength = MAX_DATAGRAM } = options;
-  const flags = flagsOf(options);
-  const sizes = [recvBufferSize, sendBufferSize] as const;
-  const handle = registry.addon.bindDatagram(poller, ...endpointArguments(at), flags, ...sizes);
+  const { addon } = registry;
+  const how = [flagsOf(addon, options), recvBufferSize, sendBufferSize] as const;
+  const handle = addon.bindDatagram(poller, ...addressArguments(at), ...how);
   if (handle < 0) throw systemError(handle, 'bind', at);
   return new EpollDatagram(registry, handle, at, maxLength);
 }
 
-function flagsOf({ reusePort, ipv6Only, reuseAddress, broadcast }: DatagramOptions): number {
+function flagsOf(
+  { constants }: Addon,
+  { reusePort, ipv6Only, reuseAddress, broadcast }: DatagramOptions,
+): number {
+  const { REUSE_PORT, IPV6_ONLY, REUSE_ADDRESS, BROADCAST } = constants;
   return (
     (reusePort === true ? REUSE_PORT : 0) |
     (ipv6Only === true ? IPV6_ONLY : 0) |
@@ -286,88 +295,79 @@ function flagsOf({ reusePort, ipv6Only, reuseAddress, broadcast }: DatagramOptio
   );
 }
 
-/** An endpoint as the addon takes it. */
-function endpointArguments(endpoint: Endpoint | undefined): EndpointArguments {
-  return [familyOf(endpoint), hostOf(endpoint), portOf(endpoint)];
-}
-
-type EndpointArguments = [family: number, host: string, port: number];
-
-function membershipArguments(
-  group: string,
-  by: string | undefined,
-): [...EndpointArguments, ...EndpointArguments] {
+function membershipArguments(group: string, networkInterface: string | undefined): GroupArguments {
   return [
-    ...endpointArguments(numericEndpoint(group)),
-    ...endpointArguments(by === undefined ? undefined : numericEndpoint(by)),
+    ...addressArguments(numericEndpoint(group)),
+    ...addressArguments(
+      networkInterface === undefined ? undefined : numericEndpoint(networkInterface),
+    ),
   ];
 }
 
-/** An address without a port; only IPv6 has colons. */
+/** An address without a port. Only IPv6 addresses have colons. */
 function numericEndpoint(host: string): Endpoint {
   return { host, port: 0, family: host.includes(':') ? 6 : 4 };
 }
 
+type DatagramOption =
+  | 'OPTION_BROADCAST'
+  | 'OPTION_TTL'
+  | 'OPTION_MULTICAST_TTL'
+  | 'OPTION_MULTICAST_LOOPBACK';
+
 /**
- * The arena: the memory that the epoll network receives datagrams into, one for all its sockets.
- *
- * A call into the addon fills it with a batch: the bytes of each datagram in a part of its own, and
- * nine ints for each that say how long it is and who sent it. What it holds is taken out, copied,
- * before another call can fill it again; so a datagram pins its own bytes (small ones a slice of
- * Node's pool), and the arena's memory reaches nobody else.
+ * ::ffff:0:0/96, the prefix of IPv4-mapped addresses (RFC 4291): the third int of the address in
+ * the byte order of this machine.
  */
-
-/** The most datagrams in a batch. A program that does not keep up has so many here at most; all
- *  others are in the system's queue, or dropped and counted there. */
-export const MAX_BATCH: number = 16;
-
-/** No datagram is longer: the length field of UDP has 16 bits (RFC 768). */
-export const MAX_DATAGRAM: number = 65535;
-
-/** Places in a record, as native/datagrams.c writes it. */
-const LENGTH = 0;
-const TRUNCATED = 1;
-const FAMILY = 2;
-const PORT = 3;
-const HOST = 4;
-const RECORD_INTS = 9;
-
-/** ::ffff:0:0/96, as the third int of an address in memory shows it on this machine (RFC 4291). */
 const MAPPED_PREFIX: number = new Int32Array(Uint8Array.of(0, 0, 0xff, 0xff).buffer)[0] as number;
 
 const NO_SENDER: Endpoint = { host: '', port: 0, family: 4 };
 
+/**
+ * The memory that all datagram sockets of one network receive into.
+ *
+ * A call into the addon fills it with a batch: the bytes of each datagram in its own part of
+ * `memory`, its length and sender in its own record of `records`. The datagrams are copied before
+ * the next call can overwrite them. So a datagram pins only its own bytes (a small one shares the
+ * pool of Buffer), and no other code sees the memory of the arena.
+ */
 export class DatagramArena {
-  /** Not zeroed, and most of it is never touched: memory that was not written to costs nothing. */
+  /** Not zeroed. Most of it is never touched, and untouched pages cost no memory. */
   readonly memory: Buffer = Buffer.allocUnsafeSlow(MAX_BATCH * MAX_DATAGRAM);
-  readonly records: Int32Array = new Int32Array(MAX_BATCH * RECORD_INTS);
-  readonly #bytes = new Uint8Array(this.records.buffer);
+  readonly records: Int32Array;
+  readonly #bytes: Uint8Array;
   readonly #addon: Addon;
-  /** The sender that was seen last, and its part of the record: most come from the same one. */
+  /** The most recent sender and its record: consecutive datagrams often have the same sender. */
   #sender: Endpoint = NO_SENDER;
-  readonly #senderRecord = new Int32Array(RECORD_INTS);
+  readonly #senderRecord: Int32Array;
 
   constructor(addon: Addon) {
+    const { RECORD_INTS } = addon.constants;
+    this.records = new Int32Array(MAX_BATCH * RECORD_INTS);
+    this.#bytes = new Uint8Array(this.records.buffer);
     this.#addon = addon;
+    this.#senderRecord = new Int32Array(RECORD_INTS);
   }
 
-  /** Datagram number `index` of the batch, whose parts of the memory are `stride` bytes apart. */
+  /** Copies datagram number `index` of the batch. Its bytes begin at index * stride. */
   take(index: number, stride: number): IncomingDatagram {
+    const { RECORD_INTS, RECORD_LENGTH, RECORD_TRUNCATED } = this.#addon.constants;
     const at = index * RECORD_INTS;
-    const length = this.records[at + LENGTH] as number;
+    const length = this.records[at + RECORD_LENGTH] as number;
     const start = index * stride;
     return {
       data: Buffer.from(this.memory.subarray(start, start + length)),
       from: this.#senderOf(index),
-      truncated: this.records[at + TRUNCATED] !== 0,
+      truncated: this.records[at + RECORD_TRUNCATED] !== 0,
     };
   }
 
   #senderOf(index: number): Endpoint {
+    const { RECORD_INTS, RECORD_FAMILY } = this.#addon.constants;
     const { records } = this;
     const last = this.#senderRecord;
     const at = index * RECORD_INTS;
-    for (let i = FAMILY; i < RECORD_INTS; i += 1) {
+    for (let i = RECORD_FAMILY; i < RECORD_INTS; i += 1) {
       if (records[at + i] === last[i]) continue;
       last.set(records.subarray(at, at + RECORD_INTS));
       this.#sender = this.#read(index);
@@ -376,18 +376,18 @@ export class DatagramArena {
     return this.#sender;
   }
 
-  /** IPv4 is written here, in either form; the text of IPv6 by the system. */
+  /** Formats IPv4 addresses, also mapped ones. The addon formats other IPv6 addresses. */
   #read(index: number): Endpoint {
+    const { RECORD_INTS, RECORD_FAMILY, RECORD_PORT, RECORD_HOST } = this.#addon.constants;
     const { records } = this;
     const at = index * RECORD_INTS;
-    const port = records[at + PORT] as number;
-    if (records[at + FAMILY] === 4) return { host: this.#dotted(at + HOST), port, family: 4 };
+    const host = at + RECORD_HOST;
+    const port = records[at + RECORD_PORT] as number;
+    if (records[at + RECORD_FAMILY] === 4) return { host: this.#dotted(host), port, family: 4 };
     const mapped =
-      records[at + HOST] === 0 &&
-      records[at + HOST + 1] === 0 &&
-      records[at + HOST + 2] === MAPPED_PREFIX;
+      records[host] === 0 && records[host + 1] === 0 && records[host + 2] === MAPPED_PREFIX;
     if (!mapped) return this.#addon.sender(records, index);
-    return { host: `::ffff:${this.#dotted(at + HOST + 3)}`, port, family: 6 };
+    return { host: `::ffff:${this.#dotted(host + 3)}`, port, family: 6 };
   }
 
   #dotted(at: number): string {

@@ -20,7 +20,7 @@ import type { Endpoint, Transport } from '../../world/network.ts';
 
 describeEpoll('an epoll listener', () => {
   describe('listening', () => {
-    it('says which port it was given', () => {
+    it('reports the port that the system has chosen', () => {
       const listener = network.listen(ANY_PORT, {});
       expect(listener.tryListen()).toBe(true);
       expect(listener.local).toMatchObject({ host: '127.0.0.1', family: 4 });
@@ -28,7 +28,7 @@ describeEpoll('an epoll listener', () => {
       expect(listener.describe()).toBe(`127.0.0.1:${portOf(listener.local)}`);
     });
 
-    it('refuses a port that is in use, as an error of listen', () => {
+    it('throws EADDRINUSE as an error of listen', () => {
       const { local } = network.listen(ANY_PORT, {});
       expect(errorOf(() => network.listen(local, {}))).toMatchObject({
         code: 'EADDRINUSE',
@@ -38,12 +38,12 @@ describeEpoll('an epoll listener', () => {
       });
     });
 
-    it('shares a port where all listeners ask for it', () => {
+    it('shares a port if all listeners set reusePort', () => {
       const { local } = network.listen(ANY_PORT, { reusePort: true });
       expect(network.listen(local, { reusePort: true }).local).toEqual(local);
     });
 
-    it('serves both families on ::, and only IPv6 when asked to', async () => {
+    it('accepts both families on ::, and only IPv6 with ipv6Only', async () => {
       const any: Endpoint = { host: '::', port: 0, family: 6 };
       const dual = network.listen(any, {});
       const near = await connect({ host: '127.0.0.1', port: portOf(dual.local), family: 4 });
@@ -55,7 +55,7 @@ describeEpoll('an epoll listener', () => {
       await expect(refused).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     });
 
-    it('refuses what is not an address', () => {
+    it('throws EINVAL for a host that is not an address', () => {
       const wrong: Endpoint = { host: 'localhost', port: 1, family: 4 };
       expect(errorOf(() => network.listen(wrong, {})).code).toBe('EINVAL');
       expect(errorOf(() => network.connect(wrong, {})).code).toBe('EINVAL');
@@ -64,7 +64,7 @@ describeEpoll('an epoll listener', () => {
   });
 
   describe('accepting', () => {
-    it('takes no more connections out of the queue than it is allowed to', async () => {
+    it('accepts no more connections at once than acceptBatch', async () => {
       const listener = network.listen(ANY_PORT, {});
       for (let i = 0; i < 8; i++) await connect(listener.local);
       const open = () => network.counters().transports - 8;
@@ -78,7 +78,7 @@ describeEpoll('an epoll listener', () => {
       expect(open()).toBe(8);
     });
 
-    it('says undefined when nobody is there, and is told when somebody comes', async () => {
+    it('returns undefined for an empty queue, and is notified of a connection', async () => {
       const listener = network.listen(ANY_PORT, {});
       expect(listener.tryAccept()).toBe(undefined);
       const near = await connect(listener.local);
@@ -91,7 +91,7 @@ describeEpoll('an epoll listener', () => {
       expect(listener.canRecv).toBe(false);
     });
 
-    it('takes from the queue no more than the program keeps up with', async () => {
+    it('begins with small batches and doubles them', async () => {
       const listener = network.listen(ANY_PORT, {});
       for (let i = 0; i < 20; i += 1) await connect(listener.local);
       listener.tryAccept();
@@ -103,7 +103,7 @@ describeEpoll('an epoll listener', () => {
       expect(listener.canRecv).toBe(false);
     });
 
-    it('keeps canRecv set while accepted connections wait to be handed out', async () => {
+    it('keeps canRecv set while accepted connections are queued', async () => {
       const listener = network.listen(ANY_PORT, {});
       for (let i = 0; i < 3; i += 1) await connect(listener.local);
       for (let i = 0; i < 3; i += 1) {
@@ -112,7 +112,7 @@ describeEpoll('an epoll listener', () => {
       }
     });
 
-    it('hears of bytes that came before the connection was handed out', async () => {
+    it('records bytes that arrive before tryAccept returns the connection', async () => {
       const listener = network.listen(ANY_PORT, {});
       const clients = [];
       for (let i = 0; i < 3; i += 1) clients.push(await connect(listener.local));
@@ -125,7 +125,7 @@ describeEpoll('an epoll listener', () => {
       expect(String(last.tryRecv(100))).toBe('early');
     });
 
-    it('resets at close what nobody has accepted', async () => {
+    it('resets queued connections at close', async () => {
       const listener = network.listen(ANY_PORT, {});
       const clients = [];
       for (let i = 0; i < 4; i += 1) clients.push(await connect(listener.local));
@@ -140,7 +140,7 @@ describeEpoll('an epoll listener', () => {
       expect(portOf(listener.local)).toBeGreaterThan(0);
     });
 
-    it('wakes its waiter with ERR_CLOSED at close', async () => {
+    it('rejects its waiter with ERR_CLOSED at close', async () => {
       const listener = network.listen(ANY_PORT, {});
       const waiting = readable(listener);
       listener.close();
@@ -157,7 +157,7 @@ describeEpoll('an epoll listener', () => {
 
     afterEach(() => rmSync(folder, { recursive: true }));
 
-    it('carries bytes, knows the path, and removes the file at close', async () => {
+    it('transfers bytes, reports the path, and removes the file at close', async () => {
       const path = join(folder, 'a.sock');
       const { near, far, listener } = await pair({ path });
       expect(near.remote).toEqual({ path });
@@ -173,7 +173,7 @@ describeEpoll('an epoll listener', () => {
       expect(existsSync(path)).toBe(false);
     });
 
-    it("leaves a successor's file alone", () => {
+    it('does not remove the file of a successor', () => {
       const path = join(folder, 'b.sock');
       const first = network.listen({ path }, {});
       renameSync(path, join(folder, 'moved.sock'));
@@ -182,7 +182,7 @@ describeEpoll('an epoll listener', () => {
       expect(existsSync(path)).toBe(true);
     });
 
-    it('says EADDRINUSE for a file in the way, ECONNREFUSED where nobody listens', async () => {
+    it('throws EADDRINUSE for an existing file, ECONNREFUSED if it is not a listener', async () => {
       const path = join(folder, 'c.sock');
       writeFileSync(path, '');
       expect(errorOf(() => network.listen({ path }, {}))).toMatchObject({
@@ -194,7 +194,7 @@ describeEpoll('an epoll listener', () => {
       expect(errorOf(() => network.connect({ path: nowhere }, {})).code).toBe('ENOENT');
     });
 
-    it('knows abstract names and refuses names that are too long', async () => {
+    it('accepts abstract names and rejects names that are too long', async () => {
       const path = `\0coronet-test-${process.pid}`;
       const { near, far } = await pair({ path });
       expect(far.describe()).toBe(`@coronet-test-${process.pid}`);

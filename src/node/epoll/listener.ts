@@ -1,21 +1,22 @@
 /**
  * A listening socket on the epoll network.
  *
- * Connections are accepted in batches and handed out one at a time. A batch begins with one and
- * doubles while batches come back full, so a burst costs few calls, and a program that stops
- * accepting has left all but a few connections in the system's queue.
+ * Connections are accepted in batches and returned one at a time. A batch begins with one
+ * connection and doubles while batches come back full. So a burst costs few calls, and if a program
+ * stops accepting, all but a few connections are in the queue of the system.
  *
  * Invariants:
- *  1. `canRecv` is true while the queue here is not empty, or the system's may not be.
- *  2. A queued connection is a transport from the moment it was accepted: its first edges come
- *     while it waits here, and must find it.
- *  3. An error of accept is thrown only when nothing was accepted in that call. It clears nothing:
- *     the connection is still in the system's queue, and its edge will not come again.
+ *  1. `canRecv` is true while the queue here is not empty, or the queue of the system may not be
+ *     empty.
+ *  2. A queued connection has a transport from the moment when it was accepted: its first events
+ *     arrive while it waits here.
+ *  3. An error of accept is thrown only if that call accepted no connection. It clears no flag: the
+ *     connection is still in the queue of the system, and no other event follows for it.
  */
 import { ClosedError } from '../../kernel/errors.ts';
 import { Readiness } from '../../kernel/readiness.ts';
 import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../../world/network.ts';
-import { endpointText, familyOf, hostOf, portOf } from '../endpoint.ts';
+import { addressArguments, endpointText } from '../endpoint.ts';
 import { adoptError } from '../process/inherited-listener.ts';
 import type { SocketFile } from '../process/unix-socket.ts';
 import { checkPath, removeSocketFile, socketFileAt } from '../process/unix-socket.ts';
@@ -24,16 +25,15 @@ import type { Registered, Registry } from './registry.ts';
 import { EAGAIN, EBADF } from './registry.ts';
 import { EpollTransport } from './transport.ts';
 
-/** MOST_ACCEPTED of native/sockets.c. */
+/** Connections of one accept call. */
 const MAX_BATCH = 64;
-/** The kernel cuts the backlog to somaxconn. */
+/** The kernel limits the backlog to somaxconn. */
 const MAX_BACKLOG = 0x7fffffff;
-/** Flags of the addon's listen. */
-const REUSE_PORT = 1;
-const IPV6_ONLY = 2;
 
-/** Status and handles of one accept call; read to its end before the next call, so one serves all
- *  listeners of a thread. */
+/**
+ * Status and handles of one accept call. It is read to its end before the next call, so one array
+ * serves all listeners of a thread.
+ */
 const acceptResults: Int32Array = new Int32Array(1 + MAX_BATCH);
 
 export class EpollListener extends Readiness implements ListenerTransport, Registered {
@@ -42,28 +42,31 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   readonly local: Endpoint;
   acceptBatch: number = MAX_BATCH;
   readonly #registry: Registry;
-  /** Accepted, not handed out yet. */
+  /** Accepted, not returned yet. */
   readonly #queue: EpollTransport[] = [];
-  /** What accepted connections call their near end; `undefined`: a wildcard, so each is asked. */
+  /**
+   * The local address of accepted connections; `undefined` for a wildcard address: each connection
+   * reads its own.
+   */
   readonly #acceptedLocal: Endpoint | undefined;
-  /** The file of a Unix socket, to be removed at close. */
+  /** The file of a Unix socket. It is removed at close. */
   readonly #file: SocketFile | undefined;
-  /** The system's queue was empty, and no edge has come since. */
+  /** The last batch emptied the queue of the system, and no event was reported since. */
   #drained = false;
   /** Length of the next batch. */
   #batchLength = 1;
   #closed = false;
 
-  /** `at`: what was asked for; `undefined`: it was inherited, and its file is not ours. */
+  /** `at`: the requested address; `undefined` for an inherited listener, whose file is not ours. */
   constructor(registry: Registry, handle: number, at?: Endpoint) {
     super();
     this.#registry = registry;
     this.handle = handle;
     const bound = registry.addon.local(handle);
-    const asked = at !== undefined && 'path' in at ? at : undefined;
-    this.local = asked ?? (typeof bound === 'number' ? (at ?? { path: '' }) : bound);
+    const requested = at !== undefined && 'path' in at ? at : undefined;
+    this.local = requested ?? (typeof bound === 'number' ? (at ?? { path: '' }) : bound);
     this.#acceptedLocal = isWildcard(this.local) ? undefined : this.local;
-    this.#file = asked && socketFileAt(asked.path);
+    this.#file = requested && socketFileAt(requested.path);
     registry.add(this);
   }
 
@@ -81,8 +84,8 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   }
 
   /**
-   * One call into the addon. What it says about the end of the batch (`batch[0]`) is EAGAIN, an
-   * error, or 0 for "there may be more".
+   * Calls the addon once. The status `acceptResults[0]` is EAGAIN, an error, or 0 for "there may be
+   * more".
    */
   #acceptBatch(): void {
     const { addon } = this.#registry;
@@ -112,18 +115,20 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     this.#queue.push(new EpollTransport({ registry, handle, local, to: undefined }));
   }
 
-  /** Any event means: try. An error of the listening socket is met by the try, too. */
+  /**
+   * Any event means that an attempt may succeed. The attempt also reports an error of the socket.
+   */
   onEvents(): void {
     this.#drained = false;
     this.notifyRecv();
   }
 
-  /** The kernel resets what is in its queue; what waits in ours is reset here. */
+  /** The kernel resets the connections in its queue; this resets those in the queue here. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.canRecv = true;
-    removeSocketFile(this.#file); // while the socket is open: its inode cannot be another's
+    removeSocketFile(this.#file); // The socket is still open, so its inode cannot be reused.
     this.#registry.remove(this);
     this.#registry.addon.close(this.handle, 0);
     for (const connection of this.#queue.splice(0)) connection.reset();
@@ -143,7 +148,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   }
 }
 
-/** Listens. The system's answer to bind(2) is reported as one of listen, as Node does. */
+/** Listens. Errors of bind(2) are reported as errors of listen, as Node does. */
 export function openListener(
   registry: Registry,
   poller: number,
@@ -153,10 +158,11 @@ export function openListener(
   const { backlog = MAX_BACKLOG, reusePort = false, ipv6Only = false } = options;
   const { mode = -1, recvBufferSize = 0, sendBufferSize = 0 } = options;
   checkPath(at, 'listen');
-  const where = [familyOf(at), hostOf(at), portOf(at)] as const;
+  const { addon } = registry;
+  const { REUSE_PORT, IPV6_ONLY } = addon.constants;
   const flags = (reusePort ? REUSE_PORT : 0) | (ipv6Only ? IPV6_ONLY : 0);
   const how = [backlog, flags, mode, recvBufferSize, sendBufferSize] as const;
-  const handle = registry.addon.listen(poller, ...where, ...how);
+  const handle = addon.listen(poller, ...addressArguments(at), ...how);
   if (handle < 0) throw systemError(handle, 'listen', at);
   return new EpollListener(registry, handle, at);
 }
@@ -172,7 +178,7 @@ function doubled(length: number): number {
   return Math.min(2 * length, MAX_BATCH);
 }
 
-/** Connections of a wildcard listener have various near ends. */
+/** Connections of a wildcard listener have different local addresses. */
 function isWildcard(endpoint: Endpoint): boolean {
   return 'host' in endpoint && (endpoint.host === '0.0.0.0' || endpoint.host === '::');
 }

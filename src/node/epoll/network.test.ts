@@ -25,14 +25,14 @@ function* text(socket: Socket): Operation<string> {
   return String(data);
 }
 
-/** The process is busy with something else. */
-function holdUp(ms: number): void {
+/** Blocks the thread. */
+function block(ms: number): void {
   const end = performance.now() + ms;
   while (performance.now() < end);
 }
 
 describeEpoll('the epoll network', () => {
-  it('brings many notices in one delivery', async () => {
+  it('delivers many events in one call', async () => {
     const listener = network.listen(ANY_PORT, {});
     const ends: Pair[] = [];
     for (let i = 0; i < 50; i += 1) {
@@ -47,7 +47,7 @@ describeEpoll('the epoll network', () => {
     expect(takeDeliveries()).toBeLessThan(5);
   });
 
-  it('delivers what is there when it is polled, without the event loop', async () => {
+  it('delivers pending events when it is polled, without the event loop', async () => {
     const { near, far } = await pair();
     await settle();
     far.tryRecv(1);
@@ -58,7 +58,7 @@ describeEpoll('the epoll network', () => {
     expect(takeDeliveries()).toBe(0);
   });
 
-  it('lets what has come for many connections win over their deadlines', async () => {
+  it('delivers bytes that have arrived before the deadlines that have passed', async () => {
     const many = 100;
     const outcome = await run(
       function* (): Operation<string[]> {
@@ -75,7 +75,7 @@ describeEpoll('the epoll network', () => {
           );
           yield;
           for (const client of clients) client.trySend('in time');
-          holdUp(550);
+          block(550);
           return waiting;
         });
         const texts: string[] = [];
@@ -88,7 +88,7 @@ describeEpoll('the epoll network', () => {
     expect(outcome).toEqual(new Array(many).fill('in time'));
   });
 
-  it('lives beside another one', async () => {
+  it('works next to another network in the same thread', async () => {
     const other = makeNetwork();
     const listener = other.listen(ANY_PORT, {});
     const near = await connect(listener.local);
@@ -99,7 +99,7 @@ describeEpoll('the epoll network', () => {
     await expect(recv(near)).resolves.toHaveLength(0);
   });
 
-  it('names what is open, and closes all of it', async () => {
+  it('lists its open resources, and closes them', async () => {
     const { near, far, listener } = await pair();
     const [port, peer] = [portOf(listener.local), portOf(near.local)];
     expect(network.open()).toContain(`listener 127.0.0.1:${port}`);
@@ -115,26 +115,26 @@ describeEpoll('the epoll network', () => {
     expect(errorOf(() => network.connect(ANY_PORT, {})).code).toBe('ERR_CLOSED');
   });
 
-  it('knows the limits of the process', () => {
+  it('reports the limits of the process', () => {
     const limits = network.limits();
     expect(limits.descriptors).toBeGreaterThan(limits.openDescriptors ?? Infinity);
     expect(limits.openDescriptors).toBeGreaterThan(2);
     expect(limits.backlog).toBeGreaterThan(0);
   });
 
-  it('resolves names, and gives a question up', async () => {
+  it('resolves names, and drops the result of a cancelled lookup', async () => {
     const ask = (host: string) =>
       new Promise<readonly { host: string }[]>((answer, fail) => {
         network.resolve(host, (error, hosts) => (error ? fail(error) : answer(hosts)));
       });
     expect((await ask('localhost')).length).toBeGreaterThan(0);
     expect(await ask('127.0.0.1')).toEqual([{ host: '127.0.0.1', family: 4 }]);
-    let answered = false;
-    const giveUp = network.resolve('127.0.0.1', () => {
-      answered = true;
+    let called = false;
+    const cancel = network.resolve('127.0.0.1', () => {
+      called = true;
     });
-    giveUp();
+    cancel();
     await settle();
-    expect(answered).toBe(false);
+    expect(called).toBe(false);
   });
 });

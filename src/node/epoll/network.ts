@@ -1,21 +1,51 @@
 /**
  * The epoll network: Linux, through the addon in native/.
  *
- * One readiness queue per network (an epoll descriptor, nested in libuv's loop). A wake-up brings
- * an array of (handle, bits) pairs in one call; each pair sets the flags of its resource and moves
- * its waiters to the run queue; then the owner runs them, in the same call from outside.
+ * These facts about epoll(7), the kernel and libuv determine the design:
+ *
+ *  1. Level-triggered epoll costs system calls. A level-triggered descriptor is reported as long as
+ *     it is ready, so an event loop must call epoll_ctl to enable a direction when a task begins to
+ *     wait, and again to disable it. With EPOLLET a socket is registered once, for both directions,
+ *     and never again. An idle connection then costs nothing per turn.
+ *
+ *  2. With EPOLLET the kernel reports readiness once. An event that is not remembered is lost, and
+ *     its task waits indefinitely. So each event sets a flag (`canRecv`, `canSend`), whether a task
+ *     waits or not. Only a system call that found the end of what was ready clears the flag:
+ *     EAGAIN, or fewer bytes than requested.
+ *
+ *  3. A short read is not always the end. The end of file, an error or urgent data may follow the
+ *     bytes, and their event has already been reported. After RDHUP, HUP, ERR or PRI only EAGAIN
+ *     clears the flag. Otherwise a connection whose last bytes and FIN arrive together hangs.
+ *
+ *  4. An event may be out of date: it reports what was ready when it was queued, and always
+ *     both directions, so a flag may be set although the task has just emptied the queue. End of
+ *     file and errors are never handled in an event: a system call finds them, after the bytes.
+ *
+ *  5. Descriptors are reused. After the kernel has queued an event and before it is handled, a
+ *     callback may close the socket, and accept may return the same number for another
+ *     connection. So events carry a handle instead of a descriptor: slot index and
+ *     generation. An event whose handle is not the current one of its slot is dropped.
+ *
+ *  6. libuv owns the event loop of the process, and one libuv watcher per socket costs one callback
+ *     per socket. An epoll descriptor can itself be polled (epoll(7), "Questions and answers"), so
+ *     all sockets are in an inner epoll descriptor, and libuv watches only that one. One wake-up
+ *     calls JavaScript once, with an array of (handle, bits) pairs.
+ *
+ *  7. A wake-up is bounded to MAX_EVENTS pairs, so that timers and other libraries in the process
+ *     get their turn. libuv watches the inner descriptor level-triggered: while events remain, it
+ *     stays readable and the next wake-up follows.
+ *
+ * native/README.md describes the native half of this.
  *
  * Invariants:
- *  1. A resource is in the table from before its first event until before its descriptor is closed.
- *     An event whose handle is not exactly that of the resource in its place is dropped: it was
- *     meant for a predecessor in the same slot.
- *  2. The array of events is read to its end before anything can fill it again. `poll` and the
- *     wake-up share it; granting a waiter files its task or reads the header that a gate waits for,
- *     and asks for no events.
- *  3. Nothing here keeps the process alive; the scheduler's host does.
+ *  1. A resource is in the table from before its first event until its descriptor is closed.
+ *  2. The array of events is read to its end before it is filled again. `poll` and the wake-up
+ *     share it. Notifying a waiter moves its task to the run queue, or reads the bytes that a
+ *     handshake waits for; neither fills the array.
+ *  3. A network does not keep the process alive. The host of the scheduler does.
  *
- * Several networks may live in one thread, one after the other or side by side: they share nothing
- * but the addon's table of slots.
+ * A thread may have several networks at the same time. They share only the table of slots in the
+ * addon.
  */
 import { ClosedError, UsageError } from '../../kernel/errors.ts';
 import type { HandshakeStage } from '../../world/handshake.ts';
@@ -37,7 +67,7 @@ import type {
 import type { TlsClientOptions, TlsServerOptions } from '../../world/tls.ts';
 import type { Addon } from '../addon.ts';
 import { loadAddon } from '../addon.ts';
-import { familyOf, hostOf, portOf } from '../endpoint.ts';
+import { addressArguments } from '../endpoint.ts';
 import { readLimits, readListenOverflows } from '../process/limits.ts';
 import { checkPath, removeStaleFile, socketFileAt } from '../process/unix-socket.ts';
 import type { ResolveDone } from '../resolve.ts';
@@ -46,59 +76,51 @@ import { systemError } from '../system-error.ts';
 import { HAS_TLS, TlsLayer } from '../tls/layer.ts';
 import { DatagramArena, openDatagram } from './datagram.ts';
 import { adoptListener, openListener } from './listener.ts';
-import { EPOLL_OPTIONS } from './options.ts';
 import { ReceiveBatch } from './receive-batch.ts';
 import type { Registered, Registry } from './registry.ts';
 import { Slabs } from './slab.ts';
 import { EpollTransport } from './transport.ts';
 
 /**
- * The most events that one wake-up brings. The others come with the next one, as soon as the tasks
- * of these have run: what the receives of a batch have brought into the caches must still be there
- * when the tasks send. With 1,000 busy connections 2048 instead cost 4 % more CPU time.
+ * The most events of one wake-up. The next one brings the others, after the tasks of these have
+ * run: the data that a batch of receives has brought into the processor caches must still be there
+ * when the tasks send. With 1,000 busy connections, 2048 instead of 32 costs 4 % more CPU time.
  */
 const MAX_EVENTS = 32;
 
-/** The slot index in a handle: INDEX_BITS of native/slots.c. */
-const SLOT_MASK = 0xfffff;
-
-const CAPABILITIES: Capabilities = {
+const CAPABILITIES: Omit<Capabilities, 'options'> = {
   pausesAccept: true,
   exactTorn: true,
-  batchedAccept: true,
   reusePort: true,
-  options: EPOLL_OPTIONS,
   abstractNames: true,
   tls: HAS_TLS,
-  batchedDatagrams: true,
   sendsAtOnce: true,
   exactDropped: true,
 };
 
-/** A network on the epoll addon. Throws ERR_BACKEND where there is no addon. */
+/** Creates a network on the addon. Throws ERR_BACKEND if the addon is not available. */
 export function epollNetwork(owner: NetworkOwner): Network {
   const { addon, reason } = loadAddon();
   if (addon === undefined) throw new UsageError('ERR_BACKEND', reason);
   return new EpollNetwork(owner, addon);
 }
 
-/**
- * Also the registry of its resources: they keep their table entry up to date and find the addon and
- * the slabs here.
- */
+/** The network is also the registry of its resources, through which they reach the addon. */
 class EpollNetwork implements Network, Registry {
   readonly backend = 'epoll';
+  readonly capabilities: Capabilities;
   readonly settleMs = 0;
-  readonly capabilities: Capabilities = CAPABILITIES;
   readonly addon: Addon;
   readonly slabs: Slabs = new Slabs();
   readonly batch: ReceiveBatch;
   readonly #poller: number;
-  /** Handle and bits of each event, filled by the addon. */
+  /** The slot index in a handle. */
+  readonly #slotMask: number;
+  /** Handle and bits of each event. The addon fills it. */
   readonly #events = new Int32Array(2 * MAX_EVENTS);
-  /** How many pairs of it are valid now. */
+  /** The number of valid pairs in it. */
   #eventCount = 0;
-  /** By slot index; with several networks in a thread, each has only some of the indices. */
+  /** By slot index. If a thread has several networks, each uses only some of the indices. */
   readonly #table: (Registered | undefined)[] = [];
   readonly #tls = new TlsLayer();
   #arena: DatagramArena | null = null;
@@ -106,8 +128,10 @@ class EpollNetwork implements Network, Registry {
 
   constructor(owner: NetworkOwner, addon: Addon) {
     this.addon = addon;
+    this.capabilities = { ...CAPABILITIES, options: addon.constants.SOCKET_OPTIONS };
+    this.#slotMask = 2 ** addon.constants.INDEX_BITS - 1;
     this.batch = new ReceiveBatch(addon, this.slabs, MAX_EVENTS);
-    const deliver = () => this.#deliver(); // made once, not per wake-up
+    const deliver = (): void => this.#deliver(); // Created once, not per wake-up.
     const poller = addon.createPoller(this.#events, (count) => {
       this.#eventCount = count;
       owner.deliver(deliver);
@@ -116,26 +140,27 @@ class EpollNetwork implements Network, Registry {
     this.#poller = poller;
   }
 
-  /** Receives what the events announce where a task waits for it, and grants the waiters. */
+  /** Passes the events to their resources, then receives for the tasks that wait. */
   #deliver(): void {
     const events = this.#events;
     const table = this.#table;
+    const mask = this.#slotMask;
     const end = 2 * this.#eventCount;
     this.#eventCount = 0;
     for (let i = 0; i < end; i += 2) {
       const handle = events[i] as number;
-      const resource = table[handle & SLOT_MASK];
+      const resource = table[handle & mask];
       if (resource?.handle === handle) resource.onEvents(events[i + 1] as number);
     }
     this.batch.run();
   }
 
   add(resource: Registered): void {
-    this.#table[resource.handle & SLOT_MASK] = resource;
+    this.#table[resource.handle & this.#slotMask] = resource;
   }
 
   remove(resource: Registered): void {
-    this.#table[resource.handle & SLOT_MASK] = undefined;
+    this.#table[resource.handle & this.#slotMask] = undefined;
   }
 
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
@@ -150,7 +175,7 @@ class EpollNetwork implements Network, Registry {
 
   connect(to: Endpoint, options: TransportConnectOptions): Transport {
     this.#assertOpen();
-    return beginConnect(this, this.#poller, to, options);
+    return startConnect(this, this.#poller, to, options);
   }
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
@@ -165,7 +190,7 @@ class EpollNetwork implements Network, Registry {
 
   #assertOpen(): void {
     if (!this.#closed) return;
-    throw new ClosedError('ERR_CLOSED', 'The network was closed: its run has ended');
+    throw new ClosedError('ERR_CLOSED', 'The network is closed: its run has ended');
   }
 
   tlsClient(options: TlsClientOptions): TlsClient {
@@ -221,7 +246,7 @@ class EpollNetwork implements Network, Registry {
     return open.map((resource) => resource.openLine());
   }
 
-  /** A walk over the table: nothing is counted on the hot path for the sake of reports. */
+  /** Searches the table, so that the hot path need not count. */
   #resources(): Registered[] {
     return this.#table.filter((resource) => resource !== undefined);
   }
@@ -238,20 +263,16 @@ class EpollNetwork implements Network, Registry {
   }
 }
 
-/** Attempts to connect on the epoll network. */
-
-/** Begins to connect. Throws what is known at once: no route, no descriptor, no listener. */
-export function beginConnect(
+/** Starts to connect. Throws errors that are known at once, such as no route or descriptor. */
+function startConnect(
   registry: Registry,
   poller: number,
   to: Endpoint,
-  { localAddress: from, recvBufferSize = 0, sendBufferSize = 0 }: TransportConnectOptions,
+  { localAddress, recvBufferSize = 0, sendBufferSize = 0 }: TransportConnectOptions,
 ): EpollTransport {
   checkPath(to, 'connect');
-  const far = [familyOf(to), hostOf(to), portOf(to)] as const;
-  const near = [familyOf(from), hostOf(from), portOf(from)] as const;
-  const sizes = [recvBufferSize, sendBufferSize] as const;
-  const handle = registry.addon.connect(poller, ...far, ...near, ...sizes);
+  const addresses = [...addressArguments(to), ...addressArguments(localAddress)] as const;
+  const handle = registry.addon.connect(poller, ...addresses, recvBufferSize, sendBufferSize);
   if (handle < 0) throw systemError(handle, 'connect', to);
   return new EpollTransport({ registry, handle, local: undefined, to });
 }

@@ -1,4 +1,3 @@
-/** Receiving for many connections at once. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { errorOf } from '../../../test/support/errors.ts';
 import type { Pair } from '../../../test/support/network/epoll-network.ts';
@@ -25,7 +24,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** A pair whose far end has received a small message, and so takes part in batches. */
+/** A pair whose far end has received a small message and so takes part in batches. */
 async function talking(): Promise<Pair> {
   const ends = await pair();
   ends.near.trySend(Buffer.from('hello'));
@@ -33,7 +32,7 @@ async function talking(): Promise<Pair> {
   return ends;
 }
 
-/** Sends, and has it received for a waiter. */
+/** Sends `data` while the far end waits, so that a batch receives it. */
 async function bring({ near, far }: Pair, data: string | Buffer): Promise<void> {
   const waiting = readable(far);
   near.trySend(Buffer.from(data));
@@ -41,7 +40,7 @@ async function bring({ near, far }: Pair, data: string | Buffer): Promise<void> 
 }
 
 describeEpoll('a batch of receives', () => {
-  it('has the bytes before the waiter is resumed', async () => {
+  it('receives the bytes before the waiter is resumed', async () => {
     const ends = await talking();
     await bring(ends, 'batched');
     const single = vi.spyOn(addon ?? expect.fail(), 'recv');
@@ -50,17 +49,17 @@ describeEpoll('a batch of receives', () => {
     expect(single).not.toHaveBeenCalled();
   });
 
-  it('leaves bytes in the system for which nobody waits', async () => {
+  it('leaves bytes in the system if no task waits for them', async () => {
     const { near, far } = await talking();
-    near.trySend(Buffer.from('nobody'));
+    near.trySend(Buffer.from('unread'));
     await settle();
     expect(far.canRecv).toBe(true);
     const single = vi.spyOn(addon ?? expect.fail(), 'recv');
-    expect(String(far.tryRecv(100))).toBe('nobody');
+    expect(String(far.tryRecv(100))).toBe('unread');
     expect(single).toHaveBeenCalledTimes(1);
   });
 
-  it('gives at most max bytes of what has come, and the rest to the next tries', async () => {
+  it('returns at most max of the received bytes, and the rest in the next attempts', async () => {
     const ends = await talking();
     await bring(ends, 'in four parts');
     const into = new Uint8Array(2);
@@ -73,7 +72,7 @@ describeEpoll('a batch of receives', () => {
     expect(ends.far.tryRecv(100)).toBe(undefined);
   });
 
-  it('pins no slab with a part of what has come while many slabs are pinned', async () => {
+  it('copies small parts of received bytes while many slabs are pinned', async () => {
     const ends = await talking();
     const { slabs } = network as unknown as { slabs: Slabs };
     const pinned = Array.from({ length: 300 }, () => {
@@ -92,7 +91,7 @@ describeEpoll('a batch of receives', () => {
     expect(pinned).toHaveLength(300);
   });
 
-  it('does not take bytes whose memory was detached for the end of file', async () => {
+  it('does not report end of file for bytes whose memory was detached', async () => {
     const far = (await pair()).far as EpollTransport;
     const bytes = Buffer.allocUnsafeSlow(100);
     far.onReceived(bytes, true);
@@ -103,7 +102,7 @@ describeEpoll('a batch of receives', () => {
     expect(errorOf(() => far.tryRecvInto(new Uint8Array(8))).code).toBe('EFAULT');
   });
 
-  it('refuses a receive without room also while bytes are there', async () => {
+  it('throws a TypeError for empty memory also while bytes are queued', async () => {
     const ends = await talking();
     await bring(ends, 'kept');
     expect(() => ends.far.tryRecv(0)).toThrow(TypeError);
@@ -111,7 +110,7 @@ describeEpoll('a batch of receives', () => {
     expect(String(ends.far.tryRecv(100))).toBe('kept');
   });
 
-  it('comes before what arrives after it', async () => {
+  it('returns batched bytes before later ones', async () => {
     const ends = await talking();
     await bring(ends, 'first ');
     ends.near.trySend(Buffer.from('second'));
@@ -121,7 +120,7 @@ describeEpoll('a batch of receives', () => {
     expect(String(ends.far.tryRecv(100))).toBe('second');
   });
 
-  it('keeps the order where a connection was announced twice', async () => {
+  it('keeps the order if a connection has two events', async () => {
     const ends = await talking();
     const waiting = readable(ends.far);
     const far = ends.far as EpollTransport;
@@ -140,7 +139,7 @@ describeEpoll('a batch of receives', () => {
     expect(each.mock.calls[0]?.[2]).toBe(2);
   });
 
-  it('comes before the end of file, also one that was told together with it', async () => {
+  it('returns batched bytes before an end of file reported with them', async () => {
     const ends = await talking();
     const waiting = readable(ends.far);
     ends.near.trySend(Buffer.from('bye'));
@@ -152,7 +151,7 @@ describeEpoll('a batch of receives', () => {
     expect(ends.far.tryRecv(100)).toHaveLength(0);
   });
 
-  it('finds the end of file', async () => {
+  it('reports end of file', async () => {
     const { near, far } = await talking();
     const waiting = readable(far);
     near.close();
@@ -161,7 +160,7 @@ describeEpoll('a batch of receives', () => {
     expect(far.tryRecv(100)).toHaveLength(0);
   });
 
-  it('keeps an error that the system tells once', async () => {
+  it('keeps an error that the system reports once', async () => {
     const { near, far } = await talking();
     const waiting = readable(far);
     near.reset();
@@ -171,7 +170,7 @@ describeEpoll('a batch of receives', () => {
     expect(errorOf(() => far.tryRecvInto(new Uint8Array(8)))).toBe(error);
   });
 
-  it('resets the connection that is closed before its bytes were taken', async () => {
+  it('resets a connection that is closed with batched bytes unread', async () => {
     const ends = await talking();
     await bring(ends, 'unread');
     ends.far.close();
@@ -179,7 +178,7 @@ describeEpoll('a batch of receives', () => {
     await expect(recv(ends.near)).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('drops the bytes at shutdown of receiving', async () => {
+  it('discards batched bytes at shutdown("recv")', async () => {
     const ends = await talking();
     await bring(ends, 'unread');
     ends.far.shutdown('recv');
@@ -188,7 +187,7 @@ describeEpoll('a batch of receives', () => {
     expect(await recv(ends.near)).toHaveLength(0);
   });
 
-  it('brings the end of a message that did not fit', async () => {
+  it('receives the rest of a message that is larger than the slabs', async () => {
     const ends = await talking();
     const long = Buffer.alloc(3 * SLAB_BYTES + 1, 'the quick brown fox ');
     const sending = readable(ends.far);
@@ -203,7 +202,7 @@ describeEpoll('a batch of receives', () => {
     expect(Buffer.concat(parts).equals(long)).toBe(true);
   });
 
-  it('gives each of many connections its own bytes, over several slabs', async () => {
+  it('passes each connection its own bytes, over several slabs', async () => {
     const listener = network.listen(ANY_PORT, {});
     const ends: Pair[] = [];
     for (let i = 0; i < 150; i += 1) {
@@ -223,45 +222,45 @@ describeEpoll('a batch of receives', () => {
   });
 });
 
-describe('a batch of receives without a system', () => {
-  /** Receivers that write down what happens; each receive gives `length` bytes. */
+describe('a batch of receives with a fake addon', () => {
+  /** Receivers that log their calls. */
   function makeBatch(recvEach: (batch: Int32Array, from: number, to: number) => number) {
     const batch = new ReceiveBatch({ recvEach } as never, new Slabs(), 8);
     const log: string[] = [];
     const receiver = (handle: number) => ({
       handle,
       onReceived: (data: Buffer, drained: boolean) => {
-        log.push(`${handle} has ${data.length}${drained ? '' : ', and more'}`);
+        log.push(`${handle} received ${data.length}${drained ? '' : ', and more'}`);
       },
-      onNoData: (result: number) => void log.push(`${handle} has none: ${result}`),
-      notifyRecv: () => void log.push(`${handle} granted`),
+      onNoData: (result: number) => void log.push(`${handle} received none: ${result}`),
+      notifyRecv: () => void log.push(`${handle} notified`),
     });
     return { batch, log, receiver };
   }
 
-  /** Answers with the handle as the number of bytes, until the memory is used up. */
+  /** Returns the handle as the number of received bytes. */
   function handles(batch: Int32Array, from: number, to: number): number {
     for (let i = from; i < to; i += 1) batch[2 * i + 1] = batch[2 * i] as number;
     return to - from;
   }
 
-  it('grants nobody before everybody has what was received', () => {
+  it('notifies the receivers after all of them have their bytes', () => {
     const { batch, log, receiver } = makeBatch(handles);
     for (const handle of [10, 20]) batch.add(receiver(handle));
     batch.run();
-    expect(log).toEqual(['10 has 10', '20 has 20', '10 granted', '20 granted']);
+    expect(log).toEqual(['10 received 10', '20 received 20', '10 notified', '20 notified']);
     batch.run();
     expect(log).toHaveLength(4);
   });
 
-  it('tells what has none why, and what has filled its memory that there may be more', () => {
+  it('passes on errors, and whether more bytes may follow', () => {
     const { batch, log, receiver } = makeBatch(handles);
     for (const handle of [-11, SLAB_BYTES]) batch.add(receiver(handle));
     batch.run();
-    expect(log.slice(0, 2)).toEqual(['-11 has none: -11', '65536 has 65536, and more']);
+    expect(log.slice(0, 2)).toEqual(['-11 received none: -11', '65536 received 65536, and more']);
   });
 
-  it('goes on with a new slab where the one before was used up', () => {
+  it('continues with a new slab when one is full', () => {
     const calls: number[][] = [];
     const { batch, log, receiver } = makeBatch((results, from, to) => {
       calls.push([from, to]);
@@ -273,25 +272,25 @@ describe('a batch of receives without a system', () => {
       [0, 3],
       [2, 3],
     ]);
-    expect(log.slice(0, 3)).toEqual(['1 has 1', '2 has 2', '3 has 3']);
+    expect(log.slice(0, 3)).toEqual(['1 received 1', '2 received 2', '3 received 3']);
   });
 
-  it('leaves it to the receivers to receive what would take more than a few slabs', () => {
+  it('does not fill more than three slabs, and notifies the other receivers', () => {
     const { batch, log, receiver } = makeBatch((results, from, to) =>
       handles(results, from, Math.min(from + 1, to)),
     );
     for (let i = 0; i < 8; i += 1) batch.add(receiver(SLAB_BYTES - i));
     batch.run();
-    expect(log.filter((line) => line.includes('has'))).toHaveLength(3);
-    expect(log.filter((line) => line.includes('granted'))).toHaveLength(8);
+    expect(log.filter((line) => line.includes('received'))).toHaveLength(3);
+    expect(log.filter((line) => line.includes('notified'))).toHaveLength(8);
   });
 
-  it('leaves it to the receivers to meet what has gone wrong, such as a lack of memory', () => {
+  it('notifies all receivers if a slab cannot be allocated', () => {
     const { batch, log, receiver } = makeBatch(() => {
       throw new RangeError('Array buffer allocation failed');
     });
     for (const handle of [1, 2]) batch.add(receiver(handle));
     batch.run();
-    expect(log).toEqual(['1 granted', '2 granted']);
+    expect(log).toEqual(['1 notified', '2 notified']);
   });
 });

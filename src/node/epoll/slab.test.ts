@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SLAB_BYTES, Slabs } from './slab.ts';
 
-/** What a receive of `length` bytes does, without the system call. */
+/** Does what a receive of `length` bytes does, without the system call. */
 function receive(slabs: Slabs, length: number, fill = 0): Buffer {
   const asked = slabs.reserve(65536, length);
   expect(asked).toBeGreaterThanOrEqual(length);
@@ -10,7 +10,7 @@ function receive(slabs: Slabs, length: number, fill = 0): Buffer {
 }
 
 describe('slabs', () => {
-  it('holds none before the first receive, and none after drop', () => {
+  it('holds no slab before the first receive and after drop', () => {
     const slabs = new Slabs();
     expect(slabs.held).toBe(0);
     slabs.reserve(1, 0);
@@ -20,7 +20,7 @@ describe('slabs', () => {
     expect(receive(slabs, 10)).toHaveLength(10);
   });
 
-  it('gives small receives slices of one slab, which are Buffers', () => {
+  it('returns slices of one slab, as Buffers, for small receives', () => {
     const slabs = new Slabs();
     const first = receive(slabs, 5);
     const second = receive(slabs, 5);
@@ -30,7 +30,7 @@ describe('slabs', () => {
     expect(second.toString('hex')).toBe('0000000000');
   });
 
-  it('never asks for more than max, nor for more than is left', () => {
+  it('requests at most max bytes, and at most the rest of the slab', () => {
     const slabs = new Slabs();
     expect(slabs.reserve(10, 0)).toBe(10);
     expect(slabs.reserve(1 << 30, 0)).toBe(SLAB_BYTES);
@@ -38,7 +38,7 @@ describe('slabs', () => {
     expect(slabs.reserve(1 << 30, 0)).toBe(8000);
   });
 
-  it('begins a new slab rather than offer a short rest', () => {
+  it('allocates a new slab instead of offering a short rest', () => {
     const slabs = new Slabs();
     const first = receive(slabs, SLAB_BYTES - 8000);
     expect(slabs.reserve(65536, 20_000)).toBe(SLAB_BYTES);
@@ -48,7 +48,7 @@ describe('slabs', () => {
     expect(slabs.memory.buffer === third.buffer).toBe(false);
   });
 
-  it('uses the last bytes for a receive that asks for no more', () => {
+  it('uses the last bytes of a slab for a receive that requests no more', () => {
     const slabs = new Slabs();
     const first = receive(slabs, SLAB_BYTES - 16);
     expect(slabs.reserve(16, 0)).toBe(16);
@@ -58,7 +58,7 @@ describe('slabs', () => {
   it('copies small messages while much memory is pinned', () => {
     const slabs = new Slabs();
     const pinned = Array.from({ length: 300 }, () => receive(slabs, SLAB_BYTES, 1));
-    for (let i = 0; i < 20; i += 1) receive(slabs, SLAB_BYTES); // it asks now and then
+    for (let i = 0; i < 20; i += 1) receive(slabs, SLAB_BYTES); // Memory use is checked rarely.
     const copies: Buffer[] = [];
     const small = receive(slabs, 100, 7);
     expect(small.buffer === slabs.memory.buffer).toBe(false);
@@ -75,7 +75,7 @@ describe('slabs', () => {
     expect(pinned.every((slice) => slice[0] === 1)).toBe(true);
   });
 
-  it('is not harmed by an attempt to detach it', () => {
+  it('keeps working after an attempt to detach its memory', () => {
     const slabs = new Slabs();
     receive(slabs, 10);
     tryToDetach(slabs.memory.buffer);
@@ -83,7 +83,7 @@ describe('slabs', () => {
   });
 });
 
-/** Node 20 has no way to do it, 22 does it, and from 24 on what is untransferable refuses. */
+/** Node 20 has no transfer(), Node 22 transfers, and Node 24 throws for untransferable memory. */
 function tryToDetach(memory: ArrayBufferLike & { transfer?(): unknown }): void {
   try {
     memory.transfer?.();

@@ -1,40 +1,43 @@
 /**
  * Slabs: the memory that the epoll network receives into.
  *
- * A receive takes a slice from the front of what is left of the current slab, so an idle connection
- * owns no buffer, and a small message costs a view instead of an allocation.
+ * A receive takes a slice of the free part of the current slab. So an idle connection holds no
+ * buffer, and a small message costs a view instead of an allocation.
  *
  * Invariants:
- *  1. Bytes that were handed out are never written again: the offset only grows. What keeps a slab
- *     alive, once it is no longer the current one, are its slices.
- *  2. The memory is made here, in JavaScript. External memory is not allowed everywhere (V8's
- *     sandbox), and where it is, making it costs fifty times as much as a view.
+ *  1. Bytes that were returned are never overwritten: the offset only grows. The slices of a slab
+ *     keep it alive when it is no longer the current one.
+ *  2. JavaScript allocates the memory. External memory is not allowed in every build (V8 sandbox),
+ *     and creating it costs fifty times as much as a view.
  */
 import { getHeapStatistics } from 'node:v8';
 import { markAsUntransferable } from 'node:worker_threads';
 
-/** Length of a slab, and so the most that one receive takes. */
+/** Length of a slab, and so the most bytes of one receive. */
 export const SLAB_BYTES: number = 65536;
 
-/** A receive is offered at least this much, so that the rest of a slab does not chop messages.
- *  LEAST_ROOM of native/bytes.c. */
-export const LEAST_ROOM: number = 4096;
+/** A receive is offered at least this much, so that the rest of a slab does not split messages. */
+export const MIN_RECEIVE: number = 4096;
 
-/** A slice below this size pins at least 64 times as much as it holds. It is copied while more than
- *  so many slabs' worth of memory is alive. */
+/**
+ * A slice below this size pins at least 64 times its length. It is copied while more memory than
+ * MANY_SLABS slabs is alive.
+ */
 const SMALL_SLICE = SLAB_BYTES / 64;
 const MANY_SLABS = 256;
 
-/** Copies share memory of this size: one of them pins no more. The pool that `Buffer.from` shares
- *  is as large as a slab from Node 24 on. */
+/**
+ * Copies share memory of this size, so a copy pins no more than that. The pool that `Buffer.from`
+ * shares is as large as a slab since Node 24.
+ */
 const COPIES_BYTES = 8192;
 
-/** Whether many slabs are alive is asked each time that so many have been made. */
-const ASK_EVERY = 16;
+/** Memory use is checked once per this many slabs. */
+const CHECK_EVERY = 16;
 
 /**
- * The class of Buffer's own slices, which `Buffer[Symbol.species]` names. `subarray` constructs it
- * too, after checks that are not needed here: 50 ns instead of 20.
+ * The class that Buffer uses for slices. `subarray` also constructs it, after checks that are not
+ * needed here: 50 ns instead of 20.
  */
 type SliceConstructor = new (memory: ArrayBufferLike, offset: number, length: number) => Buffer;
 const Slice = (Buffer as unknown as Record<symbol, SliceConstructor>)[
@@ -47,16 +50,16 @@ const NO_MEMORY: Buffer = Buffer.alloc(0);
 export class Slabs {
   /** The current slab. */
   memory: Buffer = NO_MEMORY;
-  /** Where in it the next receive writes. */
+  /** The position in it where the next receive writes. */
   offset = 0;
-  /** memory.buffer: its getter is slow enough to be seen. */
+  /** memory.buffer. Its getter is measurably slow. */
   #buffer: ArrayBufferLike = NO_MEMORY.buffer;
-  /** Bytes left behind the offset. */
+  /** Bytes after the offset. */
   #remaining = 0;
-  /** Many slabs were alive when it was last asked. */
+  /** Many slabs were alive at the last check. */
   #manyAlive = false;
   #made = 0;
-  /** Where copies are made, and up to where it is full. */
+  /** The memory of the copies, and the number of used bytes in it. */
   #copies: Buffer = NO_MEMORY;
   #copied = 0;
 
@@ -66,17 +69,17 @@ export class Slabs {
   }
 
   /**
-   * Makes room for a receive of up to `max` bytes and says how many to ask for. `expected` is the
-   * size of the connection's last receive: one that gets large messages is not offered the short
-   * rest of a slab. A slab that somebody has detached through one of its slices is replaced.
+   * Reserves memory for a receive of up to `max` bytes and returns how many to request. `expected`
+   * is the size of the connection's last receive: a connection with large messages is not offered
+   * the short rest of a slab. A slab that was detached through one of its slices is replaced.
    */
   reserve(max: number, expected: number): number {
-    const wanted = Math.min(max, Math.max(expected, LEAST_ROOM));
+    const wanted = Math.min(max, Math.max(expected, MIN_RECEIVE));
     if (this.#remaining < wanted || this.memory.length !== SLAB_BYTES) this.#renew();
     return Math.min(max, this.#remaining);
   }
 
-  /** The `length` bytes that were received at the offset. */
+  /** Returns the `length` bytes that were received at the offset. */
   take(length: number): Buffer {
     const slice = new Slice(this.#buffer, this.offset, length);
     if (length < SMALL_SLICE && this.#manyAlive) return this.#copyOf(slice);
@@ -84,14 +87,16 @@ export class Slabs {
     return slice;
   }
 
-  /** Likewise, where more has been received behind them: the offset moves on in any case. */
+  /** As `take`, but more bytes were received after these: the offset advances in any case. */
   takeNext(length: number): Buffer {
     const slice = new Slice(this.#buffer, this.offset, length);
     this.#advance(length);
     return length < SMALL_SLICE && this.#manyAlive ? this.#copyOf(slice) : slice;
   }
 
-  /** A part of what was received, to be handed out or kept by itself: light, as `take` has it. */
+  /**
+   * Returns a part of received data. Small parts are copied under the same conditions as in `take`.
+   */
   partOf(data: Buffer, from: number, to: number): Buffer {
     const part = data.subarray(from, to);
     const isSlice = data.buffer.byteLength === SLAB_BYTES;
@@ -111,13 +116,15 @@ export class Slabs {
     return copy;
   }
 
-  /** To a multiple of 8, as the addon does it: faster copies, typed views possible. */
+  /**
+   * Advances to a multiple of 8, as the addon does: faster copies, and typed views are possible.
+   */
   #advance(length: number): void {
     this.offset = (this.offset + length + 7) & ~7;
     this.#remaining = SLAB_BYTES - this.offset;
   }
 
-  /** Lets the current slab go. */
+  /** Releases the current slab. */
   drop(): void {
     this.memory = NO_MEMORY;
     this.#buffer = NO_MEMORY.buffer;
@@ -126,23 +133,22 @@ export class Slabs {
     this.#copied = 0;
   }
 
-  /** Not zeroed: every byte that is ever shown was received. */
+  /** Not zeroed: only received bytes are ever returned. */
   #renew(): void {
     this.memory = Buffer.allocUnsafeSlow(SLAB_BYTES);
     this.#buffer = this.memory.buffer;
-    markAsUntransferable(this.#buffer); // one slice posted away must not empty all the others
+    markAsUntransferable(this.#buffer); // Transferring one slice must not detach the others.
     this.offset = 0;
     this.#remaining = SLAB_BYTES;
-    if (this.#made % ASK_EVERY === 0) this.#manyAlive = externalBytes() > MANY_SLABS * SLAB_BYTES;
+    if (this.#made % CHECK_EVERY === 0) this.#manyAlive = externalBytes() > MANY_SLABS * SLAB_BYTES;
     this.#made += 1;
   }
 }
 
 /**
- * All memory outside the heap, of which living slabs are a part: the bound errs on the side of
- * copying. To count slabs exactly takes a WeakRef or a FinalizationRegistry. Both keep their
- * targets alive until a full collection: every slab would outlive its slices, and a receive took
- * 60 ns longer.
+ * All memory outside the heap, which includes living slabs: the estimate errs towards copying.
+ * Exact counting requires WeakRef or FinalizationRegistry. Both keep their targets alive until a
+ * full collection, so every slab would outlive its slices, and a receive took 60 ns longer.
  */
 function externalBytes(): number {
   return getHeapStatistics().external_memory;

@@ -21,20 +21,19 @@ import {
   writable,
 } from '../../../test/support/network/epoll-network.ts';
 import type { Endpoint } from '../../world/network.ts';
-import { EPOLL_OPTIONS } from './options.ts';
 
-/** A child that sends a descriptor over its channel, and is gone without reading from there. */
+/** A child that sends a descriptor over its channel and exits without reading from it. */
 const SENDS_A_LISTENER = `
   const server = require('node:net').createServer();
   server.listen(0, '127.0.0.1', () => {
     process.send('', server);
-    require('node:fs').readSync(0, Buffer.alloc(1)); // until it may go
+    require('node:fs').readSync(0, Buffer.alloc(1)); // until its stdin ends
     process.exit();
   });`;
 
 describeEpoll('an epoll connection', () => {
   describe('connecting', () => {
-    it('is under way first, then connected', async () => {
+    it('is pending first, then connected', async () => {
       const listener = network.listen(ANY_PORT, {});
       const transport = network.connect(listener.local, {});
       expect(transport.tryRecv(10)).toBe(undefined);
@@ -44,7 +43,7 @@ describeEpoll('an epoll connection', () => {
       expect(portOf(transport.local)).toBeGreaterThan(0);
     });
 
-    it('fails with ECONNREFUSED, in every try', async () => {
+    it('fails with ECONNREFUSED in every attempt', async () => {
       const listener = network.listen(ANY_PORT, {});
       listener.close();
       const transport = network.connect(listener.local, {});
@@ -62,7 +61,7 @@ describeEpoll('an epoll connection', () => {
       expect(errorOf(() => transport.trySend(Buffer.from('x'))).code).toBe('ECONNREFUSED');
     });
 
-    it('binds the near end where it was asked to', async () => {
+    it('binds the requested local address', async () => {
       const listener = network.listen({ host: '0.0.0.0', port: 0, family: 4 }, {});
       const to: Endpoint = { host: '127.0.0.1', port: portOf(listener.local), family: 4 };
       const localAddress: Endpoint = { host: '127.0.0.2', port: 0, family: 4 };
@@ -81,7 +80,7 @@ describeEpoll('an epoll connection', () => {
       expect(near.canRecv).toBe(false);
     });
 
-    it('gives at most max bytes, and the rest to the next try', async () => {
+    it('returns at most max bytes, and the rest in the next attempt', async () => {
       const { near, far } = await pair();
       near.trySend(Buffer.from('hello world'));
       await settle();
@@ -91,7 +90,7 @@ describeEpoll('an epoll connection', () => {
       expect(far.canRecv).toBe(false);
     });
 
-    it('never writes again to bytes that it gave out', async () => {
+    it('never overwrites bytes that it has returned', async () => {
       const { near, far } = await pair();
       const pieces: Buffer[] = [];
       for (let i = 0; i < 200; i += 1) {
@@ -116,9 +115,9 @@ describeEpoll('an epoll connection', () => {
       expect(far.tryRecvInto(into)).toBe(0);
     });
 
-    it('gives the bytes first, then the end of file, again and again', async () => {
+    it('returns the bytes first, then end of file in every attempt', async () => {
       const { near, far } = await pair();
-      near.trySend(Buffer.from('last words'));
+      near.trySend(Buffer.from('last bytes'));
       near.close();
       await settle();
       let text = '';
@@ -126,13 +125,13 @@ describeEpoll('an epoll connection', () => {
         expect(far.canRecv).toBe(true);
         text += String(far.tryRecv(1));
       }
-      expect(text).toBe('last words');
+      expect(text).toBe('last bytes');
       expect(far.tryRecv(100)).toHaveLength(0);
       expect(far.tryRecv(100)).toHaveLength(0);
       expect(far.canRecv).toBe(true);
     });
 
-    it('does not miss an end of file that was told together with the bytes', async () => {
+    it('does not miss an end of file that is reported together with the bytes', async () => {
       const { near, far } = await pair();
       near.trySend(Buffer.from('bye'));
       near.shutdown('send');
@@ -142,7 +141,7 @@ describeEpoll('an epoll connection', () => {
       expect(far.tryRecv(65536)).toHaveLength(0);
     });
 
-    it('refuses empty and detached memory', async () => {
+    it('throws a TypeError for empty and detached memory', async () => {
       const { near } = await pair();
       const gone = new Uint8Array(8);
       structuredClone(gone, { transfer: [gone.buffer] });
@@ -154,7 +153,7 @@ describeEpoll('an epoll connection', () => {
   });
 
   describe('sending', () => {
-    it('takes what fits, says 0 when full, and is told when there is room again', async () => {
+    it('sends what fits, returns 0 when full, and is notified when space is free', async () => {
       const { near, far } = await pair();
       const data = Buffer.alloc(8 << 20, 'x');
       const sent = near.trySend(data);
@@ -168,7 +167,7 @@ describeEpoll('an epoll connection', () => {
       expect(near.trySend(data)).toBeGreaterThan(0);
     });
 
-    it('carries megabytes unchanged, whatever the pieces', async () => {
+    it('transfers megabytes unchanged', async () => {
       const { near, far } = await pair();
       const data = Buffer.alloc(3_000_001, 'the quick brown fox ');
       const sending = sendAll(near, data).then(() => near.shutdown('send'));
@@ -185,13 +184,13 @@ describeEpoll('an epoll connection', () => {
       expect(near.trySendv([])).toBe(0);
     });
 
-    it('looks at the first 64 pieces only', async () => {
+    it('sends only the first 64 pieces', async () => {
       const { near } = await pair();
       const pieces = Array.from({ length: 100 }, () => Buffer.from('xy'));
       expect(near.trySendv(pieces)).toBe(128);
     });
 
-    it('fails with EPIPE after its own side was shut down, and still receives', async () => {
+    it('fails with EPIPE after shutdown("send"), and still receives', async () => {
       const { near, far } = await pair();
       near.shutdown('send');
       expect(await recv(far)).toHaveLength(0);
@@ -205,7 +204,7 @@ describeEpoll('an epoll connection', () => {
   });
 
   describe('ending', () => {
-    it('lets bytes arrive before the reset that followed them', async () => {
+    it('returns bytes before the reset that followed them', async () => {
       const { near, far } = await pair();
       near.trySend(Buffer.from('before'));
       await settle();
@@ -218,7 +217,7 @@ describeEpoll('an epoll connection', () => {
       expect(errorOf(() => far.trySend(Buffer.from('x'))).code).toBe('EPIPE');
     });
 
-    it('tells the receiving side of a reset that a send has met first', async () => {
+    it('reports a reset to recv even if a send has received it first', async () => {
       const { near, far } = await pair();
       near.reset();
       await settle();
@@ -226,7 +225,7 @@ describeEpoll('an epoll connection', () => {
       expect(errorOf(() => far.tryRecv(10)).code).toBe('ECONNRESET');
     });
 
-    it('keeps the names of both ends after a reset and after close', async () => {
+    it('keeps both addresses after a reset and after close', async () => {
       const { near, far, listener } = await pair();
       const remote = near.local;
       near.reset();
@@ -240,7 +239,7 @@ describeEpoll('an epoll connection', () => {
       expect(portOf(unasked.local)).toBeGreaterThan(0);
     });
 
-    it('gives end of file after shutdown of receiving, and does not stall the peer', async () => {
+    it('reports end of file after shutdown("recv"), and does not stall the peer', async () => {
       const { near, far } = await pair();
       near.trySend(Buffer.from('unread'));
       const waiting = readable(far);
@@ -253,17 +252,20 @@ describeEpoll('an epoll connection', () => {
       expect(String(await recv(near))).toBe('still talking');
     });
 
-    it('may be shut down in any state', async () => {
+    it('accepts shutdown in any state', async () => {
       const { near, far } = await pair();
       far.close();
       await settle();
       near.shutdown('both');
       near.shutdown('both');
+      expect(near.tryRecv(10)).toHaveLength(0);
+      expect(errorOf(() => near.trySend(Buffer.from('x'))).code).toBe('EPIPE');
       near.close();
       near.shutdown('both');
+      expect(errorOf(() => near.tryRecv(10)).code).toBe('ERR_CLOSED');
     });
 
-    it('wakes both waiters with ERR_CLOSED at close, and every later try throws it', async () => {
+    it('rejects both waiters with ERR_CLOSED at close, as every later attempt', async () => {
       const { near } = await pair();
       while (near.trySend(Buffer.alloc(1 << 20)) > 0);
       near.tryRecv(1);
@@ -284,7 +286,7 @@ describeEpoll('an epoll connection', () => {
       expect(near.canRecv && near.canSend).toBe(true);
     });
 
-    it('drops notices that were under way for a closed connection', async () => {
+    it('drops events that were queued for a connection before it was closed', async () => {
       const { near, far } = await pair();
       await settle();
       near.trySend(Buffer.from('late'));
@@ -295,7 +297,7 @@ describeEpoll('an epoll connection', () => {
     });
   });
 
-  it('tells what the system uses of what was set, in units of the contract', async () => {
+  it('reads options as the system applies them, in the units of the contract', async () => {
     const { near, far } = await pair();
     expect([near.getOption('noDelay'), far.getOption('noDelay')]).toEqual([1, 1]);
     near.setOption('noDelay', 0);
@@ -306,18 +308,18 @@ describeEpoll('an epoll connection', () => {
     near.setOption('userTimeoutMs', 1234);
     near.setOption('recvBufferSize', 8192);
     near.setOption('sendBufferSize', 16_384);
-    expect(EPOLL_OPTIONS.map((option) => near.getOption(option))).toEqual([
+    expect(network.capabilities.options.map((option) => near.getOption(option))).toEqual([
       ...[0, 1, 15_000, 1000, 7, 1234, 16_384, 32_768],
     ]);
     expect(far.getOption('keepAlive')).toBe(0);
   });
 
-  it('keeps an error behind bytes that came with a descriptor', async () => {
+  it('keeps an error that follows bytes with a descriptor', async () => {
     const path = join(tmpdir(), `coronet-${process.pid}-descriptor.sock`);
     const listener = network.listen({ path }, {});
     const client = connectWithNode({ path }).pause();
     const far = await accept(listener);
-    // In the channel of a child of Node's, descriptors travel over the connection.
+    // The channel of a Node child process transfers descriptors over this connection.
     const child = spawn(process.execPath, ['-e', SENDS_A_LISTENER], {
       stdio: ['pipe', 'inherit', 'inherit', client],
       env: { ...process.env, NODE_CHANNEL_FD: '3' },
@@ -331,7 +333,7 @@ describeEpoll('an epoll connection', () => {
     await expect(recv(far)).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('passes the refusal of the system on', async () => {
+  it('throws the error of the system for an invalid option value', async () => {
     const { near } = await pair();
     expect(errorOf(() => near.setOption('keepAliveCount', 1000))).toMatchObject({
       code: 'EINVAL',

@@ -1,57 +1,47 @@
 /**
  * A connection on the epoll network.
  *
- * Edge-triggered readiness, in five facts (epoll(7), and the kernel's sources where it is silent):
- *  - An edge is told once. What it announced is remembered in `canRecv` / `canSend` until a system
- *    call has met its end: EAGAIN, or fewer bytes than asked for.
- *  - A short read means "empty" as long as nothing was in the queue behind the bytes. Behind them
- *    may stand the end of file, an error, or urgent data, and their edge has been told already. So
- *    once RDHUP, HUP, ERR or PRI has been seen, only EAGAIN clears `canRecv`.
- *  - Every event reports both directions as they are now. A flag may be set although a try has just
- *    cleared it: spurious, and legal.
- *  - An error (RST, timeout) stands behind the bytes that arrived before it. recv gives those
- *    first, then the error, ONCE, to whichever of recv and send asks first; then come end of file
- *    and EPIPE. What the receiving side must still say is kept in `#fate`.
- *  - Events of a closed descriptor may still be under way; the handle in them does not match.
+ * The header of network.ts lists the facts about edge-triggered readiness. Two more concern errors.
+ * An error (RST, timeout) follows the bytes that arrived before it: recv returns the bytes first,
+ * then the error. And the kernel reports the error only once, to the first recv or send; after that
+ * it reports end of file and EPIPE. If a send received the error, `#pendingError` keeps it for the
+ * receiving direction.
  *
- * Gates. Each direction is `open`, or shut in one of four ways. Tries look at one field.
+ * Each direction is `open` or in one of four other states. The hot path checks one field.
  *
  *   connecting ──► open ──► ended (recv only: end of file, or shutdown('recv'))
- *       │           │ └───► failed (sticky: every try throws the same error)
- *       └─► failed  └─────► closed (from every state; every try throws ERR_CLOSED)
+ *       │           │ └───► failed (sticky: every attempt throws the same error)
+ *       └─► failed  └─────► closed (from every state; every attempt throws ERR_CLOSED)
  *
  * Invariants:
- *  1. A shut gate (except connecting) has its flag set: a task that waits is resumed at once and
- *     its try tells.
- *  2. `handle` is used only while not closed; the addon would refuse it anyway.
- *  3. What was received together with others is the first of what is there to receive, in every
- *     respect: tries take it before they ask the system, and with it unread a close is a reset.
- *     (Only that of TCP. The peer of a Unix socket sees an ordinary end: nothing else resets one.)
+ *  1. A direction that is ended, failed or closed has its flag set. A waiting task is resumed at
+ *     once, and its next attempt reports the state.
+ *  2. `handle` is used only while the connection is not closed. The addon rejects it otherwise.
+ *  3. Bytes that a batch received are the first unread bytes in every respect: attempts take them
+ *     before they call the system, and closing with such bytes unread resets a TCP connection, as
+ *     the system does for its own queue. (The peer of a Unix socket receives an ordinary end of
+ *     file.)
  */
 import { ClosedError } from '../../kernel/errors.ts';
 import { Readiness } from '../../kernel/readiness.ts';
 import type { Endpoint, SocketOption, Transport } from '../../world/network.ts';
 import { endpointText, withInternedHost } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
-import { readOption, writeOption } from './options.ts';
 import type { BatchReceiver } from './receive-batch.ts';
 import type { Registered, Registry, TransportOrigin } from './registry.ts';
 import { EAGAIN, EBADF, EPOLLIN, RECV_EVENTS, SEND_EVENTS, TRAILING_EVENTS } from './registry.ts';
-import { LEAST_ROOM } from './slab.ts';
+import { MIN_RECEIVE } from './slab.ts';
 
 const EPIPE = -32;
 const EFAULT = -14;
-/** The system is short of memory: the call failed, the connection did not. */
+/** The system is short of memory: the call fails, the connection does not. */
 const TRANSIENT_ERRORS: readonly number[] = [-12 /* ENOMEM */, -105 /* ENOBUFS */];
 
 const SHUT_RECV = 0;
 const SHUT_SEND = 1;
 
-/** The most that one system call moves (MAX_RW_COUNT of Linux). */
-const MAX_RECEIVE = 0x7ffff000;
-
-/** How many pieces the addon looks at in one call. */
-const MAX_PIECES = 64;
+/** The result for a TCP option on a Unix socket. */
+const EOPNOTSUPP = -95;
 
 const END_OF_FILE: Buffer = Buffer.alloc(0);
 const UNNAMED: Endpoint = { path: '' };
@@ -64,25 +54,27 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   readonly #registry: Registry;
   #recvState: DirectionState;
   #sendState: DirectionState;
-  /** The sticky error of a failed gate. */
+  /** The sticky error of a failed direction. */
   #recvError: unknown = undefined;
   #sendError: unknown = undefined;
-  /** The error number that ended the connection, when a send was the one to be told. */
+  /** The errno that ended the connection, if a send received it. */
   #pendingError = 0;
-  /** Something stands behind the bytes: only EAGAIN clears `canRecv` (see above). */
+  /** A short read is not the end (fact 3 in network.ts): only EAGAIN clears `canRecv`. */
   #readUntilEagain = false;
-  /** Received in a batch (epoll-batch.ts), and not taken yet: until then `canRecv` is set. */
+  /** Received in a batch and not taken yet. `canRecv` is set meanwhile. */
   #batched: Buffer | null = null;
-  /** More may be there behind it. */
+  /** The system may have more bytes after `#batched`. */
   #moreQueued = false;
-  /** shutdown('recv') was called: what comes in is thrown away. */
+  /** shutdown('recv') was called: incoming bytes are discarded. */
   #discarding = false;
-  /** Accepted, or the attempt has succeeded. */
+  /** Accepted, or the connection attempt has succeeded. */
   #connected: boolean;
-  /** Size of the last receive into a slab, 0 where the memory was the caller's: how much room the
-   *  next one is offered. */
+  /**
+   * Size of the last receive into a slab, 0 if the caller provided the memory. It determines how
+   * much memory the next receive is offered.
+   */
   #lastReceived = 0;
-  /** Asked of the system when first needed, at close at the latest. */
+  /** Read from the system when first needed, at close at the latest. */
   #local: Endpoint | undefined;
   #remote: Endpoint | undefined;
 
@@ -100,24 +92,24 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   // ------------------------------------------------------------------------------------- receive
 
-  /** One crossing into the addon, at most. */
+  /** Calls the addon at most once. */
   tryRecv(max: number): Buffer | undefined {
     if (this.#batched !== null && max > 0) return this.#takeBatched(this.#batched, max);
     if (this.#recvState !== 'open' && !this.#checkRecvState()) {
       return this.#recvState === 'ended' ? END_OF_FILE : undefined;
     }
     const { addon, slabs } = this.#registry;
-    const asked = slabs.reserve(max, this.#lastReceived);
-    const received = addon.recv(this.handle, slabs.memory, slabs.offset, asked);
+    const requested = slabs.reserve(max, this.#lastReceived);
+    const received = addon.recv(this.handle, slabs.memory, slabs.offset, requested);
     if (received > 0) {
       this.#lastReceived = received;
-      if (received < asked && !this.#readUntilEagain) this.canRecv = false;
+      if (received < requested && !this.#readUntilEagain) this.canRecv = false;
       return slabs.take(received);
     }
     return this.#endOrBlock(received) ? END_OF_FILE : undefined;
   }
 
-  /** The way without garbage: the same memory again and again, still warm in the cache. */
+  /** Allocates nothing: the caller reuses its memory, which stays in the processor cache. */
   tryRecvInto(into: Uint8Array): number {
     this.#lastReceived = 0;
     if (this.#batched !== null && into.length > 0) {
@@ -128,17 +120,20 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     if (this.#recvState !== 'open' && !this.#checkRecvState()) {
       return this.#recvState === 'ended' ? 0 : -1;
     }
-    const asked = Math.min(into.length, MAX_RECEIVE);
-    const received = this.#registry.addon.recv(this.handle, into, 0, asked);
+    const { addon } = this.#registry;
+    const requested = Math.min(into.length, addon.constants.MAX_TRANSFER);
+    const received = addon.recv(this.handle, into, 0, requested);
     if (received > 0) {
-      if (received < asked && !this.#readUntilEagain) this.canRecv = false;
+      if (received < requested && !this.#readUntilEagain) this.canRecv = false;
       return received;
     }
     return this.#endOrBlock(received) ? 0 : -1;
   }
 
-  /** Once all of it has been taken, the flag says again what is known of the system's queue. None
-   *  is left where somebody has detached the slab: that must not pass for the end of file. */
+  /**
+   * When all batched bytes are taken, the flag again follows the queue of the system. An empty
+   * buffer means that its slab was detached, which must not be reported as end of file.
+   */
   #takeBatched(data: Buffer, max: number): Buffer {
     const { slabs } = this.#registry;
     if (data.length > max) {
@@ -151,11 +146,11 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return data;
   }
 
-  /** A task waits for small messages, which go into a slab: the last receive tells. */
+  /** True if a task waits and the last receive was a small message: those go into a slab. */
   #joinsBatch(bits: number): boolean {
     if (this.recvWaiter === null || (bits & EPOLLIN) === 0) return false;
     const last = this.#lastReceived;
-    return last > 0 && last <= LEAST_ROOM && this.#recvState === 'open' && this.#batched === null;
+    return last > 0 && last <= MIN_RECEIVE && this.#recvState === 'open' && this.#batched === null;
   }
 
   onReceived(data: Buffer, drained: boolean): void {
@@ -164,12 +159,12 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     this.#moreQueued = this.#readUntilEagain || !drained;
   }
 
-  /** The end of file and "would block" are told again; an error is told once. */
+  /** The system reports end of file and EAGAIN again, but an error only once. */
   onNoData(result: number): void {
     if (result < 0 && result !== EAGAIN) this.#failRecv(result);
   }
 
-  /** True: the end of file. False: would block. Anything else is thrown, now and later. */
+  /** True: end of file. False: would block. Every other result is thrown, now and later. */
   #endOrBlock(result: number): boolean {
     if (result === EAGAIN) {
       this.canRecv = false;
@@ -182,7 +177,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return true;
   }
 
-  /** The error to throw. It is kept, unless it was about the system's memory and may pass. */
+  /** Returns the error to throw, and keeps it unless it is transient. */
   #failRecv(errno: number): unknown {
     if (errno === EBADF) return this.#closedError();
     const error = systemError(errno, 'read');
@@ -193,7 +188,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return error;
   }
 
-  /** True: the gate is open after all. False: ended, or still connecting. */
+  /** True: the direction is open now. False: ended, or still connecting. */
   #checkRecvState(): boolean {
     if (this.#recvState === 'connecting') return this.tryConnect();
     if (this.#recvState === 'failed') throw this.#recvError;
@@ -211,18 +206,19 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   trySendv(chunks: readonly Uint8Array[]): number {
     if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
-    const sent = this.#registry.addon.sendv(this.handle, chunks);
-    return sent === offeredBytes(chunks) ? sent : this.#shortSend(sent);
+    const { addon } = this.#registry;
+    const sent = addon.sendv(this.handle, chunks);
+    return sent === offeredBytes(chunks, addon.constants.MAX_PIECES) ? sent : this.#shortSend(sent);
   }
 
-  /** The buffer of the system is full; the edge comes when there is room again. */
+  /** The send buffer is full. An event follows when it has space again. */
   #shortSend(result: number): number {
     if (result < 0 && result !== EAGAIN) throw this.#failSend(result);
     this.canSend = false;
     return Math.max(result, 0);
   }
 
-  /** Likewise. EPIPE says nothing about receiving: the peer's last words may still be there. */
+  /** As `#failRecv`. EPIPE does not concern receiving: bytes of the peer may still be queued. */
   #failSend(errno: number): unknown {
     if (errno === EBADF) return this.#closedError();
     const error = systemError(errno, 'write');
@@ -234,7 +230,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return error;
   }
 
-  /** True: the gate is open after all. False: still connecting. */
+  /** True: the direction is open now. False: still connecting. */
   #checkSendState(): boolean {
     if (this.#sendState === 'connecting') return this.tryConnect();
     throw this.#sendState === 'failed' ? this.#sendError : this.#closedError();
@@ -242,7 +238,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   // ---------------------------------------------------------------------------- connecting, ending
 
-  /** Asks the system, whatever the flags say: a spurious notice must not pass for a connection. */
+  /** Calls the system whatever the flags are: a spurious event must not pass for a connection. */
   tryConnect(): boolean {
     if (this.#sendState === 'closed') throw this.#closedError();
     if (this.#connected) return true;
@@ -254,14 +250,14 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return result > 0;
   }
 
-  /** shutdown('recv') may have ended the one gate while the attempt was under way. */
+  /** shutdown('recv') may have ended the receiving direction during the attempt. */
   #openDirections(): void {
     this.#connected = true;
     this.#sendState = 'open';
     if (this.#recvState === 'connecting') this.#recvState = 'open';
   }
 
-  /** Both directions fail for the same reason, and with the same error. */
+  /** Both directions fail with the same error. */
   #failConnect(errno: number): unknown {
     const error = systemError(errno, 'connect', this.#remote);
     this.#recvState = 'failed';
@@ -273,14 +269,14 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return error;
   }
 
-  /** A connection that has already ended answers ENOTCONN, which is not an error here. */
+  /** ENOTCONN, for a connection that has already ended, is not an error here. */
   shutdown(how: 'send' | 'recv' | 'both'): void {
     if (this.#sendState === 'closed') return;
     if (how !== 'recv') this.#registry.addon.shutdown(this.handle, SHUT_SEND);
     if (how !== 'send') this.#shutdownRecv();
   }
 
-  /** The kernel would go on queueing; from now on every notice empties the queue instead. */
+  /** The kernel keeps queueing received bytes, so every later event discards them. */
   #shutdownRecv(): void {
     const { addon } = this.#registry;
     addon.shutdown(this.handle, SHUT_RECV);
@@ -299,7 +295,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     this.#closeDescriptor(true);
   }
 
-  /** Names first, while the descriptor can still be asked; then the table; then the descriptor. */
+  /** Reads the addresses while the descriptor is open, then leaves the table, then closes. */
   #closeDescriptor(reset: boolean): void {
     if (this.#sendState === 'closed') return;
     this.#local = this.#connected ? this.local : UNNAMED;
@@ -309,7 +305,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     this.canRecv = true;
     this.canSend = true;
     this.#registry.remove(this);
-    // The system resets a connection that is closed with unread input; to it this is read.
+    // The system resets a connection that is closed with unread bytes; it counts these as read.
     const isUnread = this.#batched !== null;
     this.#batched = null;
     this.#registry.addon.close(this.handle, reset || isUnread ? 1 : 0);
@@ -328,27 +324,27 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     this.notifyRecv();
   }
 
-  /** Never acts on the end of a connection: a try meets it, after the bytes before it. */
+  /** Does not handle the end of a connection: an attempt finds it after the bytes. */
   onEvents(bits: number): void {
     if ((bits & TRAILING_EVENTS) !== 0) this.#readUntilEagain = true;
     if ((bits & RECV_EVENTS) !== 0) this.#onReadable(bits);
     if ((bits & SEND_EVENTS) !== 0) this.notifySend();
   }
 
-  // --------------------------------------------------------------------------- names and options
+  // ----------------------------------------------------------------------- addresses and options
 
   get local(): Endpoint {
     if (this.#local !== undefined) return this.#local;
-    const answer = this.#registry.addon.local(this.handle);
-    if (typeof answer === 'number') return UNNAMED;
-    if (this.#connected) this.#local = answer;
-    return answer;
+    const address = this.#registry.addon.local(this.handle);
+    if (typeof address === 'number') return UNNAMED;
+    if (this.#connected) this.#local = address;
+    return address;
   }
 
   get remote(): Endpoint {
     if (this.#remote !== undefined) return this.#remote;
-    const answer = this.#registry.addon.peer(this.handle);
-    this.#remote = typeof answer === 'number' ? UNNAMED : withInternedHost(answer);
+    const address = this.#registry.addon.peer(this.handle);
+    this.#remote = typeof address === 'number' ? UNNAMED : withInternedHost(address);
     return this.#remote;
   }
 
@@ -358,15 +354,21 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   getOption(option: SocketOption): number | undefined {
     if (this.#sendState === 'closed') return undefined;
-    return readOption(this.#registry.addon, this.handle, option);
+    const { addon } = this.#registry;
+    const value = addon.getOption(this.handle, addon.constants.SOCKET_OPTIONS.indexOf(option));
+    return value < 0 ? undefined : value * unitOf(option);
   }
 
+  /** Rounds up to the unit of the system: 0 seconds would be rejected or disable the option. */
   setOption(option: SocketOption, value: number): void {
     if (this.#sendState === 'closed') throw this.#closedError();
-    writeOption(this.#registry.addon, this.handle, option, value);
+    const { addon } = this.#registry;
+    const code = addon.constants.SOCKET_OPTIONS.indexOf(option);
+    const result = addon.setOption(this.handle, code, Math.ceil(value / unitOf(option)));
+    if (result < 0 && result !== EOPNOTSUPP) throw systemError(result, 'setsockopt');
   }
 
-  /** An accepted Unix connection has no name of its own: it goes by the listener's. */
+  /** An accepted Unix connection is unnamed; the address of its listener describes it. */
   override describe(): string {
     const text = endpointText(this.remote);
     return text === '' ? endpointText(this.local) : text;
@@ -378,10 +380,15 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   }
 }
 
-/** How many bytes the addon saw. */
-function offeredBytes(chunks: readonly Uint8Array[]): number {
-  const looked = Math.min(chunks.length, MAX_PIECES);
+/** The length of the pieces that the addon reads. */
+function offeredBytes(chunks: readonly Uint8Array[], maxPieces: number): number {
+  const count = Math.min(chunks.length, maxPieces);
   let bytes = 0;
-  for (let i = 0; i < looked; i += 1) bytes += (chunks[i] as Uint8Array).length;
+  for (let i = 0; i < count; i += 1) bytes += (chunks[i] as Uint8Array).length;
   return bytes;
+}
+
+/** TCP_KEEPIDLE and TCP_KEEPINTVL are in seconds, TCP_USER_TIMEOUT in milliseconds (tcp(7)). */
+function unitOf(option: SocketOption): number {
+  return option === 'keepAliveIdleMs' || option === 'keepAliveIntervalMs' ? 1000 : 1;
 }

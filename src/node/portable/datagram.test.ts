@@ -1,4 +1,4 @@
-/** A datagram socket of the portable network: bounded both ways, and honest about sends. */
+/** A datagram socket of the portable network: its bounds in both directions, errors of sends. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ async function bind(options: DatagramOptions = {}, at = LOOPBACK): Promise<Datag
   return socket;
 }
 
-/** Waits for the answer to what was sent. */
+/** Waits for the results of all sends. */
 async function sent(socket: DatagramTransport): Promise<void> {
   while (!socket.trySent()) await writable(socket);
 }
@@ -35,7 +35,7 @@ describe('a datagram socket of the portable network', () => {
     expect(socket.canSend).toBe(true);
   });
 
-  it('keeps a bounded number of datagrams, and counts the ones it drops', async () => {
+  it('queues a bounded number of datagrams and counts the dropped ones', async () => {
     const far = await bind();
     const near = await bind();
     const arrived = () => far.dropped ?? 0;
@@ -54,7 +54,7 @@ describe('a datagram socket of the portable network', () => {
     expect(received).toBeLessThanOrEqual(1024);
   });
 
-  it('keeps a bounded number of bytes', async () => {
+  it('queues a bounded number of bytes', async () => {
     const far = await bind();
     const near = await bind();
     for (let i = 0; i < 80; i += 1) {
@@ -74,7 +74,7 @@ describe('a datagram socket of the portable network', () => {
     expect(far.tryRecvFrom()?.data).toHaveLength(1);
   });
 
-  it('takes so much at a time, and more once node has answered', async () => {
+  it('takes a bounded amount at a time, and more after node:dgram has sent it', async () => {
     const far = await bind();
     const near = await bind();
     let taken = 0;
@@ -87,7 +87,7 @@ describe('a datagram socket of the portable network', () => {
     expect(empty).toBeLessThan(129);
   });
 
-  it.runIf(process.platform === 'linux')('takes one datagram of any length', async () => {
+  it.runIf(process.platform === 'linux')('takes a single datagram of any length', async () => {
     const far = await bind();
     const near = await bind();
     expect(near.trySendTo(bytes(65_507), far.local)).toBe(true);
@@ -96,7 +96,7 @@ describe('a datagram socket of the portable network', () => {
     expect(far.tryRecvFrom()?.data).toHaveLength(65_507);
   });
 
-  it('tells an error of a send to who asks for it, once', async () => {
+  it('throws the error of a send from `trySent`, once', async () => {
     const far = await bind();
     const near = await bind();
     expect(near.trySendTo(bytes(65_508), far.local)).toBe(true);
@@ -104,7 +104,7 @@ describe('a datagram socket of the portable network', () => {
     expect(near.trySent()).toBe(true);
   });
 
-  it('tells it to the next send if nobody asks, which then has done nothing', async () => {
+  it('throws the error of a send from the next send, which then sends nothing', async () => {
     const far = await bind();
     const near = await bind();
     near.trySendTo(bytes(65_508), far.local);
@@ -117,7 +117,7 @@ describe('a datagram socket of the portable network', () => {
     expect(far.tryRecvFrom()).toBe(undefined);
   });
 
-  it('does not keep the rest of a datagram that it has cut', async () => {
+  it('does not keep the rest of a truncated datagram in memory', async () => {
     const far = await bind({ maxLength: 10 });
     const near = await bind();
     near.trySendTo(bytes(9000), far.local);
@@ -127,7 +127,7 @@ describe('a datagram socket of the portable network', () => {
     expect(data?.buffer.byteLength).not.toBe(9000);
   });
 
-  it('fails to bind where somebody is, for ever, and is closed nevertheless', async () => {
+  it('fails with EADDRINUSE every time if the port is in use, until it is closed', async () => {
     const one = await bind();
     const two = network.bindDatagram(one.local, {});
     for (let i = 0; i < 2; i += 1) {
@@ -138,7 +138,7 @@ describe('a datagram socket of the portable network', () => {
     expect(network.counters().datagrams).toBe(1);
   });
 
-  it('refuses a path, and a family that is not its own', async () => {
+  it('rejects a path and an address of another family with EAFNOSUPPORT', async () => {
     expect(errorOf(() => network.bindDatagram({ path: '/x' }, {})).code).toBe('EAFNOSUPPORT');
     const socket = await bind();
     const six: Endpoint = { host: '::1', port: 9, family: 6 };
@@ -147,7 +147,7 @@ describe('a datagram socket of the portable network', () => {
     expect(socket.trySent()).toBe(true);
   });
 
-  it('knows at once that it is connected', async () => {
+  it('is connected when connect returns', async () => {
     const peer = createSocket('udp4');
     peer.bind(0, '127.0.0.1');
     await once(peer, 'listening');
@@ -161,7 +161,7 @@ describe('a datagram socket of the portable network', () => {
     peer.close();
   });
 
-  it('answers of node that come after close are dropped', async () => {
+  it('ignores results of node:dgram after close', async () => {
     const far = await bind();
     const near = await bind();
     near.trySendTo(bytes(65_508), far.local);
@@ -172,7 +172,7 @@ describe('a datagram socket of the portable network', () => {
     expect(near.canSend).toBe(true);
   });
 
-  it('is named among what is open', async () => {
+  it('is listed by `open` of its network', async () => {
     const socket = await bind();
     const port = 'port' in socket.local ? socket.local.port : 0;
     expect(network.open()).toEqual([`datagram socket 127.0.0.1:${port}`]);

@@ -1,26 +1,27 @@
 /**
- * A datagram socket of the portable network: a node:dgram socket turned from push to pull.
+ * A datagram socket of the portable network: a socket of node:dgram.
  *
- * Receiving. node:dgram reads whatever comes, and cannot be paused. So this file keeps the queue
- * that the system would have kept, with the same rule: what finds no room is dropped, and counted.
+ * Receiving: node:dgram reads every datagram and cannot be paused. So this file has a receive queue
+ * with the rule of the system: a datagram that does not fit is dropped and counted.
  *
- * Sending. node:dgram takes a datagram, tries to send it in the same moment, and tells what became
- * of it in a later tick; what the system has no room for it queues without a bound. So only so much
- * is given to it at a time, and its answers are asked for with `trySent`: an error of a send is
- * thrown there or, if nobody asks, by the next send.
+ * Sending: node:dgram tries to send a datagram at once and reports the result in a later tick. If
+ * the send buffer of the system is full, it queues datagrams without a bound. So it gets a bounded
+ * amount at a time. `trySent` returns the results; an error is thrown there or, if `trySent` is not
+ * called, by the next send.
  *
  * Invariants:
- *  1. At most MOST_QUEUED datagrams of MOST_QUEUED_BYTES wait here, and at most one datagram or
- *     MOST_UNDER_WAY bytes are with node:dgram.
- *  2. The listener for 'error' is there for ever: no failure can become an uncaught exception.
- *  3. An error is thrown once, then forgotten; ERR_CLOSED for ever.
- *  4. The socket does not keep the process alive. What node:dgram still queues at close is lost.
+ *  1. At most MAX_QUEUED datagrams of MAX_QUEUED_BYTES are queued here, and at most one datagram or
+ *     MAX_IN_FLIGHT bytes in node:dgram.
+ *  2. The listener for 'error' is never removed: no failure can become an uncaught exception.
+ *  3. An error is thrown once, except ERR_CLOSED and the failure of bind.
+ *  4. The socket does not keep the process alive. Datagrams queued in node:dgram are lost on close.
  *
- * Names are looked up before they come here. `lookup` answers at once with what it is asked, so
- * node:dgram binds, connects and sends in the call and not in a later one.
+ * Addresses are resolved before this file gets them. `lookup` returns its argument at once, so that
+ * node:dgram binds, connects and sends within the call.
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { createSocket } from 'node:dgram';
+import type { AddressInfo } from 'node:net';
 import { constants } from 'node:os';
 import { ClosedError } from '../../kernel/errors.ts';
 import { Readiness } from '../../kernel/readiness.ts';
@@ -35,17 +36,18 @@ import { endpointText } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
 import type { NotificationQueue } from './notification-queue.ts';
 
-/** What may wait to be received: about what Linux grants a socket (net.core.rmem_default). */
+/** Bounds of the receive queue: about the default of Linux (net.core.rmem_default). */
 const MAX_QUEUED = 1024;
 const MAX_QUEUED_BYTES = 262_144;
 
-/** What may be with node:dgram, each datagram with what it costs beside its bytes. */
+/** Bound of the bytes in node:dgram, including the overhead of each datagram. */
 const MAX_IN_FLIGHT = 65_536;
+/** The memory that a queued datagram takes in addition to its bytes. */
 const DATAGRAM_OVERHEAD = 512;
 
 const MAX_DATAGRAM = 65_535;
 
-/** What the datagram sockets of one network share. */
+/** State shared by the datagram sockets of a network. */
 export interface DatagramContext {
   /** The open ones. */
   readonly datagrams: Set<PortableDatagram>;
@@ -64,23 +66,25 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
   readonly #maxLength: number;
   readonly #queue = new RingBuffer<IncomingDatagram>();
   #queuedBytes = 0;
-  /** Bytes and costs of the datagrams that node:dgram has not answered for. */
+  /** Bytes and overhead of the datagrams whose result node:dgram has not reported. */
   #inFlight = 0;
   #bound = false;
   #connecting = false;
-  /** Why tryBind fails, for ever. */
+  /** The error that every `tryBind` throws. */
   #bindError: unknown = null;
-  /** Why the peer could not be fixed, what the last send met, what came by itself: each once. */
-  #connectError: unknown = null;
-  #sendError: unknown = null;
-  #asyncError: unknown = null;
+  /** Errors that are thrown once: of `connect`, of a send, and of the peer (ICMP). */
+  readonly #pendingErrors = {
+    connect: null as unknown,
+    send: null as unknown,
+    peer: null as unknown,
+  };
   #closed = false;
 
-  constructor(at: Endpoint, options: DatagramOptions, home: DatagramContext) {
+  constructor(at: Endpoint, options: DatagramOptions, context: DatagramContext) {
     super();
     const address = requireIp(at);
     this.local = at;
-    this.#context = home;
+    this.#context = context;
     this.#options = options;
     this.#maxLength = options.maxLength ?? MAX_DATAGRAM;
     this.#socket = createSocket({
@@ -90,11 +94,11 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
       ...(options.reusePort === true ? { reusePort: true } : {}),
       lookup: identityLookup(address.family),
     });
-    home.datagrams.add(this);
+    context.datagrams.add(this);
     this.#bind(address);
   }
 
-  // ---------------------------------------------------------------------------------------- bind
+  // ---- bind ----
 
   #bind({ host, port }: IpEndpoint): void {
     const socket = this.#socket;
@@ -102,7 +106,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     socket.on('message', (data, from) => this.#onMessage(data, from));
     socket.on('listening', () => this.#onListening());
     try {
-      // In a cluster's worker too, the port is this process's own.
+      // `exclusive`: a worker of node:cluster does not share the port with the primary process.
       socket.bind({ address: host, port, exclusive: true });
     } catch (error) {
       this.#onError(error);
@@ -114,8 +118,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     if (this.#closed) return;
     try {
       this.#applyOptions();
-      const { address, port, family } = this.#socket.address();
-      this.local = { host: address, port, family: family === 'IPv6' ? 6 : 4 };
+      this.local = ipEndpoint(this.#socket.address());
       this.#bound = true;
     } catch (error) {
       this.#bindError = error;
@@ -137,53 +140,52 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     return this.#bound;
   }
 
-  /** An error that no call has asked for: of bind, or an ICMP answer to an earlier datagram. */
+  /** An error of bind, or an ICMP error for an earlier datagram. */
   #onError(error: unknown): void {
     if (this.#closed) return;
-    if (this.#bound) this.#asyncError = error;
+    if (this.#bound) this.#pendingErrors.peer = error;
     else this.#bindError = error;
     this.#context.notifications.readable(this);
     this.#context.notifications.writable(this);
   }
 
-  // ------------------------------------------------------------------------------------- receive
+  // ---- receive ----
 
-  #onMessage(data: Buffer, { address, port, family }: RemoteInfo): void {
+  #onMessage(data: Buffer, sender: RemoteInfo): void {
     if (this.#closed) return;
     const truncated = data.length > this.#maxLength;
-    // A copy: a cut one would keep all of it alive.
+    // A copy, because a slice would keep the whole datagram in memory.
     const kept = truncated ? Buffer.from(data.subarray(0, this.#maxLength)) : data;
-    if (!this.#hasRoomFor(kept)) {
+    if (!this.#hasSpaceFor(kept)) {
       this.dropped += 1;
       return;
     }
     this.#queuedBytes += kept.length + DATAGRAM_OVERHEAD;
-    const from: Endpoint = { host: address, port, family: family === 'IPv6' ? 6 : 4 };
-    this.#queue.push({ data: kept, from, truncated });
+    this.#queue.push({ data: kept, from: ipEndpoint(sender), truncated });
     this.#context.notifications.readable(this);
   }
 
-  #hasRoomFor({ length }: Buffer): boolean {
+  #hasSpaceFor({ length }: Buffer): boolean {
     const bytes = this.#queuedBytes + length + DATAGRAM_OVERHEAD;
     return this.#queue.length < MAX_QUEUED && bytes <= MAX_QUEUED_BYTES;
   }
 
-  /** An error first, as the system does it. */
+  /** A pending error comes before the queued datagrams, as in recvfrom(2). */
   tryRecvFrom(): IncomingDatagram | undefined {
     this.#assertOpen();
-    this.#throwAsyncError();
+    this.#throwPending('peer');
     const next = this.#queue.length === 0 ? undefined : this.#queue.shift();
     if (next !== undefined) this.#queuedBytes -= next.data.length + DATAGRAM_OVERHEAD;
     this.canRecv = this.#queue.length > 0;
     return next;
   }
 
-  // ---------------------------------------------------------------------------------------- send
+  // ---- send ----
 
   trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean {
     this.#assertOpen();
-    this.#throwSendError();
-    this.#throwAsyncError();
+    this.#throwPending('send');
+    this.#throwPending('peer');
     const cost = data.length + DATAGRAM_OVERHEAD;
     const full = this.#inFlight > 0 && this.#inFlight + cost > MAX_IN_FLIGHT;
     if (!this.#bound || this.#connecting || full) {
@@ -194,17 +196,17 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     return true;
   }
 
-  /** A copy, since the caller may change its bytes before node:dgram has let go of them. */
+  /** Sends a copy, because the caller may change its bytes while node:dgram needs them. */
   #send(data: Uint8Array, to: Endpoint | undefined, cost: number): void {
     const copy = Buffer.from(data);
-    const answered = (error: unknown) => this.#onSent(error ?? null, cost);
+    const done = (error: unknown) => this.#onSent(error ?? null, cost);
     if (to === undefined) {
-      this.#socket.send(copy, answered);
+      this.#socket.send(copy, done);
     } else {
       const { host, port, family } = requireIp(to);
-      // node:dgram would say EINVAL.
+      // node:dgram would report EINVAL.
       if (family !== this.#family) throw systemError(-constants.errno.EAFNOSUPPORT, 'send', to);
-      this.#socket.send(copy, port, host, answered);
+      this.#socket.send(copy, port, host, done);
     }
     this.#inFlight += cost;
   }
@@ -212,101 +214,89 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
   #onSent(error: unknown, cost: number): void {
     this.#inFlight -= cost;
     if (this.#closed) return;
-    this.#sendError ??= error;
+    this.#pendingErrors.send ??= error;
     this.#context.notifications.writable(this);
   }
 
   trySent(): boolean {
     this.#assertOpen();
-    this.#throwSendError();
+    this.#throwPending('send');
     if (this.#inFlight > 0) this.canSend = false;
     return this.#inFlight === 0;
   }
 
-  // ------------------------------------------------------------------------- peer, options, groups
+  // ---- peer, options, groups ----
 
   connect(to: Endpoint): void {
     this.#assertOpen();
     const { host, port, family } = requireIp(to);
     if (family !== this.#family) throw systemError(-constants.errno.EAFNOSUPPORT, 'connect', to);
-    this.#connectError = null;
+    this.#pendingErrors.connect = null;
     this.#connecting = true;
     this.#socket.connect(port, host, (error?: Error) => {
       this.#connecting = false;
       if (this.#closed) return;
-      if (error) this.#connectError = error;
-      else this.#notePeer();
+      if (error) this.#pendingErrors.connect = error;
+      else this.#updateRemote();
       this.#context.notifications.writable(this);
     });
-    this.#notePeer();
+    this.#updateRemote();
   }
 
-  /** node:dgram tells in a later tick, but knows at once. */
-  #notePeer(): void {
+  /** node:dgram emits 'connect' in a later tick, but has the address at once. */
+  #updateRemote(): void {
     try {
-      const { address, port, family } = this.#socket.remoteAddress();
-      this.remote = { host: address, port, family: family === 'IPv6' ? 6 : 4 };
+      this.remote = ipEndpoint(this.#socket.remoteAddress());
       this.#connecting = false;
     } catch {
-      // Not connected, or not yet.
+      // Not connected yet, or the connect has failed.
     }
   }
 
   tryConnected(): boolean {
     this.#assertOpen();
-    const error = this.#connectError;
-    this.#connectError = null;
-    if (error !== null) throw error;
+    this.#throwPending('connect');
     if (this.remote === undefined) this.canSend = false;
     return this.remote !== undefined;
   }
 
   setBroadcast(on: boolean): void {
-    this.#assertOpen();
-    this.#socket.setBroadcast(on);
+    this.#openSocket.setBroadcast(on);
   }
 
   setTtl(hops: number): void {
-    this.#assertOpen();
-    this.#socket.setTTL(hops);
+    this.#openSocket.setTTL(hops);
   }
 
   setMulticastTtl(hops: number): void {
-    this.#assertOpen();
-    this.#socket.setMulticastTTL(hops);
+    this.#openSocket.setMulticastTTL(hops);
   }
 
   setMulticastLoopback(on: boolean): void {
-    this.#assertOpen();
-    this.#socket.setMulticastLoopback(on);
+    this.#openSocket.setMulticastLoopback(on);
   }
 
   setMulticastInterface(by: string): void {
-    this.#assertOpen();
-    this.#socket.setMulticastInterface(by);
+    this.#openSocket.setMulticastInterface(by);
   }
 
   joinGroup(group: string, by: string | undefined): void {
-    this.#assertOpen();
-    this.#socket.addMembership(group, by);
+    this.#openSocket.addMembership(group, by);
   }
 
   leaveGroup(group: string, by: string | undefined): void {
-    this.#assertOpen();
-    this.#socket.dropMembership(group, by);
+    this.#openSocket.dropMembership(group, by);
   }
 
   get recvBufferSize(): number {
-    this.#assertOpen();
-    return this.#socket.getRecvBufferSize();
+    return this.#openSocket.getRecvBufferSize();
   }
 
   get sendBufferSize(): number {
-    this.#assertOpen();
-    return this.#socket.getSendBufferSize();
+    return this.#openSocket.getSendBufferSize();
   }
 
-  // ----------------------------------------------------------------------------------------- end
+  // ---- end ----
 
   close(): void {
     if (this.#closed) return;
@@ -321,19 +311,18 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     return requireIp(this.local).family;
   }
 
+  get #openSocket(): Socket {
+    this.#assertOpen();
+    return this.#socket;
+  }
+
   #assertOpen(): void {
     if (this.#closed) throw this.#closedError();
   }
 
-  #throwSendError(): void {
-    const error = this.#sendError;
-    this.#sendError = null;
-    if (error !== null) throw error;
-  }
-
-  #throwAsyncError(): void {
-    const error = this.#asyncError;
-    this.#asyncError = null;
+  #throwPending(kind: 'connect' | 'send' | 'peer'): void {
+    const error = this.#pendingErrors[kind];
+    this.#pendingErrors[kind] = null;
     if (error !== null) throw error;
   }
 
@@ -351,14 +340,14 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
   }
 }
 
-type Lookup = (
-  host: string,
-  options: unknown,
-  done: (error: null, address: string, family: number) => void,
-) => void;
+type LookupDone = (error: null, address: string, family: number) => void;
 
-function identityLookup(family: 4 | 6): Lookup {
-  return (host, _options, done) => done(null, host, family);
+function identityLookup(family: 4 | 6) {
+  return (host: string, _options: unknown, done: LookupDone): void => done(null, host, family);
+}
+
+function ipEndpoint({ address, port, family }: AddressInfo): IpEndpoint {
+  return { host: address, port, family: family === 'IPv6' ? 6 : 4 };
 }
 
 function requireIp(endpoint: Endpoint): IpEndpoint {

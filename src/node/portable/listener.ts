@@ -4,13 +4,13 @@
  *   starting ──listening──▶ listening ──close()──▶ closed
  *       └──error──▶ failed
  *
- * node:net cannot leave connections in the kernel's queue: it accepts whatever comes. So this file
- * keeps the queue that the kernel would have kept.
+ * node:net accepts every connection at once and cannot leave it in the queue of the kernel. So this
+ * file has an accept queue of its own.
  *
  * Invariants:
- *  1. A held connection is paused: nothing is read before somebody has accepted it.
- *  2. At most `backlog` connections are held. Those beyond are reset and counted.
- *  3. After close() no connection is held and none is handed out.
+ *  1. A queued connection is paused: nothing is read before it is accepted.
+ *  2. At most `backlog` connections are queued. Further ones are reset and counted.
+ *  3. After close() the queue is empty, and `tryAccept` throws.
  */
 import { chmodSync } from 'node:fs';
 import type { ListenOptions as NodeListenOptions, Server, Socket } from 'node:net';
@@ -25,47 +25,46 @@ import { acceptedEndpoints, boundEndpoint, resetSocket, UNNAMED } from './node-s
 import type { TransportContext } from './transport.ts';
 import { attachListeners, HIGH_WATER_MARK, PortableTransport } from './transport.ts';
 
-/** What the listeners of one network share. */
+/** State shared by the listeners of a network. */
 export interface ListenerContext extends TransportContext {
   /** The open ones. */
   readonly listeners: Set<PortableListener>;
 }
 
-/** Where to listen: an address, or a descriptor that was inherited and what is known of it. */
+/** An address, or an inherited descriptor with its address, if that is known. */
 export type ListenTarget = Endpoint | { readonly fd: number; readonly local: Endpoint | undefined };
 
 export class PortableListener extends Readiness implements ListenerTransport {
   local: Endpoint;
-  /** Connections that were reset because nobody accepted them and the queue was full. */
+  /** Connections that were reset because the accept queue was full. */
   overflowed = 0;
   readonly #context: ListenerContext;
   readonly #server: Server;
-  readonly #options: NodeListenOptions;
-  /** Accepted by node:net and by nobody else, oldest first. */
+  /** Connections that the program has not accepted yet, oldest first. */
   readonly #acceptQueue = new Set<Socket>();
   readonly #backlog: number;
-  /** Permission bits that the file of a Unix listener still has to get. */
+  /** Permission bits that are still to be set on the file of a Unix listener. */
   #mode: number | undefined;
   /** The file of a Unix listener. */
   #file: SocketFile | undefined;
-  /** The descriptor was inherited: the file is not ours. */
+  /** The descriptor was inherited: the file of a Unix listener belongs to another process. */
   readonly #inherited: boolean;
   #listening = false;
-  /** What tryListen throws. */
+  /** The error that `tryListen` throws. */
   #listenError: unknown = null;
-  /** What the next tryAccept throws, once. */
+  /** The error that the next `tryAccept` throws, once. */
   #acceptError: unknown = null;
   #closed = false;
 
   constructor(
     at: ListenTarget,
     options: ListenOptions & { backlog: number },
-    home: ListenerContext,
+    context: ListenerContext,
   ) {
     super();
     this.local = 'fd' in at ? (at.local ?? UNNAMED) : at;
     this.#inherited = 'fd' in at;
-    this.#context = home;
+    this.#context = context;
     this.#backlog = options.backlog;
     this.#mode = options.mode;
     this.#server = createServer({
@@ -74,9 +73,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
       noDelay: true,
       highWaterMark: HIGH_WATER_MARK,
     });
-    this.#options = nodeOptions(at, options);
-    this.#listen();
-    home.listeners.add(this);
+    this.#listen(nodeOptions(at, options));
+    context.listeners.add(this);
   }
 
   override describe(): string {
@@ -87,8 +85,8 @@ export class PortableListener extends Readiness implements ListenerTransport {
     return `listener ${endpointText(this.local)}`;
   }
 
-  /** Of net.Server's handle: undocumented, but what `child_process` itself goes by. `undefined`
-   *  where there is none, and after close. */
+  /** `undefined` if there is none, and after close. The handle of a net.Server is undocumented, but
+   *  `child_process` uses it too. */
   get descriptor(): number | undefined {
     const { _handle: handle } = this.#server as { _handle?: { readonly fd?: number } | null };
     return handle?.fd === undefined || handle.fd < 0 ? undefined : handle.fd;
@@ -101,12 +99,12 @@ export class PortableListener extends Readiness implements ListenerTransport {
   }
 
   tryAccept(): Transport | undefined {
-    this.#throwError();
+    this.#throwPendingError();
     for (const socket of this.#acceptQueue) {
       this.#acceptQueue.delete(socket);
       const ends = acceptedEndpoints(socket, this.local);
       if (ends !== undefined) return PortableTransport.accepted(socket, this.#context, ends);
-      // It died in the queue.
+      // The peer has disconnected while the connection was queued.
       resetSocket(socket);
     }
     this.canRecv = false;
@@ -126,23 +124,21 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.#acceptQueue.clear();
     const error = new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
     this.#listenError = error;
-    this.canRecv = this.canSend = true;
     this.rejectWaiters(error);
   }
 
-  #listen(): void {
+  #listen(options: NodeListenOptions): void {
     const server = this.#server;
     server.on('listening', () => this.#onListening());
     server.on('connection', (socket) => this.#enqueue(socket));
     server.on('error', (error) => this.#onError(error));
-    server.listen(this.#options);
+    server.listen(options);
     server.unref();
-    // node:net has called bind(2) and listen(2) by now and tells of it later. Where it has not, the
-    // notice comes first.
+    // If node:net has called bind(2) and listen(2) already, it still emits 'listening' later.
     if (server.listening) this.#setMode();
   }
 
-  /** Between listen(2) and here the file is as the umask left it: for two system calls. */
+  /** For two system calls after listen(2), the file has the mode that the umask left. */
   #setMode(): void {
     const mode = this.#mode;
     this.#mode = undefined;
@@ -156,7 +152,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
   }
 
   #onListening(): void {
-    // node:net cannot be stopped between listen() and here.
+    // Closing a net.Server between listen() and 'listening' does not stop it.
     if (this.#closed) {
       this.#server.close();
       return;
@@ -194,7 +190,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.#context.notifications.readable(this);
   }
 
-  #throwError(): void {
+  #throwPendingError(): void {
     if (this.#listenError !== null) throw this.#listenError;
     const error = this.#acceptError;
     this.#acceptError = null;
@@ -202,12 +198,12 @@ export class PortableListener extends Readiness implements ListenerTransport {
   }
 }
 
-/** `exclusive`: in a cluster's worker too, the port is this process's own. */
+/** `exclusive`: a worker of node:cluster does not share the port with the primary process. */
 function nodeOptions(
   at: ListenTarget,
   { backlog, reusePort, ipv6Only }: ListenOptions & { backlog: number },
 ): NodeListenOptions {
-  // The types of Node do not know `fd`; its documentation does.
+  // `fd` is documented but missing in the types of Node.
   if ('fd' in at) return { fd: at.fd, backlog, exclusive: true } as NodeListenOptions;
   if ('path' in at) return { path: absolutePath(at), backlog, exclusive: true };
   const { host, port } = at;

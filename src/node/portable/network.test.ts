@@ -29,8 +29,8 @@ const LOOPBACK6: Endpoint = { host: '::1', port: 0, family: 6 };
 
 freshNetwork();
 
-describe('a listener', () => {
-  it('knows its real port, and accepts what connects', async () => {
+describe('a listener of the portable network', () => {
+  it('has its real port and accepts a connection', async () => {
     const listener = await listen();
     expect(portOf(listener.local)).toBeGreaterThan(0);
     const client = await connect(listener.local);
@@ -41,7 +41,7 @@ describe('a listener', () => {
     expect(network.open()).toContain(`listener 127.0.0.1:${portOf(listener.local)}`);
   });
 
-  it('fails with EADDRINUSE where another one listens, again and again', async () => {
+  it('fails with EADDRINUSE every time if the port is in use', async () => {
     const first = await listen();
     const second = network.listen(first.local, {});
     await writable(second);
@@ -50,7 +50,7 @@ describe('a listener', () => {
     expect(() => second.tryListen()).toThrow(refusal);
   });
 
-  it('gives nothing when nobody has connected, and wakes who waits', async () => {
+  it('accepts nothing before a peer connects, and wakes the waiter then', async () => {
     const listener = await listen();
     expect(listener.tryAccept()).toBeUndefined();
     expect(listener.canRecv).toBe(false);
@@ -74,7 +74,7 @@ describe('a listener', () => {
     expect(listener.tryAccept()).toBeUndefined();
   });
 
-  it('resets what nobody has accepted when it closes', async () => {
+  it('resets queued connections when it closes', async () => {
     const listener = await listen();
     const peer = raw(listener.local);
     await readable(listener);
@@ -83,7 +83,7 @@ describe('a listener', () => {
     expect(error).toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('skips a connection that died in the queue', async () => {
+  it('skips a queued connection that the peer has reset', async () => {
     const listener = await listen();
     const dead = raw(listener.local);
     await once(dead, 'connect');
@@ -96,7 +96,7 @@ describe('a listener', () => {
     expect(portOf(server.remote)).toBe(alive.localPort);
   });
 
-  it('wakes its waiter with ERR_CLOSED, and throws it ever after', async () => {
+  it('throws ERR_CLOSED into its waiter on close, and from every later attempt', async () => {
     const listener = await listen();
     const waiting = readable(listener);
     listener.close();
@@ -115,14 +115,14 @@ describe('a listener', () => {
     expect(portOf(listener.local)).toBe(0);
   });
 
-  it('serves IPv6', async () => {
+  it('accepts IPv6 connections', async () => {
     const { near: client, far: server } = await pair(LOOPBACK6);
     expect(client.remote).toMatchObject({ host: '::1', family: 6 });
     await sendAll(client, Buffer.from('six'));
     expect(String(await recv(server))).toBe('six');
   });
 
-  it('on :: serves IPv4 too, unless it is told not to', async () => {
+  it('accepts IPv4 connections on :: unless `ipv6Only` is set', async () => {
     const both = await listen({ host: '::', port: 0, family: 6 });
     await connect({ host: '127.0.0.1', port: portOf(both.local), family: 4 });
     expect((await accept(both)).remote).toMatchObject({ host: '::ffff:127.0.0.1' });
@@ -133,7 +133,7 @@ describe('a listener', () => {
   });
 });
 
-describe('a Unix listener', () => {
+describe('a Unix listener of the portable network', () => {
   let folder: string;
   let path: string;
 
@@ -146,7 +146,7 @@ describe('a Unix listener', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('serves its path and removes the file when it closes', async () => {
+  it('accepts connections at its path and removes the file when it closes', async () => {
     const listener = await listen({ path });
     const client = await connect({ path });
     const server = await accept(listener);
@@ -162,7 +162,7 @@ describe('a Unix listener', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('removes the very file that was noted, and no other', async () => {
+  it('removes the recorded file, and not a later file at the same path', async () => {
     expect(network.socketFile(path)).toBeUndefined();
     writeFileSync(path, 'precious');
     expect(network.socketFile(path)).toBeUndefined();
@@ -177,7 +177,7 @@ describe('a Unix listener', () => {
     expect(existsSync(path)).toBe(true);
   });
 
-  it('leaves the file of its successor alone', async () => {
+  it('does not remove the file of its successor', async () => {
     const old = await listen({ path });
     unlinkSync(path);
     const successor = await listen({ path });
@@ -188,8 +188,8 @@ describe('a Unix listener', () => {
   });
 });
 
-describe('an attempt to connect', () => {
-  it('is under way first, and would block in both directions', async () => {
+describe('a connection attempt of the portable network', () => {
+  it('is pending first and would block in both directions', async () => {
     const listener = await listen();
     const client = network.connect(listener.local, {});
     expect(client.tryConnect()).toBe(false);
@@ -199,7 +199,7 @@ describe('an attempt to connect', () => {
     expect(client.tryConnect()).toBe(true);
   });
 
-  it('fails with ECONNREFUSED in the shape that Node gives it', async () => {
+  it('fails with ECONNREFUSED, with the properties of an error of Node', async () => {
     const listener = await listen();
     const { port } = listener.local as { port: number };
     listener.close();
@@ -215,19 +215,19 @@ describe('an attempt to connect', () => {
     expect(network.counters().transports).toBe(0);
   });
 
-  it('fails with ENOENT where there is no Unix path', async () => {
+  it('fails with ENOENT if the Unix path does not exist', async () => {
     const attempt = connect({ path: join(tmpdir(), 'nobody-listens-here.sock') });
     await expect(attempt).rejects.toMatchObject({ code: 'ENOENT', syscall: 'connect' });
   });
 
-  it('binds the near end first where it is asked to', async () => {
+  it('binds to `localAddress` first', async () => {
     const listener = await listen();
     const localAddress: Endpoint = { host: '127.0.0.2', port: 0, family: 4 };
     const client = await connect(listener.local, { localAddress });
     expect(client.local).toMatchObject({ host: '127.0.0.2' });
   });
 
-  it('is given up by close, which wakes its waiter', async () => {
+  it('is ended by close and by reset, which wake its waiter with ERR_CLOSED', async () => {
     const listener = await listen();
     for (const end of ['close', 'reset'] as const) {
       const client = network.connect(listener.local, {});

@@ -1,16 +1,16 @@
 /**
- * The portable network: node:net and node:dgram in pull mode behind the contract of
- * world/network.ts, for every system and every runtime that has them.
+ * The portable network implements the contract of world/network.ts on node:net and node:dgram, for
+ * every system and every runtime that has them.
  *
- * node:net pushes: it accepts by itself, reads by itself and takes any number of bytes. So does
- * node:dgram. The files beside this one turn each of these around with a bounded queue:
- *   portable-listener.ts   connections, held paused until they are accepted
- *   portable-transport.ts  bytes in both directions
- *   portable-datagram.ts   datagrams in both directions
- *   portable-buffers.ts    the queue and the memory for them
- *   portable-notices.ts    from node's callbacks to the waiting tasks
+ * node:net and node:dgram push: they accept and read without being asked, and accept any number of
+ * bytes to send. Each file of this folder puts a bounded queue between them and the program:
+ *   listener.ts            connections, paused until they are accepted
+ *   transport.ts           bytes in both directions
+ *   datagram.ts            datagrams in both directions
+ *   send-slab.ts           memory for the bytes to send
+ *   notification-queue.ts  from the callbacks of Node to the waiting tasks
  *
- * Nothing here keeps the process alive; the scheduler's host does.
+ * The sockets do not keep the process alive; the host of the scheduler does.
  */
 import type { NetConnectOpts } from 'node:net';
 import { connect as connectSocket } from 'node:net';
@@ -56,10 +56,10 @@ import { PORTABLE_OPTIONS, unsupportedOption } from './options.ts';
 import { SendSlab } from './send-slab.ts';
 import { attachListeners, HIGH_WATER_MARK, PortableTransport } from './transport.ts';
 
-/** The queue where the system does not say how long it may be: Node's own default. */
+/** The backlog if the limit of the system is not known: the default of Node. */
 const DEFAULT_BACKLOG = 511;
 
-/** Long enough for a few retransmissions, short enough to wait for at the end of a process. */
+/** Long enough for a few retransmissions, short enough for the end of a process to wait. */
 const DEFAULT_LINGER_MS = 5000;
 
 export interface PortableOptions {
@@ -67,7 +67,7 @@ export interface PortableOptions {
   readonly lingerMs?: number;
 }
 
-/** A network on node:net. */
+/** Returns a network on node:net and node:dgram, whose notifications `owner` delivers. */
 export function portableNetwork(owner: NetworkOwner, options: PortableOptions = {}): Network {
   return new PortableNetwork(owner, options.lingerMs ?? DEFAULT_LINGER_MS);
 }
@@ -79,12 +79,10 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
   readonly capabilities: Capabilities = {
     pausesAccept: false,
     exactTorn: false,
-    batchedAccept: false,
     reusePort: hasReusePort(),
     options: PORTABLE_OPTIONS,
     abstractNames: ABSTRACT_NAMES,
     tls: HAS_TLS,
-    batchedDatagrams: false,
     sendsAtOnce: false,
     exactDropped: false,
   };
@@ -193,7 +191,7 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
   }
 }
 
-/** node:net has no name for the sizes of buffers, and not everywhere one for abstract names. */
+/** node:net cannot set buffer sizes, and not everywhere connect to abstract names. */
 function checkSupported(at: Endpoint, sizes: BufferSizes, syscall: 'listen' | 'connect'): void {
   checkAbstract(at);
   checkPath(at, syscall);
@@ -211,8 +209,8 @@ function connectOptions(to: Endpoint, from: Endpoint | undefined): NetConnectOpt
   return { ...socket, ...near, host, port, family, autoSelectFamily: false, noDelay: true };
 }
 
-/** net.Server and node:dgram have had `reusePort` since 22.12 and 23.1. Only Linux spreads what
- *  comes with it. */
+/** net.Server and node:dgram have `reusePort` since 22.12 and 23.1. Only Linux distributes
+ *  connections and datagrams among the listeners. */
 function hasReusePort(): boolean {
   const { node, bun, deno } = process.versions;
   if (process.platform !== 'linux' || bun !== undefined || deno !== undefined) return false;

@@ -1,10 +1,10 @@
-/** The two ways in which a node:net socket is let go: with its last bytes, or with RST. */
+/** Sockets of node:net: how they are closed, their addresses, and their errors. */
 import type { Server, Socket } from 'node:net';
 import type { Endpoint } from '../../world/network.ts';
 import type { Failure } from '../stream/stream-transport.ts';
 import { brokenPipe, connectionReset } from '../stream/stream-transport.ts';
 
-/** A closed connection delivers its last bytes for so many linger periods at most. */
+/** A closed connection may deliver its last bytes for at most this many linger periods. */
 const LINGER_PERIODS = 12;
 
 function destroy(this: Socket): void {
@@ -12,13 +12,14 @@ function destroy(this: Socket): void {
 }
 
 /**
- * Closes `socket` once the kernel has its last bytes, or the peer takes none of them for
- * `lingerMs`, or altogether too long. The kernel would try for minutes, but these bytes are in our
- * memory and hold the process up.
+ * Closes `socket` when the kernel has its last bytes, when the peer takes none of them for
+ * `lingerMs`, or after LINGER_PERIODS periods. The kernel would retry for minutes, but these bytes
+ * are in our memory and delay the end of the process.
  *
- * Node restarts its timer whenever some of a pending write has gone: a slow peer gets everything, a
- * dead one is given up after one to two periods. The limit for the whole is for peers that take a
- * byte now and then, and for Bun, whose timer does not fire behind a blocked write.
+ * Node restarts the timer of a socket whenever a part of a pending write is sent. So a slow peer
+ * receives everything, and an unreachable one delays the close for one to two periods. The limit
+ * for all periods is for a peer that takes a byte now and then, and for Bun, whose timer does not
+ * fire during a blocked write.
  */
 export function lingerAndClose(socket: Socket, lingerMs: number): void {
   if (socket.writableLength === 0 || socket.destroyed) {
@@ -34,10 +35,10 @@ export function lingerAndClose(socket: Socket, lingerMs: number): void {
   socket.end();
 }
 
-/** Closes `socket` with RST where there is such a thing. */
+/** Closes `socket`, with RST if it is a TCP socket. */
 export function resetSocket(socket: Socket): void {
   if (socket.destroyed) return;
-  // libuv cannot reset while its shutdown(2) is under way, and would leak the descriptor.
+  // During a pending shutdown(2), libuv cannot reset and would leak the descriptor.
   if (isFinPending(socket)) socket.once('finish', resetOrDestroy);
   else resetOrDestroy.call(socket);
 }
@@ -46,35 +47,33 @@ function isFinPending(socket: Socket): boolean {
   return socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
 }
 
-/** Only TCP knows RST: for a pipe Node throws, and an attempt it would first let succeed. */
+/** Only TCP has RST. Node throws for a pipe, and delays the reset of a connection attempt until it
+ *  succeeds. */
 function resetOrDestroy(this: Socket): void {
   const isTcp = this.remoteAddress !== undefined;
   if (isTcp && !this.connecting && 'resetAndDestroy' in this) this.resetAndDestroy();
   else this.destroy();
 }
 
-/** Addresses of node:net's sockets and servers, as endpoints. */
-
-/** An end that has no name: a Unix client's, or one that is not known yet. */
+/** The endpoint of a Unix client, or one that is not known yet. */
 export const UNNAMED: Endpoint = { path: '' };
 
-/** Both ends of a connection. */
 export interface ConnectionEndpoints {
   readonly local: Endpoint;
   readonly remote: Endpoint;
 }
 
-/** The near end of a TCP socket; `undefined` once the system no longer knows it. */
+/** The local address of a TCP socket; `undefined` after the connection is gone. */
 export function localEndpoint(socket: Socket): Endpoint | undefined {
   return ipEndpoint(socket.localAddress, socket.localPort, socket.localFamily);
 }
 
-/** The far end of a TCP socket; `undefined` once the peer has gone. */
+/** The remote address of a TCP socket; `undefined` after the peer has disconnected. */
 export function remoteEndpoint(socket: Socket): Endpoint | undefined {
   return ipEndpoint(socket.remoteAddress, socket.remotePort, socket.remoteFamily);
 }
 
-/** Where `server` listens; `undefined` before and after. */
+/** The address on which `server` listens; `undefined` while it does not listen. */
 export function boundEndpoint(server: Server): Endpoint | undefined {
   const bound = server.address();
   if (bound === null) return undefined;
@@ -82,7 +81,7 @@ export function boundEndpoint(server: Server): Endpoint | undefined {
   return ipEndpoint(bound.address, bound.port, bound.family);
 }
 
-/** Both ends of an accepted connection; `undefined` when the peer has gone already. */
+/** The addresses of an accepted connection; `undefined` if the peer has already disconnected. */
 export function acceptedEndpoints(socket: Socket, at: Endpoint): ConnectionEndpoints | undefined {
   if (socket.destroyed) return undefined;
   if ('path' in at) return { local: at, remote: UNNAMED };
@@ -96,23 +95,21 @@ function ipEndpoint(host?: string, port?: number, family?: string): Endpoint | u
   return { host, port, family: family === 'IPv6' ? 6 : 4 };
 }
 
-/** How the failure of a socket, which node:net reports once, looks to each direction. */
-
 /**
- * libuv before 1.52 takes a hang-up behind a short read for the end of file, although it comes with
- * every reset too. A stream cut off in the middle would look complete. (libuv pull request 4997)
+ * libuv before 1.52 takes a hang-up after a short read for the end of file, although it also comes
+ * with every reset. A truncated stream would look complete. (libuv pull request 4997)
  */
 export const HIDES_RESETS: boolean = libuvBefore(52);
 
 /**
- * What receivers see of a socket's failure. A reset that a write has met is EPIPE there, yet to a
- * reader it is the reset that it is.
+ * The failure of receives after `error`, which node:net reports once for both directions. A reset
+ * that a write has met is EPIPE to the sender and ECONNRESET to the receiver.
  */
 export function recvFailure(error: NodeJS.ErrnoException): Failure {
   return isReset(error) && error.syscall !== 'read' ? connectionReset : () => error;
 }
 
-/** What senders see: after a reset there is nobody to send to. */
+/** The failure of sends after `error`: EPIPE after a reset. */
 export function sendFailure(error: NodeJS.ErrnoException): Failure {
   return isReset(error) ? brokenPipe : () => error;
 }

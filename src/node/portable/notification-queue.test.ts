@@ -4,18 +4,18 @@ import { Readiness } from '../../kernel/readiness.ts';
 import { NotificationQueue } from './notification-queue.ts';
 
 /** Counts how often the scheduler is entered. */
-function observed(): { notices: NotificationQueue; entrances: () => number } {
-  let entrances = 0;
-  const notices = new NotificationQueue({
+function observed(): { queue: NotificationQueue; entries: () => number } {
+  let entries = 0;
+  const queue = new NotificationQueue({
     deliver(deliver) {
-      entrances++;
+      entries++;
       deliver();
     },
   });
-  return { notices, entrances: () => entrances };
+  return { queue, entries: () => entries };
 }
 
-/** Readinesses of which each has a waiter for 'recv'; `woken` counts. */
+/** Resources with a waiter for 'recv' each; `woken` counts the woken waiters. */
 function waiting(count: number): { all: Readiness[]; woken: () => number } {
   let woken = 0;
   const waiter = { notify: () => woken++, reject() {} };
@@ -27,64 +27,64 @@ function waiting(count: number): { all: Readiness[]; woken: () => number } {
   return { all, woken: () => woken };
 }
 
-async function lonelyRound(notices: NotificationQueue): Promise<void> {
+async function roundWithOne(queue: NotificationQueue): Promise<void> {
   const { all } = waiting(1);
-  notices.readable(all[0] as Readiness);
+  queue.readable(all[0] as Readiness);
   await round();
 }
 
-describe('notices', () => {
-  it('set the flag at once and enter nothing where nobody waits', async () => {
-    const { notices, entrances } = observed();
+describe('a notification queue', () => {
+  it('sets the flag at once and does not enter the scheduler without a waiter', async () => {
+    const { queue, entries } = observed();
     const readiness = new Readiness();
-    notices.readable(readiness);
-    notices.writable(readiness);
+    queue.readable(readiness);
+    queue.writable(readiness);
     expect([readiness.canRecv, readiness.canSend]).toEqual([true, true]);
     await round();
-    expect(entrances()).toBe(0);
+    expect(entries()).toBe(0);
   });
 
-  it('of one round of the event loop are delivered in one entrance', async () => {
-    const { notices, entrances } = observed();
+  it('delivers the notifications of one round of the event loop together', async () => {
+    const { queue, entries } = observed();
     const { all, woken } = waiting(50);
-    for (const readiness of all) notices.readable(readiness);
+    for (const readiness of all) queue.readable(readiness);
     expect(woken()).toBe(0);
     await round();
-    expect([woken(), entrances()]).toEqual([50, 1]);
+    expect([woken(), entries()]).toEqual([50, 1]);
   });
 
-  it('that come alone are delivered on the spot after a while, but for a few', async () => {
-    const { notices, entrances } = observed();
-    let onTheSpot = 0;
+  it('delivers most single notifications directly after a while', async () => {
+    const { queue, entries } = observed();
+    let direct = 0;
     for (let i = 0; i < 200; i++) {
       const { all, woken } = waiting(1);
-      notices.readable(all[0] as Readiness);
-      onTheSpot += woken();
+      queue.readable(all[0] as Readiness);
+      direct += woken();
       await round();
     }
-    expect(entrances()).toBe(200);
-    expect(onTheSpot).toBeGreaterThan(180);
+    expect(entries()).toBe(200);
+    expect(direct).toBeGreaterThan(180);
   });
 
-  it('are gathered again as soon as a round brings more than one', async () => {
-    const { notices } = observed();
-    await lonelyRound(notices);
-    await lonelyRound(notices);
+  it('gathers notifications again after a round with more than one', async () => {
+    const { queue } = observed();
+    await roundWithOne(queue);
+    await roundWithOne(queue);
     const first = waiting(3);
-    for (const readiness of first.all) notices.readable(readiness);
+    for (const readiness of first.all) queue.readable(readiness);
     expect(first.woken()).toBe(0);
     await round();
     const second = waiting(3);
-    for (const readiness of second.all) notices.readable(readiness);
+    for (const readiness of second.all) queue.readable(readiness);
     expect([first.woken(), second.woken()]).toEqual([3, 0]);
     await round();
     expect(second.woken()).toBe(3);
   });
 
-  it('wake nobody whose wait has ended meanwhile', async () => {
-    const { notices } = observed();
+  it('does not wake a waiter whose wait has ended meanwhile', async () => {
+    const { queue } = observed();
     const { all, woken } = waiting(2);
-    for (const readiness of all) notices.readable(readiness);
+    for (const readiness of all) queue.readable(readiness);
     (all[0] as Readiness).rejectWaiters(new Error('closed'));
     await round();
     expect(woken()).toBe(1);

@@ -1,34 +1,35 @@
 /**
- * From node:net's callbacks to the tasks that wait.
+ * Passes the readiness that node:net reports to the waiting tasks, many sockets at a time.
  *
- * Node calls back for each socket by itself, dozens of times in one round of its loop. An entrance
- * into the scheduler for each would cost more than the echo of a small message, so notices are
- * gathered and delivered together, by one setImmediate at the end of the round. (Echo of 64 bytes
- * over 50 connections: 1.04 times the cost of plain node:net, against 1.15.)
+ * Node calls back for each socket separately, dozens of times in one round of its event loop. To
+ * enter the scheduler for each would cost more than the echo of a small message. So notifications
+ * are gathered and delivered together, by one setImmediate at the end of the round. (Echo of 64
+ * bytes over 50 connections: 1.04 times the cost of plain node:net, compared with 1.15.)
  *
- * A notice that comes alone would pay for the setImmediate by itself. So after a round that
- * brought only one, some are delivered on the spot before a round is gathered again, to see: 1 at
- * first, and twice as many after each further lonely round.
+ * For a single notification, the setImmediate would be the larger cost. So after a round with only
+ * one, the next ones are delivered directly, then a round is gathered again. Their number is 1 at
+ * first and doubles after each further round with only one notification.
  *
  * Invariants:
- *  1. The flag of a readiness is set at once; only the waking of its waiter may come later.
- *  2. While a notice is in the list, the list will be delivered in this round of the loop.
- *  3. What was closed meanwhile has no waiter: granting it does nothing.
+ *  1. The flag of a readiness is set at once; only its waiter may be woken later.
+ *  2. A notification in the list is delivered in this round of the event loop.
+ *  3. A resource that was closed meanwhile has no waiter: its notification has no effect.
  */
 import type { Readiness } from '../../kernel/readiness.ts';
 import type { NetworkOwner } from '../../world/network.ts';
 
-/** The most notices that are delivered on the spot between two gathered rounds. */
+/** The most notifications that are delivered directly between two gathered rounds. */
 const MAX_DIRECT = 64;
 
 export class NotificationQueue {
   readonly #owner: NetworkOwner;
-  /** Readinesses with a flag that their waiter has not heard of; one may be here twice. */
+  /** Resources whose waiter has not been woken yet; a resource may be in the list twice. */
   #pending: Readiness[] = [];
-  /** The array that takes turns with it. */
+  /** An empty array, swapped with `#pending` at each delivery. */
   #spare: Readiness[] = [];
-  /** How many notices more are delivered on the spot, and how many it will be next time. */
+  /** How many notifications are still delivered directly. */
   #direct = 0;
+  /** How many are after the next round with only one. */
   #nextDirect = 1;
   readonly #deliverRound = (): void => this.#endRound();
   readonly #notify = (): void => this.#notifyAll();
@@ -37,7 +38,7 @@ export class NotificationQueue {
     this.#owner = owner;
   }
 
-  /** `readiness` became readable. Where nobody waits, the flag is all there is to it. */
+  /** `readiness` became readable. Without a waiter, setting the flag is enough. */
   readable(readiness: Readiness): void {
     readiness.canRecv = true;
     if (readiness.recvWaiter !== null) this.#add(readiness);
@@ -67,7 +68,7 @@ export class NotificationQueue {
     this.#owner.deliver(this.#notify);
   }
 
-  /** Waking a waiter files its task and runs nothing, so the list does not grow meanwhile. */
+  /** Waking a waiter queues its task and runs nothing, so the list does not grow meanwhile. */
   #notifyAll(): void {
     const gathered = this.#pending;
     this.#pending = this.#spare;

@@ -1,19 +1,19 @@
 /**
- * Options of a connection on the portable network: what node:net lets be set. It cannot tell what
- * is set, so what was set is noted, and is what a getter tells.
+ * Options of a connection on the portable network. node:net can set them but not read them back, so
+ * the values that were set are recorded, and getters return these.
  */
 import { Socket } from 'node:net';
 import type { UsageError } from '../../kernel/errors.ts';
 import { unsupported } from '../../kernel/errors.ts';
 import type { SocketOption } from '../../world/network.ts';
 
-/** What was set of a connection; most have none. */
+/** The options that were set on a connection. */
 export type OptionsSet = ReadonlyMap<SocketOption, number>;
 
 /**
- * `setKeepAlive` takes the interval and the count of probes in Node since 26.4 and late 24s
- * (nodejs/node pull request 63825), so it is asked. Elsewhere libuv sets 1 s and 10 probes with
- * every idle time.
+ * True if `setKeepAlive` accepts the interval and the count of probes: Node 26.4 and late versions
+ * of Node 24 (nodejs/node pull request 63825). Otherwise libuv sets 1 s and 10 probes together with
+ * the idle time.
  */
 const TAKES_PROBES: boolean = takesProbes();
 
@@ -22,8 +22,8 @@ export const PORTABLE_OPTIONS: readonly SocketOption[] = TAKES_PROBES
   : ['noDelay', 'keepAlive', 'keepAliveIdleMs'];
 
 /**
- * With one of the three, libuv wants all: the others are what they are by default (tcp(7); two
- * hours are the least default that RFC 1122 allows in section 4.2.3.6).
+ * libuv sets all three options or none. The ones that were not set get the defaults of Linux
+ * (tcp(7); RFC 1122, section 4.2.3.6, requires an idle time of two hours or more by default).
  */
 const PROBE_DEFAULTS: readonly (readonly [SocketOption, number])[] = [
   ['keepAliveIdleMs', 7_200_000],
@@ -31,7 +31,7 @@ const PROBE_DEFAULTS: readonly (readonly [SocketOption, number])[] = [
   ['keepAliveCount', 9],
 ];
 
-/** What an option is: as it was set, as every connection here begins, or not known. */
+/** The value that was set, or the initial value; `undefined`: not known. */
 export function readOption(options: OptionsSet | null, option: SocketOption): number | undefined {
   const value = options?.get(option);
   if (value !== undefined) return value;
@@ -40,7 +40,7 @@ export function readOption(options: OptionsSet | null, option: SocketOption): nu
 }
 
 /**
- * What is to be set from now on. Times are rounded up to whole seconds, of which node drops
+ * `before` with `option` set to `value`. Times are rounded up to whole seconds, because Node drops
  * fractions. Errors: ERR_UNSUPPORTED.
  */
 export function withOption(
@@ -60,8 +60,8 @@ export function withOption(
 }
 
 /**
- * Sets what was noted on a connected socket: node:net drops what it is told before. An idle time of
- * 0 leaves what the system has.
+ * Sets the recorded options on a connected socket: node:net ignores them before. An idle time of 0
+ * keeps the setting of the system.
  */
 export function applyOptions(options: OptionsSet, socket: Socket): void {
   const noDelay = options.get('noDelay');
@@ -81,7 +81,7 @@ function takesProbes(): boolean {
   return bun === undefined && deno === undefined && Socket.prototype.setKeepAlive.length >= 4;
 }
 
-/** The portable network cannot set `option`; see `capabilities.options`. */
+/** The error for an option that is not in `capabilities.options`. */
 export function unsupportedOption(option: string): UsageError {
   const instead =
     'Leave it out, or use the epoll backend: `coronet doctor` reports whether it is available.';

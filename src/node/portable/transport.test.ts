@@ -25,8 +25,8 @@ import { WRITE_AHEAD } from './send-slab.ts';
 
 freshNetwork();
 
-describe('receiving', () => {
-  it('would block on a quiet connection, and wakes a waiter that never tried', async () => {
+describe('receiving on a connection of node:net', () => {
+  it('would block without data, and wakes a waiter that has made no attempt', async () => {
     const { near: client, far: server } = await pair();
     const waiting = readable(server);
     await sendAll(client, Buffer.from('hello'));
@@ -36,7 +36,7 @@ describe('receiving', () => {
     expect(server.canRecv).toBe(false);
   });
 
-  it('hands out slices of at most max bytes and keeps the rest', async () => {
+  it('returns at most max bytes and keeps the rest', async () => {
     const { near: client, far: server } = await pair();
     await sendAll(client, Buffer.from('abcdefgh'));
     expect(String(await recv(server, 3))).toBe('abc');
@@ -48,27 +48,27 @@ describe('receiving', () => {
     expect(server.tryRecvInto(into)).toBe(-1);
   });
 
-  it('gives queued bytes before the end of file, which stays', async () => {
+  it('returns queued bytes, then end of file every time', async () => {
     const { near: client, far: server } = await pair();
-    await sendAll(client, Buffer.from('last words'));
+    await sendAll(client, Buffer.from('last bytes'));
     client.shutdown('send');
     await delay(20);
     expect(String(server.tryRecv(4))).toBe('last');
-    expect(String(server.tryRecv(100))).toBe(' words');
+    expect(String(server.tryRecv(100))).toBe(' bytes');
     expect(server.canRecv).toBe(true);
     expect(server.tryRecv(100)).toHaveLength(0);
     expect(server.tryRecvInto(new Uint8Array(1))).toBe(0);
     expect(server.tryRecv(100)).toHaveLength(0);
   });
 
-  it('gives queued bytes before ECONNRESET, which stays', async () => {
+  it('returns queued bytes, then throws ECONNRESET every time', async () => {
     const [server, peer] = await withRawPeer();
-    peer.write('last words');
+    peer.write('last bytes');
     await until(() => server.canRecv);
     peer.resetAndDestroy();
     await until(() => peer.destroyed);
     await delay(20);
-    expect(String(server.tryRecv(100))).toBe('last words');
+    expect(String(server.tryRecv(100))).toBe('last bytes');
     const reset = expect.objectContaining({ code: 'ECONNRESET', syscall: 'read' });
     expect(() => server.tryRecv(100)).toThrow(reset);
     expect(() => server.tryRecvInto(new Uint8Array(1))).toThrow(reset);
@@ -77,7 +77,7 @@ describe('receiving', () => {
     );
   });
 
-  it('loses nothing to a reset that comes while the reader is behind', async () => {
+  it('loses no byte received before a reset when the reader is slow', async () => {
     const [server, peer] = await withRawPeer();
     peer.write(pattern(150_000));
     await delay(50);
@@ -92,7 +92,7 @@ describe('receiving', () => {
     expect(total).toBe(150_000);
   });
 
-  it('keeps what it had read when a blocked send meets the reset', async () => {
+  it('keeps the bytes received before a reset that a blocked send detects', async () => {
     const [server, peer] = await withRawPeer();
     peer.pause();
     peer.write(pattern(300_000));
@@ -110,7 +110,7 @@ describe('receiving', () => {
     expect(received.equals(pattern(300_000).subarray(0, received.length))).toBe(true);
   });
 
-  it('reads no further ahead than its bound when nobody takes the bytes', async () => {
+  it('reads ahead by a bounded number of bytes when the program takes none', async () => {
     const [server, peer] = await withRawPeer();
     peer.write(pattern(300_000));
     await delay(50);
@@ -125,7 +125,7 @@ describe('receiving', () => {
     expect(total).toBe(300_000);
   });
 
-  it('wakes a waiter with ECONNRESET', async () => {
+  it('wakes a waiting receiver when the peer resets, and throws ECONNRESET', async () => {
     const [server, peer] = await withRawPeer();
     const waiting = readable(server);
     peer.resetAndDestroy();
@@ -134,8 +134,8 @@ describe('receiving', () => {
   });
 });
 
-describe('sending', () => {
-  it('leaves the memory to the caller at once', async () => {
+describe('sending on a connection of node:net', () => {
+  it('copies sent bytes, so that the caller may change its memory', async () => {
     const { near: client, far: server } = await pair();
     const data = Buffer.alloc(1000);
     const expected: Buffer[] = [];
@@ -149,7 +149,7 @@ describe('sending', () => {
     expect((await recvAll(server)).equals(Buffer.concat(expected))).toBe(true);
   });
 
-  it('leaves the memory to the caller also when the kernel is full', async () => {
+  it('copies sent bytes that the full kernel buffer does not take at once', async () => {
     const { near: client, far: server } = await pair();
     const block = Buffer.alloc(50_000);
     let sent = 0;
@@ -168,7 +168,7 @@ describe('sending', () => {
     expect(wrong).toBe(-1);
   });
 
-  it('would block when the peer does not read, and wakes when there is room', async () => {
+  it('would block when the peer does not read, and wakes when the buffer has space', async () => {
     const { near: client, far: server } = await pair();
     await fill(client);
     expect(client.trySend(Buffer.alloc(1))).toBe(0);
@@ -182,7 +182,7 @@ describe('sending', () => {
     expect(client.trySend(Buffer.alloc(1))).toBe(1);
   });
 
-  it('carries a megabyte to a slow reader', async () => {
+  it('transfers a megabyte to a slow reader', async () => {
     const { near: client, far: server } = await pair();
     const data = pattern(1_000_000);
     const sending = sendAll(client, data).then(() => client.shutdown('send'));
@@ -197,7 +197,7 @@ describe('sending', () => {
     expect(Buffer.concat(chunks).equals(data)).toBe(true);
   });
 
-  it('takes several pieces in order, at most 64 and as many bytes as fit', async () => {
+  it('takes at most 64 pieces in order, and as many bytes as fit', async () => {
     const { near: client, far: server } = await pair();
     const pieces = ['a', '', 'bc', 'def'].map((text) => Buffer.from(text));
     expect(client.trySendv(pieces)).toBe(6);
@@ -206,7 +206,7 @@ describe('sending', () => {
     expect(client.trySendv([Buffer.alloc(60_000), Buffer.alloc(60_000)])).toBe(WRITE_AHEAD);
   });
 
-  it('fails with EPIPE after its side was shut down, and the peer sees the end', async () => {
+  it('fails with EPIPE after shutdown, and the peer receives end of file', async () => {
     const { near: client, far: server } = await pair();
     await sendAll(client, Buffer.from('bye'));
     client.shutdown('send');
@@ -218,7 +218,7 @@ describe('sending', () => {
     expect(String(await recv(client))).toBe('still here');
   });
 
-  it('fails with EPIPE once the peer has reset, and receivers keep their end of file', async () => {
+  it('fails with EPIPE after a reset, and receives still return end of file', async () => {
     const [server, peer] = await withRawPeer();
     peer.end();
     expect(await recvAll(server)).toHaveLength(0);
@@ -234,7 +234,7 @@ describe('sending', () => {
     expect(server.tryRecv(1)).toHaveLength(0);
   });
 
-  it('wakes a waiting sender when the peer resets', async () => {
+  it('wakes a waiting sender when the peer resets, and throws EPIPE', async () => {
     const [server, peer] = await withRawPeer();
     peer.pause();
     await fill(server);
@@ -247,8 +247,8 @@ describe('sending', () => {
   });
 });
 
-describe('the end of a connection', () => {
-  it('shutdown of the receiving side is end of file, and drops what comes in', async () => {
+describe('the end of a connection of node:net', () => {
+  it('shutdown of the receive direction is end of file and discards later input', async () => {
     const { near: client, far: server } = await pair();
     await sendAll(client, Buffer.from('unread'));
     await readable(server);
@@ -264,14 +264,14 @@ describe('the end of a connection', () => {
     await sendAll(server, Buffer.from('x'));
   });
 
-  it('close delivers what was sent, although the kernel was full', async () => {
+  it('close delivers all sent bytes although the kernel buffer was full', async () => {
     const { near: client, far: server } = await pair();
     const total = await fill(client);
     client.close();
     expect(await recvAll(server)).toHaveLength(total);
   });
 
-  it('close wakes both waiters with ERR_CLOSED, once, and makes every try throw it', async () => {
+  it('close throws ERR_CLOSED into both waiters, and every later attempt throws it', async () => {
     const { near: client } = await pair();
     await fill(client);
     const waiting = Promise.allSettled([readable(client), writable(client)]);
@@ -291,7 +291,7 @@ describe('the end of a connection', () => {
     client.shutdown('both');
   });
 
-  it('keeps the addresses after close', async () => {
+  it('the addresses are kept after close', async () => {
     const { near: client, far: server } = await pair();
     const { local, remote } = server;
     client.reset();
@@ -302,7 +302,7 @@ describe('the end of a connection', () => {
     expect(server.describe()).toBe(`127.0.0.1:${portOf(remote)}`);
   });
 
-  it('reset reaches the peer, also after a shutdown and with bytes unsent', async () => {
+  it('reset reaches the peer, also after a shutdown and with unsent bytes', async () => {
     const preludes: ((transport: Transport) => unknown)[] = [
       () => {},
       fill,
@@ -321,7 +321,7 @@ describe('the end of a connection', () => {
       });
       server.reset();
       peer.resume();
-      // A peer that has seen the end already learns of the reset when it writes.
+      // A peer that has received end of file notices the reset when it writes.
       await until(() => {
         if (!peer.destroyed) peer.write('x');
         return failure !== undefined;
@@ -330,20 +330,22 @@ describe('the end of a connection', () => {
     }
   });
 
-  it('gives up a closed connection whose peer takes nothing', { timeout: 10_000 }, async () => {
+  it('a closed connection whose peer reads nothing is destroyed after the linger period', {
+    timeout: 10_000,
+  }, async () => {
     const [at, sockets] = await rawServer();
     const client = await connect(at);
     await fill(client);
     client.close();
     await until(() => sockets.length === 1);
-    // The far end learns of it by the reset that answers its own bytes.
+    // The peer notices the close by the reset that answers its own bytes.
     await until(() => {
       if (!sockets[0]?.destroyed) sockets[0]?.write('x');
       return sockets[0]?.destroyed === true;
     });
   });
 
-  it('survives two thousand connections without keeping anything', async () => {
+  it('two thousand closed connections leave no transport behind', async () => {
     const listener = await listen();
     for (let round = 0; round < 50; round++) {
       const clients = await Promise.all(Array.from({ length: 40 }, () => connect(listener.local)));

@@ -40,7 +40,7 @@ import { WRITE_AHEAD } from './send-slab.ts';
  */
 export const HIGH_WATER_MARK = 1;
 
-/** What the connections of one network share. */
+/** State shared by the connections of a network. */
 export interface TransportContext {
   /** The open ones. */
   readonly transports: Set<PortableTransport>;
@@ -203,9 +203,8 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
 
   /** `error` has ended both directions. May be called several times. */
   onError(error: NodeJS.ErrnoException): void {
-    if (this.connected) return this.failed(recvFailure(error), sendFailure(error));
-    const failure = (): unknown => error;
-    this.failed(failure, failure);
+    if (this.connected) this.failed(recvFailure(error), sendFailure(error));
+    else this.failed(() => error);
   }
 
   /** The descriptor is closed. A direction that has ended without a cause was ended by the peer. */

@@ -1,7 +1,7 @@
 /**
- * Listening sockets that the process has inherited as descriptors. node:net takes whatever it is
- * given: it would listen on a socket that does not, and close what it cannot use. So what /proc
- * knows of the descriptor is looked at first; elsewhere node:net's answer is the answer.
+ * Listening sockets that the process has inherited as descriptors. node:net does not check a
+ * descriptor: it would listen on a socket that is not a listener, and close one that it cannot use.
+ * So the descriptor is checked in /proc first. On other systems only node:net can decide.
  */
 import { fstatSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -10,12 +10,12 @@ import type { SystemError } from '../../support/system-error.ts';
 import type { Endpoint } from '../../world/network.ts';
 import { systemError } from '../system-error.ts';
 
-/** TCP_LISTEN of the kernel, as /proc/net/tcp writes states (proc_net_tcp). */
+/** TCP_LISTEN in /proc/net/tcp (proc_net_tcp). */
 const LISTEN_STATE = '0A';
 /** __SO_ACCEPTCON, the flag of a listener in /proc/net/unix. */
 const ACCEPTS = 0x10000;
 
-/** The error for a descriptor that no listener can be made of. */
+/** The error for a descriptor that cannot become a listener. */
 export function adoptError(errno: number, fd: number): SystemError {
   const why = REASONS.find(([code]) => code === -errno)?.[1] ?? 'it cannot be used';
   return systemError(errno, 'listen', { text: `the descriptor ${fd}: ${why}` });
@@ -23,20 +23,20 @@ export function adoptError(errno: number, fd: number): SystemError {
 
 const REASONS: readonly (readonly [number, string])[] = [
   [constants.errno.EBADF, 'it is not open'],
-  [constants.errno.ENOTSOCK, 'it is no socket'],
-  [constants.errno.EINVAL, 'it is no TCP or Unix socket that listens'],
-  [constants.errno.EBUSY, 'a listener of this process has it already'],
+  [constants.errno.ENOTSOCK, 'it is not a socket'],
+  [constants.errno.EINVAL, 'it is not a listening TCP or Unix socket'],
+  [constants.errno.EBUSY, 'a listener of this process already uses it'],
 ];
 
-/** Throws ERR_UNSUPPORTED where node:net takes no descriptors. */
+/** Throws ERR_UNSUPPORTED if node:net does not accept descriptors here. */
 export function checkAdoptable(): void {
   if (canAdopt()) return;
   const runtime = runtimeName();
-  const what = 'take over a listener that was inherited as a descriptor';
-  throw unsupported(`The portable network on ${runtime}`, what, 'Listen at an address there.');
+  const action = 'adopt a listener that was inherited as a descriptor';
+  throw unsupported(`The portable network on ${runtime}`, action, 'Listen at an address there.');
 }
 
-/** Whether node:net takes descriptors here. */
+/** Whether node:net accepts descriptors here. */
 export function canAdopt(): boolean {
   const runtime = runtimeName();
   return runtime === process.platform && runtime !== 'win32';
@@ -49,8 +49,8 @@ function runtimeName(): string {
 }
 
 /**
- * Where the descriptor listens, as far as the system tells: `undefined` where node:net has to say.
- * Throws what adoptError makes: EBADF, ENOTSOCK, EINVAL.
+ * The address of a listening descriptor, if the system shows it; `undefined` if only node:net knows
+ * tell. Throws EBADF, ENOTSOCK, EINVAL (see adoptError).
  */
 export function inspectListener(fd: number): Endpoint | undefined {
   const { EBADF, ENOTSOCK, EINVAL } = constants.errno;
@@ -59,7 +59,8 @@ export function inspectListener(fd: number): Endpoint | undefined {
   if (inode === undefined) return undefined;
   const path = unixPath(inode);
   if (path !== undefined) return { path };
-  // On a machine with many connections the tables are long: the second is read if it has to be.
+  // These tables are long on a machine with many connections, so the second is read only if
+  // necessary.
   for (const table of ['tcp', 'tcp6']) {
     if (tcpListens(table, inode) !== false) return undefined;
   }
@@ -82,7 +83,9 @@ function inodeOf(fd: number): string | undefined {
   }
 }
 
-/** The path of the Unix listener; '' if it has no name that can be shown; `undefined`: none. */
+/**
+ * The path of the Unix listener; '' if it is unnamed; `undefined` if this is not a Unix listener.
+ */
 function unixPath(inode: string): string | undefined {
   for (const line of linesOf('unix') ?? []) {
     // Num: RefCount Protocol Flags Type St Inode Path
@@ -94,7 +97,7 @@ function unixPath(inode: string): string | undefined {
   return undefined;
 }
 
-/** Whether a listener of this table has the inode; `undefined`: there is no table. */
+/** Whether the table has a listener with this inode; `undefined` if the table does not exist. */
 function tcpListens(table: string, inode: string): boolean | undefined {
   return linesOf(table)?.some((line) => {
     const fields = line.trim().split(/\s+/);

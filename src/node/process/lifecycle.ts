@@ -1,12 +1,12 @@
 /**
- * What `main` knows of the program that it runs: whether it is ready, what the signals have done,
- * and what the service manager has been told.
+ * The lifecycle of a program under `main`: readiness, signals, and messages to the service manager.
  *
  *   starting ──ready──▶ ready ──1st signal──▶ lame duck ──lameDuckMs──▶ draining ──▶ ended
  *       └───────1st signal─────────────────────────▲                        └──graceMs──▶ cut
  *
- * From the first signal on the program is not ready; while it is a lame duck it serves on, so that
- * a load balancer has time to notice. The second signal cancels it, the third ends the process.
+ * The program is not ready from the first signal on. As a lame duck it continues to serve, so that
+ * a load balancer has time to notice. The second signal cancels the program, the third ends the
+ * process.
  */
 import { runningTask } from '../../kernel/current.ts';
 import type { OperationSource, Wait } from '../../kernel/operation.ts';
@@ -22,7 +22,7 @@ import { supervisorOf } from './supervisor-link.ts';
 
 const SIGNAL_NUMBER: Readonly<Record<StopSignal, number>> = { SIGINT: 2, SIGTERM: 15 };
 
-/** How the frame behaves; see MainOptions. */
+/** See MainOptions. */
 export interface LifecycleOptions {
   readonly graceMs: number;
   readonly lameDuckMs: number;
@@ -32,7 +32,7 @@ export interface LifecycleOptions {
 
 export class ProgramLifecycle implements Program, TimerTarget {
   ready = false;
-  /** How many of the signals that end a program have come. */
+  /** The number of stop signals received. */
   signals = 0;
   readonly #servers = new Map<object, StatsSource>();
   /** Set by the second signal. */
@@ -41,11 +41,11 @@ export class ProgramLifecycle implements Program, TimerTarget {
   readonly #options: LifecycleOptions;
   #readyReported = false;
   #scope: ScopeImpl | null = null;
-  /** Set in a process that `workers` has started. */
+  /** Set in a process that was started by `workers`. */
   readonly #supervisor: SupervisorLink | undefined;
-  /** When the lame duck ends. */
+  /** Ends the lame duck phase. */
   readonly #lameDuck = new Timer(this);
-  /** When the service manager wants to hear of us again. */
+  /** Sends the next watchdog message. */
   readonly #watchdog = new Timer(this);
   readonly #watchdogMs: number;
 
@@ -68,12 +68,12 @@ export class ProgramLifecycle implements Program, TimerTarget {
     return this.#supervisor?.replaced === true;
   }
 
-  /** True if the program was cancelled because its time was over, or by a second signal. */
+  /** True if the program was cancelled at the end of the grace period or by a second signal. */
   get cut(): boolean {
     return this.signals > 0 && this.#scope?.cancelled === true;
   }
 
-  /** Tells who was cut at the end of the grace, and what they waited for. */
+  /** Reports the tasks that were cut at the end of the grace period. Returns the exit code. */
   reportCut(): number {
     const { reason } = this.#scope ?? {};
     this.#platform.report(reason instanceof Error ? reason.message : String(reason));
@@ -100,11 +100,11 @@ export class ProgramLifecycle implements Program, TimerTarget {
     if (server !== undefined) this.#supervisor?.serverEnds(server, this.servers);
   }
 
-  /** The main operation. Runs in the main task. */
+  /** The main operation: runs `op` in the main task. */
   *around(op: OperationSource<unknown>): Generator<Wait, void> {
     const { scheduler, ownScope } = runningTask();
     this.#scope = ownScope;
-    const forgets = this.#listen(scheduler);
+    const stopListening = this.#listen(scheduler);
     this.#armWatchdog(scheduler);
     try {
       yield* operationOf(op);
@@ -112,18 +112,18 @@ export class ProgramLifecycle implements Program, TimerTarget {
       this.ready = false;
       scheduler.disarm(this.#lameDuck);
       scheduler.disarm(this.#watchdog);
-      for (const forget of forgets) forget();
+      for (const forget of stopListening) forget();
     }
   }
 
-  /** A worker hears its supervisor instead of the signals. */
+  /** Observes the stop signals. In a worker they come from its supervisor. */
   #listen(scheduler: Scheduler): readonly (() => void)[] {
-    const heard = (signal: StopSignal): void => this.#onSignal(signal);
+    const listener = (signal: StopSignal): void => this.#onSignal(signal);
     if (this.#supervisor !== undefined) {
-      return [this.#supervisor.listen({ program: this, scheduler }, heard)];
+      return [this.#supervisor.listen({ program: this, scheduler }, listener)];
     }
     const signals = ['SIGINT', 'SIGTERM'] as const;
-    return signals.map((signal) => this.#platform.onSignal(signal, () => heard(signal)));
+    return signals.map((signal) => this.#platform.onSignal(signal, () => listener(signal)));
   }
 
   expire(timer: Timer): void {
@@ -132,7 +132,7 @@ export class ProgramLifecycle implements Program, TimerTarget {
     this.#armWatchdog((this.#scope as ScopeImpl).scheduler);
   }
 
-  /** A timer of the scheduler's: it fires while the scheduler turns, and not when it hangs. */
+  /** The scheduler fires this timer, so a program that hangs sends no message. */
   #armWatchdog(scheduler: Scheduler): void {
     if (this.#watchdogMs < Infinity) {
       scheduler.arm(this.#watchdog, scheduler.now() + this.#watchdogMs);
@@ -163,9 +163,9 @@ export class ProgramLifecycle implements Program, TimerTarget {
 }
 
 /**
- * Half of the time after which the manager takes the program for hung, in milliseconds; Infinity if
- * it does not watch this process (sd_watchdog_enabled(3)). The variables are taken away: what is
- * started from here is not watched.
+ * Half of the time after which the manager considers the program hung, in milliseconds; Infinity if
+ * the manager does not watch this process (sd_watchdog_enabled(3)). The variables are removed,
+ * because child processes are not watched.
  */
 function watchdogPeriod(platform: Platform): number {
   const limitUs = Number(platform.environment('WATCHDOG_USEC') ?? Number.NaN);

@@ -1,8 +1,8 @@
-/** What the system grants this process, read from /proc. `undefined` where there is no /proc. */
+/** Limits of the process, read from /proc. `undefined` on systems without /proc. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { NetworkLimits } from '../../world/network.ts';
 
-/** Read anew at each call: descriptors come and go, and limits can be changed from outside. */
+/** Reads them at each call: descriptors are opened and closed, and limits can change. */
 export function readLimits(): NetworkLimits {
   return {
     descriptors: descriptorLimit(),
@@ -11,14 +11,14 @@ export function readLimits(): NetworkLimits {
   };
 }
 
-/** The soft limit is the one that EMFILE answers to. */
+/** EMFILE is reported at the soft limit. */
 function descriptorLimit(): number | undefined {
   const soft = /^Max open files\s+(\S+)/m.exec(readText('/proc/self/limits') ?? '')?.[1];
   if (soft === undefined) return undefined;
   return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
 }
 
-/** The directory shows one descriptor too many: the one that it is being read through. */
+/** The directory includes the descriptor that is used to read it. */
 function openDescriptors(): number | undefined {
   try {
     return readdirSync('/proc/self/fd').length - 1;
@@ -33,8 +33,9 @@ function maxBacklog(): number | undefined {
 }
 
 /**
- * ListenOverflows of all listeners of the network namespace. /proc/net/netstat has a line of names
- * and a line of values for each group (proc_pid_net(5)).
+ * ListenOverflows: connections that full listen queues have dropped, of all listeners of the
+ * network namespace. /proc/net/netstat has a line of names and a line of values for each group
+ * (proc_pid_net(5)).
  */
 export function readListenOverflows(): number | undefined {
   const lines = (readText('/proc/net/netstat') ?? '').split('\n');

@@ -2,30 +2,30 @@ import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { LineOutput } from './line-output.ts';
 
-/** A pipe of which the test decides when it takes something. */
+/** A pipe that the test can block. */
 class Pipe extends Writable {
   text = '';
   #release: (() => void) | undefined;
-  #stuck = false;
+  #blocked = false;
 
   override _write(data: Buffer, _encoding: string, done: (error?: Error) => void): void {
     this.text += String(data);
-    if (this.#stuck) this.#release = done;
+    if (this.#blocked) this.#release = done;
     else done();
   }
 
-  stick(): void {
-    this.#stuck = true;
+  block(): void {
+    this.#blocked = true;
   }
 
   release(): void {
-    this.#stuck = false;
+    this.#blocked = false;
     this.#release?.();
   }
 }
 
 describe('lines', () => {
-  it('are written as they come, each with its end', () => {
+  it('are written at once, each with a line end', () => {
     const pipe = new Pipe();
     const output = new LineOutput(() => pipe);
     output.write('one');
@@ -33,7 +33,7 @@ describe('lines', () => {
     expect(pipe.text).toBe('one\ntwo\n');
   });
 
-  it('open the stream with the first of them', () => {
+  it('open the stream with the first line', () => {
     let opened = 0;
     const output = new LineOutput(() => {
       opened++;
@@ -45,10 +45,10 @@ describe('lines', () => {
     expect(opened).toBe(1);
   });
 
-  it('that nobody reads are kept up to a limit, and counted beyond it', async () => {
+  it('are buffered up to a limit if they are not read, and counted beyond it', async () => {
     const pipe = new Pipe();
     const output = new LineOutput(() => pipe);
-    pipe.stick();
+    pipe.block();
     const line = 'x'.repeat(1023);
     for (let i = 0; i < 3000; i++) output.write(line);
     expect(pipe.writableLength).toBe((1024 + 1) * 1024);
@@ -58,14 +58,14 @@ describe('lines', () => {
     output.write('the next');
     output.write('and the one after');
     expect(pipe.text.split('\n').slice(1025)).toEqual([
-      'coronet: 1975 lines were lost, as nobody read them',
+      'coronet: 1975 lines were dropped because the output was not read',
       'the next',
       'and the one after',
       '',
     ]);
   });
 
-  it('whose reader has gone are no failure', async () => {
+  it('are ignored after the reader has closed the pipe', async () => {
     const pipe = new Pipe();
     const output = new LineOutput(() => pipe);
     output.write('one');

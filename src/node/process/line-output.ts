@@ -1,20 +1,20 @@
 /**
  * Lines on standard output and standard error, for programs that run for months.
  *
- * Whoever reads them may go away: the stream then emits EPIPE, and with nobody to hear it that
- * would end the process. Or they may stop reading: Node keeps what the pipe does not take, without
- * a limit, and some lines come as often as clients like. So the first is no failure here, and of
- * the second only so much is kept; the lines beyond are counted.
+ * The reader of a pipe may exit: the stream then emits EPIPE, which would end the process without a
+ * listener. Or the reader may stop reading: Node buffers the lines without a limit, and clients can
+ * cause some of them as often as they like. So EPIPE is ignored, and lines beyond a limit are
+ * dropped and counted.
  */
 
-/** Bytes that wait for a reader who does not read. */
+/** The most bytes that are buffered for a slow reader. */
 const MAX_BUFFERED_BYTES = 1 << 20;
 
-/** What is needed of `process.stderr`. */
+/** The used part of `process.stderr`. */
 export interface LineStream {
   readonly writableLength: number;
   write(text: string): boolean;
-  on(event: 'error', heard: () => void): unknown;
+  on(event: 'error', listener: () => void): unknown;
 }
 
 export class LineOutput {
@@ -22,12 +22,12 @@ export class LineOutput {
   #stream: LineStream | undefined;
   #dropped = 0;
 
-  /** `open` is called with the first line: to ask for `process.stderr` is to open it. */
+  /** `open` is called with the first line: reading `process.stderr` opens the stream. */
   constructor(open: () => LineStream) {
     this.#open = open;
   }
 
-  /** Never throws, and never waits. */
+  /** Never throws and never waits. */
   write(line: string): void {
     const stream = this.#openStream();
     if (stream.writableLength > MAX_BUFFERED_BYTES) {
@@ -35,7 +35,9 @@ export class LineOutput {
       return;
     }
     if (this.#dropped > 0)
-      stream.write(`coronet: ${this.#dropped} lines were lost, as nobody read them\n`);
+      stream.write(
+        `coronet: ${this.#dropped} lines were dropped because the output was not read\n`,
+      );
     this.#dropped = 0;
     stream.write(`${line}\n`);
   }

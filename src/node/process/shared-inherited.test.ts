@@ -17,7 +17,7 @@ afterEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The descriptor of a listener that this process has. */
+/** Starts a listener and returns its descriptor. */
 async function listening(options: ListenOptions): Promise<{ server: Server; fd: number }> {
   const server = createServer().listen(options);
   open.push(server);
@@ -29,29 +29,29 @@ function portOf(server: Server): number {
   return (server.address() as { port: number }).port;
 }
 
-describe.skipIf(process.platform === 'win32')('an inherited listener that is handed down', () => {
+describe.skipIf(process.platform === 'win32')('an inherited listener that is passed on', () => {
   for (const [host, family] of [
     ['127.0.0.1', 4],
     ['::1', 6],
   ] as const) {
-    test(`has the address at which it listens: ${host}`, async () => {
+    test(`reports its address ${host}`, async () => {
       const { server, fd } = await listening({ host, port: 0 });
       const port = portOf(server);
-      const held = shareInherited(fd);
-      expect(held.local).toEqual({ host, port, family });
-      expect(held.descriptors).toEqual([fd]);
+      const shared = shareInherited(fd);
+      expect(shared.local).toEqual({ host, port, family });
+      expect(shared.descriptors).toEqual([fd]);
       expect(boundByNode(fd)).toEqual({ host, port, family });
     });
   }
 
-  test('stays open when it is let go', async () => {
+  test('stays open when the shared listener is closed', async () => {
     const { server, fd } = await listening({ host: '127.0.0.1', port: 0 });
     const port = portOf(server);
     shareInherited(fd).close();
     expect(shareInherited(fd).local).toMatchObject({ port });
   });
 
-  test('has the path of its Unix socket, where the system tells it', async () => {
+  test('reports the path of its Unix socket, if the system shows it', async () => {
     const path = join(folder, 'x.sock');
     const { fd } = await listening({ path });
     const known = process.platform === 'linux';
@@ -59,14 +59,14 @@ describe.skipIf(process.platform === 'win32')('an inherited listener that is han
     expect(boundByNode(fd)).toEqual({ path: '' });
   });
 
-  test('is refused if nothing is open there, or a file', () => {
+  test('is rejected if the descriptor is not open, or is a file', () => {
     const file = openSync(fileURLToPath(import.meta.url), 'r');
     expect(() => shareInherited(99_999)).toThrow(expect.objectContaining({ code: 'EBADF' }));
     expect(() => shareInherited(file)).toThrow(expect.objectContaining({ code: 'ENOTSOCK' }));
-    closeSync(file); // Throws if it is closed already.
+    closeSync(file); // Throws if it is already closed.
   });
 
-  test.runIf(process.platform === 'linux')('is refused if it does not listen', async () => {
+  test.runIf(process.platform === 'linux')('is rejected if it does not listen', async () => {
     const { server } = await listening({ host: '127.0.0.1', port: 0 });
     const datagrams = createSocket('udp4');
     open.push(datagrams);

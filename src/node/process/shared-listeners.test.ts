@@ -11,8 +11,8 @@ import { loadAddon } from '../addon.ts';
 import { shareByNode, shareListeners } from './shared-listeners.ts';
 
 const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
-const ways: readonly (readonly [name: string, hold: typeof shareListeners])[] = [
-  ['as it is done here', shareListeners],
+const implementations: readonly (readonly [name: string, share: typeof shareListeners])[] = [
+  ['by default', shareListeners],
   ['without the addon', (at) => shareByNode(at)],
 ];
 
@@ -21,14 +21,14 @@ const clients: Socket[] = [];
 const folder = mkdtempSync(join(tmpdir(), 'coronet-'));
 
 afterEach(() => {
-  for (const held of open.splice(0)) held.close();
+  for (const shared of open.splice(0)) shared.close();
   for (const client of clients.splice(0)) client.destroy();
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function kept(held: SharedListeners): SharedListeners {
-  open.push(held);
-  return held;
+function closeLater(shared: SharedListeners): SharedListeners {
+  open.push(shared);
+  return shared;
 }
 
 /** Connects: 'connected', or the code of the error. */
@@ -41,37 +41,37 @@ function attempt(to: Endpoint): Promise<string> {
   });
 }
 
-for (const [name, hold] of ways) {
-  describe(`held listeners, ${name}`, () => {
-    test('take connections that nobody accepts, until they are closed', async () => {
-      const held = kept(hold(LOOPBACK, 3));
-      expect(held.local).toMatchObject({ host: '127.0.0.1', port: expect.any(Number) });
-      expect('port' in held.local && held.local.port).toBeGreaterThan(0);
-      expect(await attempt(held.local)).toBe('connected');
-      held.close();
-      held.close();
-      expect(await attempt(held.local)).toBe('ECONNREFUSED');
+for (const [name, share] of implementations) {
+  describe(`shared listeners, ${name}`, () => {
+    test('queue connections until they are closed', async () => {
+      const shared = closeLater(share(LOOPBACK, 3));
+      expect(shared.local).toMatchObject({ host: '127.0.0.1', port: expect.any(Number) });
+      expect('port' in shared.local && shared.local.port).toBeGreaterThan(0);
+      expect(await attempt(shared.local)).toBe('connected');
+      shared.close();
+      shared.close();
+      expect(await attempt(shared.local)).toBe('ECONNREFUSED');
     });
 
-    test('at an address that is held already are refused', () => {
-      const { local } = kept(hold(LOOPBACK, 2));
-      expect(errorOf(() => hold(local, 2)).code).toBe('EADDRINUSE');
-      expect(errorOf(() => hold(local, 1)).code).toBe('EADDRINUSE');
+    test('fail with EADDRINUSE at an address in use', () => {
+      const { local } = closeLater(share(LOOPBACK, 2));
+      expect(errorOf(() => share(local, 2)).code).toBe('EADDRINUSE');
+      expect(errorOf(() => share(local, 1)).code).toBe('EADDRINUSE');
     });
 
-    test('at an address of another machine are refused', () => {
+    test('fail with EADDRNOTAVAIL at an address of another machine', () => {
       const elsewhere: Endpoint = { host: '203.0.113.77', port: 0, family: 4 };
-      expect(errorOf(() => hold(elsewhere, 1)).code).toBe('EADDRNOTAVAIL');
+      expect(errorOf(() => share(elsewhere, 1)).code).toBe('EADDRNOTAVAIL');
     });
 
     test.skipIf(process.platform === 'win32')(
-      'at a path have one queue, and their file goes with them',
+      'at a path have one queue, and their file is removed at close',
       async () => {
-        const path = join(folder, 'held.sock');
-        const held = kept(hold({ path }, 4));
-        expect(held.descriptors.length).toBe(1);
-        expect(await attempt(held.local)).toBe('connected');
-        held.close();
+        const path = join(folder, 'shared.sock');
+        const shared = closeLater(share({ path }, 4));
+        expect(shared.descriptors.length).toBe(1);
+        expect(await attempt(shared.local)).toBe('connected');
+        shared.close();
         expect(existsSync(path)).toBe(false);
       },
     );
@@ -79,9 +79,9 @@ for (const [name, hold] of ways) {
 }
 
 test.skipIf(loadAddon().addon === undefined)(
-  'with the addon each process has a queue of its own',
+  'with the addon each process has its own queue',
   () => {
-    const { descriptors } = kept(shareListeners(LOOPBACK, 4));
+    const { descriptors } = closeLater(shareListeners(LOOPBACK, 4));
     expect(new Set(descriptors).size).toBe(4);
   },
 );

@@ -1,12 +1,17 @@
 /**
- * Listening sockets that are open here and on which nobody here accepts: a supervisor of processes
- * keeps them, so that a queue of connections survives the process that serves it.
+ * Listening sockets that this process keeps open without accepting on them. A supervisor opens them
+ * for its workers, so that the queue of connections outlives the worker that serves it.
  *
- * The addon opens them. Without it they come from the function of node:net by which node:cluster
- * opens the sockets of its workers: a handle that is bound and does not listen. For that a process
- * is run that calls listen(2) on the descriptor that it inherits and is gone before it could accept
- * anything: the socket goes on listening, since whether it does is kept with the socket and not
- * with the process.
+ * The addon opens them. Without the addon they are created by the function of node:net that
+ * node:cluster uses (undocumented, in Node since 0.8). Its handle is bound but does not listen. So
+ * a child process inherits the descriptor, calls listen(2) and exits before it accepts a
+ * connection. The socket continues to listen, because that state belongs to the socket and not to
+ * the process.
+ *
+ * A process that has itself inherited a listener can pass it on. Its address is read without
+ * changing the socket. Node cannot do that in this process, because a handle owns its descriptor
+ * and closes it; so without the addon a child process inherits the descriptor and reports the
+ * address.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -18,7 +23,7 @@ import type { Endpoint } from '../../world/network.ts';
 import type { SharedListeners } from '../../world/platform.ts';
 import type { Addon } from '../addon.ts';
 import { loadAddon } from '../addon.ts';
-import { familyOf, hostOf, portOf } from '../endpoint.ts';
+import { addressArguments } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
 import { canAdopt, inspectListener } from './inherited-listener.ts';
 import type { SocketFile } from './unix-socket.ts';
@@ -31,35 +36,35 @@ import {
   socketFileAt,
 } from './unix-socket.ts';
 
-/** The kernel cuts the backlog to somaxconn. */
+/** The kernel limits the backlog to somaxconn. */
 const MAX_BACKLOG = 0x7fffffff;
-/** A flag of the addon's listen. */
-const REUSE_PORT = 1;
 
 /**
- * Listens at `at`: with the addon on `most` sockets that share a port (one for a Unix socket), each
- * with a queue of its own; otherwise on one. Errors: EADDRINUSE, EACCES, …; ERR_UNSUPPORTED.
+ * Listens at `at`. With the addon this opens `count` sockets that share a port (one for a Unix
+ * socket), each with its own queue; otherwise one socket. Errors: EADDRINUSE, EACCES, …;
+ * ERR_UNSUPPORTED.
  */
-export function shareListeners(at: Endpoint, most: number): SharedListeners {
+export function shareListeners(at: Endpoint, count: number): SharedListeners {
   checkPath(at, 'listen');
   const { addon } = loadAddon();
   if (addon === undefined) return shareByNode(at);
-  return 'path' in at ? shareAtPath(addon, at) : shareAtPort(addon, at, most);
+  return 'path' in at ? shareAtPath(addon, at) : shareAtPort(addon, at, count);
 }
 
 /**
- * Sockets that share a port do not mind others of the same user's that share it as well: a second
- * program at the same address would take a part of the connections in silence. So the address is
- * taken alone first, which fails where anybody has it.
+ * With SO_REUSEPORT another program of the same user can listen at the same address and silently
+ * take a part of the connections. So the address is first bound without it, which fails if the
+ * address is in use.
  */
-function shareAtPort(addon: Addon, at: Endpoint, most: number): SharedListeners {
+function shareAtPort(addon: Addon, at: Endpoint, count: number): SharedListeners {
   const alone = openShared(addon, at, 0);
   const local = boundEndpoint(addon, alone, at);
-  if (most === 1) return sharedListeners([alone], local);
+  if (count === 1) return sharedListeners([alone], local);
   closeSync(alone);
   const descriptors: number[] = [];
   try {
-    while (descriptors.length < most) descriptors.push(openShared(addon, local, REUSE_PORT));
+    while (descriptors.length < count)
+      descriptors.push(openShared(addon, local, addon.constants.REUSE_PORT));
   } catch (error) {
     for (const fd of descriptors) closeSync(fd);
     throw error;
@@ -72,7 +77,7 @@ function shareAtPath(addon: Addon, at: Endpoint & { readonly path: string }): Sh
 }
 
 function openShared(addon: Addon, at: Endpoint, flags: number): number {
-  const fd = addon.hold(familyOf(at), hostOf(at), portOf(at), MAX_BACKLOG, flags);
+  const fd = addon.listenShared(...addressArguments(at), MAX_BACKLOG, flags);
   if (fd < 0) throw systemError(fd, 'listen', at);
   return fd;
 }
@@ -99,7 +104,7 @@ function sharedListeners(
 
 // ---- without the addon ----
 
-/** What node:net makes for node:cluster. Not documented, and there since Node 0.8. */
+/** The handle that node:net creates for node:cluster. */
 interface BoundHandle {
   readonly fd?: number;
   getsockname?(out: { port?: number }): number;
@@ -108,7 +113,7 @@ interface BoundHandle {
 
 type MakeHandle = (host: string, port: number, family: number) => BoundHandle | number;
 
-/** As shareListeners, without the addon: one for all. */
+/** As shareListeners without the addon: one socket for all workers. */
 export function shareByNode(at: Endpoint): SharedListeners {
   checkAbstract(at);
   const { _createServerHandle: make } = net as { _createServerHandle?: MakeHandle };
@@ -116,8 +121,8 @@ export function shareByNode(at: Endpoint): SharedListeners {
   if (handle?.fd === undefined || handle.fd < 0) {
     handle?.close();
     throw unsupported(
-      'This system, or this runtime, without the addon,',
-      'hand a listener down to a process',
+      'This system or runtime, without the addon,',
+      'pass a listener to a child process',
       'Run one process without workers.',
     );
   }
@@ -139,7 +144,7 @@ function boundHandle(make: MakeHandle, at: Endpoint): BoundHandle {
   return handle;
 }
 
-/** Two sockets may be bound to one address; which of them may listen comes out here. */
+/** Two sockets can be bound to one address, but only one can listen. */
 function listenInChild(fd: number, at: Endpoint): void {
   const script = `
     const server = require('node:net').createServer();
@@ -155,7 +160,7 @@ function listenInChild(fd: number, at: Endpoint): void {
   throw systemError(-(status || constants.errno.EIO), 'listen', at);
 }
 
-/** libuv keeps an address that is in use to itself at bind(2), and tells it when it is asked. */
+/** libuv stores the error EADDRINUSE of bind(2) and reports it in getsockname. */
 function localEndpoint(handle: BoundHandle, at: Endpoint): Endpoint {
   if ('path' in at) return at;
   const name: { port?: number } = {};
@@ -164,22 +169,15 @@ function localEndpoint(handle: BoundHandle, at: Endpoint): Endpoint {
   return { ...at, port: name.port ?? at.port };
 }
 
-/**
- * A listener that this process has inherited itself and hands down: where it is bound is asked
- * without touching it. The addon does so in this process. Node has no way to: what takes a
- * descriptor owns it from then on, and closes it. So without the addon a process is run that
- * inherits it in its turn, looks, and is gone.
- */
-
-/** For people: neither a name nor a path. */
+/** The address is not known. */
 const UNKNOWN_ENDPOINT: Endpoint = { path: '' };
 
 /** See `Platform.shareInherited`. Errors: EBADF, ENOTSOCK, EINVAL; ERR_UNSUPPORTED. */
 export function shareInherited(fd: number): SharedListeners {
   if (!canAdopt()) {
     throw unsupported(
-      'This system, or this runtime,',
-      'hand a listener down to a process',
+      'This system or runtime',
+      'pass a listener to a child process',
       'Run one process without workers.',
     );
   }
@@ -192,7 +190,7 @@ function boundByAddon(fd: number): Endpoint | undefined {
   return typeof bound === 'object' ? bound : undefined;
 }
 
-/** What getsockname of node:net's handles gives. */
+/** The result of getsockname of a handle of node:net. */
 interface SocketName {
   readonly address: string;
   readonly port: number;
@@ -200,15 +198,14 @@ interface SocketName {
 }
 
 /**
- * The function by which node:cluster opens sockets takes a descriptor as well (not documented, and
- * there since Node 0.8). Its handles for Unix sockets do not tell their path.
+ * The function also accepts a descriptor. Its handles for Unix sockets do not report their path.
  */
 const GETSOCKNAME_SCRIPT = `
   const handle = require('node:net')._createServerHandle(null, null, null, 3);
   const name = {};
   if (handle.getsockname?.(name) === 0) process.stdout.write(JSON.stringify(name));`;
 
-/** As shareInherited finds it out without the addon. */
+/** The address of an inherited listener, read without the addon. */
 export function boundByNode(fd: number): Endpoint {
   const { stdout } = spawnSync(process.execPath, ['-e', GETSOCKNAME_SCRIPT], {
     stdio: ['ignore', 'pipe', 'ignore', fd],

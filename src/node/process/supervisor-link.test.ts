@@ -6,33 +6,33 @@ import type { ParentProcess } from '../../world/platform.ts';
 import type { StatsSource } from '../../world/world.ts';
 import { supervisorOf } from './supervisor-link.ts';
 
-/** The other end of the channel. */
+/** A fake supervisor. */
 class FakeParent implements ParentProcess {
-  readonly got: unknown[] = [];
-  tell: (message: unknown) => void = () => {};
-  leave: () => void = () => {};
+  readonly sent: unknown[] = [];
+  receive: (message: unknown) => void = () => {};
+  disconnect: () => void = () => {};
 
   send(message: unknown): boolean {
-    this.got.push(message);
+    this.sent.push(message);
     return true;
   }
 
-  onMessage(heard: (message: unknown) => void): () => void {
-    this.tell = heard;
+  onMessage(signals: (message: unknown) => void): () => void {
+    this.receive = signals;
     return () => {
-      this.tell = () => {};
+      this.receive = () => {};
     };
   }
 
-  onDisconnect(heard: () => void): () => void {
-    this.leave = heard;
+  onDisconnect(signals: () => void): () => void {
+    this.disconnect = signals;
     return () => {
-      this.leave = () => {};
+      this.disconnect = () => {};
     };
   }
 }
 
-/** A scheduler as far as its timers are concerned. */
+/** The timers of a scheduler. */
 const timers = new Timers();
 const scheduler = {
   now: () => 5,
@@ -40,7 +40,7 @@ const scheduler = {
   disarm: (timer: Timer) => timers.disarm(timer),
 };
 
-/** What is due is done. */
+/** Fires the timers that are due. */
 function turn(): void {
   for (let due = timers.takeDue(5); due !== undefined; due = timers.takeDue(5)) {
     due.target.expire(due);
@@ -49,15 +49,15 @@ function turn(): void {
 
 let platform: FakePlatform;
 let parent: FakeParent;
-let heard: string[];
+let signals: string[];
 const running: StatsSource[] = [];
 
-function supervised() {
-  const made = supervisorOf(platform);
-  if (made === undefined) throw new Error('expected a worker');
-  const who = { program: { servers: running.values() }, scheduler };
-  const forget = made.listen(who, (signal) => heard.push(signal));
-  return { made, forget };
+function startLink() {
+  const link = supervisorOf(platform);
+  if (link === undefined) throw new Error('expected a worker');
+  const program = { program: { servers: running.values() }, scheduler };
+  const stopListening = link.listen(program, (signal) => signals.push(signal));
+  return { link, stopListening };
 }
 
 beforeEach(() => {
@@ -65,10 +65,10 @@ beforeEach(() => {
   parent = new FakeParent();
   platform.parent = parent;
   platform.variables.set('CORONET_WORKER', '1');
-  heard = [];
+  signals = [];
 });
 
-test('a process with a parent is no worker unless it was told so, and none without one is', () => {
+test('a process is a worker only with a parent and CORONET_WORKER', () => {
   platform.parent = undefined;
   expect(supervisorOf(platform)).toBeUndefined();
   platform = new FakePlatform();
@@ -76,107 +76,107 @@ test('a process with a parent is no worker unless it was told so, and none witho
   expect(supervisorOf(platform)).toBeUndefined();
 });
 
-test('what a worker starts in its turn is not told that it is one', () => {
-  supervised().forget();
+test('child processes of a worker do not inherit CORONET_WORKER', () => {
+  startLink().stopListening();
   expect(platform.environment('CORONET_WORKER')).toBeUndefined();
   expect(supervisorOf(platform)).toBeDefined();
 });
 
-test('whatever asks first is the first signal; the next is the word of the supervisor', () => {
-  supervised();
+test('the first request to stop is the first signal; a cut by the supervisor is the second', () => {
+  startLink();
   platform.signal('SIGINT');
   platform.signal('SIGHUP');
-  expect(heard).toEqual([]);
+  expect(signals).toEqual([]);
   platform.signal('SIGTERM');
-  parent.tell({ kind: 'stop' });
+  parent.receive({ kind: 'stop' });
   platform.signal('SIGTERM');
-  parent.tell({ kind: 'stop' });
-  expect(heard).toEqual(['SIGTERM']);
-  parent.tell({ kind: 'cut' });
-  expect(heard).toEqual(['SIGTERM', 'SIGTERM']);
+  parent.receive({ kind: 'stop' });
+  expect(signals).toEqual(['SIGTERM']);
+  parent.receive({ kind: 'cut' });
+  expect(signals).toEqual(['SIGTERM', 'SIGTERM']);
 });
 
-test('a cut that comes without a stop is both', () => {
-  supervised();
-  parent.tell({ kind: 'cut' });
-  expect(heard).toEqual(['SIGTERM', 'SIGTERM']);
+test('a cut without a stop counts as both signals', () => {
+  startLink();
+  parent.receive({ kind: 'cut' });
+  expect(signals).toEqual(['SIGTERM', 'SIGTERM']);
 });
 
-test('a worker whose supervisor has gone drains, and listens to signals from then on', () => {
-  supervised();
-  parent.leave();
-  expect(heard).toEqual(['SIGTERM']);
+test('a worker whose supervisor has exited drains and then observes signals', () => {
+  startLink();
+  parent.disconnect();
+  expect(signals).toEqual(['SIGTERM']);
   platform.signal('SIGINT');
   platform.signal('SIGTERM');
-  expect(heard).toEqual(['SIGTERM', 'SIGINT', 'SIGTERM']);
+  expect(signals).toEqual(['SIGTERM', 'SIGINT', 'SIGTERM']);
 });
 
-test('a worker that was cut and whose supervisor has gone then ends at once', () => {
-  supervised();
-  parent.tell({ kind: 'cut' });
-  parent.leave();
-  expect(heard).toEqual(['SIGTERM', 'SIGTERM', 'SIGTERM']);
+test('a worker that was cut and whose supervisor has exited receives a third signal', () => {
+  startLink();
+  parent.receive({ kind: 'cut' });
+  parent.disconnect();
+  expect(signals).toEqual(['SIGTERM', 'SIGTERM', 'SIGTERM']);
 });
 
-test('messages that are none of ours change nothing', () => {
-  supervised();
-  for (const message of [undefined, null, 7, 'stop', { kind: 'other' }]) parent.tell(message);
-  expect([heard, parent.got]).toEqual([[], []]);
+test('unknown messages are ignored', () => {
+  startLink();
+  for (const message of [undefined, null, 7, 'stop', { kind: 'other' }]) parent.receive(message);
+  expect([signals, parent.sent]).toEqual([[], []]);
 });
 
-test('when the program is over nothing is heard any more', () => {
-  supervised().forget();
-  parent.tell({ kind: 'stop' });
-  parent.leave();
+test('after the program has ended, messages and signals are ignored', () => {
+  startLink().stopListening();
+  parent.receive({ kind: 'stop' });
+  parent.disconnect();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     expect(platform.listeners(signal)).toBe(0);
   }
-  expect(heard).toEqual([]);
+  expect(signals).toEqual([]);
 });
 
-test('it tells that it is ready, and its figures, also those of servers that have ended', () => {
-  const { made } = supervised();
-  made.ready();
+test('a worker reports that it is ready, and its stats, also those of ended servers', () => {
+  const { link } = startLink();
+  link.ready();
   const server = { address: { toString: () => 'x:1' }, stats: () => ({ accepted: 3 }) };
-  made.serverEnds(server, []);
-  parent.tell({ kind: 'stats-request', requestId: 9 });
+  link.serverEnds(server, []);
+  parent.receive({ kind: 'stats-request', requestId: 9 });
   const servers = [{ address: 'x:1', stats: { accepted: 3 } }];
-  expect(parent.got).toEqual([
+  expect(parent.sent).toEqual([
     { kind: 'ready' },
     { kind: 'stats', requestId: 0, servers },
     { kind: 'stats', requestId: 9, servers },
   ]);
 });
 
-test('it says that it turns when the scheduler does, once for all who asked', () => {
-  supervised();
-  for (const requestId of [1, 2]) parent.tell({ kind: 'ping', requestId });
-  expect(parent.got).toEqual([]);
+test('a worker answers pings when its scheduler turns, several with one answer', () => {
+  startLink();
+  for (const requestId of [1, 2]) parent.receive({ kind: 'ping', requestId });
+  expect(parent.sent).toEqual([]);
   turn();
-  expect(parent.got).toEqual([{ kind: 'pong', requestId: 2, inspected: false }]);
+  expect(parent.sent).toEqual([{ kind: 'pong', requestId: 2, inspected: false }]);
 });
 
-test('it says that a debugger can stop it', () => {
-  supervised();
+test('a worker reports that a debugger can stop it', () => {
+  startLink();
   platform.inspected = () => true;
-  parent.tell({ kind: 'ping', requestId: 1 });
+  parent.receive({ kind: 'ping', requestId: 1 });
   turn();
-  expect(parent.got).toEqual([{ kind: 'pong', requestId: 1, inspected: true }]);
+  expect(parent.sent).toEqual([{ kind: 'pong', requestId: 1, inspected: true }]);
 });
 
-test('when the program is over it does not turn', () => {
-  const { forget } = supervised();
-  parent.tell({ kind: 'ping', requestId: 1 });
-  forget();
+test('a worker does not answer pings after the program has ended', () => {
+  const { stopListening } = startLink();
+  parent.receive({ kind: 'ping', requestId: 1 });
+  stopListening();
   turn();
-  expect(parent.got).toEqual([]);
+  expect(parent.sent).toEqual([]);
 });
 
-test('of many servers that have ended the figures of the last 64 are kept', () => {
-  const { made } = supervised();
+test('a worker keeps the stats of the last 64 ended servers', () => {
+  const { link } = startLink();
   for (let count = 1; count <= 100; count++) {
-    made.serverEnds({ address: {}, stats: () => ({ accepted: count }) }, []);
+    link.serverEnds({ address: {}, stats: () => ({ accepted: count }) }, []);
   }
-  const { servers } = parent.got.at(-1) as { servers: { stats: unknown }[] };
+  const { servers } = parent.sent.at(-1) as { servers: { stats: unknown }[] };
   expect([servers.length, servers[0]?.stats]).toEqual([64, { accepted: 37 }]);
 });

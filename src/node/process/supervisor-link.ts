@@ -1,15 +1,18 @@
 /**
- * A program that runs as a worker: the other end of src/server/workers/worker.ts.
+ * The worker's end of the channel to its supervisor. src/server/workers/worker.ts is the other end.
  *
- * The supervisor decides when its workers end. Signals that reach the whole family of processes (a
- * terminal sends SIGINT and SIGHUP to all of it, a service manager SIGTERM) must not count twice,
- * so while the supervisor lives, whatever asks for the first time is the first signal, and nothing
- * but its word is the second. A worker whose supervisor has gone drains, and listens to signals
- * itself; after the second one that is the third, since nobody is left who would kill it.
+ * The supervisor decides when its workers end. A terminal sends SIGINT and SIGHUP to the whole
+ * process group, and a service manager sends SIGTERM to it. These signals must not count twice. So
+ * while the supervisor runs, the first request to stop, from any source, is the first signal, and
+ * only the message 'cut' of the supervisor is the second.
  *
- * When the supervisor asks whether the program turns, a timer of the scheduler answers: it fires
- * while tasks are run, and not when one of them never yields, when the event loop is blocked, or
- * when the program under `main` is over and its process is not.
+ * A worker whose supervisor has exited drains and observes the signals itself. If that happens
+ * after the second signal, it counts as the third, because no process is left that would kill the
+ * worker.
+ *
+ * A timer of the scheduler answers the supervisor's pings. It fires while tasks run. It does not
+ * fire if a task never yields, if the event loop is blocked, or if the program under `main` has
+ * ended and its process has not.
  */
 import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { TimerTarget } from '../../kernel/timers.ts';
@@ -18,26 +21,28 @@ import type { ParentProcess, Platform, StopSignal } from '../../world/platform.t
 import type { FromWorker, ServerStatsMessage, ToWorker } from '../../world/worker-messages.ts';
 import type { Program, StatsSource } from '../../world/world.ts';
 
-/** Servers that have ended and whose figures are kept: more than programs have. */
+/** Ended servers whose stats are kept: more than programs have. */
 const MAX_ENDED_SERVERS = 64;
 
-/** Whether a process is a worker, once that was asked. */
+/** Whether a process is a worker, per platform. Determined once. */
 const workerPlatforms = new WeakMap<Platform, boolean>();
 
-/** `undefined` for a program that is not a worker. */
+/** Returns `undefined` if the program is not a worker. */
 export function supervisorOf(platform: Platform): SupervisorLink | undefined {
   if (!isWorker(platform)) return undefined;
   const { parent } = platform;
   return parent && new SupervisorLink(platform, parent);
 }
 
-/** The program, and what it turns by. */
+/** The program of a worker, and its scheduler. */
 export interface SupervisedProgram {
   readonly program: Pick<Program, 'servers'>;
   readonly scheduler: Pick<Scheduler, 'now' | 'arm' | 'disarm'>;
 }
 
-/** The variable is taken away, so that it misleads no child, which may have a channel as well. */
+/**
+ * Removes the variable, so that child processes with a channel do not take themselves for workers.
+ */
 function isWorker(platform: Platform): boolean {
   let answer = workerPlatforms.get(platform);
   if (answer === undefined) {
@@ -51,15 +56,15 @@ function isWorker(platform: Platform): boolean {
 export class SupervisorLink implements TimerTarget {
   readonly #platform: Platform;
   readonly #parent: ParentProcess;
-  /** Something has asked the program to come to its end. */
+  /** The first signal was delivered. */
   #stopRequested = false;
   #orphaned = false;
-  /** The supervisor has said what means the second signal. */
+  /** The second signal was delivered. */
   #cut = false;
-  /** A successor has begun. */
+  /** A successor has started. */
   replaced = false;
   readonly #endedServers: ServerStatsMessage[] = [];
-  /** The last question whether it turns, and what answers it. */
+  /** The last ping, and the timer that answers it. */
   #pingId = 0;
   readonly #pongTimer = new Timer(this);
 
@@ -68,23 +73,23 @@ export class SupervisorLink implements TimerTarget {
     this.#parent = parent;
   }
 
-  /** Calls `heard` for what means a signal to the program, until the returned call. */
-  listen(who: SupervisedProgram, heard: (signal: StopSignal) => void): () => void {
+  /** Calls `onSignal` for each signal to the program. The returned function ends that. */
+  listen(who: SupervisedProgram, onSignal: (signal: StopSignal) => void): () => void {
     const platform = this.#platform;
-    const forgets = [
+    const stopListening = [
       platform.onSignal('SIGHUP', () => {}),
-      platform.onSignal('SIGINT', () => this.#onSignal('SIGINT', heard)),
-      platform.onSignal('SIGTERM', () => this.#onSignal('SIGTERM', heard)),
-      this.#parent.onMessage((message) => this.#onMessage(message as ToWorker, who, heard)),
+      platform.onSignal('SIGINT', () => this.#onProcessSignal('SIGINT', onSignal)),
+      platform.onSignal('SIGTERM', () => this.#onProcessSignal('SIGTERM', onSignal)),
+      this.#parent.onMessage((message) => this.#onMessage(message as ToWorker, who, onSignal)),
       this.#parent.onDisconnect(() => {
         this.#orphaned = true;
-        this.#requestStop(heard);
-        if (this.#cut) heard('SIGTERM');
+        this.#requestStop(onSignal);
+        if (this.#cut) onSignal('SIGTERM');
       }),
     ];
     return () => {
       who.scheduler.disarm(this.#pongTimer);
-      for (const forget of forgets) forget();
+      for (const forget of stopListening) forget();
     };
   }
 
@@ -97,37 +102,37 @@ export class SupervisorLink implements TimerTarget {
     this.#send({ kind: 'ready' });
   }
 
-  /** Its last figures go out at once: the process may end soon. */
+  /** Sends the last stats of the server at once, because the process may end soon. */
   serverEnds(server: StatsSource, others: Iterable<StatsSource>): void {
     this.#endedServers.push(statsOf(server));
     if (this.#endedServers.length > MAX_ENDED_SERVERS) this.#endedServers.shift();
     this.#sendStats(0, others);
   }
 
-  #onSignal(signal: StopSignal, heard: (signal: StopSignal) => void): void {
-    if (this.#orphaned) heard(signal);
-    else if (signal === 'SIGTERM') this.#requestStop(heard);
+  #onProcessSignal(signal: StopSignal, onSignal: (signal: StopSignal) => void): void {
+    if (this.#orphaned) onSignal(signal);
+    else if (signal === 'SIGTERM') this.#requestStop(onSignal);
   }
 
-  #requestStop(heard: (signal: StopSignal) => void): void {
+  #requestStop(onSignal: (signal: StopSignal) => void): void {
     if (this.#stopRequested) return;
     this.#stopRequested = true;
-    heard('SIGTERM');
+    onSignal('SIGTERM');
   }
 
   #onMessage(
     message: ToWorker | undefined,
     { program, scheduler }: SupervisedProgram,
-    heard: (signal: StopSignal) => void,
+    onSignal: (signal: StopSignal) => void,
   ): void {
     switch (message?.kind) {
       case 'stop':
         this.replaced = message.replaced;
-        return this.#requestStop(heard);
+        return this.#requestStop(onSignal);
       case 'cut':
         this.#cut = true;
-        this.#requestStop(heard);
-        return heard('SIGTERM');
+        this.#requestStop(onSignal);
+        return onSignal('SIGTERM');
       case 'stats-request':
         return this.#sendStats(message.requestId, program.servers);
       case 'ping':

@@ -1,43 +1,41 @@
 /**
- * Messages to the service manager that NOTIFY_SOCKET names, after sd_notify(3): datagrams of lines
- * to a Unix socket. Node has no such sockets, so the addon sends them; without it the program
- * `systemd-notify` does, if it is there.
+ * Messages to the service manager of NOTIFY_SOCKET, as in sd_notify(3): datagrams of lines to a
+ * Unix socket. Node does not support such sockets, so the addon sends them. Without the addon the
+ * program `systemd-notify` sends them, if it is installed.
  */
 import { spawn } from 'node:child_process';
 import { getSystemErrorName } from 'node:util';
 import { loadAddon } from '../addon.ts';
+import { addressArguments } from '../endpoint.ts';
 
-/** A Unix socket, among the families that the addon takes. */
-const UNIX = 1;
-
-/** What has gone wrong was told: it goes wrong again with the next message. */
+/** A warning was emitted. The next message would fail in the same way. */
 let warned = false;
 
-/** Where the manager listens; `undefined`: not looked at yet. */
+/** The path of the manager's socket; `undefined` if the variable has not been read. */
 let managerSocket: string | undefined;
 
-/** Notes where the manager listens, and takes the variable away: children are not the service. */
+/** Reads and removes NOTIFY_SOCKET: child processes are not the service. */
 export function takeNotifySocket(): string {
-  const named = process.env['NOTIFY_SOCKET'];
+  const path = process.env['NOTIFY_SOCKET'];
   delete process.env['NOTIFY_SOCKET'];
-  managerSocket = named ?? managerSocket ?? '';
+  managerSocket = path ?? managerSocket ?? '';
   return managerSocket;
 }
 
-/** Sends `lines` to the manager; nothing without one. Never throws: the program goes on alone. */
+/** Sends `lines` to the manager, if there is one. Never throws: the program works without it. */
 export function notifyManager(lines: string): void {
   const manager = managerSocket ?? takeNotifySocket();
   if (manager === '') return;
   const { addon } = loadAddon();
   if (addon === undefined) return notifyByCommand(lines, manager);
   const path = manager.startsWith('@') ? `\0${manager.slice(1)}` : manager;
-  const result = addon.notify(UNIX, path, 0, Buffer.from(lines));
+  const result = addon.notify(...addressArguments({ path }), Buffer.from(lines));
   if (result < 0) warnOnce(`${getSystemErrorName(result)} for NOTIFY_SOCKET=${manager}`);
 }
 
 /**
- * The manager accepts what comes from a child of ours where the unit says NotifyAccess=all; the
- * command names us as the sender, which a manager takes from a privileged one.
+ * The manager accepts messages of child processes if the unit has NotifyAccess=all. `--pid` names
+ * this process as the sender, which the manager accepts from a privileged process.
  */
 function notifyByCommand(lines: string, manager: string): void {
   const args = [`--pid=${process.pid}`, ...lines.split('\n').filter((line) => line !== '')];
@@ -45,11 +43,11 @@ function notifyByCommand(lines: string, manager: string): void {
   const child = spawn('systemd-notify', args, { env, stdio: 'ignore' });
   child.on('error', ({ code }: NodeJS.ErrnoException) => {
     const why =
-      code === 'ENOENT' ? 'no systemd-notify to do it instead' : `${code} for systemd-notify`;
-    warnOnce(`there is no addon here, and ${why}`);
+      code === 'ENOENT' ? 'systemd-notify is not installed' : `systemd-notify failed: ${code}`;
+    warnOnce(`the addon is not available, and ${why}`);
   });
   child.on('exit', (code) => {
-    if (code !== 0) warnOnce(`systemd-notify ended with ${code}`);
+    if (code !== 0) warnOnce(`systemd-notify exited with code ${code}`);
   });
   child.unref();
 }
@@ -57,7 +55,7 @@ function notifyByCommand(lines: string, manager: string): void {
 function warnOnce(why: string): void {
   if (warned) return;
   warned = true;
-  process.emitWarning(`The service manager cannot be told how the program is: ${why}`, {
+  process.emitWarning(`Messages to the service manager cannot be sent: ${why}`, {
     code: 'CORONET_NOTIFY',
   });
 }

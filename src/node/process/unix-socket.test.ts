@@ -1,4 +1,4 @@
-/** The files of Unix listeners: which one is removed, and which one never. */
+/** Which files of Unix listeners are removed, and which are not. */
 import {
   chmodSync,
   existsSync,
@@ -44,7 +44,7 @@ function claimOf(file: SocketFile): string {
 }
 
 describe.skipIf(process.platform === 'win32')('the file of a socket', () => {
-  it('is known by its place, and nothing else is', async () => {
+  it('is identified by its path; other files are not sockets', async () => {
     const file = await serve();
     expect(socketFileAt(path)).toEqual(file);
     writeFileSync(join(folder, 'text'), '');
@@ -52,7 +52,7 @@ describe.skipIf(process.platform === 'win32')('the file of a socket', () => {
     expect(others.map(socketFileAt)).toEqual([undefined, undefined, undefined]);
   });
 
-  it('is removed when it was abandoned, and leaves no claim', async () => {
+  it('is removed if its server has exited, and no claim is left', async () => {
     const file = await serve();
     removeStaleFile(file);
     expect(readdirSync(folder)).toEqual([]);
@@ -60,7 +60,7 @@ describe.skipIf(process.platform === 'win32')('the file of a socket', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('stays when another one has taken its place, whatever the number of its inode', async () => {
+  it('stays if another file has replaced it, even with the same inode number', async () => {
     for (let round = 0; round < 5; round++) {
       const file = await serve();
       rmSync(path);
@@ -73,7 +73,7 @@ describe.skipIf(process.platform === 'win32')('the file of a socket', () => {
     }
   });
 
-  it('stays with the same inode and another time of birth', async () => {
+  it('stays if it has the same inode number and another time of birth', async () => {
     const file = await serve();
     const elder = { ...file, bornNs: file.bornNs - 1n };
     removeStaleFile(elder);
@@ -81,7 +81,7 @@ describe.skipIf(process.platform === 'win32')('the file of a socket', () => {
     expect(readdirSync(folder)).toEqual(['a.sock']);
   });
 
-  it('is left to the process that has claimed it', async () => {
+  it('stays while another process has a claim on it', async () => {
     const file = await serve();
     linkSync(path, claimOf(file));
     removeStaleFile(file);
@@ -89,7 +89,7 @@ describe.skipIf(process.platform === 'win32')('the file of a socket', () => {
     expect(existsSync(claimOf(file))).toBe(true);
   });
 
-  it('is removed after all when the claim was forgotten by a process that is no more', async () => {
+  it('is removed if its claim was left by a killed process', async () => {
     const file = await serve();
     linkSync(path, claimOf(file));
     vi.useFakeTimers({ now: Date.now() + 60_000, toFake: ['Date'] });
@@ -97,15 +97,18 @@ describe.skipIf(process.platform === 'win32')('the file of a socket', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it.skipIf(process.geteuid?.() !== 0)('is removed when it is of another user, too', async () => {
-    const file = await serve();
-    chmodSync(folder, 0o777);
-    process.seteuid?.(65534);
-    try {
-      removeStaleFile(file);
-    } finally {
-      process.seteuid?.(0);
-    }
-    expect(readdirSync(folder)).toEqual([]);
-  });
+  it.skipIf(process.geteuid?.() !== 0)(
+    'is removed also if it belongs to another user',
+    async () => {
+      const file = await serve();
+      chmodSync(folder, 0o777);
+      process.seteuid?.(65534);
+      try {
+        removeStaleFile(file);
+      } finally {
+        process.seteuid?.(0);
+      }
+      expect(readdirSync(folder)).toEqual([]);
+    },
+  );
 });

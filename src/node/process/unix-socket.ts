@@ -1,4 +1,4 @@
-/** The files of Unix listeners: telling one from its successor under the same name. */
+/** Unix sockets: the files of listeners, and the limits of paths. */
 import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
@@ -7,8 +7,8 @@ import { SystemError } from '../../support/system-error.ts';
 import type { Endpoint } from '../../world/network.ts';
 
 /**
- * A socket's file, as it was when it was looked at. The number of an inode is used again, often at
- * once: the time of birth tells it from its successor. (0 where the file system keeps none.)
+ * The identity of a socket's file. The number of an inode is reused, often at once, so the time of
+ * birth distinguishes a file from its successor (0 if the file system does not record it).
  */
 export interface SocketFile {
   readonly path: string;
@@ -17,10 +17,10 @@ export interface SocketFile {
   readonly bornNs: bigint;
 }
 
-/** A claim is held for a few system calls; an older one was left by a process that was killed. */
+/** A claim lasts for a few system calls. An older one was left by a killed process. */
 const MAX_CLAIM_MS = 5000;
 
-/** The socket at `path`; `undefined` for other files, abstract names and Windows pipes. */
+/** The socket file at `path`; `undefined` for other files, abstract names and Windows pipes. */
 export function socketFileAt(path: string): SocketFile | undefined {
   if (path.startsWith('\0')) return undefined;
   const absolute = resolve(path);
@@ -29,24 +29,27 @@ export function socketFileAt(path: string): SocketFile | undefined {
   return { path: absolute, device: stat.dev, inode: stat.ino, bornNs: stat.birthtimeNs };
 }
 
-/** Removes `file`, unless it has gone or another one has taken its place (nodejs/node#19729). */
+/**
+ * Removes `file`, unless it no longer exists or another file has replaced it (nodejs/node#19729).
+ */
 export function removeSocketFile(file: SocketFile | undefined): void {
   const now = file && socketFileAt(file.path);
   if (file === undefined || now === undefined || !isSame(file, now)) return;
   try {
     unlinkSync(file.path);
   } catch {
-    // The directory is gone or not ours to change: the address stays in use, and listening says so.
+    // The directory is missing or not writable. The address stays in use, and listen reports that.
   }
 }
 
 /**
- * Removes the file of a server that is dead, so that its path can be bound. Several servers may be
- * at it at once, and what stands at the path a moment after it was looked at may be the file of the
- * one that was quicker. So it is claimed first: it gets a second name, made of its identity, which
- * only one process can make. While the claim is held no one else removes the path, and the claimed
- * inode is not given to another file. Whoever has no claim leaves the path alone; its bind says
- * EADDRINUSE, or succeeds.
+ * Removes the file of a server that has exited, so that its path can be bound.
+ *
+ * Several servers may do this at the same time, and between the check and the removal the file at
+ * the path may become that of another server. So the file is claimed first: it gets a second name,
+ * made of its identity, which only one process can create. While the claim exists, no other process
+ * removes the path, and the inode is not reused. A process without a claim does not touch the path;
+ * its bind succeeds or reports EADDRINUSE.
  */
 export function removeStaleFile(file: SocketFile): void {
   const claim = `${file.path}.${file.inode}.stale`;
@@ -59,31 +62,31 @@ export function removeStaleFile(file: SocketFile): void {
   }
 }
 
-/** link(2) is the claim: it fails where the name is there. */
+/** link(2) is the claim: it fails if the name exists. */
 function takeClaim(file: SocketFile, claim: string): boolean {
   removeStaleClaim(claim);
   try {
     linkSync(file.path, claim);
     return true;
   } catch (error) {
-    // A file of another user's may be removed, but not linked (fs.protected_hardlinks, proc(5)):
-    // then looking and removing are two steps, as close together as they can be.
+    // The file of another user can be removed, but not linked (fs.protected_hardlinks, proc(5)).
+    // Then check and removal are two steps, as close together as possible.
     if ((error as NodeJS.ErrnoException).code === 'EPERM') removeSocketFile(file);
     return false;
   }
 }
 
-/** Making a name changes the inode's ctime: it says how old the claim is. */
+/** Creating the name has changed the ctime of the inode, which is the age of the claim. */
 function removeStaleClaim(claim: string): void {
   const stat = lstatSync(claim, { throwIfNoEntry: false });
   if (stat !== undefined && Date.now() - stat.ctimeMs > MAX_CLAIM_MS) unlinkSync(claim);
 }
 
 /**
- * Runs `close`, in which libuv unlinks the path of `ours`, whoever's file is there by then. In a
- * restart that is the successor's, and it would listen on where nobody can reach it. So a file that
- * is not ours gets a second name meanwhile. For two system calls the successor has no path; nothing
- * shorter can be had without closing the descriptor ourselves.
+ * Runs `close`, in which libuv unlinks the path of `ours`, whatever file is there. During a restart
+ * that is the file of the successor, which would then listen at no path. So a file that is not ours
+ * gets a second name meanwhile. For two system calls the successor has no path; this cannot be
+ * shortened without closing the descriptor here.
  */
 export function closeKeepingSuccessor(ours: SocketFile | undefined, close: () => void): void {
   const now = ours && socketFileAt(ours.path);
@@ -98,24 +101,22 @@ function isSame(a: SocketFile, b: SocketFile): boolean {
   return a.inode === b.inode && a.device === b.device && a.bornNs === b.bornNs;
 }
 
-/** What can be the path of a Unix socket here. Both real networks look before they ask. */
-
 /**
- * Names without a file are Linux's own (unix(7)). libuv has them since 1.46, but before 1.48 it
- * binds them filled up with NUL bytes, where no other program finds them (libuv pull request 4266).
- * Bun and Deno are left alone: what they do with such a path has changed more than once.
+ * Abstract names exist only on Linux (unix(7)). libuv supports them since 1.46, but before 1.48 it
+ * binds them padded with NUL bytes, where other programs do not find them (libuv pull request
+ * 4266). They are not used on Bun and Deno, whose behaviour has changed more than once.
  */
 export const ABSTRACT_NAMES: boolean = process.platform === 'linux' && libuvSince(48);
 
 /**
- * The bytes of sun_path: 108 on Linux (unix(7)), 104 on the BSDs and macOS (unix(4)). The NUL byte
- * that ends a path is one of them, as is the one that begins an abstract name.
+ * The size of sun_path in bytes: 108 on Linux (unix(7)), 104 on the BSDs and macOS (unix(4)). It
+ * includes the NUL byte that ends a path or begins an abstract name.
  */
 const PATH_SIZE = process.platform === 'linux' ? 108 : 104;
 
 /**
- * Throws ENAMETOOLONG for a path that is too long: the system would say EINVAL or, where libuv asks
- * it, have a path that was cut. Windows has pipes instead, with limits of their own.
+ * Throws ENAMETOOLONG for a path that is too long. The system would report EINVAL, and libuv would
+ * truncate the path. Windows pipes have other limits.
  */
 export function checkPath(at: Endpoint, syscall: 'listen' | 'connect'): void {
   if (!('path' in at) || process.platform === 'win32') return;
@@ -129,8 +130,8 @@ export function checkPath(at: Endpoint, syscall: 'listen' | 'connect'): void {
 }
 
 /**
- * The path from the root, if that is not too long. libuv unlinks the path of a listener when it is
- * closed: one from the current directory would be another file's once the process has moved on.
+ * The absolute path, unless it is too long. libuv unlinks the path of a listener when it is closed;
+ * a relative path would name another file after a change of the working directory.
  */
 export function absolutePath({ path }: { readonly path: string }): string {
   if (path.startsWith('\0')) return path;
@@ -138,13 +139,12 @@ export function absolutePath({ path }: { readonly path: string }): string {
   return Buffer.byteLength(absolute) < PATH_SIZE ? absolute : path;
 }
 
-/** Throws ERR_UNSUPPORTED for an abstract name where node:net has none. */
+/** Throws ERR_UNSUPPORTED for an abstract name that node:net cannot use. */
 export function checkAbstract(at: Endpoint): void {
   if (ABSTRACT_NAMES || !('path' in at) || !at.path.startsWith('\0')) return;
-  const who = `The portable network on ${process.platform} with libuv ${process.versions.uv}`;
-  const instead =
-    'Use a path of a file, or on Linux the epoll network or a Node with libuv 1.48 (Node 22).';
-  throw unsupported(who, `use the abstract name ${at.path.replace('\0', '@')}`, instead);
+  const network = `The portable network on ${process.platform} with libuv ${process.versions.uv}`;
+  const instead = 'Use a file path, or on Linux the epoll backend or Node 22 (libuv 1.48).';
+  throw unsupported(network, `use the abstract name ${at.path.replace('\0', '@')}`, instead);
 }
 
 function libuvSince(minor: number): boolean {

@@ -1,4 +1,10 @@
-/** Processes that run the same runtime, over node:child_process: the parent's end and a child's. */
+/**
+ * Worker processes over node:child_process: the end of the parent and the end of the child.
+ *
+ * Two properties of Node's channel need care. It buffers messages without a limit if the other
+ * process does not read (see Outbox). And it parses what the other process writes without a guard
+ * against invalid input (see guardChannel).
+ */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,10 +18,10 @@ import type {
   WorkerStart,
 } from '../../world/platform.ts';
 
-/** Options of Node that are about the parent's own program, or about one process at a time. */
+/** Options of Node that concern only the program of the parent, or one process at a time. */
 const OWN_OPTION = /^(?:--(?:inspect|eval|print|input-type|watch|test)\b|-(?:e|p|pe|i)$)/;
 
-/** Starts `start.module` with the same Node. Descriptors come first, then the channel. */
+/** Starts `start.module` with the same Node. The channel follows the inherited descriptors. */
 export function startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {
   const { module, args = [], environment = {}, descriptors = [] } = start;
   const file = module.startsWith('file:') ? fileURLToPath(module) : module;
@@ -31,15 +37,18 @@ export function startWorker(start: WorkerStart, events: WorkerEvents): WorkerPro
   }
 }
 
-/** Some of what the system may answer (ENOMEM, E2BIG, …) Node throws; the rest are events. */
+/**
+ * Node throws some errors of the system (ENOMEM, E2BIG, …) and emits the others. All are reported
+ * as events.
+ */
 function failedStart(error: Error, events: WorkerEvents): WorkerProcess {
   setImmediate(() => events.onExit({ code: null, signal: null, error }));
   return { pid: undefined, send: () => false, kill: () => {} };
 }
 
 /**
- * What `node` was told on its command line, as far as it concerns every process. The value of an
- * option is a part of it, or stands behind it.
+ * The options of this Node process that apply to every process. The value of an option is part of
+ * it, or the next argument.
  */
 export function sharedOptions(given: readonly string[] = process.execArgv): string[] {
   let isShared = true;
@@ -50,8 +59,8 @@ export function sharedOptions(given: readonly string[] = process.execArgv): stri
 }
 
 /**
- * A channel ends with its process, unless a process that this one has started has the descriptor as
- * well. Nobody waits for that longer than this.
+ * A channel ends with its process, unless a child of that process has inherited the descriptor.
+ * After this time the exit is reported anyway.
  */
 const DISCONNECT_TIMEOUT_MS = 1000;
 
@@ -60,11 +69,11 @@ class NodeWorker implements WorkerProcess {
   readonly #child: ChildProcess;
   readonly #events: WorkerEvents;
   readonly #channel: Outbox;
-  /** What has to come before `onExit`: the end of the process, and the last message from it. */
+  /** `onExit` is called when the process has ended and its last message has arrived. */
   #exit: WorkerExit | null = null;
   #connected = true;
   #disconnectTimer: NodeJS.Timeout | undefined;
-  #isOver = false;
+  #exitReported = false;
   #warned = false;
 
   constructor(child: ChildProcess, events: WorkerEvents) {
@@ -73,12 +82,12 @@ class NodeWorker implements WorkerProcess {
     this.#events = events;
     this.#channel = new Outbox(child);
     child.on('message', (message) => {
-      if (!this.#isOver) events.onMessage(contentOf(message));
+      if (!this.#exitReported) events.onMessage(contentOf(message));
     });
     child.on('exit', (code, signal) => this.#ended({ code, signal }));
     child.on('disconnect', () => this.#disconnected());
     child.on('error', (error) => {
-      if (child.pid !== undefined) return; // A message or a signal that did not reach it.
+      if (child.pid !== undefined) return; // A message or a signal was not delivered.
       this.#exit ??= { code: null, signal: null, error };
       this.#disconnected();
     });
@@ -98,17 +107,17 @@ class NodeWorker implements WorkerProcess {
   }
 
   #reportExit(): void {
-    if (this.#isOver || this.#exit === null) return;
-    this.#isOver = true;
+    if (this.#exitReported || this.#exit === null) return;
+    this.#exitReported = true;
     if (this.#child.connected) this.#child.disconnect();
     this.#events.onExit(this.#exit);
   }
 
-  /** Told once: a process may go on like that. */
+  /** Warns once: the process may continue to write invalid messages. */
   #onInvalidMessage(error: unknown): void {
     if (this.#warned) return;
     this.#warned = true;
-    const text = `The process ${this.pid} has written into its channel what is no message: `;
+    const text = `The process ${this.pid} has written invalid data into its channel: `;
     process.emitWarning(text + firstLine(error));
   }
 
@@ -117,7 +126,7 @@ class NodeWorker implements WorkerProcess {
   }
 
   kill(signal: StopSignal | 'SIGHUP' | 'SIGKILL'): void {
-    // A process that never began has no number, and Node would signal the whole group of ours.
+    // Without a pid, Node would signal the whole process group of this process.
     if (this.pid !== undefined) this.#child.kill(signal);
   }
 }
@@ -129,12 +138,12 @@ interface Channel {
 }
 
 /**
- * Messages on their way out. Node keeps what the other end does not take, without a bound; so once
- * it says that much is waiting, nothing is added until all of it has gone.
+ * Sends messages. Node buffers messages that the other end does not read, without a limit. When
+ * `send` reports a full buffer, no message is added until all have been sent.
  */
 class Outbox {
   readonly #channel: Channel;
-  /** Messages that have not left. */
+  /** Messages in the buffer. */
   #waiting = 0;
   #full = false;
 
@@ -155,21 +164,21 @@ class Outbox {
   }
 }
 
-/** Messages travel in an object, since the channel takes no bare `null` or `undefined`. */
+/** Messages are wrapped in an object, because the channel does not accept `null` or `undefined`. */
 function contentOf(message: unknown): unknown {
   return (message as { coronet?: unknown } | null)?.coronet;
 }
 
 let parent: ParentProcess | undefined;
 
-/** The process at the other end of the channel; `undefined` without one. */
+/** The parent process; `undefined` if this process was not started with a channel. */
 export function parentProcess(): ParentProcess | undefined {
   if (process.send === undefined) return undefined;
   parent ??= new NodeParent();
   return parent;
 }
 
-/** Nothing here keeps the process alive: listeners would if the channel were not told otherwise. */
+/** The channel is unreferenced, because its listeners would keep the process alive. */
 class NodeParent implements ParentProcess {
   readonly #outbox = new Outbox(process as Channel);
 
@@ -177,48 +186,46 @@ class NodeParent implements ParentProcess {
     return this.#outbox.send(message);
   }
 
-  onMessage(heard: (message: unknown) => void): () => void {
-    const listener = (message: unknown): void => heard(contentOf(message));
-    process.on('message', listener);
+  onMessage(listener: (message: unknown) => void): () => void {
+    const onMessage = (message: unknown): void => listener(contentOf(message));
+    process.on('message', onMessage);
     process.channel?.unref();
     return () => {
-      process.off('message', listener);
+      process.off('message', onMessage);
     };
   }
 
-  onDisconnect(heard: () => void): () => void {
+  onDisconnect(listener: () => void): () => void {
     if (!process.connected) {
-      const immediate = setImmediate(heard);
+      const immediate = setImmediate(listener);
       return () => clearImmediate(immediate);
     }
-    process.once('disconnect', heard);
+    process.once('disconnect', listener);
     process.channel?.unref();
     return () => {
-      process.off('disconnect', heard);
+      process.off('disconnect', listener);
     };
   }
 }
 
-/**
- * Keeps what a process writes into its channel from ending the one that has started it.
- *
- * The channel is a descriptor like any other one of that process, so code that writes to a wrong
- * number writes there. Node parses each line where nothing can catch what that throws, and it
- * answers messages of its own protocol (`cmd: 'NODE_HANDLE_ACK'`) with assertions: either would be
- * an uncaught exception here, and with it the end of all processes that are looked after.
- */
-
-/** The end of the pipe: Node's own object, under a symbol of its own since Node 12. */
+/** Node's internal object for the pipe, under a private symbol since Node 12. */
 interface ChannelHandle {
   onread?: ((...args: unknown[]) => unknown) | null;
 }
 
 /**
- * Calls `rubbish` for what is no message; what came with it in one piece may be lost. Where Node
- * has no such object any more, everything is as it was. Handles are not sent here in either
- * direction, so nobody misses the messages about them.
+ * Prevents invalid data in the channel of `child` from ending this process.
+ *
+ * The channel is an ordinary descriptor in the child, so code that writes to a wrong descriptor
+ * writes there. Node parses each line where no handler can catch an error, and handles messages of
+ * its own protocol (`cmd: 'NODE_HANDLE_ACK'`) with assertions. Either would be an uncaught
+ * exception here, and end all processes that are supervised.
+ *
+ * Calls `onInvalid` for invalid data; messages that arrive in the same read may be lost. If Node no
+ * longer has the internal object, only the protocol messages are ignored. Handles are not sent in
+ * either direction, so their messages are not needed.
  */
-export function guardChannel(child: ChildProcess, rubbish: (error: unknown) => void): void {
+export function guardChannel(child: ChildProcess, onInvalid: (error: unknown) => void): void {
   child.removeAllListeners('internalMessage');
   const handle = channelHandle(child);
   const read = handle?.onread;
@@ -227,7 +234,7 @@ export function guardChannel(child: ChildProcess, rubbish: (error: unknown) => v
     try {
       return Reflect.apply(read, this, args);
     } catch (error) {
-      rubbish(error);
+      onInvalid(error);
       return undefined;
     }
   };

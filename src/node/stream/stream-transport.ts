@@ -1,10 +1,10 @@
 /**
- * A transport over a stream that is not ours: a socket of node:net or node:tls, any Duplex, a pair
- * of web streams. This file has the part of the contract (world/network.ts) that does not depend on
- * the kind of stream.
+ * A transport over a stream: a socket of node:net or node:tls, any Duplex, a pair of web streams.
+ * This file has the part of the contract (world/network.ts) that does not depend on the kind of
+ * stream.
  *
- *   StreamTransport          asks its stream when a receive finds the queue empty
- *     └─ FlowingTransport    is given bytes by its stream, which it pauses when the queue is full
+ *   StreamTransport          reads its stream when a receive finds the queue empty
+ *     └─ FlowingTransport    its stream emits 'data' and is paused while the queue is full
  *
  *   connecting ──▶ connected ──▶ ended or failed, each direction by itself
  *       └──▶ failed              (close() and reset() lead from every state to closed)
@@ -12,7 +12,7 @@
  * Invariants:
  *  1. Received bytes come before the end of file, and before an error.
  *  2. An error is kept: every later attempt in its direction throws it.
- *  3. A flowing stream is read ahead of the program by READ_AHEAD and the chunks in flight at most.
+ *  3. A flowing stream is read ahead of the program by at most READ_AHEAD and the chunk in flight.
  *  4. The memory of a sent buffer belongs to the caller again when the send returns.
  */
 import { constants } from 'node:os';
@@ -24,7 +24,8 @@ import type { Endpoint, SocketOption, Transport } from '../../world/network.ts';
 import { systemError } from '../system-error.ts';
 import { ReceiveQueue } from './receive-queue.ts';
 
-/** Makes the error that an attempt throws. Most connections end without anybody asking for it. */
+/** Creates the error that an attempt throws. Lazy, since most connections end without such an
+ *  attempt. */
 export type Failure = () => unknown;
 
 const EMPTY: Buffer = Buffer.alloc(0);
@@ -47,19 +48,19 @@ export abstract class StreamTransport extends Readiness implements Transport {
 
   // ---- operations of the stream ----
 
-  /** The queue is empty: pushes into it what the stream has now. If that is nothing, `becameReadable`
-   *  is called later. */
+  /** Called when an attempt finds the queue empty: queues the bytes that the stream has now. If
+   *  there are none, `becameReadable` is called later. */
   protected abstract fetch(): void;
 
   /** How many bytes the stream accepts now, of `wanted`. 0 or less: none, and `becameWritable`
    *  is called later. */
   protected abstract writableBytes(wanted: number): number;
 
-  /** Writes `piece`, which `writableBytes` has admitted. `owned`: the stream may keep the memory,
-   *  otherwise it has to be copied unless the stream is done with it when the call returns. */
+  /** Writes `piece`, which is not longer than `writableBytes` has returned. If it is not `owned`,
+   *  its memory belongs to the caller again when the call returns. */
   protected abstract write(piece: Uint8Array, owned: boolean): void;
 
-  /** Drops the input that is here and the input that follows. */
+  /** Discards the present and all later input. */
   protected abstract discardInput(): void;
 
   /** Ends the output after the bytes written so far. */
@@ -183,8 +184,8 @@ export abstract class StreamTransport extends Readiness implements Transport {
     this.becameReadable();
   }
 
-  /** A direction has failed; null: it has not. Later failures of a direction do not count. */
-  protected failed(recvFailure: Failure | null, sendFailure: Failure | null): void {
+  /** Both directions have failed, or one: null stands for the other. The first failure counts. */
+  protected failed(recvFailure: Failure | null, sendFailure: Failure | null = recvFailure): void {
     if (this.closed) return;
     this.recvFailure ??= recvFailure;
     this.sendFailure ??= sendFailure;
@@ -226,7 +227,7 @@ export abstract class StreamTransport extends Readiness implements Transport {
     const failure = (): ClosedError => this.#closedError();
     this.recvFailure = this.sendFailure = failure;
     this.canRecv = this.canSend = true;
-    // The error is made only if a task waits: most connections are closed by the task itself.
+    // Without a waiter, no error is created: its stack trace would cost more than the close.
     if (this.recvWaiter ?? this.sendWaiter) this.rejectWaiters(failure());
     return true;
   }
@@ -236,7 +237,7 @@ export abstract class StreamTransport extends Readiness implements Transport {
   }
 }
 
-/** A transport over a socket of Node in flowing mode. The subclass passes the 'data' on. */
+/** A transport over a socket of Node in flowing mode. A subclass attaches `onData`. */
 export abstract class FlowingTransport<S extends Duplex> extends StreamTransport {
   protected readonly socket: S;
   /** The socket was paused because the queue is full. */
@@ -247,7 +248,6 @@ export abstract class FlowingTransport<S extends Duplex> extends StreamTransport
     this.socket = socket;
   }
 
-  /** 'data' */
   onData(chunk: Buffer): void {
     if (this.recvEnded || this.closed) return;
     if (!this.received.push(chunk) && !this.paused) {
@@ -279,7 +279,10 @@ export abstract class FlowingTransport<S extends Duplex> extends StreamTransport
     this.socket.end();
   }
 
-  protected override failed(recvFailure: Failure | null, sendFailure: Failure | null): void {
+  protected override failed(
+    recvFailure: Failure | null,
+    sendFailure: Failure | null = recvFailure,
+  ): void {
     if (recvFailure !== null) this.#rescueInput();
     super.failed(recvFailure, sendFailure);
   }
@@ -294,7 +297,7 @@ export abstract class FlowingTransport<S extends Duplex> extends StreamTransport
   }
 }
 
-/** Copies `pieces` into `into`, one after another, until it is full. They are long enough. */
+/** Fills `into` with the bytes of `pieces`, one after another. They have enough bytes. */
 function gather(pieces: readonly Uint8Array[], into: Uint8Array): void {
   let at = 0;
   for (const piece of pieces) {
@@ -305,7 +308,7 @@ function gather(pieces: readonly Uint8Array[], into: Uint8Array): void {
   }
 }
 
-/** The peer ended the connection without an end of file. */
+/** The error of a connection that ends without an end of file. */
 export function connectionReset(syscall = 'read', peer?: Endpoint): SystemError {
   return systemError(-constants.errno.ECONNRESET, syscall, peer);
 }

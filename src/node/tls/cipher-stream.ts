@@ -1,56 +1,53 @@
 /**
- * The encrypted side of a TLS connection: a transport of ours as the Duplex that node:tls wants.
+ * The encrypted side of a TLS connection: the raw transport as a Duplex for node:tls.
  *
- * It pulls: node:tls asks for bytes, and only then the transport is tried; what node:tls writes
- * goes to the transport in the same call, as far as that takes it. Where a try would block, the
- * stream stands in the transport's waiting place, as a task would. A notice is answered in the next
- * tick, not inside the network's own loop.
+ * The transport is read only when node:tls requests bytes. Bytes that node:tls writes are sent in
+ * the same call, as far as the transport takes them. If an attempt would block, the stream is the
+ * waiter of the transport, as a task would be. A notification is handled in the next tick and not
+ * inside the event loop of the network.
  *
  * Invariants:
- *  1. The end of the connection below is told to the owner, never to node:tls: what node:tls calls
- *     the end is then a close_notify of the peer, and a cut-off connection cannot pass for one
- *     (RFC 8446, section 6.1).
- *  2. The owner is told of the end after node:tls was given every byte before it. The mark of the
- *     readable side is 0, so `_read` is called only when nothing is buffered here.
- *  3. A send that fails is told to the owner and counts as written: an error of a stream would end
- *     both directions, and the peer's last words may still be there to be received.
+ *  1. The end of the raw transport is reported to the owner, never to node:tls. So an end that
+ *     node:tls reports is a close_notify of the peer, and a truncated connection is not mistaken
+ *     for it (RFC 8446, section 6.1).
+ *  2. The end is reported after node:tls has received every byte before it. The high-water mark of
+ *     the readable side is 0, so `_read` is called only when nothing is buffered here.
+ *  3. A failed send is reported to the owner and counts as written. An error of a stream would end
+ *     both directions, but there may still be bytes to receive from the peer.
  */
 import { Duplex } from 'node:stream';
 import type { ReadinessWaiter } from '../../kernel/readiness.ts';
 import type { Transport } from '../../world/network.ts';
 
-/** Four records of TLS: enough for one call into the engine to be worth it. */
+/** Four TLS records, so that one call into the TLS engine has enough work. */
 const MAX_READ = 65_536;
 
-/** So many reads in a row, then the event loop has its turn: a fast peer must not keep it. */
+/** Consecutive reads before a turn of the event loop: a fast peer must not block it. */
 const MAX_CONSECUTIVE_READS = 16;
 
-/** Who hears of what node:tls is not told. Called from the stream's own calls: must not throw. */
+/** Receives the events that are hidden from node:tls. Its methods must not throw. */
 export interface CipherOwner {
-  /** The connection below gives no more bytes: end of file, or why. */
+  /** The raw transport has no more input. `cause` is its error, or `undefined` at end of file. */
   rawEnded(cause: unknown): void;
-  /** The connection below takes no more bytes. */
+  /** The raw transport accepts no more output. */
   rawSendFailed(error: unknown): void;
-  /** node:tls has written its last byte, and the connection below has taken it. */
+  /** The raw transport has taken the last byte of node:tls. */
   flushed(): void;
 }
 
 type Callback = (error?: Error | null) => void;
 
-/** The cause of an end that is an end of file. */
-export const END_OF_FILE: undefined = undefined;
-
 export class CipherStream extends Duplex {
   readonly #raw: Transport;
   owner: CipherOwner | null = null;
-  /** How often node:tls has written something. */
+  /** The number of writes of node:tls. */
   writes = 0;
-  /** node:tls has asked for bytes and has not got them. */
+  /** node:tls has requested bytes and not received them. */
   #readRequested = false;
   #consecutiveReads = 0;
-  /** What the transport has not taken yet. */
+  /** The bytes that the transport has not taken yet. */
   #unsent: Uint8Array[] = [];
-  /** To be called when it has. */
+  /** Called when the transport has taken them. */
   #writeCallback: Callback | null = null;
   readonly #readWaiter: ReadinessWaiter = {
     notify: () => process.nextTick(this.#pull),
@@ -66,7 +63,7 @@ export class CipherStream extends Duplex {
     this.#raw = raw;
   }
 
-  /** Bytes that the transport has not taken. */
+  /** The number of bytes that the transport has not taken yet. */
   get unsent(): number {
     return this.#unsent.reduce((sum, { length }) => sum + length, 0);
   }
@@ -91,7 +88,7 @@ export class CipherStream extends Duplex {
       this.#raw.recvWaiter = this.#readWaiter;
       return;
     }
-    if (chunk.length === 0) return this.#reportEnd(END_OF_FILE);
+    if (chunk.length === 0) return this.#reportEnd(undefined);
     this.#readRequested = false;
     this.push(chunk);
   };
@@ -144,24 +141,24 @@ export class CipherStream extends Duplex {
   }
 
   #completeWrite(): void {
-    const sent = this.#writeCallback;
+    const callback = this.#writeCallback;
     this.#writeCallback = null;
-    sent?.();
+    callback?.();
   }
 
-  /** One more try for what the transport has not taken. */
+  /** Attempts again to send the unsent bytes. */
   flushNow(): void {
     if (this.#unsent.length > 0) this.#flush();
   }
 
-  /** After the last byte: node:tls has said close_notify, now comes the end of file. */
+  /** node:tls has written close_notify: ends the output of the transport. */
   override _final(callback: Callback): void {
     this.#raw.shutdown('send');
     callback();
     this.owner?.flushed();
   }
 
-  /** The transport is its owner's to close. */
+  /** The owner closes the transport. */
   override _destroy(_error: Error | null, callback: Callback): void {
     const raw = this.#raw;
     if (raw.recvWaiter === this.#readWaiter) raw.recvWaiter = null;

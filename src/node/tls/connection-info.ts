@@ -1,8 +1,8 @@
-/** What is known of a TLS connection that stands. */
+/** The properties of an established TLS connection, as the program reads them. */
 import type { TLSSocket } from 'node:tls';
 import type { TlsInfo, TlsPeerCertificate } from '../../world/tls.ts';
 
-/** Copied when the handshake is complete: a closed connection is still asked about. */
+/** Copied when the handshake completes, because the properties remain readable after close. */
 export class ConnectionInfo implements TlsInfo {
   readonly protocol: string;
   readonly cipher: string;
@@ -11,7 +11,7 @@ export class ConnectionInfo implements TlsInfo {
   readonly authorized: boolean;
   readonly authorizationError: string | undefined;
   readonly sessionReused: boolean;
-  /** Kept up to date by the transport: a server may send tickets at any time. */
+  /** Updated by the transport: a server may send tickets at any time. */
   session: Buffer | undefined = undefined;
   readonly #socket: TLSSocket;
   #certificate: TlsPeerCertificate | null | undefined = undefined;
@@ -28,7 +28,7 @@ export class ConnectionInfo implements TlsInfo {
     this.sessionReused = socket.isSessionReused();
   }
 
-  /** Taken apart when it is asked for: that costs more than all the rest. */
+  /** Parsed on first use, because that costs more than all other properties together. */
   get peerCertificate(): TlsPeerCertificate | undefined {
     if (this.#certificate === undefined && !this.#socket.destroyed) {
       const found = this.#socket.getPeerCertificate() as Partial<TlsPeerCertificate> | null;
@@ -38,13 +38,13 @@ export class ConnectionInfo implements TlsInfo {
   }
 }
 
-/** Servers keep the name that the client asked for; `false` and null stand for none. */
+/** On a server, the name that the client requested; `false` and null stand for none. */
 function servernameOf(socket: TLSSocket): string | undefined {
   const { servername } = socket as { servername?: unknown };
   return typeof servername === 'string' && servername !== '' ? servername : undefined;
 }
 
-/** A code, or an error that has one, according to the side of the connection. */
+/** `reason` is a code on clients, and an error with a code on servers. */
 function codeOf(reason: unknown): string | undefined {
   if (reason === null || reason === undefined) return undefined;
   return String((reason as { code?: unknown }).code ?? reason);

@@ -1,10 +1,10 @@
 /**
- * One handshake of a listener with TLS, from the accepted connection to a transport or a failure.
+ * TLS handshakes of a listener, from the accepted connection to a transport or a failure.
  *
- * node:tls knows connections by the server that they came in at, and tells that server what becomes
- * of them; which stream below they belong to, it does not tell. So every handshake gives it a
- * server of its own: an object whose prototype is the real server. Listeners are found through the
- * prototype and called with the handshake's own object as `this`.
+ * node:tls emits the result of a handshake on the server that it was started with, and does not
+ * report the stream below. So each handshake is started with a server object of its own, whose
+ * prototype is the real server. Listeners are found through the prototype and called with the
+ * object of the handshake as `this`.
  */
 import type { Server, TLSSocket } from 'node:tls';
 import { createServer } from 'node:tls';
@@ -19,32 +19,44 @@ import { handshakeTimeoutOf, secureContext, serverOptions, withPlainErrors } fro
 import type { TlsTransportContext } from './transport.ts';
 import { TlsTransport } from './transport.ts';
 
-/** What the handshakes of one network share. */
+const DEFAULT_MAX_HANDSHAKES = 256;
+
+/** The longest delay of a timer of Node (24 days). A longer timeout is the same as none. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** State shared by the handshakes of a network. */
 export interface HandshakeContext extends TlsTransportContext {
-  /** Those that are under way. */
+  /** The pending ones. */
   readonly handshakes: Set<TlsHandshake>;
 }
 
-/** The server as one connection sees it. */
-interface ServerView extends Server {
-  handshake: TlsHandshake;
-}
+/** The handshake stage of a TLS listener: a server of node:tls that never listens. */
+export class TlsHandshakeStage implements HandshakeStage {
+  readonly maxPending: number;
+  readonly #server: Server;
+  readonly #timeoutMs: number;
+  readonly #context: HandshakeContext;
 
-/** Lets the handshakes of `server` hear of their outcome. */
-export function reportOutcomes(server: Server): void {
-  server.on('secureConnection', function (this: ServerView, socket: TLSSocket) {
-    this.handshake.secured(socket);
-  });
-  server.on('tlsClientError', function (this: ServerView, error: Error, socket: TLSSocket) {
-    this.handshake.failed(certificateError(socket) ?? error);
-  });
-}
+  /** Throws ERR_TLS_OPTIONS. */
+  constructor(options: TlsServerOptions, context: HandshakeContext) {
+    const nodeOptions = serverOptions(options);
+    // Checks the options first: the error of `createServer` would not name the option.
+    secureContext(nodeOptions, 'tls');
+    const server = withPlainErrors('tls', () =>
+      createServer({ ...nodeOptions, allowHalfOpen: true }),
+    );
+    reportOutcomes(server);
+    this.#server = server;
+    this.maxPending = options.maxHandshakes ?? DEFAULT_MAX_HANDSHAKES;
+    this.#timeoutMs = handshakeTimeoutOf(options);
+    this.#context = context;
+  }
 
-/** node:tls closes a connection without a word when it refuses the client's certificate. */
-function certificateError({ authorizationError }: TLSSocket): Error | undefined {
-  if (!authorizationError) return undefined;
-  const code = String((authorizationError as { code?: string }).code ?? authorizationError);
-  return Object.assign(new Error(`The client's certificate was refused: ${code}`), { code });
+  start(pending: PendingHandshake): () => void {
+    const handshake = new TlsHandshake(pending, this.#context, this.#timeoutMs);
+    handshake.start(this.#server);
+    return () => handshake.abort();
+  }
 }
 
 export class TlsHandshake implements CipherOwner {
@@ -55,12 +67,12 @@ export class TlsHandshake implements CipherOwner {
   readonly #timer: NodeJS.Timeout | undefined;
   #over = false;
 
-  constructor(passage: PendingHandshake, home: HandshakeContext, timeoutMs: number) {
-    const { raw } = passage;
+  constructor(pending: PendingHandshake, context: HandshakeContext, timeoutMs: number) {
+    const { raw } = pending;
     this.#raw = raw;
-    this.#pending = passage;
-    this.#context = home;
-    home.handshakes.add(this);
+    this.#pending = pending;
+    this.#context = context;
+    context.handshakes.add(this);
     this.#cipher = new CipherStream(raw);
     this.#cipher.owner = this;
     this.#timer = startTimer(timeoutMs, () => {
@@ -92,23 +104,21 @@ export class TlsHandshake implements CipherOwner {
     this.#pending.fail(error);
   }
 
-  /** The listener is closed, or the network. */
+  /** The listener or the network is closed. */
   abort(): void {
     if (!this.#end()) return;
     this.#raw.reset();
     this.#cipher.destroy();
   }
 
-  /** In its own time: an alert among the last bytes says more than the end. */
+  /** Deferred, because an alert among the last bytes is a better reason than their end. */
   rawEnded(cause: unknown): void {
     setImmediate(() => {
-      this.failed(
-        (cause as Error | undefined) ?? connectionReset('TLS handshake', this.#raw.remote),
-      );
+      this.failed((cause ?? connectionReset('TLS handshake', this.#raw.remote)) as Error);
     });
   }
 
-  /** The peer's last words decide. */
+  /** The input of the peer may still contain the reason. */
   rawSendFailed(): void {}
 
   flushed(): void {}
@@ -122,41 +132,28 @@ export class TlsHandshake implements CipherOwner {
   }
 }
 
-/** The longest delay of Node's timers: 24 days are as good as for ever. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** The server object of one handshake. */
+interface ServerView extends Server {
+  handshake: TlsHandshake;
+}
+
+/** Passes the results of handshakes that `server` emits to the handshakes. */
+function reportOutcomes(server: Server): void {
+  server.on('secureConnection', function (this: ServerView, socket: TLSSocket) {
+    this.handshake.secured(socket);
+  });
+  server.on('tlsClientError', function (this: ServerView, error: Error, socket: TLSSocket) {
+    this.handshake.failed(certificateError(socket) ?? error);
+  });
+}
+
+/** node:tls reports no error when it rejects the certificate of a client. */
+function certificateError({ authorizationError }: TLSSocket): Error | undefined {
+  if (!authorizationError) return undefined;
+  const code = String((authorizationError as { code?: string }).code ?? authorizationError);
+  return Object.assign(new Error(`The certificate of the client was rejected: ${code}`), { code });
+}
 
 function startTimer(ms: number, call: () => void): NodeJS.Timeout | undefined {
   return ms > MAX_TIMER_MS ? undefined : setTimeout(call, Math.ceil(ms)).unref();
-}
-
-/** The gate of a listener with TLS: a server of node:tls that never listens. */
-
-const DEFAULT_MAX_HANDSHAKES = 256;
-
-export class TlsHandshakeStage implements HandshakeStage {
-  readonly maxPending: number;
-  readonly #server: Server;
-  readonly #timeoutMs: number;
-  readonly #context: HandshakeContext;
-
-  /** Throws ERR_TLS_OPTIONS. */
-  constructor(options: TlsServerOptions, home: HandshakeContext) {
-    const nodeOptions = serverOptions(options);
-    // For its words: node:tls would complain from inside of the server's making.
-    secureContext(nodeOptions, 'tls');
-    const server = withPlainErrors('tls', () =>
-      createServer({ ...nodeOptions, allowHalfOpen: true }),
-    );
-    reportOutcomes(server);
-    this.#server = server;
-    this.maxPending = options.maxHandshakes ?? DEFAULT_MAX_HANDSHAKES;
-    this.#timeoutMs = handshakeTimeoutOf(options);
-    this.#context = home;
-  }
-
-  start(passage: PendingHandshake): () => void {
-    const handshake = new TlsHandshake(passage, this.#context, this.#timeoutMs);
-    handshake.start(this.#server);
-    return () => handshake.abort();
-  }
 }

@@ -1,8 +1,8 @@
 /**
- * TLS over the connections of one network, whichever it is: node:tls on top of its transports.
+ * TLS over the connections of a network, with node:tls on top of its transports.
  *
- * The network counts and reports its own transports, so the layer does neither. It knows what it
- * has made, to close it with the network.
+ * The network counts and reports its own transports, so the layer does neither. It records its
+ * connections to close them together with the network.
  */
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
@@ -17,10 +17,10 @@ import type { LingeringClose } from './lingering-close.ts';
 import { alpnOptions, contextOptions, secureContext, withPlainErrors } from './options.ts';
 import { TlsTransport } from './transport.ts';
 
-/** As long as the portable network gives its own connections. */
+/** The same period as for connections of the portable network. */
 const LINGER_MS = 5000;
 
-/** Bun and Deno have a node:tls of their own, which cannot be laid over a stream of ours. */
+/** The node:tls of Bun and Deno does not work over a Duplex. */
 export const HAS_TLS: boolean =
   process.versions['bun'] === undefined && process.versions['deno'] === undefined;
 
@@ -51,20 +51,20 @@ export class TlsLayer implements HandshakeContext {
     return new TlsHandshakeStage(options, this);
   }
 
-  /** Closed connections whose last bytes are on their way out: nobody has left them open. */
+  /** True if TLS over `raw` was closed and `raw` is still sending the last bytes. */
   isClosing(raw: object): boolean {
-    for (const farewell of this.lingering) if (farewell.raw === raw) return true;
+    for (const closing of this.lingering) if (closing.raw === raw) return true;
     return false;
   }
 
   close(): void {
     for (const handshake of this.handshakes) handshake.abort();
     for (const transport of this.transports) transport.close();
-    for (const farewell of this.lingering) farewell.finish();
+    for (const closing of this.lingering) closing.finish();
   }
 }
 
-/** What node:tls is told about one connection. `host` is what its certificate must be for. */
+/** The options for one connection. `host` is the name that the certificate must be valid for. */
 function sessionOptions(options: TlsClientOptions, host: string): ConnectionOptions {
   const { rejectUnauthorized = true, checkServerIdentity, session } = options;
   const servername = options.servername ?? (isIP(host) === 0 ? host : '');
@@ -82,7 +82,7 @@ function sessionOptions(options: TlsClientOptions, host: string): ConnectionOpti
 
 type IdentityCheck = NonNullable<TlsClientOptions['checkServerIdentity']>;
 
-/** What the program's own check throws is its answer: node:tls would let it out as uncaught. */
+/** Returns the error that the check throws: with node:tls, it would be an uncaught exception. */
 function guarded(check: IdentityCheck): NonNullable<ConnectionOptions['checkServerIdentity']> {
   return (host, certificate) => {
     try {

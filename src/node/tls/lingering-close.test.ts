@@ -23,8 +23,8 @@ class FakeCipher {
 function begin(): {
   cipher: FakeCipher;
   closed: () => boolean;
-  farewell: LingeringClose;
-  left: Set<unknown>;
+  closing: LingeringClose;
+  lingering: Set<unknown>;
 } {
   const cipher = new FakeCipher();
   let closed = false;
@@ -33,24 +33,24 @@ function begin(): {
       closed = true;
     },
   } as Transport;
-  const home = { lingering: new Set<LingeringClose>(), lingerMs: LINGER_MS };
-  const farewell = new LingeringClose(raw, cipher as unknown as CipherStream, home);
-  return { cipher, closed: () => closed, farewell, left: home.lingering };
+  const context = { lingering: new Set<LingeringClose>(), lingerMs: LINGER_MS };
+  const closing = new LingeringClose(raw, cipher as unknown as CipherStream, context);
+  return { cipher, closed: () => closed, closing, lingering: context.lingering };
 }
 
-describe('the last bytes of a closed connection', () => {
+describe('the lingering close of a TLS connection', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  test('keep it open until they are gone', () => {
-    const { farewell, closed, cipher, left } = begin();
-    expect([closed(), left.size]).toEqual([false, 1]);
-    farewell.flushed();
-    expect([closed(), cipher.destroyed, left.size]).toEqual([true, true, 0]);
+  test('keeps the raw transport open until the last bytes are sent', () => {
+    const { closing, closed, cipher, lingering } = begin();
+    expect([closed(), lingering.size]).toEqual([false, 1]);
+    closing.flushed();
+    expect([closed(), cipher.destroyed, lingering.size]).toEqual([true, true, 0]);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('are given up when none of them goes for a whole period', () => {
+  test('ends when no byte is sent for a whole period', () => {
     const { closed } = begin();
     vi.advanceTimersByTime(LINGER_MS);
     expect(closed()).toBe(false);
@@ -58,7 +58,7 @@ describe('the last bytes of a closed connection', () => {
     expect(closed()).toBe(true);
   });
 
-  test('may take several periods while some of them go, but not for ever', () => {
+  test('lasts several periods while bytes are sent, twelve at most', () => {
     const { cipher, closed } = begin();
     for (let period = 1; period < 12; period++) {
       cipher.unsent -= 1;
@@ -70,15 +70,15 @@ describe('the last bytes of a closed connection', () => {
     expect(closed()).toBe(true);
   });
 
-  test('are given up when the peer takes nothing more', () => {
-    const { farewell, closed } = begin();
-    farewell.rawSendFailed();
+  test('ends when the peer accepts no more bytes', () => {
+    const { closing, closed } = begin();
+    closing.rawSendFailed();
     expect(closed()).toBe(true);
   });
 
-  test('get one more try when the network is closed', () => {
-    const { farewell, cipher, closed } = begin();
-    farewell.finish();
+  test('makes one last attempt to send when the network is closed', () => {
+    const { closing, cipher, closed } = begin();
+    closing.finish();
     expect([cipher.flushes, closed()]).toEqual([1, true]);
   });
 });

@@ -1,12 +1,12 @@
 /**
- * The last bytes of a TLS connection that the program has closed: what was sent, and close_notify
- * behind it. Nearly always they are gone in the same round of the event loop; a peer that does not
- * read keeps them here for a while.
+ * Sends the last bytes of a TLS connection that the program has closed: sent data and close_notify.
+ * Usually they are sent in the same round of the event loop, and this class is not needed. It is
+ * needed when the peer does not read.
  */
 import type { Transport } from '../../world/network.ts';
 import type { CipherOwner, CipherStream } from './cipher-stream.ts';
 
-/** A closed connection delivers its last bytes for so many linger periods at most. */
+/** A closed connection may deliver its last bytes for at most this many linger periods. */
 const LINGER_PERIODS = 12;
 
 export interface LingeringCloseContext {
@@ -15,36 +15,36 @@ export interface LingeringCloseContext {
 }
 
 export class LingeringClose implements CipherOwner {
-  /** The connection below; it is not reported as left open. */
+  /** The raw transport, which is not reported as left open. */
   readonly raw: Transport;
   readonly #cipher: CipherStream;
   readonly #context: LingeringCloseContext;
   readonly #timer: NodeJS.Timeout;
   #periods = 0;
-  /** What had not gone at the end of the last period. */
+  /** The unsent bytes at the end of the previous period. */
   #unsentBefore = Number.POSITIVE_INFINITY;
 
-  constructor(raw: Transport, cipher: CipherStream, home: LingeringCloseContext) {
+  constructor(raw: Transport, cipher: CipherStream, context: LingeringCloseContext) {
     this.raw = raw;
     this.#cipher = cipher;
-    this.#context = home;
-    home.lingering.add(this);
-    this.#timer = setInterval(() => this.#onPeriod(), home.lingerMs).unref();
+    this.#context = context;
+    context.lingering.add(this);
+    this.#timer = setInterval(() => this.#onPeriod(), context.lingerMs).unref();
   }
 
   flushed(): void {
     this.#end();
   }
 
-  /** The peer takes nothing more. */
+  /** The peer accepts no more bytes. */
   rawSendFailed(): void {
     this.#end();
   }
 
-  /** What the peer has to say is of no interest any more. */
+  /** Later input is ignored. */
   rawEnded(): void {}
 
-  /** The network is closed: one more try, then it is over. */
+  /** The network is closed: makes one last attempt to send. */
   finish(): void {
     this.#cipher.flushNow();
     this.#end();

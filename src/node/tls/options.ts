@@ -1,4 +1,4 @@
-/** The options of TLS in the form that node:tls wants, and its complaints in plain words. */
+/** The TLS options in the form of node:tls, and the errors of OpenSSL in plain words. */
 import type {
   TlsOptions as NodeServerOptions,
   SecureContext,
@@ -11,7 +11,7 @@ import type { TlsIdentity, TlsOptions, TlsServerOptions } from '../../world/tls.
 /** The default of `handshakeTimeoutMs`. */
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** What OpenSSL says of a certificate or a key (the words differ between its versions). */
+/** Messages of OpenSSL about certificates and keys (they differ between its versions). */
 const OPENSSL_ERRORS: readonly (readonly [RegExp, string])[] = [
   [/key values mismatch|KEY_VALUES_MISMATCH|key type mismatch/i, '`cert` and `key` do not match'],
   [
@@ -19,16 +19,16 @@ const OPENSSL_ERRORS: readonly (readonly [RegExp, string])[] = [
     'the `passphrase` is missing or wrong',
   ],
   [/no start line|PEM|DECODER|asn1|not enough data|wrong tag/i, 'it is not in PEM or PKCS#12 form'],
-  [/cipher/i, 'no such cipher is known'],
+  [/cipher/i, 'there is no such cipher'],
 ];
 
-/** As node:tls wants what both sides have in common. */
+/** The options that clients and servers have in common. */
 export function contextOptions(options: TlsOptions): SecureContextOptions {
   const { alpn, ALPNProtocols, handshakeTimeoutMs, ...rest } = options;
   return rest as SecureContextOptions;
 }
 
-/** The protocols, under the name that node:tls has for them. */
+/** The protocols of `alpn`, under the name that node:tls has for them. */
 export function alpnOptions({ alpn, ALPNProtocols }: TlsOptions): { ALPNProtocols?: string[] } {
   const protocols = alpn ?? ALPNProtocols;
   return protocols === undefined || protocols.length === 0 ? {} : { ALPNProtocols: [...protocols] };
@@ -38,12 +38,12 @@ export function handshakeTimeoutOf({ handshakeTimeoutMs }: TlsOptions): number {
   return handshakeTimeoutMs ?? DEFAULT_TIMEOUT_MS;
 }
 
-/** A context with the certificate and the key of `options`; ERR_TLS_OPTIONS if they are no good. */
+/** A context with the certificate and the key of `options`. Errors: ERR_TLS_OPTIONS. */
 export function secureContext(options: SecureContextOptions, where: string): SecureContext {
   return withPlainErrors(where, () => createSecureContext(options));
 }
 
-/** Runs `make`, and puts its failure into words. */
+/** Runs `make` and converts its error to ERR_TLS_OPTIONS with a plain message. */
 export function withPlainErrors<T>(where: string, make: () => T): T {
   try {
     return make();
@@ -53,13 +53,13 @@ export function withPlainErrors<T>(where: string, make: () => T): T {
 }
 
 function tlsOptionsError(where: string, cause: Error & { code?: string }): UsageError {
-  const said = `${cause.code ?? ''} ${cause.message}`;
-  const plain = OPENSSL_ERRORS.find(([pattern]) => pattern.test(said))?.[1];
+  const text = `${cause.code ?? ''} ${cause.message}`;
+  const plain = OPENSSL_ERRORS.find(([pattern]) => pattern.test(text))?.[1];
   const why = plain === undefined ? cause.message : `${plain} (${cause.message})`;
   return new UsageError('ERR_TLS_OPTIONS', `\`${where}\` cannot be used: ${why}`, { cause });
 }
 
-/** What a listener passes on to `tls.createServer`. */
+/** The options for `tls.createServer`. */
 export function serverOptions(options: TlsServerOptions): NodeServerOptions {
   const { contexts, SNICallback, maxHandshakes, ticketKeys, alpn, ALPNProtocols, ...rest } =
     options;
@@ -69,38 +69,38 @@ export function serverOptions(options: TlsServerOptions): NodeServerOptions {
     ...alpnOptions(options),
     ...(choose === undefined ? {} : { SNICallback: choose }),
     ...(ticketKeys === undefined ? {} : { ticketKeys: Buffer.from(ticketKeys) }),
-    handshakeTimeout: 2 ** 31 - 1, // the listener's own timer is the shorter one
+    handshakeTimeout: 2 ** 31 - 1, // disabled: TlsHandshake has its own timer
   };
 }
 
 type Done = (error: Error | null, context?: SecureContext) => void;
 
-/** Which identity a client is shown that asks for a name. `undefined`: there is only one. */
+/** Chooses the certificate for the server name of a client; `undefined`: there is only one. */
 function servernameCallback(
   options: TlsServerOptions,
 ): ((servername: string, done: Done) => void) | undefined {
   const { contexts, SNICallback } = options;
   if (contexts === undefined && SNICallback === undefined) return undefined;
-  const known = identities(options);
+  const contextOf = serverContexts(options);
   return (servername, done) => {
     const name = servername.toLowerCase();
-    const found = known.get(name) ?? known.get(name.replace(/^[^.]+/, '*'));
+    const found = contextOf.get(name) ?? contextOf.get(name.replace(/^[^.]+/, '*'));
     if (found !== undefined || SNICallback === undefined) return done(null, found);
     try {
       SNICallback(servername, done as Parameters<typeof SNICallback>[1]);
     } catch (error) {
-      done(error as Error); // node:tls would let it out as an uncaught exception
+      done(error as Error); // with node:tls, it would be an uncaught exception
     }
   };
 }
 
-/** What is not said for a name is as for the whole listener, except whose certificate it is. */
-function identities(options: TlsServerOptions): Map<string, SecureContext> {
+/** The options of a name extend those of the listener, except for certificate and key. */
+function serverContexts(options: TlsServerOptions): Map<string, SecureContext> {
   const { contexts = {}, cert, key, pfx, passphrase, SNICallback, ...shared } = options;
-  const made = Object.entries(contexts).map(([name, own]) => {
+  const entries = Object.entries(contexts).map(([name, own]) => {
     const all = contextOptions({ ...shared, ...own } as TlsIdentity);
     const context = secureContext(all, `tls.contexts[${JSON.stringify(name)}]`);
     return [name.toLowerCase(), context] as const;
   });
-  return new Map(made);
+  return new Map(entries);
 }

@@ -25,11 +25,10 @@ import { LingeringClose } from './lingering-close.ts';
 /** The longest record of TLS (RFC 8446, section 5.1). */
 const MAX_RECORD = 16_384;
 
-/** A record has the overhead of a few hundred bytes, so a send takes all bytes, or at least so many,
- *  or waits. */
+/** A record costs as much as a few hundred bytes: a send takes all bytes, or at least this many. */
 const MIN_PIECE = 4096;
 
-/** What the TLS connections of one network share. */
+/** State shared by the TLS connections of a network. */
 export interface TlsTransportContext {
   /** The open ones. */
   readonly transports: Set<TlsTransport>;
@@ -66,8 +65,8 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
     this.#context = context;
     cipher.owner = this;
     context.transports.add(this);
-    socket.on('error', (error) => this.#engineFailed(() => error));
-    socket.on('close', () => this.#engineFailed(() => this.#disconnectReason()));
+    socket.on('error', (error) => this.failed(() => error));
+    socket.on('close', () => this.failed(() => this.#disconnectReason()));
     socket.on('session', (session) => this.#keepSession(session));
   }
 
@@ -169,17 +168,12 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
 
   #settleEnd(): void {
     if (this.closed || this.recvEnded || this.recvFailure !== null) return;
-    if (!this.connected) return this.#engineFailed(() => this.#disconnectReason());
+    if (!this.connected) return this.failed(() => this.#disconnectReason());
     if (this.paused) return; // `resumeInput` schedules another check
     if (this.socket.readableLength > 0) return this.#scheduleSettleEnd();
     const cause = this.#rawEnd?.cause;
     if (cause === undefined) this.failed(() => new TruncatedError(this.describe()), null);
     else this.failed(() => cause, brokenPipe);
-  }
-
-  /** The engine has failed or is gone. May be called several times. */
-  #engineFailed(failure: Failure): void {
-    this.failed(failure, failure);
   }
 
   /** Why the connection has ended, if the engine has not reported an error. */

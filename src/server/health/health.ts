@@ -9,7 +9,6 @@
  * then, and it does not make the program ready. The number of connections, their time and the size
  * of a request are limited.
  */
-import { Event } from '../../flow/event.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
 import { isCancelled } from '../../kernel/scope/cancelled.ts';
@@ -25,6 +24,7 @@ import type { Listener } from '../../net/tcp/listener.ts';
 import type { Socket } from '../../net/tcp/socket.ts';
 import type { Keys } from '../../support/checks.ts';
 import { checkKeys, wrongType } from '../../support/checks.ts';
+import { Notifier } from '../notifier.ts';
 import type { HttpResponse } from './http.ts';
 import { readRequest, sendResponse } from './http.ts';
 import type { MetricsSource, NamedSource } from './metrics.ts';
@@ -98,15 +98,14 @@ function* acceptAll(
   options: HealthOptions,
   tasks: Group,
 ): Generator<Wait, never> {
-  const closed = new Event('the end of a health request');
+  const closes = new Notifier();
   let open = 0;
   const ended = (): void => {
     open--;
-    closed.set();
+    closes.notify();
   };
   for (;;) {
-    closed.clear();
-    if (open >= MAX_CONNECTIONS) yield* closed.wait();
+    yield* closes.waitUntil('the end of a health request', () => open < MAX_CONNECTIONS);
     const socket = yield* acceptNext(listener);
     open++;
     tasks.spawn(() => serveConnection(socket, options, ended), { name: 'health request' });

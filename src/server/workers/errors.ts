@@ -17,9 +17,11 @@ export class WorkerError extends CoronetError {
   }
 }
 
-/** Identifies a worker in messages. */
+/** Identifies a worker in events and messages. */
 export interface WorkerIdentity {
+  /** The number of the worker, from 1. */
   readonly worker: number;
+  /** `undefined`: its process could not be started. */
   readonly pid?: number | undefined;
 }
 

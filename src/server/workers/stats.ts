@@ -49,6 +49,9 @@ export interface SupervisorCounts {
 /** More than the number of metrics of a server. It bounds the memory that a worker can fill. */
 const MAX_TOTALS = 1000;
 
+/** A number without a definition is kept in the totals like a counter. */
+const DEFINITIONS: Readonly<Record<string, Partial<MetricDefinition>>> = SERVER_METRICS;
+
 /** How long workers may take to answer: a busy one must not delay the statistics of the others. */
 const ANSWER_TIMEOUT_MS = 1000;
 /** Requests for /metrics within this time share one request to the workers. */
@@ -76,18 +79,12 @@ export class StatsTotals {
   #add(name: string, value: number, hasEnded: boolean): void {
     const before = this.#totals.get(name);
     if (before === undefined && this.#totals.size >= MAX_TOTALS) return;
-    const { kind, total } = definitionOf(name);
+    const { kind = 'counter', total = 'sum' } = DEFINITIONS[name] ?? {};
     const isMaximum = total === 'maximum';
     const isGone = hasEnded && kind === 'gauge' && !isMaximum;
     const added = isGone || !Number.isFinite(value) ? 0 : value;
     this.#totals.set(name, isMaximum ? Math.max(before ?? added, added) : (before ?? 0) + added);
   }
-}
-
-/** A number that is not declared counts as a counter: it is kept when its worker has ended. */
-function definitionOf(name: string): Partial<MetricDefinition> {
-  const definitions: MetricDefinitions = SERVER_METRICS;
-  return definitions[name] ?? {};
 }
 
 interface StatsRequest {

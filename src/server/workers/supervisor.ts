@@ -123,8 +123,8 @@ export class Supervisor implements Workers {
   // ---- start ----
 
   /**
-   * Starts all workers and waits until each is ready; the first failure fails the whole. One worker
-   * starts alone, so that an error in the module is reported once.
+   * Starts all workers and waits until each is ready. The first failure stops all of them. One
+   * worker starts alone, so that an error in the module is reported once.
    */
   *startAll(): Generator<Wait, void> {
     const indexes = Array.from({ length: this.#options.count }, (_, index) => index);

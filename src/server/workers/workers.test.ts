@@ -1,73 +1,78 @@
+/** `workers`: start, restart, and arguments. */
 import { describe, expect, test } from 'vitest';
 import { errorOf } from '../../../test/support/errors.ts';
-import { supervising } from '../../../test/support/server/supervised-workers.ts';
+import { superviseWorkers } from '../../../test/support/server/supervised-workers.ts';
 import { sleep } from '../../kernel/waits.ts';
 import { WorkerError } from './errors.ts';
 import { workers } from './workers.ts';
 
-describe('the beginning', () => {
-  test('one worker begins alone, the others once it is ready', () => {
-    supervising(3, {}, function* (seen) {
-      const first = yield* seen.started(1);
+describe('the start of workers', () => {
+  test('one worker starts alone, the others once it is ready', () => {
+    superviseWorkers(3, {}, function* (supervised) {
+      const first = yield* supervised.started(1);
       yield* sleep(1000);
-      expect(seen.processes.length).toBe(1);
+      expect(supervised.processes.length).toBe(1);
       first.ready();
       yield* sleep(1);
-      expect(seen.processes.length).toBe(3);
-      expect(seen.running).toBeUndefined();
-      (yield* seen.started(3)).ready();
-      seen.process(1).ready();
-      yield* seen.begin(3);
-      seen.running?.stop();
-      yield* seen.endAll();
+      expect(supervised.processes.length).toBe(3);
+      expect(supervised.running).toBeUndefined();
+      (yield* supervised.started(3)).ready();
+      supervised.process(1).ready();
+      yield* supervised.begin(3);
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
   });
 
-  test("'auto' is as many as the machine can run at the same time", () => {
-    const { processes } = supervising('auto', {}, function* (seen) {
-      (yield* seen.begin(3)).stop();
-      yield* seen.endAll();
+  test("'auto' starts a worker for each available processor", () => {
+    const { processes } = superviseWorkers('auto', {}, function* (supervised) {
+      (yield* supervised.begin(3)).stop();
+      yield* supervised.endAll();
     });
     expect(processes.length).toBe(3);
   });
 
-  test('each worker inherits a listener of its own at each address, and knows its place', () => {
-    const seen = supervising(2, { listen: [25000, '127.0.0.1:7'] }, function* (seen) {
-      const running = yield* seen.begin(2);
-      expect(seen.platform.held).toBe(2);
-      expect(running.addresses.map(String)).toEqual(['127.0.0.1:4711', '127.0.0.1:4711']);
-      running.stop();
-      yield* seen.endAll();
-    });
-    expect(seen.processes.map(({ start }) => start.descriptors)).toEqual([
+  test('each worker inherits a listener of its own for each address, and its number', () => {
+    const supervised = superviseWorkers(
+      2,
+      { listen: [25000, '127.0.0.1:7'] },
+      function* (supervised) {
+        const running = yield* supervised.begin(2);
+        expect(supervised.platform.openListeners).toBe(2);
+        expect(running.addresses.map(String)).toEqual(['127.0.0.1:4711', '127.0.0.1:4711']);
+        running.stop();
+        yield* supervised.endAll();
+      },
+    );
+    expect(supervised.processes.map(({ start }) => start.descriptors)).toEqual([
       [10, 20],
       [11, 21],
     ]);
-    expect(seen.process(1).start.environment).toEqual({
+    expect(supervised.process(1).start.environment).toEqual({
       CORONET_WORKER: '2',
       CORONET_LISTEN: '[[":25000",3],["127.0.0.1:7",4]]',
     });
-    expect(seen.platform.held).toBe(0);
+    expect(supervised.platform.openListeners).toBe(0);
   });
 
-  test('a descriptor that this process has inherited itself is handed down', () => {
-    const seen = supervising(2, { listen: { fd: 7 } }, function* (seen) {
-      const running = yield* seen.begin(2);
+  test('an inherited descriptor is passed on to the workers', () => {
+    const supervised = superviseWorkers(2, { listen: { fd: 7 } }, function* (supervised) {
+      const running = yield* supervised.begin(2);
       expect(running.addresses.map(String)).toEqual(['127.0.0.1:4711']);
       running.stop();
-      yield* seen.endAll();
+      yield* supervised.endAll();
     });
-    expect(seen.processes.map(({ start }) => start.descriptors)).toEqual([[7], [7]]);
-    expect(seen.process(0).start.environment?.['CORONET_LISTEN']).toBe('[["fd:7",3]]');
+    expect(supervised.processes.map(({ start }) => start.descriptors)).toEqual([[7], [7]]);
+    expect(supervised.process(0).start.environment?.['CORONET_LISTEN']).toBe('[["fd:7",3]]');
   });
 
-  test('a worker that ends before it was ready fails the whole, and the others are ended', () => {
+  test('a worker that ends before it is ready stops all workers', () => {
     const error = errorOf(() =>
-      supervising(2, { listen: 25000 }, function* (seen) {
-        (yield* seen.started(1)).ready();
-        (yield* seen.started(2)).end({ code: 3 });
-        yield* seen.endAll();
-        expect(seen.platform.log).toEqual(['100 starts', '101 starts', '100 stop']);
+      superviseWorkers(2, { listen: 25000 }, function* (supervised) {
+        (yield* supervised.started(1)).ready();
+        (yield* supervised.started(2)).end({ code: 3 });
+        yield* supervised.endAll();
+        expect(supervised.platform.log).toEqual(['100 starts', '101 starts', '100 stop']);
       }),
     );
     expect(error).toMatchObject({ code: 'ERR_WORKER_START', worker: 2, pid: 101 });
@@ -75,50 +80,52 @@ describe('the beginning', () => {
     expect(error.message).toBe('worker 2 (pid 101) exited with code 3 before it was ready');
   });
 
-  test('a worker that is not ready in time fails the whole', () => {
-    const error = errorOf(() => supervising(1, { readyTimeoutMs: 500 }, (seen) => seen.endAll()));
+  test('a worker that is not ready in time stops all workers', () => {
+    const error = errorOf(() =>
+      superviseWorkers(1, { readyTimeoutMs: 500 }, (supervised) => supervised.endAll()),
+    );
     expect(error.code).toBe('ERR_WORKER_START');
     expect(error.message).toContain('was not ready after 500 ms');
   });
 
-  test('the time to be ready is that of each worker, counted from its own beginning', () => {
+  test('readyTimeoutMs counts from the start of each worker', () => {
     const error = errorOf(() =>
-      supervising(3, { readyTimeoutMs: 500 }, function* (seen) {
-        (yield* seen.started(1)).ready();
-        yield* seen.started(3);
+      superviseWorkers(3, { readyTimeoutMs: 500 }, function* (supervised) {
+        (yield* supervised.started(1)).ready();
+        yield* supervised.started(3);
         yield* sleep(400);
-        seen.process(1).ready();
+        supervised.process(1).ready();
         yield* sleep(99);
-        expect(seen.process(2).told).toEqual([]);
+        expect(supervised.process(2).received).toEqual([]);
         yield* sleep(2);
-        expect(seen.process(2).told).toEqual(['stop']);
-        yield* seen.endAll();
+        expect(supervised.process(2).received).toEqual(['stop']);
+        yield* supervised.endAll();
       }),
     );
     expect(error.message).toBe('worker 3 (pid 102) was not ready after 500 ms');
   });
 
-  test('a process that cannot be started is told with the reason', () => {
+  test('a process that cannot be started is reported with the cause', () => {
     const cause = new Error('spawn EAGAIN');
     const error = errorOf(() =>
-      supervising(1, {}, function* (seen) {
-        (yield* seen.started(1)).end({ error: cause });
+      superviseWorkers(1, {}, function* (supervised) {
+        (yield* supervised.started(1)).end({ error: cause });
       }),
     );
     expect(error.message).toContain('could not be started: spawn EAGAIN');
     expect((error as Error).cause).toBe(cause);
   });
 
-  test('what onReady throws ends the whole, with all workers drained', () => {
+  test('an exception of onReady drains all workers', () => {
     const onReady = (): never => {
       throw new Error('no room');
     };
     let log: readonly string[] = [];
     const error = errorOf(() =>
-      supervising(1, { onReady }, function* (seen) {
-        (yield* seen.started(1)).ready();
-        yield* seen.endAll();
-        log = seen.platform.log;
+      superviseWorkers(1, { onReady }, function* (supervised) {
+        (yield* supervised.started(1)).ready();
+        yield* supervised.endAll();
+        log = supervised.platform.log;
       }),
     );
     expect(error.message).toBe('no room');
@@ -126,54 +133,54 @@ describe('the beginning', () => {
   });
 });
 
-describe('workers that end by themselves', () => {
-  test('are followed by new ones after 100 ms, twice as long each time, up to 10 s', () => {
+describe('a worker that ends by itself', () => {
+  test('is restarted after 100 ms, twice as long each time, up to 10 s', () => {
     const restarts = { times: 100 };
-    const seen = supervising(1, { restarts }, function* (seen) {
-      yield* seen.begin(1);
+    const supervised = superviseWorkers(1, { restarts }, function* (supervised) {
+      yield* supervised.begin(1);
       for (let count = 1; count <= 9; count++) {
-        const process = yield* seen.started(count);
+        const process = yield* supervised.started(count);
         process.ready();
         process.end({ code: 1 });
       }
-      (yield* seen.started(10)).ready();
+      (yield* supervised.started(10)).ready();
       yield* sleep(1);
-      seen.running?.stop();
-      yield* seen.endAll();
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
-    expect(seen.pauses).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+    expect(supervised.pauses).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
   });
 
-  test('after a minute of health the pause is short again', () => {
-    const seen = supervising(1, {}, function* (seen) {
-      yield* seen.begin(1);
-      seen.process(0).end({ code: 1 });
-      (yield* seen.started(2)).end({ code: 1 });
-      const healthy = yield* seen.started(3);
+  test('is restarted after 100 ms again if it has run for a minute', () => {
+    const supervised = superviseWorkers(1, {}, function* (supervised) {
+      yield* supervised.begin(1);
+      supervised.process(0).end({ code: 1 });
+      (yield* supervised.started(2)).end({ code: 1 });
+      const healthy = yield* supervised.started(3);
       healthy.ready();
       yield* sleep(60_000);
       healthy.end({ signal: 'SIGSEGV' });
-      (yield* seen.started(4)).ready();
+      (yield* supervised.started(4)).ready();
       yield* sleep(1);
-      seen.running?.stop();
-      yield* seen.endAll();
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
-    expect(seen.pauses).toEqual([100, 200, 100]);
+    expect(supervised.pauses).toEqual([100, 200, 100]);
   });
 
-  test('more often than the limit fails the whole, and the others are drained first', () => {
+  test('is not restarted beyond the restart limit, and the others are drained', () => {
     const restarts = { times: 2, withinMs: 60_000 };
     let log: readonly string[] = [];
     const error = errorOf(() =>
-      supervising(2, { restarts }, function* (seen) {
-        yield* seen.begin(2);
-        seen.process(0).end({ code: 7 });
-        (yield* seen.started(3)).end({ code: 7 });
-        (yield* seen.started(4)).end({ code: 7 });
-        yield* seen.toldTo(seen.process(1), 'stop');
-        seen.process(1).end({ code: 0 });
-        log = seen.platform.log;
-        expect(seen.pauses).toEqual([100, 200]);
+      superviseWorkers(2, { restarts }, function* (supervised) {
+        yield* supervised.begin(2);
+        supervised.process(0).end({ code: 7 });
+        (yield* supervised.started(3)).end({ code: 7 });
+        (yield* supervised.started(4)).end({ code: 7 });
+        yield* supervised.untilReceived(supervised.process(1), 'stop');
+        supervised.process(1).end({ code: 0 });
+        log = supervised.platform.log;
+        expect(supervised.pauses).toEqual([100, 200]);
       }),
     );
     expect(error.code).toBe('ERR_WORKER_RESTARTS');
@@ -182,56 +189,56 @@ describe('workers that end by themselves', () => {
     expect(log.at(-1)).toBe('101 stop');
   });
 
-  test('restarts of long ago do not count', () => {
+  test('is restarted again when earlier restarts are outside the period', () => {
     const restarts = { times: 1, withinMs: 1000 };
-    const seen = supervising(1, { restarts }, function* (seen) {
-      yield* seen.begin(1);
+    const supervised = superviseWorkers(1, { restarts }, function* (supervised) {
+      yield* supervised.begin(1);
       for (let count = 1; count <= 5; count++) {
-        const process = yield* seen.started(count);
+        const process = yield* supervised.started(count);
         process.ready();
         yield* sleep(2000);
         process.end({ code: 1 });
       }
-      (yield* seen.started(6)).ready();
+      (yield* supervised.started(6)).ready();
       yield* sleep(1);
-      seen.running?.stop();
-      yield* seen.endAll();
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
-    expect(seen.pauses.length).toBe(5);
+    expect(supervised.pauses.length).toBe(5);
   });
 
-  test('one that hangs at its beginning is killed, and counts as one that has ended', () => {
-    const seen = supervising(1, { readyTimeoutMs: 300 }, function* (seen) {
-      yield* seen.begin(1);
-      seen.process(0).end({ code: 1 });
-      const hanging = yield* seen.started(2);
-      yield* seen.toldTo(hanging, 'SIGKILL');
+  test('is followed by one that hangs at its start, which is killed and restarted', () => {
+    const supervised = superviseWorkers(1, { readyTimeoutMs: 300 }, function* (supervised) {
+      yield* supervised.begin(1);
+      supervised.process(0).end({ code: 1 });
+      const hanging = yield* supervised.started(2);
+      yield* supervised.untilReceived(hanging, 'SIGKILL');
       hanging.end({ signal: 'SIGKILL' });
-      (yield* seen.started(3)).ready();
+      (yield* supervised.started(3)).ready();
       yield* sleep(1);
-      seen.running?.stop();
-      yield* seen.endAll();
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
-    expect(seen.pauses).toEqual([100, 200]);
+    expect(supervised.pauses).toEqual([100, 200]);
   });
 
-  test('are told on standard error unless somebody listens', () => {
+  test('is reported on standard error without onEvent', () => {
     const onEvent = undefined as never;
-    const seen = supervising(1, { onEvent }, function* (seen) {
-      yield* seen.begin(1);
-      seen.process(0).end({ signal: 'SIGKILL' });
-      (yield* seen.started(2)).ready();
+    const supervised = superviseWorkers(1, { onEvent }, function* (supervised) {
+      yield* supervised.begin(1);
+      supervised.process(0).end({ signal: 'SIGKILL' });
+      (yield* supervised.started(2)).ready();
       yield* sleep(1);
-      seen.running?.stop();
-      yield* seen.endAll();
+      supervised.running?.stop();
+      yield* supervised.endAll();
     });
-    expect(seen.platform.lines).toEqual([
+    expect(supervised.platform.lines).toEqual([
       'coronet: worker 1 (pid 100) was terminated by SIGKILL; the next one starts in 100 ms',
     ]);
   });
 });
 
-test('wrong arguments are refused at once', () => {
+test('invalid arguments are rejected at once', () => {
   for (const hangTimeoutMs of [0, -1, Number.NaN]) {
     expect(() => workers(1, 'x', { hangTimeoutMs })).toThrow(
       /`hangTimeoutMs` to be a number > 0, or Infinity/,

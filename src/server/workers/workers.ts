@@ -26,8 +26,9 @@ import {
   outOfRange,
   wrongType,
 } from '../../support/checks.ts';
-import type { Platform, SharedListeners, WorkerExit, WorkerStart } from '../../world/platform.ts';
+import type { SharedListeners, WorkerExit, WorkerStart } from '../../world/platform.ts';
 import { checkLimit } from '../options.ts';
+import type { WorkerIdentity } from './errors.ts';
 import { describeExit, describeWorker } from './errors.ts';
 import type { WorkersStats } from './stats.ts';
 import { Supervisor } from './supervisor.ts';
@@ -71,36 +72,20 @@ export interface WorkersOptions {
   onEvent?(event: WorkerEvent): void;
 }
 
-/** A change of the workers. `worker` counts from 1. */
+/** A change of the workers. */
 export type WorkerEvent =
-  | {
-      readonly kind: 'started' | 'ready';
-      readonly worker: number;
-      readonly pid?: number | undefined;
-    }
+  | ({ readonly kind: 'started' | 'ready' } & WorkerIdentity)
   /** A worker has ended by itself. The next one starts after `restartMs`; absent: none does. */
-  | {
+  | ({
       readonly kind: 'ended';
-      readonly worker: number;
-      readonly pid?: number | undefined;
       readonly exit: WorkerExit;
       readonly restartMs?: number | undefined;
-    }
+    } & WorkerIdentity)
   /** A worker has not answered for `silentMs` and is killed; 'ended' follows. */
-  | {
-      readonly kind: 'hung';
-      readonly worker: number;
-      readonly pid?: number | undefined;
-      readonly silentMs: number;
-    }
+  | ({ readonly kind: 'hung'; readonly silentMs: number } & WorkerIdentity)
   | { readonly kind: 'reloading' | 'reloaded' }
   /** A new worker ended before it was ready, or was not ready in time; the old ones continue. */
-  | {
-      readonly kind: 'reload-failed';
-      readonly worker: number;
-      readonly pid?: number | undefined;
-      readonly reason: string;
-    };
+  | ({ readonly kind: 'reload-failed'; readonly reason: string } & WorkerIdentity);
 
 /** Running workers, as passed to `onReady`. */
 export interface Workers {
@@ -217,7 +202,7 @@ function* runWorkers(
       hangTimeoutMs: options.hangTimeoutMs ?? 30_000,
       restarts: { times, withinMs },
       workerStart: (index) => workerStart(module, index, listeners.inheritedBy(index), options),
-      onEvent: (event) => (options.onEvent ?? eventReporter(platform))(event),
+      onEvent: (event) => (options.onEvent ?? reportEvent)(event),
       closeListeners: () => listeners.close(),
     });
     yield* scope((own) => supervise(own, supervisor, options));
@@ -258,7 +243,11 @@ function* supervise(
     yield* group(
       function* (tasks) {
         const daemon = { daemon: true };
-        tasks.spawn(() => stopWithScope(own, supervisor), { name: 'stop', ...daemon });
+        const stopWithScope = function* (): Generator<Wait, void> {
+          yield* own.waitStopping();
+          supervisor.stop();
+        };
+        tasks.spawn(stopWithScope, { name: 'stop', ...daemon });
         yield* supervisor.startAll();
         if (!supervisor.ending) {
           for (const restartLoop of supervisor.restartLoops()) {
@@ -281,11 +270,6 @@ function* supervise(
   }
 }
 
-function* stopWithScope(own: Scope, supervisor: Supervisor): Generator<Wait, void> {
-  yield* own.waitStopping();
-  supervisor.stop();
-}
-
 function callOnReady(supervisor: Supervisor, options: WorkersOptions): void {
   try {
     options.onReady?.(supervisor);
@@ -295,11 +279,9 @@ function callOnReady(supervisor: Supervisor, options: WorkersOptions): void {
 }
 
 /** The default of `onEvent`. */
-function eventReporter(platform: Platform): (event: WorkerEvent) => void {
-  return (event) => {
-    const text = describeEvent(event);
-    if (text !== undefined) platform.report(`coronet: ${text}`);
-  };
+function reportEvent(event: WorkerEvent): void {
+  const text = describeEvent(event);
+  if (text !== undefined) currentWorld().platform.report(`coronet: ${text}`);
 }
 
 /** A description of an event that was not requested; `undefined` for the others. */

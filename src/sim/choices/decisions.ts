@@ -4,8 +4,8 @@
  *
  * A choice is a pure function of the seed, the kind of the choice and its number within the kind.
  * So choices do not depend on each other: if one is set to its default, all others stay the same.
- * That makes it possible to shrink a failing run. Streams go further: the choices of one link or one
- * task are numbered separately, so that they stay the same when choices elsewhere are added or
+ * That makes it possible to shrink a failing run. Streams go further: the choices of one link or
+ * one task are numbered separately, so that they stay the same when choices elsewhere are added or
  * removed.
  *
  * Invariants:
@@ -49,7 +49,6 @@ export class DecisionStream {
 }
 
 export class Decisions {
-  readonly seed: number;
   readonly #low: number;
   readonly #high: number;
   /** `null`: all choices may differ from their defaults. */
@@ -70,7 +69,6 @@ export class Decisions {
     allowed: AllowedChoices | null = null,
     deviations: Deviations | null = null,
   ) {
-    this.seed = seed;
     this.#low = seed >>> 0;
     this.#high = Math.floor(seed / 2 ** 32) >>> 0;
     this.#allowed = allowed;
@@ -133,7 +131,7 @@ export class Decisions {
   }
 }
 
-/** The finalizer of MurmurHash3 (Appleby, public domain): every input bit affects all output bits. */
+/** The finalizer of MurmurHash3 (Appleby, public domain): an input bit affects all output bits. */
 function mix(value: number): number {
   let h = value | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

@@ -25,22 +25,9 @@ export interface Order {
 }
 
 export function makeOrder(name: OrderName, decisions: Decisions, pctDepth: number): Order {
-  if (name === 'fifo') return FIFO;
-  return name === 'random' ? new RandomOrder(decisions) : new PriorityOrder(decisions, pctDepth);
-}
-
-const FIFO: Order = { pick: () => 0 };
-
-class RandomOrder implements Order {
-  readonly #decisions: Decisions;
-
-  constructor(decisions: Decisions) {
-    this.#decisions = decisions;
-  }
-
-  pick(ready: ReadyTasks): number {
-    return ready.length === 1 ? 0 : this.#decisions.choose('schedule', ready.length);
-  }
+  if (name === 'fifo') return { pick: () => 0 };
+  if (name === 'pct') return new PriorityOrder(decisions, pctDepth);
+  return { pick: ({ length }) => decisions.choose('schedule', length) };
 }
 
 /** The number of priorities. Tasks with equal priorities run in the order they became ready. */
@@ -119,61 +106,31 @@ class PriorityOrder implements Order {
   }
 }
 
-/**
- * The ready tasks of all hosts of a world, in the order in which they became ready: a ring buffer
- * that supports removal from the middle. The order of the other tasks does not change.
- */
+/** The ready tasks of all hosts of a world, in the order in which they became ready. */
 export class ReadyTasks {
-  /** A power of two of slots. */
-  #slots: (TaskImpl | undefined)[] = new Array<TaskImpl | undefined>(16).fill(undefined);
-  #head = 0;
-  length = 0;
+  readonly #tasks: TaskImpl[] = [];
+
+  get length(): number {
+    return this.#tasks.length;
+  }
 
   push(task: TaskImpl): void {
-    if (this.length === this.#slots.length) this.#grow();
-    this.#slots[(this.#head + this.length) & (this.#slots.length - 1)] = task;
-    this.length++;
+    this.#tasks.push(task);
   }
 
   /** The task at `index`, counted from the front. */
   at(index: number): TaskImpl {
-    return this.#slots[(this.#head + index) & (this.#slots.length - 1)] as TaskImpl;
+    return this.#tasks[index] as TaskImpl;
   }
 
-  /** Removes the task at `index`. */
+  /** Removes the task at `index`. The order of the others does not change. */
   takeAt(index: number): TaskImpl {
-    const slots = this.#slots;
-    const mask = slots.length - 1;
-    const taken = this.at(index);
-    // The shorter side moves up.
-    if (index < this.length >> 1) {
-      for (let i = index; i > 0; i--) {
-        slots[(this.#head + i) & mask] = slots[(this.#head + i - 1) & mask];
-      }
-      slots[this.#head] = undefined;
-      this.#head = (this.#head + 1) & mask;
-    } else {
-      for (let i = index; i < this.length - 1; i++) {
-        slots[(this.#head + i) & mask] = slots[(this.#head + i + 1) & mask];
-      }
-      slots[(this.#head + this.length - 1) & mask] = undefined;
-    }
-    this.length--;
-    return taken;
+    const task = index === 0 ? this.#tasks.shift() : this.#tasks.splice(index, 1)[0];
+    return task as TaskImpl;
   }
 
   /** Removes the first task of `scheduler`, which must have one here. */
   takeFirstOf(scheduler: Scheduler): TaskImpl {
-    let index = 0;
-    while (this.at(index).scheduler !== scheduler) index++;
-    return this.takeAt(index);
-  }
-
-  #grow(): void {
-    const old = this.#slots;
-    const grown = new Array<TaskImpl | undefined>(old.length * 2).fill(undefined);
-    for (let i = 0; i < this.length; i++) grown[i] = this.at(i);
-    this.#slots = grown;
-    this.#head = 0;
+    return this.takeAt(this.#tasks.findIndex((task) => task.scheduler === scheduler));
   }
 }

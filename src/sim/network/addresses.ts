@@ -79,50 +79,21 @@ export function mapped({ host, port }: IpEndpoint): IpEndpoint {
   return { host: MAPPED + host, port, family: 6 };
 }
 
-/** RFC 5952: lower case, no leading zeros, the longest run of zeros is '::'. */
+/** The text of RFC 5952: lower case, no leading zeros, '::' for the longest run of zeros. */
 function shortest(host: string): string {
   if (host === '::' || host === '::1') return host;
   const text = host.toLowerCase().replace(/%.*$/, '');
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
-  const groups = groupsOf(dotted === null ? text : `${dotted[1]}${asGroups(dotted.slice(2))}`);
-  if (groups.length !== 8) return text;
-  if (groups.slice(0, 6).join() === '0,0,0,0,0,65535') return MAPPED + asDotted(groups);
-  return withoutZeros(groups);
+  const url = `http://[${text}]`;
+  if (!URL.canParse(url)) return text;
+  const short = new URL(url).hostname.slice(1, -1);
+  const groups = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(short)?.slice(1);
+  return groups === undefined ? short : MAPPED + groups.map(dottedPair).join('.');
 }
 
-function groupsOf(text: string): number[] {
-  const [head = '', tail] = text.split('::');
-  const parse = (part: string) => part.split(':').filter(Boolean).map(hexNumber);
-  const [before, after] = [parse(head), parse(tail ?? '')];
-  if (tail === undefined) return before;
-  const missing = Math.max(0, 8 - before.length - after.length);
-  return [...before, ...new Array<number>(missing).fill(0), ...after];
-}
-
-function hexNumber(text: string): number {
-  return Number.parseInt(text, 16);
-}
-
-function asGroups(bytes: readonly string[]): string {
-  const [a, b, c, d] = bytes.map(Number) as [number, number, number, number];
-  return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-}
-
-function asDotted(groups: readonly number[]): string {
-  const [high, low] = groups.slice(6) as [number, number];
-  return `${high >>> 8}.${high & 255}.${low >>> 8}.${low & 255}`;
-}
-
-function withoutZeros(groups: readonly number[]): string {
-  let [start, length] = [0, 0];
-  for (let i = 0; i < 8; i++) {
-    let run = 0;
-    while (groups[i + run] === 0) run++;
-    if (run > length) [start, length] = [i, run];
-  }
-  const hex = groups.map((group) => group.toString(16));
-  if (length < 2) return hex.join(':');
-  return `${hex.slice(0, start).join(':')}::${hex.slice(start + length).join(':')}`;
+/** 'a00' is '10.0'. */
+function dottedPair(group: string): string {
+  const number = Number.parseInt(group, 16);
+  return `${number >>> 8}.${number & 255}`;
 }
 
 /** "10.0.0.1:25000", "[fd00::1]:25000", "/run/x.sock", "@abstract". */

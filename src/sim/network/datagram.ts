@@ -125,7 +125,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     this.#throwError('send', target);
     if (data.length > maxLengthTo(target)) throw systemError('EMSGSIZE', 'send', target);
     if (!this.#hasSpace(data.length)) return false;
-    const leaves = this.#owner.sendDatagram(this, Buffer.from(data), target);
+    const leaves = this.#owner.datagramRouter.send(this, Buffer.from(data), target);
     if (typeof leaves === 'string') throw systemError(leaves, 'send', target);
     if (leaves > this.#owner.core.now) this.#addLeaving(leaves, data.length);
     return true;
@@ -167,7 +167,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
 
   connect(to: Endpoint): void {
     this.#checkOpen();
-    const problem = this.#owner.problemWith(this, to as IpEndpoint);
+    const problem = this.#owner.datagramRouter.problemWith(this, to as IpEndpoint);
     if (problem !== null) throw systemError(problem, 'connect', to);
     this.remote = to as IpEndpoint;
   }

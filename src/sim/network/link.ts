@@ -1,6 +1,6 @@
 /**
- * The link from one host to another: latency, bandwidth, loss. Each direction has its own link, so a
- * one-way partition cuts only one of them.
+ * The link from one host to another: latency, bandwidth, loss. Each direction has its own link, so
+ * a one-way partition cuts only one of them.
  *
  * Invariants:
  *  1. A message that leaves or would arrive while the link is cut is lost.
@@ -76,7 +76,7 @@ export class NetworkLink {
    * Sends a packet without payload. Calls `onArrival` at `earliest` or later, or `onLoss`: at once,
    * or at the time of the arrival.
    */
-  sendPacket(earliest: number, onArrival: () => void, onLoss: () => void = ignore): void {
+  sendPacket(onArrival: () => void, onLoss: () => void = ignore, earliest = 0): void {
     if (this.losesPacket()) return onLoss();
     this.#scheduleArrival(Math.max(earliest, this.arrivalTime(0)), onArrival, onLoss);
   }

@@ -47,7 +47,7 @@ export class SimListener extends Readiness implements ListenerTransport {
     this.binding = binding;
     this.#onClose = onClose;
     this.#spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host);
-    this.#mayWakeSpuriously();
+    this.#markEmpty();
   }
 
   get queued(): number {
@@ -96,11 +96,6 @@ export class SimListener extends Readiness implements ListenerTransport {
 
   #markEmpty(): undefined {
     this.canRecv = false;
-    this.#mayWakeSpuriously();
-  }
-
-  /** Injects a spurious wake-up for the next task that waits. */
-  #mayWakeSpuriously(): void {
     this.#spuriousWakeUps.mayWake(() => {
       if (!this.closed) this.notifyRecv();
     });

@@ -2,9 +2,9 @@
  * The network as the programs of one simulated host see it.
  *
  * Errors that the system knows at once are thrown at once: no route, no descriptor, a port in use.
- * All hosts are on one network (10.0.0.0/8 and fd00::/64) without a route out of it. Other addresses
- * fail with ENETUNREACH at once; addresses without a host fail with EHOSTUNREACH after 3 s, in which
- * a real system sends three ARP requests (arp(7): mcast_solicit).
+ * All hosts are on one network (10.0.0.0/8 and fd00::/64) without a route out of it. Other
+ * addresses fail with ENETUNREACH at once; addresses without a host fail with EHOSTUNREACH after 3
+ * s, in which a real system sends three ARP requests (arp(7): mcast_solicit).
  */
 
 import { unsupported } from '../../kernel/errors.ts';
@@ -54,19 +54,17 @@ import { SimTransport } from './transport.ts';
 
 const NEIGHBOUR_TIMEOUT_MS = 3000;
 /** The maximum number of open descriptors of a simulated process. */
-export const MAX_DESCRIPTORS = 65_536;
+const MAX_DESCRIPTORS = 65_536;
 /** Standard input, output and error. */
-export const STANDARD_DESCRIPTORS = 3;
+const STANDARD_DESCRIPTORS = 3;
 
 export const CAPABILITIES: Capabilities = {
   pausesAccept: true,
   exactTorn: true,
-  batchedAccept: true,
   reusePort: true,
   options: SIM_OPTIONS,
   abstractNames: true,
   tls: false,
-  batchedDatagrams: false,
   sendsAtOnce: true,
   exactDropped: true,
 };
@@ -81,6 +79,7 @@ export class SimHostNetwork implements HostNetwork {
   readonly host: string;
   readonly address: string;
   readonly ports: TcpPorts = new TcpPorts();
+  readonly datagramRouter: DatagramRouter;
   readonly datagramPorts: DatagramPorts = new DatagramPorts();
   readonly multicastGroups: MulticastGroups = new MulticastGroups((host) => this.#isOwn(host));
   /** Closing a simulated socket completes at once. */
@@ -90,7 +89,6 @@ export class SimHostNetwork implements HostNetwork {
   readonly #transports = new Set<SimTransport>();
   readonly #listeners = new Set<SimListener>();
   readonly #datagrams = new Set<SimDatagram>();
-  #router: DatagramRouter | null = null;
   readonly #claims = new Map<SimTransport, PortClaim>();
   #closed = false;
 
@@ -100,13 +98,13 @@ export class SimHostNetwork implements HostNetwork {
     this.address = iface.v4;
     this.#interfaces = interfaces;
     this.#interface = iface;
+    this.datagramRouter = new DatagramRouter(interfaces, iface);
   }
 
   // --------------------------------------------------------------------------------- listening
 
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
-    this.#checkOpen();
-    this.#checkDescriptors('listen', at);
+    this.#checkUsable('listen', at);
     const listener = 'path' in at ? this.#listenAtPath(at.path, options) : this.#bind(at, options);
     this.#listeners.add(listener);
     return listener;
@@ -164,15 +162,14 @@ export class SimHostNetwork implements HostNetwork {
   // -------------------------------------------------------------------------------- connecting
 
   connect(to: Endpoint, options: TransportConnectOptions): Transport {
-    this.#checkOpen();
-    this.#checkDescriptors('connect', to);
+    this.#checkUsable('connect', to);
     if (injectFault(this.core, 'emfile', this.host)) throw systemError('EMFILE', 'connect', to);
     if ('path' in to) return this.#connectToPath(to, options);
     const far = withoutWildcard(canonical(to));
     const claim = this.#claim(far, to, options.localAddress);
     const transport = new SimTransport(this, to);
     transport.local = claim.endpoint;
-    transport.inherit(options);
+    transport.options.setSizes(options);
     this.#transports.add(transport);
     this.#claims.set(transport, claim);
     this.#startHandshake(transport, claim.endpoint, far);
@@ -202,12 +199,12 @@ export class SimHostNetwork implements HostNetwork {
     };
     if (!isLoopback(far.host) && !isOnNetwork(far.host)) fail('ENETUNREACH');
     const source = this.#sourceFor(far);
-    const asked = near === undefined || 'path' in near ? undefined : canonical(near);
-    if (asked === undefined) return this.ports.claim(source) ?? fail('EADDRNOTAVAIL');
-    if (!this.#isOwn(asked.host)) fail('EADDRNOTAVAIL');
-    if (asked.family !== far.family) fail('EINVAL');
-    const host = isWildcard(asked.host) ? source.host : asked.host;
-    return this.ports.claim({ ...asked, host }) ?? fail('EADDRINUSE');
+    const requested = near === undefined || 'path' in near ? undefined : canonical(near);
+    if (requested === undefined) return this.ports.claim(source) ?? fail('EADDRNOTAVAIL');
+    if (!this.#isOwn(requested.host)) fail('EADDRNOTAVAIL');
+    if (requested.family !== far.family) fail('EINVAL');
+    const host = isWildcard(requested.host) ? source.host : requested.host;
+    return this.ports.claim({ ...requested, host }) ?? fail('EADDRINUSE');
   }
 
   #sourceFor({ host, family }: IpEndpoint): IpEndpoint {
@@ -225,8 +222,8 @@ export class SimHostNetwork implements HostNetwork {
     const near = new SimTransport(this, to);
     const far = new SimTransport(listener?.owner ?? this, NOWHERE);
     far.local = to;
-    near.inherit(sizes);
-    far.inherit(listener?.binding.sizes ?? {});
+    near.options.setSizes(sizes);
+    far.options.setSizes(listener?.binding.sizes ?? {});
     const [nearEnd, farEnd] = connectUnix(this.core, this.host, near, far);
     this.#transports.add(near);
     far.established(farEnd);
@@ -238,8 +235,7 @@ export class SimHostNetwork implements HostNetwork {
   // --------------------------------------------------------------------------------- datagrams
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
-    this.#checkOpen();
-    this.#checkDescriptors('bind', at);
+    this.#checkUsable('bind', at);
     const fail = (code: ErrorCode): never => {
       throw systemError(code, 'bind', at);
     };
@@ -252,19 +248,6 @@ export class SimHostNetwork implements HostNetwork {
     this.datagramPorts.add(socket);
     this.#datagrams.add(socket);
     return socket;
-  }
-
-  sendDatagram(socket: SimDatagram, bytes: Buffer, to: IpEndpoint): number | ErrorCode {
-    return this.#datagramRouter().send(socket, bytes, to);
-  }
-
-  problemWith(socket: SimDatagram, to: IpEndpoint): ErrorCode | null {
-    return this.#datagramRouter().problemWith(socket, to);
-  }
-
-  #datagramRouter(): DatagramRouter {
-    this.#router ??= new DatagramRouter(this.#interfaces, this.#interface);
-    return this.#router;
   }
 
   /** The link to the sender of a datagram, for an answer. */
@@ -316,7 +299,7 @@ export class SimHostNetwork implements HostNetwork {
 
   /** Registers an accepted connection. Throws EMFILE if no descriptor is left. */
   accepted(transport: SimTransport): void {
-    this.#checkDescriptors('accept');
+    this.#checkUsable('accept');
     this.#transports.add(transport);
   }
 
@@ -387,13 +370,11 @@ export class SimHostNetwork implements HostNetwork {
     return transports + listeners + datagrams + STANDARD_DESCRIPTORS;
   }
 
-  #checkDescriptors(syscall: string, about?: Endpoint): void {
+  /** Throws if the network is closed or no descriptor is left. */
+  #checkUsable(syscall: string, about?: Endpoint): void {
+    if (this.#closed) throw closedHere('The network');
     if (this.#openDescriptors() < MAX_DESCRIPTORS) return;
     throw systemError('EMFILE', syscall, about);
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw closedHere('The network');
   }
 }
 

@@ -46,10 +46,10 @@ export class SocketOptions {
 /** The effective size of a buffer: from the option, or `defaultSize` without one. */
 export function effectiveSize(
   option: 'recvBufferSize' | 'sendBufferSize',
-  asked: number | undefined,
+  requested: number | undefined,
   defaultSize: number,
 ): number {
-  return asked === undefined ? defaultSize : effectiveValue(option, asked);
+  return requested === undefined ? defaultSize : effectiveValue(option, requested);
 }
 
 /** False for an option that Unix sockets have as well. */

@@ -6,8 +6,23 @@ import type { ErrorCode } from './errors.ts';
 import type { SimListener } from './listener.ts';
 
 /** net.ipv4.ip_local_port_range of Linux. */
-export const FIRST_EPHEMERAL = 32768;
-export const LAST_EPHEMERAL = 60999;
+const FIRST_EPHEMERAL = 32768;
+const LAST_EPHEMERAL = 60999;
+
+/** Assigns ephemeral ports in turn. */
+export class EphemeralPorts {
+  #next = FIRST_EPHEMERAL;
+
+  /** An unused port; 0 if there is none. */
+  find(isUsed: (port: number) => boolean): number {
+    for (let attempts = LAST_EPHEMERAL - FIRST_EPHEMERAL; attempts >= 0; attempts--) {
+      const port = this.#next;
+      this.#next = port === LAST_EPHEMERAL ? FIRST_EPHEMERAL : port + 1;
+      if (!isUsed(port)) return port;
+    }
+    return 0;
+  }
+}
 
 /** A local port that a connection of this host uses. */
 export interface PortClaim {
@@ -17,7 +32,7 @@ export interface PortClaim {
 export class TcpPorts {
   readonly #listeners = new Map<number, SimListener[]>();
   readonly #claims = new Map<number, PortClaim>();
-  #next = FIRST_EPHEMERAL;
+  readonly #ephemeralPorts = new EphemeralPorts();
 
   /** Why `at` cannot be listened at; null if the port is free or all listeners share it. */
   problemWith(at: IpEndpoint, options: ListenOptions): ErrorCode | null {
@@ -71,12 +86,9 @@ export class TcpPorts {
 
   /** An unused ephemeral port; 0 if there is none. */
   freePort(): number {
-    for (let attempts = LAST_EPHEMERAL - FIRST_EPHEMERAL; attempts >= 0; attempts--) {
-      const port = this.#next;
-      this.#next = port === LAST_EPHEMERAL ? FIRST_EPHEMERAL : port + 1;
-      if (!this.#claims.has(port) && !this.#listeners.has(port)) return port;
-    }
-    return 0;
+    return this.#ephemeralPorts.find((port) => {
+      return this.#claims.has(port) || this.#listeners.has(port);
+    });
   }
 }
 

@@ -48,7 +48,7 @@ export class SimulatedNetwork implements NetworkModel, InterfaceTable {
 
   // --------------------------------------------------------------------------------------- hosts
 
-  /** Hosts have the addresses 10.0.0.1 and fd00::1, 10.0.0.2 and fd00::2, … in order of creation. */
+  /** Host N, in order of creation, has the addresses 10.0.0.N and fd00::N. */
   addHost(name: string): SimHostNetwork {
     const { v4, v6 } = addressesOf(this.#byName.size + 1);
     const files = new SocketFiles();

@@ -6,9 +6,9 @@
  *       │           └─────► failed (sticky: every attempt throws the same error)
  *       └─► failed          closed (from every state; every attempt throws ERR_CLOSED)
  *
- * Errors behave as on Linux. A reset or time-out is reported after the bytes that arrived before it,
- * to the first recv or send, and to recv in any case; a later send throws EPIPE. After an end of
- * file, recv reports no error.
+ * Errors behave as on Linux. A reset or time-out is reported after the bytes that arrived before
+ * it, to the first recv or send, and to recv in any case; a later send throws EPIPE. After an end
+ * of file, recv reports no error.
  *
  * Invariants:
  *  1. The flag of a direction is set in every state except connecting and open: a waiting task is
@@ -20,7 +20,7 @@ import type { ErrorCode } from './errors.ts';
 import { systemError } from './errors.ts';
 import { injectFault } from './faults.ts';
 import type { Connection, StreamEndpoint } from './stream/connection.ts';
-import { joined, ReceiveBuffer } from './stream/receive-buffer.ts';
+import { ReceiveBuffer } from './stream/receive-buffer.ts';
 import { SimSocket } from './stream/socket.ts';
 
 const END_OF_FILE: Buffer = Buffer.alloc(0);
@@ -89,46 +89,32 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   // ------------------------------------------------------------------------------------- receive
 
   tryRecv(max: number): Buffer | undefined {
-    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
-      return this.#recvState === 'ended' ? END_OF_FILE : undefined;
-    }
-    const available = this.#receiveBuffer.length;
-    if (available === 0) return this.#recvFromEmpty() ? END_OF_FILE : undefined;
-    const most = Math.min(max, available);
-    return this.#consume(this.#receiveBuffer.take(this.shorten('shortReads', most)));
-  }
-
-  tryRecvInto(into: Uint8Array): number {
-    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
-      return this.#recvState === 'ended' ? 0 : -1;
-    }
-    const available = this.#receiveBuffer.length;
-    if (available === 0) return this.#recvFromEmpty() ? 0 : -1;
-    const most = this.shorten('shortReads', Math.min(into.length, available));
-    const count = this.#receiveBuffer.takeInto(
-      most === into.length ? into : into.subarray(0, most),
-    );
-    this.#bytesConsumed(count);
-    return count;
-  }
-
-  #consume(bytes: Buffer): Buffer {
+    const available = this.#readable();
+    if (available <= 0) return available === 0 ? END_OF_FILE : undefined;
+    const length = this.shorten('shortReads', Math.min(max, available));
+    const bytes = this.#receiveBuffer.take(length);
     this.#bytesConsumed(bytes.length);
     return bytes;
   }
 
-  #bytesConsumed(count: number): void {
-    this.resetSpuriousWakeUps();
-    if (this.#receiveBuffer.length === 0 && !this.#atEnd && this.#failure === null)
-      this.#markEmpty();
-    this.connection?.incoming.bytesRead(count);
+  tryRecvInto(into: Uint8Array): number {
+    const available = this.#readable();
+    if (available <= 0) return available;
+    const length = this.shorten('shortReads', Math.min(into.length, available));
+    const count = this.#receiveBuffer.takeInto(into, length);
+    this.#bytesConsumed(count);
+    return count;
   }
 
-  /** True: end of file. False: would block. */
-  #recvFromEmpty(): boolean {
+  /** The number of bytes that can be received; 0: end of file; -1: would block. */
+  #readable(): number {
+    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
+      return this.#recvState === 'ended' ? 0 : -1;
+    }
+    if (this.#receiveBuffer.length > 0) return this.#receiveBuffer.length;
     if (this.#atEnd) {
       this.#recvState = 'ended';
-      return true;
+      return 0;
     }
     if (this.#failure !== null) {
       this.#recvState = 'failed';
@@ -137,7 +123,14 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
       throw this.#recvError;
     }
     this.#markEmpty();
-    return false;
+    return -1;
+  }
+
+  #bytesConsumed(count: number): void {
+    this.spuriousWakeUps.reset();
+    const isEmpty = this.#receiveBuffer.length === 0;
+    if (isEmpty && !this.#atEnd && this.#failure === null) this.#markEmpty();
+    this.connection?.incoming.bytesRead(count);
   }
 
   #markEmpty(): void {
@@ -170,7 +163,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     for (const chunk of sent) offered += chunk.length;
     const space = this.#spaceFor(offered);
     if (space === 0) return this.#markFull(0);
-    return this.#send(joined(sent, space), offered);
+    return this.#send(Buffer.concat(sent, space), offered);
   }
 
   /** How many of `offered` bytes can be sent now. Throws if the connection has ended. */
@@ -184,15 +177,11 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   }
 
   #send(bytes: Buffer, offered: number): number {
-    (this.connection as Connection).outgoing.write(bytes);
-    this.resetSpuriousWakeUps();
-    if (bytes.length === offered) return offered;
-    if (this.#spaceLeft() === 0) this.#markFull(bytes.length);
+    const { outgoing } = this.connection as Connection;
+    outgoing.write(bytes);
+    this.spuriousWakeUps.reset();
+    if (bytes.length < offered && outgoing.space() <= 0) this.#markFull(bytes.length);
     return bytes.length;
-  }
-
-  #spaceLeft(): number {
-    return Math.max(0, (this.connection as Connection).outgoing.space());
   }
 
   /** The send buffer is full. */
@@ -216,7 +205,9 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   /** True: the direction is open now. False: still connecting. */
   #checkSendState(): boolean {
     if (this.#sendState === 'connecting') return this.tryConnect();
-    if (this.#sendState === 'shut') throw this.#failure === null ? brokenPipe() : this.#failSend();
+    if (this.#sendState === 'shut') {
+      throw this.#failure === null ? systemError('EPIPE', 'write') : this.#failSend();
+    }
     throw this.#sendState === 'failed' ? this.#sendError : this.closedError();
   }
 
@@ -320,10 +311,10 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   }
 
   /** Linux resets a connection that is closed with unread bytes; unsent bytes are lost then. */
-  #closeConnection(hard: boolean): void {
+  #closeConnection(isAbort: boolean): void {
     if (this.#sendState === 'closed') return;
     const connection = this.#failure === null ? this.connection : null;
-    const resets = hard || this.#receiveBuffer.length > 0;
+    const resets = isAbort || this.#receiveBuffer.length > 0;
     const finishes = this.#sendState === 'open';
     this.#release();
     this.terminated ||= resets;
@@ -359,8 +350,4 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     this.onAbandoned?.();
     if (this.#failure === null) this.connection?.outgoing.reset();
   }
-}
-
-function brokenPipe(): unknown {
-  return systemError('EPIPE', 'write');
 }

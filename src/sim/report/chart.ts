@@ -17,12 +17,9 @@ const MAX_TEXT_WIDTH = 100;
 export function chart(events: readonly TraceEvent[], maxLines: number): string[] {
   const names = [...new Set(events.flatMap(({ host, peer }) => [host, peer ?? '']))];
   const hosts = names.filter((name) => name !== '');
-  const width = Math.min(
-    MAX_COLUMN_WIDTH,
-    hosts.reduce((most, name) => Math.max(most, name.length), 6),
-  );
+  const width = Math.min(MAX_COLUMN_WIDTH, Math.max(6, ...hosts.map(({ length }) => length)));
   const times = events.map(({ at }) => `${timeText(at)} ms`);
-  const timeWidth = times.reduce((most, time) => Math.max(most, time.length), 7);
+  const timeWidth = Math.max(7, ...times.map(({ length }) => length));
   const head = hosts.map((name) => name.slice(0, width).padEnd(width + 2)).join('');
   const lines = collapseRepeats(events).map(({ event, last, count }) => {
     const time = `${timeText(event.at)} ms`.padStart(timeWidth);

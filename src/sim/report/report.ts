@@ -39,11 +39,7 @@ export function statsOf({ failure, value, lastEvents, recorded, ...stats }: RunR
 /** Adds up the runs of a campaign, in the order of their seeds. */
 export class RunTotals {
   readonly #plan: Plan;
-  #runs = 0;
-  #steps = 0;
-  #events = 0;
-  #virtualMs = 0;
-  #deterministic = true;
+  readonly #totals = { runs: 0, steps: 0, events: 0, virtualMs: 0, deterministic: true };
   /** The hash of a single run is the run's own. That of several runs combines all. */
   #firstHash = '';
   readonly #hash = new TraceHash();
@@ -57,16 +53,17 @@ export class RunTotals {
 
   /** The number of runs that were added. */
   get runs(): number {
-    return this.#runs;
+    return this.#totals.runs;
   }
 
   add(result: RunStats): void {
-    if (this.#runs++ === 0) this.#firstHash = result.traceHash;
+    const totals = this.#totals;
+    if (totals.runs++ === 0) this.#firstHash = result.traceHash;
     this.#hash.word(hashText(result.traceHash));
-    this.#steps += result.steps;
-    this.#events += result.events;
-    this.#virtualMs += result.virtualMs;
-    this.#deterministic &&= result.deterministic;
+    totals.steps += result.steps;
+    totals.events += result.events;
+    totals.virtualMs += result.virtualMs;
+    totals.deterministic &&= result.deterministic;
     this.#schedules.add(result.schedule);
     for (const [name, count] of Object.entries(result.faults)) {
       this.#faults[name] = (this.#faults[name] ?? 0) + count;
@@ -78,16 +75,12 @@ export class RunTotals {
 
   report(): SimReport {
     return {
-      runs: this.#runs,
+      ...this.#totals,
       seed: this.#plan.seed,
       order: this.#plan.settings.order,
-      traceHash: this.#runs === 1 ? this.#firstHash : this.#hash.hex,
-      steps: this.#steps,
-      events: this.#events,
-      virtualMs: this.#virtualMs,
+      traceHash: this.runs === 1 ? this.#firstHash : this.#hash.hex,
       faults: this.#faults,
       interleavings: this.#schedules.size,
-      deterministic: this.#deterministic,
       warnings: [...this.#warnings],
     };
   }

@@ -1,6 +1,6 @@
 /**
- * The hash of a trace: 64 bits in two halves of 32, updated word by word. The same words produce the
- * same hash on every machine and every version of the engine: only 32-bit integer arithmetic.
+ * The hash of a trace: 64 bits in two halves of 32, updated word by word. The same words produce
+ * the same hash on every machine and every version of the engine: only 32-bit integer arithmetic.
  */
 
 /** The index of the low word of a float: the byte order of the machine. */

@@ -17,22 +17,11 @@ const RECENT_EVENTS = 200;
 /** The maximum number of events that are recorded to compare two runs. */
 const MAX_RECORDED = 200_000;
 
-const RESUMES: Readonly<Record<Resume, number>> = {
-  start: 0,
-  next: 1,
-  pause: 2,
-  throw: 3,
-  cancel: 4,
-};
+type State = TaskImpl['state'];
 
-const STATES: Readonly<Record<TaskImpl['state'], number>> = {
-  ready: 1,
-  running: 2,
-  waiting: 3,
-  done: 4,
-  failed: 5,
-  cancelled: 6,
-};
+/** The hash contains the indices of these: from 0, and from 1. */
+const RESUMES: readonly Resume[] = ['start', 'next', 'pause', 'throw', 'cancel'];
+const STATES: readonly State[] = ['ready', 'running', 'waiting', 'done', 'failed', 'cancelled'];
 
 const VERBS: Readonly<Record<Resume, string>> = {
   start: 'starts',
@@ -53,7 +42,7 @@ export class TraceRecord {
   task: TaskImpl | null = null;
   resume: Resume = 'start';
   wait: Wait = undefined;
-  stateAfter: TaskImpl['state'] = 'running';
+  stateAfter: State = 'running';
   /** Its line in `recorded`; −1 if it has none. */
   line = -1;
 
@@ -105,7 +94,7 @@ export class Trace {
   step(at: number, host: { name: string; index: number }, task: TaskImpl): TraceRecord {
     this.#hashTime(at);
     const { id, resume } = task;
-    this.#hash.word((host.index << 3) | RESUMES[resume]);
+    this.#hash.word((host.index << 3) | RESUMES.indexOf(resume));
     this.#hash.word(id);
     this.#steps++;
     const mixed = Math.imul(this.#schedule ^ ((host.index << 20) + id), 0x01000193);
@@ -121,7 +110,7 @@ export class Trace {
   /** Records the state of `task` after the step. */
   stepEnded(record: TraceRecord, task: TaskImpl): void {
     const { state, wait } = task;
-    this.#hash.word(STATES[state]);
+    this.#hash.word(1 + STATES.indexOf(state));
     if (state === 'waiting' && wait?.[0] === 'sleep') this.#hash.number(wait[1]);
     // The record belongs to a later event if the step has caused very many events.
     if (record.task !== task) return;

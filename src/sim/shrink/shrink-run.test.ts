@@ -10,8 +10,8 @@ import { decodeReplay, encodeReplay } from '../replay/token.ts';
 import { failureKey } from './shrink-run.ts';
 
 /**
- * A counter that two hosts read and write later. An update is lost if the two overlap, which they do
- * not in the default order.
+ * A counter that two hosts read and write later. An update is lost if the two overlap, which they
+ * do not in the default order.
  */
 function* lostUpdate(world: World): Operation<void> {
   let stored = 0;

@@ -10,10 +10,10 @@ import {
   eventually,
   failure,
   LOOPBACK,
+  onPair,
   receiveAll,
   receiveExactly,
   together,
-  withPair,
 } from '../../support/sockets.ts';
 
 const without = withoutEpoll === undefined ? '' : `, and not on epoll: ${withoutEpoll}`;
@@ -27,45 +27,39 @@ for (const backend of backends) {
   describe(`connecting on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a connection carries bytes in both directions', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('question');
-          expect(String(yield* far.recv())).toBe('question');
-          yield* far.sendAll('answer');
-          expect(String(yield* near.recv())).toBe('answer');
-        }),
-      );
-    });
+    it('a connection carries bytes in both directions', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('question');
+        expect(String(yield* far.recv())).toBe('question');
+        yield* far.sendAll('answer');
+        expect(String(yield* near.recv())).toBe('answer');
+      }));
 
-    it('an echo server answers every client', () => {
-      return backend.run(function* (): Operation<void> {
+    it('an echo server answers every client', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const serve = () => serveOne(listener);
         yield* together(() => acceptTwo(listener, serve), ask(listener, 'a'), ask(listener, 'b'));
-      });
-    });
+      }));
 
-    it('a connection can be made before the listener accepts it', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a connection can be made before the listener accepts it', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address);
         yield* near.sendAll('early');
         using far = yield* listener.accept();
         expect(String(yield* far.recv())).toBe('early');
-      });
-    });
+      }));
 
-    it('connections are accepted in the order in which they were made', () => {
-      return backend.run(function* (): Operation<void> {
+    it('connections are accepted in the order in which they were made', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         for (let i = 0; i < 40; i++) yield* sendNumber(listener, i);
         for (let i = 0; i < 40; i++) expect(yield* acceptNumber(listener)).toBe(i);
-      });
-    });
+      }));
 
-    it('tryAccept returns a waiting connection, and undefined without one', () => {
-      return backend.run(function* (): Operation<void> {
+    it('tryAccept returns a waiting connection, and undefined without one', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         expect(listener.tryAccept()).toBeUndefined();
         using near = yield* connect(listener.address);
@@ -77,11 +71,10 @@ for (const backend of backends) {
         expect(far?.remoteAddress).toEqual(near.localAddress);
         far?.close();
         expect(listener.tryAccept()).toBeUndefined();
-      });
-    });
+      }));
 
-    it('a refused connection fails in the shape of a Node error: code, errno, syscall, address', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a refused connection fails in the shape of a Node error', () =>
+      backend.run(function* (): Operation<void> {
         const port = yield* unusedPort();
         const error = yield* failure(() => connect(port));
         expect(error).toBeInstanceOf(Error);
@@ -94,11 +87,10 @@ for (const backend of backends) {
         const exact = yield* failure(() => connect({ host: '127.0.0.1', port }));
         expect(exact).toMatchObject({ code: 'ECONNREFUSED', address: '127.0.0.1', port });
         expect(exact.message).toBe(`connect ECONNREFUSED 127.0.0.1:${port}`);
-      });
-    });
+      }));
 
-    it('a refused connection does not affect the next attempt', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a refused connection does not affect the next attempt', () =>
+      backend.run(function* (): Operation<void> {
         const port = yield* unusedPort();
         for (let i = 0; i < 20; i++) {
           expect(yield* failure(() => connect({ host: '127.0.0.1', port }))).toMatchObject({
@@ -108,15 +100,13 @@ for (const backend of backends) {
         using listener = yield* listen({ host: '127.0.0.1', port });
         yield* sendNumber(listener, 7);
         expect(yield* acceptNumber(listener)).toBe(7);
-      });
-    });
+      }));
 
-    it('a connection that exceeds its time limit fails with ERR_TIMEOUT and leaves nothing open', () => {
-      return backend.run(() => fullQueue(backend));
-    });
+    it('a connection that times out fails with ERR_TIMEOUT and leaves nothing open', () =>
+      backend.run(() => fullQueue(backend)));
 
-    it('a cancelled connection attempt leaves nothing open', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a cancelled connection attempt leaves nothing open', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           for (let steps = 0; steps < 12; steps++) {
@@ -125,34 +115,29 @@ for (const backend of backends) {
             attempt.cancel();
           }
         });
-      });
-    });
+      }));
 
-    it('closing a listener keeps the accepted connections open', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* together(
-            () => echo(far),
-            function* (): Operation<void> {
-              yield* sleep(5);
-              yield* near.sendAll('still here');
-              expect(String(yield* receiveExactly(near, 10))).toBe('still here');
-              near.shutdown('send');
-            },
-          );
-        }),
-      );
-    });
+    it('closing a listener keeps the accepted connections open', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* together(
+          () => echo(far),
+          function* (): Operation<void> {
+            yield* sleep(5);
+            yield* near.sendAll('still here');
+            expect(String(yield* receiveExactly(near, 10))).toBe('still here');
+            near.shutdown('send');
+          },
+        );
+      }));
 
-    it('closing a listener resets the connections that are not accepted', () => {
-      return backend.run(function* (): Operation<void> {
+    it('closing a listener resets the connections that are not accepted', () =>
+      backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address);
         yield* untilQueued(backend, listener);
         listener.close();
         expect(yield* failure(() => near.recv())).toMatchObject({ code: 'ECONNRESET' });
-      });
-    });
+      }));
   });
 }
 

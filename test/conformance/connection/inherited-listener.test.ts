@@ -76,20 +76,20 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
       for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
     });
 
-    it('an inherited listener accepts the connections in its queue, and can be adopted once', async () => {
+    it('an inherited listener accepts its queued connections, and is adopted once', async () => {
       const server = await listening({ host: '127.0.0.1', port: 0 });
       const { port } = server.address() as { port: number };
       const child = inherit(backend.name, [server]);
       const early = connectPlain(port, '127.0.0.1');
       await child.until('it serves', () => child.lines.length === 3);
       expect(child.lines[0]).toBe(`3 127.0.0.1:${port}`);
-      expect(child.lines[1]).toMatch(/^EBUSY .*descriptor 3: .* has it already$/);
+      expect(child.lines[1]).toMatch(/^EBUSY .*descriptor 3: .* already uses it$/);
       expect(await answer(early)).toBe('Hello');
       expect(await answer(connectPlain(port, '127.0.0.1'))).toBe('Hello');
       await ended(child);
     });
 
-    it('an inherited listener can be IPv6 or a path, systemd can name it, and its file stays', async () => {
+    it('an inherited listener may be IPv6, a path, or named by systemd', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'coronet-inherited-'));
       folders.push(folder);
       const path = join(folder, 'x.sock');
@@ -145,7 +145,7 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
       },
     );
 
-    it('an inherited listener accepts only the TLS options, and only listen accepts its address', () =>
+    it('an inherited listener has only TLS options, and only listen takes it', () =>
       backend.run(function* (): Operation<void> {
         const backlog = () => listen({ fd: 3 }, { backlog: 5 });
         expect(backlog).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }));

@@ -13,19 +13,18 @@ for (const backend of backends) {
   describe(`many connections on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('ten thousand short connections reuse descriptors without mixing up bytes', () => {
-      return backend.run(function* (): Operation<void> {
+    it('ten thousand short connections reuse descriptors without mixing up bytes', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           tasks.spawn(() => answerAll(listener), { daemon: true });
           for (let client = 0; client < CLIENTS; client++)
             tasks.spawn(() => askMany(listener, client));
         });
-      });
-    });
+      }));
 
-    it('two thousand connections are open at the same time, and each one echoes', () => {
-      return backend.run(function* (): Operation<void> {
+    it('two thousand connections are open at the same time, and each one echoes', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const near: Socket[] = [];
         const far: Socket[] = [];
@@ -42,8 +41,7 @@ for (const backend of backends) {
         } finally {
           for (const socket of [...near, ...far]) socket.close();
         }
-      });
-    });
+      }));
   });
 }
 

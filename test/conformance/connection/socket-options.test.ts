@@ -25,8 +25,8 @@ for (const testBackend of backends) {
   describe(`socket options on ${testBackend.name}`, () => {
     expectNothingLeft(testBackend);
 
-    it('noDelay is on initially at both ends, and can be changed', () => {
-      return testBackend.run(() =>
+    it('noDelay is on initially at both ends, and can be changed', () =>
+      testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           expect([near.noDelay, far.noDelay]).toEqual([true, true]);
           near.noDelay = false;
@@ -36,20 +36,18 @@ for (const testBackend of backends) {
           yield* near.sendAll(' and fast');
           expect(String(yield* far.recv())).toMatch(/^slow/);
         }),
-      );
-    });
+      ));
 
-    it('connect can turn noDelay off', () => {
-      return testBackend.run(function* (): Operation<void> {
+    it('connect can turn noDelay off', () =>
+      testBackend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         using near = yield* connect(listener.address, { noDelay: false });
         using far = yield* listener.accept();
         expect([near.noDelay, far.noDelay]).toEqual([false, true]);
-      });
-    });
+      }));
 
-    it("keep-alive arms the system's timer", () => {
-      return testBackend.run(() =>
+    it("keep-alive arms the system's timer", () =>
+      testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           far.setKeepAlive({ enable: true, idleMs: 7000 });
           if (!testBackend.real || process.platform !== 'linux') return;
@@ -60,11 +58,10 @@ for (const testBackend of backends) {
           expect(dueMs).toBeLessThanOrEqual(7000);
           far.setKeepAlive({ enable: false });
         }),
-      );
-    });
+      ));
 
-    it('every option that the network can set reads as the value that the system uses', () => {
-      return testBackend.run(() =>
+    it('every option that the network can set reads as the value that the system uses', () =>
+      testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           const { options } = testBackend.capabilities;
           for (const option of options) changes[option].set(near);
@@ -73,11 +70,10 @@ for (const testBackend of backends) {
           const untouched = [far.noDelay, far.keepAlive.enable, far.userTimeoutMs ?? 0];
           expect(untouched).toEqual([true, false, 0]);
         }),
-      );
-    });
+      ));
 
-    it('an option that the network cannot set is rejected and reads as undefined', () => {
-      return testBackend.run(() =>
+    it('an option that the network cannot set is rejected and reads as undefined', () =>
+      testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const option of everyOption) {
             if (testBackend.capabilities.options.includes(option)) continue;
@@ -92,11 +88,10 @@ for (const testBackend of backends) {
           }
           expect(near.keepAlive).toMatchObject({ enable: false });
         }),
-      );
-    });
+      ));
 
-    it('the keep-alive options are set together or not at all', () => {
-      return testBackend.run(() =>
+    it('the keep-alive options are set together or not at all', () =>
+      testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           const all = { enable: true, idleMs: 9000, intervalMs: 3000, count: 5 };
           if (can(testBackend, 'keepAliveIntervalMs')) {
@@ -109,11 +104,10 @@ for (const testBackend of backends) {
             expect(near.keepAlive).toEqual({ enable: false });
           }
         }),
-      );
-    });
+      ));
 
-    it('times are rounded up to the unit of the system', () => {
-      return testBackend.run(() =>
+    it('times are rounded up to the unit of the system', () =>
+      testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           near.setKeepAlive({ enable: true, idleMs: 1001 });
           expect(near.keepAlive).toMatchObject({ enable: true, idleMs: 2000 });
@@ -123,22 +117,20 @@ for (const testBackend of backends) {
           near.userTimeoutMs = 0;
           expect(near.userTimeoutMs).toBe(0);
         }),
-      );
-    });
+      ));
 
-    it('values of a wrong range or type are rejected by every network', () => {
-      return testBackend.run(() =>
+    it('values of a wrong range or type are rejected by every network', () =>
+      testBackend.run(() =>
         withPair(function* (near): Operation<void> {
           for (const [code, attempt] of wrongValues(near)) {
             expect(attempt, String(attempt)).toThrow(expect.objectContaining({ code }));
           }
           expect([near.noDelay, near.keepAlive.enable]).toEqual([true, false]);
         }),
-      );
-    });
+      ));
 
-    it('connect can turn keep-alive on', () => {
-      return testBackend.run(function* (): Operation<void> {
+    it('connect can turn keep-alive on', () =>
+      testBackend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const keepAlive = { enable: true, idleMs: 8000 };
         using near = yield* connect(listener.address, { keepAlive });
@@ -148,11 +140,10 @@ for (const testBackend of backends) {
         if (testBackend.real && process.platform === 'linux') {
           expect(timerOf(near).kind).toBe(KEEP_ALIVE);
         }
-      });
-    });
+      }));
 
-    it('buffer sizes are set before the connection exists, and inherited from the listener', () => {
-      return testBackend.run(function* (): Operation<void> {
+    it('buffer sizes are set before the connection exists, and inherited from the listener', () =>
+      testBackend.run(function* (): Operation<void> {
         const sizes = { recvBufferSize: 8192, sendBufferSize: 16_384 };
         if (!can(testBackend, 'recvBufferSize')) {
           for (const refused of [() => listen(LOOPBACK, sizes), () => connect(1, sizes)]) {
@@ -169,11 +160,10 @@ for (const testBackend of backends) {
         expect(near.sendBufferSize).toBeGreaterThan(0);
         yield* near.sendAll('fits');
         expect(String(yield* far.recv())).toBe('fits');
-      });
-    });
+      }));
 
-    it('a receive buffer size limits the bytes that a peer can send ahead', () => {
-      return testBackend.run(function* (): Operation<void> {
+    it('a receive buffer size limits the bytes that a peer can send ahead', () =>
+      testBackend.run(function* (): Operation<void> {
         if (!can(testBackend, 'recvBufferSize')) return;
         using listener = yield* listen(LOOPBACK, { recvBufferSize: 4096 });
         using near = yield* connect(listener.address, { sendBufferSize: 4096 });
@@ -181,8 +171,7 @@ for (const testBackend of backends) {
         const ahead = yield* fill(near);
         expect(ahead).toBeLessThan(64 * 1024);
         expect((yield* far.recv()).length).toBeGreaterThan(0);
-      });
-    });
+      }));
 
     it('TCP options do nothing on a Unix socket', () => {
       const path = join(tmpdir(), `coronet-options-${process.pid}.sock`);
@@ -202,8 +191,8 @@ for (const testBackend of backends) {
       );
     });
 
-    it('after close, options read as undefined and cannot be set', () => {
-      return testBackend.run(() =>
+    it('after close, options read as undefined and cannot be set', () =>
+      testBackend.run(() =>
         withPair(function* (near, far): Operation<void> {
           near.noDelay = false;
           near.setKeepAlive({ enable: true });
@@ -222,11 +211,10 @@ for (const testBackend of backends) {
             ]);
           }
         }),
-      );
-    });
+      ));
 
-    it('a misspelled option of listen or connect names the intended one', () => {
-      return testBackend.run(function* (): Operation<void> {
+    it('a misspelled option of listen or connect names the intended one', () =>
+      testBackend.run(function* (): Operation<void> {
         expect(() => listen(LOOPBACK, { reuseport: true } as ListenOptions)).toThrow(
           expect.objectContaining({
             name: 'TypeError',
@@ -238,8 +226,7 @@ for (const testBackend of backends) {
         expect(() => listen(LOOPBACK, { reusePort: 1 } as unknown as ListenOptions)).toThrow(
           /`reusePort` to be true or false/,
         );
-      });
-    });
+      }));
   });
 }
 

@@ -3,7 +3,7 @@ import type { Operation } from '../../../src/index.ts';
 import { bindDatagram } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { pattern } from '../../support/data.ts';
-import { hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { hasIpv6, onTwo, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
 
@@ -59,14 +59,12 @@ for (const backend of backends) {
       }));
 
     it('an address without a host is this machine', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          yield* near.sendTo('by number', far.address.port);
-          expect(near.trySendTo('by text', `:${far.address.port}`)).toBe(true);
-          expect(String((yield* far.recvFrom()).data)).toBe('by number');
-          expect(String((yield* far.recvFrom()).data)).toBe('by text');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        yield* near.sendTo('by number', far.address.port);
+        expect(near.trySendTo('by text', `:${far.address.port}`)).toBe(true);
+        expect(String((yield* far.recvFrom()).data)).toBe('by number');
+        expect(String((yield* far.recvFrom()).data)).toBe('by text');
+      }));
 
     it('one socket serves IPv4 and IPv6, and `from` can always be answered', () =>
       backend.run(function* (): Operation<void> {
@@ -105,15 +103,13 @@ for (const backend of backends) {
     );
 
     it('an IPv4 socket can send to IPv4-mapped addresses, but not to other IPv6 addresses', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const { port } = far.address;
-          yield* near.sendTo('mapped', { host: '::ffff:127.0.0.1', port });
-          expect(String((yield* far.recvFrom()).data)).toBe('mapped');
-          const error = yield* failure(() => near.sendTo('x', { host: '::1', port }));
-          expect(error).toMatchObject({ code: 'EAFNOSUPPORT', address: '::1', port });
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const { port } = far.address;
+        yield* near.sendTo('mapped', { host: '::ffff:127.0.0.1', port });
+        expect(String((yield* far.recvFrom()).data)).toBe('mapped');
+        const error = yield* failure(() => near.sendTo('x', { host: '::1', port }));
+        expect(error).toMatchObject({ code: 'EAFNOSUPPORT', address: '::1', port });
+      }));
 
     it.runIf(hasIpv6)('ipv6Only makes a socket ignore IPv4', () =>
       backend.run(function* (): Operation<void> {

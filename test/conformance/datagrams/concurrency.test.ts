@@ -10,7 +10,7 @@ import {
   timeout,
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { usesOf, withTwo } from '../../support/datagrams.ts';
+import { onTwo, usesOf } from '../../support/datagrams.ts';
 import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
 import { failure, LOOPBACK, untilWaiting } from '../../support/sockets.ts';
 
@@ -19,137 +19,121 @@ for (const backend of backends) {
     expectNothingLeft(backend);
 
     it('a cancelled receive loses no datagram', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const received: string[] = [];
-          yield* group(function* (tasks): Operation<void> {
-            for (let i = 0; i < 50; i++) {
-              const receiver = tasks.spawn(function* (): Operation<void> {
-                received.push(String((yield* far.recvFrom()).data));
-              });
-              yield;
-              yield* near.sendTo(`${i}`, far.address);
-              if (i % 2 === 0) receiver.cancel();
-              else yield* receiver.join();
-            }
-          });
-          while (received.length < 50) received.push(String((yield* far.recvFrom()).data));
-          expect(received).toEqual(Array.from({ length: 50 }, (_, i) => `${i}`));
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const received: string[] = [];
+        yield* group(function* (tasks): Operation<void> {
+          for (let i = 0; i < 50; i++) {
+            const receiver = tasks.spawn(function* (): Operation<void> {
+              received.push(String((yield* far.recvFrom()).data));
+            });
+            yield;
+            yield* near.sendTo(`${i}`, far.address);
+            if (i % 2 === 0) receiver.cancel();
+            else yield* receiver.join();
+          }
+        });
+        while (received.length < 50) received.push(String((yield* far.recvFrom()).data));
+        expect(received).toEqual(Array.from({ length: 50 }, (_, i) => `${i}`));
+      }));
 
     it('a cancelled send has no effect or completes', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          let completed = 0;
-          for (let i = 0; i < 20; i++) {
-            yield* scope(function* (own): Operation<void> {
-              if (i % 2 === 0) own.cancel();
-              yield* near.sendTo('x', far.address);
+      onTwo(backend, function* (near, far): Operation<void> {
+        let completed = 0;
+        for (let i = 0; i < 20; i++) {
+          yield* scope(function* (own): Operation<void> {
+            if (i % 2 === 0) own.cancel();
+            yield* near.sendTo('x', far.address);
+            completed++;
+          });
+          yield* group(function* (tasks): Operation<void> {
+            const sender = tasks.spawn(function* (): Operation<void> {
+              yield* near.sendTo('y', far.address);
               completed++;
             });
-            yield* group(function* (tasks): Operation<void> {
-              const sender = tasks.spawn(function* (): Operation<void> {
-                yield* near.sendTo('y', far.address);
-                completed++;
-              });
-              yield;
-              sender.cancel();
-            });
-          }
-          yield* near.sendTo('last', far.address);
-          let received = 0;
-          while (String((yield* far.recvFrom()).data) !== 'last') received++;
-          expect(received).toBe(completed);
-          expect(completed).toBeGreaterThanOrEqual(10);
-        }),
-      ));
+            yield;
+            sender.cancel();
+          });
+        }
+        yield* near.sendTo('last', far.address);
+        let received = 0;
+        while (String((yield* far.recvFrom()).data) !== 'last') received++;
+        expect(received).toBe(completed);
+        expect(completed).toBeGreaterThanOrEqual(10);
+      }));
 
     it('close wakes the receiver with ERR_CLOSED, and later operations fail with it', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const receiver = tasks.spawn(() => failure(() => far.recvFrom()));
-            yield* untilWaiting(receiver);
-            expect(receiver.waitingOn).toBe(`recv ${far.address}`);
-            far.close();
-            far.close();
-            expect(yield* receiver.join()).toMatchObject({ code: 'ERR_CLOSED' });
-          });
-          expect(far.closed).toBe(true);
-          for (const use of usesOf(far, near.address)) {
-            expect(yield* failure(use)).toMatchObject({ code: 'ERR_CLOSED' });
-          }
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const receiver = tasks.spawn(() => failure(() => far.recvFrom()));
+          yield* untilWaiting(receiver);
+          expect(receiver.waitingOn).toBe(`recv ${far.address}`);
+          far.close();
+          far.close();
+          expect(yield* receiver.join()).toMatchObject({ code: 'ERR_CLOSED' });
+        });
+        expect(far.closed).toBe(true);
+        for (const use of usesOf(far, near.address)) {
+          expect(yield* failure(use)).toMatchObject({ code: 'ERR_CLOSED' });
+        }
+      }));
 
     it('close drops the queued datagrams', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          for (let i = 0; i < 9; i++) yield* near.sendTo(`${i}`, far.address);
-          expect(String((yield* far.recvFrom()).data)).toBe('0');
-          far.close();
-          expect((yield* failure(() => far.recvFrom())).code).toBe('ERR_CLOSED');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        for (let i = 0; i < 9; i++) yield* near.sendTo(`${i}`, far.address);
+        expect(String((yield* far.recvFrom()).data)).toBe('0');
+        far.close();
+        expect((yield* failure(() => far.recvFrom())).code).toBe('ERR_CLOSED');
+      }));
 
     it('a second receiver gets ERR_BUSY, and the first one its datagram', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const first = tasks.spawn(() => far.recvFrom());
-            yield* untilWaiting(first);
-            expect(yield* failure(() => far.recvFrom())).toMatchObject({ code: 'ERR_BUSY' });
-            yield* near.sendTo('for the first', far.address);
-            expect(String((yield* first.join()).data)).toBe('for the first');
-          });
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const first = tasks.spawn(() => far.recvFrom());
+          yield* untilWaiting(first);
+          expect(yield* failure(() => far.recvFrom())).toMatchObject({ code: 'ERR_BUSY' });
+          yield* near.sendTo('for the first', far.address);
+          expect(String((yield* first.join()).data)).toBe('for the first');
+        });
+      }));
 
     it('a second sender gets ERR_BUSY while the first one is sending', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const codes: unknown[] = [];
-          yield* group(function* (tasks): Operation<void> {
-            // More than the budget of a step, and than a network takes without a result.
-            tasks.spawn(function* (): Operation<void> {
-              for (let i = 0; i < 200; i++) yield* near.sendTo(`${i}`, far.address);
-            });
-            tasks.spawn(function* (): Operation<void> {
-              codes.push((yield* failure(() => near.sendTo('second', far.address))).code);
-              codes.push((yield* failure(() => near.connect(far.address))).code);
-            });
+      onTwo(backend, function* (near, far): Operation<void> {
+        const codes: unknown[] = [];
+        yield* group(function* (tasks): Operation<void> {
+          // More than the budget of a step, and than a network takes without a result.
+          tasks.spawn(function* (): Operation<void> {
+            for (let i = 0; i < 200; i++) yield* near.sendTo(`${i}`, far.address);
           });
-          expect(codes).toEqual(['ERR_BUSY', 'ERR_BUSY']);
-          for (let i = 0; i < 200; i++) expect(String((yield* far.recvFrom()).data)).toBe(`${i}`);
-        }),
-      ));
+          tasks.spawn(function* (): Operation<void> {
+            codes.push((yield* failure(() => near.sendTo('second', far.address))).code);
+            codes.push((yield* failure(() => near.connect(far.address))).code);
+          });
+        });
+        expect(codes).toEqual(['ERR_BUSY', 'ERR_BUSY']);
+        for (let i = 0; i < 200; i++) expect(String((yield* far.recvFrom()).data)).toBe(`${i}`);
+      }));
 
     it('a receive can be a case of select, and loses no datagram if another case is taken', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const late = yield* select({ late: sleep(1), datagram: far.recvFrom() });
-          expect(late.key).toBe('late');
-          yield* near.sendTo('one', far.address);
-          const chosen = yield* select({ datagram: far.recvFrom(), never: sleepForever() });
-          if (chosen.key === 'datagram') expect(String(chosen.value.data)).toBe('one');
-          expect(chosen.key).toBe('datagram');
-          yield* near.sendTo('two', far.address);
-          expect(String((yield* far.recvFrom()).data)).toBe('two');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const late = yield* select({ late: sleep(1), datagram: far.recvFrom() });
+        expect(late.key).toBe('late');
+        yield* near.sendTo('one', far.address);
+        const chosen = yield* select({ datagram: far.recvFrom(), never: sleepForever() });
+        if (chosen.key === 'datagram') expect(String(chosen.value.data)).toBe('one');
+        expect(chosen.key).toBe('datagram');
+        yield* near.sendTo('two', far.address);
+        expect(String((yield* far.recvFrom()).data)).toBe('two');
+      }));
 
     it('a forgotten yield* is reported by the next operation', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          near.sendTo('forgotten', far.address);
-          expect(yield* failure(() => near.sendTo('x', far.address))).toMatchObject({
-            code: 'ERR_NOT_DRIVEN',
-          });
-          yield* near.sendTo('x', far.address);
-          expect(String((yield* far.recvFrom()).data)).toBe('x');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        near.sendTo('forgotten', far.address);
+        expect(yield* failure(() => near.sendTo('x', far.address))).toMatchObject({
+          code: 'ERR_NOT_DRIVEN',
+        });
+        yield* near.sendTo('x', far.address);
+        expect(String((yield* far.recvFrom()).data)).toBe('x');
+      }));
 
     it('sockets that a program leaves open are closed and reported', async () => {
       let name = '';

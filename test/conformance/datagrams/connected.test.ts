@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { bindDatagram, isCancelled, UsageError } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { asOperation, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { asOperation, onTwo, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
 
@@ -11,22 +11,20 @@ for (const backend of backends) {
     expectNothingLeft(backend);
 
     it('connected sockets send to their peer', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          expect(near.remoteAddress).toBe(undefined);
-          yield* near.connect(far.address);
-          expect(near.remoteAddress).toEqual(far.address);
-          yield* near.send('by send');
-          expect(near.trySend('by trySend')).toBe(true);
-          const first = yield* far.recvFrom();
-          expect([String(first.data), first.from]).toEqual(['by send', near.address]);
-          expect(String((yield* far.recvFrom()).data)).toBe('by trySend');
-          yield* far.sendTo('back', near.address);
-          expect(String((yield* near.recvFrom()).data)).toBe('back');
-          near.close();
-          expect(near.remoteAddress).toEqual(far.address);
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        expect(near.remoteAddress).toBe(undefined);
+        yield* near.connect(far.address);
+        expect(near.remoteAddress).toEqual(far.address);
+        yield* near.send('by send');
+        expect(near.trySend('by trySend')).toBe(true);
+        const first = yield* far.recvFrom();
+        expect([String(first.data), first.from]).toEqual(['by send', near.address]);
+        expect(String((yield* far.recvFrom()).data)).toBe('by trySend');
+        yield* far.sendTo('back', near.address);
+        expect(String((yield* near.recvFrom()).data)).toBe('back');
+        near.close();
+        expect(near.remoteAddress).toEqual(far.address);
+      }));
 
     it('a connected socket receives only datagrams of its peer, also if others were queued', () =>
       backend.run(function* (): Operation<void> {
@@ -42,26 +40,24 @@ for (const backend of backends) {
       }));
 
     it('a send without a peer fails, and so does a second peer', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const refused = function* (code: string, uses: (() => Operation<unknown>)[]) {
-            for (const use of uses) {
-              const error = yield* failure(use);
-              expect([error.code, error instanceof UsageError]).toEqual([code, true]);
-              expect(error.message).toContain('right:');
-            }
-          };
-          yield* refused('ERR_NOT_CONNECTED', [
-            () => near.send('x'),
-            asOperation(() => near.trySend('x')),
-          ]);
-          yield* near.connect(far.address);
-          const again = [() => near.sendTo('x', far.address), () => near.connect(far.address)];
-          yield* refused('ERR_CONNECTED', again);
-          yield* near.send('still works');
-          expect(String((yield* far.recvFrom()).data)).toBe('still works');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const refused = function* (code: string, uses: (() => Operation<unknown>)[]) {
+          for (const use of uses) {
+            const error = yield* failure(use);
+            expect([error.code, error instanceof UsageError]).toEqual([code, true]);
+            expect(error.message).toContain('right:');
+          }
+        };
+        yield* refused('ERR_NOT_CONNECTED', [
+          () => near.send('x'),
+          asOperation(() => near.trySend('x')),
+        ]);
+        yield* near.connect(far.address);
+        const again = [() => near.sendTo('x', far.address), () => near.connect(far.address)];
+        yield* refused('ERR_CONNECTED', again);
+        yield* near.send('still works');
+        expect(String((yield* far.recvFrom()).data)).toBe('still works');
+      }));
 
     it.runIf(process.platform === 'linux')(
       'ECONNREFUSED is thrown once, by the next operation',
@@ -104,25 +100,21 @@ for (const backend of backends) {
     );
 
     it('an unconnected socket gets no ECONNREFUSED', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const closedPort = far.address;
-          far.close();
-          for (let i = 0; i < 3; i++) yield* near.sendTo('to a closed port', closedPort);
-          expect(yield* receiveDatagrams(near)).toEqual([]);
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const closedPort = far.address;
+        far.close();
+        for (let i = 0; i < 3; i++) yield* near.sendTo('to a closed port', closedPort);
+        expect(yield* receiveDatagrams(near)).toEqual([]);
+      }));
 
     it('a connected socket serves a client that sends requests', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          yield* near.connect(far.address);
-          yield* far.connect(near.address);
-          yield* near.send('ping');
-          const { data } = yield* far.recvFrom();
-          yield* far.send(data);
-          expect(String((yield* near.recvFrom()).data)).toBe('ping');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        yield* near.connect(far.address);
+        yield* far.connect(near.address);
+        yield* near.send('ping');
+        const { data } = yield* far.recvFrom();
+        yield* far.send(data);
+        expect(String((yield* near.recvFrom()).data)).toBe('ping');
+      }));
   });
 }

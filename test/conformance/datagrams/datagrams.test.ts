@@ -5,10 +5,10 @@ import { backends } from '../../support/backends.ts';
 import { pattern } from '../../support/data.ts';
 import {
   echoDatagrams,
+  onTwo,
   rawReceive,
   rawSend,
   receiveDatagrams,
-  withTwo,
 } from '../../support/datagrams.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
@@ -21,46 +21,40 @@ for (const backend of backends) {
     expectNothingLeft(backend);
 
     it('datagrams carry a request and a response, and each end gets the address of the other', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          yield* near.sendTo('Hello', far.address);
-          const question = yield* far.recvFrom();
-          expect(String(question.data)).toBe('Hello');
-          expect(question.from).toEqual(near.address);
-          expect(question.truncated).toBe(false);
-          yield* far.sendTo(`GOT:${question.data}`, question.from);
-          const answer = yield* near.recvFrom();
-          expect([String(answer.data), answer.from]).toEqual(['GOT:Hello', far.address]);
-          expect([near.datagramsSent, near.datagramsReceived]).toEqual([1, 1]);
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        yield* near.sendTo('Hello', far.address);
+        const question = yield* far.recvFrom();
+        expect(String(question.data)).toBe('Hello');
+        expect(question.from).toEqual(near.address);
+        expect(question.truncated).toBe(false);
+        yield* far.sendTo(`GOT:${question.data}`, question.from);
+        const answer = yield* near.recvFrom();
+        expect([String(answer.data), answer.from]).toEqual(['GOT:Hello', far.address]);
+        expect([near.datagramsSent, near.datagramsReceived]).toEqual([1, 1]);
+      }));
 
     it('datagrams keep their order and their boundaries', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const sent = Array.from({ length: 400 }, (_, i) => `${i}:${'x'.repeat(i % 50)}`);
-          const received: string[] = [];
-          for (let i = 0; i < sent.length; i += 40) {
-            for (const text of sent.slice(i, i + 40)) yield* near.sendTo(text, far.address);
-            for (let n = 0; n < 40; n++) received.push(String((yield* far.recvFrom()).data));
-          }
-          expect(received).toEqual(sent);
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const sent = Array.from({ length: 400 }, (_, i) => `${i}:${'x'.repeat(i % 50)}`);
+        const received: string[] = [];
+        for (let i = 0; i < sent.length; i += 40) {
+          for (const text of sent.slice(i, i + 40)) yield* near.sendTo(text, far.address);
+          for (let n = 0; n < 40; n++) received.push(String((yield* far.recvFrom()).data));
+        }
+        expect(received).toEqual(sent);
+      }));
 
     it('hundreds of requests in sequence each get their response', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const server = tasks.spawn(() => echoDatagrams(far));
-            for (let i = 0; i < 300; i++) {
-              yield* near.sendTo(`${i}`, far.address);
-              expect(String((yield* near.recvFrom()).data)).toBe(`${i}`);
-            }
-            server.cancel();
-          });
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const server = tasks.spawn(() => echoDatagrams(far));
+          for (let i = 0; i < 300; i++) {
+            yield* near.sendTo(`${i}`, far.address);
+            expect(String((yield* near.recvFrom()).data)).toBe(`${i}`);
+          }
+          server.cancel();
+        });
+      }));
 
     it('a receiver distinguishes several senders', () =>
       backend.run(function* (): Operation<void> {
@@ -75,48 +69,42 @@ for (const backend of backends) {
       }));
 
     it('empty datagrams are carried in both directions', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          yield* near.sendTo('', far.address);
-          yield* near.sendTo(new Uint8Array(0), far.address);
-          expect(near.trySendTo(Buffer.alloc(0), far.address)).toBe(true);
-          for (let i = 0; i < 3; i++) expect((yield* far.recvFrom()).data).toHaveLength(0);
-          expect(far.datagramsReceived).toBe(3);
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        yield* near.sendTo('', far.address);
+        yield* near.sendTo(new Uint8Array(0), far.address);
+        expect(near.trySendTo(Buffer.alloc(0), far.address)).toBe(true);
+        for (let i = 0; i < 3; i++) expect((yield* far.recvFrom()).data).toHaveLength(0);
+        expect(far.datagramsReceived).toBe(3);
+      }));
 
     it('the longest IPv4 datagram is carried, and a longer one fails with EMSGSIZE', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const longest = pattern(LONGEST);
-          yield* near.sendTo(longest, far.address);
-          expect((yield* far.recvFrom()).data.equals(longest)).toBe(true);
-          const error = yield* failure(() => near.sendTo(pattern(LONGEST + 1), far.address));
-          expect(error).toMatchObject({
-            code: 'EMSGSIZE',
-            syscall: 'send',
-            port: far.address.port,
-          });
-          yield* near.sendTo('and goes on', far.address);
-          expect(String((yield* far.recvFrom()).data)).toBe('and goes on');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const longest = pattern(LONGEST);
+        yield* near.sendTo(longest, far.address);
+        expect((yield* far.recvFrom()).data.equals(longest)).toBe(true);
+        const error = yield* failure(() => near.sendTo(pattern(LONGEST + 1), far.address));
+        expect(error).toMatchObject({
+          code: 'EMSGSIZE',
+          syscall: 'send',
+          port: far.address.port,
+        });
+        yield* near.sendTo('and goes on', far.address);
+        expect(String((yield* far.recvFrom()).data)).toBe('and goes on');
+      }));
 
     it('trySendTo or the next send throws an error, depending on sendsAtOnce', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const tooLong = () => near.trySendTo(pattern(65_508), far.address);
-          if (backend.capabilities.sendsAtOnce) {
-            expect(tooLong).toThrow(expect.objectContaining({ code: 'EMSGSIZE' }));
-          } else {
-            expect(tooLong()).toBe(true);
-            const error = yield* failure(() => near.sendTo('not sent', far.address));
-            expect(error.code).toBe('EMSGSIZE');
-          }
-          yield* near.sendTo('sent', far.address);
-          expect(String((yield* far.recvFrom()).data)).toBe('sent');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const tooLong = () => near.trySendTo(pattern(65_508), far.address);
+        if (backend.capabilities.sendsAtOnce) {
+          expect(tooLong).toThrow(expect.objectContaining({ code: 'EMSGSIZE' }));
+        } else {
+          expect(tooLong()).toBe(true);
+          const error = yield* failure(() => near.sendTo('not sent', far.address));
+          expect(error.code).toBe('EMSGSIZE');
+        }
+        yield* near.sendTo('sent', far.address);
+        expect(String((yield* far.recvFrom()).data)).toBe('sent');
+      }));
 
     it('a datagram longer than maxLength is cut and marked as truncated', () =>
       backend.run(function* (): Operation<void> {
@@ -138,56 +126,46 @@ for (const backend of backends) {
       }));
 
     it('a received datagram does not change when another one arrives', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const kept: ReceivedDatagram[] = [];
-          for (let i = 0; i < 60; i++) {
-            yield* near.sendTo(pattern(1000 + i, i + 1), far.address);
-            kept.push(yield* far.recvFrom());
-          }
-          kept.forEach(({ data }, i) => {
-            expect(data.equals(pattern(1000 + i, i + 1))).toBe(true);
-          });
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const kept: ReceivedDatagram[] = [];
+        for (let i = 0; i < 60; i++) {
+          yield* near.sendTo(pattern(1000 + i, i + 1), far.address);
+          kept.push(yield* far.recvFrom());
+        }
+        kept.forEach(({ data }, i) => {
+          expect(data.equals(pattern(1000 + i, i + 1))).toBe(true);
+        });
+      }));
 
     it('the memory of a sent datagram can be changed afterwards', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const bytes = Buffer.from('first');
-          expect(near.trySendTo(bytes, far.address)).toBe(true);
-          bytes.fill('x');
-          expect(String((yield* far.recvFrom()).data)).toBe('first');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const bytes = Buffer.from('first');
+        expect(near.trySendTo(bytes, far.address)).toBe(true);
+        bytes.fill('x');
+        expect(String((yield* far.recvFrom()).data)).toBe('first');
+      }));
 
     it('a text is sent as UTF-8, and any view of bytes is accepted', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const memory = Uint8Array.of(1, 2, 3, 4, 5);
-          yield* near.sendTo('größer', far.address);
-          yield* near.sendTo(memory.subarray(1, 4), far.address);
-          expect(String((yield* far.recvFrom()).data)).toBe('größer');
-          expect([...(yield* far.recvFrom()).data]).toEqual([2, 3, 4]);
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        const memory = Uint8Array.of(1, 2, 3, 4, 5);
+        yield* near.sendTo('größer', far.address);
+        yield* near.sendTo(memory.subarray(1, 4), far.address);
+        expect(String((yield* far.recvFrom()).data)).toBe('größer');
+        expect([...(yield* far.recvFrom()).data]).toEqual([2, 3, 4]);
+      }));
 
     it("`yield ['recv', datagram]` and tryRecvFrom receive the same datagrams", () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          expect(far.tryRecvFrom()).toBe(undefined);
-          yield* near.sendTo('raw', far.address);
-          expect(String((yield* rawReceive(far)).data)).toBe('raw');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        expect(far.tryRecvFrom()).toBe(undefined);
+        yield* near.sendTo('raw', far.address);
+        expect(String((yield* rawReceive(far)).data)).toBe('raw');
+      }));
 
     it("`yield ['send', datagram]` resumes while sending is possible", () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          for (let i = 0; i < 100; i++) yield* rawSend(near, `${i}`, far.address);
-          for (let i = 0; i < 100; i++) expect(String((yield* far.recvFrom()).data)).toBe(`${i}`);
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        for (let i = 0; i < 100; i++) yield* rawSend(near, `${i}`, far.address);
+        for (let i = 0; i < 100; i++) expect(String((yield* far.recvFrom()).data)).toBe(`${i}`);
+      }));
 
     it('datagrams that are not received are limited by a queue, and drops are counted', () =>
       backend.run(function* (): Operation<void> {

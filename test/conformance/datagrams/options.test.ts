@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Address, Datagram, DatagramOptions, Operation } from '../../../src/index.ts';
 import { bindDatagram } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { asOperation, hasIpv6, receiveDatagrams, withTwo } from '../../support/datagrams.ts';
+import { asOperation, hasIpv6, onTwo, receiveDatagrams } from '../../support/datagrams.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { failure, LOOPBACK } from '../../support/sockets.ts';
 
@@ -103,53 +103,49 @@ for (const backend of backends) {
       }));
 
     it('hop limits have a range', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          near.setTtl(1);
-          near.setTtl(255);
-          near.setMulticastTtl(0);
-          for (const hops of [0, 256, 1.5, Number.NaN]) {
-            expect(() => near.setTtl(hops)).toThrow(RangeError);
-          }
-          expect(() => near.setMulticastTtl(-1)).toThrow(RangeError);
-          yield* near.sendTo('one hop', far.address);
-          expect(String((yield* far.recvFrom()).data)).toBe('one hop');
-        }),
-      ));
+      onTwo(backend, function* (near, far): Operation<void> {
+        near.setTtl(1);
+        near.setTtl(255);
+        near.setMulticastTtl(0);
+        for (const hops of [0, 256, 1.5, Number.NaN]) {
+          expect(() => near.setTtl(hops)).toThrow(RangeError);
+        }
+        expect(() => near.setMulticastTtl(-1)).toThrow(RangeError);
+        yield* near.sendTo('one hop', far.address);
+        expect(String((yield* far.recvFrom()).data)).toBe('one hop');
+      }));
 
-    it('invalid arguments throw when the method is called', () =>
-      backend.run(() =>
-        withTwo(function* (near, far): Operation<void> {
-          const wrong = (call: () => unknown, code: string) =>
-            expect(call).toThrow(expect.objectContaining({ code }));
-          const detached = new Uint8Array(8);
-          structuredClone(detached.buffer, { transfer: [detached.buffer] });
-          for (const data of [undefined, null, 7, {}, [1], new ArrayBuffer(1), detached]) {
-            wrong(() => near.sendTo(data as never, far.address), 'ERR_INVALID_ARG_TYPE');
-            wrong(() => near.trySend(data as never), 'ERR_INVALID_ARG_TYPE');
-          }
-          for (const port of [0, -1, 65536, 1.5]) {
-            wrong(() => near.sendTo('x', { host: '127.0.0.1', port }), 'ERR_OUT_OF_RANGE');
-          }
-          for (const address of ['nonsense', '/run/x.sock', { path: '/x' }, {}] as never[]) {
-            wrong(() => near.sendTo('x', address), 'ERR_ADDRESS');
-            wrong(() => near.connect(address), 'ERR_ADDRESS');
-            wrong(() => bindDatagram(address), 'ERR_ADDRESS');
-          }
-          wrong(() => near.trySendTo('x', 'localhost:9'), 'ERR_ADDRESS');
-          wrong(() => near.sendTo('x', true as never), 'ERR_INVALID_ARG_TYPE');
-          wrong(() => near.setBroadcast(1 as never), 'ERR_INVALID_ARG_TYPE');
-          wrong(() => near.setMulticastLoopback('yes' as never), 'ERR_INVALID_ARG_TYPE');
-          wrong(() => near.joinGroup('a.group'), 'ERR_ADDRESS');
-          wrong(() => near.joinGroup(5 as never), 'ERR_INVALID_ARG_TYPE');
-          wrong(() => near.leaveGroup(GROUP, 'eth0'), 'ERR_ADDRESS');
-          wrong(() => near.setMulticastInterface('eth0'), 'ERR_ADDRESS');
-          yield* near.sendTo('unharmed', far.address);
-          expect(String((yield* far.recvFrom()).data)).toBe('unharmed');
-        }),
-      ));
+    it('invalid arguments throw when the method is asOperation', () =>
+      onTwo(backend, function* (near, far): Operation<void> {
+        const wrong = (call: () => unknown, code: string) =>
+          expect(call).toThrow(expect.objectContaining({ code }));
+        const detached = new Uint8Array(8);
+        structuredClone(detached.buffer, { transfer: [detached.buffer] });
+        for (const data of [undefined, null, 7, {}, [1], new ArrayBuffer(1), detached]) {
+          wrong(() => near.sendTo(data as never, far.address), 'ERR_INVALID_ARG_TYPE');
+          wrong(() => near.trySend(data as never), 'ERR_INVALID_ARG_TYPE');
+        }
+        for (const port of [0, -1, 65536, 1.5]) {
+          wrong(() => near.sendTo('x', { host: '127.0.0.1', port }), 'ERR_OUT_OF_RANGE');
+        }
+        for (const address of ['nonsense', '/run/x.sock', { path: '/x' }, {}] as never[]) {
+          wrong(() => near.sendTo('x', address), 'ERR_ADDRESS');
+          wrong(() => near.connect(address), 'ERR_ADDRESS');
+          wrong(() => bindDatagram(address), 'ERR_ADDRESS');
+        }
+        wrong(() => near.trySendTo('x', 'localhost:9'), 'ERR_ADDRESS');
+        wrong(() => near.sendTo('x', true as never), 'ERR_INVALID_ARG_TYPE');
+        wrong(() => near.setBroadcast(1 as never), 'ERR_INVALID_ARG_TYPE');
+        wrong(() => near.setMulticastLoopback('yes' as never), 'ERR_INVALID_ARG_TYPE');
+        wrong(() => near.joinGroup('a.group'), 'ERR_ADDRESS');
+        wrong(() => near.joinGroup(5 as never), 'ERR_INVALID_ARG_TYPE');
+        wrong(() => near.leaveGroup(GROUP, 'eth0'), 'ERR_ADDRESS');
+        wrong(() => near.setMulticastInterface('eth0'), 'ERR_ADDRESS');
+        yield* near.sendTo('unharmed', far.address);
+        expect(String((yield* far.recvFrom()).data)).toBe('unharmed');
+      }));
 
-    it('invalid options throw when bindDatagram is called', () => {
+    it('invalid options throw when bindDatagram is asOperation', () => {
       const wrong: [DatagramOptions, string][] = [
         [null as never, 'ERR_INVALID_ARG_TYPE'],
         [{ maxLength: 0 }, 'ERR_OUT_OF_RANGE'],

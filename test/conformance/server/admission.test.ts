@@ -1,9 +1,10 @@
+/** Limits on the number of connections and on their rate. */
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, moveOnAfter, sleep, sleepForever } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { ask, closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   echo,
   endOf,
@@ -15,10 +16,10 @@ import {
 } from '../../support/sockets.ts';
 
 for (const backend of backends) {
-  describe(`how many connections a server on ${backend.name} takes`, () => {
+  describe(`connection limits of a server on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('with maxConnections open the next one waits, and is served when one leaves', () => {
+    it('a connection beyond maxConnections waits until another one ends', () => {
       return backend.run(() =>
         withServer(
           echo,
@@ -40,33 +41,33 @@ for (const backend of backends) {
       );
     });
 
-    it('one after the other is served when only one may be open', () => {
+    it('maxConnections 1 serves connections one after the other', () => {
       return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
             for (let i = 0; i < 50; i++) expect(yield* ask(server, `${i}`)).toBe(`${i}`);
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ handler: 50 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ handler: 50 });
           },
           { maxConnections: 1 },
         ),
       );
     });
 
-    it('a server that is full can be stopped', () => {
+    it('a server at maxConnections can be stopped', () => {
       return backend.run(() =>
         withServer(
           echo,
           function* (server, serving): Operation<void> {
-            using inside = yield* served(server);
-            using outside = yield* connect(server.address);
+            using first = yield* served(server);
+            using waiting = yield* connect(server.address);
             yield* sleep(5);
             server.stop();
-            expect(yield* receiveText(inside)).toBe('');
-            inside.close();
-            expect(yield* endOf(outside)).toBe('end of file');
-            outside.close();
+            expect(yield* receiveText(first)).toBe('');
+            first.close();
+            expect(yield* endOf(waiting)).toBe('end of file');
+            waiting.close();
             yield* serving.join();
             expect(server.stats()).toMatchObject({ accepted: 2, open: 0 });
           },
@@ -75,29 +76,29 @@ for (const backend of backends) {
       );
     });
 
-    it('those who wait for room when it is stopped are answered, one after the other', () => {
+    it('connections that wait for a slot when the server is stopped are served', () => {
       return backend.run(() =>
         withServer(
           echo,
           function* (server, serving): Operation<void> {
-            using inside = yield* served(server);
-            const outside: Socket[] = [];
+            using first = yield* served(server);
+            const waiting: Socket[] = [];
             try {
               for (let i = 0; i < 5; i++) {
                 const socket = yield* connect(server.address);
-                outside.push(socket);
-                yield* socket.sendAll(`question ${i}`);
+                waiting.push(socket);
+                yield* socket.sendAll(`request ${i}`);
               }
               yield* sleep(5);
               server.stop();
-              expect(yield* receiveText(inside)).toBe('');
-              inside.close();
-              for (const [i, socket] of outside.entries()) {
-                expect(yield* receiveText(socket)).toBe(`question ${i}`);
+              expect(yield* receiveText(first)).toBe('');
+              first.close();
+              for (const [i, socket] of waiting.entries()) {
+                expect(yield* receiveText(socket)).toBe(`request ${i}`);
                 socket.close();
               }
             } finally {
-              for (const socket of outside) socket.close();
+              for (const socket of waiting) socket.close();
             }
             yield* serving.join();
             expect(server.stats()).toMatchObject({ accepted: 6, closed: { drained: 6 } });
@@ -109,7 +110,7 @@ for (const backend of backends) {
       );
     });
 
-    it('those who wait for room are reset when the grace is over', () => {
+    it('connections that wait for a slot are reset at the end of the grace period', () => {
       const busy = function* (socket: Socket): Operation<void> {
         yield* socket.recv();
         yield* sleepForever();
@@ -118,13 +119,13 @@ for (const backend of backends) {
         withServer(
           busy,
           function* (server, serving): Operation<void> {
-            using inside = yield* connect(server.address);
-            yield* inside.sendAll('a question');
+            using first = yield* connect(server.address);
+            yield* first.sendAll('a request');
             yield* eventually('it is being served', () => server.stats().bytesReceived > 0);
-            using outside = yield* connect(server.address);
+            using waiting = yield* connect(server.address);
             yield* sleep(5);
             server.stop({ graceMs: 30 });
-            expect(yield* endOf(outside)).toBe('ECONNRESET');
+            expect(yield* endOf(waiting)).toBe('ECONNRESET');
             yield* serving.join();
             expect(server.stats()).toMatchObject({ accepted: 1, closed: { cut: 1 } });
           },
@@ -133,7 +134,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a peer has so many connections, and other peers have theirs', () => {
+    it('maxConnectionsPerPeer refuses further connections of one peer only', () => {
       return backend.run(() =>
         withServer(
           echo,
@@ -145,7 +146,7 @@ for (const backend of backends) {
             using other = yield* served(server, '127.0.0.3');
             yield* exchange(other);
             mine.close();
-            yield* eventually('it has left', () => server.stats().open === 2);
+            yield* eventually('it has ended', () => server.stats().open === 2);
             using again = yield* served(server, '127.0.0.2');
             yield* exchange(again);
             yield* exchange(second);
@@ -162,7 +163,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a peer that connects too fast is refused, others are not', () => {
+    it('maxAcceptRatePerPeer refuses a peer that connects too fast, and no other', () => {
       return backend.run(() =>
         withServer(
           echo,
@@ -170,9 +171,9 @@ for (const backend of backends) {
             for (let i = 0; i < 3; i++) (yield* served(server, '127.0.0.2')).close();
             for (let i = 0; i < 3; i++) yield* expectRefused(server, '127.0.0.2');
             (yield* served(server, '127.0.0.3')).close();
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(server.stats().refused.maxAcceptRatePerPeer).toBe(3);
-            expect(endings(server)).toEqual({ handler: 4 });
+            expect(closeReasons(server)).toEqual({ handler: 4 });
           },
           { maxAcceptRatePerPeer: { count: 3, perMs: 3_600_000 } },
         ),
@@ -181,7 +182,7 @@ for (const backend of backends) {
   });
 }
 
-/** A connection that a handler has answered. */
+/** Returns a connection after the first response of its handler. */
 function* served(server: Server, localAddress = '127.0.0.1'): Operation<Socket> {
   const socket = yield* connectFrom(server, localAddress);
   yield* exchange(socket);
@@ -192,7 +193,7 @@ function* connectFrom(server: Server, host: string): Operation<Socket> {
   return yield* connect(server.address, { localAddress: { host, port: 0 } });
 }
 
-/** The system has made the connection before the server could refuse it. */
+/** The system completes the connection before the server refuses it. */
 function* expectRefused(server: Server, localAddress: string): Operation<void> {
   const error = yield* failure(function* () {
     using socket = yield* connectFrom(server, localAddress);

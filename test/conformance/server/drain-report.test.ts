@@ -1,3 +1,4 @@
+/** The report of a drain, and what the end of its grace period does. */
 import { describe, expect, it, vi } from 'vitest';
 import type { DrainReport, Operation, Server, Socket } from '../../../src/index.ts';
 import {
@@ -11,7 +12,7 @@ import {
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { endings, withServer } from '../../support/servers.ts';
+import { closeReasons, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
@@ -22,19 +23,19 @@ import {
 } from '../../support/sockets.ts';
 
 for (const backend of backends) {
-  describe(`the report of a drain on ${backend.name}`, () => {
+  describe(`the drain report on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('says how many came to their own end', () => {
+    it('has the number of connections whose handlers returned', () => {
       const reports: DrainReport[] = [];
       return backend
         .run(() =>
           withServer(
             echo,
             function* (server, serving): Operation<void> {
-              using gone = yield* connect(server.address);
-              yield* exchange(gone);
-              gone.shutdown('send');
+              using ended = yield* connect(server.address);
+              yield* exchange(ended);
+              ended.shutdown('send');
               yield* eventually('one has ended before', () => server.stats().closed.handler === 1);
               using one = yield* connect(server.address);
               using two = yield* connect(server.address);
@@ -48,7 +49,7 @@ for (const backend of backends) {
               }
               yield* serving.join();
               expect(server.drainReport).toBe(reports[0]);
-              expect(endings(server)).toEqual({ handler: 1, drained: 2 });
+              expect(closeReasons(server)).toEqual({ handler: 1, drained: 2 });
             },
             { onDrained: (report) => reports.push(report) },
           ),
@@ -59,7 +60,7 @@ for (const backend of backends) {
         });
     });
 
-    it('says who was cut, in which state, and what they waited for', () => {
+    it('lists the connections that were cut, with their state and wait', () => {
       return backend.run(() =>
         withServer(
           handlerByName,
@@ -82,14 +83,14 @@ for (const backend of backends) {
               ['idle', 'idle', 'sleep 54321 ms'],
               ['last', 'closing', expect.stringMatching(/^recv 127\.0\.0\.1:\d+$/)],
             ] as const;
-            const told = expected.map(([name, state, waitingOn]) => ({
+            const records = expected.map(([name, state, waitingOn]) => ({
               peer: clients.get(name)?.localAddress,
               state,
               waitingOn,
               durationMs: expect.any(Number),
             }));
-            expect(cut).toEqual(told);
-            expect([drained, endings(server)]).toEqual([0, { cut: 4 }]);
+            expect(cut).toEqual(records);
+            expect([drained, closeReasons(server)]).toEqual([0, { cut: 4 }]);
             for (const client of clients.values()) client.close();
           },
           { lingerMs: 5000 },
@@ -97,7 +98,7 @@ for (const backend of backends) {
       );
     });
 
-    it('is made when the grace is no time at all', () => {
+    it('is made for a grace period of 0', () => {
       return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
@@ -137,7 +138,7 @@ for (const backend of backends) {
       });
     });
 
-    it('is not made where nobody has stopped the server', () => {
+    it('is not made for a server that was cancelled', () => {
       const onDrained = vi.fn();
       return backend.run(() =>
         withServer(
@@ -147,7 +148,7 @@ for (const backend of backends) {
             yield* exchange(client);
             serving.cancel();
             yield* eventually('the server has ended', () => serving.state === 'cancelled');
-            expect([server.drainReport, endings(server)]).toEqual([undefined, { cut: 1 }]);
+            expect([server.drainReport, closeReasons(server)]).toEqual([undefined, { cut: 1 }]);
             expect(onDrained).not.toHaveBeenCalled();
           },
           { onDrained },
@@ -155,7 +156,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a handler that cleans up in a shield is waited for', () => {
+    it('the drain waits for a handler that cleans up in a shield', () => {
       let cleaned = false;
       const handler = function* (socket: Socket): Operation<void> {
         try {
@@ -179,7 +180,7 @@ for (const backend of backends) {
       );
     });
 
-    it('an onDrained that throws is unhandled, and the server returns', async () => {
+    it('an exception of onDrained is unhandled, and the server returns', async () => {
       const onUnhandled = vi.fn();
       const onDrained = () => {
         throw new Error('in onDrained');
@@ -191,7 +192,7 @@ for (const backend of backends) {
       expect(onUnhandled.mock.calls.map(String)).toEqual(['Error: in onDrained']);
     });
 
-    it('limits go on while the server drains', () => {
+    it('time limits apply during a drain', () => {
       const handler = function* (socket: Socket): Operation<void> {
         yield* socket.recv(1);
         yield* sleepForever();
@@ -205,7 +206,7 @@ for (const backend of backends) {
             yield* eventually('it is served', () => server.stats().bytesReceived === 1);
             server.stop();
             yield* serving.join();
-            expect(endings(server)).toEqual({ idleTimeoutMs: 1 });
+            expect(closeReasons(server)).toEqual({ idleTimeoutMs: 1 });
             expect(server.drainReport).toMatchObject({ cut: [], drained: 0 });
           },
           { idleTimeoutMs: 300, lingerMs: 20 },
@@ -215,7 +216,7 @@ for (const backend of backends) {
   });
 }
 
-/** The first message of a client says what its handler is to do. */
+/** The first message of a client selects what its handler does. */
 function* handlerByName(socket: Socket): Operation<void> {
   const name = String(yield* socket.recv());
   if (name === '') yield* sleepForever();

@@ -1,3 +1,4 @@
+/** Statistics, close records and diagnostics channels of a server. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import diagnostics from 'node:diagnostics_channel';
 import { array, assert, asyncProperty, constantFrom, integer, record } from 'fast-check';
@@ -8,24 +9,24 @@ import type { TestBackend } from '../../support/backends.ts';
 import { backends } from '../../support/backends.ts';
 import { pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { ask, closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import { echo, eventually, failure, receiveExactly, together } from '../../support/sockets.ts';
 
 const subscriptions: (() => void)[] = [];
 
 for (const backend of backends) {
-  describe(`what a server on ${backend.name} tells of its connections`, () => {
+  describe(`observability of a server on ${backend.name}:`, () => {
     expectNothingLeft(backend);
     afterEach(() => {
       for (const unsubscribe of subscriptions.splice(0)) unsubscribe();
     });
 
-    it('a frozen record of each, when it has ended', () => {
+    it('onClose receives a frozen record of each closed connection', () => {
       const records: CloseRecord[] = [];
       const onClose = (record: CloseRecord): unknown => records.push(record);
       return backend.run(() =>
         withServer(
-          byFirstWord,
+          handleByWord,
           function* (server): Operation<void> {
             const peers: unknown[] = [];
             for (const word of ['echo', 'fail', 'quit', 'wait']) {
@@ -34,7 +35,7 @@ for (const backend of backends) {
               yield* client.sendAll(word);
               yield* receiveExactly(client, 4);
               if (word === 'echo') client.reset();
-              yield* untilNobodyIsLeft(server);
+              yield* untilAllClosed(server);
             }
             const facts = { bytesReceived: 4, bytesSent: 4, durationMs: expect.any(Number) };
             expect(records).toEqual([
@@ -53,7 +54,7 @@ for (const backend of backends) {
       );
     });
 
-    it('an onClose that throws is unhandled, and the server goes on', async () => {
+    it('an exception of onClose is unhandled, and the server continues', async () => {
       const onUnhandled = vi.fn();
       const onClose = () => {
         throw new Error('in onClose');
@@ -64,8 +65,8 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             expect(yield* ask(server, 'one')).toBe('one');
             expect(yield* ask(server, 'two')).toBe('two');
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ handler: 2 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ handler: 2 });
           },
           { onClose },
         );
@@ -73,12 +74,12 @@ for (const backend of backends) {
       expect(onUnhandled.mock.calls.map(String)).toEqual(Array(2).fill('Error: in onClose'));
     });
 
-    it('a cancellation that is not its own is a failure of the handler alone', () => {
+    it('a Cancelled of another scope is a failure of its handler only', () => {
       const errors: unknown[] = [];
       const handler = function* (): Operation<void> {
         let kept: unknown;
         yield* scope(function* (own): Operation<void> {
-          own.cancel('not yours');
+          own.cancel('another scope');
           try {
             yield* sleep(1);
           } catch (error) {
@@ -92,16 +93,16 @@ for (const backend of backends) {
           handler,
           function* (server): Operation<void> {
             for (let i = 0; i < 2; i++) expect(yield* ask(server, 'x')).toBe('');
-            yield* untilNobodyIsLeft(server);
-            expect(errors.map(String)).toEqual(Array(2).fill('Cancelled: not yours'));
-            expect(endings(server)).toEqual({ failed: 2 });
+            yield* untilAllClosed(server);
+            expect(errors.map(String)).toEqual(Array(2).fill('Cancelled: another scope'));
+            expect(closeReasons(server)).toEqual({ failed: 2 });
           },
           { onError: (error) => errors.push(error) },
         ),
       );
     });
 
-    it.runIf(backend.real)('messages on the channels of node:diagnostics_channel', () => {
+    it.runIf(backend.real)('events are published on channels of node:diagnostics_channel', () => {
       const messages = subscribed(['connection', 'close', 'limit']);
       return backend.run(() =>
         withServer(
@@ -112,18 +113,18 @@ for (const backend of backends) {
             yield* eventually('it was accepted', () => server.stats().accepted === 1);
             yield* failure(() => visit(server));
             yield* failure(() => receiveExactly(client, 1));
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             const { address } = server;
             const facts = { bytesReceived: 0, bytesSent: 0, durationMs: expect.any(Number) };
-            const [why, limit] = ['firstByteTimeoutMs', 'maxConnectionsPerPeer'];
+            const [reason, limit] = ['firstByteTimeoutMs', 'maxConnectionsPerPeer'];
             expect(messages).toEqual([
               ['connection', { server: address, peer }],
               [
                 'limit',
                 { server: address, limit, peer: expect.objectContaining({ host: peer.host }) },
               ],
-              ['limit', { server: address, limit: why, peer }],
-              ['close', { server: address, peer, why, ...facts }],
+              ['limit', { server: address, limit: reason, peer }],
+              ['close', { server: address, peer, reason, ...facts }],
             ]);
           },
           { firstByteTimeoutMs: 400, maxConnectionsPerPeer: 1, lingerMs: 20 },
@@ -131,7 +132,7 @@ for (const backend of backends) {
       );
     });
 
-    it('the bytes of open connections and of those that have ended', () => {
+    it('stats() counts the bytes of open and of closed connections', () => {
       return backend.run(() =>
         withServer(echo, function* (server): Operation<void> {
           expect(yield* ask(server, 'twelve bytes')).toBe('twelve bytes');
@@ -140,13 +141,13 @@ for (const backend of backends) {
           yield* receiveExactly(client, 5);
           expect(server.stats()).toMatchObject({ bytesReceived: 17, bytesSent: 17 });
           expect(Object.isFrozen(server.stats())).toBe(true);
-          // In a simulation, turns take no time.
+          // Turns take no time in a simulation.
           expect(server.stats().longestTurnMs > 0).toBe(backend.real);
         }),
       );
     });
 
-    it('connections that found the queue full', () => {
+    it('stats() counts connections that found the accept queue full', () => {
       return backend.run(() =>
         withServer(
           sleepForever,
@@ -161,7 +162,7 @@ for (const backend of backends) {
               for (let i = 0; i < 5; i++) {
                 tasks.spawn(() => failure(() => visit(server)), { daemon: true });
               }
-              yield* eventually('two were turned away', () => server.stats().overflowed === 2);
+              yield* eventually('two were reset', () => server.stats().overflowed === 2);
             });
           },
           { backlog: 2, maxConnections: 1 },
@@ -169,7 +170,7 @@ for (const backend of backends) {
       );
     });
 
-    it('connections that wait to be accepted, and handlers that wait to send', () => {
+    it('stats() counts queued connections, and handlers that wait to send', () => {
       const handler = function* (socket: Socket): Operation<void> {
         for (;;) yield* socket.sendAll(pattern(100_000));
       };
@@ -181,8 +182,8 @@ for (const backend of backends) {
             using first = yield* connect(server.address);
             yield* first.recv(1);
             using second = yield* connect(server.address);
-            yield* eventually('one handler cannot go on', () => server.stats().stalled === 1);
-            yield* eventually('one client waits', () => server.stats().queued === 1);
+            yield* eventually('one handler waits to send', () => server.stats().stalled === 1);
+            yield* eventually('one client is queued', () => server.stats().queued === 1);
             first.reset();
             yield* second.recv(1);
             expect(server.stats().queued).toBe(0);
@@ -192,9 +193,9 @@ for (const backend of backends) {
       );
     });
 
-    // Elsewhere the queue is the process's own, or there is no machine to ask.
+    // Other networks have a queue of their own, or the system does not count.
     it.runIf(backend.real && backend.capabilities.pausesAccept)(
-      'connections that the system dropped because the queue was full',
+      'hostOverflowed counts connections that the system dropped',
       () => {
         return backend.run(() =>
           withServer(
@@ -202,7 +203,7 @@ for (const backend of backends) {
             function* (server): Operation<void> {
               expect(server.stats().hostOverflowed).toBe(0);
               yield* group(function* (tasks): Operation<void> {
-                // One is served, two fit into a queue of one (listen(2)), the others are dropped.
+                // One is served, a queue of one holds two (listen(2)), and the others are dropped.
                 for (let i = 0; i < 5; i++) tasks.spawn(() => visit(server), { daemon: true });
                 const dropped = () => server.stats().hostOverflowed ?? 0;
                 yield* eventually('the system has dropped some', () => dropped() > 0);
@@ -215,11 +216,11 @@ for (const backend of backends) {
       },
     );
 
-    it('figures that add up, whatever has happened', async () => {
+    it('the statistics are consistent after any mixture of clients', async () => {
       const visits = array(
         record({
           word: constantFrom('echo', 'fail', 'quit', 'wait'),
-          end: constantFrom('close', 'reset', 'stay', 'mute'),
+          end: constantFrom('close', 'reset', 'stay', 'silent'),
           from: integer({ min: 1, max: 4 }),
         }),
         { minLength: 1, maxLength: 25 },
@@ -234,7 +235,7 @@ for (const backend of backends) {
   describe(`request ids in handlers on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('AsyncLocalStorage around a task of a handler is seen after each of its waits', () => {
+    it('an AsyncLocalStorage around a task of a handler persists across its waits', () => {
       const ids = new AsyncLocalStorage<string>();
       const handler = (socket: Socket): Operation<void> =>
         group(function* (tasks): Operation<void> {
@@ -248,10 +249,10 @@ for (const backend of backends) {
           yield* socket.sendAll(`${ids.getStore()}\n`);
         }
       }
-      return backend.run(() => withServer(handler, idsAreRight));
+      return backend.run(() => withServer(handler, expectOwnIds));
     });
 
-    it('so is a TaskLocal', () => {
+    it('a TaskLocal of a handler persists across its waits', () => {
       const id = new TaskLocal<string>('none');
       function* handler(socket: Socket): Operation<void> {
         id.set(String(socket.remoteAddress));
@@ -261,25 +262,25 @@ for (const backend of backends) {
           yield* socket.sendAll(`${id.get()}\n`);
         }
       }
-      return backend.run(() => withServer(handler, idsAreRight));
+      return backend.run(() => withServer(handler, expectOwnIds));
     });
   });
 }
 
-/** Waits for an answer, which never comes. */
+/** Connects and waits for a response, which does not come. */
 function* visit(server: Server): Operation<void> {
   using socket = yield* connect(server.address);
   yield* receiveExactly(socket, 1);
 }
 
-/** Several clients in turn: each is told its own address, again and again. */
-function* idsAreRight(server: Server): Operation<void> {
+/** Concurrent clients receive their own address in each response. */
+function* expectOwnIds(server: Server): Operation<void> {
   yield* together(
     ...Array.from({ length: 5 }, () => {
       return function* (): Operation<void> {
         using client = yield* connect(server.address);
         for (let i = 0; i < 5; i++) {
-          yield* client.sendAll('who?');
+          yield* client.sendAll('id?');
           const own = `${client.localAddress}\n`;
           expect(String(yield* receiveExactly(client, own.length))).toBe(own);
         }
@@ -288,8 +289,8 @@ function* idsAreRight(server: Server): Operation<void> {
   );
 }
 
-/** Gives the word back; then: goes on with that, fails, returns, or does nothing any more. */
-function* byFirstWord(socket: Socket): Operation<void> {
+/** Echoes the word, then continues to echo, fails, returns, or waits, depending on the word. */
+function* handleByWord(socket: Socket): Operation<void> {
   const word = String(yield* receiveExactly(socket, 4));
   yield* socket.sendAll(word);
   if (word === 'fail') throw new Error('on purpose');
@@ -307,9 +308,9 @@ function* randomWorkload(backend: TestBackend, plan: readonly Visit[]): Operatio
   const records: CloseRecord[] = [];
   const limits = { firstByteTimeoutMs: 30, idleTimeoutMs: 40, maxLifetimeMs: 60, lingerMs: 10 };
   yield* withServer(
-    byFirstWord,
+    handleByWord,
     function* (server, serving): Operation<void> {
-      yield* together(...plan.map((visit) => () => pay(server, visit)));
+      yield* together(...plan.map((visit) => () => runClient(server, visit)));
       server.stop({ graceMs: 20 });
       yield* serving.join();
       const { accepted, open, closed, refused, bytesReceived, bytesSent } = server.stats();
@@ -321,8 +322,8 @@ function* randomWorkload(backend: TestBackend, plan: readonly Visit[]): Operatio
       }
       expect(sum(records.map((each) => each.bytesReceived))).toBe(bytesReceived);
       expect(sum(records.map((each) => each.bytesSent))).toBe(bytesSent);
-      for (const [why, count] of Object.entries(closed)) {
-        expect(records.filter((each) => each.reason === why).length, why).toBe(count);
+      for (const [reason, count] of Object.entries(closed)) {
+        expect(records.filter((each) => each.reason === reason).length, reason).toBe(count);
       }
     },
     {
@@ -335,16 +336,16 @@ function* randomWorkload(backend: TestBackend, plan: readonly Visit[]): Operatio
   );
 }
 
-/** Whatever happens to it is right. */
-function* pay(server: Server, { word, end, from }: Visit): Operation<void> {
+/** One random client. Any outcome is valid. */
+function* runClient(server: Server, { word, end, from }: Visit): Operation<void> {
   const localAddress = { host: `127.0.0.${from}`, port: 0 };
   yield* failure(function* () {
     using socket = yield* connect(server.address, { localAddress });
-    if (end !== 'mute') yield* socket.sendAll(word);
-    if (end !== 'mute') yield* receiveExactly(socket, 4);
+    if (end !== 'silent') yield* socket.sendAll(word);
+    if (end !== 'silent') yield* receiveExactly(socket, 4);
     if (end === 'reset') socket.reset();
-    if (end === 'stay' || end === 'mute') yield* receiveExactly(socket, 1);
-    throw new Error('The visit is over');
+    if (end === 'stay' || end === 'silent') yield* receiveExactly(socket, 1);
+    throw new Error('the client has ended');
   });
 }
 
@@ -352,7 +353,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, each) => total + each, 0);
 }
 
-/** What is published on the server's channels, in order, until the end of the test. */
+/** The messages on the channels of servers, in order, until the end of the test. */
 function subscribed(names: readonly string[]): [string, unknown][] {
   const messages: [string, unknown][] = [];
   for (const name of names) {

@@ -1,3 +1,4 @@
+/** Serving connections: handlers, their failures, and the cancellation of a server. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Operation, Server, Socket, Task } from '../../../src/index.ts';
 import {
@@ -13,7 +14,7 @@ import {
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { ask, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { ask, untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
@@ -31,7 +32,7 @@ for (const backend of backends) {
       vi.restoreAllMocks();
     });
 
-    it('serves each connection in a task of its own, which knows its peer', () => {
+    it('serves each connection in a task that is named after its peer', () => {
       const seen = new Map<Task<unknown>, string>();
       const handler = function* (socket: Socket, peer: object): Operation<void> {
         seen.set(currentTask(), `${peer}`);
@@ -53,25 +54,25 @@ for (const backend of backends) {
       );
     });
 
-    it('serves a thousand clients at once', () => {
+    it('serves a thousand concurrent clients', () => {
       return backend.run(() =>
         withServer(echo, function* (server): Operation<void> {
-          const there = new Event('all clients are there');
+          const there = new Event('all clients are connected');
           const clients = Array.from(
             { length: 1000 },
-            (_, i) => () => holdAndAsk(server, i, there),
+            (_, i) => () => askWhenAllAreConnected(server, i, there),
           );
           yield* together(...clients, function* (): Operation<void> {
-            yield* eventually('all clients are there', () => server.stats().accepted === 1000);
+            yield* eventually('all clients are connected', () => server.stats().accepted === 1000);
             there.set();
           });
           expect(server.stats()).toMatchObject({ accepted: 1000, failed: 0, resetByPeer: 0 });
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
         }),
       );
     });
 
-    it('a failing handler ends its connection only, and is given to onError', () => {
+    it('a failing handler ends only its connection, and onError receives the error', () => {
       const onError = vi.fn();
       return backend.run(() =>
         withServer(
@@ -94,12 +95,12 @@ for (const backend of backends) {
       );
     });
 
-    it.runIf(backend.real)('without onError a failure is one line on standard error', () => {
+    it.runIf(backend.real)('without onError a failure is a line on standard error', () => {
       const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
       return backend.run(() =>
         withServer(failOnBad, function* (server): Operation<void> {
           expect(yield* ask(server, 'bad')).toBe('');
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
           const lines = write.mock.calls.map(([text]) => String(text));
           expect(lines.filter((line) => line.includes('on purpose')).length).toBe(1);
           expect(lines.join('')).toMatch(/handler of 127\.0\.0\.1:\d+ failed/);
@@ -107,24 +108,24 @@ for (const backend of backends) {
       );
     });
 
-    it('a handler that is no operation, or throws before it is one, fails alone', () => {
+    it('a handler that does not return an operation, or throws first, fails alone', () => {
       const onError = vi.fn();
       const handler = (() => {
-        throw new Error('no operation');
+        throw new Error('not an operation');
       }) as unknown as typeof echo;
       return backend.run(() =>
         withServer(
           handler,
           function* (server): Operation<void> {
             expect(yield* ask(server, 'x')).toBe('');
-            expect(onError.mock.calls[0]?.[0]).toMatchObject({ message: 'no operation' });
+            expect(onError.mock.calls[0]?.[0]).toMatchObject({ message: 'not an operation' });
           },
           { onError },
         ),
       );
     });
 
-    it('a handler that throws what cannot even be looked at fails alone', () => {
+    it('a handler that throws a revoked proxy fails alone', () => {
       const onError = vi.fn();
       const handler = function* (socket: Socket): Operation<void> {
         if (String(yield* socket.recv()) === 'good') return yield* socket.sendAll('good');
@@ -145,7 +146,7 @@ for (const backend of backends) {
       );
     });
 
-    it('an onError that throws is unhandled, and the server goes on', () => {
+    it('an exception of onError is unhandled, and the server continues', () => {
       const onUnhandled = vi.fn();
       const onError = () => {
         throw new Error('in onError');
@@ -164,7 +165,7 @@ for (const backend of backends) {
       });
     });
 
-    it('an onListening that throws ends the server with that error', async () => {
+    it('an exception of onListening ends the server with that error', async () => {
       const error = new Error('in onListening');
       const options = {
         onListening() {
@@ -174,7 +175,7 @@ for (const backend of backends) {
       await expect(backend.run(() => tcpServer(LOOPBACK, echo, options))).rejects.toBe(error);
     });
 
-    it('a port that is taken ends the server with EADDRINUSE', () => {
+    it('a port that is in use ends the server with EADDRINUSE', () => {
       return backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const error = yield* failure(() => tcpServer(listener.address, echo));
@@ -182,7 +183,7 @@ for (const backend of backends) {
       });
     });
 
-    it('a peer that resets is counted, not reported', () => {
+    it('a reset by the peer is counted and not reported', () => {
       const onError = vi.fn();
       return backend.run(() =>
         withServer(
@@ -203,7 +204,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a peer that resets a handler of several tasks is counted, not reported', () => {
+    it('a reset by the peer in a handler with several tasks is counted once', () => {
       const onError = vi.fn();
       const handler = function* (socket: Socket): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
@@ -227,7 +228,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a reset of a connection that the handler has opened itself is a failure', () => {
+    it('a reset of a connection that the handler has opened is a failure', () => {
       const onError = vi.fn();
       return backend.run(function* (): Operation<void> {
         using behind = yield* listen(LOOPBACK);
@@ -241,7 +242,7 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             for (const half of [false, true]) {
               using client = yield* connect(server.address);
-              yield* client.sendAll('a question, and some more');
+              yield* client.sendAll('a request, and more');
               if (half) client.shutdown('send');
               (yield* behind.accept()).reset();
               expect(yield* receiveText(client)).toBe('');
@@ -258,7 +259,7 @@ for (const backend of backends) {
       });
     });
 
-    it('an operation that a handler has forgotten to drive is a failure of the handler', () => {
+    it('an operation without yield* in a handler is a failure of the handler', () => {
       const onError = vi.fn();
       const handler = function* (socket: Socket): Operation<void> {
         yield* socket.recv();
@@ -285,13 +286,13 @@ for (const backend of backends) {
         withServer(handler, function* (server): Operation<void> {
           using socket = yield* connect(server.address);
           expect(yield* receiveText(socket)).toBe('bye');
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
           expect(server.stats().failed).toBe(0);
         }),
       );
     });
 
-    it('serve takes a listener that is open, and closes it at its end', () => {
+    it('serve takes an open listener, and closes it at the end', () => {
       return backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         yield* serve(listener, echo, { onListening: (server) => server.stop() });
@@ -299,7 +300,7 @@ for (const backend of backends) {
       });
     });
 
-    it('cancelling the server closes everything, and runs what handlers clean up', () => {
+    it('cancelling the server closes all sockets, and runs the cleanup of handlers', () => {
       let cleaned = 0;
       const handler = function* (): Operation<void> {
         try {
@@ -326,7 +327,7 @@ for (const backend of backends) {
       );
     });
 
-    it('cancelling reaches handlers that are in the middle of a send', () => {
+    it('cancelling the server cancels handlers during a send', () => {
       const handler = function* (socket: Socket): Operation<void> {
         for (;;) yield* socket.sendAll(Buffer.alloc(1_000_000));
       };
@@ -353,10 +354,14 @@ function* failOnBad(socket: Socket): Operation<void> {
   }
 }
 
-/** All clients are connected before the first of them asks. */
-function* holdAndAsk(server: Server, number: number, allThere: Event): Operation<void> {
+/** All clients are connected before the first one sends a request. */
+function* askWhenAllAreConnected(
+  server: Server,
+  number: number,
+  allConnected: Event,
+): Operation<void> {
   using socket = yield* connect(server.address);
-  yield* allThere.wait();
+  yield* allConnected.wait();
   yield* socket.sendAll(`client ${number}`);
   socket.shutdown('send');
   const heard = yield* receiveText(socket);

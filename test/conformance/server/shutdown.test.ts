@@ -1,3 +1,4 @@
+/** The close of connections, and the drain of a server. */
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import {
@@ -14,7 +15,7 @@ import {
 import { backends } from '../../support/backends.ts';
 import { digest, pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   echo,
   endOf,
@@ -28,10 +29,10 @@ import {
 } from '../../support/sockets.ts';
 
 for (const backend of backends) {
-  describe(`the end of connections on ${backend.name}`, () => {
+  describe(`the close of connections on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('the last reply survives input that the handler has not read', () => {
+    it('unread input does not destroy the last response', () => {
       const reply = pattern(200_000);
       const handler = function* (socket: Socket): Operation<void> {
         yield* receiveExactly(socket, 1);
@@ -48,12 +49,12 @@ for (const backend of backends) {
       );
     });
 
-    it('the last words of a handler that a limit has ended survive what it has not read', () => {
+    it('unread input does not destroy the last response after a limit', () => {
       const handler = function* (socket: Socket): Operation<void> {
         try {
           yield* sleepForever();
         } finally {
-          yield* shield(() => socket.sendAll('out of time'));
+          yield* shield(() => socket.sendAll('timed out'));
         }
       };
       return backend.run(() =>
@@ -61,19 +62,19 @@ for (const backend of backends) {
           handler,
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
-            yield* client.sendAll('a question');
-            expect(String(yield* receiveAll(client))).toBe('out of time');
-            yield* client.sendAll('and another one');
+            yield* client.sendAll('a request');
+            expect(String(yield* receiveAll(client))).toBe('timed out');
+            yield* client.sendAll('another request');
             client.close();
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ maxLifetimeMs: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ maxLifetimeMs: 1 });
           },
           { maxLifetimeMs: 50 },
         ),
       );
     });
 
-    it('the last reply survives a client that goes on sending', () => {
+    it('a client that continues to send receives the last response', () => {
       const handler = function* (socket: Socket): Operation<void> {
         yield* socket.recv(1);
         yield* socket.sendAll('enough');
@@ -84,7 +85,7 @@ for (const backend of backends) {
           yield* together(
             function* (): Operation<void> {
               for (let i = 0; i < 50; i++) {
-                yield* client.sendAll('more and more');
+                yield* client.sendAll('more input');
                 if (i % 10 === 0) yield* sleep(1);
               }
               client.shutdown('send');
@@ -97,7 +98,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a client that never ends is let go after lingerMs', () => {
+    it('a client that does not close its end is disconnected after lingerMs', () => {
       const handler = function* (socket: Socket): Operation<void> {
         yield* socket.sendAll('done');
       };
@@ -108,7 +109,7 @@ for (const backend of backends) {
             using client = yield* connect(server.address);
             const begun = now();
             expect(yield* receiveText(client)).toBe('done');
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(now() - begun).toBeGreaterThan(50);
             expect(now() - begun).toBeLessThan(1000);
           },
@@ -117,9 +118,9 @@ for (const backend of backends) {
       );
     });
 
-    it('a handler that was cut in the middle of a send ends with a reset', () => {
+    it('a handler that is cut during a send ends with a reset', () => {
       const handler = function* (socket: Socket): Operation<void> {
-        yield* socket.recv(); // The client knows that it is connected.
+        yield* socket.recv(); // The client is connected.
         yield* moveOnAfter(20, () => socket.sendAll(Buffer.alloc(30_000_000)));
       };
       return backend.run(() =>
@@ -127,7 +128,7 @@ for (const backend of backends) {
           using client = yield* connect(server.address);
           yield* client.sendAll('go');
           yield* eventually('it is served', () => server.stats().accepted === 1);
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
           expect(yield* failure(() => receiveAll(client))).toMatchObject({ code: 'ECONNRESET' });
         }),
       );
@@ -137,7 +138,7 @@ for (const backend of backends) {
   describe(`stopping a server on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('idle connections get end of file at recv, and the server returns', () => {
+    it('idle connections receive end of file, and the server returns', () => {
       return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           using fresh = yield* connect(server.address);
@@ -156,22 +157,22 @@ for (const backend of backends) {
       );
     });
 
-    it('a busy connection answers first', () => {
+    it('a busy connection responds before it ends', () => {
       return backend.run(() =>
         withServer(slowEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
-          yield* client.sendAll('question');
-          yield* eventually('the question was heard', () => server.stats().open === 1);
+          yield* client.sendAll('request');
+          yield* eventually('the request was received', () => server.stats().open === 1);
           yield* sleep(10);
           server.stop();
-          expect(yield* receiveText(client)).toBe('question');
+          expect(yield* receiveText(client)).toBe('request');
           client.close();
           yield* serving.join();
         }),
       );
     });
 
-    it('bytes that are there already are answered before the end', () => {
+    it('bytes that arrived before the stop are answered', () => {
       return backend.run(() =>
         withServer(slowEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
@@ -187,7 +188,7 @@ for (const backend of backends) {
       );
     });
 
-    it('the grace cuts what is left, and the server returns', () => {
+    it('open connections are cut at the end of the grace period, and the server returns', () => {
       let cleaned = false;
       const handler = function* (socket: Socket): Operation<void> {
         try {
@@ -200,7 +201,7 @@ for (const backend of backends) {
       return backend.run(() =>
         withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
-          yield* client.sendAll('question');
+          yield* client.sendAll('request');
           yield* eventually('the connection is open', () => server.stats().open === 1);
           yield* sleep(10);
           const begun = now();
@@ -214,7 +215,7 @@ for (const backend of backends) {
       );
     });
 
-    it('connections that wait to be accepted are served, later ones are refused', () => {
+    it('queued connections are served, later ones are refused', () => {
       return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           const queued: Socket[] = [];
@@ -234,8 +235,8 @@ for (const backend of backends) {
       );
     });
 
-    // Its drain makes the lingering end at once: what comes then resets the connection.
-    it('a connection that was drained lingers like any other', () => {
+    // A drained socket that ended the lingering at once would be reset by later input.
+    it('a drained connection lingers like any other', () => {
       const handler = function* (socket: Socket): Operation<void> {
         expect((yield* socket.recv()).length).toBe(0);
         yield* socket.sendAll('goodbye');
@@ -248,7 +249,7 @@ for (const backend of backends) {
             yield* eventually('it is served', () => server.stats().open === 1);
             server.stop();
             expect(yield* receiveText(client)).toBe('goodbye');
-            yield* client.sendAll('too late, but no reason for a reset');
+            yield* client.sendAll('too late');
             yield* sleep(20);
             expect(server.stats().open).toBe(1);
             client.close();
@@ -259,14 +260,14 @@ for (const backend of backends) {
       );
     });
 
-    it('silent connections that wait to be accepted get end of file, or a reset', () => {
+    it('silent queued connections receive end of file or a reset', () => {
       return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           const silent: Socket[] = [];
           try {
             for (let i = 0; i < 10; i++) silent.push(yield* connect(server.address));
             server.stop();
-            // A network that accepts by itself cannot empty the queue of the system.
+            // A network that accepts by itself cannot empty the system's queue.
             const allowed = backend.capabilities.pausesAccept
               ? /^end of file$/
               : /^(?:end|ECONNRESET)/;
@@ -279,7 +280,7 @@ for (const backend of backends) {
       );
     });
 
-    it('the end stays: a handler that receives again gets end of file again', () => {
+    it('recv on a drained connection returns end of file again', () => {
       const heard: number[] = [];
       const handler = function* (socket: Socket): Operation<void> {
         for (let i = 0; i < 3; i++) heard.push((yield* socket.recv()).length);
@@ -297,13 +298,13 @@ for (const backend of backends) {
       );
     });
 
-    it('the end stays although more comes: whoever was told of it is told nothing else', () => {
+    it('recv on a drained connection returns end of file although more input arrives', () => {
       const heard: unknown[] = [];
       const more = new Event('more was sent');
       const handler = function* (socket: Socket): Operation<void> {
         const reader = socket.reader();
         heard.push(yield* reader.readLine());
-        yield* socket.sendAll('the end was heard');
+        yield* socket.sendAll('the end was received');
         yield* more.wait();
         yield* sleep(20);
         heard.push((yield* socket.recv()).length, socket.tryRecv()?.length);
@@ -315,7 +316,7 @@ for (const backend of backends) {
           using client = yield* connect(server.address);
           yield* eventually('it is served', () => server.stats().open === 1);
           server.stop();
-          expect(String(yield* client.recv())).toBe('the end was heard');
+          expect(String(yield* client.recv())).toBe('the end was received');
           yield* client.sendAll('too late\n');
           more.set();
           expect(yield* receiveText(client)).toBe('');
@@ -327,7 +328,7 @@ for (const backend of backends) {
       );
     });
 
-    it('stopping leaves alone what handlers have opened themselves', () => {
+    it('a drain does not affect connections that handlers have opened', () => {
       return backend.run(function* (): Operation<void> {
         using behind = yield* listen(LOOPBACK);
         const handler = function* (socket: Socket): Operation<void> {
@@ -337,19 +338,19 @@ for (const backend of backends) {
         };
         yield* withServer(handler, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
-          yield* client.sendAll('question');
+          yield* client.sendAll('request');
           using far = yield* behind.accept();
           server.stop();
           yield* sleep(20);
-          yield* far.sendAll('from behind');
-          expect(yield* receiveText(client)).toBe('from behind');
+          yield* far.sendAll('from upstream');
+          expect(yield* receiveText(client)).toBe('from upstream');
           client.close();
           yield* serving.join();
         });
       });
     });
 
-    it('stopping twice is stopping once', () => {
+    it('a second stop has no effect', () => {
       return backend.run(() =>
         withServer(echo, function* (server, serving): Operation<void> {
           server.stop();

@@ -1,12 +1,13 @@
+/** `minReceiveRate`: messages that arrive slowly. */
 import { describe, expect, it } from 'vitest';
 import type { Operation, Server, Socket } from '../../../src/index.ts';
 import { connect, group, sleep } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { ask, endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { ask, closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import { failure, receiveExactly } from '../../support/sockets.ts';
 
-/** The only limit is that of the test. */
+/** Turns the other limits off. */
 const LINES = {
   firstByteTimeoutMs: Infinity,
   idleTimeoutMs: Infinity,
@@ -18,29 +19,30 @@ for (const backend of backends) {
   describe(`slow messages to a server on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('those who send a byte now and then are let go, and others are served meanwhile', () => {
+    it('clients that send a byte at a time are ended, and others are served', () => {
       return backend.run(() =>
         withServer(
           lines,
           function* (server): Operation<void> {
             using good = yield* connect(server.address);
             yield* group(function* (tasks): Operation<void> {
-              for (let i = 0; i < 30; i++) tasks.spawn(() => dribble(server, i % 2 === 0 ? 1 : 10));
+              for (let i = 0; i < 30; i++)
+                tasks.spawn(() => sendSlowly(server, i % 2 === 0 ? 1 : 10));
               while (server.stats().closed.minReceiveRate < 30) {
                 yield* good.sendAll('quick\n');
                 expect(String(yield* receiveExactly(good, 6))).toBe('QUICK\n');
                 yield* sleep(5);
               }
             });
-            expect(endings(server)).toEqual({ minReceiveRate: 30 });
-            expect(yield* ask(server, 'and now?\n')).toBe('AND NOW?\n');
+            expect(closeReasons(server)).toEqual({ minReceiveRate: 30 });
+            expect(yield* ask(server, 'hello\n')).toBe('HELLO\n');
           },
           LINES,
         ),
       );
     });
 
-    it('a client that thinks between messages is not slow', () => {
+    it('pauses between messages do not count as slow', () => {
       return backend.run(() =>
         withServer(
           lines,
@@ -51,34 +53,34 @@ for (const backend of backends) {
               yield* receiveExactly(client, 7);
               yield* sleep(350);
             }
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
           },
           LINES,
         ),
       );
     });
 
-    it('short messages that overlap their answers are not one slow message', () => {
+    it('short messages that overlap their responses do not count as one slow message', () => {
       return backend.run(() =>
         withServer(
           lines,
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
-            // Whenever anybody looks, a message has begun and is not complete.
+            // At every check a message has started and is not complete.
             yield* client.sendAll('x');
             for (let i = 0; i < 40; i++) {
               yield* sleep(20);
               yield* client.sendAll('\nx');
               yield* receiveExactly(client, 2);
             }
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
           },
           LINES,
         ),
       );
     });
 
-    it('a handler that does not read holds nothing against the client', () => {
+    it('the time in which a handler does not read does not count', () => {
       const busy = function* (socket: Socket): Operation<void> {
         const reader = socket.reader();
         yield* reader.readExactly(1);
@@ -90,8 +92,8 @@ for (const backend of backends) {
           busy,
           function* (server): Operation<void> {
             expect(yield* ask(server, 'ab')).toBe('b');
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ handler: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ handler: 1 });
           },
           LINES,
         ),
@@ -100,7 +102,7 @@ for (const backend of backends) {
   });
 }
 
-/** Answers each line in capitals. */
+/** Responds to each line in upper case. */
 function* lines(socket: Socket): Operation<void> {
   const reader = socket.reader();
   for (;;) {
@@ -110,14 +112,14 @@ function* lines(socket: Socket): Operation<void> {
   }
 }
 
-/** A byte of a line every few milliseconds, until the server has had enough. */
-function* dribble(server: Server, everyMs: number): Operation<void> {
+/** Sends a byte of a line at intervals, until the server ends the connection. */
+function* sendSlowly(server: Server, everyMs: number): Operation<void> {
   using socket = yield* connect(server.address);
   yield* failure(function* (): Operation<void> {
     while (socket.tryRecv() === undefined) {
       yield* socket.sendAll('x');
       yield* sleep(everyMs);
     }
-    throw new Error('The server has ended the connection');
+    throw new Error('the server has ended the connection');
   });
 }

@@ -1,3 +1,4 @@
+/** The time limits of a server. */
 import { describe, expect, it, vi } from 'vitest';
 import type { CloseRecord, Operation, Socket } from '../../../src/index.ts';
 import {
@@ -10,7 +11,7 @@ import {
 } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { endings, untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { closeReasons, untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
@@ -20,7 +21,7 @@ import {
   receiveExactly,
 } from '../../support/sockets.ts';
 
-/** The only limits are those of the test; clients that stay are not waited for. */
+/** Turns the limits off that a test does not set, and does not linger. */
 const OFF = {
   lingerMs: 50,
   firstByteTimeoutMs: Infinity,
@@ -29,29 +30,29 @@ const OFF = {
 } as const;
 
 for (const backend of backends) {
-  describe(`limits in time of a server on ${backend.name}`, () => {
+  describe(`time limits of a server on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a client that says nothing is let go, one that has spoken is not', () => {
+    it('firstByteTimeoutMs ends a silent client, and not one that has sent', () => {
       return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
-            using speaker = yield* connect(server.address);
-            yield* exchange(speaker, 'hello');
+            using active = yield* connect(server.address);
+            yield* exchange(active, 'hello');
             using silent = yield* connect(server.address);
             expect((yield* silent.recv()).length).toBe(0);
             silent.close();
-            yield* eventually('it is gone', () => server.stats().open === 1);
-            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
-            yield* exchange(speaker, 'still here');
+            yield* eventually('it has ended', () => server.stats().open === 1);
+            expect(closeReasons(server)).toEqual({ firstByteTimeoutMs: 1 });
+            yield* exchange(active, 'still open');
           },
           { ...OFF, firstByteTimeoutMs: 150 },
         ),
       );
     });
 
-    it('a handler that speaks first is not taken for a silent client while it does', () => {
+    it('firstByteTimeoutMs does not end a connection while its handler sends', () => {
       const greeter = function* (socket: Socket): Operation<void> {
         for (let i = 0; i < 50; i++) {
           yield* socket.sendAll('.');
@@ -67,15 +68,15 @@ for (const backend of backends) {
             yield* receiveExactly(client, 50);
             expect((yield* client.recv()).length).toBe(0);
             client.close();
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ firstByteTimeoutMs: 1 });
           },
           { ...OFF, firstByteTimeoutMs: 300 },
         ),
       );
     });
 
-    it('a connection without traffic is ended, one with traffic now and then is not', () => {
+    it('idleTimeoutMs ends a connection without traffic, and not one with some traffic', () => {
       return backend.run(() =>
         withServer(
           echo,
@@ -84,19 +85,19 @@ for (const backend of backends) {
             using idle = yield* connect(server.address);
             yield* exchange(idle, 'once');
             while (server.stats().closed.idleTimeoutMs === 0) {
-              yield* exchange(busy, 'again and again');
+              yield* exchange(busy, 'more');
               yield* sleep(5);
             }
             expect((yield* idle.recv()).length).toBe(0);
             yield* exchange(busy, 'at the end');
-            expect(endings(server)).toEqual({ idleTimeoutMs: 1 });
+            expect(closeReasons(server)).toEqual({ idleTimeoutMs: 1 });
           },
           { ...OFF, idleTimeoutMs: 400 },
         ),
       );
     });
 
-    it('what only comes in, or only goes out, is traffic', () => {
+    it('traffic in one direction is enough for idleTimeoutMs', () => {
       const sides = function* (socket: Socket): Operation<void> {
         const mode = String(yield* socket.recv(1));
         for (;;) {
@@ -118,14 +119,14 @@ for (const backend of backends) {
               yield* sink.recv();
               yield* sleep(10);
             }
-            expect([endings(server), server.stats().open]).toEqual([{}, 2]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 2]);
           },
           { ...OFF, idleTimeoutMs: 400 },
         ),
       );
     });
 
-    it('the limit is the reason that the handler sees, and its finally runs', () => {
+    it('a limit is the reason of the cancellation, and finally blocks run', () => {
       const seen: unknown[] = [];
       const onError = vi.fn();
       const handler = function* (socket: Socket): Operation<void> {
@@ -145,7 +146,7 @@ for (const backend of backends) {
             function* (server): Operation<void> {
               using client = yield* connect(server.address);
               yield* exchange(client, 'x');
-              yield* untilNobodyIsLeft(server);
+              yield* untilAllClosed(server);
             },
             { ...OFF, idleTimeoutMs: 150, onError },
           ),
@@ -156,7 +157,7 @@ for (const backend of backends) {
         });
     });
 
-    it('a client that a limit has ended does not stay, whatever it does', () => {
+    it('a client that does not close its end is disconnected after a limit', () => {
       const closed: CloseRecord[] = [];
       return backend
         .run(() =>
@@ -165,7 +166,7 @@ for (const backend of backends) {
             function* (server): Operation<void> {
               using silent = yield* connect(server.address);
               expect(yield* receiveAll(silent)).toHaveLength(0);
-              yield* untilNobodyIsLeft(server);
+              yield* untilAllClosed(server);
             },
             { ...OFF, firstByteTimeoutMs: 50, onClose: (each) => closed.push(each) },
           ),
@@ -173,12 +174,12 @@ for (const backend of backends) {
         .then(() => expect(closed).toMatchObject([{ reason: 'firstByteTimeoutMs' }]));
     });
 
-    it('a handler that swallows the end of its time is ended all the same', () => {
+    it('a handler that swallows the cancellation of a limit is ended', () => {
       const stubborn = function* (socket: Socket): Operation<void> {
         try {
           yield* socket.recv();
         } catch {
-          // As if nothing had happened.
+          // Swallow the cancellation.
         }
       };
       return backend.run(() =>
@@ -187,8 +188,8 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             expect((yield* client.recv()).length).toBe(0);
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ firstByteTimeoutMs: 1 });
           },
           { ...OFF, firstByteTimeoutMs: 20 },
         ),
@@ -196,19 +197,22 @@ for (const backend of backends) {
     });
 
     for (const evenInFinally of [false, true]) {
-      const deed = evenInFinally ? 'goes on even in its finally' : 'goes on';
-      it(`a handler that ${deed} when a limit has ended it fails alone`, () => {
+      const what = evenInFinally ? 'a cancellation also in finally' : 'its cancellation';
+      it(`a handler that ignores ${what} by a limit fails alone`, () => {
         const errors: unknown[] = [];
         return backend.run(() =>
           withServer(
-            (socket) => deaf(socket, evenInFinally),
+            (socket) => ignoreCancellation(socket, evenInFinally),
             function* (server, serving): Operation<void> {
               using client = yield* connect(server.address);
-              yield* client.sendAll('deaf');
+              yield* client.sendAll('ignore');
               yield* eventually('it was ended by force', () => errors.length > 0);
               expect((yield* client.recv()).length).toBe(0);
               expect(errors).toMatchObject([{ code: 'ERR_UNCOOPERATIVE' }]);
-              expect([endings(server), server.stats().open]).toEqual([{ idleTimeoutMs: 1 }, 0]);
+              expect([closeReasons(server), server.stats().open]).toEqual([
+                { idleTimeoutMs: 1 },
+                0,
+              ]);
               using other = yield* connect(server.address);
               yield* exchange(other, 'x');
               expect(serving.state).toBe('waiting');
@@ -219,13 +223,13 @@ for (const backend of backends) {
       });
     }
 
-    it('an error that a handler throws while a limit ends it is told', () => {
+    it('an error of a handler that a limit ends is reported', () => {
       const errors: unknown[] = [];
       const handler = function* (socket: Socket): Operation<void> {
         try {
           yield* socket.recv();
         } finally {
-          // biome-ignore lint/correctness/noUnsafeFinally: that is what is tested
+          // biome-ignore lint/correctness/noUnsafeFinally: the subject of the test
           throw new Error('in finally');
         }
       };
@@ -235,17 +239,17 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             expect((yield* client.recv()).length).toBe(0);
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(errors.map(String)).toEqual(['Error: in finally']);
             expect(server.stats().failed).toBe(1);
-            expect(endings(server)).toEqual({ firstByteTimeoutMs: 1 });
+            expect(closeReasons(server)).toEqual({ firstByteTimeoutMs: 1 });
           },
           { ...OFF, firstByteTimeoutMs: 20, onError: (error) => errors.push(error) },
         ),
       );
     });
 
-    it('readers that never read are reset, whatever the handler has still to send', () => {
+    it('sendStallTimeoutMs resets clients that do not read', () => {
       return backend.run(() =>
         withServer(
           flood,
@@ -253,10 +257,10 @@ for (const backend of backends) {
             const clients: Socket[] = [];
             for (let i = 0; i < 3; i++) clients.push(yield* connect(server.address));
             yield* eventually(
-              'all are ended',
+              'all have ended',
               () => server.stats().closed.sendStallTimeoutMs === clients.length,
             );
-            expect(endings(server)).toEqual({ sendStallTimeoutMs: 3 });
+            expect(closeReasons(server)).toEqual({ sendStallTimeoutMs: 3 });
             for (const client of clients) {
               expect(yield* failure(() => drainOf(client))).toMatchObject({ code: 'ECONNRESET' });
               client.close();
@@ -267,7 +271,7 @@ for (const backend of backends) {
       );
     });
 
-    it('a handler that waits for room to send is not idle', () => {
+    it('idleTimeoutMs does not apply while a handler waits to send', () => {
       return backend.run(() =>
         withServer(
           flood,
@@ -275,17 +279,17 @@ for (const backend of backends) {
             using client = yield* connect(server.address);
             yield* eventually('the send waits', () => server.stats().bytesSent > 0);
             yield* sleep(250);
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
             client.reset();
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ peerReset: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ peerReset: 1 });
           },
           { ...OFF, idleTimeoutMs: 80 },
         ),
       );
     });
 
-    it('an active slow transfer is never cut', () => {
+    it('sendStallTimeoutMs does not end a slow transfer that makes progress', () => {
       const limitMs = 1500;
       return backend.run(() =>
         withServer(
@@ -293,48 +297,51 @@ for (const backend of backends) {
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             yield* readSlowly(client, 200_000, 1.6 * limitMs);
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
           },
           { sendStallTimeoutMs: limitMs, idleTimeoutMs: limitMs, firstByteTimeoutMs: limitMs },
         ),
       );
     });
 
-    // Elsewhere the system tells of room only when a third of its buffer is free.
-    it.runIf(backend.capabilities.exactTorn)('a little progress is progress', () => {
-      const limitMs = 2000;
-      return backend.run(() =>
-        withServer(
-          flood,
-          function* (server): Operation<void> {
-            using client = yield* connect(server.address);
-            yield* readSlowly(client, 4000, 1.6 * limitMs);
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
-          },
-          { ...OFF, sendStallTimeoutMs: limitMs },
-        ),
-      );
-    });
+    // Other networks report progress only when a third of the send buffer is free.
+    it.runIf(backend.capabilities.exactTorn)(
+      'sendStallTimeoutMs counts the smallest progress',
+      () => {
+        const limitMs = 2000;
+        return backend.run(() =>
+          withServer(
+            flood,
+            function* (server): Operation<void> {
+              using client = yield* connect(server.address);
+              yield* readSlowly(client, 4000, 1.6 * limitMs);
+              expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
+            },
+            { ...OFF, sendStallTimeoutMs: limitMs },
+          ),
+        );
+      },
+    );
 
-    it('a process that was held up does not take that for the silence of its clients', () => {
+    it('a process that was blocked does not mistake that for inactivity of its clients', () => {
       return backend.run(() =>
         withServer(
           echo,
           function* (server): Operation<void> {
             using client = yield* connect(server.address);
             yield* exchange(client, 'before');
-            yield* sleep(250); // What came before is long over.
+            yield* sleep(250); // Long after the last input.
             yield* client.sendAll('meanwhile');
-            computeFor(1000);
+            blockFor(1000);
             expect(String(yield* receiveExactly(client, 9))).toBe('meanwhile');
-            expect([endings(server), server.stats().open]).toEqual([{}, 1]);
+            expect([closeReasons(server), server.stats().open]).toEqual([{}, 1]);
           },
           { ...OFF, idleTimeoutMs: 800 },
         ),
       );
     });
 
-    it('a connection is ended when its lifetime is over, however busy it is', () => {
+    it('maxLifetimeMs ends a busy connection', () => {
       return backend.run(() =>
         withServer(
           echo,
@@ -344,8 +351,8 @@ for (const backend of backends) {
               for (;;) yield* exchange(client, 'x');
             });
             expect(String(end)).toMatch(/ends too early|ECONNRESET|EPIPE|too early/);
-            yield* untilNobodyIsLeft(server);
-            expect(endings(server)).toEqual({ maxLifetimeMs: 1 });
+            yield* untilAllClosed(server);
+            expect(closeReasons(server)).toEqual({ maxLifetimeMs: 1 });
           },
           { ...OFF, maxLifetimeMs: 50 },
         ),
@@ -354,17 +361,17 @@ for (const backend of backends) {
   });
 }
 
-/** Nothing else happens in the process. */
-function computeFor(ms: number): void {
+/** Blocks the process. */
+function blockFor(ms: number): void {
   for (const end = performance.now() + ms; performance.now() < end; );
 }
 
-/** Sends for ever. */
+/** Sends indefinitely. */
 function* flood(socket: Socket): Operation<void> {
   for (;;) yield* socket.sendAll(Buffer.alloc(1_000_000));
 }
 
-/** Receives up to `bytes` every few milliseconds. */
+/** Receives up to `bytes` at intervals. */
 function* readSlowly(socket: Socket, bytes: number, forMs: number): Operation<void> {
   for (const end = now() + forMs; now() < end; ) {
     yield* socket.recv(bytes);
@@ -376,26 +383,26 @@ function* drainOf(socket: Socket): Operation<void> {
   while ((yield* socket.recv()).length > 0);
 }
 
-/** An echo that hears of nothing any more once it was told to be deaf. */
-function* deaf(socket: Socket, evenInFinally: boolean): Operation<void> {
-  for (let isDeaf = false; ; ) {
+/** An echo that ignores its cancellation after the input 'ignore'. */
+function* ignoreCancellation(socket: Socket, evenInFinally: boolean): Operation<void> {
+  for (let ignores = false; ; ) {
     try {
       const data = yield* socket.recv();
-      if (data.length === 0 && !isDeaf) return;
-      isDeaf ||= String(data) === 'deaf';
-      if (!isDeaf) yield* socket.sendAll(data);
+      if (data.length === 0 && !ignores) return;
+      ignores ||= String(data) === 'ignore';
+      if (!ignores) yield* socket.sendAll(data);
     } catch {
-      // As if nothing had happened.
+      // Swallow the cancellation.
     } finally {
-      if (isDeaf && evenInFinally) yield* unheard();
+      if (ignores && evenInFinally) yield* swallow();
     }
   }
 }
 
-function* unheard(): Operation<void> {
+function* swallow(): Operation<void> {
   try {
     yield;
   } catch {
-    // As if nothing had happened.
+    // Swallow the cancellation.
   }
 }

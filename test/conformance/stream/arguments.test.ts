@@ -7,9 +7,9 @@ import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   failure,
   fill,
+  onPair,
   receiveAll,
   untilWaiting,
-  withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
@@ -27,108 +27,91 @@ for (const backend of backends) {
   describe(`arguments on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a value without bytes is a TypeError, and no byte is sent or received', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          for (const attempt of wrongData(near)) {
-            expect(attempt, String(attempt)).toThrow(
-              expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' }),
-            );
+    it('a value without bytes is a TypeError, and no byte is sent or received', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        for (const attempt of wrongData(near)) {
+          expect(attempt, String(attempt)).toThrow(
+            expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' }),
+          );
+        }
+        yield* near.sendAll('still whole');
+        expect(String(yield* far.recv())).toBe('still whole');
+        expect(near.bytesSent).toBe(11);
+      }));
+
+    it('a receive size out of range is rejected', () =>
+      onPair(backend, function* (near): Operation<void> {
+        for (const max of [0, -1, 1.5, Number.NaN, 2 ** 31]) {
+          for (const attempt of [() => near.recv(max), () => near.tryRecv(max)]) {
+            expect(attempt).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
           }
-          yield* near.sendAll('still whole');
-          expect(String(yield* far.recv())).toBe('still whole');
-          expect(near.bytesSent).toBe(11);
-        }),
-      );
-    });
+        }
+        expect(() => near.recv('1' as unknown as number)).toThrow(TypeError);
+      }));
 
-    it('a receive size out of range is rejected', () => {
-      return backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          for (const max of [0, -1, 1.5, Number.NaN, 2 ** 31]) {
-            for (const attempt of [() => near.recv(max), () => near.tryRecv(max)]) {
-              expect(attempt).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
-            }
-          }
-          expect(() => near.recv('1' as unknown as number)).toThrow(TypeError);
-          expect(() => near.shutdown('write' as 'send')).toThrow(/'send', 'recv' or 'both'/);
-        }),
-      );
-    });
+    it('sending nothing sends nothing', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const nothing = new Uint8Array(0);
+        expect([yield* near.send(nothing), yield* near.send(''), near.trySend('')]).toEqual([
+          ...[0, 0, 0],
+        ]);
+        yield* near.sendAll(nothing);
+        yield* near.sendv([]);
+        yield* near.sendv([nothing, nothing]);
+        expect(near.bytesSent).toBe(0);
+        yield* near.sendv([nothing, Buffer.from('x'), nothing]);
+        expect(String(yield* far.recv())).toBe('x');
+      }));
 
-    it('sending nothing sends nothing', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const nothing = new Uint8Array(0);
-          expect([yield* near.send(nothing), yield* near.send(''), near.trySend('')]).toEqual([
-            ...[0, 0, 0],
-          ]);
-          yield* near.sendAll(nothing);
-          yield* near.sendv([]);
-          yield* near.sendv([nothing, Buffer.from('x'), nothing]);
-          expect(String(yield* far.recv())).toBe('x');
-        }),
-      );
-    });
+    it('bytes of a resizable or shared buffer are sent and received like others', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        for (const buffer of [
+          new makeResizable(4, { maxByteLength: 8 }),
+          new SharedArrayBuffer(4),
+        ]) {
+          const data = new Uint8Array(buffer);
+          data.set([1, 2, 3, 4]);
+          yield* near.sendAll(data);
+          yield* near.sendv([data]);
+          const back = new Uint8Array(buffer, 2);
+          let taken = 0;
+          while (taken < 8) taken += yield* far.recvInto(back);
+          expect([...back]).toEqual([3, 4]);
+        }
+      }));
 
-    it('bytes of a resizable or shared buffer are sent and received like others', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          for (const buffer of [
-            new makeResizable(4, { maxByteLength: 8 }),
-            new SharedArrayBuffer(4),
-          ]) {
-            const data = new Uint8Array(buffer);
-            data.set([1, 2, 3, 4]);
-            yield* near.sendAll(data);
-            yield* near.sendv([data]);
-            const back = new Uint8Array(buffer, 2);
-            let taken = 0;
-            while (taken < 8) taken += yield* far.recvInto(back);
-            expect([...back]).toEqual([3, 4]);
-          }
-        }),
-      );
-    });
-
-    it('memory detached before an operation is driven is an error, not an empty send', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const data = [1, 2, 3, 4].map(() => new Uint8Array(8));
-          const [one, two, three, four] = data as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
-          const sends = [near.send(one), near.sendAll(two), near.sendv([three])];
-          const receive = near.recvInto(four);
-          for (const each of data) detach(each);
-          for (const operation of [...sends, receive]) {
-            expect(yield* failure(() => operation)).toMatchObject({
-              name: 'TypeError',
-              message: expect.stringContaining('detached or resized'),
-            });
-          }
-          yield* near.sendAll('not torn');
-          expect(String(yield* far.recv())).toBe('not torn');
-        }),
-      );
-    });
-
-    it('memory detached while a receive waits is an error, and no byte is lost', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const into = new Uint8Array(8);
-          yield* group(function* (tasks): Operation<void> {
-            const task = tasks.spawn(() => failure(() => near.recvInto(into)));
-            yield* untilWaiting(task);
-            detach(into);
-            yield* far.sendAll('late');
-            expect(yield* task.join()).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    it('memory detached before an operation is driven is an error, not an empty send', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const data = [1, 2, 3, 4].map(() => new Uint8Array(8));
+        const [one, two, three, four] = data as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+        const sends = [near.send(one), near.sendAll(two), near.sendv([three])];
+        const receive = near.recvInto(four);
+        for (const each of data) detach(each);
+        for (const operation of [...sends, receive]) {
+          expect(yield* failure(() => operation)).toMatchObject({
+            name: 'TypeError',
+            message: expect.stringContaining('detached or resized'),
           });
-          expect(String(yield* near.recv())).toBe('late');
-        }),
-      );
-    });
+        }
+        yield* near.sendAll('not torn');
+        expect(String(yield* far.recv())).toBe('not torn');
+      }));
 
-    it('memory detached in the middle of a send tears the stream', () => {
-      return backend.run(() =>
+    it('memory detached while a receive waits is an error, and no byte is lost', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const into = new Uint8Array(8);
+        yield* group(function* (tasks): Operation<void> {
+          const task = tasks.spawn(() => failure(() => near.recvInto(into)));
+          yield* untilWaiting(task);
+          detach(into);
+          yield* far.sendAll('late');
+          expect(yield* task.join()).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+        });
+        expect(String(yield* near.recv())).toBe('late');
+      }));
+
+    it('memory detached in the middle of a send tears the stream', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const data = new Uint8Array(8 << 20);
           yield* group(function* (tasks): Operation<void> {
@@ -140,11 +123,10 @@ for (const backend of backends) {
           });
           expect(yield* failure(() => near.send('more'))).toMatchObject({ code: 'ERR_TORN' });
         }),
-      );
-    });
+      ));
 
-    it('memory detached while a send waits for its first byte does not tear the stream', () => {
-      return backend.run(() =>
+    it('memory detached while a send waits for its first byte does not tear the stream', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           yield* fill(near);
           const data = new Uint8Array(8);
@@ -160,11 +142,10 @@ for (const backend of backends) {
           yield* near.sendAll('whole');
           expect(near.bytesSent).toBe(sent + 5);
         }),
-      );
-    });
+      ));
 
-    it('an invalid address is rejected before anything is opened', () => {
-      return backend.run(function* (): Operation<void> {
+    it('an invalid address is rejected before anything is opened', () =>
+      backend.run(function* (): Operation<void> {
         for (const address of [null, {}, 'host', 70_000, { path: '' }, 'a\0b:1']) {
           for (const attempt of [listen, connect]) {
             const error = yield* failure(() => attempt(address as string));
@@ -172,8 +153,7 @@ for (const backend of backends) {
             expect(error.code).toMatch(/^ERR_(ADDRESS|OUT_OF_RANGE|INVALID_ARG_TYPE)$/);
           }
         }
-      });
-    });
+      }));
   });
 }
 

@@ -8,9 +8,9 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   receiveExactly,
   untilWaiting,
-  withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
@@ -18,47 +18,41 @@ for (const backend of backends) {
   describe(`one task at a time on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a second receiver gets ERR_BUSY, and the first one its bytes', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const first = tasks.spawn(() => far.recv());
-            yield* untilWaiting(first);
-            const second = yield* failure(() => far.recv());
-            expect(second).toBeInstanceOf(BusyError);
-            expect(second.code).toBe('ERR_BUSY');
-            const room = new Uint8Array(9);
-            expect(yield* failure(() => far.recvInto(room))).toMatchObject({ code: 'ERR_BUSY' });
-            expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
-            expect(() => far.tryRecv()).toThrow(BusyError);
-            expect(first.state).toBe('waiting');
-            yield* near.sendAll('for the first');
-            expect(String(yield* first.join())).toBe('for the first');
-          });
-          yield* near.sendAll('free again');
-          expect(String(yield* far.recv())).toBe('free again');
-        }),
-      );
-    });
+    it('a second receiver gets ERR_BUSY, and the first one its bytes', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const first = tasks.spawn(() => far.recv());
+          yield* untilWaiting(first);
+          const second = yield* failure(() => far.recv());
+          expect(second).toBeInstanceOf(BusyError);
+          expect(second.code).toBe('ERR_BUSY');
+          const room = new Uint8Array(9);
+          expect(yield* failure(() => far.recvInto(room))).toMatchObject({ code: 'ERR_BUSY' });
+          expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
+          expect(() => far.tryRecv()).toThrow(BusyError);
+          expect(first.state).toBe('waiting');
+          yield* near.sendAll('for the first');
+          expect(String(yield* first.join())).toBe('for the first');
+        });
+        yield* near.sendAll('free again');
+        expect(String(yield* far.recv())).toBe('free again');
+      }));
 
-    it('a second receiver gets ERR_BUSY even if bytes are available', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const first = tasks.spawn(() => receiveExactly(far, 10));
-            yield* untilWaiting(first);
-            yield* near.sendAll('12345');
-            while (first.state === 'waiting') yield;
-            expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
-            yield* near.sendAll('67890');
-            expect(String(yield* first.join())).toBe('1234567890');
-          });
-        }),
-      );
-    });
+    it('a second receiver gets ERR_BUSY even if bytes are available', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const first = tasks.spawn(() => receiveExactly(far, 10));
+          yield* untilWaiting(first);
+          yield* near.sendAll('12345');
+          while (first.state === 'waiting') yield;
+          expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
+          yield* near.sendAll('67890');
+          expect(String(yield* first.join())).toBe('1234567890');
+        });
+      }));
 
-    it('a second sender gets ERR_BUSY, and the first one sends all of its bytes', () => {
-      return backend.run(() =>
+    it('a second sender gets ERR_BUSY, and the first one sends all of its bytes', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -80,11 +74,10 @@ for (const backend of backends) {
           yield* near.sendAll('free again');
           expect(String(yield* receiveExactly(far, 10))).toBe('free again');
         }),
-      );
-    });
+      ));
 
-    it('a second task that accepts gets ERR_BUSY, and the first one its connection', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a second task that accepts gets ERR_BUSY, and the first one its connection', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const first = tasks.spawn(() => listener.accept());
@@ -97,11 +90,10 @@ for (const backend of backends) {
         using next = yield* connect(listener.address);
         using accepted = yield* listener.accept();
         expect(accepted.remoteAddress).toEqual(next.localAddress);
-      });
-    });
+      }));
 
-    it('one task may receive while another one sends', () => {
-      return backend.run(() =>
+    it('one task may receive while another one sends', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -115,32 +107,28 @@ for (const backend of backends) {
             yield* sender.join();
           });
         }),
-      );
-    });
+      ));
 
-    it('a raw wait fails while an operation waits in the same direction, and the reverse', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const operation = tasks.spawn(() => far.recv());
-            yield* untilWaiting(operation);
-            expect(yield* failure(() => rawRecv(far))).toMatchObject({ code: 'ERR_BUSY' });
-            expect(yield* failure(() => readable(far))).toMatchObject({ code: 'ERR_BUSY' });
-            yield* near.sendAll('one');
-            expect(String(yield* operation.join())).toBe('one');
-            const raw = tasks.spawn(() => rawRecv(far));
-            yield* untilWaiting(raw);
-            expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
-            yield* near.sendAll('two');
-            yield* raw.join();
-            expect(String(yield* far.recv())).toBe('two');
-          });
-        }),
-      );
-    });
+    it('a raw wait fails while an operation waits in the same direction, and the reverse', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const operation = tasks.spawn(() => far.recv());
+          yield* untilWaiting(operation);
+          expect(yield* failure(() => rawRecv(far))).toMatchObject({ code: 'ERR_BUSY' });
+          expect(yield* failure(() => readable(far))).toMatchObject({ code: 'ERR_BUSY' });
+          yield* near.sendAll('one');
+          expect(String(yield* operation.join())).toBe('one');
+          const raw = tasks.spawn(() => rawRecv(far));
+          yield* untilWaiting(raw);
+          expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
+          yield* near.sendAll('two');
+          yield* raw.join();
+          expect(String(yield* far.recv())).toBe('two');
+        });
+      }));
 
-    it('a second raw wait to send fails', () => {
-      return backend.run(() =>
+    it('a second raw wait to send fails', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* group(function* (tasks): Operation<void> {
@@ -151,8 +139,7 @@ for (const backend of backends) {
             yield* first.join();
           });
         }),
-      );
-    });
+      ));
   });
 }
 

@@ -19,6 +19,7 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   receiveAll,
   receiveExactly,
   sendInPieces,
@@ -32,21 +33,19 @@ for (const backend of backends) {
   describe(`cancelling on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('a recv that is cancelled after any number of bytes loses no byte', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a recv that is cancelled after any number of bytes loses no byte', () =>
+      backend.run(function* (): Operation<void> {
         for (let offset = 0; offset <= 1500; offset += 25) {
           yield* withPair((near, far) => cancelAt(near, far, offset));
         }
-      });
-    });
+      }));
 
-    it('a recv that is cancelled after any number of steps loses no byte', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a recv that is cancelled after any number of steps loses no byte', () =>
+      backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 60; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
         }
-      });
-    });
+      }));
 
     it('a recv that times out repeatedly loses no byte', () => {
       const sent = pattern(60_000);
@@ -62,69 +61,56 @@ for (const backend of backends) {
       );
     });
 
-    it('a recvInto that times out leaves the bytes unread', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const room = new Uint8Array(8);
-          expect(yield* moveOnAfter(1, () => far.recvInto(room))).toBeUndefined();
-          yield* near.sendAll('later');
-          expect(yield* far.recvInto(room)).toBe(5);
-        }),
-      );
-    });
+    it('a recvInto that times out leaves the bytes unread', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const room = new Uint8Array(8);
+        expect(yield* moveOnAfter(1, () => far.recvInto(room))).toBeUndefined();
+        yield* near.sendAll('later');
+        expect(yield* far.recvInto(room)).toBe(5);
+      }));
 
-    it('a time limit of 0 returns available bytes, and nothing otherwise', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          expect(yield* moveOnAfter(0, () => far.recv())).toBeUndefined();
-          yield* near.sendAll('there');
-          yield* eventually('bytes have arrived', () => far.readiness.canRecv);
-          expect(String(yield* moveOnAfter(0, () => far.recv()))).toBe('there');
-        }),
-      );
-    });
+    it('a time limit of 0 returns available bytes, and nothing otherwise', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        expect(yield* moveOnAfter(0, () => far.recv())).toBeUndefined();
+        yield* near.sendAll('there');
+        yield* eventually('bytes have arrived', () => far.readiness.canRecv);
+        expect(String(yield* moveOnAfter(0, () => far.recv()))).toBe('there');
+      }));
 
-    it('a notification before a cancellation wins', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => far.recv());
-            yield* untilWaiting(reader);
-            near.trySend('granted');
-            while (reader.state === 'waiting') yield;
-            expect(reader.state).toBe('ready');
-            reader.cancel();
-            expect(String(yield* reader.join())).toBe('granted');
+    it('a notification before a cancellation wins', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => far.recv());
+          yield* untilWaiting(reader);
+          near.trySend('granted');
+          while (reader.state === 'waiting') yield;
+          expect(reader.state).toBe('ready');
+          reader.cancel();
+          expect(String(yield* reader.join())).toBe('granted');
+        });
+      }));
+
+    it('a cancellation before the notification wins, and the bytes stay unread', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => far.recv());
+          yield* untilWaiting(reader);
+          reader.cancel();
+          near.trySend('kept');
+          expect(yield* failure(() => reader.join())).toMatchObject({
+            code: 'ERR_TASK_CANCELLED',
           });
-        }),
-      );
-    });
+        });
+        expect(String(yield* far.recv())).toBe('kept');
+      }));
 
-    it('a cancellation before the notification wins, and the bytes stay unread', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => far.recv());
-            yield* untilWaiting(reader);
-            reader.cancel();
-            near.trySend('kept');
-            expect(yield* failure(() => reader.join())).toMatchObject({
-              code: 'ERR_TASK_CANCELLED',
-            });
-          });
-          expect(String(yield* far.recv())).toBe('kept');
-        }),
-      );
-    });
-
-    it('an accept that is cancelled after any number of connections loses none', () => {
-      return backend.run(function* (): Operation<void> {
+    it('an accept that is cancelled after any number of connections loses none', () =>
+      backend.run(function* (): Operation<void> {
         for (let count = 0; count <= 20; count++) yield* cancelAccept(count);
-      });
-    });
+      }));
 
-    it('an accept that times out repeatedly loses no connection', () => {
-      return backend.run(function* (): Operation<void> {
+    it('an accept that times out repeatedly loses no connection', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const received: number[] = [];
         yield* together(
@@ -132,11 +118,10 @@ for (const backend of backends) {
           () => acceptWithTimeouts(listener, received),
         );
         expect(received.toSorted((a, b) => a - b)).toEqual(received.map((_, i) => i));
-      });
-    });
+      }));
 
-    it('an accept that was notified before a cancellation wins', () => {
-      return backend.run(function* (): Operation<void> {
+    it('an accept that was notified before a cancellation wins', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => listener.accept());
@@ -147,31 +132,25 @@ for (const backend of backends) {
           using far = yield* accepting.join();
           expect(far.remoteAddress).toEqual(near.localAddress);
         });
-      });
-    });
+      }));
 
-    it('a sendAll that is cancelled after its first byte tears the send half', () => {
-      return backend.run(() => withPair((near, far) => tear(backend, near, far)));
-    });
+    it('a sendAll that is cancelled after its first byte tears the send half', () =>
+      backend.run(() => withPair((near, far) => tear(backend, near, far))));
 
-    it('a sendv that is cancelled after its first byte tears the send half', () => {
-      return backend.run(() =>
+    it('a sendv that is cancelled after its first byte tears the send half', () =>
+      backend.run(() =>
         withPair((near, far) => tear(backend, near, far, (data) => near.sendv([data, data]))),
-      );
-    });
+      ));
 
-    it('a torn socket still receives', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* cutSend(near, () => near.sendAll(Buffer.alloc(20_000_000)));
-          yield* far.sendAll('received');
-          expect(String(yield* near.recv())).toBe('received');
-        }),
-      );
-    });
+    it('a torn socket still receives', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* cutSend(near, () => near.sendAll(Buffer.alloc(20_000_000)));
+        yield* far.sendAll('received');
+        expect(String(yield* near.recv())).toBe('received');
+      }));
 
-    it('a sendAll that is cancelled before its first byte sends nothing and tears nothing', () => {
-      return backend.run(() =>
+    it('a sendAll that is cancelled before its first byte sends nothing and tears nothing', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           yield* cutSend(near, () => near.sendAll('never'));
@@ -183,38 +162,31 @@ for (const backend of backends) {
           near.close();
           expect(String(yield* receiveAll(far))).toBe('after all');
         }),
-      );
-    });
+      ));
 
-    it('a sendAll that times out reports the number of bytes that were sent', () => {
-      return backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          const error = yield* failure(() =>
-            timeout(30, () => near.sendAll(Buffer.alloc(20_000_000))),
-          );
-          expect(error).toMatchObject({ code: 'ERR_TIMEOUT' });
-          expect(error.message).toContain('send 127.0.0.1');
-          const torn = yield* failure(() => near.sendAll('more'));
-          expect(torn.bytesSent).toBe(near.bytesSent);
-        }),
-      );
-    });
+    it('a sendAll that times out reports the number of bytes that were sent', () =>
+      onPair(backend, function* (near): Operation<void> {
+        const error = yield* failure(() =>
+          timeout(30, () => near.sendAll(Buffer.alloc(20_000_000))),
+        );
+        expect(error).toMatchObject({ code: 'ERR_TIMEOUT' });
+        expect(error.message).toContain('send 127.0.0.1');
+        const torn = yield* failure(() => near.sendAll('more'));
+        expect(torn.bytesSent).toBe(near.bytesSent);
+      }));
 
-    it('a cancelled task that waits on a socket leaves it usable for the next one', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          for (let i = 0; i < 50; i++) {
-            yield* group(function* (tasks): Operation<void> {
-              const reader = tasks.spawn(() => far.recv());
-              for (let step = 0; step < i % 5; step++) yield;
-              reader.cancel();
-            });
-          }
-          yield* near.sendAll('at last');
-          expect(String(yield* far.recv())).toBe('at last');
-        }),
-      );
-    });
+    it('a cancelled task that waits on a socket leaves it usable for the next one', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        for (let i = 0; i < 50; i++) {
+          yield* group(function* (tasks): Operation<void> {
+            const reader = tasks.spawn(() => far.recv());
+            for (let step = 0; step < i % 5; step++) yield;
+            reader.cancel();
+          });
+        }
+        yield* near.sendAll('at last');
+        expect(String(yield* far.recv())).toBe('at last');
+      }));
   });
 }
 

@@ -9,6 +9,7 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   sendsOf,
   together,
   untilWaiting,
@@ -21,24 +22,21 @@ for (const backend of backends) {
   describe(`closing on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('close is idempotent, and later operations fail with ERR_CLOSED', () => {
-      return backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          near.close();
-          near.close();
-          near.reset();
-          expect(near.closed).toBe(true);
-          for (const use of [...sendsOf(near), ...receivesOf(near)]) {
-            const error = yield* failure(use);
-            expect(error).toBeInstanceOf(ClosedError);
-            expect(error.code).toBe('ERR_CLOSED');
-          }
-        }),
-      );
-    });
+    it('close is idempotent, and later operations fail with ERR_CLOSED', () =>
+      onPair(backend, function* (near): Operation<void> {
+        near.close();
+        near.close();
+        near.reset();
+        expect(near.closed).toBe(true);
+        for (const use of [...sendsOf(near), ...receivesOf(near)]) {
+          const error = yield* failure(use);
+          expect(error).toBeInstanceOf(ClosedError);
+          expect(error.code).toBe('ERR_CLOSED');
+        }
+      }));
 
-    it('a closed listener fails with ERR_CLOSED', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a closed listener fails with ERR_CLOSED', () =>
+      backend.run(function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         listener.close();
         listener.close();
@@ -46,19 +44,16 @@ for (const backend of backends) {
         expect(yield* failure(() => listener.accept())).toBeInstanceOf(ClosedError);
         expect(() => listener.tryAccept()).toThrow(ClosedError);
         expect(listener.address.port).toBeGreaterThan(0);
-      });
-    });
+      }));
 
-    it('close wakes the receiver and the sender with ERR_CLOSED', () => {
-      return backend.run(() => withTightPair((near) => closeUnder(near)));
-    });
+    it('close wakes the receiver and the sender with ERR_CLOSED', () =>
+      backend.run(() => withTightPair((near) => closeUnder(near))));
 
-    it('reset wakes the receiver and the sender with ERR_CLOSED', () => {
-      return backend.run(() => withTightPair((near) => closeUnder(near, () => near.reset())));
-    });
+    it('reset wakes the receiver and the sender with ERR_CLOSED', () =>
+      backend.run(() => withTightPair((near) => closeUnder(near, () => near.reset()))));
 
-    it('closing a listener wakes the accepting task with ERR_CLOSED', () => {
-      return backend.run(function* (): Operation<void> {
+    it('closing a listener wakes the accepting task with ERR_CLOSED', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => failure(() => listener.accept()));
@@ -66,11 +61,10 @@ for (const backend of backends) {
           listener.close();
           expect(yield* accepting.join()).toMatchObject({ code: 'ERR_CLOSED' });
         });
-      });
-    });
+      }));
 
-    it('a raw wait on a closed socket returns at once, and the attempt throws ERR_CLOSED', () => {
-      return backend.run(() =>
+    it('a raw wait on a closed socket returns at once, and the attempt throws ERR_CLOSED', () =>
+      backend.run(() =>
         withPair(function* (near): Generator<Wait, void> {
           near.close();
           yield ['recv', near];
@@ -78,19 +72,16 @@ for (const backend of backends) {
           yield ['send', near];
           expect(() => near.trySend('x')).toThrow(ClosedError);
         }),
-      );
-    });
+      ));
 
-    it('a socket that is closed in the same batch as its event receives nothing', () => {
-      return backend.run(() => withPairs(40, closeInBatch));
-    });
+    it('a socket that is closed in the same batch as its event receives nothing', () =>
+      backend.run(() => withPairs(40, closeInBatch)));
 
-    it('a new socket with a reused descriptor receives no event of the old one', () => {
-      return backend.run(() => withPairs(40, reuseInBatch));
-    });
+    it('a new socket with a reused descriptor receives no event of the old one', () =>
+      backend.run(() => withPairs(40, reuseInBatch)));
 
-    it('a listener that is closed in the same batch as its event accepts nothing', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a listener that is closed in the same batch as its event accepts nothing', () =>
+      backend.run(function* (): Operation<void> {
         using one = yield* listen(LOOPBACK);
         using two = yield* listen(LOOPBACK);
         const endings: string[] = [];
@@ -101,11 +92,10 @@ for (const backend of backends) {
         );
         expect(endings.length).toBe(2);
         expect(endings).toContain('accepted');
-      });
-    });
+      }));
 
-    it('`using` closes a socket and a listener', () => {
-      return backend.run(function* (): Operation<void> {
+    it('`using` closes a socket and a listener', () =>
+      backend.run(function* (): Operation<void> {
         const kept: (Socket | Listener)[] = [];
         {
           using listener = yield* listen(LOOPBACK);
@@ -115,8 +105,7 @@ for (const backend of backends) {
           expect(kept.map(({ closed }) => closed)).toEqual([false, false, false]);
         }
         expect(kept.map(({ closed }) => closed)).toEqual([true, true, true]);
-      });
-    });
+      }));
 
     it('sockets that a program leaves open are closed and named in a warning', async () => {
       const port = await backend.run(function* (): Operation<number> {

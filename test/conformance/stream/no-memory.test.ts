@@ -5,7 +5,7 @@ import type { Operation, Socket } from '../../../src/index.ts';
 import { pipe, SystemError } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { failure, withPair } from '../../support/sockets.ts';
+import { failure, onPair } from '../../support/sockets.ts';
 
 const NO_MEMORY = { code: 'ENOBUFS', syscall: 'write' } as const;
 
@@ -42,42 +42,33 @@ for (const backend of backends) {
       },
     };
     for (const [name, send] of Object.entries(sends)) {
-      it(`a shortage of memory after a part of a ${name} tears the send half`, () => {
-        return backend.run(() =>
-          withPair(function* (near, far): Operation<void> {
-            failBehind(near, 4);
-            expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
-            const torn = { code: 'ERR_TORN', bytesSent: 4 };
-            expect(yield* failure(() => near.sendAll('the next'))).toMatchObject(torn);
-            expect(String(yield* far.recv())).toBe('a me');
-          }),
-        );
-      });
+      it(`a shortage of memory after a part of a ${name} tears the send half`, () =>
+        onPair(backend, function* (near, far): Operation<void> {
+          failBehind(near, 4);
+          expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
+          const torn = { code: 'ERR_TORN', bytesSent: 4 };
+          expect(yield* failure(() => near.sendAll('the next'))).toMatchObject(torn);
+          expect(String(yield* far.recv())).toBe('a me');
+        }));
 
-      it(`a shortage of memory before the first byte of a ${name} sends nothing`, () => {
-        return backend.run(() =>
-          withPair(function* (near, far): Operation<void> {
-            failBehind(near, 0);
-            expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
-            near.writer();
-            if (name === 'flush') yield* near.writer().flush();
-            else yield* send(near);
-            expect(String(yield* far.recv())).toBe('a message');
-          }),
-        );
-      });
+      it(`a shortage of memory before the first byte of a ${name} sends nothing`, () =>
+        onPair(backend, function* (near, far): Operation<void> {
+          failBehind(near, 0);
+          expect(yield* failure(() => send(near))).toMatchObject(NO_MEMORY);
+          near.writer();
+          if (name === 'flush') yield* near.writer().flush();
+          else yield* send(near);
+          expect(String(yield* far.recv())).toBe('a message');
+        }));
     }
 
-    it('a shortage of memory for a piece of a pipe tears the receiving end of the pipe', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('a message');
-          failBehind(far, 4);
-          expect(yield* failure(() => pipe(far, far))).toMatchObject(NO_MEMORY);
-          const torn = { code: 'ERR_TORN', bytesSent: 4 };
-          expect(yield* failure(() => far.sendAll('the next'))).toMatchObject(torn);
-        }),
-      );
-    });
+    it('a shortage of memory for a piece of a pipe tears the receiving end of the pipe', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('a message');
+        failBehind(far, 4);
+        expect(yield* failure(() => pipe(far, far))).toMatchObject(NO_MEMORY);
+        const torn = { code: 'ERR_TORN', bytesSent: 4 };
+        expect(yield* failure(() => far.sendAll('the next'))).toMatchObject(torn);
+      }));
   });
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Operation, Socket } from '../../../src/index.ts';
 import { all, group, moveOnAfter, pipe } from '../../../src/index.ts';
+import type { TestBackend } from '../../support/backends.ts';
 import { backends } from '../../support/backends.ts';
 import { digest, pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
@@ -9,6 +10,7 @@ import {
   eventually,
   failure,
   fill,
+  onPair,
   receiveAll,
   together,
   untilWaiting,
@@ -20,102 +22,93 @@ for (const backend of backends) {
   describe(`pipe on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('pipe forwards all bytes and the end of file, and returns the number of bytes', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
-          const data = pattern(3_000_000);
-          let moved = 0;
-          yield* together(
-            function* (): Operation<void> {
-              yield* source.sendAll(data);
-              source.shutdown('send');
-            },
-            function* (): Operation<void> {
-              moved = yield* pipe(from, to);
-            },
-            function* (): Operation<void> {
-              expect(digest(yield* receiveAll(sink))).toBe(digest(data));
-            },
-          );
-          expect([moved, from.bytesReceived, to.bytesSent]).toEqual(Array(3).fill(data.length));
-        }),
-      );
-    });
+    it('pipe forwards all bytes and the end of file, and returns the number of bytes', () =>
+      onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
+        const data = pattern(3_000_000);
+        let moved = 0;
+        yield* together(
+          function* (): Operation<void> {
+            yield* source.sendAll(data);
+            source.shutdown('send');
+          },
+          function* (): Operation<void> {
+            moved = yield* pipe(from, to);
+          },
+          function* (): Operation<void> {
+            expect(digest(yield* receiveAll(sink))).toBe(digest(data));
+          },
+        );
+        expect([moved, from.bytesReceived, to.bytesSent]).toEqual(Array(3).fill(data.length));
+      }));
 
-    it('pipe does not forward the end of file with `end: false`', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
-          yield* source.sendAll('first ');
-          source.shutdown('send');
-          expect(yield* pipe(from, to, { end: false })).toBe(6);
-          yield* to.sendAll('second');
-          to.shutdown('send');
-          expect(String(yield* receiveAll(sink))).toBe('first second');
-        }),
-      );
-    });
+    it('pipe does not forward the end of file with `end: false`', () =>
+      onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
+        yield* source.sendAll('first ');
+        source.shutdown('send');
+        expect(yield* pipe(from, to, { end: false })).toBe(6);
+        yield* to.sendAll('second');
+        to.shutdown('send');
+        expect(String(yield* receiveAll(sink))).toBe('first second');
+      }));
 
-    it('two pipes make a proxy that forwards half-closes in both directions', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
-          yield* together(
-            () => all([() => pipe(from, to), () => pipe(to, from)]),
-            function* (): Operation<void> {
-              yield* echo(sink);
-              yield* sink.sendAll('!');
-              sink.shutdown('send');
-            },
-            function* (): Operation<void> {
-              yield* source.sendAll('there and back');
-              source.shutdown('send');
-              expect(String(yield* receiveAll(source))).toBe('there and back!');
-            },
-          );
-        }),
-      );
-    });
+    it('two pipes make a proxy that forwards half-closes in both directions', () =>
+      onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
+        yield* together(
+          () => all([() => pipe(from, to), () => pipe(to, from)]),
+          function* (): Operation<void> {
+            yield* echo(sink);
+            yield* sink.sendAll('!');
+            sink.shutdown('send');
+          },
+          function* (): Operation<void> {
+            yield* source.sendAll('there and back');
+            source.shutdown('send');
+            expect(String(yield* receiveAll(source))).toBe('there and back!');
+          },
+        );
+      }));
 
-    it('pipe takes no more from a fast sender than the receiver takes', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to }): Operation<void> {
+    it('pipe takes no more from a fast sender than the receiver takes', () =>
+      onTwoPairs(
+        backend,
+        function* ({ source, from, to }): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             const piping = tasks.spawn(() => pipe(from, to), { daemon: true });
             yield* fill(source);
             yield* untilWaiting(piping);
             expect(from.bytesReceived - to.bytesSent).toBeLessThanOrEqual(131072);
           });
-        }, withTightPair),
-      );
-    });
+        },
+        withTightPair,
+      ));
 
-    it('a pipe that is cancelled while it waits for bytes loses none, and both sockets work', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
-          expect(yield* moveOnAfter(1, () => pipe(from, to))).toBe(undefined);
-          yield* source.sendAll('later');
-          source.shutdown('send');
-          yield* pipe(from, to);
-          expect(String(yield* receiveAll(sink))).toBe('later');
-        }),
-      );
-    });
+    it('a pipe that is cancelled while it waits for bytes loses none, and both sockets work', () =>
+      onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
+        expect(yield* moveOnAfter(1, () => pipe(from, to))).toBe(undefined);
+        yield* source.sendAll('later');
+        source.shutdown('send');
+        yield* pipe(from, to);
+        expect(String(yield* receiveAll(sink))).toBe('later');
+      }));
 
-    it('a pipe that is cancelled while it sends tears the send half', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to }): Operation<void> {
+    it('a pipe that is cancelled while it sends tears the send half', () =>
+      onTwoPairs(
+        backend,
+        function* ({ source, from, to }): Operation<void> {
           yield* fill(to);
           yield* source.sendAll('stuck');
           expect(yield* moveOnAfter(20, () => pipe(from, to))).toBe(undefined);
           expect(from.bytesReceived).toBe(5);
           const error = yield* failure(() => to.sendAll('more'));
           expect(error).toMatchObject({ code: 'ERR_TORN', bytesSent: 0 });
-        }, withTightPair),
-      );
-    });
+        },
+        withTightPair,
+      ));
 
-    it('a pipe that waits to send fails with ERR_CLOSED when its receiver is closed', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to }): Operation<void> {
+    it('a pipe that waits to send fails with ERR_CLOSED when its receiver is closed', () =>
+      onTwoPairs(
+        backend,
+        function* ({ source, from, to }): Operation<void> {
           yield* fill(to);
           yield* source.sendAll('stuck');
           const closing = together(
@@ -129,104 +122,83 @@ for (const backend of backends) {
           const later = yield* failure(() => to.sendAll('more'));
           expect(later).toMatchObject({ code: 'ERR_CLOSED' });
           expect(String(from.tryRecv() ?? 'nothing')).toBe('nothing');
-        }, withTightPair),
-      );
-    });
+        },
+        withTightPair,
+      ));
 
-    it('a pipe that has ended in any way releases both directions', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
-          yield* moveOnAfter(1, () => pipe(from, to));
-          yield* source.sendAll('one ');
-          expect(String(yield* from.recv())).toBe('one ');
-          source.shutdown('send');
-          expect(yield* pipe(from, to, { end: false })).toBe(0);
-          expect(yield* from.recv()).toHaveLength(0);
-          yield* to.sendAll('two');
-          expect(String(yield* sink.recv())).toBe('two');
-        }),
-      );
-    });
+    it('a pipe that has ended in any way releases both directions', () =>
+      onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
+        yield* moveOnAfter(1, () => pipe(from, to));
+        yield* source.sendAll('one ');
+        expect(String(yield* from.recv())).toBe('one ');
+        source.shutdown('send');
+        expect(yield* pipe(from, to, { end: false })).toBe(0);
+        expect(yield* from.recv()).toHaveLength(0);
+        yield* to.sendAll('two');
+        expect(String(yield* sink.recv())).toBe('two');
+      }));
 
-    it('a pipe can be driven once, and not at all after `return`', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to }): Operation<void> {
-          source.shutdown('send');
-          const piping = pipe(from, to);
-          yield* piping;
-          const again = { code: 'ERR_ALREADY_DRIVEN' };
-          expect(yield* failure(() => piping)).toMatchObject(again);
-          const unused = pipe(from, to) as Operation<number> & { return(): void };
-          unused.return();
-          expect(yield* failure(() => unused)).toMatchObject(again);
-        }),
-      );
-    });
+    it('a pipe can be driven once, and not at all after `return`', () =>
+      onTwoPairs(backend, function* ({ source, from, to }): Operation<void> {
+        source.shutdown('send');
+        const piping = pipe(from, to);
+        yield* piping;
+        const again = { code: 'ERR_ALREADY_DRIVEN' };
+        expect(yield* failure(() => piping)).toMatchObject(again);
+        const unused = pipe(from, to) as Operation<number> & { return(): void };
+        unused.return();
+        expect(yield* failure(() => unused)).toMatchObject(again);
+      }));
 
-    it('pipe fails with ERR_BUSY if a task uses one of the directions, and takes no byte', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to }): Operation<void> {
-          yield* source.sendAll('x');
-          yield* group(function* (tasks): Operation<void> {
-            const piping = tasks.spawn(() => pipe(to, from), { daemon: true });
-            yield* untilWaiting(piping);
-            const busy = { code: 'ERR_BUSY' };
-            expect(yield* failure(() => pipe(to, to))).toMatchObject(busy);
-            expect(yield* failure(() => pipe(from, from))).toMatchObject(busy);
-            expect(yield* failure(() => to.recv())).toMatchObject(busy);
-            expect(yield* failure(() => from.sendAll('y'))).toMatchObject(busy);
-          });
-          expect(String(yield* from.recv())).toBe('x');
-        }),
-      );
-    });
+    it('pipe fails with ERR_BUSY if a task uses one of the directions, and takes no byte', () =>
+      onTwoPairs(backend, function* ({ source, from, to }): Operation<void> {
+        yield* source.sendAll('x');
+        yield* group(function* (tasks): Operation<void> {
+          const piping = tasks.spawn(() => pipe(to, from), { daemon: true });
+          yield* untilWaiting(piping);
+          const busy = { code: 'ERR_BUSY' };
+          expect(yield* failure(() => pipe(to, to))).toMatchObject(busy);
+          expect(yield* failure(() => pipe(from, from))).toMatchObject(busy);
+          expect(yield* failure(() => to.recv())).toMatchObject(busy);
+          expect(yield* failure(() => from.sendAll('y'))).toMatchObject(busy);
+        });
+        expect(String(yield* from.recv())).toBe('x');
+      }));
 
-    it('pipe fails with the error of the socket that failed', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
-          source.reset();
-          expect(yield* failure(() => pipe(from, to))).toMatchObject({ code: 'ECONNRESET' });
-          yield* sink.sendAll('x');
-          from.close();
-          expect(yield* failure(() => pipe(to, from))).toMatchObject({ code: 'ERR_CLOSED' });
-        }),
-      );
-    });
+    it('pipe fails with the error of the socket that failed', () =>
+      onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
+        source.reset();
+        expect(yield* failure(() => pipe(from, to))).toMatchObject({ code: 'ECONNRESET' });
+        yield* sink.sendAll('x');
+        from.close();
+        expect(yield* failure(() => pipe(to, from))).toMatchObject({ code: 'ERR_CLOSED' });
+      }));
 
-    it('pipe sends the held bytes of a reader first', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ source, from, to, sink }): Operation<void> {
-          yield* source.sendAll('header\nbody, ');
-          expect(yield* from.reader().readLine()).toBe('header');
-          yield* source.sendAll('and more');
-          source.shutdown('send');
-          expect(yield* pipe(from, to)).toBe(14);
-          expect(String(yield* receiveAll(sink))).toBe('body, and more');
-        }),
-      );
-    });
+    it('pipe sends the held bytes of a reader first', () =>
+      onTwoPairs(backend, function* ({ source, from, to, sink }): Operation<void> {
+        yield* source.sendAll('header\nbody, ');
+        expect(yield* from.reader().readLine()).toBe('header');
+        yield* source.sendAll('and more');
+        source.shutdown('send');
+        expect(yield* pipe(from, to)).toBe(14);
+        expect(String(yield* receiveAll(sink))).toBe('body, and more');
+      }));
 
-    it('pipe fails if bytes wait in the writer of the receiver', () => {
-      return backend.run(() =>
-        withTwoPairs(function* ({ from, to }): Operation<void> {
-          to.writer().write('first');
-          const error = yield* failure(() => pipe(from, to));
-          expect(error).toMatchObject({ code: 'ERR_FLUSH_NEEDED' });
-          yield* to.writer().flush();
-        }),
-      );
-    });
+    it('pipe fails if bytes wait in the writer of the receiver', () =>
+      onTwoPairs(backend, function* ({ from, to }): Operation<void> {
+        to.writer().write('first');
+        const error = yield* failure(() => pipe(from, to));
+        expect(error).toMatchObject({ code: 'ERR_FLUSH_NEEDED' });
+        yield* to.writer().flush();
+      }));
 
-    it('a socket that is piped to itself echoes', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('echo');
-          near.shutdown('send');
-          expect(yield* pipe(far, far)).toBe(4);
-          expect(String(yield* receiveAll(near))).toBe('echo');
-        }),
-      );
-    });
+    it('a socket that is piped to itself echoes', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('echo');
+        near.shutdown('send');
+        expect(yield* pipe(far, far)).toBe(4);
+        expect(String(yield* receiveAll(near))).toBe('echo');
+      }));
 
     it('pipe rejects a value that is not a Socket', () => {
       const nothing = undefined as unknown as Socket;
@@ -243,9 +215,12 @@ interface TwoPairs {
 }
 
 /** source ── from, to ── sink. */
-function withTwoPairs(
+function onTwoPairs(
+  backend: TestBackend,
   body: (sockets: TwoPairs) => Operation<void>,
   pair: typeof withTightPair = withPair,
-): Operation<void> {
-  return pair((source, from) => pair((to, sink) => body({ source, from, to, sink })));
+): Promise<void> {
+  return backend.run(() =>
+    pair((source, from) => pair((to, sink) => body({ source, from, to, sink }))),
+  );
 }

@@ -10,11 +10,11 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   receiveAll,
   receiveExactly,
   together,
   untilWaiting,
-  withPair,
   withTightPair,
 } from '../../support/sockets.ts';
 
@@ -22,8 +22,8 @@ for (const backend of backends) {
   describe(`the teaching program on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('the teaching program waits, receives and sends: GOT:Hello for Hello', () => {
-      return backend.run(function* (): Operation<void> {
+    it('the teaching program waits, receives and sends: GOT:Hello for Hello', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const server = tasks.spawn(() => tcpServer(listener));
@@ -32,11 +32,10 @@ for (const backend of backends) {
           }
           server.cancel();
         });
-      });
-    });
+      }));
 
-    it('the teaching program serves many clients at the same time', () => {
-      return backend.run(function* (): Operation<void> {
+    it('the teaching program serves many clients at the same time', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const server = tasks.spawn(() => tcpServer(listener));
@@ -53,54 +52,44 @@ for (const backend of backends) {
           expect(new Set(answers)).toEqual(new Set(clients.map((text) => `GOT:${text}`)));
           server.cancel();
         });
-      });
-    });
+      }));
 
-    it('tryRecv(1000) returns at most 1000 bytes at a time, and all bytes in the end', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const sent = pattern(10_500);
-          yield* near.sendAll(sent);
+    it('tryRecv(1000) returns at most 1000 bytes at a time, and all bytes in the end', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const sent = pattern(10_500);
+        yield* near.sendAll(sent);
+        near.close();
+        const parts: Buffer[] = [];
+        yield* rawReceive(far, parts);
+        expect(Math.max(...parts.map(({ length }) => length))).toBe(1000);
+        expect(Buffer.concat(parts).equals(sent)).toBe(true);
+      }));
+
+    it("`yield ['send', socket]` waits until trySend may succeed", () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const sent = pattern(9_000_000);
+        yield* together(
+          () => rawSendAll(near, sent),
+          function* (): Operation<void> {
+            expect((yield* receiveAll(far)).equals(sent)).toBe(true);
+          },
+        );
+      }));
+
+    it('a spurious wake-up of a raw wait is harmless', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const parts: Buffer[] = [];
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => rawReceive(far, parts));
+          yield* wakeForNothing(reader, () => far.readiness.notifyRecv());
+          yield* near.sendAll('real');
           near.close();
-          const parts: Buffer[] = [];
-          yield* rawReceive(far, parts);
-          expect(Math.max(...parts.map(({ length }) => length))).toBe(1000);
-          expect(Buffer.concat(parts).equals(sent)).toBe(true);
-        }),
-      );
-    });
+        });
+        expect(String(Buffer.concat(parts))).toBe('real');
+      }));
 
-    it("`yield ['send', socket]` waits until trySend may succeed, which returns the bytes sent", () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const sent = pattern(9_000_000);
-          yield* together(
-            () => rawSendAll(near, sent),
-            function* (): Operation<void> {
-              expect((yield* receiveAll(far)).equals(sent)).toBe(true);
-            },
-          );
-        }),
-      );
-    });
-
-    it('a spurious wake-up of a raw wait is harmless', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const parts: Buffer[] = [];
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => rawReceive(far, parts));
-            yield* wakeForNothing(reader, () => far.readiness.notifyRecv());
-            yield* near.sendAll('real');
-            near.close();
-          });
-          expect(String(Buffer.concat(parts))).toBe('real');
-        }),
-      );
-    });
-
-    it('a spurious wake-up of recv, recvInto and accept is harmless', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a spurious wake-up of recv, recvInto and accept is harmless', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => listener.accept());
@@ -116,11 +105,10 @@ for (const backend of backends) {
           yield* near.sendAll('three');
           expect(yield* into.join()).toBe(5);
         });
-      });
-    });
+      }));
 
-    it('a spurious wake-up of sendAll and sendv is harmless', () => {
-      return backend.run(() =>
+    it('a spurious wake-up of sendAll and sendv is harmless', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           yield* group(function* (tasks): Operation<void> {
             for (const send of [() => near.sendAll('a'), () => near.sendv([Buffer.from('a')])]) {
@@ -132,45 +120,37 @@ for (const backend of backends) {
             }
           });
         }),
-      );
-    });
+      ));
 
-    it('bytes that another task has taken cause a harmless spurious wake-up', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => rawRecv(far));
-            yield* untilWaiting(reader);
-            near.trySend('stolen');
-            while (reader.state === 'waiting') yield;
-            expect(String(far.tryRecv())).toBe('stolen');
-            yield* untilWaiting(reader);
-            yield* near.sendAll('own');
-            expect(String(yield* reader.join())).toBe('own');
-          });
-        }),
-      );
-    });
+    it('bytes that another task has taken cause a harmless spurious wake-up', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => rawRecv(far));
+          yield* untilWaiting(reader);
+          near.trySend('stolen');
+          while (reader.state === 'waiting') yield;
+          expect(String(far.tryRecv())).toBe('stolen');
+          yield* untilWaiting(reader);
+          yield* near.sendAll('own');
+          expect(String(yield* reader.join())).toBe('own');
+        });
+      }));
 
-    it('a raw wait on a value that is not pollable is an error of the task', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a raw wait on a value that is not pollable is an error of the task', () =>
+      backend.run(function* (): Operation<void> {
         const error = yield* failure(function* (): Generator<Wait, void> {
           yield ['recv', {} as Socket];
         });
         expect(error.code).toBe('ERR_UNKNOWN_REASON');
-      });
-    });
+      }));
 
-    it('readable and writable are raw waits as operations', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* writable(near);
-          expect(near.trySend('readable')).toBe(8);
-          yield* readable(far);
-          expect(String(far.tryRecv())).toBe('readable');
-        }),
-      );
-    });
+    it('readable and writable are raw waits as operations', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* writable(near);
+        expect(near.trySend('readable')).toBe(8);
+        yield* readable(far);
+        expect(String(far.tryRecv())).toBe('readable');
+      }));
   });
 }
 

@@ -8,6 +8,7 @@ import { withServer } from '../../support/servers.ts';
 import {
   eventually,
   failure,
+  onPair,
   receiveExactly,
   receiveText,
   sendInPieces,
@@ -68,81 +69,66 @@ for (const backend of backends) {
       );
     });
 
-    it('a reader finds a delimiter of several bytes and continues after it', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('GET / HTTP/1.1\r\nhost: x\r\n\r\nbody');
-          near.shutdown('send');
-          const reader = far.reader();
-          const head = yield* reader.readUntil('\r\n\r\n');
-          expect(String(head)).toBe('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
-          expect(String(yield* reader.readExactly(4))).toBe('body');
-          expect((yield* reader.read()).length).toBe(0);
-        }),
-      );
-    });
+    it('a reader finds a delimiter of several bytes and continues after it', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('GET / HTTP/1.1\r\nhost: x\r\n\r\nbody');
+        near.shutdown('send');
+        const reader = far.reader();
+        const head = yield* reader.readUntil('\r\n\r\n');
+        expect(String(head)).toBe('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+        expect(String(yield* reader.readExactly(4))).toBe('body');
+        expect((yield* reader.read()).length).toBe(0);
+      }));
 
-    it('a reader rejects a message that is too long, keeps it readable, and the socket can answer', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const reader = far.reader({ max: 100 });
-          yield* near.sendAll('x'.repeat(101));
-          const error = yield* failure(() => reader.readLine());
-          expect(error).toMatchObject({ code: 'ERR_LIMIT', limit: 100, buffered: 101 });
-          yield* far.sendAll('too long');
-          expect(String(yield* receiveExactly(near, 8))).toBe('too long');
-          expect((yield* reader.readExactly(101))?.length).toBe(101);
-        }),
-      );
-    });
+    it('a reader rejects a message that is too long and keeps it readable', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const reader = far.reader({ max: 100 });
+        yield* near.sendAll('x'.repeat(101));
+        const error = yield* failure(() => reader.readLine());
+        expect(error).toMatchObject({ code: 'ERR_LIMIT', limit: 100, buffered: 101 });
+        yield* far.sendAll('too long');
+        expect(String(yield* receiveExactly(near, 8))).toBe('too long');
+        expect((yield* reader.readExactly(101))?.length).toBe(101);
+      }));
 
-    it('a reader distinguishes an end between messages from one within a message', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('whole|hal');
-          near.shutdown('send');
-          const reader = far.reader();
-          expect(String(yield* reader.readUntil('|'))).toBe('whole|');
-          const error = yield* failure(() => reader.readUntil('|'));
-          expect(error).toMatchObject({
-            code: 'ERR_UNEXPECTED_EOF',
-            bytes: Buffer.from('hal'),
-          });
-          expect(yield* reader.readUntil('|')).toBe(null);
-          expect(yield* reader.readLine()).toBe(null);
-        }),
-      );
-    });
+    it('a reader distinguishes an end between messages from one within a message', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('whole|hal');
+        near.shutdown('send');
+        const reader = far.reader();
+        expect(String(yield* reader.readUntil('|'))).toBe('whole|');
+        const error = yield* failure(() => reader.readUntil('|'));
+        expect(error).toMatchObject({
+          code: 'ERR_UNEXPECTED_EOF',
+          bytes: Buffer.from('hal'),
+        });
+        expect(yield* reader.readUntil('|')).toBe(null);
+        expect(yield* reader.readLine()).toBe(null);
+      }));
 
-    it('a reader returns the bytes before a reset, then throws the reset', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const reader = far.reader();
-          yield* near.sendAll('line\npart');
-          expect(yield* reader.readLine()).toBe('line');
-          yield* eventually('all bytes have arrived', () => far.bytesReceived === 9);
-          near.reset();
-          expect(yield* failure(() => reader.readLine())).toMatchObject({ code: 'ECONNRESET' });
-          expect(String(yield* reader.read())).toBe('part');
-          expect(yield* failure(() => reader.read())).toMatchObject({ code: 'ECONNRESET' });
-        }),
-      );
-    });
+    it('a reader returns the bytes before a reset, then throws the reset', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const reader = far.reader();
+        yield* near.sendAll('line\npart');
+        expect(yield* reader.readLine()).toBe('line');
+        yield* eventually('all bytes have arrived', () => far.bytesReceived === 9);
+        near.reset();
+        expect(yield* failure(() => reader.readLine())).toMatchObject({ code: 'ECONNRESET' });
+        expect(String(yield* reader.read())).toBe('part');
+        expect(yield* failure(() => reader.read())).toMatchObject({ code: 'ECONNRESET' });
+      }));
 
-    it('a reader that waits gets ERR_CLOSED when the socket is closed', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('part');
-          yield* group(function* (tasks): Operation<void> {
-            const reading = tasks.spawn(() => failure(() => far.reader().readLine()));
-            yield* eventually('the part was read', () => far.reader().buffered === 4);
-            yield* untilWaiting(reading);
-            far.close();
-            expect(yield* reading.join()).toMatchObject({ code: 'ERR_CLOSED' });
-          });
-        }),
-      );
-    });
+    it('a reader that waits gets ERR_CLOSED when the socket is closed', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('part');
+        yield* group(function* (tasks): Operation<void> {
+          const reading = tasks.spawn(() => failure(() => far.reader().readLine()));
+          yield* eventually('the part was read', () => far.reader().buffered === 4);
+          yield* untilWaiting(reading);
+          far.close();
+          expect(yield* reading.join()).toMatchObject({ code: 'ERR_CLOSED' });
+        });
+      }));
 
     it('a read that times out loses no byte', () => {
       const sent = pattern(40_000);
@@ -158,55 +144,48 @@ for (const backend of backends) {
       );
     });
 
-    it('a read that is cancelled after any number of steps loses no byte', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a read that is cancelled after any number of steps loses no byte', () =>
+      backend.run(function* (): Operation<void> {
         for (let steps = 0; steps < 40; steps++) {
           yield* withPair((near, far) => cancelAfterSteps(near, far, steps));
         }
-      });
-    });
+      }));
 
-    it('a read can be a case of select, and loses no byte if another case is taken', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const reader = far.reader();
-          yield* near.sendAll('par');
-          const late = yield* select({ line: reader.readLine(), late: sleep(5) });
-          expect(late.key).toBe('late');
-          yield* near.sendAll('t\n');
-          const chosen = yield* select({ line: reader.readLine(), never: sleep(Infinity) });
-          expect(chosen).toEqual({ key: 'line', value: 'part' });
-        }),
-      );
-    });
+    it('a read can be a case of select, and loses no byte if another case is taken', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const reader = far.reader();
+        yield* near.sendAll('par');
+        const late = yield* select({ line: reader.readLine(), late: sleep(5) });
+        expect(late.key).toBe('late');
+        yield* near.sendAll('t\n');
+        const chosen = yield* select({ line: reader.readLine(), never: sleep(Infinity) });
+        expect(chosen).toEqual({ key: 'line', value: 'part' });
+      }));
 
-    it('a reader makes other receives fail: ERR_BUSY, and ERR_BUFFERED', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const reader = far.reader();
-          yield* group(function* (tasks): Operation<void> {
-            const reading = tasks.spawn(() => reader.readLine());
-            yield* untilWaiting(reading);
-            expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
-            expect(yield* failure(() => reader.read())).toMatchObject({ code: 'ERR_BUSY' });
-            yield* near.sendAll('one\ntwo');
-            expect(yield* reading.join()).toBe('one');
-          });
-          expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUFFERED' });
-          expect(() => toDuplex(far)).toThrow(expect.objectContaining({ code: 'ERR_BUFFERED' }));
-          expect(String(yield* reader.read())).toBe('two');
-          yield* near.sendAll('three');
-          expect(String(yield* far.recv())).toBe('three');
-        }),
-      );
-    });
+    it('a reader makes other receives fail: ERR_BUSY, and ERR_BUFFERED', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const reader = far.reader();
+        yield* group(function* (tasks): Operation<void> {
+          const reading = tasks.spawn(() => reader.readLine());
+          yield* untilWaiting(reading);
+          expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUSY' });
+          expect(yield* failure(() => reader.read())).toMatchObject({ code: 'ERR_BUSY' });
+          yield* near.sendAll('one\ntwo');
+          expect(yield* reading.join()).toBe('one');
+        });
+        expect(yield* failure(() => far.recv())).toMatchObject({ code: 'ERR_BUFFERED' });
+        expect(() => toDuplex(far)).toThrow(expect.objectContaining({ code: 'ERR_BUFFERED' }));
+        expect(String(yield* reader.read())).toBe('two');
+        yield* near.sendAll('three');
+        expect(String(yield* far.recv())).toBe('three');
+      }));
   });
 
   describe(`draining a reader on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('an idle connection is at end of file while draining', () => {
-      return backend.run(() =>
+    it('an idle connection is at end of file while draining', () =>
+      backend.run(() =>
         withServer(lineEcho, function* (server, serving): Operation<void> {
           using client = yield* connect(server.address);
           yield* client.sendAll('line\n');
@@ -217,78 +196,65 @@ for (const backend of backends) {
           yield* serving.join();
           expect(server.stats().failed).toBe(0);
         }),
-      );
-    });
+      ));
 
-    it('a partial message keeps a draining connection open until it is answered', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const serving = tasks.spawn(() => lineEcho(far));
-            yield* near.sendAll('whole\nhal');
-            expect(String(yield* receiveExactly(near, 6))).toBe('whole\n');
-            yield* eventually('the half has arrived', () => far.reader().buffered === 3);
-            far.drain();
-            yield* sleep(0);
-            yield* untilWaiting(serving);
-            yield* near.sendAll('f\n');
-            expect(String(yield* receiveExactly(near, 5))).toBe('half\n');
-            yield* serving.join();
-          });
-        }),
-      );
-    });
-
-    it('held messages are answered before a draining connection ends', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('1\n2\n3\n');
-          yield* eventually('the connections wait', () => far.readiness.canRecv);
+    it('a partial message keeps a draining connection open until it is answered', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const serving = tasks.spawn(() => lineEcho(far));
+          yield* near.sendAll('whole\nhal');
+          expect(String(yield* receiveExactly(near, 6))).toBe('whole\n');
+          yield* eventually('the half has arrived', () => far.reader().buffered === 3);
           far.drain();
-          yield* lineEcho(far);
-          far.close();
-          expect(yield* receiveText(near)).toBe('1\n2\n3\n');
-        }),
-      );
-    });
+          yield* sleep(0);
+          yield* untilWaiting(serving);
+          yield* near.sendAll('f\n');
+          expect(String(yield* receiveExactly(near, 5))).toBe('half\n');
+          yield* serving.join();
+        });
+      }));
 
-    it('a request whose first line was read is not cut off by a drain', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const reader = far.reader();
-          yield* near.sendAll('answered\nfirst\n');
-          expect(yield* reader.readLine()).toBe('answered');
-          yield* eventually('all bytes have arrived', () => far.bytesReceived === 15);
-          yield* far.sendAll('.');
-          expect(yield* reader.readLine()).toBe('first');
+    it('held messages are answered before a draining connection ends', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('1\n2\n3\n');
+        yield* eventually('the connections wait', () => far.readiness.canRecv);
+        far.drain();
+        yield* lineEcho(far);
+        far.close();
+        expect(yield* receiveText(near)).toBe('1\n2\n3\n');
+      }));
+
+    it('a request whose first line was read is not cut off by a drain', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const reader = far.reader();
+        yield* near.sendAll('answered\nfirst\n');
+        expect(yield* reader.readLine()).toBe('answered');
+        yield* eventually('all bytes have arrived', () => far.bytesReceived === 15);
+        yield* far.sendAll('.');
+        expect(yield* reader.readLine()).toBe('first');
+        far.drain();
+        yield* group(function* (tasks): Operation<void> {
+          const second = tasks.spawn(() => reader.readLine());
+          yield* untilWaiting(second);
+          yield* near.sendAll('second\n');
+          expect(yield* second.join()).toBe('second');
+        });
+      }));
+
+    it('a drain wakes a task that waits for bytes when another task has answered', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('question\n');
+        expect(yield* far.reader().readLine()).toBe('question');
+        yield* group(function* (tasks): Operation<void> {
+          const more = tasks.spawn(() => far.reader().readLine());
+          yield* untilWaiting(more);
           far.drain();
-          yield* group(function* (tasks): Operation<void> {
-            const second = tasks.spawn(() => reader.readLine());
-            yield* untilWaiting(second);
-            yield* near.sendAll('second\n');
-            expect(yield* second.join()).toBe('second');
-          });
-        }),
-      );
-    });
-
-    it('a task that waits for more bytes is woken when another task has answered while draining', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('question\n');
-          expect(yield* far.reader().readLine()).toBe('question');
-          yield* group(function* (tasks): Operation<void> {
-            const more = tasks.spawn(() => far.reader().readLine());
-            yield* untilWaiting(more);
-            far.drain();
-            yield* sleep(0);
-            yield* untilWaiting(more);
-            yield* far.sendAll('answer\n');
-            expect(yield* more.join()).toBe(null);
-          });
-        }),
-      );
-    });
+          yield* sleep(0);
+          yield* untilWaiting(more);
+          yield* far.sendAll('answer\n');
+          expect(yield* more.join()).toBe(null);
+        });
+      }));
   });
 }
 

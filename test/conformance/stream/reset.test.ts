@@ -9,6 +9,7 @@ import {
   failure,
   fill,
   LOOPBACK,
+  onPair,
   together,
   untilWaiting,
   withPair,
@@ -27,143 +28,115 @@ for (const backend of backends) {
   describe(`resets on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    it('reset() makes every receive of the peer fail with ECONNRESET in the shape of a Node error', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
+    it('reset() makes every receive of the peer fail with ECONNRESET', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        near.reset();
+        expect(near.closed).toBe(true);
+        for (let i = 0; i < 3; i++) {
+          const error = yield* failure(() => far.recv());
+          expect(error).toBeInstanceOf(Error);
+          expect(error).toMatchObject(RESET);
+        }
+        expect(() => far.tryRecv()).toThrow('ECONNRESET');
+      }));
+
+    it('a reset wakes the receiving task', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const reader = tasks.spawn(() => failure(() => far.recv()));
+          yield* untilWaiting(reader);
           near.reset();
-          expect(near.closed).toBe(true);
-          for (let i = 0; i < 3; i++) {
-            const error = yield* failure(() => far.recv());
-            expect(error).toBeInstanceOf(Error);
-            expect(error).toMatchObject(RESET);
-          }
-          expect(() => far.tryRecv()).toThrow('ECONNRESET');
-        }),
-      );
-    });
+          expect(yield* reader.join()).toMatchObject(RESET);
+        });
+      }));
 
-    it('a reset wakes the receiving task', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const reader = tasks.spawn(() => failure(() => far.recv()));
-            yield* untilWaiting(reader);
-            near.reset();
-            expect(yield* reader.join()).toMatchObject(RESET);
-          });
-        }),
-      );
-    });
-
-    it('a reset wakes the sending task', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
-            yield* untilWaiting(sender);
-            near.reset();
-            const error = yield* sender.join();
-            expect(error.code).toMatch(GONE);
-            expect(error).toMatchObject({ syscall: 'write' });
-          });
-        }),
-      );
-    });
-
-    it('a reset ends both directions: every task that uses the socket gets an error', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
-            const reader = tasks.spawn(() => failure(() => far.recv()));
-            yield* untilWaiting(sender);
-            yield* untilWaiting(reader);
-            near.reset();
-            expect((yield* sender.join()).code).toMatch(GONE);
-            expect(yield* reader.join()).toMatchObject(RESET);
-          });
-          expect(yield* failure(() => far.recv())).toMatchObject(RESET);
-        }),
-      );
-    });
-
-    it('a reset makes every later send fail', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* fill(far);
+    it('a reset wakes the sending task', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
+          yield* untilWaiting(sender);
           near.reset();
-          expect((yield* failure(() => far.sendAll('more'))).code).toMatch(GONE);
-          expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
-          expect(() => far.trySend('again')).toThrow(/ECONNRESET|EPIPE/);
-        }),
-      );
-    });
+          const error = yield* sender.join();
+          expect(error.code).toMatch(GONE);
+          expect(error).toMatchObject({ syscall: 'write' });
+        });
+      }));
+
+    it('a reset ends both directions: every task that uses the socket gets an error', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
+          const reader = tasks.spawn(() => failure(() => far.recv()));
+          yield* untilWaiting(sender);
+          yield* untilWaiting(reader);
+          near.reset();
+          expect((yield* sender.join()).code).toMatch(GONE);
+          expect(yield* reader.join()).toMatchObject(RESET);
+        });
+        expect(yield* failure(() => far.recv())).toMatchObject(RESET);
+      }));
+
+    it('a reset makes every later send fail', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* fill(far);
+        near.reset();
+        expect((yield* failure(() => far.sendAll('more'))).code).toMatch(GONE);
+        expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
+        expect(() => far.trySend('again')).toThrow(/ECONNRESET|EPIPE/);
+      }));
 
     // Such a send counts as torn, like a cancelled one.
-    it('a send that a reset interrupts does not count as torn', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* group(function* (tasks): Operation<void> {
-            const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
-            yield* untilWaiting(sender);
-            near.reset();
-            expect((yield* sender.join()).code).toMatch(GONE);
-          });
-          expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
-        }),
-      );
-    });
-
-    it('a peer that closes with unread input ends the connection with a reset or in order', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* far.sendAll('never read');
-          yield* readable(near);
-          near.close();
-          // A backend that reads ahead has taken the input from the system, which then sends no
-          // reset.
-          expect(yield* receiveOrCode(far)).toMatch(/^(?:ECONNRESET)?$/);
-        }),
-      );
-    });
-
-    it('sending to a peer that has closed fails eventually, in the sending task only', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          near.close();
-          const error = yield* failure(() => sendForEver(far));
-          expect(error.code).toMatch(GONE);
-        }),
-      );
-    });
-
-    it('bytes before a reset are delivered before it, or dropped', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          yield* near.sendAll('before');
-          yield* readable(far);
+    it('a send that a reset interrupts does not count as torn', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* group(function* (tasks): Operation<void> {
+          const sender = tasks.spawn(() => failure(() => far.sendAll(Buffer.alloc(20_000_000))));
+          yield* untilWaiting(sender);
           near.reset();
-          const first = yield* receiveOrCode(far);
-          if (first !== 'ECONNRESET') {
-            expect(first).toBe('before');
-            expect(yield* failure(() => far.recv())).toMatchObject(RESET);
-          }
-        }),
-      );
-    });
+          expect((yield* sender.join()).code).toMatch(GONE);
+        });
+        expect((yield* failure(() => far.send('again'))).code).toMatch(GONE);
+      }));
 
-    it('a connection that is reset before it is accepted does not affect the next one', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a peer that closes with unread input ends the connection with a reset or in order', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* far.sendAll('never read');
+        yield* readable(near);
+        near.close();
+        // A backend that reads ahead has taken the input from the system, which then sends no
+        // reset.
+        expect(yield* receiveOrCode(far)).toMatch(/^(?:ECONNRESET)?$/);
+      }));
+
+    it('sending to a peer that has closed fails eventually, in the sending task only', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        near.close();
+        const error = yield* failure(() => sendForEver(far));
+        expect(error.code).toMatch(GONE);
+      }));
+
+    it('bytes before a reset are delivered before it, or dropped', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        yield* near.sendAll('before');
+        yield* readable(far);
+        near.reset();
+        const first = yield* receiveOrCode(far);
+        if (first !== 'ECONNRESET') {
+          expect(first).toBe('before');
+          expect(yield* failure(() => far.recv())).toMatchObject(RESET);
+        }
+      }));
+
+    it('a connection that is reset before it is accepted does not affect the next one', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         (yield* connect(listener.address)).reset();
         using second = yield* connect(listener.address);
         yield* second.sendAll('second');
         expect(yield* acceptUntilBytes(listener)).toBe('second');
-      });
-    });
+      }));
 
-    it('many resets before accept do not lose the connections between them', () => {
-      return backend.run(function* (): Operation<void> {
+    it('many resets before accept do not lose the connections between them', () =>
+      backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         const received: string[] = [];
         yield* together(
@@ -179,11 +152,10 @@ for (const backend of backends) {
           },
         );
         expect(received).toEqual(Array.from({ length: 100 }, (_, i) => `good ${i}`));
-      });
-    });
+      }));
 
-    it('a reset of one connection does not affect the others', () => {
-      return backend.run(() =>
+    it('a reset of one connection does not affect the others', () =>
+      backend.run(() =>
         withPair((near, far) =>
           withPair(function* (near2, far2): Operation<void> {
             near.reset();
@@ -192,21 +164,17 @@ for (const backend of backends) {
             expect(String(yield* far2.recv())).toBe('unharmed');
           }),
         ),
-      );
-    });
+      ));
 
-    it('a reset drops the unsent bytes', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const sent = yield* fill(near);
-          near.reset();
-          yield* eventually('the reset has arrived', () => far.readiness.canRecv);
-          const error = yield* failure(() => receiveForEver(far));
-          expect(error).toMatchObject(RESET);
-          expect(far.bytesReceived).toBeLessThan(sent);
-        }),
-      );
-    });
+    it('a reset drops the unsent bytes', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const sent = yield* fill(near);
+        near.reset();
+        yield* eventually('the reset has arrived', () => far.readiness.canRecv);
+        const error = yield* failure(() => receiveForEver(far));
+        expect(error).toMatchObject(RESET);
+        expect(far.bytesReceived).toBeLessThan(sent);
+      }));
   });
 }
 

@@ -4,10 +4,11 @@ import { connect, group, isCancelled, toDuplex } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { digest, pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   failure,
   fill,
+  onPair,
   receiveAll,
   receiveExactly,
   receiveText,
@@ -67,30 +68,27 @@ for (const backend of backends) {
       );
     });
 
-    it('a writer takes more pieces than one system call', () => {
-      return backend.run(() =>
-        withPair(function* (near, far): Operation<void> {
-          const writer = near.writer({ highWaterMark: 2_000_000 });
-          const large = pattern(4096);
-          const expected: Uint8Array[] = [];
-          for (let i = 0; i < 150; i++) {
-            writer.write(large);
-            writer.write(`${i};`);
-            expected.push(large, Buffer.from(`${i};`));
-          }
-          yield* together(
-            () => writer.flush(),
-            function* (): Operation<void> {
-              const all = Buffer.concat(expected);
-              expect(digest(yield* receiveExactly(far, all.length))).toBe(digest(all));
-            },
-          );
-        }),
-      );
-    });
+    it('a writer takes more pieces than one system call', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const writer = near.writer({ highWaterMark: 2_000_000 });
+        const large = pattern(4096);
+        const expected: Uint8Array[] = [];
+        for (let i = 0; i < 150; i++) {
+          writer.write(large);
+          writer.write(`${i};`);
+          expected.push(large, Buffer.from(`${i};`));
+        }
+        yield* together(
+          () => writer.flush(),
+          function* (): Operation<void> {
+            const all = Buffer.concat(expected);
+            expect(digest(yield* receiveExactly(far, all.length))).toBe(digest(all));
+          },
+        );
+      }));
 
-    it('a flush that is cancelled before its first byte has no effect', () => {
-      return backend.run(() =>
+    it('a flush that is cancelled before its first byte has no effect', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           const writer = near.writer();
@@ -102,37 +100,30 @@ for (const backend of backends) {
           near.close();
           expect(String(yield* receiveAll(far))).toBe('kept');
         }),
-      );
-    });
+      ));
 
-    it('a flush that is cancelled after its first byte tears the send half', () => {
-      return backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          const writer = near.writer({ highWaterMark: 30_000_000 });
-          for (let i = 0; i < 20; i++) writer.write(Buffer.alloc(1_000_000));
-          yield* cutFlush(near);
-          expect([near.torn, writer.buffered]).toEqual([true, 0]);
-          const error = yield* failure(() => near.sendAll('x'));
-          expect(error).toMatchObject({ code: 'ERR_TORN', bytesSent: near.bytesSent });
-          writer.write('x');
-          expect(yield* failure(() => writer.flush())).toMatchObject({ code: 'ERR_TORN' });
-        }),
-      );
-    });
+    it('a flush that is cancelled after its first byte tears the send half', () =>
+      onPair(backend, function* (near): Operation<void> {
+        const writer = near.writer({ highWaterMark: 30_000_000 });
+        for (let i = 0; i < 20; i++) writer.write(Buffer.alloc(1_000_000));
+        yield* cutFlush(near);
+        expect([near.torn, writer.buffered]).toEqual([true, 0]);
+        const error = yield* failure(() => near.sendAll('x'));
+        expect(error).toMatchObject({ code: 'ERR_TORN', bytesSent: near.bytesSent });
+        writer.write('x');
+        expect(yield* failure(() => writer.flush())).toMatchObject({ code: 'ERR_TORN' });
+      }));
 
-    it('a broken connection is an error of the flush', () => {
-      return backend.run(() =>
-        withPair(function* (near): Operation<void> {
-          near.shutdown('send');
-          near.writer().write('x');
-          const error = yield* failure(() => near.writer().flush());
-          expect(error).toMatchObject({ code: 'EPIPE' });
-        }),
-      );
-    });
+    it('a broken connection is an error of the flush', () =>
+      onPair(backend, function* (near): Operation<void> {
+        near.shutdown('send');
+        near.writer().write('x');
+        const error = yield* failure(() => near.writer().flush());
+        expect(error).toMatchObject({ code: 'EPIPE' });
+      }));
 
-    it('a writer makes other sends fail: ERR_FLUSH_NEEDED, and ERR_BUSY', () => {
-      return backend.run(() =>
+    it('a writer makes other sends fail: ERR_FLUSH_NEEDED, and ERR_BUSY', () =>
+      backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
           const writer = near.writer();
@@ -152,8 +143,7 @@ for (const backend of backends) {
           yield* near.sendAll('body');
           expect(String(yield* receiveExactly(far, 8))).toBe('headbody');
         }),
-      );
-    });
+      ));
   });
 
   describe(`handlers with a writer on ${backend.name}`, () => {
@@ -188,7 +178,7 @@ for (const backend of backends) {
             yield* client.sendAll('x');
             expect(yield* receiveText(client)).toBe('');
             client.close();
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(server.stats().failed).toBe(1);
             expect(onError.mock.calls.map(([error]) => error)).toEqual([
               expect.objectContaining({
@@ -219,7 +209,7 @@ for (const backend of backends) {
               yield* client.sendAll(word);
               expect(['', 'ECONNRESET']).toContain(yield* endOf(client));
             }
-            yield* untilNobodyIsLeft(server);
+            yield* untilAllClosed(server);
             expect(onError.mock.calls.map(([error]) => error)).toEqual([new Error('its own')]);
           },
           { onError },

@@ -15,6 +15,7 @@ import {
 } from '../../support/sockets.ts';
 import {
   connectTo,
+  onSecurePair,
   SERVER,
   withForeignClient,
   withListener,
@@ -88,13 +89,11 @@ describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend
     ));
 
   test('reset() resets the connection below', () =>
-    backend.run(() =>
-      withSecurePair(function* (near, far): Operation<void> {
-        near.reset();
-        expect((yield* failure(() => far.recv())).code).toBe('ECONNRESET');
-        expect((yield* failure(() => near.recv())).code).toBe('ERR_CLOSED');
-      }),
-    ));
+    onSecurePair(backend, function* (near, far): Operation<void> {
+      near.reset();
+      expect((yield* failure(() => far.recv())).code).toBe('ECONNRESET');
+      expect((yield* failure(() => near.recv())).code).toBe('ERR_CLOSED');
+    }));
 
   test('garbage in the middle of the stream is an error of OpenSSL, in both directions', () =>
     backend.run(() =>
@@ -108,18 +107,16 @@ describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend
     ));
 
   test('closing a TLS connection wakes its waiters with ERR_CLOSED', () =>
-    backend.run(() =>
-      withSecurePair(function* (near): Operation<void> {
-        yield* group(function* (tasks): Operation<void> {
-          const receiving = tasks.spawn(() => failure(() => near.recv()));
-          yield* untilWaiting(receiving);
-          near.close();
-          expect((yield* receiving.join()).code).toBe('ERR_CLOSED');
-        });
-        expect(() => near.tryRecv()).toThrow(/closed here/);
-        expect(() => near.trySend('x')).toThrow(/closed here/);
-      }),
-    ));
+    onSecurePair(backend, function* (near): Operation<void> {
+      yield* group(function* (tasks): Operation<void> {
+        const receiving = tasks.spawn(() => failure(() => near.recv()));
+        yield* untilWaiting(receiving);
+        near.close();
+        expect((yield* receiving.join()).code).toBe('ERR_CLOSED');
+      });
+      expect(() => near.tryRecv()).toThrow(/closed here/);
+      expect(() => near.trySend('x')).toThrow(/closed here/);
+    }));
 
   test('a program that sends, closes and ends has sent close_notify', async () => {
     const ends: string[] = [];
@@ -146,13 +143,11 @@ describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend
   });
 
   test('closing a TLS connection with a full send buffer delivers the sent bytes', () =>
-    backend.run(() =>
-      withSecurePair(function* (near, far): Operation<void> {
-        const sent = yield* fill(near);
-        near.close();
-        expect((yield* receiveAll(far)).length).toBe(sent);
-      }),
-    ));
+    onSecurePair(backend, function* (near, far): Operation<void> {
+      const sent = yield* fill(near);
+      near.close();
+      expect((yield* receiveAll(far)).length).toBe(sent);
+    }));
 
   test('closing a TLS connection with a full send buffer does not count as left open', async () => {
     await backend.run(() =>
@@ -175,24 +170,20 @@ describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend
   });
 
   test('closing a TLS connection with a full send buffer ends when the peer resets', () =>
-    backend.run(() =>
-      withSecurePair(function* (near, far): Operation<void> {
-        yield* fill(near);
-        near.close();
-        far.reset();
-        yield* eventually('nothing is open', () => backend.counters().transports === 0);
-      }),
-    ));
+    onSecurePair(backend, function* (near, far): Operation<void> {
+      yield* fill(near);
+      near.close();
+      far.reset();
+      yield* eventually('nothing is open', () => backend.counters().transports === 0);
+    }));
 
   test('a TLS connection has the addresses and options of the connection below', () =>
-    backend.run(() =>
-      withSecurePair(function* (near, far): Operation<void> {
-        expect(`${near.remoteAddress}`).toBe(`${far.localAddress}`);
-        expect(`${near.localAddress}`).toBe(`${far.remoteAddress}`);
-        near.noDelay = false;
-        expect(near.noDelay).toBe(false);
-      }),
-    ));
+    onSecurePair(backend, function* (near, far): Operation<void> {
+      expect(`${near.remoteAddress}`).toBe(`${far.localAddress}`);
+      expect(`${near.localAddress}`).toBe(`${far.remoteAddress}`);
+      near.noDelay = false;
+      expect(near.noDelay).toBe(false);
+    }));
 
   test('a connection without TLS has no `tls`', () =>
     backend.run(function* (): Operation<void> {

@@ -193,7 +193,7 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
       ),
     ));
 
-  test('closing a listener aborts its handshakes and resets connections that are not accepted', () =>
+  test('closing a listener aborts its handshakes and resets waiting connections', () =>
     backend.run(function* (): Operation<void> {
       const listener = yield* listen(LOOPBACK, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {

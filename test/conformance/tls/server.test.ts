@@ -10,7 +10,7 @@ import { connect, group, once, sleep, timeout, toDuplex, until } from '../../../
 import { backendsWithTls } from '../../support/backends.ts';
 import { digest, pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
-import { untilNobodyIsLeft, withServer } from '../../support/servers.ts';
+import { untilAllClosed, withServer } from '../../support/servers.ts';
 import {
   echo,
   eventually,
@@ -47,7 +47,7 @@ describe.each(backendsWithTls)('a server with TLS, on $name', (backend) => {
         echo,
         function* (server): Operation<void> {
           yield* together(...['a', 'b', 'c'].map((text) => () => askSecurely(server, text)));
-          yield* untilNobodyIsLeft(server);
+          yield* untilAllClosed(server);
           expect(server.stats().accepted).toBe(3);
         },
         TLS,

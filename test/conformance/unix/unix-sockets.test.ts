@@ -52,8 +52,8 @@ for (const backend of backends.filter(({ real }) => real)) {
       );
     });
 
-    it('the file of a Unix socket is removed with its listener', () => {
-      return backend.run(function* (): Operation<void> {
+    it('the file of a Unix socket is removed with its listener', () =>
+      backend.run(function* (): Operation<void> {
         const path = join(folder, 'short.sock');
         const listener = yield* listen(path);
         expect(existsSync(path)).toBe(true);
@@ -61,32 +61,29 @@ for (const backend of backends.filter(({ real }) => real)) {
         expect(existsSync(path)).toBe(false);
         const error = yield* failure(() => connect(path));
         expect(error).toMatchObject({ code: 'ENOENT', syscall: 'connect', address: path });
-      });
-    });
+      }));
 
-    it('a file that is not a socket cannot be connected to and is not replaced', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a file that is not a socket cannot be connected to and is not replaced', () =>
+      backend.run(function* (): Operation<void> {
         const path = join(folder, 'file');
         writeFileSync(path, 'precious');
         expect(yield* failure(() => listen(path))).toMatchObject({ code: 'EADDRINUSE' });
         expect(yield* failure(() => connect(path))).toMatchObject({ code: 'ECONNREFUSED' });
         expect(readFileSync(path, 'utf8')).toBe('precious');
-      });
-    });
+      }));
 
-    it('the path of a running Unix socket fails with EADDRINUSE', () => {
-      return backend.run(function* (): Operation<void> {
+    it('the path of a running Unix socket fails with EADDRINUSE', () =>
+      backend.run(function* (): Operation<void> {
         const path = join(folder, 'live.sock');
         using listener = yield* listen(path);
         const error = yield* failure(() => listen(path));
         expect(error).toMatchObject({ code: 'EADDRINUSE', syscall: 'listen', address: path });
         expect(listener.closed).toBe(false);
         expect(existsSync(path)).toBe(true);
-      });
-    });
+      }));
 
-    it('a folder without write permission fails with EACCES', () => {
-      return backend.run(() =>
+    it('a folder without write permission fails with EACCES', () =>
+      backend.run(() =>
         withoutPrivilege(function* (): Operation<void> {
           const path = join(barred, 'x.sock');
           expect(yield* failure(() => listen({ path }))).toMatchObject({
@@ -96,11 +93,10 @@ for (const backend of backends.filter(({ real }) => real)) {
             address: path,
           });
         }),
-      );
-    });
+      ));
 
-    it('closing a listener does not remove the file of its successor', () => {
-      return backend.run(function* (): Operation<void> {
+    it('closing a listener does not remove the file of its successor', () =>
+      backend.run(function* (): Operation<void> {
         const path = join(folder, 'handed-over.sock');
         const old = yield* listen(path);
         renameSync(path, `${path}.old`);
@@ -110,8 +106,7 @@ for (const backend of backends.filter(({ real }) => real)) {
         using far = yield* successor.accept();
         expect([existsSync(path), near.closed, far.closed]).toEqual([true, false, false]);
         rmSync(`${path}.old`, { force: true });
-      });
-    });
+      }));
 
     it('an abstract name carries bytes in both directions and has no file', () => {
       const name = `coronet-${process.pid}-${backend.name}`;
@@ -134,8 +129,8 @@ for (const backend of backends.filter(({ real }) => real)) {
       });
     });
 
-    it('an abstract name is in use while its listener is open, and free at once after', () => {
-      return backend.run(function* (): Operation<void> {
+    it('an abstract name is in use while its listener is open, and free at once after', () =>
+      backend.run(function* (): Operation<void> {
         if (!backend.capabilities.abstractNames) return;
         const name = `@coronet-taken-${process.pid}-${backend.name}`;
         for (let round = 0; round < 3; round++) {
@@ -143,22 +138,20 @@ for (const backend of backends.filter(({ real }) => real)) {
           expect(`${listener.address}`).toBe(name);
           expect(yield* failure(() => listen(name))).toMatchObject({ code: 'EADDRINUSE' });
         }
-      });
-    });
+      }));
 
-    it('the file has the requested mode, whatever the umask is', () => {
-      return backend.run(function* (): Operation<void> {
+    it('the file has the requested mode, whatever the umask is', () =>
+      backend.run(function* (): Operation<void> {
         const path = join(folder, 'mode.sock');
         for (const mode of [0o600, 0o660, 0o777, 0]) {
           using listener = yield* listen(path, { mode });
           expect(statSync(path).mode & 0o777).toBe(mode);
           expect(listener.closed).toBe(false);
         }
-      });
-    });
+      }));
 
-    it('a process without write permission for the file cannot connect', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a process without write permission for the file cannot connect', () =>
+      backend.run(function* (): Operation<void> {
         const path = join(folder, 'private.sock');
         using listener = yield* listen(path, { mode: 0 });
         yield* withoutPrivilege(function* (): Operation<void> {
@@ -169,11 +162,10 @@ for (const backend of backends.filter(({ real }) => real)) {
           (yield* connect(path)).close();
         });
         (yield* listener.accept()).close();
-      });
-    });
+      }));
 
-    it('`mode` is rejected for anything but the file of a Unix socket', () => {
-      return backend.run(function* (): Operation<void> {
+    it('`mode` is rejected for anything but the file of a Unix socket', () =>
+      backend.run(function* (): Operation<void> {
         for (const address of ['127.0.0.1:0', '@coronet-no-file', { path: '\0coronet-no-file' }]) {
           expect(() => listen(address, { mode: 0o600 })).toThrow(
             expect.objectContaining({ code: 'ERR_UNSUPPORTED' }),
@@ -183,11 +175,10 @@ for (const backend of backends.filter(({ real }) => real)) {
           const options = { mode } as ListenOptions;
           expect(() => listen('/tmp/x.sock', options)).toThrow(/`mode`.* from 0 to 511/);
         }
-      });
-    });
+      }));
 
-    it('a path that is too long fails with ENAMETOOLONG and states the limit', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a path that is too long fails with ENAMETOOLONG and states the limit', () =>
+      backend.run(function* (): Operation<void> {
         if (process.platform === 'win32') return;
         const long = join(folder, 'x'.repeat(120));
         for (const [syscall, attempt] of [
@@ -200,19 +191,17 @@ for (const backend of backends.filter(({ real }) => real)) {
           expect(error.message).toMatch(/up to 10[37] bytes/);
         }
         expect(readdirSync(folder).filter((name) => /xxx|ä/.test(name))).toEqual([]);
-      });
-    });
+      }));
 
-    it('a path of the maximum length carries bytes', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a path of the maximum length carries bytes', () =>
+      backend.run(function* (): Operation<void> {
         const path = `${folder}/`.padEnd(process.platform === 'linux' ? 107 : 103, 'y');
         using listener = yield* listen(path);
         using near = yield* connect(path);
         using far = yield* listener.accept();
         expect(existsSync(path)).toBe(true);
         expect([near.remoteAddress.path, far.localAddress.path]).toEqual([path, path]);
-      });
-    });
+      }));
 
     it('relative paths work in all their forms', () => {
       const before = process.cwd();
@@ -253,16 +242,15 @@ for (const backend of backends.filter(({ real }) => real)) {
         .finally(() => process.chdir(before));
     });
 
-    it('a stale file of a server that has ended is replaced', () => {
-      return backend.run(function* (): Operation<void> {
+    it('a stale file of a server that has ended is replaced', () =>
+      backend.run(function* (): Operation<void> {
         const path = join(folder, 'stale.sock');
         leaveStale(path);
         using listener = yield* listen(path);
         using near = yield* connect(path);
         using far = yield* listener.accept();
         expect([near.closed, far.closed]).toEqual([false, false]);
-      });
-    });
+      }));
   });
 }
 

@@ -1,4 +1,4 @@
-/** A server of which every handler fails. It says its port. */
+/** A server whose handlers all fail. It prints its port. */
 import { main, tcpServer } from '../../../dist/index.js';
 
 function* handler(socket) {

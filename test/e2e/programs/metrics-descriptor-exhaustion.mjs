@@ -1,4 +1,4 @@
-/** Asks for the first page of metrics while no descriptor is left, and again when there is one. */
+/** Requests the metrics page first while no descriptor is left, and again when one is. */
 import { closeSync, openSync } from 'node:fs';
 import { health } from '../../../dist/health.js';
 import { connect, group, run, sleep } from '../../../dist/index.js';

@@ -1,9 +1,10 @@
 /**
- * A program with everything that `main` gives: framed.mjs OPTIONS, as JSON. The options are those
- * of `main`, and `holds`: handlers that received something never answer; `fails`: onReady throws;
- * `fills`: once it is ready it opens files until there is no descriptor left.
- * It says its ports, when it is ready, and what a child of it would see of its manager. A line on
- * standard input calls `ready()`.
+ * A program that uses the features of `main`: program-lifecycle.mjs OPTIONS, as JSON. The options
+ * are those of `main`, and `holds`: handlers that received data never reply; `fails`: onReady
+ * throws; `fills`: once ready, the program opens files until no descriptor is left.
+ *
+ * It prints its ports, when it is ready, and which variables of the service manager its children
+ * would inherit. A line on standard input calls `ready()`.
  */
 import { openSync } from 'node:fs';
 import { health } from '../../../dist/health.js';
@@ -16,7 +17,7 @@ const {
   ...options
 } = JSON.parse(process.argv[2] ?? '{}');
 
-function say(line) {
+function print(line) {
   process.stdout.write(`${line}\n`);
 }
 
@@ -29,21 +30,21 @@ function* handler(socket) {
   }
 }
 
-function* tellWhenAsked() {
-  process.stdin.unref(); // It is open as long as the parent likes.
+function* readyOnInput() {
+  process.stdin.unref(); // The parent decides when it closes.
   yield* once(process.stdin, 'data');
   ready();
 }
 
 function* program() {
   const names = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'];
-  say(`sees ${names.filter((name) => process.env[name] !== undefined)}`);
+  print(`sees ${names.filter((name) => process.env[name] !== undefined)}`);
   yield* group(function* (tasks) {
-    const onListening = ({ port }) => say(`health ${port}`);
+    const onListening = ({ port }) => print(`health ${port}`);
     tasks.spawn(() => health('127.0.0.1:0', { onListening }), { daemon: true });
-    tasks.spawn(tellWhenAsked, { daemon: true });
+    tasks.spawn(readyOnInput, { daemon: true });
     yield* tcpServer('127.0.0.1:0', handler, {
-      onListening: (server) => say(`serves ${server.address.port}`),
+      onListening: (server) => print(`serves ${server.address.port}`),
     });
   });
 }
@@ -52,7 +53,7 @@ function fill() {
   try {
     for (;;) openSync('/dev/null');
   } catch ({ code }) {
-    say(code);
+    print(code);
   }
 }
 
@@ -60,7 +61,7 @@ await main(program, {
   ...options,
   onReady() {
     if (fails) throw new Error('not ready after all');
-    say('ready');
+    print('ready');
     if (fills) fill();
   },
 });

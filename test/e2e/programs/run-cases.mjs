@@ -1,6 +1,4 @@
-/**
- * Programs for `run`, one per case: run-cases.mjs CASE. What they print is what the test looks at.
- */
+/** Programs for `run`, one per case: run-cases.mjs CASE. The test checks their output. */
 import {
   connect,
   group,
@@ -16,9 +14,11 @@ import { Parking, park } from '../../../dist/lowlevel.js';
 const begun = performance.now();
 const LOOPBACK = '127.0.0.1:0';
 
-process.on('exit', (code) => say(`exit ${code} after ${Math.round(performance.now() - begun)} ms`));
+process.on('exit', (code) =>
+  print(`exit ${code} after ${Math.round(performance.now() - begun)} ms`),
+);
 
-function say(line) {
+function print(line) {
   process.stdout.write(`${line}\n`);
 }
 
@@ -27,12 +27,12 @@ const cases = {
 
   *sleeps() {
     yield* sleep(300);
-    say('slept');
+    print('slept');
   },
 
   *children() {
     yield* group(function* (tasks) {
-      for (const ms of [100, 200, 300]) tasks.spawn(() => sayLater(ms));
+      for (const ms of [100, 200, 300]) tasks.spawn(() => printLater(ms));
     });
   },
 
@@ -57,7 +57,7 @@ const cases = {
       yield* park(new Parking());
     } finally {
       yield* shield(() => sleep(50));
-      say('cleaned up');
+      print('cleaned up');
     }
   },
 
@@ -75,7 +75,7 @@ const cases = {
   *leavesOpen() {
     const listener = yield* listen(LOOPBACK);
     yield* connect(listener.address);
-    say('left');
+    print('left');
   },
 
   *exitsInTask() {
@@ -90,9 +90,9 @@ const cases = {
   },
 };
 
-function* sayLater(ms) {
+function* printLater(ms) {
   yield* sleep(ms);
-  say(`child ${ms}`);
+  print(`child ${ms}`);
 }
 
 function* exitWhenAsked(socket) {
@@ -112,7 +112,7 @@ function askToExit(tasks) {
 
 try {
   await run(cases[process.argv[2]]);
-  say('resolved');
+  print('resolved');
 } catch (error) {
-  say(`rejected ${error.name} ${error.code} ${error.message}`);
+  print(`rejected ${error.name} ${error.code} ${error.message}`);
 }

@@ -1,4 +1,4 @@
-/** supervisor.mjs COUNT FILE [OPTIONS as JSON]: tells all that happens as JSON, a line each. */
+/** supervisor.mjs COUNT FILE [OPTIONS as JSON]: prints its events as JSON, one per line. */
 import { main } from '../../../dist/index.js';
 import { workers } from '../../../dist/workers.js';
 
@@ -13,17 +13,17 @@ function* supervise() {
     listen: address,
     args: [address, file],
     graceMs: 5000,
-    onEvent: tell,
+    onEvent: printEvent,
     onReady(all) {
       running = all;
-      tell({ kind: 'serving', port: all.addresses[0].port });
+      printEvent({ kind: 'serving', port: all.addresses[0].port });
     },
     ...JSON.parse(options),
   });
   const { total, restarts, reloads } = yield* running.stats();
-  tell({ kind: 'end', total, restarts, reloads });
+  printEvent({ kind: 'end', total, restarts, reloads });
 }
 
-function tell(event) {
+function printEvent(event) {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 }

@@ -1,7 +1,7 @@
 /**
- * A worker, as users write them: it works alone as well. It answers each line with its number and
- * what the file says that its command line names: "busy" only when the next line has come. What
- * else it can be asked for is in DEEDS: it says "now", and does it in the same step.
+ * A worker that also works alone. It replies to each line with its pid and the content of the file
+ * on its command line; to "busy" only after the next line. For the names in DEEDS it replies "now"
+ * and does the deed in the same step.
  */
 import { readFileSync } from 'node:fs';
 import { main, tcpServer } from '../../../dist/index.js';
@@ -16,9 +16,9 @@ const onListening = (listening) => {
 };
 
 const DEEDS = {
-  /** Holds the thread for ever, without the processor … */
+  /** Blocks the thread indefinitely without using the processor … */
   block: () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0),
-  /** … and with it. */
+  /** … and using it. */
   spin() {
     for (;;);
   },
@@ -30,16 +30,16 @@ const DEEDS = {
       yield;
     }
   },
-  /** The program comes to its end, the process does not. */
+  /** Ends the program but not the process. */
   leave() {
     server.stop();
     setInterval(() => {}, 60_000);
   },
   disconnect: () => process.disconnect(),
-  /** Sends what nobody understands, as fast as the channel takes it. */
+  /** Sends unknown messages as fast as the channel accepts them. */
   flood() {
     for (let count = 0; count < 99; count++) process.send({ coronet: { kind: 'x', count } });
-    process.send(['no message of ours'], () => setImmediate(DEEDS.flood));
+    process.send(['unknown'], () => setImmediate(DEEDS.flood));
   },
 };
 

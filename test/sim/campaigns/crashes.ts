@@ -32,7 +32,7 @@ function* handle(disk: Disk, socket: Socket): Operation<void> {
 }
 
 /** Sends one request on a new connection and returns the answer. */
-function* once(request: string, account: string): Operation<string> {
+function* sendRequest(request: string, account: string): Operation<string> {
   using socket = yield* connect('server:80');
   yield* socket.sendAll(`${request} ${account}\n`);
   const line = yield* socket.reader().readLine();
@@ -47,7 +47,7 @@ function* once(request: string, account: string): Operation<string> {
 function* count(account: string, requests: number): Operation<void> {
   for (let i = 1; i <= requests; i++) {
     const request = `${account}/${i}`;
-    const answer = yield* retry(() => timeout(2000, () => once(request, account)), {
+    const answer = yield* retry(() => timeout(2000, () => sendRequest(request, account)), {
       times: Infinity,
       delayMs: 50,
       factor: 1.1,

@@ -78,7 +78,7 @@ function* connectDirectly(random: Random): Operation<void> {
   }
 }
 
-function* behind(world: World): Operation<void> {
+function* serveBehindProxy(world: World): Operation<void> {
   const random = new Random(world);
   const clients = new WorkingHosts(world);
   let server: Server | undefined;
@@ -124,7 +124,7 @@ function* onlyIncompleteHeaders(world: World): Operation<void> {
 export const behindProxy: Campaign = {
   name: 'behind-proxy',
   shows: 'every client of a proxy has its own address, and untrusted peers are refused',
-  scenario: behind,
+  scenario: serveBehindProxy,
   options: { faults: HOSTILE, link: { latencyMs: [1, 10] } },
 };
 

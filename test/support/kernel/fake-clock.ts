@@ -1,4 +1,4 @@
-/** What a resource needs of a scheduler: a clock, which a test moves, and timers. */
+/** A scheduler's clock and timers, for tests of resources. The test sets the time. */
 import type { Scheduler } from '../../../src/kernel/scheduler.ts';
 import type { Timer } from '../../../src/kernel/timers.ts';
 import { Timers } from '../../../src/kernel/timers.ts';
@@ -12,13 +12,13 @@ export class FakeClock {
     disarm: (timer: Timer) => this.timers.disarm(timer),
   } as unknown as Scheduler;
 
-  /** Fires what is due on the way there, each at its time. */
+  /** Advances to `at` and fires the timers in between, each at its time. */
   advanceTo(at: number): void {
     while (this.timers.nextAt <= at) this.fireAt(this.timers.nextAt);
     this.now = at;
   }
 
-  /** It is `at` now, and the next timer that is due fires, however late that is. */
+  /** Sets the time to `at` and fires the next due timer, possibly late. */
   fireAt(at: number): void {
     this.now = at;
     const due = this.timers.takeDue(at);

@@ -1,5 +1,4 @@
-/** Members for the tests of the combinators: operations that end in all the ways there are. */
-
+/** Operations for tests that return, fail or are cancelled. */
 import { now } from '../../../src/kernel/current.ts';
 import type { Hooks } from '../../../src/kernel/hooks.ts';
 import type { Operation, OperationSource, Wait } from '../../../src/kernel/operation.ts';
@@ -7,7 +6,7 @@ import { shield } from '../../../src/kernel/scope/shield.ts';
 import { sleep, sleepForever } from '../../../src/kernel/waits.ts';
 import { play } from './virtual-host.ts';
 
-export function* give<T>(ms: number, value: T): Generator<Wait, T> {
+export function* succeed<T>(ms: number, value: T): Generator<Wait, T> {
   yield* sleep(ms);
   return value;
 }
@@ -17,7 +16,7 @@ export function* failAfter(ms: number, error: unknown): Generator<Wait, never> {
   throw error;
 }
 
-/** Waits until it is cancelled; its cleanup fails with `error`. */
+/** Waits until it is cancelled, and throws `error` in its cleanup. */
 export function* failWhenCancelled(error: unknown): Generator<Wait, never> {
   try {
     return yield* sleepForever();
@@ -27,7 +26,7 @@ export function* failWhenCancelled(error: unknown): Generator<Wait, never> {
   }
 }
 
-/** Waits until it is cancelled; its cleanup takes `ms`. */
+/** Waits until it is cancelled, and cleans up for `ms` milliseconds. */
 export function* cleanupFor(ms: number, log: string[], word: string): Generator<Wait, never> {
   try {
     return yield* sleepForever();
@@ -37,20 +36,38 @@ export function* cleanupFor(ms: number, log: string[], word: string): Generator<
   }
 }
 
+/** The value that `op` throws; undefined if it returns. */
+export function* thrownBy(op: Operation<unknown>): Generator<Wait, unknown> {
+  try {
+    yield* op;
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+/** The `code` of the error that `op` throws; undefined if it returns. */
+export function* codeThrownBy(op: Operation<unknown>): Generator<Wait, unknown> {
+  return ((yield* thrownBy(op)) as { code?: unknown } | undefined)?.code;
+}
+
 export type Combinator = (members: OperationSource<unknown>[]) => Operation<unknown>;
 
-export function* refuseToEnd(): Generator<Wait, never> {
+export function* ignoreCancellation(): Generator<Wait, never> {
   for (;;) {
     try {
       yield* sleepForever();
     } catch {
-      // Going on although cancelled: the runtime has to end this task by force.
+      // The task ignores its cancellation, so the kernel ends it by force.
     }
   }
 }
 
-/** Plays `op`, and tells the errors that nobody received beside its value or error. */
-export function watch(op: () => Operation<unknown>): { result: unknown; unhandled: unknown[] } {
+/** Runs `op`. Returns its value or error, and the errors that onUnhandled received. */
+export function observe(op: () => Operation<unknown>): {
+  result: unknown;
+  unhandled: unknown[];
+} {
   const unhandled: unknown[] = [];
   const hooks: Hooks = { onUnhandled: (error) => unhandled.push(error) };
   try {

@@ -1,7 +1,7 @@
 /**
  * Random programs for the kernel: trees of tasks, groups, scopes, time limits, shields, joins and
- * cancellations. A program is data, so that it can be shrunk and run twice; `execute` interprets it
- * and keeps the books that the properties are checked against.
+ * cancellations. A program is data, so it can be shrunk and run twice. `execute` interprets it and
+ * records the observations that the properties check.
  */
 import fc from 'fast-check';
 import { GroupError, GroupStateError, TimeoutError } from '../../../src/kernel/errors.ts';
@@ -34,20 +34,20 @@ interface Child {
   readonly body: Program;
 }
 
-/** What a run of a program has done. */
-export class Books {
+/** Observations of one run of a program. */
+export class Observations {
   /** Every task that was spawned, in order. */
   readonly tasks: Task<unknown>[] = [];
-  /** How often each opened block has reached its `finally`. */
+  /** For each block that was entered, the number of times that its `finally` ran. */
   readonly finals: number[] = [];
   readonly thrown: Error[] = [];
   readonly reported: unknown[] = [];
-  /** Tasks that were alive when their group had been left. */
+  /** Tasks that were unfinished after their group was left. */
   readonly survivors: string[] = [];
 }
 
-interface Place {
-  readonly books: Books;
+interface Context {
+  readonly observed: Observations;
   readonly group: Group | null;
   readonly scope: Scope | null;
 }
@@ -68,7 +68,7 @@ const leaf = fc.oneof(
   },
 );
 
-/** Programs of a few levels; shrinking takes their branches away. */
+/** Programs of a few levels. Shrinking removes branches. */
 export const programs: fc.Arbitrary<Program> = fc.letrec((tie) => ({
   program: fc.oneof(
     { depthSize: 'large', withCrossShrink: true },
@@ -92,22 +92,22 @@ export const programs: fc.Arbitrary<Program> = fc.letrec((tie) => ({
   ),
 })).program as fc.Arbitrary<Program>;
 
-/** Runs `program` and notes in `books` what happens. */
-export function execute(program: Program, books: Books): Operation<void> {
-  return interpret(program, { books, group: null, scope: null });
+/** Runs `program` and records the observations in `observed`. */
+export function execute(program: Program, observed: Observations): Operation<void> {
+  return interpret(program, { observed, group: null, scope: null });
 }
 
-function* interpret(program: Program, place: Place): Operation<void> {
-  const { books } = place;
-  const id = books.finals.push(0) - 1;
+function* interpret(program: Program, context: Context): Operation<void> {
+  const { observed } = context;
+  const id = observed.finals.push(0) - 1;
   try {
-    yield* perform(program, place);
+    yield* perform(program, context);
   } finally {
-    (books.finals[id] as number)++;
+    (observed.finals[id] as number)++;
   }
 }
 
-function* perform(program: Program, place: Place): Operation<void> {
+function* perform(program: Program, context: Context): Operation<void> {
   switch (program.kind) {
     case 'yield':
       return void (yield);
@@ -116,38 +116,38 @@ function* perform(program: Program, place: Place): Operation<void> {
     case 'sleep':
       return yield* sleep(program.ms);
     case 'sequence':
-      for (const part of program.parts) yield* interpret(part, place);
+      for (const part of program.parts) yield* interpret(part, context);
       return;
     case 'group':
-      return yield* performGroup(program.children, program.body, place);
+      return yield* performGroup(program.children, program.body, context);
     case 'fail':
-      return fail(place.books);
+      return fail(context.observed);
     default:
-      return yield* performRest(program, place);
+      return yield* performRest(program, context);
   }
 }
 
 type Rest = Exclude<Program, { readonly kind: 'yield' | 'sleep' | 'sequence' | 'group' }> | Plain;
 type Plain = Extract<Program, { readonly kind: 'yield' }>;
 
-function* performRest(program: Rest, place: Place): Operation<void> {
+function* performRest(program: Rest, context: Context): Operation<void> {
   switch (program.kind) {
     case 'cancelScope':
-      return place.scope?.cancel('random');
+      return context.scope?.cancel('random');
     case 'cancelGroup':
-      return place.group?.cancel('random');
+      return context.group?.cancel('random');
     case 'stopGroup':
-      return place.group?.stop({ graceMs: 2 });
+      return context.group?.stop({ graceMs: 2 });
     case 'join':
     case 'cancel':
     case 'cancelJoin':
-      return yield* performOn(program.kind, place.books.tasks[program.which]);
+      return yield* performOn(program.kind, context.observed.tasks[program.which]);
     case 'cleanup':
     case 'shield':
     case 'timeout':
     case 'moveOn':
     case 'scope':
-      return yield* performLimited(program, place);
+      return yield* performLimited(program, context);
   }
 }
 
@@ -165,27 +165,33 @@ function* performOn(
   }
 }
 
-function* performLimited(program: Limited, place: Place): Operation<void> {
-  const body = (): Operation<void> => interpret(program.body, place);
+function* performLimited(program: Limited, context: Context): Operation<void> {
+  const body = (): Operation<void> => interpret(program.body, context);
   switch (program.kind) {
     case 'shield':
       return yield* shield(body, { withinMs: program.ms });
     case 'moveOn':
       return yield* moveOnAfter(program.ms, body);
     case 'timeout':
-      return yield* swallow(timeout(program.ms, body), (error) => error instanceof TimeoutError);
+      return yield* ignoreError(
+        timeout(program.ms, body),
+        (error) => error instanceof TimeoutError,
+      );
     case 'scope':
-      return yield* scope((inner) => interpret(program.body, { ...place, scope: inner }));
+      return yield* scope((inner) => interpret(program.body, { ...context, scope: inner }));
     case 'cleanup':
       return yield* withCleanup(body(), program.ms);
   }
 }
 
-function* swallow(op: Operation<void>, wanted: (error: unknown) => boolean): Operation<void> {
+function* ignoreError(
+  op: Operation<void>,
+  isExpected: (error: unknown) => boolean,
+): Operation<void> {
   try {
     yield* op;
   } catch (error) {
-    if (!wanted(error)) throw error;
+    if (!isExpected(error)) throw error;
   }
 }
 
@@ -193,36 +199,40 @@ function* withCleanup(body: Operation<void>, cleanupMs: number): Operation<void>
   try {
     yield* body;
   } finally {
-    // What expires here must not take the place of an error that is on its way.
-    yield* swallow(shield(sleep(cleanupMs), { withinMs: 3 }), isCancelled);
+    // The expired shield must not replace an error that is already propagating.
+    yield* ignoreError(shield(sleep(cleanupMs), { withinMs: 3 }), isCancelled);
   }
 }
 
-function fail(books: Books): never {
-  const error = new Error(`failure ${books.thrown.length}`);
-  books.thrown.push(error);
+function fail(observed: Observations): never {
+  const error = new Error(`failure ${observed.thrown.length}`);
+  observed.thrown.push(error);
   throw error;
 }
 
-function* performGroup(children: readonly Child[], body: Program, place: Place): Operation<void> {
-  const { books } = place;
+function* performGroup(
+  children: readonly Child[],
+  body: Program,
+  context: Context,
+): Operation<void> {
+  const { observed } = context;
   const members: Task<unknown>[] = [];
   try {
     yield* group(function* (g) {
-      const inside = { books, group: g, scope: g.scope };
+      const inside = { observed, group: g, scope: g.scope };
       for (const { daemon, body: work } of children) {
         const task = g.spawn(() => interpret(work, inside), { daemon });
         members.push(task);
-        books.tasks.push(task);
+        observed.tasks.push(task);
       }
       yield* interpret(body, inside);
     });
   } catch (error) {
-    if (error instanceof GroupError) books.reported.push(...error.errors);
+    if (error instanceof GroupError) observed.reported.push(...error.errors);
     else if (!(error instanceof GroupStateError)) throw error;
   } finally {
     for (const { name, state } of members) {
-      if (!['done', 'failed', 'cancelled'].includes(state)) books.survivors.push(name);
+      if (!['done', 'failed', 'cancelled'].includes(state)) observed.survivors.push(name);
     }
   }
 }

@@ -1,29 +1,31 @@
 /**
- * A host without a world, for tests of the kernel: its clock stands still while tasks run and jumps
- * to the next timer when none can, so nothing ever sleeps. When not even a timer is left, that is a
- * deadlock.
+ * A host for tests of the kernel. Its clock stands still while tasks run, and advances to the next
+ * timer when no task is ready, so tests do not sleep. Without a timer it declares a deadlock.
  */
-
 import type { Hooks } from '../../../src/kernel/hooks.ts';
 import type { SchedulerHost } from '../../../src/kernel/host.ts';
-import type { OperationSource } from '../../../src/kernel/operation.ts';
+import type { Operation, OperationSource } from '../../../src/kernel/operation.ts';
 import { Scheduler } from '../../../src/kernel/scheduler.ts';
 import { isCancelled } from '../../../src/kernel/scope/cancelled.ts';
+import type { Scope } from '../../../src/kernel/scope/scope.ts';
+import { scope } from '../../../src/kernel/scope/with-scope.ts';
+import type { Group } from '../../../src/kernel/task/group.ts';
+import { group } from '../../../src/kernel/task/group.ts';
 import type { TaskImpl } from '../../../src/kernel/task/task.ts';
 
 export interface PlayOptions {
   readonly hooks?: Hooks;
   readonly name?: string;
-  /** What the pure rooms above the kernel find; a test's own. */
+  /** The world of the scheduler; see SchedulerOptions. */
   readonly world?: unknown;
-  /** Turns after which the play is given up: the program runs for ever. */
+  /** The number of turns after which `play` throws, because the program does not end. */
   readonly maxTurns?: number;
 }
 
 export class VirtualHost implements SchedulerHost {
-  /** Milliseconds; the scheduler began at 0. A test may move it forward in the middle of a step. */
+  /** Milliseconds since the creation of the scheduler. Tests may advance it during a step. */
   time = 0;
-  /** How often the scheduler has asked for a turn. */
+  /** The number of calls of `wake`. */
   wakes = 0;
   readonly warnings: unknown[] = [];
   readonly scheduler: Scheduler;
@@ -51,17 +53,25 @@ export class VirtualHost implements SchedulerHost {
     this.warnings.push(problem);
   }
 
-  /** Runs `op` to its end. Gives its result; throws its error, or the Cancelled that ended it. */
+  /** Runs `op` to its end. Returns its result; throws its error or its Cancelled. */
   play<T>(op: OperationSource<T>, name?: string): T {
     const main = this.scheduler.start(op, name);
     for (let turns = 0; this.scheduler.live > 0; turns++) {
       if (turns > this.#maxTurns) throw new Error(`no end after ${turns} turns`);
-      if (this.scheduler.turn() > 0) this.#jump();
+      if (this.scheduler.turn() > 0) this.#advanceClock();
     }
     return outcomeOf(this.scheduler, main);
   }
 
-  #jump(): void {
+  playGroup<T>(body: (group: Group) => Operation<T>, name?: string): T {
+    return this.play(() => group(body), name);
+  }
+
+  playScope<T>(body: (scope: Scope) => Operation<T>, name?: string): T | undefined {
+    return this.play(() => scope(body), name);
+  }
+
+  #advanceClock(): void {
     const { scheduler } = this;
     if (scheduler.live === 0) return;
     const at = scheduler.nextTimerAt;
@@ -77,12 +87,25 @@ function outcomeOf<T>(scheduler: Scheduler, main: TaskImpl<T>): T {
   throw main.outcome;
 }
 
-/** Runs `op` on a host of its own; see `VirtualHost.play`. */
+/** Runs `op` on a new host; see `VirtualHost.play`. */
 export function play<T>(op: OperationSource<T>, options: PlayOptions = {}): T {
   return new VirtualHost(options).play(op, options.name);
 }
 
-/** Runs `op`, which has to fail, and gives what it threw. */
+/** Runs a group with this body on a new host. */
+export function playGroup<T>(body: (group: Group) => Operation<T>, options: PlayOptions = {}): T {
+  return play(() => group(body), options);
+}
+
+/** Runs a scope with this body on a new host. */
+export function playScope<T>(
+  body: (scope: Scope) => Operation<T>,
+  options: PlayOptions = {},
+): T | undefined {
+  return play(() => scope(body), options);
+}
+
+/** Runs `op`, which must fail, and returns the value that it throws. */
 export function failureOf(op: OperationSource<unknown>, options: PlayOptions = {}): unknown {
   try {
     play(op, options);

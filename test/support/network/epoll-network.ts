@@ -1,7 +1,6 @@
 /**
- * For the tests of the epoll network by itself: no scheduler, and waiters that settle promises.
- * `network` is a fresh one for every test of `describeEpoll`, which also proves that nothing of it
- * is left.
+ * Helpers for tests of the epoll network without a scheduler: waiters settle promises. Each test of
+ * `describeEpoll` has a new `network`, and fails if it leaves a resource open.
  */
 import { afterEach, beforeEach, describe, expect } from 'vitest';
 import { loadAddon } from '../../../src/node/addon.ts';
@@ -10,9 +9,8 @@ import type { Endpoint, Network, Transport } from '../../../src/world/network.ts
 import type { Pair } from './transport-waits.ts';
 import { connectOn, pairOn } from './transport-waits.ts';
 
-export { portOf } from '../../../src/node/endpoint.ts';
 export type { Pair } from './transport-waits.ts';
-export { accept, readable, recv, recvAll, sendAll, writable } from './transport-waits.ts';
+export { accept, portOf, readable, recv, recvAll, sendAll, writable } from './transport-waits.ts';
 
 export const ANY_PORT: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
 
@@ -20,7 +18,7 @@ const { addon } = loadAddon();
 
 export let network: Network;
 
-/** How often the network has called its owner. */
+/** The number of calls to the owner of the network. */
 let deliveries = 0;
 
 export function takeDeliveries(): number {
@@ -29,7 +27,7 @@ export function takeDeliveries(): number {
   return count;
 }
 
-/** A suite that is left out where there is no addon. */
+/** A suite that is skipped if the addon is not available. */
 export function describeEpoll(title: string, body: () => void): void {
   describe.runIf(addon !== undefined)(title, () => {
     beforeEach(() => {
@@ -49,9 +47,9 @@ export function describeEpoll(title: string, body: () => void): void {
 
 export function makeNetwork(): Network {
   return epollNetwork({
-    deliver(grant) {
+    deliver(deliverEvents) {
       deliveries += 1;
-      grant();
+      deliverEvents();
     },
   });
 }
@@ -64,7 +62,7 @@ export function pair(at: Endpoint = ANY_PORT): Promise<Pair> {
   return pairOn(network, at);
 }
 
-/** Enough turns of the event loop for loopback traffic that is on its way. */
+/** Waits for several turns of the event loop, enough for pending loopback traffic. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resume) => setTimeout(resume, 2));
 }

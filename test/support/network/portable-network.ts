@@ -1,4 +1,4 @@
-/** What the tests of the portable network share: waits on promises, and peers on plain node:net. */
+/** Shared by the tests of the portable network: its network, and peers on sockets of node:net. */
 import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { createServer, connect as rawConnect } from 'node:net';
@@ -15,21 +15,20 @@ import { pattern } from '../data.ts';
 import type { Pair } from './transport-waits.ts';
 import { accept, connectOn, listenOn, pairOn } from './transport-waits.ts';
 
-export { portOf } from '../../../src/node/endpoint.ts';
-export { accept, readable, recv, recvAll, sendAll, writable } from './transport-waits.ts';
+export { accept, portOf, readable, recv, recvAll, sendAll, writable } from './transport-waits.ts';
 
 export const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
 
-/** Long against a write to a peer that reads, short against the patience of a test. */
+/** Longer than a write to a peer that reads, shorter than the timeout of a test. */
 const LINGER_MS = 150;
 
-/** The network of the current test, once `freshNetwork` has been called. */
+/** The network of the current test, if `freshNetwork` was called. */
 export let network: Network;
-/** Sockets of plain node:net that play the peer. */
+/** Sockets of node:net that act as the peer. */
 const rawSockets: Socket[] = [];
 const rawServers: Server[] = [];
 
-/** A network for each test, of which nothing may be left afterwards. */
+/** Makes a network for each test, and checks that nothing is left open in it. */
 export function freshNetwork(): void {
   beforeEach(() => {
     network = portableNetwork({ deliver: (deliver) => deliver() }, { lingerMs: LINGER_MS });
@@ -56,7 +55,7 @@ export function pair(at: Endpoint = LOOPBACK): Promise<Pair> {
   return pairOn(network, at);
 }
 
-/** A connection whose far end is a plain socket. */
+/** A connection whose peer is a socket of node:net. */
 export async function withRawPeer(): Promise<[transport: Transport, peer: Socket]> {
   const listener = await listen();
   const peer = raw(listener.local);
@@ -72,7 +71,7 @@ export function raw(to: Endpoint): Socket {
   return socket;
 }
 
-/** A listener of plain node:net that leaves its connections paused. */
+/** A server of node:net that leaves its connections paused. */
 export async function rawServer(): Promise<[at: Endpoint, sockets: Socket[]]> {
   const sockets: Socket[] = [];
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
@@ -92,7 +91,7 @@ export async function until(condition: () => boolean): Promise<void> {
   expect(condition()).toBe(true);
 }
 
-/** Sends until the connection takes no more; the number of bytes. */
+/** Sends until the connection takes no more bytes, and returns their number. */
 export async function fill(transport: Transport): Promise<number> {
   const block = pattern(65_536);
   let total = 0;

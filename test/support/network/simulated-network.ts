@@ -1,6 +1,6 @@
 /**
- * Hosts on the simulated network without the simulator, for tests of the network alone. Hosts run in
- * order of creation until no task is ready; then time jumps to the next event or timer.
+ * Hosts on the simulated network without the simulator, for tests of the network alone. Hosts run
+ * in order of creation until no task is ready; then time jumps to the next event or timer.
  */
 
 import type { Listener, Operation, Socket } from '../../../src/index.ts';

@@ -82,3 +82,8 @@ export async function pairOn(network: Network, at: Endpoint): Promise<Pair> {
   const near = await connectOn(network, listener.local);
   return { near, far: await accept(listener), listener };
 }
+
+/** The port of an endpoint, 0 for a path. */
+export function portOf(endpoint: Endpoint): number {
+  return 'port' in endpoint ? endpoint.port : 0;
+}

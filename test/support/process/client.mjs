@@ -1,4 +1,4 @@
-/** A client for people, where no other one is installed: client.mjs PORT. */
+/** A plain client, used if no other one is installed: client.mjs PORT. */
 import { connect } from 'node:net';
 
 const socket = connect(Number(process.argv[2]), '127.0.0.1');

@@ -1,4 +1,4 @@
-/** The `coronet` command as a user starts it, and the clients that a user has. */
+/** The `coronet` command as a user starts it, and clients that a user may have. */
 import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
@@ -6,18 +6,18 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Process, startNode } from './process.ts';
 
-/** `coronet ARGS`, from dist/. */
+/** Starts `coronet ARGS` from dist/. */
 export function coronet(...args: readonly string[]): Process {
   return startNode(import.meta.url, '../../../dist/cli/main.js', ...args);
 }
 
-/** An echo server that answers. */
+/** A running echo server. */
 export interface Echo {
   readonly process: Process;
   readonly port: number;
 }
 
-/** Starts `coronet echo` at a free port and waits until it serves. */
+/** Starts `coronet echo` on a free port and waits until it serves. */
 export async function startEcho(...args: readonly string[]): Promise<Echo> {
   const port = await freePort();
   const process = coronet('echo', '--port', `${port}`, ...args);
@@ -26,12 +26,13 @@ export async function startEcho(...args: readonly string[]): Promise<Echo> {
     await delay(10);
   }
   const quiet = args.includes('--quiet');
-  if (!quiet) await process.until('the first connection is told', () => process.lines.length === 3);
+  if (!quiet)
+    await process.until('the first connection is printed', () => process.lines.length === 3);
   process.stdout = '';
   return { process, port };
 }
 
-/** A port that was free a moment ago. */
+/** Returns a port that is free at the moment. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
@@ -40,7 +41,7 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
   return port;
 }
 
-/** True if somebody accepts connections at `port`. */
+/** True if a server accepts connections at `port`. */
 export function isServed(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.end());
@@ -50,10 +51,10 @@ export function isServed(port: number): Promise<boolean> {
   });
 }
 
-/** What a plain client hears, from its first byte to the end. */
+/** A plain client. It collects everything that it receives. */
 export class PlainClient {
   readonly socket: Socket;
-  heard = '';
+  received = '';
   #onChange = () => {};
 
   constructor(port: number, host = '127.0.0.1') {
@@ -63,12 +64,12 @@ export class PlainClient {
     this.socket.on('close', () => this.#onChange());
     this.socket.on('connect', () => this.#onChange());
     this.socket.on('data', (text) => {
-      this.heard += text;
+      this.received += text;
       this.#onChange();
     });
   }
 
-  /** Waits until `holds`; false if the connection ended before. */
+  /** Waits until `holds` returns true. Returns false if the connection ends before. */
   async until(holds: () => boolean): Promise<boolean> {
     while (!holds() && !this.socket.closed) {
       await new Promise<void>((resolve) => {
@@ -82,17 +83,19 @@ export class PlainClient {
     return await this.until(() => this.socket.localPort !== undefined);
   }
 
-  /** Sends `text` and waits for the answer of an echo server to it. */
+  /** Sends `text` and waits for the reply of an echo server. */
   async ask(text: string): Promise<boolean> {
-    const answer = `${this.heard}GOT:${text}`;
+    const answer = `${this.received}GOT:${text}`;
     this.socket.write(text);
-    return await this.until(() => this.heard.length >= answer.length && this.heard === answer);
+    return await this.until(
+      () => this.received.length >= answer.length && this.received === answer,
+    );
   }
 }
 
-/** A program that people use as a client, or a plain socket where it is not installed. */
+/** A client program, or a plain socket if it is not installed. */
 export interface Client {
-  /** The program that is really used. */
+  /** The program that is used. */
   readonly name: string;
   start(port: number): Process;
 }

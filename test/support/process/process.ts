@@ -1,15 +1,13 @@
-/**
- * Other processes as a test uses them: what they print, how they end, and that none outlives it.
- */
+/** Child processes in tests: their output and exit. No process outlives its test. */
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
 
-const PATIENCE_MS = 25_000;
+const MAX_WAIT_MS = 25_000;
 
-/** How a process has ended. */
+/** The exit of a process. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -17,7 +15,7 @@ export interface Exit {
 
 const running = new Set<Process>();
 
-/** After every test: what it has started is no more. */
+/** Kills the processes of each test after it. */
 export function endProcesses(): void {
   afterEach(async () => {
     for (const process of running) process.kill();
@@ -30,7 +28,7 @@ export class Process {
   readonly exit: Promise<Exit>;
   stdout = '';
   stderr = '';
-  /** Called when something has changed. */
+  /** Called when the output changes or the process ends. */
   readonly #watchers = new Set<() => void>();
 
   constructor(command: string, args: readonly string[], options: ProcessOptions = {}) {
@@ -38,7 +36,7 @@ export class Process {
     this.child = spawn(command, args, { env: { ...process.env, ...env }, stdio });
     this.child.stdout?.on('data', (data) => this.#changed(() => (this.stdout += String(data))));
     this.child.stderr?.on('data', (data) => this.#changed(() => (this.stderr += String(data))));
-    this.child.stdin?.on('error', () => {}); // It may have ended before it has read everything.
+    this.child.stdin?.on('error', () => {}); // The process may end before it has read everything.
     running.add(this);
     this.exit = once(this.child, 'close').then(([code, signal]) => {
       running.delete(this);
@@ -47,7 +45,7 @@ export class Process {
     });
   }
 
-  /** The lines of standard output, without the unfinished last one. */
+  /** The complete lines of standard output. */
   get lines(): string[] {
     return this.stdout.split('\n').slice(0, -1);
   }
@@ -56,7 +54,7 @@ export class Process {
     return !running.has(this);
   }
 
-  /** Waits until `holds` is true of the output; fails when the process ends before. */
+  /** Waits until `holds` returns true. Fails if the process ends before. */
   async until(what: string, holds: () => boolean): Promise<void> {
     let check = () => {};
     const held = new Promise<void>((resolve) => {
@@ -66,14 +64,14 @@ export class Process {
       this.#watchers.add(check);
       check();
     });
-    const limit = setTimeout(() => this.kill(), PATIENCE_MS);
+    const limit = setTimeout(() => this.kill(), MAX_WAIT_MS);
     await held;
     clearTimeout(limit);
     this.#watchers.delete(check);
-    if (!holds()) throw new Error(`Waited in vain until ${what}\n${this.stdout}${this.stderr}`);
+    if (!holds()) throw new Error(`Expected that ${what}\n${this.stdout}${this.stderr}`);
   }
 
-  /** Ends it at once. */
+  /** Kills the process. */
   kill(): void {
     this.child.kill('SIGKILL');
   }
@@ -89,7 +87,7 @@ export interface ProcessOptions {
   readonly stdio?: StdioOptions;
 }
 
-/** A program of this checkout, by its place seen from `base` (`import.meta.url`). */
+/** Starts a program of this checkout. `file` is relative to `base` (`import.meta.url`). */
 export function startNode(base: string, file: string, ...args: readonly string[]): Process {
   return new Process(process.execPath, [fileURLToPath(new URL(file, base)), ...args]);
 }

@@ -1,4 +1,4 @@
-/** Processes that supervise others, and what clients of theirs see. */
+/** Supervisor processes, and the clients of their workers. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,23 +8,25 @@ import { afterAll } from 'vitest';
 import { PlainClient } from './coronet-command.ts';
 import type { Process } from './process.ts';
 
-/** A line that a program has told as JSON. */
-export type Told = Readonly<Record<string, unknown>>;
+/** An event that a program has printed as a line of JSON. */
+export type ProgramEvent = Readonly<Record<string, unknown>>;
 
-/** The lines of JSON on the standard output of `process`. */
-export function toldBy(process: Process): Told[] {
-  return process.lines.map((line) => JSON.parse(line) as Told);
+/** The events on the standard output of `process`. */
+export function eventsOf(process: Process): ProgramEvent[] {
+  return process.lines.map((line) => JSON.parse(line) as ProgramEvent);
 }
 
-/** Waits until the process has told `kind` (under `key`) `times` times; gives the last of these. */
-export async function heard(process: Process, kind: string, times = 1): Promise<Told> {
-  const found = (): Told[] =>
-    toldBy(process).filter((told) => told['kind'] === kind || told['event'] === kind);
-  await process.until(`it tells '${kind}'`, () => found().length >= times);
-  return found().at(-1) as Told;
+/** Waits until the process has printed `times` events of a kind. Returns the last of them. */
+export async function untilEvent(process: Process, kind: string, times = 1): Promise<ProgramEvent> {
+  const found = (): ProgramEvent[] =>
+    eventsOf(process).filter((event) => event['kind'] === kind || event['event'] === kind);
+  await process.until(`it prints '${kind}'`, () => found().length >= times);
+  return found().at(-1) as ProgramEvent;
 }
 
-/** Whether a process is there; one that has ended is, until its parent has asked for its end. */
+/**
+ * Whether a process exists. An ended process exists until its parent has collected its exit status.
+ */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -34,7 +36,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Waits until none of them is there. The test's own limit ends it. */
+/** Waits until none of the processes exists. The time limit of the test applies. */
 export async function untilGone(pids: readonly number[]): Promise<void> {
   while (pids.some(isAlive)) await delay(10);
 }
@@ -54,7 +56,7 @@ export function askLine(port: number, line = 'who'): Promise<string> {
   });
 }
 
-/** Asks again and again while `goesOn()`: how often each answer came. */
+/** Sends requests while `goesOn()` returns true. Returns the number of each reply. */
 export async function askWhile(
   port: number,
   goesOn: (answers: ReadonlyMap<string, number>) => boolean,
@@ -67,24 +69,27 @@ export async function askWhile(
   return answers;
 }
 
-/** A client in the middle of an exchange: the server has its line, and waits for another one. */
+/**
+ * A client in the middle of an exchange: the server has received its line and waits for another
+ * one.
+ */
 export async function busyClient(port: number): Promise<PlainClient> {
   const client = new PlainClient(port);
   client.socket.write('who\n');
-  if (!(await client.until(() => client.heard.endsWith('\n')))) throw new Error('not served');
-  client.heard = '';
+  if (!(await client.until(() => client.received.endsWith('\n')))) throw new Error('not served');
+  client.received = '';
   client.socket.write('busy\n');
   return client;
 }
 
-/** A folder of the test file's own, removed at its end. */
+/** Creates a folder for the test file. It is removed at the end. */
 export function ownFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'coronet-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** Writes a file into `folder` and gives its path. */
+/** Writes a file into `folder` and returns its path. */
 export function write(folder: string, name: string, text: string): string {
   const path = join(folder, name);
   writeFileSync(path, text);

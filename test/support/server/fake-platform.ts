@@ -1,4 +1,4 @@
-/** A platform whose processes do what a test makes them do. */
+/** A platform whose worker processes are driven by a test. */
 import type {
   ObservedSignal,
   ParentProcess,
@@ -12,20 +12,20 @@ import type {
 } from '../../../src/world/platform.ts';
 import type { ToWorker } from '../../../src/world/worker-messages.ts';
 
-/** A process that was started. Calls of its methods are what it does. */
+/** A worker process. A test calls its methods to simulate what it does. */
 export class FakeProcess implements WorkerProcess {
   readonly pid: number;
   readonly start: WorkerStart;
-  /** What it was told, and the signals that it got, in their order. */
-  readonly told: string[] = [];
+  /** The messages and signals that it has received, in order. */
+  readonly received: string[] = [];
   ended = false;
   /** False: it hangs. */
-  turns = true;
+  isResponsive = true;
   /** True: it does not read, and its channel is full. */
-  deaf = false;
-  /** A debugger can stop it. */
+  isChannelFull = false;
+  /** Its inspector is open. */
   inspected = false;
-  /** How often it was asked whether it turns. */
+  /** Number of pings that it has received. */
   pings = 0;
   readonly #events: WorkerEvents;
   readonly #log: (line: string) => void;
@@ -38,11 +38,11 @@ export class FakeProcess implements WorkerProcess {
   }
 
   send(message: unknown): boolean {
-    if (this.deaf) return false;
-    const told = message as ToWorker;
-    if (told.kind === 'ping') return this.#pinged(told.requestId);
-    if (told.kind === 'stats-request') this.#note(`tell ${told.requestId}`);
-    else this.#note(told.kind === 'stop' && told.replaced ? 'replaced' : told.kind);
+    if (this.isChannelFull) return false;
+    const received = message as ToWorker;
+    if (received.kind === 'ping') return this.#pinged(received.requestId);
+    if (received.kind === 'stats-request') this.#note(`stats ${received.requestId}`);
+    else this.#note(received.kind === 'stop' && received.replaced ? 'replaced' : received.kind);
     return !this.ended;
   }
 
@@ -50,18 +50,19 @@ export class FakeProcess implements WorkerProcess {
     this.#note(signal);
   }
 
-  /** Whether it turns: then it answers questions. They are not noted. */
+  /** Answers a ping if it is responsive. Pings are not in `received`. */
   #pinged(requestId: number): boolean {
     this.pings++;
-    if (this.turns && !this.ended) this.say({ kind: 'pong', requestId, inspected: this.inspected });
+    if (this.isResponsive && !this.ended)
+      this.emit({ kind: 'pong', requestId, inspected: this.inspected });
     return !this.ended;
   }
 
   ready(): void {
-    this.say({ kind: 'ready' });
+    this.emit({ kind: 'ready' });
   }
 
-  say(message: unknown): void {
+  emit(message: unknown): void {
     this.#events.onMessage(message);
   }
 
@@ -71,7 +72,7 @@ export class FakeProcess implements WorkerProcess {
   }
 
   #note(what: string): void {
-    this.told.push(what);
+    this.received.push(what);
     this.#log(`${this.pid} ${what}`);
   }
 }
@@ -82,21 +83,21 @@ export class FakePlatform implements Platform {
   parent: ParentProcess | undefined;
   inspected?: () => boolean;
   readonly processes: FakeProcess[] = [];
-  /** All that has happened, in its order: "1 starts", "1 stop". */
+  /** All events in order, such as "100 starts", "100 stop". */
   readonly log: string[] = [];
   readonly lines: string[] = [];
   readonly variables: Map<string, string> = new Map();
-  /** Held listeners that are not closed. */
-  held = 0;
-  readonly #heard = new Map<ObservedSignal, Set<() => void>>();
+  /** Number of shared listeners that are open. */
+  openListeners = 0;
+  readonly #signalListeners = new Map<ObservedSignal, Set<() => void>>();
 
   signal(name: ObservedSignal): void {
-    for (const heard of this.#heard.get(name) ?? []) heard();
+    for (const listener of this.#signalListeners.get(name) ?? []) listener();
   }
 
-  /** Who listens to the signal. */
+  /** Number of listeners of a signal. */
   listeners(name: ObservedSignal): number {
-    return this.#heard.get(name)?.size ?? 0;
+    return this.#signalListeners.get(name)?.size ?? 0;
   }
 
   environment(name: string): string | undefined {
@@ -107,22 +108,22 @@ export class FakePlatform implements Platform {
     this.variables.delete(name);
   }
 
-  onSignal(signal: ObservedSignal, heard: () => void): () => void {
-    const all = this.#heard.get(signal) ?? new Set();
-    this.#heard.set(signal, all.add(heard));
+  onSignal(signal: ObservedSignal, listener: () => void): () => void {
+    const all = this.#signalListeners.get(signal) ?? new Set();
+    this.#signalListeners.set(signal, all.add(listener));
     return () => {
-      all.delete(heard);
+      all.delete(listener);
     };
   }
 
   shareListeners(_at: unknown, most: number): SharedListeners {
-    this.held++;
+    this.openListeners++;
     let open = true;
     const close = (): void => {
-      if (open) this.held--;
+      if (open) this.openListeners--;
       open = false;
     };
-    const descriptors = Array.from({ length: most }, (_, index) => 10 * this.held + index);
+    const descriptors = Array.from({ length: most }, (_, index) => 10 * this.openListeners + index);
     return { local: { host: '127.0.0.1', port: 4711, family: 4 }, descriptors, close };
   }
 
@@ -148,6 +149,6 @@ export class FakePlatform implements Platform {
   }
 
   exit(code: number): never {
-    throw new Error(`the process has ended with ${code}`);
+    throw new Error(`the process has exited with code ${code}`);
   }
 }

@@ -1,4 +1,4 @@
-/** `workers` on a virtual clock, with processes that a test drives. */
+/** Runs `workers` on a virtual clock, with worker processes that a test drives. */
 
 import type { Wait } from '../../../src/kernel/operation.ts';
 import { group } from '../../../src/kernel/task/group.ts';
@@ -11,16 +11,16 @@ import { VirtualHost } from '../kernel/virtual-host.ts';
 import type { FakeProcess } from './fake-platform.ts';
 import { FakePlatform } from './fake-platform.ts';
 
-/** What a test sees of the workers that it supervises. */
-export class Supervised {
+/** The workers under test. */
+export class SupervisedWorkers {
   readonly platform: FakePlatform = new FakePlatform();
   readonly events: WorkerEvent[] = [];
-  /** Set once all are ready. */
+  /** Set once all workers are ready. */
   running: Workers | undefined;
   task!: Task<void>;
-  /** What the program's page of metrics shows of the workers. */
-  figures!: StatsSource;
-  /** The clock of the supervisor, and who runs it. */
+  /** The source of statistics that was registered with the program. */
+  statsSource!: StatsSource;
+  /** The host of the supervisor, with its clock. */
   readonly host: VirtualHost;
 
   constructor() {
@@ -36,7 +36,7 @@ export class Supervised {
       servers: [],
       becomeReady: () => {},
       serverListens: (server) => {
-        this.figures = server;
+        this.statsSource = server;
       },
       serverEnds: () => {},
     };
@@ -59,59 +59,59 @@ export class Supervised {
     return this.events.map(({ kind }) => kind);
   }
 
-  /** Waits until `count` processes have been started, and gives the last. */
+  /** Waits until `count` processes have been started, and returns the last one. */
   *started(count: number): Generator<Wait, FakeProcess> {
     while (this.processes.length < count) yield* sleep(1);
     return this.process(count - 1);
   }
 
-  /** Waits until the process was told `what`. */
-  *toldTo(process: FakeProcess, what: string): Generator<Wait, void> {
-    while (!process.told.includes(what)) yield* sleep(1);
+  /** Waits until the process has received the message or signal `what`. */
+  *untilReceived(process: FakeProcess, what: string): Generator<Wait, void> {
+    while (!process.received.includes(what)) yield* sleep(1);
   }
 
-  /** The first `count` processes become ready, one after the other. */
+  /** Makes the first `count` processes ready, one after the other. */
   *begin(count: number): Generator<Wait, Workers> {
     for (let index = 1; index <= count; index++) (yield* this.started(index)).ready();
     while (this.running === undefined) yield* sleep(1);
     return this.running;
   }
 
-  /** All that run do what they are asked. */
+  /** Ends all running processes once they have received 'stop'. */
   *endAll(): Generator<Wait, void> {
     for (const process of this.processes) {
       if (process.ended) continue;
-      yield* this.toldTo(process, 'stop');
+      yield* this.untilReceived(process, 'stop');
       process.end({ code: 0 });
     }
   }
 }
 
-/** Runs `workers(count, 'module.mjs', options)` beside `body`. Throws what either does. */
-export function supervising(
+/** Runs `workers(count, 'module.mjs', options)` and `body`; throws the first error. */
+export function superviseWorkers(
   count: number | 'auto',
   options: WorkersOptions,
-  body: (seen: Supervised) => Generator<Wait, void>,
-): Supervised {
-  const seen = new Supervised();
-  const told: WorkersOptions = {
-    onEvent: (event) => seen.events.push(event),
+  body: (supervised: SupervisedWorkers) => Generator<Wait, void>,
+): SupervisedWorkers {
+  const supervised = new SupervisedWorkers();
+  const allOptions: WorkersOptions = {
+    onEvent: (event) => supervised.events.push(event),
     ...options,
     onReady: (running) => {
-      seen.running = running;
+      supervised.running = running;
       options.onReady?.(running);
     },
   };
   const program = function* (): Generator<Wait, void> {
     yield* group(function* (tasks) {
-      seen.task = tasks.spawn(() => workers(count, 'module.mjs', told));
-      yield* body(seen);
+      supervised.task = tasks.spawn(() => workers(count, 'module.mjs', allOptions));
+      yield* body(supervised);
     });
   };
   try {
-    seen.host.play(program);
+    supervised.host.play(program);
   } catch (error) {
     throw (error as AggregateError).errors?.[0] ?? error;
   }
-  return seen;
+  return supervised;
 }

@@ -3,11 +3,11 @@ import type { DatagramOptions } from '../../../world/network.ts';
 import type { IpEndpoint } from '../addresses.ts';
 import { canonical, isWildcard } from '../addresses.ts';
 import type { SimDatagram } from '../datagram.ts';
-import { FIRST_EPHEMERAL, isDualStack, LAST_EPHEMERAL, overlap } from '../ports.ts';
+import { EphemeralPorts, isDualStack, overlap } from '../ports.ts';
 
 export class DatagramPorts {
   readonly #sockets = new Map<number, SimDatagram[]>();
-  #next = FIRST_EPHEMERAL;
+  readonly #ephemeralPorts = new EphemeralPorts();
 
   /** True: the port is unused, or all its sockets share it. */
   isFree(at: IpEndpoint, options: DatagramOptions): boolean {
@@ -33,18 +33,13 @@ export class DatagramPorts {
 
   /** An unused ephemeral port; 0 if there is none. */
   freePort(): number {
-    for (let attempts = LAST_EPHEMERAL - FIRST_EPHEMERAL; attempts >= 0; attempts--) {
-      const port = this.#next;
-      this.#next = port === LAST_EPHEMERAL ? FIRST_EPHEMERAL : port + 1;
-      if (!this.#sockets.has(port)) return port;
-    }
-    return 0;
+    return this.#ephemeralPorts.find((port) => this.#sockets.has(port));
   }
 
   /**
-   * The socket that receives a datagram to `to`. A socket connected to the sender precedes one bound
-   * to this address, which precedes one bound to all addresses. If several share the port, the
-   * sender's port selects one.
+   * The socket that receives a datagram to `to`. A socket connected to the sender precedes one
+   * bound to this address, which precedes one bound to all addresses. If several share the port,
+   * the sender's port selects one.
    */
   receiverOf(to: IpEndpoint, from: IpEndpoint): SimDatagram | undefined {
     let best: SimDatagram[] = [];

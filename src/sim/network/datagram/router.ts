@@ -128,7 +128,7 @@ function sendPortUnreachable({ sender, from, to }: Packet, { network }: NetworkI
   if (sender.remote === undefined || back === undefined) return;
   network.core.trace('refuse', back.from, back.to, to.port, () => 'port unreachable');
   if (back.from === back.to) notify();
-  else back.sendPacket(0, notify);
+  else back.sendPacket(notify);
 }
 
 function deliverToMany(packet: Packet, iface: NetworkInterface, within: boolean): void {

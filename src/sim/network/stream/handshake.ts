@@ -7,9 +7,10 @@
  *   connected                      │
  *     │ ──────── ACK ───────────►  │  queued: may be accepted
  *
- * Without a listener the answer is a reset (ECONNREFUSED). With a full queue the SYN is dropped. The
- * client sends the SYN again after 1, 3, 7, … s and fails after 127 s (ETIMEDOUT; tcp_syn_retries in
- * tcp(7) is 6). The server drops the connection after 63 s (tcp_synack_retries is 5).
+ * Without a listener the answer is a reset (ECONNREFUSED). With a full queue the SYN is dropped.
+ * The client sends the SYN again after 1, 3, 7, … s and fails after 127 s (ETIMEDOUT;
+ * tcp_syn_retries in tcp(7) is 6). The server drops the connection after 63 s (tcp_synack_retries
+ * is 5).
  *
  * Timers are armed only if a packet is lost.
  */
@@ -36,7 +37,7 @@ export interface Route {
 
 /** Sends the SYN and later notifies `client` of the result. */
 export function beginHandshake(core: SimCore, client: SimTransport, route: Route): void {
-  new Handshake(core, client, route).begin();
+  new Handshake(core, client, route).sendSyn();
 }
 
 class Handshake {
@@ -62,15 +63,10 @@ class Handshake {
     };
   }
 
-  begin(): void {
-    this.#sendSyn();
-  }
-
-  #sendSyn(): void {
+  sendSyn(): void {
     const { links, to } = this.#route;
     this.#trace('syn', () => `to ${endpointText(to)}`);
     links.outbound.sendPacket(
-      0,
       () => this.#synArrives(),
       () => this.#retrySyn(),
     );
@@ -82,7 +78,7 @@ class Handshake {
     const delay = 2 ** ++this.#retries - 1;
     this.#core.callAt(this.#startedAt + delay * 1000, () => {
       if (this.#settled) return;
-      if (this.#retries <= SYN_RETRIES) this.#sendSyn();
+      if (this.#retries <= SYN_RETRIES) this.sendSyn();
       else this.#fail('ETIMEDOUT');
     });
   }
@@ -105,7 +101,6 @@ class Handshake {
     const { inbound } = this.#route.links;
     this.#core.trace('rst', inbound.from, inbound.to, 0, () => 'no listener');
     inbound.sendPacket(
-      0,
       () => this.#fail('ECONNREFUSED'),
       () => this.#retrySyn(),
     );
@@ -116,7 +111,7 @@ class Handshake {
     const isMapped = listener.binding.dualStack && to.family === 4;
     const server = new SimTransport(listener.owner, isMapped ? mapped(from) : from);
     server.local = isMapped ? mapped(to) : to;
-    server.inherit(listener.binding.sizes);
+    server.options.setSizes(listener.binding.sizes);
     const [clientEnd, serverEnd] = connectTcp(this.#core, links, this.#client, server);
     this.#connection = clientEnd;
     server.established(serverEnd);
@@ -125,7 +120,6 @@ class Handshake {
 
   #sendSynAck(): void {
     this.#route.links.inbound.sendPacket(
-      0,
       () => this.#synAckArrives(),
       () => {
         this.#halfOpen?.armLimit();
@@ -149,7 +143,7 @@ class Handshake {
   #resetHalfOpen(halfOpen: HalfOpen): void {
     halfOpen.armLimit();
     this.#trace('rst', () => 'the client was closed');
-    this.#route.links.outbound.sendPacket(0, () => halfOpen.drop());
+    this.#route.links.outbound.sendPacket(() => halfOpen.drop());
   }
 
   #fail(code: 'ECONNREFUSED' | 'ETIMEDOUT'): void {
@@ -208,7 +202,6 @@ class HalfOpen {
 
   awaitAck(): void {
     this.#links.outbound.sendPacket(
-      0,
       () => this.#complete(),
       () => this.#retrySynAck(),
     );

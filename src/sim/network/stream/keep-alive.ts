@@ -1,9 +1,9 @@
 /**
  * TCP keep-alive: detects that a silent peer no longer exists (RFC 9293, 3.8.4; tcp(7)).
  *
- * On a real system every connection has a timer. Here the simulator knows when there is something to
- * detect: a link was cut, or a reset was lost. Only then is a timer armed, for the time at which the
- * real one would probe. So healthy connections cause no events.
+ * On a real system every connection has a timer. Here the simulator knows when there is something
+ * to detect: a link was cut, or a reset was lost. Only then is a timer armed, for the time at which
+ * the real one would probe. So healthy connections cause no events.
  */
 import type { Timer } from '../../../kernel/timers.ts';
 import type { SimCore } from '../../core.ts';

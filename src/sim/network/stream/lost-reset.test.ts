@@ -5,7 +5,7 @@ import type { Operation } from '../../../index.ts';
 import { connect, listen, sleep } from '../../../index.ts';
 import { simulate } from '../../../sim.ts';
 
-test('a sender learns that its peer has reset the connection even if the reset is lost', async () => {
+test('a sender detects the reset of its peer even if the reset is lost', async () => {
   let code = '';
   await simulate(function* (world) {
     world.host('server', function* (): Operation<void> {

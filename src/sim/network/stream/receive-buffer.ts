@@ -1,7 +1,5 @@
 /** Bytes that have arrived and are not read yet. The receive window of the sender limits them. */
 
-const NOTHING: Buffer = Buffer.alloc(0);
-
 export class ReceiveBuffer {
   #chunks: Buffer[] = [];
   #length = 0;
@@ -25,13 +23,13 @@ export class ReceiveBuffer {
       return first;
     }
     const taken = Buffer.allocUnsafe(Math.min(max, this.#length));
-    this.takeInto(taken);
+    this.takeInto(taken, taken.length);
     return taken;
   }
 
-  /** Copies the first bytes to `into` and returns how many. */
-  takeInto(into: Uint8Array): number {
-    const wanted = Math.min(into.length, this.#length);
+  /** Copies the first bytes, at most `max`, to `into` and returns how many. */
+  takeInto(into: Uint8Array, max: number): number {
+    const wanted = Math.min(max, this.#length);
     let at = 0;
     let used = 0;
     while (at < wanted) {
@@ -51,17 +49,4 @@ export class ReceiveBuffer {
     this.#chunks.length = 0;
     this.#length = 0;
   }
-}
-
-/** Concatenates the first `max` bytes of `chunks` in a new buffer. */
-export function joined(chunks: readonly Uint8Array[], max: number): Buffer {
-  const bytes = max === 0 ? NOTHING : Buffer.allocUnsafe(max);
-  let at = 0;
-  for (const chunk of chunks) {
-    const part = Math.min(chunk.length, max - at);
-    bytes.set(part === chunk.length ? chunk : chunk.subarray(0, part), at);
-    at += part;
-    if (at === max) break;
-  }
-  return bytes;
 }

@@ -1,6 +1,6 @@
 /** The part of a transport apart from its bytes: addresses, options, keep-alive, faults. */
 import { Readiness } from '../../../kernel/readiness.ts';
-import type { BufferSizes, Endpoint, SocketOption } from '../../../world/network.ts';
+import type { Endpoint, SocketOption } from '../../../world/network.ts';
 import { endpointText, NOWHERE } from '../addresses.ts';
 import { closedHere } from '../errors.ts';
 import { injectFault, SpuriousWakeUps, shortLength } from '../faults.ts';
@@ -23,14 +23,14 @@ export abstract class SimSocket extends Readiness {
   readonly #isUnix: boolean;
   /** Null while connecting. */
   protected connection: Connection | null = null;
-  readonly #spuriousWakeUps: SpuriousWakeUps;
+  protected readonly spuriousWakeUps: SpuriousWakeUps;
   /** Created when keep-alive is first enabled. */
   #keepAlive: KeepAlive | null = null;
 
   constructor(owner: SimHostNetwork, remote: Endpoint) {
     super();
     this.owner = owner;
-    this.#spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host);
+    this.spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host);
     this.remote = remote;
     this.#isUnix = 'path' in remote;
   }
@@ -51,10 +51,6 @@ export abstract class SimSocket extends Readiness {
     if (isOfTcp(option) && this.#isUnix) return;
     this.options.set(option, value);
     if (option === 'keepAlive') this.updateKeepAlive();
-  }
-
-  inherit(sizes: BufferSizes): void {
-    this.options.setSizes(sizes);
   }
 
   /** Half of a TCP buffer is for bytes (tcp(7)), and all of a Unix socket's. */
@@ -109,15 +105,11 @@ export abstract class SimSocket extends Readiness {
 
   /** Injects a spurious wake-up for the next task that waits. */
   protected mayWakeSpuriously(direction: 'recv' | 'send'): void {
-    this.#spuriousWakeUps.mayWake(() => {
+    this.spuriousWakeUps.mayWake(() => {
       if (this.isClosed) return;
       if (direction === 'recv') this.notifyRecv();
       else this.notifySend();
     });
-  }
-
-  protected resetSpuriousWakeUps(): void {
-    this.#spuriousWakeUps.reset();
   }
 
   // --------------------------------------------------------------------------------------- names

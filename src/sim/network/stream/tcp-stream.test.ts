@@ -272,7 +272,7 @@ describe('the end of a connection', () => {
     );
   });
 
-  it('by a reset comes after the bytes that were sent before', () => {
+  it('follows the bytes that were sent before, in case of a reset', () => {
     const world = new NetworkTestWorld({ link: { latencyMs: [1, 100] }, seed: 3 });
     withConnection(
       world,
@@ -287,7 +287,7 @@ describe('the end of a connection', () => {
     );
   });
 
-  it('by a close comes after all sent bytes, even if the receiver is slow', () => {
+  it('follows all sent bytes, even if the receiver is slow', () => {
     const world = new NetworkTestWorld();
     let received = 0;
     world.host('server', function* (): Operation<void> {
@@ -305,7 +305,7 @@ describe('the end of a connection', () => {
     expect(received).toBe(BOTH_BUFFERS);
   });
 
-  it('is forced when the network is closed', () => {
+  it('is immediate when the network is closed', () => {
     const world = new NetworkTestWorld();
     const host = world.host('client', function* (): Operation<void> {
       yield* listen(80);

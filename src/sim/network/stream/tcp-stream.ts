@@ -3,9 +3,9 @@
  * other.
  *
  * The stream knows both ends, so it needs no packets for facts that a real system has to find out.
- * Acknowledgements are computed where bytes arrive and take effect a latency later, without an event
- * unless the sender waits for them. A lost packet is known to be lost when it is sent, and only then
- * is a timer armed. So a message without trouble costs one event.
+ * Acknowledgements are computed where bytes arrive and take effect a latency later, without an
+ * event unless the sender waits for them. A lost packet is known to be lost when it is sent, and
+ * only then is a timer armed. So a message without trouble costs one event.
  *
  *        readTotal ────────── rcvNxt ─────────── sndNxt ─────────── written
  *   read by   │ in the receive   │ in flight        │ waits for the    │
@@ -123,10 +123,6 @@ export class TcpStream implements SendStream, TimerTarget {
     this.#transmitAllowed();
   }
 
-  waitForSpace(): void {
-    this.#expectAcks();
-  }
-
   /** Segments in flight arrive nevertheless. */
   abandon(): void {
     this.#abandoned = true;
@@ -141,9 +137,9 @@ export class TcpStream implements SendStream, TimerTarget {
     this.abandon();
     this.#trace('rst', 0, () => 'reset');
     this.#outbound.sendPacket(
-      this.#lastArrival,
       () => this.#receiver.receiveReset(),
       () => this.#receiver.resetLost(),
+      this.#lastArrival,
     );
   }
 
@@ -151,7 +147,7 @@ export class TcpStream implements SendStream, TimerTarget {
   #transmitAllowed(): void {
     while (this.#inFlight < this.#segments.length && !this.#recovering) {
       const segment = this.#segments[this.#inFlight] as Segment;
-      if (!this.#fits(segment)) return this.#expectAcks();
+      if (!this.#fits(segment)) return this.waitForSpace();
       if (this.#outbound.losesPacket()) return this.#recover();
       this.#transmit(segment);
     }
@@ -247,7 +243,7 @@ export class TcpStream implements SendStream, TimerTarget {
     if (this.#readTotal + window - this.#advertisedEdge >= window / 2) this.#acknowledge();
   }
 
-  #expectAcks(): void {
+  waitForSpace(): void {
     if (this.#isWindowLimited()) this.#updateWindow();
     this.#armAcks();
   }
@@ -356,7 +352,7 @@ export class TcpStream implements SendStream, TimerTarget {
   /** Stands for a retransmission or a zero-window probe. The answer is another reset. */
   #sendZeroWindowProbe(): void {
     const onArrival = (): void => void this.#receiver.receiveBytes(NOTHING);
-    this.#outbound.sendPacket(0, onArrival, () => this.#armRetransmitTimer());
+    this.#outbound.sendPacket(onArrival, () => this.#armRetransmitTimer());
   }
 
   /** Retransmits bytes that have arrived, so that they are acknowledged again. */
