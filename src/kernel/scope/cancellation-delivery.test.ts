@@ -206,7 +206,10 @@ test('a main task that ignores the cancellation of a scope in it is ended by for
   expect(error).toBeInstanceOf(UncooperativeError);
 });
 
-/** The order in which a child of a ignoreCancellation task ends, and the group around that task is left. */
+/**
+ * The order of two events: the end of a child of a task that ignores its cancellation, and the end
+ * of the group around that task.
+ */
 function orderOfEnd(ignoring: (child: () => Operation<void>) => Operation<unknown>): string[] {
   const log: string[] = [];
   function* child(): Operation<void> {

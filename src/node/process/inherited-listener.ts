@@ -49,8 +49,8 @@ function runtimeName(): string {
 }
 
 /**
- * The address of a listening descriptor, if the system shows it; `undefined` if only node:net knows
- * tell. Throws EBADF, ENOTSOCK, EINVAL (see adoptError).
+ * The address of a listening descriptor; `undefined` if only node:net can determine it. Throws
+ * EBADF, ENOTSOCK, EINVAL (see adoptError).
  */
 export function inspectListener(fd: number): Endpoint | undefined {
   const { EBADF, ENOTSOCK, EINVAL } = constants.errno;

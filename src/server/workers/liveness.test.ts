@@ -166,7 +166,8 @@ describe('a worker is not considered hung', () => {
     const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
       first.isResponsive = false;
       while (first.pings < 8) yield* sleep(1);
-      supervised.host.time += HOUR_MS; // Its answer is pending: timers fire before messages are received.
+      // The answer is pending: timers fire before messages are received.
+      supervised.host.time += HOUR_MS;
       yield* sleep(50);
       first.emit({ kind: 'pong', requestId: 8 });
       first.isResponsive = true;
