@@ -43,7 +43,16 @@ export function tcpServer(
   });
 }
 
-/** Like `tcpServer`, on an open listener, which is closed at the end. */
+/**
+ * Like `tcpServer`, on an open listener, which is closed at the end.
+ *
+ * Cancel: closes the listener and cancels every handler; waits until all have unwound.
+ * Errors: exceptions of `onListening`; TypeError, RangeError for invalid options.
+ *
+ * @example
+ * const listener = yield* listen('127.0.0.1:0');
+ * yield* serve(listener, handler);
+ */
 export function serve(
   listener: Listener,
   handler: Handler,

@@ -21,7 +21,7 @@ test('checkInteger accepts whole numbers within its bounds', () => {
   }
 });
 
-test('a failed check has a code of Node and states the expected value, the value and its type', () => {
+test('a failed check states the expected value, the actual value and its type', () => {
   expect(() => checkDuration('ms', Number.NaN)).toThrow(
     expect.objectContaining({
       message: 'Expected `ms` to be a number ≥ 0, got NaN (number)',

@@ -9,6 +9,13 @@ import { currentWorld } from '../../net/current-world.ts';
  * in a task.
  *
  * Errors: ERR_NO_TASK; exceptions of `onReady`.
+ *
+ * @example
+ * await main(function* () {
+ *   yield* fillCache();
+ *   ready();
+ *   yield* tcpServer(25000, handler);
+ * }, { ready: 'manual' });
  */
 export function ready(): void {
   currentWorld().program?.becomeReady();

@@ -166,7 +166,7 @@ describe('a worker is not considered hung', () => {
     const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
       first.isResponsive = false;
       while (first.pings < 8) yield* sleep(1);
-      // The answer is pending: timers fire before messages are received.
+      // Its answer is pending: timers fire before messages are received.
       supervised.host.time += HOUR_MS;
       yield* sleep(50);
       first.emit({ kind: 'pong', requestId: 8 });
