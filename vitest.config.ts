@@ -1,5 +1,5 @@
 /**
- * How the tests run: unit tests beside their source, everything else in test/.
+ * The configuration of the tests: unit tests are next to their sources, all others in test/.
  * `CORONET_DEBUG=1 npm run test:unit` runs them in debug mode; it is off unless the caller sets it.
  */
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,6 @@
 /** Checks every file of the project against the rules in test/tidy/. */
 import { describe, expect, it } from 'vitest';
+import { checkMarkdownLanguage } from './tidy/language.ts';
 import { findCrowdedFolders, findDeadFiles, findMachineSpecificPaths } from './tidy/project.ts';
 import type { Finding } from './tidy/rules.ts';
 import { report, rules } from './tidy/rules.ts';
@@ -25,6 +26,10 @@ describe('every file of the project follows a rule:', () => {
 
   it('no path exists on one machine only', () => {
     expectNone(tree.flatMap(findMachineSpecificPaths));
+  });
+
+  it('documents use plain technical English', () => {
+    expectNone(tree.flatMap(checkMarkdownLanguage));
   });
 
   it('the check covers sources, tests and scripts', () => {

@@ -47,6 +47,7 @@ const emptyCatch = 'a catch block is not empty, or states the reason';
 const code = 'comments contain no code';
 const todo = 'a TODO states its reason';
 const opening = 'a source file begins with a comment that states its contents';
+const language = 'comments, messages and test titles use plain technical English';
 
 const bad: readonly (Sample & { readonly message: string })[] = [
   {
@@ -230,6 +231,30 @@ const bad: readonly (Sample & { readonly message: string })[] = [
   { rule: opening, text: "import { a } from './b.ts';", message: 'sample.ts:1: no header comment' },
   { rule: opening, text: 'a(); // late', message: 'no header comment' },
   { rule: opening, path: 'native/a.c', text: 'int a;', message: 'no header comment' },
+  {
+    rule: language,
+    text: '\n/** The peer hears nothing. */',
+    message: 'src/net/sample.ts:2: "hears": write receive, observe, be notified',
+  },
+  {
+    rule: language,
+    text: '/**\n * Sleeps, or waits\n * for ever.\n */',
+    message: 'sample.ts:3: "for ever": write indefinitely',
+  },
+  {
+    rule: language,
+    text: '/** What a task waits for. */',
+    message: 'opens with "What": begin with',
+  },
+  { rule: language, text: "a('A port is no path');", message: '"is no ": write is not a' },
+  {
+    rule: language,
+    text: 'a(`Waits for ${b}, whoever it is`);',
+    message: '"whoever": write name the',
+  },
+  ...["it('says its name', f);", "it.each(a)('says %s', f);", "it.skipIf(a())('is told', f);"]
+    .concat("describe('what it sends', f);")
+    .map((text) => ({ rule: language, path: 'src/net/a.test.ts', text, message: 'a.test.ts:1: ' })),
 ];
 
 const good: readonly Sample[] = [
@@ -277,6 +302,10 @@ const good: readonly Sample[] = [
   { rule: opening, text: `${header}import { a } from './b.ts';` },
   { rule: opening, text: `#!/usr/bin/env node\n${header}a();` },
   { rule: opening, path: 'src/index.ts', text: "export { a } from './b.ts';" },
+  { rule: language, text: '/** A port. There is no default; it gives up after 3 ms. */' },
+  { rule: language, text: '// `tell` and `says` are names here; the task is no longer ready.' },
+  { rule: language, text: "const says = a('says');" },
+  { rule: language, path: 'src/net/a.test.ts', text: "it('returns', () => a('he says so'));" },
 ];
 
 describe('the samples', () => {

@@ -3,6 +3,7 @@
  * the correction. rules.test.ts proves that every rule reports a bad sample.
  */
 import { checkCommentedCode, checkHeader, checkTodos } from './comments.ts';
+import { checkLanguage } from './language.ts';
 import { checkImports, checkPurity } from './layers.ts';
 import { checkColumns, checkFileLength, checkFunctions, checkParameters } from './size.ts';
 import {
@@ -46,6 +47,10 @@ export const rules: readonly Rule[] = [
   { sentence: 'comments contain no code', check: checkCommentedCode },
   { sentence: 'a TODO states its reason', check: checkTodos },
   { sentence: 'a source file begins with a comment that states its contents', check: checkHeader },
+  {
+    sentence: 'comments, messages and test titles use plain technical English',
+    check: checkLanguage,
+  },
 ];
 
 /** One finding per line in the format of compilers, which editors recognize. */
