@@ -16,7 +16,6 @@ import type { NetConnectOpts } from 'node:net';
 import { connect as connectSocket } from 'node:net';
 import { constants } from 'node:os';
 import { ClosedError } from '../../kernel/errors.ts';
-import type { HandshakeStage } from '../../world/handshake.ts';
 import type {
   BufferSizes,
   Capabilities,
@@ -27,25 +26,15 @@ import type {
   ListenOptions,
   Network,
   NetworkCounters,
-  NetworkLimits,
   NetworkOwner,
-  TlsClient,
   Transport,
   TransportConnectOptions,
 } from '../../world/network.ts';
-import type { TlsClientOptions, TlsServerOptions } from '../../world/tls.ts';
+import { NodeNetwork } from '../node-network.ts';
 import { adoptError, checkAdoptable, inspectListener } from '../process/inherited-listener.ts';
-import { readLimits, readListenOverflows } from '../process/limits.ts';
-import {
-  ABSTRACT_NAMES,
-  checkAbstract,
-  checkPath,
-  removeStaleFile,
-  socketFileAt,
-} from '../process/unix-socket.ts';
-import type { ResolveDone } from '../resolve.ts';
-import { resolveName } from '../resolve.ts';
-import { HAS_TLS, TlsLayer } from '../tls/layer.ts';
+import { readLimits } from '../process/limits.ts';
+import { ABSTRACT_NAMES, checkAbstract, checkPath } from '../process/unix-socket.ts';
+import { HAS_TLS } from '../tls/layer.ts';
 import type { DatagramContext } from './datagram.ts';
 import { PortableDatagram } from './datagram.ts';
 import type { ListenerContext } from './listener.ts';
@@ -72,7 +61,7 @@ export function portableNetwork(owner: NetworkOwner, options: PortableOptions = 
   return new PortableNetwork(owner, options.lingerMs ?? DEFAULT_LINGER_MS);
 }
 
-class PortableNetwork implements Network, ListenerContext, DatagramContext {
+class PortableNetwork extends NodeNetwork implements Network, ListenerContext, DatagramContext {
   readonly backend = 'portable';
   /** Node reports connections and bytes in later turns of its event loop. */
   readonly settleMs = 10;
@@ -92,10 +81,10 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
   readonly sendSlab = new SendSlab();
   readonly notifications: NotificationQueue;
   readonly lingerMs: number;
-  readonly #tls = new TlsLayer();
   #closed = false;
 
   constructor(owner: NetworkOwner, lingerMs: number) {
+    super();
     this.notifications = new NotificationQueue(owner);
     this.lingerMs = lingerMs;
   }
@@ -124,42 +113,13 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
     return PortableTransport.connecting(socket, this, { local: UNNAMED, remote: to });
   }
 
-  tlsClient(options: TlsClientOptions): TlsClient {
-    return this.#tls.client(options);
-  }
-
-  tlsServer(options: TlsServerOptions): HandshakeStage {
-    return this.#tls.server(options);
-  }
-
-  get closing(): number {
-    return this.#tls.lingering.size;
-  }
-
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
     this.#assertOpen();
     return new PortableDatagram(at, options, this);
   }
 
-  resolve(host: string, done: ResolveDone): () => void {
-    return resolveName(host, done);
-  }
-
   poll(): number {
     return -1;
-  }
-
-  socketFile(path: string): (() => void) | undefined {
-    const file = socketFileAt(path);
-    return file && (() => removeStaleFile(file));
-  }
-
-  limits(): NetworkLimits {
-    return readLimits();
-  }
-
-  listenOverflows(): number | undefined {
-    return readListenOverflows();
   }
 
   counters(): NetworkCounters {
@@ -172,7 +132,7 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
   }
 
   open(): readonly string[] {
-    const transports = [...this.transports].filter((each) => !this.#tls.isClosing(each));
+    const transports = [...this.transports].filter((each) => !this.tls.isClosing(each));
     const open = [...this.listeners, ...this.datagrams, ...transports];
     return open.map((resource) => resource.openLine());
   }
@@ -183,7 +143,7 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
   }
 
   close(): void {
-    this.#tls.close();
+    this.tls.close();
     this.#closed = true;
     for (const listener of this.listeners) listener.close();
     for (const datagram of this.datagrams) datagram.close();
