@@ -5,9 +5,8 @@
  * node:net and node:dgram push: they accept and read without being asked, and accept any number of
  * bytes to send. Each file of this folder puts a bounded queue between them and the program:
  *   listener.ts            connections, paused until they are accepted
- *   transport.ts           bytes in both directions
+ *   transport.ts           bytes in both directions, with memory for the bytes to send
  *   datagram.ts            datagrams in both directions
- *   send-slab.ts           memory for the bytes to send
  *   notification-queue.ts  from the callbacks of Node to the waiting tasks
  *
  * The sockets do not keep the process alive; the host of the scheduler does.
@@ -35,15 +34,18 @@ import { adoptError, checkAdoptable, inspectListener } from '../process/inherite
 import { readLimits } from '../process/limits.ts';
 import { ABSTRACT_NAMES, checkAbstract, checkPath } from '../process/unix-socket.ts';
 import { HAS_TLS } from '../tls/layer.ts';
-import type { DatagramContext } from './datagram.ts';
 import { PortableDatagram } from './datagram.ts';
-import type { ListenerContext } from './listener.ts';
 import { PortableListener } from './listener.ts';
 import { UNNAMED } from './node-socket.ts';
 import { NotificationQueue } from './notification-queue.ts';
 import { PORTABLE_OPTIONS, unsupportedOption } from './options.ts';
-import { SendSlab } from './send-slab.ts';
-import { attachListeners, HIGH_WATER_MARK, PortableTransport } from './transport.ts';
+import {
+  attachListeners,
+  HIGH_WATER_MARK,
+  onConnect,
+  PortableTransport,
+  SendSlab,
+} from './transport.ts';
 
 /** The backlog if the limit of the system is not known: the default of Node. */
 const DEFAULT_BACKLOG = 511;
@@ -61,7 +63,8 @@ export function portableNetwork(owner: NetworkOwner, options: PortableOptions = 
   return new PortableNetwork(owner, options.lingerMs ?? DEFAULT_LINGER_MS);
 }
 
-class PortableNetwork extends NodeNetwork implements Network, ListenerContext, DatagramContext {
+/** Its resources use it for the state that they share. */
+export class PortableNetwork extends NodeNetwork implements Network {
   readonly backend = 'portable';
   /** Node reports connections and bytes in later turns of its event loop. */
   readonly settleMs = 10;
@@ -75,11 +78,13 @@ class PortableNetwork extends NodeNetwork implements Network, ListenerContext, D
     sendsAtOnce: false,
     exactDropped: false,
   };
-  readonly transports = new Set<PortableTransport>();
-  readonly listeners = new Set<PortableListener>();
-  readonly datagrams = new Set<PortableDatagram>();
-  readonly sendSlab = new SendSlab();
+  /** The open ones. */
+  readonly transports: Set<PortableTransport> = new Set();
+  readonly listeners: Set<PortableListener> = new Set();
+  readonly datagrams: Set<PortableDatagram> = new Set();
+  readonly sendSlab: SendSlab = new SendSlab();
   readonly notifications: NotificationQueue;
+  /** How long a closed connection with unsent bytes may make no progress before it is destroyed. */
   readonly lingerMs: number;
   #closed = false;
 
@@ -110,7 +115,8 @@ class PortableNetwork extends NodeNetwork implements Network, ListenerContext, D
     checkSupported(to, options, 'connect');
     const socket = connectSocket(connectOptions(to, options.localAddress));
     attachListeners(socket);
-    return PortableTransport.connecting(socket, this, { local: UNNAMED, remote: to });
+    socket.once('connect', onConnect);
+    return new PortableTransport(socket, this, { local: UNNAMED, remote: to });
   }
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
