@@ -4,12 +4,13 @@
  * The addon is optional. `loadAddon` never throws: it returns the addon, or the reason why it is
  * not available, which `coronet doctor` prints.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Endpoint, SocketOption } from '../world/network.ts';
 import type { AddressArguments } from './endpoint.ts';
+import { readText } from './process/limits.ts';
 
 /** Numbers and names that native/coronet.h and native/options.c define. */
 export interface AddonConstants {
@@ -219,11 +220,7 @@ function target(): string {
 
 /** The dynamic loader of musl is mapped into every process that uses musl. */
 function libc(): 'glibc' | 'musl' {
-  try {
-    return readFileSync('/proc/self/maps', 'utf8').includes('/ld-musl-') ? 'musl' : 'glibc';
-  } catch {
-    return 'glibc';
-  }
+  return readText('/proc/self/maps')?.includes('/ld-musl-') === true ? 'musl' : 'glibc';
 }
 
 /**

@@ -62,9 +62,7 @@ export const nodePlatform: Platform = {
   channel,
 };
 
-interface Inspector {
-  url(): string | undefined;
-}
+type Inspector = typeof import('node:inspector');
 
 /** `undefined`: not loaded yet; `null`: not available. */
 let inspector: Inspector | null | undefined;

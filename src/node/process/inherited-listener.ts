@@ -3,12 +3,13 @@
  * descriptor: it would listen on a socket that is not a listener, and close one that it cannot use.
  * So the descriptor is checked in /proc first. On other systems only node:net can decide.
  */
-import { fstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { fstatSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { unsupported } from '../../kernel/errors.ts';
 import type { SystemError } from '../../support/system-error.ts';
 import type { Endpoint } from '../../world/network.ts';
 import { systemError } from '../system-error.ts';
+import { readText } from './limits.ts';
 
 /** TCP_LISTEN in /proc/net/tcp (proc_net_tcp). */
 const LISTEN_STATE = '0A';
@@ -106,9 +107,5 @@ function tcpListens(table: string, inode: string): boolean | undefined {
 }
 
 function linesOf(table: string): string[] | undefined {
-  try {
-    return readFileSync(`/proc/self/net/${table}`, 'utf8').split('\n');
-  } catch {
-    return undefined;
-  }
+  return readText(`/proc/self/net/${table}`)?.split('\n');
 }
