@@ -201,8 +201,8 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
 }
 
 /**
- * The properties of an established connection. They are copied when the handshake completes, because
- * they remain readable after close.
+ * The properties of an established connection. They are copied when the handshake completes,
+ * because they remain readable after close.
  */
 class ConnectionInfo implements TlsInfo {
   readonly protocol: string;
