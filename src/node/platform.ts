@@ -24,9 +24,7 @@ export const nodePlatform: Platform = {
   onSignal(signal: ObservedSignal, listener: () => void): () => void {
     const onSignal = (): void => listener();
     process.on(signal, onSignal);
-    return () => {
-      process.off(signal, onSignal);
-    };
+    return () => void process.off(signal, onSignal);
   },
 
   notify: notifyManager,

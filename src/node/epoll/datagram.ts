@@ -28,10 +28,9 @@ import type { AddressArguments } from '../endpoint.ts';
 import { addressArguments, endpointText } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
 import type { Registered, Registry } from './registry.ts';
-import { EAGAIN, EBADF, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from './registry.ts';
+import { EAGAIN, EBADF, EPOLLERR, EPOLLHUP, EPOLLIN, SEND_EVENTS } from './registry.ts';
 
 const RECV_EVENTS = EPOLLIN | EPOLLHUP | EPOLLERR;
-const SEND_EVENTS = EPOLLOUT | EPOLLHUP | EPOLLERR;
 
 /** Two: that the second datagram is missing shows that the queue is empty, without another call. */
 const MIN_BATCH = 2;

@@ -94,7 +94,10 @@ export class PortableListener extends Readiness implements ListenerTransport {
   }
 
   tryAccept(): Transport | undefined {
-    this.#throwPendingError();
+    if (this.#listenError !== null) throw this.#listenError;
+    const error = this.#acceptError;
+    this.#acceptError = null;
+    if (error !== null) throw error;
     for (const socket of this.#acceptQueue) {
       this.#acceptQueue.delete(socket);
       const ends = acceptedEndpoints(socket, this.local);
@@ -190,13 +193,6 @@ export class PortableListener extends Readiness implements ListenerTransport {
     }
     this.#acceptQueue.add(socket);
     this.#network.notifications.readable(this);
-  }
-
-  #throwPendingError(): void {
-    if (this.#listenError !== null) throw this.#listenError;
-    const error = this.#acceptError;
-    this.#acceptError = null;
-    if (error !== null) throw error;
   }
 }
 

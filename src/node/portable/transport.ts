@@ -73,8 +73,7 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
 
   /** An accepted Unix connection has no name of its own: the listener's name stands for it. */
   override describe(): string {
-    const text = endpointText(this.remote);
-    return text === '' ? endpointText(this.local) : text;
+    return endpointText(this.remote) || endpointText(this.local);
   }
 
   openLine(): string {

@@ -54,8 +54,8 @@ function runtimeName(): string {
  * ENOTSOCK, EINVAL (see adoptError).
  */
 export function inspectListener(fd: number): Endpoint | undefined {
-  const { EBADF, ENOTSOCK, EINVAL } = constants.errno;
-  if (!isSocket(fd, -EBADF)) throw adoptError(-ENOTSOCK, fd);
+  const { ENOTSOCK, EINVAL } = constants.errno;
+  if (!isSocket(fd)) throw adoptError(-ENOTSOCK, fd);
   const inode = inodeOf(fd);
   if (inode === undefined) return undefined;
   const path = unixPath(inode);
@@ -68,11 +68,11 @@ export function inspectListener(fd: number): Endpoint | undefined {
   throw adoptError(-EINVAL, fd);
 }
 
-function isSocket(fd: number, closed: number): boolean {
+function isSocket(fd: number): boolean {
   try {
     return fstatSync(fd).isSocket();
   } catch {
-    throw adoptError(closed, fd);
+    throw adoptError(-constants.errno.EBADF, fd);
   }
 }
 
