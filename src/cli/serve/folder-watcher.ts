@@ -65,7 +65,7 @@ export class FolderChanges {
     if (name === null || isFolder || SOURCE.test(name)) this.#notify();
   }
 
-  /** The watcher of a removed folder reports no further events, also if a new folder has its name. */
+  /** After a removal the watcher reports no further events, also if a new folder has its name. */
   #isRenewed(event: string, at: string): boolean {
     if (event === 'rename') this.#drop(at);
     return this.#follow(at);
