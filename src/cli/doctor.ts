@@ -13,18 +13,7 @@ const HELP = `Examples:
 /** With fewer descriptors a server soon rejects connections. */
 const FEW_DESCRIPTORS = 4096;
 
-interface Facts {
-  readonly coronet: string;
-  readonly node: string;
-  readonly platform: string;
-  readonly processors: number;
-  readonly backend: string;
-  readonly reason: string;
-  /** null: not known on this system. */
-  readonly descriptors: number | null;
-  readonly openDescriptors: number | null;
-  readonly somaxconn: number | null;
-}
+type Facts = ReturnType<typeof gather>;
 
 export async function run(args: readonly string[]): Promise<void> {
   const values = readOptions(args, {
@@ -36,7 +25,8 @@ export async function run(args: readonly string[]): Promise<void> {
   else process.stdout.write(`${render(gather())}\n`);
 }
 
-function gather(): Facts {
+/** The JSON output. A limit that is not known on this system is null. */
+function gather() {
   const limits = readLimits();
   return {
     coronet: readVersion(),
@@ -66,7 +56,7 @@ function render(facts: Facts): string {
     ['platform', `${facts.platform}, ${facts.processors} processors`],
     ['backend', `${facts.backend} (${facts.reason})`],
     ['descriptors', descriptorText(facts)],
-    ['somaxconn', facts.somaxconn === null ? 'unknown' : backlogText(facts.somaxconn)],
+    ['somaxconn', backlogText(facts)],
   ];
   return lines.map(([name, value]) => `${name.padEnd(13)}${value}`).join('\n');
 }
@@ -77,6 +67,6 @@ function descriptorText({ descriptors, openDescriptors }: Facts): string {
   return `limit ${descriptors}, ${openDescriptors ?? '?'} open${few}`;
 }
 
-function backlogText(somaxconn: number): string {
-  return `limit of the accept queue: ${somaxconn} connections`;
+function backlogText({ somaxconn }: Facts): string {
+  return somaxconn === null ? 'unknown' : `limit of the accept queue: ${somaxconn} connections`;
 }

@@ -2,13 +2,13 @@
 import type { Operation, Wait } from '../kernel/operation.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/tcp/socket.ts';
-import type { Backend } from '../node/backend.ts';
 import { main } from '../node/main.ts';
-import type { Handler } from '../server/options.ts';
+import { stdout } from '../node/process/line-output.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Server } from '../server/server.ts';
 import { readHost, readOptions, readPort } from './options.ts';
-import { printLine, readBackend, withListenAdvice } from './serving.ts';
+import type { CommandCall } from './serving.ts';
+import { readBackend, withListenAdvice } from './serving.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `Examples:
@@ -38,13 +38,6 @@ const GRACE_MS = 5000;
 /** A person who types into nc is slow. */
 const NO_TIMEOUTS = { firstByteTimeoutMs: Infinity, idleTimeoutMs: Infinity } as const;
 
-interface EchoOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly backend: Backend;
-  readonly quiet: boolean;
-}
-
 /** Serves until a signal ends it. */
 export async function run(args: readonly string[]): Promise<void> {
   const values = readOptions(args, OPTIONS);
@@ -52,37 +45,26 @@ export async function run(args: readonly string[]): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  await echo({
-    host: readHost(String(values['host'])),
-    port: readPort(String(values['port'])),
-    backend: readBackend(values['backend']),
-    quiet: values['quiet'] === true,
-  });
-}
-
-async function echo(options: EchoOptions): Promise<void> {
-  const { host, port, backend, quiet } = options;
-  const print = quiet ? () => {} : printLine;
+  const host = readHost(String(values['host']));
+  const port = readPort(String(values['port']));
+  const backend = readBackend(values['backend']);
+  const quiet = values['quiet'] === true;
   const call = { command: 'coronet echo', host, port };
-  await main(() => withListenAdvice(serveEcho(options, print), call), {
-    graceMs: GRACE_MS,
-    backend,
+  await main(() => withListenAdvice(echo(call, quiet), call), { graceMs: GRACE_MS, backend });
+}
+
+function echo({ host, port }: CommandCall, quiet: boolean): Operation<void> {
+  const print = quiet ? () => {} : (line: string) => stdout.write(line);
+  return tcpServer({ host, port }, (socket, peer) => echoHandler(socket, peer, print), {
+    onListening: (server) => banner(server, port, quiet),
+    ...NO_TIMEOUTS,
   });
 }
-
-function serveEcho(options: EchoOptions, print: PrintLine): Operation<void> {
-  const { host, port } = options;
-  const onListening = (server: Server): void => banner(server, options);
-  const handler: Handler = (socket, peer) => echoHandler(socket, peer, print);
-  return tcpServer({ host, port }, handler, { onListening, ...NO_TIMEOUTS });
-}
-
-type PrintLine = (line: string) => void;
 
 function* echoHandler(
   socket: Socket,
   peer: SocketAddress,
-  print: PrintLine,
+  print: (line: string) => void,
 ): Generator<Wait, void> {
   print(`Connection from ${peer}`);
   try {
@@ -98,7 +80,7 @@ function* echoHandler(
 }
 
 /** Printed to a terminal; with port 0 always, because the port is not known otherwise. */
-function banner(server: Server, { port, quiet }: EchoOptions): void {
+function banner(server: Server, port: number, quiet: boolean): void {
   if (port !== 0 && (quiet || !process.stderr.isTTY)) return;
   process.stderr.write(
     `coronet ${readVersion()} echo on ${server.address} (${server.backend}); ` +

@@ -38,10 +38,8 @@ function answer(typed: string | undefined, json: boolean): string {
 }
 
 function list(entries: Catalogue): string {
-  const rows = Object.entries(entries).map(
-    ([code, { sentence }]) => `${code.padEnd(24)}${sentence}`,
-  );
-  return rows.join('\n');
+  const rows = Object.entries(entries);
+  return rows.map(([code, { sentence }]) => `${code.padEnd(24)}${sentence}`).join('\n');
 }
 
 function explain(code: string, entry: CatalogueEntry): string {

@@ -39,9 +39,7 @@ function explain(error: Error, table: OptionTable): string {
 export function readPort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port <= 65535) return port;
-  throw new CommandUsageError(
-    `Expected --port to be a whole number from 0 to 65535, got '${text}'.`,
-  );
+  throw wrongValue('port', 'a whole number from 0 to 65535', text);
 }
 
 /** A host name or IP address. Whether this machine has it is known only to listen. */
@@ -50,18 +48,14 @@ export function readHost(text: string): string {
     parseAddress({ host: text, port: 0 });
     return text;
   } catch {
-    throw new CommandUsageError(
-      `Expected --host to be a name or an IP address (::1 without brackets), got '${text}'.`,
-    );
+    throw wrongValue('host', 'a name or an IP address (::1 without brackets)', text);
   }
 }
 
 /** A duration in milliseconds: a whole number. */
 export function readMs(name: string, text: string): number {
   if (/^\d{1,10}$/.test(text)) return Number(text);
-  throw new CommandUsageError(
-    `Expected --${name} to be a whole number of milliseconds, got '${text}'.`,
-  );
+  throw wrongValue(name, 'a whole number of milliseconds', text);
 }
 
 /** A number of processes, or 'auto'. */
@@ -69,7 +63,10 @@ export function readWorkers(text: string): number | 'auto' {
   if (text === 'auto') return text;
   const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (count >= 1 && count <= 1024) return count;
-  throw new CommandUsageError(
-    `Expected --workers to be auto or a whole number from 1 to 1024, got '${text}'.`,
-  );
+  throw wrongValue('workers', 'auto or a whole number from 1 to 1024', text);
+}
+
+/** The error for a value of an option. */
+export function wrongValue(name: string, expected: string, got: string): CommandUsageError {
+  return new CommandUsageError(`Expected --${name} to be ${expected}, got '${got}'.`);
 }

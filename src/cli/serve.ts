@@ -129,16 +129,16 @@ function* withPlainErrors(options: ServeOptions, op: Operation<void>): Generator
   }
 }
 
+async function runMain(options: ServeOptions, op: Operation<void>, graceMs: number): Promise<void> {
+  const { lameDuckMs, backend } = options;
+  await main(() => withPlainErrors(options, op), { graceMs, lameDuckMs, backend });
+}
+
 // ---- in this process ----
 
 async function serveHere(options: ServeOptions, report: ServeReport): Promise<void> {
-  const { backend, graceMs, lameDuckMs } = options;
   const loaded = await loadHandler(options.file);
-  await main(() => withPlainErrors(options, serveLoaded(options, loaded, report)), {
-    graceMs,
-    lameDuckMs,
-    backend,
-  });
+  await runMain(options, serveLoaded(options, loaded, report), options.graceMs);
 }
 
 function* serveLoaded(
@@ -174,13 +174,8 @@ function isAnyPort(address: Address): boolean {
 // ---- in workers ----
 
 async function serveInWorkers(options: ServeOptions, report: ServeReport): Promise<void> {
-  const { graceMs, lameDuckMs, backend } = options;
   const program = options.watch ? serveWatched(options, report) : serveOnce(options, report);
-  await main(() => withPlainErrors(options, program), {
-    graceMs: graceMs + SUPERVISOR_MARGIN_MS,
-    lameDuckMs,
-    backend,
-  });
+  await runMain(options, program, options.graceMs + SUPERVISOR_MARGIN_MS);
 }
 
 /** Serves until it is stopped. A program that does not start is started again after a change. */

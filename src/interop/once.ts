@@ -35,23 +35,29 @@ export function once(
   source: EmitterLike | EventTarget,
   event: string | symbol,
 ): Operation<unknown[]> {
-  const listen = subscriberOf(source, event);
-  return new Lazy(() => runOnce(listen, event));
+  if (!isEmitter(source) && !isTarget(source)) {
+    throw wrongType('emitter', 'an EventEmitter or an EventTarget', source);
+  }
+  return new Lazy(() => runOnce(source, event));
 }
 
-function* runOnce(listen: Subscribe, event: string | symbol): Generator<Wait, unknown[]> {
+function* runOnce(
+  source: EmitterLike | EventTarget,
+  event: string | symbol,
+): Generator<Wait, unknown[]> {
   yield* checkpoint();
   const parking = new EventWait(event);
-  const stop = listen(
-    (...args) => {
-      stop();
-      parking.wake(args);
-    },
-    (error) => {
-      stop();
-      parking.failOrReport(error);
-    },
-  );
+  const onEvent = (...args: unknown[]): void => {
+    stop();
+    parking.wake(args);
+  };
+  const onError = (error: unknown): void => {
+    stop();
+    parking.failOrReport(error);
+  };
+  const stop = isEmitter(source)
+    ? listenToEmitter(source, event, onEvent, onError)
+    : listenToTarget(source, String(event), onEvent);
   try {
     return yield* park<unknown[]>(parking);
   } finally {
@@ -60,16 +66,6 @@ function* runOnce(listen: Subscribe, event: string | symbol): Generator<Wait, un
 }
 
 /** Adds both listeners. Returns a function that removes them. */
-type Subscribe = (onEvent: Listener, onError: Listener) => () => void;
-
-function subscriberOf(source: EmitterLike | EventTarget, event: string | symbol): Subscribe {
-  if (isEmitter(source)) {
-    return (onEvent, onError) => listenToEmitter(source, event, onEvent, onError);
-  }
-  if (isTarget(source)) return (onEvent) => listenToTarget(source, String(event), onEvent);
-  throw wrongType('emitter', 'an EventEmitter or an EventTarget', source);
-}
-
 function listenToEmitter(
   emitter: EmitterLike,
   event: string | symbol,

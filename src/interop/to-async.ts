@@ -51,25 +51,20 @@ async function runAborting<T, O>(
   options: O | undefined,
 ): Promise<T> {
   const recorded: { cancelled: { readonly reason: unknown } | null } = { cancelled: null };
+  const recordCancellation = function* (): Generator<Wait, T> {
+    try {
+      return yield* operationOf(make);
+    } catch (error) {
+      if (isCancelled(error)) recorded.cancelled = error;
+      throw error;
+    }
+  };
   try {
-    return await run(() => recordingCancellation(make, recorded), options);
+    return await run(recordCancellation, options);
   } catch (error) {
     if (recorded.cancelled === null || !isCancellationResult(error, recorded.cancelled.reason))
       throw error;
     throw new AbortError(recorded.cancelled.reason);
-  }
-}
-
-/** Drives the operation and records a cancellation that ends it. */
-function* recordingCancellation<T>(
-  make: () => Operation<T>,
-  recorded: { cancelled: { readonly reason: unknown } | null },
-): Generator<Wait, T> {
-  try {
-    return yield* operationOf(make);
-  } catch (error) {
-    if (isCancelled(error)) recorded.cancelled = error;
-    throw error;
   }
 }
 

@@ -4,12 +4,13 @@
  * The addon is optional. `loadAddon` never throws: it returns the addon, or the reason why it is
  * not available, which `coronet doctor` prints.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Endpoint, SocketOption } from '../world/network.ts';
 import type { AddressArguments } from './endpoint.ts';
+import { readText } from './process/limits.ts';
 
 /** Numbers and names that native/coronet.h and native/options.c define. */
 export interface AddonConstants {
@@ -66,21 +67,13 @@ export interface Addon {
   /** Fills `events` now, without blocking and without `wake`. Returns the number of pairs. */
   poll(poller: number): number;
 
+  /** `mode`: permission bits of the file of a Unix socket; −1: the umask decides. */
   listen(
     poller: number,
-    family: number,
-    host: string,
-    port: number,
-    backlog: number,
-    flags: number,
-    /** Permission bits of the file of a Unix socket; −1: the umask decides. */
-    mode: number,
-    /** Bytes; 0: the system decides. */
-    receiveBuffer: number,
-    sendBuffer: number,
+    ...how: [...AddressArguments, backlog: number, flags: number, mode: number, ...BufferArguments]
   ): number;
   /** Returns a listening descriptor that is registered nowhere. The caller closes it. */
-  listenShared(family: number, host: string, port: number, backlog: number, flags: number): number;
+  listenShared(...how: [...AddressArguments, backlog: number, flags: number]): number;
   /** The address that a descriptor is bound to. */
   bound(fd: number): Endpoint | number;
   /** As `listen`, on an inherited listening descriptor. */
@@ -92,16 +85,10 @@ export interface Addon {
   shed(listener: number, most: number): number;
   /** The number of connections in the queue of the system. */
   queued(listener: number): number;
+  /** The remote address, then the local one. */
   connect(
     poller: number,
-    family: number,
-    host: string,
-    port: number,
-    localFamily: number,
-    localHost: string,
-    localPort: number,
-    receiveBuffer: number,
-    sendBuffer: number,
+    ...how: [...AddressArguments, ...AddressArguments, ...BufferArguments]
   ): number;
   /** 1: connected; 0: pending; negative: the reason why the attempt failed. */
   connected(handle: number): number;
@@ -139,12 +126,7 @@ export interface Addon {
   /** Binds a datagram socket. The functions for connections return −EBADF for its handle. */
   bindDatagram(
     poller: number,
-    family: number,
-    host: string,
-    port: number,
-    flags: number,
-    recvBuffer: number,
-    sendBuffer: number,
+    ...how: [...AddressArguments, flags: number, ...BufferArguments]
   ): number;
   connectDatagram(handle: number, ...to: AddressArguments): number;
   /** Returns the number of datagrams. The bytes of number i begin at i * stride in `memory`, its
@@ -169,11 +151,14 @@ export interface Addon {
   multicastInterface(handle: number, ...networkInterface: AddressArguments): number;
 
   /** Sends `message` to the datagram socket at an address of family FAMILY_UNIX. */
-  notify(family: number, path: string, port: number, message: Uint8Array): number;
+  notify(...how: [...AddressArguments, message: Uint8Array]): number;
 
   /** Open sockets and uv handles of this thread. */
   stats(): { readonly sockets: number; readonly handles: number };
 }
+
+/** Sizes of the buffers of a socket in bytes; 0: the system decides. */
+type BufferArguments = [receiveBuffer: number, sendBuffer: number];
 
 /** The group, then the interface. Family 0: no interface. Both ports are 0. */
 export type GroupArguments = [...AddressArguments, ...AddressArguments];
@@ -235,11 +220,7 @@ function target(): string {
 
 /** The dynamic loader of musl is mapped into every process that uses musl. */
 function libc(): 'glibc' | 'musl' {
-  try {
-    return readFileSync('/proc/self/maps', 'utf8').includes('/ld-musl-') ? 'musl' : 'glibc';
-  } catch {
-    return 'glibc';
-  }
+  return readText('/proc/self/maps')?.includes('/ld-musl-') === true ? 'musl' : 'glibc';
 }
 
 /**

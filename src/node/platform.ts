@@ -24,9 +24,7 @@ export const nodePlatform: Platform = {
   onSignal(signal: ObservedSignal, listener: () => void): () => void {
     const onSignal = (): void => listener();
     process.on(signal, onSignal);
-    return () => {
-      process.off(signal, onSignal);
-    };
+    return () => void process.off(signal, onSignal);
   },
 
   notify: notifyManager,
@@ -62,9 +60,7 @@ export const nodePlatform: Platform = {
   channel,
 };
 
-interface Inspector {
-  url(): string | undefined;
-}
+type Inspector = typeof import('node:inspector');
 
 /** `undefined`: not loaded yet; `null`: not available. */
 let inspector: Inspector | null | undefined;

@@ -162,8 +162,7 @@ class NodeWorld implements RuntimeWorld {
   constructor(host: NodeHost, choice: RunOptions['backend'], program: Program | undefined) {
     this.program = program;
     this.#host = host;
-    if (typeof choice === 'function') this.#make = choice;
-    else this.#make = decideBackend(choice).make;
+    this.#make = typeof choice === 'function' ? choice : decideBackend(choice).make;
   }
 
   get network(): Network {

@@ -18,59 +18,82 @@ const SKIPPED = /^(?:node_modules|\..*)$/;
 const SOURCE = /\.(?:[cm]?[jt]s|json|node|wasm)$/;
 
 /**
- * Calls `changed` when a source file in `folder` or below has changed, after QUIET_MS without a
- * further change. The returned function ends that.
+ * The changes in a folder and below since a program was started. A change is counted after QUIET_MS
+ * without a further one.
  */
-function watchFolder(folder: string, changed: () => void): () => void {
-  const watched = new Map<string, FSWatcher>();
-  let timer: NodeJS.Timeout | undefined;
-  const notify = (): void => {
-    clearTimeout(timer);
-    timer = setTimeout(changed, QUIET_MS);
-  };
-  const onEvent = (at: string, event: string, name: string | null): void => {
+export class FolderChanges {
+  /** The number of changes. */
+  count = 0;
+  /** Called for each change. */
+  onChange: () => void = () => {};
+  readonly #watched = new Map<string, FSWatcher>();
+  readonly #above: FSWatcher | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(folder: string) {
+    this.#follow(folder);
+    this.#above = watchParent(folder, (event) => {
+      if (this.#isRenewed(event, folder)) this.#notify();
+    });
+  }
+
+  /** Waits until there are more than `count` changes. */
+  after(count: number): Operation<void> {
+    return callback<void>((resume) => {
+      if (this.count > count) resume();
+      this.onChange = resume;
+    });
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#above?.close();
+    for (const at of [...this.#watched.keys()]) this.#drop(at);
+  }
+
+  #notify(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.count++;
+      this.onChange();
+    }, QUIET_MS);
+  }
+
+  #onEvent(at: string, event: string, name: string | null): void {
     // The name may be that of a new folder.
-    const isFolder = name !== null && isVisible(name) && isRenewed(event, join(at, name));
-    if (name === null || isFolder || SOURCE.test(name)) notify();
-  };
-  /**
-   * The watcher of a removed folder reports no further events, also if a new folder has its name.
-   */
-  const isRenewed = (event: string, at: string): boolean => {
-    if (event === 'rename') drop(at);
-    return follow(at);
-  };
-  const drop = (top: string): void => {
-    for (const [at, watcher] of watched) {
+    const isFolder = name !== null && isVisible(name) && this.#isRenewed(event, join(at, name));
+    if (name === null || isFolder || SOURCE.test(name)) this.#notify();
+  }
+
+  /** After a removal the watcher reports no further events, also if a new folder has its name. */
+  #isRenewed(event: string, at: string): boolean {
+    if (event === 'rename') this.#drop(at);
+    return this.#follow(at);
+  }
+
+  #drop(top: string): void {
+    for (const [at, watcher] of this.#watched) {
       if (at !== top && !at.startsWith(top + sep)) continue;
       watcher.close();
-      watched.delete(at);
+      this.#watched.delete(at);
     }
-  };
+  }
+
   /** Returns true if `at` is a folder that was not watched before. */
-  const follow = (at: string): boolean => {
-    if (watched.has(at) || watched.size >= MAX_FOLDERS) return false;
+  #follow(at: string): boolean {
+    if (this.#watched.has(at) || this.#watched.size >= MAX_FOLDERS) return false;
     try {
       const below = foldersIn(at);
-      const watcher = watch(at, (event, name) => onEvent(at, event, name));
-      watcher.on('error', () => drop(at));
-      watched.set(at, watcher);
-      for (const each of below) follow(each);
+      const watcher = watch(at, (event, name) => this.#onEvent(at, event, name));
+      watcher.on('error', () => this.#drop(at));
+      this.#watched.set(at, watcher);
+      for (const each of below) this.#follow(each);
       return true;
     } catch {
       // It is not a folder, or it was removed meanwhile.
       return false;
     }
-  };
-  follow(folder);
-  const above = watchParent(folder, (event) => {
-    if (isRenewed(event, folder)) notify();
-  });
-  return () => {
-    clearTimeout(timer);
-    above?.close();
-    for (const at of [...watched.keys()]) drop(at);
-  };
+  }
 }
 
 /** Watches the folder itself, which a build or a deployment may replace. */
@@ -95,32 +118,4 @@ function foldersIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !SKIPPED.test(entry.name))
     .map((entry) => join(folder, entry.name));
-}
-
-/** The changes in a folder since a program was started. */
-export class FolderChanges {
-  /** The number of changes. */
-  count = 0;
-  /** Called for each change. */
-  onChange: () => void = () => {};
-  readonly #unwatch: () => void;
-
-  constructor(folder: string) {
-    this.#unwatch = watchFolder(folder, () => {
-      this.count++;
-      this.onChange();
-    });
-  }
-
-  /** Waits until there are more than `count` changes. */
-  after(count: number): Operation<void> {
-    return callback<void>((resume) => {
-      if (this.count > count) resume();
-      this.onChange = resume;
-    });
-  }
-
-  close(): void {
-    this.#unwatch();
-  }
 }

@@ -1,9 +1,8 @@
 /** The output of `coronet serve`: lines for users on standard error, JSON on standard output. */
 import type { SocketAddress } from '../../net/address.ts';
-import { stderr } from '../../node/process/line-output.ts';
+import { stderr, stdout } from '../../node/process/line-output.ts';
 import type { WorkerEvent } from '../../server/workers/workers.ts';
 import { describeEvent } from '../../server/workers/workers.ts';
-import { printLine } from '../serving.ts';
 import { readVersion } from '../version.ts';
 
 /** Details of the 'listening' event. */
@@ -46,7 +45,7 @@ export class ServeReport {
       ...(how.workers === undefined ? [] : [workersText(how.workers)]),
       ...(how.watch === true ? ['watching'] : []),
     ];
-    this.#print(
+    stderr.write(
       `coronet ${version} serves ${this.#file} on ${address} (${details.join(', ')}); ` +
         `try: nc ${path === undefined ? `${host} ${port}` : `-U ${path}`}`,
     );
@@ -56,15 +55,15 @@ export class ServeReport {
     const { kind, ...rest } = event;
     this.#event({ event: kind, ...rest });
     const text = describeEvent(event);
-    if (text !== undefined) this.#print(`coronet: ${text}`);
+    if (text !== undefined) stderr.write(`coronet: ${text}`);
     else if (event.kind === 'reloaded' && !this.#quiet)
-      this.#print(`coronet: reloaded ${this.#file}`);
+      stderr.write(`coronet: reloaded ${this.#file}`);
   }
 
   /** The program did not start. It is started again after a change. */
   waiting(error: Error): void {
     this.#event({ event: 'waiting', reason: error.message });
-    this.#print(`coronet: ${error.message}; waiting for a change`);
+    stderr.write(`coronet: ${error.message}; waiting for a change`);
   }
 
   /** The stats at the end. */
@@ -73,11 +72,7 @@ export class ServeReport {
   }
 
   #event(event: Readonly<Record<string, unknown>>): void {
-    if (this.#json) printLine(JSON.stringify(event));
-  }
-
-  #print(line: string): void {
-    stderr.write(line);
+    if (this.#json) stdout.write(JSON.stringify(event));
   }
 }
 

@@ -60,17 +60,15 @@ export function toDuplex(socket: Socket): DuplexSocket {
  * const compressed = yield* gzip.recv();
  */
 export function fromDuplex(stream: Duplex): Socket {
-  const { readableObjectMode, writableObjectMode, readableEncoding } = checkedStream(stream);
+  const { read, write } = (stream ?? {}) as Partial<Duplex>;
+  if (typeof read !== 'function' || typeof write !== 'function') {
+    throw wrongType('stream', 'a Duplex', stream);
+  }
+  const { readableObjectMode, writableObjectMode, readableEncoding } = stream;
   if (readableObjectMode || writableObjectMode || readableEncoding !== null) {
     throw wrongType('stream', 'a Duplex of bytes (no objectMode, no encoding)', stream);
   }
   return new Socket(new DuplexTransport(stream));
-}
-
-function checkedStream(stream: Duplex): Duplex {
-  const { read, write } = (stream ?? {}) as Partial<Duplex>;
-  if (typeof read === 'function' && typeof write === 'function') return stream;
-  throw wrongType('stream', 'a Duplex', stream);
 }
 
 type Callback = (error?: Error | null) => void;

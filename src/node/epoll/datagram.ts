@@ -23,14 +23,14 @@ import type {
   Endpoint,
   IncomingDatagram,
 } from '../../world/network.ts';
-import type { Addon, GroupArguments } from '../addon.ts';
+import type { Addon, AddonConstants, GroupArguments } from '../addon.ts';
+import type { AddressArguments } from '../endpoint.ts';
 import { addressArguments, endpointText } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
 import type { Registered, Registry } from './registry.ts';
-import { EAGAIN, EBADF, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from './registry.ts';
+import { EAGAIN, EBADF, EPOLLERR, EPOLLHUP, EPOLLIN, SEND_EVENTS } from './registry.ts';
 
 const RECV_EVENTS = EPOLLIN | EPOLLHUP | EPOLLERR;
-const SEND_EVENTS = EPOLLOUT | EPOLLHUP | EPOLLERR;
 
 /** Two: that the second datagram is missing shows that the queue is empty, without another call. */
 const MIN_BATCH = 2;
@@ -134,7 +134,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
 
   connect(to: Endpoint): void {
     const { addon } = this.#registry;
-    this.#check('connect', to, addon.connectDatagram(this.handle, ...addressArguments(to)));
+    this.#check(addon.connectDatagram(this.handle, ...addressArguments(to)), 'connect', to);
     const peer = addon.peer(this.handle);
     this.remote = typeof peer === 'number' ? to : peer;
   }
@@ -161,34 +161,25 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
   }
 
   setMulticastInterface(networkInterface: string): void {
-    const { addon } = this.#registry;
-    const result = addon.multicastInterface(
-      this.handle,
-      ...addressArguments(numericEndpoint(networkInterface)),
-    );
-    this.#check('setMulticastInterface', undefined, result);
+    const address = numericArguments(networkInterface);
+    const result = this.#registry.addon.multicastInterface(this.handle, ...address);
+    this.#check(result, 'setMulticastInterface');
   }
 
   joinGroup(group: string, networkInterface: string | undefined): void {
-    const result = this.#registry.addon.joinGroup(
-      this.handle,
-      ...membershipArguments(group, networkInterface),
-    );
-    this.#check('addMembership', undefined, result);
+    const addresses = groupArguments(group, networkInterface);
+    this.#check(this.#registry.addon.joinGroup(this.handle, ...addresses), 'addMembership');
   }
 
   leaveGroup(group: string, networkInterface: string | undefined): void {
-    const result = this.#registry.addon.leaveGroup(
-      this.handle,
-      ...membershipArguments(group, networkInterface),
-    );
-    this.#check('dropMembership', undefined, result);
+    const addresses = groupArguments(group, networkInterface);
+    this.#check(this.#registry.addon.leaveGroup(this.handle, ...addresses), 'dropMembership');
   }
 
   #setOption(syscall: string, option: DatagramOption, value: number): void {
     const { addon } = this.#registry;
     const result = addon.datagramOption(this.handle, addon.constants[option], value);
-    this.#check(syscall, undefined, result);
+    this.#check(result, syscall);
   }
 
   get recvBufferSize(): number {
@@ -202,7 +193,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
   #bufferSize(stat: 'STAT_RECV_BUFFER' | 'STAT_SEND_BUFFER'): number {
     const { addon } = this.#registry;
     const size = addon.datagramStat(this.handle, addon.constants[stat]);
-    this.#check('getsockopt', undefined, size);
+    this.#check(size, 'getsockopt');
     return size;
   }
 
@@ -245,7 +236,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
   }
 
   /** Throws if the result of a call is an error. */
-  #check(syscall: string, peer: Endpoint | undefined, result: number): void {
+  #check(result: number, syscall: string, peer?: Endpoint): void {
     if (result < 0) throw this.#error(result, syscall, peer);
   }
 
@@ -295,25 +286,17 @@ function flagsOf(
   );
 }
 
-function membershipArguments(group: string, networkInterface: string | undefined): GroupArguments {
-  return [
-    ...addressArguments(numericEndpoint(group)),
-    ...addressArguments(
-      networkInterface === undefined ? undefined : numericEndpoint(networkInterface),
-    ),
-  ];
+function groupArguments(group: string, networkInterface: string | undefined): GroupArguments {
+  return [...numericArguments(group), ...numericArguments(networkInterface)];
 }
 
-/** An address without a port. Only IPv6 addresses have colons. */
-function numericEndpoint(host: string): Endpoint {
-  return { host, port: 0, family: host.includes(':') ? 6 : 4 };
+/** The arguments for an address without a port. Only IPv6 addresses have colons. */
+function numericArguments(host: string | undefined): AddressArguments {
+  if (host === undefined) return addressArguments(undefined);
+  return [host.includes(':') ? 6 : 4, host, 0];
 }
 
-type DatagramOption =
-  | 'OPTION_BROADCAST'
-  | 'OPTION_TTL'
-  | 'OPTION_MULTICAST_TTL'
-  | 'OPTION_MULTICAST_LOOPBACK';
+type DatagramOption = Extract<keyof AddonConstants, `OPTION_${string}`>;
 
 /**
  * ::ffff:0:0/96, the prefix of IPv4-mapped addresses (RFC 4291): the third int of the address in

@@ -96,7 +96,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
     for (let i = 1; i <= accepted; i += 1) this.#enqueue(acceptResults[i] as number);
     this.#drained = status === EAGAIN;
     if (this.#drained) this.#batchLength = 1;
-    else if (accepted === most) this.#batchLength = doubled(accepted);
+    else if (accepted === most) this.#batchLength = Math.min(2 * accepted, MAX_BATCH);
     else if (accepted === 0 && status < 0) throw systemError(status, 'accept');
   }
 
@@ -110,9 +110,8 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   }
 
   #enqueue(handle: number): void {
-    const registry = this.#registry;
-    const local = this.#acceptedLocal;
-    this.#queue.push(new EpollTransport({ registry, handle, local, to: undefined }));
+    const origin = { registry: this.#registry, handle, local: this.#acceptedLocal, to: undefined };
+    this.#queue.push(new EpollTransport(origin));
   }
 
   /**
@@ -172,10 +171,6 @@ export function adoptListener(registry: Registry, poller: number, fd: number): E
   const handle = registry.addon.adopt(poller, fd);
   if (handle < 0) throw adoptError(handle, fd);
   return new EpollListener(registry, handle);
-}
-
-function doubled(length: number): number {
-  return Math.min(2 * length, MAX_BATCH);
 }
 
 /** Connections of a wildcard listener have different local addresses. */

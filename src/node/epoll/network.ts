@@ -48,7 +48,6 @@
  * addon.
  */
 import { ClosedError, UsageError } from '../../kernel/errors.ts';
-import type { HandshakeStage } from '../../world/handshake.ts';
 import type {
   Capabilities,
   DatagramOptions,
@@ -58,22 +57,17 @@ import type {
   ListenOptions,
   Network,
   NetworkCounters,
-  NetworkLimits,
   NetworkOwner,
-  TlsClient,
   Transport,
   TransportConnectOptions,
 } from '../../world/network.ts';
-import type { TlsClientOptions, TlsServerOptions } from '../../world/tls.ts';
 import type { Addon } from '../addon.ts';
 import { loadAddon } from '../addon.ts';
 import { addressArguments } from '../endpoint.ts';
-import { readLimits, readListenOverflows } from '../process/limits.ts';
-import { checkPath, removeStaleFile, socketFileAt } from '../process/unix-socket.ts';
-import type { ResolveDone } from '../resolve.ts';
-import { resolveName } from '../resolve.ts';
+import { NodeNetwork } from '../node-network.ts';
+import { checkPath } from '../process/unix-socket.ts';
 import { systemError } from '../system-error.ts';
-import { HAS_TLS, TlsLayer } from '../tls/layer.ts';
+import { HAS_TLS } from '../tls/layer.ts';
 import { DatagramArena, openDatagram } from './datagram.ts';
 import { adoptListener, openListener } from './listener.ts';
 import { ReceiveBatch } from './receive-batch.ts';
@@ -106,7 +100,7 @@ export function epollNetwork(owner: NetworkOwner): Network {
 }
 
 /** The network is also the registry of its resources, through which they reach the addon. */
-class EpollNetwork implements Network, Registry {
+class EpollNetwork extends NodeNetwork implements Network, Registry {
   readonly backend = 'epoll';
   readonly capabilities: Capabilities;
   readonly settleMs = 0;
@@ -122,11 +116,11 @@ class EpollNetwork implements Network, Registry {
   #eventCount = 0;
   /** By slot index. If a thread has several networks, each uses only some of the indices. */
   readonly #table: (Registered | undefined)[] = [];
-  readonly #tls = new TlsLayer();
   #arena: DatagramArena | null = null;
   #closed = false;
 
   constructor(owner: NetworkOwner, addon: Addon) {
+    super();
     this.addon = addon;
     this.capabilities = { ...CAPABILITIES, options: addon.constants.SOCKET_OPTIONS };
     this.#slotMask = 2 ** addon.constants.INDEX_BITS - 1;
@@ -173,9 +167,18 @@ class EpollNetwork implements Network, Registry {
     return adoptListener(this, this.#poller, fd);
   }
 
-  connect(to: Endpoint, options: TransportConnectOptions): Transport {
+  /** Throws errors that are known at once, such as no route or descriptor. */
+  connect(
+    to: Endpoint,
+    { localAddress, recvBufferSize = 0, sendBufferSize = 0 }: TransportConnectOptions,
+  ): Transport {
     this.#assertOpen();
-    return startConnect(this, this.#poller, to, options);
+    checkPath(to, 'connect');
+    const addresses = [...addressArguments(to), ...addressArguments(localAddress)] as const;
+    const sizes = [recvBufferSize, sendBufferSize] as const;
+    const handle = this.addon.connect(this.#poller, ...addresses, ...sizes);
+    if (handle < 0) throw systemError(handle, 'connect', to);
+    return new EpollTransport({ registry: this, handle, local: undefined, to });
   }
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
@@ -193,41 +196,12 @@ class EpollNetwork implements Network, Registry {
     throw new ClosedError('ERR_CLOSED', 'The network is closed: its run has ended');
   }
 
-  tlsClient(options: TlsClientOptions): TlsClient {
-    return this.#tls.client(options);
-  }
-
-  tlsServer(options: TlsServerOptions): HandshakeStage {
-    return this.#tls.server(options);
-  }
-
-  get closing(): number {
-    return this.#tls.lingering.size;
-  }
-
-  resolve(host: string, done: ResolveDone): () => void {
-    return resolveName(host, done);
-  }
-
   poll(): number {
     if (this.#closed) return 0;
     const count = Math.max(0, this.addon.poll(this.#poller));
     this.#eventCount = count;
     if (count > 0) this.#deliver();
     return count;
-  }
-
-  socketFile(path: string): (() => void) | undefined {
-    const file = socketFileAt(path);
-    return file && (() => removeStaleFile(file));
-  }
-
-  limits(): NetworkLimits {
-    return readLimits();
-  }
-
-  listenOverflows(): number | undefined {
-    return readListenOverflows();
   }
 
   counters(): NetworkCounters {
@@ -242,7 +216,7 @@ class EpollNetwork implements Network, Registry {
   }
 
   open(): readonly string[] {
-    const open = this.#resources().filter((resource) => !this.#tls.isClosing(resource));
+    const open = this.#resources().filter((resource) => !this.tls.isClosing(resource));
     return open.map((resource) => resource.openLine());
   }
 
@@ -253,7 +227,7 @@ class EpollNetwork implements Network, Registry {
 
   close(): void {
     if (this.#closed) return;
-    this.#tls.close();
+    this.tls.close();
     this.#closed = true;
     for (const resource of this.#resources()) resource.close();
     this.#table.length = 0;
@@ -261,18 +235,4 @@ class EpollNetwork implements Network, Registry {
     this.#arena = null;
     this.addon.destroyPoller(this.#poller);
   }
-}
-
-/** Starts to connect. Throws errors that are known at once, such as no route or descriptor. */
-function startConnect(
-  registry: Registry,
-  poller: number,
-  to: Endpoint,
-  { localAddress, recvBufferSize = 0, sendBufferSize = 0 }: TransportConnectOptions,
-): EpollTransport {
-  checkPath(to, 'connect');
-  const addresses = [...addressArguments(to), ...addressArguments(localAddress)] as const;
-  const handle = registry.addon.connect(poller, ...addresses, recvBufferSize, sendBufferSize);
-  if (handle < 0) throw systemError(handle, 'connect', to);
-  return new EpollTransport({ registry, handle, local: undefined, to });
 }

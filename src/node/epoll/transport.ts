@@ -370,8 +370,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   /** An accepted Unix connection is unnamed; the address of its listener describes it. */
   override describe(): string {
-    const text = endpointText(this.remote);
-    return text === '' ? endpointText(this.local) : text;
+    return endpointText(this.remote) || endpointText(this.local);
   }
 
   openLine(): string {

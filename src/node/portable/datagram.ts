@@ -34,7 +34,7 @@ import type {
 } from '../../world/network.ts';
 import { endpointText } from '../endpoint.ts';
 import { systemError } from '../system-error.ts';
-import type { NotificationQueue } from './notification-queue.ts';
+import type { PortableNetwork } from './network.ts';
 
 /** Bounds of the receive queue: about the default of Linux (net.core.rmem_default). */
 const MAX_QUEUED = 1024;
@@ -47,13 +47,6 @@ const DATAGRAM_OVERHEAD = 512;
 
 const MAX_DATAGRAM = 65_535;
 
-/** State shared by the datagram sockets of a network. */
-export interface DatagramContext {
-  /** The open ones. */
-  readonly datagrams: Set<PortableDatagram>;
-  readonly notifications: NotificationQueue;
-}
-
 type IpEndpoint = Extract<Endpoint, { readonly host: string }>;
 
 export class PortableDatagram extends Readiness implements DatagramTransport {
@@ -61,7 +54,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
   remote: Endpoint | undefined = undefined;
   dropped = 0;
   readonly #socket: Socket;
-  readonly #context: DatagramContext;
+  readonly #network: PortableNetwork;
   readonly #options: DatagramOptions;
   readonly #maxLength: number;
   readonly #queue = new RingBuffer<IncomingDatagram>();
@@ -80,11 +73,11 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
   };
   #closed = false;
 
-  constructor(at: Endpoint, options: DatagramOptions, context: DatagramContext) {
+  constructor(at: Endpoint, options: DatagramOptions, network: PortableNetwork) {
     super();
     const address = requireIp(at);
     this.local = at;
-    this.#context = context;
+    this.#network = network;
     this.#options = options;
     this.#maxLength = options.maxLength ?? MAX_DATAGRAM;
     this.#socket = createSocket({
@@ -94,7 +87,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
       ...(options.reusePort === true ? { reusePort: true } : {}),
       lookup: identityLookup(address.family),
     });
-    context.datagrams.add(this);
+    network.datagrams.add(this);
     this.#bind(address);
   }
 
@@ -123,7 +116,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     } catch (error) {
       this.#bindError = error;
     }
-    this.#context.notifications.writable(this);
+    this.#network.notifications.writable(this);
   }
 
   #applyOptions(): void {
@@ -145,8 +138,8 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     if (this.#closed) return;
     if (this.#bound) this.#pendingErrors.peer = error;
     else this.#bindError = error;
-    this.#context.notifications.readable(this);
-    this.#context.notifications.writable(this);
+    this.#network.notifications.readable(this);
+    this.#network.notifications.writable(this);
   }
 
   // ---- receive ----
@@ -162,7 +155,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     }
     this.#queuedBytes += kept.length + DATAGRAM_OVERHEAD;
     this.#queue.push({ data: kept, from: ipEndpoint(sender), truncated });
-    this.#context.notifications.readable(this);
+    this.#network.notifications.readable(this);
   }
 
   #hasSpaceFor({ length }: Buffer): boolean {
@@ -215,7 +208,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     this.#inFlight -= cost;
     if (this.#closed) return;
     this.#pendingErrors.send ??= error;
-    this.#context.notifications.writable(this);
+    this.#network.notifications.writable(this);
   }
 
   trySent(): boolean {
@@ -238,7 +231,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
       if (this.#closed) return;
       if (error) this.#pendingErrors.connect = error;
       else this.#updateRemote();
-      this.#context.notifications.writable(this);
+      this.#network.notifications.writable(this);
     });
     this.#updateRemote();
   }
@@ -301,7 +294,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#context.datagrams.delete(this);
+    this.#network.datagrams.delete(this);
     this.#queue.clear();
     this.#socket.close();
     this.rejectWaiters(this.#closedError());

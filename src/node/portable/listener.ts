@@ -21,15 +21,10 @@ import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../.
 import { endpointText } from '../endpoint.ts';
 import type { SocketFile } from '../process/unix-socket.ts';
 import { absolutePath, closeKeepingSuccessor, socketFileAt } from '../process/unix-socket.ts';
+import type { PortableNetwork } from './network.ts';
+import type { ConnectionEndpoints } from './node-socket.ts';
 import { acceptedEndpoints, boundEndpoint, resetSocket, UNNAMED } from './node-socket.ts';
-import type { TransportContext } from './transport.ts';
 import { attachListeners, HIGH_WATER_MARK, PortableTransport } from './transport.ts';
-
-/** State shared by the listeners of a network. */
-export interface ListenerContext extends TransportContext {
-  /** The open ones. */
-  readonly listeners: Set<PortableListener>;
-}
 
 /** An address, or an inherited descriptor with its address, if that is known. */
 export type ListenTarget = Endpoint | { readonly fd: number; readonly local: Endpoint | undefined };
@@ -38,7 +33,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
   local: Endpoint;
   /** Connections that were reset because the accept queue was full. */
   overflowed = 0;
-  readonly #context: ListenerContext;
+  readonly #network: PortableNetwork;
   readonly #server: Server;
   /** Connections that the program has not accepted yet, oldest first. */
   readonly #acceptQueue = new Set<Socket>();
@@ -59,12 +54,12 @@ export class PortableListener extends Readiness implements ListenerTransport {
   constructor(
     at: ListenTarget,
     options: ListenOptions & { backlog: number },
-    context: ListenerContext,
+    network: PortableNetwork,
   ) {
     super();
     this.local = 'fd' in at ? (at.local ?? UNNAMED) : at;
     this.#inherited = 'fd' in at;
-    this.#context = context;
+    this.#network = network;
     this.#backlog = options.backlog;
     this.#mode = options.mode;
     this.#server = createServer({
@@ -74,7 +69,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
       highWaterMark: HIGH_WATER_MARK,
     });
     this.#listen(nodeOptions(at, options));
-    context.listeners.add(this);
+    network.listeners.add(this);
   }
 
   override describe(): string {
@@ -99,16 +94,26 @@ export class PortableListener extends Readiness implements ListenerTransport {
   }
 
   tryAccept(): Transport | undefined {
-    this.#throwPendingError();
+    if (this.#listenError !== null) throw this.#listenError;
+    const error = this.#acceptError;
+    this.#acceptError = null;
+    if (error !== null) throw error;
     for (const socket of this.#acceptQueue) {
       this.#acceptQueue.delete(socket);
       const ends = acceptedEndpoints(socket, this.local);
-      if (ends !== undefined) return PortableTransport.accepted(socket, this.#context, ends);
+      if (ends !== undefined) return this.#accept(socket, ends);
       // The peer has disconnected while the connection was queued.
       resetSocket(socket);
     }
     this.canRecv = false;
     return undefined;
+  }
+
+  /** The socket is still paused. */
+  #accept(socket: Socket, ends: ConnectionEndpoints): Transport {
+    const transport = new PortableTransport(socket, this.#network, ends);
+    transport.open();
+    return transport;
   }
 
   get queued(): number {
@@ -118,7 +123,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#context.listeners.delete(this);
+    this.#network.listeners.delete(this);
     closeKeepingSuccessor(this.#file, () => this.#server.close());
     for (const socket of this.#acceptQueue) resetSocket(socket);
     this.#acceptQueue.clear();
@@ -158,24 +163,24 @@ export class PortableListener extends Readiness implements ListenerTransport {
       return;
     }
     this.#setMode();
-    if (this.#listenError !== null) return this.#context.notifications.writable(this);
+    if (this.#listenError !== null) return this.#network.notifications.writable(this);
     this.#listening = true;
     if (!('path' in this.local) || this.local === UNNAMED) {
       this.local = boundEndpoint(this.#server) ?? this.local;
     } else if (!this.#inherited) {
       this.#file = socketFileAt(this.local.path);
     }
-    this.#context.notifications.writable(this);
+    this.#network.notifications.writable(this);
   }
 
   #onError(error: NodeJS.ErrnoException): void {
     if (this.#closed) return;
     if (this.#listening) {
       this.#acceptError = error;
-      this.#context.notifications.readable(this);
+      this.#network.notifications.readable(this);
     } else {
       this.#listenError = error;
-      this.#context.notifications.writable(this);
+      this.#network.notifications.writable(this);
     }
   }
 
@@ -187,14 +192,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
       return;
     }
     this.#acceptQueue.add(socket);
-    this.#context.notifications.readable(this);
-  }
-
-  #throwPendingError(): void {
-    if (this.#listenError !== null) throw this.#listenError;
-    const error = this.#acceptError;
-    this.#acceptError = null;
-    if (error !== null) throw error;
+    this.#network.notifications.readable(this);
   }
 }
 

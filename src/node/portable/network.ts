@@ -5,9 +5,8 @@
  * node:net and node:dgram push: they accept and read without being asked, and accept any number of
  * bytes to send. Each file of this folder puts a bounded queue between them and the program:
  *   listener.ts            connections, paused until they are accepted
- *   transport.ts           bytes in both directions
+ *   transport.ts           bytes in both directions, with memory for the bytes to send
  *   datagram.ts            datagrams in both directions
- *   send-slab.ts           memory for the bytes to send
  *   notification-queue.ts  from the callbacks of Node to the waiting tasks
  *
  * The sockets do not keep the process alive; the host of the scheduler does.
@@ -16,7 +15,6 @@ import type { NetConnectOpts } from 'node:net';
 import { connect as connectSocket } from 'node:net';
 import { constants } from 'node:os';
 import { ClosedError } from '../../kernel/errors.ts';
-import type { HandshakeStage } from '../../world/handshake.ts';
 import type {
   BufferSizes,
   Capabilities,
@@ -27,34 +25,27 @@ import type {
   ListenOptions,
   Network,
   NetworkCounters,
-  NetworkLimits,
   NetworkOwner,
-  TlsClient,
   Transport,
   TransportConnectOptions,
 } from '../../world/network.ts';
-import type { TlsClientOptions, TlsServerOptions } from '../../world/tls.ts';
+import { NodeNetwork } from '../node-network.ts';
 import { adoptError, checkAdoptable, inspectListener } from '../process/inherited-listener.ts';
-import { readLimits, readListenOverflows } from '../process/limits.ts';
-import {
-  ABSTRACT_NAMES,
-  checkAbstract,
-  checkPath,
-  removeStaleFile,
-  socketFileAt,
-} from '../process/unix-socket.ts';
-import type { ResolveDone } from '../resolve.ts';
-import { resolveName } from '../resolve.ts';
-import { HAS_TLS, TlsLayer } from '../tls/layer.ts';
-import type { DatagramContext } from './datagram.ts';
+import { readLimits } from '../process/limits.ts';
+import { ABSTRACT_NAMES, checkAbstract, checkPath } from '../process/unix-socket.ts';
+import { HAS_TLS } from '../tls/layer.ts';
 import { PortableDatagram } from './datagram.ts';
-import type { ListenerContext } from './listener.ts';
 import { PortableListener } from './listener.ts';
 import { UNNAMED } from './node-socket.ts';
 import { NotificationQueue } from './notification-queue.ts';
 import { PORTABLE_OPTIONS, unsupportedOption } from './options.ts';
-import { SendSlab } from './send-slab.ts';
-import { attachListeners, HIGH_WATER_MARK, PortableTransport } from './transport.ts';
+import {
+  attachListeners,
+  HIGH_WATER_MARK,
+  onConnect,
+  PortableTransport,
+  SendSlab,
+} from './transport.ts';
 
 /** The backlog if the limit of the system is not known: the default of Node. */
 const DEFAULT_BACKLOG = 511;
@@ -72,7 +63,8 @@ export function portableNetwork(owner: NetworkOwner, options: PortableOptions = 
   return new PortableNetwork(owner, options.lingerMs ?? DEFAULT_LINGER_MS);
 }
 
-class PortableNetwork implements Network, ListenerContext, DatagramContext {
+/** Its resources use it for the state that they share. */
+export class PortableNetwork extends NodeNetwork implements Network {
   readonly backend = 'portable';
   /** Node reports connections and bytes in later turns of its event loop. */
   readonly settleMs = 10;
@@ -86,16 +78,18 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
     sendsAtOnce: false,
     exactDropped: false,
   };
-  readonly transports = new Set<PortableTransport>();
-  readonly listeners = new Set<PortableListener>();
-  readonly datagrams = new Set<PortableDatagram>();
-  readonly sendSlab = new SendSlab();
+  /** The open ones. */
+  readonly transports: Set<PortableTransport> = new Set();
+  readonly listeners: Set<PortableListener> = new Set();
+  readonly datagrams: Set<PortableDatagram> = new Set();
+  readonly sendSlab: SendSlab = new SendSlab();
   readonly notifications: NotificationQueue;
+  /** How long a closed connection with unsent bytes may make no progress before it is destroyed. */
   readonly lingerMs: number;
-  readonly #tls = new TlsLayer();
   #closed = false;
 
   constructor(owner: NetworkOwner, lingerMs: number) {
+    super();
     this.notifications = new NotificationQueue(owner);
     this.lingerMs = lingerMs;
   }
@@ -121,19 +115,8 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
     checkSupported(to, options, 'connect');
     const socket = connectSocket(connectOptions(to, options.localAddress));
     attachListeners(socket);
-    return PortableTransport.connecting(socket, this, { local: UNNAMED, remote: to });
-  }
-
-  tlsClient(options: TlsClientOptions): TlsClient {
-    return this.#tls.client(options);
-  }
-
-  tlsServer(options: TlsServerOptions): HandshakeStage {
-    return this.#tls.server(options);
-  }
-
-  get closing(): number {
-    return this.#tls.lingering.size;
+    socket.once('connect', onConnect);
+    return new PortableTransport(socket, this, { local: UNNAMED, remote: to });
   }
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
@@ -141,25 +124,8 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
     return new PortableDatagram(at, options, this);
   }
 
-  resolve(host: string, done: ResolveDone): () => void {
-    return resolveName(host, done);
-  }
-
   poll(): number {
     return -1;
-  }
-
-  socketFile(path: string): (() => void) | undefined {
-    const file = socketFileAt(path);
-    return file && (() => removeStaleFile(file));
-  }
-
-  limits(): NetworkLimits {
-    return readLimits();
-  }
-
-  listenOverflows(): number | undefined {
-    return readListenOverflows();
   }
 
   counters(): NetworkCounters {
@@ -172,7 +138,7 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
   }
 
   open(): readonly string[] {
-    const transports = [...this.transports].filter((each) => !this.#tls.isClosing(each));
+    const transports = [...this.transports].filter((each) => !this.tls.isClosing(each));
     const open = [...this.listeners, ...this.datagrams, ...transports];
     return open.map((resource) => resource.openLine());
   }
@@ -183,7 +149,7 @@ class PortableNetwork implements Network, ListenerContext, DatagramContext {
   }
 
   close(): void {
-    this.#tls.close();
+    this.tls.close();
     this.#closed = true;
     for (const listener of this.listeners) listener.close();
     for (const datagram of this.datagrams) datagram.close();

@@ -21,7 +21,7 @@ import {
 } from '../../../test/support/network/portable-network.ts';
 import type { Transport } from '../../world/network.ts';
 import { READ_AHEAD } from '../stream/receive-queue.ts';
-import { WRITE_AHEAD } from './send-slab.ts';
+import { WRITE_AHEAD } from './transport.ts';
 
 freshNetwork();
 

@@ -17,6 +17,7 @@ import type { Socket } from 'node:net';
 import type { Endpoint, SocketOption } from '../../world/network.ts';
 import { endpointText } from '../endpoint.ts';
 import { connectionReset, FlowingTransport } from '../stream/stream-transport.ts';
+import type { PortableNetwork } from './network.ts';
 import type { ConnectionEndpoints } from './node-socket.ts';
 import {
   HIDES_RESETS,
@@ -27,11 +28,8 @@ import {
   resetSocket,
   sendFailure,
 } from './node-socket.ts';
-import type { NotificationQueue } from './notification-queue.ts';
 import type { OptionsSet } from './options.ts';
 import { applyOptions, readOption, withOption } from './options.ts';
-import type { SendSlab } from './send-slab.ts';
-import { WRITE_AHEAD } from './send-slab.ts';
 
 /**
  * The high-water mark of the streams inside node:net. READ_AHEAD and WRITE_AHEAD are the real
@@ -40,15 +38,8 @@ import { WRITE_AHEAD } from './send-slab.ts';
  */
 export const HIGH_WATER_MARK = 1;
 
-/** State shared by the connections of a network. */
-export interface TransportContext {
-  /** The open ones. */
-  readonly transports: Set<PortableTransport>;
-  readonly sendSlab: SendSlab;
-  readonly notifications: NotificationQueue;
-  /** How long a closed connection with unsent bytes may make no progress before it is destroyed. */
-  readonly lingerMs: number;
-}
+/** How many bytes a connection may have sent ahead of the kernel. */
+export const WRITE_AHEAD: number = 65_536;
 
 /** The most that one send takes, so that a fast peer does not keep the other tasks waiting. */
 const MAX_SEND = 16 * WRITE_AHEAD;
@@ -66,45 +57,23 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
   local: Endpoint;
   remote: Endpoint;
   readonly #isUnix: boolean;
-  readonly #context: TransportContext;
+  readonly #network: PortableNetwork;
   #options: OptionsSet | null = null;
 
   /** `attachListeners` was called on `socket` when it was made. */
-  private constructor(socket: Socket, context: TransportContext, ends: ConnectionEndpoints) {
+  constructor(socket: Socket, network: PortableNetwork, ends: ConnectionEndpoints) {
     super(socket);
-    this.#context = context;
+    this.#network = network;
     this.local = ends.local;
     this.remote = ends.remote;
     this.#isUnix = 'path' in ends.remote;
     this.socket[transportOf] = this;
-    context.transports.add(this);
-  }
-
-  /** The transport of a pending connection attempt. */
-  static connecting(
-    socket: Socket,
-    context: TransportContext,
-    ends: ConnectionEndpoints,
-  ): PortableTransport {
-    socket.once('connect', onConnect);
-    return new PortableTransport(socket, context, ends);
-  }
-
-  /** The transport of an accepted connection, whose socket is still paused. */
-  static accepted(
-    socket: Socket,
-    context: TransportContext,
-    ends: ConnectionEndpoints,
-  ): PortableTransport {
-    const transport = new PortableTransport(socket, context, ends);
-    transport.#open();
-    return transport;
+    network.transports.add(this);
   }
 
   /** An accepted Unix connection has no name of its own: the listener's name stands for it. */
   override describe(): string {
-    const text = endpointText(this.remote);
-    return text === '' ? endpointText(this.local) : text;
+    return endpointText(this.remote) || endpointText(this.local);
   }
 
   openLine(): string {
@@ -136,7 +105,7 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
   }
 
   protected override allocate(length: number): Buffer {
-    return this.#context.sendSlab.piece(length);
+    return this.#network.sendSlab.piece(length);
   }
 
   protected write(piece: Buffer): void {
@@ -144,7 +113,7 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
     socket.write(piece);
     if (socket.errored) this.onError(socket.errored);
     // If the kernel has taken the whole piece, this is 0 already.
-    else if (socket.writableLength > 0) this.#context.sendSlab.retain(piece);
+    else if (socket.writableLength > 0) this.#network.sendSlab.retain(piece);
   }
 
   protected override readOption(option: SocketOption): number | undefined {
@@ -161,7 +130,7 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
 
   protected finish(): void {
     this.#detach();
-    lingerAndClose(this.socket, this.#context.lingerMs);
+    lingerAndClose(this.socket, this.#network.lingerMs);
   }
 
   protected abort(): void {
@@ -170,11 +139,12 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
   }
 
   #detach(): void {
-    this.#context.transports.delete(this);
+    this.#network.transports.delete(this);
     this.socket[transportOf] = undefined;
   }
 
-  #open(): void {
+  /** The connection is established: starts to read. */
+  open(): void {
     const { socket } = this;
     this.connected = true;
     if (this.#options !== null) applyOptions(this.#options, socket);
@@ -188,7 +158,7 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
   onConnect(): void {
     this.local = localEndpoint(this.socket) ?? this.local;
     this.remote = remoteEndpoint(this.socket) ?? this.remote;
-    this.#open();
+    this.open();
     this.becameWritable();
   }
 
@@ -222,11 +192,35 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
 
   /** Node calls back for each socket separately; the notifications of one round are gathered. */
   protected override becameReadable(): void {
-    this.#context.notifications.readable(this);
+    this.#network.notifications.readable(this);
   }
 
   protected override becameWritable(): void {
-    this.#context.notifications.writable(this);
+    this.#network.notifications.writable(this);
+  }
+}
+
+/**
+ * Memory for the bytes that the portable network sends, shared by all its connections.
+ *
+ * The caller of a send may change its bytes as soon as the send returns. node:net, however, keeps a
+ * reference to the bytes that the kernel does not take at once, and whether it does is known only
+ * after the write. So every send is copied into this slab. The kernel nearly always takes
+ * everything at once; then the next send reuses the same memory, and nothing is allocated. A piece
+ * that node:net keeps is cut off from the slab.
+ */
+export class SendSlab {
+  #free: Buffer = Buffer.allocUnsafeSlow(2 * WRITE_AHEAD);
+
+  /** `length` bytes, at most WRITE_AHEAD, for the next write. */
+  piece(length: number): Buffer {
+    if (this.#free.length < length) this.#free = Buffer.allocUnsafeSlow(2 * WRITE_AHEAD);
+    return this.#free.subarray(0, length);
+  }
+
+  /** node:net keeps the latest piece: later pieces start after it. */
+  retain(piece: Buffer): void {
+    this.#free = this.#free.subarray(piece.length);
   }
 }
 
@@ -242,7 +236,7 @@ export function attachListeners(socket: TransportSocket): void {
 // Shared by all sockets, so that a connection needs no closures. Node calls them with the socket as
 // `this`.
 
-function onConnect(this: TransportSocket): void {
+export function onConnect(this: TransportSocket): void {
   this[transportOf]?.onConnect();
 }
 

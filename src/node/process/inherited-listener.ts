@@ -3,12 +3,13 @@
  * descriptor: it would listen on a socket that is not a listener, and close one that it cannot use.
  * So the descriptor is checked in /proc first. On other systems only node:net can decide.
  */
-import { fstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { fstatSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { unsupported } from '../../kernel/errors.ts';
 import type { SystemError } from '../../support/system-error.ts';
 import type { Endpoint } from '../../world/network.ts';
 import { systemError } from '../system-error.ts';
+import { readText } from './limits.ts';
 
 /** TCP_LISTEN in /proc/net/tcp (proc_net_tcp). */
 const LISTEN_STATE = '0A';
@@ -53,8 +54,8 @@ function runtimeName(): string {
  * ENOTSOCK, EINVAL (see adoptError).
  */
 export function inspectListener(fd: number): Endpoint | undefined {
-  const { EBADF, ENOTSOCK, EINVAL } = constants.errno;
-  if (!isSocket(fd, -EBADF)) throw adoptError(-ENOTSOCK, fd);
+  const { ENOTSOCK, EINVAL } = constants.errno;
+  if (!isSocket(fd)) throw adoptError(-ENOTSOCK, fd);
   const inode = inodeOf(fd);
   if (inode === undefined) return undefined;
   const path = unixPath(inode);
@@ -67,11 +68,11 @@ export function inspectListener(fd: number): Endpoint | undefined {
   throw adoptError(-EINVAL, fd);
 }
 
-function isSocket(fd: number, closed: number): boolean {
+function isSocket(fd: number): boolean {
   try {
     return fstatSync(fd).isSocket();
   } catch {
-    throw adoptError(closed, fd);
+    throw adoptError(-constants.errno.EBADF, fd);
   }
 }
 
@@ -106,9 +107,5 @@ function tcpListens(table: string, inode: string): boolean | undefined {
 }
 
 function linesOf(table: string): string[] | undefined {
-  try {
-    return readFileSync(`/proc/self/net/${table}`, 'utf8').split('\n');
-  } catch {
-    return undefined;
-  }
+  return readText(`/proc/self/net/${table}`)?.split('\n');
 }

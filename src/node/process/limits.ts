@@ -45,7 +45,8 @@ export function readListenOverflows(): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
-function readText(path: string): string | undefined {
+/** The text of a file of /proc; `undefined` if it cannot be read. */
+export function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

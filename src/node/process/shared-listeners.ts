@@ -18,6 +18,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import * as net from 'node:net';
 import { constants } from 'node:os';
+import type { UsageError } from '../../kernel/errors.ts';
 import { unsupported } from '../../kernel/errors.ts';
 import type { Endpoint } from '../../world/network.ts';
 import type { SharedListeners } from '../../world/platform.ts';
@@ -58,7 +59,8 @@ export function shareListeners(at: Endpoint, count: number): SharedListeners {
  */
 function shareAtPort(addon: Addon, at: Endpoint, count: number): SharedListeners {
   const alone = openShared(addon, at, 0);
-  const local = boundEndpoint(addon, alone, at);
+  const bound = addon.bound(alone);
+  const local = typeof bound === 'number' ? at : bound;
   if (count === 1) return sharedListeners([alone], local);
   closeSync(alone);
   const descriptors: number[] = [];
@@ -82,15 +84,10 @@ function openShared(addon: Addon, at: Endpoint, flags: number): number {
   return fd;
 }
 
-function boundEndpoint(addon: Addon, fd: number, at: Endpoint): Endpoint {
-  const bound = addon.bound(fd);
-  return typeof bound === 'number' ? at : bound;
-}
-
 function sharedListeners(
   descriptors: readonly number[],
   local: Endpoint,
-  file?: SocketFile | undefined,
+  file?: SocketFile,
 ): SharedListeners {
   let open = true;
   const close = (): void => {
@@ -120,11 +117,7 @@ export function shareByNode(at: Endpoint): SharedListeners {
   const handle = make === undefined ? undefined : boundHandle(make, at);
   if (handle?.fd === undefined || handle.fd < 0) {
     handle?.close();
-    throw unsupported(
-      'This system or runtime, without the addon,',
-      'pass a listener to a child process',
-      'Run one process without workers.',
-    );
+    throw cannotShare('This system or runtime, without the addon,');
   }
   const file = 'path' in at ? socketFileAt(at.path) : undefined;
   const close = (): void => closeKeepingSuccessor(file, () => handle.close());
@@ -174,27 +167,19 @@ const UNKNOWN_ENDPOINT: Endpoint = { path: '' };
 
 /** See `Platform.shareInherited`. Errors: EBADF, ENOTSOCK, EINVAL; ERR_UNSUPPORTED. */
 export function shareInherited(fd: number): SharedListeners {
-  if (!canAdopt()) {
-    throw unsupported(
-      'This system or runtime',
-      'pass a listener to a child process',
-      'Run one process without workers.',
-    );
-  }
+  if (!canAdopt()) throw cannotShare('This system or runtime');
   const path = inspectListener(fd);
   return { local: path ?? boundByAddon(fd) ?? boundByNode(fd), descriptors: [fd], close: () => {} };
+}
+
+function cannotShare(subject: string): UsageError {
+  const action = 'pass a listener to a child process';
+  return unsupported(subject, action, 'Run one process without workers.');
 }
 
 function boundByAddon(fd: number): Endpoint | undefined {
   const bound = loadAddon().addon?.bound(fd);
   return typeof bound === 'object' ? bound : undefined;
-}
-
-/** The result of getsockname of a handle of node:net. */
-interface SocketName {
-  readonly address: string;
-  readonly port: number;
-  readonly family: string;
 }
 
 /**
@@ -213,6 +198,6 @@ export function boundByNode(fd: number): Endpoint {
     timeout: 10_000,
   });
   if (!stdout) return UNKNOWN_ENDPOINT;
-  const { address, port, family } = JSON.parse(stdout) as SocketName;
+  const { address, port, family } = JSON.parse(stdout) as net.AddressInfo;
   return { host: address, port, family: family === 'IPv6' ? 6 : 4 };
 }

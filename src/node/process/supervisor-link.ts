@@ -56,6 +56,8 @@ function isWorker(platform: Platform): boolean {
 export class SupervisorLink implements TimerTarget {
   readonly #platform: Platform;
   readonly #parent: ParentProcess;
+  /** Delivers a signal to the program. */
+  #onSignal: (signal: StopSignal) => void = () => {};
   /** The first signal was delivered. */
   #stopRequested = false;
   #orphaned = false;
@@ -75,16 +77,17 @@ export class SupervisorLink implements TimerTarget {
 
   /** Calls `onSignal` for each signal to the program. The returned function ends that. */
   listen(who: SupervisedProgram, onSignal: (signal: StopSignal) => void): () => void {
+    this.#onSignal = onSignal;
     const platform = this.#platform;
     const stopListening = [
       platform.onSignal('SIGHUP', () => {}),
-      platform.onSignal('SIGINT', () => this.#onProcessSignal('SIGINT', onSignal)),
-      platform.onSignal('SIGTERM', () => this.#onProcessSignal('SIGTERM', onSignal)),
-      this.#parent.onMessage((message) => this.#onMessage(message as ToWorker, who, onSignal)),
+      platform.onSignal('SIGINT', () => this.#onProcessSignal('SIGINT')),
+      platform.onSignal('SIGTERM', () => this.#onProcessSignal('SIGTERM')),
+      this.#parent.onMessage((message) => this.#onMessage(message as ToWorker, who)),
       this.#parent.onDisconnect(() => {
         this.#orphaned = true;
-        this.#requestStop(onSignal);
-        if (this.#cut) onSignal('SIGTERM');
+        this.#requestStop();
+        if (this.#cut) this.#onSignal('SIGTERM');
       }),
     ];
     return () => {
@@ -109,30 +112,26 @@ export class SupervisorLink implements TimerTarget {
     this.#sendStats(0, others);
   }
 
-  #onProcessSignal(signal: StopSignal, onSignal: (signal: StopSignal) => void): void {
-    if (this.#orphaned) onSignal(signal);
-    else if (signal === 'SIGTERM') this.#requestStop(onSignal);
+  #onProcessSignal(signal: StopSignal): void {
+    if (this.#orphaned) this.#onSignal(signal);
+    else if (signal === 'SIGTERM') this.#requestStop();
   }
 
-  #requestStop(onSignal: (signal: StopSignal) => void): void {
+  #requestStop(): void {
     if (this.#stopRequested) return;
     this.#stopRequested = true;
-    onSignal('SIGTERM');
+    this.#onSignal('SIGTERM');
   }
 
-  #onMessage(
-    message: ToWorker | undefined,
-    { program, scheduler }: SupervisedProgram,
-    onSignal: (signal: StopSignal) => void,
-  ): void {
+  #onMessage(message: ToWorker | undefined, { program, scheduler }: SupervisedProgram): void {
     switch (message?.kind) {
       case 'stop':
         this.replaced = message.replaced;
-        return this.#requestStop(onSignal);
+        return this.#requestStop();
       case 'cut':
         this.#cut = true;
-        this.#requestStop(onSignal);
-        return onSignal('SIGTERM');
+        this.#requestStop();
+        return this.#onSignal('SIGTERM');
       case 'stats-request':
         return this.#sendStats(message.requestId, program.servers);
       case 'ping':

@@ -190,9 +190,7 @@ class NodeParent implements ParentProcess {
     const onMessage = (message: unknown): void => listener(contentOf(message));
     process.on('message', onMessage);
     process.channel?.unref();
-    return () => {
-      process.off('message', onMessage);
-    };
+    return () => void process.off('message', onMessage);
   }
 
   onDisconnect(listener: () => void): () => void {
@@ -202,9 +200,7 @@ class NodeParent implements ParentProcess {
     }
     process.once('disconnect', listener);
     process.channel?.unref();
-    return () => {
-      process.off('disconnect', listener);
-    };
+    return () => void process.off('disconnect', listener);
   }
 }
 
@@ -241,9 +237,8 @@ export function guardChannel(child: ChildProcess, onInvalid: (error: unknown) =>
 }
 
 function channelHandle(child: ChildProcess): ChannelHandle | undefined {
-  const symbol = Object.getOwnPropertySymbols(child).find(({ description }) => {
-    return description === 'kChannelHandle';
-  });
+  const symbols = Object.getOwnPropertySymbols(child);
+  const symbol = symbols.find(({ description }) => description === 'kChannelHandle');
   if (symbol === undefined) return undefined;
   return (child as unknown as Readonly<Record<symbol, ChannelHandle>>)[symbol];
 }

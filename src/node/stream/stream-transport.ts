@@ -85,6 +85,9 @@ export abstract class StreamTransport extends Readiness implements Transport {
   /** The queue has become empty. */
   protected queueEmptied(): void {}
 
+  /** Receiving has failed: queues the bytes that the stream still holds. */
+  protected rescueInput(): void {}
+
   /** A receive may succeed. */
   protected becameReadable(): void {
     this.notifyRecv();
@@ -187,6 +190,7 @@ export abstract class StreamTransport extends Readiness implements Transport {
   /** Both directions have failed, or one: null stands for the other. The first failure counts. */
   protected failed(recvFailure: Failure | null, sendFailure: Failure | null = recvFailure): void {
     if (this.closed) return;
+    if (recvFailure !== null) this.rescueInput();
     this.recvFailure ??= recvFailure;
     this.sendFailure ??= sendFailure;
     if (recvFailure !== null) this.becameReadable();
@@ -279,18 +283,10 @@ export abstract class FlowingTransport<S extends Duplex> extends StreamTransport
     this.socket.end();
   }
 
-  protected override failed(
-    recvFailure: Failure | null,
-    sendFailure: Failure | null = recvFailure,
-  ): void {
-    if (recvFailure !== null) this.#rescueInput();
-    super.failed(recvFailure, sendFailure);
-  }
-
   /** Queues the bytes that a paused socket still holds: they are lost when Node destroys it. */
-  #rescueInput(): void {
+  protected override rescueInput(): void {
     const { socket } = this;
-    if (socket.readableLength === 0 || this.recvEnded || this.closed) return;
+    if (socket.readableLength === 0 || this.recvEnded) return;
     socket.removeAllListeners('data');
     const chunk: Buffer | null = socket.read();
     if (chunk !== null) this.received.push(chunk);

@@ -104,10 +104,8 @@ export class CipherStream extends Duplex {
   }
 
   override _writev(writes: { readonly chunk: Buffer }[], callback: Callback): void {
-    this.#send(
-      writes.map(({ chunk }) => chunk),
-      callback,
-    );
+    const pieces = writes.map(({ chunk }) => chunk);
+    this.#send(pieces, callback);
   }
 
   #send(pieces: readonly Buffer[], callback: Callback): void {

@@ -15,8 +15,8 @@ import type { TlsServerOptions } from '../../world/tls.ts';
 import { connectionReset } from '../stream/stream-transport.ts';
 import type { CipherOwner } from './cipher-stream.ts';
 import { CipherStream } from './cipher-stream.ts';
+import type { TlsLayer } from './layer.ts';
 import { handshakeTimeoutOf, secureContext, serverOptions, withPlainErrors } from './options.ts';
-import type { TlsTransportContext } from './transport.ts';
 import { TlsTransport } from './transport.ts';
 
 const DEFAULT_MAX_HANDSHAKES = 256;
@@ -24,21 +24,15 @@ const DEFAULT_MAX_HANDSHAKES = 256;
 /** The longest delay of a timer of Node (24 days). A longer timeout is the same as none. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** State shared by the handshakes of a network. */
-export interface HandshakeContext extends TlsTransportContext {
-  /** The pending ones. */
-  readonly handshakes: Set<TlsHandshake>;
-}
-
 /** The handshake stage of a TLS listener: a server of node:tls that never listens. */
 export class TlsHandshakeStage implements HandshakeStage {
   readonly maxPending: number;
   readonly #server: Server;
   readonly #timeoutMs: number;
-  readonly #context: HandshakeContext;
+  readonly #layer: TlsLayer;
 
   /** Throws ERR_TLS_OPTIONS. */
-  constructor(options: TlsServerOptions, context: HandshakeContext) {
+  constructor(options: TlsServerOptions, layer: TlsLayer) {
     const nodeOptions = serverOptions(options);
     // Checks the options first: the error of `createServer` would not name the option.
     secureContext(nodeOptions, 'tls');
@@ -49,11 +43,11 @@ export class TlsHandshakeStage implements HandshakeStage {
     this.#server = server;
     this.maxPending = options.maxHandshakes ?? DEFAULT_MAX_HANDSHAKES;
     this.#timeoutMs = handshakeTimeoutOf(options);
-    this.#context = context;
+    this.#layer = layer;
   }
 
   start(pending: PendingHandshake): () => void {
-    const handshake = new TlsHandshake(pending, this.#context, this.#timeoutMs);
+    const handshake = new TlsHandshake(pending, this.#layer, this.#timeoutMs);
     handshake.start(this.#server);
     return () => handshake.abort();
   }
@@ -62,17 +56,17 @@ export class TlsHandshakeStage implements HandshakeStage {
 export class TlsHandshake implements CipherOwner {
   readonly #raw: Transport;
   readonly #pending: PendingHandshake;
-  readonly #context: HandshakeContext;
+  readonly #layer: TlsLayer;
   readonly #cipher: CipherStream;
   readonly #timer: NodeJS.Timeout | undefined;
   #over = false;
 
-  constructor(pending: PendingHandshake, context: HandshakeContext, timeoutMs: number) {
+  constructor(pending: PendingHandshake, layer: TlsLayer, timeoutMs: number) {
     const { raw } = pending;
     this.#raw = raw;
     this.#pending = pending;
-    this.#context = context;
-    context.handshakes.add(this);
+    this.#layer = layer;
+    layer.handshakes.add(this);
     this.#cipher = new CipherStream(raw);
     this.#cipher.owner = this;
     this.#timer = startTimer(timeoutMs, () => {
@@ -92,7 +86,7 @@ export class TlsHandshake implements CipherOwner {
 
   secured(socket: TLSSocket): void {
     if (!this.#end()) return void socket.destroy();
-    const transport = new TlsTransport(socket, this.#cipher, this.#raw, this.#context);
+    const transport = new TlsTransport(socket, this.#cipher, this.#raw, this.#layer);
     transport.opened();
     this.#pending.complete(transport);
   }
@@ -126,7 +120,7 @@ export class TlsHandshake implements CipherOwner {
   #end(): boolean {
     if (this.#over) return false;
     this.#over = true;
-    this.#context.handshakes.delete(this);
+    this.#layer.handshakes.delete(this);
     clearTimeout(this.#timer);
     return true;
   }

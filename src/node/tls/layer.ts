@@ -11,24 +11,23 @@ import type { HandshakeStage } from '../../world/handshake.ts';
 import type { TlsClient } from '../../world/network.ts';
 import type { TlsClientOptions, TlsPeerCertificate, TlsServerOptions } from '../../world/tls.ts';
 import { CipherStream } from './cipher-stream.ts';
-import type { HandshakeContext, TlsHandshake } from './handshake.ts';
+import type { TlsHandshake } from './handshake.ts';
 import { TlsHandshakeStage } from './handshake.ts';
 import type { LingeringClose } from './lingering-close.ts';
 import { alpnOptions, contextOptions, secureContext, withPlainErrors } from './options.ts';
 import { TlsTransport } from './transport.ts';
 
-/** The same period as for connections of the portable network. */
-const LINGER_MS = 5000;
-
 /** The node:tls of Bun and Deno does not work over a Duplex. */
 export const HAS_TLS: boolean =
   process.versions['bun'] === undefined && process.versions['deno'] === undefined;
 
-export class TlsLayer implements HandshakeContext {
+export class TlsLayer {
+  /** The open ones. */
   readonly transports: Set<TlsTransport> = new Set();
+  /** The closed ones whose last bytes are not sent yet. */
   readonly lingering: Set<LingeringClose> = new Set();
+  /** The pending ones. */
   readonly handshakes: Set<TlsHandshake> = new Set();
-  readonly lingerMs: number = LINGER_MS;
 
   client(options: TlsClientOptions): TlsClient {
     const context = secureContext(contextOptions(options), 'tls');

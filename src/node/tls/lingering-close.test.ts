@@ -3,7 +3,7 @@ import type { Transport } from '../../world/network.ts';
 import type { CipherStream } from './cipher-stream.ts';
 import { LingeringClose } from './lingering-close.ts';
 
-const LINGER_MS = 100;
+const LINGER_MS = 5000;
 
 class FakeCipher {
   owner: unknown = null;
@@ -33,9 +33,9 @@ function begin(): {
       closed = true;
     },
   } as Transport;
-  const context = { lingering: new Set<LingeringClose>(), lingerMs: LINGER_MS };
-  const closing = new LingeringClose(raw, cipher as unknown as CipherStream, context);
-  return { cipher, closed: () => closed, closing, lingering: context.lingering };
+  const lingering = new Set<LingeringClose>();
+  const closing = new LingeringClose(raw, cipher as unknown as CipherStream, lingering);
+  return { cipher, closed: () => closed, closing, lingering };
 }
 
 describe('the lingering close of a TLS connection', () => {

@@ -6,30 +6,29 @@
 import type { Transport } from '../../world/network.ts';
 import type { CipherOwner, CipherStream } from './cipher-stream.ts';
 
+/** A connection whose peer takes no byte for this time is closed, as on the portable network. */
+const LINGER_MS = 5000;
+
 /** A closed connection may deliver its last bytes for at most this many linger periods. */
 const LINGER_PERIODS = 12;
-
-export interface LingeringCloseContext {
-  readonly lingering: Set<LingeringClose>;
-  readonly lingerMs: number;
-}
 
 export class LingeringClose implements CipherOwner {
   /** The raw transport, which is not reported as left open. */
   readonly raw: Transport;
   readonly #cipher: CipherStream;
-  readonly #context: LingeringCloseContext;
+  /** The lingering closes of the network. */
+  readonly #lingering: Set<LingeringClose>;
   readonly #timer: NodeJS.Timeout;
   #periods = 0;
   /** The unsent bytes at the end of the previous period. */
   #unsentBefore = Number.POSITIVE_INFINITY;
 
-  constructor(raw: Transport, cipher: CipherStream, context: LingeringCloseContext) {
+  constructor(raw: Transport, cipher: CipherStream, lingering: Set<LingeringClose>) {
     this.raw = raw;
     this.#cipher = cipher;
-    this.#context = context;
-    context.lingering.add(this);
-    this.#timer = setInterval(() => this.#onPeriod(), context.lingerMs).unref();
+    this.#lingering = lingering;
+    lingering.add(this);
+    this.#timer = setInterval(() => this.#onPeriod(), LINGER_MS).unref();
   }
 
   flushed(): void {
@@ -60,7 +59,7 @@ export class LingeringClose implements CipherOwner {
 
   #end(): void {
     clearInterval(this.#timer);
-    this.#context.lingering.delete(this);
+    this.#lingering.delete(this);
     this.#cipher.owner = null;
     this.raw.close();
     this.#cipher.destroy();

@@ -14,12 +14,12 @@
  */
 import type { TLSSocket } from 'node:tls';
 import type { Endpoint, SocketOption, Transport } from '../../world/network.ts';
-import type { TlsInfo } from '../../world/tls.ts';
+import type { TlsInfo, TlsPeerCertificate } from '../../world/tls.ts';
 import { TruncatedError } from '../error-codes.ts';
 import type { Failure } from '../stream/stream-transport.ts';
 import { brokenPipe, connectionReset, FlowingTransport } from '../stream/stream-transport.ts';
 import type { CipherOwner, CipherStream } from './cipher-stream.ts';
-import { ConnectionInfo } from './connection-info.ts';
+import type { TlsLayer } from './layer.ts';
 import { LingeringClose } from './lingering-close.ts';
 
 /** The longest record of TLS (RFC 8446, section 5.1). */
@@ -28,20 +28,10 @@ const MAX_RECORD = 16_384;
 /** A record costs as much as a few hundred bytes: a send takes all bytes, or at least this many. */
 const MIN_PIECE = 4096;
 
-/** State shared by the TLS connections of a network. */
-export interface TlsTransportContext {
-  /** The open ones. */
-  readonly transports: Set<TlsTransport>;
-  /** The closed ones whose last bytes are not sent yet. */
-  readonly lingering: Set<LingeringClose>;
-  /** How long one of these may make no progress before it is closed. */
-  readonly lingerMs: number;
-}
-
 export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherOwner {
   readonly #raw: Transport;
   readonly #cipher: CipherStream;
-  readonly #context: TlsTransportContext;
+  readonly #layer: TlsLayer;
   #info: ConnectionInfo | undefined = undefined;
   /** The latest session ticket, which may arrive before the handshake is known to be complete. */
   #session: Buffer | undefined = undefined;
@@ -53,18 +43,13 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
   #inEngine = 0;
   readonly #onSent = (): void => this.#sent();
 
-  constructor(
-    socket: TLSSocket,
-    cipher: CipherStream,
-    raw: Transport,
-    context: TlsTransportContext,
-  ) {
+  constructor(socket: TLSSocket, cipher: CipherStream, raw: Transport, layer: TlsLayer) {
     super(socket);
     this.#cipher = cipher;
     this.#raw = raw;
-    this.#context = context;
+    this.#layer = layer;
     cipher.owner = this;
-    context.transports.add(this);
+    layer.transports.add(this);
     socket.on('error', (error) => this.failed(() => error));
     socket.on('close', () => this.failed(() => this.#disconnectReason()));
     socket.on('session', (session) => this.#keepSession(session));
@@ -118,7 +103,7 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
 
   /** Sends close_notify after the bytes sent so far, then closes the raw transport. */
   protected finish(): void {
-    this.#context.transports.delete(this);
+    this.#layer.transports.delete(this);
     const { socket } = this;
     const cipher = this.#cipher;
     const silent = !this.connected || this.#rawSendFailure !== null || socket.destroyed;
@@ -128,11 +113,11 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
     socket.end();
     // If the engine is idle, close_notify is sent within the call.
     if (cipher.writes > before && cipher.unsent === 0) return this.#release();
-    cipher.owner = new LingeringClose(this.#raw, cipher, this.#context);
+    cipher.owner = new LingeringClose(this.#raw, cipher, this.#layer.lingering);
   }
 
   protected abort(): void {
-    this.#context.transports.delete(this);
+    this.#layer.transports.delete(this);
     this.#raw.reset();
     this.socket.destroy();
   }
@@ -213,4 +198,55 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
   override describe(): string {
     return this.#raw.describe();
   }
+}
+
+/**
+ * The properties of an established connection. They are copied when the handshake completes,
+ * because they remain readable after close.
+ */
+class ConnectionInfo implements TlsInfo {
+  readonly protocol: string;
+  readonly cipher: string;
+  readonly alpn: string | undefined;
+  readonly servername: string | undefined;
+  readonly authorized: boolean;
+  readonly authorizationError: string | undefined;
+  readonly sessionReused: boolean;
+  /** Updated by the transport: a server may send tickets at any time. */
+  session: Buffer | undefined = undefined;
+  readonly #socket: TLSSocket;
+  #certificate: TlsPeerCertificate | null | undefined = undefined;
+
+  constructor(socket: TLSSocket) {
+    const { standardName, name } = socket.getCipher();
+    this.#socket = socket;
+    this.protocol = socket.getProtocol() ?? '';
+    this.cipher = standardName ?? name;
+    this.alpn = socket.alpnProtocol || undefined;
+    this.servername = servernameOf(socket);
+    this.authorized = socket.authorized;
+    this.authorizationError = codeOf(socket.authorizationError);
+    this.sessionReused = socket.isSessionReused();
+  }
+
+  /** Parsed on first use, because that costs more than all other properties together. */
+  get peerCertificate(): TlsPeerCertificate | undefined {
+    if (this.#certificate === undefined && !this.#socket.destroyed) {
+      const found = this.#socket.getPeerCertificate() as Partial<TlsPeerCertificate> | null;
+      this.#certificate = found?.raw === undefined ? null : (found as TlsPeerCertificate);
+    }
+    return this.#certificate ?? undefined;
+  }
+}
+
+/** On a server, the name that the client requested; `false` and null stand for none. */
+function servernameOf(socket: TLSSocket): string | undefined {
+  const { servername } = socket as { servername?: unknown };
+  return typeof servername === 'string' && servername !== '' ? servername : undefined;
+}
+
+/** `reason` is a code on clients, and an error with a code on servers. */
+function codeOf(reason: unknown): string | undefined {
+  if (reason === null || reason === undefined) return undefined;
+  return String((reason as { code?: unknown }).code ?? reason);
 }
