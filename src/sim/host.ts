@@ -11,13 +11,6 @@ const MAX_LINES = 1000;
 /** Ends the task whose program called `exit`. */
 class ProcessExit extends Error {}
 
-export interface HostIdentity {
-  readonly name: string;
-  readonly index: number;
-  readonly program: OperationSource<unknown>;
-  readonly clockRate: number;
-}
-
 interface SignalListener {
   readonly signal: ObservedSignal;
   readonly onSignal: () => void;
@@ -36,15 +29,12 @@ export class SimHost implements Host, Platform {
   readonly parallelism = 1;
   readonly parent = undefined;
   #signalListeners: SignalListener[] = [];
-  /** Ends the process. Called by `exit`. */
-  readonly #onExit: (host: SimHost) => void;
 
-  constructor({ name, index, program, clockRate }: HostIdentity, onExit: (host: SimHost) => void) {
+  constructor(name: string, index: number, program: OperationSource<unknown>, clockRate: number) {
     this.name = name;
     this.index = index;
     this.program = program;
     this.clockRate = clockRate;
-    this.#onExit = onExit;
   }
 
   get running(): boolean {
@@ -100,7 +90,7 @@ export class SimHost implements Host, Platform {
 
   exit(code: number): never {
     this.exitCode = code;
-    this.#onExit(this);
+    this.process?.exit();
     throw new ProcessExit(`The program of host '${this.name}' has ended the process`);
   }
 

@@ -18,7 +18,6 @@
  *     so that the event loop can turn.
  */
 import type { TaskImpl } from '../kernel/task/task.ts';
-import type { TimerTarget } from '../kernel/timers.ts';
 import { Timer, Timers } from '../kernel/timers.ts';
 import { Decisions } from './choices/decisions.ts';
 import type { Order } from './choices/order.ts';
@@ -40,22 +39,6 @@ const EVENTS_PER_YIELD = 20_000;
 
 /** Why `advance` returned. */
 export type AdvanceResult = 'ended' | 'yield' | 'real-process';
-
-/** An event of the world. */
-class WorldTimer extends Timer {
-  readonly action: () => void;
-
-  constructor(action: () => void) {
-    super(CALL_ACTION);
-    this.action = action;
-  }
-}
-
-const CALL_ACTION: TimerTarget = {
-  expire(timer: Timer): void {
-    (timer as WorldTimer).action();
-  },
-};
 
 export class Simulator implements SimCore {
   now = 0;
@@ -210,7 +193,7 @@ export class Simulator implements SimCore {
   // ---- SimCore ----
 
   callAt(time: number, action: () => void): Timer {
-    const timer = new WorldTimer(action);
+    const timer = new Timer({ expire: action });
     this.#timers.arm(timer, time);
     return timer;
   }

@@ -16,12 +16,13 @@ import type {
   Endpoint,
   ListenerTransport,
   ListenOptions,
+  Network,
   NetworkCounters,
   NetworkLimits,
   Transport,
   TransportConnectOptions,
 } from '../../world/network.ts';
-import type { HostNetwork, SimCore } from '../core.ts';
+import type { SimCore } from '../core.ts';
 import { unsupportedBySimulatedHost } from '../errors.ts';
 import type { IpEndpoint } from './addresses.ts';
 import {
@@ -46,10 +47,10 @@ import { MAX_BACKLOG, SimListener } from './listener.ts';
 import { SIM_OPTIONS } from './options.ts';
 import type { PortClaim } from './ports.ts';
 import { isDualStack, TcpPorts } from './ports.ts';
-import type { InterfaceTable, NetworkInterface } from './simulated-network.ts';
+import type { NetworkInterface, SimulatedNetwork } from './simulated-network.ts';
 import { checkPath } from './socket-files.ts';
 import { connectUnix } from './stream/connection.ts';
-import { beginHandshake } from './stream/handshake.ts';
+import { Handshake } from './stream/handshake.ts';
 import { SimTransport } from './transport.ts';
 
 const NEIGHBOUR_TIMEOUT_MS = 3000;
@@ -71,12 +72,13 @@ export const CAPABILITIES: Capabilities = {
 
 type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
-export class SimHostNetwork implements HostNetwork {
+export class SimHostNetwork implements Network {
   readonly backend = 'sim';
   readonly settleMs = 0;
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly core: SimCore;
   readonly host: string;
+  /** The IPv4 address of the host. */
   readonly address: string;
   readonly ports: TcpPorts = new TcpPorts();
   readonly datagramRouter: DatagramRouter;
@@ -84,7 +86,7 @@ export class SimHostNetwork implements HostNetwork {
   readonly multicastGroups: MulticastGroups = new MulticastGroups((host) => this.#isOwn(host));
   /** Closing a simulated socket completes at once. */
   readonly closing = 0;
-  readonly #interfaces: InterfaceTable;
+  readonly #interfaces: SimulatedNetwork;
   readonly #interface: NetworkInterface;
   readonly #transports = new Set<SimTransport>();
   readonly #listeners = new Set<SimListener>();
@@ -92,7 +94,7 @@ export class SimHostNetwork implements HostNetwork {
   readonly #claims = new Map<SimTransport, PortClaim>();
   #closed = false;
 
-  constructor(interfaces: InterfaceTable, iface: NetworkInterface) {
+  constructor(interfaces: SimulatedNetwork, iface: NetworkInterface) {
     this.core = interfaces.core;
     this.host = iface.name;
     this.address = iface.v4;
@@ -184,12 +186,9 @@ export class SimHostNetwork implements HostNetwork {
       );
       return;
     }
-    beginHandshake(this.core, transport, {
-      links: this.#interfaces.linksBetween(this.#interface, iface),
-      from,
-      to,
-      listener: () => iface.network.ports.listenerAt(to, from),
-    });
+    const links = this.#interfaces.linksBetween(this.#interface, iface);
+    const listener = (): SimListener | undefined => iface.network.ports.listenerAt(to, from);
+    new Handshake(this.core, transport, { links, from, to, listener }).sendSyn();
   }
 
   /** The local address: the requested one, or the address from which `far` is reached. */

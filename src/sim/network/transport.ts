@@ -19,7 +19,7 @@ import type { Transport } from '../../world/network.ts';
 import type { ErrorCode } from './errors.ts';
 import { systemError } from './errors.ts';
 import { injectFault } from './faults.ts';
-import type { Connection, StreamEndpoint } from './stream/connection.ts';
+import type { Connection } from './stream/connection.ts';
 import { ReceiveBuffer } from './stream/receive-buffer.ts';
 import { SimSocket } from './stream/socket.ts';
 
@@ -30,7 +30,7 @@ const MAX_CHUNKS = 64;
 
 type DirectionState = 'connecting' | 'open' | 'ended' | 'shut' | 'failed' | 'closed';
 
-export class SimTransport extends SimSocket implements Transport, StreamEndpoint {
+export class SimTransport extends SimSocket implements Transport {
   readonly #receiveBuffer = new ReceiveBuffer();
   #recvState: DirectionState = 'connecting';
   #sendState: DirectionState = 'connecting';
@@ -218,12 +218,14 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     throw this.#failSend();
   }
 
-  // ---- notifications of the streams (StreamEndpoint)
+  // ---- notifications of the streams
 
+  /** True while the program waits for space in the send buffer. */
   get waitsForSpace(): boolean {
     return !this.canSend && this.#sendState === 'open';
   }
 
+  /** Bytes have arrived. Returns false if the transport cannot take them. */
   receiveBytes(bytes: Buffer): boolean {
     this.onSegment?.();
     this.lastReceivedAt = this.owner.core.now;
@@ -241,6 +243,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     return true;
   }
 
+  /** The end of file has arrived. */
   receiveFin(): void {
     this.onSegment?.();
     if (this.#recvState === 'closed' || this.#failure !== null) return;
@@ -248,10 +251,12 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     this.notifyRecv();
   }
 
+  /** The send buffer has space again. */
   spaceAvailable(): void {
     if (this.#sendState !== 'closed') this.notifySend();
   }
 
+  /** The peer has not acknowledged within the time limit. */
   timeOut(): void {
     this.#failWith('ETIMEDOUT');
   }

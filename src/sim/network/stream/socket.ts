@@ -53,18 +53,18 @@ export abstract class SimSocket extends Readiness {
     if (option === 'keepAlive') this.updateKeepAlive();
   }
 
-  /** Half of a TCP buffer is for bytes (tcp(7)), and all of a Unix socket's. */
+  /**
+   * The size of the send buffer in bytes: the maximum that is written and not acknowledged.
+   * Half of a TCP buffer is for bytes (tcp(7)), and all of a Unix socket's.
+   */
   get sendBufferBytes(): number {
     const size = this.options.get('sendBufferSize');
     return this.#isUnix ? size : size / 2;
   }
 
+  /** The receive window in bytes: the maximum that is received and not read. */
   get recvWindow(): number {
     return this.options.get('recvBufferSize') / 2;
-  }
-
-  get userTimeoutMs(): number {
-    return this.options.get('userTimeoutMs');
   }
 
   // ------------------------------------------------------------------------------------- probing
