@@ -21,7 +21,6 @@ import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import { checkpoint, readable } from '../kernel/waits.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import type { Connection } from './connection.ts';
-import type { Handler } from './options.ts';
 import type { ServerImpl } from './server.ts';
 import type { CloseReason } from './stats.ts';
 
@@ -55,18 +54,15 @@ const DISCARD_BUFFER = new Uint8Array(65_536);
 export class ConnectionOperation extends Step<void> implements ForcedEndHandler {
   readonly #server: ServerImpl;
   readonly #connection: Connection;
-  /** Null once the handler has started: its closure would live as long as the connection. */
-  #handler: Handler | null;
   /** The frames of the handler; null before it starts and after it has ended. */
   #frames: Frames<unknown> | null = null;
   /** Closes the connection; null until the handler has ended. */
   #ending: Generator<Wait, void> | null = null;
 
-  constructor(server: ServerImpl, connection: Connection, handler: Handler) {
+  constructor(server: ServerImpl, connection: Connection) {
     super();
     this.#server = server;
     this.#connection = connection;
-    this.#handler = handler;
   }
 
   next(value?: unknown): IteratorResult<Wait, void> {
@@ -110,8 +106,7 @@ export class ConnectionOperation extends Step<void> implements ForcedEndHandler 
 
   #start(): Frames<unknown> {
     const { socket } = this.#connection;
-    const handler = this.#handler as Handler;
-    this.#handler = null;
+    const { handler } = this.#server;
     this.#frames = operationOf(() => handler(socket, socket.remoteAddress))[Symbol.iterator]();
     return this.#frames;
   }

@@ -11,11 +11,6 @@ const MAX_LINES = 1000;
 /** Ends the task whose program called `exit`. */
 class ProcessExit extends Error {}
 
-interface SignalListener {
-  readonly signal: ObservedSignal;
-  readonly onSignal: () => void;
-}
-
 export class SimHost implements Host, Platform {
   readonly name: string;
   /** The number of the host in its world, from 0, in order of creation. */
@@ -28,7 +23,7 @@ export class SimHost implements Host, Platform {
   readonly lines: string[] = [];
   readonly parallelism = 1;
   readonly parent = undefined;
-  #signalListeners: SignalListener[] = [];
+  #signalListeners: { readonly signal: ObservedSignal; readonly onSignal: () => void }[] = [];
 
   constructor(name: string, index: number, program: OperationSource<unknown>, clockRate: number) {
     this.name = name;
@@ -54,7 +49,7 @@ export class SimHost implements Host, Platform {
   unsetEnvironment(): void {}
 
   onSignal(signal: ObservedSignal, onSignal: () => void): () => void {
-    const listener: SignalListener = { signal, onSignal };
+    const listener = { signal, onSignal };
     this.#signalListeners.push(listener);
     return () => {
       this.#signalListeners = this.#signalListeners.filter((each) => each !== listener);

@@ -14,6 +14,7 @@ import type { Network } from '../world/network.ts';
 import type { Platform } from '../world/platform.ts';
 import type { RuntimeWorld } from '../world/world.ts';
 import type { DecisionStream } from './choices/decisions.ts';
+import { takeAt } from './choices/order.ts';
 import type { SimHost } from './host.ts';
 import type { Simulator } from './simulator.ts';
 
@@ -82,7 +83,9 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
 
   shift(): TaskImpl {
     this.length--;
-    return this.#simulator.ready.takeFirstOf(this.scheduler);
+    const { ready } = this.#simulator;
+    const index = ready.findIndex(({ scheduler }) => scheduler === this.scheduler);
+    return takeAt(ready, index);
   }
 
   // ---- SchedulerHost and RuntimeWorld ----

@@ -21,7 +21,7 @@ import type { TaskImpl } from '../kernel/task/task.ts';
 import { Timer, Timers } from '../kernel/timers.ts';
 import { Decisions } from './choices/decisions.ts';
 import type { Order } from './choices/order.ts';
-import { makeOrder, ReadyTasks } from './choices/order.ts';
+import { makeOrder, takeAt } from './choices/order.ts';
 import type { Faults, SimCore } from './core.ts';
 import type { SimHost } from './host.ts';
 import { Invariants } from './invariants.ts';
@@ -45,7 +45,8 @@ export class Simulator implements SimCore {
   readonly settings: RunSettings;
   readonly decisions: Decisions;
   readonly faults: Faults;
-  readonly ready: ReadyTasks = new ReadyTasks();
+  /** The ready tasks of all hosts, in the order in which they became ready. */
+  readonly ready: TaskImpl[] = [];
   readonly runState: RunState;
   readonly invariants: Invariants;
   readonly history: Trace;
@@ -120,7 +121,7 @@ export class Simulator implements SimCore {
 
   #step(): void {
     const { ready, history, invariants } = this;
-    const task = ready.takeAt(this.#order.pick(ready));
+    const task = takeAt(ready, this.#order.pick(ready));
     const { scheduler } = task;
     const proc = scheduler.host as SimProcess;
     proc.length--;

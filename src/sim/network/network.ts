@@ -31,6 +31,7 @@ import {
   isMapped,
   isOnNetwork,
   isWildcard,
+  loopbackOf,
   NOWHERE,
   withoutWildcard,
 } from './addresses.ts';
@@ -206,10 +207,9 @@ export class SimHostNetwork implements Network {
     return this.ports.claim({ ...requested, host }) ?? fail('EADDRINUSE');
   }
 
-  #sourceFor({ host, family }: IpEndpoint): IpEndpoint {
-    const { v4, v6 } = this.#interface;
-    if (family === 6) return { host: host === '::1' ? host : v6, port: 0, family };
-    return { host: isLoopback(host) ? '127.0.0.1' : v4, port: 0, family };
+  #sourceFor(to: IpEndpoint): IpEndpoint {
+    const own = to.family === 4 ? this.#interface.v4 : this.#interface.v6;
+    return { host: isLoopback(to.host) ? loopbackOf(to) : own, port: 0, family: to.family };
   }
 
   /** A Unix socket connects at once, or fails (unix(7)). */
@@ -238,13 +238,15 @@ export class SimHostNetwork implements Network {
     const fail = (code: ErrorCode): never => {
       throw systemError(code, 'bind', at);
     };
-    const wanted = withoutMapping(at as IpEndpoint);
+    const address = at as IpEndpoint;
+    // An IPv6 socket that is bound to an IPv4-mapped address keeps that address.
+    const wanted = isMapped(address.host) ? address : canonical(address);
     if (!this.#isOwn(wanted.host)) fail('EADDRNOTAVAIL');
     const port = wanted.port === 0 ? this.datagramPorts.freePort() : wanted.port;
     const local = { ...wanted, port };
     if (port === 0 || !this.datagramPorts.isFree(local, options)) fail('EADDRINUSE');
     const socket = new SimDatagram(this, local, options);
-    this.datagramPorts.add(socket);
+    this.datagramPorts.add(port, socket);
     this.#datagrams.add(socket);
     return socket;
   }
@@ -257,7 +259,7 @@ export class SimHostNetwork implements Network {
 
   forgetDatagram(socket: SimDatagram): void {
     this.#datagrams.delete(socket);
-    this.datagramPorts.remove(socket);
+    this.datagramPorts.remove(socket.local.port, socket);
     this.multicastGroups.forget(socket);
   }
 
@@ -375,11 +377,6 @@ export class SimHostNetwork implements Network {
     if (this.#openDescriptors() < MAX_DESCRIPTORS) return;
     throw systemError('EMFILE', syscall, about);
   }
-}
-
-/** An IPv6 socket that is bound to an IPv4-mapped address keeps that address. */
-function withoutMapping(at: IpEndpoint): IpEndpoint {
-  return isMapped(at.host) ? at : canonical(at);
 }
 
 function problemOf(path: string, listener: SimListener | undefined): ErrorCode | null {

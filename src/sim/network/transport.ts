@@ -47,7 +47,8 @@ export class SimTransport extends SimSocket implements Transport {
   onAbandoned: (() => void) | null = null;
   /** Called when a segment arrives from the peer. */
   onSegment: (() => void) | null = null;
-  protected get isClosed(): boolean {
+
+  get closed(): boolean {
     return this.#sendState === 'closed';
   }
 
@@ -61,7 +62,7 @@ export class SimTransport extends SimSocket implements Transport {
     if (this.#discarding) connection.incoming.receiverShutdown();
     this.lastReceivedAt = this.owner.core.now;
     if (this.options.get('keepAlive') !== 0) this.updateKeepAlive();
-    this.mayWakeSpuriously('recv');
+    this.spuriousWakeUps.mayWake('recv');
     this.notifySend();
   }
 
@@ -82,7 +83,7 @@ export class SimTransport extends SimSocket implements Transport {
     if (this.connection !== null) return true;
     if (this.#sendState === 'failed') throw this.#sendError;
     this.canSend = false;
-    this.mayWakeSpuriously('send');
+    this.spuriousWakeUps.mayWake('send');
     return false;
   }
 
@@ -135,7 +136,7 @@ export class SimTransport extends SimSocket implements Transport {
 
   #markEmpty(): void {
     this.canRecv = false;
-    this.mayWakeSpuriously('recv');
+    this.spuriousWakeUps.mayWake('recv');
   }
 
   /** True: the direction is open now. False: ended, or still connecting. */
@@ -188,7 +189,7 @@ export class SimTransport extends SimSocket implements Transport {
   #markFull(count: number): number {
     this.canSend = false;
     (this.connection as Connection).outgoing.waitForSpace();
-    this.mayWakeSpuriously('send');
+    this.spuriousWakeUps.mayWake('send');
     return count;
   }
 
