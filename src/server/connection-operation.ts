@@ -30,8 +30,9 @@ const DISCONNECT_CODES: ReadonlySet<unknown> = new Set([
   'EPIPE',
   'ERR_TLS_TRUNCATED',
 ]);
-/** Error codes of a peer that has become unreachable (tcp(7), "Error handling"). */
-const UNREACHABLE_CODES: ReadonlySet<unknown> = new Set([
+/** In addition, error codes of a peer that has become unreachable (tcp(7), "Error handling"). */
+const PEER_FAULT_CODES: ReadonlySet<unknown> = new Set([
+  ...DISCONNECT_CODES,
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
@@ -223,17 +224,12 @@ function* discardInput({ transport }: Socket): Generator<Wait, void> {
  */
 export function isPeerFault(error: unknown, socket: Socket): boolean {
   const codes = errorCodes(error, MAX_ERROR_DEPTH);
-  const isDisconnect = codes.every((code) => DISCONNECT_CODES.has(code));
-  if (codes.length === 0 || !(isDisconnect || codes.every(isDisconnectOrUnreachable))) return false;
+  if (codes.length === 0 || !codes.every((code) => PEER_FAULT_CODES.has(code))) return false;
   // The handler has closed its socket, whose state is unknown then: assume the likely case.
-  if (socket.closed) return isDisconnect;
+  if (socket.closed) return codes.every((code) => DISCONNECT_CODES.has(code));
   const state = peerState(socket);
   // A send after the end of file may be answered with a reset, which is reported as EPIPE.
   return state === 'broken' || (state === 'ended' && codes.every((code) => code === 'EPIPE'));
-}
-
-function isDisconnectOrUnreachable(code: unknown): boolean {
-  return DISCONNECT_CODES.has(code) || UNREACHABLE_CODES.has(code);
 }
 
 /** The code of an error, or the codes of all errors in a group. Never throws. */

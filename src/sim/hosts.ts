@@ -10,7 +10,6 @@ const CANCEL_REASON = 'the scenario has returned';
 
 export class Hosts {
   readonly #simulator: Simulator;
-  readonly #byName = new Map<string, SimHost>();
   readonly network: SimulatedNetwork;
 
   constructor(simulator: Simulator) {
@@ -20,7 +19,7 @@ export class Hosts {
   }
 
   find(name: string): SimHost | undefined {
-    return this.#byName.get(name);
+    return this.#simulator.hosts.find((host) => host.name === name);
   }
 
   /** Adds a host and starts its program. */
@@ -30,7 +29,6 @@ export class Hosts {
     const network = this.network.addHost(name);
     host.address = network.address;
     hosts.push(host);
-    this.#byName.set(name, host);
     this.#startProcess(host, network);
     return host;
   }

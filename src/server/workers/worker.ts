@@ -136,7 +136,9 @@ export class Worker {
 
   #receiveStats(requestId: unknown, servers: unknown): void {
     if (!Array.isArray(servers)) return;
-    this.servers = servers.slice(0, MAX_SERVERS).filter(isObject);
+    this.servers = servers
+      .slice(0, MAX_SERVERS)
+      .filter((server) => typeof server === 'object' && server !== null);
     if (isNewAnswer(requestId, this.answeredStatsId, this.#lastStatsId))
       this.answeredStatsId = requestId;
     this.#onChange();
@@ -160,10 +162,6 @@ export class Worker {
 /** Whether the request was sent and has not been answered before. */
 function isNewAnswer(requestId: unknown, answered: number, asked: number): requestId is number {
   return Number.isInteger(requestId) && Number(requestId) > answered && Number(requestId) <= asked;
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
 }
 
 /**
