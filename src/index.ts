@@ -110,7 +110,7 @@ export type {
 
 // server: a task for every connection
 
-export { ready } from './server/health/ready.ts';
+export { ready } from './server/health/health.ts';
 export { type InheritedListener, inheritedListeners } from './server/inherited-listeners.ts';
 export type { AcceptRate, Handler, ReceiveRate, ServerOptions } from './server/options.ts';
 export { serve, tcpServer } from './server/serve.ts';

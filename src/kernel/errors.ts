@@ -76,3 +76,11 @@ export class DeadlockError extends CoronetError {
 export function unsupported(subject: string, action: string, remedy: string): UsageError {
   return new UsageError('ERR_UNSUPPORTED', `${subject} cannot ${action}. ${remedy}`);
 }
+
+/** The ERR_LEFT_OPEN of the run `name`; `open` describes the sockets that were left open. */
+export function leftOpenError(name: string, open: readonly string[]): CoronetError {
+  const list = open.slice(0, 10).join(', ');
+  const more = open.length > 10 ? ` and ${open.length - 10} more` : '';
+  const text = `Run '${name}' left open, and closed now: ${list}${more}`;
+  return new CoronetError('ERR_LEFT_OPEN', text);
+}

@@ -10,7 +10,6 @@ import type { Wait } from '../kernel/operation.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import { ConnectionOperation } from './connection-operation.ts';
-import type { Handler } from './options.ts';
 import type { ServerImpl } from './server.ts';
 
 /** The pause after an accept that failed for lack of a descriptor; it doubles each time. */
@@ -26,20 +25,20 @@ const SHED_AFTER_MS = 2000;
 const MAX_SHED = 64;
 
 /** Accepts and serves connections. Returns when the listener has been closed. */
-export function* acceptAll(server: ServerImpl, handler: Handler): Generator<Wait, void> {
+export function* acceptAll(server: ServerImpl): Generator<Wait, void> {
   for (;;) {
     if (!server.hasFreeSlot) yield* waitForFreeSlot(server);
     const socket = yield* acceptNext(server);
     if (socket === undefined) return;
-    startConnection(server, socket, handler);
+    startConnection(server, socket);
   }
 }
 
 /** Serves `socket` in a task of its own, unless a limit of its peer refuses it. */
-export function startConnection(server: ServerImpl, socket: Socket, handler: Handler): void {
+export function startConnection(server: ServerImpl, socket: Socket): void {
   const connection = server.addConnection(socket);
   if (connection === null) return;
-  server.spawn(connection, new ConnectionOperation(server, connection, handler));
+  server.spawn(connection, new ConnectionOperation(server, connection));
 }
 
 /** Waits until another connection is allowed, or the listener has been closed. */

@@ -21,7 +21,6 @@ import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import { checkpoint, readable } from '../kernel/waits.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import type { Connection } from './connection.ts';
-import type { Handler } from './options.ts';
 import type { ServerImpl } from './server.ts';
 import type { CloseReason } from './stats.ts';
 
@@ -31,8 +30,9 @@ const DISCONNECT_CODES: ReadonlySet<unknown> = new Set([
   'EPIPE',
   'ERR_TLS_TRUNCATED',
 ]);
-/** Error codes of a peer that has become unreachable (tcp(7), "Error handling"). */
-const UNREACHABLE_CODES: ReadonlySet<unknown> = new Set([
+/** In addition, error codes of a peer that has become unreachable (tcp(7), "Error handling"). */
+const PEER_FAULT_CODES: ReadonlySet<unknown> = new Set([
+  ...DISCONNECT_CODES,
   'ETIMEDOUT',
   'EHOSTUNREACH',
   'ENETUNREACH',
@@ -55,18 +55,15 @@ const DISCARD_BUFFER = new Uint8Array(65_536);
 export class ConnectionOperation extends Step<void> implements ForcedEndHandler {
   readonly #server: ServerImpl;
   readonly #connection: Connection;
-  /** Null once the handler has started: its closure would live as long as the connection. */
-  #handler: Handler | null;
   /** The frames of the handler; null before it starts and after it has ended. */
   #frames: Frames<unknown> | null = null;
   /** Closes the connection; null until the handler has ended. */
   #ending: Generator<Wait, void> | null = null;
 
-  constructor(server: ServerImpl, connection: Connection, handler: Handler) {
+  constructor(server: ServerImpl, connection: Connection) {
     super();
     this.#server = server;
     this.#connection = connection;
-    this.#handler = handler;
   }
 
   next(value?: unknown): IteratorResult<Wait, void> {
@@ -110,8 +107,7 @@ export class ConnectionOperation extends Step<void> implements ForcedEndHandler 
 
   #start(): Frames<unknown> {
     const { socket } = this.#connection;
-    const handler = this.#handler as Handler;
-    this.#handler = null;
+    const { handler } = this.#server;
     this.#frames = operationOf(() => handler(socket, socket.remoteAddress))[Symbol.iterator]();
     return this.#frames;
   }
@@ -228,17 +224,12 @@ function* discardInput({ transport }: Socket): Generator<Wait, void> {
  */
 export function isPeerFault(error: unknown, socket: Socket): boolean {
   const codes = errorCodes(error, MAX_ERROR_DEPTH);
-  const isDisconnect = codes.every((code) => DISCONNECT_CODES.has(code));
-  if (codes.length === 0 || !(isDisconnect || codes.every(isDisconnectOrUnreachable))) return false;
+  if (codes.length === 0 || !codes.every((code) => PEER_FAULT_CODES.has(code))) return false;
   // The handler has closed its socket, whose state is unknown then: assume the likely case.
-  if (socket.closed) return isDisconnect;
+  if (socket.closed) return codes.every((code) => DISCONNECT_CODES.has(code));
   const state = peerState(socket);
   // A send after the end of file may be answered with a reset, which is reported as EPIPE.
   return state === 'broken' || (state === 'ended' && codes.every((code) => code === 'EPIPE'));
-}
-
-function isDisconnectOrUnreachable(code: unknown): boolean {
-  return DISCONNECT_CODES.has(code) || UNREACHABLE_CODES.has(code);
 }
 
 /** The code of an error, or the codes of all errors in a group. Never throws. */

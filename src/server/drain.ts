@@ -8,12 +8,10 @@
  *   5. wait for busy connections, which the end of the grace period cuts
  */
 import type { Wait } from '../kernel/operation.ts';
-import type { Scope } from '../kernel/scope/scope.ts';
 import { sleep } from '../kernel/waits.ts';
 import { currentWorld } from '../net/current-world.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import { isShortage, startConnection } from './accept.ts';
-import type { Handler } from './options.ts';
 import type { ServerImpl } from './server.ts';
 
 /**
@@ -31,28 +29,22 @@ const DEFAULT_BACKLOG = 4096;
 
 /** Waits until the server is stopped, then runs phases 1 to 4. Phase 5 is the group of the server,
  *  and the end of the grace period cancels its scope, this task included. */
-export function* drainWhenStopped(
-  server: ServerImpl,
-  own: Scope,
-  handler: Handler,
-): Generator<Wait, void> {
-  yield* own.waitStopping();
+export function* drainWhenStopped(server: ServerImpl): Generator<Wait, void> {
+  yield* server.scope.waitStopping();
   server.beginStop();
   // Without a grace period, a connection that is accepted now would only be cut.
-  if (own.cancelled) return;
-  yield* new Drain(server, handler).run();
+  if (server.scope.cancelled) return;
+  yield* new Drain(server).run();
 }
 
 class Drain {
   readonly #server: ServerImpl;
-  readonly #handler: Handler;
   /** Maximum length of the accept queue: bounds the drain while new connections keep arriving. */
   readonly #backlog: number;
   readonly #stoppedAt: number;
 
-  constructor(server: ServerImpl, handler: Handler) {
+  constructor(server: ServerImpl) {
     this.#server = server;
-    this.#handler = handler;
     this.#backlog = server.network.limits().backlog ?? DEFAULT_BACKLOG;
     this.#stoppedAt = server.scheduler.now();
   }
@@ -67,7 +59,8 @@ class Drain {
     this.#stopAccepting(isQueueEmpty);
     yield* this.#settle();
     if (isReplaced()) yield* sleep(FIRST_BYTES_MS);
-    this.#drainIdle();
+    // Connections whose handshakes complete after the stop are drained by `#finishHandshakes`.
+    this.#server.drain(this.#hasStages ? this.#stoppedAt : Infinity);
     if (this.#hasStages) yield* this.#finishHandshakes();
     else if (!this.#server.listener.closed) yield* this.#acceptRemaining();
     this.#server.closeListener();
@@ -94,7 +87,7 @@ class Drain {
       const socket = tryAcceptNext(this.#server);
       if (socket === 'none') return true;
       if (socket === 'no resources') return false;
-      startConnection(this.#server, socket, this.#handler);
+      startConnection(this.#server, socket);
     }
     return true;
   }
@@ -105,11 +98,6 @@ class Drain {
     const { lastStage } = this.#server.listener;
     if (lastStage !== undefined) lastStage.finish();
     else if (isQueueEmpty || isReplaced()) this.#server.closeListener();
-  }
-
-  /** Connections whose handshakes complete after the stop are drained by `#finishHandshakes`. */
-  #drainIdle(): void {
-    this.#server.drain(this.#hasStages ? this.#stoppedAt : Infinity);
   }
 
   /**

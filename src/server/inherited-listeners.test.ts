@@ -1,7 +1,7 @@
 /** Inherited listeners: the variables of a service manager. */
 import { describe, expect, it, test } from 'vitest';
 import { run } from '../node/run.ts';
-import { ready } from './health/ready.ts';
+import { ready } from './health/health.ts';
 import type { InheritedListener } from './inherited-listeners.ts';
 import { inheritedListeners, readInherited } from './inherited-listeners.ts';
 

@@ -9,7 +9,7 @@ import {
   checkDuration,
   checkInteger,
   checkKeys,
-  outOfRange,
+  checkNumber,
   wrongType,
 } from '../support/checks.ts';
 import type { ListenOptions, Network, NetworkLimits } from '../world/network.ts';
@@ -179,9 +179,8 @@ export function checkServerOptions(handler: unknown, options: ServerOptions): vo
 export function checkLimit(name: string, value: number | undefined): void {
   if (value === undefined) return;
   const expected = 'a number > 0, or Infinity for no limit';
-  if (typeof value !== 'number') throw wrongType(name, expected, value);
   // Elsewhere 0 may mean "no limit"; here it would end every connection at once.
-  if (!(value > 0)) throw outOfRange(name, expected, value);
+  checkNumber(name, value, expected, typeof value === 'number' && value > 0);
 }
 
 function checkCount(name: string, value: number | undefined): void {
@@ -211,8 +210,7 @@ function isLimited<R extends object>(name: string, rate: R | number | undefined)
 }
 
 function checkPositive(name: string, value: number): void {
-  if (typeof value !== 'number') throw wrongType(name, 'a finite number > 0', value);
-  if (!(value > 0 && value < Infinity)) throw outOfRange(name, 'a finite number > 0', value);
+  checkNumber(name, value, 'a finite number > 0', Number.isFinite(value) && value > 0);
 }
 
 /** Applies defaults. Descriptors are read from `network` only if `maxConnections` is absent. */

@@ -1,7 +1,6 @@
 /** `tcpServer` and `serve`: accept connections and serve each one in a task. */
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
-import type { Scope } from '../kernel/scope/scope.ts';
 import { scope } from '../kernel/scope/with-scope.ts';
 import { group } from '../kernel/task/group.ts';
 import type { Address } from '../net/address.ts';
@@ -59,39 +58,27 @@ export function serve(
   options: ServerOptions = {},
 ): Operation<void> {
   checkServerOptions(handler, options);
-  return new Lazy(() => runServe(listener, handler, options));
+  return new Lazy(function* (): Generator<Wait, void> {
+    try {
+      yield* scope((own) => run(new ServerImpl(listener, handler, options, own), options));
+    } finally {
+      currentWorld().program?.serverEnds(listener.address);
+      listener.close();
+    }
+  });
 }
 
-function* runServe(
-  listener: Listener,
-  handler: Handler,
-  options: ServerOptions,
-): Generator<Wait, void> {
-  try {
-    yield* scope((own) => serveInScope(own, listener, handler, options));
-  } finally {
-    currentWorld().program?.serverEnds(listener.address);
-    listener.close();
-  }
-}
-
-function* serveInScope(
-  own: Scope,
-  listener: Listener,
-  handler: Handler,
-  options: ServerOptions,
-): Generator<Wait, void> {
-  const server = new ServerImpl(listener, options, own);
+function* run(server: ServerImpl, options: ServerOptions): Generator<Wait, void> {
   options.onListening?.(server);
   currentWorld().program?.serverListens(server);
   try {
     yield* group(
       function* (tasks) {
         server.tasks = tasks;
-        tasks.spawn(() => drainWhenStopped(server, own, handler), { name: 'drain', daemon: true });
-        yield* acceptAll(server, handler);
+        tasks.spawn(() => drainWhenStopped(server), { name: 'drain', daemon: true });
+        yield* acceptAll(server);
       },
-      { name: `server ${listener.address}` },
+      { name: `server ${server.address}` },
     );
   } finally {
     server.end();

@@ -14,7 +14,7 @@ import type { Endpoint, Network } from '../world/network.ts';
 import type { MetricDefinitions } from '../world/platform.ts';
 import { Connection } from './connection.ts';
 import { Notifier } from './notifier.ts';
-import type { Limits, ServerOptions } from './options.ts';
+import type { Handler, Limits, ServerOptions } from './options.ts';
 import { freeDescriptors, resolveLimits } from './options.ts';
 import { PeerTable, peerKey } from './peer-table.ts';
 import { Reporter } from './reporter.ts';
@@ -56,6 +56,9 @@ export interface Server {
 
 export class ServerImpl implements Server, AdmissionPolicy {
   readonly listener: Listener;
+  readonly handler: Handler;
+  /** Stopping this scope stops the server. */
+  readonly scope: Scope;
   readonly limits: Limits;
   readonly backend: string;
   readonly network: Network;
@@ -73,14 +76,12 @@ export class ServerImpl implements Server, AdmissionPolicy {
   stopped = false;
   /** True: a connection that is accepted during a drain is drained at once, not by the drain. */
   drainsNewConnections = true;
-  /** Stopping this scope stops the server. */
-  readonly #scope: Scope;
   readonly #sweeper: TimeoutSweeper;
   /** Null: no limit per peer is set. */
   readonly #peers: PeerTable | null;
   /** Keys in `#peers` of connections that were admitted and are still in a handshake. */
   readonly #admitted = new Map<Endpoint, string>();
-  readonly #hostOverflows: HostOverflowCounter;
+  readonly #hostOverflows: (now: number) => number | undefined;
   /** Notified when a connection ends, and when the listener is closed. */
   readonly #closes = new Notifier();
   #draining = false;
@@ -89,14 +90,15 @@ export class ServerImpl implements Server, AdmissionPolicy {
   #cut: readonly CutConnection[] = [];
   drainReport: DrainReport | undefined = undefined;
 
-  constructor(listener: Listener, options: ServerOptions, scope: Scope) {
+  constructor(listener: Listener, handler: Handler, options: ServerOptions, scope: Scope) {
     this.listener = listener;
+    this.handler = handler;
+    this.scope = scope;
     this.network = currentNetwork();
     this.backend = this.network.backend;
     this.scheduler = runningTask().scheduler;
     this.reporter = new Reporter(this.address, options, this.scheduler, currentWorld().platform);
     this.limits = resolveLimits(options, this.network);
-    this.#scope = scope;
     this.#sweeper = new TimeoutSweeper(
       this.open,
       this.limits,
@@ -105,7 +107,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
     );
     const { maxPerPeer, acceptRate } = this.limits;
     this.#peers = maxPerPeer < Infinity || acceptRate !== null ? new PeerTable(this.limits) : null;
-    this.#hostOverflows = new HostOverflowCounter(this.network, this.scheduler.now());
+    this.#hostOverflows = countHostOverflows(this.network, this.scheduler.now());
     this.#checkDescriptors();
     const { proxyHeaders, tls } = listener.stages;
     if (proxyHeaders !== undefined) {
@@ -121,7 +123,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
   }
 
   stop(options: { readonly graceMs?: number } = {}): void {
-    this.#scope.stop(options);
+    this.scope.stop(options);
   }
 
   // ---- connections ----
@@ -240,7 +242,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
 
   /** The grace period is over, or the server was cancelled; no handler has resumed yet. */
   #recordCut(): void {
-    if (!this.#scope.stopping) return;
+    if (!this.scope.stopping) return;
     const now = this.scheduler.now();
     this.#stoppedAt = Math.min(this.#stoppedAt, now);
     this.#cut = Object.freeze(Array.from(this.open, (connection) => connection.cutRecord(now)));
@@ -249,7 +251,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
   /** Called when the last connection has ended. */
   end(): void {
     this.#sweeper.stop();
-    if (!this.#scope.stopping) return;
+    if (!this.scope.stopping) return;
     const { drained } = this.counters.closed;
     const durationMs = Math.max(0, this.scheduler.now() - this.#stoppedAt);
     this.drainReport = Object.freeze({ cut: this.#cut, drained, durationMs });
@@ -270,7 +272,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
       refused: Object.freeze({ ...refused }),
       closed: Object.freeze({ ...closed }),
       overflowed: transport.overflowed,
-      hostOverflowed: this.#hostOverflows.overflowed(this.scheduler.now()),
+      hostOverflowed: this.#hostOverflows(this.scheduler.now()),
       handshakes,
       proxyHeaders,
       lagMs: this.#sweeper.lagMs,
@@ -306,26 +308,20 @@ export class ServerImpl implements Server, AdmissionPolicy {
 /** Reading the counter of the machine costs system calls, so it is cached for this time. */
 const READ_INTERVAL_MS = 1000;
 
-/** Connections that the system has dropped since the server started. */
-class HostOverflowCounter {
-  readonly #network: Network;
-  readonly #initial: number | undefined;
-  #latest: number | undefined;
-  #readAt: number;
-
-  constructor(network: Network, now: number) {
-    this.#network = network;
-    this.#initial = network.listenOverflows?.();
-    this.#latest = this.#initial;
-    this.#readAt = now;
-  }
-
-  overflowed(now: number): number | undefined {
-    if (this.#initial === undefined) return undefined;
-    if (now - this.#readAt >= READ_INTERVAL_MS) {
-      this.#readAt = now;
-      this.#latest = this.#network.listenOverflows?.();
+/** Returns a function that counts the connections that the system has dropped from now on. */
+function countHostOverflows(
+  network: Network,
+  startedAt: number,
+): (now: number) => number | undefined {
+  const initial = network.listenOverflows?.();
+  let latest = initial;
+  let readAt = startedAt;
+  return (now) => {
+    if (initial === undefined) return undefined;
+    if (now - readAt >= READ_INTERVAL_MS) {
+      readAt = now;
+      latest = network.listenOverflows?.();
     }
-    return (this.#latest ?? this.#initial) - this.#initial;
-  }
+    return (latest ?? initial) - initial;
+  };
 }

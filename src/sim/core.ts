@@ -3,8 +3,8 @@
  * network model. Types only.
  */
 import type { Timer } from '../kernel/timers.ts';
-import type { Network } from '../world/network.ts';
 import type { Decisions } from './choices/decisions.ts';
+import type { SimulatedNetwork } from './network/simulated-network.ts';
 
 /**
  * Probabilities of hostile but legal behaviour of the system: each from 0 to 1 per opportunity.
@@ -75,26 +75,8 @@ export interface SimCore {
   trace(kind: string, host: string, peer: string, value: number, text: () => string): void;
 }
 
-/** The network of one host. */
-export interface HostNetwork extends Network {
-  /** The IPv4 address of the host. */
-  readonly address: string;
-}
-
-/** The network between the hosts of one world. Hosts are identified by name. */
-export interface NetworkModel {
-  addHost(name: string): HostNetwork;
-  /** Destroys the sockets of the host. Its peers are notified through the network. */
-  crash(name: string): void;
-  /** Returns a new network for the host, with the same addresses. */
-  restart(name: string): HostNetwork;
-  /** Drops everything that `from` sends to `to`, until `heal`. */
-  partition(from: string, to: string): void;
-  heal(from: string, to: string): void;
-  /** Delays everything between the two hosts until `release`. Nothing is lost. */
-  hold(a: string, b: string): void;
-  release(a: string, b: string): void;
-  setLink(from: string, to: string, link: Link): void;
-}
-
-export type MakeNetworkModel = (core: SimCore, defaults: { readonly link: Link }) => NetworkModel;
+/** Creates the network between the hosts of a world. */
+export type MakeNetworkModel = (
+  core: SimCore,
+  defaults: { readonly link: Link },
+) => SimulatedNetwork;

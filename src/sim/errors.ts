@@ -35,42 +35,36 @@ export interface FailedRun extends RunOutcome {
 /** A run of a simulation failed. `error` (also `cause`) is the reason. */
 export class SimulationError extends CoronetError implements FailedRun {
   /** Repeats this run: `simulate(scenario, { seed, order })`. */
-  readonly seed: number;
+  declare readonly seed: number;
   /** The index of the run, from 0. */
-  readonly run: number;
-  readonly order: OrderName;
+  declare readonly run: number;
+  declare readonly order: OrderName;
   /** The error of a program, or an error of the simulation such as InvariantError. */
-  readonly error: unknown;
+  declare readonly error: unknown;
   /** The time of the failure in virtual milliseconds. */
-  readonly virtualMs: number;
+  declare readonly virtualMs: number;
   /** The number of task steps before the failure. */
-  readonly steps: number;
+  declare readonly steps: number;
   /** The last events, the oldest first; at most 200. */
   declare readonly events: readonly TraceEvent[];
   /** One line for every unfinished task: its host, and what it waits for. */
   declare readonly tasks: readonly string[];
-  readonly traceHash: string;
+  declare readonly traceHash: string;
   /**
    * Repeats the shrunk run, or this run if it was not shrunk: `simulate(scenario, { replay })`,
    * `coronet sim FILE --replay TOKEN`. Undefined for a run that is not deterministic.
    */
-  readonly replay: string | undefined;
+  declare readonly replay: string | undefined;
   /** The shrunk run: only the choices remain that the failure needs. */
   declare readonly shrunk: ShrunkRun | undefined;
 
   constructor(message: string, run: FailedRun, code = 'ERR_SIMULATION') {
     super(code, message, { cause: run.error });
-    this.seed = run.seed;
-    this.run = run.run;
-    this.order = run.order;
-    this.error = run.error;
-    this.virtualMs = run.virtualMs;
-    this.steps = run.steps;
-    this.traceHash = run.traceHash;
-    this.replay = run.replay;
+    const { events, tasks, shrunk, ...shown } = run;
+    Object.assign(this, shown);
     // The message shows these already. A printed error must not repeat hundreds of lines.
-    for (const name of ['events', 'tasks', 'shrunk'] as const) {
-      Object.defineProperty(this, name, { value: run[name], enumerable: false });
+    for (const [name, value] of Object.entries({ events, tasks, shrunk })) {
+      Object.defineProperty(this, name, { value, enumerable: false });
     }
   }
 }

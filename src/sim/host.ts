@@ -11,18 +11,6 @@ const MAX_LINES = 1000;
 /** Ends the task whose program called `exit`. */
 class ProcessExit extends Error {}
 
-export interface HostIdentity {
-  readonly name: string;
-  readonly index: number;
-  readonly program: OperationSource<unknown>;
-  readonly clockRate: number;
-}
-
-interface SignalListener {
-  readonly signal: ObservedSignal;
-  readonly onSignal: () => void;
-}
-
 export class SimHost implements Host, Platform {
   readonly name: string;
   /** The number of the host in its world, from 0, in order of creation. */
@@ -35,16 +23,13 @@ export class SimHost implements Host, Platform {
   readonly lines: string[] = [];
   readonly parallelism = 1;
   readonly parent = undefined;
-  #signalListeners: SignalListener[] = [];
-  /** Ends the process. Called by `exit`. */
-  readonly #onExit: (host: SimHost) => void;
+  #signalListeners: { readonly signal: ObservedSignal; readonly onSignal: () => void }[] = [];
 
-  constructor({ name, index, program, clockRate }: HostIdentity, onExit: (host: SimHost) => void) {
+  constructor(name: string, index: number, program: OperationSource<unknown>, clockRate: number) {
     this.name = name;
     this.index = index;
     this.program = program;
     this.clockRate = clockRate;
-    this.#onExit = onExit;
   }
 
   get running(): boolean {
@@ -64,7 +49,7 @@ export class SimHost implements Host, Platform {
   unsetEnvironment(): void {}
 
   onSignal(signal: ObservedSignal, onSignal: () => void): () => void {
-    const listener: SignalListener = { signal, onSignal };
+    const listener = { signal, onSignal };
     this.#signalListeners.push(listener);
     return () => {
       this.#signalListeners = this.#signalListeners.filter((each) => each !== listener);
@@ -100,7 +85,7 @@ export class SimHost implements Host, Platform {
 
   exit(code: number): never {
     this.exitCode = code;
-    this.#onExit(this);
+    this.process?.exit();
     throw new ProcessExit(`The program of host '${this.name}' has ended the process`);
   }
 

@@ -1,7 +1,8 @@
 /** The hosts of a world: how their processes start and end. */
 import type { OperationSource } from '../kernel/operation.ts';
-import type { HostNetwork, NetworkModel } from './core.ts';
 import { SimHost } from './host.ts';
+import type { SimHostNetwork } from './network/network.ts';
+import type { SimulatedNetwork } from './network/simulated-network.ts';
 import { SimProcess } from './process.ts';
 import type { Simulator } from './simulator.ts';
 
@@ -9,8 +10,7 @@ const CANCEL_REASON = 'the scenario has returned';
 
 export class Hosts {
   readonly #simulator: Simulator;
-  readonly #byName = new Map<string, SimHost>();
-  readonly network: NetworkModel;
+  readonly network: SimulatedNetwork;
 
   constructor(simulator: Simulator) {
     this.#simulator = simulator;
@@ -19,18 +19,16 @@ export class Hosts {
   }
 
   find(name: string): SimHost | undefined {
-    return this.#byName.get(name);
+    return this.#simulator.hosts.find((host) => host.name === name);
   }
 
   /** Adds a host and starts its program. */
   add(name: string, program: OperationSource<unknown>, clockRate: number): SimHost {
     const { hosts } = this.#simulator;
-    const identity = { name, program, clockRate, index: hosts.length };
-    const host = new SimHost(identity, (exiting) => this.#onExit(exiting));
+    const host = new SimHost(name, hosts.length, program, clockRate);
     const network = this.network.addHost(name);
     host.address = network.address;
     hosts.push(host);
-    this.#byName.set(name, host);
     this.#startProcess(host, network);
     return host;
   }
@@ -41,7 +39,7 @@ export class Hosts {
     this.#startProcess(host, this.network.restart(host.name));
   }
 
-  #startProcess(host: SimHost, network: HostNetwork): void {
+  #startProcess(host: SimHost, network: SimHostNetwork): void {
     const simulator = this.#simulator;
     const { name: mainName = 'main' } = simulator.settings;
     const proc = new SimProcess(host, simulator, network);
@@ -66,11 +64,6 @@ export class Hosts {
     this.#trace('exit', host);
     this.#removeProcess(host);
     proc.network.close();
-  }
-
-  /** The host of the scenario has to survive: its program fails with the error of `exit`. */
-  #onExit(host: SimHost): void {
-    if (host.index > 0) this.exit(host);
   }
 
   /** Cancels every program, after the scenario has returned. */

@@ -81,7 +81,8 @@ export class Invariants {
     try {
       const holds: unknown = invariant.predicate();
       if (typeof holds === 'boolean') return holds;
-      this.#fail(invariant, `expects a predicate that returns a boolean, got ${typed(holds)}`);
+      const got = `${show(holds)} (${typeof holds})`;
+      this.#fail(invariant, `expects a predicate that returns a boolean, got ${got}`);
     } catch (error) {
       this.#fail(invariant, `threw ${firstLine(error)}`, error);
     }
@@ -117,8 +118,4 @@ export class Invariants {
   #fail(invariant: Invariant, problem: string, cause?: unknown): void {
     this.#simulator.runState.fail(new InvariantError(invariant, problem, cause));
   }
-}
-
-function typed(value: unknown): string {
-  return `${show(value)} (${typeof value})`;
 }

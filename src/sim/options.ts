@@ -7,15 +7,17 @@ import {
   checkDuration,
   checkInteger,
   checkKeys,
+  checkNumber,
   outOfRange,
   wrongType,
 } from '../support/checks.ts';
 import type { OrderName } from './choices/order.ts';
 import { DEFAULT_ORDER, ORDERS } from './choices/order.ts';
 import type { Faults, Link, MakeNetworkModel } from './core.ts';
+import { SimulatedNetwork } from './network/simulated-network.ts';
 import type { Replay } from './replay/token.ts';
 import { decodeReplay } from './replay/token.ts';
-import type { RunSettings } from './run-once.ts';
+import type { RealProcess, RunSettings } from './run-once.ts';
 
 /** The options of `simulate`. */
 export interface SimOptions {
@@ -87,12 +89,20 @@ export const DEFAULT_COMMAND: ReplayCommand = {
   pctDepth: DEFAULT_PCT_DEPTH,
 };
 
+/** The dependencies of `simulate`. */
+export interface SimDependencies {
+  readonly realProcess: RealProcess;
+  /** Default: `SimulatedNetwork`. */
+  readonly makeNetwork?: MakeNetworkModel;
+}
+
 /** Throws TypeError or RangeError for wrong options, ReplayTokenError for a wrong token. */
-export function planOf(options: SimOptions, makeNetwork: MakeNetworkModel, debug: boolean): Plan {
+export function planOf(options: SimOptions, dependencies: SimDependencies): Plan {
   if (typeof options !== 'object' || options === null) {
     throw wrongType('options', 'an object', options);
   }
-  const { checkDeterminism = false, hooks } = options;
+  const { realProcess, makeNetwork = makeSimulatedNetwork } = dependencies;
+  const { checkDeterminism = false, hooks, debug = realProcess.debug() } = options;
   const { maxVirtualMs = 3_600_000, maxSteps = 1_000_000 } = options;
   const { link = DEFAULT_LINK, faults = {} } = options;
   const { runs, ...replay } = selectRuns(options);
@@ -101,10 +111,10 @@ export function planOf(options: SimOptions, makeNetwork: MakeNetworkModel, debug
   checkDuration('maxVirtualMs', maxVirtualMs);
   checkInteger('maxSteps', maxSteps, 1, Number.MAX_SAFE_INTEGER);
   checkBoolean('checkDeterminism', checkDeterminism);
-  if (options.debug !== undefined) checkBoolean('debug', options.debug);
+  checkBoolean('debug', debug);
   const shrinkLimits = shrinkLimitsOf(options.shrink);
   const limits = { maxVirtualMs, maxSteps };
-  const observation = { hooks, debug: options.debug ?? debug, deviations: null, record: false };
+  const observation = { hooks, debug, deviations: null, record: false };
   return {
     seed: replay.seed,
     runs,
@@ -115,6 +125,10 @@ export function planOf(options: SimOptions, makeNetwork: MakeNetworkModel, debug
     command: DEFAULT_COMMAND,
   };
 }
+
+const makeSimulatedNetwork: MakeNetworkModel = (core, defaults) => {
+  return new SimulatedNetwork(core, defaults);
+};
 
 function selectRuns(options: SimOptions): Replay & { readonly runs: number } {
   const { seed = 1, runs = 1, order = DEFAULT_ORDER, pctDepth = DEFAULT_PCT_DEPTH } = options;
@@ -147,9 +161,9 @@ const FAULT_NAMES: Keys<Faults> = {
 
 const LINK_NAMES: Keys<Link> = { latencyMs: true, bytesPerSecond: true, loss: true, reorder: true };
 
-function checkProbability(name: string, value: unknown): void {
-  if (typeof value !== 'number') throw wrongType(name, 'a number from 0 to 1', value);
-  if (!(value >= 0 && value <= 1)) throw outOfRange(name, 'a number from 0 to 1', value);
+function checkProbability(name: string, value: number): void {
+  const isValid = Number.isFinite(value) && value >= 0 && value <= 1;
+  checkNumber(name, value, 'a number from 0 to 1', isValid);
 }
 
 function checkFaults(name: string, faults: Faults): void {
@@ -166,9 +180,9 @@ export function checkLink(name: string, link: Link): void {
   if (loss !== undefined) checkProbability(`${name}.loss`, loss);
   if (reorder !== undefined) checkProbability(`${name}.reorder`, reorder);
   if (bytesPerSecond === undefined) return;
-  const [field, expected] = [`${name}.bytesPerSecond`, 'a number of bytes per second > 0'];
-  if (typeof bytesPerSecond !== 'number') throw wrongType(field, expected, bytesPerSecond);
-  if (!(bytesPerSecond > 0)) throw outOfRange(field, expected, bytesPerSecond);
+  const expected = 'a number of bytes per second > 0';
+  const isValid = typeof bytesPerSecond === 'number' && bytesPerSecond > 0;
+  checkNumber(`${name}.bytesPerSecond`, bytesPerSecond, expected, isValid);
 }
 
 function checkLatency(name: string, latency: readonly [number, number]): void {

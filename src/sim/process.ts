@@ -10,16 +10,17 @@ import type { SchedulerHost } from '../kernel/host.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import type { Queue } from '../support/ring-buffer.ts';
+import type { Network } from '../world/network.ts';
 import type { Platform } from '../world/platform.ts';
 import type { RuntimeWorld } from '../world/world.ts';
 import type { DecisionStream } from './choices/decisions.ts';
-import type { HostNetwork } from './core.ts';
+import { takeAt } from './choices/order.ts';
 import type { SimHost } from './host.ts';
 import type { Simulator } from './simulator.ts';
 
 export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld {
   readonly host: SimHost;
-  readonly network: HostNetwork;
+  readonly network: Network;
   readonly scheduler: Scheduler;
   /** `main` is not simulated, so a program has no lifecycle. */
   readonly program = undefined;
@@ -36,7 +37,7 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
   /** The source of `random()`. */
   readonly #decisionStream: DecisionStream;
 
-  constructor(host: SimHost, simulator: Simulator, network: HostNetwork) {
+  constructor(host: SimHost, simulator: Simulator, network: Network) {
     this.host = host;
     this.network = network;
     this.#simulator = simulator;
@@ -82,7 +83,9 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
 
   shift(): TaskImpl {
     this.length--;
-    return this.#simulator.ready.takeFirstOf(this.scheduler);
+    const { ready } = this.#simulator;
+    const index = ready.findIndex(({ scheduler }) => scheduler === this.scheduler);
+    return takeAt(ready, index);
   }
 
   // ---- SchedulerHost and RuntimeWorld ----
@@ -96,6 +99,11 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
 
   warn(problem: unknown): void {
     if (!this.ended) this.#simulator.runState.reportProblem(this.host, problem);
+  }
+
+  /** The host of the scenario has to survive: its program fails with the error of `exit`. */
+  exit(): void {
+    if (this.host.index > 0) this.#simulator.runState.hosts.exit(this.host);
   }
 
   /** Ends the process. Its tasks do not run again. */

@@ -38,11 +38,11 @@ export interface RunSettings {
   /** True: every event is recorded as text. */
   readonly record: boolean;
   /** Receives problems that no task can receive. Absent: they fail the run. */
-  readonly warn?: (problem: unknown) => void;
+  readonly warn?: ((problem: unknown) => void) | undefined;
   /** Aborting it cancels the scenario. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** The name of the scenario's task. Absent: 'main'. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** The numbers of one run that a report adds up. A worker thread can send them. */

@@ -1,10 +1,9 @@
 /** `runSimulated`: one program on one simulated host, like `run`, on virtual time. */
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource, operationOf } from '../kernel/operation.ts';
-import type { SimOptions } from './options.ts';
+import type { SimDependencies, SimOptions } from './options.ts';
+import { planOf } from './options.ts';
 import { runOnce } from './run-once.ts';
-import type { SimDependencies } from './simulate.ts';
-import { planWith } from './simulate.ts';
 
 /** The options of `runSimulated`: those of `simulate` that apply to a single run, and these. */
 export interface ProgramOptions
@@ -27,12 +26,7 @@ export function makeRunSimulated(dependencies: SimDependencies): RunSimulated {
   return async (op, options = {}) => {
     checkSource(op);
     const { warn, signal, name, ...rest } = options;
-    const settings = {
-      ...planWith(rest, dependencies).settings,
-      ...(warn === undefined ? {} : { warn }),
-      ...(signal === undefined ? {} : { signal }),
-      ...(name === undefined ? {} : { name }),
-    };
+    const settings = { ...planOf(rest, dependencies).settings, warn, signal, name };
     await realProcess.yieldToEventLoop();
     const result = await runOnce(() => operationOf(op), settings, realProcess);
     if (result.failure !== null) throw result.failure.error;

@@ -1,8 +1,6 @@
 /** `simulate`: runs a scenario with one seed after the other, until a run fails. */
 import { wrongType } from '../support/checks.ts';
-import type { MakeNetworkModel } from './core.ts';
-import { SimulatedNetwork } from './network/simulated-network.ts';
-import type { Plan, SimOptions } from './options.ts';
+import type { Plan, SimDependencies, SimOptions } from './options.ts';
 import { planOf } from './options.ts';
 import { compareRuns } from './replay/determinism.ts';
 import type { RunIdentity } from './report/failure.ts';
@@ -21,24 +19,13 @@ const RUN_COST = 100;
 
 export type Simulate = (scenario: Scenario, options?: SimOptions) => Promise<SimReport>;
 
-/** The dependencies of `simulate`. */
-export interface SimDependencies {
-  readonly realProcess: RealProcess;
-  /** Default: `SimulatedNetwork`. */
-  readonly makeNetwork?: MakeNetworkModel;
-}
-
-const makeSimulatedNetwork: MakeNetworkModel = (core, defaults) => {
-  return new SimulatedNetwork(core, defaults);
-};
-
 export function makeSimulate(dependencies: SimDependencies): Simulate {
   return async (scenario, options = {}) => {
     if (typeof scenario !== 'function') {
       throw wrongType('scenario', 'a function that takes the world', scenario);
     }
     const { realProcess } = dependencies;
-    const plan = planWith(options, dependencies);
+    const plan = planOf(options, dependencies);
     const totals = new RunTotals(plan);
     const onResult = (result: RunResult): void => totals.add(result);
     // `simulate` returns its promise before the first task makes a step.
@@ -46,14 +33,6 @@ export function makeSimulate(dependencies: SimDependencies): Simulate {
     await runRange(scenario, plan, realProcess, { first: 0, count: plan.runs, onResult });
     return totals.report();
   };
-}
-
-/** `planOf`, with the network and the debug mode of `dependencies`. */
-export function planWith(
-  options: SimOptions,
-  { realProcess, makeNetwork = makeSimulatedNetwork }: SimDependencies,
-): Plan {
-  return planOf(options, makeNetwork, realProcess.debug());
 }
 
 /** A part of the runs of a plan, and a callback for each run that succeeds. */

@@ -18,11 +18,10 @@
  *     so that the event loop can turn.
  */
 import type { TaskImpl } from '../kernel/task/task.ts';
-import type { TimerTarget } from '../kernel/timers.ts';
 import { Timer, Timers } from '../kernel/timers.ts';
 import { Decisions } from './choices/decisions.ts';
 import type { Order } from './choices/order.ts';
-import { makeOrder, ReadyTasks } from './choices/order.ts';
+import { makeOrder, takeAt } from './choices/order.ts';
 import type { Faults, SimCore } from './core.ts';
 import type { SimHost } from './host.ts';
 import { Invariants } from './invariants.ts';
@@ -41,28 +40,13 @@ const EVENTS_PER_YIELD = 20_000;
 /** Why `advance` returned. */
 export type AdvanceResult = 'ended' | 'yield' | 'real-process';
 
-/** An event of the world. */
-class WorldTimer extends Timer {
-  readonly action: () => void;
-
-  constructor(action: () => void) {
-    super(CALL_ACTION);
-    this.action = action;
-  }
-}
-
-const CALL_ACTION: TimerTarget = {
-  expire(timer: Timer): void {
-    (timer as WorldTimer).action();
-  },
-};
-
 export class Simulator implements SimCore {
   now = 0;
   readonly settings: RunSettings;
   readonly decisions: Decisions;
   readonly faults: Faults;
-  readonly ready: ReadyTasks = new ReadyTasks();
+  /** The ready tasks of all hosts, in the order in which they became ready. */
+  readonly ready: TaskImpl[] = [];
   readonly runState: RunState;
   readonly invariants: Invariants;
   readonly history: Trace;
@@ -137,7 +121,7 @@ export class Simulator implements SimCore {
 
   #step(): void {
     const { ready, history, invariants } = this;
-    const task = ready.takeAt(this.#order.pick(ready));
+    const task = takeAt(ready, this.#order.pick(ready));
     const { scheduler } = task;
     const proc = scheduler.host as SimProcess;
     proc.length--;
@@ -210,7 +194,7 @@ export class Simulator implements SimCore {
   // ---- SimCore ----
 
   callAt(time: number, action: () => void): Timer {
-    const timer = new WorldTimer(action);
+    const timer = new Timer({ expire: action });
     this.#timers.arm(timer, time);
     return timer;
   }

@@ -25,9 +25,11 @@ const RESERVED_NAMES = new Set(['localhost', '*']);
 
 export class WorldImpl implements World {
   readonly #simulator: Simulator;
+  readonly #hosts: Hosts;
 
   constructor(simulator: Simulator) {
     this.#simulator = simulator;
+    this.#hosts = simulator.runState.hosts;
   }
 
   get self(): Host {
@@ -45,10 +47,6 @@ export class WorldImpl implements World {
       throw outOfRange('clockRate', 'a finite number > 0', clockRate);
     }
     return this.#hosts.add(name, program, clockRate);
-  }
-
-  get #hosts(): Hosts {
-    return this.#simulator.runState.hosts;
   }
 
   #checkName(name: string): void {

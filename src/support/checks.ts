@@ -35,7 +35,13 @@ export function checkCount(name: string, value: number, least: number): void {
   checkNumber(name, value, `a whole number ≥ ${least}, or Infinity`, isValid);
 }
 
-function checkNumber(name: string, value: unknown, expected: string, isValid: boolean): void {
+/** Throws unless `value` is a number and valid. */
+export function checkNumber(
+  name: string,
+  value: unknown,
+  expected: string,
+  isValid: boolean,
+): void {
   if (typeof value !== 'number') throw wrongType(name, expected, value);
   if (!isValid) throw outOfRange(name, expected, value);
 }

@@ -126,17 +126,12 @@ export class Campaign {
   }
 }
 
-interface PendingBlock {
-  resolve(outcome: BlockOutcome): void;
-  reject(error: unknown): void;
-}
-
 /** A worker thread, which simulates one block at a time. */
 export class Thread {
   /** The size of the next block. */
   blockSize = 8;
   readonly #worker: Worker;
-  #pending: PendingBlock | null = null;
+  #pending: { resolve(outcome: BlockOutcome): void; reject(error: unknown): void } | null = null;
   /** Why the thread accepts no more blocks. */
   #endedBy: CommandError | null = null;
 

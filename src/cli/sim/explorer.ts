@@ -3,10 +3,11 @@
 import { nodeProcess } from '../../node/simulation-support.ts';
 import type { FailedRun, ShrunkRun } from '../../sim/errors.ts';
 import { ReplayTokenError, SimulationError } from '../../sim/errors.ts';
-import type { Plan } from '../../sim/options.ts';
+import type { Plan, SimOptions } from '../../sim/options.ts';
+import { planOf } from '../../sim/options.ts';
 import { statsOf } from '../../sim/report/report.ts';
 import type { RunResult, RunStats } from '../../sim/run-once.ts';
-import { planWith, runRange } from '../../sim/simulate.ts';
+import { runRange } from '../../sim/simulate.ts';
 import { show } from '../../support/checks.ts';
 import { CommandUsageError } from '../errors.ts';
 import type { Flags } from './flags.ts';
@@ -59,9 +60,9 @@ export async function loadExplorer({ file, flags }: WorkerInput): Promise<Explor
   return { plan, explore };
 }
 
-function planFor(options: Parameters<typeof planWith>[0]): Plan {
+function planFor(options: SimOptions): Plan {
   try {
-    return planWith(options, { realProcess: nodeProcess });
+    return planOf(options, { realProcess: nodeProcess });
   } catch (error) {
     throw isUsageError(error) ? new CommandUsageError(error.message) : error;
   }

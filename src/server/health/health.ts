@@ -1,5 +1,5 @@
 /**
- * `health`: answers the questions of probes and scrapers over HTTP.
+ * `ready`, and `health`, which answers the questions of probes and scrapers over HTTP.
  *
  *   GET /livez     200 while the scheduler runs: the response itself is the proof
  *   GET /readyz    200 while the program is ready, otherwise 503
@@ -36,6 +36,26 @@ const MAX_CONNECTIONS = 16;
 const REQUEST_TIMEOUT_MS = 5000;
 /** The pause after an accept that failed for lack of descriptors. */
 const ACCEPT_PAUSE_MS = 1000;
+
+/**
+ * Reports that the program can serve: `onReady` of `main` is called, `/readyz` returns 200, and
+ * systemd receives READY=1. Without a call, the program is ready once its first server listens;
+ * with `main(op, { ready: 'manual' })` it is ready only after this call. Only the first call has an
+ * effect, and none after the first signal that stops the program, or without `main`. Must be called
+ * in a task.
+ *
+ * Errors: ERR_NO_TASK; exceptions of `onReady`.
+ *
+ * @example
+ * await main(function* () {
+ *   yield* fillCache();
+ *   ready();
+ *   yield* tcpServer(25000, handler);
+ * }, { ready: 'manual' });
+ */
+export function ready(): void {
+  currentWorld().program?.becomeReady();
+}
 
 /** Options of `health`. */
 export interface HealthOptions {
@@ -75,9 +95,9 @@ export function health(address: Address, options: HealthOptions = {}): Operation
   const at = typeof address === 'number' ? { host: '127.0.0.1', port: address } : address;
   checkListenAddress(at);
   checkKeys('options', options, HEALTH_KEYS);
-  const { ready } = options;
-  if (ready !== undefined && typeof ready !== 'function') {
-    throw wrongType('options.ready', 'a function', ready);
+  const { ready: check } = options;
+  if (check !== undefined && typeof check !== 'function') {
+    throw wrongType('options.ready', 'a function', check);
   }
   return new Lazy(() => runHealth(at, options));
 }

@@ -40,12 +40,6 @@ export interface WorkersStats {
   readonly total: Readonly<Record<string, number>>;
 }
 
-/** Counters of the supervisor. */
-export interface SupervisorCounts {
-  readonly restarts: number;
-  readonly reloads: number;
-}
-
 /** More than the number of metrics of a server. It bounds the memory that a worker can fill. */
 const MAX_TOTALS = 1000;
 
@@ -106,16 +100,16 @@ export class WorkersStatsSource implements StatsSource {
   };
   readonly #live: ReadonlySet<Worker>;
   readonly #notifier: Notifier;
-  readonly #counts: SupervisorCounts;
+  readonly #counts: Pick<WorkersStats, 'restarts' | 'reloads'>;
   /** Totals of workers that have ended. */
-  readonly #ended = new StatsTotals();
+  readonly ended: StatsTotals = new StatsTotals();
   #lastRequest: StatsRequest = { id: 0, sentAt: -Infinity, workers: [] };
 
   constructor(
     name: string,
     live: ReadonlySet<Worker>,
     notifier: Notifier,
-    counts: SupervisorCounts,
+    counts: Pick<WorkersStats, 'restarts' | 'reloads'>,
   ) {
     this.address = { toString: () => name };
     this.#live = live;
@@ -123,14 +117,8 @@ export class WorkersStatsSource implements StatsSource {
     this.#counts = counts;
   }
 
-  /** Keeps the last statistics of a worker that has ended. */
-  retain(worker: Worker): void {
-    this.#ended.add(worker);
-  }
-
   stats(): Readonly<Record<string, number>> {
-    const { restarts, reloads } = this.#counts;
-    return { restarts, reloads, ...this.total };
+    return { ...this.#counts, ...this.total };
   }
 
   /** Requests new statistics unless that was just done. Cancel: the request goes on. */
@@ -172,7 +160,7 @@ export class WorkersStatsSource implements StatsSource {
   }
 
   get total(): Readonly<Record<string, number>> {
-    const total = new StatsTotals(this.#ended.record);
+    const total = new StatsTotals(this.ended.record);
     for (const worker of this.#live) total.add(worker);
     return total.record;
   }

@@ -145,7 +145,6 @@ export class Supervisor implements Workers {
   #start(index: number): Worker {
     const worker = new Worker(this.#platform, {
       worker: index + 1,
-      now: now(),
       start: this.#options.workerStart(index),
       onChange: () => this.#workerChanged(worker),
     });
@@ -156,7 +155,7 @@ export class Supervisor implements Workers {
 
   /** Called outside of tasks. */
   #workerChanged(worker: Worker): void {
-    if (worker.exit !== null && this.#live.delete(worker)) this.statsSource.retain(worker);
+    if (worker.exit !== null && this.#live.delete(worker)) this.statsSource.ended.add(worker);
     this.notifier.notify();
   }
 

@@ -11,7 +11,7 @@ import { now } from '../../kernel/current.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { sleep } from '../../kernel/waits.ts';
 import type { Platform, WorkerExit, WorkerProcess, WorkerStart } from '../../world/platform.ts';
-import type { FromWorker, ServerStatsMessage, ToWorker } from '../../world/worker-messages.ts';
+import type { FromWorker, ServerStatsMessage } from '../../world/worker-messages.ts';
 
 /** The state of a worker process. */
 export type WorkerState = 'starting' | 'ready' | 'stopping' | 'ended';
@@ -27,7 +27,6 @@ const MIN_CHECK_INTERVAL_MS = 1;
 export interface WorkerInit {
   /** The number of the worker, from 1. */
   readonly worker: number;
-  readonly now: number;
   readonly start: WorkerStart;
   /** Called when the state or the statistics of the worker have changed. */
   onChange(): void;
@@ -61,9 +60,9 @@ export class Worker {
   readonly #process: WorkerProcess;
   readonly #onChange: () => void;
 
-  constructor(platform: Platform, { worker, now, start, onChange }: WorkerInit) {
+  constructor(platform: Platform, { worker, start, onChange }: WorkerInit) {
     this.worker = worker;
-    this.startedAt = now;
+    this.startedAt = now();
     this.#onChange = onChange;
     this.#process = platform.startWorker(start, {
       onMessage: (message) => this.#onMessage(message),
@@ -80,13 +79,13 @@ export class Worker {
     if (this.exit !== null || this.stopRequested) return;
     this.stopRequested = true;
     this.state = 'stopping';
-    if (!this.#send({ kind: 'stop', replaced })) this.#process.kill('SIGTERM');
+    if (!this.#process.send({ kind: 'stop', replaced })) this.#process.kill('SIGTERM');
   }
 
   /** Asks it to cancel its program. */
   cut(): void {
     this.stop();
-    if (this.exit === null) this.#send({ kind: 'cut' });
+    if (this.exit === null) this.#process.send({ kind: 'cut' });
   }
 
   kill(): void {
@@ -101,7 +100,7 @@ export class Worker {
   requestStats(requestId: number): boolean {
     if (this.exit !== null || this.killed || !this.wasReady) return false;
     this.#lastStatsId = requestId;
-    return this.#send({ kind: 'stats-request', requestId });
+    return this.#process.send({ kind: 'stats-request', requestId });
   }
 
   /**
@@ -112,12 +111,8 @@ export class Worker {
   checkLiveness(): number {
     const isSilent = this.#answeredPingId < this.#lastPingId && !this.#inspected;
     this.#missedChecks = isSilent ? this.#missedChecks + 1 : 0;
-    this.#send({ kind: 'ping', requestId: ++this.#lastPingId });
+    this.#process.send({ kind: 'ping', requestId: ++this.#lastPingId });
     return this.#missedChecks;
-  }
-
-  #send(message: ToWorker): boolean {
-    return this.#process.send(message);
   }
 
   #onMessage(message: unknown): void {
@@ -141,7 +136,9 @@ export class Worker {
 
   #receiveStats(requestId: unknown, servers: unknown): void {
     if (!Array.isArray(servers)) return;
-    this.servers = servers.slice(0, MAX_SERVERS).filter(isObject);
+    this.servers = servers
+      .slice(0, MAX_SERVERS)
+      .filter((server) => typeof server === 'object' && server !== null);
     if (isNewAnswer(requestId, this.answeredStatsId, this.#lastStatsId))
       this.answeredStatsId = requestId;
     this.#onChange();
@@ -165,10 +162,6 @@ export class Worker {
 /** Whether the request was sent and has not been answered before. */
 function isNewAnswer(requestId: unknown, answered: number, asked: number): requestId is number {
   return Number.isInteger(requestId) && Number(requestId) > answered && Number(requestId) <= asked;
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
 }
 
 /**

@@ -328,7 +328,9 @@ export function* openListeners(
   return {
     addresses: opened.map(({ listeners }) => new SocketAddress(listeners.local)),
     inheritedBy: (index) =>
-      opened.map(({ text, listeners }) => [text, descriptorFor(listeners, index)] as const),
+      opened.map(({ text, listeners: { descriptors } }) => {
+        return [text, descriptors[index % descriptors.length] as number] as const;
+      }),
     close,
   };
 }
@@ -345,8 +347,4 @@ function* openListenersAt(
     return platform.shareListeners(at, count);
   });
   return { text: formatAddress(parsed), listeners };
-}
-
-function descriptorFor({ descriptors }: SharedListeners, index: number): number {
-  return descriptors[index % descriptors.length] as number;
 }

@@ -90,41 +90,37 @@ export class Decisions {
   choose(which: DecisionKind | DecisionStream, count: number): number {
     if (count <= 1) return 0;
     const stream = this.#streamOf(which);
-    const index = stream.nextIndex++;
-    const outcome = Math.floor(this.#draw(stream.kind, index) * count);
-    return this.#recordDeviation(stream.kind, index, outcome);
+    return this.#recordDeviation(stream, Math.floor(this.#draw(stream) * count));
   }
 
   /** True with probability `p`; false by default. */
   chance(which: DecisionKind | DecisionStream, p: number): boolean {
     if (p <= 0) return false;
     const stream = this.#streamOf(which);
-    const index = stream.nextIndex++;
-    const happens = this.#draw(stream.kind, index) >= 1 - p;
-    return this.#recordDeviation(stream.kind, index, happens ? 1 : 0) === 1;
+    return this.#recordDeviation(stream, this.#draw(stream) >= 1 - p ? 1 : 0) === 1;
   }
 
   /** A number from `least` (the default) up to `most`. */
   between(which: DecisionKind | DecisionStream, least: number, most: number): number {
     if (most <= least) return least;
     const stream = this.#streamOf(which);
-    const index = stream.nextIndex++;
-    const draw = this.#draw(stream.kind, index);
-    this.#recordDeviation(stream.kind, index, draw);
-    return least + draw * (most - least);
+    return least + this.#recordDeviation(stream, this.#draw(stream)) * (most - least);
   }
 
   #streamOf(which: DecisionKind | DecisionStream): DecisionStream {
     return typeof which === 'string' ? this.#defaultStreams[which] : which;
   }
 
-  #recordDeviation(kind: DecisionKind, index: number, outcome: number): number {
-    if (outcome !== 0 && this.#deviations !== null) this.#deviations[kind].push(index);
+  /** Records that the last choice of the stream differs from its default, unless it is 0. */
+  #recordDeviation({ kind, nextIndex }: DecisionStream, outcome: number): number {
+    if (outcome !== 0 && this.#deviations !== null) this.#deviations[kind].push(nextIndex - 1);
     return outcome;
   }
 
-  /** A number in [0, 1) with 32 bits. */
-  #draw(kind: DecisionKind, index: number): number {
+  /** The next number of the stream, in [0, 1) with 32 bits. */
+  #draw(stream: DecisionStream): number {
+    const { kind } = stream;
+    const index = stream.nextIndex++;
     if (this.#allowed !== null && !this.#allowed[kind].has(index)) return 0;
     const mixed = mix(mix(this.#low ^ SALTS[kind]) ^ Math.imul(index + 1, 0x9e3779b1));
     return (mix(mixed ^ this.#high) >>> 0) / 2 ** 32;

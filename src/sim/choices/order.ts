@@ -3,7 +3,6 @@
  * three orders pick the task that has been ready for the longest time.
  */
 
-import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { TaskImpl } from '../../kernel/task/task.ts';
 import type { SimProcess } from '../process.ts';
 import type { Decisions } from './decisions.ts';
@@ -21,7 +20,7 @@ export const DEFAULT_ORDER: OrderName = 'random';
 
 export interface Order {
   /** Returns the index of the next task in `ready`, which is not empty. */
-  pick(ready: ReadyTasks): number;
+  pick(ready: readonly TaskImpl[]): number;
 }
 
 export function makeOrder(name: OrderName, decisions: Decisions, pctDepth: number): Order {
@@ -65,10 +64,10 @@ class PriorityOrder implements Order {
     }
   }
 
-  pick(ready: ReadyTasks): number {
+  pick(ready: readonly TaskImpl[]): number {
     this.#step++;
     const index = this.#highest(ready);
-    const task = ready.at(index);
+    const task = ready[index] as TaskImpl;
     if (!this.#shouldLower(task, ready.length)) return index;
     this.#priorities.set(task, --this.#lowest);
     this.#consecutivePicks = 0;
@@ -82,11 +81,11 @@ class PriorityOrder implements Order {
     return this.#changeAt.has(this.#step) || this.#consecutivePicks > MAX_CONSECUTIVE_PICKS;
   }
 
-  #highest(ready: ReadyTasks): number {
+  #highest(ready: readonly TaskImpl[]): number {
     let best = 0;
     let highest = -Infinity;
     for (let i = 0; i < ready.length; i++) {
-      const priority = this.#priorityOf(ready.at(i));
+      const priority = this.#priorityOf(ready[i] as TaskImpl);
       if (priority <= highest) continue;
       best = i;
       highest = priority;
@@ -106,31 +105,7 @@ class PriorityOrder implements Order {
   }
 }
 
-/** The ready tasks of all hosts of a world, in the order in which they became ready. */
-export class ReadyTasks {
-  readonly #tasks: TaskImpl[] = [];
-
-  get length(): number {
-    return this.#tasks.length;
-  }
-
-  push(task: TaskImpl): void {
-    this.#tasks.push(task);
-  }
-
-  /** The task at `index`, counted from the front. */
-  at(index: number): TaskImpl {
-    return this.#tasks[index] as TaskImpl;
-  }
-
-  /** Removes the task at `index`. The order of the others does not change. */
-  takeAt(index: number): TaskImpl {
-    const task = index === 0 ? this.#tasks.shift() : this.#tasks.splice(index, 1)[0];
-    return task as TaskImpl;
-  }
-
-  /** Removes the first task of `scheduler`, which must have one here. */
-  takeFirstOf(scheduler: Scheduler): TaskImpl {
-    return this.takeAt(this.#tasks.findIndex((task) => task.scheduler === scheduler));
-  }
+/** Removes the task at `index` of `ready`. The order of the others does not change. */
+export function takeAt(ready: TaskImpl[], index: number): TaskImpl {
+  return (index === 0 ? ready.shift() : ready.splice(index, 1)[0]) as TaskImpl;
 }

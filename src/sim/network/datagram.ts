@@ -65,7 +65,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     this.#maxLength = options.maxLength ?? 65_535;
     this.#recvBufferSize = effectiveSize('recvBufferSize', options.recvBufferSize, DEFAULT_SIZE);
     this.#sendBufferSize = effectiveSize('sendBufferSize', options.sendBufferSize, DEFAULT_SIZE);
-    this.#spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host);
+    this.#spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host, this);
     this.canSend = true;
     this.#markEmpty();
   }
@@ -88,9 +88,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
 
   #markEmpty(): void {
     this.canRecv = false;
-    this.#spuriousWakeUps.mayWake(() => {
-      if (!this.closed) this.notifyRecv();
-    });
+    this.#spuriousWakeUps.mayWake('recv');
   }
 
   /** Receives a datagram. `bytes` may be shared with other receivers. */

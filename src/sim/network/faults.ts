@@ -2,6 +2,7 @@
  * Injected faults: hostile but legal behaviour of the system, each kind with its own probability.
  * The trace contains every injected fault, with its name in `Faults`.
  */
+import type { Readiness } from '../../kernel/readiness.ts';
 import type { Faults, SimCore } from '../core.ts';
 
 /** The maximum delay of a spurious wake-up and of a connection that becomes visible late. */
@@ -34,18 +35,24 @@ export function delayedTime(core: SimCore): number {
 export class SpuriousWakeUps {
   readonly #core: SimCore;
   readonly #host: string;
+  readonly #socket: Readiness & { readonly closed: boolean };
   #hasWoken = false;
 
-  constructor(core: SimCore, host: string) {
+  constructor(core: SimCore, host: string, socket: Readiness & { readonly closed: boolean }) {
     this.#core = core;
     this.#host = host;
+    this.#socket = socket;
   }
 
-  /** The socket is not ready from now on. If the fault is injected, `wake` is called later. */
-  mayWake(wake: () => void): void {
+  /** The socket is not ready from now on. If the fault is injected, its task is woken later. */
+  mayWake(direction: 'recv' | 'send'): void {
     if (this.#hasWoken || !injectFault(this.#core, 'spuriousWakeups', this.#host)) return;
     this.#hasWoken = true;
-    this.#core.callAt(delayedTime(this.#core), wake);
+    this.#core.callAt(delayedTime(this.#core), () => {
+      if (this.#socket.closed) return;
+      if (direction === 'recv') this.#socket.notifyRecv();
+      else this.#socket.notifySend();
+    });
   }
 
   /** A real event has happened. */

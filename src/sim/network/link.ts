@@ -76,7 +76,7 @@ export class NetworkLink {
    * Sends a packet without payload. Calls `onArrival` at `earliest` or later, or `onLoss`: at once,
    * or at the time of the arrival.
    */
-  sendPacket(onArrival: () => void, onLoss: () => void = ignore, earliest = 0): void {
+  sendPacket(onArrival: () => void, onLoss: () => void = () => {}, earliest = 0): void {
     if (this.losesPacket()) return onLoss();
     this.#scheduleArrival(Math.max(earliest, this.arrivalTime(0)), onArrival, onLoss);
   }
@@ -88,7 +88,8 @@ export class NetworkLink {
   sendDatagram(bytes: number, onArrival: () => void): number {
     const { reorder = 0, latencyMs } = this.parameters;
     const { decisions, now } = this.#core;
-    const onLoss = (): void => this.#core.trace('drop', this.from, this.to, 0, lostDatagramText);
+    const text = (): string => 'a datagram was lost';
+    const onLoss = (): void => this.#core.trace('drop', this.from, this.to, 0, text);
     if (this.losesPacket()) {
       onLoss();
       return now;
@@ -124,10 +125,4 @@ export class NetworkLink {
     const time = this.#core.now + this.minLatencyMs;
     for (const action of this.#heldActions.splice(0)) this.#core.callAt(time, action);
   }
-}
-
-function ignore(): void {}
-
-function lostDatagramText(): string {
-  return 'a datagram was lost';
 }

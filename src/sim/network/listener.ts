@@ -46,7 +46,7 @@ export class SimListener extends Readiness implements ListenerTransport {
     this.local = binding.local;
     this.binding = binding;
     this.#onClose = onClose;
-    this.#spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host);
+    this.#spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host, this);
     this.#markEmpty();
   }
 
@@ -96,9 +96,7 @@ export class SimListener extends Readiness implements ListenerTransport {
 
   #markEmpty(): undefined {
     this.canRecv = false;
-    this.#spuriousWakeUps.mayWake(() => {
-      if (!this.closed) this.notifyRecv();
-    });
+    this.#spuriousWakeUps.mayWake('recv');
   }
 
   /** Resets the connections in the queue. */

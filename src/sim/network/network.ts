@@ -16,12 +16,13 @@ import type {
   Endpoint,
   ListenerTransport,
   ListenOptions,
+  Network,
   NetworkCounters,
   NetworkLimits,
   Transport,
   TransportConnectOptions,
 } from '../../world/network.ts';
-import type { HostNetwork, SimCore } from '../core.ts';
+import type { SimCore } from '../core.ts';
 import { unsupportedBySimulatedHost } from '../errors.ts';
 import type { IpEndpoint } from './addresses.ts';
 import {
@@ -30,6 +31,7 @@ import {
   isMapped,
   isOnNetwork,
   isWildcard,
+  loopbackOf,
   NOWHERE,
   withoutWildcard,
 } from './addresses.ts';
@@ -46,10 +48,10 @@ import { MAX_BACKLOG, SimListener } from './listener.ts';
 import { SIM_OPTIONS } from './options.ts';
 import type { PortClaim } from './ports.ts';
 import { isDualStack, TcpPorts } from './ports.ts';
-import type { InterfaceTable, NetworkInterface } from './simulated-network.ts';
+import type { NetworkInterface, SimulatedNetwork } from './simulated-network.ts';
 import { checkPath } from './socket-files.ts';
 import { connectUnix } from './stream/connection.ts';
-import { beginHandshake } from './stream/handshake.ts';
+import { Handshake } from './stream/handshake.ts';
 import { SimTransport } from './transport.ts';
 
 const NEIGHBOUR_TIMEOUT_MS = 3000;
@@ -71,12 +73,13 @@ export const CAPABILITIES: Capabilities = {
 
 type FoundHosts = readonly { readonly host: string; readonly family: 4 | 6 }[];
 
-export class SimHostNetwork implements HostNetwork {
+export class SimHostNetwork implements Network {
   readonly backend = 'sim';
   readonly settleMs = 0;
   readonly capabilities: Capabilities = CAPABILITIES;
   readonly core: SimCore;
   readonly host: string;
+  /** The IPv4 address of the host. */
   readonly address: string;
   readonly ports: TcpPorts = new TcpPorts();
   readonly datagramRouter: DatagramRouter;
@@ -84,7 +87,7 @@ export class SimHostNetwork implements HostNetwork {
   readonly multicastGroups: MulticastGroups = new MulticastGroups((host) => this.#isOwn(host));
   /** Closing a simulated socket completes at once. */
   readonly closing = 0;
-  readonly #interfaces: InterfaceTable;
+  readonly #interfaces: SimulatedNetwork;
   readonly #interface: NetworkInterface;
   readonly #transports = new Set<SimTransport>();
   readonly #listeners = new Set<SimListener>();
@@ -92,7 +95,7 @@ export class SimHostNetwork implements HostNetwork {
   readonly #claims = new Map<SimTransport, PortClaim>();
   #closed = false;
 
-  constructor(interfaces: InterfaceTable, iface: NetworkInterface) {
+  constructor(interfaces: SimulatedNetwork, iface: NetworkInterface) {
     this.core = interfaces.core;
     this.host = iface.name;
     this.address = iface.v4;
@@ -184,12 +187,9 @@ export class SimHostNetwork implements HostNetwork {
       );
       return;
     }
-    beginHandshake(this.core, transport, {
-      links: this.#interfaces.linksBetween(this.#interface, iface),
-      from,
-      to,
-      listener: () => iface.network.ports.listenerAt(to, from),
-    });
+    const links = this.#interfaces.linksBetween(this.#interface, iface);
+    const listener = (): SimListener | undefined => iface.network.ports.listenerAt(to, from);
+    new Handshake(this.core, transport, { links, from, to, listener }).sendSyn();
   }
 
   /** The local address: the requested one, or the address from which `far` is reached. */
@@ -207,10 +207,9 @@ export class SimHostNetwork implements HostNetwork {
     return this.ports.claim({ ...requested, host }) ?? fail('EADDRINUSE');
   }
 
-  #sourceFor({ host, family }: IpEndpoint): IpEndpoint {
-    const { v4, v6 } = this.#interface;
-    if (family === 6) return { host: host === '::1' ? host : v6, port: 0, family };
-    return { host: isLoopback(host) ? '127.0.0.1' : v4, port: 0, family };
+  #sourceFor(to: IpEndpoint): IpEndpoint {
+    const own = to.family === 4 ? this.#interface.v4 : this.#interface.v6;
+    return { host: isLoopback(to.host) ? loopbackOf(to) : own, port: 0, family: to.family };
   }
 
   /** A Unix socket connects at once, or fails (unix(7)). */
@@ -239,13 +238,15 @@ export class SimHostNetwork implements HostNetwork {
     const fail = (code: ErrorCode): never => {
       throw systemError(code, 'bind', at);
     };
-    const wanted = withoutMapping(at as IpEndpoint);
+    const address = at as IpEndpoint;
+    // An IPv6 socket that is bound to an IPv4-mapped address keeps that address.
+    const wanted = isMapped(address.host) ? address : canonical(address);
     if (!this.#isOwn(wanted.host)) fail('EADDRNOTAVAIL');
     const port = wanted.port === 0 ? this.datagramPorts.freePort() : wanted.port;
     const local = { ...wanted, port };
     if (port === 0 || !this.datagramPorts.isFree(local, options)) fail('EADDRINUSE');
     const socket = new SimDatagram(this, local, options);
-    this.datagramPorts.add(socket);
+    this.datagramPorts.add(port, socket);
     this.#datagrams.add(socket);
     return socket;
   }
@@ -258,7 +259,7 @@ export class SimHostNetwork implements HostNetwork {
 
   forgetDatagram(socket: SimDatagram): void {
     this.#datagrams.delete(socket);
-    this.datagramPorts.remove(socket);
+    this.datagramPorts.remove(socket.local.port, socket);
     this.multicastGroups.forget(socket);
   }
 
@@ -376,11 +377,6 @@ export class SimHostNetwork implements HostNetwork {
     if (this.#openDescriptors() < MAX_DESCRIPTORS) return;
     throw systemError('EMFILE', syscall, about);
   }
-}
-
-/** An IPv6 socket that is bound to an IPv4-mapped address keeps that address. */
-function withoutMapping(at: IpEndpoint): IpEndpoint {
-  return isMapped(at.host) ? at : canonical(at);
 }
 
 function problemOf(path: string, listener: SimListener | undefined): ErrorCode | null {

@@ -1,4 +1,4 @@
-/** The TCP ports of one host: listeners, and the local ports of connections. */
+/** The ports of one host. For TCP: listeners, and the local ports of connections. */
 import type { ListenOptions } from '../../world/network.ts';
 import type { IpEndpoint } from './addresses.ts';
 import { isWildcard } from './addresses.ts';
@@ -9,16 +9,35 @@ import type { SimListener } from './listener.ts';
 const FIRST_EPHEMERAL = 32768;
 const LAST_EPHEMERAL = 60999;
 
-/** Assigns ephemeral ports in turn. */
-export class EphemeralPorts {
+/** The sockets of one kind by port. Assigns ephemeral ports in turn. */
+export class SocketsByPort<S> {
+  readonly #sockets = new Map<number, readonly S[]>();
   #next = FIRST_EPHEMERAL;
 
-  /** An unused port; 0 if there is none. */
-  find(isUsed: (port: number) => boolean): number {
+  at(port: number): readonly S[] {
+    return this.#sockets.get(port) ?? [];
+  }
+
+  add(port: number, socket: S): void {
+    this.#sockets.set(port, [...this.at(port), socket]);
+  }
+
+  remove(port: number, socket: S): void {
+    const left = this.at(port).filter((each) => each !== socket);
+    if (left.length > 0) this.#sockets.set(port, left);
+    else this.#sockets.delete(port);
+  }
+
+  isUsed(port: number): boolean {
+    return this.#sockets.has(port);
+  }
+
+  /** An unused ephemeral port; 0 if there is none. */
+  freePort(): number {
     for (let attempts = LAST_EPHEMERAL - FIRST_EPHEMERAL; attempts >= 0; attempts--) {
       const port = this.#next;
       this.#next = port === LAST_EPHEMERAL ? FIRST_EPHEMERAL : port + 1;
-      if (!isUsed(port)) return port;
+      if (!this.isUsed(port)) return port;
     }
     return 0;
   }
@@ -29,33 +48,19 @@ export interface PortClaim {
   readonly endpoint: IpEndpoint;
 }
 
-export class TcpPorts {
-  readonly #listeners = new Map<number, SimListener[]>();
+export class TcpPorts extends SocketsByPort<SimListener> {
   readonly #claims = new Map<number, PortClaim>();
-  readonly #ephemeralPorts = new EphemeralPorts();
 
   /** Why `at` cannot be listened at; null if the port is free or all listeners share it. */
   problemWith(at: IpEndpoint, options: ListenOptions): ErrorCode | null {
     const claim = this.#claims.get(at.port);
     if (claim !== undefined && overlap(claim.endpoint, at, false)) return 'EADDRINUSE';
-    for (const { local, binding } of this.#listeners.get(at.port) ?? []) {
+    for (const { local, binding } of this.at(at.port)) {
       const both = binding.dualStack || isDualStack(at, options);
       if (!overlap(local as IpEndpoint, at, both)) continue;
       if (!binding.reusePort || options.reusePort !== true) return 'EADDRINUSE';
     }
     return null;
-  }
-
-  add(port: number, listener: SimListener): void {
-    const sharing = this.#listeners.get(port);
-    if (sharing === undefined) this.#listeners.set(port, [listener]);
-    else sharing.push(listener);
-  }
-
-  remove(port: number, listener: SimListener): void {
-    const left = this.#listeners.get(port)?.filter((each) => each !== listener) ?? [];
-    if (left.length > 0) this.#listeners.set(port, left);
-    else this.#listeners.delete(port);
   }
 
   /**
@@ -64,8 +69,7 @@ export class TcpPorts {
    * hash of addresses and ports.
    */
   listenerAt(to: IpEndpoint, from: IpEndpoint): SimListener | undefined {
-    const all = this.#listeners.get(to.port);
-    if (all === undefined) return undefined;
+    const all = this.at(to.port);
     const exact = all.filter(({ local }) => (local as IpEndpoint).host === to.host);
     const found = exact.length > 0 ? exact : all.filter((each) => isForAll(each, to.family));
     return found[(Math.imul(from.port, 0x9e3779b1) >>> 0) % found.length];
@@ -74,7 +78,7 @@ export class TcpPorts {
   /** Claims `at.port`, or a free port for port 0. Returns null if it is taken, or none is free. */
   claim(at: IpEndpoint): PortClaim | null {
     const port = at.port === 0 ? this.freePort() : at.port;
-    if (port === 0 || this.#claims.has(port) || this.#listeners.has(port)) return null;
+    if (port === 0 || this.isUsed(port)) return null;
     const claim = { endpoint: { ...at, port } };
     this.#claims.set(port, claim);
     return claim;
@@ -84,11 +88,8 @@ export class TcpPorts {
     this.#claims.delete(endpoint.port);
   }
 
-  /** An unused ephemeral port; 0 if there is none. */
-  freePort(): number {
-    return this.#ephemeralPorts.find((port) => {
-      return this.#claims.has(port) || this.#listeners.has(port);
-    });
+  override isUsed(port: number): boolean {
+    return this.#claims.has(port) || super.isUsed(port);
   }
 }
 

@@ -5,7 +5,7 @@
  * The programs of a host use it through a `SimHostNetwork` (network.ts). A crash ends that object,
  * and a restart creates a new one. The addresses and files of the host stay.
  */
-import type { Link, NetworkModel, SimCore } from '../core.ts';
+import type { Link, SimCore } from '../core.ts';
 import { addressesOf } from './addresses.ts';
 import { NetworkLink } from './link.ts';
 import { SimHostNetwork } from './network.ts';
@@ -22,16 +22,7 @@ export interface NetworkInterface {
   network: SimHostNetwork;
 }
 
-/** The lookups that the network of one host needs. */
-export interface InterfaceTable {
-  readonly core: SimCore;
-  interfaceNamed(name: string): NetworkInterface | undefined;
-  interfaceAt(address: string): NetworkInterface | undefined;
-  all(): Iterable<NetworkInterface>;
-  linksBetween(from: NetworkInterface, to: NetworkInterface): LinkPair;
-}
-
-export class SimulatedNetwork implements NetworkModel, InterfaceTable {
+export class SimulatedNetwork {
   readonly core: SimCore;
   readonly #defaultLink: Link;
   readonly #byName = new Map<string, NetworkInterface>();

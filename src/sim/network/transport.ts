@@ -19,7 +19,7 @@ import type { Transport } from '../../world/network.ts';
 import type { ErrorCode } from './errors.ts';
 import { systemError } from './errors.ts';
 import { injectFault } from './faults.ts';
-import type { Connection, StreamEndpoint } from './stream/connection.ts';
+import type { Connection } from './stream/connection.ts';
 import { ReceiveBuffer } from './stream/receive-buffer.ts';
 import { SimSocket } from './stream/socket.ts';
 
@@ -30,7 +30,7 @@ const MAX_CHUNKS = 64;
 
 type DirectionState = 'connecting' | 'open' | 'ended' | 'shut' | 'failed' | 'closed';
 
-export class SimTransport extends SimSocket implements Transport, StreamEndpoint {
+export class SimTransport extends SimSocket implements Transport {
   readonly #receiveBuffer = new ReceiveBuffer();
   #recvState: DirectionState = 'connecting';
   #sendState: DirectionState = 'connecting';
@@ -47,7 +47,8 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   onAbandoned: (() => void) | null = null;
   /** Called when a segment arrives from the peer. */
   onSegment: (() => void) | null = null;
-  protected get isClosed(): boolean {
+
+  get closed(): boolean {
     return this.#sendState === 'closed';
   }
 
@@ -61,7 +62,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     if (this.#discarding) connection.incoming.receiverShutdown();
     this.lastReceivedAt = this.owner.core.now;
     if (this.options.get('keepAlive') !== 0) this.updateKeepAlive();
-    this.mayWakeSpuriously('recv');
+    this.spuriousWakeUps.mayWake('recv');
     this.notifySend();
   }
 
@@ -82,7 +83,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     if (this.connection !== null) return true;
     if (this.#sendState === 'failed') throw this.#sendError;
     this.canSend = false;
-    this.mayWakeSpuriously('send');
+    this.spuriousWakeUps.mayWake('send');
     return false;
   }
 
@@ -135,7 +136,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
 
   #markEmpty(): void {
     this.canRecv = false;
-    this.mayWakeSpuriously('recv');
+    this.spuriousWakeUps.mayWake('recv');
   }
 
   /** True: the direction is open now. False: ended, or still connecting. */
@@ -188,7 +189,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
   #markFull(count: number): number {
     this.canSend = false;
     (this.connection as Connection).outgoing.waitForSpace();
-    this.mayWakeSpuriously('send');
+    this.spuriousWakeUps.mayWake('send');
     return count;
   }
 
@@ -218,12 +219,14 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     throw this.#failSend();
   }
 
-  // ---- notifications of the streams (StreamEndpoint)
+  // ---- notifications of the streams
 
+  /** True while the program waits for space in the send buffer. */
   get waitsForSpace(): boolean {
     return !this.canSend && this.#sendState === 'open';
   }
 
+  /** Bytes have arrived. Returns false if the transport cannot take them. */
   receiveBytes(bytes: Buffer): boolean {
     this.onSegment?.();
     this.lastReceivedAt = this.owner.core.now;
@@ -241,6 +244,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     return true;
   }
 
+  /** The end of file has arrived. */
   receiveFin(): void {
     this.onSegment?.();
     if (this.#recvState === 'closed' || this.#failure !== null) return;
@@ -248,10 +252,12 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     this.notifyRecv();
   }
 
+  /** The send buffer has space again. */
   spaceAvailable(): void {
     if (this.#sendState !== 'closed') this.notifySend();
   }
 
+  /** The peer has not acknowledged within the time limit. */
   timeOut(): void {
     this.#failWith('ETIMEDOUT');
   }

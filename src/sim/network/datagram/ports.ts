@@ -3,37 +3,17 @@ import type { DatagramOptions } from '../../../world/network.ts';
 import type { IpEndpoint } from '../addresses.ts';
 import { canonical, isWildcard } from '../addresses.ts';
 import type { SimDatagram } from '../datagram.ts';
-import { EphemeralPorts, isDualStack, overlap } from '../ports.ts';
+import { isDualStack, overlap, SocketsByPort } from '../ports.ts';
 
-export class DatagramPorts {
-  readonly #sockets = new Map<number, SimDatagram[]>();
-  readonly #ephemeralPorts = new EphemeralPorts();
-
+export class DatagramPorts extends SocketsByPort<SimDatagram> {
   /** True: the port is unused, or all its sockets share it. */
   isFree(at: IpEndpoint, options: DatagramOptions): boolean {
-    return this.#at(at.port).every(
+    return this.at(at.port).every(
       (socket) =>
         !overlap(socket.local, at, isDualStackSocket(socket) || isDualStack(at, options)) ||
         (socket.options.reusePort === true && options.reusePort === true) ||
         (socket.options.reuseAddress === true && options.reuseAddress === true),
     );
-  }
-
-  add(socket: SimDatagram): void {
-    const { port } = socket.local;
-    this.#sockets.set(port, [...this.#at(port), socket]);
-  }
-
-  remove(socket: SimDatagram): void {
-    const { port } = socket.local;
-    const left = this.#at(port).filter((each) => each !== socket);
-    if (left.length > 0) this.#sockets.set(port, left);
-    else this.#sockets.delete(port);
-  }
-
-  /** An unused ephemeral port; 0 if there is none. */
-  freePort(): number {
-    return this.#ephemeralPorts.find((port) => this.#sockets.has(port));
   }
 
   /**
@@ -44,7 +24,7 @@ export class DatagramPorts {
   receiverOf(to: IpEndpoint, from: IpEndpoint): SimDatagram | undefined {
     let best: SimDatagram[] = [];
     let highest = 0;
-    for (const socket of this.#at(to.port)) {
+    for (const socket of this.at(to.port)) {
       const score = scoreOf(socket, to, from);
       if (score === 0 || score < highest) continue;
       best = score > highest ? [socket] : [...best, socket];
@@ -55,11 +35,7 @@ export class DatagramPorts {
 
   /** The sockets that receive a broadcast: those bound to all addresses of the family. */
   broadcastReceiversAt({ port, family }: IpEndpoint, from: IpEndpoint): SimDatagram[] {
-    return this.#at(port).filter((socket) => isForAll(socket, family) && acceptsFrom(socket, from));
-  }
-
-  #at(port: number): readonly SimDatagram[] {
-    return this.#sockets.get(port) ?? [];
+    return this.at(port).filter((socket) => isForAll(socket, family) && acceptsFrom(socket, from));
   }
 }
 

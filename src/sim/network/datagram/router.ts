@@ -17,7 +17,7 @@ import {
 } from '../addresses.ts';
 import type { SimDatagram } from '../datagram.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { InterfaceTable, NetworkInterface } from '../simulated-network.ts';
+import type { NetworkInterface, SimulatedNetwork } from '../simulated-network.ts';
 import { isLoopbackInterface } from './multicast.ts';
 import { acceptsFrom, isDualStackSocket } from './ports.ts';
 
@@ -33,10 +33,10 @@ interface Packet {
 
 export class DatagramRouter {
   readonly #core: SimCore;
-  readonly #interfaces: InterfaceTable;
+  readonly #interfaces: SimulatedNetwork;
   readonly #origin: NetworkInterface;
 
-  constructor(interfaces: InterfaceTable, home: NetworkInterface) {
+  constructor(interfaces: SimulatedNetwork, home: NetworkInterface) {
     this.#core = interfaces.core;
     this.#interfaces = interfaces;
     this.#origin = home;

@@ -1,9 +1,10 @@
 /**
- * A connection consists of two streams, one per direction, between two transports. The interfaces
- * between streams and transports, and the functions that connect two transports.
+ * A connection consists of two streams, one per direction, between two transports. The interface
+ * of a stream, and the functions that connect two transports.
  */
 import type { SimCore } from '../../core.ts';
 import type { NetworkLink } from '../link.ts';
+import type { SimTransport } from '../transport.ts';
 import { TcpStream } from './tcp-stream.ts';
 import { UnixStream } from './unix-stream.ts';
 
@@ -17,34 +18,9 @@ export interface LinkPair {
 export interface Connection {
   readonly outgoing: SendStream;
   readonly incoming: SendStream;
-  readonly peer: StreamEndpoint;
+  readonly peer: SimTransport;
   /** The links of a TCP connection. Undefined for a Unix socket. */
   readonly links?: LinkPair;
-}
-
-/** A transport, as the streams of its connection use it. */
-export interface StreamEndpoint {
-  /** True: the connection no longer exists here, and the peer may not know. */
-  readonly terminated: boolean;
-  /** True while the program waits for space in the send buffer. */
-  readonly waitsForSpace: boolean;
-  /** The size of the send buffer in bytes: the maximum that is written and not acknowledged. */
-  readonly sendBufferBytes: number;
-  /** The receive window in bytes: the maximum that is received and not read. */
-  readonly recvWindow: number;
-  /** TCP_USER_TIMEOUT: milliseconds without an acknowledgement; 0: the default of the system. */
-  readonly userTimeoutMs: number;
-  /** Bytes have arrived. Returns false if the transport cannot take them. */
-  receiveBytes(bytes: Buffer): boolean;
-  /** The end of file has arrived. */
-  receiveFin(): void;
-  receiveReset(): void;
-  /** A reset for this end was lost. */
-  resetLost(): void;
-  /** The send buffer has space again. */
-  spaceAvailable(): void;
-  /** The peer has not acknowledged within the time limit. */
-  timeOut(): void;
 }
 
 /** One direction of a connection. */
@@ -77,8 +53,8 @@ export interface SendStream {
 export function connectTcp(
   core: SimCore,
   links: LinkPair,
-  client: StreamEndpoint,
-  server: StreamEndpoint,
+  client: SimTransport,
+  server: SimTransport,
 ): [Connection, Connection] {
   const reverse = { outbound: links.inbound, inbound: links.outbound };
   const toServer = new TcpStream(core, links, client, server);
@@ -93,8 +69,8 @@ export function connectTcp(
 export function connectUnix(
   core: SimCore,
   host: string,
-  client: StreamEndpoint,
-  server: StreamEndpoint,
+  client: SimTransport,
+  server: SimTransport,
 ): [Connection, Connection] {
   const toServer = new UnixStream(core, host, client, server);
   const toClient = new UnixStream(core, host, server, client);

@@ -35,12 +35,7 @@ export interface Route {
   listener(): SimListener | undefined;
 }
 
-/** Sends the SYN and later notifies `client` of the result. */
-export function beginHandshake(core: SimCore, client: SimTransport, route: Route): void {
-  new Handshake(core, client, route).sendSyn();
-}
-
-class Handshake {
+export class Handshake {
   readonly #core: SimCore;
   readonly #client: SimTransport;
   readonly #route: Route;
@@ -63,6 +58,7 @@ class Handshake {
     };
   }
 
+  /** Sends the SYN and later notifies the client of the result. */
   sendSyn(): void {
     const { links, to } = this.#route;
     this.#trace('syn', () => `to ${endpointText(to)}`);
@@ -115,7 +111,7 @@ class Handshake {
     const [clientEnd, serverEnd] = connectTcp(this.#core, links, this.#client, server);
     this.#connection = clientEnd;
     server.established(serverEnd);
-    this.#halfOpen = new HalfOpen(this.#core, links, { listener, server });
+    this.#halfOpen = new HalfOpen(this.#core, links, listener, server);
   }
 
   #sendSynAck(): void {
@@ -159,29 +155,26 @@ class Handshake {
 }
 
 /** The server's side between SYN and ACK. */
-interface HalfOpenServer {
-  readonly listener: SimListener;
-  readonly server: SimTransport;
-}
-
 class HalfOpen {
   dropped = false;
   readonly #core: SimCore;
   readonly #links: LinkPair;
-  readonly #ends: HalfOpenServer;
+  readonly #listener: SimListener;
+  readonly #server: SimTransport;
   #startedAt: number;
   #retries = 0;
   #settled = false;
   #limitTimer: Timer | null = null;
 
-  constructor(core: SimCore, links: LinkPair, ends: HalfOpenServer) {
+  constructor(core: SimCore, links: LinkPair, listener: SimListener, server: SimTransport) {
     this.#core = core;
     this.#links = links;
-    this.#ends = ends;
+    this.#listener = listener;
+    this.#server = server;
     this.#startedAt = core.now;
-    ends.listener.halfOpen++;
+    listener.halfOpen++;
     // Bytes that arrive before the ACK complete the handshake as well.
-    ends.server.onSegment = () => this.#complete();
+    server.onSegment = () => this.#complete();
   }
 
   /** A packet was lost, so the ACK may never arrive. */
@@ -222,24 +215,23 @@ class HalfOpen {
   #settle(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
-    this.#ends.listener.halfOpen--;
-    this.#ends.server.onSegment = null;
+    this.#listener.halfOpen--;
+    this.#server.onSegment = null;
     if (this.#limitTimer !== null) this.#core.disarm(this.#limitTimer);
     return true;
   }
 
   #complete(): void {
     if (!this.#settle()) return;
-    const { listener, server } = this.#ends;
-    if (listener.closed) server.reset();
-    else listener.enqueue(server);
+    if (this.#listener.closed) this.#server.reset();
+    else this.#listener.enqueue(this.#server);
   }
 
   /** Removes the server's end. Later packets are answered with a reset. */
   drop(): void {
     if (!this.#settle()) return;
     this.dropped = true;
-    this.#ends.server.terminated = true;
-    this.#ends.server.destroy();
+    this.#server.terminated = true;
+    this.#server.destroy();
   }
 }

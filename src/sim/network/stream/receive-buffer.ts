@@ -18,8 +18,7 @@ export class ReceiveBuffer {
   take(max: number): Buffer {
     const first = this.#chunks[0] as Buffer;
     if (first.length === this.#length && first.length <= max) {
-      this.#chunks.length = 0;
-      this.#length = 0;
+      this.clear();
       return first;
     }
     const taken = Buffer.allocUnsafe(Math.min(max, this.#length));

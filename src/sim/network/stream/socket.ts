@@ -30,41 +30,41 @@ export abstract class SimSocket extends Readiness {
   constructor(owner: SimHostNetwork, remote: Endpoint) {
     super();
     this.owner = owner;
-    this.spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host);
+    this.spuriousWakeUps = new SpuriousWakeUps(owner.core, owner.host, this);
     this.remote = remote;
     this.#isUnix = 'path' in remote;
   }
 
   abstract timeOut(): void;
   abstract receiveReset(): void;
-  protected abstract get isClosed(): boolean;
+  abstract get closed(): boolean;
 
   // ------------------------------------------------------------------------------------- options
 
   getOption(option: SocketOption): number | undefined {
-    if (this.isClosed || (isOfTcp(option) && this.#isUnix)) return undefined;
+    if (this.closed || (isOfTcp(option) && this.#isUnix)) return undefined;
     return this.options.get(option);
   }
 
   setOption(option: SocketOption, value: number): void {
-    if (this.isClosed) throw this.closedError();
+    if (this.closed) throw this.closedError();
     if (isOfTcp(option) && this.#isUnix) return;
     this.options.set(option, value);
     if (option === 'keepAlive') this.updateKeepAlive();
   }
 
-  /** Half of a TCP buffer is for bytes (tcp(7)), and all of a Unix socket's. */
+  /**
+   * The size of the send buffer in bytes: the maximum that is written and not acknowledged.
+   * Half of a TCP buffer is for bytes (tcp(7)), and all of a Unix socket's.
+   */
   get sendBufferBytes(): number {
     const size = this.options.get('sendBufferSize');
     return this.#isUnix ? size : size / 2;
   }
 
+  /** The receive window in bytes: the maximum that is received and not read. */
   get recvWindow(): number {
     return this.options.get('recvBufferSize') / 2;
-  }
-
-  get userTimeoutMs(): number {
-    return this.options.get('userTimeoutMs');
   }
 
   // ------------------------------------------------------------------------------------- probing
@@ -87,7 +87,7 @@ export abstract class SimSocket extends Readiness {
   /** Starts or stops keep-alive, depending on the option. */
   protected updateKeepAlive(): void {
     const { connection } = this;
-    if (connection?.links === undefined || this.isClosed) return;
+    if (connection?.links === undefined || this.closed) return;
     this.#keepAlive ??= new KeepAlive(this.owner.core, connection.links, this);
     this.#keepAlive.update();
   }
@@ -101,15 +101,6 @@ export abstract class SimSocket extends Readiness {
   protected shorten(name: 'shortReads' | 'shortWrites', bytes: number): number {
     const { core, host } = this.owner;
     return bytes > 1 && injectFault(core, name, host) ? shortLength(core, bytes) : bytes;
-  }
-
-  /** Injects a spurious wake-up for the next task that waits. */
-  protected mayWakeSpuriously(direction: 'recv' | 'send'): void {
-    this.spuriousWakeUps.mayWake(() => {
-      if (this.isClosed) return;
-      if (direction === 'recv') this.notifyRecv();
-      else this.notifySend();
-    });
   }
 
   // --------------------------------------------------------------------------------------- names

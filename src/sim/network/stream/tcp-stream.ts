@@ -26,7 +26,8 @@ import { Timer } from '../../../kernel/timers.ts';
 import type { SimCore } from '../../core.ts';
 import { sample } from '../../report/trace-hash.ts';
 import type { NetworkLink } from '../link.ts';
-import type { LinkPair, SendStream, StreamEndpoint } from './connection.ts';
+import type { SimTransport } from '../transport.ts';
+import type { LinkPair, SendStream } from './connection.ts';
 
 /** The maximum size of a segment. Network cards take 64 KB and segment it themselves. */
 const MAX_SEGMENT = 16384;
@@ -50,8 +51,8 @@ export class TcpStream implements SendStream, TimerTarget {
   readonly #outbound: NetworkLink;
   /** The link of the acknowledgements. */
   readonly #inbound: NetworkLink;
-  readonly #sender: StreamEndpoint;
-  readonly #receiver: StreamEndpoint;
+  readonly #sender: SimTransport;
+  readonly #receiver: SimTransport;
   /** Segments that have not arrived. The first `#inFlight` of them are transmitted. */
   readonly #segments: Segment[] = [];
   #inFlight = 0;
@@ -84,7 +85,7 @@ export class TcpStream implements SendStream, TimerTarget {
   #ackTimer: Timer | null = null;
   #retransmitTimer: Timer | null = null;
 
-  constructor(core: SimCore, links: LinkPair, sender: StreamEndpoint, receiver: StreamEndpoint) {
+  constructor(core: SimCore, links: LinkPair, sender: SimTransport, receiver: SimTransport) {
     this.#core = core;
     this.#outbound = links.outbound;
     this.#inbound = links.inbound;
@@ -327,7 +328,9 @@ export class TcpStream implements SendStream, TimerTarget {
   }
 
   get #failsAt(): number {
-    return this.#unacknowledgedSince + (this.#sender.userTimeoutMs || USER_TIMEOUT_MS);
+    return (
+      this.#unacknowledgedSince + (this.#sender.options.get('userTimeoutMs') || USER_TIMEOUT_MS)
+    );
   }
 
   #onRetransmissionTimeout(): void {

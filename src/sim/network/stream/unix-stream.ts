@@ -4,18 +4,19 @@
  */
 import type { SimCore } from '../../core.ts';
 import { sample } from '../../report/trace-hash.ts';
-import type { SendStream, StreamEndpoint } from './connection.ts';
+import type { SimTransport } from '../transport.ts';
+import type { SendStream } from './connection.ts';
 
 export class UnixStream implements SendStream {
   readonly unacknowledged = false;
   broken = false;
   readonly #core: SimCore;
   readonly #host: string;
-  readonly #sender: StreamEndpoint;
-  readonly #receiver: StreamEndpoint;
+  readonly #sender: SimTransport;
+  readonly #receiver: SimTransport;
   #unread = 0;
 
-  constructor(core: SimCore, host: string, sender: StreamEndpoint, receiver: StreamEndpoint) {
+  constructor(core: SimCore, host: string, sender: SimTransport, receiver: SimTransport) {
     this.#core = core;
     this.#host = host;
     this.#sender = sender;
