@@ -20,15 +20,14 @@ import { checkProxyProtocol, ProxyHeaderStage } from '../proxy/header-stage.ts';
 import { tlsStageFactory } from '../tls/handshake.ts';
 import { checkTlsServer } from '../tls/options.ts';
 import { Listener } from './listener.ts';
-import { checkSizes, requireSizes } from './socket-options.ts';
+import { checkSizes, requireSizes, SIZE_KEYS } from './socket-options.ts';
 
 export const LISTEN_KEYS: Keys<ListenOptions> = {
   backlog: true,
   reusePort: true,
   ipv6Only: true,
   mode: true,
-  recvBufferSize: true,
-  sendBufferSize: true,
+  ...SIZE_KEYS,
   tls: true,
   proxyProtocol: true,
 };
