@@ -14,7 +14,7 @@ export function outOfRange(name: string, expected: string, got: unknown): RangeE
 }
 
 /** Throws unless `ms` is a number ≥ 0. Infinity is allowed. */
-export function checkDuration(name: string, ms: number): void {
+export function checkDuration(name: string, ms: unknown): void {
   checkNumber(name, ms, 'a number ≥ 0', typeof ms === 'number' && ms >= 0);
 }
 
@@ -41,7 +41,7 @@ function checkNumber(name: string, value: unknown, expected: string, isValid: bo
 }
 
 /** Throws unless `value` is true or false. */
-export function checkBoolean(name: string, value: boolean): void {
+export function checkBoolean(name: string, value: unknown): void {
   if (typeof value !== 'boolean') throw wrongType(name, 'true or false', value);
 }
 
@@ -99,10 +99,8 @@ function showOf(value: unknown, depth: number): string {
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (Array.isArray(value)) {
     if (depth > 1) return '[…]';
-    return `[${value
-      .slice(0, 4)
-      .map((item) => showOf(item, depth + 1))
-      .join(', ')}]`;
+    const items = value.slice(0, 4).map((item) => showOf(item, depth + 1));
+    return `[${items.join(', ')}]`;
   }
   if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value);
   return String(value);
