@@ -213,9 +213,7 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   /** The wait has failed: throws `error` in the next batch. The wait is already removed. */
   reject(error: unknown): void {
     uncountWait(this);
-    this.resume = 'throw';
-    this.inbox = error;
-    this.scheduler.ready(this);
+    this.scheduler.throwLater(this, error);
   }
 
   /** The parking was woken: resumes the task with `value` in the next batch. */
