@@ -143,19 +143,19 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
         if (parse.kind !== 'more') return this.#onParsed(parse);
         const more = this.#raw.tryRecv(parse.atLeast - this.#bytes.length);
         if (more === undefined) break;
-        if (more.length === 0) return this.#onEndOfFile();
+        if (more.length === 0)
+          return this.#onEnd(this.#headerError('the connection ended in the middle of it'));
         this.#bytes = Buffer.concat([this.#bytes, more]);
       }
       this.#raw.recvWaiter = this;
     } catch (error) {
-      if (this.#bytes.length === 0) this.#disconnected();
-      else this.#fail(error as Error);
+      this.#onEnd(error as Error);
     }
   }
 
   #onParsed(parse: Exclude<ProxyParse, { readonly kind: 'more' }>): void {
-    if (parse.kind === 'absent') return this.#failHeader('there is none');
-    if (parse.kind === 'invalid') return this.#failHeader(parse.why);
+    if (parse.kind === 'absent') return this.#fail(this.#headerError('there is none'));
+    if (parse.kind === 'invalid') return this.#fail(this.#headerError(parse.why));
     this.#stop();
     const raw = this.#raw;
     raw.remote = endpointOf(parse.header.source ?? this.#proxy);
@@ -163,20 +163,16 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
     this.#handshake.complete(raw);
   }
 
-  #onEndOfFile(): void {
-    if (this.#bytes.length === 0) this.#disconnected();
-    else this.#failHeader('the connection ended in the middle of it');
-  }
-
-  /** Some peers only check that the port is open. */
-  #disconnected(): void {
+  /** The connection has ended. Some peers send nothing: they only check that the port is open. */
+  #onEnd(error: Error): void {
+    if (this.#bytes.length > 0) return this.#fail(error);
     this.#stop();
     this.#raw.close();
     this.#handshake.disconnected();
   }
 
-  #failHeader(why: string): void {
-    this.#fail(new ProxyHeaderError(`${this.#proxy}`, why));
+  #headerError(why: string): ProxyHeaderError {
+    return new ProxyHeaderError(`${this.#proxy}`, why);
   }
 
   #fail(error: Error & { readonly code?: string }): void {
