@@ -91,8 +91,7 @@ export { listen } from './net/tcp/listen.ts';
 export { Listener } from './net/tcp/listener.ts';
 export { type PipeOptions, pipe } from './net/tcp/pipe.ts';
 export { Socket } from './net/tcp/socket.ts';
-export { bindDatagram } from './net/udp/bind-datagram.ts';
-export { Datagram, type ReceivedDatagram } from './net/udp/datagram.ts';
+export { bindDatagram, Datagram, type ReceivedDatagram } from './net/udp/datagram.ts';
 export type { HandshakeFailure, HandshakeStats, ProxyProtocolOptions } from './world/handshake.ts';
 export type { DatagramOptions, KeepAliveOptions, ListenOptions } from './world/network.ts';
 export type {

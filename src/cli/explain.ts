@@ -6,8 +6,8 @@ import { NET_ERRORS } from '../net/error-codes.ts';
 import { NODE_ERRORS } from '../node/error-codes.ts';
 import { SERVER_ERRORS } from '../server/error-codes.ts';
 import { SIM_ERRORS } from '../sim/error-codes.ts';
+import { nearest } from '../support/checks.ts';
 import type { Catalogue, CatalogueEntry } from '../support/error-catalogue.ts';
-import { nearest } from '../support/nearest.ts';
 import { CommandUsageError } from './errors.ts';
 import { readArguments } from './options.ts';
 

@@ -5,7 +5,7 @@
  * code. 0: success; 1: failure; 2: wrong usage.
  */
 
-import { nearest } from '../support/nearest.ts';
+import { nearest } from '../support/checks.ts';
 import { CommandUsageError, reportFailure } from './errors.ts';
 import { checkNodeVersion, readVersion } from './version.ts';
 

@@ -2,7 +2,7 @@
 import type { ParseArgsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
 import { parseAddress } from '../net/address.ts';
-import { nearest } from '../support/nearest.ts';
+import { nearest } from '../support/checks.ts';
 import { CommandUsageError } from './errors.ts';
 
 export type OptionTable = NonNullable<ParseArgsConfig['options']>;

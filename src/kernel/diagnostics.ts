@@ -34,14 +34,13 @@ function hint(yielded: unknown): string {
     if (!Array.isArray(yielded)) {
       return 'Drive an operation with `yield* operation` instead of `yield operation`.';
     }
-    if (isReason(yielded[0])) return `A task cannot wait with '${yielded[0]}' for this object.`;
+    const [word] = yielded;
+    if (REASONS.includes(word)) return `A task cannot wait with '${word}' for this object.`;
   }
   return "Expected `yield`, or one of ['recv', socket], ['send', socket], ['sleep', ms].";
 }
 
-function isReason(word: unknown): boolean {
-  return word === 'recv' || word === 'send' || word === 'sleep' || word === 'park';
-}
+const REASONS: readonly unknown[] = ['recv', 'send', 'sleep', 'park'];
 
 /** The error for a second task that waits where only one may. */
 export function busy(task: TaskImpl, reason: string, resource: { describe(): string }): BusyError {

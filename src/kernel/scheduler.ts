@@ -45,7 +45,7 @@ import type { SchedulerHost } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf } from './operation.ts';
 import { endByForce, throwInto, tooManyDeliveries } from './scope/cancellation-delivery.ts';
-import { isOwnCancellation } from './scope/cancelled.ts';
+import { isCancelled } from './scope/cancelled.ts';
 import type { ScopeImpl } from './scope/scope.ts';
 import { TaskImpl } from './task/task.ts';
 import type { Timer } from './timers.ts';
@@ -242,8 +242,10 @@ export class Scheduler {
     if (debug.tracker !== null && tookMs > LONG_STEP_MS) this.host.warn(longStep(task, tookMs));
   }
 
+  /** The cancellation of the task's scope, or of one around it, is not a failure. */
   #fail(task: TaskImpl, error: unknown): void {
-    if (isOwnCancellation(task, error)) return this.#finish(task, 'cancelled', error);
+    const isOwnCancellation = isCancelled(error) && error.scope.reaches(task.ownScope);
+    if (isOwnCancellation) return this.#finish(task, 'cancelled', error);
     noteTasks(error, task);
     this.#finish(task, 'failed', error);
   }

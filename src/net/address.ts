@@ -210,16 +210,13 @@ export function ipv6Text(bytes: Uint8Array): string {
   const groups = Array.from({ length: 8 }, (_, index) => {
     return ((bytes[2 * index] as number) << 8) | (bytes[2 * index + 1] as number);
   });
-  if (isMapped(groups)) return `::ffff:${ipv4Text(bytes.subarray(12))}`;
   const [start, length] = longestZeros(groups);
+  const isMapped = start === 0 && length === 5 && groups[5] === 0xffff;
+  if (isMapped) return `::ffff:${ipv4Text(bytes.subarray(12))}`;
   const text = (part: readonly number[]): string =>
     part.map((group) => group.toString(16)).join(':');
   if (length < 2) return text(groups);
   return `${text(groups.slice(0, start))}::${text(groups.slice(start + length))}`;
-}
-
-function isMapped(groups: readonly number[]): boolean {
-  return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0);
 }
 
 function longestZeros(groups: readonly number[]): readonly [number, number] {

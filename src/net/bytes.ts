@@ -18,12 +18,6 @@ export function checkBytes(name: string, data: unknown): asserts data is Uint8Ar
     throw wrongType(name, 'a Uint8Array with memory', data);
 }
 
-/** Throws unless `into` has room for a byte. */
-export function checkNotEmpty(into: Uint8Array): void {
-  checkBytes('into', into);
-  if (into.length === 0) throw wrongType('into', 'room for at least one byte', into);
-}
-
 /**
  * The error for memory that was detached or resized while an operation used it: it was transferred
  * to a worker, or is part of a resizable ArrayBuffer. A changed length reveals it.

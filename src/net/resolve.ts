@@ -18,13 +18,9 @@ export function* resolveEndpoints(
 ): Generator<Wait, readonly Endpoint[]> {
   const family = ipFamily(host);
   if (family !== 0) return [{ host, port, family }];
-  const found = yield* lookUp(host);
-  return found.map((each) => ({ host: each.host, port, family: each.family }));
-}
-
-function* lookUp(host: string): Generator<Wait, FoundHosts> {
   yield* checkpoint();
-  return yield* park<FoundHosts>(new NameLookup(host));
+  const found = yield* park<FoundHosts>(new NameLookup(host));
+  return found.map((each) => ({ host: each.host, port, family: each.family }));
 }
 
 /** The wait for one look-up. */

@@ -1,5 +1,4 @@
 /** Argument checks and the texts of their messages: expected value, actual value, its type. */
-import { nearest } from './nearest.ts';
 
 /** The TypeError for an argument, with Node's code ERR_INVALID_ARG_TYPE. */
 export function wrongType(name: string, expected: string, got: unknown): TypeError {
@@ -14,7 +13,7 @@ export function outOfRange(name: string, expected: string, got: unknown): RangeE
 }
 
 /** Throws unless `ms` is a number ≥ 0. Infinity is allowed. */
-export function checkDuration(name: string, ms: number): void {
+export function checkDuration(name: string, ms: unknown): void {
   checkNumber(name, ms, 'a number ≥ 0', typeof ms === 'number' && ms >= 0);
 }
 
@@ -47,7 +46,7 @@ export function checkNumber(
 }
 
 /** Throws unless `value` is true or false. */
-export function checkBoolean(name: string, value: boolean): void {
+export function checkBoolean(name: string, value: unknown): void {
   if (typeof value !== 'boolean') throw wrongType(name, 'true or false', value);
 }
 
@@ -105,10 +104,8 @@ function showOf(value: unknown, depth: number): string {
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (Array.isArray(value)) {
     if (depth > 1) return '[…]';
-    return `[${value
-      .slice(0, 4)
-      .map((item) => showOf(item, depth + 1))
-      .join(', ')}]`;
+    const items = value.slice(0, 4).map((item) => showOf(item, depth + 1));
+    return `[${items.join(', ')}]`;
   }
   if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value);
   return String(value);
@@ -141,4 +138,31 @@ export function titled(kind: string, name: string): string {
 /** "task 7 'writer'". */
 export function taskTitle(task: { readonly id: number; readonly name: string }): string {
   return `task ${task.id} '${task.name}'`;
+}
+
+/** For "did you mean": the word of `words` with the smallest edit distance, if it is small. */
+export function nearest(typed: string, words: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let limit = Math.max(2, Math.floor(typed.length / 3)) + 1;
+  for (const word of words) {
+    const edits = editDistance(typed, word);
+    if (edits >= limit) continue;
+    limit = edits;
+    best = word;
+  }
+  return best;
+}
+
+/** The Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
 }

@@ -1,6 +1,6 @@
 /** "Did you mean": near misses are recognised, far ones are not. */
 import { expect, test } from 'vitest';
-import { nearest } from './nearest.ts';
+import { nearest } from './checks.ts';
 
 test('nearest() finds the word for a mistyped one', () => {
   expect(nearest('ecko', ['echo', 'doctor'])).toBe('echo');

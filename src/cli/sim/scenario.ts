@@ -6,8 +6,7 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { SimOptions } from '../../sim/options.ts';
 import type { Scenario } from '../../sim/world.ts';
-import { show } from '../../support/checks.ts';
-import { nearest } from '../../support/nearest.ts';
+import { nearest, show } from '../../support/checks.ts';
 import { CommandUsageError } from '../errors.ts';
 
 export interface ScenarioModule {

@@ -4,7 +4,6 @@
  * It does not extend Error, so `catch (e) { if (e instanceof Error) … else throw e }` rethrows it.
  * Each Cancelled belongs to the scope that created it. Only that scope catches it.
  */
-import type { TaskImpl } from '../task/task.ts';
 import type { ScopeImpl } from './scope.ts';
 
 /** The value that operations in a cancelled scope throw. Not an Error; see `isCancelled`. */
@@ -37,9 +36,4 @@ export class Cancelled {
  */
 export function isCancelled(thrown: unknown): thrown is Cancelled {
   return thrown instanceof Cancelled;
-}
-
-/** True if `error` is the cancellation of `task`'s scope or of one around it: not a failure. */
-export function isOwnCancellation(task: TaskImpl, error: unknown): boolean {
-  return isCancelled(error) && error.scope.reaches(task.ownScope);
 }

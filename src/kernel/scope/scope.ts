@@ -16,14 +16,17 @@
  * Cancellation is iterative, because a tree of a hundred thousand tasks would exhaust the stack.
  */
 import { checkDuration, checkInstant } from '../../support/checks.ts';
+import { graceOver } from '../diagnostics.ts';
 import { TimeoutError, UsageError } from '../errors.ts';
-import type { Operation } from '../operation.ts';
+import type { Operation, Wait } from '../operation.ts';
+import { Lazy } from '../operation.ts';
+import { Parking, ParkingQueue } from '../parking.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { TaskImpl } from '../task/task.ts';
 import type { TimerTarget } from '../timers.ts';
 import { Timer } from '../timers.ts';
+import { checkpoint, park } from '../waits.ts';
 import { Cancelled } from './cancelled.ts';
-import { StopState, waitStopping } from './stop.ts';
 
 /** A region that can be cancelled or stopped, with a deadline that can be moved. */
 export interface Scope {
@@ -199,7 +202,7 @@ export class ScopeImpl implements Scope, TimerTarget {
   }
 
   waitStopping(): Operation<void> {
-    return waitStopping(this);
+    return new Lazy(() => untilStopping(this));
   }
 
   get signal(): AbortSignal {
@@ -211,13 +214,9 @@ export class ScopeImpl implements Scope, TimerTarget {
     return extras.aborter.signal;
   }
 
-  /** Notifies the listeners of `signal`, after the cancellation has propagated. */
-  abortSignal(): void {
-    this.extras?.aborter?.abort(this.reason);
-  }
-
-  get hasSignal(): boolean {
-    return this.extras !== null && this.extras.aborter !== null;
+  /** The source of `signal`, if that was used. */
+  get aborter(): AbortController | null {
+    return this.extras === null ? null : this.extras.aborter;
   }
 
   private ensureExtras(): Extras {
@@ -262,13 +261,66 @@ export class ScopeImpl implements Scope, TimerTarget {
   }
 }
 
+// ---- the soft stop: `stop()` cancels nothing, it lets `waitStopping()` return ----
+
+/** The stop state of a scope. Created at the first call of `stop()` or `waitStopping()`. */
+class StopState implements TimerTarget {
+  readonly #scope: ScopeImpl;
+  /** The tasks in `waitStopping()`. */
+  readonly waiters: ParkingQueue = new ParkingQueue();
+  /** True after `stop()` was called on this scope itself. */
+  requested = false;
+  #timer: Timer | null = null;
+  #graceMs = 0;
+
+  constructor(scope: ScopeImpl) {
+    this.#scope = scope;
+  }
+
+  /** A second call can only shorten the grace period. */
+  request(graceMs: number | undefined): void {
+    this.requested = true;
+    if (graceMs === undefined) return;
+    const { scheduler } = this.#scope;
+    const at = scheduler.now() + graceMs;
+    if (this.#timer?.armed && this.#timer.at <= at) return;
+    this.#graceMs = graceMs;
+    this.#timer ??= new Timer(this);
+    scheduler.arm(this.#timer, at);
+  }
+
+  /** The grace period is over. */
+  expire(): void {
+    this.#scope.cancel(graceOver(this.#scope, this.#graceMs));
+  }
+
+  wakeAll(): void {
+    while (this.waiters.first !== null) this.waiters.first.wake();
+  }
+
+  end(): void {
+    if (this.#timer !== null) this.#scope.scheduler.disarm(this.#timer);
+  }
+}
+
+function* untilStopping(scope: ScopeImpl): Generator<Wait, void> {
+  yield* checkpoint();
+  if (scope.stopping) return;
+  // Most stops come from outside the program, for example from a signal.
+  const parking = new Parking('stopping', { external: true });
+  scope.stopState.waiters.push(parking);
+  yield* park(parking);
+}
+
+// ---- cancellation in the tree of scopes ----
+
 /**
  * Propagates the cancellation of `source` to `top` and the scopes inside it. It does not enter a
  * shield; it only starts the time limits of the shields there. If `top` is a shield that has just
  * expired (`expired`), the shields inside expire with it: the earliest limit applies.
  */
 export function propagateCancellation(top: ScopeImpl, source: ScopeImpl, expired = false): void {
-  const signals: ScopeImpl[] = [];
+  const aborters: AbortController[] = [];
   let scope: ScopeImpl | null = top;
   while (scope !== null) {
     if (scope.shielding && scope !== top && !expired) {
@@ -278,10 +330,11 @@ export function propagateCancellation(top: ScopeImpl, source: ScopeImpl, expired
     }
     if (expired) scope.stopShielding();
     scope.reach(source);
-    if (scope.hasSignal) signals.push(scope);
+    if (scope.aborter !== null) aborters.push(scope.aborter);
     scope = nextInTree(scope, top);
   }
-  for (const reached of signals) reached.abortSignal();
+  // The listeners of the signals run after the cancellation has propagated.
+  for (const aborter of aborters) aborter.abort(source.ownReason);
 }
 
 function startLimits(shield: ScopeImpl): void {

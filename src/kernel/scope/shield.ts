@@ -4,9 +4,9 @@ import { ShieldExpiredError } from '../errors.ts';
 import type { Operation, OperationSource } from '../operation.ts';
 import { checkSource } from '../operation.ts';
 import type { TaskImpl } from '../task/task.ts';
-import { Timer } from '../timers.ts';
-import { propagateCancellation, ScopeImpl } from './scope.ts';
-import { ScopedOperation } from './with-scope.ts';
+import type { ScopeImpl } from './scope.ts';
+import { propagateCancellation } from './scope.ts';
+import { LimitScope, ScopedOperation } from './with-scope.ts';
 
 /**
  * Runs `op` although an enclosing scope is cancelled, for cleanup that must wait. `close()` never
@@ -60,9 +60,8 @@ class ShieldOperation<T> extends ScopedOperation<T> {
   }
 }
 
-class ShieldScope extends ScopeImpl {
+class ShieldScope extends LimitScope {
   private readonly withinMs: number;
-  private limitTimer: Timer | null = null;
   private expired = false;
 
   constructor(task: TaskImpl, parent: ScopeImpl, withinMs: number) {
@@ -74,30 +73,20 @@ class ShieldScope extends ScopeImpl {
     if (cancelledAround(this) !== null) this.startLimit();
   }
 
-  override get hidden(): boolean {
-    return true;
-  }
-
   override get shielding(): boolean {
     return !this.expired;
   }
 
   override startLimit(): void {
-    if (this.limitTimer !== null) return;
-    this.limitTimer = new Timer({ expire: () => this.expireShield() });
-    this.scheduler.arm(this.limitTimer, this.scheduler.now() + this.withinMs);
+    if (this.limitTimer === null) this.begin(this.scheduler.now() + this.withinMs, this.withinMs);
   }
 
   override stopShielding(): void {
     this.expired = true;
   }
 
-  override end(): void {
-    if (this.limitTimer !== null) this.scheduler.disarm(this.limitTimer);
-    super.end();
-  }
-
-  private expireShield(): void {
+  /** The limit has passed. */
+  override expire(): void {
     const source = cancelledAround(this);
     if (source === null || this.expired) return;
     this.scheduler.unhandled(shieldExpired(this.task, this.withinMs));

@@ -240,8 +240,8 @@ class MoveOnAfterOperation<T> extends TimeoutOperation<T | undefined> {
 }
 
 /** The scope of a time limit. Programs have no access to it, so its deadline cannot be moved. */
-class LimitScope extends ScopeImpl {
-  private limitTimer: Timer | null = null;
+export class LimitScope extends ScopeImpl {
+  protected limitTimer: Timer | null = null;
   private limitMs = 0;
 
   begin(at: number, limitMs: number): void {

@@ -23,7 +23,7 @@ import { isCancelled } from '../scope/cancelled.ts';
 import { ScopeImpl } from '../scope/scope.ts';
 import type { Timer, TimerTarget } from '../timers.ts';
 import { mustPause, parkWait } from '../waits.ts';
-import type { GroupImpl } from './group.ts';
+import type { GroupImpl, SpawnOptions } from './group.ts';
 
 /** The state of a task. The last three are final. */
 export type TaskState = 'ready' | 'running' | 'waiting' | 'done' | 'failed' | 'cancelled';
@@ -52,10 +52,8 @@ export interface Task<T> {
   children(): readonly Task<unknown>[];
 }
 
-export interface TaskOptions {
+interface TaskOptions extends Required<SpawnOptions> {
   readonly group: GroupImpl | null;
-  readonly name: string | { toString(): string };
-  readonly daemon: boolean;
 }
 
 /** Operations that a task may complete before it must let other tasks run. */
@@ -74,7 +72,7 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   readonly group: GroupImpl | null;
   /** The group does not wait for daemons. */
   readonly daemon: boolean;
-  private readonly givenName: string | { toString(): string };
+  private readonly givenName: TaskOptions['name'];
   state: TaskState = 'ready';
   /** The iterator that is driven: null before the first step and after the last one. */
   frames: Frames<T> | null = null;
@@ -213,9 +211,7 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   /** The wait has failed: throws `error` in the next batch. The wait is already removed. */
   reject(error: unknown): void {
     uncountWait(this);
-    this.resume = 'throw';
-    this.inbox = error;
-    this.scheduler.ready(this);
+    this.scheduler.throwLater(this, error);
   }
 
   /** The parking was woken: resumes the task with `value` in the next batch. */

@@ -46,6 +46,14 @@ export interface FailedHandshake {
   readonly remote: Endpoint;
 }
 
+/** A pending handshake. */
+interface PendingRecord extends PendingHandshake {
+  /** Milliseconds on the scheduler's clock. */
+  readonly startedAt: number;
+  /** Absent until `HandshakeStage.start` has returned. */
+  abort: (() => void) | undefined;
+}
+
 /** Decides which peers may start a handshake. */
 export interface AdmissionPolicy {
   /** False: the connection is reset. */
@@ -75,7 +83,7 @@ export class HandshakingListener
   #stage: HandshakeStage;
   #acceptBatch = Infinity;
   /** In the order in which they started: the first one is the oldest. */
-  readonly #pending = new Set<PendingHandshakeImpl>();
+  readonly #pending = new Set<PendingRecord>();
   /** Connections with a complete handshake that are not accepted yet. */
   readonly #completed: Transport[] = [];
   readonly #unreportedFailures: FailedHandshake[] = [];
@@ -160,7 +168,14 @@ export class HandshakingListener
 
   #startHandshake(raw: Transport): void {
     if (this.admissionPolicy?.admits(raw.remote) === false) return raw.reset();
-    const handshake = new PendingHandshakeImpl(raw, this, this.#scheduler.now());
+    const handshake: PendingRecord = {
+      raw,
+      startedAt: this.#scheduler.now(),
+      abort: undefined,
+      complete: (transport) => this.#onEnded(handshake, transport),
+      fail: (error) => this.#onEnded(handshake, error),
+      disconnected: () => this.#onEnded(handshake, null),
+    };
     this.#pending.add(handshake);
     const abort = this.#stage.start(handshake);
     if (this.#pending.has(handshake)) handshake.abort = abort;
@@ -241,10 +256,10 @@ export class HandshakingListener
     }
   }
 
-  #abort(handshake: PendingHandshakeImpl, ms: number): void {
+  #abort(handshake: PendingRecord, ms: number): void {
     handshake.abort?.();
     const what = `the handshake with ${handshake.raw.describe()}`;
-    this.handshakeEnded(handshake, new TimeoutError(ms, what));
+    this.#onEnded(handshake, new TimeoutError(ms, what));
   }
 
   // ---- handshakes ----
@@ -258,10 +273,7 @@ export class HandshakingListener
 
   /** The outcome: a transport if it is complete, an error if it has failed, null if the peer has
    *  disconnected. */
-  handshakeEnded(
-    handshake: PendingHandshakeImpl,
-    outcome: Transport | HandshakeError | null,
-  ): void {
+  #onEnded(handshake: PendingRecord, outcome: Transport | HandshakeError | null): void {
     if (!this.#pending.delete(handshake)) return;
     const { raw } = handshake;
     if (outcome === null || outcome instanceof Error) {
@@ -341,32 +353,5 @@ export class HandshakingListener
 
   #closedError(): ClosedError {
     return new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
-  }
-}
-
-class PendingHandshakeImpl implements PendingHandshake {
-  readonly raw: Transport;
-  /** Milliseconds on the scheduler's clock. */
-  readonly startedAt: number;
-  /** Absent until `HandshakeStage.start` has returned. */
-  abort: (() => void) | undefined = undefined;
-  readonly #listener: HandshakingListener;
-
-  constructor(raw: Transport, listener: HandshakingListener, startedAt: number) {
-    this.raw = raw;
-    this.startedAt = startedAt;
-    this.#listener = listener;
-  }
-
-  complete(transport: Transport): void {
-    this.#listener.handshakeEnded(this, transport);
-  }
-
-  fail(error: HandshakeError): void {
-    this.#listener.handshakeEnded(this, error);
-  }
-
-  disconnected(): void {
-    this.#listener.handshakeEnded(this, null);
   }
 }

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { ipBytes, ipFamily, ipv4Text, ipv6Text, SocketAddress } from '../address.ts';
-import { AddressRanges } from './address-ranges.ts';
+import { AddressRanges } from './header-stage.ts';
 
 function at(host: string): SocketAddress {
   return new SocketAddress({ host, port: 1, family: ipFamily(host) === 6 ? 6 : 4 });

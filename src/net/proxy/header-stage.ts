@@ -16,17 +16,16 @@ import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { TimerTarget } from '../../kernel/timers.ts';
 import { Timer } from '../../kernel/timers.ts';
 import type { Keys } from '../../support/checks.ts';
-import { checkDuration, checkKeys, outOfRange } from '../../support/checks.ts';
+import { checkDuration, checkKeys, outOfRange, wrongType } from '../../support/checks.ts';
 import type {
   HandshakeStage,
   PendingHandshake,
   ProxyProtocolOptions,
 } from '../../world/handshake.ts';
 import type { Endpoint, Transport } from '../../world/network.ts';
-import { SocketAddress } from '../address.ts';
+import { ipBytes, ipFamily, SocketAddress } from '../address.ts';
 import { ProxyHeaderError, ProxyUntrustedError } from '../errors.ts';
 import type { Socket } from '../tcp/socket.ts';
-import { AddressRanges } from './address-ranges.ts';
 import type { ProxyHeader, ProxyParse } from './header.ts';
 import { parseProxyHeader } from './header.ts';
 
@@ -67,23 +66,23 @@ export function checkProxyProtocol(options: ProxyProtocolOptions): void {
 
 export class ProxyHeaderStage implements HandshakeStage {
   readonly maxPending: number = MAX_PENDING;
+  readonly timeoutMs: number;
+  readonly scheduler: Scheduler;
   readonly #trusted: AddressRanges;
-  readonly #timeoutMs: number;
   readonly #acceptsUntrusted: boolean;
-  readonly #scheduler: Scheduler;
 
   constructor(options: ProxyProtocolOptions, scheduler: Scheduler) {
+    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.scheduler = scheduler;
     this.#trusted = new AddressRanges('proxyProtocol.trusted', options.trusted);
-    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#acceptsUntrusted = options.untrusted === 'accept';
-    this.#scheduler = scheduler;
   }
 
   start(handshake: PendingHandshake): () => void {
     const { raw } = handshake;
     const peer = new SocketAddress(raw.remote);
     if (this.#trusted.has(peer)) {
-      const reader = new HeaderReader(handshake, peer, this.#scheduler, this.#timeoutMs);
+      const reader = new HeaderReader(this, handshake, peer);
       reader.start();
       return () => reader.abort();
     }
@@ -101,29 +100,23 @@ const NOTHING_TO_ABORT = (): void => {};
 
 /** Reads the header of one connection. */
 class HeaderReader implements ReadinessWaiter, TimerTarget {
-  readonly #raw: Transport;
+  readonly #stage: ProxyHeaderStage;
   readonly #handshake: PendingHandshake;
+  readonly #raw: Transport;
   readonly #proxy: SocketAddress;
-  readonly #scheduler: Scheduler;
-  readonly #timeoutMs: number;
   readonly #timer = new Timer(this);
   #bytes: Buffer = Buffer.alloc(0);
 
-  constructor(
-    handshake: PendingHandshake,
-    proxy: SocketAddress,
-    scheduler: Scheduler,
-    timeoutMs: number,
-  ) {
-    this.#raw = handshake.raw;
+  constructor(stage: ProxyHeaderStage, handshake: PendingHandshake, proxy: SocketAddress) {
+    this.#stage = stage;
     this.#handshake = handshake;
+    this.#raw = handshake.raw;
     this.#proxy = proxy;
-    this.#scheduler = scheduler;
-    this.#timeoutMs = timeoutMs;
   }
 
   start(): void {
-    this.#scheduler.arm(this.#timer, this.#scheduler.now() + this.#timeoutMs);
+    const { scheduler, timeoutMs } = this.#stage;
+    scheduler.arm(this.#timer, scheduler.now() + timeoutMs);
     this.notify();
   }
 
@@ -134,7 +127,7 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
 
   expire(): void {
     const what = `the PROXY protocol header from ${this.#proxy}`;
-    this.#fail(new TimeoutError(this.#timeoutMs, what));
+    this.#fail(new TimeoutError(this.#stage.timeoutMs, what));
   }
 
   abort(): void {
@@ -150,19 +143,19 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
         if (parse.kind !== 'more') return this.#onParsed(parse);
         const more = this.#raw.tryRecv(parse.atLeast - this.#bytes.length);
         if (more === undefined) break;
-        if (more.length === 0) return this.#onEndOfFile();
+        if (more.length === 0)
+          return this.#onEnd(this.#headerError('the connection ended in the middle of it'));
         this.#bytes = Buffer.concat([this.#bytes, more]);
       }
       this.#raw.recvWaiter = this;
     } catch (error) {
-      if (this.#bytes.length === 0) this.#disconnected();
-      else this.#fail(error as Error);
+      this.#onEnd(error as Error);
     }
   }
 
   #onParsed(parse: Exclude<ProxyParse, { readonly kind: 'more' }>): void {
-    if (parse.kind === 'absent') return this.#failHeader('there is none');
-    if (parse.kind === 'invalid') return this.#failHeader(parse.why);
+    if (parse.kind === 'absent') return this.#fail(this.#headerError('there is none'));
+    if (parse.kind === 'invalid') return this.#fail(this.#headerError(parse.why));
     this.#stop();
     const raw = this.#raw;
     raw.remote = endpointOf(parse.header.source ?? this.#proxy);
@@ -170,20 +163,16 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
     this.#handshake.complete(raw);
   }
 
-  #onEndOfFile(): void {
-    if (this.#bytes.length === 0) this.#disconnected();
-    else this.#failHeader('the connection ended in the middle of it');
-  }
-
-  /** Some peers only check that the port is open. */
-  #disconnected(): void {
+  /** The connection has ended. Some peers send nothing: they only check that the port is open. */
+  #onEnd(error: Error): void {
+    if (this.#bytes.length > 0) return this.#fail(error);
     this.#stop();
     this.#raw.close();
     this.#handshake.disconnected();
   }
 
-  #failHeader(why: string): void {
-    this.#fail(new ProxyHeaderError(`${this.#proxy}`, why));
+  #headerError(why: string): ProxyHeaderError {
+    return new ProxyHeaderError(`${this.#proxy}`, why);
   }
 
   #fail(error: Error & { readonly code?: string }): void {
@@ -193,7 +182,7 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
   }
 
   #stop(): void {
-    this.#scheduler.disarm(this.#timer);
+    this.#stage.scheduler.disarm(this.#timer);
     if (this.#raw.recvWaiter === this) this.#raw.recvWaiter = null;
   }
 }
@@ -201,4 +190,51 @@ class HeaderReader implements ReadinessWaiter, TimerTarget {
 function endpointOf({ host, port, family, path }: SocketAddress): Endpoint {
   if (path !== undefined) return { path };
   return { host, port, family: family === 'IPv6' ? 6 : 4 };
+}
+
+// ---- address ranges: '10.0.0.0/8', 'fd00::/8', '192.0.2.7', and 'unix' for Unix sockets ----
+
+const EXPECTED_RANGE = "a range such as '10.0.0.0/8', 'fd00::/8', '192.0.2.7' or 'unix'";
+
+/** The addresses that are equal to `prefix` without their last `hostBits` bits, of 128. */
+interface AddressRange {
+  readonly prefix: bigint;
+  readonly hostBits: bigint;
+}
+
+/** A set of address ranges. An IPv4-mapped IPv6 address counts as IPv4. */
+export class AddressRanges {
+  readonly #ranges: readonly AddressRange[];
+  readonly #unix: boolean;
+
+  /** Errors: TypeError, RangeError. `name` names the option in their messages. */
+  constructor(name: string, ranges: readonly string[]) {
+    if (!Array.isArray(ranges)) throw wrongType(name, `an array of ${EXPECTED_RANGE}`, ranges);
+    const parsed = ranges.map((range, index) => parseRange(`${name}[${index}]`, range));
+    this.#ranges = parsed.filter((range) => range !== 'unix');
+    this.#unix = parsed.includes('unix');
+  }
+
+  has({ host, family }: SocketAddress): boolean {
+    if (family === 'unix') return this.#unix;
+    const address = ipNumber(host);
+    return this.#ranges.some(({ prefix, hostBits }) => address >> hostBits === prefix);
+  }
+}
+
+function parseRange(name: string, range: string): AddressRange | 'unix' {
+  if (typeof range !== 'string') throw wrongType(name, EXPECTED_RANGE, range);
+  if (range === 'unix') return 'unix';
+  const match = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(range);
+  const family = ipFamily(match?.[1] ?? '');
+  const width = family === 4 ? 32 : 128;
+  const bits = Number(match?.[2] ?? width);
+  if (match === null || family === 0 || bits > width) throw outOfRange(name, EXPECTED_RANGE, range);
+  const hostBits = BigInt(width - bits);
+  return { prefix: ipNumber(match[1] as string) >> hostBits, hostBits };
+}
+
+/** An IP address as a number of 128 bits. */
+function ipNumber(host: string): bigint {
+  return BigInt(`0x${Buffer.from(ipBytes(host)).toString('hex')}`);
 }

@@ -20,7 +20,8 @@ import type { Address, ParsedAddress } from '../address.ts';
 import { formatAddress, ipFamily, parseAddress } from '../address.ts';
 import { currentNetwork } from '../current-world.ts';
 import { resolveEndpoints } from '../resolve.ts';
-import { checkedTlsClientOptions, connectOverTls } from '../tls/handshake.ts';
+import { connectOverTls } from '../tls/handshake.ts';
+import { checkTlsClient } from '../tls/options.ts';
 import type { ConnectionAttempt } from './connection-attempts.ts';
 import { ConnectionAttempts } from './connection-attempts.ts';
 import { Socket } from './socket.ts';
@@ -51,8 +52,7 @@ const CONNECT_KEYS: Keys<ConnectOptions> = {
   localAddress: true,
   noDelay: true,
   keepAlive: true,
-  recvBufferSize: true,
-  sendBufferSize: true,
+  ...SIZE_KEYS,
   tls: true,
 };
 
@@ -79,12 +79,10 @@ const CONNECT_KEYS: Keys<ConnectOptions> = {
 export function connect(address: Address, options: ConnectOptions = {}): Operation<Socket> {
   const parsed = parseAddress(address);
   checkConnectOptions(options);
-  const plan: ConnectPlan = {
-    address: parsed,
-    network: transportOptions(options),
-    tls: checkedTlsClientOptions(options.tls),
-  };
-  return new Lazy(() => runConnect(plan, options));
+  const network = transportOptions(options);
+  const tls = options.tls === true ? {} : options.tls;
+  if (tls !== undefined) checkTlsClient(tls);
+  return new Lazy(() => runConnect({ address: parsed, network, tls }, options));
 }
 
 function checkConnectOptions(options: ConnectOptions): void {

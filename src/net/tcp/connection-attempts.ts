@@ -25,12 +25,6 @@ export interface ConnectionAttempt {
   error: Error | undefined;
 }
 
-/** An attempt in progress. */
-interface PendingAttempt {
-  readonly attempt: ConnectionAttempt;
-  readonly transport: Transport;
-}
-
 export class ConnectionAttempts {
   /** In the order in which they started. */
   readonly tried: ConnectionAttempt[] = [];
@@ -38,7 +32,7 @@ export class ConnectionAttempts {
   connected = false;
   readonly #network: Network;
   readonly #options: TransportConnectOptions;
-  readonly #pending: PendingAttempt[] = [];
+  readonly #pending = new Map<ConnectionAttempt, Transport>();
 
   constructor(network: Network, options: TransportConnectOptions) {
     this.#network = network;
@@ -55,14 +49,14 @@ export class ConnectionAttempts {
     try {
       for (let next = waiting.shift(); ; next = waiting.shift()) {
         if (next !== undefined) this.#start(next);
-        const more = waiting.length > 0 && this.#pending.length < MAX_CONCURRENT_ATTEMPTS;
+        const more = waiting.length > 0 && this.#pending.size < MAX_CONCURRENT_ATTEMPTS;
         const nextAt = more ? now() + delayMs : Infinity;
         const connected = yield* this.#untilFailure(nextAt);
         if (connected !== undefined) return connected;
-        if (this.#pending.length === 0 && waiting.length === 0) return undefined;
+        if (this.#pending.size === 0 && waiting.length === 0) return undefined;
       }
     } finally {
-      for (const { transport } of this.#pending) transport.close();
+      for (const transport of this.#pending.values()) transport.close();
     }
   }
 
@@ -77,7 +71,7 @@ export class ConnectionAttempts {
     const attempt: ConnectionAttempt = { to, error: undefined };
     this.tried.push(attempt);
     try {
-      this.#pending.push({ attempt, transport: this.#network.connect(to, this.#options) });
+      this.#pending.set(attempt, this.#network.connect(to, this.#options));
     } catch (error) {
       attempt.error = failureOf(error);
     }
@@ -85,9 +79,9 @@ export class ConnectionAttempts {
 
   /** Returns a connection; `undefined` when an attempt has failed, or at the time `nextAt`. */
   *#untilFailure(nextAt: number): Generator<Wait, Transport | undefined> {
-    for (let count = this.#pending.length; count > 0; ) {
+    for (let count = this.#pending.size; count > 0; ) {
       const connected = this.#pollAttempts();
-      if (connected !== undefined || this.#pending.length < count) return connected;
+      if (connected !== undefined || this.#pending.size < count) return connected;
       if (yield* this.#wait(nextAt)) return undefined;
     }
     return undefined;
@@ -95,35 +89,31 @@ export class ConnectionAttempts {
 
   /** Checks every attempt. A failed one is closed, and its error is recorded. */
   #pollAttempts(): Transport | undefined {
-    for (const pending of [...this.#pending]) {
+    for (const [attempt, transport] of this.#pending) {
       try {
-        if (!pending.transport.tryConnect()) continue;
-        this.#remove(pending);
+        if (!transport.tryConnect()) continue;
+        this.#pending.delete(attempt);
         this.connected = true;
-        return pending.transport;
+        return transport;
       } catch (error) {
-        pending.attempt.error = failureOf(error);
-        this.#remove(pending);
-        pending.transport.close();
+        attempt.error = failureOf(error);
+        this.#pending.delete(attempt);
+        transport.close();
       }
     }
     return undefined;
   }
 
-  #remove(pending: PendingAttempt): void {
-    this.#pending.splice(this.#pending.indexOf(pending), 1);
-  }
-
   /** Waits until an attempt has an outcome. Returns true at the time `nextAt`. */
   *#wait(nextAt: number): Generator<Wait, boolean> {
-    const [first, ...others] = this.#pending as [PendingAttempt, ...PendingAttempt[]];
-    if (others.length === 0 && nextAt === Infinity) {
-      yield* writable(first.transport);
+    const [first] = this.#pending.values();
+    if (this.#pending.size === 1 && nextAt === Infinity) {
+      yield* writable(first as Transport);
       return false;
     }
     const cases: Record<string, Operation<unknown>> = { late: sleepUntil(nextAt) };
-    for (const { attempt, transport } of this.#pending) {
-      cases[formatAddress(attempt.to)] = writable(transport);
+    for (const [{ to }, transport] of this.#pending) {
+      cases[formatAddress(to)] = writable(transport);
     }
     return (yield* select(cases)).key === 'late';
   }

@@ -20,15 +20,14 @@ import { checkProxyProtocol, ProxyHeaderStage } from '../proxy/header-stage.ts';
 import { tlsStageFactory } from '../tls/handshake.ts';
 import { checkTlsServer } from '../tls/options.ts';
 import { Listener } from './listener.ts';
-import { checkSizes, requireSizes } from './socket-options.ts';
+import { checkSizes, requireSizes, SIZE_KEYS } from './socket-options.ts';
 
 export const LISTEN_KEYS: Keys<ListenOptions> = {
   backlog: true,
   reusePort: true,
   ipv6Only: true,
   mode: true,
-  recvBufferSize: true,
-  sendBufferSize: true,
+  ...SIZE_KEYS,
   tls: true,
   proxyProtocol: true,
 };
@@ -178,22 +177,18 @@ function readInherited(platform: Platform): readonly InheritedDescriptor[] {
   const text = platform.environment('CORONET_LISTEN');
   if (text === undefined) return [];
   platform.unsetEnvironment('CORONET_LISTEN');
-  const list = parseJson(text);
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    // Not JSON: reported below.
+  }
   if (Array.isArray(list) && list.every(isInheritedDescriptor)) return list;
   throw new UsageError(
     'ERR_ADDRESS',
     `Expected CORONET_LISTEN to be a list of [address, descriptor], got ${show(text)}. Only a ` +
       'supervisor sets it: remove it from the environment.',
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The caller reports it.
-    return undefined;
-  }
 }
 
 function isInheritedDescriptor(item: unknown): item is InheritedDescriptor {

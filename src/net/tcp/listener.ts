@@ -118,9 +118,8 @@ export class Listener implements Pollable, Disposable {
 
   /** True: a handshake is pending, or a connection waits to be accepted after it. @internal */
   get hasHandshakes(): boolean {
-    return (
-      this.stages.proxyHeaders?.hasHandshakes === true || this.stages.tls?.hasHandshakes === true
-    );
+    const { proxyHeaders, tls } = this.stages;
+    return proxyHeaders?.hasHandshakes === true || tls?.hasHandshakes === true;
   }
 
   [Symbol.dispose](): void {

@@ -114,7 +114,8 @@ class Pipe extends Step<number> {
 
   /** Receives the next piece: its length, 0 at end of file, −1: would block. */
   private receive(): number {
-    const memory = freeMemory.pop() ?? newMemory();
+    // Not zeroed: only the bytes that were received into it are read.
+    const memory = freeMemory.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
     const count = this.from.receiveInto(memory);
     if (count <= 0) {
       recycleMemory(memory);
@@ -187,11 +188,6 @@ const PIECE_BYTES = 131072;
 /** Memory for the next pieces of any connection. */
 const freeMemory: Uint8Array[] = [];
 const MAX_FREE_MEMORY = 16;
-
-/** Not zeroed: only the bytes that were received into it are read. */
-function newMemory(): Uint8Array {
-  return Buffer.allocUnsafeSlow(PIECE_BYTES);
-}
 
 function recycleMemory(memory: Uint8Array): void {
   if (freeMemory.length < MAX_FREE_MEMORY) freeMemory.push(memory);

@@ -3,23 +3,16 @@ import type { Case, Selectable } from '../../flow/select/case.ts';
 import { AttemptCase } from '../../flow/select/case.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE } from '../../kernel/operation.ts';
-import type { Pollable, Readiness } from '../../kernel/readiness.ts';
 import type { WaitResult } from '../../kernel/waits.ts';
 import { mustPause, recvWait } from '../../kernel/waits.ts';
 import { memoryChanged } from '../bytes.ts';
 import { busySocket } from '../errors.ts';
 import { ReusableOperation } from '../reusable-operation.ts';
+import type { Datagram } from '../udp/datagram.ts';
 import type { Socket } from './socket.ts';
 
-/** A socket with at most one receive in progress. */
-interface ReceivingSocket extends Pollable {
-  receiving: object | null;
-  readonly name: string;
-  readonly transport: Readiness;
-}
-
 /** The loop of every receive: attempt, wait for 'recv', attempt again. */
-export abstract class Receive<T, S extends ReceivingSocket>
+export abstract class Receive<T, S extends Socket | Datagram>
   extends ReusableOperation<T>
   implements Selectable<T>
 {

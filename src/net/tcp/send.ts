@@ -1,23 +1,16 @@
 /** The sending half of a socket: `send`, `sendAll`, `sendv`, and the flush of a Writer. */
 import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE } from '../../kernel/operation.ts';
-import type { Readiness } from '../../kernel/readiness.ts';
 import type { WaitResult } from '../../kernel/waits.ts';
 import { mustPause, sendWait } from '../../kernel/waits.ts';
 import { memoryChanged } from '../bytes.ts';
 import { busySocket, isTransient } from '../errors.ts';
 import { ReusableOperation } from '../reusable-operation.ts';
+import type { Datagram } from '../udp/datagram.ts';
 import type { Socket } from './socket.ts';
 
-/** A socket with at most one send in progress. */
-interface SendingSocket {
-  sending: object | null;
-  readonly name: string;
-  readonly transport: Readiness;
-}
-
 /** The loop of every send: attempt, wait for 'send', attempt again until it is complete. */
-export abstract class Send<T, S extends SendingSocket> extends ReusableOperation<T> {
+export abstract class Send<T, S extends Socket | Datagram> extends ReusableOperation<T> {
   protected readonly socket: S;
   /** Created by the first wait, then reused: most sends never wait. */
   private wait: WaitResult | null = null;

@@ -26,7 +26,7 @@ import type { ReaderOptions } from '../buffered/reader.ts';
 import { Reader } from '../buffered/reader.ts';
 import type { WriterOptions } from '../buffered/writer.ts';
 import { Writer } from '../buffered/writer.ts';
-import { bytesOf, checkBytes, checkNotEmpty } from '../bytes.ts';
+import { bytesOf, checkBytes } from '../bytes.ts';
 import { busySocket, TornError } from '../errors.ts';
 import { ReceiveBuffer, ReceiveInto } from './receive.ts';
 import { SendAll, SendSome, SendVector } from './send.ts';
@@ -101,7 +101,8 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    * Errors: as `recv`; TypeError if `into` is not a Uint8Array or is empty.
    */
   recvInto(into: Uint8Array): Operation<number> {
-    checkNotEmpty(into);
+    checkBytes('into', into);
+    if (into.length === 0) throw wrongType('into', 'room for at least one byte', into);
     this.checkUnread();
     return new ReceiveInto(this, into);
   }

@@ -9,20 +9,9 @@ import type { HandshakeStage } from '../../world/handshake.ts';
 import type { Network, Transport } from '../../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../../world/tls.ts';
 import { currentNetwork } from '../current-world.ts';
-import { checkTlsClient } from './options.ts';
 
 /** The same as a listener's: long enough for a slow peer. */
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 10_000;
-
-/** The checked `tls` option of `connect`; `undefined` without TLS. */
-export function checkedTlsClientOptions(
-  tls: true | TlsClientOptions | undefined,
-): TlsClientOptions | undefined {
-  if (tls === undefined) return undefined;
-  const options = tls === true ? {} : tls;
-  checkTlsClient(options);
-  return options;
-}
 
 /**
  * Connects with `connectPlain` and does a TLS handshake on the connection. The options are checked

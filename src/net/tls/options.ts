@@ -23,41 +23,33 @@ const TICKET_KEYS_LENGTH = 48;
 
 const MAX_HANDSHAKES = 65_536;
 
-const text: Check = (name, value) => {
-  if (typeof value !== 'string') throw wrongType(name, 'a string', value);
-};
+/** The check that `isValid` returns true. */
+function checkThat(expected: string, isValid: (value: unknown) => boolean): Check {
+  return (name, value) => {
+    if (!isValid(value)) throw wrongType(name, expected, value);
+  };
+}
 
-const flag: Check = (name, value) => checkBoolean(name, value as boolean);
-
-const callable: Check = (name, value) => {
-  if (typeof value !== 'function') throw wrongType(name, 'a function', value);
-};
-
-const bytes: Check = (name, value) => {
-  if (!(value instanceof Uint8Array)) throw wrongType(name, 'a Uint8Array', value);
-};
-
-const duration: Check = (name, value) => checkDuration(name, value as number);
+const text = checkThat('a string', (value) => typeof value === 'string');
+const callable = checkThat('a function', (value) => typeof value === 'function');
+const bytes = checkThat('a Uint8Array', (value) => value instanceof Uint8Array);
+const version = checkThat(`one of ${VERSIONS.map((known) => `'${known}'`).join(', ')}`, (value) =>
+  VERSIONS.includes(value),
+);
 
 /** A text, bytes, or an object with one of them as `key`; or an array of these. */
 function material(key: 'pem' | 'buf' | undefined): Check {
-  const one: Check = (name, value) => {
-    if (typeof value === 'string' || value instanceof Uint8Array) return;
-    const inside = key === undefined ? undefined : (value as Record<string, unknown> | null)?.[key];
-    if (typeof inside === 'string' || inside instanceof Uint8Array) return;
-    const objects = key === undefined ? '' : `, { ${key}, passphrase }`;
-    throw wrongType(name, `a string, a Uint8Array${objects} or an array of these`, value);
-  };
+  const objects = key === undefined ? '' : `, { ${key}, passphrase }`;
+  const expected = `a string, a Uint8Array${objects} or an array of these`;
+  const isText = (value: unknown) => typeof value === 'string' || value instanceof Uint8Array;
+  const isObject = (value: unknown) =>
+    key !== undefined && isText((value as Record<string, unknown> | null)?.[key]);
+  const one = checkThat(expected, (value) => isText(value) || isObject(value));
   return (name, value) => {
     if (!Array.isArray(value)) return one(name, value);
     for (const [index, item] of value.entries()) one(`${name}[${index}]`, item);
   };
 }
-
-const version: Check = (name, value) => {
-  const expected = VERSIONS.map((known) => `'${known}'`).join(', ');
-  if (!VERSIONS.includes(value)) throw wrongType(name, `one of ${expected}`, value);
-};
 
 const protocols: Check = (name, value) => {
   if (!Array.isArray(value)) throw wrongType(name, "an array such as ['h2', 'http/1.1']", value);
@@ -95,7 +87,7 @@ const common: Readonly<Record<string, Check>> = {
   maxVersion: version,
   alpn: protocols,
   ALPNProtocols: protocols,
-  handshakeTimeoutMs: duration,
+  handshakeTimeoutMs: checkDuration,
 };
 
 const contexts: Check = (name, value) => {
@@ -110,8 +102,8 @@ const server: Readonly<Record<string, Check>> = {
   ...common,
   dhparam: material(undefined),
   sessionIdContext: text,
-  requestCert: flag,
-  rejectUnauthorized: flag,
+  requestCert: checkBoolean,
+  rejectUnauthorized: checkBoolean,
   contexts,
   SNICallback: callable,
   ticketKeys,
@@ -121,7 +113,7 @@ const server: Readonly<Record<string, Check>> = {
 const client: Readonly<Record<string, Check>> = {
   ...common,
   servername: text,
-  rejectUnauthorized: flag,
+  rejectUnauthorized: checkBoolean,
   checkServerIdentity: callable,
   session: bytes,
 };

@@ -1,5 +1,5 @@
 /**
- * Datagram: a UDP socket as a task uses it.
+ * `bindDatagram`, and Datagram: a UDP socket as a task uses it.
  *
  * Invariants:
  *  1. At most one receive and one send (or connect) are in progress. Another one gets ERR_BUSY
@@ -15,16 +15,27 @@ import { UsageError } from '../../kernel/errors.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
 import type { Pollable, Readiness } from '../../kernel/readiness.ts';
+import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import { chargeBytes, checkpoint, writable } from '../../kernel/waits.ts';
-import { checkBoolean, checkInteger, show, wrongType } from '../../support/checks.ts';
-import type { DatagramTransport, Endpoint } from '../../world/network.ts';
-import type { Address } from '../address.ts';
-import { ipFamily, SocketAddress } from '../address.ts';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptionalBoolean,
+  show,
+  wrongType,
+} from '../../support/checks.ts';
+import type { DatagramOptions, DatagramTransport, Endpoint } from '../../world/network.ts';
+import type { Address, ParsedAddress } from '../address.ts';
+import { ipFamily, parseAddress, SocketAddress } from '../address.ts';
+import { bindAt, untilOpen } from '../bind.ts';
 import { bytesOf } from '../bytes.ts';
+import { currentNetwork } from '../current-world.ts';
 import { busySocket } from '../errors.ts';
+import { Receive } from '../tcp/receive.ts';
+import { Send } from '../tcp/send.ts';
+import { checkSizes } from '../tcp/socket-options.ts';
 import type { Destination, IpEndpoint } from './destination.ts';
-import { endpointOf, parseDestination, resolveDestination } from './destination.ts';
-import { ReceiveDatagram, SendDatagram } from './operations.ts';
+import { endpointOf, parseDestination, pathError, resolveDestination } from './destination.ts';
 
 /** A received datagram, and its sender. */
 export interface ReceivedDatagram {
@@ -35,6 +46,50 @@ export interface ReceivedDatagram {
   readonly from: SocketAddress;
   /** True: the datagram was longer than `maxLength`, and the rest is lost. */
   readonly truncated: boolean;
+}
+
+/**
+ * Binds a UDP socket to `address`. A number or an empty host means all interfaces, IPv4 and IPv6.
+ * Port 0 means any free port (see `datagram.address`), which suits a client.
+ *
+ * Options: `ipv6Only`; `reusePort`, several sockets share the port; `reuseAddress`, several sockets
+ * of this machine receive from the same group; `broadcast`; `recvBufferSize` and `sendBufferSize`
+ * in bytes; `maxLength`, the longest datagram that is received whole (default 65535, the maximum).
+ *
+ * Cancel: nothing is left open.
+ * Errors: ERR_ADDRESS, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND; TypeError, RangeError.
+ *
+ * @example
+ * const datagram = yield* bindDatagram(5353);
+ * const { data, from } = yield* datagram.recvFrom();
+ * yield* datagram.sendTo(data, from);
+ */
+export function bindDatagram(address: Address, options: DatagramOptions = {}): Operation<Datagram> {
+  const parsed = parseAddress(address);
+  if (parsed.path !== undefined) throw pathError(parsed.path);
+  checkDatagramOptions(options);
+  return new Lazy(() => runBind(parsed, options));
+}
+
+function* runBind(address: ParsedAddress, options: DatagramOptions): Generator<Wait, Datagram> {
+  yield* checkpoint();
+  const network = currentNetwork();
+  const transport = yield* bindAt(address, (at) => {
+    const transport = network.bindDatagram(at, options);
+    return untilOpen(transport, () => transport.tryBind());
+  });
+  return new Datagram(transport);
+}
+
+const BOOLEAN_OPTIONS = ['ipv6Only', 'reusePort', 'reuseAddress', 'broadcast'] as const;
+
+function checkDatagramOptions(options: DatagramOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType('options', 'an object', options);
+  }
+  for (const name of BOOLEAN_OPTIONS) checkOptionalBoolean(name, options[name]);
+  checkSizes(options);
+  if (options.maxLength !== undefined) checkInteger('maxLength', options.maxLength, 1, 65535);
 }
 
 /**
@@ -333,6 +388,65 @@ export class Datagram implements Pollable, Disposable {
     return peer !== undefined && (peer.port !== port || peer.host !== host);
   }
 }
+
+// ---- the operations: a socket reuses one for each direction ----
+
+class ReceiveDatagram extends Receive<ReceivedDatagram, Datagram> {
+  protected get call(): string {
+    return 'datagram.recvFrom()';
+  }
+
+  protected attempt(): ReceivedDatagram | undefined {
+    const { socket } = this;
+    return socket.transport.canRecv ? socket.receive() : undefined;
+  }
+}
+
+/**
+ * `sendTo` and `send`: attempts until the network has taken the datagram, then waits until it knows
+ * the system's result. Most backends know it at once.
+ *
+ * A datagram that was taken cannot be recalled: the send completes even if its task is cancelled.
+ * The next operation then reports the cancellation, and an error of the system, if there is one.
+ */
+class SendDatagram extends Send<void, Datagram> {
+  private taken = false;
+  /** Released when the operation ends. */
+  data: Uint8Array = NOTHING;
+  to: IpEndpoint | undefined = undefined;
+
+  protected get call(): string {
+    return this.to === undefined ? 'datagram.send(data)' : 'datagram.sendTo(data, address)';
+  }
+
+  protected attempt(): boolean {
+    const { socket } = this;
+    this.taken ||= socket.transmit(this.data, this.to);
+    return this.taken && socket.transport.trySent();
+  }
+
+  protected result(): void {}
+
+  protected failed(): void {
+    this.taken = false;
+  }
+
+  override throw(error: unknown): IteratorResult<Wait, void> {
+    if (this.taken && isCancelled(error)) return this.finish(undefined);
+    return super.throw(error);
+  }
+
+  protected settle(): void {
+    this.state = 'idle';
+    this.taken = false;
+    this.data = NOTHING;
+    if (this.socket.sending === this) this.socket.sending = null;
+  }
+}
+
+const NOTHING: Uint8Array = new Uint8Array(0);
+
+// ---- checks and errors ----
 
 function checkIp(name: string, host: string): void {
   if (typeof host !== 'string') throw wrongType(name, 'an IP address', host);
