@@ -1,4 +1,4 @@
-/** Texts about waits and tasks: `waitingOn`, deadlock reports, and the errors of wrong yields. */
+/** Texts about waits, tasks and runs: `waitingOn`, deadlock reports, the errors of wrong yields. */
 import { show } from '../support/checks.ts';
 import { BusyError, CoronetError, DeadlockError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';
@@ -145,4 +145,12 @@ export function findCycle(task: TaskImpl, taskCount: number): readonly TaskImpl[
 function holderOf(task: TaskImpl): TaskImpl | null {
   if (task.state !== 'waiting' || task.wait?.[0] !== 'park') return null;
   return task.wait[1].holder();
+}
+
+/** The resources that a run left open, one text for each. */
+export function leftOpen(runName: string, open: readonly string[]): CoronetError {
+  const list = open.slice(0, 10).join(', ');
+  const more = open.length > 10 ? ` and ${open.length - 10} more` : '';
+  const text = `Run '${runName}' ended with open resources, which are now closed: ${list}${more}`;
+  return new CoronetError('ERR_LEFT_OPEN', text);
 }

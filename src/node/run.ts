@@ -1,6 +1,6 @@
 /** `run`: creates a scheduler, a host and a network for one operation, and closes them after it. */
 import { enterDebug } from '../kernel/debug.ts';
-import { CoronetError } from '../kernel/errors.ts';
+import { leftOpen } from '../kernel/diagnostics.ts';
 import type { Hooks } from '../kernel/hooks.ts';
 import type { OperationSource } from '../kernel/operation.ts';
 import { checkSource } from '../kernel/operation.ts';
@@ -142,7 +142,7 @@ class Run<T> {
     const { network } = this.#host;
     if (network === null) return;
     const open = network.open();
-    if (open.length > 0) this.#host.warn(leakError(this.#main?.name ?? '', open));
+    if (open.length > 0) this.#host.warn(leftOpen(this.#main?.name ?? '', open));
     network.close();
   }
 
@@ -170,11 +170,4 @@ class NodeWorld implements RuntimeWorld {
     this.#host.network ??= this.#make(this.#host);
     return this.#host.network;
   }
-}
-
-function leakError(name: string, open: readonly string[]): CoronetError {
-  const list = open.slice(0, 10).join(', ');
-  const more = open.length > 10 ? ` and ${open.length - 10} more` : '';
-  const text = `Run '${name}' left open, and closed now: ${list}${more}`;
-  return new CoronetError('ERR_LEFT_OPEN', text);
 }

@@ -10,8 +10,8 @@
  * was at that moment.
  */
 
-import { taskLine } from '../kernel/diagnostics.ts';
-import { CoronetError, DeadlockError } from '../kernel/errors.ts';
+import { leftOpen, taskLine } from '../kernel/diagnostics.ts';
+import { DeadlockError } from '../kernel/errors.ts';
 import { runOutcome } from '../kernel/task/task.ts';
 import { SimulationLimitError } from './errors.ts';
 import type { SimHost } from './host.ts';
@@ -100,7 +100,7 @@ export class RunState {
     const { host, scheduler } = proc;
     const main = scheduler.main as NonNullable<typeof scheduler.main>;
     const open = proc.network.open();
-    if (open.length > 0) this.reportProblem(host, leftOpenError(host.name, open));
+    if (open.length > 0) this.reportProblem(host, leftOpen(host.name, open));
     this.hosts.exit(host);
     const outcome = runOutcome(main, this.#simulator.settings.signal);
     if (this.#phase === 'unwinding' && main.state === 'cancelled' && scheduler.deadlock === null) {
@@ -175,13 +175,6 @@ export class RunState {
     const text = 'The scenario has returned and the hosts were cancelled, but not all have ended';
     this.#failAtLimit('ERR_NOT_UNWOUND', `${text}, ${reason}`);
   }
-}
-
-function leftOpenError(name: string, open: readonly string[]): CoronetError {
-  const list = open.slice(0, 10).join(', ');
-  const more = open.length > 10 ? ` and ${open.length - 10} more` : '';
-  const text = `Run '${name}' left open, and closed now: ${list}${more}`;
-  return new CoronetError('ERR_LEFT_OPEN', text);
 }
 
 /** One line for every unfinished task, with its host; at most `most` tasks per host. */

@@ -1,4 +1,4 @@
-/** The soft stop of a scope: `stop()` cancels nothing, it lets `waitStopping()` return. */
+/** The soft stop of a scope: `stop()` cancels nothing; it ends the waits of `waitStopping()`. */
 import { graceOver } from '../diagnostics.ts';
 import type { Operation, Wait } from '../operation.ts';
 import { Lazy } from '../operation.ts';
