@@ -8,7 +8,7 @@ import type { Handler } from '../server/options.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Server } from '../server/server.ts';
 import { readHost, readOptions, readPort } from './options.ts';
-import { printLine, readBackend, withListenAdvice } from './serving.ts';
+import { printLine, readBackend, withListenAdvice } from './serve-common.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `Examples:

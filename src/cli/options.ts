@@ -44,7 +44,7 @@ export function readPort(text: string): number {
   );
 }
 
-/** A host name or IP address. Whether this machine has it is known only to listen. */
+/** A host name or IP address. Only `listen` checks whether this machine has it. */
 export function readHost(text: string): string {
   try {
     parseAddress({ host: text, port: 0 });

@@ -3,7 +3,7 @@ import type { SocketAddress } from '../../net/address.ts';
 import { stderr } from '../../node/process/line-output.ts';
 import type { WorkerEvent } from '../../server/workers/workers.ts';
 import { describeEvent } from '../../server/workers/workers.ts';
-import { printLine } from '../serving.ts';
+import { printLine } from '../serve-common.ts';
 import { readVersion } from '../version.ts';
 
 /** Details of the 'listening' event. */
