@@ -73,9 +73,9 @@ export interface Addon {
     port: number,
     backlog: number,
     flags: number,
-    /** Permission bits of the file of a Unix socket; −1: the umask decides. */
+    /** Permission bits of the file of a Unix socket; −1: the umask applies. */
     mode: number,
-    /** Bytes; 0: the system decides. */
+    /** Bytes; 0: the system's default. */
     receiveBuffer: number,
     sendBuffer: number,
   ): number;

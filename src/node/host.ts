@@ -13,7 +13,7 @@
  *       #pumpFromLoop()  the previous pump left ready tasks: setImmediate(pump)
  *     pump:
  *       repeat
- *         repeat         fire the deadlines that have passed, then run one batch of tasks
+ *         repeat         run up to 32 steps; before each batch, fire the deadlines that have passed
  *         until no task is ready, or 256 steps or 0.5 ms are over
  *         if 2 ms are over: stop
  *         if no task is ready after fewer than 4 steps: stop

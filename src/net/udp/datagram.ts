@@ -82,7 +82,7 @@ export class Datagram implements Pollable, Disposable {
    * at the peer (ECONNREFUSED, EHOSTUNREACH, …), once.
    */
   recvFrom(): Operation<ReceivedDatagram> {
-    return this.#recvFrom.take() ? this.#recvFrom : new ReceiveDatagram(this);
+    return this.#recvFrom.acquire() ? this.#recvFrom : new ReceiveDatagram(this);
   }
 
   /** The next datagram; `undefined`: would block. Errors: as `recvFrom`. */
@@ -125,7 +125,7 @@ export class Datagram implements Pollable, Disposable {
 
   /**
    * As `sendTo`, without waiting. False: would block. A name is an error, because a look-up waits.
-   * The portable backend learns the system's result later, so the next send throws the error of
+   * On the portable backend the system's result arrives later, so the next send throws the error of
    * this datagram.
    */
   trySendTo(data: Uint8Array | string, address: Address): boolean {
@@ -141,7 +141,7 @@ export class Datagram implements Pollable, Disposable {
   }
 
   #sending(data: Uint8Array, to: IpEndpoint | undefined): Operation<void> {
-    const operation = this.#send.take() ? this.#send : new SendDatagram(this);
+    const operation = this.#send.acquire() ? this.#send : new SendDatagram(this);
     operation.data = data;
     operation.to = to;
     return operation;

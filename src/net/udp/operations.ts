@@ -18,8 +18,8 @@ export class ReceiveDatagram extends Receive<ReceivedDatagram, Datagram> {
 }
 
 /**
- * `sendTo` and `send`: attempts until the network has taken the datagram, then waits until it knows
- * the system's result. Most backends know it at once.
+ * `sendTo` and `send`: attempts until the network has taken the datagram, then waits until the
+ * system's result is available. On most backends it is available at once.
  *
  * A datagram that was taken cannot be recalled: the send completes even if its task is cancelled.
  * The next operation then reports the cancellation, and an error of the system, if there is one.

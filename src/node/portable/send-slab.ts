@@ -1,14 +1,14 @@
 /**
  * Memory for the bytes that the portable network sends, shared by all its connections.
  *
- * The caller of a send may change its bytes as soon as the send returns. node:net, however, keeps a
- * reference to the bytes that the kernel does not take at once, and whether it does is known only
- * after the write. So every send is copied into this slab. The kernel nearly always takes
- * everything at once; then the next send reuses the same memory, and nothing is allocated. A piece
- * that node:net keeps is cut off from the slab.
+ * The caller of a send may change its bytes as soon as the send returns, but node:net keeps a
+ * reference to bytes that the kernel does not take at once, which is known only after the write. So
+ * every send is copied into this slab. The kernel nearly always takes everything at once; then the
+ * next send reuses the same memory, and nothing is allocated. A piece that node:net keeps is cut
+ * off from the slab.
  */
 
-/** How many bytes a connection may have sent ahead of the kernel. */
+/** The maximum number of bytes of a connection in the buffer of node:net. */
 export const WRITE_AHEAD: number = 65_536;
 
 export class SendSlab {
