@@ -68,7 +68,7 @@ export class Hosts {
     proc.network.close();
   }
 
-  /** The host of the scenario has to survive: its program fails with the error of `exit`. */
+  /** The host of the scenario does not exit: its program fails with the error of `exit`. */
   #onExit(host: SimHost): void {
     if (host.index > 0) this.exit(host);
   }

@@ -1,4 +1,6 @@
-/** For "did you mean": the word of `words` with the smallest edit distance, if it is small. */
+/** The hints "did you mean". */
+
+/** Returns the word with the smallest edit distance; `undefined` if none is close. */
 export function nearest(typed: string, words: readonly string[]): string | undefined {
   let best: string | undefined;
   let limit = Math.max(2, Math.floor(typed.length / 3)) + 1;

@@ -75,7 +75,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     return true;
   }
 
-  // ------------------------------------------------------------------------------------- receive
+  // ---- receive ----
 
   tryRecvFrom(): IncomingDatagram | undefined {
     this.#checkOpen();
@@ -117,7 +117,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     this.notifySend();
   }
 
-  // ---------------------------------------------------------------------------------------- send
+  // ---- send ----
 
   trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean {
     this.#checkOpen();
@@ -163,7 +163,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     throw systemError(code, syscall, peer);
   }
 
-  // ------------------------------------------------------------------------- peer, options, groups
+  // ---- peer, options, groups ----
 
   connect(to: Endpoint): void {
     this.#checkOpen();
@@ -226,7 +226,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     return this.#sendBufferSize;
   }
 
-  // ----------------------------------------------------------------------------------------- end
+  // ---- end ----
 
   close(): void {
     if (this.closed) return;

@@ -1,7 +1,7 @@
 /**
- * The network as the programs of one simulated host see it.
+ * The network of one simulated host, as its programs use it.
  *
- * Errors that the system knows at once are thrown at once: no route, no descriptor, a port in use.
+ * Errors that a system reports at once are thrown at once: no route, no descriptor, a port in use.
  * All hosts are on one network (10.0.0.0/8 and fd00::/64) without a route out of it. Other
  * addresses fail with ENETUNREACH at once; addresses without a host fail with EHOSTUNREACH after 3
  * s, in which a real system sends three ARP requests (arp(7): mcast_solicit).
@@ -101,7 +101,7 @@ export class SimHostNetwork implements HostNetwork {
     this.datagramRouter = new DatagramRouter(interfaces, iface);
   }
 
-  // --------------------------------------------------------------------------------- listening
+  // ---- listening ----
 
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
     this.#checkUsable('listen', at);
@@ -159,7 +159,7 @@ export class SimHostNetwork implements HostNetwork {
     );
   }
 
-  // -------------------------------------------------------------------------------- connecting
+  // ---- connecting ----
 
   connect(to: Endpoint, options: TransportConnectOptions): Transport {
     this.#checkUsable('connect', to);
@@ -232,7 +232,7 @@ export class SimHostNetwork implements HostNetwork {
     return near;
   }
 
-  // --------------------------------------------------------------------------------- datagrams
+  // ---- datagrams ----
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
     this.#checkUsable('bind', at);
@@ -262,7 +262,7 @@ export class SimHostNetwork implements HostNetwork {
     this.multicastGroups.forget(socket);
   }
 
-  // ---------------------------------------------------------------------------- not supported
+  // ---- not supported ----
 
   tlsClient(): never {
     throw unsupportedTls();
@@ -276,7 +276,7 @@ export class SimHostNetwork implements HostNetwork {
     throw unsupportedBySimulatedHost('inherit listeners');
   }
 
-  // ------------------------------------------------------------------------------------- names
+  // ---- names ----
 
   /** Resolves names of hosts, and 'localhost'. */
   resolve(host: string, done: (error: unknown, hosts: FoundHosts) => void): () => void {
@@ -295,7 +295,7 @@ export class SimHostNetwork implements HostNetwork {
     return iface === undefined ? [] : bothFamilies(iface.v4, iface.v6);
   }
 
-  // ----------------------------------------------------------------------------------- the rest
+  // ---- the rest ----
 
   /** Registers an accepted connection. Throws EMFILE if no descriptor is left. */
   accepted(transport: SimTransport): void {

@@ -12,7 +12,7 @@ import { SimHostNetwork } from './network.ts';
 import { SocketFiles } from './socket-files.ts';
 import type { LinkPair } from './stream/connection.ts';
 
-/** A host, as the other hosts see it. */
+/** A host, as the other hosts reach it. */
 export interface NetworkInterface {
   readonly name: string;
   readonly v4: string;
@@ -46,7 +46,7 @@ export class SimulatedNetwork implements NetworkModel, InterfaceTable {
     this.#defaultLink = defaults.link;
   }
 
-  // --------------------------------------------------------------------------------------- hosts
+  // ---- hosts ----
 
   /** Host N, in order of creation, has the addresses 10.0.0.N and fd00::N. */
   addHost(name: string): SimHostNetwork {
@@ -96,7 +96,7 @@ export class SimulatedNetwork implements NetworkModel, InterfaceTable {
     return this.#byName.get(name) as NetworkInterface;
   }
 
-  // --------------------------------------------------------------------------------------- links
+  // ---- links ----
 
   /** Drops everything that `from` sends to `to`. */
   partition(from: string, to: string): void {

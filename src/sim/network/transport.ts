@@ -51,7 +51,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     return this.#sendState === 'closed';
   }
 
-  // ---------------------------------------------------------------------------------- connecting
+  // ---- connecting ----
 
   /** The connection is established. */
   established(connection: Connection): void {
@@ -86,7 +86,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     return false;
   }
 
-  // ------------------------------------------------------------------------------------- receive
+  // ---- receive ----
 
   tryRecv(max: number): Buffer | undefined {
     const available = this.#readable();
@@ -146,7 +146,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     return false;
   }
 
-  // ---------------------------------------------------------------------------------------- send
+  // ---- send ----
 
   trySend(data: Uint8Array): number {
     if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
@@ -271,7 +271,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     this.notifySend();
   }
 
-  // -------------------------------------------------------------------------------------- ending
+  // ---- ending ----
 
   shutdown(how: 'send' | 'recv' | 'both'): void {
     if (this.#sendState === 'closed') return;
@@ -333,7 +333,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     this.rejectWaiters(this.closedError());
   }
 
-  /** Closes without a notification of the peer: the host has crashed, or the system gave up. */
+  /** Closes without a notification of the peer: the host has crashed, or retransmissions timed out. */
   destroy(): void {
     this.#recvState = 'closed';
     this.#sendState = 'closed';

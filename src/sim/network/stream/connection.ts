@@ -24,7 +24,7 @@ export interface Connection {
 
 /** A transport, as the streams of its connection use it. */
 export interface StreamEndpoint {
-  /** True: the connection no longer exists here, and the peer may not know. */
+  /** True: the connection no longer exists here, but may still exist at the peer. */
   readonly terminated: boolean;
   /** True while the program waits for space in the send buffer. */
   readonly waitsForSpace: boolean;
@@ -34,7 +34,7 @@ export interface StreamEndpoint {
   readonly recvWindow: number;
   /** TCP_USER_TIMEOUT: milliseconds without an acknowledgement; 0: the default of the system. */
   readonly userTimeoutMs: number;
-  /** Bytes have arrived. Returns false if the transport cannot take them. */
+  /** Bytes have arrived. Returns false if the transport has no space for them. */
   receiveBytes(bytes: Buffer): boolean;
   /** The end of file has arrived. */
   receiveFin(): void;

@@ -83,7 +83,7 @@ class Handshake {
     });
   }
 
-  // ---------------------------------------------------------------------------------- the server
+  // ---- the server ----
 
   #synArrives(): void {
     if (this.#halfOpen?.dropped === false) {
@@ -128,7 +128,7 @@ class Handshake {
     );
   }
 
-  // ---------------------------------------------------------------------------------- the client
+  // ---- the client ----
 
   #synAckArrives(): void {
     const halfOpen = this.#halfOpen as HalfOpen;

@@ -16,7 +16,7 @@ export abstract class SimSocket extends Readiness {
   readonly options: SocketOptions = new SocketOptions();
   /** The arrival of the last segment from the peer. */
   lastReceivedAt = 0;
-  /** True: the connection no longer exists here, and the peer may not know. */
+  /** True: the connection no longer exists here, but may still exist at the peer. */
   terminated = false;
   protected readonly owner: SimHostNetwork;
   /** Fixed, unlike `remote`. */
@@ -39,7 +39,7 @@ export abstract class SimSocket extends Readiness {
   abstract receiveReset(): void;
   protected abstract get isClosed(): boolean;
 
-  // ------------------------------------------------------------------------------------- options
+  // ---- options ----
 
   getOption(option: SocketOption): number | undefined {
     if (this.isClosed || (isOfTcp(option) && this.#isUnix)) return undefined;
@@ -67,7 +67,7 @@ export abstract class SimSocket extends Readiness {
     return this.options.get('userTimeoutMs');
   }
 
-  // ------------------------------------------------------------------------------------- probing
+  // ---- probing ----
 
   get unacknowledged(): boolean {
     return this.connection?.outgoing.unacknowledged === true;
@@ -96,7 +96,7 @@ export abstract class SimSocket extends Readiness {
     this.#keepAlive?.stop();
   }
 
-  // -------------------------------------------------------------------------------------- faults
+  // ---- faults ----
 
   protected shorten(name: 'shortReads' | 'shortWrites', bytes: number): number {
     const { core, host } = this.owner;
@@ -112,7 +112,7 @@ export abstract class SimSocket extends Readiness {
     });
   }
 
-  // --------------------------------------------------------------------------------------- names
+  // ---- names ----
 
   protected closedError(): unknown {
     return closedHere(`The connection with ${this.describe()}`);
