@@ -57,8 +57,8 @@ export const NET_ERRORS: Catalogue = {
     className: 'TornError',
     sentence: 'Nothing more can be sent, because an earlier send was interrupted in the middle.',
     cause:
-      'A `sendAll`, `sendv` or `pipe` was cancelled, or the system ran short of memory, after a ' +
-      'part of its bytes was sent (`.bytesSent`).',
+      'A `sendAll`, `sendv`, `flush` or `pipe` was cancelled, or the system ran short of memory, ' +
+      'after a part of its bytes was sent (`.bytesSent`).',
     remedy: 'Close the socket: the peer has a part of a message.',
   },
   ERR_UNEXPECTED_EOF: {

@@ -1,6 +1,5 @@
 /**
- * The scheduler's host in Node's event loop. It decides when the scheduler runs and when libuv
- * does.
+ * The scheduler's host in Node's event loop. It alternates between the scheduler and libuv.
  *
  * This is the event loop. It is spread over the functions below because libuv owns the outer loop:
  *
@@ -224,7 +223,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
 
   // ---- waiting ----
 
-  /** Sets the timer and decides whether it keeps the process alive (rule 3). */
+  /** Sets the timer, and whether it keeps the process alive (rule 3). */
   #arm(scheduler: Scheduler): void {
     const at = scheduler.nextTimerAt;
     this.#armTimer(scheduler, at);
