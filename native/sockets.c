@@ -249,8 +249,8 @@ napi_value coronet_shed(napi_env env, napi_callback_info info) {
 }
 
 /*
- * Binds the local address. Without a port, connect chooses it, because it has the peer and can use one
- * port for several peers (IP_BIND_ADDRESS_NO_PORT, ip(7)).
+ * Binds the local address. Without a port, connect chooses it, because it has the peer and can use
+ * one port for several peers (IP_BIND_ADDRESS_NO_PORT, ip(7)).
  */
 static int bind_local(int fd, const Address *local) {
   if (local->length == 0) return 0;

@@ -48,7 +48,7 @@ export interface ProxyHeader extends ParsedProxyHeader {
 /** A parsed header. */
 export interface ParsedProxyHeader {
   readonly version: 1 | 2;
-  /** True: the proxy connects for itself (a health check), or has no information about its client. */
+  /** True: the proxy connects for itself (a health check), or does not report its client. */
   readonly local: boolean;
   /** The client. `undefined` if `local` is true or the address family is not supported. */
   readonly source: SocketAddress | undefined;

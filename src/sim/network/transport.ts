@@ -333,7 +333,7 @@ export class SimTransport extends SimSocket implements Transport, StreamEndpoint
     this.rejectWaiters(this.closedError());
   }
 
-  /** Closes without a notification of the peer: the host has crashed, or retransmissions timed out. */
+  /** Closes without a notification of the peer: after a crash, or when retransmissions time out. */
   destroy(): void {
     this.#recvState = 'closed';
     this.#sendState = 'closed';
