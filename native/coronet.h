@@ -42,7 +42,7 @@
 
 /*
  * Numbers that JavaScript also uses. addon.c exports them under these names as `constants`. They
- * are not the values of the system, so that JavaScript need not know those.
+ * are not the values of the system, so that JavaScript does not depend on those.
  */
 #define INDEX_BITS 20              /* of a handle: the slot index; the rest is the generation */
 #define FAMILY_UNIX 1              /* address family of a Unix socket; others: 4, 6, 0 (none) */
@@ -99,7 +99,7 @@ typedef struct {
   int32_t handle;     /* the handle of its owner; in a free slot, of its next owner */
   uint32_t next_free; /* the free list is a FIFO, so generations last long */
   Poller *poller;     /* the poller where it is registered */
-  PeerAddress peer;   /* kept because the system forgets it after a reset */
+  PeerAddress peer;   /* kept because the system drops it after a reset */
   bool inherited;     /* other processes may have the same socket open */
   sa_family_t datagram; /* AF_INET or AF_INET6 of a datagram socket; AF_UNSPEC: a stream */
 } Slot;

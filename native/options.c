@@ -1,8 +1,8 @@
 /*
  * Socket options. Every option here is an int.
  *
- * JavaScript passes the index of an option in the table below as its code, so it need not know the
- * numbers of this system. Values are in the units of the system: seconds for TCP_KEEPIDLE and
+ * JavaScript passes the index of an option in the table below as its code, so it is independent of
+ * the numbers of this system. Values are in the units of the system: seconds for TCP_KEEPIDLE and
  * TCP_KEEPINTVL, milliseconds for TCP_USER_TIMEOUT, bytes for buffers, of which Linux reports twice
  * the value that was set (socket(7)). The system rejects values that are out of range.
  */

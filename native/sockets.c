@@ -46,8 +46,8 @@ static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
 typedef struct {
   int32_t backlog;
   int32_t flags;
-  int32_t mode;    /* permission bits of a Unix socket's file; negative: the umask decides */
-  int32_t receive; /* buffer sizes, inherited by accepted sockets; 0: the system decides */
+  int32_t mode;    /* permission bits of a Unix socket's file; negative: the umask applies */
+  int32_t receive; /* buffer sizes, inherited by accepted sockets; 0: the system's default */
   int32_t send;
 } ListenHow;
 
@@ -249,8 +249,8 @@ napi_value coronet_shed(napi_env env, napi_callback_info info) {
 }
 
 /*
- * Binds the local address. Without a port, connect chooses it: it knows the peer and can use one
- * port for several peers (IP_BIND_ADDRESS_NO_PORT, ip(7)).
+ * Binds the local address. Without a port, connect chooses it, because it has the peer and can use
+ * one port for several peers (IP_BIND_ADDRESS_NO_PORT, ip(7)).
  */
 static int bind_local(int fd, const Address *local) {
   if (local->length == 0) return 0;

@@ -31,7 +31,7 @@ const ENTRIES = {
   workers: 'workers.js',
   'cli/main': 'cli/main.js',
   'cli/serve-worker': 'cli/serve-worker.js',
-  'cli/worker': 'cli/sim/worker.js',
+  'cli/thread-main': 'cli/sim/thread-main.js',
 };
 
 const LAYERS = ['support', 'kernel', 'flow', 'net', 'server', 'node', 'interop', 'sim'];

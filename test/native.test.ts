@@ -101,7 +101,7 @@ describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: TIMEOUT_
     expect(await runWithFewDescriptors('shed.mjs')).toEqual(PASSED);
   });
 
-  it('survives the termination of 200 worker threads that serve a connection', async () => {
+  it('continues after the termination of 200 worker threads that serve a connection', async () => {
     expect(await run('workers.mjs')).toEqual(PASSED);
   });
 

@@ -10,7 +10,7 @@ const HELP = `Examples:
   coronet doctor --json   print the same as JSON
 `;
 
-/** With fewer descriptors a server soon rejects connections. */
+/** Below this number `doctor` advises to raise the limit. */
 const FEW_DESCRIPTORS = 4096;
 
 type Facts = ReturnType<typeof gather>;

@@ -7,8 +7,8 @@ import { stdout } from '../node/process/line-output.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Server } from '../server/server.ts';
 import { readHost, readOptions, readPort } from './options.ts';
-import type { CommandCall } from './serving.ts';
-import { readBackend, withListenAdvice } from './serving.ts';
+import type { CommandCall } from './serve-common.ts';
+import { readBackend, withListenAdvice } from './serve-common.ts';
 import { readVersion } from './version.ts';
 
 const HELP = `Examples:

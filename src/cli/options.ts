@@ -42,7 +42,7 @@ export function readPort(text: string): number {
   throw wrongValue('port', 'a whole number from 0 to 65535', text);
 }
 
-/** A host name or IP address. Whether this machine has it is known only to listen. */
+/** A host name or IP address. Only `listen` checks whether this machine has it. */
 export function readHost(text: string): string {
   try {
     parseAddress({ host: text, port: 0 });

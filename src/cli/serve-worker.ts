@@ -12,7 +12,7 @@ export interface WorkerTask {
   readonly graceMs: number;
 }
 
-/** EPIPE is not a failure: the reader of a pipe may exit first. */
+// EPIPE is not a failure: the reader of a pipe may exit first.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 

@@ -20,8 +20,8 @@ import { FolderChanges } from './serve/folder-watcher.ts';
 import type { HandlerModule } from './serve/handler-module.ts';
 import { checkFile, loadHandler } from './serve/handler-module.ts';
 import { ServeReport } from './serve/report.ts';
+import { readBackend, withListenAdvice } from './serve-common.ts';
 import type { WorkerTask } from './serve-worker.ts';
-import { readBackend, withListenAdvice } from './serving.ts';
 
 const HELP = `Examples:
   coronet serve handler.mjs                then, in another terminal: nc localhost 25000
@@ -67,7 +67,10 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** Workers cut themselves at the end of their grace period; the supervisor waits longer. */
+/**
+ * A worker cancels its remaining connections at the end of its grace period; the supervisor waits
+ * longer.
+ */
 const SUPERVISOR_MARGIN_MS = 5000;
 
 const WORKER = fileURLToPath(new URL('./serve-worker.js', import.meta.url));
@@ -119,7 +122,7 @@ function onlyFile(words: readonly string[]): string {
   return file;
 }
 
-function* withPlainErrors(options: ServeOptions, op: Operation<void>): Generator<Wait, void> {
+function* withCommandErrors(options: ServeOptions, op: Operation<void>): Generator<Wait, void> {
   const { host, port, file } = options;
   try {
     yield* withListenAdvice(op, { command: `coronet serve ${file}`, host, port });
@@ -131,7 +134,7 @@ function* withPlainErrors(options: ServeOptions, op: Operation<void>): Generator
 
 async function runMain(options: ServeOptions, op: Operation<void>, graceMs: number): Promise<void> {
   const { lameDuckMs, backend } = options;
-  await main(() => withPlainErrors(options, op), { graceMs, lameDuckMs, backend });
+  await main(() => withCommandErrors(options, op), { graceMs, lameDuckMs, backend });
 }
 
 // ---- in this process ----

@@ -5,10 +5,10 @@ import type { SimReport } from '../sim/report/report.ts';
 import { RunTotals } from '../sim/report/report.ts';
 import { CommandUsageError } from './errors.ts';
 import { readArguments } from './options.ts';
+import type { Block, BlockOutcome, FailureRecord, ThreadInput } from './sim/block-runner.ts';
+import { loadBlockRunner } from './sim/block-runner.ts';
 import type { CampaignOutcome } from './sim/campaign.ts';
 import { Campaign, Thread } from './sim/campaign.ts';
-import type { Block, BlockOutcome, FailureRecord, WorkerInput } from './sim/explorer.ts';
-import { loadExplorer } from './sim/explorer.ts';
 import { flagsOf, OPTIONS, readWorkers } from './sim/flags.ts';
 import * as output from './sim/output.ts';
 import { Progress } from './sim/output.ts';
@@ -44,7 +44,7 @@ const SIGINT_CODE = 130;
 
 /** One call of the command, and its output. */
 interface Invocation {
-  readonly input: WorkerInput;
+  readonly input: ThreadInput;
   readonly plan: Plan;
   readonly isJson: boolean;
   /** Prints the report. */
@@ -58,15 +58,15 @@ export async function run(args: readonly string[]): Promise<void> {
   const workers = readWorkers(values);
   const isJson = values['json'] === true;
   const print = isJson ? divertOutput() : (text: string) => void process.stdout.write(text);
-  const explorer = await loadExplorer(input);
-  const { plan } = explorer;
+  const runner = await loadBlockRunner(input);
+  const { plan } = runner;
   const call: Invocation = { input, plan, isJson, print };
   // A single run stays on the main thread, where it can be debugged.
   if (plan.runs === 1 && workers === undefined) {
-    return printSingle(call, await explorer.explore({ first: 0, count: 1, shrink: true }));
+    return printSingle(call, await runner.runBlock({ first: 0, count: 1, shrink: true }));
   }
   const useful = Math.min(availableParallelism(), Math.ceil(plan.runs / RUNS_PER_THREAD));
-  await explore(call, workers ?? useful);
+  await runCampaign(call, workers ?? useful);
 }
 
 /** Redirects standard output to standard error. The returned function prints to the former. */
@@ -98,7 +98,7 @@ function printSuccess({ plan, isJson, print }: Invocation, report: SimReport): v
 }
 
 /** Simulates the runs on threads, until all are done, one fails, or Ctrl-C is pressed. */
-async function explore(call: Invocation, threads: number): Promise<void> {
+async function runCampaign(call: Invocation, threads: number): Promise<void> {
   const progress = new Progress(call.plan.runs);
   const campaign = new Campaign(call.plan, call.input, (runs) => progress.update(runs));
   const outcome = await interruptible(
@@ -145,7 +145,7 @@ async function rerunAlone(call: Invocation, found: FailureRecord): Promise<void>
     void thread.end();
   };
   try {
-    const { failure } = await interruptible(() => thread.explore(block), interrupt);
+    const { failure } = await interruptible(() => thread.runBlock(block), interrupt);
     if (failure !== null) printFailure(call, failure);
     else printFailure(call, found, output.notReproducedText(found));
   } catch (error) {

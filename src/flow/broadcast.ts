@@ -20,7 +20,7 @@ import { SubscriptionImpl } from './subscription.ts';
 import type { Waiter } from './wait-queue.ts';
 import { failAll, firstWaiter, WaitingOperation } from './wait-queue.ts';
 
-/** The size of each subscription, and the behaviour when one is full. */
+/** The buffer size of each subscription, and what a send does when a buffer is full. */
 export interface BroadcastOptions {
   /** Size of the buffer of each subscription, in items: at least 1. Default 16. */
   readonly capacity?: number;
@@ -143,8 +143,8 @@ export class Broadcast<T> {
   }
 
   /** The buffer of a subscription has become full (1), or has space again (-1). @internal */
-  fullChanged(by: 1 | -1): void {
-    this.#fullCount += by;
+  fullCountChanged(delta: 1 | -1): void {
+    this.#fullCount += delta;
     while (!this.#blocked) {
       const sender = firstWaiter(this.senders);
       if (sender === null) return;

@@ -27,6 +27,7 @@ export interface SubscriptionStats {
   readonly dropped: number;
   /** Tasks in `next()`. */
   readonly receivers: number;
+  /** True after `close()`, after the broadcast was closed, and after ERR_SUBSCRIBER_SLOW. */
   readonly closed: boolean;
 }
 
@@ -49,7 +50,7 @@ export interface SubscriptionSource {
   readonly capacity: number;
   readonly slow: SlowPolicy;
   readonly title: string;
-  fullChanged(by: 1 | -1): void;
+  fullCountChanged(delta: 1 | -1): void;
   itemDropped(): void;
   unsubscribed(subscription: object): void;
 }
@@ -146,7 +147,7 @@ export class SubscriptionImpl<T> implements Subscription<T> {
   #setFull(full: boolean): void {
     if (this.#full === full) return;
     this.#full = full;
-    this.#source.fullChanged(full ? 1 : -1);
+    this.#source.fullCountChanged(full ? 1 : -1);
   }
 }
 

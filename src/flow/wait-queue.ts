@@ -7,9 +7,9 @@
  *
  * Invariants:
  *  1. A waiter is in at most one queue. It leaves the queue before its task is woken.
- *  2. No queue holds a waiter whose request could be carried out, except that a select is never its
- *     own counterpart. An operation can therefore attempt its request at once: if that succeeds, it
- *     has not overtaken any waiter.
+ *  2. No queue holds a waiter whose request could be carried out. (A select with a send and a
+ *     receive on the same channel does not match itself.) An operation can therefore attempt its
+ *     request at once: if that succeeds, it has not overtaken any waiter.
  *  3. A stale waiter is never woken. `firstWaiter` removes stale waiters from the queue.
  */
 import { runningTask } from '../kernel/current.ts';
@@ -36,7 +36,7 @@ export abstract class Waiter extends Parking {
   }
 }
 
-/** Returns the first waiter that is not stale, or null. The waiter stays in the queue. */
+/** Removes the stale waiters at the front. Returns the first other waiter, which stays, or null. */
 export function firstWaiter(queue: ParkingQueue<Waiter>): Waiter | null {
   let waiter = queue.first;
   while (waiter?.stale === true) {

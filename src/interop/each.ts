@@ -18,7 +18,7 @@ const CLOSE_GRACE_MS = 500;
  * in an async function. The next item is requested when the operation has ended. After an error or
  * a cancellation it calls `return()` of the iterator and waits for it.
  *
- * Errors: an error of `items` or of `fn`, itself. An error of closing the iterator goes to
+ * Errors: an error of `items` or of `fn`, unchanged. An error of closing the iterator goes to
  * `hooks.onUnhandled`, because another error is already being thrown. TypeError if `items` is not
  * async iterable.
  * Cancel: the iterator is closed, within 5 s, or within 0.5 s while an item is pending. An iterator

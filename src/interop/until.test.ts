@@ -58,7 +58,7 @@ describe('until with a promise', () => {
     expect(await run(() => until(Promise.resolve(undefined)))).toBe(undefined);
   });
 
-  it('throws the rejection of the promise, itself', async () => {
+  it('throws the rejection of the promise unchanged', async () => {
     const error = new Error('no');
     await expect(run(() => until(failLater(2, error)))).rejects.toBe(error);
     await expect(run(() => until(Promise.reject(error)))).rejects.toBe(error);

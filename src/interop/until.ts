@@ -19,7 +19,7 @@ import { wrongType } from '../support/checks.ts';
  * A function is called when the operation is driven, and returns the promise. Its `signal` aborts
  * when the wait is cancelled, with the reason of the cancellation (an AbortError if there is none).
  *
- * Errors: the rejection of the promise, itself; an error of the function. TypeError for a value
+ * Errors: the rejection of the promise, unchanged; an error of the function. TypeError for a value
  * that is not a promise.
  * Cancel: the wait ends at once. The promise is not cancelled; its result or error is dropped. In a
  * cancelled scope the function is not called.

@@ -1,4 +1,4 @@
-/** Texts about waits and tasks: `waitingOn`, deadlock reports, and the errors of wrong yields. */
+/** Texts about waits, tasks and runs: `waitingOn`, deadlock reports, the errors of wrong yields. */
 import { show } from '../support/checks.ts';
 import { BusyError, CoronetError, DeadlockError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';

@@ -35,7 +35,7 @@ export const KERNEL_ERRORS: Catalogue = {
   ERR_GRACE_OVER: {
     className: 'CoronetError',
     sentence:
-      'Tasks that were asked to stop had not ended after the grace period and were cancelled.',
+      'Tasks had not ended by the end of the grace period after a stop, and were cancelled.',
     cause: 'A handler was still busy, or it does not check `waitStopping()`.',
     remedy: 'The message lists the tasks and their waits. Raise `graceMs`, or end them sooner.',
   },

@@ -81,6 +81,6 @@ export function unsupported(subject: string, action: string, remedy: string): Us
 export function leftOpenError(name: string, open: readonly string[]): CoronetError {
   const list = open.slice(0, 10).join(', ');
   const more = open.length > 10 ? ` and ${open.length - 10} more` : '';
-  const text = `Run '${name}' left open, and closed now: ${list}${more}`;
+  const text = `Run '${name}' ended with open resources, which are now closed: ${list}${more}`;
   return new CoronetError('ERR_LEFT_OPEN', text);
 }

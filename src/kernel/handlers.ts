@@ -7,9 +7,8 @@
  *   park         the parking
  *   (none)       the tail of the run queue
  *
- * A wait is settled by exactly one of two parties: the object where it is registered (readiness, a
- * wake-up, an error, the time), or `abortWait` (a cancellation). Each of them first removes the
- * registration, so the other one has nothing to settle.
+ * A wait is settled once: by the object where it is registered (readiness, a wake-up, an error, the
+ * time), or by `abortWait` (a cancellation). Each removes the registration first.
  */
 import { checkDuration } from '../support/checks.ts';
 import { busy, unknownReason } from './diagnostics.ts';

@@ -1,3 +1,5 @@
+/** The contract between a scheduler and its host. */
+
 /** A captured async context for the steps of a task. Node's AsyncResource implements it. */
 export interface AsyncContext {
   runInAsyncScope<T>(fn: () => T): T;

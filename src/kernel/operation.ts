@@ -2,7 +2,7 @@
  * Operations: the values that `yield*` accepts. An operation is lazy and single-use: nothing
  * happens until `yield*` drives it, and it can be driven once.
  *
- * All layers may use this file. The waits that reach the scheduler are made in waits.ts only.
+ * All layers may use this file. Except for PAUSE, the waits are made in waits.ts.
  */
 import { show } from '../support/checks.ts';
 import { debug } from './debug.ts';
@@ -20,7 +20,7 @@ export type Wait =
   | readonly ['send', Pollable]
   /** For the given number of milliseconds. */
   | readonly ['sleep', number]
-  /** Until `wake` is called on the parking. All other waits are built from this one. */
+  /** Until `wake` is called on the parking. Locks, channels, joins and promises use this form. */
   | readonly ['park', Parking];
 
 /** A value that `yield*` accepts inside a task and that returns a `T`, such as a generator. */
@@ -146,4 +146,11 @@ export function alreadyDriven(operation: object): UsageError {
     `This operation (${operation.constructor.name}) was already driven. Operations are ` +
       'single-use: make a new one for each `yield*`.',
   );
+}
+
+/** As `yield*` does: throws into the iterator, or closes it and throws if it has no `throw`. */
+export function throwInto(frames: Frames<unknown>, error: unknown): IteratorResult<Wait, unknown> {
+  if (frames.throw !== undefined) return frames.throw(error);
+  frames.return?.();
+  throw error;
 }

@@ -1,7 +1,6 @@
 /**
- * Parking: the wait that all other waits are built from. One task parks; another part of the
- * program wakes it with a value or an error. Locks, channels, joins and promises are parkings with
- * a queue or an event source.
+ * Parking: a wait that another part of the program ends, with a value or an error. Locks, channels,
+ * joins and promises are parkings with a queue or an event source.
  *
  * Invariants:
  *  1. At most one task is parked at a time. A second task gets ERR_BUSY.

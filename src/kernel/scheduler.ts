@@ -11,11 +11,11 @@
  *                      └──────────────────────────────────────────────┘
  *
  * Principles:
- *  1. The scheduler is a pure state machine. It reads no clock and has no event source. A host
- *     calls `turn()`, which returns when it is to be called again. Node's event loop is one host,
- *     the simulator is another.
- *  2. The scheduler knows tasks, waits, scopes and timers.
- *  3. A task cannot break it. A value that a task throws or yields ends or resumes that task only.
+ *  1. The scheduler owns no clock and no event source: its host provides the time and calls
+ *     `turn()`, which returns when it is to be called again. Node's event loop is one host, the
+ *     simulator is another.
+ *  2. The scheduler handles only tasks, waits, scopes and timers.
+ *  3. No value that a task throws or yields affects another task.
  *
  * Not to be added here: sockets, locks, channels, promises and everything else that can be built
  * on `recv`, `send` and `park`; a second kind of queue or a priority; a clock; I/O.
@@ -28,7 +28,7 @@
  *  3. Each wait is settled exactly once (handlers.ts registers and aborts waits).
  *  4. A cancellation is always delivered in a step of its own. A task that catches its
  *     cancellations in a loop does not starve other tasks, and is ended by force after a limit
- *     (scope/cancellation-delivery.ts).
+ *     (scope/forced-end.ts).
  *  5. `live` is the number of unfinished tasks. `externalWaits` is the number of waits that an
  *     event from outside the program may end.
  */
@@ -43,9 +43,9 @@ import { abortWait, dispatchWait } from './handlers.ts';
 import type { Hooks } from './hooks.ts';
 import type { SchedulerHost } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
-import { operationOf } from './operation.ts';
-import { endByForce, throwInto, tooManyDeliveries } from './scope/cancellation-delivery.ts';
+import { operationOf, throwInto } from './operation.ts';
 import { isCancelled } from './scope/cancelled.ts';
+import { countDelivery, endByForce } from './scope/forced-end.ts';
 import type { ScopeImpl } from './scope/scope.ts';
 import { TaskImpl } from './task/task.ts';
 import type { Timer } from './timers.ts';
@@ -316,7 +316,7 @@ export class Scheduler {
     scope: ScopeImpl,
   ): IteratorResult<Wait, unknown> {
     if (this.#hooks !== null) this.callHook('taskCancelled', task);
-    if (tooManyDeliveries(task, scope)) return endByForce(task, frames);
+    if (countDelivery(task, scope)) return endByForce(task, frames);
     return throwInto(frames, scope.cancellation);
   }
 

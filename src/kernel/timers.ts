@@ -8,8 +8,8 @@
  *
  * Most deadlines are armed in the order of time and disarmed before they fire. In a heap, arming
  * then ends at the bottom and disarming removes from the bottom, both in O(1). All other cases are
- * O(log n). With four children per node the depth is half that of a binary heap, and the children
- * share a cache line.
+ * O(log n). With four children per node the depth is half that of a binary heap, and the references
+ * to the children are adjacent.
  */
 
 /** The object that is notified when a timer fires. */

@@ -1,9 +1,9 @@
 /**
- * These are the only places in Coronet that yield to the scheduler.
+ * The constructors of the waits, and the operations that consist of one wait.
  *
- * Every operation waits with one of the five forms of `Wait`, and all of them are made here.
- * Operations on hot paths make their wait once and return it again (`recvWait`, `sendWait`,
- * `parkWait`). PAUSE is the bare `yield`.
+ * Every operation waits with one of the five forms of `Wait`. Four of them are made here; the bare
+ * `yield`, PAUSE, is in operation.ts. Operations on hot paths make their wait once and return it
+ * again (`recvWait`, `sendWait`, `parkWait`).
  */
 import { checkDuration, checkInstant } from '../support/checks.ts';
 import { current, runningTask } from './current.ts';

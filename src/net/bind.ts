@@ -9,7 +9,7 @@ import { currentNetwork } from './current-world.ts';
 import { resolveEndpoints } from './resolve.ts';
 import { connect } from './tcp/connect.ts';
 
-/** Time between two checks of a socket file. A server that is starting refuses connections for some
+/** Time between two checks of a socket file. A server that is starting rejects connections for some
  *  microseconds, between its bind(2) and its listen(2), as a stale file does. */
 const STALE_RECHECK_MS = 50;
 

@@ -55,10 +55,10 @@ export const NET_ERRORS: Catalogue = {
   },
   ERR_TORN: {
     className: 'TornError',
-    sentence: 'Nothing more can be sent, because an earlier send was cut off in the middle.',
+    sentence: 'Nothing more can be sent, because an earlier send was interrupted in the middle.',
     cause:
-      'A `sendAll` was cancelled, or the system ran short of memory, after a part of its bytes ' +
-      'was sent (`.bytesSent`).',
+      'A `sendAll`, `sendv`, `flush` or `pipe` was cancelled, or the system ran short of memory, ' +
+      'after a part of its bytes was sent (`.bytesSent`).',
     remedy: 'Close the socket: the peer has a part of a message.',
   },
   ERR_UNEXPECTED_EOF: {

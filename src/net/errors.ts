@@ -1,4 +1,4 @@
-/** The errors of the layer net. */
+/** Error classes of the net layer. */
 import { BusyError, CoronetError, UsageError } from '../kernel/errors.ts';
 
 /** A send was interrupted after its first byte, so nothing more can be sent. */
@@ -9,8 +9,8 @@ export class TornError extends CoronetError {
   constructor(peer: string, bytesSent: number) {
     super(
       'ERR_TORN',
-      `Nothing more can be sent to ${peer}: an earlier send was cut off after ${bytesSent} ` +
-        'bytes, so the stream is torn in the middle of it. Close the socket.',
+      `Cannot send to ${peer}: an earlier send was interrupted after ${bytesSent} bytes, so the ` +
+        'peer has an incomplete message. Close the socket.',
     );
     this.bytesSent = bytesSent;
   }

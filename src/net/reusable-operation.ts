@@ -27,7 +27,7 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
   }
 
   /** Marks an idle operation as made. False: it is driven. Throws if it was never driven. */
-  take(): boolean {
+  acquire(): boolean {
     if (this.state === 'driven') return false;
     if (this.state === 'made') {
       this.state = 'idle';

@@ -1,6 +1,6 @@
 /**
- * AsyncLocalStorage across tasks. The whole run sees the values that were set around `run`. A task
- * and its children see the values that were set around `spawn`.
+ * AsyncLocalStorage across tasks. The values that were set around `run` are visible in the whole
+ * run, and those that were set around `spawn` in the task and its children.
  *
  * A generator runs in the context of the code that resumes it, which is the host. So the host runs
  * the scheduler in a resource that `run` creates (5 ns per pump). A task that was spawned in

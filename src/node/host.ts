@@ -1,6 +1,5 @@
 /**
- * The scheduler's host in Node's event loop. It decides when the scheduler runs and when libuv
- * does.
+ * The scheduler's host in Node's event loop. It alternates between the scheduler and libuv.
  *
  * This is the event loop. It is spread over the functions below because libuv owns the outer loop:
  *
@@ -13,7 +12,7 @@
  *       #pumpFromLoop()  the previous pump left ready tasks: setImmediate(pump)
  *     pump:
  *       repeat
- *         repeat         fire the deadlines that have passed, then run one batch of tasks
+ *         repeat         run up to 32 steps; before each batch, fire the deadlines that have passed
  *         until no task is ready, or 256 steps or 0.5 ms are over
  *         if 2 ms are over: stop
  *         if no task is ready after fewer than 4 steps: stop
@@ -224,7 +223,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
 
   // ---- waiting ----
 
-  /** Sets the timer and decides whether it keeps the process alive (rule 3). */
+  /** Sets the timer, and whether it keeps the process alive (rule 3). */
   #arm(scheduler: Scheduler): void {
     const at = scheduler.nextTimerAt;
     this.#armTimer(scheduler, at);

@@ -21,7 +21,7 @@ export interface MainOptions extends RunOptions {
   /**
    * How long the program continues to serve after the first signal while it reports that it is not
    * ready, in milliseconds, before the grace period begins: the time that a load balancer needs to
-   * notice. Default 0.
+   * react. Default 0.
    */
   readonly lameDuckMs?: number;
   /**

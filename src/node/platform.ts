@@ -3,11 +3,11 @@ import { channel } from 'node:diagnostics_channel';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import type { ObservedSignal, ParentProcess, Platform } from '../world/platform.ts';
-import { metricsPage } from './metrics.ts';
 import { stderr } from './process/line-output.ts';
 import { shareInherited, shareListeners } from './process/shared-listeners.ts';
 import { notifyManager } from './process/systemd-notify.ts';
 import { parentProcess, startWorker } from './process/worker-process.ts';
+import { metricsPage } from './prometheus-page.ts';
 
 /** The Node process: signals, child processes, exit codes, metrics. */
 export const nodePlatform: Platform = {

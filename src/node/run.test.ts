@@ -159,7 +159,7 @@ test('tasks use the clock option of run', async () => {
   expect((seen[1] as number) - (seen[0] as number)).toBe(0.5);
 });
 
-test('a clock that stands still does not starve the event loop', async () => {
+test('a clock that does not advance does not starve the event loop', async () => {
   let turned = false;
   setImmediate(() => {
     turned = true;

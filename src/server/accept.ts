@@ -18,7 +18,7 @@ const MAX_PAUSE_MS = 1000;
 
 /**
  * How long a shortage lasts before connections are shed. Waiting out a short one costs clients less
- * than a reset does; in a long one they can connect elsewhere, but only if they learn of it.
+ * than a reset does; in a long one they can connect elsewhere, but only if they are reset.
  */
 const SHED_AFTER_MS = 2000;
 /** Maximum number of connections that are reset after each pause, the oldest first. */
@@ -59,7 +59,7 @@ function* waitForFreeSlot(server: ServerImpl): Generator<Wait, void> {
 function* acceptNext(server: ServerImpl): Generator<Wait, Socket | undefined> {
   const { listener, scheduler } = server;
   let pauseMs = FIRST_PAUSE_MS;
-  let since = Infinity;
+  let shortageSince = Infinity;
   for (;;) {
     const startedAt = scheduler.now();
     try {
@@ -73,12 +73,12 @@ function* acceptNext(server: ServerImpl): Generator<Wait, Socket | undefined> {
       // The accept waited for a connection, so an earlier shortage was over.
       const isNew = now - startedAt > MAX_PAUSE_MS;
       if (isNew) pauseMs = FIRST_PAUSE_MS;
-      since = isNew ? now : Math.min(since, now);
+      shortageSince = isNew ? now : Math.min(shortageSince, now);
       countPause(server);
       server.reporter.warn(
         `${code}: accepting is paused until descriptors or memory are free. See \`ulimit -n\`.`,
       );
-      if (now - since >= SHED_AFTER_MS) shed(server);
+      if (now - shortageSince >= SHED_AFTER_MS) shed(server);
     }
     // A connection that ends frees a descriptor.
     yield* moveOnAfter(pauseMs, () => server.waitForClose());

@@ -13,10 +13,9 @@
  */
 import type { UncooperativeError } from '../kernel/errors.ts';
 import type { Frames, Wait } from '../kernel/operation.ts';
-import { operationOf, Step } from '../kernel/operation.ts';
-import type { ForcedEndHandler } from '../kernel/scope/cancellation-delivery.ts';
-import { throwInto } from '../kernel/scope/cancellation-delivery.ts';
+import { operationOf, Step, throwInto } from '../kernel/operation.ts';
 import { isCancelled } from '../kernel/scope/cancelled.ts';
+import type { ForcedEndHandler } from '../kernel/scope/forced-end.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import { checkpoint, readable } from '../kernel/waits.ts';
 import type { Socket } from '../net/tcp/socket.ts';

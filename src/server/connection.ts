@@ -6,8 +6,8 @@
  * Invariants:
  *  1. Nothing is written here when bytes move. A sweep (timeout-sweeper.ts) compares the counters
  *     of the socket with those of the previous sweep, so limits cost a message nothing.
- *  2. A recorded time is never earlier than the event that it stands for: a limit may take effect
- *     late by the time between two sweeps, and never early.
+ *  2. Recorded times are rounded up: a limit may take effect late by the time between two sweeps,
+ *     and never early.
  *  3. `reason` is set when the connection starts to end.
  */
 import { describeWait } from '../kernel/diagnostics.ts';

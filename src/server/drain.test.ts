@@ -72,7 +72,7 @@ interface Stop {
   readonly replaced?: boolean;
   /** The handshake stage of the listener. */
   readonly stage?: HandshakeStage;
-  /** True: the network learns of events only in later turns of the event loop. */
+  /** True: the network reports events only in later turns of the event loop. */
   readonly isLate?: boolean;
   /** Runs after the stop. */
   readonly after?: () => Operation<void>;

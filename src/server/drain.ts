@@ -15,8 +15,8 @@ import { isShortage, startConnection } from './accept.ts';
 import type { ServerImpl } from './server.ts';
 
 /**
- * Time for the first bytes of a connection that was accepted last, before it counts as idle: after
- * a handshake, and in a program that is replaced by a successor and can afford to wait.
+ * How long a newly accepted connection may take to send its first bytes before it is drained as
+ * idle. Applies after a handshake, and if a successor serves new connections.
  */
 const FIRST_BYTES_MS = 200;
 
@@ -51,7 +51,7 @@ class Drain {
 
   /**
    * A connection that was established before the stop is served, including its first request if
-   * that was sent before the stop. The network may learn of either late, hence the settling.
+   * that was sent before the stop. The network may report either late, so `#settle` runs first.
    */
   *run(): Generator<Wait, void> {
     yield* this.#settle();

@@ -2,7 +2,7 @@
  * The number of connections of each peer and the rate at which it connects.
  *
  * Invariants:
- *  1. A peer with open connections is in `#active`, whose size their number bounds.
+ *  1. A peer with open connections is in `#active`, which the number of open connections bounds.
  *  2. A peer without open connections is kept in `#idle` for its rate only, ordered by its last
  *     connection. The oldest are dropped above MAX_IDLE_PEERS; a client with more addresses than
  *     that is not limited by a rate per address anyway.
@@ -14,7 +14,7 @@ import type { RefusalReason } from './stats.ts';
 /** About 2 MB. */
 const MAX_IDLE_PEERS = 16_384;
 
-/** An IPv4 address, or a /64 of IPv6: the size that providers assign to a customer (RFC 6177). */
+/** The counters of the connections from one key; see `peerKey`. */
 interface Peer {
   open: number;
   /** Connections that it may make, as of `refilledAt` (a token bucket). */
@@ -85,7 +85,10 @@ export class PeerTable {
 
 const MAPPED_PREFIX = '::ffff:';
 
-/** The key under which a peer is counted; `undefined` for Unix sockets, which have no address. */
+/**
+ * The key under which a peer is counted: an IPv4 address, or a /64 of IPv6, which is one subnet (a
+ * customer may have several). `undefined` for Unix sockets, which have no address.
+ */
 export function peerKey({ family, host }: SocketAddress): string | undefined {
   if (family === 'unix') return undefined;
   if (family === 'IPv4') return host;

@@ -9,7 +9,7 @@
  *  1. The timer is armed exactly while a connection is open and a limit is set.
  *  2. At most MAX_CHECKS connections are checked at once, so that tasks are not delayed; the rest
  *     of the sweep follows in the next turns.
- *  3. A process that was stopped or busy must not mistake its own delay for inactivity of peers: a
+ *  3. A delay of the process itself (stopped, busy) must not count as inactivity of its peers: a
  *     sweep that starts late is postponed once, and pending input is received meanwhile.
  */
 import type { Scheduler } from '../kernel/scheduler.ts';

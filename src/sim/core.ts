@@ -7,7 +7,7 @@ import type { Decisions } from './choices/decisions.ts';
 import type { SimulatedNetwork } from './network/simulated-network.ts';
 
 /**
- * Probabilities of hostile but legal behaviour of the system: each from 0 to 1 per opportunity.
+ * Probabilities of rare but permitted behaviour of the system: each from 0 to 1 per opportunity.
  * Absent: 0.
  */
 export interface Faults {

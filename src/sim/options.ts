@@ -31,7 +31,7 @@ export interface SimOptions {
   readonly pctDepth?: number;
   /** How messages travel between hosts without a `world.link`. Default: latency 1 to 10 ms. */
   readonly link?: Link;
-  /** Probabilities of hostile but legal behaviour. Default: none. */
+  /** Probabilities of rare but permitted behaviour. Default: none. */
   readonly faults?: Faults;
   /** A run fails after so many virtual milliseconds. Default one hour. Infinity: no limit. */
   readonly maxVirtualMs?: number;

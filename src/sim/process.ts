@@ -31,7 +31,7 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
   readonly #clockRate: number;
   /** The time of its start on the world's clock. */
   readonly #startedAt: number;
-  /** The smallest value of `now()`: when a timer fires, its time has come exactly, to the bit. */
+  /** The smallest value of `now()`: when a timer fires, the clock shows exactly its time. */
   #minNow = 0;
   readonly #leaveDebug: (() => void) | null;
   /** The source of `random()`. */
@@ -75,6 +75,10 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
 
   // ---- the run queue: the simulator holds it, with the tasks of all hosts ----
 
+  /** The simulator has removed one of its tasks from the ready tasks. */
+  taskPicked(): void {
+    this.length--;
+  }
   push(task: TaskImpl): void {
     if (this.ended) return;
     this.length++;
@@ -90,7 +94,7 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
 
   // ---- SchedulerHost and RuntimeWorld ----
 
-  /** The simulator needs no wake-up: it observes ready tasks and asks for timers. */
+  /** The simulator needs no wake-up: it observes ready tasks and reads the times of timers. */
   wake(): void {}
 
   random(): number {

@@ -7,7 +7,7 @@ import { callback, group, now, once, sleep, timeout, until } from '../index.ts';
 import { simulate } from '../sim.ts';
 
 describe('while a task of a simulation waits for the real process,', () => {
-  it('virtual time stands still', async () => {
+  it('virtual time does not advance', async () => {
     const report = await simulate(function* (): Operation<void> {
       const value = yield* timeout(5, until(later(20, 'from outside')));
       expect([value, now()]).toEqual(['from outside', 0]);

@@ -10,7 +10,7 @@ import type { Scenario } from './world.ts';
 import { WorldImpl } from './world-impl.ts';
 
 /**
- * Real milliseconds for which virtual time stands still while a task waits for the real process.
+ * Real milliseconds for which the clock does not advance while a task waits for the real process.
  * After a wait that timed out (the promise depends on the simulation itself) it is shorter.
  */
 const REAL_WAIT_MS = 1000;

@@ -216,7 +216,9 @@ describe('a problem that no task can receive', () => {
       },
       { runs: 3 },
     );
-    expect(warnings).toEqual(["a: Run 'a' left open, and closed now: listener [::]:80"]);
+    expect(warnings).toEqual([
+      "a: Run 'a' ended with open resources, which are now closed: listener [::]:80",
+    ]);
   });
 });
 

@@ -30,7 +30,7 @@ describe('virtual time', () => {
     expect(report.virtualMs).toBe(YEAR_MS);
   });
 
-  it('stands still while tasks run', async () => {
+  it('does not advance while tasks run', async () => {
     await simulate(function* (): Operation<void> {
       for (let i = 0; i < 900; i++) yield;
       expect(now()).toBe(0);

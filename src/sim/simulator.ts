@@ -3,19 +3,19 @@
  * world.
  *
  * Rules:
- *  1. While a task is ready, one is picked (choices/order.ts) and makes one step. Time stands
- *     still.
- *  2. When no task is ready, time jumps to the next event of the world or timer of a host. All that
- *     is due happens before the next step, events before timers: a socket that becomes ready at the
- *     same time as a time limit expires wins. This includes events that these events schedule for
- *     the same time.
+ *  1. While a task is ready, one is picked (choices/order.ts) and makes one step. The clock does
+ *     not advance.
+ *  2. When no task is ready, the clock advances to the next event of the world or timer of a host.
+ *     All that is due happens before the next step, events before timers: a socket that becomes
+ *     ready at the time at which a limit expires takes precedence. This includes events that these
+ *     events schedule for the same time.
  *  3. Timers that are due already (a limit of 0 ms) fire between batches, as on real hosts. A batch
  *     only counts steps; it does not restrict which task may be picked.
  *  4. Tasks that wake each other repeatedly at one instant, or exchange messages that take no time,
  *     could prevent time from advancing. After some batches, each further batch takes a little
  *     time.
- *  5. While a task waits for the real process (a promise), time stands still, and `advance` returns
- *     so that the event loop can turn.
+ *  5. While a task waits for the real process (a promise), the clock does not advance, and
+ *     `advance` returns so that the event loop can turn.
  */
 import type { TaskImpl } from '../kernel/task/task.ts';
 import { Timer, Timers } from '../kernel/timers.ts';
@@ -124,7 +124,7 @@ export class Simulator implements SimCore {
     const task = takeAt(ready, this.#order.pick(ready));
     const { scheduler } = task;
     const proc = scheduler.host as SimProcess;
-    proc.length--;
+    proc.taskPicked();
     if (this.steps + this.events >= this.settings.maxSteps) return this.runState.tooManySteps();
     this.steps++;
     const record = history.step(this.now, proc.host, task);
@@ -179,7 +179,7 @@ export class Simulator implements SimCore {
     return at;
   }
 
-  /** False: without the real process, no task will ever run again. */
+  /** True: an event of the world or a timer is pending. */
   get hasFutureEvents(): boolean {
     return this.#nextEventAt() !== Infinity;
   }

@@ -127,7 +127,7 @@ function typeName(value: unknown): string {
 }
 
 function clip(text: string, maxLength = 60): string {
-  return text.length <= maxLength ? text : `${text.slice(0, maxLength - 3)}…`;
+  return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1)}…`;
 }
 
 /** "channel 'jobs'", or "channel" without a name. */

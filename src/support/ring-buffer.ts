@@ -1,3 +1,5 @@
+/** A FIFO ring buffer, and the interface of a run queue. */
+
 /** The run queue of a scheduler. */
 export interface Queue<T> {
   readonly length: number;

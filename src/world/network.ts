@@ -1,9 +1,9 @@
 /**
  * The contract of a network backend. Types only; nothing here runs.
  *
- * A backend moves the bytes for the layers net and server, which do not know which one it is. The
- * backends are node/epoll/ (the native poller), node/portable/ (node:net and node:dgram) and
- * sim/network/ (simulated). A backend must define:
+ * A backend moves the bytes for net/ and server/, which do not depend on the backend. The backends
+ * are node/epoll/ (the native poller), node/portable/ (node:net and node:dgram) and sim/network/
+ * (simulated). A backend must define:
  *
  *   Network             opens sockets, resolves names, polls, and reports what is open
  *   Transport           a connection: connect, receive, send, shut down, options
@@ -17,7 +17,7 @@
  * returns its "would block" value, or throws. A task that got "would block" yields
  * `['recv', transport]` or `['send', transport]` and calls the method again when it resumes.
  *
- * Every backend keeps these rules. test/conformance/ runs the same cases on all of them.
+ * Every backend obeys these rules. test/conformance/ runs the same cases on all of them.
  *
  * Readiness
  *  1. The flags `canRecv` and `canSend` start false. A notification sets a flag and wakes the
@@ -64,7 +64,7 @@ export interface Network {
   readonly backend: string;
   readonly capabilities: Capabilities;
 
-  /** Starts to listen; see `ListenerTransport.tryListen`. Throws an error that is known at once. */
+  /** Starts to listen; see `ListenerTransport.tryListen`. Throws an error that occurs at once. */
   listen(at: Endpoint, options: ListenOptions): ListenerTransport;
 
   /**
@@ -75,7 +75,7 @@ export interface Network {
    */
   adopt(fd: number): ListenerTransport;
 
-  /** Starts to connect; see `Transport.tryConnect`. Throws an error that is known at once. */
+  /** Starts to connect; see `Transport.tryConnect`. Throws an error that occurs at once. */
   connect(to: Endpoint, options: TransportConnectOptions): Transport;
 
   /** Prepares the state that connections with these options share. Throws ERR_TLS_OPTIONS. */
@@ -84,7 +84,7 @@ export interface Network {
   /** Prepares the handshakes of a listener with these options. Throws ERR_TLS_OPTIONS. */
   tlsServer(options: TlsServerOptions): HandshakeStage;
 
-  /** Starts to bind; see `DatagramTransport.tryBind`. Throws an error that is known at once. */
+  /** Starts to bind; see `DatagramTransport.tryBind`. Throws an error that occurs at once. */
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport;
 
   /**
@@ -134,7 +134,7 @@ export interface Network {
   close(): void;
 }
 
-/** The scheduler that runs on a network, as the network sees it. Passed to its constructor. */
+/** The part of the scheduler's host that a network uses. Passed to its constructor. */
 export interface NetworkOwner {
   /**
    * Calls `deliver`, which notifies waiters, and then runs the tasks that became ready, in the same
@@ -410,7 +410,7 @@ export interface DatagramTransport extends Readiness {
    * Sends `data`, which may be empty, as one datagram to `to`, which has the family of `local`;
    * `undefined`: to the peer of a connected socket. False: would block. The caller may change
    * `data` when the call has returned. Throws the system's error (EMSGSIZE, EACCES, EHOSTUNREACH,
-   * …), unless the backend learns it later: see `trySent`.
+   * …), unless the backend reports it later: see `trySent`.
    */
   trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean;
 

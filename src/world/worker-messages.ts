@@ -3,10 +3,10 @@
  * worker's end is node/process/supervisor-link.ts.
  *
  * The supervisor sets two environment variables. The worker removes each when it has read it:
- *   CORONET_WORKER   the index of the worker, from 1
+ *   CORONET_WORKER   the number of the worker, from 1
  *   CORONET_LISTEN   the listeners that the worker inherits, as JSON: [["127.0.0.1:25000", 3], …].
- *                    Each address is in the form that the supervisor got it in, followed by the
- *                    descriptor. net/tcp/listen.ts reads it.
+ *                    Each address as it was passed to the supervisor, followed by the descriptor.
+ *                    net/tcp/listen.ts reads it.
  */
 
 /** From the supervisor to a worker. */
@@ -35,7 +35,7 @@ export type FromWorker =
       readonly kind: 'pong';
       /** The `requestId` of the latest ping. */
       readonly requestId: number;
-      /** A debugger can stop the worker at any moment, for any time. */
+      /** A debugger can stop the worker at any moment and for any length of time. */
       readonly inspected: boolean;
     };
 

@@ -63,14 +63,14 @@ class Supervisor extends Process {
 }
 
 /**
- * Makes a worker do `deed` while one of its connections is open, and returns its pid. The deed has
- * begun: the hung worker accepts no later connection.
+ * Makes a worker execute `fault` while one of its connections is open, and returns its pid. The
+ * fault has begun: the hung worker accepts no later connection.
  */
-async function engage(port: number, deed: string): Promise<number> {
+async function startFault(port: number, fault: string): Promise<number> {
   const client = new PlainClient(port);
   client.socket.write('who\n');
   if (!(await client.until(() => client.received.endsWith('\n')))) throw new Error('not served');
-  client.socket.write(`${deed}\n`);
+  client.socket.write(`${fault}\n`);
   // Later replies may arrive with it.
   if (!(await client.until(() => client.received.includes('now\n')))) throw new Error('no reply');
   return Number.parseInt(client.received, 10);
@@ -79,10 +79,10 @@ async function engage(port: number, deed: string): Promise<number> {
 describe('a worker that hangs', () => {
   endProcesses();
 
-  for (const deed of ['spin', 'block']) {
-    it(`(${deed}) is killed and replaced; the other one serves all clients`, async () => {
+  for (const fault of ['spin', 'block']) {
+    it(`(${fault}) is killed and replaced; the other one serves all clients`, async () => {
       const supervisor = await Supervisor.begin(2);
-      const hung = await engage(supervisor.port, deed);
+      const hung = await startFault(supervisor.port, fault);
       const other = supervisor.pids.find((pid) => pid !== hung);
       const asked: Promise<string>[] = [];
       const answers: string[] = [];
@@ -114,9 +114,9 @@ describe('a worker that hangs', () => {
     await supervisor.drain();
   });
 
-  it('because its program has ended and its process has not, is killed and replaced', async () => {
+  it('because its program has ended and its process has not is killed and replaced', async () => {
     const supervisor = await Supervisor.begin(1);
-    const left = await engage(supervisor.port, 'leave');
+    const left = await startFault(supervisor.port, 'leave');
     expect(await untilEvent(supervisor, 'hung')).toMatchObject({ pid: left });
     await untilEvent(supervisor, 'ready', 2);
     await supervisor.drain();
@@ -153,17 +153,17 @@ describe('a supervisor tolerates', () => {
 
   it('a worker that floods it with messages: it still reloads and drains', async () => {
     const supervisor = await Supervisor.begin(2);
-    await engage(supervisor.port, 'flood');
+    await startFault(supervisor.port, 'flood');
     supervisor.child.kill('SIGHUP');
     await untilEvent(supervisor, 'reloaded');
-    await engage(supervisor.port, 'flood');
+    await startFault(supervisor.port, 'flood');
     await supervisor.drain();
     expect(supervisor.kinds()).not.toContain('hung');
   });
 
   it('a worker that closes its channel: the worker drains and is replaced', async () => {
     const supervisor = await Supervisor.begin(1);
-    const gone = await engage(supervisor.port, 'disconnect');
+    const gone = await startFault(supervisor.port, 'disconnect');
     expect(await untilEvent(supervisor, 'ended')).toMatchObject({ pid: gone, exit: { code: 0 } });
     await untilEvent(supervisor, 'ready', 2);
     expect(await askLine(supervisor.port)).toBe(`${supervisor.pids[1]} v1`);

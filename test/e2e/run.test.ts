@@ -40,7 +40,7 @@ for (const { name: backend } of realBackends) {
     it('exits although the program left resources open, and prints a warning', async () => {
       const { lines, stderr, code } = await resultOf('leavesOpen');
       expect(lines.slice(0, 2)).toEqual(['left', 'resolved']);
-      expect(stderr).toMatch(/ERR_LEFT_OPEN.*left open.*listener 127\.0\.0\.1:\d+.*connection/);
+      expect(stderr).toMatch(/ERR_LEFT_OPEN.* open .*listener 127\.0\.0\.1:\d+.*connection/);
       expect(code).toBe(0);
     });
 

@@ -1,3 +1,4 @@
+/** Properties of the scheduler: random programs run to their end and keep its invariants. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { DeadlockError } from '../../src/kernel/errors.ts';

@@ -219,7 +219,7 @@ export const programs: Readonly<Record<string, () => Operation<unknown>>> = {
   'a port in use': taken,
   'ends in both directions': halfClosed,
   'a reset': resetWithData,
-  'a socket that was closed here': closedHere,
+  'a socket that was closed by this program': closedHere,
   'two receivers of one socket': twoReceivers,
   'lines, lengths and delimiters': messages,
   'a server that is drained': drained,

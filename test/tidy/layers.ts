@@ -38,7 +38,7 @@ const entries = new Set(
 
 /** The files that may import a package. CONTRIBUTING.md states the reason for each package. */
 const packagesOf: Readonly<Record<string, readonly string[]>> = {
-  'src/node/metrics.ts': ['prom-client'],
+  'src/node/prometheus-page.ts': ['prom-client'],
 };
 
 const pureLayers = new Set('support kernel flow world net server sim'.split(' '));

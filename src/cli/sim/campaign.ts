@@ -1,6 +1,7 @@
 /**
  * A campaign: many runs on several threads. The result does not depend on the number of threads:
- * statistics are added up in the order of the runs, and the failure with the lowest index counts.
+ * statistics are added up in the order of the runs, and the failure with the lowest index is
+ * reported.
  *
  * Threads receive the runs in blocks. After a failure, earlier blocks are finished, and no later
  * block is started.
@@ -12,7 +13,7 @@ import type { SimReport } from '../../sim/report/report.ts';
 import { RunTotals } from '../../sim/report/report.ts';
 import { stackOf } from '../../support/checks.ts';
 import { CommandError } from '../errors.ts';
-import type { Block, BlockOutcome, FailureRecord, WorkerInput } from './explorer.ts';
+import type { Block, BlockOutcome, FailureRecord, ThreadInput } from './block-runner.ts';
 
 /** The intended duration of a block, and its maximum number of runs. */
 const BLOCK_MS = 100;
@@ -25,12 +26,12 @@ export interface CampaignOutcome {
   readonly report: SimReport;
   /** The failure with the lowest index so far. */
   readonly failure: FailureRecord | null;
-  /** True: the campaign was interrupted, so earlier runs may fail as well. */
+  /** True: the campaign was interrupted; runs before the failure may not have been made. */
   readonly isInterrupted: boolean;
 }
 
 export class Campaign {
-  readonly #input: WorkerInput;
+  readonly #input: ThreadInput;
   readonly #totals: RunTotals;
   readonly #idle: Thread[] = [];
   /** Outcomes that cannot be added up yet, by the index of their first run. */
@@ -45,7 +46,7 @@ export class Campaign {
   #reject: (error: unknown) => void = () => {};
   readonly #onProgress: (runs: number) => void;
 
-  constructor(plan: Plan, input: WorkerInput, onProgress: (runs: number) => void) {
+  constructor(plan: Plan, input: ThreadInput, onProgress: (runs: number) => void) {
     this.#input = input;
     this.#totals = new RunTotals(plan);
     this.#end = plan.runs;
@@ -81,13 +82,13 @@ export class Campaign {
     const count = Math.min(thread.blockSize, this.#end - first, allowed);
     if (count <= 0) return void this.#idle.push(thread);
     this.#next += count;
-    void this.#explore(thread, { first, count, shrink: false });
+    void this.#runBlock(thread, { first, count, shrink: false });
   }
 
-  async #explore(thread: Thread, block: Block): Promise<void> {
+  async #runBlock(thread: Thread, block: Block): Promise<void> {
     const startedAt = performance.now();
     try {
-      const outcome = await thread.explore(block);
+      const outcome = await thread.runBlock(block);
       const durationMs = performance.now() - startedAt;
       if (durationMs < BLOCK_MS / 2) thread.blockSize = Math.min(MAX_RUNS, thread.blockSize * 2);
       if (durationMs > BLOCK_MS * 2) thread.blockSize = Math.max(1, thread.blockSize >> 1);
@@ -111,7 +112,7 @@ export class Campaign {
     for (const idle of this.#idle.splice(0)) this.#feed(idle);
   }
 
-  /** Adds up the outcomes that follow the runs so far without a gap. */
+  /** Adds the outcomes that directly follow the runs already added. */
   #addUp(): void {
     for (;;) {
       const first = this.#totals.runs;
@@ -135,10 +136,10 @@ export class Thread {
   /** Why the thread accepts no more blocks. */
   #endedBy: CommandError | null = null;
 
-  constructor(input: WorkerInput) {
+  constructor(input: ThreadInput) {
     // Output of scenarios must not mix with the report on standard output.
     const options = { workerData: input, stdout: true };
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), options);
+    this.#worker = new Worker(new URL('./thread-main.js', import.meta.url), options);
     this.#worker.stdout.pipe(process.stderr, { end: false });
     this.#worker.on('message', (outcome: BlockOutcome) => {
       const pending = this.#pending;
@@ -150,7 +151,7 @@ export class Thread {
   }
 
   /** Simulates the runs of a block. Rejects if the thread ends first. */
-  explore(block: Block): Promise<BlockOutcome> {
+  runBlock(block: Block): Promise<BlockOutcome> {
     return new Promise((resolve, reject) => {
       if (this.#endedBy !== null) return reject(this.#endedBy);
       this.#pending = { resolve, reject };
@@ -164,7 +165,7 @@ export class Thread {
     this.#pending = null;
   }
 
-  /** Terminates the thread. A pending `explore` rejects. */
+  /** Terminates the thread. A pending `runBlock` rejects. */
   async end(): Promise<void> {
     this.#onEnd('It was terminated.');
     await this.#worker.terminate();

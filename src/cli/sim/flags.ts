@@ -30,7 +30,7 @@ export function flagsOf(values: OptionValues): Flags {
   const seed = readWhole(values, 'seed', 0);
   const flags: Record<keyof Flags, Flags[keyof Flags]> = {
     seed,
-    // A seed without --runs means one run, however many the module asks for.
+    // A seed without --runs means one run, whatever number the module requests.
     runs: readWhole(values, 'runs', 1) ?? (seed === undefined ? undefined : 1),
     order: readOrder(values['order']),
     pctDepth: readWhole(values, 'pct-depth', 1),

@@ -1,7 +1,7 @@
 /** The output of `coronet sim`: text and JSON, and the progress of a long campaign. */
 import type { Plan } from '../../sim/options.ts';
 import type { SimReport } from '../../sim/report/report.ts';
-import type { FailureRecord } from './explorer.ts';
+import type { FailureRecord } from './block-runner.ts';
 
 /** The maximum number of stack lines that are shown, message included. */
 const MAX_STACK_LINES = 12;

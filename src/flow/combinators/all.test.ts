@@ -37,7 +37,7 @@ describe('all', () => {
     expect(play(() => all({}))).toEqual({});
   });
 
-  it('throws the first error itself, after the other members have ended', () => {
+  it('throws the first error unchanged, after the other members have ended', () => {
     const log: string[] = [];
     const error = failureOf(function* () {
       try {

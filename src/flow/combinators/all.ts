@@ -7,7 +7,7 @@ import { CombinatorOperation, ListCombinator, MemberList } from './combinator.ts
  * Runs the operations of an array or a record concurrently, each as a task ("all[0]", "all.left"),
  * and returns their values in an array or a record. `all([])` returns `[]`.
  *
- * Errors: the first error of a member, itself. The other members are cancelled, and have ended
+ * Errors: the first error of a member, unchanged. The other members are cancelled, and have ended
  * before the error is thrown; their errors go to `hooks.onUnhandled`. A member that was cancelled
  * by itself has failed with ERR_TASK_CANCELLED. TypeError if `members` is not an array or a record,
  * ERR_NOT_AN_OPERATION if a member is not an operation.

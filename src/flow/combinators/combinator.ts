@@ -1,6 +1,6 @@
 /**
  * Base of `all`, `allSettled`, `any`, `race` and `map`. The members run as the tasks of one group.
- * The combinator decides by how they end.
+ * The way in which they end determines the result.
  *
  *             the end of a member decides                    all members have ended
  *   running ───────────────────────────────► decided ──────────────────────────────► value or error
@@ -10,8 +10,8 @@
  * Invariants:
  *  1. A combinator is decided once, by the first member that decides it, in the order in which the
  *     scheduler runs the members. Control returns only when every member has ended.
- *  2. No error is dropped. An error decides, is part of the result, or, if it occurs after the
- *     decision, goes to `hooks.onUnhandled`.
+ *  2. No error is dropped. An error settles the combinator, is part of the result, or, if it occurs
+ *     after the decision, goes to `hooks.onUnhandled`.
  *  3. An outer cancellation does not undo a decision. Without a decision the cancellation is
  *     rethrown, unless a member throws an error while it unwinds: that error takes precedence.
  *  4. A member that was cancelled by itself (`task.cancel()`) has failed with ERR_TASK_CANCELLED,
@@ -113,7 +113,7 @@ export abstract class Combinator<R> {
     this.#group?.cancel(error);
   }
 
-  /** Reports an error that does not decide. */
+  /** Reports an error that does not settle the combinator. */
   protected report(error: unknown): void {
     if (this.#handled.has(error)) return;
     this.#handled.add(error);
@@ -198,7 +198,7 @@ export abstract class ListCombinator<R> extends Combinator<R> {
     this.complete(this.members.shape([]) as R);
   }
 
-  /** Sets the result of one member. The last one decides. */
+  /** Sets the result of one member. The last one settles the combinator. */
   protected collect(index: number, result: unknown): void {
     this.#results[index] = result;
     if (--this.#remaining === 0) this.complete(this.members.shape(this.#results) as R);

@@ -107,7 +107,7 @@ describe('map', () => {
     expect(log).toEqual(['takes 0', 'takes 1', 'cleaned at 25', 'closed']);
   });
 
-  it('throws the first error itself, and later ones go to onUnhandled', () => {
+  it('throws the first error unchanged, and later ones go to onUnhandled', () => {
     const { result, unhandled } = observe(() =>
       map([1, 2, 3], (n) => (n === 2 ? failAfter(5, A) : failWhenCancelled(B))),
     );

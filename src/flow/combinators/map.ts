@@ -17,8 +17,8 @@ const DEFAULT_CONCURRENCY = 16;
  * `concurrency` of them concurrently, and returns the values in the order of the items. An item is
  * taken only when a task can start, so `items` may be a generator that computes items on demand.
  *
- * Errors: the first error of a task or of `items`, itself. The other tasks are cancelled and have
- * ended, and `items` is closed, before the error is thrown; errors that occur meanwhile go to
+ * Errors: the first error of a task or of `items`, unchanged. The other tasks are cancelled and
+ * have ended, and `items` is closed, before the error is thrown; errors that occur meanwhile go to
  * `hooks.onUnhandled`. TypeError or RangeError for invalid arguments.
  * Cancel: the tasks are cancelled, no more items are taken, and `items` is closed before Cancelled
  * is rethrown. If a task throws an error meanwhile, that error is thrown instead.

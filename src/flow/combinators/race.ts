@@ -10,9 +10,9 @@ import { CombinatorOperation, ListCombinator, MemberList } from './combinator.ts
  * members are cancelled, and have ended before control returns; their errors go to
  * `hooks.onUnhandled`.
  *
- * Errors: the error of the first member that ends, itself (ERR_TASK_CANCELLED if it was cancelled
- * by itself). RangeError for an empty list, because such a race would never end. TypeError and
- * ERR_NOT_AN_OPERATION as `all`.
+ * Errors: the error of the first member that ends, unchanged (ERR_TASK_CANCELLED if it was
+ * cancelled by itself). RangeError for an empty list, because such a race would never end.
+ * TypeError and ERR_NOT_AN_OPERATION as `all`.
  * Cancel: the members are cancelled, and have ended before Cancelled is rethrown. If one of them
  * returns a value or throws an error meanwhile, the race ends with it instead.
  *

@@ -29,8 +29,8 @@ type RetryPlan = Required<RetryOptions> & { readonly jitter: number };
  * not retry at the same time: with 1 the delay is uniform between 0 and its full length ("full
  * jitter"; see Marc Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015).
  *
- * Errors: the error of the last attempt, itself. TypeError for an operation instead of a function,
- * because an operation can be driven only once. RangeError for numbers out of range.
+ * Errors: the error of the last attempt, unchanged. TypeError for an operation instead of a
+ * function, because an operation can be driven only once. RangeError for numbers out of range.
  * Cancel: ends the attempt or the sleep. The operation is not attempted again.
  *
  * @example

@@ -9,12 +9,12 @@
  *                     └── next: success ─────────────────────────────────────┘
  *
  * Invariants:
- *  1. One synchronous step decides: it carries out one case and removes all others from their
- *     queues, before the selecting task is woken. The step is made by the counterpart, by the
+ *  1. One synchronous step settles the select: it carries out one case and removes all others from
+ *     their queues, before the selecting task is woken. The step is made by the counterpart, by the
  *     timer, or by the selecting task if an attempt succeeds. A removed case has not happened.
  *  2. The cases are registered only while the select is parked or notified.
- *  3. A cancellation before the decision means that no case has happened, except that a notified
- *     select still makes its attempt. A cancellation after the decision does not undo it.
+ *  3. After a cancellation no case is carried out, with one exception: a select that was notified
+ *     before still makes its attempt. A cancellation after the decision does not undo it.
  *  4. If several cases can be carried out, the choice rotates. The host draws the first index, so
  *     in a simulation the seed determines it.
  *  5. As with any operation, the result is kept for one pause if the budget of the task is spent.
@@ -46,8 +46,8 @@ export type Selected<A extends SelectCases> = {
 /**
  * Waits until one of `cases` can be carried out, and carries out that one; the others have not
  * happened. A case is an operation of a channel, broadcast, event, lock, semaphore or barrier, a
- * receive or an accept, `readable`, `writable`, `sleep`, `sleepUntil` or `sleepForever`. For code
- * of your own use `race`.
+ * receive or an accept, a read of a Reader, `readable`, `writable`, `sleep`, `sleepUntil` or
+ * `sleepForever`. For code of your own use `race`.
  *
  * Cancel: no case has happened. Errors: the error of the case that fails first, for example
  * ERR_CHANNEL_CLOSED (`next()` reports the end without an error); TypeError for any other value,
@@ -118,7 +118,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
 
   override describe(): string {
     const cases = this.#cases.map(({ key, request }) => `${key}: ${request.describe()}`);
-    // A trace may ask for the description after the end, when the cases are gone.
+    // A trace may read the description after the end, when the cases have been removed.
     const names = cases.length > 0 ? cases : Object.keys(this.#given);
     return `select of ${names.join(', ')}`;
   }
@@ -144,10 +144,10 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   }
 
   /** Invariant 1. Returns false if the select was decided before. */
-  decide(outcome: unknown, failed: boolean): boolean {
+  settleIfOpen(outcome: unknown, failed: boolean): boolean {
     const before = this.#stage;
     if (before !== 'parked' && before !== 'notified') return false;
-    this.#decideOn(outcome, failed);
+    this.#settle(outcome, failed);
     if (before === 'parked') this.wake();
     return true;
   }
@@ -180,17 +180,20 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
     return this.#stage === 'decided';
   }
 
-  /** An error decides the select: no case has happened. */
+  /** An error settles the select; no case has happened. */
   #advance(): void {
     try {
       if (this.#stage === 'notified') this.#attemptNotified();
       else if (!this.#attemptAll()) this.#enlistAll();
     } catch (error) {
-      this.#decideOn(error, true);
+      this.#settle(error, true);
     }
   }
 
-  /** A case that is ready again needs another attempt, so the task only pauses. */
+  /**
+   * If a case became ready during the attempts, pauses instead of parking, so that the next step
+   * attempts it.
+   */
   #wait(): IteratorResult<Wait, R> {
     if (this.#cases.some((pending) => pending.notified)) return PAUSE;
     this.#stage = 'parked';
@@ -245,13 +248,13 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   #attempt({ key, request }: PendingCase): boolean {
     const value = request.attempt();
     if (value === WOULD_WAIT) return false;
-    this.#decideOn({ key, value }, false);
+    this.#settle({ key, value }, false);
     return true;
   }
 
   // ---- the end ----
 
-  #decideOn(outcome: unknown, failed: boolean): void {
+  #settle(outcome: unknown, failed: boolean): void {
     this.#stage = 'decided';
     this.#outcome = outcome;
     this.#failed = failed;
@@ -302,11 +305,11 @@ class PendingCase extends Waiter implements CaseWaiter {
   }
 
   override wake(value?: unknown): boolean {
-    return this.#select.decide({ key: this.key, value }, false);
+    return this.#select.settleIfOpen({ key: this.key, value }, false);
   }
 
   override fail(error: unknown): boolean {
-    return this.#select.decide(error, true);
+    return this.#select.settleIfOpen(error, true);
   }
 
   /** The resource is ready. */

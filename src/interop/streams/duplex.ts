@@ -23,10 +23,11 @@ export interface DuplexSocket extends Duplex {
  * `server.emit('connection', duplex)`), `tls.connect({ socket: duplex })`. The stream may be used
  * inside and outside of tasks until the run of the socket ends.
  *
- * The stream owns the socket: its recv and send throw ERR_BUSY. The stream receives only as fast as
- * it is read, and a write completes when the network has taken all of it. `end` shuts down the send
- * direction. When both directions have ended, or on `destroy`, the socket is closed; if that
- * interrupts a write, the connection is reset. An error of the socket destroys the stream.
+ * The stream owns the socket: `recv` and `send` of the socket then throw ERR_BUSY. The stream
+ * receives only as fast as it is read, and a write completes when the network has taken all of it.
+ * `end` shuts down the send direction. When both directions have ended, or on `destroy`, the socket
+ * is closed; if that interrupts a write, the connection is reset. An error of the socket destroys
+ * the stream.
  *
  * Errors: ERR_BUSY if a task is receiving or sending, ERR_BUFFERED or ERR_FLUSH_NEEDED if a reader
  * or a writer of the socket holds bytes, TypeError if `socket` is not a Socket.
@@ -128,7 +129,7 @@ class SocketDuplex extends Duplex implements DuplexSocket {
   }
 }
 
-/** The most that is written at once if the high-water mark of the stream is lower. */
+/** The free space that `writableBytes` reports at least, even if the high-water mark is lower. */
 const MIN_WRITE_BYTES = 16_384;
 /** How long a closed stream may take to deliver its last bytes. */
 const LINGER_MS = 5000;
@@ -168,7 +169,7 @@ class DuplexTransport extends StreamTransport {
     this.local = endpointOf(stream.localAddress, stream.localPort);
     this.remote = endpointOf(stream.remoteAddress, stream.remotePort);
     this.#stream = stream;
-    // The stream emits changes only, so its present state is found out by the first attempts.
+    // A stream emits only changes, so the first attempts determine its current state.
     this.connected = this.canRecv = this.canSend = true;
     stream.on('error', this.#onError);
     stream.on('close', this.#onClose);

@@ -1,6 +1,6 @@
 /**
- * The two directions of a socket for code outside of tasks: a stream asks for bytes, or passes some
- * on, with a callback.
+ * The two directions of a socket for code outside of tasks: a stream requests bytes or passes bytes
+ * on, each with a callback.
  *
  * Each half reserves its direction of the socket: a task that uses it meanwhile gets ERR_BUSY. A
  * notification of the network is handled in the next tick and not inside the event loop of the

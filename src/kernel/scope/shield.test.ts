@@ -1,3 +1,4 @@
+/** Shields: operations inside run although the enclosing scope is cancelled. */
 import { expect, test } from 'vitest';
 import { codeOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { currentScope, now } from '../current.ts';
@@ -14,7 +15,7 @@ function inCancelled(body: (s: Scope) => Operation<unknown>): { reports: unknown
   const reports: unknown[] = [];
   const host = new VirtualHost({ hooks: { onUnhandled: (error) => reports.push(error) } });
   host.playScope(function* (s) {
-    s.cancel('why');
+    s.cancel('the test');
     yield* body(s);
   });
   return { reports, end: host.time };
@@ -123,7 +124,7 @@ test('operations in an expired shield throw the Cancelled of the enclosing scope
       { withinMs: 50 },
     ),
   );
-  expect(seen).toEqual(['why', 'why', 'why']);
+  expect(seen).toEqual(['the test', 'the test', 'the test']);
 });
 
 test('ERR_SHIELD_EXPIRED names the operation in progress and is reported once', () => {

@@ -21,8 +21,8 @@ const NEWLINE: Buffer = Buffer.from('\n');
 export interface Framing<T> {
   /** The call in the source of the program, for messages. */
   readonly call: string;
-  /** The maximum number of bytes that the message can need. */
-  maxUseful(read: ReadOperation): number;
+  /** The number of bytes with which the message is certainly complete. */
+  maxNeeded(read: ReadOperation): number;
   /** Takes the message; `undefined`: it is not complete yet. */
   take(buffer: ReaderBuffer, read: ReadOperation): T | undefined;
   /** The result when no more bytes can arrive. */
@@ -71,14 +71,14 @@ export class ReadOperation extends Receive<unknown, Socket> {
 
   #receive(receivesBefore: number): number {
     if (receivesBefore === RECEIVES_PER_ATTEMPT || !this.socket.mayReceive()) return -1;
-    return this.#buffer.receive(this.socket, this.framing.maxUseful(this));
+    return this.#buffer.receive(this.socket, this.framing.maxNeeded(this));
   }
 }
 
 /** `read`: the available bytes. */
 export const ANY: Framing<Buffer> = {
   call: 'reader.read()',
-  maxUseful: () => 1,
+  maxNeeded: () => 1,
   take: (buffer, { max }) =>
     buffer.length === 0 ? undefined : buffer.take(Math.min(max, buffer.length)),
   atEndOfFile: (buffer) => buffer.take(0),
@@ -87,7 +87,7 @@ export const ANY: Framing<Buffer> = {
 /** `readExactly`: `max` bytes. */
 export const EXACTLY: Framing<Buffer | null> = {
   call: 'reader.readExactly(n)',
-  maxUseful: ({ max }) => max,
+  maxNeeded: ({ max }) => max,
   take: (buffer, { max }) => (buffer.length < max ? undefined : buffer.take(max)),
   atEndOfFile(buffer, { max, peer }) {
     if (buffer.length === 0) return null;
@@ -98,7 +98,7 @@ export const EXACTLY: Framing<Buffer | null> = {
 /** `readUntil`: up to and including the delimiter, at most `max` bytes. */
 export const UNTIL: Framing<Buffer | null> = {
   call: 'reader.readUntil(delimiter)',
-  maxUseful: ({ max }) => max,
+  maxNeeded: ({ max }) => max,
   take(buffer, { delimiter, max, peer }) {
     const at = buffer.find(delimiter);
     // Without a delimiter, the message is longer than the buffer's contents.
@@ -115,11 +115,11 @@ export const UNTIL: Framing<Buffer | null> = {
 /** `readLine`: a line of at most `max` bytes, without its end. */
 export const LINE: Framing<string | null> = {
   call: 'reader.readLine()',
-  maxUseful: ({ max }) => max + 2,
+  maxNeeded: ({ max }) => max + 2,
   take(buffer, read) {
     const at = buffer.find(NEWLINE);
     // A carriage return at the end of the buffer may belong to a newline that has not arrived yet.
-    const length = withoutReturn(buffer, at < 0 ? buffer.length : at);
+    const length = withoutCarriageReturn(buffer, at < 0 ? buffer.length : at);
     checkLine(buffer, read, length);
     return at < 0 ? undefined : takeText(buffer, length, at + 1);
   },
@@ -130,7 +130,7 @@ export const LINE: Framing<string | null> = {
   },
 };
 
-function withoutReturn(buffer: ReaderBuffer, length: number): number {
+function withoutCarriageReturn(buffer: ReaderBuffer, length: number): number {
   return length > 0 && buffer.byteAt(length - 1) === CARRIAGE_RETURN ? length - 1 : length;
 }
 

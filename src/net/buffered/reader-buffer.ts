@@ -20,14 +20,14 @@ import type { Socket } from '../tcp/socket.ts';
 /** The maximum size of one receive. */
 const MAX_PER_RECEIVE = 65536;
 
-/** New memory has at least this much room after the copied bytes, … */
+/** Free bytes in newly allocated memory, at least. */
 const NEW_MEMORY_ROOM = 2048;
-/** … and is replaced when it has less room than this, unless that is enough for the message. */
+/** Memory with less free space is replaced, unless the rest of the message fits. */
 const MIN_ROOM = 1024;
 
-/** Fewer bytes than this are copied before a wait, out of memory that is larger than … */
+/** Before a wait, fewer held bytes than this are copied out of large memory. */
 const COPY_BELOW = 4096;
-/** … this. The receive before it was large, so the copy is cheap in comparison. */
+/** Memory above this size is large. So was the receive: the copy is cheap in comparison. */
 const SHRINK_ABOVE = 2 * COPY_BELOW;
 
 const NOTHING: Buffer = Buffer.alloc(0);
@@ -37,7 +37,7 @@ export class ReaderBuffer {
   #bytes: Buffer = NOTHING;
   #start = 0;
   #end = 0;
-  /** Memory of our own, with room after `end`. Null: the bytes are a chunk of the network. */
+  /** Memory of this buffer, with room after `end`. Null: the bytes are a chunk of the network. */
   #memory: Buffer | null = null;
   /** No occurrence of `#lastDelimiter` ends before this. */
   #searched = 0;
@@ -137,7 +137,7 @@ export class ReaderBuffer {
     this.#expected = received < MAX_PER_RECEIVE ? Math.min(received, COPY_BELOW) : MAX_PER_RECEIVE;
   }
 
-  /** Copies the held bytes into memory of our own, with `room` after them. */
+  /** Copies the held bytes into memory of this buffer, with `room` after them. */
   #copyOut(room: number): void {
     const held = this.length;
     const memory = Buffer.allocUnsafe(held + room);

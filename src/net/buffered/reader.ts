@@ -66,7 +66,7 @@ export class Reader implements Disposable {
    */
   read(max: number = DEFAULT_MAX): Operation<Buffer> {
     checkInteger('max', max, 1, MAX_BYTES);
-    return this.#take(ANY, max) as Operation<Buffer>;
+    return this.#readOperation(ANY, max) as Operation<Buffer>;
   }
 
   /**
@@ -78,7 +78,7 @@ export class Reader implements Disposable {
    */
   readExactly(n: number): Operation<Buffer | null> {
     checkInteger('n', n, 0, MAX_BYTES);
-    return this.#take(EXACTLY, n) as Operation<Buffer | null>;
+    return this.#readOperation(EXACTLY, n) as Operation<Buffer | null>;
   }
 
   /**
@@ -91,7 +91,7 @@ export class Reader implements Disposable {
   readUntil(delimiter: string | Uint8Array, options: ReaderOptions = {}): Operation<Buffer | null> {
     const max = this.#limitOf(options);
     const bytes = this.#delimiterOf(delimiter);
-    const read = this.#take(UNTIL, max);
+    const read = this.#readOperation(UNTIL, max);
     read.delimiter = bytes;
     return read as Operation<Buffer | null>;
   }
@@ -104,7 +104,7 @@ export class Reader implements Disposable {
    * readable), and as `socket.recv`.
    */
   readLine(options: ReaderOptions = {}): Operation<string | null> {
-    return this.#take(LINE, this.#limitOf(options)) as Operation<string | null>;
+    return this.#readOperation(LINE, this.#limitOf(options)) as Operation<string | null>;
   }
 
   /**
@@ -130,9 +130,9 @@ export class Reader implements Disposable {
     if (this.#buffer.length > 0) throw unreadBytes(this.#socket.name, this.#buffer.length);
   }
 
-  #take(framing: Framing<unknown>, max: number): ReadOperation {
+  #readOperation(framing: Framing<unknown>, max: number): ReadOperation {
     const { reusable } = this;
-    const read = reusable.take() ? reusable : new ReadOperation(this.#socket, this.#buffer);
+    const read = reusable.acquire() ? reusable : new ReadOperation(this.#socket, this.#buffer);
     read.framing = framing;
     read.max = max;
     return read;

@@ -53,7 +53,7 @@ export class Writer {
   #waiting = 0;
   /** The bytes that the flush in progress has not sent yet. */
   #flushing: Pieces = NO_PIECES;
-  /** A flush has failed, so the program knows that the bytes were not sent. */
+  /** A flush has failed: its error has reported that the bytes were not sent. */
   #lastFlushFailed = false;
 
   /** Writers are created by `socket.writer()`. @internal */
@@ -99,7 +99,7 @@ export class Writer {
    * Errors: as `socket.sendAll`. If no byte was sent, the bytes stay.
    */
   flush(): Operation<void> {
-    return this.reusable.take() ? this.reusable : new Flush(this.#socket, this);
+    return this.reusable.acquire() ? this.reusable : new Flush(this.#socket, this);
   }
 
   /** Updates the given options. @internal */

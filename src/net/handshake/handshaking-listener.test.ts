@@ -178,7 +178,7 @@ describe('a handshaking listener', () => {
     raw.arrive(only);
     expect([listener.tryAccept(), stage.handshakes]).toEqual([only, []]);
     listener.close();
-    expect(() => listener.replaceStage(() => IMMEDIATE_STAGE)).toThrow(/closed here/);
+    expect(() => listener.replaceStage(() => IMMEDIATE_STAGE)).toThrow(/closed by this program/);
   });
 });
 
@@ -299,7 +299,7 @@ describe('the end of a handshaking listener', () => {
     stage.at(0).complete(first);
     listener.close();
     expect([raw.closed, first.ended, second.ended]).toEqual([true, 'reset', 'reset']);
-    expect(() => listener.tryAccept()).toThrow(/closed here/);
+    expect(() => listener.tryAccept()).toThrow(/closed by this program/);
   });
 
   test('finish closes an empty raw listener at once and waits for the last handshake', () => {
@@ -313,10 +313,10 @@ describe('the end of a handshaking listener', () => {
     expect(listener.canRecv).toBe(false);
     stage.at(0).complete(last);
     expect(listener.tryAccept()).toBe(last);
-    expect(() => listener.tryAccept()).toThrow(/closed here/);
+    expect(() => listener.tryAccept()).toThrow(/closed by this program/);
     const empty = handshaking().listener;
     empty.finish();
-    expect(() => empty.tryAccept()).toThrow(/closed here/);
+    expect(() => empty.tryAccept()).toThrow(/closed by this program/);
   });
 
   test('finish accepts the connections that wait in the raw listener as capacity permits', () => {
@@ -335,7 +335,7 @@ describe('the end of a handshaking listener', () => {
     ]);
     stage.at(1).complete(second);
     expect(listener.tryAccept()).toBe(second);
-    expect(() => listener.tryAccept()).toThrow(/closed here/);
+    expect(() => listener.tryAccept()).toThrow(/closed by this program/);
     expect(raw.closed).toBe(true);
   });
 
@@ -357,7 +357,7 @@ describe('the end of a handshaking listener', () => {
     ]);
     second.at(0).complete(last);
     expect(outer.tryAccept()).toBe(last);
-    expect(() => outer.tryAccept()).toThrow(/closed here/);
+    expect(() => outer.tryAccept()).toThrow(/closed by this program/);
   });
 
   test('finish accepts a connection that the network has not notified yet', () => {
@@ -374,7 +374,7 @@ describe('the end of a handshaking listener', () => {
     listener.tryAccept();
     listener.onHandshakeFailed = () => listener.close();
     stage.at(0).fail(REFUSED);
-    expect(() => listener.tryAccept()).toThrow(/closed here/);
+    expect(() => listener.tryAccept()).toThrow(/closed by this program/);
     expect(listener.canRecv).toBe(true);
   });
 
@@ -383,13 +383,13 @@ describe('the end of a handshaking listener', () => {
     listener.tryAccept();
     listener.finish();
     raw.close();
-    expect(() => listener.tryAccept()).toThrow(/closed here/);
+    expect(() => listener.tryAccept()).toThrow(/closed by this program/);
   });
 
   test('closing the raw listener closes the handshaking listener', () => {
     const { raw, listener } = handshaking();
     listener.tryAccept();
     raw.close();
-    expect(() => listener.tryAccept()).toThrow(/closed here/);
+    expect(() => listener.tryAccept()).toThrow(/closed by this program/);
   });
 });

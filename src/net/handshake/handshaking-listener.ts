@@ -240,8 +240,8 @@ export class HandshakingListener
     else this.#raw.recvWaiter = this;
   }
 
-  /** A connection waits in the raw listener, as far as is known. `raw.canRecv` is not enough: it
-   *  means only that an accept may succeed. */
+  /** A connection waits in the raw listener, as far as it reports them. `raw.canRecv` is not
+   *  enough: it means only that an accept may succeed. */
   get #hasWaitingConnections(): boolean {
     const raw = this.#raw;
     const hasCompleted = raw instanceof HandshakingListener && raw.#completed.length > 0;
@@ -352,6 +352,9 @@ export class HandshakingListener
   }
 
   #closedError(): ClosedError {
-    return new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
+    return new ClosedError(
+      'ERR_CLOSED',
+      `The listener ${this.describe()} was closed by this program`,
+    );
   }
 }

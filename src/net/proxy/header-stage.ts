@@ -6,7 +6,7 @@
  *                                       └──yes──► completed, with the client as its `remote`
  *
  * The stage receives the header and not a byte more, so TLS or the handler starts with the first
- * byte of the client. The address of the peer decides whether a header is expected. The
+ * byte of the client. The address of the peer determines whether a header is expected. The
  * specification forbids guessing it from the bytes (section 5).
  */
 

@@ -177,7 +177,7 @@ describe('the first bytes of a connection', () => {
     checksummed(),
   ];
 
-  it('a header can be split at any byte, and the parser never asks for bytes after it', () => {
+  it('a header can be split at any byte, and the parser requests no bytes after it', () => {
     for (const bytes of whole) {
       for (let length = 0; length < bytes.length; length++) {
         const parse = parseProxyHeader(bytes.subarray(0, length), MAX_LENGTH);
@@ -213,7 +213,7 @@ describe('the first bytes of a connection', () => {
   });
 });
 
-/** The number of reads that receive exactly the bytes that the parser asks for. */
+/** The number of reads that receive exactly the bytes that the parser requests. */
 function readsFor(bytes: Buffer): number {
   let reads = 0;
   for (let length = 0; ; reads++) {

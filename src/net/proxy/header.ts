@@ -3,8 +3,8 @@
  * connects for. Specification: Willy Tarreau, "The PROXY protocol, Versions 1 & 2", 2020
  * (haproxy.org, doc/proxy-protocol.txt). Section numbers below refer to it.
  *
- * The parser is a pure function from bytes to a header. No input makes it throw, and it never asks
- * for a byte after the header.
+ * The parser is a pure function from bytes to a header. No input makes it throw, and `atLeast`
+ * never exceeds the end of the header.
  */
 
 import type { Endpoint } from '../../world/network.ts';
@@ -48,7 +48,7 @@ export interface ProxyHeader extends ParsedProxyHeader {
 /** A parsed header. */
 export interface ParsedProxyHeader {
   readonly version: 1 | 2;
-  /** True: the proxy connects for itself (a health check), or does not know its client. */
+  /** True: the proxy connects for itself (a health check), or does not report its client. */
   readonly local: boolean;
   /** The client. `undefined` if `local` is true or the address family is not supported. */
   readonly source: SocketAddress | undefined;

@@ -59,11 +59,11 @@ const CONNECT_KEYS: Keys<ConnectOptions> = {
 /**
  * Connects to `address`. The addresses of a name are tried as RFC 8305 specifies: IPv6 and IPv4
  * alternate, and the next attempt starts when the previous one has failed or has not connected
- * within 250 ms. The first connection wins, and the other attempts are closed.
+ * within 250 ms. The first connection is returned, and the other attempts are closed.
  *
  * With `tls`, the server's certificate must be valid, and must be valid for the host or
- * `tls.servername`. A TLS send runs at most one record (16 KB) ahead of the network: when `sendAll`
- * has returned, no more than that is still in memory.
+ * `tls.servername`. When `sendAll` returns, at most one TLS record (16 KB) may still be buffered in
+ * the process.
  *
  * Cancel: all attempts are closed, and nothing is left open.
  * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; if several addresses have failed, a ConnectError

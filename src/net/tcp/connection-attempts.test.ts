@@ -141,7 +141,7 @@ describe('connecting to the addresses of a name (RFC 8305)', () => {
     expect([winner, time, network.started.length]).toEqual(['::1', 5, 1]);
   });
 
-  it('the next attempt starts after 250 ms of silence, and the first connection wins', () => {
+  it('the next attempt starts after 250 ms, and the first connection is returned', () => {
     const { winner, network, time } = race({ '::1': 'no answer', '127.0.0.1': { after: 20 } });
     expect([winner, time]).toEqual(['127.0.0.1', 270]);
     expect(network.times).toEqual([
@@ -150,7 +150,7 @@ describe('connecting to the addresses of a name (RFC 8305)', () => {
     ]);
   });
 
-  it('an early attempt that connects late still wins', () => {
+  it('an early attempt that connects late is returned', () => {
     const { winner, time } = race({ '::1': { after: 300 }, '127.0.0.1': { after: 100 } });
     expect([winner, time]).toEqual(['::1', 300]);
   });

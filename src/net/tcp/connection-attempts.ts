@@ -3,8 +3,8 @@
  *
  * Address families alternate, starting with the family of the resolver's first address. An attempt
  * starts when the previous one has failed, or has not connected within CONNECTION_ATTEMPT_DELAY_MS.
- * The first connection wins, and the other attempts are closed at once. All of it runs in the
- * calling task, which waits for all pending attempts at the same time.
+ * The first connection is returned, and the other attempts are closed at once. All of it runs in
+ * the calling task, which waits for all pending attempts at the same time.
  */
 import { select } from '../../flow/select/select.ts';
 import { now } from '../../kernel/current.ts';
@@ -45,7 +45,7 @@ export class ConnectionAttempts {
    */
   *race(endpoints: readonly Endpoint[]): Generator<Wait, Transport | undefined> {
     const waiting = interleaveFamilies(endpoints);
-    const delayMs = this.#sharesPort() ? Infinity : CONNECTION_ATTEMPT_DELAY_MS;
+    const delayMs = this.#hasFixedLocalPort() ? Infinity : CONNECTION_ATTEMPT_DELAY_MS;
     try {
       for (let next = waiting.shift(); ; next = waiting.shift()) {
         if (next !== undefined) this.#start(next);
@@ -61,7 +61,7 @@ export class ConnectionAttempts {
   }
 
   /** With a fixed local port, only one attempt can be pending at a time. */
-  #sharesPort(): boolean {
+  #hasFixedLocalPort(): boolean {
     const { localAddress } = this.#options;
     return localAddress !== undefined && 'port' in localAddress && localAddress.port !== 0;
   }
@@ -111,11 +111,11 @@ export class ConnectionAttempts {
       yield* writable(first as Transport);
       return false;
     }
-    const cases: Record<string, Operation<unknown>> = { late: sleepUntil(nextAt) };
+    const cases: Record<string, Operation<unknown>> = { nextAttempt: sleepUntil(nextAt) };
     for (const [{ to }, transport] of this.#pending) {
       cases[formatAddress(to)] = writable(transport);
     }
-    return (yield* select(cases)).key === 'late';
+    return (yield* select(cases)).key === 'nextAttempt';
   }
 }
 
@@ -134,9 +134,9 @@ function interleaveFamilies(endpoints: readonly Endpoint[]): Endpoint[] {
   const familyOf = (each: Endpoint | undefined) => each && 'family' in each && each.family;
   const first = unique.filter((each) => familyOf(each) === familyOf(unique[0]));
   const second = unique.filter((each) => familyOf(each) !== familyOf(unique[0]));
-  const turns: Endpoint[] = [];
+  const interleaved: Endpoint[] = [];
   for (let i = 0; i < first.length || i < second.length; i++) {
-    turns.push(...first.slice(i, i + 1), ...second.slice(i, i + 1));
+    interleaved.push(...first.slice(i, i + 1), ...second.slice(i, i + 1));
   }
-  return turns;
+  return interleaved;
 }

@@ -66,8 +66,8 @@ export class Listener implements Pollable, Disposable {
 
   /**
    * Counters of the TLS handshakes since the listener was opened, as a frozen record: pending,
-   * waiting to be accepted, completed, failed, timed out, and the last failure. No handler sees a
-   * failed handshake, so this is where it is reported. `undefined` without TLS.
+   * waiting to be accepted, completed, failed, timed out, and the last failure. A failed handshake
+   * does not reach a handler, so this is where it is reported. `undefined` without TLS.
    */
   get handshakes(): HandshakeStats | undefined {
     return this.stages.tls?.stats();

@@ -53,7 +53,7 @@ abstract class StreamSend<T> extends Send<T, Socket> {
   protected sent = 0;
 
   /** The error for memory that changed. Some of its bytes may be lost, so the stream is torn. */
-  protected changed(data: unknown): TypeError {
+  protected failChanged(data: unknown): TypeError {
     if (this.sent > 0) this.socket.tear(this.sent);
     return memoryChanged('data', data);
   }
@@ -94,7 +94,7 @@ export class SendSome extends StreamSend<number> {
   }
 
   protected attempt(): boolean {
-    if (this.data.length !== this.length) throw this.changed(this.data);
+    if (this.data.length !== this.length) throw this.failChanged(this.data);
     if (this.data.length === 0) return true;
     this.sent = this.socket.transmit(this.data);
     return this.sent > 0;
@@ -117,7 +117,7 @@ export class SendAll extends StreamSend<void> {
   left = 0;
 
   protected attempt(): boolean {
-    if (this.data.length !== this.left) throw this.changed(this.data);
+    if (this.data.length !== this.left) throw this.failChanged(this.data);
     while (this.data.length > 0) {
       const count = this.socket.transmit(this.data);
       this.sent += count;
@@ -143,7 +143,7 @@ export abstract class SendPieces extends StreamSend<void> {
 
   protected attempt(): boolean {
     const { pieces, socket } = this;
-    if (!pieces.intact) throw this.changed(pieces.rest());
+    if (!pieces.intact) throw this.failChanged(pieces.rest());
     while (pieces.length > 0) {
       const count = pieces.transmit(socket);
       if (count === 0) return false;

@@ -90,7 +90,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   recv(max: number = DEFAULT_MAX_RECEIVE): Operation<Buffer> {
     if (max !== DEFAULT_MAX_RECEIVE) checkInteger('max', max, 1, 2 ** 31 - 1);
     this.checkUnread();
-    const operation = this.#recv.take() ? this.#recv : new ReceiveBuffer(this);
+    const operation = this.#recv.acquire() ? this.#recv : new ReceiveBuffer(this);
     operation.max = max;
     return operation;
   }
@@ -153,7 +153,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     const bytes = bytesOf(data);
     this.checkUnflushed();
     this.#sendAll ??= new SendAll(this).reuse();
-    const operation = this.#sendAll.take() ? this.#sendAll : new SendAll(this);
+    const operation = this.#sendAll.acquire() ? this.#sendAll : new SendAll(this);
     operation.data = bytes;
     operation.left = bytes.length;
     return operation;

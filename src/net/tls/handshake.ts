@@ -47,7 +47,7 @@ function* completeHandshake(
     const what = `the TLS handshake with ${transport.describe()}`;
     throw new TimeoutError(handshakeTimeoutMs, what);
   } catch (error) {
-    // A close lets a pending alert reach the server: it learns why it was rejected.
+    // `close`, unlike `reset`, still sends a pending alert, so the server receives the reason.
     if (!isCancelled(error) && !(error instanceof TimeoutError)) transport.close();
     throw error;
   } finally {

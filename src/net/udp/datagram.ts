@@ -137,7 +137,7 @@ export class Datagram implements Pollable, Disposable {
    * at the peer (ECONNREFUSED, EHOSTUNREACH, …), once.
    */
   recvFrom(): Operation<ReceivedDatagram> {
-    return this.#recvFrom.take() ? this.#recvFrom : new ReceiveDatagram(this);
+    return this.#recvFrom.acquire() ? this.#recvFrom : new ReceiveDatagram(this);
   }
 
   /** The next datagram; `undefined`: would block. Errors: as `recvFrom`. */
@@ -180,7 +180,7 @@ export class Datagram implements Pollable, Disposable {
 
   /**
    * As `sendTo`, without waiting. False: would block. A name is an error, because a look-up waits.
-   * The portable backend learns the system's result later, so the next send throws the error of
+   * On the portable backend the system's result arrives later, so the next send throws the error of
    * this datagram.
    */
   trySendTo(data: Uint8Array | string, address: Address): boolean {
@@ -196,7 +196,7 @@ export class Datagram implements Pollable, Disposable {
   }
 
   #sending(data: Uint8Array, to: IpEndpoint | undefined): Operation<void> {
-    const operation = this.#send.take() ? this.#send : new SendDatagram(this);
+    const operation = this.#send.acquire() ? this.#send : new SendDatagram(this);
     operation.data = data;
     operation.to = to;
     return operation;

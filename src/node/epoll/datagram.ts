@@ -80,7 +80,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
     return true;
   }
 
-  // ------------------------------------------------------------------------------------- receive
+  // ---- receive ----
 
   tryRecvFrom(): IncomingDatagram | undefined {
     if (this.#queue.length === 0) this.#receiveBatch();
@@ -102,7 +102,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
     this.#batchLength = this.#drained ? MIN_BATCH : Math.min(2 * requested, MAX_BATCH);
   }
 
-  // ---------------------------------------------------------------------------------------- send
+  // ---- send ----
 
   trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean {
     this.#assertOpen();
@@ -130,7 +130,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
     this.#registry.addon.watchSend(this.handle, 1);
   }
 
-  // ------------------------------------------------------------------------- peer, options, groups
+  // ---- peer, options, groups ----
 
   connect(to: Endpoint): void {
     const { addon } = this.#registry;
@@ -205,7 +205,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
     return count < 0 ? undefined : count;
   }
 
-  // ----------------------------------------------------------------------------- events, closing
+  // ---- events, closing ----
 
   /** An error sets both flags: the next receive or send reports it. */
   onEvents(bits: number): void {
@@ -246,7 +246,7 @@ export class EpollDatagram extends Readiness implements DatagramTransport, Regis
 
   #closedError(): ClosedError {
     const name = endpointText(this.local);
-    return new ClosedError('ERR_CLOSED', `The datagram socket ${name} was closed here`);
+    return new ClosedError('ERR_CLOSED', `The datagram socket ${name} was closed by this program`);
   }
 
   override describe(): string {

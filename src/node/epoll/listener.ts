@@ -40,6 +40,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   readonly kind = 'listener';
   readonly handle: number;
   readonly local: Endpoint;
+  /** Set by the server: its free slots. */
   acceptBatch: number = MAX_BATCH;
   readonly #registry: Registry;
   /** Accepted, not returned yet. */
@@ -57,7 +58,10 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   #batchLength = 1;
   #closed = false;
 
-  /** `at`: the requested address; `undefined` for an inherited listener, whose file is not ours. */
+  /**
+   * `at`: the requested address; `undefined` for an inherited listener, whose file belongs to the
+   * process that created it.
+   */
   constructor(registry: Registry, handle: number, at?: Endpoint) {
     super();
     this.#registry = registry;
@@ -77,7 +81,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
 
   tryAccept(): Transport | undefined {
     if (this.#closed) throw this.#closedError();
-    if (this.#queue.length === 0) this.#acceptBatch();
+    if (this.#queue.length === 0) this.#acceptMore();
     const next = this.#queue.shift();
     this.canRecv = this.#queue.length > 0 || !this.#drained;
     return next;
@@ -87,7 +91,7 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
    * Calls the addon once. The status `acceptResults[0]` is EAGAIN, an error, or 0 for "there may be
    * more".
    */
-  #acceptBatch(): void {
+  #acceptMore(): void {
     const { addon } = this.#registry;
     const most = Math.max(1, Math.min(this.#batchLength, this.acceptBatch));
     const accepted = addon.accept(this.handle, acceptResults, most);
@@ -135,7 +139,10 @@ export class EpollListener extends Readiness implements ListenerTransport, Regis
   }
 
   #closedError(): ClosedError {
-    return new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
+    return new ClosedError(
+      'ERR_CLOSED',
+      `The listener ${this.describe()} was closed by this program`,
+    );
   }
 
   override describe(): string {

@@ -10,8 +10,8 @@
  *
  *  2. With EPOLLET the kernel reports readiness once. An event that is not remembered is lost, and
  *     its task waits indefinitely. So each event sets a flag (`canRecv`, `canSend`), whether a task
- *     waits or not. Only a system call that found the end of what was ready clears the flag:
- *     EAGAIN, or fewer bytes than requested.
+ *     waits or not. The flag is cleared only by a system call that exhausted the resource: EAGAIN,
+ *     or fewer bytes than requested.
  *
  *  3. A short read is not always the end. The end of file, an error or urgent data may follow the
  *     bytes, and their event has already been reported. After RDHUP, HUP, ERR or PRI only EAGAIN
@@ -32,8 +32,8 @@
  *     calls JavaScript once, with an array of (handle, bits) pairs.
  *
  *  7. A wake-up is bounded to MAX_EVENTS pairs, so that timers and other libraries in the process
- *     get their turn. libuv watches the inner descriptor level-triggered: while events remain, it
- *     stays readable and the next wake-up follows.
+ *     can run in between. libuv watches the inner descriptor level-triggered: while events remain,
+ *     it stays readable and the next wake-up follows.
  *
  * native/README.md describes the native half of this.
  *
@@ -76,9 +76,9 @@ import { Slabs } from './slab.ts';
 import { EpollTransport } from './transport.ts';
 
 /**
- * The most events of one wake-up. The next one brings the others, after the tasks of these have
- * run: the data that a batch of receives has brought into the processor caches must still be there
- * when the tasks send. With 1,000 busy connections, 2048 instead of 32 costs 4 % more CPU time.
+ * The most events of one wake-up. The next one reports the others, after the tasks of these have
+ * run. A small batch keeps its received data in the processor cache until the tasks send: with
+ * 1,000 busy connections, 2048 instead of 32 costs 4 % more CPU time.
  */
 const MAX_EVENTS = 32;
 

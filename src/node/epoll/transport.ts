@@ -90,7 +90,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     origin.registry.add(this);
   }
 
-  // ------------------------------------------------------------------------------------- receive
+  // ---- receive ----
 
   /** Calls the addon at most once. */
   tryRecv(max: number): Buffer | undefined {
@@ -196,7 +196,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return false;
   }
 
-  // ---------------------------------------------------------------------------------------- send
+  // ---- send ----
 
   trySend(data: Uint8Array): number {
     if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
@@ -236,7 +236,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     throw this.#sendState === 'failed' ? this.#sendError : this.#closedError();
   }
 
-  // ---------------------------------------------------------------------------- connecting, ending
+  // ---- connecting, ending ----
 
   /** Calls the system whatever the flags are: a spurious event must not pass for a connection. */
   tryConnect(): boolean {
@@ -314,7 +314,10 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   }
 
   #closedError(): ClosedError {
-    return new ClosedError('ERR_CLOSED', `The connection with ${this.describe()} was closed here`);
+    return new ClosedError(
+      'ERR_CLOSED',
+      `The connection with ${this.describe()} was closed by this program`,
+    );
   }
 
   #onReadable(bits: number): void {
@@ -331,7 +334,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     if ((bits & SEND_EVENTS) !== 0) this.notifySend();
   }
 
-  // ----------------------------------------------------------------------- addresses and options
+  // ---- addresses and options ----
 
   get local(): Endpoint {
     if (this.#local !== undefined) return this.#local;

@@ -320,8 +320,8 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
   }
 
   #closedError(): ClosedError {
-    const who = endpointText(this.local);
-    return new ClosedError('ERR_CLOSED', `The datagram socket ${who} was closed here`);
+    const name = endpointText(this.local);
+    return new ClosedError('ERR_CLOSED', `The datagram socket ${name} was closed by this program`);
   }
 
   override describe(): string {

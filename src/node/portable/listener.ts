@@ -1,8 +1,8 @@
 /**
  * A listening socket of the portable network.
  *
- *   starting ──listening──▶ listening ──close()──▶ closed
- *       └──error──▶ failed
+ *   starting ──listening──► listening ──close()──► closed
+ *       └──error──► failed
  *
  * node:net accepts every connection at once and cannot leave it in the queue of the kernel. So this
  * file has an accept queue of its own.
@@ -127,7 +127,10 @@ export class PortableListener extends Readiness implements ListenerTransport {
     closeKeepingSuccessor(this.#file, () => this.#server.close());
     for (const socket of this.#acceptQueue) resetSocket(socket);
     this.#acceptQueue.clear();
-    const error = new ClosedError('ERR_CLOSED', `The listener ${this.describe()} was closed here`);
+    const error = new ClosedError(
+      'ERR_CLOSED',
+      `The listener ${this.describe()} was closed by this program`,
+    );
     this.#listenError = error;
     this.rejectWaiters(error);
   }

@@ -2,7 +2,7 @@
  * The portable network implements the contract of world/network.ts on node:net and node:dgram, for
  * every system and every runtime that has them.
  *
- * node:net and node:dgram push: they accept and read without being asked, and accept any number of
+ * node:net and node:dgram push: they accept and read without a request, and accept any number of
  * bytes to send. Each file of this folder puts a bounded queue between them and the program:
  *   listener.ts            connections, paused until they are accepted
  *   transport.ts           bytes in both directions, with memory for the bytes to send

@@ -321,7 +321,7 @@ describe('the end of a connection of node:net', () => {
       });
       server.reset();
       peer.resume();
-      // A peer that has received end of file notices the reset when it writes.
+      // A peer that has received end of file detects the reset when it writes.
       await until(() => {
         if (!peer.destroyed) peer.write('x');
         return failure !== undefined;
@@ -338,7 +338,7 @@ describe('the end of a connection of node:net', () => {
     await fill(client);
     client.close();
     await until(() => sockets.length === 1);
-    // The peer notices the close by the reset that answers its own bytes.
+    // The peer detects the close by the reset that answers its own bytes.
     await until(() => {
       if (!sockets[0]?.destroyed) sockets[0]?.write('x');
       return sockets[0]?.destroyed === true;

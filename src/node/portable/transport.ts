@@ -11,7 +11,7 @@
  *     close().
  *
  * Reading starts when the connection is accepted or connected, not at the first attempt: a task may
- * wait before it tries, and only a socket that is being read notices a reset.
+ * wait before it tries, and a reset is detected only on a socket that is being read.
  */
 import type { Socket } from 'node:net';
 import type { Endpoint, SocketOption } from '../../world/network.ts';

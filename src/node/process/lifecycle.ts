@@ -1,11 +1,11 @@
 /**
  * The lifecycle of a program under `main`: readiness, signals, and messages to the service manager.
  *
- *   starting ──ready──▶ ready ──1st signal──▶ lame duck ──lameDuckMs──▶ draining ──▶ ended
- *       └───────1st signal─────────────────────────▲                        └──graceMs──▶ cut
+ *   starting ──ready──► ready ──1st signal──► lame duck ──lameDuckMs──► draining ──► ended
+ *       └───────1st signal─────────────────────────▲                        └──graceMs──► cut
  *
  * The program is not ready from the first signal on. As a lame duck it continues to serve, so that
- * a load balancer has time to notice. The second signal cancels the program, the third ends the
+ * a load balancer has time to react. The second signal cancels the program, the third ends the
  * process.
  */
 import { runningTask } from '../../kernel/current.ts';

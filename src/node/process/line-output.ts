@@ -3,7 +3,7 @@
  *
  * The reader of a pipe may exit: the stream then emits EPIPE, which would end the process without a
  * listener. Or the reader may stop reading: Node buffers the lines without a limit, and clients can
- * cause some of them as often as they like. So EPIPE is ignored, and lines beyond a limit are
+ * cause some of them at any rate. So EPIPE is ignored, and lines beyond a limit are
  * dropped and counted.
  */
 

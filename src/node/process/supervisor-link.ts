@@ -1,7 +1,7 @@
 /**
  * The worker's end of the channel to its supervisor. src/server/workers/worker.ts is the other end.
  *
- * The supervisor decides when its workers end. A terminal sends SIGINT and SIGHUP to the whole
+ * The supervisor ends its workers. A terminal sends SIGINT and SIGHUP to the whole
  * process group, and a service manager sends SIGTERM to it. These signals must not count twice. So
  * while the supervisor runs, the first request to stop, from any source, is the first signal, and
  * only the message 'cut' of the supervisor is the second.

@@ -1,9 +1,9 @@
 /**
  * Worker processes over node:child_process: the end of the parent and the end of the child.
  *
- * Two properties of Node's channel need care. It buffers messages without a limit if the other
- * process does not read (see Outbox). And it parses what the other process writes without a guard
- * against invalid input (see guardChannel).
+ * Two properties of Node's channel are handled here. It buffers messages without a limit if the
+ * other process does not read (see Outbox). And it parses what the other process writes without a
+ * guard against invalid input (see guardChannel).
  */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';

@@ -7,7 +7,7 @@
  *     small the chunks are.
  */
 
-/** How many bytes a connection may have received ahead of its program. */
+/** The maximum number of bytes that are received before the program requests them. */
 export const READ_AHEAD: number = 65_536;
 
 /**

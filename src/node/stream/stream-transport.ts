@@ -6,8 +6,8 @@
  *   StreamTransport          reads its stream when a receive finds the queue empty
  *     └─ FlowingTransport    its stream emits 'data' and is paused while the queue is full
  *
- *   connecting ──▶ connected ──▶ ended or failed, each direction by itself
- *       └──▶ failed              (close() and reset() lead from every state to closed)
+ *   connecting ──► connected ──► ended or failed, each direction by itself
+ *       └──► failed              (close() and reset() lead from every state to closed)
  *
  * Invariants:
  *  1. Received bytes come before the end of file, and before an error.
@@ -237,7 +237,10 @@ export abstract class StreamTransport extends Readiness implements Transport {
   }
 
   #closedError(): ClosedError {
-    return new ClosedError('ERR_CLOSED', `The connection with ${this.describe()} was closed here`);
+    return new ClosedError(
+      'ERR_CLOSED',
+      `The connection with ${this.describe()} was closed by this program`,
+    );
   }
 }
 

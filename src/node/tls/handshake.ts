@@ -98,21 +98,21 @@ export class TlsHandshake implements CipherOwner {
     this.#pending.fail(error);
   }
 
-  /** The listener or the network is closed. */
+  /** Resets the connection without an outcome. Called when the listener or the network closes. */
   abort(): void {
     if (!this.#end()) return;
     this.#raw.reset();
     this.#cipher.destroy();
   }
 
-  /** Deferred, because an alert among the last bytes is a better reason than their end. */
+  /** Deferred: if the last bytes contain an alert, the alert is reported instead of the end. */
   rawEnded(cause: unknown): void {
     setImmediate(() => {
       this.failed((cause ?? connectionReset('TLS handshake', this.#raw.remote)) as Error);
     });
   }
 
-  /** The input of the peer may still contain the reason. */
+  /** Ignored: pending input may still contain the peer's alert. */
   rawSendFailed(): void {}
 
   flushed(): void {}

@@ -38,7 +38,7 @@ const MAX_BACKOFF_MS = 10_000;
 /** A worker that ran this long before it ended was healthy: the pause starts at the first again. */
 const HEALTHY_AFTER_MS = 60_000;
 
-/** A worker cuts itself at the end of its own grace period; the supervisor acts after that. */
+/** A worker cancels its own program when its grace period ends; the supervisor acts later. */
 const GRACE_MARGIN_MS = 1000;
 /** How long a cancelled program may take to unwind. */
 const CUT_TIMEOUT_MS = 2000;

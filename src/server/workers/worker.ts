@@ -1,7 +1,7 @@
 /**
  * One worker process as seen by its supervisor, and the check that workers are responsive.
  *
- *   starting ──'ready'──▶ ready ──stop(), kill()──▶ stopping ──▶ ended
+ *   starting ──'ready'──► ready ──stop(), kill()──► stopping ──► ended
  *       └────────────stop(), kill()────────────────────▲           ▲
  *                  the process ends, for any reason ───────────────┘
  *
@@ -33,7 +33,7 @@ export interface WorkerInit {
 }
 
 export class Worker {
-  /** The number of the worker, from 1. */
+  /** The number of the worker, from 1; `worker` as in events and errors. */
   readonly worker: number;
   readonly startedAt: number;
   state: WorkerState = 'starting';
@@ -108,7 +108,7 @@ export class Worker {
    * consecutive checks without an answer. A ping that cannot be sent, because the worker does not
    * read or has closed its channel, counts as unanswered.
    */
-  checkLiveness(): number {
+  pingAndCountMissed(): number {
     const isSilent = this.#answeredPingId < this.#lastPingId && !this.#inspected;
     this.#missedChecks = isSilent ? this.#missedChecks + 1 : 0;
     this.#process.send({ kind: 'ping', requestId: ++this.#lastPingId });
@@ -174,10 +174,10 @@ function isNewAnswer(requestId: unknown, answered: number, asked: number): reque
  *     by its grace period, and one with an open inspector may stand at a breakpoint.
  *  2. A worker hangs when CHECKS_PER_TIMEOUT consecutive checks found an unanswered ping: at the
  *     limit or up to two checks later, never earlier.
- *  3. A supervisor that was stopped or busy must not mistake its own delay for a hang: time is
- *     counted in checks, and a late check is postponed once, so that pending answers are received
- *     first.
- *  4. Each check sends one ping, so a worker that does not read is sent CHECKS_PER_TIMEOUT + 1.
+ *  3. A delay of the supervisor itself (stopped, busy) must not count as a hang: time is counted in
+ *     checks, and a late check is postponed once, so that pending answers are received first.
+ *  4. Each check sends one ping, so at most CHECKS_PER_TIMEOUT + 1 pings are queued for a worker
+ *     that does not read.
  */
 export function* watchLiveness(
   workers: Iterable<Worker>,
@@ -193,7 +193,7 @@ export function* watchLiveness(
     if (isPostponed) continue;
     for (const worker of workers) {
       if (worker.state !== 'ready') continue;
-      const isHung = worker.checkLiveness() >= CHECKS_PER_TIMEOUT;
+      const isHung = worker.pingAndCountMissed() >= CHECKS_PER_TIMEOUT;
       if (isHung) onHung(worker, CHECKS_PER_TIMEOUT * intervalMs);
     }
   }

@@ -129,7 +129,7 @@ const OPTION_KEYS = {
  * The program of the module runs under `main`, which reports when it is ready. A worker that ends
  * by itself, or hangs and is killed, is restarted after 100 ms; the pause doubles with each failure
  * up to 10 s, and starts at 100 ms again after a worker has run for a minute. SIGHUP replaces all
- * workers without refusing a connection. A worker drains and ends when its supervisor dies.
+ * workers without refusing a connection. A worker drains and ends when its supervisor ends.
  *
  * Cancel: cancels all workers, and kills those that have not ended after 2 s.
  * Errors: WorkerError (ERR_WORKER_START, ERR_WORKER_RESTARTS, ERR_WORKER_STOP); those of `listen`;

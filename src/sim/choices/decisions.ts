@@ -11,8 +11,8 @@
  * Invariants:
  *  1. The default of a choice is 0: the first task, the least latency, no fault. A draw of 0 always
  *     means the default.
- *  2. Only 32-bit integer arithmetic and one division by a power of two: every machine computes the
- *     same bits.
+ *  2. Draws use only 32-bit integer arithmetic and one division by a power of two: every machine
+ *     computes the same bits.
  */
 
 import { hashText } from '../report/trace-hash.ts';
@@ -36,7 +36,10 @@ export type AllowedChoices = Readonly<Record<DecisionKind, ReadonlySet<number>>>
 /** The numbers of the choices that did differ. */
 export type Deviations = Record<DecisionKind, number[]>;
 
-/** A separate numbering. Numbers of two streams may coincide: then both draw the same values. */
+/**
+ * A separate numbering. Two streams may collide and then draw the same values; the run stays
+ * deterministic.
+ */
 export class DecisionStream {
   readonly kind: DecisionKind;
   /** The number of the next choice. */

@@ -75,7 +75,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     return true;
   }
 
-  // ------------------------------------------------------------------------------------- receive
+  // ---- receive ----
 
   tryRecvFrom(): IncomingDatagram | undefined {
     this.#checkOpen();
@@ -115,7 +115,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     this.notifySend();
   }
 
-  // ---------------------------------------------------------------------------------------- send
+  // ---- send ----
 
   trySendTo(data: Uint8Array, to: Endpoint | undefined): boolean {
     this.#checkOpen();
@@ -161,7 +161,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     throw systemError(code, syscall, peer);
   }
 
-  // ------------------------------------------------------------------------- peer, options, groups
+  // ---- peer, options, groups ----
 
   connect(to: Endpoint): void {
     this.#checkOpen();
@@ -224,7 +224,7 @@ export class SimDatagram extends Readiness implements DatagramTransport {
     return this.#sendBufferSize;
   }
 
-  // ----------------------------------------------------------------------------------------- end
+  // ---- end ----
 
   close(): void {
     if (this.closed) return;

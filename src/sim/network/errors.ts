@@ -41,5 +41,5 @@ export function unknownName(hostname: string): SystemError {
 }
 
 export function closedHere(resource: string): ClosedError {
-  return new ClosedError('ERR_CLOSED', `${resource} was closed here`);
+  return new ClosedError('ERR_CLOSED', `${resource} was closed by this program`);
 }

@@ -1,5 +1,5 @@
 /**
- * Injected faults: hostile but legal behaviour of the system, each kind with its own probability.
+ * Injected faults: rare but permitted behaviour of the system, each kind with its own probability.
  * The trace contains every injected fault, with its name in `Faults`.
  */
 import type { Readiness } from '../../kernel/readiness.ts';

@@ -25,9 +25,9 @@ export class NetworkLink {
   #cut = false;
   readonly #core: SimCore;
   readonly #decisionStream: DecisionStream;
-  /** The time at which the last byte leaves that was sent so far: `bytesPerSecond` limits it. */
+  /** When the link has sent all bytes so far, at `bytesPerSecond`. */
   #busyUntil = 0;
-  /** The arrival of the last datagram that must not be overtaken. */
+  /** The arrival time of the latest datagram that keeps its order. */
   #lastDatagram = 0;
   /** Actions that wait for the release. */
   #heldActions: (() => void)[] = [];
@@ -66,18 +66,18 @@ export class NetworkLink {
     return leaves + this.#core.decisions.between(this.#decisionStream, latencyMs[0], latencyMs[1]);
   }
 
-  /** Whether a packet that is sent now is lost. */
-  losesPacket(): boolean {
+  /** Draws whether a packet that is sent now is lost. */
+  drawLoss(): boolean {
     const { loss = 0 } = this.parameters;
     return this.#cut || this.#core.decisions.chance(this.#decisionStream, loss);
   }
 
   /**
-   * Sends a packet without payload. Calls `onArrival` at `earliest` or later, or `onLoss`: at once,
-   * or at the time of the arrival.
+   * Sends a packet without payload. Calls `onArrival`, not before `earliest`; or `onLoss`, now if
+   * the packet is lost and at its arrival time if the link is cut by then.
    */
   sendPacket(onArrival: () => void, onLoss: () => void = () => {}, earliest = 0): void {
-    if (this.losesPacket()) return onLoss();
+    if (this.drawLoss()) return onLoss();
     this.#scheduleArrival(Math.max(earliest, this.arrivalTime(0)), onArrival, onLoss);
   }
 
@@ -90,7 +90,7 @@ export class NetworkLink {
     const { decisions, now } = this.#core;
     const text = (): string => 'a datagram was lost';
     const onLoss = (): void => this.#core.trace('drop', this.from, this.to, 0, text);
-    if (this.losesPacket()) {
+    if (this.drawLoss()) {
       onLoss();
       return now;
     }

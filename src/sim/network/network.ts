@@ -1,7 +1,7 @@
 /**
- * The network as the programs of one simulated host see it.
+ * The network of one simulated host, as its programs use it.
  *
- * Errors that the system knows at once are thrown at once: no route, no descriptor, a port in use.
+ * Errors that a system reports at once are thrown at once: no route, no descriptor, a port in use.
  * All hosts are on one network (10.0.0.0/8 and fd00::/64) without a route out of it. Other
  * addresses fail with ENETUNREACH at once; addresses without a host fail with EHOSTUNREACH after 3
  * s, in which a real system sends three ARP requests (arp(7): mcast_solicit).
@@ -104,7 +104,7 @@ export class SimHostNetwork implements Network {
     this.datagramRouter = new DatagramRouter(interfaces, iface);
   }
 
-  // --------------------------------------------------------------------------------- listening
+  // ---- listening ----
 
   listen(at: Endpoint, options: ListenOptions): ListenerTransport {
     this.#checkUsable('listen', at);
@@ -162,7 +162,7 @@ export class SimHostNetwork implements Network {
     );
   }
 
-  // -------------------------------------------------------------------------------- connecting
+  // ---- connecting ----
 
   connect(to: Endpoint, options: TransportConnectOptions): Transport {
     this.#checkUsable('connect', to);
@@ -231,7 +231,7 @@ export class SimHostNetwork implements Network {
     return near;
   }
 
-  // --------------------------------------------------------------------------------- datagrams
+  // ---- datagrams ----
 
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
     this.#checkUsable('bind', at);
@@ -263,7 +263,7 @@ export class SimHostNetwork implements Network {
     this.multicastGroups.forget(socket);
   }
 
-  // ---------------------------------------------------------------------------- not supported
+  // ---- not supported ----
 
   tlsClient(): never {
     throw unsupportedTls();
@@ -277,7 +277,7 @@ export class SimHostNetwork implements Network {
     throw unsupportedBySimulatedHost('inherit listeners');
   }
 
-  // ------------------------------------------------------------------------------------- names
+  // ---- names ----
 
   /** Resolves names of hosts, and 'localhost'. */
   resolve(host: string, done: (error: unknown, hosts: FoundHosts) => void): () => void {
@@ -296,7 +296,7 @@ export class SimHostNetwork implements Network {
     return iface === undefined ? [] : bothFamilies(iface.v4, iface.v6);
   }
 
-  // ----------------------------------------------------------------------------------- the rest
+  // ---- the rest ----
 
   /** Registers an accepted connection. Throws EMFILE if no descriptor is left. */
   accepted(transport: SimTransport): void {

@@ -12,7 +12,7 @@ import { SimHostNetwork } from './network.ts';
 import { SocketFiles } from './socket-files.ts';
 import type { LinkPair } from './stream/connection.ts';
 
-/** A host, as the other hosts see it. */
+/** A host, as the other hosts reach it. */
 export interface NetworkInterface {
   readonly name: string;
   readonly v4: string;
@@ -37,7 +37,7 @@ export class SimulatedNetwork {
     this.#defaultLink = defaults.link;
   }
 
-  // --------------------------------------------------------------------------------------- hosts
+  // ---- hosts ----
 
   /** Host N, in order of creation, has the addresses 10.0.0.N and fd00::N. */
   addHost(name: string): SimHostNetwork {
@@ -87,7 +87,7 @@ export class SimulatedNetwork {
     return this.#byName.get(name) as NetworkInterface;
   }
 
-  // --------------------------------------------------------------------------------------- links
+  // ---- links ----
 
   /** Drops everything that `from` sends to `to`. */
   partition(from: string, to: string): void {

@@ -52,7 +52,7 @@ export class SimTransport extends SimSocket implements Transport {
     return this.#sendState === 'closed';
   }
 
-  // ---------------------------------------------------------------------------------- connecting
+  // ---- connecting ----
 
   /** The connection is established. */
   established(connection: Connection): void {
@@ -87,7 +87,7 @@ export class SimTransport extends SimSocket implements Transport {
     return false;
   }
 
-  // ------------------------------------------------------------------------------------- receive
+  // ---- receive ----
 
   tryRecv(max: number): Buffer | undefined {
     const available = this.#readable();
@@ -147,7 +147,7 @@ export class SimTransport extends SimSocket implements Transport {
     return false;
   }
 
-  // ---------------------------------------------------------------------------------------- send
+  // ---- send ----
 
   trySend(data: Uint8Array): number {
     if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
@@ -277,7 +277,7 @@ export class SimTransport extends SimSocket implements Transport {
     this.notifySend();
   }
 
-  // -------------------------------------------------------------------------------------- ending
+  // ---- ending ----
 
   shutdown(how: 'send' | 'recv' | 'both'): void {
     if (this.#sendState === 'closed') return;
@@ -339,7 +339,7 @@ export class SimTransport extends SimSocket implements Transport {
     this.rejectWaiters(this.closedError());
   }
 
-  /** Closes without a notification of the peer: the host has crashed, or the system gave up. */
+  /** Closes without a notification of the peer: after a crash, or when retransmissions time out. */
   destroy(): void {
     this.#recvState = 'closed';
     this.#sendState = 'closed';

@@ -43,7 +43,7 @@ function checkedToken(word: string, where: string): string {
   }
 }
 
-/** The text to append to the list; '' if the list contains the failure, or cannot take it. */
+/** The text to append to the list; '' if the list contains the failure, or cannot contain it. */
 export function regressionLine(text: string, error: SimulationError, path: string): string {
   const { replay, seed } = error;
   if (replay === undefined) return '';

@@ -26,7 +26,7 @@ export interface Replay {
   readonly allowed: AllowedChoices | null;
 }
 
-/** Up to 3 the first character of a token is an A, which a command cannot take for an option. */
+/** For versions 0 to 3 a token begins with 'A', so no command mistakes it for an option. */
 const VERSION = 1;
 const CHECKSUM_BYTES = 4;
 /** The maximum number of choices and characters of a token. Commands take arguments of 128 KB. */

@@ -1,3 +1,4 @@
+/** Cancellation of connect, accept, receives and sends, on every backend. */
 import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
 import {
@@ -54,7 +55,7 @@ for (const backend of backends) {
           const parts: Buffer[] = [];
           yield* together(
             () => sendInPieces(near, sent),
-            () => receiveImpatiently(far, parts),
+            () => receiveWithTimeouts(far, parts),
           );
           expect(digest(Buffer.concat(parts))).toBe(digest(sent));
         }),
@@ -77,7 +78,7 @@ for (const backend of backends) {
         expect(String(yield* moveOnAfter(0, () => far.recv()))).toBe('there');
       }));
 
-    it('a notification before a cancellation wins', () =>
+    it('a notification before a cancellation takes precedence', () =>
       onPair(backend, function* (near, far): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
           const reader = tasks.spawn(() => far.recv());
@@ -90,7 +91,7 @@ for (const backend of backends) {
         });
       }));
 
-    it('a cancellation before the notification wins, and the bytes stay unread', () =>
+    it('a cancellation before the notification takes precedence, and the bytes stay unread', () =>
       onPair(backend, function* (near, far): Operation<void> {
         yield* group(function* (tasks): Operation<void> {
           const reader = tasks.spawn(() => far.recv());
@@ -120,7 +121,7 @@ for (const backend of backends) {
         expect(received.toSorted((a, b) => a - b)).toEqual(received.map((_, i) => i));
       }));
 
-    it('an accept that was notified before a cancellation wins', () =>
+    it('an accept that was notified before a cancellation returns the connection', () =>
       backend.run(function* (): Operation<void> {
         using listener = yield* listen(LOOPBACK);
         yield* group(function* (tasks): Operation<void> {
@@ -134,28 +135,30 @@ for (const backend of backends) {
         });
       }));
 
-    it('a sendAll that is cancelled after its first byte tears the send half', () =>
-      backend.run(() => withPair((near, far) => tear(backend, near, far))));
+    it('a sendAll that is cancelled after its first byte leaves the socket torn', () =>
+      backend.run(() => withPair((near, far) => expectTornAfterCancel(backend, near, far))));
 
-    it('a sendv that is cancelled after its first byte tears the send half', () =>
+    it('a sendv that is cancelled after its first byte leaves the socket torn', () =>
       backend.run(() =>
-        withPair((near, far) => tear(backend, near, far, (data) => near.sendv([data, data]))),
+        withPair((near, far) =>
+          expectTornAfterCancel(backend, near, far, (data) => near.sendv([data, data])),
+        ),
       ));
 
     it('a torn socket still receives', () =>
       onPair(backend, function* (near, far): Operation<void> {
-        yield* cutSend(near, () => near.sendAll(Buffer.alloc(20_000_000)));
+        yield* cancelMidway(near, () => near.sendAll(Buffer.alloc(20_000_000)));
         yield* far.sendAll('received');
         expect(String(yield* near.recv())).toBe('received');
       }));
 
-    it('a sendAll that is cancelled before its first byte sends nothing and tears nothing', () =>
+    it('a send that is cancelled before its first byte leaves the socket usable', () =>
       backend.run(() =>
         withTightPair(function* (near, far): Operation<void> {
           const filled = yield* fill(near);
-          yield* cutSend(near, () => near.sendAll('never'));
-          yield* cutSend(near, () => near.sendv([Buffer.from('never')]));
-          yield* cutSend(near, () => near.send('never'));
+          yield* cancelMidway(near, () => near.sendAll('never'));
+          yield* cancelMidway(near, () => near.sendv([Buffer.from('never')]));
+          yield* cancelMidway(near, () => near.send('never'));
           expect(near.bytesSent).toBe(filled);
           yield* receiveExactly(far, filled);
           yield* near.sendAll('after all');
@@ -217,7 +220,7 @@ function* cancelAfterSteps(near: Socket, far: Socket, steps: number): Operation<
   expect(digest(Buffer.concat(parts))).toBe(digest(sent));
 }
 
-function* receiveImpatiently(socket: Socket, parts: Buffer[]): Operation<void> {
+function* receiveWithTimeouts(socket: Socket, parts: Buffer[]): Operation<void> {
   for (let turn = 0; ; turn++) {
     const part = yield* moveOnAfter((turn % 4) / 4, () => socket.recv(500));
     if (part === undefined) yield;
@@ -272,7 +275,7 @@ function* connectAll(listener: Listener, count: number): Operation<void> {
 }
 
 /** Cancels `send` once it waits. */
-function* cutSend(socket: Socket, send: () => Operation<unknown>): Operation<void> {
+function* cancelMidway(socket: Socket, send: () => Operation<unknown>): Operation<void> {
   yield* group(function* (tasks): Operation<void> {
     const sender = tasks.spawn(send);
     yield* untilWaiting(sender);
@@ -282,13 +285,13 @@ function* cutSend(socket: Socket, send: () => Operation<unknown>): Operation<voi
   });
 }
 
-function* tear(
+function* expectTornAfterCancel(
   backend: TestBackend,
   near: Socket,
   far: Socket,
   send: (data: Buffer) => Operation<void> = (data) => near.sendAll(data),
 ): Operation<void> {
-  yield* cutSend(near, () => send(Buffer.alloc(12_000_000, 't')));
+  yield* cancelMidway(near, () => send(Buffer.alloc(12_000_000, 't')));
   expect(near.bytesSent).toBeGreaterThan(0);
   for (const again of [() => near.sendAll('x'), () => near.send('x'), () => send(ONE_BYTE)]) {
     const error = yield* failure(again);

@@ -1,7 +1,7 @@
 /**
  * A worker that also works alone. It replies to each line with its pid and the content of the file
- * on its command line; to "busy" only after the next line. For the names in DEEDS it replies "now"
- * and does the deed in the same step.
+ * on its command line; to "busy" only after the next line. For the names in FAULTS it replies "now"
+ * and executes the fault in the same step.
  */
 import { readFileSync } from 'node:fs';
 import { main, tcpServer } from '../../../dist/index.js';
@@ -15,7 +15,7 @@ const onListening = (listening) => {
   server = listening;
 };
 
-const DEEDS = {
+const FAULTS = {
   /** Blocks the thread indefinitely without using the processor … */
   block: () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0),
   /** … and using it. */
@@ -39,7 +39,7 @@ const DEEDS = {
   /** Sends unknown messages as fast as the channel accepts them. */
   flood() {
     for (let count = 0; count < 99; count++) process.send({ coronet: { kind: 'x', count } });
-    process.send(['unknown'], () => setImmediate(DEEDS.flood));
+    process.send(['unknown'], () => setImmediate(FAULTS.flood));
   },
 };
 
@@ -51,9 +51,9 @@ await main(() => tcpServer(at, answer, { onListening }), { graceMs: 5000 });
 function* answer(socket) {
   const reader = socket.reader();
   for (let line = yield* reader.readLine(); line !== null; line = yield* reader.readLine()) {
-    if (Object.hasOwn(DEEDS, line)) {
+    if (Object.hasOwn(FAULTS, line)) {
       yield* socket.sendAll('now\n');
-      yield* DEEDS[line]() ?? [];
+      yield* FAULTS[line]() ?? [];
     }
     if (line === 'busy') yield* reader.readLine();
     yield* socket.sendAll(`${process.pid} ${version}\n`);

@@ -1,4 +1,4 @@
-/** Connecting: names with several addresses, full queues, and paths that several listeners want. */
+/** Connecting: names with several addresses, full queues, and paths that several listeners use. */
 import type { Operation, Server, Socket } from 'coronet';
 import { connect, group, listen, moveOnAfter, sleep, tcpServer } from 'coronet';
 import type { World } from 'coronet/sim';

@@ -1,4 +1,7 @@
-/** Socket operations are cancelled at random times: each has happened completely, or not at all. */
+/**
+ * Socket operations are cancelled at random times: no byte is lost or duplicated, and a partial
+ * send tears the socket.
+ */
 import type { Operation, Socket, Task } from 'coronet';
 import { connect, group, listen, moveOnAfter, sleep, tcpServer, timeout } from 'coronet';
 import type { World } from 'coronet/sim';
@@ -43,7 +46,9 @@ function* expectTorn(socket: Socket, data: Buffer, length: number): Operation<vo
     check(codeOf(error) === 'ERR_TORN', `Expected ERR_TORN, got ${error}`);
     return;
   }
-  throw new Error(`A send was cancelled after ${length} of ${data.length} bytes, the next sent`);
+  throw new Error(
+    `A send was cancelled after ${length} of ${data.length} bytes, but the next send succeeded`,
+  );
 }
 
 function* receiveSlowly(random: Random, socket: Socket, parts: Buffer[]): Operation<void> {

@@ -160,7 +160,7 @@ function* performOn(
   try {
     yield* task.join();
   } catch (error) {
-    // A joiner sees the failures of others; they are reported where they belong.
+    // `join` throws the failures of others; they are reported where they belong.
     if (isCancelled(error)) throw error;
   }
 }

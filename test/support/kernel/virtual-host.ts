@@ -1,6 +1,6 @@
 /**
- * A host for tests of the kernel. Its clock stands still while tasks run, and advances to the next
- * timer when no task is ready, so tests do not sleep. Without a timer it declares a deadlock.
+ * A host for tests of the kernel. Its clock does not advance while tasks run. When no task is ready
+ * it advances to the next timer, so tests do not sleep. Without a timer it declares a deadlock.
  */
 import type { Hooks } from '../../../src/kernel/hooks.ts';
 import type { SchedulerHost } from '../../../src/kernel/host.ts';

@@ -79,7 +79,7 @@ export class Handshake {
     });
   }
 
-  // ---------------------------------------------------------------------------------- the server
+  // ---- the server ----
 
   #synArrives(): void {
     if (this.#halfOpen?.dropped === false) {
@@ -124,7 +124,7 @@ export class Handshake {
     );
   }
 
-  // ---------------------------------------------------------------------------------- the client
+  // ---- the client ----
 
   #synAckArrives(): void {
     const halfOpen = this.#halfOpen as HalfOpen;

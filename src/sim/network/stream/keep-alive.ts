@@ -1,9 +1,9 @@
 /**
  * TCP keep-alive: detects that a silent peer no longer exists (RFC 9293, 3.8.4; tcp(7)).
  *
- * On a real system every connection has a timer. Here the simulator knows when there is something
- * to detect: a link was cut, or a reset was lost. Only then is a timer armed, for the time at which
- * the real one would probe. So healthy connections cause no events.
+ * On a real system every connection has a timer. Here a timer is armed only when a link was cut or
+ * a reset was lost, for the time at which the real one would probe. So healthy connections cause no
+ * events.
  */
 import type { Timer } from '../../../kernel/timers.ts';
 import type { SimCore } from '../../core.ts';
@@ -65,7 +65,7 @@ export class KeepAlive {
     if (nextProbeAt > this.#core.now) return this.#arm(nextProbeAt);
     const isUnreachable = outbound.cut || inbound.cut || outbound.held || inbound.held;
     if (!isUnreachable) return this.#onAnswer();
-    // While bytes are unacknowledged, their retransmissions find out.
+    // While bytes are unacknowledged, their retransmissions detect it.
     if (!unacknowledged && this.#unanswered++ >= options.get('keepAliveCount')) {
       this.stop();
       return this.#socket.timeOut();

@@ -16,7 +16,7 @@ export abstract class SimSocket extends Readiness {
   readonly options: SocketOptions = new SocketOptions();
   /** The arrival of the last segment from the peer. */
   lastReceivedAt = 0;
-  /** True: the connection no longer exists here, and the peer may not know. */
+  /** True: the connection no longer exists here, but may still exist at the peer. */
   terminated = false;
   protected readonly owner: SimHostNetwork;
   /** Fixed, unlike `remote`. */
@@ -39,7 +39,7 @@ export abstract class SimSocket extends Readiness {
   abstract receiveReset(): void;
   abstract get closed(): boolean;
 
-  // ------------------------------------------------------------------------------------- options
+  // ---- options ----
 
   getOption(option: SocketOption): number | undefined {
     if (this.closed || (isOfTcp(option) && this.#isUnix)) return undefined;
@@ -96,7 +96,7 @@ export abstract class SimSocket extends Readiness {
     this.#keepAlive?.stop();
   }
 
-  // -------------------------------------------------------------------------------------- faults
+  // ---- faults ----
 
   protected shorten(name: 'shortReads' | 'shortWrites', bytes: number): number {
     const { core, host } = this.owner;

@@ -328,6 +328,6 @@ describe('the end of a connection', () => {
       datagrams: 0,
       slabs: 0,
     });
-    expect(() => host.network.listen({ path: '/x' }, {})).toThrow('was closed here');
+    expect(() => host.network.listen({ path: '/x' }, {})).toThrow('was closed by this program');
   });
 });

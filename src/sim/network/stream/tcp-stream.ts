@@ -2,10 +2,10 @@
  * One direction of a TCP connection: from the send buffer of one host to the receive buffer of the
  * other.
  *
- * The stream knows both ends, so it needs no packets for facts that a real system has to find out.
+ * The stream has access to both ends, so it does not simulate packets that only exchange state.
  * Acknowledgements are computed where bytes arrive and take effect a latency later, without an
- * event unless the sender waits for them. A lost packet is known to be lost when it is sent, and
- * only then is a timer armed. So a message without trouble costs one event.
+ * event unless the sender waits for them. Loss is decided when a packet is sent, and only then is a
+ * timer armed. A message that is not lost costs one event.
  *
  *        readTotal ────────── rcvNxt ─────────── sndNxt ─────────── written
  *   read by   │ in the receive   │ in flight        │ waits for the    │
@@ -17,7 +17,7 @@
  *  1. Bytes arrive in the order in which they were written, then the end of file (FIN). When a
  *     segment is lost, it and all later segments are sent again after a time-out (go-back-N).
  *  2. At most `sendBufferBytes` are written beyond `sndUna`, and at most the advertised window is
- *     transmitted beyond what was read, as far as the sender knows.
+ *     transmitted beyond what was read, as far as acknowledgements have reported it.
  *  3. A sender that cannot transmit has an acknowledgement in flight to it, or an armed timer, or a
  *     receiver that has not read enough. It is notified of the first space.
  */
@@ -75,7 +75,7 @@ export class TcpStream implements SendStream, TimerTarget {
   /** Bytes have arrived, and their acknowledgement was lost. */
   #ackLost = false;
   /** The receiver no longer exists, and its reset was lost. */
-  #probing = false;
+  #resetLost = false;
   /** Time-outs since the last acknowledgement, and the time of the first loss; −1: no loss. */
   #retransmissions = 0;
   #unacknowledgedSince = -1;
@@ -100,7 +100,7 @@ export class TcpStream implements SendStream, TimerTarget {
     return this.#sndUna < this.#written;
   }
 
-  // ------------------------------------------------------------------------------------- sending
+  // ---- sending ----
 
   space(): number {
     this.#processAcks();
@@ -149,7 +149,7 @@ export class TcpStream implements SendStream, TimerTarget {
     while (this.#inFlight < this.#segments.length && !this.#recovering) {
       const segment = this.#segments[this.#inFlight] as Segment;
       if (!this.#fits(segment)) return this.waitForSpace();
-      if (this.#outbound.losesPacket()) return this.#recover();
+      if (this.#outbound.drawLoss()) return this.#recover();
       this.#transmit(segment);
     }
   }
@@ -175,7 +175,7 @@ export class TcpStream implements SendStream, TimerTarget {
     if (this.#inFlight++ === 0) this.#core.arm(this.#arrival, segment.arrivesAt);
   }
 
-  // ----------------------------------------------------------------------------------- arriving
+  // ---- arriving ----
 
   expire(timer: Timer): void {
     if (timer === this.#arrival) this.#arrive();
@@ -204,14 +204,14 @@ export class TcpStream implements SendStream, TimerTarget {
     if (this.#receiver.receiveBytes(bytes)) this.#acknowledge();
   }
 
-  // ---------------------------------------------------------------------------- acknowledgements
+  // ---- acknowledgements ----
 
   /** Acknowledges what has arrived and advertises the window. */
   #acknowledge(): void {
     if (this.#abandoned) return;
     if (this.#inbound.held) return this.#inbound.whenReleased(() => this.#acknowledge());
     if (this.#inbound.cut) return this.#loseAck();
-    if (this.#unacknowledgedSince >= 0) this.#resetTimeout();
+    if (this.#unacknowledgedSince >= 0) this.#acknowledged();
     this.#advertisedWindowEdge = Math.max(
       this.#advertisedWindowEdge,
       this.#readTotal + this.#receiver.recvWindow,
@@ -279,7 +279,7 @@ export class TcpStream implements SendStream, TimerTarget {
     else this.#armAcks();
   }
 
-  // ---------------------------------------------------------------------------------------- loss
+  // ---- loss ----
 
   /** Loses all segments in flight. */
   #loseInFlight(): void {
@@ -302,8 +302,8 @@ export class TcpStream implements SendStream, TimerTarget {
     this.#armRetransmitTimer();
   }
 
-  /** An acknowledgement is sent and not lost. */
-  #resetTimeout(): void {
+  /** An acknowledgement was sent and not lost: ends the retransmissions. */
+  #acknowledged(): void {
     this.#retransmissions = 0;
     this.#unacknowledgedSince = -1;
     this.#ackLost = false;
@@ -340,7 +340,7 @@ export class TcpStream implements SendStream, TimerTarget {
     }
     const count = this.#retransmissions; // `#trace` may format its text later.
     this.#trace('retransmit', count, () => `after time-out ${count}`);
-    if (this.#probing) return this.#sendZeroWindowProbe();
+    if (this.#resetLost) return this.#sendZeroWindowProbe();
     if (this.#ackLost) this.#requestAck();
     if (!this.#recovering) return;
     this.#recovering = false;
@@ -348,8 +348,8 @@ export class TcpStream implements SendStream, TimerTarget {
   }
 
   armRetransmissionTimeout(): void {
-    this.#probing = this.unacknowledged && !this.#abandoned;
-    if (this.#probing) this.#armRetransmitTimer();
+    this.#resetLost = this.unacknowledged && !this.#abandoned;
+    if (this.#resetLost) this.#armRetransmitTimer();
   }
 
   /** Stands for a retransmission or a zero-window probe. The answer is another reset. */

@@ -1,4 +1,4 @@
-/** The part of a campaign that one thread does: loads the module and simulates blocks of runs. */
+/** The block runner of one thread: loads the module and simulates blocks of runs. */
 
 import { nodeProcess } from '../../node/simulation-support.ts';
 import type { FailedRun, ShrunkRun } from '../../sim/errors.ts';
@@ -15,7 +15,7 @@ import { commandOf } from './flags.ts';
 import { loadScenario } from './scenario.ts';
 
 /** The input of every thread. */
-export interface WorkerInput {
+export interface ThreadInput {
   readonly file: string;
   readonly flags: Flags;
 }
@@ -35,16 +35,16 @@ export interface BlockOutcome {
   readonly failure: FailureRecord | null;
 }
 
-export interface Explorer {
+export interface BlockRunner {
   readonly plan: Plan;
-  explore(block: Block): Promise<BlockOutcome>;
+  runBlock(block: Block): Promise<BlockOutcome>;
 }
 
 /** Throws CommandUsageError for a wrong module or wrong options. */
-export async function loadExplorer({ file, flags }: WorkerInput): Promise<Explorer> {
+export async function loadBlockRunner({ file, flags }: ThreadInput): Promise<BlockRunner> {
   const { scenario, options } = await loadScenario(file);
   const plan = { ...planFor({ ...options, ...flags }), command: commandOf(file, flags, options) };
-  const explore = async ({ first, count, shrink }: Block): Promise<BlockOutcome> => {
+  const runBlock = async ({ first, count, shrink }: Block): Promise<BlockOutcome> => {
     const stats: RunStats[] = [];
     const onResult = (result: RunResult): void => void stats.push(statsOf(result));
     const shrinkLimits = shrink ? plan.shrinkLimits : null;
@@ -57,7 +57,7 @@ export async function loadExplorer({ file, flags }: WorkerInput): Promise<Explor
       throw error;
     }
   };
-  return { plan, explore };
+  return { plan, runBlock };
 }
 
 function planFor(options: SimOptions): Plan {

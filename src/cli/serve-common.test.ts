@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { play } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation } from '../kernel/operation.ts';
-import { withListenAdvice } from './serving.ts';
+import { withListenAdvice } from './serve-common.ts';
 
 it('an error for a port in use suggests another valid port', () => {
   for (const [port, other] of [

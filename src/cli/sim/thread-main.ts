@@ -1,13 +1,13 @@
 /** A worker thread of a campaign: loads the module once and simulates the blocks it receives. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Block, WorkerInput } from './explorer.ts';
-import { loadExplorer } from './explorer.ts';
+import type { Block, ThreadInput } from './block-runner.ts';
+import { loadBlockRunner } from './block-runner.ts';
 
 // A failure ends the thread, which the `Thread` of campaign.ts observes.
-const explorer = loadExplorer(workerData as WorkerInput);
+const runner = loadBlockRunner(workerData as ThreadInput);
 
 parentPort?.on('message', (block: Block) => {
-  void explorer
-    .then((loaded) => loaded.explore(block))
+  void runner
+    .then((loaded) => loaded.runBlock(block))
     .then((outcome) => parentPort?.postMessage(outcome));
 });

@@ -1,5 +1,5 @@
 /**
- * Cancellation delivery: the end of a task that ignores its cancellations.
+ * Forced end: ends a task that ignores its cancellations.
  *
  * Each operation of a cancelled task throws. If the task catches that and continues, its next
  * operation throws again, up to a limit. Then the task is ended with `return()`, which skips its
@@ -26,7 +26,7 @@ export interface ForcedEndHandler {
 export class CancellationDeliveries {
   scope: ScopeImpl;
   count: number;
-  /** The time of the first delivery, or of the last leaving of a shield or group. */
+  /** When the first delivery was made, or when a shield or group was last left. */
   since: number;
 
   constructor(scope: ScopeImpl, count: number, now: number) {
@@ -41,7 +41,7 @@ export class CancellationDeliveries {
  * cancelled task receives one delivery, so the first one only stores the scope, and the second one
  * allocates the counter.
  */
-export function tooManyDeliveries(task: TaskImpl, scope: ScopeImpl): boolean {
+export function countDelivery(task: TaskImpl, scope: ScopeImpl): boolean {
   const before = task.cancellationDeliveries;
   if (before === null) {
     task.cancellationDeliveries = scope;
@@ -103,11 +103,4 @@ function* forcedEnd(
   task.endScopesBelow(task.ownScope);
   if (frames.onForcedEnd === undefined) throw error;
   frames.onForcedEnd(error);
-}
-
-/** As `yield*` does: throws into the iterator, or closes it and throws if it has no `throw`. */
-export function throwInto(frames: Frames<unknown>, error: unknown): IteratorResult<Wait, unknown> {
-  if (frames.throw !== undefined) return frames.throw(error);
-  frames.return?.();
-  throw error;
 }

@@ -1,7 +1,7 @@
 /**
- * Writes the metrics page with prom-client, which knows the metrics of the process (memory, CPU,
- * event loop, garbage collection) under the names that dashboards expect, and the Prometheus text
- * format. It is an optional peer dependency and is loaded at the first request of the page.
+ * Writes the metrics page with prom-client, which provides the metrics of the process (memory, CPU,
+ * event loop, garbage collection) under their usual names, and the Prometheus text format. It is an
+ * optional peer dependency and is loaded at the first request of the page.
  */
 import { createRequire } from 'node:module';
 import type { Registry } from 'prom-client';
@@ -63,7 +63,7 @@ function requireLibrary(): Library {
   }
 }
 
-/** Also reported on standard error, once: the response of a scraper may not be read. */
+/** Also reported on standard error, once: scrapers may not show the response. */
 function missingLibrary(cause: unknown): CoronetError {
   const message = '/metrics needs prom-client, which is not installed: npm install prom-client';
   if (!isMissingReported) stderr.write(`coronet: ${message}`);

@@ -1,7 +1,7 @@
 /** The metrics page without the optional package prom-client. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { metricsPage } from './metrics.ts';
 import { stderr } from './process/line-output.ts';
+import { metricsPage } from './prometheus-page.ts';
 
 const missing = vi.hoisted(() => ({ name: '' }));
 
