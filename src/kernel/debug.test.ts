@@ -106,7 +106,7 @@ test('without debug mode an error contains the task names but no source lines', 
   expect(failure?.stack).not.toContain('in task');
 });
 
-test('in debug mode a waiting task has the lines where it was spawned and suspended', async () => {
+test('in debug mode a task has the lines at which it was spawned and suspended', async () => {
   function* waiter(): Operation<void> {
     yield* sleepForever();
   }

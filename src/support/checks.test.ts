@@ -21,7 +21,7 @@ test('checkInteger accepts whole numbers within its bounds', () => {
   }
 });
 
-test('a failed check states the expected value, the actual value and its type', () => {
+test("the error of a check has Node's code and states the expected and the actual value", () => {
   expect(() => checkDuration('ms', Number.NaN)).toThrow(
     expect.objectContaining({
       message: 'Expected `ms` to be a number ≥ 0, got NaN (number)',

@@ -206,11 +206,8 @@ test('a main task that ignores the cancellation of a scope in it is ended by for
   expect(error).toBeInstanceOf(UncooperativeError);
 });
 
-/**
- * The order of two events: the end of a child of a task that ignores its cancellation, and the end
- * of the group around that task.
- */
-function orderOfEnd(ignoring: (child: () => Operation<void>) => Operation<unknown>): string[] {
+/** The order of two events: a child of an ignoring task ends, and the group of that task is left. */
+function orderOfEnd(op: (child: () => Operation<void>) => Operation<unknown>): string[] {
   const log: string[] = [];
   function* child(): Operation<void> {
     try {
@@ -223,7 +220,7 @@ function orderOfEnd(ignoring: (child: () => Operation<void>) => Operation<unknow
   play(function* () {
     try {
       yield* group(function* (g) {
-        const task = g.spawn(() => ignoring(child));
+        const task = g.spawn(() => op(child));
         yield* sleep(1);
         task.cancel();
       });

@@ -49,8 +49,8 @@ function runtimeName(): string {
 }
 
 /**
- * The address of a listening descriptor; `undefined` if only node:net can determine it. Throws
- * EBADF, ENOTSOCK, EINVAL (see adoptError).
+ * The address of a listening descriptor; `undefined` if the system does not show it. Throws EBADF,
+ * ENOTSOCK, EINVAL (see adoptError).
  */
 export function inspectListener(fd: number): Endpoint | undefined {
   const { EBADF, ENOTSOCK, EINVAL } = constants.errno;
