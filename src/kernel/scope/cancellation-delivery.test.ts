@@ -206,7 +206,7 @@ test('a main task that ignores the cancellation of a scope in it is ended by for
   expect(error).toBeInstanceOf(UncooperativeError);
 });
 
-/** The order of two events: a child of an ignoring task ends, and the group of that task is left. */
+/** The order in which a child of an ignoring task ends and the group of that task is left. */
 function orderOfEnd(op: (child: () => Operation<void>) => Operation<unknown>): string[] {
   const log: string[] = [];
   function* child(): Operation<void> {
