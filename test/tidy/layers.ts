@@ -6,7 +6,7 @@ import type { CodeFile } from './tree.ts';
 import { isTest } from './tree.ts';
 
 interface Layer {
-  /** Layers that it may import. */
+  /** Layers, or folders of layers, that it may import. */
   readonly uses: readonly string[];
   /** Layers of which it may import types only. */
   readonly typesOf: readonly string[];
@@ -26,8 +26,8 @@ export const layers: Readonly<Record<string, Layer>> = {
   server: { uses: ['support', 'kernel', 'flow', 'net', 'world'], typesOf: [], node: false },
   node: { uses: ['support', 'kernel', 'world'], typesOf: [], node: true },
   sim: { uses: ['support', 'kernel', 'flow', 'world'], typesOf: ['net'], node: false },
-  // Of node/, interop/ takes stream/ alone: the base class of all transports over streams.
-  interop: { uses: ['support', 'kernel', 'net', 'node'], typesOf: ['world'], node: true },
+  // The transports in interop/ extend the base class in node/stream/.
+  interop: { uses: ['support', 'kernel', 'net', 'node/stream'], typesOf: ['world'], node: true },
   cli: { uses: everyLayer, typesOf: [], node: true },
 };
 
@@ -88,7 +88,8 @@ function importProblem(path: string, name: string, layer: Layer, found: Import):
     if (typeOnly) return '';
     return `${name}/ may import types of ${targetLayer}/ only: write \`import type … from\``;
   }
-  if (targetLayer === name || layer.uses.includes(targetLayer)) return '';
+  const isUsed = layer.uses.some((used) => target.startsWith(`src/${used}/`));
+  if (targetLayer === name || isUsed) return '';
   return `${name}/ must not import ${targetLayer}/: it may use ${describeLayer(layer)}`;
 }
 

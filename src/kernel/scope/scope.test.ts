@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { codeThrownBy, thrownBy } from '../../../test/support/kernel/operations.ts';
+import { codeThrownBy, thrownBy, whenCancelled } from '../../../test/support/kernel/operations.ts';
 import {
   play,
   playGroup,
@@ -233,13 +233,7 @@ test('cancelling a scope cancels the tasks of the groups inside it', () => {
   playScope(function* (s) {
     yield* group(function* (g) {
       for (const name of ['a', 'b']) {
-        g.spawn(function* () {
-          try {
-            yield* sleepForever();
-          } finally {
-            ended.push(name);
-          }
-        });
+        g.spawn(() => whenCancelled(() => ended.push(name)));
       }
       yield;
       s.cancel();

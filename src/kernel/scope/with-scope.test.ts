@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { failWhenCancelled } from '../../../test/support/kernel/operations.ts';
+import { codeThrownBy, failWhenCancelled } from '../../../test/support/kernel/operations.ts';
 import {
   codeOf,
   failureOf,
@@ -82,12 +82,7 @@ test('deadline takes an absolute time on the clock of now()', () => {
   const host = new VirtualHost();
   const code = host.play(function* () {
     yield* sleep(10);
-    try {
-      yield* deadline(25, sleepForever());
-    } catch (error) {
-      return (error as TimeoutError).code;
-    }
-    return 'none';
+    return yield* codeThrownBy(deadline(25, sleepForever()));
   });
   expect([code, host.time]).toEqual(['ERR_TIMEOUT', 25]);
 });
@@ -199,20 +194,12 @@ test('if an inner and an outer limit expire at the same time, the outer one appl
 
 test('an expired inner limit does not end the outer one', () => {
   const host = new VirtualHost();
-  const error = (() => {
-    try {
-      host.play(() =>
-        timeout(100, function* () {
-          yield* moveOnAfter(10, sleepForever());
-          yield* sleepForever();
-        }),
-      );
-    } catch (thrown) {
-      return thrown as TimeoutError;
-    }
-    return undefined;
-  })();
-  expect([error?.limitMs, host.time]).toEqual([100, 100]);
+  const program = timeout(100, function* () {
+    yield* moveOnAfter(10, sleepForever());
+    yield* sleepForever();
+  });
+  expect(() => host.play(program)).toThrow(expect.objectContaining({ limitMs: 100 }));
+  expect(host.time).toBe(100);
 });
 
 test('an error during the unwinding is thrown with the TimeoutError as its cause', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { thrownBy } from '../../../test/support/kernel/operations.ts';
+import { thrownBy, whenCancelled } from '../../../test/support/kernel/operations.ts';
 import {
   codeOf,
   failureOf,
@@ -197,13 +197,7 @@ test('a group throws the Cancelled of an enclosing scope', () => {
   const log: string[] = [];
   const value = playScope(function* (s) {
     yield* group(function* (g) {
-      g.spawn(function* () {
-        try {
-          yield* sleepForever();
-        } finally {
-          log.push('child');
-        }
-      });
+      g.spawn(() => whenCancelled(() => log.push('child')));
       yield;
       s.cancel();
       yield* sleep(1);

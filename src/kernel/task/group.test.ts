@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { whenCancelled } from '../../../test/support/kernel/operations.ts';
 import {
   codeOf,
   failureOf,
@@ -189,16 +190,7 @@ test('a group cancels its daemons when all other tasks have ended', () => {
   const log: string[] = [];
   const left = play(function* () {
     yield* group(function* (g) {
-      g.spawn(
-        function* () {
-          try {
-            yield* sleepForever();
-          } finally {
-            log.push(`daemon ends ${now()}`);
-          }
-        },
-        { daemon: true },
-      );
+      g.spawn(() => whenCancelled(() => log.push(`daemon ends ${now()}`)), { daemon: true });
       g.spawn(() => sleep(10));
     });
     return now();
@@ -226,15 +218,12 @@ test('a group waits for a task that a daemon spawns while it unwinds', () => {
   const log: string[] = [];
   playGroup(function* (g) {
     g.spawn(
-      function* () {
-        try {
-          yield* sleepForever();
-        } finally {
+      () =>
+        whenCancelled(() =>
           g.spawn(function* () {
             log.push('last');
-          });
-        }
-      },
+          }),
+        ),
       { daemon: true },
     );
     yield;
@@ -283,13 +272,7 @@ test('a group does not keep members that have ended', () => {
 test('disposing of a group cancels its tasks', async () => {
   const ended: string[] = [];
   await playGroup(function* (tasks) {
-    tasks.spawn(function* () {
-      try {
-        yield* sleepForever();
-      } finally {
-        ended.push('child');
-      }
-    });
+    tasks.spawn(() => whenCancelled(() => ended.push('child')));
     tasks[Symbol.dispose]();
   });
   expect(ended).toEqual(['child']);

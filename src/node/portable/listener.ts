@@ -134,7 +134,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
     server.on('error', (error) => this.#onError(error));
     server.listen(options);
     server.unref();
-    // If node:net has called bind(2) and listen(2) already, it still emits 'listening' later.
+    // node:net usually calls bind(2) and listen(2) at once and emits 'listening' in a later tick.
     if (server.listening) this.#setMode();
   }
 

@@ -16,6 +16,15 @@ export function* failAfter(ms: number, error: unknown): Generator<Wait, never> {
   throw error;
 }
 
+/** Waits until it is cancelled, and calls `cleanup` while it unwinds. */
+export function* whenCancelled(cleanup: () => unknown): Generator<Wait, never> {
+  try {
+    return yield* sleepForever();
+  } finally {
+    cleanup();
+  }
+}
+
 /** Waits until it is cancelled, and throws `error` in its cleanup. */
 export function* failWhenCancelled(error: unknown): Generator<Wait, never> {
   try {

@@ -66,7 +66,7 @@ export class TcpStream implements SendStream, TimerTarget {
   /** SND.UNA + SND.WND: the sender transmits up to here. */
   #sndWindowEdge: number;
   /** RCV.NXT + RCV.WND as last advertised by the receiver. */
-  #advertisedEdge: number;
+  #advertisedWindowEdge: number;
   /** Acknowledgements in flight, in order, as triples: time, `rcvNxt`, window edge. */
   #acks: number[] = [];
   /** A segment was lost: nothing is transmitted until the retransmission time-out. */
@@ -91,7 +91,7 @@ export class TcpStream implements SendStream, TimerTarget {
     this.#sender = sender;
     this.#receiver = receiver;
     this.#sndWindowEdge = receiver.recvWindow;
-    this.#advertisedEdge = receiver.recvWindow;
+    this.#advertisedWindowEdge = receiver.recvWindow;
   }
 
   get unacknowledged(): boolean {
@@ -211,8 +211,8 @@ export class TcpStream implements SendStream, TimerTarget {
     if (this.#inbound.held) return this.#inbound.whenReleased(() => this.#acknowledge());
     if (this.#inbound.cut) return this.#loseAck();
     if (this.#unacknowledgedSince >= 0) this.#resetTimeout();
-    this.#advertisedEdge = Math.max(
-      this.#advertisedEdge,
+    this.#advertisedWindowEdge = Math.max(
+      this.#advertisedWindowEdge,
       this.#readTotal + this.#receiver.recvWindow,
     );
     const at = this.#core.now + this.#inbound.minLatencyMs;
@@ -220,9 +220,9 @@ export class TcpStream implements SendStream, TimerTarget {
     const last = acks.length - 3;
     if (last >= 0 && (acks[last] as number) >= at) {
       acks[last + 1] = this.#rcvNxt;
-      acks[last + 2] = this.#advertisedEdge;
+      acks[last + 2] = this.#advertisedWindowEdge;
     } else {
-      acks.push(at, this.#rcvNxt, this.#advertisedEdge);
+      acks.push(at, this.#rcvNxt, this.#advertisedWindowEdge);
     }
     if (this.#sender.waitsForSpace || this.#isWindowLimited()) this.#armAcks();
   }
@@ -240,7 +240,7 @@ export class TcpStream implements SendStream, TimerTarget {
   /** Advertises the window once it has opened by half (RFC 9293, 3.8.6.2.2). */
   #updateWindow(): void {
     const window = this.#receiver.recvWindow;
-    if (this.#readTotal + window - this.#advertisedEdge >= window / 2) this.#acknowledge();
+    if (this.#readTotal + window - this.#advertisedWindowEdge >= window / 2) this.#acknowledge();
   }
 
   waitForSpace(): void {
