@@ -71,7 +71,7 @@ function playCancelling(
 }
 
 /** Waits for the end of `task`. */
-function* ended(task: Task<unknown>): Generator<Wait, void> {
+function* untilEnded(task: Task<unknown>): Generator<Wait, void> {
   while (task.state !== 'done' && task.state !== 'cancelled') yield;
 }
 
@@ -91,7 +91,7 @@ function* drain<T>(source: Source<T>, log: T[]): Generator<Wait, void> {
 /** Closes `channel` when `task` has ended. */
 function closeAfter(g: Group, task: Task<unknown>, channel: { close(): void }): void {
   g.spawn(function* () {
-    yield* ended(task);
+    yield* untilEnded(task);
     channel.close();
   });
 }
@@ -351,7 +351,7 @@ test('a task that is cancelled while it waits at a barrier has not arrived', () 
         });
         const other = g.spawn(() => barrier.wait());
         g.spawn(function* () {
-          yield* ended(victim);
+          yield* untilEnded(victim);
           if (other.state === 'waiting') yield* barrier.wait();
         });
         return victim;
@@ -387,7 +387,7 @@ test.each(['sender', 'receiver'])(
           });
           g.spawn(() => drain(subscriptions[1], logs[1]));
           g.spawn(function* () {
-            yield* ended(receiver);
+            yield* untilEnded(receiver);
             yield* drain(subscriptions[0], logs[0]);
           });
           closeAfter(g, sender, broadcast);

@@ -8,7 +8,7 @@ import { checkpoint } from '../kernel/waits.ts';
 import { Channel } from './channel.ts';
 
 /** Waits for the end of `task`, which was cancelled. */
-function* ended(task: Task<unknown>): Generator<Wait, void> {
+function* joinCancelled(task: Task<unknown>): Generator<Wait, void> {
   try {
     yield* task.join();
   } catch (error) {
@@ -164,7 +164,7 @@ test('a receive that got its item before the cancellation returns the item', () 
       expect(channel.trySend(1)).toBe(true);
       task.cancel();
       expect(channel.trySend(2)).toBe(false);
-      yield* ended(task);
+      yield* joinCancelled(task);
       expect(got).toEqual([1]);
       expect(task.state).toBe('cancelled');
     }),
@@ -250,7 +250,7 @@ test('a cancellation does not undo an operation that has spent the budget', () =
       expect(channel.stats().received).toBe(1);
       receiver.cancel();
       channel.trySend('next');
-      yield* ended(receiver);
+      yield* joinCancelled(receiver);
       expect([got, channel.size]).toEqual([['item'], 1]);
     }),
   );

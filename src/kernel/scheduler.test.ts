@@ -226,16 +226,16 @@ test('stats() returns a frozen snapshot of the sizes and counters', () => {
     g.spawn(() => sleep(1000));
     yield;
     const stats = host.scheduler.stats();
-    expect(stats).toMatchObject({ tasks: 3, timers: 1, outsideWaits: 1, spawned: 3 });
+    expect(stats).toMatchObject({ tasks: 3, timers: 1, externalWaits: 1, spawned: 3 });
     expect(Object.isFrozen(stats)).toBe(true);
     reader.cancel();
-    expect(host.scheduler.stats().outsideWaits).toBe(0);
+    expect(host.scheduler.stats().externalWaits).toBe(0);
   });
   expect(host.scheduler.stats()).toMatchObject({
     tasks: 0,
     ready: 0,
     timers: 0,
-    outsideWaits: 0,
+    externalWaits: 0,
   });
 });
 

@@ -72,7 +72,7 @@ export interface SchedulerStats {
   /** Armed timers: sleeps and deadlines. */
   readonly timers: number;
   /** Waits that an event from outside the program may end: sockets, promises, signals. */
-  readonly outsideWaits: number;
+  readonly externalWaits: number;
   readonly spawned: number;
   readonly steps: number;
   readonly batches: number;
@@ -387,7 +387,7 @@ export class Scheduler {
       tasks: this.live,
       ready: this.#queue.length,
       timers: this.#timers.size,
-      outsideWaits: this.externalWaits,
+      externalWaits: this.externalWaits,
       spawned: this.#lastTaskId,
       steps: this.#steps,
       batches: this.#batches,

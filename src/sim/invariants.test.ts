@@ -1,13 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { failureCodeOf, simulationErrorOf } from '../../test/support/simulation.ts';
+import { failureCodeOf, simulationErrorOf, sleepInLoop } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { sleep } from '../index.ts';
 import type { World } from '../sim.ts';
 import { InvariantError, simulate } from '../sim.ts';
-
-function* sleepInLoop(): Operation<void> {
-  for (;;) yield* sleep(1000);
-}
 
 describe('always', () => {
   it('is checked after every step and fails the run at the first violation', async () => {

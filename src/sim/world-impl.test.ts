@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { askEcho, echoServer, resultOf, simulationErrorOf } from '../../test/support/simulation.ts';
+import {
+  askEcho,
+  echoServer,
+  resultOf,
+  simulationErrorOf,
+  sleepInLoop,
+} from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { Channel, connect, currentTask, moveOnAfter, now, sleep, timeout } from '../index.ts';
 import { currentWorld } from '../net/current-world.ts';
 import type { Host, World } from '../sim.ts';
 import { simulate } from '../sim.ts';
-
-function* sleepInLoop(): Operation<void> {
-  for (;;) yield* sleep(1000);
-}
 
 /** Runs `body` in a world and returns the message of the error that it throws. */
 async function usageErrorOf(body: (world: World) => unknown): Promise<string> {

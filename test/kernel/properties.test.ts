@@ -89,7 +89,7 @@ test('in random programs each error is reported exactly once', () => {
 
 test('after a random program the scheduler is empty', () => {
   check(({ host }) => {
-    const nothing = { tasks: 0, ready: 0, timers: 0, outsideWaits: 0 };
+    const nothing = { tasks: 0, ready: 0, timers: 0, externalWaits: 0 };
     expect(host.scheduler.stats()).toMatchObject(nothing);
     expect(host.warnings).toEqual([]);
   });

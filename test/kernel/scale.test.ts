@@ -8,7 +8,7 @@ import { group } from '../../src/kernel/task/group.ts';
 import { checkpoint, park, sleep, sleepForever } from '../../src/kernel/waits.ts';
 import { VirtualHost } from '../support/kernel/virtual-host.ts';
 
-const nothing = { tasks: 0, ready: 0, timers: 0, outsideWaits: 0 };
+const nothing = { tasks: 0, ready: 0, timers: 0, externalWaits: 0 };
 
 /** Spawns a tree of `left.count` tasks, each with up to `width` children. */
 function* plant(g: Group, left: { count: number }, width: number): Operation<void> {
@@ -117,7 +117,7 @@ test('a million steps leave no tasks, timers or waits', () => {
           for (let turn = 0; turn < 560; turn++) yield* round(g);
         })
         .join();
-      expect(host.scheduler.stats()).toMatchObject({ tasks: 1, timers: 0, outsideWaits: 0 });
+      expect(host.scheduler.stats()).toMatchObject({ tasks: 1, timers: 0, externalWaits: 0 });
     }
   });
   expect(host.scheduler.steps).toBeGreaterThan(1_000_000);

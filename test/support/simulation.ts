@@ -1,7 +1,7 @@
 /** Helpers for tests of simulations. */
 import { expect } from 'vitest';
 import type { Operation } from '../../src/index.ts';
-import { connect, listen } from '../../src/index.ts';
+import { connect, listen, sleep } from '../../src/index.ts';
 import type { Scenario, SimOptions, World } from '../../src/sim.ts';
 import { SimulationError, simulate } from '../../src/sim.ts';
 import { echo } from './sockets.ts';
@@ -58,4 +58,9 @@ export function* askEcho(host: string, text: string): Operation<string> {
   } finally {
     socket.close();
   }
+}
+
+/** A program that sleeps and never ends. */
+export function* sleepInLoop(): Operation<void> {
+  for (;;) yield* sleep(1000);
 }

@@ -61,7 +61,7 @@ async function answer(socket: Socket): Promise<string> {
   return String(data);
 }
 
-async function ended(child: Process): Promise<void> {
+async function expectCleanExit(child: Process): Promise<void> {
   child.child.kill('SIGTERM');
   expect(await child.exit).toEqual({ code: 0, signal: null });
   expect(child.stderr).toBe('');
@@ -86,7 +86,7 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
       expect(child.lines[1]).toMatch(/^EBUSY .*descriptor 3: .* already uses it$/);
       expect(await answer(early)).toBe('Hello');
       expect(await answer(connectPlain(port, '127.0.0.1'))).toBe('Hello');
-      await ended(child);
+      await expectCleanExit(child);
     });
 
     it('an inherited listener may be IPv6, a path, or named by systemd', async () => {
@@ -106,7 +106,7 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
       expect(child.lines[3]).toBe('left ');
       expect(await answer(connectPlain(path))).toBe('Hello');
       expect(await answer(connectPlain(port, '::1'))).toBe('Hello');
-      await ended(child);
+      await expectCleanExit(child);
       expect(existsSync(path)).toBe(true);
     });
 

@@ -207,7 +207,7 @@ for (const backend of backends) {
             for (const word of ['fail', 'reset']) {
               using client = yield* connect(server.address);
               yield* client.sendAll(word);
-              expect(['', 'ECONNRESET']).toContain(yield* endOf(client));
+              expect(['', 'ECONNRESET']).toContain(yield* textOrCode(client));
             }
             yield* untilAllClosed(server);
             expect(onError.mock.calls.map(([error]) => error)).toEqual([new Error('its own')]);
@@ -220,7 +220,7 @@ for (const backend of backends) {
 }
 
 /** The bytes that the client receives, or the code of its error. */
-function* endOf(client: Socket): Operation<string | undefined> {
+function* textOrCode(client: Socket): Operation<string | undefined> {
   try {
     return yield* receiveText(client);
   } catch (error) {
