@@ -187,18 +187,25 @@ napi_value coronet_send(napi_env env, napi_callback_info info) {
   return call_result(&call, sent_or_error(sent));
 }
 
-/* Collects up to MAX_PIECES pieces and skips empty ones. False: an exception is pending. */
+/*
+ * Collects up to MAX_PIECES pieces and skips empty ones. False: an exception is pending.
+ * Reading an element can run JavaScript (a getter, a proxy), which can detach the memory of another
+ * piece. So all elements are read before the first pointer is taken.
+ */
 static bool gather(Call *call, struct iovec *pieces, size_t *count) {
+  napi_value elements[MAX_PIECES];
   uint32_t length = 0;
   *count = 0;
   if (napi_get_array_length(call->env, call->values[1], &length) != napi_ok) {
     return call_wrong(call, 1, "an array of Uint8Arrays");
   }
-  for (uint32_t i = 0; i < length && i < MAX_PIECES; i += 1) {
-    napi_value piece = NULL;
+  if (length > MAX_PIECES) length = MAX_PIECES;
+  for (uint32_t i = 0; i < length; i += 1) {
+    if (napi_get_element(call->env, call->values[1], i, &elements[i]) != napi_ok) return false;
+  }
+  for (uint32_t i = 0; i < length; i += 1) {
     struct iovec *next = &pieces[*count];
-    if (napi_get_element(call->env, call->values[1], i, &piece) != napi_ok) return false;
-    if (napi_get_buffer_info(call->env, piece, &next->iov_base, &next->iov_len) != napi_ok) {
+    if (napi_get_buffer_info(call->env, elements[i], &next->iov_base, &next->iov_len) != napi_ok) {
       return call_wrong(call, 1, "an array of Uint8Arrays");
     }
     if (next->iov_len > 0) *count += 1;

@@ -100,6 +100,21 @@ check(
   'recvEach into detached memory is rejected',
 );
 
+// A getter that detaches an earlier piece runs before any pointer is taken.
+const early = new Uint8Array(1000).fill(0x65);
+const pieces = [early, Buffer.from('replaced by the getter')];
+Object.defineProperty(pieces, 1, {
+  get() {
+    detach(early.buffer);
+    churn();
+    return Buffer.from('late');
+  },
+});
+check(addon.sendv(near, pieces) === 4, 'only the piece that has memory is sent');
+await pause(1);
+check(addon.recv(far, bounded, 0, 4096) === 4, 'no byte of the detached piece arrives');
+check(String(Buffer.from(bounded.buffer, 0, 4)) === 'late', 'the bytes of the other piece arrive');
+
 // Without its array the poller reports no events, does not spin, and can be destroyed.
 detach(poller.array.buffer);
 addon.send(near, Buffer.from('not reported'));

@@ -165,9 +165,11 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    */
   sendv(chunks: readonly Uint8Array[]): Operation<void> {
     if (!Array.isArray(chunks)) throw wrongType('chunks', 'an array of Uint8Array', chunks);
-    for (const chunk of chunks) checkBytes('chunk', chunk);
+    // A plain array: the caller's may be of a subclass, or have getters.
+    const pieces = [...chunks];
+    for (const piece of pieces) checkBytes('chunk', piece);
     this.checkUnflushed();
-    return new SendVector(this, chunks);
+    return new SendVector(this, pieces);
   }
 
   /**

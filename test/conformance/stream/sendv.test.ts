@@ -37,6 +37,29 @@ for (const backend of backends) {
     it('empty pieces between sixty-four full ones do not hide the pieces after them', () =>
       expectWhole(Array.from({ length: 200 }, (_, i) => (i % 2 === 0 ? '' : `${i} `))));
 
+    it('an array of a subclass is read once, so what was checked is what is sent', () => {
+      class Deceptive extends Array<Uint8Array> {
+        reads = 0;
+        override *[Symbol.iterator](): ArrayIterator<Uint8Array> {
+          this.reads += 1;
+          yield Buffer.from('checked');
+        }
+        override filter(): never {
+          throw new Error('filter must not be called');
+        }
+      }
+      return backend.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const pieces = new Deceptive();
+          pieces.push(Buffer.from('unchecked'));
+          yield* near.sendv(pieces);
+          expect(pieces.reads).toBe(1);
+          near.shutdown('send');
+          expect(String(yield* receiveAll(far))).toBe('checked');
+        }),
+      );
+    });
+
     it('large pieces are sent in several parts', () => {
       const pieces = Array.from({ length: 90 }, (_, i) => pattern(70_001 + i, i + 1));
       return backend.run(() =>
