@@ -103,21 +103,21 @@ describe('a shortage of descriptors or memory', () => {
     },
   );
 
-  test('that lasts resets the oldest queued connections after each pause', () => {
+  test('a lasting shortage resets the oldest queued connections after each pause', () => {
     listener.code = 'EMFILE';
     const { refused } = serveFor(10_000);
     expect(listener.shedCalls).toEqual(Array(8).fill(64));
     expect(refused.shed).toBe(24);
   });
 
-  test('that lasts for minutes is reported once a minute', () => {
+  test('a shortage that lasts for minutes is reported once a minute', () => {
     listener.code = 'EMFILE';
     serveFor(200_000);
     expect(lines.length).toBe(4);
     expect(listener.attempts).toBeLessThan(220);
   });
 
-  test('that ends does not affect the next one, which starts with a short pause', () => {
+  test('a new shortage starts with a short pause, whatever came before', () => {
     listener.code = 'EMFILE';
     const shortage = function* (): Operation<void> {
       listener.code = '';

@@ -103,7 +103,7 @@ describe('a worker that hangs', () => {
     });
   }
 
-  it('because it was stopped (SIGSTOP) is killed and replaced', async () => {
+  it('a worker that was stopped (SIGSTOP) is killed and replaced', async () => {
     const supervisor = await Supervisor.begin(1);
     const [stopped] = supervisor.pids as [number];
     process.kill(stopped, 'SIGSTOP');
@@ -114,7 +114,7 @@ describe('a worker that hangs', () => {
     await supervisor.drain();
   });
 
-  it('because its program has ended and its process has not is killed and replaced', async () => {
+  it('a worker whose program has ended, but not its process, is killed and replaced', async () => {
     const supervisor = await Supervisor.begin(1);
     const left = await startFault(supervisor.port, 'leave');
     expect(await untilEvent(supervisor, 'hung')).toMatchObject({ pid: left });
@@ -126,7 +126,7 @@ describe('a worker that hangs', () => {
 describe('a supervisor does not kill a worker', () => {
   endProcesses();
 
-  it('that is busy for longer than the limit and yields now and then', async () => {
+  it('a worker that is busy beyond the limit, but yields now and then, is not killed', async () => {
     const supervisor = await Supervisor.begin(1);
     const client = new PlainClient(supervisor.port);
     client.socket.write('compute\n');
@@ -136,7 +136,7 @@ describe('a supervisor does not kill a worker', () => {
     await supervisor.drain();
   });
 
-  it('after the supervisor was stopped for longer than the limit', async () => {
+  it('no worker is killed after the supervisor was stopped for longer than the limit', async () => {
     const supervisor = await Supervisor.begin(2);
     supervisor.child.kill('SIGSTOP');
     await delay(2 * LIMIT.hangTimeoutMs);

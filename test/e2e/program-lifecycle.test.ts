@@ -102,7 +102,7 @@ describe('a program under main', () => {
     expect(main.process.stderr).toBe('');
   });
 
-  it('with ready: "manual" is ready after it has called ready(), and not before', async () => {
+  it('a program with ready: "manual" is ready after it has called ready()', async () => {
     const main = await MainProgram.start({ ready: 'manual' });
     expect(await main.ask('/readyz')).toBe('503 not ready');
     main.process.child.stdin?.write('now\n');
@@ -166,7 +166,7 @@ describe('a program under main', () => {
     expect(await main.process.exit).toEqual({ code: 143, signal: null });
   });
 
-  it('that is cut reports its tasks and what they waited for', async () => {
+  it('a program that is cut reports its tasks and what they waited for', async () => {
     const main = await MainProgram.start({ holds: true, graceMs: 50 });
     const client = main.client();
     await client.connected();

@@ -189,7 +189,7 @@ describe('coronet serve reports', () => {
     await expectError(folder, 1, ['Expected a file']);
   });
 
-  it('how to run TypeScript, if Node does not run it', async () => {
+  it('serve reports how to run TypeScript if Node does not run it', async () => {
     const file = write(folder, 'typed.ts', `const text: string = 'typed';\n${answering('text')}`);
     const { typescript } = process.features as { typescript?: unknown };
     if (typescript === undefined || typescript === false) {
@@ -229,7 +229,7 @@ describe('coronet serve reports', () => {
     });
   }
 
-  it('help that begins with examples', async () => {
+  it('the help of serve begins with examples', async () => {
     const process = coronet('serve', '--help');
     expect(await process.exit).toEqual({ code: 0, signal: null });
     expect(process.stdout).toMatch(/^Examples:\n {2}coronet serve handler\.mjs/);

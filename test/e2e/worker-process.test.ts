@@ -100,14 +100,14 @@ describe('a worker process', () => {
     expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  it('that the system rejects ends with the error of the system', async () => {
+  it('a process that the system rejects ends with the error of the system', async () => {
     const child = new Child({ args: Array.from({ length: 100 }, () => BLOCK) });
     expect(child.worker.pid).toBeUndefined();
     const { code, error } = await child.exit;
     expect([code, error]).toEqual([null, expect.objectContaining({ code: 'E2BIG' })]);
   });
 
-  it('that did not start receives no signal: it would reach this process group', async () => {
+  it('a process that did not start receives no signal: it would reach this process group', async () => {
     const kill = vi.spyOn(ChildProcess.prototype, 'kill').mockReturnValue(true);
     const { execPath } = process;
     process.execPath = join(tmpdir(), 'coronet', 'no', 'node');
@@ -132,7 +132,7 @@ describe('a worker process', () => {
     }
   });
 
-  it('that writes invalid data into its channel can still send messages', async () => {
+  it('a process that writes invalid data into its channel can still send messages', async () => {
     const warnings: string[] = [];
     const warned = (warning: Error) => warnings.push(warning.message);
     process.on('warning', warned);
@@ -144,7 +144,7 @@ describe('a worker process', () => {
     expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  it('that passes its channel to another process is reported as ended', async () => {
+  it('a process that passes its channel to another process is reported as ended', async () => {
     const child = new Child({ args: ['pass-on'] });
     const [successor] = await child.received(1);
     expect(await child.exit).toEqual({ code: 5, signal: null });
@@ -152,7 +152,7 @@ describe('a worker process', () => {
     process.kill(successor as number, 'SIGKILL'); // Throws if that process has ended.
   });
 
-  it('that does not read receives a bounded number of messages', async () => {
+  it('a process that does not read receives a bounded number of messages', async () => {
     const child = new Child({ args: ['deaf'] });
     await child.received(1);
     let sent = 0;

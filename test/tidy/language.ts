@@ -48,7 +48,7 @@ const bannedWordings: readonly BannedWording[] = [
   { shape: /\bgive(?:s)? way\b/i, instead: 'is closed in favour of …, yields' },
 ];
 
-const bannedOpening = /^(?:what|who|whoever|those|nobody|somebody|of)\b/i;
+const bannedOpening = /^(?:what|who|whoever|whose|that|those|because|nobody|somebody|of)\b/i;
 const openingAdvice = 'begin with a noun or a verb';
 
 /** A passage that is allowed although it matches. A reason is required. */

@@ -154,7 +154,7 @@ describe('an outer cancellation', () => {
     expect(values).toEqual(['x', 'y']);
   });
 
-  it('that came first does not keep the members from starting, and each throws Cancelled', () => {
+  it('an earlier outer cancellation lets all members start, and each throws Cancelled', () => {
     const log: string[] = [];
     play(() =>
       scope(function* (s) {
@@ -176,7 +176,7 @@ describe('an outer cancellation', () => {
     expect(log).toEqual(['x', 'y']);
   });
 
-  it('that came first is thrown by a combinator without members, too', () => {
+  it('an earlier outer cancellation is thrown by a combinator without members, too', () => {
     const cancelled = play(() =>
       scope(function* (s) {
         s.cancel();

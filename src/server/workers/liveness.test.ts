@@ -150,7 +150,7 @@ describe('a hung worker', () => {
 });
 
 describe('a worker is not considered hung', () => {
-  test('if it is slow, because late answers count', () => {
+  test('a slow worker is not considered hung, because late answers count', () => {
     const supervised = withWorkers(1, LIMIT, function* (_, first) {
       first.isResponsive = false;
       for (let requestId = 1; requestId <= 100; requestId++) {
@@ -162,7 +162,7 @@ describe('a worker is not considered hung', () => {
     expect(killed(supervised)).toEqual([]);
   });
 
-  test('if the supervisor was blocked, because pending answers are received first', () => {
+  test('no worker is considered hung after the supervisor was blocked: pending answers count', () => {
     const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
       first.isResponsive = false;
       while (first.pings < 8) yield* sleep(1);
@@ -231,7 +231,7 @@ describe('a worker is not considered hung', () => {
     expect(killed(supervised)).toEqual([0]);
   });
 
-  test('if the limit is Infinity, and then no ping is sent', () => {
+  test('with the limit Infinity no ping is sent and no worker is considered hung', () => {
     const supervised = withWorkers(1, { hangTimeoutMs: Infinity }, function* (_, first) {
       first.isResponsive = false;
       yield* sleep(HOUR_MS);

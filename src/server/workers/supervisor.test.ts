@@ -76,7 +76,7 @@ describe('a reload', () => {
     });
   });
 
-  test('that is requested several times during another one runs once after it', () => {
+  test('reloads that are requested during a reload run once after it', () => {
     const supervised = superviseWorkers(1, {}, function* (supervised) {
       const running = yield* supervised.begin(1);
       running.reload();
@@ -127,7 +127,7 @@ describe('a reload', () => {
     });
   });
 
-  test('that is in progress at a stop leaves no worker behind', () => {
+  test('a reload that is in progress at a stop leaves no worker behind', () => {
     const supervised = superviseWorkers(1, {}, function* (supervised) {
       const running = yield* supervised.begin(1);
       running.reload();

@@ -120,7 +120,7 @@ describe('ports', () => {
     world.run();
   });
 
-  it('that listeners share distribute the connections', () => {
+  it('a port that listeners share distributes the connections', () => {
     const world = new NetworkTestWorld();
     const counts = [0, 0];
     world.host('server', () =>

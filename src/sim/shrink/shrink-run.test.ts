@@ -93,7 +93,7 @@ async function replayed(
 }
 
 describe('a failed run is shrunk', () => {
-  it('to no random choice, if it fails without any', async () => {
+  it('a run that fails without random choices is shrunk to none', async () => {
     const failure = await firstFailure(
       function* (world): Operation<void> {
         yield* noise(world);
@@ -107,20 +107,20 @@ describe('a failed run is shrunk', () => {
     expect(failure.message).toContain('It fails the same way without any random choice');
   });
 
-  it('to the few task switches that it needs', async () => {
+  it('a run is shrunk to the few task switches that its failure needs', async () => {
     const failure = await firstFailure(noisyLoss, { order: 'random' });
     expect(failure.shrunk?.of).toBeGreaterThan(30);
     expect(failure.shrunk?.choices).toBeLessThanOrEqual(6);
   });
 
-  it('to the latencies that it needs', async () => {
+  it('a run is shrunk to the latencies that its failure needs', async () => {
     const failure = await firstFailure(overtaken, { order: 'fifo' });
     const { allowed } = decodeReplay(failure.replay as string);
     expect(allowed?.latency.size).toBe(2);
     expect([allowed?.schedule.size, allowed?.fault.size]).toEqual([0, 0]);
   });
 
-  it('to the one fault that it needs', async () => {
+  it('a run is shrunk to the one fault that its failure needs', async () => {
     const faults = { resets: 0.05, shortReads: 0.5, spuriousWakeups: 0.5 };
     const failure = await firstFailure(unprepared, { faults });
     expect((failure.error as { code: string }).code).toBe('ECONNRESET');
@@ -129,19 +129,24 @@ describe('a failed run is shrunk', () => {
     expect(allowed?.fault.size).toBe(1);
   });
 
-  it.each(['random', 'pct'] as const)('to choices that are all needed: %s', async (order) => {
-    const { replay, error } = await firstFailure(noisyLoss, { order });
-    const whole = decodeReplay(replay as string);
-    const allowed = whole.allowed as AllowedChoices;
-    for (const kind of DECISION_KINDS) {
-      for (const number of allowed[kind]) {
-        const rest = new Set([...allowed[kind]].filter((other) => other !== number));
-        const token = encodeReplay({ ...whole, allowed: { ...allowed, [kind]: rest } });
-        const outcome: unknown = await simulate(noisyLoss, { replay: token }).catch((e) => e.error);
-        expect(failureKey(outcome), `without ${kind} ${number}`).not.toBe(failureKey(error));
+  it.each(['random', 'pct'] as const)(
+    'a run is shrunk to choices that are all needed: %s',
+    async (order) => {
+      const { replay, error } = await firstFailure(noisyLoss, { order });
+      const whole = decodeReplay(replay as string);
+      const allowed = whole.allowed as AllowedChoices;
+      for (const kind of DECISION_KINDS) {
+        for (const number of allowed[kind]) {
+          const rest = new Set([...allowed[kind]].filter((other) => other !== number));
+          const token = encodeReplay({ ...whole, allowed: { ...allowed, [kind]: rest } });
+          const outcome: unknown = await simulate(noisyLoss, { replay: token }).catch(
+            (e) => e.error,
+          );
+          expect(failureKey(outcome), `without ${kind} ${number}`).not.toBe(failureKey(error));
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 describe('the shrunk run', () => {
@@ -289,7 +294,7 @@ describe('shrinking', () => {
 });
 
 describe('a replay', () => {
-  it('that does not fail any more returns the report of its one run', async () => {
+  it('a replay that does not fail any more returns the report of its one run', async () => {
     let isFixed = false;
     const scenario: Scenario = function* (world): Operation<void> {
       yield* noise(world);

@@ -60,7 +60,7 @@ describe('a lost segment', () => {
     }
   });
 
-  it('that was in flight when the link was cut is sent again', () => {
+  it('a segment that was in flight when the link was cut is sent again', () => {
     const world = new NetworkTestWorld({ link: { latencyMs: [50, 50] } });
     let received = '';
     world.host('server', function* (): Operation<void> {
@@ -84,7 +84,7 @@ describe('a lost segment', () => {
     expect(world.count('drop')).toBeGreaterThan(0);
   });
 
-  it('that is never acknowledged fails the connection after about 15 minutes', () => {
+  it('a segment that is never acknowledged fails the connection after about 15 minutes', () => {
     for (const [from, to] of [
       ['client', 'server'],
       ['server', 'client'],
@@ -145,7 +145,7 @@ describe('a partition', () => {
     expect(received).toBe('still here');
   });
 
-  it('that loses a window update does not block the sender indefinitely', () => {
+  it('a lost window update does not block the sender indefinitely', () => {
     const world = new NetworkTestWorld();
     let received = 0;
     world.host('server', function* (): Operation<void> {

@@ -39,7 +39,7 @@ describe('connecting', () => {
     world.run();
   });
 
-  it('to an address without a host fails after 3 s', () => {
+  it('a connect to an address without a host fails after 3 s', () => {
     const world = new NetworkTestWorld();
     world.host('client', function* (): Operation<void> {
       const error = yield* failure(() => connect('10.0.0.77:80'));
@@ -48,7 +48,7 @@ describe('connecting', () => {
     world.run();
   });
 
-  it('to another network fails at once', () => {
+  it('a connect to another network fails at once', () => {
     const world = new NetworkTestWorld();
     world.host('client', function* (): Operation<void> {
       const error = yield* failure(() => connect('198.51.100.1:80'));
@@ -90,7 +90,7 @@ describe('connecting', () => {
     }
   });
 
-  it('to a full queue succeeds with the next SYN after an accept', () => {
+  it('a connect to a full queue succeeds with the next SYN after an accept', () => {
     const world = new NetworkTestWorld();
     world.host('server', function* (): Operation<void> {
       using listener = yield* listen(80, { backlog: 1 });
@@ -113,7 +113,7 @@ describe('connecting', () => {
     expect(times).toEqual([2, 2, 1002]);
   });
 
-  it('that is abandoned does not occupy the queue of the listener', () => {
+  it('an abandoned connect does not occupy the queue of the listener', () => {
     const world = new NetworkTestWorld({ link: { latencyMs: [10, 10] } });
     let received = '';
     world.host('server', function* (): Operation<void> {

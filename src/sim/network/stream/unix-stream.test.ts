@@ -119,7 +119,7 @@ describe('the names of Unix sockets', () => {
     });
   });
 
-  it('without a listener fail with ENOENT, or ECONNREFUSED if they are abstract', () => {
+  it('a name without a listener fails with ENOENT, an abstract one with ECONNREFUSED', () => {
     runOnHost(function* (): Operation<void> {
       const noFile = yield* failure(() => connect('/run/x.sock'));
       expect(noFile).toMatchObject({ code: 'ENOENT', syscall: 'connect', address: '/run/x.sock' });
