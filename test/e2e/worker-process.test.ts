@@ -107,7 +107,7 @@ describe('a worker process', () => {
     expect([code, error]).toEqual([null, expect.objectContaining({ code: 'E2BIG' })]);
   });
 
-  it('a process that did not start receives no signal: it would reach this process group', async () => {
+  it('a process that did not start receives no signal: this process group would', async () => {
     const kill = vi.spyOn(ChildProcess.prototype, 'kill').mockReturnValue(true);
     const { execPath } = process;
     process.execPath = join(tmpdir(), 'coronet', 'no', 'node');

@@ -162,7 +162,7 @@ describe('a worker is not considered hung', () => {
     expect(killed(supervised)).toEqual([]);
   });
 
-  test('no worker is considered hung after the supervisor was blocked: pending answers count', () => {
+  test('a blocked supervisor considers no worker hung: pending answers count', () => {
     const supervised = withWorkers(1, LIMIT, function* (supervised, first) {
       first.isResponsive = false;
       while (first.pings < 8) yield* sleep(1);
