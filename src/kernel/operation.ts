@@ -120,8 +120,8 @@ export function operationOf<T>(source: OperationSource<T>): Operation<T> {
 /** Marks an operation that was accepted but will not run as driven. */
 export function discard(source: OperationSource<unknown>): void {
   if (typeof source === 'function') return;
-  const operation = source as { return?: unknown };
-  if (typeof operation.return === 'function') operation.return();
+  const operation = source as { return?: unknown } | null | undefined;
+  if (typeof operation?.return === 'function') operation.return();
 }
 
 function notAnOperation(value: unknown): UsageError {

@@ -285,6 +285,18 @@ test('warn emits any value as a process warning', async () => {
   expect(warnings.map(({ message }) => message)).toEqual(['an error', 'a text', 'undefined']);
 });
 
+test('warn emits the text of an error that emitWarning rejects', () => {
+  const emit = vi.spyOn(process, 'emitWarning').mockImplementation((warning) => {
+    if (typeof warning !== 'string') throw new TypeError('an error of another realm');
+  });
+  try {
+    new NodeHost({ ended: () => undefined }).warn(new RangeError('of a vm context'));
+    expect(emit).toHaveBeenLastCalledWith('of a vm context', 'RangeError');
+  } finally {
+    emit.mockRestore();
+  }
+});
+
 test('warn never throws', () => {
   const host = new NodeHost({ ended: () => undefined });
   expect(() => host.warn(Object.create(null))).not.toThrow();

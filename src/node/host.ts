@@ -270,7 +270,13 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
   }
 
   warn(problem: unknown): void {
-    process.emitWarning(problem instanceof Error ? problem : new Error(firstLine(problem)));
+    const warning = problem instanceof Error ? problem : new Error(firstLine(problem));
+    try {
+      process.emitWarning(warning);
+    } catch {
+      // emitWarning rejects an error of another realm, such as that of a test runner's vm context.
+      process.emitWarning(warning.message, warning.name);
+    }
   }
 
   /** Releases the timer and the listeners. */

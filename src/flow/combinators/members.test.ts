@@ -50,6 +50,10 @@ describe('the list of members', () => {
       ),
     ).toBe(A);
     expect(codeOf(() => all([(() => 5) as never]))).toBe('ERR_NOT_AN_OPERATION');
+    for (const member of [undefined, null, 5]) {
+      const members = [succeed(1, 1), member as never];
+      expect(codeOf(() => all(members))).toBe('ERR_NOT_AN_OPERATION');
+    }
   });
 });
 
