@@ -251,7 +251,7 @@ function isBlocked({ state, name }: Task<unknown>): boolean {
   throw new Error(`Expected '${name}' to wait, but it has ended: ${state}`);
 }
 
-/** The user `nobody`. */
+/** The user id of an account without privileges, on Debian and others. */
 const UNPRIVILEGED_UID = 65534;
 
 /** Runs `body` with the permissions of an ordinary user, also if the process runs as root. */

@@ -5,18 +5,18 @@ import { sleep, sleepForever } from '../waits.ts';
 import { TaskLocal } from './task-local.ts';
 
 test('a TaskLocal has its initial value until it is set', () => {
-  const user = new TaskLocal('nobody');
+  const user = new TaskLocal('anonymous');
   const seen = play(function* () {
     const before = user.get();
     user.set('me');
     yield;
     return [before, user.get()];
   });
-  expect(seen).toEqual(['nobody', 'me']);
+  expect(seen).toEqual(['anonymous', 'me']);
 });
 
 test('a child inherits the value at the time of its spawn and sets its own copy', () => {
-  const user = new TaskLocal('nobody');
+  const user = new TaskLocal('anonymous');
   const seen = playGroup(function* (g) {
     user.set('parent');
     const child = g.spawn(function* () {
@@ -44,6 +44,6 @@ test('TaskLocal.with() restores the value, after a cancellation too', () => {
 });
 
 test('a TaskLocal outside tasks throws ERR_NO_TASK', () => {
-  const user = new TaskLocal('nobody');
+  const user = new TaskLocal('anonymous');
   expect(() => user.get()).toThrow(expect.objectContaining({ code: 'ERR_NO_TASK' }));
 });

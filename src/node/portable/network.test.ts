@@ -216,7 +216,7 @@ describe('a connection attempt of the portable network', () => {
   });
 
   it('fails with ENOENT if the Unix path does not exist', async () => {
-    const attempt = connect({ path: join(tmpdir(), 'nobody-listens-here.sock') });
+    const attempt = connect({ path: join(tmpdir(), 'no-listener.sock') });
     await expect(attempt).rejects.toMatchObject({ code: 'ENOENT', syscall: 'connect' });
   });
 

@@ -49,6 +49,13 @@ for (const backend of backends) {
         expect(() => near.recv('1' as unknown as number)).toThrow(TypeError);
       }));
 
+    it('shutdown rejects an unknown direction and changes nothing', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        expect(() => near.shutdown('write' as 'send')).toThrow(/'send', 'recv' or 'both'/);
+        yield* near.sendAll('still open');
+        expect(String(yield* far.recv())).toBe('still open');
+      }));
+
     it('sending nothing sends nothing', () =>
       onPair(backend, function* (near, far): Operation<void> {
         const nothing = new Uint8Array(0);

@@ -7,6 +7,17 @@ import { failure, receiveAll } from '../../../../test/support/sockets.ts';
 import type { Operation } from '../../../index.ts';
 import { connect, listen, now, sleep } from '../../../index.ts';
 
+/** Adds a host 'server' that receives until the end of file. */
+function hostReceiver(world: NetworkTestWorld): { text: string } {
+  const received = { text: '' };
+  world.host('server', function* (): Operation<void> {
+    using listener = yield* listen(80);
+    using socket = yield* listener.accept();
+    received.text = String(yield* receiveAll(socket));
+  });
+  return received;
+}
+
 describe('a lost segment', () => {
   it('is sent again after 200 ms, then after twice as long, and arrives in order', () => {
     const world = new NetworkTestWorld({ link: { latencyMs: [1, 1] } });
@@ -62,12 +73,7 @@ describe('a lost segment', () => {
 
   it('a segment that was in flight when the link was cut is sent again', () => {
     const world = new NetworkTestWorld({ link: { latencyMs: [50, 50] } });
-    let received = '';
-    world.host('server', function* (): Operation<void> {
-      using listener = yield* listen(80);
-      using socket = yield* listener.accept();
-      received = String(yield* receiveAll(socket));
-    });
+    const received = hostReceiver(world);
     world.host('client', function* (): Operation<void> {
       using socket = yield* connect('server:80');
       for (let i = 0; i < 10; i++) {
@@ -80,7 +86,7 @@ describe('a lost segment', () => {
     world.run(180);
     world.net.heal('client', 'server');
     world.run();
-    expect(received).toBe('0123456789');
+    expect(received.text).toBe('0123456789');
     expect(world.count('drop')).toBeGreaterThan(0);
   });
 
@@ -118,12 +124,7 @@ describe('a lost segment', () => {
 describe('a partition', () => {
   it('does not end an idle connection, no matter how long it lasts', () => {
     const world = new NetworkTestWorld();
-    let received = '';
-    world.host('server', function* (): Operation<void> {
-      using listener = yield* listen(80);
-      using socket = yield* listener.accept();
-      received = String(yield* receiveAll(socket));
-    });
+    const received = hostReceiver(world);
     world.host('client', function* (): Operation<void> {
       using socket = yield* connect('server:80');
       yield* sleep(10_000_000);
@@ -142,7 +143,7 @@ describe('a partition', () => {
     ] as const)
       world.net.heal(a, b);
     world.run();
-    expect(received).toBe('still here');
+    expect(received.text).toBe('still here');
   });
 
   it('a lost window update does not block the sender indefinitely', () => {
