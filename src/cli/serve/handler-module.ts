@@ -83,10 +83,7 @@ function syntaxErrorPosition(stack: string, url: string): string | undefined {
 }
 
 /** Reads the handler and the options from the default export. */
-export function handlerOf(
-  file: string,
-  exported: Readonly<Record<string, unknown>>,
-): HandlerModule {
+function handlerOf(file: string, exported: Readonly<Record<string, unknown>>): HandlerModule {
   const given = exported['default'];
   if (given === undefined) throw noDefault(file, Object.keys(exported));
   if (typeof given === 'function') return { handler: checked(file, given), options: {} };

@@ -7,11 +7,11 @@ import type { Slabs } from './slab.ts';
 
 /** Event bits of epoll_ctl(2). */
 export const EPOLLIN = 0x001;
-export const EPOLLPRI = 0x002;
+const EPOLLPRI = 0x002;
 export const EPOLLOUT = 0x004;
 export const EPOLLERR = 0x008;
 export const EPOLLHUP = 0x010;
-export const EPOLLRDHUP = 0x2000;
+const EPOLLRDHUP = 0x2000;
 
 /** The events that mean "readable" and "writable" for a connection. */
 export const RECV_EVENTS: number = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR;

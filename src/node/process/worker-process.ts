@@ -221,7 +221,7 @@ interface ChannelHandle {
  * longer has the internal object, only the protocol messages are ignored. Handles are not sent in
  * either direction, so their messages are not needed.
  */
-export function guardChannel(child: ChildProcess, onInvalid: (error: unknown) => void): void {
+function guardChannel(child: ChildProcess, onInvalid: (error: unknown) => void): void {
   child.removeAllListeners('internalMessage');
   const handle = channelHandle(child);
   const read = handle?.onread;
