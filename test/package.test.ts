@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 interface Manifest {
+  readonly allowScripts: Readonly<Record<string, boolean>>;
   readonly bin: Readonly<Record<string, string>>;
   readonly dependencies?: object;
   readonly optionalDependencies?: object;
@@ -106,16 +107,22 @@ describe('the npm package', () => {
 
 describe('package-lock.json', () => {
   const lockfile = read('package-lock.json');
+  const { packages } = JSON.parse(lockfile) as {
+    packages: Readonly<Record<string, { readonly hasInstallScript?: boolean }>>;
+  };
 
   it('contains no download address, so that it works with any registry', () => {
     expect(lockfile).not.toMatch(/"resolved"|\.tgz/);
   });
 
-  it('locks no package that has an install script', () => {
-    const { packages } = JSON.parse(lockfile) as {
-      packages: Readonly<Record<string, { readonly hasInstallScript?: boolean }>>;
-    };
+  it('locks no package with an install script, except those that package.json denies it', () => {
     const scripted = Object.keys(packages).filter((path) => packages[path]?.hasInstallScript);
-    expect(scripted).toEqual([]);
+    const denied = Object.keys(manifest.allowScripts).map((name) => `node_modules/${name}`);
+    expect(scripted).toEqual(denied);
+    expect(Object.values(manifest.allowScripts)).toEqual(denied.map(() => false));
+  });
+
+  it('has no field that one version of npm writes and another one removes', () => {
+    expect(Object.values(packages).filter((entry) => 'libc' in entry)).toEqual([]);
   });
 });
