@@ -17,6 +17,7 @@ import { run } from './node/run.ts';
 
 // kernel: tasks, scopes, groups, time
 
+export type { Selectable } from './kernel/case.ts';
 export { currentScope, currentTask, now } from './kernel/current.ts';
 export {
   BusyError,

@@ -8,7 +8,7 @@ export {
   ReadinessCase,
   type Selectable,
   WOULD_WAIT,
-} from './flow/select/case.ts';
+} from './kernel/case.ts';
 export type { SchedulerHost } from './kernel/host.ts';
 export { type Frames, isOperation, Lazy, operationOf, PAUSE, Step } from './kernel/operation.ts';
 export { Parking, type ParkingOptions, ParkingQueue } from './kernel/parking.ts';

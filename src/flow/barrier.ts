@@ -1,10 +1,10 @@
 /** Barrier: tasks wait for each other until a given number of them has arrived. */
-import type { Operation } from '../kernel/operation.ts';
+
+import type { Selectable, Waiter } from '../kernel/case.ts';
+import { WOULD_WAIT } from '../kernel/case.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import { checkInteger, checkName, titled } from '../support/checks.ts';
-import { WOULD_WAIT } from './select/case.ts';
-import type { Waiter } from './wait-queue.ts';
 import { WaitingOperation } from './wait-queue.ts';
 
 /** The state of a barrier. */
@@ -44,7 +44,7 @@ export class Barrier {
    * arrival: 0 … n − 1.
    * Cancel: the task has not arrived; the barrier waits for another one.
    */
-  wait(): Operation<number> {
+  wait(): Selectable<number> {
     return new BarrierWait(this);
   }
 

@@ -10,14 +10,13 @@
  *     a send never waits.
  */
 
-import type { Operation } from '../kernel/operation.ts';
+import type { Selectable, Waiter } from '../kernel/case.ts';
+import { WOULD_WAIT } from '../kernel/case.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import { checkCount, checkName, titled, wrongType } from '../support/checks.ts';
 import { BroadcastClosedError } from './errors.ts';
-import { WOULD_WAIT } from './select/case.ts';
 import type { SlowPolicy, Subscription } from './subscription.ts';
 import { SubscriptionImpl } from './subscription.ts';
-import type { Waiter } from './wait-queue.ts';
 import { failAll, firstWaiter, WaitingOperation } from './wait-queue.ts';
 
 /** The buffer size of each subscription, and what a send does when a buffer is full. */
@@ -82,7 +81,7 @@ export class Broadcast<T> {
    * subscriptions the item is dropped.
    * Cancel: no subscription has received the item. Errors: ERR_BROADCAST_CLOSED.
    */
-  send(item: T): Operation<void> {
+  send(item: T): Selectable<void> {
     return new BroadcastSend(this, item);
   }
 

@@ -13,13 +13,13 @@
  *  5. Receivers wait only while the buffer is empty, senders only while it is full. Both wait at
  *     the same time only if they are cases of one select, which is never its own counterpart.
  */
-import type { Operation } from '../kernel/operation.ts';
+
+import type { Selectable, Waiter } from '../kernel/case.ts';
+import { WOULD_WAIT } from '../kernel/case.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import { checkCount, checkName, titled } from '../support/checks.ts';
 import { RingBuffer } from '../support/ring-buffer.ts';
 import { ChannelClosedError } from './errors.ts';
-import { WOULD_WAIT } from './select/case.ts';
-import type { Waiter } from './wait-queue.ts';
 import { failAll, firstWaiter, WaitingOperation } from './wait-queue.ts';
 
 /** The state and counters of a channel. */
@@ -69,7 +69,7 @@ export class Channel<T> {
    * Sends `item`; waits while the buffer is full (with capacity 0: until a task receives the item).
    * Cancel: the item was not sent. Errors: ERR_CHANNEL_CLOSED.
    */
-  send(item: T): Operation<void> {
+  send(item: T): Selectable<void> {
     return new Send(this, item);
   }
 
@@ -77,7 +77,7 @@ export class Channel<T> {
    * Receives the next item; waits while there is none.
    * Cancel: no item is lost. Errors: ERR_CHANNEL_CLOSED once the channel is closed and drained.
    */
-  receive(): Operation<T> {
+  receive(): Selectable<T> {
     return new Receive(this);
   }
 
@@ -86,7 +86,7 @@ export class Channel<T> {
    * drained.
    * Cancel: no item is lost.
    */
-  next(): Operation<IteratorResult<T, undefined>> {
+  next(): Selectable<IteratorResult<T, undefined>> {
     return new Next(this);
   }
 

@@ -1,9 +1,9 @@
 /** Event: a flag that tasks can wait for. */
-import type { Operation } from '../kernel/operation.ts';
+
+import type { Selectable, Waiter } from '../kernel/case.ts';
+import { WOULD_WAIT } from '../kernel/case.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import { checkName, titled } from '../support/checks.ts';
-import { WOULD_WAIT } from './select/case.ts';
-import type { Waiter } from './wait-queue.ts';
 import { WaitingOperation, wakeAll } from './wait-queue.ts';
 
 /** The state of an event. */
@@ -52,7 +52,7 @@ export class Event {
    * Waits until the flag is set.
    * Cancel: only the wait ends.
    */
-  wait(): Operation<void> {
+  wait(): Selectable<void> {
     return new EventWait(this);
   }
 

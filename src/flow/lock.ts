@@ -8,6 +8,8 @@
  *  3. A lock whose owner ended without releasing it is abandoned for good, because the state that
  *     it protects may be inconsistent. Waiting and later tasks get ERR_LOCK_ABANDONED.
  */
+
+import type { Selectable, Waiter } from '../kernel/case.ts';
 import { current, runningTask } from '../kernel/current.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
 import { checkSource, Lazy } from '../kernel/operation.ts';
@@ -16,7 +18,6 @@ import type { TaskImpl } from '../kernel/task/task.ts';
 import { checkName, taskTitle, titled } from '../support/checks.ts';
 import { AbandonedError, OwnerError } from './errors.ts';
 import { Acquire, OwnerMonitor, withHeld } from './ownership.ts';
-import type { Waiter } from './wait-queue.ts';
 import { failAll, firstWaiter } from './wait-queue.ts';
 
 /** The state and counters of a lock. */
@@ -63,7 +64,7 @@ export class Lock {
    * Cancel: the lock was not acquired. Errors: ERR_ALREADY_OWNER if the calling task holds the lock
    * already, ERR_LOCK_ABANDONED.
    */
-  acquire(): Operation<void> {
+  acquire(): Selectable<void> {
     return new Acquire(this);
   }
 

@@ -1,10 +1,11 @@
 /** The parts that locks and semaphores share: acquire, the body of `with`, the owner monitor. */
+
+import type { Waiter } from '../kernel/case.ts';
+import { WOULD_WAIT } from '../kernel/case.ts';
 import type { Operation, OperationSource, Wait } from '../kernel/operation.ts';
 import { discard, operationOf } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
-import { WOULD_WAIT } from './select/case.ts';
-import type { Waiter } from './wait-queue.ts';
 import { WaitingOperation } from './wait-queue.ts';
 
 /** A lock or a semaphore, for `withHeld`. */

@@ -9,6 +9,8 @@
  *     ends, the remaining permits are released for it, and `hooks.onUnhandled` receives
  *     ERR_PERMIT_ABANDONED, because the task should have released them.
  */
+
+import type { Selectable, Waiter } from '../kernel/case.ts';
 import { current, runningTask } from '../kernel/current.ts';
 import type { Operation, OperationSource } from '../kernel/operation.ts';
 import { checkSource, Lazy } from '../kernel/operation.ts';
@@ -17,7 +19,6 @@ import type { TaskImpl } from '../kernel/task/task.ts';
 import { checkCount, checkName, taskTitle, titled } from '../support/checks.ts';
 import { AbandonedError, OwnerError } from './errors.ts';
 import { Acquire, OwnerMonitor, withHeld } from './ownership.ts';
-import type { Waiter } from './wait-queue.ts';
 import { firstWaiter } from './wait-queue.ts';
 
 /** The state of a semaphore. */
@@ -59,7 +60,7 @@ export class Semaphore {
    * Cancel: no permit was acquired. Errors: ERR_ALREADY_OWNER if the calling task holds all permits
    * and would wait for itself.
    */
-  acquire(): Operation<void> {
+  acquire(): Selectable<void> {
     return new Acquire(this);
   }
 

@@ -7,12 +7,12 @@
  *  3. A subscription that has ended takes no items. Buffered items can still be received, unless
  *     the subscriber has closed the subscription.
  */
-import type { Operation } from '../kernel/operation.ts';
+
+import type { Selectable, Waiter } from '../kernel/case.ts';
+import { WOULD_WAIT } from '../kernel/case.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import { RingBuffer } from '../support/ring-buffer.ts';
 import { SlowSubscriberError } from './errors.ts';
-import { WOULD_WAIT } from './select/case.ts';
-import type { Waiter } from './wait-queue.ts';
 import { firstWaiter, WaitingOperation, wakeAll } from './wait-queue.ts';
 
 /** The behaviour of a broadcast when the buffer of a subscription is full. */
@@ -39,7 +39,7 @@ export interface Subscription<T> extends Disposable {
    * Cancel: no item is lost. Errors: ERR_SUBSCRIBER_SLOW with `slow: 'fail'`, after the buffered
    * items.
    */
-  next(): Operation<IteratorResult<T, undefined>>;
+  next(): Selectable<IteratorResult<T, undefined>>;
   /** Unsubscribes and drops the buffered items. Idempotent. */
   close(): void;
   stats(): SubscriptionStats;
@@ -70,7 +70,7 @@ export class SubscriptionImpl<T> implements Subscription<T> {
     this.#source = source;
   }
 
-  next(): Operation<IteratorResult<T, undefined>> {
+  next(): Selectable<IteratorResult<T, undefined>> {
     return new SubscriptionNext(this);
   }
 

@@ -12,29 +12,15 @@
  *     request at once: if that succeeds, it has not overtaken any waiter.
  *  3. A stale waiter is never woken. `firstWaiter` removes stale waiters from the queue.
  */
+import type { Case, Selectable } from '../kernel/case.ts';
+import { Waiter, WOULD_WAIT } from '../kernel/case.ts';
 import { runningTask } from '../kernel/current.ts';
 import { debug } from '../kernel/debug.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
 import { alreadyDriven, PAUSE } from '../kernel/operation.ts';
 import type { ParkingQueue } from '../kernel/parking.ts';
-import { Parking } from '../kernel/parking.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import { mustPause, parkWait } from '../kernel/waits.ts';
-import type { Case, Selectable } from './select/case.ts';
-import { WOULD_WAIT } from './select/case.ts';
-
-/** An entry of a wait queue. */
-export abstract class Waiter extends Parking {
-  /** The waiting task. */
-  abstract readonly task: TaskImpl;
-  /** The request that is carried out before the waiter is woken. */
-  abstract readonly request: Case<unknown>;
-
-  /** True if the request must not be carried out any more. */
-  get stale(): boolean {
-    return false;
-  }
-}
 
 /** Removes the stale waiters at the front. Returns the first other waiter, which stays, or null. */
 export function firstWaiter(queue: ParkingQueue<Waiter>): Waiter | null {

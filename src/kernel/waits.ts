@@ -6,12 +6,18 @@
  * again (`recvWait`, `sendWait`, `parkWait`).
  */
 import { checkDuration, checkInstant } from '../support/checks.ts';
+import type { Case, CaseWaiter, Selectable } from './case.ts';
+import { ReadinessCase, WOULD_WAIT } from './case.ts';
 import { current, runningTask } from './current.ts';
 import { debug } from './debug.ts';
+import { describeWait } from './diagnostics.ts';
 import type { Operation, Wait } from './operation.ts';
 import { PAUSE, Step } from './operation.ts';
-import type { Parking } from './parking.ts';
+import type { ParkingQueue } from './parking.ts';
+import { Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
+import type { TaskImpl } from './task/task.ts';
+import { Timer } from './timers.ts';
 
 /** A wait, as `next()` of a hand-written operation returns it. */
 export type WaitResult = IteratorYieldResult<Wait>;
@@ -52,11 +58,8 @@ export function chargeBytes(bytes: number): void {
   current.task.budget = Math.max(0, current.task.budget - Math.floor(bytes / BYTES_PER_OPERATION));
 }
 
-/**
- * An operation that consists of one wait and returns the value that the scheduler resumes it with.
- * `select` accepts these as cases.
- */
-export abstract class SingleWaitOperation<T> extends Step<T> {
+/** An operation that yields one wait and returns the value that the scheduler resumes it with. */
+abstract class SingleWait<T> extends Step<T> {
   private waited = false;
 
   /** Returns the wait. Called when the operation is driven. */
@@ -68,14 +71,10 @@ export abstract class SingleWaitOperation<T> extends Step<T> {
     debug.tracker?.suspends(runningTask());
     return this.wait();
   }
-
-  /** Marks the operation as driven and returns the wait that it would yield. */
-  takeWait(): Wait {
-    return this[Symbol.iterator]().wait().value;
-  }
 }
 
-class WaitFor<T> extends SingleWaitOperation<T> {
+/** `park` and `pause`, which cannot be cases of a select. */
+class WaitFor<T> extends SingleWait<T> {
   private readonly result: WaitResult;
 
   constructor(result: WaitResult) {
@@ -97,8 +96,8 @@ class WaitFor<T> extends SingleWaitOperation<T> {
  * @example
  * yield* readable(socket);
  */
-export function readable(resource: Pollable): Operation<void> {
-  return new WaitFor(recvWait(resource));
+export function readable(resource: Pollable): Selectable<void> {
+  return new ReadinessWait(resource, 'recv');
 }
 
 /**
@@ -110,8 +109,35 @@ export function readable(resource: Pollable): Operation<void> {
  * @example
  * yield* writable(socket);
  */
-export function writable(resource: Pollable): Operation<void> {
-  return new WaitFor(sendWait(resource));
+export function writable(resource: Pollable): Selectable<void> {
+  return new ReadinessWait(resource, 'send');
+}
+
+class ReadinessWait extends SingleWait<void> implements Selectable<void> {
+  private readonly resource: Pollable;
+  private readonly direction: 'recv' | 'send';
+
+  constructor(resource: Pollable, direction: 'recv' | 'send') {
+    super();
+    this.resource = resource;
+    this.direction = direction;
+  }
+
+  protected wait(): WaitResult {
+    const { resource, direction } = this;
+    return direction === 'recv' ? recvWait(resource) : sendWait(resource);
+  }
+
+  asCase(): Case<void> {
+    const { resource, direction } = this[Symbol.iterator]();
+    return new ReadyCase(resource, direction);
+  }
+}
+
+class ReadyCase extends ReadinessCase<void> {
+  attempt(): undefined | typeof WOULD_WAIT {
+    return this.ready ? undefined : WOULD_WAIT;
+  }
 }
 
 /**
@@ -137,9 +163,9 @@ export function park<T>(parking: Parking): Operation<T> {
  * @example
  * yield* sleep(250);
  */
-export function sleep(ms: number): Operation<void> {
+export function sleep(ms: number): Selectable<void> {
   checkDuration('ms', ms);
-  return new WaitFor(sleepWait(ms));
+  return new Sleep(ms);
 }
 
 /**
@@ -152,21 +178,68 @@ export function sleep(ms: number): Operation<void> {
  * @example
  * yield* sleepUntil(now() + 1000);
  */
-export function sleepUntil(at: number): Operation<void> {
+export function sleepUntil(at: number): Selectable<void> {
   checkInstant('at', at);
   return new SleepUntil(at);
 }
 
-class SleepUntil extends SingleWaitOperation<void> {
-  private readonly at: number;
+class Sleep<T = void> extends SingleWait<T> implements Selectable<T> {
+  private readonly ms: number;
 
-  constructor(at: number) {
+  constructor(ms: number) {
     super();
-    this.at = at;
+    this.ms = ms;
+  }
+
+  /** The duration, from the moment in which the operation is driven. */
+  protected duration(): number {
+    return this.ms;
   }
 
   protected wait(): WaitResult {
-    return sleepWait(Math.max(0, this.at - runningTask().scheduler.now()));
+    return { done: false, value: ['sleep', this.duration()] };
+  }
+
+  asCase(): Case<T> {
+    return new SleepCase(this[Symbol.iterator]().duration());
+  }
+}
+
+class SleepUntil extends Sleep {
+  protected override duration(): number {
+    return Math.max(0, super.duration() - runningTask().scheduler.now());
+  }
+}
+
+class SleepCase implements Case<never> {
+  private readonly ms: number;
+  private readonly scheduler = runningTask().scheduler;
+  private timer: Timer | null = null;
+
+  constructor(ms: number) {
+    this.ms = ms;
+  }
+
+  /** A finite sleep ends with its timer. Only an external event can end an infinite one. */
+  get external(): boolean {
+    return this.ms === Infinity;
+  }
+
+  describe(): string {
+    return describeWait(['sleep', this.ms]);
+  }
+
+  attempt(): typeof WOULD_WAIT {
+    return WOULD_WAIT;
+  }
+
+  enlist(waiter: CaseWaiter): void {
+    this.timer = new Timer(waiter);
+    this.scheduler.arm(this.timer, this.scheduler.now() + this.ms);
+  }
+
+  leave(): void {
+    if (this.timer !== null) this.scheduler.disarm(this.timer);
   }
 }
 
@@ -176,8 +249,8 @@ class SleepUntil extends SingleWaitOperation<void> {
  *
  * Cancel: the sleep ends. It does not end otherwise.
  */
-export function sleepForever(): Operation<never> {
-  return new WaitFor<never>(sleepWait(Infinity));
+export function sleepForever(): Selectable<never> {
+  return new Sleep<never>(Infinity);
 }
 
 /**
@@ -209,6 +282,99 @@ class Checkpoint extends Step<void> {
   }
 }
 
-function sleepWait(ms: number): WaitResult {
-  return { done: false, value: ['sleep', ms] };
+/**
+ * An operation that waits for something that happens once and stays: the end of a task, a stop, the
+ * settlement of a promise. Its waiters are parkings in a queue that is woken when it happens.
+ */
+export abstract class LatchWait<T> extends Step<T> implements Selectable<T>, Case<T> {
+  private begun = false;
+  /** The entry in the queue. */
+  private parking: LatchParking | null = null;
+
+  /** Returns the result, or WOULD_WAIT if it has not happened yet. Throws if it is a failure. */
+  abstract attempt(): T | typeof WOULD_WAIT;
+
+  abstract describe(): string;
+
+  /** The queue to wait in. */
+  protected abstract queue(): ParkingQueue;
+
+  /** See ParkingOptions. */
+  get external(): boolean {
+    return false;
+  }
+
+  /** See ParkingOptions. */
+  get realTime(): boolean {
+    return false;
+  }
+
+  /** The task that must act before the wait can end, if it is known. */
+  holder(): TaskImpl | null {
+    return null;
+  }
+
+  next(): IteratorResult<Wait, T> {
+    if (!this.begun) {
+      this.begun = true;
+      if (mustPause()) return PAUSE;
+    }
+    const result = this.attempt();
+    if (result !== WOULD_WAIT) return { done: true, value: result as T };
+    return parkWait(this.enterQueue(null));
+  }
+
+  asCase(): Case<T> {
+    return this[Symbol.iterator]();
+  }
+
+  enlist(waiter: CaseWaiter): void {
+    this.enterQueue(waiter);
+  }
+
+  leave(): void {
+    const { parking } = this;
+    if (parking !== null) parking.queue?.remove(parking);
+  }
+
+  private enterQueue(waiter: CaseWaiter | null): Parking {
+    this.parking = new LatchParking(this, waiter);
+    this.queue().push(this.parking);
+    return this.parking;
+  }
+}
+
+class LatchParking extends Parking {
+  private readonly latch: LatchWait<unknown>;
+  /** The case of a select that waits here; null: the task itself does. */
+  private readonly caseWaiter: CaseWaiter | null;
+
+  constructor(latch: LatchWait<unknown>, caseWaiter: CaseWaiter | null) {
+    super();
+    this.latch = latch;
+    this.caseWaiter = caseWaiter;
+  }
+
+  override describe(): string {
+    return this.latch.describe();
+  }
+
+  override holder(): TaskImpl | null {
+    return this.latch.holder();
+  }
+
+  override get external(): boolean {
+    return this.latch.external || this.latch.realTime;
+  }
+
+  override get realTime(): boolean {
+    return this.latch.realTime;
+  }
+
+  override wake(value?: unknown): boolean {
+    if (this.caseWaiter === null) return super.wake(value);
+    this.queue?.remove(this);
+    this.caseWaiter.notify();
+    return true;
+  }
 }

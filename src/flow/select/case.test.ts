@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
-import type { Operation, Wait } from '../../kernel/operation.ts';
+import type { Case, Selectable } from '../../kernel/case.ts';
+import { AttemptCase, WOULD_WAIT } from '../../kernel/case.ts';
+import type { Wait } from '../../kernel/operation.ts';
 import { Step } from '../../kernel/operation.ts';
 import { Readiness } from '../../kernel/readiness.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { group } from '../../kernel/task/group.ts';
 import { recvWait, sleep } from '../../kernel/waits.ts';
 import { Channel } from '../channel.ts';
-import type { Case, Selectable } from './case.ts';
-import { AttemptCase, WOULD_WAIT } from './case.ts';
 import { select } from './select.ts';
 
 /** A minimal socket: an attempt may find bytes, and one task at a time may read. */
@@ -21,7 +21,7 @@ class Wire extends Readiness {
     this.notifyRecv();
   }
 
-  recv(): Operation<string> {
+  recv(): Selectable<string> {
     return new WireRecv(this);
   }
 

@@ -1,12 +1,15 @@
-import { expect, test } from 'vitest';
-import { codeOf, failureOf, play } from '../../../test/support/kernel/virtual-host.ts';
-import { now } from '../../kernel/current.ts';
+import { describe, expect, expectTypeOf, it, test } from 'vitest';
+import { thrownBy } from '../../../test/support/kernel/operations.ts';
+import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
+import type { Selectable } from '../../kernel/case.ts';
+import { currentTask, now } from '../../kernel/current.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { Step } from '../../kernel/operation.ts';
 import { Parking } from '../../kernel/parking.ts';
 import { Readiness } from '../../kernel/readiness.ts';
-import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
+import { moveOnAfter, scope } from '../../kernel/scope/with-scope.ts';
 import { group } from '../../kernel/task/group.ts';
+import type { TaskImpl } from '../../kernel/task/task.ts';
 import {
   checkpoint,
   park,
@@ -289,26 +292,130 @@ class Waits extends Step<void> {
   }
 }
 
-test('a generator, a function or an operation that runs code is a TypeError in a select', () => {
-  const wrong: unknown[] = [
-    (function* () {})(),
-    () => sleep(1),
-    select({ a: sleep(1) }),
-    new Lock().with(sleep(1)),
-    checkpoint(),
-    new Waits(),
-    7,
+test('a value that select does not take is a TypeError with the reason and the remedy', () => {
+  const wrong: [unknown, string][] = [
+    [(function* () {})(), '`race` runs it as a task'],
+    [select({ a: sleep(1) }), '`race` runs it as a task'],
+    [new Lock().with(sleep(1)), '`race` runs it as a task'],
+    [checkpoint(), '`race` runs it as a task'],
+    [new Waits(), '`race` runs it as a task'],
+    [pause(), '`race` runs it as a task'],
+    [park(new Parking()), '`race` runs it as a task'],
+    [() => sleep(1), 'drop the `() =>`'],
+    [Promise.resolve(1), '`until(promise)`'],
+    [['sleep', 10], 'Use `sleep`'],
+    [undefined, 'This is not an operation'],
+    [7, 'This is not an operation'],
   ];
-  for (const operation of wrong) {
+  for (const [operation, remedy] of wrong) {
     const good = sleep(1);
-    const cases = { good, wrong: operation as Operation<void> };
+    const cases = { good, wrong: operation as Selectable<void> };
     expect(() => select(cases)).toThrow(TypeError);
     expect(() => select(cases)).toThrow('Expected case `wrong` of select to be a wait');
+    expect(() => select(cases)).toThrow(remedy);
     expect(codeOf(() => good)).toBe('ERR_ALREADY_DRIVEN');
-  }
-  for (const operation of [pause(), park(new Parking())]) {
-    expect(codeOf(() => select({ operation }))).toBe('ERR_INVALID_ARG_TYPE');
   }
   expect(() => select({})).toThrow(RangeError);
   expect(() => select(null as never)).toThrow('Expected `cases`');
+});
+
+test('the type of select refuses an operation that is not a wait', () => {
+  expectTypeOf(select).toBeCallableWith({ late: sleep(1) });
+  const work = function* (): Generator<Wait, void> {};
+  // @ts-expect-error a generator is not a case
+  expect(() => select({ work: work() })).toThrow(TypeError);
+  // @ts-expect-error a function is not a case
+  expect(() => select({ work })).toThrow(TypeError);
+});
+
+describe('the join of a task as a case', () => {
+  it('returns the result of the task, and leaves the task running if it is not chosen', () => {
+    play(() =>
+      group(function* (g) {
+        const task = g.spawn(function* () {
+          yield* sleep(10);
+          return 'result';
+        });
+        const early = yield* select({ end: task.join(), late: sleep(5) });
+        expect([early.key, task.state]).toEqual(['late', 'waiting']);
+        expect((task as TaskImpl).joiners?.size).toBe(0);
+        const waiting = g.spawn(() => select({ end: task.join(), forever: sleepForever() }));
+        yield;
+        expect(waiting.waitingOn).toContain(`end: join of task ${task.id}`);
+        expect(yield* waiting.join()).toEqual({ key: 'end', value: 'result' });
+        const ended = yield* select({ end: task.join() });
+        expect(ended.value.toUpperCase()).toBe('RESULT');
+      }),
+    );
+  });
+
+  it('throws the error of the task, and refuses a task that waits for the caller', () => {
+    const results = play(() =>
+      scope(function* () {
+        const failing = group(function* (g) {
+          const task = g.spawn(function* (): Generator<Wait, void> {
+            yield* sleep(1);
+            throw new Error('failed');
+          });
+          yield* select({ end: task.join(), late: sleep(5) });
+        });
+        return [yield* thrownBy(failing), yield* thrownBy(select({ self: currentTask().join() }))];
+      }),
+    );
+    expect(results).toMatchObject([
+      { errors: [{ message: 'failed' }] },
+      { code: 'ERR_JOIN_CYCLE' },
+    ]);
+  });
+});
+
+describe('waitStopping as a case', () => {
+  it('is chosen when the scope is stopped, and a later item stays with its sender', () => {
+    play(() =>
+      group(function* (g) {
+        const jobs = new Channel<string>();
+        const cases = () => ({ job: jobs.receive(), stop: g.scope.waitStopping() });
+        const worker = g.spawn(() => select(cases()));
+        yield;
+        expect(jobs.trySend('first')).toBe(true);
+        expect(yield* worker.join()).toEqual({ key: 'job', value: 'first' });
+        const last = g.spawn(() => select(cases()));
+        yield;
+        g.stop();
+        yield;
+        yield;
+        expect(jobs.trySend('second')).toBe(false);
+        expect((yield* last.join()).key).toBe('stop');
+        expect((yield* select(cases())).key).toBe('stop');
+      }),
+    );
+  });
+
+  it('loses no item that is sent in the turn of the stop', () => {
+    play(() =>
+      group(function* (g) {
+        const jobs = new Channel<string>();
+        const worker = g.spawn(() => select({ job: jobs.receive(), stop: g.scope.waitStopping() }));
+        yield;
+        g.stop();
+        const accepted = jobs.trySend('job');
+        expect(yield* worker.join()).toEqual(
+          accepted ? { key: 'job', value: 'job' } : { key: 'stop', value: undefined },
+        );
+      }),
+    );
+  });
+
+  it('counts as an external wait while the select is parked', () => {
+    const host = new VirtualHost();
+    host.play(() =>
+      group(function* (g) {
+        const task = g.spawn(() => select({ stop: g.scope.waitStopping() }));
+        yield;
+        expect(host.scheduler.externalWaits).toBe(1);
+        task.cancel();
+        expect(host.scheduler.externalWaits).toBe(0);
+      }),
+    );
+  });
 });

@@ -19,21 +19,20 @@
  *     in a simulation the seed determines it.
  *  5. As with any operation, the result is kept for one pause if the budget of the task is spent.
  */
+import type { Case, CaseWaiter, Selectable } from '../../kernel/case.ts';
+import { isSelectable, Waiter, WOULD_WAIT } from '../../kernel/case.ts';
 import { runningTask } from '../../kernel/current.ts';
 import { debug } from '../../kernel/debug.ts';
 import type { Frames, Operation, Wait } from '../../kernel/operation.ts';
-import { alreadyDriven, discard, PAUSE } from '../../kernel/operation.ts';
+import { alreadyDriven, discard, isOperation, isPromise, PAUSE } from '../../kernel/operation.ts';
 import { Parking } from '../../kernel/parking.ts';
 import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { TaskImpl } from '../../kernel/task/task.ts';
 import { mustPause, parkWait } from '../../kernel/waits.ts';
 import { show, wrongType } from '../../support/checks.ts';
-import { Waiter } from '../wait-queue.ts';
-import type { Case, CaseWaiter } from './case.ts';
-import { caseOfKernelWait, isKernelWait, isSelectable, WOULD_WAIT } from './case.ts';
 
 /** The operations that a select chooses from, by the keys that its result uses. */
-export type SelectCases = Readonly<Record<string, Operation<unknown>>>;
+export type SelectCases = Readonly<Record<string, Selectable<unknown>>>;
 
 /** `{ key, value }` of the case that was carried out. A check of `key` narrows `value`. */
 export type Selected<A extends SelectCases> = {
@@ -45,9 +44,10 @@ export type Selected<A extends SelectCases> = {
 
 /**
  * Waits until one of `cases` can be carried out, and carries out that one; the others have not
- * happened. A case is an operation of a channel, broadcast, event, lock, semaphore or barrier, a
- * receive or an accept, a read of a Reader, `readable`, `writable`, `sleep`, `sleepUntil` or
- * `sleepForever`. For code of your own use `race`.
+ * happened. A case is a Selectable: an operation of a channel, broadcast, event, lock, semaphore or
+ * barrier, a receive or an accept, a read of a Reader, `readable`, `writable`, `sleep`,
+ * `sleepUntil`, `sleepForever`, `task.join()` or `scope.waitStopping()`. For code of your own, and
+ * for operations that do a part of their work before they end (`connect`, `sendAll`), use `race`.
  *
  * Cancel: no case has happened. Errors: the error of the case that fails first, for example
  * ERR_CHANNEL_CLOSED (`next()` reports the end without an error); TypeError for any other value,
@@ -71,6 +71,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   /** The case that is attempted first. */
   #firstIndex = 0;
   #external = false;
+  #realTime = false;
   /** The decision: a result, or the error of a case. */
   #outcome: unknown = undefined;
   #failed = false;
@@ -124,7 +125,11 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   }
 
   override get external(): boolean {
-    return this.#external;
+    return this.#external || this.#realTime;
+  }
+
+  override get realTime(): boolean {
+    return this.#realTime;
   }
 
   protected override onWithdrawn(): void {
@@ -206,12 +211,13 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
     try {
       for (const key of keys) {
         taken++;
-        const request = caseOf(key, this.#given[key]);
+        const request = (this.#given[key] as Selectable<unknown>).asCase();
         this.#cases.push(new PendingCase(this, key, request));
         if (request.external) this.#external = true;
+        if (request.realTime === true) this.#realTime = true;
       }
     } finally {
-      for (const key of keys.slice(taken)) discard(this.#given[key] as Operation<unknown>);
+      for (const key of keys.slice(taken)) discard(this.#given[key] as Selectable<unknown>);
     }
   }
 
@@ -335,13 +341,6 @@ class PendingCase extends Waiter implements CaseWaiter {
   }
 }
 
-function caseOf(key: string, operation: unknown): Case<unknown> {
-  if (isSelectable(operation)) return operation.asCase();
-  const request = isKernelWait(operation) ? caseOfKernelWait(operation) : null;
-  if (request === null) throw notACase(key, operation);
-  return request;
-}
-
 function checkCases(cases: SelectCases): void {
   if (typeof cases !== 'object' || cases === null) {
     throw wrongType('cases', 'an object of operations', cases);
@@ -350,7 +349,7 @@ function checkCases(cases: SelectCases): void {
   if (keys.length === 0) throw new RangeError('Expected at least one case to select from, got {}');
   for (const key of keys) {
     const operation = cases[key];
-    if (isSelectable(operation) || isKernelWait(operation)) continue;
+    if (isSelectable(operation)) continue;
     discardAll(cases);
     throw notACase(key, operation);
   }
@@ -364,10 +363,25 @@ function discardAll(cases: SelectCases): void {
 
 function notACase(key: string, operation: unknown): TypeError {
   const text =
-    `Expected case \`${key}\` of select to be a wait (receive, send, sleep, readable, …), got ` +
-    `${show(operation)} (${typeof operation}). An operation that runs your own code cannot be ` +
-    'undone: use `race`.';
+    `Expected case \`${key}\` of select to be a wait (receive, sleep, join, readable, …), got ` +
+    `${show(operation)} (${typeof operation}). ${remedyFor(operation)}`;
   return Object.assign(new TypeError(text), { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+function remedyFor(value: unknown): string {
+  if (typeof value === 'function') {
+    return (
+      'A case is an operation, not a function that returns one: drop the `() =>`, or use `race` ' +
+      'for code of your own.'
+    );
+  }
+  if (isPromise(value)) return 'Wait for a promise with `until(promise)`.';
+  if (Array.isArray(value)) return 'Use `sleep`, `readable` or `writable` for a reason to wait.';
+  if (!isOperation(value)) return 'This is not an operation.';
+  return (
+    'This operation does a part of its work before it ends, and that could not be undone if ' +
+    'another case is chosen. `race` runs it as a task and cancels it then.'
+  );
 }
 
 /**

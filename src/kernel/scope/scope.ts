@@ -16,16 +16,16 @@
  * Cancellation is iterative, because a tree of a hundred thousand tasks would exhaust the stack.
  */
 import { checkDuration, checkInstant } from '../../support/checks.ts';
+import type { Selectable } from '../case.ts';
+import { WOULD_WAIT } from '../case.ts';
 import { graceOver } from '../diagnostics.ts';
 import { TimeoutError, UsageError } from '../errors.ts';
-import type { Operation, Wait } from '../operation.ts';
-import { Lazy } from '../operation.ts';
-import { Parking, ParkingQueue } from '../parking.ts';
+import { ParkingQueue } from '../parking.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { TaskImpl } from '../task/task.ts';
 import type { TimerTarget } from '../timers.ts';
 import { Timer } from '../timers.ts';
-import { checkpoint, park } from '../waits.ts';
+import { LatchWait } from '../waits.ts';
 import { Cancelled } from './cancelled.ts';
 
 /** A region that can be cancelled or stopped, with a deadline that can be moved. */
@@ -47,7 +47,7 @@ export interface Scope {
    * Waits until `stopping` is true.
    * Cancel: the wait ends; nothing has happened.
    */
-  waitStopping(): Operation<void>;
+  waitStopping(): Selectable<void>;
   /** The time at which the scope is cancelled, on the clock of `now()`; Infinity: never. */
   deadline: number;
   /** Aborts when the scope is cancelled, for libraries that accept an AbortSignal. */
@@ -201,8 +201,8 @@ export class ScopeImpl implements Scope, TimerTarget {
     return extras.stop;
   }
 
-  waitStopping(): Operation<void> {
-    return new Lazy(() => untilStopping(this));
+  waitStopping(): Selectable<void> {
+    return new StopWait(this);
   }
 
   get signal(): AbortSignal {
@@ -303,13 +303,31 @@ class StopState implements TimerTarget {
   }
 }
 
-function* untilStopping(scope: ScopeImpl): Generator<Wait, void> {
-  yield* checkpoint();
-  if (scope.stopping) return;
-  // Most stops come from outside the program, for example from a signal.
-  const parking = new Parking('stopping', { external: true });
-  scope.stopState.waiters.push(parking);
-  yield* park(parking);
+/** `waitStopping()`. */
+class StopWait extends LatchWait<void> {
+  private readonly scope: ScopeImpl;
+
+  constructor(scope: ScopeImpl) {
+    super();
+    this.scope = scope;
+  }
+
+  attempt(): undefined | typeof WOULD_WAIT {
+    return this.scope.stopping ? undefined : WOULD_WAIT;
+  }
+
+  protected queue(): ParkingQueue {
+    return this.scope.stopState.waiters;
+  }
+
+  describe(): string {
+    return 'stopping';
+  }
+
+  /** Most stops come from outside the program, for example from a signal. */
+  override get external(): boolean {
+    return true;
+  }
 }
 
 // ---- cancellation in the tree of scopes ----

@@ -7,22 +7,23 @@
  *     the timers) refers to the task. Removing that reference and becoming ready are one step.
  *  2. `scope` is the innermost scope that control is in. It is `ownScope` or lies inside it.
  */
+import type { Selectable } from '../case.ts';
+import { WOULD_WAIT } from '../case.ts';
 import { current, runningTask } from '../current.ts';
 import { debug } from '../debug.ts';
 import { addCause, describeWait } from '../diagnostics.ts';
 import { TaskCancelledError, UsageError } from '../errors.ts';
 import { uncountWait } from '../handlers.ts';
 import type { AsyncContext } from '../host.ts';
-import type { Frames, Operation, OperationSource, Wait } from '../operation.ts';
-import { PAUSE, Step } from '../operation.ts';
-import { Parking, ParkingQueue } from '../parking.ts';
+import type { Frames, OperationSource, Wait } from '../operation.ts';
+import { ParkingQueue } from '../parking.ts';
 import type { ReadinessWaiter } from '../readiness.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { isCancelled } from '../scope/cancelled.ts';
 import { CancellationDeliveries } from '../scope/forced-end.ts';
 import { ScopeImpl } from '../scope/scope.ts';
 import type { Timer, TimerTarget } from '../timers.ts';
-import { mustPause, parkWait } from '../waits.ts';
+import { LatchWait } from '../waits.ts';
 import type { GroupImpl, SpawnOptions } from './group.ts';
 
 /** The state of a task. The last three are final. */
@@ -45,7 +46,7 @@ export interface Task<T> {
    * waiting, for the calling task itself or an ancestor of it.
    * Cancel: ends the wait only; the task continues.
    */
-  join(): Operation<T>;
+  join(): Selectable<T>;
   /** Requests the end of the task: its operations throw Cancelled. Returns at once. */
   cancel(reason?: unknown): void;
   /** The unfinished tasks of the groups that this task has open. */
@@ -153,7 +154,7 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
     return this.frames === null && this.source === null;
   }
 
-  join(): Operation<T> {
+  join(): Selectable<T> {
     return new JoinOperation(this);
   }
 
@@ -263,44 +264,31 @@ export function runOutcome<T>(main: TaskImpl<T>, signal?: AbortSignal): RunOutco
   return { error: aborted ? signal.reason : mainTaskCancelled(main as TaskImpl, error) };
 }
 
-class JoinOperation<T> extends Step<T> {
+class JoinOperation<T> extends LatchWait<T> {
   private readonly target: TaskImpl<T>;
-  private checked = false;
 
   constructor(task: TaskImpl<T>) {
     super();
     this.target = task;
   }
 
-  next(): IteratorResult<Wait, T> {
-    const task = this.target;
-    if (!this.checked) {
-      this.checked = true;
-      rejectJoinCycle(task);
-      if (mustPause()) return PAUSE;
-    }
-    if (task.finished) return { done: true, value: resultOf(task) };
-    const parking = new JoinParking(task);
-    task.joiners ??= new ParkingQueue();
-    task.joiners.push(parking);
-    return parkWait(parking);
-  }
-}
-
-class JoinParking extends Parking {
-  private readonly target: TaskImpl;
-
-  constructor(task: TaskImpl) {
-    super();
-    this.target = task;
+  attempt(): T | typeof WOULD_WAIT {
+    if (this.target.finished) return resultOf(this.target);
+    rejectJoinCycle(this.target as TaskImpl);
+    return WOULD_WAIT;
   }
 
-  override describe(): string {
+  protected queue(): ParkingQueue {
+    this.target.joiners ??= new ParkingQueue();
+    return this.target.joiners;
+  }
+
+  describe(): string {
     return `join of task ${this.target.id} '${this.target.name}'`;
   }
 
   override holder(): TaskImpl {
-    return this.target;
+    return this.target as TaskImpl;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Reader: reads whole messages from the bytes of a socket, in whatever chunks they arrive. */
 
-import type { Operation } from '../../kernel/operation.ts';
+import type { Selectable } from '../../kernel/case.ts';
 import { checkInteger, outOfRange } from '../../support/checks.ts';
 import { checkBytes } from '../bytes.ts';
 import { unreadBytes } from '../errors.ts';
@@ -64,9 +64,9 @@ export class Reader implements Disposable {
    * Buffer at end of file. The caller owns the Buffer.
    * Cancel: no byte is lost. Errors: as `socket.recv`.
    */
-  read(max: number = DEFAULT_MAX): Operation<Buffer> {
+  read(max: number = DEFAULT_MAX): Selectable<Buffer> {
     checkInteger('max', max, 1, MAX_BYTES);
-    return this.#readOperation(ANY, max) as Operation<Buffer>;
+    return this.#readOperation(ANY, max) as Selectable<Buffer>;
   }
 
   /**
@@ -76,9 +76,9 @@ export class Reader implements Disposable {
    * Cancel: no byte is lost. Errors: ERR_UNEXPECTED_EOF if end of file comes within the message
    * (the received bytes are in `.bytes`), and as `socket.recv`.
    */
-  readExactly(n: number): Operation<Buffer | null> {
+  readExactly(n: number): Selectable<Buffer | null> {
     checkInteger('n', n, 0, MAX_BYTES);
-    return this.#readOperation(EXACTLY, n) as Operation<Buffer | null>;
+    return this.#readOperation(EXACTLY, n) as Selectable<Buffer | null>;
   }
 
   /**
@@ -88,12 +88,15 @@ export class Reader implements Disposable {
    * readable), ERR_UNEXPECTED_EOF if end of file comes first (the received bytes are in `.bytes`),
    * a RangeError for an empty delimiter, and as `socket.recv`.
    */
-  readUntil(delimiter: string | Uint8Array, options: ReaderOptions = {}): Operation<Buffer | null> {
+  readUntil(
+    delimiter: string | Uint8Array,
+    options: ReaderOptions = {},
+  ): Selectable<Buffer | null> {
     const max = this.#limitOf(options);
     const bytes = this.#delimiterOf(delimiter);
     const read = this.#readOperation(UNTIL, max);
     read.delimiter = bytes;
-    return read as Operation<Buffer | null>;
+    return read as Selectable<Buffer | null>;
   }
 
   /**
@@ -103,8 +106,8 @@ export class Reader implements Disposable {
    * Cancel: no byte is lost. Errors: ERR_LIMIT if the line is longer than `max` bytes (they stay
    * readable), and as `socket.recv`.
    */
-  readLine(options: ReaderOptions = {}): Operation<string | null> {
-    return this.#readOperation(LINE, this.#limitOf(options)) as Operation<string | null>;
+  readLine(options: ReaderOptions = {}): Selectable<string | null> {
+    return this.#readOperation(LINE, this.#limitOf(options)) as Selectable<string | null>;
   }
 
   /**

@@ -6,9 +6,11 @@
  * The first connection is returned, and the other attempts are closed at once. All of it runs in
  * the calling task, which waits for all pending attempts at the same time.
  */
+
 import { select } from '../../flow/select/select.ts';
+import type { Selectable } from '../../kernel/case.ts';
 import { now } from '../../kernel/current.ts';
-import type { Operation, Wait } from '../../kernel/operation.ts';
+import type { Wait } from '../../kernel/operation.ts';
 import { sleepUntil, writable } from '../../kernel/waits.ts';
 import type { Endpoint, Network, Transport, TransportConnectOptions } from '../../world/network.ts';
 import { formatAddress } from '../address.ts';
@@ -111,7 +113,7 @@ export class ConnectionAttempts {
       yield* writable(first as Transport);
       return false;
     }
-    const cases: Record<string, Operation<unknown>> = { nextAttempt: sleepUntil(nextAt) };
+    const cases: Record<string, Selectable<unknown>> = { nextAttempt: sleepUntil(nextAt) };
     for (const [{ to }, transport] of this.#pending) {
       cases[formatAddress(to)] = writable(transport);
     }

@@ -1,8 +1,8 @@
 /** Listener: accepts connections. */
 
-import type { Case, Selectable } from '../../flow/select/case.ts';
-import { AttemptCase } from '../../flow/select/case.ts';
-import type { Operation, Wait } from '../../kernel/operation.ts';
+import type { Case, Selectable } from '../../kernel/case.ts';
+import { AttemptCase } from '../../kernel/case.ts';
+import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE, Step } from '../../kernel/operation.ts';
 import type { Pollable, Readiness } from '../../kernel/readiness.ts';
 import { mustPause, recvWait } from '../../kernel/waits.ts';
@@ -54,7 +54,7 @@ export class Listener implements Pollable, Disposable {
    * Errors: ERR_CLOSED, ERR_BUSY; EMFILE, ENFILE, ENOBUFS, ENOMEM if the system has no descriptor
    * left (the connection stays in the queue).
    */
-  accept(): Operation<Socket> {
+  accept(): Selectable<Socket> {
     return new Accept(this);
   }
 

@@ -1,6 +1,6 @@
 /** The receiving half of a socket: `recv` and `recvInto` as operations that allocate nothing. */
-import type { Case, Selectable } from '../../flow/select/case.ts';
-import { AttemptCase } from '../../flow/select/case.ts';
+import type { Case, Selectable } from '../../kernel/case.ts';
+import { AttemptCase } from '../../kernel/case.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE } from '../../kernel/operation.ts';
 import type { WaitResult } from '../../kernel/waits.ts';

@@ -15,6 +15,7 @@
  *     received or sent directly, so direct operations are rejected while they hold any.
  */
 
+import type { Selectable } from '../../kernel/case.ts';
 import type { Operation } from '../../kernel/operation.ts';
 import type { Pollable, Readiness } from '../../kernel/readiness.ts';
 import { chargeBytes } from '../../kernel/waits.ts';
@@ -87,7 +88,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    * system (ECONNRESET, …). With TLS, an end without close_notify is ERR_TLS_TRUNCATED, after the
    * bytes before it.
    */
-  recv(max: number = DEFAULT_MAX_RECEIVE): Operation<Buffer> {
+  recv(max: number = DEFAULT_MAX_RECEIVE): Selectable<Buffer> {
     if (max !== DEFAULT_MAX_RECEIVE) checkInteger('max', max, 1, 2 ** 31 - 1);
     this.checkUnread();
     const operation = this.#recv.acquire() ? this.#recv : new ReceiveBuffer(this);
@@ -100,7 +101,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    * Cancel: no byte is lost.
    * Errors: as `recv`; TypeError if `into` is not a Uint8Array or is empty.
    */
-  recvInto(into: Uint8Array): Operation<number> {
+  recvInto(into: Uint8Array): Selectable<number> {
     checkBytes('into', into);
     if (into.length === 0) throw wrongType('into', 'room for at least one byte', into);
     this.checkUnread();

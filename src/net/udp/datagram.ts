@@ -11,6 +11,7 @@
  *     before it was connected.
  */
 
+import type { Selectable } from '../../kernel/case.ts';
 import { UsageError } from '../../kernel/errors.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
@@ -136,7 +137,7 @@ export class Datagram implements Pollable, Disposable {
    * Errors: ERR_CLOSED, ERR_BUSY; on a connected socket, an error that an earlier datagram caused
    * at the peer (ECONNREFUSED, EHOSTUNREACH, …), once.
    */
-  recvFrom(): Operation<ReceivedDatagram> {
+  recvFrom(): Selectable<ReceivedDatagram> {
     return this.#recvFrom.acquire() ? this.#recvFrom : new ReceiveDatagram(this);
   }
 

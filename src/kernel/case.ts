@@ -1,27 +1,41 @@
 /**
- * Cases: the interface between `select` and the operations that it chooses from.
+ * Cases: the interface between `select` (in flow/) and the operations that it chooses from.
  *
- * An operation that can be a case of a select has a method `asCase()`. Operations that wait in a
- * queue inherit it from `WaitingOperation`. Operations of other layers, such as a receive on a
- * socket, implement it with an `AttemptCase`. The kernel's own waits (sleep, sleepUntil,
- * sleepForever, readable, writable) are converted here.
+ * An operation that can be a case of a select has a method `asCase()`. The kernel's own waits and
+ * its LatchWait (waits.ts) have it, and so have the operations that wait in a queue (flow/). An
+ * operation that attempts and waits for readiness, such as a receive on a socket, implements it
+ * with an `AttemptCase`.
  */
-import { runningTask } from '../../kernel/current.ts';
-import { BusyError } from '../../kernel/errors.ts';
-import type { Operation } from '../../kernel/operation.ts';
-import type { Pollable, Readiness, ReadinessWaiter } from '../../kernel/readiness.ts';
-import type { TimerTarget } from '../../kernel/timers.ts';
-import { Timer } from '../../kernel/timers.ts';
-import { SingleWaitOperation } from '../../kernel/waits.ts';
-import type { Waiter } from '../wait-queue.ts';
+import { BusyError } from './errors.ts';
+import type { Operation } from './operation.ts';
+import { Parking } from './parking.ts';
+import type { Pollable, Readiness, ReadinessWaiter } from './readiness.ts';
+import type { TaskImpl } from './task/task.ts';
+import type { TimerTarget } from './timers.ts';
 
 /** Returned by an attempt that would have to wait. */
 export const WOULD_WAIT: unique symbol = Symbol('would wait');
 
-/** An operation that `select` accepts as a case. */
+/**
+ * An operation that `select` accepts as a case: a wait that has no effect unless it is carried out.
+ * Unlike other operations, it can be left at any moment without losing anything.
+ */
 export interface Selectable<T> extends Operation<T> {
   /** Takes the operation, which counts as driven from now on. Throws ERR_ALREADY_DRIVEN. */
   asCase(): Case<T>;
+}
+
+/** An entry of a wait queue: a waiting operation, or a pending case of a select. */
+export abstract class Waiter extends Parking {
+  /** The waiting task. */
+  abstract readonly task: TaskImpl;
+  /** The request that is carried out before the waiter is woken. */
+  abstract readonly request: Case<unknown>;
+
+  /** True if the request must not be carried out any more. */
+  get stale(): boolean {
+    return false;
+  }
 }
 
 /** A pending case of a select: it waits in a queue, for readiness, or for a timer. */
@@ -31,6 +45,8 @@ export interface CaseWaiter extends Waiter, ReadinessWaiter, TimerTarget {}
 export interface Case<T> {
   /** True if an event outside the program may end the wait. The value does not change. */
   readonly external: boolean;
+  /** True if an event of the real process ends the wait; see ParkingOptions. Default: false. */
+  readonly realTime?: boolean;
   /** The text for `task.waitingOn`. */
   describe(): string;
   /**
@@ -130,62 +146,4 @@ function busyError(what: string): BusyError {
     `A select cannot wait for '${what}': another task already waits for it. One task at a time ` +
       'may wait for each direction.',
   );
-}
-
-/** True for an operation of the kernel that waits once. */
-export function isKernelWait(operation: unknown): operation is SingleWaitOperation<unknown> {
-  return operation instanceof SingleWaitOperation;
-}
-
-/** Takes the kernel's `operation` and returns its case, or null if `select` does not accept it. */
-export function caseOfKernelWait(operation: SingleWaitOperation<unknown>): Case<unknown> | null {
-  const wait = operation.takeWait();
-  switch (wait?.[0]) {
-    case 'recv':
-      return new KernelReadinessCase(wait[1], 'recv');
-    case 'send':
-      return new KernelReadinessCase(wait[1], 'send');
-    case 'sleep':
-      return new SleepCase(wait[1]);
-    default:
-      return null;
-  }
-}
-
-class KernelReadinessCase extends ReadinessCase<void> {
-  attempt(): undefined | typeof WOULD_WAIT {
-    return this.ready ? undefined : WOULD_WAIT;
-  }
-}
-
-class SleepCase implements Case<void> {
-  readonly #ms: number;
-  readonly #scheduler = runningTask().scheduler;
-  #timer: Timer | null = null;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-  }
-
-  /** A finite sleep ends with its timer. Only an external event can end an infinite one. */
-  get external(): boolean {
-    return this.#ms === Infinity;
-  }
-
-  describe(): string {
-    return this.external ? 'sleep forever' : `sleep ${this.#ms} ms`;
-  }
-
-  attempt(): typeof WOULD_WAIT {
-    return WOULD_WAIT;
-  }
-
-  enlist(waiter: CaseWaiter): void {
-    this.#timer = new Timer(waiter);
-    this.#scheduler.arm(this.#timer, this.#scheduler.now() + this.#ms);
-  }
-
-  leave(): void {
-    if (this.#timer !== null) this.#scheduler.disarm(this.#timer);
-  }
 }
