@@ -75,8 +75,10 @@ function* acceptNext(server: ServerImpl): Generator<Wait, Socket | undefined> {
       if (isNew) pauseMs = FIRST_PAUSE_MS;
       shortageSince = isNew ? now : Math.min(shortageSince, now);
       countPause(server);
+      const { pausesAccept } = server.network.capabilities;
+      const effect = pausesAccept ? 'accepting is paused' : 'new connections are reset';
       server.reporter.warn(
-        `${code}: accepting is paused until descriptors or memory are free. See \`ulimit -n\`.`,
+        `${code}: ${effect} until descriptors or memory are free. See \`ulimit -n\`.`,
       );
       if (now - shortageSince >= SHED_AFTER_MS) shed(server);
     }

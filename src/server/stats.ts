@@ -93,7 +93,8 @@ export interface ServerStats {
    * 0 on a network that cannot leave connections in the system's queue.
    */
   readonly acceptPauses: number;
-  /** Connections that were reset because the listener's queue was full; `undefined`: not known. */
+  /** Connections that were reset because the queue of the listener was full or descriptors were
+   *  short (portable network); `undefined`: not known. */
   readonly overflowed: number | undefined;
   /**
    * Connections that the system dropped since the server started because an accept queue was full,
@@ -139,7 +140,7 @@ export const SERVER_METRICS: Readonly<Record<ServerMetric, MetricDefinition>> = 
   bytesReceived: counter('Bytes received on all connections.'),
   bytesSent: counter('Bytes sent on all connections.'),
   acceptPauses: counter('Pauses of accepting.'),
-  overflowed: counter('Connections reset because the queue of the listener was full.'),
+  overflowed: counter('Connections reset because the queue was full or descriptors were short.'),
   hostOverflowed: counter('Connections dropped because an accept queue of the machine was full.'),
   'handshakes.pending': gauge(TLS_HELP),
   'handshakes.waiting': gauge(TLS_HELP),

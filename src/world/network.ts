@@ -147,7 +147,8 @@ export interface NetworkOwner {
 /** The features in which backends differ. Tests and servers check them instead of guessing. */
 export interface Capabilities {
   /** True: connections that are not accepted stay in the system's queue. False: the backend accepts
-   *  them, pauses up to `backlog` of them, and resets the rest. */
+   *  them, pauses up to `backlog` of them (a queue of Linux holds one more), and resets the rest.
+   *  It also resets connections for which it has no descriptor. */
   readonly pausesAccept: boolean;
   /** The number of bytes that the system took of an interrupted send is exact. */
   readonly exactTorn: boolean;
@@ -335,8 +336,8 @@ export interface ListenerTransport extends Readiness {
 
   /**
    * The next connection; `undefined`: would block. A connection that ended in the queue is skipped.
-   * Throws EMFILE, ENFILE, ENOBUFS or ENOMEM if the system has no descriptor left; the connection
-   * stays in the queue.
+   * Throws EMFILE, ENFILE, ENOBUFS or ENOMEM if the system has no descriptor left. The connection
+   * stays in the queue, or was reset (`Capabilities.pausesAccept`).
    */
   tryAccept(): Transport | undefined;
 
@@ -354,8 +355,8 @@ export interface ListenerTransport extends Readiness {
   /** Connections that wait to be accepted now. Absent, `undefined`: not known. */
   readonly queued?: number | undefined;
 
-  /** Connections that were reset because the queue was full. Absent: the system keeps the queue and
-   *  does not report it. */
+  /** Connections that were reset because the queue was full or descriptors were short. Absent: the
+   *  system keeps the queue and does not report it. */
   readonly overflowed?: number | undefined;
 
   /** Stops listening. Connections that are not accepted are reset. */

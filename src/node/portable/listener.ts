@@ -10,34 +10,52 @@
  * Invariants:
  *  1. A queued connection is paused: nothing is read before it is accepted.
  *  2. At most `backlog` connections are queued. Further ones are reset and counted.
- *  3. After close() the queue is empty, and `tryAccept` throws.
+ *  3. The last RESERVED_DESCRIPTORS are not for a listener that has as many connections. Further
+ *     ones are reset and counted, and the next `tryAccept` throws EMFILE. (At EMFILE libuv itself
+ *     accepts and closes the connections of the system's queue, and reports nothing.)
+ *  4. After close() the queue is empty, and `tryAccept` throws.
  */
 import { chmodSync } from 'node:fs';
 import type { ListenOptions as NodeListenOptions, Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
+import { constants } from 'node:os';
 import { ClosedError } from '../../kernel/errors.ts';
 import { Readiness } from '../../kernel/readiness.ts';
 import type { Endpoint, ListenerTransport, ListenOptions, Transport } from '../../world/network.ts';
 import { endpointText } from '../endpoint.ts';
+import { readLimits } from '../process/limits.ts';
 import type { SocketFile } from '../process/unix-socket.ts';
 import { absolutePath, closeKeepingSuccessor, socketFileAt } from '../process/unix-socket.ts';
+import { systemError } from '../system-error.ts';
 import type { PortableNetwork } from './network.ts';
 import type { ConnectionEndpoints } from './node-socket.ts';
-import { acceptedEndpoints, boundEndpoint, resetSocket, UNNAMED } from './node-socket.ts';
+import {
+  acceptedEndpoints,
+  boundEndpoint,
+  connectionsOf,
+  descriptorOf,
+  resetSocket,
+  UNNAMED,
+} from './node-socket.ts';
 import { attachListeners, HIGH_WATER_MARK, PortableTransport } from './transport.ts';
+
+/** Left for the other listeners of the process, for connections that it makes, and for files. */
+const RESERVED_DESCRIPTORS = 16;
 
 /** An address, or an inherited descriptor with its address, if that is known. */
 export type ListenTarget = Endpoint | { readonly fd: number; readonly local: Endpoint | undefined };
 
 export class PortableListener extends Readiness implements ListenerTransport {
   local: Endpoint;
-  /** Connections that were reset because the accept queue was full. */
+  /** Connections that were reset because the accept queue was full or descriptors were short. */
   overflowed = 0;
   readonly #network: PortableNetwork;
   readonly #server: Server;
   /** Connections that the program has not accepted yet, oldest first. */
   readonly #acceptQueue = new Set<Socket>();
   readonly #backlog: number;
+  /** The first of the reserved descriptors. Infinity: the limit of the system is not known. */
+  readonly #firstReserved: number;
   /** Permission bits that are still to be set on the file of a Unix listener. */
   #mode: number | undefined;
   /** The file of a Unix listener. */
@@ -61,6 +79,7 @@ export class PortableListener extends Readiness implements ListenerTransport {
     this.#inherited = 'fd' in at;
     this.#network = network;
     this.#backlog = options.backlog;
+    this.#firstReserved = (readLimits().descriptors ?? Infinity) - RESERVED_DESCRIPTORS;
     this.#mode = options.mode;
     this.#server = createServer({
       allowHalfOpen: true,
@@ -80,11 +99,9 @@ export class PortableListener extends Readiness implements ListenerTransport {
     return `listener ${endpointText(this.local)}`;
   }
 
-  /** `undefined` if there is none, and after close. The handle of a net.Server is undocumented, but
-   *  `child_process` uses it too. */
+  /** `undefined` if there is none, and after close. */
   get descriptor(): number | undefined {
-    const { _handle: handle } = this.#server as { _handle?: { readonly fd?: number } | null };
-    return handle?.fd === undefined || handle.fd < 0 ? undefined : handle.fd;
+    return descriptorOf(this.#server);
   }
 
   tryListen(): boolean {
@@ -143,14 +160,17 @@ export class PortableListener extends Readiness implements ListenerTransport {
     server.listen(options);
     server.unref();
     // node:net usually calls bind(2) and listen(2) at once and emits 'listening' in a later tick.
-    if (server.listening) this.#setMode();
+    if (server.listening) this.#onBound();
   }
 
-  /** For two system calls after listen(2), the file has the mode that the umask left. */
-  #setMode(): void {
+  /** The file of a Unix listener exists. For two system calls after listen(2), it has the mode that
+   *  the umask left. */
+  #onBound(): void {
     const mode = this.#mode;
     this.#mode = undefined;
-    if (mode === undefined || !('path' in this.local)) return;
+    if (this.#inherited || !('path' in this.local)) return;
+    this.#file ??= socketFileAt(this.local.path);
+    if (mode === undefined) return;
     try {
       chmodSync(this.local.path, mode);
     } catch (error) {
@@ -165,13 +185,11 @@ export class PortableListener extends Readiness implements ListenerTransport {
       this.#server.close();
       return;
     }
-    this.#setMode();
+    this.#onBound();
     if (this.#listenError !== null) return this.#network.notifications.writable(this);
     this.#listening = true;
     if (!('path' in this.local) || this.local === UNNAMED) {
       this.local = boundEndpoint(this.#server) ?? this.local;
-    } else if (!this.#inherited) {
-      this.#file = socketFileAt(this.local.path);
     }
     this.#network.notifications.writable(this);
   }
@@ -189,13 +207,22 @@ export class PortableListener extends Readiness implements ListenerTransport {
 
   #enqueue(socket: Socket): void {
     attachListeners(socket);
-    if (this.#closed || this.#acceptQueue.size >= this.#backlog) {
+    const isShort = this.#isReserved(descriptorOf(socket));
+    if (this.#closed || isShort || this.#acceptQueue.size >= this.#backlog) {
       this.overflowed += 1;
       resetSocket(socket);
-      return;
+      if (!isShort || this.#closed) return;
+      this.#acceptError = systemError(-constants.errno.EMFILE, 'accept');
+    } else {
+      this.#acceptQueue.add(socket);
     }
-    this.#acceptQueue.add(socket);
     this.#network.notifications.readable(this);
+  }
+
+  /** The system assigns the lowest free descriptor, so all below it are in use. */
+  #isReserved(descriptor = 0): boolean {
+    if (descriptor < this.#firstReserved) return false;
+    return connectionsOf(this.#server) > RESERVED_DESCRIPTORS;
   }
 }
 

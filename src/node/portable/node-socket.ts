@@ -1,5 +1,6 @@
 /** Sockets of node:net: how they are closed, their addresses, and their errors. */
 import type { Server, Socket } from 'node:net';
+import type { SystemError } from '../../support/system-error.ts';
 import type { Endpoint } from '../../world/network.ts';
 import type { Failure } from '../stream/stream-transport.ts';
 import { brokenPipe, connectionReset } from '../stream/stream-transport.ts';
@@ -55,6 +56,21 @@ function resetOrDestroy(this: Socket): void {
   else this.destroy();
 }
 
+/**
+ * The descriptor of a socket; `undefined` if there is none, and after close. The handle is
+ * undocumented, but `child_process` uses it too.
+ */
+export function descriptorOf(socket: Socket | Server): number | undefined {
+  const { _handle: handle } = socket as { _handle?: { readonly fd?: number } | null };
+  return handle?.fd === undefined || handle.fd < 0 ? undefined : handle.fd;
+}
+
+/** The open connections that `server` has accepted. Undocumented: `getConnections`, which returns
+ *  this number, calls back in a later tick. 0: not known. */
+export function connectionsOf(server: Server): number {
+  return (server as { _connections?: number })._connections ?? 0;
+}
+
 /** The endpoint of a Unix client, or one that is not known yet. */
 export const UNNAMED: Endpoint = { path: '' };
 
@@ -101,21 +117,32 @@ function ipEndpoint(host?: string, port?: number, family?: string): Endpoint | u
  */
 export const HIDES_RESETS: boolean = libuvBefore(52);
 
+/** The failures of receives and of sends after an error, which node:net reports once. */
+export interface Failures {
+  readonly recv: Failure;
+  readonly send: Failure;
+}
+
 /**
- * The failure of receives after `error`, which node:net reports once for both directions. A reset
- * that a write has met is EPIPE to the sender and ECONNRESET to the receiver.
+ * The failures after `error`. As the system does, they report a reset to every receive, and to a
+ * send if no receive was first: a send after that is EPIPE.
  */
-export function recvFailure(error: NodeJS.ErrnoException): Failure {
-  return isReset(error) && error.syscall !== 'read' ? connectionReset : () => error;
-}
-
-/** The failure of sends after `error`: EPIPE after a reset. */
-export function sendFailure(error: NodeJS.ErrnoException): Failure {
-  return isReset(error) ? brokenPipe : () => error;
-}
-
-function isReset({ code }: NodeJS.ErrnoException): boolean {
-  return code === 'ECONNRESET' || code === 'EPIPE';
+export function failuresAfter(error: NodeJS.ErrnoException): Failures {
+  if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') {
+    return { recv: () => error, send: () => error };
+  }
+  let isReported = error.code === 'EPIPE';
+  let sendError: SystemError | undefined;
+  return {
+    recv: () => {
+      isReported = true;
+      return connectionReset();
+    },
+    send: () => {
+      sendError ??= isReported ? brokenPipe() : connectionReset('write');
+      return sendError;
+    },
+  };
 }
 
 function libuvBefore(minor: number): boolean {

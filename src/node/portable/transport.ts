@@ -20,13 +20,12 @@ import { connectionReset, FlowingTransport } from '../stream/stream-transport.ts
 import type { PortableNetwork } from './network.ts';
 import type { ConnectionEndpoints } from './node-socket.ts';
 import {
+  failuresAfter,
   HIDES_RESETS,
   lingerAndClose,
   localEndpoint,
-  recvFailure,
   remoteEndpoint,
   resetSocket,
-  sendFailure,
 } from './node-socket.ts';
 import type { OptionsSet } from './options.ts';
 import { applyOptions, readOption, withOption } from './options.ts';
@@ -128,6 +127,13 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
     return true;
   }
 
+  /** The system resets a connection that is closed with unread bytes, but has none: they are here.
+   *  (The peer of a Unix socket receives an ordinary end of file.) */
+  override close(): void {
+    if (this.received.empty || this.#isUnix) super.close();
+    else this.reset();
+  }
+
   protected finish(): void {
     this.#detach();
     lingerAndClose(this.socket, this.#network.lingerMs);
@@ -173,8 +179,9 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
 
   /** `error` has ended both directions. May be called several times. */
   onError(error: NodeJS.ErrnoException): void {
-    if (this.connected) this.failed(recvFailure(error), sendFailure(error));
-    else this.failed(() => error);
+    if (!this.connected) return this.failed(() => error);
+    const { recv, send } = failuresAfter(error);
+    this.failed(recv, send);
   }
 
   /** The descriptor is closed. A direction that has ended without a cause was ended by the peer. */

@@ -1,4 +1,5 @@
 /** Unix sockets: the files of listeners, and the limits of paths. */
+import type { BigIntStats } from 'node:fs';
 import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
@@ -26,19 +27,20 @@ export function socketFileAt(path: string): SocketFile | undefined {
   const absolute = resolve(path);
   const stat = lstatSync(absolute, { bigint: true, throwIfNoEntry: false });
   if (!stat?.isSocket()) return undefined;
-  return { path: absolute, device: stat.dev, inode: stat.ino, bornNs: stat.birthtimeNs };
+  return identityOf(absolute, stat);
 }
 
 /**
  * Removes `file`, unless it no longer exists or another file has replaced it (nodejs/node#19729).
  */
 export function removeSocketFile(file: SocketFile | undefined): void {
-  const now = file && socketFileAt(file.path);
-  if (file === undefined || now === undefined || !isSame(file, now)) return;
+  if (file === undefined) return;
   try {
-    unlinkSync(file.path);
+    const now = socketFileAt(file.path);
+    if (now !== undefined && isSame(file, now)) unlinkSync(file.path);
   } catch {
-    // The directory is missing or not writable. The address stays in use, and listen reports that.
+    // The directory is not accessible or not writable, or the file belongs to another user. The
+    // address stays in use, and listen reports that.
   }
 }
 
@@ -83,18 +85,42 @@ function removeStaleClaim(claim: string): void {
 }
 
 /**
- * Runs `close`, in which libuv unlinks the path of `ours`, whatever file is there. During a restart
- * that is the file of the successor, which would then listen at no path. So a file that is not ours
- * gets a second name meanwhile. For two system calls the successor has no path; this cannot be
- * shortened without closing the descriptor here.
+ * Runs `close`, in which libuv unlinks the path of `ours`, whatever is there. During a restart that
+ * is the file of the successor, which would then listen at no path. So a file of any kind that is
+ * not ours has another name meanwhile. For two system calls its path is missing; this cannot be
+ * shortened without closing the descriptor here. A file that cannot be renamed cannot be unlinked
+ * either.
  */
 export function closeKeepingSuccessor(ours: SocketFile | undefined, close: () => void): void {
-  const now = ours && socketFileAt(ours.path);
-  if (ours === undefined || now === undefined || isSame(ours, now)) return close();
-  const aside = `${now.path}.${process.pid}.${now.inode}`;
-  linkSync(now.path, aside);
+  const aside = ours && moveAside(ours);
   close();
-  renameSync(aside, now.path);
+  if (ours !== undefined && aside !== undefined) moveBack(aside, ours.path);
+}
+
+/** Renames the file at the path of `ours`, unless it is ours, and returns the new name. */
+function moveAside(ours: SocketFile): string | undefined {
+  try {
+    const now = lstatSync(ours.path, { bigint: true });
+    if (isSame(ours, identityOf(ours.path, now))) return undefined;
+    const aside = `${ours.path}.${process.pid}.${now.ino}`;
+    renameSync(ours.path, aside);
+    return aside;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Leaves the path alone if another server has bound it meanwhile. */
+function moveBack(aside: string, path: string): void {
+  try {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) renameSync(aside, path);
+  } catch {
+    // The directory has changed meanwhile. A close does not throw.
+  }
+}
+
+function identityOf(path: string, { dev, ino, birthtimeNs }: BigIntStats): SocketFile {
+  return { path, device: dev, inode: ino, bornNs: birthtimeNs };
 }
 
 function isSame(a: SocketFile, b: SocketFile): boolean {

@@ -1,9 +1,10 @@
 /**
  * An echo server for a process with few descriptors: few-descriptors.mjs BACKEND OPTIONS; OPTIONS
- * are those of tcpServer as JSON. It sends its port to its parent, replies to 'stats', drains on
- * 'drain', and ends on 'stop' or when the parent has ended.
+ * are those of tcpServer as JSON. A second server, for probes, has no clients at first. It sends
+ * both ports to its parent, replies to 'stats', drains on 'drain', and ends on 'stop' or when the
+ * parent has ended.
  */
-import { run, tcpServer } from '../../../dist/index.js';
+import { group, listen, run, serve, tcpServer } from '../../../dist/index.js';
 
 let server;
 
@@ -15,9 +16,16 @@ function* echo(socket) {
   }
 }
 
-function onListening(listening) {
-  server = listening;
-  process.send({ port: server.address.port });
+function* servers() {
+  yield* group(function* (tasks) {
+    const probes = yield* listen('127.0.0.1:0');
+    tasks.spawn(() => serve(probes, echo, { maxConnections: 4 }), { daemon: true });
+    const onListening = (listening) => {
+      server = listening;
+      process.send({ port: server.address.port, probePort: probes.address.port });
+    };
+    yield* tcpServer('127.0.0.1:0', echo, { onListening, ...JSON.parse(options) });
+  });
 }
 
 process.on('message', (message) => {
@@ -29,7 +37,5 @@ process.on('message', (message) => {
 process.on('disconnect', () => server.stop({ graceMs: 0 }));
 
 const [, , backend, options] = process.argv;
-await run(() => tcpServer('127.0.0.1:0', echo, { onListening, ...JSON.parse(options) }), {
-  backend,
-});
+await run(servers, { backend });
 if (process.connected) process.disconnect();

@@ -49,8 +49,34 @@ for (const backend of backends.filter(({ real }) => real)) {
 
         const { acceptPauses, failed } = await statsOf(server);
         expect([acceptPauses > 0, failed]).toEqual([pauses, 0]);
-        const warnings = server.process.stderr.match(/accepting is paused/g) ?? [];
-        expect(warnings.length).toBe(pauses ? 1 : 0);
+        const effect = pauses ? /accepting is paused/g : /new connections are reset/g;
+        expect(server.process.stderr.match(effect)?.length).toBe(1);
+        await stop(server);
+      },
+    );
+
+    it('leaves descriptors for another server of the process', async () => {
+      const server = await startServer(backend.name, {});
+      const pauses = backend.capabilities.pausesAccept;
+      for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
+      await untilExhausted(server, pauses);
+      const probe = new Client(server.probePort);
+      clients.push(probe);
+      while (probe.state === 'waiting') await nextChange();
+      expect(probe.state).toBe('answered');
+      await stop(server);
+    });
+
+    it.runIf(!backend.capabilities.pausesAccept)(
+      'counts the connections that it resets for lack of a descriptor',
+      async () => {
+        const server = await startServer(backend.name, UNREACHABLE);
+        for (let i = 0; i < CLIENTS; i++) clients.push(new Client(server.port));
+        await untilExhausted(server, false);
+        const resets = clients.filter(({ state }) => state === 'reset').length;
+        expect(resets).toBeGreaterThan(CLIENTS - DESCRIPTORS);
+        const { overflowed, accepted } = await statsOf(server);
+        expect([overflowed, accepted]).toEqual([resets, CLIENTS - resets]);
         await stop(server);
       },
     );
@@ -151,14 +177,15 @@ function nextChange(): Promise<void> {
 interface ServerProcess {
   readonly process: Process;
   readonly port: number;
+  readonly probePort: number;
 }
 
 async function startServer(backend: string, options: ServerOptions): Promise<ServerProcess> {
   const script = `ulimit -n ${DESCRIPTORS} && exec "$0" "$@"`;
   const args = ['-c', script, process.execPath, program, backend, JSON.stringify(options)];
   const started = new Process('/bin/sh', args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-  const { port } = await messageOf<{ port: number }>(started);
-  return { process: started, port };
+  const ports = await messageOf<{ port: number; probePort: number }>(started);
+  return { process: started, ...ports };
 }
 
 async function stop(server: ServerProcess): Promise<void> {

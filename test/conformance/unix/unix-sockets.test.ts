@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -9,12 +10,13 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ListenOptions, Operation } from '../../../src/index.ts';
+import type { Listener, ListenOptions, Operation } from '../../../src/index.ts';
 import { connect, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
@@ -107,6 +109,50 @@ for (const backend of backends.filter(({ real }) => real)) {
         expect([existsSync(path), near.closed, far.closed]).toEqual([true, false, false]);
         rmSync(`${path}.old`, { force: true });
       }));
+
+    it.each(['file', 'symbolic link', 'dangling link'])(
+      'closing a listener does not remove a %s that has replaced its file',
+      (kind) =>
+        backend.run(function* (): Operation<void> {
+          const path = join(folder, 'replaced.sock');
+          const target = join(folder, 'target');
+          const listener = yield* listen(path);
+          rmSync(path);
+          if (kind === 'file') writeFileSync(path, 'precious');
+          else symlinkSync(target, path);
+          if (kind === 'symbolic link') writeFileSync(target, 'precious');
+          const before = lstatSync(path).ino;
+          listener.close();
+          expect(lstatSync(path).ino).toBe(before);
+          if (kind !== 'dangling link') expect(readFileSync(path, 'utf8')).toBe('precious');
+          rmSync(path);
+          rmSync(target, { force: true });
+        }),
+    );
+
+    it.runIf(process.geteuid?.() === 0)(
+      'closing a listener leaves a file of another user in place, and does not throw',
+      () =>
+        backend.run(function* (): Operation<void> {
+          const shared = join(folder, 'shared');
+          mkdirSync(shared);
+          chmodSync(shared, 0o1777);
+          const path = join(shared, 'handed-over.sock');
+          let old: Listener | undefined;
+          yield* withoutPrivilege(function* (): Operation<void> {
+            old = yield* listen(path);
+          });
+          renameSync(path, `${path}.old`);
+          using successor = yield* listen(path);
+          yield* withoutPrivilege(function* (): Operation<void> {
+            old?.close();
+          });
+          using near = yield* connect(path);
+          using far = yield* successor.accept();
+          expect([old?.closed, near.closed, far.closed]).toEqual([true, false, false]);
+          expect(readdirSync(shared).sort()).toEqual([basename(path), `${basename(path)}.old`]);
+        }),
+    );
 
     it('an abstract name carries bytes in both directions and has no file', () => {
       const name = `coronet-${process.pid}-${backend.name}`;
