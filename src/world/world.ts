@@ -19,8 +19,11 @@ export interface RuntimeWorld {
 
 /** The state of a program, which its lifecycle, its servers and its health checks share. */
 export interface Program {
-  /** True from when the program can serve until the first stop signal. */
+  /** True from when the program can serve until the first stop signal, except while all of its
+   *  servers have ended. */
   readonly ready: boolean;
+  /** Why `ready` is false, for the response of `/readyz`. */
+  readonly notReadyReason?: string | undefined;
   /** A signal has requested the program to stop. */
   readonly stopping: boolean;
   /** The program stops because a successor accepts from the same queue. */
@@ -35,13 +38,23 @@ export interface Program {
   serverEnds(address: object): void;
 }
 
-/** A source of stats: a server. */
+/** The numbers of a supervisor's workers. */
+export interface WorkerNumbers {
+  /** The number of workers that are to run. */
+  readonly wanted: number;
+  /** The number of workers that are ready now. With none, connections wait in the accept queues. */
+  readonly ready: number;
+}
+
+/** A source of stats: a server, or the workers of a supervisor. */
 export interface StatsSource {
   /** The address object of its listener, which identifies the server. */
   readonly address: object;
   stats(): object;
   /** Definitions of the numbers in `stats()`. */
   readonly metrics?: MetricDefinitions;
+  /** The worker processes that serve. Absent: this process serves. */
+  readonly workers?: WorkerNumbers;
   /** Fetches the values that `stats()` returns from then on. Absent: `stats()` has them. */
   refresh?(): Operation<void>;
 }

@@ -4,9 +4,9 @@
  *   starting ──ready──► ready ──1st signal──► lame duck ──lameDuckMs──► draining ──► ended
  *       └───────1st signal─────────────────────────▲                        └──graceMs──► cut
  *
- * The program is not ready from the first signal on. As a lame duck it continues to serve, so that
- * a load balancer has time to react. The second signal cancels the program, the third ends the
- * process.
+ * The program is not ready while all of its servers have ended, and from the first signal on. As a
+ * lame duck it continues to serve, so that a load balancer has time to react. The second signal
+ * cancels the program, the third ends the process.
  */
 import { runningTask } from '../../kernel/current.ts';
 import type { OperationSource, Wait } from '../../kernel/operation.ts';
@@ -31,7 +31,6 @@ export interface LifecycleOptions {
 }
 
 export class ProgramLifecycle implements Program, TimerTarget {
-  ready = false;
   /** The number of stop signals received. */
   signals = 0;
   readonly #servers = new Map<object, StatsSource>();
@@ -40,6 +39,10 @@ export class ProgramLifecycle implements Program, TimerTarget {
   readonly #platform: Platform;
   readonly #options: LifecycleOptions;
   #readyReported = false;
+  /** The operation of the program has ended. */
+  #ended = false;
+  /** The program has had a server. */
+  #hasServed = false;
   #scope: ScopeImpl | null = null;
   /** Set in a process that was started by `workers`. */
   readonly #supervisor: SupervisorLink | undefined;
@@ -54,6 +57,18 @@ export class ProgramLifecycle implements Program, TimerTarget {
     this.#options = options;
     this.#supervisor = supervisorOf(platform);
     this.#watchdogMs = watchdogPeriod(platform);
+  }
+
+  get ready(): boolean {
+    return this.#readyReported && !this.#ended && !this.stopping && !this.#allServersEnded;
+  }
+
+  get notReadyReason(): string | undefined {
+    return this.#allServersEnded ? 'all servers of the program have ended' : undefined;
+  }
+
+  get #allServersEnded(): boolean {
+    return this.#hasServed && this.#servers.size === 0;
   }
 
   get stopping(): boolean {
@@ -83,13 +98,13 @@ export class ProgramLifecycle implements Program, TimerTarget {
   becomeReady(): void {
     if (this.#readyReported || this.stopping) return;
     this.#readyReported = true;
-    this.ready = true;
     this.#platform.notify('READY=1\nSTATUS=Ready');
     this.#supervisor?.ready();
     this.#options.onReady?.();
   }
 
   serverListens(server: StatsSource): void {
+    this.#hasServed = true;
     this.#servers.set(server.address, server);
     if (this.#options.ready === 'listening') this.becomeReady();
   }
@@ -109,7 +124,7 @@ export class ProgramLifecycle implements Program, TimerTarget {
     try {
       yield* operationOf(op);
     } finally {
-      this.ready = false;
+      this.#ended = true;
       scheduler.disarm(this.#lameDuck);
       scheduler.disarm(this.#watchdog);
       for (const forget of stopListening) forget();
@@ -141,7 +156,6 @@ export class ProgramLifecycle implements Program, TimerTarget {
 
   #onSignal(signal: StopSignal): void {
     this.signals++;
-    this.ready = false;
     if (this.signals === 1) return this.#beginStop();
     this.exitCode = 128 + SIGNAL_NUMBER[signal];
     if (this.signals === 2) this.#scope?.cancel(signal);

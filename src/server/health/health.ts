@@ -7,7 +7,7 @@
  *
  * It is not one of the program's servers: a drain does not stop it, because it is needed most
  * then, and it does not make the program ready. The number of connections, their time and the size
- * of a request are limited.
+ * of a request are limited, and silent connections do not delay others (connections.ts).
  */
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
@@ -24,17 +24,16 @@ import type { Listener } from '../../net/tcp/listener.ts';
 import type { Socket } from '../../net/tcp/socket.ts';
 import type { Keys } from '../../support/checks.ts';
 import { checkKeys, wrongType } from '../../support/checks.ts';
-import { Notifier } from '../notifier.ts';
+import type { StatsSource } from '../../world/world.ts';
+import { HealthConnections } from './connections.ts';
 import type { HttpResponse } from './http.ts';
 import { readRequest, sendResponse } from './http.ts';
 import type { MetricsSource, NamedSource } from './metrics.ts';
 import { collectMetrics, metricsPage, refreshAll } from './metrics.ts';
 
-/** Enough for probes and scrapers. */
-const MAX_CONNECTIONS = 16;
 /** From the accept to the close. */
 const REQUEST_TIMEOUT_MS = 5000;
-/** The pause after an accept that failed for lack of descriptors. */
+/** The pause after an accept that failed, if no connection can be closed for its descriptor. */
 const ACCEPT_PAUSE_MS = 1000;
 
 /**
@@ -77,8 +76,10 @@ const HEALTH_KEYS: Keys<HealthOptions> = { ready: true, servers: true, onListeni
  * daemon. A port alone means 127.0.0.1; name the host to allow probes from other machines, as in
  * '0.0.0.0:9090'.
  *
- * `/readyz` returns 200 while the program is ready (see `ready`), and 503 before that and after the
- * first signal. Without `main` the program counts as ready; the option `ready` can override that.
+ * `/readyz` returns 200 while the program can serve: it is ready (see `ready`), not all of its
+ * servers have ended, and of `workers` at least one is ready. Otherwise, and after the first
+ * signal, it returns 503 and the reason. Without `main` the program counts as ready; the option
+ * `ready` can override that.
  * `/metrics` shows the statistics of the process, of the scheduler and of servers. It needs the
  * package prom-client and returns 501 without it.
  *
@@ -112,27 +113,33 @@ function* runHealth(address: Address, options: HealthOptions): Generator<Wait, n
   }
 }
 
-/** At the maximum, further connections wait in the system's queue. */
 function* acceptAll(
   listener: Listener,
   options: HealthOptions,
   tasks: Group,
 ): Generator<Wait, never> {
-  const closes = new Notifier();
-  let open = 0;
-  const ended = (): void => {
-    open--;
-    closes.notify();
+  const server: HealthServer = {
+    options,
+    connections: new HealthConnections(),
+    names: new SourceNames(),
   };
+  tasks.spawn(() => server.connections.evictLoop(), { name: 'eviction', daemon: true });
   for (;;) {
-    yield* closes.waitUntil('the end of a health request', () => open < MAX_CONNECTIONS);
-    const socket = yield* acceptNext(listener);
-    open++;
-    tasks.spawn(() => serveConnection(socket, options, ended), { name: 'health request' });
+    yield* server.connections.waitForCapacity();
+    const socket = yield* acceptNext(listener, server.connections);
+    server.connections.add(socket);
+    tasks.spawn(() => serveConnection(socket, server), { name: 'health request' });
   }
 }
 
-function* acceptNext(listener: Listener): Generator<Wait, Socket> {
+/** The state that the connections share. */
+interface HealthServer {
+  readonly options: HealthOptions;
+  readonly connections: HealthConnections;
+  readonly names: SourceNames;
+}
+
+function* acceptNext(listener: Listener, connections: HealthConnections): Generator<Wait, Socket> {
   for (;;) {
     try {
       return yield* listener.accept();
@@ -140,64 +147,73 @@ function* acceptNext(listener: Listener): Generator<Wait, Socket> {
       const { code } = error as { code?: unknown };
       if (isCancelled(error) || code === 'ERR_CLOSED') throw error;
     }
-    yield* sleep(ACCEPT_PAUSE_MS);
+    // A silent connection must not keep the last descriptor.
+    if (!connections.closeOldest()) yield* sleep(ACCEPT_PAUSE_MS);
   }
 }
 
 /** An error ends this connection only. */
-function* serveConnection(
-  socket: Socket,
-  options: HealthOptions,
-  ended: () => void,
-): Generator<Wait, void> {
+function* serveConnection(socket: Socket, server: HealthServer): Generator<Wait, void> {
   try {
-    yield* moveOnAfter(REQUEST_TIMEOUT_MS, () => exchange(socket, options));
+    yield* moveOnAfter(REQUEST_TIMEOUT_MS, () => exchange(socket, server));
   } catch (error) {
     if (isCancelled(error)) throw error;
   } finally {
     socket.close();
-    ended();
+    server.connections.remove(socket);
   }
 }
 
-function* exchange(socket: Socket, options: HealthOptions): Generator<Wait, void> {
+function* exchange(socket: Socket, server: HealthServer): Generator<Wait, void> {
   const request = yield* readRequest(socket);
   if (request === null) return;
   if ('status' in request) return yield* sendResponse(socket, request);
   const { target, headOnly } = request;
-  yield* sendResponse(socket, { ...(yield* respond(target, options)), headOnly });
+  server.connections.stopWaiting(socket);
+  const response = yield* respond(target, server);
+  server.connections.startWaiting(socket);
+  yield* sendResponse(socket, { ...response, headOnly });
 }
 
-function* respond(target: string, options: HealthOptions): Generator<Wait, HttpResponse> {
+function* respond(target: string, server: HealthServer): Generator<Wait, HttpResponse> {
   switch (target) {
     case '/livez':
       return { status: 200, body: 'alive\n' };
     case '/readyz':
-      return readinessResponse(options);
+      return readinessResponse(server.options);
     case '/metrics':
-      return yield* metricsResponse(options);
+      return yield* metricsResponse(server);
     default:
       return { status: 404, body: 'Expected /livez, /readyz or /metrics\n' };
   }
 }
 
-/** A check that throws counts as not ready. */
-function readinessResponse(options: HealthOptions): HttpResponse {
+function readinessResponse({ ready: check }: HealthOptions): HttpResponse {
   const { program } = currentWorld();
   if (program?.stopping === true) return { status: 503, body: 'stopping\n' };
-  if (program?.ready === false) return { status: 503, body: 'not ready\n' };
+  if (program?.ready === false) return notReady(program.notReadyReason);
+  for (const { workers } of program?.servers ?? []) {
+    if (workers?.ready === 0) return notReady(`0 of ${workers.wanted} workers are ready`);
+  }
   try {
-    if (options.ready?.() === false) return { status: 503, body: 'not ready\n' };
+    if (check?.() === false) return notReady();
   } catch (error) {
-    return { status: 503, body: `not ready: ${String(error)}\n` };
+    // A check that throws counts as not ready.
+    return notReady(String(error));
   }
   return { status: 200, body: 'ready\n' };
 }
 
-function* metricsResponse(options: HealthOptions): Generator<Wait, HttpResponse> {
+function notReady(reason?: string): HttpResponse {
+  return { status: 503, body: reason === undefined ? 'not ready\n' : `not ready: ${reason}\n` };
+}
+
+function* metricsResponse({ options, names }: HealthServer): Generator<Wait, HttpResponse> {
+  const sources = (): readonly NamedSource[] =>
+    options.servers === undefined ? names.runningServers() : Object.entries(options.servers);
   try {
-    yield* refreshAll(metricsSources(options));
-    const body = yield* metricsPage(collectMetrics(metricsSources(options)));
+    yield* refreshAll(sources());
+    const body = yield* metricsPage(collectMetrics(sources()));
     return { status: 200, body, type: 'text/plain; version=0.0.4; charset=utf-8' };
   } catch (error) {
     if (isCancelled(error)) throw error;
@@ -207,8 +223,27 @@ function* metricsResponse(options: HealthOptions): Generator<Wait, HttpResponse>
   }
 }
 
-function metricsSources({ servers }: HealthOptions): readonly NamedSource[] {
-  if (servers !== undefined) return Object.entries(servers);
-  const running = [...(currentWorld().program?.servers ?? [])];
-  return running.map((server) => [String(server.address), server] as const);
+/**
+ * The label `server` of the servers under `main`: the address. Servers may share one (`reusePort`):
+ * each further one has a number, which it keeps until it ends.
+ */
+class SourceNames {
+  #names = new Map<StatsSource, string>();
+
+  runningServers(): readonly NamedSource[] {
+    const running = [...(currentWorld().program?.servers ?? [])];
+    this.#names = new Map([...this.#names].filter(([source]) => running.includes(source)));
+    for (const source of running) {
+      if (!this.#names.has(source)) this.#names.set(source, this.#freeName(String(source.address)));
+    }
+    return Array.from(this.#names, ([source, name]) => [name, source] as const);
+  }
+
+  #freeName(address: string): string {
+    const taken = new Set(this.#names.values());
+    for (let number = 1; ; number++) {
+      const name = number === 1 ? address : `${address} (${number})`;
+      if (!taken.has(name)) return name;
+    }
+  }
 }

@@ -12,6 +12,7 @@ import type {
   MetricDefinitions,
   MetricSample,
 } from '../../world/platform.ts';
+import type { StatsSource } from '../../world/world.ts';
 import { counter, gauge, longest, numbersIn } from '../stats.ts';
 
 /** An object whose statistics `/metrics` shows, such as a server. */
@@ -30,7 +31,10 @@ export interface MetricsSource {
   refresh?(): Operation<void>;
 }
 
-export type NamedSource = readonly [name: string, source: MetricsSource];
+export type NamedSource = readonly [
+  name: string,
+  source: MetricsSource & Pick<StatsSource, 'workers'>,
+];
 
 /** Time limit for `refresh` of all sources, well below the time limit of a request. */
 const REFRESH_TIMEOUT_MS = 2000;
@@ -46,6 +50,11 @@ const SCHEDULER_METRICS = {
   steps: counter('Steps of tasks.'),
   batches: counter('Batches of steps.'),
   longestTurnMs: longest('The longest time for which tasks kept the event loop.'),
+} as const;
+
+const WORKER_METRICS = {
+  workers: gauge('Workers that are to run.'),
+  workersReady: gauge('Workers that are ready.'),
 } as const;
 
 /** Runs `refresh` of the sources. Sources that exceed the time limit keep their old statistics. */
@@ -74,6 +83,10 @@ export function collectMetrics(sources: readonly NamedSource[]): readonly Metric
       const labels = kind === undefined ? { server } : { server, kind };
       page.add(`server_${stat}`, definition, labels, value);
     }
+    const { workers } = source;
+    if (workers === undefined) continue;
+    page.add('server_workers', WORKER_METRICS.workers, { server }, workers.wanted);
+    page.add('server_workersReady', WORKER_METRICS.workersReady, { server }, workers.ready);
   }
   return [...page.metrics.values()];
 }

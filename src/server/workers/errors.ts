@@ -55,12 +55,14 @@ export function startError(worker: FailedWorker, readyTimeoutMs: number): Worker
 export function restartLimitError(
   worker: FailedWorker,
   { times, withinMs }: { readonly times: number; readonly withinMs: number },
+  neverReady: boolean,
 ): WorkerError {
   const { exit, hung } = worker;
   const last = hung || exit === null ? 'hung' : describeExit(exit);
-  const message =
-    `Workers had to be restarted more than ${times} times within ${withinMs} ms; the last one, ` +
-    `${describeWorker(worker)}, ${last}`;
+  const what = neverReady
+    ? `More than ${times} workers in a row ended before they were ready`
+    : `Workers had to be restarted more than ${times} times within ${withinMs} ms`;
+  const message = `${what}; the last one, ${describeWorker(worker)}, ${last}`;
   return new WorkerError('ERR_WORKER_RESTARTS', message, worker);
 }
 

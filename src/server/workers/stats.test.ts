@@ -151,4 +151,18 @@ describe('statistics of workers for a page', () => {
       expect(first.received).toEqual(['stats 1']);
     });
   });
+
+  test('contain the number of workers that are ready', () => {
+    running(2, function* (supervised, first) {
+      const { statsSource } = supervised;
+      expect(statsSource.workers).toEqual({ wanted: 2, ready: 2 });
+      first.end({ code: 1 });
+      expect(statsSource.workers).toEqual({ wanted: 2, ready: 1 });
+      const next = yield* supervised.started(3);
+      expect(statsSource.workers).toEqual({ wanted: 2, ready: 1 });
+      next.ready();
+      expect(statsSource.workers).toEqual({ wanted: 2, ready: 2 });
+      yield* sleep(1);
+    });
+  });
 });

@@ -6,7 +6,7 @@ import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { checkpoint } from '../../kernel/waits.ts';
 import type { MetricDefinition, MetricDefinitions } from '../../world/platform.ts';
 import type { ServerStatsMessage } from '../../world/worker-messages.ts';
-import type { StatsSource } from '../../world/world.ts';
+import type { StatsSource, WorkerNumbers } from '../../world/world.ts';
 import type { Notifier } from '../notifier.ts';
 import { counter, numbersIn, SERVER_METRICS } from '../stats.ts';
 import type { Worker, WorkerState } from './worker.ts';
@@ -87,6 +87,15 @@ interface StatsRequest {
   readonly workers: readonly Worker[];
 }
 
+/** The state of the supervisor, which changes while the source is used. */
+interface WorkersStatsOrigin {
+  /** The processes that were started and have not ended. */
+  readonly live: ReadonlySet<Worker>;
+  /** The number of workers that are to run. */
+  readonly wanted: number;
+  readonly counts: Pick<WorkersStats, 'restarts' | 'reloads'>;
+}
+
 /**
  * The statistics of all workers: requests them, and keeps those of workers that have ended. The
  * supervisor registers it with the program like a server, so that /metrics shows the totals.
@@ -100,25 +109,29 @@ export class WorkersStatsSource implements StatsSource {
   };
   readonly #live: ReadonlySet<Worker>;
   readonly #notifier: Notifier;
+  /** The number of workers that are to run. */
+  readonly #wanted: number;
   readonly #counts: Pick<WorkersStats, 'restarts' | 'reloads'>;
   /** Totals of workers that have ended. */
   readonly ended: StatsTotals = new StatsTotals();
   #lastRequest: StatsRequest = { id: 0, sentAt: -Infinity, workers: [] };
 
-  constructor(
-    name: string,
-    live: ReadonlySet<Worker>,
-    notifier: Notifier,
-    counts: Pick<WorkersStats, 'restarts' | 'reloads'>,
-  ) {
+  constructor(name: string, notifier: Notifier, from: WorkersStatsOrigin) {
     this.address = { toString: () => name };
-    this.#live = live;
     this.#notifier = notifier;
-    this.#counts = counts;
+    this.#live = from.live;
+    this.#wanted = from.wanted;
+    this.#counts = from.counts;
   }
 
   stats(): Readonly<Record<string, number>> {
     return { ...this.#counts, ...this.total };
+  }
+
+  get workers(): WorkerNumbers {
+    let ready = 0;
+    for (const { state } of this.#live) if (state === 'ready') ready++;
+    return { wanted: this.#wanted, ready };
   }
 
   /** Requests new statistics unless that was just done. Cancel: the request goes on. */

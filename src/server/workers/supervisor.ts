@@ -52,7 +52,7 @@ export interface SupervisorOptions {
   readonly graceMs: number;
   /** Infinity: workers are not checked. */
   readonly hangTimeoutMs: number;
-  /** The restart limit: at most `times` within `withinMs`. */
+  /** The restart limit: at most `times` within `withinMs`, and of workers that never were ready. */
   readonly restarts: { readonly times: number; readonly withinMs: number };
   /** How to start the worker of a slot; `index` counts from 0. */
   workerStart(index: number): WorkerStart;
@@ -84,6 +84,8 @@ export class Supervisor implements Workers {
   readonly #slots: Slot[] = [];
   /** Times of restarts within the period of the restart limit. */
   readonly #restartTimes: number[] = [];
+  /** Consecutive workers, of all slots, that ended before they were ready. */
+  #failedStarts = 0;
   readonly #counts = { restarts: 0, reloads: 0 };
   #reloadRequested = false;
 
@@ -92,7 +94,11 @@ export class Supervisor implements Workers {
     this.addresses = addresses;
     this.#options = options;
     const name = `workers at ${addresses.join(', ')}`;
-    this.statsSource = new WorkersStatsSource(name, this.#live, this.notifier, this.#counts);
+    this.statsSource = new WorkersStatsSource(name, this.notifier, {
+      live: this.#live,
+      wanted: options.count,
+      counts: this.#counts,
+    });
   }
 
   /** True: no worker is started any more. */
@@ -213,10 +219,13 @@ export class Supervisor implements Workers {
     slot.failures = wasHealthy ? 1 : slot.failures + 1;
     const pauseMs = Math.min(FIRST_BACKOFF_MS * 2 ** (slot.failures - 1), MAX_BACKOFF_MS);
     const { worker, pid, exit } = ended;
-    const isLast = this.#restartLimitExceeded();
+    this.#failedStarts = ended.wasReady ? 0 : this.#failedStarts + 1;
+    const { restarts } = this.#options;
+    const neverReady = this.#failedStarts > restarts.times;
+    const isLast = this.#restartLimitExceeded() || neverReady;
     const restartMs = isLast ? undefined : pauseMs;
     if (exit !== null) this.#emit({ kind: 'ended', worker, pid, exit, restartMs });
-    if (isLast) return this.fail(restartLimitError(ended, this.#options.restarts));
+    if (isLast) return this.fail(restartLimitError(ended, restarts, neverReady));
     yield* moveOnAfter(pauseMs, () =>
       this.notifier.waitUntil('the next start', () => this.ending || slot.current !== ended),
     );

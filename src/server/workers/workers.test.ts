@@ -189,6 +189,43 @@ describe('a worker that ends by itself', () => {
     expect(log.at(-1)).toBe('101 stop');
   });
 
+  test('is not restarted when as many in a row were not ready, in whatever time', () => {
+    const restarts = { times: 3, withinMs: 1 };
+    const error = errorOf(() =>
+      superviseWorkers(1, { restarts }, function* (supervised) {
+        yield* supervised.begin(1);
+        supervised.process(0).end({ code: 1 });
+        for (let count = 2; count <= 5; count++) {
+          const process = yield* supervised.started(count);
+          yield* sleep(1000);
+          process.end({ code: 9 });
+        }
+      }),
+    );
+    expect(error.code).toBe('ERR_WORKER_RESTARTS');
+    expect(error.message).toBe(
+      'More than 3 workers in a row ended before they were ready; the last one, ' +
+        'worker 1 (pid 104), exited with code 9',
+    );
+  });
+
+  test('is restarted again if a worker was ready since the last failed starts', () => {
+    const restarts = { times: 2, withinMs: 1 };
+    const supervised = superviseWorkers(1, { restarts }, function* (supervised) {
+      yield* supervised.begin(1);
+      for (let count = 1; count <= 9; count++) {
+        const process = yield* supervised.started(count);
+        if (count % 3 === 1) process.ready();
+        process.end({ code: 1 });
+      }
+      (yield* supervised.started(10)).ready();
+      yield* sleep(1);
+      supervised.running?.stop();
+      yield* supervised.endAll();
+    });
+    expect(supervised.pauses.length).toBe(9);
+  });
+
   test('is restarted again when earlier restarts are outside the period', () => {
     const restarts = { times: 1, withinMs: 1000 };
     const supervised = superviseWorkers(1, { restarts }, function* (supervised) {

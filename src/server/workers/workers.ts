@@ -60,7 +60,8 @@ export interface WorkersOptions {
   readonly hangTimeoutMs?: number;
   /**
    * The restart limit: `workers` fails when workers had to be restarted more than `times` (default
-   * 10) within `withinMs` milliseconds (default 60 000).
+   * 10) within `withinMs` milliseconds (default 60 000), and when more than `times` workers in a
+   * row, in whatever time, ended before they were ready.
    */
   readonly restarts?: { readonly times?: number; readonly withinMs?: number };
   /** Called once, when all workers are ready. An exception stops the workers and is thrown. */

@@ -2,11 +2,12 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { HealthOptions, MetricsSource } from '../../../src/health.ts';
 import { health } from '../../../src/health.ts';
-import type { Operation, RunOptions, SocketAddress } from '../../../src/index.ts';
+import type { Operation, RunOptions, Socket, SocketAddress } from '../../../src/index.ts';
 import {
   CoronetError,
   connect,
   group,
+  isCancelled,
   moveOnAfter,
   sleep,
   sleepForever,
@@ -14,19 +15,83 @@ import {
 import type { Program } from '../../../src/lowlevel.ts';
 import { nodePlatform } from '../../../src/node/platform.ts';
 import { SERVER_METRICS } from '../../../src/server/stats.ts';
+import type { StatsSource } from '../../../src/world/world.ts';
 import { realBackends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { withServer } from '../../support/servers.ts';
 import { echo, eventually, LOOPBACK, receiveText } from '../../support/sockets.ts';
 
-/** MAX_CONNECTIONS of src/server/health/health.ts. */
+/** MAX_CONNECTIONS of src/server/health/connections.ts. */
 const MAX_CONNECTIONS = 16;
+
+const HOST = 'Host: localhost\r\n';
+
+const invalidRequests: readonly (readonly [request: string, status: string])[] = [
+  [`GET / HTTP/1.1\r\n${HOST}\r\n`, '404'],
+  [`GET http://localhost/other HTTP/1.1\r\n${HOST}\r\n`, '404'],
+  [`POST /livez HTTP/1.1\r\n${HOST}Content-Length: 2\r\n\r\nhi`, '405'],
+  // Request lines.
+  ['\r\n\r\nHello\r\n\r\n', '400'],
+  [`GET /livez HTTP/2.0\r\n${HOST}\r\n`, '400'],
+  [`GET /livez HTTP/0.9\r\n${HOST}\r\n`, '400'],
+  [`GET /livez HTTP/1.10\r\n${HOST}\r\n`, '400'],
+  [`GET /livez http/1.1\r\n${HOST}\r\n`, '400'],
+  [`GET /livez\r\n${HOST}\r\n`, '400'],
+  [`GET  /livez HTTP/1.1\r\n${HOST}\r\n`, '400'],
+  [`GET /livez HTTP/1.1 \r\n${HOST}\r\n`, '400'],
+  [`G@T /livez HTTP/1.1\r\n${HOST}\r\n`, '400'],
+  [`GET /live\u007fz HTTP/1.1\r\n${HOST}\r\n`, '400'],
+  [`GET /livez#top HTTP/1.1\r\n${HOST}\r\n`, '400'],
+  [`GET livez HTTP/1.1\r\n${HOST}\r\n`, '400'],
+  [`GET * HTTP/1.1\r\n${HOST}\r\n`, '400'],
+  [`GET ftp://localhost/livez HTTP/1.1\r\n${HOST}\r\n`, '400'],
+  [`GET http:///livez HTTP/1.1\r\n${HOST}\r\n`, '400'],
+  [`GET http://a@b/livez HTTP/1.1\r\n${HOST}\r\n`, '400'],
+  // Headers.
+  ['GET /livez HTTP/1.1\r\n\r\n', '400'],
+  ['GET http://localhost/livez HTTP/1.1\r\n\r\n', '400'],
+  ['GET /livez HTTP/1.2\r\n\r\n', '400'],
+  [`GET /livez HTTP/1.1\r\n${HOST}${HOST}\r\n`, '400'],
+  [`GET /livez HTTP/1.0\r\n${HOST}host: other\r\n\r\n`, '400'],
+  ['GET /livez HTTP/1.1\r\nHost: a b\r\n\r\n', '400'],
+  ['GET /livez HTTP/1.1\r\nHost: a/b\r\n\r\n', '400'],
+  ['GET /livez HTTP/1.1\r\nHost: a:x\r\n\r\n', '400'],
+  ['GET /livez HTTP/1.1\r\nHost : localhost\r\n\r\n', '400'],
+  [`GET /livez HTTP/1.1\r\n Host: localhost\r\n${HOST}\r\n`, '400'],
+  [`GET /livez HTTP/1.1\r\n${HOST}Accept: a\r\n b\r\n\r\n`, '400'],
+  [`GET /livez HTTP/1.1\r\n${HOST}Accept\r\n\r\n`, '400'],
+  [`GET /livez HTTP/1.1\r\n${HOST}: x\r\n\r\n`, '400'],
+  [`GET /livez HTTP/1.1\r\n${HOST}Accept: a\rb\r\n\r\n`, '400'],
+  [`GET /livez HTTP/1.1\r\n${HOST}Accept: a\0b\r\n\r\n`, '400'],
+  [`GET /livez HTTP/1.1\r\n${HOST}Content-Length: -1\r\n\r\n`, '400'],
+  [`GET /livez HTTP/1.1\r\n${HOST}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, '400'],
+  // Sizes.
+  [`GET /livez HTTP/1.1\r\n${HOST}${'a: b\r\n'.repeat(2000)}\r\n`, '431'],
+  [`GET /${'x'.repeat(20_000)}`, '431'],
+];
+
+const validRequests: readonly string[] = [
+  `GET /livez HTTP/1.1\r\n${HOST}\r\n`,
+  `\r\nGET /livez?verbose=1&x=/ HTTP/1.1\r\n${HOST}\r\n`,
+  `GET /livez HTTP/1.2\r\n${HOST}\r\n`,
+  `GET /livez HTTP/1.9\r\n${HOST}\r\n`,
+  'GET /livez HTTP/1.0\r\n\r\n',
+  'GET /livez HTTP/1.1\nhost:localhost\n\n',
+  'GET /livez HTTP/1.1\r\nHost:\r\n\r\n',
+  'GET /livez HTTP/1.1\r\nHOST: \t[::1]:9090 \t\r\n\r\n',
+  'GET /livez HTTP/1.1\r\nHost: 127.0.0.1:9090\r\n\r\n',
+  `GET http://localhost/livez HTTP/1.1\r\n${HOST}\r\n`,
+  `GET HTTP://[::1]:9090/livez?x HTTP/1.1\r\nHost: other\r\n\r\n`,
+  `GET /livez HTTP/1.1\r\n${HOST}Accept: ä\r\nX-Empty:\r\n\r\n`,
+  `GET /livez HTTP/1.1\r\n${HOST}Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi`,
+];
 
 class FakeProgram implements Program {
   ready = false;
   stopping = false;
   readonly replaced = false;
-  readonly servers: Program['servers'] = [
+  notReadyReason: string | undefined;
+  servers: StatsSource[] = [
     {
       address: { toString: () => 'main' },
       stats: () => ({ open: 7, closed: { idle: 3 } }),
@@ -112,6 +177,26 @@ for (const backend of realBackends) {
         expect(short(yield* get(address, '/livez'))).toBe('200 alive\n');
       };
       await withHealth(body, {}, { program });
+    });
+
+    it('/readyz returns 503 with the reason while the servers of the program cannot serve', () => {
+      const program = new FakeProgram();
+      program.ready = true;
+      const workers = { wanted: 2, ready: 0 };
+      program.servers.push({ address: {}, stats: () => ({}), workers });
+      const body = function* (address: SocketAddress): Operation<void> {
+        expect(short(yield* get(address, '/readyz'))).toBe(
+          '503 not ready: 0 of 2 workers are ready\n',
+        );
+        workers.ready = 1;
+        expect(short(yield* get(address, '/readyz'))).toBe('200 ready\n');
+        program.ready = false;
+        program.notReadyReason = 'all servers have ended';
+        expect(short(yield* get(address, '/readyz'))).toBe(
+          '503 not ready: all servers have ended\n',
+        );
+      };
+      return withHealth(body, {}, { program });
     });
 
     it('/readyz returns 503 if the option ready() returns false or throws', async () => {
@@ -207,6 +292,37 @@ for (const backend of realBackends) {
         { program: new FakeProgram() },
       ));
 
+    it('/metrics shows how many workers of a supervisor are ready', () => {
+      const program = new FakeProgram();
+      const workers = { wanted: 4, ready: 3 };
+      program.servers = [{ address: { toString: () => 'w' }, stats: () => ({}), workers }];
+      const body = function* (address: SocketAddress): Operation<void> {
+        const page = yield* get(address, '/metrics');
+        expect(page).toMatch(/^coronet_server_workers\{server="w"\} 4$/m);
+        expect(page).toMatch(/^# TYPE coronet_server_workers_ready gauge$/m);
+        expect(page).toMatch(/^coronet_server_workers_ready\{server="w"\} 3$/m);
+      };
+      return withHealth(body, {}, { program });
+    });
+
+    it('/metrics shows each of several servers at one address, under a name that it keeps', () => {
+      const program = new FakeProgram();
+      const serverWith = (open: number): StatsSource => {
+        return { address: { toString: () => 'x:1' }, stats: () => ({ open }) };
+      };
+      program.servers = [serverWith(10), serverWith(20)];
+      const body = function* (address: SocketAddress): Operation<void> {
+        const first = yield* get(address, '/metrics');
+        expect(first).toMatch(/^coronet_server_open\{server="x:1"\} 10$/m);
+        expect(first).toMatch(/^coronet_server_open\{server="x:1 \(2\)"\} 20$/m);
+        program.servers.shift();
+        const second = yield* get(address, '/metrics');
+        expect(second).toMatch(/^coronet_server_open\{server="x:1 \(2\)"\} 20$/m);
+        expect(second).not.toContain('{server="x:1"}');
+      };
+      return withHealth(body, {}, { program });
+    });
+
     it('/metrics returns 501 without prom-client', () => {
       vi.spyOn(nodePlatform, 'metricsPage').mockImplementation((_, done) => {
         done(new CoronetError('ERR_MISSING_PEER', 'Run: npm install prom-client'), '');
@@ -221,20 +337,28 @@ for (const backend of realBackends) {
 
     it('an invalid request is answered with a 4xx status', () =>
       withHealth(function* (address): Operation<void> {
-        const requests: readonly (readonly [string, string])[] = [
-          ['GET / HTTP/1.1\r\n\r\n', '404'],
-          ['GET http://localhost/livez HTTP/1.1\r\n\r\n', '404'],
-          ['POST /livez HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi', '405'],
-          ['\r\n\r\nHello\r\n\r\n', '400'],
-          ['GET /livez HTTP/2.0\r\n\r\n', '400'],
-          [`GET /livez HTTP/1.1\r\n${'a: b\r\n'.repeat(2000)}\r\n`, '431'],
-          [`GET /${'x'.repeat(20_000)}`, '431'],
-        ];
-        for (const [request, status] of requests) {
+        for (const [request, status] of invalidRequests) {
           const response = yield* exchange(address, request);
-          expect(response.slice(9, 12), request.slice(0, 40)).toBe(status);
+          expect(response.slice(9, 12), request.slice(0, 80)).toBe(status);
         }
         expect(short(yield* get(address, '/livez'))).toBe('200 alive\n');
+      }));
+
+    it('every valid form of a request for /livez is answered with 200', () =>
+      withHealth(function* (address): Operation<void> {
+        for (const request of validRequests) {
+          const response = yield* exchange(address, request);
+          expect(short(response), request).toBe('200 alive\n');
+        }
+      }));
+
+    it('a method other than GET and HEAD is answered with 405 and the allowed methods', () =>
+      withHealth(function* (address): Operation<void> {
+        for (const method of ['POST', 'OPTIONS', 'get', 'PURGE']) {
+          const response = yield* exchange(address, `${method} * HTTP/1.1\r\nHost: x\r\n\r\n`);
+          expect(response).toMatch(/^HTTP\/1\.1 405 Method Not Allowed\r\n/);
+          expect(response).toMatch(/^Allow: GET, HEAD\r$/m);
+        }
       }));
 
     it('clients that disconnect during a request do not affect other clients', () =>
@@ -250,18 +374,64 @@ for (const backend of realBackends) {
         expect(short(yield* get(address, '/livez'))).toBe('200 alive\n');
       }));
 
-    it('at the maximum number of connections, the next one is served when one ends', () =>
+    it('a probe is answered while any number of silent connections is open', () =>
       withHealth(function* (address): Operation<void> {
         const silent = [];
-        for (let i = 0; i < MAX_CONNECTIONS; i++) silent.push(yield* connect(address));
-        using late = yield* connect(address);
-        yield* late.sendAll('GET /livez HTTP/1.1\r\n\r\n');
-        expect(yield* moveOnAfter(50, () => late.recv())).toBe(undefined);
-        silent.pop()?.close();
-        expect(short(yield* receiveText(late))).toBe('200 alive\n');
+        for (let i = 0; i < 120; i++) silent.push(yield* connect(address));
+        for (let i = 0; i < 3; i++)
+          expect(short(yield* get(address, '/livez'))).toBe('200 alive\n');
         for (const socket of silent) socket.close();
       }));
+
+    it('a probe is answered while clients connect again whenever they are disconnected', () =>
+      withHealth(function* (address): Operation<void> {
+        yield* group(function* (clients): Operation<void> {
+          const again = function* (): Operation<void> {
+            for (;;) {
+              using socket = yield* connect(address);
+              yield* socket.recv();
+            }
+          };
+          for (let i = 0; i < 40; i++) clients.spawn(again, { daemon: true });
+          yield* sleep(1);
+          for (let i = 0; i < 5; i++) {
+            expect(short(yield* get(address, '/livez'))).toBe('200 alive\n');
+          }
+        });
+      }));
+
+    for (const [what, request] of [
+      ['is silent', ''],
+      ['sends a part of a request', 'GET /livez HTTP/1.1\r\n'],
+      ['stays open after its response', 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ] as const) {
+      it(`beyond the maximum, a connection that ${what} ends, the oldest first`, () =>
+        withHealth(function* (address): Operation<void> {
+          const oldest = yield* connect(address);
+          yield* oldest.sendAll(request);
+          if (what.startsWith('stays')) {
+            yield* oldest.reader().readUntil('alive\n');
+          }
+          const others = [];
+          for (let i = 0; i < MAX_CONNECTIONS; i++) others.push(yield* connect(address));
+          const end = yield* moveOnAfter(4000, () => attempt(receiveText(oldest)));
+          expect(end).not.toBe(undefined);
+          const [next] = others;
+          expect(yield* moveOnAfter(5, () => attempt(receiveText(next as Socket)))).toBe(undefined);
+          for (const socket of [oldest, ...others]) socket.close();
+        }));
+    }
   });
+}
+
+/** Ignores a connection that was reset. */
+function* attempt<T>(op: Operation<T>): Operation<T | string> {
+  try {
+    return yield* op;
+  } catch (error) {
+    if (isCancelled(error)) throw error;
+    return String(error);
+  }
 }
 
 describe('health', () => {
