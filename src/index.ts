@@ -76,6 +76,17 @@ export type { SlowPolicy, Subscription, SubscriptionStats } from './flow/subscri
 export { type Address, SocketAddress } from './net/address.ts';
 export { Reader, type ReaderOptions } from './net/buffered/reader.ts';
 export { Writer, type WriterOptions } from './net/buffered/writer.ts';
+export { type Codec, type FramedCodec, MalformedMessageError } from './net/codec/codec.ts';
+export { json } from './net/codec/json.ts';
+export { type LengthPrefixedOptions, lengthPrefixed } from './net/codec/length-prefixed.ts';
+export {
+  type DelimitedOptions,
+  delimited,
+  type LinesOptions,
+  lines,
+} from './net/codec/lines.ts';
+export { type Messages, messages } from './net/codec/messages.ts';
+export { netstring } from './net/codec/netstring.ts';
 export { backend } from './net/current-world.ts';
 export {
   FlushNeededError,

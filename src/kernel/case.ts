@@ -72,11 +72,11 @@ export function isSelectable(value: unknown): value is Selectable<unknown> {
 /** A case that may succeed once a resource is ready: "readable", a receive, an accept. */
 export abstract class ReadinessCase<T> implements Case<T> {
   protected readonly readiness: Readiness;
-  readonly #direction: 'recv' | 'send';
+  protected direction: 'recv' | 'send';
 
   constructor(resource: Pollable, direction: 'recv' | 'send') {
     this.readiness = resource.readiness;
-    this.#direction = direction;
+    this.direction = direction;
   }
 
   get external(): boolean {
@@ -84,22 +84,22 @@ export abstract class ReadinessCase<T> implements Case<T> {
   }
 
   describe(): string {
-    return `${this.#direction} ${this.readiness.describe()}`;
+    return `${this.direction} ${this.readiness.describe()}`;
   }
 
   abstract attempt(): T | typeof WOULD_WAIT;
 
   /** True if the resource is ready, so that an attempt may succeed now. */
   protected get ready(): boolean {
-    return this.#direction === 'recv' ? this.readiness.canRecv : this.readiness.canSend;
+    return this.direction === 'recv' ? this.readiness.canRecv : this.readiness.canSend;
   }
 
   enlist(waiter: CaseWaiter): void {
     const { readiness } = this;
-    const other = this.#direction === 'recv' ? readiness.recvWaiter : readiness.sendWaiter;
+    const other = this.direction === 'recv' ? readiness.recvWaiter : readiness.sendWaiter;
     if (other !== null && other !== waiter) throw busyError(this.describe());
     if (this.ready) return waiter.notify();
-    if (this.#direction === 'recv') readiness.recvWaiter = waiter;
+    if (this.direction === 'recv') readiness.recvWaiter = waiter;
     else readiness.sendWaiter = waiter;
   }
 

@@ -27,6 +27,18 @@ export const NET_ERRORS: Catalogue = {
     cause: 'The peer sends more than the program allows, or uses another protocol.',
     remedy: 'Send an error and close, or raise the limit: `readLine({ max })`.',
   },
+  ERR_MALFORMED_MESSAGE: {
+    className: 'MalformedMessageError',
+    sentence: 'The bytes of a message do not have the form that its codec requires.',
+    cause: 'The peer uses another protocol, or sends invalid JSON.',
+    remedy: 'If `recoverable`, answer with an error and continue. Otherwise close the connection.',
+  },
+  ERR_CODEC_WAIT: {
+    className: 'UsageError',
+    sentence: 'The `decode` of a codec waited for something other than its reader.',
+    cause: 'A `sleep`, a lock, or another socket in `decode`.',
+    remedy: 'Read the message in `decode`, and wait for other things after `receive` has returned.',
+  },
   ERR_NOT_FLUSHED: {
     className: 'UsageError',
     sentence: 'A handler returned while bytes waited in the writer of its socket.',

@@ -12,7 +12,7 @@
  * closes the connection then.
  */
 import type { UncooperativeError } from '../kernel/errors.ts';
-import type { Frames, Wait } from '../kernel/operation.ts';
+import type { Frames, Operation, Wait } from '../kernel/operation.ts';
 import { operationOf, Step, throwInto } from '../kernel/operation.ts';
 import { isCancelled } from '../kernel/scope/cancelled.ts';
 import type { ForcedEndHandler } from '../kernel/scope/forced-end.ts';
@@ -115,7 +115,7 @@ export class ConnectionOperation extends Step<void> implements ForcedEndHandler 
     const { socket } = this.#connection;
     return this.#end(() => {
       socket.checkDriven();
-      socket.checkFlushed();
+      return socket.finalFlush();
     });
   }
 
@@ -125,7 +125,7 @@ export class ConnectionOperation extends Step<void> implements ForcedEndHandler 
     });
   }
 
-  #end(outcome: () => void): IteratorResult<Wait, void> {
+  #end(outcome: () => Operation<void> | null): IteratorResult<Wait, void> {
     this.#frames = null;
     this.#ending = endConnection(this.#server, this.#connection, outcome);
     return this.#ending.next();
@@ -133,16 +133,17 @@ export class ConnectionOperation extends Step<void> implements ForcedEndHandler 
 }
 
 /** Records how the handler has ended and closes the connection. `outcome` throws the error of the
- *  handler, or one for what it left undone. */
+ *  handler, or one for what it left undone, and returns the flush that is left to do. */
 function* endConnection(
   server: ServerImpl,
   connection: Connection,
-  outcome: () => void,
+  outcome: () => Operation<void> | null,
 ): Generator<Wait, void> {
   let complete = false;
   try {
     try {
-      outcome();
+      const flush = outcome();
+      if (flush !== null) yield* flush;
       connection.reason ??= server.stopped ? 'drained' : 'handler';
     } catch (error) {
       // A Cancelled of another scope, kept and thrown again, is a failure like any other.

@@ -15,7 +15,7 @@ import type { ReaderBuffer } from './reader-buffer.ts';
 const RECEIVES_PER_ATTEMPT = 16;
 
 const CARRIAGE_RETURN = 13;
-const NEWLINE: Buffer = Buffer.from('\n');
+export const NEWLINE: Buffer = Buffer.from('\n');
 
 /** Finds a message in the buffer. */
 export interface Framing<T> {

@@ -12,7 +12,9 @@
  *     later ones are copied, into memory whose size doubles. The cost is linear, however small the
  *     chunks are.
  *  3. Memory grows with the received bytes, never with a length that a peer announces.
- *  4. A connection that waits does not keep a slab that it shares with others alive for a few
+ *  4. With a mark, the bytes between it and `start` were taken and are kept too, so that `rewind`
+ *     can hold them again.
+ *  5. A connection that waits does not keep a slab that it shares with others alive for a few
  *     bytes. A connection that holds no bytes owns no memory.
  */
 import type { Socket } from '../tcp/socket.ts';
@@ -42,6 +44,8 @@ export class ReaderBuffer {
   /** No occurrence of `#lastDelimiter` ends before this. */
   #searched = 0;
   #lastDelimiter: Buffer | null = null;
+  /** The first byte that is kept although it was taken; −1: taken bytes are not kept. */
+  #mark = -1;
   /** The expected size of the next receive. */
   #expected = 0;
 
@@ -94,7 +98,30 @@ export class ReaderBuffer {
   /** Removes the first `count` bytes. */
   skip(count: number): void {
     this.#start += count;
-    if (this.#start === this.#end) this.#replace(NOTHING, null);
+    if (this.#mark < 0) this.#releaseIfEmpty();
+  }
+
+  /** From now on, bytes that are taken are kept, until `release` or `rewind`. */
+  mark(): void {
+    this.#mark = this.#start;
+  }
+
+  /** The number of bytes that were taken since the mark. */
+  get sinceMark(): number {
+    return this.#start - this.#mark;
+  }
+
+  /** Drops the bytes that were taken since the mark. */
+  release(): void {
+    this.#mark = -1;
+    this.#releaseIfEmpty();
+  }
+
+  /** Holds the bytes again that were taken since the mark. */
+  rewind(): void {
+    this.#start = this.#mark;
+    this.#searched = this.#mark;
+    this.#mark = -1;
   }
 
   /**
@@ -102,7 +129,7 @@ export class ReaderBuffer {
    * bytes; 0: end of file; −1: would block.
    */
   receive(socket: Socket, wanted: number): number {
-    if (this.length > 0) return this.#append(socket, wanted);
+    if (this.#end > this.#first) return this.#append(socket, wanted);
     const data = socket.receive(MAX_PER_RECEIVE);
     if (data === undefined) return -1;
     this.#replace(data, null);
@@ -112,7 +139,8 @@ export class ReaderBuffer {
 
   /** Called before a wait, which may be long: releases memory much larger than its bytes. */
   shrink(): void {
-    if (this.length === 0 || this.length >= COPY_BELOW) return;
+    const kept = this.#end - this.#first;
+    if (kept === 0 || kept >= COPY_BELOW) return;
     if (this.#memory === null || this.#memory.length > SHRINK_ABOVE) this.#copyOut(0);
   }
 
@@ -137,21 +165,35 @@ export class ReaderBuffer {
     this.#expected = received < MAX_PER_RECEIVE ? Math.min(received, COPY_BELOW) : MAX_PER_RECEIVE;
   }
 
-  /** Copies the held bytes into memory of this buffer, with `room` after them. */
+  /** The first byte that must be kept. */
+  get #first(): number {
+    return this.#mark < 0 ? this.#start : this.#mark;
+  }
+
+  /** Copies the bytes into memory of this buffer, with `room` after them. */
   #copyOut(room: number): void {
-    const held = this.length;
-    const memory = Buffer.allocUnsafe(held + room);
-    this.#bytes.copy(memory, 0, this.#start, this.#end);
-    const searched = this.#searched - this.#start;
-    this.#replace(memory.subarray(0, held), memory);
+    const first = this.#first;
+    const taken = this.#start - first;
+    const kept = this.#end - first;
+    const memory = Buffer.allocUnsafe(kept + room);
+    this.#bytes.copy(memory, 0, first, this.#end);
+    const searched = this.#searched - first;
+    this.#replace(memory.subarray(0, kept), memory);
+    this.#start = taken;
     this.#searched = Math.max(0, searched);
   }
 
+  #releaseIfEmpty(): void {
+    if (this.#start === this.#end) this.#replace(NOTHING, null);
+  }
+
+  /** Replaces the bytes. A mark is at their beginning. */
   #replace(bytes: Buffer, memory: Buffer | null): void {
     this.#bytes = bytes;
     this.#memory = memory;
     this.#start = 0;
     this.#end = bytes.length;
     this.#searched = 0;
+    if (this.#mark > 0) this.#mark = 0;
   }
 }

@@ -3,6 +3,8 @@
 import type { Selectable } from '../../kernel/case.ts';
 import { checkInteger, outOfRange } from '../../support/checks.ts';
 import { checkBytes } from '../bytes.ts';
+import { BatchFraming } from '../codec/batch.ts';
+import type { FramedCodec } from '../codec/codec.ts';
 import { unreadBytes } from '../errors.ts';
 import type { Socket } from '../tcp/socket.ts';
 import type { Framing } from './read-operation.ts';
@@ -47,6 +49,10 @@ export class Reader implements Disposable {
   /** The last delimiter, and its text: the same object lets the search continue where it was. */
   #delimiter: Buffer = Buffer.alloc(0);
   #delimiterText = '';
+  /** The last codec, its state for this connection, and the same for batches. */
+  #codec: FramedCodec<unknown, never> | null = null;
+  #framing: Framing<unknown> | null = null;
+  #batch: BatchFraming<unknown> | null = null;
 
   /** Readers are created by `socket.reader()`. @internal */
   constructor(socket: Socket) {
@@ -118,6 +124,39 @@ export class Reader implements Disposable {
     this.#buffer.shrink();
   }
 
+  /** Reads a message as `codec` frames it. @internal */
+  readFramed<T>(codec: FramedCodec<T, never>): Selectable<T | null> {
+    const framing = this.#framingOf(codec);
+    return this.#readOperation(framing, codec.max) as unknown as Selectable<T | null>;
+  }
+
+  /** Reads all messages that have arrived. @internal */
+  readFramedBatch<T>(codec: FramedCodec<T, never>): Selectable<readonly T[]> {
+    const framing = this.#framingOf(codec);
+    this.#batch ??= new BatchFraming(framing);
+    return this.#readOperation(this.#batch, codec.max) as unknown as Selectable<readonly T[]>;
+  }
+
+  /** From now on, bytes that are read are kept, until `release` or `rewind`. @internal */
+  mark(): void {
+    this.#buffer.mark();
+  }
+
+  /** The number of bytes that were read since the mark. @internal */
+  get sinceMark(): number {
+    return this.#buffer.sinceMark;
+  }
+
+  /** @internal */
+  release(): void {
+    this.#buffer.release();
+  }
+
+  /** The bytes that were read since the mark are unread again. @internal */
+  rewind(): void {
+    this.#buffer.rewind();
+  }
+
   /** Updates the given options. @internal */
   configure(options: ReaderOptions): void {
     this.#max = this.#limitOf(options);
@@ -139,6 +178,15 @@ export class Reader implements Disposable {
     read.framing = framing;
     read.max = max;
     return read;
+  }
+
+  #framingOf<T>(codec: FramedCodec<T, never>): Framing<T | null> {
+    if (this.#codec !== codec) {
+      this.#codec = codec;
+      this.#framing = codec.framing();
+      this.#batch = null;
+    }
+    return this.#framing as Framing<T | null>;
   }
 
   #limitOf({ max }: ReaderOptions): number {

@@ -206,11 +206,9 @@ describe('flush', () => {
     transport.failSends(Object.assign(new Error('broken'), { code: 'EPIPE' }));
     expect(codeOf(() => writer.flush())).toBe('EPIPE');
     expect([writer.buffered, socket.torn]).toEqual([4, false]);
-    expect(() => socket.checkFlushed()).not.toThrow();
+    expect(() => socket.finalFlush()).not.toThrow();
     writer.write('more');
-    expect(() => socket.checkFlushed()).toThrow(
-      expect.objectContaining({ code: 'ERR_NOT_FLUSHED' }),
-    );
+    expect(() => socket.finalFlush()).toThrow(expect.objectContaining({ code: 'ERR_NOT_FLUSHED' }));
   });
 
   it('a flush that fails after its first byte drops the rest', () => {
@@ -316,7 +314,7 @@ describe('direct sends of a socket with a writer', () => {
     writer.write('never');
     socket.reset();
     expect(writer.buffered).toBe(0);
-    expect(() => socket.checkFlushed()).not.toThrow();
+    expect(() => socket.finalFlush()).not.toThrow();
     expect(codeOf(() => socket.sendAll('x'))).toBe('ERR_CLOSED');
   });
 });

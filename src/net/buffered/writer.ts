@@ -1,7 +1,7 @@
 /** Writer: combines small pieces into few sends. */
 
 import type { Operation } from '../../kernel/operation.ts';
-import { checkInteger } from '../../support/checks.ts';
+import { checkInteger, checkOptionalBoolean } from '../../support/checks.ts';
 import { checkBytes, memoryChanged } from '../bytes.ts';
 import { exceedsHighWaterMark, notFlushed, unflushedBytes } from '../errors.ts';
 import { NO_PIECES, Pieces, SendPieces } from '../tcp/send.ts';
@@ -23,6 +23,13 @@ const NOTHING: Buffer = Buffer.alloc(0);
 export interface WriterOptions {
   /** The maximum number of bytes that may wait to be flushed; 65536. */
   readonly highWaterMark?: number;
+  /**
+   * True: a task that receives from the socket flushes before it waits, or once half of
+   * `highWaterMark` waits, and what is left is flushed after the handler of `tcpServer` has
+   * returned. A loop that reads a request and writes its response then needs no `flush`, and the
+   * responses to requests that arrive together leave in one send. Default: false.
+   */
+  readonly autoFlush?: boolean;
 }
 
 /**
@@ -43,6 +50,9 @@ export class Writer {
   /** The flush that is reused; while it is in progress, others are created. @internal */
   readonly reusable: Flush;
   #highWaterMark: number = DEFAULT_HIGH_WATER_MARK;
+  #autoFlush = false;
+  /** True: the peer has a part of the bytes that wait. @internal */
+  partlySent = false;
   /** The pieces that wait, in order, without the unsealed part of the chunk. */
   #pieces: Uint8Array[] = [];
   /** Memory for small pieces. Its bytes `#from` to `#to` wait too, after `#pieces`. */
@@ -103,22 +113,48 @@ export class Writer {
   }
 
   /** Updates the given options. @internal */
-  configure({ highWaterMark }: WriterOptions): void {
+  configure({ highWaterMark, autoFlush }: WriterOptions): void {
+    checkOptionalBoolean('autoFlush', autoFlush);
+    if (autoFlush !== undefined) this.#autoFlush = autoFlush;
     if (highWaterMark === undefined) return;
     checkInteger('highWaterMark', highWaterMark, 1, 2 ** 31 - 1);
     this.#highWaterMark = highWaterMark;
+  }
+
+  /**
+   * Before a receive: sends the bytes that are due, without waiting. `waits`: the receive is about
+   * to wait. False: some of them are left. The rest waits in order, so the stream is not torn.
+   * @internal
+   */
+  sendDue(waits: boolean): boolean {
+    if (!this.#autoFlush || this.#waiting === 0 || this.#socket.sending !== null) return true;
+    if (!waits && this.#waiting * 2 < this.#highWaterMark) return true;
+    const pieces = this.beginFlush();
+    try {
+      while (pieces.length > 0 && pieces.transmit(this.#socket) > 0) this.partlySent = true;
+    } catch (error) {
+      this.flushFailed();
+      throw error;
+    } finally {
+      this.endFlush();
+    }
+    if (this.#waiting > 0) return false;
+    this.#socket.sendCompleted();
+    return true;
+  }
+
+  /** The flush after the handler has returned; null: nothing is left. Throws if the program has
+   *  left bytes unflushed. @internal */
+  finalFlush(): Operation<void> | null {
+    if (this.buffered === 0 || this.#lastFlushFailed) return null;
+    if (!this.#autoFlush) throw notFlushed(this.#socket.name, this.buffered);
+    return this.flush();
   }
 
   /** Throws if bytes wait, which a direct send would overtake. @internal */
   checkEmpty(): void {
     const { buffered } = this;
     if (buffered > 0) throw unflushedBytes(this.#socket.name, buffered);
-  }
-
-  /** Throws if the program has left bytes unflushed. @internal */
-  checkFlushed(): void {
-    if (this.buffered > 0 && !this.#lastFlushFailed)
-      throw notFlushed(this.#socket.name, this.buffered);
   }
 
   /** Drops the bytes that wait. @internal */
@@ -178,6 +214,7 @@ export class Writer {
   }
 
   #clear(): void {
+    this.partlySent = false;
     this.#pieces = [];
     this.#chunk = NOTHING;
     this.#from = 0;

@@ -1,10 +1,11 @@
 /** The receiving half of a socket: `recv` and `recvInto` as operations that allocate nothing. */
-import type { Case, Selectable } from '../../kernel/case.ts';
+import type { Case, CaseWaiter, Selectable } from '../../kernel/case.ts';
 import { AttemptCase } from '../../kernel/case.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE } from '../../kernel/operation.ts';
+import type { Pollable } from '../../kernel/readiness.ts';
 import type { WaitResult } from '../../kernel/waits.ts';
-import { mustPause, recvWait } from '../../kernel/waits.ts';
+import { mustPause, recvWait, sendWait } from '../../kernel/waits.ts';
 import { memoryChanged } from '../bytes.ts';
 import { busySocket } from '../errors.ts';
 import { ReusableOperation } from '../reusable-operation.ts';
@@ -19,6 +20,8 @@ export abstract class Receive<T, S extends Socket | Datagram>
   protected readonly socket: S;
   /** Created by the first wait, then reused. */
   private wait: WaitResult | null = null;
+  /** True: it waits until bytes of the socket's writer can be sent. */
+  private sends = false;
 
   constructor(socket: S) {
     super();
@@ -34,11 +37,12 @@ export abstract class Receive<T, S extends Socket | Datagram>
     }
     let result: T | undefined;
     try {
-      result = this.attempt();
+      result = this.flushAndAttempt();
     } catch (error) {
       return this.throw(error);
     }
     if (result !== undefined) return this.finish(result);
+    if (this.sends) return sendWait(this.socket.transport);
     this.wait ??= recvWait(this.socket.transport);
     return this.wait;
   }
@@ -46,12 +50,35 @@ export abstract class Receive<T, S extends Socket | Datagram>
   /** For `select`: the receive is in progress until the case is left. */
   asCase(): Case<T> {
     this[Symbol.iterator]().begin();
-    return new AttemptCase(
+    return new ReceiveCase(
       this.socket,
-      'recv',
-      () => this.attempt(),
+      () => this.flushAndAttempt(),
+      () => (this.sends ? 'send' : 'recv'),
       () => this.settle(),
     );
+  }
+
+  /** One attempt to receive; before it and before a wait, sends what is due (`autoFlush`). */
+  private flushAndAttempt(): T | undefined {
+    // A receive that has waited to send goes on with that.
+    if (!this.sendDue(this.sends)) return undefined;
+    const result = this.attempt();
+    if (result === undefined) this.sendDue(true);
+    return result;
+  }
+
+  /** True: the bytes of the writer that are due were sent, or there are none. False: the receive
+   *  waits to send first. */
+  private sendDue(waits: boolean): boolean {
+    const { socket } = this;
+    if (this.sends) {
+      this.sends = false;
+      socket.sending = null;
+    }
+    if (socket.sendWritten === undefined || socket.sendWritten(waits)) return true;
+    this.sends = true;
+    socket.sending = this;
+    return false;
   }
 
   private begin(): void {
@@ -66,7 +93,32 @@ export abstract class Receive<T, S extends Socket | Datagram>
 
   protected settle(): void {
     this.state = 'idle';
+    if (this.sends) {
+      this.sends = false;
+      this.socket.sending = null;
+    }
     if (this.socket.receiving === this) this.socket.receiving = null;
+  }
+}
+
+/** The case of a receive, which may have to send first. */
+class ReceiveCase<T> extends AttemptCase<T> {
+  readonly #next: () => 'recv' | 'send';
+
+  /** `next` returns the direction to wait for after an attempt. */
+  constructor(
+    resource: Pollable,
+    attempt: () => T | undefined,
+    next: () => 'recv' | 'send',
+    onLeave: () => void,
+  ) {
+    super(resource, 'recv', attempt, onLeave);
+    this.#next = next;
+  }
+
+  override enlist(waiter: CaseWaiter): void {
+    this.direction = this.#next();
+    super.enlist(waiter);
   }
 }
 

@@ -335,9 +335,16 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     if (this.#writer !== null && this.sending === null) this.#writer.checkEmpty();
   }
 
-  /** Throws if the program has left bytes in the writer. @internal */
-  checkFlushed(): void {
-    this.#writer?.checkFlushed();
+  /** For a receive: sends the bytes of an `autoFlush` writer that are due. False: the network does
+   *  not take all of them yet. @internal */
+  sendWritten(waits: boolean): boolean {
+    return this.#writer === null || this.#writer.sendDue(waits);
+  }
+
+  /** For the server: the flush after the handler has returned; null: nothing is left to flush.
+   *  Throws if the program had to flush. @internal */
+  finalFlush(): Operation<void> | null {
+    return this.#writer === null ? null : this.#writer.finalFlush();
   }
 
   /** A send was interrupted after `bytes` bytes. @internal */
@@ -347,7 +354,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
 
   /** @internal */
   get torn(): boolean {
-    return this.#tornAt >= 0;
+    return this.#tornAt >= 0 || this.#writer?.partlySent === true;
   }
 
   /** From now on, an idle connection is at end of file. @internal */

@@ -109,6 +109,8 @@ export class Datagram implements Pollable, Disposable {
   receiving: object | null = null;
   /** @internal */
   sending: object | null = null;
+  /** A datagram socket has no writer. @internal */
+  readonly sendWritten: undefined;
   readonly #family: 4 | 6;
   readonly #recvFrom: ReceiveDatagram;
   readonly #send: SendDatagram;

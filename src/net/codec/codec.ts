@@ -1,0 +1,92 @@
+/** Codecs: how messages are separated in a stream of bytes, and how they are encoded. */
+
+import { CoronetError } from '../../kernel/errors.ts';
+import type { Operation } from '../../kernel/operation.ts';
+import { outOfRange, wrongType } from '../../support/checks.ts';
+import type { Framing } from '../buffered/read-operation.ts';
+import type { Reader } from '../buffered/reader.ts';
+import { bytesOf } from '../bytes.ts';
+
+/** The limit of a codec that states none: 16 MB. */
+export const DEFAULT_MAX_MESSAGE: number = 2 ** 24;
+
+/** Pieces of at least this size are sent without a copy. */
+const LARGE_PIECE = 4096;
+
+/**
+ * How messages are read from a stream of bytes and written to it. A codec has no state of a
+ * connection, so one value serves all of them. `T` is the type that is received, `S` the one that
+ * is sent.
+ *
+ * @example
+ * const pairs: Codec<[number, number]> = {
+ *   *decode(reader) {
+ *     const bytes = yield* reader.readExactly(8);
+ *     return bytes && [bytes.readInt32BE(0), bytes.readInt32BE(4)];
+ *   },
+ *   encode([a, b]) {
+ *     const bytes = Buffer.alloc(8);
+ *     bytes.writeInt32BE(a, 0);
+ *     bytes.writeInt32BE(b, 4);
+ *     return bytes;
+ *   },
+ * };
+ */
+export interface Codec<T, S = T> {
+  /** The maximum number of bytes from which `decode` may make one message; 16 MB. */
+  readonly max?: number;
+  /**
+   * Reads one message; `null` at end of file before its first byte. It may wait for `reader` only.
+   * If it is interrupted, or throws, the bytes that it has read are unread again, unless it throws
+   * a MalformedMessageError with `recoverable`.
+   */
+  decode(reader: Reader): Operation<T | null>;
+  /** The bytes of a message, in one piece or several. Throws if the value cannot be encoded. */
+  encode(value: S): Uint8Array | readonly Uint8Array[];
+}
+
+/** The bytes of a message do not have the form that the codec requires. */
+export class MalformedMessageError extends CoronetError {
+  /** True: the message was removed from the stream, and the next receive returns the one after
+   *  it. False: the position of the next message is not known, so the stream is unusable. */
+  readonly recoverable: boolean;
+
+  constructor(message: string, options: { readonly recoverable?: boolean; cause?: unknown } = {}) {
+    super('ERR_MALFORMED_MESSAGE', message, options);
+    this.recoverable = options.recoverable ?? false;
+  }
+}
+
+/** Base of the codecs whose messages a Framing finds in the buffer of a Reader. */
+export abstract class FramedCodec<T, S> implements Codec<T, S> {
+  abstract readonly max: number;
+
+  decode(reader: Reader): Operation<T | null> {
+    return reader.readFramed(this);
+  }
+
+  abstract encode(value: S): Uint8Array | readonly Uint8Array[];
+
+  /** Creates the state of one connection. @internal */
+  abstract framing(): Framing<T | null>;
+}
+
+/** The bytes of a payload. Throws unless it has at most `max` bytes. */
+export function payloadOf(value: Uint8Array | string, max: number): Uint8Array {
+  if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
+    throw wrongType('value', 'a Uint8Array or a string', value);
+  }
+  const bytes = bytesOf(value);
+  if (bytes.length > max) throw tooLong(bytes.length, max);
+  return bytes;
+}
+
+/** The error for a message of `length` bytes that `encode` was given. */
+export function tooLong(length: number, max: number): RangeError {
+  return outOfRange('value', `at most ${max} bytes`, length);
+}
+
+/** Joins a payload with what surrounds it. A large payload is not copied. */
+export function join(...pieces: readonly Uint8Array[]): Uint8Array | readonly Uint8Array[] {
+  return pieces.some(({ length }) => length >= LARGE_PIECE) ? pieces : Buffer.concat(pieces);
+}

@@ -1,0 +1,151 @@
+/**
+ * Receives a message with the `decode` of a program's own codec.
+ *
+ *   mark ──► decode reads ──► returns ──► the bytes are consumed
+ *               │    ▲
+ *         would │    │ bytes have arrived
+ *         block ▼    │
+ *              wait ─┘──► interrupted, or decode throws ──► rewind: the bytes are unread again
+ *
+ * `decode` stays suspended in its read while the operation waits, so a message that arrives in many
+ * parts is not decoded again for each of them.
+ */
+import { UsageError } from '../../kernel/errors.ts';
+import type { Frames, Wait } from '../../kernel/operation.ts';
+import { wrongType } from '../../support/checks.ts';
+import type { Reader } from '../buffered/reader.ts';
+import { LimitError } from '../errors.ts';
+import { Receive } from '../tcp/receive.ts';
+import type { Socket } from '../tcp/socket.ts';
+import { MAX_BATCH } from './batch.ts';
+import type { Codec } from './codec.ts';
+import { DEFAULT_MAX_MESSAGE, MalformedMessageError } from './codec.ts';
+
+abstract class Decode<T, R> extends Receive<R, Socket> {
+  protected readonly reader: Reader;
+  readonly #codec: Codec<T, never>;
+  /** The `decode` in progress. */
+  #frames: Frames<T | null> | null = null;
+
+  constructor(socket: Socket, reader: Reader, codec: Codec<T, never>) {
+    super(socket);
+    this.reader = reader;
+    this.#codec = codec;
+  }
+
+  /**
+   * Continues the current message, or begins one. `undefined`: would block. After an error, the
+   * bytes are unread again, unless the error is `recoverable` and not to be repeated.
+   */
+  protected decode(repeatsErrors: boolean): T | null | undefined {
+    const { socket } = this;
+    // The reads of `decode` take the receiving half from this operation, and must not flush.
+    if (socket.receiving === this) socket.receiving = null;
+    socket.sending ??= this;
+    try {
+      if (this.#frames === null) {
+        this.reader.mark();
+        this.#frames = this.#codec.decode(this.reader)[Symbol.iterator]();
+      }
+      return this.#step(this.#frames);
+    } catch (error) {
+      const recoverable = error instanceof MalformedMessageError && error.recoverable;
+      this.#end(recoverable && !repeatsErrors);
+      throw error;
+    } finally {
+      socket.receiving ??= this;
+      if (socket.sending === this) socket.sending = null;
+    }
+  }
+
+  /** Ends the `decode` in progress, if any, and makes its bytes unread. */
+  protected abandon(): void {
+    const frames = this.#frames;
+    if (frames === null) return;
+    try {
+      frames.return?.();
+    } finally {
+      this.#end(false);
+    }
+  }
+
+  protected override settle(): void {
+    this.abandon();
+    super.settle();
+  }
+
+  #step(frames: Frames<T | null>): T | null | undefined {
+    for (;;) {
+      const { done, value } = frames.next();
+      if (done === true) {
+        if (value === undefined) throw wrongType('decode()', 'a message, or null', value);
+        this.#end(true);
+        return value as T | null;
+      }
+      if (value !== undefined && !this.#isOwnWait(value as Wait)) throw foreignWait(value as Wait);
+      const { max = DEFAULT_MAX_MESSAGE } = this.#codec;
+      const { sinceMark } = this.reader;
+      if (sinceMark > max) throw new LimitError(this.socket.name, 'of one message', max, sinceMark);
+      if (value !== undefined) return undefined;
+    }
+  }
+
+  #isOwnWait(wait: Wait): boolean {
+    return wait?.[0] === 'recv' && wait[1].readiness === this.socket.readiness;
+  }
+
+  #end(consumed: boolean): void {
+    this.#frames = null;
+    if (consumed) this.reader.release();
+    else this.reader.rewind();
+  }
+}
+
+/** `messages.receive()`. */
+export class DecodeMessage<T> extends Decode<T, T | null> {
+  protected get call(): string {
+    return 'messages.receive()';
+  }
+
+  protected attempt(): T | null | undefined {
+    return this.decode(false);
+  }
+}
+
+/** `messages.receiveBatch()`. */
+export class DecodeBatch<T> extends Decode<T, readonly T[]> {
+  protected get call(): string {
+    return 'messages.receiveBatch()';
+  }
+
+  protected attempt(): readonly T[] | undefined {
+    const first = this.decode(false);
+    if (first === undefined) return undefined;
+    if (first === null) return [];
+    const batch: T[] = [first];
+    while (batch.length < MAX_BATCH && this.reader.buffered > 0) {
+      const message = this.#another();
+      if (message === undefined || message === null) break;
+      batch.push(message);
+    }
+    return batch;
+  }
+
+  /** One more message. An error is left to the next receive, which starts at the same message. */
+  #another(): T | null | undefined {
+    try {
+      const message = this.decode(true);
+      if (message === undefined) this.abandon();
+      return message;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function foreignWait(wait: Wait): UsageError {
+  return new UsageError(
+    'ERR_CODEC_WAIT',
+    `The \`decode\` of a codec may wait for its reader only, and waits for '${String(wait?.[0])}'.`,
+  );
+}

@@ -1,0 +1,184 @@
+/** Codecs for messages that end with a line end or another delimiter. */
+import { checkInteger, checkKeys, outOfRange, wrongType } from '../../support/checks.ts';
+import type { Framing, ReadOperation } from '../buffered/read-operation.ts';
+import { LINE, NEWLINE } from '../buffered/read-operation.ts';
+import type { ReaderBuffer } from '../buffered/reader-buffer.ts';
+import { bytesOf, checkBytes } from '../bytes.ts';
+import { LimitError, UnexpectedEofError } from '../errors.ts';
+import { FramedCodec, join, payloadOf } from './codec.ts';
+import { MAX_PAYLOAD } from './length-prefixed.ts';
+
+/** Options of `lines`. */
+export interface LinesOptions {
+  /** The maximum number of bytes of a line, without its end. */
+  readonly max: number;
+  /** A longer line is an error, 'throw', or is dropped, 'skip'; 'throw'. */
+  readonly onTooLong?: 'throw' | 'skip';
+}
+
+/** Options of `delimited`. */
+export interface DelimitedOptions {
+  /** The maximum number of bytes of a message, without its delimiter. */
+  readonly max: number;
+}
+
+/**
+ * Lines of UTF-8 text, as `reader.readLine` reads them: without the `\n` or `\r\n` at the end. A
+ * sent line ends with `\n`.
+ * Errors of a receive: ERR_LIMIT if a line exceeds `max` and `onTooLong` is 'throw'. Errors of a
+ * send: a RangeError if the text exceeds `max` or contains a line end.
+ *
+ * @example
+ * const chat = messages(socket, lines({ max: 1000, onTooLong: 'skip' }));
+ * const line = yield* chat.receive();
+ * yield* chat.send(`You wrote ${line}`);
+ */
+export function lines(options: LinesOptions): FramedCodec<string, string> {
+  checkKeys('options', options, { max: true, onTooLong: true });
+  const { max, onTooLong = 'throw' } = options;
+  checkInteger('max', max, 1, MAX_PAYLOAD);
+  if (onTooLong !== 'throw' && onTooLong !== 'skip') {
+    throw wrongType('onTooLong', "'throw' or 'skip'", onTooLong);
+  }
+  return new Lines(max, onTooLong === 'skip');
+}
+
+/**
+ * Messages that end with `delimiter` (a text as UTF-8). A message is received as a Buffer without
+ * its delimiter, and sent as bytes or as text.
+ * Errors of a receive: ERR_LIMIT; ERR_UNEXPECTED_EOF if the last delimiter is missing. Errors of a
+ * send: a RangeError if the message exceeds `max` or contains the delimiter.
+ */
+export function delimited(
+  delimiter: Uint8Array | string,
+  options: DelimitedOptions,
+): FramedCodec<Buffer, Uint8Array | string> {
+  checkKeys('options', options, { max: true });
+  checkInteger('max', options.max, 1, MAX_PAYLOAD);
+  if (typeof delimiter !== 'string') checkBytes('delimiter', delimiter);
+  if (delimiter.length === 0) throw outOfRange('delimiter', 'at least one byte', delimiter);
+  return new Delimited(Buffer.from(bytesOf(delimiter)), options.max);
+}
+
+class Lines extends FramedCodec<string, string> {
+  readonly max: number;
+  readonly #skips: boolean;
+
+  constructor(max: number, skips: boolean) {
+    super();
+    this.max = max;
+    this.#skips = skips;
+  }
+
+  encode(value: string): Uint8Array {
+    if (typeof value !== 'string') throw wrongType('value', 'a string', value);
+    if (/[\r\n]/.test(value)) throw outOfRange('value', 'a text without line ends', value);
+    payloadOf(value, this.max);
+    return Buffer.from(`${value}\n`);
+  }
+
+  framing(): Framing<string | null> {
+    return this.#skips ? new SkippingLines() : LINE;
+  }
+}
+
+/** Lines, of which the ones that are too long are dropped as they arrive. */
+class SkippingLines implements Framing<string | null> {
+  readonly call = 'messages.receive()';
+  /** True: the beginning of the current line was dropped. */
+  #dropping = false;
+
+  maxNeeded(read: ReadOperation): number {
+    return LINE.maxNeeded(read);
+  }
+
+  take(buffer: ReaderBuffer, read: ReadOperation): string | undefined {
+    for (;;) {
+      if (!this.#dropping) {
+        const line = this.#attempt(() => LINE.take(buffer, read));
+        // `null` is the result at end of file only.
+        if (!this.#dropping) return line as string | undefined;
+      }
+      if (!this.#dropped(buffer)) return undefined;
+    }
+  }
+
+  atEndOfFile(buffer: ReaderBuffer, read: ReadOperation): string | null {
+    const line = this.#dropping ? null : this.#attempt(() => LINE.atEndOfFile(buffer, read));
+    if (this.#dropping) buffer.skip(buffer.length);
+    return line ?? null;
+  }
+
+  /** Begins to drop the line if it is too long. */
+  #attempt<T>(take: () => T): T | undefined {
+    try {
+      return take();
+    } catch (error) {
+      if (!(error instanceof LimitError)) throw error;
+      this.#dropping = true;
+      return undefined;
+    }
+  }
+
+  /** Drops bytes up to the end of the line. True: it was found. */
+  #dropped(buffer: ReaderBuffer): boolean {
+    const at = buffer.find(NEWLINE);
+    buffer.skip(at < 0 ? buffer.length : at + 1);
+    this.#dropping = at < 0;
+    return at >= 0;
+  }
+}
+
+class Delimited extends FramedCodec<Buffer, Uint8Array | string> {
+  readonly max: number;
+  readonly #delimiter: Buffer;
+
+  constructor(delimiter: Buffer, max: number) {
+    super();
+    this.#delimiter = delimiter;
+    this.max = max;
+  }
+
+  encode(value: Uint8Array | string): Uint8Array | readonly Uint8Array[] {
+    const payload = payloadOf(value, this.max);
+    const view = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+    if (view.includes(this.#delimiter)) {
+      throw outOfRange('value', 'a message without the delimiter', value);
+    }
+    return join(payload, this.#delimiter);
+  }
+
+  framing(): Framing<Buffer | null> {
+    return new DelimitedFraming(this.#delimiter);
+  }
+}
+
+class DelimitedFraming implements Framing<Buffer | null> {
+  readonly call = 'messages.receive()';
+  readonly #delimiter: Buffer;
+
+  constructor(delimiter: Buffer) {
+    this.#delimiter = delimiter;
+  }
+
+  maxNeeded({ max }: ReadOperation): number {
+    return max + this.#delimiter.length;
+  }
+
+  take(buffer: ReaderBuffer, { max, peer }: ReadOperation): Buffer | undefined {
+    const delimiter = this.#delimiter;
+    const at = buffer.find(delimiter);
+    // The last bytes may be the beginning of the delimiter.
+    const length = at < 0 ? buffer.length - delimiter.length + 1 : at;
+    if (length > max) throw new LimitError(peer, 'of one message', max, buffer.length);
+    if (at < 0) return undefined;
+    const message = buffer.take(at);
+    buffer.skip(delimiter.length);
+    return message;
+  }
+
+  atEndOfFile(buffer: ReaderBuffer, { peer }: ReadOperation): null {
+    if (buffer.length === 0) return null;
+    throw new UnexpectedEofError(peer, 'the delimiter', buffer.take(buffer.length));
+  }
+}

@@ -1,0 +1,265 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { codeOf, play } from '../../../test/support/kernel/virtual-host.ts';
+import { ScriptedTransport } from '../../../test/support/network/scripted-transport.ts';
+import { select } from '../../flow/select/select.ts';
+import type { Operation } from '../../kernel/operation.ts';
+import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
+import { group } from '../../kernel/task/group.ts';
+import { sleep } from '../../kernel/waits.ts';
+import { Socket } from '../tcp/socket.ts';
+import type { Codec } from './codec.ts';
+import { json } from './json.ts';
+import { lengthPrefixed } from './length-prefixed.ts';
+import { delimited, lines } from './lines.ts';
+import { messages } from './messages.ts';
+import { netstring } from './netstring.ts';
+
+/** A program's own codec: a line with the number of lines that follow. */
+const paragraphs: Codec<string> = {
+  *decode(reader): Operation<string | null> {
+    const count = yield* reader.readLine();
+    if (count === null) return null;
+    const parts: (string | null)[] = [];
+    for (let i = 0; i < Number(count); i++) {
+      yield;
+      parts.push(yield* reader.readLine());
+    }
+    return parts.join('\n');
+  },
+  encode: (text) => Buffer.from(`${text.split('\n').length}\n${text}\n`),
+};
+
+const text: Codec<string, string> = {
+  *decode(reader): Operation<string | null> {
+    const bytes = yield* lengthPrefixed({ bytes: 2, max: 99 }).decode(reader);
+    return bytes === null ? null : String(bytes);
+  },
+  encode: (value) => lengthPrefixed({ bytes: 2, max: 99 }).encode(value),
+};
+
+const codecs: Readonly<Record<string, Codec<unknown, string>>> = {
+  'a length of 4 bytes': lengthPrefixed({ bytes: 4, max: 99 }),
+  'a varint': lengthPrefixed({ bytes: 'varint', max: 99 }),
+  lines: lines({ max: 99 }),
+  'lines that may be skipped': lines({ max: 99, onTooLong: 'skip' }),
+  'a delimiter': delimited('\r\n', { max: 99 }),
+  netstrings: netstring({ max: 99 }),
+  'JSON in netstrings': json<unknown>(netstring({ max: 99 })) as Codec<unknown, string>,
+  "a program's own codec": paragraphs,
+  'a codec that contains another one': text,
+};
+
+const scenario = fc.record({
+  values: fc.array(fc.string({ maxLength: 12, unit: fc.constantFrom('a', 'é', '7', '-') })),
+  cuts: fc.array(fc.nat(150), { maxLength: 30 }),
+  delays: fc.array(fc.nat(2), { minLength: 1, maxLength: 8 }),
+  limits: fc.array(fc.nat(2), { minLength: 1, maxLength: 5 }),
+  clearsEarly: fc.boolean(),
+});
+type Scenario = typeof scenario extends fc.Arbitrary<infer T> ? T : never;
+
+type Receive = (socket: Socket, codec: Codec<unknown, string>) => Operation<readonly unknown[]>;
+
+/** Feeds the encoded values in parts, while `receive` is repeated until end of file. */
+function* transfer(
+  codec: Codec<unknown, string>,
+  { values, cuts, delays, clearsEarly }: Scenario,
+  receive: Receive,
+): Operation<unknown[]> {
+  const transport = new ScriptedTransport();
+  transport.clearsEarly = clearsEarly;
+  const stream = Buffer.concat(values.flatMap((value) => codec.encode(value)));
+  const socket = new Socket(transport);
+  return yield* group(function* (tasks): Operation<unknown[]> {
+    tasks.spawn(function* (): Operation<void> {
+      const bounds = [0, ...cuts.filter((cut) => cut < stream.length), stream.length];
+      bounds.sort((a, b) => a - b);
+      for (let i = 1; i < bounds.length; i++) {
+        const delay = delays[i % delays.length] as number;
+        if (delay > 0) yield* sleep(delay);
+        transport.feed(stream.subarray(bounds[i - 1], bounds[i]));
+      }
+      transport.finish();
+    });
+    const all: unknown[] = [];
+    for (;;) {
+      const received = yield* receive(socket, codec);
+      if (received.length === 0) return all;
+      all.push(...received);
+    }
+  });
+}
+
+/** Receives with limits that interrupt it at any point, and again until it has a result. */
+function interrupted(limits: readonly number[]): Receive {
+  let turn = 0;
+  return function* (socket, codec): Operation<readonly unknown[]> {
+    const stream = messages(socket, codec);
+    for (;;) {
+      const ms = limits[turn++ % limits.length] as number;
+      const result = yield* moveOnAfter(ms, function* (): Operation<readonly unknown[]> {
+        const message = yield* stream.receive();
+        return message === null ? [] : [message];
+      });
+      if (result !== undefined) return result;
+      yield* sleep(1);
+    }
+  };
+}
+
+/** As `interrupted`, by another case of a select. */
+function deselected(limits: readonly number[]): Receive {
+  let turn = 0;
+  return function* (socket, codec): Operation<readonly unknown[]> {
+    const stream = messages(socket, codec);
+    for (;;) {
+      const ms = limits[turn++ % limits.length] as number;
+      const chosen = yield* select({ batch: stream.receiveBatch(), late: sleep(ms) });
+      if (chosen.key === 'batch') return chosen.value;
+      yield* sleep(1);
+    }
+  };
+}
+
+describe('messages', () => {
+  for (const [name, codec] of Object.entries(codecs)) {
+    const check = (numRuns: number, receiveFor: (given: Scenario) => Receive): void => {
+      const property = fc.property(scenario, (given) => {
+        const received = play(() => transfer(codec, given, receiveFor(given)));
+        const texts = received.map((value) =>
+          value instanceof Uint8Array ? String(value) : value,
+        );
+        expect(texts).toEqual(given.values);
+      });
+      fc.assert(property, { numRuns });
+    };
+
+    it(`messages with ${name} survive any cut of the stream and any cancellation`, () => {
+      check(150, ({ limits }) => interrupted(limits));
+    });
+
+    it(`batches with ${name} survive any cut of the stream and any other case of a select`, () => {
+      check(150, ({ limits }) => deselected(limits));
+    });
+  }
+
+  it('a decode that is interrupted between its reads leaves the message unread', () => {
+    const transport = new ScriptedTransport();
+    const stream = messages(new Socket(transport), paragraphs);
+    play(function* () {
+      transport.feed('3\none\ntwo\n');
+      expect(yield* moveOnAfter(5, () => stream.receive())).toBeUndefined();
+      expect(stream.socket.reader().buffered).toBe(10);
+      transport.feed('three\n1\nx\n');
+      expect(yield* stream.receive()).toBe('one\ntwo\nthree');
+      expect(yield* stream.receive()).toBe('x');
+    });
+  });
+
+  it('a decode that throws leaves the bytes unread, so the error repeats', () => {
+    const transport = new ScriptedTransport();
+    const refusing: Codec<string> = {
+      *decode(reader): Operation<string> {
+        yield* reader.readExactly(2);
+        throw new RangeError('version 9 is not supported');
+      },
+      encode: () => Buffer.alloc(0),
+    };
+    const stream = messages(new Socket(transport), refusing);
+    transport.feed('abcd');
+    for (let i = 0; i < 2; i++) {
+      expect(() => play(() => stream.receive())).toThrow('version 9');
+      expect(stream.socket.reader().buffered).toBe(4);
+    }
+  });
+
+  it('a decode may read at most the max of its codec', () => {
+    const transport = new ScriptedTransport();
+    const endless: Codec<string> = {
+      max: 1000,
+      *decode(reader): Operation<string> {
+        for (;;) yield* reader.readExactly(100);
+      },
+      encode: () => Buffer.alloc(0),
+    };
+    transport.feed(Buffer.alloc(5000));
+    const stream = messages(new Socket(transport), endless);
+    expect(codeOf(() => stream.receive())).toBe('ERR_LIMIT');
+  });
+
+  it('a decode that waits for something else than its reader is ERR_CODEC_WAIT', () => {
+    const sleepy: Codec<string> = {
+      *decode(): Operation<string> {
+        yield* sleep(1);
+        return '';
+      },
+      encode: () => Buffer.alloc(0),
+    };
+    const stream = messages(new Socket(new ScriptedTransport()), sleepy);
+    expect(codeOf(() => stream.receive())).toBe('ERR_CODEC_WAIT');
+  });
+
+  it('a second receive is ERR_BUSY while a decode waits, and the first one continues', () => {
+    const transport = new ScriptedTransport();
+    const stream = messages(new Socket(transport), paragraphs);
+    play(() =>
+      group(function* (tasks): Operation<void> {
+        const first = tasks.spawn(() => stream.receive());
+        yield* sleep(1);
+        for (const second of [stream.receive(), stream.socket.recv()]) {
+          let code = '';
+          try {
+            yield* second as Operation<unknown>;
+          } catch (error) {
+            code = (error as { code: string }).code;
+          }
+          expect(code).toBe('ERR_BUSY');
+        }
+        transport.feed('1\na\n');
+        expect(yield* first.join()).toBe('a');
+      }),
+    );
+  });
+
+  it('another codec takes effect from the next message on', () => {
+    const transport = new ScriptedTransport();
+    transport.feed('hello\n5:world,');
+    const stream = messages<unknown, string>(new Socket(transport), lines({ max: 3 }));
+    expect(codeOf(() => stream.receive())).toBe('ERR_LIMIT');
+    stream.codec = lines({ max: 10 });
+    expect(play(() => stream.receive())).toBe('hello');
+    stream.codec = netstring({ max: 10 });
+    expect(String(play(() => stream.receive()))).toBe('world');
+  });
+
+  it('a batch has all messages that have arrived, at most 1024', () => {
+    const transport = new ScriptedTransport();
+    const stream = messages(new Socket(transport), lines({ max: 10 }));
+    transport.feed('x\n'.repeat(1500));
+    expect(play(() => stream.receiveBatch())).toHaveLength(1024);
+    expect(play(() => stream.receiveBatch())).toHaveLength(476);
+  });
+
+  it('a batch is sent in one send, and not at all if a message cannot be encoded', () => {
+    const transport = new ScriptedTransport();
+    const stream = messages(new Socket(transport), lines({ max: 10 }));
+    expect(() => stream.sendBatch(['a', 'b\n'])).toThrow(RangeError);
+    play(() => stream.sendBatch(['a', 'b', 'c']));
+    expect(transport.sends.map(String)).toEqual(['a\nb\nc\n']);
+    play(() => stream.sendBatch([]));
+    expect(transport.sends).toHaveLength(1);
+  });
+
+  it('a value without decode and encode is not a codec', () => {
+    const socket = new Socket(new ScriptedTransport());
+    expect(() => messages(socket, {} as never)).toThrow(TypeError);
+    expect(() => messages(socket, undefined as never)).toThrow('lines({ max: 1000 })');
+  });
+
+  it('the end of a using block closes the socket', () => {
+    const socket = new Socket(new ScriptedTransport());
+    messages(socket, lines({ max: 1 }))[Symbol.dispose]();
+    expect(socket.closed).toBe(true);
+  });
+});

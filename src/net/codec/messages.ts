@@ -1,0 +1,129 @@
+/** Messages: a connection that receives and sends whole messages. */
+import type { Selectable } from '../../kernel/case.ts';
+import type { Operation } from '../../kernel/operation.ts';
+import { wrongType } from '../../support/checks.ts';
+import type { Socket } from '../tcp/socket.ts';
+import type { Codec } from './codec.ts';
+import { FramedCodec } from './codec.ts';
+import { DecodeBatch, DecodeMessage } from './decode.ts';
+
+/** Small pieces up to this size are joined before they are sent. */
+const JOIN_BELOW = 65536;
+
+/**
+ * The messages of a connection; created by `messages(socket, codec)`. It has no buffer of its own:
+ * received bytes are in the socket's reader, and a send waits for the network.
+ *
+ * One task may receive while another one sends. After ERR_LIMIT, ERR_UNEXPECTED_EOF or
+ * ERR_MALFORMED_MESSAGE that is not `recoverable`, no further message can be received.
+ */
+export class Messages<T, S = T> implements Disposable {
+  readonly socket: Socket;
+  #codec: Codec<T, S>;
+
+  /** Created by `messages()`. @internal */
+  constructor(socket: Socket, codec: Codec<T, S>) {
+    this.socket = socket;
+    this.#codec = checkCodec(codec);
+  }
+
+  /** The codec. Set another one to change a limit or the protocol from the next message on. */
+  get codec(): Codec<T, S> {
+    return this.#codec;
+  }
+
+  set codec(codec: Codec<T, S>) {
+    this.#codec = checkCodec(codec);
+  }
+
+  /**
+   * Receives a message; `null` at end of file. Can be a case of `select`.
+   * Cancel: nothing was consumed; the next receive starts with the same message.
+   * Errors: those of the codec; ERR_BUSY; and as `socket.recv`.
+   */
+  receive(): Selectable<T | null> {
+    const reader = this.socket.reader();
+    const codec = this.#codec;
+    if (codec instanceof FramedCodec) return reader.readFramed(codec);
+    return new DecodeMessage(this.socket, reader, codec);
+  }
+
+  /**
+   * Receives all messages that have arrived, at least one and at most 1024. An empty array: end of
+   * file. Can be a case of `select`. An error of a message after the first one is thrown by the
+   * next receive.
+   * Cancel, Errors: as `receive`.
+   */
+  receiveBatch(): Selectable<readonly T[]> {
+    const reader = this.socket.reader();
+    const codec = this.#codec;
+    if (codec instanceof FramedCodec) return reader.readFramedBatch(codec);
+    return new DecodeBatch(this.socket, reader, codec);
+  }
+
+  /**
+   * Sends a message. Waits until the network has taken all of it.
+   * Cancel: as `socket.sendAll`. Errors: those of the codec, thrown at once; and as
+   * `socket.sendAll`.
+   */
+  send(value: S): Operation<void> {
+    return this.#sendPieces(piecesOf(this.#codec.encode(value)));
+  }
+
+  /**
+   * Sends several messages in one operation, with few system calls. If one of them cannot be
+   * encoded, none is sent.
+   * Cancel, Errors: as `send`.
+   */
+  sendBatch(values: Iterable<S>): Operation<void> {
+    const pieces: Uint8Array[] = [];
+    for (const value of values) pieces.push(...piecesOf(this.#codec.encode(value)));
+    return this.#sendPieces(pieces);
+  }
+
+  /** Closes the socket. Idempotent. */
+  close(): void {
+    this.socket.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #sendPieces(pieces: readonly Uint8Array[]): Operation<void> {
+    if (pieces.length === 1) return this.socket.sendAll(pieces[0] as Uint8Array);
+    let length = 0;
+    for (const piece of pieces) length += piece.length;
+    return length < JOIN_BELOW
+      ? this.socket.sendAll(Buffer.concat(pieces, length))
+      : this.socket.sendv(pieces);
+  }
+}
+
+/**
+ * The messages of `socket`, as `codec` separates and encodes them.
+ * Errors: TypeError if `codec` is not a codec.
+ *
+ * @example
+ * function* handler(socket: Socket): Operation<void> {
+ *   const requests = messages(socket, json(lines({ max: 65536 })));
+ *   for (;;) {
+ *     const request = yield* requests.receive();
+ *     if (request === null) return;
+ *     yield* requests.send({ ok: true, request });
+ *   }
+ * }
+ */
+export function messages<T, S = T>(socket: Socket, codec: Codec<T, S>): Messages<T, S> {
+  return new Messages(socket, codec);
+}
+
+function checkCodec<T, S>(codec: Codec<T, S>): Codec<T, S> {
+  const { decode, encode } = (codec ?? {}) as Partial<Codec<T, S>>;
+  if (typeof decode === 'function' && typeof encode === 'function') return codec;
+  throw wrongType('codec', 'a codec, such as lines({ max: 1000 })', codec);
+}
+
+function piecesOf(encoded: Uint8Array | readonly Uint8Array[]): readonly Uint8Array[] {
+  return encoded instanceof Uint8Array ? [encoded] : encoded;
+}
