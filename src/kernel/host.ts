@@ -1,8 +1,18 @@
 /** The contract between a scheduler and its host. */
 
-/** A captured async context for the steps of a task. Node's AsyncResource implements it. */
-export interface AsyncContext {
-  runInAsyncScope<T>(fn: () => T): T;
+/** The values of all AsyncLocalStorages at one moment. They never change. */
+export type AsyncContext = object | undefined;
+
+/** The async contexts of tasks. Between steps the host runs in that of the run. */
+export interface AsyncContexts {
+  /** The context in which the run began. */
+  readonly own: AsyncContext;
+  /** The context of the calling code. */
+  capture(): AsyncContext;
+  /** Enters the context of a task, before its step. */
+  enter(context: AsyncContext): void;
+  /** Returns to the context of the run. Returns the context that the step has left. */
+  leave(): AsyncContext;
 }
 
 /** The functions that the scheduler requires of the host that drives it. */
@@ -16,8 +26,8 @@ export interface SchedulerHost {
    * a time limit that has expired.
    */
   beforeDeadlines?(): void;
-  /** The current async context if it differs from that of the turns; otherwise null. */
-  captureContext?(): AsyncContext | null;
+  /** Absent: tasks have no async contexts. */
+  readonly contexts?: AsyncContexts;
   /** A number in [0, 1), from the host's source of randomness. */
   random(): number;
   /** Reports a problem that no task can receive. Must not throw. */

@@ -41,7 +41,7 @@ import { deadlock, findCycle, longStep, noteTasks } from './diagnostics.ts';
 import type { DeadlockError } from './errors.ts';
 import { abortWait, dispatchWait } from './handlers.ts';
 import type { Hooks } from './hooks.ts';
-import type { SchedulerHost } from './host.ts';
+import type { AsyncContexts, SchedulerHost } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf, throwInto } from './operation.ts';
 import { isCancelled } from './scope/cancelled.ts';
@@ -83,6 +83,7 @@ export interface SchedulerStats {
 /** Runs the tasks of one program. A host calls `turn()`; see the principles above. */
 export class Scheduler {
   readonly host: SchedulerHost;
+  readonly contexts: AsyncContexts | null;
   readonly world: unknown;
   readonly #hooks: Hooks | null;
   /** True: hooks or debug mode observe the steps, which makes a step slower. */
@@ -113,6 +114,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.host = options.host;
+    this.contexts = options.host.contexts ?? null;
     this.world = options.world;
     this.#queue = options.runQueue ?? new RingBuffer();
     this.#hooks = options.hooks ?? null;
@@ -193,14 +195,18 @@ export class Scheduler {
     task.resetBudget();
     const outer = current.task;
     current.task = task;
-    if (this.#instrumented || task.context !== null) return this.#instrumentedStep(task, outer);
+    if (this.#instrumented) return this.#instrumentedStep(task, outer);
+    const { contexts } = this;
+    contexts?.enter(task.context);
     let result: IteratorResult<Wait, unknown>;
     try {
       result = this.#advance(task);
     } catch (error) {
+      task.context = contexts?.leave();
       current.task = outer;
       return this.#fail(task, error);
     }
+    task.context = contexts?.leave();
     current.task = outer;
     if (result.done === true) this.#finish(task, 'done', result.value);
     else this.#dispatchWait(task, result.value);
@@ -215,23 +221,22 @@ export class Scheduler {
     }
   }
 
-  /** A step in the task's own async context, or one that hooks and debug mode observe. */
+  /** A step that hooks and debug mode observe. Hooks run in the async context of the run. */
   #instrumentedStep(task: TaskImpl, outer: TaskImpl | null): void {
-    const startedAt = this.#instrumented ? this.now() : 0;
+    const startedAt = this.now();
     this.callHook('stepBegins', task);
+    this.contexts?.enter(task.context);
     let result: IteratorResult<Wait, unknown> | null = null;
     let thrown: unknown;
     try {
-      result =
-        task.context === null
-          ? this.#advance(task)
-          : task.context.runInAsyncScope(() => this.#advance(task));
+      result = this.#advance(task);
     } catch (error) {
       thrown = error;
     }
+    task.context = this.contexts?.leave();
     current.task = outer;
     this.callHook('stepEnds', task);
-    if (this.#instrumented) this.#noteLongStep(task, this.now() - startedAt);
+    this.#noteLongStep(task, this.now() - startedAt);
     if (result === null) return this.#fail(task, thrown);
     if (result.done === true) return this.#finish(task, 'done', result.value);
     this.callHook('taskWaits', task, result.value);

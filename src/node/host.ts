@@ -37,11 +37,12 @@
  *     deadline that has passed.
  */
 import { performance } from 'node:perf_hooks';
-import type { AsyncContext, SchedulerHost } from '../kernel/host.ts';
+import type { SchedulerHost } from '../kernel/host.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import { firstLine } from '../support/checks.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
-import { AsyncContexts } from './async-context.ts';
+import type { RunContexts } from './async-context.ts';
+import { createContexts } from './async-context.ts';
 
 /**
  * The most steps between two readings of the clock. A reading costs as much as a step; but a step
@@ -83,7 +84,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
   readonly now: () => number;
   readonly random: () => number;
   readonly #ended: () => void;
-  readonly #contexts = new AsyncContexts();
+  readonly contexts: RunContexts = createContexts();
   #scheduler: Scheduler | null = null;
   /** Created when the program first uses it. */
   network: Network | null = null;
@@ -160,7 +161,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
     this.#inside = true;
     let backlog: boolean;
     try {
-      backlog = this.#contexts.own.runInAsyncScope(this.#runBatches, this, scheduler);
+      backlog = this.contexts.around(() => this.#runBatches(scheduler));
     } finally {
       this.#inside = false;
     }
@@ -263,10 +264,6 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
     const scheduler = this.#scheduler;
     if (scheduler === null) return;
     for (let left = DEADLINE_POLLS; left > 0 && this.#poll(scheduler) > 0; left--);
-  }
-
-  captureContext(): AsyncContext | null {
-    return this.#contexts.capture();
   }
 
   warn(problem: unknown): void {

@@ -103,8 +103,8 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   previousMember: TaskImpl | null = null;
   /** The values of TaskLocals; shared with the spawning task until one of the two sets a value. */
   locals: ReadonlyMap<object, unknown> | null;
-  /** The async context of the spawning task, if it differs from that of the run. */
-  readonly context: AsyncContext | null;
+  /** The async context of the next step. */
+  context: AsyncContext;
   /** The scope of the first cancellation that was delivered, or a count of the deliveries. */
   cancellationDeliveries: CancellationDeliveries | ScopeImpl | null = null;
 
@@ -118,7 +118,7 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
     this.locals = current.task === null ? null : current.task.locals;
     this.ownScope = new ScopeImpl(this, options.group?.scope ?? null, '');
     this.scope = this.ownScope;
-    this.context = options.group === null ? null : (scheduler.host.captureContext?.() ?? null);
+    this.context = scheduler.contexts?.capture();
     debug.tracker?.spawned(this as TaskImpl);
   }
 
