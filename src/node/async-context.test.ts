@@ -85,12 +85,12 @@ test('a value that is set around spawn is visible after 1000 spawns without a va
   expect(seen).toEqual([...Array.from({ length: 20 }, (_, i) => i), undefined]);
 });
 
-test('enterWith in a task is visible in that task and in the tasks that it spawns later', async () => {
+test('enterWith in a task is visible in the task and in those that it spawns later', async () => {
   const late = new AsyncLocalStorage<string>();
   const seen: Record<string, (string | undefined)[]> = {};
   function* look(name: string): Operation<void> {
     for (let i = 0; i < 3; i++) {
-      (seen[name] ??= []).push(late.getStore());
+      seen[name] = [...(seen[name] ?? []), late.getStore()];
       yield* sleep(0);
     }
   }
@@ -129,7 +129,7 @@ test('enterWith in a task is visible in that task and in the tasks that it spawn
   expect(late.getStore()).toBeUndefined();
 });
 
-test('enterWith in a task is visible in it after an error and not in the hooks of the run', async () => {
+test('enterWith in a task is visible in it after an error, but not in hooks', async () => {
   const late = new AsyncLocalStorage<string>();
   const seen: (string | undefined)[] = [];
   const hooks = {
@@ -141,7 +141,9 @@ test('enterWith in a task is visible in it after an error and not in the hooks o
       late.enterWith('set');
       try {
         yield* timeout(0, sleepForever());
-      } catch {}
+      } catch {
+        // The time limit has expired.
+      }
       return late.getStore();
     },
     { hooks },
@@ -150,7 +152,7 @@ test('enterWith in a task is visible in it after an error and not in the hooks o
   expect(new Set(seen)).toEqual(new Set([undefined]));
 });
 
-test('enterWith in the handler of one client is not visible in that of another client', async () => {
+test('enterWith in the handler of one client is not visible for another client', async () => {
   const identity = new AsyncLocalStorage<string>();
   function* handle(socket: Socket): Operation<void> {
     const reader = socket.reader();

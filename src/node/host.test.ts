@@ -7,6 +7,12 @@ import { group } from '../kernel/task/group.ts';
 import { park, sleep } from '../kernel/waits.ts';
 import type { Network } from '../world/network.ts';
 import { NodeHost } from './host.ts';
+import { setTimeout } from './timers.ts';
+
+vi.mock(import('./timers.ts'), async (original) => {
+  const real = await original();
+  return { ...real, setTimeout: vi.fn(real.setTimeout) as unknown as typeof setTimeout };
+});
 
 function externalParking(): Parking {
   return new Parking('a wake-up from outside', { external: true });
@@ -228,13 +234,12 @@ test('a wake-up does not set the timer again if the deadline is unchanged', asyn
     }),
   );
   while (parked === 0 || scheduler.nextTimerAt === Infinity) await nextLoop();
-  const set = vi.spyOn(globalThis, 'setTimeout');
+  const set = vi.mocked(setTimeout).mockClear();
   for (let i = 1; i < 20; i += 1) {
     parking.wake();
     while (parked === i) await nextLoop();
   }
   expect(set).not.toHaveBeenCalled();
-  set.mockRestore();
   parking.wake();
   await ended;
 });
@@ -272,34 +277,6 @@ test('stats report the longest time without a return to the loop', async () => {
 test('a host uses the clock and the random numbers of its options', () => {
   const host = new NodeHost({ now: () => 42, random: () => 0.25, ended: () => undefined });
   expect([host.now(), host.random()]).toEqual([42, 0.25]);
-});
-
-test('warn emits any value as a process warning', async () => {
-  const warnings: Error[] = [];
-  const note = (warning: Error): void => void warnings.push(warning);
-  process.on('warning', note);
-  const host = new NodeHost({ ended: () => undefined });
-  for (const problem of [new Error('an error'), 'a text', undefined]) host.warn(problem);
-  await delay(5);
-  process.off('warning', note);
-  expect(warnings.map(({ message }) => message)).toEqual(['an error', 'a text', 'undefined']);
-});
-
-test('warn emits the text of an error that emitWarning rejects', () => {
-  const emit = vi.spyOn(process, 'emitWarning').mockImplementation((warning) => {
-    if (typeof warning !== 'string') throw new TypeError('an error of another realm');
-  });
-  try {
-    new NodeHost({ ended: () => undefined }).warn(new RangeError('of a vm context'));
-    expect(emit).toHaveBeenLastCalledWith('of a vm context', 'RangeError');
-  } finally {
-    emit.mockRestore();
-  }
-});
-
-test('warn never throws', () => {
-  const host = new NodeHost({ ended: () => undefined });
-  expect(() => host.warn(Object.create(null))).not.toThrow();
 });
 
 test('a closed host runs no task', async () => {

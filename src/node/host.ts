@@ -8,7 +8,7 @@
  *     wake:
  *       deliver()        the network reports events: set flags, notify waiters
  *       #onTimer()       the next deadline has passed
- *       wake()           a promise or another library has woken a task: process.nextTick(pump)
+ *       wake()           a promise or another library has woken a task: nextTick(pump)
  *       #pumpFromLoop()  the previous pump left ready tasks: setImmediate(pump)
  *     pump:
  *       repeat
@@ -36,13 +36,20 @@
  *  4. Before deadlines fire the network is polled: bytes that have arrived take precedence over a
  *     deadline that has passed.
  */
-import { performance } from 'node:perf_hooks';
 import type { SchedulerHost } from '../kernel/host.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
-import { firstLine } from '../support/checks.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import type { RunContexts } from './async-context.ts';
 import { createContexts } from './async-context.ts';
+import {
+  clearImmediate,
+  clearTimeout,
+  now as clock,
+  nextTick,
+  setImmediate,
+  setTimeout,
+} from './timers.ts';
+import { warn } from './warnings.ts';
 
 /**
  * The most steps between two readings of the clock. A reading costs as much as a step; but a step
@@ -105,7 +112,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
   heldExternally = false;
 
   constructor(options: HostOptions) {
-    this.now = options.now ?? (() => performance.now());
+    this.now = options.now ?? clock;
     this.random = options.random ?? Math.random;
     this.#ended = options.ended;
   }
@@ -123,7 +130,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
     if (this.#inside || this.#closed) return;
     if (this.#microPumps < MICRO_PUMPS) {
       this.#microPumps++;
-      process.nextTick(this.#pump);
+      nextTick(this.#pump);
     } else {
       this.#pumpLater();
     }
@@ -172,13 +179,13 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
 
   /** True: tasks are ready, but control must return to libuv (rule 1). */
   #runBatches(scheduler: Scheduler): boolean {
-    const started = performance.now();
+    const started = clock();
     let now = started;
     this.#stride = 1;
     for (;;) {
       const stepsBefore = scheduler.steps;
       const idle = this.#runUntilPoll(scheduler, now);
-      now = performance.now();
+      now = clock();
       if (now - started > scheduler.longestMs) scheduler.longestMs = now - started;
       if (now - started >= TURN_MS) return !idle;
       if (idle && scheduler.steps - stepsBefore < BUSY_STEPS) return false;
@@ -195,7 +202,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
     let last = since;
     while (scheduler.turn(this.#stride) === 0) {
       if (scheduler.steps < nextReading) continue;
-      const now = performance.now();
+      const now = clock();
       this.#adaptStride(now - last);
       last = now;
       if (scheduler.steps >= maxSteps || now - since >= POLL_MS) return false;
@@ -267,13 +274,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
   }
 
   warn(problem: unknown): void {
-    const warning = problem instanceof Error ? problem : new Error(firstLine(problem));
-    try {
-      process.emitWarning(warning);
-    } catch {
-      // emitWarning rejects an error of another realm, such as that of a test runner's vm context.
-      process.emitWarning(warning.message, warning.name);
-    }
+    warn(problem);
   }
 
   /** Releases the timer and the listeners. */

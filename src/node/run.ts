@@ -16,6 +16,7 @@ import type { BackendChoice } from './backend.ts';
 import { decideBackend } from './backend.ts';
 import { NodeHost } from './host.ts';
 import { nodePlatform } from './platform.ts';
+import { setImmediate } from './timers.ts';
 
 /**
  * Rounds of the event loop that a run waits for closed connections to send their last bytes. TLS
@@ -132,7 +133,11 @@ class Run<T> {
 
   #close(): void {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
-    this.#closeNetwork();
+    try {
+      this.#closeNetwork();
+    } catch (error) {
+      this.#host.warn(error); // the result of the program does not depend on it
+    }
     this.#host.close();
     this.#leaveDebug?.();
     this.#settle(this.#main as TaskImpl<T>);

@@ -4,6 +4,7 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { current } from '../kernel/current.ts';
+import { clearTimeout, now, setImmediate, setTimeout } from './timers.ts';
 
 /** Sources of values that differ from run to run, with their names in messages. */
 const NONDETERMINISTIC_SOURCES: readonly (readonly [object: object, key: string, name: string])[] =
@@ -36,8 +37,8 @@ export const nodeProcess = {
   },
 
   deadline(ms: number): () => boolean {
-    const end = performance.now() + ms;
-    return () => performance.now() >= end;
+    const end = now() + ms;
+    return () => now() >= end;
   },
 
   /** Replaces each source by a proxy. The returned function restores all of them. */

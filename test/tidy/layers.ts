@@ -6,7 +6,7 @@ import type { CodeFile } from './tree.ts';
 import { isTest } from './tree.ts';
 
 interface Layer {
-  /** Layers, or folders of layers, that it may import. */
+  /** Layers, or folders or files of layers, that it may import. */
   readonly uses: readonly string[];
   /** Layers of which it may import types only. */
   readonly typesOf: readonly string[];
@@ -27,7 +27,11 @@ export const layers: Readonly<Record<string, Layer>> = {
   node: { uses: ['support', 'kernel', 'world'], typesOf: [], node: true },
   sim: { uses: ['support', 'kernel', 'flow', 'world'], typesOf: ['net'], node: false },
   // The transports in interop/ extend the base class in node/stream/.
-  interop: { uses: ['support', 'kernel', 'net', 'node/stream'], typesOf: ['world'], node: true },
+  interop: {
+    uses: ['support', 'kernel', 'net', 'node/stream', 'node/timers.ts'],
+    typesOf: ['world'],
+    node: true,
+  },
   cli: { uses: everyLayer, typesOf: [], node: true },
 };
 
@@ -51,6 +55,22 @@ const bannedGlobals: Readonly<Record<string, string>> = {
   setImmediate: 'yield or ask the Host for a later call',
   queueMicrotask: 'yield or ask the Host for a later call',
   process: 'ask the Platform or the Host',
+};
+
+/** The layers that use real time. */
+const realTimeLayers = new Set(['node', 'interop']);
+/** Functions that a test runner may replace, with the file that has them as they were at load. */
+const replaceable: Readonly<Record<string, string>> = {
+  setTimeout: 'timers.ts',
+  setInterval: 'timers.ts',
+  setImmediate: 'timers.ts',
+  clearTimeout: 'timers.ts',
+  clearInterval: 'timers.ts',
+  clearImmediate: 'timers.ts',
+  'process.nextTick': 'timers.ts',
+  'performance.now': 'timers.ts',
+  'Date.now': 'timers.ts',
+  'process.emitWarning': 'warnings.ts',
 };
 
 /** The functions of Math whose results are bit-identical on every machine. */
@@ -88,7 +108,7 @@ function importProblem(path: string, name: string, layer: Layer, found: Import):
     if (typeOnly) return '';
     return `${name}/ may import types of ${targetLayer}/ only: write \`import type … from\``;
   }
-  const isUsed = layer.uses.some((used) => target.startsWith(`src/${used}/`));
+  const isUsed = layer.uses.some((used) => `${target}/`.startsWith(`src/${used}/`));
   if (targetLayer === name || isUsed) return '';
   return `${name}/ must not import ${targetLayer}/: it may use ${describeLayer(layer)}`;
 }
@@ -117,6 +137,29 @@ export function checkPurity(file: CodeFile): Finding[] {
     const message = `${problem} (${layer}/ also runs in the simulator)`;
     return problem === '' ? [] : [{ path: file.path, line: token.line, message }];
   });
+}
+
+/** The rule about functions of the process that a test runner may replace. */
+export function checkReplaceable(file: CodeFile): Finding[] {
+  const { path, text } = file;
+  const isRuntime = path.startsWith('src/') && realTimeLayers.has(layerOf(path));
+  if (!isRuntime || isTest(path)) return [];
+  return file.scan.tokens.flatMap(({ kind, line }, at) => {
+    const name = kind === 'word' ? calledName(file, at) : '';
+    const home = Object.hasOwn(replaceable, name) ? replaceable[name] : undefined;
+    if (home === undefined || path === `src/node/${home}`) return [];
+    const imported = new RegExp(`^import \\{[^}]*\\b${name}\\b[^}]*\\} from '[^']*/${home}';`, 'm');
+    if (imported.test(text)) return [];
+    const message = `must not call ${name}, which a test runner may replace: use src/node/${home}`;
+    return [{ path, line, message }];
+  });
+}
+
+/** `f` for the call `f(…)` and `a.f` for `a.f(…)`, where `at` is the token `f`; otherwise ''. */
+function calledName({ scan: { tokens } }: CodeFile, at: number): string {
+  const name = tokens[at]?.text ?? '';
+  if (tokens[at + 1]?.text !== '(') return '';
+  return tokens[at - 1]?.text === '.' ? `${tokens[at - 2]?.text}.${name}` : name;
 }
 
 function globalProblem(file: CodeFile, at: number): string {

@@ -34,6 +34,7 @@ function functionOf(lines: number): string {
 
 const imports = 'a layer imports only the layers below it';
 const purity = 'the pure layers use no clock, timer, process or random number of Node';
+const replaceable = 'the runtime calls no function that a test runner may replace';
 const columns = 'a line has at most 100 columns';
 const length = 'a function has at most 70 lines';
 const size = 'a file has at most 600 lines';
@@ -130,6 +131,14 @@ const bad: readonly (Sample & { readonly message: string })[] = [
   },
   { rule: imports, path: 'src/misc/a.ts', text: 'a();', message: 'belongs to no layer' },
   { rule: imports, path: 'src/other.ts', text: 'a();', message: 'belongs to no layer' },
+  ...['setTimeout(f, 1)', 'process.nextTick(f)', 'process.emitWarning(text)', 'Date.now()'].map(
+    (text) => ({
+      rule: replaceable,
+      path: 'src/node/a.ts',
+      text: `b();\n${text};`,
+      message: `src/node/a.ts:2: must not call ${text.split('(')[0]}, which a test runner may`,
+    }),
+  ),
   ...['Date.now()', 'new Date()', 'performance.now()', 'setTimeout(f, 1)', 'setInterval(f, 1)']
     .concat('setImmediate(f)', 'queueMicrotask(f)', 'process.env', 'globalThis.process')
     .concat('const { process } = globalThis', 'Math.random()', 'globalThis.Math.random()')
@@ -272,6 +281,12 @@ const good: readonly Sample[] = [
     path: 'src/net/a.ts',
     text: 'host.setTimeout(f, 1); a?.process; Buffer.from(b);',
   },
+  {
+    rule: replaceable,
+    path: 'src/interop/streams/a.ts',
+    text: "import { setTimeout } from '../node/timers.ts';\nsetTimeout(f); a.setTimeout(1);",
+  },
+  { rule: replaceable, path: 'src/cli/a.ts', text: 'setTimeout(f, 1);' },
   { rule: purity, path: 'src/net/a.ts', text: 'const a = { process: 1 }; Math.ceil(2); // Date' },
   { rule: purity, path: 'src/sim/a.ts', text: 'Math.floor(Math.min(Math.max(Math.imul(a, b))));' },
   { rule: purity, path: 'src/node/a.ts', text: 'setTimeout(f, Date.now() + Math.random());' },

@@ -4,7 +4,7 @@
  */
 import { checkCommentedCode, checkHeader, checkTodos } from './comments.ts';
 import { checkLanguage } from './language.ts';
-import { checkImports, checkPurity } from './layers.ts';
+import { checkImports, checkPurity, checkReplaceable } from './layers.ts';
 import { checkColumns, checkFileLength, checkFunctions, checkParameters } from './size.ts';
 import {
   checkAny,
@@ -33,6 +33,10 @@ export const rules: readonly Rule[] = [
   {
     sentence: 'the pure layers use no clock, timer, process or random number of Node',
     check: checkPurity,
+  },
+  {
+    sentence: 'the runtime calls no function that a test runner may replace',
+    check: checkReplaceable,
   },
   { sentence: 'a file has at most 600 lines', check: checkFileLength },
   { sentence: 'a function has at most 70 lines', check: checkFunctions },

@@ -6,6 +6,7 @@ import {
   connectionReset,
   StreamTransport,
 } from '../../node/stream/stream-transport.ts';
+import { clearTimeout, setImmediate, setTimeout } from '../../node/timers.ts';
 import { wrongType } from '../../support/checks.ts';
 import type { Endpoint, SocketOption } from '../../world/network.ts';
 import { SocketHalves } from './socket-halves.ts';

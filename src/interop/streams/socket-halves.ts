@@ -11,6 +11,7 @@ import { memoryChanged } from '../../net/bytes.ts';
 import { busySocket } from '../../net/errors.ts';
 import { NO_PIECES, Pieces } from '../../net/tcp/send.ts';
 import { Socket } from '../../net/tcp/socket.ts';
+import { nextTick } from '../../node/timers.ts';
 import { wrongType } from '../../support/checks.ts';
 
 /** Called with the error, or with null and the result. */
@@ -60,12 +61,12 @@ abstract class SocketHalf<T> implements ReadinessWaiter {
 
   /** The direction is ready: attempt again in the next tick. */
   notify(): void {
-    process.nextTick(() => this.#try());
+    nextTick(() => this.#try());
   }
 
   /** The socket was closed during the wait. */
   reject(error: unknown): void {
-    process.nextTick(() => this.#settle(error as Error));
+    nextTick(() => this.#settle(error as Error));
   }
 
   /** Releases the direction. A pending callback is not called. */

@@ -4,6 +4,7 @@ import type { SystemError } from '../../support/system-error.ts';
 import type { Endpoint } from '../../world/network.ts';
 import type { Failure } from '../stream/stream-transport.ts';
 import { brokenPipe, connectionReset } from '../stream/stream-transport.ts';
+import { clearTimeout, setTimeout } from '../timers.ts';
 
 /** A closed connection may deliver its last bytes for at most this many linger periods. */
 const LINGER_PERIODS = 12;

@@ -17,6 +17,7 @@
  */
 import type { Readiness } from '../../kernel/readiness.ts';
 import type { NetworkOwner } from '../../world/network.ts';
+import { setImmediate } from '../timers.ts';
 
 /** The most notifications that are delivered directly between two gathered rounds. */
 const MAX_DIRECT = 64;

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { getSystemErrorName } from 'node:util';
 import { loadAddon } from '../addon.ts';
 import { addressArguments } from '../endpoint.ts';
+import { warn } from '../warnings.ts';
 
 /** A warning was emitted. The next message would fail in the same way. */
 let warned = false;
@@ -55,7 +56,5 @@ function notifyByCommand(lines: string, manager: string): void {
 function warnOnce(why: string): void {
   if (warned) return;
   warned = true;
-  process.emitWarning(`Messages to the service manager cannot be sent: ${why}`, {
-    code: 'CORONET_NOTIFY',
-  });
+  warn(`Messages to the service manager cannot be sent: ${why}`, 'CORONET_NOTIFY');
 }

@@ -16,6 +16,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SocketFile } from './unix-socket.ts';
 import { removeSocketFile, removeStaleFile, socketFileAt } from './unix-socket.ts';
 
+// The runtime does not use the global clock, which fake timers replace.
+vi.mock(import('../timers.ts'), async (original) => ({
+  ...(await original()),
+  wallClock: () => Date.now(),
+}));
+
 let folder = '';
 let path = '';
 const servers: Server[] = [];

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { unsupported } from '../../kernel/errors.ts';
 import { SystemError } from '../../support/system-error.ts';
 import type { Endpoint } from '../../world/network.ts';
+import { wallClock } from '../timers.ts';
 
 /**
  * The identity of a socket's file. The number of an inode is reused, often at once, so the time of
@@ -81,7 +82,7 @@ function takeClaim(file: SocketFile, claim: string): boolean {
 /** Creating the name has changed the ctime of the inode, which is the age of the claim. */
 function removeStaleClaim(claim: string): void {
   const stat = lstatSync(claim, { throwIfNoEntry: false });
-  if (stat !== undefined && Date.now() - stat.ctimeMs > MAX_CLAIM_MS) unlinkSync(claim);
+  if (stat !== undefined && wallClock() - stat.ctimeMs > MAX_CLAIM_MS) unlinkSync(claim);
 }
 
 /**

@@ -17,6 +17,8 @@ import type {
   WorkerProcess,
   WorkerStart,
 } from '../../world/platform.ts';
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../timers.ts';
+import { warn } from '../warnings.ts';
 
 /** Options of Node that concern only the program of the parent, or one process at a time. */
 const OWN_OPTION = /^(?:--(?:inspect|eval|print|input-type|watch|test)\b|-(?:e|p|pe|i)$)/;
@@ -118,7 +120,7 @@ class NodeWorker implements WorkerProcess {
     if (this.#warned) return;
     this.#warned = true;
     const text = `The process ${this.pid} has written invalid data into its channel: `;
-    process.emitWarning(text + firstLine(error));
+    warn(text + firstLine(error));
   }
 
   send(message: unknown): boolean {

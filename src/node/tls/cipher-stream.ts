@@ -18,6 +18,7 @@
 import { Duplex } from 'node:stream';
 import type { ReadinessWaiter } from '../../kernel/readiness.ts';
 import type { Transport } from '../../world/network.ts';
+import { nextTick, setImmediate } from '../timers.ts';
 
 /** Four TLS records, so that one call into the TLS engine has enough work. */
 const MAX_READ = 65_536;
@@ -50,12 +51,12 @@ export class CipherStream extends Duplex {
   /** Called when the transport has taken them. */
   #writeCallback: Callback | null = null;
   readonly #readWaiter: ReadinessWaiter = {
-    notify: () => process.nextTick(this.#pull),
-    reject: (error) => process.nextTick(() => this.#reportEnd(error)),
+    notify: () => nextTick(this.#pull),
+    reject: (error) => nextTick(() => this.#reportEnd(error)),
   };
   readonly #writeWaiter: ReadinessWaiter = {
-    notify: () => process.nextTick(this.#flush),
-    reject: (error) => process.nextTick(() => this.#failWrite(error)),
+    notify: () => nextTick(this.#flush),
+    reject: (error) => nextTick(() => this.#failWrite(error)),
   };
 
   constructor(raw: Transport) {

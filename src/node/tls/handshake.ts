@@ -13,6 +13,7 @@ import type { HandshakeStage, PendingHandshake } from '../../world/handshake.ts'
 import type { Transport } from '../../world/network.ts';
 import type { TlsServerOptions } from '../../world/tls.ts';
 import { connectionReset } from '../stream/stream-transport.ts';
+import { clearTimeout, setImmediate, setTimeout } from '../timers.ts';
 import type { CipherOwner } from './cipher-stream.ts';
 import { CipherStream } from './cipher-stream.ts';
 import type { TlsLayer } from './layer.ts';

@@ -3,6 +3,14 @@ import type { Transport } from '../../world/network.ts';
 import type { CipherStream } from './cipher-stream.ts';
 import { LingeringClose } from './lingering-close.ts';
 
+// The runtime does not use the global timers, which fake timers replace.
+vi.mock(import('../timers.ts'), async (original) => ({
+  ...(await original()),
+  setInterval: ((call: () => void, ms: number) =>
+    globalThis.setInterval(call, ms)) as typeof setInterval,
+  clearInterval: (timer) => globalThis.clearInterval(timer),
+}));
+
 const LINGER_MS = 5000;
 
 class FakeCipher {

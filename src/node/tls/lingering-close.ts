@@ -4,6 +4,7 @@
  * needed when the peer does not read.
  */
 import type { Transport } from '../../world/network.ts';
+import { clearInterval, setInterval } from '../timers.ts';
 import type { CipherOwner, CipherStream } from './cipher-stream.ts';
 
 /** A connection whose peer takes no byte for this time is closed, as on the portable network. */

@@ -18,6 +18,7 @@ import type { TlsInfo, TlsPeerCertificate } from '../../world/tls.ts';
 import { TruncatedError } from '../error-codes.ts';
 import type { Failure } from '../stream/stream-transport.ts';
 import { brokenPipe, connectionReset, FlowingTransport } from '../stream/stream-transport.ts';
+import { setImmediate } from '../timers.ts';
 import type { CipherOwner, CipherStream } from './cipher-stream.ts';
 import type { TlsLayer } from './layer.ts';
 import { LingeringClose } from './lingering-close.ts';
