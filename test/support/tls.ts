@@ -35,6 +35,8 @@ function identity(name: string): Identity {
 export const CA: string = pem('ca.cert');
 export const SERVER: Identity = identity('server');
 export const SECOND: Identity = identity('second');
+/** With an RSA key; the others have EC keys. */
+export const RSA: Identity = identity('rsa');
 export const CLIENT: Identity = identity('client');
 export const EXPIRED: Identity = identity('expired');
 export const SELF: Identity = identity('self');

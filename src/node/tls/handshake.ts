@@ -6,7 +6,7 @@
  * prototype is the real server. Listeners are found through the prototype and called with the
  * object of the handshake as `this`.
  */
-import type { Server, TLSSocket } from 'node:tls';
+import type { SecureContext, Server, TLSSocket } from 'node:tls';
 import { createServer } from 'node:tls';
 import { TimeoutError } from '../../kernel/errors.ts';
 import type { HandshakeStage, PendingHandshake } from '../../world/handshake.ts';
@@ -16,11 +16,22 @@ import { connectionReset } from '../stream/stream-transport.ts';
 import { clearTimeout, setImmediate, setTimeout } from '../timers.ts';
 import type { CipherOwner } from './cipher-stream.ts';
 import { CipherStream } from './cipher-stream.ts';
+import { peekServername } from './client-hello.ts';
 import type { TlsLayer } from './layer.ts';
-import { handshakeTimeoutOf, secureContext, serverOptions, withPlainErrors } from './options.ts';
+import {
+  handshakeTimeoutOf,
+  identityFor,
+  namedIdentities,
+  secureContext,
+  serverOptions,
+  withPlainErrors,
+} from './options.ts';
 import { TlsTransport } from './transport.ts';
 
 const DEFAULT_MAX_HANDSHAKES = 256;
+
+/** OpenSSL resumes no session of a client with a certificate without one (`sessionIdContext`). */
+const SESSION_ID_CONTEXT = 'coronet';
 
 /** The longest delay of a timer of Node (24 days). A longer timeout is the same as none. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -29,12 +40,17 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export class TlsHandshakeStage implements HandshakeStage {
   readonly maxPending: number;
   readonly #server: Server;
+  /** The contexts of `options.contexts`, by name. */
+  readonly #identities: ReadonlyMap<string, SecureContext>;
   readonly #timeoutMs: number;
   readonly #layer: TlsLayer;
 
   /** Throws ERR_TLS_OPTIONS. */
   constructor(options: TlsServerOptions, layer: TlsLayer) {
-    const nodeOptions = serverOptions(options);
+    this.#identities = namedIdentities(options, (own, where) =>
+      secureContext({ sessionIdContext: SESSION_ID_CONTEXT, ...own }, where),
+    );
+    const nodeOptions = serverOptions(options, this.#identities);
     // Checks the options first: the error of `createServer` would not name the option.
     secureContext(nodeOptions, 'tls');
     const server = withPlainErrors('tls', () =>
@@ -49,7 +65,7 @@ export class TlsHandshakeStage implements HandshakeStage {
 
   start(pending: PendingHandshake): () => void {
     const handshake = new TlsHandshake(pending, this.#layer, this.#timeoutMs);
-    handshake.start(this.#server);
+    handshake.start(this.#server, this.#identities);
     return () => handshake.abort();
   }
 }
@@ -75,9 +91,19 @@ export class TlsHandshake implements CipherOwner {
     });
   }
 
-  start(server: Server): void {
+  start(server: Server, identities: ReadonlyMap<string, SecureContext>): void {
+    if (identities.size === 0) return this.#begin(server, undefined);
+    peekServername(this.#cipher, (servername) => {
+      this.#begin(server, identityFor(identities, servername));
+    });
+  }
+
+  /** `identity`: the context for the name that the client requests; `undefined`: the listener's. */
+  #begin(server: Server, identity: SecureContext | undefined): void {
+    if (this.#over) return;
     const view: ServerView = Object.create(server);
     view.handshake = this;
+    if (identity !== undefined) view._sharedCreds = identity;
     try {
       view.emit('connection', this.#cipher);
     } catch (error) {
@@ -130,6 +156,8 @@ export class TlsHandshake implements CipherOwner {
 /** The server object of one handshake. */
 interface ServerView extends Server {
   handshake: TlsHandshake;
+  /** The context of the engine. Undocumented; without it, an SNICallback selects the identity. */
+  _sharedCreds?: SecureContext;
 }
 
 /** Passes the results of handshakes that `server` emits to the handshakes. */

@@ -60,31 +60,36 @@ function tlsOptionsError(where: string, cause: Error & { code?: string }): Usage
 }
 
 /** The options for `tls.createServer`. */
-export function serverOptions(options: TlsServerOptions): NodeServerOptions {
-  const { contexts, SNICallback, maxHandshakes, ticketKeys, alpn, ALPNProtocols, ...rest } =
-    options;
-  const choose = servernameCallback(options);
+export function serverOptions(
+  options: TlsServerOptions,
+  identities: ReadonlyMap<string, SecureContext>,
+): NodeServerOptions {
+  const choose = servernameCallback(options, identities);
   return {
-    ...(contextOptions(rest) as NodeServerOptions),
+    ...serverContextOptions(options),
     ...alpnOptions(options),
     ...(choose === undefined ? {} : { SNICallback: choose }),
-    ...(ticketKeys === undefined ? {} : { ticketKeys: Buffer.from(ticketKeys) }),
     handshakeTimeout: 2 ** 31 - 1, // disabled: TlsHandshake has its own timer
   };
+}
+
+/** The options of the context with the listener's own identity. */
+export function serverContextOptions(options: TlsServerOptions): SecureContextOptions {
+  const { contexts, SNICallback, maxHandshakes, ticketKeys, ...rest } = options;
+  const keys = ticketKeys === undefined ? {} : { ticketKeys: Buffer.from(ticketKeys) };
+  return { ...contextOptions(rest), ...keys };
 }
 
 type Done = (error: Error | null, context?: SecureContext) => void;
 
 /** Chooses the certificate for the server name of a client; `undefined`: there is only one. */
 function servernameCallback(
-  options: TlsServerOptions,
+  { contexts, SNICallback }: TlsServerOptions,
+  identities: ReadonlyMap<string, SecureContext>,
 ): ((servername: string, done: Done) => void) | undefined {
-  const { contexts, SNICallback } = options;
   if (contexts === undefined && SNICallback === undefined) return undefined;
-  const contextOf = serverContexts(options);
   return (servername, done) => {
-    const name = servername.toLowerCase();
-    const found = contextOf.get(name) ?? contextOf.get(name.replace(/^[^.]+/, '*'));
+    const found = identityFor(identities, servername);
     if (found !== undefined || SNICallback === undefined) return done(null, found);
     try {
       SNICallback(servername, done as Parameters<typeof SNICallback>[1]);
@@ -94,13 +99,25 @@ function servernameCallback(
   };
 }
 
-/** The options of a name extend those of the listener, except for certificate and key. */
-function serverContexts(options: TlsServerOptions): Map<string, SecureContext> {
+/** Makes the contexts of `options.contexts`. The options of a name extend those of the listener,
+ *  except for certificate and key. */
+export function namedIdentities<C>(
+  options: TlsServerOptions,
+  make: (options: SecureContextOptions, where: string) => C,
+): ReadonlyMap<string, C> {
   const { contexts = {}, cert, key, pfx, passphrase, SNICallback, ...shared } = options;
   const entries = Object.entries(contexts).map(([name, own]) => {
     const all = contextOptions({ ...shared, ...own } as TlsIdentity);
-    const context = secureContext(all, `tls.contexts[${JSON.stringify(name)}]`);
-    return [name.toLowerCase(), context] as const;
+    return [name.toLowerCase(), make(all, `tls.contexts[${JSON.stringify(name)}]`)] as const;
   });
   return new Map(entries);
+}
+
+/** The identity for the name that a client requests, or for the wildcard that covers it. */
+export function identityFor<C>(
+  identities: ReadonlyMap<string, C>,
+  servername: string,
+): C | undefined {
+  const name = servername.toLowerCase();
+  return identities.get(name) ?? identities.get(name.replace(/^[^.]+/, '*'));
 }

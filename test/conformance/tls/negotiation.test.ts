@@ -14,7 +14,7 @@ import { connect, group, listen } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { eventually, failure, LOOPBACK, receiveExactly } from '../../support/sockets.ts';
-import { CA, SECOND, SERVER, securePair, withListener } from '../../support/tls.ts';
+import { CA, CLIENT, RSA, SECOND, SERVER, securePair, withListener } from '../../support/tls.ts';
 
 /** The TLS facts at both ends of a connection. */
 function* known(
@@ -93,6 +93,29 @@ describe.each(backendsWithTls)('TLS names and protocols, on $name', (backend) =>
       ),
     ));
 
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'the server name selects the certificate also if the keys are RSA and EC (%s)',
+    (maxVersion) =>
+      backend.run(function* (): Operation<void> {
+        const cases = [
+          { own: SERVER, contexts: { 'rsa.test': RSA }, names: ['localhost', 'rsa'] },
+          { own: RSA, contexts: { 'rsa.test': SECOND }, names: ['rsa', 'second'] },
+        ];
+        for (const { own, contexts, names } of cases) {
+          yield* withListener(
+            function* (listener): Operation<void> {
+              for (const [i, servername] of ['localhost', 'rsa.test'].entries()) {
+                const client = { servername, maxVersion, checkServerIdentity: () => undefined };
+                expect((yield* known(listener, client)).name).toBe(names[i]);
+              }
+              expect((yield* known(listener, { maxVersion })).name).toBe(names[0]);
+            },
+            { ...own, contexts },
+          );
+        }
+      }),
+  );
+
   test('SNICallback selects the certificate for names that are not listed', () =>
     backend.run(() =>
       withListener(
@@ -163,6 +186,22 @@ describe.each(backendsWithTls)('TLS sessions, on $name', (backend) => {
         expect((yield* known(listener, client)).near.sessionReused).toBe(false);
       }),
     ),
+  );
+
+  test.each(VERSIONS)(
+    'a session of a client with a certificate and a name is resumed, %s',
+    (version) =>
+      backend.run(() =>
+        withListener(
+          function* (listener): Operation<void> {
+            const client = { ...CLIENT, servername: 'second.test', maxVersion: version };
+            const session = yield* ticket(listener, client);
+            const { far } = yield* known(listener, { ...client, session });
+            expect([far.sessionReused, far.authorized]).toEqual([true, true]);
+          },
+          { ca: CA, requestCert: true, contexts: { 'second.test': SECOND } },
+        ),
+      ),
   );
 
   test('an invalid session is ignored', () =>
