@@ -1,5 +1,6 @@
 /** The error classes of flow/. */
 import { ClosedError, CoronetError } from '../kernel/errors.ts';
+import { briefList, clip, firstLine } from '../support/checks.ts';
 
 /** A send on a closed channel, or a receive from a closed and drained one. */
 export class ChannelClosedError extends ClosedError {
@@ -37,9 +38,13 @@ export class AbandonedError extends CoronetError {}
 export class AllFailedError extends AggregateError {
   readonly code = 'ERR_ALL_FAILED';
 
-  constructor(errors: readonly unknown[], failures: readonly string[]) {
-    const list = failures.length === 0 ? 'there was none' : failures.join('; ');
-    super(errors, `No operation of any() returned a value: ${list}`);
+  /** `failures` has the name of each member that failed, such as "[0]", and its error. */
+  constructor(failures: readonly (readonly [name: string, error: unknown])[]) {
+    const list = briefList(failures, ([name, error]) => `${clip(name)} ${firstLine(error)}`);
+    super(
+      failures.map(([, error]) => error),
+      `No operation of any() returned a value: ${list === '' ? 'there was none' : list}`,
+    );
     this.name = 'AllFailedError';
   }
 }

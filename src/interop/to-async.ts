@@ -3,7 +3,7 @@ import { DeadlockError, TaskCancelledError } from '../kernel/errors.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { operationOf } from '../kernel/operation.ts';
 import { isCancelled } from '../kernel/scope/cancelled.ts';
-import { wrongType } from '../support/checks.ts';
+import { isInstance, wrongType } from '../support/checks.ts';
 
 /** The signature of `run`. `O` is the type of its options. */
 export type Run<O> = <T>(op: () => Operation<T>, options?: O) => Promise<T>;
@@ -70,6 +70,6 @@ async function runAborting<T, O>(
 
 /** True for the error that `run` makes of a Cancelled, false for example for a DeadlockError. */
 function isCancellationResult(error: unknown, reason: unknown): boolean {
-  if (error instanceof DeadlockError) return false;
-  return error === reason || error instanceof TaskCancelledError;
+  if (isInstance(error, DeadlockError)) return false;
+  return error === reason || isInstance(error, TaskCancelledError);
 }

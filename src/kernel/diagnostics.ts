@@ -1,8 +1,8 @@
 /** Texts about waits, tasks and runs: `waitingOn`, deadlock reports, the errors of wrong yields. */
-import { show } from '../support/checks.ts';
+import { isInstance, show } from '../support/checks.ts';
 import { BusyError, CoronetError, DeadlockError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';
-import { isPromise } from './operation.ts';
+import { isOperation, isPromise } from './operation.ts';
 import type { ScopeImpl } from './scope/scope.ts';
 import type { TaskImpl } from './task/task.ts';
 
@@ -30,14 +30,18 @@ function hint(yielded: unknown): string {
   if (isPromise(yielded)) {
     return 'Wait for a promise with `yield* until(promise)` instead of `yield promise`.';
   }
-  if (typeof yielded === 'object' && yielded !== null && Symbol.iterator in yielded) {
-    if (!Array.isArray(yielded)) {
-      return 'Drive an operation with `yield* operation` instead of `yield operation`.';
-    }
-    const [word] = yielded;
-    if (REASONS.includes(word)) return `A task cannot wait with '${word}' for this object.`;
+  if (isOperation(yielded)) {
+    return 'Drive an operation with `yield* operation` instead of `yield operation`.';
   }
-  return "Expected `yield`, or one of ['recv', socket], ['send', socket], ['sleep', ms].";
+  const word: unknown = Array.isArray(yielded) ? yielded[0] : yielded;
+  if (REASONS.includes(word)) {
+    if (word !== yielded) return `A task cannot wait with '${word}' for this object.`;
+    return `Write \`yield ['${word}', …]\` instead of \`yield* ['${word}', …]\`.`;
+  }
+  return (
+    "Expected `yield`, or one of ['recv', socket], ['send', socket], ['sleep', ms]. `yield*` " +
+    'takes an operation, not an array, a string or a set.'
+  );
 }
 
 const REASONS: readonly unknown[] = ['recv', 'send', 'sleep', 'park'];
@@ -100,7 +104,7 @@ const MAX_TASK_NAMES = 32;
  * it, innermost first. In debug mode also adds the source lines of these tasks to the stack.
  */
 export function noteTasks(error: unknown, task: TaskImpl): void {
-  if (!(error instanceof Error) || !Object.isExtensible(error) || 'tasks' in error) return;
+  if (!isInstance(error, Error)) return;
   const chain: string[] = [];
   const lines: string[] = [];
   for (let at: TaskImpl | null = task; at !== null; at = at.parent) {
@@ -111,14 +115,23 @@ export function noteTasks(error: unknown, task: TaskImpl): void {
     chain.push(at.name);
     if (at.spawnedAt !== undefined) lines.push(debugLine(at));
   }
-  Object.defineProperty(error, 'tasks', { value: Object.freeze(chain) });
-  if (lines.length > 0) Reflect.set(error, 'stack', [error.stack ?? '', ...lines].join('\n'));
+  try {
+    if ('tasks' in error || !Object.isExtensible(error)) return;
+    Object.defineProperty(error, 'tasks', { value: Object.freeze(chain) });
+    if (lines.length > 0) Reflect.set(error, 'stack', [error.stack ?? '', ...lines].join('\n'));
+  } catch {
+    // A proxy or a getter of the error throws.
+  }
 }
 
 /** Sets `cause` on an error that was thrown while a scope unwound because of `cause`. */
 export function addCause(error: unknown, cause: unknown): void {
-  if (!(error instanceof Error) || error.cause !== undefined || error === cause) return;
-  if (Object.isExtensible(error)) error.cause = cause;
+  if (!isInstance(error, Error) || error === cause) return;
+  try {
+    if (error.cause === undefined && Object.isExtensible(error)) error.cause = cause;
+  } catch {
+    // A proxy, a getter or a setter of the error throws.
+  }
 }
 
 function debugLine(task: TaskImpl): string {

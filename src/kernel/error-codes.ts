@@ -5,7 +5,9 @@ export const KERNEL_ERRORS: Catalogue = {
   ERR_ALREADY_DRIVEN: {
     className: 'UsageError',
     sentence: 'An operation was driven a second time.',
-    cause: 'An operation object was stored and used with `yield*` twice, for example in a loop.',
+    cause:
+      'An operation object was stored and used with `yield*` twice, for example in a loop; or ' +
+      '`retry(() => op)` and `all([op, op])` got the same generator twice.',
     remedy: 'Make a new operation for each `yield*`, or store a function that makes one.',
   },
   ERR_BUSY: {
@@ -141,8 +143,12 @@ export const KERNEL_ERRORS: Catalogue = {
   ERR_UNKNOWN_REASON: {
     className: 'UsageError',
     sentence: 'A task yielded a value that is not a reason to wait.',
-    cause: '`yield operation` instead of `yield* operation`, or a yielded promise.',
-    remedy: 'Use `yield*` for operations and `yield* until(promise)` for promises.',
+    cause:
+      '`yield operation` instead of `yield* operation`, `yield* [...]` instead of `yield [...]`, ' +
+      'or a yielded promise.',
+    remedy:
+      'Use `yield*` for operations, `yield` for a reason and its resource, and ' +
+      '`yield* until(promise)` for promises.',
   },
   ERR_UNSUPPORTED: {
     className: 'UsageError',

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
-import { codeThrownBy } from '../../test/support/kernel/operations.ts';
+import { codeThrownBy, thrownBy } from '../../test/support/kernel/operations.ts';
 import { play, playGroup } from '../../test/support/kernel/virtual-host.ts';
 import { now } from './current.ts';
 import type { Operation, Wait } from './operation.ts';
 import { Readiness } from './readiness.ts';
 import { isCancelled } from './scope/cancelled.ts';
-import { scope } from './scope/with-scope.ts';
+import { scope, timeout } from './scope/with-scope.ts';
+import { group } from './task/group.ts';
 import { readable, sleep, writable } from './waits.ts';
 
 /** The error that is thrown into a task that yields `value`. */
@@ -303,4 +304,52 @@ test('a yielded revoked proxy throws an error into the task', () => {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
   expect(errorOfYield(proxy)).toBeInstanceOf(Error);
+});
+
+const delegated: readonly [string, Iterable<unknown>, string][] = [
+  ['an array', ['sleep', 10], "Write `yield ['sleep', …]` instead of `yield* ['sleep', …]`"],
+  ['a string', 'abc', '`yield*` takes an operation'],
+  ['a set', new Set([1]), '`yield*` takes an operation'],
+];
+
+for (const [name, items, advice] of delegated) {
+  const drive = function* (): Generator<Wait, void> {
+    yield* items as Iterable<Wait>;
+  };
+
+  test(`yield* of ${name} throws ERR_UNKNOWN_REASON with an advice into the task`, () => {
+    const caught = play(() => thrownBy(drive()));
+    expect(caught).toMatchObject({
+      code: 'ERR_UNKNOWN_REASON',
+      message: expect.stringContaining(advice),
+    });
+  });
+
+  test(`yield* of ${name} in a group and a timeout fails with ERR_UNKNOWN_REASON`, () => {
+    const failed = play(() => thrownBy(group(() => timeout(5, drive()))));
+    expect(failed).toMatchObject({ errors: [{ code: 'ERR_UNKNOWN_REASON' }] });
+    const leftover: unknown = [][Symbol.iterator]();
+    expect('throw' in (leftover as object)).toBe(false);
+  });
+}
+
+test('yield* of an iterator helper closes the iterator below it', () => {
+  let closed = false;
+  const items = {
+    [Symbol.iterator]: () => items,
+    __proto__: Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())),
+    next: () => ({ done: false, value: 'nonsense' }),
+    return: () => {
+      closed = true;
+      return { done: true, value: undefined };
+    },
+  } as unknown as Iterable<Wait>;
+  const caught = play(() =>
+    thrownBy(
+      (function* (): Generator<Wait, void> {
+        yield* items;
+      })(),
+    ),
+  );
+  expect([(caught as { code: string }).code, closed]).toEqual(['ERR_UNKNOWN_REASON', true]);
 });

@@ -36,7 +36,7 @@ export function dispatchWait(scheduler: Scheduler, task: TaskImpl, wait: Wait): 
     case 'park':
       return onPark(scheduler, task, wait[1]);
     default:
-      return scheduler.throwLater(task, unknownReason(task, wait));
+      return throwUnknownReason(scheduler, task);
   }
 }
 
@@ -108,7 +108,7 @@ function onPark(scheduler: Scheduler, task: TaskImpl, parking: Parking): void {
 }
 
 function throwUnknownReason(scheduler: Scheduler, task: TaskImpl): void {
-  scheduler.throwLater(task, unknownReason(task, task.wait));
+  scheduler.throwLater(task, unknownReason(task, task.wait), 'unknown-reason');
 }
 
 /** Ends the wait of `task`. Returns false if a cancellation does not end a wait of this kind. */

@@ -1,11 +1,19 @@
 import { expect, test } from 'vitest';
+import { thrownBy } from '../../test/support/kernel/operations.ts';
 import { play, playScope } from '../../test/support/kernel/virtual-host.ts';
+import { all } from '../flow/combinators/all.ts';
+import { any } from '../flow/combinators/any.ts';
+import { map } from '../flow/combinators/map.ts';
+import { race } from '../flow/combinators/race.ts';
+import { retry } from '../flow/combinators/retry.ts';
+import { Lock } from '../flow/lock.ts';
 import type { Operation, Wait } from './operation.ts';
 import { checkSource, discard, isOperation, Lazy, operationOf, PAUSE, Step } from './operation.ts';
 import { isCancelled } from './scope/cancelled.ts';
 import { shield } from './scope/shield.ts';
 import { deadline, moveOnAfter, scope, timeout } from './scope/with-scope.ts';
 import { group } from './task/group.ts';
+import { TaskLocal } from './task/task-local.ts';
 import { sleep } from './waits.ts';
 
 class Two extends Step<string> {
@@ -117,4 +125,78 @@ test('scope, group, timeout and shield do nothing until they are driven', () => 
   const undriven = [scope(body), group(body), timeout(5, body), shield(body)];
   play(() => sleep(100));
   expect([ran, undriven.length]).toEqual([0, 4]);
+});
+
+function* load(): Generator<Wait, number> {
+  yield* sleep(1);
+  return 1;
+}
+
+const drivers: Readonly<Record<string, (op: Operation<number>) => Operation<unknown>>> = {
+  'spawned twice': (op) =>
+    group(function* (g) {
+      g.spawn(op);
+      yield* g.spawn(() => op).join();
+    }),
+  'given to a timeout twice': function* (op) {
+    yield* timeout(5, op);
+    yield* timeout(5, op);
+  },
+  'returned by the body of two scopes': function* (op) {
+    yield* scope(() => op);
+    yield* scope(() => op);
+  },
+  'given to a shield and to moveOnAfter': function* (op) {
+    yield* shield(op);
+    yield* moveOnAfter(5, op);
+  },
+  'a member of all twice': (op) => all([op, op]),
+  'a member of race twice': (op) => race([op, op]),
+  'a member of any and then of all': function* (op) {
+    yield* any([op]);
+    yield* all([op]);
+  },
+  'returned to map for each item': (op) => map([1, 2], () => op, { concurrency: 1 }),
+  'returned to retry for each attempt': (op) => {
+    let attempts = 0;
+    const failing = function* (): Generator<Wait, void> {
+      attempts++;
+      yield* op;
+      throw new Error('again');
+    };
+    const same = failing();
+    return retry(() => same, { times: 3, when: () => attempts < 3 });
+  },
+  'run under two locks': function* (op) {
+    yield* new Lock().with(op);
+    yield* new Lock().with(op);
+  },
+  'run under two TaskLocals': function* (op) {
+    yield* new TaskLocal(1).with(2, op);
+    yield* new TaskLocal(1).with(2, op);
+  },
+  'driven after it was discarded': function* (op) {
+    discard(op);
+    yield* timeout(5, op);
+  },
+};
+
+for (const [use, drive] of Object.entries(drivers)) {
+  test(`a generator that is ${use} fails with ERR_ALREADY_DRIVEN`, () => {
+    const error = play(() => thrownBy(drive(load()))) as Error & { errors?: readonly unknown[] };
+    const cause = error.errors?.[0] ?? error;
+    expect(cause).toMatchObject({
+      code: 'ERR_ALREADY_DRIVEN',
+      message: expect.stringContaining('call the generator function again'),
+    });
+  });
+}
+
+test('an operation whose iterator is made for each drive can be driven again', () => {
+  const again = { [Symbol.iterator]: load };
+  expect(play(() => all([again, again]))).toEqual([1, 1]);
+});
+
+test('a frozen generator can be driven', () => {
+  expect(play(() => timeout(5, Object.freeze(load())))).toBe(1);
 });

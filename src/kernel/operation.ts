@@ -110,18 +110,46 @@ export function checkSource(source: unknown): void {
   if (typeof source !== 'function' && !isOperation(source)) throw notAnOperation(source);
 }
 
-/** Returns the operation to drive: `source`, or the result of calling it. */
+/**
+ * Returns the operation to drive: `source`, or the result of calling it. The caller drives it, so a
+ * generator counts as driven from now on. Errors: ERR_ALREADY_DRIVEN, ERR_NOT_AN_OPERATION.
+ */
 export function operationOf<T>(source: OperationSource<T>): Operation<T> {
   const operation: unknown = typeof source === 'function' ? source() : source;
   if (!isOperation(operation)) throw notAnOperation(operation);
+  if (isGenerator(operation)) markDriven(operation);
   return operation as Operation<T>;
+}
+
+/** A generator with the mark that it was driven. */
+interface MarkedGenerator {
+  [DRIVEN]?: true;
+}
+
+/**
+ * The mark of a generator that was driven or discarded. A finished generator returns `undefined`
+ * when it is driven again, as if it had succeeded, and does not differ from a new one. `yield*`
+ * itself cannot be observed, so only the drives of the runtime are marked. (A WeakSet would cost
+ * more than the task that drives the generator.)
+ */
+const DRIVEN: unique symbol = Symbol('driven');
+
+function isGenerator(operation: Operation<unknown>): boolean {
+  return (operation as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === 'Generator';
+}
+
+function markDriven(generator: Operation<unknown> & MarkedGenerator): void {
+  if (generator[DRIVEN] === true) throw generatorAlreadyDriven();
+  if (Object.isExtensible(generator)) generator[DRIVEN] = true;
 }
 
 /** Marks an operation that was accepted but will not run as driven. */
 export function discard(source: OperationSource<unknown>): void {
   if (typeof source === 'function') return;
   const operation = source as { return?: unknown } | null | undefined;
-  if (typeof operation?.return === 'function') operation.return();
+  if (typeof operation?.return !== 'function') return;
+  operation.return();
+  if (isGenerator(source)) (source as MarkedGenerator)[DRIVEN] = true;
 }
 
 function notAnOperation(value: unknown): UsageError {
@@ -148,9 +176,45 @@ export function alreadyDriven(operation: object): UsageError {
   );
 }
 
+function generatorAlreadyDriven(): UsageError {
+  return new UsageError(
+    'ERR_ALREADY_DRIVEN',
+    'This generator was already driven. Generators are single-use: call the generator function ' +
+      'again for each drive, as in `retry(() => load())`.',
+  );
+}
+
 /** As `yield*` does: throws into the iterator, or closes it and throws if it has no `throw`. */
 export function throwInto(frames: Frames<unknown>, error: unknown): IteratorResult<Wait, unknown> {
   if (frames.throw !== undefined) return frames.throw(error);
   frames.return?.();
   throw error;
+}
+
+/** The prototype of all iterators that the language makes. */
+const ITERATOR_PROTOTYPE: object = Object.getPrototypeOf(
+  Object.getPrototypeOf([][Symbol.iterator]()),
+);
+
+/**
+ * As `throwInto`, for the error of a value that is not a wait. If that value came from an array, as
+ * in `yield* ['sleep', 10]`, then `yield*` drives an iterator without `throw`, and would replace
+ * the error by a TypeError about that. Therefore iterators have a `throw` until it is called.
+ */
+export function throwUnknownReason(
+  frames: Frames<unknown>,
+  error: unknown,
+): IteratorResult<Wait, unknown> {
+  const remove = (): boolean => Reflect.deleteProperty(ITERATOR_PROTOTYPE, 'throw');
+  const value = function (this: Frames<unknown>, thrown: unknown): never {
+    remove();
+    this.return?.();
+    throw thrown;
+  };
+  Reflect.defineProperty(ITERATOR_PROTOTYPE, 'throw', { configurable: true, value });
+  try {
+    return throwInto(frames, error);
+  } finally {
+    remove();
+  }
 }

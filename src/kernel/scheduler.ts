@@ -43,7 +43,7 @@ import { abortWait, dispatchWait } from './handlers.ts';
 import type { Hooks } from './hooks.ts';
 import type { AsyncContexts, SchedulerHost } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
-import { operationOf, throwInto } from './operation.ts';
+import { operationOf, throwInto, throwUnknownReason } from './operation.ts';
 import { isCancelled } from './scope/cancelled.ts';
 import { countDelivery, endByForce } from './scope/forced-end.ts';
 import type { ScopeImpl } from './scope/scope.ts';
@@ -266,6 +266,7 @@ export class Scheduler {
     task.resume = 'next';
     task.inbox = undefined;
     if (resume === 'throw') return throwInto(frames, inbox);
+    if (resume === 'unknown-reason') return throwUnknownReason(frames, inbox);
     if (task.scope.cancelledBy === null) return frames.next();
     return this.#deliverCancellation(task, frames, task.scope.cancelledBy);
   }
@@ -300,8 +301,8 @@ export class Scheduler {
   }
 
   /** Throws `error` into the task in the next batch. */
-  throwLater(task: TaskImpl, error: unknown): void {
-    task.resume = 'throw';
+  throwLater(task: TaskImpl, error: unknown, resume: 'throw' | 'unknown-reason' = 'throw'): void {
+    task.resume = resume;
     task.inbox = error;
     this.ready(task);
   }

@@ -1,6 +1,6 @@
 /** `runSimulated`: one program on one simulated host, like `run`, on virtual time. */
 import type { OperationSource } from '../kernel/operation.ts';
-import { checkSource, operationOf } from '../kernel/operation.ts';
+import { checkSource } from '../kernel/operation.ts';
 import type { SimDependencies, SimOptions } from './options.ts';
 import { planOf } from './options.ts';
 import { runOnce } from './run-once.ts';
@@ -28,7 +28,11 @@ export function makeRunSimulated(dependencies: SimDependencies): RunSimulated {
     const { warn, signal, name, ...rest } = options;
     const settings = { ...planOf(rest, dependencies).settings, warn, signal, name };
     await realProcess.yieldToEventLoop();
-    const result = await runOnce(() => operationOf(op), settings, realProcess);
+    const result = await runOnce(
+      () => (typeof op === 'function' ? op() : op),
+      settings,
+      realProcess,
+    );
     if (result.failure !== null) throw result.failure.error;
     // The scenario returns the value of `op`.
     return result.value as never;

@@ -13,6 +13,7 @@
 import { taskLine } from '../kernel/diagnostics.ts';
 import { DeadlockError, leftOpenError } from '../kernel/errors.ts';
 import { runOutcome } from '../kernel/task/task.ts';
+import { propertyOf } from '../support/checks.ts';
 import { SimulationLimitError } from './errors.ts';
 import type { SimHost } from './host.ts';
 import { Hosts } from './hosts.ts';
@@ -75,7 +76,7 @@ export class RunState {
   reportProblem(host: SimHost, problem: unknown): void {
     const { warn } = this.#simulator.settings;
     if (warn !== undefined) return warn(problem);
-    if (!WARNING_CODES.has((problem as { code?: unknown } | null)?.code)) {
+    if (!WARNING_CODES.has(propertyOf(problem, 'code'))) {
       return this.fail(problem, host);
     }
     if (this.warnings.size < MAX_WARNINGS) {

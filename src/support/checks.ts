@@ -111,9 +111,45 @@ function showOf(value: unknown, depth: number): string {
   return String(value);
 }
 
+/** `value instanceof type` for a thrown value: false where that throws (a revoked proxy). */
+export function isInstance<T>(
+  value: unknown,
+  type: abstract new (...args: never[]) => T,
+): value is T {
+  try {
+    return value instanceof type;
+  } catch {
+    return false;
+  }
+}
+
+/** A property of a thrown value; `undefined` if it has none or its getter throws. */
+export function propertyOf(thrown: unknown, name: string): unknown {
+  try {
+    return (thrown as Record<string, unknown> | null | undefined)?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
+/** `String(value)`. Never throws. */
+export function textOf(value: unknown): string {
+  return textOrFallback(() => String(value));
+}
+
 /** The first line of a thrown value as text, clipped. Never throws. */
 export function firstLine(thrown: unknown): string {
   return textOrFallback(() => clip(String(thrown).split('\n', 1)[0] as string, 200));
+}
+
+/** Items that `briefList` shows. */
+const MAX_ITEMS = 8;
+
+/** "a; b; and 3 more": the first items of a list, for a message whose length must be bounded. */
+export function briefList<T>(items: readonly T[], textFor: (item: T) => string): string {
+  const shown = items.slice(0, MAX_ITEMS).map(textFor);
+  if (items.length > MAX_ITEMS) shown.push(`and ${items.length - MAX_ITEMS} more`);
+  return shown.join('; ');
 }
 
 /** The stack of an error, or any other thrown value as text. Never throws. */
@@ -126,7 +162,8 @@ function typeName(value: unknown): string {
   return Array.isArray(value) ? 'array' : typeof value;
 }
 
-function clip(text: string, maxLength = 60): string {
+/** `text` with at most `maxLength` characters. */
+export function clip(text: string, maxLength = 60): string {
   return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1)}…`;
 }
 

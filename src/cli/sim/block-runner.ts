@@ -8,7 +8,7 @@ import { planOf } from '../../sim/options.ts';
 import { statsOf } from '../../sim/report/report.ts';
 import type { RunResult, RunStats } from '../../sim/run-once.ts';
 import { runRange } from '../../sim/simulate.ts';
-import { show } from '../../support/checks.ts';
+import { isInstance, show } from '../../support/checks.ts';
 import { CommandUsageError } from '../errors.ts';
 import type { Flags } from './flags.ts';
 import { commandOf } from './flags.ts';
@@ -107,7 +107,7 @@ function failureRecord(failure: SimulationError): FailureRecord {
 }
 
 function thrownRecord(thrown: unknown): ThrownRecord {
-  if (!(thrown instanceof Error)) return { name: typeof thrown, message: show(thrown) };
+  if (!isInstance(thrown, Error)) return { name: typeof thrown, message: show(thrown) };
   const { name, message, stack } = thrown;
   const { code, invariant } = thrown as { readonly code?: unknown; readonly invariant?: unknown };
   return {

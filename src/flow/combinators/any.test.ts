@@ -42,6 +42,23 @@ describe('any', () => {
     expect(String(error)).toContain('.one Error: a; .two Error: a');
   });
 
+  it('throws an error with a short message if many members failed, or threw odd values', () => {
+    const longText = 'x\n'.repeat(500);
+    const failing = () => Array.from({ length: 2000 }, () => failAfter(1, new Error(longText)));
+    const error = failureOf(() => any(failing())) as AllFailedError;
+    expect(error.errors).toHaveLength(2000);
+    expect(error.message).toMatch(/value: \[0\] Error: x; .*; \[7\] Error: x; and 1992 more$/);
+    const odd = failureOf(() =>
+      any([failAfter(1, Symbol('s')), failAfter(1, Object.create(null))]),
+    );
+    expect(odd).toMatchObject({
+      code: 'ERR_ALL_FAILED',
+      message: expect.stringContaining('[0] Symbol(s); [1] a value that cannot be shown'),
+    });
+    const longName = failureOf(() => any({ ['k'.repeat(1e6)]: failAfter(1, A) }));
+    expect((longName as Error).message.length).toBeLessThan(200);
+  });
+
   it('throws ERR_ALL_FAILED if it has no members, as Promise.any does', () => {
     expect(failureOf(() => any([]))).toMatchObject({ code: 'ERR_ALL_FAILED', errors: [] });
   });

@@ -53,10 +53,8 @@ class Any<R> extends ListCombinator<R> {
 
   #allFailed(): AllFailedError {
     const failed = [...this.#errors].sort(([a], [b]) => a - b);
-    const names = failed.map(([index, error]) => `${this.members.suffixOf(index)} ${error}`);
     return new AllFailedError(
-      failed.map(([, error]) => error),
-      names,
+      failed.map(([index, error]) => [this.members.suffixOf(index), error]),
     );
   }
 }

@@ -26,7 +26,7 @@ import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import type { Group } from '../../kernel/task/group.ts';
 import { group } from '../../kernel/task/group.ts';
 import { checkpoint, sleepForever } from '../../kernel/waits.ts';
-import { wrongType } from '../../support/checks.ts';
+import { isInstance, wrongType } from '../../support/checks.ts';
 
 /**
  * The operations that return `T`: a tuple for a tuple, an array for an array, a record for a
@@ -165,7 +165,7 @@ export abstract class Combinator<R> {
 
   /** Errors of the group are already handled, except those of members that were ended by force. */
   #handleGroupError(error: unknown): void {
-    if (!(error instanceof GroupError)) throw error;
+    if (!isInstance(error, GroupError)) throw error;
     for (const failure of error.errors) {
       if (this.#decision === null) this.reject(failure);
       else this.report(failure);

@@ -4,6 +4,7 @@
  * It does not extend Error, so `catch (e) { if (e instanceof Error) … else throw e }` rethrows it.
  * Each Cancelled belongs to the scope that created it. Only that scope catches it.
  */
+import { firstLine } from '../../support/checks.ts';
 import type { ScopeImpl } from './scope.ts';
 
 /** The value that operations in a cancelled scope throw. Not an Error; see `isCancelled`. */
@@ -12,14 +13,21 @@ export class Cancelled {
   readonly reason: unknown;
   /** The scope that catches it. @internal */
   readonly scope: ScopeImpl;
+  /** Only instances have it: a thrown proxy or a look-alike does not, and runs no code. */
+  readonly #isGenuine = true;
 
   constructor(scope: ScopeImpl, reason: unknown) {
     this.scope = scope;
     this.reason = reason;
   }
 
+  /** @internal */
+  static isCancelled(thrown: unknown): thrown is Cancelled {
+    return typeof thrown === 'object' && thrown !== null && #isGenuine in thrown;
+  }
+
   toString(): string {
-    return this.reason === undefined ? 'Cancelled' : `Cancelled: ${String(this.reason)}`;
+    return this.reason === undefined ? 'Cancelled' : `Cancelled: ${firstLine(this.reason)}`;
   }
 }
 
@@ -35,5 +43,5 @@ export class Cancelled {
  * }
  */
 export function isCancelled(thrown: unknown): thrown is Cancelled {
-  return thrown instanceof Cancelled;
+  return Cancelled.isCancelled(thrown);
 }

@@ -16,7 +16,7 @@ import { GroupError, GroupStateError } from '../errors.ts';
 import type { Operation, OperationSource, Wait } from '../operation.ts';
 import { checkSource, discard, Lazy, operationOf } from '../operation.ts';
 import { Parking } from '../parking.ts';
-import { Cancelled } from '../scope/cancelled.ts';
+import { isCancelled } from '../scope/cancelled.ts';
 import type { Scope } from '../scope/scope.ts';
 import { ScopeImpl } from '../scope/scope.ts';
 import { park } from '../waits.ts';
@@ -168,7 +168,7 @@ export class GroupImpl implements Group {
 
   /** The body threw. A cancellation of the group or of a scope around it is not a failure. */
   bodyFailed(error: unknown): void {
-    if (error instanceof Cancelled && error.scope.reaches(this.scope)) return;
+    if (isCancelled(error) && error.scope.reaches(this.scope)) return;
     this.#fail(this.owner.name, error);
   }
 

@@ -7,6 +7,7 @@
  *     the timers) refers to the task. Removing that reference and becoming ready are one step.
  *  2. `scope` is the innermost scope that control is in. It is `ownScope` or lies inside it.
  */
+import { textOf } from '../../support/checks.ts';
 import type { Selectable } from '../case.ts';
 import { WOULD_WAIT } from '../case.ts';
 import { current, runningTask } from '../current.ts';
@@ -64,7 +65,7 @@ const OPERATION_BUDGET = 128;
  * The way in which the next step resumes the generator. 'pause' is 'next', except that the step
  * throws if the task was cancelled in between.
  */
-export type Resume = 'start' | 'next' | 'pause' | 'throw' | 'cancel';
+export type Resume = 'start' | 'next' | 'pause' | 'throw' | 'unknown-reason' | 'cancel';
 
 export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTarget {
   readonly id: number;
@@ -137,7 +138,7 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   }
 
   get name(): string {
-    const name = String(this.givenName);
+    const name = textOf(this.givenName);
     return name === '' ? `task ${this.id}` : name;
   }
 

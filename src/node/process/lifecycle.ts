@@ -15,6 +15,7 @@ import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { ScopeImpl } from '../../kernel/scope/scope.ts';
 import type { TimerTarget } from '../../kernel/timers.ts';
 import { Timer } from '../../kernel/timers.ts';
+import { firstLine, isInstance } from '../../support/checks.ts';
 import type { Platform, StopSignal } from '../../world/platform.ts';
 import type { Program, StatsSource } from '../../world/world.ts';
 import type { SupervisorLink } from './supervisor-link.ts';
@@ -91,7 +92,7 @@ export class ProgramLifecycle implements Program, TimerTarget {
   /** Reports the tasks that were cut at the end of the grace period. Returns the exit code. */
   reportCut(): number {
     const { reason } = this.#scope ?? {};
-    this.#platform.report(reason instanceof Error ? reason.message : String(reason));
+    this.#platform.report(isInstance(reason, Error) ? reason.message : firstLine(reason));
     return 1;
   }
 

@@ -1,5 +1,5 @@
 /** Formats a failed run as a SimulationError: the error, the last events, the replay commands. */
-import { firstLine } from '../../support/checks.ts';
+import { firstLine, propertyOf } from '../../support/checks.ts';
 import type { AllowedChoices } from '../choices/decisions.ts';
 import { DECISION_KINDS } from '../choices/decisions.ts';
 import type { OrderName } from '../choices/order.ts';
@@ -92,7 +92,7 @@ function shrunkText({ choices, initialCount, result }: ShrinkResult, error: stri
 /** "Error: lost update (host 'server', in task 'writer' of 'server')". */
 function errorText({ failure }: RunResult): string {
   const error = failure?.error;
-  const tasks = (error as { readonly tasks?: unknown } | null | undefined)?.tasks;
+  const tasks = propertyOf(error, 'tasks');
   // A DeadlockError has tasks, too. They are listed below.
   const isChain = Array.isArray(tasks) && !Object.keys(error as object).includes('tasks');
   const chain = isChain ? `in task ${tasks.map((name) => `'${name}'`).join(' of ')}` : '';

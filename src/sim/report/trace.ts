@@ -20,7 +20,7 @@ const MAX_RECORDED = 200_000;
 type State = TaskImpl['state'];
 
 /** The hash contains the indices of these: from 0, and from 1. */
-const RESUMES: readonly Resume[] = ['start', 'next', 'pause', 'throw', 'cancel'];
+const RESUMES: readonly Resume[] = ['start', 'next', 'pause', 'throw', 'cancel', 'unknown-reason'];
 const STATES: readonly State[] = ['ready', 'running', 'waiting', 'done', 'failed', 'cancelled'];
 
 const VERBS: Readonly<Record<Resume, string>> = {
@@ -28,6 +28,7 @@ const VERBS: Readonly<Record<Resume, string>> = {
   next: 'goes on',
   pause: 'goes on',
   throw: 'gets an error',
+  'unknown-reason': 'gets an error',
   cancel: 'is cancelled',
 };
 
