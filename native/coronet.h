@@ -38,7 +38,7 @@
 #include <sys/un.h>
 
 /* Increases with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 10
+#define CORONET_ABI 11
 
 /*
  * Numbers that JavaScript also uses. addon.c exports them under these names as `constants`. They
@@ -236,6 +236,7 @@ void environment_release(Environment *environment);
   F(listenShared, coronet_listen_shared) \
   F(bound, coronet_bound) \
   F(adopt, coronet_adopt) \
+  F(duplicate, coronet_duplicate) \
   F(notify, coronet_notify)
 
 #define DECLARE(name, function) napi_value function(napi_env env, napi_callback_info info);

@@ -70,6 +70,20 @@ napi_value coronet_adopt(napi_env env, napi_callback_info info) {
 }
 
 /*
+ * duplicate(fd): a second descriptor of an inherited listener, or an errno. The first one stays
+ * open when the second is adopted and closed.
+ */
+napi_value coronet_duplicate(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t fd = 0;
+  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &fd)) return NULL;
+  int error = check_listener(fd);
+  if (error != 0) return call_result(&call, error);
+  int second = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  return call_result(&call, second < 0 ? -errno : second);
+}
+
+/*
  * notify(family, path, 0, message): sends one datagram to a Unix socket: 0, or an errno. The
  * program does not wait for a manager that does not read; the message is lost. The socket stays
  * open, so that a program without a free descriptor can still send messages.

@@ -78,6 +78,8 @@ export interface Addon {
   bound(fd: number): Endpoint | number;
   /** As `listen`, on an inherited listening descriptor. */
   adopt(poller: number, fd: number): number;
+  /** A second descriptor of an inherited listener, which the caller closes or passes to `adopt`. */
+  duplicate(fd: number): number;
   /** Returns the number of accepted connections. Their handles are in out[1..]; out[0] is the
    *  reason why there are no more. */
   accept(listener: number, out: Int32Array, most: number): number;
@@ -171,7 +173,7 @@ export interface LoadedAddon {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 10;
+const ADDON_ABI = 11;
 
 /** Two levels up, both from src/node/addon.ts and from dist/layers/node.js. */
 const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -1,10 +1,11 @@
 /** The platform of real programs: the Node process. */
 import { channel } from 'node:diagnostics_channel';
+import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import type { ObservedSignal, ParentProcess, Platform } from '../world/platform.ts';
 import { stderr } from './process/line-output.ts';
-import { shareInherited, shareListeners } from './process/shared-listeners.ts';
+import { duplicateDescriptor, shareInherited, shareListeners } from './process/shared-listeners.ts';
 import { notifyManager } from './process/systemd-notify.ts';
 import { parentProcess, startWorker } from './process/worker-process.ts';
 import { metricsPage } from './prometheus-page.ts';
@@ -31,6 +32,8 @@ export const nodePlatform: Platform = {
   metricsPage,
   shareListeners,
   shareInherited,
+  duplicateDescriptor,
+  closeDescriptor: closeSync,
   startWorker,
 
   get parent(): ParentProcess | undefined {

@@ -66,6 +66,9 @@ export interface SharedListeners {
   /** One for each worker if the system distributes connections among several sockets, otherwise
    *  one. */
   readonly descriptors: readonly number[];
+  /** True: each descriptor has a queue of its own, and a worker that inherits several of them can
+   *  accept from each. Absent: false. */
+  readonly separateQueues?: boolean;
   /** Closes them. Idempotent. Connections in their queues are reset, unless another process has the
    *  sockets open. */
   close(): void;
@@ -139,6 +142,11 @@ export interface Platform {
    * ENOTSOCK, EINVAL (it does not listen); ERR_UNSUPPORTED.
    */
   shareInherited(fd: number): SharedListeners;
+  /** A second descriptor of a listener that this process has inherited; `undefined`: none is
+   *  available. Absent: this platform cannot. */
+  duplicateDescriptor?(fd: number): number | undefined;
+  /** Closes an inherited descriptor that no listener owns. */
+  closeDescriptor?(fd: number): void;
   /** Starts a process with the same runtime and a message channel. */
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess;
   /** The process that started this one with `startWorker`. */

@@ -6,7 +6,9 @@
  *   CORONET_WORKER   the number of the worker, from 1
  *   CORONET_LISTEN   the listeners that the worker inherits, as JSON: [["127.0.0.1:25000", 3], …].
  *                    Each address as it was passed to the supervisor, followed by the descriptor.
- *                    net/tcp/listen.ts reads it.
+ *                    If each worker has a queue of its own, the descriptors of the other queues
+ *                    follow, by slot: [["127.0.0.1:25000", 3, [null, 4]]] in the first of two
+ *                    workers. net/tcp/listen.ts reads it.
  */
 
 /** From the supervisor to a worker. */
@@ -17,12 +19,17 @@ export type ToWorker =
   /** Cancel the program, as on the second signal. */
   | { readonly kind: 'cut' }
   | { readonly kind: 'stats-request'; readonly requestId: number }
+  /** Accept also from the queues of these slots, whose workers are not ready, and from no others.
+   *  Sent to a worker that has sent 'takes-queues'. */
+  | { readonly kind: 'serve-queues'; readonly slots: readonly number[] }
   /** Check that the event loop and the scheduler run. */
   | { readonly kind: 'ping'; readonly requestId: number };
 
 /** From a worker to its supervisor. */
 export type FromWorker =
   | { readonly kind: 'ready' }
+  /** It has taken over a listener and can accept from the queues of other workers. */
+  | { readonly kind: 'takes-queues' }
   | {
       readonly kind: 'stats';
       /** The `requestId` that this answers; 0: sent without a request. */

@@ -99,6 +99,22 @@ for (const { name, env } of configurations) {
       expect(await untilEvent(process, 'ended')).toMatchObject({ exit: { signal: 'SIGKILL' } });
     });
 
+    it('clients of a worker that was not restarted yet are served by the others', async () => {
+      const { process, port, pids } = await supervise(2);
+      const [first, second] = pids() as [number, number];
+      globalThis.process.kill(second, 'SIGKILL');
+      await untilEvent(process, 'started', 3);
+      const third = pids()[2] as number;
+      globalThis.process.kill(third, 'SIGSTOP');
+      for (const answer of await Promise.all(Array.from({ length: 40 }, () => askLine(port)))) {
+        expect(answer).toBe(`${first} v1`);
+      }
+      globalThis.process.kill(third, 'SIGCONT');
+      await askWhile(port, (seen) => seen.size < 2);
+      process.child.kill('SIGTERM');
+      expect(await process.exit).toEqual({ code: 0, signal: null });
+    });
+
     it('SIGHUP replaces all workers, and no connection is rejected meanwhile', async () => {
       const { process, port, pids } = await supervise(2);
       const [first, second] = pids() as [number, number];

@@ -20,6 +20,8 @@ import { checkProxyProtocol, ProxyHeaderStage } from '../proxy/header-stage.ts';
 import { tlsStageFactory } from '../tls/handshake.ts';
 import { checkTlsServer } from '../tls/options.ts';
 import { Listener } from './listener.ts';
+import type { QueuesBySlot } from './shared-queues.ts';
+import { withQueuesOfOthers } from './shared-queues.ts';
 import { checkSizes, requireSizes, SIZE_KEYS } from './socket-options.ts';
 
 export const LISTEN_KEYS: Keys<ListenOptions> = {
@@ -140,7 +142,9 @@ function* listenAt(
 ): Generator<Wait, ListenerTransport> {
   const network = currentNetwork();
   const fd = takeFromSupervisor(formatAddress(address));
-  if (fd !== undefined) return yield* untilListening(network.adopt(fd));
+  if (fd !== undefined) {
+    return withQueuesOfOthers(yield* untilListening(network.adopt(fd)), queuesOf(fd));
+  }
   requireSizes(network, options);
   return yield* bindAt(address, (at) => untilListening(network.listen(at, options)));
 }
@@ -153,6 +157,8 @@ function untilListening(transport: ListenerTransport): Generator<Wait, ListenerT
 
 /** Descriptors that are not taken yet, by the address in the supervisor. */
 const inheritedByPlatform = new WeakMap<Platform, Map<string, number>>();
+/** See `queuesOf`. */
+const queuesByPlatform = new WeakMap<Platform, ReadonlyMap<number, QueuesBySlot>>();
 
 /**
  * The descriptor of the listener at `address`, if the supervisor has opened one. It is returned
@@ -163,15 +169,23 @@ export function takeFromSupervisor(address: string): number | undefined {
   const { platform } = currentWorld();
   let inherited = inheritedByPlatform.get(platform);
   if (inherited === undefined) {
-    inherited = new Map(readInherited(platform));
+    const list = readInherited(platform);
+    inherited = new Map(list.map(([at, fd]) => [at, fd]));
     inheritedByPlatform.set(platform, inherited);
+    const queues = list.map(([, fd, others = []]) => [fd, others] as const);
+    queuesByPlatform.set(platform, new Map(queues));
   }
   const fd = inherited.get(address);
   inherited.delete(address);
   return fd;
 }
 
-type InheritedDescriptor = readonly [address: string, fd: number];
+/** The queues of the other workers; empty: they share the queue of `fd`. */
+function queuesOf(fd: number): QueuesBySlot {
+  return queuesByPlatform.get(currentWorld().platform)?.get(fd) ?? [];
+}
+
+type InheritedDescriptor = readonly [address: string, fd: number, queues?: QueuesBySlot];
 
 function readInherited(platform: Platform): readonly InheritedDescriptor[] {
   const text = platform.environment('CORONET_LISTEN');
@@ -192,5 +206,12 @@ function readInherited(platform: Platform): readonly InheritedDescriptor[] {
 }
 
 function isInheritedDescriptor(item: unknown): item is InheritedDescriptor {
-  return Array.isArray(item) && typeof item[0] === 'string' && Number.isInteger(item[1]);
+  if (!Array.isArray(item)) return false;
+  const [address, fd, queues = []] = item as readonly unknown[];
+  const isList = Array.isArray(queues) && queues.every((each) => each === null || isFd(each));
+  return typeof address === 'string' && isFd(fd) && isList;
+}
+
+function isFd(value: unknown): value is number {
+  return Number.isInteger(value);
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { errorOf } from '../../../test/support/errors.ts';
 import type { Endpoint } from '../../world/network.ts';
 import type { SharedListeners } from '../../world/platform.ts';
 import { loadAddon } from '../addon.ts';
-import { shareByNode, shareListeners } from './shared-listeners.ts';
+import { duplicateDescriptor, shareByNode, shareListeners } from './shared-listeners.ts';
 
 const LOOPBACK: Endpoint = { host: '127.0.0.1', port: 0, family: 4 };
 const implementations: readonly (readonly [name: string, share: typeof shareListeners])[] = [
@@ -81,7 +81,22 @@ for (const [name, share] of implementations) {
 test.skipIf(loadAddon().addon === undefined)(
   'with the addon each process has its own queue',
   () => {
-    const { descriptors } = closeLater(shareListeners(LOOPBACK, 4));
-    expect(new Set(descriptors).size).toBe(4);
+    const { descriptors, separateQueues } = closeLater(shareListeners(LOOPBACK, 4));
+    expect([new Set(descriptors).size, separateQueues]).toEqual([4, true]);
+  },
+);
+
+test.skipIf(loadAddon().addon === undefined)(
+  'with the addon a listener can have a second descriptor, and another file cannot',
+  async () => {
+    const shared = closeLater(shareListeners(LOOPBACK, 1));
+    const [fd = -1] = shared.descriptors;
+    const second = duplicateDescriptor(fd) ?? -1;
+    expect(second).toBeGreaterThan(fd);
+    closeSync(second);
+    expect(await attempt(shared.local)).toBe('connected');
+    const file = openSync('/dev/null', 'r');
+    expect([duplicateDescriptor(file), duplicateDescriptor(-1)]).toEqual([undefined, undefined]);
+    closeSync(file);
   },
 );

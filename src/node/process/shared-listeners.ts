@@ -71,7 +71,7 @@ function shareAtPort(addon: Addon, at: Endpoint, count: number): SharedListeners
     for (const fd of descriptors) closeSync(fd);
     throw error;
   }
-  return sharedListeners(descriptors, local);
+  return { ...sharedListeners(descriptors, local), separateQueues: true };
 }
 
 function shareAtPath(addon: Addon, at: Endpoint & { readonly path: string }): SharedListeners {
@@ -170,6 +170,12 @@ export function shareInherited(fd: number): SharedListeners {
   if (!canAdopt()) throw cannotShare('This system or runtime');
   const path = inspectListener(fd);
   return { local: path ?? boundByAddon(fd) ?? boundByNode(fd), descriptors: [fd], close: () => {} };
+}
+
+/** See `Platform.duplicateDescriptor`. */
+export function duplicateDescriptor(fd: number): number | undefined {
+  const second = loadAddon().addon?.duplicate(fd) ?? -1;
+  return second < 0 ? undefined : second;
 }
 
 function cannotShare(subject: string): UsageError {

@@ -35,6 +35,8 @@ import type { WorkerEvent, Workers } from './workers.ts';
 /** The pause before a restart. It doubles with each failure in a row. */
 const FIRST_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;
+/** The longest pause while no worker is ready and clients wait in the queues of the listeners. */
+const MAX_UNSERVED_MS = 1000;
 /** A worker that ran this long before it ended was healthy: the pause starts at the first again. */
 const HEALTHY_AFTER_MS = 60_000;
 
@@ -162,7 +164,21 @@ export class Supervisor implements Workers {
   /** Called outside of tasks. */
   #workerChanged(worker: Worker): void {
     if (worker.exit !== null && this.#live.delete(worker)) this.statsSource.ended.add(worker);
+    this.#shareQueues();
     this.notifier.notify();
+  }
+
+  /**
+   * The clients in the queue of a worker that is not ready would wait for its restart, so all ready
+   * workers accept from that queue meanwhile.
+   */
+  #shareQueues(): void {
+    if (this.ending) return;
+    const served = new Set(this.#slots.filter(isServed).map(({ index }) => index));
+    const unserved = Array.from({ length: this.#options.count }, (_, index) => index).filter(
+      (index) => !served.has(index),
+    );
+    for (const worker of this.#live) worker.serveQueues(unserved);
   }
 
   /** Waits until the worker is ready, has failed, or has exceeded `readyTimeoutMs`. */
@@ -209,7 +225,7 @@ export class Supervisor implements Workers {
       this.#emit({ kind: 'hung', worker: hung.worker, pid: hung.pid, silentMs });
       hung.hung = true;
       hung.kill();
-      this.notifier.notify();
+      this.#workerChanged(hung);
     });
   }
 
@@ -217,7 +233,8 @@ export class Supervisor implements Workers {
   *#backOff(slot: Slot, ended: Worker): Generator<Wait, void> {
     const wasHealthy = ended.wasReady && now() - ended.startedAt >= HEALTHY_AFTER_MS;
     slot.failures = wasHealthy ? 1 : slot.failures + 1;
-    const pauseMs = Math.min(FIRST_BACKOFF_MS * 2 ** (slot.failures - 1), MAX_BACKOFF_MS);
+    const wantedMs = Math.min(FIRST_BACKOFF_MS * 2 ** (slot.failures - 1), MAX_BACKOFF_MS);
+    const pauseMs = this.#clientsWait ? Math.min(wantedMs, MAX_UNSERVED_MS) : wantedMs;
     const { worker, pid, exit } = ended;
     this.#failedStarts = ended.wasReady ? 0 : this.#failedStarts + 1;
     const { restarts } = this.#options;
@@ -226,9 +243,18 @@ export class Supervisor implements Workers {
     const restartMs = isLast ? undefined : pauseMs;
     if (exit !== null) this.#emit({ kind: 'ended', worker, pid, exit, restartMs });
     if (isLast) return this.fail(restartLimitError(ended, restarts, neverReady));
-    yield* moveOnAfter(pauseMs, () =>
-      this.notifier.waitUntil('the next start', () => this.ending || slot.current !== ended),
-    );
+    const isDone = (): boolean => this.ending || slot.current !== ended;
+    yield* this.#pause(Math.min(pauseMs, MAX_UNSERVED_MS), isDone);
+    yield* this.#pause(pauseMs - MAX_UNSERVED_MS, () => isDone() || this.#clientsWait);
+  }
+
+  *#pause(ms: number, isOver: () => boolean): Generator<Wait, void> {
+    if (ms > 0) yield* moveOnAfter(ms, () => this.notifier.waitUntil('the next start', isOver));
+  }
+
+  /** No worker accepts connections. */
+  get #clientsWait(): boolean {
+    return this.addresses.length > 0 && this.statsSource.workers.ready === 0;
   }
 
   /** Counts a restart. */
@@ -276,7 +302,7 @@ export class Supervisor implements Workers {
       const old = slot.current;
       slot.current = next;
       slot.failures = 0;
-      this.notifier.notify();
+      this.#workerChanged(next);
       old.stop(true);
       yield* this.#stopWorker(old);
     }
@@ -345,6 +371,10 @@ export class Supervisor implements Workers {
       runningTask().scheduler.unhandled(thrown);
     }
   }
+}
+
+function isServed({ current }: Slot): boolean {
+  return current.state === 'ready';
 }
 
 /** Code 0 is the result of a drain. A worker that was not ready may not handle SIGTERM yet. */

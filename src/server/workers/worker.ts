@@ -47,6 +47,10 @@ export class Worker {
   hung = false;
   /** The last statistics of its servers that were received. */
   servers: readonly ServerStatsMessage[] = [];
+  /** It can accept from the queues of other workers. */
+  #takesQueues = false;
+  /** The slots of the last 'serve-queues' that was sent. */
+  #servedSlots = '';
   /** The last request for statistics that was sent, and the last that was answered. */
   #lastStatsId = 0;
   answeredStatsId = 0;
@@ -96,6 +100,13 @@ export class Worker {
     this.#process.kill('SIGKILL');
   }
 
+  /** Makes it accept also from the queues of `slots`, and from no others. */
+  serveQueues(slots: readonly number[]): void {
+    const text = slots.join();
+    if (!this.#takesQueues || this.state !== 'ready' || text === this.#servedSlots) return;
+    if (this.#process.send({ kind: 'serve-queues', slots })) this.#servedSlots = text;
+  }
+
   /** Requests its statistics. False: no answer will come. */
   requestStats(requestId: number): boolean {
     if (this.exit !== null || this.killed || !this.wasReady) return false;
@@ -122,6 +133,8 @@ export class Worker {
         return this.#becomeReady();
       case 'stats':
         return this.#receiveStats(received.requestId, received.servers);
+      case 'takes-queues':
+        return this.#takeQueues();
       case 'pong':
         return this.#receivePong(received.requestId, received.inspected);
     }
@@ -131,6 +144,13 @@ export class Worker {
     if (this.state !== 'starting') return;
     this.state = 'ready';
     this.wasReady = true;
+    this.#onChange();
+  }
+
+  /** A listener of it that is opened later has not received the last 'serve-queues'. */
+  #takeQueues(): void {
+    this.#takesQueues = true;
+    this.#servedSlots = '';
     this.#onChange();
   }
 

@@ -39,7 +39,8 @@ export interface WorkersOptions {
    * The addresses at which the workers listen. The supervisor opens the listeners before it starts
    * a worker and keeps them open, so that no connection is refused or lost while a worker is
    * replaced. A worker that listens at the same address, in the same notation, takes the listener
-   * over. Each worker has an accept queue of its own if the system supports that.
+   * over. Each worker has an accept queue of its own if the system supports that; while it is not
+   * ready, the others accept from its queue.
    */
   readonly listen?: Address | readonly Address[];
   /** Arguments after the module on the command line of each worker. */
@@ -129,8 +130,9 @@ const OPTION_KEYS = {
  *
  * The program of the module runs under `main`, which reports when it is ready. A worker that ends
  * by itself, or hangs and is killed, is restarted after 100 ms; the pause doubles with each failure
- * up to 10 s, and starts at 100 ms again after a worker has run for a minute. SIGHUP replaces all
- * workers without refusing a connection. A worker drains and ends when its supervisor ends.
+ * up to 10 s (1 s while no worker is ready), and starts at 100 ms again after a worker has run for
+ * a minute. SIGHUP replaces all workers without refusing a connection. A worker drains and ends
+ * when its supervisor ends.
  *
  * Cancel: cancels all workers, and kills those that have not ended after 2 s.
  * Errors: WorkerError (ERR_WORKER_START, ERR_WORKER_RESTARTS, ERR_WORKER_STOP); those of `listen`;
@@ -213,14 +215,21 @@ function* runWorkers(
   }
 }
 
-/** The listeners are the first descriptors that the worker inherits, starting at 3. */
+/**
+ * The worker inherits its own listeners, starting at 3, and after them the queues of the other
+ * workers.
+ */
 function workerStart(
   module: string,
   slot: number,
-  listeners: readonly (readonly [address: string, fd: number])[],
+  listeners: readonly WorkerListener[],
   { args = [], env = {} }: WorkersOptions,
 ): WorkerStart {
-  const inherited = listeners.map(([address], index) => [address, 3 + index]);
+  const descriptors = listeners.map(({ fd }) => fd);
+  const inherited = listeners.map(({ address, queues }, index) => {
+    const others = queues.map((fd, at) => (at === slot ? null : 2 + descriptors.push(fd)));
+    return others.length === 0 ? [address, 3 + index] : [address, 3 + index, others];
+  });
   return {
     module,
     args,
@@ -229,7 +238,7 @@ function workerStart(
       CORONET_WORKER: `${slot + 1}`,
       CORONET_LISTEN: inherited.length === 0 ? undefined : JSON.stringify(inherited),
     },
-    descriptors: listeners.map(([, fd]) => fd),
+    descriptors,
   };
 }
 
@@ -305,9 +314,17 @@ export function describeEvent(event: WorkerEvent): string | undefined {
 /** The listeners that the supervisor opens for its workers. */
 export interface WorkerListeners {
   readonly addresses: readonly SocketAddress[];
-  /** The listeners of the worker in a slot, from 0: for each address its text and descriptor. */
-  inheritedBy(index: number): readonly (readonly [address: string, fd: number])[];
+  /** The listeners of the worker in a slot, from 0: one for each address. */
+  inheritedBy(index: number): readonly WorkerListener[];
   close(): void;
+}
+
+/** The listener of a worker at an address. */
+interface WorkerListener {
+  readonly address: string;
+  readonly fd: number;
+  /** The descriptors of all workers at the address, by slot; empty: they share one queue. */
+  readonly queues: readonly number[];
 }
 
 /** Opens listeners for `count` workers at each address: all or none. */
@@ -329,8 +346,9 @@ export function* openListeners(
   return {
     addresses: opened.map(({ listeners }) => new SocketAddress(listeners.local)),
     inheritedBy: (index) =>
-      opened.map(({ text, listeners: { descriptors } }) => {
-        return [text, descriptors[index % descriptors.length] as number] as const;
+      opened.map(({ text, listeners: { descriptors, separateQueues } }) => {
+        const fd = descriptors[index % descriptors.length] as number;
+        return { address: text, fd, queues: separateQueues === true ? descriptors : [] };
       }),
     close,
   };

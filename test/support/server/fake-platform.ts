@@ -41,7 +41,8 @@ export class FakeProcess implements WorkerProcess {
     if (this.isChannelFull) return false;
     const received = message as ToWorker;
     if (received.kind === 'ping') return this.#pinged(received.requestId);
-    if (received.kind === 'stats-request') this.#note(`stats ${received.requestId}`);
+    if (received.kind === 'serve-queues') this.#note(`serve ${received.slots.join(' ')}`.trim());
+    else if (received.kind === 'stats-request') this.#note(`stats ${received.requestId}`);
     else this.#note(received.kind === 'stop' && received.replaced ? 'replaced' : received.kind);
     return !this.ended;
   }
@@ -89,6 +90,8 @@ export class FakePlatform implements Platform {
   readonly variables: Map<string, string> = new Map();
   /** Number of shared listeners that are open. */
   openListeners = 0;
+  /** Each shared listener has a queue for each worker. */
+  separateQueues = false;
   readonly #signalListeners = new Map<ObservedSignal, Set<() => void>>();
 
   signal(name: ObservedSignal): void {
@@ -124,7 +127,9 @@ export class FakePlatform implements Platform {
       open = false;
     };
     const descriptors = Array.from({ length: most }, (_, index) => 10 * this.openListeners + index);
-    return { local: { host: '127.0.0.1', port: 4711, family: 4 }, descriptors, close };
+    const local = { host: '127.0.0.1', port: 4711, family: 4 } as const;
+    const { separateQueues } = this;
+    return { local, descriptors, separateQueues, close };
   }
 
   shareInherited(fd: number): SharedListeners {
