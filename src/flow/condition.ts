@@ -42,7 +42,8 @@ export class Condition {
    *
    * Cancel: throws Cancelled after it has acquired the lock again, under a shield of 5 s. A task
    * that was notified before it was cancelled has consumed the notification and returns.
-   * Errors: ERR_NOT_OWNER unless the calling task holds the lock.
+   * Errors: ERR_NOT_OWNER unless the calling task holds the lock. ERR_DEADLOCK if its owner waits
+   * for the calling task when that is notified; it then does not hold the lock.
    */
   wait(): Operation<void> {
     return new Lazy(() => this.#wait());

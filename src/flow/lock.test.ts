@@ -177,24 +177,6 @@ test('a lock whose owner has ended fails the waiting tasks and later ones', () =
   expect(codes).toEqual(['ERR_LOCK_ABANDONED', 'ERR_LOCK_ABANDONED']);
 });
 
-test('a cycle of tasks that wait for locks is reported as a deadlock at once', () => {
-  const error = failureOf(() =>
-    group(function* (g) {
-      const [a, b] = [new Lock('a'), new Lock('b')];
-      const take = (first: Lock, second: Lock) => () =>
-        first.with(function* () {
-          yield;
-          yield* second.with(pause());
-        });
-      g.spawn(take(a, b), { name: 'one' });
-      g.spawn(take(b, a), { name: 'two' });
-      yield* sleep(1_000_000);
-    }),
-  );
-  expect(error).toMatchObject({ code: 'ERR_DEADLOCK' });
-  expect(String(error)).toContain("lock 'a' held by task 2 'one'");
-});
-
 test('a lock leaves no monitor at the tasks that have held it', () => {
   play(function* () {
     const lock = new Lock();

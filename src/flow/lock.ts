@@ -62,7 +62,7 @@ export class Lock {
    * Acquires the lock for the calling task; waits while another task holds it. Prefer `with`: a
    * task that ends without `release()` leaves the lock unusable.
    * Cancel: the lock was not acquired. Errors: ERR_ALREADY_OWNER if the calling task holds the lock
-   * already, ERR_LOCK_ABANDONED.
+   * already, ERR_DEADLOCK if the owner waits for the calling task, ERR_LOCK_ABANDONED.
    */
   acquire(): Selectable<void> {
     return new Acquire(this);
@@ -122,8 +122,13 @@ export class Lock {
   }
 
   /** @internal */
-  get owner(): TaskImpl | null {
-    return this.#owner;
+  holders(): readonly TaskImpl[] {
+    return this.#owner === null ? [] : [this.#owner];
+  }
+
+  /** @internal */
+  becomesFree(isFree: (holder: TaskImpl) => boolean): boolean {
+    return this.#owner === null || isFree(this.#owner);
   }
 
   /** @internal */

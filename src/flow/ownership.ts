@@ -38,9 +38,11 @@ export function* withHeld<T>(held: Holdable, op: OperationSource<T>): Generator<
 /** A lock or a semaphore, for `Acquire`. */
 export interface Acquirable {
   readonly waiters: ParkingQueue<Waiter>;
-  /** The task that holds everything, if a single task does. */
-  readonly owner: TaskImpl | null;
   readonly title: string;
+  /** The tasks that hold it. */
+  holders(): readonly TaskImpl[];
+  /** True if the next waiter can acquire it once the holders that are free have released it. */
+  becomesFree(isFree: (holder: TaskImpl) => boolean): boolean;
   tryAcquire(): boolean;
 }
 
@@ -57,8 +59,12 @@ export class Acquire extends WaitingOperation<void> {
     return this.source.tryAcquire() ? undefined : WOULD_WAIT;
   }
 
-  override holder(): TaskImpl | null {
-    return this.source.owner;
+  override holders(): readonly TaskImpl[] {
+    return this.source.holders();
+  }
+
+  override canEnd(isFree: (holder: TaskImpl) => boolean): boolean {
+    return this.source.becomesFree(isFree);
   }
 
   override describe(): string {

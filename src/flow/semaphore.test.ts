@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { codeOf, failureOf, play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
+import { codeOf, play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import { group } from '../kernel/task/group.ts';
 import { checkpoint, pause, sleep } from '../kernel/waits.ts';
 import { Semaphore } from './semaphore.ts';
@@ -88,23 +88,6 @@ test('permits that a task holds when it ends are released and reported', () => {
     }),
   );
   expect(host.warnings).toMatchObject([{ code: 'ERR_PERMIT_ABANDONED' }]);
-});
-
-test('a cycle of tasks that wait for semaphores is reported as a deadlock at once', () => {
-  const error = failureOf(() =>
-    group(function* (g) {
-      const [a, b] = [new Semaphore(1, 'a'), new Semaphore(1, 'b')];
-      const take = (first: Semaphore, second: Semaphore) => () =>
-        first.with(function* () {
-          yield;
-          yield* second.with(pause());
-        });
-      g.spawn(take(a, b));
-      g.spawn(take(b, a));
-      yield* sleep(1_000_000);
-    }),
-  );
-  expect(error).toMatchObject({ code: 'ERR_DEADLOCK' });
 });
 
 test('Semaphore checks its arguments', () => {

@@ -58,7 +58,7 @@ export class Semaphore {
   /**
    * Acquires a permit for the calling task; waits while none is free.
    * Cancel: no permit was acquired. Errors: ERR_ALREADY_OWNER if the calling task holds all permits
-   * and would wait for itself.
+   * and would wait for itself; ERR_DEADLOCK if all holders wait for the calling task.
    */
   acquire(): Selectable<void> {
     return new Acquire(this);
@@ -70,7 +70,7 @@ export class Semaphore {
       this.#assignTo(runningTask());
       return true;
     }
-    if (this.owner !== null && this.owner === current.task) throw this.#alreadyOwnerError();
+    if (this.#owner !== null && this.#owner === current.task) throw this.#alreadyOwnerError();
     return false;
   }
 
@@ -129,16 +129,27 @@ export class Semaphore {
   /** "semaphore 'slots' (10 of 10 permits in use)". @internal */
   get title(): string {
     const title = titled('semaphore', this.name);
-    const owner = this.owner;
+    const owner = this.#owner;
     if (owner !== null) return `${title} held by ${taskTitle(owner)}`;
     return `${title} (${this.#inUse} of ${this.#permits} permits in use)`;
   }
 
-  /** The only task that holds permits, or null. @internal */
-  get owner(): TaskImpl | null {
-    if (this.#holds.size !== 1) return null;
-    for (const task of this.#holds.keys()) return task;
-    return null;
+  /** @internal */
+  holders(): readonly TaskImpl[] {
+    return [...this.#holds.keys()];
+  }
+
+  /** @internal */
+  becomesFree(isFree: (holder: TaskImpl) => boolean): boolean {
+    let permits = this.available;
+    for (const hold of this.#holds.values()) if (isFree(hold.task)) permits += hold.count;
+    return permits > 0;
+  }
+
+  /** The only task that holds permits, or null. */
+  get #owner(): TaskImpl | null {
+    const [first = null, second] = this.#holds.keys();
+    return second === undefined ? first : null;
   }
 
   /** @internal */
@@ -184,7 +195,7 @@ export class Semaphore {
   #alreadyOwnerError(): OwnerError {
     return new OwnerError(
       'ERR_ALREADY_OWNER',
-      `Task '${this.owner?.name}' holds all permits of the ${titled('semaphore', this.name)} ` +
+      `Task '${this.#owner?.name}' holds all permits of the ${titled('semaphore', this.name)} ` +
         'already and would wait for itself',
     );
   }

@@ -1,6 +1,6 @@
-/** Texts about waits, tasks and runs: `waitingOn`, deadlock reports, the errors of wrong yields. */
+/** Texts about waits and tasks: `waitingOn`, the lines of reports, the errors of wrong yields. */
 import { isInstance, show } from '../support/checks.ts';
-import { BusyError, CoronetError, DeadlockError, UsageError } from './errors.ts';
+import { BusyError, CoronetError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';
 import { isOperation, isPromise } from './operation.ts';
 import type { ScopeImpl } from './scope/scope.ts';
@@ -53,16 +53,6 @@ export function busy(task: TaskImpl, reason: string, resource: { describe(): str
     `Task '${task.name}' cannot wait for '${reason}' of ${resource.describe()}: another task ` +
       'already waits for it. One task at a time may wait for each direction.',
   );
-}
-
-/** The report of a deadlock: every unfinished task with its wait. */
-export function deadlock(tasks: readonly TaskImpl[], cycle: readonly TaskImpl[]): DeadlockError {
-  const lines = tasks.map(taskLine);
-  const head =
-    cycle.length === 0
-      ? 'No task can ever run again, and no event from outside can wake one.'
-      : `These tasks wait for each other: ${cycle.map((task) => `'${task.name}'`).join(' → ')}.`;
-  return new DeadlockError([head, ...lines.map((line) => `  ${line}`)].join('\n'), lines);
 }
 
 /** One line about an unfinished task: its wait and, in debug mode, the source lines. */
@@ -137,24 +127,4 @@ export function addCause(error: unknown, cause: unknown): void {
 function debugLine(task: TaskImpl): string {
   const suspended = task.suspendedAt === undefined ? '' : `, last suspended at ${task.suspendedAt}`;
   return `    in task '${task.name}', spawned at ${task.spawnedAt}${suspended}`;
-}
-
-/**
- * Follows the tasks that wait for each other, beginning with `task`. Returns the cycle that leads
- * back to it, or an empty list. No path without a cycle is longer than `taskCount`.
- */
-export function findCycle(task: TaskImpl, taskCount: number): readonly TaskImpl[] {
-  const path = [task];
-  for (let at = holderOf(task); at !== null; at = holderOf(at)) {
-    path.push(at);
-    if (at === task) return path;
-    if (path.length > taskCount) return [];
-  }
-  return [];
-}
-
-/** The task that must act before `task` can continue, if it is known. */
-function holderOf(task: TaskImpl): TaskImpl | null {
-  if (task.state !== 'waiting' || task.wait?.[0] !== 'park') return null;
-  return task.wait[1].holder();
 }

@@ -26,10 +26,11 @@ export const KERNEL_ERRORS: Catalogue = {
   },
   ERR_DEADLOCK: {
     className: 'DeadlockError',
-    sentence: 'No task can ever run again.',
+    sentence: 'A wait would close a cycle of tasks that wait for each other, or a run cannot end.',
     cause:
-      'Tasks wait for each other in a cycle, or for a wake-up that no running task can cause. ' +
-      'The report lists every task and its wait.',
+      'An acquire, a join, or the wait of a group for its children closes a cycle without a time ' +
+      'limit: it throws, and other tasks continue. Or no task of a run can ever run again: `run` ' +
+      'rejects. The report lists the tasks and their waits.',
     remedy:
       'Acquire locks in one order, close channels when the last sender is done, or limit the ' +
       'wait with `timeout`.',

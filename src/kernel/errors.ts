@@ -60,10 +60,13 @@ export class UncooperativeError extends CoronetError {}
 /** The operation in a shield exceeded its time limit and was cancelled. */
 export class ShieldExpiredError extends CoronetError {}
 
-/** No task can ever run again. `tasks` has one line for each unfinished task. */
+/**
+ * A wait would close a cycle of tasks that wait for each other, or no task of the run can ever run
+ * again. `tasks` has one line for each task of the cycle (at most 20), or for each unfinished task.
+ */
 export class DeadlockError extends CoronetError {
   readonly tasks: readonly string[];
-  /** Errors that tasks threw while they unwound because of the deadlock. */
+  /** Errors that the tasks of the run threw while they unwound because of the deadlock. */
   readonly errors: unknown[] = [];
 
   constructor(message: string, tasks: readonly string[]) {

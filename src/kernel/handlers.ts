@@ -11,6 +11,7 @@
  * time), or by `abortWait` (a cancellation). Each removes the registration first.
  */
 import { checkDuration } from '../support/checks.ts';
+import { deadlockOfWait } from './deadlock.ts';
 import { busy, unknownReason } from './diagnostics.ts';
 import type { Wait } from './operation.ts';
 import { Parking } from './parking.ts';
@@ -104,7 +105,15 @@ function onPark(scheduler: Scheduler, task: TaskImpl, parking: Parking): void {
   if (parking.external) countParking(scheduler, parking, 1);
   if (parking.deliverEarly(task)) return;
   parking.waiter = task;
-  if (parking.holder() !== null) scheduler.checkCycle(task);
+  if (parking.holder() !== null) scheduler.holdersAreTracked = false;
+  const deadlock = deadlockOfWait(task, parking);
+  if (deadlock !== null) rejectPark(task, parking, deadlock);
+}
+
+function rejectPark(task: TaskImpl, parking: Parking, error: unknown): void {
+  task.state = 'ready'; // as in abortWait
+  parking.withdraw();
+  task.reject(error);
 }
 
 function throwUnknownReason(scheduler: Scheduler, task: TaskImpl): void {

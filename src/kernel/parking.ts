@@ -76,9 +76,23 @@ export class Parking {
     return this.description ?? 'a wake-up';
   }
 
-  /** The task that must act before this one can be woken, if it is known. */
+  /**
+   * The task that must act before this one can be woken, if it is known. For parkings of other
+   * authors: the search for deadlocks then does without a shortcut.
+   */
   holder(): TaskImpl | null {
     return null;
+  }
+
+  /** The tasks of which some must act before this one can be woken, if they are known. @internal */
+  holders(): readonly TaskImpl[] {
+    const holder = this.holder();
+    return holder === null ? NO_HOLDERS : [holder];
+  }
+
+  /** True if the wait can end although only those holders act that are free. @internal */
+  canEnd(isFree: (holder: TaskImpl) => boolean): boolean {
+    return this.holders().every(isFree);
   }
 
   /** See ParkingOptions. */
@@ -128,14 +142,14 @@ export class Parking {
     return true;
   }
 
-  /** Ends a cancelled wait: removes the task, and the parking from its queue. @internal */
+  /** Ends the wait without an outcome: removes the task, and itself from its queue. @internal */
   withdraw(): void {
     this.waiter = null;
     this.queue?.remove(this);
     this.onWithdrawn();
   }
 
-  /** Called after a cancellation has ended the wait, to undo what the wait had set up. */
+  /** Called after a cancellation or a deadlock has ended the wait, to undo what it had set up. */
   protected onWithdrawn(): void {}
 
   private removeTask(): TaskImpl | null {
@@ -152,6 +166,9 @@ export class Parking {
     return true;
   }
 }
+
+/** The holders of a parking that has none. */
+export const NO_HOLDERS: readonly TaskImpl[] = [];
 
 /** A FIFO queue of parkings. `push`, `shift` and `remove` are O(1). */
 export class ParkingQueue<P extends Parking = Parking> {

@@ -36,8 +36,9 @@
 import type { Queue } from '../support/ring-buffer.ts';
 import { RingBuffer } from '../support/ring-buffer.ts';
 import { current } from './current.ts';
+import { runDeadlock } from './deadlock.ts';
 import { debug, LONG_STEP_MS } from './debug.ts';
-import { deadlock, findCycle, longStep, noteTasks } from './diagnostics.ts';
+import { longStep, noteTasks } from './diagnostics.ts';
 import type { DeadlockError } from './errors.ts';
 import { abortWait, dispatchWait } from './handlers.ts';
 import type { Hooks } from './hooks.ts';
@@ -108,8 +109,10 @@ export class Scheduler {
   externalWaits = 0;
   /** The external waits that no simulated world can end; see ParkingOptions. */
   realTimeWaits = 0;
+  /** False after a wait for a task that does not show in the joiners of that task. */
+  holdersAreTracked = true;
   main: TaskImpl | null = null;
-  /** Set when a deadlock is found: the reason for which the main task is cancelled. */
+  /** Set when no task can run again: the reason for which the main task is cancelled. */
   deadlock: DeadlockError | null = null;
 
   constructor(options: SchedulerOptions) {
@@ -359,16 +362,10 @@ export class Scheduler {
   // ---- deadlock ----
 
   /** No task can run again: cancels the main task with the report as the reason. */
-  declareDeadlock(cycle: readonly TaskImpl[] = []): void {
+  declareDeadlock(): void {
     if (this.main === null || this.deadlock !== null) return;
-    this.deadlock = deadlock(this.tasks(), cycle);
+    this.deadlock = runDeadlock(this.tasks());
     this.main.cancel(this.deadlock);
-  }
-
-  /** Called when `task` waits for another task: looks for a cycle of such waits. */
-  checkCycle(task: TaskImpl): void {
-    const cycle = findCycle(task, this.live);
-    if (cycle.length > 0) this.declareDeadlock(cycle);
   }
 
   /** All unfinished tasks, parents before children. */

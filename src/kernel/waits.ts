@@ -11,10 +11,10 @@ import { ReadinessCase, WOULD_WAIT } from './case.ts';
 import { current, runningTask } from './current.ts';
 import { debug } from './debug.ts';
 import { describeWait } from './diagnostics.ts';
-import type { Operation, Wait } from './operation.ts';
-import { PAUSE, Step } from './operation.ts';
+import type { Operation, OperationSource, Wait } from './operation.ts';
+import { discard, PAUSE, Step } from './operation.ts';
 import type { ParkingQueue } from './parking.ts';
-import { Parking } from './parking.ts';
+import { NO_HOLDERS, Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
 import type { TaskImpl } from './task/task.ts';
 import { Timer } from './timers.ts';
@@ -47,6 +47,27 @@ export function mustPause(): boolean {
   const task = current.task ?? runningTask();
   debug.tracker?.suspends(task);
   return --task.budget < 0;
+}
+
+/**
+ * The checkpoint rule for an operation that drives another one, such as `timeout`. It counts when
+ * it has completed (`task.countOperation`), so that the operation inside has the whole budget.
+ */
+export function mustPauseFirst(): boolean {
+  const task = current.task ?? runningTask();
+  debug.tracker?.suspends(task);
+  return task.budget <= 0;
+}
+
+/** The pause before `source` is driven. If it is cancelled, `source` is discarded. */
+export function* pauseBefore(source: OperationSource<unknown>): Generator<Wait, void> {
+  let paused = false;
+  try {
+    yield;
+    paused = true;
+  } finally {
+    if (!paused) discard(source);
+  }
 }
 
 /** Bytes that count as one operation, so that a bulk transfer lets other tasks run. */
@@ -309,9 +330,9 @@ export abstract class LatchWait<T> extends Step<T> implements Selectable<T>, Cas
     return false;
   }
 
-  /** The task that must act before the wait can end, if it is known. */
-  holder(): TaskImpl | null {
-    return null;
+  /** See Parking.holders. */
+  holders(): readonly TaskImpl[] {
+    return NO_HOLDERS;
   }
 
   next(): IteratorResult<Wait, T> {
@@ -359,8 +380,8 @@ class LatchParking extends Parking {
     return this.latch.describe();
   }
 
-  override holder(): TaskImpl | null {
-    return this.latch.holder();
+  override holders(): readonly TaskImpl[] {
+    return this.latch.holders();
   }
 
   override get external(): boolean {

@@ -41,6 +41,8 @@ import type { Scheduler } from '../kernel/scheduler.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import type { RunContexts } from './async-context.ts';
 import { createContexts } from './async-context.ts';
+import type { LoopObserver } from './before-exit.ts';
+import { ignoreLoop, observeLoop } from './before-exit.ts';
 import {
   clearImmediate,
   clearTimeout,
@@ -87,7 +89,7 @@ export interface HostOptions {
 }
 
 /** The host of `run`: drives one scheduler in Node's event loop. */
-export class NodeHost implements SchedulerHost, NetworkOwner {
+export class NodeHost implements SchedulerHost, NetworkOwner, LoopObserver {
   readonly now: () => number;
   readonly random: () => number;
   readonly #ended: () => void;
@@ -120,8 +122,7 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
   /** Starts to drive `scheduler`. */
   drive(scheduler: Scheduler): void {
     this.#scheduler = scheduler;
-    openHosts.add(this);
-    if (openHosts.size === 1) process.on('beforeExit', onBeforeExit);
+    observeLoop(this);
   }
 
   // ---- wake-ups ----
@@ -259,7 +260,10 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
   loopEmptied(): void {
     if (this.#closed || this.#scheduler === null) return;
     // The tasks that the deadlock cancelled are deadlocked again: the run cannot continue.
-    if (this.#scheduler.deadlock !== null) return this.#ended();
+    if (this.#scheduler.deadlock !== null) {
+      ignoreLoop(this);
+      return this.#ended();
+    }
     this.#scheduler.declareDeadlock();
     this.#pump();
   }
@@ -280,17 +284,9 @@ export class NodeHost implements SchedulerHost, NetworkOwner {
   /** Releases the timer and the listeners. */
   close(): void {
     this.#closed = true;
-    openHosts.delete(this);
-    if (openHosts.size === 0) process.off('beforeExit', onBeforeExit);
+    ignoreLoop(this);
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#immediate !== null) clearImmediate(this.#immediate);
     this.#timer = null;
   }
-}
-
-/** All hosts share one `beforeExit` listener: Node warns about more than ten listeners. */
-const openHosts = new Set<NodeHost>();
-
-function onBeforeExit(): void {
-  for (const host of [...openHosts]) host.loopEmptied();
 }

@@ -57,6 +57,67 @@ describe.concurrent('the process of a run', () => {
     expect([code, stdout]).toEqual([0, 'ERR_DEADLOCK 2 true\n']);
   });
 
+  test('reports the deadlock of every run, one after the other and at the same time', async () => {
+    const { code, stdout } = await runProgram(`
+      const { run, Channel } = coronet;
+      const stuck = () => new Channel().receive();
+      for (let i = 0; i < 3; i++) await run(stuck).catch((e) => console.log(e.code));
+      const ends = await Promise.allSettled([run(stuck), run(stuck)]);
+      for (const { reason } of ends) console.log(reason.code);
+    `);
+    expect([code, stdout]).toEqual([0, 'ERR_DEADLOCK\n'.repeat(5)]);
+  });
+
+  test('reports the deadlock of a run whose cleanup is deadlocked again', async () => {
+    const { code, stdout } = await runProgram(`
+      const { run, Channel, shield } = coronet;
+      const stuck = () => new Channel().receive();
+      const again = () => shield(stuck, { withinMs: Infinity });
+      await run(function* () {
+        try { yield* stuck(); } finally { yield* again(); }
+      }).catch((e) => console.log(e.code));
+    `);
+    expect([code, stdout]).toEqual([0, 'ERR_DEADLOCK\n']);
+  });
+
+  test('reports the deadlock of a run that a beforeExit listener starts', async () => {
+    const { code, stdout } = await runProgram(`
+      const { run, Channel } = coronet;
+      process.once('beforeExit', () => {
+        run(() => new Channel().receive()).catch((e) => console.log(e.code));
+      });
+    `);
+    expect([code, stdout]).toEqual([0, 'ERR_DEADLOCK\n']);
+  });
+
+  test('exits with code 1 if the deadlock of a run is not caught', async () => {
+    const { code, stderr } = await runProgram(`
+      const { run, Channel } = coronet;
+      const stuck = () => new Channel().receive();
+      await run(stuck).catch(() => {});
+      await run(stuck);
+    `);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/ERR_DEADLOCK/);
+  });
+
+  test('exits with code 1 under main if tasks wait for each other', async () => {
+    const { code, stderr } = await runProgram(`
+      const { main, group, Lock, sleep } = coronet;
+      const lock = new Lock('db');
+      const program = () => lock.with(() => group(function* (g) {
+        g.spawn(() => lock.acquire(), { name: 'child' });
+      }));
+      await main(program);
+      process.exitCode = undefined;
+      await main(program);
+    `);
+    expect(code).toBe(1);
+    expect(stderr.match(/These tasks wait for each other: 'child' → 'main' → 'child'/g)).not.toBe(
+      null,
+    );
+  });
+
   test('reports no deadlock while other code in the process can wake a task', async () => {
     const { code, stdout } = await runProgram(`
       const { run } = coronet;

@@ -7,10 +7,14 @@ import {
   Lock,
   listen,
   map,
+  moveOnAfter,
+  scope,
   shield,
   sleep,
   sleepForever,
+  TaskLocal,
   tcpServer,
+  timeout,
 } from '../index.ts';
 import { simulate } from '../sim.ts';
 
@@ -76,6 +80,28 @@ describe('a limit', () => {
       ].join('\n'),
     );
     expect(failure.virtualMs).toBe(98);
+  });
+
+  it('fails a run at maxSteps that loops over wrappers of operations that never wait', async () => {
+    function* nothing(): Operation<void> {}
+    const local = new TaskLocal(0);
+    const wrappers: ((op: () => Operation<void>) => Operation<unknown>)[] = [
+      (op) => scope(op),
+      (op) => group(op),
+      (op) => timeout(1000, op),
+      (op) => moveOnAfter(1000, op),
+      (op) => shield(op),
+      (op) => local.with(1, op),
+    ];
+    for (const wrap of wrappers) {
+      const code = await failureCodeOf(
+        function* (): Operation<void> {
+          for (;;) yield* wrap(nothing);
+        },
+        { maxSteps: 100 },
+      );
+      expect(code).toBe('ERR_SIMULATION_LIMIT');
+    }
   });
 
   it('fails the run at maxSteps', async () => {

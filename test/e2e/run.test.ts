@@ -56,9 +56,9 @@ for (const { name: backend } of realBackends) {
       expect(durationMs).toBeLessThan(1500);
     });
 
-    it('receives a DeadlockError for tasks that wait for each other', async () => {
+    it('receives a GroupError with a DeadlockError if tasks wait for each other', async () => {
       const { lines } = await resultOf('joinCycle');
-      expect(lines[0]).toMatch(/^rejected DeadlockError ERR_DEADLOCK/);
+      expect(lines[0]).toMatch(/^rejected GroupError ERR_GROUP .*DeadlockError/);
       expect(lines.join()).toMatch(/'first'.*'second'/);
     });
 

@@ -13,7 +13,8 @@
  *  2. No error is dropped. An error settles the combinator, is part of the result, or, if it occurs
  *     after the decision, goes to `hooks.onUnhandled`.
  *  3. An outer cancellation does not undo a decision. Without a decision the cancellation is
- *     rethrown, unless a member throws an error while it unwinds: that error takes precedence.
+ *     rethrown, unless a member throws an error while it unwinds: that error takes precedence. In a
+ *     task that was cancelled before, the members start, and a value is replaced by the Cancelled.
  *  4. A member that was cancelled by itself (`task.cancel()`) has failed with ERR_TASK_CANCELLED,
  *     as `join()` would report. A member that had to be ended by force (ERR_UNCOOPERATIVE) cancels
  *     the others.
@@ -24,7 +25,7 @@ import type { OperationSource, Wait } from '../../kernel/operation.ts';
 import { checkSource, discard, Lazy, operationOf } from '../../kernel/operation.ts';
 import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import type { Group } from '../../kernel/task/group.ts';
-import { group } from '../../kernel/task/group.ts';
+import { runGroup } from '../../kernel/task/group.ts';
 import { checkpoint, sleepForever } from '../../kernel/waits.ts';
 import { isInstance, wrongType } from '../../support/checks.ts';
 
@@ -72,8 +73,9 @@ export abstract class Combinator<R> {
 
   /** Runs the combinator in the calling task. */
   *run(): Generator<Wait, R> {
+    const cancelledBefore = runningTask().scope.cancelled;
     try {
-      yield* group((members) => this.#startMembers(members), { name: this.name });
+      yield* runGroup((members) => this.#startMembers(members), this.name, false);
     } catch (error) {
       this.#handleGroupError(error);
     }
@@ -82,7 +84,7 @@ export abstract class Combinator<R> {
     // Undecided although all members have ended: the task is cancelled, and its next wait throws.
     if (this.#decision === null) return yield* sleepForever();
     if ('error' in this.#decision) throw this.#decision.error;
-    if (this.#spawned === 0) yield* checkpoint();
+    if (cancelledBefore || this.#spawned === 0) yield* checkpoint();
     return this.#decision.value;
   }
 
@@ -163,8 +165,12 @@ export abstract class Combinator<R> {
     return own || this.#decision !== null;
   }
 
-  /** Errors of the group are already handled, except those of members that were ended by force. */
+  /**
+   * Errors of the group are already handled, except those of members that were ended by force. The
+   * cancellation of an enclosing scope is thrown by the next wait if there is no decision.
+   */
   #handleGroupError(error: unknown): void {
+    if (isCancelled(error)) return;
     if (!isInstance(error, GroupError)) throw error;
     for (const failure of error.errors) {
       if (this.#decision === null) this.reject(failure);

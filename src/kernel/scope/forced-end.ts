@@ -13,7 +13,10 @@ import type { TaskImpl } from '../task/task.ts';
 import { park } from '../waits.ts';
 import type { ScopeImpl } from './scope.ts';
 
-/** A task that ignores its cancellation this often, or for this long, is ended by force. */
+/**
+ * A task that ignores its cancellation this often, or for this long, is ended by force. A task that
+ * enters this many shields without a delivery is not cleaning up: it receives one.
+ */
 const MAX_DELIVERIES = 1000;
 const MAX_DELIVERY_MS = 1000;
 
@@ -28,6 +31,8 @@ export class CancellationDeliveries {
   count: number;
   /** When the first delivery was made, or when a shield or group was last left. */
   since: number;
+  /** Shields that the task has entered in the cancelled scope since the last delivery. */
+  shields = 0;
 
   constructor(scope: ScopeImpl, count: number, now: number) {
     this.scope = scope;
@@ -47,15 +52,28 @@ export function countDelivery(task: TaskImpl, scope: ScopeImpl): boolean {
     task.cancellationDeliveries = scope;
     return false;
   }
+  const deliveries = counterOf(task, scope);
+  deliveries.count++;
+  deliveries.shields = 0;
+  if (deliveries.count > MAX_DELIVERIES) return true;
   const now = task.scheduler.now();
+  return deliveries.count > 1 && now - deliveries.since >= MAX_DELIVERY_MS;
+}
+
+/** Counts a shield that `task` enters in `scope`, which is cancelled. True: more than the limit. */
+export function countShield(task: TaskImpl, scope: ScopeImpl): boolean {
+  return ++counterOf(task, scope).shields > MAX_DELIVERIES;
+}
+
+function counterOf(task: TaskImpl, scope: ScopeImpl): CancellationDeliveries {
+  const before = task.cancellationDeliveries;
   const isCounter = before instanceof CancellationDeliveries;
   const isSameScope = scope === (isCounter ? before.scope : before);
-  const deliveries =
-    isCounter && isSameScope ? before : new CancellationDeliveries(scope, isSameScope ? 1 : 0, now);
-  task.cancellationDeliveries = deliveries;
-  deliveries.count++;
-  if (deliveries.count > MAX_DELIVERIES) return true;
-  return deliveries.count > 1 && now - deliveries.since >= MAX_DELIVERY_MS;
+  if (isCounter && isSameScope) return before;
+  const now = task.scheduler.now();
+  const counter = new CancellationDeliveries(scope, isSameScope ? 1 : 0, now);
+  task.cancellationDeliveries = counter;
+  return counter;
 }
 
 /**

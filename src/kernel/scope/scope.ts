@@ -127,6 +127,12 @@ export class ScopeImpl implements Scope, TimerTarget {
     return false;
   }
 
+  /** True while a time limit is running at whose end the scope is cancelled. */
+  get limited(): boolean {
+    const { extras } = this;
+    return extras !== null && (extras.timer?.armed === true || extras.stop?.limited === true);
+  }
+
   /** Shields only: a scope around the shield was cancelled, so its time limit begins. */
   startLimit(): void {}
 
@@ -292,6 +298,11 @@ class StopState implements TimerTarget {
   /** The grace period is over. */
   expire(): void {
     this.#scope.cancel(graceOver(this.#scope, this.#graceMs));
+  }
+
+  /** True during a grace period. */
+  get limited(): boolean {
+    return this.#timer?.armed === true;
   }
 
   wakeAll(): void {

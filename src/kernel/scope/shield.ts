@@ -1,9 +1,11 @@
 /** Shields: regions that a cancellation does not reach, for a limited time. */
 import { checkDuration } from '../../support/checks.ts';
 import { ShieldExpiredError } from '../errors.ts';
-import type { Operation, OperationSource } from '../operation.ts';
-import { checkSource } from '../operation.ts';
+import type { Operation, OperationSource, Wait } from '../operation.ts';
+import { checkSource, operationOf } from '../operation.ts';
 import type { TaskImpl } from '../task/task.ts';
+import { mustPauseFirst, pauseBefore } from '../waits.ts';
+import { countShield } from './forced-end.ts';
 import type { ScopeImpl } from './scope.ts';
 import { propagateCancellation } from './scope.ts';
 import { LimitScope, ScopedOperation } from './with-scope.ts';
@@ -16,7 +18,8 @@ import { LimitScope, ScopedOperation } from './with-scope.ts';
  * entry, and the first cancellation of an enclosing scope. Without a cancellation the shield does
  * not expire. After it has expired, the operation in progress and all later ones throw the
  * Cancelled of the enclosing scope, and the hook `onUnhandled` receives ERR_SHIELD_EXPIRED. In
- * nested shields the earliest limit applies.
+ * nested shields the earliest limit applies. A task that enters a thousand shields in a cancelled
+ * scope without another operation in between gets Cancelled at the next one: it is a loop.
  *
  * Cancel: cancellations of enclosing scopes are delayed as described. Scopes opened inside are not
  * affected.
@@ -46,8 +49,18 @@ class ShieldOperation<T> extends ScopedOperation<T> {
     this.withinMs = withinMs;
   }
 
+  /** The checkpoint is inside the shield. Only a loop of shields is interrupted before one. */
+  protected override mustPauseBefore(task: TaskImpl): boolean {
+    const { cancelledBy } = task.scope;
+    return cancelledBy !== null && countShield(task, cancelledBy);
+  }
+
   protected createScope(task: TaskImpl): ScopeImpl {
     return new ShieldScope(task, task.scope, this.withinMs);
+  }
+
+  protected override createOperation(): Operation<T> {
+    return mustPauseFirst() ? afterPause(this.source) : operationOf(this.source);
   }
 
   /** Never called: `currentScope()` does not return a shield's scope, so it is not cancelled. */
@@ -58,6 +71,11 @@ class ShieldOperation<T> extends ScopedOperation<T> {
   protected override onLeave(task: TaskImpl): void {
     task.restartDeliveryTime();
   }
+}
+
+function* afterPause<T>(source: OperationSource<T>): Generator<Wait, T> {
+  yield* pauseBefore(source);
+  return yield* operationOf(source);
 }
 
 class ShieldScope extends LimitScope {

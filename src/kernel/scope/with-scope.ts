@@ -4,26 +4,36 @@
  *
  * ScopedOperation is written as an iterator and not as a generator, because a timeout around an
  * operation that does not wait must cost very little.
+ *
+ * Each of them is a checkpoint before it enters its scope, so that a loop of them around operations
+ * that complete at once lets other tasks run and can be cancelled. A limit begins after that.
  */
 import { checkDuration, checkInstant } from '../../support/checks.ts';
 import { runningTask } from '../current.ts';
 import { addCause } from '../diagnostics.ts';
 import { TimeoutError } from '../errors.ts';
 import type { Frames, Operation, OperationSource, Wait } from '../operation.ts';
-import { checkSource, discard, operationOf, Step } from '../operation.ts';
+import { checkSource, discard, operationOf, PAUSE, Step } from '../operation.ts';
 import type { TaskImpl } from '../task/task.ts';
 import { Timer } from '../timers.ts';
+import { mustPauseFirst } from '../waits.ts';
 import type { Scope } from './scope.ts';
 import { ScopeImpl } from './scope.ts';
 
 export abstract class ScopedOperation<T> extends Step<T> {
   protected readonly source: OperationSource<T>;
+  private checked = false;
   private inner: ScopeImpl | null = null;
   private frames: Frames<T> | null = null;
 
   constructor(source: OperationSource<T>) {
     super();
     this.source = source;
+  }
+
+  /** True if the task must pause before it enters the scope. */
+  protected mustPauseBefore(_task: TaskImpl): boolean {
+    return mustPauseFirst();
   }
 
   /** Creates the scope, before the operation starts. */
@@ -44,6 +54,10 @@ export abstract class ScopedOperation<T> extends Step<T> {
   protected onLeave(_task: TaskImpl): void {}
 
   next(value?: unknown): IteratorResult<Wait, T> {
+    if (!this.checked) {
+      this.checked = true;
+      if (this.mustPauseBefore(runningTask())) return PAUSE;
+    }
     const scope = this.inner ?? this.enterScope();
     try {
       this.frames ??= this.createOperation(scope)[Symbol.iterator]();
@@ -56,6 +70,7 @@ export abstract class ScopedOperation<T> extends Step<T> {
   override throw(error: unknown): IteratorResult<Wait, T> {
     const scope = this.inner;
     const frames = this.frames;
+    if (frames === null) discard(this.source);
     if (scope === null) throw error;
     try {
       if (frames?.throw === undefined) throw error;
@@ -66,7 +81,7 @@ export abstract class ScopedOperation<T> extends Step<T> {
   }
 
   override return(value?: unknown): IteratorResult<Wait, T> {
-    if (!this.driven) discard(this.source);
+    if (this.frames === null) discard(this.source);
     const scope = this.inner;
     if (scope === null || scope.ended) return super.return(value);
     try {
@@ -99,6 +114,7 @@ export abstract class ScopedOperation<T> extends Step<T> {
 
   private leaveScope(scope: ScopeImpl): void {
     scope.leave();
+    scope.task.countOperation();
     this.onLeave(scope.task);
   }
 }
@@ -261,5 +277,9 @@ export class LimitScope extends ScopeImpl {
 
   override get hidden(): boolean {
     return true;
+  }
+
+  override get limited(): boolean {
+    return this.limitTimer?.armed === true || super.limited;
   }
 }

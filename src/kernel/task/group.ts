@@ -8,6 +8,8 @@
  *  2. Each error object counts once as a failure. Failures are in the order of occurrence.
  *  3. The group's scope is the parent of its children's scopes. The control of the owner is in that
  *     scope from the first step of the body until the group is left.
+ *  4. A group that an enclosing scope has cut, because a member other than a daemon ended with the
+ *     cancellation of that scope, throws that cancellation, even if its body has returned.
  */
 
 import { firstLine } from '../../support/checks.ts';
@@ -16,10 +18,11 @@ import { GroupError, GroupStateError } from '../errors.ts';
 import type { Operation, OperationSource, Wait } from '../operation.ts';
 import { checkSource, discard, Lazy, operationOf } from '../operation.ts';
 import { Parking } from '../parking.ts';
+import type { Cancelled } from '../scope/cancelled.ts';
 import { isCancelled } from '../scope/cancelled.ts';
 import type { Scope } from '../scope/scope.ts';
 import { ScopeImpl } from '../scope/scope.ts';
-import { park } from '../waits.ts';
+import { mustPauseFirst, park } from '../waits.ts';
 import type { Task } from './task.ts';
 import { TaskImpl } from './task.ts';
 
@@ -54,8 +57,10 @@ export interface Group extends Disposable {
  * the body after all children have ended.
  *
  * Errors: GroupError (ERR_GROUP) if the body or a child failed, with all errors in the order of
- * occurrence; ERR_GROUP_CANCELLED if `cancel()` ended the body before it returned.
- * Cancel: the body and the children are cancelled and have unwound before Cancelled is thrown.
+ * occurrence; ERR_GROUP_CANCELLED if `cancel()` ended the body before it returned. If the wait for
+ * the children would be a deadlock, the group fails with a DeadlockError (ERR_DEADLOCK).
+ * Cancel: the body and the children are cancelled and have unwound before Cancelled is thrown. The
+ * value is returned only if the body and all children, except daemons, have finished nevertheless.
  *
  * @example
  * yield* group(function* (tasks) {
@@ -68,10 +73,16 @@ export function group<T>(
   options: { readonly name?: string } = {},
 ): Operation<T> {
   checkSource(body);
-  return new Lazy(() => runGroup(body, options.name ?? ''));
+  return new Lazy(() => runGroup(body, options.name ?? '', true));
 }
 
-function* runGroup<T>(body: (group: Group) => Operation<T>, name: string): Generator<Wait, T> {
+/** `isCheckpoint`: false for a combinator, which waits for its members in any case. */
+export function* runGroup<T>(
+  body: (group: Group) => Operation<T>,
+  name: string,
+  isCheckpoint: boolean,
+): Generator<Wait, T> {
+  if (isCheckpoint && mustPauseFirst()) yield;
   const members = new GroupImpl(runningTask(), name);
   let returned: { readonly value: T } | null = null;
   let thrown: unknown;
@@ -88,7 +99,13 @@ function* runGroup<T>(body: (group: Group) => Operation<T>, name: string): Gener
     if (endedByForce) members.cancel('the task of the group was ended by force');
     members.bodyEnded();
   }
-  while (members.size > 0) yield* park(members.createParking());
+  while (members.size > 0) {
+    try {
+      yield* park(members.createParking());
+    } catch (error) {
+      members.bodyFailed(error); // a DeadlockError: no cancellation ends this wait
+    }
+  }
   members.leave();
   return members.result(returned, thrown);
 }
@@ -109,6 +126,8 @@ export class GroupImpl implements Group {
   /** True after only daemons were left: they, and daemons that are spawned later, are cancelled. */
   #daemonsCancelled = false;
   #bodyRuns = true;
+  /** Invariant 4. */
+  #cut = false;
   #left = false;
   #parking: Parking | null = null;
 
@@ -163,6 +182,7 @@ export class GroupImpl implements Group {
   memberEnded(task: TaskImpl): void {
     this.#unlink(task);
     if (task.state === 'failed') this.#fail(task.name, task.outcome);
+    else if (task.state === 'cancelled' && !task.daemon) this.#cut ||= this.#isCut(task);
     this.#checkRemaining();
   }
 
@@ -182,20 +202,27 @@ export class GroupImpl implements Group {
     return this.#parking;
   }
 
+  /** True while the owner waits for the members. */
+  get awaited(): boolean {
+    return this.#parking?.occupied === true;
+  }
+
   leave(): void {
     this.#left = true;
     this.owner.openGroup = this.outer;
     this.scope.leave();
+    this.owner.countOperation();
     this.owner.restartDeliveryTime();
   }
 
-  /** Returns or throws, in this order: failures, the value of the body, the cancellation. */
+  /** Returns or throws, in this order: failures, a cut, the value of the body, the cancellation. */
   result<T>(returned: { readonly value: T } | null, thrown: unknown): T {
     const failure = this.failure();
     if (failure !== null) throw failure;
+    const outer = this.owner.scope.cancelledBy;
+    if (this.#cut && outer !== null) throw outer.cancellation;
     if (returned !== null) return returned.value;
     if (!this.scope.owns(thrown)) throw thrown;
-    const outer = this.owner.scope.cancelledBy;
     if (outer !== null) throw outer.cancellation;
     const text = `The ${this.name} was cancelled before its body returned`;
     throw new GroupStateError('ERR_GROUP_CANCELLED', text, { cause: this.scope.ownReason });
@@ -205,6 +232,12 @@ export class GroupImpl implements Group {
   failure(): GroupError | null {
     if (this.#failures === null) return null;
     return new GroupError(this.#failures.errors, `${this.name}: ${this.#failures.text()}`);
+  }
+
+  /** True if an enclosing scope ended the member, and not the group or `task.cancel()`. */
+  #isCut(task: TaskImpl): boolean {
+    const { scope } = task.outcome as Cancelled;
+    return scope !== this.scope && scope !== task.ownScope;
   }
 
   #fail(name: string, error: unknown): void {
@@ -283,6 +316,10 @@ class GroupParking extends Parking {
 
   override get cancellable(): boolean {
     return false;
+  }
+
+  override holders(): readonly TaskImpl[] {
+    return this.#group.members().filter((member) => !member.daemon);
   }
 
   override describe(): string {

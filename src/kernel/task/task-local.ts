@@ -7,6 +7,7 @@
 import { runningTask } from '../current.ts';
 import type { Operation, OperationSource, Wait } from '../operation.ts';
 import { checkSource, Lazy, operationOf } from '../operation.ts';
+import { mustPauseFirst, pauseBefore } from '../waits.ts';
 
 /**
  * A value that belongs to a task and is inherited by the tasks that it spawns.
@@ -45,12 +46,14 @@ export class TaskLocal<T> {
   }
 
   *#with<R>(value: T, op: OperationSource<R>): Generator<Wait, R> {
+    if (mustPauseFirst()) yield* pauseBefore(op);
     const previous = this.get();
     this.set(value);
     try {
       return yield* operationOf(op);
     } finally {
       this.set(previous);
+      runningTask().countOperation();
     }
   }
 }

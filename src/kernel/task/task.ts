@@ -43,8 +43,9 @@ export interface Task<T> {
   /**
    * Waits until the task has ended and returns its result.
    *
-   * Errors: the error of the task; ERR_TASK_CANCELLED if it was cancelled; ERR_JOIN_CYCLE, without
-   * waiting, for the calling task itself or an ancestor of it.
+   * Errors: the error of the task; ERR_TASK_CANCELLED if it was cancelled; without waiting,
+   * ERR_JOIN_CYCLE for the calling task itself or an ancestor of it, and ERR_DEADLOCK if the task
+   * waits for the calling one.
    * Cancel: ends the wait only; the task continues.
    */
   join(): Selectable<T>;
@@ -187,6 +188,12 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
     this.savedBudget = cancelled ? OPERATION_BUDGET : 0;
   }
 
+  /** Counts an operation that drives another one, when control has left it. */
+  countOperation(): void {
+    if (this.savedBudget > 0) this.savedBudget--;
+    else this.budget--;
+  }
+
   private clearBudget(): void {
     if (this.budget <= 0) return;
     this.savedBudget = this.budget;
@@ -288,8 +295,8 @@ class JoinOperation<T> extends LatchWait<T> {
     return `join of task ${this.target.id} '${this.target.name}'`;
   }
 
-  override holder(): TaskImpl {
-    return this.target as TaskImpl;
+  override holders(): readonly TaskImpl[] {
+    return [this.target as TaskImpl];
   }
 }
 
