@@ -3,7 +3,7 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import { main } from '../node/main.ts';
-import { stdout } from '../node/process/line-output.ts';
+import { stderr, stdout } from '../node/process/line-output.ts';
 import { tcpServer } from '../server/serve.ts';
 import type { Server } from '../server/server.ts';
 import { readHost, readOptions, readPort } from './options.ts';
@@ -20,7 +20,7 @@ Options:
   --host HOST        address to listen on; default 127.0.0.1
   --port PORT        port to listen on; default 25000; 0: any free port
   --backend NAME     auto, epoll or portable; default auto
-  --quiet            print no line per connection
+  --quiet            print only errors
 `;
 
 const OPTIONS = {
@@ -79,11 +79,11 @@ function* echoHandler(
   }
 }
 
-/** Printed to a terminal; with port 0 always, because the port is not known otherwise. */
+/** With port 0 this is printed always, because the port is not known otherwise. */
 function banner(server: Server, port: number, quiet: boolean): void {
-  if (port !== 0 && (quiet || !process.stderr.isTTY)) return;
-  process.stderr.write(
+  if (port !== 0 && quiet) return;
+  stderr.write(
     `coronet ${readVersion()} echo on ${server.address} (${server.backend}); ` +
-      `try: nc ${server.address.host} ${server.address.port}\n`,
+      `try: nc ${server.address.host} ${server.address.port}`,
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { CommandUsageError } from './errors.ts';
-import { readArguments, readMs, readOptions, readPort, readWorkers } from './options.ts';
+import { readArguments, readHost, readMs, readOptions, readPort, readWorkers } from './options.ts';
 import { checkNodeVersion } from './version.ts';
 
 test('an error for an unknown option suggests the option that was meant', () => {
@@ -18,6 +18,13 @@ test('a port is a whole number from 0 to 65535', () => {
   expect(readPort('0')).toBe(0);
   for (const text of ['', '-1', '1e3', '65536', 'http']) {
     expect(() => readPort(text)).toThrow(CommandUsageError);
+  }
+});
+
+test('a host is a name or an IP address, and not empty', () => {
+  for (const text of ['localhost', '127.0.0.1', '::1']) expect(readHost(text)).toBe(text);
+  for (const text of ['', ' ', '[::1]', 'a/b']) {
+    expect(() => readHost(text)).toThrow(/--host to be a name or an IP address/);
   }
 });
 

@@ -44,11 +44,17 @@ export function readPort(text: string): number {
 
 /** A host name or IP address. Only `listen` checks whether this machine has it. */
 export function readHost(text: string): string {
+  if (isHost(text)) return text;
+  throw wrongValue('host', 'a name or an IP address (::1 without brackets)', text);
+}
+
+/** An empty text, as from a variable that is not set, must not mean all interfaces. */
+function isHost(text: string): boolean {
   try {
     parseAddress({ host: text, port: 0 });
-    return text;
+    return text !== '';
   } catch {
-    throw wrongValue('host', 'a name or an IP address (::1 without brackets)', text);
+    return false;
   }
 }
 

@@ -25,7 +25,7 @@ import type { WorkerTask } from './serve-worker.ts';
 
 const HELP = `Examples:
   coronet serve handler.mjs                then, in another terminal: nc localhost 25000
-  coronet serve handler.mjs --watch        reload whenever a file changes
+  coronet serve handler.mjs --watch        reload whenever a source file changes
   coronet serve handler.mjs --workers 4    run four processes; SIGHUP replaces them one by one
 
 handler.mjs:
@@ -46,7 +46,8 @@ Options:
   --host HOST          address to listen on; default 127.0.0.1
   --port PORT          port to listen on; default 25000; 0: any free port
   --workers N          number of processes, or auto: one per processor
-  --watch              replace the program when a file in its folder changes; enables debug mode
+  --watch              replace the program when a source file in its folder changes its content (not
+                       .json and other data); enables debug mode
   --backend NAME       auto, epoll or portable; default auto
   --grace-ms MS        time for connections to end after SIGTERM or SIGINT; default 10000
   --lame-duck-ms MS    time between the signal and the start of that period; default 0

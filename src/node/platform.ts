@@ -7,6 +7,7 @@ import type { ObservedSignal, ParentProcess, Platform } from '../world/platform.
 import { stderr } from './process/line-output.ts';
 import { duplicateDescriptor, shareInherited, shareListeners } from './process/shared-listeners.ts';
 import { notifyManager } from './process/systemd-notify.ts';
+import { noteTerminal, terminalLost } from './process/terminal.ts';
 import { parentProcess, startWorker } from './process/worker-process.ts';
 import { metricsPage } from './prometheus-page.ts';
 
@@ -23,11 +24,13 @@ export const nodePlatform: Platform = {
   },
 
   onSignal(signal: ObservedSignal, listener: () => void): () => void {
+    if (signal === 'SIGHUP') noteTerminal();
     const onSignal = (): void => listener();
     process.on(signal, onSignal);
     return () => void process.off(signal, onSignal);
   },
 
+  terminalLost,
   notify: notifyManager,
   metricsPage,
   shareListeners,

@@ -124,6 +124,9 @@ export interface Platform {
   /** Calls `listener` for every such signal until the returned function is called. Until then the
    *  signal has no other effect. */
   onSignal(signal: ObservedSignal, listener: () => void): () => void;
+  /** Whether the terminal of the process was closed, which it also reports with SIGHUP. Absent:
+   *  never. */
+  terminalLost?(): boolean;
   /** Sends lines such as 'READY=1' to the service manager (NOTIFY_SOCKET, sd_notify(3)). Does
    *  nothing without one. */
   notify(lines: string): void;

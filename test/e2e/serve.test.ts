@@ -1,10 +1,10 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { realBackends } from '../support/backends.ts';
-import { coronet } from '../support/process/coronet-command.ts';
-import type { Process } from '../support/process/process.ts';
-import { endProcesses, startNode } from '../support/process/process.ts';
+import { coronet, freePort, isServed } from '../support/process/coronet-command.ts';
+import { endProcesses, Process, startNode } from '../support/process/process.ts';
 import {
   askLine,
   askWhile,
@@ -137,6 +137,30 @@ describe('coronet serve --watch', () => {
     }
   });
 
+  it('ignores what the program writes into its own folder', async () => {
+    const own = join(folder, 'writes');
+    mkdirSync(own);
+    const text = `import { mkdtempSync, writeFileSync } from 'node:fs';
+      const own = ${JSON.stringify(own)};
+      writeFileSync(own + '/state.json', String(process.pid));
+      writeFileSync(own + '/generated.mjs', 'export {};');
+      mkdtempSync(own + '/run-');
+      ${answering('"v0"')}`;
+    const file = write(own, 'handler.mjs', text);
+    const { process, port } = await serving(file, '--watch');
+    for (const version of ['v1', 'v2', 'v3']) {
+      write(own, 'handler.mjs', text.replace('v0', version));
+      await askWhile(port, (seen) => ![...seen.keys()].some((each) => each.endsWith(version)));
+      await untilEvent(process, 'reloaded', Number(version.slice(1)));
+    }
+    process.child.kill('SIGTERM');
+    await process.exit;
+    // The first start creates generated.mjs, which can be one change.
+    const reloads = eventsOf(process).filter(({ event }) => event === 'reloading').length;
+    expect(reloads).toBeGreaterThanOrEqual(3);
+    expect(reloads).toBeLessThanOrEqual(4);
+  });
+
   it('ends at a signal while it waits', async () => {
     const file = write(folder, 'never.mjs', 'export default 1');
     const process = coronet('serve', file, '--port', '0', '--json', '--watch');
@@ -144,6 +168,53 @@ describe('coronet serve --watch', () => {
     process.child.kill('SIGTERM');
     expect(await process.exit).toEqual({ code: 0, signal: null });
   });
+});
+
+describe('coronet serve and its terminal', () => {
+  endProcesses();
+
+  it('prints a line on standard error when it listens, unless --quiet is set', async () => {
+    const file = write(folder, 'line.mjs', answering('"here"'));
+    for (const args of [[], ['--workers', '2']]) {
+      const process = coronet('serve', file, '--port', `${await freePort()}`, ...args);
+      await process.until('it prints its address', () => process.stderr.endsWith('\n'));
+      expect(process.stderr).toMatch(/^coronet \S+ serves .*line\.mjs on 127\.0\.0\.1:\d+ .*\n$/);
+      process.child.kill('SIGTERM');
+      await process.exit;
+      expect(process.stderr.split('\n').length).toBe(2);
+    }
+    const port = await freePort();
+    const quiet = coronet('serve', file, '--port', `${port}`, '--quiet');
+    while (!(await isServed(port)));
+    quiet.child.kill('SIGTERM');
+    await quiet.exit;
+    expect(quiet.stderr).toBe('');
+  });
+
+  it('rejects an empty --host', async () => {
+    const file = write(folder, 'host.mjs', answering('"here"'));
+    const process = coronet('serve', file, '--host', '');
+    expect(await process.exit).toEqual({ code: 2, signal: null });
+    expect(process.stderr).toContain('--host to be a name or an IP address');
+  });
+
+  for (const option of ['--workers=2', '--watch']) {
+    it.skipIf(!existsSync('/usr/bin/script'))(
+      `ends with ${option} when its terminal is closed`,
+      async () => {
+        const file = write(folder, 'terminal.mjs', answering('"here"'));
+        const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+        const command = [process.execPath, main, 'serve', file, '--port', '0', '--json', option];
+        const args = ['-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null'];
+        const terminal = new Process('/usr/bin/script', args);
+        await terminal.until('it listens', () => /"listening"[^\n]*\n/.test(terminal.stdout));
+        const port = Number(/"port":(\d+)/.exec(terminal.stdout)?.[1]);
+        expect(await askLine(port)).toMatch(/ here$/);
+        terminal.kill();
+        while ((await askLine(port)) !== 'ECONNREFUSED');
+      },
+    );
+  }
 });
 
 describe('coronet serve reports', () => {

@@ -201,6 +201,20 @@ describe('the end of workers', () => {
     });
   }
 
+  it('SIGHUP to the process group while the first worker starts ends no process', async () => {
+    const file = write(folder, 'steady', 'v1');
+    const supervisor = new Process(process.execPath, [SUPERVISOR, '2', file]);
+    const { pid } = await untilEvent(supervisor, 'started');
+    for (const each of [Number(pid), supervisor.child.pid as number]) {
+      globalThis.process.kill(each, 'SIGHUP');
+    }
+    const { port } = await untilEvent(supervisor, 'serving');
+    await untilEvent(supervisor, 'reloaded');
+    expect(await askLine(Number(port))).toMatch(/^\d+ v1$/);
+    supervisor.child.kill('SIGTERM');
+    expect(await supervisor.exit).toEqual({ code: 0, signal: null });
+  });
+
   it('a second signal cuts the workers, and none is left', async () => {
     const { process, port, pids } = await supervise(2);
     const client = await busyClient(port);

@@ -1,6 +1,13 @@
-/** `--watch`: watches the folder of a program for changes. */
+/**
+ * `--watch`: watches the folder of a program for changes of its sources.
+ *
+ * A program may write into its own folder, and a file that it writes must not start it again. So an
+ * event only causes a comparison: a change is a source file with another content than before, a new
+ * one, or a removed one. Files of other kinds, JSON included, are data of the program.
+ */
+import { createHash } from 'node:crypto';
 import type { FSWatcher } from 'node:fs';
-import { readdirSync, watch } from 'node:fs';
+import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { basename, dirname, join, sep } from 'node:path';
 import { callback } from '../../interop/callback.ts';
 import type { Operation } from '../../kernel/operation.ts';
@@ -14,12 +21,23 @@ const QUIET_MS = 100;
 const MAX_FOLDERS = 500;
 /** Folders without sources of the program. */
 const SKIPPED = /^(?:node_modules|\..*)$/;
-/** Files that can be a part of a program. */
-const SOURCE = /\.(?:[cm]?[jt]s|json|node|wasm)$/;
+/** The most source files that are compared. */
+const MAX_FILES = 10_000;
+/** Files with code. */
+const SOURCE = /\.(?:[cm]?[jt]s|node|wasm)$/;
+
+/** A source file when it was last read. */
+interface SourceFile {
+  /** Changes whenever the file is written. */
+  readonly stamp: string;
+  readonly hash: string;
+}
+
+type Sources = ReadonlyMap<string, SourceFile>;
 
 /**
- * The changes in a folder and below since a program was started. A change is counted after QUIET_MS
- * without a further one.
+ * The changes of sources in a folder and below since a program was started. Files are compared
+ * after QUIET_MS without an event.
  */
 export class FolderChanges {
   /** The number of changes. */
@@ -29,11 +47,13 @@ export class FolderChanges {
   readonly #watched = new Map<string, FSWatcher>();
   readonly #above: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #sources: Sources = new Map();
 
   constructor(folder: string) {
     this.#follow(folder);
+    this.#sources = this.#readSources();
     this.#above = watchParent(folder, (event) => {
-      if (this.#isRenewed(event, folder)) this.#notify();
+      if (this.#isRenewed(event, folder)) this.#compareLater();
     });
   }
 
@@ -51,18 +71,35 @@ export class FolderChanges {
     for (const at of [...this.#watched.keys()]) this.#drop(at);
   }
 
-  #notify(): void {
+  #compareLater(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.count++;
-      this.onChange();
-    }, QUIET_MS);
+    this.#timer = setTimeout(() => this.#compare(), QUIET_MS);
+  }
+
+  #compare(): void {
+    const before = this.#sources;
+    this.#sources = this.#readSources();
+    if (haveEqualContent(before, this.#sources)) return;
+    this.count++;
+    this.onChange();
+  }
+
+  #readSources(): Sources {
+    const sources = new Map<string, SourceFile>();
+    for (const folder of this.#watched.keys()) {
+      for (const file of sourcesIn(folder)) {
+        if (sources.size >= MAX_FILES) return sources;
+        const source = readSource(file, this.#sources.get(file));
+        if (source !== undefined) sources.set(file, source);
+      }
+    }
+    return sources;
   }
 
   #onEvent(at: string, event: string, name: string | null): void {
     // The name may be that of a new folder.
     const isFolder = name !== null && isVisible(name) && this.#isRenewed(event, join(at, name));
-    if (name === null || isFolder || SOURCE.test(name)) this.#notify();
+    if (name === null || isFolder || SOURCE.test(name)) this.#compareLater();
   }
 
   /** After a removal the watcher reports no further events, also if a new folder has its name. */
@@ -118,4 +155,33 @@ function foldersIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !SKIPPED.test(entry.name))
     .map((entry) => join(folder, entry.name));
+}
+
+function sourcesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => SOURCE.test(name))
+      .map((name) => join(folder, name));
+  } catch {
+    // It was removed meanwhile.
+    return [];
+  }
+}
+
+/** Reads a file unless it was not written since `before`. `undefined`: it is not a file. */
+function readSource(path: string, before: SourceFile | undefined): SourceFile | undefined {
+  try {
+    const { mtimeMs, ctimeMs, size, ino } = statSync(path);
+    const stamp = [mtimeMs, ctimeMs, size, ino].join();
+    if (before?.stamp === stamp) return before;
+    return { stamp, hash: createHash('sha256').update(readFileSync(path)).digest('base64') };
+  } catch {
+    return undefined;
+  }
+}
+
+function haveEqualContent(before: Sources, after: Sources): boolean {
+  if (before.size !== after.size) return false;
+  for (const [path, { hash }] of after) if (before.get(path)?.hash !== hash) return false;
+  return true;
 }

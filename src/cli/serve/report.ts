@@ -18,19 +18,16 @@ interface ListeningDetails {
 export class ServeReport {
   readonly #file: string;
   readonly #json: boolean;
-  /** Only errors are printed: on request, or because standard error is not a terminal. */
+  /** Only errors are printed, and the address if it is not known otherwise. */
   readonly #quiet: boolean;
 
   constructor(file: string, json: boolean, quiet: boolean) {
     this.#file = file;
     this.#json = json;
-    this.#quiet = quiet || json || !process.stderr.isTTY;
+    this.#quiet = quiet;
   }
 
-  /**
-   * Printed to a terminal; if the system has chosen the port always, because it is not known
-   * otherwise.
-   */
+  /** If the system has chosen the port, this is printed always. */
   listening(
     address: SocketAddress | undefined,
     { anyPort = false, ...how }: ListeningDetails,
@@ -56,7 +53,7 @@ export class ServeReport {
     this.#event({ event: kind, ...rest });
     const text = describeEvent(event);
     if (text !== undefined) stderr.write(`coronet: ${text}`);
-    else if (event.kind === 'reloaded' && !this.#quiet)
+    else if (event.kind === 'reloaded' && !this.#quiet && !this.#json)
       stderr.write(`coronet: reloaded ${this.#file}`);
   }
 

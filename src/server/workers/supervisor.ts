@@ -143,11 +143,26 @@ export class Supervisor implements Workers {
   *#startSlots(indexes: readonly number[]): Generator<Wait, void> {
     const slots = indexes.map((index) => ({ index, current: this.#start(index), failures: 0 }));
     this.#slots.push(...slots);
-    for (const { current } of slots) {
-      yield* this.#waitUntilReady(current);
+    for (const slot of slots) {
+      yield* this.#waitUntilReady(slot.current);
+      while (!this.ending && endedByGroupSignal(slot.current)) yield* this.#startAgain(slot);
       if (this.ending) return;
+      const { current } = slot;
       if (!current.wasReady) return this.fail(startError(current, this.#options.readyTimeoutMs));
     }
+  }
+
+  /** A signal to the process group also ends a worker that does not observe signals yet. */
+  *#startAgain(slot: Slot): Generator<Wait, void> {
+    const { current } = slot;
+    const { worker, pid, exit } = current;
+    if (this.#restartLimitExceeded()) {
+      return this.fail(restartLimitError(current, this.#options.restarts, false));
+    }
+    if (exit !== null) this.#emit({ kind: 'ended', worker, pid, exit, restartMs: 0 });
+    this.#counts.restarts++;
+    slot.current = this.#start(slot.index);
+    yield* this.#waitUntilReady(slot.current);
   }
 
   #start(index: number): Worker {
@@ -377,8 +392,17 @@ function isServed({ current }: Slot): boolean {
   return current.state === 'ready';
 }
 
-/** Code 0 is the result of a drain. A worker that was not ready may not handle SIGTERM yet. */
-function exitedCleanly({ exit, wasReady }: Worker): boolean {
+/** Signals that a terminal sends to all processes of a job. */
+const GROUP_SIGNALS = ['SIGHUP', 'SIGINT'];
+
+function endedByGroupSignal({ exit, wasReady }: Worker): boolean {
+  return !wasReady && GROUP_SIGNALS.includes(exit?.signal ?? '');
+}
+
+/** Code 0 is the result of a drain. A worker that was not ready may not handle signals yet. */
+function exitedCleanly(worker: Worker): boolean {
+  const { exit, wasReady } = worker;
   if (exit === null || exit.error !== undefined) return false;
-  return exit.code === 0 || (exit.signal === 'SIGTERM' && !wasReady);
+  const isStopped = exit.signal === 'SIGTERM' && !wasReady;
+  return exit.code === 0 || isStopped || endedByGroupSignal(worker);
 }

@@ -133,6 +133,59 @@ describe('the start of workers', () => {
   });
 });
 
+describe('a signal to the process group', () => {
+  for (const signal of ['SIGHUP', 'SIGINT']) {
+    test(`${signal} ends a worker that does not observe it yet, which is started again`, () => {
+      const supervised = superviseWorkers(2, {}, function* (supervised) {
+        (yield* supervised.started(1)).end({ signal });
+        (yield* supervised.started(2)).ready();
+        (yield* supervised.started(3)).end({ signal });
+        (yield* supervised.started(4)).ready();
+        (yield* supervised.begin(0)).stop();
+        yield* supervised.endAll();
+      });
+      expect(supervised.platform.log.slice(0, 4)).toEqual(
+        [100, 101, 102, 103].map((pid) => `${pid} starts`),
+      );
+      expect(supervised.pauses).toEqual([0, 0]);
+    });
+  }
+
+  test('SIGHUP to starting workers is limited by the restart limit', () => {
+    const error = errorOf(() =>
+      superviseWorkers(1, { restarts: { times: 2 } }, function* (supervised) {
+        for (let count = 1; count <= 3; count++) {
+          (yield* supervised.started(count)).end({ signal: 'SIGHUP' });
+        }
+      }),
+    );
+    expect(error.code).toBe('ERR_WORKER_RESTARTS');
+  });
+
+  test('a worker that a signal ends before it is ready does not fail a stop', () => {
+    const supervised = superviseWorkers(2, {}, function* (supervised) {
+      const running = yield* supervised.begin(2);
+      running.reload();
+      const next = yield* supervised.started(3);
+      running.stop();
+      next.end({ signal: 'SIGINT' });
+      yield* supervised.endAll();
+    });
+    expect(supervised.task.state).toBe('done');
+  });
+
+  test('SIGHUP stops the workers if the terminal was closed', () => {
+    const supervised = superviseWorkers(2, {}, function* (supervised) {
+      yield* supervised.begin(2);
+      supervised.platform.terminalLost = () => true;
+      supervised.platform.signal('SIGHUP');
+      yield* supervised.endAll();
+    });
+    expect(supervised.task.state).toBe('done');
+    expect(supervised.processes.length).toBe(2);
+  });
+});
+
 describe('a worker that ends by itself', () => {
   test('is restarted after 100 ms, twice as long each time, up to 10 s', () => {
     const restarts = { times: 100 };

@@ -131,8 +131,8 @@ const OPTION_KEYS = {
  * The program of the module runs under `main`, which reports when it is ready. A worker that ends
  * by itself, or hangs and is killed, is restarted after 100 ms; the pause doubles with each failure
  * up to 10 s (1 s while no worker is ready), and starts at 100 ms again after a worker has run for
- * a minute. SIGHUP replaces all workers without refusing a connection. A worker drains and ends
- * when its supervisor ends.
+ * a minute. SIGHUP replaces all workers without refusing a connection, and stops them if it was
+ * sent because the terminal was closed. A worker drains and ends when its supervisor ends.
  *
  * Cancel: cancels all workers, and kills those that have not ended after 2 s.
  * Errors: WorkerError (ERR_WORKER_START, ERR_WORKER_RESTARTS, ERR_WORKER_STOP); those of `listen`;
@@ -248,7 +248,10 @@ function* supervise(
   options: WorkersOptions,
 ): Generator<Wait, void> {
   const { platform, program } = currentWorld();
-  const removeSignalListener = platform.onSignal('SIGHUP', () => supervisor.reload());
+  const removeSignalListener = platform.onSignal('SIGHUP', () => {
+    if (platform.terminalLost?.() === true) supervisor.stop();
+    else supervisor.reload();
+  });
   try {
     yield* group(
       function* (tasks) {

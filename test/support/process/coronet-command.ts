@@ -28,7 +28,10 @@ export async function startEcho(...args: readonly string[]): Promise<Echo> {
   const quiet = args.includes('--quiet');
   if (!quiet)
     await process.until('the first connection is printed', () => process.lines.length === 3);
+  if (!quiet)
+    await process.until('it has printed its address', () => /try:.*\n/.test(process.stderr));
   process.stdout = '';
+  process.stderr = '';
   return { process, port };
 }
 

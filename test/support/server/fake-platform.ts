@@ -83,6 +83,7 @@ export class FakePlatform implements Platform {
   readonly parallelism = 3;
   parent: ParentProcess | undefined;
   inspected?: () => boolean;
+  terminalLost?: () => boolean;
   readonly processes: FakeProcess[] = [];
   /** All events in order, such as "100 starts", "100 stop". */
   readonly log: string[] = [];
