@@ -93,6 +93,14 @@ const wrongPorts: unknown[] = [
   ...[{ port: -1 }, { host: 'a', port: 1e9 }, { port: Number.NaN }],
 ];
 
+test('an empty host is rejected, because it would mean all interfaces', () => {
+  const empty = expect.objectContaining({
+    code: 'ERR_ADDRESS',
+    message: expect.stringMatching(/got ''.*\n {2}right: {2}\{ port: 80 \}/),
+  });
+  expect(() => parseAddress({ host: '', port: 80 })).toThrow(empty);
+});
+
 describe('parseAddress rejects, and lists the valid forms,', () => {
   test.each(noAddresses)('%j', (value) => {
     expect(() => parseAddress(value as Address)).toThrow(

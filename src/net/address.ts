@@ -6,6 +6,7 @@ import type { Endpoint } from '../world/network.ts';
 
 /**
  * 25000, '127.0.0.1:25000', '[::1]:80', 'example.org:80', '/run/x.sock', { host, port }, { path }.
+ * The host may be absent, as in { port } or ':25000', but an empty `host` is an error.
  * A text that begins with / ./ or ../ is the path of a Unix socket. '@name' is an abstract name
  * (Linux), the same as { path: '\0name' }. A zone names an interface: '[fe80::1%eth0]:80'.
  * { fd: 3 } is a listening socket that the process has inherited as a descriptor, with an optional
@@ -85,8 +86,10 @@ export function parseAddress(address: Address): ParsedAddress {
   checkKeys('address', address, ADDRESS_KEYS);
   if ('path' in address && address.path !== undefined) return atPath(address.path);
   if (!('port' in address)) throw noAddress(address);
-  const { host = '', port } = address;
+  const { host, port } = address;
+  if (host === undefined) return atPort('', port);
   if (typeof host !== 'string') throw wrongType('address.host', 'a string', host);
+  if (host === '') throw emptyHost(port);
   if (!isHost(host)) throw noAddress(host);
   return atPort(host, port);
 }
@@ -136,6 +139,15 @@ function noAddress(got: unknown): UsageError {
     'ERR_ADDRESS',
     `Expected an address such as 25000, '127.0.0.1:25000', '[::1]:80' or '/run/x.sock', got ` +
       show(got),
+  );
+}
+
+/** A setting that is empty must not open the port on all interfaces. */
+function emptyHost(port: number): UsageError {
+  return new UsageError(
+    'ERR_ADDRESS',
+    "Expected `address.host` to be a name or an IP address, got ''. Omit it for all interfaces.\n" +
+      `  right:  { port: ${port} }`,
   );
 }
 

@@ -35,7 +35,7 @@ export const LISTEN_KEYS: Keys<ListenOptions> = {
 };
 
 /**
- * Listens at `address`. A number or an empty host means all interfaces, IPv4 and IPv6. Port 0 means
+ * Listens at `address`. A number or no host means all interfaces, IPv4 and IPv6. Port 0 means
  * any free port (see `listener.address`). The file of a Unix socket is removed when its listener
  * closes; a stale file, left by a server that has ended, is replaced. `{ fd: 3 }` takes over a
  * listening socket that the process has inherited (see `inheritedListeners`): it permits only the

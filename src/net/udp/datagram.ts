@@ -50,7 +50,7 @@ export interface ReceivedDatagram {
 }
 
 /**
- * Binds a UDP socket to `address`. A number or an empty host means all interfaces, IPv4 and IPv6.
+ * Binds a UDP socket to `address`. A number or no host means all interfaces, IPv4 and IPv6.
  * Port 0 means any free port (see `datagram.address`), which suits a client.
  *
  * Options: `ipv6Only`; `reusePort`, several sockets share the port; `reuseAddress`, several sockets
