@@ -101,6 +101,7 @@ typedef struct {
   Poller *poller;     /* the poller where it is registered */
   PeerAddress peer;   /* kept because the system drops it after a reset */
   bool inherited;     /* other processes may have the same socket open */
+  bool delays;        /* a listener whose connections do not inherit TCP_NODELAY */
   sa_family_t datagram; /* AF_INET or AF_INET6 of a datagram socket; AF_UNSPEC: a stream */
 } Slot;
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "coronet.h"
@@ -23,6 +24,13 @@ static int check_listener(int fd) {
   if (error != 0) return error;
   bool usable = family == AF_INET || family == AF_INET6 || family == AF_UNIX;
   return accepts && type == SOCK_STREAM && usable ? 0 : -EINVAL;
+}
+
+/* A TCP listener without TCP_NODELAY. Setting it would not affect the connections in its queue. */
+static bool delays_connections(int fd) {
+  int no_delay = 0;
+  socklen_t length = sizeof no_delay;
+  return getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, &length) == 0 && no_delay == 0;
 }
 
 /* Two owners would close the descriptor twice, and the second time it may be another socket. */
@@ -63,7 +71,9 @@ napi_value coronet_adopt(napi_env env, napi_callback_info info) {
   if (error != 0) return call_result(&call, error);
   int32_t handle = socket_adopt(poller, index, fd, EPOLLIN);
   if (handle >= 0) {
-    slot_find(call.environment, handle)->inherited = true;
+    Slot *slot = slot_find(call.environment, handle);
+    slot->inherited = true;
+    slot->delays = delays_connections(fd);
     poller_keep_spare(poller);
   }
   return call_result(&call, handle);

@@ -80,6 +80,7 @@ int32_t slot_fill(Environment *environment, uint32_t index, int fd, Poller *poll
   slot->poller = poller;
   slot->peer = (PeerAddress){.family = AF_UNSPEC};
   slot->inherited = false;
+  slot->delays = false;
   slot->datagram = AF_UNSPEC;
   environment->sockets += 1;
   return slot->handle;

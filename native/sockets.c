@@ -31,10 +31,13 @@ int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest) 
 /*
  * SO_REUSEADDR allows a restarted server to bind while old connections are in TIME_WAIT.
  * IPV6_V6ONLY is always set, because its default is a setting of the machine (net.ipv6.bindv6only).
+ * Connections inherit TCP_NODELAY from a listener that has it before they arrive (Linux copies the
+ * whole socket), which saves a system call for each.
  */
 static int prepare_listener(int fd, sa_family_t family, int32_t flags) {
   if (family == AF_UNIX) return 0;
   int error = socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (error == 0) error = socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (error == 0 && (flags & REUSE_PORT)) error = socket_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (error == 0 && family == AF_INET6) {
     error = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, (flags & IPV6_ONLY) != 0);
@@ -178,7 +181,7 @@ static int32_t accept_one(Environment *environment, int32_t listener) {
   Slot *from = slot_find(environment, listener);
   int fd = accept4(from->fd, &peer.any, &length, SOCKET_FLAGS);
   if (fd < 0) return -errno;
-  if (peer.family != AF_UNIX) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (from->delays) socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   int32_t handle = socket_adopt(from->poller, index, fd, CONNECTION_EVENTS);
   if (handle >= 0) slot_find(environment, handle)->peer = peer;
   return handle;

@@ -151,12 +151,14 @@ describeEpoll('a batch of receives', () => {
     expect(ends.far.tryRecv(100)).toHaveLength(0);
   });
 
-  it('reports end of file', async () => {
+  it('reports end of file, and does not request it again', async () => {
     const { near, far } = await talking();
     const waiting = readable(far);
     near.close();
     await waiting;
+    const single = vi.spyOn(addon ?? expect.fail(), 'recv');
     expect(far.tryRecv(100)).toHaveLength(0);
+    expect(single).not.toHaveBeenCalled();
     expect(far.tryRecv(100)).toHaveLength(0);
   });
 

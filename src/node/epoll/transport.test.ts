@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect as connectWithNode } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { errorOf } from '../../../test/support/errors.ts';
 import {
   ANY_PORT,
@@ -20,7 +20,11 @@ import {
   settle,
   writable,
 } from '../../../test/support/network/epoll-network.ts';
+import { enterDebug } from '../../kernel/debug.ts';
 import type { Endpoint } from '../../world/network.ts';
+import { loadAddon } from '../addon.ts';
+
+const { addon } = loadAddon();
 
 /** A child that sends a descriptor over its channel and exits without reading from it. */
 const SENDS_A_LISTENER = `
@@ -263,6 +267,40 @@ describeEpoll('an epoll connection', () => {
       near.close();
       near.shutdown('both');
       expect(errorOf(() => near.tryRecv(10)).code).toBe('ERR_CLOSED');
+    });
+
+    it('collects stack frames for a reset by a server or in debug mode only', async () => {
+      const frames = /\n +at /;
+      const stackOfReset = async (end: 'near' | 'far') => {
+        const ends = await pair();
+        ends[end === 'near' ? 'far' : 'near'].reset();
+        await settle();
+        return (errorOf(() => ends[end].tryRecv(1)) as { stack?: string }).stack;
+      };
+      const limit = Error.stackTraceLimit;
+      expect(await stackOfReset('near')).toMatch(frames);
+      expect(await stackOfReset('far')).toBe('Error: read ECONNRESET');
+      const leaveDebug = enterDebug(() => {});
+      expect(await stackOfReset('far')).toMatch(frames);
+      leaveDebug();
+      expect(Error.stackTraceLimit).toBe(limit);
+    });
+
+    it('calls the system for a shutdown, unless a reset was received', async () => {
+      const shutdown = vi.spyOn(addon ?? expect.fail(), 'shutdown');
+      for (const end of ['recv', 'send'] as const) {
+        const { near, far } = await pair();
+        far.reset();
+        await settle();
+        const attempt = end === 'recv' ? () => near.tryRecv(1) : () => near.trySend(Buffer.of(1));
+        expect(errorOf(attempt).code).toBe('ECONNRESET');
+        near.shutdown('send');
+        expect(shutdown).not.toHaveBeenCalled();
+      }
+      const { near } = await pair();
+      near.shutdown('send');
+      expect(shutdown).toHaveBeenCalledTimes(1);
+      shutdown.mockRestore();
     });
 
     it('rejects both waiters with ERR_CLOSED at close, as every later attempt', async () => {

@@ -24,15 +24,17 @@
  */
 import { ClosedError } from '../../kernel/errors.ts';
 import { Readiness } from '../../kernel/readiness.ts';
+import type { SystemError } from '../../support/system-error.ts';
 import type { Endpoint, SocketOption, Transport } from '../../world/network.ts';
 import { endpointText, withInternedHost } from '../endpoint.ts';
-import { systemError } from '../system-error.ts';
+import { clientError, systemError } from '../system-error.ts';
 import type { BatchReceiver } from './receive-batch.ts';
 import type { Registered, Registry, TransportOrigin } from './registry.ts';
 import { EAGAIN, EBADF, EPOLLIN, RECV_EVENTS, SEND_EVENTS, TRAILING_EVENTS } from './registry.ts';
 import { MIN_RECEIVE } from './slab.ts';
 
 const EPIPE = -32;
+const ECONNRESET = -104;
 const EFAULT = -14;
 /** The system is short of memory: the call fails, the connection does not. */
 const TRANSIENT_ERRORS: readonly number[] = [-12 /* ENOMEM */, -105 /* ENOBUFS */];
@@ -49,9 +51,9 @@ const UNNAMED: Endpoint = { path: '' };
 type DirectionState = 'open' | 'connecting' | 'ended' | 'failed' | 'closed';
 
 export class EpollTransport extends Readiness implements Transport, Registered, BatchReceiver {
-  readonly kind = 'transport';
   readonly handle: number;
   readonly #registry: Registry;
+  readonly #accepted: boolean;
   #recvState: DirectionState;
   #sendState: DirectionState;
   /** The sticky error of a failed direction. */
@@ -84,10 +86,15 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     this.#registry = origin.registry;
     this.#local = origin.local;
     this.#remote = origin.to;
-    this.#connected = origin.to === undefined;
+    this.#accepted = origin.to === undefined;
+    this.#connected = this.#accepted;
     this.#recvState = this.#connected ? 'open' : 'connecting';
     this.#sendState = this.#recvState;
     origin.registry.add(this);
+  }
+
+  get kind(): 'transport' {
+    return 'transport';
   }
 
   // ---- receive ----
@@ -159,9 +166,10 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     this.#moreQueued = this.#readUntilEagain || !drained;
   }
 
-  /** The system reports end of file and EAGAIN again, but an error only once. */
+  /** EAGAIN is left to the next attempt, which clears the flag. */
   onNoData(result: number): void {
-    if (result < 0 && result !== EAGAIN) this.#failRecv(result);
+    if (result === 0 && this.#pendingError === 0) this.#recvState = 'ended';
+    else if (result < 0 && result !== EAGAIN) this.#failRecv(result);
   }
 
   /** True: end of file. False: would block. Every other result is thrown, now and later. */
@@ -180,7 +188,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** Returns the error to throw, and keeps it unless it is transient. */
   #failRecv(errno: number): unknown {
     if (errno === EBADF) return this.#closedError();
-    const error = systemError(errno, 'read');
+    const error = this.#errorOf(errno, 'read');
     if (TRANSIENT_ERRORS.includes(errno)) return error;
     this.#recvState = 'failed';
     this.#recvError = error;
@@ -221,7 +229,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** As `#failRecv`. EPIPE does not concern receiving: bytes of the peer may still be queued. */
   #failSend(errno: number): unknown {
     if (errno === EBADF) return this.#closedError();
-    const error = systemError(errno, 'write');
+    const error = this.#errorOf(errno, 'write');
     if (TRANSIENT_ERRORS.includes(errno)) return error;
     if (errno !== EPIPE) this.#pendingError = errno;
     this.#sendState = 'failed';
@@ -234,6 +242,11 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   #checkSendState(): boolean {
     if (this.#sendState === 'connecting') return this.tryConnect();
     throw this.#sendState === 'failed' ? this.#sendError : this.#closedError();
+  }
+
+  #errorOf(errno: number, syscall: 'read' | 'write'): SystemError {
+    const isOfClient = this.#accepted && (errno === ECONNRESET || errno === EPIPE);
+    return isOfClient ? clientError(errno, syscall) : systemError(errno, syscall);
   }
 
   // ---- connecting, ending ----
@@ -272,8 +285,14 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** ENOTCONN, for a connection that has already ended, is not an error here. */
   shutdown(how: 'send' | 'recv' | 'both'): void {
     if (this.#sendState === 'closed') return;
-    if (how !== 'recv') this.#registry.addon.shutdown(this.handle, SHUT_SEND);
+    if (how !== 'recv' && !this.#wasReset) this.#registry.addon.shutdown(this.handle, SHUT_SEND);
     if (how !== 'send') this.#shutdownRecv();
+  }
+
+  /** An attempt has received a reset: the system would reject a shutdown. */
+  get #wasReset(): boolean {
+    const { code } = (this.#recvError ?? this.#sendError ?? {}) as { readonly code?: unknown };
+    return code === 'ECONNRESET';
   }
 
   /** The kernel keeps queueing received bytes, so every later event discards them. */

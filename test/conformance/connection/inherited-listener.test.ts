@@ -86,6 +86,8 @@ for (const backend of backends.filter(({ real }) => real && process.platform !==
       expect(child.lines[1]).toMatch(/^EBUSY .*descriptor 3: .* already uses it$/);
       expect(await answer(early)).toBe('Hello');
       expect(await answer(connectPlain(port, '127.0.0.1'))).toBe('Hello');
+      await child.until('both are answered', () => child.lines.length === 5);
+      expect(child.lines.slice(3)).toEqual(['noDelay true', 'noDelay true']);
       await expectCleanExit(child);
     });
 

@@ -1,6 +1,7 @@
 /**
  * An echo server on inherited listeners: inherited.mjs BACKEND. It prints its addresses, and the
- * result of a second `listen` at the first descriptor. SIGTERM ends it.
+ * result of a second `listen` at the first descriptor, then `noDelay` for each message. SIGTERM
+ * ends it.
  */
 import { group, inheritedListeners, listen, main, serve } from '../../../dist/index.js';
 
@@ -8,6 +9,7 @@ function* echo(socket) {
   for (;;) {
     const data = yield* socket.recv();
     if (data.length === 0) return;
+    print(`noDelay ${socket.noDelay}`);
     yield* socket.sendAll(data);
   }
 }
