@@ -151,7 +151,10 @@ function* endConnection(
       const reason = recordFailure(server, connection, error);
       connection.reason ??= reason;
     }
-    yield* linger(connection.socket, server.limits.lingerMs);
+    // After a reset there is neither input to discard nor a peer that waits for the end.
+    if (connection.reason !== 'peerReset') {
+      yield* linger(connection.socket, server.limits.lingerMs);
+    }
     complete = true;
   } finally {
     if (connection.limitExceeded)

@@ -118,6 +118,24 @@ for (const backend of backends) {
       );
     });
 
+    it('a connection that its client has reset is closed without a shutdown', () => {
+      const shutdowns: string[] = [];
+      const handler = function* (socket: Socket): Operation<void> {
+        socket.shutdown = (how = 'both') => shutdowns.push(how);
+        yield* echo(socket);
+      };
+      return backend.run(() =>
+        withServer(handler, function* (server): Operation<void> {
+          using client = yield* connect(server.address);
+          yield* client.sendAll('hello');
+          yield* receiveExactly(client, 5);
+          client.reset();
+          yield* untilAllClosed(server);
+          expect([closeReasons(server), shutdowns]).toEqual([{ peerReset: 1 }, []]);
+        }),
+      );
+    });
+
     it('a handler that is cut during a send ends with a reset', () => {
       const handler = function* (socket: Socket): Operation<void> {
         yield* socket.recv(); // The client is connected.
