@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { VirtualHost } from '../../test/support/kernel/virtual-host.ts';
-import type { Operation, Wait } from '../kernel/operation.ts';
+import type { Selectable } from '../kernel/case.ts';
+import type { OperationSource, Wait } from '../kernel/operation.ts';
 import { group } from '../kernel/task/group.ts';
 import type { Task } from '../kernel/task/task.ts';
 import { checkpoint } from '../kernel/waits.ts';
 import { Channel } from './channel.ts';
-import type { SelectCases } from './select/select.ts';
+import { any } from './combinators/any.ts';
+import { race } from './combinators/race.ts';
 import { select } from './select/select.ts';
 import { Semaphore } from './semaphore.ts';
 
@@ -18,6 +20,7 @@ type Action =
       readonly sends: readonly number[];
       readonly takes: readonly number[];
     }
+  | { readonly kind: 'race' | 'any'; readonly takes: readonly number[]; readonly rounds: number }
   | { readonly kind: 'hold'; readonly at: number; readonly rounds: number }
   | { readonly kind: 'pause' }
   | { readonly kind: 'spend'; readonly count: number }
@@ -43,6 +46,8 @@ class Model {
   readonly received: Item[][];
   inside = 0;
   #number = 0;
+  /** The index of the channel that an item was sent to. */
+  readonly #channelOf = new Map<Item, number>();
 
   constructor(program: Program) {
     this.channels = program.capacities.map((capacity, at) => new Channel(capacity, `c${at}`));
@@ -70,6 +75,9 @@ class Model {
         return;
       case 'hold':
         return yield* this.semaphore.with(() => this.#inside(action.rounds));
+      case 'race':
+      case 'any':
+        return yield* this.#race(action.kind, action.takes, action.rounds);
       case 'select':
         return yield* this.#select(sender, action.sends, action.takes);
       default:
@@ -90,6 +98,7 @@ class Model {
   *#use(sender: number, kind: string, at: number): Generator<Wait, void> {
     const channel = this.channels[at] as Channel<Item>;
     const item = { sender, number: this.#number++ };
+    this.#channelOf.set(item, at);
     if (kind === 'close') channel.close();
     if (kind === 'trySend' && channel.trySend(item)) this.sent[at]?.push(item);
     if (kind === 'tryReceive') this.#note(at, channel.tryReceive());
@@ -107,19 +116,35 @@ class Model {
   ): Generator<Wait, void> {
     const count = this.channels.length;
     const items = sends.map(() => ({ sender, number: this.#number++ }));
-    const cases: Record<string, Operation<unknown>> = {};
+    const cases: Record<string, Selectable<unknown>> = {};
     for (const [i, at] of sends.entries()) {
+      this.#channelOf.set(items[i] as Item, at % count);
       cases[`s${i}`] = (this.channels[at % count] as Channel<Item>).send(items[i] as Item);
     }
     for (const [i, at] of takes.entries()) {
       cases[`t${i}`] = (this.channels[at % count] as Channel<Item>).receive();
     }
     if (Object.keys(cases).length === 0) return;
-    const { key, value } = yield* select(cases as SelectCases);
+    const { key, value } = yield* select(cases);
     const index = Number(key.slice(1));
     const at = ((key.startsWith('s') ? sends : takes)[index] as number) % count;
     if (key.startsWith('t')) this.#note(at, value as Item);
     else this.sent[at]?.push(items[index] as Item);
+  }
+
+  /** Races receives, selects, and a task that ends after some rounds. */
+  *#race(kind: 'race' | 'any', takes: readonly number[], rounds: number): Generator<Wait, void> {
+    const members: OperationSource<unknown>[] = [() => pauses(rounds)];
+    for (const [i, take] of takes.entries()) {
+      const at = take % this.channels.length;
+      const channel = this.channels[at] as Channel<Item>;
+      if (i % 2 === 0) members.push(channel.receive());
+      else members.push(select({ [at]: channel.receive() }));
+    }
+    const won = yield* kind === 'race' ? race(members) : any(members);
+    if (won === undefined) return;
+    const item = ((won as { value?: Item }).value ?? won) as Item;
+    this.#note(this.#channelOf.get(item) as number, item);
   }
 
   #note(at: number, item: Item | undefined): void {
@@ -154,6 +179,10 @@ class Model {
     const { permits } = this.semaphore;
     expect(this.semaphore.stats()).toMatchObject({ available: permits, waiters: 0, holders: 0 });
   }
+}
+
+function* pauses(rounds: number): Generator<Wait, void> {
+  for (let i = 0; i < rounds; i++) yield;
 }
 
 function play(program: Program): void {
@@ -195,6 +224,14 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       kind: fc.constant('select'),
       sends: fc.array(at, { maxLength: 2 }),
       takes: fc.array(at, { maxLength: 2 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('race', 'any'),
+      takes: fc.array(at, { maxLength: 3 }),
+      rounds: fc.nat(4),
     }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('hold'), at, rounds: fc.nat(2) }) },

@@ -365,6 +365,11 @@ export abstract class LatchWait<T> extends Step<T> implements Selectable<T>, Cas
   }
 }
 
+/** True for a wait that takes nothing, so that its result can be dropped without a loss. */
+export function takesNothing(operation: Operation<unknown>): boolean {
+  return operation instanceof SingleWait || operation instanceof LatchWait;
+}
+
 class LatchParking extends Parking {
   private readonly latch: LatchWait<unknown>;
   /** The case of a select that waits here; null: the task itself does. */

@@ -124,9 +124,9 @@ export function isInstance<T>(
 }
 
 /** A property of a thrown value; `undefined` if it has none or its getter throws. */
-export function propertyOf(thrown: unknown, name: string): unknown {
+export function propertyOf(thrown: unknown, name: string | symbol): unknown {
   try {
-    return (thrown as Record<string, unknown> | null | undefined)?.[name];
+    return (thrown as Record<string | symbol, unknown> | null | undefined)?.[name];
   } catch {
     return undefined;
   }

@@ -13,6 +13,7 @@ export type Settled<T> = { -readonly [K in keyof T]: PromiseSettledResult<T[K]> 
  * cancelled by itself is rejected with ERR_TASK_CANCELLED.
  *
  * Errors: TypeError and ERR_NOT_AN_OPERATION as `all`.
+ * If no value is returned, the values of the members that have `Symbol.dispose` are disposed.
  * Cancel: the members are cancelled, and have ended before Cancelled is rethrown. If members throw
  * errors meanwhile, the first error is thrown instead, and the others go to `hooks.onUnhandled`.
  *

@@ -11,6 +11,7 @@ import { CombinatorOperation, ListCombinator, MemberList } from './combinator.ts
  * before the error is thrown; their errors go to `hooks.onUnhandled`. A member that was cancelled
  * by itself has failed with ERR_TASK_CANCELLED. TypeError if `members` is not an array or a record,
  * ERR_NOT_AN_OPERATION if a member is not an operation.
+ * If no value is returned, the values of the members that have `Symbol.dispose` are disposed.
  * Cancel: the members are cancelled, and have ended before Cancelled is rethrown. If one of them
  * throws an error meanwhile, that error is thrown instead.
  *

@@ -2,13 +2,17 @@
 import type { Operation } from '../../kernel/operation.ts';
 import { AllFailedError } from '../errors.ts';
 import type { MemberKey, Members, MemberValues } from './combinator.ts';
-import { CombinatorOperation, ListCombinator, MemberList } from './combinator.ts';
+import { CombinatorOperation, FirstValueCombinator, MemberList } from './combinator.ts';
 
 /**
  * Runs the operations of an array or a record concurrently, each as a task ("any[0]", "any.left"),
  * and returns the first value. Failures are ignored while other members run. After the first value
  * the other members are cancelled, and have ended before control returns; their errors go to
- * `hooks.onUnhandled`.
+ * `hooks.onUnhandled`. A later value is disposed if it has `Symbol.dispose`, as that of a socket
+ * which connected late. (`Symbol.asyncDispose` is not called, because no task would wait for it.)
+ *
+ * A member that is a wait, such as `channel.receive()`, or a `select`, takes effect only if it
+ * decides, so no item is lost. An item that code of your own has received is the value of its task.
  *
  * Errors: AllFailedError (ERR_ALL_FAILED, an AggregateError) if every member failed, with the
  * errors in the order of the members. `any([])` throws it, too, as Promise.any does. A member that
@@ -27,7 +31,7 @@ export function any<T extends MemberValues>(
   return new CombinatorOperation(list, () => new Any<T[keyof T & MemberKey<T>]>('any', list).run());
 }
 
-class Any<R> extends ListCombinator<R> {
+class Any<R> extends FirstValueCombinator<R> {
   /** The errors of the members that have failed, by index. */
   readonly #errors = new Map<number, unknown>();
   /** True once a member has failed after an outer cancellation. */
@@ -35,10 +39,6 @@ class Any<R> extends ListCombinator<R> {
 
   protected override onEmpty(): void {
     this.reject(this.#allFailed());
-  }
-
-  protected memberReturned(_index: number, value: unknown): void {
-    this.resolve(value as R);
   }
 
   protected memberFailed(index: number, error: unknown): void {

@@ -9,7 +9,9 @@
  *
  * Invariants:
  *  1. A combinator is decided once, by the first member that decides it, in the order in which the
- *     scheduler runs the members. Control returns only when every member has ended.
+ *     scheduler runs the members. In `any` and `race`, a member that is a wait (of a channel, a
+ *     socket, a select) decides when it takes effect, and does not take effect after the decision.
+ *     Control returns only when every member has ended.
  *  2. No error is dropped. An error settles the combinator, is part of the result, or, if it occurs
  *     after the decision, goes to `hooks.onUnhandled`.
  *  3. An outer cancellation does not undo a decision. Without a decision the cancellation is
@@ -18,16 +20,19 @@
  *  4. A member that was cancelled by itself (`task.cancel()`) has failed with ERR_TASK_CANCELLED,
  *     as `join()` would report. A member that had to be ended by force (ERR_UNCOOPERATIVE) cancels
  *     the others.
+ *  5. A value with `Symbol.dispose` that the caller does not receive is disposed: at once if its
+ *     member returns after the decision, otherwise when all members have ended.
  */
 import { runningTask } from '../../kernel/current.ts';
 import { GroupError, TaskCancelledError } from '../../kernel/errors.ts';
-import type { OperationSource, Wait } from '../../kernel/operation.ts';
+import type { Operation, OperationSource, Wait } from '../../kernel/operation.ts';
 import { checkSource, discard, Lazy, operationOf } from '../../kernel/operation.ts';
 import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import type { Group } from '../../kernel/task/group.ts';
 import { runGroup } from '../../kernel/task/group.ts';
 import { checkpoint, sleepForever } from '../../kernel/waits.ts';
-import { isInstance, wrongType } from '../../support/checks.ts';
+import { isInstance, propertyOf, wrongType } from '../../support/checks.ts';
+import { guarded } from '../select/select.ts';
 
 /**
  * The operations that return `T`: a tuple for a tuple, an array for an array, a record for a
@@ -49,6 +54,8 @@ export abstract class Combinator<R> {
   #group: Group | null = null;
   #spawned = 0;
   #decision: Decision<R> | null = null;
+  /** The values of members that can be disposed, until the caller receives them. */
+  readonly #disposables = new Set<unknown>();
   /** Errors that were reported or thrown. The group reports most of them a second time. */
   readonly #handled = new Set<unknown>();
 
@@ -73,6 +80,17 @@ export abstract class Combinator<R> {
 
   /** Runs the combinator in the calling task. */
   *run(): Generator<Wait, R> {
+    let received = false;
+    try {
+      const value = yield* this.#runToEnd();
+      received = true;
+      return value;
+    } finally {
+      if (!received) for (const value of this.#disposables) this.#dispose(value);
+    }
+  }
+
+  *#runToEnd(): Generator<Wait, R> {
     const cancelledBefore = runningTask().scope.cancelled;
     try {
       yield* runGroup((members) => this.#startMembers(members), this.name, false);
@@ -122,6 +140,10 @@ export abstract class Combinator<R> {
     runningTask().scheduler.unhandled(error);
   }
 
+  protected get decided(): boolean {
+    return this.#decision !== null;
+  }
+
   /** True once there is a decision or the members are cancelled: start no more members. */
   protected get ending(): boolean {
     return this.#decision !== null || this.#group?.scope.cancelled === true;
@@ -137,13 +159,35 @@ export abstract class Combinator<R> {
   *#runMember(index: number, source: OperationSource<unknown>): Generator<Wait, unknown> {
     let value: unknown;
     try {
-      value = yield* operationOf(source);
+      value = yield* this.operationFor(index, operationOf(source));
     } catch (error) {
       if (this.#memberThrew(index, error)) throw error;
       return undefined;
     }
-    if (this.#decision === null) this.memberReturned(index, value);
+    if (this.#decision === null) this.settled(index, value);
+    else if (!this.#disposables.has(value)) this.#dispose(value);
     return value;
+  }
+
+  /** Returns the operation that the task of a member drives for `operation`. */
+  protected operationFor(_index: number, operation: Operation<unknown>): Operation<unknown> {
+    return operation;
+  }
+
+  /** A member has returned `value`, before the decision. */
+  protected settled(index: number, value: unknown): void {
+    if (isDisposable(value)) this.#disposables.add(value);
+    this.memberReturned(index, value);
+  }
+
+  /** Disposes a value that the caller does not receive. An error of that is only reported. */
+  #dispose(value: unknown): void {
+    if (!isDisposable(value)) return;
+    try {
+      value[Symbol.dispose]();
+    } catch (error) {
+      this.report(error);
+    }
   }
 
   /**
@@ -211,6 +255,26 @@ export abstract class ListCombinator<R> extends Combinator<R> {
   }
 }
 
+/** `any` and `race`: the first value decides. */
+export abstract class FirstValueCombinator<R> extends ListCombinator<R> {
+  protected memberReturned(_index: number, value: unknown): void {
+    this.resolve(value as R);
+  }
+
+  protected override operationFor(
+    index: number,
+    operation: Operation<unknown>,
+  ): Operation<unknown> {
+    const isClosed = () => this.decided;
+    return guarded(operation, {
+      get closed() {
+        return isClosed();
+      },
+      settled: (value) => this.settled(index, value),
+    });
+  }
+}
+
 /** The members of a combinator with their keys, in order. */
 export class MemberList {
   readonly sources: readonly OperationSource<unknown>[];
@@ -270,6 +334,10 @@ export class CombinatorOperation<T> extends Lazy<T> {
     this.#members?.discard();
     this.#members = null;
   }
+}
+
+function isDisposable(value: unknown): value is Disposable {
+  return typeof propertyOf(value, Symbol.dispose) === 'function';
 }
 
 /** The failure of a member that was cancelled by itself: the same error as `join` would throw. */

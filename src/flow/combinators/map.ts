@@ -20,6 +20,7 @@ const DEFAULT_CONCURRENCY = 16;
  * Errors: the first error of a task or of `items`, unchanged. The other tasks are cancelled and
  * have ended, and `items` is closed, before the error is thrown; errors that occur meanwhile go to
  * `hooks.onUnhandled`. TypeError or RangeError for invalid arguments.
+ * If no value is returned, the values of the members that have `Symbol.dispose` are disposed.
  * Cancel: the tasks are cancelled, no more items are taken, and `items` is closed before Cancelled
  * is rethrown. If a task throws an error meanwhile, that error is thrown instead.
  *

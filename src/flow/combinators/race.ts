@@ -2,13 +2,16 @@
 import type { Operation } from '../../kernel/operation.ts';
 import { outOfRange } from '../../support/checks.ts';
 import type { MemberKey, Members, MemberValues } from './combinator.ts';
-import { CombinatorOperation, ListCombinator, MemberList } from './combinator.ts';
+import { CombinatorOperation, FirstValueCombinator, MemberList } from './combinator.ts';
 
 /**
  * Runs the operations of an array or a record concurrently, each as a task ("race[0]",
  * "race.left"), and returns the value or throws the error of the first one that ends. The other
  * members are cancelled, and have ended before control returns; their errors go to
- * `hooks.onUnhandled`.
+ * `hooks.onUnhandled`, and their values are disposed if they have `Symbol.dispose`.
+ *
+ * A member that is a wait, such as `channel.receive()`, or a `select`, takes effect only if it
+ * decides, so no item is lost. An item that code of your own has received is the value of its task.
  *
  * Errors: the error of the first member that ends, unchanged (ERR_TASK_CANCELLED if it was
  * cancelled by itself). RangeError for an empty list, because such a race would never end.
@@ -29,11 +32,7 @@ export function race<T extends MemberValues>(
   });
 }
 
-class Race<R> extends ListCombinator<R> {
-  protected memberReturned(_index: number, value: unknown): void {
-    this.resolve(value as R);
-  }
-
+class Race<R> extends FirstValueCombinator<R> {
   protected memberFailed(_index: number, error: unknown): void {
     this.reject(error);
   }

@@ -18,6 +18,7 @@
  *  4. If several cases can be carried out, the choice rotates. The host draws the first index, so
  *     in a simulation the seed determines it.
  *  5. As with any operation, the result is kept for one pause if the budget of the task is spent.
+ *  6. A select with a guard carries out no case once the guard is closed.
  */
 import type { Case, CaseWaiter, Selectable } from '../../kernel/case.ts';
 import { isSelectable, Waiter, WOULD_WAIT } from '../../kernel/case.ts';
@@ -28,7 +29,7 @@ import { alreadyDriven, discard, isOperation, isPromise, PAUSE } from '../../ker
 import { Parking } from '../../kernel/parking.ts';
 import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { TaskImpl } from '../../kernel/task/task.ts';
-import { mustPause, parkWait } from '../../kernel/waits.ts';
+import { mustPause, parkWait, takesNothing } from '../../kernel/waits.ts';
 import { show, wrongType } from '../../support/checks.ts';
 
 /** The operations that a select chooses from, by the keys that its result uses. */
@@ -61,6 +62,27 @@ export function select<A extends SelectCases>(cases: A): Operation<Selected<A>> 
   return new Select<Selected<A>>(cases);
 }
 
+/** A condition of a wait in `any` or `race`: the wait takes effect only before the decision. */
+export interface Guard {
+  readonly closed: boolean;
+  /** The wait has taken effect with `value`. Called in the same step, so that it decides. */
+  settled(value: unknown): void;
+}
+
+/**
+ * Returns `operation` as one that takes effect only while `guard` is open: an item, a connection or
+ * bytes that arrive together with another decision stay where they are. Operations that are not
+ * waits, and waits that take nothing, are returned unchanged.
+ */
+export function guarded(operation: Operation<unknown>, guard: Guard): Operation<unknown> {
+  if (operation instanceof Select) {
+    operation.guard = guard;
+    return operation;
+  }
+  if (!isSelectable(operation) || takesNothing(operation)) return operation;
+  return new GuardedWait(operation, guard);
+}
+
 type Stage = 'new' | 'driven' | 'parked' | 'notified' | 'decided' | 'over';
 
 class Select<R> extends Parking implements Operation<R>, Frames<R> {
@@ -68,6 +90,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   #stage: Stage = 'new';
   #cases: PendingCase[] = [];
   #task: TaskImpl | null = null;
+  guard: Guard | null = null;
   /** The case that is attempted first. */
   #firstIndex = 0;
   #external = false;
@@ -118,10 +141,14 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   }
 
   override describe(): string {
-    const cases = this.#cases.map(({ key, request }) => `${key}: ${request.describe()}`);
+    const keys = Object.keys(this.#given);
+    const cases = this.describeCases().map((text, index) => `${keys[index]}: ${text}`);
     // A trace may read the description after the end, when the cases have been removed.
-    const names = cases.length > 0 ? cases : Object.keys(this.#given);
-    return `select of ${names.join(', ')}`;
+    return `select of ${(cases.length > 0 ? cases : keys).join(', ')}`;
+  }
+
+  protected describeCases(): string[] {
+    return this.#cases.map(({ request }) => request.describe());
   }
 
   override get external(): boolean {
@@ -144,6 +171,7 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
 
   /** True if no case may be carried out any more. */
   get stale(): boolean {
+    if (this.guard?.closed === true) return true;
     if (this.#stage === 'parked') return false;
     return this.#stage !== 'notified' || this.task.scope.cancelledBy !== null;
   }
@@ -152,8 +180,10 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   settleIfOpen(outcome: unknown, failed: boolean): boolean {
     const before = this.#stage;
     if (before !== 'parked' && before !== 'notified') return false;
+    if (this.guard?.closed === true) return false;
     this.#settle(outcome, failed);
     if (before === 'parked') this.wake();
+    if (!failed) this.guard?.settled(outcome);
     return true;
   }
 
@@ -252,10 +282,18 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   }
 
   #attempt({ key, request }: PendingCase): boolean {
+    if (this.guard?.closed === true) return false;
     const value = request.attempt();
     if (value === WOULD_WAIT) return false;
-    this.#settle({ key, value }, false);
+    const result = this.resultOf(key, value);
+    this.#settle(result, false);
+    this.guard?.settled(result);
     return true;
+  }
+
+  /** The result for a case that was carried out. */
+  resultOf(key: string, value: unknown): unknown {
+    return { key, value };
   }
 
   // ---- the end ----
@@ -286,6 +324,22 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   }
 }
 
+/** A single wait that takes effect only while a guard is open. */
+class GuardedWait extends Select<unknown> {
+  constructor(operation: Selectable<unknown>, guard: Guard) {
+    super({ wait: operation });
+    this.guard = guard;
+  }
+
+  override resultOf(_key: string, value: unknown): unknown {
+    return value;
+  }
+
+  override describe(): string {
+    return this.describeCases().join();
+  }
+}
+
 /** A case of a select, as a waiter in a queue, for readiness, or for a timer. */
 class PendingCase extends Waiter implements CaseWaiter {
   readonly key: string;
@@ -311,7 +365,7 @@ class PendingCase extends Waiter implements CaseWaiter {
   }
 
   override wake(value?: unknown): boolean {
-    return this.#select.settleIfOpen({ key: this.key, value }, false);
+    return this.#select.settleIfOpen(this.#select.resultOf(this.key, value), false);
   }
 
   override fail(error: unknown): boolean {
