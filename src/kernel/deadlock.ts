@@ -22,7 +22,7 @@ interface Waiting {
 
 /** The error for `task`, which begins to wait for `parking`; null if that closes no cycle. */
 export function deadlockOfWait(task: TaskImpl, parking: Parking): DeadlockError | null {
-  if (!isAwaited(task) || parking.holders().length === 0) return null;
+  if (!isAwaited(task) || parking.canEnd(isNotWaiting)) return null;
   const cycle = findCycle(task);
   return cycle.length === 0 ? null : cycleError(cycle);
 }
@@ -37,6 +37,10 @@ function isAwaited(task: TaskImpl): boolean {
     if (at.joiners !== null && at.joiners.size > 0) return true;
     if (at.group === null || at.daemon || !at.group.awaited) return false;
   }
+}
+
+function isNotWaiting(task: TaskImpl): boolean {
+  return task.state !== 'waiting';
 }
 
 /** The shortest cycle through `task` in which no wait can end, from `task` to the last task. */

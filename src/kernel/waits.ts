@@ -53,8 +53,7 @@ export function mustPause(): boolean {
  * The checkpoint rule for an operation that drives another one, such as `timeout`. It counts when
  * it has completed (`task.countOperation`), so that the operation inside has the whole budget.
  */
-export function mustPauseFirst(): boolean {
-  const task = current.task ?? runningTask();
+export function mustPauseFirst(task: TaskImpl): boolean {
   debug.tracker?.suspends(task);
   return task.budget <= 0;
 }

@@ -59,8 +59,8 @@ class ShieldOperation<T> extends ScopedOperation<T> {
     return new ShieldScope(task, task.scope, this.withinMs);
   }
 
-  protected override createOperation(): Operation<T> {
-    return mustPauseFirst() ? afterPause(this.source) : operationOf(this.source);
+  protected override createOperation({ task }: ScopeImpl): Operation<T> {
+    return mustPauseFirst(task) ? afterPause(this.source) : operationOf(this.source);
   }
 
   /** Never called: `currentScope()` does not return a shield's scope, so it is not cancelled. */

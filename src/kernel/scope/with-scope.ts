@@ -22,7 +22,7 @@ import { ScopeImpl } from './scope.ts';
 
 export abstract class ScopedOperation<T> extends Step<T> {
   protected readonly source: OperationSource<T>;
-  private checked = false;
+  private paused = false;
   private inner: ScopeImpl | null = null;
   private frames: Frames<T> | null = null;
 
@@ -32,8 +32,8 @@ export abstract class ScopedOperation<T> extends Step<T> {
   }
 
   /** True if the task must pause before it enters the scope. */
-  protected mustPauseBefore(_task: TaskImpl): boolean {
-    return mustPauseFirst();
+  protected mustPauseBefore(task: TaskImpl): boolean {
+    return mustPauseFirst(task);
   }
 
   /** Creates the scope, before the operation starts. */
@@ -54,11 +54,8 @@ export abstract class ScopedOperation<T> extends Step<T> {
   protected onLeave(_task: TaskImpl): void {}
 
   next(value?: unknown): IteratorResult<Wait, T> {
-    if (!this.checked) {
-      this.checked = true;
-      if (this.mustPauseBefore(runningTask())) return PAUSE;
-    }
     const scope = this.inner ?? this.enterScope();
+    if (scope === null) return PAUSE;
     try {
       this.frames ??= this.createOperation(scope)[Symbol.iterator]();
       return this.passOn(scope, this.frames.next(value));
@@ -92,8 +89,13 @@ export abstract class ScopedOperation<T> extends Step<T> {
     }
   }
 
-  private enterScope(): ScopeImpl {
+  /** Null if the task must pause before that. */
+  private enterScope(): ScopeImpl | null {
     const task = runningTask();
+    if (!this.paused && this.mustPauseBefore(task)) {
+      this.paused = true;
+      return null;
+    }
     const scope = this.createScope(task);
     this.inner = scope;
     scope.enter();

@@ -82,8 +82,9 @@ export function* runGroup<T>(
   name: string,
   isCheckpoint: boolean,
 ): Generator<Wait, T> {
-  if (isCheckpoint && mustPauseFirst()) yield;
-  const members = new GroupImpl(runningTask(), name);
+  const task = runningTask();
+  if (isCheckpoint && mustPauseFirst(task)) yield;
+  const members = new GroupImpl(task, name);
   let returned: { readonly value: T } | null = null;
   let thrown: unknown;
   let endedByForce = true;

@@ -46,14 +46,15 @@ export class TaskLocal<T> {
   }
 
   *#with<R>(value: T, op: OperationSource<R>): Generator<Wait, R> {
-    if (mustPauseFirst()) yield* pauseBefore(op);
+    const task = runningTask();
+    if (mustPauseFirst(task)) yield* pauseBefore(op);
     const previous = this.get();
     this.set(value);
     try {
       return yield* operationOf(op);
     } finally {
       this.set(previous);
-      runningTask().countOperation();
+      task.countOperation();
     }
   }
 }
