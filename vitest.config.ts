@@ -29,6 +29,10 @@ const config: ViteUserConfig = {
     testTimeout: 30_000,
     hookTimeout: 30_000,
     teardownTimeout: 5_000,
+    // Without the addon, programs warn of the portable backend; tests compare standard error.
+    env: {
+      NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --disable-warning=CORONET_PORTABLE`,
+    },
     coverage: {
       provider: 'v8',
       reporter: ['text'],

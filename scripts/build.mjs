@@ -1,6 +1,7 @@
 /**
  * `npm run build`: compiles src/ to build/compiled/, bundles the result into dist/ next to the
- * declarations, then builds the native addon if there is a compiler.
+ * declarations, then builds the native addon if that is possible: the portable backend does
+ * not need it.
  *
  *   build/compiled/**.js ──► dist/index.js, sim.js, …, cli/*.js ──► dist/layers/*.js
  *
@@ -17,6 +18,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { AddonUnavailable, buildAddon } from '../native/build.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -48,7 +50,12 @@ const withSourceMaps = {
 runNode('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
 removeStaleFiles(await bundle());
 chmodSync(join(dist, 'cli/main.js'), 0o755);
-runNode('native/build.mjs');
+try {
+  buildAddon();
+} catch (error) {
+  if (!(error instanceof AddonUnavailable)) throw error;
+  console.error(`build: without the addon: ${error.message}`);
+}
 
 /** Runs a script of this checkout. If it fails, the build ends with its exit code. */
 function runNode(script, ...args) {
@@ -70,7 +77,7 @@ async function bundle() {
     platform: 'node',
     external: [/^node:/, 'prom-client'],
     // Modules that are imported for their side effects only must stay.
-    treeshake: false,
+    treeshake: { moduleSideEffects: true },
     plugins: [withSourceMaps],
   });
   const { output } = await bundled.write({

@@ -13,6 +13,7 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { buildAddon } from '../native/build.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const VITEST = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url));
@@ -33,10 +34,6 @@ function run(title, command, args, environment = {}) {
   const env = { ...process.env, ...environment };
   const { status } = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit', env });
   if (status !== 0) process.exit(status ?? 1);
-}
-
-function build(...options) {
-  run(`build ${options.join(' ')}`, process.execPath, ['native/build.mjs', ...options]);
 }
 
 function vitest(title, files, { environment = {}, options = [] } = {}) {
@@ -70,8 +67,8 @@ function stressed() {
   vitest('the epoll backend, garbage collector stress', [BACKEND], { options });
 }
 
-build();
-build('--sanitize');
+buildAddon();
+buildAddon({ sanitize: true });
 vitest('release build', [NATIVE, BACKEND]);
 sanitized();
 stressed();

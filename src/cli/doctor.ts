@@ -1,5 +1,7 @@
 /** `coronet doctor`: the limits of this machine, the selected backend, and the reason for it. */
 import { arch, availableParallelism, platform, release } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { loadAddon } from '../node/addon.ts';
 import { decideBackend } from '../node/backend.ts';
 import { readLimits } from '../node/process/limits.ts';
 import { readOptions } from './options.ts';
@@ -34,6 +36,7 @@ function gather() {
     platform: `${platform()} ${release()} ${arch()}`,
     processors: availableParallelism(),
     ...backendFacts(),
+    addon: addonFacts(),
     descriptors: limits.descriptors ?? null,
     openDescriptors: limits.openDescriptors ?? null,
     somaxconn: limits.backlog ?? null,
@@ -49,16 +52,37 @@ function backendFacts(): { readonly backend: string; readonly reason: string } {
   }
 }
 
+/** The files that may contain the addon, and the command that builds it if none was loaded. */
+function addonFacts() {
+  const { addon, files } = loadAddon();
+  const canBuild = addon === undefined && files.length > 0;
+  return { files, build: canBuild ? `${quoted(process.execPath)} ${quoted(MAIN)} build` : null };
+}
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+
+/** A word of a shell command. */
+function quoted(word: string): string {
+  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 function render(facts: Facts): string {
   const lines: [string, string][] = [
     ['coronet', facts.coronet],
     ['node', facts.node],
     ['platform', `${facts.platform}, ${facts.processors} processors`],
     ['backend', `${facts.backend} (${facts.reason})`],
+    ...addonLines(facts),
     ['descriptors', descriptorText(facts)],
     ['somaxconn', backlogText(facts)],
   ];
   return lines.map(([name, value]) => `${name.padEnd(13)}${value}`).join('\n');
+}
+
+function addonLines({ addon: { files, build } }: Facts): [string, string][] {
+  const lines = files.map(({ path, state }) => `${path}: ${state}`);
+  if (build !== null) lines.push(`build it: ${build}`);
+  return lines.map((line, index) => [index === 0 ? 'addon' : '', line]);
 }
 
 function descriptorText({ descriptors, openDescriptors }: Facts): string {

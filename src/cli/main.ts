@@ -32,6 +32,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'show the limits of this machine and the selected backend',
     load: () => import('./doctor.ts'),
   },
+  build: {
+    summary: 'compile the addon of the epoll backend; needs a C compiler',
+    load: () => import('./build.ts'),
+  },
   explain: {
     summary: 'explain an error code: meaning, likely cause, solution',
     load: () => import('./explain.ts'),
@@ -44,6 +48,7 @@ const HELP = `Examples:
   coronet serve handler.mjs         serve with the generator function that the file exports
   coronet sim race.mjs --runs 1000  run a scenario in a thousand simulated worlds
   coronet doctor --json             print the facts as JSON
+  coronet build                     compile the addon, if doctor reports that it is missing
   coronet explain ERR_BUSY          explain an error code
 
 Commands:

@@ -2,7 +2,7 @@
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { formatAddress } from '../net/address.ts';
 import type { Backend } from '../node/backend.ts';
-import { decideBackend } from '../node/backend.ts';
+import { decideBackend, warnOfFallback } from '../node/backend.ts';
 import { CommandError } from './errors.ts';
 import { wrongValue } from './options.ts';
 
@@ -12,7 +12,9 @@ export function readBackend(name: string | boolean | undefined): Backend {
     throw wrongValue('backend', 'auto, epoll or portable', String(name));
   }
   try {
-    return decideBackend(name).backend;
+    const decision = decideBackend(name);
+    warnOfFallback(decision);
+    return decision.backend;
   } catch (error) {
     throw new CommandError((error as Error).message);
   }

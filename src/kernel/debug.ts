@@ -80,7 +80,7 @@ function callerLines(count: number): string {
   Error.stackTraceLimit = 30;
   const stack = new Error('line').stack ?? '';
   Error.stackTraceLimit = limit;
-  return userLines(stack, count);
+  return userLines(stack, runtimeDirectory === undefined ? count + BUNDLED_LINES : count);
 }
 
 /** The innermost `count` lines of `stack` that are outside the runtime, or ''. */
@@ -92,12 +92,29 @@ export function userLines(stack: string, count: number): string {
     .join(' ← ');
 }
 
-/** The directory of this runtime, src/ or dist/, as stack lines show it. */
-const RUNTIME_DIRECTORY = import.meta.url.replace(/[^/]+\/[^/]+$/, '').replace(/^file:\/\//, '');
+/** In a bundle, lines of the runtime are not recognized: more lines are recorded. */
+const BUNDLED_LINES = 6;
+
+/**
+ * The directory of this runtime, src/ or dist/, as stack lines show it. Undefined in a bundle that
+ * a bundler has made of a program: its file contains both. esbuild does not warn about
+ * `import.meta` in a try block; `import.meta.url` is undefined in a bundle in CommonJS format.
+ */
+function findRuntimeDirectory(): string | undefined {
+  try {
+    const own = /^(?:file:\/\/)?(.*\/)(?:kernel\/debug\.ts|layers\/kernel\.js)$/;
+    return own.exec(import.meta.url)?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+const runtimeDirectory: string | undefined = findRuntimeDirectory();
 
 function isUserLine(line: string): boolean {
   if (/[ (]node:/.test(line) || line.includes('(<anonymous>)')) return false;
-  return !line.includes(RUNTIME_DIRECTORY) || line.includes('.test.');
+  if (runtimeDirectory === undefined) return true;
+  return !line.includes(runtimeDirectory) || line.includes('.test.');
 }
 
 function notDriven(line: string): UsageError {

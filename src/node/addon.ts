@@ -7,10 +7,9 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Endpoint, SocketOption } from '../world/network.ts';
 import type { AddressArguments } from './endpoint.ts';
-import { readText } from './process/limits.ts';
+import { bundleFile, packageRoot } from './package-location.ts';
 
 /** Numbers and names that native/coronet.h and native/options.c define. */
 export interface AddonConstants {
@@ -170,13 +169,19 @@ export interface LoadedAddon {
   readonly addon: Addon | undefined;
   /** One sentence: the file that it was loaded from, or why it was not loaded. */
   readonly reason: string;
+  /** The files that it is loaded from, in their order. Empty: this runtime cannot load any. */
+  readonly files: readonly AddonFile[];
+}
+
+/** A file that may contain the addon. */
+export interface AddonFile {
+  readonly path: string;
+  /** 'loaded', or why it was not loaded. */
+  readonly state: string;
 }
 
 /** CORONET_ABI of native/coronet.h. */
 const ADDON_ABI = 11;
-
-/** Two levels up, both from src/node/addon.ts and from dist/layers/node.js. */
-const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 let cached: LoadedAddon | undefined;
 
@@ -188,12 +193,17 @@ export function loadAddon(): LoadedAddon {
 
 function findAddon(): LoadedAddon {
   const unsupported = unsupportedRuntime();
-  if (unsupported !== undefined) return { addon: undefined, reason: unsupported };
-  const explicit = process.env['CORONET_ADDON'];
-  if (explicit !== undefined && explicit !== '') return loadFrom(resolve(explicit));
-  const file = candidates().find((path) => existsSync(path));
-  if (file !== undefined) return loadFrom(file);
-  return { addon: undefined, reason: `No addon for ${target()}; native/build.mjs builds it` };
+  if (unsupported !== undefined) return { addon: undefined, reason: unsupported, files: [] };
+  const files: AddonFile[] = [];
+  let addon: Addon | undefined;
+  for (const path of candidates()) {
+    const result = addon === undefined ? loadFrom(path) : 'not tried';
+    files.push({ path, state: typeof result === 'string' ? result : 'loaded' });
+    if (typeof result === 'object') addon = result;
+  }
+  const loaded = files.find(({ state }) => state === 'loaded');
+  const reason = loaded === undefined ? whyNone(files) : `Loaded from ${loaded.path}`;
+  return { addon, reason, files };
 }
 
 /**
@@ -208,21 +218,30 @@ function unsupportedRuntime(): string | undefined {
   return undefined;
 }
 
-/** Prebuilt files of the package first, then the build of this checkout. */
-function candidates(): string[] {
-  return [
-    join(PACKAGE_ROOT, 'prebuilds', `${target()}.node`),
-    join(PACKAGE_ROOT, 'native', 'build', 'coronet.node'),
-  ];
+const target = `linux-${process.arch}`;
+
+/** The file of CORONET_ADDON; or the build of this machine, then the prebuilt file. */
+function candidates(): readonly string[] {
+  const explicit = process.env['CORONET_ADDON'];
+  if (explicit !== undefined && explicit !== '') return [resolve(explicit)];
+  const prebuilt = join(packageRoot, 'prebuilds', target, 'coronet.node');
+  if (bundleFile !== undefined) return [prebuilt];
+  return [join(packageRoot, 'native', 'build', 'coronet.node'), prebuilt];
 }
 
-function target(): string {
-  return `linux-${process.arch}-${libc()}`;
-}
+const MISSING = 'did not load: the file does not exist';
 
-/** The dynamic loader of musl is mapped into every process that uses musl. */
-function libc(): 'glibc' | 'musl' {
-  return readText('/proc/self/maps')?.includes('/ld-musl-') === true ? 'musl' : 'glibc';
+/** Returns the addon, or why it is not loaded, without the name of the file. */
+function loadFrom(file: string): Addon | string {
+  if (!existsSync(file)) return MISSING;
+  try {
+    const addon = fastCopy(createRequire(file)(file));
+    if (addon.abi === ADDON_ABI) return addon;
+    return `implements version ${addon.abi} of the interface, expected ${ADDON_ABI}`;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return `did not load: ${why.split('\n', 1)[0]}`;
+  }
 }
 
 /**
@@ -233,14 +252,11 @@ function fastCopy(exports: Addon): Addon {
   return { ...exports, constants: { ...exports.constants } };
 }
 
-function loadFrom(file: string): LoadedAddon {
-  try {
-    const addon = fastCopy(createRequire(import.meta.url)(file));
-    if (addon.abi === ADDON_ABI) return { addon, reason: `Loaded from ${file}` };
-    const versions = `version ${addon.abi} of the interface, expected ${ADDON_ABI}`;
-    return { addon: undefined, reason: `The addon ${file} implements ${versions}` };
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return { addon: undefined, reason: `The addon ${file} did not load: ${why.split('\n', 1)[0]}` };
-  }
+/** The file that exists and did not load, or else how to get one. */
+function whyNone(files: readonly AddonFile[]): string {
+  const [first] = files as [AddonFile];
+  const { path, state } = files.find((file) => file.state !== MISSING) ?? first;
+  if (state !== MISSING || process.env['CORONET_ADDON']) return `The addon ${path} ${state}`;
+  if (bundleFile === undefined) return `No addon for ${target}; build it: npx coronet build`;
+  return `The addon was not found next to the bundle: expected ${path}`;
 }

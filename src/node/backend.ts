@@ -14,6 +14,8 @@ export type BackendChoice = Backend | 'auto';
 export interface BackendDecision {
   readonly backend: Backend;
   readonly reason: string;
+  /** The addon did not load on a system that has epoll. */
+  readonly isFallback: boolean;
   make(owner: NetworkOwner): Network;
 }
 
@@ -25,16 +27,29 @@ export function decideBackend(choice?: BackendChoice): BackendDecision {
   const name: string = choice ?? process.env['CORONET_BACKEND'] ?? 'auto';
   if (name === 'portable') return portable('requested');
   if (name !== 'auto' && name !== 'epoll') throw unknownBackend(name);
-  const { addon, reason } = loadAddon();
-  if (addon !== undefined) return { backend: 'epoll', reason, make: epollNetwork };
+  const { addon, reason, files } = loadAddon();
+  if (addon !== undefined) return epoll(reason);
   if (name === 'epoll') {
     throw new UsageError('ERR_BACKEND', `The epoll backend is not available: ${reason}`);
   }
-  return portable(reason);
+  return { ...portable(reason), isFallback: files.length > 0 };
+}
+
+let warned = false;
+
+/** Warns once if the portable backend is a fallback: a program is slower with it. */
+export function warnOfFallback({ isFallback, reason }: BackendDecision): void {
+  if (!isFallback || warned) return;
+  warned = true;
+  process.emitWarning(`The portable backend is used. ${reason}`, { code: 'CORONET_PORTABLE' });
+}
+
+function epoll(reason: string): BackendDecision {
+  return { backend: 'epoll', reason, isFallback: false, make: epollNetwork };
 }
 
 function portable(reason: string): BackendDecision {
-  return { backend: 'portable', reason, make: portableNetwork };
+  return { backend: 'portable', reason, isFallback: false, make: portableNetwork };
 }
 
 function unknownBackend(name: string): UsageError {

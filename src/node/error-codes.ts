@@ -8,7 +8,8 @@ export const NODE_ERRORS: Catalogue = {
     className: 'UsageError',
     sentence: 'The requested backend is unknown or not available.',
     cause: '`backend`, `--backend` or CORONET_BACKEND requests epoll, but the addon is not built.',
-    remedy: '`coronet doctor` prints the reason. Build the addon, or use auto or portable.',
+    remedy:
+      '`coronet doctor` prints the reason. `coronet build` builds the addon; or use auto or portable.',
   },
   ERR_TLS_TRUNCATED: {
     className: 'TruncatedError',

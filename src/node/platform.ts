@@ -1,7 +1,6 @@
 /** The platform of real programs: the Node process. */
 import { channel } from 'node:diagnostics_channel';
 import { closeSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import type { ObservedSignal, ParentProcess, Platform } from '../world/platform.ts';
 import { stderr } from './process/line-output.ts';
@@ -71,10 +70,10 @@ type Inspector = typeof import('node:inspector');
 /** `undefined`: not loaded yet; `null`: not available. */
 let inspector: Inspector | null | undefined;
 
-/** Importing node:inspector throws in a Node that was built without it, and in other runtimes. */
+/** node:inspector is missing in a Node that was built without it, and in other runtimes. */
 function loadInspector(): Inspector | null {
   try {
-    return createRequire(import.meta.url)('node:inspector') as Inspector;
+    return process.getBuiltinModule('node:inspector');
   } catch {
     return null;
   }

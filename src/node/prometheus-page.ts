@@ -4,9 +4,11 @@
  * optional peer dependency and is loaded at the first request of the page.
  */
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { CoronetError } from '../kernel/errors.ts';
 import type { Metric } from '../world/platform.ts';
+import { packageRoot } from './package-location.ts';
 import { stderr } from './process/line-output.ts';
 
 type Library = typeof import('prom-client');
@@ -56,7 +58,7 @@ function load(): LoadedLibrary {
 /** `require` loads again after a failure, such as a lack of descriptors; `import` does not. */
 function requireLibrary(): Library {
   try {
-    return createRequire(import.meta.url)('prom-client') as Library;
+    return createRequire(join(packageRoot, 'package.json'))('prom-client') as Library;
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'MODULE_NOT_FOUND') throw error;
     throw missingLibrary(error);

@@ -13,7 +13,7 @@ import type { Network, NetworkOwner } from '../world/network.ts';
 import type { Platform } from '../world/platform.ts';
 import type { Program, RuntimeWorld } from '../world/world.ts';
 import type { BackendChoice } from './backend.ts';
-import { decideBackend } from './backend.ts';
+import { decideBackend, warnOfFallback } from './backend.ts';
 import { NodeHost } from './host.ts';
 import { nodePlatform } from './platform.ts';
 import { setImmediate } from './timers.ts';
@@ -158,6 +158,15 @@ class Run<T> {
   }
 }
 
+/** Warns of a fallback when the program uses the network. */
+function selectedBackend(choice: BackendChoice | undefined): (owner: NetworkOwner) => Network {
+  const decision = decideBackend(choice);
+  return (owner) => {
+    warnOfFallback(decision);
+    return decision.make(owner);
+  };
+}
+
 class NodeWorld implements RuntimeWorld {
   readonly platform: Platform = nodePlatform;
   readonly program: Program | undefined;
@@ -167,7 +176,7 @@ class NodeWorld implements RuntimeWorld {
   constructor(host: NodeHost, choice: RunOptions['backend'], program: Program | undefined) {
     this.program = program;
     this.#host = host;
-    this.#make = typeof choice === 'function' ? choice : decideBackend(choice).make;
+    this.#make = typeof choice === 'function' ? choice : selectedBackend(choice);
   }
 
   get network(): Network {
