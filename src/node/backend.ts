@@ -4,6 +4,7 @@ import type { Network, NetworkOwner } from '../world/network.ts';
 import { loadAddon } from './addon.ts';
 import { epollNetwork } from './epoll/network.ts';
 import { portableNetwork } from './portable/network.ts';
+import { warn } from './warnings.ts';
 
 /** The implementation of the network of a run. */
 export type Backend = 'epoll' | 'portable';
@@ -41,7 +42,7 @@ let warned = false;
 export function warnOfFallback({ isFallback, reason }: BackendDecision): void {
   if (!isFallback || warned) return;
   warned = true;
-  process.emitWarning(`The portable backend is used. ${reason}`, { code: 'CORONET_PORTABLE' });
+  warn(`The portable backend is used. ${reason}`, 'CORONET_PORTABLE');
 }
 
 function epoll(reason: string): BackendDecision {

@@ -9,7 +9,7 @@ export const NODE_ERRORS: Catalogue = {
     sentence: 'The requested backend is unknown or not available.',
     cause: '`backend`, `--backend` or CORONET_BACKEND requests epoll, but the addon is not built.',
     remedy:
-      '`coronet doctor` prints the reason. `coronet build` builds the addon; or use auto or portable.',
+      '`coronet doctor` prints the reason. `coronet build` builds the addon; or use portable.',
   },
   ERR_TLS_TRUNCATED: {
     className: 'TruncatedError',

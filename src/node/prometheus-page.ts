@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { CoronetError } from '../kernel/errors.ts';
 import type { Metric } from '../world/platform.ts';
-import { packageRoot } from './package-location.ts';
 import { stderr } from './process/line-output.ts';
+import { packageRoot } from './process/package-location.ts';
 
 type Library = typeof import('prom-client');
 

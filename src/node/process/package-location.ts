@@ -1,5 +1,5 @@
 /** The folder of this package, also where a bundler has put its code into another file. */
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
@@ -15,13 +15,13 @@ function ownFile(): string {
 }
 
 const file: string = ownFile();
-const folder = dirname(file);
 
-/** This module is in src/node/, or in the bundle of its layer, dist/layers/node.js. */
-const isOwnLayout = /[\\/](?:node[\\/]package-location\.ts|layers[\\/]node\.js)$/.test(file);
+/** The place of this module in the package: in src/, and in the bundle of its layer in dist/. */
+const PLACES = /[\\/](?:src[\\/]node[\\/]process[\\/][\w-]+\.ts|dist[\\/]layers[\\/]node\.js)$/;
+const root = PLACES.test(file) ? file.replace(PLACES, '') : undefined;
 
 /** The file of the bundle that a bundler has made of a program; undefined: this is the package. */
-export const bundleFile: string | undefined = isOwnLayout ? undefined : file;
+export const bundleFile: string | undefined = root === undefined ? file : undefined;
 
 /** The root of the package; in a bundle, the folder of the bundle. */
-export const packageRoot: string = isOwnLayout ? resolve(folder, '../..') : folder;
+export const packageRoot: string = root ?? dirname(file);
