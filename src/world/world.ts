@@ -42,7 +42,7 @@ export interface Program {
 export interface WorkerNumbers {
   /** The number of workers that are to run. */
   readonly wanted: number;
-  /** The number of workers that are ready now. With none, connections wait in the accept queues. */
+  /** The number of workers that are ready and respond. With none, connections wait in queues. */
   readonly ready: number;
 }
 

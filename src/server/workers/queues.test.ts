@@ -45,6 +45,22 @@ describe('the queue of a worker', () => {
     });
   });
 
+  test('is served by the others while its own worker does not respond', () => {
+    superviseWorkers(2, { listen: 25000, hangTimeoutMs: 8000 }, function* (supervised) {
+      const running = yield* supervised.begin(2);
+      const [first, second] = [supervised.process(0), supervised.process(1)];
+      first.emit({ kind: 'takes-queues' });
+      second.isResponsive = false;
+      yield* supervised.untilReceived(first, 'serve 1');
+      expect(second.received).toEqual([]);
+      expect(supervised.statsSource.workers).toEqual({ wanted: 2, ready: 1 });
+      second.isResponsive = true;
+      yield* supervised.untilReceived(first, 'serve');
+      running.stop();
+      yield* supervised.endAll();
+    });
+  });
+
   test('is not served by a worker that has not requested that', () => {
     superviseWorkers(2, { listen: 25000 }, function* (supervised) {
       const running = yield* supervised.begin(2);

@@ -130,7 +130,7 @@ export class WorkersStatsSource implements StatsSource {
 
   get workers(): WorkerNumbers {
     let ready = 0;
-    for (const { state } of this.#live) if (state === 'ready') ready++;
+    for (const { isServing } of this.#live) if (isServing) ready++;
     return { wanted: this.#wanted, ready };
   }
 

@@ -184,8 +184,8 @@ export class Supervisor implements Workers {
   }
 
   /**
-   * The clients in the queue of a worker that is not ready would wait for its restart, so all ready
-   * workers accept from that queue meanwhile.
+   * The clients in the queue of a worker that is not ready, or does not respond, would wait for its
+   * restart, so all ready workers accept from that queue meanwhile.
    */
   #shareQueues(): void {
     if (this.ending) return;
@@ -389,7 +389,7 @@ export class Supervisor implements Workers {
 }
 
 function isServed({ current }: Slot): boolean {
-  return current.state === 'ready';
+  return current.isServing;
 }
 
 /** Signals that a terminal sends to all processes of a job. */

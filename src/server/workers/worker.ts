@@ -21,6 +21,9 @@ const MAX_SERVERS = 64;
 
 /** Checks within `hangTimeoutMs`. */
 const CHECKS_PER_TIMEOUT = 8;
+/** Missed checks after which other workers accept from the queue of a worker. A worker that is only
+ *  slow loses nothing by that. */
+const UNRESPONSIVE_CHECKS = 2;
 /** The resolution of the event loop's timers. */
 const MIN_CHECK_INTERVAL_MS = 1;
 
@@ -74,6 +77,11 @@ export class Worker {
     });
   }
 
+  /** It is expected to accept the connections in its queue. */
+  get isServing(): boolean {
+    return this.state === 'ready' && this.#missedChecks < UNRESPONSIVE_CHECKS;
+  }
+
   get pid(): number | undefined {
     return this.#process.pid;
   }
@@ -121,7 +129,7 @@ export class Worker {
    */
   pingAndCountMissed(): number {
     const isSilent = this.#answeredPingId < this.#lastPingId && !this.#inspected;
-    this.#missedChecks = isSilent ? this.#missedChecks + 1 : 0;
+    this.#countMissed(isSilent ? this.#missedChecks + 1 : 0);
     this.#process.send({ kind: 'ping', requestId: ++this.#lastPingId });
     return this.#missedChecks;
   }
@@ -168,8 +176,14 @@ export class Worker {
   #receivePong(requestId: unknown, inspected: unknown): void {
     if (!isNewAnswer(requestId, this.#answeredPingId, this.#lastPingId)) return;
     this.#answeredPingId = requestId;
-    this.#missedChecks = 0;
     this.#inspected = inspected === true;
+    this.#countMissed(0);
+  }
+
+  #countMissed(count: number): void {
+    const wasServing = this.isServing;
+    this.#missedChecks = count;
+    if (this.isServing !== wasServing) this.#onChange();
   }
 
   #onExit(exit: WorkerExit): void {
