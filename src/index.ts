@@ -57,6 +57,7 @@ export { type MapOptions, map } from './flow/combinators/map.ts';
 export { race } from './flow/combinators/race.ts';
 export { type RetryOptions, retry } from './flow/combinators/retry.ts';
 export { Condition, type ConditionStats } from './flow/condition.ts';
+export { Deferred, type DeferredStats } from './flow/deferred.ts';
 export {
   AbandonedError,
   AllFailedError,

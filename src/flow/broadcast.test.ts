@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { codeOf, play } from '../../test/support/kernel/virtual-host.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { group } from '../kernel/task/group.ts';
-import { checkpoint } from '../kernel/waits.ts';
+import { checkpoint, sleep } from '../kernel/waits.ts';
 import { Broadcast } from './broadcast.ts';
 import { select } from './select/select.ts';
 import type { SlowPolicy, Subscription } from './subscription.ts';
@@ -235,3 +235,49 @@ test('Broadcast checks its arguments', () => {
   expect(() => new Broadcast({ capacity: 0 })).toThrow(RangeError);
   expect(() => new Broadcast({ slow: 'panic' as never })).toThrow("'wait', 'drop-oldest'");
 });
+
+test('a subscription is closed when its only task ends, and waiting senders continue', () => {
+  play(() =>
+    group(function* (g) {
+      const news = new Broadcast<number>({ capacity: 1 });
+      g.spawn(function* () {
+        news.subscribe();
+        yield* sleep(5);
+      });
+      yield;
+      yield* news.send(1);
+      const sender = g.spawn(() => news.send(2));
+      yield;
+      expect(sender.state).toBe('waiting');
+      yield* sender.join();
+      expect(news.stats()).toMatchObject({ subscriptions: 0, senders: 0 });
+    }),
+  );
+});
+
+test('a subscription stays open while a second task that receives from it runs', () => {
+  play(() =>
+    group(function* (g) {
+      const news = new Broadcast<number>({ capacity: 1 });
+      const received: number[] = [];
+      const maker = g.spawn(function* () {
+        const subscription = news.subscribe();
+        g.spawn(() => receiveAll(subscription, received));
+        yield* sleep(1);
+      });
+      yield* maker.join();
+      for (const item of [1, 2, 3]) yield* news.send(item);
+      news.close();
+      yield* sleep(1);
+      expect(received).toEqual([1, 2, 3]);
+    }),
+  );
+});
+
+function* receiveAll<T>(subscription: Subscription<T>, into: T[]): Generator<Wait, void> {
+  for (;;) {
+    const { done, value } = yield* subscription.next();
+    if (done === true) return;
+    into.push(value);
+  }
+}

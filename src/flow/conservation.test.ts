@@ -61,7 +61,7 @@ class Model {
       try {
         yield* this.#do(sender, action);
       } catch (error) {
-        if ((error as { code?: string }).code !== 'ERR_CHANNEL_CLOSED') throw error;
+        if (!END_CODES.has((error as { code?: string }).code)) throw error;
       }
     }
   }
@@ -180,6 +180,9 @@ class Model {
     expect(this.semaphore.stats()).toMatchObject({ available: permits, waiters: 0, holders: 0 });
   }
 }
+
+/** The errors that the end of a channel causes. */
+const END_CODES = new Set<string | undefined>(['ERR_CHANNEL_CLOSED', 'ERR_ALL_FAILED']);
 
 function* pauses(rounds: number): Generator<Wait, void> {
   for (let i = 0; i < rounds; i++) yield;

@@ -10,17 +10,17 @@ import { WaitingOperation } from './wait-queue.ts';
 
 /** A lock or a semaphore, for `withHeld`. */
 export interface Holdable {
-  acquire(): Operation<void>;
-  release(): void;
+  acquire(n: number): Operation<void>;
+  release(n: number): void;
   /** @internal */
   readonly ownedByCaller: boolean;
 }
 
 /** The body of `with`. An error of `op` takes precedence over an error of the release. */
-export function* withHeld<T>(held: Holdable, op: OperationSource<T>): Generator<Wait, T> {
+export function* withHeld<T>(held: Holdable, op: OperationSource<T>, n = 1): Generator<Wait, T> {
   let acquired = false;
   try {
-    yield* held.acquire();
+    yield* held.acquire(n);
     acquired = true;
   } finally {
     if (!acquired) discard(op);
@@ -31,7 +31,7 @@ export function* withHeld<T>(held: Holdable, op: OperationSource<T>): Generator<
     returned = true;
     return value;
   } finally {
-    if (returned || held.ownedByCaller) held.release();
+    if (returned || held.ownedByCaller) held.release(n);
   }
 }
 
@@ -42,21 +42,26 @@ export interface Acquirable {
   /** The tasks that hold it. */
   holders(): readonly TaskImpl[];
   /** True if the next waiter can acquire it once the holders that are free have released it. */
-  becomesFree(isFree: (holder: TaskImpl) => boolean): boolean;
-  tryAcquire(): boolean;
+  becomesFree(isFree: (holder: TaskImpl) => boolean, n: number): boolean;
+  tryAcquire(n: number): boolean;
+  /** A waiter has left without acquiring anything. */
+  waiterLeft?(): void;
 }
 
 /** `acquire()` of a lock or a semaphore. */
 export class Acquire extends WaitingOperation<void> {
   private readonly source: Acquirable;
+  /** The number of permits. */
+  readonly n: number;
 
-  constructor(source: Acquirable) {
+  constructor(source: Acquirable, n = 1) {
     super(source.waiters);
     this.source = source;
+    this.n = n;
   }
 
   attempt(): undefined | typeof WOULD_WAIT {
-    return this.source.tryAcquire() ? undefined : WOULD_WAIT;
+    return this.source.tryAcquire(this.n) ? undefined : WOULD_WAIT;
   }
 
   override holders(): readonly TaskImpl[] {
@@ -64,11 +69,21 @@ export class Acquire extends WaitingOperation<void> {
   }
 
   override canEnd(isFree: (holder: TaskImpl) => boolean): boolean {
-    return this.source.becomesFree(isFree);
+    return this.source.becomesFree(isFree, this.n);
   }
 
   override describe(): string {
     return this.source.title;
+  }
+
+  /** As a case of a select. */
+  override leave(waiter: Waiter): void {
+    super.leave(waiter);
+    this.source.waiterLeft?.();
+  }
+
+  protected override onWithdrawn(): void {
+    this.source.waiterLeft?.();
   }
 }
 

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { codeThrownBy } from '../../test/support/kernel/operations.ts';
 import { codeOf, play, VirtualHost } from '../../test/support/kernel/virtual-host.ts';
 import { group } from '../kernel/task/group.ts';
 import { checkpoint, pause, sleep } from '../kernel/waits.ts';
+import { select } from './select/select.ts';
 import { Semaphore } from './semaphore.ts';
 
 test('a semaphore admits as many tasks as it has permits, and the others in FIFO order', () => {
@@ -116,4 +118,77 @@ test('a task that has spent its budget is not overtaken at a semaphore', () => {
     }),
   );
   expect(log).toEqual(['spent', 'fresh']);
+});
+
+test('acquire(n) takes n permits in one step, and no smaller request overtakes it', () => {
+  const log: string[] = [];
+  play(() =>
+    group(function* (g) {
+      const slots = new Semaphore(3, 'slots');
+      yield* slots.acquire(2);
+      const large = g.spawn(() =>
+        slots.with(function* () {
+          log.push(`large ${slots.available}`);
+        }, 3),
+      );
+      yield;
+      const small = g.spawn(() =>
+        slots.with(function* () {
+          log.push('small');
+        }),
+      );
+      yield;
+      expect([slots.available, slots.tryAcquire()]).toEqual([1, false]);
+      slots.release();
+      yield;
+      expect(log).toEqual([]);
+      slots.release();
+      yield* large.join();
+      yield* small.join();
+      expect(log).toEqual(['large 0', 'small']);
+      expect(slots.stats()).toMatchObject({ available: 3, holders: 0, waiters: 0 });
+    }),
+  );
+});
+
+test('the tasks after a large request continue when it is cancelled or not chosen', () => {
+  play(() =>
+    group(function* (g) {
+      const slots = new Semaphore(2);
+      yield* slots.acquire();
+      const large = g.spawn(() => slots.acquire(2));
+      const chosen = g.spawn(() => select({ slots: slots.acquire(2), late: sleep(5) }));
+      yield;
+      const small = g.spawn(function* () {
+        yield* slots.acquire();
+        slots.release();
+      });
+      yield;
+      large.cancel();
+      yield;
+      expect(small.state).toBe('waiting');
+      expect((yield* chosen.join()).key).toBe('late');
+      yield* small.join();
+      slots.release();
+    }),
+  );
+});
+
+test('a semaphore refuses counts that are out of range, and a release of more than is held', () => {
+  const slots = new Semaphore(2, 'slots');
+  for (const n of [0, -1, 1.5, NaN, 3]) {
+    expect(() => slots.acquire(n)).toThrow(RangeError);
+    expect(() => slots.tryAcquire(n)).toThrow(RangeError);
+    expect(() => slots.with(sleep(1), n)).toThrow(RangeError);
+  }
+  play(function* () {
+    yield* slots.acquire();
+    expect(() => slots.release(0)).toThrow(RangeError);
+    expect(() => slots.release(2)).toThrow("holds 1 of the 2 permits of the semaphore 'slots'");
+    expect(yield* codeThrownBy(slots.acquire(2))).toBe('ERR_ALREADY_OWNER');
+    slots.release();
+    yield* slots.acquire(2);
+    slots.release(2);
+    expect(slots.available).toBe(2);
+  });
 });

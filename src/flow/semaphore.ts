@@ -4,7 +4,8 @@
  * Invariants:
  *  1. `#inUse` is the sum of the permits in `#holds`. It exceeds `#permits` only after `resize`,
  *     until enough permits have been released.
- *  2. A permit that becomes free goes to the first waiter in the same step.
+ *  2. Permits that become free go to the first waiter in the same step, once there are as many as
+ *     it waits for. No task overtakes it, so a large request is not starved by small ones.
  *  3. Permits are held by tasks. The hold of a task is in the queue of its joiners. When the task
  *     ends, the remaining permits are released for it, and `hooks.onUnhandled` receives
  *     ERR_PERMIT_ABANDONED, because the task should have released them.
@@ -16,7 +17,7 @@ import type { Operation, OperationSource } from '../kernel/operation.ts';
 import { checkSource, Lazy } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
-import { checkCount, checkName, taskTitle, titled } from '../support/checks.ts';
+import { checkCount, checkInteger, checkName, taskTitle, titled } from '../support/checks.ts';
 import { AbandonedError, OwnerError } from './errors.ts';
 import { Acquire, OwnerMonitor, withHeld } from './ownership.ts';
 import { firstWaiter } from './wait-queue.ts';
@@ -56,45 +57,52 @@ export class Semaphore {
   }
 
   /**
-   * Acquires a permit for the calling task; waits while none is free.
-   * Cancel: no permit was acquired. Errors: ERR_ALREADY_OWNER if the calling task holds all permits
-   * and would wait for itself; ERR_DEADLOCK if all holders wait for the calling task.
+   * Acquires `n` permits for the calling task, all in one step; waits while fewer are free, or
+   * while another task waits. A task that waits for many permits is not overtaken by others.
+   * Cancel: no permit was acquired. Errors: RangeError if `n` is not from 1 to `permits`;
+   * ERR_ALREADY_OWNER if no other task holds permits, so that the task would wait for itself;
+   * ERR_DEADLOCK if all holders wait for the calling task.
    */
-  acquire(): Selectable<void> {
-    return new Acquire(this);
+  acquire(n = 1): Selectable<void> {
+    this.#checkCount(n);
+    return new Acquire(this, n);
   }
 
-  /** Acquires a permit if one is free. Errors: as `acquire`. */
-  tryAcquire(): boolean {
-    if (this.available > 0) {
-      this.#assignTo(runningTask());
-      return true;
+  /** Acquires `n` permits if `acquire` would not wait. Errors: as `acquire`. */
+  tryAcquire(n = 1): boolean {
+    this.#checkCount(n);
+    if (this.available < n) {
+      if (this.#owner !== null && this.#owner === current.task) throw this.#alreadyOwnerError();
+      return false;
     }
-    if (this.#owner !== null && this.#owner === current.task) throw this.#alreadyOwnerError();
-    return false;
+    if (firstWaiter(this.waiters) !== null) return false;
+    this.#assignTo(runningTask(), n);
+    return true;
   }
 
   /**
-   * Releases a permit of the calling task, or passes it to the task that has waited longest.
-   * Errors: ERR_NOT_OWNER.
+   * Releases `n` permits of the calling task. They go to the tasks that have waited longest.
+   * Errors: RangeError; ERR_NOT_OWNER if the task holds fewer, and then it keeps them.
    */
-  release(): void {
+  release(n = 1): void {
+    checkInteger('n', n, 1, Number.MAX_SAFE_INTEGER);
     const hold = current.task === null ? undefined : this.#holds.get(current.task);
-    if (hold === undefined) throw this.#notOwnerError();
-    hold.count--;
+    if (hold === undefined || hold.count < n) throw this.#notOwnerError(hold?.count ?? 0, n);
+    hold.count -= n;
     if (hold.count === 0) this.#removeHold(hold);
-    this.#inUse--;
+    this.#inUse -= n;
     this.#assignFree();
   }
 
   /**
-   * Runs `op` in the calling task while it holds a permit, and returns the value of `op`.
-   * Cancel: as `acquire`; while `op` runs, as `op`, and the permit is released.
+   * Runs `op` in the calling task while it holds `n` permits, and returns the value of `op`.
+   * Cancel: as `acquire`; while `op` runs, as `op`, and the permits are released.
    * Errors: as `acquire`; those of `op`.
    */
-  with<T>(op: OperationSource<T>): Operation<T> {
+  with<T>(op: OperationSource<T>, n = 1): Operation<T> {
     checkSource(op);
-    return new Lazy(() => withHeld(this, op));
+    this.#checkCount(n);
+    return new Lazy(() => withHeld(this, op, n));
   }
 
   /**
@@ -140,10 +148,10 @@ export class Semaphore {
   }
 
   /** @internal */
-  becomesFree(isFree: (holder: TaskImpl) => boolean): boolean {
+  becomesFree(isFree: (holder: TaskImpl) => boolean, n: number): boolean {
     let permits = this.available;
     for (const hold of this.#holds.values()) if (isFree(hold.task)) permits += hold.count;
-    return permits > 0;
+    return permits >= n;
   }
 
   /** The only task that holds permits, or null. */
@@ -157,24 +165,36 @@ export class Semaphore {
     return current.task !== null && this.#holds.has(current.task);
   }
 
+  /** The tasks behind a waiter that has left may need fewer permits. @internal */
+  waiterLeft(): void {
+    this.#assignFree();
+  }
+
+  #checkCount(n: number): void {
+    // A semaphore without permits may get some by `resize`.
+    checkInteger('n', n, 1, Math.max(1, Math.min(this.#permits, Number.MAX_SAFE_INTEGER)));
+  }
+
   #assignFree(): void {
-    while (this.available > 0) {
+    for (;;) {
       const next = firstWaiter(this.waiters);
       if (next === null) return;
-      this.#assignTo(next.task);
+      const { n } = next.request as Acquire;
+      if (this.available < n) return;
+      this.#assignTo(next.task, n);
       next.wake();
     }
   }
 
-  #assignTo(task: TaskImpl): void {
+  #assignTo(task: TaskImpl, n: number): void {
     let hold = this.#holds.get(task);
     if (hold === undefined) {
       hold = new Hold(task, (ended) => this.#ownerEnded(ended));
       this.#holds.set(task, hold);
       hold.start(task);
     }
-    hold.count++;
-    this.#inUse++;
+    hold.count += n;
+    this.#inUse += n;
   }
 
   #removeHold(hold: Hold): void {
@@ -195,14 +215,15 @@ export class Semaphore {
   #alreadyOwnerError(): OwnerError {
     return new OwnerError(
       'ERR_ALREADY_OWNER',
-      `Task '${this.#owner?.name}' holds all permits of the ${titled('semaphore', this.name)} ` +
-        'already and would wait for itself',
+      `Task '${this.#owner?.name}' would wait for itself: no other task holds permits of the ` +
+        titled('semaphore', this.name),
     );
   }
 
-  #notOwnerError(): OwnerError {
+  #notOwnerError(held: number, n: number): OwnerError {
     const caller = current.task === null ? 'a caller outside of tasks' : taskTitle(current.task);
-    const text = `${caller} holds no permit of the ${titled('semaphore', this.name)} to release`;
+    const count = held === 0 ? 'no permit' : `${held} of the ${n} permits`;
+    const text = `${caller} holds ${count} of the ${titled('semaphore', this.name)} to release`;
     return new OwnerError('ERR_NOT_OWNER', text);
   }
 }

@@ -10,9 +10,12 @@
 
 import type { Selectable, Waiter } from '../kernel/case.ts';
 import { WOULD_WAIT } from '../kernel/case.ts';
+import { current } from '../kernel/current.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
+import type { TaskImpl } from '../kernel/task/task.ts';
 import { RingBuffer } from '../support/ring-buffer.ts';
 import { SlowSubscriberError } from './errors.ts';
+import { OwnerMonitor } from './ownership.ts';
 import { firstWaiter, WaitingOperation, wakeAll } from './wait-queue.ts';
 
 /** The behaviour of a broadcast when the buffer of a subscription is full. */
@@ -31,7 +34,11 @@ export interface SubscriptionStats {
   readonly closed: boolean;
 }
 
-/** One receiver of a broadcast. */
+/**
+ * One receiver of a broadcast. It is closed when the task that subscribed and the last task that
+ * called `next()` have both ended, so that senders do not wait for it. One that was made outside
+ * of tasks must be closed by the program.
+ */
 export interface Subscription<T> extends Disposable {
   /**
    * Receives the next item as an IteratorResult: `{ done: true }` once the subscription is closed,
@@ -59,6 +66,12 @@ export class SubscriptionImpl<T> implements Subscription<T> {
   readonly receivers: ParkingQueue<Waiter> = new ParkingQueue();
   readonly #source: SubscriptionSource;
   readonly #buffer = new RingBuffer<T>();
+  /** The task that subscribed; null: outside of tasks, so no end is monitored. */
+  readonly #subscriber: TaskImpl | null = current.task;
+  readonly #subscriberMonitor = new OwnerMonitor(() => this.#taskEnded());
+  /** The last other task that received. */
+  #receiver: TaskImpl | null = null;
+  readonly #receiverMonitor = new OwnerMonitor(() => this.#taskEnded());
   #full = false;
   #ended = false;
   /** True once an item was missed and `slow` is 'fail'. */
@@ -68,6 +81,7 @@ export class SubscriptionImpl<T> implements Subscription<T> {
 
   constructor(source: SubscriptionSource) {
     this.#source = source;
+    if (this.#subscriber !== null) this.#subscriberMonitor.start(this.#subscriber);
   }
 
   next(): Selectable<IteratorResult<T, undefined>> {
@@ -102,6 +116,8 @@ export class SubscriptionImpl<T> implements Subscription<T> {
   /** Takes no more items. */
   end(): void {
     this.#ended = true;
+    this.#subscriberMonitor.stop();
+    this.#receiverMonitor.stop();
     wakeAll(this.receivers, { done: true, value: undefined });
     this.#setFull(false);
   }
@@ -119,8 +135,22 @@ export class SubscriptionImpl<T> implements Subscription<T> {
     if (this.#buffer.length >= this.#source.capacity) this.#setFull(true);
   }
 
+  #noteReceiver(task: TaskImpl | null): void {
+    if (task === null || task === this.#receiver || task === this.#subscriber) return;
+    if (this.#subscriber === null || this.#ended) return;
+    this.#receiverMonitor.stop();
+    this.#receiver = task;
+    this.#receiverMonitor.start(task);
+  }
+
+  #taskEnded(): void {
+    const receiverEnded = this.#receiver === null || this.#receiver.finished;
+    if (this.#subscriber?.finished === true && receiverEnded) this.close();
+  }
+
   /** Receives without waiting. */
   take(): IteratorResult<T, undefined> | typeof WOULD_WAIT {
+    this.#noteReceiver(current.task);
     if (this.#buffer.length > 0) {
       const item = this.#buffer.shift();
       this.#received++;

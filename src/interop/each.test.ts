@@ -2,8 +2,11 @@ import { EventEmitter, on } from 'node:events';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { Broadcast } from '../flow/broadcast.ts';
+import { Channel } from '../flow/channel.ts';
 import type { Wait } from '../kernel/operation.ts';
 import { moveOnAfter, scope, timeout } from '../kernel/scope/with-scope.ts';
+import { group } from '../kernel/task/group.ts';
 import { sleep } from '../kernel/waits.ts';
 import { run } from '../node/run.ts';
 import { each } from './each.ts';
@@ -202,5 +205,40 @@ describe('each', () => {
     expect(() => each([1] as never, () => sleep(0))).toThrow(TypeError);
     expect(() => each(undefined as never, () => sleep(0))).toThrow(TypeError);
     expect(() => each(numbers(1, []), undefined as never)).toThrow(TypeError);
+  });
+});
+
+describe('each over a channel or a subscription', () => {
+  it('runs the operation for each item until the channel is closed and drained', async () => {
+    const seen: number[] = [];
+    await run(() =>
+      group(function* (g) {
+        const jobs = new Channel<number>(1);
+        const news = new Broadcast<number>();
+        const note = function* (item: number): Generator<Wait, void> {
+          yield* sleep(0);
+          seen.push(item);
+        };
+        g.spawn(() => each(jobs, note));
+        const subscription = news.subscribe();
+        for (const item of [1, 2, 3]) yield* jobs.send(item);
+        jobs.close();
+        yield* news.send(4);
+        news.close();
+        yield* each(subscription, note);
+      }),
+    );
+    expect(seen.sort()).toEqual([1, 2, 3, 4]);
+  });
+
+  it('throws an error of the operation, and leaves the channel open', async () => {
+    const jobs = new Channel<number>(2);
+    jobs.trySend(1);
+    jobs.trySend(2);
+    const failing = function* (): Generator<Wait, void> {
+      throw new Error('bad job');
+    };
+    await expect(run(() => each(jobs, failing))).rejects.toThrow('bad job');
+    expect([jobs.closed, jobs.size]).toEqual([false, 1]);
   });
 });

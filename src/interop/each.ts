@@ -1,4 +1,4 @@
-/** `each`: runs an operation for every item of an async iterable. */
+/** `each`: runs an operation for every item of an async iterable, a channel or a subscription. */
 import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { isPromise, Lazy, operationOf } from '../kernel/operation.ts';
@@ -13,29 +13,54 @@ import { until } from './until.ts';
  */
 const CLOSE_GRACE_MS = 500;
 
+/** A Channel, or a Subscription of a Broadcast. */
+export interface ItemSource<T> {
+  next(): Operation<IteratorResult<T, undefined>>;
+}
+
 /**
  * Runs `fn(item)` for every item of `items` in sequence, in the calling task, as `for await` does
  * in an async function. The next item is requested when the operation has ended. After an error or
- * a cancellation it calls `return()` of the iterator and waits for it.
+ * a cancellation it calls `return()` of the iterator and waits for it. From a channel or a
+ * subscription it receives until that is closed and drained; an error of `fn` does not close it.
  *
  * Errors: an error of `items` or of `fn`, unchanged. An error of closing the iterator goes to
  * `hooks.onUnhandled`, because another error is already being thrown. TypeError if `items` is not
- * async iterable.
+ * async iterable, a channel or a subscription.
  * Cancel: the iterator is closed, within 5 s, or within 0.5 s while an item is pending. An iterator
- * that takes longer is reported with ERR_SHIELD_EXPIRED. A pending item is lost.
+ * that takes longer is reported with ERR_SHIELD_EXPIRED. A pending item is lost. No item of a
+ * channel or a subscription is lost.
  *
  * @example
  * yield* each(createReadStream(path), (chunk) => socket.sendAll(chunk));
  */
 export function each<T>(
-  items: AsyncIterable<T>,
+  items: AsyncIterable<T> | ItemSource<T>,
   fn: (item: T) => Operation<unknown>,
 ): Operation<void> {
-  if (typeof (items as Partial<AsyncIterable<T>> | null)?.[Symbol.asyncIterator] !== 'function') {
-    throw wrongType('items', 'an async iterable', items);
-  }
   if (typeof fn !== 'function') throw wrongType('fn', 'a function that returns an operation', fn);
+  if (isItemSource<T>(items)) return new Lazy(() => drain(items, fn));
+  if (typeof (items as Partial<AsyncIterable<T>> | null)?.[Symbol.asyncIterator] !== 'function') {
+    throw wrongType('items', 'an async iterable, a channel or a subscription', items);
+  }
   return new Lazy(() => runEach(items, fn));
+}
+
+function isItemSource<T>(items: unknown): items is ItemSource<T> {
+  if (typeof items !== 'object' || items === null) return false;
+  if (Symbol.asyncIterator in items || Symbol.iterator in items) return false;
+  return typeof (items as Partial<ItemSource<T>>).next === 'function';
+}
+
+function* drain<T>(
+  source: ItemSource<T>,
+  fn: (item: T) => Operation<unknown>,
+): Generator<Wait, void> {
+  for (;;) {
+    const { done, value } = yield* source.next();
+    if (done === true) return;
+    yield* operationOf(() => fn(value as T));
+  }
 }
 
 function* runEach<T>(

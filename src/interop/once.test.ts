@@ -1,9 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import type { Operation } from '../kernel/operation.ts';
+import { Channel } from '../flow/channel.ts';
+import { select } from '../flow/select/select.ts';
+import type { Selectable } from '../kernel/case.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import { group } from '../kernel/task/group.ts';
-import { pause, sleep } from '../kernel/waits.ts';
+import { pause, sleep, sleepForever } from '../kernel/waits.ts';
 import { run } from '../node/run.ts';
 import { once } from './once.ts';
 
@@ -150,8 +152,42 @@ describe('once', () => {
 
   it('infers the type of the arguments', () => {
     const emitter = new EventEmitter();
-    expectTypeOf(once(emitter, 'x')).toEqualTypeOf<Operation<unknown[]>>();
-    expectTypeOf(once<[Buffer]>(emitter, 'x')).toEqualTypeOf<Operation<[Buffer]>>();
-    expectTypeOf(once(new EventTarget(), 'x')).toEqualTypeOf<Operation<[Event]>>();
+    expectTypeOf(once(emitter, 'x')).toEqualTypeOf<Selectable<unknown[]>>();
+    expectTypeOf(once<[Buffer]>(emitter, 'x')).toEqualTypeOf<Selectable<[Buffer]>>();
+    expectTypeOf(once(new EventTarget(), 'x')).toEqualTypeOf<Selectable<[Event]>>();
+  });
+});
+
+describe('once as a case of select', () => {
+  it('is chosen when the event comes', async () => {
+    await run(function* () {
+      const emitter = new EventEmitter();
+      const jobs = new Channel<number>();
+      setImmediate(() => emitter.emit('exit', 3));
+      const exited = yield* select({ exit: once(emitter, 'exit'), job: jobs.receive() });
+      expect(exited).toEqual({ key: 'exit', value: [3] });
+    });
+  });
+
+  it('leaves no listener if another case is chosen', async () => {
+    await run(function* () {
+      const emitter = new EventEmitter();
+      const late = sleep(1);
+      const chosen = yield* select({ exit: once(emitter, 'exit'), late });
+      expect([chosen.key, emitter.listenerCount('exit'), emitter.listenerCount('error')]).toEqual([
+        'late',
+        0,
+        0,
+      ]);
+    });
+  });
+
+  it('throws the error of the emitter', async () => {
+    const emitter = new EventEmitter();
+    const failing = run(function* () {
+      setImmediate(() => emitter.emit('error', new Error('broken')));
+      yield* select({ exit: once(emitter, 'exit'), late: sleepForever() });
+    });
+    await expect(failing).rejects.toThrow('broken');
   });
 });

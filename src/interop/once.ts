@@ -1,6 +1,8 @@
 /** `once`: waits for an event of an EventEmitter or an EventTarget. */
+import type { Case, CaseWaiter, Selectable } from '../kernel/case.ts';
+import { WOULD_WAIT } from '../kernel/case.ts';
 import { runningTask } from '../kernel/current.ts';
-import type { Operation, Wait } from '../kernel/operation.ts';
+import type { Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
@@ -29,22 +31,77 @@ export interface EmitterLike {
 export function once<A extends unknown[] = unknown[]>(
   emitter: EmitterLike,
   event: string | symbol,
-): Operation<A>;
-export function once<E extends Event = Event>(target: EventTarget, event: string): Operation<[E]>;
+): Selectable<A>;
+export function once<E extends Event = Event>(target: EventTarget, event: string): Selectable<[E]>;
 export function once(
   source: EmitterLike | EventTarget,
   event: string | symbol,
-): Operation<unknown[]> {
+): Selectable<unknown[]> {
   if (!isEmitter(source) && !isTarget(source)) {
     throw wrongType('emitter', 'an EventEmitter or an EventTarget', source);
   }
-  return new Lazy(() => runOnce(source, event));
+  return new OnceOperation(source, event);
 }
 
-function* runOnce(
-  source: EmitterLike | EventTarget,
-  event: string | symbol,
-): Generator<Wait, unknown[]> {
+type Source = EmitterLike | EventTarget;
+
+class OnceOperation extends Lazy<unknown[]> implements Selectable<unknown[]> {
+  readonly #source: Source;
+  readonly #event: string | symbol;
+
+  constructor(source: Source, event: string | symbol) {
+    super(() => runOnce(source, event));
+    this.#source = source;
+    this.#event = event;
+  }
+
+  asCase(): Case<unknown[]> {
+    // Counts as driven. The generator is not needed.
+    this[Symbol.iterator]();
+    return new OnceCase(this.#source, this.#event);
+  }
+}
+
+/** Listens while the select waits. */
+class OnceCase implements Case<unknown[]> {
+  readonly external = true;
+  readonly realTime = true;
+  readonly #source: Source;
+  readonly #event: string | symbol;
+  readonly #scheduler = runningTask().scheduler;
+  #stop: () => void = () => {};
+
+  constructor(source: Source, event: string | symbol) {
+    this.#source = source;
+    this.#event = event;
+  }
+
+  describe(): string {
+    return describeEvent(this.#event);
+  }
+
+  attempt(): typeof WOULD_WAIT {
+    return WOULD_WAIT;
+  }
+
+  enlist(waiter: CaseWaiter): void {
+    this.#stop = listen(
+      this.#source,
+      this.#event,
+      (...args) => void waiter.wake(args),
+      (error) => {
+        // A cancelled select listens until its next step: report an error then.
+        if (waiter.stale || !waiter.fail(error)) this.#scheduler.unhandled(error);
+      },
+    );
+  }
+
+  leave(): void {
+    this.#stop();
+  }
+}
+
+function* runOnce(source: Source, event: string | symbol): Generator<Wait, unknown[]> {
   yield* checkpoint();
   const parking = new EventWait(event);
   const onEvent = (...args: unknown[]): void => {
@@ -55,14 +112,23 @@ function* runOnce(
     stop();
     parking.failOrReport(error);
   };
-  const stop = isEmitter(source)
-    ? listenToEmitter(source, event, onEvent, onError)
-    : listenToTarget(source, String(event), onEvent);
+  const stop = listen(source, event, onEvent, onError);
   try {
     return yield* park<unknown[]>(parking);
   } finally {
     stop();
   }
+}
+
+function listen(
+  source: Source,
+  event: string | symbol,
+  onEvent: Listener,
+  onError: Listener,
+): () => void {
+  return isEmitter(source)
+    ? listenToEmitter(source, event, onEvent, onError)
+    : listenToTarget(source, String(event), onEvent);
 }
 
 /** Adds both listeners. Returns a function that removes them. */
@@ -94,13 +160,16 @@ function isTarget(source: unknown): source is EventTarget {
   return typeof (source as Partial<EventTarget> | null)?.addEventListener === 'function';
 }
 
+function describeEvent(event: string | symbol): string {
+  return `event ${typeof event === 'string' ? `'${event}'` : show(event)}`;
+}
+
 class EventWait extends Parking {
   readonly #scheduler = runningTask().scheduler;
   #withdrawn = false;
 
   constructor(event: string | symbol) {
-    const name = typeof event === 'string' ? `'${event}'` : show(event);
-    super(`event ${name}`, { realTime: true });
+    super(describeEvent(event), { realTime: true });
   }
 
   /** Between its cancellation and its next step the task still listens: report an error then. */

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { A, failAfter, succeed } from '../../../test/support/kernel/operations.ts';
+import { A, failAfter, succeed, thrownBy } from '../../../test/support/kernel/operations.ts';
 import { codeOf, failureOf, play, VirtualHost } from '../../../test/support/kernel/virtual-host.ts';
 import { now } from '../../kernel/current.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
@@ -151,5 +151,30 @@ describe('retry', () => {
         return 1;
       }),
     ).toEqualTypeOf<Operation<number>>();
+  });
+});
+
+describe('the options of retry', () => {
+  it('limit each delay to maxDelayMs, which is 30 s by default', () => {
+    const times = (options: RetryOptions) =>
+      play(function* () {
+        const starts: number[] = [];
+        const failing = function* (): Generator<Wait, void> {
+          starts.push(now());
+          throw new Error('down');
+        };
+        yield* thrownBy(retry(failing, options));
+        return starts;
+      });
+    expect(times({ times: 4, delayMs: 20_000 })).toEqual([0, 20_000, 50_000, 80_000]);
+    expect(times({ times: 4, delayMs: 10, maxDelayMs: 15 })).toEqual([0, 10, 25, 40]);
+    expect(times({ times: 3, delayMs: 40_000 })).toEqual([0, 40_000, 80_000]);
+    expect(times({ times: 3, delayMs: 1e6, maxDelayMs: Infinity })).toEqual([0, 1e6, 3e6]);
+  });
+
+  it('with an unknown name are a TypeError that suggests the right one', () => {
+    const options = { maxDelay: 5 } as unknown as RetryOptions;
+    expect(() => retry(() => sleep(1), options)).toThrow('did you mean `maxDelayMs`?');
+    expect(() => retry(() => sleep(1), { maxDelayMs: -1 })).toThrow(RangeError);
   });
 });
