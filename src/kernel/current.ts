@@ -1,10 +1,37 @@
 /** The running task, its scope and its clock. One task runs at a time in a thread. */
+import { runtimeDirectory } from './debug.ts';
 import { UsageError } from './errors.ts';
 import type { Scope, ScopeImpl } from './scope/scope.ts';
 import type { Task, TaskImpl } from './task/task.ts';
 
 /** Set by the scheduler before and after each step. */
 export const current: { task: TaskImpl | null } = { task: null };
+
+/** A copy of the package in this thread. Its fields are the same in all versions. */
+interface Copy {
+  readonly directory: string;
+  readonly current: { readonly task: object | null };
+}
+
+/**
+ * All copies that are loaded: two versions in `node_modules`, or one that was bundled. They share
+ * nothing else, so a function of one copy works only inside the tasks of that copy.
+ */
+const copies: Copy[] = loadedCopies();
+const thisCopy: Copy = { directory: runtimeDirectory ?? 'a bundle', current };
+copies.push(thisCopy);
+
+function loadedCopies(): Copy[] {
+  const key = Symbol.for('coronet.copies');
+  const global = globalThis as { [key]?: Copy[] };
+  if (global[key] === undefined) Object.defineProperty(global, key, { value: [] });
+  return global[key] as Copy[];
+}
+
+/** The directories of the other copies, for the errors of objects that are not of this one. */
+export function otherCopies(): readonly string[] {
+  return copies.filter((copy) => copy !== thisCopy).map(({ directory }) => directory);
+}
 
 /** The running task. Throws ERR_NO_TASK outside tasks. */
 export function runningTask(): TaskImpl {
@@ -37,9 +64,20 @@ export function now(): number {
 }
 
 function noTask(): UsageError {
+  const running = copies.find((copy) => copy.current.task !== null);
+  if (running !== undefined) return twoCopies(running);
   return new UsageError(
     'ERR_NO_TASK',
     'This function works only inside a task. Start one with `run(function* () { … })`, and use ' +
       '`yield*` to drive operations.',
+  );
+}
+
+function twoCopies(running: Copy): UsageError {
+  return new UsageError(
+    'ERR_TWO_COPIES',
+    'This function and the running task belong to two copies of the package. ' +
+      `The function: ${thisCopy.directory}. The task: ${running.directory}. ` +
+      'Install one version, which `npm ls coronet` shows, and do not bundle a second copy.',
   );
 }

@@ -109,7 +109,7 @@ function findRuntimeDirectory(): string | undefined {
   }
 }
 
-const runtimeDirectory: string | undefined = findRuntimeDirectory();
+export const runtimeDirectory: string | undefined = findRuntimeDirectory();
 
 function isUserLine(line: string): boolean {
   if (/[ (]node:/.test(line) || line.includes('(<anonymous>)')) return false;

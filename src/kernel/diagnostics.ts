@@ -1,5 +1,6 @@
 /** Texts about waits and tasks: `waitingOn`, the lines of reports, the errors of wrong yields. */
 import { isInstance, show } from '../support/checks.ts';
+import { otherCopies } from './current.ts';
 import { BusyError, CoronetError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';
 import { isOperation, isPromise } from './operation.ts';
@@ -35,13 +36,21 @@ function hint(yielded: unknown): string {
   }
   const word: unknown = Array.isArray(yielded) ? yielded[0] : yielded;
   if (REASONS.includes(word)) {
-    if (word !== yielded) return `A task cannot wait with '${word}' for this object.`;
+    if (word !== yielded) {
+      return `A task cannot wait with '${word}' for this object.${copiesHint()}`;
+    }
     return `Write \`yield ['${word}', …]\` instead of \`yield* ['${word}', …]\`.`;
   }
   return (
     "Expected `yield`, or one of ['recv', socket], ['send', socket], ['sleep', ms]. `yield*` " +
     'takes an operation, not an array, a string or a set.'
   );
+}
+
+function copiesHint(): string {
+  const others = otherCopies();
+  if (others.length === 0) return '';
+  return ` It may be of another copy of the package, which is loaded from ${others.join(', ')}.`;
 }
 
 const REASONS: readonly unknown[] = ['recv', 'send', 'sleep', 'park'];

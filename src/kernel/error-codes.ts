@@ -135,6 +135,16 @@ export const KERNEL_ERRORS: Catalogue = {
     cause: 'The limit of `timeout`, `deadline` or `timeoutMs`. The message states the wait.',
     remedy: 'Retry, raise the limit, or use `moveOnAfter` to get `undefined` instead.',
   },
+  ERR_TWO_COPIES: {
+    className: 'UsageError',
+    sentence: 'A function of one copy of the package was called inside a task of another copy.',
+    cause:
+      'Two versions in `node_modules`, or a bundle that contains one copy while another package ' +
+      'loads a second one.',
+    remedy:
+      'Let all packages depend on one version (`npm ls coronet`, `npm dedupe`), and keep the ' +
+      'package external to bundles. The message has both directories.',
+  },
   ERR_UNCOOPERATIVE: {
     className: 'UncooperativeError',
     sentence: 'A task ignored its cancellation repeatedly and was ended by force.',

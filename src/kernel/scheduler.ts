@@ -45,7 +45,7 @@ import type { Hooks } from './hooks.ts';
 import type { AsyncContexts, SchedulerHost } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf, throwInto, throwUnknownReason } from './operation.ts';
-import { isCancelled } from './scope/cancelled.ts';
+import { catchingScope } from './scope/cancelled.ts';
 import { countDelivery, endByForce } from './scope/forced-end.ts';
 import type { ScopeImpl } from './scope/scope.ts';
 import { TaskImpl } from './task/task.ts';
@@ -252,7 +252,7 @@ export class Scheduler {
 
   /** The cancellation of the task's scope, or of one around it, is not a failure. */
   #fail(task: TaskImpl, error: unknown): void {
-    const isOwnCancellation = isCancelled(error) && error.scope.reaches(task.ownScope);
+    const isOwnCancellation = catchingScope(error)?.reaches(task.ownScope) === true;
     if (isOwnCancellation) return this.#finish(task, 'cancelled', error);
     noteTasks(error, task);
     this.#finish(task, 'failed', error);

@@ -2,8 +2,15 @@
 
 /** The TypeError for an argument, with Node's code ERR_INVALID_ARG_TYPE. */
 export function wrongType(name: string, expected: string, got: unknown): TypeError {
-  const message = `Expected \`${name}\` to be ${expected}, got ${show(got)} (${typeName(got)})`;
+  const type = isNamesake(got, expected) ? 'of another copy of the package' : typeName(got);
+  const message = `Expected \`${name}\` to be ${expected}, got ${show(got)} (${type})`;
   return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
+}
+
+/** Whether `value` has a class with the expected name that is not the expected class. */
+function isNamesake(value: unknown, expected: string): boolean {
+  const { name } = (value as { constructor?: { name?: unknown } } | null)?.constructor ?? {};
+  return typeof value === 'object' && /^[A-Z]/.test(String(name)) && expected === `a ${name}`;
 }
 
 /** The RangeError for an argument, with Node's code ERR_OUT_OF_RANGE. */

@@ -27,7 +27,7 @@ import { runningTask } from '../../kernel/current.ts';
 import { GroupError, TaskCancelledError } from '../../kernel/errors.ts';
 import type { Operation, OperationSource, Wait } from '../../kernel/operation.ts';
 import { checkSource, discard, Lazy, operationOf } from '../../kernel/operation.ts';
-import { isCancelled } from '../../kernel/scope/cancelled.ts';
+import { catchingScope, isCancelled } from '../../kernel/scope/cancelled.ts';
 import type { Group } from '../../kernel/task/group.ts';
 import { runGroup } from '../../kernel/task/group.ts';
 import { checkpoint, sleepForever } from '../../kernel/waits.ts';
@@ -196,7 +196,7 @@ export abstract class Combinator<R> {
    */
   #memberThrew(index: number, error: unknown): boolean {
     const task = runningTask();
-    const own = isCancelled(error) && error.scope.encloses(task.ownScope);
+    const own = catchingScope(error)?.encloses(task.ownScope) === true;
     if (own && this.ending) return true;
     const failure = own ? memberCancelled(task.name, error) : error;
     if (this.#decision === null) {

@@ -7,6 +7,9 @@
 import { firstLine } from '../../support/checks.ts';
 import type { ScopeImpl } from './scope.ts';
 
+/** Marks a Cancelled for every copy of the package in the process. */
+const BRAND = Symbol.for('coronet.cancelled');
+
 /** The value that operations in a cancelled scope throw. Not an Error; see `isCancelled`. */
 export class Cancelled {
   /** The argument of `cancel(reason)`, or the TimeoutError of a deadline. */
@@ -22,8 +25,9 @@ export class Cancelled {
   }
 
   /** @internal */
-  static isCancelled(thrown: unknown): thrown is Cancelled {
-    return typeof thrown === 'object' && thrown !== null && #isGenuine in thrown;
+  static scopeOf(thrown: unknown): ScopeImpl | null {
+    const isGenuine = typeof thrown === 'object' && thrown !== null && #isGenuine in thrown;
+    return isGenuine ? thrown.scope : null;
   }
 
   toString(): string {
@@ -31,8 +35,11 @@ export class Cancelled {
   }
 }
 
+Object.defineProperty(Cancelled.prototype, BRAND, { value: true });
+
 /**
- * True for a value that a cancellation throws. Rethrow it after cleaning up.
+ * True for a value that a cancellation throws, also one of another copy of this package in the
+ * process. Rethrow it after cleaning up.
  *
  * @example
  * try {
@@ -43,5 +50,15 @@ export class Cancelled {
  * }
  */
 export function isCancelled(thrown: unknown): thrown is Cancelled {
-  return Cancelled.isCancelled(thrown);
+  if (Cancelled.scopeOf(thrown) !== null) return true;
+  try {
+    return typeof thrown === 'object' && thrown !== null && BRAND in thrown;
+  } catch {
+    return false; // a revoked proxy
+  }
+}
+
+/** The scope that catches `thrown`; null unless it is a Cancelled of this copy. Never throws. */
+export function catchingScope(thrown: unknown): ScopeImpl | null {
+  return Cancelled.scopeOf(thrown);
 }

@@ -26,7 +26,7 @@ import type { TaskImpl } from '../task/task.ts';
 import type { TimerTarget } from '../timers.ts';
 import { Timer } from '../timers.ts';
 import { LatchWait } from '../waits.ts';
-import { Cancelled, isCancelled } from './cancelled.ts';
+import { Cancelled, catchingScope } from './cancelled.ts';
 
 /** A region that can be cancelled or stopped, with a deadline that can be moved. */
 export interface Scope {
@@ -141,7 +141,7 @@ export class ScopeImpl implements Scope, TimerTarget {
 
   /** True if `error` is the cancellation of this scope, which it catches when control leaves it. */
   owns(error: unknown): boolean {
-    return isCancelled(error) && error.scope === this;
+    return catchingScope(error) === this;
   }
 
   /** True if this scope is `other` or a scope around it. */

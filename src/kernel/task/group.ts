@@ -19,7 +19,7 @@ import type { Operation, OperationSource, Wait } from '../operation.ts';
 import { checkSource, discard, Lazy, operationOf } from '../operation.ts';
 import { Parking } from '../parking.ts';
 import type { Cancelled } from '../scope/cancelled.ts';
-import { isCancelled } from '../scope/cancelled.ts';
+import { catchingScope } from '../scope/cancelled.ts';
 import type { Scope } from '../scope/scope.ts';
 import { ScopeImpl } from '../scope/scope.ts';
 import { mustPauseFirst, park } from '../waits.ts';
@@ -189,7 +189,7 @@ export class GroupImpl implements Group {
 
   /** The body threw. A cancellation of the group or of a scope around it is not a failure. */
   bodyFailed(error: unknown): void {
-    if (isCancelled(error) && error.scope.reaches(this.scope)) return;
+    if (catchingScope(error)?.reaches(this.scope) === true) return;
     this.#fail(this.owner.name, error);
   }
 
