@@ -15,11 +15,11 @@
 import type { Case, Selectable } from '../kernel/case.ts';
 import { Waiter, WOULD_WAIT } from '../kernel/case.ts';
 import { runningTask } from '../kernel/current.ts';
-import { debug } from '../kernel/debug.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
-import { alreadyDriven, PAUSE } from '../kernel/operation.ts';
+import { alreadyDriven, PAUSE, rejectAwait } from '../kernel/operation.ts';
 import type { ParkingQueue } from '../kernel/parking.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
+import { noteDriven, noteMade } from '../kernel/task/undriven.ts';
 import { mustPause, parkWait } from '../kernel/waits.ts';
 
 /** Removes the stale waiters at the front. Returns the first other waiter, which stays, or null. */
@@ -85,7 +85,7 @@ export abstract class WaitingOperation<T>
     this.outcome = undefined;
     this.waitingTask = null;
     this.waitQueue = waitQueue;
-    debug.tracker?.made(this);
+    noteMade(this);
   }
 
   /** Attempts the request once. "Would wait" has no effect. */
@@ -94,7 +94,7 @@ export abstract class WaitingOperation<T>
   [Symbol.iterator](): this {
     if (this.stage !== 'new') throw alreadyDriven(this);
     this.stage = 'driven';
-    debug.tracker?.driven(this);
+    noteDriven(this);
     return this;
   }
 
@@ -120,9 +120,13 @@ export abstract class WaitingOperation<T>
   }
 
   return(value?: unknown): IteratorResult<Wait, T> {
-    debug.tracker?.driven(this);
+    noteDriven(this);
     if (this.waiter === null) this.abandon();
     return { done: true, value: value as T };
+  }
+
+  then(_resolve: unknown, reject: unknown): void {
+    rejectAwait(this, reject);
   }
 
   override wake(value?: unknown): boolean {

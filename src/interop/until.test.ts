@@ -41,7 +41,6 @@ class Endless extends Promise<never> {
     return Promise;
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: the class counts the calls of `then`
   override then<A = never, B = never>(
     resolve?: ((value: never) => A | PromiseLike<A>) | null,
     reject?: ((error: unknown) => B | PromiseLike<B>) | null,
@@ -86,7 +85,6 @@ describe('until with a promise', () => {
   it('accepts any thenable, and calls its `then` for each wait', async () => {
     let calls = 0;
     const thenable = {
-      // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable
       then(resolve: (value: number) => void): void {
         resolve(++calls);
       },

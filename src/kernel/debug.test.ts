@@ -4,7 +4,6 @@ import type { RunOptions } from '../node/run.ts';
 import { run } from '../node/run.ts';
 import { debug } from './debug.ts';
 import type { Operation, OperationSource } from './operation.ts';
-import { timeout } from './scope/with-scope.ts';
 import { group } from './task/group.ts';
 import type { TaskImpl } from './task/task.ts';
 import { sleep, sleepForever } from './waits.ts';
@@ -29,39 +28,6 @@ async function inDebug(
 function codes(warnings: readonly Error[]): unknown[] {
   return warnings.map((warning) => (warning as { code?: unknown }).code);
 }
-
-/** Without the long steps, which any test may have on a busy machine. */
-function butLongSteps(warnings: readonly Error[]): Error[] {
-  return warnings.filter((warning) => (warning as { code?: unknown }).code !== 'ERR_LONG_STEP');
-}
-
-/** Runs the garbage collector and the finalization callbacks. */
-function* collect(): Operation<void> {
-  for (let i = 0; i < 10; i++) {
-    globalThis.gc?.();
-    yield* sleep(2);
-  }
-}
-
-test('debug mode reports an undriven operation with the line that made it', async () => {
-  function* forgetful(): Operation<void> {
-    sleep(1);
-    yield* collect();
-  }
-  const { warnings } = await inDebug(forgetful);
-  const [forgotten, ...others] = butLongSteps(warnings);
-  expect([forgotten, others]).toMatchObject([{ code: 'ERR_NOT_DRIVEN' }, []]);
-  expect(forgotten?.message).toMatch(/missing at .*forgetful .*debug\.test\.ts/);
-});
-
-test('debug mode does not report an operation that was driven or discarded', async () => {
-  const { warnings } = await inDebug(function* () {
-    yield* sleep(0);
-    (timeout(1, sleep(1)) as unknown as { return(): void }).return();
-    yield* collect();
-  });
-  expect(butLongSteps(warnings)).toEqual([]);
-});
 
 test('debug mode reports the task of a step that holds the thread', async () => {
   const { warnings } = await inDebug(

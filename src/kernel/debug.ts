@@ -1,15 +1,13 @@
 /**
  * Debug mode: checks that are useful during development and too slow for production.
  *
- *  - An operation that was made, never driven, and then garbage-collected is reported with the
- *    source line that made it.
+ *  - The line that made an operation is recorded, for the reports of task/undriven.ts.
  *  - Tasks record the source line that spawned them, and the lines at which they were suspended.
  *  - A step that holds the thread for a long time is reported.
  *
  * It is on during a run with `debug: true`, or always with CORONET_DEBUG=1, which the host reads.
  * When it is off, each check costs one comparison.
  */
-import { UsageError } from './errors.ts';
 import type { TaskImpl } from './task/task.ts';
 
 /** A step that takes longer than this is reported. */
@@ -20,13 +18,10 @@ export const debug: { tracker: Tracker | null } = { tracker: null };
 
 let runs = 0;
 
-/**
- * Turns debug mode on for a run. Problems are passed to `report`. Returns a function that turns it
- * off again for this run.
- */
-export function enterDebug(report: (problem: unknown) => void): () => void {
+/** Turns debug mode on for a run. Returns a function that turns it off again for this run. */
+export function enterDebug(): () => void {
   runs++;
-  debug.tracker ??= new Tracker(report);
+  debug.tracker ??= new Tracker();
   let hasLeft = false;
   return () => {
     if (hasLeft) return;
@@ -36,25 +31,10 @@ export function enterDebug(report: (problem: unknown) => void): () => void {
   };
 }
 
-/** Records the source lines of operations and tasks. */
+/** Records the source lines of tasks. */
 class Tracker {
-  readonly #collected: FinalizationRegistry<string>;
   readonly #spawned = new WeakMap<TaskImpl, string>();
   readonly #suspended = new WeakMap<TaskImpl, string>();
-
-  constructor(report: (problem: unknown) => void) {
-    this.#collected = new FinalizationRegistry((line) => report(notDriven(line)));
-  }
-
-  /** An operation was made. */
-  made(operation: object): void {
-    this.#collected.register(operation, callerLines(1), operation);
-  }
-
-  /** The operation was driven or discarded. */
-  driven(operation: object): void {
-    this.#collected.unregister(operation);
-  }
 
   spawned(task: TaskImpl): void {
     this.#spawned.set(task, callerLines(1));
@@ -115,9 +95,4 @@ function isUserLine(line: string): boolean {
   if (/[ (]node:/.test(line) || line.includes('(<anonymous>)')) return false;
   if (runtimeDirectory === undefined) return true;
   return !line.includes(runtimeDirectory) || line.includes('.test.');
-}
-
-function notDriven(line: string): UsageError {
-  const text = `An operation was made and never driven: a \`yield*\` is missing at ${line}`;
-  return new UsageError('ERR_NOT_DRIVEN', text);
 }

@@ -117,10 +117,20 @@ export function noteTasks(error: unknown, task: TaskImpl): void {
   try {
     if ('tasks' in error || !Object.isExtensible(error)) return;
     Object.defineProperty(error, 'tasks', { value: Object.freeze(chain) });
+    if (isInstance(error, TypeError)) explainYieldStar(error);
     if (lines.length > 0) Reflect.set(error, 'stack', [error.stack ?? '', ...lines].join('\n'));
   } catch {
     // A proxy or a getter of the error throws.
   }
+}
+
+/** Adds a hint to the engine's error for `yield* promise`. */
+function explainYieldStar(error: TypeError): void {
+  const { message, stack } = error;
+  if (!/^yield\* .* is not (async )?iterable$/.test(message)) return;
+  const text = `${message}. \`yield*\` drives operations; for a promise: \`yield* until(promise)\``;
+  Reflect.set(error, 'message', text);
+  Reflect.set(error, 'stack', String(stack).replace(message, text));
 }
 
 /** Sets `cause` on an error that was thrown while a scope unwound because of `cause`. */

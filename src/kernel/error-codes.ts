@@ -96,8 +96,11 @@ export const KERNEL_ERRORS: Catalogue = {
   ERR_NOT_DRIVEN: {
     className: 'UsageError',
     sentence: 'An operation was made and never driven: a `yield*` is missing.',
-    cause: '`socket.sendAll(data)` on a line of its own does nothing.',
-    remedy: 'Write `yield* socket.sendAll(data)`.',
+    cause:
+      '`socket.sendAll(data)` on a line of its own does nothing, and `await` cannot drive an ' +
+      'operation.',
+    remedy:
+      'Write `yield* socket.sendAll(data)`. If the message has no line, CORONET_DEBUG=1 adds it.',
   },
   ERR_NO_TASK: {
     className: 'UsageError',

@@ -5,10 +5,10 @@
  * All layers may use this file. Except for PAUSE, the waits are made in waits.ts.
  */
 import { show } from '../support/checks.ts';
-import { debug } from './debug.ts';
 import { UsageError } from './errors.ts';
 import type { Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
+import { noteDriven, noteMade } from './task/undriven.ts';
 
 /** A reason to wait: the values that a task may yield to its scheduler. */
 export type Wait =
@@ -47,13 +47,13 @@ export abstract class Step<T> implements Operation<T>, Frames<T> {
   protected driven = false;
 
   constructor() {
-    debug.tracker?.made(this);
+    noteMade(this);
   }
 
   [Symbol.iterator](): this {
     if (this.driven) throw alreadyDriven(this);
     this.driven = true;
-    debug.tracker?.driven(this);
+    noteDriven(this);
     return this;
   }
 
@@ -65,8 +65,12 @@ export abstract class Step<T> implements Operation<T>, Frames<T> {
 
   return(value?: unknown): IteratorResult<Wait, T> {
     this.driven = true;
-    debug.tracker?.driven(this);
+    noteDriven(this);
     return { done: true, value: value as T };
+  }
+
+  then(_resolve: unknown, reject: unknown): void {
+    rejectAwait(this, reject);
   }
 }
 
@@ -81,21 +85,25 @@ export class Lazy<T> implements Operation<T> {
 
   constructor(start: () => Frames<T>) {
     this.#start = start;
-    debug.tracker?.made(this);
+    noteMade(this);
   }
 
   [Symbol.iterator](): Frames<T> {
     const start = this.#start;
     if (start === null) throw alreadyDriven(this);
     this.#start = null;
-    debug.tracker?.driven(this);
+    noteDriven(this);
     return start();
   }
 
   /** Marks the operation as driven without running it. */
   return(): void {
     this.#start = null;
-    debug.tracker?.driven(this);
+    noteDriven(this);
+  }
+
+  then(_resolve: unknown, reject: unknown): void {
+    rejectAwait(this, reject);
   }
 }
 
@@ -108,6 +116,22 @@ export function isOperation(value: unknown): value is Operation<unknown> {
 /** Throws ERR_NOT_AN_OPERATION unless `source` is an operation or a function. */
 export function checkSource(source: unknown): void {
   if (typeof source !== 'function' && !isOperation(source)) throw notAnOperation(source);
+}
+
+/**
+ * The method `then` of operations, which `await`, `Promise.resolve` and the return of an async
+ * function call: rejects with ERR_NOT_DRIVEN, because a promise cannot drive an operation.
+ */
+export function rejectAwait(operation: { return(): unknown }, reject: unknown): void {
+  operation.return();
+  const error = new UsageError(
+    'ERR_NOT_DRIVEN',
+    'An operation was awaited or returned by an `async` function. Inside a task, use `yield*` in ' +
+      'a generator function (`function*`) instead of `await`. Outside tasks, await ' +
+      '`run(operation)`.',
+  );
+  if (typeof reject !== 'function') throw error;
+  reject(error);
 }
 
 /**
@@ -153,6 +177,7 @@ export function discard(source: OperationSource<unknown>): void {
 }
 
 function notAnOperation(value: unknown): UsageError {
+  ignoreRejection(value);
   const hint = isPromise(value)
     ? 'Wait for a promise with `yield* until(promise)`, and write a generator function ' +
       '(`function*`) instead of an `async` function.'
@@ -163,8 +188,29 @@ function notAnOperation(value: unknown): UsageError {
   );
 }
 
-export function isPromise(value: unknown): boolean {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+/** True for objects with a method `then`, except operations, which reject with it. */
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
+  const { then } = (value ?? {}) as { then?: unknown };
+  return typeof then === 'function' && !isOperation(value);
+}
+
+/** The error about a promise in the wrong place replaces the one that it rejects with. */
+function ignoreRejection(value: unknown): void {
+  if (isPromise(value)) value.then(undefined, () => undefined);
+}
+
+/**
+ * For the result of a callback that is called and not driven. Reports the rejection of a promise,
+ * which would otherwise end the process, and a generator, which would do nothing.
+ */
+export function watchCallback(result: unknown, report: (error: unknown) => void): void {
+  if (isPromise(result)) result.then(undefined, report);
+  else if (Object.prototype.toString.call(result) === '[object Generator]') report(notACallback());
+}
+
+function notACallback(): UsageError {
+  const text = 'A callback returned a generator, which is not driven: pass a plain function';
+  return new UsageError('ERR_NOT_DRIVEN', text);
 }
 
 /** The ERR_ALREADY_DRIVEN for `operation`. */

@@ -44,11 +44,12 @@ import { abortWait, dispatchWait } from './handlers.ts';
 import type { Hooks } from './hooks.ts';
 import type { AsyncContexts, SchedulerHost } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
-import { operationOf, throwInto, throwUnknownReason } from './operation.ts';
+import { operationOf, throwInto, throwUnknownReason, watchCallback } from './operation.ts';
 import { catchingScope } from './scope/cancelled.ts';
 import { countDelivery, endByForce } from './scope/forced-end.ts';
 import type { ScopeImpl } from './scope/scope.ts';
 import { TaskImpl } from './task/task.ts';
+import { UndrivenOperations } from './task/undriven.ts';
 import type { Timer } from './timers.ts';
 import { Timers } from './timers.ts';
 
@@ -94,6 +95,7 @@ export class Scheduler {
   readonly #timers = new Timers();
   /** The host's clock at creation: `now()` counts from here. */
   readonly #origin: number;
+  readonly undriven: UndrivenOperations;
   /** Remaining steps of the current batch. */
   #batchLeft = 0;
   /** True while `turn` runs, and from `host.wake()` until the next turn. */
@@ -117,6 +119,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.host = options.host;
+    this.undriven = new UndrivenOperations((error) => this.host.warn(error));
     this.contexts = options.host.contexts ?? null;
     this.world = options.world;
     this.#queue = options.runQueue ?? new RingBuffer();
@@ -409,10 +412,10 @@ export class Scheduler {
 
   /** Calls a hook, if it is installed. An error that it throws is reported as a warning. */
   callHook<K extends keyof Hooks>(name: K, ...args: Parameters<Required<Hooks>[K]>): void {
-    const hook = this.#hooks?.[name] as ((...args: unknown[]) => void) | undefined;
+    const hook = this.#hooks?.[name] as ((...args: unknown[]) => unknown) | undefined;
     if (hook === undefined) return;
     try {
-      hook.apply(this.#hooks, args);
+      watchCallback(hook.apply(this.#hooks, args), (error) => this.host.warn(error));
     } catch (thrown) {
       this.host.warn(thrown);
     }

@@ -88,7 +88,8 @@ abstract class SingleWait<T> extends Step<T> {
   next(value?: unknown): IteratorResult<Wait, T> {
     if (this.waited) return { done: true, value: value as T };
     this.waited = true;
-    debug.tracker?.suspends(runningTask());
+    const task = runningTask();
+    debug.tracker?.suspends(task);
     return this.wait();
   }
 }

@@ -10,6 +10,8 @@
  */
 import { UsageError } from '../kernel/errors.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
+import { rejectAwait } from '../kernel/operation.ts';
+import { notDriven, noteDriven, noteMade } from '../kernel/task/undriven.ts';
 
 export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
   state: 'idle' | 'made' | 'driven' = 'made';
@@ -34,16 +36,13 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
       throw this.notDrivenError();
     }
     this.state = 'made';
+    noteMade(this);
     return true;
   }
 
   /** The error for a forgotten `yield*`, with the wrong line and the right line. */
   notDrivenError(): UsageError {
-    return new UsageError(
-      'ERR_NOT_DRIVEN',
-      `An operation was made and never driven: a \`yield*\` is missing.\n` +
-        `  wrong:  ${this.call}\n  right:  yield* ${this.call}`,
-    );
+    return notDriven(this, this.call);
   }
 
   [Symbol.iterator](): this {
@@ -54,6 +53,7 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
       );
     }
     this.state = 'driven';
+    noteDriven(this);
     this.begun = false;
     return this;
   }
@@ -69,8 +69,13 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
   }
 
   return(value?: unknown): IteratorResult<Wait, T> {
+    noteDriven(this);
     this.settle(false);
     return { done: true, value: value as T };
+  }
+
+  then(_resolve: unknown, reject: unknown): void {
+    rejectAwait(this, reject);
   }
 
   /** The operation has ended. `complete`: it has returned its result. */

@@ -105,7 +105,7 @@ class Run<T> {
     this.#host.heldExternally = program !== undefined || signal !== undefined;
     const world = new NodeWorld(this.#host, backend, program);
     const debug = options.debug ?? process.env['CORONET_DEBUG'] === '1';
-    if (debug) this.#leaveDebug = enterDebug((problem) => this.#host.warn(problem));
+    if (debug) this.#leaveDebug = enterDebug();
     this.#scheduler = new Scheduler({ host: this.#host, world, hooks, debug });
   }
 
@@ -138,6 +138,7 @@ class Run<T> {
     } catch (error) {
       this.#host.warn(error); // the result of the program does not depend on it
     }
+    this.#scheduler.undriven.end();
     this.#host.close();
     this.#leaveDebug?.();
     this.#settle(this.#main as TaskImpl<T>);

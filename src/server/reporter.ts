@@ -1,5 +1,6 @@
 /** Reports the events of a server to callbacks, diagnostics channels and standard error. */
 import { userLines } from '../kernel/debug.ts';
+import { watchCallback } from '../kernel/operation.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import type { SocketAddress } from '../net/address.ts';
 import type { Socket } from '../net/tcp/socket.ts';
@@ -118,11 +119,12 @@ export class Reporter {
   }
 
   /** An exception of a callback goes to `hooks.onUnhandled` and does not affect the server. */
-  #callSafely(call: () => void): void {
+  #callSafely(call: () => unknown): void {
+    const report = (error: unknown) => this.#scheduler.unhandled(error);
     try {
-      call();
+      watchCallback(call(), report);
     } catch (thrown) {
-      this.#scheduler.unhandled(thrown);
+      report(thrown);
     }
   }
 }

@@ -1,6 +1,6 @@
 /** `tcpServer` and `serve`: accept connections and serve each one in a task. */
 import type { Operation, Wait } from '../kernel/operation.ts';
-import { Lazy } from '../kernel/operation.ts';
+import { Lazy, watchCallback } from '../kernel/operation.ts';
 import { scope } from '../kernel/scope/with-scope.ts';
 import { group } from '../kernel/task/group.ts';
 import type { Address } from '../net/address.ts';
@@ -69,7 +69,8 @@ export function serve(
 }
 
 function* run(server: ServerImpl, options: ServerOptions): Generator<Wait, void> {
-  options.onListening?.(server);
+  const { scheduler } = server;
+  watchCallback(options.onListening?.(server), (error) => scheduler.unhandled(error));
   currentWorld().program?.serverListens(server);
   try {
     yield* group(

@@ -45,7 +45,7 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
     this.#startedAt = simulator.now;
     this.#decisionStream = simulator.decisions.stream('program', host.name);
     const { hooks, debug } = simulator.settings;
-    this.#leaveDebug = debug ? enterDebug((problem) => this.warn(problem)) : null;
+    this.#leaveDebug = debug ? enterDebug() : null;
     this.scheduler = new Scheduler({ host: this, world: this, hooks, debug, runQueue: this });
   }
 
@@ -114,6 +114,7 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
   end(): void {
     if (this.ended) return;
     while (this.length > 0) this.shift();
+    this.scheduler.undriven.end();
     this.ended = true;
     this.#leaveDebug?.();
   }

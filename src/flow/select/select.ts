@@ -23,13 +23,20 @@
 import type { Case, CaseWaiter, Selectable } from '../../kernel/case.ts';
 import { isSelectable, Waiter, WOULD_WAIT } from '../../kernel/case.ts';
 import { runningTask } from '../../kernel/current.ts';
-import { debug } from '../../kernel/debug.ts';
 import type { Frames, Operation, Wait } from '../../kernel/operation.ts';
-import { alreadyDriven, discard, isOperation, isPromise, PAUSE } from '../../kernel/operation.ts';
+import {
+  alreadyDriven,
+  discard,
+  isOperation,
+  isPromise,
+  PAUSE,
+  rejectAwait,
+} from '../../kernel/operation.ts';
 import { Parking } from '../../kernel/parking.ts';
 import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { TaskImpl } from '../../kernel/task/task.ts';
 import { mustPause, parkWait, takesNothing } from '../../kernel/waits.ts';
+import { noteDriven, noteMade } from '../../kernel/task/undriven.ts';
 import { show, wrongType } from '../../support/checks.ts';
 
 /** The operations that a select chooses from, by the keys that its result uses. */
@@ -102,13 +109,13 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   constructor(given: SelectCases) {
     super();
     this.#given = given;
-    debug.tracker?.made(this);
+    noteMade(this);
   }
 
   [Symbol.iterator](): this {
     if (this.#stage !== 'new') throw alreadyDriven(this);
     this.#stage = 'driven';
-    debug.tracker?.driven(this);
+    noteDriven(this);
     return this;
   }
 
@@ -134,10 +141,14 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
   }
 
   return(value?: unknown): IteratorResult<Wait, R> {
-    debug.tracker?.driven(this);
+    noteDriven(this);
     if (this.#stage === 'new') discardAll(this.#given);
     if (this.waiter === null) this.#abandon();
     return { done: true, value: value as R };
+  }
+
+  then(_resolve: unknown, reject: unknown): void {
+    rejectAwait(this, reject);
   }
 
   override describe(): string {

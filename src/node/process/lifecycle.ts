@@ -10,12 +10,12 @@
  */
 import { runningTask } from '../../kernel/current.ts';
 import type { OperationSource, Wait } from '../../kernel/operation.ts';
-import { operationOf } from '../../kernel/operation.ts';
+import { operationOf, watchCallback } from '../../kernel/operation.ts';
 import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { ScopeImpl } from '../../kernel/scope/scope.ts';
 import type { TimerTarget } from '../../kernel/timers.ts';
 import { Timer } from '../../kernel/timers.ts';
-import { firstLine, isInstance } from '../../support/checks.ts';
+import { firstLine, isInstance, stackOf } from '../../support/checks.ts';
 import type { Platform, StopSignal } from '../../world/platform.ts';
 import type { Program, StatsSource } from '../../world/world.ts';
 import type { SupervisorLink } from './supervisor-link.ts';
@@ -101,7 +101,7 @@ export class ProgramLifecycle implements Program, TimerTarget {
     this.#readyReported = true;
     this.#platform.notify('READY=1\nSTATUS=Ready');
     this.#supervisor?.ready();
-    this.#options.onReady?.();
+    watchCallback(this.#options.onReady?.(), (error) => this.#platform.report(stackOf(error)));
   }
 
   serverListens(server: StatsSource): void {

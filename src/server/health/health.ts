@@ -9,8 +9,9 @@
  * then, and it does not make the program ready. The number of connections, their time and the size
  * of a request are limited, and silent connections do not delay others (connections.ts).
  */
+import { runningTask } from '../../kernel/current.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
-import { Lazy } from '../../kernel/operation.ts';
+import { Lazy, watchCallback } from '../../kernel/operation.ts';
 import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import type { Group } from '../../kernel/task/group.ts';
@@ -106,7 +107,8 @@ export function health(address: Address, options: HealthOptions = {}): Operation
 function* runHealth(address: Address, options: HealthOptions): Generator<Wait, never> {
   const listener = yield* listen(address, {});
   try {
-    options.onListening?.(listener.address);
+    const { scheduler } = runningTask();
+    watchCallback(options.onListening?.(listener.address), (error) => scheduler.unhandled(error));
     return yield* group((tasks) => acceptAll(listener, options, tasks), { name: 'health' });
   } finally {
     listener.close();

@@ -14,7 +14,7 @@
 import { all } from '../../flow/combinators/all.ts';
 import { now, runningTask } from '../../kernel/current.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
-import { Lazy } from '../../kernel/operation.ts';
+import { Lazy, watchCallback } from '../../kernel/operation.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { checkpoint } from '../../kernel/waits.ts';
 import type { SocketAddress } from '../../net/address.ts';
@@ -380,10 +380,11 @@ export class Supervisor implements Workers {
   }
 
   #emit(event: WorkerEvent): void {
+    const { scheduler } = runningTask();
     try {
-      this.#options.onEvent(event);
+      watchCallback(this.#options.onEvent(event), (error) => scheduler.unhandled(error));
     } catch (thrown) {
-      runningTask().scheduler.unhandled(thrown);
+      scheduler.unhandled(thrown);
     }
   }
 }

@@ -2,8 +2,9 @@
  * `workers`: runs a program in several processes that share listening sockets, restarts those that
  * end, and replaces them one by one. The decisions are in supervisor.ts.
  */
+import { runningTask } from '../../kernel/current.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
-import { Lazy } from '../../kernel/operation.ts';
+import { Lazy, watchCallback } from '../../kernel/operation.ts';
 import type { Scope } from '../../kernel/scope/scope.ts';
 import { shield } from '../../kernel/scope/shield.ts';
 import { scope } from '../../kernel/scope/with-scope.ts';
@@ -285,7 +286,8 @@ function* supervise(
 
 function callOnReady(supervisor: Supervisor, options: WorkersOptions): void {
   try {
-    options.onReady?.(supervisor);
+    const { scheduler } = runningTask();
+    watchCallback(options.onReady?.(supervisor), (error) => scheduler.unhandled(error));
   } catch (error) {
     supervisor.fail(error);
   }
