@@ -5,6 +5,8 @@ export type AsyncContext = object | undefined;
 
 /** The async contexts of tasks. Between steps the host runs in that of the run. */
 export interface AsyncContexts {
+  /** Calls `fn`, which runs steps, in the context of the run. */
+  around<T>(fn: () => T): T;
   /** The context in which the run began. */
   readonly own: AsyncContext;
   /** The context of the calling code. */
@@ -27,7 +29,7 @@ export interface SchedulerHost {
    */
   beforeDeadlines?(): void;
   /** Absent: tasks have no async contexts. */
-  readonly contexts?: AsyncContexts;
+  readonly contexts?: AsyncContexts | null;
   /** A number in [0, 1), from the host's source of randomness. */
   random(): number;
   /** Reports a problem that no task can receive. Must not throw. */

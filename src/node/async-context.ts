@@ -24,7 +24,6 @@ export class RunContexts implements AsyncContexts {
   protected readonly resource: AsyncResource = createResource();
   readonly own: AsyncContext = undefined;
 
-  /** Calls `fn` in the context of the run, for steps of its tasks. */
   around<T>(fn: () => T): T {
     return runInAsyncScope.call(this.resource, fn) as T;
   }
@@ -107,7 +106,7 @@ class StoreContexts extends RunContexts {
 
   override capture(): AsyncContext {
     const resource = executionAsyncResource();
-    if (resource === this.resource) return this.#current();
+    if (resource === this.resource) return this.#keys.length === 0 ? this.own : this.#current();
     for (const key of storageKeys(resource)) {
       if ((resource as unknown as Stores)[key] !== undefined) this.#learn(key);
     }

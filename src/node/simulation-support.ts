@@ -4,6 +4,8 @@ import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { current } from '../kernel/current.ts';
+import type { RunContexts } from './async-context.ts';
+import { createContexts } from './async-context.ts';
 import { clearTimeout, now, setImmediate, setTimeout } from './timers.ts';
 
 /** Sources of values that differ from run to run, with their names in messages. */
@@ -55,6 +57,10 @@ export const nodeProcess = {
     return () => {
       for (const restore of restores) restore();
     };
+  },
+
+  asyncContexts(): RunContexts {
+    return createContexts();
   },
 
   debug(): boolean {

@@ -6,7 +6,7 @@
  * objects that hosts share, such as a channel of the test.
  */
 import { enterDebug } from '../kernel/debug.ts';
-import type { SchedulerHost } from '../kernel/host.ts';
+import type { AsyncContexts, SchedulerHost } from '../kernel/host.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import type { Queue } from '../support/ring-buffer.ts';
@@ -21,6 +21,7 @@ import type { Simulator } from './simulator.ts';
 export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld {
   readonly host: SimHost;
   readonly network: Network;
+  readonly contexts: AsyncContexts | null;
   readonly scheduler: Scheduler;
   /** `main` is not simulated, so a program has no lifecycle. */
   readonly program = undefined;
@@ -40,6 +41,7 @@ export class SimProcess implements SchedulerHost, Queue<TaskImpl>, RuntimeWorld 
   constructor(host: SimHost, simulator: Simulator, network: Network) {
     this.host = host;
     this.network = network;
+    this.contexts = simulator.contexts;
     this.#simulator = simulator;
     this.#clockRate = host.clockRate;
     this.#startedAt = simulator.now;

@@ -1,6 +1,7 @@
 /** One run of a scenario, from its seed to its end. */
 
 import type { Hooks } from '../kernel/hooks.ts';
+import type { AsyncContexts } from '../kernel/host.ts';
 import type { AllowedChoices, Deviations } from './choices/decisions.ts';
 import type { OrderName } from './choices/order.ts';
 import type { Faults, Link, MakeNetworkModel, TraceEvent } from './core.ts';
@@ -87,6 +88,8 @@ export interface RealProcess {
    * source ("Math.random"). The returned function ends that.
    */
   watchRealSources(onUse: (name: string) => void): () => void;
+  /** Creates the async contexts of a run that begins in the calling code. */
+  asyncContexts(): AsyncContexts;
   /** The default of the option `debug`. */
   debug(): boolean;
 }
@@ -98,9 +101,12 @@ export async function runOnce(
   realProcess: RealProcess,
 ): Promise<RunResult> {
   const simulator = new Simulator(settings);
+  const contexts = realProcess.asyncContexts();
+  simulator.contexts = contexts;
   const removeAbortListener = startScenario(simulator, scenario);
   const wait = new RealProcessWait(simulator, realProcess);
-  for (let reason = simulator.advance(); reason !== 'ended'; reason = simulator.advance()) {
+  const advance = () => contexts.around(() => simulator.advance());
+  for (let reason = advance(); reason !== 'ended'; reason = advance()) {
     if (reason === 'yield') await realProcess.yieldToEventLoop();
     else await wait.wait();
   }

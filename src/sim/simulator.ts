@@ -17,6 +17,8 @@
  *  5. While a task waits for the real process (a promise), the clock does not advance, and
  *     `advance` returns so that the event loop can turn.
  */
+
+import type { AsyncContexts } from '../kernel/host.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import { Timer, Timers } from '../kernel/timers.ts';
 import { Decisions } from './choices/decisions.ts';
@@ -59,6 +61,8 @@ export class Simulator implements SimCore {
   events = 0;
   /** The number of injected faults, by name. */
   readonly faultCounts: Record<string, number> = {};
+  /** The async contexts of all tasks; null: tasks have none. */
+  contexts: AsyncContexts | null = null;
   /** Called when a task becomes ready outside of `advance`: the real process has woken it. */
   onExternalWakeUp: (() => void) | null = null;
   #advancing = false;

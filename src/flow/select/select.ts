@@ -35,8 +35,8 @@ import {
 import { Parking } from '../../kernel/parking.ts';
 import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { TaskImpl } from '../../kernel/task/task.ts';
-import { mustPause, parkWait, takesNothing } from '../../kernel/waits.ts';
 import { noteDriven, noteMade } from '../../kernel/task/undriven.ts';
+import { mustPause, parkWait, takesNothing } from '../../kernel/waits.ts';
 import { show, wrongType } from '../../support/checks.ts';
 
 /** The operations that a select chooses from, by the keys that its result uses. */

@@ -10,7 +10,7 @@
  * after each report, and always in debug mode, because it takes more than a microsecond.
  */
 import { current } from '../current.ts';
-import { debug, userLines } from '../debug.ts';
+import { debug, runtimeDirectory, userLines } from '../debug.ts';
 import { UsageError } from '../errors.ts';
 import type { TaskImpl } from './task.ts';
 
@@ -157,7 +157,8 @@ function recordStack(): Error {
 /** The line of the program in `stack`, and the call of this runtime that it makes. */
 function placeOf(stack: Error | null): { readonly call: string; readonly line: string } {
   const text = String(stack?.stack ?? '');
-  const line = userLines(text, 1);
+  // The stack of a bundle does not show which lines are those of the program.
+  const line = userLines(text, runtimeDirectory === undefined ? STACK_FRAMES : 1);
   const lines = text.split('\n').map((each) => each.trim().replace(/^at /, ''));
   const callee = line === '' ? '' : (lines[lines.indexOf(line) - 1] ?? '');
   const name = /^(?:new )?([\w$.]+) \(/.exec(callee)?.[1] ?? '';

@@ -280,7 +280,7 @@ describeEpoll('an epoll connection', () => {
       const limit = Error.stackTraceLimit;
       expect(await stackOfReset('near')).toMatch(frames);
       expect(await stackOfReset('far')).toBe('Error: read ECONNRESET');
-      const leaveDebug = enterDebug(() => {});
+      const leaveDebug = enterDebug();
       expect(await stackOfReset('far')).toMatch(frames);
       leaveDebug();
       expect(Error.stackTraceLimit).toBe(limit);
