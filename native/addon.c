@@ -26,7 +26,7 @@ typedef struct {
 /* JavaScript reads these numbers from the export `constants`, so it has no second copy. */
 typedef struct {
   const char *name;
-  uint32_t value;
+  int32_t value;
 } Constant;
 
 #define CONSTANT(name) {#name, name}
@@ -38,6 +38,13 @@ static const Constant CONSTANTS[] = {
     CONSTANT(OPTION_MULTICAST_LOOPBACK), CONSTANT(STAT_RECV_BUFFER), CONSTANT(STAT_SEND_BUFFER),
     CONSTANT(STAT_DROPPED), CONSTANT(RECORD_LENGTH), CONSTANT(RECORD_TRUNCATED),
     CONSTANT(RECORD_FAMILY), CONSTANT(RECORD_PORT), CONSTANT(RECORD_HOST), CONSTANT(RECORD_INTS),
+    CONSTANT(RECV_MORE), CONSTANT(TLS_SERVER), CONSTANT(REQUEST_CERTIFICATE),
+    CONSTANT(REQUIRE_CERTIFICATE), CONSTANT(CHOOSE_CERTIFICATE), CONSTANT(TLS_FAILED),
+    CONSTANT(TLS_TRUNCATED), CONSTANT(TLS_CHOOSE), CONSTANT(FACT_VERSION), CONSTANT(FACT_CIPHER),
+    CONSTANT(FACT_VERIFIED), CONSTANT(FACT_CERTIFICATE), CONSTANT(FACT_RESUMED),
+    CONSTANT(FACT_ALPN), CONSTANT(FACT_SERVERNAME), CONSTANT(FACT_INTS), CONSTANT(TEXT_ERROR),
+    CONSTANT(TEXT_VERSION), CONSTANT(TEXT_CIPHER), CONSTANT(TEXT_ALPN), CONSTANT(TEXT_SERVERNAME),
+    CONSTANT(TEXT_VERIFIED), CONSTANT(BYTES_SESSION), CONSTANT(BYTES_CERTIFICATE),
 };
 
 #define EXPORT(name, function) {#name, function},
@@ -66,12 +73,13 @@ static void on_environment_end(napi_async_cleanup_hook_handle cleanup, void *dat
   if (environment->notifier >= 0) close(environment->notifier);
   environment->notifier = -1;
   while (environment->pollers != NULL) poller_end(environment->pollers);
+  openssl_unload(environment); /* after the connections */
   environment_release(environment);
 }
 
-static napi_status set_count(napi_env env, napi_value object, const char *name, uint32_t count) {
+static napi_status set_int(napi_env env, napi_value object, const char *name, int32_t number) {
   napi_value value = NULL;
-  napi_status status = napi_create_uint32(env, count, &value);
+  napi_status status = napi_create_int32(env, number, &value);
   return status == napi_ok ? napi_set_named_property(env, object, name, value) : status;
 }
 
@@ -84,8 +92,8 @@ static napi_value coronet_stats(napi_env env, napi_callback_info info) {
   napi_value result = NULL;
   if (!call_begin(env, info, 0, &call)) return NULL;
   if (napi_create_object(env, &result) != napi_ok) return NULL;
-  set_count(env, result, "sockets", call.environment->sockets);
-  set_count(env, result, "handles", call.environment->watches);
+  set_int(env, result, "sockets", (int32_t)call.environment->sockets);
+  set_int(env, result, "handles", (int32_t)call.environment->watches);
   return result;
 }
 
@@ -106,7 +114,7 @@ static napi_status add_constants(napi_env env, napi_value exports) {
   napi_value constants = NULL;
   napi_status status = napi_create_object(env, &constants);
   for (size_t i = 0; i < count && status == napi_ok; i += 1) {
-    status = set_count(env, constants, CONSTANTS[i].name, CONSTANTS[i].value);
+    status = set_int(env, constants, CONSTANTS[i].name, CONSTANTS[i].value);
   }
   if (status == napi_ok) status = add_option_names(env, constants);
   if (status != napi_ok) return status;
@@ -123,7 +131,7 @@ static napi_status add(napi_env env, napi_value exports, Export entry, void *env
 
 static napi_status add_all(napi_env env, napi_value exports, Environment *environment) {
   const size_t count = sizeof EXPORTS / sizeof EXPORTS[0];
-  napi_status status = set_count(env, exports, "abi", CORONET_ABI);
+  napi_status status = set_int(env, exports, "abi", CORONET_ABI);
   if (status == napi_ok) status = add_constants(env, exports);
   for (size_t i = 0; i < count && status == napi_ok; i += 1) {
     status = add(env, exports, EXPORTS[i], environment);

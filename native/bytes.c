@@ -77,14 +77,20 @@ static int32_t receive_local(int fd, uint8_t *data, size_t length) {
   return (int32_t)filled;
 }
 
-static int32_t receive(const Slot *slot, uint8_t *data, size_t length) {
+/* As the system returns it: the number of bytes, 0 at end of file, or a negated errno. */
+int32_t socket_receive(const Slot *slot, uint8_t *data, size_t length) {
   if (slot->peer.family == AF_UNIX) return receive_local(slot->fd, data, length);
   return receive_stream(slot->fd, data, length);
 }
 
+static int32_t receive(const Slot *slot, uint8_t *data, size_t length) {
+  return slot->tls == NULL ? socket_receive(slot, data, length) : tls_receive(slot, data, length);
+}
+
 /*
  * recv(handle, memory: Uint8Array, offset, length): the number of bytes received into that part of
- * the memory, 0 at end of file, or an errno.
+ * the memory, 0 at end of file, or an errno. On a TLS connection also TLS_FAILED or TLS_TRUNCATED,
+ * and RECV_MORE may be added to the number.
  *
  * The memory is an argument of every call. A reference to the current slab would save 8 ns and add
  * a pointer with a lifetime of its own.
@@ -137,37 +143,54 @@ napi_value coronet_recv_each(napi_env env, napi_callback_info info) {
     const Slot *slot = stream_find(call.environment, batch[2 * next]);
     int32_t received = slot == NULL ? -EBADF : receive(slot, data + at, size - at);
     batch[2 * next + 1] = received;
-    if (received > 0) at = (at + (size_t)received + 7) & ~(size_t)7;
+    size_t count = received < 0 ? 0 : (size_t)received & ~(size_t)RECV_MORE;
+    at = (at + count + 7) & ~(size_t)7;
   }
   return call_result(&call, next - from);
 }
 
 /*
- * discard(handle): discards received bytes: 0, or an errno. After shutdown(SHUT_RD) Linux keeps
- * queueing the bytes of a TCP peer until the window is full and the peer stalls. On TCP the bytes
- * are not even copied (MSG_TRUNC, tcp(7)), so no buffer is needed.
- *
- * A fast peer can fill the queue while it is being emptied, so the number of rounds is limited. The
- * edge of the remaining bytes is consumed; modifying the registration makes epoll check again.
+ * Discards received bytes. On TCP the bytes are not even copied (MSG_TRUNC, tcp(7)), so no buffer
+ * is needed. A fast peer can fill the queue while it is being emptied, so the number of rounds is
+ * limited. True: there may be more.
  */
-napi_value coronet_discard(napi_env env, napi_callback_info info) {
-  Call call;
-  int32_t handle = 0;
+bool socket_discard(const Slot *slot) {
   uint8_t scratch[16384];
-  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
-  Slot *slot = stream_find(call.environment, handle);
-  if (slot == NULL) return call_result(&call, -EBADF);
   bool local = slot->peer.family == AF_UNIX;
   ssize_t received = 1;
   for (int round = 0; round < DISCARD_ROUNDS && received > 0; round += 1) {
     received = local ? recv(slot->fd, scratch, sizeof scratch, 0)
                      : recv(slot->fd, NULL, (size_t)1 << 30, MSG_TRUNC);
   }
-  return call_result(&call, received > 0 ? poller_rearm(slot, CONNECTION_EVENTS) : 0);
+  return received > 0;
+}
+
+/*
+ * discard(handle): discards received bytes: 0, or an errno. After shutdown(SHUT_RD) Linux keeps
+ * queueing the bytes of a TCP peer until the window is full and the peer stalls. The edge of bytes
+ * that remain is consumed; modifying the registration makes epoll check again.
+ */
+napi_value coronet_discard(napi_env env, napi_callback_info info) {
+  Call call;
+  int32_t handle = 0;
+  if (!call_begin(env, info, 1, &call) || !call_int(&call, 0, &handle)) return NULL;
+  Slot *slot = stream_find(call.environment, handle);
+  if (slot == NULL) return call_result(&call, -EBADF);
+  bool more = socket_discard(slot);
+  return call_result(&call, more ? poller_rearm(slot, CONNECTION_EVENTS) : 0);
 }
 
 static int32_t sent_or_error(ssize_t sent) {
   return sent < 0 ? -errno : (int32_t)sent;
+}
+
+/* The number of bytes sent, or a negated errno. */
+int32_t socket_send(int fd, const uint8_t *data, size_t length) {
+  ssize_t sent = 0;
+  do {
+    sent = send_now(fd, data, length);
+  } while (sent < 0 && errno == EINTR);
+  return sent_or_error(sent);
 }
 
 /* send(handle, data: Uint8Array): the number of bytes sent, or an errno */
@@ -176,15 +199,13 @@ napi_value coronet_send(napi_env env, napi_callback_info info) {
   int32_t handle = 0;
   uint8_t *data = NULL;
   size_t length = 0;
-  ssize_t sent = 0;
   if (!call_begin(env, info, 2, &call) || !call_int(&call, 0, &handle)) return NULL;
   if (!call_bytes(&call, 1, &data, &length)) return NULL;
-  Slot *slot = stream_find(call.environment, handle);
+  const Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
-  do {
-    sent = send_now(slot->fd, data, length);
-  } while (sent < 0 && errno == EINTR);
-  return call_result(&call, sent_or_error(sent));
+  if (slot->tls == NULL) return call_result(&call, socket_send(slot->fd, data, length));
+  struct iovec piece = {.iov_base = data, .iov_len = length};
+  return call_result(&call, tls_send(slot, &piece, 1));
 }
 
 /*
@@ -227,6 +248,7 @@ napi_value coronet_sendv(napi_env env, napi_callback_info info) {
   if (!gather(&call, pieces, &count)) return NULL;
   Slot *slot = stream_find(call.environment, handle);
   if (slot == NULL) return call_result(&call, -EBADF);
+  if (slot->tls != NULL) return call_result(&call, tls_send(slot, pieces, count));
   message.msg_iovlen = count;
   do {
     sent = count == 0 ? 0 : sendmsg(slot->fd, &message, MSG_NOSIGNAL);

@@ -65,6 +65,20 @@ bool call_bytes(Call *call, size_t index, uint8_t **data, size_t *length) {
   return true;
 }
 
+/* As call_bytes, or nothing: undefined and empty memory have the length 0. */
+bool call_optional_bytes(Call *call, size_t index, uint8_t **data, size_t *length) {
+  napi_valuetype type = napi_object;
+  *length = 0;
+  if (napi_typeof(call->env, call->values[index], &type) != napi_ok) return false;
+  if (type == napi_undefined) return true;
+  void *start = NULL;
+  if (napi_get_buffer_info(call->env, call->values[index], &start, length) != napi_ok) {
+    return call_wrong(call, index, "a Uint8Array or undefined");
+  }
+  *data = start;
+  return true;
+}
+
 /* An array of events, handles or records. */
 bool call_int32_array(Call *call, size_t index, int32_t **data, size_t *length) {
   napi_typedarray_type type = napi_uint8_array;
@@ -86,6 +100,12 @@ bool call_int32_array(Call *call, size_t index, int32_t **data, size_t *length) 
 bool call_text(Call *call, size_t index, Text *out) {
   napi_status status = napi_get_value_string_utf8(call->env, call->values[index], out->bytes,
                                                   sizeof out->bytes, &out->length);
+  return status == napi_ok || call_wrong(call, index, "a string");
+}
+
+/* As call_text, of any length: at most size - 1 bytes are read. */
+bool call_string(Call *call, size_t index, char *out, size_t size) {
+  napi_status status = napi_get_value_string_utf8(call->env, call->values[index], out, size, NULL);
   return status == napi_ok || call_wrong(call, index, "a string");
 }
 

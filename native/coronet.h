@@ -11,6 +11,8 @@
  *   bytes.c      receive and send
  *   datagrams.c  UDP: bind, receive in batches, send, options, groups
  *   service.c    inherited listeners, messages to a service manager
+ *   openssl.c    Node's OpenSSL (openssl.h): its functions, and the contexts of node:tls
+ *   tls.c        TLS: receive and send; with tls-context.c, tls-handshake.c, tls-facts.c, tls-end.c
  *
  * Rules of this directory:
  *  1. No static state. Everything belongs to an Environment, and each worker thread has its own.
@@ -35,10 +37,11 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 /* Increases with every change of an exported function, so that a stale build is not loaded. */
-#define CORONET_ABI 11
+#define CORONET_ABI 12
 
 /*
  * Numbers that JavaScript also uses. addon.c exports them under these names as `constants`. They
@@ -47,7 +50,35 @@
 #define INDEX_BITS 20              /* of a handle: the slot index; the rest is the generation */
 #define FAMILY_UNIX 1              /* address family of a Unix socket; others: 4, 6, 0 (none) */
 #define MAX_PIECES 64              /* sendv reads no more array elements than this */
-#define MAX_TRANSFER 0x7ffff000    /* bytes of one system call: MAX_RW_COUNT of Linux */
+#define MAX_TRANSFER 0x3ffff000    /* bytes of one system call, less than MAX_RW_COUNT of Linux */
+#define RECV_MORE 0x40000000       /* added to a short receive that is not the end: an end, or an
+                                    * error, follows the bytes and no edge will report it */
+
+/* Flags of a TLS context. */
+enum { TLS_SERVER = 1, REQUEST_CERTIFICATE = 2, REQUIRE_CERTIFICATE = 4, CHOOSE_CERTIFICATE = 8 };
+
+/* Results of TLS connections, outside the range of errno. */
+#define TLS_FAILED (-5001)    /* the engine has failed: tlsText(handle, TEXT_ERROR) */
+#define TLS_TRUNCATED (-5002) /* the socket has ended without close_notify */
+#define TLS_CHOOSE (-5003)    /* the handshake waits for tlsChoose */
+
+/* Positions in the result of tlsFacts. */
+enum {
+  FACT_VERSION,       /* 0x0304: TLS 1.3 */
+  FACT_CIPHER,        /* the number of the cipher suite */
+  FACT_VERIFIED,      /* an X509_V_* code */
+  FACT_CERTIFICATE,   /* 1: the peer has sent one */
+  FACT_RESUMED,
+  FACT_ALPN,          /* 1: there is one */
+  FACT_SERVERNAME,
+  FACT_INTS
+};
+
+/* Texts of tlsText. */
+enum { TEXT_ERROR, TEXT_VERSION, TEXT_CIPHER, TEXT_ALPN, TEXT_SERVERNAME, TEXT_VERIFIED };
+
+/* Bytes of tlsBytes. */
+enum { BYTES_SESSION, BYTES_CERTIFICATE };
 
 /* Flags of listen and bindDatagram. */
 enum { REUSE_PORT = 1, IPV6_ONLY = 2, REUSE_ADDRESS = 4, BROADCAST = 8 };
@@ -81,6 +112,8 @@ enum {
 
 typedef struct Environment Environment;
 typedef struct Poller Poller;
+typedef struct Tls Tls;
+typedef struct TlsLibrary TlsLibrary;
 
 /*
  * The peer of a TCP connection. For a Unix socket only the family is set; its name is read from the
@@ -99,6 +132,7 @@ typedef struct {
   int32_t handle;     /* the handle of its owner; in a free slot, of its next owner */
   uint32_t next_free; /* the free list is a FIFO, so generations last long */
   Poller *poller;     /* the poller where it is registered */
+  Tls *tls;           /* NULL: no TLS */
   PeerAddress peer;   /* kept because the system drops it after a reset */
   bool inherited;     /* other processes may have the same socket open */
   bool delays;        /* a listener whose connections do not inherit TCP_NODELAY */
@@ -130,6 +164,7 @@ struct Environment {
   int32_t next_poller;
   uint32_t sockets;      /* open descriptors in slots */
   uint32_t watches;      /* uv handles whose close callback has not run */
+  TlsLibrary *tls;       /* NULL until TLS is used */
   int notifier;          /* the socket that notify sends from; -1: not opened yet */
 };
 
@@ -162,8 +197,10 @@ typedef struct {
 bool call_begin(napi_env env, napi_callback_info info, size_t count, Call *call);
 bool call_int(Call *call, size_t index, int32_t *out);
 bool call_bytes(Call *call, size_t index, uint8_t **data, size_t *length);
+bool call_optional_bytes(Call *call, size_t index, uint8_t **data, size_t *length);
 bool call_int32_array(Call *call, size_t index, int32_t **data, size_t *length);
 bool call_text(Call *call, size_t index, Text *out);
+bool call_string(Call *call, size_t index, char *out, size_t size);
 bool call_typed(Call *call, size_t index, napi_valuetype type, const char *wanted);
 bool call_wrong(Call *call, size_t index, const char *wanted);
 napi_value call_result(Call *call, int32_t value);
@@ -191,6 +228,18 @@ int32_t socket_adopt(Poller *poller, uint32_t index, int fd, uint32_t interest);
 /* address.c */
 bool address_read(Call *call, size_t first, Address *out, int *error);
 napi_value address_write(napi_env env, const struct sockaddr *address, socklen_t length);
+
+/* bytes.c */
+int32_t socket_receive(const Slot *slot, uint8_t *data, size_t length);
+int32_t socket_send(int fd, const uint8_t *data, size_t length);
+bool socket_discard(const Slot *slot);
+
+/* openssl.c, tls.c: a slot with `tls` is received from and sent to here */
+void openssl_unload(Environment *environment);
+int32_t tls_receive(const Slot *slot, uint8_t *data, size_t length);
+int32_t tls_send(const Slot *slot, const struct iovec *pieces, size_t count);
+uint32_t tls_on_events(Slot *slot, uint32_t events);
+void tls_free(Slot *slot);
 
 /* options.c */
 const char *socket_option_name(size_t code); /* NULL: unknown code */
@@ -238,7 +287,17 @@ void environment_release(Environment *environment);
   F(bound, coronet_bound) \
   F(adopt, coronet_adopt) \
   F(duplicate, coronet_duplicate) \
-  F(notify, coronet_notify)
+  F(notify, coronet_notify) \
+  F(tlsBegin, coronet_tls_begin) \
+  F(tlsTake, coronet_tls_take) \
+  F(tlsStart, coronet_tls_start) \
+  F(tlsHandshake, coronet_tls_handshake) \
+  F(tlsChoose, coronet_tls_choose) \
+  F(tlsFacts, coronet_tls_facts) \
+  F(tlsText, coronet_tls_text) \
+  F(tlsBytes, coronet_tls_bytes) \
+  F(tlsFinish, coronet_tls_finish) \
+  F(tlsClose, coronet_tls_close)
 
 #define DECLARE(name, function) napi_value function(napi_env env, napi_callback_info info);
 CORONET_FUNCTIONS(DECLARE)

@@ -100,8 +100,12 @@ static int32_t drain(Poller *poller) {
     int want = capacity - filled < ROUND ? (int)(capacity - filled) : ROUND;
     int got = epoll_wait(poller->epoll_fd, batch, want, 0);
     for (int i = 0; i < got; i += 1) {
-      out[2 * filled] = (int32_t)batch[i].data.u64;
-      out[2 * filled + 1] = (int32_t)batch[i].events;
+      int32_t handle = (int32_t)batch[i].data.u64;
+      Slot *slot = slot_find(poller->environment, handle);
+      bool secure = slot != NULL && slot->tls != NULL;
+      out[2 * filled] = handle;
+      out[2 * filled + 1] = (int32_t)(secure ? tls_on_events(slot, batch[i].events)
+                                             : batch[i].events);
       filled += 1;
     }
     if (got < want) break; /* no more events, or an EINTR: the next wake-up follows */

@@ -78,6 +78,7 @@ int32_t slot_fill(Environment *environment, uint32_t index, int fd, Poller *poll
   environment->first_free = slot->next_free;
   slot->fd = fd;
   slot->poller = poller;
+  slot->tls = NULL;
   slot->peer = (PeerAddress){.family = AF_UNSPEC};
   slot->inherited = false;
   slot->delays = false;
@@ -114,6 +115,7 @@ Slot *datagram_find(Environment *environment, int32_t handle) {
  * (epoll(7), question 6), and without EPOLL_CTL_DEL every connection to it would wake this process.
  */
 void slot_release(Environment *environment, Slot *slot, bool reset) {
+  if (slot->tls != NULL) tls_free(slot);
   if (reset) {
     struct linger abort_now = {.l_onoff = 1, .l_linger = 0};
     setsockopt(slot->fd, SOL_SOCKET, SO_LINGER, &abort_now, sizeof abort_now);

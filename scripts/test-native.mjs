@@ -27,7 +27,7 @@ const BACKEND = 'src/node/epoll';
 const STRESS = ['--stress-scavenge=20', '--stress-compaction', '--max-semi-space-size=1'];
 
 /** The sanitizers and the collections are slow. */
-const FEWER_WORKERS = { CORONET_TEST_WORKERS: '40' };
+const FEWER = { CORONET_TEST_WORKERS: '40', CORONET_TEST_CUT_EVERY: '7' };
 
 function run(title, command, args, environment = {}) {
   console.log(`\n== ${title}`);
@@ -53,7 +53,7 @@ function sanitized() {
     UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
   };
   const loaded = { CORONET_TEST_ADDON: SANITIZED, CORONET_TEST_PRELOAD: libraries };
-  const children = { ...options, ...loaded, ...FEWER_WORKERS };
+  const children = { ...options, ...loaded, ...FEWER };
   const whole = { ...options, CORONET_ADDON: SANITIZED, LD_PRELOAD: libraries };
   vitest('edge cases, sanitizers', [NATIVE], { environment: children });
   vitest('the epoll backend, sanitizers', [BACKEND], { environment: whole });
@@ -61,7 +61,7 @@ function sanitized() {
 
 function stressed() {
   const flags = { CORONET_TEST_NODE_FLAGS: STRESS.join(' '), CORONET_TEST_COLLECT: '1' };
-  const environment = { ...FEWER_WORKERS, ...flags };
+  const environment = { ...FEWER, ...flags };
   vitest('edge cases, garbage collector stress', [NATIVE], { environment });
   const options = STRESS.map((flag) => `--execArgv=${flag}`);
   vitest('the epoll backend, garbage collector stress', [BACKEND], { options });

@@ -8,6 +8,7 @@
  *   CORONET_TEST_NODE_FLAGS   options of node for the children
  *   CORONET_TEST_COLLECT      a full garbage collection every millisecond
  *   CORONET_TEST_WORKERS      the number of worker threads to start and terminate
+ *   CORONET_TEST_CUT_EVERY    cut a TLS session at every nth byte only
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -83,6 +84,14 @@ describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: TIMEOUT_
 
   it('receives and sends datagrams in batches, within the given memory', async () => {
     expect(await run('datagrams.mjs')).toEqual(PASSED);
+  });
+
+  it('carries TLS: data of all sizes, facts, sessions, ends and failures', async () => {
+    expect(await run('tls.mjs')).toEqual(PASSED);
+  });
+
+  it('reports every TLS session that was cut, and survives changed bytes', async () => {
+    expect(await run('tls-tampered.mjs')).toEqual(PASSED);
   });
 
   it('wakes JavaScript once per batch, runs microtasks after it, and reports errors', async () => {

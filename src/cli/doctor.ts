@@ -2,7 +2,7 @@
 import { arch, availableParallelism, platform, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { loadAddon } from '../node/addon.ts';
-import { decideBackend } from '../node/backend.ts';
+import { decideBackend, decideTlsEngine } from '../node/backend.ts';
 import { readLimits } from '../node/process/limits.ts';
 import { readOptions } from './options.ts';
 import { readVersion } from './version.ts';
@@ -37,6 +37,7 @@ function gather() {
     processors: availableParallelism(),
     ...backendFacts(),
     addon: addonFacts(),
+    ...tlsFacts(),
     descriptors: limits.descriptors ?? null,
     openDescriptors: limits.openDescriptors ?? null,
     somaxconn: limits.backlog ?? null,
@@ -66,6 +67,16 @@ function quoted(word: string): string {
   return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+/** The engine of TLS on the selected backend. As `backendFacts`, it throws no error. */
+function tlsFacts(): { readonly tls: string; readonly tlsReason: string } {
+  try {
+    const { engine, reason } = decideTlsEngine();
+    return { tls: engine, tlsReason: reason };
+  } catch (error) {
+    return { tls: 'none', tlsReason: (error as Error).message };
+  }
+}
+
 function render(facts: Facts): string {
   const lines: [string, string][] = [
     ['coronet', facts.coronet],
@@ -73,6 +84,7 @@ function render(facts: Facts): string {
     ['platform', `${facts.platform}, ${facts.processors} processors`],
     ['backend', `${facts.backend} (${facts.reason})`],
     ...addonLines(facts),
+    ['TLS', `${facts.tls} (${facts.tlsReason})`],
     ['descriptors', descriptorText(facts)],
     ['somaxconn', backlogText(facts)],
   ];

@@ -47,6 +47,49 @@ export interface AddonConstants {
   readonly RECORD_PORT: number;
   readonly RECORD_HOST: number;
   readonly RECORD_INTS: number;
+
+  /** Added to a short receive on a TLS connection after which an attempt finds an end or an
+   *  error. */
+  readonly RECV_MORE: number;
+
+  /** Flags of a TLS context. */
+  readonly TLS_SERVER: number;
+  readonly REQUEST_CERTIFICATE: number;
+  readonly REQUIRE_CERTIFICATE: number;
+  readonly CHOOSE_CERTIFICATE: number;
+
+  /** Results of TLS connections in addition to errnos: the engine has failed, the socket has ended
+   *  without close_notify, the handshake waits for `tlsChoose`. */
+  readonly TLS_FAILED: number;
+  readonly TLS_TRUNCATED: number;
+  readonly TLS_CHOOSE: number;
+
+  /** Positions in the result of `tlsFacts`, and its length. */
+  readonly FACT_VERSION: number;
+  readonly FACT_CIPHER: number;
+  readonly FACT_VERIFIED: number;
+  readonly FACT_CERTIFICATE: number;
+  readonly FACT_RESUMED: number;
+  readonly FACT_ALPN: number;
+  readonly FACT_SERVERNAME: number;
+  readonly FACT_INTS: number;
+
+  /** Texts of `tlsText`. */
+  readonly TEXT_ERROR: number;
+  readonly TEXT_VERSION: number;
+  readonly TEXT_CIPHER: number;
+  readonly TEXT_ALPN: number;
+  readonly TEXT_SERVERNAME: number;
+  readonly TEXT_VERIFIED: number;
+
+  /** Objects of `tlsBytes`. */
+  readonly BYTES_SESSION: number;
+  readonly BYTES_CERTIFICATE: number;
+}
+
+/** A context of native TLS. */
+export interface AddonTlsContext {
+  readonly addonTlsContext: unique symbol;
 }
 
 /**
@@ -154,6 +197,38 @@ export interface Addon {
   /** Sends `message` to the datagram socket at an address of family FAMILY_UNIX. */
   notify(...how: [...AddressArguments, message: Uint8Array]): number;
 
+  /** Begins to look for the context that `tls.createSecureContext` creates. Returns '' or the name
+   *  of what native TLS lacks in this process. */
+  tlsBegin(): string;
+  /** Returns the context that was created since `tlsBegin`; `undefined`: not exactly one. Without
+   *  arguments it only stops looking. */
+  tlsTake(flags?: number, protocols?: Uint8Array): AddonTlsContext | undefined;
+  /** Starts TLS on a connection. `servername`: the name that a client requests, '' for none.
+   *  `unread`: ciphertext that was received before. */
+  tlsStart(
+    handle: number,
+    context: AddonTlsContext,
+    servername: string,
+    session: Uint8Array | undefined,
+    unread: Uint8Array | undefined,
+  ): number;
+  /** Continues the handshake. 1: complete, and the functions for connections take and return
+   *  plaintext; −EAGAIN: an event follows. */
+  tlsHandshake(handle: number): number;
+  /** accept 0: the handshake fails. No context: the one of `tlsStart`. */
+  tlsChoose(handle: number, accept: number, context?: AddonTlsContext): number;
+  tlsFacts(handle: number, out: Int32Array): number;
+  /** '' if there is none. */
+  tlsText(handle: number, which: number): string;
+  /** In DER form. */
+  tlsBytes(handle: number, which: number): Buffer | undefined;
+  /** Sends close_notify and then ends the output of the socket. */
+  tlsFinish(handle: number): number;
+  /** Sends close_notify, if `notify` is 1, and closes. A positive result is the number of bytes
+   *  that are not sent: the handle stays open, and the function is called again after the next
+   *  event. */
+  tlsClose(handle: number, notify: number): number;
+
   /** Open sockets and uv handles of this thread. */
   stats(): { readonly sockets: number; readonly handles: number };
 }
@@ -181,7 +256,7 @@ export interface AddonFile {
 }
 
 /** CORONET_ABI of native/coronet.h. */
-const ADDON_ABI = 11;
+const ADDON_ABI = 12;
 
 let cached: LoadedAddon | undefined;
 

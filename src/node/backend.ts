@@ -3,6 +3,8 @@ import { UsageError } from '../kernel/errors.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
 import { loadAddon } from './addon.ts';
 import { epollNetwork } from './epoll/network.ts';
+import type { TlsDecision } from './epoll/tls/engine.ts';
+import { decideTls } from './epoll/tls/engine.ts';
 import { portableNetwork } from './portable/network.ts';
 import { warn } from './warnings.ts';
 
@@ -47,6 +49,14 @@ export function warnOfFallback({ isFallback, reason }: BackendDecision): void {
 
 function epoll(reason: string): BackendDecision {
   return { backend: 'epoll', reason, isFallback: false, make: epollNetwork };
+}
+
+/** The engine of TLS on the backend that `decideBackend()` selects. Errors: as `decideBackend`. */
+export function decideTlsEngine(): TlsDecision {
+  const { backend } = decideBackend();
+  const { addon } = loadAddon();
+  if (backend === 'epoll' && addon !== undefined) return decideTls(addon);
+  return { engine: 'node', reason: `the backend is ${backend}` };
 }
 
 function portable(reason: string): BackendDecision {

@@ -6,10 +6,13 @@ import type { Catalogue } from '../support/error-catalogue.ts';
 export const NODE_ERRORS: Catalogue = {
   ERR_BACKEND: {
     className: 'UsageError',
-    sentence: 'The requested backend is unknown or not available.',
-    cause: '`backend`, `--backend` or CORONET_BACKEND requests epoll, but the addon is not built.',
+    sentence: 'The requested backend or engine of TLS is unknown or not available.',
+    cause:
+      '`backend`, `--backend` or CORONET_BACKEND requests epoll, but the addon is not built; or ' +
+      'CORONET_TLS requests native TLS, but this Node does not export OpenSSL 3.',
     remedy:
-      '`coronet doctor` prints the reason. `coronet build` builds the addon; or use portable.',
+      '`coronet doctor` prints the reason. `coronet build` builds the addon; or use portable, or ' +
+      'node:tls.',
   },
   ERR_TLS_TRUNCATED: {
     className: 'TruncatedError',

@@ -3,7 +3,8 @@
  * Types only; nothing here runs.
  *
  * net/handshake/handshaking-listener.ts accepts connections and starts a HandshakeStage on each.
- * The stages are node/tls/handshake.ts (TLS) and net/proxy/header-stage.ts (PROXY header).
+ * The stages are node/epoll/tls/server.ts and node/tls/handshake.ts (TLS) and
+ * net/proxy/header-stage.ts (PROXY header).
  */
 import type { Transport } from './network.ts';
 

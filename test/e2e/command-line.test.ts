@@ -108,6 +108,7 @@ describe('coronet doctor', () => {
     const backend = realBackends[0]?.name ?? '';
     expect(started.stdout).toMatch(new RegExp(`^backend +${backend} \\(.+\\)$`, 'm'));
     expect(started.stdout).toContain(process.versions.node);
+    expect(started.stdout).toMatch(/^TLS +(native|node) \(.+\)$/m);
   });
 
   it('prints the same as JSON', async () => {
@@ -117,6 +118,8 @@ describe('coronet doctor', () => {
       node: process.versions.node,
       backend: realBackends[0]?.name,
       reason: expect.stringMatching(/./),
+      tls: expect.stringMatching(/^native$|^node$/),
+      tlsReason: expect.stringMatching(/./),
     });
   });
 });

@@ -1,6 +1,11 @@
-/** A worker that accepts one connection, echoes its bytes, and waits to be terminated. */
-import { parentPort } from 'node:worker_threads';
-import { addon, listen, makePoller } from './support.mjs';
+/**
+ * A worker that accepts one connection, with TLS if it was started so, echoes its bytes, and waits
+ * to be terminated.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { addon, listen, makePoller, serverContext } from './support.mjs';
+
+const context = workerData.tls ? serverContext() : undefined;
 
 const array = new Int32Array(512);
 const out = new Int32Array(65);
@@ -13,8 +18,13 @@ makePoller(); // a second one, idle
 const connections = [];
 function onWake() {
   const accepted = addon.accept(listener, out, 64);
-  for (let i = 1; i <= accepted; i += 1) connections.push(out[i]);
-  for (const handle of connections) echo(handle);
+  for (let i = 1; i <= accepted; i += 1) {
+    connections.push(out[i]);
+    if (context !== undefined) addon.tlsStart(out[i], context, '');
+  }
+  for (const handle of connections) {
+    if (context === undefined || addon.tlsHandshake(handle) === 1) echo(handle);
+  }
 }
 
 function echo(handle) {

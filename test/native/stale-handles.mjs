@@ -4,6 +4,7 @@ import {
   bindDatagram,
   check,
   checkAllClosed,
+  clientContext,
   connectedPair,
   descriptors,
   EBADF,
@@ -17,6 +18,7 @@ const { near, far, listener } = await connectedPair(poller);
 addon.close(near, 0);
 
 const bytes = new Uint8Array(8);
+const context = clientContext();
 
 function recvEach(handle) {
   const batch = Int32Array.of(handle, 0);
@@ -36,6 +38,12 @@ const forStreams = (handle) => ({
   setOption: addon.setOption(handle, 0, 1),
   connected: addon.connected(handle),
   accept: addon.accept(handle, new Int32Array(2), 1),
+  tlsStart: addon.tlsStart(handle, context, ''),
+  tlsHandshake: addon.tlsHandshake(handle),
+  tlsChoose: addon.tlsChoose(handle, 1),
+  tlsFacts: addon.tlsFacts(handle, new Int32Array(16)),
+  tlsFinish: addon.tlsFinish(handle),
+  tlsClose: addon.tlsClose(handle, 1),
 });
 
 /** The functions for datagram sockets. */

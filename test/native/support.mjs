@@ -3,8 +3,9 @@
  * that a crash fails only one test and descriptors can be counted. The programs call the addon
  * directly, without the TypeScript layer.
  */
-import { openSync, readdirSync } from 'node:fs';
+import { openSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createSecureContext } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 
 const BUILT = fileURLToPath(new URL('../../native/build/coronet.node', import.meta.url));
@@ -77,4 +78,71 @@ export function useUpDescriptors() {
     check(error.code === 'EMFILE', `the limit is met, got ${error.code}`);
   }
   return fillers;
+}
+
+// ---- TLS ----
+
+/** A file in test/support/certificates. */
+export function pem(name) {
+  return readFileSync(new URL(`../support/certificates/${name}.pem`, import.meta.url));
+}
+
+export const { TLS_SERVER, TLS_FAILED, TLS_TRUNCATED, RECV_MORE } = addon.constants;
+
+/** A context of the addon. `kept` holds its SecureContext. */
+export function tlsContext(options, flags = 0, protocols = undefined) {
+  const missing = addon.tlsBegin();
+  check(missing === '', `native TLS is available, but ${missing} is missing`);
+  const secureContext = createSecureContext(options);
+  kept.push(secureContext);
+  return addon.tlsTake(flags, protocols);
+}
+
+const kept = [];
+
+export function serverContext(flags = 0, protocols = undefined) {
+  const identity = { cert: pem('server.cert'), key: pem('server.key') };
+  return tlsContext(identity, TLS_SERVER | flags, protocols);
+}
+
+export function clientContext(protocols = undefined) {
+  return tlsContext({ ca: pem('ca.cert') }, 0, protocols);
+}
+
+/** Continues both handshakes until they are complete or one has failed. */
+export async function completeHandshakes(...handles) {
+  const results = new Map(handles.map((handle) => [handle, EAGAIN]));
+  for (let round = 0; round < 200; round += 1) {
+    for (const [handle, result] of results) {
+      if (result === EAGAIN) results.set(handle, addon.tlsHandshake(handle));
+    }
+    const all = [...results.values()];
+    if (all.every((result) => result === 1) || all.some((r) => r !== 1 && r !== EAGAIN)) break;
+    await pause(0);
+  }
+  return handles.map((handle) => results.get(handle));
+}
+
+/** A connected pair with TLS. */
+export async function securePair(poller, server = serverContext(), client = clientContext()) {
+  const pair = await connectedPair(poller);
+  check(addon.tlsStart(pair.near, client, 'localhost') === 0, 'the client starts');
+  check(addon.tlsStart(pair.far, server, '') === 0, 'the server starts');
+  const results = await completeHandshakes(pair.near, pair.far);
+  check(`${results}` === '1,1', `both handshakes complete, got ${results}`);
+  return pair;
+}
+
+/** Receives until `length` bytes are there, or an end: [bytes, result of the last receive]. */
+export async function receiveUpTo(handle, length) {
+  const memory = Buffer.alloc(Math.max(length, 1));
+  let filled = 0;
+  for (let round = 0; round < 5000; round += 1) {
+    if (filled === length) return [memory.subarray(0, filled), filled];
+    const result = addon.recv(handle, memory, filled, length - filled);
+    if (result > 0) filled += result & ~RECV_MORE;
+    else if (result !== EAGAIN) return [memory.subarray(0, filled), result];
+    else await pause(0);
+  }
+  return [memory.subarray(0, filled), EAGAIN];
 }

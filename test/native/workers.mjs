@@ -1,7 +1,11 @@
-/** 200 worker threads, four at a time, each terminated while it serves a connection. */
+/**
+ * 200 worker threads, four at a time, each terminated while it serves a connection; half of them
+ * with TLS.
+ */
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { Worker } from 'node:worker_threads';
-import { check, checkAllClosed, descriptors, pause } from './support.mjs';
+import { check, checkAllClosed, descriptors, pause, pem } from './support.mjs';
 
 const WORKERS = Number(process.env['CORONET_TEST_WORKERS'] || 200);
 const AT_ONCE = 4;
@@ -13,9 +17,12 @@ function once(emitter, event) {
   });
 }
 
-async function serveOnce() {
-  const worker = new Worker(new URL('./serving-worker.mjs', import.meta.url));
-  const socket = connect(await once(worker, 'message'), '127.0.0.1');
+async function serveOnce(tls) {
+  const worker = new Worker(new URL('./serving-worker.mjs', import.meta.url), {
+    workerData: { tls },
+  });
+  const at = { port: await once(worker, 'message'), host: '127.0.0.1' };
+  const socket = tls ? connectTls({ ...at, ca: pem('ca.cert') }) : connect(at);
   socket.write('ping');
   const reply = await once(socket, 'data');
   check(String(reply) === 'ping', 'the worker echoes');
@@ -26,11 +33,11 @@ async function serveOnce() {
   await closed;
 }
 
-async function series() {
-  for (let i = 0; i < WORKERS / AT_ONCE; i += 1) await serveOnce();
+async function series(_, index) {
+  for (let i = 0; i < WORKERS / AT_ONCE; i += 1) await serveOnce(index % 2 === 0);
 }
 
-await serveOnce();
+for (const tls of [true, false]) await serveOnce(tls);
 const before = descriptors();
 await Promise.all(Array.from({ length: AT_ONCE }, series));
 await pause(20);

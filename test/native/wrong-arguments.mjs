@@ -6,8 +6,11 @@ import {
   bindDatagram,
   check,
   checkAllClosed,
+  clientContext,
   connectedPair,
   makePoller,
+  securePair,
+  serverContext,
 } from './support.mjs';
 
 function detached(make) {
@@ -64,10 +67,12 @@ function random(bound) {
   return Math.floor((seed / 2 ** 32) * bound);
 }
 
+const ANSWERS = ['number', 'object', 'string', 'undefined'];
+
 function callWith(name, args) {
   try {
     const result = addon[name](...args);
-    check(typeof result === 'number' || typeof result === 'object', `${name} answers plainly`);
+    check(ANSWERS.includes(typeof result), `${name} answers plainly`);
   } catch (error) {
     check(error instanceof TypeError, `${name} throws a TypeError, got ${error}`);
     check(error.code === 'ERR_INVALID_ARG_TYPE', `${name} sets a code`);
@@ -77,7 +82,10 @@ function callWith(name, args) {
 const poller = makePoller();
 const { near, far, listener } = await connectedPair(poller);
 const { handle: datagram } = bindDatagram(poller);
-const HANDLES = [near, far, listener, datagram, poller.id];
+const context = clientContext();
+const { near: secure } = await securePair(poller, serverContext(), context);
+const HANDLES = [near, far, listener, datagram, secure, poller.id];
+VALUES.push(context);
 
 /** Calls with one value at a time, with a real handle first, and with random values. */
 function callBadly(name) {
@@ -93,7 +101,7 @@ function callBadly(name) {
 }
 
 /** These close the sockets that the others use, so they are called last. */
-const LAST = ['shutdown', 'close', 'destroyPoller'];
+const LAST = ['shutdown', 'tlsFinish', 'tlsClose', 'close', 'destroyPoller'];
 const names = Object.keys(addon).filter((name) => typeof addon[name] === 'function');
 for (const name of names.filter((name) => !LAST.includes(name))) callBadly(name);
 for (const name of LAST) callBadly(name);

@@ -3,7 +3,11 @@ import { run, timeout } from '../../src/index.ts';
 import type { OperationSource } from '../../src/kernel/operation.ts';
 import type { Capabilities, Network, NetworkCounters, NetworkOwner } from '../../src/lowlevel.ts';
 import { epollNetwork, portableNetwork } from '../../src/lowlevel.ts';
+import type { Addon } from '../../src/node/addon.ts';
 import { loadAddon } from '../../src/node/addon.ts';
+import { epollNetworkWith } from '../../src/node/epoll/network.ts';
+import type { TlsEngine } from '../../src/node/epoll/tls/engine.ts';
+import { decideTls } from '../../src/node/epoll/tls/engine.ts';
 import { nodeProcess } from '../../src/node/simulation-support.ts';
 import { CAPABILITIES as SIM_CAPABILITIES } from '../../src/sim/network/network.ts';
 import { SimulatedNetwork } from '../../src/sim/network/simulated-network.ts';
@@ -66,6 +70,20 @@ export const withoutEpoll: string | undefined = addon === undefined ? reason : u
 const epollBackends: readonly TestBackend[] =
   addon === undefined ? [] : [realBackend('epoll', epollNetwork, () => ({ ...addon.stats() }))];
 
+/** The epoll backend with each engine of TLS that is available. */
+const epollTlsBackends: readonly TestBackend[] =
+  addon === undefined ? [] : tlsEngines(addon).map((engine) => epollWithTls(addon, engine));
+
+function tlsEngines(from: Addon): readonly TlsEngine[] {
+  const { engine } = decideTls(from);
+  return engine === 'native' ? ['native', 'node'] : ['node'];
+}
+
+function epollWithTls(from: Addon, engine: TlsEngine): TestBackend {
+  const make: MakeNetwork = (owner) => epollNetworkWith(owner, engine);
+  return realBackend(`epoll with ${engine} TLS`, make, () => ({ ...from.stats() }));
+}
+
 /** Options of the simulator as JSON, to run the tests with another task order or with faults. */
 const CONDITIONS = JSON.parse(process.env['CORONET_TEST_SIM'] ?? '{}') as ProgramOptions;
 
@@ -114,7 +132,8 @@ export const backends: readonly TestBackend[] = [
 /** The backends that the option `backend` can name. */
 export const realBackends: readonly TestBackend[] = backends.filter(({ real }) => real);
 
-/** The backends that support TLS. */
-export const backendsWithTls: readonly TestBackend[] = backends.filter(
-  ({ capabilities }) => capabilities.tls,
-);
+/** The backends that support TLS, with each of its engines. */
+export const backendsWithTls: readonly TestBackend[] = [
+  ...epollTlsBackends,
+  ...backends.filter(({ name, capabilities }) => name !== 'epoll' && capabilities.tls),
+].filter(({ capabilities }) => capabilities.tls);

@@ -62,8 +62,7 @@ const CONNECT_KEYS: Keys<ConnectOptions> = {
  * within 250 ms. The first connection is returned, and the other attempts are closed.
  *
  * With `tls`, the server's certificate must be valid, and must be valid for the host or
- * `tls.servername`. When `sendAll` returns, at most one TLS record (16 KB) may still be buffered in
- * the process.
+ * `tls.servername`. When `sendAll` returns, at most 64 KB may still be buffered in the process.
  *
  * Cancel: all attempts are closed, and nothing is left open.
  * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; if several addresses have failed, a ConnectError

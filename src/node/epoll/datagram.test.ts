@@ -64,6 +64,7 @@ function makeSocket(maxLength = 100) {
     slabs,
     batch: new ReceiveBatch(addon as unknown as Addon, slabs, 1),
     arena: new DatagramArena(addon as unknown as Addon),
+    lingering: new Set<never>(),
     add() {},
     remove() {},
   };

@@ -48,6 +48,7 @@
  * addon.
  */
 import { ClosedError, UsageError } from '../../kernel/errors.ts';
+import type { HandshakeStage } from '../../world/handshake.ts';
 import type {
   Capabilities,
   DatagramOptions,
@@ -58,9 +59,11 @@ import type {
   Network,
   NetworkCounters,
   NetworkOwner,
+  TlsClient,
   Transport,
   TransportConnectOptions,
 } from '../../world/network.ts';
+import type { TlsClientOptions, TlsServerOptions } from '../../world/tls.ts';
 import type { Addon } from '../addon.ts';
 import { loadAddon } from '../addon.ts';
 import { addressArguments } from '../endpoint.ts';
@@ -68,11 +71,17 @@ import { NodeNetwork } from '../node-network.ts';
 import { checkPath } from '../process/unix-socket.ts';
 import { systemError } from '../system-error.ts';
 import { HAS_TLS } from '../tls/layer.ts';
+import type { LingeringClose } from '../tls/lingering-close.ts';
 import { DatagramArena, openDatagram } from './datagram.ts';
 import { adoptListener, openListener } from './listener.ts';
 import { ReceiveBatch } from './receive-batch.ts';
 import type { Registered, Registry } from './registry.ts';
 import { Slabs } from './slab.ts';
+import { clientContext, clientRole } from './tls/client.ts';
+import type { TlsEngine } from './tls/engine.ts';
+import { decideTls } from './tls/engine.ts';
+import { NativeHandshakeStage, serverRole } from './tls/server.ts';
+import { EpollTlsTransport } from './tls/transport.ts';
 import { EpollTransport } from './transport.ts';
 
 /**
@@ -94,9 +103,14 @@ const CAPABILITIES: Omit<Capabilities, 'options'> = {
 
 /** Creates a network on the addon. Throws ERR_BACKEND if the addon is not available. */
 export function epollNetwork(owner: NetworkOwner): Network {
+  return epollNetworkWith(owner);
+}
+
+/** As `epollNetwork`, with the given engine of TLS; absent: see `decideTls`. */
+export function epollNetworkWith(owner: NetworkOwner, tls?: TlsEngine): Network {
   const { addon, reason } = loadAddon();
   if (addon === undefined) throw new UsageError('ERR_BACKEND', reason);
-  return new EpollNetwork(owner, addon);
+  return new EpollNetwork(owner, addon, tls);
 }
 
 /** The network is also the registry of its resources, through which they reach the addon. */
@@ -117,10 +131,13 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
   /** By slot index. If a thread has several networks, each uses only some of the indices. */
   readonly #table: (Registered | undefined)[] = [];
   #arena: DatagramArena | null = null;
+  /** Decided when TLS is first used. */
+  #tlsEngine: TlsEngine | undefined;
   #closed = false;
 
-  constructor(owner: NetworkOwner, addon: Addon) {
+  constructor(owner: NetworkOwner, addon: Addon, tlsEngine?: TlsEngine) {
     super();
+    this.#tlsEngine = tlsEngine;
     this.addon = addon;
     this.capabilities = { ...CAPABILITIES, options: addon.constants.SOCKET_OPTIONS };
     this.#slotMask = 2 ** addon.constants.INDEX_BITS - 1;
@@ -181,6 +198,28 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
     return new EpollTransport({ registry: this, handle, local: undefined, to });
   }
 
+  /** Options that the native engine does not have are left to node:tls. */
+  override tlsClient(options: TlsClientOptions): TlsClient {
+    const context = this.#hasNativeTls ? clientContext(this.addon, options) : undefined;
+    if (context === undefined) return super.tlsClient(options);
+    return (raw, host) =>
+      new EpollTlsTransport(raw as EpollTransport, clientRole(context, options, host));
+  }
+
+  override tlsServer(options: TlsServerOptions): HandshakeStage {
+    const role = this.#hasNativeTls ? serverRole(this.addon, options) : undefined;
+    return role === undefined ? super.tlsServer(options) : new NativeHandshakeStage(role, options);
+  }
+
+  get #hasNativeTls(): boolean {
+    this.#tlsEngine ??= decideTls(this.addon).engine;
+    return this.#tlsEngine === 'native';
+  }
+
+  get lingering(): Set<LingeringClose> {
+    return this.tls.lingering;
+  }
+
   bindDatagram(at: Endpoint, options: DatagramOptions): DatagramTransport {
     this.#assertOpen();
     return openDatagram(this, this.#poller, at, options);
@@ -230,6 +269,7 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
     this.tls.close();
     this.#closed = true;
     for (const resource of this.#resources()) resource.close();
+    for (const closing of this.lingering) closing.finish(); // Those that began just now.
     this.#table.length = 0;
     this.slabs.drop();
     this.#arena = null;

@@ -86,8 +86,9 @@ export class ReceiveBatch {
     for (let i = from; i < end; i += 1) {
       const receiver = this.#receivers[i] as BatchReceiver;
       const result = results[2 * i + 1] as number;
-      const drained = result < SLAB_BYTES - slabs.offset;
-      if (result > 0) receiver.onReceived(slabs.takeNext(result), drained);
+      const space = SLAB_BYTES - slabs.offset;
+      const count = result > space ? result - this.#addon.constants.RECV_MORE : result;
+      if (count > 0) receiver.onReceived(slabs.takeNext(count), result < space);
       else receiver.onNoData(result);
     }
     return end;

@@ -1,6 +1,7 @@
 /** The interface between the epoll network and its resources. */
 import type { Endpoint } from '../../world/network.ts';
 import type { Addon } from '../addon.ts';
+import type { LingeringClose } from '../tls/lingering-close.ts';
 import type { DatagramArena } from './datagram.ts';
 import type { ReceiveBatch } from './receive-batch.ts';
 import type { Slabs } from './slab.ts';
@@ -43,6 +44,8 @@ export interface Registry {
   readonly batch: ReceiveBatch;
   /** Created at first use. */
   readonly arena: DatagramArena;
+  /** The closed TLS connections whose last bytes are not sent yet. */
+  readonly lingering: Set<LingeringClose>;
   /** Events of `resource.handle` are passed to it from now on. */
   add(resource: Registered): void;
   /** Its events are dropped from now on. Called before the descriptor is closed. */
@@ -55,6 +58,9 @@ export interface TransportOrigin {
   readonly handle: number;
   /** The local address, if known: that of a listener with a concrete address. */
   readonly local: Endpoint | undefined;
-  /** The remote address of a connection attempt; `undefined` for an accepted connection. */
+  /** The remote address of a connection attempt, or of a connection that begins a TLS handshake;
+   *  `undefined` for an accepted connection. */
   readonly to: Endpoint | undefined;
+  /** The peer is a client. Absent: if there is no `to`. */
+  readonly accepted?: boolean;
 }

@@ -24,7 +24,6 @@
  */
 import { ClosedError } from '../../kernel/errors.ts';
 import { Readiness } from '../../kernel/readiness.ts';
-import type { SystemError } from '../../support/system-error.ts';
 import type { Endpoint, SocketOption, Transport } from '../../world/network.ts';
 import { endpointText, withInternedHost } from '../endpoint.ts';
 import { clientError, systemError } from '../system-error.ts';
@@ -50,9 +49,18 @@ const UNNAMED: Endpoint = { path: '' };
 
 type DirectionState = 'open' | 'connecting' | 'ended' | 'failed' | 'closed';
 
+/** The state of a connection that another transport continues with TLS. */
+export interface DetachedSocket {
+  readonly registry: Registry;
+  /** Received bytes that were not taken. */
+  readonly unread: Buffer | undefined;
+  /** An event has announced the end, an error or urgent data. */
+  readonly readUntilEagain: boolean;
+}
+
 export class EpollTransport extends Readiness implements Transport, Registered, BatchReceiver {
   readonly handle: number;
-  readonly #registry: Registry;
+  protected readonly registry: Registry;
   readonly #accepted: boolean;
   #recvState: DirectionState;
   #sendState: DirectionState;
@@ -62,7 +70,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** The errno that ended the connection, if a send received it. */
   #pendingError = 0;
   /** A short read is not the end (fact 3 in network.ts): only EAGAIN clears `canRecv`. */
-  #readUntilEagain = false;
+  protected readUntilEagain = false;
   /** Received in a batch and not taken yet. `canRecv` is set meanwhile. */
   #batched: Buffer | null = null;
   /** The system may have more bytes after `#batched`. */
@@ -83,11 +91,11 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   constructor(origin: TransportOrigin) {
     super();
     this.handle = origin.handle;
-    this.#registry = origin.registry;
+    this.registry = origin.registry;
     this.#local = origin.local;
     this.#remote = origin.to;
-    this.#accepted = origin.to === undefined;
-    this.#connected = this.#accepted;
+    this.#accepted = origin.accepted ?? origin.to === undefined;
+    this.#connected = origin.to === undefined;
     this.#recvState = this.#connected ? 'open' : 'connecting';
     this.#sendState = this.#recvState;
     origin.registry.add(this);
@@ -105,13 +113,13 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     if (this.#recvState !== 'open' && !this.#checkRecvState()) {
       return this.#recvState === 'ended' ? END_OF_FILE : undefined;
     }
-    const { addon, slabs } = this.#registry;
+    const { addon, slabs } = this.registry;
     const requested = slabs.reserve(max, this.#lastReceived);
     const received = addon.recv(this.handle, slabs.memory, slabs.offset, requested);
     if (received > 0) {
-      this.#lastReceived = received;
-      if (received < requested && !this.#readUntilEagain) this.canRecv = false;
-      return slabs.take(received);
+      const count = this.#countOf(received, requested);
+      this.#lastReceived = count;
+      return slabs.take(count);
     }
     return this.#endOrBlock(received) ? END_OF_FILE : undefined;
   }
@@ -127,14 +135,18 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     if (this.#recvState !== 'open' && !this.#checkRecvState()) {
       return this.#recvState === 'ended' ? 0 : -1;
     }
-    const { addon } = this.#registry;
+    const { addon } = this.registry;
     const requested = Math.min(into.length, addon.constants.MAX_TRANSFER);
     const received = addon.recv(this.handle, into, 0, requested);
-    if (received > 0) {
-      if (received < requested && !this.#readUntilEagain) this.canRecv = false;
-      return received;
-    }
+    if (received > 0) return this.#countOf(received, requested);
     return this.#endOrBlock(received) ? 0 : -1;
+  }
+
+  /** The number of bytes in a positive result. A short receive clears the flag. */
+  #countOf(received: number, requested: number): number {
+    if (received > requested) return received - this.registry.addon.constants.RECV_MORE;
+    if (received < requested && !this.readUntilEagain) this.canRecv = false;
+    return received;
   }
 
   /**
@@ -142,7 +154,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
    * buffer means that its slab was detached, which must not be reported as end of file.
    */
   #takeBatched(data: Buffer, max: number): Buffer {
-    const { slabs } = this.#registry;
+    const { slabs } = this.registry;
     if (data.length > max) {
       this.#batched = slabs.partOf(data, max, data.length);
       return slabs.partOf(data, 0, max);
@@ -163,7 +175,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   onReceived(data: Buffer, drained: boolean): void {
     this.#batched = this.#batched === null ? data : Buffer.concat([this.#batched, data]);
     this.#lastReceived = data.length;
-    this.#moreQueued = this.#readUntilEagain || !drained;
+    this.#moreQueued = this.readUntilEagain || !drained;
   }
 
   /** EAGAIN is left to the next attempt, which clears the flag. */
@@ -188,7 +200,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** Returns the error to throw, and keeps it unless it is transient. */
   #failRecv(errno: number): unknown {
     if (errno === EBADF) return this.#closedError();
-    const error = this.#errorOf(errno, 'read');
+    const error = this.errorOf(errno, 'read');
     if (TRANSIENT_ERRORS.includes(errno)) return error;
     this.#recvState = 'failed';
     this.#recvError = error;
@@ -208,13 +220,13 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   trySend(data: Uint8Array): number {
     if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
-    const sent = this.#registry.addon.send(this.handle, data);
+    const sent = this.registry.addon.send(this.handle, data);
     return sent === data.length ? sent : this.#shortSend(sent);
   }
 
   trySendv(chunks: readonly Uint8Array[]): number {
     if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
-    const { addon } = this.#registry;
+    const { addon } = this.registry;
     const sent = addon.sendv(this.handle, chunks);
     return sent === offeredBytes(chunks, addon.constants.MAX_PIECES) ? sent : this.#shortSend(sent);
   }
@@ -229,9 +241,9 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** As `#failRecv`. EPIPE does not concern receiving: bytes of the peer may still be queued. */
   #failSend(errno: number): unknown {
     if (errno === EBADF) return this.#closedError();
-    const error = this.#errorOf(errno, 'write');
+    const error = this.errorOf(errno, 'write');
     if (TRANSIENT_ERRORS.includes(errno)) return error;
-    if (errno !== EPIPE) this.#pendingError = errno;
+    if (errno !== EPIPE) this.#pendingError = this.pendingErrorOf(errno);
     this.#sendState = 'failed';
     this.#sendError = error;
     this.canSend = true;
@@ -244,7 +256,8 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     throw this.#sendState === 'failed' ? this.#sendError : this.#closedError();
   }
 
-  #errorOf(errno: number, syscall: 'read' | 'write'): SystemError {
+  /** The error of a failed receive or send. */
+  protected errorOf(errno: number, syscall: 'read' | 'write'): Error {
     const isOfClient = this.#accepted && (errno === ECONNRESET || errno === EPIPE);
     return isOfClient ? clientError(errno, syscall) : systemError(errno, syscall);
   }
@@ -256,11 +269,22 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     if (this.#sendState === 'closed') throw this.#closedError();
     if (this.#connected) return true;
     if (this.#sendState === 'failed') throw this.#sendError;
-    const result = this.#registry.addon.connected(this.handle);
-    if (result < 0) throw this.#failConnect(result);
-    this.canSend = result > 0;
-    if (result > 0) this.#openDirections();
-    return result > 0;
+    const isConnected = this.attemptConnect();
+    this.canSend = isConnected;
+    if (isConnected) this.#openDirections();
+    return isConnected;
+  }
+
+  /** False: pending. Throws the error of a failed attempt, after `failConnect`. */
+  protected attemptConnect(): boolean {
+    const result = this.registry.addon.connected(this.handle);
+    if (result >= 0) return result > 0;
+    throw this.failConnect(systemError(result, 'connect', this.#remote));
+  }
+
+  /** The errno of a failed send that a receive reports at the end of file; 0: none. */
+  protected pendingErrorOf(errno: number): number {
+    return errno;
   }
 
   /** shutdown('recv') may have ended the receiving direction during the attempt. */
@@ -270,9 +294,9 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     if (this.#recvState === 'connecting') this.#recvState = 'open';
   }
 
-  /** Both directions fail with the same error. */
-  #failConnect(errno: number): unknown {
-    const error = systemError(errno, 'connect', this.#remote);
+  /** Both directions fail with `error`, which is returned. */
+  protected failConnect(error: unknown): unknown {
+    if (this.#sendState === 'closed') return this.#closedError();
     this.#recvState = 'failed';
     this.#sendState = 'failed';
     this.#recvError = error;
@@ -285,7 +309,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** ENOTCONN, for a connection that has already ended, is not an error here. */
   shutdown(how: 'send' | 'recv' | 'both'): void {
     if (this.#sendState === 'closed') return;
-    if (how !== 'recv' && !this.#wasReset) this.#registry.addon.shutdown(this.handle, SHUT_SEND);
+    if (how !== 'recv' && !this.#wasReset) this.shutdownSend();
     if (how !== 'send') this.#shutdownRecv();
   }
 
@@ -295,9 +319,13 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return code === 'ECONNRESET';
   }
 
+  protected shutdownSend(): void {
+    this.registry.addon.shutdown(this.handle, SHUT_SEND);
+  }
+
   /** The kernel keeps queueing received bytes, so every later event discards them. */
   #shutdownRecv(): void {
-    const { addon } = this.#registry;
+    const { addon } = this.registry;
     addon.shutdown(this.handle, SHUT_RECV);
     addon.discard(this.handle);
     this.#batched = null;
@@ -323,13 +351,31 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     this.#sendState = 'closed';
     this.canRecv = true;
     this.canSend = true;
-    this.#registry.remove(this);
+    this.registry.remove(this);
     // The system resets a connection that is closed with unread bytes; it counts these as read.
     const isUnread = this.#batched !== null;
     this.#batched = null;
-    this.#registry.addon.close(this.handle, reset || isUnread ? 1 : 0);
+    this.release(reset, isUnread);
     if (this.recvWaiter === null && this.sendWaiter === null) return;
     this.rejectWaiters(this.#closedError());
+  }
+
+  /** Closes the descriptor. `isUnread`: a batch has received bytes that were not taken. */
+  protected release(reset: boolean, isUnread: boolean): void {
+    this.registry.addon.close(this.handle, reset || isUnread ? 1 : 0);
+  }
+
+  /** Ends this transport without closing its descriptor, which another one takes over. */
+  detach(): DetachedSocket {
+    const unread = this.#batched ?? undefined;
+    this.#local = this.local;
+    this.#remote = this.remote;
+    this.#batched = null;
+    this.#recvState = 'closed';
+    this.#sendState = 'closed';
+    this.canRecv = true;
+    this.canSend = true;
+    return { registry: this.registry, unread, readUntilEagain: this.readUntilEagain };
   }
 
   #closedError(): ClosedError {
@@ -340,15 +386,15 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   }
 
   #onReadable(bits: number): void {
-    if (this.#discarding) this.#registry.addon.discard(this.handle);
-    if (this.#joinsBatch(bits)) return this.#registry.batch.add(this);
+    if (this.#discarding) this.registry.addon.discard(this.handle);
+    if (this.#joinsBatch(bits)) return this.registry.batch.add(this);
     this.#moreQueued = true;
     this.notifyRecv();
   }
 
   /** Does not handle the end of a connection: an attempt finds it after the bytes. */
   onEvents(bits: number): void {
-    if ((bits & TRAILING_EVENTS) !== 0) this.#readUntilEagain = true;
+    if ((bits & TRAILING_EVENTS) !== 0) this.readUntilEagain = true;
     if ((bits & RECV_EVENTS) !== 0) this.#onReadable(bits);
     if ((bits & SEND_EVENTS) !== 0) this.notifySend();
   }
@@ -357,7 +403,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   get local(): Endpoint {
     if (this.#local !== undefined) return this.#local;
-    const address = this.#registry.addon.local(this.handle);
+    const address = this.registry.addon.local(this.handle);
     if (typeof address === 'number') return UNNAMED;
     if (this.#connected) this.#local = address;
     return address;
@@ -365,7 +411,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   get remote(): Endpoint {
     if (this.#remote !== undefined) return this.#remote;
-    const address = this.#registry.addon.peer(this.handle);
+    const address = this.registry.addon.peer(this.handle);
     this.#remote = typeof address === 'number' ? UNNAMED : withInternedHost(address);
     return this.#remote;
   }
@@ -376,7 +422,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   getOption(option: SocketOption): number | undefined {
     if (this.#sendState === 'closed') return undefined;
-    const { addon } = this.#registry;
+    const { addon } = this.registry;
     const value = addon.getOption(this.handle, addon.constants.SOCKET_OPTIONS.indexOf(option));
     return value < 0 ? undefined : value * unitOf(option);
   }
@@ -384,7 +430,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** Rounds up to the unit of the system: 0 seconds would be rejected or disable the option. */
   setOption(option: SocketOption, value: number): void {
     if (this.#sendState === 'closed') throw this.#closedError();
-    const { addon } = this.#registry;
+    const { addon } = this.registry;
     const code = addon.constants.SOCKET_OPTIONS.indexOf(option);
     const result = addon.setOption(this.handle, code, Math.ceil(value / unitOf(option)));
     if (result < 0 && result !== EOPNOTSUPP) throw systemError(result, 'setsockopt');

@@ -28,7 +28,8 @@ import {
 } from './options.ts';
 import { TlsTransport } from './transport.ts';
 
-const DEFAULT_MAX_HANDSHAKES = 256;
+/** The default of `maxHandshakes`. */
+export const DEFAULT_MAX_HANDSHAKES = 256;
 
 /** OpenSSL resumes no session of a client with a certificate without one (`sessionIdContext`). */
 const SESSION_ID_CONTEXT = 'coronet';
@@ -174,9 +175,15 @@ function reportOutcomes(server: Server): void {
 function certificateError({ authorizationError }: TLSSocket): Error | undefined {
   if (!authorizationError) return undefined;
   const code = String((authorizationError as { code?: string }).code ?? authorizationError);
+  return certificateRejected(code);
+}
+
+/** The error of a handshake in which a listener has rejected the certificate of a client. */
+export function certificateRejected(code: string): Error & { readonly code: string } {
   return Object.assign(new Error(`The certificate of the client was rejected: ${code}`), { code });
 }
 
-function startTimer(ms: number, call: () => void): NodeJS.Timeout | undefined {
+/** Calls `call` after `ms` milliseconds; does not keep the process alive. */
+export function startTimer(ms: number, call: () => void): NodeJS.Timeout | undefined {
   return ms > MAX_TIMER_MS ? undefined : setTimeout(call, Math.ceil(ms)).unref();
 }

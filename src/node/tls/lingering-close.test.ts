@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Transport } from '../../world/network.ts';
 import type { CipherStream } from './cipher-stream.ts';
-import { LingeringClose } from './lingering-close.ts';
+import type { LingeringClose } from './lingering-close.ts';
+import { ClosingCipherStream } from './lingering-close.ts';
 
 // The runtime does not use the global timers, which fake timers replace.
 vi.mock(import('../timers.ts'), async (original) => ({
@@ -31,8 +32,8 @@ class FakeCipher {
 function begin(): {
   cipher: FakeCipher;
   closed: () => boolean;
-  closing: LingeringClose;
-  lingering: Set<unknown>;
+  closing: ClosingCipherStream;
+  lingering: Set<LingeringClose>;
 } {
   const cipher = new FakeCipher();
   let closed = false;
@@ -42,7 +43,7 @@ function begin(): {
     },
   } as Transport;
   const lingering = new Set<LingeringClose>();
-  const closing = new LingeringClose(raw, cipher as unknown as CipherStream, lingering);
+  const closing = new ClosingCipherStream(raw, cipher as unknown as CipherStream, lingering);
   return { cipher, closed: () => closed, closing, lingering };
 }
 
@@ -85,8 +86,8 @@ describe('the lingering close of a TLS connection', () => {
   });
 
   test('makes one last attempt to send when the network is closed', () => {
-    const { closing, cipher, closed } = begin();
-    closing.finish();
+    const { lingering, cipher, closed } = begin();
+    for (const closing of lingering) closing.finish();
     expect([cipher.flushes, closed()]).toEqual([1, true]);
   });
 });

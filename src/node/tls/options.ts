@@ -6,6 +6,7 @@ import type {
 } from 'node:tls';
 import { createSecureContext } from 'node:tls';
 import { UsageError } from '../../kernel/errors.ts';
+import { wrongType } from '../../support/checks.ts';
 import type { TlsIdentity, TlsOptions, TlsServerOptions } from '../../world/tls.ts';
 
 /** The default of `handshakeTimeoutMs`. */
@@ -91,12 +92,21 @@ function servernameCallback(
   return (servername, done) => {
     const found = identityFor(identities, servername);
     if (found !== undefined || SNICallback === undefined) return done(null, found);
+    const checked = (error: Error | null, context?: unknown): void =>
+      done(error ?? contextError(context), context as SecureContext);
     try {
-      SNICallback(servername, done as Parameters<typeof SNICallback>[1]);
+      SNICallback(servername, checked);
     } catch (error) {
       done(error as Error); // with node:tls, it would be an uncaught exception
     }
   };
+}
+
+/** node:tls would use the listener's own context, although it reports an error. */
+function contextError(context: unknown): Error | null {
+  if (context === undefined || context === null) return null;
+  if (typeof context === 'object' && 'context' in context) return null;
+  return wrongType('context', 'a tls.SecureContext', context);
 }
 
 /** Makes the contexts of `options.contexts`. The options of a name extend those of the listener,

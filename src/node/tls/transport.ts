@@ -21,7 +21,7 @@ import { brokenPipe, connectionReset, FlowingTransport } from '../stream/stream-
 import { setImmediate } from '../timers.ts';
 import type { CipherOwner, CipherStream } from './cipher-stream.ts';
 import type { TlsLayer } from './layer.ts';
-import { LingeringClose } from './lingering-close.ts';
+import { ClosingCipherStream } from './lingering-close.ts';
 
 /** The longest record of TLS (RFC 8446, section 5.1). */
 const MAX_RECORD = 16_384;
@@ -114,7 +114,7 @@ export class TlsTransport extends FlowingTransport<TLSSocket> implements CipherO
     socket.end();
     // If the engine is idle, close_notify is sent within the call.
     if (cipher.writes > before && cipher.unsent === 0) return this.#release();
-    cipher.owner = new LingeringClose(this.#raw, cipher, this.#layer.lingering);
+    cipher.owner = new ClosingCipherStream(this.#raw, cipher, this.#layer.lingering);
   }
 
   protected abort(): void {

@@ -1,9 +1,10 @@
 /** Listeners with TLS: concurrent handshakes, limits, counters. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import type { Listener, Operation, Socket } from '../../../src/index.ts';
-import { connect, group, listen, moveOnAfter } from '../../../src/index.ts';
+import { connect, group, listen, moveOnAfter, toDuplex } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import {
@@ -14,7 +15,7 @@ import {
   receiveExactly,
   untilWaiting,
 } from '../../support/sockets.ts';
-import { connectTo, SERVER, TRUSTING, withListener } from '../../support/tls.ts';
+import { CA, connectTo, SERVER, TRUSTING, withListener } from '../../support/tls.ts';
 
 /** Runs `body` while `listener` accepts; every connection gets a greeting. */
 function greeting<T>(listener: Listener, body: () => Operation<T>): Operation<T> {
@@ -181,14 +182,15 @@ describe.each(backendsWithTls)('a listener with TLS, on $name', (backend) => {
         group(function* (tasks): Operation<void> {
           const accepting = tasks.spawn(() => listener.accept());
           yield* untilWaiting(accepting);
-          const connecting = tasks.spawn(() => connectTo(listener.address));
+          using raw = yield* connect(listener.address);
           yield* eventually('a handshake is pending', () => listener.handshakes?.pending === 1);
           accepting.cancel();
-          using near = yield* connecting.join();
+          const foreign = connectTls({ socket: toDuplex(raw), ca: CA, host: '127.0.0.1' });
+          foreign.write('x');
           yield* eventually('the connection waits', () => listener.handshakes?.waiting === 1);
           using far = yield* listener.accept();
-          yield* near.sendAll('x');
           expect(String(yield* receiveExactly(far, 1))).toBe('x');
+          foreign.destroy();
         }),
       ),
     ));

@@ -1,0 +1,351 @@
+/*
+ * TLS on a connection: OpenSSL between the socket and memory of JavaScript.
+ *
+ *   socket ──recv──► input ──BIO──► SSL_read ──► memory of JavaScript
+ *   socket ◄──send── output ◄──BIO── SSL_write ◄── memory of JavaScript
+ *
+ * Input and output are buffers of the environment. Ciphertext that a call leaves in them stays with
+ * the connection: `unread` did not fit as plaintext, `unsent` was not taken by the socket. An idle
+ * connection has neither.
+ *
+ * Invariants:
+ *  1. JavaScript does not run inside OpenSSL. A handshake that must choose a certificate pauses.
+ *  2. The BIO makes no system call to send: the bytes of a call are sent together at its end. While
+ *     a connection has unsent bytes, no plaintext is taken; the edge "writable" sends them.
+ *  3. The end of the socket is hidden from OpenSSL, which would end both directions. It is kept in
+ *     `receive_end`; an end that OpenSSL reports is a close_notify.
+ *  4. A short receive means "empty", as on plain connections. Otherwise RECV_MORE is set: the end
+ *     or the error that follows the bytes is known here, and no edge will report it.
+ *  5. The error queue of OpenSSL is empty after a failure: Node would take our errors for its own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "openssl.h"
+
+static bool is_transient(int32_t error) {
+  return error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM;
+}
+
+/* ---- input ---- */
+
+/* Receives ciphertext. False: there is none now. */
+static bool fill(Tls *tls) {
+  TlsLibrary *library = tls->library;
+  Input *input = &library->input;
+  if (tls->receive_end != 0 || (input->drained && input->produced)) return false;
+  int32_t received = socket_receive(input->slot, library->received, input->request);
+  input->drained = received < (int32_t)input->request;
+  if (received > 0) {
+    input->bytes = library->received;
+    input->at = 0;
+    input->end = (size_t)received;
+    return true;
+  }
+  if (received == 0) {
+    /* The system reports an error once; a send may have received it. */
+    bool reset = tls->send_error != 0 && tls->send_error != -EPIPE;
+    tls->receive_end = reset ? tls->send_error : TLS_TRUNCATED;
+  } else if (!is_transient(received)) {
+    tls->receive_end = received;
+  } else if (received != -EAGAIN) {
+    input->shortage = received;
+  }
+  return false;
+}
+
+int on_bio_read(BIO *bio, char *data, int length) {
+  Tls *tls = BIO_get_data(bio);
+  Input *input = &tls->library->input;
+  BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+  if (input->at == input->end && !fill(tls)) {
+    BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
+    return -1;
+  }
+  size_t count = input->end - input->at;
+  if (count > (size_t)length) count = (size_t)length;
+  memcpy(data, input->bytes + input->at, count);
+  input->at += count;
+  return (int)count;
+}
+
+/* Begins a call that may receive. `space`: bytes of plaintext that it can return. */
+void tls_begin(const Slot *slot, size_t space) {
+  Tls *tls = slot->tls;
+  Input *input = &tls->library->input;
+  size_t request = space < RECORD_BYTES ? RECORD_BYTES : space;
+  *input = (Input){
+      .slot = slot,
+      .bytes = tls->unread,
+      .at = tls->unread_at,
+      .end = tls->unread_length,
+      .request = request < INPUT_BYTES ? request : INPUT_BYTES,
+  };
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
+static void fail(Tls *tls, const char *text) {
+  tls->failed = true;
+  if (tls->error == NULL) tls->error = strdup(text);
+}
+
+/* Keeps the ciphertext that the call has not used. */
+void tls_end(Tls *tls) {
+  Input *input = &tls->library->input;
+  size_t left = input->end - input->at;
+  if (left > 0 && input->bytes == tls->unread) {
+    tls->unread_at = (uint32_t)input->at;
+    return;
+  }
+  uint8_t *kept = left == 0 ? NULL : malloc(left);
+  if (left > 0 && kept == NULL) fail(tls, "out of memory\nOut of memory");
+  if (kept != NULL) memcpy(kept, input->bytes + input->at, left);
+  free(tls->unread);
+  tls->unread = kept;
+  tls->unread_at = 0;
+  tls->unread_length = kept == NULL ? 0 : (uint32_t)left;
+}
+
+/* ---- output ---- */
+
+uint32_t tls_unsent(const Tls *tls) {
+  return tls->unsent_length - tls->unsent_at;
+}
+
+/* Appends to the unsent bytes. False: no memory. */
+static bool keep_unsent(Tls *tls, const uint8_t *data, size_t length) {
+  uint8_t *grown = realloc(tls->unsent, tls->unsent_length + length);
+  if (grown == NULL) return false;
+  memcpy(grown + tls->unsent_length, data, length);
+  tls->unsent = grown;
+  tls->unsent_length += (uint32_t)length;
+  return true;
+}
+
+static void drop_unsent(Tls *tls) {
+  free(tls->unsent);
+  tls->unsent = NULL;
+  tls->unsent_at = 0;
+  tls->unsent_length = 0;
+}
+
+int on_bio_write(BIO *bio, const char *data, int length) {
+  Tls *tls = BIO_get_data(bio);
+  TlsLibrary *library = tls->library;
+  size_t size = (size_t)length;
+  BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
+  if (tls_unsent(tls) + library->output_length + size > MAX_UNSENT) {
+    BIO_set_flags(bio, BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RETRY);
+    return -1;
+  }
+  if (library->output_length + size > OUTPUT_BYTES) {
+    if (!keep_unsent(tls, library->output, library->output_length)) return -1;
+    library->output_length = 0;
+    if (size > OUTPUT_BYTES) return keep_unsent(tls, (const uint8_t *)data, size) ? length : -1;
+  }
+  memcpy(library->output + library->output_length, data, size);
+  library->output_length += size;
+  return length;
+}
+
+/* The socket takes no more output. Input may still contain the alert that explains it. */
+static void end_output(Tls *tls, int32_t error) {
+  tls->send_error = error;
+  tls->library->output_length = 0;
+  drop_unsent(tls);
+}
+
+/* Sends the unsent bytes of earlier calls. True: all of them. */
+static bool send_unsent(const Slot *slot) {
+  Tls *tls = slot->tls;
+  if (tls->unsent == NULL) return true;
+  int32_t sent = socket_send(slot->fd, tls->unsent + tls->unsent_at, tls_unsent(tls));
+  if (sent < 0 && !is_transient(sent)) {
+    end_output(tls, sent);
+    return false;
+  }
+  if (sent > 0) tls->unsent_at += (uint32_t)sent;
+  /* A shortage of memory ends without an edge. */
+  if (sent < 0 && sent != -EAGAIN) poller_rearm(slot, CONNECTION_EVENTS);
+  if (tls_unsent(tls) > 0) return false;
+  drop_unsent(tls);
+  return true;
+}
+
+/* Sends what the call has written; the rest stays with the connection. */
+void tls_flush(const Slot *slot) {
+  Tls *tls = slot->tls;
+  TlsLibrary *library = tls->library;
+  if (tls->send_error != 0) return end_output(tls, tls->send_error);
+  if (tls->unsent == NULL && library->output_length > 0) {
+    int32_t sent = socket_send(slot->fd, library->output, library->output_length);
+    if (sent < 0 && !is_transient(sent)) return end_output(tls, sent);
+    if (sent < 0 && sent != -EAGAIN) poller_rearm(slot, CONNECTION_EVENTS);
+    size_t at = sent < 0 ? 0 : (size_t)sent;
+    size_t left = library->output_length - at;
+    library->output_length = 0;
+    if (left > 0 && !keep_unsent(tls, library->output + at, left)) end_output(tls, -EPIPE);
+  } else if (library->output_length > 0) {
+    bool kept = keep_unsent(tls, library->output, library->output_length);
+    library->output_length = 0;
+    if (!kept || !send_unsent(slot)) {
+      if (!kept) end_output(tls, -EPIPE);
+      return;
+    }
+  } else if (!send_unsent(slot)) {
+    return;
+  }
+  if (tls->unsent != NULL) return;
+  if (tls->finish_socket) shutdown(slot->fd, SHUT_WR);
+  tls->finish_socket = false;
+  if (tls->blocked) poller_rearm(slot, CONNECTION_EVENTS); /* tls_on_events reports "readable" */
+}
+
+/* ---- failures ---- */
+
+/* Keeps the reason of a failure of OpenSSL, and sends the alert that it has written. */
+static void engine_failed(Tls *tls) {
+  char text[320];
+  char number[200];
+  unsigned long error = ERR_peek_error();
+  const char *reason = error == 0 ? NULL : ERR_reason_error_string(error);
+  ERR_error_string_n(error, number, sizeof number);
+  snprintf(text, sizeof text, "%s\n%s", reason == NULL ? "" : reason, number);
+  ERR_clear_error();
+  fail(tls, text);
+}
+
+/* The result of a call that has moved no bytes; `result` is that of OpenSSL's function. */
+int32_t tls_result(Tls *tls, int result) {
+  switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_ZERO_RETURN:
+      return 0;
+    case SSL_ERROR_WANT_READ:
+      if (tls->receive_end != 0) return tls->receive_end;
+      return tls->library->input.shortage != 0 ? tls->library->input.shortage : -EAGAIN;
+    case SSL_ERROR_WANT_WRITE:
+      tls->blocked = true;
+      return -EAGAIN;
+    case SSL_ERROR_WANT_X509_LOOKUP:
+      return TLS_CHOOSE;
+    default:
+      engine_failed(tls);
+      return TLS_FAILED;
+  }
+}
+
+/* ---- receive and send ---- */
+
+/* As socket_receive, of plaintext; see invariant 4. */
+int32_t tls_receive(const Slot *slot, uint8_t *data, size_t length) {
+  Tls *tls = slot->tls;
+  if (tls->failed) return TLS_FAILED;
+  if (length > MAX_TRANSFER) length = MAX_TRANSFER;
+  Input *input = &tls->library->input;
+  size_t filled = 0;
+  int32_t end = -EAGAIN;
+  tls_begin(slot, length);
+  while (filled < length) {
+    size_t count = 0;
+    int result = SSL_read_ex(tls->ssl, data + filled, length - filled, &count);
+    if (result != 1) {
+      end = tls_result(tls, result);
+      break;
+    }
+    filled += count;
+    input->produced = true;
+    /* Nothing is left to read: saves a call that would find that out. */
+    if (input->drained && input->at == input->end && SSL_pending(tls->ssl) == 0) break;
+  }
+  tls_end(tls);
+  tls_flush(slot);
+  if (filled == 0) return tls->failed ? TLS_FAILED : end;
+  bool more = filled < length && (tls->failed || end != -EAGAIN);
+  return (int32_t)filled | (more ? RECV_MORE : 0);
+}
+
+/* The pieces that are still to be encrypted. */
+typedef struct {
+  const struct iovec *pieces;
+  size_t count;
+  size_t index;
+  size_t offset; /* in the piece at the index */
+} Pieces;
+
+/* The next plaintext: a part of one piece, or several small ones, copied together. */
+static size_t next_plaintext(Pieces *rest, uint8_t *gathered, const uint8_t **data) {
+  const struct iovec *piece = &rest->pieces[rest->index];
+  size_t length = piece->iov_len - rest->offset;
+  if (length >= WRITE_BYTES / 4 || rest->index + 1 == rest->count) {
+    *data = (const uint8_t *)piece->iov_base + rest->offset;
+    return length < WRITE_BYTES ? length : WRITE_BYTES;
+  }
+  size_t filled = 0;
+  size_t offset = rest->offset;
+  for (size_t i = rest->index; i < rest->count && filled < WRITE_BYTES; i += 1) {
+    size_t size = rest->pieces[i].iov_len - offset;
+    if (size > WRITE_BYTES - filled) size = WRITE_BYTES - filled;
+    memcpy(gathered + filled, (const uint8_t *)rest->pieces[i].iov_base + offset, size);
+    filled += size;
+    offset = 0;
+  }
+  *data = gathered;
+  return filled;
+}
+
+static void advance(Pieces *rest, size_t count) {
+  while (count > 0) {
+    size_t left = rest->pieces[rest->index].iov_len - rest->offset;
+    size_t step = count < left ? count : left;
+    count -= step;
+    rest->offset += step;
+    if (step < left) return;
+    rest->index += 1;
+    rest->offset = 0;
+  }
+}
+
+/* Encrypts and sends until all is sent or the socket is full. The number of bytes taken. */
+static int32_t write_pieces(const Slot *slot, Pieces *rest) {
+  Tls *tls = slot->tls;
+  size_t taken = 0;
+  while (rest->index < rest->count && tls->unsent == NULL) {
+    const uint8_t *data = NULL;
+    size_t count = 0;
+    size_t length = next_plaintext(rest, tls->library->gathered, &data);
+    int result = SSL_write_ex(tls->ssl, data, length, &count);
+    int32_t end = result == 1 ? 0 : tls_result(tls, result);
+    tls_flush(slot);
+    if (end != 0) return taken > 0 ? (int32_t)taken : end;
+    if (tls->send_error != 0) return taken > 0 ? (int32_t)taken : tls->send_error;
+    advance(rest, count);
+    taken += count;
+    if (taken > MAX_TRANSFER - WRITE_BYTES) break;
+  }
+  return (int32_t)taken;
+}
+
+/* As sendmsg, of plaintext: fewer bytes than offered mean that the edge "writable" follows. */
+int32_t tls_send(const Slot *slot, const struct iovec *pieces, size_t count) {
+  Tls *tls = slot->tls;
+  if (tls->failed) return TLS_FAILED;
+  if (tls->send_error != 0) return tls->send_error;
+  if (tls->finished) return -EPIPE;
+  if (!tls->open || tls->unsent != NULL) return -EAGAIN;
+  tls_begin(slot, 0);
+  Pieces rest = {.pieces = pieces, .count = count};
+  int32_t taken = write_pieces(slot, &rest);
+  tls_end(tls);
+  return taken;
+}
+
+/* Called for each event of a TLS connection; returns the events for JavaScript. */
+uint32_t tls_on_events(Slot *slot, uint32_t events) {
+  Tls *tls = slot->tls;
+  if (tls->unsent != NULL && (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) tls_flush(slot);
+  if (!tls->blocked || tls->unsent != NULL) return events;
+  tls->blocked = false;
+  return events | EPOLLIN;
+}

@@ -1,0 +1,41 @@
+/** The codes that Node has for the results of OpenSSL's certificate check (x509_vfy.h). */
+
+/** By number, from 2 on. */
+const FROM_TWO: readonly string[] = [
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_CRL',
+  'UNABLE_TO_DECRYPT_CERT_SIGNATURE',
+  'UNABLE_TO_DECRYPT_CRL_SIGNATURE',
+  'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+  'CERT_SIGNATURE_FAILURE',
+  'CRL_SIGNATURE_FAILURE',
+  'CERT_NOT_YET_VALID',
+  'CERT_HAS_EXPIRED',
+  'CRL_NOT_YET_VALID',
+  'CRL_HAS_EXPIRED',
+  'ERROR_IN_CERT_NOT_BEFORE_FIELD',
+  'ERROR_IN_CERT_NOT_AFTER_FIELD',
+  'ERROR_IN_CRL_LAST_UPDATE_FIELD',
+  'ERROR_IN_CRL_NEXT_UPDATE_FIELD',
+  'OUT_OF_MEM',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_CHAIN_TOO_LONG',
+  'CERT_REVOKED',
+  'UNSPECIFIED', // X509_V_ERR_NO_ISSUER_PUBLIC_KEY, for which Node has no code
+  'PATH_LENGTH_EXCEEDED',
+  'INVALID_PURPOSE',
+  'CERT_UNTRUSTED',
+  'CERT_REJECTED',
+];
+
+const OTHERS: ReadonlyMap<number, string> = new Map([
+  [62, 'HOSTNAME_MISMATCH'],
+  [79, 'INVALID_CA'],
+]);
+
+export function certificateErrorCode(number: number): string {
+  return FROM_TWO[number - 2] ?? OTHERS.get(number) ?? 'UNSPECIFIED';
+}
