@@ -1,9 +1,18 @@
 /**
  * Builds the addon with a C compiler of the machine. Nothing is downloaded. `coronet build`, `npm
- * run build`, `npm run prebuild` and the native tests call it.
+ * run build`, `npm run prebuild` and the native tests import it; `node native/build.mjs` does the
+ * same as `coronet build`, for a clone that has no dist/ yet.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -97,4 +106,15 @@ function compile(command, args, output) {
     throw new Error(`"${command}" ended with ${status ?? signal}`);
   }
   renameSync(partial, output);
+}
+
+const [, program = ''] = process.argv;
+if (existsSync(program) && realpathSync(program) === fileURLToPath(import.meta.url)) {
+  try {
+    const { file, built } = buildAddon();
+    console.log(built ? `built ${file}` : `${file} is up to date`);
+  } catch (error) {
+    console.error(`coronet: The addon was not built: ${error.message}`);
+    process.exitCode = 1;
+  }
 }

@@ -117,6 +117,13 @@ describe.runIf(process.platform === 'linux')('an installed package', () => {
     expect(second.stdout).toBe(`${join(folder, built)} is up to date\n`);
   });
 
+  it('native/build.mjs without a compiler reports it and ends with exit code 1', async () => {
+    const file = join(folder, 'native/build.mjs');
+    const started = new Process(process.execPath, [file], { env: { CC: '/nonexistent/cc' } });
+    expect(await started.exit).toEqual({ code: 1, signal: null });
+    expect(started.stderr).toContain('The addon was not built: the C compiler "/nonexistent/cc"');
+  });
+
   it.each([
     ['/nonexistent/cc', 'the C compiler "/nonexistent/cc" is not installed; install one: apt-get'],
     ['false', '"false" ended with 1'],
