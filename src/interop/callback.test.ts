@@ -120,6 +120,32 @@ describe('callback', () => {
     expect(reported).toEqual([ERROR]);
   });
 
+  it('throws a TypeError for an async `begin`, and reports its rejection', async () => {
+    const reported: unknown[] = [];
+    const hooks = { onUnhandled: (error: unknown) => reported.push(error) };
+    const asynchronous = (): void => Promise.reject(ERROR) as unknown as void;
+    const failing = run(() => callback(asynchronous), { hooks });
+    await expect(failing).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+      message: expect.stringContaining('right:  yield* until(work())'),
+    });
+    await expect.poll(() => reported).toEqual([ERROR]);
+    const resuming = async (resume: (value: number) => void): Promise<void> => resume(1);
+    await expect(run(() => callback<number>(resuming as never))).rejects.toThrow(TypeError);
+  });
+
+  it('reports the rejection of an async cleanup', async () => {
+    const reported: unknown[] = [];
+    const hooks = { onUnhandled: (error: unknown) => reported.push(error) };
+    const op = () =>
+      callback<void>((resume) => {
+        resume();
+        return () => Promise.reject(ERROR);
+      });
+    await run(op, { hooks });
+    await expect.poll(() => reported).toEqual([ERROR]);
+  });
+
   it('throws an error of the cleanup, or reports it after another error', async () => {
     const reported: unknown[] = [];
     const hooks = { onUnhandled: (error: unknown) => reported.push(error) };

@@ -1,13 +1,16 @@
 /** `callback`: converts a callback API to an operation. */
 import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
-import { Lazy } from '../kernel/operation.ts';
+import { isPromise, Lazy } from '../kernel/operation.ts';
 import { Parking } from '../kernel/parking.ts';
 import { isCancelled } from '../kernel/scope/cancelled.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
 import { wrongType } from '../support/checks.ts';
 
-/** Starts work that calls `resume` or `fail` later. May return a cleanup function. */
+/**
+ * Starts work that calls `resume` or `fail` later. May return a cleanup function. It is not async:
+ * for a promise there is `until`.
+ */
 export type Executor<T> = (
   resume: (value: T) => void,
   fail: (error: unknown) => void,
@@ -20,7 +23,8 @@ export type Executor<T> = (
  * keeps the process alive.
  *
  * Errors: the argument of `fail`; an error of `begin`; an error of the cleanup, which goes to
- * `hooks.onUnhandled` if the operation fails with another error.
+ * `hooks.onUnhandled` if the operation fails with another error; TypeError (ERR_INVALID_ARG_TYPE)
+ * if `begin` is async. The rejection of an async `begin` or cleanup goes to `hooks.onUnhandled`.
  * Cancel: the cleanup runs, and later calls have no effect. In a cancelled scope `begin` is not
  * called.
  *
@@ -52,8 +56,9 @@ function* runCallback<T>(begin: Executor<T>): Generator<Wait, T> {
 
 /** Calls `begin` and returns the cleanup. An error after the first call is only reported. */
 function startExecutor<T>(begin: Executor<T>, parking: Parking): unknown {
+  let result: unknown;
   try {
-    return begin(
+    result = begin(
       (value) => void parking.wake(value),
       (error) => void parking.fail(error),
     );
@@ -62,14 +67,34 @@ function startExecutor<T>(begin: Executor<T>, parking: Parking): unknown {
     runningTask().scheduler.unhandled(error);
     return undefined;
   }
+  if (!isPromise(result)) return result;
+  reportRejection(result as PromiseLike<unknown>);
+  throw asyncBegin();
 }
 
 /** Runs the cleanup. Its error is only reported if the wait has failed with another one. */
 function runCleanup(cleanup: () => void, failed: boolean): void {
+  let result: unknown;
   try {
-    cleanup();
+    result = cleanup();
   } catch (error) {
     if (!failed) throw error;
     runningTask().scheduler.unhandled(error);
   }
+  if (isPromise(result)) reportRejection(result as PromiseLike<unknown>);
+}
+
+/** No task waits for the promise of an async function that was passed as a callback. */
+function reportRejection(promise: PromiseLike<unknown>): void {
+  const { scheduler } = runningTask();
+  Promise.resolve(promise).catch((error: unknown) => scheduler.unhandled(error));
+}
+
+function asyncBegin(): TypeError {
+  const message = [
+    'The function passed to `callback` returned a promise, which `callback` does not wait for.',
+    '  wrong:  yield* callback(async (resume) => resume(await work()))',
+    '  right:  yield* until(work())',
+  ].join('\n');
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' });
 }

@@ -169,6 +169,30 @@ describe('each', () => {
     expect(reported).toMatchObject([{ code: 'ERR_SHIELD_EXPIRED' }]);
   });
 
+  it('accepts an iterator whose `next` returns its result without a promise', async () => {
+    const seen: number[] = [];
+    let count = 0;
+    const items = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => (count++ < 2 ? { done: false, value: count } : { done: true, value: 0 }),
+      }),
+    } as unknown as AsyncIterable<number>;
+    await run(() =>
+      each(items, function* (item): Generator<Wait, void> {
+        seen.push(item);
+      }),
+    );
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it('throws a TypeError if `next` returns a value that is not an iterator result', async () => {
+    const items = { [Symbol.asyncIterator]: () => ({ next: () => 5 }) };
+    const failing = run(() => each(items as never, () => sleep(0)));
+    await expect(failing).rejects.toThrow(
+      'Expected `next()` of the iterator to return { done, value }, got 5',
+    );
+  });
+
   it('destroys a stream when an operation fails', async () => {
     const stream = Readable.from(['a', 'b', 'c']);
     const seen: unknown[] = [];

@@ -4,7 +4,7 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import { isPromise, Lazy, operationOf } from '../kernel/operation.ts';
 import { isCancelled } from '../kernel/scope/cancelled.ts';
 import { shield } from '../kernel/scope/shield.ts';
-import { wrongType } from '../support/checks.ts';
+import { show, wrongType } from '../support/checks.ts';
 import { until } from './until.ts';
 
 /**
@@ -95,10 +95,12 @@ class PulledIterator<T> {
 
   *next(): Generator<Wait, IteratorResult<T, unknown>> {
     try {
-      const result = yield* until(() => {
+      const result: unknown = yield* until(() => {
         this.#state = 'pulling';
-        return this.#iterator.next();
+        // As in `for await`, `next()` may return its result without a promise.
+        return Promise.resolve(this.#iterator.next());
       });
+      if (!isIteratorResult<T>(result)) throw notAResult(result);
       this.#state = result.done === true ? 'ended' : 'idle';
       return result;
     } catch (error) {
@@ -118,4 +120,14 @@ class PulledIterator<T> {
       runningTask().scheduler.unhandled(error);
     }
   }
+}
+
+function isIteratorResult<T>(value: unknown): value is IteratorResult<T, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function notAResult(value: unknown): TypeError {
+  return new TypeError(
+    `Expected \`next()\` of the iterator to return { done, value }, got ${show(value)}`,
+  );
 }

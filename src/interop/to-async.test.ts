@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { currentTask } from '../kernel/current.ts';
 import type { Operation } from '../kernel/operation.ts';
@@ -47,6 +48,20 @@ describe('toAsync', () => {
       code: 'ABORT_ERR',
       cause: 'because',
     });
+  });
+
+  it('adds one listener to a signal that many calls share, and cancels all of them', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const calls = Array.from(
+      { length: 20 },
+      toAsync(() => sleepForever(), { signal }),
+    );
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    controller.abort('because');
+    const results = await Promise.allSettled(calls);
+    expect(results.map(({ status }) => status)).toEqual(calls.map(() => 'rejected'));
+    await expect(calls.at(-1)).rejects.toMatchObject({ name: 'AbortError', cause: 'because' });
   });
 
   it('rejects with an AbortError when the operation is cancelled from inside', async () => {

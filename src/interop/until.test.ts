@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest';
 import { currentTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
+import { discard } from '../kernel/operation.ts';
 import { moveOnAfter, scope, timeout } from '../kernel/scope/with-scope.ts';
 import { group } from '../kernel/task/group.ts';
 import { pause, sleep } from '../kernel/waits.ts';
@@ -31,6 +32,18 @@ function later<T>(ms: number, value: T): Promise<T> {
 
 function failLater(ms: number, error: unknown): Promise<never> {
   return new Promise((_resolve, reject) => setTimeout(reject, ms, error));
+}
+
+const ERROR = new Error('no');
+
+/** Returns the error of `operation`. */
+function* caught(operation: Operation<unknown>): Generator<Wait, unknown> {
+  try {
+    yield* operation;
+  } catch (error) {
+    return error;
+  }
+  return undefined;
 }
 
 /** A promise that never settles, and counts the reactions attached to it. */
@@ -100,6 +113,72 @@ describe('until with a promise', () => {
     const operation = until(failLater(1, new Error('late')));
     await later(5, 0);
     await expect(run(() => operation)).rejects.toThrow('late');
+  });
+
+  it('reports a rejection at the end of a task that forgot its `yield*`', async () => {
+    const error = new Error('disk full');
+    const reported: unknown[] = [];
+    const hooks = { onUnhandled: (problem: unknown) => reported.push(problem) };
+    const forgetful = function* (): Generator<Wait, void> {
+      until(Promise.reject(error));
+      const late = until(failLater(1, new Error('received')));
+      until(later(1, 'a value'));
+      yield* sleep(5);
+      expect(reported).toEqual([]);
+      expect(yield* caught(late)).toMatchObject({ message: 'received' });
+    };
+    await run(forgetful, { hooks });
+    expect(reported).toMatchObject([
+      { code: 'ERR_NOT_DRIVEN', message: expect.stringContaining('disk full'), cause: error },
+    ]);
+  });
+
+  it('reports a rejection that follows the end of the task that forgot its `yield*`', async () => {
+    const reported: unknown[] = [];
+    const hooks = { onUnhandled: (problem: unknown) => reported.push(problem) };
+    const task = function* (): Generator<Wait, void> {
+      until(failLater(3, new Error('late')));
+    };
+    await run(task, { hooks });
+    expect(reported).toEqual([]);
+    await expect.poll(() => reported.length).toBe(1);
+  });
+
+  it('reports the rejection of an operation that was garbage-collected undriven', async () => {
+    const reported: unknown[] = [];
+    const hooks = { onUnhandled: (problem: unknown) => reported.push(problem) };
+    const forgetful = function* (): Generator<Wait, void> {
+      (() => until(Promise.reject(new Error('lost'))))();
+      yield* sleep(1);
+      for (let turns = 0; reported.length === 0 && turns < 1000; turns++) {
+        globalThis.gc?.();
+        yield* sleep(1);
+      }
+      expect(reported).toMatchObject([{ code: 'ERR_NOT_DRIVEN' }]);
+    };
+    await run(forgetful, { hooks });
+    expect(reported).toHaveLength(1);
+  });
+
+  it('does not report the rejection of an operation that was discarded or cancelled', async () => {
+    const reported: unknown[] = [];
+    const hooks = { onUnhandled: (problem: unknown) => reported.push(problem) };
+    const discarding = function* (): Generator<Wait, void> {
+      let fail = (_error: unknown): void => {};
+      const promise = new Promise<never>((_resolve, reject) => {
+        fail = reject;
+      });
+      yield* moveOnAfter(0, until(promise));
+      fail(ERROR);
+      yield* scope(function* (own) {
+        own.cancel();
+        yield* until(Promise.reject(ERROR));
+      });
+      discard(until(Promise.reject(ERROR)));
+      yield* sleep(5);
+    };
+    await run(discarding, { hooks });
+    expect(reported).toEqual([]);
   });
 
   it('keeps the process alive and has a description for waitingOn', async () => {

@@ -6,6 +6,7 @@
  * operation that attempts and waits for readiness, such as a receive on a socket, implements it
  * with an `AttemptCase`.
  */
+
 import { BusyError } from './errors.ts';
 import type { Operation } from './operation.ts';
 import { Parking } from './parking.ts';

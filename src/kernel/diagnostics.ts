@@ -1,5 +1,5 @@
 /** Texts about waits and tasks: `waitingOn`, the lines of reports, the errors of wrong yields. */
-import { isInstance, show } from '../support/checks.ts';
+import { isInstance, msText, show } from '../support/checks.ts';
 import { otherCopies } from './current.ts';
 import { BusyError, CoronetError, UsageError } from './errors.ts';
 import type { Wait } from './operation.ts';
@@ -15,7 +15,7 @@ export function describeWait(wait: Wait): string {
     case 'send':
       return `${wait[0]} ${wait[1].readiness.describe()}`;
     case 'sleep':
-      return wait[1] === Infinity ? 'sleep forever' : `sleep ${wait[1]} ms`;
+      return wait[1] === Infinity ? 'sleep forever' : `sleep ${msText(wait[1])}`;
     case 'park':
       return wait[1].describe();
   }
@@ -81,7 +81,7 @@ export function graceOver(scope: ScopeImpl, graceMs: number): CoronetError {
   const lines = tasks.slice(0, MAX_REPORTED_TASKS).map((task) => `  ${taskLine(task)}`);
   const hidden = tasks.length - lines.length;
   if (hidden > 0) lines.push(`  and ${hidden} more`);
-  const head = `The grace period of ${graceMs} ms is over. Cancelled tasks:`;
+  const head = `The grace period of ${msText(graceMs)} is over. Cancelled tasks:`;
   return new CoronetError('ERR_GRACE_OVER', [head, ...lines].join('\n'));
 }
 
@@ -90,7 +90,7 @@ export function longStep(task: TaskImpl, tookMs: number): CoronetError {
   const where = task.suspendedAt === undefined ? '' : `, after ${task.suspendedAt}`;
   return new CoronetError(
     'ERR_LONG_STEP',
-    `Task '${task.name}' held the thread for ${Math.floor(tookMs)} ms without a yield${where}. ` +
+    `Task '${task.name}' held the thread for ${msText(tookMs)} without a yield${where}. ` +
       'Divide long computations with a bare `yield`.',
   );
 }

@@ -4,6 +4,7 @@
  * Programs branch on `error.code`, not on the message. Errors of the operating system keep Node's
  * codes ('ECONNRESET', 'EADDRINUSE', …) and are not listed here.
  */
+import { msText } from '../support/checks.ts';
 
 /** The base class of Coronet's errors. `code` is stable; the message may change. */
 export class CoronetError extends Error {
@@ -32,7 +33,7 @@ export class TimeoutError extends CoronetError {
 
   constructor(limitMs: number, waitedFor: string) {
     const wait = waitedFor === '' ? '' : ` while waiting for ${waitedFor}`;
-    super('ERR_TIMEOUT', `The operation did not finish within ${limitMs} ms${wait}`);
+    super('ERR_TIMEOUT', `The operation did not finish within ${msText(limitMs)}${wait}`);
     this.limitMs = limitMs;
     this.waitedFor = waitedFor;
   }

@@ -19,7 +19,9 @@ export const NET_ERRORS: Catalogue = {
     sentence: 'The bytes of a writer must be flushed first. Nothing was accepted or sent.',
     cause:
       'More was written than `highWaterMark`, or `sendAll` would overtake bytes in the writer.',
-    remedy: 'Call `yield* writer.flush()` first. Send data larger than the mark with `sendAll`.',
+    remedy:
+      'Call `yield* writer.flush()` first, or drop the bytes with `writer.discard()`. Send data ' +
+      'larger than the mark with `sendAll`.',
   },
   ERR_LIMIT: {
     className: 'LimitError',
@@ -43,7 +45,9 @@ export const NET_ERRORS: Catalogue = {
     className: 'UsageError',
     sentence: 'A handler returned while bytes waited in the writer of its socket.',
     cause: 'The last `yield* writer.flush()` is missing, for example before an early `return`.',
-    remedy: 'Flush before the handler returns, or drop the bytes with `socket.reset()`.',
+    remedy:
+      'Flush before the handler returns, or drop the bytes with `writer.discard()`, or with the ' +
+      'connection (`socket.reset()`).',
   },
   ERR_TLS_OPTIONS: {
     className: 'UsageError',

@@ -7,6 +7,7 @@ import { checkSource } from '../kernel/operation.ts';
 import { Scheduler } from '../kernel/scheduler.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import { runOutcome } from '../kernel/task/task.ts';
+import { onAbort } from '../support/abort-listeners.ts';
 import type { Keys } from '../support/checks.ts';
 import { checkKeys } from '../support/checks.ts';
 import type { Network, NetworkOwner } from '../world/network.ts';
@@ -93,6 +94,7 @@ class Run<T> {
   #leaveDebug: (() => void) | null = null;
   /** The last task has finished. */
   #ending = false;
+  #removeAbortListener: () => void = () => {};
   readonly #onAbort = (): void => this.#main?.cancel(this.#options.signal?.reason);
 
   constructor(options: RunOptions, resolve: (value: T) => void, reject: (error: unknown) => void) {
@@ -115,7 +117,7 @@ class Run<T> {
     this.#main = this.#scheduler.start(op, name);
     if (signal === undefined) return;
     if (signal.aborted) this.#onAbort();
-    else signal.addEventListener('abort', this.#onAbort, { once: true });
+    else this.#removeAbortListener = onAbort(signal, this.#onAbort);
   }
 
   /** May be called again during the last rounds. */
@@ -132,7 +134,7 @@ class Run<T> {
   }
 
   #close(): void {
-    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    this.#removeAbortListener();
     try {
       this.#closeNetwork();
     } catch (error) {

@@ -27,15 +27,18 @@ export interface Faults {
 
 /** How messages travel between two hosts. */
 export interface Link {
-  /** Minimum and maximum milliseconds of one message, one way. */
-  readonly latencyMs: readonly [number, number];
-  /** Bytes per second, one way. Absent: no limit. */
+  /** Minimum and maximum milliseconds of one message, one way. Default [1, 10]. */
+  readonly latencyMs?: readonly [number, number];
+  /** Bytes per second, one way. Default Infinity. */
   readonly bytesPerSecond?: number;
-  /** Probability that a packet is lost. A datagram is dropped; a stream retransmits it later. */
+  /** Probability that a packet is lost (0). A datagram is dropped; a stream retransmits it. */
   readonly loss?: number;
-  /** Probability that later datagrams overtake a datagram. Streams keep their order. */
+  /** Probability that later datagrams overtake a datagram (0). Streams keep their order. */
   readonly reorder?: number;
 }
+
+/** A link with its defaults. */
+export type LinkParameters = Required<Link>;
 
 /** One event of a run. The trace hashes every event and keeps the most recent ones. */
 export interface TraceEvent {
@@ -78,5 +81,5 @@ export interface SimCore {
 /** Creates the network between the hosts of a world. */
 export type MakeNetworkModel = (
   core: SimCore,
-  defaults: { readonly link: Link },
+  defaults: { readonly link: LinkParameters },
 ) => SimulatedNetwork;

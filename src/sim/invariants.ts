@@ -1,5 +1,5 @@
 /** The invariants of a scenario: `always` and `eventually`. */
-import { firstLine, show } from '../support/checks.ts';
+import { firstLine, msText, show } from '../support/checks.ts';
 import { InvariantError } from './errors.ts';
 import type { Simulator } from './simulator.ts';
 
@@ -111,7 +111,8 @@ export class Invariants {
     const late = this.#pending.find((invariant) => this.#deadlineOf(invariant) <= end);
     if (late === undefined) return;
     const never = 'cannot become true: no event is left';
-    const since = `did not become true within ${late.withinMs} ms from ${this.#startOf(late)} ms`;
+    const start = msText(this.#startOf(late));
+    const since = `did not become true within ${msText(late.withinMs)} from ${start}`;
     this.#fail(late, end === Infinity ? never : since);
   }
 

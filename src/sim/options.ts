@@ -7,17 +7,19 @@ import {
   checkDuration,
   checkInteger,
   checkKeys,
-  checkNumber,
+  checkProbability,
   outOfRange,
   wrongType,
 } from '../support/checks.ts';
 import type { OrderName } from './choices/order.ts';
 import { DEFAULT_ORDER, ORDERS } from './choices/order.ts';
 import type { Faults, Link, MakeNetworkModel } from './core.ts';
+import { linkParameters } from './network/link.ts';
 import { SimulatedNetwork } from './network/simulated-network.ts';
 import type { Replay } from './replay/token.ts';
 import { decodeReplay } from './replay/token.ts';
 import type { RealProcess, RunSettings } from './run-once.ts';
+import { RealWaitHistory } from './run-once.ts';
 
 /** The options of `simulate`. */
 export interface SimOptions {
@@ -29,7 +31,7 @@ export interface SimOptions {
   readonly order?: OrderName;
   /** For 'pct': the number of events whose order triggers the bug. Default 3. */
   readonly pctDepth?: number;
-  /** How messages travel between hosts without a `world.link`. Default: latency 1 to 10 ms. */
+  /** How messages travel between hosts without a `world.link`. Default {}. */
   readonly link?: Link;
   /** Probabilities of rare but permitted behaviour. Default: none. */
   readonly faults?: Faults;
@@ -60,8 +62,6 @@ export interface ShrinkOptions {
   readonly maxTries?: number;
   readonly maxMs?: number;
 }
-
-const DEFAULT_LINK: Link = { latencyMs: [1, 10] };
 
 /** The options of a campaign after checks and defaults. */
 export interface Plan {
@@ -104,9 +104,9 @@ export function planOf(options: SimOptions, dependencies: SimDependencies): Plan
   const { realProcess, makeNetwork = makeSimulatedNetwork } = dependencies;
   const { checkDeterminism = false, hooks, debug = realProcess.debug() } = options;
   const { maxVirtualMs = 3_600_000, maxSteps = 1_000_000 } = options;
-  const { link = DEFAULT_LINK, faults = {} } = options;
+  const { faults = {} } = options;
   const { runs, ...replay } = selectRuns(options);
-  checkLink('link', link);
+  const link = linkParameters(options.link);
   checkFaults('faults', faults);
   checkDuration('maxVirtualMs', maxVirtualMs);
   checkInteger('maxSteps', maxSteps, 1, Number.MAX_SAFE_INTEGER);
@@ -114,7 +114,8 @@ export function planOf(options: SimOptions, dependencies: SimDependencies): Plan
   checkBoolean('debug', debug);
   const shrinkLimits = shrinkLimitsOf(options.shrink);
   const limits = { maxVirtualMs, maxSteps };
-  const observation = { hooks, debug, deviations: null, record: false };
+  const realWaits = new RealWaitHistory();
+  const observation = { hooks, debug, deviations: null, record: false, realWaits };
   return {
     seed: replay.seed,
     runs,
@@ -159,40 +160,11 @@ const FAULT_NAMES: Keys<Faults> = {
   slowAccept: true,
 };
 
-const LINK_NAMES: Keys<Link> = { latencyMs: true, bytesPerSecond: true, loss: true, reorder: true };
-
-function checkProbability(name: string, value: number): void {
-  const isValid = Number.isFinite(value) && value >= 0 && value <= 1;
-  checkNumber(name, value, 'a number from 0 to 1', isValid);
-}
-
 function checkFaults(name: string, faults: Faults): void {
   checkKeys(name, faults, FAULT_NAMES);
   for (const [fault, probability] of Object.entries(faults)) {
     if (probability !== undefined) checkProbability(`${name}.${fault}`, probability);
   }
-}
-
-export function checkLink(name: string, link: Link): void {
-  checkKeys(name, link, LINK_NAMES);
-  const { latencyMs, bytesPerSecond, loss, reorder } = link;
-  checkLatency(`${name}.latencyMs`, latencyMs);
-  if (loss !== undefined) checkProbability(`${name}.loss`, loss);
-  if (reorder !== undefined) checkProbability(`${name}.reorder`, reorder);
-  if (bytesPerSecond === undefined) return;
-  const expected = 'a number of bytes per second > 0';
-  const isValid = typeof bytesPerSecond === 'number' && bytesPerSecond > 0;
-  checkNumber(`${name}.bytesPerSecond`, bytesPerSecond, expected, isValid);
-}
-
-function checkLatency(name: string, latency: readonly [number, number]): void {
-  const expected = 'two numbers of milliseconds, [minimum, maximum]';
-  const isPair = Array.isArray(latency) && latency.length === 2;
-  if (!isPair || latency.some((ms) => typeof ms !== 'number')) {
-    throw wrongType(name, expected, latency);
-  }
-  const [least, most] = latency;
-  if (!(least >= 0 && most >= least && most < Infinity)) throw outOfRange(name, expected, latency);
 }
 
 function checkOneOf(name: string, value: unknown, words: readonly string[]): void {

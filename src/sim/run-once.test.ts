@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { failureCodeOf } from '../../test/support/simulation.ts';
 import type { Operation } from '../index.ts';
 import { callback, group, now, once, sleep, timeout, until } from '../index.ts';
+import { nodeProcess } from '../node/simulation-support.ts';
 import { simulate } from '../sim.ts';
+import { makeSimulate } from './simulate.ts';
 
 describe('while a task of a simulation waits for the real process,', () => {
   it('virtual time does not advance', async () => {
@@ -63,6 +65,28 @@ describe('while a task of a simulation waits for the real process,', () => {
       });
     });
     expect(report.deterministic).toBe(false);
+  });
+
+  it('the time limit of such a wait applies once in a campaign', async () => {
+    const limits: number[] = [];
+    const setTimer = (ms: number, action: () => void): (() => void) => {
+      limits.push(ms);
+      const immediate = setImmediate(action);
+      return () => clearImmediate(immediate);
+    };
+    const simulateHere = makeSimulate({ realProcess: { ...nodeProcess, setTimer } });
+    const scenario = function* (): Operation<void> {
+      yield* group(function* (g): Operation<void> {
+        const calls: (() => void)[] = [];
+        g.spawn(function* (): Operation<void> {
+          yield* sleep(5);
+          calls[0]?.();
+        });
+        yield* callback<void>((resume) => void calls.push(resume));
+      });
+    };
+    await simulateHere(scenario, { runs: 3 });
+    expect(limits).toEqual([1000]);
   });
 
   it('a rejected promise throws in the task', async () => {

@@ -2,9 +2,10 @@
 
 import type { Hooks } from '../kernel/hooks.ts';
 import type { AsyncContexts } from '../kernel/host.ts';
+import { onAbort } from '../support/abort-listeners.ts';
 import type { AllowedChoices, Deviations } from './choices/decisions.ts';
 import type { OrderName } from './choices/order.ts';
-import type { Faults, Link, MakeNetworkModel, TraceEvent } from './core.ts';
+import type { Faults, LinkParameters, MakeNetworkModel, TraceEvent } from './core.ts';
 import type { Failure } from './run-state.ts';
 import { Simulator } from './simulator.ts';
 import type { Scenario } from './world.ts';
@@ -19,13 +20,21 @@ const SHORT_REAL_WAIT_MS = 20;
 /** The same when the simulation has no future event. */
 const FINAL_REAL_WAIT_MS = 10_000;
 
+/** Observations of waits for the real process, which later runs of a campaign share. */
+export class RealWaitHistory {
+  /** The time limit of the next wait. */
+  maxWaitMs: number = REAL_WAIT_MS;
+  /** True: the last wait timed out, and the process has not woken a task since. */
+  timedOut = false;
+}
+
 /** The settings of one run. */
 export interface RunSettings {
   readonly seed: number;
   readonly order: OrderName;
   /** For 'pct': the number of events whose order triggers the bug. */
   readonly pctDepth: number;
-  readonly link: Link;
+  readonly link: LinkParameters;
   readonly faults: Faults;
   readonly maxVirtualMs: number;
   readonly maxSteps: number;
@@ -36,6 +45,7 @@ export interface RunSettings {
   readonly allowed: AllowedChoices | null;
   /** Filled with the choices that differ from their defaults. */
   readonly deviations: Deviations | null;
+  readonly realWaits: RealWaitHistory;
   /** True: every event is recorded as text. */
   readonly record: boolean;
   /** Receives problems that no task can receive. Absent: they fail the run. */
@@ -121,10 +131,10 @@ function startScenario(simulator: Simulator, scenario: Scenario): () => void {
   const world = new WorldImpl(simulator);
   const main = simulator.runState.hosts.add('main', () => scenario(world), 1);
   const { signal } = simulator.settings;
-  const onAbort = (): void => main.process?.scheduler.main?.cancel(signal?.reason);
-  if (signal?.aborted === true) onAbort();
-  signal?.addEventListener('abort', onAbort, { once: true });
-  return () => signal?.removeEventListener('abort', onAbort);
+  if (signal === undefined) return () => {};
+  const cancel = (): void => main.process?.scheduler.main?.cancel(signal.reason);
+  if (signal.aborted) cancel();
+  return onAbort(signal, cancel);
 }
 
 function resultOf(simulator: Simulator): RunResult {
@@ -150,16 +160,15 @@ class RealProcessWait {
   readonly #simulator: Simulator;
   readonly #realProcess: RealProcess;
   #wake: () => void = () => {};
-  #maxWaitMs = REAL_WAIT_MS;
-  /** True: the last wait timed out, and the process has not woken a task since. */
-  #timedOut = false;
+  readonly #history: RealWaitHistory;
 
   constructor(simulator: Simulator, realProcess: RealProcess) {
     this.#simulator = simulator;
     this.#realProcess = realProcess;
+    this.#history = simulator.settings.realWaits;
     simulator.onExternalWakeUp = () => {
       simulator.runState.usedRealProcess = true;
-      this.#timedOut = false;
+      this.#history.timedOut = false;
       this.#wake();
     };
   }
@@ -171,12 +180,12 @@ class RealProcessWait {
     await this.#realProcess.yieldToEventLoop();
     if (ready.length > 0) return;
     const isLast = !this.#simulator.hasFutureEvents;
-    if (isLast || !this.#timedOut) {
-      await this.#waitUpTo(isLast ? FINAL_REAL_WAIT_MS : this.#maxWaitMs);
+    if (isLast || !this.#history.timedOut) {
+      await this.#waitUpTo(isLast ? FINAL_REAL_WAIT_MS : this.#history.maxWaitMs);
     }
     if (ready.length > 0) return;
-    this.#timedOut = true;
-    this.#maxWaitMs = SHORT_REAL_WAIT_MS;
+    this.#history.timedOut = true;
+    this.#history.maxWaitMs = SHORT_REAL_WAIT_MS;
     runState.timeMayAdvance = true;
   }
 

@@ -174,7 +174,7 @@ describe('simulate rejects', () => {
       { faults: { resets: 2 } },
       '`faults.resets` to be a number from 0 to 1',
     ],
-    ['a link without latency', { link: {} }, 'Expected `link.latencyMs` to be two numbers'],
+    ['a latency of one number', { link: { latencyMs: 5 } }, 'Expected `link.latencyMs` to be two'],
     ['a latency that shrinks', { link: { latencyMs: [5, 1] } }, 'Expected `link.latencyMs`'],
     [
       'a link with an unknown field',

@@ -9,7 +9,7 @@ import {
 import type { Operation } from '../index.ts';
 import { Channel, connect, currentTask, moveOnAfter, now, sleep, timeout } from '../index.ts';
 import { currentWorld } from '../net/current-world.ts';
-import type { Host, World } from '../sim.ts';
+import type { Host, Link, SimOptions, World } from '../sim.ts';
 import { simulate } from '../sim.ts';
 
 /** Runs `body` in a world and returns the message of the error that it throws. */
@@ -285,6 +285,31 @@ describe('the network of a world', () => {
       { link: { latencyMs: [1, 1] } },
     );
     expect(took).toBe(200);
+  });
+
+  it('a link without a latency has the default of 1 to 10 ms', async () => {
+    const roundTrip = (
+      setLink: (world: World) => void,
+      options: SimOptions,
+    ): Promise<number | undefined> =>
+      resultOf(function* (world): Operation<number> {
+        world.host('server', echoServer);
+        setLink(world);
+        yield* sleep(1);
+        const socket = yield* connect('server:7');
+        const before = now();
+        yield* socket.sendAll('there');
+        yield* socket.recv();
+        socket.close();
+        return now() - before;
+      }, options);
+    const fromOption = await roundTrip(() => {}, { link: { loss: 0 } });
+    const far: Link = { latencyMs: [100, 100] };
+    const fromCall = await roundTrip((world) => world.link('main', 'server', {}), { link: far });
+    for (const ms of [fromOption, fromCall]) {
+      expect(ms).toBeGreaterThan(2);
+      expect(ms).toBeLessThan(20);
+    }
   });
 
   it('rejects unknown hosts', async () => {

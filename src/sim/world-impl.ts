@@ -7,7 +7,7 @@ import type { ObservedSignal } from '../world/platform.ts';
 import type { Link } from './core.ts';
 import { SimHost } from './host.ts';
 import type { Hosts } from './hosts.ts';
-import { checkLink } from './options.ts';
+import { linkParameters } from './network/link.ts';
 import type { Simulator } from './simulator.ts';
 import type { EventuallyOptions, Host, HostOptions, HostRef, World } from './world.ts';
 
@@ -130,10 +130,10 @@ export class WorldImpl implements World {
   }
 
   link(a: HostRef, b: HostRef, link: Link): void {
-    checkLink('link', link);
+    const parameters = linkParameters(link);
     this.#eachPair(a, b, (from, to) => {
-      this.#hosts.network.setLink(from, to, link);
-      this.#hosts.network.setLink(to, from, link);
+      this.#hosts.network.setLink(from, to, parameters);
+      this.#hosts.network.setLink(to, from, parameters);
       this.#simulator.trace('link', from, to, 0, () => '');
     });
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { checkDuration, checkInstant, checkInteger, show } from './checks.ts';
+import { checkDuration, checkInstant, checkInteger, msText, show } from './checks.ts';
 
 test('checkDuration accepts numbers from 0 to Infinity', () => {
   for (const ms of [0, 0.5, 2 ** 40, Infinity]) checkDuration('ms', ms);
@@ -34,6 +34,11 @@ test("the error of a check has Node's code and states the expected and the actua
       code: 'ERR_INVALID_ARG_TYPE',
     }),
   );
+});
+
+test('msText() rounds milliseconds to whole ones, and small ones to three digits', () => {
+  const texts = [99.99999237060547, 12.5001, 10, 9.99999, 1.23456, 0.25, 0, Infinity].map(msText);
+  expect(texts.join(', ')).toBe('100 ms, 13 ms, 10 ms, 10 ms, 1.23 ms, 0.25 ms, 0 ms, Infinity ms');
 });
 
 test('show() returns a short text for every value', () => {

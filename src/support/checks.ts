@@ -41,6 +41,12 @@ export function checkCount(name: string, value: number, least: number): void {
   checkNumber(name, value, `a whole number ≥ ${least}, or Infinity`, isValid);
 }
 
+/** Throws unless `value` is a number from 0 to 1. */
+export function checkProbability(name: string, value: number): void {
+  const isValid = Number.isFinite(value) && value >= 0 && value <= 1;
+  checkNumber(name, value, 'a number from 0 to 1', isValid);
+}
+
 /** Throws unless `value` is a number and valid. */
 export function checkNumber(
   name: string,
@@ -172,6 +178,11 @@ function typeName(value: unknown): string {
 /** `text` with at most `maxLength` characters. */
 export function clip(text: string, maxLength = 60): string {
   return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1)}…`;
+}
+
+/** "250 ms", for messages: without fractions from 10 ms on, with three digits below. */
+export function msText(ms: number): string {
+  return `${ms < 10 ? Number(ms.toPrecision(3)) : Math.round(ms)} ms`;
 }
 
 /** "channel 'jobs'", or "channel" without a name. */

@@ -1,5 +1,5 @@
 /** Shields: regions that a cancellation does not reach, for a limited time. */
-import { checkDuration } from '../../support/checks.ts';
+import { checkDuration, msText } from '../../support/checks.ts';
 import { ShieldExpiredError } from '../errors.ts';
 import type { Operation, OperationSource, Wait } from '../operation.ts';
 import { checkSource, operationOf } from '../operation.ts';
@@ -115,7 +115,7 @@ class ShieldScope extends LimitScope {
 
 function shieldExpired(task: TaskImpl, withinMs: number): ShieldExpiredError {
   const activity = task.waitingOn === '' ? 'computing' : `waiting for ${task.waitingOn}`;
-  const text = `A shield of task '${task.name}' did not end within ${withinMs} ms, ${activity}`;
+  const text = `A shield of task '${task.name}' did not end within ${msText(withinMs)}, ${activity}`;
   return new ShieldExpiredError('ERR_SHIELD_EXPIRED', text);
 }
 

@@ -151,6 +151,15 @@ test('a timeout above 2 ** 31 ms expires at its time', () => {
   expect(host.time).toBe(2 ** 33);
 });
 
+test('messages show rounded milliseconds', () => {
+  const limit = 40 - 7.6e-6;
+  const error = failureOf(() => timeout(limit, sleep(400.00000003))) as TimeoutError;
+  expect(error.message).toBe(
+    'The operation did not finish within 40 ms while waiting for sleep 400 ms',
+  );
+  expect(error.limitMs).toBe(limit);
+});
+
 test('an inner timeout does not throw a TimeoutError when the outer one expires', () => {
   const error = failureOf(() =>
     timeout(10, function* () {

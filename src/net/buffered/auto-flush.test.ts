@@ -162,6 +162,17 @@ describe('a writer with autoFlush', () => {
     expect(socket.finalFlush()).toBeNull();
   });
 
+  it('discard tears the send half if the peer has a part of the bytes', () => {
+    const { transport, socket, writer } = open();
+    transport.room = 2;
+    writer.write('12345');
+    play(() => moveOnAfter(1, () => socket.recv()));
+    expect(transport.sentText).toBe('12');
+    expect(writer.discard()).toBe(3);
+    expect([socket.torn, socket.finalFlush()]).toEqual([true, null]);
+    expect(codeOf(() => socket.sendAll('x'))).toBe('ERR_TORN');
+  });
+
   it('autoFlush that is not true or false is a TypeError', () => {
     expect(() => open().socket.writer({ autoFlush: 1 as never })).toThrow(TypeError);
   });

@@ -1,6 +1,6 @@
 /**
  * The reads of a Reader. One class serves all of them; a Framing defines the message: any bytes, a
- * number of bytes, up to a delimiter, or a line.
+ * number of bytes, up to a delimiter, a line, or all lines that have arrived.
  *
  * An attempt takes a message from the buffer, and receives while the buffer does not have one. It
  * may stop at any point, because received bytes stay in the buffer.
@@ -15,6 +15,7 @@ import type { ReaderBuffer } from './reader-buffer.ts';
 const RECEIVES_PER_ATTEMPT = 16;
 
 const CARRIAGE_RETURN = 13;
+const LINE_FEED = 10;
 export const NEWLINE: Buffer = Buffer.from('\n');
 
 /** Finds a message in the buffer. */
@@ -95,6 +96,17 @@ export const EXACTLY: Framing<Buffer | null> = {
   },
 };
 
+/** `peek`: a copy of the next `max` bytes, which stay. */
+export const PEEK: Framing<Buffer | null> = {
+  call: 'reader.peek(n)',
+  maxNeeded: ({ max }) => max,
+  take: (buffer, { max }) => (buffer.length < max ? undefined : buffer.copy(max)),
+  atEndOfFile(buffer, { max, peer }) {
+    if (buffer.length === 0) return null;
+    throw new UnexpectedEofError(peer, `${max} bytes`, buffer.copy(buffer.length));
+  },
+};
+
 /** `readUntil`: up to and including the delimiter, at most `max` bytes. */
 export const UNTIL: Framing<Buffer | null> = {
   call: 'reader.readUntil(delimiter)',
@@ -117,18 +129,61 @@ export const LINE: Framing<string | null> = {
   call: 'reader.readLine()',
   maxNeeded: ({ max }) => max + 2,
   take(buffer, read) {
-    const at = buffer.find(NEWLINE);
-    // A carriage return at the end of the buffer may belong to a newline that has not arrived yet.
-    const length = withoutCarriageReturn(buffer, at < 0 ? buffer.length : at);
-    checkLine(buffer, read, length);
-    return at < 0 ? undefined : takeText(buffer, length, at + 1);
+    const at = findLineEnd(buffer, read);
+    return at < 0 ? undefined : takeText(buffer, withoutCarriageReturn(buffer, at), at + 1);
+  },
+  atEndOfFile: takeLastLine,
+};
+
+/** `readLines`: the lines that have arrived, at least one. */
+export const LINES: Framing<string[] | null> = {
+  call: 'reader.readLines()',
+  maxNeeded: ({ max }) => max + 2,
+  take(buffer, read) {
+    const first = findLineEnd(buffer, read);
+    if (first < 0) return undefined;
+    // Decoding and splitting all lines at once is several times as fast as line by line.
+    const last = lastLineEnd(buffer, first, read.max);
+    return splitLines(takeText(buffer, last, last + 1));
   },
   atEndOfFile(buffer, read) {
-    if (buffer.length === 0) return null;
-    checkLine(buffer, read, buffer.length);
-    return takeText(buffer, buffer.length, buffer.length);
+    const line = takeLastLine(buffer, read);
+    return line === null ? null : [line];
   },
 };
+
+/** The index of the first newline; −1: not found. Throws if the line is too long. */
+function findLineEnd(buffer: ReaderBuffer, read: ReadOperation): number {
+  const at = buffer.find(NEWLINE);
+  // A carriage return at the end of the buffer may belong to a newline that has not arrived yet.
+  checkLine(buffer, read, withoutCarriageReturn(buffer, at < 0 ? buffer.length : at));
+  return at;
+}
+
+/** The index of the last newline before a line that is too long. `first` is the first newline. */
+function lastLineEnd(buffer: ReaderBuffer, first: number, max: number): number {
+  const last = buffer.lastIndexOf(LINE_FEED);
+  if (last - first - 1 <= max) return last;
+  let end = first;
+  for (let at = first; at >= 0; at = buffer.indexOf(LINE_FEED, end + 1)) {
+    if (withoutCarriageReturn(buffer, at) - end - 1 > max) break;
+    end = at;
+  }
+  return end;
+}
+
+function splitLines(text: string): string[] {
+  const lines = text.split('\n');
+  if (!text.includes('\r')) return lines;
+  return lines.map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
+}
+
+/** The line at the end of the stream, which lacks its newline. */
+function takeLastLine(buffer: ReaderBuffer, read: ReadOperation): string | null {
+  if (buffer.length === 0) return null;
+  checkLine(buffer, read, buffer.length);
+  return takeText(buffer, buffer.length, buffer.length);
+}
 
 function withoutCarriageReturn(buffer: ReaderBuffer, length: number): number {
   return length > 0 && buffer.byteAt(length - 1) === CARRIAGE_RETURN ? length - 1 : length;

@@ -81,6 +81,22 @@ export class ReaderBuffer {
     return at < 0 ? -1 : at - this.#start;
   }
 
+  /** The index of the first `byte` at or after `from`; −1: not found. */
+  indexOf(byte: number, from: number): number {
+    const at = this.#bytes.indexOf(byte, this.#start + from);
+    return at < 0 ? -1 : at - this.#start;
+  }
+
+  /** The index of the last `byte`. Negative: not found. */
+  lastIndexOf(byte: number): number {
+    return this.#bytes.lastIndexOf(byte) - this.#start;
+  }
+
+  /** A copy of the first `count` bytes. */
+  copy(count: number): Buffer {
+    return Buffer.from(this.#bytes.subarray(this.#start, this.#start + count));
+  }
+
   /** Takes the first `count` bytes. The caller owns them. */
   take(count: number): Buffer {
     const start = this.#start;

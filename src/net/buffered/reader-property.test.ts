@@ -13,11 +13,13 @@ import { Socket } from '../tcp/socket.ts';
 import type { Reader } from './reader.ts';
 
 type Step =
-  | { readonly kind: 'exactly'; readonly n: number }
+  | { readonly kind: 'exactly' | 'peek'; readonly n: number }
   | { readonly kind: 'until'; readonly delimiter: string; readonly max: number }
   | { readonly kind: 'line'; readonly max: number }
   /** All remaining bytes, read with `read` in parts of any size. */
-  | { readonly kind: 'rest'; readonly max: number };
+  | { readonly kind: 'rest'; readonly max: number }
+  /** All remaining lines, up to one that is too long, read with `readLines`. */
+  | { readonly kind: 'lines'; readonly max: number };
 
 /** Parts of the input: delimiters, characters of several bytes, and invalid UTF-8. */
 const bytes = fc.array(fc.constantFrom(0x61, 0x0a, 0x0d, 0x2d, 0xe2, 0x86, 0x92, 0xff), {
@@ -36,7 +38,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       max,
     }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('peek' as const), n: fc.nat(20) }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('line' as const), max }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('lines' as const), max }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('rest' as const), max }) },
 );
 
@@ -74,7 +78,7 @@ test('a read that times out and is repeated loses no byte', () => {
 test('a reader that is cancelled at any step leaves the rest to the next one', () => {
   fc.assert(
     fc.property(scenario, fc.nat(60), ({ program: given, ...feed }, steps) => {
-      const messages = given.filter(({ kind }) => kind !== 'rest');
+      const messages = given.filter(({ kind }) => kind !== 'rest' && kind !== 'lines');
       const program: Step[] = [...messages, { kind: 'rest', max: 9 }];
       const results = play(() => readWhileFed(feed, (r) => runInterrupted(r, program, steps)));
       expect(results).toEqual(modelOf(feed.stream, program));
@@ -108,14 +112,14 @@ function* readWhileFed(
   });
 }
 
-type Drive = (read: () => Operation<string | Buffer | null>) => Operation<string | Buffer | null>;
+type Drive = <T>(read: () => Operation<T>) => Operation<T>;
 
 const patiently: Drive = (read) => read();
 
 /** Limits every read to a few milliseconds, and repeats a read that times out. */
 function impatient(limits: readonly number[]): Drive {
   let turn = 0;
-  return function* (read): Operation<string | Buffer | null> {
+  return function* <T>(read: () => Operation<T>): Operation<T> {
     for (;;) {
       const result = yield* moveOnAfter(limits[turn++ % limits.length] as number, read);
       if (result !== undefined) return result;
@@ -155,6 +159,7 @@ function* runInterrupted(
 function* runStep(reader: Reader, step: Step, drive: Drive): Operation<string> {
   try {
     if (step.kind === 'rest') return yield* restOf(reader, drive, step.max);
+    if (step.kind === 'lines') return yield* linesOf(reader, drive, step.max);
     return show(yield* drive(() => operationOf(reader, step)));
   } catch (error) {
     if (isCancelled(error)) throw error;
@@ -164,11 +169,18 @@ function* runStep(reader: Reader, step: Step, drive: Drive): Operation<string> {
 
 function operationOf(
   reader: Reader,
-  step: Exclude<Step, { kind: 'rest' }>,
+  step: Exclude<Step, { kind: 'rest' | 'lines' }>,
 ): Operation<string | Buffer | null> {
-  if (step.kind === 'exactly') return reader.readExactly(step.n);
-  if (step.kind === 'line') return reader.readLine({ max: step.max });
-  return reader.readUntil(step.delimiter, { max: step.max });
+  switch (step.kind) {
+    case 'peek':
+      return reader.peek(step.n);
+    case 'exactly':
+      return reader.readExactly(step.n);
+    case 'line':
+      return reader.readLine({ max: step.max });
+    case 'until':
+      return reader.readUntil(step.delimiter, { max: step.max });
+  }
 }
 
 function* restOf(reader: Reader, drive: Drive, max: number): Operation<string> {
@@ -178,6 +190,21 @@ function* restOf(reader: Reader, drive: Drive, max: number): Operation<string> {
     if (part.length === 0) return show(Buffer.concat(parts));
     if (part.length > max) throw new Error(`asked for ${max}, got ${part.length}`);
     parts.push(part);
+  }
+}
+
+function* linesOf(reader: Reader, drive: Drive, max: number): Operation<string> {
+  const lines: string[] = [];
+  try {
+    for (;;) {
+      const more = yield* drive(() => reader.readLines({ max }));
+      if (more === null) return JSON.stringify(lines);
+      if (more.length === 0) throw new Error('no line');
+      lines.push(...more);
+    }
+  } catch (error) {
+    if (isCancelled(error)) throw error;
+    return JSON.stringify([...lines, showError(error as LimitError)]);
   }
 }
 
@@ -209,10 +236,16 @@ function modelStep(left: Buffer, step: Step): [result: string, used: number] {
       if (step.n > 0 && left.length === 0) return ['null', 0];
       if (step.n > left.length) return [`end after ${left.toString('hex')}`, left.length];
       return [show(left.subarray(0, step.n)), step.n];
+    case 'peek': {
+      const [result] = modelStep(left, { kind: 'exactly', n: step.n });
+      return [result, 0];
+    }
     case 'until':
       return modelUntil(left, step.delimiter, step.max);
     case 'line':
       return modelLine(left, step.max);
+    case 'lines':
+      return modelLines(left, step.max);
     case 'rest':
       return [show(left), left.length];
   }
@@ -233,4 +266,15 @@ function modelLine(left: Buffer, max: number): [string, number] {
   if (at > 0 && left[at - 1] === 0x0d) length--;
   if (length > max) return ['too long', 0];
   return [show(left.toString('utf8', 0, length)), at < 0 ? left.length : at + 1];
+}
+
+function modelLines(left: Buffer, max: number): [string, number] {
+  const lines: string[] = [];
+  for (let used = 0; ; ) {
+    const [result, length] = modelLine(left.subarray(used), max);
+    if (result === 'null') return [JSON.stringify(lines), used];
+    if (result === 'too long') return [JSON.stringify([...lines, result]), used];
+    lines.push(JSON.parse(result) as string);
+    used += length;
+  }
 }

@@ -259,6 +259,82 @@ describe('readLine', () => {
   });
 });
 
+describe('readLines', () => {
+  it('readLines returns all complete lines that have arrived, and at last the rest', () => {
+    const { reader, transport } = openReaderOf('a\r\nb\n\n\r\nc\rd\r\r\nin', 'complete\nnext');
+    play(function* () {
+      expect(yield* reader.readLines()).toEqual(['a', 'b', '', '', 'c\rd\r']);
+      expect(reader.buffered).toBe(2);
+      expect(yield* reader.readLines()).toEqual(['incomplete']);
+      expect(yield* moveOnAfter(1, () => reader.readLines())).toBeUndefined();
+      transport.finish();
+      expect(yield* reader.readLines()).toEqual(['next']);
+      expect(yield* reader.readLines()).toBe(null);
+    });
+  });
+
+  it('readLines decodes characters that arrive in parts, and replaces invalid UTF-8', () => {
+    const bytes = Buffer.concat([Buffer.from('grün → 漢字 🎉\n'), Buffer.from([0xe2, 0x86, 0x0a])]);
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      const reader = readerOf(bytes.subarray(0, cut), bytes.subarray(cut));
+      const lines = play(function* () {
+        const all: string[] = [];
+        for (let more = yield* reader.readLines(); more !== null; more = yield* reader.readLines())
+          all.push(...more);
+        return all;
+      });
+      expect(lines).toEqual(['grün → 漢字 🎉', '\uFFFD']);
+    }
+  });
+
+  it('readLines returns the lines before one that is too long, which stays readable', () => {
+    const reader = readerOf('123\r\n→\n1234\n5\n');
+    const options = { max: 3 };
+    expect(play(() => reader.readLines(options))).toEqual(['123', '→']);
+    expect(failureOf(() => reader.readLines(options))).toMatchObject({
+      code: 'ERR_LIMIT',
+      limit: 3,
+    });
+    expect(play(() => reader.readLine())).toBe('1234');
+    expect(play(() => reader.readLines(options))).toEqual(['5']);
+  });
+
+  it('readLines uses the maximum of the reader, and rejects an invalid one', () => {
+    const { reader, socket } = openReaderOf('123456\n');
+    socket.reader({ max: 5 });
+    expect(codeOf(() => reader.readLines())).toBe('ERR_LIMIT');
+    expect(() => reader.readLines({ max: 0 })).toThrow(RangeError);
+  });
+});
+
+describe('peek', () => {
+  it('peek returns a copy of the next bytes, which stay readable', () => {
+    const { reader, transport } = openReaderOf('ab', 'cdef');
+    play(function* () {
+      const peeked = yield* reader.peek(3);
+      expect(textOf(peeked)).toBe('abc');
+      peeked?.fill('x');
+      expect(textOf(yield* reader.peek(1))).toBe('a');
+      expect(transport.receives).toBe(2);
+      expect(textOf(yield* reader.readExactly(6))).toBe('abcdef');
+      expect((yield* reader.peek(0))?.length).toBe(0);
+    });
+  });
+
+  it('peek returns null at end of file, and throws if fewer bytes are left, which stay', () => {
+    const reader = readerOf('abc');
+    const bytes = Buffer.from('abc');
+    expect(failureOf(() => reader.peek(4))).toMatchObject({ code: 'ERR_UNEXPECTED_EOF', bytes });
+    expect(textOf(play(() => reader.peek(3)))).toBe('abc');
+    expect(textOf(play(() => reader.read()))).toBe('abc');
+    expect(play(() => reader.peek(1))).toBe(null);
+  });
+
+  it.each([-1, 1.5, Number.NaN, 2 ** 31])('peek rejects %s bytes', (n) => {
+    expect(() => readerOf().peek(n)).toThrow(RangeError);
+  });
+});
+
 describe('an error of the connection', () => {
   it('an error of the connection comes after the bytes before it', () => {
     const { reader, transport } = openReaderOf('line\npart');

@@ -8,7 +8,7 @@ import type { FramedCodec } from '../codec/codec.ts';
 import { unreadBytes } from '../errors.ts';
 import type { Socket } from '../tcp/socket.ts';
 import type { Framing } from './read-operation.ts';
-import { ANY, EXACTLY, LINE, ReadOperation, UNTIL } from './read-operation.ts';
+import { ANY, EXACTLY, LINE, LINES, PEEK, ReadOperation, UNTIL } from './read-operation.ts';
 import { ReaderBuffer } from './reader-buffer.ts';
 
 const DEFAULT_MAX = 65536;
@@ -88,6 +88,19 @@ export class Reader implements Disposable {
   }
 
   /**
+   * Returns a copy of the next `n` bytes, which stay readable, or `null` if end of file comes before
+   * the first of them. For example, the first byte of a connection can determine its protocol.
+   * Cancel: no byte is lost. Errors: ERR_UNEXPECTED_EOF if fewer bytes come before end of file
+   * (`.bytes` has a copy; they stay readable), and as `socket.recv`.
+   * @example
+   * const first = yield* reader.peek(1);
+   */
+  peek(n: number): Selectable<Buffer | null> {
+    checkInteger('n', n, 0, MAX_BYTES);
+    return this.#readOperation(PEEK, n) as Selectable<Buffer | null>;
+  }
+
+  /**
    * Reads up to and including the next `delimiter` (a text as UTF-8), or returns `null` if end of
    * file comes before the first byte.
    * Cancel: no byte is lost. Errors: ERR_LIMIT if the result would exceed `max` bytes (they stay
@@ -114,6 +127,22 @@ export class Reader implements Disposable {
    */
   readLine(options: ReaderOptions = {}): Selectable<string | null> {
     return this.#readOperation(LINE, this.#limitOf(options)) as Selectable<string | null>;
+  }
+
+  /**
+   * Reads all complete lines that have arrived, at least one, as `readLine` would return them.
+   * `null`: end of file. For peers that send many lines at a time: one operation and one decoding
+   * serve all of them. The lines may share memory: one that is kept for long keeps the others.
+   * Cancel: no byte is lost. Errors: ERR_LIMIT if the first line is longer than `max` bytes (they
+   * stay readable; lines before a longer one are returned first), and as `socket.recv`.
+   * @example
+   * for (let lines; (lines = yield* reader.readLines()) !== null; ) {
+   *   writer.write(lines.map(answer).join(''));
+   *   yield* writer.flush();
+   * }
+   */
+  readLines(options: ReaderOptions = {}): Selectable<string[] | null> {
+    return this.#readOperation(LINES, this.#limitOf(options)) as Selectable<string[] | null>;
   }
 
   /**

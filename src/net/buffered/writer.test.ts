@@ -200,6 +200,59 @@ describe('flush', () => {
     expect(writer.buffered).toBe(4);
   });
 
+  it('discard drops the bytes of a cancelled flush, so that the socket can be used again', () => {
+    const { socket, transport, writer } = writerOver();
+    transport.room = 0;
+    writer.write('12345');
+    writer.write(Buffer.alloc(5000));
+    play(function* () {
+      expect(yield* moveOnAfter(1, () => writer.flush())).toBeUndefined();
+    });
+    expect(() => socket.finalFlush()).toThrow();
+    expect(writer.discard()).toBe(5005);
+    expect([writer.buffered, writer.discard()]).toEqual([0, 0]);
+    expect(() => socket.finalFlush()).not.toThrow();
+    transport.room = Infinity;
+    play(function* () {
+      yield* socket.sendAll('bye');
+      writer.write('!');
+      yield* writer.flush();
+    });
+    expect(transport.sentText).toBe('bye!');
+  });
+
+  it('discard drops the bytes that were written after a tear, and does not mend it', () => {
+    const { socket, transport, writer } = writerOver();
+    transport.room = 3;
+    play(function* () {
+      writer.write('12345');
+      yield* moveOnAfter(1, () => writer.flush());
+    });
+    writer.write('more');
+    expect(writer.discard()).toBe(4);
+    expect(socket.torn).toBe(true);
+    expect(codeOf(() => socket.sendAll('x'))).toBe('ERR_TORN');
+    expect(() => socket.finalFlush()).not.toThrow();
+  });
+
+  it('discard fails with ERR_BUSY while a flush is in progress', () => {
+    const { transport, writer } = writerOver();
+    transport.room = 1;
+    play(function* () {
+      yield* group(function* (tasks): Operation<void> {
+        writer.write('12');
+        const flush = tasks.spawn(() => writer.flush());
+        yield;
+        writer.write('3');
+        expect(() => writer.discard()).toThrow(BusyError);
+        transport.admit(10);
+        yield* flush.join();
+        expect(writer.discard()).toBe(1);
+      });
+    });
+    expect(transport.sentText).toBe('12');
+  });
+
   it('a failed flush is not reported again as a forgotten one', () => {
     const { socket, transport, writer } = writerOver();
     writer.write('lost');

@@ -3,7 +3,7 @@
 import type { Operation } from '../../kernel/operation.ts';
 import { checkInteger, checkOptionalBoolean } from '../../support/checks.ts';
 import { checkBytes, memoryChanged } from '../bytes.ts';
-import { exceedsHighWaterMark, notFlushed, unflushedBytes } from '../errors.ts';
+import { busySocket, exceedsHighWaterMark, notFlushed, unflushedBytes } from '../errors.ts';
 import { NO_PIECES, Pieces, SendPieces } from '../tcp/send.ts';
 import type { Socket } from '../tcp/socket.ts';
 
@@ -36,7 +36,7 @@ export interface WriterOptions {
  * Collects bytes to send; created by `socket.writer()`. `write` never waits. `flush` sends all of
  * them in order. While bytes wait here, `socket.sendAll` and the other direct sends throw
  * ERR_FLUSH_NEEDED, because they would overtake them. A handler of `tcpServer` that returns while
- * bytes wait fails with ERR_NOT_FLUSHED. `socket.reset()` drops them.
+ * bytes wait fails with ERR_NOT_FLUSHED. `discard()` and `socket.reset()` drop them.
  *
  * @example
  * const writer = socket.writer();
@@ -51,8 +51,8 @@ export class Writer {
   readonly reusable: Flush;
   #highWaterMark: number = DEFAULT_HIGH_WATER_MARK;
   #autoFlush = false;
-  /** True: the peer has a part of the bytes that wait. @internal */
-  partlySent = false;
+  /** The number of bytes that were sent of the message whose rest waits. @internal */
+  partlySent = 0;
   /** The pieces that wait, in order, without the unsealed part of the chunk. */
   #pieces: Uint8Array[] = [];
   /** Memory for small pieces. Its bytes `#from` to `#to` wait too, after `#pieces`. */
@@ -112,6 +112,25 @@ export class Writer {
     return this.reusable.acquire() ? this.reusable : new Flush(this.#socket, this);
   }
 
+  /**
+   * Drops the bytes that wait to be flushed, and returns their number. After a flush that was
+   * cancelled before its first byte was sent, the connection can then be used again: `sendAll`
+   * sends, and a handler may return. A flush that was cancelled after its first byte has dropped its
+   * own bytes; the send half stays torn, so later sends throw ERR_TORN. If `autoFlush` has sent a
+   * part of the bytes, dropping the rest tears the send half.
+   * Errors: ERR_BUSY while another task is in a flush.
+   * @example
+   * const dropped = writer.discard();
+   * yield* socket.sendAll('timeout\n');
+   */
+  discard(): number {
+    if (this.#flushing !== NO_PIECES) throw busySocket('send', this.#socket.name);
+    const dropped = this.#waiting;
+    if (this.partlySent > 0) this.#socket.tear(this.partlySent);
+    this.#clear();
+    return dropped;
+  }
+
   /** Updates the given options. @internal */
   configure({ highWaterMark, autoFlush }: WriterOptions): void {
     checkOptionalBoolean('autoFlush', autoFlush);
@@ -131,7 +150,9 @@ export class Writer {
     if (!waits && this.#waiting * 2 < this.#highWaterMark) return true;
     const pieces = this.beginFlush();
     try {
-      while (pieces.length > 0 && pieces.transmit(this.#socket) > 0) this.partlySent = true;
+      for (let sent = 1; pieces.length > 0 && sent > 0; this.partlySent += sent) {
+        sent = pieces.transmit(this.#socket);
+      }
     } catch (error) {
       this.flushFailed();
       throw error;
@@ -214,7 +235,7 @@ export class Writer {
   }
 
   #clear(): void {
-    this.partlySent = false;
+    this.partlySent = 0;
     this.#pieces = [];
     this.#chunk = NOTHING;
     this.#from = 0;

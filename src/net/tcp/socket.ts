@@ -354,7 +354,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
 
   /** @internal */
   get torn(): boolean {
-    return this.#tornAt >= 0 || this.#writer?.partlySent === true;
+    return this.#tornAt >= 0 || (this.#writer !== null && this.#writer.partlySent > 0);
   }
 
   /** From now on, an idle connection is at end of file. @internal */

@@ -15,7 +15,7 @@ import type { Scheduler } from '../../kernel/scheduler.ts';
 import type { ScopeImpl } from '../../kernel/scope/scope.ts';
 import type { TimerTarget } from '../../kernel/timers.ts';
 import { Timer } from '../../kernel/timers.ts';
-import { firstLine, isInstance, stackOf } from '../../support/checks.ts';
+import { firstLine, isInstance, msText, stackOf } from '../../support/checks.ts';
 import type { Platform, StopSignal } from '../../world/platform.ts';
 import type { Program, StatsSource } from '../../world/world.ts';
 import type { SupervisorLink } from './supervisor-link.ts';
@@ -166,7 +166,7 @@ export class ProgramLifecycle implements Program, TimerTarget {
   #beginStop(): void {
     const { lameDuckMs, graceMs } = this.#options;
     const scope = this.#scope as ScopeImpl;
-    const limit = graceMs === Infinity ? '' : `, for ${graceMs} ms at most`;
+    const limit = graceMs === Infinity ? '' : `, for ${msText(graceMs)} at most`;
     this.#platform.notify(`STOPPING=1\nSTATUS=Draining${limit}`);
     if (lameDuckMs === 0) this.#drain();
     else scope.scheduler.arm(this.#lameDuck, scope.scheduler.now() + lameDuckMs);

@@ -1,5 +1,6 @@
 /** `WorkerError`, and the descriptions of workers in messages. */
 import { CoronetError } from '../../kernel/errors.ts';
+import { msText } from '../../support/checks.ts';
 import type { WorkerExit } from '../../world/platform.ts';
 
 /** The workers as a group have failed. `worker` and `pid` name the worker that caused it. */
@@ -43,7 +44,7 @@ export function describeExit({ code, signal, error }: WorkerExit): string {
 
 export function describeStartFailure({ exit }: FailedWorker, readyTimeoutMs: number): string {
   return exit === null
-    ? `was not ready after ${readyTimeoutMs} ms`
+    ? `was not ready after ${msText(readyTimeoutMs)}`
     : `${describeExit(exit)} before it was ready`;
 }
 
@@ -61,7 +62,7 @@ export function restartLimitError(
   const last = hung || exit === null ? 'hung' : describeExit(exit);
   const what = neverReady
     ? `More than ${times} workers in a row ended before they were ready`
-    : `Workers had to be restarted more than ${times} times within ${withinMs} ms`;
+    : `Workers had to be restarted more than ${times} times within ${msText(withinMs)}`;
   const message = `${what}; the last one, ${describeWorker(worker)}, ${last}`;
   return new WorkerError('ERR_WORKER_RESTARTS', message, worker);
 }

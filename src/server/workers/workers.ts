@@ -24,6 +24,7 @@ import {
   checkDuration,
   checkInteger,
   checkKeys,
+  msText,
   outOfRange,
   wrongType,
 } from '../../support/checks.ts';
@@ -303,11 +304,11 @@ function reportEvent(event: WorkerEvent): void {
 export function describeEvent(event: WorkerEvent): string | undefined {
   if (event.kind === 'ended') {
     const { exit, restartMs } = event;
-    const next = restartMs === undefined ? '' : `; the next one starts in ${restartMs} ms`;
+    const next = restartMs === undefined ? '' : `; the next one starts in ${msText(restartMs)}`;
     return `${describeWorker(event)} ${describeExit(exit)}${next}`;
   }
   if (event.kind === 'hung') {
-    return `${describeWorker(event)} has not responded for ${event.silentMs} ms and is killed`;
+    return `${describeWorker(event)} has not responded for ${msText(event.silentMs)} and is killed`;
   }
   if (event.kind === 'reload-failed') {
     const { reason } = event;

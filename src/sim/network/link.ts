@@ -8,17 +8,30 @@
  *  3. Messages may overtake each other; a stream keeps its own order (stream/tcp-stream.ts).
  */
 
+import type { Keys } from '../../support/checks.ts';
+import {
+  checkKeys,
+  checkNumber,
+  checkProbability,
+  outOfRange,
+  wrongType,
+} from '../../support/checks.ts';
 import type { DecisionStream } from '../choices/decisions.ts';
-import type { Link, SimCore } from '../core.ts';
+import type { Link, LinkParameters, SimCore } from '../core.ts';
 
 /** A message of a host to itself arrives at once. */
-const LOOPBACK: Link = { latencyMs: [0, 0] };
+const LOOPBACK: LinkParameters = {
+  latencyMs: [0, 0],
+  bytesPerSecond: Infinity,
+  loss: 0,
+  reorder: 0,
+};
 
 export class NetworkLink {
   /** The names of the two hosts. */
   readonly from: string;
   readonly to: string;
-  parameters: Link;
+  parameters: LinkParameters;
   held = false;
   /** Called when the link is cut. */
   readonly cutListeners: Set<() => void> = new Set();
@@ -32,7 +45,7 @@ export class NetworkLink {
   /** Actions that wait for the release. */
   #heldActions: (() => void)[] = [];
 
-  constructor(core: SimCore, from: string, to: string, parameters: Link) {
+  constructor(core: SimCore, from: string, to: string, parameters: LinkParameters) {
     this.#core = core;
     this.from = from;
     this.to = to;
@@ -59,7 +72,7 @@ export class NetworkLink {
   arrivalTime(bytes: number): number {
     const { latencyMs, bytesPerSecond } = this.parameters;
     let leaves = this.#core.now;
-    if (bytesPerSecond !== undefined) {
+    if (bytesPerSecond !== Infinity) {
       leaves = Math.max(leaves, this.#busyUntil) + (bytes * 1000) / bytesPerSecond;
       this.#busyUntil = leaves;
     }
@@ -68,7 +81,7 @@ export class NetworkLink {
 
   /** Draws whether a packet that is sent now is lost. */
   drawLoss(): boolean {
-    const { loss = 0 } = this.parameters;
+    const { loss } = this.parameters;
     return this.#cut || this.#core.decisions.chance(this.#decisionStream, loss);
   }
 
@@ -86,7 +99,7 @@ export class NetworkLink {
    * order, unless the link reorders them.
    */
   sendDatagram(bytes: number, onArrival: () => void): number {
-    const { reorder = 0, latencyMs } = this.parameters;
+    const { reorder, latencyMs } = this.parameters;
     const { decisions, now } = this.#core;
     const text = (): string => 'a datagram was lost';
     const onLoss = (): void => this.#core.trace('drop', this.from, this.to, 0, text);
@@ -125,4 +138,31 @@ export class NetworkLink {
     const time = this.#core.now + this.minLatencyMs;
     for (const action of this.#heldActions.splice(0)) this.#core.callAt(time, action);
   }
+}
+
+const LINK_NAMES: Keys<Link> = { latencyMs: true, bytesPerSecond: true, loss: true, reorder: true };
+
+const DEFAULT_LATENCY_MS: readonly [number, number] = [1, 10];
+
+/** Checks the `link` of an option or of `world.link`, and adds the defaults. */
+export function linkParameters(link: Link = {}): LinkParameters {
+  checkKeys('link', link, LINK_NAMES);
+  const { latencyMs = DEFAULT_LATENCY_MS, bytesPerSecond = Infinity, loss = 0, reorder = 0 } = link;
+  checkLatency('link.latencyMs', latencyMs);
+  checkProbability('link.loss', loss);
+  checkProbability('link.reorder', reorder);
+  const expected = 'a number of bytes per second > 0';
+  const isValid = typeof bytesPerSecond === 'number' && bytesPerSecond > 0;
+  checkNumber('link.bytesPerSecond', bytesPerSecond, expected, isValid);
+  return { latencyMs, bytesPerSecond, loss, reorder };
+}
+
+function checkLatency(name: string, latency: readonly [number, number]): void {
+  const expected = 'two numbers of milliseconds, [minimum, maximum]';
+  const isPair = Array.isArray(latency) && latency.length === 2;
+  if (!isPair || latency.some((ms) => typeof ms !== 'number')) {
+    throw wrongType(name, expected, latency);
+  }
+  const [least, most] = latency;
+  if (!(least >= 0 && most >= least && most < Infinity)) throw outOfRange(name, expected, latency);
 }

@@ -5,7 +5,7 @@
  * The programs of a host use it through a `SimHostNetwork` (network.ts). A crash ends that object,
  * and a restart creates a new one. The addresses and files of the host stay.
  */
-import type { Link, SimCore } from '../core.ts';
+import type { LinkParameters, SimCore } from '../core.ts';
 import { addressesOf } from './addresses.ts';
 import { NetworkLink } from './link.ts';
 import { SimHostNetwork } from './network.ts';
@@ -24,7 +24,7 @@ export interface NetworkInterface {
 
 export class SimulatedNetwork {
   readonly core: SimCore;
-  readonly #defaultLink: Link;
+  readonly #defaultLink: LinkParameters;
   readonly #byName = new Map<string, NetworkInterface>();
   /** The same for resolvers, which ignore case (RFC 4343). */
   readonly #byHostName = new Map<string, NetworkInterface>();
@@ -32,7 +32,7 @@ export class SimulatedNetwork {
   /** By the names of both hosts, the sender first. */
   readonly #links = new Map<string, Map<string, NetworkLink>>();
 
-  constructor(core: SimCore, defaults: { readonly link: Link }) {
+  constructor(core: SimCore, defaults: { readonly link: LinkParameters }) {
     this.core = core;
     this.#defaultLink = defaults.link;
   }
@@ -115,7 +115,7 @@ export class SimulatedNetwork {
   }
 
   /** Sets how messages travel from `from` to `to` from now on. */
-  setLink(from: string, to: string, link: Link): void {
+  setLink(from: string, to: string, link: LinkParameters): void {
     this.#linkBetween(from, to).parameters = link;
   }
 

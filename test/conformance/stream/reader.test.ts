@@ -80,6 +80,38 @@ for (const backend of backends) {
         expect((yield* reader.read()).length).toBe(0);
       }));
 
+    it('a reader returns the lines that have arrived in batches, none twice', () => {
+      const lines = Array.from({ length: 5000 }, (_, i) => `${i} grün → ${'x'.repeat(i % 90)}`);
+      const bytes = Buffer.from(lines.join('\r\n'));
+      return backend.run(() =>
+        withPair(function* (near, far): Operation<void> {
+          const received: string[] = [];
+          yield* together(
+            () => sendInPieces(near, bytes, 7000),
+            () => readBatchesOfLines(far.reader(), received),
+          );
+          expect(received).toEqual(lines);
+        }),
+      );
+    });
+
+    it('a reader shows bytes without consuming them, also if the task is cancelled', () =>
+      onPair(backend, function* (near, far): Operation<void> {
+        const reader = far.reader();
+        yield* near.sendAll('GET /');
+        expect(String(yield* reader.peek(3))).toBe('GET');
+        expect(yield* moveOnAfter(2, () => reader.peek(6))).toBe(undefined);
+        expect(yield* moveOnAfter(2, () => reader.readLines())).toBe(undefined);
+        yield* near.sendAll('\nrest');
+        near.shutdown('send');
+        expect(String(yield* reader.peek(6))).toBe('GET /\n');
+        expect(yield* reader.readLines()).toEqual(['GET /']);
+        expect(yield* failure(() => reader.peek(5))).toMatchObject({ code: 'ERR_UNEXPECTED_EOF' });
+        expect(yield* reader.readLines()).toEqual(['rest']);
+        expect(yield* reader.peek(1)).toBe(null);
+        expect(yield* reader.readLines()).toBe(null);
+      }));
+
     it('a reader rejects a message that is too long and keeps it readable', () =>
       onPair(backend, function* (near, far): Operation<void> {
         const reader = far.reader({ max: 100 });
@@ -272,6 +304,17 @@ function* readLines(reader: Reader, lines: string[]): Operation<void> {
     const line = yield* reader.readLine();
     if (line === null) return;
     lines.push(line);
+  }
+}
+
+/** Cancels a third of the reads. */
+function* readBatchesOfLines(reader: Reader, lines: string[]): Operation<void> {
+  for (let turn = 0; ; turn++) {
+    const limitMs = turn % 3 === 0 ? 0 : Infinity;
+    const batch = yield* moveOnAfter(limitMs, () => reader.readLines());
+    if (batch === null) return;
+    if (batch === undefined) yield;
+    else lines.push(...batch);
   }
 }
 

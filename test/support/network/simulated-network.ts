@@ -12,6 +12,7 @@ import { isCancelled } from '../../../src/kernel/scope/cancelled.ts';
 import { Timer, Timers } from '../../../src/kernel/timers.ts';
 import { Decisions } from '../../../src/sim/choices/decisions.ts';
 import type { Faults, Link, SimCore } from '../../../src/sim/core.ts';
+import { linkParameters } from '../../../src/sim/network/link.ts';
 import { SimulatedNetwork } from '../../../src/sim/network/simulated-network.ts';
 import type { Network } from '../../../src/world/network.ts';
 
@@ -38,7 +39,7 @@ export class NetworkTestWorld implements SimCore {
     const { link = ONE_MS, faults = {}, seed = 1 } = options;
     this.decisions = new Decisions(seed);
     this.faults = faults;
-    this.net = new SimulatedNetwork(this, { link });
+    this.net = new SimulatedNetwork(this, { link: linkParameters(link) });
   }
 
   host(name: string, program: OperationSource<unknown>): NetworkTestHost {
