@@ -148,16 +148,17 @@ describe('until with a promise', () => {
     const reported: unknown[] = [];
     const hooks = { onUnhandled: (problem: unknown) => reported.push(problem) };
     const forgetful = function* (): Generator<Wait, void> {
-      (() => until(Promise.reject(new Error('lost'))))();
+      // The scheduler keeps some undriven operations until the end of the run, but not this many.
+      for (let i = 0; i < 1000; i++) until(Promise.reject(new Error('lost')));
       yield* sleep(1);
-      for (let turns = 0; reported.length === 0 && turns < 1000; turns++) {
+      for (let turns = 0; reported.length === 0 && turns < 100; turns++) {
         globalThis.gc?.();
         yield* sleep(1);
       }
-      expect(reported).toMatchObject([{ code: 'ERR_NOT_DRIVEN' }]);
+      expect(reported[0]).toMatchObject({ cause: { message: 'lost' } });
     };
     await run(forgetful, { hooks });
-    expect(reported).toHaveLength(1);
+    expect(reported).toHaveLength(1000);
   });
 
   it('does not report the rejection of an operation that was discarded or cancelled', async () => {

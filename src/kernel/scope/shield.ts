@@ -115,7 +115,8 @@ class ShieldScope extends LimitScope {
 
 function shieldExpired(task: TaskImpl, withinMs: number): ShieldExpiredError {
   const activity = task.waitingOn === '' ? 'computing' : `waiting for ${task.waitingOn}`;
-  const text = `A shield of task '${task.name}' did not end within ${msText(withinMs)}, ${activity}`;
+  const limit = msText(withinMs);
+  const text = `A shield of task '${task.name}' did not end within ${limit}, ${activity}`;
   return new ShieldExpiredError('ERR_SHIELD_EXPIRED', text);
 }
 

@@ -88,7 +88,7 @@ export class Reader implements Disposable {
   }
 
   /**
-   * Returns a copy of the next `n` bytes, which stay readable, or `null` if end of file comes before
+   * Returns a copy of the next `n` bytes, which stay readable; `null` if end of file comes before
    * the first of them. For example, the first byte of a connection can determine its protocol.
    * Cancel: no byte is lost. Errors: ERR_UNEXPECTED_EOF if fewer bytes come before end of file
    * (`.bytes` has a copy; they stay readable), and as `socket.recv`.

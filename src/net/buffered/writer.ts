@@ -115,9 +115,9 @@ export class Writer {
   /**
    * Drops the bytes that wait to be flushed, and returns their number. After a flush that was
    * cancelled before its first byte was sent, the connection can then be used again: `sendAll`
-   * sends, and a handler may return. A flush that was cancelled after its first byte has dropped its
-   * own bytes; the send half stays torn, so later sends throw ERR_TORN. If `autoFlush` has sent a
-   * part of the bytes, dropping the rest tears the send half.
+   * sends, and a handler may return. A flush that was cancelled after its first byte has dropped
+   * its own bytes; the send half stays torn, so later sends throw ERR_TORN. If `autoFlush` has sent
+   * a part of the bytes, dropping the rest tears the send half.
    * Errors: ERR_BUSY while another task is in a flush.
    * @example
    * const dropped = writer.discard();
