@@ -17,6 +17,7 @@ const config: ViteUserConfig = {
       { find: /^coronet\/lowlevel$/, replacement: source('lowlevel.ts') },
       { find: /^coronet\/health$/, replacement: source('health.ts') },
       { find: /^coronet\/sim$/, replacement: source('sim.ts') },
+      { find: /^coronet\/ws$/, replacement: source('ws.ts') },
       { find: /^coronet\/workers$/, replacement: source('workers.ts') },
     ],
   },

@@ -31,12 +31,13 @@ const ENTRIES = {
   health: 'health.js',
   sim: 'sim.js',
   workers: 'workers.js',
+  ws: 'ws.js',
   'cli/main': 'cli/main.js',
   'cli/serve-worker': 'cli/serve-worker.js',
   'cli/thread-main': 'cli/sim/thread-main.js',
 };
 
-const LAYERS = ['support', 'kernel', 'flow', 'net', 'server', 'node', 'interop', 'sim'];
+const LAYERS = ['support', 'kernel', 'flow', 'net', 'server', 'ws', 'node', 'interop', 'sim'];
 
 /** Makes the source maps of the bundles point to the TypeScript files. */
 const withSourceMaps = {

@@ -14,6 +14,7 @@ const target = join(root, 'docs/reference.md');
 export const ENTRIES = {
   'src/index.ts': 'coronet',
   'src/workers.ts': 'coronet/workers',
+  'src/ws.ts': 'coronet/ws',
   'src/health.ts': 'coronet/health',
   'src/sim.ts': 'coronet/sim',
   'src/lowlevel.ts': 'coronet/lowlevel',

@@ -8,6 +8,7 @@ import { SERVER_ERRORS } from '../server/error-codes.ts';
 import { SIM_ERRORS } from '../sim/error-codes.ts';
 import { nearest } from '../support/checks.ts';
 import type { Catalogue, CatalogueEntry } from '../support/error-catalogue.ts';
+import { WS_ERRORS } from '../ws/error-codes.ts';
 import { CommandUsageError } from './errors.ts';
 import { readArguments } from './options.ts';
 
@@ -69,6 +70,7 @@ export const catalogue: Catalogue = Object.fromEntries(
     ...NET_ERRORS,
     ...NODE_ERRORS,
     ...SERVER_ERRORS,
+    ...WS_ERRORS,
     ...SIM_ERRORS,
   }).sort(([a], [b]) => (a < b ? -1 : 1)),
 );

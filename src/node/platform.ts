@@ -1,14 +1,15 @@
 /** The platform of real programs: the Node process. */
+import { randomBytes } from 'node:crypto';
 import { channel } from 'node:diagnostics_channel';
 import { closeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { ObservedSignal, ParentProcess, Platform } from '../world/platform.ts';
+import { metricsPage } from './peers/prometheus-page.ts';
 import { stderr } from './process/line-output.ts';
 import { duplicateDescriptor, shareInherited, shareListeners } from './process/shared-listeners.ts';
 import { notifyManager } from './process/systemd-notify.ts';
 import { noteTerminal, terminalLost } from './process/terminal.ts';
 import { parentProcess, startWorker } from './process/worker-process.ts';
-import { metricsPage } from './prometheus-page.ts';
 
 /** The Node process: signals, child processes, exit codes, metrics. */
 export const nodePlatform: Platform = {
@@ -42,6 +43,7 @@ export const nodePlatform: Platform = {
     return parentProcess();
   },
 
+  randomBytes,
   parallelism: availableParallelism(),
 
   report(line: string): void {

@@ -5,8 +5,10 @@ export const SERVER_ERRORS: Catalogue = {
   ERR_MISSING_PEER: {
     className: 'CoronetError',
     sentence: 'An optional package that a feature needs is not installed.',
-    cause: '`/metrics` of `health` needs prom-client, an optional peer dependency of Coronet.',
-    remedy: 'Install the package: `npm install prom-client`.',
+    cause:
+      'An optional peer dependency of Coronet is missing: prom-client for `/metrics`, ws for ' +
+      '`coronet/ws`.',
+    remedy: 'Install the package that the message names: `npm install prom-client`.',
   },
   ERR_WORKER_RESTARTS: {
     className: 'WorkerError',

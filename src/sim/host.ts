@@ -63,6 +63,12 @@ export class SimHost implements Host, Platform {
     done(unsupportedBySimulatedHost('write a page of metrics'), '');
   }
 
+  randomBytes(count: number): Uint8Array {
+    const running = this.process;
+    if (running === null) throw unsupportedBySimulatedHost('draw random bytes while it is down');
+    return Uint8Array.from({ length: count }, () => Math.floor(running.random() * 256));
+  }
+
   shareListeners(): never {
     throw unsupportedBySimulatedHost('share listeners');
   }

@@ -154,6 +154,8 @@ export interface Platform {
   startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess;
   /** The process that started this one with `startWorker`. */
   readonly parent: ParentProcess | undefined;
+  /** `count` bytes from a cryptographic source; in a simulation, from the seed. */
+  randomBytes(count: number): Uint8Array;
   /** The number of threads that the machine can run in parallel. */
   readonly parallelism: number;
   /** Writes one line to standard error. */

@@ -12,6 +12,7 @@ export const entryFiles: readonly string[] = [
   'src/lowlevel.ts',
   'src/sim.ts',
   'src/workers.ts',
+  'src/ws.ts',
   'src/cli/main.ts',
 ];
 

@@ -4,7 +4,7 @@ import type { Selectable } from '../../kernel/case.ts';
 import { checkInteger, outOfRange } from '../../support/checks.ts';
 import { checkBytes } from '../bytes.ts';
 import { BatchFraming } from '../codec/batch.ts';
-import type { FramedCodec } from '../codec/codec.ts';
+import type { FramingSource } from '../codec/codec.ts';
 import { unreadBytes } from '../errors.ts';
 import type { Socket } from '../tcp/socket.ts';
 import type { Framing } from './read-operation.ts';
@@ -50,7 +50,7 @@ export class Reader implements Disposable {
   #delimiter: Buffer = Buffer.alloc(0);
   #delimiterText = '';
   /** The last codec, its state for this connection, and the same for batches. */
-  #codec: FramedCodec<unknown, never> | null = null;
+  #codec: FramingSource<unknown> | null = null;
   #framing: Framing<unknown> | null = null;
   #batch: BatchFraming<unknown> | null = null;
 
@@ -154,13 +154,13 @@ export class Reader implements Disposable {
   }
 
   /** Reads a message as `codec` frames it. @internal */
-  readFramed<T>(codec: FramedCodec<T, never>): Selectable<T | null> {
+  readFramed<T>(codec: FramingSource<T>): Selectable<T | null> {
     const framing = this.#framingOf(codec);
     return this.#readOperation(framing, codec.max) as unknown as Selectable<T | null>;
   }
 
   /** Reads all messages that have arrived. @internal */
-  readFramedBatch<T>(codec: FramedCodec<T, never>): Selectable<readonly T[]> {
+  readFramedBatch<T>(codec: FramingSource<T>): Selectable<readonly T[]> {
     const framing = this.#framingOf(codec);
     this.#batch ??= new BatchFraming(framing);
     return this.#readOperation(this.#batch, codec.max) as unknown as Selectable<readonly T[]>;
@@ -209,7 +209,7 @@ export class Reader implements Disposable {
     return read;
   }
 
-  #framingOf<T>(codec: FramedCodec<T, never>): Framing<T | null> {
+  #framingOf<T>(codec: FramingSource<T>): Framing<T | null> {
     if (this.#codec !== codec) {
       this.#codec = codec;
       this.#framing = codec.framing();

@@ -57,6 +57,14 @@ export class MalformedMessageError extends CoronetError {
   }
 }
 
+/** The parts of a codec with which a Reader reads framed messages. */
+export interface FramingSource<T> {
+  /** The maximum number of bytes of a message. */
+  readonly max: number;
+  /** Creates the state of one connection. */
+  framing(): Framing<T | null>;
+}
+
 /** Base of the codecs whose messages a Framing finds in the buffer of a Reader. */
 export abstract class FramedCodec<T, S> implements Codec<T, S> {
   abstract readonly max: number;

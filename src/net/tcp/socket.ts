@@ -69,6 +69,9 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** True: bytes were received or read since the last completed send, so a response may be due. */
   #responseDue = false;
   #draining = false;
+  /** Called once when the server begins to drain. Set by a protocol with a closing handshake of
+   *  its own, whose connection then counts as busy. @internal */
+  onDrain: (() => void) | null = null;
   /** True once the drain has returned end of file. */
   #reachedDrainEnd = false;
 
@@ -311,7 +314,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
 
   /** True: bytes were received since the last completed send. @internal */
   get responseDue(): boolean {
-    return this.#responseDue || this.unread > 0;
+    return this.#responseDue || this.onDrain !== null || this.unread > 0;
   }
 
   /** The number of bytes in the reader. @internal */
@@ -360,6 +363,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** From now on, an idle connection is at end of file. @internal */
   drain(): void {
     this.#draining = true;
+    this.onDrain?.();
     this.transport.notifyRecv();
   }
 

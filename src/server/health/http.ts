@@ -6,6 +6,7 @@
  */
 import type { Wait } from '../../kernel/operation.ts';
 import type { Reader } from '../../net/buffered/reader.ts';
+import { parseRequestHead, pathAndQueryOf } from '../../net/http/head.ts';
 import type { Socket } from '../../net/tcp/socket.ts';
 
 /** Maximum size of the request line and all headers. */
@@ -40,75 +41,22 @@ export interface HttpRequest {
   readonly headOnly: boolean;
 }
 
-/** RFC 9112, section 3. A later minor version is read as 1.1 (RFC 9110, section 2.5). */
-const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~\w]+) ([!-~]+) HTTP\/1\.(\d)$/;
-/**
- * RFC 9112, section 5: no space before the colon, no continuation of the line before (obs-fold),
- * and no control character in the value (RFC 9110, section 5.5).
- */
-const FIELD_LINE = /^([!#$%&'*+\-.^_`|~\w]+):[\t ]*((?:[\t ]|[^\p{Cc}])*?)[\t ]*$/u;
-/** RFC 3986, section 3.2: a name or an address, which may be empty, and a port. */
-const HOST_AND_PORT = /^(?:\[[\da-z:.%]+\]|[\w!$&'()*+,;=.~%-]*)(?::\d*)?$/i;
-/** RFC 9112, section 3.2.2. */
-const ABSOLUTE_FORM = /^https?:\/\/([^/?#]+)([^#]*)$/i;
-/** The same length may be repeated (RFC 9110, section 8.6). */
-const CONTENT_LENGTH = /^(\d+)(?:[\t ]*,[\t ]*\1)*$/;
-
 /** Reads a request. Returns a response if it is invalid, `null` if the peer disconnected first. */
 export function* readRequest(socket: Socket): Generator<Wait, HttpRequest | HttpResponse | null> {
   const lines = yield* readHead(socket.reader());
   return lines === null || 'status' in lines ? lines : parseRequest(lines);
 }
 
-function parseRequest([requestLine = '', ...fieldLines]: readonly string[]):
-  | HttpRequest
-  | HttpResponse {
-  const [, method, target = '', minor] = REQUEST_LINE.exec(requestLine) ?? [];
-  if (method === undefined) return invalid('Expected GET /path HTTP/1.1');
-  const fields: (readonly [name: string, value: string])[] = [];
-  for (const line of fieldLines) {
-    const [, name, value = ''] = FIELD_LINE.exec(line) ?? [];
-    if (name === undefined) return invalid('Expected a header such as Host: localhost');
-    fields.push([name.toLowerCase(), value]);
-  }
-  const fault = hostFault(fields, minor !== '0') ?? lengthFault(fields);
-  if (fault !== undefined) return invalid(fault);
+function parseRequest(lines: readonly string[]): HttpRequest | HttpResponse {
+  const head = parseRequestHead(lines);
+  if (typeof head === 'string') return invalid(head);
+  const { method } = head;
   if (method !== 'GET' && method !== 'HEAD') {
     return { status: 405, body: 'Only GET and HEAD are supported\n' };
   }
-  const path = pathOf(target);
-  if (path === undefined) return invalid('Expected a path or an http URL as the target');
-  return { target: path, headOnly: method === 'HEAD' };
-}
-
-type Fields = readonly (readonly [name: string, value: string])[];
-
-/** RFC 9112, section 3.2. */
-function hostFault(fields: Fields, isRequired: boolean): string | undefined {
-  const hosts = fields.filter(([name]) => name === 'host');
-  if (hosts.length === 0) return isRequired ? 'Expected a Host header' : undefined;
-  if (hosts.length > 1) return 'Expected one Host header';
-  return HOST_AND_PORT.test(hosts[0]?.[1] ?? '') ? undefined : 'The Host header is invalid';
-}
-
-function lengthFault(fields: Fields): string | undefined {
-  const lengths = fields.filter(([name]) => name === 'content-length').map(([, value]) => value);
-  const isValid = lengths.length === 0 || CONTENT_LENGTH.test(lengths.join(','));
-  return isValid ? undefined : 'The Content-Length header is invalid';
-}
-
-/** The path of a target in origin form or absolute form; `undefined` if it is neither. */
-function pathOf(target: string): string | undefined {
-  const [, authority = '', rest] = ABSOLUTE_FORM.exec(target) ?? [];
-  if (rest !== undefined) {
-    if (!HOST_AND_PORT.test(authority)) return undefined;
-    return withoutQuery(rest.startsWith('/') ? rest : `/${rest}`);
-  }
-  return target.startsWith('/') && !target.includes('#') ? withoutQuery(target) : undefined;
-}
-
-function withoutQuery(target: string): string {
-  return target.replace(/\?.*$/, '');
+  const target = pathAndQueryOf(head.target);
+  if (target === undefined) return invalid('Expected a path or an http URL as the target');
+  return { target: target.replace(/\?.*$/, ''), headOnly: method === 'HEAD' };
 }
 
 function invalid(why: string): HttpResponse {

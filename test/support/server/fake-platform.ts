@@ -120,6 +120,10 @@ export class FakePlatform implements Platform {
     };
   }
 
+  randomBytes(count: number): Uint8Array {
+    return new Uint8Array(count);
+  }
+
   shareListeners(_at: unknown, most: number): SharedListeners {
     this.openListeners++;
     let open = true;

@@ -1,6 +1,6 @@
 /** The metrics page without the optional package prom-client. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { stderr } from './process/line-output.ts';
+import { stderr } from '../process/line-output.ts';
 import { metricsPage } from './prometheus-page.ts';
 
 const missing = vi.hoisted(() => ({ name: '' }));

@@ -3,13 +3,11 @@
  * event loop, garbage collection) under their usual names, and the Prometheus text format. It is an
  * optional peer dependency and is loaded at the first request of the page.
  */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import type { Registry } from 'prom-client';
-import { CoronetError } from '../kernel/errors.ts';
-import type { Metric } from '../world/platform.ts';
-import { stderr } from './process/line-output.ts';
-import { packageRoot } from './process/package-location.ts';
+import { CoronetError } from '../../kernel/errors.ts';
+import type { Metric } from '../../world/platform.ts';
+import { stderr } from '../process/line-output.ts';
+import { requirePeer } from './require-peer.ts';
 
 type Library = typeof import('prom-client');
 
@@ -55,20 +53,15 @@ function load(): LoadedLibrary {
   return loaded;
 }
 
-/** `require` loads again after a failure, such as a lack of descriptors; `import` does not. */
+/** A missing library is also reported on standard error, once: a scraper may not show it. */
 function requireLibrary(): Library {
   try {
-    return createRequire(join(packageRoot, 'package.json'))('prom-client') as Library;
+    return requirePeer('prom-client', '/metrics') as Library;
   } catch (error) {
-    if ((error as { code?: unknown }).code !== 'MODULE_NOT_FOUND') throw error;
-    throw missingLibrary(error);
+    if (error instanceof CoronetError && !isMissingReported) {
+      isMissingReported = true;
+      stderr.write(`coronet: ${error.message}`);
+    }
+    throw error;
   }
-}
-
-/** Also reported on standard error, once: scrapers may not show the response. */
-function missingLibrary(cause: unknown): CoronetError {
-  const message = '/metrics needs prom-client, which is not installed: npm install prom-client';
-  if (!isMissingReported) stderr.write(`coronet: ${message}`);
-  isMissingReported = true;
-  return new CoronetError('ERR_MISSING_PEER', message, { cause });
 }
