@@ -113,6 +113,7 @@ export function parseUpgrade(lines: readonly string[]): UpgradeRequest | Rejecti
 function upgradeFault(fields: Fields, minor: number): Rejection | undefined {
   const names = (field: string): string[] =>
     tokensOf(fields, field).map((token) => token.toLowerCase());
+  if (minor > 1) return { status: 400, text: 'Expected HTTP/1.1' };
   if (minor < 1 || !names('upgrade').includes('websocket')) {
     return { status: 426, text: 'Expected Upgrade: websocket' };
   }
