@@ -378,7 +378,8 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
 
   // ---- time ----
 
-  /** The timer: retries control frames, sends pings, ends a peer that does not respond. @internal */
+  /** The timer: retries control frames, sends pings, ends a peer that does not respond.
+   *  @internal */
   expire(): void {
     if (this.socket.closed || this.#failure !== null) return;
     const now = this.#scheduler.now();

@@ -93,7 +93,7 @@ describe('the frames of ws', () => {
     expect(header(65_536)).toEqual([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
   });
 
-  it('of a client are masked with the given key, and leave the payload unchanged', () => {
+  it('mask a copy of the payload of a client with the given key', () => {
     const payload = Buffer.from('Hello');
     const bytes = Buffer.concat(
       websocketEngine.frame(payload, 1, Uint8Array.of(0x37, 0xfa, 0x21, 0x3d)),
@@ -103,7 +103,7 @@ describe('the frames of ws', () => {
     expect(String(payload)).toBe('Hello');
   });
 
-  it('of a server share the memory of the payload', () => {
+  it('share the memory of the payload of a server', () => {
     const payload = Buffer.alloc(5000);
     expect(websocketEngine.frame(payload, 2)[1]).toBe(payload);
   });
