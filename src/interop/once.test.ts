@@ -8,6 +8,7 @@ import { group } from '../kernel/task/group.ts';
 import { pause, sleep, sleepForever } from '../kernel/waits.ts';
 import { run } from '../node/run.ts';
 import { once } from './once.ts';
+import { until } from './until.ts';
 
 /** Counts its listeners, because an EventTarget does not report their number. */
 class CountingTarget extends EventTarget {
@@ -158,36 +159,47 @@ describe('once', () => {
   });
 });
 
-describe('once as a case of select', () => {
-  it('is chosen when the event comes', async () => {
+describe('once and until as cases of select', () => {
+  it('are chosen when the event or the settlement comes', async () => {
     await run(function* () {
       const emitter = new EventEmitter();
       const jobs = new Channel<number>();
       setImmediate(() => emitter.emit('exit', 3));
       const exited = yield* select({ exit: once(emitter, 'exit'), job: jobs.receive() });
       expect(exited).toEqual({ key: 'exit', value: [3] });
+      const promised = yield* select({ text: until(Promise.resolve('x')), job: jobs.receive() });
+      expect(promised).toEqual({ key: 'text', value: 'x' });
+      const settled = yield* select({ text: until(Promise.resolve('y')) });
+      expect(settled.value.toUpperCase()).toBe('Y');
     });
   });
 
-  it('leaves no listener if another case is chosen', async () => {
+  it('leave no listener and keep the promise usable if another case is chosen', async () => {
     await run(function* () {
       const emitter = new EventEmitter();
+      const promise = new Promise<string>((resolve) => emitter.once('go', resolve));
       const late = sleep(1);
-      const chosen = yield* select({ exit: once(emitter, 'exit'), late });
+      const chosen = yield* select({ exit: once(emitter, 'exit'), text: until(promise), late });
       expect([chosen.key, emitter.listenerCount('exit'), emitter.listenerCount('error')]).toEqual([
         'late',
         0,
         0,
       ]);
+      emitter.emit('go', 'text');
+      expect(yield* until(promise)).toBe('text');
     });
   });
 
-  it('throws the error of the emitter', async () => {
+  it('throw the error of the emitter or of the promise', async () => {
     const emitter = new EventEmitter();
     const failing = run(function* () {
       setImmediate(() => emitter.emit('error', new Error('broken')));
       yield* select({ exit: once(emitter, 'exit'), late: sleepForever() });
     });
     await expect(failing).rejects.toThrow('broken');
+    const rejected = run(() => select({ text: until(Promise.reject(new Error('rejected'))) }));
+    await expect(rejected).rejects.toThrow('rejected');
+    const refused = select as (cases: object) => unknown;
+    expect(() => refused({ work: until(async () => 1) })).toThrow('`race` runs it as a task');
   });
 });

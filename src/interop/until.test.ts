@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest';
+import type { Selectable } from '../kernel/case.ts';
 import { currentTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { discard } from '../kernel/operation.ts';
@@ -218,7 +219,7 @@ describe('until with a promise', () => {
   });
 
   it('infers the type of the value', () => {
-    expectTypeOf(until(later(1, 'x'))).toEqualTypeOf<Operation<string>>();
+    expectTypeOf(until(later(1, 'x'))).toEqualTypeOf<Selectable<string>>();
     expectTypeOf(until(async (signal) => signal.aborted)).toEqualTypeOf<Operation<boolean>>();
   });
 });

@@ -5,13 +5,15 @@
  * for a long-lived promise with a time limit would accumulate reactions. Therefore `until` attaches
  * one reaction to each promise and keeps the waiting tasks in a queue, which they can leave.
  */
+import type { Selectable } from '../kernel/case.ts';
+import { WOULD_WAIT } from '../kernel/case.ts';
 import { current, runningTask } from '../kernel/current.ts';
 import { UsageError } from '../kernel/errors.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { isPromise, Lazy } from '../kernel/operation.ts';
 import { Parking, ParkingQueue } from '../kernel/parking.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
-import { checkpoint, park } from '../kernel/waits.ts';
+import { checkpoint, LatchWait } from '../kernel/waits.ts';
 import { firstLine, wrongType } from '../support/checks.ts';
 
 /**
@@ -29,10 +31,18 @@ import { firstLine, wrongType } from '../support/checks.ts';
  * Cancel: the wait ends at once. The promise is not cancelled; its result or error is dropped. In a
  * cancelled scope the function is not called.
  *
+ * With a promise it can be a case of `select`; with a function it cannot, because the function
+ * begins its work when the operation is driven.
+ *
  * @example
  * const text = yield* until(readFile('names.txt', 'utf8'));
  * const response = yield* timeout(1000, until((signal) => fetch(url, { signal })));
  */
+export function until<T>(promise: PromiseLike<T>): Selectable<T>;
+export function until<T>(start: (signal: AbortSignal) => PromiseLike<T>): Operation<T>;
+export function until<T>(
+  source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>),
+): Operation<T>;
 export function until<T>(
   source: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>),
 ): Operation<T> {
@@ -40,48 +50,52 @@ export function until<T>(
   return new UntilSettled(watchPromise(source));
 }
 
-class UntilSettled<T> extends Lazy<T> {
+/** `until(promise)`. */
+class UntilSettled<T> extends LatchWait<T> {
   readonly #watched: WatchedPromise<T>;
 
   constructor(watched: WatchedPromise<T>) {
-    super(() => {
-      watched.claim();
-      return untilWatched(watched);
-    });
+    super();
     this.#watched = watched;
     watched.madeBy(this);
   }
 
-  override return(): void {
+  override [Symbol.iterator](): this {
     this.#watched.claim();
-    super.return();
+    return super[Symbol.iterator]();
   }
-}
 
-function* untilWatched<T>(watched: WatchedPromise<T>): Generator<Wait, T> {
-  yield* checkpoint();
-  return yield* settlement(watched);
+  override return(value?: unknown): IteratorResult<Wait, T> {
+    this.#watched.claim();
+    return super.return(value);
+  }
+
+  attempt(): T | typeof WOULD_WAIT {
+    return this.#watched.settled ? this.#watched.result() : WOULD_WAIT;
+  }
+
+  protected queue(): ParkingQueue {
+    return this.#watched.waiters;
+  }
+
+  describe(): string {
+    return 'until a promise';
+  }
+
+  override get realTime(): boolean {
+    return true;
+  }
 }
 
 function* untilAborting<T>(start: (signal: AbortSignal) => PromiseLike<T>): Generator<Wait, T> {
   yield* checkpoint();
   const controller = new AbortController();
   const watched = watchPromise(start(controller.signal));
-  watched.claim();
   try {
-    return yield* settlement(watched);
+    return yield* new UntilSettled<T>(watched) as Operation<T>;
   } finally {
     if (!watched.settled) controller.abort(runningTask().scope.reason);
   }
-}
-
-function* settlement<T>(watched: WatchedPromise<T>): Generator<Wait, T> {
-  if (!watched.settled) {
-    const parking = new Parking('until a promise', { realTime: true });
-    watched.waiters.push(parking);
-    yield* park(parking);
-  }
-  return watched.result();
 }
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };
