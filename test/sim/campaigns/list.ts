@@ -6,6 +6,7 @@ import { crashes } from './crashes.ts';
 import { datagrams } from './datagrams.ts';
 import { drain, drainWithGrace } from './drain.ts';
 import { halfClose } from './half-close.ts';
+import { codecMessages, websocketMessages } from './messages.ts';
 import { proxy } from './pipe.ts';
 import { behindProxy, incompleteHeaders } from './proxy-protocol.ts';
 import { frames, readLines } from './reader-writer.ts';
@@ -20,6 +21,8 @@ export const campaigns: readonly Campaign[] = [
   finalAnswer,
   frames,
   readLines,
+  codecMessages,
+  websocketMessages,
   proxy,
   behindProxy,
   incompleteHeaders,
