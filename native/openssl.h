@@ -145,6 +145,8 @@ OPENSSL_FUNCTIONS(WEAK)
 /* Ciphertext of one receive: four records of 16 KB, and never less than one record of any form. */
 #define INPUT_BYTES 69632
 #define RECORD_BYTES (16384 + 5 + 256)
+/* Receives of one call, which may all be without plaintext: a fast peer must not block the loop. */
+#define MAX_RECEIVES 64
 /* Plaintext that is encrypted before it is sent, and the memory for its ciphertext. */
 #define WRITE_BYTES 65536
 #define OUTPUT_BYTES 73728
@@ -161,6 +163,7 @@ typedef struct {
   size_t at;
   size_t end;
   size_t request;   /* bytes of the next receive */
+  uint32_t receives;
   bool produced;    /* the call has plaintext to return */
   bool drained;     /* the last receive was short */
   int32_t shortage; /* ENOMEM of a receive: this call fails, the connection does not */

@@ -36,6 +36,11 @@ static bool fill(Tls *tls) {
   TlsLibrary *library = tls->library;
   Input *input = &library->input;
   if (tls->receive_end != 0 || (input->drained && input->produced)) return false;
+  input->receives += 1;
+  if (input->receives > MAX_RECEIVES) {
+    poller_rearm(input->slot, CONNECTION_EVENTS); /* reports "readable" again */
+    return false;
+  }
   int32_t received = socket_receive(input->slot, library->received, input->request);
   input->drained = received < (int32_t)input->request;
   if (received > 0) {

@@ -442,7 +442,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   }
 
   openLine(): string {
-    const verb = this.#connected ? 'connection' : 'attempt to connect';
+    const verb = this.#connected || this.#accepted ? 'connection' : 'attempt to connect';
     return `${verb} ${endpointText(this.local)} to ${endpointText(this.remote)}`;
   }
 }

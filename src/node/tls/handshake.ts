@@ -26,7 +26,7 @@ import {
   serverOptions,
   withPlainErrors,
 } from './options.ts';
-import { TlsTransport } from './transport.ts';
+import { hasCertificate, NO_CERTIFICATE, TlsTransport } from './transport.ts';
 
 /** The default of `maxHandshakes`. */
 export const DEFAULT_MAX_HANDSHAKES = 256;
@@ -57,7 +57,8 @@ export class TlsHandshakeStage implements HandshakeStage {
     const server = withPlainErrors('tls', () =>
       createServer({ ...nodeOptions, allowHalfOpen: true }),
     );
-    reportOutcomes(server);
+    const { requestCert = false, rejectUnauthorized = true } = options;
+    reportOutcomes(server, requestCert && rejectUnauthorized);
     this.#server = server;
     this.maxPending = options.maxHandshakes ?? DEFAULT_MAX_HANDSHAKES;
     this.#timeoutMs = handshakeTimeoutOf(options);
@@ -162,9 +163,11 @@ interface ServerView extends Server {
 }
 
 /** Passes the results of handshakes that `server` emits to the handshakes. */
-function reportOutcomes(server: Server): void {
+function reportOutcomes(server: Server, requiresCertificate: boolean): void {
   server.on('secureConnection', function (this: ServerView, socket: TLSSocket) {
-    this.handshake.secured(socket);
+    if (!requiresCertificate || hasCertificate(socket)) return this.handshake.secured(socket);
+    this.handshake.failed(certificateRejected(NO_CERTIFICATE));
+    socket.destroy();
   });
   server.on('tlsClientError', function (this: ServerView, error: Error, socket: TLSSocket) {
     this.handshake.failed(certificateError(socket) ?? error);

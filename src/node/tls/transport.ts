@@ -225,8 +225,9 @@ class ConnectionInfo implements TlsInfo {
     this.cipher = standardName ?? name;
     this.alpn = socket.alpnProtocol || undefined;
     this.servername = servernameOf(socket);
-    this.authorized = socket.authorized;
-    this.authorizationError = codeOf(socket.authorizationError);
+    const isEvasion = socket.authorized && !hasCertificate(socket);
+    this.authorized = socket.authorized && !isEvasion;
+    this.authorizationError = isEvasion ? NO_CERTIFICATE : codeOf(socket.authorizationError);
     this.sessionReused = socket.isSessionReused();
   }
 
@@ -238,6 +239,18 @@ class ConnectionInfo implements TlsInfo {
     }
     return this.#certificate ?? undefined;
   }
+}
+
+/** The code of a peer that has sent no certificate. */
+export const NO_CERTIFICATE = 'UNABLE_TO_GET_ISSUER_CERT';
+
+/**
+ * False: the peer has resumed a session that was made without its certificate. With TLS 1.3,
+ * node:tls takes such a session for a valid certificate. A client could evade a request for its
+ * certificate with a session of a listener that has the same ticket keys and makes no request.
+ */
+export function hasCertificate(socket: TLSSocket): boolean {
+  return !socket.isSessionReused() || socket.getPeerX509Certificate() !== undefined;
 }
 
 /** On a server, the name that the client requested; `false` and null stand for none. */

@@ -1,5 +1,5 @@
 /** TLS with other implementations: servers of node:tls, and OpenSSL if it is installed. */
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process';
 import { spawn, spawnSync } from 'node:child_process';
 import { once as onceEvent } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -8,15 +8,23 @@ import { createServer } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
-import { connect, once, until } from '../../../src/index.ts';
+import { connect, once, Reader, until } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
 import { digest, pattern } from '../../support/data.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
 import { withServer } from '../../support/servers.ts';
-import { echo, failure, receiveAll, receiveExactly, together } from '../../support/sockets.ts';
+import {
+  echo,
+  eventually,
+  failure,
+  receiveAll,
+  receiveExactly,
+  together,
+} from '../../support/sockets.ts';
 import { CA, SERVER, TRUSTING } from '../../support/tls.ts';
 
 const CERTIFICATES = fileURLToPath(new URL('../../support/certificates/', import.meta.url));
+const withoutCurl = spawnSync('curl', ['--version']).status !== 0;
 const withoutOpenssl = spawnSync('openssl', ['version']).status !== 0;
 
 /** Runs `body` with the port of a server of node:tls. */
@@ -99,6 +107,93 @@ describe.each(backendsWithTls)('TLS peers of other implementations, on $name', (
     ),
   );
 
+  test.skipIf(withoutOpenssl)('a listener serves openssl s_client across key updates', () =>
+    backend.run(() =>
+      withServer(
+        echo,
+        function* (server): Operation<void> {
+          const client = openssl(['s_client', '-connect', `${server.address}`]);
+          yield* echoed(client, 'one');
+          for (const [command, text] of [
+            ['K', 'two'], // updates the keys of both directions
+            ['k', 'three'], // updates those of the client
+          ] as const) {
+            const updated = untilPrinted(client, /KEYUPDATE/);
+            client.stdin.write(`${command}\n`);
+            yield* until(updated);
+            yield* echoed(client, text);
+          }
+          client.kill();
+          yield* once(client, 'exit');
+        },
+        { tls: SERVER },
+      ),
+    ),
+  );
+
+  test.skipIf(withoutOpenssl)('a listener rejects the versions before TLS 1.2', () =>
+    backend.run(() =>
+      withServer(
+        echo,
+        function* (server): Operation<void> {
+          for (const version of ['-tls1', '-tls1_1']) {
+            const weak = ['-cipher', 'DEFAULT@SECLEVEL=0'];
+            const address = `${server.address}`;
+            const client = openssl(['s_client', version, ...weak, '-connect', address]);
+            const [code] = yield* once(client, 'exit');
+            expect(code).not.toBe(0);
+          }
+          yield* eventually('both are counted', () => server.stats().handshakes?.failed === 2);
+          expect(server.stats().handshakes?.lastFailure?.code).toMatch(/UNSUPPORTED_PROTOCOL/);
+        },
+        { tls: SERVER },
+      ),
+    ),
+  );
+
+  const isNative = backend.name.includes('native');
+  test.skipIf(withoutOpenssl || !isNative)('a listener rejects a renegotiation', () =>
+    backend.run(() =>
+      withServer(
+        echo,
+        function* (server): Operation<void> {
+          const client = openssl(['s_client', '-tls1_2', '-connect', `${server.address}`]);
+          yield* echoed(client, 'one');
+          const rejected = untilPrinted(client, /no renegotiation/);
+          client.stdin.write('R\n');
+          yield* until(rejected);
+          client.kill();
+          yield* once(client, 'exit');
+        },
+        { tls: SERVER },
+      ),
+    ),
+  );
+
+  test.skipIf(withoutCurl)('a listener serves curl', () =>
+    backend.run(() =>
+      withServer(
+        function* (socket): Operation<void> {
+          yield* new Reader(socket).readUntil('\r\n\r\n');
+          yield* socket.sendAll('HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n');
+          yield* socket.sendAll(Buffer.alloc(100_000, 'c'));
+        },
+        function* (server): Operation<void> {
+          const url = `https://localhost:${server.address.port}/`;
+          const args = ['--silent', '--cacert', 'ca.cert.pem', '--ipv4', '--noproxy', '*', url];
+          const client = spawn('curl', args, { cwd: CERTIFICATES });
+          let length = 0;
+          client.stdout.on('data', (data: Buffer) => {
+            length += data.length;
+          });
+          const [code] = yield* once(client, 'close');
+          expect([code, length]).toEqual([0, 100_000]);
+        },
+        { tls: SERVER },
+      ),
+    ),
+  );
+
   test.skipIf(withoutOpenssl)('a connection to openssl s_server gets a response', () =>
     backend.run(function* (): Operation<void> {
       const args = 's_server -rev -accept 127.0.0.1:0 -naccept 1'.split(' ');
@@ -115,6 +210,32 @@ describe.each(backendsWithTls)('TLS peers of other implementations, on $name', (
     }),
   );
 });
+
+function openssl(args: readonly string[]): ChildProcessWithoutNullStreams {
+  return spawn('openssl', args, { cwd: CERTIFICATES });
+}
+
+/** Sends a line with s_client and waits for its echo. */
+function* echoed(client: ChildProcessWithoutNullStreams, text: string): Operation<void> {
+  const printed = untilPrinted(client, new RegExp(`^${text}$`, 'm'));
+  client.stdin.write(`${text}\n`);
+  yield* until(printed);
+}
+
+/** Resolves when the process prints a text that matches `pattern`. */
+async function untilPrinted(
+  { stdout, stderr }: ChildProcessWithoutNullStreams,
+  pattern: RegExp,
+): Promise<void> {
+  let text = '';
+  await new Promise<void>((resolve) => {
+    const onData = (data: Buffer): void => {
+      text += String(data);
+      if (pattern.test(text)) resolve();
+    };
+    for (const stream of [stdout, stderr]) stream.on('data', onData);
+  });
+}
 
 async function portOf(server: ChildProcess): Promise<number> {
   let text = '';

@@ -1,6 +1,13 @@
 /** Handshakes that fail, and the errors at both ends. */
+import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import type { Operation, TlsClientOptions, TlsServerOptions } from '../../../src/index.ts';
+import type {
+  Listener,
+  Operation,
+  TlsClientOptions,
+  TlsInfo,
+  TlsServerOptions,
+} from '../../../src/index.ts';
 import { connect, group, listen, moveOnAfter } from '../../../src/index.ts';
 import { currentNetwork } from '../../../src/net/current-world.ts';
 import { backends, backendsWithTls } from '../../support/backends.ts';
@@ -230,6 +237,104 @@ describe.each(backendsWithTls)('TLS clients with certificates, on $name', (backe
         ),
       ),
   );
+});
+
+describe.each(backendsWithTls)('authorities and sessions of TLS clients, on $name', (backend) => {
+  expectNothingLeft(backend);
+
+  /** The facts at the listener's end. */
+  function* far(listener: Listener, client: Partial<TlsClientOptions>): Operation<TlsInfo> {
+    const [near, accepted] = yield* securePair(listener, client);
+    near.close();
+    accepted.close();
+    return accepted.tls as TlsInfo;
+  }
+
+  test('the authorities of a name check the certificates of its clients', () =>
+    backend.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          const named = yield* far(listener, { ...CLIENT, servername: 'second.test' });
+          expect([named.authorized, named.authorizationError]).toEqual([true, undefined]);
+          const other = yield* far(listener, { ...CLIENT, servername: 'localhost' });
+          expect(other.authorized).toBe(false);
+          expect(other.authorizationError).toMatch(/^SELF_SIGNED_CERT_IN_CHAIN$|^UNABLE_TO_/);
+        },
+        {
+          requestCert: true,
+          rejectUnauthorized: false,
+          ca: SELF.cert,
+          contexts: { 'second.test': { ...SECOND, ca: CA } },
+        },
+      ),
+    ));
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'a client that resumes a session without a certificate is not authorized (%s)',
+    (maxVersion) =>
+      backend.run(() =>
+        withListener(
+          function* (listener): Operation<void> {
+            const [near, accepted] = yield* securePair(listener, { maxVersion });
+            yield* accepted.sendAll('x');
+            yield* near.recv();
+            yield* eventually('a ticket has arrived', () => near.tls?.session !== undefined);
+            near.close();
+            accepted.close();
+            const session = near.tls?.session as Buffer;
+            const resumed = yield* far(listener, { maxVersion, session });
+            expect([resumed.sessionReused, resumed.authorized]).toEqual([true, false]);
+          },
+          { requestCert: true, rejectUnauthorized: false, ca: CA },
+        ),
+      ),
+  );
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'a client cannot resume a session to evade a request for its certificate (%s)',
+    (maxVersion) =>
+      backend.run(() => {
+        const ticketKeys = randomBytes(48);
+        return withListener(
+          (listener) =>
+            group(function* (tasks): Operation<void> {
+              const [near, accepted] = yield* securePair(listener, { maxVersion });
+              yield* accepted.sendAll('x');
+              yield* near.recv();
+              yield* eventually('a ticket has arrived', () => near.tls?.session !== undefined);
+              near.close();
+              accepted.close();
+              listener.reloadTls({ ...SERVER, ticketKeys, requestCert: true, ca: CA });
+              tasks.spawn(() => acceptAll(() => listener.accept()), { daemon: true });
+              const session = near.tls?.session as Buffer;
+              yield* failure(function* (): Operation<void> {
+                using again = yield* connectTo(listener.address, { maxVersion, session });
+                if ((yield* again.recv()).length === 0) throw new Error('the listener has closed');
+              });
+              yield* eventually('a failure is counted', () => listener.handshakes?.failed === 1);
+            }),
+          { ticketKeys },
+        );
+      }),
+  );
+
+  test('a client that resumes a session with a certificate is authorized', () =>
+    backend.run(() =>
+      withListener(
+        function* (listener): Operation<void> {
+          const [near, accepted] = yield* securePair(listener, CLIENT);
+          yield* accepted.sendAll('x');
+          yield* near.recv();
+          yield* eventually('a ticket has arrived', () => near.tls?.session !== undefined);
+          near.close();
+          accepted.close();
+          const session = near.tls?.session as Buffer;
+          const resumed = yield* far(listener, { ...CLIENT, session });
+          expect([resumed.sessionReused, resumed.authorized]).toEqual([true, true]);
+        },
+        { requestCert: true, ca: CA },
+      ),
+    ));
 });
 
 describe.each(backendsWithTls)('unusable TLS options, on $name', (backend) => {

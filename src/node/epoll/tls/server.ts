@@ -9,7 +9,7 @@ import type { ReadinessWaiter } from '../../../kernel/readiness.ts';
 import type { HandshakeStage, PendingHandshake } from '../../../world/handshake.ts';
 import type { TlsServerOptions } from '../../../world/tls.ts';
 import type { Addon } from '../../addon.ts';
-import { clearTimeout, setImmediate } from '../../timers.ts';
+import { clearTimeout } from '../../timers.ts';
 import { certificateRejected, DEFAULT_MAX_HANDSHAKES, startTimer } from '../../tls/handshake.ts';
 import {
   handshakeTimeoutOf,
@@ -21,6 +21,7 @@ import type { EpollTransport } from '../transport.ts';
 import type { NativeContext } from './context.ts';
 import { makeContext, protocolList } from './context.ts';
 import type { NativeTlsInfo } from './info.ts';
+import { StepBudget } from './step-budget.ts';
 import type { TlsRole } from './transport.ts';
 import { EpollTlsTransport } from './transport.ts';
 
@@ -77,9 +78,6 @@ function checkClient(
   if (rejectUnauthorized) throw certificateRejected(certificateError.code);
 }
 
-/** Steps of one turn of the event loop. A step may take a millisecond (RSA). */
-const MAX_STEPS = 8;
-
 export class NativeHandshakeStage implements HandshakeStage {
   readonly maxPending: number;
   readonly #role: TlsRole;
@@ -93,29 +91,16 @@ export class NativeHandshakeStage implements HandshakeStage {
   }
 
   start(pending: PendingHandshake): () => void {
-    const transport = new EpollTlsTransport(pending.raw as EpollTransport, this.#role);
+    let transport: EpollTlsTransport;
+    try {
+      transport = new EpollTlsTransport(pending.raw as EpollTransport, this.#role);
+    } catch (error) {
+      pending.fail(error as Error); // no memory
+      return () => {};
+    }
     const handshake = new NativeHandshake(pending, transport, this.#steps);
     handshake.start(this.#timeoutMs);
     return () => handshake.abort();
-  }
-}
-
-/** Handshakes are expensive: in a storm of them, established connections must get their turns. */
-class StepBudget {
-  #left = MAX_STEPS;
-  readonly #deferred: (() => void)[] = [];
-
-  /** Runs `step` now, or in a later turn of the event loop. */
-  run(step: () => void): void {
-    if (this.#left === MAX_STEPS) setImmediate(() => this.#renew());
-    if (this.#left === 0) return void this.#deferred.push(step);
-    this.#left -= 1;
-    step();
-  }
-
-  #renew(): void {
-    this.#left = MAX_STEPS;
-    for (const step of this.#deferred.splice(0)) this.run(step);
   }
 }
 
