@@ -18,6 +18,7 @@ const config: ViteUserConfig = {
       { find: /^coronet\/health$/, replacement: source('health.ts') },
       { find: /^coronet\/sim$/, replacement: source('sim.ts') },
       { find: /^coronet\/ws$/, replacement: source('ws.ts') },
+      { find: /^coronet\/topics$/, replacement: source('topics.ts') },
       { find: /^coronet\/workers$/, replacement: source('workers.ts') },
     ],
   },

@@ -30,6 +30,7 @@ const ENTRIES = {
   lowlevel: 'lowlevel.js',
   health: 'health.js',
   sim: 'sim.js',
+  topics: 'topics.js',
   workers: 'workers.js',
   ws: 'ws.js',
   'cli/main': 'cli/main.js',
@@ -37,7 +38,18 @@ const ENTRIES = {
   'cli/thread-main': 'cli/sim/thread-main.js',
 };
 
-const LAYERS = ['support', 'kernel', 'flow', 'net', 'server', 'ws', 'node', 'interop', 'sim'];
+const LAYERS = [
+  'support',
+  'kernel',
+  'flow',
+  'net',
+  'server',
+  'ws',
+  'topics',
+  'node',
+  'interop',
+  'sim',
+];
 
 /** Makes the source maps of the bundles point to the TypeScript files. */
 const withSourceMaps = {

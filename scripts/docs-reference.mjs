@@ -13,6 +13,7 @@ const target = join(root, 'docs/reference.md');
 /** The entry files in reading order, with the module that users import. */
 export const ENTRIES = {
   'src/index.ts': 'coronet',
+  'src/topics.ts': 'coronet/topics',
   'src/workers.ts': 'coronet/workers',
   'src/ws.ts': 'coronet/ws',
   'src/health.ts': 'coronet/health',

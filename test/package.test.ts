@@ -63,7 +63,7 @@ describe('the npm package', () => {
   it('has no dependency except the optional peers that CONTRIBUTING.md lists with a reason', () => {
     const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta } = manifest;
     expect({ ...dependencies, ...optionalDependencies }).toEqual({});
-    expect(Object.keys(peerDependencies)).toEqual(['prom-client', 'ws']);
+    expect(Object.keys(peerDependencies)).toEqual(['@nats-io/transport-node', 'prom-client', 'ws']);
     for (const name of Object.keys(peerDependencies)) {
       expect(peerDependenciesMeta).toMatchObject({ [name]: { optional: true } });
       expect(read('CONTRIBUTING.md')).toMatch(`| ${name} | `);

@@ -8,6 +8,7 @@ import { SERVER_ERRORS } from '../server/error-codes.ts';
 import { SIM_ERRORS } from '../sim/error-codes.ts';
 import { nearest } from '../support/checks.ts';
 import type { Catalogue, CatalogueEntry } from '../support/error-catalogue.ts';
+import { TOPICS_ERRORS } from '../topics/error-codes.ts';
 import { WS_ERRORS } from '../ws/error-codes.ts';
 import { CommandUsageError } from './errors.ts';
 import { readArguments } from './options.ts';
@@ -71,6 +72,7 @@ export const catalogue: Catalogue = Object.fromEntries(
     ...NODE_ERRORS,
     ...SERVER_ERRORS,
     ...WS_ERRORS,
+    ...TOPICS_ERRORS,
     ...SIM_ERRORS,
   }).sort(([a], [b]) => (a < b ? -1 : 1)),
 );

@@ -9,6 +9,7 @@ import * as coronet from '../../src/index.ts';
 import * as lowlevel from '../../src/lowlevel.ts';
 import * as sim from '../../src/sim.ts';
 import type { Catalogue } from '../../src/support/error-catalogue.ts';
+import * as topics from '../../src/topics.ts';
 import * as workers from '../../src/workers.ts';
 import * as ws from '../../src/ws.ts';
 
@@ -38,7 +39,7 @@ describe('the catalogue of error codes', () => {
 
   test.each(codes)('names a class for %s that an entry point exports', (code) => {
     const { className } = catalogue[code] as { className: string };
-    const exported = { ...coronet, ...health, ...lowlevel, ...sim, ...workers, ...ws };
+    const exported = { ...coronet, ...health, ...lowlevel, ...sim, ...topics, ...workers, ...ws };
     const known = { ...exported, TypeError, RangeError } as Record<string, unknown>;
     expect(known[className], className).toBeTypeOf('function');
   });

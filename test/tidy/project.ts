@@ -11,6 +11,7 @@ export const entryFiles: readonly string[] = [
   'src/health.ts',
   'src/lowlevel.ts',
   'src/sim.ts',
+  'src/topics.ts',
   'src/workers.ts',
   'src/ws.ts',
   'src/cli/main.ts',

@@ -1,0 +1,57 @@
+/** A nats-server for tests: the program of the Debian package, on a free port. */
+import { existsSync } from 'node:fs';
+import { Process } from './process/process.ts';
+
+const PROGRAM = process.env['NATS_SERVER'] ?? '/usr/sbin/nats-server';
+
+/** The reason why tests with a real server are skipped; `undefined` if it is installed. */
+export const withoutNatsServer: string | undefined = existsSync(PROGRAM)
+  ? undefined
+  : `${PROGRAM} is not installed: apt-get install nats-server`;
+
+export class NatsServer {
+  readonly port: number;
+  #process: Process;
+  readonly #args: readonly string[];
+
+  private constructor(started: Process, port: number, args: readonly string[]) {
+    this.#process = started;
+    this.port = port;
+    this.#args = args;
+  }
+
+  /** Starts a server; `port` −1 is any free port. */
+  static async start(args: readonly string[] = [], port = -1): Promise<NatsServer> {
+    const { started, actual } = await launch(args, port);
+    return new NatsServer(started, actual, args);
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process.child.kill(name);
+  }
+
+  /** Kills the server at once. */
+  async kill(): Promise<void> {
+    this.#process.kill();
+    await this.#process.exit;
+  }
+
+  /** Starts the server again, on the same port. */
+  async restart(): Promise<void> {
+    this.#process = (await launch(this.#args, this.port)).started;
+  }
+}
+
+async function launch(
+  args: readonly string[],
+  port: number,
+): Promise<{ started: Process; actual: number }> {
+  const started = new Process(PROGRAM, ['-a', '127.0.0.1', '-p', String(port), ...args]);
+  const listening = /Listening for client connections on [\d.]+:(\d+)/;
+  await started.until('nats-server is ready', () => started.stderr.includes('Server is ready'));
+  return { started, actual: Number(listening.exec(started.stderr)?.[1]) };
+}
