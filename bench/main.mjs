@@ -2,11 +2,15 @@
 // `npm run bench -- <name>... [options]`. A benchmark is a module that exports `main(args, names)`,
 // which parses the options (including `--help`) and prints tables.
 
+import { SUITES } from './network/suites.mjs';
+
 const BENCHMARKS = {
-  echo: {
-    module: './echo/main.mjs',
-    summary: 'CPU per message, rate and memory per idle connection, compared with C and node:net',
-  },
+  ...Object.fromEntries(
+    Object.entries(SUITES).map(([name, { summary }]) => [
+      name,
+      { module: './network/main.mjs', summary },
+    ]),
+  ),
   pipe: {
     module: './pipe/main.mjs',
     summary: 'CPU per GB from one connection to another, compared with C and node:net',

@@ -27,9 +27,9 @@ export class Candidate {
   }
 }
 
-/** { name, rounds, failed? } of each candidate. */
+/** { name, kind?, rounds, failed? } of each candidate. */
 export const resultsOf = (candidates) =>
-  candidates.map(({ name, rounds, failed }) => ({ name, rounds, failed }));
+  candidates.map(({ name, spec, rounds, failed }) => ({ name, kind: spec.kind, rounds, failed }));
 
 /** A process on its core, after its first line: { process, first }. */
 export async function startProcess(name, core, command, timeoutMs) {

@@ -4,6 +4,8 @@
 // `usage` asks for the CPU time and memory of the process, `gc` for the same after a collection.
 // End of file on stdin ends the process, so that no server outlives the benchmark.
 
+import { readFileSync } from 'node:fs';
+
 const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
 // cpuUsage() is getrusage(RUSAGE_SELF) in µs: all threads, including the helpers of V8.
@@ -42,3 +44,9 @@ export function announce(port) {
   process.stdin.unref?.();
   print({ port });
 }
+
+/** The key and the certificate of a TLS server, from the files of `folder`. */
+export const identity = (folder) => ({
+  key: readFileSync(`${folder}/key.pem`),
+  cert: readFileSync(`${folder}/cert.pem`),
+});

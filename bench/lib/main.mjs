@@ -23,21 +23,34 @@ export async function runMain({ help, readOptions }, args, measure) {
   }
 }
 
-/** Prints the facts and a table for each cell. Returns { machine, cells: [{ cell, entries }] }. */
-export async function measureCells({ env, ready, absent, plan }, { measureCell, printCell }) {
+/** Prints a line on stderr, once. */
+function noteOnce(noted, text) {
+  if (!noted.has(text)) note(text);
+  noted.add(text);
+}
+
+/**
+ * Prints the facts and a table for each cell. `programsOf(cell)` returns { ready, absent, load },
+ * and `measureCell(cell, ready, env)` the entries. Returns { machine, notes, cells }; a cell of the
+ * result is { cell, entries }.
+ */
+export async function measureCells({ env, plan }, { programsOf, measureCell, printCell }) {
   const machine = facts();
   const print = printer(env);
-  print(`${printFacts(machine, env.place, plan)}\n`);
-  for (const { name, missing } of absent) note(`${name}: skipped (${missing})`);
-  if (env.load.note) note(`load: ${env.load.note}`);
+  const noted = new Set();
   const cells = [];
+  print(`${printFacts(machine, env.place, plan)}\n`);
   for (const cell of env.cells) {
-    const entries = await measureCell(cell, ready, env);
+    const { ready, absent, load } = programsOf(cell);
+    for (const { name, missing } of absent) noteOnce(noted, `${name}: skipped (${missing})`);
+    if (load.note) noteOnce(noted, `load: ${load.note}`);
+    if (ready.length === 0) continue;
+    const entries = await measureCell(cell, ready, { ...env, load });
     print(`${printCell(cell, entries, env)}\n`);
     cells.push({ cell, entries });
   }
   if (anyFailed(cells.flatMap(({ entries }) => entries))) process.exitCode = 1;
-  return { machine, cells };
+  return { machine, notes: [...noted], cells };
 }
 
 export const anyFailed = (entries) => entries.some((entry) => entry.failed);

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { buildC, installed } from './build.mjs';
+import { buildC } from './build.mjs';
 import { UsageError } from './options.mjs';
 
 /** The path of a file in bench/. */
@@ -17,18 +17,18 @@ export function compiled({ path: program, missing }, ...args) {
 }
 
 /** `script` with the dist/ of this checkout. */
-export function overDist(script, backend) {
+export function overDist(script, ...args) {
   if (!existsSync(path('../dist/index.js'))) {
     return { missing: 'dist/index.js is not built: npm run build' };
   }
-  return { command: node(process.execPath, path(script), backend) };
+  return { command: node(process.execPath, path(script), ...args) };
 }
 
 function named(name, programs) {
   if (!Object.hasOwn(programs, name)) {
     throw new UsageError(`Unknown server '${name}': one of ${Object.keys(programs).join(', ')}`);
   }
-  return { name, ...programs[name]() };
+  return { name, kind: name, ...programs[name]() };
 }
 
 function peer({ name, path: given }, index, makers) {
@@ -36,31 +36,35 @@ function peer({ name, path: given }, index, makers) {
     throw new UsageError(`Unknown peer '${name}': one of ${Object.keys(makers).join(', ')}`);
   }
   const label = index === 0 ? `${name} (peer)` : `${name} (peer ${index + 1})`;
-  if (!existsSync(given)) return { name: label, missing: `no such file: ${given}` };
-  return { name: label, command: makers[name](given) };
+  const common = { name: label, kind: name };
+  if (!existsSync(given)) return { ...common, missing: `no such file: ${given}` };
+  return { ...common, command: makers[name](given) };
 }
 
-/** All programs; Go only if it is installed and the run is not a quick one. */
-function defaults(programs, quick) {
-  const names = Object.keys(programs).filter((name) => name !== 'go');
-  return !quick && installed('go', 'version') ? [...names, 'go'] : names;
-}
+/** All programs, except those that a peer replaces. */
+const defaults = (programs, peers) =>
+  Object.keys(programs).filter((name) => !peers.some((one) => one.name === name));
 
 /**
  * `programs` creates a program by name, `makers` the command of a peer from its path. Returns
- * `ready`, [{ name, command }], and `absent`, [{ name, missing }].
+ * `ready`, [{ name, kind, command }], and `absent`, [{ name, kind, missing }]. The kind is the name
+ * without the label of a peer.
  */
-export function choose({ servers, peers, quick }, programs, makers) {
+export function choose({ servers, peers }, programs, makers) {
   const all = [
-    ...(servers ?? defaults(programs, quick)).map((name) => named(name, programs)),
+    ...(servers ?? defaults(programs, peers)).map((name) => named(name, programs)),
     ...peers.map((one, index) => peer(one, index, makers)),
   ];
   return { ready: all.filter((one) => one.command), absent: all.filter((one) => one.missing) };
 }
 
-/** The load `name` in C, or in JavaScript if there is no compiler: { command, tail, note? }. */
-export function chooseLoad(name, { jsLoad, loadSleeps }) {
-  const c = jsLoad ? { missing: '--js-load' } : buildC(`${name}.c`, name);
+/**
+ * The load `name` in C, or, if `script` exists, in JavaScript where there is no compiler:
+ * { command, tail, note? } or { missing }.
+ */
+export function chooseLoad(name, { jsLoad, loadSleeps, tls = false, script = true }) {
+  const c = jsLoad ? { missing: '--js-load' } : buildC(`${name}.c`, name, { tls });
+  if (!c.path && !script) return { missing: `the load is a C program: ${c.missing}` };
   if (c.path) return { command: [c.path], tail: loadSleeps ? [] : ['spin'] };
   const why = `${c.missing}: the load is in JavaScript and is the bottleneck; compare CPU only`;
   return { command: [process.execPath, path(`${name}.mjs`)], tail: [], note: why };

@@ -3,6 +3,9 @@
 import { median, pairedRatio, spread } from './stats.mjs';
 import { digits, percent, table } from './table.mjs';
 
+/** The servers that others are compared with, and the titles of the ratios. */
+const REFERENCES = { c: '× C', 'node-net': '× node:net', ws: '× ws', bun: '× Bun', go: '× Go' };
+
 const present = (values) => values.filter((value) => value !== undefined);
 
 /** One value of every round; `undefined` for a missing round. */
@@ -11,9 +14,10 @@ export const column = (rounds, name) => rounds.map((round) => round?.[name]);
 export const mid = (rounds, name) => median(present(column(rounds, name)));
 
 /** The ratio of `entry` to `reference` within a round; NaN without a reference. */
-function ratioOf(entry, entries, reference, name) {
-  const other = entries.find((one) => one.name === reference);
-  return other ? pairedRatio(column(entry.rounds, name), column(other.rounds, name)) : Number.NaN;
+function ratioOf(entry, entries, reference) {
+  const other = entries.find((one) => (one.kind ?? one.name) === reference);
+  if (!other) return Number.NaN;
+  return pairedRatio(column(entry.rounds, 'total'), column(other.rounds, 'total'));
 }
 
 // A round in which other processes used more than this share of a core is left out. Its result
@@ -72,9 +76,23 @@ export function summarizeCell(measured) {
     total: mid(entry.rounds, 'total'),
     busy: mid(entry.rounds, 'busy'),
     spread: spread(present(column(entry.rounds, 'total'))),
-    toC: ratioOf(entry, entries, 'c', 'total'),
-    toNode: ratioOf(entry, entries, 'node-net', 'total'),
+    ratios: Object.fromEntries(
+      Object.keys(REFERENCES).map((name) => [name, ratioOf(entry, entries, name)]),
+    ),
   }));
+}
+
+/** The lines about the bars of a cell, [server, limit, reference], that its entries decide. */
+export function printBars(bars, measured) {
+  const entries = measured.map(quiet);
+  return bars.flatMap(([name, limit, reference]) => {
+    const entry = entries.find((one) => one.name === name);
+    const ratio = entry ? ratioOf(entry, entries, reference) : Number.NaN;
+    if (Number.isNaN(ratio)) return [];
+    const met = limit === 1 ? ratio < 1 : ratio <= limit;
+    const rule = limit === 1 ? `below ${reference}` : `≤ ${digits(limit)} × ${reference}`;
+    return [`bar: ${name} ${rule}: ${digits(ratio)}, ${met ? 'MET' : 'MISSED'}`];
+  });
 }
 
 /** The table of one cell. `format` has the functions that print a rate and a CPU time. */
@@ -82,18 +100,20 @@ export function printRows(title, entries, { server, rate, cpu }, format) {
   const times = ['user', 'sys', 'total'];
   const header = [server, rate, ...times.map((name) => `${name} ${cpu}`)];
   const rows = summarizeCell(entries);
+  const kinds = entries.map((entry) => entry.kind ?? entry.name);
+  const references = Object.keys(REFERENCES).filter((name) => kinds.includes(name));
+  const titles = references.map((name) => REFERENCES[name]);
   const cells = rows.map((row) => [
     row.name,
     format.rate(row.rate),
     ...times.map((name) => format.cpu(row[name])),
     percent(row.spread),
-    digits(row.toC),
-    digits(row.toNode),
+    ...references.map((name) => digits(row.ratios[name])),
     percent(row.busy),
   ]);
   return [
     title,
-    table([...header, 'spread', '× C', '× node:net', 'busy'], cells),
+    table([...header, 'spread', ...titles, 'busy'], cells),
     ...[neighbourLine(entries), ...failures(rows)].filter((line) => line !== ''),
   ].join('\n');
 }

@@ -9,20 +9,20 @@ import { chooseRelays } from './programs.mjs';
 import { LEGEND, printCell } from './report.mjs';
 
 async function measure(options) {
-  const { ready, absent } = chooseRelays(options);
-  const env = { ...options, place: placement(), load: chooseLoad('bulk', options) };
+  const programs = { ...chooseRelays(options), load: chooseLoad('bulk', options) };
+  const env = { ...options, place: placement() };
   const plan =
     `${env.starts} × ${env.rounds} rounds of ${env.bytes / 1e9} GB, ` +
     `${env.window / 1024} KB of each pair in flight`;
-  const { machine, cells } = await measureCells(
-    { env, ready, absent, plan },
-    { measureCell, printCell },
+  const { machine, notes, cells } = await measureCells(
+    { env, plan },
+    { programsOf: () => programs, measureCell, printCell },
   );
   printer(env)(LEGEND);
   if (!env.json) return;
   const { place, bytes, window, starts, rounds } = env;
-  const load = { bytes, window, starts, rounds, note: env.load.note };
-  out(JSON.stringify({ machine, place, load, absent, cells: documentCells(cells) }, null, 2));
+  const load = { bytes, window, starts, rounds };
+  out(JSON.stringify({ machine, place, load, notes, cells: documentCells(cells) }, null, 2));
 }
 
 export const main = (args) => runMain({ help: HELP, readOptions }, args, measure);

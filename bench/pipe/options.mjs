@@ -20,7 +20,7 @@ second: CPU time of the relay per GB (10⁹ bytes), and rate.
   --starts n           fresh processes for each cell                    (default 3)
   --load-sleeps        the load sleeps in epoll_wait instead of polling (see bench/README.md)
   --js-load            the load in JavaScript, even if there is a C compiler
-  --quick              fewer and shorter rounds, no Go: under half a minute
+  --quick              fewer and shorter rounds: half a minute
   --json               one JSON document with every round, instead of tables
 `;
 

@@ -3,7 +3,7 @@
 // collector) is in both points and cancels out.
 
 import { anonymousBytes, descriptorLimit } from '../lib/machine.mjs';
-import { startLoad, startServer } from './bench.mjs';
+import { idle, startLoad, startServer } from './bench.mjs';
 
 const FEW = 1000;
 const SPARE = 200; // descriptors of the runtimes, and the reserve that a server keeps
@@ -34,7 +34,7 @@ async function once(spec, connections, env) {
   const { server, port } = await startServer(spec, env.place);
   const loads = [];
   const open = async (count) => {
-    loads.push(await startLoad({ ...env, depth: 1, port, connections: count }));
+    loads.push(await startLoad(env, port, idle(count)));
   };
   try {
     return await measure(server, open, connections);
