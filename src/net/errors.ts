@@ -135,3 +135,17 @@ export class ProxyUntrustedError extends CoronetError {
     super('ERR_PROXY_UNTRUSTED', text);
   }
 }
+
+/** The sockets whose peers have caused errors of protocols above them. */
+const faults = new WeakMap<object, object>();
+
+/** Ascribes an error of a protocol to the peer of `socket`: not to the program. */
+export function faultOfPeer<E extends object>(error: E, socket: object): E {
+  faults.set(error, socket);
+  return error;
+}
+
+/** True if `faultOfPeer` was called with this error and this socket. */
+export function isFaultOfPeer(error: unknown, socket: object): boolean {
+  return typeof error === 'object' && error !== null && faults.get(error) === socket;
+}

@@ -18,6 +18,7 @@ import { isCancelled } from '../kernel/scope/cancelled.ts';
 import type { ForcedEndHandler } from '../kernel/scope/forced-end.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import { checkpoint, readable } from '../kernel/waits.ts';
+import { isFaultOfPeer } from '../net/errors.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import type { Connection } from './connection.ts';
 import type { ServerImpl } from './server.ts';
@@ -36,6 +37,9 @@ const PEER_FAULT_CODES: ReadonlySet<unknown> = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
 ]);
+
+/** In the place of the code of an error that a protocol over the socket ascribes to its peer. */
+const FAULT_OF_PEER: unique symbol = Symbol('fault of the peer');
 
 /** Maximum depth of nested AggregateErrors that is examined. */
 const MAX_ERROR_DEPTH = 8;
@@ -226,8 +230,10 @@ function* discardInput({ transport }: Socket): Generator<Wait, void> {
  * failure. Therefore the state of this connection is checked too: its errors are sticky.
  */
 export function isPeerFault(error: unknown, socket: Socket): boolean {
-  const codes = errorCodes(error, MAX_ERROR_DEPTH);
-  if (codes.length === 0 || !codes.every((code) => PEER_FAULT_CODES.has(code))) return false;
+  const all = errorCodes(error, socket, MAX_ERROR_DEPTH);
+  const codes = all.filter((code) => code !== FAULT_OF_PEER);
+  if (codes.length === 0) return all.length > 0;
+  if (!codes.every((code) => PEER_FAULT_CODES.has(code))) return false;
   // The handler has closed its socket, whose state is unknown then: assume the likely case.
   if (socket.closed) return codes.every((code) => DISCONNECT_CODES.has(code));
   const state = peerState(socket);
@@ -236,11 +242,12 @@ export function isPeerFault(error: unknown, socket: Socket): boolean {
 }
 
 /** The code of an error, or the codes of all errors in a group. Never throws. */
-function errorCodes(error: unknown, depth: number): unknown[] {
+function errorCodes(error: unknown, socket: Socket, depth: number): unknown[] {
   try {
+    if (isFaultOfPeer(error, socket)) return [FAULT_OF_PEER];
     const { code, errors } = (error ?? {}) as { code?: unknown; errors?: unknown };
     if (!(error instanceof AggregateError) || !Array.isArray(errors)) return [code];
-    return depth === 0 ? [code] : errors.flatMap((each) => errorCodes(each, depth - 1));
+    return depth === 0 ? [code] : errors.flatMap((each) => errorCodes(each, socket, depth - 1));
   } catch {
     // A revoked proxy or a throwing getter: not an error of a network.
     return [undefined];

@@ -160,7 +160,7 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
     const lock = this.#sending;
     if (!lock.tryAcquire()) yield* lock.acquire();
     try {
-      if (this.#closeSent && !isClose) throw alreadyClosed(this.socket.name);
+      if (this.#closeSent && !isClose) throw alreadyClosed(this.socket);
       const control = this.#takeControl();
       try {
         yield* this.#sendPieces(control.length === 0 ? frame : [...control, ...frame]);
@@ -331,7 +331,7 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
   }
 
   fail(message: string, closeCode: number): never {
-    this.#failure = protocolError(this.socket.name, message, closeCode);
+    this.#failure = protocolError(this.socket, message, closeCode);
     this.#beginClose(closeCode, '');
     this.#end();
     throw this.#failure;
@@ -342,7 +342,7 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
   }
 
   #lose(why: string): WebSocketError {
-    this.#failure ??= abnormalClosure(this.socket.name, why);
+    this.#failure ??= abnormalClosure(this.socket, why);
     this.#closeSent = true;
     this.#end();
     return this.#failure;

@@ -1,5 +1,7 @@
 /** The error class of the layer ws. */
 import { CoronetError } from '../kernel/errors.ts';
+import { faultOfPeer } from '../net/errors.ts';
+import type { Socket } from '../net/tcp/socket.ts';
 
 /** A WebSocket connection has failed, or was not accepted. */
 export class WebSocketError extends CoronetError {
@@ -17,20 +19,22 @@ export class WebSocketError extends CoronetError {
 }
 
 /** The stream ended, or the peer stopped responding, without a close frame. */
-export function abnormalClosure(peer: string, why: string): WebSocketError {
-  return new WebSocketError('ERR_WS_ABNORMAL_CLOSURE', `The connection to ${peer} ended: ${why}`);
+export function abnormalClosure(socket: Socket, why: string): WebSocketError {
+  const message = `The connection to ${socket.name} ended: ${why}`;
+  return faultOfPeer(new WebSocketError('ERR_WS_ABNORMAL_CLOSURE', message), socket);
 }
 
 /** The peer has sent something that RFC 6455 does not allow. */
-export function protocolError(peer: string, fault: string, closeCode: number): WebSocketError {
-  const message = `${peer} violated the WebSocket protocol: ${fault} (closed with ${closeCode})`;
-  return new WebSocketError('ERR_WS_PROTOCOL', message, { closeCode });
+export function protocolError(socket: Socket, fault: string, closeCode: number): WebSocketError {
+  const { name } = socket;
+  const message = `${name} violated the WebSocket protocol: ${fault} (closed with ${closeCode})`;
+  return faultOfPeer(new WebSocketError('ERR_WS_PROTOCOL', message, { closeCode }), socket);
 }
 
-/** A send after the close frame. */
-export function alreadyClosed(peer: string): WebSocketError {
-  const message = `Cannot send to ${peer}: the WebSocket connection is closed or closing`;
-  return new WebSocketError('ERR_WS_CLOSED', message, { closeCode: 1000 });
+/** A send after the close frame. A peer may close at any time, so it is not a failure. */
+export function alreadyClosed(socket: Socket): WebSocketError {
+  const message = `Cannot send to ${socket.name}: the WebSocket connection is closed or closing`;
+  return faultOfPeer(new WebSocketError('ERR_WS_CLOSED', message, { closeCode: 1000 }), socket);
 }
 
 /** An upgrade that one of the two ends did not accept. */

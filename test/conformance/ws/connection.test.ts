@@ -204,14 +204,18 @@ for (const backend of backends) {
       return backend.run(() =>
         withWsServer(
           function* (ws): Operation<void> {
-            codes.push(yield* failureCode(() => ws.receive()));
+            const error = yield* failure(() => ws.receive());
+            codes.push(error.code);
+            throw error;
           },
           function* (server): Operation<void> {
             const socket = yield* connectRaw(server);
             yield* socket.sendAll(maskedFrame(0x81, 'whole').subarray(0, 8));
             socket.close();
-            yield* eventually('the handler ends', () => codes.length === 1);
+            yield* eventually('the connection ends', () => server.stats().open === 0);
             expect(codes).toEqual(['ERR_WS_ABNORMAL_CLOSURE']);
+            const { failed, resetByPeer } = server.stats();
+            expect({ failed, resetByPeer }).toEqual({ failed: 0, resetByPeer: 1 });
           },
         ),
       );
