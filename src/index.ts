@@ -97,6 +97,7 @@ export {
   TornError,
   UnexpectedEofError,
 } from './net/errors.ts';
+export type { ProxyHeaderOptions } from './net/proxy/encode.ts';
 export type { ProxyField, ProxyHeader } from './net/proxy/header.ts';
 export { proxyHeader } from './net/proxy/header-stage.ts';
 export { ConnectError, type ConnectOptions, connect } from './net/tcp/connect.ts';

@@ -4,16 +4,16 @@
  * (haproxy.org, doc/proxy-protocol.txt). Section numbers below refer to it.
  *
  * The parser is a pure function from bytes to a header. No input makes it throw, and `atLeast`
- * never exceeds the end of the header.
+ * never exceeds the end of the header. encode.ts is its inverse.
  */
 
 import type { Endpoint } from '../../world/network.ts';
 import { ipFamily, ipv4Text, ipv6Text, SocketAddress } from '../address.ts';
 
 /** The first bytes of version 2 (section 2.2). No other protocol should start with them. */
-const SIGNATURE: Buffer = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
+export const SIGNATURE: Buffer = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 /** Bytes of the fixed part: signature, version and command, family, length. */
-const FIXED_BYTES = 16;
+export const FIXED_BYTES = 16;
 /** The first bytes of version 1 (section 2.1). */
 const LINE_PREFIX: Buffer = Buffer.from('PROXY ', 'latin1');
 const MIN_LINE_BYTES = 'PROXY UNKNOWN\r\n'.length;
@@ -22,16 +22,16 @@ const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
 
 /** Address families (section 2.2): the high bits of the fourteenth byte. */
-const INET = 1;
-const INET6 = 2;
-const UNIX = 3;
+export const INET = 1;
+export const INET6 = 2;
+export const UNIX = 3;
 /** The number of address bytes, by family. */
-const ADDRESS_BYTES: readonly number[] = [0, 12, 36, 216];
+export const ADDRESS_BYTES: readonly number[] = [0, 12, 36, 216];
 /** The number of bytes of a path. */
-const PATH_BYTES = 108;
+export const PATH_BYTES = 108;
 
 /** PP2_TYPE_CRC32C (section 2.2.3): computed over the whole header, with 0 in these four bytes. */
-const TYPE_CRC32C = 0x03;
+export const TYPE_CRC32C = 0x03;
 
 /** An additional field of a version 2 PROXY header. Its type defines its meaning (section 2.2). */
 export interface ProxyField {

@@ -4,7 +4,7 @@ import { TimeoutError, UsageError } from '../../kernel/errors.ts';
 import type { Operation, Wait } from '../../kernel/operation.ts';
 import { Lazy } from '../../kernel/operation.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
-import { checkpoint } from '../../kernel/waits.ts';
+import { checkpoint, writable } from '../../kernel/waits.ts';
 import type { Keys } from '../../support/checks.ts';
 import { checkDuration, checkKeys, checkOptionalBoolean, pick } from '../../support/checks.ts';
 import { SystemError } from '../../support/system-error.ts';
@@ -19,6 +19,8 @@ import type { TlsClientOptions } from '../../world/tls.ts';
 import type { Address, ParsedAddress } from '../address.ts';
 import { formatAddress, ipFamily, parseAddress } from '../address.ts';
 import { currentNetwork } from '../current-world.ts';
+import type { ProxyHeaderOptions } from '../proxy/encode.ts';
+import { encodeProxyHeader } from '../proxy/encode.ts';
 import { resolveEndpoints } from '../resolve.ts';
 import { connectOverTls } from '../tls/handshake.ts';
 import { checkTlsClient } from '../tls/options.ts';
@@ -45,6 +47,8 @@ export interface ConnectOptions extends BufferSizes {
   readonly keepAlive?: KeepAliveOptions;
   /** True, or options: use TLS. `connect` returns when the handshake is complete. */
   readonly tls?: true | TlsClientOptions;
+  /** Send a PROXY header first, in clear text, before TLS. */
+  readonly proxyProtocol?: ProxyHeaderOptions;
 }
 
 const CONNECT_KEYS: Keys<ConnectOptions> = {
@@ -54,6 +58,7 @@ const CONNECT_KEYS: Keys<ConnectOptions> = {
   keepAlive: true,
   ...SIZE_KEYS,
   tls: true,
+  proxyProtocol: true,
 };
 
 /**
@@ -63,6 +68,9 @@ const CONNECT_KEYS: Keys<ConnectOptions> = {
  *
  * With `tls`, the server's certificate must be valid, and must be valid for the host or
  * `tls.servername`. When `sendAll` returns, at most 64 KB may still be buffered in the process.
+ *
+ * With `proxyProtocol`, the connection begins with a PROXY header, which states the client that
+ * this program connects for. `connect` returns when the header is sent.
  *
  * Cancel: all attempts are closed, and nothing is left open.
  * Errors: ECONNREFUSED, ETIMEDOUT, ENOTFOUND, …; if several addresses have failed, a ConnectError
@@ -81,7 +89,9 @@ export function connect(address: Address, options: ConnectOptions = {}): Operati
   const network = transportOptions(options);
   const tls = options.tls === true ? {} : options.tls;
   if (tls !== undefined) checkTlsClient(tls);
-  return new Lazy(() => runConnect({ address: parsed, network, tls }, options));
+  const { proxyProtocol } = options;
+  const header = proxyProtocol === undefined ? undefined : encodeProxyHeader(proxyProtocol);
+  return new Lazy(() => runConnect({ address: parsed, network, tls, header }, options));
 }
 
 function checkConnectOptions(options: ConnectOptions): void {
@@ -108,6 +118,8 @@ interface ConnectPlan {
   readonly address: ParsedAddress;
   readonly network: TransportConnectOptions;
   readonly tls: TlsClientOptions | undefined;
+  /** The PROXY header. */
+  readonly header: Buffer | undefined;
 }
 
 function* runConnect(plan: ConnectPlan, options: ConnectOptions): Generator<Wait, Socket> {
@@ -140,25 +152,45 @@ function hostOf({ address }: ConnectPlan): string {
 
 /** The state of a pending connection, for the message of the timeout. */
 function describePending(
-  { address }: ConnectPlan,
+  { address, tls, header }: ConnectPlan,
   { tried, connected }: ConnectionAttempts,
 ): string {
-  if (connected) return `the TLS handshake with ${formatAddress(address)}`;
+  if (connected) {
+    const stages = [header && 'the PROXY header', tls && 'the TLS handshake'];
+    return `${stages.filter(Boolean).join(' and ')} with ${formatAddress(address)}`;
+  }
   const what = `a connection to ${formatAddress(address)}`;
   return tried.length === 0 ? what : `${what} (${formatAttempts(tried)})`;
 }
 
 function* connectPlain(
-  { address, network }: ConnectPlan,
+  { address, network, header }: ConnectPlan,
   attempts: ConnectionAttempts,
 ): Generator<Wait, Transport> {
   yield* checkpoint();
   const endpoints = yield* resolveDestinations(address, network.localAddress);
   const transport = yield* attempts.race(endpoints);
-  if (transport !== undefined) return transport;
+  if (transport !== undefined) {
+    if (header !== undefined) yield* sendHeader(transport, header);
+    return transport;
+  }
   const [first, ...others] = attempts.tried;
   if (others.length === 0) throw first?.error;
   throw new ConnectError(formatAddress(address), attempts.tried);
+}
+
+/** Cancel: the connection is reset, as it is after an error. */
+function* sendHeader(transport: Transport, header: Buffer): Generator<Wait, void> {
+  let sent = 0;
+  try {
+    while (sent < header.length) {
+      const count = transport.trySend(header.subarray(sent));
+      if (count === 0) yield* writable(transport);
+      sent += count;
+    }
+  } finally {
+    if (sent < header.length) transport.reset();
+  }
 }
 
 /** The endpoints of `address` that have the family of `local`. */
