@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest';
+import { warningsOf } from '../../test/support/warnings.ts';
 import type { Selectable } from '../kernel/case.ts';
 import { currentTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
@@ -128,7 +129,8 @@ describe('until with a promise', () => {
       expect(reported).toEqual([]);
       expect(yield* caught(late)).toMatchObject({ message: 'received' });
     };
-    await run(forgetful, { hooks });
+    const warnings = await warningsOf(() => run(forgetful, { hooks }));
+    expect(warnings).toMatchObject([{ code: 'ERR_NOT_DRIVEN' }]);
     expect(reported).toMatchObject([
       { code: 'ERR_NOT_DRIVEN', message: expect.stringContaining('disk full'), cause: error },
     ]);
@@ -140,8 +142,11 @@ describe('until with a promise', () => {
     const task = function* (): Generator<Wait, void> {
       until(failLater(3, new Error('late')));
     };
-    await run(task, { hooks });
-    expect(reported).toEqual([]);
+    const warnings = await warningsOf(async () => {
+      await run(task, { hooks });
+      expect(reported).toEqual([]);
+    });
+    expect(warnings).toMatchObject([{ code: 'ERR_NOT_DRIVEN' }]);
     await expect.poll(() => reported.length).toBe(1);
   });
 
@@ -158,7 +163,8 @@ describe('until with a promise', () => {
       }
       expect(reported[0]).toMatchObject({ cause: { message: 'lost' } });
     };
-    await run(forgetful, { hooks });
+    const warnings = await warningsOf(() => run(forgetful, { hooks }));
+    expect(warnings).toMatchObject([{ code: 'ERR_NOT_DRIVEN' }]);
     expect(reported).toHaveLength(1000);
   });
 

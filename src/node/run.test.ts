@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { warningsOf } from '../../test/support/warnings.ts';
 import { currentTask, now } from '../kernel/current.ts';
 import type { DeadlockError } from '../kernel/errors.ts';
 import { GroupError } from '../kernel/errors.ts';
@@ -115,21 +116,19 @@ test('a sleep lasts at least as long as requested', async () => {
 });
 
 test('a sleep above 2 ** 31 milliseconds does not end at once, and emits no warning', async () => {
-  const warnings: Error[] = [];
-  const note = (warning: Error): void => void warnings.push(warning);
-  process.on('warning', note);
-  const state = await run(() =>
-    group(function* (g) {
-      const sleeper = g.spawn(() => sleep(2 ** 31 + 5));
-      yield* sleep(20);
-      const seen = sleeper.state;
-      sleeper.cancel();
-      return seen;
-    }),
-  );
-  await delay(0);
-  process.off('warning', note);
-  expect([state, warnings]).toEqual(['waiting', []]);
+  const warnings = await warningsOf(async () => {
+    const state = await run(() =>
+      group(function* (g) {
+        const sleeper = g.spawn(() => sleep(2 ** 31 + 5));
+        yield* sleep(20);
+        const seen = sleeper.state;
+        sleeper.cancel();
+        return seen;
+      }),
+    );
+    expect(state).toBe('waiting');
+  });
+  expect(warnings).toEqual([]);
 });
 
 test('the main task has the name that run was given', async () => {
@@ -387,40 +386,24 @@ test('a signal cuts a group whose body has returned, and run rejects with its re
 });
 
 test('resources that a run left open are closed and listed in a warning', async () => {
-  const warnings: Error[] = [];
-  const note = (warning: Error): void => void warnings.push(warning);
-  process.on('warning', note);
-  await run(
-    function* () {
-      yield* listen('127.0.0.1:0');
-    },
-    { name: 'leaky' },
-  );
-  await delay(5);
-  process.off('warning', note);
+  const leaky = function* (): Operation<void> {
+    yield* listen('127.0.0.1:0');
+  };
+  const warnings = await warningsOf(() => run(leaky, { name: 'leaky' }));
   expect(warnings).toHaveLength(1);
   expect(warnings[0]).toMatchObject({ code: 'ERR_LEFT_OPEN' });
   expect(warnings[0]?.message).toMatch(/leaky.*127\.0\.0\.1:\d+/);
 });
 
 test('an error of a hook is a warning', async () => {
-  const warnings: Error[] = [];
-  const note = (warning: Error): void => void warnings.push(warning);
-  process.on('warning', note);
   const hooks = {
     taskSpawned: () => {
       throw new Error('hook broke');
     },
   };
-  expect(
-    await run(
-      function* () {
-        return 1;
-      },
-      { hooks },
-    ),
-  ).toBe(1);
-  await delay(5);
-  process.off('warning', note);
+  const one = function* (): Operation<number> {
+    return 1;
+  };
+  const warnings = await warningsOf(async () => expect(await run(one, { hooks })).toBe(1));
   expect(warnings.map(({ message }) => message)).toEqual(['hook broke']);
 });

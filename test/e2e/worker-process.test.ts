@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { nodePlatform } from '../../src/node/platform.ts';
 import { sharedOptions } from '../../src/node/process/worker-process.ts';
 import type { WorkerExit, WorkerProcess, WorkerStart } from '../../src/world/platform.ts';
+import { warningsOf } from '../support/warnings.ts';
 
 const MODULE = new URL('programs/worker-child.mjs', import.meta.url).href;
 
@@ -133,13 +134,13 @@ describe('a worker process', () => {
   });
 
   it('a process that writes invalid data into its channel can still send messages', async () => {
-    const warnings: string[] = [];
-    const warned = (warning: Error) => warnings.push(warning.message);
-    process.on('warning', warned);
     const child = new Child({ args: ['scribble'] });
-    expect((await child.received(2)).slice(0, 2)).toEqual(['before', 'after']);
-    process.off('warning', warned);
-    expect(warnings.join()).toMatch(/^The process \d+ has written invalid data into its channel/);
+    const warnings = await warningsOf(async () => {
+      expect((await child.received(2)).slice(0, 2)).toEqual(['before', 'after']);
+    });
+    expect(warnings.map(({ message }) => message).join()).toMatch(
+      /^The process \d+ has written invalid data into its channel/,
+    );
     child.worker.kill('SIGKILL');
     expect(await child.exit).toEqual({ code: null, signal: 'SIGKILL' });
   });

@@ -1,6 +1,7 @@
 import { setImmediate as nextLoop } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { runProgram } from '../../../test/support/process/child-program.ts';
+import { warningsOf } from '../../../test/support/warnings.ts';
 import { Channel } from '../../flow/channel.ts';
 import { all } from '../../flow/combinators/all.ts';
 import { race } from '../../flow/combinators/race.ts';
@@ -18,15 +19,8 @@ import { group } from './group.ts';
 
 /** The messages of the warnings about undriven operations in a run of `op`. */
 async function reportsOf(op: OperationSource<unknown>, options?: RunOptions): Promise<string[]> {
-  const found: string[] = [];
-  const note = (warning: Error & { code?: unknown }): void => {
-    if (warning.code === 'ERR_NOT_DRIVEN') found.push(warning.message);
-  };
-  process.on('warning', note);
-  await run(op, options).catch(() => undefined);
-  await nextLoop();
-  process.off('warning', note);
-  return found;
+  const warnings = await warningsOf(() => run(op, options).catch(() => undefined));
+  return warnings.filter(({ code }) => code === 'ERR_NOT_DRIVEN').map(({ message }) => message);
 }
 
 describe('at the end of a run', () => {
@@ -226,13 +220,9 @@ describe('an async function', () => {
   });
 
   test('as a hook is reported as a warning', async () => {
-    const found: string[] = [];
-    const note = ({ message }: Error): void => void found.push(message);
-    process.on('warning', note);
-    await run(() => sleep(0), { hooks: { taskFinished: failing as () => void } });
-    await nextLoop();
-    process.off('warning', note);
-    expect(found).toEqual(['of the async function']);
+    const hooks = { taskFinished: failing as () => void };
+    const warnings = await warningsOf(() => run(() => sleep(0), { hooks }));
+    expect(warnings.map(({ message }) => message)).toEqual(['of the async function']);
   });
 
   test.each(['onListening', 'onClose', 'onError', 'onDrained'])(

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test as nodeTest } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { afterEach, describe, expect, it, test, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, test, vi } from 'vitest';
 import type { Operation } from '../../index.ts';
 import { sleep } from '../../index.ts';
 import type { RegisterTest, Scenario, SimulateTestOptions } from '../../sim.ts';
@@ -11,7 +11,7 @@ import { SimulationError, simulateTest } from '../../sim.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'coronet-regressions-'));
 let files = 0;
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A path without a file, in a folder that does not exist yet. */
 function freshPath(): string {

@@ -11,7 +11,7 @@ export interface ChildEnd {
 }
 
 /** Runs `source`, a module in which the namespace `coronet` has all exports of Coronet. */
-export function runProgram(source: string, timeoutMs = 6000): Promise<ChildEnd> {
+export function runProgram(source: string, timeoutMs = 25_000): Promise<ChildEnd> {
   const program = `import * as coronet from ${JSON.stringify(built)};\n${source}`;
   const args = ['--input-type=module', '--eval', program];
   return new Promise((resolve) => {
