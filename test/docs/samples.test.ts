@@ -45,3 +45,11 @@ describe('a sample in the documents equals the file that it names:', () => {
     expect(code).toBe(readFileSync(join(ROOT, path as string), 'utf8'));
   });
 });
+
+// README.md states that Node 22.18 runs its samples; `using` needs Node 24.
+test.each(samples.filter(({ document }) => document === 'README.md'))(
+  'a sample in README.md runs on Node 22 without a compiler: $label',
+  ({ code }) => {
+    expect(code).not.toMatch(/^\s*(?:await )?using /m);
+  },
+);
