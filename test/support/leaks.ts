@@ -1,18 +1,14 @@
-/** Checks that a test leaves nothing open. Importing this file starts to collect warnings. */
+/** Checks that a test leaves nothing open. */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { afterEach, beforeEach, expect } from 'vitest';
 import type { TestBackend } from './backends.ts';
 
+/** The ERR_LEFT_OPEN warnings of the current test, except those that `warningsOf` has returned. */
 const leftOpen: Error[] = [];
 
 process.on('warning', (warning: Error & { code?: string }) => {
   if (warning.code === 'ERR_LEFT_OPEN') leftOpen.push(warning);
 });
-
-/** Returns the ERR_LEFT_OPEN warnings since the last call. */
-export function takeLeftOpen(): Error[] {
-  return leftOpen.splice(0);
-}
 
 /** Checks after every test that the network, the layer below it and the process hold no socket. */
 export function expectNothingLeft(backend: TestBackend): void {
@@ -24,7 +20,7 @@ export function expectNothingLeft(backend: TestBackend): void {
     expect(backend.counters()).toEqual({ transports: 0, listeners: 0, datagrams: 0, slabs: 0 });
     await expect.poll(() => nonZero(backend.residue()), { timeout: 2000, interval: 2 }).toEqual({});
     await expect.poll(openSockets, { timeout: 5000, interval: 5 }).toBe(before);
-    expect(takeLeftOpen()).toEqual([]);
+    expect(leftOpen.splice(0)).toEqual([]);
   });
 }
 

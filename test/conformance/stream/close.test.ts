@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Listener, Operation, Socket, Wait } from '../../../src/index.ts';
 import { ClosedError, connect, group, listen } from '../../../src/index.ts';
 import { backends } from '../../support/backends.ts';
-import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   collect,
   eventually,
@@ -17,6 +17,7 @@ import {
   withPairs,
   withTightPair,
 } from '../../support/sockets.ts';
+import { warningsOf } from '../../support/warnings.ts';
 
 for (const backend of backends) {
   describe(`closing on ${backend.name}`, () => {
@@ -108,22 +109,27 @@ for (const backend of backends) {
       }));
 
     it('sockets that a program leaves open are closed and named in a warning', async () => {
-      const port = await backend.run(function* (): Operation<number> {
+      let address = '';
+      const program = function* (): Operation<void> {
         const listener = yield* listen(LOOPBACK);
         yield* connect(listener.address);
         yield* listener.accept();
-        return listener.address.port;
-      });
-      await expect.poll(() => takeLeftOpen().map(String).join()).toContain(`127.0.0.1:${port}`);
+        address = `${listener.address}`;
+      };
+      const warnings = await warningsOf(() => backend.run(program));
+      expect(warnings).toMatchObject([{ code: 'ERR_LEFT_OPEN' }]);
+      expect(warnings[0]?.message).toContain(address);
     });
 
     it('sockets that a failed program leaves open are closed too', async () => {
-      const failed = backend.run(function* (): Operation<void> {
+      const failing = function* (): Operation<void> {
         yield* listen(LOOPBACK);
         throw new Error('on purpose');
-      });
-      await expect(failed).rejects.toThrow('on purpose');
-      await expect.poll(() => takeLeftOpen().length).toBe(1);
+      };
+      const warnings = await warningsOf(() =>
+        expect(backend.run(failing)).rejects.toThrow('on purpose'),
+      );
+      expect(warnings).toMatchObject([{ code: 'ERR_LEFT_OPEN' }]);
     });
   });
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { connect, group, listen, once, TruncatedError, until } from '../../../src/index.ts';
 import { backendsWithTls } from '../../support/backends.ts';
-import { expectNothingLeft, takeLeftOpen } from '../../support/leaks.ts';
+import { expectNothingLeft } from '../../support/leaks.ts';
 import {
   eventually,
   failure,
@@ -21,6 +21,7 @@ import {
   withListener,
   withSecurePair,
 } from '../../support/tls.ts';
+import { warningsOf } from '../../support/warnings.ts';
 
 describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend) => {
   expectNothingLeft(backend);
@@ -150,23 +151,23 @@ describe.each(backendsWithTls)('the end of a TLS connection, on $name', (backend
     }));
 
   test('closing a TLS connection with a full send buffer does not count as left open', async () => {
-    await backend.run(() =>
+    const program = () =>
       withSecurePair(function* (near): Operation<void> {
         yield* fill(near);
-      }),
-    );
-    expect(takeLeftOpen()).toEqual([]);
+      });
+    expect(await warningsOf(() => backend.run(program))).toEqual([]);
   });
 
   test('a TLS connection that is left open is reported once and closed', async () => {
-    await backend.run(function* (): Operation<void> {
+    const program = function* (): Operation<void> {
       const listener = yield* listen(LOOPBACK, { tls: SERVER });
       yield* group(function* (tasks): Operation<void> {
         tasks.spawn(() => listener.accept());
         yield* connectTo(listener.address);
       });
-    });
-    await expect.poll(() => takeLeftOpen().length, { interval: 2 }).toBe(1);
+    };
+    const warnings = await warningsOf(() => backend.run(program));
+    expect(warnings).toMatchObject([{ code: 'ERR_LEFT_OPEN' }]);
   });
 
   test('closing a TLS connection with a full send buffer ends when the peer resets', () =>
