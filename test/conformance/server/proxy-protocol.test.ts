@@ -1,7 +1,7 @@
 /** A server behind a proxy that speaks the PROXY protocol. */
 import { once as onceEmitted } from 'node:events';
 import { connect as connectTls } from 'node:tls';
-import { describe, expect, it, test } from 'vitest';
+import { afterEach, describe, expect, it, test, vi } from 'vitest';
 import type {
   Handler,
   Operation,
@@ -56,6 +56,7 @@ function* send(server: Server, ...pieces: readonly (Uint8Array | string)[]): Ope
 for (const backend of backends) {
   describe(`the PROXY protocol on ${backend.name}`, () => {
     expectNothingLeft(backend);
+    afterEach(() => void vi.restoreAllMocks());
 
     /** Runs `body` while a server trusts proxies on loopback. */
     function withProxy(
@@ -153,11 +154,14 @@ for (const backend of backends) {
     it('a connection from an untrusted address is reset', () =>
       withProxy(
         function* (server, errors): Operation<void> {
+          const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
           expect((yield* failure(() => send(server, LINE))).code).toMatch(/ECONNRESET|EPIPE/);
           yield* eventually('it is counted', () => server.stats().refused.untrusted === 1);
           const { accepted, proxyHeaders } = server.stats();
           expect([accepted, proxyHeaders?.lastFailure?.code]).toEqual([0, 'ERR_PROXY_UNTRUSTED']);
           expect(errors).toEqual([]);
+          const text = 'is not in `trusted` of `proxyProtocol`: the connection was reset';
+          if (backend.real) expect(write.mock.calls.join()).toContain(text);
         },
         { trusted: ['192.0.2.0/24', 'unix'] },
       ));
