@@ -39,12 +39,11 @@ static void on_new_context(EX_DATA_PARAMETERS) {
   capture->context = parent;
 }
 
-bool capture_begin(TlsLibrary *library) {
+void capture_begin(TlsLibrary *library) {
   Capture *capture = library->capture;
   capture->count = 0;
   capture->context = NULL;
   atomic_store(&capture->active, true);
-  return true;
 }
 
 /* The context that was created since capture_begin; NULL unless it is exactly one. */

@@ -217,7 +217,7 @@ struct Tls {
 /* openssl.c */
 const char *openssl_load(Environment *environment); /* NULL, or why it is not available */
 void openssl_unload(Environment *environment);
-bool capture_begin(TlsLibrary *library);
+void capture_begin(TlsLibrary *library);
 SSL_CTX *capture_end(TlsLibrary *library);
 
 /* tls.c: calls into OpenSSL are between tls_begin and tls_end; tls_flush sends their output */

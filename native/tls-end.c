@@ -5,7 +5,7 @@
 
 #include "openssl.h"
 
-/* Writes close_notify, once. The bytes are sent by `flush`. */
+/* Writes close_notify, once. tls_flush sends it. */
 static void finish(Tls *tls) {
   if (!tls->open || tls->failed || tls->finished || tls->send_error != 0) return;
   tls->finished = true;

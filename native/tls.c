@@ -119,11 +119,15 @@ uint32_t tls_unsent(const Tls *tls) {
   return tls->unsent_length - tls->unsent_at;
 }
 
-/* Appends to the unsent bytes. False: no memory. */
+/* Appends to the unsent bytes, in place of those that were sent. False: no memory. */
 static bool keep_unsent(Tls *tls, const uint8_t *data, size_t length) {
-  uint8_t *grown = realloc(tls->unsent, tls->unsent_length + length);
+  uint32_t left = tls_unsent(tls);
+  if (tls->unsent_at > 0) memmove(tls->unsent, tls->unsent + tls->unsent_at, left);
+  tls->unsent_at = 0;
+  tls->unsent_length = left;
+  uint8_t *grown = realloc(tls->unsent, left + length);
   if (grown == NULL) return false;
-  memcpy(grown + tls->unsent_length, data, length);
+  memcpy(grown + left, data, length);
   tls->unsent = grown;
   tls->unsent_length += (uint32_t)length;
   return true;
