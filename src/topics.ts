@@ -3,9 +3,11 @@
  * docs/topics.md.
  */
 import { natsEngine } from './node/peers/nats-engine.ts';
+import { simulatedEngine } from './topics/broker/client.ts';
 import type { NatsTopics } from './topics/nats.ts';
 import { makeNatsTopics } from './topics/nats.ts';
 
+export { natsBroker } from './topics/broker/broker.ts';
 export { TopicsError, UnconfirmedError } from './topics/errors.ts';
 export { localTopics } from './topics/local.ts';
 export type { NatsOptions } from './topics/options.ts';
@@ -28,7 +30,7 @@ export type { BrokerOptions, BrokerTlsOptions } from './world/broker.ts';
 /**
  * Connects to NATS servers, through the npm package `@nats-io/transport-node`, an optional peer
  * dependency. The topics reconnect until `close()`, or until the `using` block ends; flush before,
- * if the last messages matter.
+ * if the last messages matter. In a simulation the servers are hosts that run `natsBroker`.
  *
  * Cancel: nothing is left open.
  * Errors: ERR_TOPICS_CONNECT; ERR_MISSING_PEER; TypeError, RangeError.
@@ -41,4 +43,4 @@ export type { BrokerOptions, BrokerTlsOptions } from './world/broker.ts';
  *   else console.log(`${item.subject}: ${item.data}`);
  * });
  */
-export const natsTopics: NatsTopics = makeNatsTopics(natsEngine, natsEngine);
+export const natsTopics: NatsTopics = makeNatsTopics(natsEngine, simulatedEngine);

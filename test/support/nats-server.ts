@@ -1,5 +1,5 @@
 /** A nats-server for tests: the program of the Debian package, on a free port. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { Process } from './process/process.ts';
 
 const PROGRAM = process.env['NATS_SERVER'] ?? '/usr/sbin/nats-server';
@@ -30,8 +30,16 @@ export class NatsServer {
     return `127.0.0.1:${this.port}`;
   }
 
-  signal(name: NodeJS.Signals): void {
-    this.#process.child.kill(name);
+  /** Stops the execution of the server, as if it did not respond. */
+  async pause(): Promise<void> {
+    const { child } = this.#process;
+    child.kill('SIGSTOP');
+    const stopped = () => /^\d+ \(.*\) T/.test(readFileSync(`/proc/${child.pid}/stat`, 'utf8'));
+    while (!stopped()) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  resume(): void {
+    this.#process.child.kill('SIGCONT');
   }
 
   /** Kills the server at once. */

@@ -1,8 +1,12 @@
 /** The implementations of topics on which the contract suite runs. */
-import type { Operation } from '../../src/index.ts';
-import { run, timeout } from '../../src/index.ts';
+import type { Operation, SocketAddress } from '../../src/index.ts';
+import { group, listen, retry, run, timeout } from '../../src/index.ts';
+import { simulate } from '../../src/sim.ts';
+import { simulatedEngine } from '../../src/topics/broker/client.ts';
+import type { NatsTopics } from '../../src/topics/nats.ts';
+import { makeNatsTopics } from '../../src/topics/nats.ts';
 import type { TopicItem, TopicSubscription, Topics } from '../../src/topics.ts';
-import { localTopics, natsTopics } from '../../src/topics.ts';
+import { localTopics, natsBroker, natsTopics } from '../../src/topics.ts';
 import { backends } from './backends.ts';
 import { NatsServer, withoutNatsServer } from './nats-server.ts';
 
@@ -50,30 +54,16 @@ function shown(item: TopicItem): string | object {
   return item.gap === undefined ? `${item.subject}: ${item.data}` : item;
 }
 
-const natsBackend: TopicsBackend = {
-  name: 'NATS topics',
-  hasBroker: true,
-  run: async (program) => {
-    const server = await NatsServer.start();
-    try {
-      await run(() => timeout(LIMIT_MS, () => withNats(server.address, program)));
-    } finally {
-      await server.kill();
-    }
-  },
-};
-
 /** Less than the time limit of a test. */
 const LIMIT_MS = 25_000;
 
-function* withNats(
-  servers: string,
-  program: (open: OpenTopics) => Operation<void>,
-): Operation<void> {
+type Program = Parameters<TopicsBackend['run']>[0];
+
+function* withNats(connect: NatsTopics, servers: string, program: Program): Operation<void> {
   const opened: Topics[] = [];
   try {
     yield* program(function* () {
-      const topics = yield* natsTopics({ servers, reconnectDelayMs: 20 });
+      const topics = yield* connect({ servers, reconnectDelayMs: 20 });
       opened.push(topics);
       return topics;
     });
@@ -82,8 +72,69 @@ function* withNats(
   }
 }
 
+const simulated: TopicsBackend = {
+  name: 'natsTopics with natsBroker in a simulation',
+  hasBroker: true,
+  run: async (program) => {
+    await simulate(function* (world): Operation<void> {
+      world.host('broker', () => natsBroker(4222));
+      yield* withNats(natsTopics, 'broker:4222', program);
+    });
+  },
+};
+
+/** The npm package as a client of the broker for simulations. */
+const withBroker: TopicsBackend = {
+  name: 'natsTopics with natsBroker on sockets',
+  hasBroker: true,
+  run: (program) =>
+    run(
+      timeout(LIMIT_MS, () =>
+        group(function* (tasks): Operation<void> {
+          const at = yield* freeAddress();
+          tasks.spawn(() => natsBroker(at), { daemon: true });
+          yield* withNats(natsTopicsWithRetry, String(at), program);
+        }),
+      ),
+    ),
+};
+
+/** The broker listens soon. */
+const natsTopicsWithRetry: NatsTopics = (options) =>
+  retry(() => natsTopics(options), { times: 100, delayMs: 2 });
+
+function* freeAddress(): Operation<SocketAddress> {
+  using listener = yield* listen('127.0.0.1:0');
+  return listener.address as SocketAddress;
+}
+
+function withServer(name: string, connect: NatsTopics): TopicsBackend {
+  return {
+    name,
+    hasBroker: true,
+    run: async (program) => {
+      const server = await NatsServer.start();
+      try {
+        await run(() => timeout(LIMIT_MS, () => withNats(connect, server.address, program)));
+      } finally {
+        await server.kill();
+      }
+    },
+  };
+}
+
+/** The client for simulations, on the network of the system. */
+const simulatedClient = makeNatsTopics(simulatedEngine, simulatedEngine);
+
 /** All implementations that can be tested here; see `withoutNatsServer`. */
 export const topicsBackends: readonly TopicsBackend[] = [
   ...localBackends,
-  ...(withoutNatsServer === undefined ? [natsBackend] : []),
+  simulated,
+  withBroker,
+  ...(withoutNatsServer === undefined
+    ? [
+        withServer('natsTopics with nats-server', natsTopics),
+        withServer('the client for simulations with nats-server', simulatedClient),
+      ]
+    : []),
 ];

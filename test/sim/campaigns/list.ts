@@ -13,6 +13,7 @@ import { frames, readLines } from './reader-writer.ts';
 import { cancellations, torn } from './socket-cancellation.ts';
 import type { Campaign } from './support.ts';
 import { barrierRounds, broadcast, channels, conditions, locks } from './synchronization.ts';
+import { topicsChat } from './topics.ts';
 
 export const campaigns: readonly Campaign[] = [
   drain,
@@ -39,4 +40,5 @@ export const campaigns: readonly Campaign[] = [
   conditions,
   barrierRounds,
   broadcast,
+  topicsChat,
 ];
