@@ -1,8 +1,10 @@
 /** `natsTopics` with real servers: faults, credentials, TLS, clusters. */
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { health } from '../../../src/health.ts';
 import type { Operation, SocketAddress } from '../../../src/index.ts';
@@ -18,6 +20,8 @@ import { nextOf, take } from '../../support/topics.ts';
 
 /** Less than the time limit of a test. */
 const LIMIT_MS = 28_000;
+
+const FLOOD = fileURLToPath(new URL('../programs/nats-flood.mjs', import.meta.url));
 
 let folder = '';
 
@@ -145,6 +149,24 @@ function faults(): void {
       yield* isReconnected(topics);
       yield* topics.publish('a', '1');
       expect(yield* take(subscription, 2)).toEqual([{ gap: 'reconnected' }, 'a: 1']);
+    });
+  });
+
+  it('a server that cuts a subscriber for slowness is a gap in its subscription', async () => {
+    const config = file('slow.conf', 'max_pending: 1MB\nwrite_deadline: "100ms"');
+    const server = await NatsServer.start(['-c', config]);
+    await withTopics(server, function* (topics): Operation<void> {
+      const subscription = yield* topics.subscribe('flood', { capacity: Infinity });
+      // Blocks the event loop, so this process receives nothing until all is published.
+      execFileSync(process.execPath, [FLOOD, server.address]);
+      yield* eventually('the topics reconnect', () => topics.stats().reconnects === 1);
+      yield* topics.publish('flood', 'after');
+      let received = 0;
+      let item = yield* nextOf(subscription);
+      for (; typeof item === 'string'; item = yield* nextOf(subscription)) received++;
+      expect(received).toBeLessThan(1000);
+      expect(item).toEqual({ gap: 'reconnected' });
+      expect(yield* nextOf(subscription)).toBe('flood: after');
     });
   });
 
