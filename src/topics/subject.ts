@@ -76,6 +76,10 @@ export class SubjectTree<T> {
     if (child.values.size === 0 && child.children.size === 0) node.children.delete(token);
   }
 
+  get isEmpty(): boolean {
+    return this.#root.children.size === 0;
+  }
+
   /** The values whose patterns match `subject`. */
   match(subject: string): T[] {
     const found: T[] = [];

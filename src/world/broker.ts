@@ -1,6 +1,6 @@
 /**
  * The contract of a client of a NATS server, as coronet/topics uses it. node/peers/ adapts the npm
- * package; topics/simulated/ implements it over simulated sockets.
+ * package; topics/broker/ implements it on sockets of Coronet, for simulations.
  */
 
 /** Options of a connection to NATS servers. */

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 
-const ENTRIES = ['index', 'lowlevel', 'sim', 'ws'];
+const ENTRIES = ['index', 'lowlevel', 'sim', 'topics', 'ws'];
 
 function entry(name: string): string {
   return new URL(`../../dist/${name}.js`, import.meta.url).href;

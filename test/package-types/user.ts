@@ -6,6 +6,8 @@ import { health } from 'coronet/health';
 import { Parking, park } from 'coronet/lowlevel';
 import type { SimReport } from 'coronet/sim';
 import { SimulationError, simulate, simulateTest } from 'coronet/sim';
+import type { NatsOptions, TopicItem } from 'coronet/topics';
+import { natsTopics } from 'coronet/topics';
 import type { WorkerEvent, WorkersStats } from 'coronet/workers';
 import { WorkerError, workers } from 'coronet/workers';
 
@@ -75,3 +77,9 @@ const supervised = run(function* () {
   });
 });
 supervised.catch((error: unknown) => error instanceof WorkerError && error.code);
+
+export function* firstItem(options: NatsOptions): Operation<TopicItem | undefined> {
+  using topics = yield* natsTopics(options);
+  using subscription = yield* topics.subscribe('rooms.*', { capacity: 10, slow: 'drop-oldest' });
+  return (yield* subscription.next()).value;
+}

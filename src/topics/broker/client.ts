@@ -67,7 +67,7 @@ class SimulatedClient implements BrokerLink {
   start(done: Done): void {
     const { scheduler } = runningTask();
     const options = { group: null, name: 'nats client', daemon: true };
-    this.#task = new TaskImpl<unknown>(scheduler, () => this.#run(done), options);
+    this.#task = new TaskImpl<unknown>(scheduler, () => this.#runGuarded(done), options);
     scheduler.admit(this.#task);
   }
 
@@ -98,6 +98,16 @@ class SimulatedClient implements BrokerLink {
   }
 
   // ---- the task ----
+
+  /** No task joins this one, so the topics receive its error. */
+  *#runGuarded(done: Done): Generator<Wait, void> {
+    try {
+      yield* this.#run(done);
+    } catch (error) {
+      if (isCancelled(error)) throw error;
+      this.#events.closed(error);
+    }
+  }
 
   *#run(done: Done): Generator<Wait, void> {
     for (let isFirst = true; ; isFirst = false) {
