@@ -10,9 +10,19 @@ export const NET_ERRORS: Catalogue = {
   },
   ERR_BUFFERED: {
     className: 'UsageError',
-    sentence: "A receive would skip bytes that the socket's reader holds.",
-    cause: '`socket.recv()` after `reader.readLine()`: the reader had received more than the line.',
-    remedy: 'Continue with the reader: `reader.read()` returns the bytes that it holds first.',
+    sentence: "A receive, or `startTls`, would skip bytes that the socket's reader holds.",
+    cause:
+      '`socket.recv()` after `reader.readLine()`: the reader had received more than the line. ' +
+      'Before `startTls`: the peer, or an attacker, sent bytes in clear after its last message.',
+    remedy:
+      'Continue with the reader: `reader.read()` returns the bytes that it holds first. Instead ' +
+      'of `startTls`, close the connection.',
+  },
+  ERR_ALREADY_TLS: {
+    className: 'UsageError',
+    sentence: '`startTls` was called on a connection that is encrypted already.',
+    cause: 'A second STARTTLS command, or a listener or `connect` with the option `tls`.',
+    remedy: 'Check `socket.tls` first, and reject the command.',
   },
   ERR_FLUSH_NEEDED: {
     className: 'FlushNeededError',

@@ -1,5 +1,5 @@
 /** Error classes of the net layer. */
-import { BusyError, CoronetError, UsageError } from '../kernel/errors.ts';
+import { BusyError, ClosedError, CoronetError, UsageError } from '../kernel/errors.ts';
 
 /** A send was interrupted after its first byte, so nothing more can be sent. */
 export class TornError extends CoronetError {
@@ -109,6 +109,25 @@ export function unreadBytes(peer: string, buffered: number): UsageError {
       '  wrong:  yield* reader.readLine(); yield* socket.recv()\n' +
       '  right:  yield* reader.readLine(); yield* reader.read()',
   );
+}
+
+/** The error for an upgrade to TLS while a reader holds bytes that came in clear. */
+export function plainBytes(peer: string, buffered: number): UsageError {
+  return new UsageError(
+    'ERR_BUFFERED',
+    `Expected no byte from ${peer} before the TLS handshake, got ${buffered} that its reader ` +
+      'holds. They came in clear, perhaps from an attacker (CVE-2011-0411): close the connection.',
+  );
+}
+
+/** The error for a second TLS handshake on a connection. */
+export function alreadyTls(peer: string): UsageError {
+  return new UsageError('ERR_ALREADY_TLS', `The connection with ${peer} is encrypted already`);
+}
+
+/** The error of operations on a socket that this program has closed. */
+export function closedSocket(peer: string): ClosedError {
+  return new ClosedError('ERR_CLOSED', `The connection with ${peer} was closed by this program`);
 }
 
 /** The error for a handler that has returned and left bytes in a writer. */

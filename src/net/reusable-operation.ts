@@ -12,12 +12,16 @@ import { UsageError } from '../kernel/errors.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
 import { rejectAwait } from '../kernel/operation.ts';
 import { notDriven, noteDriven, noteMade } from '../kernel/task/undriven.ts';
+import type { WaitResult } from '../kernel/waits.ts';
 
 export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
   state: 'idle' | 'made' | 'driven' = 'made';
   /** The operation is its own final result: `yield*` reads `done` and `value` at once. */
   readonly done = true;
   value: T | undefined = undefined;
+
+  /** The wait of the operation; created by the first one, then reused. */
+  protected wait: WaitResult | null = null;
 
   /** The call in the source of the program, for messages: "socket.recv()". */
   protected abstract get call(): string;
@@ -38,6 +42,11 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
     this.state = 'made';
     noteMade(this);
     return true;
+  }
+
+  /** The socket has another transport: the next wait is a new one. */
+  forgetWait(): void {
+    this.wait = null;
   }
 
   /** The error for a forgotten `yield*`, with the wrong line and the right line. */

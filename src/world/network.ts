@@ -267,6 +267,10 @@ export interface Transport extends Readiness {
    *  would block. */
   tryRecvInto(into: Uint8Array): number;
 
+  /** Takes back bytes that were received last: they are received again, first. The caller no longer
+   *  uses them. Absent: the backend cannot. */
+  unreceive?(bytes: Buffer): void;
+
   /** Sends a part of `data`, which is not empty. Returns the number of bytes taken; 0: would block.
    *  The caller may change `data` when the call has returned. Throws EPIPE after
    *  `shutdown('send')` and after the peer has closed. */

@@ -172,6 +172,13 @@ export class Writer {
     return this.flush();
   }
 
+  /** The flush before a TLS handshake; null: nothing waits. Throws if the program has to flush.
+   *  @internal */
+  flushBeforeTls(): Operation<void> | null {
+    if (!this.#autoFlush) this.checkEmpty();
+    return this.buffered === 0 ? null : this.flush();
+  }
+
   /** Throws if bytes wait, which a direct send would overtake. @internal */
   checkEmpty(): void {
     const { buffered } = this;

@@ -127,7 +127,7 @@ function* runConnect(plan: ConnectPlan, options: ConnectOptions): Generator<Wait
   // An unsupported option fails before anything is opened.
   requireSizes(currentNetwork(), options);
   if (keepAlive !== undefined) requireKeepAlive(currentNetwork(), keepAlive);
-  const socket = new Socket(yield* connectWithin(plan, timeoutMs));
+  const socket = new Socket(yield* connectWithin(plan, timeoutMs), hostOf(plan));
   if (noDelay === false) socket.noDelay = false;
   if (keepAlive !== undefined) socket.setKeepAlive(keepAlive);
   return socket;

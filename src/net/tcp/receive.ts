@@ -4,7 +4,6 @@ import { AttemptCase } from '../../kernel/case.ts';
 import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE } from '../../kernel/operation.ts';
 import type { Pollable } from '../../kernel/readiness.ts';
-import type { WaitResult } from '../../kernel/waits.ts';
 import { mustPause, recvWait, sendWait } from '../../kernel/waits.ts';
 import { memoryChanged } from '../bytes.ts';
 import { busySocket } from '../errors.ts';
@@ -18,8 +17,6 @@ export abstract class Receive<T, S extends Socket | Datagram>
   implements Selectable<T>
 {
   protected readonly socket: S;
-  /** Created by the first wait, then reused. */
-  private wait: WaitResult | null = null;
   /** True: it waits until bytes of the socket's writer can be sent. */
   private sends = false;
 

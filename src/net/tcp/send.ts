@@ -1,7 +1,6 @@
 /** The sending half of a socket: `send`, `sendAll`, `sendv`, and the flush of a Writer. */
 import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE } from '../../kernel/operation.ts';
-import type { WaitResult } from '../../kernel/waits.ts';
 import { mustPause, sendWait } from '../../kernel/waits.ts';
 import { memoryChanged } from '../bytes.ts';
 import { busySocket, isTransient } from '../errors.ts';
@@ -12,8 +11,6 @@ import type { Socket } from './socket.ts';
 /** The loop of every send: attempt, wait for 'send', attempt again until it is complete. */
 export abstract class Send<T, S extends Socket | Datagram> extends ReusableOperation<T> {
   protected readonly socket: S;
-  /** Created by the first wait, then reused: most sends never wait. */
-  private wait: WaitResult | null = null;
 
   constructor(socket: S) {
     super();

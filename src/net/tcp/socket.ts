@@ -16,9 +16,10 @@
  */
 
 import type { Selectable } from '../../kernel/case.ts';
-import type { Operation } from '../../kernel/operation.ts';
+import type { Operation, Wait } from '../../kernel/operation.ts';
+import { Lazy } from '../../kernel/operation.ts';
 import type { Pollable, Readiness } from '../../kernel/readiness.ts';
-import { chargeBytes } from '../../kernel/waits.ts';
+import { chargeBytes, checkpoint } from '../../kernel/waits.ts';
 import { checkInteger, wrongType } from '../../support/checks.ts';
 import type { Transport } from '../../world/network.ts';
 import type { TlsInfo } from '../../world/tls.ts';
@@ -28,7 +29,10 @@ import { Reader } from '../buffered/reader.ts';
 import type { WriterOptions } from '../buffered/writer.ts';
 import { Writer } from '../buffered/writer.ts';
 import { bytesOf, checkBytes } from '../bytes.ts';
-import { busySocket, TornError } from '../errors.ts';
+import { alreadyTls, busySocket, closedSocket, plainBytes, TornError } from '../errors.ts';
+import type { ReusableOperation } from '../reusable-operation.ts';
+import type { StartTlsOptions, UpgradePlan } from '../tls/start-tls.ts';
+import { planUpgrade, TlsUpgrade } from '../tls/start-tls.ts';
 import { ReceiveBuffer, ReceiveInto } from './receive.ts';
 import { SendAll, SendSome, SendVector } from './send.ts';
 import { ConfigurableSocket } from './socket-options.ts';
@@ -47,8 +51,8 @@ const DEFAULT_MAX_RECEIVE = 65536;
  * }
  */
 export class Socket extends ConfigurableSocket implements Pollable, Disposable {
-  /** @internal */
-  readonly transport: Transport;
+  /** `startTls` replaces it. @internal */
+  transport: Transport;
   /** The operation that is receiving, and the one that is sending. @internal */
   receiving: object | null = null;
   /** @internal */
@@ -62,6 +66,10 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   #bytesReceived = 0;
   #bytesSent = 0;
   #closed = false;
+  /** The host that the socket has connected to; null: it was accepted. */
+  readonly #host: string | null;
+  /** The TLS handshake of `startTls` that is in progress. */
+  #upgrade: TlsUpgrade | null = null;
   /** Bytes of the interrupted send; −1: there was none. */
   #tornAt = -1;
   /** True once the peer's end of file was received. @internal */
@@ -76,9 +84,10 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   #reachedDrainEnd = false;
 
   /** Sockets are created by `connect` and `Listener.accept`. @internal */
-  constructor(transport: Transport) {
+  constructor(transport: Transport, host: string | null = null) {
     super();
     this.transport = transport;
+    this.#host = host;
     this.#recv = new ReceiveBuffer(this).reuse();
   }
 
@@ -199,6 +208,73 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     return this.#writer;
   }
 
+  // ---- TLS ----
+
+  /**
+   * Does a TLS handshake on this connection, which has carried plain bytes so far (STARTTLS of
+   * SMTP, LDAP, PostgreSQL, …). Everything after it is encrypted; readers and writers stay valid.
+   * This end is the server if the connection was accepted and the client if it was connected,
+   * unless `isServer` states otherwise. The certificate of the server must be valid for
+   * `servername`, or for the host that was passed to `connect`. Pass the same options object for
+   * every connection: certificates and keys are read once for each object.
+   *
+   * Bytes that were received in clear must not be taken for encrypted ones (CVE-2011-0411), so the
+   * upgrade is rejected while the reader holds bytes: answer nothing more and close the connection.
+   * Before the first exchange on a connection, bytes that `reader.peek` has returned belong to the
+   * handshake, for a port with and without TLS. The bytes of an `autoFlush` writer are sent first.
+   *
+   * Cancel: the connection is reset.
+   * Errors: ERR_BUFFERED if the reader holds bytes, ERR_FLUSH_NEEDED if the writer does, ERR_BUSY
+   * while a task receives or sends, ERR_ALREADY_TLS, ERR_CLOSED, ERR_TORN, ERR_UNSUPPORTED: the
+   * connection stays as it is. ERR_TLS_OPTIONS for unusable options. Those of a handshake close the
+   * connection: see `connect`.
+   *
+   * @example
+   * yield* socket.sendAll('220 ready for TLS\r\n');
+   * yield* socket.startTls({ cert, key });
+   */
+  startTls(options: StartTlsOptions = {}): Operation<void> {
+    const plan = planUpgrade(options, this.#host);
+    return new Lazy(() => this.#startTls(plan));
+  }
+
+  *#startTls(plan: UpgradePlan): Generator<Wait, void> {
+    yield* checkpoint();
+    this.#checkUpgradable();
+    const flush = this.#writer?.flushBeforeTls();
+    if (flush) {
+      yield* flush;
+      this.#checkUpgradable();
+    }
+    const upgrade = new TlsUpgrade(this.transport, plan);
+    this.#upgrade = this.receiving = this.sending = upgrade;
+    let complete = false;
+    try {
+      this.transport = yield* upgrade.run();
+      for (const operation of this.#reusable()) operation?.forgetWait();
+      complete = true;
+    } finally {
+      this.#upgrade = this.receiving = this.sending = null;
+      if (!complete) this.close();
+      upgrade.end();
+    }
+  }
+
+  /** Throws if the connection cannot be upgraded now. */
+  #checkUpgradable(): void {
+    const { transport, name } = this;
+    if (this.#closed) throw closedSocket(name);
+    if (this.tls !== undefined) throw alreadyTls(name);
+    if (this.receiving !== null || transport.recvWaiter !== null) throw busySocket('receive', name);
+    if (this.sending !== null || transport.sendWaiter !== null) throw busySocket('send', name);
+    if (this.#tornAt >= 0) throw new TornError(name, this.#tornAt);
+    this.checkDriven();
+    // Before the first exchange, what a task has peeked at is the beginning of the handshake.
+    const isUntouched = this.#bytesSent === 0 && this.#bytesReceived === this.unread;
+    if (this.unread > 0 && !isUntouched) throw plainBytes(name, this.unread);
+    this.returnUnread();
+  }
+
   // ---- ending ----
 
   /** 'send': the peer reads end of file. 'recv': nothing more is received. */
@@ -213,6 +289,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   close(): void {
     this.#closed = true;
     this.#reachedDrainEnd = false;
+    this.#upgrade?.abort(closedSocket(this.name));
     this.transport.close();
   }
 
@@ -221,6 +298,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     this.#closed = true;
     this.#reachedDrainEnd = false;
     this.#writer?.drop();
+    this.#upgrade?.abort(closedSocket(this.name));
     this.transport.reset();
   }
 
@@ -258,7 +336,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
 
   /** The resource of `yield ['recv', socket]`. */
   get readiness(): Readiness {
-    return this.transport;
+    return this.#upgrade ?? this.transport;
   }
 
   // ---- for the operations of this layer and for the server ----
@@ -327,6 +405,15 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     return this.#reader === null ? EMPTY : this.#reader.takeAll();
   }
 
+  /** Puts the bytes of the reader back, so that they are received again. @internal */
+  returnUnread(): void {
+    if (this.unread === 0) return;
+    if (this.transport.unreceive === undefined) return this.checkUnread();
+    const bytes = this.takeUnread() as Buffer;
+    this.#bytesReceived -= bytes.length;
+    this.transport.unreceive(bytes);
+  }
+
   /** Throws if a receive would skip bytes that the reader holds. @internal */
   checkUnread(): void {
     if (this.#reader !== null) this.#reader.checkEmpty();
@@ -367,12 +454,20 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     this.transport.notifyRecv();
   }
 
+  /** True: the server drains this connection. @internal */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   /** Throws if an operation of this socket was created and never driven. @internal */
   checkDriven(): void {
-    const reusable = [this.#recv, this.#sendAll, this.#reader?.reusable, this.#writer?.reusable];
-    for (const operation of reusable) {
+    for (const operation of this.#reusable()) {
       if (operation?.state === 'made') throw operation.notDrivenError();
     }
+  }
+
+  #reusable(): readonly (ReusableOperation<unknown> | null | undefined)[] {
+    return [this.#recv, this.#sendAll, this.#reader?.reusable, this.#writer?.reusable];
   }
 
   /** Once true, it stays true, and a raw wait returns at once, as at the peer's end of file. */

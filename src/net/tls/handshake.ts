@@ -6,7 +6,7 @@ import { isCancelled } from '../../kernel/scope/cancelled.ts';
 import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
 import { writable } from '../../kernel/waits.ts';
 import type { HandshakeStage } from '../../world/handshake.ts';
-import type { Network, Transport } from '../../world/network.ts';
+import type { Network, TlsClient, Transport } from '../../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../../world/tls.ts';
 import { currentNetwork } from '../current-world.ts';
 
@@ -24,19 +24,23 @@ export function* connectOverTls(
 ): Generator<Wait, Transport> {
   const startTls = networkWithTls().tlsClient(options);
   const plain = yield* connectPlain();
-  let transport: Transport;
-  try {
-    transport = startTls(plain, host);
-  } catch (error) {
-    plain.close();
-    throw error;
-  }
+  const transport = startHandshake(startTls, plain, host);
   yield* completeHandshake(transport, options);
   return transport;
 }
 
+/** Starts the handshake of a client. If that fails, `plain` is closed. */
+export function startHandshake(start: TlsClient, plain: Transport, host: string): Transport {
+  try {
+    return start(plain, host);
+  } catch (error) {
+    plain.close();
+    throw error;
+  }
+}
+
 /** Waits for the handshake. Cancel: the connection is reset, as it is after the time limit. */
-function* completeHandshake(
+export function* completeHandshake(
   transport: Transport,
   { handshakeTimeoutMs = DEFAULT_HANDSHAKE_TIMEOUT_MS }: TlsClientOptions,
 ): Generator<Wait, void> {
@@ -66,7 +70,8 @@ export function tlsStageFactory(): (options: TlsServerOptions) => HandshakeStage
   return (options) => network.tlsServer(options);
 }
 
-function networkWithTls(): Network {
+/** The running task's network. Errors: ERR_UNSUPPORTED if it has no TLS. */
+export function networkWithTls(): Network {
   const network = currentNetwork();
   if (network.capabilities.tls) return network;
   const text = `TLS is not available on the network '${network.backend}' in this runtime`;

@@ -198,17 +198,21 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
     return new EpollTransport({ registry: this, handle, local: undefined, to });
   }
 
-  /** Options that the native engine does not have are left to node:tls. */
+  /** Options that the native engine does not have, and streams of Node as connections, are left to
+   *  node:tls. */
   override tlsClient(options: TlsClientOptions): TlsClient {
     const context = this.#hasNativeTls ? clientContext(this.addon, options) : undefined;
     if (context === undefined) return super.tlsClient(options);
     return (raw, host) =>
-      new EpollTlsTransport(raw as EpollTransport, clientRole(context, options, host));
+      raw instanceof EpollTransport
+        ? new EpollTlsTransport(raw, clientRole(context, options, host))
+        : super.tlsClient(options)(raw, host);
   }
 
   override tlsServer(options: TlsServerOptions): HandshakeStage {
     const role = this.#hasNativeTls ? serverRole(this.addon, options) : undefined;
-    return role === undefined ? super.tlsServer(options) : new NativeHandshakeStage(role, options);
+    if (role === undefined) return super.tlsServer(options);
+    return new NativeHandshakeStage(role, options, () => super.tlsServer(options));
   }
 
   get #hasNativeTls(): boolean {

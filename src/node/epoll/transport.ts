@@ -142,6 +142,12 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return this.#endOrBlock(received) ? 0 : -1;
   }
 
+  unreceive(bytes: Buffer): void {
+    if (this.#batched === null) this.#moreQueued = this.canRecv;
+    this.#batched = this.#batched === null ? bytes : Buffer.concat([bytes, this.#batched]);
+    this.canRecv = true;
+  }
+
   /** The number of bytes in a positive result. A short receive clears the flag. */
   #countOf(received: number, requested: number): number {
     if (received > requested) return received - this.registry.addon.constants.RECV_MORE;

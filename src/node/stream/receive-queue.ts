@@ -42,6 +42,16 @@ export class ReceiveQueue {
     return this.#first.length + this.#restCost <= READ_AHEAD;
   }
 
+  /** Puts `chunk` before all others. */
+  unshift(chunk: Buffer): void {
+    if (this.#first !== null) {
+      this.#rest ??= [];
+      this.#rest.unshift(this.#first);
+      this.#restCost += this.#first.length + CHUNK_OVERHEAD;
+    }
+    this.#first = chunk;
+  }
+
   /** The next 1..max bytes; `undefined`: the queue is empty. */
   take(max: number): Buffer | undefined {
     const chunk = this.#first;

@@ -126,6 +126,11 @@ export abstract class StreamTransport extends Readiness implements Transport {
     return length;
   }
 
+  unreceive(bytes: Buffer): void {
+    this.received.unshift(bytes);
+    this.canRecv = true;
+  }
+
   trySend(data: Uint8Array): number {
     const length = this.sendableBytes(data.length);
     if (length === 0) return 0;

@@ -17,7 +17,7 @@ import {
   namedIdentities,
   serverContextOptions,
 } from '../../tls/options.ts';
-import type { EpollTransport } from '../transport.ts';
+import { EpollTransport } from '../transport.ts';
 import type { NativeContext } from './context.ts';
 import { makeContext, protocolList } from './context.ts';
 import type { NativeTlsInfo } from './info.ts';
@@ -83,17 +83,26 @@ export class NativeHandshakeStage implements HandshakeStage {
   readonly #role: TlsRole;
   readonly #timeoutMs: number;
   readonly #steps = new StepBudget();
+  readonly #makeLayered: () => HandshakeStage;
+  #layered: HandshakeStage | undefined;
 
-  constructor(role: TlsRole, options: TlsServerOptions) {
+  /** `makeLayered` creates the stage for connections that are streams of Node. */
+  constructor(role: TlsRole, options: TlsServerOptions, makeLayered: () => HandshakeStage) {
     this.#role = role;
+    this.#makeLayered = makeLayered;
     this.maxPending = options.maxHandshakes ?? DEFAULT_MAX_HANDSHAKES;
     this.#timeoutMs = handshakeTimeoutOf(options);
   }
 
   start(pending: PendingHandshake): () => void {
+    const { raw } = pending;
+    if (!(raw instanceof EpollTransport)) {
+      this.#layered ??= this.#makeLayered();
+      return this.#layered.start(pending);
+    }
     let transport: EpollTlsTransport;
     try {
-      transport = new EpollTlsTransport(pending.raw as EpollTransport, this.#role);
+      transport = new EpollTlsTransport(raw, this.#role);
     } catch (error) {
       pending.fail(error as Error); // no memory
       return () => {};
