@@ -105,6 +105,7 @@ export { listen } from './net/tcp/listen.ts';
 export { Listener } from './net/tcp/listener.ts';
 export { type PipeOptions, pipe } from './net/tcp/pipe.ts';
 export { Socket } from './net/tcp/socket.ts';
+export type { StartTlsOptions } from './net/tls/start-tls.ts';
 export { bindDatagram, Datagram, type ReceivedDatagram } from './net/udp/datagram.ts';
 export type { HandshakeFailure, HandshakeStats, ProxyProtocolOptions } from './world/handshake.ts';
 export type { DatagramOptions, KeepAliveOptions, ListenOptions } from './world/network.ts';
@@ -149,6 +150,10 @@ export { type Clock, type RunOptions, run } from './node/run.ts';
 
 export { callback } from './interop/callback.ts';
 export { each } from './interop/each.ts';
+export { type AsyncHandler, asyncHandler } from './interop/front-door/async-handler.ts';
+export type { AsyncSocket } from './interop/front-door/async-socket.ts';
+export { type HandOver, handOver, type StreamHandler } from './interop/front-door/hand-over.ts';
+export type { HandedOverStream } from './interop/front-door/handed-over-stream.ts';
 export { once } from './interop/once.ts';
 export { type DuplexSocket, fromDuplex, toDuplex } from './interop/streams/duplex.ts';
 export { fromWebStreams, toWebStreams, type WebStreams } from './interop/streams/web-streams.ts';

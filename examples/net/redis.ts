@@ -62,9 +62,8 @@ function lengthOf(header: string, most: number): number {
 
 function* serveClient(socket: Socket): Operation<void> {
   const reader = socket.reader();
-  const writer = socket.writer();
+  const writer = socket.writer({ autoFlush: true }); // pipelined answers leave together
   for (;;) {
-    if (reader.buffered === 0 && writer.buffered > 0) yield* writer.flush();
     const words = yield* readWords(reader);
     if (words === null) return;
     const [name = '', ...rest] = words.map(String);

@@ -1,6 +1,7 @@
 /** `coronet explain CODE`: explains an error code. */
 
 import { FLOW_ERRORS } from '../flow/error-codes.ts';
+import { INTEROP_ERRORS } from '../interop/error-codes.ts';
 import { KERNEL_ERRORS } from '../kernel/error-codes.ts';
 import { NET_ERRORS } from '../net/error-codes.ts';
 import { NODE_ERRORS } from '../node/error-codes.ts';
@@ -70,6 +71,7 @@ export const catalogue: Catalogue = Object.fromEntries(
     ...FLOW_ERRORS,
     ...NET_ERRORS,
     ...NODE_ERRORS,
+    ...INTEROP_ERRORS,
     ...SERVER_ERRORS,
     ...WS_ERRORS,
     ...TOPICS_ERRORS,

@@ -1,4 +1,5 @@
 /** Sockets as Duplex streams of Node, and Duplex streams as sockets. */
+import type { DuplexOptions } from 'node:stream';
 import { Duplex } from 'node:stream';
 import { Socket } from '../../net/tcp/socket.ts';
 import {
@@ -67,20 +68,22 @@ export function fromDuplex(stream: Duplex): Socket {
     throw wrongType('stream', 'a Duplex', stream);
   }
   const { readableObjectMode, writableObjectMode, readableEncoding } = stream;
+  const { remoteAddress } = stream as MaybeSocket;
   if (readableObjectMode || writableObjectMode || readableEncoding !== null) {
     throw wrongType('stream', 'a Duplex of bytes (no objectMode, no encoding)', stream);
   }
-  return new Socket(new DuplexTransport(stream));
+  return new Socket(new DuplexTransport(stream), remoteAddress ?? 'localhost');
 }
 
 type Callback = (error?: Error | null) => void;
 
-class SocketDuplex extends Duplex implements DuplexSocket {
+/** The stream of `toDuplex`. */
+export class SocketDuplex extends Duplex implements DuplexSocket {
   readonly #socket: Socket;
   readonly #halves: SocketHalves;
 
-  constructor(socket: Socket) {
-    super();
+  constructor(socket: Socket, options: DuplexOptions = {}) {
+    super(options);
     this.#socket = socket;
     this.#halves = new SocketHalves(socket);
   }
@@ -125,8 +128,12 @@ class SocketDuplex extends Duplex implements DuplexSocket {
   override _destroy(error: Error | null, callback: Callback): void {
     this.#halves.release();
     if (this.#halves.writeHalf.incomplete) this.#socket.reset();
-    else this.#socket.close();
+    else this.closeSocket();
     callback(error);
+  }
+
+  protected closeSocket(): void {
+    this.#socket.close();
   }
 }
 

@@ -65,7 +65,7 @@ export function fromWebStreams(streams: WebStreams): Socket {
   if (typeof readable?.getReader !== 'function' || typeof writable?.getWriter !== 'function') {
     throw wrongType('streams', '{ readable, writable }, both web streams', streams);
   }
-  return new Socket(new WebStreamTransport({ readable, writable }));
+  return new Socket(new WebStreamTransport({ readable, writable }), 'localhost');
 }
 
 /** Closes the socket once both halves have ended. */
