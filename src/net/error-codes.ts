@@ -48,8 +48,10 @@ export const NET_ERRORS: Catalogue = {
   ERR_CODEC_WAIT: {
     className: 'UsageError',
     sentence: 'The `decode` of a codec waited for something other than its reader.',
-    cause: 'A `sleep`, a lock, or another socket in `decode`.',
-    remedy: 'Read the message in `decode`, and wait for other things after `receive` has returned.',
+    cause: 'A `sleep`, a lock, another socket, or a `timeout` around a read in `decode`.',
+    remedy:
+      'Read the message in `decode`, and wait for other things after `receive` has returned. Put ' +
+      'a `timeout` around `receive`.',
   },
   ERR_NOT_FLUSHED: {
     className: 'UsageError',

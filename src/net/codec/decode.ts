@@ -10,8 +10,11 @@
  * `decode` stays suspended in its read while the operation waits, so a message that arrives in many
  * parts is not decoded again for each of them.
  */
+import { runningTask } from '../../kernel/current.ts';
 import { UsageError } from '../../kernel/errors.ts';
-import type { Frames, Wait } from '../../kernel/operation.ts';
+import type { Frames, Operation, Wait } from '../../kernel/operation.ts';
+import { isOperation } from '../../kernel/operation.ts';
+import type { ScopeImpl } from '../../kernel/scope/scope.ts';
 import { wrongType } from '../../support/checks.ts';
 import type { Reader } from '../buffered/reader.ts';
 import { LimitError } from '../errors.ts';
@@ -20,6 +23,9 @@ import type { Socket } from '../tcp/socket.ts';
 import { MAX_BATCH } from './batch.ts';
 import type { Codec } from './codec.ts';
 import { DEFAULT_MAX_MESSAGE, MalformedMessageError } from './codec.ts';
+
+/** A `decode` that catches everything and waits again is abandoned after this many waits. */
+const MAX_UNWIND_STEPS = 16;
 
 abstract class Decode<T, R> extends Receive<R, Socket> {
   protected readonly reader: Reader;
@@ -39,17 +45,26 @@ abstract class Decode<T, R> extends Receive<R, Socket> {
    */
   protected decode(repeatsErrors: boolean): T | null | undefined {
     const { socket } = this;
+    const task = runningTask();
+    const { scope } = task;
     // The reads of `decode` take the receiving half from this operation, and must not flush.
     if (socket.receiving === this) socket.receiving = null;
     socket.sending ??= this;
     try {
       if (this.#frames === null) {
         this.reader.mark();
-        this.#frames = this.#codec.decode(this.reader)[Symbol.iterator]();
+        this.#frames = framesOf(this.#codec.decode(this.reader));
       }
-      return this.#step(this.#frames);
+      return this.#step(this.#frames, scope);
     } catch (error) {
       const recoverable = error instanceof MalformedMessageError && error.recoverable;
+      try {
+        this.#unwind((frames) => frames.throw?.(error));
+      } catch {
+        // Usually the same error.
+      }
+      // A group that could not wait for its children is left without it.
+      if (task.scope !== scope) task.moveToScope(scope);
       this.#end(recoverable && !repeatsErrors);
       throw error;
     } finally {
@@ -60,38 +75,62 @@ abstract class Decode<T, R> extends Receive<R, Socket> {
 
   /** Ends the `decode` in progress, if any, and makes its bytes unread. */
   protected abandon(): void {
-    const frames = this.#frames;
-    if (frames === null) return;
+    if (this.#frames === null) return;
     try {
-      frames.return?.();
+      this.#unwind((frames) => frames.return?.());
     } finally {
       this.#end(false);
     }
   }
 
   protected override settle(): void {
-    this.abandon();
-    super.settle();
+    try {
+      this.abandon();
+    } finally {
+      super.settle();
+    }
   }
 
-  #step(frames: Frames<T | null>): T | null | undefined {
+  #step(frames: Frames<T | null>, scope: ScopeImpl): T | null | undefined {
     for (;;) {
       const { done, value } = frames.next();
+      const { max = DEFAULT_MAX_MESSAGE } = this.#codec;
+      const { sinceMark } = this.reader;
+      if (done === true && value === undefined) {
+        throw wrongType('decode()', 'a message, or null', value);
+      }
+      if (done !== true && value !== undefined) this.#checkWait(value as Wait, scope);
+      if (sinceMark > max) throw new LimitError(this.socket.name, 'of one message', max, sinceMark);
       if (done === true) {
-        if (value === undefined) throw wrongType('decode()', 'a message, or null', value);
         this.#end(true);
         return value as T | null;
       }
-      if (value !== undefined && !this.#isOwnWait(value as Wait)) throw foreignWait(value as Wait);
-      const { max = DEFAULT_MAX_MESSAGE } = this.#codec;
-      const { sinceMark } = this.reader;
-      if (sinceMark > max) throw new LimitError(this.socket.name, 'of one message', max, sinceMark);
       if (value !== undefined) return undefined;
     }
   }
 
-  #isOwnWait(wait: Wait): boolean {
-    return wait?.[0] === 'recv' && wait[1].readiness === this.socket.readiness;
+  /** While `decode` is suspended the task is not in it, so no scope of `decode` may be open. */
+  #checkWait(wait: Wait, scope: ScopeImpl): void {
+    const isOwn = wait?.[0] === 'recv' && wait[1]?.readiness === this.socket.readiness;
+    if (!isOwn) throw codecWait(`waits for '${String(wait?.[0])}'`);
+    if (runningTask().scope !== scope) {
+      throw codecWait('waits inside a scope, such as that of a `timeout`');
+    }
+  }
+
+  /** Runs the `finally` blocks of a suspended `decode`. A wait there throws. */
+  #unwind(begin: (frames: Frames<T | null>) => IteratorResult<unknown> | undefined): void {
+    const frames = this.#frames;
+    if (frames === null) return;
+    try {
+      let step = begin(frames);
+      for (let steps = 0; step?.done === false && steps < MAX_UNWIND_STEPS; steps++) {
+        step = frames.throw?.(codecWait('waits while it is interrupted'));
+      }
+    } finally {
+      // A read of a `decode` that did not end does not keep the receiving half.
+      this.socket.receiving = this;
+    }
   }
 
   #end(consumed: boolean): void {
@@ -143,9 +182,14 @@ export class DecodeBatch<T> extends Decode<T, readonly T[]> {
   }
 }
 
-function foreignWait(wait: Wait): UsageError {
+function framesOf<T>(decoding: Operation<T>): Frames<T> {
+  if (!isOperation(decoding)) throw wrongType('decode()', 'an operation', decoding);
+  return decoding[Symbol.iterator]();
+}
+
+function codecWait(fault: string): UsageError {
   return new UsageError(
     'ERR_CODEC_WAIT',
-    `The \`decode\` of a codec may wait for its reader only, and waits for '${String(wait?.[0])}'.`,
+    `The \`decode\` of a codec may wait for its reader only, and ${fault}.`,
   );
 }

@@ -4,7 +4,8 @@ import { codeOf, play } from '../../../test/support/kernel/virtual-host.ts';
 import { ScriptedTransport } from '../../../test/support/network/scripted-transport.ts';
 import { select } from '../../flow/select/select.ts';
 import type { Operation } from '../../kernel/operation.ts';
-import { moveOnAfter } from '../../kernel/scope/with-scope.ts';
+import { shield } from '../../kernel/scope/shield.ts';
+import { moveOnAfter, timeout } from '../../kernel/scope/with-scope.ts';
 import { group } from '../../kernel/task/group.ts';
 import { sleep } from '../../kernel/waits.ts';
 import { Socket } from '../tcp/socket.ts';
@@ -37,6 +38,26 @@ const text: Codec<string, string> = {
   },
   encode: (value) => lengthPrefixed({ bytes: 2, max: 99 }).encode(value),
 };
+
+/** Reads the byte after its message. */
+const waitingInFinally: Codec<unknown> = {
+  *decode(reader): Operation<unknown> {
+    try {
+      return yield* reader.readExactly(4);
+    } finally {
+      yield* reader.readExactly(1);
+    }
+  },
+  encode: () => Buffer.alloc(0),
+};
+
+function* failureCodeOf(op: Operation<unknown>): Operation<unknown> {
+  try {
+    return yield* op;
+  } catch (error) {
+    return (error as { code?: unknown }).code;
+  }
+}
 
 const codecs: Readonly<Record<string, Codec<unknown, string>>> = {
   'a length of 4 bytes': lengthPrefixed({ bytes: 4, max: 99 }),
@@ -198,6 +219,105 @@ describe('messages', () => {
     };
     const stream = messages(new Socket(new ScriptedTransport()), sleepy);
     expect(codeOf(() => stream.receive())).toBe('ERR_CODEC_WAIT');
+  });
+
+  it('a decode that waits inside a scope is ERR_CODEC_WAIT, and leaves the scope', () => {
+    const wrappers = [
+      (op: Operation<Buffer | null>) => timeout(60_000, op),
+      (op: Operation<Buffer | null>) => shield(op),
+      (op: Operation<Buffer | null>) => moveOnAfter(1, op),
+      (op: Operation<Buffer | null>) => group(() => op),
+      (op: Operation<Buffer | null>) =>
+        group(function* (tasks): Operation<Buffer | null> {
+          return yield* tasks.spawn(op).join();
+        }),
+    ];
+    for (const wrap of wrappers) {
+      const transport = new ScriptedTransport();
+      const wrapping: Codec<unknown> = {
+        *decode(reader): Operation<unknown> {
+          return (yield* wrap(reader.readExactly(4))) ?? null;
+        },
+        encode: () => Buffer.alloc(0),
+      };
+      const stream = messages(new Socket(transport), wrapping);
+      play(function* () {
+        transport.feed('ab');
+        expect(yield* failureCodeOf(stream.receive())).toBe('ERR_CODEC_WAIT');
+        yield* sleep(10);
+        transport.feed('\n');
+        stream.codec = lines({ max: 9 });
+        expect(yield* stream.receive()).toBe('ab');
+      });
+    }
+  });
+
+  it('a decode that waits in a finally block when it is interrupted is ERR_CODEC_WAIT', () => {
+    const transport = new ScriptedTransport();
+    const stream = messages(new Socket(transport), waitingInFinally);
+    play(function* () {
+      transport.feed('ab');
+      const interrupted = moveOnAfter(5, () => stream.receive());
+      expect(yield* failureCodeOf(interrupted)).toBe('ERR_CODEC_WAIT');
+      transport.feed('cdef');
+      expect(String(yield* stream.receive())).toBe('abcd');
+      transport.feed('g');
+      expect(String(yield* stream.socket.reader().readExactly(2))).toBe('fg');
+    });
+  });
+
+  it('a decode that catches everything does not keep the connection busy', () => {
+    const transport = new ScriptedTransport();
+    const stubborn: Codec<unknown> = {
+      *decode(reader): Operation<unknown> {
+        try {
+          return yield* reader.readExactly(4);
+        } finally {
+          for (;;) {
+            try {
+              yield* reader.readExactly(9);
+            } catch {
+              // As a program that ignores every error.
+            }
+          }
+        }
+      },
+      encode: () => Buffer.alloc(0),
+    };
+    const stream = messages(new Socket(transport), stubborn);
+    play(function* () {
+      transport.feed('ab');
+      expect(yield* moveOnAfter(5, () => stream.receive())).toBeUndefined();
+      expect(String(yield* stream.socket.reader().readExactly(2))).toBe('ab');
+    });
+  });
+
+  it('the max of a codec does not depend on how the message arrives', () => {
+    const tooLong: Codec<unknown> = {
+      max: 3,
+      decode: (reader) => reader.readExactly(4),
+      encode: () => Buffer.alloc(0),
+    };
+    for (const parts of [['abcd'], ['ab', 'cd']]) {
+      const transport = new ScriptedTransport();
+      const stream = messages(new Socket(transport), tooLong);
+      for (const part of parts) transport.feed(part);
+      expect(codeOf(() => stream.receive())).toBe('ERR_LIMIT');
+    }
+  });
+
+  it('a codec whose functions return something else is an error that names the function', () => {
+    const socket = new Socket(new ScriptedTransport());
+    const decoding = (value: unknown) =>
+      messages(socket, { decode: () => value as never, encode: () => Buffer.alloc(0) }).receive();
+    for (const value of [5, undefined, Promise.resolve(null)]) {
+      expect(() => play(() => decoding(value))).toThrow('`decode()`');
+    }
+    const encoding = (value: unknown) =>
+      messages(socket, { decode: lines({ max: 9 }).decode, encode: () => value as never }).send('');
+    for (const value of [5, undefined, 'text', ['text'], new ArrayBuffer(2), Promise.resolve()]) {
+      expect(() => encoding(value)).toThrow('`encode()`');
+    }
   });
 
   it('a second receive is ERR_BUSY while a decode waits, and the first one continues', () => {

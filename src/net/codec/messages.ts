@@ -125,5 +125,10 @@ function checkCodec<T, S>(codec: Codec<T, S>): Codec<T, S> {
 }
 
 function piecesOf(encoded: Uint8Array | readonly Uint8Array[]): readonly Uint8Array[] {
-  return encoded instanceof Uint8Array ? [encoded] : encoded;
+  const pieces = Array.isArray(encoded) ? encoded : [encoded];
+  for (const piece of pieces) {
+    if (!(piece instanceof Uint8Array))
+      throw wrongType('encode()', 'bytes, or an array of them', encoded);
+  }
+  return pieces;
 }
