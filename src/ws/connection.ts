@@ -11,8 +11,9 @@
  *     while no task receives, the peer fills the buffers of the system and then has to wait.
  *  2. One frame is sent at a time: a sender holds `#sending`. Tasks that send wait in its queue.
  *  3. Control frames that answer the peer are sent without waiting. What the network does not take
- *     stays in `#control`, is sent before everything else, and is at most the rest of one frame, a
- *     pong, a ping and a close frame.
+ *     stays in `#control` and is sent before everything else. A pong and a ping that are due are
+ *     framed only when it is empty, so it is at most a pong, a ping and a close frame, however many
+ *     pings arrive from a peer that does not read.
  *  4. Nothing is sent after a close frame.
  */
 import { Event } from '../flow/event.ts';
@@ -96,7 +97,9 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
   readonly #sending: Lock = new Lock('WebSocket send');
   /** Invariant 3. A rest comes first. */
   #control: Uint8Array[] = [];
+  /** The payload of a pong that is due. */
   #pong: Buffer | null = null;
+  #pingDue = false;
   #message: string | Buffer | undefined = undefined;
   #failure: WebSocketError | null = null;
   #closeSent = false;
@@ -165,7 +168,7 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
       try {
         yield* this.#sendPieces(control.length === 0 ? frame : [...control, ...frame]);
       } catch (error) {
-        if (!this.socket.torn) this.#control = control;
+        if (!this.socket.torn) this.#control = [...control, ...this.#control];
         throw error;
       }
     } finally {
@@ -352,27 +355,31 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
 
   /** Invariant 3. */
   #sendControl(): void {
-    if (this.#pong !== null && !this.#closeSent) {
-      const pong = this.#frame(this.#pong, OPCODE.pong);
-      if (this.#control.length < 3) this.#control.push(...pong);
-      else return;
-      this.#pong = null;
-    }
-    if (this.#control.length === 0 || this.#sending.locked || this.socket.sending !== null) return;
-    const bytes = Buffer.concat(this.#takeControl());
-    try {
-      const count = this.socket.torn ? bytes.length : this.socket.trySend(bytes);
-      if (count < bytes.length) this.#control = [bytes.subarray(count)];
-    } catch {
-      // The connection has failed: a receive or a send reports it.
+    if (this.#sending.locked || this.socket.sending !== null) return;
+    for (let due = this.#takeControl(); due.length > 0; due = this.#takeControl()) {
+      const bytes = Buffer.concat(due);
+      let count: number;
+      try {
+        count = this.socket.trySend(bytes);
+      } catch {
+        // It is torn, or the connection has failed: a receive or a send reports it.
+        return;
+      }
+      if (count === bytes.length) continue;
+      this.#control = [bytes.subarray(count)];
+      this.#arm();
       return;
     }
-    if (this.#control.length > 0) this.#arm();
   }
 
   #takeControl(): Uint8Array[] {
     const control = this.#control;
     this.#control = [];
+    if (control.length > 0 || this.#closeSent) return control;
+    if (this.#pong !== null) control.push(...this.#frame(this.#pong, OPCODE.pong));
+    if (this.#pingDue) control.push(...this.#frame(EMPTY, OPCODE.ping));
+    this.#pong = null;
+    this.#pingDue = false;
     return control;
   }
 
@@ -408,7 +415,7 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
       return this.#abort(`no answer to a ping within ${this.#parts.settings.pongTimeoutMs} ms`);
     }
     this.#pingedAt = now;
-    this.#control.push(...this.#frame(EMPTY, OPCODE.ping));
+    this.#pingDue = true;
     this.#sendControl();
   }
 

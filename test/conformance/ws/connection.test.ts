@@ -301,6 +301,30 @@ for (const backend of backends) {
       );
     });
 
+    // The buffers of a real system hold the answers to thousands of pings.
+    it.skipIf(backend.real)('pings of a peer that does not read are not queued', () => {
+      const count = 6000;
+      const received = { messages: 0 };
+      return backend.run(() =>
+        withWsServer(
+          function* (ws): Operation<void> {
+            while ((yield* ws.receive()) !== null) received.messages++;
+          },
+          function* (server): Operation<void> {
+            using socket = yield* connectRaw(server);
+            const ping = maskedFrame(0x89, 'p'.repeat(125));
+            for (let i = 0; i < count; i++) yield* socket.sendAll(ping);
+            yield* socket.sendAll(maskedFrame(0x81, 'end'));
+            yield* eventually('the server has read them', () => received.messages === 1);
+            yield* socket.sendAll(maskedFrame(0x88, ''));
+            const frames = yield* readFrames(socket);
+            expect(frames.at(-1)?.[0]).toBe(0x88);
+            expect(frames.length).toBeLessThan(count / 2);
+          },
+        ),
+      );
+    });
+
     it('a silent peer is pinged, and lost if it does not answer', () => {
       const codes: unknown[] = [];
       return backend.run(() =>
