@@ -24,10 +24,13 @@ import type { Connection } from './connection.ts';
 import type { ServerImpl } from './server.ts';
 import type { CloseReason } from './stats.ts';
 
+/** Error codes after an end of file: a send may be answered with a reset, which is reported as
+ *  EPIPE, and the close frame of a WebSocket connection is missing. */
+const END_CODES: ReadonlySet<unknown> = new Set(['EPIPE', 'ERR_WS_ABNORMAL_CLOSURE']);
 /** Error codes of a peer that disconnects, also in the middle of a TLS stream. */
 const DISCONNECT_CODES: ReadonlySet<unknown> = new Set([
+  ...END_CODES,
   'ECONNRESET',
-  'EPIPE',
   'ERR_TLS_TRUNCATED',
 ]);
 /** In addition, error codes of a peer that has become unreachable (tcp(7), "Error handling"). */
@@ -237,8 +240,7 @@ export function isPeerFault(error: unknown, socket: Socket): boolean {
   // The handler has closed its socket, whose state is unknown then: assume the likely case.
   if (socket.closed) return codes.every((code) => DISCONNECT_CODES.has(code));
   const state = peerState(socket);
-  // A send after the end of file may be answered with a reset, which is reported as EPIPE.
-  return state === 'broken' || (state === 'ended' && codes.every((code) => code === 'EPIPE'));
+  return state === 'broken' || (state === 'ended' && codes.every((code) => END_CODES.has(code)));
 }
 
 /** The code of an error, or the codes of all errors in a group. Never throws. */

@@ -39,6 +39,7 @@ describe('a fault of the peer', () => {
     ['ECONNRESET', ['broken', 'closed']],
     ['ERR_TLS_TRUNCATED', ['broken', 'closed']],
     ['EPIPE', ['ended', 'broken', 'closed']],
+    ['ERR_WS_ABNORMAL_CLOSURE', ['ended', 'broken', 'closed']],
     ['ETIMEDOUT', ['broken']],
     ['EHOSTUNREACH', ['broken']],
     ['ECONNREFUSED', []],

@@ -103,6 +103,8 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
   #message: string | Buffer | undefined = undefined;
   #failure: WebSocketError | null = null;
   #closeSent = false;
+  /** True: a close frame is sent as soon as a receive waits. */
+  #draining = false;
   /** Set when nothing more will be received. Created when a task waits for it. */
   #ended: Event | null = null;
   readonly #timer: Timer = new Timer(this);
@@ -123,7 +125,11 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
     const limits = { isServer: parts.isServer, maxBytes: maxMessageBytes, maxFragments };
     this.receiver = parts.engine.createReceiver(limits, this);
     this.#incoming = new IncomingFrames(this, maxMessageBytes);
-    socket.onDrain = () => this.#beginClose(1001, 'going away');
+    socket.onDrain = () => {
+      this.#draining = true;
+      // Otherwise a task handles a message, and may still have to answer it.
+      if (socket.receiving !== null) this.awaitsPeer();
+    };
     this.#arm();
   }
 
@@ -327,6 +333,10 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
 
   get peerClosed(): boolean {
     return this.closeCode !== undefined;
+  }
+
+  awaitsPeer(): void {
+    if (this.#draining) this.#beginClose(1001, 'going away');
   }
 
   check(): void {

@@ -26,6 +26,8 @@ export interface FrameHandler {
   takeMessage(): string | Buffer | undefined;
   /** True: the peer has sent its close frame. */
   readonly peerClosed: boolean;
+  /** No complete frame has arrived. */
+  awaitsPeer(): void;
   /** Throws if the connection has failed. */
   check(): void;
   /** The peer violated the protocol. */
@@ -62,7 +64,10 @@ export class IncomingFrames
       handler.check();
       if (handler.peerClosed) return null;
       const frame = this.#takeFrame(buffer);
-      if (frame === undefined) return undefined;
+      if (frame === undefined) {
+        handler.awaitsPeer();
+        return undefined;
+      }
       const fault = handler.receiver.write(frame);
       if (fault !== null) handler.fail(fault.message, fault.closeCode);
       const message = handler.takeMessage();

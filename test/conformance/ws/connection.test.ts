@@ -99,6 +99,32 @@ for (const backend of backends) {
       );
     });
 
+    it('a drain closes a busy connection after its handler has answered', () => {
+      let isBusy = false;
+      return backend.run(() =>
+        withWs(
+          function* (ws): Operation<void> {
+            while ((yield* ws.receive()) !== null) {
+              isBusy = true;
+              yield* sleep(20);
+              yield* ws.send('the answer');
+            }
+          },
+          function* (ws, server): Operation<void> {
+            yield* ws.send('a request');
+            yield* eventually('the handler works', () => isBusy);
+            server.stop();
+            expect(yield* ws.receive()).toBe('the answer');
+            expect(yield* ws.receive()).toBeNull();
+            expect(ws.closeCode).toBe(1001);
+            yield* ws.close();
+            yield* eventually('the drain ends', () => server.stats().open === 0);
+            expect(server.stats().failed).toBe(0);
+          },
+        ),
+      );
+    });
+
     it('fragments are joined, with control frames between them', () => {
       return backend.run(() =>
         withWsServer(echoMessages, function* (server): Operation<void> {
@@ -218,6 +244,17 @@ for (const backend of backends) {
             expect({ failed, resetByPeer }).toEqual({ failed: 0, resetByPeer: 1 });
           },
         ),
+      );
+    });
+
+    it('a peer that ends without a close frame is counted as a reset, not as a failure', () => {
+      return backend.run(() =>
+        withWsServer(echoMessages, function* (server): Operation<void> {
+          const socket = yield* connectRaw(server);
+          socket.close();
+          yield* eventually('the connection ends', () => server.stats().closed.peerReset === 1);
+          expect(server.stats().failed).toBe(0);
+        }),
       );
     });
 
