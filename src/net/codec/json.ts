@@ -17,7 +17,8 @@ const utf8: InstanceType<typeof TextDecoder> = new TextDecoder('utf-8', {
  * JSON values (RFC 8259) in the messages of `codec`, for example one value per line. `null` is not
  * a message, because `receive` returns it at end of file.
  * Errors of a receive: those of `codec`, and ERR_MALFORMED_MESSAGE for a text that is not JSON, for
- * `null`, and for invalid UTF-8: `recoverable`, so the next receive returns the next message.
+ * `null`, and for invalid UTF-8: `recoverable`, so the next receive returns the next message. In
+ * `lines` and other codecs of text, invalid UTF-8 has been replaced by U+FFFD instead.
  * Errors of a send: those of `codec`, and a TypeError for a value that JSON cannot represent.
  *
  * @example
