@@ -3,12 +3,12 @@
  * declarations, then builds the native addon if that is possible: the portable backend does
  * not need it.
  *
- *   build/compiled/**.js ──► dist/index.js, sim.js, …, cli/*.js ──► dist/layers/*.js
+ *   build/compiled/**.js ──► dist/index.js, sim.js, …, cli/*.js ──► dist/bundles/*.js
  *
  * Bundles, because Node opens the modules of a program at the same time: with one file for each
- * module, `import 'coronet'` needs seventy descriptors and takes twice as long. A layer is one
- * file, two levels below the package root as its modules in src/ are, so that a path relative to
- * `import.meta.url` is the same in src/ and in dist/.
+ * module, `import 'coronet'` needs seventy descriptors and takes twice as long. A file costs about
+ * a millisecond, so all that `import 'coronet'` needs is in one; what only another entry point
+ * needs is in a file of its own.
  *
  * dist/ is updated in place and stale files are removed afterwards, so that a program that runs
  * from dist/ during a build finds every file.
@@ -38,18 +38,18 @@ const ENTRIES = {
   'cli/thread-main': 'cli/sim/thread-main.js',
 };
 
-const LAYERS = [
-  'support',
-  'kernel',
-  'flow',
-  'net',
-  'server',
-  'ws',
-  'topics',
-  'node',
-  'interop',
-  'sim',
-];
+/**
+ * The files in dist/bundles/. A module goes into the first one that matches it or that has a module
+ * which imports it.
+ */
+const BUNDLES = {
+  core: /\/compiled\/(?:kernel|flow|net|server\/[\w-]+\.js|node\/(?!simulation)|interop)|rolldown/,
+  sim: /\/compiled\/(?:sim\/|node\/simulation-support)/,
+  ws: /\/compiled\/ws\//,
+  topics: /\/compiled\/topics\//,
+  health: /\/compiled\/server\/health\//,
+  workers: /\/compiled\/server\/workers\//,
+};
 
 /** Makes the source maps of the bundles point to the TypeScript files. */
 const withSourceMaps = {
@@ -57,6 +57,30 @@ const withSourceMaps = {
   load(id) {
     if (!id.endsWith('.js')) return null;
     return { code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') };
+  },
+};
+
+/**
+ * `import` of a built-in module makes Node wrap it, for which it reads all its properties. That
+ * loads modules that only some of them need: streams of files, MIME types, `parseArgs`.
+ */
+const withoutWrappers = {
+  name: 'without-wrappers',
+  renderChunk(code) {
+    const changed = code.replace(/^import (.+) from "(node:.+)";$/gm, (_, names, id) => {
+      const target = names.replace(/^\* as /, '').replaceAll(' as ', ': ');
+      return `const ${target} = process.getBuiltinModule("${id}");`;
+    });
+    return { code: changed, map: null };
+  },
+};
+
+/** V8 stores and scans a file with other characters as two bytes for each. */
+const withAsciiOnly = {
+  name: 'with-ascii-only',
+  renderChunk(code) {
+    const escaped = (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    return { code: code.replace(/[^\0-\x7f]/g, escaped), map: null };
   },
 };
 
@@ -91,18 +115,20 @@ async function bundle() {
     external: [/^node:/, 'prom-client'],
     // Modules that are imported for their side effects only must stay.
     treeshake: { moduleSideEffects: true },
-    plugins: [withSourceMaps],
+    plugins: [withSourceMaps, withoutWrappers, withAsciiOnly],
   });
   const { output } = await bundled.write({
     dir: dist,
     format: 'esm',
     sourcemap: true,
+    // Names of classes and functions are part of messages.
+    keepNames: true,
     // The source maps contain them. Without them the package loads faster.
     comments: { jsdoc: false },
     chunkFileNames: ({ moduleIds: [first = ''] }) =>
-      first.startsWith(join(compiled, 'cli')) ? 'cli/[name].js' : 'layers/[name].js',
+      first.startsWith(join(compiled, 'cli')) ? 'cli/[name].js' : 'bundles/[name].js',
     codeSplitting: {
-      groups: LAYERS.map((name) => ({ name, test: new RegExp(`/compiled/${name}/`) })),
+      groups: Object.entries(BUNDLES).map(([name, test]) => ({ name, test })),
     },
   });
   await bundled.close();

@@ -124,9 +124,9 @@ export type {
 
 // server: a task for every connection
 
-export { ready } from './server/health/health.ts';
 export { type InheritedListener, inheritedListeners } from './server/inherited-listeners.ts';
 export type { AcceptRate, Handler, ReceiveRate, ServerOptions } from './server/options.ts';
+export { ready } from './server/ready.ts';
 export { serve, tcpServer } from './server/serve.ts';
 export type { Server } from './server/server.ts';
 export type {

@@ -5,7 +5,6 @@
  * not available, which `coronet doctor` prints.
  */
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import type { Endpoint, SocketOption } from '../world/network.ts';
 import type { AddressArguments } from './endpoint.ts';
@@ -310,6 +309,7 @@ const MISSING = 'did not load: the file does not exist';
 function loadFrom(file: string): Addon | string {
   if (!existsSync(file)) return MISSING;
   try {
+    const { createRequire } = process.getBuiltinModule('node:module');
     const addon = fastCopy(createRequire(file)(file));
     if (addon.abi === ADDON_ABI) return addon;
     return `implements version ${addon.abi} of the interface, expected ${ADDON_ABI}`;

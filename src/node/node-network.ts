@@ -1,6 +1,5 @@
 /** The part of a network that both backends have in common: host names, TLS, and system limits. */
 import type { LookupAddress } from 'node:dns';
-import { lookup } from 'node:dns';
 import type { HandshakeStage } from '../world/handshake.ts';
 import type { NetworkLimits, TlsClient } from '../world/network.ts';
 import type { TlsClientOptions, TlsServerOptions } from '../world/tls.ts';
@@ -43,6 +42,7 @@ export abstract class NodeNetwork {
    * stopped; it ends on a thread of libuv, and its result is dropped.
    */
   resolve(host: string, done: ResolveDone): () => void {
+    const { lookup } = process.getBuiltinModule('node:dns');
     let pending = true;
     lookup(host, { all: true, verbatim: true }, (error, addresses) => {
       if (!pending) return;

@@ -1,5 +1,5 @@
 /** The platform of real programs: the Node process. */
-import { randomBytes } from 'node:crypto';
+import type { randomBytes } from 'node:crypto';
 import { channel } from 'node:diagnostics_channel';
 import { closeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -10,6 +10,9 @@ import { duplicateDescriptor, shareInherited, shareListeners } from './process/s
 import { notifyManager } from './process/systemd-notify.ts';
 import { noteTerminal, terminalLost } from './process/terminal.ts';
 import { parentProcess, startWorker } from './process/worker-process.ts';
+
+/** Loaded at its first use: a client of WebSocket needs it for every frame. */
+let random: typeof randomBytes | undefined;
 
 /** The Node process: signals, child processes, exit codes, metrics. */
 export const nodePlatform: Platform = {
@@ -43,7 +46,11 @@ export const nodePlatform: Platform = {
     return parentProcess();
   },
 
-  randomBytes,
+  randomBytes(count: number): Uint8Array {
+    random ??= process.getBuiltinModule('node:crypto').randomBytes;
+    return random(count);
+  },
+
   parallelism: availableParallelism(),
 
   report(line: string): void {

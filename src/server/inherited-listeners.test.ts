@@ -1,9 +1,9 @@
 /** Inherited listeners: the variables of a service manager. */
 import { describe, expect, it, test } from 'vitest';
 import { run } from '../node/run.ts';
-import { ready } from './health/health.ts';
 import type { InheritedListener } from './inherited-listeners.ts';
 import { inheritedListeners, readInherited } from './inherited-listeners.ts';
+import { ready } from './ready.ts';
 
 /** The listeners of process 7 with these variables, which must be removed. */
 function inheritedWith(variables: Record<string, string>): readonly InheritedListener[] {

@@ -1,11 +1,12 @@
 /** Sockets as web streams, and web streams as sockets. */
 import type {
   ReadableByteStreamController,
+  ReadableStream,
   ReadableStreamDefaultReader,
   ReadableStreamReadResult,
+  WritableStream,
   WritableStreamDefaultWriter,
 } from 'node:stream/web';
-import { ReadableStream, WritableStream } from 'node:stream/web';
 import { Socket } from '../../net/tcp/socket.ts';
 import { connectionReset, StreamTransport } from '../../node/stream/stream-transport.ts';
 import { show, wrongType } from '../../support/checks.ts';
@@ -78,6 +79,7 @@ class WebSocketHalves extends SocketHalves {
 }
 
 function readableOf(halves: WebSocketHalves): ReadableStream<Uint8Array> {
+  const { ReadableStream } = process.getBuiltinModule('node:stream/web');
   return new ReadableStream(
     {
       type: 'bytes',
@@ -113,6 +115,7 @@ function pull(halves: WebSocketHalves, controller: ReadableByteStreamController)
 }
 
 function writableOf(halves: WebSocketHalves): WritableStream<Uint8Array> {
+  const { WritableStream } = process.getBuiltinModule('node:stream/web');
   return new WritableStream<Uint8Array>({
     write: (chunk) => write(halves, chunk),
     close: () => {

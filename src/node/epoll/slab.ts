@@ -10,8 +10,6 @@
  *  2. JavaScript allocates the memory. External memory is not allowed in every build (V8 sandbox),
  *     and creating it costs fifty times as much as a view.
  */
-import { getHeapStatistics } from 'node:v8';
-import { markAsUntransferable } from 'node:worker_threads';
 
 /** Length of a slab, and so the most bytes of one receive. */
 export const SLAB_BYTES: number = 65536;
@@ -62,6 +60,8 @@ export class Slabs {
   /** The memory of the copies, and the number of used bytes in it. */
   #copies: Buffer = NO_MEMORY;
   #copied = 0;
+  readonly #markAsUntransferable =
+    process.getBuiltinModule('node:worker_threads').markAsUntransferable;
 
   /** Slabs that this network itself holds. */
   get held(): number {
@@ -107,7 +107,7 @@ export class Slabs {
     const { length } = slice;
     if (this.#copies.length - this.#copied < length) {
       this.#copies = Buffer.allocUnsafeSlow(COPIES_BYTES);
-      markAsUntransferable(this.#copies.buffer);
+      this.#markAsUntransferable(this.#copies.buffer);
       this.#copied = 0;
     }
     const copy = new Slice(this.#copies.buffer, this.#copied, length);
@@ -137,7 +137,7 @@ export class Slabs {
   #renew(): void {
     this.memory = Buffer.allocUnsafeSlow(SLAB_BYTES);
     this.#buffer = this.memory.buffer;
-    markAsUntransferable(this.#buffer); // Transferring one slice must not detach the others.
+    this.#markAsUntransferable(this.#buffer); // Transferring one slice must not detach the others.
     this.offset = 0;
     this.#remaining = SLAB_BYTES;
     if (this.#made % CHECK_EVERY === 0) this.#manyAlive = externalBytes() > MANY_SLABS * SLAB_BYTES;
@@ -151,5 +151,5 @@ export class Slabs {
  * full collection, so every slab would outlive its slices, and a receive took 60 ns longer.
  */
 function externalBytes(): number {
-  return getHeapStatistics().external_memory;
+  return process.getBuiltinModule('node:v8').getHeapStatistics().external_memory;
 }

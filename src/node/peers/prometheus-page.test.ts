@@ -3,25 +3,25 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { stderr } from '../process/line-output.ts';
 import { metricsPage } from './prometheus-page.ts';
 
-const missing = vi.hoisted(() => ({ name: '' }));
+let missing = '';
 
-vi.mock('node:module', async (load) => {
-  const real = await load<typeof import('node:module')>();
-  const createRequire: typeof real.createRequire = (url) => {
-    const load = real.createRequire(url);
-    const guarded = (name: string): unknown => {
-      if (name !== missing.name) return load(name);
-      throw Object.assign(new Error(`Cannot find module '${name}'`), { code: 'MODULE_NOT_FOUND' });
-    };
-    return Object.assign(guarded, load);
+function withoutMissing(load: NodeJS.Require): NodeJS.Require {
+  const guarded = (name: string): unknown => {
+    if (name !== missing) return load(name);
+    throw Object.assign(new Error(`Cannot find module '${name}'`), { code: 'MODULE_NOT_FOUND' });
   };
-  return { ...real, createRequire };
-});
+  return Object.assign(guarded, load);
+}
 
 let lines: string[];
 
 beforeEach(() => {
   lines = [];
+  const modules = process.getBuiltinModule('node:module');
+  const { createRequire } = modules;
+  vi.spyOn(modules, 'createRequire').mockImplementation((url) => {
+    return withoutMissing(createRequire(url));
+  });
   vi.spyOn(stderr, 'write').mockImplementation((line) => void lines.push(line));
 });
 
@@ -36,7 +36,7 @@ function writePage(): Promise<string> {
 }
 
 it('without prom-client, every page fails with the install command, reported once', async () => {
-  missing.name = 'prom-client';
+  missing = 'prom-client';
   for (let i = 0; i < 2; i++) {
     await expect(writePage()).rejects.toMatchObject({
       code: 'ERR_MISSING_PEER',
@@ -47,7 +47,7 @@ it('without prom-client, every page fails with the install command, reported onc
 });
 
 it('the page is available as soon as prom-client has been installed', async () => {
-  missing.name = '';
+  missing = '';
   expect(await writePage()).toContain('process_cpu_seconds_total');
   expect(lines).toEqual([]);
 });

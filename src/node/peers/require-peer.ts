@@ -1,5 +1,4 @@
 /** Loads optional peer dependencies. */
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { CoronetError } from '../../kernel/errors.ts';
 import { packageRoot } from '../process/package-location.ts';
@@ -9,6 +8,7 @@ import { packageRoot } from '../process/package-location.ts';
  * `import` does not. Error: ERR_MISSING_PEER with the install command.
  */
 export function requirePeer(name: string, user: string): unknown {
+  const { createRequire } = process.getBuiltinModule('node:module');
   try {
     return createRequire(join(packageRoot, 'package.json'))(name);
   } catch (cause) {

@@ -2,7 +2,6 @@
  * The WebSocket framing of the npm package `ws`, an optional peer dependency. Its Receiver and its
  * Sender are exported and not documented, so websocket-engine.test.ts states what is used of them.
  */
-import { createHash } from 'node:crypto';
 import type {
   WebSocketEngine,
   WebSocketEvents,
@@ -58,6 +57,7 @@ export const websocketEngine: WebSocketEngine = {
   },
 
   acceptKey(key: string): string {
+    const { createHash } = process.getBuiltinModule('node:crypto');
     return createHash('sha1').update(`${key}${ACCEPT_GUID}`).digest('base64');
   },
 };

@@ -20,7 +20,6 @@
  * node:dgram binds, connects and sends within the call.
  */
 import type { RemoteInfo, Socket } from 'node:dgram';
-import { createSocket } from 'node:dgram';
 import type { AddressInfo } from 'node:net';
 import { constants } from 'node:os';
 import { ClosedError } from '../../kernel/errors.ts';
@@ -80,7 +79,7 @@ export class PortableDatagram extends Readiness implements DatagramTransport {
     this.#network = network;
     this.#options = options;
     this.#maxLength = options.maxLength ?? MAX_DATAGRAM;
-    this.#socket = createSocket({
+    this.#socket = process.getBuiltinModule('node:dgram').createSocket({
       type: address.family === 6 ? 'udp6' : 'udp4',
       ipv6Only: options.ipv6Only === true,
       reuseAddr: options.reuseAddress === true,

@@ -17,7 +17,7 @@ function ownFile(): string {
 const file: string = ownFile();
 
 /** The place of this module in the package: in src/, and in the bundle of its layer in dist/. */
-const PLACES = /[\\/](?:src[\\/]node[\\/]process[\\/][\w-]+\.ts|dist[\\/]layers[\\/]node\.js)$/;
+const PLACES = /[\\/](?:src[\\/]node[\\/]process[\\/][\w-]+\.ts|dist[\\/]bundles[\\/]core\.js)$/;
 const root = PLACES.test(file) ? file.replace(PLACES, '') : undefined;
 
 /** The file of the bundle that a bundler has made of a program; undefined: this is the package. */

@@ -14,7 +14,6 @@
  * address.
  */
 
-import { spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import * as net from 'node:net';
 import { constants } from 'node:os';
@@ -144,6 +143,7 @@ function listenInChild(fd: number, at: Endpoint): void {
     server.on('error', ({ errno }) => process.exit(Math.min(-errno, 255)));
     server.listen({ fd: 3, backlog: ${MAX_BACKLOG} });
     if (server.listening) process.exit(0);`;
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
   const { status, error } = spawnSync(process.execPath, ['-e', script], {
     stdio: ['ignore', 'ignore', 'ignore', fd],
     timeout: 10_000,
@@ -198,6 +198,7 @@ const GETSOCKNAME_SCRIPT = `
 
 /** The address of an inherited listener, read without the addon. */
 export function boundByNode(fd: number): Endpoint {
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
   const { stdout } = spawnSync(process.execPath, ['-e', GETSOCKNAME_SCRIPT], {
     stdio: ['ignore', 'pipe', 'ignore', fd],
     encoding: 'utf8',

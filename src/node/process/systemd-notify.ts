@@ -3,7 +3,6 @@
  * Unix socket. Node does not support such sockets, so the addon sends them. Without the addon the
  * program `systemd-notify` sends them, if it is installed.
  */
-import { spawn } from 'node:child_process';
 import { getSystemErrorName } from 'node:util';
 import { loadAddon } from '../addon.ts';
 import { addressArguments } from '../endpoint.ts';
@@ -41,6 +40,7 @@ export function notifyManager(lines: string): void {
 function notifyByCommand(lines: string, manager: string): void {
   const args = [`--pid=${process.pid}`, ...lines.split('\n').filter((line) => line !== '')];
   const env = { ...process.env, NOTIFY_SOCKET: manager };
+  const { spawn } = process.getBuiltinModule('node:child_process');
   const child = spawn('systemd-notify', args, { env, stdio: 'ignore' });
   child.on('error', ({ code }: NodeJS.ErrnoException) => {
     const why =

@@ -4,7 +4,6 @@
  * two it is.
  */
 import { closeSync, openSync } from 'node:fs';
-import { isatty } from 'node:tty';
 
 /** Standard input, output and error. */
 const STREAMS = [0, 1, 2] as const;
@@ -17,6 +16,7 @@ let hadTerminal: boolean | undefined;
  * nohup(1), is to continue without the terminal.
  */
 export function noteTerminal(): void {
+  const { isatty } = process.getBuiltinModule('node:tty');
   hadTerminal ??= STREAMS.some((fd) => isatty(fd)) && hasControllingTerminal();
 }
 

@@ -6,7 +6,6 @@
  * guard against invalid input (see guardChannel).
  */
 import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { firstLine } from '../../support/checks.ts';
 import type {
@@ -27,6 +26,7 @@ const OWN_OPTION = /^(?:--(?:inspect|eval|print|input-type|watch|test)\b|-(?:e|p
 export function startWorker(start: WorkerStart, events: WorkerEvents): WorkerProcess {
   const { module, args = [], environment = {}, descriptors = [] } = start;
   const file = module.startsWith('file:') ? fileURLToPath(module) : module;
+  const { spawn } = process.getBuiltinModule('node:child_process');
   try {
     const child = spawn(process.execPath, [...sharedOptions(), file, ...args], {
       env: { ...process.env, ...environment },

@@ -7,7 +7,6 @@
  * object of the handshake as `this`.
  */
 import type { SecureContext, Server, TLSSocket } from 'node:tls';
-import { createServer } from 'node:tls';
 import { TimeoutError } from '../../kernel/errors.ts';
 import type { HandshakeStage, PendingHandshake } from '../../world/handshake.ts';
 import type { Transport } from '../../world/network.ts';
@@ -55,7 +54,7 @@ export class TlsHandshakeStage implements HandshakeStage {
     // Checks the options first: the error of `createServer` would not name the option.
     secureContext(nodeOptions, 'tls');
     const server = withPlainErrors('tls', () =>
-      createServer({ ...nodeOptions, allowHalfOpen: true }),
+      process.getBuiltinModule('node:tls').createServer({ ...nodeOptions, allowHalfOpen: true }),
     );
     const { requestCert = false, rejectUnauthorized = true } = options;
     reportOutcomes(server, requestCert && rejectUnauthorized);

@@ -6,7 +6,6 @@
  */
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { connect } from 'node:tls';
 import type { HandshakeStage } from '../../world/handshake.ts';
 import type { TlsClient } from '../../world/network.ts';
 import type { TlsClientOptions, TlsPeerCertificate, TlsServerOptions } from '../../world/tls.ts';
@@ -30,6 +29,7 @@ export class TlsLayer {
   readonly handshakes: Set<TlsHandshake> = new Set();
 
   client(options: TlsClientOptions): TlsClient {
+    const { connect } = process.getBuiltinModule('node:tls');
     const context = secureContext(contextOptions(options), 'tls');
     return (raw, host) => {
       const cipher = new CipherStream(raw);

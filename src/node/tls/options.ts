@@ -4,7 +4,6 @@ import type {
   SecureContext,
   SecureContextOptions,
 } from 'node:tls';
-import { createSecureContext } from 'node:tls';
 import { UsageError } from '../../kernel/errors.ts';
 import { wrongType } from '../../support/checks.ts';
 import type { TlsIdentity, TlsOptions, TlsServerOptions } from '../../world/tls.ts';
@@ -41,6 +40,7 @@ export function handshakeTimeoutOf({ handshakeTimeoutMs }: TlsOptions): number {
 
 /** A context with the certificate and the key of `options`. Errors: ERR_TLS_OPTIONS. */
 export function secureContext(options: SecureContextOptions, where: string): SecureContext {
+  const { createSecureContext } = process.getBuiltinModule('node:tls');
   return withPlainErrors(where, () => createSecureContext(options));
 }
 

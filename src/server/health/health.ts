@@ -1,5 +1,5 @@
 /**
- * `ready`, and `health`, which answers the questions of probes and scrapers over HTTP.
+ * `health` answers the questions of probes and scrapers over HTTP.
  *
  *   GET /livez     200 while the scheduler runs: the response itself is the proof
  *   GET /readyz    200 while the program is ready, otherwise 503
@@ -36,26 +36,6 @@ import { collectMetrics, metricsPage, refreshAll } from './metrics.ts';
 const REQUEST_TIMEOUT_MS = 5000;
 /** The pause after an accept that failed, if no connection can be closed for its descriptor. */
 const ACCEPT_PAUSE_MS = 1000;
-
-/**
- * Reports that the program can serve: `onReady` of `main` is called, `/readyz` returns 200, and
- * systemd receives READY=1. Without a call, the program is ready once its first server listens;
- * with `main(op, { ready: 'manual' })` it is ready only after this call. Only the first call has an
- * effect, and none after the first signal that stops the program, or without `main`. Must be called
- * in a task.
- *
- * Errors: ERR_NO_TASK; exceptions of `onReady`.
- *
- * @example
- * await main(function* () {
- *   yield* fillCache();
- *   ready();
- *   yield* tcpServer(25000, handler);
- * }, { ready: 'manual' });
- */
-export function ready(): void {
-  currentWorld().program?.becomeReady();
-}
 
 /** Options of `health`. */
 export interface HealthOptions {

@@ -1,6 +1,5 @@
 /** TLS of clients on the native engine: the context, and the check of the server's certificate. */
 import { isIP } from 'node:net';
-import { checkServerIdentity } from 'node:tls';
 import type { TlsClientOptions, TlsPeerCertificate } from '../../../world/tls.ts';
 import type { Addon } from '../../addon.ts';
 import { contextOptions } from '../../tls/options.ts';
@@ -25,6 +24,7 @@ export function clientRole(
 ): TlsRole {
   const { session, rejectUnauthorized = true } = options;
   const servername = options.servername ?? (isIP(host) === 0 ? host : '');
+  const { checkServerIdentity } = process.getBuiltinModule('node:tls');
   const checkIdentity = options.checkServerIdentity ?? (checkServerIdentity as IdentityCheck);
   return {
     context,

@@ -1,5 +1,4 @@
 /** The facts about an established TLS connection on the native engine. */
-import { X509Certificate } from 'node:crypto';
 import type { TlsInfo, TlsPeerCertificate } from '../../../world/tls.ts';
 import type { Addon } from '../../addon.ts';
 import { certificateErrorCode } from './certificate-errors.ts';
@@ -99,5 +98,6 @@ function cipherName(addon: Addon, handle: number, number: number): string {
 
 /** The certificate in the form that node:tls returns from `getPeerCertificate`. */
 function legacyCertificate(der: Buffer): TlsPeerCertificate {
+  const { X509Certificate } = process.getBuiltinModule('node:crypto');
   return new X509Certificate(der).toLegacyObject() as unknown as TlsPeerCertificate;
 }

@@ -2,7 +2,6 @@
  * TLS of listeners on the native engine: the contexts, the check of the client's certificate, and
  * the handshake stage.
  */
-import { createHash } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import { TimeoutError } from '../../../kernel/errors.ts';
 import type { ReadinessWaiter } from '../../../kernel/readiness.ts';
@@ -62,6 +61,7 @@ function ownContext(addon: Addon, options: TlsServerOptions): NativeContext | un
 
 /** The defaults of `tls.Server`: the server's order of ciphers, sessions of this program only. */
 function withServerDefaults(options: SecureContextOptions): SecureContextOptions {
+  const { createHash } = process.getBuiltinModule('node:crypto');
   const program = createHash('sha1').update(process.argv.join(' ')).digest('hex');
   return { honorCipherOrder: true, sessionIdContext: program.slice(0, 32), ...options };
 }
