@@ -82,7 +82,7 @@ const BUNDLED_LINES = 6;
  */
 function findRuntimeDirectory(): string | undefined {
   try {
-    const own = /^(?:file:\/\/)?(.*\/)(?:kernel\/debug\.ts|layers\/kernel\.js)$/;
+    const own = /^(?:file:\/\/)?(.*\/)(?:kernel\/debug\.ts|bundles\/core\.js)$/;
     return own.exec(import.meta.url)?.[1];
   } catch {
     return undefined;

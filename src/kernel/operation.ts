@@ -141,7 +141,7 @@ export function rejectAwait(operation: { return(): unknown }, reject: unknown): 
 export function operationOf<T>(source: OperationSource<T>): Operation<T> {
   const operation: unknown = typeof source === 'function' ? source() : source;
   if (!isOperation(operation)) throw notAnOperation(operation);
-  if (isGenerator(operation)) markDriven(operation);
+  if (isGenerator(operation) && !isGeneratorFunction(source)) markDriven(operation);
   return operation as Operation<T>;
 }
 
@@ -160,6 +160,11 @@ const DRIVEN: unique symbol = Symbol('driven');
 
 function isGenerator(operation: Operation<unknown>): boolean {
   return (operation as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === 'Generator';
+}
+
+/** Each of its calls returns a new generator, to which nothing else refers. */
+function isGeneratorFunction(source: unknown): boolean {
+  return (source as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === 'GeneratorFunction';
 }
 
 function markDriven(generator: Operation<unknown> & MarkedGenerator): void {
