@@ -4,6 +4,7 @@
  *  - The line that made an operation is recorded, for the reports of task/undriven.ts.
  *  - Tasks record the source line that spawned them, and the lines at which they were suspended.
  *  - A step that holds the thread for a long time is reported.
+ *  - Bytes on loan are overwritten at the end of the step that borrowed them.
  *
  * It is on during a run with `debug: true`, or always with CORONET_DEBUG=1, which the host reads.
  * When it is off, each check costs one comparison.
@@ -31,10 +32,25 @@ export function enterDebug(): () => void {
   };
 }
 
-/** Records the source lines of tasks. */
+/** Overwrites bytes whose loan has ended. */
+const POISON = 0xdb;
+
+/** Records the source lines of tasks, and the bytes on loan. */
 class Tracker {
+  #lent: Uint8Array | null = null;
   readonly #spawned = new WeakMap<TaskImpl, string>();
   readonly #suspended = new WeakMap<TaskImpl, string>();
+
+  /** `bytes` are on loan until the next loan, or until the running task waits. */
+  lend(bytes: Uint8Array): void {
+    this.endLoan();
+    this.#lent = bytes;
+  }
+
+  endLoan(): void {
+    this.#lent?.fill(POISON);
+    this.#lent = null;
+  }
 
   spawned(task: TaskImpl): void {
     this.#spawned.set(task, callerLines(1));

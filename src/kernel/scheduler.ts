@@ -241,6 +241,7 @@ export class Scheduler {
     }
     task.context = this.contexts?.leave();
     current.task = outer;
+    debug.tracker?.endLoan();
     this.callHook('stepEnds', task);
     this.#noteLongStep(task, this.now() - startedAt);
     if (result === null) return this.#fail(task, thrown);

@@ -263,6 +263,10 @@ export interface Transport extends Readiness {
    */
   tryRecv(max: number): Buffer | undefined;
 
+  /** As `tryRecv`, into memory that the backend shares: the result is valid until the next receive
+   *  of any transport of the backend. Absent: `tryRecv` is as cheap. */
+  tryBorrow?(max: number): Buffer | undefined;
+
   /** Receives into `into`, which is not empty. Returns the number of bytes; 0: end of file; −1:
    *  would block. */
   tryRecvInto(into: Uint8Array): number;

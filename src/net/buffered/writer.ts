@@ -4,6 +4,7 @@ import type { Operation } from '../../kernel/operation.ts';
 import { checkInteger, checkOptionalBoolean } from '../../support/checks.ts';
 import { checkBytes, memoryChanged } from '../bytes.ts';
 import { busySocket, exceedsHighWaterMark, notFlushed, unflushedBytes } from '../errors.ts';
+import { keep } from '../tcp/loan.ts';
 import { NO_PIECES, Pieces, SendPieces } from '../tcp/send.ts';
 import type { Socket } from '../tcp/socket.ts';
 
@@ -95,7 +96,7 @@ export class Writer {
       this.#copy(data, length);
     } else {
       this.#seal();
-      this.#pieces.push(typeof data === 'string' ? Buffer.from(data) : data);
+      this.#pieces.push(typeof data === 'string' ? Buffer.from(data) : keep(data));
     }
     this.#waiting += length;
     this.#lastFlushFailed = false;

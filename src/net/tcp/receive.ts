@@ -119,17 +119,20 @@ class ReceiveCase<T> extends AttemptCase<T> {
   }
 }
 
+/** `recv` and `borrow`. */
 export class ReceiveBuffer extends Receive<Buffer, Socket> {
   protected get call(): string {
-    return 'socket.recv()';
+    return this.borrows ? 'socket.borrow()' : 'socket.recv()';
   }
 
   max = 0;
+  /** True: the result is on loan. */
+  borrows = false;
 
   protected attempt(): Buffer | undefined {
     const { socket } = this;
     socket.checkUnread();
-    return socket.mayReceive() ? socket.receive(this.max) : undefined;
+    return socket.mayReceive() ? socket.receive(this.max, this.borrows) : undefined;
   }
 }
 

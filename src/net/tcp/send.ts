@@ -6,6 +6,7 @@ import { memoryChanged } from '../bytes.ts';
 import { busySocket, isTransient } from '../errors.ts';
 import { ReusableOperation } from '../reusable-operation.ts';
 import type { Datagram } from '../udp/datagram.ts';
+import { keep } from './loan.ts';
 import type { Socket } from './socket.ts';
 
 /** The loop of every send: attempt, wait for 'send', attempt again until it is complete. */
@@ -23,7 +24,10 @@ export abstract class Send<T, S extends Socket | Datagram> extends ReusableOpera
       if (socket.sending !== null) return this.throw(busySocket('send', socket.name));
       this.begun = true;
       socket.sending = this;
-      if (mustPause()) return PAUSE;
+      if (mustPause()) {
+        this.keepData();
+        return PAUSE;
+      }
     }
     let complete: boolean;
     try {
@@ -33,6 +37,7 @@ export abstract class Send<T, S extends Socket | Datagram> extends ReusableOpera
       return this.throw(error);
     }
     if (complete) return this.finish(this.result());
+    this.keepData();
     this.wait ??= sendWait(socket.transport);
     return this.wait;
   }
@@ -40,6 +45,8 @@ export abstract class Send<T, S extends Socket | Datagram> extends ReusableOpera
   /** One attempt, or several while they make progress. True: the send is complete. */
   protected abstract attempt(): boolean;
   protected abstract result(): T;
+  /** Before a wait: copies data that is on loan. */
+  protected abstract keepData(): void;
   /** `attempt` has thrown. */
   protected abstract failed(error: unknown): void;
 }
@@ -81,7 +88,7 @@ export class SendSome extends StreamSend<number> {
     return 'socket.send(data)';
   }
 
-  private readonly data: Uint8Array;
+  private data: Uint8Array;
   private readonly length: number;
 
   constructor(socket: Socket, data: Uint8Array) {
@@ -99,6 +106,10 @@ export class SendSome extends StreamSend<number> {
 
   protected result(): number {
     return this.sent;
+  }
+
+  protected keepData(): void {
+    this.data = keep(this.data);
   }
 }
 
@@ -128,6 +139,10 @@ export class SendAll extends StreamSend<void> {
 
   protected result(): void {}
 
+  protected keepData(): void {
+    this.data = keep(this.data);
+  }
+
   protected override settle(complete: boolean): void {
     this.data = NOTHING;
     super.settle(complete);
@@ -150,6 +165,10 @@ export abstract class SendPieces extends StreamSend<void> {
   }
 
   protected result(): void {}
+
+  protected keepData(): void {
+    this.pieces.keep();
+  }
 
   protected override settle(complete: boolean): void {
     this.pieces = NO_PIECES;
@@ -206,6 +225,13 @@ export class Pieces {
       batch.length === 1 ? socket.transmit(batch[0] as Uint8Array) : socket.transmitv(batch);
     this.#drop(count);
     return count;
+  }
+
+  /** Copies the pieces that are on loan. */
+  keep(): void {
+    for (let i = this.#next; i < this.#list.length; i++) {
+      this.#list[i] = keep(this.#list[i] as Uint8Array);
+    }
   }
 
   /** The pieces that are not sent yet. */

@@ -32,6 +32,7 @@ import { bindAt, untilOpen } from '../bind.ts';
 import { bytesOf } from '../bytes.ts';
 import { currentNetwork } from '../current-world.ts';
 import { busySocket } from '../errors.ts';
+import { keep } from '../tcp/loan.ts';
 import { Receive } from '../tcp/receive.ts';
 import { Send } from '../tcp/send.ts';
 import { checkSizes } from '../tcp/socket-options.ts';
@@ -429,6 +430,10 @@ class SendDatagram extends Send<void, Datagram> {
   }
 
   protected result(): void {}
+
+  protected keepData(): void {
+    if (!this.taken) this.data = keep(this.data);
+  }
 
   protected failed(): void {
     this.taken = false;

@@ -10,6 +10,7 @@ import {
 import type { Endpoint, IncomingDatagram } from '../../world/network.ts';
 import type { Addon, AddonConstants } from '../addon.ts';
 import { DatagramArena, MAX_BATCH, openDatagram } from './datagram.ts';
+import { LoanMemory } from './loan-memory.ts';
 import { ReceiveBatch } from './receive-batch.ts';
 import { EAGAIN, EPOLLERR, EPOLLIN, EPOLLOUT } from './registry.ts';
 import { Slabs } from './slab.ts';
@@ -62,6 +63,7 @@ function makeSocket(maxLength = 100) {
   const registry = {
     addon: addon as unknown as Addon,
     slabs,
+    loan: new LoanMemory(),
     batch: new ReceiveBatch(addon as unknown as Addon, slabs, 1),
     arena: new DatagramArena(addon as unknown as Addon),
     lingering: new Set<never>(),

@@ -74,6 +74,7 @@ import { HAS_TLS } from '../tls/layer.ts';
 import type { LingeringClose } from '../tls/lingering-close.ts';
 import { DatagramArena, openDatagram } from './datagram.ts';
 import { adoptListener, openListener } from './listener.ts';
+import { LoanMemory } from './loan-memory.ts';
 import { ReceiveBatch } from './receive-batch.ts';
 import type { Registered, Registry } from './registry.ts';
 import { Slabs } from './slab.ts';
@@ -120,6 +121,7 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
   readonly settleMs = 0;
   readonly addon: Addon;
   readonly slabs: Slabs = new Slabs();
+  readonly loan: LoanMemory = new LoanMemory();
   readonly batch: ReceiveBatch;
   readonly #poller: number;
   /** The slot index in a handle. */
@@ -254,7 +256,7 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
       transports: count('transport'),
       listeners: count('listener'),
       datagrams: count('datagram'),
-      slabs: this.slabs.held,
+      slabs: this.slabs.held + this.loan.held,
     };
   }
 
@@ -276,6 +278,7 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
     for (const closing of this.lingering) closing.finish(); // Those that began just now.
     this.#table.length = 0;
     this.slabs.drop();
+    this.loan.drop();
     this.#arena = null;
     this.addon.destroyPoller(this.#poller);
   }

@@ -3,6 +3,7 @@ import type { Endpoint } from '../../world/network.ts';
 import type { Addon } from '../addon.ts';
 import type { LingeringClose } from '../tls/lingering-close.ts';
 import type { DatagramArena } from './datagram.ts';
+import type { LoanMemory } from './loan-memory.ts';
 import type { ReceiveBatch } from './receive-batch.ts';
 import type { Slabs } from './slab.ts';
 
@@ -40,6 +41,7 @@ export interface Registered {
 export interface Registry {
   readonly addon: Addon;
   readonly slabs: Slabs;
+  readonly loan: LoanMemory;
   /** Runs at the end of each delivery of events. */
   readonly batch: ReceiveBatch;
   /** Created at first use. */

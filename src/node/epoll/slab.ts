@@ -38,7 +38,7 @@ const CHECK_EVERY = 16;
  * needed here: 50 ns instead of 20.
  */
 type SliceConstructor = new (memory: ArrayBufferLike, offset: number, length: number) => Buffer;
-const Slice = (Buffer as unknown as Record<symbol, SliceConstructor>)[
+export const Slice: SliceConstructor = (Buffer as unknown as Record<symbol, SliceConstructor>)[
   Symbol.species
 ] as SliceConstructor;
 

@@ -124,6 +124,15 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return this.#endOrBlock(received) ? END_OF_FILE : undefined;
   }
 
+  /** Small messages come in batches, into slabs; others into memory that stays in the cache. */
+  tryBorrow(max: number): Buffer | undefined {
+    if (this.#batched !== null) return this.#takeBatched(this.#batched, max);
+    const { loan } = this.registry;
+    const count = this.tryRecvInto(loan.reserve(max));
+    if (count > 0) this.#lastReceived = count;
+    return count < 0 ? undefined : loan.take(count);
+  }
+
   /** Allocates nothing: the caller reuses its memory, which stays in the processor cache. */
   tryRecvInto(into: Uint8Array): number {
     this.#lastReceived = 0;
