@@ -140,10 +140,24 @@ static napi_status add_all(napi_env env, napi_value exports, Environment *enviro
   return add(env, exports, (Export){"stats", coronet_stats}, environment);
 }
 
+/*
+ * glibc returns free memory at the end of its heap to the system above 128 KB, and the next buffers
+ * pay a page fault for each 4 KB. V8 frees received buffers by the megabyte, so a server with
+ * messages of 16 KB would fault in most of its memory again and again: 20 % of its CPU time. glibc
+ * keeps twice the size of the largest mapped block that was freed (mallopt(3), M_MMAP_THRESHOLD,
+ * "dynamic"), and 32 MB is its limit. The block is never touched. A program that sets these limits
+ * itself keeps them, which mallopt here would override; other allocators are not affected.
+ */
+static void keep_freed_memory(void) {
+  void *volatile block = malloc(((size_t)32 << 20) - 65536);
+  free(block);
+}
+
 /* The first socket allocates the table of slots. */
 static Environment *environment_make(napi_env env) {
   Environment *environment = calloc(1, sizeof *environment);
   if (environment == NULL) return NULL;
+  keep_freed_memory();
   environment->env = env;
   environment->first_free = NO_SLOT;
   environment->last_free = NO_SLOT;

@@ -20,6 +20,11 @@ const TIMEOUT_MS = 240_000;
 /** Node uses about twenty itself. */
 const FEW_DESCRIPTORS = 48;
 
+/** The sanitizers bring an allocator of their own. */
+const USES_GLIBC =
+  process.env['CORONET_TEST_PRELOAD'] === undefined &&
+  'glibcVersionRuntime' in (process.report.getReport() as { header: object }).header;
+
 interface Outcome {
   readonly code: number | null;
   readonly signal: string | null;
@@ -80,6 +85,10 @@ describe.runIf(loadAddon().addon !== undefined)('the addon', { timeout: TIMEOUT_
 
   it('does not write into collected or detached memory', async () => {
     expect(await run('memory.mjs')).toEqual(PASSED);
+  });
+
+  it.runIf(USES_GLIBC)('makes glibc keep the memory of freed buffers', async () => {
+    expect(await run('freed-memory.mjs')).toEqual(PASSED);
   });
 
   it('receives and sends datagrams in batches, within the given memory', async () => {
