@@ -129,8 +129,13 @@ export const LINE: Framing<string | null> = {
   call: 'reader.readLine()',
   maxNeeded: ({ max }) => max + 2,
   take(buffer, read) {
+    const decoded = buffer.takeDecoded(read.max);
+    if (decoded !== undefined) return decoded;
     const at = findLineEnd(buffer, read);
-    return at < 0 ? undefined : takeText(buffer, withoutCarriageReturn(buffer, at), at + 1);
+    if (at < 0) return undefined;
+    if (at + 1 < buffer.length) buffer.decodeLines();
+    const length = withoutCarriageReturn(buffer, at);
+    return buffer.takeDecoded(length) ?? takeText(buffer, length, at + 1);
   },
   atEndOfFile: takeLastLine,
 };

@@ -32,6 +32,11 @@ const COPY_BELOW = 4096;
 /** Memory above this size is large. So was the receive: the copy is cheap in comparison. */
 const SHRINK_ABOVE = 2 * COPY_BELOW;
 
+/** Lines are decoded together up to this many bytes. A line that is kept may keep all of them. */
+const MAX_DECODED = 2048;
+const LINE_FEED = 10;
+const CARRIAGE_RETURN = 13;
+
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export class ReaderBuffer {
@@ -44,6 +49,11 @@ export class ReaderBuffer {
   /** No occurrence of `#lastDelimiter` ends before this. */
   #searched = 0;
   #lastDelimiter: Buffer | null = null;
+  /** Lines that were decoded together, with one character for each byte from `#decodedFrom` on. */
+  #decoded = '';
+  #decodedFrom = 0;
+  /** Lines before this byte have characters of several bytes, and are decoded one by one. */
+  #decodedTo = 0;
   /** The first byte that is kept although it was taken; −1: taken bytes are not kept. */
   #mark = -1;
   /** The expected size of the next receive. */
@@ -109,6 +119,40 @@ export class ReaderBuffer {
   /** The first `count` bytes as text. Invalid UTF-8 becomes U+FFFD. */
   text(count: number): string {
     return this.#bytes.toString('utf8', this.#start, this.#start + count);
+  }
+
+  /**
+   * Takes a line of at most `max` bytes that `decodeLines` has decoded, without its end.
+   * `undefined`: there is none.
+   */
+  takeDecoded(max: number): string | undefined {
+    const text = this.#decoded;
+    const from = this.#start - this.#decodedFrom;
+    const end = from >= 0 && from < text.length ? text.indexOf('\n', from) : -1;
+    if (end < 0) return undefined;
+    const length = end - from;
+    const ending = length > 0 && text.charCodeAt(end - 1) === CARRIAGE_RETURN ? 1 : 0;
+    if (length - ending > max) return undefined;
+    const line = text.slice(from, end - ending);
+    this.skip(length + 1);
+    return line;
+  }
+
+  /**
+   * Decodes the complete lines at the beginning. A call of Node for each line would cost more than
+   * everything else that a short line costs. A text with as many characters as bytes has one for
+   * each byte, so a position is the same in both.
+   */
+  decodeLines(): void {
+    const start = this.#start;
+    if (start < this.#decodedTo) return;
+    const last = this.#bytes.lastIndexOf(LINE_FEED, Math.min(this.#end, start + MAX_DECODED) - 1);
+    if (last < start) return;
+    this.#decodedTo = last + 1;
+    const text = this.#bytes.toString('utf8', start, last + 1);
+    if (text.length !== last + 1 - start) return;
+    this.#decoded = text;
+    this.#decodedFrom = start;
   }
 
   /** Removes the first `count` bytes. */
@@ -210,6 +254,9 @@ export class ReaderBuffer {
     this.#start = 0;
     this.#end = bytes.length;
     this.#searched = 0;
+    this.#decoded = '';
+    this.#decodedFrom = 0;
+    this.#decodedTo = 0;
     if (this.#mark > 0) this.#mark = 0;
   }
 }

@@ -224,6 +224,35 @@ describe('readLine', () => {
     expect(linesOf(Buffer.from([0x61, 0xff, 0xe2, 0x86, 0x0a, 0x62]))).toEqual(['a��', 'b']);
   });
 
+  it('readLine returns the same lines whether they are decoded together or one by one', () => {
+    const texts = ['a', '', 'cr\r', 'größer', 'b'.repeat(3000), '漢字', '\r', 'c', '🙂', 'd'];
+    const lines = Array.from({ length: 5 }, () => texts).flat();
+    const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''));
+    const expected = lines.map((line) => line.replace(/\r$/, ''));
+    for (const size of [1, 7, 100, bytes.length]) {
+      const chunks: Buffer[] = [];
+      for (let i = 0; i < bytes.length; i += size) chunks.push(bytes.subarray(i, i + size));
+      const reader = readerOf(...chunks);
+      play(function* () {
+        for (const line of expected) expect(yield* reader.readLine()).toBe(line);
+        expect(yield* reader.readLine()).toBe(null);
+      });
+    }
+  });
+
+  it('readLine and other reads can be mixed among lines that were decoded together', () => {
+    const reader = readerOf('one\ntwo\nthree\n\xfftwo bytes\nfour\nfive\nsix\n');
+    play(function* () {
+      expect(yield* reader.readLine()).toBe('one');
+      expect(textOf(yield* reader.readExactly(2))).toBe('tw');
+      expect(yield* reader.readLine()).toBe('o');
+      expect(textOf(yield* reader.readUntil('\n'))).toBe('three\n');
+      expect(yield* reader.readLine()).toBe('\xfftwo bytes');
+      expect(yield* failureCode(() => reader.readLine({ max: 3 }))).toBe('ERR_LIMIT');
+      expect(yield* reader.readLines()).toEqual(['four', 'five', 'six']);
+    });
+  });
+
   it('readLine limits the bytes of the line without its ending', () => {
     const options = { max: 3 };
     const reader = readerOf('123\r\n', '→\n', '1234\n', '123');

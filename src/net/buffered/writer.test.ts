@@ -82,6 +82,23 @@ describe('a writer', () => {
     expect(Buffer.concat(transport.sends).equals(expected)).toBe(true);
   });
 
+  it('a writer keeps texts and bytes in the order in which they were written', () => {
+    const { transport, writer } = writerOver();
+    const pieces = ['a', Buffer.from('b'), 'ü', '漢', Buffer.from('c'), 'd'.repeat(5000), 'e'];
+    for (const piece of pieces) writer.write(piece);
+    expect(writer.buffered).toBe(Buffer.byteLength(`abü漢c${'d'.repeat(5000)}e`));
+    play(() => writer.flush());
+    expect(transport.sentText).toBe(`abü漢c${'d'.repeat(5000)}e`);
+  });
+
+  it('a writer encodes consecutive texts as one: a character may be divided among them', () => {
+    const { transport, writer } = writerOver();
+    writer.write('\ud83d');
+    writer.write('\ude42');
+    play(() => writer.flush());
+    expect(transport.sentText).toBe('🙂');
+  });
+
   it('a writer rejects values without bytes and invalid high water marks', () => {
     const { socket, writer } = writerOver();
     expect(() => writer.write(7 as unknown as string)).toThrow(TypeError);

@@ -13,6 +13,12 @@ const DEFAULT_HIGH_WATER_MARK = 65536;
 /** Pieces of at least this size are sent without a copy; smaller ones are copied into a chunk. */
 const LARGE_PIECE = 4096;
 
+/** Texts are joined up to this many characters, and encoded together. */
+const MAX_TEXT = 4096;
+
+/** The most bytes of UTF-8 for one character of a string (a UTF-16 code unit). */
+const BYTES_PER_CHARACTER = 3;
+
 /** Chunks for small pieces grow with the amount that is written: small for a short response, … */
 const FIRST_CHUNK = 1024;
 /** … and at most this. */
@@ -60,7 +66,9 @@ export class Writer {
   #chunk: Buffer = NOTHING;
   #from = 0;
   #to = 0;
-  /** The number of bytes that wait and that no flush has taken. */
+  /** Texts that wait, after the chunk: joining them is cheap, and encoding is one call for all. */
+  #text = '';
+  /** The number of bytes that wait and that no flush has taken, without the text. */
   #waiting = 0;
   /** The bytes that the flush in progress has not sent yet. */
   #flushing: Pieces = NO_PIECES;
@@ -75,11 +83,13 @@ export class Writer {
 
   /** The number of bytes that were written and that the network has not taken. */
   get buffered(): number {
+    this.#encode();
     return this.#waiting + this.#flushing.length;
   }
 
   /**
-   * Adds `data` (a text as UTF-8) to the bytes of the next flush. A piece of 4 KB or more is not
+   * Adds `data` (a text as UTF-8) to the bytes of the next flush. Consecutive texts are encoded as
+   * one text. A piece of 4 KB or more is not
    * copied: do not change it until that flush has returned. If it is detached, the flush fails with
    * a TypeError.
    * Errors: ERR_FLUSH_NEEDED if more than `highWaterMark` bytes would wait; then nothing of `data`
@@ -87,18 +97,13 @@ export class Writer {
    */
   write(data: Uint8Array | string): void {
     if (typeof data !== 'string') checkBytes('data', data);
+    else if (this.#join(data)) return;
     const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
     if (length === 0) return;
     if (this.buffered + length > this.#highWaterMark) {
       throw exceedsHighWaterMark(this.buffered, length, this.#highWaterMark);
     }
-    if (length < LARGE_PIECE) {
-      this.#copy(data, length);
-    } else {
-      this.#seal();
-      this.#pieces.push(typeof data === 'string' ? Buffer.from(data) : keep(data));
-    }
-    this.#waiting += length;
+    this.#add(data, length);
     this.#lastFlushFailed = false;
   }
 
@@ -126,6 +131,7 @@ export class Writer {
    */
   discard(): number {
     if (this.#flushing !== NO_PIECES) throw busySocket('send', this.#socket.name);
+    this.#encode();
     const dropped = this.#waiting;
     if (this.partlySent > 0) this.#socket.tear(this.partlySent);
     this.#clear();
@@ -147,8 +153,9 @@ export class Writer {
    * @internal
    */
   sendDue(waits: boolean): boolean {
-    if (!this.#autoFlush || this.#waiting === 0 || this.#socket.sending !== null) return true;
-    if (!waits && this.#waiting * 2 < this.#highWaterMark) return true;
+    const atLeast = this.#waiting + this.#text.length;
+    if (!this.#autoFlush || atLeast === 0 || this.#socket.sending !== null) return true;
+    if (!waits && atLeast * 2 < this.#highWaterMark) return true;
     const pieces = this.beginFlush();
     try {
       for (let sent = 1; pieces.length > 0 && sent > 0; this.partlySent += sent) {
@@ -196,6 +203,7 @@ export class Writer {
 
   /** Passes all waiting pieces to a flush. Throws if the memory of one was detached. @internal */
   beginFlush(): Pieces {
+    this.#encode();
     this.#seal();
     const pieces = new Pieces(this.#pieces);
     if (pieces.length !== this.#waiting) throw memoryChanged('data', this.#pieces);
@@ -214,12 +222,41 @@ export class Writer {
       this.#waiting += rest.length;
     }
     // A connection without bytes to send owns no memory.
-    if (this.#waiting === 0) this.#clear();
+    if (this.#waiting === 0 && this.#text === '') this.#clear();
   }
 
   /** The network has thrown an error into the flush. @internal */
   flushFailed(): void {
     this.#lastFlushFailed = true;
+  }
+
+  /** Adds a short text to the others, if it certainly does not exceed `highWaterMark`. */
+  #join(text: string): boolean {
+    const length = this.#text.length + text.length;
+    if (length > MAX_TEXT) return false;
+    const most = this.#waiting + this.#flushing.length + length * BYTES_PER_CHARACTER;
+    if (most > this.#highWaterMark) return false;
+    this.#text += text;
+    this.#lastFlushFailed = false;
+    return true;
+  }
+
+  /** Encodes the texts that wait. */
+  #encode(): void {
+    const text = this.#text;
+    if (text === '') return;
+    this.#text = '';
+    this.#add(text, Buffer.byteLength(text));
+  }
+
+  #add(data: Uint8Array | string, length: number): void {
+    if (length < LARGE_PIECE) {
+      this.#copy(data, length);
+    } else {
+      this.#seal();
+      this.#pieces.push(typeof data === 'string' ? Buffer.from(data) : keep(data));
+    }
+    this.#waiting += length;
   }
 
   #copy(data: Uint8Array | string, length: number): void {
@@ -248,6 +285,7 @@ export class Writer {
     this.#chunk = NOTHING;
     this.#from = 0;
     this.#to = 0;
+    this.#text = '';
     this.#waiting = 0;
   }
 }

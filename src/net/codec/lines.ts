@@ -73,7 +73,8 @@ class Lines extends FramedCodec<string, string> {
   encode(value: string): Uint8Array {
     if (typeof value !== 'string') throw wrongType('value', 'a string', value);
     if (/[\r\n]/.test(value)) throw outOfRange('value', 'a text without line ends', value);
-    payloadOf(value, this.max);
+    // A character has at most three bytes: most texts need not be measured.
+    if (value.length * 3 > this.max) payloadOf(value, this.max);
     return Buffer.from(`${value}\n`);
   }
 
