@@ -21,19 +21,25 @@ const here = dirname(fileURLToPath(import.meta.url));
 
 /**
  * One file serves glibc and musl. Therefore _FORTIFY_SOURCE, which some distributions define, is
- * off: its functions exist in glibc only. Three linker options have other reasons:
+ * off: its functions exist in glibc only. Other options have these reasons:
  *
  *   nodelete          Node unloads the addon with its last worker, but libraries may keep pointers
  *                     into it
  *   norelro           RELRO aligns the data to 64 KB pages on arm64, which adds 28 KB of zeros
  *   noseparate-code   code in pages of its own adds 8 KB on x64
+ *   common-page-size  without it, the data on arm64 begin at the next 64 KB of the file
+ *   no unwind tables  nothing in C is unwound; they add 8 KB
  */
 const FLAGS = [
   ...['-std=c11', '-D_GNU_SOURCE', '-U_FORTIFY_SOURCE', '-O2'],
   ...['-fPIC', '-shared', '-fvisibility=hidden', '-Wl,-z,nodelete'],
   ...['-Wall', '-Wextra', '-Werror'],
 ];
-const RELEASE = ['-s', '-Wl,-z,norelro', '-Wl,-z,noseparate-code', '-Wl,--build-id=none'];
+const RELEASE = [
+  ...['-s', '-fno-asynchronous-unwind-tables', '-fno-unwind-tables'],
+  ...['-Wl,-z,norelro', '-Wl,-z,noseparate-code', '-Wl,-z,common-page-size=65536'],
+  '-Wl,--build-id=none',
+];
 const SANITIZE = ['-g', '-fsanitize=address,undefined', '-fno-omit-frame-pointer'];
 
 /** This machine lacks what the build needs. */

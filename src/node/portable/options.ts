@@ -2,7 +2,7 @@
  * Options of a connection on the portable network. node:net can set them but not read them back, so
  * the values that were set are recorded, and getters return these.
  */
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { UsageError } from '../../kernel/errors.ts';
 import { unsupported } from '../../kernel/errors.ts';
 import type { SocketOption } from '../../world/network.ts';
@@ -78,7 +78,8 @@ export function applyOptions(options: OptionsSet, socket: Socket): void {
 
 function takesProbes(): boolean {
   const { bun, deno } = process.versions as Record<string, string | undefined>;
-  return bun === undefined && deno === undefined && Socket.prototype.setKeepAlive.length >= 4;
+  const { prototype } = process.getBuiltinModule('node:net').Socket;
+  return bun === undefined && deno === undefined && prototype.setKeepAlive.length >= 4;
 }
 
 /** The error for an option that is not in `capabilities.options`. */
