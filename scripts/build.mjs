@@ -121,8 +121,6 @@ async function bundle() {
     dir: dist,
     format: 'esm',
     sourcemap: true,
-    // Names of classes and functions are part of messages.
-    keepNames: true,
     // The source maps contain them. Without them the package loads faster.
     comments: { jsdoc: false },
     chunkFileNames: ({ moduleIds: [first = ''] }) =>

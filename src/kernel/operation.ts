@@ -4,7 +4,7 @@
  *
  * All layers may use this file. Except for PAUSE, the waits are made in waits.ts.
  */
-import { show } from '../support/checks.ts';
+import { classNameOf, show } from '../support/checks.ts';
 import { UsageError } from './errors.ts';
 import type { Parking } from './parking.ts';
 import type { Pollable } from './readiness.ts';
@@ -222,7 +222,7 @@ function notACallback(): UsageError {
 export function alreadyDriven(operation: object): UsageError {
   return new UsageError(
     'ERR_ALREADY_DRIVEN',
-    `This operation (${operation.constructor.name}) was already driven. Operations are ` +
+    `This operation (${classNameOf(operation)}) was already driven. Operations are ` +
       'single-use: make a new one for each `yield*`.',
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { checkDuration, checkInstant, checkInteger, msText, show } from './checks.ts';
+import { checkDuration, checkInstant, checkInteger, classNameOf, msText, show } from './checks.ts';
 
 test('checkDuration accepts numbers from 0 to Infinity', () => {
   for (const ms of [0, 0.5, 2 ** 40, Infinity]) checkDuration('ms', ms);
@@ -60,4 +60,9 @@ test('show() does not throw if the value throws', () => {
     },
   };
   for (const value of [proxy, tagged]) expect(typeof show(value)).toBe('string');
+});
+
+it('classNameOf() returns the name of a class without the suffix of a bundler', () => {
+  expect(classNameOf(new (class Send {})())).toBe('Send');
+  expect(classNameOf(new (class Send$1 {})())).toBe('Send');
 });

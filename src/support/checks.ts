@@ -170,6 +170,11 @@ export function stackOf(thrown: unknown): string {
   return textOrFallback(() => String((thrown instanceof Error && thrown.stack) || thrown));
 }
 
+/** The name of the class of an object. In a bundle, the second class of a name has a suffix. */
+export function classNameOf(value: object): string {
+  return value.constructor.name.replace(/\$\d+$/, '');
+}
+
 function typeName(value: unknown): string {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value;

@@ -9,6 +9,8 @@
  * The line that made an operation is recorded for the first operations of a thread, for some more
  * after each report, and always in debug mode, because it takes more than a microsecond.
  */
+
+import { classNameOf } from '../../support/checks.ts';
 import { current } from '../current.ts';
 import { debug, runtimeDirectory, userLines } from '../debug.ts';
 import { UsageError } from '../errors.ts';
@@ -134,7 +136,7 @@ export function notDriven(operation: object, call: string): UsageError {
 function describe(operation: object, { maker, stack }: Made): string {
   const { call, line } = placeOf(stack);
   const { call: ownCall } = operation as { call?: string };
-  return `Task '${maker.name}': ${textOf(ownCall ?? (call || operation.constructor.name), line)}`;
+  return `Task '${maker.name}': ${textOf(ownCall ?? (call || classNameOf(operation)), line)}`;
 }
 
 function textOf(call: string, line: string): string {
