@@ -62,7 +62,7 @@ test('show() does not throw if the value throws', () => {
   for (const value of [proxy, tagged]) expect(typeof show(value)).toBe('string');
 });
 
-it('classNameOf() returns the name of a class without the suffix of a bundler', () => {
+test('classNameOf() returns the name of a class without the suffix of a bundler', () => {
   expect(classNameOf(new (class Send {})())).toBe('Send');
   expect(classNameOf(new (class Send$1 {})())).toBe('Send');
 });
