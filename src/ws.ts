@@ -6,6 +6,7 @@ import { websocketEngine } from './node/peers/websocket-engine.ts';
 import type { ConnectWs } from './ws/client.ts';
 import { makeConnectWs } from './ws/client.ts';
 import { PreparedMessage } from './ws/connection.ts';
+import { OPCODE, serverFrame } from './ws/frame.ts';
 import type { Upgrade, WebSocketServer } from './ws/server.ts';
 import { makeUpgrade, makeWsServer } from './ws/server.ts';
 
@@ -67,8 +68,6 @@ export const connectWs: ConnectWs = makeConnectWs(websocketEngine);
 
 /** Frames a message once, to send it on many connections of a server. */
 export function prepareMessage(data: string | Uint8Array): PreparedMessage {
-  const isText = typeof data === 'string';
-  const payload = isText ? Buffer.from(data) : data;
-  const pieces = websocketEngine.frame(payload, isText ? 1 : 2);
-  return new PreparedMessage([Buffer.concat(pieces)]);
+  const opcode = typeof data === 'string' ? OPCODE.text : OPCODE.binary;
+  return new PreparedMessage([Buffer.concat(serverFrame(data, opcode))]);
 }

@@ -23,6 +23,7 @@ import { runningTask } from '../kernel/current.ts';
 import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
+import { isCancelled } from '../kernel/scope/cancelled.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import type { TimerTarget } from '../kernel/timers.ts';
 import { Timer } from '../kernel/timers.ts';
@@ -33,11 +34,12 @@ import type { Platform } from '../world/platform.ts';
 import type { WebSocketEngine, WebSocketEvents, WebSocketReceiver } from '../world/websocket.ts';
 import type { WebSocketError } from './errors.ts';
 import { abnormalClosure, alreadyClosed, protocolError } from './errors.ts';
+import { OPCODE, serverFrame } from './frame.ts';
 import type { FrameHandler } from './incoming.ts';
 import { IncomingFrames } from './incoming.ts';
 import type { ConnectionSettings } from './options.ts';
-
-const OPCODE = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+import type { FrameSender } from './send-message.ts';
+import { SendMessage } from './send-message.ts';
 
 /** The maximum size of the reason in a close frame: 125 bytes without the code. */
 const MAX_REASON = 123;
@@ -79,7 +81,9 @@ export interface ConnectionParts {
  *   yield* ws.send(message);
  * }
  */
-export class WebSocketConnection implements Disposable, TimerTarget, FrameHandler, WebSocketEvents {
+export class WebSocketConnection
+  implements Disposable, TimerTarget, FrameHandler, FrameSender, WebSocketEvents
+{
   /** The connection below. Do not receive or send on it directly. */
   readonly socket: Socket;
   /** The agreed subprotocol; '' without one. */
@@ -159,10 +163,35 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
   send(data: string | Uint8Array | PreparedMessage): Operation<void> {
     if (data instanceof PreparedMessage) {
       if (!this.#parts.isServer) throw wrongType('data', 'a message: a client masks each', data);
-      return new Lazy(() => this.#sendFrame(data.pieces));
+      return new SendMessage(this, data.pieces);
     }
     if (typeof data !== 'string') checkBytes('data', data);
-    return new Lazy(() => this.#sendFrame(this.#frameOf(data)));
+    return new SendMessage(this, this.#frameOf(data));
+  }
+
+  /** @internal */
+  sendNow(frame: readonly Uint8Array[]): number {
+    const { socket } = this;
+    if (this.#sending.locked || socket.sending !== null) return 0;
+    if (frame.length > 1 || this.#control.length > 0 || this.#pong !== null) return 0;
+    if (this.#closeSent) throw alreadyClosed(socket);
+    return socket.trySend(frame[0] as Uint8Array);
+  }
+
+  /** @internal */
+  *sendRest(frame: readonly Uint8Array[], sent: number): Generator<Wait, void> {
+    if (sent === 0) return yield* this.#sendFrame(frame);
+    // The lock is free, as it was in `sendNow`, in the same step.
+    this.#sending.tryAcquire();
+    try {
+      yield* this.socket.sendAll((frame[0] as Uint8Array).subarray(sent));
+    } catch (error) {
+      if (!this.socket.torn) this.socket.tear(sent);
+      throw error;
+    } finally {
+      this.#sending.release();
+      this.#sendControl();
+    }
   }
 
   *#sendFrame(frame: readonly Uint8Array[], isClose = false): Generator<Wait, void> {
@@ -192,13 +221,14 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
   }
 
   #frameOf(data: string | Uint8Array): Uint8Array[] {
-    const isText = typeof data === 'string';
-    return this.#frame(isText ? Buffer.from(data) : data, isText ? OPCODE.text : OPCODE.binary);
+    return this.#frame(data, typeof data === 'string' ? OPCODE.text : OPCODE.binary);
   }
 
-  #frame(payload: Uint8Array, opcode: number): Uint8Array[] {
+  #frame(data: string | Uint8Array, opcode: number): Uint8Array[] {
     const { engine, platform, isServer } = this.#parts;
-    return engine.frame(payload, opcode, isServer ? undefined : platform.randomBytes(4));
+    if (isServer) return serverFrame(data, opcode);
+    const payload = typeof data === 'string' ? Buffer.from(data) : data;
+    return engine.frame(payload, opcode, platform.randomBytes(4));
   }
 
   // ---- closing ----
@@ -257,7 +287,8 @@ export class WebSocketConnection implements Disposable, TimerTarget, FrameHandle
       // A server closes the TCP connection first (RFC 6455, section 7.1.1).
       if (!this.#parts.isServer) yield* this.#awaitEndOfFile();
       return true;
-    } catch {
+    } catch (error) {
+      if (isCancelled(error)) throw error;
       // The connection has failed: there is no handshake to complete.
       return undefined;
     }
