@@ -16,12 +16,12 @@ function cell(connections, size, rest) {
 const echo = (connections, size, bars, variants) =>
   cell(connections, size, { protocol: 'echo', handler: 'echo', bars, variants });
 
-const INTO = { 'coronet-into': 'echo-into' };
+const VARIANTS = { 'coronet-borrow': 'echo-borrow', 'coronet-into': 'echo-into' };
 
-const into = (limit) => [
+const large = (limit) => [
   ['coronet-epoll', 1, 'bun'],
-  ['coronet-into', limit, 'c'],
-  ...below('coronet-into', 'go'),
+  ['coronet-borrow', limit, 'c'],
+  ...below('coronet-borrow', 'go'),
 ];
 
 const lines = (depth, bars) =>
@@ -55,8 +55,8 @@ export const SUITES = {
       echo(50, 64, [['coronet-epoll', 1.08, 'c'], ...below('coronet-epoll', 'bun')]),
       echo(1000, 64, [['coronet-epoll', 1.15, 'c'], ...below('coronet-epoll', 'bun')]),
       echo(1, 16 * KB),
-      echo(50, 16 * KB, into(1.1), INTO),
-      echo(1000, 16 * KB, into(1.25), INTO),
+      echo(50, 16 * KB, large(1.1), VARIANTS),
+      echo(1000, 16 * KB, large(1.25), VARIANTS),
     ],
     quick: (one) => one.connections > 1,
   },

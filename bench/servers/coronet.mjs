@@ -33,6 +33,14 @@ function* echoInto(socket) {
   }
 }
 
+function* echoBorrowed(socket) {
+  for (;;) {
+    const data = yield* socket.borrow();
+    if (data.length === 0) return;
+    yield* socket.sendAll(data);
+  }
+}
+
 function* naiveLines(socket) {
   const reader = socket.reader({ max: MAX });
   const writer = socket.writer({ autoFlush: true });
@@ -94,6 +102,7 @@ const frames = lengthPrefixed({ bytes: 4, max: MAX });
 const handlers = {
   echo,
   'echo-into': echoInto,
+  'echo-borrow': echoBorrowed,
   lines: naiveLines,
   'lines-batch': inBatches(lines({ max: MAX })),
   frames: oneByOne(frames),
