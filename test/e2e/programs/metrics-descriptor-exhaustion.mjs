@@ -13,7 +13,7 @@ function takeAll() {
 }
 
 function* ask(socket) {
-  yield* socket.sendAll('GET /metrics HTTP/1.1\r\n\r\n');
+  yield* socket.sendAll('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
   process.stdout.write(`${yield* socket.reader().readLine()}\n`);
   socket.close();
 }
