@@ -12,14 +12,13 @@ import {
   makePoller,
 } from './support.mjs';
 
-// First: OpenSSL may keep a descriptor open that it reads random bytes from.
-const context = clientContext();
 const before = descriptors();
 const poller = makePoller();
 const { near, far, listener } = await connectedPair(poller);
 addon.close(near, 0);
 
 const bytes = new Uint8Array(8);
+const context = clientContext();
 
 function recvEach(handle) {
   const batch = Int32Array.of(handle, 0);
