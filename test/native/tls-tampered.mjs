@@ -117,8 +117,10 @@ async function cut(direction, limit) {
   });
   const reader = direction === 0 ? session.server : session.client;
   session.close();
+  // The length of a session varies with its signatures, so the last cuts may be after its end.
+  const isCut = session.passed[direction] > limit;
   assert.notEqual(
-    reader.end,
+    isCut && reader.end,
     0,
     `cut after ${limit} bytes, direction ${direction}: an end of file`,
   );
