@@ -249,7 +249,7 @@ function requests(backend: TopicsBackend): void {
   it('a request that no subscription receives fails at once', () =>
     backend.run(function* (open): Operation<void> {
       const topics = yield* open();
-      const error = yield* failure(() => topics.request('nobody', '', { timeoutMs: Infinity }));
+      const error = yield* failure(() => topics.request('absent', '', { timeoutMs: Infinity }));
       expect(error).toMatchObject({ code: 'ERR_NO_RESPONDERS' });
     }));
 
