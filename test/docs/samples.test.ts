@@ -1,4 +1,7 @@
-/** Samples in the documents that are TypeScript or name a file equal that file in examples/. */
+/**
+ * Samples in the documents that are TypeScript or name a file equal that file in examples/, or the
+ * declaration in it that `file=PATH#NAME` names.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +17,9 @@ interface Sample {
 }
 
 function documents(): string[] {
-  const docs = existsSync(join(ROOT, 'docs')) ? readdirSync(join(ROOT, 'docs')) : [];
+  const docs = existsSync(join(ROOT, 'docs'))
+    ? readdirSync(join(ROOT, 'docs'), { recursive: true })
+    : [];
   return [
     'README.md',
     'ARCHITECTURE.md',
@@ -32,6 +37,14 @@ function samplesOf(document: string): Sample[] {
   }));
 }
 
+/** The lines between two empty lines that declare `name`. */
+function declaration(text: string, name: string): string | undefined {
+  const keyword = '(?:export )?(?:async )?(?:function\\*?|class|const|let|type|interface)';
+  const shape = new RegExp(`^${keyword} ${name}\\b`, 'm');
+  const found = text.split(/\n{2,}/).filter((paragraph) => shape.test(paragraph));
+  return found.length === 1 ? `${found[0]?.trimEnd()}\n` : undefined;
+}
+
 const samples = documents().flatMap(samplesOf);
 
 test('the documents contain samples', () => {
@@ -40,9 +53,10 @@ test('the documents contain samples', () => {
 
 describe('a sample in the documents equals the file that it names:', () => {
   test.each(samples)('$document, $label', ({ label, code }) => {
-    const path = /^\w+ file=(examples\/\S+)$/.exec(label)?.[1];
+    const [, path, name] = /^\w+ file=(examples\/[^\s#]+)(?:#(\w+))?$/.exec(label) ?? [];
     expect(path, 'write ```ts file=examples/NAME.ts').toBeDefined();
-    expect(code).toBe(readFileSync(join(ROOT, path as string), 'utf8'));
+    const text = readFileSync(join(ROOT, path as string), 'utf8');
+    expect(code).toBe(name === undefined ? text : declaration(text, name));
   });
 });
 
