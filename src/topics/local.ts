@@ -6,8 +6,11 @@ import type { Operation, Wait } from '../kernel/operation.ts';
 import { Lazy } from '../kernel/operation.ts';
 import { ParkingQueue } from '../kernel/parking.ts';
 import { checkpoint } from '../kernel/waits.ts';
+import type { MetricsSource } from '../server/health/metrics.ts';
+import type { MetricDefinitions } from '../world/platform.ts';
 import { closedError, noResponders } from './errors.ts';
 import { checkPublishOptions, copyData, MessageImpl } from './message.ts';
+import { METRICS_PREFIX, TOPICS_METRICS } from './metrics.ts';
 import { Requests } from './requests.ts';
 import { checkSubject, SubjectTree } from './subject.ts';
 import type { SubscriptionSource } from './subscription.ts';
@@ -52,7 +55,9 @@ interface Target {
   offer(message: TopicMessage): void;
 }
 
-class LocalTopics implements Topics, SubscriptionSource {
+class LocalTopics implements Topics, MetricsSource, SubscriptionSource {
+  readonly metrics: MetricDefinitions = TOPICS_METRICS;
+  readonly metricsPrefix: string = METRICS_PREFIX;
   readonly publishers: ParkingQueue<Waiter> = new ParkingQueue();
   readonly #tree = new SubjectTree<Target>();
   readonly #subscriptions = new Map<SubscriptionImpl, Target>();
@@ -62,6 +67,7 @@ class LocalTopics implements Topics, SubscriptionSource {
   #publishedBytes = 0;
   #received = 0;
   #missed = 0;
+  #gaps = 0;
 
   constructor() {
     const inbox: Target = { blocks: false, offer: (message) => this.#requests.offer(message) };
@@ -134,6 +140,7 @@ class LocalTopics implements Topics, SubscriptionSource {
       unconfirmedLost: 0,
       received: this.#received,
       missed: this.#missed,
+      gaps: this.#gaps,
       reconnects: 0,
       subscriptions: this.#subscriptions.size,
     });
@@ -207,6 +214,10 @@ class LocalTopics implements Topics, SubscriptionSource {
 
   messageMissed(): void {
     this.#missed++;
+  }
+
+  gapReported(): void {
+    this.#gaps++;
   }
 }
 

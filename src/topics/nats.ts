@@ -22,6 +22,7 @@ import { isCancelled } from '../kernel/scope/cancelled.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import { checkpoint, park } from '../kernel/waits.ts';
 import { currentNetwork } from '../net/current-world.ts';
+import type { MetricsSource } from '../server/health/metrics.ts';
 import type {
   BrokerEngine,
   BrokerEvents,
@@ -29,9 +30,11 @@ import type {
   BrokerMessage,
   BrokerSubscriber,
 } from '../world/broker.ts';
+import type { MetricDefinitions } from '../world/platform.ts';
 import { closedError, TopicsError, UnconfirmedError } from './errors.ts';
 import type { MessageParts } from './message.ts';
 import { checkPublishOptions, copyData, MessageImpl } from './message.ts';
+import { METRICS_PREFIX, TOPICS_METRICS } from './metrics.ts';
 import type { NatsOptions } from './options.ts';
 import { checkNatsOptions, randomToken } from './options.ts';
 import { Requests } from './requests.ts';
@@ -99,7 +102,9 @@ interface Count {
   readonly bytes: number;
 }
 
-class BrokerTopics implements Topics, BrokerEvents, SubscriptionSource {
+class BrokerTopics implements Topics, BrokerEvents, MetricsSource, SubscriptionSource {
+  readonly metrics: MetricDefinitions = TOPICS_METRICS;
+  readonly metricsPrefix: string = METRICS_PREFIX;
   readonly #flushBytes: number;
   readonly #maxDisconnectedMs: number;
   readonly #requests: Requests;
@@ -119,6 +124,7 @@ class BrokerTopics implements Topics, BrokerEvents, SubscriptionSource {
   #unconfirmedLost = 0;
   #received = 0;
   #missed = 0;
+  #gaps = 0;
   #reconnects = 0;
 
   constructor({ flushBytes = 2 ** 20, maxDisconnectedMs = 10_000 }: NatsOptions, inbox: string) {
@@ -298,6 +304,10 @@ class BrokerTopics implements Topics, BrokerEvents, SubscriptionSource {
     this.#missed++;
   }
 
+  gapReported(): void {
+    this.#gaps++;
+  }
+
   /** No publisher waits for a subscription. */
   spaceFreed(): void {}
 
@@ -404,6 +414,7 @@ class BrokerTopics implements Topics, BrokerEvents, SubscriptionSource {
       unconfirmedLost: this.#unconfirmedLost,
       received: this.#received,
       missed: this.#missed,
+      gaps: this.#gaps,
       reconnects: this.#reconnects,
       subscriptions: this.#subscriptions.size,
     });

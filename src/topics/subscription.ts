@@ -43,6 +43,7 @@ export interface SubscriptionSource {
   unsubscribed(subscription: SubscriptionImpl): void;
   messageTaken(): void;
   messageMissed(): void;
+  gapReported(): void;
 }
 
 /** Throws for invalid arguments of `subscribe`. */
@@ -202,6 +203,7 @@ export class SubscriptionImpl implements TopicSubscription {
     if (item === null) return null;
     if (item.gap !== undefined) {
       this.#gaps++;
+      this.#source.gapReported();
       return item;
     }
     this.#received++;

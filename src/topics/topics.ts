@@ -108,6 +108,8 @@ export interface TopicsStats {
   readonly received: number;
   /** Messages that subscriptions dropped because their buffers were full. */
   readonly missed: number;
+  /** Gaps that subscriptions have reported. */
+  readonly gaps: number;
   readonly reconnects: number;
   readonly subscriptions: number;
 }

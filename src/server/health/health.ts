@@ -42,8 +42,9 @@ export interface HealthOptions {
   /** An additional check, called at every request: false makes `/readyz` return 503. */
   ready?(): boolean;
   /**
-   * Servers and other sources of statistics for `/metrics`; the keys become the label `server`.
-   * Read at every request. Default: the servers that run under `main`, by their addresses.
+   * Servers and other sources of statistics for `/metrics`; the keys become the label `server`,
+   * or the label that their `metricsPrefix` names. Read at every request. Default: the servers that
+   * run under `main`, by their addresses.
    */
   readonly servers?: Readonly<Record<string, MetricsSource>>;
   /** Called once, when `health` listens. An exception ends the operation. */

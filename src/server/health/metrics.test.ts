@@ -4,15 +4,21 @@ import { play } from '../../../test/support/kernel/virtual-host.ts';
 import type { Operation } from '../../kernel/operation.ts';
 import type { MetricDefinitions } from '../../world/platform.ts';
 import { SERVER_METRICS } from '../stats.ts';
+import type { MetricsSource } from './metrics.ts';
 import { collectMetrics } from './metrics.ts';
 
 /** The metrics of a source as lines "kind name{labels} value". */
-function linesOf(stats: object, metrics?: MetricDefinitions): string[] {
-  const source = { stats: () => stats, ...(metrics && { metrics }) };
+function linesOf(
+  stats: object,
+  metrics: MetricDefinitions = {},
+  options: Pick<MetricsSource, 'metricsPrefix'> = {},
+): string[] {
+  const source = { stats: () => stats, metrics, ...options };
   const collected = play(function* (): Operation<ReturnType<typeof collectMetrics>> {
     return collectMetrics([['a', source]]);
   });
-  const ofSource = collected.filter(({ name }) => name.startsWith('coronet_server_'));
+  const start = `coronet_${options.metricsPrefix ?? 'server'}_`;
+  const ofSource = collected.filter(({ name }) => name.startsWith(start));
   return ofSource.flatMap(({ kind, name, samples }) =>
     samples.map(({ labels, value }) => `${kind} ${name}${JSON.stringify(labels)} ${value}`),
   );
@@ -65,6 +71,14 @@ describe('metrics of another source', () => {
     expect(linesOf({ jobs: 4, depth: 2 }, metrics)).toEqual([
       'counter coronet_server_jobs_total{"server":"a"} 4',
       'gauge coronet_server_depth{"server":"a"} 2',
+    ]);
+  });
+
+  it('begin with the prefix of the source, which is also the label for its name', () => {
+    const lines = linesOf({ depth: 2, jobs: { done: 7 } }, {}, { metricsPrefix: 'queue' });
+    expect(lines).toEqual([
+      'gauge coronet_queue_depth{"queue":"a"} 2',
+      'gauge coronet_queue_jobs{"queue":"a","kind":"done"} 7',
     ]);
   });
 

@@ -25,6 +25,11 @@ export interface MetricsSource {
    */
   readonly metrics?: MetricDefinitions;
   /**
+   * The metrics are called `coronet_PREFIX_…`, and the label PREFIX is the name of the source. A
+   * letter, then letters, digits and underscores. Default 'server'.
+   */
+  readonly metricsPrefix?: string;
+  /**
    * Fetches what `stats()` returns then. It runs before each page, for at most 2 s, concurrently
    * for concurrent requests. An error is returned in place of the page.
    */
@@ -76,17 +81,18 @@ export function collectMetrics(sources: readonly NamedSource[]): readonly Metric
   for (const [name, value] of Object.entries({ ...values, longestTurnMs: longestMs })) {
     page.add(name, SCHEDULER_METRICS[name as keyof typeof SCHEDULER_METRICS], {}, value);
   }
-  for (const [server, source] of sources) {
+  for (const [sourceName, source] of sources) {
+    const { metricsPrefix: prefix = 'server', workers } = source;
+    const ofSource = { [prefix]: sourceName };
     for (const [name, value] of numbersIn(source.stats())) {
       const [stat, kind] = splitName(name);
       const definition = source.metrics?.[name] ?? source.metrics?.[stat] ?? undeclared(stat);
-      const labels = kind === undefined ? { server } : { server, kind };
-      page.add(`server_${stat}`, definition, labels, value);
+      const labels = kind === undefined ? ofSource : { ...ofSource, kind };
+      page.add(`${prefix}_${stat}`, definition, labels, value);
     }
-    const { workers } = source;
     if (workers === undefined) continue;
-    page.add('server_workers', WORKER_METRICS.workers, { server }, workers.wanted);
-    page.add('server_workersReady', WORKER_METRICS.workersReady, { server }, workers.ready);
+    page.add(`${prefix}_workers`, WORKER_METRICS.workers, ofSource, workers.wanted);
+    page.add(`${prefix}_workersReady`, WORKER_METRICS.workersReady, ofSource, workers.ready);
   }
   return [...page.metrics.values()];
 }
