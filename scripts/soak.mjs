@@ -2,8 +2,9 @@
  * `npm run soak`: runs that take longer than a test may. Two parts:
  *  - the campaigns of test/sim/campaigns with many more seeds than in the tests, each with
  *    `coronet sim`, which spreads its runs over threads;
- *  - the scenarios of test/faults: servers in their own processes, on loopback sockets, with
- *    hostile clients and a system without resources.
+ *  - faults on loopback sockets: the scenarios of test/faults, which are servers in their own
+ *    processes with hostile clients and a system without resources, and topics with real
+ *    nats-server processes that fail.
  *
  * It uses dist/ (`npm run build`) and prints a table for each part. Exit codes: 1 if a run failed,
  * with its report and the command that repeats it, 2 for wrong options. --runs and the sizes of the
@@ -25,8 +26,8 @@ const HELP = `Usage: npm run soak -- [options]
   npm run soak -- --only drain,proxy --runs 50000
   npm run soak -- --only drain --order pct --seed 77 --runs 1    repeats one run
 
-  --only a,b     names; sim: all campaigns; faults: all scenarios on real sockets
-                                             (default: sim,faults)
+  --only a,b     names; sim: all campaigns; faults: all scenarios on real sockets; nats: those with
+                 nats-server                 (default: sim,faults)
   --size s       size of the scenarios: short, long  (default: long)
   --order a,b    fifo, random, pct           (default: random,pct)
   --runs n       runs of each campaign in each order (default: 10000)
@@ -166,6 +167,7 @@ async function main() {
   const names = namesIn(options.only, {
     sim: campaigns.map(({ name }) => name),
     faults: scenarioNames,
+    nats: scenarioNames.filter((name) => name.startsWith('nats-')),
   });
   const selected = campaigns.filter(({ name }) => names.has(name));
   const deadline = Date.now() + minutes * 60_000;

@@ -1,6 +1,9 @@
-/** The part of `npm run soak` on real sockets: runs the scenarios of test/faults. */
+/** The part of `npm run soak` on real sockets: the scenarios of test/faults, and of nats/. */
 import { backend, run } from '../../dist/index.js';
-import { scenarios, skipReason } from '../../test/faults/scenarios.mjs';
+import { scenarios as serverScenarios, skipReason } from '../../test/faults/scenarios.mjs';
+import { natsScenarios } from './nats/scenarios.mjs';
+
+const scenarios = [...serverScenarios, ...natsScenarios];
 
 export const scenarioNames = scenarios.map(({ name }) => name);
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Operation } from '../../src/index.ts';
 import { connect, run, sleep, timeout, until } from '../../src/index.ts';
 import { connectWs } from '../../src/ws.ts';
-import { NatsServer, withoutNatsServer } from '../support/nats-server.ts';
+import { NatsServer, withoutNatsServer } from '../support/nats/server.ts';
 import { freePort } from '../support/process/coronet-command.ts';
 import { endProcesses, Process } from '../support/process/process.ts';
 import { buildExamples } from './examples-build.ts';
@@ -56,7 +56,9 @@ function* lineThat(receive: () => Operation<unknown>, pattern: RegExp): Operatio
   }
 }
 
-describe.skipIf(withoutNatsServer !== undefined)(`gateways ${withoutNatsServer ?? ''}`, () => {
+const reason = withoutNatsServer === undefined ? '' : ` (skipped: ${withoutNatsServer})`;
+
+describe.skipIf(withoutNatsServer !== undefined)(`examples/gateway${reason}`, () => {
   endProcesses();
 
   test(

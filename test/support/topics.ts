@@ -1,4 +1,5 @@
 /** The implementations of topics on which the contract suite runs. */
+import { describe } from 'vitest';
 import type { Operation, SocketAddress } from '../../src/index.ts';
 import { group, listen, retry, run, timeout } from '../../src/index.ts';
 import { simulate } from '../../src/sim.ts';
@@ -7,14 +8,18 @@ import type { NatsTopics } from '../../src/topics/nats.ts';
 import { makeNatsTopics } from '../../src/topics/nats.ts';
 import type { TopicItem, TopicSubscription, Topics } from '../../src/topics.ts';
 import { localTopics, natsBroker, natsTopics } from '../../src/topics.ts';
-import { backends } from './backends.ts';
-import { NatsServer, withoutNatsServer } from './nats-server.ts';
+import { backends, realBackends } from './backends.ts';
+import { NatsServer, withoutNatsServer } from './nats/server.ts';
 
 /** An implementation of topics. */
 export interface TopicsBackend {
   readonly name: string;
   /** True: the topics are connections to a broker. */
   readonly hasBroker: boolean;
+  /** True: the program runs on virtual time. */
+  readonly isSimulated: boolean;
+  /** The reason why it cannot be tested here. */
+  readonly skipReason?: string | undefined;
   /** Runs a program. Topics that it opens with `open` reach each other, and are closed after it. */
   run(program: (open: OpenTopics) => Operation<void>): Promise<void>;
 }
@@ -25,6 +30,7 @@ export type OpenTopics = () => Operation<Topics>;
 const localBackends: readonly TopicsBackend[] = backends.map((backend) => ({
   name: `local topics on ${backend.name}`,
   hasBroker: false,
+  isSimulated: !realBackends.includes(backend),
   run: (program) =>
     backend.run(function* () {
       using topics = yield* localTopics();
@@ -75,6 +81,7 @@ function* withNats(connect: NatsTopics, servers: string, program: Program): Oper
 const simulated: TopicsBackend = {
   name: 'natsTopics with natsBroker in a simulation',
   hasBroker: true,
+  isSimulated: true,
   run: async (program) => {
     await simulate(function* (world): Operation<void> {
       world.host('broker', () => natsBroker(4222));
@@ -87,6 +94,7 @@ const simulated: TopicsBackend = {
 const withBroker: TopicsBackend = {
   name: 'natsTopics with natsBroker on sockets',
   hasBroker: true,
+  isSimulated: false,
   run: (program) =>
     run(
       timeout(LIMIT_MS, () =>
@@ -112,6 +120,8 @@ function withServer(name: string, connect: NatsTopics): TopicsBackend {
   return {
     name,
     hasBroker: true,
+    isSimulated: false,
+    skipReason: withoutNatsServer,
     run: async (program) => {
       const server = await NatsServer.start();
       try {
@@ -126,15 +136,23 @@ function withServer(name: string, connect: NatsTopics): TopicsBackend {
 /** The client for simulations, on the network of the system. */
 const simulatedClient = makeNatsTopics(simulatedEngine, simulatedEngine);
 
-/** All implementations that can be tested here; see `withoutNatsServer`. */
+/** All implementations. */
 export const topicsBackends: readonly TopicsBackend[] = [
   ...localBackends,
   simulated,
   withBroker,
-  ...(withoutNatsServer === undefined
-    ? [
-        withServer('natsTopics with nats-server', natsTopics),
-        withServer('the client for simulations with nats-server', simulatedClient),
-      ]
-    : []),
+  withServer('natsTopics with nats-server', natsTopics),
+  withServer('the client for simulations with nats-server', simulatedClient),
 ];
+
+/** Declares tests of each of `tested`. The title of one that is skipped states the reason. */
+export function describeTopics(
+  tested: readonly TopicsBackend[],
+  tests: (backend: TopicsBackend) => void,
+): void {
+  for (const backend of tested) {
+    const { name, skipReason } = backend;
+    const title = skipReason === undefined ? name : `${name} (skipped: ${skipReason})`;
+    describe.skipIf(skipReason !== undefined)(title, () => tests(backend));
+  }
+}

@@ -1,9 +1,23 @@
-/** The broker for simulations: clients that violate the protocol. */
+/** The broker for simulations: clients that violate the protocol, and slow ones. */
 import { expect, it } from 'vitest';
 import type { Operation, Socket } from '../../index.ts';
-import { connect } from '../../index.ts';
+import { connect, Event, sleep } from '../../index.ts';
+import type { World } from '../../sim.ts';
 import { simulate } from '../../sim.ts';
-import { natsBroker } from './broker.ts';
+import type { Topics } from '../../topics.ts';
+import { natsBroker, natsTopics } from '../../topics.ts';
+import { MAX_PAYLOAD } from './protocol.ts';
+
+/** More messages of the maximum size than the broker lets wait for a client. */
+const FLOOD = 80;
+
+async function withBroker(body: (world: World, topics: Topics) => Operation<void>): Promise<void> {
+  await simulate(function* (world): Operation<void> {
+    world.host('broker', () => natsBroker(4222));
+    using topics = yield* natsTopics({ servers: 'broker:4222' });
+    yield* body(world, topics);
+  });
+}
 
 async function withClient(body: (socket: Socket) => Operation<void>): Promise<void> {
   await simulate(function* (world): Operation<void> {
@@ -31,3 +45,34 @@ it.each([
     expect(yield* reader.readLine()).toBeNull();
   }),
 );
+
+it('a subscriber that the broker cuts because it does not receive has a gap', () =>
+  withBroker(function* (world, publisher): Operation<void> {
+    const items: (string | undefined)[] = [];
+    const subscribed = new Event('the subscriber has subscribed');
+    world.host('subscriber', function* (): Operation<void> {
+      using topics = yield* natsTopics({ servers: 'broker:4222', pingIntervalMs: 60_000 });
+      using subscription = yield* topics.subscribe('flood', { capacity: Infinity });
+      subscribed.set();
+      while (items.at(-1) !== 'last') {
+        const { value } = yield* subscription.next();
+        items.push(value?.gap ?? String(value?.data).slice(0, 4));
+      }
+    });
+    yield* subscribed.wait();
+    using other = yield* publisher.subscribe('flood', { capacity: Infinity });
+    world.hold('broker', 'subscriber');
+    const data = Buffer.alloc(MAX_PAYLOAD, 'x');
+    // More than the broker and the network buffer.
+    for (let i = 0; i < FLOOD; i++) yield* publisher.publish('flood', data);
+    yield* publisher.flush();
+    expect(other.stats().buffered).toBe(FLOOD);
+    world.release('broker', 'subscriber');
+    while (items.at(-1) !== 'last') {
+      yield* publisher.publish('flood', 'last');
+      yield* sleep(100);
+    }
+    expect(items.filter((item) => item === 'xxxx').length).toBeLessThan(FLOOD);
+    expect(items.slice(-2)).toEqual(['reconnected', 'last']);
+    expect(items.filter((item) => item === 'reconnected')).toHaveLength(1);
+  }));

@@ -1,12 +1,12 @@
 /** The contract of topics, which every implementation keeps. */
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { Operation } from '../../../src/index.ts';
 import { group, moveOnAfter, sleep, timeout } from '../../../src/index.ts';
 import { failure } from '../../support/sockets.ts';
 import type { TopicsBackend } from '../../support/topics.ts';
-import { nextOf, take, topicsBackends } from '../../support/topics.ts';
+import { describeTopics, nextOf, take, topicsBackends } from '../../support/topics.ts';
 
-for (const backend of topicsBackends) describe(backend.name, () => contract(backend));
+describeTopics(topicsBackends, contract);
 
 function contract(backend: TopicsBackend): void {
   subjects(backend);

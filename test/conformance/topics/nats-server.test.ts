@@ -11,8 +11,10 @@ import type { Operation, SocketAddress } from '../../../src/index.ts';
 import { connect, group, listen, run, timeout, until } from '../../../src/index.ts';
 import type { NatsOptions, Topics } from '../../../src/topics.ts';
 import { natsTopics, UnconfirmedError } from '../../../src/topics.ts';
-import { ChatJournal, gateway } from '../../sim/campaigns/topics-chat.ts';
-import { NatsServer, withoutNatsServer } from '../../support/nats-server.ts';
+import type { ChatJournal } from '../../sim/campaigns/topics-chat.ts';
+import { chatWithServers, GATEWAYS } from '../../sim/campaigns/topics-chat.ts';
+import { NatsAccounts } from '../../support/nats/accounts.ts';
+import { NatsServer, withoutNatsServer } from '../../support/nats/server.ts';
 import { endProcesses } from '../../support/process/process.ts';
 import { eventually, failure, receiveText } from '../../support/sockets.ts';
 import { CA, CLIENT, pem, SERVER } from '../../support/tls.ts';
@@ -68,7 +70,8 @@ function* killObserved(server: NatsServer, topics: Topics): Operation<void> {
 }
 
 // vitest shows the reason as a part of the title.
-const title = `natsTopics with nats-server${withoutNatsServer ? ` (${withoutNatsServer})` : ''}`;
+const reason = withoutNatsServer === undefined ? '' : ` (skipped: ${withoutNatsServer})`;
+const title = `faults of nats-server${reason}`;
 
 describe.skipIf(withoutNatsServer !== undefined)(title, () => {
   endProcesses();
@@ -198,34 +201,17 @@ function* readyz(address: SocketAddress): Operation<string> {
   return yield* receiveText(socket);
 }
 
-const GATEWAYS = ['anna', 'ben', 'cleo'];
-
-function integer(least: number, most: number): number {
-  return least + Math.floor(Math.random() * (most - least + 1));
-}
-
-/** Runs the chat of the simulation until all gateways are done. Calls `disturb` several times. */
+/** Runs the chat of the simulation. Calls `disturb` several times. */
 function chat(
   serverOf: (gateway: string) => string,
-  disturb: () => Promise<void>,
+  disturb: () => Operation<void>,
 ): Promise<ChatJournal> {
-  const journal = new ChatJournal();
-  const startGateway = (name: string): Operation<void> => {
-    const nats = { servers: serverOf(name), ...FAST, maxDisconnectedMs: 1000 };
-    const options = { gateways: GATEWAYS, messages: 200, nats, integer };
-    return gateway(name, journal, { ...options, pauseMs: () => integer(0, 3) });
-  };
-  const scenario = () =>
-    group(function* (tasks): Operation<ChatJournal> {
-      for (const name of GATEWAYS) tasks.spawn(() => startGateway(name), { daemon: true });
-      for (let least = 50; least <= 150; least += 50) {
-        const isDue = (): boolean => (journal.attempted.get('anna') ?? 0) > least;
-        yield* eventually('messages are published', isDue);
-        yield* until(disturb());
-      }
-      yield* eventually('all are done', () => journal.done.size === GATEWAYS.length);
-      return journal;
-    });
+  const natsOf = (name: string): NatsOptions => ({
+    servers: serverOf(name),
+    ...FAST,
+    maxDisconnectedMs: 1000,
+  });
+  const scenario = () => chatWithServers({ messages: 200, faults: 3, natsOf, disturb });
   return run(timeout(LIMIT_MS, scenario));
 }
 
@@ -239,9 +225,9 @@ function expectNothingLost(journal: ChatJournal): void {
 function chats(): void {
   it('a chat loses no message silently while its server is killed under load', async () => {
     const server = await NatsServer.start();
-    const disturb = async (): Promise<void> => {
-      await server.kill();
-      await server.restart();
+    const disturb = function* (): Operation<void> {
+      yield* until(server.kill());
+      yield* until(server.restart());
     };
     expectNothingLost(await chat(() => server.address, disturb));
   });
@@ -253,7 +239,7 @@ function chats(): void {
       const server = servers[GATEWAYS.indexOf(name)] as NatsServer;
       return server.address;
     };
-    expectNothingLost(await chat(serverOf, () => servers[0].kill()));
+    expectNothingLost(await chat(serverOf, () => until(servers[0].kill())));
   });
 }
 
@@ -288,6 +274,39 @@ function access(): void {
     });
     const right = { user: 'anna', password: 'secret' };
     await withTopics(server, (topics) => topics.flush(), right);
+  });
+
+  it('only a server that trusts their operator accepts .creds credentials', async () => {
+    const [accounts, others] = [new NatsAccounts(), new NatsAccounts()];
+    const server = await NatsServer.start(['-c', file('accounts.conf', accounts.config)]);
+    const body = function* (topics: Topics): Operation<void> {
+      const subscription = yield* topics.subscribe('a');
+      yield* topics.publish('a', '1');
+      yield* topics.flush();
+      yield* killObserved(server, topics);
+      yield* until(server.restart());
+      yield* topics.publish('a', '2');
+      expect(yield* take(subscription, 3)).toEqual(['a: 1', { gap: 'reconnected' }, 'a: 2']);
+      for (const access of [{ credentials: others.createUser() }, {}, { token: 'secret' }]) {
+        const options = { servers: server.address, ...access };
+        expect(yield* failure(() => natsTopics(options))).toMatchObject({
+          code: 'ERR_TOPICS_CONNECT',
+          message: expect.stringMatching(/Authorization/i),
+        });
+      }
+    };
+    await withTopics(server, body, { credentials: accounts.createUser() });
+  });
+
+  it('credentials that are not the contents of a .creds file fail with the reason', async () => {
+    const server = await NatsServer.start();
+    const options = { servers: server.address, credentials: '/etc/nats/user.creds' };
+    await run(function* () {
+      expect(yield* failure(() => natsTopics(options))).toMatchObject({
+        code: 'ERR_TOPICS_CONNECT',
+        message: expect.stringContaining('credentials'),
+      });
+    });
   });
 
   it('a server that does not exist fails with the reason', () =>

@@ -8,9 +8,10 @@ import type { NatsOptions, TopicSubscription, Topics } from 'coronet/topics';
 import { natsTopics } from 'coronet/topics';
 import { check, codeOf } from './support.ts';
 
+export const GATEWAYS: readonly string[] = ['anna', 'ben', 'cleo'];
+
 /** The parameters of a chat. */
 export interface ChatOptions {
-  readonly gateways: readonly string[];
   /** The messages of each gateway, at least. */
   readonly messages: number;
   readonly nats: NatsOptions;
@@ -21,20 +22,23 @@ export interface ChatOptions {
 }
 
 /** One message in the stream of a subscriber. The numbers of a gateway survive its crashes. */
-interface Received {
+export interface Received {
   readonly gateway: string;
   readonly n: number;
 }
 
 /** The items that one process of a gateway has received. */
-interface Stream {
+export interface Stream {
   /** The last message of each gateway that may have been published before the subscription. */
   readonly after: ReadonlyMap<string, number>;
   readonly items: (Received | 'gap')[];
 }
 
 /** The numbers of messages in streams, after a chat. */
-interface Totals {
+export interface Totals {
+  /** Messages that the broker has confirmed. */
+  confirmed: number;
+  /** Confirmed messages in all streams. */
   received: number;
   /** Confirmed messages that are missing at the place of a gap. */
   covered: number;
@@ -45,6 +49,8 @@ interface Totals {
   /** Gaps that were reported. */
   gaps: number;
 }
+
+type Fate = Exclude<keyof Totals, 'confirmed' | 'gaps'>;
 
 /** Records of all gateways, which survive their crashes. */
 export class ChatJournal {
@@ -57,7 +63,8 @@ export class ChatJournal {
   readonly done: Set<string> = new Set();
 
   totals(): Totals {
-    const totals: Totals = { received: 0, covered: 0, outside: 0, lost: 0, gaps: 0 };
+    const totals: Totals = { confirmed: 0, received: 0, covered: 0, outside: 0, lost: 0, gaps: 0 };
+    for (const { size } of this.confirmed.values()) totals.confirmed += size;
     for (const stream of this.streams) {
       totals.gaps += stream.items.filter((item) => item === 'gap').length;
       for (const [gateway, confirmed] of this.confirmed) {
@@ -71,7 +78,7 @@ export class ChatJournal {
    * Messages of a gateway that were confirmed arrive in their order, so a missing one has its place
    * between two others. Messages that were not confirmed may arrive later.
    */
-  #fate({ after, items }: Stream, { gateway, n }: Received): Exclude<keyof Totals, 'gaps'> {
+  #fate({ after, items }: Stream, { gateway, n }: Received): Fate {
     const confirmed = this.confirmed.get(gateway);
     let isCovered = false;
     for (const item of items) {
@@ -84,6 +91,40 @@ export class ChatJournal {
     }
     return 'outside';
   }
+}
+
+/** A chat with real servers, which fail. */
+export interface ServerChat {
+  /** The messages of each gateway, at least. */
+  readonly messages: number;
+  /** The number of calls of `disturb`, spread over the messages. */
+  readonly faults: number;
+  natsOf(gateway: string): NatsOptions;
+  disturb(): Operation<void>;
+}
+
+/** Runs a chat with real servers until all gateways are done. */
+export function* chatWithServers(chat: ServerChat): Operation<ChatJournal> {
+  const { messages, faults, natsOf } = chat;
+  const journal = new ChatJournal();
+  const pauseMs = (): number => randomInteger(0, 3);
+  return yield* group(function* (tasks): Operation<ChatJournal> {
+    for (const name of GATEWAYS) {
+      const options = { messages, nats: natsOf(name), integer: randomInteger, pauseMs };
+      tasks.spawn(() => gateway(name, journal, options), { daemon: true });
+    }
+    for (let fault = 1; fault <= faults; fault++) {
+      const due = (messages * fault) / (faults + 1);
+      while ((journal.attempted.get('anna') ?? 0) <= due) yield* sleep(1);
+      yield* chat.disturb();
+    }
+    while (journal.done.size < GATEWAYS.length) yield* sleep(1);
+    return journal;
+  });
+}
+
+function randomInteger(least: number, most: number): number {
+  return least + Math.floor(Math.random() * (most - least + 1));
 }
 
 /** The program of one gateway. It runs until it is cancelled. */
@@ -112,7 +153,7 @@ function* receive(
   );
   const stream: Stream = { after: new Map(journal.attempted), items: [] };
   journal.streams.push(stream);
-  const waiting = new Set(options.gateways);
+  const waiting = new Set(GATEWAYS);
   while (waiting.size > 0) {
     const last = yield* receiveOne(subscription, stream);
     if (last !== undefined) waiting.delete(last);

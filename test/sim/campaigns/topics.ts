@@ -6,15 +6,12 @@ import { natsBroker } from 'coronet/topics';
 import type { Campaign } from './support.ts';
 import { check, HOSTILE, LOSSY, Random } from './support.ts';
 import type { ChatOptions } from './topics-chat.ts';
-import { ChatJournal, gateway } from './topics-chat.ts';
-
-const GATEWAYS = ['anna', 'ben', 'cleo'];
+import { ChatJournal, GATEWAYS, gateway } from './topics-chat.ts';
 
 function* chat(world: World): Operation<void> {
   const random = new Random(world);
   const journal = new ChatJournal();
   const options: ChatOptions = {
-    gateways: GATEWAYS,
     messages: random.integer(3, 15),
     nats: {
       servers: 'broker:4222',

@@ -1,6 +1,6 @@
 /** A nats-server for tests: the program of the Debian package, on a free port. */
 import { existsSync, readFileSync } from 'node:fs';
-import { Process } from './process/process.ts';
+import { Process } from '../process/process.ts';
 
 const PROGRAM = process.env['NATS_SERVER'] ?? '/usr/sbin/nats-server';
 
