@@ -1,5 +1,5 @@
 /** The programs of the lesson, and the terminal sessions that it shows. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -101,13 +101,21 @@ function writeEdited(name: string, change: (source: string) => string): void {
   writeFileSync(join(BUILT, `${name}.js`), code);
 }
 
-const EDITS = ['two-tasks-server', 'two-tasks-coronet', 'limits-coronet'];
+/** The changes to programs that the lesson describes, in examples/lesson/edits/. */
+const EDITS = readdirSync(join(SOURCES, 'edits')).map((name) => name.replace('.diff', ''));
+
+beforeAll(() => {
+  for (const name of EDITS) {
+    const diff = readFileSync(join(SOURCES, 'edits', `${name}.diff`), 'utf8');
+    writeEdited(name, (source) => edited(source, diff));
+  }
+});
 
 interface Session {
   /** Name of the file in examples/lesson/sessions/. */
   readonly name: string;
   readonly program: string;
-  readonly client?: string;
+  readonly client: string;
 }
 
 const sessions: Session[] = [
@@ -116,10 +124,11 @@ const sessions: Session[] = [
   { name: 'slow-server', program: 'server', client: 'slow' },
   { name: 'slow-coronet', program: 'coronet', client: 'slow' },
   { name: 'two-tasks-server', program: 'two-tasks-server', client: 'hello' },
-  { name: 'two-tasks-coronet', program: 'two-tasks-coronet', client: 'hello' },
+  { name: 'two-tasks-coronet', program: 'two-tasks-coronet', client: 'silent' },
   { name: 'many-server', program: 'server', client: 'many' },
   { name: 'many-coronet', program: 'limits-coronet', client: 'many' },
   { name: 'silent-coronet', program: 'limits-coronet', client: 'silent' },
+  { name: 'guard-server', program: 'guard-server', client: 'reset' },
 ];
 
 /** The terminals of a session file: the text after a line such as `server$ node server.ts`. */
@@ -146,20 +155,10 @@ function printed({ stdout, stderr }: Process): string {
 
 describe('a session that the lesson shows has the output of a real run:', () => {
   endProcesses();
-  beforeAll(() => {
-    for (const name of EDITS) {
-      const diff = readFileSync(join(SOURCES, 'edits', `${name}.diff`), 'utf8');
-      writeEdited(name, (source) => edited(source, diff));
-    }
-  });
-
   test.each(sessions)('$name', async ({ name, program, client }) => {
     const expected = terminals(name);
     const { process: server, port } = await startServer(program, { CORONET_DEBUG: '' });
-    const args = [join(BUILT, 'client.js'), `${client}`, `${port}`];
-    const visitor = new Process(process.execPath, args);
-    await visitor.exit;
-    expect(visitor.stdout.trim()).toBe(expected['client']);
+    expect(await outputOf(client, port)).toBe(expected['client']);
     if (expected['server'] === undefined) return;
     await server.until('the output is complete', () => printed(server) === expected['server']);
     server.child.kill('SIGINT');
@@ -195,8 +194,24 @@ describe('a session that the lesson shows has the output of a real run:', () => 
   });
 });
 
+/** The output of client.ts. */
+async function outputOf(client: string, port: number): Promise<string> {
+  const args = [join(BUILT, 'client.js'), client, `${port}`];
+  const visitor = new Process(process.execPath, args);
+  await visitor.exit;
+  return visitor.stdout.trim();
+}
+
 describe('server.ts of the lesson', () => {
   endProcesses();
+
+  test.each([
+    ['send-rest-server', 'slow', terminals('slow-coronet')['client']],
+    ['sleep-server', 'hello', 'GOT:Hello\nGOT:Hello again'],
+  ])('has the solution %s of an exercise', async (program, client, expected) => {
+    const { port } = await startServer(program, {});
+    expect(await outputOf(client, port)).toBe(expected);
+  });
 
   test('ends with an error at a reason that it does not know', async () => {
     const [name, known] = ['unknown-reason-server', "yield ['recv', client]"];
