@@ -131,7 +131,8 @@ export interface Topics extends Disposable {
   publish(subject: string, data: string | Uint8Array, options?: PublishOptions): Operation<void>;
   /**
    * Subscribes to the subjects that match `pattern`: `*` is one token, `>` at the end one or more.
-   * After it has returned, the subscription receives every message, or reports a gap.
+   * After it has returned, the subscription receives every message, or reports a gap. In a cluster
+   * of brokers, that begins when all of them know the subscription, which is not observable.
    * Cancel: nothing is subscribed. Errors: as `publish`; ERR_UNSUPPORTED for `slow: 'wait'` with a
    * broker.
    */
