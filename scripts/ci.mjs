@@ -42,6 +42,7 @@ arm64Cases.push('churn', 'workers', 'idle-exit');
 
 const stages = [
   ['the README: npm install && npm test', () => run('npm install && npm test')],
+  ['the site', testSite],
   ['the native code', testNative],
   ['the portable network, forced', testPortable],
   ...nodeVersions.map((version) => [`Node ${version}`, () => testOnNode(version)]),
@@ -73,6 +74,11 @@ for (const [name, stage] of stages.filter(([title]) => isWanted(title))) {
   process.stdout.write(`=== ${name}: passed in ${seconds(start)}\n`);
 }
 process.stdout.write(`\n${times.join('\n')}\n${seconds(began).padStart(8)}  total\n`);
+
+async function testSite() {
+  await run('npm run docs');
+  await run('npx vitest run test/site', { env: { CORONET_TEST_SITE: '1' } });
+}
 
 async function testNative() {
   if (hasCompiler()) await run('npm run test:native');
