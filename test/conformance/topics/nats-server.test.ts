@@ -252,6 +252,8 @@ async function startCluster(): Promise<readonly [NatsServer, NatsServer, NatsSer
   const others = ['--cluster', 'nats://127.0.0.1:-1', '--routes', seed];
   const second = await NatsServer.start([...args, ...others]);
   const third = await NatsServer.start([...args, ...others]);
+  // Before, they do not forward messages.
+  for (const server of [first, second, third]) await server.untilRoutes(2);
   return [first, second, third];
 }
 

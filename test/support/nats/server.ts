@@ -30,6 +30,12 @@ export class NatsServer {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** Waits until the server is connected to `count` other servers of its cluster. */
+  async untilRoutes(count: number): Promise<void> {
+    const routes = () => this.#process.stderr.split('Route connection created').length - 1;
+    await this.#process.until(`nats-server has ${count} routes`, () => routes() >= count);
+  }
+
   /** Stops the execution of the server, as if it did not respond. */
   async pause(): Promise<void> {
     const { child } = this.#process;
