@@ -16,6 +16,7 @@ const config: ViteUserConfig = {
       { find: /^coronet$/, replacement: source('index.ts') },
       { find: /^coronet\/lowlevel$/, replacement: source('lowlevel.ts') },
       { find: /^coronet\/health$/, replacement: source('health.ts') },
+      { find: /^coronet\/inspect$/, replacement: source('inspect.ts') },
       { find: /^coronet\/sim$/, replacement: source('sim.ts') },
       { find: /^coronet\/ws$/, replacement: source('ws.ts') },
       { find: /^coronet\/topics$/, replacement: source('topics.ts') },

@@ -29,6 +29,7 @@ const ENTRIES = {
   index: 'index.js',
   lowlevel: 'lowlevel.js',
   health: 'health.js',
+  inspect: 'inspect.js',
   sim: 'sim.js',
   topics: 'topics.js',
   workers: 'workers.js',
@@ -43,7 +44,7 @@ const ENTRIES = {
  * which imports it.
  */
 const BUNDLES = {
-  core: /\/compiled\/(?:kernel|flow|net|server\/[\w-]+\.js|node\/(?!simulation)|interop)|rolldown/,
+  core: /\/compiled\/(kernel|flow|net|(inspect|server)\/[\w-]+\.js|node\/(?!sim)|interop)|rolldown/,
   sim: /\/compiled\/(?:sim\/|node\/simulation-support)/,
   ws: /\/compiled\/ws\//,
   topics: /\/compiled\/topics\//,

@@ -17,6 +17,7 @@ export const ENTRIES = {
   'src/workers.ts': 'coronet/workers',
   'src/ws.ts': 'coronet/ws',
   'src/health.ts': 'coronet/health',
+  'src/inspect.ts': 'coronet/inspect',
   'src/sim.ts': 'coronet/sim',
   'src/lowlevel.ts': 'coronet/lowlevel',
 };

@@ -200,6 +200,10 @@ class Send<T> extends WaitingOperation<void> {
   override describe(): string {
     return `send to ${this.#channel.title}`;
   }
+
+  override resources(): readonly object[] {
+    return [this.#channel];
+  }
 }
 
 /** Base of `receive` and `next`, which differ in the form of the result. */
@@ -228,6 +232,10 @@ abstract class ReceiveOperation<T, R> extends WaitingOperation<R> {
 
   override describe(): string {
     return `receive from ${this.channel.title}`;
+  }
+
+  override resources(): readonly object[] {
+    return [this.channel];
   }
 }
 

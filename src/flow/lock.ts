@@ -47,7 +47,7 @@ export class Lock {
   readonly name: string;
   /** @internal */
   readonly waiters: ParkingQueue<Waiter> = new ParkingQueue();
-  readonly #ownerMonitor: OwnerMonitor = new OwnerMonitor(() => this.#ownerEnded());
+  readonly #ownerMonitor: OwnerMonitor = new OwnerMonitor(() => this.#ownerEnded(), this);
   #owner: TaskImpl | null = null;
   /** Invariant 3: the task that abandoned the lock. */
   #abandonedBy = '';

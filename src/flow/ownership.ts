@@ -68,6 +68,10 @@ export class Acquire extends WaitingOperation<void> {
     return this.source.holders();
   }
 
+  override resources(): readonly object[] {
+    return [this.source];
+  }
+
   override canEnd(isFree: (holder: TaskImpl) => boolean): boolean {
     return this.source.becomesFree(isFree, this.n);
   }
@@ -90,10 +94,17 @@ export class Acquire extends WaitingOperation<void> {
 /** Calls `onEnd` when a task ends, by joining the queue of its joiners. */
 export class OwnerMonitor extends Parking {
   readonly #onEnd: () => void;
+  readonly #held: readonly object[];
 
-  constructor(onEnd: () => void) {
+  /** `held`: the lock or the semaphore that the task holds; absent for subscriptions. */
+  constructor(onEnd: () => void, ...held: readonly object[]) {
     super();
     this.#onEnd = onEnd;
+    this.#held = held;
+  }
+
+  override resources(): readonly object[] {
+    return this.#held;
   }
 
   start(task: TaskImpl): void {

@@ -189,7 +189,7 @@ export class Semaphore {
   #assignTo(task: TaskImpl, n: number): void {
     let hold = this.#holds.get(task);
     if (hold === undefined) {
-      hold = new Hold(task, (ended) => this.#ownerEnded(ended));
+      hold = new Hold(this, task, (ended) => this.#ownerEnded(ended));
       this.#holds.set(task, hold);
       hold.start(task);
     }
@@ -233,8 +233,8 @@ class Hold extends OwnerMonitor {
   readonly task: TaskImpl;
   count = 0;
 
-  constructor(task: TaskImpl, onEnd: (hold: Hold) => void) {
-    super(() => onEnd(this));
+  constructor(semaphore: object, task: TaskImpl, onEnd: (hold: Hold) => void) {
+    super(() => onEnd(this), semaphore);
     this.task = task;
   }
 }

@@ -50,6 +50,8 @@ export interface Case<T> {
   readonly realTime?: boolean;
   /** The text for `task.waitingOn`. */
   describe(): string;
+  /** See Parking.resources. @internal */
+  resources?(): readonly object[];
   /**
    * Attempts the operation once, in a step of the selecting task. An attempt that would wait has no
    * effect. Throws if the operation has failed.
@@ -86,6 +88,10 @@ export abstract class ReadinessCase<T> implements Case<T> {
 
   describe(): string {
     return `${this.direction} ${this.readiness.describe()}`;
+  }
+
+  resources(): readonly object[] {
+    return [this.readiness];
   }
 
   abstract attempt(): T | typeof WOULD_WAIT;

@@ -1,6 +1,7 @@
-/** The running task, its scope and its clock. One task runs at a time in a thread. */
+/** The running task, its scope and its clock, and the running programs. One task runs at a time. */
 import { runtimeDirectory } from './debug.ts';
 import { UsageError } from './errors.ts';
+import type { Scheduler } from './scheduler.ts';
 import type { Scope, ScopeImpl } from './scope/scope.ts';
 import type { Task, TaskImpl } from './task/task.ts';
 
@@ -80,4 +81,18 @@ function twoCopies(running: Copy): UsageError {
       `The function: ${thisCopy.directory}. The task: ${running.directory}. ` +
       'Install one version, which `npm ls coronet` shows, and do not bundle a second copy.',
   );
+}
+
+/** The programs of this process that run in real time, in the order of their starts. */
+const programs = new Set<Scheduler>();
+
+/** Called by the host when a program starts. The returned function is called when it has ended. */
+export function programStarts(scheduler: Scheduler): () => void {
+  programs.add(scheduler);
+  return () => void programs.delete(scheduler);
+}
+
+/** The program of the running task; outside of tasks, the newest one of the process. */
+export function currentProgram(): Scheduler | undefined {
+  return current.task?.scheduler ?? [...programs].at(-1);
 }

@@ -24,6 +24,7 @@ import { Timer } from './timers.ts';
 /** Registers `task` by the reason that it has yielded. */
 export function dispatchWait(scheduler: Scheduler, task: TaskImpl, wait: Wait): void {
   task.wait = wait;
+  task.waitsSince = scheduler.readingMs;
   if (task.scope.cancelledBy !== null && cancelsAtOnce(wait))
     return scheduler.deliverCancellationLater(task);
   if (wait === undefined) return onPause(scheduler, task);

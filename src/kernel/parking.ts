@@ -95,6 +95,11 @@ export class Parking {
     return this.holders().every(isFree);
   }
 
+  /** The locks, channels and sockets that the task waits for here, for views of it. @internal */
+  resources(): readonly object[] {
+    return NO_RESOURCES;
+  }
+
   /** See ParkingOptions. */
   get external(): boolean {
     const { options } = this;
@@ -169,6 +174,8 @@ export class Parking {
 
 /** The holders of a parking that has none. */
 export const NO_HOLDERS: readonly TaskImpl[] = [];
+
+const NO_RESOURCES: readonly object[] = [];
 
 /** A FIFO queue of parkings. `push`, `shift` and `remove` are O(1). */
 export class ParkingQueue<P extends Parking = Parking> {

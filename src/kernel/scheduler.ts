@@ -104,6 +104,11 @@ export class Scheduler {
   #steps = 0;
   #batches = 0;
   longestMs = 0;
+  /**
+   * The last reading of the host's clock, in whole milliseconds modulo 2^32 as a signed number: a
+   * small integer for V8, with which a task dates its wait.
+   */
+  readingMs = 0;
   /** Index of the case that the next `select` attempts first; −1: not drawn yet. */
   selectStart = -1;
   /** Invariant 5. */
@@ -126,11 +131,14 @@ export class Scheduler {
     this.#hooks = options.hooks ?? null;
     this.#instrumented = this.#hooks !== null || options.debug === true;
     this.#origin = this.host.now();
+    this.readingMs = this.#origin | 0;
   }
 
   /** Milliseconds since the scheduler was created: monotonic, fractional. */
   now(): number {
-    return this.host.now() - this.#origin;
+    const reading = this.host.now();
+    this.readingMs = reading | 0;
+    return reading - this.#origin;
   }
 
   /** Creates the main task, which runs in the next turn. It has ended when `main.finished`. */

@@ -182,11 +182,13 @@ export class NodeHost implements SchedulerHost, NetworkOwner, LoopObserver {
   #runBatches(scheduler: Scheduler): boolean {
     const started = clock();
     let now = started;
+    this.#noteReading(scheduler, now);
     this.#stride = 1;
     for (;;) {
       const stepsBefore = scheduler.steps;
       const idle = this.#runUntilPoll(scheduler, now);
       now = clock();
+      this.#noteReading(scheduler, now);
       if (now - started > scheduler.longestMs) scheduler.longestMs = now - started;
       if (now - started >= TURN_MS) return !idle;
       if (idle && scheduler.steps - stepsBefore < BUSY_STEPS) return false;
@@ -204,12 +206,18 @@ export class NodeHost implements SchedulerHost, NetworkOwner, LoopObserver {
     while (scheduler.turn(this.#stride) === 0) {
       if (scheduler.steps < nextReading) continue;
       const now = clock();
+      this.#noteReading(scheduler, now);
       this.#adaptStride(now - last);
       last = now;
       if (scheduler.steps >= maxSteps || now - since >= POLL_MS) return false;
       nextReading = scheduler.steps + this.#stride;
     }
     return true;
+  }
+
+  /** Tasks that begin to wait from now on have waited since `now`. */
+  #noteReading(scheduler: Scheduler, now: number): void {
+    scheduler.readingMs = (this.now === clock ? now : this.now()) | 0;
   }
 
   /** A stride took `ms`. Aims at four readings of the clock in POLL_MS. */

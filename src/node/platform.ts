@@ -9,6 +9,7 @@ import { stderr } from './process/line-output.ts';
 import { duplicateDescriptor, shareInherited, shareListeners } from './process/shared-listeners.ts';
 import { notifyManager } from './process/systemd-notify.ts';
 import { noteTerminal, terminalLost } from './process/terminal.ts';
+import { processUsage } from './process/usage.ts';
 import { parentProcess, startWorker } from './process/worker-process.ts';
 
 /** Loaded at its first use: a client of WebSocket needs it for every frame. */
@@ -51,6 +52,7 @@ export const nodePlatform: Platform = {
     return random(count);
   },
 
+  usage: processUsage,
   parallelism: availableParallelism(),
 
   report(line: string): void {

@@ -1,4 +1,5 @@
 /** `run`: creates a scheduler, a host and a network for one operation, and closes them after it. */
+import { programStarts } from '../kernel/current.ts';
 import { enterDebug } from '../kernel/debug.ts';
 import { leftOpenError } from '../kernel/errors.ts';
 import type { Hooks } from '../kernel/hooks.ts';
@@ -92,6 +93,7 @@ class Run<T> {
   readonly #scheduler: Scheduler;
   #main: TaskImpl<T> | null = null;
   #leaveDebug: (() => void) | null = null;
+  #programEnds: () => void = () => {};
   /** The last task has finished. */
   #ending = false;
   #removeAbortListener: () => void = () => {};
@@ -114,6 +116,7 @@ class Run<T> {
   begin(op: OperationSource<T>): void {
     const { signal, name } = this.#options;
     this.#host.drive(this.#scheduler);
+    this.#programEnds = programStarts(this.#scheduler);
     this.#main = this.#scheduler.start(op, name);
     if (signal === undefined) return;
     if (signal.aborted) this.#onAbort();
@@ -135,6 +138,7 @@ class Run<T> {
 
   #close(): void {
     this.#removeAbortListener();
+    this.#programEnds();
     try {
       this.#closeNetwork();
     } catch (error) {
@@ -184,6 +188,10 @@ class NodeWorld implements RuntimeWorld {
 
   get network(): Network {
     this.#host.network ??= this.#make(this.#host);
+    return this.#host.network;
+  }
+
+  get networkInUse(): Network | null {
     return this.#host.network;
   }
 }

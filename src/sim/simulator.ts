@@ -132,6 +132,7 @@ export class Simulator implements SimCore {
     if (this.steps + this.events >= this.settings.maxSteps) return this.runState.tooManySteps();
     this.steps++;
     const record = history.step(this.now, proc.host, task);
+    scheduler.readingMs = proc.now() | 0;
     scheduler.step(task);
     history.stepEnded(record, task);
     if (!invariants.idle) {

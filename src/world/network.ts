@@ -127,6 +127,9 @@ export interface Network {
 
   counters(): NetworkCounters;
 
+  /** The open listeners. Absent: not known. */
+  openListeners?(): Iterable<ListenerTransport>;
+
   /** One line for each open socket ("listener 127.0.0.1:25000"), for the leak report. */
   open(): readonly string[];
 

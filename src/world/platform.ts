@@ -113,6 +113,21 @@ export interface DiagnosticsChannel {
   publish(message: unknown): void;
 }
 
+/** The process of a program, its processor time and its memory. */
+export interface ProcessUsage {
+  /** The title of the process. */
+  readonly title: string;
+  /** The versions of Node and of this package: 'v22.11.0', '0.1.0'. */
+  readonly node: string;
+  readonly coronet: string;
+  /** Since the process started, in milliseconds. */
+  readonly uptimeMs: number;
+  /** Processor time, in milliseconds. */
+  readonly cpu: { readonly userMs: number; readonly systemMs: number };
+  /** Resident memory and the used part of the JavaScript heap, in bytes. */
+  readonly memory: { readonly rss: number; readonly heapUsed: number };
+}
+
 /** The process that a program runs in. */
 export interface Platform {
   /** The id of this process. */
@@ -156,6 +171,8 @@ export interface Platform {
   readonly parent: ParentProcess | undefined;
   /** `count` bytes from a cryptographic source; in a simulation, from the seed. */
   randomBytes(count: number): Uint8Array;
+  /** Absent: not known. */
+  usage?(): ProcessUsage;
   /** The number of threads that the machine can run in parallel. */
   readonly parallelism: number;
   /** Writes one line to standard error. */

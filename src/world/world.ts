@@ -11,6 +11,8 @@ import type { MetricDefinitions, Platform } from './platform.ts';
 export interface RuntimeWorld {
   /** Sockets and names. Created on first use. */
   readonly network: Network;
+  /** `network` if it was used, otherwise null. Absent: `network` is always created. */
+  readonly networkInUse?: Network | null;
   /** The process and its signals. */
   readonly platform: Platform;
   /** The state of the program under `main`; `undefined` without `main`. */

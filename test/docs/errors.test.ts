@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { catalogue } from '../../src/cli/explain.ts';
 import * as health from '../../src/health.ts';
 import * as coronet from '../../src/index.ts';
+import * as inspect from '../../src/inspect.ts';
 import * as lowlevel from '../../src/lowlevel.ts';
 import * as sim from '../../src/sim.ts';
 import type { Catalogue } from '../../src/support/error-catalogue.ts';
@@ -39,7 +40,16 @@ describe('the catalogue of error codes', () => {
 
   test.each(codes)('names a class for %s that an entry point exports', (code) => {
     const { className } = catalogue[code] as { className: string };
-    const exported = { ...coronet, ...health, ...lowlevel, ...sim, ...topics, ...workers, ...ws };
+    const exported = {
+      ...coronet,
+      ...health,
+      ...inspect,
+      ...lowlevel,
+      ...sim,
+      ...topics,
+      ...workers,
+      ...ws,
+    };
     const known = { ...exported, TypeError, RangeError } as Record<string, unknown>;
     expect(known[className], className).toBeTypeOf('function');
   });

@@ -14,7 +14,8 @@ interface Layer {
   readonly node: boolean;
 }
 
-const everyLayer = 'support kernel flow world net server ws topics node sim interop cli'.split(' ');
+const everyLayer =
+  'support kernel flow world inspect net server ws topics node sim interop cli'.split(' ');
 
 /** In reading order: a layer builds on the layers before it. */
 export const layers: Readonly<Record<string, Layer>> = {
@@ -22,16 +23,25 @@ export const layers: Readonly<Record<string, Layer>> = {
   kernel: { uses: ['support'], typesOf: [], node: false },
   flow: { uses: ['support', 'kernel'], typesOf: [], node: false },
   world: { uses: [], typesOf: ['kernel', 'world'], node: false },
+  inspect: {
+    uses: ['support', 'kernel', 'flow', 'world'],
+    typesOf: ['net', 'server'],
+    node: false,
+  },
   net: { uses: ['support', 'kernel', 'flow', 'world'], typesOf: [], node: false },
-  server: { uses: ['support', 'kernel', 'flow', 'net', 'world'], typesOf: [], node: false },
+  server: {
+    uses: ['support', 'kernel', 'flow', 'net', 'world', 'inspect'],
+    typesOf: [],
+    node: false,
+  },
   ws: { uses: ['support', 'kernel', 'flow', 'world', 'net', 'server'], typesOf: [], node: false },
   topics: {
     uses: ['support', 'kernel', 'flow', 'world', 'net', 'server'],
     typesOf: [],
     node: false,
   },
-  node: { uses: ['support', 'kernel', 'world'], typesOf: [], node: true },
-  sim: { uses: ['support', 'kernel', 'flow', 'world'], typesOf: ['net'], node: false },
+  node: { uses: ['support', 'kernel', 'world', 'inspect'], typesOf: [], node: true },
+  sim: { uses: ['support', 'kernel', 'flow', 'world', 'inspect'], typesOf: ['net'], node: false },
   // The transports in interop/ extend the base class in node/stream/.
   interop: {
     uses: ['support', 'kernel', 'net', 'node/stream', 'node/timers.ts'],
@@ -43,7 +53,7 @@ export const layers: Readonly<Record<string, Layer>> = {
 
 /** The entry files in src/. Like the command, they choose the concrete world. */
 const entries = new Set(
-  ['index', 'health', 'lowlevel', 'sim', 'topics', 'workers', 'ws'].map((n) => `src/${n}.ts`),
+  'index health inspect lowlevel sim topics workers ws'.split(' ').map((n) => `src/${n}.ts`),
 );
 
 /** The files that may import a package. CONTRIBUTING.md states the reason for each package. */
@@ -52,7 +62,7 @@ const packagesOf: Readonly<Record<string, readonly string[]>> = {
   'src/node/peers/nats-engine.ts': ['@nats-io/transport-node'],
 };
 
-const pureLayers = new Set('support kernel flow world net server sim ws topics'.split(' '));
+const pureLayers = new Set('support kernel flow world inspect net server sim ws topics'.split(' '));
 
 const bannedGlobals: Readonly<Record<string, string>> = {
   Date: 'ask the scheduler for the time: now()',

@@ -9,6 +9,7 @@ import { isTest } from './tree.ts';
 export const entryFiles: readonly string[] = [
   'src/index.ts',
   'src/health.ts',
+  'src/inspect.ts',
   'src/lowlevel.ts',
   'src/sim.ts',
   'src/topics.ts',

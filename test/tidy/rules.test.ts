@@ -91,7 +91,7 @@ const bad: readonly (Sample & { readonly message: string })[] = [
     rule: imports,
     path: 'src/node/a.ts',
     text: "import { b } from '../net/b.ts';",
-    message: 'node/ must not import net/: it may use support, kernel, world, node:*',
+    message: 'node/ must not import net/: it may use support, kernel, world, inspect, node:*',
   },
   {
     rule: imports,

@@ -162,6 +162,10 @@ class Select<R> extends Parking implements Operation<R>, Frames<R> {
     return this.#cases.map(({ request }) => request.describe());
   }
 
+  override resources(): readonly object[] {
+    return this.#cases.flatMap(({ request }) => request.resources?.() ?? []);
+  }
+
   override get external(): boolean {
     return this.#external || this.#realTime;
   }

@@ -91,6 +91,8 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   private savedBudget = 0;
   /** The reason to wait; valid only in the state 'waiting'. */
   wait: Wait = undefined;
+  /** The scheduler's `readingMs` when the task began to wait. */
+  waitsSince = 0;
   resume: Resume = 'start';
   /** The value or error of the next step; after the end, the result or error of the task. */
   inbox: unknown = undefined;
@@ -145,6 +147,14 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
 
   get waitingOn(): string {
     return this.state === 'waiting' ? describeWait(this.wait) : '';
+  }
+
+  /**
+   * How long the task has waited at `readingMs`, in milliseconds modulo 2^32 (49 days). 0 unless it
+   * waits.
+   */
+  waitedMs(readingMs: number): number {
+    return this.state === 'waiting' ? (readingMs - this.waitsSince) >>> 0 : 0;
   }
 
   /** The result or the error of a finished task. */

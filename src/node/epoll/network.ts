@@ -73,7 +73,7 @@ import { systemError } from '../system-error.ts';
 import { HAS_TLS } from '../tls/layer.ts';
 import type { LingeringClose } from '../tls/lingering-close.ts';
 import { DatagramArena, openDatagram } from './datagram.ts';
-import { adoptListener, openListener } from './listener.ts';
+import { adoptListener, EpollListener, openListener } from './listener.ts';
 import { LoanMemory } from './loan-memory.ts';
 import { ReceiveBatch } from './receive-batch.ts';
 import type { Registered, Registry } from './registry.ts';
@@ -258,6 +258,10 @@ class EpollNetwork extends NodeNetwork implements Network, Registry {
       datagrams: count('datagram'),
       slabs: this.slabs.held + this.loan.held,
     };
+  }
+
+  *openListeners(): Generator<ListenerTransport> {
+    for (const resource of this.#table) if (resource instanceof EpollListener) yield resource;
   }
 
   open(): readonly string[] {

@@ -137,6 +137,10 @@ export class PortableNetwork extends NodeNetwork implements Network {
     };
   }
 
+  openListeners(): Iterable<ListenerTransport> {
+    return this.listeners;
+  }
+
   open(): readonly string[] {
     const transports = [...this.transports].filter((each) => !this.tls.isClosing(each));
     const open = [...this.listeners, ...this.datagrams, ...transports];

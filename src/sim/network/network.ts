@@ -342,6 +342,10 @@ export class SimHostNetwork implements Network {
     };
   }
 
+  openListeners(): Iterable<ListenerTransport> {
+    return this.#listeners;
+  }
+
   open(): readonly string[] {
     return this.#resources().map((resource) => resource.openLine());
   }

@@ -1,0 +1,31 @@
+/** The processor time and the memory of the process, for views of a running program. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ProcessUsage } from '../../world/platform.ts';
+import { bundleFile, packageRoot } from './package-location.ts';
+
+export function processUsage(): ProcessUsage {
+  const { user, system } = process.cpuUsage();
+  const { rss, heapUsed } = process.memoryUsage();
+  return {
+    title: process.title,
+    node: process.version,
+    coronet: ownVersion(),
+    uptimeMs: process.uptime() * 1000,
+    cpu: { userMs: user / 1000, systemMs: system / 1000 },
+    memory: { rss, heapUsed },
+  };
+}
+
+let version: string | undefined;
+
+/** The version of this package; '' in a bundle that a bundler has made of a program. */
+function ownVersion(): string {
+  version ??= bundleFile === undefined ? readVersion() : '';
+  return version;
+}
+
+function readVersion(): string {
+  const text = readFileSync(join(packageRoot, 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
