@@ -5,6 +5,7 @@
 // End of file on stdin ends the process, so that no server outlives the benchmark.
 
 import { readFileSync } from 'node:fs';
+import { getHeapSpaceStatistics } from 'node:v8';
 
 const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
@@ -13,6 +14,13 @@ function usage() {
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed, external } = process.memoryUsage();
   return { user, sys: system, rss, heapUsed, external };
+}
+
+/** Resident bytes of V8's young generation; 0 in other engines. */
+function youngGeneration() {
+  if (process.versions.bun) return 0;
+  const space = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
+  return space.physical_space_size;
 }
 
 const collector = () => globalThis.gc ?? (() => globalThis.Bun?.gc(true));
@@ -28,7 +36,7 @@ function collect(then) {
 }
 
 function handle(line) {
-  if (line === 'gc') collect(() => print(usage()));
+  if (line === 'gc') collect(() => print({ ...usage(), young: youngGeneration() }));
   else print(usage());
 }
 

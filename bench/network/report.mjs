@@ -49,13 +49,14 @@ export function summarizeMemory(entries) {
     failed: entry.failed,
     resident: mid(entry.rounds, 'resident'),
     heap: mid(entry.rounds, 'heap'),
+    young: mid(entry.rounds, 'young'),
     least: Math.min(...column(entry.rounds, 'resident')),
     most: Math.max(...column(entry.rounds, 'resident')),
   }));
 }
 
-function memoryRow({ name, resident, least, most, heap }) {
-  return [name, grouped(resident), grouped(least), grouped(most), grouped(heap)];
+function memoryRow({ name, resident, least, most, heap, young }) {
+  return [name, ...[resident, least, most, heap, young].map(grouped)];
 }
 
 // With fewer connections the noise of the heap exceeds the slope.
@@ -72,7 +73,7 @@ function memoryBar(connections, rows) {
 
 export function printMemory(connections, entries) {
   const rows = summarizeMemory(entries);
-  const header = ['server', 'resident B', 'least', 'most', 'JS heap B'];
+  const header = ['server', 'resident B', 'least', 'most', 'JS heap B', 'young B'];
   const title = `Memory per idle connection (${grouped(connections)} connections, one echo each)`;
   return [
     title,

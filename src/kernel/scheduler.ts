@@ -288,8 +288,8 @@ export class Scheduler {
 
   /** The first step. A task that is already cancelled gets it too, so that its `finally` runs. */
   #begin(task: TaskImpl): IteratorResult<Wait, unknown> {
-    const source = task.source as OperationSource<unknown>;
-    task.source = null;
+    const source = task.inbox as OperationSource<unknown>;
+    task.inbox = undefined;
     task.resume = 'next';
     const frames = operationOf(source)[Symbol.iterator]();
     task.frames = frames;

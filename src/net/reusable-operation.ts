@@ -1,27 +1,23 @@
 /**
- * Base of an operation object that a socket reuses, so that a receive or a send allocates nothing.
+ * Base of an operation object that a socket can reuse, so that a receive allocates nothing.
  *
- *              a method returns it              yield* takes it        it returns or throws
- *   idle ────────────────────────► made ─────────────────► driven ─────────────────────► idle
+ *        a method returns it       yield* takes it         next()          it returns or throws
+ *   idle ────────────────────► made ───────────────► driven ───────► begun ──────────────────► idle
  *
  * A new operation is `made`; `reuse()` makes it `idle`, for an owner that keeps it. A request for
- * it while it is `made` reveals a forgotten `yield*`, at no cost. While it is `driven`, the method
+ * it while it is `made` reveals a forgotten `yield*`, at no cost. While it is driven, the method
  * creates another one, which then fails with ERR_BUSY.
  */
 import { UsageError } from '../kernel/errors.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
 import { rejectAwait } from '../kernel/operation.ts';
 import { notDriven, noteDriven, noteMade } from '../kernel/task/undriven.ts';
-import type { WaitResult } from '../kernel/waits.ts';
 
 export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
-  state: 'idle' | 'made' | 'driven' = 'made';
-  /** The operation is its own final result: `yield*` reads `done` and `value` at once. */
-  readonly done = true;
-  value: T | undefined = undefined;
-
-  /** The wait of the operation; created by the first one, then reused. */
-  protected wait: WaitResult | null = null;
+  state: 'idle' | 'made' | 'driven' | 'begun' = 'made';
+  /** The operation is its own result: its driver reads `done` and `value` at once. */
+  done = true;
+  value: T | Wait = undefined;
 
   /** The call in the source of the program, for messages: "socket.recv()". */
   protected abstract get call(): string;
@@ -34,19 +30,18 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
 
   /** Marks an idle operation as made. False: it is driven. Throws if it was never driven. */
   acquire(): boolean {
-    if (this.state === 'driven') return false;
-    if (this.state === 'made') {
-      this.state = 'idle';
-      throw this.notDrivenError();
-    }
+    this.checkDriven();
+    if (this.state !== 'idle') return false;
     this.state = 'made';
     noteMade(this);
     return true;
   }
 
-  /** The socket has another transport: the next wait is a new one. */
-  forgetWait(): void {
-    this.wait = null;
+  /** Throws if the operation was made and never driven. */
+  checkDriven(): void {
+    if (this.state !== 'made') return;
+    this.state = 'idle';
+    throw this.notDrivenError();
   }
 
   /** The error for a forgotten `yield*`, with the wrong line and the right line. */
@@ -63,12 +58,8 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
     }
     this.state = 'driven';
     noteDriven(this);
-    this.begun = false;
     return this;
   }
-
-  /** False until the first `next()`. */
-  protected begun = false;
 
   abstract next(value?: unknown): IteratorResult<Wait, T>;
 
@@ -91,9 +82,17 @@ export abstract class ReusableOperation<T> implements Operation<T>, Frames<T> {
   protected abstract settle(complete: boolean): void;
 
   /** Ends the operation with its result. */
-  protected finish(value: T): IteratorReturnResult<T> {
+  protected finish(value: T): IteratorResult<Wait, T> {
     this.settle(true);
+    this.done = true;
     this.value = value;
     return this as IteratorReturnResult<T>;
+  }
+
+  /** The wait that `next` returns. */
+  protected waitFor(wait: Wait): IteratorResult<Wait, T> {
+    this.done = false;
+    this.value = wait;
+    return this as IteratorYieldResult<Wait>;
   }
 }

@@ -9,7 +9,6 @@
 import type { Wait } from '../kernel/operation.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import type { Socket } from '../net/tcp/socket.ts';
-import { ConnectionOperation } from './connection-operation.ts';
 import type { ServerImpl } from './server.ts';
 
 /** The pause after an accept that failed for lack of a descriptor; it doubles each time. */
@@ -37,8 +36,7 @@ export function* acceptAll(server: ServerImpl): Generator<Wait, void> {
 /** Serves `socket` in a task of its own, unless a limit of its peer refuses it. */
 export function startConnection(server: ServerImpl, socket: Socket): void {
   const connection = server.addConnection(socket);
-  if (connection === null) return;
-  server.spawn(connection, new ConnectionOperation(server, connection));
+  if (connection !== null) server.spawn(connection, connection);
 }
 
 /** Waits until another connection is allowed, or the listener has been closed. */

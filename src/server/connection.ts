@@ -11,6 +11,7 @@
  *  3. `reason` is set when the connection starts to end.
  */
 import { describeWait } from '../kernel/diagnostics.ts';
+import { Step } from '../kernel/operation.ts';
 import type { TaskImpl } from '../kernel/task/task.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import type { Limits } from './options.ts';
@@ -26,7 +27,7 @@ interface PartialMessage {
   readonly firstSeenAt: number;
 }
 
-export class Connection {
+export abstract class Connection extends Step<void> {
   readonly socket: Socket;
   /** The key under which the peer is counted; `undefined` if it is not. */
   readonly peerKey: string | undefined;
@@ -47,10 +48,16 @@ export class Connection {
   private partial: PartialMessage | null = null;
 
   constructor(socket: Socket, peerKey: string | undefined, now: number) {
+    super();
     this.socket = socket;
     this.peerKey = peerKey;
     this.openedAt = Math.ceil(now);
     this.inactiveSince = this.openedAt;
+  }
+
+  /** The peer, as the name of the task. */
+  override toString(): string {
+    return this.socket.remoteAddress.toString();
   }
 
   /** The limit that the connection exceeds at `now`, if any. Called once per sweep. */

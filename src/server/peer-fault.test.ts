@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ScriptedTransport } from '../../test/support/network/scripted-transport.ts';
 import { Socket } from '../net/tcp/socket.ts';
 import { SystemError } from '../support/system-error.ts';
-import { isPeerFault } from './connection-operation.ts';
+import { isPeerFault } from './served-connection.ts';
 
 const STATES = ['alive', 'ended', 'broken', 'closed'] as const;
 

@@ -12,12 +12,13 @@ import type { Listener } from '../net/tcp/listener.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import type { Endpoint, Network } from '../world/network.ts';
 import type { MetricDefinitions } from '../world/platform.ts';
-import { Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { Notifier } from './notifier.ts';
 import type { Handler, Limits, ServerOptions } from './options.ts';
 import { freeDescriptors, resolveLimits } from './options.ts';
 import { PeerTable, peerKey } from './peer-table.ts';
 import { Reporter } from './reporter.ts';
+import { ServedConnection } from './served-connection.ts';
 import type {
   CloseReason,
   CutConnection,
@@ -138,17 +139,16 @@ export class ServerImpl implements Server, AdmissionPolicy {
   }
 
   /** Registers an accepted connection. Null: it was refused and has been reset. */
-  addConnection(socket: Socket): Connection | null {
+  addConnection(socket: Socket): ServedConnection | null {
     const { remote } = socket.transport;
     const isCounted = this.#admitted.has(remote);
     if (!isCounted && !this.admits(remote)) {
       socket.reset();
       return null;
     }
-    const now = this.scheduler.now();
     const key = this.#admitted.get(remote);
     this.#admitted.delete(remote);
-    const connection = new Connection(socket, key, now);
+    const connection = new ServedConnection(this, socket, key);
     this.counters.accepted++;
     this.open.add(connection);
     this.#sweeper.start();
@@ -159,8 +159,7 @@ export class ServerImpl implements Server, AdmissionPolicy {
 
   /** Runs `work` as the task of the connection, named after the peer. */
   spawn(connection: Connection, work: OperationSource<void>): void {
-    const name = connection.socket.remoteAddress;
-    connection.task = (this.tasks as Group).spawn(work, { name }) as TaskImpl;
+    connection.task = (this.tasks as Group).spawn(work, { name: connection }) as TaskImpl;
   }
 
   /** Whether the limits per peer allow one more connection; if so it is counted. */

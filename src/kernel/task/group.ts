@@ -3,11 +3,12 @@
  * all its children have ended. A failure of one cancels the others, and no error is dropped.
  *
  * Invariants:
- *  1. Unfinished members form a linked list. A member that ends is removed in O(1), so the group of
- *     a server keeps nothing of the connections that have ended.
+ *  1. The list of the unfinished members is that of their scopes in the group's scope. A member
+ *     that ends is removed in O(1), so the group of a server keeps nothing of the connections that
+ *     have ended.
  *  2. Each error object counts once as a failure. Failures are in the order of occurrence.
- *  3. The group's scope is the parent of its children's scopes. The control of the owner is in that
- *     scope from the first step of the body until the group is left.
+ *  3. The control of the owner is in the group's scope from the first step of the body until the
+ *     group is left.
  *  4. A group that an enclosing scope has cut, because a member other than a daemon ended with the
  *     cancellation of that scope, throws that cancellation, even if its body has returned.
  */
@@ -117,9 +118,7 @@ export class GroupImpl implements Group {
   /** The enclosing group that the owner has open. */
   readonly outer: GroupImpl | null;
   readonly #name: string;
-  /** Unfinished members, in the order of spawning. */
-  #first: TaskImpl | null = null;
-  #last: TaskImpl | null = null;
+  /** The number of unfinished members. */
   size = 0;
   /** The number of members that are daemons. */
   #daemons = 0;
@@ -154,7 +153,8 @@ export class GroupImpl implements Group {
     }
     const { name = '', daemon = false } = options;
     const task = new TaskImpl<T>(this.owner.scheduler, op, { group: this, name, daemon });
-    this.#link(task as TaskImpl);
+    this.size++;
+    if (daemon) this.#daemons++;
     this.owner.scheduler.admit(task as TaskImpl);
     if (daemon && this.#daemonsCancelled) task.cancel(GROUP_ENDED_REASON);
     return task;
@@ -175,13 +175,17 @@ export class GroupImpl implements Group {
   /** The unfinished members, in the order of spawning. */
   members(): TaskImpl[] {
     const members: TaskImpl[] = [];
-    for (let task = this.#first; task !== null; task = task.nextMember) members.push(task);
+    // A scope of the owner is one that its body has entered.
+    for (let scope = this.scope.firstChild; scope !== null; scope = scope.next) {
+      if (scope.task !== this.owner) members.push(scope.task);
+    }
     return members;
   }
 
-  /** A member has ended: removes it and records its failure. */
+  /** A member and its scope have ended: records its failure. */
   memberEnded(task: TaskImpl): void {
-    this.#unlink(task);
+    this.size--;
+    if (task.daemon) this.#daemons--;
     if (task.state === 'failed') this.#fail(task.name, task.outcome);
     else if (task.state === 'cancelled' && !task.daemon) this.#cut ||= this.#isCut(task);
     this.#checkRemaining();
@@ -255,27 +259,6 @@ export class GroupImpl implements Group {
       for (const daemon of this.members()) daemon.cancel(GROUP_ENDED_REASON);
     }
     if (this.size === 0) this.#parking?.wake();
-  }
-
-  #link(task: TaskImpl): void {
-    task.previousMember = this.#last;
-    if (this.#last === null) this.#first = task;
-    else this.#last.nextMember = task;
-    this.#last = task;
-    this.size++;
-    if (task.daemon) this.#daemons++;
-  }
-
-  #unlink(task: TaskImpl): void {
-    const { previousMember, nextMember } = task;
-    if (previousMember === null) this.#first = nextMember;
-    else previousMember.nextMember = nextMember;
-    if (nextMember === null) this.#last = previousMember;
-    else nextMember.previousMember = previousMember;
-    task.previousMember = null;
-    task.nextMember = null;
-    this.size--;
-    if (task.daemon) this.#daemons--;
   }
 }
 

@@ -79,8 +79,6 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   state: TaskState = 'ready';
   /** The iterator that is driven: null before the first step and after the last one. */
   frames: Frames<T> | null = null;
-  /** The operation that the first step starts; null afterwards. */
-  source: OperationSource<T> | null;
   /** The scope that `cancel()` cancels. */
   readonly ownScope: ScopeImpl;
   /** Invariant 2. */
@@ -94,17 +92,15 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   /** The scheduler's `readingMs` when the task began to wait. */
   waitsSince = 0;
   resume: Resume = 'start';
-  /** The value or error of the next step; after the end, the result or error of the task. */
-  inbox: unknown = undefined;
+  /** For the first step, the operation that it starts; then the value or error of the next step;
+   *  after the end, the result or error of the task. */
+  inbox: unknown;
   /** The timer for sleeps; created by the first one. */
   timer: Timer | null = null;
   /** The tasks that wait in `join()`. */
   joiners: ParkingQueue | null = null;
   /** The innermost group that this task has open. */
   openGroup: GroupImpl | null = null;
-  /** Neighbours in the group's list of members. */
-  nextMember: TaskImpl | null = null;
-  previousMember: TaskImpl | null = null;
   /** The values of TaskLocals; shared with the spawning task until one of the two sets a value. */
   locals: ReadonlyMap<object, unknown> | null;
   /** The async context of the next step. */
@@ -115,7 +111,7 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   constructor(scheduler: Scheduler, source: OperationSource<T>, options: TaskOptions) {
     this.id = scheduler.nextTaskId();
     this.scheduler = scheduler;
-    this.source = source;
+    this.inbox = source;
     this.group = options.group;
     this.daemon = options.daemon;
     this.givenName = options.name;
@@ -163,7 +159,7 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   }
 
   get finished(): boolean {
-    return this.frames === null && this.source === null;
+    return this.frames === null && this.resume !== 'start';
   }
 
   join(): Selectable<T> {

@@ -17,6 +17,8 @@ export abstract class Receive<T, S extends Socket | Datagram>
   implements Selectable<T>
 {
   protected readonly socket: S;
+  /** The last wait, which is kept until `startTls` replaces the transport. */
+  private wait: Wait = undefined;
   /** True: it waits until bytes of the socket's writer can be sent. */
   private sends = false;
 
@@ -26,7 +28,7 @@ export abstract class Receive<T, S extends Socket | Datagram>
   }
 
   next(): IteratorResult<Wait, T> {
-    if (!this.begun) {
+    if (this.state === 'driven') {
       // The previous result must not keep its slab alive while an idle connection waits.
       this.value = undefined;
       this.begin();
@@ -39,9 +41,10 @@ export abstract class Receive<T, S extends Socket | Datagram>
       return this.throw(error);
     }
     if (result !== undefined) return this.finish(result);
-    if (this.sends) return sendWait(this.socket.transport);
-    this.wait ??= recvWait(this.socket.transport);
-    return this.wait;
+    const { transport } = this.socket;
+    if (this.sends) return sendWait(transport);
+    if (this.wait?.[1] !== transport) this.wait = recvWait(transport).value;
+    return this.waitFor(this.wait);
   }
 
   /** For `select`: the receive is in progress until the case is left. */
@@ -81,7 +84,7 @@ export abstract class Receive<T, S extends Socket | Datagram>
   private begin(): void {
     const { socket } = this;
     if (socket.receiving !== null) this.throw(busySocket('receive', socket.name));
-    this.begun = true;
+    this.state = 'begun';
     socket.receiving = this;
   }
 

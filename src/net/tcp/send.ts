@@ -1,6 +1,7 @@
 /** The sending half of a socket: `send`, `sendAll`, `sendv`, and the flush of a Writer. */
 import type { Wait } from '../../kernel/operation.ts';
 import { PAUSE } from '../../kernel/operation.ts';
+import { noteMade } from '../../kernel/task/undriven.ts';
 import { mustPause, sendWait } from '../../kernel/waits.ts';
 import { memoryChanged } from '../bytes.ts';
 import { busySocket, isTransient } from '../errors.ts';
@@ -20,9 +21,9 @@ export abstract class Send<T, S extends Socket | Datagram> extends ReusableOpera
 
   next(): IteratorResult<Wait, T> {
     const { socket } = this;
-    if (!this.begun) {
+    if (this.state === 'driven') {
       if (socket.sending !== null) return this.throw(busySocket('send', socket.name));
-      this.begun = true;
+      this.state = 'begun';
       socket.sending = this;
       if (mustPause()) {
         this.keepData();
@@ -38,8 +39,7 @@ export abstract class Send<T, S extends Socket | Datagram> extends ReusableOpera
     }
     if (complete) return this.finish(this.result());
     this.keepData();
-    this.wait ??= sendWait(socket.transport);
-    return this.wait;
+    return sendWait(socket.transport);
   }
 
   /** One attempt, or several while they make progress. True: the send is complete. */
@@ -119,10 +119,17 @@ export class SendAll extends StreamSend<void> {
     return 'socket.sendAll(data)';
   }
 
-  /** The bytes that are not sent yet. Released when the operation ends. */
-  data: Uint8Array = NOTHING;
+  /** The bytes that are not sent yet. */
+  private data: Uint8Array;
   /** The expected length of `data`: another one means that its memory has changed. */
-  left = 0;
+  private left: number;
+
+  constructor(socket: Socket, data: Uint8Array) {
+    super(socket);
+    this.data = data;
+    this.left = data.length;
+    noteMade(this);
+  }
 
   protected attempt(): boolean {
     if (this.data.length !== this.left) throw this.failChanged(this.data);
@@ -144,7 +151,7 @@ export class SendAll extends StreamSend<void> {
   }
 
   protected override settle(complete: boolean): void {
-    this.data = NOTHING;
+    this.socket.sendAllEnded(this);
     super.settle(complete);
   }
 }
@@ -261,5 +268,3 @@ export class Pieces {
 }
 
 export const NO_PIECES: Pieces = new Pieces([]);
-
-const NOTHING: Uint8Array = new Uint8Array(0);

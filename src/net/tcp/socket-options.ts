@@ -142,7 +142,7 @@ export abstract class ConfigurableSocket {
   }
 
   set recvBufferSize(bytes: number) {
-    this.#setBufferSize('recvBufferSize', bytes);
+    this.setBufferSize('recvBufferSize', bytes);
   }
 
   /** SO_SNDBUF in bytes, as the system reports it. Linux doubles the value that was set. */
@@ -151,10 +151,10 @@ export abstract class ConfigurableSocket {
   }
 
   set sendBufferSize(bytes: number) {
-    this.#setBufferSize('sendBufferSize', bytes);
+    this.setBufferSize('sendBufferSize', bytes);
   }
 
-  #setBufferSize(option: keyof BufferSizes, bytes: number): void {
+  private setBufferSize(option: keyof BufferSizes, bytes: number): void {
     checkInteger(option, bytes, 1, MAX_INT);
     this.transport.setOption(option, bytes);
   }

@@ -30,7 +30,6 @@ import type { WriterOptions } from '../buffered/writer.ts';
 import { Writer } from '../buffered/writer.ts';
 import { bytesOf, checkBytes } from '../bytes.ts';
 import { alreadyTls, busySocket, closedSocket, plainBytes, TornError } from '../errors.ts';
-import type { ReusableOperation } from '../reusable-operation.ts';
 import type { StartTlsOptions, UpgradePlan } from '../tls/start-tls.ts';
 import { planUpgrade, TlsUpgrade } from '../tls/start-tls.ts';
 import { borrow } from './loan.ts';
@@ -59,30 +58,27 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** @internal */
   sending: object | null = null;
   readonly #recv: ReceiveBuffer;
+  /** The latest `sendAll`, until it has ended: idle connections keep none. */
   #sendAll: SendAll | null = null;
   /** Created on first use. */
   #reader: Reader | null = null;
   #writer: Writer | null = null;
-  #remoteAddress: SocketAddress | null = null;
   #bytesReceived = 0;
   #bytesSent = 0;
   #closed = false;
   /** The host that the socket has connected to; null: it was accepted. */
   readonly #host: string | null;
-  /** The TLS handshake of `startTls` that is in progress. */
-  #upgrade: TlsUpgrade | null = null;
   /** Bytes of the interrupted send; −1: there was none. */
   #tornAt = -1;
   /** True once the peer's end of file was received. @internal */
   ended = false;
   /** True: bytes were received or read since the last completed send, so a response may be due. */
   #responseDue = false;
-  #draining = false;
+  /** 'ended': the drain has returned end of file. */
+  #drain: 'none' | 'draining' | 'ended' = 'none';
   /** Called once when the server begins to drain. Set by a protocol with a closing handshake of
    *  its own, whose connection then counts as busy. @internal */
   onDrain: (() => void) | null = null;
-  /** True once the drain has returned end of file. */
-  #reachedDrainEnd = false;
 
   /** Sockets are created by `connect` and `Listener.accept`. @internal */
   constructor(transport: Transport, host: string | null = null) {
@@ -102,7 +98,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    * bytes before it.
    */
   recv(max: number = DEFAULT_MAX_RECEIVE): Selectable<Buffer> {
-    return this.#receiveOperation(max, false);
+    return this.receiveOperation(max, false);
   }
 
   /**
@@ -121,7 +117,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    * }
    */
   borrow(max: number = DEFAULT_MAX_RECEIVE): Selectable<Buffer> {
-    return this.#receiveOperation(max, true);
+    return this.receiveOperation(max, true);
   }
 
   /**
@@ -181,11 +177,9 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   sendAll(data: Uint8Array | string): Operation<void> {
     const bytes = bytesOf(data);
     this.checkUnflushed();
-    this.#sendAll ??= new SendAll(this).reuse();
-    const operation = this.#sendAll.acquire() ? this.#sendAll : new SendAll(this);
-    operation.data = bytes;
-    operation.left = bytes.length;
-    return operation;
+    this.#sendAll?.checkDriven();
+    this.#sendAll = new SendAll(this, bytes);
+    return this.#sendAll;
   }
 
   /**
@@ -251,33 +245,32 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
    */
   startTls(options: StartTlsOptions = {}): Operation<void> {
     const plan = planUpgrade(options, this.#host);
-    return new Lazy(() => this.#startTls(plan));
+    return new Lazy(() => this.upgradeToTls(plan));
   }
 
-  *#startTls(plan: UpgradePlan): Generator<Wait, void> {
+  private *upgradeToTls(plan: UpgradePlan): Generator<Wait, void> {
     yield* checkpoint();
-    this.#checkUpgradable();
+    this.checkUpgradable();
     const flush = this.#writer?.flushBeforeTls();
     if (flush) {
       yield* flush;
-      this.#checkUpgradable();
+      this.checkUpgradable();
     }
     const upgrade = new TlsUpgrade(this.transport, plan);
-    this.#upgrade = this.receiving = this.sending = upgrade;
+    this.receiving = this.sending = upgrade;
     let complete = false;
     try {
       this.transport = yield* upgrade.run();
-      for (const operation of this.#reusable()) operation?.forgetWait();
       complete = true;
     } finally {
-      this.#upgrade = this.receiving = this.sending = null;
+      this.receiving = this.sending = null;
       if (!complete) this.close();
       upgrade.end();
     }
   }
 
   /** Throws if the connection cannot be upgraded now. */
-  #checkUpgradable(): void {
+  private checkUpgradable(): void {
     const { transport, name } = this;
     if (this.#closed) throw closedSocket(name);
     if (this.tls !== undefined) throw alreadyTls(name);
@@ -304,17 +297,17 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   /** Closes the connection. Idempotent. A task that waits on the socket gets ERR_CLOSED. */
   close(): void {
     this.#closed = true;
-    this.#reachedDrainEnd = false;
-    this.#upgrade?.abort(closedSocket(this.name));
+    if (this.#drain === 'ended') this.#drain = 'draining';
+    this.upgrade?.abort(closedSocket(this.name));
     this.transport.close();
   }
 
   /** Closes the connection with RST: the peer gets ECONNRESET, and unsent bytes are dropped. */
   reset(): void {
     this.#closed = true;
-    this.#reachedDrainEnd = false;
+    if (this.#drain === 'ended') this.#drain = 'draining';
     this.#writer?.drop();
-    this.#upgrade?.abort(closedSocket(this.name));
+    this.upgrade?.abort(closedSocket(this.name));
     this.transport.reset();
   }
 
@@ -333,8 +326,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
   }
 
   get remoteAddress(): SocketAddress {
-    this.#remoteAddress ??= new SocketAddress(this.transport.remote);
-    return this.#remoteAddress;
+    return new SocketAddress(this.transport.remote);
   }
 
   get bytesReceived(): number {
@@ -352,7 +344,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
 
   /** The resource of `yield ['recv', socket]`. */
   get readiness(): Readiness {
-    return this.#upgrade ?? this.transport;
+    return this.upgrade ?? this.transport;
   }
 
   // ---- for the operations of this layer and for the server ----
@@ -364,41 +356,41 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
 
   /** False: a receive would block. True: it may succeed. @internal */
   mayReceive(): boolean {
-    return this.transport.canRecv || this.#draining;
+    return this.transport.canRecv || this.draining;
   }
 
   /** One attempt to receive, counted. `borrows`: the result is on loan. @internal */
   receive(max: number, borrows = false): Buffer | undefined {
-    const data = this.#reachedDrainEnd ? undefined : this.#attemptReceive(max, borrows);
-    if (data === undefined) return this.#checkDrainEnd() ? EMPTY : undefined;
-    this.#received(data.length);
+    const data = this.#drain === 'ended' ? undefined : this.attemptReceive(max, borrows);
+    if (data === undefined) return this.checkDrainEnd() ? EMPTY : undefined;
+    this.noteReceived(data.length);
     return data;
   }
 
   /** One attempt to receive into memory of the caller, counted. −1: would block. @internal */
   receiveInto(into: Uint8Array): number {
-    const count = this.#reachedDrainEnd ? -1 : this.transport.tryRecvInto(into);
-    if (count < 0) return this.#checkDrainEnd() ? 0 : -1;
-    this.#received(count);
+    const count = this.#drain === 'ended' ? -1 : this.transport.tryRecvInto(into);
+    if (count < 0) return this.checkDrainEnd() ? 0 : -1;
+    this.noteReceived(count);
     return count;
   }
 
   /** One attempt to send, counted. @internal */
   transmit(data: Uint8Array): number {
     if (this.#tornAt >= 0) throw new TornError(this.name, this.#tornAt);
-    return this.#sent(this.transport.trySend(data));
+    return this.noteSent(this.transport.trySend(data));
   }
 
   /** One attempt to send several pieces, counted. @internal */
   transmitv(chunks: readonly Uint8Array[]): number {
     if (this.#tornAt >= 0) throw new TornError(this.name, this.#tornAt);
-    return this.#sent(this.transport.trySendv(chunks));
+    return this.noteSent(this.transport.trySendv(chunks));
   }
 
   /** The connection is idle now. While draining, this ends a receive that waits. @internal */
   sendCompleted(): void {
     this.#responseDue = false;
-    if (this.#draining) this.transport.notifyRecv();
+    if (this.draining) this.transport.notifyRecv();
   }
 
   /** The program gets bytes that were received earlier. @internal */
@@ -453,6 +445,11 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     return this.#writer === null ? null : this.#writer.finalFlush();
   }
 
+  /** A `sendAll` has ended. @internal */
+  sendAllEnded(operation: SendAll): void {
+    if (this.#sendAll === operation) this.#sendAll = null;
+  }
+
   /** A send was interrupted after `bytes` bytes. @internal */
   tear(bytes: number): void {
     this.#tornAt = bytes;
@@ -465,28 +462,30 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
 
   /** From now on, an idle connection is at end of file. @internal */
   drain(): void {
-    this.#draining = true;
+    if (this.#drain === 'none') this.#drain = 'draining';
     this.onDrain?.();
     this.transport.notifyRecv();
   }
 
   /** True: the server drains this connection. @internal */
   get draining(): boolean {
-    return this.#draining;
+    return this.#drain !== 'none';
   }
 
   /** Throws if an operation of this socket was created and never driven. @internal */
   checkDriven(): void {
-    for (const operation of this.#reusable()) {
-      if (operation?.state === 'made') throw operation.notDrivenError();
-    }
+    this.#recv.checkDriven();
+    this.#sendAll?.checkDriven();
+    this.#reader?.reusable.checkDriven();
+    this.#writer?.reusable.checkDriven();
   }
 
-  #reusable(): readonly (ReusableOperation<unknown> | null | undefined)[] {
-    return [this.#recv, this.#sendAll, this.#reader?.reusable, this.#writer?.reusable];
+  /** The TLS handshake of `startTls` that is in progress. */
+  private get upgrade(): TlsUpgrade | null {
+    return this.receiving instanceof TlsUpgrade ? this.receiving : null;
   }
 
-  #receiveOperation(max: number, borrows: boolean): ReceiveBuffer {
+  private receiveOperation(max: number, borrows: boolean): ReceiveBuffer {
     if (max !== DEFAULT_MAX_RECEIVE) checkInteger('max', max, 1, 2 ** 31 - 1);
     this.checkUnread();
     const operation = this.#recv.acquire() ? this.#recv : new ReceiveBuffer(this);
@@ -495,19 +494,19 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     return operation;
   }
 
-  #attemptReceive(max: number, borrows: boolean): Buffer | undefined {
+  private attemptReceive(max: number, borrows: boolean): Buffer | undefined {
     return borrows ? borrow(this.transport, max) : this.transport.tryRecv(max);
   }
 
   /** Once true, it stays true, and a raw wait returns at once, as at the peer's end of file. */
-  #checkDrainEnd(): boolean {
-    if (this.#reachedDrainEnd || !this.#draining || this.responseDue) return this.#reachedDrainEnd;
-    this.#reachedDrainEnd = true;
+  private checkDrainEnd(): boolean {
+    if (this.#drain !== 'draining' || this.responseDue) return this.#drain === 'ended';
+    this.#drain = 'ended';
     this.transport.notifyRecv();
     return true;
   }
 
-  #received(count: number): void {
+  private noteReceived(count: number): void {
     if (count === 0) {
       this.ended = true;
       return;
@@ -517,7 +516,7 @@ export class Socket extends ConfigurableSocket implements Pollable, Disposable {
     chargeBytes(count);
   }
 
-  #sent(count: number): number {
+  private noteSent(count: number): number {
     this.#bytesSent += count;
     chargeBytes(count);
     return count;

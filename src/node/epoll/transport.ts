@@ -4,8 +4,8 @@
  * The header of network.ts lists the facts about edge-triggered readiness. Two more concern errors.
  * An error (RST, timeout) follows the bytes that arrived before it: recv returns the bytes first,
  * then the error. And the kernel reports the error only once, to the first recv or send; after that
- * it reports end of file and EPIPE. If a send received the error, `#pendingError` keeps it for the
- * receiving direction.
+ * it reports end of file and EPIPE. If a send received the error, `pending` of `Failures` keeps it
+ * for the receiving direction.
  *
  * Each direction is `open` or in one of four other states. The hot path checks one field.
  *
@@ -58,17 +58,23 @@ export interface DetachedSocket {
   readonly readUntilEagain: boolean;
 }
 
+/** The errors of a connection. */
+class Failures {
+  /** The sticky error of a failed direction. */
+  recv: unknown = undefined;
+  send: unknown = undefined;
+  /** The errno that ended the connection, if a send received it; 0: none. */
+  pending = 0;
+}
+
 export class EpollTransport extends Readiness implements Transport, Registered, BatchReceiver {
   readonly handle: number;
   protected readonly registry: Registry;
   readonly #accepted: boolean;
   #recvState: DirectionState;
   #sendState: DirectionState;
-  /** The sticky error of a failed direction. */
-  #recvError: unknown = undefined;
-  #sendError: unknown = undefined;
-  /** The errno that ended the connection, if a send received it. */
-  #pendingError = 0;
+  /** Null while neither direction has failed, which keeps a connection small. */
+  #failures: Failures | null = null;
   /** A short read is not the end (fact 3 in network.ts): only EAGAIN clears `canRecv`. */
   protected readUntilEagain = false;
   /** Received in a batch and not taken yet. `canRecv` is set meanwhile. */
@@ -109,24 +115,24 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   /** Calls the addon at most once. */
   tryRecv(max: number): Buffer | undefined {
-    if (this.#batched !== null && max > 0) return this.#takeBatched(this.#batched, max);
-    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
+    if (this.#batched !== null && max > 0) return this.takeBatched(this.#batched, max);
+    if (this.#recvState !== 'open' && !this.checkRecvState()) {
       return this.#recvState === 'ended' ? END_OF_FILE : undefined;
     }
     const { addon, slabs } = this.registry;
     const requested = slabs.reserve(max, this.#lastReceived);
     const received = addon.recv(this.handle, slabs.memory, slabs.offset, requested);
     if (received > 0) {
-      const count = this.#countOf(received, requested);
+      const count = this.countOf(received, requested);
       this.#lastReceived = count;
       return slabs.take(count);
     }
-    return this.#endOrBlock(received) ? END_OF_FILE : undefined;
+    return this.endOrBlock(received) ? END_OF_FILE : undefined;
   }
 
   /** Small messages come in batches, into slabs; others into memory that stays in the cache. */
   tryBorrow(max: number): Buffer | undefined {
-    if (this.#batched !== null) return this.#takeBatched(this.#batched, max);
+    if (this.#batched !== null) return this.takeBatched(this.#batched, max);
     const { loan } = this.registry;
     const count = this.tryRecvInto(loan.reserve(max));
     if (count > 0) this.#lastReceived = count;
@@ -137,18 +143,18 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   tryRecvInto(into: Uint8Array): number {
     this.#lastReceived = 0;
     if (this.#batched !== null && into.length > 0) {
-      const data = this.#takeBatched(this.#batched, into.length);
+      const data = this.takeBatched(this.#batched, into.length);
       into.set(data);
       return data.length;
     }
-    if (this.#recvState !== 'open' && !this.#checkRecvState()) {
+    if (this.#recvState !== 'open' && !this.checkRecvState()) {
       return this.#recvState === 'ended' ? 0 : -1;
     }
     const { addon } = this.registry;
     const requested = Math.min(into.length, addon.constants.MAX_TRANSFER);
     const received = addon.recv(this.handle, into, 0, requested);
-    if (received > 0) return this.#countOf(received, requested);
-    return this.#endOrBlock(received) ? 0 : -1;
+    if (received > 0) return this.countOf(received, requested);
+    return this.endOrBlock(received) ? 0 : -1;
   }
 
   unreceive(bytes: Buffer): void {
@@ -158,7 +164,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   }
 
   /** The number of bytes in a positive result. A short receive clears the flag. */
-  #countOf(received: number, requested: number): number {
+  private countOf(received: number, requested: number): number {
     if (received > requested) return received - this.registry.addon.constants.RECV_MORE;
     if (received < requested && !this.readUntilEagain) this.canRecv = false;
     return received;
@@ -168,20 +174,20 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
    * When all batched bytes are taken, the flag again follows the queue of the system. An empty
    * buffer means that its slab was detached, which must not be reported as end of file.
    */
-  #takeBatched(data: Buffer, max: number): Buffer {
+  private takeBatched(data: Buffer, max: number): Buffer {
     const { slabs } = this.registry;
     if (data.length > max) {
       this.#batched = slabs.partOf(data, max, data.length);
       return slabs.partOf(data, 0, max);
     }
     this.#batched = null;
-    if (data.length === 0) throw this.#failRecv(EFAULT);
+    if (data.length === 0) throw this.failRecv(EFAULT);
     this.canRecv = this.#moreQueued;
     return data;
   }
 
   /** True if a task waits and the last receive was a small message: those go into a slab. */
-  #joinsBatch(bits: number): boolean {
+  private joinsBatch(bits: number): boolean {
     if (this.recvWaiter === null || (bits & EPOLLIN) === 0) return false;
     const last = this.#lastReceived;
     return last > 0 && last <= MIN_RECEIVE && this.#recvState === 'open' && this.#batched === null;
@@ -195,80 +201,89 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   /** EAGAIN is left to the next attempt, which clears the flag. */
   onNoData(result: number): void {
-    if (result === 0 && this.#pendingError === 0) this.#recvState = 'ended';
-    else if (result < 0 && result !== EAGAIN) this.#failRecv(result);
+    if (result === 0 && this.pendingErrno === 0) this.#recvState = 'ended';
+    else if (result < 0 && result !== EAGAIN) this.failRecv(result);
+  }
+
+  private get failures(): Failures {
+    this.#failures ??= new Failures();
+    return this.#failures;
+  }
+
+  private get pendingErrno(): number {
+    return this.#failures === null ? 0 : this.#failures.pending;
   }
 
   /** True: end of file. False: would block. Every other result is thrown, now and later. */
-  #endOrBlock(result: number): boolean {
+  private endOrBlock(result: number): boolean {
     if (result === EAGAIN) {
       this.canRecv = false;
       return false;
     }
-    const errno = result === 0 ? this.#pendingError : result;
-    if (errno !== 0) throw this.#failRecv(errno);
+    const errno = result === 0 ? this.pendingErrno : result;
+    if (errno !== 0) throw this.failRecv(errno);
     this.#recvState = 'ended';
     this.canRecv = true;
     return true;
   }
 
   /** Returns the error to throw, and keeps it unless it is transient. */
-  #failRecv(errno: number): unknown {
-    if (errno === EBADF) return this.#closedError();
+  private failRecv(errno: number): unknown {
+    if (errno === EBADF) return this.closedError();
     const error = this.errorOf(errno, 'read');
     if (TRANSIENT_ERRORS.includes(errno)) return error;
     this.#recvState = 'failed';
-    this.#recvError = error;
+    this.failures.recv = error;
     this.canRecv = true;
     return error;
   }
 
   /** True: the direction is open now. False: ended, or still connecting. */
-  #checkRecvState(): boolean {
+  private checkRecvState(): boolean {
     if (this.#recvState === 'connecting') return this.tryConnect();
-    if (this.#recvState === 'failed') throw this.#recvError;
-    if (this.#recvState === 'closed') throw this.#closedError();
+    if (this.#recvState === 'failed') throw this.failures.recv;
+    if (this.#recvState === 'closed') throw this.closedError();
     return false;
   }
 
   // ---- send ----
 
   trySend(data: Uint8Array): number {
-    if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
+    if (this.#sendState !== 'open' && !this.checkSendState()) return 0;
     const sent = this.registry.addon.send(this.handle, data);
-    return sent === data.length ? sent : this.#shortSend(sent);
+    return sent === data.length ? sent : this.shortSend(sent);
   }
 
   trySendv(chunks: readonly Uint8Array[]): number {
-    if (this.#sendState !== 'open' && !this.#checkSendState()) return 0;
+    if (this.#sendState !== 'open' && !this.checkSendState()) return 0;
     const { addon } = this.registry;
     const sent = addon.sendv(this.handle, chunks);
-    return sent === offeredBytes(chunks, addon.constants.MAX_PIECES) ? sent : this.#shortSend(sent);
+    return sent === offeredBytes(chunks, addon.constants.MAX_PIECES) ? sent : this.shortSend(sent);
   }
 
   /** The send buffer is full. An event follows when it has space again. */
-  #shortSend(result: number): number {
-    if (result < 0 && result !== EAGAIN) throw this.#failSend(result);
+  private shortSend(result: number): number {
+    if (result < 0 && result !== EAGAIN) throw this.failSend(result);
     this.canSend = false;
     return Math.max(result, 0);
   }
 
   /** As `#failRecv`. EPIPE does not concern receiving: bytes of the peer may still be queued. */
-  #failSend(errno: number): unknown {
-    if (errno === EBADF) return this.#closedError();
+  private failSend(errno: number): unknown {
+    if (errno === EBADF) return this.closedError();
     const error = this.errorOf(errno, 'write');
     if (TRANSIENT_ERRORS.includes(errno)) return error;
-    if (errno !== EPIPE) this.#pendingError = this.pendingErrorOf(errno);
+    if (errno !== EPIPE) this.failures.pending = this.pendingErrorOf(errno);
     this.#sendState = 'failed';
-    this.#sendError = error;
+    this.failures.send = error;
     this.canSend = true;
     return error;
   }
 
   /** True: the direction is open now. False: still connecting. */
-  #checkSendState(): boolean {
+  private checkSendState(): boolean {
     if (this.#sendState === 'connecting') return this.tryConnect();
-    throw this.#sendState === 'failed' ? this.#sendError : this.#closedError();
+    throw this.#sendState === 'failed' ? this.failures.send : this.closedError();
   }
 
   /** The error of a failed receive or send. */
@@ -281,12 +296,12 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   /** Calls the system whatever the flags are: a spurious event must not pass for a connection. */
   tryConnect(): boolean {
-    if (this.#sendState === 'closed') throw this.#closedError();
+    if (this.#sendState === 'closed') throw this.closedError();
     if (this.#connected) return true;
-    if (this.#sendState === 'failed') throw this.#sendError;
+    if (this.#sendState === 'failed') throw this.failures.send;
     const isConnected = this.attemptConnect();
     this.canSend = isConnected;
-    if (isConnected) this.#openDirections();
+    if (isConnected) this.openDirections();
     return isConnected;
   }
 
@@ -303,7 +318,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   }
 
   /** shutdown('recv') may have ended the receiving direction during the attempt. */
-  #openDirections(): void {
+  private openDirections(): void {
     this.#connected = true;
     this.#sendState = 'open';
     if (this.#recvState === 'connecting') this.#recvState = 'open';
@@ -311,11 +326,11 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   /** Both directions fail with `error`, which is returned. */
   protected failConnect(error: unknown): unknown {
-    if (this.#sendState === 'closed') return this.#closedError();
+    if (this.#sendState === 'closed') return this.closedError();
     this.#recvState = 'failed';
     this.#sendState = 'failed';
-    this.#recvError = error;
-    this.#sendError = error;
+    this.failures.recv = error;
+    this.failures.send = error;
     this.canRecv = true;
     this.canSend = true;
     return error;
@@ -324,13 +339,15 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** ENOTCONN, for a connection that has already ended, is not an error here. */
   shutdown(how: 'send' | 'recv' | 'both'): void {
     if (this.#sendState === 'closed') return;
-    if (how !== 'recv' && !this.#wasReset) this.shutdownSend();
-    if (how !== 'send') this.#shutdownRecv();
+    if (how !== 'recv' && !this.wasReset) this.shutdownSend();
+    if (how !== 'send') this.shutdownRecv();
   }
 
   /** An attempt has received a reset: the system would reject a shutdown. */
-  get #wasReset(): boolean {
-    const { code } = (this.#recvError ?? this.#sendError ?? {}) as { readonly code?: unknown };
+  private get wasReset(): boolean {
+    const { code } = (this.#failures?.recv ?? this.#failures?.send ?? {}) as {
+      readonly code?: unknown;
+    };
     return code === 'ECONNRESET';
   }
 
@@ -339,7 +356,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   }
 
   /** The kernel keeps queueing received bytes, so every later event discards them. */
-  #shutdownRecv(): void {
+  private shutdownRecv(): void {
     const { addon } = this.registry;
     addon.shutdown(this.handle, SHUT_RECV);
     addon.discard(this.handle);
@@ -350,15 +367,15 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   }
 
   close(): void {
-    this.#closeDescriptor(false);
+    this.closeDescriptor(false);
   }
 
   reset(): void {
-    this.#closeDescriptor(true);
+    this.closeDescriptor(true);
   }
 
   /** Reads the addresses while the descriptor is open, then leaves the table, then closes. */
-  #closeDescriptor(reset: boolean): void {
+  private closeDescriptor(reset: boolean): void {
     if (this.#sendState === 'closed') return;
     this.#local = this.#connected ? this.local : UNNAMED;
     this.#remote = this.remote;
@@ -372,7 +389,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     this.#batched = null;
     this.release(reset, isUnread);
     if (this.recvWaiter === null && this.sendWaiter === null) return;
-    this.rejectWaiters(this.#closedError());
+    this.rejectWaiters(this.closedError());
   }
 
   /** Closes the descriptor. `isUnread`: a batch has received bytes that were not taken. */
@@ -393,16 +410,16 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
     return { registry: this.registry, unread, readUntilEagain: this.readUntilEagain };
   }
 
-  #closedError(): ClosedError {
+  private closedError(): ClosedError {
     return new ClosedError(
       'ERR_CLOSED',
       `The connection with ${this.describe()} was closed by this program`,
     );
   }
 
-  #onReadable(bits: number): void {
+  private onReadable(bits: number): void {
     if (this.#discarding) this.registry.addon.discard(this.handle);
-    if (this.#joinsBatch(bits)) return this.registry.batch.add(this);
+    if (this.joinsBatch(bits)) return this.registry.batch.add(this);
     this.#moreQueued = true;
     this.notifyRecv();
   }
@@ -410,7 +427,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
   /** Does not handle the end of a connection: an attempt finds it after the bytes. */
   onEvents(bits: number): void {
     if ((bits & TRAILING_EVENTS) !== 0) this.readUntilEagain = true;
-    if ((bits & RECV_EVENTS) !== 0) this.#onReadable(bits);
+    if ((bits & RECV_EVENTS) !== 0) this.onReadable(bits);
     if ((bits & SEND_EVENTS) !== 0) this.notifySend();
   }
 
@@ -444,7 +461,7 @@ export class EpollTransport extends Readiness implements Transport, Registered, 
 
   /** Rounds up to the unit of the system: 0 seconds would be rejected or disable the option. */
   setOption(option: SocketOption, value: number): void {
-    if (this.#sendState === 'closed') throw this.#closedError();
+    if (this.#sendState === 'closed') throw this.closedError();
     const { addon } = this.registry;
     const code = addon.constants.SOCKET_OPTIONS.indexOf(option);
     const result = addon.setOption(this.handle, code, Math.ceil(value / unitOf(option)));

@@ -13,14 +13,14 @@
  */
 import type { UncooperativeError } from '../kernel/errors.ts';
 import type { Frames, Operation, Wait } from '../kernel/operation.ts';
-import { operationOf, Step, throwInto } from '../kernel/operation.ts';
+import { operationOf, throwInto } from '../kernel/operation.ts';
 import { isCancelled } from '../kernel/scope/cancelled.ts';
 import type { ForcedEndHandler } from '../kernel/scope/forced-end.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
 import { checkpoint, readable } from '../kernel/waits.ts';
 import { isFaultOfPeer } from '../net/errors.ts';
 import type { Socket } from '../net/tcp/socket.ts';
-import type { Connection } from './connection.ts';
+import { Connection } from './connection.ts';
 import type { ServerImpl } from './server.ts';
 import type { CloseReason } from './stats.ts';
 
@@ -58,84 +58,82 @@ const DISCARD_BUFFER = new Uint8Array(65_536);
  * The handler is driven by hand because idle connections wait in it: a generator between the task
  * and the handler would add a tenth to the memory of a connection. The close is a generator.
  */
-export class ConnectionOperation extends Step<void> implements ForcedEndHandler {
-  readonly #server: ServerImpl;
-  readonly #connection: Connection;
+export class ServedConnection extends Connection implements ForcedEndHandler {
+  private readonly server: ServerImpl;
   /** The frames of the handler; null before it starts and after it has ended. */
-  #frames: Frames<unknown> | null = null;
+  private frames: Frames<unknown> | null = null;
   /** Closes the connection; null until the handler has ended. */
-  #ending: Generator<Wait, void> | null = null;
+  private ending: Generator<Wait, void> | null = null;
 
-  constructor(server: ServerImpl, connection: Connection) {
-    super();
-    this.#server = server;
-    this.#connection = connection;
+  constructor(server: ServerImpl, socket: Socket, peerKey: string | undefined) {
+    super(socket, peerKey, server.scheduler.now());
+    this.server = server;
   }
 
   next(value?: unknown): IteratorResult<Wait, void> {
-    if (this.#ending !== null) return this.#ending.next(value);
+    if (this.ending !== null) return this.ending.next(value);
     try {
-      const result = (this.#frames ?? this.#start()).next(value);
+      const result = (this.frames ?? this.start()).next(value);
       if (result.done !== true) return result;
     } catch (error) {
-      return this.#failed(error);
+      return this.failed(error);
     }
-    return this.#returned();
+    return this.returned();
   }
 
   override throw(error: unknown): IteratorResult<Wait, void> {
-    if (this.#ending !== null) return this.#ending.throw(error);
+    if (this.ending !== null) return this.ending.throw(error);
     try {
-      const result = throwInto(this.#frames ?? this.#start(), error);
+      const result = throwInto(this.frames ?? this.start(), error);
       if (result.done !== true) return result;
     } catch (failure) {
-      return this.#failed(failure);
+      return this.failed(failure);
     }
-    return this.#returned();
+    return this.returned();
   }
 
   /** A forced end: the handler is ended too, and the connection is closed without lingering. */
   override return(): IteratorResult<Wait, void> {
-    if (this.#ending !== null) return this.#ending.return();
+    if (this.ending !== null) return this.ending.return();
     try {
-      const result = this.#frames?.return?.();
+      const result = this.frames?.return?.();
       if (result?.done === false) return result;
     } finally {
-      closeConnection(this.#server, this.#connection, false);
+      closeConnection(this.server, this, false);
     }
     return super.return();
   }
 
   /** A handler that ignores its cancellation is a failure of this connection only. */
   onForcedEnd(error: UncooperativeError): void {
-    recordFailure(this.#server, this.#connection, error);
+    recordFailure(this.server, this, error);
   }
 
-  #start(): Frames<unknown> {
-    const { socket } = this.#connection;
-    const { handler } = this.#server;
-    this.#frames = operationOf(() => handler(socket, socket.remoteAddress))[Symbol.iterator]();
-    return this.#frames;
+  private start(): Frames<unknown> {
+    const { socket } = this;
+    const { handler } = this.server;
+    this.frames = operationOf(() => handler(socket, socket.remoteAddress))[Symbol.iterator]();
+    return this.frames;
   }
 
-  #returned(): IteratorResult<Wait, void> {
-    const { socket } = this.#connection;
-    return this.#end(() => {
+  private returned(): IteratorResult<Wait, void> {
+    const { socket } = this;
+    return this.end(() => {
       socket.checkDriven();
       return socket.finalFlush();
     });
   }
 
-  #failed(error: unknown): IteratorResult<Wait, void> {
-    return this.#end(() => {
+  private failed(error: unknown): IteratorResult<Wait, void> {
+    return this.end(() => {
       throw error;
     });
   }
 
-  #end(outcome: () => Operation<void> | null): IteratorResult<Wait, void> {
-    this.#frames = null;
-    this.#ending = endConnection(this.#server, this.#connection, outcome);
-    return this.#ending.next();
+  private end(outcome: () => Operation<void> | null): IteratorResult<Wait, void> {
+    this.frames = null;
+    this.ending = endConnection(this.server, this, outcome);
+    return this.ending.next();
   }
 }
 
