@@ -34,6 +34,15 @@ describe('a failure of a handler', () => {
     );
   });
 
+  it('is reported with the line once if the message already contains it', () => {
+    const { reporter, lines } = makeReporter();
+    const error = new TypeError();
+    const [, where = ''] = /at (.*reporter\.test\.ts:\d+:\d+\)?)/.exec(error.stack ?? '') ?? [];
+    error.message = `a \`yield*\` is missing at ${where}`;
+    reporter.failed(error, peer);
+    expect(lines[0]?.split(where).length).toBe(2);
+  });
+
   it('is reported as one line, whatever a peer has put into the message', () => {
     const { reporter, lines } = makeReporter();
     reporter.failed(

@@ -133,6 +133,8 @@ export class Reporter {
  *  the message. */
 function describeThrown(thrown: unknown): string {
   const where = userLines(stackOf(thrown), 1);
-  const line = where === '' ? firstLine(thrown) : `${firstLine(thrown)} (at ${where})`;
+  const message = firstLine(thrown);
+  // The message of a forgotten `yield*` already contains the line.
+  const line = message.includes(where) ? message : `${message} (at ${where})`;
   return line.replace(/\p{Cc}/gu, ' ');
 }
