@@ -25,20 +25,17 @@ import { Lazy } from '../kernel/operation.ts';
 import type { Scheduler } from '../kernel/scheduler.ts';
 import { isCancelled } from '../kernel/scope/cancelled.ts';
 import { moveOnAfter } from '../kernel/scope/with-scope.ts';
-import type { TimerTarget } from '../kernel/timers.ts';
 import { Timer } from '../kernel/timers.ts';
 import { checkBytes } from '../net/bytes.ts';
 import type { Socket } from '../net/tcp/socket.ts';
 import { outOfRange, wrongType } from '../support/checks.ts';
 import type { Platform } from '../world/platform.ts';
-import type { WebSocketEngine, WebSocketEvents, WebSocketReceiver } from '../world/websocket.ts';
+import type { WebSocketEngine, WebSocketReceiver } from '../world/websocket.ts';
 import type { WebSocketError } from './errors.ts';
 import { abnormalClosure, alreadyClosed, protocolError } from './errors.ts';
 import { OPCODE, serverFrame } from './frame.ts';
-import type { FrameHandler } from './incoming.ts';
 import { IncomingFrames } from './incoming.ts';
 import type { ConnectionSettings } from './options.ts';
-import type { FrameSender } from './send-message.ts';
 import { SendMessage } from './send-message.ts';
 
 /** The maximum size of the reason in a close frame: 125 bytes without the code. */
@@ -81,9 +78,10 @@ export interface ConnectionParts {
  *   yield* ws.send(message);
  * }
  */
-export class WebSocketConnection
-  implements Disposable, TimerTarget, FrameHandler, FrameSender, WebSocketEvents
-{
+export class WebSocketConnection implements Disposable {
+  // Also a TimerTarget, FrameHandler, FrameSender and WebSocketEvents. They are not named: their
+  // members are internal, and therefore missing in the declaration file.
+
   /** The connection below. Do not receive or send on it directly. */
   readonly socket: Socket;
   /** The agreed subprotocol; '' without one. */

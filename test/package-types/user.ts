@@ -10,6 +10,8 @@ import type { NatsOptions, TopicItem } from 'coronet/topics';
 import { natsTopics } from 'coronet/topics';
 import type { WorkerEvent, WorkersStats } from 'coronet/workers';
 import { WorkerError, workers } from 'coronet/workers';
+import type { WebSocketConnection } from 'coronet/ws';
+import { connectWs, wsServer } from 'coronet/ws';
 
 function* echo(socket: Socket): Operation<void> {
   yield ['recv', socket];
@@ -82,4 +84,13 @@ export function* firstItem(options: NatsOptions): Operation<TopicItem | undefine
   using topics = yield* natsTopics(options);
   using subscription = yield* topics.subscribe('rooms.*', { capacity: 10, slow: 'drop-oldest' });
   return (yield* subscription.next()).value;
+}
+
+export function* shoutingServer(): Operation<void> {
+  yield* wsServer(0, function* (ws: WebSocketConnection) {
+    const message: string | Buffer | null = yield* ws.receive();
+    yield* ws.send(String(message).toUpperCase());
+  });
+  using client = yield* connectWs('ws://localhost/');
+  yield* client.close(1000, 'done');
 }
