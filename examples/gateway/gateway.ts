@@ -28,7 +28,8 @@ function overLines(socket: Socket, gateway: Gateway): Operation<void> {
 function overWebSocket(ws: WebSocketConnection, gateway: Gateway): Operation<void> {
   const receive = function* (): Operation<string | null> {
     const message = yield* ws.receive();
-    return message === null ? null : String(message);
+    // A line has no line end inside: a client could forge lines of others.
+    return message === null ? null : String(message).replace(/[\r\n]+/g, ' ');
   };
   return session({ receive, send: (line) => ws.send(line) }, gateway);
 }
