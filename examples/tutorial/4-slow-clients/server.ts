@@ -1,0 +1,39 @@
+// Step 4: a queue for each client, so that a slow one does not delay the others.
+import type { Operation, Socket } from 'coronet';
+import { group, main, tcpServer } from 'coronet';
+import type { TopicSubscription, Topics } from 'coronet/topics';
+import { localTopics } from 'coronet/topics';
+
+function* chat(socket: Socket, topics: Topics): Operation<void> {
+  const reader = socket.reader({ max: 1000 });
+  const hello = (yield* reader.readLine()) ?? '';
+  const [, room, name] = /^(\w{1,32}) (\w{1,32})$/.exec(hello) ?? [];
+  if (room === undefined || name === undefined) {
+    return yield* socket.sendAll('Expected: ROOM NAME\n');
+  }
+  const messages = yield* topics.subscribe(`rooms.${room}`, { capacity: 100 });
+  yield* topics.publish(`rooms.${room}`, `* ${name} joins`);
+  yield* group(function* (tasks): Operation<void> {
+    tasks.spawn(() => forward(messages, socket), { daemon: true, name: 'forward' });
+    for (;;) {
+      const line = yield* reader.readLine();
+      if (line === null) return;
+      yield* topics.publish(`rooms.${room}`, `${name}: ${line}`);
+    }
+  });
+}
+
+/** Sends the messages of a room to one client. */
+function* forward(messages: TopicSubscription, socket: Socket): Operation<void> {
+  for (;;) {
+    const { done, value } = yield* messages.next();
+    if (done) return;
+    const line = value.gap === undefined ? value.data : `* ${value.missed} messages are missing`;
+    yield* socket.sendAll(`${line}\n`);
+  }
+}
+
+await main(function* (): Operation<void> {
+  const topics = yield* localTopics();
+  yield* tcpServer('127.0.0.1:25000', (socket) => chat(socket, topics));
+});

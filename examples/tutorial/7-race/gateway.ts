@@ -1,0 +1,27 @@
+// Step 7: a newcomer receives the last lines of its room.
+import type { Operation } from 'coronet';
+import { group, main, tcpServer } from 'coronet';
+import { localTopics } from 'coronet/topics';
+import { wsServer } from 'coronet/ws';
+import { lineClient, webSocketClient } from './clients.ts';
+import { History } from './history.ts';
+import type { Gateway } from './session.ts';
+import { session } from './session.ts';
+
+function* program(): Operation<void> {
+  const gateway: Gateway = { topics: yield* localTopics(), history: new History() };
+  const limits = { maxConnectionsPerPeer: 100, idleTimeoutMs: 600_000 };
+  yield* group(function* (tasks): Operation<void> {
+    tasks.spawn(() =>
+      tcpServer('127.0.0.1:25000', (socket) => session(lineClient(socket), gateway), limits),
+    );
+    tasks.spawn(() =>
+      wsServer('127.0.0.1:25080', (ws) => session(webSocketClient(ws), gateway), {
+        ...limits,
+        maxMessageBytes: 1000,
+      }),
+    );
+  });
+}
+
+await main(program, { graceMs: 10_000 });
