@@ -50,6 +50,7 @@ const stages = [
   ...npmVersions.map((major) => [`a fresh clone, npm ${major}`, () => testFreshClone(major)]),
   [`a fresh clone, pnpm ${pnpmVersion}`, testPnpm],
   ['the packed package', testPackage],
+  ['npm create coronet, packed', testCreate],
   ['the package from git', testGitPackage],
   ['arm64', testArm64],
 ];
@@ -122,7 +123,22 @@ async function testPnpm() {
  * point can be imported, and the command uses epoll, in all versions of Node.
  */
 async function testPackage() {
+  const tarball = await packed();
+  const cwd = emptyProject('consumer');
+  const onlyPath = pathWithoutCompilers();
+  const flags = '--offline --no-save --ignore-scripts';
+  await run(`npm install ${flags} ${tarball}`, { cwd, onlyPath });
+  await testInstalled(cwd, onlyPath);
+  for (const version of nodeVersions) {
+    await testInstalled(cwd, `${await installNode(version)}${delimiter}${onlyPath}`);
+  }
+}
+
+/** The path of the tarball of a release, which is made once. */
+async function packed() {
   const tarballs = join(scratch, 'tarballs');
+  const tarball = join(tarballs, `coronet-${manifest.version}.tgz`);
+  if (existsSync(tarball)) return tarball;
   const canRelease = hasCompiler() && installed('aarch64-linux-gnu-gcc');
   if (!canRelease) process.stdout.write('A compiler is not installed: release:check is skipped\n');
   mkdirSync(tarballs);
@@ -130,13 +146,20 @@ async function testPackage() {
   await run(
     `npm ${canRelease ? 'run release:check -- --keep' : 'pack --pack-destination'} ${keep}`,
   );
-  const cwd = emptyProject('consumer');
-  const onlyPath = pathWithoutCompilers();
-  const flags = '--offline --no-save --ignore-scripts';
-  await run(`npm install ${flags} ${tarballs}/coronet-*.tgz`, { cwd, onlyPath });
-  await testInstalled(cwd, onlyPath);
-  for (const version of nodeVersions) {
-    await testInstalled(cwd, `${await installNode(version)}${delimiter}${onlyPath}`);
+  return tarball;
+}
+
+/** A project of each template, made by the packed create-coronet, with the packed Coronet. */
+async function testCreate() {
+  const tarball = await packed();
+  await run(`npm pack ./packages/create-coronet --pack-destination ${scratch}`);
+  const cwd = emptyProject('creator');
+  const creator = join(scratch, `create-coronet-${manifest.version}.tgz`);
+  await run(`npm install --offline --no-save ${creator}`, { cwd });
+  for (const template of ['server', 'websocket', 'simulation']) {
+    await run(`npx create-coronet my-${template} --template ${template}`, { cwd });
+    const project = join(cwd, `my-${template}`);
+    await run(`npm install --ignore-scripts ${tarball} && npm test`, { cwd: project });
   }
 }
 
