@@ -68,6 +68,7 @@ const STYLE = `
   text { font: 13px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans',
     sans-serif; fill: var(--text); }
   .title { font-size: 15px; font-weight: 600; } .dim { fill: var(--dim); font-size: 12px; }
+  .end { text-anchor: end; } .middle { text-anchor: middle; }
   .grid { stroke: var(--line); } .basis { stroke: var(--dim); stroke-dasharray: 4 3; }
   .value { font-weight: 600; fill: var(--coronet); } .value.lost { fill: var(--bad); }
   .coronet-epoll { fill: var(--coronet); } .bun { fill: var(--bun); } .go { fill: var(--go); }
@@ -80,7 +81,7 @@ export function figuresPicture({ date, machine, versions, rows }) {
   const { node, bun, go } = versions;
   const tools = `Node ${node.replace(/^v/, '')}, Bun ${bun}, Go ${go}`;
   const parts = [
-    `<rect x=".5" y=".5" width="${WIDTH - 1}" height="${height - 1}" rx="8" fill="var(--bg)" class="grid"/>`,
+    background(height),
     text(20, 30, 'CPU time per message: node:net = 1, for WebSocket the package ws = 1', 'title'),
     legend(20, 54),
     ...grid(bottom),
@@ -108,6 +109,11 @@ ${parts.join('\n')}
 `;
 }
 
+function background(height) {
+  const size = `width="${WIDTH - 1}" height="${height - 1}"`;
+  return `<rect class="grid" x=".5" y=".5" ${size} rx="8" fill="var(--bg)"/>`;
+}
+
 function legend(x, y) {
   return Object.entries(SERVERS)
     .map(([name, label], index) => {
@@ -120,22 +126,25 @@ function legend(x, y) {
 function grid(bottom) {
   return [0, 0.5, 1, 1.5, 2].map((ratio) => {
     const x = placeOf(ratio);
-    const line = `<path class="${ratio === 1 ? 'basis' : 'grid'}" d="M${x} ${HEAD - 8}V${bottom}"/>`;
-    return `${line}${text(x, bottom + 14, `${ratio}`, 'dim', 'middle')}`;
+    const style = ratio === 1 ? 'basis' : 'grid';
+    const line = `<path class="${style}" d="M${x} ${HEAD - 8}V${bottom}"/>`;
+    return `${line}${text(x, bottom + 14, `${ratio}`, 'dim middle')}`;
   });
 }
 
 function drawRow({ title, ratios }, index) {
   const y = HEAD + index * ROW + 8;
   const own = ratios['coronet-epoll'];
-  // Its own mark is on top.
-  const names = Object.keys(ratios).sort(
-    (a, b) => (a === 'coronet-epoll') - (b === 'coronet-epoll'),
-  );
+  // The mark of Coronet is on top of the others.
+  const names = Object.keys(ratios).filter((name) => name !== 'coronet-epoll');
+  const marks = [...names, 'coronet-epoll'].map((name) => {
+    return mark(name, placeOf(ratios[name]), y, ratios[name] > AXIS.max);
+  });
+  const style = own > 1 ? 'end value lost' : 'end value';
   return [
-    text(LABELS, y + 4, title, '', 'end'),
-    ...names.map((name) => mark(name, placeOf(ratios[name]), y, ratios[name] > AXIS.max)),
-    text(WIDTH - 20, y + 4, own.toFixed(2), own > 1 ? 'value lost' : 'value', 'end'),
+    text(LABELS, y + 4, title, 'end'),
+    ...marks,
+    text(WIDTH - 20, y + 4, own.toFixed(2), style),
   ];
 }
 
@@ -153,9 +162,9 @@ function mark(name, x, y, isBeyond = false) {
   return `<path class="${name}" d="M${x - 4.5} ${y - 4.5}h9v9h-9z"/>`;
 }
 
-function text(x, y, content, style = '', anchor = 'start') {
+function text(x, y, content, style = '') {
   const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<text x="${x}" y="${y}" class="${style}" text-anchor="${anchor}">${escaped}</text>`;
+  return `<text x="${x}" y="${y}" class="${style}">${escaped}</text>`;
 }
 
 function versionOf(command, ...args) {

@@ -124,7 +124,7 @@ describe('create-coronet', () => {
   });
 
   test.each(['My-App', '.hidden', 'a b', 'http', 'coronet', 'node_modules', 'x'.repeat(215)])(
-    'rejects the name %s, with which npm could not install or import it',
+    'rejects the name %s, which npm does not accept or which is reserved',
     (name) => {
       const { status, stderr } = create(name);
       expect(status).toBe(2);
@@ -144,7 +144,7 @@ describe('create-coronet', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('has the version of Coronet, and its projects use the tools that Coronet is tested with', () => {
+  test('has the version of Coronet, and its projects use the tools that test Coronet', () => {
     const own = manifestOf(PACKAGE);
     const coronet = manifestOf(ROOT);
     expect(own['version']).toBe(coronet['version']);

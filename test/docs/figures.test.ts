@@ -75,8 +75,8 @@ describe('the picture of the figures', () => {
       const { rows, ...rest } = figuresOf(output(ratio), about);
       return figuresPicture({ ...rest, rows: rows.slice(0, 1) });
     };
-    expect(drawn(1)).toContain('class="value" text-anchor="end">1.00<');
-    expect(drawn(1.01)).toContain('class="value lost" text-anchor="end">1.01<');
+    expect(drawn(1)).toContain('class="end value">1.00<');
+    expect(drawn(1.01)).toContain('class="end value lost">1.01<');
     expect(drawn(7.3)).toContain('<path class="coronet-epoll"');
   });
 

@@ -2,7 +2,7 @@
 import type { Address, Operation, Socket } from 'coronet';
 import { connect, retry, timeout } from 'coronet';
 
-/** What survives a crash of the server. */
+/** The state that survives a crash of the server. */
 export interface Disk {
   readonly items: string[];
 }

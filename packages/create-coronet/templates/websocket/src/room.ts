@@ -3,7 +3,7 @@ import type { Operation, Socket } from 'coronet';
 import { Broadcast, group } from 'coronet';
 import type { WebSocketConnection } from 'coronet/ws';
 
-/** What a message is received with and sent with. */
+/** Either kind of client, as the room uses it. */
 interface Member {
   receive(): Operation<string | null>;
   send(text: string): Operation<void>;
