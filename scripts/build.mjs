@@ -36,6 +36,7 @@ const ENTRIES = {
   ws: 'ws.js',
   'cli/main': 'cli/main.js',
   'cli/serve-worker': 'cli/serve-worker.js',
+  'cli/story-page': 'cli/sim/story/story-page.js',
   'cli/thread-main': 'cli/sim/thread-main.js',
 };
 
@@ -44,7 +45,8 @@ const ENTRIES = {
  * which imports it.
  */
 const BUNDLES = {
-  core: /\/compiled\/(kernel|flow|net|(inspect|server)\/[\w-]+\.js|node\/(?!sim)|interop)|rolldown/,
+  core: /compiled\/(kernel|flow|net|(inspect|server)\/[\w-]+\.|node\/(?!sim|tra)|interop)|rolldown/,
+  trace: /\/compiled\/(?:inspect\/trace\/|node\/trace-file)/,
   sim: /\/compiled\/(?:sim\/|node\/simulation-support)/,
   ws: /\/compiled\/ws\//,
   topics: /\/compiled\/topics\//,

@@ -2,6 +2,7 @@
  * Hooks observe a run. A run without hooks is as fast as if they did not exist. A hook runs inside
  * the scheduler and must not wait. An error that it throws is reported as a warning.
  */
+import type { Keys } from '../support/checks.ts';
 import type { Wait } from './operation.ts';
 import type { Task } from './task/task.ts';
 
@@ -27,4 +28,33 @@ export interface Hooks {
   polled?(): void;
   /** Receives an error that no task can receive. The default is a process warning. */
   onUnhandled?(error: unknown): void;
+}
+
+const HOOK_NAMES: Keys<Hooks> = {
+  taskSpawned: true,
+  stepBegins: true,
+  stepEnds: true,
+  taskWaits: true,
+  taskWakes: true,
+  taskCancelled: true,
+  taskFinished: true,
+  batchBegins: true,
+  polled: true,
+  onUnhandled: true,
+};
+
+type Hook = (...args: unknown[]) => unknown;
+
+/** Hooks that call those of `first` and then those of `second`. */
+export function combineHooks(first: Hooks, second: Hooks = {}): Hooks {
+  const combined: Record<string, Hook> = {};
+  for (const name of Object.keys(HOOK_NAMES) as (keyof Hooks)[]) {
+    const [before, after] = [first[name] as Hook | undefined, second[name] as Hook | undefined];
+    if (before === undefined && after === undefined) continue;
+    combined[name] = (...args) => {
+      before?.apply(first, args);
+      return after?.apply(second, args);
+    };
+  }
+  return combined;
 }
