@@ -5,10 +5,18 @@ import type { SimReport } from '../sim/report/report.ts';
 import { RunTotals } from '../sim/report/report.ts';
 import { CommandUsageError } from './errors.ts';
 import { readArguments } from './options.ts';
-import type { Block, BlockOutcome, FailureRecord, ThreadInput } from './sim/block-runner.ts';
+import type {
+  Block,
+  BlockOutcome,
+  FailureRecord,
+  StoryRun,
+  ThreadInput,
+} from './sim/block-runner.ts';
 import { loadBlockRunner } from './sim/block-runner.ts';
 import type { CampaignOutcome } from './sim/campaign.ts';
 import { Campaign, Thread } from './sim/campaign.ts';
+import type { Files } from './sim/files.ts';
+import { filesOf, writeFiles } from './sim/files.ts';
 import { flagsOf, OPTIONS, readWorkers } from './sim/flags.ts';
 import * as output from './sim/output.ts';
 import { Progress } from './sim/output.ts';
@@ -33,7 +41,12 @@ Options:
   --max-steps N          a run fails after so many steps and events; default 1000000
   --no-shrink            report a failure without shrinking it
   --workers N            the number of threads; default: one per processor
+  --report FILE          write the failed run as a picture: one HTML file for a browser
+  --trace FILE           write the failed run as a trace for Perfetto: JSON
   --json                 one JSON object on standard output
+
+--report and --trace show the shrunk run. If no run fails, they write nothing, except for a
+single run, which is written although it succeeded.
 
 Exit codes: 0 all runs succeeded, 1 a run failed, 2 wrong usage, 130 interrupted.
 `;
@@ -47,6 +60,7 @@ interface Invocation {
   readonly input: ThreadInput;
   readonly plan: Plan;
   readonly isJson: boolean;
+  readonly files: Files;
   /** Prints the report. */
   print(text: string): void;
 }
@@ -56,14 +70,16 @@ export async function run(args: readonly string[]): Promise<void> {
   if (values['help'] === true) return void process.stdout.write(HELP);
   const input = { file: fileOf(words), flags: flagsOf(values) };
   const workers = readWorkers(values);
+  const files = filesOf(values);
   const isJson = values['json'] === true;
   const print = isJson ? divertOutput() : (text: string) => void process.stdout.write(text);
   const runner = await loadBlockRunner(input);
   const { plan } = runner;
-  const call: Invocation = { input, plan, isJson, print };
+  const call: Invocation = { input, plan, isJson, files, print };
   // A single run stays on the main thread, where it can be debugged.
   if (plan.runs === 1 && workers === undefined) {
-    return printSingle(call, await runner.runBlock({ first: 0, count: 1, shrink: true }));
+    const block = { first: 0, count: 1, shrink: true, record: isRecorded(call) };
+    return printSingle(call, await runner.runBlock(block));
   }
   const useful = Math.min(availableParallelism(), Math.ceil(plan.runs / RUNS_PER_THREAD));
   await runCampaign(call, workers ?? useful);
@@ -86,11 +102,36 @@ function fileOf(words: readonly string[]): string {
   throw new CommandUsageError(`Expected one file, got '${file}' and '${extra}'. See --help.`);
 }
 
-function printSingle(call: Invocation, { stats, failure }: BlockOutcome): void {
-  if (failure !== null) return printFailure(call, failure);
-  const totals = new RunTotals(call.plan);
-  for (const run of stats) totals.add(run);
-  printSuccess(call, totals.report());
+function isRecorded({ files }: Invocation): boolean {
+  return files.report !== undefined || files.trace !== undefined;
+}
+
+function printSingle(call: Invocation, { stats, failure, recorded }: BlockOutcome): void {
+  if (failure === null) {
+    const totals = new RunTotals(call.plan);
+    for (const run of stats) totals.add(run);
+    printSuccess(call, totals.report());
+  } else {
+    printFailure(call, failure);
+  }
+  writeRun(call, failure, recorded);
+}
+
+/** Writes --report and --trace, and prints their paths on standard error. */
+function writeRun(
+  { files, plan, input }: Invocation,
+  failure: FailureRecord | null,
+  recorded: StoryRun | null,
+): void {
+  const names = [files.report, files.trace].filter((name) => name !== undefined);
+  if (names.length === 0) return;
+  const { seed, order } = failure ?? { seed: plan.seed, order: plan.settings.order };
+  const context = { file: input.file, seed, order, command: plan.command.text };
+  const lines =
+    recorded === null
+      ? [`Not written: ${names.join(', ')}. ${output.notRecordedText(failure)}`]
+      : writeFiles(files, recorded, failure, context);
+  process.stderr.write(`\n${lines.join('\n')}\n`);
 }
 
 function printSuccess({ plan, isJson, print }: Invocation, report: SimReport): void {
@@ -109,6 +150,7 @@ async function runCampaign(call: Invocation, threads: number): Promise<void> {
   if (isInterrupted) return printInterrupted(call, outcome);
   if (failure !== null) return await rerunAlone(call, failure);
   printSuccess(call, report);
+  writeRun(call, null, null);
 }
 
 /** The first Ctrl-C calls `interrupt`, the second ends the process. */
@@ -132,25 +174,29 @@ function printInterrupted(call: Invocation, { report, failure }: CampaignOutcome
   if (failure !== null) printFailure(call, failure, 'Interrupted: earlier seeds may fail as well.');
   else if (isJson) print(output.interruptedJson(report, plan));
   else process.stderr.write(output.interruptedText(report, plan));
+  writeRun(call, failure, null);
   process.exitCode = SIGINT_CODE;
 }
 
 /** Repeats the failed run on a new thread, as the printed command does, and shrinks it. */
 async function rerunAlone(call: Invocation, found: FailureRecord): Promise<void> {
   const thread = new Thread(call.input);
-  const block: Block = { first: found.run, count: 1, shrink: true };
+  const record = isRecorded(call);
+  const block: Block = { first: found.run, count: 1, shrink: true, record };
   let isInterrupted = false;
   const interrupt = (): void => {
     isInterrupted = true;
     void thread.end();
   };
   try {
-    const { failure } = await interruptible(() => thread.runBlock(block), interrupt);
+    const { failure, recorded } = await interruptible(() => thread.runBlock(block), interrupt);
     if (failure !== null) printFailure(call, failure);
     else printFailure(call, found, output.notReproducedText(found));
+    writeRun(call, failure ?? found, recorded);
   } catch (error) {
     if (!isInterrupted) throw error;
     printFailure(call, found);
+    writeRun(call, found, null);
   } finally {
     await thread.end();
   }

@@ -54,8 +54,18 @@ export interface TraceEvent {
   readonly text: string;
 }
 
+/** Observes the messages between hosts, while a run is recorded. */
+export interface MessageObserver {
+  /** A message leaves `from` for `to` now. Returns its number. */
+  sent(from: string, to: string, what: string, bytes?: Uint8Array): number;
+  arrived(message: number): void;
+  lost(message: number): void;
+}
+
 /** The clock, the event queue, the decisions and the trace of one world. */
 export interface SimCore {
+  /** Null, unless the run is recorded. */
+  readonly messages: MessageObserver | null;
   /** Virtual milliseconds since the start of the run: one clock for the whole world. */
   readonly now: number;
   readonly decisions: Decisions;

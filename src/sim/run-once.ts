@@ -6,6 +6,7 @@ import { onAbort } from '../support/abort-listeners.ts';
 import type { AllowedChoices, Deviations } from './choices/decisions.ts';
 import type { OrderName } from './choices/order.ts';
 import type { Faults, LinkParameters, MakeNetworkModel, TraceEvent } from './core.ts';
+import type { RunRecorder } from './report/recorder.ts';
 import type { Failure } from './run-state.ts';
 import { Simulator } from './simulator.ts';
 import type { Scenario } from './world.ts';
@@ -48,6 +49,8 @@ export interface RunSettings {
   readonly realWaits: RealWaitHistory;
   /** True: every event is recorded as text. */
   readonly record: boolean;
+  /** Records the run for a story or a trace. */
+  readonly recorder?: RunRecorder | undefined;
   /** Receives problems that no task can receive. Absent: they fail the run. */
   readonly warn?: ((problem: unknown) => void) | undefined;
   /** Aborting it cancels the scenario. */
@@ -111,6 +114,7 @@ export async function runOnce(
   realProcess: RealProcess,
 ): Promise<RunResult> {
   const simulator = new Simulator(settings);
+  settings.recorder?.begin(simulator);
   const contexts = realProcess.asyncContexts();
   simulator.contexts = contexts;
   const removeAbortListener = startScenario(simulator, scenario);

@@ -24,7 +24,7 @@ import { Timer, Timers } from '../kernel/timers.ts';
 import { Decisions } from './choices/decisions.ts';
 import type { Order } from './choices/order.ts';
 import { makeOrder, takeAt } from './choices/order.ts';
-import type { Faults, SimCore } from './core.ts';
+import type { Faults, MessageObserver, SimCore } from './core.ts';
 import type { SimHost } from './host.ts';
 import { Invariants } from './invariants.ts';
 import type { SimProcess } from './process.ts';
@@ -47,6 +47,7 @@ export class Simulator implements SimCore {
   readonly settings: RunSettings;
   readonly decisions: Decisions;
   readonly faults: Faults;
+  readonly messages: MessageObserver | null;
   /** The ready tasks of all hosts, in the order in which they became ready. */
   readonly ready: TaskImpl[] = [];
   readonly runState: RunState;
@@ -73,10 +74,11 @@ export class Simulator implements SimCore {
   #untilYield = EVENTS_PER_YIELD;
 
   constructor(settings: RunSettings) {
-    const { seed, allowed, deviations, order, pctDepth } = settings;
+    const { seed, allowed, deviations, order, pctDepth, recorder = null } = settings;
     this.settings = settings;
     this.faults = settings.faults;
-    this.decisions = new Decisions(seed, allowed, deviations);
+    this.messages = recorder;
+    this.decisions = new Decisions(seed, allowed, deviations, recorder);
     this.#order = makeOrder(order, this.decisions, pctDepth);
     this.history = new Trace(settings.record);
     this.invariants = new Invariants(this);
@@ -215,6 +217,7 @@ export class Simulator implements SimCore {
   trace(...[kind, host, peer, value, text]: Parameters<SimCore['trace']>): void {
     const { history } = this;
     history.addDetail(history.event(this.now, kind, host, peer), value, text);
+    this.settings.recorder?.event(kind, host, peer, text);
     if (kind === 'fault') this.countFault((text().split(' ', 1)[0] as string) || 'fault');
   }
 

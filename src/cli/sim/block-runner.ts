@@ -5,6 +5,8 @@ import type { FailedRun, ShrunkRun } from '../../sim/errors.ts';
 import { ReplayTokenError, SimulationError } from '../../sim/errors.ts';
 import type { Plan, SimOptions } from '../../sim/options.ts';
 import { planOf } from '../../sim/options.ts';
+import type { RecordedRun } from '../../sim/report/record-run.ts';
+import { recordRun } from '../../sim/report/record-run.ts';
 import { statsOf } from '../../sim/report/report.ts';
 import type { RunResult, RunStats } from '../../sim/run-once.ts';
 import { runRange } from '../../sim/simulate.ts';
@@ -12,7 +14,9 @@ import { isInstance, show } from '../../support/checks.ts';
 import { CommandUsageError } from '../errors.ts';
 import type { Flags } from './flags.ts';
 import { commandOf } from './flags.ts';
+import { ownStack } from './output.ts';
 import { loadScenario } from './scenario.ts';
+import type { StoryFailure } from './story/story.ts';
 
 /** The input of every thread. */
 export interface ThreadInput {
@@ -27,12 +31,21 @@ export interface Block {
   readonly count: number;
   /** Whether a failed run is shrunk. */
   readonly shrink: boolean;
+  /** Whether the failed run, or else the only run, is recorded. */
+  readonly record: boolean;
 }
 
 /** The runs that succeeded, and the run after them if it failed. */
 export interface BlockOutcome {
   readonly stats: readonly RunStats[];
   readonly failure: FailureRecord | null;
+  /** The run that the block was to record. */
+  readonly recorded: StoryRun | null;
+}
+
+/** A recorded run that a thread can send. */
+export interface StoryRun extends Omit<RecordedRun, 'failure'> {
+  readonly failure: StoryFailure | null;
 }
 
 export interface BlockRunner {
@@ -44,18 +57,26 @@ export interface BlockRunner {
 export async function loadBlockRunner({ file, flags }: ThreadInput): Promise<BlockRunner> {
   const { scenario, options } = await loadScenario(file);
   const plan = { ...planFor({ ...options, ...flags }), command: commandOf(file, flags, options) };
-  const runBlock = async ({ first, count, shrink }: Block): Promise<BlockOutcome> => {
+  const runBlock = async ({ first, count, shrink, record }: Block): Promise<BlockOutcome> => {
     const stats: RunStats[] = [];
     const onResult = (result: RunResult): void => void stats.push(statsOf(result));
     const shrinkLimits = shrink ? plan.shrinkLimits : null;
+    let failure: SimulationError | null = null;
     try {
       const range = { first, count, onResult };
       await runRange(scenario, { ...plan, shrinkLimits }, nodeProcess, range);
-      return { stats, failure: null };
     } catch (error) {
-      if (error instanceof SimulationError) return { stats, failure: failureRecord(error) };
-      throw error;
+      if (!(error instanceof SimulationError)) throw error;
+      failure = error;
     }
+    const isRecorded = record && (failure !== null || plan.runs === 1);
+    const run = failure ?? { seed: plan.seed + first };
+    const recorded = isRecorded ? await recordRun(scenario, plan, run, nodeProcess) : null;
+    return {
+      stats,
+      failure: failure === null ? null : failureRecord(failure),
+      recorded: recorded === null ? null : storyRun(recorded),
+    };
   };
   return { plan, runBlock };
 }
@@ -104,6 +125,13 @@ function failureRecord(failure: SimulationError): FailureRecord {
     shrunk: shrunk === undefined ? null : { ...shrunk, error: thrownRecord(shrunk.error) },
     message,
   };
+}
+
+function storyRun({ failure, ...run }: RecordedRun): StoryRun {
+  if (failure === null) return { ...run, failure };
+  const { error, host, chain, tasks } = failure;
+  const { name, message, stack = '' } = thrownRecord(error);
+  return { ...run, failure: { name, message, stack: ownStack(stack), host, chain, tasks } };
 }
 
 function thrownRecord(thrown: unknown): ThrownRecord {

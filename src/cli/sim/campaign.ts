@@ -82,7 +82,7 @@ export class Campaign {
     const count = Math.min(thread.blockSize, this.#end - first, allowed);
     if (count <= 0) return void this.#idle.push(thread);
     this.#next += count;
-    void this.#runBlock(thread, { first, count, shrink: false });
+    void this.#runBlock(thread, { first, count, shrink: false, record: false });
   }
 
   async #runBlock(thread: Thread, block: Block): Promise<void> {

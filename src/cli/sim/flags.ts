@@ -18,6 +18,8 @@ export const OPTIONS: OptionTable = {
   'max-steps': { type: 'string' },
   'no-shrink': { type: 'boolean' },
   workers: { type: 'string' },
+  report: { type: 'string' },
+  trace: { type: 'string' },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 };

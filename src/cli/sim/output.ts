@@ -41,18 +41,34 @@ export function failureText({ message, error }: FailureRecord, note = ''): strin
 }
 
 /** The stack without the frames of the scheduler and below, which are always the same. */
+/** The same as one text. */
+export function ownStack(stack: string): string {
+  return ownLines(stack).join('\n');
+}
+
 function ownLines(stack: string): string[] {
   const lines = stack.split('\n');
-  const end = lines.findIndex((line) => /[\\/]kernel[\\/]scheduler\.[jt]s:/.test(line));
+  const end = lines.findIndex((line) =>
+    /[\\/](?:kernel[\\/]scheduler|bundles[\\/](?:core|sim))\.[jt]s:/.test(line),
+  );
   return lines.slice(0, Math.min(end < 0 ? lines.length : end, MAX_STACK_LINES));
 }
 
-export function failureJson(failure: FailureRecord, plan: Plan, note = ''): string {
-  const { text } = plan.command;
-  const commands = {
-    seed: /^Replay: (.*)$/m.exec(failure.message)?.[1] ?? null,
-    replay: failure.replay === null ? null : `${text} --replay ${failure.replay}`,
+/** The commands that repeat the failed run and the shrunk run; `command` selects no run. */
+export function replayCommands({ message, replay }: FailureRecord, command: string): Commands {
+  return {
+    seed: /^Replay: (.*)$/m.exec(message)?.[1] ?? null,
+    replay: replay === null ? null : `${command} --replay ${replay}`,
   };
+}
+
+interface Commands {
+  readonly seed: string | null;
+  readonly replay: string | null;
+}
+
+export function failureJson(failure: FailureRecord, plan: Plan, note = ''): string {
+  const commands = replayCommands(failure, plan.command.text);
   const notes = note === '' ? {} : { note };
   return json({ ok: false, runs: plan.runs, ...failure, commands, ...notes });
 }
@@ -63,6 +79,12 @@ export function notReproducedText({ seed }: FailureRecord): string {
     `Seed ${seed} failed within the campaign, but does not fail when it runs alone. State may ` +
     'survive from one run to the next (a variable of the module), or come from outside.'
   );
+}
+
+/** Why --report and --trace have not written their files. */
+export function notRecordedText(failure: FailureRecord | null): string {
+  if (failure === null) return 'No run has failed.';
+  return 'The failed run was not repeated: run the replay command with the same options.';
 }
 
 /** The report after Ctrl-C. */

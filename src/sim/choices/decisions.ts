@@ -42,13 +42,22 @@ export type Deviations = Record<DecisionKind, number[]>;
  */
 export class DecisionStream {
   readonly kind: DecisionKind;
+  /** Its kind and subject, "latency a b"; '' for a stream without a subject. */
+  readonly name: string;
   /** The number of the next choice. */
   nextIndex: number;
 
   constructor(kind: DecisionKind, name = '') {
     this.kind = kind;
+    this.name = name;
     this.nextIndex = name === '' ? 0 : (hashText(name) & 0xffff) * 0x10000;
   }
+}
+
+/** Observes the choices that differ from their defaults. */
+export interface DecisionObserver {
+  /** The last choice of `stream` is `outcome`: an index, 1 for "yes", or a part of the range. */
+  choice(stream: DecisionStream, outcome: number): void;
 }
 
 export class Decisions {
@@ -66,12 +75,15 @@ export class Decisions {
   readonly #namedStreams = new Map<string, DecisionStream>();
   /** Filled if it is not null. */
   readonly #deviations: Deviations | null;
+  readonly #observer: DecisionObserver | null;
 
   constructor(
     seed: number,
     allowed: AllowedChoices | null = null,
     deviations: Deviations | null = null,
+    observer: DecisionObserver | null = null,
   ) {
+    this.#observer = observer;
     this.#low = seed >>> 0;
     this.#high = Math.floor(seed / 2 ** 32) >>> 0;
     this.#allowed = allowed;
@@ -115,8 +127,11 @@ export class Decisions {
   }
 
   /** Records that the last choice of the stream differs from its default, unless it is 0. */
-  #recordDeviation({ kind, nextIndex }: DecisionStream, outcome: number): number {
-    if (outcome !== 0 && this.#deviations !== null) this.#deviations[kind].push(nextIndex - 1);
+  #recordDeviation(stream: DecisionStream, outcome: number): number {
+    if (outcome === 0) return 0;
+    const { kind, nextIndex } = stream;
+    this.#deviations?.[kind].push(nextIndex - 1);
+    this.#observer?.choice(stream, outcome);
     return outcome;
   }
 

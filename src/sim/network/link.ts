@@ -27,6 +27,12 @@ const LOOPBACK: LinkParameters = {
   reorder: 0,
 };
 
+/** The actions for a packet that arrives, and for one that is lost. */
+interface Packet {
+  readonly onArrival: () => void;
+  readonly onLoss: () => void;
+}
+
 export class NetworkLink {
   /** The names of the two hosts. */
   readonly from: string;
@@ -86,39 +92,63 @@ export class NetworkLink {
   }
 
   /**
-   * Sends a packet without payload. Calls `onArrival`, not before `earliest`; or `onLoss`, now if
-   * the packet is lost and at its arrival time if the link is cut by then.
+   * Sends a packet without payload; `what` names it. Calls `onArrival`, not before `earliest`; or
+   * `onLoss`, now if the packet is lost and at its arrival time if the link is cut by then.
    */
-  sendPacket(onArrival: () => void, onLoss: () => void = () => {}, earliest = 0): void {
-    if (this.drawLoss()) return onLoss();
-    this.#scheduleArrival(Math.max(earliest, this.arrivalTime(0)), onArrival, onLoss);
+  sendPacket(
+    what: string,
+    onArrival: () => void,
+    onLoss: () => void = () => {},
+    earliest = 0,
+  ): void {
+    const packet = this.#observed({ onArrival, onLoss }, what);
+    if (this.drawLoss()) return packet.onLoss();
+    this.#scheduleArrival(Math.max(earliest, this.arrivalTime(0)), packet);
+  }
+
+  /** The same actions; in a recorded run they report the end of the message as well. */
+  #observed(packet: Packet, what: string, bytes?: Uint8Array): Packet {
+    const { messages } = this.#core;
+    if (messages === null) return packet;
+    const message = messages.sent(this.from, this.to, what, bytes);
+    return {
+      onArrival: () => {
+        messages.arrived(message);
+        packet.onArrival();
+      },
+      onLoss: () => {
+        messages.lost(message);
+        packet.onLoss();
+      },
+    };
   }
 
   /**
-   * Sends a datagram of `bytes` bytes and returns the time at which it leaves. Datagrams keep their
-   * order, unless the link reorders them.
+   * Sends a datagram and returns the time at which it leaves. Datagrams keep their order, unless
+   * the link reorders them.
    */
-  sendDatagram(bytes: number, onArrival: () => void): number {
+  sendDatagram(bytes: Uint8Array, onArrival: () => void): number {
     const { reorder, latencyMs } = this.parameters;
     const { decisions, now } = this.#core;
     const text = (): string => 'a datagram was lost';
     const onLoss = (): void => this.#core.trace('drop', this.from, this.to, 0, text);
+    const packet = this.#observed({ onArrival, onLoss }, 'datagram', bytes);
     if (this.drawLoss()) {
-      onLoss();
+      packet.onLoss();
       return now;
     }
-    let time = this.arrivalTime(bytes);
+    let time = this.arrivalTime(bytes.length);
     if (decisions.chance(this.#decisionStream, reorder)) {
       time += decisions.between(this.#decisionStream, 0, latencyMs[1]) + latencyMs[1];
     } else {
       time = Math.max(time, this.#lastDatagram);
       this.#lastDatagram = time;
     }
-    this.#scheduleArrival(time, onArrival, onLoss);
+    this.#scheduleArrival(time, packet);
     return Math.max(now, this.#busyUntil);
   }
 
-  #scheduleArrival(time: number, onArrival: () => void, onLoss: () => void): void {
+  #scheduleArrival(time: number, { onArrival, onLoss }: Packet): void {
     const arrive = (): void => {
       if (this.held) this.#heldActions.push(arrive);
       else if (this.#cut) onLoss();

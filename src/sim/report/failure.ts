@@ -92,13 +92,19 @@ function shrunkText({ choices, initialCount, result }: ShrinkResult, error: stri
 /** "Error: lost update (host 'server', in task 'writer' of 'server')". */
 function errorText({ failure }: RunResult): string {
   const error = failure?.error;
-  const tasks = propertyOf(error, 'tasks');
-  // A DeadlockError has tasks, too. They are listed below.
-  const isChain = Array.isArray(tasks) && !Object.keys(error as object).includes('tasks');
-  const chain = isChain ? `in task ${tasks.map((name) => `'${name}'`).join(' of ')}` : '';
+  const names = taskChain(error).map((name) => `'${name}'`);
+  const chain = names.length > 0 ? `in task ${names.join(' of ')}` : '';
   const host = failure === null || failure.host === '' ? '' : `host '${failure.host}'`;
   const where = [host, chain].filter((text) => text !== '').join(', ');
   return where === '' ? firstLine(error) : `${firstLine(error)} (${where})`;
+}
+
+/** The names of the failed task and of the tasks around it, innermost first. */
+export function taskChain(error: unknown): string[] {
+  const tasks = propertyOf(error, 'tasks');
+  // A DeadlockError has tasks, too. The report lists them in another place.
+  const isChain = Array.isArray(tasks) && !Object.keys(error as object).includes('tasks');
+  return isChain ? tasks.map(String) : [];
 }
 
 function detailLines(run: RunOutcome): string[] {

@@ -25,6 +25,7 @@ export interface NetworkTestOptions {
 const ONE_MS: Link = { latencyMs: [1, 1] };
 
 export class NetworkTestWorld implements SimCore {
+  readonly messages = null;
   now = 0;
   events = 0;
   readonly decisions: Decisions;

@@ -108,7 +108,7 @@ export class DatagramRouter {
     this.#core.trace('send', outbound.from, outbound.to, sample(bytes), () => {
       return `a datagram of ${bytes.length} bytes to ${endpointText(to)}`;
     });
-    if (outbound.from !== outbound.to) return outbound.sendDatagram(bytes.length, arrive);
+    if (outbound.from !== outbound.to) return outbound.sendDatagram(bytes, arrive);
     arrive();
     return this.#core.now;
   }
@@ -128,7 +128,7 @@ function sendPortUnreachable({ sender, from, to }: Packet, { network }: NetworkI
   if (sender.remote === undefined || back === undefined) return;
   network.core.trace('refuse', back.from, back.to, to.port, () => 'port unreachable');
   if (back.from === back.to) notify();
-  else back.sendPacket(notify);
+  else back.sendPacket('port unreachable', notify);
 }
 
 function deliverToMany(packet: Packet, iface: NetworkInterface, within: boolean): void {

@@ -63,6 +63,7 @@ export class Handshake {
     const { links, to } = this.#route;
     this.#trace('syn', () => `to ${endpointText(to)}`);
     links.outbound.sendPacket(
+      'SYN',
       () => this.#synArrives(),
       () => this.#retrySyn(),
     );
@@ -97,6 +98,7 @@ export class Handshake {
     const { inbound } = this.#route.links;
     this.#core.trace('rst', inbound.from, inbound.to, 0, () => 'no listener');
     inbound.sendPacket(
+      'RST',
       () => this.#fail('ECONNREFUSED'),
       () => this.#retrySyn(),
     );
@@ -116,6 +118,7 @@ export class Handshake {
 
   #sendSynAck(): void {
     this.#route.links.inbound.sendPacket(
+      'SYN+ACK',
       () => this.#synAckArrives(),
       () => {
         this.#halfOpen?.armLimit();
@@ -139,7 +142,7 @@ export class Handshake {
   #resetHalfOpen(halfOpen: HalfOpen): void {
     halfOpen.armLimit();
     this.#trace('rst', () => 'the client was closed');
-    this.#route.links.outbound.sendPacket(() => halfOpen.drop());
+    this.#route.links.outbound.sendPacket('RST', () => halfOpen.drop());
   }
 
   #fail(code: 'ECONNREFUSED' | 'ETIMEDOUT'): void {
@@ -195,6 +198,7 @@ class HalfOpen {
 
   awaitAck(): void {
     this.#links.outbound.sendPacket(
+      'ACK',
       () => this.#complete(),
       () => this.#retrySynAck(),
     );

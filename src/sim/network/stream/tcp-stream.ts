@@ -43,6 +43,8 @@ const NOTHING: Buffer = Buffer.alloc(0);
 interface Segment {
   bytes: Buffer | null;
   arrivesAt: number;
+  /** Its number in the record of a recorded run. */
+  message: number;
 }
 
 export class TcpStream implements SendStream, TimerTarget {
@@ -112,7 +114,7 @@ export class TcpStream implements SendStream, TimerTarget {
     for (let at = 0; at < bytes.length; at += MAX_SEGMENT) {
       const whole = at === 0 && bytes.length <= MAX_SEGMENT;
       const part = whole ? bytes : bytes.subarray(at, at + MAX_SEGMENT);
-      this.#segments.push({ bytes: part, arrivesAt: 0 });
+      this.#segments.push({ bytes: part, arrivesAt: 0, message: 0 });
     }
     this.#trace('send', sample(bytes), () => `${bytes.length} bytes`);
     this.#transmitAllowed();
@@ -120,7 +122,7 @@ export class TcpStream implements SendStream, TimerTarget {
 
   finish(): void {
     if (this.#abandoned) return;
-    this.#segments.push({ bytes: null, arrivesAt: 0 });
+    this.#segments.push({ bytes: null, arrivesAt: 0, message: 0 });
     this.#transmitAllowed();
   }
 
@@ -138,6 +140,7 @@ export class TcpStream implements SendStream, TimerTarget {
     this.abandon();
     this.#trace('rst', 0, () => 'reset');
     this.#outbound.sendPacket(
+      'RST',
       () => this.#receiver.receiveReset(),
       () => this.#receiver.resetLost(),
       this.#lastArrival,
@@ -149,9 +152,21 @@ export class TcpStream implements SendStream, TimerTarget {
     while (this.#inFlight < this.#segments.length && !this.#recovering) {
       const segment = this.#segments[this.#inFlight] as Segment;
       if (!this.#fits(segment)) return this.waitForSpace();
-      if (this.#outbound.drawLoss()) return this.#recover();
+      this.#observeSegment(segment);
+      if (this.#outbound.drawLoss()) {
+        this.#core.messages?.lost(segment.message);
+        return this.#recover();
+      }
       this.#transmit(segment);
     }
+  }
+
+  #observeSegment(segment: Segment): void {
+    const { messages } = this.#core;
+    if (messages === null) return;
+    const { from, to } = this.#outbound;
+    const bytes = segment.bytes ?? NOTHING;
+    segment.message = messages.sent(from, to, segment.bytes === null ? 'FIN' : '', bytes);
   }
 
   /** Splits the segment at the edge of the window. Returns false if the window is used up. */
@@ -162,7 +177,8 @@ export class TcpStream implements SendStream, TimerTarget {
     if (bytes.length <= free) return true;
     if (free <= 0) return false;
     segment.bytes = bytes.subarray(0, free);
-    this.#segments.splice(this.#inFlight + 1, 0, { bytes: bytes.subarray(free), arrivesAt: 0 });
+    const rest = { bytes: bytes.subarray(free), arrivesAt: 0, message: 0 };
+    this.#segments.splice(this.#inFlight + 1, 0, rest);
     return true;
   }
 
@@ -191,6 +207,7 @@ export class TcpStream implements SendStream, TimerTarget {
     while (this.#inFlight > 0 && next !== undefined && next.arrivesAt <= now) {
       this.#segments.shift();
       this.#inFlight--;
+      this.#core.messages?.arrived(next.message);
       this.#deliver(next.bytes);
       next = this.#segments[0];
     }
@@ -284,7 +301,9 @@ export class TcpStream implements SendStream, TimerTarget {
   /** Loses all segments in flight. */
   #loseInFlight(): void {
     for (let i = 0; i < this.#inFlight; i++) {
-      this.#sndNxt -= this.#segments[i]?.bytes?.length ?? 0;
+      const { bytes, message } = this.#segments[i] as Segment;
+      this.#sndNxt -= bytes?.length ?? 0;
+      this.#core.messages?.lost(message);
     }
     this.#inFlight = 0;
     this.#lastArrival = 0;
@@ -355,7 +374,7 @@ export class TcpStream implements SendStream, TimerTarget {
   /** Stands for a retransmission or a zero-window probe. The answer is another reset. */
   #sendZeroWindowProbe(): void {
     const onArrival = (): void => void this.#receiver.receiveBytes(NOTHING);
-    this.#outbound.sendPacket(onArrival, () => this.#armRetransmitTimer());
+    this.#outbound.sendPacket('probe', onArrival, () => this.#armRetransmitTimer());
   }
 
   /** Retransmits bytes that have arrived, so that they are acknowledged again. */
