@@ -91,6 +91,21 @@ export class Chromium {
     return result.value;
   }
 
+  /** Waits until the expression is true, which is checked before each frame. */
+  async until(expression: string): Promise<void> {
+    await this.evaluate(`new Promise((resolve) => {
+      const check = () => ((${expression}) ? resolve(true) : requestAnimationFrame(check));
+      check();
+    })`);
+  }
+
+  /** Presses and releases a key: 'ArrowLeft', 'Enter'. */
+  async press(key: string): Promise<void> {
+    for (const type of ['rawKeyDown', 'keyUp']) {
+      await this.#send('Input.dispatchKeyEvent', { type, key, code: key });
+    }
+  }
+
   async screenshot(): Promise<Buffer> {
     const { data } = await this.#send<{ data: string }>('Page.captureScreenshot');
     return Buffer.from(data, 'base64');
@@ -98,7 +113,9 @@ export class Chromium {
 
   async close(): Promise<void> {
     const exit = once(this.#process, 'exit');
-    this.#process.kill('SIGKILL');
+    // It ends the other processes of the browser first, which write to the profile.
+    this.#session = undefined;
+    void this.#send('Browser.close');
     await exit;
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
