@@ -54,12 +54,17 @@ const BUNDLES = {
   workers: /\/compiled\/server\/workers\//,
 };
 
-/** Makes the source maps of the bundles point to the TypeScript files. */
+/**
+ * Makes the source maps of the bundles point to the TypeScript files. The live page is text, which
+ * a source map would only repeat.
+ */
 const withSourceMaps = {
   name: 'with-source-maps',
   load(id) {
     if (!id.endsWith('.js')) return null;
-    return { code: readFileSync(id, 'utf8'), map: readFileSync(`${id}.map`, 'utf8') };
+    const isText = id.includes('/inspect/page/');
+    const map = isText ? { mappings: '' } : readFileSync(`${id}.map`, 'utf8');
+    return { code: readFileSync(id, 'utf8'), map };
   },
 };
 

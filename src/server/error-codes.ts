@@ -2,6 +2,16 @@
 import type { Catalogue } from '../support/error-catalogue.ts';
 
 export const SERVER_ERRORS: Catalogue = {
+  ERR_INSPECT_REMOTE: {
+    className: 'UsageError',
+    sentence: 'The live page of `health` would be readable from other machines.',
+    cause:
+      'The option `inspect` shows the tasks, addresses and source files of the program to every ' +
+      'peer that can connect, and the address is not a loopback address.',
+    remedy:
+      "Listen at '127.0.0.1:9090' and forward the port: `ssh -L 9090:127.0.0.1:9090 host`, " +
+      '`kubectl port-forward`. In a closed network: `inspect: { remote: true }`.',
+  },
   ERR_MISSING_PEER: {
     className: 'CoronetError',
     sentence: 'An optional package that a feature needs is not installed.',

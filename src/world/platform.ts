@@ -115,7 +115,7 @@ export interface DiagnosticsChannel {
 
 /** The process of a program, its processor time and its memory. */
 export interface ProcessUsage {
-  /** The title of the process. */
+  /** The title that the process has set, otherwise the name of the program's file. */
   readonly title: string;
   /** The versions of Node and of this package: 'v22.11.0', '0.1.0'. */
   readonly node: string;

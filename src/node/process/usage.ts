@@ -1,6 +1,6 @@
 /** The processor time and the memory of the process, for views of a running program. */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { ProcessUsage } from '../../world/platform.ts';
 import { bundleFile, packageRoot } from './package-location.ts';
 
@@ -8,13 +8,18 @@ export function processUsage(): ProcessUsage {
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
   return {
-    title: process.title,
+    title: titleOf(process.title, process.argv[1]),
     node: process.version,
     coronet: ownVersion(),
     uptimeMs: process.uptime() * 1000,
     cpu: { userMs: user / 1000, systemMs: system / 1000 },
     memory: { rss, heapUsed },
   };
+}
+
+/** The title that the program has set, otherwise the name of its file. */
+function titleOf(title: string, file: string | undefined): string {
+  return title === 'node' && file !== undefined ? basename(file) : title;
 }
 
 let version: string | undefined;

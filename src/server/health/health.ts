@@ -4,6 +4,8 @@
  *   GET /livez     200 while the scheduler runs: the response itself is the proof
  *   GET /readyz    200 while the program is ready, otherwise 503
  *   GET /metrics   statistics in the Prometheus text format
+ *   GET /          with the option `inspect`: a live page of the tasks (inspect.ts)
+ *   GET /tasks     with the option `inspect`: the snapshot that the page shows, as JSON
  *
  * It is not one of the program's servers: a drain does not stop it, because it is needed most
  * then, and it does not make the program ready. The number of connections, their time and the size
@@ -27,8 +29,10 @@ import type { Keys } from '../../support/checks.ts';
 import { checkKeys, wrongType } from '../../support/checks.ts';
 import type { StatsSource } from '../../world/world.ts';
 import { HealthConnections } from './connections.ts';
-import type { HttpResponse } from './http.ts';
+import type { HttpRequest, HttpResponse } from './http.ts';
 import { readRequest, sendResponse } from './http.ts';
+import type { InspectOptions } from './inspect.ts';
+import { checkInspect, checkInspectAddress, checkInspectListener, Inspector } from './inspect.ts';
 import type { MetricsSource, NamedSource } from './metrics.ts';
 import { collectMetrics, metricsPage, refreshAll } from './metrics.ts';
 
@@ -47,11 +51,22 @@ export interface HealthOptions {
    * run under `main`, by their addresses.
    */
   readonly servers?: Readonly<Record<string, MetricsSource>>;
+  /**
+   * True: `/` is a live page of the tasks, connections and servers of the program, and `/tasks` its
+   * data as JSON (`InspectSnapshot`). Only on loopback addresses and Unix sockets, unless `remote`
+   * is set. Default false.
+   */
+  readonly inspect?: boolean | InspectOptions;
   /** Called once, when `health` listens. An exception ends the operation. */
   onListening?(address: SocketAddress): void;
 }
 
-const HEALTH_KEYS: Keys<HealthOptions> = { ready: true, servers: true, onListening: true };
+const HEALTH_KEYS: Keys<HealthOptions> = {
+  ready: true,
+  servers: true,
+  inspect: true,
+  onListening: true,
+};
 
 /**
  * Answers `GET /livez`, `/readyz` and `/metrics` at `address` until it is cancelled: spawn it as a
@@ -64,9 +79,12 @@ const HEALTH_KEYS: Keys<HealthOptions> = { ready: true, servers: true, onListeni
  * `ready` can override that.
  * `/metrics` shows the statistics of the process, of the scheduler and of servers. It needs the
  * package prom-client and returns 501 without it.
+ * With `inspect` a browser shows the running program at `/`: its tree of tasks, its connections and
+ * charts. The page reads `/tasks`, which scripts can read too.
  *
  * Cancel: closes the listener and all connections.
- * Errors: those of `listen`; exceptions of `onListening`; TypeError for invalid options.
+ * Errors: those of `listen`; exceptions of `onListening`; TypeError for invalid options;
+ * ERR_INSPECT_REMOTE for `inspect` at an address that is not a loopback address.
  *
  * @example
  * yield* group(function* (tasks) {
@@ -82,15 +100,28 @@ export function health(address: Address, options: HealthOptions = {}): Operation
   if (check !== undefined && typeof check !== 'function') {
     throw wrongType('options.ready', 'a function', check);
   }
-  return new Lazy(() => runHealth(at, options));
+  const inspect = checkInspect(options.inspect);
+  if (inspect !== undefined) checkInspectAddress(at, inspect);
+  return new Lazy(() => runHealth(at, options, inspect));
 }
 
-function* runHealth(address: Address, options: HealthOptions): Generator<Wait, never> {
+function* runHealth(
+  address: Address,
+  options: HealthOptions,
+  inspect: InspectOptions | undefined,
+): Generator<Wait, never> {
   const listener = yield* listen(address, {});
   try {
+    if (inspect !== undefined) checkInspectListener(listener.address, inspect);
     const { scheduler } = runningTask();
     watchCallback(options.onListening?.(listener.address), (error) => scheduler.unhandled(error));
-    return yield* group((tasks) => acceptAll(listener, options, tasks), { name: 'health' });
+    const serve = (tasks: Group): Generator<Wait, never> => {
+      const inspector = inspect === undefined ? undefined : new Inspector(inspect, tasks);
+      const connections = new HealthConnections();
+      const server = { options, connections, names: new SourceNames(), inspector };
+      return acceptAll(listener, server, tasks);
+    };
+    return yield* group(serve, { name: 'health' });
   } finally {
     listener.close();
   }
@@ -98,14 +129,9 @@ function* runHealth(address: Address, options: HealthOptions): Generator<Wait, n
 
 function* acceptAll(
   listener: Listener,
-  options: HealthOptions,
+  server: HealthServer,
   tasks: Group,
 ): Generator<Wait, never> {
-  const server: HealthServer = {
-    options,
-    connections: new HealthConnections(),
-    names: new SourceNames(),
-  };
   tasks.spawn(() => server.connections.evictLoop(), { name: 'eviction', daemon: true });
   for (;;) {
     yield* server.connections.waitForCapacity();
@@ -120,6 +146,8 @@ interface HealthServer {
   readonly options: HealthOptions;
   readonly connections: HealthConnections;
   readonly names: SourceNames;
+  /** `undefined`: the page is not served. */
+  readonly inspector: Inspector | undefined;
 }
 
 function* acceptNext(listener: Listener, connections: HealthConnections): Generator<Wait, Socket> {
@@ -151,24 +179,44 @@ function* exchange(socket: Socket, server: HealthServer): Generator<Wait, void> 
   const request = yield* readRequest(socket);
   if (request === null) return;
   if ('status' in request) return yield* sendResponse(socket, request);
-  const { target, headOnly } = request;
   server.connections.stopWaiting(socket);
-  const response = yield* respond(target, server);
+  const response = yield* respond(request, server);
   server.connections.startWaiting(socket);
-  yield* sendResponse(socket, { ...response, headOnly });
+  yield* sendResponse(socket, { ...response, headOnly: request.headOnly });
 }
 
-function* respond(target: string, server: HealthServer): Generator<Wait, HttpResponse> {
-  switch (target) {
+function* respond(request: HttpRequest, server: HealthServer): Generator<Wait, HttpResponse> {
+  const { inspector } = server;
+  switch (request.target) {
     case '/livez':
       return { status: 200, body: 'alive\n' };
     case '/readyz':
       return readinessResponse(server.options);
     case '/metrics':
       return yield* metricsResponse(server);
-    default:
-      return { status: 404, body: 'Expected /livez, /readyz or /metrics\n' };
+    case '/':
+    case '/tasks':
+      if (inspector !== undefined) return yield* inspectResponse(request, server, inspector);
   }
+  const pages = inspector === undefined ? '' : '/, /tasks, ';
+  return { status: 404, body: `Expected ${pages}/livez, /readyz or /metrics\n` };
+}
+
+function* inspectResponse(
+  request: HttpRequest,
+  server: HealthServer,
+  inspector: Inspector,
+): Generator<Wait, HttpResponse> {
+  try {
+    return yield* inspector.respond(request, () => sourcesOf(server));
+  } catch (error) {
+    if (isCancelled(error)) throw error;
+    return { status: 500, body: `The snapshot is not available: ${String(error)}\n` };
+  }
+}
+
+function sourcesOf({ options: { servers }, names }: HealthServer): readonly NamedSource[] {
+  return servers === undefined ? names.runningServers() : Object.entries(servers);
 }
 
 function readinessResponse({ ready: check }: HealthOptions): HttpResponse {
@@ -191,12 +239,10 @@ function notReady(reason?: string): HttpResponse {
   return { status: 503, body: reason === undefined ? 'not ready\n' : `not ready: ${reason}\n` };
 }
 
-function* metricsResponse({ options, names }: HealthServer): Generator<Wait, HttpResponse> {
-  const sources = (): readonly NamedSource[] =>
-    options.servers === undefined ? names.runningServers() : Object.entries(options.servers);
+function* metricsResponse(server: HealthServer): Generator<Wait, HttpResponse> {
   try {
-    yield* refreshAll(sources());
-    const body = yield* metricsPage(collectMetrics(sources()));
+    yield* refreshAll(sourcesOf(server));
+    const body = yield* metricsPage(collectMetrics(sourcesOf(server)));
     return { status: 200, body, type: 'text/plain; version=0.0.4; charset=utf-8' };
   } catch (error) {
     if (isCancelled(error)) throw error;

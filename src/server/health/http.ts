@@ -6,6 +6,7 @@
  */
 import type { Wait } from '../../kernel/operation.ts';
 import type { Reader } from '../../net/buffered/reader.ts';
+import type { Fields } from '../../net/http/head.ts';
 import { parseRequestHead, pathAndQueryOf } from '../../net/http/head.ts';
 import type { Socket } from '../../net/tcp/socket.ts';
 
@@ -18,6 +19,7 @@ const MAX_DISCARDED_BYTES = 65_536;
 const REASON_PHRASES = {
   200: 'OK',
   400: 'Bad Request',
+  403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
   431: 'Request Header Fields Too Large',
@@ -28,9 +30,11 @@ const REASON_PHRASES = {
 
 export interface HttpResponse {
   readonly status: keyof typeof REASON_PHRASES;
-  readonly body: string;
+  readonly body: string | Uint8Array;
   /** Content-Type; default plain text. */
   readonly type?: string;
+  /** Additional header fields. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** True: a response to HEAD, without the body. */
   readonly headOnly?: boolean;
 }
@@ -38,6 +42,9 @@ export interface HttpResponse {
 export interface HttpRequest {
   /** The path, without the query. */
   readonly target: string;
+  /** The text after the question mark; '' without one. */
+  readonly query: string;
+  readonly fields: Fields;
   readonly headOnly: boolean;
 }
 
@@ -50,13 +57,14 @@ export function* readRequest(socket: Socket): Generator<Wait, HttpRequest | Http
 function parseRequest(lines: readonly string[]): HttpRequest | HttpResponse {
   const head = parseRequestHead(lines);
   if (typeof head === 'string') return invalid(head);
-  const { method } = head;
+  const { method, fields } = head;
   if (method !== 'GET' && method !== 'HEAD') {
     return { status: 405, body: 'Only GET and HEAD are supported\n' };
   }
-  const target = pathAndQueryOf(head.target);
-  if (target === undefined) return invalid('Expected a path or an http URL as the target');
-  return { target: target.replace(/\?.*$/, ''), headOnly: method === 'HEAD' };
+  const path = pathAndQueryOf(head.target);
+  if (path === undefined) return invalid('Expected a path or an http URL as the target');
+  const [, target = '', query = ''] = /^([^?]*)\??(.*)$/.exec(path) ?? [];
+  return { target, query, fields, headOnly: method === 'HEAD' };
 }
 
 function invalid(why: string): HttpResponse {
@@ -92,16 +100,19 @@ function* readHeadLine(reader: Reader, max: number): Generator<Wait, string | nu
 
 /** Sends the response and waits until the peer has finished. */
 export function* sendResponse(socket: Socket, response: HttpResponse): Generator<Wait, void> {
-  const { status, body, type = 'text/plain; charset=utf-8', headOnly = false } = response;
+  const { status, type = 'text/plain; charset=utf-8', headers = {}, headOnly = false } = response;
+  const body = typeof response.body === 'string' ? Buffer.from(response.body) : response.body;
   const head = [
     `HTTP/1.1 ${status} ${REASON_PHRASES[status]}`,
     `Content-Type: ${type}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Content-Length: ${body.length}`,
     'Cache-Control: no-store',
     'Connection: close',
     ...(status === 405 ? ['Allow: GET, HEAD'] : []),
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ];
-  yield* socket.sendAll(`${head.join('\r\n')}\r\n\r\n${headOnly ? '' : body}`);
+  const headBytes = Buffer.from(`${head.join('\r\n')}\r\n\r\n`);
+  yield* socket.sendv(headOnly ? [headBytes] : [headBytes, body]);
   socket.shutdown('send');
   yield* discardInput(socket.reader());
 }

@@ -1,8 +1,8 @@
 /** The responses of `health`, and the limits that protect it from its clients. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { HealthOptions, MetricsSource } from '../../../src/health.ts';
+import type { MetricsSource } from '../../../src/health.ts';
 import { health } from '../../../src/health.ts';
-import type { Operation, RunOptions, Socket, SocketAddress } from '../../../src/index.ts';
+import type { Operation, Socket, SocketAddress } from '../../../src/index.ts';
 import {
   CoronetError,
   connect,
@@ -12,12 +12,12 @@ import {
   sleep,
   sleepForever,
 } from '../../../src/index.ts';
-import type { Program } from '../../../src/lowlevel.ts';
 import { nodePlatform } from '../../../src/node/platform.ts';
-import { SERVER_METRICS } from '../../../src/server/stats.ts';
 import type { StatsSource } from '../../../src/world/world.ts';
 import { realBackends } from '../../support/backends.ts';
 import { expectNothingLeft } from '../../support/leaks.ts';
+import type { HealthRun } from '../../support/server/health.ts';
+import { exchange, FakeProgram, get, runHealth, short } from '../../support/server/health.ts';
 import { withServer } from '../../support/servers.ts';
 import { echo, eventually, LOOPBACK, receiveText } from '../../support/sockets.ts';
 
@@ -86,40 +86,6 @@ const validRequests: readonly string[] = [
   `GET /livez HTTP/1.1\r\n${HOST}Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi`,
 ];
 
-class FakeProgram implements Program {
-  ready = false;
-  stopping = false;
-  readonly replaced = false;
-  notReadyReason: string | undefined;
-  servers: StatsSource[] = [
-    {
-      address: { toString: () => 'main' },
-      stats: () => ({ open: 7, closed: { idle: 3 } }),
-      metrics: SERVER_METRICS,
-    },
-  ];
-  becomeReady(): void {}
-  serverListens(): void {}
-  serverEnds(): void {}
-}
-
-/** Sends `request` and returns the whole response. */
-function* exchange(address: SocketAddress, request: string): Operation<string> {
-  using socket = yield* connect(address);
-  yield* socket.sendAll(request);
-  return yield* receiveText(socket);
-}
-
-function* get(address: SocketAddress, path: string): Operation<string> {
-  return yield* exchange(address, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-}
-
-/** The status and the body of a response. */
-function short(response: string): string {
-  const [head = '', body] = response.split('\r\n\r\n');
-  return `${head.split(' ')[1]} ${body}`;
-}
-
 afterEach(() => {
   vi.restoreAllMocks();
 });
@@ -128,26 +94,7 @@ for (const backend of realBackends) {
   describe(`health on ${backend.name}`, () => {
     expectNothingLeft(backend);
 
-    /** Runs `body` while `health` listens at the address that is passed to it. */
-    function withHealth(
-      body: (address: SocketAddress) => Operation<void>,
-      options: HealthOptions = {},
-      runOptions: object = {},
-    ): Promise<void> {
-      let address: SocketAddress | undefined;
-      const onListening = (at: SocketAddress) => {
-        address = at;
-      };
-      return backend.run(
-        () =>
-          group(function* (tasks): Operation<void> {
-            tasks.spawn(() => health(LOOPBACK, { ...options, onListening }), { daemon: true });
-            yield* eventually('it listens', () => address !== undefined);
-            yield* body(address as SocketAddress);
-          }),
-        runOptions as RunOptions,
-      );
-    }
+    const withHealth = (...args: HealthRun): Promise<void> => runHealth(backend, ...args);
 
     it('/livez returns 200 with valid HTTP headers', () =>
       withHealth(function* (address): Operation<void> {
