@@ -3,7 +3,7 @@
 // one stays in use.
 import { readFileSync } from 'node:fs';
 import type { Listener, Operation, Socket } from 'coronet';
-import { group, listen, main, once, serve } from 'coronet';
+import { Event, group, listen, main, serve } from 'coronet';
 
 const [keyFile = 'key.pem', certFile = 'cert.pem', port = '8443'] = process.argv.slice(2);
 
@@ -17,8 +17,11 @@ function* hello(socket: Socket): Operation<void> {
 }
 
 function* reloadOnHangup(listener: Listener): Operation<void> {
+  const hangup = new Event('SIGHUP');
+  process.on('SIGHUP', () => hangup.set()); // Without a listener, SIGHUP ends the process.
   for (;;) {
-    yield* once(process, 'SIGHUP');
+    yield* hangup.wait();
+    hangup.clear();
     try {
       listener.reloadTls(credentials());
       console.log('reloaded');

@@ -1,9 +1,12 @@
 /** The servers of examples/net with independent clients, as far as they are installed. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { freePort, isServed } from '../support/process/coronet-command.ts';
-import { endProcesses } from '../support/process/process.ts';
+import { endProcesses, Process } from '../support/process/process.ts';
 import {
   ExamplePrograms,
   exampleBackends,
@@ -11,8 +14,12 @@ import {
   output,
   outputBeforeEnd,
 } from './example-programs.ts';
+import { ROOT } from './examples-build.ts';
 
 const examples = new ExamplePrograms('examples-net', 'net');
+
+const CHECK_PYTHON = 'import sys; sys.exit(sys.version_info < (3, 11))';
+const isPython311 = spawnSync('python3', ['-c', CHECK_PYTHON]).status === 0;
 
 describe.each(exampleBackends)('a server of examples/net on %s:', (backend) => {
   endProcesses();
@@ -128,7 +135,46 @@ describe.each(exampleBackends)('a server of examples/net on %s:', (backend) => {
     expect(answers).toContain('250 Accepted 21 bytes');
     expect(answers).toContain('221 Bye');
   });
+
+  test.skipIf(!installed('openssl'))(
+    'the recipe client-certificates serves only a client with a certificate',
+    async () => {
+      const identity = examples.makeCertificate('localhost');
+      const args = ['../recipes/client-certificates', ...identity];
+      const program = await examples.start(backend, args, () => true);
+      expect(await program.exit).toEqual({ code: 0, signal: null });
+      expect(program.stdout).toBe('Hello, localhost\nnot accepted\nfailed handshakes: 1\n');
+    },
+  );
+
+  test('the line server of the "Coming from" pages responds, and ends at SIGTERM', async () => {
+    const port = await freePort();
+    const args = ['../coming-from/shout', `${port}`];
+    const server = await examples.start(backend, args, () => isServed(port));
+    await shoutAndStop(server, port);
+  });
 });
+
+describe('the line server of a "Coming from" page:', () => {
+  endProcesses();
+
+  test.skipIf(!isPython311)('in Python with asyncio responds, and ends at SIGTERM', async () => {
+    const port = await freePort();
+    const file = join(ROOT, 'examples/coming-from/shout-asyncio.py');
+    const server = new Process('python3', [file, `${port}`]);
+    while (!server.ended && !(await isServed(port))) await delay(20);
+    await shoutAndStop(server, port);
+  });
+});
+
+async function shoutAndStop(server: Process, port: number): Promise<void> {
+  const client = connect(port, '127.0.0.1', () => client.write('hello\n'));
+  expect(String(await once(client, 'data'))).toBe('HELLO\n');
+  client.end();
+  await once(client, 'close');
+  server.child.kill('SIGTERM');
+  expect(await server.exit).toEqual({ code: 0, signal: null });
+}
 
 function isSocket(path: string): boolean {
   return spawnSync('test', ['-S', path]).status === 0;
