@@ -55,7 +55,7 @@ function masked(output: string): string {
   return output
     .replace(/\(file:\/\/\S*\/(\w+)\.[jt]s:\d+:\d+\)/g, '(FILE $1)')
     .replace(/127\.0\.0\.1:(?!25000|25080|4222)\d+/g, 'ADDRESS')
-    .replace(/\b(process|pid|task|period of) \d+/g, '$1 N')
+    .replace(/\b(process|pid|worker|task|period of) \d+/g, '$1 N')
     .replace(/\d+ bytes are buffered/g, 'N bytes are buffered');
 }
 
