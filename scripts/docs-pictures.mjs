@@ -1,10 +1,10 @@
 /**
- * `npm run docs:pictures`: simulates examples/simulation/two-leaders.ts until a seed fails, and
- * draws the shrunk run as docs/pictures/failing-seed.svg, with the code of the page that
- * `coronet sim --report` writes. The same seed produces the same picture on every machine.
+ * `npm run docs:pictures`: draws failing runs with the code of the page that `coronet sim --report`
+ * writes: docs/pictures/failing-seed.svg is a shrunk run of examples/simulation/two-leaders.ts, and
+ * race.svg is the one of the tutorial. The same seed produces the same picture on every machine.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transformSync } from 'esbuild';
@@ -12,6 +12,8 @@ import { transformSync } from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const page = new URL('../build/compiled/cli/sim/story/page/', import.meta.url);
 const TEXT_WIDTH = 430;
+/** On the right of the columns, for a title that is wider than they are. */
+const MARGIN = 80;
 const HEAD = 64;
 const PADDING = 16;
 
@@ -69,26 +71,48 @@ const { timelineOf } = await import(new URL('rows.js', page));
 const { clip, colorOf, describe, timeText } = await import(new URL('texts.js', page));
 const { DRAWING_STYLE } = await import(new URL('../style.js', page));
 
-const target = process.argv[2] ?? join(root, 'docs/pictures/failing-seed.svg');
-mkdirSync(join(root, 'docs/pictures'), { recursive: true });
-writeFileSync(target, picture(storyOf('examples/simulation/two-leaders.ts')));
+const target = process.argv[2] ?? join(root, 'docs/pictures');
+mkdirSync(target, { recursive: true });
+writeFileSync(join(target, 'failing-seed.svg'), picture(twoLeaders()));
+// The last line of the history is sent, and the newcomer misses the next one.
+writeFileSync(join(target, 'race.svg'), picture(race(), { since: 103, hasTexts: false }));
 
-/** Runs the command, and takes the story out of the page that it writes. */
-function storyOf(example) {
+function twoLeaders() {
+  const text = readFileSync(join(root, 'examples/simulation/two-leaders.ts'), 'utf8');
+  // Without the campaigns at its end, which print the output that a test compares.
+  const example = text.slice(0, text.indexOf('\ntry {'));
+  const scenario = "export { scenario as default } from './example.ts';\n";
+  const files = { 'example.ts': example, 'two-leaders.ts': scenario };
+  return storyOf(files, 'two-leaders.js', ['--runs', '100']);
+}
+
+/** The wrong version of step 7 of the tutorial, with the replay token that its page shows. */
+function race() {
+  const step = join(root, 'examples/tutorial/7-race');
+  const page = readFileSync(join(root, 'docs/tutorial/7-race.md'), 'utf8');
+  const files = Object.fromEntries(
+    readdirSync(step).map((name) => [name, readFileSync(join(step, name), 'utf8')]),
+  );
+  const [, change] = /^```diff\n([\s\S]*?)^```/m.exec(page);
+  const without = (sign) => change.replace(new RegExp(`^[${sign}].*\\n`, 'gm'), '');
+  const [before, after] = ['+', '-'].map((sign) => without(sign).replace(/^./gm, ''));
+  files['session.ts'] = files['session.ts'].replace(before, () => after);
+  const [, token] = /--replay (\S+)/.exec(page);
+  return storyOf(files, 'join.js', ['--replay', token]);
+}
+
+/** Runs the command on `file`, and takes the story out of the page that it writes. */
+function storyOf(files, file, args) {
   mkdirSync(join(root, 'build'), { recursive: true });
   const folder = mkdtempSync(join(root, 'build/pictures-'));
   try {
-    const { code } = transformSync(readFileSync(join(root, example), 'utf8'), {
-      loader: 'ts',
-      target: 'node20',
-    });
-    // Without the campaigns at its end, which print the output that a test compares.
-    writeFileSync(join(folder, 'example.mjs'), code.slice(0, code.indexOf('\ntry {')));
-    const scenario = "export { scenario as default } from './example.mjs';\n";
-    const file = join(folder, 'two-leaders.mjs');
-    writeFileSync(file, scenario);
+    for (const [name, text] of Object.entries(files)) {
+      const { code } = transformSync(text, { loader: 'ts', target: 'node20' });
+      const renamed = code.replace(/(["']\.\/[\w-]+)\.ts(["'])/g, '$1.js$2');
+      writeFileSync(join(folder, name.replace('.ts', '.js')), renamed);
+    }
     const report = join(folder, 'story.html');
-    const command = [join(root, 'dist/cli/main.js'), 'sim', file, '--runs', '100'];
+    const command = [join(root, 'dist/cli/main.js'), 'sim', join(folder, file), ...args];
     const { status, stderr } = spawnSync(process.execPath, [...command, '--report', report]);
     if (status !== 1) throw new Error(`Expected a failed run: ${stderr}`);
     const [, json] = / id="story">(.*)<\/script>\n/.exec(readFileSync(report, 'utf8'));
@@ -98,11 +122,12 @@ function storyOf(example) {
   }
 }
 
-function picture(story) {
+/** Draws the events from the virtual time `since` on. */
+function picture(story, { since = 0, hasTexts = true } = {}) {
   const all = timelineOf(story);
   // The host of the scenario only waits, and other hosts begin and accept as expected.
-  const rows = all.rows.filter(({ mark, kind }) => {
-    return mark !== 'start' && mark !== 'accept' && kind !== 'choice';
+  const rows = all.rows.filter(({ at, mark, kind }) => {
+    return at >= since && mark !== 'start' && mark !== 'accept' && kind !== 'choice';
   });
   const timeline = { ...all, rows: rows.map((row, index) => Object.assign(row, { index })) };
   const filter = { hiddenHosts: new Set([0]), task: '', showsSteps: false, showsControl: false };
@@ -112,7 +137,7 @@ function picture(story) {
   const chart = svg('g', { transform: `translate(0 ${HEAD})` });
   chart.append(drawChart(layout, window, null));
   for (const [index, row] of layout.rows.entries()) chart.append(...texts(layout, row, index));
-  const size = { width: width + TEXT_WIDTH, height: height + HEAD + PADDING };
+  const size = { width: width + (hasTexts ? TEXT_WIDTH : MARGIN), height: height + HEAD + PADDING };
   const box = `0 0 ${size.width} ${size.height}`;
   const image = svg('svg', { xmlns: 'http://www.w3.org/2000/svg', ...size, viewBox: box });
   image.append(
@@ -135,7 +160,7 @@ function picture(story) {
     const text = svg('text', { class: `what ${row.kind} ${row.mark}`, x: width + 14, y });
     const host = svg('tspan', { class: `host ${colorOf(row.host)}` }, words[0]);
     text.append(host, ` ${clip(words.slice(1).join(' '), 56)}`);
-    return [svg('text', { class: 'time', x: 90, y }, time), text];
+    return [svg('text', { class: 'time', x: 90, y }, time), ...(hasTexts ? [text] : [])];
   }
 }
 

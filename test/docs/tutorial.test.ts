@@ -283,12 +283,7 @@ describe('the tutorial, step', () => {
       const shown = linesOf(page.block(`1,2,3,4,5,6,${number === 1 ? '7' : ' and'}`));
       const found = await simulate(step, '--runs', '1000', '--no-shrink');
       expect(found[0]).toBe(shown[1]);
-      if (number === 2) return;
-      const [seed = '', replay = ''] = shown.slice(-2);
-      expect(found.join('\n')).toContain(seed);
-      const token = replay.split(' ').at(-1) as string;
-      const repeated = await simulate(step, '--replay', token);
-      for (const line of linesOf(page.block('main     gateway'))) expect(repeated).toContain(line);
+      if (number === 1) expect(found).toContain(shown.at(-2));
     },
   );
 });
