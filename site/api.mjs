@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Application } from 'typedoc';
 import { ENTRIES, referencePage } from '../scripts/docs-reference.mjs';
+import { linkNames } from './markdown.mjs';
 
 /** The folders that typedoc-plugin-markdown makes, with the word for one of their pages. */
 const KINDS = {
@@ -28,6 +29,11 @@ export async function writeApi(root, pages) {
         finish(join(pages, 'api', module, folder, file), `${kind} of \`${module}\``);
       }
     }
+  }
+  const tables = linkNames(referencePage(), links);
+  for (const [, module, table] of tables.matchAll(/^## (\S+)\n([\s\S]*?)(?=^## |(?![\s\S]))/gm)) {
+    const page = `# ${module}\n${table.replace(/^###/gm, '##')}`;
+    writeFileSync(join(pages, 'api', module, 'index.md'), page);
   }
   return { links, modules: groupsOf(referencePage(), links) };
 }

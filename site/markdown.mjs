@@ -65,11 +65,25 @@ export function rewriteLinks(text, replace) {
   );
 }
 
-/** Writes the name of its file above each code block that is a copy of one. */
+/** Writes the name of its file above each code block that is a copy of one, as a link. */
 export function nameSamples(text) {
-  return text.replace(FENCE, (block, _, label) => {
+  return text.replace(FENCE, (block, fence, label) => {
     const path = /\bfile=([^\s#]+)/.exec(label)?.[1];
-    return path === undefined ? block : `[${path}](/${path}){.file}\n\n${block}`;
+    if (path === undefined) return block;
+    // VitePress takes a number in the label for a line to highlight.
+    const [language] = label.trim().split(' ');
+    const rest = block.slice(fence.length + label.length);
+    return `[${path}](/${path}){.file}\n\n${fence}${language}${rest}`;
+  });
+}
+
+/** Makes the names in the tables of docs/reference.md links; `links` has them by `module name`. */
+export function linkNames(text, links) {
+  let module = '';
+  return text.replace(/^## (\S+)$|^\| `(\w+)`/gm, (all, heading, name) => {
+    module = heading ?? module;
+    const link = links.get(`${module} ${name}`);
+    return link === undefined ? all : `| [\`${name}\`](${link})`;
   });
 }
 

@@ -80,6 +80,11 @@ export function pageOf(path) {
   return PROJECT_PAGES[path] ?? path.replace(/^docs\//, '');
 }
 
+/** The language of a page, by its place on the site. */
+export function languageOf(page) {
+  return /^lesson\/(de|ru|zh)\b/.exec(page)?.[1] ?? 'en';
+}
+
 function pathsOf({ pages, folder, first = [] }, files) {
   if (pages !== undefined) {
     const paths = pages.map((name) => (name.endsWith('.md') ? name : `docs/${name}.md`));

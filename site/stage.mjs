@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, extname, join, posix } from 'node:path';
-import { nameSamples, rewriteLinks, titleOf } from './markdown.mjs';
+import { linkNames, nameSamples, rewriteLinks, titleOf } from './markdown.mjs';
 import { arrange, PROJECT_PAGES, pageOf } from './sections.mjs';
 
 /** Code blocks on the pages of source files. */
@@ -68,9 +68,9 @@ class Stage {
   /** Returns the text of the page. */
   addDocument(path) {
     const named = nameSamples(this.#read(path));
-    const text = rewriteLinks(named, (target) => this.#resolve(path, target));
-    const change = { 'docs/reference.md': this.#linkNames, 'docs/index.md': asHome }[path];
-    this.#write(pageOf(path), change === undefined ? text : change.call(this, text));
+    const resolved = rewriteLinks(named, (target) => this.#resolve(path, target));
+    const text = path === 'docs/reference.md' ? linkNames(resolved, this.#links) : resolved;
+    this.#write(pageOf(path), path === 'docs/index.md' ? asHome(text) : text);
     return text;
   }
 
@@ -123,16 +123,6 @@ class Stage {
     });
     const page = `${SOURCE_HEAD}# ${path}/\n\n${rows.join('\n')}\n`;
     this.#write(sourcePage(path, true), page);
-  }
-
-  /** The table of public names leads to their doc comments. */
-  #linkNames(text) {
-    let module = '';
-    return text.replace(/^## (\S+)$|^\| `(\w+)`/gm, (all, heading, name) => {
-      module = heading ?? module;
-      const link = this.#links.get(`${module} ${name}`);
-      return link === undefined ? all : `| [\`${name}\`](${link})`;
-    });
   }
 
   #isDocument(path) {
@@ -207,4 +197,4 @@ function sourcesIn(folder) {
   return names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
 }
 
-const SOURCE_HEAD = '---\nsearch: false\noutline: false\naside: false\n---\n\n';
+const SOURCE_HEAD = '---\nsearch: false\nsidebar: false\naside: false\n---\n\n';

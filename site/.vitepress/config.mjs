@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { slugOf } from '../markdown.mjs';
+import { languageOf } from '../sections.mjs';
 
 const output = fileURLToPath(new URL('../../build/site/', import.meta.url));
 const { sections, modules } = JSON.parse(readFileSync(`${output}menu.json`, 'utf8'));
 
 /** The entries of the menu at the top: sections, and pages of the section Reference. */
 const inMenu = ['The lesson', 'Tutorial', 'Guides', 'Recipes', 'Coming from'];
-const languages = { 'lesson/de.md': 'de', 'lesson/ru.md': 'ru', 'lesson/zh.md': 'zh' };
 
 /** A long title has a short name before its colon. */
 const pageItem = ({ title, link }) => ({ text: title.replace(/: .+/, ''), link });
@@ -71,7 +71,7 @@ export default {
     theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
   },
   transformHtml(html, _id, { page }) {
-    return html.replace('<html lang="en"', `<html lang="${languages[page] ?? 'en'}"`);
+    return html.replace('<html lang="en"', `<html lang="${languageOf(page)}"`);
   },
   themeConfig: {
     logo: '/logo.svg',

@@ -14,6 +14,7 @@ interface Section {
 interface Markdown {
   anchorsOf(text: string): ReadonlySet<string>;
   linksOf(text: string): string[];
+  nameSamples(text: string): string;
   rewriteLinks(text: string, replace: (target: string) => string): string;
   summaryOf(text: string): string;
 }
@@ -29,7 +30,8 @@ const { arrange, PROJECT_PAGES } = await load<{
 const { markdownIn } = await load<{ markdownIn(root: string, folder: string): string[] }>(
   'stage.mjs',
 );
-const { anchorsOf, linksOf, rewriteLinks, summaryOf } = await load<Markdown>('markdown.mjs');
+const { anchorsOf, linksOf, nameSamples, rewriteLinks, summaryOf } =
+  await load<Markdown>('markdown.mjs');
 
 const documents = [...markdownIn(ROOT, 'docs'), ...Object.keys(PROJECT_PAGES)];
 const titles = (files: string[]) => arrange(files).map(({ title }) => title);
@@ -84,6 +86,13 @@ describe('Markdown for the site', () => {
   test('keeps links in code and to other servers when links are rewritten', () => {
     const text = '[`a`](a.md#x) `[b](b.md)` [c](https://c.example)\n```md\n[d](d.md)\n```\n';
     expect(rewriteLinks(text, (target) => `/${target}`)).toBe(text.replace('a.md', '/a.md'));
+  });
+
+  test('has the name of its file as a link above a sample, and no line to highlight', () => {
+    const text = 'A:\n\n```ts file=examples/1-a.ts#name\n`b`\n```\n\n```sh\nc\n```\n';
+    expect(nameSamples(text)).toBe(
+      'A:\n\n[examples/1-a.ts](/examples/1-a.ts){.file}\n\n```ts\n`b`\n```\n\n```sh\nc\n```\n',
+    );
   });
 
   test('has the first sentence of the first paragraph as its summary', () => {

@@ -79,7 +79,7 @@ describe.skipIf(isSkipped)('the site in Chromium', () => {
     await visit('index.html');
     await browser.evaluate('document.querySelector(".VPNavBarSearch button").click()');
     await isFound('backpressure', '/net.html');
-    if (pages.includes('lesson/zh.html')) await isFound('任务', '/lesson/zh.html');
+    await isFound('任务', '/lesson/zh.html');
   });
 
   test('the switch makes the page dark', async () => {
@@ -90,6 +90,16 @@ describe.skipIf(isSkipped)('the site in Chromium', () => {
     await browser.evaluate('document.querySelector(".VPSwitchAppearance").click()');
     await until('document.documentElement.classList.contains("dark")');
     expect(await browser.evaluate(background)).not.toBe('rgb(255, 255, 255)');
+  });
+
+  test('a page of the lesson states its language, also after a click', async () => {
+    const language = 'document.documentElement.lang';
+    for (const name of ['de', 'ru', 'zh']) {
+      await visit(`lesson/${name}.html`);
+      expect(await browser.evaluate(language)).toBe(name);
+    }
+    await browser.evaluate('document.querySelector("a[href$=\'lesson/de.html\']").click()');
+    await until(`${language} === 'de'`);
   });
 
   test('no page has requested anything from another server, or failed in a script', () => {
