@@ -197,4 +197,9 @@ function sourcesIn(folder) {
   return names.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
 }
 
-const SOURCE_HEAD = '---\nsearch: false\nsidebar: false\naside: false\n---\n\n';
+/** Pages of sources are wide, and neither searched nor read in an order. */
+const SOURCE_HEAD = `---
+${['search', 'sidebar', 'aside', 'prev', 'next'].map((name) => `${name}: false`).join('\n')}
+---
+
+`;
