@@ -1,5 +1,5 @@
-// A Unix socket for the operator: node admin-port.js, then for example
-// echo stats | nc -NU /run/user/1000/x.sock. Only the owner of the file may connect.
+// A Unix socket for the operator, with the commands `stats` and `stop`, for example from nc -U.
+// Only the owner of the file may connect.
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Operation, Server, Socket } from 'coronet';

@@ -2,7 +2,7 @@
 // whose certificate the authority in `ca` has signed; here it is a self-signed one for localhost.
 import { readFileSync } from 'node:fs';
 import type { Operation, Socket, SocketAddress } from 'coronet';
-import { connect, group, listen, run, serve } from 'coronet';
+import { connect, group, isCancelled, listen, run, serve } from 'coronet';
 
 const [keyFile = 'key.pem', certFile = 'cert.pem'] = process.argv.slice(2);
 const key = readFileSync(keyFile);
@@ -20,7 +20,8 @@ function* visit(to: SocketAddress, identity: object): Operation<string> {
     using socket = yield* connect(to, { tls, timeoutMs: 5000 });
     // With TLS 1.3 the client learns from the first receive that it was not accepted.
     return (yield* socket.reader().readLine()) ?? 'closed';
-  } catch {
+  } catch (error) {
+    if (isCancelled(error)) throw error;
     return 'not accepted';
   }
 }

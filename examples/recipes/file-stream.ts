@@ -1,17 +1,11 @@
-// Sends a file to a client, and receives it into another file. `pipe` and `fromDuplex` keep the
-// backpressure: memory holds a few chunks, however large the file is.
-import {
-  createReadStream,
-  createWriteStream,
-  mkdtempSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+// Sends a file to a client, which writes it to another file. Each chunk is sent or written before
+// the next one is read, so memory holds a few of them, however large the file is.
+import { createReadStream, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Operation, Socket } from 'coronet';
-import { connect, each, group, listen, run, serve, until } from 'coronet';
+import { connect, each, group, listen, run, serve, shield, until } from 'coronet';
 
 const folder = mkdtempSync(join(tmpdir(), 'coronet-'));
 const source = join(folder, 'source');
@@ -23,16 +17,15 @@ function* sendFile(socket: Socket, path: string): Operation<void> {
 
 /** Receives up to end of file. */
 function* receiveFile(socket: Socket, path: string): Operation<void> {
-  const file = createWriteStream(path);
+  const file = yield* until(open(path, 'wx'));
   try {
     for (;;) {
       const data = yield* socket.recv(65_536);
       if (data.length === 0) break;
-      yield* until(new Promise((resolve) => file.write(data, resolve)));
+      yield* until(file.appendFile(data));
     }
-    yield* until(new Promise<void>((resolve) => file.end(resolve)));
   } finally {
-    file.destroy();
+    yield* shield(until(file.close()));
   }
 }
 

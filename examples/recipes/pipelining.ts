@@ -1,7 +1,7 @@
 // A client of a line protocol that many tasks share: requests leave without waiting for the
 // responses before them, and the responses arrive in the order of the requests.
 import type { Operation, Socket } from 'coronet';
-import { Channel, connect, Deferred, group, Lock, listen, map, run, serve } from 'coronet';
+import { Channel, connect, Deferred, group, Lock, listen, map, pipe, run, serve } from 'coronet';
 
 class PipelinedClient {
   readonly #socket: Socket;
@@ -21,7 +21,12 @@ class PipelinedClient {
 
   *#send(question: string, answer: Deferred<string>): Operation<void> {
     yield* this.#pending.send(answer);
-    yield* this.#socket.sendAll(`${question}\n`);
+    try {
+      yield* this.#socket.sendAll(`${question}\n`);
+    } catch (error) {
+      this.#socket.close(); // The responses would not match the requests any more.
+      throw error;
+    }
   }
 
   /** Receives the responses: spawn it as a daemon. Its failure ends the group of the client. */
@@ -35,11 +40,8 @@ class PipelinedClient {
   }
 }
 
-function* shout(socket: Socket): Operation<void> {
-  const reader = socket.reader();
-  for (let line = yield* reader.readLine(); line !== null; line = yield* reader.readLine()) {
-    yield* socket.sendAll(`${line.toUpperCase()}\n`);
-  }
+function* echo(socket: Socket): Operation<void> {
+  yield* pipe(socket, socket);
 }
 
 await run(function* () {
@@ -47,11 +49,11 @@ await run(function* () {
   using socket = yield* connect(listener.address);
   const client = new PipelinedClient(socket);
   yield* group(function* (tasks): Operation<void> {
-    tasks.spawn(() => serve(listener, shout), { daemon: true });
+    tasks.spawn(() => serve(listener, echo), { daemon: true });
     tasks.spawn(() => client.receive(), { daemon: true });
     console.log(yield* map(['one', 'two', 'three'], (word) => client.ask(word)));
   });
 });
 
 // Output:
-// [ 'ONE', 'TWO', 'THREE' ]
+// [ 'one', 'two', 'three' ]

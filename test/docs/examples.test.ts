@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { exampleBackends } from './example-programs.ts';
 import { buildExamples, ROOT } from './examples-build.ts';
 
 const BUILT = buildExamples('examples');
@@ -36,14 +37,18 @@ function built(name: string): string {
   return join(BUILT, name.replace(/\.ts$/, '.js'));
 }
 
-/** Runs programs in one process, and returns the output of each. */
-function outputs(names: readonly string[]): string[] {
+/** Runs programs in one process, on `backend` if it is set, and returns the output of each. */
+function outputs(names: readonly string[], backend?: string): string[] {
   const script = `for (const path of process.argv.slice(1)) {
     await import(path).catch((error) => console.log(error));
     console.log('\\0');
   }`;
   const args = ['--input-type=module', '-e', script, '--', ...names.map(built)];
-  const output = execFileSync(process.execPath, args, { encoding: 'utf8', timeout: LIMIT_MS });
+  const output = execFileSync(process.execPath, args, {
+    encoding: 'utf8',
+    timeout: LIMIT_MS,
+    env: backend === undefined ? process.env : { ...process.env, CORONET_BACKEND: backend },
+  });
   return output.split('\0\n').map((text) => text.trimEnd());
 }
 
@@ -57,18 +62,21 @@ describe('an example that ends without a signal prints the output of its last co
   );
 });
 
-describe('an example prints the output of its last comment in a process with others:', () => {
-  const names = programs().filter(isShared);
-  let printed: string[] = [];
+describe.each(exampleBackends)(
+  'in a process with others on %s, an example prints the output of its last comment:',
+  (backend) => {
+    const names = programs().filter(isShared);
+    let printed: string[] = [];
 
-  beforeAll(() => {
-    printed = outputs(names);
-  }, LIMIT_MS);
+    beforeAll(() => {
+      printed = outputs(names, backend);
+    }, LIMIT_MS);
 
-  test.each(names)('%s', (name) => {
-    expect(printed[names.indexOf(name)]).toBe(lastComment(name, 'Output:'));
-  });
-});
+    test.each(names)('%s', (name) => {
+      expect(printed[names.indexOf(name)]).toBe(lastComment(name, 'Output:'));
+    });
+  },
+);
 
 test.each(['coming-from/node/reset.ts', 'coming-from/node/invalid-frame.ts'])(
   'an example that a client can end fails with the error of its last comment: %s',
