@@ -131,7 +131,8 @@ function picture(story, { since = 0, hasTexts = true } = {}) {
   });
   const timeline = { ...all, rows: rows.map((row, index) => Object.assign(row, { index })) };
   const filter = { hiddenHosts: new Set([0]), task: '', showsSteps: false, showsControl: false };
-  const layout = new Layout(story, timeline, { ...filter, expanded: new Set() });
+  const columns = { minColumn: 120, expanded: new Set() };
+  const layout = new Layout(story, timeline, { ...filter, ...columns });
   const { width, height } = layout;
   const window = { first: 0, end: layout.rows.length, top: 0, bottom: height, visibleTop: 0 };
   const chart = svg('g', { transform: `translate(0 ${HEAD})` });

@@ -136,6 +136,24 @@ describe('coronet sim --report', () => {
     expect(readFileSync(file, 'utf8')).toBe('older');
   });
 
+  it('states that the recorded run differs, if the scenario is not deterministic', async () => {
+    const file = join(folder, 'other.html');
+    const changing = moduleOf(
+      'changing.mjs',
+      `let runs = 0;
+      export default function* () {
+        runs++;
+        for (let i = 0; i < runs; i++) yield;
+        throw new Error('broken');
+      }`,
+    );
+    const started = coronet('sim', changing, '--no-shrink', '--report', file);
+    expect((await started.exit).code, started.stderr).toBe(1);
+    expect(readFileSync(file, 'utf8')).toContain(
+      'The recorded run differs from the run that failed',
+    );
+  });
+
   it('keeps standard output one JSON object with --json', async () => {
     const failing = moduleOf('failing.mjs', 'export default function* () { throw 5; }');
     const args = ['--json', '--no-shrink', '--report', join(folder, 'json.html')];
@@ -273,6 +291,13 @@ describe.skipIf(withoutChromium)('the page of a story in Chromium', () => {
     expect(await text('#details')).toMatch(/fails|exits/);
     await key('End');
     expect(await text('#details')).toContain('too many');
+  });
+
+  it('prints the last 1,500 events at once', async () => {
+    await browser.evaluate('window.dispatchEvent(new Event("beforeprint"))');
+    expect(await count('.row')).toBe(1500);
+    await browser.evaluate('window.dispatchEvent(new Event("afterprint"))');
+    expect(await count('.row')).toBeLessThan(150);
   });
 
   it('fits a narrow window, and the colours of a dark system', async () => {

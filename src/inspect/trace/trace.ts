@@ -3,14 +3,14 @@ import type { Hooks } from '../../kernel/hooks.ts';
 import { combineHooks } from '../../kernel/hooks.ts';
 import type { Operation, OperationSource } from '../../kernel/operation.ts';
 import { isOperation, isPromise } from '../../kernel/operation.ts';
-import { checkInteger, wrongType } from '../../support/checks.ts';
+import { checkCount, wrongType } from '../../support/checks.ts';
 import { TaskTracer } from './task-tracer.ts';
 
 /** Options of `trace`. */
 export interface TraceOptions {
   /** The path of the file. A file that exists is replaced. */
   readonly file: string | URL;
-  /** The maximum number of events, about 120 bytes each. Default 500 000. */
+  /** The maximum number of events, about 120 bytes each. Default 500 000. Infinity: no limit. */
   readonly maxEvents?: number;
 }
 
@@ -72,7 +72,7 @@ function checkArguments(program: unknown, file: unknown, maxEvents: number): voi
   if (typeof file !== 'string' && !(file instanceof URL)) {
     throw wrongType('file', 'the path of a file', file);
   }
-  checkInteger('maxEvents', maxEvents, 1, Number.MAX_SAFE_INTEGER);
+  checkCount('maxEvents', maxEvents, 1);
 }
 
 async function startProgram<T>(

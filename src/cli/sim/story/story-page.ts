@@ -10,6 +10,8 @@ import type { Story } from './story.ts';
 
 /** Runs with more rows begin without the steps of tasks and without packets such as SYN. */
 const MAX_ALL_ROWS = 400;
+/** A chart that is narrower, in pixels, has narrow columns. */
+const NARROW = 700;
 /** Task names that the field for the filter suggests. */
 const MAX_SUGGESTIONS = 200;
 
@@ -21,6 +23,7 @@ let filter: Filter = {
   task: '',
   showsSteps: isShort,
   showsControl: isShort,
+  minColumn: byId('chart').clientWidth < NARROW ? 76 : 120,
   expanded: null,
 };
 const chart = new Chart(story, timeline, filter);

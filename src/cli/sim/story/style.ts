@@ -12,7 +12,7 @@ export const DRAWING_STYLE = `
   monospace;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
 }
-@media (prefers-color-scheme: dark) { :root {
+@media screen and (prefers-color-scheme: dark) { :root {
   --bg: #14171c; --panel: #1b1f26; --line: #2d333d; --text: #e6e9ef; --dim: #98a2b3;
   --hover: #20252e;
   --bad: #ff7a80; --bad-bg: #3a1c20; --good: #5fd39a; --amber: #f0b04a; --violet: #c39bff;

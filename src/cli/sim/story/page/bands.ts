@@ -6,7 +6,7 @@ export interface Band {
   readonly kind: 'cut' | 'hold' | 'down';
   readonly text: string;
   /** The rows of its begin and end; null: until the end of the run. */
-  readonly from: Row;
+  from: Row;
   to: Row | null;
 }
 
@@ -29,6 +29,11 @@ export class Bands {
     else if (mark === 'release') this.#pairs.hold.delete(pair);
     else return;
     this.#update(row, mark === 'partition' || mark === 'heal' ? 'cut' : 'hold', names);
+  }
+
+  /** Bands that begin at `row` begin at `other` instead. */
+  move(row: Row, other: Row): void {
+    for (const band of this.all) if (band.from === row) band.from = other;
   }
 
   #update(row: Row, kind: 'cut' | 'hold', names: readonly string[]): void {

@@ -28,7 +28,7 @@ export function drawChart(layout: Layout, shown: Window, selected: Row | null): 
     ...drawBands(layout, shown),
     ...layout.columns.flatMap((column) => drawLifelines(layout, column, shown)),
     ...drawGaps(layout, shown),
-    ...layout.messages().flatMap((message) => drawMessage(layout, message, { shown, selected })),
+    ...layout.messages.flatMap((message) => drawMessage(layout, message, { shown, selected })),
     ...layout.rows.slice(shown.first, shown.end).flatMap((row) => drawMark(layout, row)),
   );
   return chart;

@@ -8,7 +8,6 @@ export const ROW_HEIGHT = 26;
 export const GAP_HEIGHT = 24;
 export const TIME_WIDTH = 104;
 const LANE_WIDTH = 30;
-const MIN_COLUMN = 120;
 /** A host with more tasks at the same time has no lanes for them. */
 const MAX_LANES = 12;
 /** With more lanes than these, hosts show their tasks only on request. */
@@ -21,6 +20,8 @@ export interface Filter {
   readonly task: string;
   readonly showsSteps: boolean;
   readonly showsControl: boolean;
+  /** The least width of a column in pixels. */
+  readonly minColumn: number;
   /** The hosts whose tasks are shown; null: those that fit. */
   readonly expanded: ReadonlySet<number> | null;
 }
@@ -49,6 +50,8 @@ export class Layout {
   readonly width: number;
   readonly height: number;
   readonly lives: readonly Life[];
+  /** The messages of which both hosts are shown, and a row of at least one end. */
+  readonly messages: readonly Message[];
   readonly #tops: number[] = [];
   /** The time that passes before each row, if that is a quiet stretch; otherwise 0. */
   readonly #gaps: number[] = [];
@@ -65,6 +68,7 @@ export class Layout {
     this.width = last === undefined ? 0 : last.left + last.width;
     this.height = this.#placeRows(quietMs(this.rows));
     this.#positions = this.#placeHidden();
+    this.messages = this.#shownMessages();
   }
 
   #placeRows(quiet: number): number {
@@ -132,8 +136,7 @@ export class Layout {
     return column?.lanes.get(task) ?? column?.center ?? 0;
   }
 
-  /** The messages of which both hosts are shown, and a row of at least one end. */
-  messages(): Message[] {
+  #shownMessages(): Message[] {
     return [...this.#timeline.messages.values()].filter(({ from, to, send, end }) => {
       if (this.columnOf(from) === undefined || this.columnOf(to) === undefined) return false;
       return this.#indices.has(send) || (end !== null && this.#indices.has(end));
@@ -205,7 +208,7 @@ function columnsOf(story: Story, filter: Filter, lives: readonly Life[]): Column
       filter.expanded === null ? canExpand && total <= MAX_OPEN_LANES : filter.expanded.has(host);
     const isExpanded = canExpand && isOpen;
     const needed = isExpanded ? count * LANE_WIDTH + 40 : 0;
-    const width = Math.max(MIN_COLUMN, needed, name.length * 8 + 40);
+    const width = Math.max(filter.minColumn, needed, name.length * 8 + 40);
     const center = left + width / 2;
     const first = center - ((count - 1) * LANE_WIDTH) / 2;
     const places = [...byTask].map(([task, lane]) => [task, first + lane * LANE_WIDTH] as const);

@@ -175,6 +175,7 @@ class TimelineBuilder {
     const isSame = last !== undefined && before.kind === 'world' && before.at === last.at;
     if (!isSame || !before.text.startsWith(`${kind} ${host} ⇄ `)) return;
     before.text += `, ${peer}`;
+    this.bands.move(last, before);
     this.rows.pop();
   }
 
