@@ -1,5 +1,5 @@
 /** The live page's script, part 2: charts of up to two minutes, drawn as SVG. */
-export const CHART_SCRIPT: string = String.raw`
+export const CHART_SCRIPT: string = `
 /** The time that a chart shows at first, and later, and the most points that are kept. */
 const MIN_WINDOW_MS = 30_000;
 const MAX_WINDOW_MS = 120_000;
@@ -13,6 +13,11 @@ function scaleTop(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   const tops = [1, 1.5, 2, 3, 5, 8, 10, 15].map((step) => step * power);
   return tops.find((top) => top >= value * 1.08);
+}
+
+/** The same number without zeros at its end. */
+function shortText({ digits, unit }) {
+  return unitText({ digits: digits.includes('.') ? String(Number(digits)) : digits, unit });
 }
 
 /** One chart. A point is { at, values }; a value of null leaves a gap. */
@@ -74,7 +79,7 @@ class Chart {
         return d + 'L' + place(part.at(-1).at, 0) + 'L' + place(part[0].at, 0) + 'Z';
       }).join(''));
     });
-    setText(this.topLabel, unitText(this.unit(top)).replace(/\.0+(?!\d)/, '') + this.suffix);
+    setText(this.topLabel, shortText(this.unit(top)) + this.suffix);
     this.#print(shown ?? last, shown === undefined ? null : now - shown.at);
     const x = shown === undefined ? 0 : ((shown.at - from) / windowMs) * WIDTH;
     this.cursor.setAttribute('visibility', shown === undefined ? 'hidden' : 'visible');

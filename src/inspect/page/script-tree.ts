@@ -1,7 +1,9 @@
 /** The live page's script, part 3: the tree of tasks, as a table that can be expanded. */
 export const TREE_SCRIPT: string = `
-/** Tasks with more children than this begin collapsed. */
+/** Tasks with more children than this begin collapsed; in a tree of many rows, with more than 5. */
 const MAX_EXPANDED = 30;
+const MAX_EXPANDED_OF_MANY = 5;
+const MANY_ROWS = 120;
 /** The most tasks whose children are shown one by one. */
 const MAX_SEPARATED = 50;
 
@@ -9,6 +11,11 @@ const MAX_SEPARATED = 50;
 function hiddenChildren({ hidden, children }) {
   const name = countText(hidden) + (children.length > 0 ? ' more' : '') + ' not shown';
   return { name, count: 0, state: '', waitingOn: '', children: [] };
+}
+
+/** The number of nodes of a tree, which has a bounded depth. */
+function sizeOf({ children }) {
+  return children.reduce((sum, child) => sum + sizeOf(child), 1);
 }
 
 /** Where a task was spawned and where it waits, which debug mode records. */
@@ -37,6 +44,7 @@ class Tree {
     this.chosen = new Map();
     this.filter = '';
     this.root = null;
+    this.maxExpanded = MAX_EXPANDED;
     body.addEventListener('keydown', (event) => this.#onKey(event));
     body.addEventListener('click', (event) => {
       const row = event.target.closest('tr');
@@ -50,6 +58,8 @@ class Tree {
 
   update(root) {
     this.root = root;
+    const isLarge = root !== null && sizeOf(root) > MANY_ROWS;
+    this.maxExpanded = isLarge ? MAX_EXPANDED_OF_MANY : MAX_EXPANDED;
     this.draw();
   }
 
@@ -134,7 +144,8 @@ class Tree {
 
   #isExpanded({ children }, key) {
     if (children.length === 0) return false;
-    return this.filter !== '' || (this.chosen.get(key) ?? children.length <= MAX_EXPANDED);
+    const isFew = key === 'root' || children.length <= this.maxExpanded;
+    return this.filter !== '' || (this.chosen.get(key) ?? isFew);
   }
 
   #matches({ name, waitingOn, state }) {

@@ -19,7 +19,8 @@ export function processUsage(): ProcessUsage {
 
 /** The title that the program has set, otherwise the name of its file. */
 function titleOf(title: string, file: string | undefined): string {
-  return title === 'node' && file !== undefined ? basename(file) : title;
+  // Until it is set, the title is the name with which Node was started.
+  return title === process.argv0 && file !== undefined ? basename(file) : title;
 }
 
 let version: string | undefined;

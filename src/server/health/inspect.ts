@@ -18,7 +18,7 @@ import type { Wait } from '../../kernel/operation.ts';
 import type { Group } from '../../kernel/task/group.ts';
 import { sleep } from '../../kernel/waits.ts';
 import type { Address, SocketAddress } from '../../net/address.ts';
-import { ipBytes, ipFamily, parseAddress } from '../../net/address.ts';
+import { formatAddress, ipBytes, ipFamily, parseAddress } from '../../net/address.ts';
 import { currentWorld } from '../../net/current-world.ts';
 import { valuesOf } from '../../net/http/head.ts';
 import type { Keys } from '../../support/checks.ts';
@@ -58,6 +58,9 @@ const PROTECTION = {
   'Cross-Origin-Opener-Policy': 'same-origin',
 } as const;
 
+/** A browser that shows the data itself needs nothing for it. */
+const DATA_POLICY = "default-src 'none'; frame-ancestors 'none'";
+
 /** Checks the option `inspect`. Returns `undefined` if there is no page. */
 export function checkInspect(
   inspect: boolean | InspectOptions | undefined,
@@ -82,10 +85,10 @@ function isName(host: unknown): boolean {
 /** Rejects an address from which other machines could read the page. Names are checked later. */
 export function checkInspectAddress(address: Address, { remote }: InspectOptions): void {
   if (remote === true || (typeof address === 'object' && 'fd' in address)) return;
-  const { host, path } = parseAddress(address) as { host?: string; path?: string };
-  if (path === undefined && (host === '' || ipFamily(host ?? '') !== 0)) {
-    checkLoopback(host === '' ? '::' : (host as string), String(address));
-  }
+  const parsed = parseAddress(address);
+  if (parsed.path !== undefined) return;
+  const ip = parsed.host === '' ? '::' : parsed.host;
+  if (ipFamily(ip) !== 0) checkLoopback(ip, formatAddress(parsed));
 }
 
 /** The same for the address at which `health` listens. */
@@ -168,7 +171,7 @@ export class Inspector {
       const ageMs = Math.max(MIN_AGE_MS, (now() - startedAt) * AGE_PER_COST);
       this.#last = { query, until: startedAt + ageMs, body };
     }
-    const headers = { ...PROTECTION, 'Content-Security-Policy': "default-src 'none'" };
+    const headers = { ...PROTECTION, 'Content-Security-Policy': DATA_POLICY };
     return { status: 200, type: 'application/json', headers, body: this.#last.body };
   }
 

@@ -85,7 +85,8 @@ for (const backend of backends) {
           expect(head).toContain('\r\nX-Content-Type-Options: nosniff\r\n');
           expect(head).toContain('\r\nReferrer-Policy: no-referrer\r\n');
           expect(head).toContain('\r\nCross-Origin-Resource-Policy: same-origin\r\n');
-          expect(head).toContain("\r\nContent-Security-Policy: default-src 'none'");
+          expect(head).toMatch(/^Content-Security-Policy: default-src 'none'; /m);
+          expect(head).toContain("; frame-ancestors 'none'");
           expect(head).not.toMatch(/access-control/i);
         }
       }, INSPECT));
@@ -267,6 +268,7 @@ describe('health with the option inspect', () => {
     for (const address of [0, '127.0.0.1:0', '127.9.9.9:0', '[::1]:0', '/x.sock'] as const) {
       expect(() => health(address, INSPECT)).not.toThrow();
     }
+    expect(() => health({ port: 80 }, INSPECT)).toThrow(/got :80: any machine/);
     expect(() => health('[::ffff:127.0.0.1]:0', INSPECT)).not.toThrow();
     expect(() => health('[::ffff:10.0.0.1]:0', INSPECT)).toThrow(/loopback/);
   });

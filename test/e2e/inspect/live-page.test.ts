@@ -6,6 +6,7 @@ import { Channel, connect, group, sleep, sleepForever, until } from '../../../sr
 import type { TestBackend } from '../../support/backends.ts';
 import { realBackends } from '../../support/backends.ts';
 import { Chromium, withoutChromium } from '../../support/chromium.ts';
+import { endProcesses, startNode } from '../../support/process/process.ts';
 import { withServer } from '../../support/servers.ts';
 import { echo, eventually, LOOPBACK } from '../../support/sockets.ts';
 
@@ -68,6 +69,8 @@ describe.skipIf(withoutChromium)('the live page in Chromium', () => {
   });
 
   afterAll(() => browser?.close());
+
+  endProcesses();
 
   const names = (): Promise<string[]> => browser.evaluate(NAMES);
 
@@ -169,6 +172,33 @@ describe.skipIf(withoutChromium)('the live page in Chromium', () => {
       }),
     60_000,
   );
+
+  it('shows a large tree collapsed, and expands all of it', async () => {
+    const program = startNode(import.meta.url, '../programs/live-page.mjs');
+    await program.until('it prints its address', () => program.lines.length > 0);
+    await browser.open(program.lines[0] as string);
+    await browser.until(`(${NAMES}).includes('team m')`);
+    expect(await names()).not.toContain('member ma');
+    await browser.evaluate(`document.querySelector('#expand').click()`);
+    expect(await names()).toContain('member ma');
+    await browser.evaluate(`document.querySelector('#collapse').click()`);
+    expect(await names()).not.toContain('member ma');
+  }, 60_000);
+
+  it('reports a process that does not answer, and one that has ended', async () => {
+    const program = startNode(import.meta.url, '../programs/live-page.mjs');
+    await program.until('it prints its address', () => program.lines.length > 0);
+    const status = `document.querySelector('#status').textContent`;
+    await browser.open(program.lines[0] as string);
+    await browser.until(`${status} === 'Live'`);
+    expect(await browser.evaluate('document.title')).toBe('live-page.mjs · Coronet');
+    program.child.kill('SIGSTOP');
+    await browser.until(`/^No answer for \\d+ s$/.test(${status})`);
+    program.child.kill('SIGCONT');
+    await browser.until(`${status} === 'Live'`);
+    program.kill();
+    await browser.until(`${status} === 'Not connected'`);
+  }, 60_000);
 
   it(
     'cannot be read by a page of another origin',
