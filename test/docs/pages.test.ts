@@ -1,6 +1,6 @@
 /** The pages of the documentation: their links, and the languages of the lesson. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ROOT } from './examples-build.ts';
 
@@ -57,6 +57,28 @@ test('a link between pages leads to a file, and its anchor to a heading', () => 
   const problems = pages().flatMap((page) => links(read(page)).map((link) => problem(page, link)));
   expect(problems.length).toBeGreaterThan(100);
   expect(problems.filter((text) => text !== '')).toEqual([]);
+});
+
+describe('the recipes', () => {
+  const recipes = pages().filter((page) => page.startsWith('docs/recipes/'));
+  const text = recipes.map(read).join('');
+
+  test.each(readdirSync(join(ROOT, 'examples/recipes')))(
+    '%s has at most 60 lines, and a page shows it',
+    (name) => {
+      expect(read(`examples/recipes/${name}`).split('\n').length - 1).toBeLessThanOrEqual(60);
+      expect(text).toContain(`\n\`\`\`ts file=examples/recipes/${name}\n`);
+    },
+  );
+
+  test('the index links to every section', () => {
+    const sections = recipes
+      .filter((page) => page !== 'docs/recipes/index.md')
+      .flatMap((page) =>
+        [...anchors(page)].slice(1).map((anchor) => `${basename(page)}#${anchor}`),
+      );
+    expect(links(read('docs/recipes/index.md'))).toEqual(expect.arrayContaining(sections));
+  });
 });
 
 test('the trace that task-switch.md explains is the output of its program', () => {
