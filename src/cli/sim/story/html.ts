@@ -69,9 +69,9 @@ const SKELETON = `<header>
 <button id="end" type="button">Go to the end</button>
 </div>
 <main>
-<div id="chart" tabindex="0" role="list" aria-label="Events of the run, by virtual time">
+<div id="chart" tabindex="0" role="region" aria-label="Events of the run, by virtual time">
 <div id="headings"></div>
-<div id="canvas"></div>
+<div id="canvas" role="list"></div>
 </div>
 <aside id="side"></aside>
 </main>

@@ -96,6 +96,7 @@ function fillSide(): void {
     sections.push(section('Not shown', html('p', {}, `${count} of the run. The last are here.`)));
   }
   byId('side').replaceChildren(...sections);
+  byId('side').hidden = sections.length === 0;
 }
 
 function section(title: string, ...content: (string | ReturnType<typeof html>)[]) {

@@ -31,6 +31,7 @@ export const DRAWING_STYLE = `
 .band-text.cut { fill: var(--bad); } .band-text.hold { fill: var(--amber); }
 .gap { stroke: var(--line); stroke-width: 1.5; stroke-dasharray: 1.5 5; stroke-linecap: round; }
 .gap-text { font: 11px var(--mono); fill: var(--dim); text-anchor: end; }
+.message { pointer-events: stroke; }
 .message line { stroke: var(--c); stroke-width: 1.7; }
 .message .head { fill: var(--c); }
 .message.control line { stroke-width: 1; opacity: .6; } .message.control .head { opacity: .6; }
@@ -94,7 +95,7 @@ input[type=search] { font: inherit; color: inherit; background: var(--bg); paddi
   border: 1px solid var(--line); border-radius: 7px; }
 .space { flex: 1; }
 #count { color: var(--dim); font-variant-numeric: tabular-nums; }
-main { flex: 1; min-height: 0; display: grid; grid-template-columns: minmax(0, 1fr) 312px; }
+main { flex: 1; min-height: 0; display: grid; grid-template-columns: minmax(0, 1fr) auto; }
 #chart { overflow: auto; position: relative; }
 #canvas, #headings { position: relative; min-width: calc(var(--chart) + 260px); }
 #headings { position: sticky; top: 0; height: 40px; z-index: 3; background: var(--bg);
@@ -113,7 +114,7 @@ main { flex: 1; min-height: 0; display: grid; grid-template-columns: minmax(0, 1
 .row.selected { background: color-mix(in srgb, var(--h0) 13%, transparent); }
 .time { flex: none; width: 86px; text-align: right; font: 11.5px/26px var(--mono);
   color: var(--dim); }
-.time.same { opacity: .35; }
+.time.same { opacity: .45; }
 .what { position: absolute; left: var(--chart); padding-left: 14px; right: 12px; overflow: hidden;
   text-overflow: ellipsis; }
 .what > *, #details > * { margin-right: 8px; }
@@ -129,7 +130,8 @@ main { flex: 1; min-height: 0; display: grid; grid-template-columns: minmax(0, 1
 .row.step.failed .what span { color: var(--bad); }
 .row.failure { background: var(--bad-bg); }
 .row.failure .what span { color: var(--bad); font-weight: 700; }
-aside { overflow: auto; padding: 4px 18px 24px; border-left: 1px solid var(--line);
+aside[hidden] { display: none; }
+aside { width: 312px; overflow: auto; padding: 4px 18px 24px; border-left: 1px solid var(--line);
   background: var(--panel); }
 h2 { margin: 16px 0 5px; font-size: 11.5px; letter-spacing: .06em; text-transform: uppercase;
   color: var(--dim); }
@@ -160,14 +162,14 @@ footer { display: flex; flex-wrap: wrap; gap: 4px 20px; align-items: center; min
 #replay { position: fixed; left: -999px; top: 0; }
 @media (max-width: 900px) {
   body { height: auto; } main { grid-template-columns: minmax(0, 1fr); }
-  #chart { height: 75vh; } aside { border-left: 0; border-top: 1px solid var(--line); }
+  #chart { height: 75vh; } aside { width: auto; border-left: 0; border-top: 1px solid var(--line); }
   header, .filters, footer { padding-left: 12px; padding-right: 12px; } h1 { font-size: 16px; }
   .headline { flex-direction: column; gap: 4px; }
 }
 @media print {
   body { height: auto; } main { display: block; }
   .filters, .copy, .legend, #details { display: none; }
-  #chart { overflow: visible; } aside { border: 0; break-before: page; }
+  #chart { overflow: visible; } aside { width: auto; border: 0; break-before: page; }
   #headings { position: static; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

@@ -160,7 +160,7 @@ export class Chart {
         role: 'listitem',
         'aria-setsize': this.rows.length,
         'aria-posinset': index + 1,
-        'data-index': index,
+        ...(row === this.#selected ? { 'aria-current': 'true' } : {}),
       },
       time,
       html('span', { class: 'what' }, ...describe(this.#story, this.#timeline, row)),

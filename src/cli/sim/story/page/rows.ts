@@ -185,7 +185,7 @@ class TimelineBuilder {
 }
 
 function outcomeText(state: StepEntry['state'], waitsFor: string): string {
-  if (state === 'done') return 'ends';
+  if (state === 'done' || state === 'cancelled') return 'ends';
   if (state === 'waiting') return waitsFor === '' ? 'lets others run' : `waits for ${waitsFor}`;
   return state === 'running' ? '' : state;
 }
