@@ -22,7 +22,8 @@ export function errorsPage(catalogue) {
   return [HEAD, ...Object.entries(catalogue).map(section)].join('\n');
 }
 
-function section([code, { className, sentence, cause, remedy }]) {
+function section([code, { className, sentence, cause, remedy, look }]) {
+  const view = look === undefined ? '' : `\n*Look at:* ${look.text} ([more](${look.section}))\n`;
   return `## ${code}
 
 ${sentence} (\`${className}\`)
@@ -30,7 +31,7 @@ ${sentence} (\`${className}\`)
 *Likely cause:* ${cause}
 
 *Remedy:* ${remedy}
-`;
+${view}`;
 }
 
 if (import.meta.url === pathToFileURL(argv[1] ?? '').href) {

@@ -15,6 +15,7 @@ export type {
   SocketWait,
 } from './inspect/resources.ts';
 export { type InspectSnapshot, inspectSnapshot, type SnapshotOptions } from './inspect/snapshot.ts';
+export { StepTimes, type TaskTime } from './inspect/step-times.ts';
 export type { TracedProgram, TraceOptions } from './inspect/trace/trace.ts';
 export { type TaskNode, type TaskTree, type TaskTreeOptions, taskTree } from './inspect/tree.ts';
 export type { ProcessUsage } from './world/platform.ts';

@@ -52,6 +52,9 @@ function explain(code: string, entry: CatalogueEntry): string {
     '',
     `Likely cause: ${entry.cause}`,
     `Remedy:       ${entry.remedy}`,
+    ...(entry.look === undefined
+      ? []
+      : [`Look at:      ${entry.look.text} (docs/${entry.look.section})`]),
   ].join('\n');
 }
 

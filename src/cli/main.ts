@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: 'run a scenario in simulated worlds: seeds, faults, replays',
     load: () => import('./sim.ts'),
   },
+  top: {
+    summary: 'show the tasks of a running process, what they wait for, its connections',
+    load: () => import('./top.ts'),
+  },
   doctor: {
     summary: 'show the limits of this machine and the selected backend',
     load: () => import('./doctor.ts'),
@@ -47,6 +51,7 @@ const HELP = `Examples:
   coronet echo --port 7 --quiet     use another port, print no connections
   coronet serve handler.mjs         serve with the generator function that the file exports
   coronet sim race.mjs --runs 1000  run a scenario in a thousand simulated worlds
+  coronet top 1234                  show the tasks of process 1234
   coronet doctor --json             print the facts as JSON
   coronet build                     compile the addon, if doctor reports that it is missing
   coronet explain ERR_BUSY          explain an error code

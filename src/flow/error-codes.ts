@@ -32,6 +32,10 @@ export const FLOW_ERRORS: Catalogue = {
     sentence: 'A task would wait for a lock or a permit that it holds itself.',
     cause: 'A function that runs under the lock calls another one that acquires the same lock.',
     remedy: 'Acquire the lock once, in the outermost function. Locks are not re-entrant.',
+    look: {
+      text: 'The task tree lists each lock with its holder and its waiters.',
+      section: 'inspect.md#the-task-tree',
+    },
   },
   ERR_LOCK_ABANDONED: {
     className: 'AbandonedError',
@@ -39,6 +43,10 @@ export const FLOW_ERRORS: Catalogue = {
     cause: '`acquire()` without a `finally` that releases.',
     remedy:
       'Use `lock.with(op)`. The protected state may be inconsistent: replace it and the lock.',
+    look: {
+      text: 'The task tree lists each lock with its holder and its waiters.',
+      section: 'inspect.md#the-task-tree',
+    },
   },
   ERR_PERMIT_ABANDONED: {
     className: 'AbandonedError',

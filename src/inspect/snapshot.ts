@@ -4,6 +4,7 @@ import { currentProgram } from '../kernel/current.ts';
 import type { NetworkCounters } from '../world/network.ts';
 import type { ProcessUsage } from '../world/platform.ts';
 import type { RuntimeWorld } from '../world/world.ts';
+import type { StepTimes, TaskTime } from './step-times.ts';
 import type { TaskTree, TaskTreeOptions } from './tree.ts';
 import { taskTree } from './tree.ts';
 
@@ -12,6 +13,8 @@ export interface SnapshotOptions extends TaskTreeOptions {
   /** How late a timer of the event loop fired, in milliseconds, if the caller measures it. Default:
    *  as servers measure it. */
   readonly lagMs?: number;
+  /** The times of steps, if the caller observes them. */
+  readonly steps?: StepTimes;
 }
 
 /** The data of `coronet top` and of the inspection page, as JSON can express it. */
@@ -25,16 +28,14 @@ export interface InspectSnapshot extends ProcessUsage {
     readonly longestMs: number;
     /** How late a timer fired, in milliseconds. */
     readonly lagMs: number;
+    /** The longest step of a task since steps are timed, and its task. */
+    readonly longestStep?: TaskTime;
   };
   readonly network: NetworkCounters;
   /** The servers under `main`: the address as `name`, and the statistics of each. */
   readonly servers: readonly ({ readonly name: string } & Readonly<Record<string, unknown>>)[];
   /** The tasks that ran longest, the longest first; empty unless steps are timed. */
-  readonly slowest: readonly {
-    readonly id: number;
-    readonly name: string;
-    readonly runMs: number;
-  }[];
+  readonly slowest: readonly TaskTime[];
 }
 
 const NO_USAGE: ProcessUsage = {
@@ -56,7 +57,7 @@ const NO_USAGE: ProcessUsage = {
  * const { tree, servers } = inspectSnapshot({ maxNodes: 100 });
  */
 export function inspectSnapshot(options: SnapshotOptions = {}): InspectSnapshot {
-  const { lagMs, ...treeOptions } = options;
+  const { lagMs, steps, ...treeOptions } = options;
   const scheduler = options.scheduler ?? currentProgram();
   const world = (scheduler?.world ?? {}) as Partial<RuntimeWorld>;
   const tree = taskTree(scheduler === undefined ? treeOptions : { ...treeOptions, scheduler });
@@ -67,10 +68,14 @@ export function inspectSnapshot(options: SnapshotOptions = {}): InspectSnapshot 
     pid: world.platform?.pid ?? 0,
     ...(world.platform?.usage?.() ?? NO_USAGE),
     tree,
-    loop: { longestMs: tree.stats.longestMs, lagMs: lagMs ?? Math.max(0, ...lags) },
+    loop: {
+      longestMs: tree.stats.longestMs,
+      lagMs: lagMs ?? Math.max(0, ...lags),
+      ...(steps?.longest === undefined ? {} : { longestStep: steps.longest }),
+    },
     network: countersOf(world),
     servers,
-    slowest: [],
+    slowest: steps?.slowest() ?? [],
   };
 }
 

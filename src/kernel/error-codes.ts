@@ -17,6 +17,10 @@ export const KERNEL_ERRORS: Catalogue = {
       'affected.',
     cause: 'Two tasks receive from, send to or accept on the same socket at the same time.',
     remedy: 'Let one task own each direction, or hold a Lock during the exchange.',
+    look: {
+      text: 'The task tree shows the task that waits for the socket: `kill -USR2 PID`.',
+      section: 'inspect.md#the-signal',
+    },
   },
   ERR_CLOSED: {
     className: 'ClosedError',
@@ -34,6 +38,10 @@ export const KERNEL_ERRORS: Catalogue = {
     remedy:
       'Acquire locks in one order, close channels when the last sender is done, or limit the ' +
       'wait with `timeout`.',
+    look: {
+      text: 'The tasks in the message; `taskTree()` lists the locks with holders and waiters.',
+      section: 'inspect.md#the-task-tree',
+    },
   },
   ERR_GRACE_OVER: {
     className: 'CoronetError',
@@ -41,6 +49,10 @@ export const KERNEL_ERRORS: Catalogue = {
       'Tasks had not ended by the end of the grace period after a stop, and were cancelled.',
     cause: 'A handler was still busy, or it does not check `waitStopping()`.',
     remedy: 'The message lists the tasks and their waits. Raise `graceMs`, or end them sooner.',
+    look: {
+      text: 'Before the end of the grace period, `kill -USR2 PID` shows the tasks that still run.',
+      section: 'inspect.md#the-signal',
+    },
   },
   ERR_GROUP: {
     className: 'GroupError',
@@ -80,12 +92,20 @@ export const KERNEL_ERRORS: Catalogue = {
     sentence: 'A run ended with open sockets or listeners. They were closed.',
     cause: 'A socket was not closed on every path out of the code that owns it.',
     remedy: 'Close it in `finally`, or declare it with `using`.',
+    look: {
+      text: '`taskTree().resources` lists the listeners and counts the connections.',
+      section: 'inspect.md#the-task-tree',
+    },
   },
   ERR_LONG_STEP: {
     className: 'CoronetError',
     sentence: 'A task held the thread for a long time without a yield (debug mode).',
     cause: 'A long computation, or a blocking call such as readFileSync.',
     remedy: 'Divide the computation with a bare `yield`, or move it to a worker thread.',
+    look: {
+      text: '`coronet top PID` shows the longest step, its task and the lag of the loop.',
+      section: 'inspect.md#coronet-top',
+    },
   },
   ERR_NOT_AN_OPERATION: {
     className: 'UsageError',
@@ -125,6 +145,10 @@ export const KERNEL_ERRORS: Catalogue = {
     sentence: 'Cleanup inside a shield exceeded its time limit and was cancelled.',
     cause: 'A `finally` block waits for a peer that does not answer.',
     remedy: 'Raise `withinMs`, or close the connection without waiting for the peer.',
+    look: {
+      text: '`kill -USR2 PID` shows the wait inside the shield, and since when.',
+      section: 'inspect.md#the-signal',
+    },
   },
   ERR_TASK_CANCELLED: {
     className: 'TaskCancelledError',
@@ -137,6 +161,10 @@ export const KERNEL_ERRORS: Catalogue = {
     sentence: 'An operation did not finish within its time limit.',
     cause: 'The limit of `timeout`, `deadline` or `timeoutMs`. The message states the wait.',
     remedy: 'Retry, raise the limit, or use `moveOnAfter` to get `undefined` instead.',
+    look: {
+      text: '`kill -USR2 PID` shows what each task waits for, and since when.',
+      section: 'inspect.md#the-signal',
+    },
   },
   ERR_TWO_COPIES: {
     className: 'UsageError',
@@ -153,6 +181,10 @@ export const KERNEL_ERRORS: Catalogue = {
     sentence: 'A task ignored its cancellation repeatedly and was ended by force.',
     cause: 'A `catch` in a loop catches every value, including Cancelled.',
     remedy: 'Rethrow the error if `isCancelled(error)` is true.',
+    look: {
+      text: '`coronet top PID` shows the tasks that ran longest.',
+      section: 'inspect.md#coronet-top',
+    },
   },
   ERR_UNKNOWN_REASON: {
     className: 'UsageError',

@@ -4,7 +4,14 @@
  */
 import type { Keys } from '../support/checks.ts';
 import type { Wait } from './operation.ts';
-import type { Task } from './task/task.ts';
+import type { Task, TaskImpl } from './task/task.ts';
+
+/** Observes the steps of a running program; see Scheduler.observeSteps. Must not throw. */
+export interface StepObserver {
+  stepBegins(task: TaskImpl): void;
+  /** The step took `tookMs` milliseconds. */
+  stepEnded(task: TaskImpl, tookMs: number): void;
+}
 
 /** Functions that observe a run. All are optional. */
 export interface Hooks {

@@ -41,7 +41,7 @@ import { debug, LONG_STEP_MS } from './debug.ts';
 import { longStep, noteTasks } from './diagnostics.ts';
 import type { DeadlockError } from './errors.ts';
 import { abortWait, dispatchWait } from './handlers.ts';
-import type { Hooks } from './hooks.ts';
+import type { Hooks, StepObserver } from './hooks.ts';
 import type { AsyncContexts, SchedulerHost } from './host.ts';
 import type { Frames, OperationSource, Wait } from './operation.ts';
 import { operationOf, throwInto, throwUnknownReason, watchCallback } from './operation.ts';
@@ -88,8 +88,10 @@ export class Scheduler {
   readonly contexts: AsyncContexts | null;
   readonly world: unknown;
   readonly #hooks: Hooks | null;
-  /** True: hooks or debug mode observe the steps, which makes a step slower. */
-  readonly #instrumented: boolean;
+  readonly #isDebug: boolean;
+  #stepObserver: StepObserver | null = null;
+  /** True: hooks, debug mode or an observer observe the steps, which makes a step slower. */
+  #instrumented: boolean;
   /** The ready tasks, the oldest first. */
   readonly #queue: Queue<TaskImpl>;
   readonly #timers = new Timers();
@@ -129,7 +131,8 @@ export class Scheduler {
     this.world = options.world;
     this.#queue = options.runQueue ?? new RingBuffer();
     this.#hooks = options.hooks ?? null;
-    this.#instrumented = this.#hooks !== null || options.debug === true;
+    this.#isDebug = options.debug === true;
+    this.#instrumented = this.#hooks !== null || this.#isDebug;
     this.#origin = this.host.now();
     this.readingMs = this.#origin | 0;
   }
@@ -139,6 +142,12 @@ export class Scheduler {
     const reading = this.host.now();
     this.readingMs = reading | 0;
     return reading - this.#origin;
+  }
+
+  /** Times the steps from now on, for one observer at a time; null: no longer. */
+  observeSteps(observer: StepObserver | null): void {
+    this.#stepObserver = observer;
+    this.#instrumented = this.#hooks !== null || this.#isDebug || observer !== null;
   }
 
   /** Creates the main task, which runs in the next turn. It has ended when `main.finished`. */
@@ -237,6 +246,7 @@ export class Scheduler {
 
   /** A step that hooks and debug mode observe. Hooks run in the async context of the run. */
   #instrumentedStep(task: TaskImpl, outer: TaskImpl | null): void {
+    this.#stepObserver?.stepBegins(task);
     const startedAt = this.now();
     this.callHook('stepBegins', task);
     this.contexts?.enter(task.context);
@@ -251,7 +261,9 @@ export class Scheduler {
     current.task = outer;
     debug.tracker?.endLoan();
     this.callHook('stepEnds', task);
-    this.#noteLongStep(task, this.now() - startedAt);
+    const tookMs = this.now() - startedAt;
+    this.#stepObserver?.stepEnded(task, tookMs);
+    this.#noteLongStep(task, tookMs);
     if (result === null) return this.#fail(task, thrown);
     if (result.done === true) return this.#finish(task, 'done', result.value);
     this.callHook('taskWaits', task, result.value);

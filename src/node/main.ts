@@ -6,7 +6,14 @@
 import { TaskCancelledError } from '../kernel/errors.ts';
 import type { OperationSource } from '../kernel/operation.ts';
 import type { Keys } from '../support/checks.ts';
-import { checkDuration, checkKeys, stackOf, wrongType } from '../support/checks.ts';
+import {
+  checkDuration,
+  checkKeys,
+  checkOptionalBoolean,
+  stackOf,
+  wrongType,
+} from '../support/checks.ts';
+import { inspection } from './inspect/inspection.ts';
 import { nodePlatform } from './platform.ts';
 import type { LifecycleOptions } from './process/lifecycle.ts';
 import { ProgramLifecycle } from './process/lifecycle.ts';
@@ -34,6 +41,12 @@ export interface MainOptions extends RunOptions {
    * reported readiness.
    */
   onReady?(): void;
+  /**
+   * SIGUSR2 writes the tasks of the program to standard error, and `coronet top` can attach to the
+   * process. Default true. In a program that has a listener of its own for SIGUSR2, the signal does
+   * not write the tasks.
+   */
+  readonly inspect?: boolean;
 }
 
 const MAIN_KEYS: Keys<Omit<MainOptions, 'program'>> = {
@@ -42,6 +55,7 @@ const MAIN_KEYS: Keys<Omit<MainOptions, 'program'>> = {
   lameDuckMs: true,
   ready: true,
   onReady: true,
+  inspect: true,
 };
 
 /**
@@ -61,7 +75,7 @@ const MAIN_KEYS: Keys<Omit<MainOptions, 'program'>> = {
 export async function main(op: OperationSource<unknown>, options: MainOptions = {}): Promise<void> {
   checkKeys<Omit<MainOptions, 'program'>>('options', options, MAIN_KEYS);
   takeNotifySocket();
-  const { graceMs, lameDuckMs, ready, onReady, ...runOptions } = options;
+  const { graceMs, lameDuckMs, ready, onReady, inspect, ...runOptions } = options;
   const program = new ProgramLifecycle(nodePlatform, lifecycleOptions(options));
   let code = 0;
   try {
@@ -82,6 +96,13 @@ function lifecycleOptions(options: MainOptions): LifecycleOptions {
   if (ready !== 'listening' && ready !== 'manual') {
     throw wrongType('ready', "'listening' or 'manual'", ready);
   }
+  checkOptionalBoolean('inspect', options.inspect);
   const onReady = options.onReady === undefined ? undefined : () => options.onReady?.();
-  return { graceMs, lameDuckMs, ready, onReady };
+  return {
+    graceMs,
+    lameDuckMs,
+    ready,
+    onReady,
+    inspection: options.inspect === false ? undefined : inspection,
+  };
 }

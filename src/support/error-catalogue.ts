@@ -11,6 +11,8 @@ export interface CatalogueEntry {
   readonly cause: string;
   /** The way to correct or avoid it. */
   readonly remedy: string;
+  /** The view of the program that shows the state: a sentence, and the section in docs/. */
+  readonly look?: { readonly text: string; readonly section: string };
 }
 
 export type Catalogue = Readonly<Record<string, CatalogueEntry>>;

@@ -22,6 +22,8 @@ export type ToWorker =
   /** Accept also from the queues of these slots, whose workers are not ready, and from no others.
    *  Sent to a worker that has sent 'takes-queues'. */
   | { readonly kind: 'serve-queues'; readonly slots: readonly number[] }
+  /** Write the tasks to standard error. */
+  | { readonly kind: 'show-tasks' }
   /** Check that the event loop and the scheduler run. */
   | { readonly kind: 'ping'; readonly requestId: number };
 

@@ -57,6 +57,8 @@ export interface StatsSource {
   readonly metrics?: MetricDefinitions;
   /** The worker processes that serve. Absent: this process serves. */
   readonly workers?: WorkerNumbers;
+  /** Makes the worker processes write their tasks to standard error. */
+  showTasks?(): void;
   /** Fetches the values that `stats()` returns from then on. Absent: `stats()` has them. */
   refresh?(): Operation<void>;
 }

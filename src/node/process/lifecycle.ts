@@ -29,6 +29,21 @@ export interface LifecycleOptions {
   readonly lameDuckMs: number;
   readonly ready: 'listening' | 'manual';
   readonly onReady: (() => void) | undefined;
+  readonly inspection?: Inspection | undefined;
+}
+
+/** Opens a program to inspection; see node/inspect/inspection.ts. */
+export interface Inspection {
+  /** The returned function closes it. */
+  open(program: InspectedProgram): () => void;
+  /** Writes the tasks of all open programs to standard error. */
+  showTasks(): void;
+}
+
+/** A program that is open to inspection. */
+export interface InspectedProgram {
+  readonly scheduler: Scheduler;
+  readonly program: Pick<Program, 'servers'>;
 }
 
 export class ProgramLifecycle implements Program, TimerTarget {
@@ -120,7 +135,7 @@ export class ProgramLifecycle implements Program, TimerTarget {
   *around(op: OperationSource<unknown>): Generator<Wait, void> {
     const { scheduler, ownScope } = runningTask();
     this.#scope = ownScope;
-    const stopListening = this.#listen(scheduler);
+    const stopListening = [...this.#listen(scheduler), this.#openToInspection(scheduler)];
     this.#armWatchdog(scheduler);
     try {
       yield* operationOf(op);
@@ -132,11 +147,17 @@ export class ProgramLifecycle implements Program, TimerTarget {
     }
   }
 
+  #openToInspection(scheduler: Scheduler): () => void {
+    const { inspection } = this.#options;
+    return inspection?.open({ scheduler, program: this }) ?? (() => {});
+  }
+
   /** Observes the stop signals. In a worker they come from its supervisor. */
   #listen(scheduler: Scheduler): readonly (() => void)[] {
     const listener = (signal: StopSignal): void => this.#onSignal(signal);
     if (this.#supervisor !== undefined) {
-      return [this.#supervisor.listen({ program: this, scheduler }, listener)];
+      const showTasks = (): void => this.#options.inspection?.showTasks();
+      return [this.#supervisor.listen({ program: this, scheduler, showTasks }, listener)];
     }
     const signals = ['SIGINT', 'SIGTERM'] as const;
     return signals.map((signal) => this.#platform.onSignal(signal, () => listener(signal)));

@@ -50,12 +50,13 @@ function turn(): void {
 let platform: FakePlatform;
 let parent: FakeParent;
 let signals: string[];
+const showTasks = (): void => void signals.push('show-tasks');
 const running: StatsSource[] = [];
 
 function startLink() {
   const link = supervisorOf(platform);
   if (link === undefined) throw new Error('expected a worker');
-  const program = { program: { servers: running.values() }, scheduler };
+  const program = { program: { servers: running.values() }, scheduler, showTasks };
   const stopListening = link.listen(program, (signal) => signals.push(signal));
   return { link, stopListening };
 }

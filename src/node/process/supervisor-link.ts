@@ -38,6 +38,8 @@ export function supervisorOf(platform: Platform): SupervisorLink | undefined {
 export interface SupervisedProgram {
   readonly program: Pick<Program, 'servers'>;
   readonly scheduler: Pick<Scheduler, 'now' | 'arm' | 'disarm'>;
+  /** Writes the tasks to standard error. */
+  showTasks(): void;
 }
 
 /**
@@ -123,7 +125,8 @@ export class SupervisorLink implements TimerTarget {
     this.#onSignal('SIGTERM');
   }
 
-  #onMessage(message: ToWorker | undefined, { program, scheduler }: SupervisedProgram): void {
+  #onMessage(message: ToWorker | undefined, who: SupervisedProgram): void {
+    const { program, scheduler } = who;
     switch (message?.kind) {
       case 'stop':
         this.replaced = message.replaced;
@@ -134,6 +137,8 @@ export class SupervisorLink implements TimerTarget {
         return this.#onSignal('SIGTERM');
       case 'stats-request':
         return this.#sendStats(message.requestId, program.servers);
+      case 'show-tasks':
+        return who.showTasks();
       case 'ping':
         this.#pingId = message.requestId;
         return scheduler.arm(this.#pongTimer, scheduler.now());

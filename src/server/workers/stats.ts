@@ -134,6 +134,10 @@ export class WorkersStatsSource implements StatsSource {
     return { wanted: this.#wanted, ready };
   }
 
+  showTasks(): void {
+    for (const worker of this.#live) worker.showTasks();
+  }
+
   /** Requests new statistics unless that was just done. Cancel: the request goes on. */
   refresh(): Operation<void> {
     return new Lazy(() => this.#refresh());

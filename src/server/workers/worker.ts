@@ -115,6 +115,11 @@ export class Worker {
     if (this.#process.send({ kind: 'serve-queues', slots })) this.#servedSlots = text;
   }
 
+  /** Makes it write its tasks to standard error. */
+  showTasks(): void {
+    if (this.exit === null) this.#process.send({ kind: 'show-tasks' });
+  }
+
   /** Requests its statistics. False: no answer will come. */
   requestStats(requestId: number): boolean {
     if (this.exit !== null || this.killed || !this.wasReady) return false;
