@@ -1,0 +1,33 @@
+import { constants, PerformanceObserver } from 'node:perf_hooks';
+import { runInNewContext } from 'node:vm';
+import { expect, it } from 'vitest';
+import { findCollector } from './young-garbage.ts';
+
+/** The kinds of the collections that `work` causes. */
+function collectionsOf(work: () => void): Promise<number[]> {
+  return new Promise((resolve) => {
+    const observer = new PerformanceObserver((list) => {
+      observer.disconnect();
+      resolve(list.getEntries().map((entry) => (entry as unknown as Collection).detail.kind));
+    });
+    observer.observe({ entryTypes: ['gc'] });
+    work();
+  });
+}
+
+interface Collection {
+  readonly detail: { readonly kind: number };
+}
+
+it('a request for young garbage is a minor collection', async () => {
+  const collect = findCollector();
+  const kinds = await collectionsOf(() => collect?.({ type: 'minor' }));
+  expect(kinds).toContain(constants.NODE_PERFORMANCE_GC_MINOR);
+});
+
+it('the collector of young garbage is not visible in the program or in later contexts', () => {
+  const exposed = 'gc' in globalThis;
+  expect(findCollector()).toBeTypeOf('function');
+  expect('gc' in globalThis).toBe(exposed);
+  expect(runInNewContext('typeof gc')).toBe(exposed ? 'function' : 'undefined');
+});
