@@ -86,7 +86,7 @@ export {
   type LinesOptions,
   lines,
 } from './net/codec/lines.ts';
-export { type Messages, messages } from './net/codec/messages.ts';
+export { type Messages, type MessagesOptions, messages } from './net/codec/messages.ts';
 export { netstring } from './net/codec/netstring.ts';
 export { backend } from './net/current-world.ts';
 export {

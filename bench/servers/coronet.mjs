@@ -53,7 +53,7 @@ function* naiveLines(socket) {
 
 const oneByOne = (codec) =>
   function* (socket) {
-    const peer = messages(socket, codec);
+    const peer = messages(socket, codec, { autoFlush: true });
     for (;;) {
       const message = yield* peer.receive();
       if (message === null) return;

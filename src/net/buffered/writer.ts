@@ -11,7 +11,7 @@ import type { Socket } from '../tcp/socket.ts';
 const DEFAULT_HIGH_WATER_MARK = 65536;
 
 /** Pieces of at least this size are sent without a copy; smaller ones are copied into a chunk. */
-const LARGE_PIECE = 4096;
+export const LARGE_PIECE = 4096;
 
 /** Texts are joined up to this many characters, and encoded together. */
 const MAX_TEXT = 4096;
@@ -136,6 +136,11 @@ export class Writer {
     if (this.partlySent > 0) this.#socket.tear(this.partlySent);
     this.#clear();
     return dropped;
+  }
+
+  /** True if `length` more bytes may wait. @internal */
+  hasRoom(length: number): boolean {
+    return this.buffered + length <= this.#highWaterMark;
   }
 
   /** Updates the given options. @internal */

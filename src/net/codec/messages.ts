@@ -1,7 +1,11 @@
 /** Messages: a connection that receives and sends whole messages. */
 import type { Selectable } from '../../kernel/case.ts';
-import type { Operation } from '../../kernel/operation.ts';
-import { wrongType } from '../../support/checks.ts';
+import type { Operation, Wait } from '../../kernel/operation.ts';
+import { Lazy } from '../../kernel/operation.ts';
+import { checkpoint } from '../../kernel/waits.ts';
+import { checkKeys, checkOptionalBoolean, wrongType } from '../../support/checks.ts';
+import type { Writer } from '../buffered/writer.ts';
+import { LARGE_PIECE } from '../buffered/writer.ts';
 import type { Socket } from '../tcp/socket.ts';
 import type { Codec } from './codec.ts';
 import { FramedCodec } from './codec.ts';
@@ -10,9 +14,23 @@ import { DecodeBatch, DecodeMessage } from './decode.ts';
 /** Small pieces up to this size are joined before they are sent. */
 const JOIN_BELOW = 65536;
 
+/** Options of `messages`. */
+export interface MessagesOptions {
+  /**
+   * True: a send of less than 4 KB leaves its message in `socket.writer({ autoFlush: true })`. The
+   * messages that wait there leave in one send, before a task waits to receive from the socket,
+   * once half of the writer's `highWaterMark` waits, and after the handler of `tcpServer` has
+   * returned. Use it for loops that receive a request and send its response; before another long
+   * wait, call `socket.writer().flush()`. Default: false, the network has taken a message when its
+   * send returns.
+   */
+  readonly autoFlush?: boolean;
+}
+
 /**
  * The messages of a connection; created by `messages(socket, codec)`. It has no buffer of its own:
- * received bytes are in the socket's reader, and a send waits for the network.
+ * received bytes are in the socket's reader, and a send waits for the network or, with
+ * `autoFlush`, leaves a small message in the socket's writer.
  *
  * One task may receive while another one sends. After ERR_LIMIT, ERR_UNEXPECTED_EOF or
  * ERR_MALFORMED_MESSAGE that is not `recoverable`, no further message can be received.
@@ -20,11 +38,16 @@ const JOIN_BELOW = 65536;
 export class Messages<T, S = T> implements Disposable {
   readonly socket: Socket;
   #codec: Codec<T, S>;
+  /** Null without `autoFlush`. */
+  readonly #writer: Writer | null;
 
   /** Created by `messages()`. @internal */
-  constructor(socket: Socket, codec: Codec<T, S>) {
+  constructor(socket: Socket, codec: Codec<T, S>, options: MessagesOptions) {
     this.socket = socket;
     this.#codec = checkCodec(codec);
+    checkKeys('options', options, { autoFlush: true });
+    checkOptionalBoolean('autoFlush', options.autoFlush);
+    this.#writer = options.autoFlush === true ? socket.writer({ autoFlush: true }) : null;
   }
 
   /** The codec. Set another one to change a limit or the protocol from the next message on. */
@@ -62,7 +85,8 @@ export class Messages<T, S = T> implements Disposable {
   }
 
   /**
-   * Sends a message. Waits until the network has taken all of it.
+   * Sends a message. Waits until the network has taken all of it; with `autoFlush`, a message of
+   * less than 4 KB waits only until the writer has room for it.
    * Cancel: as `socket.sendAll`. Errors: those of the codec, thrown at once; and as
    * `socket.sendAll`.
    */
@@ -91,9 +115,27 @@ export class Messages<T, S = T> implements Disposable {
   }
 
   #sendPieces(pieces: readonly Uint8Array[]): Operation<void> {
+    const writer = this.#writer;
+    if (writer === null) return this.#sendNow(pieces);
+    return new Lazy(() => this.#writePieces(writer, pieces));
+  }
+
+  *#writePieces(writer: Writer, pieces: readonly Uint8Array[]): Generator<Wait, void> {
+    yield* checkpoint();
+    const length = lengthOf(pieces);
+    while (!writer.hasRoom(length) && writer.buffered > 0) yield* writer.flush();
+    // A large message is sent at once: joining it with others would save little.
+    if (length < LARGE_PIECE && writer.hasRoom(length)) {
+      for (const piece of pieces) writer.write(piece);
+    } else {
+      while (writer.buffered > 0) yield* writer.flush();
+      yield* this.#sendNow(pieces);
+    }
+  }
+
+  #sendNow(pieces: readonly Uint8Array[]): Operation<void> {
     if (pieces.length === 1) return this.socket.sendAll(pieces[0] as Uint8Array);
-    let length = 0;
-    for (const piece of pieces) length += piece.length;
+    const length = lengthOf(pieces);
     return length < JOIN_BELOW
       ? this.socket.sendAll(Buffer.concat(pieces, length))
       : this.socket.sendv(pieces);
@@ -102,7 +144,7 @@ export class Messages<T, S = T> implements Disposable {
 
 /**
  * The messages of `socket`, as `codec` separates and encodes them.
- * Errors: TypeError if `codec` is not a codec.
+ * Errors: TypeError if `codec` is not a codec, or for invalid options.
  *
  * @example
  * function* handler(socket: Socket): Operation<void> {
@@ -114,8 +156,18 @@ export class Messages<T, S = T> implements Disposable {
  *   }
  * }
  */
-export function messages<T, S = T>(socket: Socket, codec: Codec<T, S>): Messages<T, S> {
-  return new Messages(socket, codec);
+export function messages<T, S = T>(
+  socket: Socket,
+  codec: Codec<T, S>,
+  options: MessagesOptions = {},
+): Messages<T, S> {
+  return new Messages(socket, codec, options);
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  return length;
 }
 
 function checkCodec<T, S>(codec: Codec<T, S>): Codec<T, S> {
