@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { COLLECT_BYTES, ReceivedMemory } from '../stream/young-garbage.ts';
 import { SLAB_BYTES, Slabs } from './slab.ts';
-import { COLLECT_BYTES } from './young-garbage.ts';
 
 /** Does what a receive of `length` bytes does, without the system call. */
 function receive(slabs: Slabs, length: number, fill = 0): Buffer {
@@ -85,12 +85,10 @@ describe('slabs', () => {
 
   it('requests a collection of young garbage by the bytes of large messages only', () => {
     let requests = 0;
-    const slabs = new Slabs(() => requests++);
+    const slabs = new Slabs(new ReceivedMemory(() => requests++));
     for (let bytes = 0; bytes <= 2 * COLLECT_BYTES; bytes += 1024) receive(slabs, 1024);
     expect(requests).toBe(0);
-    for (let bytes = 0; bytes <= 2 * COLLECT_BYTES + SLAB_BYTES; bytes += 16384) {
-      receive(slabs, 16384);
-    }
+    for (let bytes = 0; bytes < 2 * COLLECT_BYTES; bytes += 16384) receive(slabs, 16384);
     expect(requests).toBe(2);
   });
 });

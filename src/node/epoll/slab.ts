@@ -11,7 +11,7 @@
  *     and creating it costs fifty times as much as a view.
  */
 
-import { COLLECT_BYTES, collectYoungGarbage } from './young-garbage.ts';
+import { ReceivedMemory } from '../stream/young-garbage.ts';
 
 /** Length of a slab, and so the most bytes of one receive. */
 export const SLAB_BYTES: number = 65536;
@@ -31,11 +31,6 @@ const MANY_SLABS = 256;
  * shares is as large as a slab since Node 24.
  */
 const COPIES_BYTES = 8192;
-
-/**
- * Smaller messages make more garbage in the heap than here, so that V8 collects often enough.
- */
-const LARGE_MESSAGE = 4096;
 
 /** Memory use is checked once per this many slabs. */
 const CHECK_EVERY = 16;
@@ -64,18 +59,15 @@ export class Slabs {
   /** Many slabs were alive at the last check. */
   #manyAlive = false;
   #made = 0;
-  /** Bytes of large messages since the last request for a collection. */
-  #large = 0;
+  readonly #received: ReceivedMemory;
   /** The memory of the copies, and the number of used bytes in it. */
   #copies: Buffer = NO_MEMORY;
   #copied = 0;
-  readonly #collect: () => void;
   readonly #markAsUntransferable =
     process.getBuiltinModule('node:worker_threads').markAsUntransferable;
 
-  /** `collect` requests a collection of young garbage. */
-  constructor(collect: () => void = collectYoungGarbage) {
-    this.#collect = collect;
+  constructor(received: ReceivedMemory = new ReceivedMemory()) {
+    this.#received = received;
   }
 
   /** Slabs that this network itself holds. */
@@ -98,8 +90,8 @@ export class Slabs {
   take(length: number): Buffer {
     const slice = new Slice(this.#buffer, this.offset, length);
     if (length < SMALL_SLICE && this.#manyAlive) return this.#copyOf(slice);
-    if (length >= LARGE_MESSAGE) this.#large += length;
     this.#advance(length);
+    this.#received.add(length);
     return slice;
   }
 
@@ -151,10 +143,6 @@ export class Slabs {
 
   /** Not zeroed: only received bytes are ever returned. */
   #renew(): void {
-    if (this.#large >= COLLECT_BYTES) {
-      this.#large = 0;
-      this.#collect();
-    }
     this.memory = Buffer.allocUnsafeSlow(SLAB_BYTES);
     this.#buffer = this.memory.buffer;
     this.#markAsUntransferable(this.#buffer); // Transferring one slice must not detach the others.

@@ -33,6 +33,7 @@ import { NodeNetwork } from '../node-network.ts';
 import { adoptError, checkAdoptable, inspectListener } from '../process/inherited-listener.ts';
 import { readLimits } from '../process/limits.ts';
 import { ABSTRACT_NAMES, checkAbstract, checkPath } from '../process/unix-socket.ts';
+import { ReceivedMemory } from '../stream/young-garbage.ts';
 import { HAS_TLS } from '../tls/layer.ts';
 import { PortableDatagram } from './datagram.ts';
 import { PortableListener } from './listener.ts';
@@ -83,6 +84,7 @@ export class PortableNetwork extends NodeNetwork implements Network {
   readonly listeners: Set<PortableListener> = new Set();
   readonly datagrams: Set<PortableDatagram> = new Set();
   readonly sendSlab: SendSlab = new SendSlab();
+  readonly received: ReceivedMemory = new ReceivedMemory();
   readonly notifications: NotificationQueue;
   /** How long a closed connection with unsent bytes may make no progress before it is destroyed. */
   readonly lingerMs: number;

@@ -46,11 +46,24 @@ describe('a notification queue', () => {
 
   it('delivers the notifications of one round of the event loop together', async () => {
     const { queue, entries } = observed();
-    const { all, woken } = waiting(50);
+    const { all, woken } = waiting(7);
     for (const readiness of all) queue.readable(readiness);
     expect(woken()).toBe(0);
     await round();
-    expect([woken(), entries()]).toEqual([50, 1]);
+    expect([woken(), entries()]).toEqual([7, 1]);
+  });
+
+  it('delivers 8 notifications at a time, the last ones at the end of the round', async () => {
+    const { queue, entries } = observed();
+    const { all, woken } = waiting(17);
+    for (const readiness of all) queue.readable(readiness);
+    expect([woken(), entries()]).toEqual([16, 2]);
+    await round();
+    expect([woken(), entries()]).toEqual([17, 3]);
+    queue.readable(waiting(1).all[0] as Readiness);
+    expect(entries()).toBe(3); // The last one of a large round was not alone in it.
+    await round();
+    expect(entries()).toBe(4);
   });
 
   it('delivers most single notifications directly after a while', async () => {

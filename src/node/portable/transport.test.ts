@@ -1,5 +1,5 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { pattern } from '../../../test/support/data.ts';
 import {
   accept,
@@ -21,6 +21,7 @@ import {
 } from '../../../test/support/network/portable-network.ts';
 import type { Transport } from '../../world/network.ts';
 import { READ_AHEAD } from '../stream/receive-queue.ts';
+import { ReceivedMemory } from '../stream/young-garbage.ts';
 import { WRITE_AHEAD } from './transport.ts';
 
 freshNetwork();
@@ -46,6 +47,15 @@ describe('receiving on a connection of node:net', () => {
     expect(server.canRecv).toBe(true);
     expect(String(server.tryRecv(3))).toBe('h');
     expect(server.tryRecvInto(into)).toBe(-1);
+  });
+
+  it('counts the memory of received chunks, so that young garbage is collected', async () => {
+    const add = vi.spyOn(ReceivedMemory.prototype, 'add');
+    const { near: client, far: server } = await pair();
+    await sendAll(client, Buffer.from('abcdefgh'));
+    await recv(server, 100);
+    expect(add.mock.calls).toEqual([[8]]);
+    add.mockRestore();
   });
 
   it('returns queued bytes, then end of file every time', async () => {

@@ -160,6 +160,11 @@ export class PortableTransport extends FlowingTransport<TransportSocket> {
     this.canSend = true;
   }
 
+  override onData(chunk: Buffer): void {
+    this.#network.received.add(chunk.length);
+    super.onData(chunk);
+  }
+
   /** 'connect' of an attempt. */
   onConnect(): void {
     this.local = localEndpoint(this.socket) ?? this.local;
