@@ -15,6 +15,31 @@ const MAX_PENDING = 65_536;
 /** The signals that end a process without a listener for them. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
+/** The open files. They share their listeners. */
+const open = new Set<NodeTraceFile>();
+
+function flushAll(): void {
+  for (const file of open) file.flush();
+}
+
+/** The process ends, as it would without this listener, unless the program has one. */
+function onSignal(signal: NodeJS.Signals): void {
+  flushAll();
+  if (process.listenerCount(signal) > 1) return;
+  process.off(signal, onSignal);
+  process.kill(process.pid, signal);
+}
+
+function listen(): void {
+  process.on('exit', flushAll);
+  for (const signal of SIGNALS) process.prependListener(signal, onSignal);
+}
+
+function stopListening(): void {
+  process.off('exit', flushAll);
+  for (const signal of SIGNALS) process.off(signal, onSignal);
+}
+
 /** Creates or replaces the file. Throws the error of the system. */
 export function openTraceFile(path: string | URL): TraceFile {
   return new NodeTraceFile(path);
@@ -27,19 +52,18 @@ class NodeTraceFile implements TraceFile {
   #pending = BEGIN;
   #isEmpty = true;
   #error: unknown = null;
-  readonly #onExit = (): void => this.#flush();
 
   constructor(path: string | URL) {
     this.#descriptor = openSync(path, 'w');
-    this.#flush();
-    process.on('exit', this.#onExit);
-    for (const signal of SIGNALS) process.prependListener(signal, this.#onSignal);
+    this.flush();
+    if (open.size === 0) listen();
+    open.add(this);
   }
 
   readonly append = (event: string): void => {
     this.#pending += this.#isEmpty ? event : `,\n${event}`;
     this.#isEmpty = false;
-    if (this.#pending.length >= MAX_PENDING) this.#flush();
+    if (this.#pending.length >= MAX_PENDING) this.flush();
   };
 
   close(): void {
@@ -48,22 +72,14 @@ class NodeTraceFile implements TraceFile {
   }
 
   abandon(): void {
-    this.#flush();
-    process.off('exit', this.#onExit);
-    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+    this.flush();
+    open.delete(this);
+    if (open.size === 0) stopListening();
     closeSync(this.#descriptor);
   }
 
-  /** The process ends, as it would without this listener, unless the program has one. */
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    this.#flush();
-    if (process.listenerCount(signal) > 1) return;
-    process.off(signal, this.#onSignal);
-    process.kill(process.pid, signal);
-  };
-
   /** After an error, such as a full disk, nothing more is written. */
-  #flush(): void {
+  flush(): void {
     const text = this.#pending;
     this.#pending = '';
     if (this.#error !== null) return;

@@ -48,6 +48,17 @@ describe('the file of a trace', () => {
     });
   }
 
+  it('is one of two that a signal completes', async () => {
+    const other = join(folder, 'other.json');
+    const second = `trace(() => sleep(60_000), { file: ${JSON.stringify(other)} });`;
+    const started = start(`${second} yield; console.log('two'); yield* sleep(60_000);`);
+    await started.until('both wait', () => started.stdout.includes('two'));
+    started.child.kill('SIGTERM');
+    expect(await started.exit).toEqual({ code: null, signal: 'SIGTERM' });
+    expect(steps()).toBeGreaterThan(5000);
+    checkTraceEvents(JSON.parse(readFileSync(other, 'utf8')) as TraceJson);
+  });
+
   it('is valid JSON when SIGKILL ends the process', async () => {
     const started = start('yield* sleep(60_000);');
     await started.until('the program waits', () => started.stdout.includes('ready'));

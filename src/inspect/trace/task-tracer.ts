@@ -51,12 +51,10 @@ export class TaskTracer implements Hooks {
     const track = this.#trackOf(task);
     // A bare yield is not a wait.
     if (track.wait === '') return;
-    const by = wakerOf(task as TaskImpl, this.#finished);
-    this.#tracks.wakes(
-      track,
-      this.#now(task),
-      by === null ? sourceOf(task as TaskImpl) : this.#trackOf(by),
-    );
+    const waker = wakerOf(task as TaskImpl, this.#finished);
+    // The waker may belong to a program that is not traced.
+    const by = waker === null ? sourceOf(task as TaskImpl) : (this.#tasks.get(waker) ?? 'other');
+    this.#tracks.wakes(track, this.#now(task), by);
   }
 
   taskCancelled(task: Task<unknown>): void {
@@ -81,8 +79,8 @@ export class TaskTracer implements Hooks {
     if (known !== undefined) return known;
     const { scheduler, id, name } = task as TaskImpl;
     const pid = this.#pidOf(scheduler, name);
-    const by = current.task === null || current.task === task ? null : this.#trackOf(current.task);
-    const track = this.#tracks.spawned({ pid, id, name }, this.#now(task), by);
+    const by = current.task === null ? undefined : this.#tasks.get(current.task);
+    const track = this.#tracks.spawned({ pid, id, name }, this.#now(task), by ?? null);
     this.#tasks.set(task, track);
     return track;
   }
