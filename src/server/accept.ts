@@ -25,10 +25,27 @@ const MAX_SHED = 64;
 
 /** Accepts and serves connections. Returns when the listener has been closed. */
 export function* acceptAll(server: ServerImpl): Generator<Wait, void> {
+  const { listener, scheduler } = server;
+  let shortage: Shortage | null = null;
   for (;;) {
     if (!server.hasFreeSlot) yield* waitForFreeSlot(server);
-    const socket = yield* acceptNext(server);
-    if (socket === undefined) return;
+    const startedAt = scheduler.now();
+    let socket: Socket;
+    try {
+      listener.transport.acceptBatch = server.freeSlots;
+      socket = yield* listener.accept();
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      if (code === 'ERR_CLOSED') return;
+      if (!isShortage(code)) throw error;
+      // The accept waited for a connection, so an earlier shortage was over.
+      if (scheduler.now() - startedAt > MAX_PAUSE_MS) shortage = null;
+      shortage = noteShortage(server, code, shortage);
+      // A connection that ends frees a descriptor.
+      yield* moveOnAfter(shortage.pauseMs, () => server.waitForClose());
+      continue;
+    }
+    shortage = null;
     startConnection(server, socket);
   }
 }
@@ -53,41 +70,30 @@ function* waitForFreeSlot(server: ServerImpl): Generator<Wait, void> {
   while (!server.hasFreeSlot && !server.listener.closed) yield* server.waitForClose();
 }
 
-/** The next connection; `undefined` once the listener has been closed. */
-function* acceptNext(server: ServerImpl): Generator<Wait, Socket | undefined> {
-  const { listener, scheduler } = server;
-  let pauseMs = FIRST_PAUSE_MS;
-  let shortageSince = Infinity;
-  for (;;) {
-    const startedAt = scheduler.now();
-    try {
-      listener.transport.acceptBatch = server.freeSlots;
-      return yield* listener.accept();
-    } catch (error) {
-      const { code } = error as { code?: unknown };
-      if (code === 'ERR_CLOSED') return undefined;
-      if (!isShortage(code)) throw error;
-      const now = scheduler.now();
-      // The accept waited for a connection, so an earlier shortage was over.
-      const isNew = now - startedAt > MAX_PAUSE_MS;
-      if (isNew) pauseMs = FIRST_PAUSE_MS;
-      shortageSince = isNew ? now : Math.min(shortageSince, now);
-      countPause(server);
-      const { pausesAccept } = server.network.capabilities;
-      const effect = pausesAccept ? 'accepting is paused' : 'new connections are reset';
-      server.reporter.warn(
-        `${code}: ${effect} until descriptors or memory are free. See \`ulimit -n\`.`,
-      );
-      if (now - shortageSince >= SHED_AFTER_MS) shed(server);
-    }
-    // A connection that ends frees a descriptor.
-    yield* moveOnAfter(pauseMs, () => server.waitForClose());
-    pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
-  }
+/** Failures of accept for lack of descriptors or memory, one after the other. */
+interface Shortage {
+  readonly since: number;
+  /** The pause after the latest failure. */
+  readonly pauseMs: number;
+}
+
+/** Reports a failure, and sheds connections if the shortage lasts. `before`: the earlier ones. */
+function noteShortage(server: ServerImpl, code: string, before: Shortage | null): Shortage {
+  const now = server.scheduler.now();
+  const pauseMs = before === null ? FIRST_PAUSE_MS : Math.min(2 * before.pauseMs, MAX_PAUSE_MS);
+  const shortage = { since: before?.since ?? now, pauseMs };
+  countPause(server);
+  const { pausesAccept } = server.network.capabilities;
+  const effect = pausesAccept ? 'accepting is paused' : 'new connections are reset';
+  server.reporter.warn(
+    `${code}: ${effect} until descriptors or memory are free. See \`ulimit -n\`.`,
+  );
+  if (now - shortage.since >= SHED_AFTER_MS) shed(server);
+  return shortage;
 }
 
 /** Whether an accept failed for lack of descriptors or memory: the connection stays queued. */
-export function isShortage(code: unknown): boolean {
+export function isShortage(code: unknown): code is string {
   return code === 'EMFILE' || code === 'ENFILE' || code === 'ENOBUFS' || code === 'ENOMEM';
 }
 
