@@ -34,8 +34,12 @@ const SECTIONS = [
       'when-not',
     ],
   },
-  { title: 'Recipes', folder: 'recipes' },
-  { title: 'Coming from', folder: 'coming-from' },
+  { title: 'Recipes', folder: 'recipes', labels: { index: 'All recipes' } },
+  {
+    title: 'Coming from',
+    folder: 'coming-from',
+    first: ['node-net-and-ws', 'effect-and-effection', 'go', 'trio-and-asyncio', 'tokio'],
+  },
   { title: 'Reference', pages: ['reference', 'errors', 'glossary', 'bench/README.md'] },
   {
     title: 'Project',
@@ -78,6 +82,17 @@ export function arrange(files) {
 /** The place of a Markdown file on the site. */
 export function pageOf(path) {
   return PROJECT_PAGES[path] ?? path.replace(/^docs\//, '');
+}
+
+/**
+ * The title of a page in the menus: without the name of its section, and of a long title the part
+ * before its colon.
+ */
+export function shortTitle(section, title) {
+  if (title.startsWith(`${section} `)) return title.slice(section.length + 1);
+  if (!title.startsWith(`${section}: `)) return title.replace(/: .+/, '');
+  const rest = title.slice(section.length + 2);
+  return `${rest.charAt(0).toUpperCase()}${rest.slice(1)}`;
 }
 
 /** The language of a page, by its place on the site. */

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, extname, join, posix } from 'node:path';
 import { linkNames, nameSamples, rewriteLinks, titleOf } from './markdown.mjs';
-import { arrange, PROJECT_PAGES, pageOf } from './sections.mjs';
+import { arrange, PROJECT_PAGES, pageOf, shortTitle } from './sections.mjs';
 
 /** Code blocks on the pages of source files. */
 const LANGUAGES = {
@@ -37,7 +37,12 @@ export function stagePages({ root, pages, links }) {
     title,
     pages: entries.map(({ path, label }) => {
       const text = stage.addDocument(path);
-      return { path, title: label ?? titleOf(text), link: `/${pageOf(path)}`, text };
+      return {
+        path,
+        title: label ?? shortTitle(title, titleOf(text)),
+        link: `/${pageOf(path)}`,
+        text,
+      };
     }),
   }));
   stage.addSources();

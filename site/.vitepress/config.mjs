@@ -10,8 +10,7 @@ const { sections, modules } = JSON.parse(readFileSync(`${output}menu.json`, 'utf
 /** The entries of the menu at the top: sections, and pages of the section Reference. */
 const inMenu = ['The lesson', 'Tutorial', 'Guides', 'Recipes', 'Coming from'];
 
-/** A long title has a short name before its colon. */
-const pageItem = ({ title, link }) => ({ text: title.replace(/: .+/, ''), link });
+const pageItem = ({ title, link }) => ({ text: title, link });
 const apiItem = ({ module }) => ({ text: module, link: `/api/${module}/index.md` });
 
 function menu() {

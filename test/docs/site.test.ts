@@ -23,7 +23,8 @@ async function load<T>(file: string): Promise<T> {
   return (await import(new URL(`../../site/${file}`, import.meta.url).href)) as T;
 }
 
-const { arrange, PROJECT_PAGES } = await load<{
+const { arrange, PROJECT_PAGES, shortTitle } = await load<{
+  shortTitle(section: string, title: string): string;
   arrange(files: readonly string[]): Section[];
   PROJECT_PAGES: Readonly<Record<string, string>>;
 }>('sections.mjs');
@@ -65,6 +66,15 @@ describe('the site', () => {
     const names = ['de', 'en', 'ru', 'zh'].map((name) => `docs/lesson/${name}.md`);
     const labels = arrange(names).flatMap(({ pages }) => pages.map(({ label }) => label));
     expect(labels).toEqual(['English', 'Deutsch', 'Русский', '中文']);
+  });
+
+  test.each([
+    ['Recipes', 'Recipes: clients', 'Clients'],
+    ['Coming from', 'Coming from tokio', 'tokio'],
+    ['Guides', 'Net: clients, lines and frames', 'Net'],
+    ['Guides', 'Topics', 'Topics'],
+  ])('lists in the section %s the page "%s" as %s', (section, title, name) => {
+    expect(shortTitle(section, title)).toBe(name);
   });
 
   test('leaves out a section without pages', () => {
