@@ -137,9 +137,9 @@ class Finder {
   look(task: TaskImpl): void {
     for (let held = task.joiners?.first; held; held = held.nextInQueue) this.#add(held.resources());
     if (task.state !== 'waiting' || task.wait === undefined) return;
-    const [reason, resource] = task.wait;
-    if (reason === 'park') this.#lookAtParking(task, resource.resources());
-    else if (reason !== 'sleep') this.#addSocket(task, resource.readiness, reason);
+    const { wait } = task; // without destructuring the array, which takes an iterator
+    if (wait[0] === 'park') this.#lookAtParking(task, wait[1].resources());
+    else if (wait[0] !== 'sleep') this.#addSocket(task, wait[1].readiness, wait[0]);
   }
 
   /** The cases of a select are among them. */

@@ -217,6 +217,19 @@ describe('the task tree', () => {
     expect(root?.children[0]?.suspendedAt).toContain('tree.test.ts');
   });
 
+  test('shows the newest running program outside of tasks', async () => {
+    const stop = new AbortController();
+    const options = { name: 'first', signal: stop.signal };
+    const first = run(() => sleepForever(), options).catch(() => 'stopped');
+    const second = run(() => sleep(0), { name: 'second' });
+    expect(taskTree().root).toMatchObject({ name: 'second', state: 'ready' });
+    await second;
+    expect(taskTree().root).toMatchObject({ name: 'first', state: 'waiting' });
+    stop.abort();
+    expect(await first).toBe('stopped');
+    expect(taskTree().root).toBeNull();
+  });
+
   test('rejects wrong options', () => {
     expect(() => taskTree({ maxNodes: 0 })).toThrow('maxNodes');
     expect(() => taskTree({ maxNode: 5 } as object)).toThrow('did you mean `maxNodes`');

@@ -13,10 +13,10 @@ import { currentProgram } from '../kernel/current.ts';
 import type { Scheduler, SchedulerStats } from '../kernel/scheduler.ts';
 import type { TaskImpl, TaskState } from '../kernel/task/task.ts';
 import type { Keys } from '../support/checks.ts';
-import { checkInteger, checkKeys } from '../support/checks.ts';
+import { checkInteger, checkKeys, clip } from '../support/checks.ts';
 import type { ResourceViews } from './resources.ts';
 import { viewResources } from './resources.ts';
-import { patternOf, safeText } from './text.ts';
+import { MAX_TEXT, patternOf, rawText, safeText } from './text.ts';
 
 /** Nodes of a tree, unless `maxNodes` is given, and the most that can be requested. */
 const DEFAULT_NODES = 500;
@@ -222,8 +222,12 @@ function childrenOf(tasks: readonly TaskImpl[]): readonly TaskImpl[] {
 
 function longestWaiting(tasks: readonly TaskImpl[], readingMs: number): TaskImpl {
   let oldest = tasks[0] as TaskImpl;
+  let longestMs = oldest.waitedMs(readingMs);
   for (const task of tasks) {
-    if (task.waitedMs(readingMs) > oldest.waitedMs(readingMs)) oldest = task;
+    const waitedMs = task.waitedMs(readingMs);
+    if (waitedMs <= longestMs) continue;
+    oldest = task;
+    longestMs = waitedMs;
   }
   return oldest;
 }
@@ -231,30 +235,49 @@ function longestWaiting(tasks: readonly TaskImpl[], readingMs: number): TaskImpl
 /** Siblings by what their names and waits have in common, in the order of the first of each. */
 function groupSiblings(tasks: readonly TaskImpl[]): readonly (readonly TaskImpl[])[] {
   if (tasks.length === 1) return [tasks];
-  const groups = new Map<string, TaskImpl[]>();
-  for (const task of tasks) {
-    const key = keyOf(task);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [task]);
-    else group.push(task);
-  }
-  return [...groups.values()].flatMap((group) => {
+  const groups = new SiblingGroups();
+  for (const task of tasks) groups.add(task);
+  return groups.inOrder.flatMap((group) => {
     const isParent = group[0]?.openGroup !== null;
     const isMerged = !isParent || group.length >= MIN_MERGED_PARENTS;
     return isMerged ? [group] : group.map((task) => [task]);
   });
 }
 
-function keyOf(task: TaskImpl): string {
-  const kind = task.openGroup === null ? 'task' : 'parent';
-  return `${kind}\n${waitKind(task)}\n${patternOf(safeText(() => task.name))}`;
-}
+/** Groups by wait, and in each by the pattern of the name, without a string for both. */
+class SiblingGroups {
+  readonly inOrder: TaskImpl[][] = [];
+  readonly #leaves = new Map<string, Map<string, TaskImpl[]>>();
+  readonly #parents = new Map<string, Map<string, TaskImpl[]>>();
+  /** The last description of a wait, which is often that of the next task too. */
+  #described = '';
+  #kind = '';
 
-/** All receives, all sends and all sleeps are alike. */
-function waitKind(task: TaskImpl): string {
-  const { state, wait } = task;
-  if (state !== 'waiting' || wait === undefined) return state;
-  return wait[0] === 'park' ? patternOf(safeText(() => task.waitingOn)) : wait[0];
+  add(task: TaskImpl): void {
+    const byWait = task.openGroup === null ? this.#leaves : this.#parents;
+    const kind = this.#waitKind(task);
+    const byName = byWait.get(kind) ?? new Map<string, TaskImpl[]>();
+    if (byName.size === 0) byWait.set(kind, byName);
+    const name = patternOf(clip(task.name, MAX_TEXT)); // a name never throws
+    const group = byName.get(name);
+    if (group !== undefined) return void group.push(task);
+    const first = [task];
+    byName.set(name, first);
+    this.inOrder.push(first);
+  }
+
+  /** All receives, all sends and all sleeps are alike. */
+  #waitKind(task: TaskImpl): string {
+    const { state, wait } = task;
+    if (state !== 'waiting' || wait === undefined) return state;
+    if (wait[0] !== 'park') return wait[0];
+    const described = rawText(() => wait[1].describe());
+    if (described !== this.#described) {
+      this.#described = described;
+      this.#kind = patternOf(described);
+    }
+    return this.#kind;
+  }
 }
 
 /** The `limit` largest groups, in the order of `groups`. */

@@ -396,7 +396,8 @@ export class Scheduler {
   tasks(): readonly TaskImpl[] {
     const found: TaskImpl[] = this.main === null || this.main.finished ? [] : [this.main];
     for (let i = 0; i < found.length; i++) {
-      for (const child of (found[i] as TaskImpl).children()) found.push(child);
+      const task = found[i] as TaskImpl;
+      if (task.openGroup !== null) for (const child of task.children()) found.push(child);
     }
     return found;
   }

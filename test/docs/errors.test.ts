@@ -58,3 +58,14 @@ describe('the catalogue of error codes', () => {
 test('docs/errors.md is what `npm run docs:errors` generates', () => {
   expect(readFileSync(join(ROOT, 'docs/errors.md'), 'utf8')).toBe(errorsPage(catalogue));
 });
+
+test('the sections in which the catalogue names views exist', () => {
+  const sections = codes.flatMap((code) => catalogue[code]?.look?.section ?? []);
+  expect(sections.length).toBeGreaterThan(5);
+  for (const section of new Set(sections)) {
+    const [page = '', anchor] = section.split('#');
+    const headings = readFileSync(join(ROOT, 'docs', page), 'utf8').match(/^#+ .+$/gm) ?? [];
+    const anchors = headings.map((each) => each.replace(/^#+ /, '').toLowerCase());
+    expect(anchors.map((each) => each.replaceAll(' ', '-'))).toContain(anchor);
+  }
+});

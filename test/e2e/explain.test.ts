@@ -15,7 +15,9 @@ function coronet(...args: string[]): { out: string; err: string; code: number | 
 test('a code is explained in upper and lower case', () => {
   for (const code of ['ERR_BUSY', 'err_busy']) {
     const { out, code: exit } = coronet('explain', code);
-    expect(out).toMatch(/^ERR_BUSY \(BusyError\)\n.*\n\nLikely cause: .*\nRemedy: /);
+    expect(out).toMatch(
+      /^ERR_BUSY \(BusyError\)\n.*\n\nLikely cause: .*\nRemedy: .*\nLook at: .*inspect\.md/,
+    );
     expect(exit).toBe(0);
   }
 });

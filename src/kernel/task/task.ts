@@ -68,6 +68,8 @@ const OPERATION_BUDGET = 128;
  */
 export type Resume = 'start' | 'next' | 'pause' | 'throw' | 'unknown-reason' | 'cancel';
 
+const NO_TASKS: readonly TaskImpl[] = [];
+
 export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTarget {
   readonly id: number;
   readonly scheduler: Scheduler;
@@ -171,9 +173,11 @@ export class TaskImpl<T = unknown> implements Task<T>, ReadinessWaiter, TimerTar
   }
 
   children(): readonly TaskImpl[] {
+    if (this.openGroup === null) return NO_TASKS;
+    if (this.openGroup.outer === null) return this.openGroup.members();
     const children: TaskImpl[] = [];
     const open: GroupImpl[] = [];
-    for (let group = this.openGroup; group !== null; group = group.outer) open.push(group);
+    for (let at: GroupImpl | null = this.openGroup; at !== null; at = at.outer) open.push(at);
     for (const group of open.reverse()) {
       for (const member of group.members()) children.push(member);
     }
