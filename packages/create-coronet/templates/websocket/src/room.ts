@@ -27,7 +27,7 @@ export class Room {
     return this.#join({
       *receive(): Operation<string | null> {
         const message = yield* ws.receive();
-        return message === null ? null : String(message);
+        return message === null ? null : String(message).replace(/[\r\n]+/g, ' ');
       },
       send: (text) => ws.send(text),
     });

@@ -15,7 +15,7 @@ simulateTest(
     using socket = yield* connect('lines:25000');
     const ws = yield* connectWs('ws://web:25001/');
 
-    yield* ws.send('from the browser');
+    yield* ws.send('from the\nbrowser');
     assert.equal(yield* ws.receive(), 'from the browser');
     yield* socket.sendAll('from a terminal\n');
     assert.equal(yield* timeout(10_000, ws.receive()), 'from a terminal');
